@@ -1,0 +1,4 @@
+//! Servers that stand in for Azure and Kubernetes, on the wire: what `secret-service dev` and the tests run on.
+
+pub mod disk;
+pub mod tls;

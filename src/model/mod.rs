@@ -1,0 +1,17 @@
+//! What the service talks about, without any I/O. A value of these types that exists is valid: parse, don't validate.
+
+mod audit;
+mod condition;
+mod names;
+mod reference;
+mod synced_secret;
+mod vault_secret;
+
+pub use audit::{AuditEvent, Outcome};
+pub use condition::{Condition, ConditionType, Reason, Status};
+pub use names::{NameError, SecretKey, SyncedSecretId, VaultSecretName, VaultVersion};
+pub use reference::{Encoding, EncodingError, Reference, ReferenceStatus};
+pub use synced_secret::{
+    Change, ChangeKind, Filter, Origin, SecretType, State, SyncEngine, SyncedSecret, limits,
+};
+pub use vault_secret::{NewVaultSecret, VaultSecret, VaultSecretVersion, VaultValue};

@@ -1,0 +1,106 @@
+//! One reference of a synced secret: a key at the edge and the vault secret whose value it holds.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::{Condition, SecretKey, VaultSecretName, VaultVersion};
+
+/// What a key of a synced secret holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reference {
+    /// The key in the Kubernetes Secret.
+    pub key: SecretKey,
+    /// The vault secret whose value it holds.
+    pub vault_secret: VaultSecretName,
+    /// The pinned version; follows the latest where absent.
+    pub version: Option<VaultVersion>,
+    /// How the bytes at the edge come from the value.
+    pub encoding: Encoding,
+    /// True while the value that "Create new" brought is not known to be stored in the vault.
+    pub create_pending: bool,
+    /// What was last seen of it.
+    pub status: ReferenceStatus,
+}
+
+/// What the service last saw of a reference.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReferenceStatus {
+    /// The version that the edge holds.
+    pub synced_version: Option<VaultVersion>,
+    /// When that version expires.
+    pub expire_time: Option<Timestamp>,
+    /// The vault's `updated` of the secret when its value was last read.
+    pub vault_update_time: Option<Timestamp>,
+    /// False where `updated` could still hide a newer version: the value was read within the same seconds.
+    pub settled: bool,
+    /// Why it is not in sync; absent where it is.
+    pub problem: Option<Condition>,
+}
+
+/// How the bytes at the edge come from the value in the vault.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encoding {
+    /// The value's bytes as they are.
+    #[default]
+    Utf8,
+    /// The value is base64 (standard alphabet, padded); the edge gets the decoded bytes.
+    Base64,
+    /// The value is hex; the edge gets the decoded bytes.
+    Hex,
+}
+
+/// The value is not what the encoding says. Never shows the value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the value is not valid {}", .0.name())]
+pub struct EncodingError(pub Encoding);
+
+// === impl Encoding ===
+
+impl Encoding {
+    /// The name under which the mapping shows it: `utf-8`, `base64`, `hex`, as the Secret Store extension spells them.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Utf8 => "utf-8",
+            Self::Base64 => "base64",
+            Self::Hex => "hex",
+        }
+    }
+
+    /// The bytes that the edge gets for a value.
+    pub fn decode(self, value: &SecretString) -> Result<Zeroizing<Vec<u8>>, EncodingError> {
+        let value = value.expose_secret().as_bytes();
+        let bytes = match self {
+            Self::Utf8 => Some(value.to_vec()),
+            Self::Base64 => STANDARD.decode(value.trim_ascii()).ok(),
+            Self::Hex => hex::decode(value.trim_ascii()).ok(),
+        };
+        bytes.map(Zeroizing::new).ok_or(EncodingError(self))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoded(encoding: Encoding, value: &str) -> Option<Vec<u8>> {
+        encoding.decode(&SecretString::from(value)).ok().map(|bytes| bytes.to_vec())
+    }
+
+    #[test]
+    fn a_value_reaches_the_edge_as_its_encoding_says() {
+        assert_eq!(decoded(Encoding::Utf8, "pässword\n"), Some("pässword\n".as_bytes().to_vec()));
+        assert_eq!(decoded(Encoding::Base64, "AAEC\n"), Some(vec![0, 1, 2]));
+        assert_eq!(decoded(Encoding::Hex, "00fF"), Some(vec![0, 255]));
+    }
+
+    #[test]
+    fn a_value_that_is_not_in_its_encoding_is_refused_without_showing_it() {
+        assert_eq!(decoded(Encoding::Base64, "hunter2!"), None);
+        let error = Encoding::Hex.decode(&SecretString::from("hunter2")).unwrap_err();
+        assert_eq!(error.to_string(), "the value is not valid hex");
+    }
+}

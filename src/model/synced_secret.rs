@@ -1,0 +1,258 @@
+//! A synced secret: what was asked for, what the edge holds, and how the two compare.
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Condition, NameError, Reference, SyncedSecretId, VaultSecretName};
+
+/// Limits of Key Vault, Kubernetes and this service.
+pub mod limits {
+    /// Bytes of a secret value (Key Vault).
+    pub const VALUE_BYTES: usize = 25_600;
+    /// Tags of a vault secret that a caller may set: Key Vault's 15 less the one of this service.
+    pub const TAGS: usize = 14;
+    /// Characters of a tag's name and of its value (Key Vault).
+    pub const TAG_CHARS: usize = 256;
+    /// Characters of a content type (Key Vault).
+    pub const CONTENT_TYPE_CHARS: usize = 255;
+    /// References of one synced secret.
+    pub const REFERENCES: usize = 100;
+    /// Bytes of all values of a Kubernetes Secret together.
+    pub const SECRET_BYTES: usize = 1_048_576;
+    /// Characters of a description.
+    pub const DESCRIPTION_CHARS: usize = 1_024;
+    /// Labels of one synced secret.
+    pub const LABELS: usize = 64;
+}
+
+/// A synced secret as the service knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncedSecret {
+    /// The name of the Kubernetes Secret.
+    pub id: SyncedSecretId,
+    /// Never used twice, also not for the same id.
+    pub uid: Uuid,
+    /// For people.
+    pub description: String,
+    /// Type of the Kubernetes Secret.
+    pub secret_type: SecretType,
+    /// At least one; keys are unique.
+    pub references: Vec<Reference>,
+    /// Labels that the Kubernetes Secret carries too.
+    pub labels: BTreeMap<String, String>,
+    /// Where it stands.
+    pub state: State,
+    /// `Synced` and `Expiring`.
+    pub conditions: Vec<Condition>,
+    /// Who made it.
+    pub origin: Origin,
+    /// When it was asked for.
+    pub create_time: Timestamp,
+    /// Last change of what is asked for.
+    pub update_time: Timestamp,
+    /// When the edge last held just what the references say.
+    pub sync_time: Option<Timestamp>,
+    /// Grows with every change of what is asked for.
+    pub generation: i64,
+    /// The generation that the edge holds; 0 for none.
+    pub synced_generation: i64,
+}
+
+/// Where a synced secret stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum State {
+    /// Accepted; the edge does not hold it yet.
+    Pending,
+    /// The edge holds what the references say.
+    Synced,
+    /// The edge holds the last known values; the latest attempt failed.
+    Degraded,
+    /// Never synced, and the latest attempt failed.
+    Failed,
+    /// To be removed from the edge.
+    Deleting,
+}
+
+/// Who made a synced secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Origin {
+    /// Created or adopted through this service.
+    Managed,
+    /// Found at the edge, made by another tool.
+    Unmanaged,
+}
+
+/// How synced secrets reach the edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyncEngine {
+    /// Azure Key Vault Secret Store extension.
+    SecretStore,
+    /// This service copies the values itself.
+    Direct,
+}
+
+/// The type of a Kubernetes Secret. Types that grant power are refused, whoever asks.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SecretType(String);
+
+/// One row of the change feed: a synced secret before and after.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// Grows with every change.
+    pub sequence: i64,
+    /// The synced secret after the change; with [`ChangeKind::Deleted`], as it was last seen.
+    pub after: SyncedSecret,
+    /// What happened.
+    pub kind: ChangeKind,
+}
+
+/// What a change did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// It came into being or changed.
+    Put,
+    /// It is gone.
+    Deleted,
+}
+
+/// Which synced secrets a caller wants; every set field must match.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Any of these; all where empty.
+    pub states: Vec<State>,
+    /// Made by.
+    pub origin: Option<Origin>,
+    /// Part of the id, compared without case.
+    pub name_contains: String,
+    /// Holds a reference to this vault secret.
+    pub vault_secret: Option<VaultSecretName>,
+    /// Carries all of these.
+    pub labels: BTreeMap<String, String>,
+}
+
+// === impl SyncedSecret ===
+
+impl SyncedSecret {
+    /// The resource name, `syncedSecrets/{id}`.
+    pub fn name(&self) -> String {
+        format!("syncedSecrets/{}", self.id)
+    }
+
+    /// The opaque tag that changes with what is asked for, not with status.
+    pub fn etag(&self) -> String {
+        format!("\"{}-{}\"", self.uid.simple(), self.generation)
+    }
+}
+
+// === impl State ===
+
+impl State {
+    /// Whether a caller who waits has got an answer.
+    pub fn is_settled(self) -> bool {
+        matches!(self, Self::Synced | Self::Degraded | Self::Failed)
+    }
+
+    /// The word in the database and in messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::Synced => "SYNCED",
+            Self::Degraded => "DEGRADED",
+            Self::Failed => "FAILED",
+            Self::Deleting => "DELETING",
+        }
+    }
+}
+
+impl FromStr for State {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        [Self::Pending, Self::Synced, Self::Degraded, Self::Failed, Self::Deleting]
+            .into_iter()
+            .find(|state| state.as_str() == text)
+            .ok_or_else(|| NameError::new(format!("{text:?} is not a state")))
+    }
+}
+
+// === impl SecretType ===
+
+impl SecretType {
+    /// The type as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for SecretType {
+    fn default() -> Self {
+        Self("Opaque".to_owned())
+    }
+}
+
+impl FromStr for SecretType {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        if text.is_empty() {
+            return Ok(Self::default());
+        }
+        if ["kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"].contains(&text) {
+            return Err(NameError::new(format!(
+                "the type {text:?} grants power in the cluster and can't be synced"
+            )));
+        }
+        let valid = text.len() <= 253
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._/".contains(&byte));
+        valid.then(|| Self(text.to_owned())).ok_or_else(|| {
+            NameError::new("a Secret type has at most 253 letters, digits, '-', '_', '.' and '/'".to_owned())
+        })
+    }
+}
+
+impl fmt::Display for SecretType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for SecretType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+impl TryFrom<String> for SecretType {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        text.parse()
+    }
+}
+
+impl From<SecretType> for String {
+    fn from(secret_type: SecretType) -> Self {
+        secret_type.0
+    }
+}
+
+// === impl Filter ===
+
+impl Filter {
+    /// Whether a synced secret is one of those wanted.
+    pub fn matches(&self, secret: &SyncedSecret) -> bool {
+        (self.states.is_empty() || self.states.contains(&secret.state))
+            && self.origin.is_none_or(|origin| origin == secret.origin)
+            && secret.id.as_str().contains(&self.name_contains.to_ascii_lowercase())
+            && self
+                .vault_secret
+                .as_ref()
+                .is_none_or(|wanted| secret.references.iter().any(|held| held.vault_secret == *wanted))
+            && self.labels.iter().all(|(key, value)| secret.labels.get(key) == Some(value))
+    }
+}

@@ -1,0 +1,88 @@
+//! What the Key Vault holds: secrets and their versions without values, and the two places where a value passes through.
+
+use std::{collections::BTreeMap, fmt};
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+
+use super::{VaultSecretName, VaultVersion};
+
+/// A secret in the vault, without its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VaultSecret {
+    /// As the vault spells it.
+    pub name: VaultSecretName,
+    /// Whether the latest version may be read.
+    pub enabled: bool,
+    /// What the creator said the value is; empty where nothing.
+    pub content_type: String,
+    /// Creation of the latest version.
+    pub create_time: Option<Timestamp>,
+    /// Last change of the latest version's attributes, or the addition of a version.
+    pub update_time: Option<Timestamp>,
+    /// Not meant to be used before.
+    pub not_before_time: Option<Timestamp>,
+    /// Not meant to be used after.
+    pub expire_time: Option<Timestamp>,
+    /// At most 15.
+    pub tags: BTreeMap<String, String>,
+    /// True where the vault manages it as part of a certificate.
+    pub managed: bool,
+}
+
+/// A version of a vault secret, without its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VaultSecretVersion {
+    /// The secret it belongs to.
+    pub name: VaultSecretName,
+    /// Its version.
+    pub version: VaultVersion,
+    /// Whether it may be read.
+    pub enabled: bool,
+    /// Creation.
+    pub create_time: Option<Timestamp>,
+    /// Last change of its attributes.
+    pub update_time: Option<Timestamp>,
+    /// Not meant to be used before.
+    pub not_before_time: Option<Timestamp>,
+    /// Not meant to be used after.
+    pub expire_time: Option<Timestamp>,
+    /// Tags of this version.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// A value on its way from the vault to the edge.
+pub struct VaultValue {
+    /// The value.
+    pub value: SecretString,
+    /// The version that was read.
+    pub version: VaultSecretVersion,
+    /// When the vault answered, by the vault's own clock where it said so.
+    pub read_time: Timestamp,
+}
+
+/// What "Create new" stores: the value on its way from the caller to the vault.
+pub struct NewVaultSecret {
+    /// At most [`super::limits::VALUE_BYTES`] bytes.
+    pub value: SecretString,
+    /// Empty for none.
+    pub content_type: String,
+    /// Not meant to be used before.
+    pub not_before_time: Option<Timestamp>,
+    /// Not meant to be used after.
+    pub expire_time: Option<Timestamp>,
+    /// At most [`super::limits::TAGS`]; the service adds one of its own.
+    pub tags: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for VaultValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VaultValue").field("version", &self.version).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for NewVaultSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewVaultSecret").finish_non_exhaustive()
+    }
+}
