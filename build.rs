@@ -17,6 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     tonic_prost_build::configure()
         .build_transport(true)
+        .btree_map(".")
         .skip_debug(WITH_VALUES)
         .compile_fds(compiler.file_descriptor_set())?;
     Ok(())

@@ -4,6 +4,7 @@
 
 pub mod doubles;
 pub mod model;
+pub mod store;
 
 /// The contract, generated from `proto/` at build time.
 pub mod proto {

@@ -11,7 +11,5 @@ pub use audit::{AuditEvent, Outcome};
 pub use condition::{Condition, ConditionType, Reason, Status};
 pub use names::{NameError, SecretKey, SyncedSecretId, VaultSecretName, VaultVersion};
 pub use reference::{Encoding, EncodingError, Reference, ReferenceStatus};
-pub use synced_secret::{
-    Change, ChangeKind, Filter, Origin, SecretType, State, SyncEngine, SyncedSecret, limits,
-};
+pub use synced_secret::{ChangeKind, Filter, Origin, SecretType, State, SyncEngine, SyncedSecret, limits};
 pub use vault_secret::{NewVaultSecret, VaultSecret, VaultSecretVersion, VaultValue};

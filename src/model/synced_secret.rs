@@ -100,17 +100,6 @@ pub enum SyncEngine {
 #[serde(try_from = "String", into = "String")]
 pub struct SecretType(String);
 
-/// One row of the change feed: a synced secret before and after.
-#[derive(Clone, Debug)]
-pub struct Change {
-    /// Grows with every change.
-    pub sequence: i64,
-    /// The synced secret after the change; with [`ChangeKind::Deleted`], as it was last seen.
-    pub after: SyncedSecret,
-    /// What happened.
-    pub kind: ChangeKind,
-}
-
 /// What a change did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChangeKind {

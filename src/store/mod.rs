@@ -1,0 +1,211 @@
+//! What is recorded: desired and observed state, request ids, the change feed and the audit, in SQLite. All SQL is here.
+//!
+//! One writer at a time: a [`Transaction`] holds the writer until it is committed, and commits all it did or nothing.
+//! Readers of synced secrets never touch the disk: they read the [`View`], which holds what was committed.
+
+mod audit;
+mod changes;
+mod record;
+mod requests;
+mod settings;
+mod synced_secrets;
+mod view;
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use aws_lc_rs::hmac;
+use sqlx::{
+    Sqlite, SqlitePool,
+    migrate::MigrateError,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use tokio::sync::{Mutex, OwnedMutexGuard, watch};
+
+pub use audit::{AuditFilter, NewAuditEvent};
+pub use changes::Feed;
+pub use record::{EdgeRecord, Record};
+pub use requests::{Recorded, Request};
+pub use view::{Snapshot, View};
+
+/// Waits this long for another process that holds the database.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections that read besides the writer.
+const READERS: u32 = 4;
+
+/// The database, and what it holds in memory.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    writer: SqlitePool,
+    readers: SqlitePool,
+    /// Held from the beginning of a transaction until the view shows it, so that the view follows the order of commits.
+    turn: Arc<Mutex<()>>,
+    view: View,
+    sequence: watch::Sender<i64>,
+    key: hmac::Key,
+}
+
+/// Why the database did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The id is taken.
+    #[error("a synced secret of this name exists")]
+    AlreadyExists,
+    /// Nothing of this name is recorded.
+    #[error("no synced secret of this name is recorded")]
+    NotFound,
+    /// What is asked for has changed since it was read.
+    #[error("the synced secret was changed meanwhile")]
+    Stale,
+    /// A request id that was used for a request with other content.
+    #[error("this request_id was used for another request")]
+    RequestIdReused,
+    /// A stored row breaks a rule of the model.
+    #[error("table {table}, column {column}, row {row}: {problem}")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// Its primary key.
+        row: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The database was made by a newer release.
+    #[error("the database was made by a newer release ({0}): run that release, or restore a backup")]
+    Newer(String),
+    /// The database itself.
+    #[error("the database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The task that commits has ended before it was done.
+    #[error("the service is stopping")]
+    Stopping,
+}
+
+/// A change of the database in progress. Dropped without [`Transaction::commit`], it never happened.
+pub struct Transaction {
+    store: Store,
+    sql: sqlx::Transaction<'static, Sqlite>,
+    effects: Vec<view::Effect>,
+    _turn: OwnedMutexGuard<()>,
+}
+
+// === impl Store ===
+
+impl Store {
+    /// Opens the database, makes it or brings it to the current schema, and reads what is in it.
+    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full);
+        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+        restrict_to_owner(path)?;
+        sqlx::migrate!().run(&writer).await.map_err(migration_error)?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .connect_with(options.create_if_missing(false).read_only(true))
+            .await?;
+
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &settings::key(&writer).await?);
+        let (records, sequence) =
+            (synced_secrets::load(&readers).await?, changes::last_sequence(&readers).await?);
+        let view = View::new(records, sequence);
+        let inner = Inner {
+            writer,
+            readers,
+            turn: Arc::new(Mutex::new(())),
+            view,
+            sequence: watch::Sender::new(sequence),
+            key,
+        };
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// The synced secrets as they were last committed.
+    pub fn view(&self) -> &View {
+        &self.0.view
+    }
+
+    /// Tells of every commit that changed a synced secret, by the sequence of the change feed.
+    pub fn subscribe(&self) -> watch::Receiver<i64> {
+        self.0.sequence.subscribe()
+    }
+
+    /// The key of this database, for fingerprints and tokens. `purpose` keeps different uses apart.
+    pub fn sign(&self, purpose: &str, content: &[u8]) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.0.key);
+        context.update(purpose.as_bytes());
+        context.update(&[0]);
+        context.update(content);
+        context.sign().as_ref().try_into().expect("HMAC-SHA256 has 32 bytes")
+    }
+
+    /// Begins a change; waits for the one before.
+    pub async fn begin(&self) -> Result<Transaction, StoreError> {
+        let turn = self.0.turn.clone().lock_owned().await;
+        let sql = self.0.writer.begin_with("BEGIN IMMEDIATE").await?;
+        Ok(Transaction { store: self.clone(), sql, effects: Vec::new(), _turn: turn })
+    }
+
+    /// Whether the database still answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1").execute(&self.0.readers).await?;
+        Ok(())
+    }
+
+    /// Moves what the write-ahead log holds into the database file and closes it.
+    pub async fn close(&self) {
+        self.0.readers.close().await;
+        self.0.writer.close().await;
+    }
+}
+
+// === impl Transaction ===
+
+impl Transaction {
+    /// Makes it durable, shows it in the view and tells who waits for changes. Goes on also if the caller goes away.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        let committed = tokio::spawn(async move {
+            let Self { store, sql, effects, _turn } = self;
+            sql.commit().await?;
+            if let Some(sequence) = store.0.view.apply(effects) {
+                store.0.sequence.send_replace(sequence);
+            }
+            Ok(())
+        });
+        committed.await.unwrap_or(Err(StoreError::Stopping))
+    }
+}
+
+fn restrict_to_owner(path: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+        .map_err(|error| StoreError::Database(sqlx::Error::Io(error)))
+}
+
+fn migration_error(error: MigrateError) -> StoreError {
+    match error {
+        MigrateError::VersionMissing(version) => StoreError::Newer(version.to_string()),
+        MigrateError::Execute(error) => StoreError::Database(error),
+        other => StoreError::Database(sqlx::Error::Migrate(Box::new(other))),
+    }
+}
+
+/// Names SQL statements and lists them, so that a test can prepare every one.
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident = $sql:literal;)+) => {
+        $($(#[$doc])* const $name: &str = $sql;)+
+        #[cfg(test)]
+        pub(super) const STATEMENTS: &[&str] = &[$($name,)+];
+    };
+}
+use statements;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+//! The table `requests`: calls with a `request_id` (AIP-155), so that a retry is the same call.
+
+use jiff::Timestamp;
+use sqlx::{FromRow, Sqlite};
+use uuid::Uuid;
+
+use super::{Store, StoreError, Transaction, statements, synced_secrets::Row};
+
+statements! {
+    SELECT = "SELECT method, fingerprint, uid, response FROM requests WHERE request_id = ?1";
+    INSERT = "
+        INSERT INTO requests (request_id, method, fingerprint, uid, response, create_time)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    ANSWER = "UPDATE requests SET response = ?2 WHERE request_id = ?1";
+    DELETE = "DELETE FROM requests WHERE request_id = ?1";
+    PRUNE = "DELETE FROM requests WHERE create_time < ?1";
+}
+
+/// A call that a caller may send again.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// What the caller named it.
+    pub id: Uuid,
+    /// The RPC.
+    pub method: &'static str,
+    /// Keyed digest of the whole request, values included.
+    pub fingerprint: [u8; 32],
+}
+
+/// What is recorded of a call.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// The synced secret that it made or changed.
+    pub uid: Option<Uuid>,
+    /// Its answer in protobuf; absent while it isn't known.
+    pub response: Option<Vec<u8>>,
+}
+
+#[derive(FromRow)]
+struct RequestRow {
+    method: String,
+    fingerprint: Vec<u8>,
+    uid: Option<String>,
+    response: Option<Vec<u8>>,
+}
+
+impl Store {
+    /// What is recorded of a call; an error where its id was used for another one.
+    pub async fn recorded(&self, request: &Request) -> Result<Option<Recorded>, StoreError> {
+        let row: Option<RequestRow> =
+            sqlx::query_as(SELECT).bind(request.id.to_string()).fetch_optional(&self.0.readers).await?;
+        row.map(|row| row.answer(request)).transpose()
+    }
+}
+
+impl Transaction {
+    /// Records that a call has begun. [`StoreError::Stale`] where the same call is recorded already.
+    pub async fn begin_request(
+        &mut self,
+        request: &Request,
+        uid: Option<Uuid>,
+        response: Option<&[u8]>,
+    ) -> Result<(), StoreError> {
+        let inserted = sqlx::query(INSERT)
+            .bind(request.id.to_string())
+            .bind(request.method)
+            .bind(request.fingerprint.as_slice())
+            .bind(uid.map(|uid| uid.to_string()))
+            .bind(response)
+            .bind(Timestamp::now().as_microsecond())
+            .execute(&mut *self.sql)
+            .await;
+        match inserted {
+            Ok(_) => Ok(()),
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Err(StoreError::Stale),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Records the answer of a call.
+    pub async fn answer_request(&mut self, request: &Request, response: &[u8]) -> Result<(), StoreError> {
+        execute(&mut self.sql, sqlx::query(ANSWER).bind(request.id.to_string()).bind(response)).await
+    }
+
+    /// Forgets a call that changed nothing, so that it can be made again.
+    pub async fn forget_request(&mut self, request: &Request) -> Result<(), StoreError> {
+        execute(&mut self.sql, sqlx::query(DELETE).bind(request.id.to_string())).await
+    }
+
+    /// Forgets calls older than `before`.
+    pub async fn prune_requests(&mut self, before: Timestamp) -> Result<(), StoreError> {
+        execute(&mut self.sql, sqlx::query(PRUNE).bind(before.as_microsecond())).await
+    }
+}
+
+async fn execute(
+    sql: &mut sqlx::Transaction<'static, Sqlite>,
+    query: sqlx::query::Query<'_, Sqlite, <Sqlite as sqlx::Database>::Arguments>,
+) -> Result<(), StoreError> {
+    query.execute(&mut **sql).await?;
+    Ok(())
+}
+
+impl RequestRow {
+    fn answer(self, request: &Request) -> Result<Recorded, StoreError> {
+        if self.method != request.method || self.fingerprint != request.fingerprint {
+            return Err(StoreError::RequestIdReused);
+        }
+        let row = Row { table: "requests", key: request.id.to_string() };
+        let uid = self.uid.map(|uid| uid.parse().map_err(|error| row.corrupt("uid", error))).transpose()?;
+        Ok(Recorded { uid, response: self.response })
+    }
+}

@@ -1,0 +1,212 @@
+//! The synced secrets as they were last committed, in memory: what Get, List and Watch read.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    ops::Bound,
+    sync::{Arc, RwLock, RwLockReadGuard},
+};
+
+use uuid::Uuid;
+
+use super::Record;
+use crate::model::{ChangeKind, Filter, SyncedSecret, SyncedSecretId, VaultSecretName};
+
+/// Changes kept in memory, so that watchers who keep up never read the disk.
+const RECENT_CHANGES: usize = 4_096;
+
+/// All synced secrets and the latest changes.
+pub struct View(RwLock<State>);
+
+#[derive(Default)]
+struct State {
+    by_id: BTreeMap<SyncedSecretId, Arc<Record>>,
+    ids: HashMap<Uuid, SyncedSecretId>,
+    recent: VecDeque<FeedChange>,
+    sequence: i64,
+}
+
+/// A change of the feed: what there was before and what there is after.
+#[derive(Clone, Debug)]
+pub struct FeedChange {
+    /// Its place in the feed.
+    pub sequence: i64,
+    /// Absent where it has just come into being.
+    pub before: Option<Arc<SyncedSecret>>,
+    /// With [`ChangeKind::Deleted`], as it was last seen.
+    pub after: Arc<SyncedSecret>,
+    /// What happened.
+    pub kind: ChangeKind,
+}
+
+/// A consistent copy of the view.
+pub struct Snapshot {
+    /// In the order of their ids.
+    pub records: Vec<Arc<Record>>,
+    /// The feed's sequence that it shows.
+    pub sequence: i64,
+}
+
+/// What a committed transaction does to the view.
+pub(super) enum Effect {
+    Put {
+        record: Box<Record>,
+        sequence: i64,
+    },
+    /// As `Put`, for what callers don't see: no change of the feed.
+    Note {
+        record: Box<Record>,
+    },
+    Remove {
+        uid: Uuid,
+        sequence: i64,
+    },
+}
+
+impl View {
+    pub(super) fn new(records: Vec<Record>, sequence: i64) -> Self {
+        let mut state = State { sequence, ..State::default() };
+        for record in records {
+            state.ids.insert(record.secret.uid, record.secret.id.clone());
+            state.by_id.insert(record.secret.id.clone(), Arc::new(record));
+        }
+        Self(RwLock::new(state))
+    }
+
+    /// The synced secret of an id.
+    pub fn get(&self, id: &SyncedSecretId) -> Option<Arc<Record>> {
+        self.read().by_id.get(id).cloned()
+    }
+
+    /// The synced secret of a uid.
+    pub fn get_by_uid(&self, uid: Uuid) -> Option<Arc<Record>> {
+        let state = self.read();
+        state.by_id.get(state.ids.get(&uid)?).cloned()
+    }
+
+    /// The next `limit` synced secrets after an id that match, and how many match in all.
+    pub fn page(
+        &self,
+        after: Option<&SyncedSecretId>,
+        limit: usize,
+        filter: &Filter,
+    ) -> (Vec<Arc<Record>>, usize) {
+        let state = self.read();
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let wanted = |record: &&Arc<Record>| filter.matches(&record.secret);
+        let page = state
+            .by_id
+            .range::<SyncedSecretId, _>((from, Bound::Unbounded))
+            .map(|(_, record)| record)
+            .filter(wanted)
+            .take(limit)
+            .cloned()
+            .collect();
+        let total = match *filter == Filter::default() {
+            true => state.by_id.len(),
+            false => state.by_id.values().filter(wanted).count(),
+        };
+        (page, total)
+    }
+
+    /// Everything, and the sequence of the feed it belongs to.
+    pub fn snapshot(&self) -> Snapshot {
+        let state = self.read();
+        Snapshot { records: state.by_id.values().cloned().collect(), sequence: state.sequence }
+    }
+
+    /// Which synced secrets hold a reference to each vault secret.
+    pub fn by_vault_secret(&self) -> HashMap<VaultSecretName, Vec<SyncedSecretId>> {
+        let mut users: HashMap<VaultSecretName, Vec<SyncedSecretId>> = HashMap::new();
+        for (id, record) in &self.read().by_id {
+            for reference in &record.secret.references {
+                let ids = users.entry(reference.vault_secret.clone()).or_default();
+                if ids.last() != Some(id) {
+                    ids.push(id.clone());
+                }
+            }
+        }
+        users
+    }
+
+    /// The synced secrets that hold a reference to a vault secret.
+    pub fn users_of(&self, name: &VaultSecretName) -> Vec<Arc<Record>> {
+        let holds =
+            |record: &&Arc<Record>| record.secret.references.iter().any(|held| held.vault_secret == *name);
+        self.read().by_id.values().filter(holds).cloned().collect()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.read().by_id.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The feed's latest sequence.
+    pub fn sequence(&self) -> i64 {
+        self.read().sequence
+    }
+
+    /// The changes after a sequence, oldest first; `None` where they are no longer in memory.
+    pub(super) fn recent_changes(&self, after: i64) -> Option<Vec<FeedChange>> {
+        let state = self.read();
+        if after >= state.sequence {
+            return Some(Vec::new());
+        }
+        let complete = state.recent.front().is_some_and(|oldest| oldest.sequence <= after + 1);
+        complete.then(|| {
+            let start = state.recent.partition_point(|change| change.sequence <= after);
+            state.recent.range(start..).cloned().collect()
+        })
+    }
+
+    /// Shows what was committed; the feed's new sequence where it grew.
+    pub(super) fn apply(&self, effects: Vec<Effect>) -> Option<i64> {
+        let mut state = self.0.write().expect("no one panics while holding the view");
+        let before = state.sequence;
+        for effect in effects {
+            match effect {
+                Effect::Put { record, sequence } => {
+                    let after = Arc::new(record.secret.clone());
+                    let before = state.put(*record);
+                    state.remember(FeedChange { sequence, before, after, kind: ChangeKind::Put });
+                }
+                Effect::Note { record } => {
+                    state.put(*record);
+                }
+                Effect::Remove { uid, sequence } => {
+                    let Some(record) = state.ids.remove(&uid).and_then(|id| state.by_id.remove(&id)) else {
+                        continue;
+                    };
+                    let last = Arc::new(record.secret.clone());
+                    let (before, after) = (Some(last.clone()), last);
+                    state.remember(FeedChange { sequence, before, after, kind: ChangeKind::Deleted });
+                }
+            }
+        }
+        (state.sequence > before).then_some(state.sequence)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.0.read().expect("no one panics while holding the view")
+    }
+}
+
+impl State {
+    fn put(&mut self, record: Record) -> Option<Arc<SyncedSecret>> {
+        let id = record.secret.id.clone();
+        self.ids.insert(record.secret.uid, id.clone());
+        self.by_id.insert(id, Arc::new(record)).map(|before| Arc::new(before.secret.clone()))
+    }
+
+    fn remember(&mut self, change: FeedChange) {
+        self.sequence = change.sequence;
+        if self.recent.len() == RECENT_CHANGES {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(change);
+    }
+}
