@@ -3,6 +3,7 @@
 //! Dependencies point down: `cli` → `api` → `secrets` → {`store`, `vault`, `edge`, `reconcile`} → `model`.
 
 pub mod doubles;
+pub mod edge;
 pub mod model;
 pub mod store;
 

@@ -1,0 +1,61 @@
+//! What the service's own account may do at the edge, and whether the edge answers.
+
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
+};
+use kube::{
+    Api,
+    api::{ListParams, PostParams},
+};
+
+use super::{Edge, EdgeError};
+
+/// The verbs on Secrets that the direct engine needs in its namespace.
+pub const REQUIRED_VERBS: [&str; 6] = ["get", "list", "watch", "create", "patch", "delete"];
+
+/// One verb, and whether it is granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permission {
+    /// The verb on Secrets.
+    pub verb: &'static str,
+    /// Whether it is granted.
+    pub allowed: bool,
+}
+
+impl Edge {
+    /// Asks the API server which of the verbs that we need are granted to us.
+    pub async fn permissions(&self) -> Result<Vec<Permission>, EdgeError> {
+        let reviews: Api<SelfSubjectAccessReview> = Api::all(self.client.clone());
+        let mut permissions = Vec::with_capacity(REQUIRED_VERBS.len());
+        for verb in REQUIRED_VERBS {
+            let review = SelfSubjectAccessReview {
+                spec: SelfSubjectAccessReviewSpec {
+                    resource_attributes: Some(ResourceAttributes {
+                        namespace: Some(self.namespace.clone()),
+                        verb: Some(verb.to_owned()),
+                        resource: Some("secrets".to_owned()),
+                        ..ResourceAttributes::default()
+                    }),
+                    ..SelfSubjectAccessReviewSpec::default()
+                },
+                ..SelfSubjectAccessReview::default()
+            };
+            let answer = self.call(reviews.create(&PostParams::default(), &review)).await?;
+            permissions
+                .push(Permission { verb, allowed: answer.status.is_some_and(|status| status.allowed) });
+        }
+        Ok(permissions)
+    }
+
+    /// Whether the Secrets of the namespace can be read right now: one entry, metadata only.
+    pub async fn ping(&self) -> Result<(), EdgeError> {
+        let one = ListParams::default().limit(1);
+        self.call(self.metadata.list(&one)).await.map(|_| ())
+    }
+
+    /// Whether the custom resources of the Secret Store extension are served.
+    pub async fn has_secret_store(&self) -> Result<bool, EdgeError> {
+        let groups = self.call(self.client.list_api_groups()).await?;
+        Ok(groups.groups.iter().any(|group| group.name == "secret-sync.x-k8s.io"))
+    }
+}

@@ -1,0 +1,161 @@
+//! Why the Kubernetes API did not do what was asked, in the terms of who must mend it.
+
+use std::time::Duration;
+
+use crate::model::Reason;
+
+/// An error of the edge. No message holds a value: the API names fields and keys, and we quote no bodies.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EdgeError {
+    /// The kubeconfig or the pod's account can't be used.
+    #[error("the cluster's configuration can't be used: {0}")]
+    Configuration(String),
+    /// A Secret of this name is there and is not ours.
+    #[error("a Kubernetes Secret {name:?} that this service does not manage is in the way")]
+    Conflict {
+        /// Its name.
+        name: String,
+    },
+    /// Our Secret is being deleted and something holds it back.
+    #[error("the Kubernetes Secret {name:?} is being deleted and a finalizer holds it back")]
+    Terminating {
+        /// Its name.
+        name: String,
+    },
+    /// It changed between our look and our write.
+    #[error("the Kubernetes Secret changed meanwhile: {0}")]
+    Changed(String),
+    /// The service's account lacks a right.
+    #[error("the Kubernetes API refuses: {0}")]
+    Forbidden(String),
+    /// The service's credentials are not accepted.
+    #[error("the Kubernetes API does not accept the service's credentials: {0}")]
+    Unauthenticated(String),
+    /// The namespace isn't there.
+    #[error("the namespace {0:?} is not there")]
+    NamespaceMissing(String),
+    /// Nothing of that name.
+    #[error("the Kubernetes API has no such resource: {0}")]
+    NotFound(String),
+    /// The API server asks us to slow down.
+    #[error("the Kubernetes API is overloaded")]
+    Throttled(Option<Duration>),
+    /// The values together are too large.
+    #[error("the values together are larger than a Kubernetes Secret can be")]
+    TooLarge,
+    /// The API server does not accept the Secret as it is.
+    #[error("the Kubernetes API refuses the Secret: {0}")]
+    Rejected(String),
+    /// The API server can't be reached or fails.
+    #[error("the Kubernetes API can't be reached: {0}")]
+    Unreachable(String),
+    /// No answer in time.
+    #[error("the Kubernetes API did not answer within {}", humantime::format_duration(*.0))]
+    Timeout(Duration),
+}
+
+impl EdgeError {
+    /// What an error of the client means.
+    pub(super) fn of(error: &kube::Error, namespace: &str) -> Self {
+        let kube::Error::Api(status) = error else {
+            return Self::Unreachable(brief(&root_cause(error)));
+        };
+        let message = brief(&status.message);
+        match status.code {
+            401 => Self::Unauthenticated(message),
+            403 => Self::Forbidden(message),
+            404 if status.message.contains("namespaces") => Self::NamespaceMissing(namespace.to_owned()),
+            404 => Self::NotFound(message),
+            409 => Self::Changed(message),
+            413 => Self::TooLarge,
+            422 if status.message.contains("Too long") => Self::TooLarge,
+            400 | 405 | 415 | 422 => Self::Rejected(message),
+            429 => Self::Throttled(retry_after(status)),
+            _ => Self::Unreachable(format!("status {}: {message}", status.code)),
+        }
+    }
+
+    /// Whether waiting may be enough.
+    pub fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            Self::Changed(_)
+                | Self::Terminating { .. }
+                | Self::Throttled(_)
+                | Self::Unreachable(_)
+                | Self::Timeout(_)
+        )
+    }
+
+    /// The reason in conditions.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Conflict { .. } => Reason::EdgeConflict,
+            Self::Forbidden(_) | Self::Unauthenticated(_) => Reason::EdgeForbidden,
+            Self::TooLarge => Reason::TooLarge,
+            Self::Rejected(_) | Self::NamespaceMissing(_) | Self::NotFound(_) | Self::Terminating { .. } => {
+                Reason::EdgeRejected
+            }
+            Self::Changed(_) => Reason::Pending,
+            Self::Configuration(_) | Self::Throttled(_) | Self::Unreachable(_) | Self::Timeout(_) => {
+                Reason::EdgeUnreachable
+            }
+        }
+    }
+
+    /// What a person should do next, in one sentence.
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::Configuration(_) => {
+                "Name a kubeconfig file that is valid, or run in a pod with a service account.".to_owned()
+            }
+            Self::Conflict { name } => {
+                format!(
+                    "Adopt it with AdoptSyncedSecret, delete the Secret {name:?}, or choose another name."
+                )
+            }
+            Self::Terminating { .. } => {
+                "Remove the finalizer, or wait for who set it; the service goes on by itself.".to_owned()
+            }
+            Self::Changed(_) => "Try again; the service does so by itself.".to_owned(),
+            Self::Forbidden(_) => format!(
+                "Give the service's account the verbs {} on secrets in its namespace.",
+                super::REQUIRED_VERBS.join(", ")
+            ),
+            Self::Unauthenticated(_) => {
+                "Renew the credentials in the kubeconfig or of the pod's account.".to_owned()
+            }
+            Self::NamespaceMissing(namespace) => {
+                format!("Create the namespace {namespace:?}, or configure the one of the instance.")
+            }
+            Self::NotFound(_) => "Check that the cluster serves the resource.".to_owned(),
+            Self::TooLarge => "Spread the references over several synced secrets.".to_owned(),
+            Self::Rejected(_) => {
+                "Mend what the message names: the API server will not accept it as it is.".to_owned()
+            }
+            Self::Throttled(_) | Self::Unreachable(_) | Self::Timeout(_) => {
+                "Try again later; the service goes on by itself when the cluster answers.".to_owned()
+            }
+        }
+    }
+}
+
+fn retry_after(status: &kube::core::Status) -> Option<Duration> {
+    let seconds = status.details.as_ref()?.retry_after_seconds;
+    (seconds > 0).then(|| Duration::from_secs(u64::from(seconds)))
+}
+
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}
+
+/// One line of bounded length: the API's messages may be dumps.
+fn brief(message: &str) -> String {
+    const LIMIT: usize = 300;
+    let line: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LIMIT).collect();
+    if message.chars().count() > LIMIT { line + "…" } else { line }
+}

@@ -1,0 +1,192 @@
+//! What the watch over the namespace's Secrets last said: metadata only, never a value.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, RwLock},
+    time::Duration,
+};
+
+use futures::{StreamExt, TryStreamExt};
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    core::PartialObjectMeta,
+    runtime::{WatchStreamExt, watcher},
+};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{Edge, Written};
+
+/// How often the whole list is compared with what the watch said: a watch can die without a word.
+const COMPARE: Duration = Duration::from_secs(300);
+
+/// The Secrets of the namespace as they were last seen.
+#[derive(Clone)]
+pub struct Index(Arc<Inner>);
+
+struct Inner {
+    seen: RwLock<HashMap<String, Written>>,
+    /// Absent until the first list is complete; then whether the latest word of the watch was a good one.
+    healthy: watch::Sender<Option<bool>>,
+}
+
+/// What the index knows of a name.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// There is such a Secret.
+    There(Written),
+    /// There is none.
+    Gone,
+    /// Nobody knows: the first list is not complete.
+    Unknown,
+}
+
+impl Index {
+    /// An index that knows nothing yet.
+    pub fn new() -> Self {
+        Self(Arc::new(Inner { seen: RwLock::default(), healthy: watch::Sender::new(None) }))
+    }
+
+    /// What was last seen under a name.
+    pub fn get(&self, name: &str) -> Seen {
+        if self.0.healthy.borrow().is_none() {
+            return Seen::Unknown;
+        }
+        match self.read().get(name) {
+            Some(written) => Seen::There(written.clone()),
+            None => Seen::Gone,
+        }
+    }
+
+    /// Remembers our own write before the watch tells of it.
+    pub fn note(&self, name: &str, written: Option<Written>) {
+        let mut seen = self.0.seen.write().expect("no one panics while holding the index");
+        match written {
+            Some(written) => seen.insert(name.to_owned(), written),
+            None => seen.remove(name),
+        };
+    }
+
+    /// Whether the watch is up: `None` while it has not yet listed.
+    pub fn healthy(&self) -> watch::Receiver<Option<bool>> {
+        self.0.healthy.subscribe()
+    }
+
+    /// Watches until told to stop, and says the name of every Secret that changed.
+    pub async fn run(self, edge: Edge, changed: mpsc::Sender<String>, stop: CancellationToken) {
+        let follow = async {
+            let mut compare = tokio::time::interval(COMPARE);
+            compare.reset();
+            let config = watcher::Config::default().page_size(500);
+            let mut events = std::pin::pin!(watcher(edge.metadata.clone(), config).default_backoff().boxed());
+            let mut listing: Option<HashMap<String, Written>> = None;
+            loop {
+                tokio::select! {
+                    event = events.try_next() => match event {
+                        Ok(Some(event)) => {
+                            for name in self.take(event, &mut listing) {
+                                if changed.send(name).await.is_err() { return }
+                            }
+                        }
+                        Ok(None) => return,
+                        Err(error) => {
+                            tracing::warn!(error = %brief(&error), "the watch over Secrets failed; it is tried again");
+                            self.0.healthy.send_if_modified(|healthy| healthy.replace(false) != Some(false));
+                        }
+                    },
+                    _ = compare.tick() => {
+                        if let Ok(listed) = edge.list_written().await {
+                            for name in self.replace(listed) {
+                                if changed.send(name).await.is_err() { return }
+                            }
+                        }
+                    }
+                }
+            }
+        };
+        tokio::select! {
+            () = follow => {}
+            () = stop.cancelled() => {}
+        }
+    }
+
+    /// Takes in an event; the names that changed by it.
+    fn take(
+        &self,
+        event: watcher::Event<PartialObjectMeta<Secret>>,
+        listing: &mut Option<HashMap<String, Written>>,
+    ) -> Vec<String> {
+        let changed = match event {
+            watcher::Event::Init => {
+                *listing = Some(HashMap::new());
+                return Vec::new();
+            }
+            watcher::Event::InitApply(secret) => {
+                listing.get_or_insert_default().extend(entry(&secret));
+                return Vec::new();
+            }
+            watcher::Event::InitDone => self.replace(listing.take().unwrap_or_default()),
+            watcher::Event::Apply(secret) => match entry(&secret) {
+                Some((name, written)) => {
+                    self.note(&name, Some(written));
+                    vec![name]
+                }
+                None => Vec::new(),
+            },
+            watcher::Event::Delete(secret) => {
+                let name = secret.metadata.name.unwrap_or_default();
+                self.note(&name, None);
+                vec![name]
+            }
+        };
+        self.0.healthy.send_if_modified(|healthy| healthy.replace(true) != Some(true));
+        changed
+    }
+
+    /// Takes in a complete list; the names whose Secrets differ from what was seen before.
+    fn replace(&self, listed: HashMap<String, Written>) -> Vec<String> {
+        let mut seen = self.0.seen.write().expect("no one panics while holding the index");
+        let gone = seen.keys().filter(|name| !listed.contains_key(*name));
+        let changed = listed.iter().filter(|(name, written)| seen.get(*name) != Some(*written));
+        let names = gone.chain(changed.map(|(name, _)| name)).cloned().collect();
+        *seen = listed;
+        names
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, HashMap<String, Written>> {
+        self.0.seen.read().expect("no one panics while holding the index")
+    }
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Edge {
+    async fn list_written(&self) -> Result<HashMap<String, Written>, super::EdgeError> {
+        let mut parameters = kube::api::ListParams::default().limit(500);
+        let mut all = HashMap::new();
+        loop {
+            let page = self.call(self.metadata.list(&parameters)).await?;
+            all.extend(page.items.iter().filter_map(entry));
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => parameters = parameters.continue_token(&token),
+                None => return Ok(all),
+            }
+        }
+    }
+}
+
+fn entry(secret: &PartialObjectMeta<Secret>) -> Option<(String, Written)> {
+    let metadata = &secret.metadata;
+    let written =
+        Written { uid: metadata.uid.clone()?, resource_version: metadata.resource_version.clone()? };
+    Some((metadata.name.clone()?, written))
+}
+
+/// The watch's errors without what the API server sent.
+fn brief(error: &watcher::Error) -> String {
+    error.to_string().chars().take(200).collect()
+}

@@ -1,0 +1,207 @@
+//! What a Kubernetes Secret of ours looks like: labels, annotations and the digest of its content.
+
+use std::{collections::BTreeMap, fmt};
+
+use base64::{display::Base64Display, engine::general_purpose::STANDARD};
+use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use serde::{Serialize, Serializer};
+use serde_json::json;
+use url::Url;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use crate::model::{SecretKey, SecretType, SyncedSecret, VaultVersion, limits};
+
+/// Label: the uid of the synced secret. Whoever carries it is ours.
+pub const UID_LABEL: &str = "secret-service.iotoperations/uid";
+/// Label and value that name this service as the manager.
+pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "secret-service");
+
+const PREFIX: &str = "secret-service.iotoperations/";
+const VAULT: &str = "secret-service.iotoperations/vault";
+const REFERENCES: &str = "secret-service.iotoperations/references";
+const GENERATION: &str = "secret-service.iotoperations/generation";
+const DESCRIPTION: &str = "secret-service.iotoperations/description";
+
+/// A Kubernetes Secret as it should be.
+pub struct Desired<'a> {
+    /// What was asked for.
+    pub secret: &'a SyncedSecret,
+    /// The vault that the values come from.
+    pub vault: &'a Url,
+    /// For each reference, in its order, the bytes and the version they are of.
+    pub values: Vec<(Zeroizing<Vec<u8>>, VaultVersion)>,
+}
+
+/// Everything of a Kubernetes Secret that we answer for, in a form to compare by.
+pub struct Content(Zeroizing<Vec<u8>>);
+
+/// The body of a server-side apply.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Manifest<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    pub(super) metadata: ObjectMeta,
+    r#type: &'a SecretType,
+    data: BTreeMap<&'a SecretKey, Base64<'a>>,
+}
+
+struct Base64<'a>(&'a [u8]);
+
+/// Whether a label belongs to this service and can't be set by callers.
+pub fn is_reserved(label: &str) -> bool {
+    label.starts_with(PREFIX) || label == MANAGED_BY.0
+}
+
+// === impl Desired ===
+
+impl Desired<'_> {
+    /// Whether the values fit into a Kubernetes Secret.
+    pub fn fits(&self) -> bool {
+        self.values.iter().map(|(bytes, _)| bytes.len()).sum::<usize>() <= limits::SECRET_BYTES
+    }
+
+    /// What the Secret will hold, to compare with what it holds.
+    pub fn content(&self) -> Content {
+        let data = self.data().map(|(key, bytes)| (key.as_str(), bytes));
+        Content::of(self.secret.secret_type.as_str(), data, &self.labels(), &self.annotations())
+    }
+
+    /// The body of the apply. With a uid it is refused where the Secret is another one than that.
+    pub(super) fn manifest(&self, edge_uid: Option<&str>) -> Manifest<'_> {
+        let metadata = ObjectMeta {
+            name: Some(self.secret.id.to_string()),
+            uid: edge_uid.map(str::to_owned),
+            labels: Some(self.labels()),
+            annotations: Some(self.annotations()),
+            ..ObjectMeta::default()
+        };
+        let data = self.data().map(|(key, bytes)| (key, Base64(bytes))).collect();
+        Manifest { api_version: "v1", kind: "Secret", metadata, r#type: &self.secret.secret_type, data }
+    }
+
+    /// The keys that the Secret will have.
+    pub(super) fn has_key(&self, key: &str) -> bool {
+        self.secret.references.iter().any(|reference| reference.key.as_str() == key)
+    }
+
+    fn data(&self) -> impl Iterator<Item = (&SecretKey, &[u8])> {
+        let keys = self.secret.references.iter().map(|reference| &reference.key);
+        keys.zip(self.values.iter().map(|(bytes, _)| bytes.as_slice()))
+    }
+
+    fn labels(&self) -> BTreeMap<String, String> {
+        labels(self.secret)
+    }
+
+    fn annotations(&self) -> BTreeMap<String, String> {
+        let references: Vec<_> = self
+            .secret
+            .references
+            .iter()
+            .zip(&self.values)
+            .map(|(reference, (_, version))| {
+                json!({
+                    "key": reference.key,
+                    "vaultSecret": reference.vault_secret,
+                    "version": reference.version,
+                    "encoding": reference.encoding.name(),
+                    "syncedVersion": version,
+                })
+            })
+            .collect();
+        BTreeMap::from([
+            (VAULT.to_owned(), self.vault.to_string()),
+            (REFERENCES.to_owned(), json!(references).to_string()),
+            (GENERATION.to_owned(), self.secret.generation.to_string()),
+            (DESCRIPTION.to_owned(), self.secret.description.clone()),
+        ])
+    }
+}
+
+fn labels(secret: &SyncedSecret) -> BTreeMap<String, String> {
+    let mut labels = secret.labels.clone();
+    labels.insert(MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned());
+    labels.insert(UID_LABEL.to_owned(), secret.uid.to_string());
+    labels
+}
+
+/// Whether metadata carries the uid of this synced secret.
+pub(super) fn carries_uid(metadata: &ObjectMeta, uid: Uuid) -> bool {
+    uid_label(metadata).is_some_and(|label| label == uid.to_string())
+}
+
+/// The uid label, where there is one.
+pub(super) fn uid_label(metadata: &ObjectMeta) -> Option<&str> {
+    metadata.labels.as_ref()?.get(UID_LABEL).map(String::as_str)
+}
+
+// === impl Content ===
+
+impl Content {
+    /// The bytes to make a keyed digest of. They hold the values: never keep them.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// What a Secret at the edge holds of what we answer for: all data, our annotations, the labels that we set.
+    pub(super) fn of_edge(secret: &Secret, asked: &SyncedSecret) -> Self {
+        let empty = BTreeMap::new();
+        let data = secret.data.as_ref().into_iter().flatten();
+        let ours = labels(asked);
+        let set = secret.metadata.labels.as_ref().unwrap_or(&empty);
+        let set = set.iter().filter(|(key, _)| ours.contains_key(*key)).map(owned).collect();
+        let notes = secret.metadata.annotations.as_ref().unwrap_or(&empty);
+        let notes = notes.iter().filter(|(key, _)| key.starts_with(PREFIX)).map(owned).collect();
+        let data = data.map(|(key, ByteString(bytes))| (key.as_str(), bytes.as_slice()));
+        Self::of(secret.type_.as_deref().unwrap_or_default(), data, &set, &notes)
+    }
+
+    /// Length before every part, so that no two contents have the same bytes.
+    fn of<'a>(
+        secret_type: &str,
+        data: impl Iterator<Item = (&'a str, &'a [u8])>,
+        labels: &BTreeMap<String, String>,
+        annotations: &BTreeMap<String, String>,
+    ) -> Self {
+        let data: BTreeMap<&str, &[u8]> = data.collect();
+        let size = data.values().map(|bytes| bytes.len() + 512).sum::<usize>() + 8_192;
+        let mut bytes = Zeroizing::new(Vec::with_capacity(size));
+        let mut part = |part: &[u8]| {
+            bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            bytes.extend_from_slice(part);
+        };
+        part(secret_type.as_bytes());
+        for (key, value) in &data {
+            part(key.as_bytes());
+            part(value);
+        }
+        for map in [labels, annotations] {
+            part(b"");
+            for (key, value) in map {
+                part(key.as_bytes());
+                part(value.as_bytes());
+            }
+        }
+        Self(bytes)
+    }
+}
+
+fn owned((key, value): (&String, &String)) -> (String, String) {
+    (key.clone(), value.clone())
+}
+
+// === what must not be printed ===
+
+impl Serialize for Base64<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&Base64Display::new(self.0, &STANDARD))
+    }
+}
+
+impl fmt::Debug for Manifest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Manifest").field("name", &self.metadata.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,97 @@
+//! The edge: the Kubernetes Secrets of one namespace, through the Kubernetes API.
+//!
+//! What is written carries the uid of its synced secret as a label, and the mapping as annotations, so that the edge alone
+//! is enough to rebuild the database. Only what carries that label is ever changed or deleted.
+
+mod access;
+mod error;
+mod index;
+mod manifest;
+mod secrets;
+
+use std::{path::PathBuf, time::Duration};
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api, Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+    core::PartialObjectMeta,
+};
+
+pub use access::{Permission, REQUIRED_VERBS};
+pub use error::EdgeError;
+pub use index::{Index, Seen};
+pub use manifest::{Content, Desired, MANAGED_BY, UID_LABEL, is_reserved};
+pub use secrets::{Observed, Written};
+
+/// The name under which our fields stand in `managedFields`.
+pub const FIELD_MANAGER: &str = "secret-service";
+
+/// Where the cluster is and which namespace is ours.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The kubeconfig file; where absent, `KUBECONFIG`, `~/.kube/config` or the pod's own account.
+    pub kubeconfig: Option<PathBuf>,
+    /// The context in it; its current one where absent.
+    pub context: Option<String>,
+    /// The namespace of the instance.
+    pub namespace: String,
+    /// Deadline of every call.
+    pub timeout: Duration,
+}
+
+/// The Secrets of the instance's namespace.
+#[derive(Clone)]
+pub struct Edge {
+    client: Client,
+    secrets: Api<Secret>,
+    /// The same without values.
+    metadata: Api<PartialObjectMeta<Secret>>,
+    namespace: String,
+    timeout: Duration,
+}
+
+impl Edge {
+    /// Prepares the client; the cluster is first asked when something is needed of it.
+    pub async fn connect(options: &Options) -> Result<Self, EdgeError> {
+        let mut config = configuration(options).await?;
+        // The watch renews itself well within this; our own calls have a shorter deadline.
+        config.read_timeout = Some(Duration::from_secs(300));
+        config.connect_timeout = Some(options.timeout.min(Duration::from_secs(5)));
+        config.default_retry = false;
+        let client = Client::try_from(config).map_err(|error| EdgeError::Configuration(error.to_string()))?;
+        Ok(Self {
+            secrets: Api::namespaced(client.clone(), &options.namespace),
+            metadata: Api::namespaced(client.clone(), &options.namespace),
+            client,
+            namespace: options.namespace.clone(),
+            timeout: options.timeout,
+        })
+    }
+
+    /// The namespace of the instance.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Runs one call under the deadline and names its errors in our terms.
+    async fn call<T>(&self, call: impl Future<Output = kube::Result<T>>) -> Result<T, EdgeError> {
+        match tokio::time::timeout(self.timeout, call).await {
+            Ok(answer) => answer.map_err(|error| EdgeError::of(&error, &self.namespace)),
+            Err(_) => Err(EdgeError::Timeout(self.timeout)),
+        }
+    }
+}
+
+async fn configuration(options: &Options) -> Result<Config, EdgeError> {
+    let unusable = |error: &dyn std::error::Error| EdgeError::Configuration(error.to_string());
+    let choice = KubeConfigOptions { context: options.context.clone(), ..KubeConfigOptions::default() };
+    match (&options.kubeconfig, &options.context) {
+        (Some(path), _) => {
+            let kubeconfig = Kubeconfig::read_from(path).map_err(|error| unusable(&error))?;
+            Config::from_custom_kubeconfig(kubeconfig, &choice).await.map_err(|error| unusable(&error))
+        }
+        (None, Some(_)) => Config::from_kubeconfig(&choice).await.map_err(|error| unusable(&error)),
+        (None, None) => Config::infer().await.map_err(|error| unusable(&error)),
+    }
+}

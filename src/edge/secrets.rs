@@ -1,0 +1,246 @@
+//! The direct engine's three verbs: observe, apply, remove.
+
+use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+use zeroize::Zeroize;
+
+use super::{
+    Content, Desired, Edge, EdgeError, FIELD_MANAGER,
+    manifest::{carries_uid, uid_label},
+};
+use crate::model::{SyncedSecret, SyncedSecretId};
+
+/// What stands at the edge under the name of a synced secret.
+pub enum Observed {
+    /// Nothing.
+    Absent,
+    /// Our Secret.
+    Ours {
+        /// What identifies it.
+        written: Written,
+        /// What it holds.
+        content: Content,
+    },
+    /// A Secret of someone else.
+    Foreign,
+}
+
+/// The identity of a Secret at the edge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The uid that Kubernetes gave it.
+    pub uid: String,
+    /// Its version.
+    pub resource_version: String,
+}
+
+/// Whose a Secret is, by its metadata.
+enum Owner {
+    Us,
+    Other,
+}
+
+impl Edge {
+    /// Looks at the Secret of a synced secret. Reads its values, to compare them; they are wiped before this returns.
+    pub async fn observe(&self, asked: &SyncedSecret, edge_uid: Option<&str>) -> Result<Observed, EdgeError> {
+        let found = self.call(self.secrets.get_opt(asked.id.as_str())).await?;
+        let Some(secret) = found else {
+            return Ok(Observed::Absent);
+        };
+        let content = Content::of_edge(&secret, asked);
+        let secret = wiped(secret);
+        match owner(&secret.metadata, asked.uid, edge_uid) {
+            Owner::Us => Ok(Observed::Ours { written: written(&secret.metadata), content }),
+            Owner::Other => Ok(Observed::Foreign),
+        }
+    }
+
+    /// Whether the name is free for a synced secret, or already its own.
+    pub async fn check_name(&self, id: &SyncedSecretId, uid: Option<Uuid>) -> Result<(), EdgeError> {
+        match self.call(self.secrets.get_metadata_opt(id.as_str())).await? {
+            None => Ok(()),
+            Some(found) if uid.is_some_and(|uid| carries_uid(&found.metadata, uid)) => Ok(()),
+            Some(_) => Err(EdgeError::Conflict { name: id.to_string() }),
+        }
+    }
+
+    /// Makes the Secret what it should be, in one write.
+    ///
+    /// `edge_uid` is the Secret that we wrote before: the write is refused where another one stands in its place, and
+    /// takes back by force what others changed of it. The first write forces nothing: where someone else's Secret
+    /// appears at the same moment, that one stays as it is and this is a conflict.
+    pub async fn apply(&self, desired: &Desired<'_>, edge_uid: Option<&str>) -> Result<Written, EdgeError> {
+        let id = &desired.secret.id;
+        let adopted = match edge_uid {
+            Some(uid) => Some(uid.to_owned()),
+            None => self.own_uid(id, desired.secret.uid).await?,
+        };
+        match adopted {
+            Some(uid) => {
+                let metadata = self.write(desired, Some(&uid), true, false).await?;
+                self.drop_foreign_keys(desired, metadata).await
+            }
+            None => {
+                let first = self.write(desired, None, false, false).await;
+                let metadata = first.map_err(|error| match error {
+                    EdgeError::Changed(_) => EdgeError::Conflict { name: id.to_string() },
+                    other => other,
+                })?;
+                self.refuse_foreign(id, metadata).await
+            }
+        }
+    }
+
+    /// Asks the API server whether it would accept the Secret; changes nothing.
+    pub async fn try_apply(&self, desired: &Desired<'_>, edge_uid: Option<&str>) -> Result<(), EdgeError> {
+        self.write(desired, edge_uid, edge_uid.is_some(), true).await.map(|_| ())
+    }
+
+    /// Removes our Secret; nothing where it isn't there or isn't ours.
+    pub async fn remove(
+        &self,
+        id: &SyncedSecretId,
+        uid: Uuid,
+        edge_uid: Option<&str>,
+    ) -> Result<(), EdgeError> {
+        let Some(found) = self.call(self.secrets.get_metadata_opt(id.as_str())).await? else {
+            return Ok(());
+        };
+        if let Owner::Other = owner(&found.metadata, uid, edge_uid) {
+            return Ok(());
+        }
+        if found.metadata.deletion_timestamp.is_some() {
+            return Err(EdgeError::Terminating { name: id.to_string() });
+        }
+        let parameters = DeleteParams::default()
+            .preconditions(Preconditions { uid: found.metadata.uid.clone(), resource_version: None });
+        match self.call(self.secrets.delete(id.as_str(), &parameters)).await {
+            // Gone already, or replaced by one that isn't ours.
+            Err(EdgeError::NotFound(_) | EdgeError::Changed(_)) => Ok(()),
+            Err(error) => Err(error),
+            Ok(answer) => match answer.left().map(wiped) {
+                Some(remains)
+                    if remains
+                        .metadata
+                        .finalizers
+                        .as_ref()
+                        .is_some_and(|finalizers| !finalizers.is_empty()) =>
+                {
+                    Err(EdgeError::Terminating { name: id.to_string() })
+                }
+                _ => Ok(()),
+            },
+        }
+    }
+
+    /// The uid of our own Secret where it is there although we don't remember it: killed between write and record.
+    async fn own_uid(&self, id: &SyncedSecretId, uid: Uuid) -> Result<Option<String>, EdgeError> {
+        let Some(found) = self.call(self.secrets.get_metadata_opt(id.as_str())).await? else {
+            return Ok(None);
+        };
+        if !carries_uid(&found.metadata, uid) {
+            return Err(EdgeError::Conflict { name: id.to_string() });
+        }
+        Ok(found.metadata.uid)
+    }
+
+    async fn write(
+        &self,
+        desired: &Desired<'_>,
+        edge_uid: Option<&str>,
+        force: bool,
+        dry_run: bool,
+    ) -> Result<ObjectMeta, EdgeError> {
+        let parameters = PatchParams {
+            dry_run,
+            force,
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        let patch = Patch::Apply(desired.manifest(edge_uid));
+        // Metadata only: the answer would bring the values back.
+        let answer = self.secrets.patch_metadata(desired.secret.id.as_str(), &parameters, &patch);
+        let metadata = self.call(answer).await?.metadata;
+        match metadata.deletion_timestamp.is_some() {
+            true => Err(EdgeError::Terminating { name: desired.secret.id.to_string() }),
+            false => Ok(metadata),
+        }
+    }
+
+    /// Takes away keys that others added: the Secret holds just what the references say.
+    async fn drop_foreign_keys(
+        &self,
+        desired: &Desired<'_>,
+        metadata: ObjectMeta,
+    ) -> Result<Written, EdgeError> {
+        let foreign: Map<String, Value> = data_keys_of_others(&metadata)
+            .filter(|key| !desired.has_key(key))
+            .map(|key| (key, Value::Null))
+            .collect();
+        if foreign.is_empty() {
+            return Ok(written(&metadata));
+        }
+        let patch = Patch::Merge(json!({
+            "metadata": { "resourceVersion": metadata.resource_version },
+            "data": foreign,
+        }));
+        let parameters =
+            PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let answer = self.secrets.patch_metadata(desired.secret.id.as_str(), &parameters, &patch);
+        Ok(written(&self.call(answer).await?.metadata))
+    }
+
+    /// After a first write: a Secret that others have fields in was there before us. Lets go of it again.
+    async fn refuse_foreign(&self, id: &SyncedSecretId, metadata: ObjectMeta) -> Result<Written, EdgeError> {
+        if !has_other_managers(&metadata) {
+            return Ok(written(&metadata));
+        }
+        let nothing = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": id } });
+        let parameters = PatchParams::apply(FIELD_MANAGER);
+        self.call(self.secrets.patch_metadata(id.as_str(), &parameters, &Patch::Apply(nothing))).await?;
+        Err(EdgeError::Conflict { name: id.to_string() })
+    }
+}
+
+fn owner(metadata: &ObjectMeta, uid: Uuid, edge_uid: Option<&str>) -> Owner {
+    let remembered = edge_uid.is_some() && metadata.uid.as_deref() == edge_uid;
+    match uid_label(metadata) {
+        Some(label) if label == uid.to_string() => Owner::Us,
+        // The very Secret that we wrote, without its label: somebody took the label off, and that is drift.
+        None if remembered => Owner::Us,
+        _ => Owner::Other,
+    }
+}
+
+fn written(metadata: &ObjectMeta) -> Written {
+    Written {
+        uid: metadata.uid.clone().unwrap_or_default(),
+        resource_version: metadata.resource_version.clone().unwrap_or_default(),
+    }
+}
+
+fn has_other_managers(metadata: &ObjectMeta) -> bool {
+    let mut entries = metadata.managed_fields.iter().flatten();
+    entries.any(|entry| entry.manager.as_deref() != Some(FIELD_MANAGER))
+}
+
+fn data_keys_of_others(metadata: &ObjectMeta) -> impl Iterator<Item = String> {
+    metadata
+        .managed_fields
+        .iter()
+        .flatten()
+        .filter(|entry| entry.manager.as_deref() != Some(FIELD_MANAGER))
+        .filter_map(|entry| entry.fields_v1.as_ref()?.0.get("f:data")?.as_object())
+        .flat_map(|fields| fields.keys())
+        .filter_map(|field| field.strip_prefix("f:").map(str::to_owned))
+}
+
+/// The Secret without its values.
+fn wiped(mut secret: Secret) -> Secret {
+    for ByteString(bytes) in secret.data.iter_mut().flat_map(|data| data.values_mut()) {
+        bytes.zeroize();
+    }
+    secret
+}
