@@ -58,6 +58,18 @@ pub enum Encoding {
 #[error("the value is not valid {}", .0.name())]
 pub struct EncodingError(pub Encoding);
 
+// === impl Reference ===
+
+impl Reference {
+    /// Whether two references ask for the same bytes under the same key.
+    pub fn asks_the_same(&self, other: &Self) -> bool {
+        self.key == other.key
+            && self.vault_secret == other.vault_secret
+            && self.version == other.version
+            && self.encoding == other.encoding
+    }
+}
+
 // === impl Encoding ===
 
 impl Encoding {

@@ -39,6 +39,8 @@ pub struct VaultSecretVersion {
     pub version: VaultVersion,
     /// Whether it may be read.
     pub enabled: bool,
+    /// What the creator said the value is; empty where nothing.
+    pub content_type: String,
     /// Creation.
     pub create_time: Option<Timestamp>,
     /// Last change of its attributes.
@@ -49,6 +51,8 @@ pub struct VaultSecretVersion {
     pub expire_time: Option<Timestamp>,
     /// Tags of this version.
     pub tags: BTreeMap<String, String>,
+    /// True where the vault manages it as part of a certificate.
+    pub managed: bool,
 }
 
 /// A value on its way from the vault to the edge.

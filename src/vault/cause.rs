@@ -1,0 +1,153 @@
+//! Why bytes did not travel, or no token was to be had: in a few words, and without anything that was on the way.
+
+use std::{error::Error as StdError, io};
+
+use azure_core::{Error, error::ErrorKind};
+
+use super::{VaultError, assertion::AssertionError};
+
+/// What an error of the credential means. It holds the answer of the token endpoint, where there was one.
+pub(super) fn of_missing_token(error: &Error) -> VaultError {
+    let chain = || below(error).filter_map(|error| error.downcast_ref::<Error>());
+    let text = below(error).map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    let code = code_in(&text, "AADSTS").or_else(|| {
+        chain().find_map(|error| match error.kind() {
+            ErrorKind::HttpResponse { error_code: Some(codes), .. } => {
+                code_in(&format!("AADSTS{codes}"), "AADSTS")
+            }
+            _ => None,
+        })
+    });
+    if let Some(code) = code {
+        return VaultError::Unauthenticated(format!("Entra ID refuses a token ({code})"));
+    }
+    if let Some(error) = find::<AssertionError>(error) {
+        return VaultError::Unauthenticated(error.to_string());
+    }
+    let told = chain().find_map(|error| match error.kind() {
+        ErrorKind::HttpResponse { status, .. } => Some(match u16::from(*status) {
+            status @ (408 | 429 | 500..) => {
+                VaultError::Unreachable(format!("the token endpoint fails with status {status}"))
+            }
+            status => VaultError::Unauthenticated(format!("the token endpoint answers with status {status}")),
+        }),
+        ErrorKind::Connection | ErrorKind::Io => Some(VaultError::Unreachable(format!(
+            "no answer of the token endpoint: {}",
+            of_lost_bytes(error)
+        ))),
+        ErrorKind::DataConversion => {
+            Some(VaultError::Unreachable("the token endpoint's answer is not understood".to_owned()))
+        }
+        ErrorKind::Credential | ErrorKind::Other => None,
+    });
+    told.unwrap_or_else(|| {
+        let what = match text.as_str() {
+            text if text.contains("az login") => "the Azure CLI asks for `az login`",
+            text if text.contains("not found on PATH") => "the Azure CLI is not installed",
+            text if text.contains("federated token") => "the federated token file can't be read",
+            _ => "the credential gives no token",
+        };
+        VaultError::Unauthenticated(what.to_owned())
+    })
+}
+
+/// Why bytes did not travel, in a few words: what the operating system, DNS or TLS say.
+pub(super) fn of_lost_bytes(error: &Error) -> String {
+    if let Some(tls) = find::<rustls::Error>(error) {
+        return short(&format!("TLS: {tls}"));
+    }
+    let root = below(error).last().map(ToString::to_string).unwrap_or_default();
+    if below(error).any(|error| error.to_string().contains("dns error")) {
+        return short(&format!("DNS: {root}"));
+    }
+    if below(error).filter_map(|error| error.downcast_ref::<reqwest::Error>()).any(reqwest::Error::is_timeout)
+    {
+        return io::ErrorKind::TimedOut.to_string();
+    }
+    match find::<io::Error>(error).map(io::Error::kind) {
+        None | Some(io::ErrorKind::Other | io::ErrorKind::InvalidData) => short(&root),
+        Some(kind) => kind.to_string(),
+    }
+}
+
+/// An error and all below it. An [`io::Error`] hides the error that it wraps from `source`, so it is looked into.
+fn below(error: &Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+    let first: &(dyn StdError + 'static) = error;
+    std::iter::successors(Some(first), |error| {
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        wrapped.map(|wrapped| wrapped as _).or_else(|| (**error).source())
+    })
+}
+
+/// The innermost error of a type.
+pub(super) fn find<T: StdError + 'static>(error: &Error) -> Option<&T> {
+    below(error).filter_map(|error| error.downcast_ref::<T>()).last()
+}
+
+/// The first code of a family in a text: `AADSTS7000215`, `AKV10032`.
+pub(super) fn code_in(text: &str, family: &str) -> Option<String> {
+    text.match_indices(family).find_map(|(at, _)| {
+        let digits = &text[at + family.len()..];
+        let length = digits.bytes().take(10).take_while(u8::is_ascii_digit).count();
+        (length > 0).then(|| format!("{family}{}", &digits[..length]))
+    })
+}
+
+/// At most 160 characters of the first line.
+pub(super) fn short(text: &str) -> String {
+    text.lines().next().unwrap_or_default().chars().take(160).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use azure_core::http::{RawResponse, StatusCode, headers::Headers};
+
+    use super::*;
+
+    fn response(status: u16, error_code: Option<&str>) -> Error {
+        let status = StatusCode::from(status);
+        let raw_response = Some(Box::new(RawResponse::from_bytes(status, Headers::new(), "canary")));
+        ErrorKind::HttpResponse { status, error_code: error_code.map(str::to_owned), raw_response }
+            .into_error()
+    }
+
+    fn of_credential(inner: Error) -> VaultError {
+        let text = inner.to_string();
+        let told = of_missing_token(&Error::with_error(ErrorKind::Credential, inner, text));
+        assert!(!format!("{told:?}").contains("canary"), "{told:?}");
+        told
+    }
+
+    #[test]
+    fn bytes_that_do_not_travel_tell_a_short_cause() {
+        for kind in [io::ErrorKind::ConnectionRefused, io::ErrorKind::ConnectionReset] {
+            let error = Error::with_error(ErrorKind::Io, io::Error::from(kind), "canary");
+            assert_eq!(of_lost_bytes(&error), kind.to_string());
+        }
+        let issuer = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let twice = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, issuer));
+        let why = of_lost_bytes(&Error::new(ErrorKind::Connection, twice));
+        assert!(why.contains("TLS") && why.contains("UnknownIssuer"), "{why}");
+    }
+
+    #[test]
+    fn a_refused_application_tells_its_code_wherever_it_stands() {
+        let refusal = |code: &str| VaultError::Unauthenticated(format!("Entra ID refuses a token ({code})"));
+        let described = Error::with_message(ErrorKind::DataConversion, "canary AADSTS7000215: canary\r\n");
+        assert_eq!(of_credential(described), refusal("AADSTS7000215"));
+        assert_eq!(of_credential(response(401, Some("700016,1"))), refusal("AADSTS700016"));
+        assert_eq!(code_in("AADSTS AADSTSx AADSTS12", "AADSTS").as_deref(), Some("AADSTS12"));
+        assert_eq!(code_in("AADSTSé", "AADSTS"), None);
+    }
+
+    #[test]
+    fn no_token_is_told_apart_from_no_token_endpoint() {
+        assert!(matches!(of_credential(response(503, None)), VaultError::Unreachable(_)));
+        assert!(matches!(of_credential(response(400, None)), VaultError::Unauthenticated(_)));
+        let refused = Error::new(ErrorKind::Connection, io::Error::from(io::ErrorKind::ConnectionRefused));
+        let VaultError::Unreachable(why) = of_credential(refused) else { panic!() };
+        assert!(why.contains("token endpoint") && why.contains("refused"), "{why}");
+        let cli = Error::with_message(ErrorKind::Credential, "canary: Please run 'az login'");
+        assert!(matches!(of_credential(cli), VaultError::Unauthenticated(why) if why.contains("az login")));
+    }
+}

@@ -1,0 +1,377 @@
+//! The operations on the vault.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use azure_core::http::{
+    ClientOptions, RetryOptions, Transport as SdkTransport, headers::Headers, pager::PagerOptions,
+    response::ResponseBody,
+};
+use azure_security_keyvault_secrets::{
+    SecretClient, SecretClientOptions,
+    models::{
+        Secret, SecretAttributes, SecretClientGetSecretOptions, SecretClientListSecretPropertiesOptions,
+        SecretClientListSecretPropertiesVersionsOptions, SecretClientUpdateSecretPropertiesOptions,
+        UpdateSecretPropertiesParameters,
+    },
+};
+use jiff::Timestamp;
+use secrecy::SecretString;
+use tokio::time::{Instant, sleep, timeout_at};
+use url::Url;
+use zeroize::Zeroize;
+
+use super::{
+    Options, Page, Priority, VaultError, convert,
+    pace::{Pace, Refused},
+    paging::{List, PAGE, one_page},
+    renewal::Renewable,
+    sdk_error::{Asked, date, explain},
+    transport::{Proxies, Transport},
+};
+use crate::model::{
+    NewVaultSecret, VaultSecret, VaultSecretName, VaultSecretVersion, VaultValue, VaultVersion,
+};
+
+/// Pages of versions of one secret: 25,000 versions are more than anyone has, and a vault that says so is not one.
+const MOST_PAGES: usize = 1_000;
+/// How often a request that changes nothing more by being sent again is tried in all.
+const TRIES: u32 = 3;
+/// The wait before the second try; the third waits four times as long. Half of it is jitter.
+const BACK_OFF: Duration = Duration::from_millis(200);
+
+/// A Key Vault. Cheap to clone; all clones share connections, token and pace.
+#[derive(Clone)]
+pub struct Vault(Arc<Inner>);
+
+struct Inner {
+    uri: Url,
+    sdk: SecretClient,
+    transport: Arc<Transport>,
+    pace: Arc<Pace>,
+    timeout: Duration,
+    configured_tenant: Option<String>,
+    environment_tenant: Option<String>,
+}
+
+// === impl Vault ===
+
+impl Vault {
+    /// Prepares the client; the vault is first asked when something is needed of it.
+    pub fn connect(options: &Options) -> Result<Self, VaultError> {
+        if options.uri.scheme() != "https" || options.uri.host().is_none() {
+            return Err(VaultError::Configuration(format!("{} is not an https:// URI", options.uri)));
+        }
+        let transport = Transport::new(options, Proxies::OfEnvironment)?;
+        let defaults = SecretClientOptions::default();
+        let sdk_options = SecretClientOptions {
+            api_version: options.api_version.clone().unwrap_or(defaults.api_version),
+            verify_challenge_resource: Some(options.verify_challenge),
+            client_options: ClientOptions {
+                transport: Some(SdkTransport::new(transport.clone())),
+                // Tries are ours: see `Inner::call`.
+                retry: RetryOptions::none(),
+                ..Default::default()
+            },
+        };
+        let credential = Renewable::new(options, transport.clone())?;
+        let sdk = SecretClient::new(options.uri.as_str(), credential, Some(sdk_options))
+            .map_err(|error| VaultError::Configuration(error.to_string()))?;
+        Ok(Self(Arc::new(Inner {
+            uri: options.uri.clone(),
+            sdk,
+            transport,
+            pace: Pace::new(options.concurrency, options.requests_per_10s),
+            timeout: options.timeout,
+            configured_tenant: options.credential.tenant_id().map(str::to_owned),
+            environment_tenant: options.credential.tenant_id_of_environment(),
+        })))
+    }
+
+    /// Where it is.
+    pub fn uri(&self) -> &Url {
+        &self.0.uri
+    }
+
+    /// Whose it is: the configured tenant, or the one of its challenge; absent while neither is known.
+    pub fn tenant_id(&self) -> Option<String> {
+        let configured = self.0.configured_tenant.as_deref();
+        let known = configured.or_else(|| self.0.transport.challenger());
+        known.map(str::to_owned).or_else(|| self.0.environment_tenant.clone())
+    }
+
+    /// HTTP requests that were sent to the vault so far, those without an answer included.
+    pub fn requests(&self) -> u64 {
+        self.0.transport.requests()
+    }
+
+    /// A page of the secrets.
+    pub async fn list_page(
+        &self,
+        from: Option<&str>,
+        priority: Priority,
+    ) -> Result<Page<VaultSecret>, VaultError> {
+        let list = List::of_secrets(&self.0.uri);
+        let from = list.continuation(from)?;
+        let asked = Asked { operation: "list secrets", name: None, version: None };
+        let (items, next) = self
+            .0
+            .call(asked, priority, self.0.deadline(), TRIES, || async {
+                let method_options = PagerOptions { continuation: from.clone(), ..Default::default() };
+                let options =
+                    SecretClientListSecretPropertiesOptions { maxresults: Some(PAGE), method_options };
+                one_page(self.0.sdk.list_secret_properties(Some(options))?).await
+            })
+            .await?;
+        let next = list.next(next, from.as_ref())?;
+        Ok(Page { items: items.into_iter().map(convert::secret).collect::<Result<_, _>>()?, next })
+    }
+
+    /// A page of the versions of a secret. The vault answers an empty page for a name that it doesn't have.
+    pub async fn versions_page(
+        &self,
+        name: &VaultSecretName,
+        from: Option<&str>,
+        priority: Priority,
+    ) -> Result<Page<VaultSecretVersion>, VaultError> {
+        self.0.versions_page(name, from, priority, self.0.deadline()).await
+    }
+
+    /// All versions of a secret.
+    pub async fn versions_all(
+        &self,
+        name: &VaultSecretName,
+        priority: Priority,
+    ) -> Result<Vec<VaultSecretVersion>, VaultError> {
+        let mut versions = Vec::new();
+        let mut seen = HashSet::new();
+        let mut from: Option<String> = None;
+        loop {
+            let page = self.versions_page(name, from.as_deref(), priority).await?;
+            versions.extend(page.items);
+            let Some(next) = page.next else { return Ok(versions) };
+            if seen.len() >= MOST_PAGES || !seen.insert(next.clone()) {
+                return Err(VaultError::Malformed("its pages go round in circles".to_owned()));
+            }
+            from = Some(next);
+        }
+    }
+
+    /// The value of a version, or of the latest one.
+    pub async fn get(
+        &self,
+        name: &VaultSecretName,
+        version: Option<&VaultVersion>,
+        priority: Priority,
+    ) -> Result<VaultValue, VaultError> {
+        let deadline = self.0.deadline();
+        let asked = Asked { operation: "read values", name: Some(name), version };
+        let read = self
+            .0
+            .call(asked, priority, deadline, TRIES, || async {
+                let secret_version = version.map(|version| version.as_str().to_owned());
+                let options = SecretClientGetSecretOptions { secret_version, ..Default::default() };
+                let answer = self.0.sdk.get_secret(name.as_str(), Some(options)).await?;
+                let (_, headers, body) = answer.deconstruct();
+                Ok((headers, parse_and_wipe(body)?))
+            })
+            .await;
+        match read {
+            Ok((headers, secret)) => value(&headers, secret),
+            Err(missing @ VaultError::VersionNotFound { .. }) => {
+                Err(self.0.which_is_missing(name, missing, priority, deadline).await)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Stores a value: a new secret, or a new version of one that is there. Sent once: after `Unreachable`, `Timeout` or
+    /// `Malformed` the value may or may not be stored.
+    pub async fn set(
+        &self,
+        name: &VaultSecretName,
+        new: &NewVaultSecret,
+        priority: Priority,
+    ) -> Result<VaultSecretVersion, VaultError> {
+        let asked = Asked { operation: "create secrets", name: Some(name), version: None };
+        let stored = self
+            .0
+            .call(asked, priority, self.0.deadline(), 1, || async {
+                let parameters = Into::into(convert::set_request(new)?);
+                let answer = self.0.sdk.set_secret(name.as_str(), parameters, None).await?;
+                parse_and_wipe(answer.into_body())
+            })
+            .await?;
+        without_value(stored)
+    }
+
+    /// Enables or disables a version.
+    pub async fn set_enabled(
+        &self,
+        name: &VaultSecretName,
+        version: &VaultVersion,
+        enabled: bool,
+        priority: Priority,
+    ) -> Result<(), VaultError> {
+        let deadline = self.0.deadline();
+        let asked = Asked { operation: "change secrets", name: Some(name), version: Some(version) };
+        let changed = self
+            .0
+            .call(asked, priority, deadline, TRIES, || async {
+                let parameters = UpdateSecretPropertiesParameters {
+                    secret_attributes: Some(SecretAttributes {
+                        enabled: Some(enabled),
+                        ..Default::default()
+                    }),
+                    ..Default::default()
+                };
+                let options = SecretClientUpdateSecretPropertiesOptions {
+                    secret_version: Some(version.as_str().to_owned()),
+                    ..Default::default()
+                };
+                let parameters = parameters.try_into()?;
+                self.0.sdk.update_secret_properties(name.as_str(), parameters, Some(options)).await
+            })
+            .await;
+        match changed {
+            Err(missing @ VaultError::VersionNotFound { .. }) => {
+                Err(self.0.which_is_missing(name, missing, priority, deadline).await)
+            }
+            other => other.map(drop),
+        }
+    }
+
+    /// The name of a deleted secret as the vault spells it; `None` where there is none of that name.
+    pub async fn deleted(
+        &self,
+        name: &VaultSecretName,
+        priority: Priority,
+    ) -> Result<Option<VaultSecretName>, VaultError> {
+        let asked = Asked { operation: "see deleted secrets", name: Some(name), version: None };
+        let found = self
+            .0
+            .call(asked, priority, self.0.deadline(), TRIES, || async {
+                self.0.sdk.get_deleted_secret(name.as_str(), None).await?.into_model()
+            })
+            .await;
+        match found {
+            Ok(deleted) => convert::name_of(&deleted).map(Some),
+            Err(VaultError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+// === impl Inner ===
+
+impl Inner {
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.timeout
+    }
+
+    /// Sends a request at the client's pace until its deadline.
+    ///
+    /// The SDK's own retries are off. They would sleep through a Retry-After that is longer than the deadline, where the
+    /// caller should hear `Throttled`; they would hold a slot while they sleep; and they would send a PUT again whose answer
+    /// was lost, which makes a second version. So: a 429 is not tried again here, it slows down the whole client, and callers
+    /// come back when it says; a vault that fails or can't be reached is tried `tries` times.
+    async fn call<T, F>(
+        &self,
+        asked: Asked<'_>,
+        priority: Priority,
+        deadline: Instant,
+        tries: u32,
+        request: impl Fn() -> F,
+    ) -> Result<T, VaultError>
+    where
+        F: Future<Output = azure_core::Result<T>>,
+    {
+        let mut tried = 0;
+        loop {
+            let permit = match self.pace.enter(priority, deadline).await {
+                Ok(permit) => permit,
+                Err(Refused::Pausing(left)) => return Err(VaultError::Throttled { retry_after: Some(left) }),
+                Err(Refused::TooLate) => return Err(VaultError::Timeout { after: self.timeout }),
+            };
+            let answer = match timeout_at(deadline, request()).await {
+                Ok(answer) => answer.map_err(|error| explain(&error, asked)),
+                Err(_) => Err(VaultError::Timeout { after: self.timeout }),
+            };
+            match &answer {
+                Ok(_) => self.pace.succeeded(),
+                Err(VaultError::Throttled { retry_after }) => self.pace.throttled(*retry_after),
+                Err(_) => {}
+            }
+            drop(permit);
+            let pause = BACK_OFF.mul_f64(4f64.powi(tried as i32) * rand::random_range(0.5..=1.0));
+            tried += 1;
+            match answer {
+                Err(VaultError::Unreachable(_)) if tried < tries && Instant::now() + pause < deadline => {
+                    sleep(pause).await;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    async fn versions_page(
+        &self,
+        name: &VaultSecretName,
+        from: Option<&str>,
+        priority: Priority,
+        deadline: Instant,
+    ) -> Result<Page<VaultSecretVersion>, VaultError> {
+        let list = List::of_versions(&self.uri, name);
+        let from = list.continuation(from)?;
+        let asked = Asked { operation: "list secrets", name: Some(name), version: None };
+        let (items, next) = self
+            .call(asked, priority, deadline, TRIES, || async {
+                let method_options = PagerOptions { continuation: from.clone(), ..Default::default() };
+                let options = SecretClientListSecretPropertiesVersionsOptions {
+                    maxresults: Some(PAGE),
+                    method_options,
+                };
+                one_page(self.sdk.list_secret_properties_versions(name.as_str(), Some(options))?).await
+            })
+            .await?;
+        let next = list.next(next, from.as_ref())?;
+        Ok(Page { items: items.into_iter().map(convert::version).collect::<Result<_, _>>()?, next })
+    }
+
+    /// The vault says the same of a missing version and of a missing secret; its versions tell them apart.
+    async fn which_is_missing(
+        &self,
+        name: &VaultSecretName,
+        missing: VaultError,
+        priority: Priority,
+        deadline: Instant,
+    ) -> VaultError {
+        match self.versions_page(name, None, priority, deadline).await {
+            Ok(page) if page.items.is_empty() => VaultError::NotFound { name: name.clone() },
+            Err(error @ VaultError::NotFound { .. }) => error,
+            // Who may not list is told what is known.
+            Ok(_) | Err(_) => missing,
+        }
+    }
+}
+
+/// Parses a body that holds a value, and wipes it: the SDK's copy is the only one by then.
+fn parse_and_wipe(body: ResponseBody) -> azure_core::Result<Secret> {
+    let secret = body.json();
+    if let Ok(mut bytes) = azure_core::Bytes::from(body).try_into_mut() {
+        bytes.as_mut().zeroize();
+    }
+    secret
+}
+
+fn value(headers: &Headers, mut secret: Secret) -> Result<VaultValue, VaultError> {
+    let value = secret.value.take().map(SecretString::from);
+    let value = value.ok_or_else(|| VaultError::Malformed("a secret without a value".to_owned()))?;
+    let read_time = convert::time(date(headers)).unwrap_or_else(Timestamp::now);
+    Ok(VaultValue { value, version: convert::version_of(secret)?, read_time })
+}
+
+/// What the vault says of a value that it stored; it sends the value along.
+fn without_value(mut stored: Secret) -> Result<VaultSecretVersion, VaultError> {
+    stored.value.zeroize();
+    convert::version_of(stored)
+}

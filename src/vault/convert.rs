@@ -1,0 +1,122 @@
+//! From the models of the SDK to ours and back.
+
+use std::collections::{BTreeMap, HashMap};
+
+use azure_core::{Bytes, time::OffsetDateTime};
+use azure_security_keyvault_secrets::{
+    ResourceExt, ResourceId,
+    models::{Secret, SecretAttributes, SecretProperties, SetSecretParameters},
+};
+use jiff::Timestamp;
+use secrecy::ExposeSecret;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::VaultError;
+use crate::model::{NewVaultSecret, VaultSecret, VaultSecretName, VaultSecretVersion};
+
+/// Room for everything in a request but the value: 15 tags of 256 characters each side, the attributes.
+const REST_OF_REQUEST: usize = 16 * 1024;
+/// What one character of a value takes at most in JSON: `\u0000`.
+const LONGEST_ESCAPE: usize = 6;
+
+/// A secret as a page of secrets shows it.
+pub(super) fn secret(listed: SecretProperties) -> Result<VaultSecret, VaultError> {
+    let name = name(&id(&listed)?)?;
+    let attributes = listed.attributes.unwrap_or_default();
+    Ok(VaultSecret {
+        name,
+        enabled: attributes.enabled.unwrap_or(true),
+        content_type: listed.content_type.unwrap_or_default(),
+        create_time: time(attributes.created),
+        update_time: time(attributes.updated),
+        not_before_time: time(attributes.not_before),
+        expire_time: time(attributes.expires),
+        tags: tags(listed.tags),
+        managed: listed.managed.unwrap_or_default(),
+    })
+}
+
+/// A version as a page of versions shows it.
+pub(super) fn version(listed: SecretProperties) -> Result<VaultSecretVersion, VaultError> {
+    let id = id(&listed)?;
+    let attributes = listed.attributes.unwrap_or_default();
+    Ok(VaultSecretVersion {
+        name: name(&id)?,
+        version: id
+            .version
+            .and_then(|version| version.parse().ok())
+            .ok_or_else(|| malformed("an id without a version"))?,
+        enabled: attributes.enabled.unwrap_or(true),
+        content_type: listed.content_type.unwrap_or_default(),
+        create_time: time(attributes.created),
+        update_time: time(attributes.updated),
+        not_before_time: time(attributes.not_before),
+        expire_time: time(attributes.expires),
+        tags: tags(listed.tags),
+        managed: listed.managed.unwrap_or_default(),
+    })
+}
+
+/// The version that a secret with its value is; the value itself is left out.
+pub(super) fn version_of(secret: Secret) -> Result<VaultSecretVersion, VaultError> {
+    let mut listed = SecretProperties::default();
+    listed.id = secret.id;
+    listed.attributes = secret.attributes;
+    listed.content_type = secret.content_type;
+    listed.tags = secret.tags;
+    listed.managed = secret.managed;
+    version(listed)
+}
+
+/// The name in the id of anything.
+pub(super) fn name_of(resource: &impl ResourceExt) -> Result<VaultSecretName, VaultError> {
+    name(&id(resource)?)
+}
+
+/// The body of a request that stores a value: wiped when the last who sends it lets go.
+pub(super) fn set_request(new: &NewVaultSecret) -> azure_core::Result<Bytes> {
+    let attributes = SecretAttributes {
+        not_before: new.not_before_time.and_then(sdk_time),
+        expires: new.expire_time.and_then(sdk_time),
+        ..Default::default()
+    };
+    let some = new.not_before_time.is_some() || new.expire_time.is_some();
+    let mut parameters = SetSecretParameters {
+        content_type: Some(new.content_type.clone()).filter(|content_type| !content_type.is_empty()),
+        secret_attributes: some.then_some(attributes),
+        tags: Some(new.tags.clone().into_iter().collect()).filter(|tags: &HashMap<_, _>| !tags.is_empty()),
+        value: Some(new.value.expose_secret().to_owned()),
+    };
+    // Large enough from the start: a buffer that grows leaves copies behind.
+    let room = new.value.expose_secret().len() * LONGEST_ESCAPE + REST_OF_REQUEST;
+    let mut body = Zeroizing::new(Vec::with_capacity(room));
+    let written = serde_json::to_writer(&mut *body, &parameters);
+    parameters.value.zeroize();
+    written?;
+    Ok(Bytes::from_owner(body))
+}
+
+/// A time of the SDK as ours, to the second, as the vault keeps it.
+pub(super) fn time(time: Option<OffsetDateTime>) -> Option<Timestamp> {
+    Timestamp::from_second(time?.unix_timestamp()).ok()
+}
+
+fn sdk_time(time: Timestamp) -> Option<OffsetDateTime> {
+    OffsetDateTime::from_unix_timestamp(time.as_second()).ok()
+}
+
+fn id(resource: &impl ResourceExt) -> Result<ResourceId, VaultError> {
+    resource.resource_id().map_err(|_| malformed("a secret without an id"))
+}
+
+fn name(id: &ResourceId) -> Result<VaultSecretName, VaultError> {
+    id.name.parse().map_err(|_| malformed("an id without a name"))
+}
+
+fn tags(tags: Option<HashMap<String, String>>) -> BTreeMap<String, String> {
+    tags.unwrap_or_default().into_iter().collect()
+}
+
+fn malformed(what: &str) -> VaultError {
+    VaultError::Malformed(what.to_owned())
+}

@@ -1,0 +1,213 @@
+//! As whom the service comes to the vault.
+
+use std::{path::PathBuf, sync::Arc};
+
+use azure_core::{
+    cloud::{CloudConfiguration, CustomConfiguration},
+    credentials::{Secret, TokenCredential},
+    http::{ClientOptions, ExponentialRetryOptions, RetryOptions, Transport as SdkTransport},
+    time::Duration,
+};
+use azure_identity::{
+    AzureCliCredential, AzureCliCredentialOptions, ClientAssertionCredential,
+    ClientAssertionCredentialOptions, ClientSecretCredential, ClientSecretCredentialOptions,
+    ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId, WorkloadIdentityCredential,
+    WorkloadIdentityCredentialOptions,
+};
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use super::{
+    Options, VaultError,
+    assertion::CertificateAssertion,
+    transport::{Proxies, Transport},
+};
+
+/// As whom the service comes to the vault.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// A federated service-account token (AKS, Arc): `AZURE_CLIENT_ID`, `AZURE_TENANT_ID`, `AZURE_FEDERATED_TOKEN_FILE` where absent.
+    WorkloadIdentity {
+        /// Application or managed identity.
+        client_id: Option<String>,
+        /// Its tenant.
+        tenant_id: Option<String>,
+        /// The projected token.
+        token_file: Option<PathBuf>,
+    },
+    /// The machine's identity; the system-assigned one where no client id is given.
+    ManagedIdentity {
+        /// A user-assigned identity.
+        client_id: Option<String>,
+    },
+    /// An application with a secret.
+    ClientSecret {
+        /// Its tenant.
+        tenant_id: String,
+        /// Application.
+        client_id: String,
+        /// Its secret.
+        secret: SecretString,
+    },
+    /// An application with a certificate and its key, in one PEM file.
+    ClientCertificate {
+        /// Its tenant.
+        tenant_id: String,
+        /// Application.
+        client_id: String,
+        /// Certificate and RSA key.
+        pem_file: PathBuf,
+    },
+    /// Whoever is signed in with the Azure CLI.
+    AzureCli {
+        /// The tenant to sign in to.
+        tenant_id: Option<String>,
+    },
+}
+
+/// Where tokens come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cloud {
+    /// Azure.
+    Public,
+    /// Azure operated by 21Vianet.
+    China,
+    /// Azure for the US government.
+    UsGovernment,
+    /// Another authority host: an air-gapped cloud, or a double.
+    Custom {
+        /// For example `https://login.microsoftonline.com/`.
+        authority_host: Url,
+    },
+}
+
+// === impl Credential ===
+
+impl Credential {
+    /// What gets tokens for the vault, beside whose transport it works. Looks at files and at the environment, and not yet at
+    /// the network.
+    pub(super) fn connect(
+        &self,
+        options: &Options,
+        vault: &Transport,
+    ) -> Result<Arc<dyn TokenCredential>, VaultError> {
+        let credential: azure_core::Result<Arc<dyn TokenCredential>> = match self {
+            Self::WorkloadIdentity { client_id, tenant_id, token_file } => {
+                WorkloadIdentityCredential::new(Some(WorkloadIdentityCredentialOptions {
+                    credential_options: assertion_options(options, vault),
+                    client_id: client_id.clone(),
+                    tenant_id: tenant_id.clone(),
+                    token_file_path: token_file.clone(),
+                }))
+                .map(|credential| credential as _)
+            }
+            Self::ManagedIdentity { client_id } => {
+                // The machine itself answers, at a link-local address.
+                let client_options = client_options(options, Transport::new(options, Proxies::None)?);
+                let user_assigned_id = client_id.clone().map(UserAssignedId::ClientId);
+                let identity = ManagedIdentityCredentialOptions { user_assigned_id, client_options };
+                ManagedIdentityCredential::new(Some(identity)).map(|credential| credential as _)
+            }
+            Self::ClientSecret { tenant_id, client_id, secret } => {
+                let client_options = client_options(options, vault.beside());
+                let secret = Secret::new(secret.expose_secret().to_owned());
+                let options = ClientSecretCredentialOptions { client_options };
+                ClientSecretCredential::new(tenant_id, client_id.clone(), secret, Some(options))
+                    .map(|credential| credential as _)
+            }
+            Self::ClientCertificate { tenant_id, client_id, pem_file } => {
+                let assertion = CertificateAssertion {
+                    pem_file: pem_file.clone(),
+                    client_id: client_id.clone(),
+                    token_endpoint: options.cloud.token_endpoint(tenant_id)?,
+                };
+                assertion.check().map_err(unusable)?;
+                let (tenant, client) = (tenant_id.clone(), client_id.clone());
+                ClientAssertionCredential::new(
+                    tenant,
+                    client,
+                    assertion,
+                    Some(assertion_options(options, vault)),
+                )
+                .map(|credential| credential as _)
+            }
+            Self::AzureCli { tenant_id } => {
+                let tenant_id = tenant_id.clone();
+                AzureCliCredential::new(Some(AzureCliCredentialOptions { tenant_id, ..Default::default() }))
+                    .map(|credential| credential as _)
+            }
+        };
+        credential.map_err(unusable)
+    }
+
+    /// The tenant that the configuration names.
+    pub(super) fn tenant_id(&self) -> Option<&str> {
+        match self {
+            Self::WorkloadIdentity { tenant_id, .. } | Self::AzureCli { tenant_id } => tenant_id.as_deref(),
+            Self::ClientSecret { tenant_id, .. } | Self::ClientCertificate { tenant_id, .. } => {
+                Some(tenant_id)
+            }
+            Self::ManagedIdentity { .. } => None,
+        }
+    }
+
+    /// The tenant that the environment names, where this kind looks there.
+    pub(super) fn tenant_id_of_environment(&self) -> Option<String> {
+        matches!(self, Self::WorkloadIdentity { .. }).then(|| std::env::var("AZURE_TENANT_ID").ok()).flatten()
+    }
+}
+
+fn assertion_options(options: &Options, vault: &Transport) -> ClientAssertionCredentialOptions {
+    ClientAssertionCredentialOptions { client_options: client_options(options, vault.beside()) }
+}
+
+fn client_options(options: &Options, transport: Arc<Transport>) -> ClientOptions {
+    ClientOptions {
+        transport: Some(SdkTransport::new(transport)),
+        // Asking for a token changes nothing, so a lost request is sent again, and soon: a call waits for it. Managed
+        // identity overrides this with what its endpoint wants.
+        retry: RetryOptions::exponential(ExponentialRetryOptions {
+            initial_delay: Duration::milliseconds(50),
+            max_delay: Duration::seconds(2),
+            max_retries: 1,
+            ..Default::default()
+        }),
+        cloud: Some(Arc::new(options.cloud.configuration())),
+        ..Default::default()
+    }
+}
+
+/// The SDK's words on a credential that can't be made name files, variables and ids, and no secret.
+fn unusable(error: impl std::fmt::Display) -> VaultError {
+    VaultError::Configuration(format!("the credential: {error}"))
+}
+
+// === impl Cloud ===
+
+impl Cloud {
+    fn configuration(&self) -> CloudConfiguration {
+        match self {
+            Self::Public => CloudConfiguration::AzurePublic,
+            Self::China => CloudConfiguration::AzureChina,
+            Self::UsGovernment => CloudConfiguration::AzureGovernment,
+            Self::Custom { authority_host } => {
+                let mut custom = CustomConfiguration::default();
+                custom.authority_host = authority_host.to_string();
+                custom.into()
+            }
+        }
+    }
+
+    /// Where the SDK asks for a tenant's tokens in this cloud.
+    fn token_endpoint(&self, tenant_id: &str) -> Result<Url, VaultError> {
+        let authority = match self {
+            Self::Public => "https://login.microsoftonline.com",
+            Self::China => "https://login.chinacloudapi.cn",
+            Self::UsGovernment => "https://login.microsoftonline.us",
+            Self::Custom { authority_host } => authority_host.as_str(),
+        };
+        let endpoint = Url::parse(authority)
+            .and_then(|authority| authority.join(&format!("/{tenant_id}/oauth2/v2.0/token")));
+        endpoint.map_err(unusable)
+    }
+}

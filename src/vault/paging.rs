@@ -1,0 +1,101 @@
+//! Pages of a list, and the vault's links from one to the next.
+
+use azure_core::http::{Pager, pager::PagerContinuation};
+use azure_security_keyvault_secrets::models::{ListSecretPropertiesResult, SecretProperties};
+use futures::TryStreamExt;
+use url::Url;
+
+use super::VaultError;
+use crate::model::VaultSecretName;
+
+/// Entries of a page: what Key Vault gives at most.
+pub(super) const PAGE: i32 = 25;
+
+/// A list that the vault keeps. Its links are followed only to the vault itself and only within the list, because a request
+/// carries our token.
+pub(super) struct List<'a> {
+    vault: &'a Url,
+    path: String,
+}
+
+// === impl List ===
+
+impl<'a> List<'a> {
+    /// The secrets of a vault.
+    pub(super) fn of_secrets(vault: &'a Url) -> Self {
+        Self { vault, path: "/secrets".to_owned() }
+    }
+
+    /// The versions of a secret.
+    pub(super) fn of_versions(vault: &'a Url, name: &VaultSecretName) -> Self {
+        Self { vault, path: format!("/secrets/{name}/versions") }
+    }
+
+    /// A continuation that came from outside, as the SDK takes it.
+    pub(super) fn continuation(&self, from: Option<&str>) -> Result<Option<PagerContinuation>, VaultError> {
+        from.map(|from| {
+            let link = Url::parse(from).ok().filter(|link| self.contains(link));
+            link.map(PagerContinuation::Link)
+                .ok_or_else(|| VaultError::Malformed("a continuation that is not of this list".to_owned()))
+        })
+        .transpose()
+    }
+
+    /// The continuation that came with the page `from`, as text.
+    pub(super) fn next(
+        &self,
+        next: Option<PagerContinuation>,
+        from: Option<&PagerContinuation>,
+    ) -> Result<Option<String>, VaultError> {
+        let next = self.continuation(next.as_ref().map(AsRef::as_ref))?;
+        match next.is_some() && next.as_ref() == from {
+            true => Err(VaultError::Malformed("a page that goes on with itself".to_owned())),
+            false => Ok(next.map(Into::into)),
+        }
+    }
+
+    fn contains(&self, link: &Url) -> bool {
+        let same_host = (link.scheme(), link.host(), link.port_or_known_default())
+            == (self.vault.scheme(), self.vault.host(), self.vault.port_or_known_default());
+        let bare = link.username().is_empty() && link.password().is_none();
+        same_host && bare && link.path().trim_end_matches('/').eq_ignore_ascii_case(&self.path)
+    }
+}
+
+/// The page that a pager starts with, and where it goes on.
+pub(super) async fn one_page(
+    pager: Pager<ListSecretPropertiesResult>,
+) -> azure_core::Result<(Vec<SecretProperties>, Option<PagerContinuation>)> {
+    let mut pages = pager.into_pages();
+    let Some(page) = pages.try_next().await? else { return Ok((Vec::new(), None)) };
+    Ok((page.into_model()?.value, pages.into_continuation()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_continuation_stays_within_the_list_of_the_vault() {
+        let vault = Url::parse("https://contoso.vault.azure.net/").unwrap();
+        let name = "Pump".parse().unwrap();
+        let (secrets, versions) = (List::of_secrets(&vault), List::of_versions(&vault, &name));
+        for (list, link, good) in [
+            (&secrets, "https://contoso.vault.azure.net:443/secrets?api-version=7.4&$skiptoken=x", true),
+            (&secrets, "https://CONTOSO.vault.azure.net/Secrets/", true),
+            (&versions, "https://contoso.vault.azure.net/secrets/pump/versions?$skiptoken=x", true),
+            (&versions, "https://contoso.vault.azure.net/secrets/valve/versions", false),
+            (&versions, "https://contoso.vault.azure.net/secrets", false),
+            (&secrets, "https://contoso.vault.azure.net/secrets/pump", false),
+            (&secrets, "https://contoso.vault.azure.net/secrets/../keys", false),
+            (&secrets, "https://contoso.vault.azure.net:444/secrets", false),
+            (&secrets, "http://contoso.vault.azure.net/secrets", false),
+            (&secrets, "https://contoso.vault.azure.net@evil.example/secrets", false),
+            (&secrets, "https://contoso.vault.azure.net.evil.example/secrets", false),
+            (&secrets, "/secrets", false),
+            (&secrets, "", false),
+        ] {
+            assert_eq!(list.continuation(Some(link)).is_ok(), good, "{link}");
+        }
+    }
+}

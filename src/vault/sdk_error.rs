@@ -1,0 +1,283 @@
+//! What the errors of the Azure SDK mean. Their texts can hold bodies, so little of them is kept: codes, and causes without content.
+
+use std::time::Duration;
+
+use azure_core::{
+    Error,
+    error::ErrorKind,
+    http::{
+        RawResponse,
+        headers::{HeaderName, Headers, RETRY_AFTER, RETRY_AFTER_MS, X_MS_RETRY_AFTER_MS},
+    },
+    time::{OffsetDateTime, parse_rfc7231},
+};
+use azure_security_keyvault_secrets::models::KeyVaultError;
+
+use super::{
+    VaultError,
+    cause::{code_in, find, of_lost_bytes, of_missing_token, short},
+    pace::LONGEST_PAUSE,
+    transport::TooLarge,
+};
+use crate::model::{VaultSecretName, VaultVersion};
+
+const DATE: HeaderName = HeaderName::from_static("date");
+
+/// What was asked of the vault, in the words of an error.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    /// What a refusal forbids: `read values`.
+    pub(super) operation: &'static str,
+    /// The secret it is about, if one.
+    pub(super) name: Option<&'a VaultSecretName>,
+    /// The version it is about, if one.
+    pub(super) version: Option<&'a VaultVersion>,
+}
+
+/// What an error of the SDK means for what was asked.
+pub(super) fn explain(error: &Error, asked: Asked<'_>) -> VaultError {
+    if find::<TooLarge>(error).is_some() {
+        return VaultError::Malformed(TooLarge.to_string());
+    }
+    match error.kind() {
+        ErrorKind::HttpResponse { status, raw_response: Some(response), .. } => {
+            Answer::new((*status).into(), response).explain(asked)
+        }
+        ErrorKind::HttpResponse { status, raw_response: None, .. } => {
+            VaultError::Malformed(format!("an answer of status {status} without content"))
+        }
+        ErrorKind::Credential => of_missing_token(error),
+        ErrorKind::Connection | ErrorKind::Io => VaultError::Unreachable(of_lost_bytes(error)),
+        // serde's words quote what they stumble over, which may be a value.
+        ErrorKind::DataConversion => VaultError::Malformed("it is not what Key Vault sends".to_owned()),
+        // The SDK compares the challenge's resource with the vault's domain, and says so with this kind.
+        ErrorKind::Other => VaultError::Malformed(short(&error.to_string())),
+    }
+}
+
+/// When a response was sent, by the clock of who sent it.
+pub(super) fn date(headers: &Headers) -> Option<OffsetDateTime> {
+    parse_rfc7231(headers.get_optional_str(&DATE)?).ok()
+}
+
+/// An answer that is not a success.
+struct Answer<'a> {
+    status: u16,
+    headers: &'a Headers,
+    /// From the general to the particular, for example `Forbidden`, `ForbiddenByRbac`.
+    codes: Vec<String>,
+    message: String,
+}
+
+// === impl Answer ===
+
+impl<'a> Answer<'a> {
+    fn new(status: u16, response: &'a RawResponse) -> Self {
+        let error = response.body().json::<KeyVaultError>().ok().and_then(|body| body.error);
+        let message = error.as_ref().and_then(|error| error.message.clone()).unwrap_or_default();
+        let chain = std::iter::successors(error.as_ref(), |error| error.inner_error.as_deref());
+        let codes = chain.filter_map(|error| error.code.clone()).filter(|code| is_code(code)).collect();
+        Self { status, headers: response.headers(), codes, message }
+    }
+
+    fn explain(&self, asked: Asked<'_>) -> VaultError {
+        match (self.status, asked.name) {
+            (401, _) => {
+                let code = code_in(&self.message, "AKV").or_else(|| code_in(&self.message, "AADSTS"));
+                let code = code.unwrap_or_else(|| self.code());
+                VaultError::Unauthenticated(format!("the vault does not accept the token ({code})"))
+            }
+            (403, Some(name)) if self.has("SecretDisabled") => {
+                VaultError::Disabled { name: name.clone(), version: asked.version.cloned() }
+            }
+            (403, _) if self.is_firewall() => VaultError::Firewall,
+            (403, _) => VaultError::Forbidden { operation: asked.operation, code: self.code() },
+            (404, Some(name)) if self.codes.iter().any(|code| code.ends_with("NotFound")) => {
+                let name = name.clone();
+                match asked.version.cloned() {
+                    Some(version) => VaultError::VersionNotFound { name, version },
+                    None => VaultError::NotFound { name },
+                }
+            }
+            (409, Some(name)) if self.has("ObjectIsDeletedButRecoverable") => {
+                VaultError::SoftDeleted { name: name.clone(), being_deleted: false }
+            }
+            // ObjectIsBeingDeleted, …Recovered, …Purged
+            (409, Some(name)) if self.codes.iter().any(|code| code.starts_with("ObjectIsBeing")) => {
+                VaultError::SoftDeleted { name: name.clone(), being_deleted: true }
+            }
+            (429, _) => VaultError::Throttled { retry_after: retry_after(self.headers) },
+            (408 | 500.., _) => VaultError::Unreachable(format!("it fails with status {}", self.status)),
+            (400.., _) => VaultError::Rejected { status: self.status, code: self.code() },
+            _ => VaultError::Malformed(format!("an answer of status {}", self.status)),
+        }
+    }
+
+    fn has(&self, code: &str) -> bool {
+        self.codes.iter().any(|held| held == code)
+    }
+
+    /// `ForbiddenByFirewall`, `ForbiddenByConnection` (no private endpoint), and the errors of virtual networks.
+    fn is_firewall(&self) -> bool {
+        self.codes.iter().any(|code| {
+            matches!(code.as_str(), "ForbiddenByFirewall" | "ForbiddenByConnection")
+                || code.to_ascii_lowercase().contains("vnet")
+        })
+    }
+
+    /// The most particular code.
+    fn code(&self) -> String {
+        self.codes.last().cloned().unwrap_or_else(|| "no code".to_owned())
+    }
+}
+
+/// How long the vault asks to wait: seconds or a date, or milliseconds in the headers of Azure.
+fn retry_after(headers: &Headers) -> Option<Duration> {
+    let milliseconds = |name: &HeaderName| {
+        let text = headers.get_optional_str(name)?;
+        text.trim().parse().ok().map(Duration::from_millis)
+    };
+    let standard = || {
+        let text = headers.get_optional_str(&RETRY_AFTER)?.trim();
+        if let Ok(seconds) = text.parse() {
+            return Some(Duration::from_secs(seconds));
+        }
+        // By the vault's own clock where it tells the time, so that a wrong clock here does no harm.
+        let now = date(headers).unwrap_or_else(OffsetDateTime::now_utc);
+        Some((parse_rfc7231(text).ok()? - now).try_into().unwrap_or_default())
+    };
+    let asked =
+        milliseconds(&X_MS_RETRY_AFTER_MS).or_else(|| milliseconds(&RETRY_AFTER_MS)).or_else(standard);
+    asked.map(|pause| pause.min(LONGEST_PAUSE))
+}
+
+/// Whether a text of the vault is an error code, which may be shown.
+fn is_code(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use azure_core::http::StatusCode;
+
+    use super::*;
+
+    const NAME: &str = "pump-password";
+    const VERSION: &str = "0123456789abcdef0123456789abcdef";
+
+    fn response(status: u16, headers: &[(&'static str, &str)], body: &str) -> Error {
+        let mut all = Headers::new();
+        for (name, value) in headers {
+            all.insert(*name, (*value).to_owned());
+        }
+        let status = StatusCode::from(status);
+        let raw_response = Some(Box::new(RawResponse::from_bytes(status, all, body.to_owned())));
+        ErrorKind::HttpResponse { status, error_code: None, raw_response }.into_error()
+    }
+
+    fn body(code: &str, inner: &str) -> String {
+        let inner =
+            if inner.is_empty() { String::new() } else { format!(r#","innererror":{{"code":"{inner}"}}"#) };
+        format!(r#"{{"error":{{"code":"{code}","message":"AKV10032: canary-value"{inner}}}}}"#)
+    }
+
+    fn explained(error: &Error) -> VaultError {
+        let (name, version) = (NAME.parse().unwrap(), VERSION.parse().unwrap());
+        let explained =
+            explain(error, Asked { operation: "read values", name: Some(&name), version: Some(&version) });
+        assert!(!format!("{explained} {explained:?}").contains("canary"), "{explained:?}");
+        explained
+    }
+
+    fn of_name() -> VaultSecretName {
+        NAME.parse().unwrap()
+    }
+
+    #[test]
+    fn every_code_of_key_vault_has_its_meaning() {
+        let forbidden =
+            |code: &str| VaultError::Forbidden { operation: "read values", code: code.to_owned() };
+        let rejected = |status, code: &str| VaultError::Rejected { status, code: code.to_owned() };
+        let version = || VERSION.parse().unwrap();
+        let soft_deleted = |being_deleted| VaultError::SoftDeleted { name: of_name(), being_deleted };
+        for (status, code, inner, meaning) in [
+            (403, "Forbidden", "ForbiddenByRbac", forbidden("ForbiddenByRbac")),
+            (403, "Forbidden", "AccessDenied", forbidden("AccessDenied")),
+            (403, "Forbidden", "ForbiddenByPolicy", forbidden("ForbiddenByPolicy")),
+            (403, "Forbidden", "", forbidden("Forbidden")),
+            (403, "Forbidden", "ForbiddenByFirewall", VaultError::Firewall),
+            (403, "Forbidden", "ForbiddenByConnection", VaultError::Firewall),
+            (403, "VnetError", "", VaultError::Firewall),
+            (
+                403,
+                "Forbidden",
+                "SecretDisabled",
+                VaultError::Disabled { name: of_name(), version: Some(version()) },
+            ),
+            (404, "SecretNotFound", "", VaultError::VersionNotFound { name: of_name(), version: version() }),
+            (409, "Conflict", "ObjectIsDeletedButRecoverable", soft_deleted(false)),
+            (409, "Conflict", "ObjectIsBeingDeleted", soft_deleted(true)),
+            (409, "Conflict", "ObjectIsBeingRecovered", soft_deleted(true)),
+            (409, "Conflict", "ObjectIsBeingPurged", soft_deleted(true)),
+            (409, "Conflict", "", rejected(409, "Conflict")),
+            (400, "BadParameter", "", rejected(400, "BadParameter")),
+            (413, "RequestTooLarge", "", rejected(413, "RequestTooLarge")),
+            (429, "Throttled", "", VaultError::Throttled { retry_after: None }),
+        ] {
+            assert_eq!(
+                explained(&response(status, &[], &body(code, inner))),
+                meaning,
+                "{status} {code} {inner}"
+            );
+        }
+        assert!(matches!(explained(&response(503, &[], "")), VaultError::Unreachable(_)));
+        assert!(matches!(explained(&response(302, &[], "")), VaultError::Malformed(_)));
+    }
+
+    #[test]
+    fn a_refused_token_tells_the_vaults_code() {
+        let VaultError::Unauthenticated(why) = explained(&response(401, &[], &body("Unauthorized", "")))
+        else {
+            panic!()
+        };
+        assert!(why.contains("AKV10032"), "{why}");
+    }
+
+    #[test]
+    fn what_is_no_error_of_key_vault_is_not_repeated() {
+        for text in
+            ["<html>canary", "", "[]", r#"{"error":"canary"}"#, r#"{"error":{"code":"canary value"}}"#]
+        {
+            let error = explained(&response(404, &[], text));
+            assert_eq!(error, VaultError::Rejected { status: 404, code: "no code".to_owned() }, "{text}");
+        }
+    }
+
+    #[test]
+    fn retry_after_is_read_in_all_its_forms() {
+        let throttled =
+            |headers: &[(&'static str, &str)]| explained(&response(429, headers, "")).retry_after();
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        assert_eq!(throttled(&[("retry-after", "7")]), seconds(7));
+        assert_eq!(throttled(&[("retry-after-ms", "250")]), Some(Duration::from_millis(250)));
+        assert_eq!(
+            throttled(&[("x-ms-retry-after-ms", "50"), ("retry-after", "7")]),
+            Some(Duration::from_millis(50))
+        );
+        let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(throttled(&[("retry-after", "Sun, 06 Nov 1994 08:49:57 GMT"), date]), seconds(20));
+        assert_eq!(throttled(&[("retry-after", "Sun, 06 Nov 1994 08:49:57 GMT")]), seconds(0));
+        assert_eq!(throttled(&[("retry-after", "86400")]), Some(LONGEST_PAUSE));
+        assert_eq!(throttled(&[("retry-after", "-1")]), None);
+        assert_eq!(throttled(&[("retry-after", "soon")]), None);
+        assert_eq!(throttled(&[]), None);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_body_is_not_quoted() {
+        let serde = serde_json::from_str::<Vec<u8>>(r#""canary""#).unwrap_err();
+        assert!(serde.to_string().contains("canary"));
+        assert!(matches!(explained(&serde.into()), VaultError::Malformed(_)));
+    }
+}

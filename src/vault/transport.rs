@@ -1,0 +1,197 @@
+//! How bytes travel to the vault and to whoever gives tokens: TLS, proxies, connections, and a bound on what comes back.
+
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use azure_core::{
+    Bytes,
+    error::ErrorKind,
+    http::{
+        AsyncRawResponse, AsyncResponseBody, HttpClient, Request, StatusCode,
+        headers::{AUTHORIZATION, CONTENT_LENGTH, Headers, WWW_AUTHENTICATE},
+    },
+};
+use futures::StreamExt;
+use reqwest::{Certificate, redirect, tls};
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::{Options, VaultError};
+
+/// No answer of a vault or of a token endpoint is larger: a page of 25 secrets with all their tags has some 200 KiB.
+const LARGEST_BODY: usize = 1024 * 1024;
+/// A connection that is not made by then won't be; less where the deadline of calls is shorter.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Idle connections are given up before the vault's side or a firewall on the way forgets them.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// An HTTP client for the SDK.
+#[derive(Debug)]
+pub(super) struct Transport {
+    client: reqwest::Client,
+    requests: AtomicU64,
+    challenger: OnceLock<String>,
+    token_refused: AtomicBool,
+}
+
+/// Whether the proxies of the environment (`HTTPS_PROXY`, `NO_PROXY` …) are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Proxies {
+    /// Where the environment names one.
+    OfEnvironment,
+    /// Never: the other side is on this machine.
+    None,
+}
+
+/// An answer that is larger than any that is expected.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer is larger than {LARGEST_BODY} bytes")]
+pub(super) struct TooLarge;
+
+// === impl Transport ===
+
+impl Transport {
+    /// A client that trusts the machine's certificates and those of `options.ca_file`.
+    pub(super) fn new(options: &Options, proxies: Proxies) -> Result<Arc<Self>, VaultError> {
+        let mut builder = reqwest::Client::builder()
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .tls_version_min(tls::Version::TLS_1_2)
+            .connect_timeout(CONNECT_TIMEOUT.min(options.timeout))
+            .pool_max_idle_per_host(options.concurrency.max(1))
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .tls_certs_merge(extra_certificates(options)?);
+        if proxies == Proxies::None {
+            builder = builder.no_proxy();
+        }
+        // Uses the process's crypto provider where one is installed and aws-lc-rs otherwise.
+        let client = builder.build().map_err(|error| {
+            VaultError::Configuration(format!("the HTTP client can't be made: {}", root_cause(&error)))
+        })?;
+        Ok(Arc::new(Self::over(client)))
+    }
+
+    /// The same connections and trust, with notes of its own.
+    pub(super) fn beside(&self) -> Arc<Self> {
+        Arc::new(Self::over(self.client.clone()))
+    }
+
+    fn over(client: reqwest::Client) -> Self {
+        Self {
+            client,
+            requests: AtomicU64::new(0),
+            challenger: OnceLock::new(),
+            token_refused: AtomicBool::new(false),
+        }
+    }
+
+    /// Requests sent.
+    pub(super) fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// The tenant that a 401 named as the one to get tokens from.
+    pub(super) fn challenger(&self) -> Option<&str> {
+        self.challenger.get().map(String::as_str)
+    }
+
+    /// Whether a token was refused since this was last asked.
+    pub(super) fn take_token_refused(&self) -> bool {
+        self.token_refused.swap(false, Ordering::Relaxed)
+    }
+
+    fn note_challenge(&self, request: &Request, headers: &Headers) {
+        if let Some(tenant) = headers.get_optional_str(&WWW_AUTHENTICATE).and_then(tenant_of_challenge) {
+            self.challenger.get_or_init(|| tenant);
+        }
+        if request.headers().get_optional_str(&AUTHORIZATION).is_some() {
+            self.token_refused.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+#[async_trait]
+impl HttpClient for Transport {
+    async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let (status, headers, body) = self.client.execute_request(request).await?.deconstruct();
+        if status == StatusCode::Unauthorized {
+            self.note_challenge(request, &headers);
+        }
+        let body = collect(&headers, body).await?;
+        Ok(AsyncRawResponse::from_bytes(status, headers, body))
+    }
+}
+
+/// Reads a body up to the bound. It may hold a value, so it is wiped when the SDK lets go of it; and it comes as one piece,
+/// because the SDK would leave copies behind while it puts pieces together.
+async fn collect(headers: &Headers, mut body: AsyncResponseBody) -> azure_core::Result<Bytes> {
+    let too_large = || azure_core::Error::new(ErrorKind::Other, TooLarge);
+    let announced = headers.get_optional_str(&CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > LARGEST_BODY) {
+        return Err(too_large());
+    }
+    let mut collected = Zeroizing::new(Vec::with_capacity(announced.unwrap_or_default()));
+    while let Some(piece) = body.next().await {
+        let piece = piece?;
+        if collected.len() + piece.len() > LARGEST_BODY {
+            return Err(too_large());
+        }
+        collected.extend_from_slice(&piece);
+    }
+    Ok(Bytes::from_owner(collected))
+}
+
+fn extra_certificates(options: &Options) -> Result<Vec<Certificate>, VaultError> {
+    let Some(path) = &options.ca_file else { return Ok(Vec::new()) };
+    let unusable = |why: String| VaultError::Configuration(format!("the CA file {}: {why}", path.display()));
+    let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
+    match Certificate::from_pem_bundle(&pem) {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        Ok(_) => Err(unusable("it has no certificate".to_owned())),
+        Err(error) => Err(unusable(root_cause(&error))),
+    }
+}
+
+/// `Bearer authorization="https://login.microsoftonline.com/TENANT", resource="https://vault.azure.net"`
+fn tenant_of_challenge(challenge: &str) -> Option<String> {
+    let (_, rest) = challenge.split_once("authorization")?;
+    let (_, rest) = rest.split_once("=\"")?;
+    let (authority, _) = rest.split_once('"')?;
+    let authority = Url::parse(authority).ok()?;
+    let tenant = authority.path_segments()?.next()?;
+    let valid = (1..=253).contains(&tenant.len())
+        && tenant.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
+    valid.then(|| tenant.to_owned())
+}
+
+/// The innermost cause of an error, in its own words.
+fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let root = std::iter::successors(Some(error), |error| error.source()).last().unwrap_or(error);
+    root.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tenant_is_read_from_the_challenge() {
+        let challenge = |authority: &str| {
+            tenant_of_challenge(&format!(
+                "Bearer authorization=\"{authority}\", resource=\"https://vault.azure.net\""
+            ))
+        };
+        assert_eq!(challenge("https://login.microsoftonline.com/a1-b2"), Some("a1-b2".to_owned()));
+        for bad in ["https://login.microsoftonline.com", "nonsense", "https://x/a%20b", ""] {
+            assert_eq!(challenge(bad), None, "{bad}");
+        }
+        assert_eq!(tenant_of_challenge("Basic realm=\"x\""), None);
+    }
+}
