@@ -5,7 +5,10 @@
 pub mod doubles;
 pub mod edge;
 pub mod model;
+pub mod reconcile;
+pub mod secrets;
 pub mod store;
+pub mod vault;
 
 /// The contract, generated from `proto/` at build time.
 pub mod proto {

@@ -1,0 +1,76 @@
+//! Whether a new vault secret was stored, by whom, and who was first.
+//!
+//! The vault has no create-only write: a PUT on a name that exists adds a version. So every secret that we create carries a
+//! tag with what it was created for; the versions tell who was first; and where someone else was, their value becomes the
+//! latest again and ours is disabled.
+
+use crate::{
+    model::{NewVaultSecret, VaultSecretName, VaultSecretVersion},
+    vault::{Priority, Vault, VaultError},
+};
+
+/// The tag on a vault secret that tells what it was created for: the uid of a synced secret, or a request id.
+pub const TAG: &str = "secret-service";
+
+/// What the vault holds under the name of a new secret.
+#[derive(Debug)]
+pub enum Creation {
+    /// Nothing.
+    Free,
+    /// The value that was to be stored for this purpose.
+    Ours(VaultSecretVersion),
+    /// A secret of someone else, with their value as the latest.
+    Taken,
+}
+
+/// Finds out what stands under a name, and gives the name back where we came second.
+pub async fn find(
+    vault: &Vault,
+    name: &VaultSecretName,
+    tag: &str,
+    priority: Priority,
+) -> Result<Creation, VaultError> {
+    let versions = match vault.versions_all(name, priority).await {
+        Ok(versions) => versions,
+        Err(VaultError::NotFound { .. }) => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    let is_ours = |version: &&VaultSecretVersion| version.tags.get(TAG).is_some_and(|held| held == tag);
+    let Some(ours) = versions.iter().find(is_ours) else {
+        return Ok(if versions.is_empty() { Creation::Free } else { Creation::Taken });
+    };
+    // Times have whole seconds: who stands beside us in the same one counts as the first.
+    let first = versions
+        .iter()
+        .filter(|version| !is_ours(version) && version.create_time <= ours.create_time)
+        .max_by_key(|version| version.create_time);
+    match first {
+        None => Ok(Creation::Ours(ours.clone())),
+        // Given back before.
+        Some(_) if !ours.enabled => Ok(Creation::Taken),
+        Some(first) => {
+            give_back(vault, ours, first, priority).await?;
+            Ok(Creation::Taken)
+        }
+    }
+}
+
+/// Makes the value of who was first the latest again, then disables ours.
+async fn give_back(
+    vault: &Vault,
+    ours: &VaultSecretVersion,
+    first: &VaultSecretVersion,
+    priority: Priority,
+) -> Result<(), VaultError> {
+    tracing::warn!(vault_secret = %first.name, "another creator was first; their value becomes the latest again");
+    let theirs = vault.get(&first.name, Some(&first.version), priority).await?;
+    let again = NewVaultSecret {
+        value: theirs.value,
+        content_type: first.content_type.clone(),
+        not_before_time: first.not_before_time,
+        expire_time: first.expire_time,
+        tags: first.tags.clone(),
+    };
+    vault.set(&first.name, &again, priority).await?;
+    vault.set_enabled(&ours.name, &ours.version, false, priority).await
+}

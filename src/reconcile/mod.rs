@@ -1,0 +1,164 @@
+//! Brings the edge to what is recorded, again and again, from any point: level-triggered, so that nothing depends on having
+//! seen an event. Events, calls and the rotation check only make the next look come sooner.
+
+pub mod creation;
+mod housekeeping;
+mod observe;
+mod plan;
+mod queue;
+mod reads;
+mod rotation;
+mod worker;
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, atomic::AtomicUsize},
+    time::Duration,
+};
+
+use tokio::{sync::mpsc, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+pub use observe::expiring;
+pub use queue::Wake;
+pub use reads::{Read, Reads};
+
+use crate::{
+    edge::{Edge, Index},
+    store::Store,
+    vault::{Priority, Vault},
+};
+use plan::Step;
+use queue::Queue;
+
+/// Names of changed Secrets on their way from the watch to the queue.
+const CHANGED_BUFFER: usize = 256;
+
+/// How the reconciler works.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How often references that follow the latest version are checked.
+    pub interval: Duration,
+    /// The share of the interval by which each check comes earlier or later, 0 to 1.
+    pub jitter: f64,
+    /// Synced secrets worked on at a time.
+    pub workers: usize,
+}
+
+/// The reconciler: one per process, shared by everybody who has something to wake.
+#[derive(Clone)]
+pub struct Reconciler(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    vault: Vault,
+    edge: Edge,
+    index: Index,
+    queue: Queue,
+    options: Options,
+    /// Pages that the vault's list has at least: a list that costs more than asking for each secret is not begun.
+    list_pages: AtomicUsize,
+    /// Synced secrets whose new vault secrets are being stored by a call right now.
+    creating: Mutex<HashSet<Uuid>>,
+}
+
+/// While it lives, a call is storing the new vault secrets of a synced secret and the reconciler leaves it alone.
+pub struct Creating {
+    reconciler: Reconciler,
+    uid: Uuid,
+}
+
+// === impl Reconciler ===
+
+impl Reconciler {
+    /// A reconciler that does nothing until it runs.
+    pub fn new(store: Store, vault: Vault, edge: Edge, index: Index, options: Options) -> Self {
+        let (queue, creating, list_pages) = (Queue::default(), Mutex::default(), AtomicUsize::default());
+        Self(Arc::new(Inner { store, vault, edge, index, queue, options, list_pages, creating }))
+    }
+
+    /// Works until told to stop; what is under way is finished first.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut tasks = JoinSet::new();
+        let (changed, names) = mpsc::channel(CHANGED_BUFFER);
+        tasks.spawn(self.0.index.clone().run(self.0.edge.clone(), changed, stop.clone()));
+        tasks.spawn(self.clone().follow(names));
+        tasks.spawn(self.clone().rotate(stop.clone()));
+        tasks.spawn(self.clone().keep_house(stop.clone()));
+        for _ in 0..self.0.options.workers {
+            tasks.spawn(self.clone().work(stop.clone()));
+        }
+        self.wake_unsettled();
+        while let Some(ended) = tasks.join_next().await {
+            if let Err(error) = ended {
+                // A panic of one task must not look like a service that works.
+                tracing::error!(%error, "a task of the reconciler has died; stopping");
+                stop.cancel();
+            }
+        }
+    }
+
+    /// Looks at a synced secret soon.
+    pub fn wake(&self, uid: Uuid, wake: Wake) {
+        self.0.queue.push(uid, wake);
+    }
+
+    /// Reads that calls and the reconciler share, for a caller who waits.
+    pub fn reads(&self) -> Arc<Reads> {
+        Arc::new(Reads::new(self.0.vault.clone(), Priority::Interactive))
+    }
+
+    /// Says that a call is storing the new vault secrets of a synced secret.
+    pub fn creating(&self, uid: Uuid) -> Creating {
+        self.0.creating.lock().expect("no one panics while holding it").insert(uid);
+        Creating { reconciler: self.clone(), uid }
+    }
+
+    /// Looks at all that is not as it should be: after a start, whenever the edge has been listed anew, and with every
+    /// rotation check.
+    fn wake_unsettled(&self) {
+        for record in self.0.store.view().snapshot().records {
+            let seen = self.0.index.get(record.secret.id.as_str());
+            if plan::plan(&record, &seen, false, false) != Step::Nothing {
+                self.wake(record.secret.uid, Wake::default());
+            }
+        }
+    }
+
+    /// Turns names of Secrets that changed into work, where they are ours. What is gone since before the watch began has no
+    /// event: the end of a list is looked at as a whole.
+    async fn follow(self, mut names: mpsc::Receiver<String>) {
+        let mut healthy = self.0.index.healthy();
+        loop {
+            tokio::select! {
+                name = names.recv() => match name {
+                    Some(name) => self.wake_named(&name),
+                    None => return,
+                },
+                Ok(()) = healthy.changed() => {
+                    if *healthy.borrow_and_update() == Some(true) {
+                        self.wake_unsettled();
+                    }
+                }
+            }
+        }
+    }
+
+    fn wake_named(&self, name: &str) {
+        let record = name.parse().ok().and_then(|id| self.0.store.view().get(&id));
+        if let Some(record) = record {
+            self.wake(record.secret.uid, Wake::default());
+        }
+    }
+
+    fn is_creating(&self, uid: Uuid) -> bool {
+        self.0.creating.lock().expect("no one panics while holding it").contains(&uid)
+    }
+}
+
+impl Drop for Creating {
+    fn drop(&mut self) {
+        self.reconciler.0.creating.lock().expect("no one panics while holding it").remove(&self.uid);
+    }
+}

@@ -1,0 +1,127 @@
+//! How what was seen changes a record: pure.
+
+use jiff::{Timestamp, ToSpan};
+
+use crate::{
+    edge::Written,
+    model::{
+        Condition, ConditionType, Reason, Reference, ReferenceStatus, State, Status, SyncedSecret, VaultValue,
+    },
+    store::{EdgeRecord, Record},
+};
+
+/// A version counts as expiring from this many days on.
+const EXPIRES_SOON_DAYS: i64 = 30;
+/// A version that was added within this many seconds of a read may share the vault's `updated` with it.
+const UPDATED_RESOLUTION_SECONDS: i64 = 2;
+
+/// What a reference holds once its value is at the edge.
+pub(super) fn status_of(value: &VaultValue) -> ReferenceStatus {
+    let version = &value.version;
+    let settled = version.update_time.is_some_and(|updated| {
+        value.read_time.duration_since(updated).as_secs() >= UPDATED_RESOLUTION_SECONDS
+    });
+    ReferenceStatus {
+        synced_version: Some(version.version.clone()),
+        expire_time: version.expire_time,
+        vault_update_time: version.update_time,
+        settled,
+        problem: None,
+    }
+}
+
+/// The edge holds `attempted` with these statuses.
+pub(super) fn synced(
+    record: &mut Record,
+    attempted: &Record,
+    statuses: Vec<ReferenceStatus>,
+    written: Written,
+    digest: Vec<u8>,
+) {
+    record.edge = EdgeRecord {
+        uid: Some(written.uid),
+        resource_version: Some(written.resource_version),
+        digest: Some(digest),
+    };
+    record.synced_requests = record.synced_requests.max(attempted.sync_requests);
+    let secret = &mut record.secret;
+    secret.synced_generation = attempted.secret.generation;
+    for (reference, status) in attempted.secret.references.iter().zip(statuses) {
+        if let Some(current) = secret.references.iter_mut().find(|current| current.asks_the_same(reference)) {
+            current.status = status;
+        }
+    }
+    // Changed meanwhile: the edge holds an older generation, and the next look is on its way.
+    if secret.state == State::Deleting || secret.generation != attempted.secret.generation {
+        return;
+    }
+    secret.state = State::Synced;
+    secret.sync_time = Some(Timestamp::now());
+    let message = "The edge holds what the references say.";
+    let condition = Condition::new(ConditionType::Synced, Status::True, Reason::Synced, message);
+    set_condition(secret, condition);
+    let expiring = expiring(&secret.references, Timestamp::now());
+    set_condition(secret, expiring);
+}
+
+/// The attempt failed; the edge holds what it held before. `problems` are per reference, by place.
+pub(super) fn failed(
+    record: &mut Record,
+    attempted: &Record,
+    reason: Reason,
+    message: String,
+    problems: &[(usize, Reason, String)],
+) {
+    record.synced_requests = record.synced_requests.max(attempted.sync_requests);
+    let secret = &mut record.secret;
+    if secret.generation != attempted.secret.generation {
+        return;
+    }
+    if secret.state != State::Deleting {
+        secret.state = if secret.synced_generation > 0 { State::Degraded } else { State::Failed };
+    }
+    for (place, reference) in secret.references.iter_mut().enumerate() {
+        let problem = problems.iter().find(|(at, ..)| *at == place);
+        let before = reference.status.problem.take();
+        reference.status.problem = problem.map(|(_, reason, message)| {
+            Condition::new(ConditionType::Synced, Status::False, *reason, message).since(before.as_ref())
+        });
+    }
+    set_condition(secret, Condition::new(ConditionType::Synced, Status::False, reason, message));
+}
+
+/// Sets a condition; the time of its last transition stays while its status stays.
+pub(super) fn set_condition(secret: &mut SyncedSecret, condition: Condition) {
+    match secret.conditions.iter_mut().find(|held| held.kind == condition.kind) {
+        Some(held) => *held = condition.since(Some(held)),
+        None => secret.conditions.push(condition),
+    }
+}
+
+/// Whether what the edge holds expires, at a moment.
+pub fn expiring(references: &[Reference], now: Timestamp) -> Condition {
+    let first = references
+        .iter()
+        .filter_map(|reference| Some((reference.status.expire_time?, reference)))
+        .min_by_key(|(expires, _)| *expires);
+    let (status, reason, message) = match first {
+        Some((expires, reference)) if expires <= now => (
+            Status::True,
+            Reason::Expired,
+            format!(
+                "{} (key {}) expired at {expires}. Add a new version with AddVaultSecretVersion.",
+                reference.vault_secret, reference.key
+            ),
+        ),
+        Some((expires, reference)) if expires <= now + (EXPIRES_SOON_DAYS * 24).hours() => (
+            Status::True,
+            Reason::ExpiresSoon,
+            format!(
+                "{} (key {}) expires at {expires}. Add a new version with AddVaultSecretVersion before.",
+                reference.vault_secret, reference.key
+            ),
+        ),
+        _ => (Status::False, Reason::NotExpiring, "Nothing expires within 30 days.".to_owned()),
+    };
+    Condition::new(ConditionType::Expiring, status, reason, message)
+}

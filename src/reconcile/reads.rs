@@ -1,0 +1,59 @@
+//! Reads of the vault that several share: one read of a value serves all synced secrets that want it at the same time.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokio::{sync::OnceCell, time::Instant};
+
+use crate::{
+    model::{VaultSecretName, VaultValue, VaultVersion},
+    vault::{Priority, Vault, VaultError},
+};
+
+/// Values are held no longer than this; whoever comes later reads anew.
+const FRESH: Duration = Duration::from_secs(30);
+
+/// What a read brought.
+pub type Read = Result<Arc<VaultValue>, Arc<VaultError>>;
+
+/// Reads of one moment. The values live as long as it does, and are wiped with it.
+pub struct Reads {
+    vault: Vault,
+    priority: Priority,
+    begun: Instant,
+    cells: Mutex<HashMap<Key, Arc<OnceCell<Read>>>>,
+}
+
+type Key = (VaultSecretName, Option<VaultVersion>);
+
+impl Reads {
+    pub(super) fn new(vault: Vault, priority: Priority) -> Self {
+        Self { vault, priority, begun: Instant::now(), cells: Mutex::default() }
+    }
+
+    /// The value of a version, or of the latest one; from the vault the first time.
+    pub async fn get(&self, name: &VaultSecretName, version: Option<&VaultVersion>) -> Read {
+        let cell = self.cell((name.clone(), version.cloned()));
+        let read =
+            || async { self.vault.get(name, version, self.priority).await.map(Arc::new).map_err(Arc::new) };
+        cell.get_or_init(read).await.clone()
+    }
+
+    /// Remembers a value that was just stored as the latest: it need not be read.
+    pub fn put(&self, name: VaultSecretName, value: VaultValue) {
+        // Somebody was faster: what they read is as good.
+        let _ = self.cell((name, None)).set(Ok(Arc::new(value)));
+    }
+
+    /// Whether the values are still of this moment.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.begun.elapsed() < FRESH
+    }
+
+    fn cell(&self, key: Key) -> Arc<OnceCell<Read>> {
+        self.cells.lock().expect("no one panics while holding it").entry(key).or_default().clone()
+    }
+}

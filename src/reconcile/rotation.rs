@@ -1,0 +1,170 @@
+//! The rotation check: finds out which vault secrets changed since their values were last read, at the lower of two costs.
+//!
+//! Listing the vault costs a call for every 25 secrets in it; asking for each followed secret costs a call each. The check
+//! lists, and turns to asking as soon as the list has cost as much as asking would.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use futures::StreamExt;
+use jiff::Timestamp;
+use rand::RngExt;
+use tokio_util::sync::CancellationToken;
+
+use super::{Reads, Reconciler, Wake, expiring, observe::set_condition};
+use crate::{
+    model::{State, VaultSecret, VaultSecretName, VaultVersion},
+    store::{Record, StoreError},
+    vault::{Priority, VaultError},
+};
+
+/// Vault secrets asked for at a time; the vault's client has a bound of its own over all calls.
+const ASKED_AT_A_TIME: usize = 8;
+
+/// What is known of a followed vault secret: who follows it, and what they hold.
+#[derive(Default)]
+struct Followed {
+    users: Vec<Arc<Record>>,
+}
+
+impl Reconciler {
+    /// Checks again and again until told to stop.
+    pub(super) async fn rotate(self, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(self.next_check()) => {}
+                () = stop.cancelled() => return,
+            }
+            self.wake_unsettled();
+            if let Err(error) = self.refresh_expiry().await {
+                tracing::warn!(%error, "expiry could not be recorded; trying again with the next check");
+            }
+            if let Err(error) = self.check().await {
+                tracing::warn!(%error, "the rotation check failed; trying again with the next one");
+            }
+        }
+    }
+
+    /// Wakes the followers of every vault secret that changed.
+    pub(super) async fn check(&self) -> Result<(), VaultError> {
+        let mut left = followed(self.0.store.view().snapshot().records);
+        let mut changed = self.sweep(&mut left).await?;
+        let reads = Arc::new(Reads::new(self.0.vault.clone(), Priority::Background));
+        changed.extend(ask(left, &reads).await);
+        for record in changed.iter().flat_map(|followed| &followed.users) {
+            self.wake(record.secret.uid, Wake { refetch: Some(reads.clone()), interactive: false });
+        }
+        Ok(())
+    }
+
+    /// Compares what the vault lists, and takes it out of `left`. Stops where it has cost as much as asking for each would,
+    /// and is not begun again while it is known to.
+    async fn sweep(
+        &self,
+        left: &mut BTreeMap<VaultSecretName, Followed>,
+    ) -> Result<Vec<Followed>, VaultError> {
+        let (limit, mut changed) = (left.len(), Vec::new());
+        if self.0.list_pages.load(Ordering::Relaxed) > limit {
+            return Ok(changed);
+        }
+        let mut from: Option<String> = None;
+        for _ in 0..limit {
+            let page = self.0.vault.list_page(from.as_deref(), Priority::Background).await?;
+            let differs = |listed: &VaultSecret| {
+                left.remove(&listed.name).filter(|followed| followed.differs_from(listed))
+            };
+            changed.extend(page.items.iter().filter_map(differs));
+            from = page.next;
+            if from.is_none() {
+                // Not in the list: gone from the vault. The look at it says so.
+                changed.extend(std::mem::take(left).into_values());
+                return Ok(changed);
+            }
+        }
+        self.0.list_pages.store(limit + 1, Ordering::Relaxed);
+        Ok(changed)
+    }
+
+    /// Expiry comes with time, not with an event: what has come to expire since is recorded.
+    async fn refresh_expiry(&self) -> Result<(), StoreError> {
+        let now = Timestamp::now();
+        for record in self.0.store.view().snapshot().records {
+            let condition = expiring(&record.secret.references, now);
+            let held = record.secret.conditions.iter().find(|held| held.kind == condition.kind);
+            if record.secret.state != State::Synced || held.is_none_or(|held| held.reason == condition.reason)
+            {
+                continue;
+            }
+            let mut transaction = self.0.store.begin().await?;
+            if let Some(mut current) = transaction.current(record.secret.uid) {
+                set_condition(&mut current.secret, condition);
+                transaction.update(current).await?;
+                transaction.commit().await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn next_check(&self) -> Duration {
+        let jitter = self.0.options.jitter;
+        self.0.options.interval.mul_f64(1.0 + rand::rng().random_range(-jitter..=jitter))
+    }
+}
+
+/// Asks for each; those whose latest version is another than someone holds.
+async fn ask(left: BTreeMap<VaultSecretName, Followed>, reads: &Reads) -> Vec<Followed> {
+    let ask = |(name, followed): (VaultSecretName, Followed)| async move {
+        match reads.get(&name, None).await {
+            Ok(value) if followed.all_hold(&name, &value.version.version) => None,
+            Err(error) if error.is_transient() => {
+                tracing::debug!(%name, %error, "could not be checked; trying again with the next check");
+                None
+            }
+            Ok(_) | Err(_) => Some(followed),
+        }
+    };
+    futures::stream::iter(left)
+        .map(ask)
+        .buffer_unordered(ASKED_AT_A_TIME)
+        .filter_map(std::future::ready)
+        .collect()
+        .await
+}
+
+/// The vault secrets whose latest version someone follows. Who is not in sync is looked after elsewhere.
+fn followed(records: Vec<Arc<Record>>) -> BTreeMap<VaultSecretName, Followed> {
+    let mut followed: HashMap<VaultSecretName, Followed> = HashMap::new();
+    for record in records.iter().filter(|record| record.secret.state == State::Synced) {
+        for reference in record.secret.references.iter().filter(|reference| reference.version.is_none()) {
+            followed.entry(reference.vault_secret.clone()).or_default().users.push(record.clone());
+        }
+    }
+    followed.into_iter().collect()
+}
+
+impl Followed {
+    /// Whether the list shows another `updated` than at the last read, or that read was too close to it to tell.
+    fn differs_from(&self, listed: &VaultSecret) -> bool {
+        self.holdings(&listed.name)
+            .any(|status| !status.settled || status.vault_update_time != listed.update_time)
+    }
+
+    /// Whether everybody holds this version of it.
+    fn all_hold(&self, name: &VaultSecretName, version: &VaultVersion) -> bool {
+        self.holdings(name).all(|status| status.synced_version.as_ref() == Some(version))
+    }
+
+    fn holdings<'a>(
+        &'a self,
+        name: &'a VaultSecretName,
+    ) -> impl Iterator<Item = &'a crate::model::ReferenceStatus> {
+        self.users
+            .iter()
+            .flat_map(|record| &record.secret.references)
+            .filter(move |reference| reference.version.is_none() && reference.vault_secret == *name)
+            .map(|reference| &reference.status)
+    }
+}

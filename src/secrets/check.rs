@@ -1,0 +1,151 @@
+//! The checks before an intent is recorded: what is asked for must be possible in the vault and at the edge, now.
+
+use std::sync::Arc;
+
+use futures::future::join_all;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use zeroize::Zeroizing;
+
+use super::{Cause, Error, NewReference, Problem, Secrets};
+use crate::{
+    edge::{Desired, EdgeError, Seen},
+    model::{Reference, SyncedSecret, SyncedSecretId, VaultSecretName, VaultVersion, limits},
+    reconcile::Reads,
+    vault::{Priority, VaultError},
+};
+
+impl Secrets {
+    /// Everything that can be known to be wrong with references that are not `held` yet. Values that were read stay in
+    /// `reads` for the sync.
+    pub(super) async fn check_references(
+        &self,
+        references: &[NewReference],
+        held: &[Reference],
+        reads: &Reads,
+    ) -> Vec<Problem> {
+        let mut checks = Vec::with_capacity(references.len());
+        for (place, new) in references.iter().enumerate() {
+            let is_held = new.create.is_none() && held.iter().any(|held| held.asks_the_same(&new.reference));
+            if !is_held {
+                checks.push(self.check_reference(place, new, reads));
+            }
+        }
+        join_all(checks).await.into_iter().flatten().collect()
+    }
+
+    async fn check_reference(&self, place: usize, new: &NewReference, reads: &Reads) -> Option<Problem> {
+        let cause = match &new.create {
+            Some(_) => self.check_new(&new.reference.vault_secret).await,
+            None => check_existing(new, reads).await,
+        };
+        cause.err().map(|cause| Problem::new(format!("references[{place}].{}", field_of(new, &cause)), cause))
+    }
+
+    /// Whether a name is free at the edge. Asks the API server only where the watch has seen something there, or nothing yet.
+    pub(super) async fn check_edge_name(
+        &self,
+        id: &SyncedSecretId,
+        uid: Option<Uuid>,
+    ) -> Result<(), EdgeError> {
+        match self.0.index.get(id.as_str()) {
+            Seen::Gone => Ok(()),
+            Seen::There(_) | Seen::Unknown => self.0.edge.check_name(id, uid).await,
+        }
+    }
+
+    /// Asks the API server whether it would accept the Secret.
+    pub(super) async fn try_apply(
+        &self,
+        secret: &SyncedSecret,
+        references: &[NewReference],
+        reads: &Reads,
+        edge_uid: Option<&str>,
+    ) -> Result<(), Error> {
+        let desired = Desired { secret, vault: self.0.vault.uri(), values: values(references, reads).await? };
+        Ok(self.0.edge.try_apply(&desired, edge_uid).await?)
+    }
+
+    /// Whether a vault secret can be created: the name is neither taken nor soft-deleted.
+    pub(super) async fn check_new(&self, name: &VaultSecretName) -> Result<(), Cause> {
+        let vault = &self.0.vault;
+        let (versions, deleted) = tokio::join!(
+            vault.versions_page(name, None, Priority::Interactive),
+            vault.deleted(name, Priority::Interactive)
+        );
+        match versions {
+            Ok(page) if !page.items.is_empty() => return Err(Cause::VaultSecretExists(name.clone())),
+            Ok(_) | Err(VaultError::NotFound { .. }) => {}
+            Err(error) => return Err(Cause::Vault(Arc::new(error))),
+        }
+        match deleted {
+            // Without the right to look at deleted secrets, the write itself will tell.
+            Ok(None) | Err(VaultError::Forbidden { .. }) => Ok(()),
+            Ok(Some(_)) => {
+                let error = VaultError::SoftDeleted { name: name.clone(), being_deleted: false };
+                Err(Cause::Vault(Arc::new(error)))
+            }
+            Err(error) => Err(Cause::Vault(Arc::new(error))),
+        }
+    }
+}
+
+async fn check_existing(new: &NewReference, reads: &Reads) -> Result<(), Cause> {
+    let reference = &new.reference;
+    let value = reads.get(&reference.vault_secret, reference.version.as_ref()).await.map_err(Cause::Vault)?;
+    if let Some(at) = value.version.expire_time.filter(|at| *at <= Timestamp::now()) {
+        return Err(Cause::Expired { name: reference.vault_secret.clone(), at });
+    }
+    match reference.encoding.decode(&value.value) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Cause::NotEncoded(reference.vault_secret.clone(), error)),
+    }
+}
+
+/// The bytes that the edge will get; an error where together they are too many.
+pub(super) async fn values(
+    references: &[NewReference],
+    reads: &Reads,
+) -> Result<Vec<(Zeroizing<Vec<u8>>, VaultVersion)>, Error> {
+    let mut values = Vec::with_capacity(references.len());
+    for NewReference { reference, create } in references {
+        let not_encoded = |error| Cause::NotEncoded(reference.vault_secret.clone(), error);
+        let name = &reference.vault_secret;
+        values.push(match create {
+            Some(create) => {
+                let unborn = "0".repeat(32).parse().expect("32 hex digits are a version");
+                (reference.encoding.decode(&create.value).map_err(not_encoded)?, unborn)
+            }
+            None => {
+                let value = reads.get(name, reference.version.as_ref()).await.map_err(Cause::Vault)?;
+                let bytes = reference.encoding.decode(&value.value).map_err(not_encoded)?;
+                (bytes, value.version.version.clone())
+            }
+        });
+    }
+    match values.iter().map(|(bytes, _)| bytes.len()).sum::<usize>() <= limits::SECRET_BYTES {
+        true => Ok(values),
+        false => Err(Error::invalid(
+            "references",
+            format!(
+                "the values together exceed {} bytes, the limit of a Kubernetes Secret; spread them over several",
+                limits::SECRET_BYTES
+            ),
+        )),
+    }
+}
+
+/// The field of a reference that a problem is about.
+fn field_of(new: &NewReference, cause: &Cause) -> &'static str {
+    match cause {
+        Cause::Vault(error) if matches!(**error, VaultError::VersionNotFound { .. }) => "version",
+        Cause::Vault(error)
+            if matches!(**error, VaultError::Disabled { .. }) && new.reference.version.is_some() =>
+        {
+            "version"
+        }
+        Cause::NotEncoded(..) => "encoding",
+        _ => "vault_secret",
+    }
+}

@@ -1,0 +1,238 @@
+//! CreateSyncedSecret: checks, records, stores new vault secrets, and lets the reconciler bring the edge to it.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::{
+    Call, Cause, Error, Mode, NewReference, NewSyncedSecret, Problem, Secrets, check,
+    new_vault_secret::may_have_been_stored,
+};
+use crate::{
+    model::{
+        Condition, ConditionType, Origin, Reason, Reference, SecretKey, State, Status, SyncedSecret,
+        VaultSecretName,
+    },
+    reconcile::{Reads, Wake},
+    store::{Record, StoreError},
+};
+
+/// How storing the new vault secrets of a synced secret ended.
+pub(super) struct StoringFailed {
+    /// Every problem.
+    pub(super) problems: Vec<Problem>,
+    /// Whether nothing at all was stored: then the intent can be taken back.
+    pub(super) nothing_stored: bool,
+}
+
+impl Secrets {
+    /// Records a synced secret and syncs it; creates what it needs in the vault first.
+    pub async fn create_synced_secret(
+        &self,
+        call: Call,
+        new: NewSyncedSecret,
+        mode: Mode,
+    ) -> Result<SyncedSecret, Error> {
+        let this = self.clone();
+        self.to_the_end(async move { this.create(call, new, mode).await }).await
+    }
+
+    async fn create(&self, call: Call, new: NewSyncedSecret, mode: Mode) -> Result<SyncedSecret, Error> {
+        if let Some(recorded) = self.replayed(&call).await? {
+            return self.create_again(call, recorded, new, mode).await;
+        }
+        if let Some(taken) = self.0.store.view().get(&new.id) {
+            return Err(taken_by(&taken));
+        }
+        let reads = self.0.reconciler.reads();
+        let _reserved = self.reserve(names_to_create(&new.references)).map_err(Error::Refused)?;
+        let (mut problems, edge) = tokio::join!(
+            self.check_references(&new.references, &[], &reads),
+            self.check_edge_name(&new.id, None)
+        );
+        problems.extend(edge.err().map(|error| Problem::new("synced_secret_id", Cause::Edge(error))));
+        Error::refuse(problems)?;
+
+        let secret = asked(&new);
+        if mode.validate_only {
+            self.try_apply(&secret, &new.references, &reads, None).await?;
+            return Ok(SyncedSecret { uid: Uuid::nil(), ..secret });
+        }
+        check::values(&new.references, &reads).await?;
+        let record = Record::new(secret);
+        let creating = self.0.reconciler.creating(record.secret.uid);
+        self.record_intent(&call, &record).await?;
+        let stored = self.store_references(&record, new.references, &reads, false).await;
+        if let Err(failed) = stored {
+            drop(creating);
+            return Err(self.creation_failed(&call, &record, failed).await?);
+        }
+        drop(creating);
+        self.0.reconciler.wake(record.secret.uid, Wake { refetch: Some(reads), interactive: true });
+        self.wait_for_generation(&call, record.secret, mode.wait).await
+    }
+
+    /// The same call again: goes on where the first one was interrupted.
+    async fn create_again(
+        &self,
+        call: Call,
+        recorded: SyncedSecret,
+        new: NewSyncedSecret,
+        mode: Mode,
+    ) -> Result<SyncedSecret, Error> {
+        let Some(record) = self.0.store.view().get_by_uid(recorded.uid) else {
+            return Ok(recorded);
+        };
+        if record.secret.references.iter().any(|reference| reference.create_pending) {
+            let reads = self.0.reconciler.reads();
+            let _reserved = self.reserve(names_to_create(&new.references)).map_err(Error::Refused)?;
+            let creating = self.0.reconciler.creating(record.secret.uid);
+            let stored = self.store_references(&record, new.references, &reads, true).await;
+            drop(creating);
+            self.0.reconciler.wake(record.secret.uid, Wake { refetch: Some(reads), interactive: true });
+            stored.map_err(|failed| Error::Refused(failed.problems))?;
+        }
+        self.wait_for_generation(&call, record.secret.clone(), mode.wait).await
+    }
+
+    async fn record_intent(&self, call: &Call, record: &Record) -> Result<(), Error> {
+        let mut transaction = self.0.store.begin().await?;
+        transaction.insert(record.clone()).await.map_err(|error| match error {
+            StoreError::AlreadyExists => Cause::SyncedSecretExists(record.secret.id.clone()).into(),
+            other => Error::from(other),
+        })?;
+        self.note_request(&mut transaction, call, &record.secret).await?;
+        let detail = format!("References: {}.", describe(&record.secret.references));
+        transaction.audit(call.event("CreateSyncedSecret", record.secret.name(), detail)).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Stores the new vault secrets of a synced secret, one after the other, and records each that is stored.
+    pub(super) async fn store_references(
+        &self,
+        record: &Record,
+        references: Vec<NewReference>,
+        reads: &Arc<Reads>,
+        may_be_stored: bool,
+    ) -> Result<(), StoringFailed> {
+        let tag = record.secret.uid.to_string();
+        let (mut stored, mut problems, mut nothing_stored) = (Vec::new(), Vec::new(), true);
+        for (place, new) in references.into_iter().enumerate() {
+            let Some(create) = new.create.filter(|_| is_pending(record, &new.reference)) else { continue };
+            let name = new.reference.vault_secret;
+            match self.store_new(&name, create, &tag, may_be_stored).await {
+                Ok(done) => {
+                    nothing_stored = false;
+                    if let Some(value) = done.value {
+                        reads.put(name, value);
+                    }
+                    stored.push(new.reference.key);
+                }
+                Err(cause) => {
+                    nothing_stored &= !may_have_been_stored(&cause);
+                    problems.push(Problem::new(format!("references[{place}].create"), cause));
+                }
+            }
+        }
+        if let Err(error) = self.record_stored(record, &stored).await {
+            // The tag in the vault says that they are stored: the reconciler finds it.
+            tracing::error!(%error, "what was stored in the vault could not be recorded");
+        }
+        if problems.is_empty() { Ok(()) } else { Err(StoringFailed { problems, nothing_stored }) }
+    }
+
+    async fn record_stored(&self, record: &Record, keys: &[SecretKey]) -> Result<(), StoreError> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let mut transaction = self.0.store.begin().await?;
+        let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(()) };
+        for reference in current.secret.references.iter_mut().filter(|held| keys.contains(&held.key)) {
+            reference.create_pending = false;
+        }
+        transaction.update(current).await?;
+        transaction.commit().await
+    }
+
+    /// Takes the intent back where nothing came of it; else leaves it, for a retry to go on from.
+    async fn creation_failed(
+        &self,
+        call: &Call,
+        record: &Record,
+        failed: StoringFailed,
+    ) -> Result<Error, Error> {
+        if failed.nothing_stored {
+            let mut transaction = self.0.store.begin().await?;
+            transaction.remove(record).await?;
+            if let Some(request) = &call.request {
+                transaction.forget_request(request).await?;
+            }
+            let detail = "The vault refused; nothing was stored and nothing is kept.";
+            transaction.audit(call.event("CreateSyncedSecretUndone", record.secret.name(), detail)).await?;
+            transaction.commit().await?;
+        } else {
+            self.0.reconciler.wake(record.secret.uid, Wake { refetch: None, interactive: true });
+        }
+        Ok(Error::Refused(failed.problems))
+    }
+}
+
+/// The synced secret as it is asked for, before anything was done.
+fn asked(new: &NewSyncedSecret) -> SyncedSecret {
+    let now = Timestamp::from_microsecond(Timestamp::now().as_microsecond()).unwrap_or(Timestamp::UNIX_EPOCH);
+    SyncedSecret {
+        id: new.id.clone(),
+        uid: Uuid::now_v7(),
+        description: new.description.clone(),
+        secret_type: new.secret_type.clone(),
+        references: new.references.iter().map(|new| new.reference.clone()).collect(),
+        labels: new.labels.clone(),
+        state: State::Pending,
+        conditions: vec![pending()],
+        origin: Origin::Managed,
+        create_time: now,
+        update_time: now,
+        sync_time: None,
+        generation: 1,
+        synced_generation: 0,
+    }
+}
+
+/// The condition of what was accepted and is not at the edge yet.
+pub(super) fn pending() -> Condition {
+    let message = "Accepted; the edge does not hold it yet.";
+    Condition::new(ConditionType::Synced, Status::False, Reason::Pending, message)
+}
+
+/// The references whose vault secrets are to be created, by field.
+pub(super) fn names_to_create(
+    references: &[NewReference],
+) -> impl Iterator<Item = (String, &VaultSecretName)> {
+    references
+        .iter()
+        .enumerate()
+        .filter(|(_, new)| new.create.is_some())
+        .map(|(place, new)| (format!("references[{place}].vault_secret"), &new.reference.vault_secret))
+}
+
+/// The mapping for the audit: `username=edp1-username, password=edp1-password@<version>`.
+pub(super) fn describe(references: &[Reference]) -> String {
+    let one = |reference: &Reference| match &reference.version {
+        Some(version) => format!("{}={}@{version}", reference.key, reference.vault_secret),
+        None => format!("{}={}", reference.key, reference.vault_secret),
+    };
+    references.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+fn is_pending(record: &Record, reference: &Reference) -> bool {
+    record.secret.references.iter().any(|held| held.key == reference.key && held.create_pending)
+}
+
+fn taken_by(record: &Record) -> Error {
+    let id = record.secret.id.clone();
+    match record.secret.state {
+        State::Deleting => Cause::Deleting(id).into(),
+        _ => Error::Refused(vec![Problem::new("synced_secret_id", Cause::SyncedSecretExists(id))]),
+    }
+}

@@ -1,0 +1,73 @@
+//! DeleteSyncedSecret: removes from the edge, never from the vault.
+
+use jiff::Timestamp;
+
+use super::{Call, Cause, Error, Mode, Secrets, update::check_etag};
+use crate::{
+    model::{State, SyncedSecret, SyncedSecretId},
+    reconcile::Wake,
+};
+
+/// How something that may not be there is deleted.
+#[derive(Clone, Debug)]
+pub struct Deletion {
+    /// Which synced secret.
+    pub id: SyncedSecretId,
+    /// The state that the caller saw; any where empty.
+    pub etag: String,
+    /// It is no error if it isn't there.
+    pub allow_missing: bool,
+}
+
+impl Secrets {
+    /// Records that a synced secret is to go, and lets the reconciler remove it. `None` where it wasn't there.
+    pub async fn delete_synced_secret(
+        &self,
+        call: Call,
+        deletion: Deletion,
+        mode: Mode,
+    ) -> Result<Option<SyncedSecret>, Error> {
+        let this = self.clone();
+        self.to_the_end(async move { this.delete(call, deletion, mode).await }).await
+    }
+
+    async fn delete(
+        &self,
+        call: Call,
+        deletion: Deletion,
+        mode: Mode,
+    ) -> Result<Option<SyncedSecret>, Error> {
+        if let Some(recorded) = self.replayed(&call).await? {
+            return Ok(Some(self.wait_until_gone(&call, recorded, mode.wait).await?));
+        }
+        let Some(record) = self.0.store.view().get(&deletion.id) else {
+            return match deletion.allow_missing {
+                true => Ok(None),
+                false => Err(Cause::NoSyncedSecret(deletion.id).into()),
+            };
+        };
+        check_etag(&record, &deletion.etag)?;
+        if mode.validate_only {
+            return Ok(Some(record.secret.clone()));
+        }
+        let mut transaction = self.0.store.begin().await?;
+        let Some(mut current) = transaction.current(record.secret.uid) else {
+            return Err(Cause::NoSyncedSecret(deletion.id).into());
+        };
+        check_etag(&current, &deletion.etag)?;
+        let secret = &mut current.secret;
+        if secret.state != State::Deleting {
+            secret.state = State::Deleting;
+            secret.generation += 1;
+            secret.update_time = Timestamp::now();
+        }
+        let secret = secret.clone();
+        transaction.update(current).await?;
+        self.note_request(&mut transaction, &call, &secret).await?;
+        let detail = "From the edge only; the vault is not touched.";
+        transaction.audit(call.event("DeleteSyncedSecret", secret.name(), detail)).await?;
+        transaction.commit().await?;
+        self.0.reconciler.wake(secret.uid, Wake { refetch: None, interactive: true });
+        Ok(Some(self.wait_until_gone(&call, secret, mode.wait).await?))
+    }
+}

@@ -1,0 +1,142 @@
+//! Why a use case refused or failed: every problem at once, each with the field it is about.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::{
+    edge::EdgeError,
+    model::{EncodingError, SyncedSecretId, VaultSecretName},
+    store::StoreError,
+    vault::VaultError,
+};
+
+/// What a caller is told instead of an answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// At least one problem with what was asked; nothing was changed.
+    #[error("{}", .0.first().map(|problem| problem.cause.to_string()).unwrap_or_default())]
+    Refused(Vec<Problem>),
+    /// The etag is not the current one.
+    #[error("{0} was changed since you read it")]
+    Stale(String),
+    /// The request id was used for a request with other content.
+    #[error("this request_id was used for another request")]
+    RequestIdReused,
+    /// The same request is being carried out right now.
+    #[error("the same request is being carried out right now")]
+    InProgress,
+    /// The resume token points before the oldest change that is kept.
+    #[error("the changes after this resume token are no longer kept")]
+    TooOld,
+    /// Not in this build.
+    #[error("{0} is not in this build")]
+    Unimplemented(&'static str),
+    /// The database failed.
+    #[error("the database failed")]
+    Store(#[source] StoreError),
+    /// A defect of ours.
+    #[error("the service failed")]
+    Internal,
+}
+
+/// One problem with a request.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    /// Path of the field in the request, in proto names; empty where it is about the whole.
+    pub field: String,
+    /// What is wrong.
+    pub cause: Cause,
+}
+
+/// What is wrong.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Cause {
+    /// The field can never be accepted like this. The text is the rule.
+    #[error("{0}")]
+    Invalid(String),
+    /// There is no such synced secret.
+    #[error("there is no synced secret {:?}", .0.as_str())]
+    NoSyncedSecret(SyncedSecretId),
+    /// The id is taken.
+    #[error("a synced secret {:?} exists", .0.as_str())]
+    SyncedSecretExists(SyncedSecretId),
+    /// It is being removed from the edge.
+    #[error("the synced secret {:?} is being deleted", .0.as_str())]
+    Deleting(SyncedSecretId),
+    /// The vault holds a secret of that name.
+    #[error("the vault holds a secret {:?} already", .0.as_str())]
+    VaultSecretExists(VaultSecretName),
+    /// Another call is creating it.
+    #[error("another call is creating the vault secret {:?} right now", .0.as_str())]
+    BeingCreated(VaultSecretName),
+    /// The version has expired.
+    #[error("the version of {:?} that would be synced expired at {at}", .name.as_str())]
+    Expired {
+        /// The vault secret.
+        name: VaultSecretName,
+        /// When.
+        at: Timestamp,
+    },
+    /// The value is not in the encoding that the reference names.
+    #[error("{error} in {name:?}", name = .0.as_str(), error = .1)]
+    NotEncoded(VaultSecretName, #[source] EncodingError),
+    /// The vault.
+    #[error(transparent)]
+    Vault(Arc<VaultError>),
+    /// The edge.
+    #[error(transparent)]
+    Edge(EdgeError),
+}
+
+impl Problem {
+    /// A problem with a field.
+    pub fn new(field: impl Into<String>, cause: Cause) -> Self {
+        Self { field: field.into(), cause }
+    }
+
+    /// A field that can never be accepted like this.
+    pub fn invalid(field: impl Into<String>, rule: impl ToString) -> Self {
+        Self::new(field, Cause::Invalid(rule.to_string()))
+    }
+}
+
+impl Error {
+    /// The request as a whole can never be accepted like this.
+    pub fn invalid(field: impl Into<String>, rule: impl ToString) -> Self {
+        Self::Refused(vec![Problem::invalid(field, rule)])
+    }
+
+    /// An error where there are problems.
+    pub fn refuse(problems: Vec<Problem>) -> Result<(), Self> {
+        if problems.is_empty() { Ok(()) } else { Err(Self::Refused(problems)) }
+    }
+}
+
+impl From<Cause> for Error {
+    fn from(cause: Cause) -> Self {
+        Self::Refused(vec![Problem::new("", cause)])
+    }
+}
+
+impl From<VaultError> for Error {
+    fn from(error: VaultError) -> Self {
+        Cause::Vault(Arc::new(error)).into()
+    }
+}
+
+impl From<EdgeError> for Error {
+    fn from(error: EdgeError) -> Self {
+        Cause::Edge(error).into()
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::RequestIdReused => Self::RequestIdReused,
+            StoreError::Stale => Self::InProgress,
+            other => Self::Store(other),
+        }
+    }
+}

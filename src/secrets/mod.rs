@@ -1,0 +1,163 @@
+//! The use cases: what each RPC means. Records intent, does the vault's half, wakes the reconciler and waits for it.
+
+mod check;
+mod create;
+mod delete;
+mod error;
+mod history;
+mod instance;
+mod list;
+mod new_vault_secret;
+mod sync;
+mod update;
+mod vault_secrets;
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+pub use delete::Deletion;
+pub use error::{Cause, Error, Problem};
+pub use instance::VaultStatus;
+pub use list::{Listed, WatchEvent, Watcher};
+pub use update::Changes;
+pub use vault_secrets::{ListedVaultSecret, VaultCursor, VaultFilter, VaultSecretPage};
+
+use crate::{
+    edge::{Edge, Index},
+    model::{NewVaultSecret, Outcome, Reference, SecretType, SyncedSecret, SyncedSecretId},
+    reconcile::Reconciler,
+    store::{NewAuditEvent, Record, Request, Store},
+    vault::Vault,
+};
+
+/// The longest that a call waits for the edge.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// The use cases of the service.
+#[derive(Clone)]
+pub struct Secrets(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    vault: Vault,
+    edge: Edge,
+    index: Index,
+    reconciler: Reconciler,
+    /// Mutations under way: they go on when the caller hangs up, and are waited for at the end.
+    tasks: TaskTracker,
+    /// Vault secrets that calls are creating right now, folded.
+    reserved: Mutex<HashSet<String>>,
+}
+
+/// Who calls, until when, and under which id.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// For the audit.
+    pub actor: String,
+    /// When the caller no longer waits.
+    pub deadline: Instant,
+    /// The caller's `request_id`, where there is one.
+    pub request: Option<Request>,
+}
+
+/// A synced secret to be.
+#[derive(Debug)]
+pub struct NewSyncedSecret {
+    /// Its id.
+    pub id: SyncedSecretId,
+    /// For people.
+    pub description: String,
+    /// Type of the Kubernetes Secret.
+    pub secret_type: SecretType,
+    /// At least one; keys are unique.
+    pub references: Vec<NewReference>,
+    /// Labels of the Kubernetes Secret.
+    pub labels: std::collections::BTreeMap<String, String>,
+}
+
+/// A reference to be, and the vault secret to create for it.
+#[derive(Debug)]
+pub struct NewReference {
+    /// The reference.
+    pub reference: Reference,
+    /// The value that "Create new" stores first.
+    pub create: Option<NewVaultSecret>,
+}
+
+/// How a mutation is carried out.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mode {
+    /// Check everything, change nothing.
+    pub validate_only: bool,
+    /// How long to wait for the edge.
+    pub wait: Duration,
+}
+
+// === impl Secrets ===
+
+impl Secrets {
+    /// The use cases over these parts.
+    pub fn new(store: Store, vault: Vault, edge: Edge, index: Index, reconciler: Reconciler) -> Self {
+        let (tasks, reserved) = (TaskTracker::new(), Mutex::default());
+        Self(Arc::new(Inner { store, vault, edge, index, reconciler, tasks, reserved }))
+    }
+
+    /// Signs for the API: page tokens, resume tokens, fingerprints.
+    pub fn sign(&self, purpose: &str, content: &[u8]) -> [u8; 32] {
+        self.0.store.sign(purpose, content)
+    }
+
+    /// Waits for the mutations under way.
+    pub async fn drain(&self) {
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+    }
+
+    /// Runs a mutation to its end, also when the caller hangs up in the middle.
+    async fn to_the_end<T: Send + 'static>(
+        &self,
+        mutation: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.0.tasks.spawn(mutation).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a call has died");
+            Err(Error::Internal)
+        })
+    }
+
+    fn find(&self, id: &SyncedSecretId) -> Result<Arc<Record>, Error> {
+        self.0.store.view().get(id).ok_or_else(|| Cause::NoSyncedSecret(id.clone()).into())
+    }
+
+    /// The synced secret as it is now; as it was last known where it is gone.
+    fn latest(&self, last_known: SyncedSecret) -> SyncedSecret {
+        self.0.store.view().get_by_uid(last_known.uid).map_or(last_known, |record| record.secret.clone())
+    }
+}
+
+// === impl Call ===
+
+impl Call {
+    /// An audit event of this call that went well.
+    fn event(&self, action: &'static str, resource: String, detail: impl Into<String>) -> NewAuditEvent {
+        NewAuditEvent {
+            actor: self.actor.clone(),
+            action,
+            resource,
+            outcome: Outcome::ok(),
+            detail: detail.into(),
+            request_id: self.request.as_ref().map(|request| request.id.to_string()).unwrap_or_default(),
+        }
+    }
+
+    /// What new vault secrets of a call carry, so that a retry of the call knows them again.
+    fn tag(&self) -> String {
+        self.request.as_ref().map_or_else(Uuid::new_v4, |request| request.id).to_string()
+    }
+}

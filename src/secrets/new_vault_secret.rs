@@ -1,0 +1,103 @@
+//! Storing new secrets in the vault, so that no call creates one twice and none overwrites another's.
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use super::{Cause, Problem, Secrets};
+use crate::{
+    model::{NewVaultSecret, VaultSecretName, VaultSecretVersion, VaultValue},
+    reconcile::creation::{self, Creation},
+    vault::{Priority, VaultError},
+};
+
+/// While it lives, no other call of this process creates these vault secrets.
+pub(super) struct Reservation {
+    secrets: Secrets,
+    names: Vec<String>,
+}
+
+/// A vault secret that a call wanted and now is there.
+pub(super) struct Stored {
+    pub(super) version: VaultSecretVersion,
+    /// The value, where this very call stored it.
+    pub(super) value: Option<VaultValue>,
+}
+
+impl Secrets {
+    /// Reserves the names of new vault secrets.
+    pub(super) fn reserve<'a>(
+        &self,
+        names: impl Iterator<Item = (String, &'a VaultSecretName)>,
+    ) -> Result<Reservation, Vec<Problem>> {
+        let mut reservation = Reservation { secrets: self.clone(), names: Vec::new() };
+        let mut reserved = self.0.reserved.lock().expect("no one panics while holding it");
+        let mut problems = Vec::new();
+        for (field, name) in names {
+            match reserved.insert(name.folded()) {
+                true => reservation.names.push(name.folded()),
+                false => problems.push(Problem::new(field, Cause::BeingCreated(name.clone()))),
+            }
+        }
+        drop(reserved);
+        if problems.is_empty() { Ok(reservation) } else { Err(problems) }
+    }
+
+    /// Stores a new vault secret under a tag. Where the same was stored under that tag before, that one is the answer.
+    pub(super) async fn store_new(
+        &self,
+        name: &VaultSecretName,
+        mut new: NewVaultSecret,
+        tag: &str,
+        may_be_stored: bool,
+    ) -> Result<Stored, Cause> {
+        if may_be_stored {
+            match self.find_creation(name, tag).await? {
+                Creation::Ours(version) => return Ok(Stored { version, value: None }),
+                Creation::Taken => return Err(Cause::VaultSecretExists(name.clone())),
+                Creation::Free => {}
+            }
+        }
+        new.tags.insert(creation::TAG.to_owned(), tag.to_owned());
+        let version = self.0.vault.set(name, &new, Priority::Interactive).await.map_err(vault)?;
+        match self.find_creation(name, tag).await {
+            Ok(Creation::Taken) => return Err(Cause::VaultSecretExists(name.clone())),
+            Ok(Creation::Ours(_) | Creation::Free) => {}
+            // It is stored; who was first can't be told now, and nobody else is known to have been.
+            Err(cause) => tracing::warn!(vault_secret = %name, %cause, "a creation could not be verified"),
+        }
+        let value = std::mem::replace(&mut new.value, SecretString::from(""));
+        let value = VaultValue { value, read_time: jiff::Timestamp::now(), version: version.clone() };
+        Ok(Stored { version, value: Some(value) })
+    }
+
+    async fn find_creation(&self, name: &VaultSecretName, tag: &str) -> Result<Creation, Cause> {
+        creation::find(&self.0.vault, name, tag, Priority::Interactive).await.map_err(vault)
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        let mut reserved = self.secrets.0.reserved.lock().expect("no one panics while holding it");
+        for name in &self.names {
+            reserved.remove(name);
+        }
+    }
+}
+
+/// Whether a failed write may have reached the vault all the same.
+pub(super) fn may_have_been_stored(cause: &Cause) -> bool {
+    match cause {
+        Cause::Vault(error) => {
+            matches!(
+                **error,
+                VaultError::Timeout { .. } | VaultError::Unreachable { .. } | VaultError::Malformed { .. }
+            )
+        }
+        _ => false,
+    }
+}
+
+fn vault(error: VaultError) -> Cause {
+    Cause::Vault(Arc::new(error))
+}

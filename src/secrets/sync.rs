@@ -1,0 +1,115 @@
+//! SyncSyncedSecret, and how calls wait for the edge and are recognized when they come again.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Call, Cause, Error, LONGEST_WAIT, Secrets};
+use crate::{
+    model::{State, SyncedSecret, SyncedSecretId},
+    reconcile::Wake,
+    store::{Record, Transaction},
+};
+
+/// A call that waits returns this much before its deadline, so that the answer still arrives.
+const MARGIN: Duration = Duration::from_millis(100);
+
+impl Secrets {
+    /// Reads all references of a synced secret anew and brings the edge to them.
+    pub async fn sync_synced_secret(
+        &self,
+        call: Call,
+        id: SyncedSecretId,
+        wait: Duration,
+    ) -> Result<SyncedSecret, Error> {
+        let this = self.clone();
+        self.to_the_end(async move { this.sync(call, id, wait).await }).await
+    }
+
+    async fn sync(&self, call: Call, id: SyncedSecretId, wait: Duration) -> Result<SyncedSecret, Error> {
+        let record = self.find(&id)?;
+        let mut transaction = self.0.store.begin().await?;
+        let current = transaction.current(record.secret.uid);
+        let Some(mut current) = current.filter(|current| current.secret.state != State::Deleting) else {
+            return Err(Cause::Deleting(id).into());
+        };
+        current.sync_requests += 1;
+        let (asked, secret) = (current.sync_requests, current.secret.clone());
+        transaction.update(current).await?;
+        transaction.audit(call.event("SyncSyncedSecret", secret.name(), "")).await?;
+        transaction.commit().await?;
+        let wake = Wake { refetch: Some(self.0.reconciler.reads()), interactive: true };
+        self.0.reconciler.wake(secret.uid, wake);
+        let done = |record: Option<&Record>| record.is_none_or(|record| record.synced_requests >= asked);
+        self.wait_for(&call, &secret, wait, done).await;
+        Ok(self.latest(secret))
+    }
+
+    /// Waits until a generation is at the edge or has failed; the state of the answer says how far it is.
+    pub(super) async fn wait_for_generation(
+        &self,
+        call: &Call,
+        secret: SyncedSecret,
+        wait: Duration,
+    ) -> Result<SyncedSecret, Error> {
+        let done = |record: Option<&Record>| {
+            record.is_none_or(|record| {
+                record.secret.generation > secret.generation || record.secret.state.is_settled()
+            })
+        };
+        self.wait_for(call, &secret, wait, done).await;
+        Ok(self.latest(secret))
+    }
+
+    /// Waits until it is gone from the edge.
+    pub(super) async fn wait_until_gone(
+        &self,
+        call: &Call,
+        secret: SyncedSecret,
+        wait: Duration,
+    ) -> Result<SyncedSecret, Error> {
+        self.wait_for(call, &secret, wait, |record| record.is_none()).await;
+        Ok(self.latest(secret))
+    }
+
+    /// Waits for `done`, the wait asked for, or shortly before the caller's deadline.
+    async fn wait_for(
+        &self,
+        call: &Call,
+        secret: &SyncedSecret,
+        wait: Duration,
+        done: impl Fn(Option<&Record>) -> bool,
+    ) {
+        let until = (Instant::now() + wait.min(LONGEST_WAIT)).min(call.deadline - MARGIN);
+        let mut changed = self.0.store.subscribe();
+        let wait = async {
+            while !done(self.0.store.view().get_by_uid(secret.uid).as_deref()) {
+                if changed.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        // Running out of time is no error: the state in the answer says how far it is.
+        let _ = tokio::time::timeout_at(until, wait).await;
+    }
+
+    /// What a call answered when it came before.
+    pub(super) async fn replayed(&self, call: &Call) -> Result<Option<SyncedSecret>, Error> {
+        let Some(request) = &call.request else { return Ok(None) };
+        let Some(recorded) = self.0.store.recorded(request).await? else { return Ok(None) };
+        let response = recorded.response.ok_or(Error::InProgress)?;
+        serde_json::from_slice(&response).map(Some).map_err(|_| Error::Internal)
+    }
+
+    /// Records a call and its answer, so that it is recognized when it comes again.
+    pub(super) async fn note_request(
+        &self,
+        transaction: &mut Transaction,
+        call: &Call,
+        secret: &SyncedSecret,
+    ) -> Result<(), Error> {
+        let Some(request) = &call.request else { return Ok(()) };
+        let response = serde_json::to_vec(secret).map_err(|_| Error::Internal)?;
+        Ok(transaction.begin_request(request, Some(secret.uid), Some(&response)).await?)
+    }
+}

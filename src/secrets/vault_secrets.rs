@@ -1,0 +1,336 @@
+//! The vault's half: what it holds, and new secrets and versions in it.
+
+use std::{collections::HashSet, sync::Arc};
+
+use super::{Call, Cause, Error, Secrets, new_vault_secret::may_have_been_stored};
+use crate::{
+    model::{NewVaultSecret, Outcome, SyncedSecretId, VaultSecret, VaultSecretName, VaultSecretVersion},
+    reconcile::{Wake, creation},
+    store::NewAuditEvent,
+    vault::{Priority, VaultError},
+};
+
+/// Which vault secrets are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct VaultFilter {
+    /// Part of the name, compared without case.
+    pub name_contains: String,
+    /// Only those that no synced secret refers to.
+    pub unsynced_only: bool,
+}
+
+/// A place in a list that the vault keeps: a page of the vault, and how much of it was shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VaultCursor {
+    /// The vault's own continuation; the first page where absent.
+    pub page: Option<String>,
+    /// Entries of that page that were shown.
+    pub shown: usize,
+}
+
+/// A page of what the vault holds.
+pub struct VaultSecretPage<T> {
+    /// In the vault's order.
+    pub items: Vec<T>,
+    /// Where it goes on.
+    pub next: Option<VaultCursor>,
+}
+
+/// A vault secret and who refers to it.
+pub struct ListedVaultSecret {
+    /// The secret.
+    pub secret: VaultSecret,
+    /// In the order of their ids.
+    pub synced_secrets: Vec<SyncedSecretId>,
+}
+
+impl Secrets {
+    /// A page of the vault's secrets. Without a filter it costs the vault's pages that it shows, and no more.
+    pub async fn list_vault_secrets(
+        &self,
+        filter: &VaultFilter,
+        from: VaultCursor,
+        limit: usize,
+    ) -> Result<VaultSecretPage<ListedVaultSecret>, Error> {
+        let users = self.0.store.view().by_vault_secret();
+        let wanted = filter.name_contains.to_ascii_lowercase();
+        let list = |secret: VaultSecret| {
+            let synced_secrets = users.get(&secret.name).cloned().unwrap_or_default();
+            let matches = secret.name.folded().contains(&wanted)
+                && (!filter.unsynced_only || synced_secrets.is_empty());
+            matches.then_some(ListedVaultSecret { secret, synced_secrets })
+        };
+        let page =
+            async |from: Option<String>| self.0.vault.list_page(from.as_deref(), Priority::Interactive).await;
+        gather(page, list, from, limit).await
+    }
+
+    /// A vault secret, as its latest version shows it. Reads no value.
+    pub async fn get_vault_secret(&self, name: &VaultSecretName) -> Result<ListedVaultSecret, Error> {
+        let versions = self.versions(name).await?;
+        let latest = versions.iter().max_by_key(|version| (version.create_time, version.update_time));
+        let Some(latest) = latest else { return Err(self.missing(name).await) };
+        let secret = VaultSecret {
+            name: latest.name.clone(),
+            enabled: latest.enabled,
+            content_type: latest.content_type.clone(),
+            create_time: latest.create_time,
+            update_time: latest.update_time,
+            not_before_time: latest.not_before_time,
+            expire_time: latest.expire_time,
+            tags: latest.tags.clone(),
+            managed: latest.managed,
+        };
+        let users = self.0.store.view().users_of(name);
+        Ok(ListedVaultSecret {
+            secret,
+            synced_secrets: users.iter().map(|user| user.secret.id.clone()).collect(),
+        })
+    }
+
+    /// A page of a vault secret's versions.
+    pub async fn list_vault_secret_versions(
+        &self,
+        name: &VaultSecretName,
+        from: VaultCursor,
+        limit: usize,
+    ) -> Result<VaultSecretPage<VaultSecretVersion>, Error> {
+        let first = from == VaultCursor::default();
+        let page = async |from: Option<String>| {
+            self.0.vault.versions_page(name, from.as_deref(), Priority::Interactive).await
+        };
+        let page = gather(page, Some, from, limit).await?;
+        match first && page.items.is_empty() {
+            true => Err(self.missing(name).await),
+            false => Ok(page),
+        }
+    }
+
+    /// Creates a secret in the vault; never overwrites one.
+    pub async fn create_vault_secret(
+        &self,
+        call: Call,
+        name: VaultSecretName,
+        new: NewVaultSecret,
+        validate_only: bool,
+    ) -> Result<ListedVaultSecret, Error> {
+        let this = self.clone();
+        self.to_the_end(async move { this.create_in_vault(call, name, new, validate_only).await }).await
+    }
+
+    async fn create_in_vault(
+        &self,
+        call: Call,
+        name: VaultSecretName,
+        new: NewVaultSecret,
+        validate_only: bool,
+    ) -> Result<ListedVaultSecret, Error> {
+        let reserved = self.reserve(std::iter::once(("vault_secret_id".to_owned(), &name)));
+        let _reserved = reserved.map_err(Error::Refused)?;
+        let again = self.recorded(&call).await?;
+        if let Some(Some(_)) = again {
+            return self.get_vault_secret(&name).await;
+        }
+        if again.is_none() {
+            self.check_new(&name).await.map_err(|cause| field("vault_secret_id", cause))?;
+        }
+        if validate_only {
+            return Ok(preview(name, &new));
+        }
+        self.begin_vault_write(&call, "CreateVaultSecret", &resource(&name), again.is_none()).await?;
+        let stored = self.store_new(&name, new, &call.tag(), again.is_some()).await;
+        let version = self
+            .end_vault_write(
+                &call,
+                "CreateVaultSecret",
+                &resource(&name),
+                stored.map(|stored| stored.version),
+            )
+            .await
+            .map_err(|cause| field("vault_secret_id", cause))?;
+        self.get_vault_secret(&version.name).await
+    }
+
+    /// Adds a version to a vault secret, and re-syncs whoever follows the latest.
+    pub async fn add_vault_secret_version(
+        &self,
+        call: Call,
+        name: VaultSecretName,
+        new: NewVaultSecret,
+    ) -> Result<VaultSecretVersion, Error> {
+        let this = self.clone();
+        self.to_the_end(async move { this.add_version(call, name, new).await }).await
+    }
+
+    async fn add_version(
+        &self,
+        call: Call,
+        name: VaultSecretName,
+        mut new: NewVaultSecret,
+    ) -> Result<VaultSecretVersion, Error> {
+        let again = self.recorded(&call).await?;
+        let versions = self.versions(&name).await?;
+        if versions.is_empty() {
+            return Err(self.missing(&name).await);
+        }
+        let tag = call.tag();
+        let stored = versions.into_iter().find(|version| {
+            again.is_some() && version.tags.get(creation::TAG).is_some_and(|held| *held == tag)
+        });
+        let version = match stored {
+            Some(version) => version,
+            None => {
+                self.begin_vault_write(&call, "AddVaultSecretVersion", &resource(&name), again.is_none())
+                    .await?;
+                new.tags.insert(creation::TAG.to_owned(), tag);
+                let stored = self.0.vault.set(&name, &new, Priority::Interactive).await;
+                let stored = stored.map_err(|error| Cause::Vault(Arc::new(error)));
+                self.end_vault_write(&call, "AddVaultSecretVersion", &resource(&name), stored)
+                    .await
+                    .map_err(|cause| field("parent", cause))?
+            }
+        };
+        let reads = self.0.reconciler.reads();
+        for user in self.0.store.view().users_of(&name) {
+            self.0.reconciler.wake(user.secret.uid, Wake { refetch: Some(reads.clone()), interactive: true });
+        }
+        Ok(version)
+    }
+
+    /// Whether a call came before, and whether it is known to have ended well.
+    async fn recorded(&self, call: &Call) -> Result<Option<Option<Vec<u8>>>, Error> {
+        let Some(request) = &call.request else { return Ok(None) };
+        Ok(self.0.store.recorded(request).await?.map(|recorded| recorded.response))
+    }
+
+    /// Records that the vault is about to be written.
+    async fn begin_vault_write(
+        &self,
+        call: &Call,
+        action: &'static str,
+        resource: &str,
+        first_time: bool,
+    ) -> Result<(), Error> {
+        let mut transaction = self.0.store.begin().await?;
+        if let Some(request) = call.request.as_ref().filter(|_| first_time) {
+            transaction.begin_request(request, None, None).await?;
+        }
+        let event = call.event(action, resource.to_owned(), "Accepted; about to write to the vault.");
+        transaction.audit(NewAuditEvent { outcome: Outcome("ACCEPTED".to_owned()), ..event }).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Records how writing to the vault ended.
+    async fn end_vault_write(
+        &self,
+        call: &Call,
+        action: &'static str,
+        resource: &str,
+        written: Result<VaultSecretVersion, Cause>,
+    ) -> Result<VaultSecretVersion, Cause> {
+        let recorded = self.record_vault_write(call, action, resource, &written).await;
+        if let Err(error) = recorded {
+            // The tag in the vault says what was stored; a retry finds it.
+            tracing::error!(%error, resource, "the end of a write to the vault could not be recorded");
+        }
+        written
+    }
+
+    async fn record_vault_write(
+        &self,
+        call: &Call,
+        action: &'static str,
+        resource: &str,
+        written: &Result<VaultSecretVersion, Cause>,
+    ) -> Result<(), Error> {
+        let event = match written {
+            Ok(version) => call.event(action, resource.to_owned(), format!("Version {}.", version.version)),
+            Err(cause) => {
+                let event = call.event(action, resource.to_owned(), cause.to_string());
+                NewAuditEvent { outcome: Outcome("FAILED".to_owned()), ..event }
+            }
+        };
+        let mut transaction = self.0.store.begin().await?;
+        transaction.audit(event).await?;
+        match (&call.request, written) {
+            (Some(request), Ok(version)) => {
+                transaction.answer_request(request, version.version.as_str().as_bytes()).await?;
+            }
+            (Some(request), Err(cause)) if !may_have_been_stored(cause) => {
+                transaction.forget_request(request).await?;
+            }
+            _ => {}
+        }
+        Ok(transaction.commit().await?)
+    }
+
+    async fn versions(&self, name: &VaultSecretName) -> Result<Vec<VaultSecretVersion>, Error> {
+        match self.0.vault.versions_all(name, Priority::Interactive).await {
+            Err(VaultError::NotFound { .. }) => Ok(Vec::new()),
+            other => Ok(other?),
+        }
+    }
+
+    /// Why there are no versions of a name: never there, or soft-deleted.
+    async fn missing(&self, name: &VaultSecretName) -> Error {
+        match self.0.vault.deleted(name, Priority::Interactive).await {
+            Ok(Some(_)) => VaultError::SoftDeleted { name: name.clone(), being_deleted: false }.into(),
+            _ => VaultError::NotFound { name: name.clone() }.into(),
+        }
+    }
+}
+
+/// Fills a page from pages of the vault.
+async fn gather<T, U>(
+    page: impl AsyncFn(Option<String>) -> Result<crate::vault::Page<T>, VaultError>,
+    choose: impl Fn(T) -> Option<U>,
+    from: VaultCursor,
+    limit: usize,
+) -> Result<VaultSecretPage<U>, Error> {
+    let (mut items, mut at, mut seen) = (Vec::new(), from, HashSet::new());
+    loop {
+        let current = page(at.page.clone()).await?;
+        let total = current.items.len();
+        for (place, item) in current.items.into_iter().enumerate().skip(at.shown) {
+            items.extend(choose(item));
+            if items.len() == limit {
+                let shown = place + 1;
+                let next = match (shown < total, current.next) {
+                    (true, _) => Some(VaultCursor { shown, ..at }),
+                    (false, Some(next)) => Some(VaultCursor { page: Some(next), shown: 0 }),
+                    (false, None) => None,
+                };
+                return Ok(VaultSecretPage { items, next });
+            }
+        }
+        match current.next {
+            Some(next) if seen.insert(next.clone()) => at = VaultCursor { page: Some(next), shown: 0 },
+            Some(_) => return Err(VaultError::Malformed("its pages go round in circles".to_owned()).into()),
+            None => return Ok(VaultSecretPage { items, next: None }),
+        }
+    }
+}
+
+/// What a vault secret will look like.
+fn preview(name: VaultSecretName, new: &NewVaultSecret) -> ListedVaultSecret {
+    let secret = VaultSecret {
+        name,
+        enabled: true,
+        content_type: new.content_type.clone(),
+        create_time: None,
+        update_time: None,
+        not_before_time: new.not_before_time,
+        expire_time: new.expire_time,
+        tags: new.tags.clone(),
+        managed: false,
+    };
+    ListedVaultSecret { secret, synced_secrets: Vec::new() }
+}
+
+fn resource(name: &VaultSecretName) -> String {
+    format!("vaultSecrets/{name}")
+}
+
+fn field(field: &str, cause: Cause) -> Error {
+    Error::Refused(vec![super::Problem::new(field, cause)])
+}
