@@ -13,3 +13,9 @@ pub use names::{NameError, SecretKey, SyncedSecretId, VaultSecretName, VaultVers
 pub use reference::{Encoding, EncodingError, Reference, ReferenceStatus};
 pub use synced_secret::{ChangeKind, Filter, Origin, SecretType, State, SyncEngine, SyncedSecret, limits};
 pub use vault_secret::{NewVaultSecret, VaultSecret, VaultSecretVersion, VaultValue};
+
+/// Now, as exactly as the database keeps it: to the microsecond, so that a time is the same after a restart.
+pub fn now() -> jiff::Timestamp {
+    let now = jiff::Timestamp::now();
+    jiff::Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
+}

@@ -5,7 +5,8 @@ use jiff::{Timestamp, ToSpan};
 use crate::{
     edge::Written,
     model::{
-        Condition, ConditionType, Reason, Reference, ReferenceStatus, State, Status, SyncedSecret, VaultValue,
+        self, Condition, ConditionType, Reason, Reference, ReferenceStatus, State, Status, SyncedSecret,
+        VaultValue,
     },
     store::{EdgeRecord, Record},
 };
@@ -56,7 +57,7 @@ pub(super) fn synced(
         return;
     }
     secret.state = State::Synced;
-    secret.sync_time = Some(Timestamp::now());
+    secret.sync_time = Some(model::now());
     let message = "The edge holds what the references say.";
     let condition = Condition::new(ConditionType::Synced, Status::True, Reason::Synced, message);
     set_condition(secret, condition);

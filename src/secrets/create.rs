@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
@@ -11,7 +10,7 @@ use super::{
 };
 use crate::{
     model::{
-        Condition, ConditionType, Origin, Reason, Reference, SecretKey, State, Status, SyncedSecret,
+        self, Condition, ConditionType, Origin, Reason, Reference, SecretKey, State, Status, SyncedSecret,
         VaultSecretName,
     },
     reconcile::{Reads, Wake},
@@ -180,7 +179,7 @@ impl Secrets {
 
 /// The synced secret as it is asked for, before anything was done.
 fn asked(new: &NewSyncedSecret) -> SyncedSecret {
-    let now = Timestamp::from_microsecond(Timestamp::now().as_microsecond()).unwrap_or(Timestamp::UNIX_EPOCH);
+    let now = model::now();
     SyncedSecret {
         id: new.id.clone(),
         uid: Uuid::now_v7(),

@@ -1,10 +1,8 @@
 //! DeleteSyncedSecret: removes from the edge, never from the vault.
 
-use jiff::Timestamp;
-
 use super::{Call, Cause, Error, Mode, Secrets, update::check_etag};
 use crate::{
-    model::{State, SyncedSecret, SyncedSecretId},
+    model::{self, State, SyncedSecret, SyncedSecretId},
     reconcile::Wake,
 };
 
@@ -59,7 +57,7 @@ impl Secrets {
         if secret.state != State::Deleting {
             secret.state = State::Deleting;
             secret.generation += 1;
-            secret.update_time = Timestamp::now();
+            secret.update_time = model::now();
         }
         let secret = secret.clone();
         transaction.update(current).await?;

@@ -71,6 +71,8 @@ impl Secrets {
         let changed = store.subscribe();
         let mut watcher = Watcher { store, changed, filter, told: 0, ready: VecDeque::new() };
         match resume {
+            // A place that the feed has not reached is of a database that was since put back to an earlier state.
+            Some(sequence) if sequence > watcher.store.view().sequence() => return Err(Error::TooOld),
             Some(sequence) => {
                 watcher.told = sequence;
                 watcher.read().await?;
@@ -106,6 +108,11 @@ impl Watcher {
         self.ready.is_empty()
     }
 
+    /// Whether everything that happened was told.
+    pub fn is_current(&self) -> bool {
+        self.is_idle() && self.told == self.store.view().sequence()
+    }
+
     fn list(&mut self) {
         let snapshot = self.store.view().snapshot();
         self.told = snapshot.sequence;
@@ -121,7 +128,9 @@ impl Watcher {
         };
         for change in changes {
             self.told = change.sequence;
-            let before = change.before.filter(|before| self.filter.matches(before));
+            // What was there before a deletion is what was deleted, also where the change before is no longer kept.
+            let gone = (change.kind == ChangeKind::Deleted).then(|| change.after.clone());
+            let before = change.before.or(gone).filter(|before| self.filter.matches(before));
             let after = (change.kind == ChangeKind::Put && self.filter.matches(&change.after))
                 .then_some(change.after);
             let event = match (before, after) {

@@ -29,12 +29,19 @@ pub use list::{Listed, WatchEvent, Watcher};
 pub use update::Changes;
 pub use vault_secrets::{ListedVaultSecret, VaultCursor, VaultFilter, VaultSecretPage};
 
+// What the API needs of the rooms below, so that it knows no other room than this one.
 use crate::{
     edge::{Edge, Index},
     model::{NewVaultSecret, Outcome, Reference, SecretType, SyncedSecret, SyncedSecretId},
     reconcile::Reconciler,
-    store::{NewAuditEvent, Record, Request, Store},
+    store::{NewAuditEvent, Record, Store},
     vault::Vault,
+};
+pub use crate::{
+    edge::{EdgeError, is_reserved},
+    reconcile::creation::TAG as RESERVED_TAG,
+    store::{AuditFilter, Request, StoreError},
+    vault::VaultError,
 };
 
 /// The longest that a call waits for the edge.

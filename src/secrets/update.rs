@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-
 use super::{
     Call, Cause, Error, Mode, NewReference, Secrets, check,
     create::{StoringFailed, describe, names_to_create, pending},
 };
 use crate::{
-    model::{Reference, State, SyncedSecret, SyncedSecretId},
+    model::{self, Reference, State, SyncedSecret, SyncedSecretId},
     reconcile::Wake,
     store::Record,
 };
@@ -42,11 +40,10 @@ impl Secrets {
     }
 
     async fn update(&self, call: Call, mut changes: Changes, mode: Mode) -> Result<SyncedSecret, Error> {
-        let replayed = self.replayed(&call).await?;
-        let record = self.find(&changes.id)?;
-        if let Some(recorded) = replayed {
+        if let Some(recorded) = self.replayed(&call).await? {
             return self.update_again(call, recorded, changes, mode).await;
         }
+        let record = self.find(&changes.id)?;
         if record.secret.state == State::Deleting {
             return Err(Cause::Deleting(changes.id).into());
         }
@@ -63,6 +60,9 @@ impl Secrets {
             return Ok(changed.secret);
         }
         if changed == *record {
+            let mut transaction = self.0.store.begin().await?;
+            self.note_request(&mut transaction, &call, &changed.secret).await?;
+            transaction.commit().await?;
             return Ok(changed.secret);
         }
         if references.iter().any(|new| new.create.is_some()) {
@@ -127,7 +127,7 @@ impl Secrets {
         secret.labels = changed.secret.labels;
         secret.references = changed.secret.references;
         secret.generation += 1;
-        secret.update_time = Timestamp::now();
+        secret.update_time = model::now();
         secret.state = State::Pending;
         if let Some(synced) = secret.conditions.first_mut() {
             *synced = pending().since(Some(synced));

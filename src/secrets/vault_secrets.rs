@@ -60,8 +60,10 @@ impl Secrets {
                 && (!filter.unsynced_only || synced_secrets.is_empty());
             matches.then_some(ListedVaultSecret { secret, synced_secrets })
         };
-        let page =
-            async |from: Option<String>| self.0.vault.list_page(from.as_deref(), Priority::Interactive).await;
+        let vault = &self.0.vault;
+        let page = |from: Option<String>| async move {
+            vault.list_page(from.as_deref(), Priority::Interactive).await
+        };
         gather(page, list, from, limit).await
     }
 
@@ -96,8 +98,9 @@ impl Secrets {
         limit: usize,
     ) -> Result<VaultSecretPage<VaultSecretVersion>, Error> {
         let first = from == VaultCursor::default();
-        let page = async |from: Option<String>| {
-            self.0.vault.versions_page(name, from.as_deref(), Priority::Interactive).await
+        let vault = &self.0.vault;
+        let page = |from: Option<String>| async move {
+            vault.versions_page(name, from.as_deref(), Priority::Interactive).await
         };
         let page = gather(page, Some, from, limit).await?;
         match first && page.items.is_empty() {
@@ -281,8 +284,8 @@ impl Secrets {
 }
 
 /// Fills a page from pages of the vault.
-async fn gather<T, U>(
-    page: impl AsyncFn(Option<String>) -> Result<crate::vault::Page<T>, VaultError>,
+async fn gather<T, U, F: Future<Output = Result<crate::vault::Page<T>, VaultError>>>(
+    page: impl Fn(Option<String>) -> F,
     choose: impl Fn(T) -> Option<U>,
     from: VaultCursor,
     limit: usize,

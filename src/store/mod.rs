@@ -92,6 +92,26 @@ pub struct Transaction {
     _turn: OwnedMutexGuard<()>,
 }
 
+// === impl StoreError ===
+
+impl StoreError {
+    /// Whether there is no room left on the disk.
+    pub fn is_full(&self) -> bool {
+        self.sqlite_code() == Some(13)
+    }
+
+    /// Whether someone else holds the database, or all its connections are taken: waiting may be enough.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Database(sqlx::Error::PoolTimedOut)) || matches!(self.sqlite_code(), Some(5 | 6))
+    }
+
+    /// SQLite's primary result code.
+    fn sqlite_code(&self) -> Option<u32> {
+        let Self::Database(sqlx::Error::Database(error)) = self else { return None };
+        Some(error.code()?.parse::<u32>().ok()? & 0xff)
+    }
+}
+
 // === impl Store ===
 
 impl Store {
