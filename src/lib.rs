@@ -2,6 +2,7 @@
 //!
 //! Dependencies point down: `cli` → `api` → `secrets` → {`store`, `vault`, `edge`, `reconcile`} → `model`.
 
+pub mod api;
 pub mod doubles;
 pub mod edge;
 pub mod model;

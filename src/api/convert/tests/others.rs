@@ -1,0 +1,89 @@
+//! Updates, vault secrets, lists.
+
+use super::*;
+use crate::secrets::Changes;
+
+fn update(paths: &[&str], change: impl FnOnce(&mut SyncedSecret)) -> Result<Changes, Error> {
+    let mut wire = SyncedSecret { name: "syncedSecrets/a".into(), etag: "\"e\"".into(), ..wanted() };
+    change(&mut wire);
+    let paths: Vec<_> = paths.iter().map(|path| (*path).to_owned()).collect();
+    let update_mask = (!paths.is_empty()).then_some(prost_types::FieldMask { paths });
+    let request =
+        proto::UpdateSyncedSecretRequest { synced_secret: Some(wire), update_mask, ..Default::default() };
+    changes(request, Violations::default())
+}
+
+#[test]
+fn a_mask_says_what_changes_and_without_one_what_is_not_empty_does() {
+    let which = |changes: Changes| {
+        (changes.references.is_some(), changes.labels.is_some(), changes.description.is_some())
+    };
+    assert_eq!(which(update(&["description"], |_| ()).unwrap()), (false, false, true));
+    assert_eq!(which(update(&["labels", "references"], |_| ()).unwrap()), (true, true, false));
+    assert_eq!(which(update(&["*"], |_| ()).unwrap()), (true, true, true));
+    assert_eq!(which(update(&[], |_| ()).unwrap()), (true, false, false));
+    assert_eq!(which(update(&[], |wire| wire.description = "d".into()).unwrap()), (true, false, true));
+    refused(update(&[], |wire| wire.references.clear()), "update_mask", "nothing is to change");
+    // What the mask leaves out is not looked at.
+    assert!(update(&["labels"], |wire| wire.references[0].key = "a b".into()).is_ok());
+    refused(update(&["*"], |wire| wire.references.clear()), "synced_secret.references", "at least one");
+    refused(update(&["description"], |wire| wire.name = "a".into()), "synced_secret.name", "syncedSecrets/a");
+}
+
+#[test]
+fn paths_that_can_not_change_are_refused_with_what_to_name() {
+    for (path, part) in [
+        ("references.key", "name references"),
+        ("references[0].version", "name references"),
+        ("labels.line", "name labels"),
+        ("secret_type", "create it anew"),
+        ("state", "can't be changed"),
+        ("nonsense", "references, labels, description"),
+        ("", "references, labels, description"),
+    ] {
+        refused(update(&[path], |_| ()), "update_mask", part);
+    }
+}
+
+#[test]
+fn vault_secrets_are_created_by_id_and_need_a_value() {
+    let create = |id: &str, secret| {
+        let request =
+            proto::CreateVaultSecretRequest { vault_secret_id: id.into(), secret, ..Default::default() };
+        create_vault_secret(request, Violations::default())
+    };
+    let secret = || creating("v").create;
+    assert!(create("edp1-user", secret()).is_ok());
+    refused(create("vaultSecrets/x", secret()), "vault_secret_id", "use \"x\"");
+    refused(create("a_b", secret()), "vault_secret_id", "127");
+    refused(create("x", None), "secret", "required");
+    refused(create("x", creating("").create), "secret.value", "required");
+    let request =
+        proto::AddVaultSecretVersionRequest { parent: "x".into(), secret: secret(), ..Default::default() };
+    refused(new_version(request, Violations::default()), "parent", "vaultSecrets/x");
+}
+
+#[test]
+fn lists_are_asked_for_within_limits() {
+    assert_eq!((page_size(0).unwrap(), page_size(7).unwrap(), page_size(i32::MAX).unwrap()), (100, 7, 1_000));
+    refused(page_size(-1), "page_size", "0 or more");
+    refused(view(9), "view", "knows");
+    let filtered = |change: &dyn Fn(&mut proto::SyncedSecretFilter)| {
+        let mut wire = proto::SyncedSecretFilter::default();
+        change(&mut wire);
+        filter(wire)
+    };
+    refused(filtered(&|wire| wire.states = vec![1, 99]), "filter.states[1]", "knows");
+    refused(filtered(&|wire| wire.states = vec![0]), "filter.states[0]", "name a state");
+    refused(filtered(&|wire| wire.origin = 99), "filter.origin", "knows");
+    refused(filtered(&|wire| wire.vault_secret = "x".into()), "filter.vault_secret", "vaultSecrets/x");
+    assert!(matches!(
+        filtered(&|wire| wire.used_by = Some(Default::default())),
+        Err(Error::Unimplemented(_))
+    ));
+    let audit = |resource: &str| {
+        audit_filter(&proto::ListAuditEventsRequest { resource: resource.into(), ..Default::default() })
+    };
+    refused(audit("edp1"), "resource", "syncedSecrets/edp1 or vaultSecrets/edp1");
+    assert!(audit("vault").is_ok() && audit("syncedSecrets/a").is_ok());
+}

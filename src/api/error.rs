@@ -1,0 +1,168 @@
+//! Errors on the wire: a gRPC status whose details say everything that a program and a person need.
+
+use std::collections::HashMap;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, StatusExt};
+
+use super::verdict::Verdict;
+use crate::secrets::{Error, Problem};
+
+/// The domain of every reason.
+pub const DOMAIN: &str = "secret-service.iotoperations";
+/// Details travel in a header, and clients accept 8 KiB of headers: this much of it is for violations, before base64.
+const VIOLATION_BYTES: usize = 3_500;
+/// Characters of a message.
+const MESSAGE_CHARS: usize = 1_000;
+
+/// The status of an error in a call about a resource; an empty name where it is about none.
+pub(super) fn status(error: &Error, resource: &str) -> Status {
+    let verdict = Verdict::of(error);
+    if let Error::Store(cause) = error {
+        tracing::error!(%cause, reason = verdict.reason, "the database failed a call");
+    }
+    let no_problems = Vec::new();
+    let problems = if let Error::Refused(problems) = error { problems } else { &no_problems };
+    let message = message(error, problems, &verdict);
+    let mut details = details(&verdict, resource);
+    let violations = match error {
+        Error::RequestIdReused => vec![("request_id".to_owned(), error.to_string())],
+        _ => violations(problems),
+    };
+    if !violations.is_empty() {
+        let violations = violations.into_iter().map(|(field, text)| FieldViolation::new(field, text));
+        details.set_bad_request(violations.collect::<Vec<_>>());
+    }
+    add_preconditions(&mut details, problems, resource);
+    if matches!(verdict.code, Code::NotFound | Code::AlreadyExists) {
+        let name = verdict.resource.as_deref().unwrap_or(resource);
+        details.set_resource_info(kind_of(name), name, "", &message);
+    }
+    Status::with_error_details(verdict.code, message, details)
+}
+
+/// For `map_err`: the status of an error in a call about a resource.
+pub(super) fn about(resource: impl Into<String>) -> impl FnOnce(Error) -> Status {
+    let resource = resource.into();
+    move |error| status(&error, &resource)
+}
+
+/// For `map_err`: the status of an error in a call about no single resource.
+pub(super) fn plain(error: Error) -> Status {
+    status(&error, "")
+}
+
+/// A status of the server itself, with the same details as any other.
+pub(super) fn of_server(
+    code: Code,
+    reason: &'static str,
+    message: &str,
+    retry: Option<std::time::Duration>,
+) -> Status {
+    let verdict = Verdict { code, reason, remedy: String::new(), resource: None, retry };
+    Status::with_error_details(code, message, details(&verdict, ""))
+}
+
+fn details(verdict: &Verdict, resource: &str) -> ErrorDetails {
+    let name = verdict.resource.as_deref().unwrap_or(resource);
+    let metadata = match name.is_empty() {
+        true => HashMap::new(),
+        false => HashMap::from([("resource".to_owned(), name.to_owned())]),
+    };
+    let mut details = ErrorDetails::with_error_info(verdict.reason, DOMAIN, metadata);
+    if verdict.retry.is_some() {
+        details.set_retry_info(verdict.retry);
+    }
+    details
+}
+
+/// One sentence of what happened, one of what to do.
+fn message(error: &Error, problems: &[Problem], verdict: &Verdict) -> String {
+    let decisive = problems.iter().find(|problem| Verdict::of_cause(&problem.cause) == *verdict);
+    let happened = match decisive {
+        Some(problem) if verdict.code == Code::InvalidArgument && !problem.field.is_empty() => {
+            format!("{}: {}", path(&problem.field), problem.cause)
+        }
+        Some(problem) => capitalized(&problem.cause.to_string()),
+        None => capitalized(&error.to_string()),
+    };
+    let more = match problems.len() {
+        0 | 1 => String::new(),
+        all => format!(" ({} more in the details)", all - 1),
+    };
+    let happened = shortened(happened.trim_end_matches('.'), MESSAGE_CHARS);
+    format!("{happened}{more}. {}", verdict.remedy)
+}
+
+/// Every problem with a field, as far as the details have room.
+fn violations(problems: &[Problem]) -> Vec<(String, String)> {
+    let (mut violations, mut bytes) = (Vec::new(), 0);
+    let with_field = problems.iter().filter(|problem| !problem.field.is_empty());
+    let all = with_field.clone().count();
+    for problem in with_field {
+        let violation = (path(&problem.field), capitalized(&problem.cause.to_string()));
+        bytes += violation.0.len() + violation.1.len();
+        if bytes > VIOLATION_BYTES && !violations.is_empty() {
+            let rest = all - violations.len();
+            violations.push((path(&problem.field), format!("This and {} more have no room here.", rest - 1)));
+            break;
+        }
+        violations.push((violation.0, shortened(&violation.1, MESSAGE_CHARS)));
+    }
+    violations
+}
+
+fn add_preconditions(details: &mut ErrorDetails, problems: &[Problem], resource: &str) {
+    let mut bytes = 0;
+    let failed = problems.iter().filter_map(|problem| {
+        let verdict = Verdict::of_cause(&problem.cause);
+        (verdict.code == Code::FailedPrecondition).then(|| {
+            let subject = verdict.resource.unwrap_or_else(|| resource.to_owned());
+            let text = shortened(&capitalized(&problem.cause.to_string()), MESSAGE_CHARS);
+            PreconditionViolation::new(verdict.reason, subject, text)
+        })
+    });
+    // They repeat what the violations say, so they get what room is left.
+    let failed = failed.take_while(|violation| {
+        let first = bytes == 0;
+        bytes += violation.subject.len() + violation.description.len();
+        first || bytes < VIOLATION_BYTES / 3
+    });
+    let failed: Vec<_> = failed.collect();
+    if !failed.is_empty() {
+        details.set_precondition_failure(failed);
+    }
+}
+
+/// The path in the request: the use cases know references, the requests have them within the synced secret.
+fn path(field: &str) -> String {
+    match field.starts_with("references") {
+        true => format!("synced_secret.{field}"),
+        false => field.to_owned(),
+    }
+}
+
+fn kind_of(name: &str) -> &'static str {
+    match name {
+        name if name.starts_with("syncedSecrets/") => "secret-service.iotoperations/SyncedSecret",
+        name if name.contains("/versions/") => "secret-service.iotoperations/VaultSecretVersion",
+        name if name.starts_with("vaultSecrets/") => "secret-service.iotoperations/VaultSecret",
+        _ => "secret-service.iotoperations/Vault",
+    }
+}
+
+fn capitalized(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
+}
+
+fn shortened(text: &str, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+#[path = "error_tests.rs"]
+mod tests;

@@ -1,0 +1,330 @@
+//! The one layer that every call passes: its id, its deadline, the limit on calls at a time, and its line in the access log.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use pin_project_lite::pin_project;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, Sleep},
+};
+use tonic::{Code, Status, body::Body, server::NamedService, service::Routes};
+use uuid::Uuid;
+
+use super::{error::of_server, server::Limits, service::Service};
+use crate::proto::secret_service_server::SecretServiceServer;
+
+/// In and out: the id under which a call stands in the logs of both sides.
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const GRPC_TIMEOUT: &str = "grpc-timeout";
+const GRPC_STATUS: &str = "grpc-status";
+const GRPC_DETAILS: &str = "grpc-status-details-bin";
+/// The answer leaves this much before the caller's deadline, or a tenth of the time where that is less.
+const MARGIN: Duration = Duration::from_millis(20);
+
+/// The RPCs of the contract, as the access log names them: a path is the caller's text, these are ours.
+const METHODS: [&str; 16] = [
+    "GetSyncedSecret",
+    "ListSyncedSecrets",
+    "WatchSyncedSecrets",
+    "CreateSyncedSecret",
+    "UpdateSyncedSecret",
+    "DeleteSyncedSecret",
+    "SyncSyncedSecret",
+    "AdoptSyncedSecret",
+    "ListSecretUsages",
+    "GetVault",
+    "ListVaultSecrets",
+    "GetVaultSecret",
+    "ListVaultSecretVersions",
+    "CreateVaultSecret",
+    "AddVaultSecretVersion",
+    "ListAuditEvents",
+];
+
+/// When the caller no longer waits; an extension of the request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadline(pub(super) Instant);
+
+/// What all calls go through, on every listener.
+#[derive(Clone)]
+pub(super) struct Gate {
+    contract: SecretServiceServer<Service>,
+    /// Health and reflection.
+    others: Routes,
+    calls: Arc<Semaphore>,
+    call_timeout: Duration,
+    longest_call: Duration,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Route {
+    Contract,
+    Health,
+    Other,
+}
+
+pin_project! {
+    /// A call under way.
+    pub(super) struct Call {
+        #[pin]
+        inner: Inner,
+        #[pin]
+        deadline: Sleep,
+        method: &'static str,
+        id: HeaderValue,
+        began: Instant,
+        permit: Option<OwnedSemaphorePermit>,
+    }
+}
+
+pin_project! {
+    #[project = InnerProjection]
+    enum Inner {
+        Contract { #[pin] future: <SecretServiceServer<Service> as tower::Service<Request<Body>>>::Future },
+        Other { #[pin] future: <Routes as tower::Service<Request<Body>>>::Future },
+        Refused { status: Option<Status> },
+    }
+}
+
+// === impl Gate ===
+
+impl Gate {
+    pub(super) fn new(contract: SecretServiceServer<Service>, others: Routes, limits: &Limits) -> Self {
+        Self {
+            contract,
+            others,
+            calls: Arc::new(Semaphore::new(limits.concurrent_calls)),
+            call_timeout: limits.call_timeout,
+            longest_call: limits.longest_call,
+        }
+    }
+
+    fn permit(&self, route: Route) -> Result<Option<OwnedSemaphorePermit>, Status> {
+        // Whoever asks whether we are well must hear it also when we are busy.
+        if route == Route::Health {
+            return Ok(None);
+        }
+        self.calls.clone().try_acquire_owned().map(Some).map_err(|_| busy())
+    }
+}
+
+impl tower::Service<Request<Body>> for Gate {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Call;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        // None of the services behind us ever makes a caller wait here.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Call {
+        let began = Instant::now();
+        let (route, method) = route(request.uri().path());
+        let id = request.headers().get(&REQUEST_ID).filter(|id| is_id(id)).cloned().unwrap_or_else(new_id);
+        let asked = timeout(request.headers());
+        let time = asked.unwrap_or(self.call_timeout).min(self.longest_call);
+        // A watch lasts as long as its caller wants; only its beginning has our limits.
+        let lasts = if method == "WatchSyncedSecrets" { asked } else { Some(time) };
+        if let Some(lasts) = lasts {
+            request.extensions_mut().insert(Deadline(began + lasts));
+        }
+        let (permit, inner) = match self.permit(route) {
+            Err(status) => (None, Inner::Refused { status: Some(status) }),
+            Ok(permit) if route == Route::Contract => {
+                (permit, Inner::Contract { future: self.contract.call(request) })
+            }
+            Ok(permit) => (permit, Inner::Other { future: self.others.call(request) }),
+        };
+        let deadline = tokio::time::sleep_until(began + time - MARGIN.min(time / 10));
+        Call { inner, deadline, method, id, began, permit }
+    }
+}
+
+// === impl Call ===
+
+impl Future for Call {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let answered = match this.inner.project() {
+            InnerProjection::Contract { future } => future.poll(context).map_ok(with_details),
+            InnerProjection::Other { future } => future.poll(context),
+            InnerProjection::Refused { status } => {
+                Poll::Ready(Ok(status.take().unwrap_or_else(busy).into_http()))
+            }
+        };
+        let mut response = match answered {
+            Poll::Ready(Ok(response)) => response,
+            // The timer costs something only once it is polled: calls that are answered at once never set it.
+            Poll::Pending => {
+                std::task::ready!(this.deadline.poll(context));
+                deadline_passed().into_http()
+            }
+        };
+        *this.permit = None;
+        log(this.method, &response, this.began.elapsed(), this.id);
+        response.headers_mut().insert(REQUEST_ID, this.id.clone());
+        Poll::Ready(Ok(response))
+    }
+}
+
+/// A line of the access log: successes are for debugging, what the service can't do is for its operator.
+fn log(method: &'static str, response: &Response<Body>, took: Duration, id: &HeaderValue) {
+    let code = status_of(response);
+    let request_id = id.to_str().unwrap_or_default();
+    let milliseconds = took.as_micros() as f64 / 1_000.0;
+    match code {
+        Code::Ok => tracing::debug!(method, request_id, milliseconds, "answered"),
+        Code::Internal | Code::Unknown | Code::DataLoss | Code::Unavailable => {
+            tracing::warn!(method, ?code, request_id, milliseconds, "failed");
+        }
+        _ => tracing::info!(method, ?code, request_id, milliseconds, "refused"),
+    }
+}
+
+/// The code of an answer that has nothing but a status; others are well so far.
+fn status_of(response: &Response<Body>) -> Code {
+    let status = response.headers().get(GRPC_STATUS);
+    status.map_or(Code::Ok, |status| Code::from_bytes(status.as_bytes()))
+}
+
+/// Errors of tonic itself come without details, and under codes that mean something else in our contract.
+fn with_details(response: Response<Body>) -> Response<Body> {
+    let code = status_of(&response);
+    if code == Code::Ok || response.headers().contains_key(GRPC_DETAILS) {
+        return response;
+    }
+    let status = match code {
+        Code::OutOfRange => {
+            let message = "The request is larger than the service accepts. Send less in one request.";
+            of_server(Code::ResourceExhausted, "MESSAGE_TOO_LARGE", message, None)
+        }
+        Code::Internal => {
+            let message = "The request is not a message of this method. Send it as the proto says.";
+            of_server(Code::InvalidArgument, "MALFORMED_MESSAGE", message, None)
+        }
+        Code::Unimplemented => {
+            let message =
+                "The contract has no such method, or not in this form. See the methods by reflection.";
+            of_server(Code::Unimplemented, "NO_SUCH_METHOD", message, None)
+        }
+        _ => return response,
+    };
+    status.into_http()
+}
+
+fn route(path: &str) -> (Route, &'static str) {
+    let Some((service, method)) = path.strip_prefix('/').and_then(|path| path.split_once('/')) else {
+        return (Route::Other, "other");
+    };
+    if service == SecretServiceServer::<Service>::NAME {
+        let known = METHODS.into_iter().find(|known| *known == method);
+        return (Route::Contract, known.unwrap_or("unknown"));
+    }
+    match service == "grpc.health.v1.Health" {
+        true => (Route::Health, "health"),
+        false => (Route::Other, "other"),
+    }
+}
+
+/// The time that a caller gives us, as gRPC over HTTP/2 writes it: at most eight digits and a unit.
+fn timeout(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(GRPC_TIMEOUT)?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let amount: u64 = digits.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(amount * 3600),
+        "M" => Duration::from_secs(amount * 60),
+        "S" => Duration::from_secs(amount),
+        "m" => Duration::from_millis(amount),
+        "u" => Duration::from_micros(amount),
+        "n" => Duration::from_nanos(amount),
+        _ => return None,
+    })
+}
+
+/// An id of the caller's that may stand in our logs.
+fn is_id(id: &HeaderValue) -> bool {
+    (1..=128).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
+}
+
+fn new_id() -> HeaderValue {
+    let mut text = Uuid::encode_buffer();
+    let text = Uuid::new_v4().hyphenated().encode_lower(&mut text);
+    HeaderValue::from_str(text).expect("a UUID is visible ASCII")
+}
+
+fn busy() -> Status {
+    let message = "The service is carrying out as many calls as it may. Try again in a second.";
+    of_server(Code::ResourceExhausted, "TOO_MANY_CALLS", message, Some(Duration::from_secs(1)))
+}
+
+fn deadline_passed() -> Status {
+    let message = "The deadline has passed; what was recorded until now goes on. See what it is now with Get, or call \
+                   again with the same request_id and more time.";
+    of_server(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", message, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_is_read_as_grpc_writes_it_and_nothing_else() {
+        let read = |text: &str| {
+            timeout(&HeaderMap::from_iter([(
+                HeaderName::from_static(GRPC_TIMEOUT),
+                HeaderValue::from_str(text).unwrap(),
+            )]))
+        };
+        assert_eq!(read("3S"), Some(Duration::from_secs(3)));
+        assert_eq!(read("99999999H"), Some(Duration::from_secs(99_999_999 * 3600)));
+        assert_eq!(read("250m"), Some(Duration::from_millis(250)));
+        assert_eq!(read("7u"), Some(Duration::from_micros(7)));
+        for bad in ["", "S", "3", "3s", "-1S", "+1S", "100000000S", "1.5S", "S3"] {
+            assert_eq!(read(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_access_log_names_methods_of_the_contract_and_no_text_of_the_caller() {
+        let prefix = "/iotoperations.secrets.v1.SecretService";
+        assert!(route(&format!("{prefix}/GetVault")) == (Route::Contract, "GetVault"));
+        assert!(route(&format!("{prefix}/x\"y")) == (Route::Contract, "unknown"));
+        assert!(route("/grpc.health.v1.Health/Check") == (Route::Health, "health"));
+        assert!(route("/evil/GetVault") == (Route::Other, "other"));
+        assert!(route("*") == (Route::Other, "other"));
+    }
+
+    #[test]
+    fn every_rpc_of_the_contract_is_known_to_the_access_log() {
+        let contract = include_str!("../../proto/iotoperations/secrets/v1/secret_service.proto");
+        let rpcs = contract.lines().filter_map(|line| line.trim().strip_prefix("rpc ")?.split('(').next());
+        let mut rpcs: Vec<_> = rpcs.collect();
+        let mut known = METHODS.to_vec();
+        rpcs.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(rpcs, known);
+    }
+
+    #[test]
+    fn an_id_of_the_caller_is_short_and_printable() {
+        assert!(is_id(&HeaderValue::from_static("run-7/step:1")));
+        for bad in ["", "a b", &"x".repeat(129)] {
+            assert!(!is_id(&HeaderValue::from_str(bad).unwrap()), "{bad:?}");
+        }
+        assert!(is_id(&new_id()));
+    }
+}

@@ -1,0 +1,26 @@
+//! gRPC: the contract of `proto/` over the use cases in [`secrets`](crate::secrets), and the server that it runs on.
+//!
+//! A call comes in through `front` (who may speak to us from a browser) and `gate` (id, limits, deadline, access log) to its
+//! method in `service`; `call` reads who calls and how, `convert` what is asked for, and `error` says what went wrong.
+
+mod auth;
+mod call;
+mod convert;
+mod error;
+mod front;
+mod gate;
+mod health;
+mod listen;
+mod pages;
+mod server;
+mod service;
+mod token;
+mod verdict;
+mod watch;
+
+pub use error::DOMAIN;
+pub use listen::Listen;
+pub use server::{Limits, Options, Server, ServerError, Tls};
+
+#[cfg(test)]
+mod tests;

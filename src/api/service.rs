@@ -1,0 +1,180 @@
+//! The RPCs of the contract: each reads its request, calls its use case, and writes the answer.
+
+use tonic::{Request, Response, Status};
+
+use super::{
+    call::Mutation,
+    convert,
+    error::{about, plain, status},
+    pages::Pages,
+    watch::{self, Watches},
+};
+use crate::{
+    proto::{self, secret_service_server::SecretService},
+    secrets::{Error, Secrets},
+};
+
+type Answer<T> = Result<Response<T>, Status>;
+
+/// The contract, carried out by the use cases.
+pub(super) struct Service {
+    pub(super) secrets: Secrets,
+    pub(super) watches: Watches,
+    pub(super) pages: Pages,
+}
+
+#[tonic::async_trait]
+impl SecretService for Service {
+    async fn create_synced_secret(
+        &self,
+        request: Request<proto::CreateSyncedSecretRequest>,
+    ) -> Answer<proto::SyncedSecret> {
+        let Mutation { call, mode, message, violations } = Mutation::of(&self.secrets, request);
+        let new = convert::new_synced_secret(message, violations).map_err(plain)?;
+        let name = format!("syncedSecrets/{}", new.id);
+        let created = self.secrets.create_synced_secret(call, new, mode).await.map_err(about(name))?;
+        Ok(Response::new(convert::synced_secret(&created)))
+    }
+
+    async fn get_synced_secret(
+        &self,
+        request: Request<proto::GetSyncedSecretRequest>,
+    ) -> Answer<proto::SyncedSecret> {
+        let message = request.into_inner();
+        let id = convert::synced_secret_name("name", &message.name).map_err(plain)?;
+        convert::view(message.view).map_err(plain)?;
+        let record = self.secrets.get_synced_secret(&id).map_err(plain)?;
+        Ok(Response::new(convert::synced_secret(&record.secret)))
+    }
+
+    async fn list_synced_secrets(
+        &self,
+        request: Request<proto::ListSyncedSecretsRequest>,
+    ) -> Answer<proto::ListSyncedSecretsResponse> {
+        let page = self.pages.synced_secrets(&self.secrets, request.into_inner());
+        page.map(Response::new).map_err(plain)
+    }
+
+    type WatchSyncedSecretsStream = watch::Stream;
+
+    async fn watch_synced_secrets(
+        &self,
+        request: Request<proto::WatchSyncedSecretsRequest>,
+    ) -> Answer<watch::Stream> {
+        self.watches.open(&self.secrets, request).await.map(Response::new)
+    }
+
+    async fn update_synced_secret(
+        &self,
+        request: Request<proto::UpdateSyncedSecretRequest>,
+    ) -> Answer<proto::SyncedSecret> {
+        let Mutation { call, mode, message, violations } = Mutation::of(&self.secrets, request);
+        let changes = convert::changes(message, violations).map_err(plain)?;
+        let name = format!("syncedSecrets/{}", changes.id);
+        let updated = self.secrets.update_synced_secret(call, changes, mode).await.map_err(about(name))?;
+        Ok(Response::new(convert::synced_secret(&updated)))
+    }
+
+    async fn delete_synced_secret(
+        &self,
+        request: Request<proto::DeleteSyncedSecretRequest>,
+    ) -> Answer<proto::SyncedSecret> {
+        let Mutation { call, mode, message, violations } = Mutation::of(&self.secrets, request);
+        let deletion = convert::deletion(message, violations).map_err(plain)?;
+        let name = format!("syncedSecrets/{}", deletion.id);
+        let deleted = self.secrets.delete_synced_secret(call, deletion, mode).await.map_err(about(&*name))?;
+        let never_there = || proto::SyncedSecret { name, ..Default::default() };
+        Ok(Response::new(deleted.as_ref().map_or_else(never_there, convert::synced_secret)))
+    }
+
+    async fn sync_synced_secret(
+        &self,
+        request: Request<proto::SyncSyncedSecretRequest>,
+    ) -> Answer<proto::SyncedSecret> {
+        let Mutation { call, mode, message, mut violations } = Mutation::of(&self.secrets, request);
+        let id = violations.synced_secret("name", &message.name);
+        let id = violations.finish(id).map_err(plain)?;
+        let name = format!("syncedSecrets/{id}");
+        let synced = self.secrets.sync_synced_secret(call, id, mode.wait).await.map_err(about(name))?;
+        Ok(Response::new(convert::synced_secret(&synced)))
+    }
+
+    async fn adopt_synced_secret(
+        &self,
+        request: Request<proto::AdoptSyncedSecretRequest>,
+    ) -> Answer<proto::SyncedSecret> {
+        let name = request.into_inner().name;
+        Err(status(&Error::Unimplemented("AdoptSyncedSecret"), &name))
+    }
+
+    async fn list_secret_usages(
+        &self,
+        request: Request<proto::ListSecretUsagesRequest>,
+    ) -> Answer<proto::ListSecretUsagesResponse> {
+        let parent = request.into_inner().parent;
+        Err(status(&Error::Unimplemented("ListSecretUsages"), &parent))
+    }
+
+    async fn get_vault(&self, request: Request<proto::GetVaultRequest>) -> Answer<proto::Vault> {
+        convert::vault_name(&request.into_inner().name).map_err(plain)?;
+        Ok(Response::new(convert::vault(&self.secrets.get_vault().await)))
+    }
+
+    async fn list_vault_secrets(
+        &self,
+        request: Request<proto::ListVaultSecretsRequest>,
+    ) -> Answer<proto::ListVaultSecretsResponse> {
+        let page = self.pages.vault_secrets(&self.secrets, request.into_inner()).await;
+        page.map(Response::new).map_err(about("vault"))
+    }
+
+    async fn get_vault_secret(
+        &self,
+        request: Request<proto::GetVaultSecretRequest>,
+    ) -> Answer<proto::VaultSecret> {
+        let name = convert::vault_secret_name("name", &request.into_inner().name).map_err(plain)?;
+        let found = self.secrets.get_vault_secret(&name).await;
+        let found = found.map_err(about(format!("vaultSecrets/{name}")))?;
+        Ok(Response::new(convert::listed_vault_secret(found)))
+    }
+
+    async fn list_vault_secret_versions(
+        &self,
+        request: Request<proto::ListVaultSecretVersionsRequest>,
+    ) -> Answer<proto::ListVaultSecretVersionsResponse> {
+        let message = request.into_inner();
+        let parent = message.parent.clone();
+        let page = self.pages.vault_secret_versions(&self.secrets, message).await;
+        page.map(Response::new).map_err(about(parent))
+    }
+
+    async fn create_vault_secret(
+        &self,
+        request: Request<proto::CreateVaultSecretRequest>,
+    ) -> Answer<proto::VaultSecret> {
+        let Mutation { call, mode, message, violations } = Mutation::of(&self.secrets, request);
+        let (name, new) = convert::create_vault_secret(message, violations).map_err(plain)?;
+        let resource = about(format!("vaultSecrets/{name}"));
+        let created = self.secrets.create_vault_secret(call, name, new, mode.validate_only).await;
+        Ok(Response::new(convert::listed_vault_secret(created.map_err(resource)?)))
+    }
+
+    async fn add_vault_secret_version(
+        &self,
+        request: Request<proto::AddVaultSecretVersionRequest>,
+    ) -> Answer<proto::VaultSecretVersion> {
+        let Mutation { call, message, violations, .. } = Mutation::of(&self.secrets, request);
+        let (name, new) = convert::new_version(message, violations).map_err(plain)?;
+        let resource = about(format!("vaultSecrets/{name}"));
+        let added = self.secrets.add_vault_secret_version(call, name, new).await.map_err(resource)?;
+        Ok(Response::new(convert::vault_secret_version(&added)))
+    }
+
+    async fn list_audit_events(
+        &self,
+        request: Request<proto::ListAuditEventsRequest>,
+    ) -> Answer<proto::ListAuditEventsResponse> {
+        let page = self.pages.audit_events(&self.secrets, request.into_inner()).await;
+        page.map(Response::new).map_err(plain)
+    }
+}

@@ -1,0 +1,177 @@
+//! Watching.
+
+use tonic::{Code, Streaming};
+use watch_synced_secrets_response::Type;
+
+use super::*;
+use crate::proto::{self, *};
+
+async fn watch(
+    client: &mut SecretServiceClient<Channel>,
+    resume_token: &str,
+) -> Result<Streaming<WatchSyncedSecretsResponse>, Status> {
+    let request = WatchSyncedSecretsRequest { filter: None, resume_token: resume_token.into() };
+    client.watch_synced_secrets(request).await.map(tonic::Response::into_inner)
+}
+
+async fn told(stream: &mut Streaming<WatchSyncedSecretsResponse>) -> (Type, String, String) {
+    let message = tokio::time::timeout(Duration::from_secs(5), stream.message()).await.unwrap();
+    let message = message.unwrap().unwrap();
+    let name = message.synced_secret.as_ref().map(|secret| secret.name.clone()).unwrap_or_default();
+    (message.r#type(), name.replace("syncedSecrets/", ""), message.resume_token)
+}
+
+#[tokio::test]
+async fn a_watch_tells_the_initial_state_a_bookmark_and_then_changes_and_goes_on_from_any_of_them() {
+    let running = serve(|_| ()).await;
+    let a = secret("a");
+    running.house.insert(a.clone()).await;
+    let mut client = running.client().await;
+    let mut stream = watch(&mut client, "").await.unwrap();
+    assert_eq!(told(&mut stream).await, (Type::Added, "a".into(), String::new()));
+    let (kind, _, first_token) = told(&mut stream).await;
+    assert_eq!(kind, Type::Bookmark);
+
+    running.house.update(&a, State::Synced).await;
+    let (kind, name, token) = told(&mut stream).await;
+    assert_eq!((kind, name.as_str()), (Type::Modified, "a"));
+    running.house.insert(secret("b")).await;
+    running.house.remove(&a).await;
+    for (expected, from) in [(3, &first_token), (2, &token)] {
+        let mut resumed = watch(&mut client, from).await.unwrap();
+        let mut events = Vec::new();
+        for _ in 0..=expected {
+            let (kind, name, token) = told(&mut resumed).await;
+            assert!(!token.is_empty());
+            events.push((kind, name));
+        }
+        let all = [(Type::Modified, "a"), (Type::Added, "b"), (Type::Deleted, "a"), (Type::Bookmark, "")];
+        let all: Vec<_> = all.map(|(kind, name)| (kind, name.to_owned())).into();
+        assert_eq!(events, all[3 - expected..]);
+    }
+}
+
+#[tokio::test]
+async fn a_quiet_watch_gives_signs_of_life_with_a_token() {
+    let running = serve(|options| options.limits.heartbeat = Duration::from_millis(50)).await;
+    let mut client = running.client().await;
+    let mut stream = watch(&mut client, "").await.unwrap();
+    for _ in 0..3 {
+        let (kind, _, token) = told(&mut stream).await;
+        assert_eq!((kind, token.is_empty()), (Type::Bookmark, false));
+    }
+}
+
+#[tokio::test]
+async fn what_leaves_the_filter_is_deleted_to_that_watcher() {
+    let running = serve(|_| ()).await;
+    let a = secret("a");
+    running.house.insert(a.clone()).await;
+    let states = vec![proto::synced_secret::State::Pending as i32];
+    let filter = Some(SyncedSecretFilter { states, ..Default::default() });
+    let request = WatchSyncedSecretsRequest { filter, resume_token: String::new() };
+    let mut stream = running.client().await.watch_synced_secrets(request).await.unwrap().into_inner();
+    assert_eq!((told(&mut stream).await.0, told(&mut stream).await.0), (Type::Added, Type::Bookmark));
+    running.house.update(&a, State::Synced).await;
+    assert_eq!(told(&mut stream).await.0, Type::Deleted);
+    running.house.update(&a, State::Pending).await;
+    assert_eq!(told(&mut stream).await.0, Type::Added);
+}
+
+#[tokio::test]
+async fn a_token_from_beyond_the_feed_is_out_of_range_and_a_forged_one_invalid() {
+    let running = serve(|_| ()).await;
+    running.house.insert(secret("a")).await;
+    let scope = crate::api::token::Scope::watch(&running.house.secrets, "WatchSyncedSecrets", vec![]);
+    let mut client = running.client().await;
+    let refused = watch(&mut client, &scope.issue(&2_i64)).await.unwrap_err();
+    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::OutOfRange, "RESUME_TOKEN_OUT_OF_RANGE"));
+    let refused = watch(&mut client, "forged").await.unwrap_err();
+    assert_eq!(
+        (refused.code(), violated_fields(&refused)),
+        (Code::InvalidArgument, vec!["resume_token".into()])
+    );
+}
+
+#[tokio::test]
+async fn a_token_of_before_the_oldest_change_kept_is_out_of_range() {
+    let running = serve(|_| ()).await;
+    for id in ["a", "b", "c"] {
+        running.house.insert(secret(id)).await;
+    }
+    let mut transaction = running.house.store.begin().await.unwrap();
+    transaction.prune_changes(Timestamp::now() + Duration::from_secs(60), 1).await.unwrap();
+    transaction.commit().await.unwrap();
+    // A new process no longer has them in memory.
+    running.stop.cancel();
+    running.task.await.unwrap().unwrap();
+    let House { store, directory, .. } = running.house;
+    store.close().await;
+    let reopened = Store::open(&directory.path().join("state.db")).await.unwrap();
+    let running = serve_house(house_over(reopened, directory).await, |_| ()).await;
+    let scope = crate::api::token::Scope::watch(&running.house.secrets, "WatchSyncedSecrets", vec![]);
+    let mut client = running.client().await;
+    assert_eq!(watch(&mut client, &scope.issue(&0_i64)).await.unwrap_err().code(), Code::OutOfRange);
+    let mut resumed = watch(&mut client, &scope.issue(&2_i64)).await.unwrap();
+    assert_eq!(told(&mut resumed).await.1, "c");
+}
+
+#[tokio::test]
+async fn more_watches_than_allowed_are_refused_until_one_ends() {
+    let running = serve(|options| options.limits.watchers = 1).await;
+    let mut client = running.client().await;
+    let stream = watch(&mut client, "").await.unwrap();
+    let refused = watch(&mut client, "").await.unwrap_err();
+    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::ResourceExhausted, "TOO_MANY_WATCHES"));
+    drop(stream);
+    for _ in 0..100 {
+        if watch(&mut client, "").await.is_ok() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the watch that ended still counts");
+}
+
+#[tokio::test]
+async fn a_slow_watcher_ends_with_the_last_state_of_everything() {
+    let running = serve(|_| ()).await;
+    let mut client = running.client().await;
+    let mut stream = watch(&mut client, "").await.unwrap();
+    assert_eq!(told(&mut stream).await.0, Type::Bookmark);
+    let secrets: Vec<_> = (0..5).map(|place| secret(&format!("s{place}"))).collect();
+    let mut transaction = running.house.store.begin().await.unwrap();
+    for secret in &secrets {
+        transaction.insert(Record::new(secret.clone())).await.unwrap();
+    }
+    for round in 0..40 {
+        for secret in &secrets {
+            let mut record = transaction.current(secret.uid).unwrap();
+            record.secret.description = format!("round {round}");
+            transaction.update(record).await.unwrap();
+        }
+    }
+    transaction.commit().await.unwrap();
+    for place in 0..5 {
+        let message = stream.message().await.unwrap().unwrap();
+        assert_eq!(message.r#type(), Type::Added);
+        let secret = message.synced_secret.unwrap();
+        assert_eq!((secret.name, secret.description), (format!("syncedSecrets/s{place}"), "round 39".into()));
+    }
+}
+
+#[tokio::test]
+async fn a_watch_ends_at_the_stop_with_a_status_that_says_to_resume() {
+    let running = serve(|_| ()).await;
+    let mut client = running.client().await;
+    let mut stream = watch(&mut client, "").await.unwrap();
+    assert_eq!(told(&mut stream).await.0, Type::Bookmark);
+    let began = std::time::Instant::now();
+    running.stop.cancel();
+    let ended = stream.message().await.unwrap_err();
+    assert_eq!((ended.code(), reason(&ended).as_str()), (Code::Unavailable, "STOPPING"));
+    assert!(ended.message().contains("resume_token"), "{ended}");
+    drop((stream, client));
+    running.task.await.unwrap().unwrap();
+    assert!(began.elapsed() < Duration::from_secs(5));
+}

@@ -1,0 +1,238 @@
+//! WatchSyncedSecrets: the initial state, then every change, at the pace at which the watcher reads.
+//!
+//! Nothing is pushed: the stream asks the change feed when the connection has room, so a slow watcher costs no memory but
+//! the batch that it is at. Events of the initial state carry no token: who leaves in the middle of it begins anew.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use futures::stream;
+use prost::Message;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, Interval, MissedTickBehavior},
+};
+use tokio_util::sync::CancellationToken;
+use tonic::{Code, Request, Status};
+use uuid::Uuid;
+
+use super::{
+    call, convert,
+    error::{of_server, plain},
+    token::Scope,
+};
+use crate::{
+    model::SyncedSecret,
+    proto::{WatchSyncedSecretsRequest, WatchSyncedSecretsResponse},
+    secrets::{Secrets, WatchEvent, Watcher},
+};
+
+/// A watcher with more events than this before it is behind: then only the last state of each synced secret is told.
+const BEHIND: usize = 64;
+
+/// What a watcher gets.
+pub(super) type Stream =
+    Pin<Box<dyn futures::Stream<Item = Result<WatchSyncedSecretsResponse, Status>> + Send>>;
+
+/// All watchers: how many there may be, how often they hear of us, and when they must go.
+pub(super) struct Watches {
+    permits: Arc<Semaphore>,
+    heartbeat: Duration,
+    stop: CancellationToken,
+}
+
+/// One watcher.
+struct Watch {
+    watcher: Watcher,
+    scope: Scope,
+    /// Decided and not told yet.
+    pending: VecDeque<Event>,
+    /// Whether a bookmark is due as soon as nothing is left to tell: a resumed watch has no initial state that ends with one.
+    catching_up: bool,
+    heartbeat: Interval,
+    deadline: Option<Instant>,
+    stop: CancellationToken,
+    ended: bool,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// An event, with the place in the feed from which a watch goes on after it.
+type Event = (WatchEvent, Option<i64>);
+
+// === impl Watches ===
+
+impl Watches {
+    pub(super) fn new(limit: usize, heartbeat: Duration, stop: CancellationToken) -> Self {
+        Self { permits: Arc::new(Semaphore::new(limit)), heartbeat, stop }
+    }
+
+    /// Begins a watch.
+    pub(super) async fn open(
+        &self,
+        secrets: &Secrets,
+        request: Request<WatchSyncedSecretsRequest>,
+    ) -> Result<Stream, Status> {
+        let permit = self.permits.clone().try_acquire_owned().map_err(|_| too_many())?;
+        let deadline = call::deadline(&request);
+        let message = request.into_inner();
+        let wire = message.filter.unwrap_or_default();
+        let scope = Scope::watch(secrets, "WatchSyncedSecrets", wire.encode_to_vec());
+        let filter = convert::filter(wire).map_err(plain)?;
+        let resume = scope.open::<i64>(&message.resume_token).map_err(plain)?;
+        let watcher = secrets.watch_synced_secrets(filter, resume).await.map_err(plain)?;
+
+        let mut heartbeat = tokio::time::interval_at(Instant::now() + self.heartbeat, self.heartbeat);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let watch = Watch {
+            watcher,
+            scope,
+            pending: VecDeque::new(),
+            catching_up: resume.is_some(),
+            heartbeat,
+            deadline,
+            stop: self.stop.clone(),
+            ended: false,
+            _permit: permit,
+        };
+        let next = async |mut watch: Watch| watch.next().await.map(|told| (told, watch));
+        Ok(Box::pin(stream::unfold(watch, next)))
+    }
+}
+
+// === impl Watch ===
+
+impl Watch {
+    /// The next message; an error is the last one.
+    async fn next(&mut self) -> Option<Result<WatchSyncedSecretsResponse, Status>> {
+        if self.ended {
+            return None;
+        }
+        let told = self.decide().await;
+        self.ended = told.is_err();
+        Some(told.map(|(event, place)| {
+            let token = place.map(|place| self.scope.issue(&place)).unwrap_or_default();
+            convert::watch_response(&event, token)
+        }))
+    }
+
+    async fn decide(&mut self) -> Result<Event, Status> {
+        loop {
+            if self.stop.is_cancelled() {
+                return Err(stopping());
+            }
+            if let Some(event) = self.pending.pop_front() {
+                return Ok(event);
+            }
+            if self.catching_up && self.watcher.is_current() {
+                self.catching_up = false;
+                return Ok(self.watcher.bookmark());
+            }
+            let deadline = self.deadline;
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Err(stopping()),
+                () = at(deadline) => return Err(deadline_passed()),
+                event = self.watcher.next() => {
+                    let event = event.map_err(plain)?;
+                    self.pending = self.batch(event).await?;
+                }
+                _ = self.heartbeat.tick() => return Ok(self.watcher.bookmark()),
+            }
+        }
+    }
+
+    /// All that is ready, not only the first: where it is much, the watcher is behind.
+    async fn batch(&mut self, first: Event) -> Result<VecDeque<Event>, Status> {
+        let mut events = vec![first];
+        while !self.watcher.is_idle() {
+            events.push(self.watcher.next().await.map_err(plain)?);
+        }
+        Ok(if events.len() > BEHIND { coalesced(events) } else { events.into() })
+    }
+}
+
+async fn at(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The same, with one event for each synced secret: at the place of its last one, with the last state.
+///
+/// A watch that goes on from the token of such an event must miss nothing. So where changes before that place were folded
+/// into an event that comes later, the token points before the first of them; what is then told again is the last state.
+fn coalesced(events: Vec<Event>) -> VecDeque<Event> {
+    /// The events of one synced secret; without an event where they cancel each other out.
+    struct Fold {
+        event: Option<WatchEvent>,
+        first: i64,
+        last: i64,
+    }
+    let Some(places) = events.iter().map(|(_, place)| *place).collect::<Option<Vec<i64>>>() else {
+        // The initial state: each synced secret comes once.
+        return events.into();
+    };
+    let mut folds: Vec<Option<Fold>> = Vec::new();
+    let mut of: HashMap<Uuid, usize> = HashMap::new();
+    for ((event, _), last) in events.into_iter().zip(places) {
+        let uid = subject(&event).map(|secret| secret.uid);
+        let before = uid.and_then(|uid| of.insert(uid, folds.len())).and_then(|at| folds[at].take());
+        let first = before.as_ref().map_or(last, |before| before.first);
+        let event = combined(before.and_then(|before| before.event), event);
+        folds.push(Some(Fold { event, first, last }));
+    }
+    let mut told = VecDeque::with_capacity(of.len());
+    let mut oldest_untold = i64::MAX;
+    for fold in folds.into_iter().rev().flatten() {
+        let place = fold.last.min(oldest_untold.saturating_sub(1));
+        oldest_untold = oldest_untold.min(fold.first);
+        if let Some(event) = fold.event {
+            told.push_front((event, Some(place)));
+        }
+    }
+    told
+}
+
+/// What two events of one synced secret are together, for who has seen neither; `None` where nothing is left to tell.
+fn combined(before: Option<WatchEvent>, event: WatchEvent) -> Option<WatchEvent> {
+    use WatchEvent::{Added, Deleted, Modified};
+    match (before, event) {
+        (Some(Added(_)), Modified(secret)) => Some(Added(secret)),
+        (Some(Added(_)), Deleted(_)) => None,
+        (Some(Deleted(_)), Added(secret)) => Some(Modified(secret)),
+        (_, event) => Some(event),
+    }
+}
+
+fn subject(event: &WatchEvent) -> Option<&SyncedSecret> {
+    match event {
+        WatchEvent::Added(secret) | WatchEvent::Modified(secret) | WatchEvent::Deleted(secret) => {
+            Some(secret)
+        }
+        WatchEvent::Bookmark => None,
+    }
+}
+
+fn stopping() -> Status {
+    let message = "The service is stopping. Watch again with the last resume_token when it is back.";
+    of_server(Code::Unavailable, "STOPPING", message, Some(Duration::from_secs(1)))
+}
+
+fn deadline_passed() -> Status {
+    let message = "The deadline of the watch has passed. Watch again with the last resume_token.";
+    of_server(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", message, None)
+}
+
+fn too_many() -> Status {
+    let message = "As many watches are open as the service allows. Close one, or try again later.";
+    of_server(Code::ResourceExhausted, "TOO_MANY_WATCHES", message, Some(Duration::from_secs(10)))
+}
+
+#[cfg(test)]
+#[path = "watch_tests.rs"]
+mod tests;

@@ -1,0 +1,122 @@
+//! Coalescing: what a watcher that is behind is told comes to the same.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::api::tests::secret;
+
+fn event(kind: u8, secret: &Arc<SyncedSecret>, generation: i64) -> WatchEvent {
+    let secret = Arc::new(SyncedSecret { generation, ..secret.as_ref().clone() });
+    match kind {
+        0 => WatchEvent::Added(secret),
+        1 => WatchEvent::Modified(secret),
+        _ => WatchEvent::Deleted(secret),
+    }
+}
+
+/// What a feed tells of three synced secrets that come, change and go; with the sequence as generation.
+fn feed(steps: &[(usize, bool)]) -> Vec<Event> {
+    let secrets = ["a", "b", "c"].map(|id| Arc::new(secret(id)));
+    let mut there = [false; 3];
+    (1..)
+        .zip(steps)
+        .map(|(sequence, &(which, goes))| {
+            let kind = match (there[which], goes) {
+                (false, _) => 0,
+                (true, false) => 1,
+                (true, true) => 2,
+            };
+            there[which] = kind != 2;
+            (event(kind, &secrets[which], sequence), Some(sequence))
+        })
+        .collect()
+}
+
+/// What a client holds, and whether every event fitted to it.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Client(BTreeMap<Uuid, i64>);
+
+impl Client {
+    fn hear(&mut self, told: &WatchEvent) -> bool {
+        let secret = subject(told).unwrap();
+        match told {
+            WatchEvent::Added(_) => self.0.insert(secret.uid, secret.generation).is_none(),
+            WatchEvent::Modified(_) => self.0.insert(secret.uid, secret.generation).is_some(),
+            _ => self.0.remove(&secret.uid).is_some(),
+        }
+    }
+}
+
+#[test]
+fn one_synced_secret_is_told_once_with_its_last_state() {
+    let a = Arc::new(secret("a"));
+    let kinds = |kinds: &[u8]| {
+        let events = (1..).zip(kinds).map(|(sequence, kind)| (event(*kind, &a, sequence), Some(sequence)));
+        let told = coalesced(events.collect());
+        let shown = told.iter().map(|(event, place)| {
+            let kind = match event {
+                WatchEvent::Added(_) => "ADDED",
+                WatchEvent::Modified(_) => "MODIFIED",
+                _ => "DELETED",
+            };
+            (kind, subject(event).unwrap().generation, place.unwrap())
+        });
+        shown.collect::<Vec<_>>()
+    };
+    assert_eq!(kinds(&[0, 1, 1]), [("ADDED", 3, 3)]);
+    assert_eq!(kinds(&[1, 1]), [("MODIFIED", 2, 2)]);
+    assert_eq!(kinds(&[1, 2]), [("DELETED", 2, 2)]);
+    assert_eq!(kinds(&[2, 0]), [("MODIFIED", 2, 2)]);
+    assert_eq!(kinds(&[2, 0, 2]), [("DELETED", 3, 3)]);
+    assert_eq!(kinds(&[0, 1, 2]), []);
+    assert_eq!(kinds(&[0, 2, 0]), [("ADDED", 3, 3)]);
+}
+
+#[test]
+fn a_token_never_points_behind_what_was_folded_into_a_later_event() {
+    // a is added, b is added, a changes: told are b and then a.
+    let told = coalesced(feed(&[(0, false), (1, false), (0, false)]));
+    assert_eq!(told.iter().map(|(_, place)| place.unwrap()).collect::<Vec<_>>(), [0, 3]);
+}
+
+#[test]
+fn the_initial_state_is_left_as_it_is() {
+    let added = ["a", "b"].map(|id| (WatchEvent::Added(Arc::new(secret(id))), None));
+    let events: Vec<_> = added.into_iter().chain([(WatchEvent::Bookmark, Some(7))]).collect();
+    let told = coalesced(events);
+    assert_eq!(told.iter().map(|(_, place)| *place).collect::<Vec<_>>(), [None, None, Some(7)]);
+}
+
+proptest! {
+    #[test]
+    fn told_and_untold_come_to_the_same_and_so_does_a_watch_resumed_anywhere(
+        steps in proptest::collection::vec((0..3_usize, any::<bool>()), 0..40),
+        seen in 0..40_usize,
+    ) {
+        let all = feed(&steps);
+        let (before, behind) = all.split_at(seen.min(all.len()));
+        let (mut expected, mut client) = (Client::default(), Client::default());
+        for (event, _) in &all {
+            prop_assert!(expected.hear(event));
+        }
+        for (event, _) in before {
+            client.hear(event);
+        }
+        let told = coalesced(behind.to_vec());
+        let mut last = seen as i64;
+        for (event, place) in &told {
+            prop_assert!(client.hear(event), "{event:?} does not fit");
+            let place = place.unwrap();
+            prop_assert!(place >= last.min(place) && place <= all.len() as i64);
+            last = place;
+            let mut resumed = client.clone();
+            for (event, _) in &all[usize::try_from(place).unwrap()..] {
+                resumed.hear(event);
+            }
+            prop_assert_eq!(&resumed, &expected);
+        }
+        prop_assert_eq!(&client, &expected);
+    }
+}
