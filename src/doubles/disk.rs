@@ -112,14 +112,16 @@ impl Disk {
         Ok(transaction.commit().await?)
     }
 
-    fn seal(&self, mut value: Vec<u8>) -> Result<Vec<u8>, DiskError> {
+    /// Seals bytes with the key of this state: for what leaves it and may come back.
+    pub fn seal(&self, mut value: Vec<u8>) -> Result<Vec<u8>, DiskError> {
         let nonce =
             self.key.seal_in_place_append_tag(Aad::empty(), &mut value).map_err(|_| DiskError::Sealed)?;
         value.extend_from_slice(nonce.as_ref());
         Ok(value)
     }
 
-    fn unseal(&self, mut sealed: Vec<u8>) -> Result<Vec<u8>, DiskError> {
+    /// Opens what [`Disk::seal`] has sealed.
+    pub fn unseal(&self, mut sealed: Vec<u8>) -> Result<Vec<u8>, DiskError> {
         let at = sealed.len().checked_sub(NONCE_LEN).ok_or(DiskError::Sealed)?;
         let nonce = Nonce::try_assume_unique_for_key(&sealed.split_off(at)).map_err(|_| DiskError::Sealed)?;
         let length =

@@ -1,0 +1,80 @@
+//! Client assertions: who vouches for a signed JWT that stands in for a client secret.
+
+use std::collections::HashSet;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use jiff::Timestamp;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use rustls::{pki_types::CertificateDer, server::ParsedCertificate};
+use serde::Deserialize;
+
+/// An assertion and what it must be for.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Assertion<'a> {
+    /// The JWT.
+    pub token: &'a str,
+    /// The application that it is to stand for.
+    pub client_id: &'a str,
+    /// The audiences that it may be for: the token endpoint, and the tenant's issuer.
+    pub audiences: &'a [String],
+    /// Now, by the double's clock.
+    pub now: Timestamp,
+}
+
+/// Someone who knows which assertions are good: a certificate's owner, the issuer of federated tokens.
+pub trait AssertionVerifier: Send + Sync {
+    /// Whether the assertion is good for that application at that time.
+    fn verify(&self, assertion: &Assertion<'_>) -> bool;
+}
+
+/// Vouches for assertions that the application signed with the key of its certificate (RS256 or PS256).
+pub struct CertificateVerifier {
+    key: DecodingKey,
+}
+
+/// A certificate whose key can't verify assertions.
+#[derive(Debug, thiserror::Error)]
+#[error("the certificate holds no RSA key that can be used")]
+pub struct UnusableCertificate;
+
+#[derive(Deserialize)]
+struct Claims {
+    iss: String,
+    sub: String,
+    exp: i64,
+    nbf: Option<i64>,
+}
+
+// === impl CertificateVerifier ===
+
+impl CertificateVerifier {
+    /// For a certificate with an RSA key.
+    pub fn new(certificate: &CertificateDer<'_>) -> Result<Self, UnusableCertificate> {
+        let parsed = ParsedCertificate::try_from(certificate).map_err(|_| UnusableCertificate)?;
+        let key = STANDARD.encode(parsed.subject_public_key_info());
+        let pem = format!("-----BEGIN PUBLIC KEY-----\n{key}\n-----END PUBLIC KEY-----\n");
+        let key = DecodingKey::from_rsa_pem(pem.as_bytes()).map_err(|_| UnusableCertificate)?;
+        Ok(Self { key })
+    }
+}
+
+impl AssertionVerifier for CertificateVerifier {
+    fn verify(&self, assertion: &Assertion<'_>) -> bool {
+        let mut validation = Validation::new(Algorithm::RS256);
+        validation.algorithms = vec![Algorithm::RS256, Algorithm::PS256];
+        // Times go by the double's own clock.
+        validation.validate_exp = false;
+        validation.set_audience(assertion.audiences);
+        validation.required_spec_claims = HashSet::from(["aud".to_owned()]);
+        let Ok(token) = jsonwebtoken::decode::<Claims>(assertion.token, &self.key, &validation) else {
+            return false;
+        };
+        let Claims { iss, sub, exp, nbf } = token.claims;
+        let now = assertion.now.as_second();
+        iss == assertion.client_id
+            && sub == assertion.client_id
+            && exp > now
+            && nbf.is_none_or(|nbf| nbf <= now + 300)
+    }
+}

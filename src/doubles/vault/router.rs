@@ -1,0 +1,240 @@
+//! The way of a request: from its path to the endpoint, and for the vault through challenge, throttling, api-version, fault and
+//! operation.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{DefaultBodyLimit, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+    routing,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use zeroize::Zeroizing;
+
+use super::{
+    clock::Clock,
+    control, entra,
+    faults::Faults,
+    identity::{Identity, TokenProblem, VAULT_RESOURCE},
+    interference::Interference,
+    operation::{Operation, Target},
+    query::Query,
+    reads,
+    refusal::Refusal,
+    requests::Counters,
+    secrets::Vault,
+    throttle::Bucket,
+};
+
+/// The bytes that a request body may have: the longest value, each of its bytes escaped, and a whole backup.
+const MAX_BODY: usize = 8 << 20;
+
+/// What all requests share.
+pub(super) struct Shared {
+    pub(super) vault: Vault,
+    pub(super) identity: Identity,
+    pub(super) faults: Faults,
+    pub(super) counters: Counters,
+    pub(super) clock: Clock,
+    pub(super) bucket: Bucket,
+    /// The changes that are being made: each is finished, also when its client is gone.
+    pub(super) changes: TaskTracker,
+    /// Cancelled when the double stops.
+    pub(super) stopping: CancellationToken,
+    /// The host of a request that names none.
+    pub(super) address: String,
+}
+
+/// A request to the vault, read to its end.
+struct VaultRequest {
+    method: Method,
+    uri: Uri,
+    authorization: Option<String>,
+    host: String,
+    body: Zeroizing<Vec<u8>>,
+}
+
+/// All endpoints.
+pub(super) fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/{tenant}/oauth2/v2.0/token", routing::post(entra::token))
+        .route("/{tenant}/v2.0/.well-known/openid-configuration", routing::get(entra::openid_configuration))
+        .route("/common/discovery/instance", routing::get(entra::instance_discovery))
+        .route("/metadata/identity/oauth2/token", routing::get(entra::instance_metadata))
+        .route("/msi/token", routing::get(entra::app_service))
+        .nest("/.double", control::router(Arc::clone(&shared)))
+        .fallback(vault)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(shared)
+}
+
+/// The host, with its port, that the client reached us by: it goes into ids and links.
+pub(super) fn host_of(shared: &Shared, uri: &Uri, headers: &HeaderMap) -> String {
+    let header = || headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    uri.authority().map(|authority| authority.as_str()).or_else(header).unwrap_or(&shared.address).to_owned()
+}
+
+/// 401, and where to get which token.
+pub(super) fn challenge(host: &str, tenant: &str, error: Option<&str>) -> Response {
+    let error = error.map(|message| format!(", error=\"invalid_token\", error_description=\"{message}\""));
+    let challenge = format!(
+        "Bearer authorization=\"https://{host}/{tenant}\", resource=\"{VAULT_RESOURCE}\"{}",
+        error.as_deref().unwrap_or_default()
+    );
+    let message = match error {
+        Some(_) => "AKV10032: The token is not accepted.",
+        None => "AKV10000: Request is missing a Bearer or PoP token.",
+    };
+    let mut response = Refusal::unauthorized(message).into_response();
+    if let Ok(challenge) = HeaderValue::from_str(&challenge) {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
+/// Everything that is the vault's.
+async fn vault(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let latency = shared.faults.settings().latency();
+    if !latency.is_zero() {
+        tokio::time::sleep(latency).await;
+    }
+    let mut response = match VaultRequest::read(&shared, request).await {
+        Ok(request) => request.answer(&shared).await.unwrap_or_else(Refusal::into_response),
+        Err(refusal) => refusal.into_response(),
+    };
+    for (name, value) in VAULT_HEADERS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    if let Ok(id) = HeaderValue::from_str(&uuid::Uuid::new_v4().to_string()) {
+        response.headers_mut().insert("x-ms-request-id", id);
+    }
+    response
+}
+
+/// What every answer of the vault carries.
+const VAULT_HEADERS: [(HeaderName, &str); 8] = [
+    (header::CACHE_CONTROL, "no-cache"),
+    (header::PRAGMA, "no-cache"),
+    (header::EXPIRES, "-1"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::STRICT_TRANSPORT_SECURITY, "max-age=31536000;includeSubDomains"),
+    (HeaderName::from_static("x-ms-keyvault-region"), "local"),
+    (HeaderName::from_static("x-ms-keyvault-service-version"), "1.9.0.0"),
+    (
+        HeaderName::from_static("x-ms-keyvault-network-info"),
+        "conn_type=Ipv4;addr=127.0.0.1;act_addr_fam=InterNetwork;",
+    ),
+];
+
+// === impl VaultRequest ===
+
+impl VaultRequest {
+    /// Reads a request to its end, whatever becomes of it: the connection stays of use.
+    async fn read(shared: &Shared, request: Request<Body>) -> Result<Self, Refusal> {
+        let (parts, body) = request.into_parts();
+        let body = axum::body::to_bytes(body, MAX_BODY).await.map_err(|_| Refusal::too_large())?;
+        let authorization = parts.headers.get(header::AUTHORIZATION);
+        Ok(Self {
+            authorization: authorization.and_then(|value| value.to_str().ok()).map(str::to_owned),
+            host: host_of(shared, &parts.uri, &parts.headers),
+            method: parts.method,
+            uri: parts.uri,
+            body: Zeroizing::new(body.into()),
+        })
+    }
+
+    async fn answer(self, shared: &Arc<Shared>) -> Result<Response, Refusal> {
+        if let Err(problem) = shared.identity.check(self.authorization.as_deref(), shared.clock.now()) {
+            shared.counters.challenges.fetch_add(1, Ordering::Relaxed);
+            return Ok(challenge(&self.host, shared.tenant(), problem.message()));
+        }
+        let target = Target::parse(&self.method, self.uri.path())?;
+        shared.counters.count(target.operation);
+        if let Some(throttle) = shared.faults.settings().throttle
+            && !shared.bucket.admits(&throttle, shared.clock.now())
+        {
+            shared.counters.throttled.fetch_add(1, Ordering::Relaxed);
+            return Err(Refusal::throttled(throttle.retry_after()));
+        }
+        let query = Query::parse(self.uri.query().unwrap_or_default())?;
+        let fault = shared.faults.take(target.operation, &target.name);
+        let (operation, host, uri) = (target.operation, self.host.clone(), self.uri.clone());
+        let here = uri.path_and_query().map_or("/", |here| here.as_str());
+        let interference = Interference { fault, operation, host: &host, here, shared };
+        Ok(interference.around(self.carry_out(shared, target, query)).await)
+    }
+
+    /// Does what is asked. What changes the vault runs to its end even where the client is gone by then.
+    async fn carry_out(self, shared: &Arc<Shared>, target: Target, query: Query) -> Response {
+        let done = if target.operation.changes_the_vault() {
+            let shared = Arc::clone(shared);
+            let tracker = shared.changes.clone();
+            let change = tracker.spawn(async move { self.change(&shared, &target).await });
+            change.await.unwrap_or_else(|_| Err(Refusal::internal("The double failed.")))
+        } else {
+            self.look(shared, &target, &query)
+        };
+        done.unwrap_or_else(Refusal::into_response)
+    }
+
+    fn look(&self, shared: &Shared, target: &Target, query: &Query) -> Result<Response, Refusal> {
+        let (host, name, now) = (&self.host, &target.name, shared.clock.now());
+        match target.operation {
+            Operation::SecretGet => {
+                reads::get(&shared.vault.read(), host, name, target.version.as_deref(), now)
+            }
+            Operation::SecretList => reads::list(&shared.vault.read(), host, query, now),
+            Operation::SecretListVersions => {
+                reads::list_versions(&shared.vault.read(), host, name, query, now)
+            }
+            Operation::SecretListDeleted => reads::list_deleted(&shared.vault.read(), host, query, now),
+            Operation::SecretGetDeleted => reads::get_deleted(&shared.vault.read(), host, name, now),
+            Operation::SecretBackup => shared.vault.backup(name, &shared.clock),
+            _ => Err(Refusal::no_such_path(self.uri.path())),
+        }
+    }
+
+    async fn change(&self, shared: &Shared, target: &Target) -> Result<Response, Refusal> {
+        let (vault, clock, host, name) = (&shared.vault, &shared.clock, &self.host, &target.name);
+        let lasts = shared.faults.settings().transition();
+        match target.operation {
+            Operation::SecretSet => vault.set(host, name, &self.body, clock).await,
+            Operation::SecretUpdate => {
+                vault.update(host, name, target.version.as_deref(), &self.body, clock).await
+            }
+            Operation::SecretDelete => vault.delete(host, name, clock, lasts).await,
+            Operation::SecretRecover => vault.recover(host, name, clock, lasts).await,
+            Operation::SecretPurge => {
+                vault.purge(name, clock, lasts).await?;
+                Ok(StatusCode::NO_CONTENT.into_response())
+            }
+            Operation::SecretRestore => vault.restore(host, &self.body, clock).await,
+            _ => Err(Refusal::no_such_path(self.uri.path())),
+        }
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    /// The tenant that the challenge names.
+    pub(super) fn tenant(&self) -> &str {
+        &self.identity.credential().tenant_id
+    }
+}
+
+// === impl TokenProblem ===
+
+impl TokenProblem {
+    /// What the challenge says of it.
+    fn message(self) -> Option<&'static str> {
+        match self {
+            Self::Missing => None,
+            Self::Invalid => Some("The token is not one of this authority."),
+            Self::Expired => Some("The token has expired."),
+        }
+    }
+}
