@@ -1,4 +1,6 @@
 //! Servers that stand in for Azure and Kubernetes, on the wire: what `secret-service dev` and the tests run on.
 
 pub mod disk;
+pub mod kube;
 pub mod tls;
+pub mod vault;

@@ -1,0 +1,180 @@
+//! Who a bearer token belongs to, and what they may do.
+
+use std::{
+    collections::HashMap,
+    sync::{RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
+
+use serde::{Deserialize, Serialize};
+
+/// A user as TokenReview shows one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// The user name; of service accounts `system:serviceaccount:NAMESPACE:NAME`.
+    pub username: String,
+    /// An id that outlives the name.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub uid: String,
+    /// The groups.
+    #[serde(default)]
+    pub groups: Vec<String>,
+}
+
+/// What a rule is about: `*` matches everything; `secrets/status` names a subresource.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    /// Verbs, e.g. `get`.
+    pub verbs: Vec<String>,
+    /// API groups; the core group is the empty string.
+    #[serde(rename = "apiGroups", default)]
+    pub groups: Vec<String>,
+    /// Resources in the plural.
+    #[serde(default)]
+    pub resources: Vec<String>,
+    /// Namespaces; `*` includes requests over all namespaces and cluster-scoped ones.
+    #[serde(default)]
+    pub namespaces: Vec<String>,
+    /// Object names; empty for all.
+    #[serde(rename = "resourceNames", default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+}
+
+/// What somebody wants to do.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Attributes<'a> {
+    pub verb: &'a str,
+    pub group: &'a str,
+    pub resource: &'a str,
+    pub subresource: &'a str,
+    pub namespace: &'a str,
+    pub name: &'a str,
+}
+
+/// The users and the rules.
+#[derive(Default)]
+pub struct Policy(RwLock<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    tokens: HashMap<String, User>,
+    /// By user name or group.
+    allowed: Vec<(String, Rule)>,
+    denied: Vec<(String, Rule)>,
+}
+
+/// The group that may do everything.
+pub(super) const MASTERS: &str = "system:masters";
+
+// === impl Policy ===
+
+impl Policy {
+    /// Makes a token that belongs to a user. What the user may do is what `allow` says of the name or a group.
+    pub fn add_token(&self, token: &str, user: User) {
+        self.write().tokens.insert(token.to_owned(), user);
+    }
+
+    /// Makes a token invalid.
+    pub fn remove_token(&self, token: &str) {
+        self.write().tokens.remove(token);
+    }
+
+    /// Grants something to a user or a group.
+    pub fn allow(&self, subject: &str, rule: Rule) {
+        self.write().allowed.push((subject.to_owned(), rule));
+    }
+
+    /// Forbids something to a user or a group, whatever is granted, `system:masters` included.
+    pub fn deny(&self, subject: &str, rule: Rule) {
+        self.write().denied.push((subject.to_owned(), rule));
+    }
+
+    /// Takes back every grant and prohibition.
+    pub fn clear_rules(&self) {
+        let mut inner = self.write();
+        inner.allowed.clear();
+        inner.denied.clear();
+    }
+
+    /// The user of a token.
+    pub(super) fn authenticate(&self, token: &str) -> Option<User> {
+        let mut user = self.read().tokens.get(token)?.clone();
+        if !user.groups.iter().any(|group| group == "system:authenticated") {
+            user.groups.push("system:authenticated".to_owned());
+        }
+        Some(user)
+    }
+
+    /// Whether somebody may do something.
+    pub(super) fn may(&self, user: &User, wanted: &Attributes<'_>) -> bool {
+        let inner = self.read();
+        let covers = |rules: &[(String, Rule)]| {
+            rules.iter().any(|(subject, rule)| user.is(subject) && rule.covers(wanted))
+        };
+        !covers(&inner.denied) && (user.is(MASTERS) || covers(&inner.allowed))
+    }
+
+    /// What is granted to somebody in a namespace, for SelfSubjectRulesReview.
+    pub(super) fn rules(&self, user: &User, namespace: &str) -> Vec<Rule> {
+        let inner = self.read();
+        let everything = || -> Rule {
+            let all = || vec!["*".to_owned()];
+            Rule { verbs: all(), groups: all(), resources: all(), namespaces: all(), names: Vec::new() }
+        };
+        let masters = user.is(MASTERS).then(everything);
+        let granted = inner.allowed.iter().filter(|(subject, _)| user.is(subject)).map(|(_, rule)| rule);
+        let granted = granted.filter(|rule| matches(&rule.namespaces, namespace)).cloned();
+        masters.into_iter().chain(granted).collect()
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Inner> {
+        self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Inner> {
+        self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+// === impl User ===
+
+impl User {
+    fn is(&self, subject: &str) -> bool {
+        self.username == subject || self.groups.iter().any(|group| group == subject)
+    }
+}
+
+// === impl Rule ===
+
+impl Rule {
+    fn covers(&self, wanted: &Attributes<'_>) -> bool {
+        let resource = match wanted.subresource {
+            "" => wanted.resource.to_owned(),
+            subresource => format!("{}/{subresource}", wanted.resource),
+        };
+        matches(&self.verbs, wanted.verb)
+            && matches(&self.groups, wanted.group)
+            && matches(&self.resources, &resource)
+            && matches(&self.namespaces, wanted.namespace)
+            && (self.names.is_empty() || self.names.iter().any(|name| name == wanted.name))
+    }
+}
+
+impl Attributes<'_> {
+    /// The sentence that the real server refuses with.
+    pub fn refusal(&self, user: &User) -> String {
+        let resource = match self.subresource {
+            "" => self.resource.to_owned(),
+            subresource => format!("{}/{subresource}", self.resource),
+        };
+        let scope = match self.namespace {
+            "" => "at the cluster scope".to_owned(),
+            namespace => format!("in the namespace {namespace:?}"),
+        };
+        let (user, verb, group) = (&user.username, self.verb, self.group);
+        format!("User {user:?} cannot {verb} resource {resource:?} in API group {group:?} {scope}")
+    }
+}
+
+fn matches(patterns: &[String], wanted: &str) -> bool {
+    patterns.iter().any(|pattern| pattern == "*" || pattern == wanted)
+}

@@ -1,0 +1,137 @@
+//! What runs in the background: namespaces get and lose their content, and what lost its owner goes.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use serde_json::{Value, json};
+
+use super::{
+    Server, delete, lifecycle,
+    object::{has_finalizers, is_deleting, text},
+    resources::NAMESPACES,
+    store::{Key, Stored},
+};
+
+/// The least time between two rounds.
+const PAUSE: Duration = Duration::from_millis(20);
+/// How often a round is made where something changed that nobody gave notice of.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Makes rounds until the server closes.
+pub(super) async fn run(server: Arc<Server>) {
+    let mut seen = 0;
+    loop {
+        tokio::select! {
+            () = server.work.notified() => {}
+            () = tokio::time::sleep(EVERY) => if seen == server.store.revision() { continue },
+            () = server.closing.cancelled() => return,
+        }
+        seen = server.store.revision();
+        round(&server).await;
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// One round over everything.
+pub(super) async fn round(server: &Server) {
+    drop_undefined(server).await;
+    collect_garbage(server).await;
+    for (key, namespace) in objects(server, NAMESPACES) {
+        if is_deleting(&namespace.value) {
+            empty_namespace(server, &key, &namespace).await;
+        } else {
+            furnish(server, &key.name).await;
+        }
+    }
+}
+
+/// Creates a namespace where it isn't there.
+pub(super) async fn ensure_namespace(server: &Server, name: &str) {
+    ensure(
+        server,
+        NAMESPACES,
+        "",
+        json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } }),
+    )
+    .await;
+}
+
+/// What every namespace has.
+async fn furnish(server: &Server, namespace: &str) {
+    let account = json!({
+        "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "default", "namespace": namespace },
+    });
+    ensure(server, "/serviceaccounts", namespace, account).await;
+    let certificate = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": { "name": "kube-root-ca.crt", "namespace": namespace },
+        "data": { "ca.crt": server.ca_pem },
+    });
+    ensure(server, "/configmaps", namespace, certificate).await;
+}
+
+async fn ensure(server: &Server, resource: &str, namespace: &str, mut object: Value) {
+    let key = Key { namespace: namespace.to_owned(), name: text(&object, "/metadata/name").to_owned() };
+    let Some(served) = server.registry.by_id(resource) else { return };
+    if server.store.get(resource, &key).is_none() {
+        lifecycle::prepare_create(&served, &mut object);
+        lifecycle::complete(&served, &mut object);
+        // Whoever was faster made the same.
+        let _ = server.store.put(resource, &key, None, object).await;
+    }
+}
+
+/// Deletes what a terminating namespace holds, then the namespace.
+async fn empty_namespace(server: &Server, key: &Key, namespace: &Stored) {
+    let mut left = false;
+    for resource in server.store.resources() {
+        let Some(served) = server.registry.by_id(&resource) else { continue };
+        let Ok(snapshot) = server.store.list(&resource, &key.name, None) else { continue };
+        for (key, _) in snapshot.items.iter().filter(|_| served.resource.namespaced) {
+            // Gone already is as good.
+            let _ = delete::collect(server, &served, key).await;
+            left |= server.store.get(&resource, key).is_some();
+        }
+    }
+    if left || has_finalizers(&namespace.value) {
+        return;
+    }
+    let mut last = namespace.value.clone();
+    last["spec"] = json!({});
+    // A write to it in between only postpones this.
+    let _ = server.store.remove(NAMESPACES, key, namespace.revision, last).await;
+}
+
+/// Removes custom resources whose definition is gone.
+async fn drop_undefined(server: &Server) {
+    for resource in server.store.resources() {
+        if server.registry.by_id(&resource).is_some() {
+            continue;
+        }
+        for (key, stored) in objects(server, &resource) {
+            let _ = server.store.remove(&resource, &key, stored.revision, stored.value.clone()).await;
+        }
+    }
+}
+
+/// Deletes what has owners of which none is there any more.
+async fn collect_garbage(server: &Server) {
+    let resources = server.store.resources();
+    let mut all = Vec::new();
+    for resource in &resources {
+        all.extend(objects(server, resource).into_iter().map(|(key, stored)| (resource, key, stored)));
+    }
+    let uids: HashSet<&str> = all.iter().map(|(_, _, stored)| text(&stored.value, "/metadata/uid")).collect();
+    for (resource, key, stored) in &all {
+        let owners = stored.value.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+        let Some(owners) = owners.filter(|owners| !owners.is_empty()) else { continue };
+        if owners.iter().any(|owner| uids.contains(text(owner, "/uid"))) {
+            continue;
+        }
+        let Some(served) = server.registry.by_id(resource) else { continue };
+        let _ = delete::collect(server, &served, key).await;
+    }
+}
+
+fn objects(server: &Server, resource: &str) -> Vec<(Arc<Key>, Arc<Stored>)> {
+    server.store.list(resource, "", None).map(|snapshot| snapshot.items).unwrap_or_default()
+}

@@ -1,0 +1,231 @@
+//! Faults to order: what the server does wrong, to whom and how often.
+
+use std::{
+    sync::{Mutex, MutexGuard},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+/// One fault and what it hits. Absent conditions hit everything.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FaultRule {
+    /// The verb: `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verb: Option<String>,
+    /// The resource in the plural.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
+    /// The namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// How many times it still strikes; without end where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+    /// When it strikes.
+    #[serde(default)]
+    pub phase: Phase,
+    /// What happens.
+    pub fault: Fault,
+}
+
+/// When a fault strikes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Phase {
+    /// Instead of the request.
+    #[default]
+    Before,
+    /// After it took effect, so that only the answer is lost.
+    After,
+}
+
+/// What a fault does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "kind")]
+pub enum Fault {
+    /// Answers with a `Status`.
+    Status {
+        /// The HTTP status.
+        code: u16,
+        /// Its `reason`, e.g. `ServiceUnavailable`.
+        #[serde(default)]
+        reason: String,
+        /// Seconds in `Retry-After`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_after: Option<u32>,
+    },
+    /// Answers late.
+    Delay {
+        /// By how much, in milliseconds.
+        millis: u64,
+    },
+    /// Never answers.
+    Hang,
+    /// Breaks the stream or the connection without an answer.
+    Reset,
+    /// Ends open watches with an ERROR event 410, and forgets the history before.
+    WatchExpired,
+    /// Leaves watches open without a word for as long as the rule stands, whatever its count.
+    WatchSilent,
+    /// Ends open watches.
+    WatchDrop,
+    /// Answers as if the namespace weren't there.
+    NamespaceGone,
+}
+
+/// What a request is, for the rules to match.
+#[derive(Clone, Copy)]
+pub(super) struct Aim<'a> {
+    pub verb: &'a str,
+    pub resource: &'a str,
+    pub namespace: &'a str,
+    pub name: &'a str,
+}
+
+/// The faults that are ordered now.
+pub struct Faults {
+    rules: Mutex<Vec<FaultRule>>,
+    /// Wakes the watches.
+    changed: watch::Sender<u64>,
+}
+
+// === impl Faults ===
+
+impl Faults {
+    pub(super) fn new() -> Self {
+        Self { rules: Mutex::default(), changed: watch::Sender::new(0) }
+    }
+
+    /// Adds a rule after the others.
+    pub fn add(&self, rule: FaultRule) {
+        self.lock().push(rule);
+        self.changed.send_modify(|version| *version += 1);
+    }
+
+    /// Removes all rules.
+    pub fn clear(&self) {
+        self.set(Vec::new());
+    }
+
+    /// Replaces all rules.
+    pub fn set(&self, rules: Vec<FaultRule>) {
+        *self.lock() = rules;
+        self.changed.send_modify(|version| *version += 1);
+    }
+
+    /// The rules that still strike, with what is left of their counts.
+    pub fn rules(&self) -> Vec<FaultRule> {
+        self.lock().clone()
+    }
+
+    pub(super) fn subscribe(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// The first fault that strikes a request in a phase; takes one from its count.
+    pub(super) fn strike(&self, aim: &Aim<'_>, phase: Phase) -> Option<Fault> {
+        self.take(|rule| rule.phase == phase && !rule.fault.is_of_watches() && rule.hits(aim))
+    }
+
+    /// The first fault that strikes an open watch.
+    pub(super) fn strike_watch(&self, aim: &Aim<'_>) -> Option<Fault> {
+        self.take(|rule| rule.fault.is_of_watches() && rule.hits(aim))
+    }
+
+    fn take(&self, wanted: impl Fn(&FaultRule) -> bool) -> Option<Fault> {
+        let mut rules = self.lock();
+        let index = rules.iter().position(wanted)?;
+        let rule = &mut rules[index];
+        let fault = rule.fault.clone();
+        // A silent watch asks again and again: its rule stands until it is cleared.
+        if let Some(count) = rule.count.as_mut().filter(|_| fault != Fault::WatchSilent) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                rules.remove(index);
+            }
+        }
+        Some(fault)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<FaultRule>> {
+        self.rules.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+// === impl FaultRule ===
+
+impl FaultRule {
+    /// A fault that strikes every request, without end.
+    pub fn always(fault: Fault) -> Self {
+        Self {
+            verb: None,
+            resource: None,
+            namespace: None,
+            name: None,
+            count: None,
+            phase: Phase::Before,
+            fault,
+        }
+    }
+
+    /// Only this verb.
+    pub fn verb(mut self, verb: &str) -> Self {
+        self.verb = Some(verb.to_owned());
+        self
+    }
+
+    /// Only this resource.
+    pub fn resource(mut self, resource: &str) -> Self {
+        self.resource = Some(resource.to_owned());
+        self
+    }
+
+    /// Only objects of this name.
+    pub fn name(mut self, name: &str) -> Self {
+        self.name = Some(name.to_owned());
+        self
+    }
+
+    /// Only so many times.
+    pub fn times(mut self, count: u32) -> Self {
+        self.count = Some(count);
+        self
+    }
+
+    /// After the request took effect.
+    pub fn after_effect(mut self) -> Self {
+        self.phase = Phase::After;
+        self
+    }
+
+    fn hits(&self, aim: &Aim<'_>) -> bool {
+        let hits =
+            |condition: &Option<String>, value: &str| condition.as_ref().is_none_or(|wanted| wanted == value);
+        self.count != Some(0)
+            && hits(&self.verb, aim.verb)
+            && hits(&self.resource, aim.resource)
+            && hits(&self.namespace, aim.namespace)
+            && hits(&self.name, aim.name)
+    }
+}
+
+// === impl Fault ===
+
+impl Fault {
+    fn is_of_watches(&self) -> bool {
+        matches!(self, Self::WatchExpired | Self::WatchSilent | Self::WatchDrop)
+    }
+
+    pub(super) fn delay(&self) -> Option<Duration> {
+        match self {
+            Self::Delay { millis } => Some(Duration::from_millis(*millis)),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Patches: JSON patch, merge patch and strategic merge patch.
+
+use serde_json::{Map, Value};
+
+use super::{decode::parse_json, status::ApiError};
+
+/// A patch that is computed from the live object (an apply isn't).
+pub(super) enum Patch {
+    Json(json_patch::Patch),
+    Merge(Value),
+    Strategic(Value),
+}
+
+/// The key by which the items of a list are told apart in strategic merge patches.
+const MERGE_KEYS: [(&str, &str); 5] = [
+    ("ownerReferences", "uid"),
+    ("secrets", "name"),
+    ("imagePullSecrets", "name"),
+    ("conditions", "type"),
+    ("env", "name"),
+];
+
+// === impl Patch ===
+
+impl Patch {
+    /// Reads a patch of a media type.
+    pub fn parse(media_type: &str, body: &[u8], is_custom: bool) -> Result<Self, ApiError> {
+        match media_type {
+            "application/json-patch+json" => {
+                let operations = serde_json::from_value(parse_json(body)?);
+                let invalid = |_| ApiError::bad_request("the body is not a JSON patch (RFC 6902)");
+                Ok(Self::Json(operations.map_err(invalid)?))
+            }
+            "application/merge-patch+json" => Ok(Self::Merge(object(body)?)),
+            "application/strategic-merge-patch+json" if !is_custom => Ok(Self::Strategic(object(body)?)),
+            _ => {
+                let mut offered =
+                    "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
+                        .to_owned();
+                if !is_custom {
+                    offered.push_str(", application/strategic-merge-patch+json");
+                }
+                Err(ApiError::unsupported_media_type(&offered))
+            }
+        }
+    }
+
+    /// The live object with the patch.
+    pub fn apply(&self, live: &Value) -> Result<Value, ApiError> {
+        let mut object = live.clone();
+        match self {
+            // The error names the operation and its path only.
+            Self::Json(patch) => json_patch::patch(&mut object, patch).map_err(|error| {
+                let (index, path) = (error.operation, error.path);
+                let message = format!("the server rejected our request due to an error in our request: operation {index} at {path:?}");
+                ApiError::new(422, "Invalid", message)
+            })?,
+            Self::Merge(patch) => json_patch::merge(&mut object, patch),
+            Self::Strategic(patch) => merge_strategically(&mut object, patch),
+        }
+        Ok(object)
+    }
+}
+
+fn object(body: &[u8]) -> Result<Value, ApiError> {
+    let patch = parse_json(body)?;
+    if patch.is_object() { Ok(patch) } else { Err(ApiError::bad_request("the patch is not an object")) }
+}
+
+fn merge_strategically(target: &mut Value, patch: &Value) {
+    let Value::Object(changes) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if changes.get("$patch").is_some_and(|directive| directive == "replace") {
+        let kept = changes.iter().filter(|(name, _)| !name.starts_with('$'));
+        *target = Value::Object(kept.map(|(name, value)| (name.clone(), value.clone())).collect());
+        return;
+    }
+    if !target.is_object() {
+        *target = Value::Object(Map::new());
+    }
+    let Some(fields) = target.as_object_mut() else { return };
+    for (name, value) in changes {
+        if let Some(list) = name.strip_prefix("$deleteFromPrimitiveList/") {
+            if let (Some(Value::Array(items)), Value::Array(gone)) = (fields.get_mut(list), value) {
+                items.retain(|item| !gone.contains(item));
+            }
+        } else if let Some(list) = name.strip_prefix("$setElementOrder/") {
+            order(fields.get_mut(list), list, value);
+        } else if name.starts_with('$') || value.is_null() {
+            fields.shift_remove(name);
+        } else {
+            let at = fields.entry(name.clone()).or_insert(Value::Null);
+            match (value, MERGE_KEYS.iter().find(|(list, _)| list == name)) {
+                (Value::Array(items), Some((_, key))) => merge_items(at, items, key),
+                (Value::Array(items), None) if name == "finalizers" => merge_set(at, items),
+                _ => merge_strategically(at, value),
+            }
+        }
+    }
+    // An order can stand before the items that it orders.
+    for (name, value) in changes {
+        if let Some(list) = name.strip_prefix("$setElementOrder/") {
+            order(fields.get_mut(list), list, value);
+        }
+    }
+}
+
+fn merge_items(target: &mut Value, changes: &[Value], key: &str) {
+    if !target.is_array() {
+        *target = Value::Array(Vec::new());
+    }
+    let Some(items) = target.as_array_mut() else { return };
+    if changes.iter().any(|change| change.get("$patch").is_some_and(|directive| directive == "replace")) {
+        items.clear();
+    }
+    for change in changes {
+        let at = items.iter().position(|item| item.get(key).is_some() && item.get(key) == change.get(key));
+        match (change.get("$patch").and_then(Value::as_str), at) {
+            (Some("delete"), Some(at)) => drop(items.remove(at)),
+            (Some(_), _) => {}
+            (None, Some(at)) => merge_strategically(&mut items[at], change),
+            (None, None) => items.push(change.clone()),
+        }
+    }
+}
+
+fn merge_set(target: &mut Value, additions: &[Value]) {
+    if !target.is_array() {
+        *target = Value::Array(Vec::new());
+    }
+    let Some(items) = target.as_array_mut() else { return };
+    for addition in additions {
+        if !items.contains(addition) {
+            items.push(addition.clone());
+        }
+    }
+}
+
+fn order(target: Option<&mut Value>, list: &str, order: &Value) {
+    let (Some(Value::Array(items)), Value::Array(order)) = (target, order) else { return };
+    let key = MERGE_KEYS.iter().find(|(name, _)| *name == list).map(|(_, key)| *key);
+    let rank = |item: &Value| {
+        let same = |wanted: &Value| match key {
+            Some(key) => wanted.get(key) == item.get(key),
+            None => wanted == item,
+        };
+        order.iter().position(same).unwrap_or(usize::MAX)
+    };
+    items.sort_by_key(rank);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_strategic_merge_patch_merges_maps_and_keyed_lists() {
+        let live = json!({
+            "metadata": { "labels": { "a": "1", "b": "2" }, "finalizers": ["x/y"] },
+            "secrets": [{ "name": "one" }, { "name": "two" }],
+        });
+        let patch = json!({
+            "metadata": { "labels": { "b": null, "c": "3" }, "$deleteFromPrimitiveList/finalizers": ["x/y"] },
+            "secrets": [{ "name": "one", "$patch": "delete" }, { "name": "three" }],
+            "$setElementOrder/secrets": [{ "name": "three" }, { "name": "two" }],
+        });
+        assert_eq!(
+            Patch::Strategic(patch).apply(&live).unwrap(),
+            json!({
+                "metadata": { "labels": { "a": "1", "c": "3" }, "finalizers": [] },
+                "secrets": [{ "name": "three" }, { "name": "two" }],
+            })
+        );
+    }
+}

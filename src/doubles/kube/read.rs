@@ -1,0 +1,129 @@
+//! Get and list.
+
+use std::sync::Arc;
+
+use axum::response::Response;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Server,
+    request::{Query, Target},
+    selectors::Selector,
+    status::ApiError,
+    store::{Key, Stored},
+    view::{ListMeta, View},
+};
+
+/// Where a page ends: at which revision of the whole, and after which object.
+#[derive(Serialize, Deserialize)]
+struct Token {
+    revision: u64,
+    namespace: String,
+    name: String,
+}
+
+const TOKEN_TOO_OLD: &str = "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
+
+/// GET of one object.
+pub(super) fn get(server: &Server, target: &Target, query: &Query, view: View) -> Result<Response, ApiError> {
+    let (served, name) = (&target.served, target.name.as_str());
+    if let Some(asked) = query.number("resourceVersion")? {
+        check_reached(server, asked)?;
+    }
+    let key = Key { namespace: target.namespace.clone(), name: name.to_owned() };
+    let stored = server.store.get(&served.resource.id, &key);
+    let stored = stored.ok_or_else(|| ApiError::not_found(served.subject(name)))?;
+    Ok(view.one(200, served, &stored.value, &[]))
+}
+
+/// GET of a collection.
+pub(super) fn list(
+    server: &Server,
+    target: &Target,
+    query: &Query,
+    view: View,
+) -> Result<Response, ApiError> {
+    let served = &target.served;
+    let selector = Selector::parse(query.get("labelSelector"), query.get("fieldSelector"), served)?;
+    let token = Token::parse(query.get("continue"))?;
+    let at = revision(server, query, token.as_ref())?;
+    let snapshot =
+        server.store.list(&served.resource.id, &target.namespace, at).map_err(|oldest| match &token {
+            Some(_) => ApiError::expired(TOKEN_TOO_OLD),
+            None => {
+                ApiError::expired(format!("too old resource version: {} ({})", at.unwrap_or(0), oldest.0))
+            }
+        })?;
+    let mut items = snapshot.items;
+    if let Some(token) = &token {
+        items.retain(|(key, _)| (&key.namespace, &key.name) > (&token.namespace, &token.name));
+    }
+    items.retain(|(_, stored)| selector.matches(&stored.value));
+    let limit =
+        query.number("limit")?.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    let remaining = items.len().saturating_sub(limit);
+    items.truncate(limit);
+    let next =
+        items.last().filter(|_| remaining > 0).map(|(key, _)| Token::new(snapshot.revision, key).to_text());
+    let meta = ListMeta {
+        resource_version: snapshot.revision.to_string(),
+        // With selectors the real server doesn't count what is left.
+        remaining_item_count: next.as_ref().filter(|_| selector.is_empty()).map(|_| remaining),
+        token: next.unwrap_or_default(),
+    };
+    Ok(view.list(served, &meta, items.iter().map(|(_, stored): &(Arc<Key>, Arc<Stored>)| &stored.value)))
+}
+
+/// The revision that a list must show; absent for the latest one.
+fn revision(server: &Server, query: &Query, token: Option<&Token>) -> Result<Option<u64>, ApiError> {
+    let (asked, how) = (query.number("resourceVersion")?, query.get("resourceVersionMatch"));
+    if let Some(token) = token {
+        if asked.is_some() {
+            return Err(ApiError::bad_request(
+                "specifying resource version is not allowed when using continue",
+            ));
+        }
+        return Ok(Some(token.revision));
+    }
+    if !how.is_empty() && !query.has("resourceVersion") {
+        return Err(ApiError::bad_request(
+            "resourceVersionMatch is forbidden unless resourceVersion is provided",
+        ));
+    }
+    let Some(asked) = asked else { return Ok(None) };
+    check_reached(server, asked)?;
+    match how {
+        "Exact" => Ok(Some(asked)),
+        // Of the legacy behaviour: with a limit, the exact revision.
+        "" if query.number("limit")?.is_some() => Ok(Some(asked)),
+        "" | "NotOlderThan" => Ok(None),
+        other => Err(ApiError::bad_request(format!("resourceVersionMatch: Unsupported value: {other:?}"))),
+    }
+}
+
+fn check_reached(server: &Server, asked: u64) -> Result<(), ApiError> {
+    let current = server.store.revision();
+    if asked > current { Err(ApiError::too_large_resource_version(asked, current)) } else { Ok(()) }
+}
+
+// === impl Token ===
+
+impl Token {
+    fn new(revision: u64, key: &Key) -> Self {
+        Self { revision, namespace: key.namespace.clone(), name: key.name.clone() }
+    }
+
+    fn to_text(&self) -> String {
+        URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).expect("numbers and text can always be written"))
+    }
+
+    fn parse(text: &str) -> Result<Option<Self>, ApiError> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok();
+        let token = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        token.map(Some).ok_or_else(|| ApiError::bad_request("continue key is not valid"))
+    }
+}

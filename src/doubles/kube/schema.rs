@@ -1,0 +1,283 @@
+//! The schemas of custom resources: defaults, pruning and validation by structural OpenAPI schemas. CEL rules are not evaluated.
+
+use jsonschema::{ValidationError, Validator, error::ValidationErrorKind};
+use serde_json::{Map, Value, json};
+
+use super::status::Cause;
+
+/// The schema of one version of a custom resource.
+pub(super) struct CustomSchema {
+    pub source: Value,
+    /// Absent where the schema can't be compiled: then everything is valid.
+    validator: Option<Validator>,
+}
+
+const UNKNOWN_ALLOWED: &str = "x-kubernetes-preserve-unknown-fields";
+const EMBEDDED: &str = "x-kubernetes-embedded-resource";
+
+// === impl CustomSchema ===
+
+impl CustomSchema {
+    pub fn new(source: Value) -> Self {
+        let validator = jsonschema::options().should_validate_formats(true).build(&translate(&source));
+        if let Err(error) = &validator {
+            tracing::warn!(error = %error.masked(), "a custom resource's schema can't be used for validation");
+        }
+        Self { source, validator: validator.ok() }
+    }
+
+    /// Removes fields that the schema doesn't know; returns their paths.
+    pub fn prune(&self, object: &mut Value) -> Vec<String> {
+        let mut removed = Vec::new();
+        prune(object, &self.source, true, "", &mut removed);
+        removed
+    }
+
+    /// Fills in defaults.
+    pub fn default(&self, object: &mut Value) {
+        default(object, &self.source);
+    }
+
+    /// What is wrong with an object.
+    pub fn validate(&self, object: &Value) -> Vec<Cause> {
+        self.validator
+            .iter()
+            .flat_map(|validator| validator.iter_errors(object).map(|error| cause(&error)))
+            .collect()
+    }
+}
+
+fn prune(value: &mut Value, schema: &Value, is_object: bool, path: &str, removed: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            let properties = schema["properties"].as_object();
+            let additional = schema.get("additionalProperties").filter(|schema| **schema != json!(false));
+            let keep_unknown = schema[UNKNOWN_ALLOWED] == true;
+            let envelope = is_object || schema[EMBEDDED] == true;
+            fields.retain(|name, field| {
+                let at = join(path, name);
+                if envelope && matches!(name.as_str(), "apiVersion" | "kind" | "metadata") {
+                    return true;
+                }
+                match (properties.and_then(|properties| properties.get(name)), additional) {
+                    (Some(schema), _) => prune(field, schema, false, &at, removed),
+                    (None, Some(schema)) if schema.is_object() => prune(field, schema, false, &at, removed),
+                    (None, Some(_)) => {}
+                    (None, None) if keep_unknown => {}
+                    (None, None) => {
+                        removed.push(at);
+                        return false;
+                    }
+                }
+                true
+            });
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                prune(item, &schema["items"], false, &format!("{path}[{index}]"), removed);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn default(value: &mut Value, schema: &Value) {
+    match value {
+        Value::Object(fields) => {
+            for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
+                let missing = match fields.get(name) {
+                    None => true,
+                    Some(Value::Null) => schema["nullable"] != true,
+                    Some(_) => false,
+                };
+                if let Some(preset) = schema.get("default").filter(|_| missing) {
+                    fields.insert(name.clone(), preset.clone());
+                }
+                if let Some(field) = fields.get_mut(name) {
+                    default(field, schema);
+                }
+            }
+            if let Some(schema) = schema.get("additionalProperties").filter(|schema| schema.is_object()) {
+                fields.values_mut().for_each(|field| default(field, schema));
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| default(item, &schema["items"])),
+        _ => {}
+    }
+}
+
+/// From a structural OpenAPI schema to JSON Schema.
+fn translate(schema: &Value) -> Value {
+    let Some(source) = schema.as_object() else { return schema.clone() };
+    let mut target = Map::new();
+    for (keyword, value) in source {
+        let translated = match keyword.as_str() {
+            "properties" => value.as_object().map_or(Value::Null, |properties| {
+                Value::Object(
+                    properties.iter().map(|(name, schema)| (name.clone(), translate(schema))).collect(),
+                )
+            }),
+            "items" | "additionalProperties" | "not" => translate(value),
+            "allOf" | "anyOf" | "oneOf" => value.as_array().into_iter().flatten().map(translate).collect(),
+            "description" | "default" | "example" | "nullable" | "title" | "externalDocs" => continue,
+            "exclusiveMinimum" | "exclusiveMaximum" => continue,
+            extension if extension.starts_with("x-") => continue,
+            _ => value.clone(),
+        };
+        target.insert(keyword.clone(), translated);
+    }
+    for (bound, exclusive) in [("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")] {
+        if source.get(exclusive) == Some(&json!(true))
+            && let Some(limit) = target.shift_remove(bound)
+        {
+            target.insert(exclusive.to_owned(), limit);
+        }
+    }
+    if source.get("x-kubernetes-int-or-string") == Some(&json!(true)) {
+        target.insert("type".to_owned(), json!(["integer", "string"]));
+    }
+    if source.get("nullable") == Some(&json!(true)) {
+        allow_null(&mut target);
+    }
+    Value::Object(target)
+}
+
+fn allow_null(target: &mut Map<String, Value>) {
+    match target.get_mut("type") {
+        Some(Value::Array(types)) => types.push(json!("null")),
+        Some(one) => *one = json!([one.clone(), "null"]),
+        None => {}
+    }
+    if let Some(Value::Array(options)) = target.get_mut("enum") {
+        options.push(Value::Null);
+    }
+}
+
+fn cause(error: &ValidationError<'_>) -> Cause {
+    let field = dotted(error.instance_path().as_str());
+    let shown = error.instance().to_string();
+    let body = |rule: String| {
+        Cause::new("FieldValueInvalid", format!("Invalid value: {shown}: {field} in body {rule}"), &field)
+    };
+    match error.kind() {
+        ValidationErrorKind::Required { property } => {
+            Cause::required(join(&field, property.as_str().unwrap_or_default()), "")
+        }
+        ValidationErrorKind::Enum { options } => {
+            let options: Vec<_> = options.as_array().into_iter().flatten().map(Value::to_string).collect();
+            let message = format!("Unsupported value: {shown}: supported values: {}", options.join(", "));
+            Cause::new("FieldValueNotSupported", message, field)
+        }
+        ValidationErrorKind::Type { .. } => {
+            let is = type_name(error.instance());
+            let wanted = error.masked().to_string();
+            let wanted = wanted.rsplit("type ").next().unwrap_or_default().replace('"', "");
+            let message = format!("Invalid value: {is:?}: {field} in body must be of type {wanted}: {is:?}");
+            Cause::new("FieldValueTypeInvalid", message, field)
+        }
+        ValidationErrorKind::MaxLength { limit } => {
+            Cause::too_long(field, usize::try_from(*limit).unwrap_or(usize::MAX))
+        }
+        ValidationErrorKind::MinLength { limit } => body(format!("should be at least {limit} chars long")),
+        ValidationErrorKind::Pattern { pattern } => body(format!("should match '{pattern}'")),
+        ValidationErrorKind::MinItems { limit } => body(format!("should have at least {limit} items")),
+        ValidationErrorKind::MaxItems { limit } => {
+            let message = format!("Too many: must have at most {limit} items");
+            Cause::new("FieldValueTooMany", message, field)
+        }
+        ValidationErrorKind::Minimum { limit } => body(format!("should be greater than or equal to {limit}")),
+        ValidationErrorKind::Maximum { limit } => body(format!("should be less than or equal to {limit}")),
+        ValidationErrorKind::Format { format } => body(format!("must be of type {format}")),
+        _ => body(format!("breaks the rule {}", error.kind().keyword())),
+    }
+}
+
+fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "number",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+/// From `/spec/data/0/key` to `spec.data[0].key`.
+fn dotted(pointer: &str) -> String {
+    let mut path = String::new();
+    for part in pointer.split('/').skip(1) {
+        if part.bytes().all(|byte| byte.is_ascii_digit()) {
+            path.push_str(&format!("[{part}]"));
+        } else {
+            path = join(&path, &part.replace("~1", "/").replace("~0", "~"));
+        }
+    }
+    path
+}
+
+fn join(path: &str, name: &str) -> String {
+    match path {
+        "" => name.to_owned(),
+        path => format!("{path}.{name}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema() -> CustomSchema {
+        CustomSchema::new(json!({
+            "type": "object",
+            "required": ["spec"],
+            "properties": {
+                "spec": {
+                    "type": "object",
+                    "required": ["name"],
+                    "properties": {
+                        "name": { "type": "string", "minLength": 1, "pattern": "^[a-z]*$" },
+                        "mode": { "type": "string", "default": "Auto", "enum": ["Auto", "Off"] },
+                        "port": { "x-kubernetes-int-or-string": true },
+                        "free": { "type": "object", "x-kubernetes-preserve-unknown-fields": true },
+                        "note": { "type": "string", "nullable": true },
+                        "tags": { "type": "object", "additionalProperties": { "type": "string" } },
+                    },
+                },
+            },
+        }))
+    }
+
+    #[test]
+    fn defaults_are_filled_in_and_unknown_fields_pruned() {
+        let mut object = json!({
+            "kind": "X", "metadata": { "name": "a" }, "other": 1,
+            "spec": { "name": "a", "nmae": "b", "free": { "any": [1] }, "tags": { "t": "v" } },
+        });
+        assert_eq!(schema().prune(&mut object), ["other", "spec.nmae"]);
+        schema().default(&mut object);
+        assert_eq!(
+            object,
+            json!({
+                "kind": "X", "metadata": { "name": "a" },
+                "spec": { "name": "a", "free": { "any": [1] }, "tags": { "t": "v" }, "mode": "Auto" },
+            })
+        );
+        assert!(schema().validate(&object).is_empty());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_path() {
+        let object = json!({ "spec": { "mode": "On", "port": "http", "note": null, "tags": { "t": 1 } } });
+        let mut found: Vec<_> =
+            schema().validate(&object).into_iter().map(|cause| (cause.field, cause.message)).collect();
+        found.sort();
+        assert_eq!(found[0].1, r#"Unsupported value: "On": supported values: "Auto", "Off""#);
+        assert_eq!(found[1], ("spec.name".to_owned(), "Required value".to_owned()));
+        assert_eq!(
+            found[2].1,
+            r#"Invalid value: "integer": spec.tags.t in body must be of type string: "integer""#
+        );
+    }
+}

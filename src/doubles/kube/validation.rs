@@ -1,0 +1,152 @@
+//! The rules that an object must keep before it is stored, in the words of the real server.
+
+use serde_json::Value;
+
+use super::{
+    crd,
+    names::{config_key_problem, label_key_problem, label_problem, label_value_problem, subdomain_problem},
+    object::{meta, text},
+    resources::{Builtin, Served},
+    status::{ApiError, Cause},
+};
+
+const MAX_SECRET: usize = 1_048_576;
+const MAX_ANNOTATIONS: usize = 262_144;
+
+/// Checks an object against the rules, and against its live state where there is one.
+pub(super) fn validate(served: &Served, live: Option<&Value>, object: &Value) -> Result<(), ApiError> {
+    let mut causes = metadata(served, object);
+    match served.builtin() {
+        Some(Builtin::Secret) => causes.extend(secret(live, object)),
+        Some(Builtin::ConfigMap) => causes.extend(config_map(live, object)),
+        Some(Builtin::Crd) => causes.extend(crd::validate(object)),
+        Some(Builtin::Lease) => causes.extend(lease(object)),
+        _ => {}
+    }
+    if let Some(schema) = &served.version().schema {
+        causes.extend(schema.validate(object));
+    }
+    match causes.is_empty() {
+        true => Ok(()),
+        false => Err(ApiError::invalid(served.kind_subject(meta(object, "name")), causes)),
+    }
+}
+
+fn metadata(served: &Served, object: &Value) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let name = meta(object, "name");
+    let problem = match served.builtin() {
+        _ if name.is_empty() => {
+            causes.push(Cause::required("metadata.name", "name or generateName is required"));
+            None
+        }
+        Some(Builtin::Namespace) => label_problem(name),
+        _ => subdomain_problem(name),
+    };
+    causes.extend(problem.map(|problem| Cause::invalid("metadata.name", name, &problem)));
+    let entries = |field: &str| {
+        let map = object.get("metadata").and_then(|metadata| metadata.get(field)).and_then(Value::as_object);
+        map.into_iter().flatten().map(|(key, value)| (key.as_str(), value.as_str().unwrap_or_default()))
+    };
+    for (key, value) in entries("labels") {
+        let problem = label_key_problem(key).map(|problem| Cause::invalid("metadata.labels", key, &problem));
+        causes.extend(problem);
+        let problem =
+            label_value_problem(value).map(|problem| Cause::invalid("metadata.labels", value, &problem));
+        causes.extend(problem);
+    }
+    for (key, _) in entries("annotations") {
+        let problem = label_key_problem(&key.to_lowercase());
+        causes.extend(problem.map(|problem| Cause::invalid("metadata.annotations", key, &problem)));
+    }
+    if entries("annotations").map(|(key, value)| key.len() + value.len()).sum::<usize>() > MAX_ANNOTATIONS {
+        causes.push(Cause::too_long("metadata.annotations", MAX_ANNOTATIONS));
+    }
+    for finalizer in object.pointer("/metadata/finalizers").and_then(Value::as_array).into_iter().flatten() {
+        let finalizer = finalizer.as_str().unwrap_or_default();
+        let problem = label_key_problem(finalizer);
+        causes.extend(problem.map(|problem| Cause::invalid("metadata.finalizers", finalizer, &problem)));
+    }
+    causes
+}
+
+fn secret(live: Option<&Value>, object: &Value) -> Vec<Cause> {
+    let mut causes = keys("data", object);
+    if decoded_size(object, "data") > MAX_SECRET {
+        causes.push(Cause::too_long("data", MAX_SECRET));
+    }
+    let kind = text(object, "/type");
+    let required: &[&str] = match kind {
+        "kubernetes.io/tls" => &["tls.crt", "tls.key"],
+        "kubernetes.io/ssh-auth" => &["ssh-privatekey"],
+        "kubernetes.io/dockerconfigjson" => &[".dockerconfigjson"],
+        "kubernetes.io/dockercfg" => &[".dockercfg"],
+        _ => &[],
+    };
+    let data = object.get("data");
+    let has = |key: &str| data.is_some_and(|data| data.get(key).is_some());
+    let missing = required.iter().filter(|key| !has(key));
+    causes.extend(missing.map(|key| Cause::required(format!("data[{key}]"), "")));
+    if kind == "kubernetes.io/basic-auth" && !has("username") && !has("password") {
+        causes.push(Cause::required("data[username]", ""));
+        causes.push(Cause::required("data[password]", ""));
+    }
+    if kind == "kubernetes.io/service-account-token"
+        && object.pointer("/metadata/annotations/kubernetes.io~1service-account.name").is_none()
+    {
+        causes.push(Cause::required("metadata.annotations[kubernetes.io/service-account.name]", ""));
+    }
+    if let Some(live) = live {
+        if text(live, "/type") != kind {
+            causes.push(Cause::invalid("type", kind, "field is immutable"));
+        }
+        causes.extend(frozen(live, object, &["data"]));
+    }
+    causes
+}
+
+fn config_map(live: Option<&Value>, object: &Value) -> Vec<Cause> {
+    let mut causes = [keys("data", object), keys("binaryData", object)].concat();
+    let texts = object.get("data").and_then(Value::as_object).into_iter().flat_map(|data| data.values());
+    let size: usize = texts.filter_map(Value::as_str).map(str::len).sum();
+    if size + decoded_size(object, "binaryData") > MAX_SECRET {
+        causes.push(Cause::too_long("[]", MAX_SECRET));
+    }
+    causes.extend(live.into_iter().flat_map(|live| frozen(live, object, &["data", "binaryData"])));
+    causes
+}
+
+fn lease(object: &Value) -> Vec<Cause> {
+    let seconds = object.pointer("/spec/leaseDurationSeconds").and_then(Value::as_i64);
+    let problem = seconds.filter(|seconds| *seconds <= 0).map(|seconds| {
+        Cause::invalid("spec.leaseDurationSeconds", &seconds.to_string(), "must be greater than 0")
+    });
+    problem.into_iter().collect()
+}
+
+/// What an immutable object must not change.
+fn frozen(live: &Value, object: &Value, fields: &[&str]) -> Vec<Cause> {
+    if live.get("immutable") != Some(&Value::Bool(true)) {
+        return Vec::new();
+    }
+    const RULE: &str = "field is immutable when `immutable` is set";
+    let thawed = object.get("immutable") != Some(&Value::Bool(true));
+    let changed = fields.iter().filter(|field| live.get(**field) != object.get(**field));
+    let thawed = thawed.then(|| Cause::forbidden("immutable", RULE));
+    thawed.into_iter().chain(changed.map(|field| Cause::forbidden(*field, RULE))).collect()
+}
+
+fn keys(field: &str, object: &Value) -> Vec<Cause> {
+    let keys = object.get(field).and_then(Value::as_object).into_iter().flat_map(|data| data.keys());
+    let problem = |key: &String| {
+        config_key_problem(key).map(|problem| Cause::invalid(format!("{field}[{key}]"), key, &problem))
+    };
+    keys.filter_map(problem).collect()
+}
+
+/// The length of what base64 text stands for, without decoding it.
+fn decoded_size(object: &Value, field: &str) -> usize {
+    let values = object.get(field).and_then(Value::as_object).into_iter().flat_map(|data| data.values());
+    let texts = values.filter_map(Value::as_str);
+    texts.map(|text| text.len() / 4 * 3 - text.bytes().rev().take_while(|byte| *byte == b'=').count()).sum()
+}
