@@ -1,14 +1,36 @@
 //! The Secret Service: manages the secrets of one Azure IoT Operations instance at the edge.
 //!
-//! Dependencies point down: `cli` → `api` → `secrets` → {`store`, `vault`, `edge`, `reconcile`} → `model`.
+//! The map of the house. Dependencies point down: [`cli`] → [`api`] → [`secrets`] → {[`store`], [`vault`], [`edge`],
+//! [`reconcile`]} → [`model`].
+//!
+//! - [`cli`]: the commands (`dev`, `serve`, `check` …), one file each, and [`cli::service`], which wires all rooms into one
+//!   service, starts it, and ends it without losing what is under way. A new command or a new part of the service goes here.
+//! - [`config`]: the configuration of `serve`. One description of every field makes the types, the flags, the variables, the
+//!   help and the printed file; every mistake is one line. A new setting goes here, and into `cli::settings`.
+//! - [`api`]: gRPC. From the wire to the model and back, errors with their details, listeners, TLS, limits. Knows no other
+//!   room than `secrets`.
+//! - [`secrets`]: the use cases, the one place that says what each call means: what is checked, recorded, written to the
+//!   vault and waited for.
+//! - [`store`]: what is recorded, in SQLite: intent, what was observed, request ids, the change feed, the audit. All SQL.
+//! - [`vault`]: the Key Vault through the Azure SDK: credentials, deadlines, pace, and what its errors mean.
+//! - [`edge`]: the Kubernetes Secrets of the instance's namespace: written in one apply, never what isn't ours, and watched
+//!   without their values.
+//! - [`reconcile`]: brings the edge to what is recorded, again and again: plan, queue, workers, rotation.
+//! - [`model`]: what the service talks about, without any I/O. A value that exists is valid.
+//! - [`doubles`]: a Key Vault and a Kubernetes API on the wire, for `dev` and the tests.
+//! - [`telemetry`]: logs, and what may never speak in them.
+//! - [`proto`]: the contract, as generated.
 
 pub mod api;
+pub mod cli;
+pub mod config;
 pub mod doubles;
 pub mod edge;
 pub mod model;
 pub mod reconcile;
 pub mod secrets;
 pub mod store;
+pub mod telemetry;
 pub mod vault;
 
 /// The contract, generated from `proto/` at build time.

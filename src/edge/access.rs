@@ -1,7 +1,11 @@
 //! What the service's own account may do at the edge, and whether the edge answers.
 
-use k8s_openapi::api::authorization::v1::{
-    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
+use k8s_openapi::{
+    api::{
+        authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec},
+        core::v1::Secret,
+    },
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use kube::{
     Api,
@@ -9,6 +13,9 @@ use kube::{
 };
 
 use super::{Edge, EdgeError};
+
+/// The name of a Secret that is never written.
+const PROBE: &str = "secret-service-access-probe";
 
 /// The verbs on Secrets that the direct engine needs in its namespace.
 pub const REQUIRED_VERBS: [&str; 6] = ["get", "list", "watch", "create", "patch", "delete"];
@@ -51,6 +58,20 @@ impl Edge {
     pub async fn ping(&self) -> Result<(), EdgeError> {
         let one = ListParams::default().limit(1);
         self.call(self.metadata.list(&one)).await.map(|_| ())
+    }
+
+    /// Whether the namespace is there: a list in one that isn't is empty, a write is refused. Changes nothing.
+    pub async fn check_namespace(&self) -> Result<(), EdgeError> {
+        let probe = Secret {
+            metadata: ObjectMeta { name: Some(PROBE.to_owned()), ..ObjectMeta::default() },
+            ..Secret::default()
+        };
+        let dry_run = PostParams { dry_run: true, ..PostParams::default() };
+        match self.call(self.secrets.create(&dry_run, &probe)).await {
+            // Somebody made it: so the namespace is there.
+            Err(EdgeError::Changed(_)) => Ok(()),
+            other => other.map(|_| ()),
+        }
     }
 
     /// Whether the custom resources of the Secret Store extension are served.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    pin::pin,
     sync::{Arc, RwLock},
     time::Duration,
 };
@@ -12,13 +13,18 @@ use kube::{
     core::PartialObjectMeta,
     runtime::{WatchStreamExt, watcher},
 };
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, sleep},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{Edge, Written};
 
 /// How often the whole list is compared with what the watch said: a watch can die without a word.
 const COMPARE: Duration = Duration::from_secs(300);
+/// The same after a failure.
+const RECHECK: Duration = Duration::from_secs(2);
 
 /// The Secrets of the namespace as they were last seen.
 #[derive(Clone)]
@@ -74,39 +80,45 @@ impl Index {
 
     /// Watches until told to stop, and says the name of every Secret that changed.
     pub async fn run(self, edge: Edge, changed: mpsc::Sender<String>, stop: CancellationToken) {
-        let follow = async {
-            let mut compare = tokio::time::interval(COMPARE);
-            compare.reset();
-            let config = watcher::Config::default().page_size(500);
-            let mut events = std::pin::pin!(watcher(edge.metadata.clone(), config).default_backoff().boxed());
-            let mut listing: Option<HashMap<String, Written>> = None;
-            loop {
-                tokio::select! {
-                    event = events.try_next() => match event {
-                        Ok(Some(event)) => {
-                            for name in self.take(event, &mut listing) {
-                                if changed.send(name).await.is_err() { return }
-                            }
+        tokio::select! {
+            () = self.follow(edge, changed) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+
+    async fn follow(&self, edge: Edge, changed: mpsc::Sender<String>) {
+        let config = watcher::Config::default().page_size(500);
+        let mut events = pin!(watcher(edge.metadata.clone(), config).default_backoff().boxed());
+        let mut listing: Option<HashMap<String, Written>> = None;
+        let mut look = pin!(sleep(COMPARE));
+        loop {
+            let names = tokio::select! {
+                event = events.try_next() => match event {
+                    Ok(Some(event)) => self.take(event, &mut listing),
+                    Ok(None) => return,
+                    Err(error) => {
+                        tracing::warn!(error = %brief(&error), "the watch over Secrets failed; it is tried again");
+                        self.set_healthy(false);
+                        let soon = Instant::now() + RECHECK;
+                        if look.deadline() > soon {
+                            look.as_mut().reset(soon);
                         }
-                        Ok(None) => return,
-                        Err(error) => {
-                            tracing::warn!(error = %brief(&error), "the watch over Secrets failed; it is tried again");
-                            self.0.healthy.send_if_modified(|healthy| healthy.replace(false) != Some(false));
-                        }
-                    },
-                    _ = compare.tick() => {
-                        if let Ok(listed) = edge.list_written().await {
-                            for name in self.replace(listed) {
-                                if changed.send(name).await.is_err() { return }
-                            }
-                        }
+                        continue;
                     }
+                },
+                () = look.as_mut() => {
+                    let listed = edge.list_written().await;
+                    // A watch that is resumed after a failure says nothing until something changes: a list says that all is well.
+                    self.set_healthy(listed.is_ok());
+                    look.as_mut().reset(Instant::now() + if listed.is_ok() { COMPARE } else { RECHECK });
+                    listed.map(|listed| self.replace(listed)).unwrap_or_default()
+                }
+            };
+            for name in names {
+                if changed.send(name).await.is_err() {
+                    return;
                 }
             }
-        };
-        tokio::select! {
-            () = follow => {}
-            () = stop.cancelled() => {}
         }
     }
 
@@ -139,8 +151,12 @@ impl Index {
                 vec![name]
             }
         };
-        self.0.healthy.send_if_modified(|healthy| healthy.replace(true) != Some(true));
+        self.set_healthy(true);
         changed
+    }
+
+    fn set_healthy(&self, now: bool) {
+        self.0.healthy.send_if_modified(|healthy| healthy.replace(now) != Some(now));
     }
 
     /// Takes in a complete list; the names whose Secrets differ from what was seen before.

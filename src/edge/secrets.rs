@@ -57,11 +57,10 @@ impl Edge {
         }
     }
 
-    /// Whether the name is free for a synced secret, or already its own.
-    pub async fn check_name(&self, id: &SyncedSecretId, uid: Option<Uuid>) -> Result<(), EdgeError> {
+    /// Whether the name is free for a new synced secret.
+    pub async fn check_name(&self, id: &SyncedSecretId) -> Result<(), EdgeError> {
         match self.call(self.secrets.get_metadata_opt(id.as_str())).await? {
             None => Ok(()),
-            Some(found) if uid.is_some_and(|uid| carries_uid(&found.metadata, uid)) => Ok(()),
             Some(_) => Err(EdgeError::Conflict { name: id.to_string() }),
         }
     }

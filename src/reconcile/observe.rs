@@ -65,6 +65,15 @@ pub(super) fn synced(
     set_condition(secret, expiring);
 }
 
+/// Whether what was attempted is no longer what there is to do: another change was asked for, or a value that was missing
+/// has been stored.
+pub(super) fn is_outdated(attempted: &Record, current: &SyncedSecret) -> bool {
+    let pending = |secret: &SyncedSecret| -> Vec<bool> {
+        secret.references.iter().map(|reference| reference.create_pending).collect()
+    };
+    current.generation != attempted.secret.generation || pending(current) != pending(&attempted.secret)
+}
+
 /// The attempt failed; the edge holds what it held before. `problems` are per reference, by place.
 pub(super) fn failed(
     record: &mut Record,
@@ -75,7 +84,7 @@ pub(super) fn failed(
 ) {
     record.synced_requests = record.synced_requests.max(attempted.sync_requests);
     let secret = &mut record.secret;
-    if secret.generation != attempted.secret.generation {
+    if is_outdated(attempted, secret) {
         return;
     }
     if secret.state != State::Deleting {

@@ -235,7 +235,7 @@ impl Reconciler {
             (current.secret.state, current.secret.conditions.first().map(|condition| condition.reason));
         observe::failed(&mut current, attempted, reason, message.clone(), &problems);
         let now = (current.secret.state, current.secret.conditions.first().map(|condition| condition.reason));
-        let stale = current.secret.generation != attempted.secret.generation;
+        let outdated = observe::is_outdated(attempted, &current.secret);
         transaction.update(current).await?;
         if now != before {
             tracing::warn!(synced_secret = %attempted.secret.id, reason = reason.as_str(), "{message}");
@@ -247,7 +247,7 @@ impl Reconciler {
         }
         transaction.commit().await?;
         Ok(match retry {
-            _ if stale => Outcome::Again,
+            _ if outdated => Outcome::Again,
             Retry::Soon(at_least) => Outcome::Retry(at_least),
             Retry::Later => Outcome::Done,
         })

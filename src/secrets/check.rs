@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use jiff::Timestamp;
-use uuid::Uuid;
 
 use zeroize::Zeroizing;
 
 use super::{Cause, Error, NewReference, Problem, Secrets};
 use crate::{
-    edge::{Desired, EdgeError, Seen},
-    model::{Reference, SyncedSecret, SyncedSecretId, VaultSecretName, VaultVersion, limits},
+    edge::Desired,
+    model::{Reference, SyncedSecret, VaultSecretName, VaultVersion, limits},
     reconcile::Reads,
     vault::{Priority, VaultError},
 };
@@ -41,18 +40,6 @@ impl Secrets {
             None => check_existing(new, reads).await,
         };
         cause.err().map(|cause| Problem::new(format!("references[{place}].{}", field_of(new, &cause)), cause))
-    }
-
-    /// Whether a name is free at the edge. Asks the API server only where the watch has seen something there, or nothing yet.
-    pub(super) async fn check_edge_name(
-        &self,
-        id: &SyncedSecretId,
-        uid: Option<Uuid>,
-    ) -> Result<(), EdgeError> {
-        match self.0.index.get(id.as_str()) {
-            Seen::Gone => Ok(()),
-            Seen::There(_) | Seen::Unknown => self.0.edge.check_name(id, uid).await,
-        }
     }
 
     /// Asks the API server whether it would accept the Secret.

@@ -48,7 +48,7 @@ impl Secrets {
         let _reserved = self.reserve(names_to_create(&new.references)).map_err(Error::Refused)?;
         let (mut problems, edge) = tokio::join!(
             self.check_references(&new.references, &[], &reads),
-            self.check_edge_name(&new.id, None)
+            self.0.edge.check_name(&new.id)
         );
         problems.extend(edge.err().map(|error| Problem::new("synced_secret_id", Cause::Edge(error))));
         Error::refuse(problems)?;
@@ -150,6 +150,10 @@ impl Secrets {
         for reference in current.secret.references.iter_mut().filter(|held| keys.contains(&held.key)) {
             reference.create_pending = false;
         }
+        // Found unfinished after a crash, it may stand as failed: whoever waits waits for a new attempt.
+        if current.secret.state.is_settled() {
+            accept(&mut current.secret);
+        }
         transaction.update(current).await?;
         transaction.commit().await
     }
@@ -199,9 +203,17 @@ fn asked(new: &NewSyncedSecret) -> SyncedSecret {
 }
 
 /// The condition of what was accepted and is not at the edge yet.
-pub(super) fn pending() -> Condition {
+fn pending() -> Condition {
     let message = "Accepted; the edge does not hold it yet.";
     Condition::new(ConditionType::Synced, Status::False, Reason::Pending, message)
+}
+
+/// Says of a synced secret that what is asked for now is not at the edge yet.
+pub(super) fn accept(secret: &mut SyncedSecret) {
+    secret.state = State::Pending;
+    if let Some(synced) = secret.conditions.first_mut() {
+        *synced = pending().since(Some(synced));
+    }
 }
 
 /// The references whose vault secrets are to be created, by field.

@@ -8,7 +8,7 @@ use super::Secrets;
 use crate::{
     edge::EdgeError,
     model::{Condition, ConditionType, NewVaultSecret, Reason, Status, SyncEngine, VaultSecretName},
-    vault::{Priority, VaultError},
+    vault::{Priority, Vault, VaultError},
 };
 
 /// A name that nobody uses; it is never created.
@@ -33,38 +33,9 @@ pub struct VaultStatus {
 impl Secrets {
     /// Checks the vault afresh: reachable, may list, may read, may create. Changes nothing.
     pub async fn get_vault(&self) -> VaultStatus {
-        let name: VaultSecretName = PROBE.parse().expect("the probe's name is valid");
-        let new = NewVaultSecret {
-            value: SecretString::from("x".repeat(TOO_LARGE)),
-            content_type: String::new(),
-            not_before_time: None,
-            expire_time: None,
-            tags: Default::default(),
-        };
         let vault = &self.0.vault;
-        let (list, get, set, extension, edge) = tokio::join!(
-            vault.list_page(None, Priority::Interactive),
-            vault.get(&name, None, Priority::Interactive),
-            vault.set(&name, &new, Priority::Interactive),
-            self.0.edge.has_secret_store(),
-            self.0.edge.ping(),
-        );
-        let get = match get {
-            Err(
-                VaultError::NotFound { .. } | VaultError::SoftDeleted { .. } | VaultError::Disabled { .. },
-            ) => Ok(()),
-            other => other.map(|_| ()),
-        };
-        let set = match set {
-            Err(VaultError::Rejected { status: 400 | 413, .. } | VaultError::SoftDeleted { .. }) => Ok(()),
-            other => other.map(|_| ()),
-        };
-        let mut conditions = vec![
-            reachable(list.as_ref().err()),
-            permission(ConditionType::CanList, list.as_ref().err()),
-            permission(ConditionType::CanGet, get.as_ref().err()),
-            permission(ConditionType::CanCreate, set.as_ref().err()),
-        ];
+        let (mut conditions, extension, edge) =
+            tokio::join!(check_vault(vault), self.0.edge.has_secret_store(), self.0.edge.ping());
         conditions.push(secure_settings(&conditions, edge));
         conditions.push(secret_store(extension));
         VaultStatus {
@@ -75,6 +46,39 @@ impl Secrets {
             check_time: Timestamp::now(),
         }
     }
+}
+
+/// What a fresh check of the vault alone finds: Reachable, CanList, CanGet, CanCreate. Changes nothing.
+pub async fn check_vault(vault: &Vault) -> Vec<Condition> {
+    let name: VaultSecretName = PROBE.parse().expect("the probe's name is valid");
+    let new = NewVaultSecret {
+        value: SecretString::from("x".repeat(TOO_LARGE)),
+        content_type: String::new(),
+        not_before_time: None,
+        expire_time: None,
+        tags: Default::default(),
+    };
+    let (list, get, set) = tokio::join!(
+        vault.list_page(None, Priority::Interactive),
+        vault.get(&name, None, Priority::Interactive),
+        vault.set(&name, &new, Priority::Interactive),
+    );
+    let get = match get {
+        Err(VaultError::NotFound { .. } | VaultError::SoftDeleted { .. } | VaultError::Disabled { .. }) => {
+            Ok(())
+        }
+        other => other.map(|_| ()),
+    };
+    let set = match set {
+        Err(VaultError::Rejected { status: 400 | 413, .. } | VaultError::SoftDeleted { .. }) => Ok(()),
+        other => other.map(|_| ()),
+    };
+    vec![
+        reachable(list.as_ref().err()),
+        permission(ConditionType::CanList, list.as_ref().err()),
+        permission(ConditionType::CanGet, get.as_ref().err()),
+        permission(ConditionType::CanCreate, set.as_ref().err()),
+    ]
 }
 
 fn reachable(error: Option<&VaultError>) -> Condition {

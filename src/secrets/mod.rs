@@ -24,14 +24,14 @@ use uuid::Uuid;
 
 pub use delete::Deletion;
 pub use error::{Cause, Error, Problem};
-pub use instance::VaultStatus;
+pub use instance::{VaultStatus, check_vault};
 pub use list::{Listed, WatchEvent, Watcher};
 pub use update::Changes;
 pub use vault_secrets::{ListedVaultSecret, VaultCursor, VaultFilter, VaultSecretPage};
 
 // What the API needs of the rooms below, so that it knows no other room than this one.
 use crate::{
-    edge::{Edge, Index},
+    edge::Edge,
     model::{NewVaultSecret, Outcome, Reference, SecretType, SyncedSecret, SyncedSecretId},
     reconcile::Reconciler,
     store::{NewAuditEvent, Record, Store},
@@ -55,7 +55,6 @@ struct Inner {
     store: Store,
     vault: Vault,
     edge: Edge,
-    index: Index,
     reconciler: Reconciler,
     /// Mutations under way: they go on when the caller hangs up, and are waited for at the end.
     tasks: TaskTracker,
@@ -111,9 +110,9 @@ pub struct Mode {
 
 impl Secrets {
     /// The use cases over these parts.
-    pub fn new(store: Store, vault: Vault, edge: Edge, index: Index, reconciler: Reconciler) -> Self {
+    pub fn new(store: Store, vault: Vault, edge: Edge, reconciler: Reconciler) -> Self {
         let (tasks, reserved) = (TaskTracker::new(), Mutex::default());
-        Self(Arc::new(Inner { store, vault, edge, index, reconciler, tasks, reserved }))
+        Self(Arc::new(Inner { store, vault, edge, reconciler, tasks, reserved }))
     }
 
     /// Signs for the API: page tokens, resume tokens, fingerprints.

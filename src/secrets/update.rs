@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Call, Cause, Error, Mode, NewReference, Secrets, check,
-    create::{StoringFailed, describe, names_to_create, pending},
+    create::{StoringFailed, accept, describe, names_to_create},
 };
 use crate::{
     model::{self, Reference, State, SyncedSecret, SyncedSecretId},
@@ -128,10 +128,7 @@ impl Secrets {
         secret.references = changed.secret.references;
         secret.generation += 1;
         secret.update_time = model::now();
-        secret.state = State::Pending;
-        if let Some(synced) = secret.conditions.first_mut() {
-            *synced = pending().since(Some(synced));
-        }
+        accept(secret);
         let secret = secret.clone();
         transaction.update(current).await?;
         self.note_request(&mut transaction, call, &secret).await?;

@@ -5,6 +5,7 @@
 
 mod audit;
 mod changes;
+mod inspect;
 mod record;
 mod requests;
 mod settings;
@@ -23,6 +24,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
 pub use audit::{AuditFilter, NewAuditEvent};
 pub use changes::Feed;
+pub use inspect::{Schema, inspect};
 pub use record::{EdgeRecord, Record};
 pub use requests::{Recorded, Request};
 pub use view::{Snapshot, View};

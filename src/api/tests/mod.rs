@@ -73,8 +73,8 @@ async fn house_over(store: Store, directory: TempDir) -> House {
     };
     let (vault, edge, index) = (vault.unwrap(), Edge::connect(&cluster).await.unwrap(), Index::new());
     let options = reconcile::Options { interval: Duration::from_secs(300), jitter: 0.0, workers: 1 };
-    let reconciler = Reconciler::new(store.clone(), vault.clone(), edge.clone(), index.clone(), options);
-    let secrets = Secrets::new(store.clone(), vault, edge, index, reconciler);
+    let reconciler = Reconciler::new(store.clone(), vault.clone(), edge.clone(), index, options);
+    let secrets = Secrets::new(store.clone(), vault, edge, reconciler);
     House { secrets, store, directory }
 }
 

@@ -1,0 +1,103 @@
+//! What the checks found, for people and for programs.
+
+use std::io::{self, Write};
+
+use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
+use serde::Serialize;
+
+use crate::cli::Failure;
+
+/// All that was found.
+pub(super) struct Report(pub Vec<Row>);
+
+/// What one check found.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Row {
+    /// What was checked.
+    pub check: &'static str,
+    pub holds: Holds,
+    /// What was found, and what to do where it does not hold.
+    pub found: String,
+}
+
+/// Whether something holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Holds {
+    Yes,
+    No,
+    /// Nobody could tell, because something else is broken.
+    Unknown,
+}
+
+impl Report {
+    /// How many checks do not hold.
+    pub fn broken(&self) -> usize {
+        self.0.iter().filter(|row| row.holds != Holds::Yes).count()
+    }
+
+    pub fn print(&self, as_json: bool) -> Result<(), Failure> {
+        let text = if as_json { self.json() } else { self.table().to_string() };
+        writeln!(io::stdout().lock(), "{text}").map_err(Failure::failed)
+    }
+
+    fn json(&self) -> String {
+        let report = serde_json::json!({"ok": self.broken() == 0, "checks": self.0});
+        serde_json::to_string_pretty(&report).expect("plain data is always JSON")
+    }
+
+    fn table(&self) -> Table {
+        let mut table = Table::new();
+        table
+            .load_style(UTF8_FULL_CONDENSED)
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_header(["check", "holds", "found, and what to do"]);
+        if table.width().is_none() {
+            // Not a terminal: whoever reads it has no width of its own.
+            table.set_width(120);
+        }
+        for row in &self.0 {
+            table.add_row([row.check, row.holds.word(), &row.found]);
+        }
+        table
+    }
+}
+
+impl Row {
+    pub fn yes(check: &'static str, found: impl Into<String>) -> Self {
+        Self { check, holds: Holds::Yes, found: found.into() }
+    }
+
+    pub fn no(check: &'static str, found: impl Into<String>) -> Self {
+        Self { check, holds: Holds::No, found: found.into() }
+    }
+
+    pub fn unknown(check: &'static str, found: impl Into<String>) -> Self {
+        Self { check, holds: Holds::Unknown, found: found.into() }
+    }
+}
+
+impl Holds {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Yes => "yes",
+            Self::No => "NO",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_ok_only_where_everything_holds() {
+        let report =
+            Report(vec![Row::yes("a", "fine"), Row::unknown("b", "who knows"), Row::no("c", "mend it")]);
+        assert_eq!(report.broken(), 2);
+        let json: serde_json::Value = serde_json::from_str(&report.json()).unwrap();
+        assert_eq!((&json["ok"], &json["checks"][2]["holds"]), (&false.into(), &"no".into()));
+        assert!(report.table().to_string().contains("mend it"));
+    }
+}

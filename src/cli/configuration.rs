@@ -1,0 +1,90 @@
+//! The flags by which a configuration is found and set, made from the description of its fields.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, error::Error};
+
+use super::Failure;
+use crate::config::{Config, Field, Loaded, Many, Sources};
+
+/// The configuration: a file, and flags for each of its fields.
+#[derive(Debug, Args)]
+pub(super) struct Configuration {
+    /// The configuration file (TOML)
+    ///
+    /// Every field can also be set by its environment variable and by its flag, which come before the file, the flag first.
+    /// `serve --print-config` prints a file with all of them.
+    #[arg(long, env = "SECRET_SERVICE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+/// The values of the flags that were given, by the path of their field.
+#[derive(Debug)]
+struct Flags(BTreeMap<&'static str, Vec<String>>);
+
+// === impl Configuration ===
+
+impl Configuration {
+    /// Reads it; every mistake at once where there are any.
+    pub fn load(self) -> Result<Loaded, Failure> {
+        let sources = Sources::gather(self.config, self.flags.0);
+        let loaded = sources
+            .map_err(|mistake| vec![mistake])
+            .and_then(|sources| Loaded::from(&sources).map_err(|mistakes| mistakes.0));
+        loaded.map_err(|mistakes| Failure::mistakes(&mistakes))
+    }
+}
+
+// === impl Flags ===
+
+impl Args for Flags {
+    fn augment_args(command: Command) -> Command {
+        let mut command = command;
+        for section in Config::SECTIONS {
+            command = command.next_help_heading(format!("{} [{}]", section.help(), section.name));
+            command = command.args(section.fields.iter().filter_map(argument));
+        }
+        command
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Flags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        let mut flags = Self(BTreeMap::new());
+        flags.update_from_arg_matches(matches)?;
+        Ok(flags)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        for field in Config::SECTIONS.iter().flat_map(|section| section.fields) {
+            if let Ok(Some(values)) = matches.try_get_many::<String>(field.path) {
+                self.0.insert(field.path, values.cloned().collect());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The flag of a field; none where its value must not be seen in a list of processes. What it means is checked with
+/// everything else, so that no mistake hides another.
+fn argument(field: &'static Field) -> Option<Arg> {
+    let default = field.default.map(|default| format!(" [default: {default}]")).unwrap_or_default();
+    let notes = format!("[env: {}]{default}", field.variable());
+    let (help, accepts) = (field.help(), field.accepts());
+    let flag = Arg::new(field.path)
+        .long(field.flag()?)
+        .value_name(field.kind.name)
+        .help(format!("{} {notes}", help.trim_end_matches('.')))
+        .long_help(format!("{help}\n\nAccepted: {accepts}.\n{notes}"));
+    Some(match (field.many, field.kind.name) {
+        (Many::List, _) => flag.action(ArgAction::Append),
+        (_, "BOOLEAN") => flag.num_args(0..=1).require_equals(true).default_missing_value("true"),
+        _ => flag,
+    })
+}

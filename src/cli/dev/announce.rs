@@ -1,0 +1,148 @@
+//! What dev mode says when it is ready: `dev.json` for programs, and a page for people.
+
+use std::{
+    fmt,
+    io::{self, Write},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use url::form_urlencoded;
+
+use super::{Doubles, NAMESPACE, data::DataDirectory};
+use crate::{cli::Failure, doubles::tls::Authority};
+
+/// Where everything is.
+#[derive(Serialize)]
+pub(super) struct Place {
+    /// Where gRPC is served.
+    grpc: String,
+    vault_uri: String,
+    /// The certificate that both doubles are signed by.
+    vault_ca: PathBuf,
+    /// Where a token for the vault is got: `curl --cacert VAULT_CA -d @VAULT_TOKEN_REQUEST VAULT_TOKEN_URL`.
+    vault_token_url: String,
+    vault_token_request: PathBuf,
+    kubeconfig: PathBuf,
+    database: PathBuf,
+    namespace: &'static str,
+    pid: u32,
+    #[serde(skip)]
+    token_request: SecretString,
+}
+
+impl Place {
+    pub fn of(
+        data: &DataDirectory,
+        authority: &Authority,
+        doubles: &Doubles,
+        grpc: SocketAddr,
+    ) -> Result<Self, Failure> {
+        let credential = doubles.vault.credential();
+        let token_request: SecretString = form_urlencoded::Serializer::new(String::new())
+            .append_pair("grant_type", "client_credentials")
+            .append_pair("client_id", &credential.client_id)
+            .append_pair("client_secret", credential.secret.expose_secret())
+            .append_pair("scope", "https://vault.azure.net/.default")
+            .finish()
+            .into();
+        let token_url =
+            doubles.vault.authority_host().join(&format!("{}/oauth2/v2.0/token", credential.tenant_id));
+        Ok(Self {
+            grpc: grpc.to_string(),
+            vault_uri: doubles.vault.uri().to_string(),
+            vault_ca: authority.path().to_owned(),
+            vault_token_url: token_url.map_err(Failure::failed)?.to_string(),
+            vault_token_request: data.path().join("vault-token-request"),
+            kubeconfig: doubles.cluster.kubeconfig().to_owned(),
+            database: data.database(),
+            namespace: NAMESPACE,
+            pid: std::process::id(),
+            token_request,
+        })
+    }
+
+    /// Writes it for programs, then says it to people: who reads the page finds the file.
+    pub fn announce(&self, data: &DataDirectory) -> Result<(), Failure> {
+        data.write("vault-token-request", self.token_request.expose_secret().as_bytes())?;
+        let file = data.publish(self)?;
+        // Nobody may be listening on standard output; that is no reason to end.
+        let _ = write!(io::stdout().lock(), "{}", Page { place: self, file: &file });
+        Ok(())
+    }
+}
+
+/// The page for people.
+struct Page<'a> {
+    place: &'a Place,
+    file: &'a Path,
+}
+
+impl fmt::Display for Page<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Place { grpc, vault_uri, vault_ca, vault_token_url, vault_token_request, .. } = self.place;
+        let Place { kubeconfig, database, namespace, .. } = self.place;
+        let service = "iotoperations.secrets.v1.SecretService";
+        let create = r#"{"synced_secret_id": "pump-7", "synced_secret": {"references": [{"key": "username", "vault_secret": "vaultSecrets/pump-7-username"}, {"key": "password", "vault_secret": "vaultSecrets/pump-7-password"}]}, "wait": "5s"}"#;
+        write!(
+            f,
+            "\nThe Secret Service is ready. This is dev mode: without authentication, NOT FOR PRODUCTION.\n\n  \
+             gRPC        {grpc}  (plaintext; gRPC-Web, health, reflection)\n  \
+             Key Vault   {vault_uri}  (CA {ca})\n  \
+             Kubernetes  kubectl --kubeconfig {kubeconfig} -n {namespace} get secrets\n  \
+             Database    {database}\n  \
+             All of it   {file}\n  \
+             A token     curl --cacert {ca} -d @{request} {vault_token_url}\n\n\
+             Try:\n\n  \
+             grpcurl -plaintext {grpc} {service}/ListVaultSecrets\n  \
+             grpcurl -plaintext -d '{create}' {grpc} {service}/CreateSyncedSecret\n  \
+             grpcurl -plaintext {grpc} {service}/ListSyncedSecrets\n\n",
+            ca = vault_ca.display(),
+            kubeconfig = kubeconfig.display(),
+            database = database.display(),
+            file = self.file.display(),
+            request = vault_token_request.display(),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place() -> Place {
+        Place {
+            grpc: "127.0.0.1:50051".to_owned(),
+            vault_uri: "https://127.0.0.1:4443/".to_owned(),
+            vault_ca: "/d/ca.pem".into(),
+            vault_token_url: "https://127.0.0.1:4443/t/oauth2/v2.0/token".to_owned(),
+            vault_token_request: "/d/vault-token-request".into(),
+            kubeconfig: "/d/kube/kubeconfig".into(),
+            database: "/d/secret-service.db".into(),
+            namespace: NAMESPACE,
+            pid: 7,
+            token_request: "client_secret=canary".to_owned().into(),
+        }
+    }
+
+    #[test]
+    fn dev_json_says_what_the_contract_promises_and_no_secret() {
+        let json = serde_json::to_value(place()).unwrap();
+        let promised = ["grpc", "vault_uri", "vault_ca", "kubeconfig", "database", "namespace"];
+        for key in promised {
+            assert!(json[key].is_string(), "{key}");
+        }
+        assert_eq!(json["namespace"], "azure-iot-operations");
+        assert!(!json.to_string().contains("canary"));
+    }
+
+    #[test]
+    fn the_page_has_three_lines_to_try_and_no_secret() {
+        let place = place();
+        let page = Page { place: &place, file: Path::new("/d/dev.json") }.to_string();
+        assert_eq!(page.matches("grpcurl -plaintext").count(), 3);
+        assert!(page.contains("NOT FOR PRODUCTION") && !page.contains("canary"));
+    }
+}

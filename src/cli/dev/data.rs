@@ -1,0 +1,176 @@
+//! The data directory of dev mode: for its owner alone, for one process at a time, and not for version control.
+
+use std::{
+    fs::{self, DirBuilder, OpenOptions, Permissions},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::cli::{Failure, lock::Lock};
+
+/// Says where everything is, while dev mode is ready.
+const PLACE: &str = "dev.json";
+/// What is remembered from run to run.
+const REMEMBERED: &str = "remembered.json";
+/// Marks a directory as ours, besides what it is for.
+const GITIGNORE: &str = ".gitignore";
+
+/// A data directory that is ours while this lives.
+pub(super) struct DataDirectory {
+    path: PathBuf,
+    _lock: Lock,
+}
+
+/// What a run leaves to the next one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Remembered {
+    /// The port of the Key Vault.
+    pub vault_port: u16,
+    /// The port of the Kubernetes API.
+    pub kube_port: u16,
+    /// Whether the vault has got its first secrets.
+    pub seeded: bool,
+}
+
+impl DataDirectory {
+    /// Takes the directory, makes it where it isn't there, and removes what an earlier run said of itself.
+    pub fn open(path: &Path) -> Result<Self, Failure> {
+        let failed = |error: io::Error| Failure::failed(format!("--data-dir {}: {error}", path.display()));
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
+        let path = path.canonicalize().map_err(failed)?;
+        if is_foreign(&path).map_err(failed)? {
+            return Err(Failure::usage(format!(
+                "--data-dir {}: not empty, and not made by dev mode. Name another directory; it is made where it isn't there",
+                path.display()
+            )));
+        }
+        fs::set_permissions(&path, Permissions::from_mode(0o700)).map_err(failed)?;
+        fs::write(path.join(GITIGNORE), "*\n").map_err(failed)?;
+        let lock = Lock::take(&path, path.join("dev.lock")).map_err(Failure::failed)?;
+        let directory = Self { path, _lock: lock };
+        directory.withdraw();
+        Ok(directory)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn database(&self) -> PathBuf {
+        self.path.join("secret-service.db")
+    }
+
+    /// A directory in it, made where it isn't there.
+    pub fn subdirectory(&self, name: &str) -> Result<PathBuf, Failure> {
+        let path = self.path.join(name);
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&path)
+            .map_err(|error| Failure::failed(format!("{}: {error}", path.display())))?;
+        Ok(path)
+    }
+
+    /// What the last run left; nothing where there was none, or it can't be read.
+    pub fn remembered(&self) -> Remembered {
+        let text = fs::read(self.path.join(REMEMBERED)).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
+
+    /// Leaves it to the next run.
+    pub fn remember(&self, remembered: &Remembered) -> Result<(), Failure> {
+        self.write(REMEMBERED, &to_json(remembered)).map(|_| ())
+    }
+
+    /// Says where everything is.
+    pub fn publish(&self, place: &impl Serialize) -> Result<PathBuf, Failure> {
+        self.write(PLACE, &to_json(place))
+    }
+
+    /// Unsays it: what it says no longer holds.
+    pub fn withdraw(&self) {
+        let path = self.path.join(PLACE);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(%error, path = %path.display(), "what it says no longer holds, and it can't be removed");
+            }
+            _ => {}
+        }
+    }
+
+    /// Writes a file that only its owner reads, so that whoever sees it sees all of it.
+    pub fn write(&self, name: &str, content: &[u8]) -> Result<PathBuf, Failure> {
+        let (path, draft) = (self.path.join(name), self.path.join(format!(".{name}.draft")));
+        let written = || {
+            let mut file =
+                OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+            file.write_all(content)?;
+            file.sync_all()?;
+            fs::rename(&draft, &path)
+        };
+        written().map_err(|error| Failure::failed(format!("{}: {error}", path.display())))?;
+        Ok(path)
+    }
+}
+
+/// Whether the directory holds something, and nothing says that dev mode made it.
+fn is_foreign(path: &Path) -> io::Result<bool> {
+    let is_ours = fs::read_to_string(path.join(GITIGNORE)).is_ok_and(|text| text == "*\n");
+    Ok(!is_ours && fs::read_dir(path)?.next().is_some())
+}
+
+fn to_json(value: &impl Serialize) -> Vec<u8> {
+    let mut json = serde_json::to_vec_pretty(value).expect("plain data is always JSON");
+    json.push(b'\n');
+    json
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn it_is_made_for_its_owner_alone_and_kept_out_of_version_control() {
+        let parent = tempfile::tempdir().unwrap();
+        let data = DataDirectory::open(&parent.path().join("a/b")).unwrap();
+        assert_eq!(mode(data.path()), 0o700);
+        assert_eq!(fs::read_to_string(data.path().join(".gitignore")).unwrap(), "*\n");
+        let published = data.publish(&serde_json::json!({"grpc": "127.0.0.1:1"})).unwrap();
+        assert_eq!(mode(&published), 0o600);
+    }
+
+    #[test]
+    fn a_stale_place_is_removed_and_what_was_remembered_is_found() {
+        let parent = tempfile::tempdir().unwrap();
+        let data = DataDirectory::open(parent.path()).unwrap();
+        let remembered = Remembered { vault_port: 1, kube_port: 2, seeded: true };
+        data.remember(&remembered).unwrap();
+        data.publish(&serde_json::json!({})).unwrap();
+        drop(data);
+
+        let data = DataDirectory::open(parent.path()).unwrap();
+        assert!(!data.path().join("dev.json").exists());
+        assert_eq!(data.remembered(), remembered);
+    }
+
+    #[test]
+    fn a_second_dev_mode_and_a_directory_of_someone_else_are_refused() {
+        let parent = tempfile::tempdir().unwrap();
+        let held = DataDirectory::open(parent.path()).unwrap();
+        assert!(DataDirectory::open(parent.path()).is_err());
+        drop(held);
+
+        let home = tempfile::tempdir().unwrap();
+        fs::write(home.path().join("thesis.tex"), "").unwrap();
+        assert!(DataDirectory::open(home.path()).is_err());
+        assert!(!home.path().join(".gitignore").exists());
+    }
+}

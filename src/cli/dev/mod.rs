@@ -1,0 +1,263 @@
+//! `secret-service dev`: the service on loopback, with a Key Vault and a Kubernetes API of its own. Not for production.
+
+mod announce;
+mod data;
+mod seeds;
+
+use std::{
+    collections::BTreeSet,
+    env,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Failure, memory,
+    service::{Service, Settings},
+    signals,
+};
+use crate::{
+    api::{Limits, Listen, Options as ServerOptions},
+    doubles::{
+        kube::{self as kube_double, Cluster},
+        tls::Authority,
+        vault::{self as vault_double, KeyVault},
+    },
+    edge, reconcile,
+    telemetry::{self, Format},
+    vault,
+};
+use announce::Place;
+use data::{DataDirectory, Remembered};
+
+/// The namespace of the instance, as Azure IoT Operations names it.
+const NAMESPACE: &str = "azure-iot-operations";
+/// The environment of those who are in production: of a pod, or of who has a real vault.
+const PRODUCTION: [&str; 4] =
+    ["KUBERNETES_SERVICE_HOST", "SECRET_SERVICE_VAULT_URI", "AZURE_KEYVAULT", "AZURE_KEY_VAULT"];
+/// How long calls under way may take at the end.
+const DRAIN: Duration = Duration::from_secs(10);
+/// Deadline of a call to a double, faults and latency included.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Run the service on this machine alone, with a Key Vault and a Kubernetes API of its own
+///
+/// Starts, on loopback, a stand-in for the Key Vault and one for the Kubernetes API, puts a few secrets into the vault and
+/// serves gRPC (plaintext, with gRPC-Web, health and reflection). All three keep their state in the data directory, so a
+/// restart finds everything again. When it is ready, DATA_DIR/dev.json says where everything is.
+///
+/// Not for production: whoever can reach the port may do everything.
+#[derive(Debug, clap::Args)]
+pub struct Dev {
+    /// Where to serve gRPC; a loopback address. Port 0 takes any free port
+    #[arg(
+        long,
+        env = "SECRET_SERVICE_DEV_LISTEN",
+        value_name = "ADDRESS:PORT",
+        default_value = "127.0.0.1:50051"
+    )]
+    listen: SocketAddr,
+    /// Where the database and the stand-ins keep their state; made where it isn't there
+    #[arg(
+        long,
+        env = "SECRET_SERVICE_DEV_DATA_DIR",
+        value_name = "DIRECTORY",
+        default_value = ".secret-service"
+    )]
+    data_dir: PathBuf,
+    /// How long the vault waits before each answer, in milliseconds
+    #[arg(
+        long,
+        env = "SECRET_SERVICE_DEV_VAULT_LATENCY_MS",
+        value_name = "MILLISECONDS",
+        default_value_t = 0
+    )]
+    vault_latency_ms: u64,
+    /// How often to look for new versions in the vault, for example "30s" or "5m"
+    #[arg(long, env = "SECRET_SERVICE_DEV_INTERVAL", value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration)]
+    interval: Duration,
+    /// A web page that may call (gRPC-Web), by its origin, for example http://localhost:8080. Can be given several times
+    #[arg(long, env = "SECRET_SERVICE_DEV_ALLOWED_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
+    allowed_origin: Vec<String>,
+}
+
+/// The doubles, up and running.
+struct Doubles {
+    vault: KeyVault,
+    cluster: Cluster,
+}
+
+// === impl Dev ===
+
+impl Dev {
+    /// Runs until told to stop.
+    pub async fn run(self) -> Result<(), Failure> {
+        telemetry::start(Format::Text, "info").map_err(Failure::usage)?;
+        memory::guard();
+        let set = env::vars_os().filter(|(_, value)| !value.is_empty());
+        refuse_production(self.listen, set.filter_map(|(name, _)| name.into_string().ok()))?;
+        signals::until_told(async |stop| self.serve(stop).await).await.map_err(Failure::failed)?
+    }
+
+    async fn serve(self, stop: CancellationToken) -> Result<(), Failure> {
+        let data = DataDirectory::open(&self.data_dir)?;
+        let authority = Authority::load_or_create(data.path()).map_err(Failure::failed)?;
+        let doubles = self.start_doubles(&data, &authority).await?;
+        let ended = self.serve_with(&data, &authority, &doubles, stop).await;
+        data.withdraw();
+        tokio::join!(doubles.vault.stop(), doubles.cluster.stop());
+        ended
+    }
+
+    async fn start_doubles(&self, data: &DataDirectory, authority: &Authority) -> Result<Doubles, Failure> {
+        let remembered = data.remembered();
+        let vault = vault_double::Options {
+            directory: data.subdirectory("vault")?,
+            port: free_or_any(remembered.vault_port),
+            latency: Duration::from_millis(self.vault_latency_ms),
+        };
+        let cluster = kube_double::Options {
+            directory: data.subdirectory("kube")?,
+            port: free_or_any(remembered.kube_port),
+            namespace: NAMESPACE.to_owned(),
+        };
+        let (vault, cluster) =
+            tokio::join!(KeyVault::start(vault, authority), Cluster::start(cluster, authority));
+        let doubles =
+            Doubles { vault: vault.map_err(Failure::failed)?, cluster: cluster.map_err(Failure::failed)? };
+        if !remembered.seeded {
+            seeds::plant(&doubles.vault).await?;
+        }
+        data.remember(&Remembered {
+            vault_port: doubles.vault.uri().port().unwrap_or_default(),
+            kube_port: doubles.cluster.url().port().unwrap_or_default(),
+            seeded: true,
+        })?;
+        Ok(doubles)
+    }
+
+    async fn serve_with(
+        &self,
+        data: &DataDirectory,
+        authority: &Authority,
+        doubles: &Doubles,
+        stop: CancellationToken,
+    ) -> Result<(), Failure> {
+        let service =
+            Service::start(self.settings(data, authority, doubles)).await.map_err(Failure::failed)?;
+        let (address, mut ready) = (service.addresses().first().copied(), service.ready());
+        let announced = async {
+            // The doubles are there: if it does not get ready, the log says why, and this waits.
+            if ready.wait_for(|ready| *ready).await.is_ok() {
+                Place::of(data, authority, doubles, address.unwrap_or(self.listen))?.announce(data)?;
+            }
+            Ok::<(), Failure>(())
+        };
+        let running = async { service.run(stop).await.map_err(Failure::failed) };
+        tokio::try_join!(running, announced).map(|_| ())
+    }
+
+    fn settings(&self, data: &DataDirectory, authority: &Authority, doubles: &Doubles) -> Settings {
+        let credential = doubles.vault.credential().clone();
+        Settings {
+            database: data.database(),
+            vault: vault::Options {
+                uri: doubles.vault.uri(),
+                credential: vault::Credential::ClientSecret {
+                    tenant_id: credential.tenant_id,
+                    client_id: credential.client_id,
+                    secret: credential.secret,
+                },
+                cloud: vault::Cloud::Custom { authority_host: doubles.vault.authority_host() },
+                api_version: None,
+                verify_challenge: false,
+                ca_file: Some(authority.path().to_owned()),
+                timeout: TIMEOUT,
+                concurrency: 32,
+                requests_per_10s: None,
+            },
+            edge: edge::Options {
+                kubeconfig: Some(doubles.cluster.kubeconfig().to_owned()),
+                context: None,
+                namespace: NAMESPACE.to_owned(),
+                timeout: TIMEOUT,
+            },
+            reconcile: reconcile::Options { interval: self.interval, jitter: 0.1, workers: 8 },
+            server: ServerOptions {
+                listen: vec![Listen::Tcp(self.listen)],
+                tls: None,
+                limits: Limits::default(),
+                reflection: true,
+                grpc_web: true,
+                allowed_origins: self.allowed_origin.clone(),
+                drain: DRAIN,
+            },
+        }
+    }
+}
+
+/// Dev mode has no authentication: it must neither be reachable from elsewhere nor stand where a real instance does.
+fn refuse_production(listen: SocketAddr, environment: impl Iterator<Item = String>) -> Result<(), Failure> {
+    if !listen.ip().is_loopback() {
+        let text = format!(
+            "--listen {listen}: dev mode has no authentication and listens on loopback only, for example 127.0.0.1:50051"
+        );
+        return Err(Failure::usage(text));
+    }
+    let present: BTreeSet<String> =
+        environment.filter(|name| PRODUCTION.iter().any(|production| name.starts_with(production))).collect();
+    if !present.is_empty() {
+        let names = present.into_iter().collect::<Vec<_>>().join(", ");
+        let text = format!(
+            "dev mode refuses to run in production: {names} is set. Use `secret-service serve`, or unset it"
+        );
+        return Err(Failure::usage(text));
+    }
+    Ok(())
+}
+
+/// The port of the last run, so that what was told to clients stays true; any other where it is taken.
+fn free_or_any(port: u16) -> u16 {
+    match std::net::TcpListener::bind((IpAddr::V4(Ipv4Addr::LOCALHOST), port)) {
+        Ok(_) => port,
+        Err(_) => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(listen: &str, environment: &[&str]) -> Option<String> {
+        let environment = environment.iter().map(ToString::to_string);
+        refuse_production(listen.parse().unwrap(), environment).err().map(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn dev_mode_listens_on_loopback_only() {
+        assert_eq!(refused("127.0.0.1:50051", &["HOME"]), None);
+        assert_eq!(refused("[::1]:0", &[]), None);
+        for elsewhere in ["0.0.0.0:50051", "[::]:50051", "192.168.1.2:50051"] {
+            assert!(refused(elsewhere, &[]).unwrap().contains("loopback only"));
+        }
+    }
+
+    #[test]
+    fn dev_mode_refuses_to_run_where_a_real_vault_or_a_cluster_is_configured() {
+        for name in ["KUBERNETES_SERVICE_HOST", "SECRET_SERVICE_VAULT_URI", "AZURE_KEYVAULT_URL"] {
+            assert!(refused("127.0.0.1:0", &["HOME", name]).unwrap().contains(name));
+        }
+    }
+
+    #[test]
+    fn a_port_that_is_taken_gives_way_to_any_other() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        assert_eq!(free_or_any(port), 0);
+        drop(taken);
+        assert_eq!(free_or_any(port), port);
+    }
+}

@@ -1,0 +1,55 @@
+//! `secret-service completions` and `secret-service man`: what a package installs besides the program.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+use super::{Cli, Failure};
+
+/// Print completions for a shell
+///
+/// For example for bash: secret-service completions bash > /etc/bash_completion.d/secret-service
+#[derive(Debug, clap::Args)]
+pub struct Completions {
+    /// The shell
+    shell: Shell,
+}
+
+/// Print the manual page, or write one page for each command
+#[derive(Debug, clap::Args)]
+pub struct Man {
+    /// Write all pages into this directory, which must exist, instead of printing the main one
+    #[arg(long, value_name = "DIRECTORY")]
+    dir: Option<PathBuf>,
+}
+
+impl Completions {
+    /// Prints them.
+    pub fn run(self) -> Result<(), Failure> {
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut Cli::command(), "secret-service", &mut script);
+        print(&script)
+    }
+}
+
+impl Man {
+    /// Prints the page, or writes the pages.
+    pub fn run(self) -> Result<(), Failure> {
+        match self.dir {
+            Some(directory) => clap_mangen::generate_to(Cli::command(), directory).map_err(Failure::failed),
+            None => {
+                let mut page = Vec::new();
+                clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(Failure::failed)?;
+                print(&page)
+            }
+        }
+    }
+}
+
+fn print(bytes: &[u8]) -> Result<(), Failure> {
+    io::stdout().lock().write_all(bytes).map_err(Failure::failed)
+}

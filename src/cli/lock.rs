@@ -1,0 +1,101 @@
+//! One process at a time: an advisory lock on a file, which the kernel lets go of however the process ends.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io::{self, Read, Seek, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+/// Holds the lock while it lives. The file stays: to remove it would let two processes lock two files of one name.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+/// Why the lock was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another process holds it.
+    #[error("{} is in use by another secret-service{}; stop it first", .of.display(), process(.pid.as_ref()))]
+    Held {
+        /// What is locked.
+        of: PathBuf,
+        /// The other process, where it could be told.
+        pid: Option<u32>,
+    },
+    /// The lock file can't be opened.
+    #[error("{}: {error}; its directory must exist and be writable", .path.display())]
+    File {
+        /// The lock file.
+        path: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
+}
+
+fn process(pid: Option<&u32>) -> String {
+    pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
+}
+
+impl Lock {
+    /// Locks a file by another one beside it, `NAME.lock`.
+    pub fn beside(of: &Path) -> Result<Self, LockError> {
+        let mut name = of.as_os_str().to_owned();
+        name.push(".lock");
+        Self::take(of, PathBuf::from(name))
+    }
+
+    /// Locks `of` by the file at `path`, which says our process id.
+    pub fn take(of: &Path, path: PathBuf) -> Result<Self, LockError> {
+        let opened =
+            OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(&path);
+        let mut file = opened.map_err(|error| LockError::File { path: path.clone(), error })?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(LockError::Held { of: of.to_owned(), pid: holder(&mut file) });
+            }
+            Err(TryLockError::Error(error)) => return Err(LockError::File { path, error }),
+        }
+        write_holder(&mut file).map_err(|error| LockError::File { path, error })?;
+        Ok(Self { _file: file })
+    }
+}
+
+fn holder(file: &mut File) -> Option<u32> {
+    let mut pid = String::new();
+    file.read_to_string(&mut pid).ok()?;
+    pid.trim().parse().ok()
+}
+
+fn write_holder(file: &mut File) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{}", std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_one_is_told_who_holds_it_and_gets_it_once_the_first_is_gone() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = directory.path().join("a.db");
+        let first = Lock::beside(&database).unwrap();
+
+        let refused = Lock::beside(&database).unwrap_err();
+        assert!(matches!(refused, LockError::Held { pid, .. } if pid == Some(std::process::id())));
+        assert!(refused.to_string().contains(&format!("process {}", std::process::id())), "{refused}");
+
+        drop(first);
+        Lock::beside(&database).unwrap();
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_is_named() {
+        let refused = Lock::beside(Path::new("/nowhere/at/all.db")).unwrap_err();
+        assert!(refused.to_string().contains("/nowhere/at/all.db.lock"), "{refused}");
+    }
+}

@@ -1,0 +1,124 @@
+//! The command line: one file a command, each of which wires what the library has and says how it went.
+
+mod check;
+mod configuration;
+mod dev;
+mod docs;
+pub mod lock;
+mod memory;
+mod serve;
+pub mod service;
+mod settings;
+mod signals;
+
+use std::{error::Error, fmt, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Mistake;
+
+/// Manages the secrets of an Azure IoT Operations instance at the edge
+///
+/// Creates and finds secrets in the instance's Azure Key Vault and keeps synced secrets in step with them, as Kubernetes
+/// Secrets in the instance's namespace. Programs and people manage them over gRPC.
+#[derive(Debug, Parser)]
+#[command(name = "secret-service", version, max_term_width = 110, after_long_help = AFTER_HELP)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  it ended as it should
+  1  it failed, or a check does not hold
+  2  the command line or the configuration is wrong";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Dev(dev::Dev),
+    Serve(Box<serve::Serve>),
+    Check(Box<check::Check>),
+    Completions(docs::Completions),
+    Man(docs::Man),
+}
+
+/// Why a command did not do what it should, in lines for people, and the exit code that says so to programs.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Failure {
+    lines: Vec<String>,
+    code: u8,
+}
+
+// === impl Cli ===
+
+impl Cli {
+    /// Runs the command.
+    pub async fn run(self) -> ExitCode {
+        let ended = match self.command {
+            Command::Dev(dev) => dev.run().await,
+            Command::Serve(serve) => serve.run().await,
+            Command::Check(check) => check.run().await,
+            Command::Completions(completions) => completions.run(),
+            Command::Man(man) => man.run(),
+        };
+        match ended {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => {
+                eprintln!("{failure}");
+                ExitCode::from(failure.code)
+            }
+        }
+    }
+}
+
+// === impl Failure ===
+
+impl Failure {
+    const FAILED: u8 = 1;
+    const USAGE: u8 = 2;
+
+    /// It was tried and failed.
+    pub fn failed(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { lines: vec![with_causes(error.into().as_ref())], code: Self::FAILED }
+    }
+
+    /// The configuration is wrong.
+    fn mistakes(mistakes: &[Mistake]) -> Self {
+        Self { lines: mistakes.iter().map(ToString::to_string).collect(), code: Self::USAGE }
+    }
+
+    /// What was asked for is wrong.
+    pub fn usage(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { lines: vec![with_causes(error.into().as_ref())], code: Self::USAGE }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, line) in self.lines.iter().enumerate() {
+            if place > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "error: {line}")?;
+        }
+        Ok(())
+    }
+}
+
+/// One line: the error and what caused it, where it does not say that itself.
+fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !line.contains(&text) {
+            line = format!("{line}: {text}");
+        }
+        cause = error.source();
+    }
+    line.replace(['\r', '\n'], " ")
+}
+
+#[cfg(test)]
+mod tests;

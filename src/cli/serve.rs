@@ -1,0 +1,87 @@
+//! `secret-service serve`: the service of one instance, as its configuration says.
+
+use std::io::{self, Write};
+
+use super::{
+    Failure,
+    configuration::Configuration,
+    memory,
+    service::{Service, Settings},
+    signals,
+};
+use crate::{config::Config, telemetry};
+
+/// Run the service of one Azure IoT Operations instance
+///
+/// Serves gRPC, and keeps the synced secrets of the instance in step with its Key Vault. Neither the vault nor the cluster
+/// needs to be reachable at start; what can't be done without them is done when they come back.
+///
+/// SIGTERM and SIGINT end it after the calls under way; a second one ends it at once.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub struct Serve {
+    #[command(flatten)]
+    configuration: Configuration,
+    /// Print the effective configuration, without secrets, and end
+    #[arg(long)]
+    print_config: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  # A file with every field, to start from
+  secret-service serve --vault-uri https://contoso.vault.azure.net/ --print-config > secret-service.toml
+
+  # Check it, then run
+  secret-service check --config secret-service.toml
+  secret-service serve --config secret-service.toml
+
+  # In a pod with workload identity, on a Unix socket, without a file
+  SECRET_SERVICE_VAULT_URI=https://contoso.vault.azure.net/ \\
+    secret-service serve --server-listen= --server-unix-socket /run/secret-service/grpc.sock
+
+Exit codes:
+  0  it was told to end, and did
+  1  it could not start, or a part of it failed
+  2  the command line or the configuration is wrong; each mistake is one line";
+
+// === impl Serve ===
+
+impl Serve {
+    /// Runs until told to stop.
+    pub async fn run(self) -> Result<(), Failure> {
+        let loaded = self.configuration.load()?;
+        if self.print_config {
+            return io::stdout().lock().write_all(loaded.print().as_bytes()).map_err(Failure::failed);
+        }
+        let config = loaded.config;
+        telemetry::start(config.log.format, &config.log.level.0).map_err(Failure::usage)?;
+        memory::guard();
+        signals::until_told(async |stop| {
+            let service = Service::start(Settings::from_config(&config)?).await.map_err(Failure::failed)?;
+            log_start(&config, &service);
+            let ended = service.run(stop).await.map_err(Failure::failed);
+            tracing::info!(failed = ended.is_err(), "the service has ended");
+            ended
+        })
+        .await
+        .map_err(Failure::failed)?
+    }
+}
+
+fn log_start(config: &Config, service: &Service) {
+    let addresses = service.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let unix_socket = config.server.unix_socket.as_deref().map(|path| path.display().to_string());
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        addresses,
+        unix_socket,
+        vault = config.vault.uri.0.as_str(),
+        namespace = config.kubernetes.namespace.0,
+        database = %config.database.path.display(),
+        "the service has started"
+    );
+    if config.server.insecure {
+        tracing::warn!("server.insecure is set: callers from elsewhere are not authenticated by this build");
+    }
+}

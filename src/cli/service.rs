@@ -1,0 +1,239 @@
+//! The service as a whole, from its settings: what `dev`, `serve`, the tests and the benches run.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use tokio::{
+    sync::watch,
+    task::{JoinError, JoinSet},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::lock::{Lock, LockError};
+use crate::{
+    api::{self, Server, ServerError},
+    edge::{self, Edge, EdgeError, Index},
+    reconcile::{self, Reconciler},
+    secrets::Secrets,
+    store::{Store, StoreError},
+    vault::{self, Vault, VaultError},
+};
+
+/// How often readiness is looked at anew; a change of the watch over the edge is noticed at once.
+const READINESS_EVERY: Duration = Duration::from_secs(3);
+/// How long the database may take to answer before it counts as not answering.
+const DATABASE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What takes longer than this when the time for the end is over is not waited for.
+const MOMENT: Duration = Duration::from_secs(1);
+
+/// All that one instance of the service needs to know.
+pub struct Settings {
+    /// The database file; its directory must exist.
+    pub database: PathBuf,
+    /// The Key Vault.
+    pub vault: vault::Options,
+    /// The cluster.
+    pub edge: edge::Options,
+    /// Syncing.
+    pub reconcile: reconcile::Options,
+    /// The gRPC server. Its `drain` is for all that is under way at the end, not for calls alone.
+    pub server: api::Options,
+}
+
+/// A service that holds its database and its sockets, and does nothing until it runs.
+pub struct Service {
+    store: Store,
+    index: Index,
+    reconciler: Reconciler,
+    secrets: Secrets,
+    server: Server,
+    ready: watch::Sender<bool>,
+    drain: Duration,
+    _lock: Lock,
+}
+
+/// Why the service could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Another process works on the same database.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The database can't be opened.
+    #[error("{}: {error}", .path.display())]
+    Store {
+        /// The database file.
+        path: PathBuf,
+        /// Why not.
+        error: StoreError,
+    },
+    /// The vault's client can't be made.
+    #[error("{0}. {remedy}", remedy = .0.remedy())]
+    Vault(VaultError),
+    /// The cluster's client can't be made.
+    #[error("{0}. {remedy}", remedy = .0.remedy())]
+    Edge(EdgeError),
+    /// The server can't listen.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+}
+
+/// Why a running service ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The server failed.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// A part of the service ended by itself.
+    #[error("the {0} has ended unasked; the log says why")]
+    Ended(&'static str),
+    /// A part of the service panicked.
+    #[error("a part of the service has died: {0}")]
+    Died(#[from] JoinError),
+}
+
+/// The parts that run side by side.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Server,
+    Reconciler,
+    Readiness,
+}
+
+type Parts = JoinSet<Result<Part, RunError>>;
+
+// === impl Service ===
+
+impl Service {
+    /// Takes the database and the sockets. Neither the vault nor the cluster is asked for anything yet: either may be away.
+    pub async fn start(settings: Settings) -> Result<Self, StartError> {
+        let Settings { database, vault, edge, reconcile, server } = settings;
+        let lock = Lock::beside(&database)?;
+        let vault = Vault::connect(&vault).map_err(StartError::Vault)?;
+        let edge = Edge::connect(&edge).await.map_err(StartError::Edge)?;
+        let drain = server.drain;
+        let server = Server::bind(server).await?;
+        let store =
+            Store::open(&database).await.map_err(|error| StartError::Store { path: database, error })?;
+
+        let index = Index::new();
+        let reconciler =
+            Reconciler::new(store.clone(), vault.clone(), edge.clone(), index.clone(), reconcile);
+        let secrets = Secrets::new(store.clone(), vault, edge, reconciler.clone());
+        let ready = watch::Sender::new(false);
+        Ok(Self { store, index, reconciler, secrets, server, ready, drain, _lock: lock })
+    }
+
+    /// The TCP addresses that it listens on, with the ports that it got.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        self.server.addresses()
+    }
+
+    /// Whether it can do its work: the database answers and the edge is watched. The vault may be away.
+    pub fn ready(&self) -> watch::Receiver<bool> {
+        self.ready.subscribe()
+    }
+
+    /// The use cases, for who calls them without a socket.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// Runs until told to stop, or until a part of it fails; ends what is under way and closes the database either way.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), RunError> {
+        let Self { store, index, reconciler, secrets, server, ready, drain, _lock } = self;
+        // Callers first, then what works for them: a call that is being drained may still need the reconciler.
+        let (stop_server, stop_rest) = (CancellationToken::new(), CancellationToken::new());
+        let mut parts = Parts::new();
+        let serving = server.run(secrets.clone(), ready.subscribe(), stop_server.clone());
+        parts.spawn(async move { Ok(serving.await.map(|()| Part::Server)?) });
+        let reconciling = reconciler.run(stop_rest.clone());
+        parts.spawn(async move {
+            reconciling.await;
+            Ok(Part::Reconciler)
+        });
+        parts.spawn(watch_readiness(store.clone(), index, ready, stop_rest.clone()));
+
+        let mut result = tokio::select! {
+            () = stop.cancelled() => Ok(()),
+            ended = parts.join_next() => Err(unasked(ended)),
+        };
+        stop_server.cancel();
+        let deadline = Instant::now() + drain;
+        if result.is_ok() {
+            result = until_server_ended(&mut parts).await;
+        }
+        // One time for all: whoever waits for the process to end knows `drain`, not what it consists of.
+        let goes_on = "what is recorded goes on with the next start";
+        until(deadline, secrets.drain(), "calls", goes_on).await;
+        stop_rest.cancel();
+        until(deadline, all_ended(&mut parts), "syncs", goes_on).await;
+        parts.shutdown().await;
+        until(deadline, store.close(), "uses of the database", "the next start reads its write-ahead log")
+            .await;
+        result
+    }
+}
+
+/// Waits for what is under way until the deadline, and a moment in any case.
+async fn until(deadline: Instant, end: impl Future<Output = ()>, what: &str, consequence: &str) {
+    if tokio::time::timeout_at(deadline.max(Instant::now() + MOMENT), end).await.is_err() {
+        tracing::warn!("{what} were still under way at the end; {consequence}");
+    }
+}
+
+/// What it means that a part has ended that should not have.
+fn unasked(ended: Option<Result<Result<Part, RunError>, JoinError>>) -> RunError {
+    match ended {
+        Some(Ok(Ok(part))) => RunError::Ended(part.name()),
+        Some(Ok(Err(error))) => error,
+        Some(Err(died)) => RunError::Died(died),
+        None => RunError::Ended("service"),
+    }
+}
+
+async fn until_server_ended(parts: &mut Parts) -> Result<(), RunError> {
+    match parts.join_next().await.transpose()?.transpose()? {
+        Some(Part::Server) | None => Ok(()),
+        Some(part) => Err(RunError::Ended(part.name())),
+    }
+}
+
+async fn all_ended(parts: &mut Parts) {
+    while parts.join_next().await.is_some() {}
+}
+
+async fn watch_readiness(
+    store: Store,
+    index: Index,
+    ready: watch::Sender<bool>,
+    stop: CancellationToken,
+) -> Result<Part, RunError> {
+    let mut edge = index.healthy();
+    loop {
+        let database = matches!(tokio::time::timeout(DATABASE_TIMEOUT, store.ping()).await, Ok(Ok(())));
+        let watched = *edge.borrow_and_update() == Some(true);
+        if ready
+            .send_if_modified(|ready| std::mem::replace(ready, database && watched) != (database && watched))
+        {
+            tracing::info!(ready = database && watched, database, edge = watched, "readiness has changed");
+        }
+        tokio::select! {
+            _ = edge.changed() => {}
+            () = tokio::time::sleep(READINESS_EVERY) => {}
+            () = stop.cancelled() => return Ok(Part::Readiness),
+        }
+    }
+}
+
+// === impl Part ===
+
+impl Part {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::Reconciler => "reconciler",
+            Self::Readiness => "watch over readiness",
+        }
+    }
+}

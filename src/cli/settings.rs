@@ -1,0 +1,136 @@
+//! From the configuration to what the rooms of the service want to know.
+
+use std::{fs, path::Path};
+
+use secrecy::SecretString;
+use zeroize::Zeroizing;
+
+use super::{Failure, service::Settings};
+use crate::{
+    api::{self, Listen, Tls},
+    config::{self, CloudName, Config, CredentialKind},
+    edge, reconcile, vault,
+};
+
+impl Settings {
+    /// What a configuration says; reads the files with secrets and keys that it names.
+    pub fn from_config(config: &Config) -> Result<Self, Failure> {
+        Ok(Self {
+            database: config.database.path.clone(),
+            vault: vault_options(config)?,
+            edge: edge_options(config),
+            reconcile: reconcile::Options {
+                interval: config.sync.interval,
+                jitter: config.sync.jitter.0,
+                workers: config.sync.workers.get(),
+            },
+            server: server_options(config)?,
+        })
+    }
+}
+
+/// The vault's part.
+pub(super) fn vault_options(config: &Config) -> Result<vault::Options, Failure> {
+    let vault = &config.vault;
+    Ok(vault::Options {
+        uri: vault.uri.0.clone(),
+        credential: credential(&config.credential)?,
+        cloud: match (config.cloud.name, &config.cloud.authority_host) {
+            (CloudName::Custom, Some(host)) => vault::Cloud::Custom { authority_host: host.0.clone() },
+            (CloudName::China, _) => vault::Cloud::China,
+            (CloudName::UsGovernment, _) => vault::Cloud::UsGovernment,
+            (CloudName::Public | CloudName::Custom, _) => vault::Cloud::Public,
+        },
+        api_version: vault.api_version.clone(),
+        verify_challenge: vault.verify_challenge,
+        ca_file: vault.ca_file.clone(),
+        timeout: vault.timeout,
+        concurrency: vault.concurrency.get(),
+        requests_per_10s: Some(vault.requests_per_10s.get()),
+    })
+}
+
+/// The cluster's part.
+pub(super) fn edge_options(config: &Config) -> edge::Options {
+    edge::Options {
+        kubeconfig: config.kubernetes.kubeconfig.clone(),
+        context: config.kubernetes.context.clone(),
+        namespace: config.kubernetes.namespace.0.clone(),
+        timeout: config.kubernetes.timeout,
+    }
+}
+
+fn credential(configured: &config::Credential) -> Result<vault::Credential, Failure> {
+    let config::Credential { tenant_id, client_id, token_file, .. } = configured.clone();
+    // The rules of the configuration see to it that what a kind needs is there.
+    let needed = |value: Option<String>| value.unwrap_or_default();
+    Ok(match configured.kind {
+        CredentialKind::WorkloadIdentity => {
+            vault::Credential::WorkloadIdentity { client_id, tenant_id, token_file }
+        }
+        CredentialKind::ManagedIdentity => vault::Credential::ManagedIdentity { client_id },
+        CredentialKind::ClientSecret => vault::Credential::ClientSecret {
+            tenant_id: needed(tenant_id),
+            client_id: needed(client_id),
+            secret: match (&configured.secret, &configured.secret_file) {
+                (Some(secret), _) => secret.clone(),
+                (None, file) => read_secret(file.as_deref().unwrap_or(Path::new("")))?,
+            },
+        },
+        CredentialKind::ClientCertificate => vault::Credential::ClientCertificate {
+            tenant_id: needed(tenant_id),
+            client_id: needed(client_id),
+            pem_file: configured.certificate_file.clone().unwrap_or_default(),
+        },
+        CredentialKind::AzureCli => vault::Credential::AzureCli { tenant_id },
+    })
+}
+
+fn server_options(config: &Config) -> Result<api::Options, Failure> {
+    let (server, limits) = (&config.server, &config.limits);
+    let tcp = server.listen.iter().copied().map(Listen::Tcp);
+    let unix = server.unix_socket.iter().cloned().map(Listen::Unix);
+    let tls = match (&server.tls_cert_file, &server.tls_key_file) {
+        (Some(cert), Some(key)) => Some(Tls {
+            cert_pem: read("server.tls_cert_file", cert)?,
+            key_pem: read("server.tls_key_file", key)?,
+        }),
+        _ => None,
+    };
+    Ok(api::Options {
+        listen: tcp.chain(unix).collect(),
+        tls,
+        limits: api::Limits {
+            message_bytes: limits.message_bytes.get(),
+            answer_bytes: limits.answer_bytes.get(),
+            concurrent_calls: limits.concurrent_calls.get(),
+            streams_per_connection: limits.streams_per_connection.get(),
+            watchers: limits.watchers.get(),
+            call_timeout: limits.call_timeout,
+            longest_call: limits.longest_call,
+            ..api::Limits::default()
+        },
+        reflection: server.reflection,
+        grpc_web: server.grpc_web,
+        allowed_origins: server.allowed_origins.iter().map(|origin| origin.0.clone()).collect(),
+        drain: server.drain,
+    })
+}
+
+/// A secret as a file holds it, without the line break that editors leave at its end.
+fn read_secret(file: &Path) -> Result<SecretString, Failure> {
+    let bytes = Zeroizing::new(read("credential.secret_file", file)?);
+    let text = std::str::from_utf8(&bytes).ok().map(|text| text.trim_end_matches(['\r', '\n']));
+    match text.filter(|text| !text.is_empty()) {
+        Some(text) => Ok(text.to_owned().into()),
+        None => {
+            let text = format!("credential.secret_file: {:?} holds no text", file.display().to_string());
+            Err(Failure::usage(text))
+        }
+    }
+}
+
+fn read(path: &str, file: &Path) -> Result<Vec<u8>, Failure> {
+    fs::read(file)
+        .map_err(|error| Failure::usage(format!("{path}: {:?}: {error}", file.display().to_string())))
+}

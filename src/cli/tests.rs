@@ -1,0 +1,81 @@
+//! What holds of the command line as a whole.
+
+use clap::CommandFactory;
+
+use super::*;
+use crate::config::Config;
+
+fn long_help(command: &str) -> String {
+    let mut cli = Cli::command();
+    cli.build();
+    cli.find_subcommand_mut(command).unwrap().render_long_help().to_string()
+}
+
+#[test]
+fn the_command_line_is_consistent() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn every_flag_names_its_environment_variable() {
+    let mut cli = Cli::command();
+    cli.build();
+    for command in ["dev", "serve", "check"] {
+        let found = cli.find_subcommand_mut(command).unwrap();
+        let without = ["help", "print_config"];
+        for flag in found.get_arguments().filter(|flag| !without.contains(&flag.get_id().as_str())) {
+            let help = flag.get_long_help().or(flag.get_help()).map(ToString::to_string).unwrap_or_default();
+            let is_named = flag.get_env().is_some() || help.contains("[env: SECRET_SERVICE_");
+            assert!(is_named, "{command} --{}", flag.get_id());
+        }
+    }
+}
+
+#[test]
+fn serve_and_check_have_a_flag_for_every_field_but_secrets() {
+    for command in ["serve", "check"] {
+        let help = long_help(command);
+        for field in Config::SECTIONS.iter().flat_map(|section| section.fields) {
+            match field.flag() {
+                Some(flag) => assert!(help.contains(&format!("--{flag}")), "{command}: {flag}"),
+                None => {
+                    assert!(!help.contains(&field.variable().to_lowercase()), "{command}: {}", field.path)
+                }
+            }
+        }
+        assert!(help.contains("Examples:") && help.contains("Exit codes:"), "{command}");
+    }
+}
+
+#[test]
+fn a_flag_may_be_given_without_a_value_where_it_is_a_boolean_and_again_where_it_is_a_list() {
+    let line = ["secret-service", "serve", "--server-grpc-web", "--server-listen", "a", "--server-listen=b"];
+    let Command::Serve(serve) = Cli::try_parse_from(line).unwrap().command else { panic!("not serve") };
+    let printed = format!("{serve:?}");
+    assert!(printed.contains(r#""server.grpc_web": ["true"]"#), "{printed}");
+    assert!(printed.contains(r#""server.listen": ["a", "b"]"#), "{printed}");
+}
+
+#[test]
+fn the_defaults_of_the_configuration_are_those_of_the_server() {
+    let environment = [("SECRET_SERVICE_VAULT_URI".to_owned(), "https://a.vault.azure.net".to_owned())];
+    let sources = crate::config::Sources { environment: environment.into(), ..Default::default() };
+    let config = crate::config::Loaded::from(&sources).unwrap().config;
+    let settings = service::Settings::from_config(&config).unwrap();
+    let configured = format!("{:?}", settings.server.limits);
+    assert_eq!(configured, format!("{:?}", crate::api::Limits::default()));
+}
+
+#[test]
+fn a_failure_is_one_line_that_names_its_causes_once() {
+    let cause = std::io::Error::other("the disk is full");
+    let error = crate::store::StoreError::Database(sqlx::Error::Io(cause));
+    let line = Failure::failed(error).to_string();
+    assert_eq!(line.matches("the disk is full").count(), 1, "{line}");
+    assert!(line.starts_with("error: the database: ") && !line.contains('\n'), "{line}");
+}
+
+#[test]
+fn a_line_break_in_an_error_does_not_break_the_line() {
+    assert_eq!(Failure::usage("a\nb").to_string(), "error: a b");
+}

@@ -1,0 +1,163 @@
+//! The configuration of `secret-service serve`: every field, what it means, what it is where nobody sets it.
+//!
+//! A field is set in a TOML file, by its environment variable or by its flag, each before the one before. What is written
+//! here is also what `--help`, the manual page and `--print-config` say.
+
+mod fields;
+mod mistake;
+mod names;
+mod print;
+mod reader;
+mod rules;
+mod scalars;
+mod sources;
+mod value;
+mod words;
+
+use std::{
+    net::SocketAddr,
+    num::{NonZeroU32, NonZeroUsize},
+    path::PathBuf,
+    time::Duration,
+};
+
+use secrecy::SecretString;
+
+pub use fields::{Field, Section};
+pub use mistake::{Mistake, Mistakes};
+pub use names::{Engine, HostUrl, LogFilter, Namespace, Origin, Share};
+pub use reader::Loaded;
+pub use sources::Sources;
+pub use value::{Kind, Many};
+pub use words::{CloudName, CredentialKind};
+
+use crate::telemetry::Format;
+
+fields::configuration! {
+    /// The Key Vault that the instance is bound to
+    vault: Vault {
+        /// Where the vault is.
+        uri: HostUrl,
+        /// The `api-version` of every request; the newest that the SDK knows where absent.
+        api_version: Option<String>,
+        /// Whether the vault's 401 challenge must name a resource of the vault's own domain. Turn it off only for a vault
+        /// behind a name of its own.
+        verify_challenge: bool = "true",
+        /// Certificates (PEM) to trust besides the public ones, for the vault and for the authority that gives tokens.
+        ca_file: Option<PathBuf>,
+        /// Deadline of every call to the vault, retries included.
+        timeout: Duration = "10s",
+        /// Requests in flight at a time; each is a connection.
+        concurrency: NonZeroUsize = "32",
+        /// Requests in any ten seconds. A vault bears 4,000 over all its callers.
+        requests_per_10s: NonZeroU32 = "2000",
+    }
+
+    /// As whom the service comes to the vault
+    credential: Credential {
+        /// How the service authenticates.
+        kind: CredentialKind = "workload-identity",
+        /// Tenant of the identity. Needed by client-secret and client-certificate.
+        tenant_id: Option<String>,
+        /// Application, or user-assigned managed identity. Needed by client-secret and client-certificate.
+        client_id: Option<String>,
+        /// A file that holds the secret of the application. For client-secret.
+        secret_file: Option<PathBuf>,
+        /// The secret of the application, where no file holds it. For client-secret.
+        secret: Option<SecretString>,
+        /// A PEM file with the application's certificate and its RSA key. For client-certificate.
+        certificate_file: Option<PathBuf>,
+        /// The projected service-account token; AZURE_FEDERATED_TOKEN_FILE where absent. For workload-identity.
+        token_file: Option<PathBuf>,
+    }
+
+    /// The Azure that gives tokens
+    cloud: Cloud {
+        /// Which Azure.
+        name: CloudName = "public",
+        /// Who gives tokens in a custom cloud, as login.microsoftonline.com does in the public one.
+        authority_host: Option<HostUrl>,
+    }
+
+    /// The cluster, and the instance's namespace in it
+    kubernetes: Kubernetes {
+        /// The kubeconfig file; where absent KUBECONFIG, ~/.kube/config or the pod's own account.
+        kubeconfig: Option<PathBuf>,
+        /// The context in the kubeconfig; its current one where absent.
+        context: Option<String>,
+        /// The namespace of the instance.
+        namespace: Namespace = "azure-iot-operations",
+        /// Deadline of every call to the Kubernetes API.
+        timeout: Duration = "10s",
+    }
+
+    /// How synced secrets are kept in step with the vault
+    sync: Sync {
+        /// How synced secrets reach the edge.
+        engine: Engine = "direct",
+        /// How often the vault is asked for new versions.
+        interval: Duration = "5m",
+        /// The share of the interval by which each check comes earlier or later.
+        jitter: Share = "0.1",
+        /// Synced secrets worked on at a time.
+        workers: NonZeroUsize = "8",
+    }
+
+    /// Where and how gRPC is served
+    server: Server {
+        /// The TCP addresses to listen on; none where the list is empty.
+        listen: Vec<SocketAddr> = "127.0.0.1:50051",
+        /// A Unix socket to listen on; its file is made anew at start.
+        unix_socket: Option<PathBuf>,
+        /// The server's certificate with its chain (PEM): TLS on every TCP address. Comes with tls_key_file.
+        tls_cert_file: Option<PathBuf>,
+        /// The key of the server's certificate (PEM). Comes with tls_cert_file.
+        tls_key_file: Option<PathBuf>,
+        /// Listen beyond this machine although this build authenticates nobody: whoever reaches the port may do
+        /// everything. For a network that lets only entitled callers through.
+        insecure: bool = "false",
+        /// Whether browsers are served too (gRPC-Web).
+        grpc_web: bool = "false",
+        /// The web pages that may call, by their origin; none where the list is empty.
+        allowed_origins: Vec<Origin>,
+        /// Whether clients may ask for the contract (gRPC reflection).
+        reflection: bool = "true",
+        /// How long calls under way may take at the end.
+        drain: Duration = "20s",
+    }
+
+    /// What callers may ask for at most
+    limits: Limits {
+        /// Bytes of a request.
+        message_bytes: NonZeroUsize = "1048576",
+        /// Bytes of an answer; lists make shorter pages. Clients accept 4 MiB where they are not told otherwise.
+        answer_bytes: NonZeroUsize = "4194304",
+        /// Calls at a time, over all connections; more are told to come back.
+        concurrent_calls: NonZeroUsize = "1024",
+        /// Calls at a time on one connection; more wait.
+        streams_per_connection: NonZeroU32 = "256",
+        /// Watches at a time; more are told to come back.
+        watchers: NonZeroUsize = "256",
+        /// Deadline of a call that brings none.
+        call_timeout: Duration = "30s",
+        /// The longest that a call may take, whatever its deadline.
+        longest_call: Duration = "2m",
+    }
+
+    /// What is recorded
+    database: Database {
+        /// The database file (SQLite); its directory must exist. Files beside it start with the same name.
+        path: PathBuf = "/var/lib/secret-service/secret-service.db",
+    }
+
+    /// What is logged, on standard error
+    log: Log {
+        /// Which lines. SECRET_SERVICE_LOG and RUST_LOG come before it. No filter makes values or bodies visible.
+        level: LogFilter = "info",
+        /// How a line looks.
+        format: Format = "json",
+    }
+}
+
+#[cfg(test)]
+mod tests;

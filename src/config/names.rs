@@ -1,0 +1,183 @@
+//! Values with rules of their own: a URL of a host, an origin, a namespace …
+
+use url::Url;
+
+use super::value::{Kind, Scalar, not};
+use crate::telemetry;
+
+/// An `https` URL of a host, without a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostUrl(pub Url);
+
+/// The origin of a web page: scheme, host and perhaps port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin(pub String);
+
+/// The name of a Kubernetes namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Namespace(pub String);
+
+/// From 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Share(pub f64);
+
+/// A filter of log lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogFilter(pub String);
+
+/// How synced secrets reach the edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// The service reads the values and writes the Kubernetes Secrets.
+    Direct,
+}
+
+// === impl Scalar ===
+
+impl Scalar for Share {
+    const KIND: Kind = Kind::new("SHARE", "a number from 0 to 1");
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(share) if (0.0..=1.0).contains(&share) => Ok(Self(share)),
+            _ => Err(not(text, "a number from 0 to 1")),
+        }
+    }
+
+    fn print(&self) -> Option<toml::Value> {
+        Some(self.0.into())
+    }
+}
+
+impl Scalar for HostUrl {
+    const KIND: Kind =
+        Kind::new("URL", "an https URL without a path, for example \"https://contoso.vault.azure.net/\"");
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let url: Url = text.parse().map_err(|error| format!("{text:?} is not a URL ({error})"))?;
+        let is_bare = matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
+        match url.scheme() {
+            // What stands before an @ is no one's to read.
+            _ if !url.username().is_empty() || url.password().is_some() => {
+                Err("is a URL with a user in it".to_owned())
+            }
+            "https" if is_bare => Ok(Self(url)),
+            "https" => Err(format!("{text:?} says more than a host")),
+            scheme => Err(format!("{text:?} is not https but {scheme}")),
+        }
+    }
+
+    fn print(&self) -> Option<toml::Value> {
+        Some(self.0.as_str().into())
+    }
+}
+
+impl Scalar for Origin {
+    const KIND: Kind =
+        Kind::new("ORIGIN", "scheme, host and perhaps port, for example \"https://console.example\"");
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let is_origin = text.parse::<Url>().is_ok_and(|url| {
+            matches!(url.scheme(), "http" | "https")
+                && url.origin().ascii_serialization() == text.trim_end_matches('/')
+        });
+        if is_origin {
+            Ok(Self(text.trim_end_matches('/').to_owned()))
+        } else {
+            Err(not(text, "the origin of a web page"))
+        }
+    }
+
+    fn print(&self) -> Option<toml::Value> {
+        Some(self.0.as_str().into())
+    }
+}
+
+impl Scalar for Namespace {
+    const KIND: Kind = Kind::new("NAMESPACE", "1 to 63 lower case letters, digits and '-'");
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let is_label = (1..=63).contains(&text.len())
+            && text.bytes().all(is_inner)
+            && !text.starts_with('-')
+            && !text.ends_with('-');
+        if is_label { Ok(Self(text.to_owned())) } else { Err(not(text, "the name of a namespace")) }
+    }
+
+    fn print(&self) -> Option<toml::Value> {
+        Some(self.0.as_str().into())
+    }
+}
+
+impl Scalar for LogFilter {
+    const KIND: Kind = Kind::new(
+        "FILTER",
+        "error, warn, info, debug or trace, or a list such as \"info,secret_service::vault=debug\"",
+    );
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match telemetry::parse(text) {
+            Ok(_) if !text.trim().is_empty() => Ok(Self(text.to_owned())),
+            _ => Err(not(text, "a filter of log lines")),
+        }
+    }
+
+    fn print(&self) -> Option<toml::Value> {
+        Some(self.0.as_str().into())
+    }
+}
+
+impl Scalar for Engine {
+    const KIND: Kind = Kind::new("ENGINE", "direct");
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "direct" => Ok(Self::Direct),
+            "auto" | "secret-store" => Err(format!("{text:?} is not in this build")),
+            _ => Err(not(text, "an engine")),
+        }
+    }
+
+    fn print(&self) -> Option<toml::Value> {
+        Some("direct".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_url_is_https_and_says_no_more_than_a_host() {
+        assert!(HostUrl::parse("https://127.0.0.1:8443").is_ok());
+        for bad in ["http://a.example", "https://a.example/x", "https://a.example/?q", "a.example", ""] {
+            assert!(HostUrl::parse(bad).is_err(), "{bad:?}");
+        }
+        let with_password = HostUrl::parse("https://user:canary@a.example/").unwrap_err();
+        assert!(!with_password.contains("canary"));
+    }
+
+    #[test]
+    fn an_origin_is_what_a_browser_sends() {
+        assert_eq!(Origin::parse("https://console.example:8443/").unwrap().0, "https://console.example:8443");
+        for bad in ["*", "console.example", "https://console.example/page", "file:///x", "null"] {
+            assert!(Origin::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_namespace_is_a_label() {
+        assert!(Namespace::parse("azure-iot-operations").is_ok());
+        for bad in ["", "-a", "a-", "A", "a.b", &"a".repeat(64)] {
+            assert!(Namespace::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn engines_of_later_builds_are_told_apart_from_nonsense() {
+        assert!(Engine::parse("auto").unwrap_err().contains("not in this build"));
+        assert!(Engine::parse("secret-store").unwrap_err().contains("not in this build"));
+        assert!(Engine::parse("direkt").unwrap_err().contains("not an engine"));
+    }
+}

@@ -1,0 +1,102 @@
+//! Reads fields from their sources, the last word first, and collects mistakes instead of stopping at one.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Config, Field, Mistake, Mistakes, Sources,
+    mistake::Place,
+    sources::FileValues,
+    value::{Raw, Value},
+};
+
+/// A configuration, and where each of its values was written.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The values.
+    pub config: Config,
+    pub(super) places: BTreeMap<&'static str, Place>,
+}
+
+/// Reads one configuration.
+pub(super) struct Reader<'a> {
+    sources: &'a Sources,
+    file: FileValues,
+    places: BTreeMap<&'static str, Place>,
+    mistakes: Vec<Mistake>,
+}
+
+// === impl Loaded ===
+
+impl Loaded {
+    /// Reads the configuration; every mistake at once where there are any.
+    pub fn from(sources: &Sources) -> Result<Self, Mistakes> {
+        let (file, mistakes) = sources.read_file();
+        // A file that is not TOML may well set what seems to be missing.
+        let is_toml = sources.file.is_none() || mistakes.iter().all(|mistake| mistake.path.is_some());
+        if !is_toml {
+            return Err(Mistakes(mistakes));
+        }
+        let mut reader = Reader { sources, file, places: BTreeMap::new(), mistakes };
+        reader.mistakes.extend(sources.unknown_variables());
+        let config = Config::read(&mut reader);
+        match config {
+            Some(config) if reader.mistakes.is_empty() => Ok(Self { config, places: reader.places }),
+            _ => Err(Mistakes(reader.mistakes)),
+        }
+    }
+}
+
+// === impl Reader ===
+
+impl Reader<'_> {
+    /// The value of a field; nothing where it is wrong or missing, which is then among the mistakes.
+    pub fn read<T: Value>(&mut self, field: &'static Field) -> Option<T> {
+        let sources = self.sources;
+        let written = sources
+            .flag(field)
+            .or_else(|| sources.variable(field))
+            .or_else(|| self.file.get(field.path).cloned());
+        let (raw, place) = match (written, field.default) {
+            (Some((raw, place)), _) => (raw, Some(place)),
+            (None, Some(default)) => (Raw::One(default.to_owned()), None),
+            (None, None) => return T::absent().or_else(|| self.missing(field)),
+        };
+        if let Some(place) = &place {
+            self.places.insert(field.path, place.clone());
+        }
+        match T::read(&raw) {
+            Ok(value) => Some(value),
+            Err(problem) => {
+                let problem = format!("{problem}; accepted: {}", field.accepts());
+                self.mistakes.push(Mistake { place, path: Some(field.path.to_owned()), problem });
+                None
+            }
+        }
+    }
+
+    /// Notes a mistake in a field whose value is valid by itself.
+    pub fn mistake(&mut self, path: &'static str, problem: impl Into<String>) {
+        let place = self.places.get(path).cloned();
+        self.mistakes.push(Mistake { place, path: Some(path.to_owned()), problem: problem.into() });
+    }
+
+    /// How somebody sets a field.
+    pub fn how_to_set(path: &str) -> String {
+        let field =
+            Config::SECTIONS.iter().flat_map(|section| section.fields).find(|field| field.path == path);
+        field.map(how_to_set).unwrap_or_default()
+    }
+
+    fn missing<T>(&mut self, field: &Field) -> Option<T> {
+        let problem = format!("required; {}; accepted: {}", how_to_set(field), field.accepts());
+        self.mistakes.push(Mistake { place: None, path: Some(field.path.to_owned()), problem });
+        None
+    }
+}
+
+fn how_to_set(field: &Field) -> String {
+    match field.flag() {
+        Some(flag) => format!("set it in the file, by {} or by --{flag}", field.variable()),
+        None => format!("set {}", field.variable()),
+    }
+}

@@ -1,0 +1,158 @@
+//! What must hold between the fields of a section, and of the files that they name.
+
+use std::path::Path;
+
+use super::{
+    Cloud, CloudName, Credential, CredentialKind, Database, Kubernetes, Limits, Log, Server, Sync, Vault,
+    reader::Reader,
+};
+
+/// The rules of a section whose fields are all valid by themselves.
+pub(super) trait Rules {
+    /// Notes what is broken.
+    fn check(&self, _reader: &mut Reader<'_>) {}
+}
+
+impl Rules for Sync {}
+impl Rules for Database {}
+impl Rules for Log {}
+
+impl Rules for Vault {
+    fn check(&self, reader: &mut Reader<'_>) {
+        readable("vault.ca_file", self.ca_file.as_deref(), reader);
+    }
+}
+
+impl Rules for Credential {
+    fn check(&self, reader: &mut Reader<'_>) {
+        use CredentialKind::{ClientCertificate, ClientSecret, ManagedIdentity, WorkloadIdentity};
+        let of_application = [ClientSecret, ClientCertificate];
+        let not_managed = [WorkloadIdentity, ClientSecret, ClientCertificate, CredentialKind::AzureCli];
+        let with_client = [WorkloadIdentity, ManagedIdentity, ClientSecret, ClientCertificate];
+        let (tenant, client) = (self.tenant_id.is_some(), self.client_id.is_some());
+        self.belongs("credential.tenant_id", tenant, &not_managed, &of_application, reader);
+        self.belongs("credential.client_id", client, &with_client, &of_application, reader);
+        let certificate = (self.certificate_file.is_some(), [ClientCertificate]);
+        self.belongs("credential.certificate_file", certificate.0, &certificate.1, &certificate.1, reader);
+        self.belongs("credential.token_file", self.token_file.is_some(), &[WorkloadIdentity], &[], reader);
+        self.belongs("credential.secret_file", self.secret_file.is_some(), &[ClientSecret], &[], reader);
+        self.belongs("credential.secret", self.secret.is_some(), &[ClientSecret], &[], reader);
+        self.check_secret(reader);
+        readable("credential.secret_file", self.secret_file.as_deref(), reader);
+        readable("credential.certificate_file", self.certificate_file.as_deref(), reader);
+    }
+}
+
+impl Credential {
+    /// A field that only some kinds use, and some of them need.
+    fn belongs(
+        &self,
+        path: &'static str,
+        is_set: bool,
+        used_by: &[CredentialKind],
+        needed_by: &[CredentialKind],
+        reader: &mut Reader<'_>,
+    ) {
+        let kind = self.kind;
+        if is_set && !used_by.contains(&kind) {
+            reader.mistake(
+                path,
+                format!("not used by credential.kind = \"{kind}\"; remove it, or choose another kind"),
+            );
+        }
+        if !is_set && needed_by.contains(&kind) {
+            let how = Reader::how_to_set(path);
+            reader.mistake(path, format!("required by credential.kind = \"{kind}\"; {how}"));
+        }
+    }
+
+    fn check_secret(&self, reader: &mut Reader<'_>) {
+        let count = usize::from(self.secret.is_some()) + usize::from(self.secret_file.is_some());
+        if self.kind == CredentialKind::ClientSecret && count != 1 {
+            let how = Reader::how_to_set("credential.secret");
+            let wrong =
+                if count == 0 { "required by credential.kind = \"client-secret\"" } else { "set twice" };
+            reader.mistake("credential.secret_file", format!("{wrong}; name one file here, or {how}"));
+        }
+    }
+}
+
+impl Rules for Cloud {
+    fn check(&self, reader: &mut Reader<'_>) {
+        let path = "cloud.authority_host";
+        match (self.name, &self.authority_host) {
+            (CloudName::Custom, None) => {
+                let how = Reader::how_to_set(path);
+                reader.mistake(path, format!("required by cloud.name = \"custom\"; {how}"));
+            }
+            (CloudName::Custom, Some(_)) | (_, None) => {}
+            (_, Some(_)) => {
+                reader.mistake(path, "used with cloud.name = \"custom\" only; remove it, or set the name");
+            }
+        }
+    }
+}
+
+impl Rules for Kubernetes {
+    fn check(&self, reader: &mut Reader<'_>) {
+        readable("kubernetes.kubeconfig", self.kubeconfig.as_deref(), reader);
+    }
+}
+
+impl Rules for Limits {
+    fn check(&self, reader: &mut Reader<'_>) {
+        if self.call_timeout > self.longest_call {
+            reader.mistake(
+                "limits.call_timeout",
+                "longer than limits.longest_call; shorten it, or allow longer calls",
+            );
+        }
+    }
+}
+
+impl Rules for Server {
+    fn check(&self, reader: &mut Reader<'_>) {
+        if self.listen.is_empty() && self.unix_socket.is_none() {
+            reader.mistake(
+                "server.listen",
+                "nothing to listen on; give an address here or a server.unix_socket",
+            );
+        }
+        for address in self.listen.iter().filter(|address| !address.ip().is_loopback() && !self.insecure) {
+            let problem = format!(
+                "{address} can be reached from elsewhere, and this build authenticates nobody; accepted: a loopback \
+                 address, a server.unix_socket, or server.insecure = true where the network lets only entitled callers \
+                 through"
+            );
+            reader.mistake("server.listen", problem);
+        }
+        let both = "server.tls_cert_file and server.tls_key_file come together";
+        match (&self.tls_cert_file, &self.tls_key_file) {
+            (Some(_), None) => reader.mistake("server.tls_key_file", format!("missing: {both}")),
+            (None, Some(_)) => reader.mistake("server.tls_cert_file", format!("missing: {both}")),
+            (Some(_), Some(_)) | (None, None) => {}
+        }
+        readable("server.tls_cert_file", self.tls_cert_file.as_deref(), reader);
+        readable("server.tls_key_file", self.tls_key_file.as_deref(), reader);
+        if !self.allowed_origins.is_empty() && !self.grpc_web {
+            reader.mistake(
+                "server.allowed_origins",
+                "of use to browsers only; set server.grpc_web = true, or remove it",
+            );
+        }
+    }
+}
+
+/// Whether a file that is named is there and can be read.
+fn readable(path: &'static str, file: Option<&Path>, reader: &mut Reader<'_>) {
+    let Some(file) = file else { return };
+    let problem = match std::fs::File::open(file).and_then(|opened| opened.metadata()) {
+        Ok(metadata) if metadata.is_dir() => "is a directory".to_owned(),
+        Ok(_) => return,
+        Err(error) => format!("can't be read ({error})"),
+    };
+    reader.mistake(
+        path,
+        format!("{:?} {problem}; accepted: a file that the service may read", file.display().to_string()),
+    );
+}

@@ -1,0 +1,193 @@
+//! Where values come from: a TOML file, the environment and flags; and what is written there that nobody knows.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use toml::{
+    Spanned,
+    de::{DeString, DeTable, DeValue},
+};
+
+use super::{Config, Field, Mistake, Section, mistake::Place, value::Raw};
+
+/// What all our variables start with.
+const PREFIX: &str = "SECRET_SERVICE_";
+
+/// What was written, before anybody asks what it means. Not `Debug`: the environment holds secrets.
+#[derive(Clone, Default)]
+pub struct Sources {
+    /// The file's name and text.
+    pub file: Option<(PathBuf, String)>,
+    /// The environment.
+    pub environment: BTreeMap<String, String>,
+    /// Flags: the values by the path of their field.
+    pub flags: BTreeMap<&'static str, Vec<String>>,
+}
+
+/// The values of a file, by the path of their field.
+pub(super) type FileValues = BTreeMap<&'static str, (Raw, Place)>;
+
+impl Sources {
+    /// The file of that name, the environment of this process, and flags.
+    pub fn gather(
+        file: Option<PathBuf>,
+        flags: BTreeMap<&'static str, Vec<String>>,
+    ) -> Result<Self, Mistake> {
+        let file = match file {
+            None => None,
+            Some(path) => {
+                let text = std::fs::read_to_string(&path).map_err(|error| Mistake {
+                    place: Some(Place::line(&path, None)),
+                    path: None,
+                    problem: format!("the configuration file can't be read: {error}"),
+                })?;
+                Some((path, text))
+            }
+        };
+        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        Ok(Self { file, environment: std::env::vars_os().filter_map(text).collect(), flags })
+    }
+
+    /// The value of a field's variable; an empty one counts as none.
+    pub(super) fn variable(&self, field: &Field) -> Option<(Raw, Place)> {
+        let name = field.variable();
+        let value = self.environment.get(&name).filter(|value| !value.is_empty())?;
+        Some((Raw::One(value.clone()), Place::Variable(name)))
+    }
+
+    /// The value of a field's flag.
+    pub(super) fn flag(&self, field: &Field) -> Option<(Raw, Place)> {
+        let raw = match self.flags.get(field.path)?.as_slice() {
+            [one] => Raw::One(one.clone()),
+            many => Raw::List(many.to_vec()),
+        };
+        Some((raw, Place::Flag(field.flag()?)))
+    }
+
+    /// The values of the file, and what is wrong with it as such.
+    pub(super) fn read_file(&self) -> (FileValues, Vec<Mistake>) {
+        let Some((path, text)) = &self.file else { return Default::default() };
+        let mut file = File { path, text, values: FileValues::new(), mistakes: Vec::new() };
+        let (table, errors) = DeTable::parse_recoverable(text);
+        for error in &errors {
+            file.mistake(error.span().map_or(0, |span| span.start), None, error.message().to_owned());
+        }
+        // What is not TOML has no fields.
+        if errors.is_empty() {
+            for (key, value) in table.get_ref() {
+                file.read_section(key, value);
+            }
+        }
+        (file.values, file.mistakes)
+    }
+
+    /// Variables that look like ours and are not.
+    pub(super) fn unknown_variables(&self) -> Vec<Mistake> {
+        let ours = |name: &&String| {
+            let section = Config::SECTIONS.iter().find(|section| {
+                let prefix = format!("{PREFIX}{}_", section.name.to_uppercase());
+                name.starts_with(&prefix) && !is_of_kubernetes(name)
+            });
+            section.is_some_and(|section| section.fields.iter().all(|field| field.variable() != **name))
+        };
+        let mistake = |name: &String| Mistake {
+            place: Some(Place::Variable(name.clone())),
+            path: None,
+            problem: "unknown; --help lists all variables".to_owned(),
+        };
+        self.environment.keys().filter(ours).map(mistake).collect()
+    }
+}
+
+/// Kubernetes tells every pod of every service, also of one whose name happens to start as our variables do.
+fn is_of_kubernetes(name: &str) -> bool {
+    name.ends_with("_SERVICE_HOST") || name.contains("_SERVICE_PORT") || name.contains("_PORT")
+}
+
+/// A file in the course of being read.
+struct File<'a> {
+    path: &'a Path,
+    text: &'a str,
+    values: FileValues,
+    mistakes: Vec<Mistake>,
+}
+
+impl File<'_> {
+    fn read_section(&mut self, key: &Spanned<DeString<'_>>, value: &Spanned<DeValue<'_>>) {
+        let (name, at) = (key.get_ref().as_ref(), key.span().start);
+        let Some(section) = Config::SECTIONS.iter().find(|section| section.name == name) else {
+            let known = Config::SECTIONS.iter().map(|section| section.name).collect::<Vec<_>>().join(", ");
+            return self.mistake(at, Some(name.to_owned()), format!("unknown; known sections are {known}"));
+        };
+        let Some(table) = value.get_ref().as_table() else {
+            let problem =
+                format!("is a section: write [{name}] and below it its fields, {}", section.names());
+            return self.mistake(at, Some(name.to_owned()), problem);
+        };
+        for (key, value) in table {
+            self.read_field(section, key, value);
+        }
+    }
+
+    fn read_field(&mut self, section: &Section, key: &Spanned<DeString<'_>>, value: &Spanned<DeValue<'_>>) {
+        let (name, at) = (key.get_ref().as_ref(), key.span().start);
+        let path = Some(format!("{}.{name}", section.name));
+        match section.field(name) {
+            None => self.mistake(
+                at,
+                path,
+                format!("unknown; known in [{}] are {}", section.name, section.names()),
+            ),
+            Some(field) if field.kind.is_secret => {
+                let problem = format!(
+                    "a secret does not belong into this file: set {}, or name a file in {}.{name}_file",
+                    field.variable(),
+                    section.name
+                );
+                self.mistake(at, path, problem);
+            }
+            Some(field) => match raw(value.get_ref()) {
+                Some(raw) => {
+                    let place = Place::line(self.path, self.line(at));
+                    self.values.insert(field.path, (raw, place));
+                }
+                None => self.mistake(at, path, format!("is a table; accepted: {}", field.accepts())),
+            },
+        }
+    }
+
+    fn mistake(&mut self, at: usize, path: Option<String>, problem: String) {
+        let place = Some(Place::line(self.path, self.line(at)));
+        self.mistakes.push(Mistake { place, path, problem });
+    }
+
+    fn line(&self, at: usize) -> usize {
+        self.text.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count() + 1
+    }
+}
+
+/// A value, or a list of them, as text; nothing where it is a table, or a list of lists.
+fn raw(value: &DeValue<'_>) -> Option<Raw> {
+    match value {
+        DeValue::Table(_) => None,
+        DeValue::Array(items) => {
+            items.iter().map(|item| text(item.get_ref())).collect::<Option<_>>().map(Raw::List)
+        }
+        scalar => text(scalar).map(Raw::One),
+    }
+}
+
+fn text(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Integer(number) => Some(number.to_string()),
+        DeValue::Float(number) => Some(number.to_string()),
+        DeValue::Boolean(boolean) => Some(boolean.to_string()),
+        DeValue::Datetime(time) => Some(time.to_string()),
+        DeValue::Array(_) | DeValue::Table(_) => None,
+    }
+}

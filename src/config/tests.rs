@@ -1,0 +1,217 @@
+//! What holds of every configuration.
+
+use super::*;
+
+const VAULT: (&str, &str) = ("SECRET_SERVICE_VAULT_URI", "https://contoso.vault.azure.net/");
+
+fn sources(file: &str, environment: &[(&str, &str)], flags: &[(&'static str, &str)]) -> Sources {
+    Sources {
+        file: Some(("serve.toml".into(), file.to_owned())),
+        environment: environment
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
+        flags: flags.iter().map(|(path, value)| (*path, vec![(*value).to_owned()])).collect(),
+    }
+}
+
+fn mistakes(file: &str, environment: &[(&str, &str)]) -> Vec<String> {
+    let mistakes = Loaded::from(&sources(file, environment, &[])).unwrap_err();
+    mistakes.0.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn the_vault_alone_must_be_configured() {
+    let config = Loaded::from(&sources("", &[VAULT], &[])).unwrap().config;
+    assert_eq!(config.kubernetes.namespace.0, "azure-iot-operations");
+    assert_eq!(config.sync.interval, Duration::from_secs(300));
+    assert_eq!(config.server.listen, ["127.0.0.1:50051".parse().unwrap()]);
+}
+
+#[test]
+fn flags_come_before_the_environment_and_the_environment_before_the_file() {
+    let file =
+        "vault.uri = 'https://file.vault.azure.net'\nsync = { workers = 2, jitter = 0.5, interval = '1m' }";
+    let environment = [("SECRET_SERVICE_SYNC_WORKERS", "3"), ("SECRET_SERVICE_SYNC_INTERVAL", "2m")];
+    let config = Loaded::from(&sources(file, &environment, &[("sync.interval", "3m")])).unwrap().config;
+    assert_eq!(config.vault.uri.0.as_str(), "https://file.vault.azure.net/");
+    assert_eq!(config.sync.jitter, Share(0.5));
+    assert_eq!(config.sync.workers.get(), 3);
+    assert_eq!(config.sync.interval, Duration::from_secs(180));
+}
+
+#[test]
+fn an_empty_variable_counts_as_none_and_a_list_has_commas() {
+    let environment = [
+        VAULT,
+        ("SECRET_SERVICE_SYNC_WORKERS", ""),
+        ("SECRET_SERVICE_SERVER_LISTEN", "127.0.0.1:1, [::1]:2"),
+    ];
+    let config = Loaded::from(&sources("", &environment, &[])).unwrap().config;
+    assert_eq!(config.sync.workers.get(), 8);
+    assert_eq!(config.server.listen.len(), 2);
+}
+
+#[test]
+fn every_mistake_is_one_line_and_all_come_at_once() {
+    let file = "\
+[vault]
+url = 'https://contoso.vault.azure.net'
+timeout = 10
+concurrency = 0
+ca_file = '/nowhere/ca.pem'
+
+[sync]
+engine = 'secret-store'
+jitter = 2
+
+[server]
+listen = ['0.0.0.0:50051', '127.0.0.1:1']
+tls_key_file = '/nowhere/key.pem'
+unix_socket = ['a', 'b']
+
+[credential]
+kind = 'client-secret'
+secret = 'canary'
+
+[cloud]
+name = 'custom'
+
+[kubernets]
+namespace = 'x'
+
+[log]
+format = 'xml'
+level = { secret_service = 'info' }
+";
+    let environment = [("SECRET_SERVICE_KUBERNETES_NAMESPACE", "Not_One"), ("SECRET_SERVICE_VAULT_URL", "x")];
+    let found = mistakes(file, &environment);
+    let expected = [
+        "serve.toml:2: vault.url: unknown; known in [vault] are uri, api_version",
+        "vault.uri: required; set it in the file, by SECRET_SERVICE_VAULT_URI or by --vault-uri; accepted: an https URL",
+        "serve.toml:3: vault.timeout: \"10\" is not a duration",
+        "serve.toml:4: vault.concurrency: \"0\" is not a whole number of at least 1",
+        "serve.toml:8: sync.engine: \"secret-store\" is not in this build; accepted: direct",
+        "serve.toml:9: sync.jitter: \"2\" is not a number from 0 to 1",
+        "serve.toml:14: server.unix_socket: is a list; accepted: a path",
+        "serve.toml:18: credential.secret: a secret does not belong into this file: set SECRET_SERVICE_CREDENTIAL_SECRET",
+        "credential.tenant_id: required by credential.kind = \"client-secret\"; set it",
+        "credential.client_id: required by",
+        "credential.secret_file: required by",
+        "cloud.authority_host: required by cloud.name = \"custom\"",
+        "serve.toml:23: kubernets: unknown; known sections are vault, credential",
+        "SECRET_SERVICE_KUBERNETES_NAMESPACE: kubernetes.namespace: \"Not_One\" is not the name of a namespace",
+        "SECRET_SERVICE_VAULT_URL: unknown",
+        "serve.toml:27: log.format: \"xml\" is none of them; accepted: text or json",
+        "serve.toml:28: log.level: is a table",
+    ];
+    for expected in expected {
+        assert_eq!(
+            found.iter().filter(|line| line.starts_with(expected)).count(),
+            1,
+            "{expected}\n{found:#?}"
+        );
+    }
+    assert!(found.iter().all(|line| !line.contains('\n') && !line.contains("canary")), "{found:#?}");
+}
+
+#[test]
+fn what_must_hold_between_fields_is_checked_where_each_is_valid() {
+    let file = "\
+[vault]
+ca_file = '/nowhere/ca.pem'
+[server]
+listen = ['0.0.0.0:50051', '127.0.0.1:1']
+tls_key_file = '/nowhere/key.pem'
+allowed_origins = ['https://console.example']
+[credential]
+certificate_file = '/'
+[cloud]
+authority_host = 'https://login.example'
+";
+    let found = mistakes(file, &[VAULT]);
+    let expected = [
+        "serve.toml:2: vault.ca_file: \"/nowhere/ca.pem\" can't be read",
+        "serve.toml:4: server.listen: 0.0.0.0:50051 can be reached from elsewhere, and this build authenticates nobody",
+        "server.tls_cert_file: missing",
+        "serve.toml:5: server.tls_key_file: \"/nowhere/key.pem\" can't be read",
+        "serve.toml:6: server.allowed_origins: of use to browsers only",
+        "serve.toml:8: credential.certificate_file: not used by credential.kind = \"workload-identity\"",
+        "serve.toml:8: credential.certificate_file: \"/\" is a directory",
+        "serve.toml:10: cloud.authority_host: used with cloud.name = \"custom\" only",
+    ];
+    for expected in expected {
+        assert_eq!(
+            found.iter().filter(|line| line.starts_with(expected)).count(),
+            1,
+            "{expected}\n{found:#?}"
+        );
+    }
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+}
+
+#[test]
+fn to_listen_beyond_the_machine_must_be_said_and_a_unix_socket_needs_no_address() {
+    let insecure = "server = { listen = ['0.0.0.0:1'], insecure = true }";
+    assert!(Loaded::from(&sources(insecure, &[VAULT], &[])).is_ok());
+    let socket = "server = { listen = [], unix_socket = '/run/grpc.sock' }";
+    assert!(Loaded::from(&sources(socket, &[VAULT], &[])).unwrap().config.server.listen.is_empty());
+    assert!(mistakes("server = { listen = [] }", &[VAULT])[0].contains("nothing to listen on"));
+}
+
+#[test]
+fn a_file_that_is_not_toml_is_told_by_its_lines_alone() {
+    let found = mistakes("[vault]\nuri = https://x\ntimeout = \n", &[]);
+    assert!(found[0].starts_with("serve.toml:2: "), "{found:#?}");
+    assert!(found.iter().any(|line| line.starts_with("serve.toml:3: ")), "{found:#?}");
+    assert!(!found.iter().any(|line| line.contains("required")), "{found:#?}");
+}
+
+#[test]
+fn what_kubernetes_says_of_a_service_of_our_name_is_no_mistake() {
+    let environment = [
+        VAULT,
+        ("SECRET_SERVICE_SERVICE_HOST", "10.0.0.1"),
+        ("SECRET_SERVICE_PORT", "tcp://10.0.0.1:50051"),
+        ("SECRET_SERVICE_VAULT_SERVICE_HOST", "10.0.0.1"),
+        ("SECRET_SERVICE_VAULT_PORT_443_TCP", "tcp://10.0.0.1:443"),
+        ("SECRET_SERVICE_LOG", "debug"),
+    ];
+    assert!(Loaded::from(&sources("", &environment, &[])).is_ok());
+}
+
+#[test]
+fn a_secret_is_neither_printed_nor_in_debug_output() {
+    let file = "credential = { kind = 'client-secret', tenant_id = 't', client_id = 'c' }";
+    let environment = [VAULT, ("SECRET_SERVICE_CREDENTIAL_SECRET", "canary")];
+    let loaded = Loaded::from(&sources(file, &environment, &[])).unwrap();
+    let printed = loaded.print();
+    assert!(!printed.contains("canary") && !format!("{loaded:?}").contains("canary"));
+    assert!(printed.contains("# secret is set and not shown"), "{printed}");
+    assert!(printed.contains("Set by: SECRET_SERVICE_CREDENTIAL_SECRET."), "{printed}");
+}
+
+#[test]
+fn what_is_printed_is_a_file_that_says_the_same() {
+    let file = "[sync]\njitter = 0.25\n[server]\nlisten = ['127.0.0.1:1', '[::1]:2']\n[kubernetes]\ncontext = 'a \"b\"'\n";
+    let printed = Loaded::from(&sources(file, &[VAULT], &[])).unwrap().print();
+    let again = Loaded::from(&sources(&printed, &[], &[])).unwrap();
+    let values = |printed: &str| {
+        let lines = printed.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(values(&again.print()), values(&printed));
+    assert_eq!(again.config.kubernetes.context.as_deref(), Some("a \"b\""));
+    assert!(printed.contains("Set by: serve.toml:2."), "{printed}");
+    let is_broken = |line: &str| line.len() > 110 || line.trim_start_matches('#').contains("# ");
+    assert!(!printed.lines().any(is_broken), "{printed}");
+}
+
+#[test]
+fn every_default_is_valid_and_every_field_is_described() {
+    for field in Config::SECTIONS.iter().flat_map(|section| section.fields) {
+        assert!(field.help().ends_with('.'), "{}", field.path);
+        assert!(!field.kind.accepts.is_empty(), "{}", field.path);
+    }
+    assert_eq!(Loaded::from(&sources("", &[], &[])).unwrap_err().0.len(), 1);
+}

@@ -1,0 +1,94 @@
+//! What a database is before the service opens it, found without changing it.
+
+use std::path::Path;
+
+use sqlx::{
+    ConnectOptions, Connection,
+    sqlite::{SqliteConnectOptions, SqliteConnection},
+};
+
+use super::{BUSY_TIMEOUT, StoreError};
+
+/// The schema of a database file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Schema {
+    /// There is no file yet: the service makes it.
+    Absent,
+    /// This release's.
+    Current,
+    /// An earlier release's: the service brings it up to date.
+    Older {
+        /// Migrations that it lacks.
+        missing: usize,
+    },
+}
+
+/// The first damage, or "ok".
+const DAMAGE: &str = "PRAGMA quick_check(1)";
+/// The table of sqlx: it isn't there before the first migration.
+const MIGRATIONS: &str = "SELECT version FROM _sqlx_migrations ORDER BY version";
+const HAS_MIGRATIONS: &str = "SELECT count(*) FROM sqlite_master WHERE name = '_sqlx_migrations'";
+
+/// Looks at a database file: whether it is whole, may be written, and which schema it has.
+pub async fn inspect(path: &Path) -> Result<Schema, StoreError> {
+    if !path.try_exists().map_err(sqlx::Error::Io)? {
+        return Ok(Schema::Absent);
+    }
+    let options = SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT);
+    let mut connection = options.connect().await?;
+    let found = look(&mut connection).await;
+    connection.close().await?;
+    found
+}
+
+async fn look(connection: &mut SqliteConnection) -> Result<Schema, StoreError> {
+    let damage: String = sqlx::query_scalar(DAMAGE).fetch_one(&mut *connection).await?;
+    if damage != "ok" {
+        return Err(StoreError::Database(sqlx::Error::Protocol(format!("the file is damaged: {damage}"))));
+    }
+    // Takes the right to write, and gives it back.
+    connection.begin_with("BEGIN IMMEDIATE").await?.rollback().await?;
+    let tables: i64 = sqlx::query_scalar(HAS_MIGRATIONS).fetch_one(&mut *connection).await?;
+    let applied: Vec<i64> = match tables {
+        0 => Vec::new(),
+        _ => sqlx::query_scalar(MIGRATIONS).fetch_all(&mut *connection).await?,
+    };
+    let migrator = sqlx::migrate!();
+    match applied.iter().find(|version| !migrator.version_exists(**version)) {
+        Some(newer) => Err(StoreError::Newer(newer.to_string())),
+        None => match migrator.iter().count() - applied.len() {
+            0 => Ok(Schema::Current),
+            missing => Ok(Schema::Older { missing }),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+
+    #[tokio::test]
+    async fn a_database_is_absent_then_current_and_one_without_migrations_is_older() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.db");
+        assert_eq!(inspect(&path).await.unwrap(), Schema::Absent);
+        assert!(!path.exists());
+
+        Store::open(&path).await.unwrap().close().await;
+        assert_eq!(inspect(&path).await.unwrap(), Schema::Current);
+
+        let empty = directory.path().join("empty.db");
+        std::fs::write(&empty, "").unwrap();
+        assert!(matches!(inspect(&empty).await.unwrap(), Schema::Older { missing: 1.. }));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_no_database_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.db");
+        std::fs::write(&path, "no database at all, but long enough to be taken for one ".repeat(100))
+            .unwrap();
+        assert!(inspect(&path).await.is_err());
+    }
+}

@@ -1,0 +1,161 @@
+//! Logs: text for people, JSON for machines, on standard error; and what may never speak in them.
+
+use std::env;
+
+use tracing::{Metadata, level_filters::LevelFilter};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::{FilterExt, FilterFn, ParseError, filter_fn},
+    fmt::{self, MakeWriter, format::FmtSpan},
+    layer::SubscriberExt,
+    registry::LookupSpan,
+    util::SubscriberInitExt,
+};
+
+/// Where a filter is looked for before the configured level counts.
+const VARIABLES: [&str; 2] = ["SECRET_SERVICE_LOG", "RUST_LOG"];
+
+/// Who could print bodies, headers or statements, and the most that they may say, whatever filter is asked for.
+const PINNED: [(&str, LevelFilter); 14] = [
+    ("azure_core", LevelFilter::WARN),
+    ("azure_identity", LevelFilter::WARN),
+    ("azure_security_keyvault_secrets", LevelFilter::WARN),
+    ("h2", LevelFilter::WARN),
+    ("hyper", LevelFilter::WARN),
+    ("hyper_util", LevelFilter::WARN),
+    ("kube", LevelFilter::WARN),
+    // Warns with the whole body where an answer can't be parsed: that may be a Secret. Its errors are told by `edge`.
+    ("kube_client", LevelFilter::OFF),
+    ("reqwest", LevelFilter::WARN),
+    ("rustls", LevelFilter::WARN),
+    ("sqlx", LevelFilter::WARN),
+    ("tonic", LevelFilter::WARN),
+    ("typespec", LevelFilter::WARN),
+    ("typespec_client_core", LevelFilter::WARN),
+];
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines: one object a line.
+    Json,
+}
+
+/// Starts logging, once a process. `filter` is a level (`info`) or a list of targets (`info,secret_service::vault=debug`);
+/// `SECRET_SERVICE_LOG` and `RUST_LOG` come before it.
+pub fn start(format: Format, filter: &str) -> Result<(), ParseError> {
+    let variable = VARIABLES.into_iter().find_map(|name| env::var(name).ok().filter(|text| !text.is_empty()));
+    let filter = parse(variable.as_deref().unwrap_or(filter))?;
+    let registry = tracing_subscriber::registry().with(layer(format, filter, std::io::stderr));
+    if registry.try_init().is_err() {
+        tracing::debug!("logging was started before");
+    }
+    Ok(())
+}
+
+/// Reads a filter.
+pub fn parse(filter: &str) -> Result<EnvFilter, ParseError> {
+    EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse(filter)
+}
+
+fn layer<S, W>(format: Format, filter: EnvFilter, writer: W) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: tracing::Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let layer = fmt::layer().with_writer(writer).with_span_events(FmtSpan::NONE);
+    let filter = filter.and(may_speak());
+    match format {
+        Format::Text => {
+            let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
+            layer.with_ansi(ansi).with_target(false).with_filter(filter).boxed()
+        }
+        Format::Json => layer.json().flatten_event(true).with_span_list(false).with_filter(filter).boxed(),
+    }
+}
+
+/// What no filter can turn on.
+fn may_speak() -> FilterFn {
+    filter_fn(|metadata: &Metadata<'_>| {
+        let target = metadata.target();
+        let root = target.split("::").next().unwrap_or(target);
+        // `sqlx` stands for `sqlx_core` and `sqlx_sqlite` too, `kube` for `kube_runtime`.
+        let pin = PINNED.iter().filter(|(name, _)| belongs(root, name)).max_by_key(|(name, _)| name.len());
+        pin.is_none_or(|(_, most)| metadata.level() <= most)
+    })
+}
+
+fn belongs(root: &str, name: &str) -> bool {
+    root.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::Write,
+        sync::{Arc, Mutex},
+    };
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(format: Format, filter: &str, speak: impl FnOnce()) -> String {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let layer = layer(format, parse(filter).unwrap(), move || writer.clone());
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), speak);
+        let bytes = lines.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn no_filter_lets_those_speak_who_could_print_bodies_or_statements() {
+        let logged = logged(Format::Text, "trace,sqlx::query=trace,hyper_util::client=trace", || {
+            tracing::debug!(target: "sqlx::query", "canary");
+            tracing::trace!(target: "sqlx_core::logger", "canary");
+            tracing::trace!(target: "hyper_util::client::legacy", "canary");
+            tracing::debug!(target: "azure_core::http::policies", "canary");
+            tracing::debug!(target: "typespec_client_core::http", "canary");
+            tracing::trace!(target: "h2::proto", "canary");
+            tracing::warn!(target: "kube_client::client", "canary");
+            tracing::trace!(target: "reqwest::connect", "canary");
+            tracing::error!(target: "kube_client::client", "canary");
+            tracing::warn!(target: "kube_runtime::watcher", "is heard");
+            tracing::trace!(target: "secret_service::vault", "speaks");
+        });
+        assert!(!logged.contains("canary"), "{logged}");
+        assert!(logged.contains("is heard") && logged.contains("speaks"), "{logged}");
+    }
+
+    #[test]
+    fn json_lines_carry_the_request_id_of_their_span() {
+        let logged = logged(Format::Json, "info", || {
+            let _span = tracing::info_span!("call", request_id = "r-1").entered();
+            tracing::info!(code = "OK", "done");
+        });
+        let line: serde_json::Value = serde_json::from_str(&logged).unwrap();
+        assert_eq!(line["span"]["request_id"], "r-1");
+        assert_eq!((line["message"].as_str(), line["code"].as_str()), (Some("done"), Some("OK")));
+    }
+
+    #[test]
+    fn a_filter_that_can_not_be_read_is_an_error() {
+        assert!(parse("secret_service=loud").is_err());
+    }
+}
