@@ -1,0 +1,271 @@
+//! kill -9 at every point where the process waits for somebody else, and at moments of no choice: nothing that was asked for is
+//! lost, nothing is done twice, nothing of others is touched.
+
+use std::time::Duration;
+
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use secret_service::{
+    doubles::{
+        kube::{Fault, FaultRule, Phase},
+        vault::{Action, Operation, Rule},
+    },
+    proto::{CreateSyncedSecretRequest, SyncedSecret, UpdateSyncedSecretRequest, synced_secret::State},
+};
+use tonic::Code;
+use uuid::Uuid;
+
+use super::process::{Process, log};
+use crate::support::{Site, requests::*, until};
+
+/// Where the process is stopped: it waits for an answer that does not come.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Point {
+    Vault(Operation, bool),
+    Edge(&'static str, bool),
+}
+
+const POINTS: [Point; 10] = [
+    Point::Vault(Operation::SecretGetDeleted, false),
+    Point::Vault(Operation::SecretSet, false),
+    Point::Vault(Operation::SecretSet, true),
+    Point::Vault(Operation::SecretListVersions, false),
+    Point::Vault(Operation::SecretGet, false),
+    Point::Edge("get", false),
+    Point::Edge("patch", false),
+    Point::Edge("patch", true),
+    Point::Edge("delete", false),
+    Point::Edge("delete", true),
+];
+
+fn hang(site: &Site, point: Point) {
+    match point {
+        Point::Vault(operation, after) => {
+            let rule = Rule::new(Action::Hang).on(operation);
+            site.vault.faults().add(if after { rule.after() } else { rule });
+        }
+        Point::Edge(verb, after) => site.cluster.faults().add(FaultRule {
+            verb: Some(verb.to_owned()),
+            resource: Some("secrets".to_owned()),
+            namespace: None,
+            name: None,
+            count: None,
+            phase: if after { Phase::After } else { Phase::Before },
+            fault: Fault::Hang,
+        }),
+    }
+}
+
+fn mend(site: &Site) {
+    site.vault.faults().clear();
+    site.cluster.faults().clear();
+}
+
+fn pair() -> CreateSyncedSecretRequest {
+    let references = vec![
+        created("username", "edp1-username", "alice-1"),
+        created("password", "edp1-password", "secret-1"),
+    ];
+    CreateSyncedSecretRequest { request_id: Uuid::new_v4().to_string(), ..create("edp1secrets", references) }
+}
+
+/// Calls, and kills the process while the call hangs.
+async fn killed_at<T: Send + 'static>(
+    site: &Site,
+    process: Process,
+    point: Point,
+    call: impl Future<Output = Result<T, tonic::Status>> + Send + 'static,
+) {
+    hang(site, point);
+    let call = tokio::spawn(call);
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    process.kill().await;
+    call.abort();
+    mend(site);
+}
+
+/// The edge holds one complete set, or nothing.
+async fn is_complete(site: &Site, sets: &[[&str; 2]]) -> bool {
+    match site.edge("edp1secrets").await {
+        None => true,
+        Some(data) => {
+            let held = [data["username"].as_str(), data["password"].as_str()];
+            data.len() == 2 && sets.contains(&held)
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_that_is_killed_anywhere_is_finished_by_its_retry_and_nothing_is_stored_twice() {
+    for point in POINTS.into_iter().filter(|point| !matches!(point, Point::Edge("delete", _))) {
+        let site = Site::start().await;
+        let process = Process::serve(&site).await;
+        let (mut client, request) = (process.client.clone(), pair());
+        killed_at(&site, process, point, {
+            let request = request.clone();
+            async move { client.create_synced_secret(request).await }
+        })
+        .await;
+
+        let mut process = Process::serve(&site).await;
+        let made = process
+            .client
+            .create_synced_secret(request)
+            .await
+            .unwrap_or_else(|status| panic!("{point:?}: {status}"))
+            .into_inner();
+        assert_eq!(made.state(), State::Synced, "{point:?}: {made:?}");
+        let edge = site.edge("edp1secrets").await.unwrap();
+        assert_eq!(
+            (edge["username"].as_str(), edge["password"].as_str()),
+            ("alice-1", "secret-1"),
+            "{point:?}"
+        );
+        for name in ["edp1-username", "edp1-password"] {
+            let request = secret_service::proto::ListVaultSecretVersionsRequest {
+                parent: vault_name(name),
+                ..Default::default()
+            };
+            let versions =
+                process.client.list_vault_secret_versions(request).await.unwrap().into_inner().versions;
+            assert_eq!(versions.len(), 1, "{point:?}: {name} was stored twice");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_that_is_killed_and_not_retried_is_finished_or_says_what_to_do() {
+    for point in POINTS.into_iter().filter(|point| !matches!(point, Point::Edge("delete", _))) {
+        let site = Site::start().await;
+        let process = Process::serve(&site).await;
+        let mut client = process.client.clone();
+        killed_at(&site, process, point, async move { client.create_synced_secret(pair()).await }).await;
+
+        let mut process = Process::serve(&site).await;
+        let before_intent = matches!(
+            point,
+            Point::Vault(Operation::SecretGetDeleted, _)
+                | Point::Vault(Operation::SecretListVersions, _)
+                | Point::Edge("get", _)
+        );
+        match process.client.get_synced_secret(get("edp1secrets")).await {
+            Err(status) => {
+                assert!(before_intent && status.code() == Code::NotFound, "{point:?}: {status}");
+                continue;
+            }
+            Ok(_) => {
+                let settled = |secret: &SyncedSecret| matches!(secret.state(), State::Synced | State::Failed);
+                let secret = until(&mut process.client, "edp1secrets", settled).await;
+                if secret.state() == State::Failed {
+                    assert_eq!(synced_reason(&secret), "ValueNotStored", "{point:?}");
+                    assert!(
+                        secret.conditions[0].message.contains("request_id"),
+                        "{}",
+                        secret.conditions[0].message
+                    );
+                }
+            }
+        }
+        assert!(is_complete(&site, &[["alice-1", "secret-1"]]).await, "{point:?}");
+        process.client.delete_synced_secret(delete("edp1secrets")).await.unwrap();
+        assert!(site.edge("edp1secrets").await.is_none());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_a_rotation_and_a_delete_that_are_killed_go_on_by_themselves() {
+    for point in POINTS {
+        let site = Site::start().await;
+        let mut process = Process::serve(&site).await;
+        let made = process.client.create_synced_secret(pair()).await.unwrap().into_inner();
+
+        let mut client = process.client.clone();
+        let wanted = SyncedSecret { description: "changed".to_owned(), etag: String::new(), ..made };
+        let request = UpdateSyncedSecretRequest { wait: None, ..update(wanted, &["description"]) };
+        killed_at(&site, process, point, async move {
+            client.update_synced_secret(request).await?;
+            client.add_vault_secret_version(add_version("edp1-username", "alice-2")).await
+        })
+        .await;
+        assert!(is_complete(&site, &[["alice-1", "secret-1"], ["alice-2", "secret-1"]]).await, "{point:?}");
+
+        let process = Process::serve(&site).await;
+        let mut client = process.client.clone();
+        let secret = until(&mut client, "edp1secrets", |secret| secret.synced_generation == 2).await;
+        assert_eq!((secret.description.as_str(), secret.state()), ("changed", State::Synced), "{point:?}");
+        client.sync_synced_secret(sync("edp1secrets")).await.unwrap();
+        let latest = site.somebody.reads("edp1-username").await;
+        assert_eq!(site.edge("edp1secrets").await.unwrap()["username"], latest, "{point:?}");
+
+        killed_at(
+            &site,
+            process,
+            point,
+            async move { client.delete_synced_secret(delete("edp1secrets")).await },
+        )
+        .await;
+        let process = Process::serve(&site).await;
+        let mut client = process.client.clone();
+        let gone = async {
+            while client.get_synced_secret(get("edp1secrets")).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(crate::support::PATIENCE, gone)
+            .await
+            .unwrap_or_else(|_| panic!("{point:?}: never deleted"));
+        assert!(site.edge("edp1secrets").await.is_none(), "{point:?}");
+        assert_eq!(site.somebody.reads("edp1-password").await, "secret-1", "the vault is not touched");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_random_moments_again_and_again_everything_acknowledged_is_there_in_the_end() {
+    let mut random = StdRng::seed_from_u64(20_261_124);
+    let site = Site::start().await;
+    site.seed("shared", "the shared value").await;
+    let mut acknowledged = Vec::new();
+    for round in 0..12 {
+        let process = Process::serve(&site).await;
+        let client = process.client.clone();
+        let calls = tokio::spawn(async move {
+            let mut done = Vec::new();
+            for number in 0..200 {
+                let id = format!("r{round:02}-{number:03}");
+                let references =
+                    vec![existing("shared", "shared"), created("own", &format!("own-{id}"), &id)];
+                let request = CreateSyncedSecretRequest { wait: None, ..create(&id, references) };
+                match client.clone().create_synced_secret(request).await {
+                    Ok(_) => done.push(id),
+                    Err(_) => break,
+                }
+            }
+            done
+        });
+        tokio::time::sleep(Duration::from_millis(random.random_range(5..600))).await;
+        process.kill().await;
+        acknowledged.extend(calls.await.unwrap());
+    }
+    assert!(acknowledged.len() > 12, "the process did something between the kills: {}", acknowledged.len());
+
+    let mut process = Process::serve(&site).await;
+    for id in &acknowledged {
+        until(&mut process.client, id, |secret| secret.state() == State::Synced).await;
+        let edge = site.edge(id).await.unwrap_or_else(|| panic!("{id} is not at the edge"));
+        assert_eq!(
+            (edge["own"].as_str(), edge["shared"].as_str(), edge.len()),
+            (id.as_str(), "the shared value", 2)
+        );
+    }
+    let left = site.secrets().list(&Default::default()).await.unwrap().items;
+    for secret in left {
+        let id = secret.metadata.name.unwrap();
+        assert!(
+            process.client.get_synced_secret(get(&id)).await.is_ok(),
+            "{id} at the edge belongs to nobody"
+        );
+    }
+    assert!(process.terminate().await.success());
+
+    let log = std::fs::read_to_string(log(&site)).unwrap();
+    assert!(!log.contains("the shared value"));
+}

@@ -1,0 +1,100 @@
+//! `secret-service dev`: one command, everything on loopback, found again after a restart.
+
+use std::path::Path;
+
+use secret_service::proto::{
+    ListVaultSecretsRequest, secret_service_client::SecretServiceClient, synced_secret::State,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+use tonic::transport::Channel;
+
+use super::process::{command, connect, terminate};
+use crate::support::{PATIENCE, requests::*, until};
+
+struct Dev {
+    child: Child,
+    told: Value,
+    client: SecretServiceClient<Channel>,
+}
+
+async fn dev(directory: &Path) -> Dev {
+    let data = directory.join("data");
+    let output =
+        std::fs::OpenOptions::new().create(true).append(true).open(directory.join("output")).unwrap();
+    // A file of an earlier run says nothing about this one.
+    let _ = std::fs::remove_file(data.join("dev.json"));
+    let child = Command::from(command(&["dev", "--listen", "127.0.0.1:0", "--data-dir"]))
+        .arg(&data)
+        .stdout(output.try_clone().unwrap())
+        .stderr(output)
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let begun = tokio::time::Instant::now();
+    let told = loop {
+        if let Ok(text) = std::fs::read(data.join("dev.json")) {
+            break serde_json::from_slice::<Value>(&text).expect("it is written at once, not bit by bit");
+        }
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "never ready: {}",
+            std::fs::read_to_string(directory.join("output")).unwrap()
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
+    let client = connect(&format!("http://{}", told["grpc"].as_str().unwrap())).await;
+    Dev { child, told, client }
+}
+
+fn contains(directory: &Path, needle: &[u8], found: &mut Vec<String>) -> usize {
+    let mut files = 0;
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files += contains(&path, needle, found);
+        } else if path.is_file() {
+            let bytes = std::fs::read(&path).unwrap();
+            files += 1;
+            if bytes.windows(needle.len()).any(|window| window == needle) {
+                found.push(path.display().to_string());
+            }
+        }
+    }
+    files
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_says_what_is_where_and_finds_everything_again_after_a_kill() {
+    let directory = TempDir::new().unwrap();
+    let mut first = dev(directory.path()).await;
+    for key in ["vault_ca", "kubeconfig", "database"] {
+        assert!(Path::new(first.told[key].as_str().unwrap()).is_file(), "{key}: {}", first.told);
+    }
+    assert!(first.told["vault_uri"].as_str().unwrap().starts_with("https://127.0.0.1:"));
+    assert_eq!(first.told["namespace"], "azure-iot-operations");
+    let seeded =
+        first.client.list_vault_secrets(ListVaultSecretsRequest::default()).await.unwrap().into_inner();
+    assert!(seeded.vault_secrets.len() >= 3, "it seeds a few vault secrets");
+
+    let references = vec![created("k", "dev-canary", "canary-9b1d-value")];
+    let made = first.client.create_synced_secret(create("a", references)).await.unwrap().into_inner();
+    assert_eq!(made.state(), State::Synced);
+    first.child.kill().await.unwrap();
+
+    let mut second = dev(directory.path()).await;
+    let found = until(&mut second.client, "a", |secret| secret.state() == State::Synced).await;
+    assert_eq!(found.uid, made.uid);
+    assert_eq!(second.told["vault_uri"], first.told["vault_uri"], "the vault is where it was");
+    let again =
+        second.client.list_vault_secrets(ListVaultSecretsRequest::default()).await.unwrap().into_inner();
+    assert_eq!(again.vault_secrets.len(), seeded.vault_secrets.len() + 1);
+    assert!(terminate(&mut second.child).await.success());
+
+    let output = std::fs::read_to_string(directory.path().join("output")).unwrap();
+    assert!(output.matches("grpcurl").count() >= 3, "{output}");
+    let mut found = Vec::new();
+    let files = contains(directory.path(), b"canary-9b1d-value", &mut found);
+    assert!(files > 5 && found.is_empty(), "the value stands in {found:?}");
+}

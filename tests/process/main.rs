@@ -1,0 +1,13 @@
+//! The process tier: the real binary, killed at chosen points and started again, and what its command line promises.
+
+#![allow(missing_docs)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod crash;
+mod dev;
+mod life;
+mod process;
+mod readme;
+mod serve;

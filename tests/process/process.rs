@@ -1,0 +1,137 @@
+//! A running `secret-service`, to be asked, told to stop or killed.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use secrecy::ExposeSecret;
+use secret_service::proto::secret_service_client::SecretServiceClient;
+use tokio::process::{Child, Command};
+use tonic::transport::Channel;
+
+use crate::support::{NAMESPACE, PATIENCE, Site};
+
+pub const BINARY: &str = env!("CARGO_BIN_EXE_secret-service");
+
+/// A `serve` on a site. Dropped, it is killed.
+pub struct Process {
+    child: Child,
+    pub client: SecretServiceClient<Channel>,
+}
+
+impl Process {
+    /// Starts `serve` on a site, and waits until it answers.
+    pub async fn serve(site: &Site) -> Self {
+        let (config, port) = (site.directory().join("serve.toml"), free_port());
+        std::fs::write(&config, configuration(site, port)).unwrap();
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(log(site)).unwrap();
+        let child = Command::from(command(&["serve", "--config"]))
+            .arg(&config)
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        Self { child, client: connect(&format!("http://127.0.0.1:{port}")).await }
+    }
+
+    /// kill -9.
+    pub async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// SIGTERM, and how it ended.
+    pub async fn terminate(mut self) -> ExitStatus {
+        terminate(&mut self.child).await
+    }
+}
+
+/// Where a site's `serve` writes its log.
+pub fn log(site: &Site) -> PathBuf {
+    site.directory().join("serve.log")
+}
+
+/// The binary, in an environment that sets nothing of ours: what the machine has set must not decide a test.
+pub fn command(arguments: &[&str]) -> std::process::Command {
+    let mut command = std::process::Command::new(BINARY);
+    command.args(arguments).stdin(Stdio::null());
+    for (variable, _) in std::env::vars() {
+        if ["SECRET_SERVICE_", "AZURE_", "KUBE", "RUST_LOG"].iter().any(|prefix| variable.starts_with(prefix))
+        {
+            command.env_remove(variable);
+        }
+    }
+    command
+}
+
+pub async fn terminate(child: &mut Child) -> ExitStatus {
+    let pid = child.id().expect("it runs").to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+    tokio::time::timeout(PATIENCE, child.wait()).await.expect("it ends in time").unwrap()
+}
+
+/// Connects to a server that is about to listen.
+pub async fn connect(address: &str) -> SecretServiceClient<Channel> {
+    let begun = tokio::time::Instant::now();
+    loop {
+        match SecretServiceClient::connect(address.to_owned()).await {
+            Ok(client) => return client,
+            Err(error) => assert!(begun.elapsed() < PATIENCE, "{address} never answered: {error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A port that nobody listens on right now.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+pub fn configuration(site: &Site, port: u16) -> String {
+    let credential = site.vault.credential();
+    let secret = site.directory().join("client-secret");
+    std::fs::write(&secret, credential.secret.expose_secret()).unwrap();
+    let path = |path: &Path| path.display().to_string();
+    format!(
+        r#"
+[vault]
+uri = "{vault}"
+verify_challenge = false
+ca_file = "{ca}"
+timeout = "2s"
+
+[credential]
+kind = "client-secret"
+tenant_id = "{tenant}"
+client_id = "{client}"
+secret_file = "{secret}"
+
+[cloud]
+name = "custom"
+authority_host = "{authority}"
+
+[kubernetes]
+kubeconfig = "{kubeconfig}"
+namespace = "{NAMESPACE}"
+timeout = "2s"
+
+[sync]
+interval = "1s"
+
+[server]
+listen = ["127.0.0.1:{port}"]
+
+[database]
+path = "{database}"
+"#,
+        vault = site.vault.uri(),
+        ca = path(&site.ca),
+        tenant = credential.tenant_id,
+        client = credential.client_id,
+        secret = path(&secret),
+        authority = site.vault.authority_host(),
+        kubeconfig = path(site.cluster.kubeconfig()),
+        database = path(&site.directory().join("serve.db")),
+    )
+}

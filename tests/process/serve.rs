@@ -1,0 +1,91 @@
+//! `secret-service serve` and `check`: what the command line promises.
+
+use std::process::Output;
+
+use secrecy::ExposeSecret;
+use secret_service::doubles::vault::{Action, Operation, Rule};
+
+use super::process::{Process, command, configuration, free_port};
+use crate::support::{PATIENCE, Site, requests::*};
+
+async fn output(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = tokio::time::timeout(PATIENCE, tokio::process::Command::from(command(arguments)).output())
+        .await
+        .expect("it ends")
+        .unwrap();
+    let Output { status, stdout, stderr } = output;
+    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+#[tokio::test]
+async fn every_mistake_in_a_configuration_is_one_line_and_nothing_starts() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("bad.toml");
+    std::fs::write(&file, "[vault]\nuri = \"not a uri\"\nspeed = 3\n[sync]\ninterval = \"soon\"\n[credential]\nkind = \"password\"\n").unwrap();
+    let (code, _, said) = output(&["serve", "--config", file.to_str().unwrap()]).await;
+    assert_eq!(code, Some(2), "{said}");
+    for field in ["vault.uri", "speed", "sync.interval", "credential.kind"] {
+        assert_eq!(said.lines().filter(|line| line.contains(field)).count(), 1, "{field}: {said}");
+    }
+    assert!(said.lines().all(|line| line.starts_with("error: ")), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_effective_configuration_is_printed_without_its_secret() {
+    let site = Site::start().await;
+    let file = site.directory().join("c.toml");
+    std::fs::write(&file, configuration(&site, free_port())).unwrap();
+    let (code, printed, said) =
+        output(&["serve", "--config", file.to_str().unwrap(), "--print-config", "--sync-interval", "7m"])
+            .await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(printed.contains("interval = \"7m\""), "a flag comes before the file: {printed}");
+    assert!(!printed.contains(site.vault.credential().secret.expose_secret()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_says_what_holds_what_does_not_and_what_to_do() {
+    let site = Site::start().await;
+    let file = site.directory().join("c.toml");
+    std::fs::write(&file, configuration(&site, free_port())).unwrap();
+    let check = ["check", "--config", file.to_str().unwrap()];
+    let (code, table, said) = output(&check).await;
+    assert_eq!(code, Some(0), "{table}{said}");
+
+    site.vault.faults().add(Rule::new(Action::ForbiddenByRbac).on(Operation::SecretSet));
+    let (code, table, said) = output(&check).await;
+    assert_eq!(code, Some(1), "{table}{said}");
+    assert!(table.contains("Key Vault Secrets Officer"), "{table}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_serves_until_it_is_told_to_stop_and_logs_json_without_values() {
+    let site = Site::start().await;
+    let mut process = Process::serve(&site).await;
+    process
+        .client
+        .create_synced_secret(create("a", vec![created("k", "fresh", "canary-44c1")]))
+        .await
+        .unwrap();
+    assert_eq!(site.edge("a").await.unwrap()["k"], "canary-44c1");
+    assert!(process.terminate().await.success());
+    let log = std::fs::read_to_string(super::process::log(&site)).unwrap();
+    assert!(log.lines().count() > 1);
+    for line in log.lines() {
+        serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+    }
+    assert!(!log.contains("canary-44c1"));
+}
+
+#[tokio::test]
+async fn the_help_names_the_environment_variable_of_every_flag() {
+    let (code, help, _) = output(&["serve", "--help"]).await;
+    assert_eq!(code, Some(0));
+    for flag in
+        ["--vault-uri", "--credential-kind", "--kubernetes-namespace", "--sync-interval", "--database-path"]
+    {
+        let variable =
+            format!("SECRET_SERVICE_{}", flag.trim_start_matches("--").replace('-', "_").to_uppercase());
+        assert!(help.contains(flag) && help.contains(&variable), "{flag}, {variable}");
+    }
+}

@@ -1,0 +1,133 @@
+//! Health, reflection, the end of life, and what no part of it may hold: a value.
+
+use std::time::Duration;
+
+use secret_service::{
+    doubles::kube::{Fault, FaultRule, Phase},
+    doubles::vault::{Action, Rule},
+    proto::{
+        AdoptSyncedSecretRequest, ListAuditEventsRequest, ListSecretUsagesRequest, ListSyncedSecretsRequest,
+    },
+};
+use tonic::Code;
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+
+use crate::support::{PATIENCE, World, requests::*};
+
+async fn health(world: &World, service: &str) -> ServingStatus {
+    let mut client = HealthClient::new(world.channel().await);
+    let request = HealthCheckRequest { service: service.to_owned() };
+    client.check(request).await.unwrap().into_inner().status()
+}
+
+async fn until_health(world: &World, wanted: ServingStatus) {
+    let begun = tokio::time::Instant::now();
+    while health(world, "").await != wanted {
+        assert!(begun.elapsed() < PATIENCE, "never {wanted:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn it_serves_once_the_edge_is_readable_whatever_the_vault_does() {
+    let world = World::start().await;
+    world.vault.faults().add(Rule::new(Action::Hang));
+    until_health(&world, ServingStatus::Serving).await;
+    assert_eq!(health(&world, "iotoperations.secrets.v1.SecretService").await, ServingStatus::Serving);
+
+    let rule = FaultRule {
+        verb: None,
+        resource: Some("secrets".to_owned()),
+        namespace: None,
+        name: None,
+        count: None,
+        phase: Phase::Before,
+        fault: Fault::Status { code: 503, reason: "ServiceUnavailable".to_owned(), retry_after: None },
+    };
+    world.cluster.faults().add(rule.clone());
+    world.cluster.faults().add(FaultRule { verb: Some("watch".to_owned()), fault: Fault::WatchDrop, ..rule });
+    until_health(&world, ServingStatus::NotServing).await;
+    world.cluster.faults().clear();
+    until_health(&world, ServingStatus::Serving).await;
+}
+
+#[tokio::test]
+async fn calls_under_way_are_finished_when_it_stops() {
+    let mut world = World::start().await;
+    let slow = Action::Delay { duration: Duration::from_millis(800) };
+    world.vault.faults().add(Rule::new(slow));
+    let call = {
+        let mut client = world.client.clone();
+        tokio::spawn(async move {
+            client
+                .create_vault_secret(secret_service::proto::CreateVaultSecretRequest {
+                    vault_secret_id: "late".to_owned(),
+                    secret: Some(new("v")),
+                    ..Default::default()
+                })
+                .await
+        })
+    };
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    world.stop_service().await;
+    call.await.unwrap().expect("it was finished");
+}
+
+#[tokio::test]
+async fn what_is_not_in_this_build_says_so() {
+    let mut world = World::start().await;
+    let adopt = AdoptSyncedSecretRequest { name: name("a"), ..Default::default() };
+    let refused = told(&world.client.adopt_synced_secret(adopt).await.unwrap_err());
+    assert_eq!(refused.code, Code::Unimplemented);
+    assert!(refused.message.contains("AdoptSyncedSecret"), "{}", refused.message);
+    let usages = ListSecretUsagesRequest { parent: "syncedSecrets/-".to_owned(), ..Default::default() };
+    assert_eq!(world.client.list_secret_usages(usages).await.unwrap_err().code(), Code::Unimplemented);
+}
+
+#[tokio::test]
+async fn a_thousand_callers_at_once_are_answered_or_told_to_come_back() {
+    let mut world = World::start().await;
+    world.seed("v", "x").await;
+    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    let calls = (0..1_000).map(|_| {
+        let mut client = world.client.clone();
+        async move { client.list_synced_secrets(ListSyncedSecretsRequest::default()).await }
+    });
+    for answer in futures::future::join_all(calls).await {
+        if let Err(status) = answer {
+            assert_eq!(status.code(), Code::ResourceExhausted);
+            assert!(told(&status).details.retry_info().is_some());
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_value_is_found_in_any_file_or_answer() {
+    let mut world = World::start().await;
+    let (one, two) = ("canary-7f3a91-one", "canary-7f3a91-two");
+    let made =
+        world.client.create_synced_secret(create("a", vec![created("k", "fresh", one)])).await.unwrap();
+    world.client.add_vault_secret_version(add_version("fresh", two)).await.unwrap();
+    world.client.sync_synced_secret(sync("a")).await.unwrap();
+    assert_eq!(world.edge("a").await.unwrap()["k"], two);
+    assert!(!format!("{made:?}").contains("canary"));
+    let audit = world.client.list_audit_events(ListAuditEventsRequest::default()).await.unwrap();
+    assert!(!format!("{audit:?}").contains("canary"));
+
+    let mut files = 0;
+    for entry in std::fs::read_dir(world.directory()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            let bytes = std::fs::read(&path).unwrap();
+            assert!(
+                !bytes.windows(6).any(|window| window == b"canary"),
+                "a value stands in {}",
+                path.display()
+            );
+            files += 1;
+        }
+    }
+    assert!(files > 5, "the search looked at the databases");
+}

@@ -1,0 +1,17 @@
+//! The service tier: every use case and every kind of bad luck, through the API, against the doubles on the wire.
+
+#![allow(missing_docs)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod add_existing;
+mod bad_input;
+mod create_new;
+mod edge_faults;
+mod idempotency;
+mod life;
+mod manage;
+mod rotation;
+mod vault_faults;
+mod watch;

@@ -1,0 +1,117 @@
+//! Rotation: references that follow the latest version follow it, at the lower of two costs.
+
+use std::time::Duration;
+
+use secret_service::{doubles::vault::Operation, proto::synced_secret::State};
+
+use crate::support::{Options, World, requests::*};
+
+fn often() -> Options {
+    Options { interval: Duration::from_millis(300), ..Options::default() }
+}
+
+#[tokio::test]
+async fn a_new_version_added_here_reaches_everybody_who_follows_it() {
+    let mut world = World::start().await;
+    world.seed("shared", "old").await;
+    for id in ["a", "b"] {
+        world.client.create_synced_secret(create(id, vec![existing("k", "shared")])).await.unwrap();
+    }
+    world.client.add_vault_secret_version(add_version("shared", "new")).await.unwrap();
+    for id in ["a", "b"] {
+        let told = world.client.sync_synced_secret(sync(id)).await.unwrap().into_inner();
+        assert_eq!(told.state(), State::Synced);
+        assert_eq!(world.edge(id).await.unwrap()["k"], "new");
+    }
+}
+
+#[tokio::test]
+async fn a_new_version_added_by_somebody_else_is_found_by_the_check() {
+    let mut world = World::start_with(often()).await;
+    world.seed("theirs", "old").await;
+    let made = world
+        .client
+        .create_synced_secret(create("a", vec![existing("k", "theirs")]))
+        .await
+        .unwrap()
+        .into_inner();
+
+    world.somebody.sets("theirs", "new").await;
+
+    let before = made.references[0].synced_version.clone();
+    let secret = world.until("a", |secret| secret.references[0].synced_version != before).await;
+    assert_eq!(secret.state(), State::Synced);
+    assert_eq!(secret.generation, 1, "rotation changes nothing of what is asked for");
+    assert_eq!(secret.etag, made.etag);
+    assert_eq!(world.edge("a").await.unwrap()["k"], "new");
+}
+
+#[tokio::test]
+async fn a_pinned_reference_stays_where_it_is() {
+    let mut world = World::start_with(often()).await;
+    world.seed("a", "old").await;
+    let first = world
+        .client
+        .create_synced_secret(create("follows", vec![existing("k", "a")]))
+        .await
+        .unwrap()
+        .into_inner();
+    let mut pinned = existing("k", "a");
+    pinned.version = first.references[0].synced_version.clone();
+    world.client.create_synced_secret(create("pinned", vec![pinned])).await.unwrap();
+
+    world.somebody.sets("a", "new").await;
+
+    let before = first.references[0].synced_version.clone();
+    world.until("follows", |secret| secret.references[0].synced_version != before).await;
+    world.client.sync_synced_secret(sync("pinned")).await.unwrap();
+    assert_eq!(world.edge("pinned").await.unwrap()["k"], "old");
+}
+
+#[tokio::test]
+async fn a_check_without_changes_lists_and_reads_no_value() {
+    let mut world = World::start_with(often()).await;
+    for number in 0..30 {
+        world.seed(&format!("s-{number}"), "v").await;
+        world
+            .client
+            .create_synced_secret(create(&format!("x-{number}"), vec![existing("k", &format!("s-{number}"))]))
+            .await
+            .unwrap();
+    }
+    // A value that was read within the second of its last change may be read once more.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let before = world.vault.requests();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let after = world.vault.requests();
+    let (values, lists) = (Operation::SecretGet, Operation::SecretList);
+    assert_eq!(after.of(values), before.of(values), "no value is read where nothing changed");
+    assert!(after.of(lists) > before.of(lists), "the list is looked at");
+}
+
+#[tokio::test]
+async fn where_one_reference_can_not_be_read_the_edge_keeps_the_last_complete_set() {
+    let mut world = World::start().await;
+    world.seed("user", "u1").await;
+    world.seed("pass", "p1").await;
+    let references = vec![existing("username", "user"), existing("password", "pass")];
+    world.client.create_synced_secret(create("pair", references)).await.unwrap();
+
+    world.somebody.sets("user", "u2").await;
+    world.somebody.sets("pass", "p2").await;
+    world.somebody.enables("pass", false).await;
+    let secret = world.client.sync_synced_secret(sync("pair")).await.unwrap().into_inner();
+
+    assert_eq!(secret.state(), State::Degraded);
+    assert_eq!(synced_reason(&secret), "VaultSecretDisabled");
+    assert!(secret.references[0].problem.is_none());
+    assert_eq!(secret.references[1].problem.as_ref().unwrap().reason, "VaultSecretDisabled");
+    let edge = world.edge("pair").await.unwrap();
+    assert_eq!((edge["username"].as_str(), edge["password"].as_str()), ("u1", "p1"));
+
+    world.somebody.enables("pass", true).await;
+    let secret = world.client.sync_synced_secret(sync("pair")).await.unwrap().into_inner();
+    assert_eq!(secret.state(), State::Synced);
+    let edge = world.edge("pair").await.unwrap();
+    assert_eq!((edge["username"].as_str(), edge["password"].as_str()), ("u2", "p2"));
+}

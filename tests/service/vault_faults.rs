@@ -1,0 +1,220 @@
+//! A vault that is down, slow, throttling, forbidding or talking nonsense.
+
+use std::time::{Duration, Instant};
+
+use secret_service::{
+    doubles::vault::{Action, Operation, Rule},
+    proto::{
+        CreateSyncedSecretRequest, GetVaultRequest, ListSyncedSecretsRequest, ListVaultSecretsRequest, Vault,
+        condition::Status, synced_secret::State,
+    },
+};
+use tonic::Code;
+use uuid::Uuid;
+
+use crate::support::{Options, World, requests::*};
+
+fn impatient() -> Options {
+    Options { vault_timeout: Duration::from_millis(700), ..Options::default() }
+}
+
+fn status(status: u16, code: &str) -> Action {
+    Action::Status { status, code: code.to_owned(), inner: None, retry_after: None }
+}
+
+async fn vault(world: &mut World) -> Vault {
+    let request = GetVaultRequest { name: "vault".to_owned() };
+    world.client.get_vault(request).await.unwrap().into_inner()
+}
+
+fn condition<'a>(vault: &'a Vault, kind: &str) -> (Status, &'a str, &'a str) {
+    let condition = vault.conditions.iter().find(|condition| condition.r#type == kind).unwrap();
+    (condition.status(), &condition.reason, &condition.message)
+}
+
+#[tokio::test]
+async fn a_healthy_vault_is_told_so_by_a_fresh_check_that_changes_nothing() {
+    let mut world = World::start().await;
+    let told = vault(&mut world).await;
+    for kind in ["Reachable", "CanList", "CanGet", "CanCreate", "SecureSettings"] {
+        assert_eq!(condition(&told, kind).0, Status::True, "{kind}: {told:#?}");
+    }
+    assert_eq!(told.uri, world.vault.uri().to_string());
+    let listed =
+        world.client.list_vault_secrets(ListVaultSecretsRequest::default()).await.unwrap().into_inner();
+    assert!(listed.vault_secrets.is_empty());
+}
+
+#[tokio::test]
+async fn each_refusal_of_the_vault_has_its_code_its_reason_and_its_remedy() {
+    let mut world = World::start_with(impatient()).await;
+    world.seed("v", "x").await;
+    let cases = [
+        (Action::ForbiddenByRbac, Code::PermissionDenied, "role"),
+        (Action::ForbiddenByFirewall, Code::PermissionDenied, "firewall"),
+        (Action::Hang, Code::Unavailable, "again"),
+        (Action::MalformedJson, Code::Unavailable, "Key Vault"),
+        (Action::WrongContent, Code::Unavailable, "Key Vault"),
+        (Action::Truncate, Code::Unavailable, "again"),
+        (Action::ResetMidBody, Code::Unavailable, "again"),
+        (status(500, "InternalServerError"), Code::Unavailable, "again"),
+        (status(503, "ServiceUnavailable"), Code::Unavailable, "again"),
+        (status(429, "Throttled"), Code::ResourceExhausted, "again"),
+    ];
+    for (action, code, remedy) in cases {
+        world.vault.faults().add(Rule::new(action.clone()).on(Operation::SecretGet));
+        let request = create("a", vec![existing("k", "v")]);
+        let told = told(&world.client.create_synced_secret(request).await.unwrap_err());
+        assert_eq!(told.code, code, "{action:?}: {}", told.message);
+        assert!(
+            told.message.contains(remedy) || told.message.contains("Check"),
+            "{action:?}: {}",
+            told.message
+        );
+        let retry = told.details.retry_info().is_some();
+        assert_eq!(retry, matches!(code, Code::Unavailable | Code::ResourceExhausted), "{action:?}");
+        assert!(
+            world.client.get_synced_secret(get("a")).await.is_err(),
+            "nothing is recorded of a refused call"
+        );
+        world.vault.faults().clear();
+        // A 429 slows the whole client down; here nobody wants to wait for that.
+        world.restart().await;
+    }
+}
+
+#[tokio::test]
+async fn a_retry_after_is_passed_on_and_heeded_by_the_whole_client() {
+    let mut world = World::start().await;
+    world.seed("v", "x").await;
+    let throttled = Action::Status {
+        status: 429,
+        code: "Throttled".to_owned(),
+        inner: None,
+        retry_after: Some(Duration::from_secs(3)),
+    };
+    world.vault.faults().add(Rule::new(throttled).times(1));
+    let told =
+        told(&world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap_err());
+    assert_eq!(told.code, Code::ResourceExhausted);
+    let wait = told.details.retry_info().unwrap().retry_delay.unwrap();
+    assert!(wait > Duration::from_millis(500) && wait <= Duration::from_secs(3), "{wait:?}");
+
+    let before = world.vault.requests().vault();
+    let begun = Instant::now();
+    world.client.list_vault_secrets(ListVaultSecretsRequest::default()).await.ok();
+    assert!(world.vault.requests().vault() == before || begun.elapsed() > Duration::from_secs(2));
+}
+
+#[tokio::test]
+async fn reads_lists_and_deletes_go_on_while_the_vault_is_down() {
+    let mut world = World::start_with(impatient()).await;
+    world.seed("v", "x").await;
+    for id in ["a", "b"] {
+        world.client.create_synced_secret(create(id, vec![existing("k", "v")])).await.unwrap();
+    }
+    world.vault.faults().add(Rule::new(Action::Hang));
+
+    let begun = Instant::now();
+    world.get("a").await;
+    world.client.list_synced_secrets(ListSyncedSecretsRequest::default()).await.unwrap();
+    assert!(begun.elapsed() < Duration::from_millis(300), "a hung vault slows no read");
+    world.client.delete_synced_secret(delete("b")).await.unwrap();
+    assert!(world.edge("b").await.is_none());
+
+    let told = vault(&mut world).await;
+    assert_eq!(condition(&told, "Reachable").0, Status::False);
+    let told = world.client.sync_synced_secret(sync("a")).await.unwrap().into_inner();
+    assert_eq!((told.state(), synced_reason(&told)), (State::Degraded, "VaultUnreachable"));
+    assert_eq!(world.edge("a").await.unwrap()["k"], "x");
+
+    world.vault.faults().clear();
+    world.until_state("a", State::Synced).await;
+}
+
+#[tokio::test]
+async fn what_was_accepted_before_the_vault_failed_is_synced_when_it_is_back() {
+    let mut world = World::start_with(impatient()).await;
+    world.seed("v", "x").await;
+    let made =
+        world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap().into_inner();
+    world.seed("w", "y").await;
+    world.vault.faults().add(Rule::new(Action::Hang).on(Operation::SecretGet).times(2));
+    let wanted = secret_service::proto::SyncedSecret { description: "still taken".to_owned(), ..made };
+    let changed =
+        world.client.update_synced_secret(update(wanted, &["description"])).await.unwrap().into_inner();
+    assert_eq!(changed.generation, 2);
+    let last = world.until_state("a", State::Synced).await;
+    assert_eq!(last.synced_generation, 2);
+}
+
+#[tokio::test]
+async fn a_create_whose_answer_is_lost_is_finished_by_its_retry_and_stores_once() {
+    let mut world = World::start_with(impatient()).await;
+    world
+        .vault
+        .faults()
+        .add(Rule::new(Action::Hang).on(Operation::SecretSet).named("fresh").times(1).after());
+    let request = CreateSyncedSecretRequest {
+        request_id: Uuid::new_v4().to_string(),
+        ..create("a", vec![created("k", "fresh", "the value")])
+    };
+
+    let lost = world.client.create_synced_secret(request.clone()).await.unwrap_err();
+    assert_eq!(lost.code(), Code::Unavailable);
+    let again = world.client.create_synced_secret(request).await.unwrap().into_inner();
+
+    assert_eq!(again.state(), State::Synced);
+    assert_eq!(world.edge("a").await.unwrap()["k"], "the value");
+    assert_eq!(world.vault.requests().of(Operation::SecretSet), 1);
+}
+
+#[tokio::test]
+async fn somebody_who_creates_the_same_name_at_the_same_moment_keeps_their_value() {
+    let world = World::start().await;
+    let slow = Action::Delay { duration: Duration::from_millis(1_500) };
+    world.vault.faults().add(Rule::new(slow).on(Operation::SecretSet).named("race").times(1));
+    let call = {
+        let mut client = world.client.clone();
+        tokio::spawn(async move {
+            client.create_synced_secret(create("a", vec![created("k", "race", "ours")])).await
+        })
+    };
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    world.somebody.sets("race", "theirs").await;
+
+    let told = told(&call.await.unwrap().unwrap_err());
+
+    assert_eq!(told.code, Code::AlreadyExists, "{}", told.message);
+    assert_eq!(world.somebody.reads("race").await, "theirs");
+}
+
+#[tokio::test]
+async fn a_list_that_loops_or_leads_elsewhere_is_refused() {
+    let mut world = World::start_with(impatient()).await;
+    for number in 0..30 {
+        world.seed(&format!("v{number}"), "x").await;
+    }
+    let elsewhere = Action::ForeignNextLink { authority: "127.0.0.1:9".to_owned() };
+    world.vault.faults().add(Rule::new(elsewhere).on(Operation::SecretList));
+    let refused = world.client.list_vault_secrets(ListVaultSecretsRequest::default()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable);
+
+    world.vault.faults().clear();
+    world.vault.faults().add(Rule::new(Action::PageLoop).on(Operation::SecretList));
+    let search = ListVaultSecretsRequest { name_contains: "nowhere".to_owned(), ..Default::default() };
+    let begun = Instant::now();
+    assert_eq!(world.client.list_vault_secrets(search).await.unwrap_err().code(), Code::Unavailable);
+    assert!(begun.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn an_expired_token_is_renewed_without_anybody_noticing() {
+    let mut world = World::start().await;
+    world.seed("v", "x").await;
+    world.client.list_vault_secrets(ListVaultSecretsRequest::default()).await.unwrap();
+    world.vault.faults().add(Rule::new(Action::ExpiredToken).times(1));
+    let secret =
+        world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap().into_inner();
+    assert_eq!(secret.state(), State::Synced);
+}

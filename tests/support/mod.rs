@@ -1,0 +1,268 @@
+//! What the tests share: the whole service in this process, on real sockets, between a Key Vault and a Kubernetes API of our
+//! own on the wire.
+
+// Each test binary uses its own part of this.
+#![allow(dead_code, missing_docs)]
+
+pub mod requests;
+pub mod somebody;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client, Config, config::Kubeconfig};
+use secrecy::{ExposeSecret, SecretString};
+use secret_service::{
+    api,
+    cli::service::{Service, Settings},
+    doubles::{kube::Cluster, tls::Authority, vault::KeyVault},
+    edge,
+    proto::{SyncedSecret, secret_service_client::SecretServiceClient, synced_secret::State},
+    reconcile, vault,
+};
+use somebody::Somebody;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
+
+pub const NAMESPACE: &str = "azure-iot-operations";
+/// Nothing on loopback takes this long, also on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A vault and a cluster, and the hands of others on both.
+pub struct Site {
+    pub vault: KeyVault,
+    pub cluster: Cluster,
+    pub kube: Client,
+    pub somebody: Somebody,
+    pub directory: TempDir,
+    pub ca: PathBuf,
+}
+
+/// A site with a service in this process.
+pub struct World {
+    pub client: SecretServiceClient<Channel>,
+    pub options: Options,
+    site: Site,
+    running: Option<Running>,
+}
+
+struct Running {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+    address: std::net::SocketAddr,
+}
+
+/// What a test may choose.
+#[derive(Clone)]
+pub struct Options {
+    /// Between rotation checks: long, so that a test that doesn't ask for it sees none.
+    pub interval: Duration,
+    pub vault_timeout: Duration,
+    pub edge_timeout: Duration,
+    pub limits: api::Limits,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(3_600),
+            vault_timeout: Duration::from_secs(5),
+            edge_timeout: Duration::from_secs(5),
+            limits: api::Limits::default(),
+        }
+    }
+}
+
+// === impl Site ===
+
+impl Site {
+    pub async fn start() -> Self {
+        // Somebody else may have been faster.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let directory = tempfile::tempdir().unwrap();
+        let authority = Authority::load_or_create(directory.path()).unwrap();
+        let (vault, cluster) = doubles(directory.path(), &authority).await;
+        let kubeconfig = Kubeconfig::read_from(cluster.kubeconfig()).unwrap();
+        let config = Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await.unwrap();
+        let ca = authority.path().to_owned();
+        Self {
+            kube: Client::try_from(config).unwrap(),
+            somebody: Somebody::at(&vault, &ca),
+            vault,
+            cluster,
+            directory,
+            ca,
+        }
+    }
+
+    /// The Secrets of the instance's namespace.
+    pub fn secrets(&self) -> Api<Secret> {
+        Api::namespaced(self.kube.clone(), NAMESPACE)
+    }
+
+    /// What the edge holds under a name, as text.
+    pub async fn edge(&self, name: &str) -> Option<BTreeMap<String, String>> {
+        let secret = self.secrets().get_opt(name).await.unwrap()?;
+        let text =
+            |(key, bytes): (String, k8s_openapi::ByteString)| (key, String::from_utf8(bytes.0).unwrap());
+        Some(secret.data.unwrap_or_default().into_iter().map(text).collect())
+    }
+
+    /// Puts a secret into the vault, as somebody else would.
+    pub async fn seed(&self, name: &str, value: &str) {
+        self.vault.seed(name, SecretString::from(value), None, BTreeMap::new()).await.unwrap();
+    }
+
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+}
+
+// === impl World ===
+
+impl World {
+    /// Everything up and ready.
+    pub async fn start() -> Self {
+        Self::start_with(Options::default()).await
+    }
+
+    pub async fn start_with(options: Options) -> Self {
+        let site = Site::start().await;
+        let running = run(settings(&site, &options)).await;
+        Self { client: client(running.address).await, running: Some(running), site, options }
+    }
+
+    /// Stops the service and starts it again on the same database.
+    pub async fn restart(&mut self) {
+        self.stop_service().await;
+        self.start_service().await;
+    }
+
+    pub async fn stop_service(&mut self) {
+        let running = self.running.take().expect("the service runs");
+        running.stop.cancel();
+        tokio::time::timeout(PATIENCE, running.task).await.expect("it stops in time").unwrap();
+    }
+
+    pub async fn start_service(&mut self) {
+        let running = run(settings(&self.site, &self.options)).await;
+        self.client = client(running.address).await;
+        self.running = Some(running);
+    }
+
+    pub fn address(&self) -> std::net::SocketAddr {
+        self.running.as_ref().expect("the service runs").address
+    }
+
+    /// Another connection to the service.
+    pub async fn channel(&self) -> Channel {
+        let endpoint = tonic::transport::Endpoint::new(format!("http://{}", self.address())).unwrap();
+        endpoint.connect().await.unwrap()
+    }
+
+    /// The synced secret, as Get shows it.
+    pub async fn get(&mut self, id: &str) -> SyncedSecret {
+        self.client.get_synced_secret(requests::get(id)).await.unwrap().into_inner()
+    }
+
+    /// Waits until a synced secret is as wanted.
+    pub async fn until(&mut self, id: &str, wanted: impl Fn(&SyncedSecret) -> bool) -> SyncedSecret {
+        until(&mut self.client, id, wanted).await
+    }
+
+    pub async fn until_state(&mut self, id: &str, state: State) -> SyncedSecret {
+        self.until(id, |secret| secret.state() == state).await
+    }
+}
+
+impl std::ops::Deref for World {
+    type Target = Site;
+
+    fn deref(&self) -> &Site {
+        &self.site
+    }
+}
+
+/// Waits until a synced secret is as wanted.
+pub async fn until(
+    client: &mut SecretServiceClient<Channel>,
+    id: &str,
+    wanted: impl Fn(&SyncedSecret) -> bool,
+) -> SyncedSecret {
+    let begun = tokio::time::Instant::now();
+    loop {
+        let secret = client.get_synced_secret(requests::get(id)).await.unwrap().into_inner();
+        if wanted(&secret) {
+            return secret;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{id} never came to be as wanted: {secret:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn doubles(directory: &Path, authority: &Authority) -> (KeyVault, Cluster) {
+    use secret_service::doubles::{kube, vault};
+    let vault = vault::Options { directory: directory.to_owned(), port: 0, latency: Duration::ZERO };
+    let cluster = kube::Options { directory: directory.to_owned(), port: 0, namespace: NAMESPACE.to_owned() };
+    let (vault, cluster) =
+        tokio::join!(KeyVault::start(vault, authority), Cluster::start(cluster, authority));
+    (vault.unwrap(), cluster.unwrap())
+}
+
+fn settings(site: &Site, options: &Options) -> Settings {
+    let credential = site.vault.credential();
+    Settings {
+        database: site.directory().join("secret-service.db"),
+        vault: vault::Options {
+            uri: site.vault.uri(),
+            credential: vault::Credential::ClientSecret {
+                tenant_id: credential.tenant_id.clone(),
+                client_id: credential.client_id.clone(),
+                secret: SecretString::from(credential.secret.expose_secret()),
+            },
+            cloud: vault::Cloud::Custom { authority_host: site.vault.authority_host() },
+            api_version: None,
+            verify_challenge: false,
+            ca_file: Some(site.ca.clone()),
+            timeout: options.vault_timeout,
+            concurrency: 16,
+            requests_per_10s: None,
+        },
+        edge: edge::Options {
+            kubeconfig: Some(site.cluster.kubeconfig().to_owned()),
+            context: None,
+            namespace: NAMESPACE.to_owned(),
+            timeout: options.edge_timeout,
+        },
+        reconcile: reconcile::Options { interval: options.interval, jitter: 0.1, workers: 8 },
+        server: api::Options {
+            listen: vec![api::Listen::Tcp("127.0.0.1:0".parse().unwrap())],
+            tls: None,
+            limits: options.limits.clone(),
+            reflection: true,
+            grpc_web: true,
+            allowed_origins: Vec::new(),
+            drain: Duration::from_secs(5),
+        },
+    }
+}
+
+async fn run(settings: Settings) -> Running {
+    let service = Service::start(settings).await.unwrap();
+    let (address, stop) = (service.addresses()[0], CancellationToken::new());
+    let task = tokio::spawn({
+        let stop = stop.clone();
+        async move { service.run(stop).await.unwrap() }
+    });
+    Running { stop, task, address }
+}
+
+async fn client(address: std::net::SocketAddr) -> SecretServiceClient<Channel> {
+    SecretServiceClient::connect(format!("http://{address}")).await.unwrap()
+}
