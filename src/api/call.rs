@@ -8,7 +8,7 @@ use tonic::Request;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::{auth, convert::Violations, gate::Deadline};
+use super::{auth, convert::Violations};
 use crate::{
     proto,
     secrets::{self, Call, LONGEST_WAIT, Mode, Secrets},
@@ -16,6 +16,10 @@ use crate::{
 
 /// A call that did not come through the server's gate, which gives every call its deadline.
 const UNARY_DEADLINE: Duration = Duration::from_secs(30);
+
+/// When the caller no longer waits; an extension of the request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadline(pub(super) Instant);
 
 /// A request that changes something, with everything around its content.
 pub(super) struct Mutation<T> {

@@ -17,7 +17,7 @@ use tokio::{
 use tonic::{Code, Status, body::Body, server::NamedService, service::Routes};
 use uuid::Uuid;
 
-use super::{error::of_server, server::Limits, service::Service};
+use super::{call::Deadline, error::of_server, options::Limits, service::Service};
 use crate::proto::secret_service_server::SecretServiceServer;
 
 /// In and out: the id under which a call stands in the logs of both sides.
@@ -47,10 +47,6 @@ const METHODS: [&str; 16] = [
     "AddVaultSecretVersion",
     "ListAuditEvents",
 ];
-
-/// When the caller no longer waits; an extension of the request.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Deadline(pub(super) Instant);
 
 /// What all calls go through, on every listener.
 #[derive(Clone)]

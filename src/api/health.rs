@@ -10,7 +10,7 @@ use tonic_health::{
     server::{HealthReporter, HealthService},
 };
 
-use super::{server::ServerError, service::Service};
+use super::{options::ServerError, service::Service};
 use crate::proto::{self, secret_service_server::SecretServiceServer};
 
 /// The service as a whole, and the contract: both are well or neither is.

@@ -2,7 +2,7 @@
 
 use std::{
     convert::Infallible,
-    fmt, io,
+    io,
     net::SocketAddr,
     os::unix::fs::{FileTypeExt, PermissionsExt},
     path::{Path, PathBuf},
@@ -14,21 +14,12 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::server::TcpIncoming;
 
-use super::server::ServerError;
+use super::options::{Listen, ServerError};
 
 /// Where dead peers are found out when nothing is sent.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
 /// Between tries to accept while there is no file descriptor for it.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// Where to listen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Listen {
-    /// An address and a port; port 0 takes a free one.
-    Tcp(SocketAddr),
-    /// A socket file, open to its owner alone.
-    Unix(PathBuf),
-}
 
 /// A place that is listened at.
 pub(super) enum Listener {
@@ -66,15 +57,6 @@ impl Drop for SocketFile {
     fn drop(&mut self) {
         // Whoever removed it before us did no harm.
         let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-impl fmt::Display for Listen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(address) => write!(f, "{address}"),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
     }
 }
 

@@ -11,6 +11,7 @@ mod front;
 mod gate;
 mod health;
 mod listen;
+mod options;
 mod pages;
 mod server;
 mod service;
@@ -19,8 +20,8 @@ mod verdict;
 mod watch;
 
 pub use error::DOMAIN;
-pub use listen::Listen;
-pub use server::{Limits, Options, Server, ServerError, Tls};
+pub use options::{Limits, Listen, Options, ServerError, Tls};
+pub use server::Server;
 
 #[cfg(test)]
 mod tests;

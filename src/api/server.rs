@@ -1,6 +1,6 @@
 //! The server: binds, serves the contract with health and reflection, and ends without cutting off a call.
 
-use std::{fmt, net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -11,7 +11,8 @@ use super::{
     front::{Allowed, Front},
     gate::Gate,
     health,
-    listen::{self, Listen, Listener},
+    listen::{self, Listener},
+    options::{Limits, Options, ServerError, Tls},
     pages::Pages,
     service::Service,
     watch::Watches,
@@ -28,55 +29,6 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a peer may take over the TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// How the server listens and what it bears.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Where; at least one.
-    pub listen: Vec<Listen>,
-    /// TLS on the TCP addresses.
-    pub tls: Option<Tls>,
-    /// What it bears.
-    pub limits: Limits,
-    /// Whether clients may ask for the contract.
-    pub reflection: bool,
-    /// Whether browsers may call: gRPC-Web, also over HTTP/1.1.
-    pub grpc_web: bool,
-    /// The pages that may, by origin: `https://console.example:8443`.
-    pub allowed_origins: Vec<String>,
-    /// How long calls in flight may take to finish after the stop.
-    pub drain: Duration,
-}
-
-/// The server's certificate.
-#[derive(Clone)]
-pub struct Tls {
-    /// The chain, leaf first.
-    pub cert_pem: Vec<u8>,
-    /// Its key.
-    pub key_pem: Vec<u8>,
-}
-
-/// What the server bears. Beyond a limit, callers get RESOURCE_EXHAUSTED with the time to wait.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Bytes of a request.
-    pub message_bytes: usize,
-    /// Bytes of an answer; lists make shorter pages. Clients accept 4 MiB by default.
-    pub answer_bytes: usize,
-    /// Calls at a time, over all connections; health and open watches don't count.
-    pub concurrent_calls: usize,
-    /// Calls at a time on one connection.
-    pub streams_per_connection: u32,
-    /// Open watches.
-    pub watchers: usize,
-    /// Time of a call that has no deadline of its own.
-    pub call_timeout: Duration,
-    /// Longest time of a call, whatever its deadline.
-    pub longest_call: Duration,
-    /// How often a quiet watch gives a sign of life.
-    pub heartbeat: Duration,
-}
-
 /// A server that is bound and not serving yet.
 pub struct Server {
     options: Options,
@@ -84,59 +36,6 @@ pub struct Server {
     builder: transport::Server,
     listeners: Vec<Listener>,
     addresses: Vec<SocketAddr>,
-}
-
-/// Why the server can't serve.
-#[derive(Debug, thiserror::Error)]
-pub enum ServerError {
-    /// Nothing to listen at.
-    #[error("no address to listen at is configured")]
-    NoAddress,
-    /// An address or a socket file.
-    #[error("can't listen at {at}: {source}")]
-    Listen {
-        /// Where.
-        at: String,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// The certificate or its key.
-    #[error("the TLS certificate and key can't be used: {0}")]
-    Tls(String),
-    /// An origin that no browser sends.
-    #[error("{0:?} is not an origin such as https://console.example:8443")]
-    Origin(String),
-    /// A descriptor of ours is broken.
-    #[error("reflection can't be served: {0}")]
-    Reflection(tonic_reflection::server::Error),
-    /// A listener failed while serving.
-    #[error("serving failed: {0}")]
-    Serve(transport::Error),
-}
-
-// === impl Limits ===
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            message_bytes: 1024 * 1024,
-            answer_bytes: 4 * 1024 * 1024,
-            concurrent_calls: 1_024,
-            streams_per_connection: 256,
-            watchers: 256,
-            call_timeout: Duration::from_secs(30),
-            longest_call: Duration::from_secs(120),
-            heartbeat: Duration::from_secs(30),
-        }
-    }
-}
-
-// === impl Tls ===
-
-impl fmt::Debug for Tls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tls").finish_non_exhaustive()
-    }
 }
 
 // === impl Server ===

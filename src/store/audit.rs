@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use sqlx::FromRow;
 
-use super::{Store, StoreError, Transaction, statements, synced_secrets::Row};
+use super::{Store, StoreError, Transaction, rows::Row, statements};
 use crate::model::{AuditEvent, Outcome};
 
 statements! {

@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use sqlx::{FromRow, Sqlite, SqlitePool};
 
 use super::{
-    Store, StoreError, Transaction, statements,
-    synced_secrets::{Row, json},
+    Store, StoreError, Transaction,
+    rows::{Row, json},
+    statements,
     view::FeedChange,
 };
 use crate::model::{ChangeKind, SyncedSecret};

@@ -8,6 +8,7 @@ mod changes;
 mod inspect;
 mod record;
 mod requests;
+mod rows;
 mod settings;
 mod synced_secrets;
 mod view;

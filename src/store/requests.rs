@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use sqlx::{FromRow, Sqlite};
 use uuid::Uuid;
 
-use super::{Store, StoreError, Transaction, statements, synced_secrets::Row};
+use super::{Store, StoreError, Transaction, rows::Row, statements};
 
 statements! {
     SELECT = "SELECT method, fingerprint, uid, response FROM requests WHERE request_id = ?1";

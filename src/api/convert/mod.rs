@@ -70,10 +70,10 @@ pub(super) fn vault_secret_name(field: &str, name: &str) -> Result<VaultSecretNa
     in_collection("vaultSecrets", name).map_err(|rule| Error::invalid(field, rule))
 }
 
-/// The one vault has one name.
+/// The one vault has one name, which goes without saying.
 pub(super) fn vault_name(name: &str) -> Result<(), Error> {
     match name {
-        "vault" => Ok(()),
+        "vault" | "" => Ok(()),
         _ => Err(Error::invalid("name", "the instance has one vault; use \"vault\"")),
     }
 }
