@@ -211,3 +211,74 @@ async fn only_the_owner_may_read_the_database() {
         assert_eq!(mode, 0o600);
     }
 }
+
+#[tokio::test]
+async fn a_database_of_a_newer_release_is_refused_and_left_alone() {
+    let (directory, store) = open().await;
+    sqlx::query(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES (9999, 'from the future', 1, x'00', 0)",
+    )
+    .execute(&store.0.writer)
+    .await
+    .unwrap();
+    store.close().await;
+    let refused = Store::open(&directory.path().join("state.db")).await.err().unwrap();
+    assert!(matches!(refused, StoreError::Newer(_)), "{refused}");
+}
+
+#[tokio::test]
+async fn a_full_disk_loses_nothing_that_was_acknowledged_and_is_told_as_such() {
+    let (_directory, store) = open().await;
+    insert(&store, &record("before")).await.unwrap();
+    sqlx::raw_sql("PRAGMA max_page_count = 1").execute(&store.0.writer).await.unwrap();
+    let mut refused = None;
+    for number in 0..200 {
+        if let Err(error) = insert(&store, &record(&format!("more-{number:03}"))).await {
+            refused = Some((number, error));
+            break;
+        }
+    }
+    let (fitted, error) = refused.expect("the database can't grow");
+    assert!(error.is_full(), "{error}");
+    assert_eq!(store.view().len(), 1 + fitted, "what was refused is not shown");
+
+    sqlx::raw_sql("PRAGMA max_page_count = 100000").execute(&store.0.writer).await.unwrap();
+    insert(&store, &record("after")).await.unwrap();
+    assert_eq!(store.view().len(), 2 + fitted);
+}
+
+#[tokio::test]
+async fn a_database_that_another_process_holds_is_waited_for_and_readers_do_not_notice() {
+    let (directory, store) = open().await;
+    insert(&store, &record("a")).await.unwrap();
+    let options = SqliteConnectOptions::new().filename(directory.path().join("state.db"));
+    let other = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+    let held = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let waiting = tokio::spawn({
+        let store = store.clone();
+        async move { insert(&store, &record("b")).await }
+    });
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    assert!(!waiting.is_finished());
+    assert_eq!(store.view().len(), 1);
+    store.ping().await.unwrap();
+
+    held.rollback().await.unwrap();
+    waiting.await.unwrap().unwrap();
+    assert_eq!(store.view().len(), 2);
+}
+
+#[tokio::test]
+async fn a_damaged_database_is_refused_with_the_place_of_the_damage() {
+    let (directory, store) = open().await;
+    insert(&store, &record("a")).await.unwrap();
+    sqlx::query("UPDATE synced_secrets SET labels = 'no json'").execute(&store.0.writer).await.unwrap();
+    store.close().await;
+    let refused = Store::open(&directory.path().join("state.db")).await.err().unwrap();
+    let StoreError::Corrupt { table, column, .. } = &refused else { panic!("{refused}") };
+    assert_eq!((*table, *column), ("synced_secrets", "labels"));
+
+    std::fs::write(directory.path().join("state.db"), b"this is not a database, and never was one").unwrap();
+    assert!(Store::open(&directory.path().join("state.db")).await.is_err());
+}
