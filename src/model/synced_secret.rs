@@ -245,3 +245,34 @@ impl Filter {
             && self.labels.iter().all(|(key, value)| secret.labels.get(key) == Some(value))
     }
 }
+
+#[cfg(test)]
+impl SyncedSecret {
+    /// One to test with: asked for just now, with one reference under `username`.
+    pub(crate) fn example(id: &str) -> Self {
+        let now = super::now();
+        Self {
+            id: id.parse().unwrap(),
+            uid: Uuid::new_v4(),
+            description: "a pump".to_owned(),
+            secret_type: SecretType::default(),
+            references: vec![Reference {
+                key: "username".parse().unwrap(),
+                vault_secret: "Edp1-User".parse().unwrap(),
+                version: None,
+                encoding: super::Encoding::Utf8,
+                create_pending: false,
+                status: super::ReferenceStatus::default(),
+            }],
+            labels: BTreeMap::from([("line".to_owned(), "1".to_owned())]),
+            state: State::Pending,
+            conditions: Vec::new(),
+            origin: Origin::Managed,
+            create_time: now,
+            update_time: now,
+            sync_time: None,
+            generation: 1,
+            synced_generation: 0,
+        }
+    }
+}

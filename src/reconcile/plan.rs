@@ -53,40 +53,14 @@ fn is_unsettled(record: &Record) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-    use uuid::Uuid;
-
     use super::*;
-    use crate::{
-        edge::Written,
-        model::{Encoding, Origin, Reference, SyncedSecret},
-        store::EdgeRecord,
-    };
+    use crate::{edge::Written, model::SyncedSecret, store::EdgeRecord};
 
     fn synced() -> Record {
-        let mut record = Record::new(SyncedSecret {
-            id: "edp1secrets".parse().unwrap(),
-            uid: Uuid::new_v4(),
-            description: String::new(),
-            secret_type: Default::default(),
-            references: vec![Reference {
-                key: "username".parse().unwrap(),
-                vault_secret: "edp1-username".parse().unwrap(),
-                version: None,
-                encoding: Encoding::Utf8,
-                create_pending: false,
-                status: Default::default(),
-            }],
-            labels: Default::default(),
-            state: State::Synced,
-            conditions: vec![],
-            origin: Origin::Managed,
-            create_time: Timestamp::UNIX_EPOCH,
-            update_time: Timestamp::UNIX_EPOCH,
-            sync_time: None,
-            generation: 2,
-            synced_generation: 2,
-        });
+        let mut record = Record::new(SyncedSecret::example("edp1secrets"));
+        record.secret.state = State::Synced;
+        record.secret.generation = 2;
+        record.secret.synced_generation = 2;
         record.edge =
             EdgeRecord { uid: Some("uid".into()), resource_version: Some("7".into()), digest: Some(vec![1]) };
         record

@@ -1,13 +1,11 @@
 //! The database as a specification.
 
-use std::collections::BTreeMap;
-
 use jiff::{Timestamp, ToSpan};
 use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::*;
-use crate::model::{ChangeKind, Encoding, Filter, Origin, Outcome, Reference, State, SyncedSecret};
+use crate::model::{ChangeKind, Filter, Outcome, State, SyncedSecret};
 
 async fn open() -> (TempDir, Store) {
     let directory = tempfile::tempdir().unwrap();
@@ -16,30 +14,9 @@ async fn open() -> (TempDir, Store) {
 }
 
 fn record(id: &str) -> Record {
-    let now = Timestamp::from_microsecond(Timestamp::now().as_microsecond()).unwrap();
-    Record::new(SyncedSecret {
-        id: id.parse().unwrap(),
-        uid: Uuid::new_v4(),
-        description: "a pump".into(),
-        secret_type: "Opaque".parse().unwrap(),
-        references: vec![Reference {
-            key: "username".parse().unwrap(),
-            vault_secret: "Edp1-User".parse().unwrap(),
-            version: None,
-            encoding: Encoding::Utf8,
-            create_pending: true,
-            status: Default::default(),
-        }],
-        labels: BTreeMap::from([("line".into(), "1".into())]),
-        state: State::Pending,
-        conditions: vec![],
-        origin: Origin::Managed,
-        create_time: now,
-        update_time: now,
-        sync_time: None,
-        generation: 1,
-        synced_generation: 0,
-    })
+    let mut record = Record::new(SyncedSecret::example(id));
+    record.secret.references[0].create_pending = true;
+    record
 }
 
 async fn insert(store: &Store, record: &Record) -> Result<(), StoreError> {

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::{Limits, Listen, Options, Server, ServerError};
 use crate::{
     edge::{self, Edge, Index},
-    model::{Encoding, Origin, Reference, State, SyncedSecret},
+    model::{State, SyncedSecret},
     proto::secret_service_client::SecretServiceClient,
     reconcile::{self, Reconciler},
     secrets::Secrets,
@@ -106,30 +106,7 @@ async fn serve_house(house: House, change: impl FnOnce(&mut Options)) -> Running
 }
 
 pub(super) fn secret(id: &str) -> SyncedSecret {
-    let now = Timestamp::from_microsecond(Timestamp::now().as_microsecond()).unwrap();
-    SyncedSecret {
-        id: id.parse().unwrap(),
-        uid: Uuid::now_v7(),
-        description: String::new(),
-        secret_type: Default::default(),
-        references: vec![Reference {
-            key: "username".parse().unwrap(),
-            vault_secret: "Edp1-User".parse().unwrap(),
-            version: None,
-            encoding: Encoding::Utf8,
-            create_pending: false,
-            status: Default::default(),
-        }],
-        labels: BTreeMap::from([("line".into(), "1".into())]),
-        state: State::Pending,
-        conditions: vec![],
-        origin: Origin::Managed,
-        create_time: now,
-        update_time: now,
-        sync_time: None,
-        generation: 1,
-        synced_generation: 0,
-    }
+    SyncedSecret { description: String::new(), ..SyncedSecret::example(id) }
 }
 
 // === impl House ===
