@@ -1,0 +1,331 @@
+"""What the service talks about, as plain immutable Python: dataclasses, enums, aware datetimes."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ._values import SecretValue
+
+
+class _WireEnum(enum.Enum):
+    """An enum of the contract; a number that this release doesn't know reads as ``UNSPECIFIED``."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> _WireEnum | None:
+        return cls(0) if isinstance(value, int) and value != 0 else None
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SyncEngine(_WireEnum):
+    """How synced secrets reach the edge."""
+
+    UNSPECIFIED = 0
+    SECRET_STORE = 1
+    DIRECT = 2
+
+
+class State(_WireEnum):
+    """How far a synced secret is."""
+
+    UNSPECIFIED = 0
+    PENDING = 1
+    """Accepted; the edge does not hold it yet."""
+    SYNCED = 2
+    """The edge holds what the references say."""
+    DEGRADED = 3
+    """The edge holds the last known values; the latest attempt failed, see the conditions."""
+    FAILED = 4
+    """Never synced, and the latest attempt failed, see the conditions."""
+    DELETING = 5
+
+
+class Origin(_WireEnum):
+    """Who made a synced secret."""
+
+    UNSPECIFIED = 0
+    MANAGED = 1
+    """Created or adopted through the service."""
+    UNMANAGED = 2
+    """Found at the edge, made by another tool; read-only until adopted."""
+
+
+class Encoding(_WireEnum):
+    """How the value in the vault becomes the bytes at the edge."""
+
+    UNSPECIFIED = 0
+    """The value's bytes as they are."""
+    BASE64 = 1
+    """The value is base64; the edge gets the decoded bytes."""
+    HEX = 2
+
+
+class ConditionStatus(_WireEnum):
+    """Whether a condition holds."""
+
+    UNSPECIFIED = 0
+    TRUE = 1
+    FALSE = 2
+    UNKNOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One thing that is so, or isn't, and why."""
+
+    type: str
+    status: ConditionStatus
+    reason: str
+    """CamelCase and stable, for programs."""
+    message: str
+    """For people: what happened and what to do next."""
+    last_transition_time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Vault:
+    """The Key Vault that the instance is bound to, and what a fresh check of access to it found."""
+
+    name: str
+    uri: str
+    tenant_id: str
+    engine: SyncEngine
+    conditions: tuple[Condition, ...] = ()
+    check_time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VaultSecret:
+    """A secret in the vault, without its value."""
+
+    name: str
+    """``vaultSecrets/{id}``"""
+    enabled: bool
+    content_type: str
+    create_time: datetime | None = None
+    update_time: datetime | None = None
+    not_before_time: datetime | None = None
+    expire_time: datetime | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    managed: bool = False
+    """Whether the vault manages it as part of a certificate."""
+    synced_secrets: tuple[str, ...] = ()
+    """Names of the synced secrets that hold a reference to it."""
+
+    @property
+    def id(self) -> str:
+        """The last part of the name."""
+        return self.name.rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class VaultSecretVersion:
+    """A version of a secret in the vault, without its value."""
+
+    name: str
+    """``vaultSecrets/{id}/versions/{version}``"""
+    enabled: bool
+    create_time: datetime | None = None
+    not_before_time: datetime | None = None
+    expire_time: datetime | None = None
+
+    @property
+    def id(self) -> str:
+        """The last part of the name."""
+        return self.name.rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class NewVaultSecret:
+    """What "Create new" stores in the vault. Only ever sent, never received."""
+
+    value: SecretValue
+    content_type: str = ""
+    not_before_time: datetime | None = None
+    expire_time: datetime | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # Whoever hands over a plain string gets it wrapped all the same.
+        object.__setattr__(self, "value", SecretValue(self.value))
+
+
+@dataclass(frozen=True, slots=True)
+class SecretReference:
+    """One vault secret, saved under ``key`` in the Kubernetes Secret.
+
+    For references to send, :func:`existing` and :func:`new` are shorter.
+    """
+
+    key: str
+    vault_secret: str
+    """``vaultSecrets/{id}``"""
+    version: str = ""
+    """Pinned version; follows the latest where empty."""
+    encoding: Encoding = Encoding.UNSPECIFIED
+    create: NewVaultSecret | None = None
+    """Only ever sent: create the vault secret first."""
+    synced_version: str = ""
+    """Only ever received: the version that the edge holds."""
+    expire_time: datetime | None = None
+    problem: Condition | None = None
+    """Only ever received: why this reference is not in sync."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretUsage:
+    """A field of an Azure IoT Operations resource that names a synced secret."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    resource: str
+    field: str
+    key: str = ""
+    """The key that it uses; empty where it uses the whole secret."""
+    key_missing: bool = False
+    synced_secret: str = ""
+    """``syncedSecrets/{id}``, whether it exists or not."""
+    secret_missing: bool = False
+    guessed: bool = False
+    """Whether only the field's name says that it names a secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncedSecret:
+    """A Kubernetes Secret at the edge, made of references to vault secrets."""
+
+    name: str
+    """``syncedSecrets/{id}``; the id is the name of the Kubernetes Secret."""
+    uid: str
+    etag: str
+    """Send it back to change only what you saw."""
+    description: str
+    secret_type: str
+    references: tuple[SecretReference, ...]
+    labels: Mapping[str, str]
+    state: State
+    conditions: tuple[Condition, ...]
+    origin: Origin
+    usages: tuple[SecretUsage, ...] = ()
+    """Only where the full view was asked for."""
+    create_time: datetime | None = None
+    update_time: datetime | None = None
+    sync_time: datetime | None = None
+    """When the edge last held just what the references say."""
+    generation: int = 0
+    """Grows with every change of what is asked for."""
+    synced_generation: int = 0
+    """The generation that the edge holds."""
+
+    @property
+    def id(self) -> str:
+        """The last part of the name: the name of the Kubernetes Secret."""
+        return self.name.rpartition("/")[2]
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether the edge holds what was asked for last."""
+        return self.state is State.SYNCED and self.synced_generation == self.generation
+
+    def condition(self, type: str) -> Condition | None:  # noqa: A002 - the contract's word
+        """The condition of a type, such as ``Synced``, ``InUse`` or ``Expiring``."""
+        return next((condition for condition in self.conditions if condition.type == type), None)
+
+
+@dataclass(frozen=True, slots=True)
+class UsedBy:
+    """Narrows a list to what a resource uses, or to what nothing uses."""
+
+    kind: str = ""
+    """For example ``AssetEndpointProfile``."""
+    resource: str = ""
+    """Any resource of the kind where empty."""
+    unused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """Who did what, when, with which result."""
+
+    name: str
+    event_time: datetime | None
+    actor: str
+    action: str
+    resource: str
+    outcome: str
+    """``OK``, or the code of the error."""
+    detail: str = ""
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """A watcher's event: it is there, from the beginning or since now."""
+
+    synced_secret: SyncedSecret
+    resume_token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Modified:
+    """A watcher's event: it is now like this."""
+
+    synced_secret: SyncedSecret
+    resume_token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """A watcher's event: it is gone, or out of the filter's range; shown as it was last seen."""
+
+    synced_secret: SyncedSecret
+    resume_token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bookmark:
+    """A watcher's event: nothing is left to tell right now.
+
+    The first one says that the initial state is complete, the later ones that the watch is alive.
+    """
+
+    resume_token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """A watcher's event: the service couldn't go on from where the watch was.
+
+    Forget what you know: the whole state follows as :class:`Added`, up to the next :class:`Bookmark`.
+    """
+
+
+WatchEvent = Added | Modified | Deleted | Bookmark | Restarted
+
+
+def existing(
+    key: str, vault_secret: str, *, version: str = "", encoding: Encoding = Encoding.UNSPECIFIED
+) -> SecretReference:
+    """A reference to a secret that is in the vault ("Add from Azure Key Vault")."""
+    return SecretReference(key, vault_secret, version=version, encoding=encoding)
+
+
+def new(
+    key: str,
+    vault_secret: str,
+    value: str | SecretValue,
+    *,
+    content_type: str = "",
+    not_before_time: datetime | None = None,
+    expire_time: datetime | None = None,
+    tags: Mapping[str, str] | None = None,
+    encoding: Encoding = Encoding.UNSPECIFIED,
+) -> SecretReference:
+    """A reference to a secret that is first created in the vault ("Create new")."""
+    secret = NewVaultSecret(SecretValue(value), content_type, not_before_time, expire_time, dict(tags or {}))
+    return SecretReference(key, vault_secret, encoding=encoding, create=secret)

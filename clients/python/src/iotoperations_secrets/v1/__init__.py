@@ -1,0 +1,1 @@
+"""What the contract generates: messages, and the stubs of grpcio."""

@@ -1,0 +1,1 @@
+"""What the client promises, held against a real service."""

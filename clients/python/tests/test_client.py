@@ -1,0 +1,141 @@
+"""Lists, waiting, values and types."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+import pickle
+from dataclasses import fields, is_dataclass
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from google.protobuf.message_factory import GetMessageClass
+
+import iotoperations_secrets as secrets
+from iotoperations_secrets import NewVaultSecret, SecretReference, SecretServiceClient, SecretValue, aio, existing, new
+from iotoperations_secrets import _convert as convert
+from iotoperations_secrets.v1 import secret_service_pb2 as pb
+
+from .fake import Fake
+from .service import Service
+
+
+def test_a_list_pages_by_itself(client: SecretServiceClient, run: str) -> None:
+    wanted = [f"{run}-{number}" for number in range(7)]
+    for id_ in wanted:
+        client.create_synced_secret(id_, [existing("k", "vaultSecrets/historian-token")])
+    found = client.list_synced_secrets(name_contains=run, page_size=3)
+    assert [secret.id for secret in found] == wanted
+    assert [secret.id for secret in found] == wanted, "it can be iterated again"
+    pages = list(found.pages())
+    assert [len(page.items) for page in pages] == [3, 3, 1]
+    assert pages[0].total_size == 7
+    rest = client.list_synced_secrets(name_contains=run, page_size=3, page_token=pages[0].next_page_token)
+    assert [secret.id for secret in rest] == wanted[3:]
+
+
+def test_a_list_pages_by_itself_in_asyncio(service: Service) -> None:
+    async def main() -> None:
+        async with aio.connect(service.target) as client:
+            by_two = [secret.name async for secret in client.list_vault_secrets(page_size=2)]
+            assert by_two == [secret.name async for secret in client.list_vault_secrets()]
+            assert len(by_two) >= 7
+
+    asyncio.run(main())
+
+
+def test_wait_synced_returns_what_the_edge_holds_and_says_what_is_in_the_way(
+    client: SecretServiceClient, run: str
+) -> None:
+    made = client.create_synced_secret(f"ok-{run}", [new("k", f"vaultSecrets/ok-{run}", "v")])
+    assert client.wait_synced(made.name, timeout=20).is_synced
+    client.update_synced_secret(
+        made.name, references=[SecretReference("k", f"vaultSecrets/ok-{run}", encoding=secrets.Encoding.UNSPECIFIED)]
+    )
+    assert client.wait_synced(made.name, timeout=timedelta(seconds=20)).references[0].synced_version
+    with pytest.raises(secrets.NotFound):
+        client.wait_synced(f"syncedSecrets/nowhere-{run}")
+    with pytest.raises(secrets.InvalidRequest):
+        client.wait_synced("a-bare-id")
+
+
+def test_wait_synced_ends_with_the_state_and_the_cause_when_the_time_is_over(fake: Fake) -> None:
+    missing = pb.Condition(type="Synced", reason="VaultUnreachable", message="The vault is away. Wait for it.")
+    secret = pb.SyncedSecret(
+        name="syncedSecrets/a", state=pb.SyncedSecret.STATE_DEGRADED, generation=2, conditions=[missing]
+    )
+    fake.answers = [
+        secret,
+        [pb.WatchSyncedSecretsResponse(type=pb.WatchSyncedSecretsResponse.TYPE_ADDED, synced_secret=secret)],
+    ]
+    with secrets.connect(fake.target) as client, pytest.raises(secrets.NotSynced) as caught:
+        client.wait_synced("syncedSecrets/a", timeout=1)
+    assert isinstance(caught.value, TimeoutError)
+    assert caught.value.synced_secret is not None
+    assert caught.value.synced_secret.state is secrets.State.DEGRADED
+    assert caught.value.reason == "VaultUnreachable"
+    assert "DEGRADED. The vault is away." in str(caught.value)
+
+
+def test_wait_synced_waits_in_asyncio_too(service: Service, run: str) -> None:
+    async def main() -> None:
+        async with aio.connect(service.target) as client:
+            made = await client.create_synced_secret(f"aio-{run}", [existing("k", "vaultSecrets/historian-token")])
+            assert (await client.wait_synced(made.name, timeout=20)).state is secrets.State.SYNCED
+
+    asyncio.run(main())
+
+
+def test_an_update_changes_only_what_is_given(client: SecretServiceClient, run: str) -> None:
+    references = [existing("k", "vaultSecrets/historian-token")]
+    made = client.create_synced_secret(f"u-{run}", references, description="a", labels={"l": "1"})
+    changed = client.update_synced_secret(made.name, description="b", etag=made.etag)
+    assert (changed.description, changed.labels) == ("b", {"l": "1"})
+    assert [reference.key for reference in changed.references] == ["k"]
+    with pytest.raises(secrets.Stale):
+        client.update_synced_secret(made.name, description="c", etag=made.etag)
+    more = [*changed.references, existing("k2", "vaultSecrets/pump-7-username")]
+    assert len(client.update_synced_secret(made.name, references=more).references) == 2
+    assert client.update_synced_secret(made.name, labels={}).labels == {}
+
+
+def test_nothing_shows_a_value_but_reveal(caplog: pytest.LogCaptureFixture) -> None:
+    value = SecretValue("canary-7")
+    reference = new("k", "vaultSecrets/v", value)
+    plain = NewVaultSecret("canary-7")  # type: ignore[arg-type]
+    logging.getLogger("test").warning("%s %r", value, reference)
+    shown = [repr(value), str(value), f"{value}", f"{value!r:>40}", repr(reference), repr([plain]), caplog.text]
+    assert not [text for text in shown if "canary" in text]
+    assert value.reveal() == plain.value.reveal() == "canary-7"
+    assert value == SecretValue("canary-7") != SecretValue("x")
+    assert not hasattr(value, "__dict__")
+    for copier in (pickle.dumps, copy.deepcopy):
+        with pytest.raises(TypeError, match="not pickled"):
+            copier(value)
+
+
+def test_a_dataclass_has_every_field_of_its_message() -> None:
+    for full_name, cls in convert._CLASSES.items():
+        assert is_dataclass(cls)
+        descriptor = pb.DESCRIPTOR.message_types_by_name[full_name.rpartition(".")[2]]
+        assert {field.name for field in fields(cls)} == {field.name for field in descriptor.fields}, full_name
+        read = convert.read(cls, GetMessageClass(descriptor)())
+        assert isinstance(read, cls)
+
+
+def test_an_enum_has_every_value_of_the_contract_and_bears_new_ones() -> None:
+    for full_name, cls in convert._ENUMS.items():
+        enum = pb.DESCRIPTOR.pool.FindEnumTypeByName(full_name)
+        named = {value.name: value.number for value in enum.values}
+        assert {member.value for member in cls} == set(named.values()), full_name
+        assert all(any(name.endswith(f"_{member.name}") for name in named) for member in cls)
+        assert cls(99) is cls(0)
+
+
+def test_a_time_without_a_zone_is_refused_and_one_that_comes_has_one(client: SecretServiceClient) -> None:
+    with pytest.raises(ValueError, match="zone"):
+        client.create_vault_secret("never", "v", expire_time=datetime(2030, 1, 1))
+    checked = client.get_vault().check_time
+    assert checked is not None
+    assert checked.tzinfo is timezone.utc
