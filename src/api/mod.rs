@@ -13,6 +13,7 @@ mod health;
 mod listen;
 mod options;
 mod pages;
+mod reference;
 mod server;
 mod service;
 mod token;
@@ -21,6 +22,7 @@ mod watch;
 
 pub use error::DOMAIN;
 pub use options::{Limits, Listen, Options, ServerError, Tls};
+pub use reference::{DocumentedError, errors};
 pub use server::Server;
 
 #[cfg(test)]

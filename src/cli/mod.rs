@@ -1,6 +1,7 @@
 //! The command line: one file a command, each of which wires what the library has and says how it went.
 
 mod check;
+mod client;
 mod configuration;
 mod dev;
 mod docs;
@@ -32,13 +33,18 @@ const AFTER_HELP: &str = "\
 Exit codes:
   0  it ended as it should
   1  it failed, or a check does not hold
-  2  the command line or the configuration is wrong";
+  2  the command line or the configuration is wrong
+
+`secrets`, `vault` and `audit` have more of them: see their --help.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
     Dev(dev::Dev),
     Serve(Box<serve::Serve>),
     Check(Box<check::Check>),
+    Secrets(Box<client::Secrets>),
+    Vault(Box<client::Vault>),
+    Audit(Box<client::Audit>),
     Completions(docs::Completions),
     Man(docs::Man),
 }
@@ -59,13 +65,18 @@ impl Cli {
             Command::Dev(dev) => dev.run().await,
             Command::Serve(serve) => serve.run().await,
             Command::Check(check) => check.run().await,
+            Command::Secrets(secrets) => secrets.run().await,
+            Command::Vault(vault) => vault.run().await,
+            Command::Audit(audit) => audit.run().await,
             Command::Completions(completions) => completions.run(),
             Command::Man(man) => man.run(),
         };
         match ended {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => {
-                eprintln!("{failure}");
+                if !failure.lines.is_empty() {
+                    eprintln!("{failure}");
+                }
                 ExitCode::from(failure.code)
             }
         }
@@ -81,6 +92,22 @@ impl Failure {
     /// It was tried and failed.
     pub fn failed(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { lines: vec![with_causes(error.into().as_ref())], code: Self::FAILED }
+    }
+
+    /// What a service told: what happened, then, indented, what to do and what is wrong where.
+    fn told(lines: impl IntoIterator<Item = String>, code: u8) -> Self {
+        Self { lines: vec![lines.into_iter().collect::<Vec<_>>().join("\n  ")], code }
+    }
+
+    /// Both; the first decides the code.
+    fn and(mut self, other: Self) -> Self {
+        self.lines.extend(other.lines);
+        self
+    }
+
+    /// Nobody reads the output any more: there is nothing left to do, and nothing to complain of.
+    fn unread() -> Self {
+        Self { lines: Vec::new(), code: 0 }
     }
 
     /// The configuration is wrong.

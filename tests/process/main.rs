@@ -8,6 +8,7 @@ mod support;
 mod crash;
 mod dev;
 mod life;
+mod people;
 mod process;
 mod readme;
 mod serve;

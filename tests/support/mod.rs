@@ -66,6 +66,8 @@ pub struct Options {
     pub vault_timeout: Duration,
     pub edge_timeout: Duration,
     pub limits: api::Limits,
+    /// Port 0 takes any free one, and another after a restart.
+    pub listen: std::net::SocketAddr,
 }
 
 impl Default for Options {
@@ -75,6 +77,7 @@ impl Default for Options {
             vault_timeout: Duration::from_secs(5),
             edge_timeout: Duration::from_secs(5),
             limits: api::Limits::default(),
+            listen: "127.0.0.1:0".parse().unwrap(),
         }
     }
 }
@@ -242,7 +245,7 @@ fn settings(site: &Site, options: &Options) -> Settings {
         },
         reconcile: reconcile::Options { interval: options.interval, jitter: 0.1, workers: 8 },
         server: api::Options {
-            listen: vec![api::Listen::Tcp("127.0.0.1:0".parse().unwrap())],
+            listen: vec![api::Listen::Tcp(options.listen)],
             tls: None,
             limits: options.limits.clone(),
             reflection: true,

@@ -1,0 +1,175 @@
+//! Every error that a caller can be told, with a sample of it, for the reference in `docs/errors.md`.
+
+use std::{sync::Arc, time::Duration};
+
+use tonic::Code;
+
+use super::verdict::Verdict;
+use crate::{
+    model::{Encoding, EncodingError, SyncedSecretId, VaultSecretName, VaultVersion},
+    secrets::{Cause, EdgeError, Error, StoreError, VaultError},
+};
+
+/// An error on the wire.
+#[derive(Debug)]
+pub struct DocumentedError {
+    /// UPPER_SNAKE_CASE; stable: programs decide by it.
+    pub reason: &'static str,
+    /// The canonical code.
+    pub code: Code,
+    /// What happened, as a message would begin.
+    pub happened: String,
+    /// What to do next, as a message would end.
+    pub remedy: String,
+    /// Whether waiting may be enough: the answer says how long.
+    pub is_retried: bool,
+}
+
+/// All of them, as samples about `pump-7`.
+pub fn errors() -> Vec<DocumentedError> {
+    let whole = whole().into_iter().map(|error| (error.to_string(), Verdict::of(&error)));
+    let causes = causes().into_iter().map(|cause| (cause.to_string(), Verdict::of_cause(&cause)));
+    let of = |(happened, verdict): (String, Verdict)| DocumentedError {
+        reason: verdict.reason,
+        code: verdict.code,
+        happened,
+        remedy: verdict.remedy,
+        is_retried: verdict.retry.is_some(),
+    };
+    causes.chain(whole).map(of).chain(of_server()).collect()
+}
+
+fn whole() -> Vec<Error> {
+    let store = |error: StoreError| Error::Store(error);
+    vec![
+        Error::Stale("syncedSecrets/pump-7".to_owned()),
+        Error::RequestIdReused,
+        Error::InProgress,
+        Error::TooOld,
+        Error::Unimplemented("AdoptSyncedSecret"),
+        store(StoreError::Stopping),
+        store(StoreError::Database(sqlx::Error::PoolTimedOut)),
+        store(StoreError::Corrupt {
+            table: "synced_secrets",
+            column: "state",
+            row: "7".to_owned(),
+            problem: String::new(),
+        }),
+        store(StoreError::Newer(String::new())),
+        store(StoreError::Database(sqlx::Error::WorkerCrashed)),
+        Error::Internal,
+    ]
+}
+
+fn causes() -> Vec<Cause> {
+    let (Ok(id), Ok(name)) = ("pump-7".parse::<SyncedSecretId>(), "pump-7".parse::<VaultSecretName>()) else {
+        return Vec::new();
+    };
+    let mut causes = vec![
+        Cause::Invalid("the field breaks the rule that the message names".to_owned()),
+        Cause::NoSyncedSecret(id.clone()),
+        Cause::SyncedSecretExists(id.clone()),
+        Cause::Deleting(id),
+        Cause::VaultSecretExists(name.clone()),
+        Cause::BeingCreated(name.clone()),
+        Cause::Expired { name: name.clone(), at: jiff::Timestamp::UNIX_EPOCH },
+        Cause::NotEncoded(name.clone(), EncodingError(Encoding::Base64)),
+    ];
+    causes.extend(vault(name).into_iter().map(|error| Cause::Vault(Arc::new(error))));
+    causes.extend(edge().into_iter().map(Cause::Edge));
+    causes
+}
+
+fn vault(name: VaultSecretName) -> Vec<VaultError> {
+    let version = "0".repeat(32).parse::<VaultVersion>().ok();
+    let missing = version.map(|version| VaultError::VersionNotFound { name: name.clone(), version });
+    let rejected = |status, code: &str| VaultError::Rejected { status, code: code.to_owned() };
+    let mut errors = vec![
+        VaultError::Configuration("…".to_owned()),
+        VaultError::NotFound { name: name.clone() },
+        VaultError::Disabled { name: name.clone(), version: None },
+        VaultError::SoftDeleted { name: name.clone(), being_deleted: false },
+        VaultError::SoftDeleted { name, being_deleted: true },
+        VaultError::Forbidden { operation: "read values", code: "ForbiddenByRbac".to_owned() },
+        VaultError::Firewall,
+        VaultError::Unauthenticated("…".to_owned()),
+        VaultError::Throttled { retry_after: None },
+        rejected(400, "BadParameter"),
+        rejected(409, "Conflict"),
+        VaultError::Unreachable("…".to_owned()),
+        VaultError::Timeout { after: Duration::from_secs(10) },
+        VaultError::Malformed("…".to_owned()),
+    ];
+    errors.extend(missing);
+    errors
+}
+
+fn edge() -> Vec<EdgeError> {
+    let (name, word) = (|| "pump-7".to_owned(), || "…".to_owned());
+    vec![
+        EdgeError::Configuration(word()),
+        EdgeError::Conflict { name: name() },
+        EdgeError::Terminating { name: name() },
+        EdgeError::Changed(word()),
+        EdgeError::Forbidden(word()),
+        EdgeError::Unauthenticated(word()),
+        EdgeError::NamespaceMissing("azure-iot-operations".to_owned()),
+        EdgeError::NotFound(word()),
+        EdgeError::Throttled(None),
+        EdgeError::TooLarge,
+        EdgeError::Rejected(word()),
+        EdgeError::Unreachable(word()),
+        EdgeError::Timeout(Duration::from_secs(10)),
+    ]
+}
+
+/// What the server itself says, before and around the use cases.
+fn of_server() -> impl Iterator<Item = DocumentedError> {
+    let (exhausted, late) = (Code::ResourceExhausted, Code::DeadlineExceeded);
+    let samples = [
+        (exhausted, "MESSAGE_TOO_LARGE", "The request is too large", "Send less in one request.", false),
+        (exhausted, "TOO_MANY_CALLS", "As many calls are under way as may be", "Try again later.", true),
+        (
+            exhausted,
+            "TOO_MANY_WATCHES",
+            "As many watches are open as may be",
+            "Close one, or try again later.",
+            true,
+        ),
+        (
+            exhausted,
+            "DATABASE_FULL",
+            "The database's disk is full",
+            "Free space on it; what was recorded is safe.",
+            true,
+        ),
+        (
+            Code::InvalidArgument,
+            "MALFORMED_MESSAGE",
+            "The request is not a message of this method",
+            "Send it as the proto says.",
+            false,
+        ),
+        (
+            Code::Unimplemented,
+            "NO_SUCH_METHOD",
+            "The contract has no such method, or not in this form",
+            "See the methods by reflection.",
+            false,
+        ),
+        (
+            late,
+            "DEADLINE_EXCEEDED",
+            "The deadline has passed; what was recorded until then goes on",
+            "See what it is now with Get, or call again with the same request_id and more time.",
+            false,
+        ),
+    ];
+    samples.into_iter().map(|(code, reason, happened, remedy, is_retried)| DocumentedError {
+        reason,
+        code,
+        happened: happened.to_owned(),
+        remedy: remedy.to_owned(),
+        is_retried,
+    })
+}

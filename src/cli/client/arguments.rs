@@ -1,0 +1,201 @@
+//! The little languages of arguments: names, KEY=VAULT_SECRET[@VERSION], KEY=VALUE, times.
+//!
+//! What stands behind a `=` is never repeated in an error: somebody may have put a value there.
+
+use std::{collections::BTreeMap, path::PathBuf, str::FromStr, time::SystemTime};
+
+use prost_types::Timestamp;
+
+use crate::{
+    cli::Failure,
+    model::{SecretKey, VaultSecretName, VaultVersion},
+    proto::{SecretReference, secret_reference::Encoding},
+};
+
+/// The id of a synced secret, given as `pump-7` or as `syncedSecrets/pump-7`, which is what `-o name` prints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SyncedName(String);
+
+/// The id of a vault secret, given as `pump-7` or as `vaultSecrets/pump-7`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct VaultName(String);
+
+// === impl SyncedName ===
+
+impl SyncedName {
+    pub fn id(&self) -> &str {
+        &self.0
+    }
+
+    pub fn full(&self) -> String {
+        format!("syncedSecrets/{}", self.0)
+    }
+}
+
+impl FromStr for SyncedName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let id = text.strip_prefix("syncedSecrets/").unwrap_or(text);
+        let id: crate::model::SyncedSecretId = id.parse().map_err(|error| format!("{error}"))?;
+        Ok(Self(id.as_str().to_owned()))
+    }
+}
+
+// === impl VaultName ===
+
+impl VaultName {
+    pub fn id(&self) -> &str {
+        &self.0
+    }
+
+    pub fn full(&self) -> String {
+        format!("vaultSecrets/{}", self.0)
+    }
+}
+
+impl FromStr for VaultName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let id = text.strip_prefix("vaultSecrets/").unwrap_or(text);
+        let id: VaultSecretName = id.parse().map_err(|error| format!("{error}"))?;
+        Ok(Self(id.as_str().to_owned()))
+    }
+}
+
+/// `KEY=VAULT_SECRET` or, where a version may be pinned, `KEY=VAULT_SECRET@VERSION`.
+pub(super) fn reference(flag: &str, text: &str, may_pin: bool) -> Result<SecretReference, Failure> {
+    let (key, rest) = pair(flag, text)?;
+    let wrong = |problem: String| Failure::usage(format!("{flag} {key}=…: {problem}"));
+    let key: SecretKey = key.parse().map_err(|error| wrong(format!("{error}")))?;
+    let (vault_secret, version) = match rest.split_once('@') {
+        Some(_) if !may_pin => {
+            return Err(wrong("what is yet to be created has no version to pin".to_owned()));
+        }
+        Some((name, version)) => {
+            let version: VaultVersion = version.parse().map_err(|error| wrong(format!("{error}")))?;
+            (name, version.as_str().to_owned())
+        }
+        None => (rest, String::new()),
+    };
+    let vault_secret: VaultName = vault_secret.parse().map_err(wrong)?;
+    Ok(SecretReference {
+        key: key.as_str().to_owned(),
+        vault_secret: vault_secret.full(),
+        version,
+        ..Default::default()
+    })
+}
+
+/// Puts `KEY=base64` or `KEY=hex` to the references that they name.
+pub(super) fn encode(references: &mut [SecretReference], encodings: &[String]) -> Result<(), Failure> {
+    for text in encodings {
+        let (key, word) = pair("--encoding", text)?;
+        let encoding = match word {
+            "base64" => Encoding::Base64,
+            "hex" => Encoding::Hex,
+            "none" => Encoding::Unspecified,
+            _ => return Err(Failure::usage(format!("--encoding {key}=…: it is base64, hex or none"))),
+        };
+        let named = references.iter_mut().find(|reference| reference.key == key);
+        named.ok_or_else(|| no_key("--encoding", key))?.set_encoding(encoding);
+    }
+    Ok(())
+}
+
+/// The files of `KEY=FILE`, by key.
+pub(super) fn files(texts: &[String]) -> Result<BTreeMap<String, PathBuf>, Failure> {
+    let pairs = texts.iter().map(|text| pair("--value-file", text));
+    pairs.map(|pair| pair.map(|(key, file)| (key.to_owned(), file.into()))).collect()
+}
+
+/// Labels or tags: `KEY=VALUE`, each key once.
+pub(super) fn words(flag: &str, texts: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+    let pairs = texts.iter().map(|text| pair(flag, text));
+    pairs.map(|pair| pair.map(|(key, word)| (key.to_owned(), word.to_owned()))).collect()
+}
+
+/// No reference has the key that a flag names.
+pub(super) fn no_key(flag: &str, key: &str) -> Failure {
+    Failure::usage(format!("{flag} {key}: no reference has this key"))
+}
+
+/// A time in the past: RFC 3339, or how long ago.
+pub(super) fn past(text: &str) -> Result<Timestamp, String> {
+    moment(text, |now, span| now.checked_sub(span))
+}
+
+/// A time to come: RFC 3339, or how long from now.
+pub(super) fn future(text: &str) -> Result<Timestamp, String> {
+    moment(text, |now, span| now.checked_add(span))
+}
+
+fn moment(
+    text: &str,
+    from_now: impl FnOnce(SystemTime, std::time::Duration) -> Option<SystemTime>,
+) -> Result<Timestamp, String> {
+    let time = match humantime::parse_duration(text) {
+        Ok(span) => from_now(SystemTime::now(), span),
+        Err(_) => text.parse::<jiff::Timestamp>().ok().map(SystemTime::from),
+    };
+    let wrong = "it is a time like 2027-01-31T12:00:00Z or a span like 90d";
+    // The vault counts whole seconds.
+    let seconds = time.ok_or(wrong)?.duration_since(SystemTime::UNIX_EPOCH).map_err(|_| wrong)?.as_secs();
+    Ok(Timestamp { seconds: i64::try_from(seconds).map_err(|_| wrong)?, nanos: 0 })
+}
+
+fn pair<'a>(flag: &str, text: &'a str) -> Result<(&'a str, &'a str), Failure> {
+    let both = text.split_once('=').filter(|(key, _)| !key.is_empty());
+    both.ok_or_else(|| Failure::usage(format!("{flag}: it is KEY=…, with a key before the first =")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VERSION: &str = "0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn a_reference_names_a_key_a_vault_secret_and_perhaps_a_version() {
+        let plain = reference("--from", "user=pump-7-user", true).unwrap();
+        assert_eq!((plain.key.as_str(), plain.vault_secret.as_str()), ("user", "vaultSecrets/pump-7-user"));
+        assert!(plain.version.is_empty());
+        let pinned = reference("--from", &format!("a=vaultSecrets/b@{VERSION}"), true).unwrap();
+        assert_eq!((pinned.vault_secret.as_str(), pinned.version.as_str()), ("vaultSecrets/b", VERSION));
+    }
+
+    #[test]
+    fn what_is_no_reference_is_refused_and_what_may_be_a_value_is_not_repeated() {
+        for wrong in ["canary!", "=canary", "key=canary!word", "key=a@canary", "key="] {
+            let failure = reference("--new", wrong, true).unwrap_err().to_string();
+            assert!(!failure.contains("canary"), "{failure}");
+        }
+        assert!(reference("--new", &format!("a=b@{VERSION}"), false).is_err());
+    }
+
+    #[test]
+    fn an_encoding_goes_to_the_reference_of_its_key() {
+        let mut references = [reference("--from", "a=x", true).unwrap()];
+        encode(&mut references, &["a=hex".to_owned()]).unwrap();
+        assert_eq!(references[0].encoding(), Encoding::Hex);
+        assert!(encode(&mut references, &["b=hex".to_owned()]).is_err());
+        assert!(encode(&mut references, &["a=rot13".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn names_are_taken_as_o_name_prints_them() {
+        let name: SyncedName = "syncedSecrets/pump-7".parse().unwrap();
+        assert_eq!(Ok(&name), "pump-7".parse().as_ref());
+        assert_eq!(name.full(), "syncedSecrets/pump-7");
+        assert!("Pump 7".parse::<SyncedName>().is_err() && "a/b".parse::<VaultName>().is_err());
+    }
+
+    #[test]
+    fn times_are_moments_or_spans_before_or_after_now() {
+        assert_eq!(past("1970-01-01T00:00:07Z").unwrap().seconds, 7);
+        let (ago, ahead) = (past("1h").unwrap().seconds, future("1h").unwrap().seconds);
+        assert!((7_199..=7_201).contains(&(ahead - ago)));
+        assert!(past("yesterday").is_err());
+    }
+}

@@ -1,0 +1,80 @@
+//! `secret-service audit`: who did what, when, with which result.
+
+use clap::Subcommand;
+use prost_types::Timestamp;
+
+use super::{
+    Common, EXIT_CODES, arguments,
+    call::{Client, pages},
+    output::Output,
+    refusal::Refusal,
+    table::{cell, moment, table},
+};
+use crate::{cli::Failure, proto};
+
+/// Look up who did what, in a service that runs
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXIT_CODES)]
+pub(in crate::cli) struct Audit {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    List(List),
+}
+
+/// List what was done, newest first
+#[derive(Debug, clap::Args)]
+struct List {
+    /// Only about this one: syncedSecrets/NAME, vaultSecrets/NAME or vault
+    #[arg(long, value_name = "RESOURCE")]
+    resource: Option<String>,
+    /// Only since a time (2027-01-31T12:00:00Z), or no longer ago than a span (2h)
+    #[arg(long, value_name = "TIME", value_parser = arguments::past)]
+    since: Option<Timestamp>,
+    /// How many at most
+    #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+    limit: usize,
+}
+
+impl Audit {
+    /// Runs the command.
+    pub async fn run(self) -> Result<(), Failure> {
+        let (client, output) = self.common.open()?;
+        match self.command {
+            Command::List(list) => list.run(&client, output).await,
+        }
+    }
+}
+
+impl List {
+    async fn run(self, client: &Client, output: Output) -> Result<(), Failure> {
+        let page = async |page_size, page_token| {
+            let (resource, since_time) = (self.resource.clone().unwrap_or_default(), self.since);
+            let request = proto::ListAuditEventsRequest { page_size, page_token, resource, since_time };
+            let page =
+                client.call(request, async |mut stub, request| stub.list_audit_events(request).await).await?;
+            Ok::<_, Refusal>((page.audit_events, page.next_page_token))
+        };
+        let audit_events = pages(Some(self.limit), page).await?;
+        let answer = proto::ListAuditEventsResponse { audit_events, ..Default::default() };
+        output.print(&answer, |answer| {
+            let row = |event: &proto::AuditEvent| {
+                [
+                    cell(&moment(event.event_time.as_ref())),
+                    cell(&event.actor),
+                    cell(&event.action),
+                    cell(&event.resource),
+                    cell(&event.outcome),
+                    cell(&event.detail),
+                ]
+            };
+            let header = ["TIME", "WHO", "DID", "WITH", "RESULT", "DETAIL"];
+            table(header, answer.audit_events.iter().map(row))
+        })
+    }
+}

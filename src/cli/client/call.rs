@@ -1,0 +1,200 @@
+//! One call to the service, tried anew where that may help and is safe, and lists that page by themselves.
+
+use std::{
+    error::Error as _,
+    io::{self, IsTerminal},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+use tonic::{Code, Request, Response, Status};
+use tonic_types::StatusExt;
+
+use super::{connection::Stub, refusal::Refusal};
+
+/// Between a failure and the next try where the service does not say how long; doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How long a service that doesn't answer at all is given to come (back): a person who named the wrong port should not wait
+/// as long as a call may take.
+const ABSENCE: Duration = Duration::from_secs(5);
+/// What one page is asked to hold at most; the service may give less.
+const PAGE: usize = 1_000;
+
+/// A service that can be called.
+#[derive(Clone)]
+pub(super) struct Client {
+    stub: Stub,
+    timeout: Duration,
+    address: String,
+}
+
+impl Client {
+    pub fn new(stub: Stub, timeout: Duration, address: String) -> Self {
+        Self { stub, timeout, address }
+    }
+
+    /// The generated client, for calls that are no single question and answer.
+    pub fn stub(&self) -> Stub {
+        self.stub.clone()
+    }
+
+    /// What a status of such a call means.
+    pub fn refusal(&self, status: Status) -> Refusal {
+        Refusal::new(status, &self.address)
+    }
+
+    /// A call that answers as soon as it can.
+    pub async fn call<T: Clone, R>(
+        &self,
+        message: T,
+        method: impl AsyncFn(Stub, Request<T>) -> Result<Response<R>, Status>,
+    ) -> Result<R, Refusal> {
+        self.call_and_wait(message, Duration::ZERO, method).await
+    }
+
+    /// A call that may wait for something. It must be safe to come twice: a read, or with a request id.
+    pub async fn call_and_wait<T: Clone, R>(
+        &self,
+        message: T,
+        wait: Duration,
+        method: impl AsyncFn(Stub, Request<T>) -> Result<Response<R>, Status>,
+    ) -> Result<R, Refusal> {
+        let begun = Instant::now();
+        let deadline = begun + self.timeout + wait;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let mut request = Request::new(message.clone());
+            request.set_timeout(deadline.saturating_duration_since(Instant::now()));
+            let tried = tokio::time::timeout_at(deadline, method(self.stub(), request)).await;
+            let status = match tried {
+                Ok(Ok(answer)) => return Ok(answer.into_inner()),
+                Ok(Err(status)) => status,
+                Err(_) => Status::deadline_exceeded("The service did not answer in time"),
+            };
+            let until = if is_absent(&status) { deadline.min(begun + ABSENCE) } else { deadline };
+            match after(&status, pause) {
+                Some(wait) if Instant::now() + wait < until => {
+                    if pause == FIRST_PAUSE {
+                        self.say_that_it_is_tried_anew(&status);
+                    }
+                    tokio::time::sleep(wait).await;
+                }
+                _ => return Err(self.refusal(status)),
+            }
+            pause = longer(pause);
+        }
+    }
+
+    /// A person who waits is told why.
+    fn say_that_it_is_tried_anew(&self, status: &Status) {
+        if io::stderr().is_terminal() {
+            eprintln!("{}; trying again …", self.refusal(status.clone()).what());
+        }
+    }
+}
+
+/// All pages of a list, as far as a limit.
+pub(super) async fn pages<T>(
+    limit: Option<usize>,
+    page: impl AsyncFn(i32, String) -> Result<(Vec<T>, String), Refusal>,
+) -> Result<Vec<T>, Refusal> {
+    let (mut all, mut token) = (Vec::new(), String::new());
+    loop {
+        let left = limit.map_or(PAGE, |limit| limit.saturating_sub(all.len()).min(PAGE));
+        if left == 0 {
+            return Ok(all);
+        }
+        let (items, next) = page(i32::try_from(left).unwrap_or_default(), token).await?;
+        all.extend(items.into_iter().take(left));
+        if next.is_empty() {
+            return Ok(all);
+        }
+        token = next;
+    }
+}
+
+/// The pause after this one.
+pub(super) fn longer(pause: Duration) -> Duration {
+    (pause * 2).min(LONGEST_PAUSE)
+}
+
+/// The pause after a first failure.
+pub(super) fn first_pause() -> Duration {
+    FIRST_PAUSE
+}
+
+/// Whether nobody answered: the connection failed, or broke.
+pub(super) fn is_absent(status: &Status) -> bool {
+    status.source().is_some() && status.get_error_details().error_info().is_none()
+}
+
+/// How long to wait before the same call again; nothing where it would fail again.
+fn after(status: &Status, pause: Duration) -> Option<Duration> {
+    let details = status.get_error_details();
+    let told = details.retry_info().and_then(|info| info.retry_delay);
+    let in_progress = || details.error_info().is_some_and(|info| info.reason == "REQUEST_IN_PROGRESS");
+    match status.code() {
+        Code::Unavailable => Some(told.unwrap_or(pause)),
+        // Without a time it is a limit that time does not lift.
+        Code::ResourceExhausted => told,
+        // Our own first try, whose answer was lost.
+        Code::Aborted if in_progress() => Some(told.unwrap_or(pause)),
+        Code::DeadlineExceeded => None,
+        _ if is_absent(status) => Some(pause),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic_types::ErrorDetails;
+
+    use super::*;
+
+    const PAUSE: Duration = Duration::from_millis(300);
+
+    fn told(code: Code, reason: &str, retry: Option<u64>) -> Option<Duration> {
+        let mut details = ErrorDetails::with_error_info(reason, crate::api::DOMAIN, []);
+        if let Some(seconds) = retry {
+            details.set_retry_info(Some(Duration::from_secs(seconds)));
+        }
+        after(&Status::with_error_details(code, "m", details), PAUSE)
+    }
+
+    #[test]
+    fn a_call_is_repeated_when_the_service_says_and_only_where_that_helps() {
+        assert_eq!(told(Code::Unavailable, "VAULT_UNREACHABLE", Some(5)), Some(Duration::from_secs(5)));
+        assert_eq!(told(Code::ResourceExhausted, "TOO_MANY_CALLS", Some(1)), Some(Duration::from_secs(1)));
+        assert_eq!(told(Code::Aborted, "REQUEST_IN_PROGRESS", None), Some(PAUSE));
+        for (code, reason) in [
+            (Code::ResourceExhausted, "MESSAGE_TOO_LARGE"),
+            (Code::Aborted, "CHANGED_MEANWHILE"),
+            (Code::NotFound, "SYNCED_SECRET_NOT_FOUND"),
+            (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
+        ] {
+            assert_eq!(told(code, reason, None), None, "{reason}");
+        }
+        assert_eq!(after(&Status::unavailable("the connection failed"), PAUSE), Some(PAUSE));
+    }
+
+    #[tokio::test]
+    async fn a_list_goes_on_to_its_last_page_or_to_the_limit() {
+        let all: Vec<usize> = (0..10).collect();
+        let page = async |size: i32, token: String| {
+            let from: usize = token.parse().unwrap_or_default();
+            let to = (from + 4.min(size.unsigned_abs() as usize)).min(all.len());
+            let next = if to < all.len() { to.to_string() } else { String::new() };
+            Ok((all[from..to].to_vec(), next))
+        };
+        assert_eq!(pages(None, page).await.unwrap(), all);
+        assert_eq!(pages(Some(6), page).await.unwrap(), all[..6]);
+        assert!(pages(Some(0), page).await.unwrap().is_empty());
+    }
+
+    #[test]
+    fn pauses_double_up_to_a_limit() {
+        assert_eq!(longer(FIRST_PAUSE), FIRST_PAUSE * 2);
+        assert_eq!(longer(LONGEST_PAUSE), LONGEST_PAUSE);
+    }
+}

@@ -1,0 +1,321 @@
+//! How a command reaches the service: address, TLS, token and time, from flags, the environment or a `dev` nearby.
+
+use std::{
+    fs, io,
+    net::SocketAddr,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use tonic::{
+    Request, Status,
+    metadata::{Ascii, MetadataValue},
+    service::{Interceptor, interceptor::InterceptedService},
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
+};
+use zeroize::Zeroizing;
+
+use super::call::Client;
+use crate::{cli::Failure, proto::secret_service_client::SecretServiceClient};
+
+/// Where a `dev` in the current directory says where it is.
+const DEV: &str = ".secret-service/dev.json";
+/// Where the service listens where nobody says otherwise.
+const DEFAULT: &str = "127.0.0.1:50051";
+const DEFAULT_PORT: u16 = 50051;
+/// The variable that holds a token. No flag does: everybody on the machine sees the arguments of a process.
+const TOKEN: &str = "SECRET_SERVICE_TOKEN";
+/// How long connecting may take.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How often a connection that says nothing is asked whether it is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+/// The generated client, with the token in every call.
+pub(super) type Stub = SecretServiceClient<InterceptedService<Channel, Bearer>>;
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Connection")]
+pub(super) struct Connection {
+    /// Where the service is: HOST:PORT, or unix:PATH for a Unix socket
+    ///
+    /// Where it is absent: what .secret-service/dev.json of a running `secret-service dev` in the current directory says,
+    /// else 127.0.0.1:50051.
+    #[arg(long, global = true, env = "SECRET_SERVICE_ADDRESS", value_name = "ADDRESS")]
+    address: Option<Address>,
+    /// Speak TLS, trusting the certificates of this machine. Implied by the other flags of TLS
+    #[arg(long, global = true)]
+    tls: bool,
+    /// Certificates (PEM) to trust instead of those of this machine
+    #[arg(long, global = true, env = "SECRET_SERVICE_CA_FILE", value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// A certificate (PEM) to show to the service. Comes with --key-file
+    #[arg(long, global = true, requires = "key_file", value_name = "FILE")]
+    cert_file: Option<PathBuf>,
+    /// The key (PEM) of that certificate
+    #[arg(long, global = true, requires = "cert_file", value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// The name that the service's certificate must be for, where it is not the host of the address
+    #[arg(long, global = true, value_name = "NAME")]
+    server_name: Option<String>,
+    /// A file that holds a bearer token; read again for every call, because such files are renewed
+    ///
+    /// The token itself can be in the environment: SECRET_SERVICE_TOKEN. It is sent over TLS, to a Unix socket or to this
+    /// machine alone.
+    #[arg(long, global = true, env = "SECRET_SERVICE_TOKEN_FILE", value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// How long a call may take, tries anew included; what --wait asks for comes on top
+    #[arg(long, global = true, env = "SECRET_SERVICE_TIMEOUT", value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration)]
+    timeout: Duration,
+}
+
+/// Where a service can be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Address {
+    Tcp { host: String, port: u16 },
+    Unix(PathBuf),
+}
+
+/// Puts the token into every call.
+#[derive(Clone)]
+pub(super) enum Bearer {
+    None,
+    Text(SecretString),
+    File(PathBuf),
+}
+
+/// The part of dev.json that says where gRPC is served, and by whom.
+#[derive(Deserialize)]
+struct Dev {
+    grpc: SocketAddr,
+    pid: i32,
+}
+
+// === impl Connection ===
+
+impl Connection {
+    /// A client. Nothing is sent until it is called.
+    pub fn open(self) -> Result<Client, Failure> {
+        let tls = self.tls_config()?;
+        let bearer = Bearer::of(self.token_file.as_deref())?;
+        let address = match self.address {
+            Some(address) => address,
+            None => {
+                running_dev(Path::new(DEV)).map_or_else(|| DEFAULT.parse(), Ok).map_err(Failure::usage)?
+            }
+        };
+        if !matches!(bearer, Bearer::None) && tls.is_none() && !address.is_on_this_machine() {
+            return Err(Failure::usage(
+                "a token is not sent over a network in the clear: say --tls, or --ca-file FILE",
+            ));
+        }
+        let endpoint = address.endpoint(tls)?;
+        let channel = endpoint.connect_lazy();
+        let stub = SecretServiceClient::with_interceptor(channel, bearer);
+        Ok(Client::new(stub.max_decoding_message_size(usize::MAX), self.timeout, address.to_string()))
+    }
+
+    fn tls_config(&self) -> Result<Option<ClientTlsConfig>, Failure> {
+        let asked =
+            self.tls || self.ca_file.is_some() || self.cert_file.is_some() || self.server_name.is_some();
+        if !asked {
+            return Ok(None);
+        }
+        let mut config = match &self.ca_file {
+            Some(file) => {
+                ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read("--ca-file", file)?))
+            }
+            None => ClientTlsConfig::new().with_native_roots(),
+        };
+        if let (Some(cert), Some(key)) = (&self.cert_file, &self.key_file) {
+            let key = Zeroizing::new(read("--key-file", key)?);
+            config = config.identity(Identity::from_pem(read("--cert-file", cert)?, &*key));
+        }
+        if let Some(name) = &self.server_name {
+            config = config.domain_name(name);
+        }
+        Ok(Some(config))
+    }
+}
+
+// === impl Address ===
+
+impl Address {
+    fn is_on_this_machine(&self) -> bool {
+        match self {
+            Self::Unix(_) => true,
+            Self::Tcp { host, .. } => {
+                let host = host.trim_matches(['[', ']']);
+                host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|host| host.is_loopback())
+            }
+        }
+    }
+
+    fn endpoint(&self, tls: Option<ClientTlsConfig>) -> Result<Endpoint, Failure> {
+        let uri = match (self, &tls) {
+            (Self::Unix(_), Some(_)) => {
+                return Err(Failure::usage("a Unix socket has no TLS: leave out the flags of TLS"));
+            }
+            (Self::Unix(path), None) => format!("unix:{}", path.display()),
+            (Self::Tcp { host, port }, None) => format!("http://{host}:{port}"),
+            (Self::Tcp { host, port }, Some(_)) => format!("https://{host}:{port}"),
+        };
+        let mut endpoint = Endpoint::from_shared(uri)
+            .and_then(|endpoint| endpoint.user_agent(concat!("secret-service/", env!("CARGO_PKG_VERSION"))))
+            .map_err(Failure::usage)?
+            .connect_timeout(CONNECT)
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .keep_alive_while_idle(true);
+        if let Some(tls) = tls {
+            endpoint = endpoint.tls_config(tls).map_err(Failure::usage)?;
+        }
+        Ok(endpoint)
+    }
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            return match path.is_empty() {
+                true => Err("unix: is followed by the path of the socket".to_owned()),
+                false => Ok(Self::Unix(path.into())),
+            };
+        }
+        let wrong = "it is HOST:PORT or unix:PATH, for example 127.0.0.1:50051; TLS has flags of its own";
+        let authority: http::uri::Authority = text.parse().map_err(|_| wrong)?;
+        if authority.host().is_empty() || text.contains('@') {
+            return Err(wrong.to_owned());
+        }
+        Ok(Self::Tcp {
+            host: authority.host().to_owned(),
+            port: authority.port_u16().unwrap_or(DEFAULT_PORT),
+        })
+    }
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+// === impl Bearer ===
+
+impl Bearer {
+    fn of(file: Option<&Path>) -> Result<Self, Failure> {
+        if let Some(file) = file {
+            // Now, so that a wrong path is a mistake on the command line and not of every call.
+            read_token(file).map_err(|problem| Failure::usage(format!("--token-file: {problem}")))?;
+            return Ok(Self::File(file.to_owned()));
+        }
+        match std::env::var(TOKEN) {
+            Ok(token) if !token.trim().is_empty() => Ok(Self::Text(token.trim().to_owned().into())),
+            _ => Ok(Self::None),
+        }
+    }
+}
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        let token = match self {
+            Self::None => return Ok(request),
+            Self::Text(token) => token.clone(),
+            Self::File(file) => read_token(file).map_err(Status::unauthenticated)?,
+        };
+        let header = Zeroizing::new(format!("Bearer {}", token.expose_secret()));
+        let mut header: MetadataValue<Ascii> =
+            header.parse().map_err(|_| Status::unauthenticated("the token is not one line of ASCII"))?;
+        header.set_sensitive(true);
+        request.metadata_mut().insert("authorization", header);
+        Ok(request)
+    }
+}
+
+fn read_token(file: &Path) -> Result<SecretString, String> {
+    let text = fs::read_to_string(file).map(Zeroizing::new);
+    let text = text.map_err(|error| format!("{:?}: {error}", file.display().to_string()))?;
+    match text.trim() {
+        "" => Err(format!("{:?} is empty", file.display().to_string())),
+        token => Ok(token.to_owned().into()),
+    }
+}
+
+fn read(flag: &str, file: &Path) -> Result<Vec<u8>, Failure> {
+    fs::read(file)
+        .map_err(|error| Failure::usage(format!("{flag}: {:?}: {error}", file.display().to_string())))
+}
+
+/// Where the `dev` serves that a file tells of, if it still runs. The file may lie in a directory of somebody else's making:
+/// only our own is believed, and only that the service is on this machine.
+fn running_dev(file: &Path) -> Option<Address> {
+    let is_ours = |file: &Path| -> io::Result<bool> {
+        Ok(fs::metadata(file)?.uid() == rustix::process::geteuid().as_raw())
+    };
+    let text = is_ours(file).ok()?.then(|| fs::read(file).ok())??;
+    let dev: Dev = serde_json::from_slice(&text).ok()?;
+    let pid = rustix::process::Pid::from_raw(dev.pid)?;
+    let runs = rustix::process::test_kill_process(pid).is_ok();
+    (runs && dev.grpc.ip().is_loopback()).then(|| dev.grpc.to_string().parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tcp(host: &str, port: u16) -> Result<Address, String> {
+        Ok(Address::Tcp { host: host.to_owned(), port })
+    }
+
+    #[test]
+    fn an_address_is_a_host_with_or_without_a_port_or_a_unix_socket() {
+        assert_eq!("localhost:1".parse(), tcp("localhost", 1));
+        assert_eq!("secrets.example".parse(), tcp("secrets.example", 50051));
+        assert_eq!("[::1]:7".parse(), tcp("[::1]", 7));
+        assert_eq!("unix:/run/s.sock".parse(), Ok(Address::Unix("/run/s.sock".into())));
+        assert_eq!("unix:///run/s.sock".parse(), Ok(Address::Unix("/run/s.sock".into())));
+        for wrong in ["", "http://a:1", "unix:", "a b", "me@host:1"] {
+            assert!(wrong.parse::<Address>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn only_loopback_and_unix_sockets_count_as_this_machine() {
+        let here = |text: &str| text.parse::<Address>().unwrap().is_on_this_machine();
+        assert!(here("127.0.0.1:1") && here("[::1]:1") && here("localhost:1") && here("unix:/s"));
+        assert!(!here("10.0.0.1:1") && !here("localhost.example:1"));
+    }
+
+    #[test]
+    fn a_dev_is_believed_while_it_runs_and_only_that_it_is_on_this_machine() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("dev.json");
+        let found = |grpc: &str, pid: u32| {
+            fs::write(&file, serde_json::json!({"grpc": grpc, "pid": pid}).to_string()).unwrap();
+            running_dev(&file)
+        };
+        assert_eq!(found("127.0.0.1:7", std::process::id()), tcp("127.0.0.1", 7).ok());
+        assert_eq!(found("10.0.0.1:7", std::process::id()), None);
+        let mut ended = std::process::Command::new("true").spawn().unwrap();
+        ended.wait().unwrap();
+        assert_eq!(found("127.0.0.1:7", ended.id()), None);
+        assert_eq!(running_dev(&directory.path().join("none")), None);
+    }
+
+    #[test]
+    fn a_token_goes_into_the_call_and_never_into_what_is_printed() {
+        let mut bearer = Bearer::Text("canary-token".to_owned().into());
+        let request = bearer.call(Request::new(())).unwrap();
+        let header = request.metadata().get("authorization").unwrap();
+        assert_eq!(header.to_str().unwrap(), "Bearer canary-token");
+        assert!(!format!("{request:?}").contains("canary"));
+    }
+}

@@ -1,0 +1,151 @@
+//! How answers are printed: tables for people, the contract's own JSON or YAML for programs, or just names.
+
+use std::{
+    io::{self, Write},
+    sync::LazyLock,
+};
+
+use prost::Message;
+use prost_reflect::{DescriptorPool, DynamicMessage};
+
+use crate::{
+    cli::Failure,
+    proto::{self, FILE_DESCRIPTOR_SET},
+};
+
+static CONTRACT: LazyLock<Option<DescriptorPool>> =
+    LazyLock::new(|| DescriptorPool::decode(FILE_DESCRIPTOR_SET).ok());
+
+/// How to print.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Output {
+    /// A table for people
+    #[default]
+    Table,
+    /// The answer as the contract names it, in JSON
+    Json,
+    /// The same in YAML
+    Yaml,
+    /// Names alone, one a line
+    Name,
+}
+
+/// An answer that can be printed.
+pub(super) trait Answer: Message {
+    /// What the contract calls it.
+    const MESSAGE: &'static str;
+
+    /// The names of what is in it.
+    fn names(&self) -> Vec<&str>;
+}
+
+impl Output {
+    /// Prints an answer; what a table of it is, the caller knows.
+    pub fn print<A: Answer>(self, answer: &A, table: impl FnOnce(&A) -> String) -> Result<(), Failure> {
+        match self {
+            Self::Table => say(&table(answer)),
+            Self::Json => say(&json(answer, true)?),
+            Self::Yaml => {
+                say(serde_yaml_ng::to_string(&dynamic(answer)?).map_err(Failure::failed)?.trim_end())
+            }
+            Self::Name => say(&answer.names().join("\n")),
+        }
+    }
+
+    /// Prints one of many answers that come over time.
+    pub fn print_event<A: Answer>(
+        self,
+        answer: &A,
+        line: impl FnOnce(&A) -> Option<String>,
+    ) -> Result<(), Failure> {
+        match self {
+            Self::Table => line(answer).map_or(Ok(()), |line| say(&line)),
+            Self::Json => say(&json(answer, false)?),
+            Self::Yaml => {
+                let text = serde_yaml_ng::to_string(&dynamic(answer)?).map_err(Failure::failed)?;
+                say(&format!("---\n{}", text.trim_end()))
+            }
+            Self::Name => say(&answer.names().join("\n")),
+        }
+    }
+}
+
+/// Writes lines to standard output. Where nobody reads them any more, as in `… | head`, there is nothing left to do.
+pub(super) fn say(text: &str) -> Result<(), Failure> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    let mut stdout = io::stdout().lock();
+    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::unread()),
+        written => written.map_err(Failure::failed),
+    }
+}
+
+fn json<A: Answer>(answer: &A, pretty: bool) -> Result<String, Failure> {
+    let dynamic = dynamic(answer)?;
+    let text = if pretty { serde_json::to_string_pretty(&dynamic) } else { serde_json::to_string(&dynamic) };
+    text.map_err(Failure::failed)
+}
+
+/// The answer as a message that knows its own names.
+fn dynamic<A: Answer>(answer: &A) -> Result<DynamicMessage, Failure> {
+    let message = CONTRACT.as_ref().and_then(|contract| contract.get_message_by_name(A::MESSAGE));
+    let message = message.ok_or_else(|| Failure::failed("the contract can't be read"))?;
+    DynamicMessage::decode(message, answer.encode_to_vec().as_slice()).map_err(Failure::failed)
+}
+
+macro_rules! answers {
+    ($($message:ident: |$answer:ident| $names:expr;)+) => {$(
+        impl Answer for proto::$message {
+            const MESSAGE: &'static str = concat!("iotoperations.secrets.v1.", stringify!($message));
+
+            fn names(&self) -> Vec<&str> {
+                let $answer = self;
+                $names
+            }
+        }
+    )+};
+}
+
+answers! {
+    SyncedSecret: |secret| vec![&secret.name];
+    ListSyncedSecretsResponse: |list| list.synced_secrets.iter().map(|secret| secret.name.as_str()).collect();
+    WatchSyncedSecretsResponse: |event| event.synced_secret.iter().map(|secret| secret.name.as_str()).collect();
+    ListSecretUsagesResponse: |list| list.usages.iter().map(|usage| usage.resource.as_str()).collect();
+    Vault: |vault| vec![&vault.name];
+    VaultSecret: |secret| vec![&secret.name];
+    VaultSecretVersion: |version| vec![&version.name];
+    ListVaultSecretsResponse: |list| list.vault_secrets.iter().map(|secret| secret.name.as_str()).collect();
+    ListVaultSecretVersionsResponse: |list| list.versions.iter().map(|version| version.name.as_str()).collect();
+    ListAuditEventsResponse: |list| list.audit_events.iter().map(|event| event.name.as_str()).collect();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_has_the_names_and_words_of_the_contract() {
+        let mut secret =
+            proto::SyncedSecret { name: "syncedSecrets/a".to_owned(), generation: 2, ..Default::default() };
+        secret.set_state(proto::synced_secret::State::Synced);
+        secret.sync_time = Some(prost_types::Timestamp { seconds: 0, nanos: 0 });
+        let json: serde_json::Value = serde_json::from_str(&json(&secret, true).unwrap()).unwrap();
+        assert_eq!(
+            json,
+            serde_json::json!({
+                "name": "syncedSecrets/a", "state": "STATE_SYNCED", "syncTime": "1970-01-01T00:00:00Z", "generation": "2",
+            })
+        );
+    }
+
+    #[test]
+    fn yaml_says_the_same_as_json() {
+        let vault =
+            proto::Vault { name: "vault".to_owned(), uri: "https://a".to_owned(), ..Default::default() };
+        let yaml = serde_yaml_ng::to_string(&dynamic(&vault).unwrap()).unwrap();
+        let read: serde_json::Value = serde_yaml_ng::from_str(&yaml).unwrap();
+        assert_eq!(read, serde_json::from_str::<serde_json::Value>(&json(&vault, false).unwrap()).unwrap());
+    }
+}

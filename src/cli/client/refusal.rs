@@ -1,0 +1,175 @@
+//! What a person is told where the service refuses or does not answer: what happened, what to do, what is wrong where.
+
+use std::error::Error as _;
+
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+use super::{call::is_absent, table::plain};
+use crate::cli::Failure;
+
+/// What the commands of this line are called in the words of the service, which speaks to programs.
+const COMMANDS: [(&str, &str); 12] = [
+    ("ListSyncedSecrets", "`secrets list`"),
+    ("GetSyncedSecret", "`secrets get`"),
+    ("UpdateSyncedSecret", "`secrets update`"),
+    ("DeleteSyncedSecret", "`secrets delete`"),
+    ("CreateSyncedSecret", "`secrets create`"),
+    ("SyncSyncedSecret", "`secrets sync`"),
+    ("ListVaultSecretVersions", "`vault versions`"),
+    ("ListVaultSecrets", "`vault list`"),
+    ("CreateVaultSecret", "`vault create`"),
+    ("AddVaultSecretVersion", "`vault rotate`"),
+    ("ListAuditEvents", "`audit list`"),
+    ("without `create`", "with --from"),
+];
+
+/// A call that brought no answer.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: Box<Status>,
+    address: String,
+}
+
+impl Refusal {
+    pub fn new(status: Status, address: &str) -> Self {
+        Self { status: Box::new(status), address: address.to_owned() }
+    }
+
+    pub fn code(&self) -> Code {
+        self.status.code()
+    }
+
+    /// The stable reason, where the service gave one.
+    pub fn is_because(&self, reason: &str) -> bool {
+        self.status.get_error_details().error_info().is_some_and(|info| info.reason == reason)
+    }
+
+    /// Whether nobody answered.
+    pub fn is_absence(&self) -> bool {
+        is_absent(&self.status)
+    }
+
+    /// What happened, in one line.
+    pub fn what(&self) -> String {
+        if self.is_absence() {
+            return format!("the service at {} does not answer: {}", self.address, root_cause(&self.status));
+        }
+        let (what, _) = parts(self.status.message());
+        match what {
+            "" => format!("the service answered {:?} without a word", self.code()),
+            what => plain(what),
+        }
+    }
+
+    /// What to do, where somebody said so.
+    fn remedy(&self) -> Option<String> {
+        if self.is_absence() {
+            return Some(
+                "Check that it runs (`secret-service dev` or `serve`) and what --address, --tls and --ca-file say."
+                    .to_owned(),
+            );
+        }
+        let (_, remedy) = parts(self.status.message());
+        let named = COMMANDS.iter().fold(plain(remedy?), |text, (rpc, command)| text.replace(rpc, command));
+        Some(named)
+    }
+
+    /// Everything that the service counted up: fields, preconditions.
+    fn details(&self) -> Vec<String> {
+        let details = self.status.get_error_details();
+        let fields = details.bad_request().map(|bad| bad.field_violations.as_slice()).unwrap_or_default();
+        let fields = fields.iter().map(|one| format!("{}: {}", plain(&one.field), plain(&one.description)));
+        let failed = details.precondition_failure().map(|failure| failure.violations.as_slice());
+        // One that only repeats what a field says, or what the message says, is no news.
+        let is_news = |text: &&tonic_types::PreconditionViolation| {
+            let text = text.description.as_str();
+            let bad = details.bad_request().map(|bad| bad.field_violations.as_slice()).unwrap_or_default();
+            !text.is_empty()
+                && !self.status.message().contains(text)
+                && bad.iter().all(|field| field.description != text)
+        };
+        let failed = failed.unwrap_or_default().iter().filter(is_news);
+        let failed = failed.map(|one| format!("{}: {}", plain(&one.subject), plain(&one.description)));
+        fields.chain(failed).collect()
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let lines = std::iter::once(refusal.what()).chain(refusal.remedy()).chain(refusal.details());
+        Failure::told(lines, exit_code(refusal.code(), refusal.is_absence()))
+    }
+}
+
+/// What the code says to programs; the table stands in [`super::EXIT_CODES`].
+fn exit_code(code: Code, is_absence: bool) -> u8 {
+    match code {
+        _ if is_absence => 7,
+        Code::InvalidArgument => 2,
+        Code::NotFound => 3,
+        Code::AlreadyExists => 4,
+        Code::FailedPrecondition => 5,
+        Code::PermissionDenied | Code::Unauthenticated => 6,
+        Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted => 7,
+        Code::Aborted => 8,
+        _ => 1,
+    }
+}
+
+/// A message is what happened and, in its last sentence, what to do.
+fn parts(message: &str) -> (&str, Option<&str>) {
+    match message.rsplit_once(". ") {
+        Some((what, remedy)) => (what, Some(remedy)),
+        None => (message.trim_end_matches('.'), None),
+    }
+}
+
+/// Of "transport error: tcp connect error: Connection refused", the last.
+fn root_cause(status: &Status) -> String {
+    let mut cause = status.source();
+    let mut text = status.message().to_owned();
+    while let Some(error) = cause {
+        text = error.to_string();
+        cause = error.source();
+    }
+    plain(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic_types::{ErrorDetails, FieldViolation};
+
+    use super::*;
+
+    fn failure(code: Code, message: &str, details: ErrorDetails) -> String {
+        let refusal = Refusal::new(Status::with_error_details(code, message, details), "here:1");
+        Failure::from(refusal).to_string()
+    }
+
+    #[test]
+    fn it_says_what_happened_then_what_to_do_then_what_is_wrong_where() {
+        let mut details = ErrorDetails::with_error_info("R", "d", []);
+        details.set_bad_request([FieldViolation::new("request_id", "It is no\nUUID")]);
+        let told = failure(Code::InvalidArgument, "It is wrong. Look with ListVaultSecrets for it.", details);
+        let lines: Vec<_> = told.lines().collect();
+        let expected =
+            ["error: It is wrong", "  Look with `vault list` for it.", "  request_id: It is no UUID"];
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn a_message_cannot_move_the_cursor() {
+        let told = failure(Code::Internal, "bad\x1b[2Jthing", ErrorDetails::new());
+        assert!(!told.contains('\x1b'), "{told:?}");
+    }
+
+    #[test]
+    fn every_code_has_its_exit_code_and_none_is_success() {
+        for code in 1..=16 {
+            assert_ne!(exit_code(Code::from_i32(code), false), 0, "{code}");
+        }
+        assert_eq!(exit_code(Code::NotFound, false), 3);
+        assert_eq!(exit_code(Code::Unknown, true), 7);
+    }
+}

@@ -1,0 +1,180 @@
+//! `secrets create` and `secrets add`: "Create new" and "Add from Azure Key Vault".
+
+use super::{
+    super::{
+        arguments::{self, SyncedName},
+        call::Client,
+        output::Output,
+        request_id, value,
+    },
+    Waiting, print_row,
+    references::{Encodings, New, existing},
+    update::{Change, change},
+};
+use crate::{
+    cli::Failure,
+    proto::{self, SecretReference, SyncedSecret},
+};
+
+/// Create a synced secret, from secrets that are created in the vault or that are there already
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = format!("{}\n\n{}", CREATE_EXAMPLES, value::ABOUT))]
+pub(super) struct Create {
+    /// The synced secret, which is the name of the Kubernetes Secret
+    name: SyncedName,
+    #[command(flatten)]
+    new: New,
+    /// Save the value of a secret that the vault holds under KEY; its latest version where none is pinned. Can be given
+    /// several times
+    #[arg(long, value_name = "KEY=VAULT_SECRET[@VERSION]", help_heading = "References")]
+    from: Vec<String>,
+    #[command(flatten)]
+    encodings: Encodings,
+    #[command(flatten)]
+    about: About,
+    #[command(flatten)]
+    finish: Finish,
+}
+
+/// Add secrets that the vault holds: as a new synced secret, or to one that is there
+#[derive(Debug, clap::Args)]
+#[command(
+    after_long_help = ADD_EXAMPLES,
+    override_usage = "secret-service secrets add NAME KEY=VAULT_SECRET[@VERSION]...\n       \
+                      secret-service secrets add --to NAME KEY=VAULT_SECRET[@VERSION]..."
+)]
+pub(super) struct Add {
+    /// The new synced secret, which is absent with --to; then what to save under which key
+    #[arg(required = true, value_names = ["NAME", "KEY=VAULT_SECRET[@VERSION]"], num_args = 1..)]
+    items: Vec<String>,
+    /// Add to this synced secret, which is there
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["description", "label", "type"])]
+    to: Option<SyncedName>,
+    #[command(flatten)]
+    encodings: Encodings,
+    #[command(flatten)]
+    about: About,
+    #[command(flatten)]
+    finish: Finish,
+}
+
+/// What a synced secret has besides its references.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "What it is")]
+struct About {
+    /// What it is for
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    description: String,
+    /// A label, which the Kubernetes Secret gets too. Can be given several times
+    #[arg(long, value_name = "KEY=VALUE")]
+    label: Vec<String>,
+    /// The type of the Kubernetes Secret; Opaque where absent
+    #[arg(long = "type", id = "type", value_name = "TYPE", default_value = "", hide_default_value = true)]
+    secret_type: String,
+}
+
+/// How it ends.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "How it ends")]
+pub(super) struct Finish {
+    #[command(flatten)]
+    pub waiting: Waiting,
+    /// Check everything, in the vault and at the edge, and change nothing
+    #[arg(long)]
+    pub validate_only: bool,
+}
+
+const CREATE_EXAMPLES: &str = "\
+Examples:
+  secret-service secrets create pump-7 --new username=pump-7-user --new password=pump-7-password
+  pwgen 32 1 | secret-service secrets create oven --new k=oven-key --value-file k=-
+  secret-service secrets create pump-8 --from password=pump-7-password --label line=4";
+
+const ADD_EXAMPLES: &str = "\
+Examples:
+  secret-service vault list --unsynced
+  secret-service secrets add pump-7 username=pump-7-username password=pump-7-password
+  secret-service secrets add --to pump-7 token=pump-7-token";
+
+impl Create {
+    pub async fn run(self, client: &Client, output: Output) -> Result<(), Failure> {
+        if self.new.is_empty() && self.from.is_empty() {
+            return Err(Failure::usage(
+                "nothing to hold: say --new KEY=VAULT_SECRET or --from KEY=VAULT_SECRET",
+            ));
+        }
+        let mut held = existing("--from", &self.from)?;
+        let labels = arguments::words("--label", &self.about.label)?;
+        let mut references = self.new.read()?;
+        references.append(&mut held);
+        self.encodings.apply(&mut references)?;
+        let secret = self.about.with(references, labels);
+        create(client, output, &self.name, secret, &self.finish).await
+    }
+}
+
+impl Add {
+    pub async fn run(self, client: &Client, output: Output) -> Result<(), Failure> {
+        if let Some(name) = &self.to {
+            let mut references = existing("KEY=VAULT_SECRET", &self.items)?;
+            self.encodings.apply(&mut references)?;
+            let change_of = Change { new: references, keys_must_be_free: true, ..Default::default() };
+            return change(client, output, name, &change_of, &self.finish).await;
+        }
+        let (name, items) = self.items.split_first().ok_or_else(|| Failure::usage("no name"))?;
+        let name = name.parse().map_err(|problem| Failure::usage(format!("NAME: {problem}")))?;
+        if items.is_empty() {
+            return Err(Failure::usage("nothing to add: say KEY=VAULT_SECRET after the name"));
+        }
+        let mut references = existing("KEY=VAULT_SECRET", items)?;
+        self.encodings.apply(&mut references)?;
+        let labels = arguments::words("--label", &self.about.label)?;
+        create(client, output, &name, self.about.with(references, labels), &self.finish).await
+    }
+}
+
+impl About {
+    fn with(
+        &self,
+        references: Vec<SecretReference>,
+        labels: std::collections::BTreeMap<String, String>,
+    ) -> SyncedSecret {
+        SyncedSecret {
+            description: self.description.clone(),
+            secret_type: self.secret_type.clone(),
+            references,
+            labels,
+            ..Default::default()
+        }
+    }
+}
+
+impl Finish {
+    /// Prints what came of it, and fails where the edge was waited for and does not hold it.
+    pub fn end(&self, output: Output, secret: SyncedSecret) -> Result<(), Failure> {
+        print_row(output, &secret)?;
+        if self.validate_only { Ok(()) } else { self.waiting.check(&[secret]) }
+    }
+}
+
+async fn create(
+    client: &Client,
+    output: Output,
+    name: &SyncedName,
+    secret: SyncedSecret,
+    finish: &Finish,
+) -> Result<(), Failure> {
+    let request = proto::CreateSyncedSecretRequest {
+        synced_secret_id: name.id().to_owned(),
+        synced_secret: Some(secret),
+        request_id: request_id(),
+        validate_only: finish.validate_only,
+        wait: finish.waiting.wire(),
+    };
+    let created = client
+        .call_and_wait(request, finish.waiting.time(), async |mut stub, request| {
+            stub.create_synced_secret(request).await
+        })
+        .await?;
+    finish.end(output, created)
+}

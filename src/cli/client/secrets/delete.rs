@@ -1,0 +1,149 @@
+//! `secrets delete`: shows what would go and what uses it, asks, and deletes just what it showed.
+
+use tonic::Code;
+
+use super::{
+    super::{
+        arguments::SyncedName,
+        call::Client,
+        confirm::confirm,
+        output::Output,
+        refusal::Refusal,
+        request_id,
+        table::{id, keys, plain, word},
+    },
+    Waiting, get, list, print_each,
+};
+use crate::{
+    cli::Failure,
+    proto::{self, SecretUsage, SyncedSecret},
+};
+
+/// Delete synced secrets from the edge, after a question; the vault keeps its secrets
+#[derive(Debug, clap::Args)]
+pub(super) struct Delete {
+    /// The synced secrets
+    #[arg(required = true)]
+    name: Vec<SyncedName>,
+    /// Do not ask. Needed where there is no terminal
+    #[arg(short, long)]
+    yes: bool,
+    /// Also what something uses
+    #[arg(long)]
+    force: bool,
+    /// It is no failure where one isn't there
+    #[arg(long)]
+    ignore_missing: bool,
+    /// Check that it can be deleted, and delete nothing
+    #[arg(long)]
+    validate_only: bool,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+/// What is to go: a name, and the state of it that a person saw.
+struct Target {
+    name: String,
+    etag: String,
+}
+
+impl Delete {
+    pub async fn run(self, client: &Client, output: Output) -> Result<(), Failure> {
+        let targets = match self.yes || self.validate_only {
+            true => self.name.iter().map(|name| Target { name: name.full(), etag: String::new() }).collect(),
+            false => self.ask(client).await?,
+        };
+        let (mut results, mut left) = (Vec::with_capacity(targets.len()), Vec::new());
+        for target in targets {
+            let deleted = self.delete(client, target).await;
+            if let Ok(deleted) = &deleted
+                && !self.validate_only
+            {
+                left.extend(still_there(client, deleted).await);
+            }
+            results.push(deleted);
+        }
+        print_each(output, results, |deleted| self.told(deleted, &left))?;
+        self.waiting.check(&left)
+    }
+
+    /// A line for each.
+    fn told(&self, deleted: &[SyncedSecret], left: &[SyncedSecret]) -> String {
+        let line = |secret: &SyncedSecret| {
+            let is_left = left.iter().any(|left| left.name == secret.name);
+            let what = match secret.uid.is_empty() {
+                true => "was not there",
+                false if self.validate_only => "can be deleted",
+                false if is_left => "is being deleted",
+                false => "deleted",
+            };
+            format!("{} {what}", id(&secret.name))
+        };
+        deleted.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Shows them, and asks once for all.
+    async fn ask(&self, client: &Client) -> Result<Vec<Target>, Failure> {
+        let (mut shown, mut targets) = (Vec::new(), Vec::new());
+        for name in &self.name {
+            match get(client, name).await {
+                Ok(secret) => {
+                    let uses = list::usages(client, Some(name), None).await;
+                    shown.push(show(&secret, uses)?);
+                    targets.push(Target { name: secret.name, etag: secret.etag });
+                }
+                Err(refusal) if refusal.code() == Code::NotFound && self.ignore_missing => {}
+                Err(refusal) => return Err(refusal.into()),
+            }
+        }
+        if !targets.is_empty() {
+            let names: Vec<_> = targets.iter().map(|target| id(&target.name)).collect();
+            let question = format!("Delete {} from the edge? The vault keeps its secrets.", names.join(", "));
+            confirm(&shown.join("\n"), &question)?;
+        }
+        Ok(targets)
+    }
+
+    async fn delete(&self, client: &Client, target: Target) -> Result<SyncedSecret, Refusal> {
+        let request = proto::DeleteSyncedSecretRequest {
+            name: target.name,
+            etag: target.etag,
+            force: self.force,
+            allow_missing: self.ignore_missing,
+            request_id: request_id(),
+            validate_only: self.validate_only,
+            wait: self.waiting.wire(),
+        };
+        client
+            .call_and_wait(request, self.waiting.time(), async |mut stub, request| {
+                stub.delete_synced_secret(request).await
+            })
+            .await
+    }
+}
+
+/// The answer to a deletion is the same whether the edge still holds it or not: a look tells.
+async fn still_there(client: &Client, deleted: &SyncedSecret) -> Option<SyncedSecret> {
+    let found = get(client, &deleted.name.parse().ok()?).await.ok()?;
+    (found.uid == deleted.uid).then_some(found)
+}
+
+/// What goes, and what uses it, for a person who decides.
+fn show(secret: &SyncedSecret, uses: Result<Vec<SecretUsage>, Refusal>) -> Result<String, Failure> {
+    let mut lines = vec![format!("{} ({})", id(&secret.name), word(secret.state()).to_lowercase())];
+    if !secret.description.is_empty() {
+        lines.push(plain(&secret.description));
+    }
+    lines.push(format!("holds:   {}", plain(&keys(&secret.references))));
+    match uses {
+        Ok(uses) if uses.is_empty() => lines.push("used by: nothing".to_owned()),
+        Ok(uses) => lines.extend(uses.iter().map(|one| {
+            format!("used by: {} {} ({})", plain(&one.kind), plain(&one.resource), plain(&one.field))
+        })),
+        Err(refusal) if refusal.code() == Code::Unimplemented => {
+            lines.push("used by: not known; this build of the service does not look".to_owned());
+        }
+        Err(refusal) => return Err(refusal.into()),
+    }
+    Ok(lines.join("\n  "))
+}

@@ -1,0 +1,169 @@
+//! `secrets list`, `secrets get` and `secrets usages`: what there is, and what uses it.
+
+use super::{
+    super::{
+        arguments::SyncedName,
+        call::{Client, pages},
+        output::Output,
+        refusal::Refusal,
+        table::{self, ago, cell, description, id, moment, plain, table, when, word, yes},
+    },
+    filter::Filter,
+    get,
+};
+use crate::{
+    cli::Failure,
+    proto::{self, SecretUsage, SyncedSecret, secret_reference::Encoding, synced_secret::Origin},
+};
+
+/// List the synced secrets
+#[derive(Debug, clap::Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    filter: Filter,
+    /// How many at most; all where absent
+    #[arg(long, value_name = "NUMBER")]
+    limit: Option<usize>,
+}
+
+/// Show one synced secret with its references and conditions
+#[derive(Debug, clap::Args)]
+pub(super) struct Get {
+    /// The synced secret
+    name: SyncedName,
+}
+
+/// List what uses a synced secret, or all of them
+#[derive(Debug, clap::Args)]
+pub(super) struct Usages {
+    /// The synced secret; every one where absent, those that are missing included
+    name: Option<SyncedName>,
+    /// How many at most; all where absent
+    #[arg(long, value_name = "NUMBER")]
+    limit: Option<usize>,
+}
+
+impl List {
+    pub async fn run(self, client: &Client, output: Output) -> Result<(), Failure> {
+        let synced_secrets = all(client, &self.filter.wire()?, self.limit).await?;
+        let total_size = i32::try_from(synced_secrets.len()).unwrap_or(i32::MAX);
+        let answer = proto::ListSyncedSecretsResponse { synced_secrets, total_size, ..Default::default() };
+        output.print(&answer, |answer| table::synced_secrets(&answer.synced_secrets))
+    }
+}
+
+impl Get {
+    pub async fn run(self, client: &Client, output: Output) -> Result<(), Failure> {
+        let secret = get(client, &self.name).await?;
+        output.print(&secret, whole)
+    }
+}
+
+impl Usages {
+    pub async fn run(self, client: &Client, output: Output) -> Result<(), Failure> {
+        let usages = usages(client, self.name.as_ref(), self.limit).await?;
+        let answer = proto::ListSecretUsagesResponse { usages, ..Default::default() };
+        output.print(&answer, |answer| usages_table(&answer.usages))
+    }
+}
+
+/// All synced secrets that match.
+pub(super) async fn all(
+    client: &Client,
+    filter: &proto::SyncedSecretFilter,
+    limit: Option<usize>,
+) -> Result<Vec<SyncedSecret>, Refusal> {
+    let page = async |page_size, page_token| {
+        let filter = Some(filter.clone());
+        let request = proto::ListSyncedSecretsRequest { page_size, page_token, filter, ..Default::default() };
+        let page =
+            client.call(request, async |mut stub, request| stub.list_synced_secrets(request).await).await?;
+        Ok((page.synced_secrets, page.next_page_token))
+    };
+    pages(limit, page).await
+}
+
+/// What uses a synced secret, or any.
+pub(super) async fn usages(
+    client: &Client,
+    name: Option<&SyncedName>,
+    limit: Option<usize>,
+) -> Result<Vec<SecretUsage>, Refusal> {
+    let page = async |page_size, page_token| {
+        let parent = name.map_or_else(|| "syncedSecrets/-".to_owned(), SyncedName::full);
+        let request = proto::ListSecretUsagesRequest { parent, page_size, page_token };
+        let page =
+            client.call(request, async |mut stub, request| stub.list_secret_usages(request).await).await?;
+        Ok((page.usages, page.next_page_token))
+    };
+    pages(limit, page).await
+}
+
+/// One row a use.
+pub(super) fn usages_table(usages: &[SecretUsage]) -> String {
+    let row = |usage: &SecretUsage| {
+        let missing = match (usage.secret_missing, usage.key_missing) {
+            (true, _) => "the secret is missing",
+            (false, true) => "the key is missing",
+            (false, false) if usage.guessed => "guessed by the field's name",
+            (false, false) => "",
+        };
+        [
+            cell(id(&usage.synced_secret)),
+            cell(&usage.kind),
+            cell(&usage.resource),
+            cell(&usage.field),
+            cell(&usage.key),
+            cell(missing),
+        ]
+    };
+    table(["NAME", "KIND", "RESOURCE", "FIELD", "KEY", "NOTE"], usages.iter().map(row))
+}
+
+/// Everything about one.
+fn whole(secret: &SyncedSecret) -> String {
+    let labels: Vec<_> = secret.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let found = (secret.origin() == Origin::Unmanaged).then_some("made by another tool; read-only here");
+    let synced = match secret.sync_time.as_ref() {
+        Some(time) => format!("{} ({} ago)", moment(Some(time)), ago(Some(time))),
+        None => "never".to_owned(),
+    };
+    let about = description([
+        ("Name", id(&secret.name).to_owned()),
+        ("State", word(secret.state())),
+        ("Description", plain(&secret.description)),
+        ("Type", plain(&secret.secret_type)),
+        ("Labels", plain(&labels.join(", "))),
+        ("Origin", found.unwrap_or_default().to_owned()),
+        ("Created", moment(secret.create_time.as_ref())),
+        ("Synced", synced),
+        ("Etag", plain(&secret.etag)),
+    ]);
+    let mut parts = vec![about, references(secret), table::conditions(&secret.conditions)];
+    parts.push(usages_table(&secret.usages));
+    parts.retain(|part| !part.is_empty());
+    parts.join("\n\n")
+}
+
+fn references(secret: &SyncedSecret) -> String {
+    let row = |reference: &proto::SecretReference| {
+        let pinned = if reference.version.is_empty() { "latest" } else { reference.version.as_str() };
+        let encoding = match reference.encoding() {
+            Encoding::Unspecified => "",
+            Encoding::Base64 => "base64",
+            Encoding::Hex => "hex",
+        };
+        let problem = reference.problem.as_ref().map(|problem| problem.message.as_str());
+        [
+            cell(&reference.key),
+            cell(id(&reference.vault_secret)),
+            cell(pinned),
+            cell(encoding),
+            yes(!reference.synced_version.is_empty()),
+            cell(&when(reference.expire_time.as_ref())),
+            cell(problem.unwrap_or_default()),
+        ]
+    };
+    let header = ["KEY", "VAULT SECRET", "VERSION", "ENCODING", "AT THE EDGE", "EXPIRES", "PROBLEM"];
+    table(header, secret.references.iter().map(row))
+}

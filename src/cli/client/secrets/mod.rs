@@ -1,0 +1,150 @@
+//! `secret-service secrets`: the synced secrets of the instance, one file a command or two.
+
+mod create;
+mod delete;
+mod filter;
+mod list;
+mod references;
+mod sync;
+mod update;
+mod watch;
+
+use std::time::Duration;
+
+use clap::Subcommand;
+
+use super::{
+    Common, EXIT_CODES,
+    arguments::SyncedName,
+    call::Client,
+    output::Output,
+    refusal::Refusal,
+    table::{problem, synced_secrets, word},
+};
+use crate::{
+    cli::Failure,
+    proto::{self, SyncedSecret, SyncedSecretView, synced_secret::State},
+};
+
+/// Look at synced secrets and change them, in a service that runs
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXIT_CODES)]
+pub(in crate::cli) struct Secrets {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    List(list::List),
+    Get(list::Get),
+    Create(create::Create),
+    Add(create::Add),
+    Update(update::Update),
+    Sync(sync::Sync),
+    Delete(delete::Delete),
+    Watch(watch::Watch),
+    Usages(list::Usages),
+}
+
+/// How long to wait for the edge.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "How it ends")]
+struct Waiting {
+    /// How long to wait until the edge holds it; at most 60s
+    #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = humantime::parse_duration)]
+    wait: Duration,
+    /// Do not wait for the edge
+    #[arg(long, conflicts_with = "wait")]
+    no_wait: bool,
+}
+
+// === impl Secrets ===
+
+impl Secrets {
+    /// Runs the command.
+    pub async fn run(self) -> Result<(), Failure> {
+        let (client, output) = self.common.open()?;
+        match self.command {
+            Command::List(list) => list.run(&client, output).await,
+            Command::Get(get) => get.run(&client, output).await,
+            Command::Create(create) => create.run(&client, output).await,
+            Command::Add(add) => add.run(&client, output).await,
+            Command::Update(update) => update.run(&client, output).await,
+            Command::Sync(sync) => sync.run(&client, output).await,
+            Command::Delete(delete) => delete.run(&client, output).await,
+            Command::Watch(watch) => watch.run(&client, output).await,
+            Command::Usages(usages) => usages.run(&client, output).await,
+        }
+    }
+}
+
+// === impl Waiting ===
+
+impl Waiting {
+    fn time(&self) -> Duration {
+        if self.no_wait { Duration::ZERO } else { self.wait }
+    }
+
+    /// As the contract has it.
+    fn wire(&self) -> Option<prost_types::Duration> {
+        prost_types::Duration::try_from(self.time()).ok().filter(|_| !self.no_wait)
+    }
+
+    /// Fails where it was waited for the edge, and the edge does not hold what was asked for.
+    fn check(&self, secrets: &[SyncedSecret]) -> Result<(), Failure> {
+        let behind = secrets.iter().filter(|secret| secret.state() != State::Synced);
+        let lines: Vec<_> = behind
+            .map(|secret| {
+                let name = super::table::id(&secret.name);
+                let problem = problem(secret);
+                format!("{name} is recorded, and {}: {problem}", word(secret.state()).to_lowercase())
+            })
+            .collect();
+        match lines.is_empty() || self.no_wait {
+            true => Ok(()),
+            false => Err(Failure::told(lines, BEHIND)),
+        }
+    }
+}
+
+/// The exit code of what is recorded while the edge does not hold it.
+const BEHIND: u8 = 9;
+
+/// One synced secret, with what uses it where that is known.
+async fn get(client: &Client, name: &SyncedName) -> Result<SyncedSecret, Refusal> {
+    let request = proto::GetSyncedSecretRequest { name: name.full(), view: SyncedSecretView::Full.into() };
+    client.call(request, async |mut stub, request| stub.get_synced_secret(request).await).await
+}
+
+/// Prints one synced secret that was changed as a row.
+fn print_row(output: Output, secret: &SyncedSecret) -> Result<(), Failure> {
+    output.print(secret, |secret| synced_secrets(std::slice::from_ref(secret)))
+}
+
+/// Prints those for which it went well, then fails with those for which it did not.
+fn print_each(
+    output: Output,
+    results: Vec<Result<SyncedSecret, Refusal>>,
+    table: impl FnOnce(&[SyncedSecret]) -> String,
+) -> Result<(), Failure> {
+    let mut answer = proto::ListSyncedSecretsResponse::default();
+    let mut failure: Option<Failure> = None;
+    for result in results {
+        match result {
+            Ok(secret) => answer.synced_secrets.push(secret),
+            Err(refusal) => {
+                let next = Failure::from(refusal);
+                failure = Some(match failure {
+                    Some(before) => before.and(next),
+                    None => next,
+                });
+            }
+        }
+    }
+    answer.total_size = i32::try_from(answer.synced_secrets.len()).unwrap_or(i32::MAX);
+    output.print(&answer, |answer| table(&answer.synced_secrets))?;
+    failure.map_or(Ok(()), Err)
+}

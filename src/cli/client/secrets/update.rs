@@ -1,0 +1,166 @@
+//! `secrets update`: reads, changes and writes, and does it again where somebody else was first.
+
+use std::collections::BTreeMap;
+
+use prost_types::FieldMask;
+use tonic::Code;
+
+use super::{
+    super::{
+        arguments::{self, SyncedName},
+        call::Client,
+        output::Output,
+        request_id, value,
+    },
+    create::Finish,
+    get,
+    references::{Encodings, New, existing, put, take},
+};
+use crate::{
+    cli::Failure,
+    proto::{self, SecretReference, SyncedSecret},
+};
+
+/// How often a change is made anew on what somebody else made of it meanwhile.
+const TRIES: usize = 5;
+
+/// Change the references, labels or description of a synced secret
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = format!("{}\n\n{}", EXAMPLES, value::ABOUT))]
+pub(super) struct Update {
+    /// The synced secret
+    name: SyncedName,
+    /// Save the value of a secret that the vault holds under KEY, whatever was there. Can be given several times
+    #[arg(long, value_name = "KEY=VAULT_SECRET[@VERSION]", help_heading = "References")]
+    set: Vec<String>,
+    /// Take away what is saved under KEY. Can be given several times
+    #[arg(long, value_name = "KEY", help_heading = "References")]
+    remove: Vec<String>,
+    #[command(flatten)]
+    new: New,
+    #[command(flatten)]
+    encodings: Encodings,
+    /// What it is for; "" for nothing
+    #[arg(long, value_name = "TEXT", help_heading = "What it is")]
+    description: Option<String>,
+    /// Set a label. Can be given several times
+    #[arg(long, value_name = "KEY=VALUE", help_heading = "What it is")]
+    label: Vec<String>,
+    /// Take a label away. Can be given several times
+    #[arg(long, value_name = "KEY", help_heading = "What it is")]
+    remove_label: Vec<String>,
+    /// Change only this state of it, as `secrets get` showed it; where it is absent, the change is made on whatever it is
+    #[arg(long, value_name = "ETAG", help_heading = "How it ends")]
+    etag: Option<String>,
+    #[command(flatten)]
+    finish: Finish,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  secret-service secrets update pump-7 --set password=pump-7-password-2 --remove token
+  secret-service secrets update pump-7 --label line=4 --remove-label draft --description \"The pump of line 4\"";
+
+/// What is to become of a synced secret.
+#[derive(Default)]
+pub(super) struct Change<'a> {
+    /// References to put there.
+    pub new: Vec<SecretReference>,
+    /// Whether a key that is taken is a mistake.
+    pub keys_must_be_free: bool,
+    pub remove: &'a [String],
+    pub encodings: Option<&'a Encodings>,
+    pub labels: BTreeMap<String, String>,
+    pub remove_labels: &'a [String],
+    pub description: Option<String>,
+    pub etag: Option<&'a str>,
+}
+
+impl Update {
+    pub async fn run(self, client: &Client, output: Output) -> Result<(), Failure> {
+        let mut new = existing("--set", &self.set)?;
+        let labels = arguments::words("--label", &self.label)?;
+        new.extend(self.new.read()?);
+        let change_of = Change {
+            new,
+            keys_must_be_free: false,
+            remove: &self.remove,
+            encodings: Some(&self.encodings).filter(|encodings| !encodings.is_empty()),
+            labels,
+            remove_labels: &self.remove_label,
+            description: self.description.clone(),
+            etag: self.etag.as_deref(),
+        };
+        change(client, output, &self.name, &change_of, &self.finish).await
+    }
+}
+
+impl Change<'_> {
+    /// Makes it on a synced secret; says which fields it touched.
+    fn make(&self, secret: &mut SyncedSecret) -> Result<Vec<String>, Failure> {
+        let mut paths = Vec::new();
+        if !self.new.is_empty() || !self.remove.is_empty() || self.encodings.is_some() {
+            let taken = |new: &&SecretReference| secret.references.iter().any(|held| held.key == new.key);
+            if let Some(taken) = self.new.iter().find(taken).filter(|_| self.keys_must_be_free) {
+                return Err(Failure::usage(format!(
+                    "the key {} is taken; replace it with `secrets update --set {}=…`",
+                    taken.key, taken.key
+                )));
+            }
+            take(&mut secret.references, self.remove)?;
+            put(&mut secret.references, self.new.clone());
+            if let Some(encodings) = self.encodings {
+                encodings.apply(&mut secret.references)?;
+            }
+            paths.push("references".to_owned());
+        }
+        if !self.labels.is_empty() || !self.remove_labels.is_empty() {
+            secret.labels.retain(|key, _| !self.remove_labels.contains(key));
+            secret.labels.extend(self.labels.clone());
+            paths.push("labels".to_owned());
+        }
+        if let Some(description) = &self.description {
+            secret.description.clone_from(description);
+            paths.push("description".to_owned());
+        }
+        match paths.is_empty() {
+            true => Err(Failure::usage("nothing to change: see `secrets update --help` for what can be")),
+            false => Ok(paths),
+        }
+    }
+}
+
+/// Changes a synced secret: reads it, makes the change, and writes it only if it still is what was read.
+pub(super) async fn change(
+    client: &Client,
+    output: Output,
+    name: &SyncedName,
+    change: &Change<'_>,
+    finish: &Finish,
+) -> Result<(), Failure> {
+    let mut tries = if change.etag.is_some() { 1 } else { TRIES };
+    loop {
+        let mut secret = get(client, name).await?;
+        let paths = change.make(&mut secret)?;
+        if let Some(etag) = change.etag {
+            secret.etag = etag.to_owned();
+        }
+        let request = proto::UpdateSyncedSecretRequest {
+            synced_secret: Some(secret),
+            update_mask: Some(FieldMask { paths }),
+            request_id: request_id(),
+            validate_only: finish.validate_only,
+            wait: finish.waiting.wire(),
+        };
+        let updated = client
+            .call_and_wait(request, finish.waiting.time(), async |mut stub, request| {
+                stub.update_synced_secret(request).await
+            })
+            .await;
+        tries -= 1;
+        match updated {
+            Err(refusal) if tries > 0 && refusal.code() == Code::Aborted => {}
+            updated => return finish.end(output, updated?),
+        }
+    }
+}

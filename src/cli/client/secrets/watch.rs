@@ -1,0 +1,158 @@
+//! `secrets watch`: every change as it comes, across disconnects and restarts of the service.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tonic::Code;
+
+use super::{
+    super::{
+        call::{Client, first_pause, longer},
+        output::Output,
+        refusal::Refusal,
+        table::{id, keys, problem, word},
+    },
+    filter::Filter,
+};
+use crate::{
+    cli::Failure,
+    proto::{
+        SyncedSecretFilter, WatchSyncedSecretsRequest, WatchSyncedSecretsResponse,
+        watch_synced_secrets_response::Type,
+    },
+};
+
+/// The service gives a sign of life every 30 seconds; who has missed two is gone.
+const SILENCE: Duration = Duration::from_secs(75);
+
+/// Print every change of synced secrets as it comes, until stopped
+///
+/// First comes what there is. After a disconnect it goes on where it was. With -o json every event is one line, heartbeats
+/// included: each brings a resume token that a later watch can go on from.
+#[derive(Debug, clap::Args)]
+pub(super) struct Watch {
+    /// Go on after an event of an earlier watch, by its resumeToken
+    #[arg(long, value_name = "TOKEN")]
+    resume_token: Option<String>,
+    #[command(flatten)]
+    filter: Filter,
+}
+
+/// Why a watch got no further.
+enum End {
+    /// It can go on.
+    Interrupted(String),
+    /// It can't.
+    Failed(Failure),
+}
+
+impl Watch {
+    pub async fn run(self, client: &Client, output: Output) -> Result<(), Failure> {
+        let filter = self.filter.wire()?;
+        let mut token = self.resume_token.clone().unwrap_or_default();
+        let (mut pause, mut seen) = (first_pause(), false);
+        loop {
+            let before = token.clone();
+            let begun = Instant::now();
+            let why = match watch(client, output, &filter, &mut token, &mut seen).await {
+                End::Failed(failure) => return Err(failure),
+                End::Interrupted(why) => why,
+            };
+            if token != before || begun.elapsed() > SILENCE {
+                pause = first_pause();
+            }
+            // Once for each time that it was there and is not.
+            if pause == first_pause() {
+                eprintln!("{why}; going on as soon as it answers");
+            }
+            tokio::time::sleep(pause).await;
+            pause = longer(pause);
+        }
+    }
+}
+
+/// One connection's worth of watching.
+async fn watch(
+    client: &Client,
+    output: Output,
+    filter: &SyncedSecretFilter,
+    token: &mut String,
+    seen: &mut bool,
+) -> End {
+    let request = WatchSyncedSecretsRequest { filter: Some(filter.clone()), resume_token: token.clone() };
+    let mut stub = client.stub();
+    let opened = match *seen {
+        // Once it was there, it will be again: every try is one, and the loop around this has the patience.
+        true => {
+            let opened = stub.watch_synced_secrets(request).await.map(tonic::Response::into_inner);
+            opened.map_err(|status| client.refusal(status))
+        }
+        false => open_first(client, request).await,
+    };
+    let mut stream = match opened {
+        Ok(stream) => stream,
+        Err(refusal) => return end(refusal, token, *seen),
+    };
+    loop {
+        match tokio::time::timeout(SILENCE, stream.message()).await {
+            Ok(Ok(Some(event))) => {
+                *seen = true;
+                if !event.resume_token.is_empty() {
+                    token.clone_from(&event.resume_token);
+                }
+                if let Err(failure) = output.print_event(&event, line) {
+                    return End::Failed(failure);
+                }
+            }
+            Ok(Ok(None)) => return End::Interrupted("the service has ended the watch".to_owned()),
+            Ok(Err(status)) => return end(client.refusal(status), token, *seen),
+            Err(_) => return End::Interrupted("the service gives no sign of life".to_owned()),
+        }
+    }
+}
+
+async fn open_first(
+    client: &Client,
+    request: WatchSyncedSecretsRequest,
+) -> Result<tonic::Streaming<WatchSyncedSecretsResponse>, Refusal> {
+    client
+        .call(request, async |mut stub, mut request| {
+            // The time of a call is not for a watch, which has no end.
+            request.metadata_mut().remove("grpc-timeout");
+            stub.watch_synced_secrets(request).await
+        })
+        .await
+}
+
+/// Whether a watch can go on after a refusal.
+fn end(refusal: Refusal, token: &mut String, seen: bool) -> End {
+    if seen && refusal.is_because("RESUME_TOKEN_OUT_OF_RANGE") {
+        token.clear();
+        return End::Interrupted(
+            "the changes since then are no longer kept, so all there is comes anew".to_owned(),
+        );
+    }
+    let passes = matches!(
+        refusal.code(),
+        Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Aborted
+    );
+    match seen && (passes || refusal.is_absence()) {
+        true => End::Interrupted(refusal.what()),
+        false => End::Failed(refusal.into()),
+    }
+}
+
+/// A line for people; heartbeats are not for them.
+fn line(event: &WatchSyncedSecretsResponse) -> Option<String> {
+    let secret = event.synced_secret.as_ref()?;
+    let what = match event.r#type() {
+        Type::Added => "added",
+        Type::Modified => "modified",
+        Type::Deleted => "deleted",
+        Type::Bookmark | Type::Unspecified => return None,
+    };
+    let now = jiff::Timestamp::now().strftime("%H:%M:%SZ");
+    let (name, state, keys) = (id(&secret.name), word(secret.state()), keys(&secret.references));
+    let line = format!("{now}  {what:<8}  {name}  {state}  {keys}  {}", problem(secret));
+    Some(super::super::table::plain(line.trim_end()))
+}

@@ -1,0 +1,255 @@
+//! `secret-service vault`: the secrets in the Key Vault, and whether the service gets at them.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use prost_types::Timestamp;
+
+use super::{
+    Common, EXIT_CODES,
+    arguments::{self, VaultName},
+    call::{Client, pages},
+    output::Output,
+    refusal::Refusal,
+    request_id,
+    table::{ago, cell, conditions, description, id, table, when, yes},
+    value::{ABOUT, Reading},
+};
+use crate::{
+    cli::Failure,
+    proto::{self, condition::Status},
+};
+
+/// What has to hold for syncing; the rights to create and to see what is set up are not everybody's.
+const NEEDED: [&str; 3] = ["Reachable", "CanList", "CanGet"];
+
+/// Look at the secrets in the Key Vault, and create them, by a service that runs
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXIT_CODES)]
+pub(in crate::cli) struct Vault {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    List(List),
+    Versions(Versions),
+    Create(Create),
+    Rotate(Rotate),
+    Check(Check),
+}
+
+/// List the secrets in the vault, without values
+#[derive(Debug, clap::Args)]
+struct List {
+    /// Only those with this in their name, in whatever case
+    #[arg(long, value_name = "TEXT")]
+    contains: Option<String>,
+    /// Only those that no synced secret refers to
+    #[arg(long)]
+    unsynced: bool,
+    /// How many at most; all where absent
+    #[arg(long, value_name = "NUMBER")]
+    limit: Option<usize>,
+}
+
+/// List the versions of a secret in the vault
+#[derive(Debug, clap::Args)]
+struct Versions {
+    /// The vault secret
+    name: VaultName,
+    /// How many at most; all where absent
+    #[arg(long, value_name = "NUMBER")]
+    limit: Option<usize>,
+}
+
+/// Create a secret in the vault, without syncing it
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = ABOUT)]
+struct Create {
+    /// The vault secret
+    name: VaultName,
+    #[command(flatten)]
+    new: New,
+    /// Check everything and create nothing
+    #[arg(long)]
+    validate_only: bool,
+}
+
+/// Give a secret in the vault a new value; what follows the latest version is synced anew
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = ABOUT)]
+struct Rotate {
+    /// The vault secret
+    name: VaultName,
+    #[command(flatten)]
+    new: New,
+}
+
+/// Check that the service reaches the vault and may list and read; fails where one of them does not hold
+#[derive(Debug, clap::Args)]
+struct Check {}
+
+/// A value, and what the vault keeps with it.
+#[derive(Debug, clap::Args)]
+struct New {
+    /// The file that holds the value; - for standard input. Asked for at the terminal where absent
+    #[arg(long, value_name = "FILE")]
+    value_file: Option<PathBuf>,
+    #[command(flatten)]
+    reading: Reading,
+    /// What the value is, for example text/plain
+    #[arg(long, value_name = "TYPE")]
+    content_type: Option<String>,
+    /// Valid from a time (2027-01-31T12:00:00Z), or from a span from now (1h)
+    #[arg(long, value_name = "TIME", value_parser = arguments::future)]
+    not_before: Option<Timestamp>,
+    /// Valid until a time, or for a span from now (90d)
+    #[arg(long, value_name = "TIME", value_parser = arguments::future)]
+    expires: Option<Timestamp>,
+    /// A tag. Can be given several times
+    #[arg(long, value_name = "KEY=VALUE")]
+    tag: Vec<String>,
+}
+
+impl Vault {
+    /// Runs the command.
+    pub async fn run(self) -> Result<(), Failure> {
+        let (client, output) = self.common.open()?;
+        match self.command {
+            Command::List(list) => list.run(&client, output).await,
+            Command::Versions(versions) => versions.run(&client, output).await,
+            Command::Create(create) => create.run(&client, output).await,
+            Command::Rotate(rotate) => rotate.run(&client, output).await,
+            Command::Check(_) => check(&client, output).await,
+        }
+    }
+}
+
+impl List {
+    async fn run(self, client: &Client, output: Output) -> Result<(), Failure> {
+        let page = async |page_size, page_token| {
+            let request = proto::ListVaultSecretsRequest {
+                page_size,
+                page_token,
+                name_contains: self.contains.clone().unwrap_or_default(),
+                unsynced_only: self.unsynced,
+            };
+            let page = client
+                .call(request, async |mut stub, request| stub.list_vault_secrets(request).await)
+                .await?;
+            Ok::<_, Refusal>((page.vault_secrets, page.next_page_token))
+        };
+        let vault_secrets = pages(self.limit, page).await?;
+        let answer = proto::ListVaultSecretsResponse { vault_secrets, ..Default::default() };
+        output.print(&answer, |answer| vault_secrets_table(&answer.vault_secrets))
+    }
+}
+
+impl Versions {
+    async fn run(self, client: &Client, output: Output) -> Result<(), Failure> {
+        let page = async |page_size, page_token| {
+            let parent = self.name.full();
+            let request = proto::ListVaultSecretVersionsRequest { parent, page_size, page_token };
+            let page = client
+                .call(request, async |mut stub, request| stub.list_vault_secret_versions(request).await)
+                .await?;
+            Ok::<_, Refusal>((page.versions, page.next_page_token))
+        };
+        let versions = pages(self.limit, page).await?;
+        let answer = proto::ListVaultSecretVersionsResponse { versions, ..Default::default() };
+        output.print(&answer, |answer| versions_table(&answer.versions))
+    }
+}
+
+impl Create {
+    async fn run(self, client: &Client, output: Output) -> Result<(), Failure> {
+        let request = proto::CreateVaultSecretRequest {
+            vault_secret_id: self.name.id().to_owned(),
+            secret: Some(self.new.read(&self.name)?),
+            request_id: request_id(),
+            validate_only: self.validate_only,
+        };
+        let created =
+            client.call(request, async |mut stub, request| stub.create_vault_secret(request).await).await?;
+        output.print(&created, |created| vault_secrets_table(std::slice::from_ref(created)))
+    }
+}
+
+impl Rotate {
+    async fn run(self, client: &Client, output: Output) -> Result<(), Failure> {
+        let request = proto::AddVaultSecretVersionRequest {
+            parent: self.name.full(),
+            secret: Some(self.new.read(&self.name)?),
+            request_id: request_id(),
+        };
+        let added = client
+            .call(request, async |mut stub, request| stub.add_vault_secret_version(request).await)
+            .await?;
+        output.print(&added, |added| versions_table(std::slice::from_ref(added)))
+    }
+}
+
+impl New {
+    fn read(&self, name: &VaultName) -> Result<proto::NewVaultSecret, Failure> {
+        let tags = arguments::words("--tag", &self.tag)?;
+        let value = self.reading.read(name.id(), self.value_file.as_deref())?;
+        Ok(proto::NewVaultSecret {
+            content_type: self.content_type.clone().unwrap_or_default(),
+            not_before_time: self.not_before,
+            expire_time: self.expires,
+            tags,
+            ..value.into_new()
+        })
+    }
+}
+
+async fn check(client: &Client, output: Output) -> Result<(), Failure> {
+    let request = proto::GetVaultRequest { name: "vault".to_owned() };
+    let vault = client.call(request, async |mut stub, request| stub.get_vault(request).await).await?;
+    output.print(&vault, |vault| {
+        let engine = vault.engine().as_str_name().trim_start_matches("SYNC_ENGINE_").to_lowercase();
+        let about = [("Vault", vault.uri.clone()), ("Tenant", vault.tenant_id.clone()), ("Engine", engine)];
+        format!("{}\n\n{}", description(about), conditions(&vault.conditions))
+    })?;
+    let holds = |needed: &&str| {
+        let found = vault.conditions.iter().find(|condition| condition.r#type == **needed);
+        found.is_some_and(|condition| condition.status() == Status::True)
+    };
+    let broken: Vec<_> = NEEDED.into_iter().filter(|needed| !holds(needed)).collect();
+    match broken.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::failed(format!("does not hold: {}", broken.join(", ")))),
+    }
+}
+
+fn vault_secrets_table(secrets: &[proto::VaultSecret]) -> String {
+    let row = |secret: &proto::VaultSecret| {
+        let users: Vec<_> = secret.synced_secrets.iter().map(|name| id(name)).collect();
+        [
+            cell(id(&secret.name)),
+            yes(secret.enabled),
+            cell(&secret.content_type),
+            cell(&ago(secret.update_time.as_ref())),
+            cell(&when(secret.expire_time.as_ref())),
+            cell(&users.join(", ")),
+        ]
+    };
+    table(["NAME", "ENABLED", "TYPE", "UPDATED", "EXPIRES", "SYNCED BY"], secrets.iter().map(row))
+}
+
+fn versions_table(versions: &[proto::VaultSecretVersion]) -> String {
+    let row = |version: &proto::VaultSecretVersion| {
+        [
+            cell(id(&version.name)),
+            yes(version.enabled),
+            cell(&ago(version.create_time.as_ref())),
+            cell(&when(version.not_before_time.as_ref())),
+            cell(&when(version.expire_time.as_ref())),
+        ]
+    };
+    table(["VERSION", "ENABLED", "AGE", "VALID FROM", "EXPIRES"], versions.iter().map(row))
+}

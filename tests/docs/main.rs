@@ -1,0 +1,77 @@
+//! The reference in `docs/` is made from the code: it says what the code says, or this fails.
+//!
+//! `UPDATE_DOCS=1 cargo test --test docs` writes it anew.
+
+#![allow(missing_docs)]
+
+mod api;
+mod tables;
+
+use std::path::PathBuf;
+
+/// What every page begins with.
+const NOTE: &str = "<!-- Made from the code by `UPDATE_DOCS=1 cargo test --test docs`; change it there. -->";
+
+#[track_caller]
+fn is_current(name: &str, text: &str) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs").join(name);
+    let text = format!("{NOTE}\n\n{}\n", text.trim());
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, &text).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    let differs = text.lines().zip(written.lines()).find(|(made, written)| made != written);
+    assert!(
+        written == text,
+        "docs/{name} is not what the code says: run UPDATE_DOCS=1 cargo test --test docs; first: {differs:?}"
+    );
+}
+
+#[test]
+fn the_page_of_the_api_is_what_the_contract_says() {
+    let page = api::page();
+    // The walk over the contract found something: methods, messages, enums, comments of both kinds.
+    for found in
+        ["### CreateSyncedSecret", "### SecretReference", "ENCODING_HEX", "For example \"username\"."]
+    {
+        assert!(page.contains(found), "{found}");
+    }
+    assert!(!page.contains("\n----"), "headings of the file are no comments");
+    is_current("api.md", &page);
+}
+
+#[test]
+fn the_page_of_conditions_is_what_the_model_says() {
+    is_current("conditions.md", &tables::conditions());
+}
+
+#[test]
+fn the_page_of_the_configuration_is_what_its_fields_say() {
+    is_current("configuration.md", &tables::configuration());
+}
+
+#[test]
+fn the_page_of_errors_is_what_callers_are_told() {
+    is_current("errors.md", &tables::errors());
+}
+
+#[test]
+fn every_reason_in_the_code_is_on_the_page_of_errors() {
+    let page = tables::errors();
+    let sources = [
+        include_str!("../../src/api/verdict.rs"),
+        include_str!("../../src/api/gate.rs"),
+        include_str!("../../src/api/watch.rs"),
+    ];
+    let is_reason = |text: &&str| {
+        text.len() > 4
+            && text.contains('_')
+            && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+    };
+    let reasons: Vec<_> = sources.iter().flat_map(|source| source.split('"')).filter(is_reason).collect();
+    assert!(reasons.len() > 40, "{reasons:?}");
+    for reason in reasons {
+        assert!(page.contains(&format!("`{reason}`")), "{reason}");
+    }
+}

@@ -1,0 +1,97 @@
+//! The pages that are tables: conditions, the configuration, errors.
+
+use std::fmt::Write;
+
+use secret_service::{
+    api,
+    config::{Config, Field},
+    model::{ConditionType, Reason},
+};
+use tonic::Code;
+
+pub fn conditions() -> String {
+    let mut page = String::from(
+        "# Conditions\n\nA condition says what holds of a synced secret or of the vault (`type`, `status`), why (`reason`, stable, \
+         for programs), and what to do (`message`, for people).\n\n## Types\n\n| type | what it says |\n|---|---|\n",
+    );
+    for kind in ConditionType::ALL {
+        let _ = writeln!(page, "| `{}` | {} |", kind.as_str(), kind.meaning());
+    }
+    page.push_str("\n## Reasons\n\n| reason | what it means |\n|---|---|\n");
+    for reason in Reason::ALL {
+        let _ = writeln!(page, "| `{}` | {} |", reason.as_str(), reason.meaning());
+    }
+    page
+}
+
+pub fn configuration() -> String {
+    let mut page = String::from(
+        "# The configuration of `secret-service serve`\n\nA field is set in the TOML file that `--config` names, by its environment \
+         variable or by its flag, each before the one before. `serve --print-config` prints what holds.\n",
+    );
+    for section in Config::SECTIONS {
+        let _ = write!(page, "\n## [{}]\n\n{}.\n", section.name, section.help().trim_end_matches('.'));
+        for field in section.fields {
+            add_field(&mut page, field);
+        }
+    }
+    page
+}
+
+fn add_field(page: &mut String, field: &Field) {
+    let flag =
+        field.flag().map_or_else(|| "none; it must not be seen".to_owned(), |flag| format!("`--{flag}`"));
+    let default = match field.default {
+        Some(default) => format!("`{default}`"),
+        None if field.is_required() => "none; it must be set".to_owned(),
+        None => "none".to_owned(),
+    };
+    let _ = write!(
+        page,
+        "\n### {}\n\n{}\n\n| flag | variable | default | accepted |\n|---|---|---|---|\n| {flag} | `{}` | {default} | {} |\n",
+        field.path,
+        field.help(),
+        field.variable(),
+        field.accepts().replace('|', "\\|"),
+    );
+}
+
+pub fn errors() -> String {
+    let mut errors = api::errors();
+    errors.sort_by_key(|error| (i32::from(error.code), error.reason));
+    errors.dedup_by_key(|error| (error.code, error.reason));
+    let mut page = format!(
+        "# Errors\n\nEvery error is a canonical gRPC code with `google.rpc.ErrorInfo`: a stable `reason`, for programs, in the domain \
+         `{}`. The message says what happened and, in its last sentence, what to do; here both stand as samples about \
+         \"pump-7\". Where a column says so, `google.rpc.RetryInfo` says how long to wait before the same call again.\n",
+        api::DOMAIN
+    );
+    let mut code = None;
+    for error in &errors {
+        if code != Some(error.code) {
+            code = Some(error.code);
+            let _ = write!(page, "\n## {}\n\n", name(error.code));
+            page.push_str("| reason | what happened | what to do | wait and retry |\n|---|---|---|---|\n");
+        }
+        let retry = if error.is_retried { "yes" } else { "" };
+        let (happened, remedy) = (cell(&error.happened), cell(&error.remedy));
+        let _ = writeln!(page, "| `{}` | {happened} | {remedy} | {retry} |", error.reason);
+    }
+    page
+}
+
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace('\n', " ")
+}
+
+/// The code as the specification spells it: INVALID_ARGUMENT.
+fn name(code: Code) -> String {
+    let mut name = String::new();
+    for character in format!("{code:?}").chars() {
+        if character.is_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.extend(character.to_uppercase());
+    }
+    name
+}

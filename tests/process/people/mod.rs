@@ -1,0 +1,206 @@
+//! `secrets`, `vault` and `audit`: what a person types at a shell, against a service that runs.
+
+mod connection;
+mod values;
+
+use std::{process::Stdio, time::Duration};
+
+use secret_service::doubles::vault::{Action, Rule};
+use serde_json::Value;
+use tokio::{io::AsyncWriteExt, process::Command};
+
+use super::process;
+use crate::support::{Options, PATIENCE, World};
+
+/// How a command ended and what it said.
+#[derive(Debug)]
+struct Said {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Said {
+    #[track_caller]
+    fn ok(self) -> String {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        self.out
+    }
+
+    #[track_caller]
+    fn failed(self, code: i32) -> String {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        self.err
+    }
+}
+
+/// A command line that speaks to an address.
+fn line(address: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::from(process::command(arguments));
+    command.env("SECRET_SERVICE_ADDRESS", address).kill_on_drop(true);
+    command
+}
+
+async fn type_into(mut command: Command, stdin: &str) -> Said {
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // One that ends before it has read everything is none the worse.
+    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes()).await;
+    let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await.expect("it ends").unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+async fn say(world: &World, arguments: &[&str]) -> Said {
+    pipe(world, "", arguments).await
+}
+
+async fn pipe(world: &World, stdin: &str, arguments: &[&str]) -> Said {
+    type_into(line(&world.address().to_string(), arguments), stdin).await
+}
+
+async fn json(world: &World, arguments: &[&str]) -> Value {
+    let said = say(world, arguments).await.ok();
+    serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_three_stories_are_a_few_commands() {
+    let world = World::start().await;
+    world.seed("pump-7-user", "admin").await;
+
+    // Create new.
+    let create = ["secrets", "create", "pump-7", "--new", "password=pump-7-password"];
+    let rest = ["--value-file", "password=-", "--from", "username=pump-7-user", "--label", "line=4"];
+    let created = pipe(&world, "hunter2\n", &[create.as_slice(), &rest].concat()).await.ok();
+    assert!(created.contains("pump-7") && created.contains("Synced"), "{created}");
+    let held = world.edge("pump-7").await.unwrap();
+    assert_eq!((held["password"].as_str(), held["username"].as_str()), ("hunter2", "admin"));
+
+    // Add from Azure Key Vault, as a new one and to one that is there.
+    say(&world, &["secrets", "add", "oven", "user=pump-7-user"]).await.ok();
+    say(&world, &["secrets", "add", "--to", "oven", "again=vaultSecrets/pump-7-user"]).await.ok();
+    assert_eq!(world.edge("oven").await.unwrap().len(), 2);
+    let taken = say(&world, &["secrets", "add", "--to", "oven", "again=pump-7-user"]).await.failed(2);
+    assert!(taken.contains("secrets update --set again="), "{taken}");
+
+    // Manage.
+    let names = say(&world, &["secrets", "list", "-o", "name"]).await.ok();
+    assert_eq!(names, "syncedSecrets/oven\nsyncedSecrets/pump-7\n");
+    let labelled = say(&world, &["secrets", "list", "--label", "line=4", "-o", "name"]).await.ok();
+    assert_eq!(labelled, "syncedSecrets/pump-7\n");
+    let update = ["secrets", "update", "oven", "--remove", "again", "--description", "The oven"];
+    say(&world, &update).await.ok();
+    let shown = say(&world, &["secrets", "get", "syncedSecrets/oven"]).await.ok();
+    assert!(shown.contains("The oven") && !shown.contains("again"), "{shown}");
+    pipe(&world, "root", &["vault", "rotate", "pump-7-user", "--value-file", "-"]).await.ok();
+    say(&world, &["secrets", "sync", "--all"]).await.ok();
+    assert_eq!(world.edge("oven").await.unwrap()["user"], "root");
+    let gone = say(&world, &["secrets", "delete", "oven", "pump-7", "--yes"]).await.ok();
+    assert_eq!(gone, "oven deleted\npump-7 deleted\n");
+    assert_eq!(world.edge("oven").await, None);
+    assert_eq!(world.somebody.reads("pump-7-password").await, "hunter2", "the vault keeps it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_exit_code_says_what_went_wrong_and_the_lines_say_what_to_do() {
+    let world = World::start().await;
+    world.seed("v", "1").await;
+    world.seed("gone", "1").await;
+    world.somebody.deletes("gone").await;
+    say(&world, &["secrets", "add", "a", "k=v"]).await.ok();
+
+    let missing = say(&world, &["secrets", "get", "b"]).await.failed(3);
+    assert!(missing.contains("`secrets list`"), "{missing}");
+    say(&world, &["secrets", "add", "a", "k=v"]).await.failed(4);
+    pipe(&world, "1", &["vault", "create", "gone", "--value-file", "-"]).await.failed(5);
+    let stale = ["secrets", "update", "a", "--description", "d", "--etag", "\"old\""];
+    say(&world, &stale).await.failed(8);
+    let wrong = say(&world, &["secrets", "add", "c", "k=nowhere", "l=neither"]).await.failed(3);
+    let lines: Vec<_> = wrong.lines().collect();
+    assert!(
+        lines[0].starts_with("error: ") && lines[1..].iter().all(|line| line.starts_with("  ")),
+        "{wrong}"
+    );
+    assert!(wrong.contains("references[0].vault_secret: ") && wrong.contains("references[1].vault_secret: "));
+    say(&world, &["secrets", "add", "c", "k=v", "--label", "a=not a label"]).await.failed(2);
+    say(&world, &["secrets", "list", "--nonsense"]).await.failed(2);
+    // Of several, those that can be are done.
+    let some = say(&world, &["secrets", "sync", "a", "b"]).await;
+    assert!(some.out.contains("Synced") && some.err.contains("\"b\""), "{some:?}");
+    some.failed(3);
+    // Recorded, and the edge does not hold it.
+    world.somebody.enables("v", false).await;
+    let behind = say(&world, &["secrets", "sync", "a"]).await.failed(9);
+    assert!(behind.contains("a is recorded, and degraded: "), "{behind}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_check_of_the_vault_fails_where_it_does_not_answer() {
+    let options = Options { vault_timeout: Duration::from_millis(700), ..Options::default() };
+    let world = World::start_with(options).await;
+    let table = say(&world, &["vault", "check"]).await.ok();
+    assert!(table.contains("CanGet") && table.contains("Allowed"), "{table}");
+    world.vault.faults().add(Rule::new(Action::Hang));
+    let broken = say(&world, &["vault", "check", "-o", "json"]).await;
+    let vault: Value = serde_json::from_str(&broken.out).unwrap();
+    let reachable =
+        vault["conditions"].as_array().unwrap().iter().find(|condition| condition["type"] == "Reachable");
+    assert_eq!(reachable.unwrap()["status"], "STATUS_FALSE");
+    assert!(broken.failed(1).contains("Reachable"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_get_the_contracts_own_json_and_all_pages_of_it() {
+    let world = World::start().await;
+    for number in 0..30 {
+        world.seed(&format!("v-{number:02}"), "1").await;
+    }
+    say(&world, &["secrets", "add", "a", "k=v-01", "l=v-02"]).await.ok();
+    let list = json(&world, &["secrets", "list", "-o", "json"]).await;
+    assert_eq!(list["syncedSecrets"][0]["state"], "STATE_SYNCED");
+    assert_eq!(list["syncedSecrets"][0]["references"][1]["vaultSecret"], "vaultSecrets/v-02");
+    assert_eq!(list["totalSize"], 1);
+    let all = json(&world, &["vault", "list", "-o", "json"]).await;
+    assert_eq!(all["vaultSecrets"].as_array().unwrap().len(), 30, "the vault's own pages have 25");
+    let some = json(&world, &["vault", "list", "--unsynced", "--limit", "27", "-o", "json"]).await;
+    assert_eq!(some["vaultSecrets"].as_array().unwrap().len(), 27);
+    let yaml = say(&world, &["secrets", "get", "a", "-o", "yaml"]).await.ok();
+    let yaml: Value = serde_yaml_ng::from_str(&yaml).unwrap();
+    assert_eq!(yaml, json(&world, &["secrets", "get", "a", "-o", "json"]).await);
+    let history = json(&world, &["audit", "list", "--resource", "syncedSecrets/a", "-o", "json"]).await;
+    let did = |action: &str| {
+        history["auditEvents"].as_array().unwrap().iter().any(|event| event["action"] == action)
+    };
+    assert!(did("CreateSyncedSecret"), "{history}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_at_the_same_moment_are_all_made() {
+    let world = World::start().await;
+    world.seed("v", "1").await;
+    say(&world, &["secrets", "add", "a", "k=v"]).await.ok();
+    let labels: Vec<_> = (0..4).map(|number| format!("l{number}=x")).collect();
+    let arguments =
+        labels.iter().map(|label| ["secrets", "update", "a", "--no-wait", "--label", label.as_str()]);
+    let changes = arguments.map(async |arguments| say(&world, &arguments).await.ok());
+    futures::future::join_all(changes).await;
+    let shown = json(&world, &["secrets", "get", "a", "-o", "json"]).await;
+    assert_eq!(shown["labels"].as_object().unwrap().len(), 4, "{shown}");
+}
+
+#[tokio::test]
+async fn completions_and_manual_pages_know_every_command() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().to_str().unwrap();
+    let nowhere = |arguments: &[&str]| type_into(line("127.0.0.1:1", arguments), "");
+    nowhere(&["man", "--dir", path]).await.ok();
+    let completions = nowhere(&["completions", "bash"]).await.ok();
+    for command in ["secrets-create", "secrets-watch", "vault-rotate", "vault-check", "audit-list"] {
+        let page = std::fs::read_to_string(directory.path().join(format!("secret-service-{command}.1")));
+        assert!(page.unwrap().contains("address"), "{command}");
+        assert!(completions.contains(&command.replace('-', ",")), "{command}");
+    }
+    let help = nowhere(&["secrets", "--help"]).await.ok();
+    assert!(help.contains("Exit codes:") && help.contains("NOT_FOUND"), "{help}");
+}
