@@ -1,18 +1,14 @@
 # The developer's manual: one verb a task. `make` alone lists them.
 
-CARGO  ?= cargo
-CACHE  := $(CURDIR)/.cache
-# Versions of the tools that tests and checks use; each is installed into .cache/bin when it is first needed.
-GRPCURL_VERSION    := v1.9.3
-CARGO_DENY_VERSION := 0.20.2
+CARGO ?= cargo
 
-export PATH := $(CACHE)/bin:$(PATH)
+export PATH := $(CURDIR)/.cache/bin:$(PATH)
 
-.PHONY: help build run test unit lint format deny bench tools clean
+.PHONY: help build run test unit lint format deny contract generate docs bench bench-clients tools clean
 .DEFAULT_GOAL := help
 
 help: ## List the verbs.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build the release binary, target/release/secret-service.
 	$(CARGO) build --release --locked
@@ -20,29 +16,42 @@ build: ## Build the release binary, target/release/secret-service.
 run: ## Run the service with its doubles on loopback (dev mode).
 	$(CARGO) run --release --locked -- dev
 
-test: tools ## Run all tests: unit, service tier on the doubles, the real process, the README's walk.
+test: tools ## Run all tests: unit, service tier, the real process, the README's walk, the clients.
 	$(CARGO) test --locked --lib --tests
 
 unit: ## Run the tests that stand beside the code.
 	$(CARGO) test --locked --lib
 
-lint: format deny ## Check formatting, clippy (warnings are errors) and what the build depends on.
+lint: format deny contract ## Check formatting, clippy (warnings are errors), dependencies and the contract.
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 
 format:
 	$(CARGO) fmt --check
 
-deny: $(CACHE)/bin/cargo-deny
+deny:
+	scripts/tool cargo-deny
 	scripts/deny
+
+contract: ## Hold the contract to buf's rules and to what has landed.
+	scripts/contract lint
+	scripts/contract breaking
+
+generate: ## Generate the clients' code from the contract, and record the contract as landed.
+	scripts/contract land
+	scripts/go-client generate
+	scripts/python-client generate
+
+docs: ## Write the reference pages in docs/ anew from the code.
+	UPDATE_DOCS=1 $(CARGO) test --locked --test docs
 
 bench: ## Measure the API beside a bare tonic server in the same run.
 	$(CARGO) bench --locked
 
-tools: ## Install what the tests call (grpcurl), where Go is there.
-	@scripts/tool grpcurl $(GRPCURL_VERSION)
+bench-clients: build ## Measure the Go client beside ghz on the same method.
+	scripts/go-client bench
 
-$(CACHE)/bin/cargo-deny:
-	@scripts/tool cargo-deny $(CARGO_DENY_VERSION)
+tools: ## Install what the tests call (grpcurl), where Go is there.
+	scripts/tool grpcurl
 
 clean: ## Remove what was built and cached.
 	rm -rf target .cache .secret-service

@@ -1,0 +1,73 @@
+package secrets
+
+import (
+	"context"
+	"time"
+
+	pb "github.com/iotoperations/secret-service/clients/go/gen/iotoperations/secrets/v1"
+)
+
+// Create records a synced secret and syncs it to the edge; references with Create are first stored in the vault. A value
+// in the vault is never overwritten: ErrAlreadyExists.
+func (c *Client) Create(ctx context.Context, request CreateRequest) (*pb.SyncedSecret, error) {
+	return c.stub.CreateSyncedSecret(ctx, request.proto())
+}
+
+// Get is a synced secret ("syncedSecrets/pump-7") with what uses it.
+func (c *Client) Get(ctx context.Context, name string) (*pb.SyncedSecret, error) {
+	return c.stub.GetSyncedSecret(ctx, &pb.GetSyncedSecretRequest{Name: name})
+}
+
+// Update changes what the request names.
+func (c *Client) Update(ctx context.Context, request UpdateRequest) (*pb.SyncedSecret, error) {
+	return c.stub.UpdateSyncedSecret(ctx, request.proto())
+}
+
+// Delete removes a synced secret from the edge, never from the vault. While something uses it, the error is an *InUseError.
+func (c *Client) Delete(ctx context.Context, request DeleteRequest) (*pb.SyncedSecret, error) {
+	return c.stub.DeleteSyncedSecret(ctx, request.proto())
+}
+
+// Sync syncs all references of a synced secret now, and waits at most as long as wait says for the result.
+func (c *Client) Sync(ctx context.Context, name string, wait time.Duration) (*pb.SyncedSecret, error) {
+	return c.stub.SyncSyncedSecret(ctx, &pb.SyncSyncedSecretRequest{Name: name, Wait: duration(wait)})
+}
+
+// Adopt takes over a Kubernetes Secret or SecretSync that another tool made.
+func (c *Client) Adopt(ctx context.Context, request AdoptRequest) (*pb.SyncedSecret, error) {
+	return c.stub.AdoptSyncedSecret(ctx, &pb.AdoptSyncedSecretRequest{
+		Name:         request.Name,
+		References:   references(request.References),
+		ValidateOnly: request.ValidateOnly,
+		RequestId:    request.RequestID,
+	})
+}
+
+// Vault is the Key Vault of this instance, and what a fresh check of access to it found.
+func (c *Client) Vault(ctx context.Context) (*pb.Vault, error) {
+	return c.stub.GetVault(ctx, &pb.GetVaultRequest{Name: "vault"})
+}
+
+// GetVaultSecret is a secret in the vault ("vaultSecrets/pump-7-password"), without its value.
+func (c *Client) GetVaultSecret(ctx context.Context, name string) (*pb.VaultSecret, error) {
+	return c.stub.GetVaultSecret(ctx, &pb.GetVaultSecretRequest{Name: name})
+}
+
+// CreateVaultSecret stores a secret in the vault without syncing it.
+func (c *Client) CreateVaultSecret(ctx context.Context, request CreateVaultSecretRequest) (*pb.VaultSecret, error) {
+	return c.stub.CreateVaultSecret(ctx, &pb.CreateVaultSecretRequest{
+		VaultSecretId: request.ID,
+		Secret:        request.Secret.proto(),
+		RequestId:     request.RequestID,
+		ValidateOnly:  request.ValidateOnly,
+	})
+}
+
+// AddVaultSecretVersion gives a secret in the vault a new value; what follows its latest version is synced again.
+func (c *Client) AddVaultSecretVersion(ctx context.Context, request AddVaultSecretVersionRequest) (*pb.VaultSecretVersion, error) {
+	return c.stub.AddVaultSecretVersion(ctx, &pb.AddVaultSecretVersionRequest{
+		Parent:    request.Parent,
+		Secret:    request.Secret.proto(),
+		RequestId: request.RequestID,
+	})
+}

@@ -1,0 +1,185 @@
+package secrets
+
+import (
+	"maps"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	pb "github.com/iotoperations/secret-service/clients/go/gen/iotoperations/secrets/v1"
+)
+
+// Reference is one key of a Kubernetes Secret, and the vault secret whose value it holds. [CreateNew] and [AddExisting] make
+// the usual ones.
+type Reference struct {
+	Key         string // For example "username".
+	VaultSecret string // "vaultSecrets/{name in the vault}".
+	Version     string // A pinned version; follows the latest where empty.
+	Encoding    pb.SecretReference_Encoding
+	Create      *NewSecret // Creates the vault secret first.
+}
+
+// NewSecret is what is to be stored in the vault.
+type NewSecret struct {
+	Value       Value
+	ContentType string
+	NotBefore   time.Time
+	Expire      time.Time
+	Tags        map[string]string
+}
+
+// CreateNew is the dialog's "Create new": stores the value in the vault as vaultSecret and syncs it under key.
+func CreateNew(key, vaultSecret string, value Value) Reference {
+	return Reference{Key: key, VaultSecret: vaultSecret, Create: &NewSecret{Value: value}}
+}
+
+// AddExisting is the dialog's "Add from Azure Key Vault": syncs the latest version of vaultSecret under key.
+func AddExisting(key, vaultSecret string) Reference {
+	return Reference{Key: key, VaultSecret: vaultSecret}
+}
+
+// CreateRequest is what [Client.Create] makes.
+type CreateRequest struct {
+	ID           string // The name of the Kubernetes Secret.
+	References   []Reference
+	Description  string
+	SecretType   string // "Opaque" where empty.
+	Labels       map[string]string
+	Wait         time.Duration // Return when it is synced or has failed, or after this long; at once where zero.
+	ValidateOnly bool
+	RequestID    string // A UUID; one is made where it is empty.
+}
+
+// UpdateRequest is what [Client.Update] changes: what is nil stays as it is.
+type UpdateRequest struct {
+	Name         string
+	Etag         string // Changes only what was seen: an etag that no longer matches is ErrAborted.
+	References   []Reference
+	Description  *string
+	Labels       map[string]string
+	Wait         time.Duration
+	ValidateOnly bool
+	RequestID    string
+}
+
+// DeleteRequest is what [Client.Delete] removes from the edge.
+type DeleteRequest struct {
+	Name         string
+	Etag         string
+	Force        bool // Although something uses it.
+	AllowMissing bool
+	Wait         time.Duration
+	ValidateOnly bool
+	RequestID    string
+}
+
+// AdoptRequest is what [Client.Adopt] takes over.
+type AdoptRequest struct {
+	Name         string
+	References   []Reference // Needed where the resource at the edge doesn't say where its keys come from.
+	ValidateOnly bool
+	RequestID    string
+}
+
+// CreateVaultSecretRequest is what [Client.CreateVaultSecret] makes.
+type CreateVaultSecretRequest struct {
+	ID           string // The name in the vault.
+	Secret       NewSecret
+	ValidateOnly bool
+	RequestID    string
+}
+
+// AddVaultSecretVersionRequest is what [Client.AddVaultSecretVersion] adds.
+type AddVaultSecretVersionRequest struct {
+	Parent    string // "vaultSecrets/{name in the vault}".
+	Secret    NewSecret
+	RequestID string
+}
+
+func (r CreateRequest) proto() *pb.CreateSyncedSecretRequest {
+	return &pb.CreateSyncedSecretRequest{
+		SyncedSecretId: r.ID,
+		SyncedSecret: &pb.SyncedSecret{
+			Description: r.Description,
+			SecretType:  r.SecretType,
+			References:  references(r.References),
+			Labels:      maps.Clone(r.Labels),
+		},
+		RequestId:    r.RequestID,
+		ValidateOnly: r.ValidateOnly,
+		Wait:         duration(r.Wait),
+	}
+}
+
+func (r UpdateRequest) proto() *pb.UpdateSyncedSecretRequest {
+	secret, mask := &pb.SyncedSecret{Name: r.Name, Etag: r.Etag}, &fieldmaskpb.FieldMask{}
+	if r.References != nil {
+		secret.References = references(r.References)
+		mask.Paths = append(mask.Paths, "references")
+	}
+	if r.Description != nil {
+		secret.Description = *r.Description
+		mask.Paths = append(mask.Paths, "description")
+	}
+	if r.Labels != nil {
+		secret.Labels = maps.Clone(r.Labels)
+		mask.Paths = append(mask.Paths, "labels")
+	}
+	return &pb.UpdateSyncedSecretRequest{
+		SyncedSecret: secret,
+		UpdateMask:   mask,
+		RequestId:    r.RequestID,
+		ValidateOnly: r.ValidateOnly,
+		Wait:         duration(r.Wait),
+	}
+}
+
+func (r DeleteRequest) proto() *pb.DeleteSyncedSecretRequest {
+	return &pb.DeleteSyncedSecretRequest{
+		Name:         r.Name,
+		Etag:         r.Etag,
+		Force:        r.Force,
+		AllowMissing: r.AllowMissing,
+		RequestId:    r.RequestID,
+		ValidateOnly: r.ValidateOnly,
+		Wait:         duration(r.Wait),
+	}
+}
+
+func references(all []Reference) []*pb.SecretReference {
+	made := make([]*pb.SecretReference, len(all))
+	for i, r := range all {
+		made[i] = &pb.SecretReference{Key: r.Key, VaultSecret: r.VaultSecret, Version: r.Version, Encoding: r.Encoding}
+		if r.Create != nil {
+			made[i].Create = r.Create.proto()
+		}
+	}
+	return made
+}
+
+func (s NewSecret) proto() *pb.NewVaultSecret {
+	return &pb.NewVaultSecret{
+		Value:         s.Value.Reveal(),
+		ContentType:   s.ContentType,
+		NotBeforeTime: timestamp(s.NotBefore),
+		ExpireTime:    timestamp(s.Expire),
+		Tags:          maps.Clone(s.Tags),
+	}
+}
+
+// duration is nil for none, so that nothing is asked for.
+func duration(d time.Duration) *durationpb.Duration {
+	if d == 0 {
+		return nil
+	}
+	return durationpb.New(d)
+}
+
+func timestamp(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	return timestamppb.New(t)
+}
