@@ -16,7 +16,7 @@ build: ## Build the release binary, target/release/secret-service.
 run: ## Run the service with its doubles on loopback (dev mode).
 	$(CARGO) run --release --locked -- dev
 
-test: tools ## Run all tests: unit, service tier, the real process, the README's walk, the clients.
+test: tools ## Run all tests: unit, service tier, the process, the README's walk, Azure's SDKs, the clients.
 	$(CARGO) test --locked --lib --tests
 
 unit: ## Run the tests that stand beside the code.
@@ -50,8 +50,9 @@ bench: ## Measure the API beside a bare tonic server in the same run.
 bench-clients: build ## Measure the Go client beside ghz on the same method.
 	scripts/go-client bench
 
-tools: ## Install what the tests call (grpcurl), where Go is there.
+tools: ## Install what the tests call: grpcurl, where Go is there, and Azure's SDK, where Python is.
 	scripts/tool grpcurl
+	scripts/python-sdk
 
 clean: ## Remove what was built and cached.
 	rm -rf target .cache .secret-service

@@ -2,5 +2,6 @@
 
 pub mod disk;
 pub mod kube;
+pub mod proxy;
 pub mod tls;
 pub mod vault;

@@ -69,7 +69,7 @@ fn contains(directory: &Path, needle: &[u8], found: &mut Vec<String>) -> usize {
 async fn it_says_what_is_where_and_finds_everything_again_after_a_kill() {
     let directory = TempDir::new().unwrap();
     let mut first = dev(directory.path()).await;
-    for key in ["vault_ca", "kubeconfig", "database"] {
+    for key in ["vault_ca", "vault_client_secret_file", "kubeconfig", "database"] {
         assert!(Path::new(first.told[key].as_str().unwrap()).is_file(), "{key}: {}", first.told);
     }
     assert!(first.told["vault_uri"].as_str().unwrap().starts_with("https://127.0.0.1:"));
@@ -86,7 +86,9 @@ async fn it_says_what_is_where_and_finds_everything_again_after_a_kill() {
     let mut second = dev(directory.path()).await;
     let found = until(&mut second.client, "a", |secret| secret.state() == State::Synced).await;
     assert_eq!(found.uid, made.uid);
-    assert_eq!(second.told["vault_uri"], first.told["vault_uri"], "the vault is where it was");
+    for key in ["vault_uri", "vault_proxy", "vault_tenant_id", "vault_client_id"] {
+        assert_eq!(second.told[key], first.told[key], "{key} is what it was");
+    }
     let again =
         second.client.list_vault_secrets(ListVaultSecretsRequest::default()).await.unwrap().into_inner();
     assert_eq!(again.vault_secrets.len(), seeded.vault_secrets.len() + 1);

@@ -12,7 +12,14 @@ use serde::Serialize;
 use url::form_urlencoded;
 
 use super::{Doubles, NAMESPACE, data::DataDirectory};
-use crate::{cli::Failure, doubles::tls::Authority};
+use crate::{
+    cli::Failure,
+    doubles::{tls::Authority, vault::public_host},
+};
+
+/// The files of the data directory that hold the credential, each in the form in which clients take it.
+const TOKEN_REQUEST: &str = "vault-token-request";
+const CLIENT_SECRET: &str = "vault-client-secret";
 
 /// Where everything is.
 #[derive(Serialize)]
@@ -25,10 +32,19 @@ pub(super) struct Place {
     /// Where a token for the vault is got: `curl --cacert VAULT_CA -d @VAULT_TOKEN_REQUEST VAULT_TOKEN_URL`.
     vault_token_url: String,
     vault_token_request: PathBuf,
+    /// The vault as Azure would name it, for clients on their production defaults: they reach it through the proxy
+    /// (`HTTPS_PROXY`), trust the CA and show this application's credential.
+    vault_public_uri: String,
+    vault_proxy: String,
+    vault_tenant_id: String,
+    vault_client_id: String,
+    vault_client_secret_file: PathBuf,
     kubeconfig: PathBuf,
     database: PathBuf,
     namespace: &'static str,
     pid: u32,
+    #[serde(skip)]
+    client_secret: SecretString,
     #[serde(skip)]
     token_request: SecretString,
 }
@@ -38,6 +54,7 @@ impl Place {
         data: &DataDirectory,
         authority: &Authority,
         doubles: &Doubles,
+        vault_name: &str,
         grpc: SocketAddr,
     ) -> Result<Self, Failure> {
         let credential = doubles.vault.credential();
@@ -55,18 +72,25 @@ impl Place {
             vault_uri: doubles.vault.uri().to_string(),
             vault_ca: authority.path().to_owned(),
             vault_token_url: token_url.map_err(Failure::failed)?.to_string(),
-            vault_token_request: data.path().join("vault-token-request"),
+            vault_token_request: data.path().join(TOKEN_REQUEST),
+            vault_public_uri: format!("https://{}/", public_host(vault_name)),
+            vault_proxy: doubles.proxy.url().as_str().trim_end_matches('/').to_owned(),
+            vault_tenant_id: credential.tenant_id.clone(),
+            vault_client_id: credential.client_id.clone(),
+            vault_client_secret_file: data.path().join(CLIENT_SECRET),
             kubeconfig: doubles.cluster.kubeconfig().to_owned(),
             database: data.database(),
             namespace: NAMESPACE,
             pid: std::process::id(),
+            client_secret: credential.secret.clone(),
             token_request,
         })
     }
 
     /// Writes it for programs, then says it to people: who reads the page finds the file.
     pub fn announce(&self, data: &DataDirectory) -> Result<(), Failure> {
-        data.write("vault-token-request", self.token_request.expose_secret().as_bytes())?;
+        data.write(TOKEN_REQUEST, self.token_request.expose_secret().as_bytes())?;
+        data.write(CLIENT_SECRET, self.client_secret.expose_secret().as_bytes())?;
         let file = data.publish(self)?;
         // Nobody may be listening on standard output; that is no reason to end.
         let _ = write!(io::stdout().lock(), "{}", Page { place: self, file: &file });
@@ -83,7 +107,7 @@ struct Page<'a> {
 impl fmt::Display for Page<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Place { grpc, vault_uri, vault_ca, vault_token_url, vault_token_request, .. } = self.place;
-        let Place { kubeconfig, database, namespace, .. } = self.place;
+        let Place { vault_public_uri, vault_proxy, kubeconfig, database, namespace, .. } = self.place;
         let service = "iotoperations.secrets.v1.SecretService";
         let create = r#"{"synced_secret_id": "pump-7", "synced_secret": {"references": [{"key": "username", "vault_secret": "vaultSecrets/pump-7-username"}, {"key": "password", "vault_secret": "vaultSecrets/pump-7-password"}]}, "wait": "5s"}"#;
         write!(
@@ -94,7 +118,8 @@ impl fmt::Display for Page<'_> {
              Kubernetes  kubectl --kubeconfig {kubeconfig} -n {namespace} get secrets\n  \
              Database    {database}\n  \
              All of it   {file}\n  \
-             A token     curl --cacert {ca} -d @{request} {vault_token_url}\n\n\
+             A token     curl --cacert {ca} -d @{request} {vault_token_url}\n  \
+             As in Azure HTTPS_PROXY={vault_proxy} SSL_CERT_FILE={ca} REQUESTS_CA_BUNDLE={ca} CLIENT  reaches {vault_public_uri}\n\n\
              Try:\n\n  \
              grpcurl -plaintext {grpc} {service}/ListVaultSecrets\n  \
              grpcurl -plaintext -d '{create}' {grpc} {service}/CreateSyncedSecret\n  \
@@ -119,10 +144,16 @@ mod tests {
             vault_ca: "/d/ca.pem".into(),
             vault_token_url: "https://127.0.0.1:4443/t/oauth2/v2.0/token".to_owned(),
             vault_token_request: "/d/vault-token-request".into(),
+            vault_public_uri: "https://contoso-aio.vault.azure.net/".to_owned(),
+            vault_proxy: "http://127.0.0.1:4444".to_owned(),
+            vault_tenant_id: "t".to_owned(),
+            vault_client_id: "c".to_owned(),
+            vault_client_secret_file: "/d/vault-client-secret".into(),
             kubeconfig: "/d/kube/kubeconfig".into(),
             database: "/d/secret-service.db".into(),
             namespace: NAMESPACE,
             pid: 7,
+            client_secret: "canary".to_owned().into(),
             token_request: "client_secret=canary".to_owned().into(),
         }
     }
@@ -144,5 +175,6 @@ mod tests {
         let page = Page { place: &place, file: Path::new("/d/dev.json") }.to_string();
         assert_eq!(page.matches("grpcurl -plaintext").count(), 3);
         assert!(page.contains("NOT FOR PRODUCTION") && !page.contains("canary"));
+        assert!(page.contains("HTTPS_PROXY=http://127.0.0.1:4444 SSL_CERT_FILE=/d/ca.pem"));
     }
 }

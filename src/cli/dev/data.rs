@@ -30,6 +30,8 @@ pub(super) struct DataDirectory {
 pub(super) struct Remembered {
     /// The port of the Key Vault.
     pub vault_port: u16,
+    /// The port of the proxy that leads Azure's names to it.
+    pub proxy_port: u16,
     /// The port of the Kubernetes API.
     pub kube_port: u16,
     /// Whether the vault has got its first secrets.
@@ -151,7 +153,7 @@ mod tests {
     fn a_stale_place_is_removed_and_what_was_remembered_is_found() {
         let parent = tempfile::tempdir().unwrap();
         let data = DataDirectory::open(parent.path()).unwrap();
-        let remembered = Remembered { vault_port: 1, kube_port: 2, seeded: true };
+        let remembered = Remembered { vault_port: 1, proxy_port: 3, kube_port: 2, seeded: true };
         data.remember(&remembered).unwrap();
         data.publish(&serde_json::json!({})).unwrap();
         drop(data);

@@ -23,6 +23,7 @@ use crate::{
     api::{Limits, Listen, Options as ServerOptions},
     doubles::{
         kube::{self as kube_double, Cluster},
+        proxy::{self, Proxy},
         tls::Authority,
         vault::{self as vault_double, KeyVault},
     },
@@ -76,6 +77,9 @@ pub struct Dev {
         default_value_t = 0
     )]
     vault_latency_ms: u64,
+    /// The vault's name in Azure's own manner: through the proxy it is https://NAME.vault.azure.net
+    #[arg(long, env = "SECRET_SERVICE_DEV_VAULT_NAME", value_name = "NAME", default_value = "contoso-aio", value_parser = vault_name)]
+    vault_name: String,
     /// How often to look for new versions in the vault, for example "30s" or "5m"
     #[arg(long, env = "SECRET_SERVICE_DEV_INTERVAL", value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration)]
     interval: Duration,
@@ -88,6 +92,8 @@ pub struct Dev {
 struct Doubles {
     vault: KeyVault,
     cluster: Cluster,
+    /// Leads Azure's own names to the vault.
+    proxy: Proxy,
 }
 
 // === impl Dev ===
@@ -108,6 +114,7 @@ impl Dev {
         let doubles = self.start_doubles(&data, &authority).await?;
         let ended = self.serve_with(&data, &authority, &doubles, stop).await;
         data.withdraw();
+        doubles.proxy.stop().await;
         tokio::join!(doubles.vault.stop(), doubles.cluster.stop());
         ended
     }
@@ -126,13 +133,22 @@ impl Dev {
         };
         let (vault, cluster) =
             tokio::join!(KeyVault::start(vault, authority), Cluster::start(cluster, authority));
-        let doubles =
-            Doubles { vault: vault.map_err(Failure::failed)?, cluster: cluster.map_err(Failure::failed)? };
+        let (vault, cluster) = (vault.map_err(Failure::failed)?, cluster.map_err(Failure::failed)?);
+        // Whoever is on this machine may call the service without a password; the vault beside it is no stricter.
+        vault.faults().set(|settings| settings.any_application = true);
+        let hosts = [vault_double::public_host(&self.vault_name), vault_double::AUTHORITY_HOST.to_owned()];
+        let proxy = proxy::Options {
+            port: free_or_any(remembered.proxy_port),
+            routes: hosts.into_iter().map(|host| (host, vault.address())).collect(),
+        };
+        let proxy = Proxy::start(proxy).await.map_err(Failure::failed)?;
+        let doubles = Doubles { vault, cluster, proxy };
         if !remembered.seeded {
             seeds::plant(&doubles.vault).await?;
         }
         data.remember(&Remembered {
-            vault_port: doubles.vault.uri().port().unwrap_or_default(),
+            vault_port: doubles.vault.address().port(),
+            proxy_port: doubles.proxy.address().port(),
             kube_port: doubles.cluster.url().port().unwrap_or_default(),
             seeded: true,
         })?;
@@ -152,7 +168,8 @@ impl Dev {
         let announced = async {
             // The doubles are there: if it does not get ready, the log says why, and this waits.
             if ready.wait_for(|ready| *ready).await.is_ok() {
-                Place::of(data, authority, doubles, address.unwrap_or(self.listen))?.announce(data)?;
+                let grpc = address.unwrap_or(self.listen);
+                Place::of(data, authority, doubles, &self.vault_name, grpc)?.announce(data)?;
             }
             Ok::<(), Failure>(())
         };
@@ -219,6 +236,17 @@ fn refuse_production(listen: SocketAddr, environment: impl Iterator<Item = Strin
     Ok(())
 }
 
+/// Azure's rule for the names of vaults.
+fn vault_name(name: &str) -> Result<String, &'static str> {
+    let good = (3..=24).contains(&name.len())
+        && name.starts_with(|first: char| first.is_ascii_alphabetic())
+        && !name.ends_with('-')
+        && !name.contains("--")
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let rule = "3 to 24 letters, digits and single hyphens, a letter first, no hyphen last";
+    good.then(|| name.to_ascii_lowercase()).ok_or(rule)
+}
+
 /// The port of the last run, so that what was told to clients stays true; any other where it is taken.
 fn free_or_any(port: u16) -> u16 {
     match std::net::TcpListener::bind((IpAddr::V4(Ipv4Addr::LOCALHOST), port)) {
@@ -249,6 +277,14 @@ mod tests {
     fn dev_mode_refuses_to_run_where_a_real_vault_or_a_cluster_is_configured() {
         for name in ["KUBERNETES_SERVICE_HOST", "SECRET_SERVICE_VAULT_URI", "AZURE_KEYVAULT_URL"] {
             assert!(refused("127.0.0.1:0", &["HOME", name]).unwrap().contains(name));
+        }
+    }
+
+    #[test]
+    fn a_vault_is_named_as_azure_would_let_it_be() {
+        assert_eq!(vault_name("Contoso-AIO").as_deref(), Ok("contoso-aio"));
+        for bad in ["ab", "7-pumps", "pump-", "pump--7", "pump.7", &"a".repeat(25)] {
+            assert!(vault_name(bad).is_err(), "{bad}");
         }
     }
 

@@ -129,6 +129,9 @@ pub struct Settings {
     pub throttle: Option<Throttle>,
     /// Whether `/metadata/identity/oauth2/token` gives tokens to anybody on the machine. Default: no.
     pub instance_metadata: bool,
+    /// Whether the token endpoint gives tokens to applications that it doesn't know, whatever secret or assertion they show.
+    /// Default: no; `secret-service dev` switches it on, so that any client needs only its way to the vault and the CA.
+    pub any_application: bool,
 }
 
 // === impl Faults ===
@@ -261,6 +264,7 @@ impl Default for Settings {
             token_lifetime_seconds: 3600,
             throttle: None,
             instance_metadata: false,
+            any_application: false,
         }
     }
 }

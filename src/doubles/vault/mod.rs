@@ -6,6 +6,10 @@
 //! `/TENANT/oauth2/v2.0/token` with its discovery documents; App Service's `/msi/token`; the instance metadata service's
 //! `/metadata/identity/oauth2/token`, off until a test switches it on.
 //!
+//! On loopback it is all of this at one address. Under Azure's own names, to which [`super::proxy`] leads, `NAME.vault.azure.net` is
+//! the vault alone, whose challenge, ids and links name the hosts that the real ones do, and [`AUTHORITY_HOST`] is Entra alone. The
+//! certificate has those names too.
+//!
 //! # Switches
 //! In process: [`KeyVault::faults`], [`KeyVault::clock`], [`KeyVault::identity`]. Over the wire, below `/.double/`, with the client
 //! secret in the header `x-double-key` or client id and secret as HTTP Basic:
@@ -40,6 +44,7 @@ mod clock;
 mod control;
 mod entra;
 mod faults;
+mod hosts;
 mod identity;
 mod interference;
 mod limits;
@@ -78,6 +83,7 @@ use super::{
 pub use assertion::{Assertion, AssertionVerifier, CertificateVerifier, UnusableCertificate};
 pub use clock::Clock;
 pub use faults::{Action, Faults, Phase, Rule, SetRule, Settings};
+pub use hosts::{AUTHORITY_HOST, public_host};
 pub use identity::{Credential, Identity};
 pub use operation::Operation;
 pub use requests::RequestCounts;
@@ -154,11 +160,16 @@ impl KeyVault {
             address: address.to_string(),
         });
         let handle = Handle::new();
-        let tls = RustlsConfig::from_config(authority.server(&["localhost"])?);
+        let tls = RustlsConfig::from_config(authority.server(&hosts::CERTIFIED)?);
         let server = axum_server::from_tcp_rustls(listener, tls).map_err(listening)?.handle(handle.clone());
         let service = router::router(Arc::clone(&shared)).into_make_service();
         let server = tokio::spawn(server.serve(service));
         Ok(Self { shared, address, handle, server: Some(server) })
+    }
+
+    /// 127.0.0.1 and its port: where a proxy leads Azure's names.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// `https://127.0.0.1:PORT/`.

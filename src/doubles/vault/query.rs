@@ -2,9 +2,22 @@
 
 use super::refusal::Refusal;
 
-/// The versions of the API that the double speaks: those of the years in which the secrets' part hasn't changed.
-const API_VERSIONS: [&str; 9] =
-    ["7.2", "7.3", "7.4", "7.5", "7.6-preview.2", "7.6", "2025-06-01-preview", "2025-07-01", "2026-04-01"];
+/// The versions of the API that the double speaks: those of the years in which the secrets' part hasn't changed but for what answers
+/// show besides.
+const API_VERSIONS: [&str; 12] = [
+    "2016-10-01",
+    "7.0",
+    "7.1",
+    "7.2",
+    "7.3",
+    "7.4",
+    "7.5",
+    "7.6-preview.2",
+    "7.6",
+    "2025-06-01-preview",
+    "2025-07-01",
+    "2026-04-01",
+];
 /// The items of a page, at most and where the client doesn't say.
 const PAGE: usize = 25;
 

@@ -8,6 +8,7 @@ use axum::{
     body::Body,
     extract::{DefaultBodyLimit, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
+    middleware,
     response::{IntoResponse, Response},
     routing,
 };
@@ -18,6 +19,7 @@ use super::{
     clock::Clock,
     control, entra,
     faults::Faults,
+    hosts,
     identity::{Identity, TokenProblem, VAULT_RESOURCE},
     interference::Interference,
     operation::{Operation, Target},
@@ -57,31 +59,37 @@ struct VaultRequest {
     body: Zeroizing<Vec<u8>>,
 }
 
-/// All endpoints.
+/// All endpoints, each at the hosts that have it.
 pub(super) fn router(shared: Arc<Shared>) -> Router {
-    Router::new()
+    let entra = Router::new()
         .route("/{tenant}/oauth2/v2.0/token", routing::post(entra::token))
         .route("/{tenant}/v2.0/.well-known/openid-configuration", routing::get(entra::openid_configuration))
         .route("/common/discovery/instance", routing::get(entra::instance_discovery))
+        .route_layer(middleware::from_fn(hosts::not_at_a_vault));
+    let machine = Router::new()
         .route("/metadata/identity/oauth2/token", routing::get(entra::instance_metadata))
         .route("/msi/token", routing::get(entra::app_service))
         .nest("/.double", control::router(Arc::clone(&shared)))
-        .fallback(vault)
+        .route_layer(middleware::from_fn(hosts::only_on_this_machine));
+    let vault = Router::new().fallback(vault).layer(middleware::from_fn(hosts::not_at_the_authority));
+    entra
+        .merge(machine)
+        .fallback_service(vault.with_state(Arc::clone(&shared)))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(shared)
 }
 
-/// The host, with its port, that the client reached us by: it goes into ids and links.
+/// The host, with its port, that the client reached us by.
 pub(super) fn host_of(shared: &Shared, uri: &Uri, headers: &HeaderMap) -> String {
-    let header = || headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    uri.authority().map(|authority| authority.as_str()).or_else(header).unwrap_or(&shared.address).to_owned()
+    hosts::reached(uri, headers, &shared.address)
 }
 
 /// 401, and where to get which token.
 pub(super) fn challenge(host: &str, tenant: &str, error: Option<&str>) -> Response {
     let error = error.map(|message| format!(", error=\"invalid_token\", error_description=\"{message}\""));
     let challenge = format!(
-        "Bearer authorization=\"https://{host}/{tenant}\", resource=\"{VAULT_RESOURCE}\"{}",
+        "Bearer authorization=\"https://{}/{tenant}\", resource=\"{VAULT_RESOURCE}\"{}",
+        hosts::authority(host),
         error.as_deref().unwrap_or_default()
     );
     let message = match error {
