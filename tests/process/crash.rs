@@ -15,7 +15,7 @@ use tonic::Code;
 use uuid::Uuid;
 
 use super::process::{Process, log};
-use crate::support::{Site, requests::*, until};
+use crate::support::{PATIENCE, Site, requests::*, until};
 
 /// Where the process is stopped: it waits for an answer that does not come.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -68,7 +68,15 @@ fn pair() -> CreateSyncedSecretRequest {
     CreateSyncedSecretRequest { request_id: Uuid::new_v4().to_string(), ..create("edp1secrets", references) }
 }
 
-/// Calls, and kills the process while the call hangs.
+/// How often the process has come to a point.
+fn reached(site: &Site, point: Point) -> u64 {
+    match point {
+        Point::Vault(operation, _) => site.vault.requests().of(operation),
+        Point::Edge(verb, _) => site.cluster.requests().of(verb, "secrets"),
+    }
+}
+
+/// Calls, and kills the process while the call hangs at the point; after the call, where it does not come there.
 async fn killed_at<T: Send + 'static>(
     site: &Site,
     process: Process,
@@ -76,8 +84,14 @@ async fn killed_at<T: Send + 'static>(
     call: impl Future<Output = Result<T, tonic::Status>> + Send + 'static,
 ) {
     hang(site, point);
+    let before = reached(site, point);
     let call = tokio::spawn(call);
-    tokio::time::sleep(Duration::from_millis(400)).await;
+    let begun = tokio::time::Instant::now();
+    while reached(site, point) == before && !call.is_finished() && begun.elapsed() < PATIENCE {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // What takes effect before its answer is lost has taken effect by now.
+    tokio::time::sleep(Duration::from_millis(100)).await;
     process.kill().await;
     call.abort();
     mend(site);
@@ -210,9 +224,7 @@ async fn an_update_a_rotation_and_a_delete_that_are_killed_go_on_by_themselves()
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        tokio::time::timeout(crate::support::PATIENCE, gone)
-            .await
-            .unwrap_or_else(|_| panic!("{point:?}: never deleted"));
+        tokio::time::timeout(PATIENCE, gone).await.unwrap_or_else(|_| panic!("{point:?}: never deleted"));
         assert!(site.edge("edp1secrets").await.is_none(), "{point:?}");
         assert_eq!(site.somebody.reads("edp1-password").await, "secret-1", "the vault is not touched");
     }
