@@ -4,7 +4,7 @@ CARGO ?= cargo
 
 export PATH := $(CURDIR)/.cache/bin:$(PATH)
 
-.PHONY: help build run test unit lint format deny contract generate docs bench bench-clients tools clean
+.PHONY: help build run kube test unit lint format deny contract generate docs bench bench-clients tools clean
 .DEFAULT_GOAL := help
 
 help: ## List the verbs.
@@ -16,8 +16,13 @@ build: ## Build the release binary, target/release/secret-service.
 run: ## Run the service with its doubles on loopback (dev mode).
 	$(CARGO) run --release --locked -- dev
 
+kube: ## Run a real Kubernetes control plane on loopback (built by Go when first needed), until Ctrl-C.
+	scripts/control-plane >/dev/null
+	$(CARGO) run --quiet --locked --example kube
+
 test: tools ## Run all tests: unit, service tier, the process, the README's walk, Azure's SDKs, the clients.
 	$(CARGO) test --locked --lib --tests
+	scripts/on-control-plane $(CARGO) test --locked --test service --test control_plane
 
 unit: ## Run the tests that stand beside the code.
 	$(CARGO) test --locked --lib

@@ -43,7 +43,7 @@ fn hang(site: &Site, point: Point) {
             let rule = Rule::new(Action::Hang).on(operation);
             site.vault.faults().add(if after { rule.after() } else { rule });
         }
-        Point::Edge(verb, after) => site.cluster.faults().add(FaultRule {
+        Point::Edge(verb, after) => site.cluster().faults().add(FaultRule {
             verb: Some(verb.to_owned()),
             resource: Some("secrets".to_owned()),
             namespace: None,
@@ -57,7 +57,7 @@ fn hang(site: &Site, point: Point) {
 
 fn mend(site: &Site) {
     site.vault.faults().clear();
-    site.cluster.faults().clear();
+    site.cluster().faults().clear();
 }
 
 fn pair() -> CreateSyncedSecretRequest {
@@ -72,7 +72,7 @@ fn pair() -> CreateSyncedSecretRequest {
 fn reached(site: &Site, point: Point) -> u64 {
     match point {
         Point::Vault(operation, _) => site.vault.requests().of(operation),
-        Point::Edge(verb, _) => site.cluster.requests().of(verb, "secrets"),
+        Point::Edge(verb, _) => site.cluster().requests().of(verb, "secrets"),
     }
 }
 

@@ -11,7 +11,7 @@ use secret_service::proto::secret_service_client::SecretServiceClient;
 use tokio::process::{Child, Command};
 use tonic::transport::Channel;
 
-use crate::support::{NAMESPACE, PATIENCE, Site};
+use crate::support::{PATIENCE, Site};
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_secret-service");
 
@@ -113,7 +113,7 @@ authority_host = "{authority}"
 
 [kubernetes]
 kubeconfig = "{kubeconfig}"
-namespace = "{NAMESPACE}"
+namespace = "{namespace}"
 timeout = "2s"
 
 [sync]
@@ -125,13 +125,14 @@ listen = ["127.0.0.1:{port}"]
 [database]
 path = "{database}"
 "#,
+        namespace = site.namespace,
         vault = site.vault.uri(),
         ca = path(&site.ca),
         tenant = credential.tenant_id,
         client = credential.client_id,
         secret = path(&secret),
         authority = site.vault.authority_host(),
-        kubeconfig = path(site.cluster.kubeconfig()),
+        kubeconfig = path(&site.kubeconfig),
         database = path(&site.directory().join("serve.db")),
     )
 }

@@ -10,7 +10,7 @@ use secret_service::{
 };
 use serde_json::json;
 
-use crate::support::{Options, PATIENCE, World, requests::*};
+use crate::support::{Options, PATIENCE, World, needs_the_double, requests::*};
 
 fn on(verb: &str, fault: Fault) -> FaultRule {
     FaultRule {
@@ -122,6 +122,9 @@ async fn a_secret_that_was_replaced_by_somebody_else_is_a_conflict_and_never_ove
 
 #[tokio::test]
 async fn a_cluster_that_refuses_or_fails_leaves_a_reason_and_is_tried_again() {
+    if !needs_the_double("a_cluster_that_refuses_or_fails_leaves_a_reason_and_is_tried_again") {
+        return;
+    }
     let mut world =
         World::start_with(Options { interval: Duration::from_secs(1), ..Options::default() }).await;
     world.seed("v", "value").await;
@@ -133,7 +136,7 @@ async fn a_cluster_that_refuses_or_fails_leaves_a_reason_and_is_tried_again() {
         (Fault::Reset, "EdgeUnreachable"),
     ];
     for (number, (fault, reason)) in cases.into_iter().enumerate() {
-        world.cluster.faults().add(on("patch", fault));
+        world.cluster().faults().add(on("patch", fault));
         let id = format!("x{number}");
         let secret = world
             .client
@@ -144,17 +147,24 @@ async fn a_cluster_that_refuses_or_fails_leaves_a_reason_and_is_tried_again() {
         assert_eq!((secret.state(), synced_reason(&secret)), (State::Failed, reason));
         let condition = &secret.conditions[0];
         assert!(condition.message.len() > 40, "the condition says what to do: {}", condition.message);
-        world.cluster.faults().clear();
+        world.cluster().faults().clear();
         world.until_state(&id, State::Synced).await;
     }
 }
 
 #[tokio::test]
 async fn a_write_whose_answer_is_lost_is_found_again_and_not_a_conflict() {
+    if !needs_the_double("a_write_whose_answer_is_lost_is_found_again_and_not_a_conflict") {
+        return;
+    }
     let mut world =
         World::start_with(Options { edge_timeout: Duration::from_millis(700), ..Options::default() }).await;
     world.seed("v", "value").await;
-    world.cluster.faults().add(FaultRule { count: Some(1), phase: Phase::After, ..on("patch", Fault::Hang) });
+    world.cluster().faults().add(FaultRule {
+        count: Some(1),
+        phase: Phase::After,
+        ..on("patch", Fault::Hang)
+    });
     let request = CreateSyncedSecretRequest { wait: None, ..create("a", vec![existing("k", "v")]) };
     world.client.create_synced_secret(request).await.unwrap();
     world.until_state("a", State::Synced).await;
@@ -184,9 +194,12 @@ async fn a_delete_that_a_finalizer_holds_back_waits_and_ends_when_it_is_gone() {
 
 #[tokio::test]
 async fn a_watch_that_expires_or_breaks_is_resumed_and_drift_is_still_noticed() {
+    if !needs_the_double("a_watch_that_expires_or_breaks_is_resumed_and_drift_is_still_noticed") {
+        return;
+    }
     let world = synced().await;
     for fault in [Fault::WatchExpired, Fault::WatchDrop] {
-        world.cluster.faults().add(FaultRule { count: Some(1), ..on("watch", fault) });
+        world.cluster().faults().add(FaultRule { count: Some(1), ..on("watch", fault) });
         tokio::time::sleep(Duration::from_millis(300)).await;
         world.secrets().delete("a", &DeleteParams::default()).await.unwrap();
         repaired(&world).await;

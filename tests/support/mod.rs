@@ -4,17 +4,20 @@
 // Each test binary uses its own part of this.
 #![allow(dead_code, missing_docs)]
 
+#[path = "control_plane/mod.rs"]
+pub mod control_plane;
 pub mod requests;
 pub mod somebody;
 
 use std::{
     collections::BTreeMap,
+    io::Write,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, Client, Config, config::Kubeconfig};
+use kube::{Api, Client};
 use secrecy::{ExposeSecret, SecretString};
 use secret_service::{
     api,
@@ -37,8 +40,13 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// A vault and a cluster, and the hands of others on both.
 pub struct Site {
     pub vault: KeyVault,
-    pub cluster: Cluster,
+    /// The instance's namespace; on a real cluster, of this site alone.
+    pub namespace: String,
+    /// Who the service is in the cluster: on a real one, the least-privileged account that the product documents.
+    pub kubeconfig: PathBuf,
+    /// Somebody who may do everything there.
     pub kube: Client,
+    double: Option<Cluster>,
     pub somebody: Somebody,
     pub directory: TempDir,
     pub ca: PathBuf,
@@ -90,23 +98,31 @@ impl Site {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let directory = tempfile::tempdir().unwrap();
         let authority = Authority::load_or_create(directory.path()).unwrap();
-        let (vault, cluster) = doubles(directory.path(), &authority).await;
-        let kubeconfig = Kubeconfig::read_from(cluster.kubeconfig()).unwrap();
-        let config = Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await.unwrap();
+        let vault = vault_double(directory.path(), &authority).await;
         let ca = authority.path().to_owned();
-        Self {
-            kube: Client::try_from(config).unwrap(),
-            somebody: Somebody::at(&vault, &ca),
-            vault,
-            cluster,
-            directory,
-            ca,
+        let somebody = Somebody::at(&vault, &ca);
+        if is_real() {
+            let plane = control_plane::shared().await;
+            let namespace = format!("t-{}", uuid::Uuid::new_v4());
+            let kubeconfig = plane.instance(&namespace).await;
+            let kube = plane.admin().await;
+            return Self { vault, namespace, kubeconfig, kube, double: None, somebody, directory, ca };
         }
+        let double = kubernetes_double(directory.path(), &authority).await;
+        let kubeconfig = double.kubeconfig().to_owned();
+        let kube = control_plane::client(&kubeconfig).await;
+        let namespace = NAMESPACE.to_owned();
+        Self { vault, namespace, kubeconfig, kube, double: Some(double), somebody, directory, ca }
+    }
+
+    /// The double of Kubernetes, for its faults: tests that need it begin with [`needs_the_double`].
+    pub fn cluster(&self) -> &Cluster {
+        self.double.as_ref().expect("a real cluster has no faults to order")
     }
 
     /// The Secrets of the instance's namespace.
     pub fn secrets(&self) -> Api<Secret> {
-        Api::namespaced(self.kube.clone(), NAMESPACE)
+        Api::namespaced(self.kube.clone(), &self.namespace)
     }
 
     /// What the edge holds under a name, as text.
@@ -209,13 +225,29 @@ pub async fn until(
     }
 }
 
-async fn doubles(directory: &Path, authority: &Authority) -> (KeyVault, Cluster) {
-    use secret_service::doubles::{kube, vault};
-    let vault = vault::Options { directory: directory.to_owned(), port: 0, latency: Duration::ZERO };
-    let cluster = kube::Options { directory: directory.to_owned(), port: 0, namespace: NAMESPACE.to_owned() };
-    let (vault, cluster) =
-        tokio::join!(KeyVault::start(vault, authority), Cluster::start(cluster, authority));
-    (vault.unwrap(), cluster.unwrap())
+/// Whether the tests run on a real control plane.
+fn is_real() -> bool {
+    std::env::var(control_plane::CLUSTER.0).is_ok_and(|value| value == control_plane::CLUSTER.1)
+}
+
+/// For tests that order faults of the cluster: false, with a word, where the cluster is a real one.
+pub fn needs_the_double(test: &str) -> bool {
+    if is_real() {
+        let _ = writeln!(std::io::stderr().lock(), "{test}: SKIPPED, a real cluster has no faults to order");
+    }
+    !is_real()
+}
+
+async fn vault_double(directory: &Path, authority: &Authority) -> KeyVault {
+    use secret_service::doubles::vault::Options;
+    let options = Options { directory: directory.to_owned(), port: 0, latency: Duration::ZERO };
+    KeyVault::start(options, authority).await.unwrap()
+}
+
+async fn kubernetes_double(directory: &Path, authority: &Authority) -> Cluster {
+    use secret_service::doubles::kube::Options;
+    let options = Options { directory: directory.to_owned(), port: 0, namespace: NAMESPACE.to_owned() };
+    Cluster::start(options, authority).await.unwrap()
 }
 
 fn settings(site: &Site, options: &Options) -> Settings {
@@ -238,9 +270,9 @@ fn settings(site: &Site, options: &Options) -> Settings {
             requests_per_10s: None,
         },
         edge: edge::Options {
-            kubeconfig: Some(site.cluster.kubeconfig().to_owned()),
+            kubeconfig: Some(site.kubeconfig.clone()),
             context: None,
-            namespace: NAMESPACE.to_owned(),
+            namespace: site.namespace.clone(),
             timeout: options.edge_timeout,
         },
         reconcile: reconcile::Options { interval: options.interval, jitter: 0.1, workers: 8 },

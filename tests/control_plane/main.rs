@@ -1,0 +1,37 @@
+//! The real control plane of the tests: that it is the real thing, that the product's role is enough for the edge, and that
+//! nothing of it is left behind.
+
+#![allow(missing_docs)]
+
+#[path = "../support/control_plane/mod.rs"]
+mod control_plane;
+
+mod access;
+mod crash;
+mod edge;
+mod objects;
+mod store;
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+/// A namespace's end takes seconds: the controllers ask again and again whether it is empty.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Asks again until the answer is yes.
+async fn until(what: &str, mut asked: impl AsyncFnMut() -> bool) {
+    let begun = Instant::now();
+    while !asked().await {
+        assert!(begun.elapsed() < PATIENCE, "never: {what}");
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The status code of a refusal.
+fn refusal<T: std::fmt::Debug>(answer: kube::Result<T>) -> u16 {
+    match answer {
+        Err(kube::Error::Api(status)) => status.code,
+        other => panic!("not refused by the API server: {other:?}"),
+    }
+}
