@@ -91,11 +91,15 @@ impl Reconciler {
         }
         self.wake_unsettled();
         while let Some(ended) = tasks.join_next().await {
-            if let Err(error) = ended {
-                // A panic of one task must not look like a service that works.
-                tracing::error!(%error, "a task of the reconciler has died; stopping");
-                stop.cancel();
+            // A task that is gone must not look like a service that works.
+            match ended {
+                Err(error) => tracing::error!(%error, "a task of the reconciler has died; stopping"),
+                Ok(()) if !stop.is_cancelled() => {
+                    tracing::error!("a task of the reconciler has ended; stopping")
+                }
+                Ok(()) => continue,
             }
+            stop.cancel();
         }
     }
 
