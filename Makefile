@@ -45,6 +45,7 @@ generate: ## Generate the clients' code from the contract, and record the contra
 	scripts/contract land
 	scripts/go-client generate
 	scripts/python-client generate
+	scripts/web-client generate
 
 docs: ## Write the reference pages in docs/ anew from the code.
 	UPDATE_DOCS=1 $(CARGO) test --locked --test docs

@@ -1,0 +1,317 @@
+/** The client: every method of the contract, and what makes them safe to use. */
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import type { Transport } from "@connectrpc/connect";
+
+import { Caller, type CallerOptions, type CallOptions } from "./caller.js";
+import { DeadlineExceededError, NotSyncedError } from "./errors.js";
+import {
+  SecretService,
+  SyncedSecret_State,
+  SyncedSecretView,
+  type AuditEvent,
+  type Condition,
+  type SecretUsage,
+  type SyncedSecret,
+  type Vault,
+  type VaultSecret,
+  type VaultSecretVersion,
+} from "./gen/iotoperations/secrets/v1/secret_service_pb.js";
+import {
+  filterOf,
+  given,
+  referencesOf,
+  spanOf,
+  timeOf,
+  valueOf,
+  type Filter,
+  type Reference,
+  type ValueOptions,
+} from "./input.js";
+import { Pager } from "./pager.js";
+import { newId } from "./id.js";
+import { Resumption } from "./resumption.js";
+import type { SecretValue } from "./value.js";
+import { Watch, type WatchOptions } from "./watch.js";
+
+/** What holds for all calls of a client. */
+export interface ClientOptions extends CallerOptions {
+  /** What errors call the service. */
+  target?: string | undefined;
+}
+
+/** What list calls take. */
+export interface ListOptions extends CallOptions {
+  /** How many to ask for at once: 100, at most 1000. */
+  pageSize?: number | undefined;
+  /** Where to begin: the `nextPageToken` of an earlier page. */
+  pageToken?: string | undefined;
+}
+
+/** What calls that change something take. */
+export interface ChangeOptions extends CallOptions {
+  /** A UUID; one is made where left out. Give one only to repeat a call of an earlier program. */
+  requestId?: string | undefined;
+  /** Check everything, change nothing. */
+  validateOnly?: boolean | undefined;
+}
+
+/** What calls take that change what is at the edge. */
+export interface SyncOptions extends ChangeOptions {
+  /** Answer when the edge holds it or it failed, or after that many milliseconds; at once where left out. */
+  waitMs?: number | undefined;
+}
+
+const rpc = SecretService.method;
+
+/**
+ * The service, as TypeScript. Names are those of the contract, `syncedSecrets/{id}` and `vaultSecrets/{id}`. Calls that
+ * change something carry a request id by themselves, so that a retry is the same request. Errors are
+ * {@link SecretServiceError}s, by reason.
+ */
+export class SecretServiceClient {
+  readonly #caller: Caller;
+
+  /** On a transport of `@connectrpc/connect`; {@link connect} makes one. */
+  constructor(transport: Transport, options: ClientOptions = {}) {
+    this.#caller = new Caller(transport, options.target ?? "the transport's address", options);
+  }
+
+  // ---- The Key Vault ----
+
+  /** The vault that the instance is bound to, and what a fresh check of access to it found. */
+  getVault(options: CallOptions = {}): Promise<Vault> {
+    return this.#caller.unary(rpc.getVault, { name: "vault" }, options);
+  }
+
+  /** The secrets in the vault, without values. */
+  listVaultSecrets(
+    options: ListOptions & { nameContains?: string; unsyncedOnly?: boolean } = {},
+  ): Pager<VaultSecret> {
+    const { nameContains = "", unsyncedOnly = false, pageSize = 0 } = options;
+    return new Pager(async (pageToken) => {
+      const request = { pageSize, pageToken, nameContains, unsyncedOnly };
+      const { vaultSecrets, nextPageToken } = await this.#caller.unary(rpc.listVaultSecrets, request, options);
+      return { items: vaultSecrets, nextPageToken };
+    }, options.pageToken);
+  }
+
+  /** A secret in the vault, without its value. */
+  getVaultSecret(name: string, options: CallOptions = {}): Promise<VaultSecret> {
+    return this.#caller.unary(rpc.getVaultSecret, { name }, options);
+  }
+
+  /** The versions of a secret in the vault, without values. */
+  listVaultSecretVersions(vaultSecret: string, options: ListOptions = {}): Pager<VaultSecretVersion> {
+    const { pageSize = 0 } = options;
+    return new Pager(async (pageToken) => {
+      const request = { parent: vaultSecret, pageSize, pageToken };
+      const { versions, nextPageToken } = await this.#caller.unary(rpc.listVaultSecretVersions, request, options);
+      return { items: versions, nextPageToken };
+    }, options.pageToken);
+  }
+
+  /** Creates a secret in the vault without syncing it; never overwrites one. */
+  createVaultSecret(
+    id: string,
+    value: string | SecretValue,
+    options: ValueOptions & ChangeOptions = {},
+  ): Promise<VaultSecret> {
+    const request = { ...changeOf(options), vaultSecretId: id, secret: valueOf({ ...options, value }) };
+    return this.#caller.unary(rpc.createVaultSecret, request, options);
+  }
+
+  /** Adds a new value to a secret in the vault; what follows its latest version is synced again. */
+  addVaultSecretVersion(
+    vaultSecret: string,
+    value: string | SecretValue,
+    options: ValueOptions & Omit<ChangeOptions, "validateOnly"> = {},
+  ): Promise<VaultSecretVersion> {
+    const { requestId } = changeOf(options);
+    const request = { parent: vaultSecret, secret: valueOf({ ...options, value }), requestId };
+    return this.#caller.unary(rpc.addVaultSecretVersion, request, options);
+  }
+
+  // ---- Synced secrets at the edge ----
+
+  /** Creates a synced secret of references made by `existing` and `createNew`. The id is the name of the Kubernetes Secret. */
+  createSyncedSecret(
+    id: string,
+    references: readonly Reference[],
+    options: SyncOptions & { description?: string; secretType?: string; labels?: Record<string, string> } = {},
+  ): Promise<SyncedSecret> {
+    const { description = "", secretType = "", labels = {}, waitMs } = options;
+    const request = given({
+      ...changeOf(options),
+      syncedSecretId: id,
+      syncedSecret: { references: referencesOf(references), description, secretType, labels },
+      wait: spanOf(waitMs),
+    });
+    return this.#caller.unary(rpc.createSyncedSecret, request, options, waitMs);
+  }
+
+  /** A synced secret, with what uses it unless `usages` is false. */
+  getSyncedSecret(name: string, options: CallOptions & { usages?: boolean } = {}): Promise<SyncedSecret> {
+    return this.#caller.unary(rpc.getSyncedSecret, { name, view: viewOf(options.usages ?? true) }, options);
+  }
+
+  /** The synced secrets for which all that is given holds; with `usages`, also what uses each. */
+  listSyncedSecrets(options: ListOptions & Filter & { usages?: boolean } = {}): Pager<SyncedSecret> {
+    const filter = filterOf(options);
+    const { pageSize = 0, usages = false } = options;
+    return new Pager(async (pageToken) => {
+      const request = { pageSize, pageToken, filter, view: viewOf(usages) };
+      const answer = await this.#caller.unary(rpc.listSyncedSecrets, request, options);
+      return { items: answer.syncedSecrets, nextPageToken: answer.nextPageToken, totalSize: answer.totalSize };
+    }, options.pageToken);
+  }
+
+  /**
+   * What a list would show, as `added`, then a `bookmark`, then every change.
+   *
+   * It outlives the connection and the service: it goes on where it was and misses nothing. Where the service can't go
+   * on from there, it says `restarted` and begins anew. Only a service that can't be reached at the beginning is an error
+   * at once.
+   */
+  watch(options: Filter & WatchOptions & { resumeToken?: string } = {}): Watch {
+    return new Watch(this.#caller, new Resumption(options, options.resumeToken ?? ""), options);
+  }
+
+  /**
+   * Waits until the edge holds what was asked for last.
+   *
+   * Failures on the way don't end it, because they may pass: after `timeoutMs` (60,000 where left out),
+   * {@link NotSyncedError} says what is in the way. {@link NotFoundError} where it isn't there, or no more.
+   */
+  async waitSynced(name: string, { timeoutMs = 60_000, signal }: CallOptions = {}): Promise<SyncedSecret> {
+    const ends = Date.now() + timeoutMs;
+    const get = (): Promise<SyncedSecret> =>
+      this.getSyncedSecret(name, { usages: false, timeoutMs: Math.max(1, ends - Date.now()), signal });
+    let seen = await get();
+    if (isSynced(seen)) {
+      return seen;
+    }
+    try {
+      const left = Math.max(1, ends - Date.now());
+      for await (const event of this.watch({ nameContains: idOf(name), timeoutMs: left, signal })) {
+        if (!("syncedSecret" in event) || event.syncedSecret.name !== name) {
+          continue;
+        }
+        // Where it was deleted, asking again says that it isn't there; or what it is, where it was made again.
+        seen = event.type === "deleted" ? await get() : event.syncedSecret;
+        if (isSynced(seen)) {
+          return seen;
+        }
+      }
+    } catch (error) {
+      throw error instanceof DeadlineExceededError ? notSynced(seen, error.requestId) : error;
+    }
+    throw notSynced(seen, "");
+  }
+
+  /** Changes what is given, leaves the rest. With an `etag`, only if it is what you saw: else {@link StaleError}. */
+  updateSyncedSecret(
+    name: string,
+    changes: { references?: readonly Reference[]; labels?: Record<string, string>; description?: string },
+    options: SyncOptions & { etag?: string } = {},
+  ): Promise<SyncedSecret> {
+    const { references, labels, description } = changes;
+    const changed = given({ references: references && referencesOf(references), labels, description });
+    const request = given({
+      ...changeOf(options),
+      syncedSecret: { name, etag: options.etag ?? "", ...changed },
+      updateMask: { paths: Object.keys(changed) },
+      wait: spanOf(options.waitMs),
+    });
+    return this.#caller.unary(rpc.updateSyncedSecret, request, options, options.waitMs);
+  }
+
+  /** Deletes from the edge, never from the vault. While something uses it: {@link InUseError}, unless `force`. */
+  deleteSyncedSecret(
+    name: string,
+    options: SyncOptions & { etag?: string; force?: boolean; allowMissing?: boolean } = {},
+  ): Promise<SyncedSecret> {
+    const { etag = "", force = false, allowMissing = false, waitMs } = options;
+    const request = given({ ...changeOf(options), name, etag, force, allowMissing, wait: spanOf(waitMs) });
+    return this.#caller.unary(rpc.deleteSyncedSecret, request, options, waitMs);
+  }
+
+  /** Syncs all its references now, without waiting for the next look at the vault. */
+  syncSyncedSecret(name: string, options: CallOptions & { waitMs?: number } = {}): Promise<SyncedSecret> {
+    const request = given({ name, wait: spanOf(options.waitMs) });
+    return this.#caller.unary(rpc.syncSyncedSecret, request, options, options.waitMs);
+  }
+
+  /** Takes over a Kubernetes Secret that another tool made, so that it is managed here. */
+  adoptSyncedSecret(
+    name: string,
+    options: ChangeOptions & { references?: readonly Reference[] } = {},
+  ): Promise<SyncedSecret> {
+    const request = { ...changeOf(options), name, references: referencesOf(options.references ?? []) };
+    return this.#caller.unary(rpc.adoptSyncedSecret, request, options);
+  }
+
+  /** What uses a synced secret, or any: one for each field that names it, the broken ones included. */
+  listSecretUsages(name = "syncedSecrets/-", options: ListOptions = {}): Pager<SecretUsage> {
+    const { pageSize = 0 } = options;
+    return new Pager(async (pageToken) => {
+      const request = { parent: name, pageSize, pageToken };
+      const { usages, nextPageToken } = await this.#caller.unary(rpc.listSecretUsages, request, options);
+      return { items: usages, nextPageToken };
+    }, options.pageToken);
+  }
+
+  // ---- History ----
+
+  /** Who did what, when, with which result; newest first. `resource` is a full name. */
+  listAuditEvents(
+    options: ListOptions & { resource?: string; sinceTime?: Date | Timestamp } = {},
+  ): Pager<AuditEvent> {
+    const { resource = "", pageSize = 0 } = options;
+    return new Pager(async (pageToken) => {
+      const request = given({ pageSize, pageToken, resource, sinceTime: timeOf(options.sinceTime) });
+      const { auditEvents, nextPageToken } = await this.#caller.unary(rpc.listAuditEvents, request, options);
+      return { items: auditEvents, nextPageToken };
+    }, options.pageToken);
+  }
+}
+
+/** The last part of a name: of a synced secret, the name of the Kubernetes Secret. */
+export function idOf(name: string): string {
+  return name.slice(name.lastIndexOf("/") + 1);
+}
+
+/** Whether the edge holds what was asked for last. */
+export function isSynced(secret: SyncedSecret): boolean {
+  return secret.state === SyncedSecret_State.SYNCED && secret.syncedGeneration === secret.generation;
+}
+
+/** The condition of a type, such as `Synced`, `InUse` or `Expiring`. */
+export function conditionOf(secret: SyncedSecret, type: string): Condition | undefined {
+  return secret.conditions.find((condition) => condition.type === type);
+}
+
+// ---- Helpers ----
+
+function changeOf({ requestId, validateOnly = false }: ChangeOptions): { requestId: string; validateOnly: boolean } {
+  return { requestId: requestId ?? newId(), validateOnly };
+}
+
+function viewOf(usages: boolean): SyncedSecretView {
+  return usages ? SyncedSecretView.FULL : SyncedSecretView.BASIC;
+}
+
+function notSynced(seen: SyncedSecret, requestId: string): NotSyncedError {
+  const condition = conditionOf(seen, "Synced");
+  const states: Partial<Record<number, string>> = SyncedSecret_State;
+  const state = states[seen.state] ?? String(seen.state);
+  const why = condition?.message ?? "Wait longer, or look at its conditions.";
+  return new NotSyncedError(
+    {
+      message: `${seen.name} was not synced in time, its state is ${state}. ${why}`,
+      reason: condition?.reason ?? "",
+      resource: seen.name,
+      requestId,
+    },
+    seen,
+  );
+}

@@ -1,0 +1,41 @@
+/**
+ * The Secret Service: the synced secrets of an Azure IoT Operations instance, from browsers and Node.
+ *
+ * {@link connect} gives a client; `@iotoperations/secret-service-client/v1` has what the contract generates.
+ */
+export { Code } from "@connectrpc/connect";
+
+export type { CallInfo, CallOptions } from "./caller.js";
+export {
+  conditionOf,
+  idOf,
+  isSynced,
+  SecretServiceClient,
+  type ChangeOptions,
+  type ClientOptions,
+  type ListOptions,
+} from "./client.js";
+export { connect, type ConnectOptions } from "./connect.js";
+export * from "./errors.js";
+export {
+  Condition_Status as ConditionStatus,
+  SecretReference_Encoding as Encoding,
+  SyncedSecret_Origin as Origin,
+  SyncedSecret_State as State,
+  SyncEngine,
+} from "./gen/iotoperations/secrets/v1/secret_service_pb.js";
+export type {
+  AuditEvent,
+  Condition,
+  SecretReference,
+  SecretUsage,
+  SyncedSecret,
+  Vault,
+  VaultSecret,
+  VaultSecretVersion,
+} from "./gen/iotoperations/secrets/v1/secret_service_pb.js";
+export { createNew, existing, type Filter, type NewValue, type Reference, type ValueOptions } from "./input.js";
+export type { Page, Pager } from "./pager.js";
+export type { WatchEvent } from "./resumption.js";
+export { SecretValue } from "./value.js";
+export type { Watch, WatchOptions } from "./watch.js";

@@ -1,0 +1,116 @@
+/** What callers hand over: references, values and filters, in plain objects, and as messages of the contract. */
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { durationFromMs, timestampFromDate, type Duration, type Timestamp } from "@bufbuild/protobuf/wkt";
+
+import {
+  SyncedSecretFilterSchema,
+  type NewVaultSecretSchema,
+  type SecretReference_Encoding,
+  type SecretReferenceSchema,
+  type SyncedSecret_Origin,
+  type SyncedSecret_State,
+} from "./gen/iotoperations/secrets/v1/secret_service_pb.js";
+import { SecretValue } from "./value.js";
+
+/** What goes with a new value in the vault. */
+export interface ValueOptions {
+  contentType?: string | undefined;
+  notBeforeTime?: Date | Timestamp | undefined;
+  expireTime?: Date | Timestamp | undefined;
+  tags?: Readonly<Record<string, string>> | undefined;
+}
+
+/** What "Create new" stores in the vault. Only ever sent, never received. */
+export interface NewValue extends ValueOptions {
+  value: string | SecretValue;
+}
+
+/**
+ * One vault secret, saved under `key` in the Kubernetes Secret. Made by {@link existing} and {@link createNew}; a
+ * reference that was received can be sent back as it is.
+ */
+export interface Reference {
+  key: string;
+  /** `vaultSecrets/{id}` */
+  vaultSecret: string;
+  /** Pinned version; follows the latest where empty. */
+  version?: string | undefined;
+  encoding?: SecretReference_Encoding | undefined;
+  /** Create the vault secret first. */
+  create?: NewValue | undefined;
+}
+
+/** Which synced secrets a list or a watch is about; all that is given must hold. */
+export interface Filter {
+  states?: readonly SyncedSecret_State[] | undefined;
+  origin?: SyncedSecret_Origin | undefined;
+  nameContains?: string | undefined;
+  /** `vaultSecrets/{id}` that it references. */
+  vaultSecret?: string | undefined;
+  /** What uses it: any resource of a kind, one resource, or nothing at all. */
+  usedBy?: { kind?: string; resource?: string; unused?: boolean } | undefined;
+  labels?: Readonly<Record<string, string>> | undefined;
+}
+
+/** A reference to a secret that is in the vault ("Add from Azure Key Vault"). */
+export function existing(
+  key: string,
+  vaultSecret: string,
+  options: { version?: string; encoding?: SecretReference_Encoding } = {},
+): Reference {
+  return { key, vaultSecret, ...options };
+}
+
+/** A reference to a secret that is first created in the vault ("Create new"). */
+export function createNew(
+  key: string,
+  vaultSecret: string,
+  value: string | SecretValue,
+  options: ValueOptions & { encoding?: SecretReference_Encoding } = {},
+): Reference {
+  const { encoding, ...rest } = options;
+  return { key, vaultSecret, encoding, create: { ...rest, value: new SecretValue(value) } };
+}
+
+// ---- As messages ----
+
+/** References as they are sent: what only the service says is left out. */
+export function referencesOf(references: readonly Reference[]): MessageInitShape<typeof SecretReferenceSchema>[] {
+  return references.map(({ key, vaultSecret, version, encoding, create }) =>
+    given({ key, vaultSecret, version, encoding, create: create && valueOf(create) }),
+  );
+}
+
+/** A value as it is sent. */
+export function valueOf(value: NewValue): MessageInitShape<typeof NewVaultSecretSchema> {
+  return given({
+    value: new SecretValue(value.value).reveal(),
+    contentType: value.contentType,
+    notBeforeTime: timeOf(value.notBeforeTime),
+    expireTime: timeOf(value.expireTime),
+    tags: value.tags,
+  });
+}
+
+/** A filter as it is sent. */
+export function filterOf(filter: Filter): MessageInitShape<typeof SyncedSecretFilterSchema> {
+  const { states, origin, nameContains, vaultSecret, usedBy, labels } = filter;
+  return given({ states: states && [...states], origin, nameContains, vaultSecret, usedBy, labels });
+}
+
+/** A point in time as it is sent. */
+export function timeOf(time: Date | Timestamp | undefined): Timestamp | undefined {
+  return time instanceof Date ? timestampFromDate(time) : time;
+}
+
+/** A span as it is sent. */
+export function spanOf(ms: number | undefined): Duration | undefined {
+  return ms === undefined ? undefined : durationFromMs(ms);
+}
+
+/** The same without what is undefined, which is no value of a field. */
+export function given<T extends object>(parts: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
+}

@@ -1,0 +1,107 @@
+/** The built package in a real browser: a page of an allowed origin calls and watches; one of another does not. */
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import { tmpdir } from "node:os";
+import { join, normalize } from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+import { freePort, Service } from "./service.js";
+
+const HOME = fileURLToPath(new URL("..", import.meta.url));
+const CHROMIUM = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
+const skip = existsSync(CHROMIUM) ? false : `no ${CHROMIUM}: nothing was tried in a browser`;
+
+// What bundlers find by package.json, pages find by this.
+const IMPORTS = {
+  "@iotoperations/secret-service-client": "/dist/index.js",
+  "@bufbuild/protobuf": "/node_modules/@bufbuild/protobuf/dist/esm/index.js",
+  "@bufbuild/protobuf/codegenv2": "/node_modules/@bufbuild/protobuf/dist/esm/codegenv2/index.js",
+  "@bufbuild/protobuf/wire": "/node_modules/@bufbuild/protobuf/dist/esm/wire/index.js",
+  "@bufbuild/protobuf/wkt": "/node_modules/@bufbuild/protobuf/dist/esm/wkt/index.js",
+  "@connectrpc/connect": "/node_modules/@connectrpc/connect/dist/esm/index.js",
+  "@connectrpc/connect/protocol": "/node_modules/@connectrpc/connect/dist/esm/protocol/index.js",
+  "@connectrpc/connect/protocol-connect": "/node_modules/@connectrpc/connect/dist/esm/protocol-connect/index.js",
+  "@connectrpc/connect/protocol-grpc-web": "/node_modules/@connectrpc/connect/dist/esm/protocol-grpc-web/index.js",
+  "@connectrpc/connect-web": "/node_modules/@connectrpc/connect-web/dist/esm/index.js",
+};
+
+/** Calls and watches, and writes into the page what it saw. */
+function page(service: string): string {
+  return `<!doctype html><meta charset="utf-8"><title>waiting</title><pre id="seen">nothing</pre>
+<script type="importmap">${JSON.stringify({ imports: IMPORTS })}</script>
+<script type="module">
+import { connect, createNew, NotFoundError, SecretServiceError } from "@iotoperations/secret-service-client";
+const seen = [];
+try {
+  const secrets = connect(${JSON.stringify(service)}, { timeoutMs: 5000 });
+  const made = await secrets.createSyncedSecret("page", [createNew("k", "vaultSecrets/page", "v")], { waitMs: 5000 });
+  seen.push(made.name);
+  for await (const event of secrets.watch()) {
+    seen.push(event.type);
+    if (event.type === "bookmark") break;
+  }
+  await secrets.getSyncedSecret("syncedSecrets/nowhere").catch((error) => {
+    seen.push(error instanceof NotFoundError && error.reason, error.requestId.length);
+  });
+} catch (error) {
+  seen.push(error instanceof SecretServiceError ? error.name : String(error));
+}
+document.getElementById("seen").textContent = seen.join(" ");
+</script>`;
+}
+
+let site: Server;
+let service: Service;
+let port: number;
+before(async () => {
+  if (skip !== false) {
+    return;
+  }
+  port = await freePort();
+  service = await Service.start(`--allowed-origin=http://127.0.0.1:${String(port)}`);
+  site = createServer((request, response) => {
+    const path = normalize(new URL(request.url ?? "/", "http://site").pathname);
+    const file = join(HOME, path);
+    if (path === "/") {
+      response.setHeader("content-type", "text/html").end(page(service.url));
+    } else if (/^\/(dist|node_modules)\//.test(path) && existsSync(file)) {
+      response.setHeader("content-type", "text/javascript").end(readFileSync(file));
+    } else {
+      response.writeHead(404).end();
+    }
+  }).listen(port, "127.0.0.1");
+  await once(site, "listening");
+});
+after(async () => {
+  if (skip === false) {
+    site.closeAllConnections();
+    site.close();
+    await service.remove();
+  }
+});
+
+/** What a page of an origin wrote. */
+async function visit(origin: string): Promise<string> {
+  const profile = mkdtempSync(join(tmpdir(), "web-client-"));
+  const args = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--virtual-time-budget=20000"];
+  const all = [...args, `--user-data-dir=${profile}`, "--dump-dom", `${origin}:${String(port)}/`];
+  try {
+    const { stdout } = await promisify(execFile)(CHROMIUM, all, { timeout: 60_000 });
+    return /<pre id="seen">(.*?)<\/pre>/s.exec(stdout)?.[1] ?? stdout;
+  } finally {
+    rmSync(profile, { recursive: true, force: true });
+  }
+}
+
+test("a page that is allowed calls, watches and gets typed errors", { skip }, async () => {
+  assert.equal(await visit("http://127.0.0.1"), "syncedSecrets/page added bookmark SYNCED_SECRET_NOT_FOUND 36");
+});
+
+test("a page that is not allowed gets a typed error, and nothing else", { skip }, async () => {
+  assert.equal(await visit("http://localhost"), "ServiceUnreachableError");
+});

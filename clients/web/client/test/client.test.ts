@@ -1,0 +1,184 @@
+/** Lists, waiting, updates and values. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { inspect } from "node:util";
+
+import { create } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import {
+  conditionOf,
+  connect,
+  createNew,
+  existing,
+  idOf,
+  InvalidRequestError,
+  isSynced,
+  NotFoundError,
+  NotSyncedError,
+  SecretValue,
+  StaleError,
+  State,
+  type Page,
+  type SecretServiceClient,
+  type SyncedSecret,
+} from "@iotoperations/secret-service-client";
+import { ConditionSchema } from "@iotoperations/secret-service-client/v1";
+
+import { event, Fake, secret, SILENCE } from "./fake.js";
+import { newRun } from "./run.js";
+import { Service } from "./service.js";
+
+const VAULT_SECRET = "vaultSecrets/historian-token";
+
+let service: Service;
+let client: SecretServiceClient;
+before(async () => {
+  service = await Service.start();
+  client = connect(service.url);
+});
+after(() => service.remove());
+
+test("a list pages by itself", async () => {
+  const run = newRun();
+  const wanted = Array.from({ length: 7 }, (_, number) => `${run}-${String(number)}`);
+  for (const id of wanted) {
+    await client.createSyncedSecret(id, [existing("k", VAULT_SECRET)]);
+  }
+  const list = client.listSyncedSecrets({ nameContains: run, pageSize: 3 });
+  const found: string[] = [];
+  for await (const { name } of list) {
+    found.push(idOf(name));
+  }
+  assert.deepEqual(found, wanted);
+  assert.deepEqual(
+    (await list.all()).map(({ name }) => idOf(name)),
+    wanted,
+    "it can be iterated again",
+  );
+  const pages: Page<SyncedSecret>[] = [];
+  for await (const page of list.pages()) {
+    pages.push(page);
+  }
+  assert.deepEqual(
+    pages.map(({ items, totalSize }) => [items.length, totalSize]),
+    [
+      [3, 7],
+      [3, 7],
+      [1, 7],
+    ],
+  );
+  const pageToken = pages[0]?.nextPageToken ?? "";
+  const rest = await client.listSyncedSecrets({ nameContains: run, pageSize: 3, pageToken }).all();
+  assert.deepEqual(
+    rest.map(({ name }) => idOf(name)),
+    wanted.slice(3),
+  );
+});
+
+test("the next page is asked for only when it is needed", async () => {
+  const calls: string[] = [];
+  const counting = connect(service.url, { onCall: ({ method }) => calls.push(method) });
+  const list = counting.listVaultSecrets({ pageSize: 2 });
+  assert.equal(calls.length, 0);
+  for await (const found of list) {
+    assert(found.name.startsWith("vaultSecrets/"));
+    break;
+  }
+  assert.deepEqual(calls, ["ListVaultSecrets"]);
+});
+
+test("waitSynced returns what the edge holds", async () => {
+  const run = newRun();
+  const made = await client.createSyncedSecret(`ok-${run}`, [createNew("k", `vaultSecrets/ok-${run}`, "v")]);
+  const synced = await client.waitSynced(made.name, { timeoutMs: 20_000 });
+  assert(isSynced(synced));
+  assert.equal(synced.state, State.SYNCED);
+  await assert.rejects(client.waitSynced(`syncedSecrets/nowhere-${run}`), NotFoundError);
+  await assert.rejects(client.waitSynced("a-bare-id"), InvalidRequestError);
+});
+
+test("waitSynced follows a secret until it is synced, and is told where it is deleted", async (t) => {
+  const pending = secret("a", { generation: 2n, state: State.PENDING });
+  const synced = secret("a", { generation: 2n, syncedGeneration: 2n, state: State.SYNCED });
+  const fake = await Fake.start(pending, [
+    event("ADDED", "a"),
+    event("BOOKMARK", "", "1"),
+    Object.assign(event("MODIFIED", "a"), { syncedSecret: synced }),
+    SILENCE,
+  ]);
+  t.after(() => fake.stop());
+  const there = connect(fake.url);
+  assert.equal((await there.waitSynced("syncedSecrets/a")).syncedGeneration, 2n);
+  assert.equal(fake.asked.length, 2);
+  fake.answers = [pending, [event("DELETED", "a"), SILENCE], synced];
+  assert.equal((await there.waitSynced("syncedSecrets/a")).syncedGeneration, 2n, "it was made again");
+});
+
+test("waitSynced ends with the state and the cause when the time is over", async (t) => {
+  const condition = create(ConditionSchema, {
+    type: "Synced",
+    reason: "VaultUnreachable",
+    message: "The vault is away. Wait for it.",
+  });
+  const degraded = secret("a", { generation: 2n, state: State.DEGRADED, conditions: [condition] });
+  assert.equal(conditionOf(degraded, "Synced"), condition);
+  const fake = await Fake.start(degraded, [event("BOOKMARK", "", "1"), SILENCE]);
+  t.after(() => fake.stop());
+  await assert.rejects(connect(fake.url).waitSynced("syncedSecrets/a", { timeoutMs: 500 }), (error) => {
+    assert(error instanceof NotSyncedError);
+    assert.equal(error.syncedSecret.state, State.DEGRADED);
+    assert.equal(error.reason, "VaultUnreachable");
+    assert.match(error.message, /its state is DEGRADED\. The vault is away\./);
+    return true;
+  });
+});
+
+test("an update changes only what is given, and an old etag is stale", async () => {
+  const id = `u-${newRun()}`;
+  const made = await client.createSyncedSecret(id, [existing("k", VAULT_SECRET)], {
+    description: "a",
+    labels: { l: "1" },
+    waitMs: 10_000,
+  });
+  const { name, etag } = made;
+  const changed = await client.updateSyncedSecret(name, { description: "b" }, { etag });
+  assert.deepEqual([changed.description, changed.labels, changed.references.length], ["b", { l: "1" }, 1]);
+  await assert.rejects(client.updateSyncedSecret(name, { description: "c" }, { etag }), StaleError);
+  const references = [...changed.references, existing("k2", "vaultSecrets/pump-7-username")];
+  assert.equal((await client.updateSyncedSecret(name, { references })).references.length, 2);
+  assert.deepEqual((await client.updateSyncedSecret(name, { labels: {} })).labels, {});
+});
+
+test("what goes with a value arrives: times, tags, the type of its content", async () => {
+  const id = `v-${newRun()}`;
+  const expireTime = new Date("2031-01-02T03:04:05Z");
+  await client.createVaultSecret(id, "v", { contentType: "text/plain", expireTime, tags: { a: "b" } });
+  const found = await client.getVaultSecret(`vaultSecrets/${id}`);
+  assert.deepEqual([found.contentType, found.tags["a"]], ["text/plain", "b"]);
+  assert.deepEqual(found.expireTime, timestampFromDate(expireTime));
+  await client.addVaultSecretVersion(found.name, "w");
+  assert.equal((await client.listVaultSecretVersions(found.name).all()).length, 2);
+});
+
+test("nothing shows a value but reveal", () => {
+  const value = new SecretValue("canary-7");
+  const reference = createNew("k", "vaultSecrets/v", "canary-7");
+  const shown = [
+    String(value),
+    JSON.stringify({ value, reference }),
+    inspect(value, { showHidden: true }),
+    inspect(reference, { depth: 9, showHidden: true }),
+    JSON.stringify(structuredClone(value)),
+    JSON.stringify(Object.getOwnPropertyDescriptors(value)),
+  ];
+  assert.deepEqual(
+    shown.filter((text) => text.includes("canary")),
+    [],
+  );
+  assert.equal(value.reveal(), "canary-7");
+  assert.equal(new SecretValue(value).reveal(), "canary-7");
+  assert.throws(
+    () => new SecretValue("canary\ud800"),
+    (error) => error instanceof TypeError && !error.message.includes("canary"),
+  );
+});
