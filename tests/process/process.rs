@@ -24,16 +24,18 @@ pub struct Process {
 impl Process {
     /// Starts `serve` on a site, and waits until it answers.
     pub async fn serve(site: &Site) -> Self {
-        let (config, port) = (site.directory().join("serve.toml"), free_port());
-        std::fs::write(&config, configuration(site, port)).unwrap();
+        let config = site.directory().join("serve.toml");
+        std::fs::write(&config, configuration(site, 0)).unwrap();
         let log = std::fs::OpenOptions::new().create(true).append(true).open(log(site)).unwrap();
+        let logged_before = log.metadata().unwrap().len();
         let child = Command::from(command(&["serve", "--config"]))
             .arg(&config)
             .stderr(log)
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        Self { child, client: connect(&format!("http://127.0.0.1:{port}")).await }
+        let address = started(site, logged_before).await;
+        Self { child, client: connect(&format!("http://{address}")).await }
     }
 
     /// kill -9.
@@ -44,6 +46,22 @@ impl Process {
     /// SIGTERM, and how it ended.
     pub async fn terminate(mut self) -> ExitStatus {
         terminate(&mut self.child).await
+    }
+}
+
+/// Where a `serve` listens, as it says when it has started. It takes a free port itself, so that nobody is faster.
+async fn started(site: &Site, logged_before: u64) -> String {
+    let begun = tokio::time::Instant::now();
+    loop {
+        let logged = std::fs::read_to_string(log(site)).unwrap();
+        let lines = logged[usize::try_from(logged_before).unwrap()..].lines();
+        let mut lines = lines.filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let address = lines.find_map(|line| line["addresses"].as_str().map(str::to_owned));
+        if let Some(address) = address {
+            return address;
+        }
+        assert!(begun.elapsed() < PATIENCE, "serve never started: {logged}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
