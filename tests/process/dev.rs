@@ -55,7 +55,8 @@ fn contains(directory: &Path, needle: &[u8], found: &mut Vec<String>) -> usize {
         if path.is_dir() {
             files += contains(&path, needle, found);
         } else if path.is_file() {
-            let bytes = std::fs::read(&path).unwrap();
+            // SQLite's log may go between the look and the read.
+            let Ok(bytes) = std::fs::read(&path) else { continue };
             files += 1;
             if bytes.windows(needle.len()).any(|window| window == needle) {
                 found.push(path.display().to_string());

@@ -72,7 +72,11 @@ async fn no_value_lies_on_disk_in_the_clear_and_the_identity_is_the_owners_alone
 
 fn assert_no_canary(directory: &Path) {
     for file in std::fs::read_dir(directory).unwrap() {
-        let bytes = std::fs::read(file.unwrap().path()).unwrap();
-        assert!(!bytes.windows(6).any(|window| window == b"canary"));
+        // SQLite takes its log away when the last connection closes, which may be between the look and the read.
+        match std::fs::read(file.unwrap().path()) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            bytes => assert!(!bytes.unwrap().windows(6).any(|window| window == b"canary")),
+        }
     }
+    assert!(directory.join("vault.db").is_file(), "the search looked at the database");
 }
