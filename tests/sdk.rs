@@ -1,13 +1,16 @@
 //! The truth tier: Azure's own Python and Go SDKs on their production defaults, against the Key Vault double of `secret-service dev`,
 //! which they reach under Azure's own names through its proxy. Each SDK has a `dev` of its own.
 
+#[path = "support/script.rs"]
+mod script;
+
 use std::{
-    io::Write,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
+use script::say;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -21,7 +24,7 @@ fn azures_python_sdk_finds_a_key_vault() {
     assert!(made.status.success(), "scripts/python-sdk: {said}");
     let python = root().join(".cache/python-sdk/bin/python");
     if !python.exists() {
-        return tell(&format!("SKIPPED Azure's Python SDK: {said}"));
+        return say(&format!("SKIPPED Azure's Python SDK: {said}"));
     }
     let mut command = Command::new(python);
     let tests = root().join("tests/sdk/python");
@@ -32,7 +35,7 @@ fn azures_python_sdk_finds_a_key_vault() {
 #[test]
 fn azures_go_sdk_finds_a_key_vault() {
     if !Command::new("go").arg("version").output().is_ok_and(|output| output.status.success()) {
-        return tell("SKIPPED Azure's Go SDK: there is no go\n");
+        return say("SKIPPED Azure's Go SDK: there is no go");
     }
     // Built before the way to the outside is closed: a cold machine downloads modules.
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("azure-go-sdk");
@@ -94,7 +97,7 @@ impl Dev {
         }
         let output = command.output().unwrap();
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        tell(&format!("{what}:\n{out}{err}"));
+        say(&format!("{what}:\n{out}{err}"));
         assert!(output.status.success(), "{what} disagrees with the double: its own output says where");
     }
 }
@@ -108,9 +111,4 @@ impl Drop for Dev {
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// Says something that shows also where the test passes: a skip is never silent.
-fn tell(text: &str) {
-    let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }

@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 use tonic::transport::Channel;
 
 use super::process::{command, connect, terminate};
-use crate::support::{PATIENCE, requests::*, until};
+use crate::support::{PATIENCE, requests::*, search::files_with, until};
 
 struct Dev {
     child: Child,
@@ -48,24 +48,6 @@ async fn dev(directory: &Path) -> Dev {
     Dev { child, told, client }
 }
 
-fn contains(directory: &Path, needle: &[u8], found: &mut Vec<String>) -> usize {
-    let mut files = 0;
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files += contains(&path, needle, found);
-        } else if path.is_file() {
-            // SQLite's log may go between the look and the read.
-            let Ok(bytes) = std::fs::read(&path) else { continue };
-            files += 1;
-            if bytes.windows(needle.len()).any(|window| window == needle) {
-                found.push(path.display().to_string());
-            }
-        }
-    }
-    files
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn it_says_what_is_where_and_finds_everything_again_after_a_kill() {
     let directory = TempDir::new().unwrap();
@@ -97,7 +79,6 @@ async fn it_says_what_is_where_and_finds_everything_again_after_a_kill() {
 
     let output = std::fs::read_to_string(directory.path().join("output")).unwrap();
     assert!(output.matches("grpcurl").count() >= 3, "{output}");
-    let mut found = Vec::new();
-    let files = contains(directory.path(), b"canary-9b1d-value", &mut found);
+    let (files, found) = files_with(b"canary-9b1d-value", directory.path());
     assert!(files > 5 && found.is_empty(), "the value stands in {found:?}");
 }

@@ -1,11 +1,11 @@
 //! The README's walk, word for word: its commands are run against a `dev` of its own, and what it shows must be what comes.
 
-use std::{io::Write, path::Path, process::Command};
+use std::{path::Path, process::Command};
 
 use tempfile::TempDir;
 
 use super::process::{BINARY, free_port};
-use crate::support::PATIENCE;
+use crate::support::{PATIENCE, script::say};
 
 const README: &str = include_str!("../../README.md");
 
@@ -109,9 +109,7 @@ fn dev(data: &Path, port: u16) -> Dev {
 fn the_walk_of_the_readme_does_what_the_readme_shows() {
     let missing: Vec<_> = ["grpcurl", "kubectl"].into_iter().filter(|tool| !have(tool)).collect();
     if !missing.is_empty() {
-        // Past the runner's capture: a skip is never silent.
-        let mut stderr = std::io::stderr().lock();
-        let _ = writeln!(stderr, "SKIPPED the README's walk: {} not installed", missing.join(" and "));
+        say(&format!("SKIPPED the README's walk: {} not installed", missing.join(" and ")));
         return;
     }
     let directory = TempDir::new().unwrap();

@@ -7,11 +7,12 @@
 #[path = "control_plane/mod.rs"]
 pub mod control_plane;
 pub mod requests;
+pub mod script;
+pub mod search;
 pub mod somebody;
 
 use std::{
     collections::BTreeMap,
-    io::Write,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -233,7 +234,7 @@ fn is_real() -> bool {
 /// For tests that order faults of the cluster: false, with a word, where the cluster is a real one.
 pub fn needs_the_double(test: &str) -> bool {
     if is_real() {
-        let _ = writeln!(std::io::stderr().lock(), "{test}: SKIPPED, a real cluster has no faults to order");
+        script::say(&format!("{test}: SKIPPED, a real cluster has no faults to order"));
     }
     !is_real()
 }
