@@ -1,10 +1,11 @@
-//! A credential that forgets a token which the vault refuses.
+//! A credential that forgets what was refused: a token by the vault, or what it shows for one by the token endpoint.
 //!
 //! The SDK's credentials keep a token until it expires, and give it again even after the vault has answered 401 to it (a revoked
-//! token, an identity that was made anew). A new credential has no token yet.
+//! token, an identity that was made anew). That of a workload also keeps what was in its token file for ten minutes, and shows it
+//! again even after it was refused and the file has been renewed. A new credential has no token yet, and reads the file.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -13,7 +14,7 @@ use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions}
 
 use super::{Options, VaultError, transport::Transport};
 
-/// A vault that refuses every token makes no more token requests than one in so long.
+/// Where everything is refused, a credential is made anew no more often than once in so long.
 const INTERVAL: Duration = Duration::from_secs(10);
 
 /// The configured credential, made anew after a refusal.
@@ -28,6 +29,8 @@ pub(super) struct Renewable {
 struct Held {
     credential: Arc<dyn TokenCredential>,
     renewed: Option<Instant>,
+    /// Whether it gave no token when it was last asked.
+    failed: bool,
 }
 
 // === impl Renewable ===
@@ -36,14 +39,14 @@ impl Renewable {
     /// The credential of `options` for a vault whose answers `vault` sees.
     pub(super) fn new(options: &Options, vault: Arc<Transport>) -> Result<Arc<Self>, VaultError> {
         let credential = options.credential.connect(options, &vault)?;
-        let held = Mutex::new(Held { credential, renewed: None });
+        let held = Mutex::new(Held { credential, renewed: None, failed: false });
         Ok(Arc::new(Self { options: options.clone(), vault, held }))
     }
 
     fn current(&self) -> Arc<dyn TokenCredential> {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.held();
         let due = held.renewed.is_none_or(|renewed| renewed.elapsed() >= INTERVAL);
-        if due && self.vault.take_token_refused() {
+        if due && (self.vault.take_token_refused() || held.failed) {
             // What can't be made anew (a file that is being replaced) stays as it is until the next refusal.
             if let Ok(credential) = self.options.credential.connect(&self.options, &self.vault) {
                 held.credential = credential;
@@ -51,6 +54,10 @@ impl Renewable {
             held.renewed = Some(Instant::now());
         }
         held.credential.clone()
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -61,6 +68,8 @@ impl TokenCredential for Renewable {
         scopes: &[&str],
         options: Option<TokenRequestOptions<'_>>,
     ) -> azure_core::Result<AccessToken> {
-        self.current().get_token(scopes, options).await
+        let token = self.current().get_token(scopes, options).await;
+        self.held().failed = token.is_err();
+        token
     }
 }

@@ -1,19 +1,21 @@
-//! The real control plane of the tests: that it is the real thing, that the product's role is enough for the edge, and that
-//! nothing of it is left behind.
+//! The real control plane of the tests: that it is the real thing, that the product's role is enough for the edge, that its tokens
+//! open the vault, and that nothing of it is left behind.
 
 #![allow(missing_docs)]
 
-#[path = "../support/control_plane/mod.rs"]
-mod control_plane;
+#[path = "../support/mod.rs"]
+mod support;
 
 mod access;
 mod crash;
 mod edge;
 mod objects;
 mod store;
+mod workload_identity;
 
 use std::time::Duration;
 
+use support::control_plane;
 use tokio::time::{Instant, sleep};
 
 /// A namespace's end takes seconds: the controllers ask again and again whether it is empty.

@@ -77,6 +77,8 @@ pub struct Options {
     pub limits: api::Limits,
     /// Port 0 takes any free one, and another after a restart.
     pub listen: std::net::SocketAddr,
+    /// As whom the service comes to the vault: the application with its secret, where nothing is chosen.
+    pub credential: Option<vault::Credential>,
 }
 
 impl Default for Options {
@@ -87,6 +89,7 @@ impl Default for Options {
             edge_timeout: Duration::from_secs(5),
             limits: api::Limits::default(),
             listen: "127.0.0.1:0".parse().unwrap(),
+            credential: None,
         }
     }
 }
@@ -153,7 +156,11 @@ impl World {
     }
 
     pub async fn start_with(options: Options) -> Self {
-        let site = Site::start().await;
+        Self::start_on(Site::start().await, options).await
+    }
+
+    /// On a site that the test has made ready.
+    pub async fn start_on(site: Site, options: Options) -> Self {
         let running = run(settings(&site, &options)).await;
         Self { client: client(running.address).await, running: Some(running), site, options }
     }
@@ -252,16 +259,19 @@ async fn kubernetes_double(directory: &Path, authority: &Authority) -> Cluster {
 }
 
 fn settings(site: &Site, options: &Options) -> Settings {
-    let credential = site.vault.credential();
+    let credential = options.credential.clone().unwrap_or_else(|| {
+        let application = site.vault.credential();
+        vault::Credential::ClientSecret {
+            tenant_id: application.tenant_id.clone(),
+            client_id: application.client_id.clone(),
+            secret: SecretString::from(application.secret.expose_secret()),
+        }
+    });
     Settings {
         database: site.directory().join("secret-service.db"),
         vault: vault::Options {
             uri: site.vault.uri(),
-            credential: vault::Credential::ClientSecret {
-                tenant_id: credential.tenant_id.clone(),
-                client_id: credential.client_id.clone(),
-                secret: SecretString::from(credential.secret.expose_secret()),
-            },
+            credential,
             cloud: vault::Cloud::Custom { authority_host: site.vault.authority_host() },
             api_version: None,
             verify_challenge: false,

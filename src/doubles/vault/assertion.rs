@@ -2,11 +2,15 @@
 
 use std::collections::HashSet;
 
+use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use rustls::{pki_types::CertificateDer, server::ParsedCertificate};
 use serde::Deserialize;
+
+/// How far (in seconds) the clock of who signs may be ahead of ours.
+pub(super) const CLOCK_SKEW: i64 = 300;
 
 /// An assertion and what it must be for.
 #[derive(Debug)]
@@ -23,9 +27,25 @@ pub struct Assertion<'a> {
 }
 
 /// Someone who knows which assertions are good: a certificate's owner, the issuer of federated tokens.
+#[async_trait]
 pub trait AssertionVerifier: Send + Sync {
     /// Whether the assertion is good for that application at that time.
-    fn verify(&self, assertion: &Assertion<'_>) -> bool;
+    async fn verify(&self, assertion: &Assertion<'_>) -> Result<(), Rejected>;
+}
+
+/// Why an assertion is not accepted; the later, the nearer it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rejected {
+    /// Its issuer is not registered.
+    Issuer,
+    /// Nobody registered has signed it.
+    Signature,
+    /// It is of somebody else at that issuer.
+    Subject,
+    /// It is for somebody else.
+    Audience,
+    /// It has expired, or is of the future.
+    Time,
 }
 
 /// Vouches for assertions that the application signed with the key of its certificate (RS256 or PS256).
@@ -59,22 +79,23 @@ impl CertificateVerifier {
     }
 }
 
+#[async_trait]
 impl AssertionVerifier for CertificateVerifier {
-    fn verify(&self, assertion: &Assertion<'_>) -> bool {
+    async fn verify(&self, assertion: &Assertion<'_>) -> Result<(), Rejected> {
         let mut validation = Validation::new(Algorithm::RS256);
         validation.algorithms = vec![Algorithm::RS256, Algorithm::PS256];
         // Times go by the double's own clock.
         validation.validate_exp = false;
         validation.set_audience(assertion.audiences);
         validation.required_spec_claims = HashSet::from(["aud".to_owned()]);
-        let Ok(token) = jsonwebtoken::decode::<Claims>(assertion.token, &self.key, &validation) else {
-            return false;
-        };
+        let token = jsonwebtoken::decode::<Claims>(assertion.token, &self.key, &validation)
+            .map_err(|_| Rejected::Signature)?;
         let Claims { iss, sub, exp, nbf } = token.claims;
         let now = assertion.now.as_second();
-        iss == assertion.client_id
+        let is_good = iss == assertion.client_id
             && sub == assertion.client_id
             && exp > now
-            && nbf.is_none_or(|nbf| nbf <= now + 300)
+            && nbf.is_none_or(|nbf| nbf <= now + CLOCK_SKEW);
+        if is_good { Ok(()) } else { Err(Rejected::Signature) }
     }
 }

@@ -13,7 +13,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::{
-    assertion::Assertion,
+    assertion::{Assertion, Rejected},
     hosts::AUTHORITY_HOST,
     identity::VAULT_RESOURCE,
     interference::Interference,
@@ -53,7 +53,7 @@ pub(super) async fn token(
     let host = host_of(&shared, &uri, &headers);
     faulted(&shared, &host, async {
         let fields: Fields = url::form_urlencoded::parse(&body).into_owned().collect();
-        match grant(&shared, &host, &tenant, &fields) {
+        match grant(&shared, &host, &tenant, &fields).await {
             Ok(resource) => entra_token(&shared, &host, &resource),
             Err(error) => error.into_response(&host, shared.clock.now()),
         }
@@ -153,7 +153,7 @@ pub(super) async fn openid_configuration(
 }
 
 /// Checks a grant; answers the resource that the token is for.
-fn grant(shared: &Shared, host: &str, tenant: &str, fields: &Fields) -> Result<String, EntraError> {
+async fn grant(shared: &Shared, host: &str, tenant: &str, fields: &Fields) -> Result<String, EntraError> {
     let field = |name: &'static str| {
         fields.get(name).filter(|value| !value.is_empty()).ok_or_else(|| EntraError::missing(name))
     };
@@ -182,11 +182,9 @@ fn grant(shared: &Shared, host: &str, tenant: &str, fields: &Fields) -> Result<S
         ];
         let assertion = Assertion { token, client_id, audiences: &audiences, now: shared.clock.now() };
         let is_jwt = fields.get("client_assertion_type").is_some_and(|kind| kind == JWT_BEARER);
-        return if is_jwt && shared.identity.vouched(&assertion) {
-            Ok(resource)
-        } else {
-            Err(EntraError::bad_assertion())
-        };
+        let vouched =
+            if is_jwt { shared.identity.vouched(&assertion).await } else { Err(Rejected::Signature) };
+        return vouched.map(|()| resource).map_err(EntraError::bad_assertion);
     }
     if !fields.contains_key("client_secret") {
         return Err(EntraError::no_secret());
@@ -321,12 +319,22 @@ impl EntraError {
         Self { status: StatusCode::UNAUTHORIZED, error: "invalid_client", code: 7_000_215, message }
     }
 
-    fn bad_assertion() -> Self {
-        let message =
-            "The certificate with identifier used to sign the client assertion is not registered on \
-                       application."
-                .to_owned();
-        Self { status: StatusCode::UNAUTHORIZED, error: "invalid_client", code: 700_027, message }
+    fn bad_assertion(rejected: Rejected) -> Self {
+        let no_record =
+            |of| format!("No matching federated identity record found for presented assertion {of}.");
+        let (code, message) = match rejected {
+            Rejected::Signature => (
+                700_027,
+                "The certificate with identifier used to sign the client assertion is not registered on \
+                 application."
+                    .to_owned(),
+            ),
+            Rejected::Issuer => (700_211, no_record("issuer")),
+            Rejected::Audience => (700_212, no_record("audience")),
+            Rejected::Subject => (700_213, no_record("subject")),
+            Rejected::Time => (700_024, "Client assertion is not within its valid time range.".to_owned()),
+        };
+        Self { status: StatusCode::UNAUTHORIZED, error: "invalid_client", code, message }
     }
 
     fn bad_request(error: &'static str, code: u32, message: String) -> Self {

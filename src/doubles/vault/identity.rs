@@ -16,7 +16,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::assertion::{Assertion, AssertionVerifier};
+use super::assertion::{Assertion, AssertionVerifier, Rejected};
 
 /// The audience of tokens for Key Vault in the public cloud.
 pub(super) const VAULT_RESOURCE: &str = "https://vault.azure.net";
@@ -122,10 +122,17 @@ impl Identity {
         verify_slices_are_equal(secret.as_bytes(), self.credential.secret.expose_secret().as_bytes()).is_ok()
     }
 
-    /// Whether any verifier vouches for an assertion.
-    pub(super) fn vouched(&self, assertion: &Assertion<'_>) -> bool {
-        let verifiers = self.verifiers.read().unwrap_or_else(PoisonError::into_inner);
-        verifiers.iter().any(|verifier| verifier.verify(assertion))
+    /// Whether any verifier vouches for an assertion; where none does, the word of the one that it came nearest to.
+    pub(super) async fn vouched(&self, assertion: &Assertion<'_>) -> Result<(), Rejected> {
+        let verifiers = self.verifiers.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut nearest = None;
+        for verifier in verifiers {
+            match verifier.verify(assertion).await {
+                Ok(()) => return Ok(()),
+                Err(rejected) => nearest = nearest.max(Some(rejected)),
+            }
+        }
+        Err(nearest.unwrap_or(Rejected::Signature))
     }
 
     /// A token. It stays valid over a restart, as those of Entra outlive a restart of the vault.

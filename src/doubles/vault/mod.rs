@@ -44,6 +44,7 @@ mod clock;
 mod control;
 mod entra;
 mod faults;
+mod federation;
 mod hosts;
 mod identity;
 mod interference;
@@ -80,9 +81,10 @@ use super::{
     disk::{Disk, DiskError},
     tls::{Authority, TlsError},
 };
-pub use assertion::{Assertion, AssertionVerifier, CertificateVerifier, UnusableCertificate};
+pub use assertion::{Assertion, AssertionVerifier, CertificateVerifier, Rejected, UnusableCertificate};
 pub use clock::Clock;
 pub use faults::{Action, Faults, Phase, Rule, SetRule, Settings};
+pub use federation::{FEDERATED_AUDIENCE, FederatedIdentity, FederatedVerifier, UnusableIssuer};
 pub use hosts::{AUTHORITY_HOST, public_host};
 pub use identity::{Credential, Identity};
 pub use operation::Operation;

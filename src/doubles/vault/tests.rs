@@ -1,6 +1,7 @@
 //! The double over real sockets: what the tests of this room share.
 
 mod faults;
+mod federation;
 mod identity;
 mod operations;
 mod persistence;

@@ -98,6 +98,28 @@ async fn a_workload_sends_its_federated_token_and_learns_its_tenant_from_the_con
 }
 
 #[tokio::test]
+async fn a_renewed_token_file_is_read_soon_after_the_old_one_was_refused() {
+    let refusal = json!({"error": "invalid_client", "error_description": "AADSTS700024: expired."});
+    let wire = Wire::with_tokens(
+        |_| secret(),
+        move |seen| match seen.body.contains("client_assertion=renewed") {
+            true => token(TOKEN),
+            false => (StatusCode::UNAUTHORIZED, axum::Json(refusal.clone())).into_response(),
+        },
+    );
+    let credential = Credential::WorkloadIdentity {
+        client_id: Some("client".to_owned()),
+        tenant_id: Some(TENANT.to_owned()),
+        token_file: Some(wire.file("token", "stale")),
+    };
+    let vault = Vault::connect(&Options { credential, ..wire.options() }).unwrap();
+    let VaultError::Unauthenticated(why) = refused(&vault).await else { panic!() };
+    assert!(why.contains("AADSTS700024"), "{why}");
+    wire.file("token", "renewed");
+    vault.get(&name(), None, Priority::Interactive).await.unwrap();
+}
+
+#[tokio::test]
 async fn the_tenant_of_the_challenge_is_known_where_none_is_configured() {
     let wire = Wire::start(|_| secret());
     let credential = Credential::AzureCli { tenant_id: None };
