@@ -70,7 +70,7 @@ fn causes() -> Vec<(Cause, Code, &'static str)> {
         (vault(VaultError::Timeout { after: second }), Unavailable, "VAULT_TIMEOUT"),
         (vault(VaultError::Malformed(text())), Unavailable, "VAULT_ANSWER_MALFORMED"),
         (Cause::Edge(EdgeError::Configuration(text())), FailedPrecondition, "EDGE_CONFIGURATION"),
-        (Cause::Edge(EdgeError::Conflict { name: "a".into() }), AlreadyExists, "EDGE_CONFLICT"),
+        (Cause::Edge(EdgeError::conflict("a")), AlreadyExists, "EDGE_CONFLICT"),
         (Cause::Edge(EdgeError::Terminating { name: "a".into() }), FailedPrecondition, "EDGE_TERMINATING"),
         (Cause::Edge(EdgeError::Changed(text())), Aborted, "EDGE_CHANGED"),
         (Cause::Edge(EdgeError::Forbidden(text())), PermissionDenied, "EDGE_FORBIDDEN"),
@@ -197,7 +197,7 @@ fn the_time_to_wait_is_the_vaults_where_it_says_one() {
 
 #[test]
 fn a_conflict_at_the_edge_says_to_adopt_and_a_missing_right_which() {
-    let conflict = status_of(Cause::Edge(EdgeError::Conflict { name: "edp1secrets".into() }));
+    let conflict = status_of(Cause::Edge(EdgeError::conflict("edp1secrets")));
     assert!(conflict.message().contains("AdoptSyncedSecret"), "{conflict}");
     assert_eq!(conflict.get_details_resource_info().unwrap().resource_name, "syncedSecrets/edp1secrets");
     let right = VaultError::Forbidden { operation: "create secrets", code: "ForbiddenByRbac".into() };

@@ -108,8 +108,9 @@ fn edge() -> Vec<EdgeError> {
     let (name, word) = (|| "pump-7".to_owned(), || "…".to_owned());
     vec![
         EdgeError::Configuration(word()),
-        EdgeError::Conflict { name: name() },
+        EdgeError::conflict(name()),
         EdgeError::Terminating { name: name() },
+        EdgeError::SettingMissing { setting: "secret_store.client_id" },
         EdgeError::Changed(word()),
         EdgeError::Forbidden(word()),
         EdgeError::Unauthenticated(word()),

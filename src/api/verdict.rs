@@ -210,10 +210,13 @@ impl Verdict {
         match error {
             EdgeError::Configuration(_) => new(FailedPrecondition, "EDGE_CONFIGURATION"),
             // The id is taken at the edge by what isn't ours; the remedy is to adopt it.
-            EdgeError::Conflict { name } => new(AlreadyExists, "EDGE_CONFLICT").about("syncedSecrets", name),
+            EdgeError::Conflict { name, .. } => {
+                new(AlreadyExists, "EDGE_CONFLICT").about("syncedSecrets", name)
+            }
             EdgeError::Terminating { name } => {
                 new(FailedPrecondition, "EDGE_TERMINATING").about("syncedSecrets", name)
             }
+            EdgeError::SettingMissing { .. } => new(FailedPrecondition, "SETTING_MISSING"),
             EdgeError::Changed(_) => new(Aborted, "EDGE_CHANGED").retry(SOON),
             // The service's rights, not the caller's.
             EdgeError::Forbidden(_) => new(PermissionDenied, "EDGE_FORBIDDEN"),

@@ -8,8 +8,10 @@ use zeroize::Zeroizing;
 use super::{Failure, service::Settings};
 use crate::{
     api::{self, Listen, Tls},
-    config::{self, CloudName, Config, CredentialKind},
-    edge, reconcile, vault,
+    config::{self, CloudName, Config, CredentialKind, Engine},
+    edge::{self, secret_store},
+    model::SyncEngine,
+    reconcile, vault,
 };
 
 impl Settings {
@@ -23,6 +25,12 @@ impl Settings {
                 interval: config.sync.interval,
                 jitter: config.sync.jitter.0,
                 workers: config.sync.workers.get(),
+                engine: match config.sync.engine {
+                    Engine::Auto => None,
+                    Engine::SecretStore => Some(SyncEngine::SecretStore),
+                    Engine::Direct => Some(SyncEngine::Direct),
+                },
+                secret_store: secret_store_options(config),
             },
             server: server_options(config)?,
         })
@@ -48,6 +56,25 @@ pub(super) fn vault_options(config: &Config) -> Result<vault::Options, Failure> 
         concurrency: vault.concurrency.get(),
         requests_per_10s: Some(vault.requests_per_10s.get()),
     })
+}
+
+/// What the Secret Store extension is told.
+fn secret_store_options(config: &Config) -> secret_store::Options {
+    let settings = &config.secret_store;
+    let host = config.vault.uri.0.host_str().unwrap_or_default();
+    let of_host = || host.split('.').next().unwrap_or_default().to_owned();
+    secret_store::Options {
+        service_account: settings.service_account.clone(),
+        client_id: settings.client_id.clone(),
+        tenant_id: settings.tenant_id.clone(),
+        vault_name: settings.vault_name.clone().unwrap_or_else(of_host),
+        cloud: match config.cloud.name {
+            CloudName::China => Some("AzureChinaCloud"),
+            CloudName::UsGovernment => Some("AzureUSGovernmentCloud"),
+            CloudName::Public | CloudName::Custom => None,
+        },
+        patience: settings.patience,
+    }
 }
 
 /// The cluster's part.

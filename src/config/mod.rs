@@ -25,11 +25,11 @@ use secrecy::SecretString;
 
 pub use fields::{Field, Section};
 pub use mistake::{Mistake, Mistakes};
-pub use names::{Engine, HostUrl, LogFilter, Namespace, Origin, Share};
+pub use names::{HostUrl, LogFilter, Namespace, Origin, Share};
 pub use reader::Loaded;
 pub use sources::Sources;
 pub use value::{Kind, Many};
-pub use words::{CloudName, CredentialKind};
+pub use words::{CloudName, CredentialKind, Engine};
 
 use crate::telemetry::Format;
 
@@ -93,14 +93,28 @@ fields::configuration! {
 
     /// How synced secrets are kept in step with the vault
     sync: Sync {
-        /// How synced secrets reach the edge.
-        engine: Engine = "direct",
+        /// How synced secrets reach the edge. Auto takes the Secret Store extension where its custom resources are served.
+        engine: Engine = "auto",
         /// How often the vault is asked for new versions.
         interval: Duration = "5m",
         /// The share of the interval by which each check comes earlier or later.
         jitter: Share = "0.1",
         /// Synced secrets worked on at a time.
         workers: NonZeroUsize = "8",
+    }
+
+    /// What the Secret Store extension is told, in that engine
+    secret_store: SecretStore {
+        /// The service account as which the extension comes to the vault.
+        service_account: String = "aio-ssc-sa",
+        /// The identity federated with that account; that of the instance's default class (spc-ops-…) where absent.
+        client_id: Option<String>,
+        /// Tenant of that identity; that of the instance's default class where absent.
+        tenant_id: Option<String>,
+        /// The vault's name; the first label of vault.uri where absent.
+        vault_name: Option<String>,
+        /// How long the extension may leave a change without an answer before that is told as a problem.
+        patience: Duration = "30s",
     }
 
     /// Where and how gRPC is served

@@ -25,13 +25,6 @@ pub struct Share(pub f64);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogFilter(pub String);
 
-/// How synced secrets reach the edge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Engine {
-    /// The service reads the values and writes the Kubernetes Secrets.
-    Direct,
-}
-
 // === impl Scalar ===
 
 impl Scalar for Share {
@@ -128,22 +121,6 @@ impl Scalar for LogFilter {
     }
 }
 
-impl Scalar for Engine {
-    const KIND: Kind = Kind::new("ENGINE", "direct");
-
-    fn parse(text: &str) -> Result<Self, String> {
-        match text {
-            "direct" => Ok(Self::Direct),
-            "auto" | "secret-store" => Err(format!("{text:?} is not in this build")),
-            _ => Err(not(text, "an engine")),
-        }
-    }
-
-    fn print(&self) -> Option<toml::Value> {
-        Some("direct".into())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,12 +149,5 @@ mod tests {
         for bad in ["", "-a", "a-", "A", "a.b", &"a".repeat(64)] {
             assert!(Namespace::parse(bad).is_err(), "{bad:?}");
         }
-    }
-
-    #[test]
-    fn engines_of_later_builds_are_told_apart_from_nonsense() {
-        assert!(Engine::parse("auto").unwrap_err().contains("not in this build"));
-        assert!(Engine::parse("secret-store").unwrap_err().contains("not in this build"));
-        assert!(Engine::parse("direkt").unwrap_err().contains("not an engine"));
     }
 }

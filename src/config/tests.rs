@@ -62,7 +62,7 @@ concurrency = 0
 ca_file = '/nowhere/ca.pem'
 
 [sync]
-engine = 'secret-store'
+engine = 'direkt'
 jitter = 2
 
 [server]
@@ -91,7 +91,7 @@ level = { secret_service = 'info' }
         "vault.uri: required; set it in the file, by SECRET_SERVICE_VAULT_URI or by --vault-uri; accepted: an https URL",
         "serve.toml:3: vault.timeout: \"10\" is not a duration",
         "serve.toml:4: vault.concurrency: \"0\" is not a whole number of at least 1",
-        "serve.toml:8: sync.engine: \"secret-store\" is not in this build; accepted: direct",
+        "serve.toml:8: sync.engine: \"direkt\" is none of them; accepted: auto, secret-store or direct",
         "serve.toml:9: sync.jitter: \"2\" is not a number from 0 to 1",
         "serve.toml:14: server.unix_socket: is a list; accepted: a path",
         "serve.toml:18: credential.secret: a secret does not belong into this file: set SECRET_SERVICE_CREDENTIAL_SECRET",

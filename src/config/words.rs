@@ -71,6 +71,24 @@ words! {
     "custom" => CloudName::Custom,
 }
 
+/// How synced secrets reach the edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// By the Secret Store extension where its custom resources are served, else directly.
+    Auto,
+    /// The Secret Store extension reads the values and writes the Kubernetes Secrets.
+    SecretStore,
+    /// The service reads the values and writes the Kubernetes Secrets.
+    Direct,
+}
+
+words! {
+    Engine, "ENGINE", "auto, secret-store or direct",
+    "auto" => Engine::Auto,
+    "secret-store" => Engine::SecretStore,
+    "direct" => Engine::Direct,
+}
+
 words! {
     Format, "FORMAT", "text or json",
     "text" => Format::Text,

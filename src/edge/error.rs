@@ -10,9 +10,11 @@ pub enum EdgeError {
     /// The kubeconfig or the pod's account can't be used.
     #[error("the cluster's configuration can't be used: {0}")]
     Configuration(String),
-    /// A Secret of this name is there and is not ours.
-    #[error("a Kubernetes Secret {name:?} that this service does not manage is in the way")]
+    /// Something of this name is there and is not ours.
+    #[error("a Kubernetes {kind} {name:?} that this service does not manage is in the way")]
     Conflict {
+        /// `Secret`, or a kind of the Secret Store extension.
+        kind: String,
         /// Its name.
         name: String,
     },
@@ -21,6 +23,12 @@ pub enum EdgeError {
     Terminating {
         /// Its name.
         name: String,
+    },
+    /// The engine needs a setting that nobody has made.
+    #[error("the Secret Store engine needs {setting}")]
+    SettingMissing {
+        /// The field of the configuration.
+        setting: &'static str,
     },
     /// It changed between our look and our write.
     #[error("the Kubernetes Secret changed meanwhile: {0}")]
@@ -55,6 +63,11 @@ pub enum EdgeError {
 }
 
 impl EdgeError {
+    /// A Secret that is not ours stands under this name.
+    pub fn conflict(name: impl ToString) -> Self {
+        Self::Conflict { kind: "Secret".to_owned(), name: name.to_string() }
+    }
+
     /// What an error of the client means.
     pub(super) fn of(error: &kube::Error, namespace: &str) -> Self {
         let kube::Error::Api(status) = error else {
@@ -93,6 +106,7 @@ impl EdgeError {
             Self::Conflict { .. } => Reason::EdgeConflict,
             Self::Forbidden(_) | Self::Unauthenticated(_) => Reason::EdgeForbidden,
             Self::TooLarge => Reason::TooLarge,
+            Self::SettingMissing { .. } => Reason::SettingsMissing,
             Self::Rejected(_) | Self::NamespaceMissing(_) | Self::NotFound(_) | Self::Terminating { .. } => {
                 Reason::EdgeRejected
             }
@@ -109,9 +123,14 @@ impl EdgeError {
             Self::Configuration(_) => {
                 "Name a kubeconfig file that is valid, or run in a pod with a service account.".to_owned()
             }
-            Self::Conflict { name } => {
+            Self::Conflict { kind, name } => {
                 format!(
-                    "Adopt it with AdoptSyncedSecret, delete the Secret {name:?}, or choose another name."
+                    "Adopt it with AdoptSyncedSecret, delete the {kind} {name:?}, or choose another name."
+                )
+            }
+            Self::SettingMissing { setting } => {
+                format!(
+                    "Set {setting}, or enable secret sync on the instance with `az iot ops secretsync enable`."
                 )
             }
             Self::Terminating { .. } => {

@@ -10,7 +10,7 @@ use url::Url;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::model::{SecretKey, SecretType, SyncedSecret, VaultVersion, limits};
+use crate::model::{Reference, SecretKey, SecretType, SyncedSecret, VaultVersion, limits};
 
 /// Label: the uid of the synced secret. Whoever carries it is ours.
 pub const UID_LABEL: &str = "secret-service.iotoperations/uid";
@@ -96,31 +96,36 @@ impl Desired<'_> {
     }
 
     fn annotations(&self) -> BTreeMap<String, String> {
-        let references: Vec<_> = self
-            .secret
-            .references
-            .iter()
-            .zip(&self.values)
-            .map(|(reference, (_, version))| {
-                json!({
-                    "key": reference.key,
-                    "vaultSecret": reference.vault_secret,
-                    "version": reference.version,
-                    "encoding": reference.encoding.name(),
-                    "syncedVersion": version,
-                })
-            })
-            .collect();
-        BTreeMap::from([
-            (VAULT.to_owned(), self.vault.to_string()),
-            (REFERENCES.to_owned(), json!(references).to_string()),
-            (GENERATION.to_owned(), self.secret.generation.to_string()),
-            (DESCRIPTION.to_owned(), self.secret.description.clone()),
-        ])
+        annotations(self.secret, self.vault, |place| self.values.get(place).map(|(_, version)| version))
     }
 }
 
-fn labels(secret: &SyncedSecret) -> BTreeMap<String, String> {
+/// What lets the database be made anew from the edge alone.
+pub(super) fn annotations<'a>(
+    secret: &SyncedSecret,
+    vault: &Url,
+    synced_version: impl Fn(usize) -> Option<&'a VaultVersion>,
+) -> BTreeMap<String, String> {
+    let reference = |(place, reference): (usize, &Reference)| {
+        json!({
+            "key": reference.key,
+            "vaultSecret": reference.vault_secret,
+            "version": reference.version,
+            "encoding": reference.encoding.name(),
+            "syncedVersion": synced_version(place),
+        })
+    };
+    let references: Vec<_> = secret.references.iter().enumerate().map(reference).collect();
+    BTreeMap::from([
+        (VAULT.to_owned(), vault.to_string()),
+        (REFERENCES.to_owned(), json!(references).to_string()),
+        (GENERATION.to_owned(), secret.generation.to_string()),
+        (DESCRIPTION.to_owned(), secret.description.clone()),
+    ])
+}
+
+/// The labels of what we write.
+pub(super) fn labels(secret: &SyncedSecret) -> BTreeMap<String, String> {
     let mut labels = secret.labels.clone();
     labels.insert(MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned());
     labels.insert(UID_LABEL.to_owned(), secret.uid.to_string());

@@ -7,6 +7,7 @@ mod access;
 mod error;
 mod index;
 mod manifest;
+pub mod secret_store;
 mod secrets;
 
 use std::{path::PathBuf, time::Duration};

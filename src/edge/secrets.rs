@@ -61,7 +61,7 @@ impl Edge {
     pub async fn check_name(&self, id: &SyncedSecretId) -> Result<(), EdgeError> {
         match self.call(self.secrets.get_metadata_opt(id.as_str())).await? {
             None => Ok(()),
-            Some(_) => Err(EdgeError::Conflict { name: id.to_string() }),
+            Some(_) => Err(EdgeError::conflict(id)),
         }
     }
 
@@ -84,7 +84,7 @@ impl Edge {
             None => {
                 let first = self.write(desired, None, false, false).await;
                 let metadata = first.map_err(|error| match error {
-                    EdgeError::Changed(_) => EdgeError::Conflict { name: id.to_string() },
+                    EdgeError::Changed(_) => EdgeError::conflict(id),
                     other => other,
                 })?;
                 self.refuse_foreign(id, metadata).await
@@ -140,7 +140,7 @@ impl Edge {
             return Ok(None);
         };
         if !carries_uid(&found.metadata, uid) {
-            return Err(EdgeError::Conflict { name: id.to_string() });
+            return Err(EdgeError::conflict(id));
         }
         Ok(found.metadata.uid)
     }
@@ -174,7 +174,7 @@ impl Edge {
         desired: &Desired<'_>,
         metadata: ObjectMeta,
     ) -> Result<Written, EdgeError> {
-        let foreign: Map<String, Value> = data_keys_of_others(&metadata)
+        let foreign: Map<String, Value> = data_keys(&metadata, |manager| manager != FIELD_MANAGER)
             .filter(|key| !desired.has_key(key))
             .map(|key| (key, Value::Null))
             .collect();
@@ -199,7 +199,7 @@ impl Edge {
         let nothing = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": id } });
         let parameters = PatchParams::apply(FIELD_MANAGER);
         self.call(self.secrets.patch_metadata(id.as_str(), &parameters, &Patch::Apply(nothing))).await?;
-        Err(EdgeError::Conflict { name: id.to_string() })
+        Err(EdgeError::conflict(id))
     }
 }
 
@@ -213,7 +213,7 @@ fn owner(metadata: &ObjectMeta, uid: Uuid, edge_uid: Option<&str>) -> Owner {
     }
 }
 
-fn written(metadata: &ObjectMeta) -> Written {
+pub(super) fn written(metadata: &ObjectMeta) -> Written {
     Written {
         uid: metadata.uid.clone().unwrap_or_default(),
         resource_version: metadata.resource_version.clone().unwrap_or_default(),
@@ -225,12 +225,13 @@ fn has_other_managers(metadata: &ObjectMeta) -> bool {
     entries.any(|entry| entry.manager.as_deref() != Some(FIELD_MANAGER))
 }
 
-fn data_keys_of_others(metadata: &ObjectMeta) -> impl Iterator<Item = String> {
+/// The keys in the hands of the managers that are asked for.
+pub(super) fn data_keys(metadata: &ObjectMeta, of: impl Fn(&str) -> bool) -> impl Iterator<Item = String> {
     metadata
         .managed_fields
         .iter()
         .flatten()
-        .filter(|entry| entry.manager.as_deref() != Some(FIELD_MANAGER))
+        .filter(move |entry| of(entry.manager.as_deref().unwrap_or_default()))
         .filter_map(|entry| entry.fields_v1.as_ref()?.0.get("f:data")?.as_object())
         .flat_map(|fields| fields.keys())
         .filter_map(|field| field.strip_prefix("f:").map(str::to_owned))

@@ -117,6 +117,12 @@ documented! {
         TooLarge,
         "The sync engine does not act on the resource."
         EngineNotResponding,
+        "The Secret Store extension failed; the message has its own reason and words."
+        ExtensionFailed,
+        "The Secret Store extension synced some references and left others behind: old and new values stand side by side."
+        PartiallySynced,
+        "A setting that the engine needs is missing."
+        SettingsMissing,
         "At least one resource names it."
         Used,
         "No resource names it."

@@ -87,7 +87,8 @@ pub enum Origin {
 }
 
 /// How synced secrets reach the edge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum SyncEngine {
     /// Azure Key Vault Secret Store extension.
     SecretStore,
@@ -166,6 +167,52 @@ impl FromStr for State {
             .into_iter()
             .find(|state| state.as_str() == text)
             .ok_or_else(|| NameError::new(format!("{text:?} is not a state")))
+    }
+}
+
+// === impl SyncEngine ===
+
+impl SyncEngine {
+    /// The word in the configuration, in the database and in messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SecretStore => "secret-store",
+            Self::Direct => "direct",
+        }
+    }
+}
+
+impl FromStr for SyncEngine {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        [Self::SecretStore, Self::Direct]
+            .into_iter()
+            .find(|engine| engine.as_str() == text)
+            .ok_or_else(|| NameError::new(format!("{text:?} is not an engine")))
+    }
+}
+
+// === impl Origin ===
+
+impl Origin {
+    /// The word in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Managed => "MANAGED",
+            Self::Unmanaged => "UNMANAGED",
+        }
+    }
+}
+
+impl FromStr for Origin {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        [Self::Managed, Self::Unmanaged]
+            .into_iter()
+            .find(|origin| origin.as_str() == text)
+            .ok_or_else(|| NameError::new(format!("{text:?} is not an origin")))
     }
 }
 

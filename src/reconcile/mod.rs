@@ -2,6 +2,8 @@
 //! seen an event. Events, calls and the rotation check only make the next look come sooner.
 
 pub mod creation;
+mod engine;
+mod extension;
 mod housekeeping;
 mod observe;
 mod plan;
@@ -16,7 +18,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -25,8 +30,12 @@ pub use queue::Wake;
 pub use reads::{Read, Reads};
 
 use crate::{
-    edge::{Edge, Index},
-    store::Store,
+    edge::{
+        Edge, Index,
+        secret_store::{self, StoreIndex},
+    },
+    model::SyncEngine,
+    store::{Record, Store},
     vault::{Priority, Vault},
 };
 use plan::Step;
@@ -44,6 +53,10 @@ pub struct Options {
     pub jitter: f64,
     /// Synced secrets worked on at a time.
     pub workers: usize,
+    /// How new synced secrets reach the edge; by what the cluster serves where absent.
+    pub engine: Option<SyncEngine>,
+    /// What the Secret Store extension is told.
+    pub secret_store: secret_store::Options,
 }
 
 /// The reconciler: one per process, shared by everybody who has something to wake.
@@ -55,6 +68,9 @@ struct Inner {
     vault: Vault,
     edge: Edge,
     index: Index,
+    /// What the Secret Store extension was given, by us and by others.
+    pairs: StoreIndex,
+    engine: watch::Sender<Option<SyncEngine>>,
     queue: Queue,
     options: Options,
     /// Pages that the vault's list has at least: a list that costs more than asking for each secret is not begun.
@@ -75,14 +91,27 @@ impl Reconciler {
     /// A reconciler that does nothing until it runs.
     pub fn new(store: Store, vault: Vault, edge: Edge, index: Index, options: Options) -> Self {
         let (queue, creating, list_pages) = (Queue::default(), Mutex::default(), AtomicUsize::default());
-        Self(Arc::new(Inner { store, vault, edge, index, queue, options, list_pages, creating }))
+        let (pairs, engine) = (StoreIndex::new(edge.namespace()), watch::Sender::new(options.engine));
+        Self(Arc::new(Inner {
+            store,
+            vault,
+            edge,
+            index,
+            pairs,
+            engine,
+            queue,
+            options,
+            list_pages,
+            creating,
+        }))
     }
 
     /// Works until told to stop; what is under way is finished first.
     pub async fn run(self, stop: CancellationToken) {
         let mut tasks = JoinSet::new();
         let (changed, names) = mpsc::channel(CHANGED_BUFFER);
-        tasks.spawn(self.0.index.clone().run(self.0.edge.clone(), changed, stop.clone()));
+        tasks.spawn(self.0.index.clone().run(self.0.edge.clone(), changed.clone(), stop.clone()));
+        tasks.spawn(self.clone().follow_pairs(changed, stop.clone()));
         tasks.spawn(self.clone().follow(names));
         tasks.spawn(self.clone().rotate(stop.clone()));
         tasks.spawn(self.clone().keep_house(stop.clone()));
@@ -123,11 +152,18 @@ impl Reconciler {
     /// rotation check.
     fn wake_unsettled(&self) {
         for record in self.0.store.view().snapshot().records {
-            let seen = self.0.index.get(record.secret.id.as_str());
-            if plan::plan(&record, &seen, false, false) != Step::Nothing {
+            if self.is_unsettled(&record) {
                 self.wake(record.secret.uid, Wake::default());
             }
         }
+    }
+
+    fn is_unsettled(&self, record: &Record) -> bool {
+        if record.engine == SyncEngine::SecretStore {
+            return self.is_pair_unsettled(record);
+        }
+        let seen = self.0.index.get(record.secret.id.as_str());
+        plan::plan(record, &seen, false, false) != Step::Nothing
     }
 
     /// Turns names of Secrets that changed into work, where they are ours. What is gone since before the watch began has no

@@ -6,7 +6,7 @@ use crate::{
     edge::Written,
     model::{
         self, Condition, ConditionType, Reason, Reference, ReferenceStatus, State, Status, SyncedSecret,
-        VaultValue,
+        VaultSecretVersion, VaultValue,
     },
     store::{EdgeRecord, Record},
 };
@@ -18,10 +18,14 @@ const UPDATED_RESOLUTION_SECONDS: i64 = 2;
 
 /// What a reference holds once its value is at the edge.
 pub(super) fn status_of(value: &VaultValue) -> ReferenceStatus {
-    let version = &value.version;
-    let settled = version.update_time.is_some_and(|updated| {
-        value.read_time.duration_since(updated).as_secs() >= UPDATED_RESOLUTION_SECONDS
-    });
+    status_of_version(&value.version, value.read_time)
+}
+
+/// What a reference holds once a version that was seen at that time is at the edge.
+pub(super) fn status_of_version(version: &VaultSecretVersion, seen: Timestamp) -> ReferenceStatus {
+    let settled = version
+        .update_time
+        .is_some_and(|updated| seen.duration_since(updated).as_secs() >= UPDATED_RESOLUTION_SECONDS);
     ReferenceStatus {
         synced_version: Some(version.version.clone()),
         expire_time: version.expire_time,

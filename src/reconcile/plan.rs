@@ -54,10 +54,14 @@ fn is_unsettled(record: &Record) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{edge::Written, model::SyncedSecret, store::EdgeRecord};
+    use crate::{
+        edge::Written,
+        model::{SyncEngine, SyncedSecret},
+        store::EdgeRecord,
+    };
 
     fn synced() -> Record {
-        let mut record = Record::new(SyncedSecret::example("edp1secrets"));
+        let mut record = Record::new(SyncedSecret::example("edp1secrets"), SyncEngine::Direct);
         record.secret.state = State::Synced;
         record.secret.generation = 2;
         record.secret.synced_generation = 2;

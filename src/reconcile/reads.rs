@@ -9,7 +9,7 @@ use std::{
 use tokio::{sync::OnceCell, time::Instant};
 
 use crate::{
-    model::{VaultSecretName, VaultValue, VaultVersion},
+    model::{VaultSecretName, VaultSecretVersion, VaultValue, VaultVersion},
     vault::{Priority, Vault, VaultError},
 };
 
@@ -25,13 +25,23 @@ pub struct Reads {
     priority: Priority,
     begun: Instant,
     cells: Mutex<HashMap<Key, Arc<OnceCell<Read>>>>,
+    descriptions: Mutex<HashMap<Key, Arc<OnceCell<Described>>>>,
 }
+
+/// What a look without the value brought.
+pub type Described = Result<Arc<VaultSecretVersion>, Arc<VaultError>>;
 
 type Key = (VaultSecretName, Option<VaultVersion>);
 
 impl Reads {
     pub(super) fn new(vault: Vault, priority: Priority) -> Self {
-        Self { vault, priority, begun: Instant::now(), cells: Mutex::default() }
+        Self {
+            vault,
+            priority,
+            begun: Instant::now(),
+            cells: Mutex::default(),
+            descriptions: Mutex::default(),
+        }
     }
 
     /// The value of a version, or of the latest one; from the vault the first time.
@@ -40,6 +50,21 @@ impl Reads {
         let read =
             || async { self.vault.get(name, version, self.priority).await.map(Arc::new).map_err(Arc::new) };
         cell.get_or_init(read).await.clone()
+    }
+
+    /// A version, or the latest one, without its value.
+    pub async fn describe(&self, name: &VaultSecretName, version: Option<&VaultVersion>) -> Described {
+        let key = (name.clone(), version.cloned());
+        // Just stored here, and so just seen.
+        if let Some(Ok(stored)) = self.cell(key.clone()).get() {
+            return Ok(Arc::new(stored.version.clone()));
+        }
+        let cell =
+            self.descriptions.lock().expect("no one panics while holding it").entry(key).or_default().clone();
+        let look = || async {
+            self.vault.describe(name, version, self.priority).await.map(Arc::new).map_err(Arc::new)
+        };
+        cell.get_or_init(look).await.clone()
     }
 
     /// Remembers a value that was just stored as the latest: it need not be read.

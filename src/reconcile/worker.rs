@@ -16,25 +16,25 @@ use super::{
 };
 use crate::{
     edge::{Desired, EdgeError, Observed, Seen, Written},
-    model::{self, Reason, Reference, ReferenceStatus, VaultValue, VaultVersion},
+    model::{self, Reason, Reference, ReferenceStatus, SyncEngine, VaultValue, VaultVersion},
     store::{NewAuditEvent, Record, StoreError},
     vault::{Priority, VaultError},
 };
 
 /// A problem of one reference: its place, the reason and the words.
-type Problem = (usize, Reason, String);
+pub(super) type Problem = (usize, Reason, String);
 
 /// Why an attempt did not bring the edge to what is recorded.
-struct Failure {
-    reason: Reason,
-    message: String,
-    problems: Vec<Problem>,
-    retry: Retry,
+pub(super) struct Failure {
+    pub(super) reason: Reason,
+    pub(super) message: String,
+    pub(super) problems: Vec<Problem>,
+    pub(super) retry: Retry,
 }
 
 /// When trying again makes sense.
 #[derive(Clone, Copy, PartialEq)]
-enum Retry {
+pub(super) enum Retry {
     /// Waiting may be enough.
     Soon(Option<Duration>),
     /// A person must mend something; the next rotation check looks again.
@@ -68,6 +68,9 @@ impl Reconciler {
         let Some(record) = self.0.store.view().get_by_uid(uid) else {
             return Ok(Outcome::Done);
         };
+        if record.engine == SyncEngine::SecretStore {
+            return self.by_extension(&record, wake).await;
+        }
         let seen = self.0.index.get(record.secret.id.as_str());
         match plan(&record, &seen, self.is_creating(uid), wake.refetch.is_some()) {
             Step::Nothing => Ok(Outcome::Done),
@@ -78,9 +81,14 @@ impl Reconciler {
         }
     }
 
-    async fn remove(&self, record: &Record) -> Result<Outcome, StoreError> {
+    pub(super) async fn remove(&self, record: &Record) -> Result<Outcome, StoreError> {
         let secret = &record.secret;
-        if let Err(error) = self.0.edge.remove(&secret.id, secret.uid, record.edge.uid.as_deref()).await {
+        let edge_uid = record.edge.uid.as_deref();
+        let removed = match record.engine {
+            SyncEngine::Direct => self.0.edge.remove(&secret.id, secret.uid, edge_uid).await,
+            SyncEngine::SecretStore => self.0.edge.remove_pair(&secret.id, secret.uid, edge_uid).await,
+        };
+        if let Err(error) = removed {
             return self.record_failure(record, edge_failure(&error)).await;
         }
         let mut transaction = self.0.store.begin().await?;
@@ -93,7 +101,7 @@ impl Reconciler {
     }
 
     /// After a crash in the middle of "Create new": what the vault holds with our tag was stored, the rest was not.
-    async fn find_created(&self, record: &Record) -> Result<Outcome, StoreError> {
+    pub(super) async fn find_created(&self, record: &Record) -> Result<Outcome, StoreError> {
         let mut stored = Vec::new();
         let mut problems = Vec::new();
         let mut retry = Retry::Later;
@@ -145,7 +153,7 @@ impl Reconciler {
                 Ok(Outcome::Done)
             }
             Ok(Observed::Foreign) => {
-                let error = EdgeError::Conflict { name: record.secret.id.to_string() };
+                let error = EdgeError::conflict(&record.secret.id);
                 self.record_failure(record, edge_failure(&error)).await
             }
             Ok(Observed::Ours { .. } | Observed::Absent) => {
@@ -225,7 +233,11 @@ impl Reconciler {
         Ok(if stale { Outcome::Again } else { Outcome::Done })
     }
 
-    async fn record_failure(&self, attempted: &Record, failure: Failure) -> Result<Outcome, StoreError> {
+    pub(super) async fn record_failure(
+        &self,
+        attempted: &Record,
+        failure: Failure,
+    ) -> Result<Outcome, StoreError> {
         let Failure { reason, message, problems, retry } = failure;
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(attempted.secret.uid) else {
@@ -317,7 +329,7 @@ fn held(record: &Record, seen: &Seen, digest: &[u8]) -> Option<Written> {
 }
 
 /// The keys whose version is another than before.
-fn rotated(before: &Record, statuses: &[ReferenceStatus]) -> Option<String> {
+pub(super) fn rotated(before: &Record, statuses: &[ReferenceStatus]) -> Option<String> {
     let keys: Vec<_> = before
         .secret
         .references
@@ -344,7 +356,7 @@ fn not_stored(reference: &Reference) -> String {
     )
 }
 
-fn edge_failure(error: &EdgeError) -> Failure {
+pub(super) fn edge_failure(error: &EdgeError) -> Failure {
     let retry = match error {
         EdgeError::Throttled(after) => Retry::Soon(*after),
         error if error.is_transient() => Retry::Soon(None),
@@ -355,7 +367,7 @@ fn edge_failure(error: &EdgeError) -> Failure {
 }
 
 /// The sooner of two: one reference that may mend itself is worth a try.
-fn vault_retry(error: &VaultError, other: Retry) -> Retry {
+pub(super) fn vault_retry(error: &VaultError, other: Retry) -> Retry {
     match (error.is_transient(), other) {
         (false, other) => other,
         (true, Retry::Soon(at_least)) => Retry::Soon(at_least.max(error.retry_after())),
@@ -363,7 +375,7 @@ fn vault_retry(error: &VaultError, other: Retry) -> Retry {
     }
 }
 
-fn explain(error: &VaultError) -> String {
+pub(super) fn explain(error: &VaultError) -> String {
     sentence(&error.to_string(), &error.remedy())
 }
 
@@ -374,7 +386,7 @@ fn sentence(what: &str, next: &str) -> String {
     format!("{first}{}. {next}", characters.as_str().trim_end_matches('.'))
 }
 
-fn event(action: &'static str, record: &Record, detail: &str) -> NewAuditEvent {
+pub(super) fn event(action: &'static str, record: &Record, detail: &str) -> NewAuditEvent {
     NewAuditEvent {
         actor: "sync".to_owned(),
         action,

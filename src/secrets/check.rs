@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 
 use super::{Cause, Error, NewReference, Problem, Secrets};
 use crate::{
-    edge::Desired,
-    model::{Reference, SyncedSecret, VaultSecretName, VaultVersion, limits},
+    edge::{Desired, EdgeError, secret_store},
+    model::{Reference, SyncEngine, SyncedSecret, SyncedSecretId, VaultSecretName, VaultVersion, limits},
     reconcile::Reads,
     vault::{Priority, VaultError},
 };
@@ -20,6 +20,7 @@ impl Secrets {
     /// `reads` for the sync.
     pub(super) async fn check_references(
         &self,
+        engine: SyncEngine,
         references: &[NewReference],
         held: &[Reference],
         reads: &Reads,
@@ -28,30 +29,70 @@ impl Secrets {
         for (place, new) in references.iter().enumerate() {
             let is_held = new.create.is_none() && held.iter().any(|held| held.asks_the_same(&new.reference));
             if !is_held {
-                checks.push(self.check_reference(place, new, reads));
+                checks.push(self.check_reference(engine, place, new, reads));
             }
         }
         join_all(checks).await.into_iter().flatten().collect()
     }
 
-    async fn check_reference(&self, place: usize, new: &NewReference, reads: &Reads) -> Option<Problem> {
+    async fn check_reference(
+        &self,
+        engine: SyncEngine,
+        place: usize,
+        new: &NewReference,
+        reads: &Reads,
+    ) -> Option<Problem> {
         let cause = match &new.create {
             Some(_) => self.check_new(&new.reference.vault_secret).await,
-            None => check_existing(new, reads).await,
+            None => check_existing(engine, new, reads).await,
         };
         cause.err().map(|cause| Problem::new(format!("references[{place}].{}", field_of(new, &cause)), cause))
     }
 
-    /// Asks the API server whether it would accept the Secret.
+    /// Asks the API server whether it would accept what is to be written for a synced secret.
     pub(super) async fn try_apply(
         &self,
+        engine: SyncEngine,
         secret: &SyncedSecret,
         references: &[NewReference],
         reads: &Reads,
         edge_uid: Option<&str>,
     ) -> Result<(), Error> {
-        let desired = Desired { secret, vault: self.0.vault.uri(), values: values(references, reads).await? };
-        Ok(self.0.edge.try_apply(&desired, edge_uid).await?)
+        match engine {
+            SyncEngine::SecretStore => {
+                let pair = self.0.reconciler.pair(secret)?;
+                Ok(self.0.edge.try_apply_pair(&pair, secret.uid).await?)
+            }
+            SyncEngine::Direct => {
+                let values = values(references, reads).await?;
+                let desired = Desired { secret, vault: self.0.vault.uri(), values };
+                Ok(self.0.edge.try_apply(&desired, edge_uid).await?)
+            }
+        }
+    }
+
+    /// Whether the name of a new synced secret is free at the edge.
+    pub(super) async fn check_name(&self, engine: SyncEngine, id: &SyncedSecretId) -> Result<(), EdgeError> {
+        match engine {
+            SyncEngine::SecretStore => {
+                tokio::try_join!(self.0.edge.check_name(id), self.0.edge.check_pair_name(id)).map(|_| ())
+            }
+            SyncEngine::Direct => self.0.edge.check_name(id).await,
+        }
+    }
+
+    /// What only this engine can't do: the extension must know whom to be, and its keys and labels have narrower rules.
+    pub(super) fn check_engine(&self, engine: SyncEngine, secret: &SyncedSecret) -> Vec<Problem> {
+        if engine == SyncEngine::Direct {
+            return Vec::new();
+        }
+        let references: Vec<_> = secret.references.iter().collect();
+        let violations = secret_store::violations(&references, &secret.labels);
+        let problem = |violation: secret_store::Violation| {
+            Problem::new(violation.field, Cause::Invalid(violation.message))
+        };
+        let setting = self.0.reconciler.pair(secret).err().map(|error| Problem::new("", Cause::Edge(error)));
+        violations.into_iter().map(problem).chain(setting).collect()
     }
 
     /// Whether a vault secret can be created: the name is neither taken nor soft-deleted.
@@ -78,20 +119,52 @@ impl Secrets {
     }
 }
 
-async fn check_existing(new: &NewReference, reads: &Reads) -> Result<(), Cause> {
+async fn check_existing(engine: SyncEngine, new: &NewReference, reads: &Reads) -> Result<(), Cause> {
     let reference = &new.reference;
-    let value = reads.get(&reference.vault_secret, reference.version.as_ref()).await.map_err(Cause::Vault)?;
-    if let Some(at) = value.version.expire_time.filter(|at| *at <= Timestamp::now()) {
-        return Err(Cause::Expired { name: reference.vault_secret.clone(), at });
+    let (name, version) = (&reference.vault_secret, reference.version.as_ref());
+    if engine == SyncEngine::SecretStore {
+        // Whoever never reads a value can't tell whether it is in its encoding.
+        let version = reads.describe(name, version).await.map_err(Cause::Vault)?;
+        return not_expired(name, version.expire_time);
     }
+    let value = reads.get(name, version).await.map_err(Cause::Vault)?;
+    not_expired(name, value.version.expire_time)?;
     match reference.encoding.decode(&value.value) {
         Ok(_) => Ok(()),
         Err(error) => Err(Cause::NotEncoded(reference.vault_secret.clone(), error)),
     }
 }
 
+fn not_expired(name: &VaultSecretName, expire_time: Option<Timestamp>) -> Result<(), Cause> {
+    match expire_time.filter(|at| *at <= Timestamp::now()) {
+        Some(at) => Err(Cause::Expired { name: name.clone(), at }),
+        None => Ok(()),
+    }
+}
+
+/// Whether the values that are to be stored can be synced, as far as the engine gets to see them.
+pub(super) async fn check_values(
+    engine: SyncEngine,
+    references: &[NewReference],
+    reads: &Reads,
+) -> Result<(), Error> {
+    if engine == SyncEngine::Direct {
+        return values(references, reads).await.map(drop);
+    }
+    for NewReference { reference, create } in references {
+        if let Some(create) = create {
+            let name = &reference.vault_secret;
+            reference
+                .encoding
+                .decode(&create.value)
+                .map_err(|error| Cause::NotEncoded(name.clone(), error))?;
+        }
+    }
+    Ok(())
+}
+
 /// The bytes that the edge will get; an error where together they are too many.
-pub(super) async fn values(
+async fn values(
     references: &[NewReference],
     reads: &Reads,
 ) -> Result<Vec<(Zeroizing<Vec<u8>>, VaultVersion)>, Error> {

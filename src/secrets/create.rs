@@ -44,22 +44,24 @@ impl Secrets {
         if let Some(taken) = self.0.store.view().get(&new.id) {
             return Err(taken_by(&taken));
         }
+        let engine = self.0.reconciler.engine()?;
+        let secret = asked(&new);
+        Error::refuse(self.check_engine(engine, &secret))?;
         let reads = self.0.reconciler.reads();
         let _reserved = self.reserve(names_to_create(&new.references)).map_err(Error::Refused)?;
         let (mut problems, edge) = tokio::join!(
-            self.check_references(&new.references, &[], &reads),
-            self.0.edge.check_name(&new.id)
+            self.check_references(engine, &new.references, &[], &reads),
+            self.check_name(engine, &new.id)
         );
         problems.extend(edge.err().map(|error| Problem::new("synced_secret_id", Cause::Edge(error))));
         Error::refuse(problems)?;
 
-        let secret = asked(&new);
         if mode.validate_only {
-            self.try_apply(&secret, &new.references, &reads, None).await?;
+            self.try_apply(engine, &secret, &new.references, &reads, None).await?;
             return Ok(SyncedSecret { uid: Uuid::nil(), ..secret });
         }
-        check::values(&new.references, &reads).await?;
-        let record = Record::new(secret);
+        check::check_values(engine, &new.references, &reads).await?;
+        let record = Record::new(secret, engine);
         let creating = self.0.reconciler.creating(record.secret.uid);
         self.record_intent(&call, &record).await?;
         let stored = self.store_references(&record, new.references, &reads, false).await;

@@ -22,8 +22,8 @@ pub struct VaultStatus {
     pub uri: Url,
     /// Whose it is, where known.
     pub tenant_id: Option<String>,
-    /// How synced secrets reach the edge.
-    pub engine: SyncEngine,
+    /// How new synced secrets reach the edge; absent while the cluster has not said which engines it can do.
+    pub engine: Option<SyncEngine>,
     /// What was found.
     pub conditions: Vec<Condition>,
     /// When.
@@ -41,7 +41,7 @@ impl Secrets {
         VaultStatus {
             uri: vault.uri().clone(),
             tenant_id: vault.tenant_id(),
-            engine: SyncEngine::Direct,
+            engine: self.0.reconciler.engine().ok(),
             conditions,
             check_time: Timestamp::now(),
         }

@@ -51,12 +51,13 @@ impl Secrets {
         let reads = self.0.reconciler.reads();
         let references = changes.references.take().unwrap_or_else(|| held(&record));
         let _reserved = self.reserve(names_to_create(&references)).map_err(Error::Refused)?;
-        Error::refuse(self.check_references(&references, &record.secret.references, &reads).await)?;
-
+        let engine = record.engine;
         let mut changed = record.as_ref().clone();
         change(&mut changed, &changes, &references);
+        Error::refuse(self.check_engine(engine, &changed.secret))?;
+        Error::refuse(self.check_references(engine, &references, &record.secret.references, &reads).await)?;
         if mode.validate_only {
-            self.try_apply(&changed.secret, &references, &reads, record.edge.uid.as_deref()).await?;
+            self.try_apply(engine, &changed.secret, &references, &reads, record.edge.uid.as_deref()).await?;
             return Ok(changed.secret);
         }
         if changed == *record {
@@ -66,7 +67,7 @@ impl Secrets {
             return Ok(changed.secret);
         }
         if references.iter().any(|new| new.create.is_some()) {
-            check::values(&references, &reads).await?;
+            check::check_values(engine, &references, &reads).await?;
         }
         let creating = self.0.reconciler.creating(record.secret.uid);
         let secret = self.record_change(&call, &record, changed).await?;

@@ -26,7 +26,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 pub use audit::{AuditFilter, NewAuditEvent};
 pub use changes::Feed;
 pub use inspect::{Schema, inspect};
-pub use record::{EdgeRecord, Record};
+pub use record::{EdgeRecord, Handed, Record};
 pub use requests::{Recorded, Request};
 pub use view::{Snapshot, View};
 

@@ -1,14 +1,21 @@
 //! A synced secret together with what the service remembers of its Kubernetes Secret.
 
-use crate::model::SyncedSecret;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{ReferenceStatus, SyncEngine, SyncedSecret};
 
 /// A row of `synced_secrets` with its references.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// What callers see.
     pub secret: SyncedSecret,
+    /// Who writes its Kubernetes Secret.
+    pub engine: SyncEngine,
     /// What was last written to, or seen at, the edge.
     pub edge: EdgeRecord,
+    /// What the Secret Store extension was last given to do; absent in the direct engine.
+    pub handed: Option<Handed>,
     /// How often "Sync now" was asked for.
     pub sync_requests: i64,
     /// The "Sync now" that the last attempt answered.
@@ -26,9 +33,31 @@ pub struct EdgeRecord {
     pub digest: Option<Vec<u8>>,
 }
 
+/// What the Secret Store extension was given to do, and what there is to record once it has done it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handed {
+    /// The generation of what was asked for.
+    pub generation: i64,
+    /// The "Sync now" that it answers.
+    pub requests: i64,
+    /// When.
+    pub time: Timestamp,
+    /// `metadata.generation` of the SecretSync and of its class after the write: a higher one was written by someone else.
+    pub sync_generation: i64,
+    /// See `sync_generation`.
+    pub class_generation: i64,
+    /// `status.syncHash` before the write: it changes when the extension has done it.
+    pub hash_before: String,
+    /// What the references hold once it has.
+    pub statuses: Vec<ReferenceStatus>,
+    /// Whether the extension's answer is not recorded yet.
+    pub open: bool,
+}
+
 impl Record {
     /// A synced secret that has just been asked for.
-    pub fn new(secret: SyncedSecret) -> Self {
-        Self { secret, edge: EdgeRecord::default(), sync_requests: 0, synced_requests: 0 }
+    pub fn new(secret: SyncedSecret, engine: SyncEngine) -> Self {
+        let (edge, handed) = (EdgeRecord::default(), None);
+        Self { secret, engine, edge, handed, sync_requests: 0, synced_requests: 0 }
     }
 }

@@ -12,13 +12,13 @@ use super::{
     statements,
     view::Effect,
 };
-use crate::model::{ChangeKind, Encoding, Origin, Reference, ReferenceStatus, SyncedSecret};
+use crate::model::{ChangeKind, Encoding, Reference, ReferenceStatus, SyncedSecret};
 
 statements! {
     SELECT_SECRETS = "
         SELECT uid, id, description, secret_type, labels, generation, create_time, update_time, sync_requests,
                state, conditions, synced_generation, synced_requests, sync_time,
-               edge_uid, edge_resource_version, edge_digest
+               edge_uid, edge_resource_version, edge_digest, engine, origin, handed
           FROM synced_secrets
          ORDER BY id";
     SELECT_REFERENCES = "
@@ -30,13 +30,14 @@ statements! {
         INSERT INTO synced_secrets
                (uid, id, description, secret_type, labels, generation, create_time, update_time, sync_requests,
                 state, conditions, synced_generation, synced_requests, sync_time,
-                edge_uid, edge_resource_version, edge_digest)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
+                edge_uid, edge_resource_version, edge_digest, engine, origin, handed)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)";
     UPDATE_SECRET = "
         UPDATE synced_secrets
            SET description = ?3, secret_type = ?4, labels = ?5, generation = ?6, create_time = ?7, update_time = ?8,
                sync_requests = ?9, state = ?10, conditions = ?11, synced_generation = ?12, synced_requests = ?13,
-               sync_time = ?14, edge_uid = ?15, edge_resource_version = ?16, edge_digest = ?17
+               sync_time = ?14, edge_uid = ?15, edge_resource_version = ?16, edge_digest = ?17, engine = ?18,
+               origin = ?19, handed = ?20
          WHERE uid = ?1 AND id = ?2";
     DELETE_SECRET = "DELETE FROM synced_secrets WHERE uid = ?1";
     DELETE_REFERENCES = "DELETE FROM secret_references WHERE uid = ?1";
@@ -66,6 +67,9 @@ struct SecretRow {
     edge_uid: Option<String>,
     edge_resource_version: Option<String>,
     edge_digest: Option<Vec<u8>>,
+    engine: String,
+    origin: String,
+    handed: Option<String>,
 }
 
 #[derive(FromRow)]
@@ -180,6 +184,9 @@ impl Transaction {
             .bind(&record.edge.uid)
             .bind(&record.edge.resource_version)
             .bind(&record.edge.digest)
+            .bind(record.engine.as_str())
+            .bind(secret.origin.as_str())
+            .bind(record.handed.as_ref().map(json))
             .execute(&mut *self.sql)
             .await?;
         Ok(done.rows_affected())
@@ -222,7 +229,7 @@ impl SecretRow {
             labels: row.json("labels", &self.labels)?,
             state: row.parse("state", &self.state)?,
             conditions: row.json("conditions", &self.conditions)?,
-            origin: Origin::Managed,
+            origin: row.parse("origin", &self.origin)?,
             create_time: row.time("create_time", self.create_time)?,
             update_time: row.time("update_time", self.update_time)?,
             sync_time: self.sync_time.map(|time| row.time("sync_time", time)).transpose()?,
@@ -234,7 +241,14 @@ impl SecretRow {
             resource_version: self.edge_resource_version,
             digest: self.edge_digest,
         };
-        Ok(Record { secret, edge, sync_requests: self.sync_requests, synced_requests: self.synced_requests })
+        Ok(Record {
+            secret,
+            engine: row.parse("engine", &self.engine)?,
+            edge,
+            handed: self.handed.map(|handed| row.json("handed", &handed)).transpose()?,
+            sync_requests: self.sync_requests,
+            synced_requests: self.synced_requests,
+        })
     }
 }
 

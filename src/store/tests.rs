@@ -5,7 +5,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::*;
-use crate::model::{ChangeKind, Filter, Outcome, State, SyncedSecret};
+use crate::model::{ChangeKind, Filter, Outcome, State, SyncEngine, SyncedSecret};
 
 async fn open() -> (TempDir, Store) {
     let directory = tempfile::tempdir().unwrap();
@@ -14,7 +14,7 @@ async fn open() -> (TempDir, Store) {
 }
 
 fn record(id: &str) -> Record {
-    let mut record = Record::new(SyncedSecret::example(id));
+    let mut record = Record::new(SyncedSecret::example(id), SyncEngine::Direct);
     record.secret.references[0].create_pending = true;
     record
 }

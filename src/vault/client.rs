@@ -156,6 +156,29 @@ impl Vault {
         }
     }
 
+    /// A version, or the latest one, without its value: what [`Vault::get`] would read. Costs a call for every 25 versions.
+    pub async fn describe(
+        &self,
+        name: &VaultSecretName,
+        version: Option<&VaultVersion>,
+        priority: Priority,
+    ) -> Result<VaultSecretVersion, VaultError> {
+        let versions = self.versions_all(name, priority).await?;
+        let is_known = !versions.is_empty();
+        let found = match version {
+            Some(version) => versions.into_iter().find(|listed| listed.version == *version),
+            None => versions.into_iter().max_by_key(|listed| listed.create_time),
+        };
+        match (found, version) {
+            (Some(found), _) if found.enabled => Ok(found),
+            (Some(_), version) => Err(VaultError::Disabled { name: name.clone(), version: version.cloned() }),
+            (None, Some(version)) if is_known => {
+                Err(VaultError::VersionNotFound { name: name.clone(), version: version.clone() })
+            }
+            (None, _) => Err(VaultError::NotFound { name: name.clone() }),
+        }
+    }
+
     /// The value of a version, or of the latest one.
     pub async fn get(
         &self,

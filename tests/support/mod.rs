@@ -24,7 +24,8 @@ use secret_service::{
     api,
     cli::service::{Service, Settings},
     doubles::{kube::Cluster, tls::Authority, vault::KeyVault},
-    edge,
+    edge::{self, secret_store},
+    model::SyncEngine,
     proto::{SyncedSecret, secret_service_client::SecretServiceClient, synced_secret::State},
     reconcile, vault,
 };
@@ -35,6 +36,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
 pub const NAMESPACE: &str = "azure-iot-operations";
+/// What the Secret Store extension calls the vault.
+pub const VAULT: &str = "contoso-aio";
 /// Nothing on loopback takes this long, also on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -79,6 +82,8 @@ pub struct Options {
     pub listen: std::net::SocketAddr,
     /// As whom the service comes to the vault: the application with its secret, where nothing is chosen.
     pub credential: Option<vault::Credential>,
+    /// How new synced secrets reach the edge.
+    pub engine: SyncEngine,
 }
 
 impl Default for Options {
@@ -90,6 +95,7 @@ impl Default for Options {
             limits: api::Limits::default(),
             listen: "127.0.0.1:0".parse().unwrap(),
             credential: None,
+            engine: SyncEngine::Direct,
         }
     }
 }
@@ -286,7 +292,18 @@ fn settings(site: &Site, options: &Options) -> Settings {
             namespace: site.namespace.clone(),
             timeout: options.edge_timeout,
         },
-        reconcile: reconcile::Options { interval: options.interval, jitter: 0.1, workers: 8 },
+        reconcile: reconcile::Options {
+            interval: options.interval,
+            jitter: 0.1,
+            workers: 8,
+            engine: Some(options.engine),
+            secret_store: secret_store::Options {
+                client_id: Some(site.vault.credential().client_id.clone()),
+                tenant_id: Some(site.vault.credential().tenant_id.clone()),
+                vault_name: VAULT.to_owned(),
+                ..secret_store::Options::default()
+            },
+        },
         server: api::Options {
             listen: vec![api::Listen::Tcp(options.listen)],
             tls: None,

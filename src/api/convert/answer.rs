@@ -81,8 +81,9 @@ pub(in crate::api) fn vault_secret_version(version: &VaultSecretVersion) -> prot
 /// The vault and its state.
 pub(in crate::api) fn vault(status: &VaultStatus) -> proto::Vault {
     let engine = match status.engine {
-        SyncEngine::SecretStore => proto::SyncEngine::SecretStore,
-        SyncEngine::Direct => proto::SyncEngine::Direct,
+        Some(SyncEngine::SecretStore) => proto::SyncEngine::SecretStore,
+        Some(SyncEngine::Direct) => proto::SyncEngine::Direct,
+        None => proto::SyncEngine::Unspecified,
     };
     proto::Vault {
         name: "vault".to_owned(),

@@ -18,8 +18,8 @@ use uuid::Uuid;
 
 use super::{Limits, Listen, Options, Server, ServerError};
 use crate::{
-    edge::{self, Edge, Index},
-    model::{State, SyncedSecret},
+    edge::{self, Edge, Index, secret_store},
+    model::{State, SyncEngine, SyncedSecret},
     proto::secret_service_client::SecretServiceClient,
     reconcile::{self, Reconciler},
     secrets::Secrets,
@@ -72,7 +72,13 @@ async fn house_over(store: Store, directory: TempDir) -> House {
         timeout: Duration::from_secs(1),
     };
     let (vault, edge, index) = (vault.unwrap(), Edge::connect(&cluster).await.unwrap(), Index::new());
-    let options = reconcile::Options { interval: Duration::from_secs(300), jitter: 0.0, workers: 1 };
+    let options = reconcile::Options {
+        interval: Duration::from_secs(300),
+        jitter: 0.0,
+        workers: 1,
+        engine: Some(SyncEngine::Direct),
+        secret_store: secret_store::Options::default(),
+    };
     let reconciler = Reconciler::new(store.clone(), vault.clone(), edge.clone(), index, options);
     let secrets = Secrets::new(store.clone(), vault, edge, reconciler);
     House { secrets, store, directory }
@@ -114,7 +120,7 @@ pub(super) fn secret(id: &str) -> SyncedSecret {
 impl House {
     async fn insert(&self, secret: SyncedSecret) {
         let mut transaction = self.store.begin().await.unwrap();
-        transaction.insert(Record::new(secret)).await.unwrap();
+        transaction.insert(Record::new(secret, SyncEngine::Direct)).await.unwrap();
         transaction.commit().await.unwrap();
     }
 

@@ -142,7 +142,7 @@ async fn a_slow_watcher_ends_with_the_last_state_of_everything() {
     let secrets: Vec<_> = (0..5).map(|place| secret(&format!("s{place}"))).collect();
     let mut transaction = running.house.store.begin().await.unwrap();
     for secret in &secrets {
-        transaction.insert(Record::new(secret.clone())).await.unwrap();
+        transaction.insert(Record::new(secret.clone(), crate::model::SyncEngine::Direct)).await.unwrap();
     }
     for round in 0..40 {
         for secret in &secrets {

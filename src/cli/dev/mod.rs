@@ -27,7 +27,9 @@ use crate::{
         tls::Authority,
         vault::{self as vault_double, KeyVault},
     },
-    edge, reconcile,
+    edge::{self, secret_store},
+    model::SyncEngine,
+    reconcile,
     telemetry::{self, Format},
     vault,
 };
@@ -202,7 +204,18 @@ impl Dev {
                 namespace: NAMESPACE.to_owned(),
                 timeout: TIMEOUT,
             },
-            reconcile: reconcile::Options { interval: self.interval, jitter: 0.1, workers: 8 },
+            reconcile: reconcile::Options {
+                interval: self.interval,
+                jitter: 0.1,
+                workers: 8,
+                engine: Some(SyncEngine::Direct),
+                secret_store: secret_store::Options {
+                    client_id: Some(doubles.vault.credential().client_id.clone()),
+                    tenant_id: Some(doubles.vault.credential().tenant_id.clone()),
+                    vault_name: self.vault_name.clone(),
+                    ..secret_store::Options::default()
+                },
+            },
             server: ServerOptions {
                 listen: vec![Listen::Tcp(self.listen)],
                 tls: None,

@@ -1,0 +1,149 @@
+//! The two resources of a synced secret in the Secret Store engine: a class of its own, so that one bad reference never breaks
+//! another synced secret, and the SecretSync.
+
+use std::{collections::BTreeMap, sync::LazyLock};
+
+use kube::Resource;
+use regex::Regex;
+use serde_json::json;
+use url::Url;
+
+use super::{
+    objects::{self, Object},
+    resources::{
+        SecretObject, SecretObjectData, SecretProviderClass, SecretProviderClassSpec, SecretSync,
+        SecretSyncSpec,
+    },
+};
+use crate::{
+    edge::manifest::{annotations, labels},
+    model::{Encoding, Reference, SyncedSecret},
+};
+
+/// What a `sourcePath` and a `targetKey` may be: the rule of SecretSync's schema, stricter than that of Kubernetes for keys.
+static KEY: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^[A-Za-z0-9.]([-A-Za-z0-9]+([-._a-zA-Z0-9]?[A-Za-z0-9])*)?(/([0-9]+))*$")
+        .expect("it is a regex")
+});
+/// Labels of SecretSync's schema: keys and values have fewer characters than this.
+const LABEL_CHARS: usize = 63;
+/// The prefix of labels that belong to the extension.
+const RESERVED: &str = "secrets-store.sync.x-k8s.io";
+
+/// As whom the extension comes to which vault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// The service account in the instance's namespace.
+    pub service_account: String,
+    /// The identity that is federated with it.
+    pub client_id: String,
+    /// That identity's tenant.
+    pub tenant_id: String,
+    /// The vault's name: the first label of its host.
+    pub vault_name: String,
+    /// The provider's word for the cloud; the public one where absent.
+    pub cloud: Option<&'static str>,
+}
+
+/// The class and the SecretSync of a synced secret, as they should be.
+pub struct Pair {
+    pub(super) class: SecretProviderClass,
+    pub(super) sync: SecretSync,
+}
+
+/// A field that the schema of SecretSync does not accept, and why.
+pub struct Violation {
+    /// The path in the proto's names.
+    pub field: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+// === impl Pair ===
+
+impl Pair {
+    /// What the extension is to do for a synced secret.
+    pub fn of(secret: &SyncedSecret, vault: &Url, access: &Access) -> Self {
+        let name = secret.id.as_str();
+        let mut class = SecretProviderClass::new(name, class_spec(secret, access));
+        class.meta_mut().labels = Some(labels(secret));
+        let mut sync = SecretSync::new(name, sync_spec(secret, access));
+        sync.meta_mut().labels = Some(labels(secret));
+        sync.meta_mut().annotations = Some(annotations(secret, vault, |_| None));
+        Self { class, sync }
+    }
+
+    /// All that is asked for, to make a digest of.
+    pub fn content(&self) -> Vec<u8> {
+        json!([self.class, self.sync]).to_string().into_bytes()
+    }
+
+    pub(super) fn name(&self) -> &str {
+        self.sync.metadata.name.as_deref().unwrap_or_default()
+    }
+}
+
+/// What of a synced secret the schema of SecretSync does not accept.
+pub fn violations(references: &[&Reference], labels: &BTreeMap<String, String>) -> Vec<Violation> {
+    let keys = references.iter().enumerate().filter(|(_, reference)| !KEY.is_match(reference.key.as_str()));
+    let keys = keys.map(|(place, reference)| Violation {
+        field: format!("references[{place}].key"),
+        message: format!(
+            "the Secret Store extension does not accept the key {:?}: begin with a letter, a digit or '.', then at least one \
+             more letter, digit or '-', and put no two of '.' and '_' side by side",
+            reference.key.as_str()
+        ),
+    });
+    let is_bad = |(key, value): &(&String, &String)| {
+        key.len() >= LABEL_CHARS || value.len() >= LABEL_CHARS || key.starts_with(RESERVED)
+    };
+    let labels = labels.iter().filter(is_bad).map(|(key, _)| Violation {
+        field: format!("labels[{key:?}]"),
+        message: format!(
+            "the Secret Store extension accepts labels whose key and value have fewer than {LABEL_CHARS} characters and which \
+             don't begin with {RESERVED}"
+        ),
+    });
+    keys.chain(labels).collect()
+}
+
+fn class_spec(secret: &SyncedSecret, access: &Access) -> SecretProviderClassSpec {
+    let objects: Vec<Object> = secret.references.iter().map(object).collect();
+    let mut parameters = BTreeMap::from([
+        ("clientID".to_owned(), access.client_id.clone()),
+        ("tenantID".to_owned(), access.tenant_id.clone()),
+        ("keyvaultName".to_owned(), access.vault_name.clone()),
+        ("objects".to_owned(), objects::write(&objects)),
+    ]);
+    parameters.extend(access.cloud.map(|cloud| ("cloudName".to_owned(), cloud.to_owned())));
+    SecretProviderClassSpec { provider: super::PROVIDER.to_owned(), parameters }
+}
+
+/// The key is the alias: it is there for every reference, no two are the same, and the schema's rule for both is one.
+fn object(reference: &Reference) -> Object {
+    let encoding = Some(reference.encoding).filter(|encoding| *encoding != Encoding::Utf8);
+    Object {
+        object_name: reference.vault_secret.to_string(),
+        object_type: "secret".to_owned(),
+        object_alias: Some(reference.key.to_string()),
+        object_version: reference.version.as_ref().map(ToString::to_string),
+        object_encoding: encoding.map(|encoding| encoding.name().to_owned()),
+    }
+}
+
+fn sync_spec(secret: &SyncedSecret, access: &Access) -> SecretSyncSpec {
+    let data = |reference: &Reference| SecretObjectData {
+        source_path: reference.key.to_string(),
+        target_key: reference.key.to_string(),
+    };
+    SecretSyncSpec {
+        secret_provider_class_name: secret.id.to_string(),
+        service_account_name: access.service_account.clone(),
+        secret_object: SecretObject {
+            r#type: secret.secret_type.to_string(),
+            data: secret.references.iter().map(data).collect(),
+            labels: labels(secret),
+        },
+        force_synchronization: None,
+    }
+}

@@ -1,0 +1,81 @@
+//! The Kubernetes Secret that the extension makes: who owns it and whose fields are in it. Never a value.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
+use kube::api::{Patch, PatchParams};
+use serde_json::{Map, Value, json};
+
+use super::{EXTENSION, FIELD_MANAGER};
+use crate::{
+    edge::{
+        Edge, EdgeError,
+        secrets::{Written, data_keys, written},
+    },
+    model::SyncedSecretId,
+};
+
+/// What stands under the name of a SecretSync.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Made {
+    /// No Secret.
+    Nothing,
+    /// The Secret of this SecretSync, as the extension made it.
+    Whole(Written),
+    /// The Secret of this SecretSync, and someone else has written keys of it.
+    Edited,
+    /// A Secret that this SecretSync has not made.
+    Foreign,
+}
+
+impl Edge {
+    /// Looks at the Secret of a SecretSync.
+    pub async fn made(&self, id: &SyncedSecretId) -> Result<Made, EdgeError> {
+        let syncs = self.syncs();
+        let (secret, sync) = tokio::try_join!(
+            self.call(self.secrets.get_metadata_opt(id.as_str())),
+            self.call(syncs.get_metadata_opt(id.as_str())),
+        )?;
+        let Some(secret) = secret else { return Ok(Made::Nothing) };
+        let metadata = secret.metadata;
+        let owners = metadata.owner_references.as_deref().unwrap_or_default();
+        let sync_uid = sync.and_then(|sync| sync.metadata.uid);
+        if !owners.iter().any(|owner| Some(&owner.uid) == sync_uid.as_ref()) {
+            return Ok(Made::Foreign);
+        }
+        let is_edited = data_keys(&metadata, |manager| manager != EXTENSION).next().is_some();
+        Ok(if is_edited { Made::Edited } else { Made::Whole(written(&metadata)) })
+    }
+
+    /// Takes the keys of a Secret out of the hands of everybody but the extension, which never takes anything by force. The values
+    /// stay until the extension writes its own; keys that the synced secret does not have go.
+    pub async fn release_keys(
+        &self,
+        id: &SyncedSecretId,
+        is_key: impl Fn(&str) -> bool,
+    ) -> Result<(), EdgeError> {
+        let Some(secret) = self.call(self.secrets.get_metadata_opt(id.as_str())).await? else {
+            return Ok(());
+        };
+        let metadata = secret.metadata;
+        let foreign: Map<String, Value> = data_keys(&metadata, |manager| manager != EXTENSION)
+            .filter(|key| !is_key(key))
+            .map(|key| (key, Value::Null))
+            .collect();
+        let others = |entry: &&ManagedFieldsEntry| {
+            let is_data = entry.fields_v1.as_ref().is_some_and(|fields| fields.0.get("f:data").is_some());
+            !is_data || entry.manager.as_deref() == Some(EXTENSION)
+        };
+        let kept: Vec<_> = metadata.managed_fields.iter().flatten().filter(others).collect();
+        // An empty list leaves the fields as they are; one empty entry clears them.
+        let kept = if kept.is_empty() { json!([{}]) } else { json!(kept) };
+        let mut patch = json!({
+            "metadata": { "resourceVersion": metadata.resource_version, "managedFields": kept },
+        });
+        if !foreign.is_empty() {
+            patch["data"] = Value::Object(foreign);
+        }
+        let parameters =
+            PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        self.call(self.secrets.patch_metadata(id.as_str(), &parameters, &Patch::Merge(patch))).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,283 @@
+//! What the conditions of a SecretSync mean: pure. No condition alone tells the truth, and an unknown reason is passed on.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::{SecretSyncStatus, SyncCondition};
+use crate::model::Reason;
+
+/// Characters of the extension's own words that are shown: they may be a dump of a whole HTTP answer.
+const SHOWN: usize = 300;
+/// What a condition says before anything was tried.
+const NOTHING_YET: [&str; 3] = ["SyncStarting", "NoUpdatesAttemptedYet", "Unknown"];
+
+/// What the extension has made of what it was given.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The Secret holds it.
+    Done,
+    /// It has not said anything since.
+    Silent,
+    /// It failed, wholly or in part.
+    Trouble(Trouble),
+}
+
+/// Why the extension did not do what it was given.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// In our terms.
+    pub reason: Reason,
+    /// The extension's own reason and words, shortened, and what to do next.
+    pub message: String,
+    /// Since when the condition says so, where it says when.
+    pub since: Option<Timestamp>,
+    /// After a partial sync, what became of each object that was not synced: its path and the extension's words.
+    pub objects: Vec<(String, String)>,
+}
+
+/// What a status means, given the hash that it had when the extension was last given something to do.
+pub fn verdict(status: Option<&SecretSyncStatus>, hash_before: &str) -> Verdict {
+    let Some(status) = status else { return Verdict::Silent };
+    match status
+        .conditions
+        .iter()
+        .filter(|condition| is_bad(condition))
+        .max_by_key(|bad| bad.last_transition_time)
+    {
+        Some(bad) => Verdict::Trouble(trouble(bad)),
+        // The hash is made of both generations and of `forceSynchronization` too, so every success has another one.
+        None if !status.sync_hash.is_empty() && status.sync_hash != hash_before => Verdict::Done,
+        None => Verdict::Silent,
+    }
+}
+
+fn is_bad(condition: &SyncCondition) -> bool {
+    match condition.status.as_str() {
+        _ if condition.reason == "PartialSync" => true,
+        "True" => false,
+        "False" => true,
+        _ => !NOTHING_YET.contains(&condition.reason.as_str()),
+    }
+}
+
+fn trouble(condition: &SyncCondition) -> Trouble {
+    let (reason, remedy) = meaning(&condition.reason, &condition.message);
+    let objects =
+        if condition.reason == "PartialSync" { left_behind(&condition.message) } else { Vec::new() };
+    let words = match objects.is_empty() {
+        true => brief(&condition.message),
+        false => objects.iter().map(|(path, said)| format!("{path}: {said}")).collect::<Vec<_>>().join("; "),
+    };
+    let message = format!(
+        "The Secret Store extension says {} ({}): {}. {remedy}",
+        condition.reason,
+        condition.r#type,
+        words.trim_end_matches('.')
+    );
+    Trouble { reason, message, since: condition.last_transition_time, objects }
+}
+
+/// The extension's reason in our terms, and what a person should do next.
+fn meaning(reason: &str, message: &str) -> (Reason, &'static str) {
+    match reason {
+        "ProviderError" | "RemoteSecretStoreFetchFailed" => of_the_vault(message),
+        "PartialSync" => {
+            let remedy = "Mend what is named; until then the Secret holds some new values and some old ones.";
+            (Reason::PartiallySynced, remedy)
+        }
+        "ControllerPatchError" => (
+            Reason::EdgeConflict,
+            "Somebody else's fields are in the way; the service takes them out of a Secret that the extension made. Another \
+             Secret of that name must be adopted or deleted.",
+        ),
+        "SecretProviderClassMisconfigured" | "ControllerSpcError" | "ControllerSPCError" => (
+            Reason::ExtensionFailed,
+            "The service writes the class again; if this stays, look whether the provider `azure` is installed.",
+        ),
+        "InvalidClusterSecretLabelError"
+        | "InvalidClusterSecretAnnotationError"
+        | "UserInputValidationFailed" => {
+            (Reason::EdgeRejected, "Change what the message names with UpdateSyncedSecret.")
+        }
+        "ValidatingAdmissionPolicyCheckFailed" => (
+            Reason::EdgeRejected,
+            "An admission policy of the cluster refuses the Secret; look at the extension's policies and its allowed types.",
+        ),
+        _ => (Reason::ExtensionFailed, "Look into the extension's log, in the namespace azure-secret-store."),
+    }
+}
+
+/// What stands behind an error of the provider, by the vault's own words in it.
+fn of_the_vault(message: &str) -> (Reason, &'static str) {
+    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    if says(&["ForbiddenByFirewall"]) {
+        (Reason::VaultFirewall, "Let the edge's network through the vault's firewall.")
+    } else if says(&["SecretDisabled"]) {
+        (Reason::VaultSecretDisabled, "Enable the vault secret, or refer to another version.")
+    } else if says(&["SecretNotFound"]) {
+        (Reason::VaultSecretNotFound, "Create the vault secret or the version, or change the reference.")
+    } else if says(&["AADSTS"]) {
+        (
+            Reason::VaultUnauthenticated,
+            "Look at the service account's federated credential and the client and tenant ids.",
+        )
+    } else if says(&["Forbidden"]) {
+        (
+            Reason::VaultForbidden,
+            "Give the identity of secret sync the role Key Vault Secrets User on the vault.",
+        )
+    } else if says(&["Throttled", "429"]) {
+        (Reason::VaultThrottled, "Wait: the extension tries again by itself.")
+    } else {
+        (Reason::ExtensionFailed, "Look into the extension's log, in the namespace azure-secret-store.")
+    }
+}
+
+/// The objects that a partial sync left behind, from its JSON: object to outcome.
+fn left_behind(message: &str) -> Vec<(String, String)> {
+    let start = message.find('{').unwrap_or(message.len());
+    let outcomes: Map<String, Value> = serde_json::from_str(&message[start..]).unwrap_or_default();
+    let said = |outcome: Value| match outcome {
+        Value::String(text) => text,
+        other => other.to_string(),
+    };
+    let outcomes = outcomes.into_iter().map(|(path, outcome)| (path, brief(&said(outcome))));
+    outcomes.filter(|(_, said)| !said.to_lowercase().contains("succe")).collect()
+}
+
+/// One line of bounded length.
+fn brief(message: &str) -> String {
+    let line: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN).collect();
+    if message.chars().count() > SHOWN { line + "…" } else { line }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn condition(r#type: &str, status: &str, reason: &str, message: &str) -> SyncCondition {
+        SyncCondition {
+            r#type: r#type.to_owned(),
+            status: status.to_owned(),
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+            last_transition_time: None,
+        }
+    }
+
+    fn status(hash: &str, conditions: &[SyncCondition]) -> SecretSyncStatus {
+        SecretSyncStatus {
+            conditions: conditions.to_vec(),
+            sync_hash: hash.to_owned(),
+            last_successful_sync_time: None,
+        }
+    }
+
+    fn reason_of(condition: SyncCondition) -> Reason {
+        match verdict(Some(&status("new", &[condition])), "old") {
+            Verdict::Trouble(trouble) => trouble.reason,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn good() -> [SyncCondition; 2] {
+        [
+            condition("SecretCreated", "True", "CreateSuccessful", ""),
+            condition("SecretUpdated", "True", "SecretUpToDate", ""),
+        ]
+    }
+
+    #[test]
+    fn it_is_done_when_the_hash_has_changed_and_no_condition_says_otherwise() {
+        assert_eq!(verdict(Some(&status("new", &good())), "old"), Verdict::Done);
+        assert_eq!(verdict(Some(&status("new", &good())), ""), Verdict::Done);
+        assert_eq!(verdict(Some(&status("old", &good())), "old"), Verdict::Silent, "that is of before");
+        assert_eq!(verdict(None, ""), Verdict::Silent);
+        assert_eq!(verdict(Some(&status("", &[])), ""), Verdict::Silent);
+        let starting = [
+            condition("SecretCreated", "Unknown", "SyncStarting", ""),
+            condition("SecretUpdated", "Unknown", "NoUpdatesAttemptedYet", ""),
+        ];
+        assert_eq!(verdict(Some(&status("", &starting)), ""), Verdict::Silent);
+    }
+
+    #[test]
+    fn one_condition_that_says_no_counts_whatever_the_other_says() {
+        let side_by_side = [
+            condition("SecretCreated", "False", "ControllerPatchError", "conflict with kubectl"),
+            condition("SecretUpdated", "True", "SecretUpToDate", ""),
+        ];
+        let Verdict::Trouble(trouble) = verdict(Some(&status("new", &side_by_side)), "old") else { panic!() };
+        assert_eq!(trouble.reason, Reason::EdgeConflict);
+        assert!(trouble.message.contains("ControllerPatchError (SecretCreated): conflict with kubectl."));
+    }
+
+    #[test]
+    fn an_error_of_the_provider_is_told_by_what_the_vault_said() {
+        for (said, reason) in [
+            ("code: SecretNotFound", Reason::VaultSecretNotFound),
+            ("Forbidden ... ForbiddenByRbac", Reason::VaultForbidden),
+            ("Forbidden ... ForbiddenByFirewall", Reason::VaultFirewall),
+            ("Forbidden ... SecretDisabled", Reason::VaultSecretDisabled),
+            ("AADSTS700016: no such application", Reason::VaultUnauthenticated),
+            ("StatusCode=429", Reason::VaultThrottled),
+            ("whatever", Reason::ExtensionFailed),
+        ] {
+            assert_eq!(
+                reason_of(condition("SecretUpdated", "False", "ProviderError", said)),
+                reason,
+                "{said}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_reason_that_is_known_has_a_meaning_and_the_others_are_passed_on() {
+        for (reason, meaning) in [
+            ("RemoteSecretStoreFetchFailed", Reason::ExtensionFailed),
+            ("SecretProviderClassMisconfigured", Reason::ExtensionFailed),
+            ("InvalidClusterSecretLabelError", Reason::EdgeRejected),
+            ("InvalidClusterSecretAnnotationError", Reason::EdgeRejected),
+            ("ControllerSyncError", Reason::ExtensionFailed),
+            ("ControllerPatchError", Reason::EdgeConflict),
+            ("UserInputValidationFailed", Reason::EdgeRejected),
+            ("ControllerSpcError", Reason::ExtensionFailed),
+            ("ControllerInternalError", Reason::ExtensionFailed),
+            ("ValidatingAdmissionPolicyCheckFailed", Reason::EdgeRejected),
+            ("ControllerSyncFailed", Reason::ExtensionFailed),
+            ("OfTomorrow", Reason::ExtensionFailed),
+        ] {
+            assert_eq!(reason_of(condition("SecretUpdated", "False", reason, "")), meaning, "{reason}");
+        }
+        assert_eq!(reason_of(condition("Update", "Unknown", "UnknownError", "")), Reason::ExtensionFailed);
+        let Verdict::Trouble(trouble) =
+            verdict(Some(&status("", &[condition("New", "False", "OfTomorrow", "word")])), "")
+        else {
+            panic!()
+        };
+        assert!(trouble.message.starts_with("The Secret Store extension says OfTomorrow (New): word."));
+    }
+
+    #[test]
+    fn a_partial_sync_names_what_it_left_behind() {
+        let said = r#"Partially synced: {"username":"Succeeded","password":"SecretNotFound"}"#;
+        let partial = condition("SecretUpdated", "True", "PartialSync", said);
+        let Verdict::Trouble(trouble) = verdict(Some(&status("new", &[partial])), "old") else { panic!() };
+        assert_eq!(trouble.reason, Reason::PartiallySynced);
+        assert_eq!(trouble.objects, [("password".to_owned(), "SecretNotFound".to_owned())]);
+        assert!(trouble.message.contains("password: SecretNotFound"));
+        let unreadable = condition("SecretUpdated", "False", "PartialSync", "{[");
+        assert_eq!(reason_of(unreadable), Reason::PartiallySynced);
+    }
+
+    #[test]
+    fn a_dump_is_shortened_to_a_line() {
+        let dump = "GET https://x\n".repeat(100);
+        let Verdict::Trouble(trouble) =
+            verdict(Some(&status("", &[condition("SecretCreated", "False", "ProviderError", &dump)])), "")
+        else {
+            panic!()
+        };
+        assert!(trouble.message.len() < 600 && !trouble.message.contains('\n'), "{}", trouble.message);
+    }
+}

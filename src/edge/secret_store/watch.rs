@@ -1,0 +1,130 @@
+//! The SecretSyncs and classes of the namespace as the watches last showed them, whoever made them.
+
+use std::{future::ready, sync::Arc};
+
+use futures::{FutureExt, StreamExt};
+use kube::{
+    Api, Resource, ResourceExt,
+    runtime::{
+        WatchStreamExt,
+        reflector::{self, ObjectRef, Store, store::Writer},
+        watcher,
+    },
+};
+use serde::de::DeserializeOwned;
+use tokio::sync::{Mutex, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use super::{SecretProviderClass, SecretSync};
+use crate::edge::Edge;
+
+/// What the watches showed.
+#[derive(Clone)]
+pub struct StoreIndex(Arc<Inner>);
+
+struct Inner {
+    syncs: Store<SecretSync>,
+    classes: Store<SecretProviderClass>,
+    /// The other ends, until the watches run.
+    writers: Mutex<Option<(Writer<SecretSync>, Writer<SecretProviderClass>)>>,
+    namespace: String,
+}
+
+/// What is known of a name.
+#[derive(Clone, Debug)]
+pub enum SyncSeen {
+    /// There is such a SecretSync.
+    There(Arc<SecretSync>),
+    /// There is none.
+    Gone,
+    /// Nobody knows: the first list is not complete.
+    Unknown,
+}
+
+// === impl StoreIndex ===
+
+impl StoreIndex {
+    /// An index of a namespace that knows nothing yet.
+    pub fn new(namespace: &str) -> Self {
+        let ((syncs, syncs_writer), (classes, classes_writer)) = (reflector::store(), reflector::store());
+        let writers = Mutex::new(Some((syncs_writer, classes_writer)));
+        Self(Arc::new(Inner { syncs, classes, writers, namespace: namespace.to_owned() }))
+    }
+
+    /// The SecretSync of a name.
+    pub fn sync(&self, name: &str) -> SyncSeen {
+        match self.0.syncs.get(&ObjectRef::new(name).within(&self.0.namespace)) {
+            Some(sync) => SyncSeen::There(sync),
+            None if is_ready(&self.0.syncs) => SyncSeen::Gone,
+            None => SyncSeen::Unknown,
+        }
+    }
+
+    /// The class of a name.
+    pub fn class(&self, name: &str) -> Option<Arc<SecretProviderClass>> {
+        self.0.classes.get(&ObjectRef::new(name).within(&self.0.namespace))
+    }
+
+    /// All SecretSyncs.
+    pub fn syncs(&self) -> Vec<Arc<SecretSync>> {
+        self.0.syncs.state()
+    }
+
+    /// All classes.
+    pub fn classes(&self) -> Vec<Arc<SecretProviderClass>> {
+        self.0.classes.state()
+    }
+
+    /// Whether both lists are complete.
+    pub fn is_complete(&self) -> bool {
+        is_ready(&self.0.syncs) && is_ready(&self.0.classes)
+    }
+
+    /// Watches until told to stop, and says the name of every SecretSync and class that changed.
+    pub async fn run(self, edge: Edge, changed: mpsc::Sender<String>, stop: CancellationToken) {
+        let Some((syncs, classes)) = self.0.writers.lock().await.take() else { return };
+        let both = async {
+            tokio::join!(
+                follow(edge.syncs(), syncs, changed.clone()),
+                follow(edge.classes(), classes, changed.clone()),
+            )
+        };
+        tokio::select! {
+            _ = both => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
+/// Whether the first list is complete.
+fn is_ready<K: Resource<DynamicType = ()> + Clone + 'static>(store: &Store<K>) -> bool {
+    store.wait_until_ready().now_or_never().is_some_and(|ready| ready.is_ok())
+}
+
+async fn follow<K>(api: Api<K>, writer: Writer<K>, changed: mpsc::Sender<String>)
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + Sync + 'static,
+{
+    let kind = K::kind(&());
+    let events = watcher(api, watcher::Config::default().page_size(500)).default_backoff();
+    // A large part of every object that nobody asks for.
+    let slim = events.modify(|object| object.managed_fields_mut().clear());
+    let touched = slim.reflect(writer).touched_objects();
+    let names = touched.filter_map(|object| {
+        let name = match object {
+            Ok(object) => Some(object.name_any()),
+            Err(error) => {
+                let error: String = error.to_string().chars().take(200).collect();
+                tracing::debug!(%kind, %error, "a watch failed; it is tried again");
+                None
+            }
+        };
+        ready(name)
+    });
+    let mut names = std::pin::pin!(names);
+    while let Some(name) = names.next().await {
+        if changed.send(name).await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,398 @@
+//! One look at a synced secret in the Secret Store engine: gives the extension what is to do, and records what it made of it.
+//!
+//! The extension acts when a SecretSync changes and at a poll of its own. It does not notice what happens to the Secret, and what
+//! fails it tries again ever more rarely: so each time that something is to happen, `forceSynchronization` gets a new word.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::{
+    Reads, Reconciler, Wake, observe,
+    queue::Outcome,
+    worker::{Failure, Retry, edge_failure, event, explain, rotated, vault_retry},
+};
+use crate::{
+    edge::{
+        EdgeError, Seen, Written,
+        secret_store::{Made, Pair, SecretProviderClass, SyncSeen, Trouble, Verdict, verdict},
+    },
+    model::{Reason, ReferenceStatus, State, SyncedSecret},
+    store::{Handed, Record, StoreError},
+    vault::Priority,
+};
+
+/// What stood in the status before is not an answer, and a watch may be behind another for a moment.
+const MOMENT: Duration = Duration::from_secs(2);
+
+/// The next step for a synced secret of this engine.
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    /// All is as it should be, or somebody else is at it.
+    Nothing,
+    /// Remove it from the edge, then forget it.
+    Remove,
+    /// Find out whether the vault holds what "Create new" was to store.
+    FindCreated,
+    /// Ask the vault what there is, and give the extension what is to do.
+    Hand,
+    /// Put back what someone changed of what the extension was given.
+    Repair,
+    /// Look at what the extension has made of it.
+    Judge,
+}
+
+impl Reconciler {
+    /// Looks after a synced secret of this engine.
+    pub(super) async fn by_extension(&self, record: &Record, wake: Wake) -> Result<Outcome, StoreError> {
+        let creating = self.is_creating(record.secret.uid);
+        match self.pair_step(record, creating, wake.refetch.is_some()) {
+            Step::Nothing => Ok(Outcome::Done),
+            Step::Remove => self.remove(record).await,
+            Step::FindCreated => self.find_created(record).await,
+            Step::Hand => self.hand(record, wake.refetch).await,
+            Step::Repair => self.repair(record).await,
+            Step::Judge => self.judge(record).await,
+        }
+    }
+
+    /// Whether there is anything to do about a synced secret of this engine.
+    pub(super) fn is_pair_unsettled(&self, record: &Record) -> bool {
+        self.pair_step(record, false, false) != Step::Nothing
+    }
+
+    /// The pair of a synced secret, as it should be.
+    pub fn pair(&self, secret: &SyncedSecret) -> Result<Pair, EdgeError> {
+        match self.0.options.secret_store.access(&self.0.pairs.classes()) {
+            Ok(access) => Ok(Pair::of(secret, self.0.vault.uri(), &access)),
+            Err(_) if !self.0.pairs.is_complete() => {
+                Err(EdgeError::Unreachable("its SecretProviderClasses are not listed yet".to_owned()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn pair_step(&self, record: &Record, creating: bool, refetch: bool) -> Step {
+        let name = record.secret.id.as_str();
+        let (sync, class, secret) =
+            (self.0.pairs.sync(name), self.0.pairs.class(name), self.0.index.get(name));
+        match step(record, &sync, class.as_deref(), &secret, creating, refetch) {
+            Step::Nothing | Step::Judge if !creating && self.is_written_otherwise(record) => Step::Repair,
+            step => step,
+        }
+    }
+
+    /// Whether what was written is no longer what would be: the settings of the engine have changed since.
+    fn is_written_otherwise(&self, record: &Record) -> bool {
+        let digest = self.pair(&record.secret).ok().map(|pair| self.digest_of_pair(&pair));
+        record.edge.digest.is_some() && digest.is_some() && record.edge.digest != digest
+    }
+
+    fn digest_of_pair(&self, pair: &Pair) -> Vec<u8> {
+        self.0.store.sign("pair", &pair.content()).to_vec()
+    }
+
+    /// Gives the extension what is to do, where that is something new.
+    async fn hand(&self, record: &Record, reads: Option<Arc<Reads>>) -> Result<Outcome, StoreError> {
+        let statuses = match self.describe(record, reads).await {
+            Ok(statuses) => statuses,
+            Err(failure) => return self.record_failure(record, failure).await,
+        };
+        if is_held(record, &statuses) {
+            return self.note(record, statuses).await;
+        }
+        self.write_pair(record, statuses, false).await
+    }
+
+    async fn repair(&self, record: &Record) -> Result<Outcome, StoreError> {
+        let statuses = match record.handed.as_ref().filter(|handed| handed.open) {
+            Some(handed) => handed.statuses.clone(),
+            None => record.secret.references.iter().map(|reference| reference.status.clone()).collect(),
+        };
+        self.write_pair(record, statuses, true).await
+    }
+
+    async fn write_pair(
+        &self,
+        record: &Record,
+        statuses: Vec<ReferenceStatus>,
+        is_repair: bool,
+    ) -> Result<Outcome, StoreError> {
+        let pair = match self.pair(&record.secret) {
+            Ok(pair) => pair,
+            Err(error) => return self.record_failure(record, edge_failure(&error)).await,
+        };
+        let force = Uuid::new_v4().simple().to_string();
+        let written = match self.0.edge.apply_pair(&pair, record.secret.uid, &force).await {
+            Ok(written) => written,
+            Err(error) => return self.record_failure(record, edge_failure(&error)).await,
+        };
+        let mut transaction = self.0.store.begin().await?;
+        let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(Outcome::Done) };
+        current.edge.digest = Some(self.digest_of_pair(&pair));
+        current.handed = Some(Handed {
+            generation: record.secret.generation,
+            requests: record.sync_requests,
+            time: Timestamp::now(),
+            sync_generation: written.sync_generation,
+            class_generation: written.class_generation,
+            hash_before: written.sync_hash,
+            statuses,
+            open: true,
+        });
+        transaction.update(current).await?;
+        if is_repair {
+            let detail = "Somebody changed what the Secret Store extension was given, or the Secret; both are written again.";
+            transaction.audit(event("DriftRepaired", record, detail)).await?;
+        }
+        transaction.commit().await?;
+        // The watch tells of the answer; this is for when none comes.
+        Ok(Outcome::Retry(Some(MOMENT)))
+    }
+
+    /// Looks at what the extension has made of what it was given.
+    async fn judge(&self, record: &Record) -> Result<Outcome, StoreError> {
+        let Some(handed) = &record.handed else { return Ok(Outcome::Again) };
+        let SyncSeen::There(sync) = self.0.pairs.sync(record.secret.id.as_str()) else {
+            return Ok(Outcome::Retry(Some(MOMENT)));
+        };
+        let waited = since(handed.time);
+        match verdict(sync.status.as_ref(), &handed.hash_before) {
+            Verdict::Done => self.confirm(record, handed, waited).await,
+            Verdict::Silent if waited < self.0.options.secret_store.patience => {
+                Ok(Outcome::Retry(Some(self.0.options.secret_store.patience - waited)))
+            }
+            Verdict::Silent => self.record_failure(record, silence()).await,
+            // It may be of what was given before.
+            Verdict::Trouble(_) if waited < MOMENT && handed.open => {
+                Ok(Outcome::Retry(Some(MOMENT - waited)))
+            }
+            Verdict::Trouble(_) if waited >= self.0.options.interval.mul_f64(1.0 - self.0.options.jitter) => {
+                self.hand(record, None).await
+            }
+            Verdict::Trouble(trouble) => self.in_trouble(record, trouble).await,
+        }
+    }
+
+    /// The extension says that all is well: so it is where the Secret is there and nobody else's hand is in it.
+    async fn confirm(
+        &self,
+        record: &Record,
+        handed: &Handed,
+        waited: Duration,
+    ) -> Result<Outcome, StoreError> {
+        match self.0.edge.made(&record.secret.id).await {
+            Ok(Made::Whole(written)) => self.record_done(record, handed, written).await,
+            // Its watch may be behind.
+            Ok(Made::Nothing) if waited < MOMENT => Ok(Outcome::Retry(Some(MOMENT - waited))),
+            Ok(Made::Nothing) => self.repair(record).await,
+            Ok(Made::Edited) => self.take_back(record).await,
+            Ok(Made::Foreign) => {
+                let conflict = EdgeError::conflict(&record.secret.id);
+                self.record_failure(record, edge_failure(&conflict)).await
+            }
+            Err(error) => self.record_failure(record, edge_failure(&error)).await,
+        }
+    }
+
+    /// Somebody wrote keys of the Secret, and the extension takes nothing by force.
+    async fn take_back(&self, record: &Record) -> Result<Outcome, StoreError> {
+        let is_key =
+            |key: &str| record.secret.references.iter().any(|reference| reference.key.as_str() == key);
+        match self.0.edge.release_keys(&record.secret.id, is_key).await {
+            Ok(()) => self.repair(record).await,
+            Err(error) => self.record_failure(record, edge_failure(&error)).await,
+        }
+    }
+
+    async fn in_trouble(&self, record: &Record, trouble: Trouble) -> Result<Outcome, StoreError> {
+        if trouble.reason == Reason::EdgeConflict
+            && matches!(self.0.edge.made(&record.secret.id).await, Ok(Made::Edited))
+        {
+            return self.take_back(record).await;
+        }
+        self.record_failure(record, of_trouble(record, trouble)).await
+    }
+
+    async fn record_done(
+        &self,
+        attempted: &Record,
+        handed: &Handed,
+        written: Written,
+    ) -> Result<Outcome, StoreError> {
+        self.0.index.note(attempted.secret.id.as_str(), Some(written.clone()));
+        let mut transaction = self.0.store.begin().await?;
+        let Some(mut current) = transaction.current(attempted.secret.uid) else { return Ok(Outcome::Done) };
+        if current.handed.as_ref() != Some(handed) {
+            return Ok(Outcome::Again);
+        }
+        if !handed.open && current.secret.state == State::Synced {
+            // The extension wrote the Secret again by itself.
+            current.edge.uid = Some(written.uid);
+            current.edge.resource_version = Some(written.resource_version);
+            transaction.update(current).await?;
+            transaction.commit().await?;
+            return Ok(Outcome::Done);
+        }
+        let rotated = rotated(attempted, &handed.statuses);
+        let digest = current.edge.digest.clone().unwrap_or_default();
+        observe::synced(&mut current, attempted, handed.statuses.clone(), written, digest);
+        current.handed = Some(Handed { open: false, ..handed.clone() });
+        let stale = current.secret.generation != attempted.secret.generation;
+        transaction.update(current).await?;
+        let event = match rotated {
+            Some(keys) => event("Rotated", attempted, &format!("New versions under {keys}.")),
+            None => event("Synced", attempted, "The edge holds what the references say."),
+        };
+        transaction.audit(event).await?;
+        transaction.commit().await?;
+        Ok(if stale { Outcome::Again } else { Outcome::Done })
+    }
+
+    /// What was looked at holds already what the vault has: remember when the vault was looked at.
+    async fn note(&self, record: &Record, statuses: Vec<ReferenceStatus>) -> Result<Outcome, StoreError> {
+        let mut transaction = self.0.store.begin().await?;
+        let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(Outcome::Done) };
+        for (reference, status) in record.secret.references.iter().zip(statuses) {
+            let held = current.secret.references.iter_mut().find(|held| held.asks_the_same(reference));
+            if let Some(held) = held {
+                held.status = status;
+            }
+        }
+        transaction.update(current).await?;
+        transaction.commit().await?;
+        Ok(Outcome::Done)
+    }
+
+    /// What the vault has for all references, without their values; every problem is named.
+    async fn describe(
+        &self,
+        record: &Record,
+        reads: Option<Arc<Reads>>,
+    ) -> Result<Vec<ReferenceStatus>, Failure> {
+        let reads = reads
+            .filter(|reads| reads.is_fresh())
+            .unwrap_or_else(|| Arc::new(Reads::new(self.0.vault.clone(), Priority::Background)));
+        let references = &record.secret.references;
+        let looks = references
+            .iter()
+            .map(|reference| reads.describe(&reference.vault_secret, reference.version.as_ref()));
+        let (mut statuses, mut problems, mut retry) = (Vec::new(), Vec::new(), Retry::Later);
+        for (place, look) in futures::future::join_all(looks).await.into_iter().enumerate() {
+            match look {
+                Ok(version) => statuses.push(observe::status_of_version(&version, Timestamp::now())),
+                Err(error) => {
+                    retry = vault_retry(&error, retry);
+                    problems.push((place, error.condition_reason(), explain(&error)));
+                }
+            }
+        }
+        match problems.first() {
+            None => Ok(statuses),
+            Some((place, reason, message)) => Err(Failure {
+                reason: *reason,
+                message: format!("Key {}: {message}", references[*place].key),
+                problems,
+                retry,
+            }),
+        }
+    }
+}
+
+/// Decides the next step: pure.
+fn step(
+    record: &Record,
+    sync: &SyncSeen,
+    class: Option<&SecretProviderClass>,
+    secret: &Seen,
+    creating: bool,
+    refetch: bool,
+) -> Step {
+    if record.secret.state == State::Deleting {
+        return Step::Remove;
+    }
+    if creating {
+        return Step::Nothing;
+    }
+    if record.secret.references.iter().any(|reference| reference.create_pending) {
+        return Step::FindCreated;
+    }
+    let given = record.handed.as_ref().filter(|handed| {
+        handed.generation == record.secret.generation && handed.requests == record.sync_requests
+    });
+    let Some(handed) = given.filter(|_| !refetch) else { return Step::Hand };
+    match sync {
+        SyncSeen::Unknown => Step::Nothing,
+        SyncSeen::Gone => Step::Repair,
+        SyncSeen::There(sync) => {
+            let sync_generation = sync.metadata.generation.unwrap_or_default();
+            let class_generation = class.map(|class| class.metadata.generation.unwrap_or_default());
+            let is_changed = sync_generation > handed.sync_generation
+                || class_generation.is_none_or(|generation| generation > handed.class_generation);
+            match is_changed {
+                true => Step::Repair,
+                false if is_settled(record, handed, secret) => Step::Nothing,
+                false => Step::Judge,
+            }
+        }
+    }
+}
+
+fn is_settled(record: &Record, handed: &Handed, secret: &Seen) -> bool {
+    let is_same = match secret {
+        Seen::There(there) => {
+            Some(&there.uid) == record.edge.uid.as_ref()
+                && Some(&there.resource_version) == record.edge.resource_version.as_ref()
+        }
+        Seen::Gone => false,
+        Seen::Unknown => true,
+    };
+    record.secret.state == State::Synced && !handed.open && is_same
+}
+
+/// Whether the edge holds these versions, and nobody asked for more.
+fn is_held(record: &Record, statuses: &[ReferenceStatus]) -> bool {
+    let is_given = record.handed.as_ref().is_some_and(|handed| {
+        !handed.open
+            && handed.generation == record.secret.generation
+            && handed.requests == record.sync_requests
+    });
+    let held = record.secret.references.iter().map(|reference| &reference.status.synced_version);
+    is_given
+        && record.secret.state == State::Synced
+        && held.eq(statuses.iter().map(|status| &status.synced_version))
+}
+
+fn silence() -> Failure {
+    let message = "The Secret Store extension does not act on the SecretSync. Look whether its controller runs in the namespace \
+                   azure-secret-store, whether it watches this namespace, and whether its provider `azure` is installed.";
+    Failure {
+        reason: Reason::EngineNotResponding,
+        message: message.to_owned(),
+        problems: Vec::new(),
+        retry: Retry::Later,
+    }
+}
+
+/// A failure of the extension, and which references it names.
+fn of_trouble(record: &Record, trouble: Trouble) -> Failure {
+    let Trouble { reason, message, objects, .. } = trouble;
+    let said_of = |key: &str, vault_secret: &str| {
+        let object = objects.iter().find(|(path, _)| path == key || path.eq_ignore_ascii_case(vault_secret));
+        match object {
+            Some((_, said)) => Some(said.clone()),
+            None => (objects.is_empty() && message.contains(vault_secret)).then(|| message.clone()),
+        }
+    };
+    let problems = record.secret.references.iter().enumerate().filter_map(|(place, reference)| {
+        Some((place, reason, said_of(reference.key.as_str(), reference.vault_secret.as_str())?))
+    });
+    let problems = problems.collect();
+    Failure { reason, message, problems, retry: Retry::Later }
+}
+
+/// How long ago that was by the clock on the wall; nothing where the clock was put back.
+fn since(time: Timestamp) -> Duration {
+    Duration::try_from(Timestamp::now().duration_since(time)).unwrap_or_default()
+}
