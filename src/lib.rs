@@ -17,7 +17,7 @@
 //!   without their values.
 //! - [`reconcile`]: brings the edge to what is recorded, again and again: plan, queue, workers, rotation.
 //! - [`model`]: what the service talks about, without any I/O. A value that exists is valid.
-//! - [`doubles`]: a Key Vault and a Kubernetes API on the wire, for `dev` and the tests.
+//! - [`doubles`]: a Key Vault, a Kubernetes API and the Secret Store extension on the wire, for `dev` and the tests.
 //! - [`telemetry`]: logs, and what may never speak in them.
 //! - [`proto`]: the contract, as generated.
 

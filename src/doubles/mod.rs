@@ -1,6 +1,7 @@
 //! Servers that stand in for Azure and Kubernetes, on the wire: what `secret-service dev` and the tests run on.
 
 pub mod disk;
+pub mod extension;
 pub mod kube;
 pub mod proxy;
 pub mod tls;

@@ -1,0 +1,126 @@
+//! What a class of Azure's provider says: the vault, and the objects to fetch from it.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// The parameters of a class, as far as the stand-in heeds them.
+#[derive(Debug)]
+pub(super) struct Parameters {
+    /// In lower case.
+    pub vault_name: String,
+    pub objects: Vec<VaultObject>,
+}
+
+/// An object of the vault that is to become a file.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct VaultObject {
+    pub object_name: String,
+    #[serde(default)]
+    object_type: String,
+    #[serde(default)]
+    object_alias: String,
+    /// Empty for the latest one.
+    #[serde(default)]
+    pub object_version: String,
+    /// How many versions, from that one backwards; 0 and 1 mean it alone.
+    #[serde(default)]
+    pub object_version_history: u32,
+    #[serde(default)]
+    pub object_encoding: String,
+    #[serde(default)]
+    object_format: String,
+}
+
+/// The strings in `objects`.
+#[derive(Deserialize)]
+struct Array {
+    array: Vec<String>,
+}
+
+// === impl Parameters ===
+
+impl Parameters {
+    pub fn parse(parameters: &BTreeMap<String, String>) -> Result<Self, String> {
+        let set = |name: &str| {
+            let value = parameters.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
+            value.ok_or_else(|| format!("{name} is not set"))
+        };
+        let vault_name = set("keyvaultName")?.to_ascii_lowercase();
+        // The provider takes both spellings.
+        set("tenantID").or_else(|_| set("tenantId"))?;
+        let Array { array } = serde_yaml_ng::from_str(set("objects")?)
+            .map_err(|error| format!("failed to yaml unmarshal objects, error: {error}"))?;
+        let objects: Vec<VaultObject> = array
+            .iter()
+            .enumerate()
+            .map(|(index, object)| VaultObject::parse(object).map_err(|why| format!("object at index {index}: {why}")))
+            .collect::<Result<_, _>>()?;
+        if objects.is_empty() {
+            return Err("objects array is empty".to_owned());
+        }
+        Ok(Self { vault_name, objects })
+    }
+}
+
+// === impl VaultObject ===
+
+impl VaultObject {
+    fn parse(text: &str) -> Result<Self, String> {
+        let object: Self = serde_yaml_ng::from_str(text).map_err(|error| error.to_string())?;
+        if object.object_type != "secret" {
+            return Err(format!("objectType {:?}: the stand-in has secrets only", object.object_type));
+        }
+        if !["", "utf-8", "base64", "hex"].contains(&object.object_encoding.to_ascii_lowercase().as_str()) {
+            return Err(format!("objectEncoding {:?} is none of utf-8, base64 and hex", object.object_encoding));
+        }
+        if !["", "pem", "pfx"].contains(&object.object_format.to_ascii_lowercase().as_str()) {
+            return Err(format!("objectFormat {:?} is neither pem nor pfx", object.object_format));
+        }
+        Ok(object)
+    }
+
+    /// What a `sourcePath` calls it: with a history, this and the number of the version, the newest being 0.
+    pub fn path(&self) -> &str {
+        if self.object_alias.is_empty() { &self.object_name } else { &self.object_alias }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parameters(objects: &str) -> BTreeMap<String, String> {
+        [("keyvaultName", "Contoso-AIO"), ("tenantID", "t"), ("clientID", "c"), ("objects", objects)]
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn objects_are_a_string_of_strings_and_versions_stay_as_they_are_written() {
+        let objects = "array:\n  - |\n    objectName: a\n    objectType: secret\n    objectVersion: \
+                       00000000000000000000000000000012\n  - |\n    objectName: b\n    objectType: secret\n    \
+                       objectAlias: other\n    objectVersionHistory: 3\n    objectEncoding: base64\n";
+        let parsed = Parameters::parse(&parameters(objects)).unwrap();
+        assert_eq!(parsed.vault_name, "contoso-aio");
+        let [a, b] = parsed.objects.as_slice() else { panic!("{parsed:?}") };
+        assert_eq!((a.path(), a.object_version.as_str()), ("a", "00000000000000000000000000000012"));
+        assert_eq!((b.path(), b.object_version_history, b.object_encoding.as_str()), ("other", 3, "base64"));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_class_is_said() {
+        for (objects, why) in [
+            ("", "objects is not set"),
+            ("array: []", "objects array is empty"),
+            ("array:\n  - objectName: a\n", "failed to yaml unmarshal objects"),
+            ("array:\n  - |\n    objectName: a\n    objectType: key\n", "object at index 0: objectType \"key\""),
+            ("array:\n  - |\n    objectType: secret\n", "object at index 0: missing field `objectName`"),
+        ] {
+            let error = Parameters::parse(&parameters(objects)).unwrap_err();
+            assert!(error.starts_with(why), "{error}");
+        }
+    }
+}

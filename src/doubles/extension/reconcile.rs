@@ -1,0 +1,195 @@
+//! One look at a SecretSync, in the order of the real controller.
+
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::{
+        authentication::v1::{TokenRequest, TokenRequestSpec},
+        core::v1::ServiceAccount,
+    },
+    apimachinery::pkg::apis::meta::v1::Time,
+};
+use kube::{Api, Client, ResourceExt, api::PostParams};
+
+use super::{
+    LABEL, Options,
+    azure::Azure,
+    conditions::{self, CREATED, Reason, UPDATED},
+    digest::sync_hash,
+    failure::Failure,
+    provider::Files,
+    resources::{
+        SecretObject, SecretProviderClass, SecretSync, SecretSyncStatus, secret_provider_classes, secret_syncs,
+    },
+    secret::{Content, Secrets, fetching_failed},
+};
+
+/// Whom the tokens of service accounts are for.
+const AUDIENCE: &str = "api://AzureADTokenExchange";
+/// How long they live, in seconds: no longer than it takes, and as short as Kubernetes gives them.
+const TOKEN_LIFETIME: i64 = 600;
+
+/// Brings Secrets to what their SecretSyncs say.
+pub(super) struct Reconciler {
+    client: Client,
+    azure: Azure,
+    provider: String,
+    partial_sync: bool,
+}
+
+// === impl Reconciler ===
+
+impl Reconciler {
+    pub fn new(client: Client, azure: Azure, options: &Options) -> Self {
+        let Options { provider, partial_sync, .. } = options;
+        Self { client, azure, provider: provider.clone(), partial_sync: *partial_sync }
+    }
+
+    /// Writes the Secret where what it should be is not what was written last, and the status where it changed. `sync` is the
+    /// SecretSync as it was last seen, and then as it was last written.
+    pub async fn reconcile(&self, sync: &mut SecretSync) -> Result<(), Failure> {
+        let condition = if hash_of(sync).is_none() { CREATED } else { UPDATED };
+        if status(sync).conditions.len() < 2 {
+            conditions::begin(&mut status(sync).conditions);
+            self.write_status(sync).await?;
+        }
+        let secrets = Secrets::of(&self.client, &namespace(sync));
+        match self.gather(sync, &secrets).await {
+            Ok((content, class)) => self.write(sync, condition, &secrets, &content, &class).await,
+            Err(failure) => self.fail(sync, condition, failure).await,
+        }
+    }
+
+    /// What should be in the Secret. Every call asks the vault for all of the class's objects.
+    async fn gather(
+        &self,
+        sync: &SecretSync,
+        secrets: &Secrets,
+    ) -> Result<(Content, SecretProviderClass), Failure> {
+        check_reserved(&sync.spec.secret_object)?;
+        let class = self.class(sync).await?;
+        self.check_account(sync).await?;
+        let files = Files::fetch(&self.azure, &class.spec.parameters, self.partial_sync).await;
+        let files = files.map_err(|why| Failure::new(Reason::ProviderError, fetching_failed(&why)))?;
+        Ok((Content::gather(sync, &files, secrets).await?, class))
+    }
+
+    async fn write(
+        &self,
+        sync: &mut SecretSync,
+        condition: &str,
+        secrets: &Secrets,
+        content: &Content,
+        class: &SecretProviderClass,
+    ) -> Result<(), Failure> {
+        let hash = sync_hash(content, class, sync).await;
+        let changed = hash_of(sync) != Some(hash.as_str());
+        if !changed && !conditions::tell_of_failure(&status(sync).conditions) {
+            return Ok(());
+        }
+        if condition == CREATED {
+            set(sync, CREATED, "True", Reason::CreateSuccessful, "Secret created successfully.");
+        }
+        // Where a failed look is repeated with what was written before, upstream writes the Secret and leaves the condition.
+        if changed {
+            set(sync, UPDATED, "True", Reason::SecretUpToDate, "Secret contains last observed values.");
+        }
+        if let Err(failure) = secrets.apply(sync, content).await {
+            return self.fail(sync, condition, failure).await;
+        }
+        status(sync).last_successful_sync_time = Some(Time::from(Timestamp::now()));
+        status(sync).sync_hash = Some(hash);
+        if content.missing.is_empty() {
+            return self.write_status(sync).await;
+        }
+        self.fail(sync, UPDATED, Failure::new(Reason::PartialSync, content.outcomes())).await
+    }
+
+    async fn class(&self, sync: &SecretSync) -> Result<SecretProviderClass, Failure> {
+        let misconfigured = |message| Failure::new(Reason::SecretProviderClassMisconfigured, message);
+        let name = &sync.spec.secret_provider_class_name;
+        let classes: Api<SecretProviderClass> =
+            Api::namespaced_with(self.client.clone(), &namespace(sync), &secret_provider_classes());
+        let class = classes.get(name).await;
+        let class =
+            class.map_err(|error| misconfigured(format!("failed to get SecretProviderClass {name:?}: {error}")))?;
+        if class.spec.provider != self.provider {
+            let why = format!("provider not found: provider {:?}", class.spec.provider);
+            return Err(misconfigured(fetching_failed(&why)));
+        }
+        Ok(class)
+    }
+
+    /// Has the API server vouch for the service account, where it issues tokens. The token itself is not used: as whom the vault is
+    /// asked is the stand-in's configuration.
+    async fn check_account(&self, sync: &SecretSync) -> Result<(), Failure> {
+        let account = sync.spec.service_account_name.as_str();
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), &namespace(sync));
+        let spec = TokenRequestSpec {
+            audiences: Some(vec![AUDIENCE.to_owned()]),
+            expiration_seconds: Some(TOKEN_LIFETIME),
+            ..TokenRequestSpec::default()
+        };
+        let request = TokenRequest { spec: Some(spec), ..TokenRequest::default() };
+        match accounts.create_token_request(account, &PostParams::default(), &request).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(refusal)) if is_not_served(&refusal, account) => Ok(()),
+            Err(error) => {
+                let why = format!("failed to fetch token: {error}");
+                Err(Failure::new(Reason::ControllerSyncError, fetching_failed(&why)))
+            }
+        }
+    }
+
+    /// Says in the status why it failed, and fails.
+    async fn fail(&self, sync: &mut SecretSync, condition: &str, failure: Failure) -> Result<(), Failure> {
+        set(sync, condition, "False", failure.reason, &failure.message);
+        if let Err(unwritten) = self.write_status(sync).await {
+            tracing::debug!(error = %unwritten, "the failure of a SecretSync can't be told in its status");
+        }
+        Err(failure)
+    }
+
+    async fn write_status(&self, sync: &mut SecretSync) -> Result<(), Failure> {
+        let syncs: Api<SecretSync> =
+            Api::namespaced_with(self.client.clone(), &namespace(sync), &secret_syncs());
+        let written = syncs.replace_status(&sync.name_any(), &PostParams::default(), sync).await;
+        *sync = written.map_err(|error| {
+            Failure::new(Reason::ControllerSyncError, format!("failed to update the status: {error}"))
+        })?;
+        Ok(())
+    }
+}
+
+/// What the custom resource's own rules refuse, where they are evaluated.
+fn check_reserved(object: &SecretObject) -> Result<(), Failure> {
+    if object.labels.get(LABEL).is_some_and(|value| !value.is_empty()) {
+        let message = format!("label {LABEL} is reserved for use by the Secrets Store Sync Controller");
+        return Err(Failure::new(Reason::InvalidClusterSecretLabelError, message));
+    }
+    if object.annotations.contains_key(LABEL) {
+        let message = format!("annotation {LABEL} is reserved for use by the Secrets Store Sync Controller");
+        return Err(Failure::new(Reason::InvalidClusterSecretAnnotationError, message));
+    }
+    Ok(())
+}
+
+/// Whether a 404 means that the API server issues no tokens, and not that the account is missing.
+fn is_not_served(refusal: &kube::core::Status, account: &str) -> bool {
+    refusal.code == 404 && refusal.details.as_ref().is_none_or(|details| details.name != account)
+}
+
+fn set(sync: &mut SecretSync, condition: &str, to: &str, reason: Reason, message: &str) {
+    conditions::set(&mut status(sync).conditions, condition, to, reason, message.to_owned());
+}
+
+fn status(sync: &mut SecretSync) -> &mut SecretSyncStatus {
+    sync.status.get_or_insert_default()
+}
+
+fn hash_of(sync: &SecretSync) -> Option<&str> {
+    sync.status.as_ref()?.sync_hash.as_deref().filter(|hash| !hash.is_empty())
+}
+
+fn namespace(sync: &SecretSync) -> String {
+    sync.namespace().unwrap_or_default()
+}
