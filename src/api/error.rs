@@ -136,7 +136,7 @@ fn add_preconditions(details: &mut ErrorDetails, problems: &[Problem], resource:
 
 /// The path in the request: the use cases know references, the requests have them within the synced secret.
 fn path(field: &str) -> String {
-    match field.starts_with("references") {
+    match field.starts_with("references") || field == "labels" {
         true => format!("synced_secret.{field}"),
         false => field.to_owned(),
     }

@@ -333,6 +333,8 @@ fn step(
             match is_changed {
                 true => Step::Repair,
                 false if is_settled(record, handed, secret) => Step::Nothing,
+                // The extension has done all that it was given; what failed since is in the vault, and may be mended.
+                false if !handed.open && record.secret.state != State::Synced => Step::Hand,
                 false => Step::Judge,
             }
         }

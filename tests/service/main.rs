@@ -13,5 +13,6 @@ mod idempotency;
 mod life;
 mod manage;
 mod rotation;
+mod secret_store;
 mod vault_faults;
 mod watch;

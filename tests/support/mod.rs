@@ -23,8 +23,16 @@ use secrecy::{ExposeSecret, SecretString};
 use secret_service::{
     api,
     cli::service::{Service, Settings},
-    doubles::{kube::Cluster, tls::Authority, vault::KeyVault},
-    edge::{self, secret_store},
+    doubles::{
+        extension::{self, Extension},
+        kube::Cluster,
+        tls::Authority,
+        vault::KeyVault,
+    },
+    edge::{
+        self,
+        secret_store::{self, SecretProviderClass, SecretSync},
+    },
     model::SyncEngine,
     proto::{SyncedSecret, secret_service_client::SecretServiceClient, synced_secret::State},
     reconcile, vault,
@@ -50,7 +58,11 @@ pub struct Site {
     pub kubeconfig: PathBuf,
     /// Somebody who may do everything there.
     pub kube: Client,
+    /// The same account's kubeconfig.
+    admin_kubeconfig: PathBuf,
     double: Option<Cluster>,
+    /// What stands in for the Secret Store extension, in its engine.
+    pub extension: Option<Extension>,
     pub somebody: Somebody,
     pub directory: TempDir,
     pub ca: PathBuf,
@@ -84,6 +96,8 @@ pub struct Options {
     pub credential: Option<vault::Credential>,
     /// How new synced secrets reach the edge.
     pub engine: SyncEngine,
+    /// How long the Secret Store extension may be silent.
+    pub patience: Duration,
 }
 
 impl Default for Options {
@@ -96,6 +110,7 @@ impl Default for Options {
             listen: "127.0.0.1:0".parse().unwrap(),
             credential: None,
             engine: SyncEngine::Direct,
+            patience: PATIENCE,
         }
     }
 }
@@ -115,14 +130,63 @@ impl Site {
             let plane = control_plane::shared().await;
             let namespace = format!("t-{}", uuid::Uuid::new_v4());
             let kubeconfig = plane.instance(&namespace).await;
-            let kube = plane.admin().await;
-            return Self { vault, namespace, kubeconfig, kube, double: None, somebody, directory, ca };
+            let (kube, admin_kubeconfig) = (plane.admin().await, plane.admin_kubeconfig().to_owned());
+            return Self {
+                vault,
+                namespace,
+                kubeconfig,
+                kube,
+                admin_kubeconfig,
+                double: None,
+                extension: None,
+                somebody,
+                directory,
+                ca,
+            };
         }
         let double = kubernetes_double(directory.path(), &authority).await;
         let kubeconfig = double.kubeconfig().to_owned();
         let kube = control_plane::client(&kubeconfig).await;
-        let namespace = NAMESPACE.to_owned();
-        Self { vault, namespace, kubeconfig, kube, double: Some(double), somebody, directory, ca }
+        Self {
+            vault,
+            namespace: NAMESPACE.to_owned(),
+            admin_kubeconfig: kubeconfig.clone(),
+            kubeconfig,
+            kube,
+            double: Some(double),
+            extension: None,
+            somebody,
+            directory,
+            ca,
+        }
+    }
+
+    /// Installs the Secret Store extension, with what stands in for its controller.
+    pub async fn install_extension(&mut self) {
+        extension::install(&self.kube).await.unwrap();
+        self.extension = Some(Extension::start(self.extension_options()).await.unwrap());
+    }
+
+    /// What the extension's stand-in works with: no poll of its own within a test.
+    pub fn extension_options(&self) -> extension::Options {
+        let vault = extension::VaultAccess {
+            vaults: BTreeMap::from([(VAULT.to_owned(), self.vault.uri())]),
+            authority_host: self.vault.authority_host(),
+            credential: self.vault.credential().clone(),
+            ca_file: self.ca.clone(),
+        };
+        let namespaces = Some(vec![self.namespace.clone()]);
+        extension::Options { namespaces, ..extension::Options::new(&self.admin_kubeconfig, vault) }
+    }
+
+    /// The SecretSyncs of the instance's namespace.
+    pub fn syncs(&self) -> Api<SecretSync> {
+        Api::namespaced(self.kube.clone(), &self.namespace)
+    }
+
+    /// The SecretProviderClasses of the instance's namespace.
+    pub fn classes(&self) -> Api<SecretProviderClass> {
+        Api::namespaced(self.kube.clone(), &self.namespace)
     }
 
     /// The double of Kubernetes, for its faults: tests that need it begin with [`needs_the_double`].
@@ -166,7 +230,10 @@ impl World {
     }
 
     /// On a site that the test has made ready.
-    pub async fn start_on(site: Site, options: Options) -> Self {
+    pub async fn start_on(mut site: Site, options: Options) -> Self {
+        if options.engine == SyncEngine::SecretStore && site.extension.is_none() {
+            site.install_extension().await;
+        }
         let running = run(settings(&site, &options)).await;
         Self { client: client(running.address).await, running: Some(running), site, options }
     }
@@ -187,6 +254,11 @@ impl World {
         let running = run(settings(&self.site, &self.options)).await;
         self.client = client(running.address).await;
         self.running = Some(running);
+    }
+
+    /// Stops what stands in for the Secret Store extension.
+    pub async fn stop_extension(&mut self) {
+        self.site.extension.take().expect("the extension runs").stop().await;
     }
 
     pub fn address(&self) -> std::net::SocketAddr {
@@ -301,6 +373,7 @@ fn settings(site: &Site, options: &Options) -> Settings {
                 client_id: Some(site.vault.credential().client_id.clone()),
                 tenant_id: Some(site.vault.credential().tenant_id.clone()),
                 vault_name: VAULT.to_owned(),
+                patience: options.patience,
                 ..secret_store::Options::default()
             },
         },

@@ -86,7 +86,8 @@ impl Azure {
     /// Begins an attempt on a vault.
     pub fn session(&self, vault_name: &str) -> Result<Session<'_>, String> {
         let vault = self.vaults.get(vault_name).cloned();
-        let vault = vault.ok_or_else(|| format!("dial tcp: lookup {vault_name}.vault.azure.net: no such host"))?;
+        let vault =
+            vault.ok_or_else(|| format!("dial tcp: lookup {vault_name}.vault.azure.net: no such host"))?;
         Ok(Session { azure: self, vault, token: None })
     }
 
@@ -99,7 +100,8 @@ impl Azure {
             .append_pair("scope", SCOPE)
             .finish();
         let url = join(&self.authority_host, &format!("{tenant_id}/oauth2/v2.0/token"))?;
-        let request = self.http.post(url.clone()).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form);
+        let request =
+            self.http.post(url.clone()).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form);
         let response = request.send().await.map_err(|error| no_answer(&error))?;
         let token: Token = parsed("POST", &url, response).await?;
         Ok(token.access_token)
@@ -168,7 +170,8 @@ async fn parsed<T: DeserializeOwned>(method: &str, url: &Url, response: Response
             .map_err(|_| format!("{method} {url}: the answer is not what was asked for"));
     }
     let error: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-    let code = error.pointer("/error/code").or_else(|| error.get("error")).and_then(serde_json::Value::as_str);
+    let code =
+        error.pointer("/error/code").or_else(|| error.get("error")).and_then(serde_json::Value::as_str);
     let code = code.unwrap_or("UNAVAILABLE");
     let text = serde_json::to_string_pretty(&error).unwrap_or_default();
     Err(format!(

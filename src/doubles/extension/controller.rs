@@ -151,7 +151,12 @@ impl Controller {
         match self.reconciler.reconcile(sync).await {
             Ok(()) => self.queue.forget(&key),
             Err(failure) => {
-                tracing::debug!(namespace = key.0, name = key.1, reason = failure.reason.as_str(), "a SecretSync failed");
+                tracing::debug!(
+                    namespace = key.0,
+                    name = key.1,
+                    reason = failure.reason.as_str(),
+                    "a SecretSync failed"
+                );
                 self.queue.retry(key);
             }
         }

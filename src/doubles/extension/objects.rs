@@ -55,7 +55,9 @@ impl Parameters {
         let objects: Vec<VaultObject> = array
             .iter()
             .enumerate()
-            .map(|(index, object)| VaultObject::parse(object).map_err(|why| format!("object at index {index}: {why}")))
+            .map(|(index, object)| {
+                VaultObject::parse(object).map_err(|why| format!("object at index {index}: {why}"))
+            })
             .collect::<Result<_, _>>()?;
         if objects.is_empty() {
             return Err("objects array is empty".to_owned());
@@ -73,7 +75,10 @@ impl VaultObject {
             return Err(format!("objectType {:?}: the stand-in has secrets only", object.object_type));
         }
         if !["", "utf-8", "base64", "hex"].contains(&object.object_encoding.to_ascii_lowercase().as_str()) {
-            return Err(format!("objectEncoding {:?} is none of utf-8, base64 and hex", object.object_encoding));
+            return Err(format!(
+                "objectEncoding {:?} is none of utf-8, base64 and hex",
+                object.object_encoding
+            ));
         }
         if !["", "pem", "pfx"].contains(&object.object_format.to_ascii_lowercase().as_str()) {
             return Err(format!("objectFormat {:?} is neither pem nor pfx", object.object_format));
@@ -116,7 +121,10 @@ mod tests {
             ("", "objects is not set"),
             ("array: []", "objects array is empty"),
             ("array:\n  - objectName: a\n", "failed to yaml unmarshal objects"),
-            ("array:\n  - |\n    objectName: a\n    objectType: key\n", "object at index 0: objectType \"key\""),
+            (
+                "array:\n  - |\n    objectName: a\n    objectType: key\n",
+                "object at index 0: objectType \"key\"",
+            ),
             ("array:\n  - |\n    objectType: secret\n", "object at index 0: missing field `objectName`"),
         ] {
             let error = Parameters::parse(&parameters(objects)).unwrap_err();

@@ -66,7 +66,8 @@ async fn fetch(
     object: &VaultObject,
     files: &mut BTreeMap<String, Zeroizing<Vec<u8>>>,
 ) -> Result<(), String> {
-    let VaultObject { object_name: name, object_version: version, object_version_history: history, .. } = object;
+    let VaultObject { object_name: name, object_version: version, object_version_history: history, .. } =
+        object;
     let failed = |why| {
         format!(
             "failed to mount objects, error: failed to get objectType:secret, objectName:{name}, \

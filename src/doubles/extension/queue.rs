@@ -56,7 +56,9 @@ impl Queue {
 }
 
 fn pause(back_off: BackOff, failures: u32) -> Duration {
-    2_u32.checked_pow(failures).map_or(back_off.cap, |factor| back_off.base.saturating_mul(factor).min(back_off.cap))
+    2_u32
+        .checked_pow(failures)
+        .map_or(back_off.cap, |factor| back_off.base.saturating_mul(factor).min(back_off.cap))
 }
 
 #[cfg(test)]

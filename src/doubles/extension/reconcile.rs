@@ -18,7 +18,8 @@ use super::{
     failure::Failure,
     provider::Files,
     resources::{
-        SecretObject, SecretProviderClass, SecretSync, SecretSyncStatus, secret_provider_classes, secret_syncs,
+        SecretObject, SecretProviderClass, SecretSync, SecretSyncStatus, secret_provider_classes,
+        secret_syncs,
     },
     secret::{Content, Secrets, fetching_failed},
 };
@@ -110,8 +111,8 @@ impl Reconciler {
         let classes: Api<SecretProviderClass> =
             Api::namespaced_with(self.client.clone(), &namespace(sync), &secret_provider_classes());
         let class = classes.get(name).await;
-        let class =
-            class.map_err(|error| misconfigured(format!("failed to get SecretProviderClass {name:?}: {error}")))?;
+        let class = class
+            .map_err(|error| misconfigured(format!("failed to get SecretProviderClass {name:?}: {error}")))?;
         if class.spec.provider != self.provider {
             let why = format!("provider not found: provider {:?}", class.spec.provider);
             return Err(misconfigured(fetching_failed(&why)));

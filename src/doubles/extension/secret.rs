@@ -52,7 +52,9 @@ impl Content {
                     missing.insert(target_key.clone(), why.to_owned());
                 }
                 File::Unknown => {
-                    return Err(unfit(format!("file matching sourcePath {source_path} not found in the pod")));
+                    return Err(unfit(format!(
+                        "file matching sourcePath {source_path} not found in the pod"
+                    )));
                 }
             }
         }
@@ -70,7 +72,9 @@ impl Content {
     pub fn canonical(&self) -> Zeroizing<Vec<u8>> {
         let parts = self.data.iter().flat_map(|(key, value)| [key.as_bytes(), value.as_slice()]);
         let parts = parts.chain(self.missing.keys().map(String::as_bytes));
-        Zeroizing::new(parts.flat_map(|part| part.len().to_be_bytes().into_iter().chain(part.iter().copied())).collect())
+        Zeroizing::new(
+            parts.flat_map(|part| part.len().to_be_bytes().into_iter().chain(part.iter().copied())).collect(),
+        )
     }
 
     /// What became of each key, as JSON.
@@ -104,7 +108,9 @@ impl Secrets {
                 owner_references: Some(vec![owner(sync)]),
                 ..ObjectMeta::default()
             },
-            data: Some(content.data.iter().map(|(key, value)| (key.clone(), ByteString(value.to_vec()))).collect()),
+            data: Some(
+                content.data.iter().map(|(key, value)| (key.clone(), ByteString(value.to_vec()))).collect(),
+            ),
             type_: Some(object.kind.clone()),
             ..Secret::default()
         };

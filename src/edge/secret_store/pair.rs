@@ -98,10 +98,10 @@ pub fn violations(references: &[&Reference], labels: &BTreeMap<String, String>) 
         key.len() >= LABEL_CHARS || value.len() >= LABEL_CHARS || key.starts_with(RESERVED)
     };
     let labels = labels.iter().filter(is_bad).map(|(key, _)| Violation {
-        field: format!("labels[{key:?}]"),
+        field: "labels".to_owned(),
         message: format!(
-            "the Secret Store extension accepts labels whose key and value have fewer than {LABEL_CHARS} characters and which \
-             don't begin with {RESERVED}"
+            "the Secret Store extension does not accept the label {key:?}: key and value have fewer than {LABEL_CHARS} \
+             characters, and the key does not begin with {RESERVED}"
         ),
     });
     keys.chain(labels).collect()

@@ -1,0 +1,305 @@
+//! The Secret Store engine: the service writes a class and a SecretSync, the extension copies the values.
+
+use std::time::Duration;
+
+use kube::api::{DeleteParams, Patch, PatchParams};
+use secret_service::{
+    doubles::vault::Operation,
+    edge::secret_store::SecretProviderClass,
+    model::SyncEngine,
+    proto::{GetVaultRequest, SyncEngine as Engine, synced_secret::State},
+};
+use serde_json::json;
+use tonic::Code;
+
+use crate::support::{Options, World, requests::*, until as until_secret};
+
+fn engine() -> Options {
+    Options { engine: SyncEngine::SecretStore, ..Options::default() }
+}
+
+fn often() -> Options {
+    Options { interval: Duration::from_millis(300), ..engine() }
+}
+
+async fn with_one(options: Options) -> World {
+    let mut world = World::start_with(options).await;
+    world.seed("pump-user", "operator").await;
+    let request = create("edp1", vec![existing("username", "pump-user")]);
+    let made = world.client.create_synced_secret(request).await.unwrap().into_inner();
+    assert_eq!(made.state(), State::Synced, "{made:?}");
+    world
+}
+
+async fn uid(world: &World, id: &str) -> String {
+    world.secrets().get(id).await.unwrap().metadata.uid.unwrap()
+}
+
+async fn until_edge(world: &World, id: &str, key: &str, value: &str) {
+    for _ in 0..400 {
+        if world.edge(id).await.is_some_and(|edge| edge.get(key).is_some_and(|held| held == value)) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{id} never came to hold it: {:?}", world.edge(id).await);
+}
+
+#[tokio::test]
+async fn create_new_reaches_the_edge_by_a_class_and_a_secretsync_of_its_own() {
+    let mut world = World::start_with(engine()).await;
+    let references =
+        vec![created("username", "pump-user", "operator"), created("password", "pump-pass", "7")];
+    let made = world.client.create_synced_secret(create("edp1", references)).await.unwrap().into_inner();
+
+    assert_eq!((made.state(), made.synced_generation), (State::Synced, 1), "{made:?}");
+    let edge = world.edge("edp1").await.unwrap();
+    assert_eq!((edge["username"].as_str(), edge["password"].as_str()), ("operator", "7"));
+    assert!(made.references.iter().all(|reference| reference.synced_version.len() == 32), "{made:?}");
+
+    let sync = world.syncs().get("edp1").await.unwrap();
+    assert_eq!(sync.spec.secret_provider_class_name, "edp1");
+    assert_eq!(sync.spec.service_account_name, "aio-ssc-sa");
+    let class = world.classes().get("edp1").await.unwrap();
+    assert_eq!(class.spec.provider, "azure");
+    assert_eq!(class.spec.parameters["keyvaultName"], "contoso-aio");
+    assert!(class.spec.parameters["objects"].contains("objectName: pump-pass"));
+    let secret = world.secrets().get("edp1").await.unwrap();
+    for (what, owned) in [("class", &class.metadata), ("Secret", &secret.metadata)] {
+        let owner = &owned.owner_references.as_ref().unwrap()[0];
+        assert_eq!(
+            Some(&owner.uid),
+            sync.metadata.uid.as_ref(),
+            "whoever deletes the SecretSync deletes the {what}"
+        );
+    }
+    let vault =
+        world.client.get_vault(GetVaultRequest { name: "vault".to_owned() }).await.unwrap().into_inner();
+    assert_eq!(vault.engine(), Engine::SecretStore);
+}
+
+#[tokio::test]
+async fn the_service_itself_reads_no_value() {
+    let mut world = World::start_with(engine()).await;
+    world.stop_extension().await;
+    world.seed("pump-user", "operator").await;
+    let request =
+        create("edp1", vec![existing("username", "pump-user"), created("password", "pump-pass", "7")]);
+    let request = secret_service::proto::CreateSyncedSecretRequest { wait: None, ..request };
+    world.client.create_synced_secret(request).await.unwrap();
+    for _ in 0..400 {
+        if world.syncs().get_opt("edp1").await.unwrap().is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    world.syncs().get("edp1").await.unwrap();
+    assert_eq!(world.vault.requests().of(Operation::SecretGet), 0);
+}
+
+#[tokio::test]
+async fn an_update_changes_the_keys_in_place() {
+    let mut world = with_one(engine()).await;
+    world.seed("pump-pass", "7").await;
+    let before = uid(&world, "edp1").await;
+    let mut secret = world.get("edp1").await;
+    secret.references = vec![existing("login", "pump-user"), existing("password", "pump-pass")];
+    let told = world.client.update_synced_secret(update(secret, &["references"])).await.unwrap().into_inner();
+    assert_eq!((told.state(), told.synced_generation), (State::Synced, 2), "{told:?}");
+    let edge = world.edge("edp1").await.unwrap();
+    assert_eq!(edge.keys().collect::<Vec<_>>(), ["login", "password"]);
+    assert_eq!(uid(&world, "edp1").await, before);
+}
+
+#[tokio::test]
+async fn delete_removes_all_three_and_nothing_from_the_vault() {
+    let mut world = with_one(engine()).await;
+    world.client.delete_synced_secret(delete("edp1")).await.unwrap();
+    assert!(world.secrets().get_opt("edp1").await.unwrap().is_none());
+    assert!(world.syncs().get_opt("edp1").await.unwrap().is_none());
+    assert!(world.classes().get_opt("edp1").await.unwrap().is_none());
+    assert_eq!(world.somebody.reads("pump-user").await, "operator");
+}
+
+#[tokio::test]
+async fn what_the_vault_lists_as_changed_is_forced_long_before_the_extensions_own_poll() {
+    let mut world = with_one(often()).await;
+    let before = world.get("edp1").await.references[0].synced_version.clone();
+    world.somebody.sets("pump-user", "new").await;
+    let after = world.until("edp1", |secret| secret.references[0].synced_version != before).await;
+    assert_eq!((after.state(), after.generation), (State::Synced, 1));
+    assert_eq!(world.edge("edp1").await.unwrap()["username"], "new");
+}
+
+#[tokio::test]
+async fn without_a_change_nothing_is_forced() {
+    let mut world = with_one(often()).await;
+    // What was stored within the same seconds is looked at once more.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let before = world.syncs().get("edp1").await.unwrap().metadata.generation;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(world.syncs().get("edp1").await.unwrap().metadata.generation, before);
+    assert_eq!(world.get("edp1").await.state(), State::Synced);
+}
+
+#[tokio::test]
+async fn sync_now_makes_the_extension_sync_now() {
+    let mut world = with_one(engine()).await;
+    world.somebody.sets("pump-user", "new").await;
+    let told = world.client.sync_synced_secret(sync("edp1")).await.unwrap().into_inner();
+    assert_eq!(told.state(), State::Synced);
+    assert_eq!(world.edge("edp1").await.unwrap()["username"], "new");
+}
+
+#[tokio::test]
+async fn a_secret_that_was_deleted_by_hand_comes_back() {
+    let world = with_one(engine()).await;
+    world.secrets().delete("edp1", &DeleteParams::default()).await.unwrap();
+    until_edge(&world, "edp1", "username", "operator").await;
+}
+
+#[tokio::test]
+async fn a_secret_that_was_edited_by_hand_is_put_back_without_a_gap() {
+    let mut world = with_one(engine()).await;
+    let before = uid(&world, "edp1").await;
+    let edit = json!({ "stringData": { "username": "mallory", "extra": "x" } });
+    let kubectl = PatchParams { field_manager: Some("kubectl-patch".to_owned()), ..PatchParams::default() };
+    world.secrets().patch("edp1", &kubectl, &Patch::Merge(edit)).await.unwrap();
+    until_edge(&world, "edp1", "username", "operator").await;
+    assert_eq!(uid(&world, "edp1").await, before);
+    assert!(!world.edge("edp1").await.unwrap().contains_key("extra"));
+    world.until_state("edp1", State::Synced).await;
+}
+
+#[tokio::test]
+async fn what_somebody_did_to_the_secretsync_or_the_class_is_undone() {
+    let world = with_one(engine()).await;
+    world.seed("other", "x").await;
+    let kubectl = PatchParams { field_manager: Some("kubectl-edit".to_owned()), ..PatchParams::default() };
+    let edit = json!({ "spec": { "secretProviderClassName": "another" } });
+    world.syncs().patch("edp1", &kubectl, &Patch::Merge(edit)).await.unwrap();
+    let edit = json!({ "spec": { "parameters": { "keyvaultName": "another" } } });
+    world.classes().patch("edp1", &kubectl, &Patch::Merge(edit)).await.unwrap();
+    until(&world, "both are as they were", async |world: &World| {
+        let (sync, class) =
+            (world.syncs().get("edp1").await.unwrap(), world.classes().get("edp1").await.unwrap());
+        sync.spec.secret_provider_class_name == "edp1"
+            && class.spec.parameters["keyvaultName"] == "contoso-aio"
+    })
+    .await;
+
+    world.syncs().delete("edp1", &DeleteParams::background()).await.unwrap();
+    world.classes().delete("edp1", &DeleteParams::background()).await.unwrap();
+    until_edge(&world, "edp1", "username", "operator").await;
+    until(&world, "the pair is there again", async |world: &World| {
+        let owner = world.syncs().get_opt("edp1").await.unwrap().and_then(|sync| sync.metadata.uid);
+        let class = world.classes().get_opt("edp1").await.unwrap();
+        owner.is_some() && class.is_some_and(|class| owner_of(&class) == owner)
+    })
+    .await;
+}
+
+fn owner_of(class: &SecretProviderClass) -> Option<String> {
+    Some(class.metadata.owner_references.as_ref()?.first()?.uid.clone())
+}
+
+async fn until(world: &World, what: &str, is_so: impl AsyncFn(&World) -> bool) {
+    for _ in 0..400 {
+        if is_so(world).await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("never: {what}");
+}
+
+#[tokio::test]
+async fn a_version_that_goes_bad_leaves_the_last_complete_set_and_is_named() {
+    let mut world = with_one(often()).await;
+    world.somebody.enables("pump-user", false).await;
+    let degraded = world.until_state("edp1", State::Degraded).await;
+    assert_eq!(degraded.references[0].problem.as_ref().unwrap().reason, "VaultSecretDisabled");
+    assert_eq!(world.edge("edp1").await.unwrap()["username"], "operator");
+    world.somebody.sets("pump-user", "new").await;
+    world.until_state("edp1", State::Synced).await;
+    assert_eq!(world.edge("edp1").await.unwrap()["username"], "new");
+}
+
+#[tokio::test]
+async fn an_extension_that_does_not_act_is_told_with_a_remedy_and_recovers_by_itself() {
+    let mut world = World::start_with(Options { patience: Duration::from_millis(500), ..often() }).await;
+    world.stop_extension().await;
+    world.seed("pump-user", "operator").await;
+    let request = create("edp1", vec![existing("username", "pump-user")]);
+    let told = world.client.create_synced_secret(request).await.unwrap().into_inner();
+    assert_eq!(told.state(), State::Failed);
+    assert_eq!(told.conditions[0].reason, "EngineNotResponding");
+    assert!(told.conditions[0].message.contains("azure-secret-store"), "{told:?}");
+
+    let options = world.extension_options();
+    let _extension = secret_service::doubles::extension::Extension::start(options).await.unwrap();
+    world.until_state("edp1", State::Synced).await;
+}
+
+#[tokio::test]
+async fn what_somebody_else_made_under_the_name_is_not_touched() {
+    let mut world = World::start_with(engine()).await;
+    world.seed("pump-user", "operator").await;
+    let theirs = SecretProviderClass::new("edp1", Default::default());
+    world.classes().create(&Default::default(), &theirs).await.unwrap();
+    let request = create("edp1", vec![existing("username", "pump-user")]);
+    let refused = told(&world.client.create_synced_secret(request).await.unwrap_err());
+    assert_eq!((refused.code, refused.reason.as_str()), (Code::AlreadyExists, "EDGE_CONFLICT"));
+    assert!(refused.message.contains("SecretProviderClass"), "{}", refused.message);
+    assert_eq!(world.classes().get("edp1").await.unwrap().spec, theirs.spec);
+}
+
+#[tokio::test]
+async fn keys_and_labels_that_the_extension_does_not_accept_are_refused_each_by_its_field() {
+    let mut world = World::start_with(engine()).await;
+    world.seed("pump-user", "operator").await;
+    let mut request = create(
+        "edp1",
+        vec![
+            existing("_user", "pump-user"),
+            existing("good.key", "pump-user"),
+            existing("a__b", "pump-user"),
+        ],
+    );
+    let long = "x".repeat(63);
+    request.synced_secret.as_mut().unwrap().labels.insert("line".to_owned(), long);
+    let refused = told(&world.client.create_synced_secret(request).await.unwrap_err());
+    assert_eq!(refused.code, Code::InvalidArgument);
+    assert_eq!(
+        refused.fields,
+        ["synced_secret.references[0].key", "synced_secret.references[2].key", "synced_secret.labels"]
+    );
+}
+
+#[tokio::test]
+async fn validate_only_asks_the_api_server_and_leaves_nothing() {
+    let mut world = World::start_with(engine()).await;
+    world.seed("pump-user", "operator").await;
+    let mut request = create("edp1", vec![existing("username", "pump-user")]);
+    request.validate_only = true;
+    world.client.create_synced_secret(request).await.unwrap();
+    assert!(world.syncs().get_opt("edp1").await.unwrap().is_none());
+    assert!(world.classes().get_opt("edp1").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_restart_finds_everything_as_it_was_and_repairs_what_happened_meanwhile() {
+    let mut world = with_one(engine()).await;
+    let before = world.syncs().get("edp1").await.unwrap().metadata.generation;
+    world.restart().await;
+    assert_eq!(world.get("edp1").await.state(), State::Synced);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(world.syncs().get("edp1").await.unwrap().metadata.generation, before, "nothing was written");
+
+    world.stop_service().await;
+    world.syncs().delete("edp1", &DeleteParams::background()).await.unwrap();
+    until(&world, "the Secret went with it", async |world: &World| world.edge("edp1").await.is_none()).await;
+    world.start_service().await;
+    until_edge(&world, "edp1", "username", "operator").await;
+    until_secret(&mut world.client, "edp1", |secret| secret.state() == State::Synced).await;
+}
