@@ -18,7 +18,7 @@ use crate::{
         EdgeError, Seen, Written,
         secret_store::{Made, Pair, SecretProviderClass, SyncSeen, Trouble, Verdict, verdict},
     },
-    model::{Reason, ReferenceStatus, State, SyncedSecret},
+    model::{Reason, Reference, ReferenceStatus, State, SyncedSecret, VaultSecretVersion},
     store::{Handed, Record, StoreError},
     vault::Priority,
 };
@@ -281,7 +281,7 @@ impl Reconciler {
         let (mut statuses, mut problems, mut retry) = (Vec::new(), Vec::new(), Retry::Later);
         for (place, look) in futures::future::join_all(looks).await.into_iter().enumerate() {
             match look {
-                Ok(version) => statuses.push(observe::status_of_version(&version, Timestamp::now())),
+                Ok(versions) => statuses.push(status(&versions, &references[place])),
                 Err(error) => {
                     retry = vault_retry(&error, retry);
                     problems.push((place, error.condition_reason(), explain(&error)));
@@ -298,6 +298,15 @@ impl Reconciler {
             }),
         }
     }
+}
+
+/// What a reference will hold. Where the vault does not tell which version came last, one that is not held yet: that makes the
+/// extension sync, and it gets the right one.
+fn status(versions: &[VaultSecretVersion], reference: &Reference) -> ReferenceStatus {
+    let held = reference.status.synced_version.as_ref();
+    let another = versions.iter().find(|version| Some(&version.version) != held);
+    let version = another.or(versions.first()).expect("a look brings a version or an error");
+    observe::status_of_version(version, Timestamp::now())
 }
 
 /// Decides the next step: pure.

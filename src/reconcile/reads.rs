@@ -28,8 +28,8 @@ pub struct Reads {
     descriptions: Mutex<HashMap<Key, Arc<OnceCell<Described>>>>,
 }
 
-/// What a look without the value brought.
-pub type Described = Result<Arc<VaultSecretVersion>, Arc<VaultError>>;
+/// What a look without the value brought: the version, or several where the vault's times don't tell which is the latest.
+pub type Described = Result<Arc<Vec<VaultSecretVersion>>, Arc<VaultError>>;
 
 type Key = (VaultSecretName, Option<VaultVersion>);
 
@@ -57,7 +57,7 @@ impl Reads {
         let key = (name.clone(), version.cloned());
         // Just stored here, and so just seen.
         if let Some(Ok(stored)) = self.cell(key.clone()).get() {
-            return Ok(Arc::new(stored.version.clone()));
+            return Ok(Arc::new(vec![stored.version.clone()]));
         }
         let cell =
             self.descriptions.lock().expect("no one panics while holding it").entry(key).or_default().clone();

@@ -124,8 +124,8 @@ async fn check_existing(engine: SyncEngine, new: &NewReference, reads: &Reads) -
     let (name, version) = (&reference.vault_secret, reference.version.as_ref());
     if engine == SyncEngine::SecretStore {
         // Whoever never reads a value can't tell whether it is in its encoding.
-        let version = reads.describe(name, version).await.map_err(Cause::Vault)?;
-        return not_expired(name, version.expire_time);
+        let versions = reads.describe(name, version).await.map_err(Cause::Vault)?;
+        return not_expired(name, versions.first().and_then(|version| version.expire_time));
     }
     let value = reads.get(name, version).await.map_err(Cause::Vault)?;
     not_expired(name, value.version.expire_time)?;

@@ -157,25 +157,30 @@ impl Vault {
     }
 
     /// A version, or the latest one, without its value: what [`Vault::get`] would read. Costs a call for every 25 versions.
+    ///
+    /// Several where nobody can tell: times have whole seconds, and the list does not say which of a second came last.
     pub async fn describe(
         &self,
         name: &VaultSecretName,
         version: Option<&VaultVersion>,
         priority: Priority,
-    ) -> Result<VaultSecretVersion, VaultError> {
-        let versions = self.versions_all(name, priority).await?;
+    ) -> Result<Vec<VaultSecretVersion>, VaultError> {
+        let mut versions = self.versions_all(name, priority).await?;
         let is_known = !versions.is_empty();
-        let found = match version {
-            Some(version) => versions.into_iter().find(|listed| listed.version == *version),
-            None => versions.into_iter().max_by_key(|listed| listed.create_time),
-        };
-        match (found, version) {
-            (Some(found), _) if found.enabled => Ok(found),
-            (Some(_), version) => Err(VaultError::Disabled { name: name.clone(), version: version.cloned() }),
-            (None, Some(version)) if is_known => {
+        let last = versions.iter().filter_map(|listed| listed.create_time).max();
+        versions.retain(|listed| match version {
+            Some(version) => listed.version == *version,
+            None => listed.create_time == last,
+        });
+        match version {
+            Some(version) if is_known && versions.is_empty() => {
                 Err(VaultError::VersionNotFound { name: name.clone(), version: version.clone() })
             }
-            (None, _) => Err(VaultError::NotFound { name: name.clone() }),
+            _ if versions.is_empty() => Err(VaultError::NotFound { name: name.clone() }),
+            version if versions.iter().all(|listed| !listed.enabled) => {
+                Err(VaultError::Disabled { name: name.clone(), version: version.cloned() })
+            }
+            _ => Ok(versions),
         }
     }
 

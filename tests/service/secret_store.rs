@@ -203,8 +203,9 @@ fn owner_of(class: &SecretProviderClass) -> Option<String> {
     Some(class.metadata.owner_references.as_ref()?.first()?.uid.clone())
 }
 
+/// Longer than the garbage collector of a real cluster takes to learn of new custom resources: 30 seconds.
 async fn until(world: &World, what: &str, is_so: impl AsyncFn(&World) -> bool) {
-    for _ in 0..400 {
+    for _ in 0..1_200 {
         if is_so(world).await {
             return;
         }
