@@ -201,6 +201,14 @@ impl Site {
         self.double.as_ref().expect("a real cluster has no faults to order")
     }
 
+    /// The kubeconfig of somebody who may do everything there.
+    pub async fn admin_kubeconfig(&self) -> PathBuf {
+        match &self.double {
+            Some(double) => double.kubeconfig().to_owned(),
+            None => control_plane::shared().await.admin_kubeconfig().to_owned(),
+        }
+    }
+
     /// The Secrets of the instance's namespace.
     pub fn secrets(&self) -> Api<Secret> {
         Api::namespaced(self.kube.clone(), &self.namespace)
