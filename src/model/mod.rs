@@ -5,6 +5,7 @@ mod condition;
 mod names;
 mod reference;
 mod synced_secret;
+mod usage;
 mod vault_secret;
 
 pub use audit::{AuditEvent, Outcome};
@@ -12,6 +13,7 @@ pub use condition::{Condition, ConditionType, Reason, Status};
 pub use names::{NameError, SecretKey, SyncedSecretId, VaultSecretName, VaultVersion};
 pub use reference::{Encoding, EncodingError, Reference, ReferenceStatus};
 pub use synced_secret::{ChangeKind, Filter, Origin, SecretType, State, SyncEngine, SyncedSecret, limits};
+pub use usage::{GroupKind, KeySet, Needs, Subject, Usage, UsagePlace, UsageRule, UsageRules, UsedBy, User};
 pub use vault_secret::{NewVaultSecret, VaultSecret, VaultSecretVersion, VaultValue};
 
 /// Now, as exactly as the database keeps it: to the microsecond, so that a time is the same after a restart.

@@ -1,0 +1,199 @@
+//! A use: a field of an AIO resource that names a synced secret.
+
+mod extract;
+mod rule;
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+pub use extract::{Subject, UsageRules};
+pub use rule::UsageRule;
+
+/// A group and a kind in it, without a version: those move between releases.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GroupKind {
+    /// For example `deviceregistry.microsoft.com`.
+    pub group: String,
+    /// For example `AssetEndpointProfile`.
+    pub kind: String,
+}
+
+/// A field that names a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// `group/version` as the cluster serves it.
+    pub api_version: String,
+    /// Group and kind of the resource.
+    pub group_kind: GroupKind,
+    /// The resource's namespace.
+    pub namespace: String,
+    /// The resource's name.
+    pub resource: String,
+    /// The field's path, with the map keys and list indexes of this resource.
+    pub field: String,
+    /// The secret that it names, whether there is one or not, and whether there can be.
+    pub secret: String,
+    /// What it needs of the secret.
+    pub needs: Needs,
+    /// Whether only the field's name says that it names a secret.
+    pub guessed: bool,
+}
+
+/// What a field needs of the secret that it names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// This key. An empty one is in no secret: the field should have named one.
+    Key(String),
+    /// The whole secret, with all the keys of one of these sets; with any keys where there is no set.
+    Whole(Arc<[KeySet]>),
+}
+
+/// Keys that are used together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeySet {
+    /// None of these may be missing.
+    pub required: Vec<String>,
+    /// Used where they are there.
+    pub optional: Vec<String>,
+}
+
+/// A resource that uses a synced secret, as a person would call it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct User {
+    /// For example `AssetEndpointProfile`.
+    pub kind: String,
+    /// Its name.
+    pub resource: String,
+}
+
+/// Where a use stands among all of them: by secret, then by what uses it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct UsagePlace {
+    /// The secret.
+    pub secret: String,
+    /// Kind of the resource.
+    pub kind: String,
+    /// Name of the resource.
+    pub resource: String,
+    /// Group of the kind: two groups may have kinds of one name.
+    pub group: String,
+    /// The field.
+    pub field: String,
+}
+
+/// Which synced secrets are wanted, by what uses them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UsedBy {
+    /// Used by a resource of this kind and this name; any where `None`.
+    Resource {
+        /// The kind.
+        kind: Option<String>,
+        /// The name.
+        resource: Option<String>,
+    },
+    /// Used by nothing.
+    Nothing,
+}
+
+// === impl Usage ===
+
+impl Usage {
+    /// Where it stands among all uses.
+    pub fn place(&self) -> UsagePlace {
+        UsagePlace {
+            secret: self.secret.clone(),
+            kind: self.group_kind.kind.clone(),
+            resource: self.resource.clone(),
+            group: self.group_kind.group.clone(),
+            field: self.field.clone(),
+        }
+    }
+
+    /// The resource that it is in.
+    pub fn user(&self) -> User {
+        User { kind: self.group_kind.kind.clone(), resource: self.resource.clone() }
+    }
+
+    /// The resource as `kubectl get` takes it: `AssetEndpointProfile.deviceregistry.microsoft.com/opc-plc-1`.
+    pub fn subject(&self) -> String {
+        format!("{}/{}", self.group_kind, self.resource)
+    }
+}
+
+/// For people: the resource and its field.
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} ({})", self.group_kind.kind, self.resource, self.field)
+    }
+}
+
+impl fmt::Display for GroupKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.kind, self.group)
+    }
+}
+
+impl fmt::Display for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind, self.resource)
+    }
+}
+
+// === impl Needs ===
+
+impl Needs {
+    /// The key that the field names; empty where it uses the whole secret.
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Key(key) => key,
+            Self::Whole(_) => "",
+        }
+    }
+
+    /// Whether a secret with these keys lacks one that is needed.
+    pub fn is_missing(&self, has: impl Fn(&str) -> bool) -> bool {
+        match self {
+            Self::Key(key) => !has(key),
+            Self::Whole(sets) => !sets.is_empty() && !sets.iter().any(|set| set.is_complete(&has)),
+        }
+    }
+
+    /// Whether a key of a secret with these keys is used: of several complete sets, the first is.
+    pub fn uses(&self, key: &str, has: impl Fn(&str) -> bool) -> bool {
+        match self {
+            Self::Key(named) => named == key,
+            Self::Whole(sets) => match sets.iter().find(|set| set.is_complete(&has)) {
+                Some(set) => set.contains(key),
+                None => sets.iter().any(|set| set.contains(key)),
+            },
+        }
+    }
+}
+
+impl KeySet {
+    fn is_complete(&self, has: impl Fn(&str) -> bool) -> bool {
+        self.required.iter().all(|key| has(key))
+    }
+
+    fn contains(&self, key: &str) -> bool {
+        self.required.iter().chain(&self.optional).any(|held| held == key)
+    }
+}
+
+// === impl UsedBy ===
+
+impl UsedBy {
+    /// Whether something with these users is wanted.
+    pub fn matches(&self, users: &[User]) -> bool {
+        match self {
+            Self::Nothing => users.is_empty(),
+            Self::Resource { kind, resource } => users.iter().any(|user| {
+                kind.as_ref().is_none_or(|kind| *kind == user.kind)
+                    && resource.as_ref().is_none_or(|resource| *resource == user.resource)
+            }),
+        }
+    }
+}

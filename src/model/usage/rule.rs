@@ -1,0 +1,212 @@
+//! A rule says which field of which kind names a secret, in one line that is the same in the built-in table and in the
+//! configuration.
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+use super::{GroupKind, KeySet, Needs};
+use crate::model::{NameError, SecretKey, SyncedSecretId};
+
+/// Stands for every kind of a group, every field of a map, every item of a list.
+const ANY: &str = "*";
+/// How the name of a field ends that may name a secret.
+const GUESSED: [&str; 3] = ["SecretName", "secretRef", "SecretRef"];
+/// More than any name of a secret with its key.
+const LONGEST: usize = 253 + 1 + 253;
+
+/// Which field of which kind names a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsageRule {
+    /// The kind is `*` where the rule is for every kind of the group.
+    pub(super) group_kind: GroupKind,
+    pub(super) finds: Finds,
+}
+
+/// How a rule finds the field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Finds {
+    /// By its path.
+    Field { path: Vec<Segment>, format: Format },
+    /// By the end of its name, anywhere below `spec`.
+    Names,
+}
+
+/// A step of a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Segment {
+    /// The field of this name.
+    Field(String),
+    /// `*`: every field.
+    AnyField,
+    /// `[*]`: every item of a list.
+    AnyItem,
+}
+
+/// What stands in the field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    /// `SECRET/KEY`.
+    Key,
+    /// `SECRET`.
+    Whole(Arc<[KeySet]>),
+}
+
+// === impl UsageRule ===
+
+impl UsageRule {
+    /// The group that it looks into.
+    pub fn group(&self) -> &str {
+        &self.group_kind.group
+    }
+
+    /// Whether it looks into a kind.
+    pub fn covers(&self, group: &str, kind: &str) -> bool {
+        self.group_kind.group == group && (self.group_kind.kind == ANY || self.group_kind.kind == kind)
+    }
+}
+
+impl FromStr for UsageRule {
+    type Err = NameError;
+
+    fn from_str(line: &str) -> Result<Self, NameError> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (group_kind, finds) = match words.as_slice() {
+            [kind] => (kind, Finds::Names),
+            [kind, path, format] => {
+                (kind, Finds::Field { path: path_of(path)?, format: format_of(format, None)? })
+            }
+            [kind, path, format, keys] => {
+                (kind, Finds::Field { path: path_of(path)?, format: format_of(format, Some(keys))? })
+            }
+            _ => {
+                let rule =
+                    "a rule is KIND.GROUP PATH SECRET/KEY, KIND.GROUP PATH SECRET [KEYS], or KIND.GROUP";
+                return Err(NameError::new(rule));
+            }
+        };
+        Ok(Self { group_kind: group_kind_of(group_kind)?, finds })
+    }
+}
+
+impl fmt::Display for UsageRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.group_kind)?;
+        let Finds::Field { path, format } = &self.finds else { return Ok(()) };
+        for (place, segment) in path.iter().enumerate() {
+            f.write_str(match (place, segment) {
+                (0, _) => " ",
+                (_, Segment::AnyItem) => "",
+                _ => ".",
+            })?;
+            match segment {
+                Segment::Field(name) => f.write_str(name)?,
+                Segment::AnyField => f.write_str(ANY)?,
+                Segment::AnyItem => f.write_str("[*]")?,
+            }
+        }
+        match format {
+            Format::Key => f.write_str(" SECRET/KEY"),
+            Format::Whole(sets) if sets.is_empty() => f.write_str(" SECRET"),
+            Format::Whole(sets) => {
+                let keys = |set: &KeySet| {
+                    let optional = set.optional.iter().map(|key| format!("{key}?"));
+                    set.required.iter().cloned().chain(optional).collect::<Vec<_>>().join("+")
+                };
+                write!(f, " SECRET {}", sets.iter().map(keys).collect::<Vec<_>>().join("|"))
+            }
+        }
+    }
+}
+
+fn group_kind_of(text: &str) -> Result<GroupKind, NameError> {
+    let (kind, group) = text.split_once('.').unwrap_or((text, ""));
+    let is_kind = kind == ANY
+        || kind.starts_with(|first: char| first.is_ascii_uppercase())
+            && kind.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    // Groups follow the rule of ids: an RFC 1123 subdomain.
+    match is_kind && group.parse::<SyncedSecretId>().is_ok() {
+        true => Ok(GroupKind { group: group.to_owned(), kind: kind.to_owned() }),
+        false => Err(NameError::new(format!(
+            "{text:?} is not KIND.GROUP, such as Device.namespaces.deviceregistry.microsoft.com, or *.GROUP"
+        ))),
+    }
+}
+
+fn path_of(text: &str) -> Result<Vec<Segment>, NameError> {
+    let mut path = Vec::new();
+    for part in text.split('.') {
+        let name = part.trim_end_matches("[*]");
+        if name.is_empty() || name.contains(['[', ']']) {
+            let rule = "a path is names between dots, where * is any field and [*] behind a name any item";
+            return Err(NameError::new(format!("{text:?} is not a path: {rule}")));
+        }
+        path.push(if name == ANY { Segment::AnyField } else { Segment::Field(name.to_owned()) });
+        path.extend((0..(part.len() - name.len()) / "[*]".len()).map(|_| Segment::AnyItem));
+    }
+    Ok(path)
+}
+
+fn format_of(text: &str, keys: Option<&str>) -> Result<Format, NameError> {
+    match (text.to_ascii_uppercase().as_str(), keys) {
+        ("SECRET/KEY", None) => Ok(Format::Key),
+        ("SECRET/KEY", Some(_)) => Err(NameError::new("SECRET/KEY names its key itself: leave the keys out")),
+        ("SECRET", keys) => {
+            let sets = keys.iter().flat_map(|keys| keys.split('|')).map(key_set);
+            sets.collect::<Result<Arc<[KeySet]>, _>>().map(Format::Whole)
+        }
+        _ => Err(NameError::new(format!("{text:?} is not a format: SECRET/KEY or SECRET"))),
+    }
+}
+
+fn key_set(text: &str) -> Result<KeySet, NameError> {
+    let mut set = KeySet { required: Vec::new(), optional: Vec::new() };
+    for word in text.split('+') {
+        let (key, keys) = match word.strip_suffix('?') {
+            Some(key) => (key, &mut set.optional),
+            None => (word, &mut set.required),
+        };
+        key.parse::<SecretKey>()?;
+        keys.push(key.to_owned());
+    }
+    Ok(set)
+}
+
+// === impl Format ===
+
+impl Format {
+    /// The secret that a text names, and what is needed of it; nothing where the text can't be meant as a name.
+    pub(super) fn read(&self, text: &str) -> Option<(String, Needs)> {
+        let odd = |c: char| c.is_whitespace() || c.is_control();
+        if text.is_empty() || text.len() > LONGEST || text.contains(odd) {
+            return None;
+        }
+        Some(match self {
+            Self::Key => {
+                let (secret, key) = text.split_once('/').unwrap_or((text, ""));
+                if secret.is_empty() {
+                    return None;
+                }
+                (secret.to_owned(), Needs::Key(key.to_owned()))
+            }
+            Self::Whole(sets) => (text.to_owned(), Needs::Whole(sets.clone())),
+        })
+    }
+}
+
+/// Whether the name of a field says that it may name a secret.
+pub(super) fn is_guessed(name: &str) -> bool {
+    GUESSED.iter().any(|end| name.ends_with(end))
+}
+
+/// The secret that a text names where nobody says in which format; nothing where it can't be the name of one.
+pub(super) fn guess(text: &str) -> Option<(String, Needs)> {
+    let (secret, key) = match text.split_once('/') {
+        Some((secret, key)) => (secret, Some(key)),
+        None => (text, None),
+    };
+    secret.parse::<SyncedSecretId>().ok()?;
+    let needs = match key {
+        Some(key) => Needs::Key(key.parse::<SecretKey>().ok()?.into()),
+        None => Needs::Whole(Arc::new([])),
+    };
+    Some((secret.to_owned(), needs))
+}

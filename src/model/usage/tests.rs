@@ -1,0 +1,187 @@
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+
+const TABLE: &str = include_str!("rules.txt");
+
+fn lines() -> impl Iterator<Item = &'static str> {
+    TABLE.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
+}
+
+fn found(rules: &UsageRules, group_kind: &str, body: &Value) -> Vec<Usage> {
+    let (kind, group) = group_kind.split_once('.').unwrap();
+    let group_kind = GroupKind { group: group.to_owned(), kind: kind.to_owned() };
+    let subject = Subject { api_version: "v", group_kind: &group_kind, namespace: "n", name: "r" };
+    rules.usages_of(subject, body)
+}
+
+/// `field=secret/key`, with a `?` behind guesses.
+fn told(usages: &[Usage]) -> Vec<String> {
+    let one = |usage: &Usage| {
+        let guessed = if usage.guessed { "?" } else { "" };
+        format!("{}={}/{}{guessed}", usage.field, usage.secret, usage.needs.key())
+    };
+    usages.iter().map(one).collect()
+}
+
+#[test]
+fn every_line_of_the_table_is_a_rule_that_prints_itself() {
+    assert!(lines().count() > 20);
+    for line in lines() {
+        assert_eq!(line.parse::<UsageRule>().map(|rule| rule.to_string()).as_deref(), Ok(line));
+    }
+}
+
+#[test]
+fn every_line_of_the_table_finds_its_field() {
+    for line in lines().filter(|line| line.contains(' ')) {
+        let words: Vec<_> = line.split(' ').collect();
+        let mut body = json!(if words[2] == "SECRET" { "edp1secrets" } else { "edp1secrets/username" });
+        for part in words[1].split('.').rev() {
+            match part.strip_suffix("[*]") {
+                Some(name) => body = json!({ name: [{}, body] }),
+                None if part == "*" => body = json!({ "onvif-0": body, "other": {} }),
+                None => body = json!({ part: body }),
+            }
+        }
+        let usages = found(&UsageRules::default(), words[0], &body);
+        let [usage] = usages.as_slice() else { panic!("{line}: {usages:?}") };
+        assert_eq!(usage.field, words[1].replace("[*]", "[1]").replace('*', "onvif-0"), "{line}");
+        assert_eq!((usage.secret.as_str(), usage.guessed), ("edp1secrets", false), "{line}");
+        assert_eq!(usage.needs.key(), if words[2] == "SECRET" { "" } else { "username" }, "{line}");
+    }
+}
+
+#[test]
+fn a_field_that_only_its_name_gives_away_is_a_guess_in_the_known_groups_alone() {
+    let body = json!({
+        "spec": {
+            "runtime": { "pull.secrets": [{ "secretRef": "pull" }, { "secretRef": "https://no.name" }] },
+            "tokenSecretName": "a/b", "otherSecretRef": { "name": "x" }, "secretReference": "y", "secretRef": 7,
+        },
+        "status": { "secretRef": "seen" },
+    });
+    let template = found(&UsageRules::default(), "ConnectorTemplate.iotoperations.azure.com", &body);
+    assert_eq!(
+        told(&template),
+        ["spec.runtime[pull.secrets][0].secretRef=pull/?", "spec.tokenSecretName=a/b?"]
+    );
+    assert_eq!(found(&UsageRules::default(), "Pod.example.com", &body), []);
+}
+
+#[test]
+fn a_field_that_a_rule_has_found_is_no_guess_and_configured_rules_come_first() {
+    let body = json!({ "spec": { "ports": [{ "tls": { "manual": { "secretRef": "tls" } } }] } });
+    let listener = "BrokerListener.mqttbroker.iotoperations.azure.com";
+    let built_in = found(&UsageRules::default(), listener, &body);
+    assert_eq!(told(&built_in), ["spec.ports[0].tls.manual.secretRef=tls/"]);
+    assert!(built_in[0].needs.is_missing(|key| key == "tls.crt"));
+
+    let line = format!("{listener} spec.ports[*].tls.manual.secretRef SECRET cert");
+    let configured = found(&UsageRules::with([line.parse().unwrap()]), listener, &body);
+    assert!(!configured[0].needs.is_missing(|key| key == "cert"));
+}
+
+#[test]
+fn names_that_nothing_can_have_are_uses_of_what_is_missing_and_texts_are_none() {
+    let credentials = |name: &str| json!({ "spec": { "authentication": { "usernamePasswordCredentials": { "usernameSecretName": name } } } });
+    let profile = "AssetEndpointProfile.deviceregistry.microsoft.com";
+    let read = |name: &str| told(&found(&UsageRules::default(), profile, &credentials(name)));
+    let field = "spec.authentication.usernamePasswordCredentials.usernameSecretName";
+    assert_eq!(read("No_Name/k/x"), [format!("{field}=No_Name/k/x")]);
+    assert_eq!(read("edp1secrets"), [format!("{field}=edp1secrets/")]);
+    for nothing in ["", "/", "/key", "two words", "a\nb", &"a".repeat(600)] {
+        assert!(read(nothing).is_empty(), "{nothing:?}");
+    }
+    let keyless = found(&UsageRules::default(), profile, &credentials("edp1secrets"));
+    assert!(keyless[0].needs.is_missing(|_| false), "a field that should name a key and doesn't");
+}
+
+#[test]
+fn of_alternative_keys_the_complete_ones_are_used() {
+    let line = "Kind.example.com spec.x SECRET username+password+hint?|token";
+    let rules = UsageRules::with([line.parse().unwrap()]);
+    let needs = found(&rules, "Kind.example.com", &json!({ "spec": { "x": "s" } })).remove(0).needs;
+    let both = |key: &str| ["username", "password", "token"].contains(&key);
+    assert!(needs.uses("username", both) && needs.uses("hint", both) && !needs.uses("token", both));
+    let token = |key: &str| key == "token";
+    assert!(needs.uses("token", token) && !needs.uses("username", token) && !needs.is_missing(token));
+    assert!(needs.is_missing(|key| key == "username"));
+}
+
+#[test]
+fn what_is_no_rule_says_what_one_is() {
+    for (wrong, word) in [
+        ("", "a rule is"),
+        ("Kind.g.example spec.x SECRET k more", "a rule is"),
+        ("Kind spec.x SECRET", "KIND.GROUP"),
+        ("kind.example.com spec.x SECRET", "KIND.GROUP"),
+        ("Kind.example.com spec..x SECRET", "not a path"),
+        ("Kind.example.com spec[0].x SECRET", "not a path"),
+        ("Kind.example.com spec.x WHOLE", "not a format"),
+        ("Kind.example.com spec.x SECRET/KEY k", "leave the keys out"),
+        ("Kind.example.com spec.x SECRET a+/", "a key has"),
+    ] {
+        let error = wrong.parse::<UsageRule>().unwrap_err().to_string();
+        assert!(error.contains(word), "{wrong:?}: {error}");
+    }
+}
+
+#[test]
+fn a_filter_by_use_knows_kinds_resources_and_what_nothing_uses() {
+    let user = |kind: &str, resource: &str| User { kind: kind.to_owned(), resource: resource.to_owned() };
+    let users = [user("Device", "camera-7"), user("BrokerListener", "a")];
+    let by = |kind: &str, resource: &str| {
+        let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        UsedBy::Resource { kind: given(kind), resource: given(resource) }
+    };
+    assert!(by("", "").matches(&users) && !by("", "").matches(&[]));
+    assert!(by("Device", "").matches(&users) && by("Device", "camera-7").matches(&users));
+    assert!(by("", "a").matches(&users) && !by("Device", "a").matches(&users));
+    assert!(UsedBy::Nothing.matches(&[]) && !UsedBy::Nothing.matches(&users));
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        ".*".prop_map(Value::from)
+    ];
+    let name = prop_oneof![
+        Just("spec".to_owned()),
+        Just("ports".to_owned()),
+        Just("tls".to_owned()),
+        Just("manual".to_owned()),
+        Just("secretRef".to_owned()),
+        Just("authentication".to_owned()),
+        ".*",
+    ];
+    leaf.prop_recursive(8, 64, 5, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::hash_map(name.clone(), inner, 0..4)
+                .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_resource_makes_it_panic_and_every_use_names_something(body in any_json()) {
+        for kind in ["BrokerListener.mqttbroker.iotoperations.azure.com", "Device.namespaces.deviceregistry.microsoft.com"] {
+            for usage in found(&UsageRules::default(), kind, &json!({ "spec": body })) {
+                prop_assert!(!usage.secret.is_empty());
+                prop_assert!(usage.field.starts_with("spec"));
+            }
+        }
+    }
+
+    #[test]
+    fn no_text_makes_a_rule_panic_and_what_parses_prints_itself(text in ".*") {
+        if let Ok(rule) = text.parse::<UsageRule>() {
+            prop_assert_eq!(rule.to_string().parse::<UsageRule>(), Ok(rule));
+        }
+    }
+}
