@@ -32,26 +32,31 @@ pub struct Permission {
 impl Edge {
     /// Asks the API server which of the verbs that we need are granted to us.
     pub async fn permissions(&self) -> Result<Vec<Permission>, EdgeError> {
-        let reviews: Api<SelfSubjectAccessReview> = Api::all(self.client.clone());
         let mut permissions = Vec::with_capacity(REQUIRED_VERBS.len());
         for verb in REQUIRED_VERBS {
-            let review = SelfSubjectAccessReview {
-                spec: SelfSubjectAccessReviewSpec {
-                    resource_attributes: Some(ResourceAttributes {
-                        namespace: Some(self.namespace.clone()),
-                        verb: Some(verb.to_owned()),
-                        resource: Some("secrets".to_owned()),
-                        ..ResourceAttributes::default()
-                    }),
-                    ..SelfSubjectAccessReviewSpec::default()
-                },
-                ..SelfSubjectAccessReview::default()
+            let asked = ResourceAttributes {
+                namespace: Some(self.namespace.clone()),
+                verb: Some(verb.to_owned()),
+                resource: Some("secrets".to_owned()),
+                ..ResourceAttributes::default()
             };
-            let answer = self.call(reviews.create(&PostParams::default(), &review)).await?;
-            permissions
-                .push(Permission { verb, allowed: answer.status.is_some_and(|status| status.allowed) });
+            permissions.push(Permission { verb, allowed: self.is_allowed(asked).await? });
         }
         Ok(permissions)
+    }
+
+    /// Asks the API server whether something is granted to us.
+    pub(super) async fn is_allowed(&self, asked: ResourceAttributes) -> Result<bool, EdgeError> {
+        let reviews: Api<SelfSubjectAccessReview> = Api::all(self.client.clone());
+        let review = SelfSubjectAccessReview {
+            spec: SelfSubjectAccessReviewSpec {
+                resource_attributes: Some(asked),
+                ..SelfSubjectAccessReviewSpec::default()
+            },
+            ..SelfSubjectAccessReview::default()
+        };
+        let answer = self.call(reviews.create(&PostParams::default(), &review)).await?;
+        Ok(answer.status.is_some_and(|status| status.allowed))
     }
 
     /// Whether the Secrets of the namespace can be read right now: one entry, metadata only.

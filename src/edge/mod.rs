@@ -9,6 +9,7 @@ mod index;
 mod manifest;
 pub mod secret_store;
 mod secrets;
+mod usages;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -24,6 +25,7 @@ pub use error::EdgeError;
 pub use index::{Index, Seen};
 pub use manifest::{Content, Desired, MANAGED_BY, UID_LABEL, is_reserved};
 pub use secrets::{Observed, Written};
+pub use usages::{Gap, USAGE_VERBS, UsageOptions, Usages};
 
 /// The name under which our fields stand in `managedFields`.
 pub const FIELD_MANAGER: &str = "secret-service";

@@ -45,6 +45,11 @@ impl UsageRules {
         Self(others.into_iter().chain(BUILT_IN.iter().cloned()).collect())
     }
 
+    /// No rules: nothing is looked for.
+    pub fn none() -> Self {
+        Self(Arc::new([]))
+    }
+
     /// The groups that they look into.
     pub fn groups(&self) -> BTreeSet<&str> {
         self.0.iter().map(UsageRule::group).collect()

@@ -123,6 +123,12 @@ impl Usage {
     }
 }
 
+impl AsRef<Self> for Usage {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 /// For people: the resource and its field.
 impl fmt::Display for Usage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,0 +1,64 @@
+//! Which kinds that the rules look into the cluster serves, each in the version that its group prefers.
+//!
+//! Asked group by group: that is a few small answers, and needs no right to look at definitions.
+
+use futures::future::join_all;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIGroup, APIResource};
+use kube::core::{ApiResource, GroupVersionKind};
+
+use super::{EdgeError, Usages};
+
+impl Usages {
+    /// The kinds of all groups, each group with what was found or why nothing was.
+    pub(super) async fn served(&self) -> Vec<(String, Result<Vec<ApiResource>, EdgeError>)> {
+        let groups = self.0.options.rules.groups();
+        join_all(
+            groups.into_iter().map(|group| async move { (group.to_owned(), self.served_of(group).await) }),
+        )
+        .await
+    }
+
+    async fn served_of(&self, group: &str) -> Result<Vec<ApiResource>, EdgeError> {
+        let mut served: Vec<ApiResource> = Vec::new();
+        for version in self.versions(group).await? {
+            let group_version = format!("{group}/{version}");
+            let list = self.0.edge.call(self.0.edge.client.list_api_group_resources(&group_version)).await;
+            let resources = match list {
+                Ok(list) => list.resources,
+                // Gone between the two questions.
+                Err(EdgeError::NotFound(_)) => continue,
+                Err(error) => return Err(error),
+            };
+            for resource in resources.iter().filter(|resource| self.can_be_looked_into(group, resource)) {
+                if served.iter().all(|known| known.kind != resource.kind) {
+                    let kind = GroupVersionKind::gvk(group, &version, &resource.kind);
+                    served.push(ApiResource::from_gvk_with_plural(&kind, &resource.name));
+                }
+            }
+        }
+        Ok(served)
+    }
+
+    /// The versions of a group, the preferred one first; none where there is no such group.
+    async fn versions(&self, group: &str) -> Result<Vec<String>, EdgeError> {
+        let request = http::Request::get(format!("/apis/{group}")).body(Vec::new());
+        let request = request.map_err(|error| EdgeError::Configuration(error.to_string()))?;
+        let group: APIGroup = match self.0.edge.call(self.0.edge.client.request(request)).await {
+            Ok(group) => group,
+            Err(EdgeError::NotFound(_)) => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let preferred = group.preferred_version.map(|preferred| preferred.version);
+        let mut versions: Vec<String> = group.versions.into_iter().map(|version| version.version).collect();
+        versions.sort_by_key(|version| Some(version) != preferred.as_ref());
+        Ok(versions)
+    }
+
+    fn can_be_looked_into(&self, group: &str, resource: &APIResource) -> bool {
+        let has = |verb: &str| resource.verbs.iter().any(|held| held == verb);
+        resource.namespaced
+            && !resource.name.contains('/')
+            && super::USAGE_VERBS.into_iter().all(has)
+            && self.0.options.rules.covers(group, &resource.kind)
+    }
+}

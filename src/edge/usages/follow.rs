@@ -1,0 +1,194 @@
+//! One watch for each kind that is served; kinds that come and go are followed.
+
+use std::{collections::HashMap, pin::pin, time::Duration};
+
+use futures::{StreamExt, TryStreamExt};
+use kube::{
+    api::DynamicObject,
+    core::ApiResource,
+    runtime::{
+        watcher,
+        watcher::{DefaultBackoff, Event},
+    },
+};
+use tokio::{
+    task::{AbortHandle, JoinSet},
+    time::sleep,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    EdgeError, Usages,
+    look::{Listing, group_kind},
+};
+use crate::model::GroupKind;
+
+/// Seconds after which a watch is renewed: one that has silently died is noticed then.
+const RENEWED: u32 = 60;
+/// The share of the interval by which each look at the kinds comes earlier or later.
+const JITTER: f64 = 0.2;
+/// After a watch has ended because its kind is gone, the kinds are looked at so soon.
+const SOON: Duration = Duration::from_millis(500);
+
+/// The watches that run, by kind, each with the version that it watches.
+type Running = HashMap<GroupKind, (ApiResource, AbortHandle)>;
+
+/// Why a watch has ended.
+enum End {
+    /// The kind is no longer served.
+    Gone,
+    /// It has fallen behind: the list that begins the next one tells all that was missed.
+    Behind,
+    /// It failed.
+    Failed(EdgeError),
+}
+
+impl Usages {
+    /// Watches until told to stop.
+    pub async fn run(self, stop: CancellationToken) {
+        tokio::select! {
+            () = self.follow() => {}
+            () = stop.cancelled() => {}
+        }
+    }
+
+    async fn follow(&self) {
+        let (mut watches, mut running) = (JoinSet::new(), Running::new());
+        loop {
+            self.adjust(&mut watches, &mut running).await;
+            tokio::select! {
+                () = sleep(self.next_look()) => {}
+                Some(ended) = watches.join_next() => match ended {
+                    Ok(kind) => {
+                        running.remove(&kind);
+                        sleep(SOON).await;
+                    }
+                    Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
+                    // Stopped because the kind is gone or is served in another version.
+                    Err(_) => {}
+                }
+            }
+        }
+    }
+
+    /// Looks at which kinds are served, and begins and ends watches.
+    async fn adjust(&self, watches: &mut JoinSet<GroupKind>, running: &mut Running) {
+        for (group, served) in self.served().await {
+            let served = match served {
+                Ok(served) => served,
+                Err(error) => {
+                    tracing::warn!(%group, %error, "which kinds are served can't be looked at; it is tried again");
+                    self.change(|known| known.group_looked_at(&group, Err(error)));
+                    continue;
+                }
+            };
+            let gone = |kind: &GroupKind| {
+                kind.group == group && served.iter().all(|found| group_kind(found) != *kind)
+            };
+            for kind in running.keys().filter(|kind| gone(kind)).cloned().collect::<Vec<_>>() {
+                running.remove(&kind).inspect(|(_, watch)| watch.abort());
+            }
+            self.change(|known| {
+                known
+                    .kinds_of(&group)
+                    .into_iter()
+                    .filter(|kind| gone(kind))
+                    .for_each(|kind| known.kind_gone(&kind));
+                served.iter().for_each(|kind| known.kind_found(&group_kind(kind)));
+                known.group_looked_at(&group, Ok(()));
+            });
+            for kind in served {
+                let before = running.get(&group_kind(&kind));
+                if before.is_some_and(|(watched, _)| *watched == kind) {
+                    continue;
+                }
+                before.inspect(|(_, watch)| watch.abort());
+                let watch = watches.spawn(self.clone().watch(kind.clone()));
+                running.insert(group_kind(&kind), (kind, watch));
+            }
+        }
+    }
+
+    /// Watches one kind until it is gone.
+    async fn watch(self, kind: ApiResource) -> GroupKind {
+        let mut pauses = DefaultBackoff::default();
+        loop {
+            let mut listed = false;
+            let end = self.watch_once(&kind, &mut listed).await;
+            if listed {
+                pauses = DefaultBackoff::default();
+            }
+            match end {
+                End::Gone => return group_kind(&kind),
+                End::Behind if listed => {}
+                End::Behind => sleep(pauses.next().unwrap_or(SOON)).await,
+                End::Failed(error) => {
+                    tracing::warn!(kind = %group_kind(&kind), %error, "the watch over uses failed; it is tried again");
+                    self.change(|known| known.kind_failed(&group_kind(&kind), error));
+                    sleep(pauses.next().unwrap_or(SOON)).await;
+                }
+            }
+        }
+    }
+
+    /// Lists, then watches from there on; why that ended.
+    async fn watch_once(&self, kind: &ApiResource, listed: &mut bool) -> End {
+        let config = watcher::Config::default().page_size(500).timeout(RENEWED);
+        let mut events = pin!(watcher(self.api(kind), config).boxed());
+        let mut listing = Listing::new();
+        loop {
+            match events.try_next().await {
+                Ok(Some(event)) => *listed |= self.take(kind, event, &mut listing),
+                Ok(None) => return End::Behind,
+                Err(error) => return self.meaning(&error),
+            }
+        }
+    }
+
+    /// Takes in an event; whether it was the end of a list.
+    fn take(&self, kind: &ApiResource, event: Event<DynamicObject>, listing: &mut Listing) -> bool {
+        match event {
+            Event::Init => listing.clear(),
+            Event::InitApply(object) => {
+                let (name, uses) = self.uses_in(kind, &object);
+                listing.insert(name, uses);
+            }
+            Event::InitDone => {
+                let listed = std::mem::take(listing);
+                self.change(|known| known.kind_listed(&group_kind(kind), listed));
+                return true;
+            }
+            Event::Apply(object) => {
+                let (name, uses) = self.uses_in(kind, &object);
+                self.change(|known| known.resource_seen(&group_kind(kind), &name, uses));
+            }
+            Event::Delete(object) => {
+                let name = object.metadata.name.unwrap_or_default();
+                self.change(|known| known.resource_seen(&group_kind(kind), &name, Vec::new()));
+            }
+        }
+        false
+    }
+
+    fn meaning(&self, error: &watcher::Error) -> End {
+        use watcher::Error::{
+            InitialListFailed, NoResourceVersion, WatchError, WatchFailed, WatchStartFailed,
+        };
+        let error = match error {
+            WatchError(status) if status.code == 410 => return End::Behind,
+            WatchError(status) => EdgeError::of(&kube::Error::Api(status.clone()), &self.0.edge.namespace),
+            InitialListFailed(error) | WatchStartFailed(error) | WatchFailed(error) => {
+                EdgeError::of(error, &self.0.edge.namespace)
+            }
+            NoResourceVersion => EdgeError::Rejected("this kind can't be watched".to_owned()),
+        };
+        match error {
+            EdgeError::NotFound(_) => End::Gone,
+            error => End::Failed(error),
+        }
+    }
+
+    fn next_look(&self) -> Duration {
+        self.0.options.interval.mul_f64(1.0 + rand::random_range(-JITTER..=JITTER))
+    }
+}

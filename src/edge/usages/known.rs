@@ -1,0 +1,343 @@
+//! What is known of uses, in memory, and what is not.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    fmt,
+    ops::Bound,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::EdgeError;
+use crate::model::{GroupKind, Usage, UsagePlace};
+
+/// All uses, and how complete that is.
+pub(super) struct Known {
+    /// In the order of pages: by secret, then by what uses it.
+    all: BTreeMap<UsagePlace, Arc<Usage>>,
+    groups: BTreeMap<String, Looked>,
+    kinds: BTreeMap<GroupKind, Kind>,
+    /// Secrets whose uses have changed and nobody has asked yet.
+    pub changed: HashSet<String>,
+}
+
+/// A kind that the cluster serves.
+#[derive(Default)]
+struct Kind {
+    looked: Looked,
+    /// The uses in each resource.
+    resources: HashMap<String, Vec<UsagePlace>>,
+}
+
+/// Whether something was looked at.
+struct Looked {
+    /// Since when there is something to look at.
+    found: Instant,
+    /// At least once.
+    once: bool,
+    /// Why it can't be looked at now, and since when.
+    trouble: Option<(EdgeError, Instant)>,
+}
+
+/// Something in which uses may be hidden.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// `KIND.GROUP`, or the group where not even its kinds are known.
+    pub what: String,
+    /// The group.
+    pub group: String,
+    /// Why it isn't known; nothing where the answer is still on its way.
+    pub error: Option<EdgeError>,
+}
+
+// === impl Known ===
+
+impl Known {
+    /// Nothing yet of these groups.
+    pub fn nothing_of(groups: BTreeSet<&str>) -> Self {
+        let groups = groups.into_iter().map(|group| (group.to_owned(), Looked::default())).collect();
+        Self { all: BTreeMap::new(), groups, kinds: BTreeMap::new(), changed: HashSet::new() }
+    }
+
+    fn of_secret<'a>(
+        &'a self,
+        secret: &'a str,
+        after: Bound<UsagePlace>,
+    ) -> impl Iterator<Item = &'a Arc<Usage>> {
+        let range = self.all.range((after, Bound::Unbounded)).map(|(_, usage)| usage);
+        range.take_while(move |usage| usage.secret == secret)
+    }
+
+    pub fn of(&self, secret: &str) -> Vec<Arc<Usage>> {
+        self.of_secret(secret, first_of(secret)).cloned().collect()
+    }
+
+    pub fn page(&self, secret: Option<&str>, after: Option<&UsagePlace>, limit: usize) -> Vec<Arc<Usage>> {
+        let after = after.cloned().map(Bound::Excluded);
+        match secret {
+            Some(secret) => {
+                let after = after.unwrap_or_else(|| first_of(secret));
+                self.of_secret(secret, after).take(limit).cloned().collect()
+            }
+            None => {
+                let range = self.all.range((after.unwrap_or(Bound::Unbounded), Bound::Unbounded));
+                range.take(limit).map(|(_, usage)| usage.clone()).collect()
+            }
+        }
+    }
+
+    /// What was never looked at.
+    pub fn unseen(&self) -> Option<Gap> {
+        self.gap_where(|looked| !looked.once)
+    }
+
+    /// What is not known: what a person must mend, and what should have been looked at some time ago.
+    pub fn gap(&self, grace: Duration) -> Option<Gap> {
+        self.gap_where(|looked| match &looked.trouble {
+            Some((error, since)) => is_for_good(error) || since.elapsed() > grace,
+            None => !looked.once && looked.found.elapsed() > grace,
+        })
+    }
+
+    fn gap_where(&self, is_open: impl Fn(&Looked) -> bool) -> Option<Gap> {
+        let groups = self.groups.iter().map(|(group, looked)| (group.clone(), group, looked));
+        let kinds = self.kinds.iter().map(|(kind, known)| (kind.to_string(), &kind.group, &known.looked));
+        let open = groups.chain(kinds).filter(|(.., looked)| is_open(looked));
+        let gap = |(what, group, looked): (String, &String, &Looked)| {
+            let error = looked.trouble.as_ref().map(|(error, _)| error.clone());
+            Gap { what, group: group.clone(), error }
+        };
+        // What will mend itself comes first: before it has, nobody can say that only the rest is missing.
+        open.map(gap).min_by_key(Gap::is_for_good)
+    }
+
+    /// The kinds of a group were asked for.
+    pub fn group_looked_at(&mut self, group: &str, result: Result<(), EdgeError>) {
+        self.groups.entry(group.to_owned()).or_default().end(result);
+    }
+
+    /// The kinds of a group that were served when it was last looked at.
+    pub fn kinds_of(&self, group: &str) -> Vec<GroupKind> {
+        self.kinds.keys().filter(|kind| kind.group == group).cloned().collect()
+    }
+
+    /// A kind is served.
+    pub fn kind_found(&mut self, kind: &GroupKind) {
+        self.kinds.entry(kind.clone()).or_default();
+    }
+
+    /// A kind is no longer served, and with it its resources are gone.
+    pub fn kind_gone(&mut self, kind: &GroupKind) {
+        for place in
+            self.kinds.remove(kind).into_iter().flat_map(|known| known.resources.into_values()).flatten()
+        {
+            self.forget(&place);
+        }
+    }
+
+    /// A kind can't be watched.
+    pub fn kind_failed(&mut self, kind: &GroupKind, error: EdgeError) {
+        if let Some(known) = self.kinds.get_mut(kind) {
+            known.looked.end(Err(error));
+        }
+    }
+
+    /// All resources of a kind were listed.
+    pub fn kind_listed(&mut self, kind: &GroupKind, mut listed: HashMap<String, Vec<Usage>>) {
+        let Some(known) = self.kinds.get_mut(kind) else { return };
+        known.looked.end(Ok(()));
+        let gone = known.resources.keys().filter(|name| !listed.contains_key(*name));
+        for name in gone.cloned().collect::<Vec<_>>() {
+            listed.insert(name, Vec::new());
+        }
+        for (name, usages) in listed {
+            self.resource_seen(kind, &name, usages);
+        }
+    }
+
+    /// A resource has these uses now; none where it is gone.
+    pub fn resource_seen(&mut self, kind: &GroupKind, name: &str, usages: Vec<Usage>) {
+        let Some(known) = self.kinds.get_mut(kind) else { return };
+        let places: Vec<UsagePlace> = usages.iter().map(Usage::place).collect();
+        let before = match places.is_empty() {
+            true => known.resources.remove(name),
+            false => known.resources.insert(name.to_owned(), places),
+        };
+        let mut before: BTreeMap<UsagePlace, Arc<Usage>> =
+            before.into_iter().flatten().filter_map(|place| self.all.remove_entry(&place)).collect();
+        for usage in usages {
+            let place = usage.place();
+            if before.remove(&place).as_deref() != Some(&usage) {
+                self.changed.insert(place.secret.clone());
+            }
+            self.all.insert(place, Arc::new(usage));
+        }
+        self.changed.extend(before.into_keys().map(|place| place.secret));
+    }
+
+    fn forget(&mut self, place: &UsagePlace) {
+        self.all.remove(place);
+        self.changed.insert(place.secret.clone());
+    }
+}
+
+impl Default for Looked {
+    fn default() -> Self {
+        Self { found: Instant::now(), once: false, trouble: None }
+    }
+}
+
+impl Looked {
+    fn end(&mut self, result: Result<(), EdgeError>) {
+        match result {
+            Ok(()) => (self.once, self.trouble) = (true, None),
+            Err(error) => {
+                let since = self.trouble.take().map_or_else(Instant::now, |(_, since)| since);
+                self.trouble = Some((error, since));
+            }
+        }
+    }
+}
+
+fn is_for_good(error: &EdgeError) -> bool {
+    matches!(error, EdgeError::Forbidden(_) | EdgeError::Rejected(_))
+}
+
+fn first_of(secret: &str) -> Bound<UsagePlace> {
+    Bound::Included(UsagePlace { secret: secret.to_owned(), ..UsagePlace::default() })
+}
+
+// === impl Gap ===
+
+impl Gap {
+    /// Whether waiting is of no use: a person must mend it.
+    pub fn is_for_good(&self) -> bool {
+        self.error.as_ref().is_some_and(is_for_good)
+    }
+
+    /// What a person should do next, in one sentence.
+    pub fn remedy(&self) -> String {
+        match &self.error {
+            None => "Try again in a moment: the first look is under way.".to_owned(),
+            Some(EdgeError::Forbidden(_)) => format!(
+                "Give the service's account the verbs {} on all resources of {} in its namespace, as deploy/role.yaml does.",
+                super::USAGE_VERBS.join(" and "),
+                self.group
+            ),
+            Some(error) => error.remedy(),
+        }
+    }
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.error {
+            None => write!(f, "{} was not looked at yet", self.what),
+            Some(error) => write!(f, "{} can't be looked at: {error}", self.what),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::{Subject, UsageRules};
+
+    const PROFILE: &str = "AssetEndpointProfile";
+    const GROUP: &str = "deviceregistry.microsoft.com";
+
+    fn kind() -> GroupKind {
+        GroupKind { group: GROUP.to_owned(), kind: PROFILE.to_owned() }
+    }
+
+    fn uses(resource: &str, username: &str, password: &str) -> Vec<Usage> {
+        let credentials = json!({ "usernameSecretName": username, "passwordSecretName": password });
+        let body = json!({ "spec": { "authentication": { "usernamePasswordCredentials": credentials } } });
+        let subject = Subject { api_version: "v1", group_kind: &kind(), namespace: "n", name: resource };
+        UsageRules::default().usages_of(subject, &body)
+    }
+
+    fn listed(resources: &[(&str, &str, &str)]) -> Known {
+        let mut known = Known::nothing_of([GROUP].into());
+        known.group_looked_at(GROUP, Ok(()));
+        known.kind_found(&kind());
+        let one =
+            |(name, user, password): &(&str, &str, &str)| ((*name).to_owned(), uses(name, user, password));
+        known.kind_listed(&kind(), resources.iter().map(one).collect());
+        known
+    }
+
+    fn names(usages: &[Arc<Usage>]) -> Vec<String> {
+        usages
+            .iter()
+            .map(|usage| format!("{} {}/{}", usage.resource, usage.secret, usage.needs.key()))
+            .collect()
+    }
+
+    #[test]
+    fn a_resource_that_changes_takes_its_old_uses_with_it_and_both_secrets_are_told() {
+        let mut known = listed(&[("a", "s/user", "s/password")]);
+        known.changed.clear();
+        known.resource_seen(&kind(), "a", uses("a", "t/user", "s/password"));
+        assert_eq!(known.changed, HashSet::from(["s".to_owned(), "t".to_owned()]));
+        assert_eq!(
+            (names(&known.of("s")), names(&known.of("t"))),
+            (vec!["a s/password".to_owned()], vec!["a t/user".to_owned()])
+        );
+        known.changed.clear();
+        known.resource_seen(&kind(), "a", uses("a", "t/user", "s/password"));
+        assert!(known.changed.is_empty(), "nothing has changed");
+        known.resource_seen(&kind(), "a", Vec::new());
+        assert!(known.all.is_empty() && known.kinds[&kind()].resources.is_empty());
+    }
+
+    #[test]
+    fn what_a_list_does_not_show_is_gone_and_so_is_all_of_a_kind_that_goes() {
+        let mut known = listed(&[("a", "s/u", "s/p"), ("b", "s/u", "t/p")]);
+        known.kind_listed(&kind(), HashMap::from([("b".to_owned(), uses("b", "s/u", "t/p"))]));
+        assert_eq!(names(&known.of("s")), ["b s/u"]);
+        known.changed.clear();
+        known.kind_gone(&kind());
+        assert!(known.all.is_empty());
+        assert_eq!(known.changed, HashSet::from(["s".to_owned(), "t".to_owned()]));
+        known.resource_seen(&kind(), "late", uses("late", "s/u", "s/p"));
+        assert!(known.all.is_empty(), "a kind that is gone has no resources");
+    }
+
+    #[test]
+    fn pages_go_on_after_a_place_and_one_secret_ends_where_the_next_begins() {
+        let known = listed(&[("a", "s/u", "s/p"), ("b", "s-2/u", "s/p")]);
+        let first = known.page(None, None, 2);
+        let rest = known.page(None, Some(&first[1].place()), 9);
+        assert_eq!(names(&[first, rest].concat()), ["a s/p", "a s/u", "b s/p", "b s-2/u"]);
+        assert_eq!(known.page(Some("s"), None, 9).len(), 3);
+        let after = known.page(Some("s"), None, 1)[0].place();
+        assert_eq!(names(&known.page(Some("s"), Some(&after), 9)), ["a s/u", "b s/p"]);
+        assert!(known.page(Some("none"), None, 9).is_empty());
+    }
+
+    #[test]
+    fn what_was_not_looked_at_or_is_in_trouble_for_long_is_a_gap() {
+        const LONG: Duration = Duration::from_secs(3_600);
+        let mut known = Known::nothing_of([GROUP].into());
+        assert_eq!(known.unseen().map(|gap| gap.what).as_deref(), Some(GROUP));
+        assert_eq!(known.gap(LONG), None, "the first look has only begun");
+        known.group_looked_at(GROUP, Ok(()));
+        assert_eq!(known.unseen(), None);
+        known.kind_found(&kind());
+        let unseen = known.unseen().unwrap();
+        assert_eq!((unseen.to_string().contains("not looked at yet"), unseen.is_for_good()), (true, false));
+        assert!(known.gap(Duration::ZERO).is_some() && known.gap(LONG).is_none());
+
+        known.kind_failed(&kind(), EdgeError::Forbidden("no".to_owned()));
+        assert!(known.gap(LONG).unwrap().remedy().contains(GROUP));
+        known.kind_listed(&kind(), HashMap::new());
+        known.kind_failed(&kind(), EdgeError::Unreachable("away".to_owned()));
+        assert_eq!((known.unseen(), known.gap(LONG)), (None, None), "what was known holds for a while");
+        assert!(known.gap(Duration::ZERO).is_some());
+    }
+}

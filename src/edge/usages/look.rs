@@ -1,0 +1,74 @@
+//! Looks at the resources themselves: what a watch tells may be late, what the API server lists is so.
+
+use std::collections::HashMap;
+
+use futures::future::try_join_all;
+use kube::{
+    Api,
+    api::{DynamicObject, ListParams},
+    core::ApiResource,
+};
+
+use super::{EdgeError, Usages};
+use crate::model::{GroupKind, Subject, Usage};
+
+/// Resources of a page.
+const PAGE: u32 = 500;
+
+impl Usages {
+    /// The uses of a secret as the API server has them now, kinds included that came a moment ago.
+    pub async fn look(&self, secret: &str) -> Result<Vec<Usage>, EdgeError> {
+        let mut kinds = Vec::new();
+        for (_, served) in self.served().await {
+            kinds.extend(served?);
+        }
+        let mut uses: Vec<Usage> =
+            try_join_all(kinds.iter().map(|kind| self.look_into(kind, secret))).await?.concat();
+        uses.sort_by_cached_key(Usage::place);
+        Ok(uses)
+    }
+
+    async fn look_into(&self, kind: &ApiResource, secret: &str) -> Result<Vec<Usage>, EdgeError> {
+        let mut parameters = ListParams::default().limit(PAGE);
+        let mut uses = Vec::new();
+        loop {
+            let page = match self.0.edge.call(self.api(kind).list(&parameters)).await {
+                Ok(page) => page,
+                // The kind went between the two questions.
+                Err(EdgeError::NotFound(_)) => return Ok(Vec::new()),
+                Err(error) => return Err(error),
+            };
+            let all = page.items.iter().flat_map(|object| self.uses_in(kind, object).1);
+            uses.extend(all.filter(|usage| usage.secret == secret));
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => parameters = parameters.continue_token(&token),
+                None => return Ok(uses),
+            }
+        }
+    }
+
+    pub(super) fn api(&self, kind: &ApiResource) -> Api<DynamicObject> {
+        Api::namespaced_with(self.0.edge.client.clone(), &self.0.edge.namespace, kind)
+    }
+
+    /// The name of a resource and the uses in it. One that is being deleted still uses what it names.
+    pub(super) fn uses_in(&self, kind: &ApiResource, object: &DynamicObject) -> (String, Vec<Usage>) {
+        let name = object.metadata.name.clone().unwrap_or_default();
+        let group_kind = group_kind(kind);
+        let subject = Subject {
+            api_version: &kind.api_version,
+            group_kind: &group_kind,
+            namespace: &self.0.edge.namespace,
+            name: &name,
+        };
+        let uses = self.0.options.rules.usages_of(subject, &object.data);
+        (name, uses)
+    }
+}
+
+pub(super) fn group_kind(kind: &ApiResource) -> GroupKind {
+    GroupKind { group: kind.group.clone(), kind: kind.kind.clone() }
+}
+
+/// The resources of a list that is under way, and the uses in each.
+pub(super) type Listing = HashMap<String, Vec<Usage>>;
