@@ -31,7 +31,7 @@ pub use sources::Sources;
 pub use value::{Kind, Many};
 pub use words::{CloudName, CredentialKind, Engine};
 
-use crate::telemetry::Format;
+use crate::{model::UsageRule, telemetry::Format};
 
 fields::configuration! {
     /// The Key Vault that the instance is bound to
@@ -115,6 +115,17 @@ fields::configuration! {
         vault_name: Option<String>,
         /// How long the extension may leave a change without an answer before that is told as a problem.
         patience: Duration = "30s",
+    }
+
+    /// What uses synced secrets
+    usages: Usages {
+        /// Fields that name secrets, besides those of Azure IoT Operations that are known: KIND.GROUP PATH SECRET/KEY,
+        /// KIND.GROUP PATH SECRET [KEYS], or KIND.GROUP alone for any field whose name ends in SecretName or secretRef. In a
+        /// path, * is any field and [*] any item; the KIND * is any kind; the keys a+b|c are both a and b, or c. The
+        /// service's account needs the verbs list and watch on the kinds.
+        rules: Vec<UsageRule>,
+        /// How often the cluster is asked which of the kinds it serves.
+        interval: Duration = "10s",
     }
 
     /// Where and how gRPC is served

@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::value::{Kind, Scalar, not};
-use crate::telemetry;
+use crate::{model::UsageRule, telemetry};
 
 /// An `https` URL of a host, without a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,6 +118,22 @@ impl Scalar for LogFilter {
 
     fn print(&self) -> Option<toml::Value> {
         Some(self.0.as_str().into())
+    }
+}
+
+impl Scalar for UsageRule {
+    const KIND: Kind = Kind::new(
+        "RULE",
+        "a rule such as \"Camera.example.com spec.login.secretRef SECRET username+password\" or \"Camera.example.com \
+         spec.users[*].passwordSecretName SECRET/KEY\"",
+    );
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|error| format!("{text:?}: {error}"))
+    }
+
+    fn print(&self) -> Option<toml::Value> {
+        Some(self.to_string().into())
     }
 }
 

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::{
-    Cloud, CloudName, Credential, CredentialKind, Database, Kubernetes, Limits, Log, SecretStore, Server,
-    Sync, Vault, reader::Reader,
+    Cloud, CloudName, Credential, CredentialKind, Database, Kubernetes, Limits, Log, SecretStore, Server, Sync, Usages,
+    Vault, reader::Reader,
 };
 
 /// The rules of a section whose fields are all valid by themselves.
@@ -15,6 +15,7 @@ pub(super) trait Rules {
 
 impl Rules for Sync {}
 impl Rules for SecretStore {}
+impl Rules for Usages {}
 impl Rules for Database {}
 impl Rules for Log {}
 
