@@ -6,7 +6,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, StatusExt};
 
 use super::verdict::Verdict;
-use crate::secrets::{Error, Problem};
+use crate::secrets::{Cause, Error, Problem};
 
 /// The domain of every reason.
 pub const DOMAIN: &str = "secret-service.iotoperations";
@@ -114,24 +114,40 @@ fn violations(problems: &[Problem]) -> Vec<(String, String)> {
 
 fn add_preconditions(details: &mut ErrorDetails, problems: &[Problem], resource: &str) {
     let mut bytes = 0;
-    let failed = problems.iter().filter_map(|problem| {
-        let verdict = Verdict::of_cause(&problem.cause);
-        (verdict.code == Code::FailedPrecondition).then(|| {
-            let subject = verdict.resource.unwrap_or_else(|| resource.to_owned());
-            let text = shortened(&capitalized(&problem.cause.to_string()), MESSAGE_CHARS);
-            PreconditionViolation::new(verdict.reason, subject, text)
-        })
-    });
-    // They repeat what the violations say, so they get what room is left.
-    let failed = failed.take_while(|violation| {
-        let first = bytes == 0;
-        bytes += violation.subject.len() + violation.description.len();
-        first || bytes < VIOLATION_BYTES / 3
-    });
+    // With fields they repeat what the violations say, so they get what room is left.
+    let room = if problems.iter().all(|problem| problem.field.is_empty()) {
+        VIOLATION_BYTES
+    } else {
+        VIOLATION_BYTES / 3
+    };
+    let failed =
+        problems.iter().filter_map(|problem| precondition(problem, resource)).take_while(|violation| {
+            let first = bytes == 0;
+            bytes += violation.r#type.len() + violation.subject.len() + violation.description.len();
+            first || bytes < room
+        });
     let failed: Vec<_> = failed.collect();
     if !failed.is_empty() {
         details.set_precondition_failure(failed);
     }
+}
+
+/// What must be otherwise before the call can succeed; of a use, the resource and the field in it.
+fn precondition(problem: &Problem, resource: &str) -> Option<PreconditionViolation> {
+    let verdict = Verdict::of_cause(&problem.cause);
+    if verdict.code != Code::FailedPrecondition {
+        return None;
+    }
+    Some(match &problem.cause {
+        Cause::InUse { usage, .. } | Cause::KeyInUse { usage, .. } => {
+            PreconditionViolation::new("IN_USE", usage.subject(), &*usage.field)
+        }
+        cause => {
+            let subject = verdict.resource.unwrap_or_else(|| resource.to_owned());
+            let text = shortened(&capitalized(&cause.to_string()), MESSAGE_CHARS);
+            PreconditionViolation::new(verdict.reason, subject, text)
+        }
+    })
 }
 
 /// The path in the request: the use cases know references, the requests have them within the synced secret.

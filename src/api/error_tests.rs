@@ -4,9 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
-use super::*;
+use super::{
+    super::reference::{gap, usage},
+    *,
+};
 use crate::{
-    model::{Encoding, EncodingError},
+    model::{Encoding, EncodingError, Usage},
     secrets::{Cause, EdgeError, StoreError, VaultError},
 };
 
@@ -26,6 +29,18 @@ fn causes() -> Vec<(Cause, Code, &'static str)> {
         (Cause::NoSyncedSecret(id()), NotFound, "SYNCED_SECRET_NOT_FOUND"),
         (Cause::SyncedSecretExists(id()), AlreadyExists, "SYNCED_SECRET_EXISTS"),
         (Cause::Deleting(id()), FailedPrecondition, "SYNCED_SECRET_DELETING"),
+        (Cause::InUse { id: id(), usage: usage() }, FailedPrecondition, "SYNCED_SECRET_IN_USE"),
+        (
+            Cause::KeyInUse { id: id(), key: "username".parse().unwrap(), usage: usage() },
+            FailedPrecondition,
+            "KEY_IN_USE",
+        ),
+        (Cause::UsagesUnknown { gap: gap(None), may_force: true }, Unavailable, "USAGES_NOT_YET_KNOWN"),
+        (
+            Cause::UsagesUnknown { gap: gap(Some(EdgeError::Forbidden(text()))), may_force: false },
+            FailedPrecondition,
+            "USAGES_UNKNOWN",
+        ),
         (Cause::VaultSecretExists(name()), AlreadyExists, "VAULT_SECRET_EXISTS"),
         (Cause::BeingCreated(name()), Aborted, "VAULT_SECRET_BEING_CREATED"),
         (
@@ -208,4 +223,25 @@ fn a_conflict_at_the_edge_says_to_adopt_and_a_missing_right_which() {
 
 fn status_of(cause: Cause) -> Status {
     status(&Error::from(cause), "")
+}
+
+#[test]
+fn every_use_that_stands_in_the_way_is_a_violation_of_its_own_as_far_as_there_is_room() {
+    let uses = |count: usize| {
+        let problem = |number: usize| {
+            let usage = Usage { resource: format!("opc-plc-{number}"), ..usage().as_ref().clone() };
+            let id = "edp1secrets".parse().unwrap();
+            Problem::new("", Cause::InUse { id, usage: Arc::new(usage) })
+        };
+        status(&Error::Refused((0..count).map(problem).collect()), "syncedSecrets/edp1secrets")
+    };
+    let violations = uses(10).get_details_precondition_failure().unwrap().violations;
+    assert_eq!(violations.len(), 10);
+    let of = &violations[9];
+    assert_eq!(of.r#type, "IN_USE");
+    assert_eq!(of.subject, "AssetEndpointProfile.deviceregistry.microsoft.com/opc-plc-9");
+    assert!(of.description.ends_with(".usernameSecretName"));
+    let many = uses(1_000);
+    assert!(many.message().contains("(999 more"), "{}", many.message());
+    assert!(many.details().len() < 6_000, "{}", many.details().len());
 }

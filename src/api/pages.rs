@@ -1,10 +1,11 @@
 //! The lists: a page at a time, from where a token says, and never more than an answer can carry.
 
 use prost::Message;
+use tokio::time::Instant;
 
 use super::{convert, token::Scope};
 use crate::{
-    model::SyncedSecretId,
+    model::{SyncedSecret, SyncedSecretId, UsagePlace},
     proto,
     secrets::{AuditFilter, Error, Secrets, VaultCursor},
 };
@@ -32,14 +33,14 @@ impl Pages {
         message: proto::ListSyncedSecretsRequest,
     ) -> Result<proto::ListSyncedSecretsResponse, Error> {
         let limit = convert::page_size(message.page_size)?;
-        convert::view(message.view)?;
+        let is_full = convert::is_full(message.view, false)?;
         let wire = message.filter.unwrap_or_default();
         let scope = Scope::pages(secrets, "ListSyncedSecrets", wire.encode_to_vec());
         let filter = convert::filter(wire)?;
         let after = scope.open::<SyncedSecretId>(&message.page_token)?;
 
         let listed = secrets.list_synced_secrets(after.as_ref(), limit, &filter);
-        let shown = listed.records.iter().map(|record| convert::synced_secret(&record.secret));
+        let shown = listed.records.iter().map(|record| synced_secret(secrets, &record.secret, is_full));
         let synced_secrets = self.fitting(shown);
         let more = listed.more || synced_secrets.len() < listed.records.len();
         let last = synced_secrets.len().checked_sub(1).filter(|_| more);
@@ -49,6 +50,26 @@ impl Pages {
             synced_secrets,
             total_size: i32::try_from(listed.total).unwrap_or(i32::MAX),
         })
+    }
+
+    /// ListSecretUsages.
+    pub(super) async fn secret_usages(
+        &self,
+        secrets: &Secrets,
+        deadline: Option<Instant>,
+        message: proto::ListSecretUsagesRequest,
+    ) -> Result<proto::ListSecretUsagesResponse, Error> {
+        let limit = convert::page_size(message.page_size)?;
+        let parent = convert::synced_secret_or_all("parent", &message.parent)?;
+        let scope = Scope::pages(secrets, "ListSecretUsages", message.parent.into_bytes());
+        let after = scope.open::<UsagePlace>(&message.page_token)?;
+        let (listed, more) =
+            secrets.list_secret_usages(deadline, parent.as_ref(), after.as_ref(), limit).await?;
+        let usages = self.fitting(listed.iter().map(convert::secret_usage));
+        let more = more || usages.len() < listed.len();
+        let last = usages.len().checked_sub(1).filter(|_| more);
+        let next_page_token = last.map_or_else(String::new, |last| scope.issue(&listed[last].usage.place()));
+        Ok(proto::ListSecretUsagesResponse { usages, next_page_token })
     }
 
     /// ListVaultSecrets.
@@ -127,6 +148,15 @@ impl Pages {
     fn fits<T: Message>(&self, items: &[T]) -> bool {
         items.iter().map(size).sum::<usize>() <= self.bytes
     }
+}
+
+/// A synced secret, in the full view with what uses it.
+pub(super) fn synced_secret(secrets: &Secrets, secret: &SyncedSecret, is_full: bool) -> proto::SyncedSecret {
+    let mut shown = convert::synced_secret(secret);
+    if is_full {
+        shown.usages = secrets.usages_of(&secret.id).iter().map(convert::secret_usage).collect();
+    }
+    shown
 }
 
 /// Bytes of an item in a repeated field: its own, a tag and a length of at most five.

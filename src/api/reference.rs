@@ -6,8 +6,10 @@ use tonic::Code;
 
 use super::verdict::Verdict;
 use crate::{
-    model::{Encoding, EncodingError, SyncedSecretId, VaultSecretName, VaultVersion},
-    secrets::{Cause, EdgeError, Error, StoreError, VaultError},
+    model::{
+        Encoding, EncodingError, GroupKind, Needs, SyncedSecretId, Usage, VaultSecretName, VaultVersion,
+    },
+    secrets::{Cause, EdgeError, Error, Gap, StoreError, VaultError},
 };
 
 /// An error on the wire.
@@ -69,15 +71,44 @@ fn causes() -> Vec<Cause> {
         Cause::Invalid("the field breaks the rule that the message names".to_owned()),
         Cause::NoSyncedSecret(id.clone()),
         Cause::SyncedSecretExists(id.clone()),
-        Cause::Deleting(id),
+        Cause::Deleting(id.clone()),
+        Cause::InUse { id: id.clone(), usage: usage() },
+        Cause::UsagesUnknown { gap: gap(None), may_force: true },
+        Cause::UsagesUnknown { gap: gap(Some(EdgeError::Forbidden("…".to_owned()))), may_force: true },
         Cause::VaultSecretExists(name.clone()),
         Cause::BeingCreated(name.clone()),
         Cause::Expired { name: name.clone(), at: jiff::Timestamp::UNIX_EPOCH },
         Cause::NotEncoded(name.clone(), EncodingError(Encoding::Base64)),
     ];
+    if let Ok(key) = "username".parse() {
+        causes.push(Cause::KeyInUse { id, key, usage: usage() });
+    }
     causes.extend(vault(name).into_iter().map(|error| Cause::Vault(Arc::new(error))));
     causes.extend(edge().into_iter().map(Cause::Edge));
     causes
+}
+
+pub(super) fn usage() -> Arc<Usage> {
+    let text = str::to_owned;
+    Arc::new(Usage {
+        api_version: text("deviceregistry.microsoft.com/v1"),
+        group_kind: profile(),
+        namespace: text("azure-iot-operations"),
+        resource: text("opc-plc-1"),
+        field: text("spec.authentication.usernamePasswordCredentials.usernameSecretName"),
+        secret: text("pump-7"),
+        needs: Needs::Key(text("username")),
+        guessed: false,
+    })
+}
+
+pub(super) fn gap(error: Option<EdgeError>) -> Gap {
+    let GroupKind { group, .. } = profile();
+    Gap { what: profile().to_string(), group, error }
+}
+
+fn profile() -> GroupKind {
+    GroupKind { group: "deviceregistry.microsoft.com".to_owned(), kind: "AssetEndpointProfile".to_owned() }
 }
 
 fn vault(name: VaultSecretName) -> Vec<VaultError> {

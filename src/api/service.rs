@@ -3,10 +3,10 @@
 use tonic::{Request, Response, Status};
 
 use super::{
-    call::Mutation,
+    call::{self, Mutation},
     convert,
     error::{about, plain, status},
-    pages::Pages,
+    pages::{self, Pages},
     watch::{self, Watches},
 };
 use crate::{
@@ -42,9 +42,9 @@ impl SecretService for Service {
     ) -> Answer<proto::SyncedSecret> {
         let message = request.into_inner();
         let id = convert::synced_secret_name("name", &message.name).map_err(plain)?;
-        convert::view(message.view).map_err(plain)?;
+        let is_full = convert::is_full(message.view, true).map_err(plain)?;
         let record = self.secrets.get_synced_secret(&id).map_err(plain)?;
-        Ok(Response::new(convert::synced_secret(&record.secret)))
+        Ok(Response::new(pages::synced_secret(&self.secrets, &record.secret, is_full)))
     }
 
     async fn list_synced_secrets(
@@ -111,8 +111,11 @@ impl SecretService for Service {
         &self,
         request: Request<proto::ListSecretUsagesRequest>,
     ) -> Answer<proto::ListSecretUsagesResponse> {
-        let parent = request.into_inner().parent;
-        Err(status(&Error::Unimplemented("ListSecretUsages"), &parent))
+        let deadline = call::deadline(&request);
+        let message = request.into_inner();
+        let parent = message.parent.clone();
+        let page = self.pages.secret_usages(&self.secrets, deadline, message).await;
+        page.map(Response::new).map_err(about(parent))
     }
 
     async fn get_vault(&self, request: Request<proto::GetVaultRequest>) -> Answer<proto::Vault> {

@@ -8,7 +8,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 
 use crate::{
-    model::SyncedSecretId,
+    model::{SyncedSecretId, UsagePlace},
     secrets::{Error, Secrets, VaultCursor},
 };
 
@@ -135,6 +135,17 @@ impl Place for i64 {
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         Some(Self::from_be_bytes(bytes.try_into().ok()?))
+    }
+}
+
+/// The last use of a page.
+impl Place for UsagePlace {
+    fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("texts have a JSON form")
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
     }
 }
 

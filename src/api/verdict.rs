@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tonic::Code;
 
-use crate::secrets::{Cause, EdgeError, Error, StoreError, VaultError};
+use crate::secrets::{Cause, EdgeError, Error, Gap, StoreError, VaultError};
 
 /// Soon enough for a call that only lost a race.
 const SOON: Duration = Duration::from_secs(1);
@@ -132,6 +132,19 @@ impl Verdict {
                 "Wait until GetSyncedSecret answers NOT_FOUND, then call again.",
             )
             .about("syncedSecrets", id),
+            Cause::InUse { id, .. } => Self::new(
+                FailedPrecondition,
+                "SYNCED_SECRET_IN_USE",
+                "Take the name out of what uses it, or delete with `force`; ListSecretUsages shows all that uses it.",
+            )
+            .about("syncedSecrets", id),
+            Cause::KeyInUse { id, .. } => Self::new(
+                FailedPrecondition,
+                "KEY_IN_USE",
+                "Keep the key, or first let what uses it name another one; ListSecretUsages shows all that uses it.",
+            )
+            .about("syncedSecrets", id),
+            Cause::UsagesUnknown { gap, may_force } => Self::of_gap(gap, *may_force),
             Cause::VaultSecretExists(name) => Self::new(
                 AlreadyExists,
                 "VAULT_SECRET_EXISTS",
@@ -161,6 +174,18 @@ impl Verdict {
             .about("vaultSecrets", name),
             Cause::Vault(error) => Self::of_vault(error),
             Cause::Edge(error) => Self::of_edge(error),
+        }
+    }
+
+    /// What may be hidden may be in use.
+    fn of_gap(gap: &Gap, may_force: bool) -> Self {
+        let remedy = match may_force {
+            true => format!("{} Or delete with `force`, whatever uses it.", gap.remedy()),
+            false => gap.remedy(),
+        };
+        match gap.is_for_good() {
+            true => Self::new(Code::FailedPrecondition, "USAGES_UNKNOWN", remedy),
+            false => Self::new(Code::Unavailable, "USAGES_NOT_YET_KNOWN", remedy).retry(LATER),
         }
     }
 

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::lock::{Lock, LockError};
 use crate::{
     api::{self, Server, ServerError},
-    edge::{self, Edge, EdgeError, Index},
+    edge::{self, Edge, EdgeError, Index, Usages},
     reconcile::{self, Reconciler},
     secrets::Secrets,
     store::{Store, StoreError},
@@ -35,6 +35,8 @@ pub struct Settings {
     pub vault: vault::Options,
     /// The cluster.
     pub edge: edge::Options,
+    /// What uses synced secrets.
+    pub usages: edge::UsageOptions,
     /// Syncing.
     pub reconcile: reconcile::Options,
     /// The gRPC server. Its `drain` is for all that is under way at the end, not for calls alone.
@@ -107,7 +109,7 @@ type Parts = JoinSet<Result<Part, RunError>>;
 impl Service {
     /// Takes the database and the sockets. Neither the vault nor the cluster is asked for anything yet: either may be away.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
-        let Settings { database, vault, edge, reconcile, server } = settings;
+        let Settings { database, vault, edge, usages, reconcile, server } = settings;
         let lock = Lock::beside(&database)?;
         let vault = Vault::connect(&vault).map_err(StartError::Vault)?;
         let edge = Edge::connect(&edge).await.map_err(StartError::Edge)?;
@@ -117,8 +119,8 @@ impl Service {
             Store::open(&database).await.map_err(|error| StartError::Store { path: database, error })?;
 
         let index = Index::new();
-        let reconciler =
-            Reconciler::new(store.clone(), vault.clone(), edge.clone(), index.clone(), reconcile);
+        let seen = (index.clone(), Usages::new(edge.clone(), usages));
+        let reconciler = Reconciler::new(store.clone(), vault.clone(), edge.clone(), seen, reconcile);
         let secrets = Secrets::new(store.clone(), vault, edge, reconciler.clone());
         let ready = watch::Sender::new(false);
         Ok(Self { store, index, reconciler, secrets, server, ready, drain, _lock: lock })

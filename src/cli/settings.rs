@@ -10,7 +10,7 @@ use crate::{
     api::{self, Listen, Tls},
     config::{self, CloudName, Config, CredentialKind, Engine},
     edge::{self, secret_store},
-    model::SyncEngine,
+    model::{SyncEngine, UsageRules},
     reconcile, vault,
 };
 
@@ -21,6 +21,7 @@ impl Settings {
             database: config.database.path.clone(),
             vault: vault_options(config)?,
             edge: edge_options(config),
+            usages: usage_options(config),
             reconcile: reconcile::Options {
                 interval: config.sync.interval,
                 jitter: config.sync.jitter.0,
@@ -85,6 +86,12 @@ pub(super) fn edge_options(config: &Config) -> edge::Options {
         namespace: config.kubernetes.namespace.0.clone(),
         timeout: config.kubernetes.timeout,
     }
+}
+
+/// What uses synced secrets.
+pub(super) fn usage_options(config: &Config) -> edge::UsageOptions {
+    let rules = UsageRules::with(config.usages.rules.iter().cloned());
+    edge::UsageOptions { rules, interval: config.usages.interval }
 }
 
 fn credential(configured: &config::Credential) -> Result<vault::Credential, Failure> {

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::{
-    Cloud, CloudName, Credential, CredentialKind, Database, Kubernetes, Limits, Log, SecretStore, Server, Sync, Usages,
-    Vault, reader::Reader,
+    Cloud, CloudName, Credential, CredentialKind, Database, Kubernetes, Limits, Log, SecretStore, Server,
+    Sync, Usages, Vault, reader::Reader,
 };
 
 /// The rules of a section whose fields are all valid by themselves.

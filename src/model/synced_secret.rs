@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Condition, NameError, Reference, SyncedSecretId, VaultSecretName};
+use super::{Condition, NameError, Reference, SyncedSecretId, UsedBy, User, VaultSecretName};
 
 /// Limits of Key Vault, Kubernetes and this service.
 pub mod limits {
@@ -45,8 +45,11 @@ pub struct SyncedSecret {
     pub labels: BTreeMap<String, String>,
     /// Where it stands.
     pub state: State,
-    /// `Synced` and `Expiring`.
+    /// `Synced`, `InUse` and `Expiring`.
     pub conditions: Vec<Condition>,
+    /// The resources that were last seen to use it, in order; what `InUse` stands on.
+    #[serde(default)]
+    pub users: Vec<User>,
     /// Who made it.
     pub origin: Origin,
     /// When it was asked for.
@@ -123,6 +126,8 @@ pub struct Filter {
     pub vault_secret: Option<VaultSecretName>,
     /// Carries all of these.
     pub labels: BTreeMap<String, String>,
+    /// By what uses it.
+    pub used_by: Option<UsedBy>,
 }
 
 // === impl SyncedSecret ===
@@ -290,6 +295,7 @@ impl Filter {
                 .as_ref()
                 .is_none_or(|wanted| secret.references.iter().any(|held| held.vault_secret == *wanted))
             && self.labels.iter().all(|(key, value)| secret.labels.get(key) == Some(value))
+            && self.used_by.as_ref().is_none_or(|wanted| wanted.matches(&secret.users))
     }
 }
 
@@ -314,6 +320,7 @@ impl SyncedSecret {
             labels: BTreeMap::from([("line".to_owned(), "1".to_owned())]),
             state: State::Pending,
             conditions: Vec::new(),
+            users: Vec::new(),
             origin: Origin::Managed,
             create_time: now,
             update_time: now,

@@ -9,7 +9,9 @@ mod observe;
 mod plan;
 mod queue;
 mod reads;
+mod removal;
 mod rotation;
+mod usages;
 mod worker;
 
 use std::{
@@ -28,10 +30,11 @@ use uuid::Uuid;
 pub use observe::expiring;
 pub use queue::Wake;
 pub use reads::{Read, Reads};
+pub use removal::{is_held, listed};
 
 use crate::{
     edge::{
-        Edge, Index,
+        Edge, Index, Usages,
         secret_store::{self, StoreIndex},
     },
     model::SyncEngine,
@@ -71,6 +74,7 @@ struct Inner {
     /// What the Secret Store extension was given, by us and by others.
     pairs: StoreIndex,
     engine: watch::Sender<Option<SyncEngine>>,
+    usages: Usages,
     queue: Queue,
     options: Options,
     /// Pages that the vault's list has at least: a list that costs more than asking for each secret is not begun.
@@ -89,7 +93,13 @@ pub struct Creating {
 
 impl Reconciler {
     /// A reconciler that does nothing until it runs.
-    pub fn new(store: Store, vault: Vault, edge: Edge, index: Index, options: Options) -> Self {
+    pub fn new(
+        store: Store,
+        vault: Vault,
+        edge: Edge,
+        (index, usages): (Index, Usages),
+        options: Options,
+    ) -> Self {
         let (queue, creating, list_pages) = (Queue::default(), Mutex::default(), AtomicUsize::default());
         let (pairs, engine) = (StoreIndex::new(edge.namespace()), watch::Sender::new(options.engine));
         Self(Arc::new(Inner {
@@ -99,11 +109,22 @@ impl Reconciler {
             index,
             pairs,
             engine,
+            usages,
             queue,
             options,
             list_pages,
             creating,
         }))
+    }
+
+    /// The Secrets of the namespace as they were last seen.
+    pub fn index(&self) -> &Index {
+        &self.0.index
+    }
+
+    /// What uses them.
+    pub fn usages(&self) -> &Usages {
+        &self.0.usages
     }
 
     /// Works until told to stop; what is under way is finished first.
@@ -113,6 +134,8 @@ impl Reconciler {
         tasks.spawn(self.0.index.clone().run(self.0.edge.clone(), changed.clone(), stop.clone()));
         tasks.spawn(self.clone().follow_pairs(changed, stop.clone()));
         tasks.spawn(self.clone().follow(names));
+        tasks.spawn(self.0.usages.clone().run(stop.clone()));
+        tasks.spawn(self.clone().record_uses(stop.clone()));
         tasks.spawn(self.clone().rotate(stop.clone()));
         tasks.spawn(self.clone().keep_house(stop.clone()));
         for _ in 0..self.0.options.workers {

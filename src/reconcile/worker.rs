@@ -81,25 +81,6 @@ impl Reconciler {
         }
     }
 
-    pub(super) async fn remove(&self, record: &Record) -> Result<Outcome, StoreError> {
-        let secret = &record.secret;
-        let edge_uid = record.edge.uid.as_deref();
-        let removed = match record.engine {
-            SyncEngine::Direct => self.0.edge.remove(&secret.id, secret.uid, edge_uid).await,
-            SyncEngine::SecretStore => self.0.edge.remove_pair(&secret.id, secret.uid, edge_uid).await,
-        };
-        if let Err(error) = removed {
-            return self.record_failure(record, edge_failure(&error)).await;
-        }
-        let mut transaction = self.0.store.begin().await?;
-        transaction.remove(record).await?;
-        transaction
-            .audit(event("Removed", record, "Removed from the edge; the vault was not touched."))
-            .await?;
-        transaction.commit().await?;
-        Ok(Outcome::Done)
-    }
-
     /// After a crash in the middle of "Create new": what the vault holds with our tag was stored, the rest was not.
     pub(super) async fn find_created(&self, record: &Record) -> Result<Outcome, StoreError> {
         let mut stored = Vec::new();

@@ -61,7 +61,8 @@ impl Secrets {
             return Ok(SyncedSecret { uid: Uuid::nil(), ..secret });
         }
         check::check_values(engine, &new.references, &reads).await?;
-        let record = Record::new(secret, engine);
+        let mut record = Record::new(secret, engine);
+        self.0.reconciler.note_use(&mut record.secret);
         let creating = self.0.reconciler.creating(record.secret.uid);
         self.record_intent(&call, &record).await?;
         let stored = self.store_references(&record, new.references, &reads, false).await;
@@ -195,6 +196,7 @@ fn asked(new: &NewSyncedSecret) -> SyncedSecret {
         labels: new.labels.clone(),
         state: State::Pending,
         conditions: vec![pending()],
+        users: Vec::new(),
         origin: Origin::Managed,
         create_time: now,
         update_time: now,

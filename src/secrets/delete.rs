@@ -3,7 +3,7 @@
 use super::{Call, Cause, Error, Mode, Secrets, update::check_etag};
 use crate::{
     model::{self, State, SyncedSecret, SyncedSecretId},
-    reconcile::Wake,
+    reconcile::{Wake, listed},
 };
 
 /// How something that may not be there is deleted.
@@ -13,6 +13,8 @@ pub struct Deletion {
     pub id: SyncedSecretId,
     /// The state that the caller saw; any where empty.
     pub etag: String,
+    /// Delete although something uses it.
+    pub force: bool,
     /// It is no error if it isn't there.
     pub allow_missing: bool,
 }
@@ -45,6 +47,7 @@ impl Secrets {
             };
         };
         check_etag(&record, &deletion.etag)?;
+        let overruled = self.uses_to_overrule(&call, &deletion.id, deletion.force).await?;
         if mode.validate_only {
             return Ok(Some(record.secret.clone()));
         }
@@ -60,9 +63,13 @@ impl Secrets {
             secret.update_time = model::now();
         }
         let secret = secret.clone();
+        current.delete_forced |= deletion.force;
         transaction.update(current).await?;
         self.note_request(&mut transaction, &call, &secret).await?;
-        let detail = "From the edge only; the vault is not touched.";
+        let detail = match overruled.as_slice() {
+            [] => "From the edge only; the vault is not touched.".to_owned(),
+            uses => format!("Forced, although it is used by {}. The vault is not touched.", listed(uses)),
+        };
         transaction.audit(call.event("DeleteSyncedSecret", secret.name(), detail)).await?;
         transaction.commit().await?;
         self.0.reconciler.wake(secret.uid, Wake { refetch: None, interactive: true });

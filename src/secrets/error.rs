@@ -5,8 +5,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::{
-    edge::EdgeError,
-    model::{EncodingError, SyncedSecretId, VaultSecretName},
+    edge::{EdgeError, Gap},
+    model::{EncodingError, SecretKey, SyncedSecretId, Usage, VaultSecretName},
     store::StoreError,
     vault::VaultError,
 };
@@ -64,6 +64,32 @@ pub enum Cause {
     /// It is being removed from the edge.
     #[error("the synced secret {:?} is being deleted", .0.as_str())]
     Deleting(SyncedSecretId),
+    /// Something uses it.
+    #[error("the synced secret {:?} is used by {usage}", .id.as_str())]
+    InUse {
+        /// The synced secret.
+        id: SyncedSecretId,
+        /// What uses it.
+        usage: Arc<Usage>,
+    },
+    /// Something uses one of its keys.
+    #[error("the key {:?} of the synced secret {:?} is used by {usage}", .key.as_str(), .id.as_str())]
+    KeyInUse {
+        /// The synced secret.
+        id: SyncedSecretId,
+        /// The key.
+        key: SecretKey,
+        /// What uses it.
+        usage: Arc<Usage>,
+    },
+    /// Nobody can tell what uses it.
+    #[error("what uses the synced secrets is not known: {gap}")]
+    UsagesUnknown {
+        /// What is not known.
+        gap: Gap,
+        /// Whether the call can insist.
+        may_force: bool,
+    },
     /// The vault holds a secret of that name.
     #[error("the vault holds a secret {:?} already", .0.as_str())]
     VaultSecretExists(VaultSecretName),

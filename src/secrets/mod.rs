@@ -10,6 +10,7 @@ mod list;
 mod new_vault_secret;
 mod sync;
 mod update;
+mod usages;
 mod vault_secrets;
 
 use std::{
@@ -27,6 +28,7 @@ pub use error::{Cause, Error, Problem};
 pub use instance::{VaultStatus, check_vault};
 pub use list::{Listed, WatchEvent, Watcher};
 pub use update::Changes;
+pub use usages::ListedUsage;
 pub use vault_secrets::{ListedVaultSecret, VaultCursor, VaultFilter, VaultSecretPage};
 
 // What the API needs of the rooms below, so that it knows no other room than this one.
@@ -38,7 +40,7 @@ use crate::{
     vault::Vault,
 };
 pub use crate::{
-    edge::{EdgeError, is_reserved},
+    edge::{EdgeError, Gap, is_reserved},
     reconcile::creation::TAG as RESERVED_TAG,
     store::{AuditFilter, Request, StoreError},
     vault::VaultError,

@@ -7,12 +7,12 @@ use tokio::time::Instant;
 use super::{Call, Cause, Error, LONGEST_WAIT, Secrets};
 use crate::{
     model::{State, SyncedSecret, SyncedSecretId},
-    reconcile::Wake,
+    reconcile::{Wake, is_held},
     store::{Record, Transaction},
 };
 
 /// A call that waits returns this much before its deadline, so that the answer still arrives.
-const MARGIN: Duration = Duration::from_millis(100);
+pub(super) const MARGIN: Duration = Duration::from_millis(100);
 
 impl Secrets {
     /// Reads all references of a synced secret anew and brings the edge to them.
@@ -61,14 +61,15 @@ impl Secrets {
         Ok(self.latest(secret))
     }
 
-    /// Waits until it is gone from the edge.
+    /// Waits until it is gone from the edge, or is known to wait for what uses it.
     pub(super) async fn wait_until_gone(
         &self,
         call: &Call,
         secret: SyncedSecret,
         wait: Duration,
     ) -> Result<SyncedSecret, Error> {
-        self.wait_for(call, &secret, wait, |record| record.is_none()).await;
+        self.wait_for(call, &secret, wait, |record| record.is_none_or(|record| is_held(&record.secret)))
+            .await;
         Ok(self.latest(secret))
     }
 

@@ -50,6 +50,7 @@ impl Secrets {
         check_etag(&record, &changes.etag)?;
         let reads = self.0.reconciler.reads();
         let references = changes.references.take().unwrap_or_else(|| held(&record));
+        self.check_keys_kept(&call, &record, &references).await?;
         let _reserved = self.reserve(names_to_create(&references)).map_err(Error::Refused)?;
         let engine = record.engine;
         let mut changed = record.as_ref().clone();

@@ -18,7 +18,7 @@ statements! {
     SELECT_SECRETS = "
         SELECT uid, id, description, secret_type, labels, generation, create_time, update_time, sync_requests,
                state, conditions, synced_generation, synced_requests, sync_time,
-               edge_uid, edge_resource_version, edge_digest, engine, origin, handed
+               edge_uid, edge_resource_version, edge_digest, engine, origin, handed, users, delete_forced
           FROM synced_secrets
          ORDER BY id";
     SELECT_REFERENCES = "
@@ -30,14 +30,14 @@ statements! {
         INSERT INTO synced_secrets
                (uid, id, description, secret_type, labels, generation, create_time, update_time, sync_requests,
                 state, conditions, synced_generation, synced_requests, sync_time,
-                edge_uid, edge_resource_version, edge_digest, engine, origin, handed)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)";
+                edge_uid, edge_resource_version, edge_digest, engine, origin, handed, users, delete_forced)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)";
     UPDATE_SECRET = "
         UPDATE synced_secrets
            SET description = ?3, secret_type = ?4, labels = ?5, generation = ?6, create_time = ?7, update_time = ?8,
                sync_requests = ?9, state = ?10, conditions = ?11, synced_generation = ?12, synced_requests = ?13,
                sync_time = ?14, edge_uid = ?15, edge_resource_version = ?16, edge_digest = ?17, engine = ?18,
-               origin = ?19, handed = ?20
+               origin = ?19, handed = ?20, users = ?21, delete_forced = ?22
          WHERE uid = ?1 AND id = ?2";
     DELETE_SECRET = "DELETE FROM synced_secrets WHERE uid = ?1";
     DELETE_REFERENCES = "DELETE FROM secret_references WHERE uid = ?1";
@@ -70,6 +70,8 @@ struct SecretRow {
     engine: String,
     origin: String,
     handed: Option<String>,
+    users: String,
+    delete_forced: bool,
 }
 
 #[derive(FromRow)]
@@ -187,6 +189,8 @@ impl Transaction {
             .bind(record.engine.as_str())
             .bind(secret.origin.as_str())
             .bind(record.handed.as_ref().map(json))
+            .bind(json(&secret.users))
+            .bind(record.delete_forced)
             .execute(&mut *self.sql)
             .await?;
         Ok(done.rows_affected())
@@ -230,6 +234,7 @@ impl SecretRow {
             state: row.parse("state", &self.state)?,
             conditions: row.json("conditions", &self.conditions)?,
             origin: row.parse("origin", &self.origin)?,
+            users: row.json("users", &self.users)?,
             create_time: row.time("create_time", self.create_time)?,
             update_time: row.time("update_time", self.update_time)?,
             sync_time: self.sync_time.map(|time| row.time("sync_time", time)).transpose()?,
@@ -248,6 +253,7 @@ impl SecretRow {
             handed: self.handed.map(|handed| row.json("handed", &handed)).transpose()?,
             sync_requests: self.sync_requests,
             synced_requests: self.synced_requests,
+            delete_forced: self.delete_forced,
         })
     }
 }

@@ -5,9 +5,7 @@ use std::time::Duration;
 use secret_service::{
     doubles::kube::{Fault, FaultRule, Phase},
     doubles::vault::{Action, Rule},
-    proto::{
-        AdoptSyncedSecretRequest, ListAuditEventsRequest, ListSecretUsagesRequest, ListSyncedSecretsRequest,
-    },
+    proto::{AdoptSyncedSecretRequest, ListAuditEventsRequest, ListSyncedSecretsRequest},
 };
 use tonic::Code;
 use tonic_health::pb::{
@@ -89,8 +87,6 @@ async fn what_is_not_in_this_build_says_so() {
     let refused = told(&world.client.adopt_synced_secret(adopt).await.unwrap_err());
     assert_eq!(refused.code, Code::Unimplemented);
     assert!(refused.message.contains("AdoptSyncedSecret"), "{}", refused.message);
-    let usages = ListSecretUsagesRequest { parent: "syncedSecrets/-".to_owned(), ..Default::default() };
-    assert_eq!(world.client.list_secret_usages(usages).await.unwrap_err().code(), Code::Unimplemented);
 }
 
 #[tokio::test]

@@ -14,5 +14,6 @@ mod life;
 mod manage;
 mod rotation;
 mod secret_store;
+mod usages;
 mod vault_faults;
 mod watch;

@@ -10,6 +10,7 @@ pub mod requests;
 pub mod script;
 pub mod search;
 pub mod somebody;
+pub mod users;
 
 use std::{
     collections::BTreeMap,
@@ -34,7 +35,10 @@ use secret_service::{
         secret_store::{self, SecretProviderClass, SecretSync},
     },
     model::SyncEngine,
-    proto::{SyncedSecret, secret_service_client::SecretServiceClient, synced_secret::State},
+    proto::{
+        ListSecretUsagesRequest, SyncedSecret, secret_service_client::SecretServiceClient,
+        synced_secret::State,
+    },
     reconcile, vault,
 };
 use somebody::Somebody;
@@ -90,6 +94,7 @@ pub struct Options {
     pub vault_timeout: Duration,
     pub edge_timeout: Duration,
     pub limits: api::Limits,
+    pub usages: edge::UsageOptions,
     /// Port 0 takes any free one, and another after a restart.
     pub listen: std::net::SocketAddr,
     /// As whom the service comes to the vault: the application with its secret, where nothing is chosen.
@@ -107,6 +112,7 @@ impl Default for Options {
             vault_timeout: Duration::from_secs(5),
             edge_timeout: Duration::from_secs(5),
             limits: api::Limits::default(),
+            usages: edge::UsageOptions::default(),
             listen: "127.0.0.1:0".parse().unwrap(),
             credential: None,
             engine: SyncEngine::Direct,
@@ -214,6 +220,13 @@ impl Site {
         Api::namespaced(self.kube.clone(), &self.namespace)
     }
 
+    /// Lets the service look into a group besides those of its documented role. The double lets it look everywhere.
+    pub async fn allows(&self, group: &str) {
+        if self.double.is_none() {
+            control_plane::shared().await.allow(&self.namespace, group).await;
+        }
+    }
+
     /// What the edge holds under a name, as text.
     pub async fn edge(&self, name: &str) -> Option<BTreeMap<String, String>> {
         let secret = self.secrets().get_opt(name).await.unwrap()?;
@@ -250,7 +263,11 @@ impl World {
             site.install_extension().await;
         }
         let running = run(settings(&site, &options)).await;
-        Self { client: client(running.address).await, running: Some(running), site, options }
+        let mut client = client(running.address).await;
+        // What uses what is known before the test begins, where it can be: no change of it comes between those of the test.
+        let usages = ListSecretUsagesRequest { parent: "syncedSecrets/-".to_owned(), ..Default::default() };
+        let _ = tokio::time::timeout(Duration::from_secs(1), client.list_secret_usages(usages)).await;
+        Self { client, running: Some(running), site, options }
     }
 
     /// Stops the service and starts it again on the same database.
@@ -294,6 +311,15 @@ impl World {
     /// Waits until a synced secret is as wanted.
     pub async fn until(&mut self, id: &str, wanted: impl Fn(&SyncedSecret) -> bool) -> SyncedSecret {
         until(&mut self.client, id, wanted).await
+    }
+
+    /// Waits until there is no such synced secret.
+    pub async fn until_gone(&mut self, id: &str) {
+        let begun = tokio::time::Instant::now();
+        while self.client.get_synced_secret(requests::get(id)).await.is_ok() {
+            assert!(begun.elapsed() < PATIENCE, "{id} is never gone");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     pub async fn until_state(&mut self, id: &str, state: State) -> SyncedSecret {
@@ -392,6 +418,7 @@ fn settings(site: &Site, options: &Options) -> Settings {
                 ..secret_store::Options::default()
             },
         },
+        usages: options.usages.clone(),
         server: api::Options {
             listen: vec![api::Listen::Tcp(options.listen)],
             tls: None,

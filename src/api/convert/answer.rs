@@ -8,7 +8,7 @@ use crate::{
         VaultSecretVersion,
     },
     proto,
-    secrets::{ListedVaultSecret, VaultStatus, WatchEvent},
+    secrets::{ListedUsage, ListedVaultSecret, VaultStatus, WatchEvent},
 };
 
 /// A synced secret. One that was only validated has no uid and no etag yet.
@@ -31,6 +31,23 @@ pub(in crate::api) fn synced_secret(secret: &SyncedSecret) -> proto::SyncedSecre
         sync_time: secret.sync_time.map(time),
         generation: secret.generation,
         synced_generation: secret.synced_generation,
+    }
+}
+
+/// A use of a synced secret.
+pub(in crate::api) fn secret_usage(listed: &ListedUsage) -> proto::SecretUsage {
+    let usage = &listed.usage;
+    proto::SecretUsage {
+        api_version: usage.api_version.clone(),
+        kind: usage.group_kind.kind.clone(),
+        namespace: usage.namespace.clone(),
+        resource: usage.resource.clone(),
+        field: usage.field.clone(),
+        key: usage.needs.key().to_owned(),
+        key_missing: listed.key_missing,
+        synced_secret: format!("syncedSecrets/{}", usage.secret),
+        secret_missing: listed.secret_missing,
+        guessed: usage.guessed,
     }
 }
 

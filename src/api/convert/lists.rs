@@ -2,7 +2,7 @@
 
 use super::{Violations, in_collection, quoted, time};
 use crate::{
-    model::{Filter, Origin, State},
+    model::{Filter, Origin, State, UsedBy},
     proto,
     secrets::{AuditFilter, Error, VaultFilter},
 };
@@ -33,19 +33,28 @@ pub(in crate::api) fn filter(wire: proto::SyncedSecretFilter) -> Result<Filter, 
         "" => None,
         name => violations.take("filter.vault_secret", in_collection("vaultSecrets", name)),
     };
-    let filter =
-        Filter { states, origin, name_contains: wire.name_contains, vault_secret, labels: wire.labels };
-    let filter = violations.finish(Some(filter))?;
-    match wire.used_by {
-        Some(_) => Err(Error::Unimplemented("filter.used_by")),
-        None => Ok(filter),
+    let used_by = wire.used_by.and_then(|wire| violations.take("filter.used_by", used_by(wire)));
+    let (name_contains, labels) = (wire.name_contains, wire.labels);
+    violations.finish(Some(Filter { states, origin, name_contains, vault_secret, labels, used_by }))
+}
+
+fn used_by(wire: proto::synced_secret_filter::UsedBy) -> Result<UsedBy, &'static str> {
+    let given = |text: String| (!text.is_empty()).then_some(text);
+    match (given(wire.kind), given(wire.resource), wire.unused) {
+        (None, None, true) => Ok(UsedBy::Nothing),
+        (_, _, true) => {
+            Err("what nothing uses, no kind and no resource uses: set either unused or the others")
+        }
+        (kind, resource, false) => Ok(UsedBy::Resource { kind, resource }),
     }
 }
 
-/// Both views are the same until usages are known.
-pub(in crate::api) fn view(wire: i32) -> Result<(), Error> {
-    match proto::SyncedSecretView::try_from(wire) {
-        Ok(_) => Ok(()),
+/// Whether the view is the full one, which a request gets that names none where `by_default`.
+pub(in crate::api) fn is_full(wire: i32, by_default: bool) -> Result<bool, Error> {
+    use proto::SyncedSecretView as View;
+    match View::try_from(wire) {
+        Ok(View::Unspecified) => Ok(by_default),
+        Ok(view) => Ok(view == View::Full),
         Err(_) => Err(Error::invalid("view", "it is not a view that this release knows")),
     }
 }

@@ -11,9 +11,10 @@ use std::str::FromStr;
 use jiff::Timestamp;
 
 pub(super) use answer::{
-    audit_event, listed_vault_secret, synced_secret, vault, vault_secret_version, watch_response,
+    audit_event, listed_vault_secret, secret_usage, synced_secret, vault, vault_secret_version,
+    watch_response,
 };
-pub(super) use lists::{audit_filter, filter, page_size, vault_filter, view};
+pub(super) use lists::{audit_filter, filter, is_full, page_size, vault_filter};
 pub(super) use synced_secret::{deletion, new_synced_secret};
 pub(super) use update::changes;
 pub(super) use vault_secret::{create_vault_secret, new_version};
@@ -63,6 +64,14 @@ impl Violations {
 /// The id in `syncedSecrets/{id}`.
 pub(super) fn synced_secret_name(field: &str, name: &str) -> Result<SyncedSecretId, Error> {
     in_collection("syncedSecrets", name).map_err(|rule| Error::invalid(field, rule))
+}
+
+/// The id in `syncedSecrets/{id}`; nothing where it is `-`, which means all of them.
+pub(super) fn synced_secret_or_all(field: &str, name: &str) -> Result<Option<SyncedSecretId>, Error> {
+    match name {
+        "syncedSecrets/-" => Ok(None),
+        name => synced_secret_name(field, name).map(Some),
+    }
 }
 
 /// The name in `vaultSecrets/{name}`.

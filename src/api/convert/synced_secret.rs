@@ -38,14 +38,14 @@ pub(in crate::api) fn new_synced_secret(
     violations.finish(new)
 }
 
-/// DeleteSyncedSecret. `force` has nothing to overrule until usages are known.
+/// DeleteSyncedSecret.
 pub(in crate::api) fn deletion(
     message: proto::DeleteSyncedSecretRequest,
     mut violations: Violations,
 ) -> Result<Deletion, Error> {
     let id = violations.take("name", in_collection("syncedSecrets", &message.name));
-    let (etag, allow_missing) = (message.etag, message.allow_missing);
-    violations.finish(id.map(|id| Deletion { id, etag, allow_missing }))
+    let (etag, force, allow_missing) = (message.etag, message.force, message.allow_missing);
+    violations.finish(id.map(|id| Deletion { id, etag, force, allow_missing }))
 }
 
 /// The valid references. Visits each, also after an error, so that no value stays behind.

@@ -18,8 +18,8 @@ use uuid::Uuid;
 
 use super::{Limits, Listen, Options, Server, ServerError};
 use crate::{
-    edge::{self, Edge, Index, secret_store},
-    model::{State, SyncEngine, SyncedSecret},
+    edge::{self, Edge, Index, UsageOptions, Usages, secret_store},
+    model::{State, SyncEngine, SyncedSecret, UsageRules},
     proto::secret_service_client::SecretServiceClient,
     reconcile::{self, Reconciler},
     secrets::Secrets,
@@ -71,7 +71,6 @@ async fn house_over(store: Store, directory: TempDir) -> House {
         namespace: "azure-iot-operations".into(),
         timeout: Duration::from_secs(1),
     };
-    let (vault, edge, index) = (vault.unwrap(), Edge::connect(&cluster).await.unwrap(), Index::new());
     let options = reconcile::Options {
         interval: Duration::from_secs(300),
         jitter: 0.0,
@@ -79,7 +78,10 @@ async fn house_over(store: Store, directory: TempDir) -> House {
         engine: Some(SyncEngine::Direct),
         secret_store: secret_store::Options::default(),
     };
-    let reconciler = Reconciler::new(store.clone(), vault.clone(), edge.clone(), index, options);
+    let (vault, edge) = (vault.unwrap(), Edge::connect(&cluster).await.unwrap());
+    let usages = UsageOptions { rules: UsageRules::none(), ..UsageOptions::default() };
+    let seen = (Index::new(), Usages::new(edge.clone(), usages));
+    let reconciler = Reconciler::new(store.clone(), vault.clone(), edge.clone(), seen, options);
     let secrets = Secrets::new(store.clone(), vault, edge, reconciler);
     House { secrets, store, directory }
 }

@@ -2,6 +2,7 @@
 
 mod announce;
 mod data;
+mod kinds;
 mod seeds;
 
 use std::{
@@ -136,6 +137,7 @@ impl Dev {
         let (vault, cluster) =
             tokio::join!(KeyVault::start(vault, authority), Cluster::start(cluster, authority));
         let (vault, cluster) = (vault.map_err(Failure::failed)?, cluster.map_err(Failure::failed)?);
+        kinds::install(cluster.kubeconfig()).await?;
         // Whoever is on this machine may call the service without a password; the vault beside it is no stricter.
         vault.faults().set(|settings| settings.any_application = true);
         let hosts = [vault_double::public_host(&self.vault_name), vault_double::AUTHORITY_HOST.to_owned()];
@@ -216,6 +218,7 @@ impl Dev {
                     ..secret_store::Options::default()
                 },
             },
+            usages: edge::UsageOptions::default(),
             server: ServerOptions {
                 listen: vec![Listen::Tcp(self.listen)],
                 tls: None,

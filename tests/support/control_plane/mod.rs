@@ -145,6 +145,18 @@ impl ControlPlane {
         kubeconfig
     }
 
+    /// Lets an instance's account list and watch a group, as whoever configures a rule for it would.
+    pub async fn allow(&self, namespace: &str, group: &str) {
+        let manifest = format!(
+            "{{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {{name: extra, namespace: {namespace}}}, \
+             rules: [{{apiGroups: [{group}], resources: ['*'], verbs: [list, watch]}}]}}\n---\n\
+             {{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {{name: extra, namespace: {namespace}}}, \
+             roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: extra}}, \
+             subjects: [{{kind: ServiceAccount, name: {ACCOUNT}, namespace: {namespace}}}]}}"
+        );
+        apply(&self.admin().await, namespace, &manifest).await;
+    }
+
     /// A token of an instance's service account for these audiences, for the API server itself where there are none. Kubernetes
     /// gives none that lives for less than ten minutes.
     pub async fn token(&self, namespace: &str, audiences: &[&str], lifetime: Duration) -> String {

@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 
 use super::*;
 use crate::{
-    model::limits,
+    model::{UsedBy, limits},
     proto::{self, NewVaultSecret, SecretReference, SyncedSecret},
     secrets::{Cause, NewSyncedSecret},
 };

@@ -67,7 +67,8 @@ fn vault_secrets_are_created_by_id_and_need_a_value() {
 fn lists_are_asked_for_within_limits() {
     assert_eq!((page_size(0).unwrap(), page_size(7).unwrap(), page_size(i32::MAX).unwrap()), (100, 7, 1_000));
     refused(page_size(-1), "page_size", "0 or more");
-    refused(view(9), "view", "knows");
+    refused(is_full(9, false), "view", "knows");
+    assert_eq!([0, 1, 2].map(|view| is_full(view, true).unwrap()), [true, false, true]);
     let filtered = |change: &dyn Fn(&mut proto::SyncedSecretFilter)| {
         let mut wire = proto::SyncedSecretFilter::default();
         change(&mut wire);
@@ -77,9 +78,15 @@ fn lists_are_asked_for_within_limits() {
     refused(filtered(&|wire| wire.states = vec![0]), "filter.states[0]", "name a state");
     refused(filtered(&|wire| wire.origin = 99), "filter.origin", "knows");
     refused(filtered(&|wire| wire.vault_secret = "x".into()), "filter.vault_secret", "vaultSecrets/x");
+    let used_by = |kind: &str, unused| {
+        let used_by = proto::synced_secret_filter::UsedBy { kind: kind.into(), unused, ..Default::default() };
+        filtered(&|wire| wire.used_by = Some(used_by.clone()))
+    };
+    refused(used_by("Device", true), "filter.used_by", "either unused or the others");
+    assert_eq!(used_by("", true).unwrap().used_by, Some(UsedBy::Nothing));
     assert!(matches!(
-        filtered(&|wire| wire.used_by = Some(Default::default())),
-        Err(Error::Unimplemented(_))
+        used_by("Device", false).unwrap().used_by,
+        Some(UsedBy::Resource { resource: None, .. })
     ));
     let audit = |resource: &str| {
         audit_filter(&proto::ListAuditEventsRequest { resource: resource.into(), ..Default::default() })

@@ -1,0 +1,106 @@
+//! Removes what was deleted from the edge, unless something has come to use it since: then the deletion waits, as Kubernetes
+//! itself lets a volume wait that a pod still uses.
+
+use super::{
+    Reconciler,
+    observe::set_condition,
+    queue::Outcome,
+    worker::{edge_failure, event},
+};
+use crate::{
+    edge::EdgeError,
+    model::{Condition, ConditionType, Reason, State, Status, SyncEngine, SyncedSecret, Usage},
+    store::{NewAuditEvent, Record, StoreError},
+};
+
+/// Whether the deletion of a synced secret waits because something uses it.
+pub fn is_held(secret: &SyncedSecret) -> bool {
+    let held =
+        |condition: &Condition| condition.kind == ConditionType::Synced && condition.reason == Reason::Used;
+    secret.state == State::Deleting && secret.conditions.iter().any(held)
+}
+
+impl Reconciler {
+    pub(super) async fn remove(&self, record: &Record) -> Result<Outcome, StoreError> {
+        let secret = &record.secret;
+        match self.uses_in_the_way(record).await {
+            Ok(uses) if uses.is_empty() => {}
+            Ok(uses) => return self.hold(record, &uses).await,
+            Err(error) => return self.record_failure(record, edge_failure(&error)).await,
+        }
+        let edge_uid = record.edge.uid.as_deref();
+        let removed = match record.engine {
+            SyncEngine::Direct => self.0.edge.remove(&secret.id, secret.uid, edge_uid).await,
+            SyncEngine::SecretStore => self.0.edge.remove_pair(&secret.id, secret.uid, edge_uid).await,
+        };
+        if let Err(error) = removed {
+            return self.record_failure(record, edge_failure(&error)).await;
+        }
+        // Between the look and the removal there was a moment: who used that is told of.
+        let late = self.uses_in_the_way(record).await.unwrap_or_default();
+        let mut transaction = self.0.store.begin().await?;
+        transaction.remove(record).await?;
+        transaction
+            .audit(event("Removed", record, "Removed from the edge; the vault was not touched."))
+            .await?;
+        if !late.is_empty() {
+            tracing::warn!(synced_secret = %secret.id, uses = %listed(&late), "used while it was being deleted");
+            let detail = format!("Now it is missing to {}.", listed(&late));
+            let outcome = in_the_way();
+            transaction
+                .audit(NewAuditEvent { outcome, ..event("UsedWhileDeleted", record, &detail) })
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(Outcome::Done)
+    }
+
+    /// The uses as the API server has them now: between the call that deletes and this there was time for a new one. None
+    /// where whoever deleted it wanted so whatever uses it.
+    async fn uses_in_the_way(&self, record: &Record) -> Result<Vec<Usage>, EdgeError> {
+        match record.delete_forced {
+            true => Ok(Vec::new()),
+            false => self.0.usages.look(record.secret.id.as_str()).await,
+        }
+    }
+
+    async fn hold(&self, record: &Record, uses: &[Usage]) -> Result<Outcome, StoreError> {
+        let message = format!(
+            "The deletion waits for {}. Take the name out there, or delete with force.",
+            listed(uses)
+        );
+        let mut transaction = self.0.store.begin().await?;
+        let Some(mut current) = transaction.current(record.secret.uid) else {
+            return Ok(Outcome::Done);
+        };
+        if current.delete_forced {
+            return Ok(Outcome::Again);
+        }
+        let is_new = !is_held(&current.secret);
+        let condition = Condition::new(ConditionType::Synced, Status::False, Reason::Used, message.as_str());
+        set_condition(&mut current.secret, condition);
+        transaction.update(current).await?;
+        if is_new {
+            tracing::warn!(synced_secret = %record.secret.id, "{message}");
+            let outcome = in_the_way();
+            transaction.audit(NewAuditEvent { outcome, ..event("DeletionHeld", record, &message) }).await?;
+        }
+        transaction.commit().await?;
+        Ok(Outcome::Done)
+    }
+}
+
+fn in_the_way() -> crate::model::Outcome {
+    crate::model::Outcome("FAILED_PRECONDITION".to_owned())
+}
+
+/// The uses for people: the first ones, and how many more.
+pub fn listed<U: AsRef<Usage>>(uses: &[U]) -> String {
+    const NAMED: usize = 5;
+    let named =
+        uses.iter().take(NAMED).map(|usage| usage.as_ref().to_string()).collect::<Vec<_>>().join(", ");
+    match uses.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}

@@ -1,0 +1,149 @@
+//! Records what uses each synced secret, so that lists filter by it, watches tell of it and a restart knows it.
+//!
+//! Level-triggered: after a start, and whenever what can be known changes, all are compared; in between, those whose uses
+//! have changed and those that were written themselves.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::{Reconciler, Wake, observe::set_condition};
+use crate::{
+    edge::Gap,
+    model::{Condition, ConditionType, Reason, State, Status, SyncedSecret, User},
+    store::{Feed, Record, StoreError},
+};
+
+/// Changes of the feed that are read at a time.
+const FEED_PAGE: i64 = 500;
+/// Synced secrets in one transaction: enough to be quick, few enough for others to get their turn.
+const BATCH: usize = 200;
+/// What is unknown becomes so with time, too.
+const TICK: Duration = Duration::from_secs(5);
+/// Users that a message names; the others are counted.
+const NAMED: usize = 3;
+
+/// How far the recording is.
+struct Progress {
+    /// The place in the change feed.
+    sequence: i64,
+    /// What could not be known then.
+    gap: Option<Gap>,
+    /// Whether all are to be compared.
+    all: bool,
+}
+
+impl Reconciler {
+    /// Records until told to stop.
+    pub(super) async fn record_uses(self, stop: CancellationToken) {
+        let (mut known, mut recorded) = (self.0.usages.changed(), self.0.store.subscribe());
+        let mut progress = Progress { sequence: self.0.store.view().sequence(), gap: None, all: true };
+        loop {
+            if let Err(error) = self.record_changed_uses(&mut progress).await {
+                tracing::error!(%error, "what uses the synced secrets could not be recorded; trying again");
+                progress.all = true;
+                sleep(TICK).await;
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = known.changed() => {}
+                _ = recorded.changed() => {}
+                () = sleep(TICK) => {}
+            }
+        }
+    }
+
+    /// Brings what a synced secret says of its use to what is known; whether that changed anything.
+    pub fn note_use(&self, secret: &mut SyncedSecret) -> bool {
+        if self.0.usages.is_settling() {
+            return false;
+        }
+        let uses = self.0.usages.of(secret.id.as_str());
+        let users: BTreeSet<User> = uses.iter().map(|usage| usage.user()).collect();
+        let condition = in_use(&users, self.0.usages.gap().as_ref());
+        let says_so = |held: &Condition| {
+            (held.kind, held.status, held.reason, &held.message)
+                == (condition.kind, condition.status, condition.reason, &condition.message)
+        };
+        if secret.conditions.iter().any(says_so) && secret.users.iter().eq(&users) {
+            return false;
+        }
+        secret.users = users.into_iter().collect();
+        set_condition(secret, condition);
+        true
+    }
+
+    async fn record_changed_uses(&self, progress: &mut Progress) -> Result<(), StoreError> {
+        if self.0.usages.is_settling() {
+            return Ok(());
+        }
+        let gap = self.0.usages.gap();
+        let all = std::mem::take(&mut progress.all) | (gap != progress.gap);
+        progress.gap = gap;
+        let mut ids: BTreeSet<_> =
+            self.0.usages.take_changed().iter().filter_map(|name| name.parse().ok()).collect();
+        let mut missed = false;
+        loop {
+            match self.0.store.changes_after(progress.sequence, FEED_PAGE).await? {
+                Feed::Changes(changes) if changes.is_empty() => break,
+                Feed::Changes(changes) => {
+                    progress.sequence = changes.last().map_or(progress.sequence, |change| change.sequence);
+                    ids.extend(changes.iter().map(|change| change.after.id.clone()));
+                }
+                Feed::TooOld => {
+                    missed = true;
+                    progress.sequence = self.0.store.view().sequence();
+                }
+            }
+        }
+        let view = self.0.store.view();
+        let records = match all || missed {
+            true => view.snapshot().records,
+            false => ids.iter().filter_map(|id| view.get(id)).collect(),
+        };
+        self.record_uses_of(records).await
+    }
+
+    async fn record_uses_of(&self, records: Vec<Arc<Record>>) -> Result<(), StoreError> {
+        let is_stale = |record: &&Arc<Record>| self.note_use(&mut record.secret.clone());
+        let stale: Vec<&Arc<Record>> = records.iter().filter(is_stale).collect();
+        for batch in stale.chunks(BATCH) {
+            let mut transaction = self.0.store.begin().await?;
+            for record in batch {
+                let current = transaction.current(record.secret.uid);
+                if let Some(mut current) = current
+                    && self.note_use(&mut current.secret)
+                {
+                    transaction.update(current).await?;
+                }
+            }
+            transaction.commit().await?;
+        }
+        // A deletion that a use holds back goes on when the use is gone.
+        for record in stale.iter().filter(|record| record.secret.state == State::Deleting) {
+            self.wake(record.secret.uid, Wake::default());
+        }
+        Ok(())
+    }
+}
+
+fn in_use(users: &BTreeSet<User>, gap: Option<&Gap>) -> Condition {
+    let (status, reason, message) = match (users.len(), gap) {
+        (0, None) => (Status::False, Reason::NotUsed, "No resource names it.".to_owned()),
+        (0, Some(gap)) => (
+            Status::Unknown,
+            Reason::Unknown,
+            format!("Whether anything uses it is not known: {gap}. {}", gap.remedy()),
+        ),
+        (all, _) => {
+            let named = users.iter().take(NAMED).map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let more = match all.saturating_sub(NAMED) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            (Status::True, Reason::Used, format!("Used by {named}{more}."))
+        }
+    };
+    Condition::new(ConditionType::InUse, status, reason, message)
+}
