@@ -10,10 +10,10 @@ use super::report::{Report, Row};
 use crate::{
     cli::{
         Failure,
-        settings::{edge_options, vault_options},
+        settings::{edge_options, usage_options, vault_options},
     },
     config::Config,
-    edge::{Edge, EdgeError, Index},
+    edge::{Edge, EdgeError, Index, USAGE_VERBS, Usages},
     model::{Condition, ConditionType, Status},
     secrets::check_vault,
     store::{self, Schema},
@@ -31,6 +31,7 @@ const CLUSTER: &str = "cluster: configured";
 const NAMESPACE: &str = "cluster: the namespace is there";
 const RIGHTS: &str = "cluster: rights on Secrets";
 const WATCH: &str = "cluster: Secrets can be watched";
+const USES: &str = "cluster: what uses Secrets can be seen";
 
 /// Runs them all.
 pub(super) async fn run(config: &Config) -> Result<Report, Failure> {
@@ -126,10 +127,12 @@ async fn cluster(config: &Config) -> Vec<Row> {
     let namespace = edge.check_namespace().await;
     if namespace.as_ref().is_err_and(EdgeError::is_transient) {
         let nobody = |check| Row::unknown(check, "Nobody can tell before the cluster answers.");
-        return vec![row(NAMESPACE, namespace, &found), nobody(RIGHTS), nobody(WATCH)];
+        return vec![row(NAMESPACE, namespace, &found), nobody(RIGHTS), nobody(WATCH), nobody(USES)];
     }
-    let (rights, watch) = tokio::join!(rights(&edge), watch(&edge, config.kubernetes.timeout));
-    vec![row(NAMESPACE, namespace, &found), rights, watch]
+    let usages = Usages::new(edge.clone(), usage_options(config));
+    let (rights, watch, uses) =
+        tokio::join!(rights(&edge), watch(&edge, config.kubernetes.timeout), uses(&usages));
+    vec![row(NAMESPACE, namespace, &found), rights, watch, uses]
 }
 
 async fn rights(edge: &Edge) -> Row {
@@ -150,6 +153,24 @@ async fn rights(edge: &Edge) -> Row {
             );
             Row::no(RIGHTS, found)
         }
+    }
+}
+
+async fn uses(usages: &Usages) -> Row {
+    match usages.forbidden_groups().await {
+        Ok(groups) if groups.is_empty() => {
+            Row::yes(USES, "May list and watch all kinds that the rules look into.")
+        }
+        Ok(groups) => {
+            let found = format!(
+                "May not {} the resources of {}. Bind the service's account to a Role as deploy/role.yaml has it; without, \
+                 nobody knows what uses a synced secret, and deletions need force.",
+                USAGE_VERBS.join(" and "),
+                groups.join(", ")
+            );
+            Row::no(USES, found)
+        }
+        Err(error) => row(USES, Err(error), ""),
     }
 }
 
