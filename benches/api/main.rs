@@ -17,7 +17,9 @@ use std::time::Duration;
 
 use comfy_table::Table;
 use load::{Load, Measured};
-use secret_service::proto::{ListSyncedSecretsRequest, secret_service_client::SecretServiceClient};
+use secret_service::proto::{
+    ListSyncedSecretsRequest, SyncedSecretFilter, secret_service_client::SecretServiceClient,
+};
 use support::requests::*;
 use tonic::transport::Channel;
 
@@ -30,6 +32,8 @@ const ROUND: Duration = Duration::from_secs(2);
 const ROUNDS: usize = 4;
 /// Synced secrets in the larger database.
 const MANY: usize = 10_000;
+/// Synced secrets that a resource each uses.
+const USED: usize = 1_000;
 /// Synced secrets created to measure creation.
 const CREATED: usize = 1_000;
 
@@ -61,6 +65,17 @@ fn main() {
                 .map(drop)
         };
         let created = load.times(few.address(), CREATED, create).await;
+        let used = seed::used(USED).await;
+        let list = |filter: Option<SyncedSecretFilter>| {
+            move |mut client: Client, _: usize| {
+                let request =
+                    ListSyncedSecretsRequest { page_size: 100, filter: filter.clone(), ..Default::default() };
+                async move { client.list_synced_secrets(request).await.map(drop) }
+            }
+        };
+        let by_use = SyncedSecretFilter { used_by: Some(seed::users()), ..Default::default() };
+        let targets = [(used.address(), list(None)), (used.address(), list(Some(by_use)))];
+        let [page_of_used, filtered] = load.alternate(targets, ROUNDS, ROUND).await;
         print(
             &plain,
             &[
@@ -69,6 +84,8 @@ fn main() {
                 ("ListSyncedSecrets, 100 of 100", &page_of_few),
                 ("ListSyncedSecrets, 100 of 10,000", &page_of_many),
                 ("CreateSyncedSecret, until SYNCED", &created),
+                ("ListSyncedSecrets, 100 of 1,000 that are used", &page_of_used),
+                ("the same, filtered by the kind that uses them", &filtered),
             ],
         );
         println!(
@@ -78,6 +95,10 @@ fn main() {
         println!(
             "A page of 100 out of {MANY} takes {:.2} × the time of one out of 100.",
             page_of_few.per_second() / page_of_many.per_second()
+        );
+        println!(
+            "A page of {USED} that is filtered by use takes {:.2} × the time of one that is not.",
+            page_of_used.per_second() / filtered.per_second()
         );
     });
 }

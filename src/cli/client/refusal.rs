@@ -9,7 +9,7 @@ use super::{call::is_absent, table::plain};
 use crate::cli::Failure;
 
 /// What the commands of this line are called in the words of the service, which speaks to programs.
-const COMMANDS: [(&str, &str); 12] = [
+const COMMANDS: [(&str, &str); 14] = [
     ("ListSyncedSecrets", "`secrets list`"),
     ("GetSyncedSecret", "`secrets get`"),
     ("UpdateSyncedSecret", "`secrets update`"),
@@ -21,6 +21,8 @@ const COMMANDS: [(&str, &str); 12] = [
     ("CreateVaultSecret", "`vault create`"),
     ("AddVaultSecretVersion", "`vault rotate`"),
     ("ListAuditEvents", "`audit list`"),
+    ("ListSecretUsages", "`secrets usages`"),
+    ("`force`", "--force"),
     ("without `create`", "with --from"),
 ];
 
@@ -89,7 +91,10 @@ impl Refusal {
                 && !self.status.message().contains(text)
                 && bad.iter().all(|field| field.description != text)
         };
-        let failed = failed.unwrap_or_default().iter().filter(is_news);
+        // The message names the first of several uses, and their fields may all be called the same.
+        let failed = failed.unwrap_or_default();
+        let are_uses = failed.len() > 1 && failed.iter().all(|one| one.r#type == "IN_USE");
+        let failed = failed.iter().filter(|one| are_uses || is_news(one));
         let failed = failed.map(|one| format!("{}: {}", plain(&one.subject), plain(&one.description)));
         fields.chain(failed).collect()
     }

@@ -47,12 +47,13 @@ pub(super) fn synced_secrets(secrets: &[SyncedSecret]) -> String {
             cell(id(&secret.name)),
             state(secret.state()),
             cell(&keys(&secret.references)),
+            cell(used(secret)),
             cell(&ago(secret.sync_time.as_ref())),
             cell(&ago(secret.create_time.as_ref())),
             cell(&problem(secret)),
         ]
     };
-    table(["NAME", "STATE", "KEYS", "SYNCED", "AGE", "PROBLEM"], secrets.iter().map(row))
+    table(["NAME", "STATE", "KEYS", "USED", "SYNCED", "AGE", "PROBLEM"], secrets.iter().map(row))
 }
 
 /// One row a condition.
@@ -92,6 +93,21 @@ pub(super) fn id(name: &str) -> &str {
 /// The keys of references, as a list.
 pub(super) fn keys(references: &[SecretReference]) -> String {
     references.iter().map(|reference| reference.key.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether something uses it, in a word; nothing where nobody has looked yet.
+fn used(secret: &SyncedSecret) -> &'static str {
+    match in_use(secret).map(Condition::status) {
+        Some(Status::True) => "yes",
+        Some(Status::False) => "no",
+        Some(Status::Unknown) => "unknown",
+        Some(Status::Unspecified) | None => "",
+    }
+}
+
+/// What is known of its use.
+pub(super) fn in_use(secret: &SyncedSecret) -> Option<&Condition> {
+    secret.conditions.iter().find(|condition| condition.r#type == "InUse")
 }
 
 /// Why it is not in sync, in the words of its conditions.

@@ -6,11 +6,11 @@ mod values;
 use std::{process::Stdio, time::Duration};
 
 use secret_service::doubles::vault::{Action, Rule};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt, process::Command};
 
 use super::process;
-use crate::support::{Options, PATIENCE, World};
+use crate::support::{Options, PATIENCE, Site, World, users};
 
 /// How a command ended and what it said.
 #[derive(Debug)]
@@ -133,6 +133,45 @@ async fn the_exit_code_says_what_went_wrong_and_the_lines_say_what_to_do() {
     world.somebody.enables("v", false).await;
     let behind = say(&world, &["secrets", "sync", "a"]).await.failed(9);
     assert!(behind.contains("a is recorded, and degraded: "), "{behind}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_uses_a_secret_is_shown_filtered_by_and_in_the_way() {
+    let site = Site::start().await;
+    users::install(&site.kube).await;
+    let mut world = World::start_on(site, Options::default()).await;
+    world.seed("v", "1").await;
+    for name in ["a", "b"] {
+        say(&world, &["secrets", "add", name, "username=v"]).await.ok();
+    }
+    let profile = "AssetEndpointProfile.deviceregistry.microsoft.com";
+    let spec = json!({ "authentication": { "usernamePasswordCredentials": { "usernameSecretName": "a/username" } } });
+    for name in ["plc-1", "plc-2"] {
+        world.applies(profile, name, spec.clone()).await;
+    }
+    world
+        .until("a", |secret| {
+            secret.usages.len() == 2 && secret.conditions.iter().any(|one| one.reason == "Used")
+        })
+        .await;
+
+    let shown = say(&world, &["secrets", "usages", "a"]).await.ok();
+    assert!(shown.contains("plc-1") && shown.contains("usernameSecretName"), "{shown}");
+    assert!(say(&world, &["secrets", "get", "a"]).await.ok().contains("plc-2"));
+    let by = ["secrets", "list", "-o", "name", "--used-by", "AssetEndpointProfile/plc-2"];
+    assert_eq!(say(&world, &by).await.ok().trim(), "syncedSecrets/a");
+    assert_eq!(
+        say(&world, &["secrets", "list", "-o", "name", "--unused"]).await.ok().trim(),
+        "syncedSecrets/b"
+    );
+
+    let refused = say(&world, &["secrets", "delete", "a", "--yes"]).await.failed(5);
+    for words in ["--force", "`secrets usages`", &format!("{profile}/plc-1"), &format!("{profile}/plc-2")] {
+        assert!(refused.contains(words), "{refused}");
+    }
+    say(&world, &["secrets", "delete", "a", "--yes", "--force"]).await.ok();
+    assert!(world.edge("a").await.is_none());
+    assert!(say(&world, &["secrets", "usages"]).await.ok().contains("the secret is missing"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

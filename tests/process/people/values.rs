@@ -79,7 +79,7 @@ async fn nothing_is_deleted_without_a_yes() {
 fn answer_at_a_terminal(address: &str, answer: &str) {
     let mut terminal = at_a_terminal(address, &["secrets", "delete", "a"]);
     terminal.exp_string("holds:   k").unwrap();
-    terminal.exp_string("used by: not known").unwrap();
+    terminal.exp_string("used by: nothing").unwrap();
     terminal.exp_string("Delete a from the edge? The vault keeps its secrets. [y/N]").unwrap();
     terminal.send_line(answer).unwrap();
     let said = terminal.exp_eof().unwrap();

@@ -10,13 +10,13 @@ use super::{
         output::Output,
         refusal::Refusal,
         request_id,
-        table::{id, keys, plain, word},
+        table::{id, in_use, keys, plain, word},
     },
     Waiting, get, list, print_each,
 };
 use crate::{
     cli::Failure,
-    proto::{self, SecretUsage, SyncedSecret},
+    proto::{self, SecretUsage, SyncedSecret, condition::Status},
 };
 
 /// Delete synced secrets from the edge, after a question; the vault keeps its secrets
@@ -136,12 +136,17 @@ fn show(secret: &SyncedSecret, uses: Result<Vec<SecretUsage>, Refusal>) -> Resul
     }
     lines.push(format!("holds:   {}", plain(&keys(&secret.references))));
     match uses {
-        Ok(uses) if uses.is_empty() => lines.push("used by: nothing".to_owned()),
+        Ok(uses) if uses.is_empty() => lines.push(match in_use(secret) {
+            Some(unknown) if unknown.status() != Status::False => {
+                format!("used by: {}", plain(&unknown.message))
+            }
+            _ => "used by: nothing".to_owned(),
+        }),
         Ok(uses) => lines.extend(uses.iter().map(|one| {
             format!("used by: {} {} ({})", plain(&one.kind), plain(&one.resource), plain(&one.field))
         })),
-        Err(refusal) if refusal.code() == Code::Unimplemented => {
-            lines.push("used by: not known; this build of the service does not look".to_owned());
+        Err(refusal) if refusal.is_because("USAGES_NOT_YET_KNOWN") => {
+            lines.push("used by: not known yet".to_owned());
         }
         Err(refusal) => return Err(refusal.into()),
     }
