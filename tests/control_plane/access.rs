@@ -11,7 +11,10 @@ use kube::{
     Api, Client,
     api::{DeleteParams, ListParams, ObjectMeta, PostParams},
 };
-use secret_service::edge::REQUIRED_VERBS;
+use secret_service::{
+    edge::{REQUIRED_VERBS, USAGE_VERBS},
+    model::UsageRules,
+};
 use serde::Deserialize;
 
 use crate::{control_plane, refusal};
@@ -28,11 +31,16 @@ fn the_documented_role_grants_what_the_edge_needs_and_no_more() {
         .map(|document| serde_yaml_ng::from_value(document).unwrap())
         .collect();
     let [role] = roles.as_slice() else { panic!("one role, not {}", roles.len()) };
-    let [rule] = role.rules.as_deref().unwrap() else { panic!("one rule: {role:?}") };
-    let verbs: BTreeSet<&str> = rule.verbs.iter().map(String::as_str).collect();
-    assert_eq!(verbs, BTreeSet::from(REQUIRED_VERBS));
-    assert_eq!(rule.resources.as_deref().unwrap(), ["secrets"]);
-    assert_eq!(rule.api_groups.as_deref().unwrap(), [""]);
+    let [secrets, uses] = role.rules.as_deref().unwrap() else { panic!("two rules: {role:?}") };
+    fn set(words: &[String]) -> BTreeSet<&str> {
+        words.iter().map(String::as_str).collect()
+    }
+    assert_eq!(set(&secrets.verbs), BTreeSet::from(REQUIRED_VERBS));
+    assert_eq!(secrets.resources.as_deref().unwrap(), ["secrets"]);
+    assert_eq!(secrets.api_groups.as_deref().unwrap(), [""]);
+    assert_eq!(set(&uses.verbs), BTreeSet::from(USAGE_VERBS));
+    assert_eq!(uses.resources.as_deref().unwrap(), ["*"]);
+    assert_eq!(set(uses.api_groups.as_deref().unwrap()), UsageRules::default().groups());
 }
 
 #[tokio::test]
