@@ -77,7 +77,7 @@ impl EdgeError {
         match status.code {
             401 => Self::Unauthenticated(message),
             403 => Self::Forbidden(message),
-            404 if status.message.contains("namespaces") => Self::NamespaceMissing(namespace.to_owned()),
+            404 if status.message.contains("namespaces \"") => Self::NamespaceMissing(namespace.to_owned()),
             404 => Self::NotFound(message),
             409 => Self::Changed(message),
             413 => Self::TooLarge,

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Condition, NameError, Reference, SyncedSecretId, UsedBy, User, VaultSecretName};
+use super::{Condition, NameError, Reason, Reference, SyncedSecretId, UsedBy, User, VaultSecretName};
 
 /// Limits of Key Vault, Kubernetes and this service.
 pub mod limits {
@@ -141,6 +141,17 @@ impl SyncedSecret {
     /// The opaque tag that changes with what is asked for, not with status.
     pub fn etag(&self) -> String {
         format!("\"{}-{}\"", self.uid.simple(), self.generation)
+    }
+
+    /// Whether its use is the one that is wanted. Of what may be used, nobody knows that nothing uses it.
+    pub fn is_used_as(&self, wanted: &UsedBy) -> bool {
+        match wanted {
+            UsedBy::Nothing => self.conditions.iter().any(|condition| condition.reason == Reason::NotUsed),
+            UsedBy::Resource { kind, resource } => self.users.iter().any(|user| {
+                kind.as_ref().is_none_or(|kind| *kind == user.kind)
+                    && resource.as_ref().is_none_or(|resource| *resource == user.resource)
+            }),
+        }
     }
 }
 
@@ -295,7 +306,7 @@ impl Filter {
                 .as_ref()
                 .is_none_or(|wanted| secret.references.iter().any(|held| held.vault_secret == *wanted))
             && self.labels.iter().all(|(key, value)| secret.labels.get(key) == Some(value))
-            && self.used_by.as_ref().is_none_or(|wanted| wanted.matches(&secret.users))
+            && self.used_by.as_ref().is_none_or(|wanted| secret.is_used_as(wanted))
     }
 }
 

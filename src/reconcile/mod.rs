@@ -30,7 +30,7 @@ use uuid::Uuid;
 pub use observe::expiring;
 pub use queue::Wake;
 pub use reads::{Read, Reads};
-pub use removal::{is_held, listed};
+pub use removal::is_held;
 
 use crate::{
     edge::{

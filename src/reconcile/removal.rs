@@ -5,19 +5,20 @@ use super::{
     Reconciler,
     observe::set_condition,
     queue::Outcome,
-    worker::{edge_failure, event},
+    worker::{edge_failure, event, unseen_failure},
 };
 use crate::{
-    edge::EdgeError,
-    model::{Condition, ConditionType, Reason, State, Status, SyncEngine, SyncedSecret, Usage},
+    edge::Gap,
+    model::{Condition, ConditionType, Reason, State, Status, SyncEngine, Usage},
     store::{NewAuditEvent, Record, StoreError},
 };
 
 /// Whether the deletion of a synced secret waits because something uses it.
-pub fn is_held(secret: &SyncedSecret) -> bool {
+pub fn is_held(record: &Record) -> bool {
+    let secret = &record.secret;
     let held =
         |condition: &Condition| condition.kind == ConditionType::Synced && condition.reason == Reason::Used;
-    secret.state == State::Deleting && secret.conditions.iter().any(held)
+    secret.state == State::Deleting && !record.delete_forced && secret.conditions.iter().any(held)
 }
 
 impl Reconciler {
@@ -26,7 +27,7 @@ impl Reconciler {
         match self.uses_in_the_way(record).await {
             Ok(uses) if uses.is_empty() => {}
             Ok(uses) => return self.hold(record, &uses).await,
-            Err(error) => return self.record_failure(record, edge_failure(&error)).await,
+            Err(gap) => return self.record_failure(record, unseen_failure(&gap)).await,
         }
         let edge_uid = record.edge.uid.as_deref();
         let removed = match record.engine {
@@ -44,8 +45,8 @@ impl Reconciler {
             .audit(event("Removed", record, "Removed from the edge; the vault was not touched."))
             .await?;
         if !late.is_empty() {
-            tracing::warn!(synced_secret = %secret.id, uses = %listed(&late), "used while it was being deleted");
-            let detail = format!("Now it is missing to {}.", listed(&late));
+            tracing::warn!(synced_secret = %secret.id, uses = %Usage::in_words(&late), "used while it was being deleted");
+            let detail = format!("Now it is missing to {}.", Usage::in_words(&late));
             let outcome = in_the_way();
             transaction
                 .audit(NewAuditEvent { outcome, ..event("UsedWhileDeleted", record, &detail) })
@@ -57,7 +58,7 @@ impl Reconciler {
 
     /// The uses as the API server has them now: between the call that deletes and this there was time for a new one. None
     /// where whoever deleted it wanted so whatever uses it.
-    async fn uses_in_the_way(&self, record: &Record) -> Result<Vec<Usage>, EdgeError> {
+    async fn uses_in_the_way(&self, record: &Record) -> Result<Vec<Usage>, Gap> {
         match record.delete_forced {
             true => Ok(Vec::new()),
             false => self.0.usages.look(record.secret.id.as_str()).await,
@@ -67,7 +68,7 @@ impl Reconciler {
     async fn hold(&self, record: &Record, uses: &[Usage]) -> Result<Outcome, StoreError> {
         let message = format!(
             "The deletion waits for {}. Take the name out there, or delete with force.",
-            listed(uses)
+            Usage::in_words(uses)
         );
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(record.secret.uid) else {
@@ -76,7 +77,7 @@ impl Reconciler {
         if current.delete_forced {
             return Ok(Outcome::Again);
         }
-        let is_new = !is_held(&current.secret);
+        let is_new = !is_held(&current);
         let condition = Condition::new(ConditionType::Synced, Status::False, Reason::Used, message.as_str());
         set_condition(&mut current.secret, condition);
         transaction.update(current).await?;
@@ -92,15 +93,4 @@ impl Reconciler {
 
 fn in_the_way() -> crate::model::Outcome {
     crate::model::Outcome("FAILED_PRECONDITION".to_owned())
-}
-
-/// The uses for people: the first ones, and how many more.
-pub fn listed<U: AsRef<Usage>>(uses: &[U]) -> String {
-    const NAMED: usize = 5;
-    let named =
-        uses.iter().take(NAMED).map(|usage| usage.as_ref().to_string()).collect::<Vec<_>>().join(", ");
-    match uses.len().saturating_sub(NAMED) {
-        0 => named,
-        more => format!("{named} and {more} more"),
-    }
 }

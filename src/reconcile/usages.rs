@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Reconciler, Wake, observe::set_condition};
 use crate::{
     edge::Gap,
-    model::{Condition, ConditionType, Reason, State, Status, SyncedSecret, User},
+    model::{Condition, ConditionType, Reason, State, Status, SyncedSecret, SyncedSecretId, User},
     store::{Feed, Record, StoreError},
 };
 
@@ -30,6 +30,8 @@ struct Progress {
     sequence: i64,
     /// What could not be known then.
     gap: Option<Gap>,
+    /// Whether something was still to be looked at for the first time then.
+    settling: bool,
     /// Whether all are to be compared.
     all: bool,
 }
@@ -38,7 +40,8 @@ impl Reconciler {
     /// Records until told to stop.
     pub(super) async fn record_uses(self, stop: CancellationToken) {
         let (mut known, mut recorded) = (self.0.usages.changed(), self.0.store.subscribe());
-        let mut progress = Progress { sequence: self.0.store.view().sequence(), gap: None, all: true };
+        let sequence = self.0.store.view().sequence();
+        let mut progress = Progress { sequence, gap: None, settling: true, all: true };
         loop {
             if let Err(error) = self.record_changed_uses(&mut progress).await {
                 tracing::error!(%error, "what uses the synced secrets could not be recorded; trying again");
@@ -56,12 +59,17 @@ impl Reconciler {
 
     /// Brings what a synced secret says of its use to what is known; whether that changed anything.
     pub fn note_use(&self, secret: &mut SyncedSecret) -> bool {
-        if self.0.usages.is_settling() {
-            return false;
+        let usages = &self.0.usages;
+        let uses = usages.of(secret.id.as_str());
+        let mut users: BTreeSet<User> = uses.iter().map(|usage| usage.user()).collect();
+        if usages.is_settling() {
+            // Nothing is taken back before everything was looked at.
+            users.extend(secret.users.iter().cloned());
+            if users.is_empty() {
+                return false;
+            }
         }
-        let uses = self.0.usages.of(secret.id.as_str());
-        let users: BTreeSet<User> = uses.iter().map(|usage| usage.user()).collect();
-        let condition = in_use(&users, self.0.usages.gap().as_ref());
+        let condition = in_use(&users, usages.gap().as_ref());
         let says_so = |held: &Condition| {
             (held.kind, held.status, held.reason, &held.message)
                 == (condition.kind, condition.status, condition.reason, &condition.message)
@@ -75,30 +83,25 @@ impl Reconciler {
     }
 
     async fn record_changed_uses(&self, progress: &mut Progress) -> Result<(), StoreError> {
-        if self.0.usages.is_settling() {
-            return Ok(());
-        }
-        let gap = self.0.usages.gap();
-        let all = std::mem::take(&mut progress.all) | (gap != progress.gap);
-        progress.gap = gap;
-        let mut ids: BTreeSet<_> =
-            self.0.usages.take_changed().iter().filter_map(|name| name.parse().ok()).collect();
-        let mut missed = false;
+        let usages = &self.0.usages;
+        let (settling, gap) = (usages.is_settling(), usages.gap());
+        let has_settled = progress.settling && !settling;
+        let mut all = std::mem::take(&mut progress.all) | has_settled | (gap != progress.gap);
+        (progress.settling, progress.gap) = (settling, gap);
+        let mut ids: BTreeSet<SyncedSecretId> =
+            usages.take_changed().iter().filter_map(|name| name.parse().ok()).collect();
         loop {
             match self.0.store.changes_after(progress.sequence, FEED_PAGE).await? {
-                Feed::Changes(changes) if changes.is_empty() => break,
                 Feed::Changes(changes) => {
-                    progress.sequence = changes.last().map_or(progress.sequence, |change| change.sequence);
+                    let Some(last) = changes.last() else { break };
+                    progress.sequence = last.sequence;
                     ids.extend(changes.iter().map(|change| change.after.id.clone()));
                 }
-                Feed::TooOld => {
-                    missed = true;
-                    progress.sequence = self.0.store.view().sequence();
-                }
+                Feed::TooOld => (all, progress.sequence) = (true, self.0.store.view().sequence()),
             }
         }
         let view = self.0.store.view();
-        let records = match all || missed {
+        let records = match all {
             true => view.snapshot().records,
             false => ids.iter().filter_map(|id| view.get(id)).collect(),
         };
@@ -131,11 +134,7 @@ impl Reconciler {
 fn in_use(users: &BTreeSet<User>, gap: Option<&Gap>) -> Condition {
     let (status, reason, message) = match (users.len(), gap) {
         (0, None) => (Status::False, Reason::NotUsed, "No resource names it.".to_owned()),
-        (0, Some(gap)) => (
-            Status::Unknown,
-            Reason::Unknown,
-            format!("Whether anything uses it is not known: {gap}. {}", gap.remedy()),
-        ),
+        (0, Some(gap)) => (Status::Unknown, Reason::Unknown, unknown(gap)),
         (all, _) => {
             let named = users.iter().take(NAMED).map(ToString::to_string).collect::<Vec<_>>().join(", ");
             let more = match all.saturating_sub(NAMED) {
@@ -146,4 +145,16 @@ fn in_use(users: &BTreeSet<User>, gap: Option<&Gap>) -> Condition {
         }
     };
     Condition::new(ConditionType::InUse, status, reason, message)
+}
+
+/// What can't be looked at for a while is named without the error of the moment: each of its changes would be one of every
+/// synced secret.
+fn unknown(gap: &Gap) -> String {
+    match gap.is_for_good() {
+        true => format!("Whether anything uses it is not known: {gap}. {}", gap.remedy()),
+        false => format!(
+            "Whether anything uses it is not known: {} can't be looked at now. The service goes on by itself when it can.",
+            gap.what
+        ),
+    }
 }

@@ -15,7 +15,7 @@ use super::{
     queue::Outcome,
 };
 use crate::{
-    edge::{Desired, EdgeError, Observed, Seen, Written},
+    edge::{Desired, EdgeError, Gap, Observed, Seen, Written},
     model::{self, Reason, Reference, ReferenceStatus, SyncEngine, VaultValue, VaultVersion},
     store::{NewAuditEvent, Record, StoreError},
     vault::{Priority, VaultError},
@@ -345,6 +345,15 @@ pub(super) fn edge_failure(error: &EdgeError) -> Failure {
     };
     let message = sentence(&error.to_string(), &error.remedy());
     Failure { reason: error.reason(), message, problems: Vec::new(), retry }
+}
+
+/// What is to be removed may be in use, for all that can be seen.
+pub(super) fn unseen_failure(gap: &Gap) -> Failure {
+    let message = sentence(&format!("what uses it can't be seen: {gap}"), &gap.remedy());
+    match &gap.error {
+        Some(error) => Failure { message, ..edge_failure(error) },
+        None => Failure { reason: Reason::Pending, message, problems: Vec::new(), retry: Retry::Soon(None) },
+    }
 }
 
 /// The sooner of two: one reference that may mend itself is worth a try.

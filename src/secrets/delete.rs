@@ -2,8 +2,8 @@
 
 use super::{Call, Cause, Error, Mode, Secrets, update::check_etag};
 use crate::{
-    model::{self, State, SyncedSecret, SyncedSecretId},
-    reconcile::{Wake, listed},
+    model::{self, State, SyncedSecret, SyncedSecretId, Usage},
+    reconcile::Wake,
 };
 
 /// How something that may not be there is deleted.
@@ -68,7 +68,9 @@ impl Secrets {
         self.note_request(&mut transaction, &call, &secret).await?;
         let detail = match overruled.as_slice() {
             [] => "From the edge only; the vault is not touched.".to_owned(),
-            uses => format!("Forced, although it is used by {}. The vault is not touched.", listed(uses)),
+            uses => {
+                format!("Forced, although it is used by {}. The vault is not touched.", Usage::in_words(uses))
+            }
         };
         transaction.audit(call.event("DeleteSyncedSecret", secret.name(), detail)).await?;
         transaction.commit().await?;

@@ -68,8 +68,7 @@ impl Secrets {
         secret: SyncedSecret,
         wait: Duration,
     ) -> Result<SyncedSecret, Error> {
-        self.wait_for(call, &secret, wait, |record| record.is_none_or(|record| is_held(&record.secret)))
-            .await;
+        self.wait_for(call, &secret, wait, |record| record.is_none_or(is_held)).await;
         Ok(self.latest(secret))
     }
 

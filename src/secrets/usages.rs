@@ -97,7 +97,11 @@ impl Secrets {
         if let Some(gap) = unseen.filter(|gap| !gap.is_for_good()) {
             return Err(Cause::UsagesUnknown { gap, may_force: false }.into());
         }
-        let uses = usages.of(id.as_str());
+        // The API server knows best; where it can't be asked, what the watch told must do.
+        let uses = match usages.look(id.as_str()).await {
+            Ok(uses) => uses.into_iter().map(Arc::new).collect(),
+            Err(_) => usages.of(id.as_str()),
+        };
         let mut problems = Vec::new();
         for key in dropped.iter().map(|reference| &reference.key) {
             for usage in uses.iter().filter(|usage| usage.needs.uses(key.as_str(), held)) {

@@ -55,7 +55,7 @@ impl Fixture {
             credential: site.vault.credential().clone(),
             ca_file: site.ca.clone(),
         };
-        let mut options = Options::new(&site.admin_kubeconfig().await, access);
+        let mut options = Options::new(&site.admin_kubeconfig.clone(), access);
         // On the real control plane, others work in other namespaces.
         options.namespaces = Some(vec![site.namespace.clone()]);
         options.partial_sync = false;

@@ -62,8 +62,8 @@ pub struct Site {
     pub kubeconfig: PathBuf,
     /// Somebody who may do everything there.
     pub kube: Client,
-    /// The same account's kubeconfig.
-    admin_kubeconfig: PathBuf,
+    /// That somebody's kubeconfig.
+    pub admin_kubeconfig: PathBuf,
     double: Option<Cluster>,
     /// What stands in for the Secret Store extension, in its engine.
     pub extension: Option<Extension>,
@@ -207,12 +207,8 @@ impl Site {
         self.double.as_ref().expect("a real cluster has no faults to order")
     }
 
-    /// The kubeconfig of somebody who may do everything there.
-    pub async fn admin_kubeconfig(&self) -> PathBuf {
-        match &self.double {
-            Some(double) => double.kubeconfig().to_owned(),
-            None => control_plane::shared().await.admin_kubeconfig().to_owned(),
-        }
+    pub fn is_double(&self) -> bool {
+        self.double.is_some()
     }
 
     /// The Secrets of the instance's namespace.
@@ -222,7 +218,7 @@ impl Site {
 
     /// Lets the service look into a group besides those of its documented role. The double lets it look everywhere.
     pub async fn allows(&self, group: &str) {
-        if self.double.is_none() {
+        if !self.is_double() {
             control_plane::shared().await.allow(&self.namespace, group).await;
         }
     }

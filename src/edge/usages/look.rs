@@ -9,7 +9,7 @@ use kube::{
     core::ApiResource,
 };
 
-use super::{EdgeError, Usages};
+use super::{EdgeError, Gap, Usages};
 use crate::model::{GroupKind, Subject, Usage};
 
 /// Resources of a page.
@@ -17,13 +17,20 @@ const PAGE: u32 = 500;
 
 impl Usages {
     /// The uses of a secret as the API server has them now, kinds included that came a moment ago.
-    pub async fn look(&self, secret: &str) -> Result<Vec<Usage>, EdgeError> {
+    pub async fn look(&self, secret: &str) -> Result<Vec<Usage>, Gap> {
         let mut kinds = Vec::new();
-        for (_, served) in self.served().await {
-            kinds.extend(served?);
+        for (group, served) in self.served().await {
+            kinds.extend(served.map_err(|error| Gap { what: group.clone(), group, error: Some(error) })?);
         }
-        let mut uses: Vec<Usage> =
-            try_join_all(kinds.iter().map(|kind| self.look_into(kind, secret))).await?.concat();
+        let looks = kinds.iter().map(async |kind| {
+            let gap = |error| Gap {
+                what: group_kind(kind).to_string(),
+                group: kind.group.clone(),
+                error: Some(error),
+            };
+            self.look_into(kind, secret).await.map_err(gap)
+        });
+        let mut uses: Vec<Usage> = try_join_all(looks).await?.concat();
         uses.sort_by_cached_key(Usage::place);
         Ok(uses)
     }

@@ -94,7 +94,7 @@ pub enum UsedBy {
         /// The name.
         resource: Option<String>,
     },
-    /// Used by nothing.
+    /// Used by nothing, as far as everything could be looked at.
     Nothing,
 }
 
@@ -109,6 +109,17 @@ impl Usage {
             resource: self.resource.clone(),
             group: self.group_kind.group.clone(),
             field: self.field.clone(),
+        }
+    }
+
+    /// Uses for people: the first ones, and how many more.
+    pub fn in_words<U: AsRef<Self>>(uses: &[U]) -> String {
+        const NAMED: usize = 5;
+        let named = uses.iter().take(NAMED).map(|usage| usage.as_ref().to_string());
+        let named = named.collect::<Vec<_>>().join(", ");
+        match uses.len().saturating_sub(NAMED) {
+            0 => named,
+            more => format!("{named} and {more} more"),
         }
     }
 
@@ -186,20 +197,5 @@ impl KeySet {
 
     fn contains(&self, key: &str) -> bool {
         self.required.iter().chain(&self.optional).any(|held| held == key)
-    }
-}
-
-// === impl UsedBy ===
-
-impl UsedBy {
-    /// Whether something with these users is wanted.
-    pub fn matches(&self, users: &[User]) -> bool {
-        match self {
-            Self::Nothing => users.is_empty(),
-            Self::Resource { kind, resource } => users.iter().any(|user| {
-                kind.as_ref().is_none_or(|kind| *kind == user.kind)
-                    && resource.as_ref().is_none_or(|resource| *resource == user.resource)
-            }),
-        }
     }
 }

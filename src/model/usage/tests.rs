@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::model::{Condition, ConditionType, Reason, Status, SyncedSecret};
 
 const TABLE: &str = include_str!("rules.txt");
 
@@ -131,15 +132,20 @@ fn what_is_no_rule_says_what_one_is() {
 #[test]
 fn a_filter_by_use_knows_kinds_resources_and_what_nothing_uses() {
     let user = |kind: &str, resource: &str| User { kind: kind.to_owned(), resource: resource.to_owned() };
-    let users = [user("Device", "camera-7"), user("BrokerListener", "a")];
+    let users = vec![user("Device", "camera-7"), user("BrokerListener", "a")];
+    let used = SyncedSecret { users, ..SyncedSecret::example("used") };
+    let unknown = SyncedSecret::example("unknown");
+    let condition = Condition::new(ConditionType::InUse, Status::False, Reason::NotUsed, "");
+    let unused = SyncedSecret { conditions: vec![condition], ..SyncedSecret::example("unused") };
     let by = |kind: &str, resource: &str| {
         let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         UsedBy::Resource { kind: given(kind), resource: given(resource) }
     };
-    assert!(by("", "").matches(&users) && !by("", "").matches(&[]));
-    assert!(by("Device", "").matches(&users) && by("Device", "camera-7").matches(&users));
-    assert!(by("", "a").matches(&users) && !by("Device", "a").matches(&users));
-    assert!(UsedBy::Nothing.matches(&[]) && !UsedBy::Nothing.matches(&users));
+    assert!(used.is_used_as(&by("", "")) && !unused.is_used_as(&by("", "")));
+    assert!(used.is_used_as(&by("Device", "")) && used.is_used_as(&by("Device", "camera-7")));
+    assert!(used.is_used_as(&by("", "a")) && !used.is_used_as(&by("Device", "a")));
+    assert!(unused.is_used_as(&UsedBy::Nothing) && !used.is_used_as(&UsedBy::Nothing));
+    assert!(!unknown.is_used_as(&UsedBy::Nothing), "nobody knows");
 }
 
 fn any_json() -> impl Strategy<Value = Value> {
