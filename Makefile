@@ -22,7 +22,7 @@ kube: ## Run a real Kubernetes control plane on loopback (built by Go when first
 
 test: tools ## Run all tests: unit, service tier, the process, the README's walk, Azure's SDKs, the clients.
 	$(CARGO) test --locked --lib --tests
-	scripts/on-control-plane $(CARGO) test --locked --test service --test control_plane
+	scripts/on-control-plane $(CARGO) test --locked --test service --test extension --test control_plane
 
 unit: ## Run the tests that stand beside the code.
 	$(CARGO) test --locked --lib

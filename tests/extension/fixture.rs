@@ -186,10 +186,6 @@ impl Fixture {
     pub fn tokens(&self) -> u64 {
         self.site.vault.requests().of(Operation::Token)
     }
-
-    pub async fn uid(&self, name: &str) -> String {
-        self.site.secrets().get_metadata(name).await.unwrap().metadata.uid.unwrap()
-    }
 }
 
 /// Waits until something holds.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     fixture::{CREATED, Fixture, UPDATED, eventually},
+    support::script::say,
     witness::Witness,
 };
 
@@ -73,7 +74,12 @@ async fn orphan_propagation_deletes_the_secret_all_the_same() {
     fixture.synced("orphan", "v").await;
     let orphan =
         DeleteParams { propagation_policy: Some(PropagationPolicy::Orphan), ..DeleteParams::default() };
-    fixture.syncs.delete("orphan", &orphan).await.unwrap();
+    let deleted = fixture.syncs.delete("orphan", &orphan).await.unwrap();
+    if deleted.is_right() {
+        // A SecretSync that is gone at once was not held by the finalizer whose removal brings about the last look.
+        assert!(fixture.site.is_double(), "a real API server holds it until its dependents are orphans");
+        return say("orphan propagation: SKIPPED, this Kubernetes double has no finalizer for it");
+    }
     eventually("the SecretSync is gone", async || fixture.syncs.get_opt("orphan").await.unwrap().is_none())
         .await;
     eventually("the Secret is gone", async || fixture.site.edge("orphan").await.is_none()).await;

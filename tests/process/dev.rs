@@ -2,16 +2,23 @@
 
 use std::path::Path;
 
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api,
+    api::{DynamicObject, PostParams, TypeMeta},
+    core::{ApiResource, GroupVersionKind},
+    runtime::wait::await_condition,
+};
 use secret_service::proto::{
     ListVaultSecretsRequest, secret_service_client::SecretServiceClient, synced_secret::State,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tonic::transport::Channel;
 
 use super::process::{command, connect, terminate};
-use crate::support::{PATIENCE, requests::*, search::files_with, until};
+use crate::support::{PATIENCE, control_plane, requests::*, search::files_with, until};
 
 struct Dev {
     child: Child,
@@ -20,6 +27,10 @@ struct Dev {
 }
 
 async fn dev(directory: &Path) -> Dev {
+    dev_with(directory, &[]).await
+}
+
+async fn dev_with(directory: &Path, arguments: &[&str]) -> Dev {
     let data = directory.join("data");
     let output =
         std::fs::OpenOptions::new().create(true).append(true).open(directory.join("output")).unwrap();
@@ -27,6 +38,7 @@ async fn dev(directory: &Path) -> Dev {
     let _ = std::fs::remove_file(data.join("dev.json"));
     let child = Command::from(command(&["dev", "--listen", "127.0.0.1:0", "--data-dir"]))
         .arg(&data)
+        .args(arguments)
         .stdout(output.try_clone().unwrap())
         .stderr(output)
         .kill_on_drop(true)
@@ -81,4 +93,44 @@ async fn it_says_what_is_where_and_finds_everything_again_after_a_kill() {
     assert!(output.matches("grpcurl").count() >= 3, "{output}");
     let (files, found) = files_with(b"canary-9b1d-value", directory.path());
     assert!(files > 5 && found.is_empty(), "the value stands in {found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beside_the_secret_store_engine_a_secretsync_brings_its_secret() {
+    let directory = TempDir::new().unwrap();
+    let mut dev = dev_with(directory.path(), &["--engine", "secret-store"]).await;
+    let (kubeconfig, namespace) =
+        (dev.told["kubeconfig"].as_str().unwrap(), dev.told["namespace"].as_str().unwrap());
+    let kube = control_plane::client(Path::new(kubeconfig)).await;
+    // What the portal would leave for it.
+    let class = json!({
+        "apiVersion": "secrets-store.csi.x-k8s.io/v1", "kind": "SecretProviderClass",
+        "metadata": {"name": "spc-ops-1a2b3c4"},
+        "spec": {"provider": "azure", "parameters": {
+            "clientID": "c", "tenantID": "t", "keyvaultName": "contoso-aio",
+            "objects": "array:\n  - |\n    objectName: pump-7-password\n    objectType: secret\n",
+        }},
+    });
+    let sync = json!({
+        "apiVersion": "secret-sync.x-k8s.io/v1alpha1", "kind": "SecretSync", "metadata": {"name": "pump-7"},
+        "spec": {
+            "secretProviderClassName": "spc-ops-1a2b3c4", "serviceAccountName": "aio-ssc-sa",
+            "secretObject": {
+                "type": "Opaque", "data": [{"sourcePath": "pump-7-password", "targetKey": "password"}],
+            },
+        },
+    });
+    for (object, plural) in [(class, "secretproviderclasses"), (sync, "secretsyncs")] {
+        let kind =
+            GroupVersionKind::try_from(&serde_json::from_value::<TypeMeta>(object.clone()).unwrap()).unwrap();
+        let objects: Api<DynamicObject> =
+            Api::namespaced_with(kube.clone(), namespace, &ApiResource::from_gvk_with_plural(&kind, plural));
+        objects.create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
+    }
+
+    let secrets: Api<Secret> = Api::namespaced(kube, namespace);
+    let made = await_condition(secrets, "pump-7", |secret: Option<&Secret>| secret.is_some());
+    let made = tokio::time::timeout(PATIENCE, made).await.expect("the Secret comes").unwrap().unwrap();
+    assert!(!made.data.unwrap()["password"].0.is_empty());
+    assert!(terminate(&mut dev.child).await.success());
 }

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use url::form_urlencoded;
 
-use super::{Doubles, NAMESPACE, data::DataDirectory};
+use super::{NAMESPACE, data::DataDirectory, doubles::Doubles};
 use crate::{
     cli::Failure,
     doubles::{tls::Authority, vault::public_host},

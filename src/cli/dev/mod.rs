@@ -2,16 +2,11 @@
 
 mod announce;
 mod data;
+mod doubles;
 mod kinds;
 mod seeds;
 
-use std::{
-    collections::BTreeSet,
-    env,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{collections::BTreeSet, env, net::SocketAddr, path::PathBuf, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
@@ -22,12 +17,7 @@ use super::{
 };
 use crate::{
     api::{Limits, Listen, Options as ServerOptions},
-    doubles::{
-        kube::{self as kube_double, Cluster},
-        proxy::{self, Proxy},
-        tls::Authority,
-        vault::{self as vault_double, KeyVault},
-    },
+    doubles::tls::Authority,
     edge::{self, secret_store},
     model::SyncEngine,
     reconcile,
@@ -35,7 +25,8 @@ use crate::{
     vault,
 };
 use announce::Place;
-use data::{DataDirectory, Remembered};
+use data::DataDirectory;
+use doubles::Doubles;
 
 /// The namespace of the instance, as Azure IoT Operations names it.
 const NAMESPACE: &str = "azure-iot-operations";
@@ -86,17 +77,36 @@ pub struct Dev {
     /// How often to look for new versions in the vault, for example "30s" or "5m"
     #[arg(long, env = "SECRET_SERVICE_DEV_INTERVAL", value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration)]
     interval: Duration,
+    /// What makes the Kubernetes Secrets
+    #[arg(
+        long,
+        env = "SECRET_SERVICE_DEV_ENGINE",
+        value_name = "ENGINE",
+        default_value = "direct",
+        value_enum
+    )]
+    engine: Engine,
     /// A web page that may call (gRPC-Web), by its origin, for example http://localhost:8080. Can be given several times
     #[arg(long, env = "SECRET_SERVICE_DEV_ALLOWED_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     allowed_origin: Vec<String>,
 }
 
-/// The doubles, up and running.
-struct Doubles {
-    vault: KeyVault,
-    cluster: Cluster,
-    /// Leads Azure's own names to the vault.
-    proxy: Proxy,
+/// What makes the Kubernetes Secrets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Engine {
+    /// The service copies the values itself
+    Direct,
+    /// The Secret Store extension copies them; a stand-in of it runs beside the cluster
+    SecretStore,
+}
+
+impl From<Engine> for SyncEngine {
+    fn from(engine: Engine) -> Self {
+        match engine {
+            Engine::Direct => Self::Direct,
+            Engine::SecretStore => Self::SecretStore,
+        }
+    }
 }
 
 // === impl Dev ===
@@ -114,49 +124,11 @@ impl Dev {
     async fn serve(self, stop: CancellationToken) -> Result<(), Failure> {
         let data = DataDirectory::open(&self.data_dir)?;
         let authority = Authority::load_or_create(data.path()).map_err(Failure::failed)?;
-        let doubles = self.start_doubles(&data, &authority).await?;
+        let doubles = Doubles::start(&self, &data, &authority).await?;
         let ended = self.serve_with(&data, &authority, &doubles, stop).await;
         data.withdraw();
-        doubles.proxy.stop().await;
-        tokio::join!(doubles.vault.stop(), doubles.cluster.stop());
+        doubles.stop().await;
         ended
-    }
-
-    async fn start_doubles(&self, data: &DataDirectory, authority: &Authority) -> Result<Doubles, Failure> {
-        let remembered = data.remembered();
-        let vault = vault_double::Options {
-            directory: data.subdirectory("vault")?,
-            port: free_or_any(remembered.vault_port),
-            latency: Duration::from_millis(self.vault_latency_ms),
-        };
-        let cluster = kube_double::Options {
-            directory: data.subdirectory("kube")?,
-            port: free_or_any(remembered.kube_port),
-            namespace: NAMESPACE.to_owned(),
-        };
-        let (vault, cluster) =
-            tokio::join!(KeyVault::start(vault, authority), Cluster::start(cluster, authority));
-        let (vault, cluster) = (vault.map_err(Failure::failed)?, cluster.map_err(Failure::failed)?);
-        kinds::install(cluster.kubeconfig()).await?;
-        // Whoever is on this machine may call the service without a password; the vault beside it is no stricter.
-        vault.faults().set(|settings| settings.any_application = true);
-        let hosts = [vault_double::public_host(&self.vault_name), vault_double::AUTHORITY_HOST.to_owned()];
-        let proxy = proxy::Options {
-            port: free_or_any(remembered.proxy_port),
-            routes: hosts.into_iter().map(|host| (host, vault.address())).collect(),
-        };
-        let proxy = Proxy::start(proxy).await.map_err(Failure::failed)?;
-        let doubles = Doubles { vault, cluster, proxy };
-        if !remembered.seeded {
-            seeds::plant(&doubles.vault).await?;
-        }
-        data.remember(&Remembered {
-            vault_port: doubles.vault.address().port(),
-            proxy_port: doubles.proxy.address().port(),
-            kube_port: doubles.cluster.url().port().unwrap_or_default(),
-            seeded: true,
-        })?;
-        Ok(doubles)
     }
 
     async fn serve_with(
@@ -210,7 +182,7 @@ impl Dev {
                 interval: self.interval,
                 jitter: 0.1,
                 workers: 8,
-                engine: Some(SyncEngine::Direct),
+                engine: Some(self.engine.into()),
                 secret_store: secret_store::Options {
                     client_id: Some(doubles.vault.credential().client_id.clone()),
                     tenant_id: Some(doubles.vault.credential().tenant_id.clone()),
@@ -263,14 +235,6 @@ fn vault_name(name: &str) -> Result<String, &'static str> {
     good.then(|| name.to_ascii_lowercase()).ok_or(rule)
 }
 
-/// The port of the last run, so that what was told to clients stays true; any other where it is taken.
-fn free_or_any(port: u16) -> u16 {
-    match std::net::TcpListener::bind((IpAddr::V4(Ipv4Addr::LOCALHOST), port)) {
-        Ok(_) => port,
-        Err(_) => 0,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -302,14 +266,5 @@ mod tests {
         for bad in ["ab", "7-pumps", "pump-", "pump--7", "pump.7", &"a".repeat(25)] {
             assert!(vault_name(bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn a_port_that_is_taken_gives_way_to_any_other() {
-        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = taken.local_addr().unwrap().port();
-        assert_eq!(free_or_any(port), 0);
-        drop(taken);
-        assert_eq!(free_or_any(port), port);
     }
 }

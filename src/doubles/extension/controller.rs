@@ -19,6 +19,9 @@ use super::{
     resources::{SecretSync, secret_syncs},
 };
 
+/// A timer has no shorter period.
+const SHORTEST_POLL: Duration = Duration::from_millis(1);
+
 /// The namespace of a watch; all where absent.
 type Scope = Option<String>;
 /// What a watch tells.
@@ -62,12 +65,14 @@ impl Controller {
     /// Runs until it is dropped. Who asks for a poll hears when it is over.
     pub async fn run(mut self, mut polls: mpsc::Receiver<oneshot::Sender<()>>) {
         let mut events = self.watch();
-        let mut poll = interval_at(Instant::now() + self.poll_interval, self.poll_interval);
+        let (period, polls_by_itself) =
+            (self.poll_interval.max(SHORTEST_POLL), !self.poll_interval.is_zero());
+        let mut poll = interval_at(Instant::now() + period, period);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 Some(event) = events.next() => self.take(event),
-                _ = poll.tick() => self.known.keys().cloned().for_each(|key| self.queue.push(key)),
+                _ = poll.tick(), if polls_by_itself => self.known.keys().cloned().for_each(|key| self.queue.push(key)),
                 Some(done) = polls.recv() => {
                     self.poll().await;
                     // Whoever asked may have gone.

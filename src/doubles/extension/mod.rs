@@ -63,7 +63,7 @@ pub struct Options {
     pub vault: VaultAccess,
     /// Whether a Secret is written although some of its items can't be fetched (`enablePartialSecretSync`).
     pub partial_sync: bool,
-    /// How often it looks at every SecretSync (`rotationPollIntervalInSeconds`); longer than nothing.
+    /// How often it looks at every SecretSync (`rotationPollIntervalInSeconds`); zero for never.
     pub rotation_poll_interval: Duration,
     /// The `provider` of the classes that it serves.
     pub provider: String,

@@ -1,0 +1,138 @@
+//! What dev mode runs the service on: a Key Vault, a Kubernetes API, the way to them, and the Secret Store extension where asked for.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, TcpListener},
+    time::Duration,
+};
+
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+
+use super::{
+    Dev, Engine, NAMESPACE,
+    data::{DataDirectory, Remembered},
+    kinds, seeds,
+};
+use crate::{
+    cli::Failure,
+    doubles::{
+        extension::{self, Extension},
+        kube::{self as kube_double, Cluster},
+        proxy::{self, Proxy},
+        tls::Authority,
+        vault::{self as vault_double, KeyVault},
+    },
+};
+
+/// The doubles, up and running.
+pub(super) struct Doubles {
+    pub vault: KeyVault,
+    pub cluster: Cluster,
+    /// Leads Azure's own names to the vault.
+    pub proxy: Proxy,
+    /// Where the engine is the Secret Store extension.
+    extension: Option<Extension>,
+}
+
+// === impl Doubles ===
+
+impl Doubles {
+    /// Starts them on what the data directory holds, on the ports of the last run where these are free.
+    pub async fn start(dev: &Dev, data: &DataDirectory, authority: &Authority) -> Result<Self, Failure> {
+        let remembered = data.remembered();
+        let vault = vault_double::Options {
+            directory: data.subdirectory("vault")?,
+            port: free_or_any(remembered.vault_port),
+            latency: Duration::from_millis(dev.vault_latency_ms),
+        };
+        let cluster = kube_double::Options {
+            directory: data.subdirectory("kube")?,
+            port: free_or_any(remembered.kube_port),
+            namespace: NAMESPACE.to_owned(),
+        };
+        let (vault, cluster) =
+            tokio::join!(KeyVault::start(vault, authority), Cluster::start(cluster, authority));
+        let (vault, cluster) = (vault.map_err(Failure::failed)?, cluster.map_err(Failure::failed)?);
+        kinds::install(cluster.kubeconfig()).await?;
+        // Whoever is on this machine may call the service without a password; the vault beside it is no stricter.
+        vault.faults().set(|settings| settings.any_application = true);
+        let hosts = [vault_double::public_host(&dev.vault_name), vault_double::AUTHORITY_HOST.to_owned()];
+        let proxy = proxy::Options {
+            port: free_or_any(remembered.proxy_port),
+            routes: hosts.into_iter().map(|host| (host, vault.address())).collect(),
+        };
+        let proxy = Proxy::start(proxy).await.map_err(Failure::failed)?;
+        if !remembered.seeded {
+            seeds::plant(&vault).await?;
+        }
+        let extension = match dev.engine {
+            Engine::Direct => None,
+            Engine::SecretStore => Some(start_extension(dev, authority, &vault, &cluster).await?),
+        };
+        data.remember(&Remembered {
+            vault_port: vault.address().port(),
+            proxy_port: proxy.address().port(),
+            kube_port: cluster.url().port().unwrap_or_default(),
+            seeded: true,
+        })?;
+        Ok(Self { vault, cluster, proxy, extension })
+    }
+
+    /// Stops them, who calls others first.
+    pub async fn stop(self) {
+        if let Some(extension) = self.extension {
+            extension.stop().await;
+        }
+        self.proxy.stop().await;
+        tokio::join!(self.vault.stop(), self.cluster.stop());
+    }
+}
+
+/// Installs the extension's custom resources and starts the stand-in of its controller.
+async fn start_extension(
+    dev: &Dev,
+    authority: &Authority,
+    vault: &KeyVault,
+    cluster: &Cluster,
+) -> Result<Extension, Failure> {
+    let kubeconfig = Kubeconfig::read_from(cluster.kubeconfig()).map_err(Failure::failed)?;
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+    let client = Client::try_from(config.map_err(Failure::failed)?).map_err(Failure::failed)?;
+    extension::install(&client).await.map_err(Failure::failed)?;
+    let access = extension::VaultAccess {
+        vaults: BTreeMap::from([(dev.vault_name.clone(), vault.uri())]),
+        authority_host: vault.authority_host(),
+        credential: vault.credential().clone(),
+        ca_file: authority.path().to_owned(),
+    };
+    let options = extension::Options {
+        rotation_poll_interval: dev.interval,
+        ..extension::Options::new(cluster.kubeconfig(), access)
+    };
+    Extension::start(options).await.map_err(Failure::failed)
+}
+
+/// The port of the last run, so that what was told to clients stays true; any other where it is taken.
+fn free_or_any(port: u16) -> u16 {
+    match TcpListener::bind((IpAddr::V4(Ipv4Addr::LOCALHOST), port)) {
+        Ok(_) => port,
+        Err(_) => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_is_taken_gives_way_to_any_other() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        assert_eq!(free_or_any(port), 0);
+        drop(taken);
+        assert_eq!(free_or_any(port), port);
+    }
+}
