@@ -4,9 +4,13 @@ use std::time::Duration;
 
 use kube::api::{ObjectMeta, PostParams};
 use secret_service::doubles::extension::{BackOff, LABEL};
+use serde_json::json;
 use tokio::time::sleep;
 
-use crate::fixture::{CREATED, Fixture, UPDATED, eventually};
+use crate::{
+    fixture::{CREATED, Fixture, UPDATED, eventually},
+    support::script::say,
+};
 
 /// Observation 1.
 #[tokio::test]
@@ -75,6 +79,18 @@ async fn a_class_that_is_missing_or_of_another_provider_is_misconfigured() {
     fixture.class("a", &["a"]).await;
     fixture.sync("a", "a", &[("a", "password")]).await;
     fixture.until("a", CREATED, "SecretProviderClassMisconfigured").await;
+}
+
+#[tokio::test]
+async fn without_its_service_account_a_secretsync_fails_where_tokens_are_issued() {
+    let fixture = Fixture::start().await;
+    if fixture.site.is_on_the_double() {
+        return say("a missing service account: SKIPPED, the Kubernetes double issues no tokens");
+    }
+    fixture.synced("unknown", "v").await;
+    fixture.change("unknown", json!({"serviceAccountName": "nobody"})).await;
+    let failed = fixture.until("unknown", UPDATED, "ControllerSyncError").await;
+    assert!(failed.message.contains("serviceaccounts \"nobody\" not found"), "{failed:?}");
 }
 
 /// Observation 11.

@@ -26,6 +26,7 @@ const VAULT: &str = "contoso-aio";
 pub struct Fixture {
     pub site: Site,
     pub extension: Extension,
+    pub options: Options,
     pub syncs: Api<DynamicObject>,
     pub classes: Api<DynamicObject>,
 }
@@ -60,7 +61,7 @@ impl Fixture {
         options.namespaces = Some(vec![site.namespace.clone()]);
         options.partial_sync = false;
         choose(&mut options);
-        let extension = Extension::start(options).await.unwrap();
+        let extension = Extension::start(options.clone()).await.unwrap();
         let api = |group, version, kind, plural| {
             let resource =
                 ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural);
@@ -68,7 +69,7 @@ impl Fixture {
         };
         let syncs = api("secret-sync.x-k8s.io", "v1alpha1", "SecretSync", "secretsyncs");
         let classes = api("secrets-store.csi.x-k8s.io", "v1", "SecretProviderClass", "secretproviderclasses");
-        let fixture = Self { syncs, classes, site, extension };
+        let fixture = Self { site, extension, options, syncs, classes };
         let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": ACCOUNT}});
         let accounts = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "ServiceAccount"));
         let accounts = Api::namespaced_with(fixture.site.kube.clone(), &fixture.site.namespace, &accounts);
@@ -190,9 +191,18 @@ impl Fixture {
 
 /// Waits until something holds.
 pub async fn eventually(what: &str, holds: impl AsyncFn() -> bool) {
+    within(PATIENCE, what, holds).await;
+}
+
+/// Waits until the garbage collector has done something. It looks for new kinds of objects every 30 seconds only.
+pub async fn collected(what: &str, holds: impl AsyncFn() -> bool) {
+    within(PATIENCE.max(Duration::from_secs(90)), what, holds).await;
+}
+
+async fn within(patience: Duration, what: &str, holds: impl AsyncFn() -> bool) {
     let begun = Instant::now();
     while !holds().await {
-        assert!(begun.elapsed() < PATIENCE, "never: {what}");
+        assert!(begun.elapsed() < patience, "never: {what}");
         sleep(Duration::from_millis(20)).await;
     }
 }

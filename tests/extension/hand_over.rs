@@ -4,7 +4,7 @@ use kube::api::{DeleteParams, Patch, PatchParams, PropagationPolicy};
 use serde_json::{Value, json};
 
 use crate::{
-    fixture::{CREATED, Fixture, UPDATED, eventually},
+    fixture::{CREATED, Fixture, UPDATED, collected, eventually},
     support::script::say,
     witness::Witness,
 };
@@ -80,9 +80,9 @@ async fn orphan_propagation_deletes_the_secret_all_the_same() {
         assert!(fixture.site.is_double(), "a real API server holds it until its dependents are orphans");
         return say("orphan propagation: SKIPPED, this Kubernetes double has no finalizer for it");
     }
-    eventually("the SecretSync is gone", async || fixture.syncs.get_opt("orphan").await.unwrap().is_none())
+    collected("the SecretSync is gone", async || fixture.syncs.get_opt("orphan").await.unwrap().is_none())
         .await;
-    eventually("the Secret is gone", async || fixture.site.edge("orphan").await.is_none()).await;
+    collected("the Secret is gone", async || fixture.site.edge("orphan").await.is_none()).await;
 }
 
 /// Observation 6, what works.

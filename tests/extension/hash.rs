@@ -28,9 +28,10 @@ async fn a_deleted_secret_stays_away_until_it_is_forced() {
 #[tokio::test]
 async fn the_status_stands_still_while_the_hash_is_equal_and_moves_with_a_new_version() {
     let fixture = Fixture::start().await;
-    fixture.synced("still", "v").await;
+    fixture.synced("still", "canary-5e1d").await;
     let (before, asked) = (fixture.status("still").await, fixture.tokens());
     assert!(before["syncHash"].is_string() && before["lastSuccessfulSyncTime"].is_string(), "{before}");
+    assert!(!before.to_string().contains("canary"), "{before}");
     // Times of a status have whole seconds.
     sleep(Duration::from_millis(1_100)).await;
     fixture.extension.poll().await;

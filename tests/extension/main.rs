@@ -11,6 +11,7 @@ mod failures;
 mod fixture;
 mod hand_over;
 mod hash;
+mod life;
 mod objects;
 mod partial;
 mod witness;

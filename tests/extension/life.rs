@@ -1,0 +1,48 @@
+//! How it is installed, stopped and started again.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{Api, ResourceExt};
+use secret_service::doubles::extension::{Extension, install};
+
+use crate::fixture::Fixture;
+
+const DEFINITIONS: [&str; 2] =
+    ["secretsyncs.secret-sync.x-k8s.io", "secretproviderclasses.secrets-store.csi.x-k8s.io"];
+
+#[tokio::test]
+async fn what_is_installed_is_not_changed_by_another_installation() {
+    let fixture = Fixture::start().await;
+    let definitions: Api<CustomResourceDefinition> = Api::all(fixture.site.kube.clone());
+    let versions = async || {
+        let [first, second] = DEFINITIONS.map(|name| definitions.get(name));
+        [first.await, second.await].map(|definition| definition.unwrap().resource_version())
+    };
+    let before = versions().await;
+    install(&fixture.site.kube).await.unwrap();
+    assert_eq!(versions().await, before);
+}
+
+#[tokio::test]
+async fn stopped_it_does_nothing_and_started_again_it_makes_up_for_it() {
+    let Fixture { site, extension, options, syncs, classes } = {
+        let fixture = Fixture::start().await;
+        fixture.synced("missed", "old").await;
+        fixture
+    };
+    extension.stop().await;
+    site.somebody.sets("missed", "new").await;
+    assert_eq!(site.edge("missed").await.unwrap()["password"], "old");
+
+    let extension = Extension::start(options.clone()).await.unwrap();
+    let fixture = Fixture { site, extension, options, syncs, classes };
+    fixture.until_edge("missed", "password", "new").await;
+}
+
+#[tokio::test]
+async fn a_new_version_comes_by_itself_when_the_poll_interval_is_over() {
+    let often = std::time::Duration::from_millis(300);
+    let fixture = Fixture::start_with(|options| options.rotation_poll_interval = often).await;
+    fixture.synced("rotated", "old").await;
+    fixture.site.somebody.sets("rotated", "new").await;
+    fixture.until_edge("rotated", "password", "new").await;
+}
