@@ -2,9 +2,15 @@
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, ResourceExt};
-use secret_service::doubles::extension::{Extension, install};
+use secret_service::doubles::{
+    extension::{Extension, install},
+    kube::{Fault, FaultRule, Phase},
+};
 
-use crate::fixture::Fixture;
+use crate::{
+    fixture::{Fixture, UPDATED, eventually},
+    support::needs_the_double,
+};
 
 const DEFINITIONS: [&str; 2] =
     ["secretsyncs.secret-sync.x-k8s.io", "secretproviderclasses.secrets-store.csi.x-k8s.io"];
@@ -45,4 +51,29 @@ async fn a_new_version_comes_by_itself_when_the_poll_interval_is_over() {
     fixture.synced("rotated", "old").await;
     fixture.site.somebody.sets("rotated", "new").await;
     fixture.until_edge("rotated", "password", "new").await;
+}
+
+#[tokio::test]
+async fn a_status_that_could_not_be_written_is_written_by_the_next_try() {
+    if !needs_the_double("a status that can't be written") {
+        return;
+    }
+    let fixture = Fixture::start().await;
+    fixture.synced("untold", "old").await;
+    fixture.site.somebody.sets("untold", "new").await;
+    let before = fixture.status("untold").await["syncHash"].clone();
+    let fault = Fault::Status { code: 503, reason: "ServiceUnavailable".to_owned(), retry_after: None };
+    fixture.site.cluster().faults().add(FaultRule {
+        verb: Some("update".to_owned()),
+        resource: Some("secretsyncs".to_owned()),
+        namespace: None,
+        name: None,
+        count: Some(1),
+        phase: Phase::Before,
+        fault,
+    });
+    fixture.extension.poll().await;
+    assert_eq!(fixture.site.edge("untold").await.unwrap()["password"], "new");
+    eventually("the status is written", async || fixture.status("untold").await["syncHash"] != before).await;
+    assert_eq!(fixture.condition("untold", UPDATED).await.unwrap().reason, "SecretUpToDate");
 }

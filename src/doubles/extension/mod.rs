@@ -52,6 +52,9 @@ pub const FIELD_MANAGER: &str = "secrets-store-sync-controller";
 /// The label of the Secrets that it makes; empty.
 pub const LABEL: &str = "secrets-store.sync.x-k8s.io";
 
+/// A cluster that says nothing for so long has gone.
+const READ_TIMEOUT: Duration = Duration::from_secs(300);
+
 /// Where it works, and how.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -196,5 +199,7 @@ async fn client(kubeconfig: &Path) -> Result<Client, StartError> {
     let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
     // A failure is to be seen, and tried again by the controller's own measure.
     config.default_retry = false;
+    // The watch renews itself within this.
+    config.read_timeout = Some(READ_TIMEOUT);
     Ok(Client::try_from(config)?)
 }

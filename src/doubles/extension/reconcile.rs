@@ -48,61 +48,71 @@ impl Reconciler {
     /// Writes the Secret where what it should be is not what was written last, and the status where it changed. `sync` is the
     /// SecretSync as it was last seen, and then as it was last written.
     pub async fn reconcile(&self, sync: &mut SecretSync) -> Result<(), Failure> {
-        let condition = if hash_of(sync).is_none() { CREATED } else { UPDATED };
-        if status(sync).conditions.len() < 2 {
-            conditions::begin(&mut status(sync).conditions);
-            self.write_status(sync).await?;
+        let mut status = sync.status.clone().unwrap_or_default();
+        if status.conditions.len() < 2 {
+            conditions::begin(&mut status.conditions);
+            self.write_status(sync, &status).await?;
         }
-        let secrets = Secrets::of(&self.client, &namespace(sync));
-        match self.gather(sync, &secrets).await {
-            Ok((content, class)) => self.write(sync, condition, &secrets, &content, &class).await,
-            Err(failure) => self.fail(sync, condition, failure).await,
+        // Which condition it is about does not change by what is written now.
+        let condition = if status.sync_hash.is_none() { CREATED } else { UPDATED };
+        let written = match self.gather(sync).await {
+            Ok((content, class)) => self.write(sync, &mut status, &content, &class).await,
+            Err(failure) => Err(failure),
+        };
+        let failure = match written {
+            Ok(true) => return self.write_status(sync, &status).await,
+            Ok(false) => return Ok(()),
+            Err(failure) => failure,
+        };
+        let condition = if failure.reason == Reason::PartialSync { UPDATED } else { condition };
+        set(&mut status, condition, "False", failure.reason, &failure.message);
+        if let Err(unwritten) = self.write_status(sync, &status).await {
+            tracing::debug!(error = %unwritten, "the failure of a SecretSync can't be told in its status");
         }
+        Err(failure)
     }
 
     /// What should be in the Secret. Every call asks the vault for all of the class's objects.
-    async fn gather(
-        &self,
-        sync: &SecretSync,
-        secrets: &Secrets,
-    ) -> Result<(Content, SecretProviderClass), Failure> {
+    async fn gather(&self, sync: &SecretSync) -> Result<(Content, SecretProviderClass), Failure> {
         check_reserved(&sync.spec.secret_object)?;
         let class = self.class(sync).await?;
         self.check_account(sync).await?;
         let files = Files::fetch(&self.azure, &class.spec.parameters, self.partial_sync).await;
         let files = files.map_err(|why| Failure::new(Reason::ProviderError, fetching_failed(&why)))?;
-        Ok((Content::gather(sync, &files, secrets).await?, class))
+        Ok((Content::gather(sync, &files, &self.secrets(sync)).await?, class))
     }
 
+    /// Whether there was something to write.
     async fn write(
         &self,
-        sync: &mut SecretSync,
-        condition: &str,
-        secrets: &Secrets,
+        sync: &SecretSync,
+        status: &mut SecretSyncStatus,
         content: &Content,
         class: &SecretProviderClass,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         let hash = sync_hash(content, class, sync).await;
-        let changed = hash_of(sync) != Some(hash.as_str());
-        if !changed && !conditions::tell_of_failure(&status(sync).conditions) {
-            return Ok(());
+        let changed = status.sync_hash.as_ref() != Some(&hash);
+        if !changed && !conditions::tell_of_failure(&status.conditions) {
+            return Ok(false);
         }
-        if condition == CREATED {
-            set(sync, CREATED, "True", Reason::CreateSuccessful, "Secret created successfully.");
+        if status.sync_hash.is_none() {
+            set(status, CREATED, "True", Reason::CreateSuccessful, "Secret created successfully.");
         }
         // Where a failed look is repeated with what was written before, upstream writes the Secret and leaves the condition.
         if changed {
-            set(sync, UPDATED, "True", Reason::SecretUpToDate, "Secret contains last observed values.");
+            set(status, UPDATED, "True", Reason::SecretUpToDate, "Secret contains last observed values.");
         }
-        if let Err(failure) = secrets.apply(sync, content).await {
-            return self.fail(sync, condition, failure).await;
+        self.secrets(sync).apply(sync, content).await?;
+        status.last_successful_sync_time = Some(Time::from(Timestamp::now()));
+        status.sync_hash = Some(hash);
+        if !content.missing.is_empty() {
+            return Err(Failure::new(Reason::PartialSync, content.outcomes()));
         }
-        status(sync).last_successful_sync_time = Some(Time::from(Timestamp::now()));
-        status(sync).sync_hash = Some(hash);
-        if content.missing.is_empty() {
-            return self.write_status(sync).await;
-        }
-        self.fail(sync, UPDATED, Failure::new(Reason::PartialSync, content.outcomes())).await
+        Ok(true)
+    }
+
+    fn secrets(&self, sync: &SecretSync) -> Secrets {
+        Secrets::of(&self.client, &namespace(sync))
     }
 
     async fn class(&self, sync: &SecretSync) -> Result<SecretProviderClass, Failure> {
@@ -141,19 +151,12 @@ impl Reconciler {
         }
     }
 
-    /// Says in the status why it failed, and fails.
-    async fn fail(&self, sync: &mut SecretSync, condition: &str, failure: Failure) -> Result<(), Failure> {
-        set(sync, condition, "False", failure.reason, &failure.message);
-        if let Err(unwritten) = self.write_status(sync).await {
-            tracing::debug!(error = %unwritten, "the failure of a SecretSync can't be told in its status");
-        }
-        Err(failure)
-    }
-
-    async fn write_status(&self, sync: &mut SecretSync) -> Result<(), Failure> {
+    /// Writes the status; what stands in `sync` is what was written, or else what it was.
+    async fn write_status(&self, sync: &mut SecretSync, status: &SecretSyncStatus) -> Result<(), Failure> {
         let syncs: Api<SecretSync> =
             Api::namespaced_with(self.client.clone(), &namespace(sync), &secret_syncs());
-        let written = syncs.replace_status(&sync.name_any(), &PostParams::default(), sync).await;
+        let draft = SecretSync { status: Some(status.clone()), ..sync.clone() };
+        let written = syncs.replace_status(&sync.name_any(), &PostParams::default(), &draft).await;
         *sync = written.map_err(|error| {
             Failure::new(Reason::ControllerSyncError, format!("failed to update the status: {error}"))
         })?;
@@ -179,16 +182,8 @@ fn is_not_served(refusal: &kube::core::Status, account: &str) -> bool {
     refusal.code == 404 && refusal.details.as_ref().is_none_or(|details| details.name != account)
 }
 
-fn set(sync: &mut SecretSync, condition: &str, to: &str, reason: Reason, message: &str) {
-    conditions::set(&mut status(sync).conditions, condition, to, reason, message.to_owned());
-}
-
-fn status(sync: &mut SecretSync) -> &mut SecretSyncStatus {
-    sync.status.get_or_insert_default()
-}
-
-fn hash_of(sync: &SecretSync) -> Option<&str> {
-    sync.status.as_ref()?.sync_hash.as_deref().filter(|hash| !hash.is_empty())
+fn set(status: &mut SecretSyncStatus, condition: &str, to: &str, reason: Reason, message: &str) {
+    conditions::set(&mut status.conditions, condition, to, reason, message.to_owned());
 }
 
 fn namespace(sync: &SecretSync) -> String {
