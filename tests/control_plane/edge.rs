@@ -121,6 +121,7 @@ fn synced_secret(id: &str) -> SyncedSecret {
         labels: BTreeMap::new(),
         state: State::Pending,
         conditions: Vec::new(),
+        users: Vec::new(),
         origin: Origin::Managed,
         create_time: Timestamp::now(),
         update_time: Timestamp::now(),

@@ -404,6 +404,23 @@ async fn a_deletion_that_is_held_back_can_be_forced() {
 }
 
 #[tokio::test]
+async fn that_a_deletion_was_forced_outlives_a_restart() {
+    if !needs_the_double("a forced deletion across a restart") {
+        return;
+    }
+    let mut world = made(&["a"]).await;
+    used(&mut world, "p", "a").await;
+    world.cluster().faults().add(fault("delete", "secrets", refused(503)));
+    let request = DeleteSyncedSecretRequest { force: true, wait: None, ..delete("a") };
+    world.client.delete_synced_secret(request).await.unwrap();
+    world.restart().await;
+    assert!(world.edge("a").await.is_some());
+    world.cluster().faults().clear();
+    world.until_gone("a").await;
+    assert!(world.edge("a").await.is_none());
+}
+
+#[tokio::test]
 async fn a_use_that_appears_in_the_moment_of_the_removal_is_reported() {
     if !needs_the_double("a use in the moment of the removal") {
         return;
