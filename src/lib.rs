@@ -14,8 +14,8 @@
 //! - [`store`]: what is recorded, in SQLite: intent, what was observed, request ids, the change feed, the audit. All SQL.
 //! - [`vault`]: the Key Vault through the Azure SDK: credentials, deadlines, pace, and what its errors mean.
 //! - [`edge`]: the Kubernetes Secrets of the instance's namespace: written in one apply, never what isn't ours, and watched
-//!   without their values.
-//! - [`reconcile`]: brings the edge to what is recorded, again and again: plan, queue, workers, rotation.
+//!   without their values; and the resources there that use them.
+//! - [`reconcile`]: brings the edge to what is recorded, again and again: plan, queue, workers, rotation, and what uses what.
 //! - [`model`]: what the service talks about, without any I/O. A value that exists is valid.
 //! - [`doubles`]: a Key Vault, a Kubernetes API and the Secret Store extension on the wire, for `dev` and the tests.
 //! - [`telemetry`]: logs, and what may never speak in them.

@@ -123,7 +123,7 @@ documented! {
         PartiallySynced,
         "A setting that the engine needs is missing."
         SettingsMissing,
-        "At least one resource names it."
+        "At least one resource names it. A deletion waits until none does, or is forced."
         Used,
         "No resource names it."
         NotUsed,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinitionVersion;
 use secret_service::{
     doubles::kube::{Fault, FaultRule, Phase},
     edge::UsageOptions,
@@ -569,4 +570,30 @@ async fn kinds_that_come_and_go_are_followed_by_rules_of_the_configuration() {
         until_usages_end(&mut world, "a").await;
     }
     world.client.delete_synced_secret(delete("a")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_kind_is_looked_at_in_the_version_that_its_group_prefers_whichever_that_is() {
+    let site = Site::start().await;
+    let group = format!("t{}.example.com", uuid::Uuid::new_v4().simple());
+    site.allows(&group).await;
+    let mut cameras = users::definition(&group, "camera", "v1");
+    let newer = CustomResourceDefinitionVersion {
+        name: "v2".to_owned(),
+        storage: false,
+        ..cameras.spec.versions[0].clone()
+    };
+    cameras.spec.versions.push(newer);
+    users::define(&site.kube, &cameras).await;
+    let rule = format!("Camera.{group} spec.passwordSecretName SECRET/KEY");
+    let mut world = made_on(site, &["a"], with_rules(&[rule])).await;
+    world.applies(&format!("Camera.{group}"), "front", json!({ "passwordSecretName": "a/password" })).await;
+    for (v2_is_served, wanted) in [(true, "v2"), (false, "v1"), (true, "v2")] {
+        cameras.spec.versions[1].served = v2_is_served;
+        users::define(&world.kube, &cameras).await;
+        let wanted = format!("{group}/{wanted}");
+        until_usages(&mut world, "a", |usages| usages.iter().any(|usage| usage.api_version == wanted)).await;
+        assert!(is_in_use(&world.get("a").await, "Used"), "it is in use all the while");
+    }
+    users::undefine(&world.kube, &cameras).await;
 }

@@ -59,8 +59,8 @@ impl Usages {
             tokio::select! {
                 () = sleep(self.next_look()) => {}
                 Some(ended) = watches.join_next() => match ended {
-                    Ok(kind) => {
-                        running.remove(&kind);
+                    Ok(_) => {
+                        running.retain(|_, (_, watch)| !watch.is_finished());
                         sleep(SOON).await;
                     }
                     Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
@@ -74,39 +74,37 @@ impl Usages {
     /// Looks at which kinds are served, and begins and ends watches.
     async fn adjust(&self, watches: &mut JoinSet<GroupKind>, running: &mut Running) {
         for (group, served) in self.served().await {
-            let served = match served {
-                Ok(served) => served,
+            match served {
+                Ok(served) => {
+                    let kinds = served.iter().map(group_kind).collect();
+                    self.change(|known| known.group_looked_at(&group, &kinds));
+                    running.retain(|kind, (_, watch)| {
+                        let stays = kind.group != group || kinds.contains(kind);
+                        if !stays {
+                            watch.abort();
+                        }
+                        stays
+                    });
+                    served.into_iter().for_each(|kind| self.begin(kind, watches, running));
+                }
                 Err(error) => {
-                    tracing::warn!(%group, %error, "which kinds are served can't be looked at; it is tried again");
-                    self.change(|known| known.group_looked_at(&group, Err(error)));
-                    continue;
+                    if self.change(|known| known.group_failed(&group, error.clone())) {
+                        tracing::warn!(%group, %error, "the kinds of a group can't be looked at; it is tried again");
+                    }
                 }
-            };
-            let gone = |kind: &GroupKind| {
-                kind.group == group && served.iter().all(|found| group_kind(found) != *kind)
-            };
-            for kind in running.keys().filter(|kind| gone(kind)).cloned().collect::<Vec<_>>() {
-                running.remove(&kind).inspect(|(_, watch)| watch.abort());
-            }
-            self.change(|known| {
-                known
-                    .kinds_of(&group)
-                    .into_iter()
-                    .filter(|kind| gone(kind))
-                    .for_each(|kind| known.kind_gone(&kind));
-                served.iter().for_each(|kind| known.kind_found(&group_kind(kind)));
-                known.group_looked_at(&group, Ok(()));
-            });
-            for kind in served {
-                let before = running.get(&group_kind(&kind));
-                if before.is_some_and(|(watched, _)| *watched == kind) {
-                    continue;
-                }
-                before.inspect(|(_, watch)| watch.abort());
-                let watch = watches.spawn(self.clone().watch(kind.clone()));
-                running.insert(group_kind(&kind), (kind, watch));
             }
         }
+    }
+
+    /// Begins to watch a kind, unless it is watched in this version.
+    fn begin(&self, kind: ApiResource, watches: &mut JoinSet<GroupKind>, running: &mut Running) {
+        let before = running.get(&group_kind(&kind));
+        if before.is_some_and(|(watched, _)| *watched == kind) {
+            return;
+        }
+        before.inspect(|(_, watch)| watch.abort());
+        let watch = watches.spawn(self.clone().watch(kind.clone()));
+        running.insert(group_kind(&kind), (kind, watch));
     }
 
     /// Watches one kind until it is gone.
@@ -123,8 +121,10 @@ impl Usages {
                 End::Behind if listed => {}
                 End::Behind => sleep(pauses.next().unwrap_or(SOON)).await,
                 End::Failed(error) => {
-                    tracing::warn!(kind = %group_kind(&kind), %error, "the watch over uses failed; it is tried again");
-                    self.change(|known| known.kind_failed(&group_kind(&kind), error));
+                    let kind = group_kind(&kind);
+                    if self.change(|known| known.kind_failed(&kind, error.clone())) {
+                        tracing::warn!(%kind, %error, "a kind can't be watched for uses; it is tried again");
+                    }
                     sleep(pauses.next().unwrap_or(SOON)).await;
                 }
             }

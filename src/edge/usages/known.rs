@@ -113,41 +113,32 @@ impl Known {
         open.map(gap).min_by_key(Gap::is_for_good)
     }
 
-    /// The kinds of a group were asked for.
-    pub fn group_looked_at(&mut self, group: &str, result: Result<(), EdgeError>) {
-        self.groups.entry(group.to_owned()).or_default().end(result);
+    /// The kinds of a group can't be looked at; whether that is news.
+    pub fn group_failed(&mut self, group: &str, error: EdgeError) -> bool {
+        self.groups.entry(group.to_owned()).or_default().fail(error)
     }
 
-    /// The kinds of a group that were served when it was last looked at.
-    pub fn kinds_of(&self, group: &str) -> Vec<GroupKind> {
-        self.kinds.keys().filter(|kind| kind.group == group).cloned().collect()
-    }
-
-    /// A kind is served.
-    pub fn kind_found(&mut self, kind: &GroupKind) {
-        self.kinds.entry(kind.clone()).or_default();
-    }
-
-    /// A kind is no longer served, and with it its resources are gone.
-    pub fn kind_gone(&mut self, kind: &GroupKind) {
-        for place in
-            self.kinds.remove(kind).into_iter().flat_map(|known| known.resources.into_values()).flatten()
-        {
-            self.forget(&place);
+    /// The cluster serves these kinds of a group, and no others.
+    pub fn group_looked_at(&mut self, group: &str, served: &BTreeSet<GroupKind>) {
+        self.groups.entry(group.to_owned()).or_default().succeed();
+        let known = self.kinds.keys().filter(|kind| kind.group == group);
+        for gone in known.filter(|kind| !served.contains(*kind)).cloned().collect::<Vec<_>>() {
+            self.kind_gone(&gone);
+        }
+        for kind in served {
+            self.kinds.entry(kind.clone()).or_default();
         }
     }
 
-    /// A kind can't be watched.
-    pub fn kind_failed(&mut self, kind: &GroupKind, error: EdgeError) {
-        if let Some(known) = self.kinds.get_mut(kind) {
-            known.looked.end(Err(error));
-        }
+    /// A kind can't be watched; whether that is news.
+    pub fn kind_failed(&mut self, kind: &GroupKind, error: EdgeError) -> bool {
+        self.kinds.get_mut(kind).is_some_and(|known| known.looked.fail(error))
     }
 
     /// All resources of a kind were listed.
     pub fn kind_listed(&mut self, kind: &GroupKind, mut listed: HashMap<String, Vec<Usage>>) {
         let Some(known) = self.kinds.get_mut(kind) else { return };
-        known.looked.end(Ok(()));
+        known.looked.succeed();
         let gone = known.resources.keys().filter(|name| !listed.contains_key(*name));
         for name in gone.cloned().collect::<Vec<_>>() {
             listed.insert(name, Vec::new());
@@ -177,9 +168,13 @@ impl Known {
         self.changed.extend(before.into_keys().map(|place| place.secret));
     }
 
-    fn forget(&mut self, place: &UsagePlace) {
-        self.all.remove(place);
-        self.changed.insert(place.secret.clone());
+    /// With a kind its resources are gone.
+    fn kind_gone(&mut self, kind: &GroupKind) {
+        let resources = self.kinds.remove(kind).map(|known| known.resources).unwrap_or_default();
+        for place in resources.into_values().flatten() {
+            self.all.remove(&place);
+            self.changed.insert(place.secret);
+        }
     }
 }
 
@@ -190,14 +185,15 @@ impl Default for Looked {
 }
 
 impl Looked {
-    fn end(&mut self, result: Result<(), EdgeError>) {
-        match result {
-            Ok(()) => (self.once, self.trouble) = (true, None),
-            Err(error) => {
-                let since = self.trouble.take().map_or_else(Instant::now, |(_, since)| since);
-                self.trouble = Some((error, since));
-            }
-        }
+    fn succeed(&mut self) {
+        (self.once, self.trouble) = (true, None);
+    }
+
+    fn fail(&mut self, error: EdgeError) -> bool {
+        let (before, since) = self.trouble.take().unzip();
+        let is_news = before.as_ref() != Some(&error);
+        self.trouble = Some((error, since.unwrap_or_else(Instant::now)));
+        is_news
     }
 }
 
@@ -263,8 +259,7 @@ mod tests {
 
     fn listed(resources: &[(&str, &str, &str)]) -> Known {
         let mut known = Known::nothing_of([GROUP].into());
-        known.group_looked_at(GROUP, Ok(()));
-        known.kind_found(&kind());
+        known.group_looked_at(GROUP, &[kind()].into());
         let one =
             |(name, user, password): &(&str, &str, &str)| ((*name).to_owned(), uses(name, user, password));
         known.kind_listed(&kind(), resources.iter().map(one).collect());
@@ -301,7 +296,7 @@ mod tests {
         known.kind_listed(&kind(), HashMap::from([("b".to_owned(), uses("b", "s/u", "t/p"))]));
         assert_eq!(names(&known.of("s")), ["b s/u"]);
         known.changed.clear();
-        known.kind_gone(&kind());
+        known.group_looked_at(GROUP, &BTreeSet::new());
         assert!(known.all.is_empty());
         assert_eq!(known.changed, HashSet::from(["s".to_owned(), "t".to_owned()]));
         known.resource_seen(&kind(), "late", uses("late", "s/u", "s/p"));
@@ -326,9 +321,11 @@ mod tests {
         let mut known = Known::nothing_of([GROUP].into());
         assert_eq!(known.unseen().map(|gap| gap.what).as_deref(), Some(GROUP));
         assert_eq!(known.gap(LONG), None, "the first look has only begun");
-        known.group_looked_at(GROUP, Ok(()));
+        assert!(known.group_failed(GROUP, EdgeError::Throttled(None)), "news");
+        assert!(!known.group_failed(GROUP, EdgeError::Throttled(None)), "the same again");
+        known.group_looked_at(GROUP, &BTreeSet::new());
         assert_eq!(known.unseen(), None);
-        known.kind_found(&kind());
+        known.group_looked_at(GROUP, &[kind()].into());
         let unseen = known.unseen().unwrap();
         assert_eq!((unseen.to_string().contains("not looked at yet"), unseen.is_for_good()), (true, false));
         assert!(known.gap(Duration::ZERO).is_some() && known.gap(LONG).is_none());

@@ -108,9 +108,10 @@ impl Usages {
         self.write().changed.drain().collect()
     }
 
-    fn change(&self, change: impl FnOnce(&mut Known)) {
-        change(&mut self.write());
+    fn change<T>(&self, change: impl FnOnce(&mut Known) -> T) -> T {
+        let done = change(&mut self.write());
         self.0.changed.send_modify(|version| *version += 1);
+        done
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Known> {
