@@ -60,9 +60,11 @@ impl Reconciler {
     /// Brings what a synced secret says of its use to what is known; whether that changed anything.
     pub fn note_use(&self, secret: &mut SyncedSecret) -> bool {
         let usages = &self.0.usages;
+        // Asked first: what has settled before the uses are read can't be missing among them.
+        let settling = usages.is_settling();
         let uses = usages.of(secret.id.as_str());
         let mut users: BTreeSet<User> = uses.iter().map(|usage| usage.user()).collect();
-        if usages.is_settling() {
+        if settling {
             // Nothing is taken back before everything was looked at.
             users.extend(secret.users.iter().cloned());
             if users.is_empty() {

@@ -84,7 +84,7 @@ async fn a_class_that_is_missing_or_of_another_provider_is_misconfigured() {
 #[tokio::test]
 async fn without_its_service_account_a_secretsync_fails_where_tokens_are_issued() {
     let fixture = Fixture::start().await;
-    if fixture.site.is_on_the_double() {
+    if fixture.site.is_double() {
         return say("a missing service account: SKIPPED, the Kubernetes double issues no tokens");
     }
     fixture.synced("unknown", "v").await;

@@ -12,6 +12,7 @@ use kube::{
 use secret_service::proto::{
     ListVaultSecretsRequest, secret_service_client::SecretServiceClient, synced_secret::State,
 };
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -60,6 +61,19 @@ async fn dev_with(directory: &Path, arguments: &[&str]) -> Dev {
     Dev { child, told, client }
 }
 
+/// Whoever applies `examples/users.yaml` finds its kinds.
+async fn kinds_of_the_examples_are_served(kubeconfig: &str) {
+    let kube = crate::support::control_plane::client(Path::new(kubeconfig)).await;
+    let users = include_str!("../../examples/users.yaml");
+    let documents = serde_yaml_ng::Deserializer::from_str(users);
+    let documents: Vec<Value> = documents.map(|document| Value::deserialize(document).unwrap()).collect();
+    assert!(documents.len() >= 4);
+    for document in documents {
+        let served = kube.list_api_group_resources(document["apiVersion"].as_str().unwrap()).await.unwrap();
+        assert!(served.resources.iter().any(|one| document["kind"] == *one.kind), "{document}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn it_says_what_is_where_and_finds_everything_again_after_a_kill() {
     let directory = TempDir::new().unwrap();
@@ -72,6 +86,8 @@ async fn it_says_what_is_where_and_finds_everything_again_after_a_kill() {
     let seeded =
         first.client.list_vault_secrets(ListVaultSecretsRequest::default()).await.unwrap().into_inner();
     assert!(seeded.vault_secrets.len() >= 3, "it seeds a few vault secrets");
+
+    kinds_of_the_examples_are_served(first.told["kubeconfig"].as_str().unwrap()).await;
 
     let references = vec![created("k", "dev-canary", "canary-9b1d-value")];
     let made = first.client.create_synced_secret(create("a", references)).await.unwrap().into_inner();

@@ -1,0 +1,95 @@
+use serde_json::json;
+
+use super::*;
+use crate::model::{Subject, UsageRules};
+
+const PROFILE: &str = "AssetEndpointProfile";
+const GROUP: &str = "deviceregistry.microsoft.com";
+
+fn kind() -> GroupKind {
+    GroupKind { group: GROUP.to_owned(), kind: PROFILE.to_owned() }
+}
+
+fn uses(resource: &str, username: &str, password: &str) -> Vec<Usage> {
+    let credentials = json!({ "usernameSecretName": username, "passwordSecretName": password });
+    let body = json!({ "spec": { "authentication": { "usernamePasswordCredentials": credentials } } });
+    let subject = Subject { api_version: "v1", group_kind: &kind(), namespace: "n", name: resource };
+    UsageRules::default().usages_of(subject, &body)
+}
+
+fn listed(resources: &[(&str, &str, &str)]) -> Known {
+    let mut known = Known::nothing_of([GROUP].into());
+    known.group_looked_at(GROUP, &[kind()].into());
+    let one = |(name, user, password): &(&str, &str, &str)| ((*name).to_owned(), uses(name, user, password));
+    known.kind_listed(&kind(), resources.iter().map(one).collect());
+    known
+}
+
+fn names(usages: &[Arc<Usage>]) -> Vec<String> {
+    usages.iter().map(|usage| format!("{} {}/{}", usage.resource, usage.secret, usage.needs.key())).collect()
+}
+
+#[test]
+fn a_resource_that_changes_takes_its_old_uses_with_it_and_both_secrets_are_told() {
+    let mut known = listed(&[("a", "s/user", "s/password")]);
+    known.changed.clear();
+    known.resource_seen(&kind(), "a", uses("a", "t/user", "s/password"));
+    assert_eq!(known.changed, HashSet::from(["s".to_owned(), "t".to_owned()]));
+    assert_eq!(
+        (names(&known.of("s")), names(&known.of("t"))),
+        (vec!["a s/password".to_owned()], vec!["a t/user".to_owned()])
+    );
+    known.changed.clear();
+    known.resource_seen(&kind(), "a", uses("a", "t/user", "s/password"));
+    assert!(known.changed.is_empty(), "nothing has changed");
+    known.resource_seen(&kind(), "a", Vec::new());
+    assert!(known.all.is_empty() && known.kinds[&kind()].resources.is_empty());
+}
+
+#[test]
+fn what_a_list_does_not_show_is_gone_and_so_is_all_of_a_kind_that_goes() {
+    let mut known = listed(&[("a", "s/u", "s/p"), ("b", "s/u", "t/p")]);
+    known.kind_listed(&kind(), HashMap::from([("b".to_owned(), uses("b", "s/u", "t/p"))]));
+    assert_eq!(names(&known.of("s")), ["b s/u"]);
+    known.changed.clear();
+    known.group_looked_at(GROUP, &BTreeSet::new());
+    assert!(known.all.is_empty());
+    assert_eq!(known.changed, HashSet::from(["s".to_owned(), "t".to_owned()]));
+    known.resource_seen(&kind(), "late", uses("late", "s/u", "s/p"));
+    assert!(known.all.is_empty(), "a kind that is gone has no resources");
+}
+
+#[test]
+fn pages_go_on_after_a_place_and_one_secret_ends_where_the_next_begins() {
+    let known = listed(&[("a", "s/u", "s/p"), ("b", "s-2/u", "s/p")]);
+    let first = known.page(None, None, 2);
+    let rest = known.page(None, Some(&first[1].place()), 9);
+    assert_eq!(names(&[first, rest].concat()), ["a s/p", "a s/u", "b s/p", "b s-2/u"]);
+    assert_eq!(known.page(Some("s"), None, 9).len(), 3);
+    let after = known.page(Some("s"), None, 1)[0].place();
+    assert_eq!(names(&known.page(Some("s"), Some(&after), 9)), ["a s/u", "b s/p"]);
+    assert!(known.page(Some("none"), None, 9).is_empty());
+}
+
+#[test]
+fn what_was_not_looked_at_or_is_in_trouble_for_long_is_a_gap() {
+    const LONG: Duration = Duration::from_secs(3_600);
+    let mut known = Known::nothing_of([GROUP].into());
+    assert_eq!(known.unseen().map(|gap| gap.what).as_deref(), Some(GROUP));
+    assert_eq!(known.gap(LONG), None, "the first look has only begun");
+    assert!(known.group_failed(GROUP, EdgeError::Throttled(None)), "news");
+    assert!(!known.group_failed(GROUP, EdgeError::Throttled(None)), "the same again");
+    known.group_looked_at(GROUP, &BTreeSet::new());
+    assert_eq!(known.unseen(), None);
+    known.group_looked_at(GROUP, &[kind()].into());
+    let unseen = known.unseen().unwrap();
+    assert_eq!((unseen.to_string().contains("not looked at yet"), unseen.is_for_good()), (true, false));
+    assert!(known.gap(Duration::ZERO).is_some() && known.gap(LONG).is_none());
+
+    known.kind_failed(&kind(), EdgeError::Forbidden("no".to_owned()));
+    assert!(known.gap(LONG).unwrap().remedy().contains(GROUP));
+    known.kind_listed(&kind(), HashMap::new());
+    known.kind_failed(&kind(), EdgeError::Unreachable("away".to_owned()));
+    assert_eq!((known.unseen(), known.gap(LONG)), (None, None), "what was known holds for a while");
+    assert!(known.gap(Duration::ZERO).is_some());
+}

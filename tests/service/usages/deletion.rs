@@ -1,0 +1,133 @@
+//! What is in use is neither deleted nor robbed of a key, also where the use comes at the last moment.
+
+use secret_service::proto::{DeleteSyncedSecretRequest, UpdateSyncedSecretRequest, synced_secret::State};
+use tonic::Code;
+
+use super::*;
+use crate::support::needs_the_double;
+
+#[tokio::test]
+async fn a_forced_deletion_goes_through_and_the_history_names_the_uses() {
+    let mut world = made(&["a"]).await;
+    used(&mut world, "p", "a").await;
+    let request = DeleteSyncedSecretRequest { force: true, ..delete("a") };
+    world.client.delete_synced_secret(request).await.unwrap();
+    assert!(world.edge("a").await.is_none());
+    let detail = audited(&mut world, "a", "DeleteSyncedSecret").await.unwrap();
+    assert!(
+        detail.contains("Forced") && detail.contains(&format!("AssetEndpointProfile p ({USERNAME})")),
+        "{detail}"
+    );
+    assert!(usages(&mut world, "a").await[0].secret_missing);
+}
+
+#[tokio::test]
+async fn a_use_that_appears_before_the_removal_holds_the_deletion_back_until_it_is_gone() {
+    if !needs_the_double("a use in the race window") {
+        return;
+    }
+    let mut world = made(&["a"]).await;
+    // The last look before the removal fails for a while: time for somebody.
+    world.cluster().faults().add(fault("list", "devices", refused(503)));
+    let request = DeleteSyncedSecretRequest { wait: None, ..delete("a") };
+    let accepted = world.client.delete_synced_secret(request).await.unwrap().into_inner();
+    assert_eq!(accepted.state(), State::Deleting);
+    world.applies(PROFILE, "late", naming("a/username")).await;
+    world.cluster().faults().clear();
+
+    let held = world.until("a", |secret| synced_reason(secret) == "Used").await;
+    assert_eq!(held.state(), State::Deleting);
+    assert!(is_in_use(&world.until("a", |secret| is_in_use(secret, "Used")).await, "Used"));
+    assert!(world.edge("a").await.is_some());
+    let detail = audited(&mut world, "a", "DeletionHeld").await.unwrap();
+    assert!(detail.contains("AssetEndpointProfile late"), "{detail}");
+    // A restart changes nothing of it.
+    world.restart().await;
+    sleep(Duration::from_millis(300)).await;
+    assert!(world.edge("a").await.is_some());
+
+    world.withdraws(PROFILE, "late").await;
+    world.until_gone("a").await;
+    assert!(world.edge("a").await.is_none());
+}
+
+#[tokio::test]
+async fn a_deletion_that_is_held_back_can_be_forced() {
+    if !needs_the_double("forcing a deletion that is held back") {
+        return;
+    }
+    let mut world = made(&["a"]).await;
+    // A watch that has silently died: the call knows nothing of the use, the last look does.
+    let silent = Fault::WatchSilent;
+    world.cluster().faults().add(fault("watch", "assetendpointprofiles", silent));
+    world.applies(PROFILE, "unseen", naming("a/username")).await;
+    let held = world.client.delete_synced_secret(delete("a")).await.unwrap().into_inner();
+    assert_eq!((held.state(), synced_reason(&held)), (State::Deleting, "Used"), "{held:?}");
+    let request = DeleteSyncedSecretRequest { force: true, ..delete("a") };
+    world.client.delete_synced_secret(request).await.unwrap();
+    assert!(world.edge("a").await.is_none());
+}
+
+#[tokio::test]
+async fn that_a_deletion_was_forced_outlives_a_restart() {
+    if !needs_the_double("a forced deletion across a restart") {
+        return;
+    }
+    let mut world = made(&["a"]).await;
+    used(&mut world, "p", "a").await;
+    world.cluster().faults().add(fault("delete", "secrets", refused(503)));
+    let request = DeleteSyncedSecretRequest { force: true, wait: None, ..delete("a") };
+    world.client.delete_synced_secret(request).await.unwrap();
+    world.restart().await;
+    assert!(world.edge("a").await.is_some());
+    world.cluster().faults().clear();
+    world.until_gone("a").await;
+    assert!(world.edge("a").await.is_none());
+}
+
+#[tokio::test]
+async fn a_use_that_appears_in_the_moment_of_the_removal_is_reported() {
+    if !needs_the_double("a use in the moment of the removal") {
+        return;
+    }
+    let mut world = made(&["a"]).await;
+    world.cluster().faults().add(fault("delete", "secrets", Fault::Delay { millis: 1_500 }));
+    let mut client = world.client.clone();
+    let deletion = tokio::spawn(async move { client.delete_synced_secret(delete("a")).await });
+    while world.cluster().requests().of("delete", "secrets") == 0 {
+        sleep(Duration::from_millis(5)).await;
+    }
+    world.applies(PROFILE, "late", naming("a/username")).await;
+    deletion.await.unwrap().unwrap();
+    let detail = audited(&mut world, "a", "UsedWhileDeleted").await.unwrap();
+    assert!(detail.contains("AssetEndpointProfile late"), "{detail}");
+}
+
+#[tokio::test]
+async fn an_update_that_drops_or_renames_a_key_in_use_is_refused() {
+    let mut world = made(&["a"]).await;
+    used(&mut world, "p", "a").await;
+    let with = |references| SyncedSecret { name: name("a"), references, ..Default::default() };
+    for references in
+        [vec![existing("password", "v")], vec![existing("user", "v"), existing("password", "v")]]
+    {
+        for validate_only in [true, false] {
+            let request = update(with(references.clone()), &["references"]);
+            let request = UpdateSyncedSecretRequest { validate_only, ..request };
+            let refused = told(&world.client.update_synced_secret(request).await.unwrap_err());
+            assert_eq!((refused.code, refused.reason.as_str()), (Code::FailedPrecondition, "KEY_IN_USE"));
+            let violation = &refused.details.precondition_failure().unwrap().violations[0];
+            assert_eq!(
+                (violation.subject.as_str(), violation.description.as_str()),
+                (&*format!("{PROFILE}/p"), USERNAME)
+            );
+        }
+    }
+    let unused = update(with(vec![existing("username", "v")]), &["references"]);
+    world.client.update_synced_secret(unused).await.unwrap();
+    world.withdraws(PROFILE, "p").await;
+    until_usages_end(&mut world, "a").await;
+    let renamed = update(with(vec![existing("user", "v")]), &["references"]);
+    world.client.update_synced_secret(renamed).await.unwrap();
+    assert_eq!(world.edge("a").await.unwrap().keys().collect::<Vec<_>>(), ["user"]);
+}

@@ -1,0 +1,136 @@
+//! Restarts, watches that break, rights that are missing, kinds that come and go.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinitionVersion;
+use secret_service::proto::{DeleteSyncedSecretRequest, condition::Status};
+use tonic::Code;
+
+use super::*;
+use crate::support::needs_the_double;
+
+#[tokio::test]
+async fn a_restart_remembers_the_uses_and_notices_what_changed_meanwhile() {
+    let mut world = made(&["a", "b"]).await;
+    used(&mut world, "p", "a").await;
+    world.stop_service().await;
+    world.withdraws(PROFILE, "p").await;
+    world.applies(PROFILE, "q", naming("b/username")).await;
+    world.start_service().await;
+    world.until("a", |secret| is_in_use(secret, "NotUsed")).await;
+    world.until("b", |secret| is_in_use(secret, "Used")).await;
+    let refused = world.client.delete_synced_secret(delete("b")).await.unwrap_err();
+    assert_eq!(told(&refused).reason, "SYNCED_SECRET_IN_USE");
+}
+
+#[tokio::test]
+async fn a_watch_that_breaks_misses_nothing() {
+    if !needs_the_double("a watch over uses that breaks") {
+        return;
+    }
+    let mut world = made(&["a", "b"]).await;
+    for (number, broken) in [Fault::WatchDrop, Fault::WatchExpired, refused(500)].into_iter().enumerate() {
+        let verb = if matches!(broken, Fault::Status { .. }) { "list" } else { "watch" };
+        world
+            .cluster()
+            .faults()
+            .add(FaultRule { count: Some(2), ..fault(verb, "assetendpointprofiles", broken) });
+        world
+            .cluster()
+            .faults()
+            .add(FaultRule { count: Some(1), ..fault("watch", "assetendpointprofiles", Fault::WatchDrop) });
+        let profile = format!("p-{number}");
+        used(&mut world, &profile, "a").await;
+        world.cluster().faults().clear();
+        world.withdraws(PROFILE, &profile).await;
+        until_usages_end(&mut world, "a").await;
+    }
+    assert!(is_in_use(&world.get("b").await, "NotUsed"), "what is known holds meanwhile");
+}
+
+#[tokio::test]
+async fn a_kind_that_the_service_may_not_look_at_makes_uses_unknown_and_says_what_to_do() {
+    let site = Site::start().await;
+    users::install(&site.kube).await;
+    let group = format!("t{}.example.com", uuid::Uuid::new_v4().simple());
+    users::define(&site.kube, &users::definition(&group, "camera", "v1")).await;
+    // A real cluster forbids what no role grants.
+    if site.is_double() {
+        site.cluster().faults().add(fault("list", "cameras", refused(403)));
+    }
+    let rule = format!("Camera.{group} spec.passwordSecretName SECRET/KEY");
+    let mut world = made_on(site, &["a", "b"], with_rules(&[rule])).await;
+    let unknown = world.until("a", |secret| is_in_use(secret, "Unknown")).await;
+    let condition = in_use(&unknown).unwrap();
+    assert_eq!(condition.status(), Status::Unknown);
+    for word in [&*format!("Camera.{group}"), "list and watch", "deploy/role.yaml"] {
+        assert!(condition.message.contains(word), "{}", condition.message);
+    }
+    let unused = || UsedBy { unused: true, ..Default::default() };
+    assert!(ids(&mut world, unused()).await.is_empty(), "nobody knows that it is unused");
+    let refused = told(&world.client.delete_synced_secret(delete("a")).await.unwrap_err());
+    assert_eq!((refused.code, refused.reason.as_str()), (Code::FailedPrecondition, "USAGES_UNKNOWN"));
+    used(&mut world, "p", "b").await;
+    let refused = told(&world.client.delete_synced_secret(delete("b")).await.unwrap_err());
+    assert_eq!(refused.reason, "SYNCED_SECRET_IN_USE", "what is known is named");
+    let request = DeleteSyncedSecretRequest { force: true, ..delete("a") };
+    world.client.delete_synced_secret(request).await.unwrap();
+    assert!(world.edge("a").await.is_none());
+
+    // The right is given.
+    if world.is_double() {
+        world.cluster().faults().clear();
+    }
+    world.allows(&group).await;
+    world.withdraws(PROFILE, "p").await;
+    world.until("b", |secret| is_in_use(secret, "NotUsed")).await;
+    assert_eq!(ids(&mut world, unused()).await, ["b"]);
+    world.client.delete_synced_secret(delete("b")).await.unwrap();
+}
+
+#[tokio::test]
+async fn kinds_that_come_and_go_are_followed_by_rules_of_the_configuration() {
+    let site = Site::start().await;
+    let group = format!("t{}.example.com", uuid::Uuid::new_v4().simple());
+    site.allows(&group).await;
+    let rule = format!("Camera.{group} spec.users[*].passwordSecretName SECRET/KEY");
+    let mut world = made_on(site, &["a"], with_rules(&[rule])).await;
+    let (kind, cameras) = (format!("Camera.{group}"), users::definition(&group, "camera", "v1"));
+    for _ in 0..2 {
+        assert!(usages(&mut world, "a").await.is_empty());
+        users::define(&world.kube, &cameras).await;
+        world.applies(&kind, "front", json!({ "users": [{}, { "passwordSecretName": "a/password" }] })).await;
+        let shown = until_usages(&mut world, "a", |usages| !usages.is_empty()).await;
+        assert_eq!(
+            (shown[0].field.as_str(), shown[0].key.as_str()),
+            ("spec.users[1].passwordSecretName", "password")
+        );
+        users::undefine(&world.kube, &cameras).await;
+        until_usages_end(&mut world, "a").await;
+    }
+    world.client.delete_synced_secret(delete("a")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_kind_is_looked_at_in_the_version_that_its_group_prefers_whichever_that_is() {
+    let site = Site::start().await;
+    let group = format!("t{}.example.com", uuid::Uuid::new_v4().simple());
+    site.allows(&group).await;
+    let mut cameras = users::definition(&group, "camera", "v1");
+    let newer = CustomResourceDefinitionVersion {
+        name: "v2".to_owned(),
+        storage: false,
+        ..cameras.spec.versions[0].clone()
+    };
+    cameras.spec.versions.push(newer);
+    users::define(&site.kube, &cameras).await;
+    let rule = format!("Camera.{group} spec.passwordSecretName SECRET/KEY");
+    let mut world = made_on(site, &["a"], with_rules(&[rule])).await;
+    world.applies(&format!("Camera.{group}"), "front", json!({ "passwordSecretName": "a/password" })).await;
+    for (v2_is_served, wanted) in [(true, "v2"), (false, "v1"), (true, "v2")] {
+        cameras.spec.versions[1].served = v2_is_served;
+        users::define(&world.kube, &cameras).await;
+        let wanted = format!("{group}/{wanted}");
+        until_usages(&mut world, "a", |usages| usages.iter().any(|usage| usage.api_version == wanted)).await;
+        world.until("a", |secret| is_in_use(secret, "Used")).await;
+    }
+    users::undefine(&world.kube, &cameras).await;
+}
