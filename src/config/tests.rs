@@ -53,6 +53,29 @@ fn an_empty_variable_counts_as_none_and_a_list_has_commas() {
 }
 
 #[test]
+fn rules_about_uses_come_before_those_that_are_built_in_and_every_wrong_one_is_named() {
+    let file = "usages.rules = ['Camera.example.com spec.users[*].secretRef SECRET user+password|token', '*.example.com']";
+    let environment = [VAULT, ("SECRET_SERVICE_USAGES_INTERVAL", "1m")];
+    let loaded = Loaded::from(&sources(file, &environment, &[])).unwrap();
+    let rules = &loaded.config.usages.rules;
+    assert_eq!(rules[0].to_string(), "Camera.example.com spec.users[*].secretRef SECRET user+password|token");
+    assert_eq!((rules.len(), rules[1].group()), (2, "example.com"));
+    assert!(loaded.print().contains("rules = [\"Camera.example.com spec.users[*].secretRef SECRET"));
+
+    let file = "usages.rules = ['Camera spec.x SECRET', '*.example.com', 'Camera.example.com spec.x WHOLE']";
+    let wrong = mistakes(file, &[VAULT]);
+    assert_eq!(wrong.len(), 1);
+    for word in [
+        "serve.toml:1: usages.rules:",
+        "KIND.GROUP",
+        "\"WHOLE\" is not a format",
+        "accepted: a list, each a rule",
+    ] {
+        assert!(wrong[0].contains(word), "{wrong:?}");
+    }
+}
+
+#[test]
 fn every_mistake_is_one_line_and_all_come_at_once() {
     let file = "\
 [vault]

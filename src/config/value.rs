@@ -106,7 +106,14 @@ impl<T: Scalar> Value for Vec<T> {
             Raw::One(text) => text.split(',').map(str::trim).filter(|text| !text.is_empty()).collect(),
             Raw::List(texts) => texts.iter().map(String::as_str).collect(),
         };
-        texts.into_iter().map(T::parse).collect()
+        let (mut values, mut problems) = (Vec::with_capacity(texts.len()), Vec::new());
+        for text in texts {
+            match T::parse(text) {
+                Ok(value) => values.push(value),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if problems.is_empty() { Ok(values) } else { Err(problems.join("; ")) }
     }
 
     fn absent() -> Option<Self> {

@@ -12,12 +12,12 @@ use kube::{
     api::{DeleteParams, ListParams, ObjectMeta, PostParams},
 };
 use secret_service::{
-    edge::{REQUIRED_VERBS, USAGE_VERBS},
+    edge::{self, Edge, REQUIRED_VERBS, USAGE_VERBS, UsageOptions, Usages},
     model::UsageRules,
 };
 use serde::Deserialize;
 
-use crate::{control_plane, refusal};
+use crate::{control_plane, refusal, until};
 
 const AUDIENCE: &str = "api://AzureADTokenExchange";
 
@@ -62,6 +62,30 @@ async fn the_account_of_an_instance_reaches_the_secrets_of_its_namespace_and_not
     assert_eq!(refusal(Api::<Secret>::all(kube.clone()).list(&ListParams::default()).await), 403);
     let maps: Api<ConfigMap> = Api::namespaced(kube, "rights");
     assert_eq!(refusal(maps.list(&ListParams::default()).await), 403);
+}
+
+#[tokio::test]
+async fn the_account_of_an_instance_may_look_for_uses_where_the_role_says_and_is_told_where_not() {
+    if !control_plane::is_asked_for("rights to look for uses") {
+        return;
+    }
+    let plane = control_plane::shared().await;
+    let options = edge::Options {
+        kubeconfig: Some(plane.instance("rights-of-uses").await),
+        context: None,
+        namespace: "rights-of-uses".to_owned(),
+        timeout: Duration::from_secs(10),
+    };
+    let edge = Edge::connect(&options).await.unwrap();
+    let forbidden = async |rules: UsageRules| {
+        let options = UsageOptions { rules, ..UsageOptions::default() };
+        Usages::new(edge.clone(), options).forbidden_groups().await.unwrap()
+    };
+    assert!(forbidden(UsageRules::default()).await.is_empty());
+    let more = UsageRules::with(["Camera.example.com".parse().unwrap()]);
+    assert_eq!(forbidden(more.clone()).await, ["example.com"]);
+    plane.allow("rights-of-uses", "example.com").await;
+    until("the right is there", async || forbidden(more.clone()).await.is_empty()).await;
 }
 
 #[tokio::test]
