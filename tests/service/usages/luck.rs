@@ -2,7 +2,7 @@
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinitionVersion;
 use secret_service::proto::{DeleteSyncedSecretRequest, condition::Status};
-use tonic::Code;
+use tonic::{Code, Request};
 
 use super::*;
 use crate::support::needs_the_double;
@@ -44,6 +44,34 @@ async fn a_watch_that_breaks_misses_nothing() {
         until_usages_end(&mut world, "a").await;
     }
     assert!(is_in_use(&world.get("b").await, "NotUsed"), "what is known holds meanwhile");
+}
+
+#[tokio::test]
+async fn before_the_first_look_nothing_is_deleted_without_force_and_what_was_known_holds() {
+    if !needs_the_double("a first look that fails") {
+        return;
+    }
+    let mut world = made(&["a", "b"]).await;
+    used(&mut world, "p", "a").await;
+    world.stop_service().await;
+    world.cluster().faults().add(fault("list", "devices", refused(503)));
+    world.start_service().await;
+    assert!(is_in_use(&world.get("a").await, "Used") && is_in_use(&world.get("b").await, "NotUsed"));
+
+    let soon = Duration::from_millis(700);
+    let mut deletion = Request::new(delete("b"));
+    deletion.set_timeout(soon);
+    let deletion = told(&world.client.delete_synced_secret(deletion).await.unwrap_err());
+    let mut list = Request::new(ListSecretUsagesRequest { parent: name("-"), ..Default::default() });
+    list.set_timeout(soon);
+    let list = told(&world.client.list_secret_usages(list).await.unwrap_err());
+    for refused in [deletion, list] {
+        assert_eq!((refused.code, refused.reason.as_str()), (Code::Unavailable, "USAGES_NOT_YET_KNOWN"));
+        assert!(refused.details.retry_info().is_some());
+    }
+    world.cluster().faults().clear();
+    world.client.delete_synced_secret(delete("b")).await.unwrap();
+    assert!(is_in_use(&world.get("a").await, "Used"));
 }
 
 #[tokio::test]
