@@ -118,6 +118,7 @@ macro_rules! changing {
 changing!(CreateVaultSecretRequest, "CreateVaultSecret", [request_id, validate_only]);
 changing!(AddVaultSecretVersionRequest, "AddVaultSecretVersion", [request_id]);
 changing!(CreateSyncedSecretRequest, "CreateSyncedSecret", [request_id, validate_only, wait]);
+changing!(AdoptSyncedSecretRequest, "AdoptSyncedSecret", [request_id, validate_only]);
 changing!(UpdateSyncedSecretRequest, "UpdateSyncedSecret", [request_id, validate_only, wait]);
 changing!(DeleteSyncedSecretRequest, "DeleteSyncedSecret", [request_id, validate_only, wait]);
 changing!(SyncSyncedSecretRequest, "SyncSyncedSecret", [wait]);

@@ -81,7 +81,7 @@ fn message(error: &Error, problems: &[Problem], verdict: &Verdict) -> String {
     let decisive = problems.iter().find(|problem| Verdict::of_cause(&problem.cause) == *verdict);
     let happened = match decisive {
         Some(problem) if verdict.code == Code::InvalidArgument && !problem.field.is_empty() => {
-            format!("{}: {}", path(&problem.field), problem.cause)
+            format!("{}: {}", problem.field, problem.cause)
         }
         Some(problem) => capitalized(&problem.cause.to_string()),
         None => capitalized(&error.to_string()),
@@ -100,11 +100,12 @@ fn violations(problems: &[Problem]) -> Vec<(String, String)> {
     let with_field = problems.iter().filter(|problem| !problem.field.is_empty());
     let all = with_field.clone().count();
     for problem in with_field {
-        let violation = (path(&problem.field), capitalized(&problem.cause.to_string()));
+        let violation = (problem.field.clone(), capitalized(&problem.cause.to_string()));
         bytes += violation.0.len() + violation.1.len();
         if bytes > VIOLATION_BYTES && !violations.is_empty() {
             let rest = all - violations.len();
-            violations.push((path(&problem.field), format!("This and {} more have no room here.", rest - 1)));
+            violations
+                .push((problem.field.clone(), format!("This and {} more have no room here.", rest - 1)));
             break;
         }
         violations.push((violation.0, shortened(&violation.1, MESSAGE_CHARS)));
@@ -148,14 +149,6 @@ fn precondition(problem: &Problem, resource: &str) -> Option<PreconditionViolati
             PreconditionViolation::new(verdict.reason, subject, text)
         }
     })
-}
-
-/// The path in the request: the use cases know references, the requests have them within the synced secret.
-fn path(field: &str) -> String {
-    match field.starts_with("references") || field == "labels" {
-        true => format!("synced_secret.{field}"),
-        false => field.to_owned(),
-    }
 }
 
 fn kind_of(name: &str) -> &'static str {

@@ -110,7 +110,6 @@ fn errors() -> Vec<(Error, Code, &'static str)> {
         (Error::RequestIdReused, InvalidArgument, "REQUEST_ID_REUSED"),
         (Error::InProgress, Aborted, "REQUEST_IN_PROGRESS"),
         (Error::TooOld, OutOfRange, "RESUME_TOKEN_OUT_OF_RANGE"),
-        (Error::Unimplemented("AdoptSyncedSecret"), Unimplemented, "NOT_IN_THIS_BUILD"),
         (Error::Internal, Internal, "INTERNAL"),
         (Error::Store(StoreError::AlreadyExists), Aborted, "CHANGED_MEANWHILE"),
         (Error::Store(StoreError::NotFound), Aborted, "CHANGED_MEANWHILE"),
@@ -158,7 +157,9 @@ fn of_several_problems_what_no_retry_mends_decides_and_all_are_listed() {
     let mut problems: Vec<_> = causes()
         .into_iter()
         .enumerate()
-        .map(|(place, (cause, ..))| Problem::new(format!("references[{place}].vault_secret"), cause))
+        .map(|(place, (cause, ..))| {
+            Problem::new(format!("synced_secret.references[{place}].vault_secret"), cause)
+        })
         .collect();
     let code = |problems: &[Problem]| status(&Error::Refused(problems.to_vec()), "").code();
     let all = status(&Error::Refused(problems.clone()), "");
@@ -191,7 +192,7 @@ fn details_fit_into_a_header_however_much_is_wrong() {
     let problems = (0..5_000).map(|place| {
         let missing =
             VaultError::SoftDeleted { name: "x".repeat(127).parse().unwrap(), being_deleted: false };
-        Problem::new(format!("references[{place}].vault_secret"), vault(missing))
+        Problem::new(format!("synced_secret.references[{place}].vault_secret"), vault(missing))
     });
     let status = status(&Error::Refused(problems.collect()), "syncedSecrets/a");
     let size = status.details().len() * 4 / 3 + status.message().len();

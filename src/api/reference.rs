@@ -48,7 +48,6 @@ fn whole() -> Vec<Error> {
         Error::RequestIdReused,
         Error::InProgress,
         Error::TooOld,
-        Error::Unimplemented("AdoptSyncedSecret"),
         store(StoreError::Stopping),
         store(StoreError::Database(sqlx::Error::PoolTimedOut)),
         store(StoreError::Corrupt {
@@ -71,6 +70,8 @@ fn causes() -> Vec<Cause> {
         Cause::Invalid("the field breaks the rule that the message names".to_owned()),
         Cause::NoSyncedSecret(id.clone()),
         Cause::SyncedSecretExists(id.clone()),
+        Cause::Unmanaged(id.clone()),
+        Cause::Owned { id: id.clone(), owner: "ExternalSecret pump-7".to_owned() },
         Cause::Deleting(id.clone()),
         Cause::InUse { id: id.clone(), usage: usage() },
         Cause::UsagesUnknown { gap: gap(None), may_force: true },

@@ -5,13 +5,13 @@ use tonic::{Request, Response, Status};
 use super::{
     call::{self, Mutation},
     convert,
-    error::{about, plain, status},
+    error::{about, plain},
     pages::{self, Pages},
     watch::{self, Watches},
 };
 use crate::{
     proto::{self, secret_service_server::SecretService},
-    secrets::{Error, Secrets},
+    secrets::Secrets,
 };
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -103,8 +103,11 @@ impl SecretService for Service {
         &self,
         request: Request<proto::AdoptSyncedSecretRequest>,
     ) -> Answer<proto::SyncedSecret> {
-        let name = request.into_inner().name;
-        Err(status(&Error::Unimplemented("AdoptSyncedSecret"), &name))
+        let Mutation { call, mode, message, violations } = Mutation::of(&self.secrets, request);
+        let adoption = convert::adoption(message, violations).map_err(plain)?;
+        let name = format!("syncedSecrets/{}", adoption.id);
+        let adopted = self.secrets.adopt_synced_secret(call, adoption, mode.validate_only).await;
+        Ok(Response::new(convert::synced_secret(&adopted.map_err(about(name))?)))
     }
 
     async fn list_secret_usages(

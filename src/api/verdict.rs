@@ -95,11 +95,6 @@ impl Verdict {
                 "RESUME_TOKEN_OUT_OF_RANGE",
                 "Watch anew without a resume_token; the initial state comes first.",
             ),
-            Error::Unimplemented(_) => Self::new(
-                Code::Unimplemented,
-                "NOT_IN_THIS_BUILD",
-                "Call without it, or use a release whose notes name it.",
-            ),
             Error::Store(error) => Self::of_store(error),
             Error::Internal => internal(),
         }
@@ -123,6 +118,18 @@ impl Verdict {
                 AlreadyExists,
                 "SYNCED_SECRET_EXISTS",
                 "Change it with UpdateSyncedSecret, or choose another id.",
+            )
+            .about("syncedSecrets", id),
+            Cause::Unmanaged(id) => Self::new(
+                FailedPrecondition,
+                "SYNCED_SECRET_UNMANAGED",
+                "Take it over with AdoptSyncedSecret first, or change it with the tool that made it.",
+            )
+            .about("syncedSecrets", id),
+            Cause::Owned { id, .. } => Self::new(
+                FailedPrecondition,
+                "SECRET_OWNED",
+                "Delete its owner first, leaving the Secret, or go on with the tool that made it.",
             )
             .about("syncedSecrets", id),
             // Its state stands in the way, and will change without the caller: a retry loop is not the answer, a look is.

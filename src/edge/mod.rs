@@ -4,6 +4,7 @@
 //! is enough to rebuild the database. Only what carries that label is ever changed or deleted.
 
 mod access;
+mod adoption;
 mod error;
 mod index;
 mod manifest;
@@ -21,6 +22,7 @@ use kube::{
 };
 
 pub use access::{Permission, REQUIRED_VERBS};
+pub use adoption::Adoptable;
 pub use error::EdgeError;
 pub use index::{Index, Seen};
 pub use manifest::{Content, Desired, MANAGED_BY, UID_LABEL, is_reserved};

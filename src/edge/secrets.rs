@@ -238,7 +238,7 @@ pub(super) fn data_keys(metadata: &ObjectMeta, of: impl Fn(&str) -> bool) -> imp
 }
 
 /// The Secret without its values.
-fn wiped(mut secret: Secret) -> Secret {
+pub(super) fn wiped(mut secret: Secret) -> Secret {
     for ByteString(bytes) in secret.data.iter_mut().flat_map(|data| data.values_mut()) {
         bytes.zeroize();
     }

@@ -10,6 +10,8 @@ use crate::{edge::EdgeError, model::SyncEngine};
 
 /// How often the cluster is asked what it serves until it answers.
 const AGAIN: Duration = Duration::from_secs(2);
+/// How often it is asked whether the extension's resources have come.
+const NOT_SERVED: Duration = Duration::from_secs(30);
 
 impl Reconciler {
     /// The engine of new synced secrets; an error while the cluster has not said which it can be.
@@ -18,18 +20,23 @@ impl Reconciler {
         engine.ok_or_else(|| EdgeError::Unreachable("it has not said yet which engines it can do".to_owned()))
     }
 
-    /// Decides the engine, and watches the extension's resources where it or an earlier start has to do with them.
+    /// Decides the engine, and watches the extension's resources once they are served.
     pub(super) async fn follow_pairs(self, changed: mpsc::Sender<String>, stop: CancellationToken) {
         tokio::select! {
             () = self.decide_engine() => {}
             () = stop.cancelled() => return,
         }
-        let records = self.0.store.view().snapshot().records;
-        let is_asked_for = self.engine() == Ok(SyncEngine::SecretStore)
-            || records.iter().any(|record| record.engine == SyncEngine::SecretStore);
-        match is_asked_for {
-            true => self.0.pairs.clone().run(self.0.edge.clone(), changed, stop).await,
-            false => stop.cancelled().await,
+        tokio::select! {
+            () = self.until_served() => {}
+            () = stop.cancelled() => return,
+        }
+        self.0.pairs.clone().run(self.0.edge.clone(), changed, stop).await;
+    }
+
+    /// Waits until the extension's resources are served: in the direct engine, too, others may use them.
+    async fn until_served(&self) {
+        while self.0.edge.has_secret_store().await != Ok(true) {
+            tokio::time::sleep(NOT_SERVED).await;
         }
     }
 
@@ -51,5 +58,6 @@ impl Reconciler {
     fn set_engine(&self, engine: SyncEngine, why: &str) {
         tracing::info!(engine = engine.as_str(), "the engine was chosen: {why}");
         self.0.engine.send_replace(Some(engine));
+        self.wake_unsettled();
     }
 }

@@ -124,10 +124,11 @@ impl Reconciler {
             Err(error) => return self.record_failure(record, edge_failure(&error)).await,
         };
         let force = Uuid::new_v4().simple().to_string();
-        let written = match self.0.edge.apply_pair(&pair, record.secret.uid, &force).await {
-            Ok(written) => written,
-            Err(error) => return self.record_failure(record, edge_failure(&error)).await,
-        };
+        let written =
+            match self.0.edge.apply_pair(&pair, record.secret.uid, record.adopted.as_deref(), &force).await {
+                Ok(written) => written,
+                Err(error) => return self.record_failure(record, edge_failure(&error)).await,
+            };
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(Outcome::Done) };
         current.edge.digest = Some(self.digest_of_pair(&pair));

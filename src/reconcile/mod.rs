@@ -5,12 +5,14 @@ pub mod creation;
 mod engine;
 mod extension;
 mod housekeeping;
+mod mirror;
 mod observe;
 mod plan;
 mod queue;
 mod reads;
 mod removal;
 mod rotation;
+mod switch;
 mod usages;
 mod worker;
 
@@ -37,7 +39,7 @@ use crate::{
         Edge, Index, Usages,
         secret_store::{self, StoreIndex},
     },
-    model::SyncEngine,
+    model::{Origin, SyncEngine},
     store::{Record, Store},
     vault::{Priority, Vault},
 };
@@ -133,6 +135,7 @@ impl Reconciler {
         let (changed, names) = mpsc::channel(CHANGED_BUFFER);
         tasks.spawn(self.0.index.clone().run(self.0.edge.clone(), changed.clone(), stop.clone()));
         tasks.spawn(self.clone().follow_pairs(changed, stop.clone()));
+        tasks.spawn(self.clone().mirror(stop.clone()));
         tasks.spawn(self.clone().follow(names));
         tasks.spawn(self.0.usages.clone().run(stop.clone()));
         tasks.spawn(self.clone().record_uses(stop.clone()));
@@ -182,6 +185,12 @@ impl Reconciler {
     }
 
     fn is_unsettled(&self, record: &Record) -> bool {
+        if record.secret.origin == Origin::Unmanaged {
+            return false;
+        }
+        if self.other_engine(record).is_some() {
+            return true;
+        }
         if record.engine == SyncEngine::SecretStore {
             return self.is_pair_unsettled(record);
         }

@@ -32,7 +32,10 @@ impl Reconciler {
         let edge_uid = record.edge.uid.as_deref();
         let removed = match record.engine {
             SyncEngine::Direct => self.0.edge.remove(&secret.id, secret.uid, edge_uid).await,
-            SyncEngine::SecretStore => self.0.edge.remove_pair(&secret.id, secret.uid, edge_uid).await,
+            SyncEngine::SecretStore => {
+                let adopted = record.adopted.as_deref();
+                self.0.edge.remove_pair(&secret.id, secret.uid, adopted, edge_uid).await
+            }
         };
         if let Err(error) = removed {
             return self.record_failure(record, edge_failure(&error)).await;

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Reads, Reconciler, Wake, expiring, observe::set_condition};
 use crate::{
-    model::{State, VaultSecret, VaultSecretName, VaultVersion},
+    model::{Origin, State, VaultSecret, VaultSecretName, VaultVersion},
     store::{Record, StoreError},
     vault::{Priority, VaultError},
 };
@@ -137,7 +137,10 @@ async fn ask(left: BTreeMap<VaultSecretName, Followed>, reads: &Reads) -> Vec<Fo
 /// The vault secrets whose latest version someone follows. Who is not in sync is looked after elsewhere.
 fn followed(records: Vec<Arc<Record>>) -> BTreeMap<VaultSecretName, Followed> {
     let mut followed: HashMap<VaultSecretName, Followed> = HashMap::new();
-    for record in records.iter().filter(|record| record.secret.state == State::Synced) {
+    let is_followed = |record: &&Arc<Record>| {
+        record.secret.origin == Origin::Managed && record.secret.state == State::Synced
+    };
+    for record in records.iter().filter(is_followed) {
         for reference in record.secret.references.iter().filter(|reference| reference.version.is_none()) {
             followed.entry(reference.vault_secret.clone()).or_default().users.push(record.clone());
         }

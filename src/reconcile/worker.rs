@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     edge::{Desired, EdgeError, Gap, Observed, Seen, Written},
-    model::{self, Reason, Reference, ReferenceStatus, SyncEngine, VaultValue, VaultVersion},
+    model::{self, Origin, Reason, Reference, ReferenceStatus, SyncEngine, VaultValue, VaultVersion},
     store::{NewAuditEvent, Record, StoreError},
     vault::{Priority, VaultError},
 };
@@ -68,6 +68,12 @@ impl Reconciler {
         let Some(record) = self.0.store.view().get_by_uid(uid) else {
             return Ok(Outcome::Done);
         };
+        if record.secret.origin == Origin::Unmanaged {
+            return Ok(Outcome::Done);
+        }
+        if let Some(engine) = self.other_engine(&record) {
+            return self.switch(&record, engine).await;
+        }
         if record.engine == SyncEngine::SecretStore {
             return self.by_extension(&record, wake).await;
         }

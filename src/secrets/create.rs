@@ -9,6 +9,7 @@ use super::{
     new_vault_secret::may_have_been_stored,
 };
 use crate::{
+    edge::EdgeError,
     model::{
         self, Condition, ConditionType, Origin, Reason, Reference, SecretKey, State, Status, SyncedSecret,
         VaultSecretName,
@@ -34,7 +35,8 @@ impl Secrets {
         mode: Mode,
     ) -> Result<SyncedSecret, Error> {
         let this = self.clone();
-        self.to_the_end(async move { this.create(call, new, mode).await }).await
+        let created = self.to_the_end(async move { this.create(call, new, mode).await }).await;
+        created.map_err(|error| error.within("synced_secret"))
     }
 
     async fn create(&self, call: Call, new: NewSyncedSecret, mode: Mode) -> Result<SyncedSecret, Error> {
@@ -247,6 +249,10 @@ fn is_pending(record: &Record, reference: &Reference) -> bool {
 fn taken_by(record: &Record) -> Error {
     let id = record.secret.id.clone();
     match record.secret.state {
+        _ if record.secret.origin == Origin::Unmanaged => {
+            let conflict = EdgeError::Conflict { kind: "SecretSync".to_owned(), name: id.to_string() };
+            Error::Refused(vec![Problem::new("synced_secret_id", Cause::Edge(conflict))])
+        }
         State::Deleting => Cause::Deleting(id).into(),
         _ => Error::Refused(vec![Problem::new("synced_secret_id", Cause::SyncedSecretExists(id))]),
     }

@@ -2,7 +2,7 @@
 
 use super::{Call, Cause, Error, Mode, Secrets, update::check_etag};
 use crate::{
-    model::{self, State, SyncedSecret, SyncedSecretId, Usage},
+    model::{self, Origin, State, SyncedSecret, SyncedSecretId, Usage},
     reconcile::Wake,
 };
 
@@ -46,6 +46,9 @@ impl Secrets {
                 false => Err(Cause::NoSyncedSecret(deletion.id).into()),
             };
         };
+        if record.secret.origin == Origin::Unmanaged {
+            return Err(Cause::Unmanaged(deletion.id).into());
+        }
         check_etag(&record, &deletion.etag)?;
         let overruled = self.uses_to_overrule(&call, &deletion.id, deletion.force).await?;
         if mode.validate_only {

@@ -29,9 +29,6 @@ pub enum Error {
     /// The resume token points before the oldest change that is kept.
     #[error("the changes after this resume token are no longer kept")]
     TooOld,
-    /// Not in this build.
-    #[error("{0} is not in this build")]
-    Unimplemented(&'static str),
     /// The database failed.
     #[error("the database failed")]
     Store(#[source] StoreError),
@@ -61,6 +58,17 @@ pub enum Cause {
     /// The id is taken.
     #[error("a synced secret {:?} exists", .0.as_str())]
     SyncedSecretExists(SyncedSecretId),
+    /// Another tool made it.
+    #[error("the synced secret {:?} was made by another tool", .0.as_str())]
+    Unmanaged(SyncedSecretId),
+    /// Something at the edge owns the Secret and would go on writing it.
+    #[error("the Kubernetes Secret {:?} is owned by {owner}", .id.as_str())]
+    Owned {
+        /// The Secret.
+        id: SyncedSecretId,
+        /// Kind and name.
+        owner: String,
+    },
     /// It is being removed from the edge.
     #[error("the synced secret {:?} is being deleted", .0.as_str())]
     Deleting(SyncedSecretId),
@@ -131,6 +139,17 @@ impl Error {
     /// The request as a whole can never be accepted like this.
     pub fn invalid(field: impl Into<String>, rule: impl ToString) -> Self {
         Self::Refused(vec![Problem::invalid(field, rule)])
+    }
+
+    /// The same, where the references and labels that it is about stand within a field of the request.
+    pub(super) fn within(self, field: &str) -> Self {
+        let Self::Refused(mut problems) = self else { return self };
+        for problem in &mut problems {
+            if problem.field.starts_with("references") || problem.field == "labels" {
+                problem.field = format!("{field}.{}", problem.field);
+            }
+        }
+        Self::Refused(problems)
     }
 
     /// An error where there are problems.

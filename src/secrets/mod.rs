@@ -1,5 +1,6 @@
 //! The use cases: what each RPC means. Records intent, does the vault's half, wakes the reconciler and waits for it.
 
+mod adopt;
 mod check;
 mod create;
 mod delete;
@@ -23,6 +24,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+pub use adopt::Adoption;
 pub use delete::Deletion;
 pub use error::{Cause, Error, Problem};
 pub use instance::{VaultStatus, check_vault};
@@ -34,7 +36,7 @@ pub use vault_secrets::{ListedVaultSecret, VaultCursor, VaultFilter, VaultSecret
 // What the API needs of the rooms below, so that it knows no other room than this one.
 use crate::{
     edge::Edge,
-    model::{NewVaultSecret, Outcome, Reference, SecretType, SyncedSecret, SyncedSecretId},
+    model::{NewVaultSecret, Origin, Outcome, Reference, SecretType, SyncedSecret, SyncedSecretId},
     reconcile::Reconciler,
     store::{NewAuditEvent, Record, Store},
     vault::Vault,
@@ -141,6 +143,15 @@ impl Secrets {
 
     fn find(&self, id: &SyncedSecretId) -> Result<Arc<Record>, Error> {
         self.0.store.view().get(id).ok_or_else(|| Cause::NoSyncedSecret(id.clone()).into())
+    }
+
+    /// A synced secret of ours.
+    fn find_managed(&self, id: &SyncedSecretId) -> Result<Arc<Record>, Error> {
+        let record = self.find(id)?;
+        match record.secret.origin {
+            Origin::Managed => Ok(record),
+            Origin::Unmanaged => Err(Cause::Unmanaged(id.clone()).into()),
+        }
     }
 
     /// The synced secret as it is now; as it was last known where it is gone.

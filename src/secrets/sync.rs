@@ -27,7 +27,7 @@ impl Secrets {
     }
 
     async fn sync(&self, call: Call, id: SyncedSecretId, wait: Duration) -> Result<SyncedSecret, Error> {
-        let record = self.find(&id)?;
+        let record = self.find_managed(&id)?;
         let mut transaction = self.0.store.begin().await?;
         let current = transaction.current(record.secret.uid);
         let Some(mut current) = current.filter(|current| current.secret.state != State::Deleting) else {

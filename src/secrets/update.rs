@@ -36,14 +36,15 @@ impl Secrets {
         mode: Mode,
     ) -> Result<SyncedSecret, Error> {
         let this = self.clone();
-        self.to_the_end(async move { this.update(call, changes, mode).await }).await
+        let updated = self.to_the_end(async move { this.update(call, changes, mode).await }).await;
+        updated.map_err(|error| error.within("synced_secret"))
     }
 
     async fn update(&self, call: Call, mut changes: Changes, mode: Mode) -> Result<SyncedSecret, Error> {
         if let Some(recorded) = self.replayed(&call).await? {
             return self.update_again(call, recorded, changes, mode).await;
         }
-        let record = self.find(&changes.id)?;
+        let record = self.find_managed(&changes.id)?;
         if record.secret.state == State::Deleting {
             return Err(Cause::Deleting(changes.id).into());
         }

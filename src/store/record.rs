@@ -20,6 +20,8 @@ pub struct Record {
     pub sync_requests: i64,
     /// The "Sync now" that the last attempt answered.
     pub synced_requests: i64,
+    /// The uid of a SecretSync of somebody else that is to become ours.
+    pub adopted: Option<String>,
     /// Whether it is to be removed although something uses it.
     pub delete_forced: bool,
 }
@@ -60,6 +62,15 @@ impl Record {
     /// A synced secret that has just been asked for.
     pub fn new(secret: SyncedSecret, engine: SyncEngine) -> Self {
         let (edge, handed) = (EdgeRecord::default(), None);
-        Self { secret, engine, edge, handed, sync_requests: 0, synced_requests: 0, delete_forced: false }
+        Self {
+            secret,
+            engine,
+            edge,
+            handed,
+            sync_requests: 0,
+            synced_requests: 0,
+            adopted: None,
+            delete_forced: false,
+        }
     }
 }

@@ -18,7 +18,7 @@ statements! {
     SELECT_SECRETS = "
         SELECT uid, id, description, secret_type, labels, generation, create_time, update_time, sync_requests,
                state, conditions, synced_generation, synced_requests, sync_time,
-               edge_uid, edge_resource_version, edge_digest, engine, origin, handed, users, delete_forced
+               edge_uid, edge_resource_version, edge_digest, engine, origin, handed, users, delete_forced, adopted
           FROM synced_secrets
          ORDER BY id";
     SELECT_REFERENCES = "
@@ -30,14 +30,14 @@ statements! {
         INSERT INTO synced_secrets
                (uid, id, description, secret_type, labels, generation, create_time, update_time, sync_requests,
                 state, conditions, synced_generation, synced_requests, sync_time,
-                edge_uid, edge_resource_version, edge_digest, engine, origin, handed, users, delete_forced)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)";
+                edge_uid, edge_resource_version, edge_digest, engine, origin, handed, users, delete_forced, adopted)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)";
     UPDATE_SECRET = "
         UPDATE synced_secrets
            SET description = ?3, secret_type = ?4, labels = ?5, generation = ?6, create_time = ?7, update_time = ?8,
                sync_requests = ?9, state = ?10, conditions = ?11, synced_generation = ?12, synced_requests = ?13,
                sync_time = ?14, edge_uid = ?15, edge_resource_version = ?16, edge_digest = ?17, engine = ?18,
-               origin = ?19, handed = ?20, users = ?21, delete_forced = ?22
+               origin = ?19, handed = ?20, users = ?21, delete_forced = ?22, adopted = ?23
          WHERE uid = ?1 AND id = ?2";
     DELETE_SECRET = "DELETE FROM synced_secrets WHERE uid = ?1";
     DELETE_REFERENCES = "DELETE FROM secret_references WHERE uid = ?1";
@@ -72,6 +72,7 @@ struct SecretRow {
     handed: Option<String>,
     users: String,
     delete_forced: bool,
+    adopted: Option<String>,
 }
 
 #[derive(FromRow)]
@@ -191,6 +192,7 @@ impl Transaction {
             .bind(record.handed.as_ref().map(json))
             .bind(json(&secret.users))
             .bind(record.delete_forced)
+            .bind(&record.adopted)
             .execute(&mut *self.sql)
             .await?;
         Ok(done.rows_affected())
@@ -253,6 +255,7 @@ impl SecretRow {
             handed: self.handed.map(|handed| row.json("handed", &handed)).transpose()?,
             sync_requests: self.sync_requests,
             synced_requests: self.synced_requests,
+            adopted: self.adopted,
             delete_forced: self.delete_forced,
         })
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use secret_service::{
     doubles::kube::{Fault, FaultRule, Phase},
     doubles::vault::{Action, Rule},
-    proto::{AdoptSyncedSecretRequest, ListAuditEventsRequest, ListSyncedSecretsRequest},
+    proto::{ListAuditEventsRequest, ListSyncedSecretsRequest},
 };
 use tonic::Code;
 use tonic_health::pb::{
@@ -78,15 +78,6 @@ async fn calls_under_way_are_finished_when_it_stops() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     world.stop_service().await;
     call.await.unwrap().expect("it was finished");
-}
-
-#[tokio::test]
-async fn what_is_not_in_this_build_says_so() {
-    let mut world = World::start().await;
-    let adopt = AdoptSyncedSecretRequest { name: name("a"), ..Default::default() };
-    let refused = told(&world.client.adopt_synced_secret(adopt).await.unwrap_err());
-    assert_eq!(refused.code, Code::Unimplemented);
-    assert!(refused.message.contains("AdoptSyncedSecret"), "{}", refused.message);
 }
 
 #[tokio::test]

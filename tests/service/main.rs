@@ -6,6 +6,7 @@
 mod support;
 
 mod add_existing;
+mod adoption;
 mod bad_input;
 mod create_new;
 mod edge_faults;

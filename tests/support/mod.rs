@@ -284,6 +284,16 @@ impl World {
         self.running = Some(running);
     }
 
+    /// Starts the service again, with another engine.
+    pub async fn switch_engine(&mut self, engine: SyncEngine) {
+        self.stop_service().await;
+        if engine == SyncEngine::SecretStore && self.site.extension.is_none() {
+            self.site.install_extension().await;
+        }
+        self.options.engine = engine;
+        self.start_service().await;
+    }
+
     /// Stops what stands in for the Secret Store extension.
     pub async fn stop_extension(&mut self) {
         self.site.extension.take().expect("the extension runs").stop().await;

@@ -15,7 +15,7 @@ pub(super) use answer::{
     watch_response,
 };
 pub(super) use lists::{audit_filter, filter, is_full, page_size, vault_filter};
-pub(super) use synced_secret::{deletion, new_synced_secret};
+pub(super) use synced_secret::{adoption, deletion, new_synced_secret};
 pub(super) use update::changes;
 pub(super) use vault_secret::{create_vault_secret, new_version};
 

@@ -9,8 +9,11 @@ use crate::{
         VaultSecretName, limits,
     },
     proto,
-    secrets::{Deletion, Error, NewReference, NewSyncedSecret, is_reserved},
+    secrets::{Adoption, Deletion, Error, NewReference, NewSyncedSecret, is_reserved},
 };
+
+/// Where a synced secret has its references.
+pub(super) const REFERENCES: &str = "synced_secret.references";
 
 /// CreateSyncedSecret. Output-only fields are not looked at.
 pub(in crate::api) fn new_synced_secret(
@@ -27,7 +30,7 @@ pub(in crate::api) fn new_synced_secret(
     let secret_type = violations.take("synced_secret.secret_type", secret_type);
     let description = description(wire.description, &mut violations);
     let labels = labels(wire.labels, &mut violations);
-    let references = references(wire.references, &mut violations);
+    let references = references(REFERENCES, wire.references, &mut violations);
     let new = id.zip(secret_type).map(|(id, secret_type)| NewSyncedSecret {
         id,
         description,
@@ -48,26 +51,43 @@ pub(in crate::api) fn deletion(
     violations.finish(id.map(|id| Deletion { id, etag, force, allow_missing }))
 }
 
+/// AdoptSyncedSecret. Nothing is created in the vault by it.
+pub(in crate::api) fn adoption(
+    message: proto::AdoptSyncedSecretRequest,
+    mut violations: Violations,
+) -> Result<Adoption, Error> {
+    let id = violations.take("name", in_collection("syncedSecrets", &message.name));
+    let references = match message.references.is_empty() {
+        true => Vec::new(),
+        false => references("references", message.references, &mut violations),
+    };
+    for (place, _) in references.iter().enumerate().filter(|(_, new)| new.create.is_some()) {
+        let rule = "an adoption creates nothing in the vault; refer to what is there";
+        violations.add(format!("references[{place}].create"), rule);
+    }
+    violations.finish(id.map(|id| Adoption { id, references }))
+}
+
 /// The valid references. Visits each, also after an error, so that no value stays behind.
 pub(super) fn references(
+    list: &str,
     wire: Vec<proto::SecretReference>,
     violations: &mut Violations,
 ) -> Vec<NewReference> {
-    const FIELD: &str = "synced_secret.references";
     if wire.is_empty() {
-        violations.add(FIELD, "at least one reference is required");
+        violations.add(list, "at least one reference is required");
     }
     if wire.len() > limits::REFERENCES {
         let rule = format!(
             "a synced secret has at most {} references; spread them over several",
             limits::REFERENCES
         );
-        violations.add(FIELD, rule);
+        violations.add(list, rule);
     }
     let (mut keys, mut created) = (HashMap::new(), HashMap::new());
     let mut references = Vec::with_capacity(wire.len());
     for (place, wire) in wire.into_iter().enumerate() {
-        let field = format!("{FIELD}[{place}]");
+        let field = format!("{list}[{place}]");
         let Some(new) = reference(&field, wire, violations) else { continue };
         unique_key(&field, place, &new.reference.key, &mut keys, violations);
         if new.create.is_some() {

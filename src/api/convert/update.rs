@@ -2,7 +2,7 @@
 
 use super::{
     Violations, in_collection, quoted,
-    synced_secret::{description, labels, references},
+    synced_secret::{REFERENCES, description, labels, references},
 };
 use crate::{
     proto,
@@ -34,7 +34,8 @@ pub(in crate::api) fn changes(
     };
     // Read also where the mask leaves it out: no value may stay behind, and what is wrong there is a mistake too.
     let mut ignored = Violations::default();
-    let asked = references(wire.references, if mask.references { &mut violations } else { &mut ignored });
+    let noted = if mask.references { &mut violations } else { &mut ignored };
+    let asked = references(REFERENCES, wire.references, noted);
     let description = mask.description.then(|| description(wire.description, &mut violations));
     let labels = mask.labels.then(|| labels(wire.labels, &mut violations));
     let references = mask.references.then_some(asked);

@@ -65,16 +65,6 @@ async fn all_violations_come_at_once_and_nothing_is_recorded() {
 }
 
 #[tokio::test]
-async fn what_is_not_in_this_build_says_so() {
-    let running = serve(|_| ()).await;
-    let mut client = running.client().await;
-    let adopt = AdoptSyncedSecretRequest { name: "syncedSecrets/a".into(), ..Default::default() };
-    let adopt = client.adopt_synced_secret(adopt).await.unwrap_err();
-    assert_eq!((adopt.code(), reason(&adopt).as_str()), (Code::Unimplemented, "NOT_IN_THIS_BUILD"));
-    assert!(adopt.message().contains("is not in this build"), "{adopt}");
-}
-
-#[tokio::test]
 async fn a_stale_etag_is_aborted() {
     let running = serve(|_| ()).await;
     running.house.insert(secret("a")).await;

@@ -3,6 +3,8 @@
 //! Both resources carry the name and the uid of their synced secret. The class is owned by the SecretSync, as the Secret is, so
 //! whoever deletes that deletes all.
 
+mod foreign;
+mod handover;
 mod objects;
 mod options;
 mod pair;
@@ -19,6 +21,8 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
+pub use foreign::as_synced_secret;
+pub use handover::Halt;
 pub use objects::Object;
 pub use options::Options;
 pub use pair::{Access, Pair, Violation, violations};
@@ -50,14 +54,26 @@ pub struct PairWritten {
 
 impl Edge {
     /// Writes the pair: the class first, because a SecretSync without one fails and is tried again ever more rarely. `force` is
-    /// a word that was not used before: it makes the extension act also where nothing else has changed.
-    pub async fn apply_pair(&self, pair: &Pair, uid: Uuid, force: &str) -> Result<PairWritten, EdgeError> {
+    /// a word that was not used before: it makes the extension act also where nothing else has changed. `adopted` is the SecretSync
+    /// of somebody else that is to become ours.
+    pub async fn apply_pair(
+        &self,
+        pair: &Pair,
+        uid: Uuid,
+        adopted: Option<&str>,
+        force: &str,
+    ) -> Result<PairWritten, EdgeError> {
         let (classes, syncs) = (self.classes(), self.syncs());
-        let (class_there, sync_there) =
-            tokio::try_join!(self.ours(&classes, pair.name(), uid), self.ours(&syncs, pair.name(), uid))?;
+        let (class_there, sync_there) = tokio::try_join!(
+            self.ours(&classes, pair.name(), uid, None),
+            self.ours(&syncs, pair.name(), uid, adopted)
+        )?;
         let mut class = pair.class.clone();
         class.meta_mut().owner_references = sync_there.as_ref().map(|metadata| vec![owner(metadata)]);
         let mut written = self.apply_one(&classes, &class, class_there.as_ref()).await?;
+        if let Some(there) = sync_there.as_ref().filter(|there| !carries_uid(there, uid)) {
+            self.take_over(pair, there, force).await?;
+        }
         let mut sync = pair.sync.clone();
         sync.spec.force_synchronization = Some(force.to_owned());
         let sync = self.apply_one(&syncs, &sync, sync_there.as_ref()).await?;
@@ -75,7 +91,10 @@ impl Edge {
     /// Asks the API server whether it would accept the pair; changes nothing.
     pub async fn try_apply_pair(&self, pair: &Pair, uid: Uuid) -> Result<(), EdgeError> {
         let (classes, syncs) = (self.classes(), self.syncs());
-        tokio::try_join!(self.ours(&classes, pair.name(), uid), self.ours(&syncs, pair.name(), uid))?;
+        tokio::try_join!(
+            self.ours(&classes, pair.name(), uid, None),
+            self.ours(&syncs, pair.name(), uid, None)
+        )?;
         let dry_run = PatchParams { dry_run: true, ..PatchParams::apply(FIELD_MANAGER).force() };
         let (class, sync) = (Patch::Apply(&pair.class), Patch::Apply(&pair.sync));
         tokio::try_join!(
@@ -90,11 +109,12 @@ impl Edge {
         &self,
         id: &SyncedSecretId,
         uid: Uuid,
+        adopted: Option<&str>,
         edge_uid: Option<&str>,
     ) -> Result<(), EdgeError> {
-        self.remove_one(&self.syncs(), id.as_str(), uid).await?;
+        self.remove_one(&self.syncs(), id.as_str(), uid, adopted).await?;
         self.remove(id, uid, edge_uid).await?;
-        self.remove_one(&self.classes(), id.as_str(), uid).await
+        self.remove_one(&self.classes(), id.as_str(), uid, None).await
     }
 
     /// Whether the names of the pair are free for a new synced secret.
@@ -102,10 +122,15 @@ impl Edge {
         // Nobody has the nil uid: whatever is there is somebody else's.
         let (classes, syncs) = (self.classes(), self.syncs());
         tokio::try_join!(
-            self.ours(&classes, id.as_str(), Uuid::nil()),
-            self.ours(&syncs, id.as_str(), Uuid::nil()),
+            self.ours(&classes, id.as_str(), Uuid::nil(), None),
+            self.ours(&syncs, id.as_str(), Uuid::nil(), None),
         )?;
         Ok(())
+    }
+
+    /// Whether the name of the class is free.
+    pub async fn check_class_name(&self, id: &SyncedSecretId) -> Result<(), EdgeError> {
+        self.ours(&self.classes(), id.as_str(), Uuid::nil(), None).await.map(|_| ())
     }
 
     /// The SecretSyncs of the namespace.
@@ -119,12 +144,18 @@ impl Edge {
     }
 
     /// The metadata of what stands under a name; an error where it isn't ours.
-    async fn ours<K>(&self, api: &Api<K>, name: &str, uid: Uuid) -> Result<Option<ObjectMeta>, EdgeError>
+    async fn ours<K>(
+        &self,
+        api: &Api<K>,
+        name: &str,
+        uid: Uuid,
+        adopted: Option<&str>,
+    ) -> Result<Option<ObjectMeta>, EdgeError>
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
     {
         match self.call(api.get_metadata_opt(name)).await? {
-            Some(found) if carries_uid(&found.metadata, uid) => Ok(Some(found.metadata)),
+            Some(found) if is_ours(&found.metadata, uid, adopted) => Ok(Some(found.metadata)),
             Some(_) => Err(EdgeError::Conflict { kind: K::kind(&()).into_owned(), name: name.to_owned() }),
             None => Ok(None),
         }
@@ -151,12 +182,18 @@ impl Edge {
         }
     }
 
-    async fn remove_one<K>(&self, api: &Api<K>, name: &str, uid: Uuid) -> Result<(), EdgeError>
+    async fn remove_one<K>(
+        &self,
+        api: &Api<K>,
+        name: &str,
+        uid: Uuid,
+        adopted: Option<&str>,
+    ) -> Result<(), EdgeError>
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
     {
         let Some(found) = self.call(api.get_metadata_opt(name)).await? else { return Ok(()) };
-        if !carries_uid(&found.metadata, uid) {
+        if !is_ours(&found.metadata, uid, adopted) {
             return Ok(());
         }
         let exactly = Preconditions { uid: found.metadata.uid, resource_version: None };
@@ -165,6 +202,11 @@ impl Edge {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Whether it carries the uid of our synced secret, or is the one that was adopted as such.
+fn is_ours(metadata: &ObjectMeta, uid: Uuid, adopted: Option<&str>) -> bool {
+    carries_uid(metadata, uid) || (adopted.is_some() && metadata.uid.as_deref() == adopted)
 }
 
 fn owner(sync: &ObjectMeta) -> OwnerReference {

@@ -1,10 +1,8 @@
 //! The Kubernetes Secret that the extension makes: who owns it and whose fields are in it. Never a value.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
-use kube::api::{Patch, PatchParams};
 use serde_json::{Map, Value, json};
 
-use super::{EXTENSION, FIELD_MANAGER};
+use super::{EXTENSION, handover::kept_managers};
 use crate::{
     edge::{
         Edge, EdgeError,
@@ -60,22 +58,16 @@ impl Edge {
             .filter(|key| !is_key(key))
             .map(|key| (key, Value::Null))
             .collect();
-        let others = |entry: &&ManagedFieldsEntry| {
+        let kept = kept_managers(&metadata, |entry| {
             let is_data = entry.fields_v1.as_ref().is_some_and(|fields| fields.0.get("f:data").is_some());
             !is_data || entry.manager.as_deref() == Some(EXTENSION)
-        };
-        let kept: Vec<_> = metadata.managed_fields.iter().flatten().filter(others).collect();
-        // An empty list leaves the fields as they are; one empty entry clears them.
-        let kept = if kept.is_empty() { json!([{}]) } else { json!(kept) };
+        });
         let mut patch = json!({
             "metadata": { "resourceVersion": metadata.resource_version, "managedFields": kept },
         });
         if !foreign.is_empty() {
             patch["data"] = Value::Object(foreign);
         }
-        let parameters =
-            PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        self.call(self.secrets.patch_metadata(id.as_str(), &parameters, &Patch::Merge(patch))).await?;
-        Ok(())
+        self.patch_secret(id, patch).await.map(|_| ())
     }
 }

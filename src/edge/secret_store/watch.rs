@@ -1,6 +1,6 @@
 //! The SecretSyncs and classes of the namespace as the watches last showed them, whoever made them.
 
-use std::{future::ready, sync::Arc};
+use std::{pin::pin, sync::Arc};
 
 use futures::{FutureExt, StreamExt};
 use kube::{
@@ -12,7 +12,7 @@ use kube::{
     },
 };
 use serde::de::DeserializeOwned;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{SecretProviderClass, SecretSync};
@@ -28,6 +28,7 @@ struct Inner {
     /// The other ends, until the watches run.
     writers: Mutex<Option<(Writer<SecretSync>, Writer<SecretProviderClass>)>>,
     namespace: String,
+    changed: watch::Sender<()>,
 }
 
 /// What is known of a name.
@@ -48,7 +49,13 @@ impl StoreIndex {
     pub fn new(namespace: &str) -> Self {
         let ((syncs, syncs_writer), (classes, classes_writer)) = (reflector::store(), reflector::store());
         let writers = Mutex::new(Some((syncs_writer, classes_writer)));
-        Self(Arc::new(Inner { syncs, classes, writers, namespace: namespace.to_owned() }))
+        Self(Arc::new(Inner {
+            syncs,
+            classes,
+            writers,
+            namespace: namespace.to_owned(),
+            changed: watch::Sender::new(()),
+        }))
     }
 
     /// The SecretSync of a name.
@@ -75,6 +82,11 @@ impl StoreIndex {
         self.0.classes.state()
     }
 
+    /// Tells of every change of one of them.
+    pub fn changed(&self) -> watch::Receiver<()> {
+        self.0.changed.subscribe()
+    }
+
     /// Whether both lists are complete.
     pub fn is_complete(&self) -> bool {
         is_ready(&self.0.syncs) && is_ready(&self.0.classes)
@@ -85,8 +97,8 @@ impl StoreIndex {
         let Some((syncs, classes)) = self.0.writers.lock().await.take() else { return };
         let both = async {
             tokio::join!(
-                follow(edge.syncs(), syncs, changed.clone()),
-                follow(edge.classes(), classes, changed.clone()),
+                follow(edge.syncs(), syncs, &changed, &self.0.changed),
+                follow(edge.classes(), classes, &changed, &self.0.changed),
             )
         };
         tokio::select! {
@@ -101,7 +113,7 @@ fn is_ready<K: Resource<DynamicType = ()> + Clone + 'static>(store: &Store<K>) -
     store.wait_until_ready().now_or_never().is_some_and(|ready| ready.is_ok())
 }
 
-async fn follow<K>(api: Api<K>, writer: Writer<K>, changed: mpsc::Sender<String>)
+async fn follow<K>(api: Api<K>, writer: Writer<K>, names: &mpsc::Sender<String>, changed: &watch::Sender<()>)
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + Sync + 'static,
 {
@@ -109,21 +121,28 @@ where
     let events = watcher(api, watcher::Config::default().page_size(500)).default_backoff();
     // A large part of every object that nobody asks for.
     let slim = events.modify(|object| object.managed_fields_mut().clear());
-    let touched = slim.reflect(writer).touched_objects();
-    let names = touched.filter_map(|object| {
-        let name = match object {
-            Ok(object) => Some(object.name_any()),
+    let mut events = pin!(slim.reflect(writer));
+    while let Some(event) = events.next().await {
+        let name = match event {
+            Ok(
+                watcher::Event::Apply(object)
+                | watcher::Event::InitApply(object)
+                | watcher::Event::Delete(object),
+            ) => object.name_any(),
+            Ok(watcher::Event::Init) => continue,
+            // What is gone since the list before has no event of its own.
+            Ok(watcher::Event::InitDone) => {
+                changed.send_replace(());
+                continue;
+            }
             Err(error) => {
                 let error: String = error.to_string().chars().take(200).collect();
                 tracing::debug!(%kind, %error, "a watch failed; it is tried again");
-                None
+                continue;
             }
         };
-        ready(name)
-    });
-    let mut names = std::pin::pin!(names);
-    while let Some(name) = names.next().await {
-        if changed.send(name).await.is_err() {
+        changed.send_replace(());
+        if names.send(name).await.is_err() {
             return;
         }
     }

@@ -1,0 +1,173 @@
+//! Handing a Secret over between the extension and this service, without a moment in which it is not there.
+//!
+//! Every step can be done again, and what was done shows at the edge: whoever is killed in between goes on from there.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
+use kube::{
+    ResourceExt,
+    api::{Patch, PatchParams},
+};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{EXTENSION, FIELD_MANAGER, Pair, SecretSync, Verdict, verdict};
+use crate::{
+    edge::{
+        Edge, EdgeError, UID_LABEL,
+        secrets::{Written, written},
+    },
+    model::SyncedSecretId,
+};
+
+/// A class that is never there: with it, the extension stops before it writes.
+const NO_CLASS: &str = "secret-service-handing-over";
+
+/// Whether the extension still writes a Secret.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Halt {
+    /// There is no SecretSync.
+    Gone,
+    /// It has said that it has no class any more.
+    Noticed,
+    /// It was told so that long ago, and has not said anything.
+    Told(Duration),
+}
+
+impl Edge {
+    /// Takes what somebody else wrote into a SecretSync out of their hands, and makes it what it should be. The class that it named
+    /// stays: others may use it.
+    pub(super) async fn take_over(
+        &self,
+        pair: &Pair,
+        there: &ObjectMeta,
+        force: &str,
+    ) -> Result<(), EdgeError> {
+        let mut spec = pair.sync.spec.clone();
+        spec.force_synchronization = Some(force.to_owned());
+        // By a merge the list of keys is replaced; an apply would leave those of others in it.
+        self.patch_sync(pair.name(), &json!({ "metadata": { "uid": there.uid }, "spec": spec })).await?;
+        let nobodys = json!({ "metadata": { "uid": there.uid, "managedFields": [{}] } });
+        self.patch_sync(pair.name(), &nobodys).await.map(|_| ())
+    }
+
+    /// Keeps the extension from writing the Secret any more.
+    pub async fn halt(
+        &self,
+        id: &SyncedSecretId,
+        uid: Uuid,
+        adopted: Option<&str>,
+        force: &str,
+    ) -> Result<Halt, EdgeError> {
+        let Some(there) = self.ours(&self.syncs(), id.as_str(), uid, adopted).await? else {
+            return Ok(Halt::Gone);
+        };
+        let sync = self.call(self.syncs().get(id.as_str())).await?;
+        if sync.spec.secret_provider_class_name != NO_CLASS {
+            let spec = json!({ "secretProviderClassName": NO_CLASS, "forceSynchronization": force });
+            self.patch_sync(id.as_str(), &json!({ "metadata": { "uid": there.uid }, "spec": spec })).await?;
+            return Ok(Halt::Told(Duration::ZERO));
+        }
+        Ok(if has_noticed(&sync) { Halt::Noticed } else { Halt::Told(told_ago(&sync)) })
+    }
+
+    /// Makes the Secret of a SecretSync a Secret that nobody owns, and that carries our label. Its values stay.
+    pub async fn set_free(
+        &self,
+        id: &SyncedSecretId,
+        uid: Uuid,
+        adopted: Option<&str>,
+    ) -> Result<Option<Written>, EdgeError> {
+        let Some(secret) = self.call(self.secrets.get_metadata_opt(id.as_str())).await? else {
+            return Ok(None);
+        };
+        let sync = self.ours(&self.syncs(), id.as_str(), uid, adopted).await?;
+        let sync_uid = sync.and_then(|sync| sync.uid);
+        let owners = secret.metadata.owner_references.iter().flatten();
+        let is_of_sync = owners.into_iter().any(|owner| Some(&owner.uid) == sync_uid.as_ref());
+        let is_ours = secret.labels().get(UID_LABEL).is_some_and(|label| *label == uid.to_string());
+        if !is_of_sync && !is_ours {
+            return Err(EdgeError::conflict(id));
+        }
+        let free = json!({ "metadata": {
+            "resourceVersion": secret.metadata.resource_version,
+            "ownerReferences": null,
+            "managedFields": [{}],
+            "labels": { UID_LABEL: uid.to_string() },
+        }});
+        self.patch_secret(id, free).await.map(Some)
+    }
+
+    /// Removes the pair, and leaves the Secret that was set free.
+    pub async fn drop_pair(
+        &self,
+        id: &SyncedSecretId,
+        uid: Uuid,
+        adopted: Option<&str>,
+    ) -> Result<(), EdgeError> {
+        self.remove_one(&self.syncs(), id.as_str(), uid, adopted).await?;
+        self.remove_one(&self.classes(), id.as_str(), uid, None).await
+    }
+
+    /// Takes the keys of a Secret out of everybody's hands, ours included, so that the extension can write them: it never takes
+    /// anything by force. Nothing of the Secret changes.
+    pub async fn let_go(
+        &self,
+        id: &SyncedSecretId,
+        edge_uid: Option<&str>,
+        uid: Uuid,
+    ) -> Result<(), EdgeError> {
+        let Some(secret) = self.call(self.secrets.get_metadata_opt(id.as_str())).await? else {
+            return Ok(());
+        };
+        let is_ours = secret.labels().get(UID_LABEL).is_some_and(|label| *label == uid.to_string());
+        if !is_ours && (edge_uid.is_none() || secret.metadata.uid.as_deref() != edge_uid) {
+            return Err(EdgeError::conflict(id));
+        }
+        let kept = kept_managers(&secret.metadata, |entry| {
+            let is_data = entry.fields_v1.as_ref().is_some_and(|fields| fields.0.get("f:data").is_some());
+            !is_data || entry.manager.as_deref() == Some(EXTENSION)
+        });
+        let metadata = json!({ "resourceVersion": secret.metadata.resource_version, "managedFields": kept });
+        self.patch_secret(id, json!({ "metadata": metadata })).await.map(|_| ())
+    }
+
+    pub(super) async fn patch_secret(&self, id: &SyncedSecretId, patch: Value) -> Result<Written, EdgeError> {
+        let (parameters, patch) = (as_us(), Patch::Merge(patch));
+        let answer = self.secrets.patch_metadata(id.as_str(), &parameters, &patch);
+        Ok(written(&self.call(answer).await?.metadata))
+    }
+
+    async fn patch_sync(&self, name: &str, patch: &Value) -> Result<SecretSync, EdgeError> {
+        self.call(self.syncs().patch(name, &as_us(), &Patch::Merge(patch))).await
+    }
+}
+
+/// The entries that stay, in the form that a patch wants: an empty list would leave all as they are, one empty entry clears them.
+pub(super) fn kept_managers(metadata: &ObjectMeta, stays: impl Fn(&ManagedFieldsEntry) -> bool) -> Value {
+    let kept: Vec<_> = metadata.managed_fields.iter().flatten().filter(|entry| stays(entry)).collect();
+    if kept.is_empty() { json!([{}]) } else { json!(kept) }
+}
+
+fn as_us() -> PatchParams {
+    PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() }
+}
+
+/// Whether the extension says that the class is not there.
+fn has_noticed(sync: &SecretSync) -> bool {
+    const NO_CLASS_SAID: [&str; 3] =
+        ["SecretProviderClassMisconfigured", "ControllerSpcError", "ControllerSPCError"];
+    let conditions = sync.status.iter().flat_map(|status| &status.conditions);
+    let says_so = conditions.into_iter().any(|condition| NO_CLASS_SAID.contains(&condition.reason.as_str()));
+    says_so && matches!(verdict(sync.status.as_ref(), ""), Verdict::Trouble(_))
+}
+
+/// How long ago we told the extension, by the API server's note of our write.
+fn told_ago(sync: &SecretSync) -> Duration {
+    let entries = sync.metadata.managed_fields.iter().flatten();
+    let ours = entries.filter(|entry| entry.manager.as_deref() == Some(FIELD_MANAGER));
+    let told = ours.filter_map(|entry| entry.time.as_ref()).map(|time| time.0).max();
+    told.and_then(|told| Duration::try_from(Timestamp::now().duration_since(told)).ok()).unwrap_or_default()
+}

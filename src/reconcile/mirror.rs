@@ -1,0 +1,123 @@
+//! Mirrors the SecretSyncs of others into the records, as UNMANAGED, so that they are listed, watched and filtered like our own.
+//!
+//! Level-triggered: whenever a watch tells of a change, all are compared.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::{Reconciler, observe::set_condition};
+use crate::{
+    edge::secret_store::as_synced_secret,
+    model::{Origin, SyncEngine, SyncedSecret, SyncedSecretId},
+    store::{Record, StoreError},
+};
+
+/// Changes that come together are taken in together.
+const TOGETHER: Duration = Duration::from_millis(100);
+/// The pause after the database failed.
+const AGAIN: Duration = Duration::from_secs(2);
+/// Changes in one transaction.
+const BATCH: usize = 200;
+
+/// A difference between what is recorded and what stands at the edge.
+enum Difference {
+    Gone(Arc<Record>),
+    New(SyncedSecret),
+    Changed(Arc<Record>, SyncedSecret),
+}
+
+impl Reconciler {
+    /// Mirrors until told to stop.
+    pub(super) async fn mirror(self, stop: CancellationToken) {
+        let mut changed = self.0.pairs.changed();
+        loop {
+            if let Err(error) = self.take_in_others().await {
+                tracing::error!(%error, "what others made could not be recorded; trying again");
+                sleep(AGAIN).await;
+                changed.mark_changed();
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = changed.changed() => sleep(TOGETHER).await,
+            }
+        }
+    }
+
+    async fn take_in_others(&self) -> Result<(), StoreError> {
+        if !self.0.pairs.is_complete() {
+            return Ok(());
+        }
+        for batch in self.differences().chunks(BATCH) {
+            let mut transaction = self.0.store.begin().await?;
+            for difference in batch {
+                match difference {
+                    Difference::Gone(record) => transaction.remove(record).await?,
+                    Difference::New(secret) => {
+                        let mut record = Record::new(secret.clone(), SyncEngine::SecretStore);
+                        self.note_use(&mut record.secret);
+                        transaction.insert(record).await?;
+                    }
+                    Difference::Changed(record, secret) => {
+                        // Adopted meanwhile, it is no longer ours to mirror.
+                        let current = transaction.current(record.secret.uid);
+                        if let Some(current) = current.filter(|now| now.secret.origin == Origin::Unmanaged) {
+                            transaction.update(Record { secret: secret.clone(), ..current }).await?;
+                        }
+                    }
+                }
+            }
+            transaction.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// Removals come first: a SecretSync that was made anew has the same name and another uid.
+    fn differences(&self) -> Vec<Difference> {
+        let records = self.0.store.view().snapshot().records;
+        let records: HashMap<&SyncedSecretId, &Arc<Record>> =
+            records.iter().map(|record| (&record.secret.id, record)).collect();
+        let (mut gone, mut others) = (Vec::new(), Vec::new());
+        let syncs = self.0.pairs.syncs();
+        let seen = syncs.iter().filter_map(|sync| {
+            let class = self.0.pairs.class(&sync.spec.secret_provider_class_name);
+            as_synced_secret(sync, class.as_deref())
+        });
+        let seen: HashMap<SyncedSecretId, SyncedSecret> =
+            seen.map(|secret| (secret.id.clone(), secret)).collect();
+        for record in records.values().filter(|record| record.secret.origin == Origin::Unmanaged) {
+            if seen.get(&record.secret.id).is_none_or(|secret| secret.uid != record.secret.uid) {
+                gone.push(Difference::Gone((*record).clone()));
+            }
+        }
+        for (id, secret) in seen {
+            match records.get(&id) {
+                Some(record) if record.secret.origin == Origin::Managed => {}
+                Some(record) if record.secret.uid == secret.uid => {
+                    let now = brought_up_to_date(&record.secret, secret);
+                    if now != record.secret {
+                        others.push(Difference::Changed((*record).clone(), now));
+                    }
+                }
+                _ => others.push(Difference::New(secret)),
+            }
+        }
+        gone.extend(others);
+        gone
+    }
+}
+
+/// What is recorded, with what was seen now; what the edge does not tell stays.
+fn brought_up_to_date(recorded: &SyncedSecret, seen: SyncedSecret) -> SyncedSecret {
+    let mut now =
+        SyncedSecret { conditions: recorded.conditions.clone(), users: recorded.users.clone(), ..seen };
+    for condition in seen.conditions {
+        set_condition(&mut now, condition);
+    }
+    for (reference, held) in now.references.iter_mut().zip(&recorded.references) {
+        let problem = reference.status.problem.take();
+        reference.status.problem = problem.map(|problem| problem.since(held.status.problem.as_ref()));
+    }
+    now
+}

@@ -1,0 +1,112 @@
+//! Brings a synced secret from one engine to the other: whoever writes its Secret hands it over first, as it is.
+
+use uuid::Uuid;
+
+use super::{
+    Reconciler,
+    queue::Outcome,
+    worker::{Failure, Retry, edge_failure, event},
+};
+use crate::{
+    edge::secret_store::{self, Halt},
+    model::{Origin, Reason, State, SyncEngine},
+    store::{Record, StoreError},
+};
+
+/// How soon to look again whether the extension has noticed.
+const SOON: std::time::Duration = std::time::Duration::from_millis(500);
+
+impl Reconciler {
+    /// The engine that a synced secret is to get, where it is another than the one that it has.
+    pub(super) fn other_engine(&self, record: &Record) -> Option<SyncEngine> {
+        let secret = &record.secret;
+        let is_busy = secret.state == State::Deleting
+            || secret.origin == Origin::Unmanaged
+            || self.is_creating(secret.uid)
+            || secret.references.iter().any(|reference| reference.create_pending);
+        self.engine().ok().filter(|engine| !is_busy && *engine != record.engine)
+    }
+
+    pub(super) async fn switch(&self, record: &Record, engine: SyncEngine) -> Result<Outcome, StoreError> {
+        match engine {
+            SyncEngine::SecretStore => self.to_the_extension(record).await,
+            SyncEngine::Direct => self.from_the_extension(record).await,
+        }
+    }
+
+    /// Lets go of the Secret's keys; the pair is written by the next look, in the other engine.
+    async fn to_the_extension(&self, record: &Record) -> Result<Outcome, StoreError> {
+        let secret = &record.secret;
+        let references: Vec<_> = secret.references.iter().collect();
+        if let Some(violation) = secret_store::violations(&references, &secret.labels).first() {
+            return self.record_failure(record, unfit(&violation.message)).await;
+        }
+        if let Err(error) = self.pair(secret) {
+            return self.record_failure(record, edge_failure(&error)).await;
+        }
+        if let Err(error) = self.0.edge.let_go(&secret.id, record.edge.uid.as_deref(), secret.uid).await {
+            return self.record_failure(record, edge_failure(&error)).await;
+        }
+        self.record_switch(record, |current| {
+            current.engine = SyncEngine::SecretStore;
+            current.handed = None;
+            current.edge.digest = None;
+        })
+        .await
+    }
+
+    /// Halts the extension, sets the Secret free, removes the pair; the values are written by the next look.
+    async fn from_the_extension(&self, record: &Record) -> Result<Outcome, StoreError> {
+        let (secret, adopted) = (&record.secret, record.adopted.as_deref());
+        let force = Uuid::new_v4().simple().to_string();
+        let halt = self.0.edge.halt(&secret.id, secret.uid, adopted, &force).await;
+        match halt {
+            Ok(Halt::Told(ago)) if ago < self.0.options.secret_store.patience => {
+                return Ok(Outcome::Retry(Some(SOON)));
+            }
+            // An extension that says nothing for so long does not run; when it does, it finds no class.
+            Ok(_) => {}
+            Err(error) => return self.record_failure(record, edge_failure(&error)).await,
+        }
+        let freed = async {
+            let freed = self.0.edge.set_free(&secret.id, secret.uid, adopted).await?;
+            self.0.edge.drop_pair(&secret.id, secret.uid, adopted).await?;
+            Ok(freed)
+        };
+        let freed = match freed.await {
+            Ok(freed) => freed,
+            Err(error) => return self.record_failure(record, edge_failure(&error)).await,
+        };
+        self.record_switch(record, |current| {
+            current.engine = SyncEngine::Direct;
+            current.handed = None;
+            current.adopted = None;
+            current.edge.uid = freed.map(|freed| freed.uid);
+            current.edge.digest = None;
+            // The values are read and written once, whatever the state says.
+            current.sync_requests += 1;
+        })
+        .await
+    }
+
+    async fn record_switch(
+        &self,
+        record: &Record,
+        change: impl FnOnce(&mut Record),
+    ) -> Result<Outcome, StoreError> {
+        let mut transaction = self.0.store.begin().await?;
+        let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(Outcome::Done) };
+        change(&mut current);
+        let detail = format!("From {} to {}.", record.engine.as_str(), current.engine.as_str());
+        transaction.update(current).await?;
+        transaction.audit(event("EngineSwitched", record, &detail)).await?;
+        transaction.commit().await?;
+        Ok(Outcome::Again)
+    }
+}
+
+fn unfit(message: &str) -> Failure {
+    let message =
+        format!("It can't go to the Secret Store engine: {message}. Change it with UpdateSyncedSecret.");
+    Failure { reason: Reason::EdgeRejected, message, problems: Vec::new(), retry: Retry::Later }
+}

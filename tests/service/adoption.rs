@@ -1,0 +1,343 @@
+//! What other tools made: listed as it is, and taken over without the Secret ever being away or another.
+
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt};
+use k8s_openapi::{ByteString, api::core::v1::Secret};
+use kube::{Resource, ResourceExt, api::PostParams, runtime::watcher};
+use secret_service::{
+    edge::secret_store::{SecretProviderClass, SecretSync},
+    model::SyncEngine,
+    proto::{
+        AdoptSyncedSecretRequest, SecretReference, SyncedSecret,
+        synced_secret::{Origin, State},
+    },
+};
+use serde::{Deserialize, de::DeserializeOwned};
+use tonic::Code;
+
+use crate::support::{Options, Site, World, requests::*};
+
+const PORTAL: &str = include_str!("../../examples/made-by-the-portal.yaml");
+
+fn engine(engine: SyncEngine) -> Options {
+    Options { engine, ..Options::default() }
+}
+
+/// What the portal made, synced by the extension, before the service starts.
+async fn made_by_the_portal(engine: SyncEngine) -> World {
+    let mut site = Site::start().await;
+    site.install_extension().await;
+    for (name, value) in [("opc-username", "operator"), ("opc-password", "7")] {
+        site.seed(name, value).await;
+    }
+    let client = site.kube.clone();
+    for document in serde_yaml_ng::Deserializer::from_str(PORTAL) {
+        let object = serde_json::Value::deserialize(document).unwrap();
+        // The vault of the test has no such version.
+        match object["kind"].as_str().unwrap() {
+            "SecretProviderClass" => {
+                let text = object.to_string().replace("objectVersion: 0123456789abcdef0123456789abcdef", "");
+                create_as::<SecretProviderClass>(
+                    &client,
+                    &site.namespace,
+                    serde_json::from_str(&text).unwrap(),
+                )
+                .await;
+            }
+            _ => create_as::<SecretSync>(&client, &site.namespace, object).await,
+        }
+    }
+    site.seed("eventhub-connection", "Endpoint=x").await;
+    until(|| async { site.edge("edp1secrets").await.is_some_and(|edge| edge.len() == 2) }).await;
+    World::start_on(site, self::engine(engine)).await
+}
+
+async fn create_as<K>(client: &kube::Client, namespace: &str, object: serde_json::Value)
+where
+    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+        + Clone
+        + DeserializeOwned
+        + serde::Serialize
+        + std::fmt::Debug,
+{
+    let mut object: K = serde_json::from_value(object).unwrap();
+    object.meta_mut().namespace = Some(namespace.to_owned());
+    let objects: kube::Api<K> = kube::Api::namespaced(client.clone(), namespace);
+    let portal = PostParams { field_manager: Some("portal".to_owned()), ..PostParams::default() };
+    objects.create(&portal, &object).await.unwrap();
+}
+
+async fn until<F: Future<Output = bool>>(is_so: impl Fn() -> F) {
+    for _ in 0..1_200 {
+        if is_so().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("it never came to be so");
+}
+
+fn adopt(id: &str, references: Vec<SecretReference>) -> AdoptSyncedSecretRequest {
+    AdoptSyncedSecretRequest { name: name(id), references, ..Default::default() }
+}
+
+/// Sees every moment of a Secret.
+struct Witness {
+    task: tokio::task::JoinHandle<()>,
+    seen: std::sync::Arc<std::sync::Mutex<Vec<Option<Secret>>>>,
+}
+
+impl Witness {
+    fn of(world: &World, id: &str) -> Self {
+        let seen = std::sync::Arc::<std::sync::Mutex<Vec<Option<Secret>>>>::default();
+        let config = watcher::Config::default().fields(&format!("metadata.name={id}"));
+        let events = watcher(world.secrets(), config).boxed();
+        let noted = seen.clone();
+        let task = tokio::spawn(async move {
+            let mut events = events;
+            while let Ok(Some(event)) = events.try_next().await {
+                let moment = match event {
+                    watcher::Event::Apply(secret) | watcher::Event::InitApply(secret) => Some(secret),
+                    watcher::Event::Delete(_) => None,
+                    watcher::Event::Init | watcher::Event::InitDone => continue,
+                };
+                noted.lock().unwrap().push(moment);
+            }
+        });
+        Self { task, seen }
+    }
+
+    /// There was the same Secret all the time, with the same values.
+    fn saw_no_gap(self, uid: &str, data: &std::collections::BTreeMap<String, String>) {
+        self.task.abort();
+        let seen = self.seen.lock().unwrap();
+        assert!(!seen.is_empty(), "the witness slept");
+        for moment in seen.iter() {
+            let secret = moment.as_ref().expect("there was a moment without the Secret");
+            assert_eq!(secret.uid().as_deref(), Some(uid));
+            let held = secret.data.clone().unwrap_or_default();
+            let held =
+                held.into_iter().map(|(key, ByteString(bytes))| (key, String::from_utf8(bytes).unwrap()));
+            assert_eq!(&held.collect::<std::collections::BTreeMap<_, _>>(), data);
+        }
+    }
+}
+
+async fn listed(world: &mut World, id: &str) -> SyncedSecret {
+    until_listed(world, id).await;
+    world.get(id).await
+}
+
+async fn until_listed(world: &World, id: &str) {
+    let client = &world.client;
+    until(|| async { client.clone().get_synced_secret(get(id)).await.is_ok() }).await;
+}
+
+#[tokio::test]
+async fn what_the_portal_made_is_listed_with_the_references_that_its_class_tells() {
+    for engine in [SyncEngine::SecretStore, SyncEngine::Direct] {
+        let mut world = made_by_the_portal(engine).await;
+        let secret = listed(&mut world, "edp1secrets").await;
+        assert_eq!((secret.origin(), secret.state()), (Origin::Unmanaged, State::Synced), "{secret:?}");
+        let told: Vec<_> =
+            secret.references.iter().map(|held| (held.key.as_str(), held.vault_secret.as_str())).collect();
+        assert_eq!(
+            told,
+            [("opc-username", "vaultSecrets/opc-username"), ("opc-password", "vaultSecrets/opc-password")]
+        );
+        let kafka = listed(&mut world, "kafka1secrets").await;
+        assert_eq!(kafka.references[0].vault_secret, "vaultSecrets/eventhub-connection");
+
+        let mut changed = secret.clone();
+        changed.description = "mine".to_owned();
+        for refused in [
+            world.client.update_synced_secret(update(changed, &["description"])).await.unwrap_err(),
+            world.client.delete_synced_secret(delete("edp1secrets")).await.unwrap_err(),
+            world.client.sync_synced_secret(sync("edp1secrets")).await.unwrap_err(),
+        ] {
+            let refused = told_of(&refused);
+            assert_eq!(refused, (Code::FailedPrecondition, "SYNCED_SECRET_UNMANAGED".to_owned()));
+        }
+        let taken = create("edp1secrets", vec![existing("k", "opc-username")]);
+        let taken = world.client.create_synced_secret(taken).await.unwrap_err();
+        assert_eq!(told_of(&taken), (Code::AlreadyExists, "EDGE_CONFLICT".to_owned()));
+    }
+}
+
+fn told_of(status: &tonic::Status) -> (Code, String) {
+    let told = told(status);
+    (told.code, told.reason)
+}
+
+#[tokio::test]
+async fn what_others_change_or_remove_is_seen() {
+    let mut world = made_by_the_portal(SyncEngine::SecretStore).await;
+    listed(&mut world, "edp1secrets").await;
+    world.syncs().delete("edp1secrets", &Default::default()).await.unwrap();
+    let client = world.client.clone();
+    until(|| async { client.clone().get_synced_secret(get("edp1secrets")).await.is_err() }).await;
+    assert!(world.client.get_synced_secret(get("kafka1secrets")).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_secretsync_is_adopted_in_place_by_either_engine_without_a_gap() {
+    for engine in [SyncEngine::SecretStore, SyncEngine::Direct] {
+        let mut world = made_by_the_portal(engine).await;
+        listed(&mut world, "edp1secrets").await;
+        let before = world.secrets().get("edp1secrets").await.unwrap();
+        let held = world.edge("edp1secrets").await.unwrap();
+        let witness = Witness::of(&world, "edp1secrets");
+        let sync_before = world.syncs().get("edp1secrets").await.unwrap();
+
+        world.client.adopt_synced_secret(adopt("edp1secrets", vec![])).await.unwrap();
+        let ours = world.until_state("edp1secrets", State::Synced).await;
+        let settled = until_settled(&world, engine).await;
+
+        assert_eq!(ours.origin(), Origin::Managed);
+        witness.saw_no_gap(&before.uid().unwrap(), &held);
+        match settled {
+            Some(sync) => {
+                assert_eq!(sync.uid(), sync_before.uid(), "{engine:?}: the SecretSync is the same, too");
+                assert_eq!(sync.spec.secret_provider_class_name, "edp1secrets");
+            }
+            None => assert_eq!(engine, SyncEngine::Direct),
+        }
+        // The shared class is not ours.
+        let shared = world.classes().get("spc-ops-1a2b3c4").await.unwrap();
+        assert!(shared.spec.parameters["objects"].contains("eventhub-connection"));
+        // From now on it is like any other.
+        world.somebody.sets("opc-password", "8").await;
+        world.client.sync_synced_secret(sync("edp1secrets")).await.unwrap();
+        assert_eq!(world.edge("edp1secrets").await.unwrap()["opc-password"], "8", "{engine:?}");
+        world.client.delete_synced_secret(delete("edp1secrets")).await.unwrap();
+        assert!(world.edge("edp1secrets").await.is_none());
+        assert!(world.edge("kafka1secrets").await.is_some());
+    }
+}
+
+/// Waits until what adoption brings to the edge is there: the SecretSync as ours, or none.
+async fn until_settled(world: &World, engine: SyncEngine) -> Option<SecretSync> {
+    let is_settled = || async {
+        let sync = world.syncs().get_opt("edp1secrets").await.unwrap();
+        match engine {
+            SyncEngine::SecretStore => {
+                sync.is_some_and(|sync| sync.spec.secret_provider_class_name == "edp1secrets")
+            }
+            SyncEngine::Direct => sync.is_none(),
+        }
+    };
+    until(is_settled).await;
+    world.syncs().get_opt("edp1secrets").await.unwrap()
+}
+
+#[tokio::test]
+async fn a_secret_made_by_hand_is_adopted_by_either_engine_once_its_keys_are_told() {
+    for engine in [SyncEngine::Direct, SyncEngine::SecretStore] {
+        let mut world = World::start_with(self::engine(engine)).await;
+        world.seed("pump-user", "operator").await;
+        let mut secret = Secret { metadata: Default::default(), ..Default::default() };
+        secret.metadata.name = Some("by-hand".to_owned());
+        secret.string_data = Some([("username".to_owned(), "operator".to_owned())].into());
+        let kubectl =
+            PostParams { field_manager: Some("kubectl-create".to_owned()), ..PostParams::default() };
+        let before = world.secrets().create(&kubectl, &secret).await.unwrap();
+        let held = world.edge("by-hand").await.unwrap();
+
+        let untold = told(&world.client.adopt_synced_secret(adopt("by-hand", vec![])).await.unwrap_err());
+        assert_eq!((untold.code, untold.fields), (Code::InvalidArgument, vec!["references".to_owned()]));
+        assert!(untold.message.contains("username"), "{}", untold.message);
+
+        let witness = Witness::of(&world, "by-hand");
+        world
+            .client
+            .adopt_synced_secret(adopt("by-hand", vec![existing("username", "pump-user")]))
+            .await
+            .unwrap();
+        let ours = world.until_state("by-hand", State::Synced).await;
+        if engine == SyncEngine::SecretStore {
+            let owned = || async {
+                let secret = world.secrets().get("by-hand").await.unwrap();
+                secret.metadata.owner_references.is_some_and(|owners| owners[0].kind == "SecretSync")
+            };
+            until(owned).await;
+        }
+        assert_eq!(ours.origin(), Origin::Managed);
+        witness.saw_no_gap(&before.uid().unwrap(), &held);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_or_owned_by_another_controller_is_not_adopted() {
+    let mut world = World::start().await;
+    world.seed("pump-user", "operator").await;
+    let references = || vec![existing("username", "pump-user")];
+    let missing = world.client.adopt_synced_secret(adopt("nobody", references())).await.unwrap_err();
+    assert_eq!(told_of(&missing), (Code::NotFound, "SYNCED_SECRET_NOT_FOUND".to_owned()));
+
+    let owner = serde_json::json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "owner" }
+    });
+    create_as::<k8s_openapi::api::core::v1::ConfigMap>(&world.kube, &world.namespace, owner).await;
+    let configs: kube::Api<k8s_openapi::api::core::v1::ConfigMap> =
+        kube::Api::namespaced(world.kube.clone(), &world.namespace);
+    let owner = configs.get("owner").await.unwrap();
+    let mut secret = Secret::default();
+    secret.metadata.name = Some("owned".to_owned());
+    secret.metadata.owner_references = Some(vec![owner.owner_ref(&()).unwrap()]);
+    secret.string_data = Some([("username".to_owned(), "operator".to_owned())].into());
+    world.secrets().create(&PostParams::default(), &secret).await.unwrap();
+    let refused = world.client.adopt_synced_secret(adopt("owned", references())).await.unwrap_err();
+    assert_eq!(told_of(&refused), (Code::FailedPrecondition, "SECRET_OWNED".to_owned()));
+    assert!(refused.message().contains("ConfigMap owner"), "{refused}");
+}
+
+#[tokio::test]
+async fn another_engine_takes_over_what_the_one_before_it_synced_and_back_without_a_gap() {
+    let mut world = World::start_with(engine(SyncEngine::Direct)).await;
+    world.seed("pump-user", "operator").await;
+    let request = create("edp1", vec![existing("username", "pump-user")]);
+    world.client.create_synced_secret(request).await.unwrap();
+    let (uid, held) =
+        (world.secrets().get("edp1").await.unwrap().uid().unwrap(), world.edge("edp1").await.unwrap());
+    let witness = Witness::of(&world, "edp1");
+
+    world.switch_engine(SyncEngine::SecretStore).await;
+    let owned = || async {
+        let secret = world.secrets().get("edp1").await.unwrap();
+        secret.metadata.owner_references.is_some_and(|owners| owners[0].kind == "SecretSync")
+    };
+    until(owned).await;
+    world.until_state("edp1", State::Synced).await;
+
+    world.switch_engine(SyncEngine::Direct).await;
+    let alone = || async {
+        let secret = world.secrets().get("edp1").await.unwrap();
+        let is_gone = world.syncs().get_opt("edp1").await.unwrap().is_none();
+        is_gone
+            && world.classes().get_opt("edp1").await.unwrap().is_none()
+            && secret.metadata.owner_references.is_none()
+    };
+    until(alone).await;
+    world.until_state("edp1", State::Synced).await;
+    // Garbage collection would have come by now.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    witness.saw_no_gap(&uid, &held);
+}
+
+#[tokio::test]
+async fn an_adoption_that_is_only_tried_changes_nothing_and_one_that_is_repeated_is_the_same() {
+    let mut world = made_by_the_portal(SyncEngine::SecretStore).await;
+    let before = listed(&mut world, "edp1secrets").await;
+    let mut trial = adopt("edp1secrets", vec![]);
+    trial.validate_only = true;
+    world.client.adopt_synced_secret(trial).await.unwrap();
+    assert_eq!(world.get("edp1secrets").await.origin(), before.origin());
+
+    let mut request = adopt("edp1secrets", vec![]);
+    request.request_id = uuid::Uuid::new_v4().to_string();
+    let first = world.client.adopt_synced_secret(request.clone()).await.unwrap().into_inner();
+    let again = world.client.adopt_synced_secret(request).await.unwrap().into_inner();
+    assert_eq!((first.uid, first.generation), (again.uid, again.generation));
+    world.until_state("edp1secrets", State::Synced).await;
+}
