@@ -201,13 +201,14 @@ impl Reconciler {
     /// Turns names of Secrets that changed into work, where they are ours. What is gone since before the watch began has no
     /// event: the end of a list is looked at as a whole.
     async fn follow(self, mut names: mpsc::Receiver<String>) {
-        let mut healthy = self.0.index.healthy();
+        let (mut healthy, mut listed) = (self.0.index.healthy(), self.0.pairs.listed());
         loop {
             tokio::select! {
                 name = names.recv() => match name {
                     Some(name) => self.wake_named(&name),
                     None => return,
                 },
+                Ok(()) = listed.changed() => self.wake_unsettled(),
                 Ok(()) = healthy.changed() => {
                     if *healthy.borrow_and_update() == Some(true) {
                         self.wake_unsettled();

@@ -29,6 +29,7 @@ struct Inner {
     writers: Mutex<Option<(Writer<SecretSync>, Writer<SecretProviderClass>)>>,
     namespace: String,
     changed: watch::Sender<()>,
+    listed: watch::Sender<()>,
 }
 
 /// What is known of a name.
@@ -55,6 +56,7 @@ impl StoreIndex {
             writers,
             namespace: namespace.to_owned(),
             changed: watch::Sender::new(()),
+            listed: watch::Sender::new(()),
         }))
     }
 
@@ -87,6 +89,11 @@ impl StoreIndex {
         self.0.changed.subscribe()
     }
 
+    /// Tells that all was listed anew: what is gone since the list before has no event of its own.
+    pub fn listed(&self) -> watch::Receiver<()> {
+        self.0.listed.subscribe()
+    }
+
     /// Whether both lists are complete.
     pub fn is_complete(&self) -> bool {
         is_ready(&self.0.syncs) && is_ready(&self.0.classes)
@@ -97,8 +104,8 @@ impl StoreIndex {
         let Some((syncs, classes)) = self.0.writers.lock().await.take() else { return };
         let both = async {
             tokio::join!(
-                follow(edge.syncs(), syncs, &changed, &self.0.changed),
-                follow(edge.classes(), classes, &changed, &self.0.changed),
+                follow(edge.syncs(), syncs, &changed, &self.0),
+                follow(edge.classes(), classes, &changed, &self.0),
             )
         };
         tokio::select! {
@@ -113,7 +120,7 @@ fn is_ready<K: Resource<DynamicType = ()> + Clone + 'static>(store: &Store<K>) -
     store.wait_until_ready().now_or_never().is_some_and(|ready| ready.is_ok())
 }
 
-async fn follow<K>(api: Api<K>, writer: Writer<K>, names: &mpsc::Sender<String>, changed: &watch::Sender<()>)
+async fn follow<K>(api: Api<K>, writer: Writer<K>, names: &mpsc::Sender<String>, index: &Inner)
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + Sync + 'static,
 {
@@ -130,9 +137,9 @@ where
                 | watcher::Event::Delete(object),
             ) => object.name_any(),
             Ok(watcher::Event::Init) => continue,
-            // What is gone since the list before has no event of its own.
             Ok(watcher::Event::InitDone) => {
-                changed.send_replace(());
+                index.changed.send_replace(());
+                index.listed.send_replace(());
                 continue;
             }
             Err(error) => {
@@ -141,7 +148,7 @@ where
                 continue;
             }
         };
-        changed.send_replace(());
+        index.changed.send_replace(());
         if names.send(name).await.is_err() {
             return;
         }
