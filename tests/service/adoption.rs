@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
-use k8s_openapi::{ByteString, api::core::v1::Secret};
+use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::FieldsV1};
 use kube::{Resource, ResourceExt, api::PostParams, runtime::watcher};
 use secret_service::{
     edge::secret_store::{SecretProviderClass, SecretSync},
@@ -309,6 +309,11 @@ async fn another_engine_takes_over_what_the_one_before_it_synced_and_back_withou
     };
     until(owned).await;
     world.until_state("edp1", State::Synced).await;
+    assert_eq!(
+        writers(&world, "edp1").await,
+        ["secrets-store-sync-controller"],
+        "or its next rotation is a conflict"
+    );
 
     world.switch_engine(SyncEngine::Direct).await;
     let alone = || async {
@@ -320,9 +325,18 @@ async fn another_engine_takes_over_what_the_one_before_it_synced_and_back_withou
     };
     until(alone).await;
     world.until_state("edp1", State::Synced).await;
+    assert_eq!(writers(&world, "edp1").await, ["secret-service"]);
     // Garbage collection would have come by now.
     tokio::time::sleep(Duration::from_secs(2)).await;
     witness.saw_no_gap(&uid, &held);
+}
+
+/// In whose hands the keys are.
+async fn writers(world: &World, id: &str) -> Vec<String> {
+    let managers = world.secrets().get(id).await.unwrap().metadata.managed_fields.unwrap_or_default();
+    let is_data = |fields: &FieldsV1| fields.0.get("f:data").is_some();
+    let of_data = managers.into_iter().filter(|entry| entry.fields_v1.as_ref().is_some_and(is_data));
+    of_data.filter_map(|entry| entry.manager).collect()
 }
 
 #[tokio::test]
