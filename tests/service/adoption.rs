@@ -325,10 +325,25 @@ async fn another_engine_takes_over_what_the_one_before_it_synced_and_back_withou
     };
     until(alone).await;
     world.until_state("edp1", State::Synced).await;
-    assert_eq!(writers(&world, "edp1").await, ["secret-service"]);
+    until(|| async { writers(&world, "edp1").await == ["secret-service"] }).await;
     // Garbage collection would have come by now.
     tokio::time::sleep(Duration::from_secs(2)).await;
     witness.saw_no_gap(&uid, &held);
+}
+
+#[tokio::test]
+async fn the_extension_can_write_at_once_what_has_changed_in_the_vault_since() {
+    let mut world = World::start_with(engine(SyncEngine::Direct)).await;
+    world.seed("pump-user", "operator").await;
+    let request = create("edp1", vec![existing("username", "pump-user")]);
+    world.client.create_synced_secret(request).await.unwrap();
+    let uid = world.secrets().get("edp1").await.unwrap().uid();
+
+    world.stop_service().await;
+    world.somebody.sets("pump-user", "new").await;
+    world.start_service_with(SyncEngine::SecretStore).await;
+    until(|| async { world.edge("edp1").await.is_some_and(|edge| edge["username"] == "new") }).await;
+    assert_eq!(world.secrets().get("edp1").await.unwrap().uid(), uid);
 }
 
 /// In whose hands the keys are.

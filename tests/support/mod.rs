@@ -287,6 +287,10 @@ impl World {
     /// Starts the service again, with another engine.
     pub async fn switch_engine(&mut self, engine: SyncEngine) {
         self.stop_service().await;
+        self.start_service_with(engine).await;
+    }
+
+    pub async fn start_service_with(&mut self, engine: SyncEngine) {
         if engine == SyncEngine::SecretStore && self.site.extension.is_none() {
             self.site.install_extension().await;
         }
