@@ -210,6 +210,12 @@ async fn a_secretsync_is_adopted_in_place_by_either_engine_without_a_gap() {
         world.somebody.sets("opc-password", "8").await;
         world.client.sync_synced_secret(sync("edp1secrets")).await.unwrap();
         assert_eq!(world.edge("edp1secrets").await.unwrap()["opc-password"], "8", "{engine:?}");
+        let mut fewer = world.get("edp1secrets").await;
+        fewer.references.retain(|reference| reference.key == "opc-password");
+        let told =
+            world.client.update_synced_secret(update(fewer, &["references"])).await.unwrap().into_inner();
+        assert_eq!(told.state(), State::Synced, "{engine:?}: {told:?}");
+        assert_eq!(world.edge("edp1secrets").await.unwrap().keys().collect::<Vec<_>>(), ["opc-password"]);
         world.client.delete_synced_secret(delete("edp1secrets")).await.unwrap();
         assert!(world.edge("edp1secrets").await.is_none());
         assert!(world.edge("kafka1secrets").await.is_some());

@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, ObjectMeta};
 use kube::{
-    ResourceExt,
+    Resource, ResourceExt,
     api::{Patch, PatchParams},
 };
 use serde_json::{Value, json};
@@ -49,7 +49,11 @@ impl Edge {
         spec.force_synchronization = Some(force.to_owned());
         // By a merge the list of keys is replaced; an apply would leave those of others in it.
         self.patch_sync(pair.name(), &json!({ "metadata": { "uid": there.uid }, "spec": spec })).await?;
-        let nobodys = json!({ "metadata": { "uid": there.uid, "managedFields": [{}] } });
+        let entry = entry_of_ours(
+            &SecretSync::api_version(&()),
+            json!({ "f:spec": { "f:secretProviderClassName": {} } }),
+        );
+        let nobodys = json!({ "metadata": { "uid": there.uid, "managedFields": [entry] } });
         self.patch_sync(pair.name(), &nobodys).await.map(|_| ())
     }
 
@@ -94,7 +98,7 @@ impl Edge {
         let free = json!({ "metadata": {
             "resourceVersion": secret.metadata.resource_version,
             "ownerReferences": null,
-            "managedFields": [{}],
+            "managedFields": [entry_of_ours("v1", label_field())],
             "labels": { UID_LABEL: uid.to_string() },
         }});
         self.patch_secret(id, free).await.map(Some)
@@ -126,10 +130,7 @@ impl Edge {
         if !is_ours && (edge_uid.is_none() || secret.metadata.uid.as_deref() != edge_uid) {
             return Err(EdgeError::conflict(id));
         }
-        let kept = kept_managers(&secret.metadata, |entry| {
-            let is_data = entry.fields_v1.as_ref().is_some_and(|fields| fields.0.get("f:data").is_some());
-            !is_data || entry.manager.as_deref() == Some(EXTENSION)
-        });
+        let kept = without_keys(&secret.metadata);
         let metadata = json!({ "resourceVersion": secret.metadata.resource_version, "managedFields": kept });
         self.patch_secret(id, json!({ "metadata": metadata })).await.map(|_| ())
     }
@@ -145,10 +146,33 @@ impl Edge {
     }
 }
 
-/// The entries that stay, in the form that a patch wants: an empty list would leave all as they are, one empty entry clears them.
-pub(super) fn kept_managers(metadata: &ObjectMeta, stays: impl Fn(&ManagedFieldsEntry) -> bool) -> Value {
-    let kept: Vec<_> = metadata.managed_fields.iter().flatten().filter(|entry| stays(entry)).collect();
-    if kept.is_empty() { json!([{}]) } else { json!(kept) }
+/// The entries of `managedFields` with the keys of the Secret in nobody's hands but the extension's.
+pub(super) fn without_keys(metadata: &ObjectMeta) -> Vec<Value> {
+    let let_go = |entry: &ManagedFieldsEntry| {
+        let mut entry = entry.clone();
+        if entry.manager.as_deref() != Some(EXTENSION)
+            && let Some(FieldsV1(Value::Object(fields))) = &mut entry.fields_v1
+        {
+            fields.remove("f:data");
+        }
+        json!(entry)
+    };
+    let is_left = |entry: &Value| entry["fieldsV1"].as_object().is_some_and(|fields| !fields.is_empty());
+    let left: Vec<_> = metadata.managed_fields.iter().flatten().map(let_go).filter(is_left).collect();
+    if left.is_empty() { vec![entry_of_ours("v1", label_field())] } else { left }
+}
+
+/// An entry of `managedFields`: where there is none at all, the API server gives every field to a manager `before-first-apply` at
+/// the next apply, and that one would stand in the way.
+fn entry_of_ours(api_version: &str, fields: Value) -> Value {
+    json!({
+        "manager": FIELD_MANAGER, "operation": "Apply", "apiVersion": api_version,
+        "fieldsType": "FieldsV1", "fieldsV1": fields,
+    })
+}
+
+fn label_field() -> Value {
+    json!({ "f:metadata": { "f:labels": { format!("f:{UID_LABEL}"): {} } } })
 }
 
 fn as_us() -> PatchParams {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{EXTENSION, handover::kept_managers};
+use super::{EXTENSION, handover::without_keys};
 use crate::{
     edge::{
         Edge, EdgeError,
@@ -58,12 +58,8 @@ impl Edge {
             .filter(|key| !is_key(key))
             .map(|key| (key, Value::Null))
             .collect();
-        let kept = kept_managers(&metadata, |entry| {
-            let is_data = entry.fields_v1.as_ref().is_some_and(|fields| fields.0.get("f:data").is_some());
-            !is_data || entry.manager.as_deref() == Some(EXTENSION)
-        });
         let mut patch = json!({
-            "metadata": { "resourceVersion": metadata.resource_version, "managedFields": kept },
+            "metadata": { "resourceVersion": metadata.resource_version, "managedFields": without_keys(&metadata) },
         });
         if !foreign.is_empty() {
             patch["data"] = Value::Object(foreign);

@@ -39,7 +39,7 @@ pub enum SyncSeen {
     There(Arc<SecretSync>),
     /// There is none.
     Gone,
-    /// Nobody knows: the first list is not complete.
+    /// Nobody knows: the first lists are not complete.
     Unknown,
 }
 
@@ -62,10 +62,13 @@ impl StoreIndex {
 
     /// The SecretSync of a name.
     pub fn sync(&self, name: &str) -> SyncSeen {
+        // Half of the pair says nothing: a class that is not listed yet would look like one that is gone.
+        if !self.is_complete() {
+            return SyncSeen::Unknown;
+        }
         match self.0.syncs.get(&ObjectRef::new(name).within(&self.0.namespace)) {
             Some(sync) => SyncSeen::There(sync),
-            None if is_ready(&self.0.syncs) => SyncSeen::Gone,
-            None => SyncSeen::Unknown,
+            None => SyncSeen::Gone,
         }
     }
 
