@@ -12,12 +12,21 @@ use crate::{edge::EdgeError, model::SyncEngine};
 const AGAIN: Duration = Duration::from_secs(2);
 /// How often it is asked whether the extension's resources have come.
 const NOT_SERVED: Duration = Duration::from_secs(30);
+/// A cluster that is there has answered by then.
+const MOMENT: Duration = Duration::from_secs(1);
 
 impl Reconciler {
     /// The engine of new synced secrets; an error while the cluster has not said which it can be.
     pub fn engine(&self) -> Result<SyncEngine, EdgeError> {
         let engine = *self.0.engine.borrow();
         engine.ok_or_else(|| EdgeError::Unreachable("it has not said yet which engines it can do".to_owned()))
+    }
+
+    /// The same for who calls while the cluster is being asked, at the start: waits a moment for its answer.
+    pub async fn engine_soon(&self) -> Result<SyncEngine, EdgeError> {
+        let mut engine = self.0.engine.subscribe();
+        let _ = tokio::time::timeout(MOMENT, engine.wait_for(Option::is_some)).await;
+        self.engine()
     }
 
     /// Decides the engine, and watches the extension's resources once they are served.

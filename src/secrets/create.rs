@@ -46,7 +46,7 @@ impl Secrets {
         if let Some(taken) = self.0.store.view().get(&new.id) {
             return Err(taken_by(&taken));
         }
-        let engine = self.0.reconciler.engine()?;
+        let engine = self.0.reconciler.engine_soon().await?;
         let secret = asked(&new);
         Error::refuse(self.check_engine(engine, &secret))?;
         let reads = self.0.reconciler.reads();
