@@ -18,8 +18,8 @@ use std::{
     time::Duration,
 };
 
-use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
-use kube::{Api, Client, api::PostParams};
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client};
 use secrecy::{ExposeSecret, SecretString};
 use secret_service::{
     api,
@@ -170,13 +170,8 @@ impl Site {
     /// Installs the Secret Store extension, with what stands in for its controller.
     pub async fn install_extension(&mut self) {
         extension::install(&self.kube).await.unwrap();
-        if self.double.is_none() {
-            // The double gives no tokens for accounts, and the stand-in needs none there.
-            let accounts: Api<ServiceAccount> = Api::namespaced(self.kube.clone(), &self.namespace);
-            let mut account = ServiceAccount::default();
-            account.metadata.name = Some("aio-ssc-sa".to_owned());
-            accounts.create(&PostParams::default(), &account).await.unwrap();
-        }
+        let identity = &self.vault.credential().client_id;
+        extension::enable(&self.kube, &self.namespace, identity).await.unwrap();
         self.extension = Some(Extension::start(self.extension_options()).await.unwrap());
     }
 

@@ -102,6 +102,8 @@ async fn start_extension(
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
     let client = Client::try_from(config.map_err(Failure::failed)?).map_err(Failure::failed)?;
     extension::install(&client).await.map_err(Failure::failed)?;
+    let identity = &vault.credential().client_id;
+    extension::enable(&client, NAMESPACE, identity).await.map_err(Failure::failed)?;
     let access = extension::VaultAccess {
         vaults: BTreeMap::from([(dev.vault_name.clone(), vault.uri())]),
         authority_host: vault.authority_host(),

@@ -1,14 +1,17 @@
-//! The installation of the extension's custom resources.
+//! The installation of the extension's custom resources, and what an instance is set up with for it.
 
 use std::time::Duration;
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::{
+    api::core::v1::ServiceAccount,
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
 use kube::{
     Api, Client,
     api::{Patch, PatchParams},
     runtime::wait::{self, await_condition, conditions::is_crd_established},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
 /// As their projects publish them.
@@ -18,6 +21,8 @@ const DEFINITIONS: [&str; 2] = [
 ];
 /// As whom they are applied.
 const INSTALLER: &str = "secret-store-extension";
+/// The account that `az iot ops secretsync enable` federates.
+const ACCOUNT: &str = "aio-ssc-sa";
 /// An API server establishes a definition in a second.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -60,4 +65,14 @@ pub async fn install(client: &Client) -> Result<(), InstallError> {
         }
     }
     Ok(())
+}
+
+/// Makes the account as which the extension comes to the vault, with the identity that it is federated with.
+pub async fn enable(client: &Client, namespace: &str, client_id: &str) -> Result<(), kube::Error> {
+    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
+    let account = json!({
+        "apiVersion": "v1", "kind": "ServiceAccount",
+        "metadata": { "name": ACCOUNT, "annotations": { "azure.workload.identity/client-id": client_id } },
+    });
+    accounts.patch(ACCOUNT, &PatchParams::apply(INSTALLER).force(), &Patch::Apply(account)).await.map(drop)
 }
