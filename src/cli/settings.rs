@@ -26,11 +26,7 @@ impl Settings {
                 interval: config.sync.interval,
                 jitter: config.sync.jitter.0,
                 workers: config.sync.workers.get(),
-                engine: match config.sync.engine {
-                    Engine::Auto => None,
-                    Engine::SecretStore => Some(SyncEngine::SecretStore),
-                    Engine::Direct => Some(SyncEngine::Direct),
-                },
+                engine: configured_engine(config),
                 secret_store: secret_store_options(config),
             },
             server: server_options(config)?,
@@ -59,8 +55,17 @@ pub(super) fn vault_options(config: &Config) -> Result<vault::Options, Failure> 
     })
 }
 
+/// How new synced secrets reach the edge; what the cluster serves decides where absent.
+pub(super) fn configured_engine(config: &Config) -> Option<SyncEngine> {
+    match config.sync.engine {
+        Engine::Auto => None,
+        Engine::SecretStore => Some(SyncEngine::SecretStore),
+        Engine::Direct => Some(SyncEngine::Direct),
+    }
+}
+
 /// What the Secret Store extension is told.
-fn secret_store_options(config: &Config) -> secret_store::Options {
+pub(super) fn secret_store_options(config: &Config) -> secret_store::Options {
     let settings = &config.secret_store;
     let host = config.vault.uri.0.host_str().unwrap_or_default();
     let of_host = || host.split('.').next().unwrap_or_default().to_owned();

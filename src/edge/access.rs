@@ -17,32 +17,53 @@ use super::{Edge, EdgeError};
 /// The name of a Secret that is never written.
 const PROBE: &str = "secret-service-access-probe";
 
-/// The verbs on Secrets that the direct engine needs in its namespace.
+/// The verbs that an engine needs on what it writes, in its namespace.
 pub const REQUIRED_VERBS: [&str; 6] = ["get", "list", "watch", "create", "patch", "delete"];
 
-/// One verb, and whether it is granted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Permission {
-    /// The verb on Secrets.
-    pub verb: &'static str,
-    /// Whether it is granted.
-    pub allowed: bool,
+/// What either engine does in its namespace.
+pub const SECRET_RIGHTS: Rights = Rights { group: "", resource: "secrets", verbs: &REQUIRED_VERBS };
+/// What the Secret Store engine does there besides.
+pub const STORE_RIGHTS: [Rights; 2] = [
+    Rights { group: "secret-sync.x-k8s.io", resource: "secretsyncs", verbs: &REQUIRED_VERBS },
+    Rights { group: "secrets-store.csi.x-k8s.io", resource: "secretproviderclasses", verbs: &REQUIRED_VERBS },
+];
+/// What is looked at there to tell whether the Secret Store extension can come to the vault; it comes without that.
+pub const ACCOUNT_RIGHTS: Rights = Rights { group: "", resource: "serviceaccounts", verbs: &["get"] };
+
+/// Verbs on a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rights {
+    /// The API group; the core group is the empty string.
+    pub group: &'static str,
+    /// The resource in the plural.
+    pub resource: &'static str,
+    /// The verbs.
+    pub verbs: &'static [&'static str],
 }
 
 impl Edge {
-    /// Asks the API server which of the verbs that we need are granted to us.
-    pub async fn permissions(&self) -> Result<Vec<Permission>, EdgeError> {
-        let mut permissions = Vec::with_capacity(REQUIRED_VERBS.len());
-        for verb in REQUIRED_VERBS {
-            let asked = ResourceAttributes {
-                namespace: Some(self.namespace.clone()),
-                verb: Some(verb.to_owned()),
-                resource: Some("secrets".to_owned()),
-                ..ResourceAttributes::default()
-            };
-            permissions.push(Permission { verb, allowed: self.is_allowed(asked).await? });
+    /// Asks the API server which of these rights are not granted to us, each as `VERBS on RESOURCE`.
+    pub async fn missing_rights(&self, needed: &[Rights]) -> Result<Vec<String>, EdgeError> {
+        let mut missing = Vec::new();
+        for Rights { group, resource, verbs } in needed {
+            let mut refused = Vec::new();
+            for verb in *verbs {
+                let asked = ResourceAttributes {
+                    namespace: Some(self.namespace.clone()),
+                    verb: Some((*verb).to_owned()),
+                    group: Some((*group).to_owned()),
+                    resource: Some((*resource).to_owned()),
+                    ..ResourceAttributes::default()
+                };
+                if !self.is_allowed(asked).await? {
+                    refused.push(*verb);
+                }
+            }
+            if !refused.is_empty() {
+                missing.push(format!("{} on {resource}", refused.join(", ")));
+            }
         }
-        Ok(permissions)
+        Ok(missing)
     }
 
     /// Asks the API server whether something is granted to us.
@@ -77,11 +98,5 @@ impl Edge {
             Err(EdgeError::Changed(_)) => Ok(()),
             other => other.map(|_| ()),
         }
-    }
-
-    /// Whether the custom resources of the Secret Store extension are served.
-    pub async fn has_secret_store(&self) -> Result<bool, EdgeError> {
-        let groups = self.call(self.client.list_api_groups()).await?;
-        Ok(groups.groups.iter().any(|group| group.name == "secret-sync.x-k8s.io"))
     }
 }

@@ -6,6 +6,7 @@
 mod access;
 mod adoption;
 mod error;
+mod extension;
 mod index;
 mod manifest;
 pub mod secret_store;
@@ -21,9 +22,10 @@ use kube::{
     core::PartialObjectMeta,
 };
 
-pub use access::{Permission, REQUIRED_VERBS};
+pub use access::{ACCOUNT_RIGHTS, REQUIRED_VERBS, Rights, SECRET_RIGHTS, STORE_RIGHTS};
 pub use adoption::Adoptable;
 pub use error::EdgeError;
+pub use extension::FederatedAccount;
 pub use index::{Index, Seen};
 pub use manifest::{Content, Desired, MANAGED_BY, UID_LABEL, is_reserved};
 pub use secrets::{Observed, Written};

@@ -71,8 +71,10 @@ documented! {
         CanCreate,
         "Instance: the settings that syncing needs are in place."
         SecureSettings,
-        "Instance: the Secret Store extension is installed."
+        "Instance: the Secret Store extension is installed, and as far as can be seen it acts."
         SecretStoreInstalled,
+        "Instance: it is known how new synced secrets reach the edge; the message says how, and why so."
+        EngineChosen,
     }
 }
 
@@ -139,7 +141,7 @@ documented! {
         Reached,
         "The right is there."
         Allowed,
-        "The right was not tried: that would change something."
+        "The right was not tried: the service does not need it."
         NotChecked,
         "What is needed is in place."
         Ready,
@@ -149,6 +151,10 @@ documented! {
         Installed,
         "It is not installed."
         NotInstalled,
+        "The configuration says so."
+        Configured,
+        "The configuration leaves it open; what the cluster serves decided."
+        Detected,
     }
 }
 

@@ -124,6 +124,11 @@ impl Reconciler {
         &self.0.index
     }
 
+    /// How it works.
+    pub fn options(&self) -> &Options {
+        &self.0.options
+    }
+
     /// What uses them.
     pub fn usages(&self) -> &Usages {
         &self.0.usages

@@ -4,7 +4,10 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use url::Url;
 
-use super::Secrets;
+use super::{
+    Secrets,
+    setup::{Choice, Setup, check_setup},
+};
 use crate::{
     edge::EdgeError,
     model::{Condition, ConditionType, NewVaultSecret, Reason, Status, SyncEngine, VaultSecretName},
@@ -31,25 +34,48 @@ pub struct VaultStatus {
 }
 
 impl Secrets {
-    /// Checks the vault afresh: reachable, may list, may read, may create. Changes nothing.
+    /// Checks afresh what the vault lets us do, and whether the instance is ready for secrets. Changes nothing.
     pub async fn get_vault(&self) -> VaultStatus {
-        let vault = &self.0.vault;
-        let (mut conditions, extension, edge) =
-            tokio::join!(check_vault(vault), self.0.edge.has_secret_store(), self.0.edge.ping());
-        conditions.push(secure_settings(&conditions, edge));
-        conditions.push(secret_store(extension));
+        let (vault, edge, reconciler) = (&self.0.vault, &self.0.edge, &self.0.reconciler);
+        let engine = reconciler.engine().ok();
+        let options = reconciler.options();
+        let choice = Choice { configured: options.engine, taken: engine };
+        let (mut conditions, mut setup, edge) = tokio::join!(
+            check_vault(vault, engine),
+            check_setup(edge, &options.secret_store, choice),
+            edge.ping()
+        );
+        setup.installed = self.with_what_waits(setup.installed);
+        conditions.push(secure_settings(&conditions, edge, &setup));
+        conditions.extend([setup.installed, setup.chosen]);
         VaultStatus {
             uri: vault.uri().clone(),
             tenant_id: vault.tenant_id(),
-            engine: self.0.reconciler.engine().ok(),
+            engine,
             conditions,
             check_time: Timestamp::now(),
+        }
+    }
+
+    /// What the cluster shows of the extension, unless a synced secret of ours waits for it in vain.
+    fn with_what_waits(&self, installed: Condition) -> Condition {
+        let records = self.0.store.view().snapshot().records;
+        let says = |condition: &&Condition| condition.reason == Reason::EngineNotResponding;
+        let waits = records.iter().find_map(|record| {
+            Some((record.secret.id.as_str(), record.secret.conditions.iter().find(says)?))
+        });
+        match waits {
+            Some((id, silence)) if installed.status != Status::False => {
+                let message = format!("It does not answer the SecretSync {id:?}. {}", silence.message);
+                Condition::new(installed.kind, Status::False, Reason::EngineNotResponding, message)
+            }
+            _ => installed,
         }
     }
 }
 
 /// What a fresh check of the vault alone finds: Reachable, CanList, CanGet, CanCreate. Changes nothing.
-pub async fn check_vault(vault: &Vault) -> Vec<Condition> {
+pub async fn check_vault(vault: &Vault, engine: Option<SyncEngine>) -> Vec<Condition> {
     let name: VaultSecretName = PROBE.parse().expect("the probe's name is valid");
     let new = NewVaultSecret {
         value: SecretString::from("x".repeat(TOO_LARGE)),
@@ -58,17 +84,11 @@ pub async fn check_vault(vault: &Vault) -> Vec<Condition> {
         expire_time: None,
         tags: Default::default(),
     };
-    let (list, get, set) = tokio::join!(
+    let (list, can_get, set) = tokio::join!(
         vault.list_page(None, Priority::Interactive),
-        vault.get(&name, None, Priority::Interactive),
+        can_get(vault, &name, engine),
         vault.set(&name, &new, Priority::Interactive),
     );
-    let get = match get {
-        Err(VaultError::NotFound { .. } | VaultError::SoftDeleted { .. } | VaultError::Disabled { .. }) => {
-            Ok(())
-        }
-        other => other.map(|_| ()),
-    };
     let set = match set {
         Err(VaultError::Rejected { status: 400 | 413, .. } | VaultError::SoftDeleted { .. }) => Ok(()),
         other => other.map(|_| ()),
@@ -76,9 +96,24 @@ pub async fn check_vault(vault: &Vault) -> Vec<Condition> {
     vec![
         reachable(list.as_ref().err()),
         permission(ConditionType::CanList, list.as_ref().err()),
-        permission(ConditionType::CanGet, get.as_ref().err()),
+        can_get,
         permission(ConditionType::CanCreate, set.as_ref().err()),
     ]
+}
+
+/// Whoever never reads a value does not ask for the right: each refusal would stand in the vault's log.
+async fn can_get(vault: &Vault, name: &VaultSecretName, engine: Option<SyncEngine>) -> Condition {
+    if engine == Some(SyncEngine::SecretStore) {
+        let message =
+            "Not tried: in the Secret Store engine the service reads no values, the extension does.";
+        return Condition::new(ConditionType::CanGet, Status::Unknown, Reason::NotChecked, message);
+    }
+    match vault.get(name, None, Priority::Interactive).await {
+        Err(VaultError::NotFound { .. } | VaultError::SoftDeleted { .. } | VaultError::Disabled { .. }) => {
+            permission(ConditionType::CanGet, None)
+        }
+        other => permission(ConditionType::CanGet, other.as_ref().err()),
+    }
 }
 
 fn reachable(error: Option<&VaultError>) -> Condition {
@@ -104,35 +139,38 @@ fn explained(kind: ConditionType, status: Status, error: &VaultError) -> Conditi
     Condition::new(kind, status, error.condition_reason(), format!("{error}. {}", error.remedy()))
 }
 
-/// What syncing in the direct engine needs: a vault that lists and reads, and an edge that answers.
-fn secure_settings(vault: &[Condition], edge: Result<(), EdgeError>) -> Condition {
+/// What syncing needs: a vault that gives what the engine asks of it, an edge that answers, and the engine's own settings.
+fn secure_settings(vault: &[Condition], edge: Result<(), EdgeError>, setup: &Setup) -> Condition {
     let kind = ConditionType::SecureSettings;
-    let needed = [ConditionType::Reachable, ConditionType::CanList, ConditionType::CanGet];
+    let needed: &[ConditionType] = match setup.engine {
+        Some(SyncEngine::SecretStore) => &[ConditionType::Reachable, ConditionType::CanList],
+        _ => &[ConditionType::Reachable, ConditionType::CanList, ConditionType::CanGet],
+    };
     let missing = vault.iter().find(|held| needed.contains(&held.kind) && held.status != Status::True);
-    match (missing, edge) {
-        (Some(missing), _) => Condition::new(kind, Status::False, Reason::NotReady, missing.message.clone()),
-        (None, Err(error)) => {
-            Condition::new(kind, Status::False, Reason::NotReady, format!("{error}. {}", error.remedy()))
-        }
-        (None, Ok(())) => {
-            let message = "The vault and the edge are ready for syncing.";
-            Condition::new(kind, Status::True, Reason::Ready, message)
-        }
+    let mut found: Vec<(Status, String)> =
+        missing.map(|missing| (Status::False, missing.message.clone())).into_iter().collect();
+    match edge {
+        Err(error) => found.push((Status::False, format!("{error}. {}", error.remedy()))),
+        // What else the cluster says is worth something only where it answers.
+        Ok(()) => found.extend(unmet(setup)),
+    }
+    let message = found.iter().map(|(_, message)| message.as_str()).collect::<Vec<_>>().join(" ");
+    if found.is_empty() {
+        let message = "The vault and the edge are ready for syncing.";
+        return Condition::new(kind, Status::True, Reason::Ready, message);
+    }
+    match found.iter().any(|(status, _)| *status == Status::False) {
+        true => Condition::new(kind, Status::False, Reason::NotReady, message),
+        false => Condition::new(kind, Status::Unknown, Reason::Unknown, message),
     }
 }
 
-fn secret_store(installed: Result<bool, EdgeError>) -> Condition {
-    let kind = ConditionType::SecretStoreInstalled;
-    match installed {
-        Ok(true) => {
-            Condition::new(kind, Status::True, Reason::Installed, "The Secret Store extension is installed.")
-        }
-        Ok(false) => {
-            let message = "The Secret Store extension is not installed; the direct engine does not need it.";
-            Condition::new(kind, Status::False, Reason::NotInstalled, message)
-        }
-        Err(error) => {
-            Condition::new(kind, Status::Unknown, Reason::Unknown, format!("{error}. {}", error.remedy()))
-        }
-    }
+/// What the Secret Store engine needs and does not have, or may not have.
+fn unmet(setup: &Setup) -> Vec<(Status, String)> {
+    let installed = &setup.installed;
+    let is_needed = setup.engine == Some(SyncEngine::SecretStore);
+    let absent = (is_needed && installed.status == Status::False)
+        .then(|| (installed.status, installed.message.clone()));
+    let needs = setup.needs.iter().filter(|need| need.status != Status::True);
+    absent.into_iter().chain(needs.map(|need| (need.status, need.message.clone()))).collect()
 }

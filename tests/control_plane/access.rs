@@ -12,7 +12,9 @@ use kube::{
     api::{DeleteParams, ListParams, ObjectMeta, PostParams},
 };
 use secret_service::{
-    edge::{self, Edge, REQUIRED_VERBS, USAGE_VERBS, UsageOptions, Usages},
+    edge::{
+        self, ACCOUNT_RIGHTS, Edge, Rights, SECRET_RIGHTS, STORE_RIGHTS, USAGE_VERBS, UsageOptions, Usages,
+    },
     model::UsageRules,
 };
 use serde::Deserialize;
@@ -31,13 +33,20 @@ fn the_documented_role_grants_what_the_edge_needs_and_no_more() {
         .map(|document| serde_yaml_ng::from_value(document).unwrap())
         .collect();
     let [role] = roles.as_slice() else { panic!("one role, not {}", roles.len()) };
-    let [secrets, uses] = role.rules.as_deref().unwrap() else { panic!("two rules: {role:?}") };
+    let [secrets, store, accounts, uses] = role.rules.as_deref().unwrap() else {
+        panic!("four rules: {role:?}")
+    };
     fn set(words: &[String]) -> BTreeSet<&str> {
         words.iter().map(String::as_str).collect()
     }
-    assert_eq!(set(&secrets.verbs), BTreeSet::from(REQUIRED_VERBS));
-    assert_eq!(secrets.resources.as_deref().unwrap(), ["secrets"]);
-    assert_eq!(secrets.api_groups.as_deref().unwrap(), [""]);
+    for (rule, rights) in
+        [(secrets, [SECRET_RIGHTS].as_slice()), (store, &STORE_RIGHTS), (accounts, &[ACCOUNT_RIGHTS])]
+    {
+        let all = |part: fn(&Rights) -> &'static str| rights.iter().map(part).collect::<BTreeSet<_>>();
+        assert_eq!(set(rule.api_groups.as_deref().unwrap()), all(|rights| rights.group));
+        assert_eq!(set(rule.resources.as_deref().unwrap()), all(|rights| rights.resource));
+        assert!(rights.iter().all(|rights| set(&rule.verbs) == rights.verbs.iter().copied().collect()));
+    }
     assert_eq!(set(&uses.verbs), BTreeSet::from(USAGE_VERBS));
     assert_eq!(uses.resources.as_deref().unwrap(), ["*"]);
     assert_eq!(set(uses.api_groups.as_deref().unwrap()), UsageRules::default().groups());

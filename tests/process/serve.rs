@@ -52,10 +52,16 @@ async fn a_check_says_what_holds_what_does_not_and_what_to_do() {
     let (code, table, said) = output(&check).await;
     assert_eq!(code, Some(0), "{table}{said}");
 
+    // Whoever never creates does without.
     site.vault.faults().add(Rule::new(Action::ForbiddenByRbac).on(Operation::SecretSet));
     let (code, table, said) = output(&check).await;
+    assert_eq!(code, Some(0), "{table}{said}");
+    assert!(table.contains("warning") && table.contains("Key Vault Secrets Officer"), "{table}");
+
+    site.vault.faults().add(Rule::new(Action::ForbiddenByRbac).on(Operation::SecretGet));
+    let (code, table, said) = output(&check).await;
     assert_eq!(code, Some(1), "{table}{said}");
-    assert!(table.contains("Key Vault Secrets Officer"), "{table}");
+    assert!(table.contains("NO") && table.contains("Key Vault Secrets User"), "{table}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

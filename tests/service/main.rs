@@ -13,6 +13,7 @@ mod edge_faults;
 mod idempotency;
 mod life;
 mod manage;
+mod readiness;
 mod rotation;
 mod secret_store;
 mod usages;

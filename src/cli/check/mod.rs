@@ -1,6 +1,7 @@
 //! `secret-service check`: what the service needs, tried without running it.
 
 mod checks;
+mod cluster;
 mod report;
 
 use super::{Failure, configuration::Configuration};
@@ -9,7 +10,8 @@ use crate::telemetry::{self, Format};
 /// Check what the service needs, and say what to do about what is missing
 ///
 /// Tries the configuration, the database, the Key Vault (reachable, may list, read and create) and the cluster (the
-/// namespace, the rights, the watch) as the service would, and changes nothing. The service may be running meanwhile.
+/// namespace, the rights, the watch, the engine and what it needs) as the service would, and changes nothing. The service
+/// may be running meanwhile.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Check {
@@ -36,7 +38,7 @@ Examples:
   secret-service check --config secret-service.toml -o json | jq '.checks[] | select(.holds != \"yes\")'
 
 Exit codes:
-  0  everything holds
+  0  everything holds that syncing needs; a warning tells what else does not
   1  something does not, or could not be told
   2  the command line or the configuration is wrong; each mistake is one line";
 

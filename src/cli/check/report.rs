@@ -28,12 +28,14 @@ pub(super) enum Holds {
     No,
     /// Nobody could tell, because something else is broken.
     Unknown,
+    /// Does not hold, or can't be told; the service syncs without it.
+    Warning,
 }
 
 impl Report {
-    /// How many checks do not hold.
+    /// How many checks do not hold, of those that syncing needs.
     pub fn broken(&self) -> usize {
-        self.0.iter().filter(|row| row.holds != Holds::Yes).count()
+        self.0.iter().filter(|row| matches!(row.holds, Holds::No | Holds::Unknown)).count()
     }
 
     pub fn print(&self, as_json: bool) -> Result<(), Failure> {
@@ -75,6 +77,10 @@ impl Row {
     pub fn unknown(check: &'static str, found: impl Into<String>) -> Self {
         Self { check, holds: Holds::Unknown, found: found.into() }
     }
+
+    pub fn warning(check: &'static str, found: impl Into<String>) -> Self {
+        Self { check, holds: Holds::Warning, found: found.into() }
+    }
 }
 
 impl Holds {
@@ -83,6 +89,7 @@ impl Holds {
             Self::Yes => "yes",
             Self::No => "NO",
             Self::Unknown => "unknown",
+            Self::Warning => "warning",
         }
     }
 }
@@ -92,12 +99,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_report_is_ok_only_where_everything_holds() {
-        let report =
-            Report(vec![Row::yes("a", "fine"), Row::unknown("b", "who knows"), Row::no("c", "mend it")]);
-        assert_eq!(report.broken(), 2);
-        let json: serde_json::Value = serde_json::from_str(&report.json()).unwrap();
-        assert_eq!((&json["ok"], &json["checks"][2]["holds"]), (&false.into(), &"no".into()));
-        assert!(report.table().to_string().contains("mend it"));
+    fn a_report_is_ok_where_everything_holds_that_syncing_needs() {
+        let mut report = Report(vec![Row::yes("a", "fine"), Row::warning("b", "not for everybody")]);
+        assert_eq!((report.broken(), &json(&report)["ok"]), (0, &true.into()));
+        report.0.extend([Row::unknown("c", "who knows"), Row::no("d", "mend it")]);
+        assert_eq!((report.broken(), &json(&report)["ok"]), (2, &false.into()));
+        assert_eq!(json(&report)["checks"][3]["holds"], "no");
+        let table = report.table().to_string();
+        assert!(table.contains("mend it") && table.contains("warning"), "{table}");
+    }
+
+    fn json(report: &Report) -> serde_json::Value {
+        serde_json::from_str(&report.json()).unwrap()
     }
 }

@@ -180,6 +180,7 @@ async fn the_check_of_the_vault_fails_where_it_does_not_answer() {
     let world = World::start_with(options).await;
     let table = say(&world, &["vault", "check"]).await.ok();
     assert!(table.contains("CanGet") && table.contains("Allowed"), "{table}");
+    assert!(table.contains("EngineChosen") && table.contains("sync.engine says so"), "{table}");
     world.vault.faults().add(Rule::new(Action::Hang));
     let broken = say(&world, &["vault", "check", "-o", "json"]).await;
     let vault: Value = serde_json::from_str(&broken.out).unwrap();

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Fixture, NAMESPACE, path, secret};
 use crate::{
     doubles::kube::{Fault, FaultRule},
-    edge::{Edge, EdgeError, Index, Options, Seen},
+    edge::{ACCOUNT_RIGHTS, Edge, EdgeError, Index, Options, SECRET_RIGHTS, STORE_RIGHTS, Seen},
 };
 
 async fn edge(fixture: &Fixture) -> Edge {
@@ -25,7 +25,8 @@ async fn edge(fixture: &Fixture) -> Edge {
 async fn the_admin_has_every_right_and_the_namespace_can_be_read() {
     let fixture = Fixture::start().await;
     let edge = edge(&fixture).await;
-    assert!(edge.permissions().await.unwrap().iter().all(|permission| permission.allowed));
+    let all = [SECRET_RIGHTS, STORE_RIGHTS[0], STORE_RIGHTS[1], ACCOUNT_RIGHTS];
+    assert_eq!(edge.missing_rights(&all).await.unwrap(), Vec::<String>::new());
     edge.ping().await.unwrap();
     assert!(!edge.has_secret_store().await.unwrap());
     fixture.cluster.faults().add(FaultRule::always(Fault::NamespaceGone));

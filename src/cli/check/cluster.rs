@@ -1,0 +1,160 @@
+//! The checks of the cluster: the namespace, the rights in it, the engine and what the engine needs.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::report::Row;
+use crate::{
+    cli::settings::{configured_engine, edge_options, secret_store_options, usage_options},
+    config::Config,
+    edge::{Edge, EdgeError, Index, Rights, SECRET_RIGHTS, STORE_RIGHTS, USAGE_VERBS, Usages},
+    model::{Condition, Status, SyncEngine},
+    secrets::{Choice, Need, NeedKind, Setup, check_setup},
+};
+
+/// Names of changed Secrets that a trial of the watch has room for; nobody reads them.
+const CHANGED_BUFFER: usize = 1024;
+
+const CLUSTER: &str = "cluster: configured";
+const NAMESPACE: &str = "cluster: the namespace is there";
+const RIGHTS: &str = "cluster: rights on Secrets";
+const WATCH: &str = "cluster: Secrets can be watched";
+const USES: &str = "cluster: what uses Secrets can be seen";
+const ENGINE: &str = "engine: which, and why";
+const STORE_RIGHTS_ROW: &str = "secret store: rights on its resources";
+const EXTENSION: &str = "secret store: the extension is installed and acts";
+const ACCESS: &str = "secret store: identity and tenant are known";
+const ACCOUNT: &str = "secret store: the service account is that identity's";
+const ONE_VAULT: &str = "secret store: no class leads to another vault";
+
+/// Runs them all; also says which engine new synced secrets get, where that can be told.
+pub(super) async fn check(config: &Config) -> (Option<SyncEngine>, Vec<Row>) {
+    let edge = match Edge::connect(&edge_options(config)).await {
+        Ok(edge) => edge,
+        Err(error) => return (None, vec![row(CLUSTER, Err(error), "")]),
+    };
+    let found = format!("{} is there and takes Secrets.", config.kubernetes.namespace.0);
+    let namespace = edge.check_namespace().await;
+    if namespace.as_ref().is_err_and(EdgeError::is_transient) {
+        let nobody = |check| Row::unknown(check, "Nobody can tell before the cluster answers.");
+        let unknown = [RIGHTS, WATCH, USES, ENGINE].map(nobody);
+        return (None, [row(NAMESPACE, namespace, &found)].into_iter().chain(unknown).collect());
+    }
+    let usages = Usages::new(edge.clone(), usage_options(config));
+    let (options, choice) =
+        (secret_store_options(config), Choice { configured: configured_engine(config), taken: None });
+    let (rights, watch, uses, setup) = tokio::join!(
+        rights(RIGHTS, &edge, &[SECRET_RIGHTS]),
+        watch(&edge, config.kubernetes.timeout),
+        uses(&usages),
+        check_setup(&edge, &options, choice)
+    );
+    let mut rows = vec![row(NAMESPACE, namespace, &found), rights, watch, uses];
+    let engine = setup.engine;
+    rows.extend(of_setup(&edge, setup).await);
+    (engine, rows)
+}
+
+async fn rights(check: &'static str, edge: &Edge, needed: &[Rights]) -> Row {
+    match edge.missing_rights(needed).await {
+        Ok(missing) if missing.is_empty() => {
+            let all =
+                needed.iter().map(|rights| format!("{} on {}", rights.verbs.join(", "), rights.resource));
+            Row::yes(check, format!("May {}.", all.collect::<Vec<_>>().join("; ")))
+        }
+        Ok(missing) => {
+            let found = format!(
+                "May not {}. Bind the service's account to a Role with these verbs in the namespace {}, as deploy/role.yaml has it.",
+                missing.join("; "),
+                edge.namespace()
+            );
+            Row::no(check, found)
+        }
+        Err(error) => row(check, Err(error), ""),
+    }
+}
+
+/// The engine, and what the Secret Store engine needs where it is that.
+async fn of_setup(edge: &Edge, setup: Setup) -> Vec<Row> {
+    let Setup { engine, chosen, installed, needs } = setup;
+    let mut rows = vec![of_condition(ENGINE, chosen, Row::unknown)];
+    if engine == Some(SyncEngine::SecretStore) {
+        rows.push(rights(STORE_RIGHTS_ROW, edge, &STORE_RIGHTS).await);
+        rows.push(of_condition(EXTENSION, installed, Row::warning));
+        rows.extend(needs.into_iter().map(of_need));
+    }
+    rows
+}
+
+fn of_condition(check: &'static str, held: Condition, unknown: fn(&'static str, String) -> Row) -> Row {
+    match held.status {
+        Status::True => Row::yes(check, held.message),
+        Status::False => Row::no(check, held.message),
+        Status::Unknown => unknown(check, held.message),
+    }
+}
+
+fn of_need(Need { kind, status, message }: Need) -> Row {
+    let check = match kind {
+        NeedKind::Access => ACCESS,
+        NeedKind::ServiceAccount => ACCOUNT,
+        NeedKind::OneVault => ONE_VAULT,
+    };
+    match status {
+        Status::True => Row::yes(check, message),
+        Status::False => Row::no(check, message),
+        // The extension may come to the vault although nobody sees how.
+        Status::Unknown if kind == NeedKind::ServiceAccount => Row::warning(check, message),
+        Status::Unknown => Row::unknown(check, message),
+    }
+}
+
+async fn uses(usages: &Usages) -> Row {
+    match usages.forbidden_groups().await {
+        Ok(groups) if groups.is_empty() => {
+            Row::yes(USES, "May list and watch all kinds that the rules look into.")
+        }
+        Ok(groups) => {
+            let found = format!(
+                "May not {} the resources of {}. Bind the service's account to a Role as deploy/role.yaml has it; without, \
+                 nobody knows what uses a synced secret, and deletions need force.",
+                USAGE_VERBS.join(" and "),
+                groups.join(", ")
+            );
+            Row::no(USES, found)
+        }
+        Err(error) => row(USES, Err(error), ""),
+    }
+}
+
+/// Watches until the first list is complete.
+async fn watch(edge: &Edge, timeout: Duration) -> Row {
+    let (index, stop) = (Index::new(), CancellationToken::new());
+    let (changed, _names) = mpsc::channel(CHANGED_BUFFER);
+    let mut healthy = index.healthy();
+    let up = async {
+        // The sender lives in the watch, which runs beside this.
+        let up = tokio::time::timeout(timeout, healthy.wait_for(|healthy| healthy.is_some())).await;
+        let up = matches!(up, Ok(Ok(healthy)) if *healthy == Some(true));
+        stop.cancel();
+        up
+    };
+    let ((), up) = tokio::join!(index.run(edge.clone(), changed, stop.clone()), up);
+    match up {
+        true => Row::yes(WATCH, "The watch is up."),
+        false => {
+            let found =
+                "The watch does not come up. Grant list and watch, and see that no proxy cuts long answers.";
+            Row::no(WATCH, found)
+        }
+    }
+}
+
+fn row(check: &'static str, found: Result<(), EdgeError>, good: &str) -> Row {
+    match found {
+        Ok(()) => Row::yes(check, good),
+        Err(error) => Row::no(check, format!("{error}. {}", error.remedy())),
+    }
+}

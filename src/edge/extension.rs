@@ -1,0 +1,78 @@
+//! What the cluster shows of the Secret Store extension and of its settings, asked afresh.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::{Api, Resource, api::ListParams};
+use serde::de::DeserializeOwned;
+
+use super::{
+    Edge, EdgeError,
+    secret_store::{SecretProviderClass, SecretSync},
+};
+
+/// Names the identity that a service account is federated with, by the convention of Azure Workload Identity.
+const CLIENT_ID: &str = "azure.workload.identity/client-id";
+
+/// A service account, as far as Azure Workload Identity knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FederatedAccount {
+    /// The identity that it is annotated with.
+    pub client_id: Option<String>,
+}
+
+impl Edge {
+    /// Whether the custom resources of the Secret Store extension are served.
+    pub async fn has_secret_store(&self) -> Result<bool, EdgeError> {
+        Ok(self.missing_store_resources().await?.is_empty())
+    }
+
+    /// The extension's resources that are not served in the version in which they are written here, as `PLURAL.GROUP/VERSION`.
+    pub async fn missing_store_resources(&self) -> Result<Vec<String>, EdgeError> {
+        let (syncs, classes) = tokio::try_join!(
+            self.missing_resource::<SecretSync>(),
+            self.missing_resource::<SecretProviderClass>()
+        )?;
+        Ok(syncs.into_iter().chain(classes).collect())
+    }
+
+    /// The classes of the namespace, whoever made them.
+    pub async fn list_classes(&self) -> Result<Vec<Arc<SecretProviderClass>>, EdgeError> {
+        self.list_all().await
+    }
+
+    /// The SecretSyncs of the namespace, whoever made them.
+    pub async fn list_syncs(&self) -> Result<Vec<Arc<SecretSync>>, EdgeError> {
+        self.list_all().await
+    }
+
+    /// A service account of the namespace; none where there is none of this name.
+    pub async fn service_account(&self, name: &str) -> Result<Option<FederatedAccount>, EdgeError> {
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), &self.namespace);
+        let found = self.call(accounts.get_metadata_opt(name)).await?;
+        Ok(found.map(|account| FederatedAccount {
+            client_id: account.metadata.annotations.and_then(|mut all| all.remove(CLIENT_ID)),
+        }))
+    }
+
+    async fn missing_resource<K: Resource<DynamicType = ()>>(&self) -> Result<Option<String>, EdgeError> {
+        let (plural, version) = (K::plural(&()), K::api_version(&()));
+        match self.call(self.client.list_api_group_resources(&version)).await {
+            Ok(served) if served.resources.iter().any(|resource| resource.name == plural) => Ok(None),
+            Ok(_) | Err(EdgeError::NotFound(_)) => Ok(Some(format!("{plural}.{version}"))),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn list_all<K>(&self) -> Result<Vec<Arc<K>>, EdgeError>
+    where
+        K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+            + Clone
+            + DeserializeOwned
+            + std::fmt::Debug,
+    {
+        let all: Api<K> = Api::namespaced(self.client.clone(), &self.namespace);
+        let found = self.call(all.list(&ListParams::default())).await?;
+        Ok(found.items.into_iter().map(Arc::new).collect())
+    }
+}

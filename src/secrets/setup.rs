@@ -1,0 +1,303 @@
+//! What syncing needs of the instance's namespace: which engine there is, and whether the Secret Store extension can do its part.
+//! Asked afresh, told with what to do next, for GetVault and for the `check` command.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::{
+    edge::{
+        ACCOUNT_RIGHTS, Edge, EdgeError, FederatedAccount,
+        secret_store::{Access, Options, SecretProviderClass, SecretSync},
+    },
+    model::{Condition, ConditionType, Reason, Status, SyncEngine},
+};
+
+/// The provider of Key Vault.
+const AZURE: &str = "azure";
+
+/// Whose choice the engine is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Choice {
+    /// The configuration's; what the cluster serves decides where absent.
+    pub configured: Option<SyncEngine>,
+    /// What a service that runs has taken at its start.
+    pub taken: Option<SyncEngine>,
+}
+
+/// What was found.
+pub struct Setup {
+    /// How new synced secrets reach the edge; absent where the cluster does not say what it serves.
+    pub engine: Option<SyncEngine>,
+    /// EngineChosen: which, and why.
+    pub chosen: Condition,
+    /// SecretStoreInstalled.
+    pub installed: Condition,
+    /// What the Secret Store engine needs besides; nothing in another one.
+    pub needs: Vec<Need>,
+}
+
+/// Something that the Secret Store engine needs, and what was found of it.
+pub struct Need {
+    /// What it is.
+    pub kind: NeedKind,
+    /// Whether it is in place.
+    pub status: Status,
+    /// What was found, and what to do next.
+    pub message: String,
+}
+
+/// What the Secret Store engine needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NeedKind {
+    /// The identity and the tenant as which the extension comes to the vault.
+    Access,
+    /// The service account that is federated with that identity.
+    ServiceAccount,
+    /// That no class of the namespace leads to another vault.
+    OneVault,
+}
+
+/// Looks at what the namespace has. Changes nothing.
+pub async fn check_setup(edge: &Edge, options: &Options, choice: Choice) -> Setup {
+    let missing = edge.missing_store_resources().await;
+    let served = missing.as_ref().ok().map(|missing| match missing.is_empty() {
+        true => SyncEngine::SecretStore,
+        false => SyncEngine::Direct,
+    });
+    let engine = choice.taken.or(choice.configured).or(served);
+    let chosen = chosen(engine, choice.configured, &missing);
+    let (installed, needs) = match (engine, served) {
+        (Some(SyncEngine::SecretStore), Some(SyncEngine::SecretStore)) => {
+            tokio::join!(acting(edge, options), needs(edge, options))
+        }
+        (engine, _) => (of_served(engine, &missing), Vec::new()),
+    };
+    Setup { engine, chosen, installed, needs }
+}
+
+fn chosen(
+    engine: Option<SyncEngine>,
+    configured: Option<SyncEngine>,
+    missing: &Result<Vec<String>, EdgeError>,
+) -> Condition {
+    let kind = ConditionType::EngineChosen;
+    let Some(engine) = engine else {
+        let error = missing.as_ref().err().map(explained).unwrap_or_default();
+        return Condition::new(kind, Status::Unknown, Reason::Unknown, error);
+    };
+    let name = engine.as_str();
+    if configured.is_some() {
+        let message = format!("{name}: sync.engine says so.");
+        return Condition::new(kind, Status::True, Reason::Configured, message);
+    }
+    let why = match (engine, missing) {
+        (SyncEngine::SecretStore, Ok(missing)) if missing.is_empty() => {
+            "the cluster serves the Secret Store extension's resources".to_owned()
+        }
+        (SyncEngine::Direct, Ok(missing)) if !missing.is_empty() => {
+            format!("the cluster does not serve {}", missing.join(" and "))
+        }
+        (_, Err(_)) => "by what the cluster served when the service started".to_owned(),
+        _ => "by what the cluster served when the service started. That has changed: restart the service to choose anew"
+            .to_owned(),
+    };
+    Condition::new(kind, Status::True, Reason::Detected, format!("{name}: sync.engine is auto, and {why}."))
+}
+
+/// What the served resources alone say of the extension.
+fn of_served(engine: Option<SyncEngine>, missing: &Result<Vec<String>, EdgeError>) -> Condition {
+    let is_needed = engine == Some(SyncEngine::SecretStore);
+    let (status, reason, message) = match missing {
+        Err(error) => (Status::Unknown, Reason::Unknown, explained(error)),
+        Ok(missing) if missing.is_empty() => {
+            let message = "The cluster serves the Secret Store extension's resources; the direct engine does not use them.";
+            (Status::True, Reason::Installed, message.to_owned())
+        }
+        Ok(missing) => {
+            let then = match is_needed {
+                true => {
+                    "Install the Secret Store extension with `az iot ops init`, or with `az k8s-extension create \
+                     --extension-type microsoft.azure.secretstore`; or set sync.engine to direct."
+                }
+                false => "The direct engine does not need them.",
+            };
+            let message = format!("The cluster does not serve {}. {then}", missing.join(" and "));
+            (Status::False, Reason::NotInstalled, message)
+        }
+    };
+    Condition::new(ConditionType::SecretStoreInstalled, status, reason, message)
+}
+
+/// Whether the extension acts, as far as the namespace shows: the controller's own is out of our sight.
+async fn acting(edge: &Edge, options: &Options) -> Condition {
+    match edge.list_syncs().await {
+        Ok(syncs) => of_controller(&syncs, options, Timestamp::now()),
+        Err(error) => {
+            let kind = ConditionType::SecretStoreInstalled;
+            Condition::new(kind, Status::Unknown, Reason::Unknown, explained(&error))
+        }
+    }
+}
+
+/// What the SecretSyncs of the namespace show of the extension's controller.
+fn of_controller(syncs: &[Arc<SecretSync>], options: &Options, now: Timestamp) -> Condition {
+    let answers = syncs.iter().filter_map(|sync| answered(sync).map(|time| (time, &sync.metadata.name)));
+    let last = answers.max();
+    let is_late = |made: Timestamp| now.duration_since(made).unsigned_abs() > options.patience;
+    let silent = syncs.iter().filter(|sync| answered(sync).is_none()).filter_map(|sync| {
+        let made = sync.metadata.creation_timestamp.as_ref()?.0;
+        (is_late(made) && last.is_none_or(|(answer, _)| made > answer)).then_some((made, &sync.metadata.name))
+    });
+    let (status, reason, message) = match (silent.min(), last) {
+        (Some((made, name)), _) => (
+            Status::False,
+            Reason::EngineNotResponding,
+            format!(
+                "The resources are served, but the SecretSync {:?} has had no answer since {made}. Look whether the extension's \
+                 controller runs: `kubectl get pods --namespace azure-secret-store`.",
+                name.as_deref().unwrap_or_default()
+            ),
+        ),
+        (None, Some((answer, name))) => (
+            Status::True,
+            Reason::Installed,
+            format!(
+                "The resources are served, and the controller has last answered the SecretSync {:?}, at {answer}.",
+                name.as_deref().unwrap_or_default()
+            ),
+        ),
+        (None, None) => (
+            Status::Unknown,
+            Reason::Unknown,
+            "The resources are served; whether the controller runs shows with the first SecretSync. To see it now: `kubectl get \
+             pods --namespace azure-secret-store`."
+                .to_owned(),
+        ),
+    };
+    Condition::new(ConditionType::SecretStoreInstalled, status, reason, message)
+}
+
+/// When the controller has last said something new of a SecretSync; none where it never has.
+fn answered(sync: &SecretSync) -> Option<Timestamp> {
+    let conditions = &sync.status.as_ref()?.conditions;
+    let made = sync.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    conditions.iter().map(|condition| condition.last_transition_time.or(made)).max().flatten()
+}
+
+async fn needs(edge: &Edge, options: &Options) -> Vec<Need> {
+    let (classes, account) =
+        tokio::join!(edge.list_classes(), edge.service_account(&options.service_account));
+    let unseen = |kind, error| Need { kind, status: Status::Unknown, message: explained(error) };
+    let access = classes.as_ref().map(|classes| options.access(classes));
+    let identity = access.as_ref().ok().and_then(|access| Some(access.as_ref().ok()?.client_id.as_str()));
+    vec![
+        access.as_ref().map_or_else(|error| unseen(NeedKind::Access, error), of_access),
+        of_account(account, identity, edge.namespace(), options),
+        classes
+            .as_ref()
+            .map_or_else(|error| unseen(NeedKind::OneVault, error), |classes| of_vaults(classes, options)),
+    ]
+}
+
+fn of_access(access: &Result<Access, EdgeError>) -> Need {
+    let (status, message) = match access {
+        Ok(access) => {
+            let message = format!(
+                "The extension comes to the vault {} as the identity {} of the tenant {}.",
+                access.vault_name, access.client_id, access.tenant_id
+            );
+            (Status::True, message)
+        }
+        Err(error) => (Status::False, explained(error)),
+    };
+    Need { kind: NeedKind::Access, status, message }
+}
+
+/// The extension takes the identity from the class; the account's annotation says which one it is federated with. What says
+/// nothing may be right, what says another one is wrong.
+fn of_account(
+    found: Result<Option<FederatedAccount>, EdgeError>,
+    identity: Option<&str>,
+    namespace: &str,
+    options: &Options,
+) -> Need {
+    let account = &options.service_account;
+    let annotate = |identity: &str| {
+        format!(
+            "`kubectl annotate serviceaccount {account} --namespace {namespace} --overwrite \
+             azure.workload.identity/client-id={identity}`"
+        )
+    };
+    let annotated = found.map(|found| found.map(|found| found.client_id));
+    let (status, message) = match (annotated, identity) {
+        (Err(EdgeError::Forbidden(_)), _) => {
+            let right = ACCOUNT_RIGHTS.verbs.join(", ");
+            let message = format!(
+                "The service may not look at the service account {account}. Give its account the verb {right} on \
+                 {}, as deploy/role.yaml does.",
+                ACCOUNT_RIGHTS.resource
+            );
+            (Status::Unknown, message)
+        }
+        (Err(error), _) => (Status::Unknown, explained(&error)),
+        (Ok(None), _) => {
+            let message = format!(
+                "There is no service account {account} in the namespace {namespace}. Enable secret sync on the instance with `az iot \
+                 ops secretsync enable`, or set secret_store.service_account."
+            );
+            (Status::False, message)
+        }
+        (Ok(Some(None)), identity) => {
+            let message = format!(
+                "The service account {account} has no annotation azure.workload.identity/client-id, so nobody can tell whether it \
+                 is federated with the identity of the class. If it is, say so: {}.",
+                annotate(identity.unwrap_or("CLIENT_ID"))
+            );
+            (Status::Unknown, message)
+        }
+        (Ok(Some(Some(annotated))), Some(identity)) if !annotated.eq_ignore_ascii_case(identity) => {
+            let message = format!(
+                "The service account {account} is annotated with the identity {annotated}, but the extension is told to come as \
+                 {identity}. Set secret_store.client_id, or {}.",
+                annotate(identity)
+            );
+            (Status::False, message)
+        }
+        (Ok(Some(Some(annotated))), _) => (
+            Status::True,
+            format!("The service account {account} is annotated with the identity {annotated}."),
+        ),
+    };
+    Need { kind: NeedKind::ServiceAccount, status, message }
+}
+
+fn of_vaults(classes: &[Arc<SecretProviderClass>], options: &Options) -> Need {
+    let mut others: Vec<String> =
+        classes.iter().filter_map(|class| of_another_vault(class, options)).collect();
+    others.sort();
+    let (status, message) = match others.is_empty() {
+        true => (Status::True, format!("No class leads to another vault than {}.", options.vault_name)),
+        false => {
+            let message = format!(
+                "An instance has one vault, this one has {}; other vaults are named by the classes {}. Delete them or change their \
+                 keyvaultName, or set secret_store.vault_name.",
+                options.vault_name,
+                others.join(", ")
+            );
+            (Status::False, message)
+        }
+    };
+    Need { kind: NeedKind::OneVault, status, message }
+}
+
+/// `CLASS (VAULT)` where a class of Key Vault leads elsewhere.
+fn of_another_vault(class: &SecretProviderClass, options: &Options) -> Option<String> {
+    let vault = class.spec.parameters.get("keyvaultName")?;
+    let is_other = class.spec.provider == AZURE && !vault.eq_ignore_ascii_case(&options.vault_name);
+    is_other.then(|| format!("{} ({vault})", class.metadata.name.as_deref().unwrap_or_default()))
+}
+
+fn explained(error: &EdgeError) -> String {
+    format!("{error}. {}", error.remedy())
+}

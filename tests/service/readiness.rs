@@ -1,0 +1,196 @@
+//! Whether the instance is ready for secrets: what GetVault says of the engine and of all that it needs, with things missing one
+//! by one.
+
+use std::time::Duration;
+
+use k8s_openapi::{
+    api::core::v1::ServiceAccount,
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use kube::{
+    Api,
+    api::{DeleteParams, Patch, PatchParams, PostParams},
+};
+use secret_service::{
+    doubles::{
+        kube::Rule as Right,
+        vault::{Action, Operation, Rule},
+    },
+    edge::secret_store::{SecretObjectData, SecretProviderClass, SecretSync},
+    model::SyncEngine,
+    proto::{Condition, GetVaultRequest, condition::Status},
+};
+use serde_json::json;
+
+use crate::support::{Options, World, needs_the_double, requests::*};
+
+const ACCOUNT: &str = "aio-ssc-sa";
+const ANNOTATION: &str = "azure.workload.identity/client-id";
+
+fn engine() -> Options {
+    Options { engine: SyncEngine::SecretStore, ..Options::default() }
+}
+
+async fn told(world: &mut World, kind: &str) -> Condition {
+    let request = GetVaultRequest { name: "vault".to_owned() };
+    let vault = world.client.get_vault(request).await.unwrap().into_inner();
+    vault.conditions.into_iter().find(|condition| condition.r#type == kind).expect(kind)
+}
+
+/// The condition has a status, a reason and these words.
+async fn says(world: &mut World, kind: &str, status: Status, reason: &str, words: &[&str]) {
+    let condition = told(world, kind).await;
+    assert_eq!((condition.status(), condition.reason.as_str()), (status, reason), "{condition:?}");
+    for word in words {
+        assert!(condition.message.contains(word), "{word}: {}", condition.message);
+    }
+}
+
+fn accounts(world: &World) -> Api<ServiceAccount> {
+    Api::namespaced(world.kube.clone(), &world.namespace)
+}
+
+async fn annotate(world: &World, identity: Option<&str>) {
+    let patch = json!({ "metadata": { "annotations": { ANNOTATION: identity } } });
+    accounts(world).patch(ACCOUNT, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+}
+
+async fn make_class(world: &World, name: &str, provider: &str, vault: &str) {
+    let mut class = SecretProviderClass::new(name, Default::default());
+    class.spec.provider = provider.to_owned();
+    class.spec.parameters = [("keyvaultName".to_owned(), vault.to_owned())].into();
+    world.classes().create(&PostParams::default(), &class).await.unwrap();
+}
+
+async fn make_sync(world: &World, name: &str) {
+    let mut sync = SecretSync::new(name, Default::default());
+    sync.spec.secret_provider_class_name = "theirs".to_owned();
+    sync.spec.service_account_name = ACCOUNT.to_owned();
+    sync.spec.secret_object.r#type = "Opaque".to_owned();
+    let data = SecretObjectData { source_path: "a1".to_owned(), target_key: "a1".to_owned() };
+    sync.spec.secret_object.data = vec![data];
+    world.syncs().create(&PostParams::default(), &sync).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_direct_engine_needs_the_vaults_values_and_nothing_of_the_extension() {
+    let mut world = World::start().await;
+    says(&mut world, "EngineChosen", Status::True, "Configured", &["direct", "sync.engine"]).await;
+    says(&mut world, "SecureSettings", Status::True, "Ready", &[]).await;
+    let installed = told(&mut world, "SecretStoreInstalled").await;
+    assert!(installed.message.contains("direct engine does not"), "{installed:?}");
+    // The resources of a real cluster are there for everybody.
+    assert!(installed.status() == Status::False || !world.is_double(), "{installed:?}");
+
+    world.vault.faults().add(Rule::new(Action::ForbiddenByRbac).on(Operation::SecretGet));
+    says(&mut world, "SecureSettings", Status::False, "NotReady", &["Key Vault Secrets User"]).await;
+}
+
+#[tokio::test]
+async fn the_secret_store_engine_asks_for_no_values_and_shows_that_the_controller_acts() {
+    let mut world = World::start_with(engine()).await;
+    world.vault.faults().add(Rule::new(Action::ForbiddenByRbac).on(Operation::SecretGet));
+    says(&mut world, "EngineChosen", Status::True, "Configured", &["secret-store"]).await;
+    says(&mut world, "SecureSettings", Status::True, "Ready", &[]).await;
+    says(&mut world, "CanGet", Status::Unknown, "NotChecked", &["reads no values"]).await;
+    assert_eq!(world.vault.requests().of(Operation::SecretGet), 0);
+    let how_to_look = ["first SecretSync", "kubectl get pods --namespace azure-secret-store"];
+    says(&mut world, "SecretStoreInstalled", Status::Unknown, "Unknown", &how_to_look).await;
+
+    world.vault.faults().clear();
+    world.seed("pump-user", "operator").await;
+    let request = create("edp1", vec![existing("username", "pump-user")]);
+    world.client.create_synced_secret(request).await.unwrap();
+    says(&mut world, "SecretStoreInstalled", Status::True, "Installed", &["\"edp1\""]).await;
+
+    world.vault.faults().add(Rule::new(Action::ForbiddenByRbac).on(Operation::SecretList));
+    says(&mut world, "SecureSettings", Status::False, "NotReady", &["list"]).await;
+}
+
+#[tokio::test]
+async fn the_account_of_the_extension_must_be_there_and_be_that_of_the_identity() {
+    let mut world = World::start_with(engine()).await;
+    let identity = world.vault.credential().client_id.clone();
+    annotate(&world, Some("another-identity")).await;
+    let words = [ACCOUNT, "another-identity", &identity, "kubectl annotate", "secret_store.client_id"];
+    says(&mut world, "SecureSettings", Status::False, "NotReady", &words).await;
+
+    annotate(&world, None).await;
+    let words = [ANNOTATION, "kubectl annotate", &format!("{ANNOTATION}={identity}")];
+    says(&mut world, "SecureSettings", Status::Unknown, "Unknown", &words).await;
+
+    accounts(&world).delete(ACCOUNT, &DeleteParams::default()).await.unwrap();
+    let words =
+        ["no service account aio-ssc-sa", "az iot ops secretsync enable", "secret_store.service_account"];
+    says(&mut world, "SecureSettings", Status::False, "NotReady", &words).await;
+}
+
+#[tokio::test]
+async fn an_account_that_may_not_be_looked_at_is_unknown_and_the_right_is_named() {
+    if !needs_the_double("an account that may not be looked at") {
+        return;
+    }
+    let mut world = World::start_with(engine()).await;
+    let all = || vec!["*".to_owned()];
+    let right = Right {
+        verbs: all(),
+        groups: all(),
+        resources: vec!["serviceaccounts".to_owned()],
+        namespaces: all(),
+        names: Vec::new(),
+    };
+    world.cluster().policy().deny("admin", right);
+    let words = ["verb get on serviceaccounts", "deploy/role.yaml"];
+    says(&mut world, "SecureSettings", Status::Unknown, "Unknown", &words).await;
+}
+
+#[tokio::test]
+async fn classes_that_lead_to_other_vaults_are_named() {
+    let mut world = World::start_with(engine()).await;
+    make_class(&world, "spc-ops-1a2b3c4", "azure", "Contoso-AIO").await;
+    make_class(&world, "of-another-cloud", "vault", "elsewhere").await;
+    says(&mut world, "SecureSettings", Status::True, "Ready", &[]).await;
+    make_class(&world, "theirs", "azure", "fabrikam").await;
+    make_class(&world, "hers", "azure", "tailspin").await;
+    let words = ["contoso-aio", "hers (tailspin), theirs (fabrikam)", "secret_store.vault_name"];
+    says(&mut world, "SecureSettings", Status::False, "NotReady", &words).await;
+}
+
+#[tokio::test]
+async fn a_controller_that_answers_nobody_is_told() {
+    let mut world = World::start_with(Options { patience: Duration::from_millis(500), ..engine() }).await;
+    world.stop_extension().await;
+    make_sync(&world, "theirs").await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let words = ["\"theirs\"", "kubectl get pods --namespace azure-secret-store"];
+    says(&mut world, "SecretStoreInstalled", Status::False, "EngineNotResponding", &words).await;
+    says(&mut world, "SecureSettings", Status::False, "NotReady", &words).await;
+}
+
+#[tokio::test]
+async fn a_controller_that_no_longer_answers_us_is_told_although_it_did() {
+    let mut world = World::start_with(Options { patience: Duration::from_millis(500), ..engine() }).await;
+    world.seed("pump-user", "operator").await;
+    world.client.create_synced_secret(create("edp1", vec![existing("username", "pump-user")])).await.unwrap();
+    world.stop_extension().await;
+    let again = world.client.sync_synced_secret(sync("edp1")).await.unwrap().into_inner();
+    assert_eq!(again.conditions[0].reason, "EngineNotResponding");
+    let words = ["\"edp1\"", "azure-secret-store"];
+    says(&mut world, "SecretStoreInstalled", Status::False, "EngineNotResponding", &words).await;
+    says(&mut world, "SecureSettings", Status::False, "NotReady", &words).await;
+}
+
+#[tokio::test]
+async fn resources_that_are_not_served_are_named_with_the_way_to_install_them() {
+    if !needs_the_double("the extension's resources are taken away") {
+        return;
+    }
+    let mut world = World::start_with(engine()).await;
+    let definitions: Api<CustomResourceDefinition> = Api::all(world.kube.clone());
+    definitions.delete("secretsyncs.secret-sync.x-k8s.io", &DeleteParams::default()).await.unwrap();
+    let words = ["secretsyncs.secret-sync.x-k8s.io/v1alpha1", "az iot ops init", "sync.engine"];
+    says(&mut world, "SecretStoreInstalled", Status::False, "NotInstalled", &words).await;
+    says(&mut world, "SecureSettings", Status::False, "NotReady", &words).await;
+    let installed = told(&mut world, "SecretStoreInstalled").await;
+    assert!(!installed.message.contains("secretproviderclasses"), "that is there: {installed:?}");
+}
