@@ -154,6 +154,8 @@ fn secure_settings(vault: &[Condition], edge: Result<(), EdgeError>, setup: &Set
         // What else the cluster says is worth something only where it answers.
         Ok(()) => found.extend(unmet(setup)),
     }
+    // What stands in the way of two looks is told once.
+    found.dedup();
     let message = found.iter().map(|(_, message)| message.as_str()).collect::<Vec<_>>().join(" ");
     if found.is_empty() {
         let message = "The vault and the edge are ready for syncing.";

@@ -1,7 +1,7 @@
 //! What syncing needs of the instance's namespace: which engine there is, and whether the Secret Store extension can do its part.
 //! Asked afresh, told with what to do next, for GetVault and for the `check` command.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
@@ -91,16 +91,19 @@ fn chosen(
         let message = format!("{name}: sync.engine says so.");
         return Condition::new(kind, Status::True, Reason::Configured, message);
     }
+    let again = "restart the service to choose anew";
     let why = match (engine, missing) {
         (SyncEngine::SecretStore, Ok(missing)) if missing.is_empty() => {
             "the cluster serves the Secret Store extension's resources".to_owned()
         }
-        (SyncEngine::Direct, Ok(missing)) if !missing.is_empty() => {
-            format!("the cluster does not serve {}", missing.join(" and "))
+        (SyncEngine::SecretStore, Ok(missing)) => {
+            format!("the cluster no longer serves {}: {again}", missing.join(" and "))
         }
-        (_, Err(_)) => "by what the cluster served when the service started".to_owned(),
-        _ => "by what the cluster served when the service started. That has changed: restart the service to choose anew"
-            .to_owned(),
+        (SyncEngine::Direct, Ok(missing)) if missing.is_empty() => {
+            format!("the cluster serves the Secret Store extension's resources only since: {again}")
+        }
+        (SyncEngine::Direct, Ok(missing)) => format!("the cluster does not serve {}", missing.join(" and ")),
+        (_, Err(_)) => "the service chose by what the cluster served when it started".to_owned(),
     };
     Condition::new(kind, Status::True, Reason::Detected, format!("{name}: sync.engine is auto, and {why}."))
 }
@@ -144,10 +147,11 @@ async fn acting(edge: &Edge, options: &Options) -> Condition {
 fn of_controller(syncs: &[Arc<SecretSync>], options: &Options, now: Timestamp) -> Condition {
     let answers = syncs.iter().filter_map(|sync| answered(sync).map(|time| (time, &sync.metadata.name)));
     let last = answers.max();
-    let is_late = |made: Timestamp| now.duration_since(made).unsigned_abs() > options.patience;
+    let age = |made: Timestamp| Duration::try_from(now.duration_since(made)).unwrap_or_default();
     let silent = syncs.iter().filter(|sync| answered(sync).is_none()).filter_map(|sync| {
         let made = sync.metadata.creation_timestamp.as_ref()?.0;
-        (is_late(made) && last.is_none_or(|(answer, _)| made > answer)).then_some((made, &sync.metadata.name))
+        (age(made) > options.patience && last.is_none_or(|(answer, _)| made > answer))
+            .then_some((made, &sync.metadata.name))
     });
     let (status, reason, message) = match (silent.min(), last) {
         (Some((made, name)), _) => (
@@ -191,12 +195,11 @@ async fn needs(edge: &Edge, options: &Options) -> Vec<Need> {
     let unseen = |kind, error| Need { kind, status: Status::Unknown, message: explained(error) };
     let access = classes.as_ref().map(|classes| options.access(classes));
     let identity = access.as_ref().ok().and_then(|access| Some(access.as_ref().ok()?.client_id.as_str()));
+    let vaults = classes.as_ref().map(|classes| of_vaults(classes, options));
     vec![
         access.as_ref().map_or_else(|error| unseen(NeedKind::Access, error), of_access),
+        vaults.unwrap_or_else(|error| unseen(NeedKind::OneVault, error)),
         of_account(account, identity, edge.namespace(), options),
-        classes
-            .as_ref()
-            .map_or_else(|error| unseen(NeedKind::OneVault, error), |classes| of_vaults(classes, options)),
     ]
 }
 

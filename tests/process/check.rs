@@ -9,13 +9,13 @@ use secret_service::{
         vault::{Action, Operation, Rule},
     },
     edge::secret_store::SecretProviderClass,
-    proto::{GetVaultRequest, condition::Status},
+    proto::{Condition, GetVaultRequest, SyncEngine, Vault, condition::Status},
 };
 use serde_json::{Value, json};
 use tokio::process::Command;
 
 use super::process::{Process, command, configuration};
-use crate::support::Site;
+use crate::support::{PATIENCE, Site};
 
 const ENGINE: &str = "engine: which, and why";
 const RIGHTS: &str = "secret store: rights on its resources";
@@ -24,7 +24,7 @@ const ACCESS: &str = "secret store: identity and tenant are known";
 const ACCOUNT: &str = "secret store: the service account is that identity's";
 const ONE_VAULT: &str = "secret store: no class leads to another vault";
 /// What stands first in the host of the vault on loopback.
-const VAULT: &str = "127";
+const VAULT_NAME: &str = "127";
 
 /// The exit code, and by check what holds and what was found.
 async fn check(site: &Site) -> (i32, BTreeMap<String, (String, String)>) {
@@ -37,6 +37,24 @@ async fn check(site: &Site) -> (i32, BTreeMap<String, (String, String)>) {
     let rows = report["checks"].as_array().unwrap().iter();
     let rows = rows.map(|row| (text(row, "check"), (text(row, "holds"), text(row, "found"))));
     (ended.status.code().unwrap(), rows.collect())
+}
+
+/// A service that has chosen its engine.
+async fn serve(site: &Site) -> Process {
+    let (mut serving, begun) = (Process::serve(site).await, tokio::time::Instant::now());
+    while get_vault(&mut serving).await.engine() == SyncEngine::Unspecified {
+        assert!(begun.elapsed() < PATIENCE, "it never chose an engine");
+    }
+    serving
+}
+
+async fn get_vault(serving: &mut Process) -> Vault {
+    let request = GetVaultRequest { name: "vault".to_owned() };
+    serving.client.get_vault(request).await.unwrap().into_inner()
+}
+
+fn condition<'a>(vault: &'a Vault, kind: &str) -> &'a Condition {
+    vault.conditions.iter().find(|condition| condition.r#type == kind).expect(kind)
 }
 
 async fn make_class(site: &Site, name: &str, vault: &str) {
@@ -58,7 +76,9 @@ async fn lead(site: &Site, class: &str, vault: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_thing_that_the_secret_store_engine_needs_is_a_row_with_what_to_do() {
     let mut site = Site::start().await;
-    if site.is_double() {
+    // The resources of a real cluster are there for everybody.
+    let is_direct = site.is_double();
+    if is_direct {
         let (code, rows) = check(&site).await;
         assert!(
             rows[ENGINE].1.contains("direct: sync.engine is auto, and the cluster does not serve"),
@@ -66,7 +86,15 @@ async fn each_thing_that_the_secret_store_engine_needs_is_a_row_with_what_to_do(
         );
         assert!(code == 0 && !rows.contains_key(ACCESS), "nothing of it is needed: {rows:?}");
     }
+    let mut serving = serve(&site).await;
     site.install_extension().await;
+    if is_direct {
+        let vault = get_vault(&mut serving).await;
+        let chosen = condition(&vault, "EngineChosen");
+        assert!(chosen.message.contains("direct: sync.engine is auto"), "{chosen:?}");
+        assert!(chosen.message.contains("restart the service"), "{chosen:?}");
+    }
+    assert!(serving.terminate().await.success());
     site.vault.faults().add(Rule::new(Action::ForbiddenByRbac).on(Operation::SecretGet));
     let (code, rows) = check(&site).await;
     assert!(rows[ENGINE].1.contains("secret-store: sync.engine is auto, and the cluster serves"), "{rows:?}");
@@ -76,7 +104,7 @@ async fn each_thing_that_the_secret_store_engine_needs_is_a_row_with_what_to_do(
         assert!(rows[ACCESS].1.contains(words), "{rows:?}");
     }
 
-    make_class(&site, "spc-ops-1a2b3c4", VAULT).await;
+    make_class(&site, "spc-ops-1a2b3c4", VAULT_NAME).await;
     let (code, rows) = check(&site).await;
     assert_eq!((code, rows[ACCESS].0.as_str(), rows[ACCOUNT].0.as_str()), (0, "yes", "yes"), "{rows:?}");
     assert_eq!(rows[EXTENSION].0, "warning", "no SecretSync tells of the controller yet: {rows:?}");
@@ -85,15 +113,15 @@ async fn each_thing_that_the_secret_store_engine_needs_is_a_row_with_what_to_do(
     let (code, rows) = check(&site).await;
     assert_eq!((code, rows[ONE_VAULT].0.as_str()), (1, "no"), "{rows:?}");
     assert!(rows[ONE_VAULT].1.contains("theirs (fabrikam)"), "{rows:?}");
-    lead(&site, "theirs", VAULT).await;
+    lead(&site, "theirs", VAULT_NAME).await;
 
-    let mut serving = Process::serve(&site).await;
-    let request = GetVaultRequest { name: "vault".to_owned() };
-    let vault = serving.client.get_vault(request).await.unwrap().into_inner();
-    let told = |kind: &str| vault.conditions.iter().find(|condition| condition.r#type == kind).unwrap();
-    assert_eq!(told("EngineChosen").reason, "Detected", "{vault:?}");
-    assert!(told("EngineChosen").message.contains("secret-store: sync.engine is auto"), "{vault:?}");
-    assert_eq!(told("SecureSettings").status(), Status::True, "{vault:?}");
+    let mut serving = serve(&site).await;
+    let vault = get_vault(&mut serving).await;
+    let chosen = condition(&vault, "EngineChosen");
+    assert_eq!(chosen.reason, "Detected", "{chosen:?}");
+    assert!(chosen.message.contains("secret-store: sync.engine is auto"), "{chosen:?}");
+    let settings = condition(&vault, "SecureSettings");
+    assert_eq!(settings.status(), Status::True, "{settings:?}");
     assert!(serving.terminate().await.success());
     let log = std::fs::read_to_string(super::process::log(&site)).unwrap();
     assert!(log.contains("the engine was chosen"), "{log}");
