@@ -1,5 +1,5 @@
 //! The real control plane of the tests: that it is the real thing, that the product's role is enough for the edge, that its tokens
-//! open the vault, and that nothing of it is left behind.
+//! open the vault, that what the double is held to is true, and that nothing of it is left behind.
 
 #![allow(missing_docs)]
 
@@ -7,6 +7,7 @@
 mod support;
 
 mod access;
+mod client_go;
 mod crash;
 mod edge;
 mod objects;

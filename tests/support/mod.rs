@@ -4,6 +4,7 @@
 // Each test binary uses its own part of this.
 #![allow(dead_code, missing_docs)]
 
+pub mod client_go;
 #[path = "control_plane/mod.rs"]
 pub mod control_plane;
 pub mod requests;

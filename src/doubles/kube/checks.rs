@@ -34,7 +34,7 @@ impl Target {
         Ok(())
     }
 
-    /// An apply that names a uid or a resourceVersion means an object that is there.
+    /// An apply that names a uid means an object that is there.
     pub fn check_absent(&self, applied: &Value) -> Result<(), ApiError> {
         let (served, uid) = (&self.served, meta(applied, "uid"));
         if !uid.is_empty() {
@@ -43,19 +43,20 @@ impl Target {
             );
             return Err(ApiError::conflict(served.subject(&self.name), &problem));
         }
-        if !meta(applied, "resourceVersion").is_empty() {
-            return Err(ApiError::not_found(served.subject(&self.name)));
-        }
         if !self.subresource.is_empty() {
             return Err(ApiError::not_found(served.subject(&self.name)));
         }
         Ok(())
     }
 
-    /// The uid and the resourceVersion that an object was sent with.
+    /// The uid and the resourceVersion that an object was sent with, `whole` or as a patch.
     pub fn check_preconditions(&self, live: &Value, object: &Value, whole: bool) -> Result<(), ApiError> {
         let (served, name) = (&self.served, self.name.as_str());
         let (sent, current) = (meta(object, "uid"), meta(live, "uid"));
+        if !sent.is_empty() && sent != current && !whole {
+            let cause = Cause::invalid("metadata.uid", sent, "field is immutable");
+            return Err(ApiError::invalid(served.kind_subject(name), vec![cause]));
+        }
         if !sent.is_empty() && sent != current {
             let problem =
                 format!("Precondition failed: UID in precondition: {sent}, UID in object meta: {current}");

@@ -1,11 +1,13 @@
 //! What runs in the background: namespaces get and lose their content, and what lost its owner goes.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 
 use super::{
-    Server, delete, lifecycle,
+    Server,
+    delete::{self, Policy},
+    garbage, lifecycle,
     object::{has_finalizers, is_deleting, text},
     resources::NAMESPACES,
     store::{Key, Stored},
@@ -34,7 +36,7 @@ pub(super) async fn run(server: Arc<Server>) {
 /// One round over everything.
 pub(super) async fn round(server: &Server) {
     drop_undefined(server).await;
-    collect_garbage(server).await;
+    garbage::collect(server).await;
     for (key, namespace) in objects(server, NAMESPACES) {
         if is_deleting(&namespace.value) {
             empty_namespace(server, &key, &namespace).await;
@@ -88,7 +90,7 @@ async fn empty_namespace(server: &Server, key: &Key, namespace: &Stored) {
         let Ok(snapshot) = server.store.list(&resource, &key.name, None) else { continue };
         for (key, _) in snapshot.items.iter().filter(|_| served.resource.namespaced) {
             // Gone already is as good.
-            let _ = delete::collect(server, &served, key).await;
+            let _ = delete::collect(server, &served, key, Some(Policy::Background)).await;
             left |= server.store.get(&resource, key).is_some();
         }
     }
@@ -110,25 +112,6 @@ async fn drop_undefined(server: &Server) {
         for (key, stored) in objects(server, &resource) {
             let _ = server.store.remove(&resource, &key, stored.revision, stored.value.clone()).await;
         }
-    }
-}
-
-/// Deletes what has owners of which none is there any more.
-async fn collect_garbage(server: &Server) {
-    let resources = server.store.resources();
-    let mut all = Vec::new();
-    for resource in &resources {
-        all.extend(objects(server, resource).into_iter().map(|(key, stored)| (resource, key, stored)));
-    }
-    let uids: HashSet<&str> = all.iter().map(|(_, _, stored)| text(&stored.value, "/metadata/uid")).collect();
-    for (resource, key, stored) in &all {
-        let owners = stored.value.pointer("/metadata/ownerReferences").and_then(Value::as_array);
-        let Some(owners) = owners.filter(|owners| !owners.is_empty()) else { continue };
-        if owners.iter().any(|owner| uids.contains(text(owner, "/uid"))) {
-            continue;
-        }
-        let Some(served) = server.registry.by_id(resource) else { continue };
-        let _ = delete::collect(server, &served, key).await;
     }
 }
 

@@ -7,21 +7,39 @@ use serde_json::{Value, json};
 
 use super::{
     Server, decode,
-    object::{has_finalizers, is_deleting, meta, metadata_mut, now, text},
-    request::{Query, Target},
+    object::{finalizers, has_finalizers, is_deleting, meta, metadata_mut, now, set_meta_list, text},
+    request::{self, Query, Target},
     resources::{Builtin, Served},
     selectors::Selector,
-    status::{ApiError, Subject},
+    status::{ApiError, Cause, Subject},
     store::{CommitError, Key, Stored},
     view::{ListMeta, View, json_response},
 };
 
+/// The finalizer of an owner that waits until what it owns is freed.
+pub(super) const ORPHAN: &str = "orphan";
+/// The finalizer of an owner that waits until what it owns is gone.
+pub(super) const FOREGROUND: &str = "foregroundDeletion";
+
 /// What a deletion is asked to heed.
+#[derive(Default)]
 struct Options {
     uid: Option<String>,
     resource_version: Option<String>,
     dry_run: bool,
-    orphan: bool,
+    /// Absent: as the object's finalizers say.
+    policy: Option<Policy>,
+}
+
+/// What becomes of what the object owns.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Policy {
+    /// It goes afterwards.
+    Background,
+    /// It goes first.
+    Foreground,
+    /// It stays, without its owner.
+    Orphan,
 }
 
 /// What became of an object.
@@ -92,8 +110,13 @@ pub(super) async fn collection(
 }
 
 /// Deletes an object for the server itself, without preconditions.
-pub(super) async fn collect(server: &Server, served: &Served, key: &Key) -> Result<(), ApiError> {
-    let options = Options { uid: None, resource_version: None, dry_run: false, orphan: false };
+pub(super) async fn collect(
+    server: &Server,
+    served: &Served,
+    key: &Key,
+    policy: Option<Policy>,
+) -> Result<(), ApiError> {
+    let options = Options { policy, ..Options::default() };
     delete(server, served, &key.namespace, &key.name, &options).await.map(drop)
 }
 
@@ -113,17 +136,18 @@ async fn delete(
     loop {
         let stored =
             server.store.get(&served.resource.id, &key).ok_or_else(|| ApiError::not_found(subject))?;
-        options.check(subject, &stored.value)?;
-        let waits = is_namespace || has_finalizers(&stored.value);
-        if options.dry_run || (waits && is_deleting(&stored.value)) {
-            return Ok(if waits { Outcome::Waits(stored) } else { Outcome::Gone(stored) });
+        options.check(served.kind_subject(name), &stored.value)?;
+        let marked = marked(&stored.value, options.policy, is_namespace);
+        let waits = is_namespace || has_finalizers(&marked);
+        if waits && marked == stored.value {
+            return Ok(Outcome::Waits(stored));
         }
-        if options.orphan {
-            orphan(server, meta(&stored.value, "uid")).await;
+        if options.dry_run {
+            let marked = Stored { value: marked, revision: stored.revision };
+            return Ok(if waits { Outcome::Waits(marked.into()) } else { Outcome::Gone(stored) });
         }
         let id = &served.resource.id;
         let result = if waits {
-            let marked = marked(&stored.value, is_namespace);
             server.store.put(id, &key, Some(stored.revision), marked).await.map(Outcome::Waits)
         } else {
             let last = stored.value.clone();
@@ -131,7 +155,7 @@ async fn delete(
         };
         match result {
             Ok(outcome) => {
-                server.changed(served);
+                server.deleted(served);
                 return Ok(outcome);
             }
             Err(CommitError::Raced) => {}
@@ -140,8 +164,17 @@ async fn delete(
     }
 }
 
-fn marked(live: &Value, is_namespace: bool) -> Value {
+/// The object, marked as being deleted, with the finalizer that the policy asks for.
+fn marked(live: &Value, policy: Option<Policy>, is_namespace: bool) -> Value {
     let mut object = live.clone();
+    if let Some(policy) = policy.filter(|_| !is_namespace) {
+        let kept = finalizers(live).filter(|name| ![ORPHAN, FOREGROUND].contains(name));
+        let finalizers = kept.chain(policy.finalizer()).map(Value::from).collect();
+        set_meta_list(&mut object, "finalizers", finalizers);
+    }
+    if is_deleting(live) {
+        return object;
+    }
     let metadata = metadata_mut(&mut object);
     metadata.insert("deletionTimestamp".to_owned(), json!(now()));
     if is_namespace {
@@ -155,21 +188,28 @@ fn marked(live: &Value, is_namespace: bool) -> Value {
     object
 }
 
-/// Takes an owner out of everything that it owns.
-async fn orphan(server: &Server, uid: &str) {
-    for resource in server.store.resources() {
-        let Ok(snapshot) = server.store.list(&resource, "", None) else { continue };
-        for (key, stored) in snapshot.items {
-            let owners = stored.value.pointer("/metadata/ownerReferences").and_then(Value::as_array);
-            let Some(owners) = owners.filter(|owners| owners.iter().any(|owner| text(owner, "/uid") == uid))
-            else {
-                continue;
-            };
-            let left: Vec<_> = owners.iter().filter(|owner| text(owner, "/uid") != uid).cloned().collect();
-            let mut object = stored.value.clone();
-            metadata_mut(&mut object).insert("ownerReferences".to_owned(), json!(left));
-            // Somebody who changed it meanwhile keeps the reference; the collector then finds the owner gone.
-            let _ = server.store.put(&resource, &key, Some(stored.revision), object).await;
+// === impl Policy ===
+
+impl Policy {
+    fn parse(text: &str) -> Result<Option<Self>, ApiError> {
+        Ok(Some(match text {
+            "" => return Ok(None),
+            "Background" => Self::Background,
+            "Foreground" => Self::Foreground,
+            "Orphan" => Self::Orphan,
+            other => {
+                let supported = ["Foreground", "Background", "Orphan", "nil"];
+                let cause = Cause::not_supported("propagationPolicy", &format!("{other:?}"), &supported);
+                return Err(ApiError::invalid_options("DeleteOptions", cause));
+            }
+        }))
+    }
+
+    fn finalizer(self) -> Option<&'static str> {
+        match self {
+            Self::Background => None,
+            Self::Foreground => Some(FOREGROUND),
+            Self::Orphan => Some(ORPHAN),
         }
     }
 }
@@ -187,25 +227,39 @@ impl Options {
             "" => query.get("propagationPolicy"),
             policy => policy,
         };
+        let policy = match (Policy::parse(policy)?, body.get("orphanDependents").and_then(Value::as_bool)) {
+            (Some(_), Some(_)) => {
+                let rule = "orphanDependents and deletionPropagation cannot be both set";
+                let cause = Cause::invalid("propagationPolicy", policy, rule);
+                return Err(ApiError::invalid_options("DeleteOptions", cause));
+            }
+            (policy, None) => policy,
+            (None, Some(orphan)) => Some(if orphan { Policy::Orphan } else { Policy::Background }),
+        };
+        let dry_run = match text(&body, "/dryRun/0") {
+            "" => query.dry_run(),
+            value => request::dry_run("DeleteOptions", value)?,
+        };
         Ok(Self {
             uid: precondition("uid"),
             resource_version: precondition("resourceVersion"),
-            dry_run: query.dry_run()? || body.pointer("/dryRun/0").is_some_and(|value| value == "All"),
-            orphan: policy == "Orphan",
+            dry_run,
+            policy,
         })
     }
 
     fn check(&self, subject: Subject<'_>, live: &Value) -> Result<(), ApiError> {
-        let fails = |wanted: &Option<String>, field: &str, name: &str| {
+        let fails = |wanted: &Option<String>, field: &str, name: &str, why: &str| {
             let wanted = wanted.as_deref().filter(|wanted| *wanted != meta(live, field))?;
             let current = meta(live, field);
             let problem = format!(
-                "Precondition failed: {name} in precondition: {wanted}, {name} in object meta: {current}"
+                "the {name} in the precondition ({wanted}) does not match the {name} in record ({current}). The object might have been {why}"
             );
             Some(ApiError::conflict(subject, &problem))
         };
-        let failed = fails(&self.uid, "uid", "UID");
-        match failed.or_else(|| fails(&self.resource_version, "resourceVersion", "ResourceVersion")) {
+        let failed = fails(&self.uid, "uid", "UID", "deleted and then recreated");
+        let version = &self.resource_version;
+        match failed.or_else(|| fails(version, "resourceVersion", "ResourceVersion", "modified")) {
             Some(error) => Err(error),
             None => Ok(()),
         }

@@ -1,8 +1,6 @@
 //! The Kubernetes API double: a server on loopback that speaks enough of the API for `kubectl`, client libraries and us.
 //!
-//! It differs from the real one knowingly: CEL rules and conversion webhooks aren't evaluated, protobuf is
-//! only read (and only of the kinds that `kubectl create` sends), and
-//! foreground deletion is deletion in the background.
+//! It differs from the real one knowingly: `docs/doubles.md` says where, and why.
 
 mod auth;
 mod checks;
@@ -14,6 +12,7 @@ mod delete;
 mod discovery;
 mod faults;
 pub mod fields;
+mod garbage;
 mod journal;
 mod kubeconfig;
 mod lifecycle;
@@ -239,5 +238,12 @@ impl Server {
         if matches!(served.builtin(), Some(Builtin::Crd | Builtin::Namespace)) {
             self.work.notify_one();
         }
+    }
+
+    /// What follows at once from a step in the deletion of an object or of its owner.
+    fn deleted(&self, served: &Served) {
+        self.changed(served);
+        // What it owns may have to go.
+        self.work.notify_one();
     }
 }

@@ -28,6 +28,11 @@ pub(super) fn keep_meta(value: &mut Value, from: &Value, field: &str) {
     set_or_remove(metadata_mut(value), field, kept);
 }
 
+/// Sets a list in the metadata; an empty one isn't there.
+pub(super) fn set_meta_list(value: &mut Value, field: &str, list: Vec<Value>) {
+    set_or_remove(metadata_mut(value), field, (!list.is_empty()).then(|| Value::Array(list)));
+}
+
 /// Sets a top-level field to what another object has there.
 pub(super) fn keep(value: &mut Value, from: &Value, field: &str) {
     if let Some(object) = value.as_object_mut() {
@@ -42,9 +47,15 @@ fn set_or_remove(object: &mut Map<String, Value>, field: &str, value: Option<Val
     }
 }
 
+/// The finalizers, which keep a deleted object alive.
+pub(super) fn finalizers(value: &Value) -> impl Iterator<Item = &str> {
+    let list = value.pointer("/metadata/finalizers").and_then(Value::as_array);
+    list.into_iter().flatten().filter_map(Value::as_str)
+}
+
 /// Whether finalizers keep a deleted object alive.
 pub(super) fn has_finalizers(value: &Value) -> bool {
-    value.pointer("/metadata/finalizers").and_then(Value::as_array).is_some_and(|list| !list.is_empty())
+    finalizers(value).next().is_some()
 }
 
 /// Whether the object is waiting for its finalizers.

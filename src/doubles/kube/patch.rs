@@ -2,7 +2,13 @@
 
 use serde_json::{Map, Value};
 
-use super::{decode::parse_json, status::ApiError};
+use super::{
+    decode::parse_json,
+    status::{ApiError, Cause, Subject},
+};
+
+/// The type of a patch that is an object, as the real server names it.
+const OBJECT: &str = "map[string]interface {}";
 
 /// A patch that is computed from the live object (an apply isn't).
 pub(super) enum Patch {
@@ -27,12 +33,20 @@ impl Patch {
     pub fn parse(media_type: &str, body: &[u8], is_custom: bool) -> Result<Self, ApiError> {
         match media_type {
             "application/json-patch+json" => {
-                let operations = serde_json::from_value(parse_json(body)?);
-                let invalid = |_| ApiError::bad_request("the body is not a JSON patch (RFC 6902)");
-                Ok(Self::Json(operations.map_err(invalid)?))
+                let operations = patch(body)?;
+                if !operations.is_array() {
+                    return Err(undecodable(&operations, "[]handlers.jsonPatchOp"));
+                }
+                Ok(Self::Json(serde_json::from_value(operations).map_err(|_| rejected())?))
             }
-            "application/merge-patch+json" => Ok(Self::Merge(object(body)?)),
-            "application/strategic-merge-patch+json" if !is_custom => Ok(Self::Strategic(object(body)?)),
+            "application/merge-patch+json" => match patch(body)? {
+                patch @ Value::Object(_) => Ok(Self::Merge(patch)),
+                other => Err(undecodable(&other, OBJECT)),
+            },
+            "application/strategic-merge-patch+json" if !is_custom => match patch(body)? {
+                patch @ Value::Object(_) => Ok(Self::Strategic(patch)),
+                other => Err(ApiError::bad_request(mismatch(&other, OBJECT))),
+            },
             _ => {
                 let mut offered =
                     "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
@@ -49,12 +63,7 @@ impl Patch {
     pub fn apply(&self, live: &Value) -> Result<Value, ApiError> {
         let mut object = live.clone();
         match self {
-            // The error names the operation and its path only.
-            Self::Json(patch) => json_patch::patch(&mut object, patch).map_err(|error| {
-                let (index, path) = (error.operation, error.path);
-                let message = format!("the server rejected our request due to an error in our request: operation {index} at {path:?}");
-                ApiError::new(422, "Invalid", message)
-            })?,
+            Self::Json(patch) => json_patch::patch(&mut object, patch).map_err(|_| rejected())?,
             Self::Merge(patch) => json_patch::merge(&mut object, patch),
             Self::Strategic(patch) => merge_strategically(&mut object, patch),
         }
@@ -62,9 +71,35 @@ impl Patch {
     }
 }
 
-fn object(body: &[u8]) -> Result<Value, ApiError> {
-    let patch = parse_json(body)?;
-    if patch.is_object() { Ok(patch) } else { Err(ApiError::bad_request("the patch is not an object")) }
+/// The refusal of a patch that makes something else of the object. The real server quotes the whole object; it may be secret.
+pub(super) fn unfit(error: ApiError) -> ApiError {
+    let cause = Cause::new("FieldValueInvalid", format!("Invalid value: {}", error.message), "patch");
+    ApiError::invalid(Subject { group: "", resource: "", name: "" }, vec![cause])
+}
+
+fn patch(body: &[u8]) -> Result<Value, ApiError> {
+    parse_json(body)
+        .map_err(|error| ApiError::bad_request(format!("error decoding patch: {}", error.message)))
+}
+
+fn undecodable(patch: &Value, wanted: &str) -> ApiError {
+    ApiError::bad_request(format!("error decoding patch: {}", mismatch(patch, wanted)))
+}
+
+fn mismatch(patch: &Value, wanted: &str) -> String {
+    let found = match patch {
+        Value::Object(_) => "object",
+        Value::Array(_) => "array",
+        Value::String(_) => "string",
+        Value::Number(_) => "number",
+        Value::Bool(_) | Value::Null => "bool",
+    };
+    format!("json: cannot unmarshal {found} into Go value of type {wanted}")
+}
+
+/// A JSON patch whose operations mean nothing, or nothing to this object.
+fn rejected() -> ApiError {
+    ApiError::new(422, "Invalid", "the server rejected our request due to an error in our request")
 }
 
 fn merge_strategically(target: &mut Value, patch: &Value) {

@@ -38,6 +38,8 @@ struct ObjectMeta {
     uid: String,
     #[prost(string, tag = "6")]
     resource_version: String,
+    #[prost(message, optional, tag = "8")]
+    creation_timestamp: Option<Time>,
     #[prost(btree_map = "string, string", tag = "11")]
     labels: BTreeMap<String, String>,
     #[prost(btree_map = "string, string", tag = "12")]
@@ -46,6 +48,39 @@ struct ObjectMeta {
     owner_references: Vec<OwnerReference>,
     #[prost(string, repeated, tag = "14")]
     finalizers: Vec<String>,
+    #[prost(message, repeated, tag = "17")]
+    managed_fields: Vec<ManagedFields>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Time {
+    #[prost(int64, tag = "1")]
+    seconds: i64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ManagedFields {
+    #[prost(string, tag = "1")]
+    manager: String,
+    #[prost(string, tag = "2")]
+    operation: String,
+    #[prost(string, tag = "3")]
+    api_version: String,
+    #[prost(message, optional, tag = "4")]
+    time: Option<Time>,
+    #[prost(string, tag = "6")]
+    fields_type: String,
+    #[prost(message, optional, tag = "7")]
+    fields: Option<Fields>,
+    #[prost(string, tag = "8")]
+    subresource: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Fields {
+    /// JSON.
+    #[prost(bytes = "vec", tag = "1")]
+    raw: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -163,6 +198,8 @@ struct RulesReviewSpec {
 struct DeleteOptions {
     #[prost(message, optional, tag = "2")]
     preconditions: Option<Preconditions>,
+    #[prost(bool, optional, tag = "3")]
+    orphan_dependents: Option<bool>,
     #[prost(string, optional, tag = "4")]
     propagation_policy: Option<String>,
     #[prost(string, repeated, tag = "5")]
@@ -211,20 +248,14 @@ pub(super) fn parse(body: &[u8]) -> Result<Value, ApiError> {
 
 fn metadata(meta: Option<ObjectMeta>) -> Value {
     let meta = meta.unwrap_or_default();
-    let mut fields = Map::new();
-    let texts = [
+    let mut fields = texts([
         ("name", meta.name),
         ("generateName", meta.generate_name),
         ("namespace", meta.namespace),
         ("uid", meta.uid),
         ("resourceVersion", meta.resource_version),
-    ];
-    fields.extend(
-        texts
-            .into_iter()
-            .filter(|(_, text)| !text.is_empty())
-            .map(|(name, text)| (name.to_owned(), json!(text))),
-    );
+        ("creationTimestamp", time(meta.creation_timestamp)),
+    ]);
     fields.insert("labels".to_owned(), json!(meta.labels));
     fields.insert("annotations".to_owned(), json!(meta.annotations));
     fields.insert("finalizers".to_owned(), json!(meta.finalizers));
@@ -235,7 +266,42 @@ fn metadata(meta: Option<ObjectMeta>) -> Value {
         })
     });
     fields.insert("ownerReferences".to_owned(), owners.collect());
+    // None at all and an empty list can't be told apart here; to forget the managers, one empty entry is sent.
+    if !meta.managed_fields.is_empty() {
+        fields.insert(
+            "managedFields".to_owned(),
+            meta.managed_fields.into_iter().map(managed_fields).collect(),
+        );
+    }
     Value::Object(fields)
+}
+
+fn managed_fields(entry: ManagedFields) -> Value {
+    let mut shown = texts([
+        ("manager", entry.manager),
+        ("operation", entry.operation),
+        ("apiVersion", entry.api_version),
+        ("time", time(entry.time)),
+        ("fieldsType", entry.fields_type),
+        ("subresource", entry.subresource),
+    ]);
+    if let Some(fields) = entry.fields {
+        shown.insert("fieldsV1".to_owned(), serde_json::from_slice(&fields.raw).unwrap_or_default());
+    }
+    Value::Object(shown)
+}
+
+/// The fields that aren't empty.
+fn texts<const COUNT: usize>(fields: [(&str, String); COUNT]) -> Map<String, Value> {
+    let there = fields.into_iter().filter(|(_, text)| !text.is_empty());
+    there.map(|(name, text)| (name.to_owned(), json!(text))).collect()
+}
+
+/// As the API writes it; empty for no time.
+fn time(time: Option<Time>) -> String {
+    let time = time.filter(|time| time.seconds != 0);
+    let time = time.and_then(|time| jiff::Timestamp::from_second(time.seconds).ok());
+    time.map(|time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()).unwrap_or_default()
 }
 
 fn secret(secret: Secret) -> Value {
@@ -271,7 +337,8 @@ fn delete_options(options: DeleteOptions) -> Value {
     let preconditions = options.preconditions.unwrap_or_default();
     json!({
         "preconditions": { "uid": preconditions.uid, "resourceVersion": preconditions.resource_version },
-        "propagationPolicy": options.propagation_policy, "dryRun": options.dry_run,
+        "orphanDependents": options.orphan_dependents, "propagationPolicy": options.propagation_policy,
+        "dryRun": options.dry_run,
     })
 }
 

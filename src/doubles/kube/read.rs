@@ -10,7 +10,7 @@ use super::{
     Server,
     request::{Query, Target},
     selectors::Selector,
-    status::ApiError,
+    status::{ApiError, Cause},
     store::{Key, Stored},
     view::{ListMeta, View},
 };
@@ -28,7 +28,8 @@ const TOKEN_TOO_OLD: &str = "The provided continue parameter is too old to displ
 /// GET of one object.
 pub(super) fn get(server: &Server, target: &Target, query: &Query, view: View) -> Result<Response, ApiError> {
     let (served, name) = (&target.served, target.name.as_str());
-    if let Some(asked) = query.number("resourceVersion")? {
+    let asked = query.number("resourceVersion").map_err(|error| ApiError::new(500, "", error.message))?;
+    if let Some(asked) = asked {
         check_reached(server, asked)?;
     }
     let key = Key { namespace: target.namespace.clone(), name: name.to_owned() };
@@ -49,11 +50,9 @@ pub(super) fn list(
     let token = Token::parse(query.get("continue"))?;
     let at = revision(server, query, token.as_ref())?;
     let snapshot =
-        server.store.list(&served.resource.id, &target.namespace, at).map_err(|oldest| match &token {
+        server.store.list(&served.resource.id, &target.namespace, at).map_err(|_| match &token {
             Some(_) => ApiError::expired(TOKEN_TOO_OLD),
-            None => {
-                ApiError::expired(format!("too old resource version: {} ({})", at.unwrap_or(0), oldest.0))
-            }
+            None => ApiError::expired("The resourceVersion for the provided list is too old."),
         })?;
     let mut items = snapshot.items;
     if let Some(token) = &token {
@@ -77,7 +76,10 @@ pub(super) fn list(
 
 /// The revision that a list must show; absent for the latest one.
 fn revision(server: &Server, query: &Query, token: Option<&Token>) -> Result<Option<u64>, ApiError> {
-    let (asked, how) = (query.number("resourceVersion")?, query.get("resourceVersionMatch"));
+    check_match(query)?;
+    let asked = query
+        .number("resourceVersion")
+        .map_err(|error| ApiError::bad_request(format!("invalid resource version: {}", error.message)))?;
     if let Some(token) = token {
         if asked.is_some() {
             return Err(ApiError::bad_request(
@@ -86,19 +88,38 @@ fn revision(server: &Server, query: &Query, token: Option<&Token>) -> Result<Opt
         }
         return Ok(Some(token.revision));
     }
-    if !how.is_empty() && !query.has("resourceVersion") {
-        return Err(ApiError::bad_request(
-            "resourceVersionMatch is forbidden unless resourceVersion is provided",
-        ));
-    }
     let Some(asked) = asked else { return Ok(None) };
     check_reached(server, asked)?;
-    match how {
+    match query.get("resourceVersionMatch") {
         "Exact" => Ok(Some(asked)),
         // Of the legacy behaviour: with a limit, the exact revision.
         "" if query.number("limit")?.is_some() => Ok(Some(asked)),
-        "" | "NotOlderThan" => Ok(None),
-        other => Err(ApiError::bad_request(format!("resourceVersionMatch: Unsupported value: {other:?}"))),
+        _ => Ok(None),
+    }
+}
+
+/// Refuses options of a list that don't fit each other.
+fn check_match(query: &Query) -> Result<(), ApiError> {
+    const MATCH: &str = "resourceVersionMatch";
+    let refuse = |cause| Err(ApiError::invalid_options("ListOptions", cause));
+    if query.has("sendInitialEvents") {
+        return refuse(Cause::forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"));
+    }
+    match query.get(MATCH) {
+        "" => Ok(()),
+        _ if query.get("resourceVersion").is_empty() => refuse(Cause::forbidden(
+            MATCH,
+            "resourceVersionMatch is forbidden unless resourceVersion is provided",
+        )),
+        "Exact" if query.get("resourceVersion") == "0" => {
+            let rule = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
+            refuse(Cause::forbidden(MATCH, rule))
+        }
+        "Exact" | "NotOlderThan" => Ok(()),
+        other => {
+            let known = ["Exact", "NotOlderThan", ""];
+            refuse(Cause::not_supported(MATCH, &format!("{other:?}"), &known))
+        }
     }
 }
 
@@ -124,6 +145,7 @@ impl Token {
         }
         let bytes = URL_SAFE_NO_PAD.decode(text).ok();
         let token = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        token.map(Some).ok_or_else(|| ApiError::bad_request("continue key is not valid"))
+        let problem = "invalid continue token: continue key is not valid: it is none of this server";
+        token.map(Some).ok_or_else(|| ApiError::bad_request(problem))
     }
 }

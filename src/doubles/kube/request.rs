@@ -4,7 +4,15 @@ use std::collections::HashMap;
 
 use axum::http::{Method, Uri};
 
-use super::{auth::Attributes, faults::Aim, resources::Served, status::ApiError};
+use super::{
+    auth::Attributes,
+    faults::Aim,
+    resources::Served,
+    status::{ApiError, Cause},
+};
+
+/// The length of a field manager's name.
+const MOST_OF_A_MANAGER: usize = 128;
 
 /// The parts of a path below `/api` or `/apis` that name a resource.
 #[derive(Clone, Debug, PartialEq)]
@@ -137,33 +145,63 @@ impl Query {
         }
     }
 
-    /// Whether nothing is to be written.
-    pub fn dry_run(&self) -> Result<bool, ApiError> {
-        match self.get("dryRun") {
-            "" => Ok(false),
-            "All" => Ok(true),
-            other => Err(ApiError::new(
-                422,
-                "Invalid",
-                format!(" \"\" is invalid: dryRun: Unsupported value: {other:?}: supported values: \"All\""),
-            )),
+    /// Refuses options of a write that mean nothing.
+    pub fn check_options(&self, verb: &str, is_apply: bool) -> Result<(), ApiError> {
+        let options = match verb {
+            "create" => "CreateOptions",
+            "update" => "UpdateOptions",
+            "patch" => "PatchOptions",
+            "delete" | "deletecollection" => "DeleteOptions",
+            _ => return Ok(()),
+        };
+        let refuse = |cause| Err(ApiError::invalid_options(options, cause));
+        let manager = self.get("fieldManager");
+        if is_apply && manager.is_empty() {
+            return refuse(Cause::required("fieldManager", "is required for apply patch"));
+        }
+        if self.has("force") && verb == "patch" && !is_apply {
+            return refuse(Cause::forbidden("force", "may not be specified for non-apply patch"));
+        }
+        if manager.len() > MOST_OF_A_MANAGER {
+            return refuse(Cause::too_long("fieldManager", MOST_OF_A_MANAGER));
+        }
+        if let Some((at, c)) = manager.char_indices().find(|(_, c)| c.is_control()) {
+            let rule = format!("invalid character U+{:04X} (at position {at})", u32::from(c));
+            return refuse(Cause::invalid("fieldManager", manager, &rule));
+        }
+        if !self.get("dryRun").is_empty() {
+            dry_run(options, self.get("dryRun"))?;
+        }
+        match self.get("fieldValidation") {
+            "" | "Ignore" | "Warn" | "Strict" => Ok(()),
+            other => {
+                let known = ["", "Ignore", "Strict", "Warn"];
+                refuse(Cause::not_supported("fieldValidation", &format!("{other:?}"), &known))
+            }
         }
     }
 
-    pub fn field_validation(&self) -> Result<FieldValidation, ApiError> {
+    /// Whether nothing is to be written.
+    pub fn dry_run(&self) -> bool {
+        self.has("dryRun")
+    }
+
+    pub fn field_validation(&self) -> FieldValidation {
         match self.get("fieldValidation") {
-            "" | "Warn" => Ok(FieldValidation::Warn),
-            "Ignore" => Ok(FieldValidation::Ignore),
-            "Strict" => Ok(FieldValidation::Strict),
-            other => Err(ApiError::new(
-                422,
-                "Invalid",
-                format!(
-                    " \"\" is invalid: fieldValidation: Unsupported value: {other:?}: supported values: \"Ignore\", \"Strict\", \"Warn\""
-                ),
-            )),
+            "Ignore" => FieldValidation::Ignore,
+            "Strict" => FieldValidation::Strict,
+            _ => FieldValidation::Warn,
         }
     }
+}
+
+/// What `dryRun` says.
+pub(super) fn dry_run(options: &str, value: &str) -> Result<bool, ApiError> {
+    if value == "All" {
+        return Ok(true);
+    }
+    let cause = Cause::not_supported("dryRun", &format!("[{value:?}]"), &["All"]);
+    Err(ApiError::invalid_options(options, cause))
 }
 
 #[cfg(test)]

@@ -114,6 +114,17 @@ impl Registry {
         Some(Served { resource, index: 0 })
     }
 
+    /// The resource of a kind, where it is served in the version that `api_version` names.
+    pub fn of_kind(&self, api_version: &str, kind: &str) -> Option<Arc<ResourceType>> {
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let is_it = |resource: &&Arc<ResourceType>| {
+            resource.group == group
+                && resource.kind == kind
+                && resource.versions.iter().any(|served| served.name == version)
+        };
+        self.all().iter().find(is_it).cloned()
+    }
+
     /// Whether a group and version are served at all.
     pub fn has_version(&self, group: &str, version: &str) -> bool {
         let serves = |resource: &Arc<ResourceType>| {

@@ -19,7 +19,7 @@ use super::{
     status::{ApiError, Subject},
     view::View,
     watch,
-    write::Write,
+    write::{APPLY, Write},
 };
 
 const MAX_BODY: usize = 3 * 1_024 * 1_024;
@@ -116,8 +116,10 @@ impl ResourceRequest<'_> {
         }
         let target = self.target(served)?;
         let (server, query) = (self.server, self.query);
+        let media_type = decode::media_type(&self.parts.headers);
+        query.check_options(self.verb, self.verb == "patch" && media_type == APPLY)?;
         let write = Write { server, target: &target, query, headers: &self.parts.headers, view };
-        let sent = (decode::media_type(&self.parts.headers), body);
+        let sent = (media_type, body);
         match self.verb {
             "get" => read::get(server, &target, query, view),
             "list" => read::list(server, &target, query, view),

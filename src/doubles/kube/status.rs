@@ -169,6 +169,11 @@ impl ApiError {
         error
     }
 
+    /// An option of a request that means nothing; `options` is the kind of the options.
+    pub fn invalid_options(options: &str, cause: Cause) -> Self {
+        Self::invalid(Subject { group: "meta.k8s.io", resource: options, name: "" }, vec![cause])
+    }
+
     pub fn internal(message: &str) -> Self {
         Self::new(500, "InternalError", format!("Internal error occurred: {message}"))
     }
@@ -235,12 +240,24 @@ impl Cause {
         Self::new("FieldValueInvalid", format!("Invalid value: {shown:?}: {rule}"), field)
     }
 
+    /// The same, of a list or an object.
+    pub fn invalid_json(field: impl Into<String>, shown: &Value, rule: &str) -> Self {
+        Self::new("FieldValueInvalid", format!("Invalid value: {shown}: {rule}"), field)
+    }
+
     pub fn required(field: impl Into<String>, rule: &str) -> Self {
         let message = match rule {
             "" => "Required value".to_owned(),
             rule => format!("Required value: {rule}"),
         };
         Self::new("FieldValueRequired", message, field)
+    }
+
+    /// A value that isn't among those that are known.
+    pub fn not_supported(field: &str, shown: &str, supported: &[&str]) -> Self {
+        let supported: Vec<_> = supported.iter().map(|value| format!("{value:?}")).collect();
+        let message = format!("Unsupported value: {shown}: supported values: {}", supported.join(", "));
+        Self::new("FieldValueNotSupported", message, field)
     }
 
     pub fn too_long(field: impl Into<String>, bytes: usize) -> Self {

@@ -21,7 +21,7 @@ const HISTORY: usize = 20_000;
 const LEAP: u64 = 1_000;
 
 /// Where an object lies within its resource. Cluster-scoped objects have an empty namespace.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Key {
     pub namespace: String,
     pub name: String,

@@ -4,8 +4,9 @@ use serde_json::Value;
 
 use super::{
     crd,
+    delete::{FOREGROUND, ORPHAN},
     names::{config_key_problem, label_key_problem, label_problem, label_value_problem, subdomain_problem},
-    object::{meta, text},
+    object::{self, is_deleting, meta, text},
     resources::{Builtin, Served},
     status::{ApiError, Cause},
 };
@@ -16,6 +17,8 @@ const MAX_ANNOTATIONS: usize = 262_144;
 /// Checks an object against the rules, and against its live state where there is one.
 pub(super) fn validate(served: &Served, live: Option<&Value>, object: &Value) -> Result<(), ApiError> {
     let mut causes = metadata(served, object);
+    causes.extend(owner_references(object));
+    causes.extend(finalizers(live, object));
     match served.builtin() {
         Some(Builtin::Secret) => causes.extend(secret(live, object)),
         Some(Builtin::ConfigMap) => causes.extend(config_map(live, object)),
@@ -62,10 +65,71 @@ fn metadata(served: &Served, object: &Value) -> Vec<Cause> {
     if entries("annotations").map(|(key, value)| key.len() + value.len()).sum::<usize>() > MAX_ANNOTATIONS {
         causes.push(Cause::too_long("metadata.annotations", MAX_ANNOTATIONS));
     }
-    for finalizer in object.pointer("/metadata/finalizers").and_then(Value::as_array).into_iter().flatten() {
-        let finalizer = finalizer.as_str().unwrap_or_default();
+    causes
+}
+
+fn owner_references(object: &Value) -> Vec<Cause> {
+    const PATH: &str = "metadata.ownerReferences";
+    let references = object.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+    let references = references.map(Vec::as_slice).unwrap_or_default();
+    let mut causes = Vec::new();
+    for reference in references {
+        for (field, rule) in [
+            ("apiVersion", "version must not be empty"),
+            ("kind", "must not be empty"),
+            ("name", "must not be empty"),
+            ("uid", "must not be empty"),
+        ] {
+            if text(reference, &format!("/{field}")).is_empty() {
+                causes.push(Cause::invalid(format!("{PATH}.{field}"), "", rule));
+            }
+        }
+        if text(reference, "/kind") == "Event" && text(reference, "/apiVersion") == "v1" {
+            let rule = "/v1, Kind=Event is disallowed from being an owner";
+            causes.push(Cause::invalid_json(PATH, &shown(reference), rule));
+        }
+    }
+    let controllers = references.iter().filter(|reference| reference["controller"] == true);
+    let controllers: Vec<_> = controllers
+        .map(|reference| format!("{}/{}", text(reference, "/kind"), text(reference, "/name")))
+        .collect();
+    if let [first, second, ..] = controllers.as_slice() {
+        let rule = format!(
+            "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {second}"
+        );
+        causes.push(Cause::invalid_json(PATH, &references.iter().map(shown).collect(), &rule));
+    }
+    causes
+}
+
+/// An owner reference with its fields in the real server's order.
+fn shown(reference: &Value) -> Value {
+    let fields = ["apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"];
+    let there = fields.iter().filter_map(|field| Some(((*field).to_owned(), reference.get(field)?.clone())));
+    Value::Object(there.collect())
+}
+
+fn finalizers(live: Option<&Value>, object: &Value) -> Vec<Cause> {
+    const PATH: &str = "metadata.finalizers";
+    let found: Vec<_> = object::finalizers(object).collect();
+    let mut causes = Vec::new();
+    if let Some(live) = live.filter(|live| is_deleting(live)) {
+        let known: Vec<_> = object::finalizers(live).collect();
+        let mut new: Vec<_> = found.iter().filter(|name| !known.contains(name)).collect();
+        new.sort_unstable();
+        if !new.is_empty() {
+            let new = new.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
+            let rule = "no new finalizers can be added if the object is being deleted, found new finalizers";
+            causes.push(Cause::forbidden(PATH, &format!("{rule} []string{{{new}}}")));
+        }
+    }
+    for finalizer in &found {
         let problem = label_key_problem(finalizer);
-        causes.extend(problem.map(|problem| Cause::invalid("metadata.finalizers", finalizer, &problem)));
+        causes.extend(problem.map(|problem| Cause::invalid(PATH, finalizer, &problem)));
+    }
+    if found.contains(&ORPHAN) && found.contains(&FOREGROUND) {
+        let rule = format!("finalizer {ORPHAN} and {FOREGROUND} cannot be both set");
+        causes.push(Cause::invalid_json(PATH, &object["metadata"]["finalizers"], &rule));
     }
     causes
 }

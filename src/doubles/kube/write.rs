@@ -11,10 +11,10 @@ use super::{
     fields::{self, Manager},
     lifecycle, names,
     object::{has_finalizers, is_deleting, keep_meta, meta, metadata_mut, same, text},
-    patch::Patch,
+    patch::{self, Patch},
     request::{FieldValidation, Query, Target},
     resources::{NAMESPACES, Served, api_version},
-    status::{ApiError, Cause, Subject},
+    status::ApiError,
     store::{CommitError, Key, Stored},
     validation,
     view::View,
@@ -22,7 +22,8 @@ use super::{
 
 /// How often a write without a resourceVersion is tried against an object that others change meanwhile.
 const ATTEMPTS: usize = 10;
-const APPLY: &str = "application/apply-patch+yaml";
+/// The media type of a server-side apply.
+pub(super) const APPLY: &str = "application/apply-patch+yaml";
 
 /// A write on its way.
 pub(super) struct Write<'a> {
@@ -45,7 +46,7 @@ struct Written {
 impl Write<'_> {
     /// POST.
     pub async fn create(&self, body: &[u8]) -> Result<Response, ApiError> {
-        let (served, validation) = (self.served(), self.query.field_validation()?);
+        let (served, validation) = (self.served(), self.query.field_validation());
         let mut object = decode::parse(decode::media_type(self.headers), body)?;
         decode::check_type(&mut object, served)?;
         self.target.check_place(&mut object)?;
@@ -66,7 +67,7 @@ impl Write<'_> {
 
     /// PUT.
     pub async fn update(&self, body: &[u8]) -> Result<Response, ApiError> {
-        let (served, validation) = (self.served(), self.query.field_validation()?);
+        let (served, validation) = (self.served(), self.query.field_validation());
         let mut object = decode::parse(decode::media_type(self.headers), body)?;
         decode::check_type(&mut object, served)?;
         self.target.check_place(&mut object)?;
@@ -82,13 +83,14 @@ impl Write<'_> {
         if media_type == APPLY {
             return self.apply(body).await;
         }
-        let (served, validation) = (self.served(), self.query.field_validation()?);
+        let (served, validation) = (self.served(), self.query.field_validation());
         let patch = Patch::parse(media_type, body, served.is_custom())?;
         let patched = |live: &Value| {
             let mut object = patch.apply(live)?;
-            decode::check_type(&mut object, served)?;
+            decode::check_type(&mut object, served).map_err(patch::unfit)?;
+            self.target.check_place(&mut object)?;
             self.target.check_name(&object)?;
-            decode::normalize(&mut object, served, validation)?;
+            decode::normalize(&mut object, served, validation).map_err(patch::unfit)?;
             Ok(object)
         };
         let written = self.replace(Vec::new(), patched, false).await?;
@@ -97,14 +99,6 @@ impl Write<'_> {
 
     async fn apply(&self, body: &[u8]) -> Result<Response, ApiError> {
         let served = self.served();
-        // What it says doesn't matter here, but it must be known.
-        self.query.field_validation()?;
-        let manager = self.query.get("fieldManager");
-        if manager.is_empty() {
-            let cause = Cause::required("fieldManager", "is required for apply patch");
-            let subject = Subject { group: "meta.k8s.io", resource: "PatchOptions", name: "" };
-            return Err(ApiError::invalid(subject, vec![cause]));
-        }
         let mut applied = decode::parse_yaml(body)?;
         decode::check_type(&mut applied, served)?;
         if applied.pointer("/metadata/managedFields").is_some_and(|fields| *fields != json!([])) {
@@ -117,7 +111,7 @@ impl Write<'_> {
         if !unknown.is_empty() {
             return Err(self.target.undeclared(&unknown));
         }
-        let written = self.merge(&applied, &self.manager(manager)).await?;
+        let written = self.merge(&applied, &self.manager(self.query.get("fieldManager"))).await?;
         Ok(self.answer(&written))
     }
 
@@ -180,7 +174,7 @@ impl Write<'_> {
         validation::validate(served, None, &object)?;
         let key = Key { namespace: self.target.namespace.clone(), name: name.clone() };
         let written = |object| Ok(Written { code: 201, object, warnings });
-        if self.query.dry_run()? {
+        if self.query.dry_run() {
             return match self.server.store.get(&served.resource.id, &key) {
                 Some(_) => Err(ApiError::already_exists(served.subject(&name))),
                 None => written(object),
@@ -210,7 +204,7 @@ impl Write<'_> {
         if same(live, &object) {
             return Ok(Some(live.clone()));
         }
-        if self.query.dry_run()? {
+        if self.query.dry_run() {
             return Ok(Some(object));
         }
         let key = self.key();
@@ -224,7 +218,11 @@ impl Write<'_> {
         };
         match result {
             Ok(stored) => {
-                self.server.changed(served);
+                if finished {
+                    self.server.deleted(served)
+                } else {
+                    self.server.changed(served)
+                }
                 Ok(Some(self.as_served(&stored)))
             }
             Err(CommitError::Raced) => Ok(None),

@@ -181,7 +181,7 @@ async fn an_apply_creates_merges_prunes_and_conflicts() {
     assert_eq!(fixture.apply(&path("a"), "fieldManager=two", &same).await.0, 200);
     let mut other = secret("a", "two");
     other["metadata"]["uid"] = json!("00000000-0000-4000-8000-000000000000");
-    assert_eq!(fixture.apply(&path("a"), "fieldManager=two", &other).await.0, 409);
+    assert_eq!(fixture.apply(&path("a"), "fieldManager=two", &other).await.0, 422);
     assert_eq!(
         fixture
             .apply(&path("new"), "fieldManager=two", &{
