@@ -88,9 +88,9 @@ async fn empty_namespace(server: &Server, key: &Key, namespace: &Stored) {
     for resource in server.store.resources() {
         let Some(served) = server.registry.by_id(&resource) else { continue };
         let Ok(snapshot) = server.store.list(&resource, &key.name, None) else { continue };
-        for (key, _) in snapshot.items.iter().filter(|_| served.resource.namespaced) {
-            // Gone already is as good.
-            let _ = delete::collect(server, &served, key, Some(Policy::Background)).await;
+        for (key, stored) in snapshot.items.iter().filter(|_| served.resource.namespaced) {
+            // Gone already is as good; what has changed goes in the next round.
+            let _ = delete::collect(server, &served, key, stored, Some(Policy::Background)).await;
             left |= server.store.get(&resource, key).is_some();
         }
     }

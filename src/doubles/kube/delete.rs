@@ -22,7 +22,6 @@ pub(super) const ORPHAN: &str = "orphan";
 pub(super) const FOREGROUND: &str = "foregroundDeletion";
 
 /// What a deletion is asked to heed.
-#[derive(Default)]
 struct Options {
     uid: Option<String>,
     resource_version: Option<String>,
@@ -109,14 +108,16 @@ pub(super) async fn collection(
     Ok(view.list(served, &meta, deleted.iter().map(|stored| &stored.value)))
 }
 
-/// Deletes an object for the server itself, without preconditions.
+/// Deletes an object for the server itself, in the state that it was seen in.
 pub(super) async fn collect(
     server: &Server,
     served: &Served,
     key: &Key,
+    seen: &Stored,
     policy: Option<Policy>,
 ) -> Result<(), ApiError> {
-    let options = Options { policy, ..Options::default() };
+    let uid = Some(meta(&seen.value, "uid").to_owned());
+    let options = Options { uid, resource_version: Some(seen.revision.to_string()), dry_run: false, policy };
     delete(server, served, &key.namespace, &key.name, &options).await.map(drop)
 }
 

@@ -129,8 +129,9 @@ impl<'a> Graph<'a> {
         }
         let owns = self.dependents.contains_key(dependent.uid());
         let policy = if wait && owns { Some(Policy::Foreground) } else { None };
+        let Object { served, key, stored } = dependent;
         // Gone or changed already: the next round sees to it.
-        let _ = delete::collect(self.server, &dependent.served, &dependent.key, policy).await;
+        let _ = delete::collect(self.server, served, key, stored, policy).await;
     }
 
     /// Takes owners out of what they own.
