@@ -192,10 +192,13 @@ func refused(t *testing.T, err error, what, message string, causes ...string) {
 	if said.Details != nil {
 		for _, cause := range said.Details.Causes {
 			found = append(found, fmt.Sprintf("%s %s: %s", cause.Type, cause.Field, cause.Message))
-			// The real one names some twice.
-			found = slices.Compact(found)
 		}
 	}
+	// In no order that one could rely on.
+	slices.Sort(found[2:])
+	// The real one names some twice.
+	found = slices.Compact(found)
+	slices.Sort(causes)
 	if wanted := append([]string{what, message}, causes...); !slices.EqualFunc(found, wanted, reads) {
 		t.Fatalf("refused with\n%s\nwanted\n%s", strings.Join(found, "\n"), strings.Join(wanted, "\n"))
 	}

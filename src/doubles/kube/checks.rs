@@ -68,10 +68,11 @@ impl Target {
         if sent.is_empty() && whole && !unconditional {
             let cause = Cause::new(
                 "FieldValueInvalid",
-                "Invalid value: 0x0: must be specified for an update",
+                "Invalid value: 0: must be specified for an update",
                 "metadata.resourceVersion",
             );
-            return Err(ApiError::invalid(served.kind_subject(name), vec![cause]));
+            // Named by its resource here, not by its kind.
+            return Err(ApiError::invalid(served.subject(name), vec![cause]));
         }
         if !sent.is_empty() && sent != meta(live, "resourceVersion") {
             return Err(ApiError::modified(served.subject(name)));

@@ -177,11 +177,12 @@ pub(super) fn api_version(group: &str, version: &str) -> String {
 /// A custom version from its entry in `spec.versions`.
 fn custom_version(entry: &Value) -> Version {
     let schema = entry.pointer("/schema/openAPIV3Schema").cloned().unwrap_or_default();
+    let status = entry.pointer("/subresources/status").is_some();
     Version {
         name: text(entry, "/name").to_owned(),
-        status: entry.pointer("/subresources/status").is_some(),
+        status,
         fields: FieldSchema::custom(&schema),
-        schema: Some(CustomSchema::new(schema)),
+        schema: Some(CustomSchema::new(schema, status)),
         columns: entry["additionalPrinterColumns"].as_array().cloned().unwrap_or_default(),
     }
 }

@@ -1,8 +1,12 @@
-//! The schemas of custom resources: defaults, pruning and validation by structural OpenAPI schemas. CEL rules are not evaluated.
+//! The schemas of custom resources: defaults, pruning and validation by structural OpenAPI schemas.
+
+mod lists;
+mod rules;
 
 use jsonschema::{ValidationError, Validator, error::ValidationErrorKind};
 use serde_json::{Map, Value, json};
 
+use self::rules::Rules;
 use super::status::Cause;
 
 /// The schema of one version of a custom resource.
@@ -10,20 +14,32 @@ pub(super) struct CustomSchema {
     pub source: Value,
     /// Absent where the schema can't be compiled: then everything is valid.
     validator: Option<Validator>,
+    rules: Rules,
+    /// Whether the status is written, and so validated, apart.
+    status_apart: bool,
 }
 
 const UNKNOWN_ALLOWED: &str = "x-kubernetes-preserve-unknown-fields";
+/// With one of these, the rules in CEL aren't looked at.
+const BLOCKING: [&str; 5] = [
+    "FieldValueNotSupported",
+    "FieldValueRequired",
+    "FieldValueTooLong",
+    "FieldValueTooMany",
+    "FieldValueTypeInvalid",
+];
+const UNCHECKED: &str = "Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete validation";
 const EMBEDDED: &str = "x-kubernetes-embedded-resource";
 
 // === impl CustomSchema ===
 
 impl CustomSchema {
-    pub fn new(source: Value) -> Self {
+    pub fn new(source: Value, status_apart: bool) -> Self {
         let validator = jsonschema::options().should_validate_formats(true).build(&translate(&source));
         if let Err(error) = &validator {
             tracing::warn!(error = %error.masked(), "a custom resource's schema can't be used for validation");
         }
-        Self { source, validator: validator.ok() }
+        Self { rules: Rules::of(&source), validator: validator.ok(), source, status_apart }
     }
 
     /// Removes fields that the schema doesn't know; returns their paths.
@@ -40,10 +56,87 @@ impl CustomSchema {
 
     /// What is wrong with an object.
     pub fn validate(&self, object: &Value) -> Vec<Cause> {
-        self.validator
-            .iter()
-            .flat_map(|validator| validator.iter_errors(object).map(|error| cause(&error)))
-            .collect()
+        let errors = self.validator.iter().flat_map(|validator| validator.iter_errors(object));
+        let mut causes: Vec<Cause> = Vec::new();
+        for error in errors {
+            let cause = self.cause(&error);
+            // Of a text that is too short or too long nothing else is said.
+            let is_text = matches!(error.kind(), ValidationErrorKind::Pattern { .. });
+            if !is_text || !causes.iter().any(|known| known.field == cause.field) {
+                causes.push(cause);
+            }
+        }
+        lists::check(object, &self.source, "", &mut causes);
+        if self.rules.is_empty() {
+            return causes;
+        }
+        if causes.iter().any(|cause| BLOCKING.contains(&cause.reason.as_str())) {
+            causes.push(Cause::new("FieldValueInvalid", UNCHECKED, "<nil>"));
+        } else {
+            self.rules.check(object, "", &mut causes);
+        }
+        causes
+    }
+
+    fn cause(&self, error: &ValidationError<'_>) -> Cause {
+        let field = dotted(error.instance_path().as_str());
+        let inside = field.strip_prefix("status.").filter(|_| self.status_apart).unwrap_or(&field).to_owned();
+        let shown = error.instance().to_string();
+        let length = error.instance().as_array().map_or(0, Vec::len);
+        let body = |rule: String| {
+            Cause::new(
+                "FieldValueInvalid",
+                format!("Invalid value: {shown}: {inside} in body {rule}"),
+                &field,
+            )
+        };
+        match error.kind() {
+            ValidationErrorKind::Required { property } => {
+                Cause::required(join(&field, property.as_str().unwrap_or_default()), "")
+            }
+            ValidationErrorKind::Enum { options } => {
+                let options: Vec<_> =
+                    options.as_array().into_iter().flatten().map(Value::to_string).collect();
+                let message = format!("Unsupported value: {shown}: supported values: {}", options.join(", "));
+                Cause::new("FieldValueNotSupported", message, field)
+            }
+            ValidationErrorKind::Type { .. } => {
+                let is = type_name(error.instance());
+                let wanted = error.masked().to_string();
+                let wanted = wanted.rsplit("type ").next().unwrap_or_default().replace('"', "");
+                let message =
+                    format!("Invalid value: {is:?}: {inside} in body must be of type {wanted}: {is:?}");
+                Cause::new("FieldValueTypeInvalid", message, field)
+            }
+            ValidationErrorKind::MaxLength { limit } => {
+                Cause::too_long(field, usize::try_from(*limit).unwrap_or(usize::MAX))
+            }
+            ValidationErrorKind::MinLength { limit } => {
+                body(format!("should be at least {limit} chars long"))
+            }
+            ValidationErrorKind::Pattern { pattern } => body(format!("should match '{pattern}'")),
+            ValidationErrorKind::MinItems { limit } => {
+                let message =
+                    format!("Invalid value: {length}: {inside} in body should have at least {limit} items");
+                Cause::new("FieldValueInvalid", message, field)
+            }
+            ValidationErrorKind::MaxItems { limit } => {
+                let message = format!("Too many: {length}: must have at most {limit} items");
+                Cause::new("FieldValueTooMany", message, field)
+            }
+            ValidationErrorKind::Minimum { limit } => {
+                body(format!("should be greater than or equal to {}", number(limit)))
+            }
+            ValidationErrorKind::Maximum { limit } => {
+                body(format!("should be less than or equal to {}", number(limit)))
+            }
+            ValidationErrorKind::Format { format } => {
+                let message =
+                    format!("Invalid value: {shown}: {inside} in body must be of type {format}: {shown}");
+                Cause::new("FieldValueTypeInvalid", message, field)
+            }
+            _ => body(format!("breaks the rule {}", error.kind().keyword())),
+        }
     }
 }
 
@@ -100,6 +193,11 @@ fn default(value: &mut Value, schema: &Value) {
             if let Some(schema) = schema.get("additionalProperties").filter(|schema| schema.is_object()) {
                 fields.values_mut().for_each(|field| default(field, schema));
             }
+            // A null where there may be none is nothing.
+            fields.retain(|name, field| {
+                let schema = schema["properties"].get(name).unwrap_or(&schema["additionalProperties"]);
+                !field.is_null() || !schema.is_object() || schema["nullable"] == true
+            });
         }
         Value::Array(items) => items.iter_mut().for_each(|item| default(item, &schema["items"])),
         _ => {}
@@ -153,43 +251,9 @@ fn allow_null(target: &mut Map<String, Value>) {
     }
 }
 
-fn cause(error: &ValidationError<'_>) -> Cause {
-    let field = dotted(error.instance_path().as_str());
-    let shown = error.instance().to_string();
-    let body = |rule: String| {
-        Cause::new("FieldValueInvalid", format!("Invalid value: {shown}: {field} in body {rule}"), &field)
-    };
-    match error.kind() {
-        ValidationErrorKind::Required { property } => {
-            Cause::required(join(&field, property.as_str().unwrap_or_default()), "")
-        }
-        ValidationErrorKind::Enum { options } => {
-            let options: Vec<_> = options.as_array().into_iter().flatten().map(Value::to_string).collect();
-            let message = format!("Unsupported value: {shown}: supported values: {}", options.join(", "));
-            Cause::new("FieldValueNotSupported", message, field)
-        }
-        ValidationErrorKind::Type { .. } => {
-            let is = type_name(error.instance());
-            let wanted = error.masked().to_string();
-            let wanted = wanted.rsplit("type ").next().unwrap_or_default().replace('"', "");
-            let message = format!("Invalid value: {is:?}: {field} in body must be of type {wanted}: {is:?}");
-            Cause::new("FieldValueTypeInvalid", message, field)
-        }
-        ValidationErrorKind::MaxLength { limit } => {
-            Cause::too_long(field, usize::try_from(*limit).unwrap_or(usize::MAX))
-        }
-        ValidationErrorKind::MinLength { limit } => body(format!("should be at least {limit} chars long")),
-        ValidationErrorKind::Pattern { pattern } => body(format!("should match '{pattern}'")),
-        ValidationErrorKind::MinItems { limit } => body(format!("should have at least {limit} items")),
-        ValidationErrorKind::MaxItems { limit } => {
-            let message = format!("Too many: must have at most {limit} items");
-            Cause::new("FieldValueTooMany", message, field)
-        }
-        ValidationErrorKind::Minimum { limit } => body(format!("should be greater than or equal to {limit}")),
-        ValidationErrorKind::Maximum { limit } => body(format!("should be less than or equal to {limit}")),
-        ValidationErrorKind::Format { format } => body(format!("must be of type {format}")),
-        _ => body(format!("breaks the rule {}", error.kind().keyword())),
-    }
+/// A limit without the fraction that it doesn't have.
+fn number(limit: &Value) -> String {
+    limit.as_f64().map_or_else(|| limit.to_string(), |limit| limit.to_string())
 }
 
 fn type_name(value: &Value) -> &'static str {
@@ -229,7 +293,7 @@ mod tests {
     use super::*;
 
     fn schema() -> CustomSchema {
-        CustomSchema::new(json!({
+        let source = json!({
             "type": "object",
             "required": ["spec"],
             "properties": {
@@ -246,7 +310,8 @@ mod tests {
                     },
                 },
             },
-        }))
+        });
+        CustomSchema::new(source, true)
     }
 
     #[test]
