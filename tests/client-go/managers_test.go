@@ -88,13 +88,12 @@ func TestAnEntryIsRenamedToAnotherManager(t *testing.T) {
 
 func TestAChangeBesideTheManagedFieldsIsNotedOnTopOfThem(t *testing.T) {
 	w := start(t)
-	applied := w.mustApply(t, "old", w.applied("s", "a", "1"))
+	applied := w.mustApply(t, "old", w.applied("s", "a", "1", "c", "1"))
 	applied.ManagedFields[0].Manager = "new"
-	applied.Data["b"] = []byte("1")
-	applied.Data["a"] = []byte("2")
+	applied.Data["a"], applied.Data["b"] = []byte("2"), []byte("1")
 	updated, err := w.secrets.Update(w.ctx, applied, metav1.UpdateOptions{FieldManager: "hand"})
 	must(t, err)
-	equal(t, managers(updated), []string{`hand Update {"f:data":{"f:a":{},"f:b":{}}}`})
+	equal(t, managers(updated), []string{`new Apply {"f:data":{"f:c":{}}}`, `hand Update {"f:data":{"f:a":{},"f:b":{}}}`})
 }
 
 func TestFieldsOfClientSideAppliesBecomeThoseOfServerSideApplies(t *testing.T) {
