@@ -80,6 +80,8 @@ impl EdgeError {
             404 if status.message.contains("namespaces \"") => Self::NamespaceMissing(namespace.to_owned()),
             404 => Self::NotFound(message),
             409 => Self::Changed(message),
+            // An apply to another object than the one that it names by its uid.
+            422 if status.message.contains("metadata.uid: Invalid value") => Self::Changed(message),
             413 => Self::TooLarge,
             422 if status.message.contains("Too long") => Self::TooLarge,
             400 | 405 | 415 | 422 => Self::Rejected(message),
