@@ -16,7 +16,10 @@ use azure_security_keyvault_secrets::{
 };
 use jiff::Timestamp;
 use secrecy::SecretString;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, sleep, timeout_at},
+};
 use url::Url;
 use zeroize::Zeroize;
 
@@ -48,6 +51,8 @@ struct Inner {
     sdk: SecretClient,
     transport: Arc<Transport>,
     pace: Arc<Pace>,
+    /// Held by the request that goes ahead of all others.
+    ahead: Mutex<()>,
     timeout: Duration,
     configured_tenant: Option<String>,
     environment_tenant: Option<String>,
@@ -81,6 +86,7 @@ impl Vault {
             sdk,
             transport,
             pace: Pace::new(options.concurrency, options.requests_per_10s),
+            ahead: Mutex::default(),
             timeout: options.timeout,
             configured_tenant: options.credential.tenant_id().map(str::to_owned),
             environment_tenant: options.credential.tenant_id_of_environment(),
@@ -320,7 +326,7 @@ impl Inner {
                 Err(Refused::Pausing(left)) => return Err(VaultError::Throttled { retry_after: Some(left) }),
                 Err(Refused::TooLate) => return Err(VaultError::Timeout { after: self.timeout }),
             };
-            let answer = match timeout_at(deadline, request()).await {
+            let answer = match timeout_at(deadline, self.challenged_once(request())).await {
                 Ok(answer) => answer.map_err(|error| explain(&error, asked)),
                 Err(_) => Err(VaultError::Timeout { after: self.timeout }),
             };
@@ -339,6 +345,23 @@ impl Inner {
                 answer => return answer,
             }
         }
+    }
+
+    /// Sends a request. The SDK learns from a challenge where tokens come from, and sends without one until then: so one request
+    /// goes ahead, and those that come meanwhile wait for its end, or each of them would be challenged too.
+    async fn challenged_once<T>(&self, request: impl Future<Output = T>) -> T {
+        if self.transport.sends_tokens() {
+            return request.await;
+        }
+        let _ahead = match self.ahead.try_lock() {
+            Ok(ahead) => Some(ahead),
+            // However it ended: where it failed, nobody else stands in line for the same failure.
+            Err(_) => {
+                drop(self.ahead.lock().await);
+                None
+            }
+        };
+        request.await
     }
 
     async fn versions_page(

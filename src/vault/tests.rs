@@ -85,6 +85,15 @@ async fn the_first_call_is_challenged_and_the_token_serves_all_that_follow() {
 }
 
 #[tokio::test]
+async fn first_calls_that_come_together_are_challenged_once() {
+    let wire = Wire::start(|_| secret());
+    let (vault, name) = (wire.vault(), name());
+    let calls = (0..4).map(|_| vault.get(&name, None, Priority::Background));
+    futures::future::try_join_all(calls).await.unwrap();
+    assert_eq!((wire.asked().len(), vault.requests()), (4, 5));
+}
+
+#[tokio::test]
 async fn a_value_comes_with_its_version_and_the_vaults_time() {
     let wire = Wire::start(|_| secret());
     let read =

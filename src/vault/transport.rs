@@ -37,6 +37,7 @@ pub(super) struct Transport {
     client: reqwest::Client,
     requests: AtomicU64,
     challenger: OnceLock<String>,
+    sends_tokens: AtomicBool,
     token_refused: AtomicBool,
 }
 
@@ -87,6 +88,7 @@ impl Transport {
             client,
             requests: AtomicU64::new(0),
             challenger: OnceLock::new(),
+            sends_tokens: AtomicBool::new(false),
             token_refused: AtomicBool::new(false),
         }
     }
@@ -101,6 +103,11 @@ impl Transport {
         self.challenger.get().map(String::as_str)
     }
 
+    /// Whether requests carry a token by now: the first can't, because the challenge to it tells where tokens come from.
+    pub(super) fn sends_tokens(&self) -> bool {
+        self.sends_tokens.load(Ordering::Relaxed)
+    }
+
     /// Whether a token was refused since this was last asked.
     pub(super) fn take_token_refused(&self) -> bool {
         self.token_refused.swap(false, Ordering::Relaxed)
@@ -110,7 +117,7 @@ impl Transport {
         if let Some(tenant) = headers.get_optional_str(&WWW_AUTHENTICATE).and_then(tenant_of_challenge) {
             self.challenger.get_or_init(|| tenant);
         }
-        if request.headers().get_optional_str(&AUTHORIZATION).is_some() {
+        if carries_token(request) {
             self.token_refused.store(true, Ordering::Relaxed);
         }
     }
@@ -120,6 +127,9 @@ impl Transport {
 impl HttpClient for Transport {
     async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
         self.requests.fetch_add(1, Ordering::Relaxed);
+        if carries_token(request) {
+            self.sends_tokens.store(true, Ordering::Relaxed);
+        }
         let (status, headers, body) = self.client.execute_request(request).await?.deconstruct();
         if status == StatusCode::Unauthorized {
             self.note_challenge(request, &headers);
@@ -127,6 +137,10 @@ impl HttpClient for Transport {
         let body = collect(&headers, body).await?;
         Ok(AsyncRawResponse::from_bytes(status, headers, body))
     }
+}
+
+fn carries_token(request: &Request) -> bool {
+    request.headers().get_optional_str(&AUTHORIZATION).is_some()
 }
 
 /// Reads a body up to the bound. It may hold a value, so it is wiped when the SDK lets go of it; and it comes as one piece,
