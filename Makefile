@@ -4,7 +4,7 @@ CARGO ?= cargo
 
 export PATH := $(CURDIR)/.cache/bin:$(PATH)
 
-.PHONY: help build run kube test unit lint format deny contract generate docs bench bench-clients tools clean
+.PHONY: help build run kube test unit lint format deny contract generate docs bench bench-cluster bench-clients tools clean
 .DEFAULT_GOAL := help
 
 help: ## List the verbs.
@@ -52,6 +52,9 @@ docs: ## Write the reference pages in docs/ anew from the code.
 
 bench: ## Measure the API beside a bare tonic server in the same run.
 	$(CARGO) bench --locked
+
+bench-cluster: ## Measure a thousand synced secrets on a real control plane beside a bare loop of server-side applies.
+	scripts/on-control-plane $(CARGO) bench --locked --bench cluster
 
 bench-clients: build ## Measure the Go client beside ghz on the same method.
 	scripts/go-client bench

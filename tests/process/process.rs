@@ -24,18 +24,29 @@ pub struct Process {
 impl Process {
     /// Starts `serve` on a site, and waits until it answers.
     pub async fn serve(site: &Site) -> Self {
+        Self::serve_with(site, &[]).await
+    }
+
+    /// The same with these flags, which come before the configuration's file.
+    pub async fn serve_with(site: &Site, flags: &[&str]) -> Self {
         let config = site.directory().join("serve.toml");
         std::fs::write(&config, configuration(site, 0)).unwrap();
         let log = std::fs::OpenOptions::new().create(true).append(true).open(log(site)).unwrap();
         let logged_before = log.metadata().unwrap().len();
         let child = Command::from(command(&["serve", "--config"]))
             .arg(&config)
+            .args(flags)
             .stderr(log)
             .kill_on_drop(true)
             .spawn()
             .unwrap();
         let address = started(site, logged_before).await;
         Self { child, client: connect(&format!("http://{address}")).await }
+    }
+
+    /// Of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
     }
 
     /// kill -9.
