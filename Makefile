@@ -4,7 +4,7 @@ CARGO ?= cargo
 
 export PATH := $(CURDIR)/.cache/bin:$(PATH)
 
-.PHONY: help build run kube test unit lint format deny contract generate docs bench bench-cluster bench-clients tools clean
+.PHONY: help build run kube test unit lint format deny contract generate docs bench bench-cluster bench-peer bench-clients tools clean
 .DEFAULT_GOAL := help
 
 help: ## List the verbs.
@@ -55,6 +55,9 @@ bench: ## Measure the API beside a bare tonic server in the same run.
 
 bench-cluster: ## Measure a thousand synced secrets on a real control plane beside a bare loop of server-side applies.
 	scripts/on-control-plane $(CARGO) bench --locked --bench cluster
+
+bench-peer: ## Measure External Secrets Operator beside Secret Service on the same control plane; builds it when first needed.
+	directory=$$(scripts/peer) && BENCH_PEER=$$directory scripts/on-control-plane $(CARGO) bench --locked --bench peer
 
 bench-clients: build ## Measure the Go client beside ghz on the same method.
 	scripts/go-client bench
