@@ -11,7 +11,7 @@ use tonic::Streaming;
 
 use crate::{
     ground::{KEYS, SECRETS, synced_secret, vault_secret},
-    process::Process,
+    process::{Process, configuration},
     support::{Site, requests},
 };
 
@@ -22,7 +22,7 @@ const DEFAULTS: [&str; 4] = ["--vault-timeout", "10s", "--kubernetes-timeout", "
 
 /// Starts it on a site with its defaults but for these flags, and waits until it answers.
 pub async fn start(site: &Site, flags: &[&str]) -> Process {
-    Process::serve_with(site, &[&DEFAULTS, flags].concat()).await
+    Process::serve_as(site, &configuration(site, 0), &[&DEFAULTS, flags].concat()).await
 }
 
 /// Creates all synced secrets, and waits until a watch has told that every one is synced.

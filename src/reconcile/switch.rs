@@ -29,13 +29,13 @@ impl Reconciler {
 
     pub(super) async fn switch(&self, record: &Record, engine: SyncEngine) -> Result<Outcome, StoreError> {
         match engine {
-            SyncEngine::SecretStore => self.to_the_extension(record).await,
-            SyncEngine::Direct => self.from_the_extension(record).await,
+            SyncEngine::SecretStore => self.over_to_the_extension(record).await,
+            SyncEngine::Direct => self.back_from_the_extension(record).await,
         }
     }
 
     /// Lets go of the Secret's keys; the pair is written by the next look, in the other engine.
-    async fn to_the_extension(&self, record: &Record) -> Result<Outcome, StoreError> {
+    async fn over_to_the_extension(&self, record: &Record) -> Result<Outcome, StoreError> {
         let secret = &record.secret;
         let references: Vec<_> = secret.references.iter().collect();
         if let Some(violation) = secret_store::violations(&references, &secret.labels).first() {
@@ -56,7 +56,7 @@ impl Reconciler {
     }
 
     /// Halts the extension, sets the Secret free, removes the pair; the values are written by the next look.
-    async fn from_the_extension(&self, record: &Record) -> Result<Outcome, StoreError> {
+    async fn back_from_the_extension(&self, record: &Record) -> Result<Outcome, StoreError> {
         let (secret, adopted) = (&record.secret, record.adopted.as_deref());
         let force = Uuid::new_v4().simple().to_string();
         let halt = self.0.edge.halt(&secret.id, secret.uid, adopted, &force).await;

@@ -14,8 +14,8 @@ use secret_service::{
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use super::process::{Process, command, configuration};
-use crate::support::{PATIENCE, Site};
+use super::process::{DIRECT, Process, command, configuration};
+use crate::support::{PATIENCE, Site, requests::*};
 
 const ENGINE: &str = "engine: which, and why";
 const RIGHTS: &str = "secret store: rights on its resources";
@@ -26,10 +26,17 @@ const ONE_VAULT: &str = "secret store: no class leads to another vault";
 /// What stands first in the host of the vault on loopback.
 const VAULT_NAME: &str = "127";
 
+/// What the cluster serves decides the engine.
+fn auto(site: &Site) -> String {
+    let text = configuration(site, 0).replace(DIRECT, "");
+    assert!(!text.contains("engine"));
+    text
+}
+
 /// The exit code, and by check what holds and what was found.
 async fn check(site: &Site) -> (i32, BTreeMap<String, (String, String)>) {
     let file = site.directory().join("check.toml");
-    std::fs::write(&file, configuration(site, 0)).unwrap();
+    std::fs::write(&file, auto(site)).unwrap();
     let mut check = Command::from(command(&["check", "-o", "json", "--config"]));
     let ended = check.arg(&file).output().await.unwrap();
     let report: Value = serde_json::from_slice(&ended.stdout).unwrap();
@@ -41,7 +48,7 @@ async fn check(site: &Site) -> (i32, BTreeMap<String, (String, String)>) {
 
 /// A service that has chosen its engine.
 async fn serve(site: &Site) -> Process {
-    let (mut serving, begun) = (Process::serve(site).await, tokio::time::Instant::now());
+    let (mut serving, begun) = (Process::serve_as(site, &auto(site), &[]).await, tokio::time::Instant::now());
     while get_vault(&mut serving).await.engine() == SyncEngine::Unspecified {
         assert!(begun.elapsed() < PATIENCE, "it never chose an engine");
     }
@@ -77,24 +84,10 @@ async fn lead(site: &Site, class: &str, vault: &str) {
 async fn each_thing_that_the_secret_store_engine_needs_is_a_row_with_what_to_do() {
     let mut site = Site::start().await;
     // The resources of a real cluster are there for everybody.
-    let is_direct = site.is_double();
-    if is_direct {
-        let (code, rows) = check(&site).await;
-        assert!(
-            rows[ENGINE].1.contains("direct: sync.engine is auto, and the cluster does not serve"),
-            "{rows:?}"
-        );
-        assert!(code == 0 && !rows.contains_key(ACCESS), "nothing of it is needed: {rows:?}");
+    match site.is_double() {
+        true => nothing_of_it_is_needed_before_the_extension_is_there(&mut site).await,
+        false => site.install_extension().await,
     }
-    let mut serving = serve(&site).await;
-    site.install_extension().await;
-    if is_direct {
-        let vault = get_vault(&mut serving).await;
-        let chosen = condition(&vault, "EngineChosen");
-        assert!(chosen.message.contains("direct: sync.engine is auto"), "{chosen:?}");
-        assert!(chosen.message.contains("restart the service"), "{chosen:?}");
-    }
-    assert!(serving.terminate().await.success());
     site.vault.faults().add(Rule::new(Action::ForbiddenByRbac).on(Operation::SecretGet));
     let (code, rows) = check(&site).await;
     assert!(rows[ENGINE].1.contains("secret-store: sync.engine is auto, and the cluster serves"), "{rows:?}");
@@ -125,6 +118,25 @@ async fn each_thing_that_the_secret_store_engine_needs_is_a_row_with_what_to_do(
     assert!(serving.terminate().await.success());
     let log = std::fs::read_to_string(super::process::log(&site)).unwrap();
     assert!(log.contains("the engine was chosen"), "{log}");
+}
+
+async fn nothing_of_it_is_needed_before_the_extension_is_there(site: &mut Site) {
+    let (code, rows) = check(site).await;
+    assert!(
+        rows[ENGINE].1.contains("direct: sync.engine is auto, and the cluster does not serve"),
+        "{rows:?}"
+    );
+    assert!(code == 0 && !rows.contains_key(ACCESS), "{rows:?}");
+    let mut serving = Process::serve_as(site, &auto(site), &[]).await;
+    // A call in the first moment waits for the choice.
+    let request = create("early", vec![created("k", "early", "1")]);
+    serving.client.create_synced_secret(request).await.unwrap();
+    site.install_extension().await;
+    let vault = get_vault(&mut serving).await;
+    let chosen = condition(&vault, "EngineChosen");
+    assert!(chosen.message.contains("direct: sync.engine is auto"), "{chosen:?}");
+    assert!(chosen.message.contains("restart the service"), "{chosen:?}");
+    assert!(serving.terminate().await.success());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -24,13 +24,13 @@ pub struct Process {
 impl Process {
     /// Starts `serve` on a site, and waits until it answers.
     pub async fn serve(site: &Site) -> Self {
-        Self::serve_with(site, &[]).await
+        Self::serve_as(site, &configuration(site, 0), &[]).await
     }
 
-    /// The same with these flags, which come before the configuration's file.
-    pub async fn serve_with(site: &Site, flags: &[&str]) -> Self {
+    /// The same with another configuration, and flags that come before it.
+    pub async fn serve_as(site: &Site, configuration: &str, flags: &[&str]) -> Self {
         let config = site.directory().join("serve.toml");
-        std::fs::write(&config, configuration(site, 0)).unwrap();
+        std::fs::write(&config, configuration).unwrap();
         let log = std::fs::OpenOptions::new().create(true).append(true).open(log(site)).unwrap();
         let logged_before = log.metadata().unwrap().len();
         let child = Command::from(command(&["serve", "--config"]))
@@ -45,6 +45,7 @@ impl Process {
     }
 
     /// Of the process.
+    #[allow(dead_code, reason = "the benches measure it")]
     pub fn id(&self) -> u32 {
         self.child.id().expect("it runs")
     }
@@ -117,6 +118,9 @@ pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
+/// What another test installs on a real cluster must not decide.
+pub const DIRECT: &str = "engine = \"direct\"\n";
+
 pub fn configuration(site: &Site, port: u16) -> String {
     let credential = site.vault.credential();
     let secret = site.directory().join("client-secret");
@@ -146,7 +150,7 @@ namespace = "{namespace}"
 timeout = "2s"
 
 [sync]
-interval = "1s"
+{DIRECT}interval = "1s"
 
 [server]
 listen = ["127.0.0.1:{port}"]
