@@ -8,6 +8,7 @@ mod support;
 mod check;
 mod crash;
 mod dev;
+mod handover;
 mod life;
 mod people;
 mod process;

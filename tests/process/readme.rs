@@ -89,9 +89,9 @@ impl Drop for Dev {
     }
 }
 
-fn dev(data: &Path, port: u16) -> Dev {
+fn dev(data: &Path, port: u16, engine: &str) -> Dev {
     let dev = Command::new(BINARY)
-        .args(["dev", "--listen", &format!("127.0.0.1:{port}"), "--data-dir"])
+        .args(["dev", "--engine", engine, "--listen", &format!("127.0.0.1:{port}"), "--data-dir"])
         .arg(data)
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::null())
@@ -107,6 +107,15 @@ fn dev(data: &Path, port: u16) -> Dev {
 
 #[test]
 fn the_walk_of_the_readme_does_what_the_readme_shows() {
+    walk("direct");
+}
+
+#[test]
+fn the_same_walk_word_for_word_in_the_secret_store_engine() {
+    walk("secret-store");
+}
+
+fn walk(engine: &str) {
     let missing: Vec<_> = ["grpcurl", "kubectl"].into_iter().filter(|tool| !have(tool)).collect();
     if !missing.is_empty() {
         say(&format!("SKIPPED the README's walk: {} not installed", missing.join(" and ")));
@@ -114,7 +123,7 @@ fn the_walk_of_the_readme_does_what_the_readme_shows() {
     }
     let directory = TempDir::new().unwrap();
     let (data, port) = (directory.path().join("data"), free_port());
-    let _dev = dev(&data, port);
+    let _dev = dev(&data, port, engine);
     let steps = steps();
     assert!(steps.len() >= 10, "the walk is in the README");
     for step in steps {

@@ -1,5 +1,6 @@
 //! `secret-service secrets`: the synced secrets of the instance, one file a command or two.
 
+mod adopt;
 mod create;
 mod delete;
 mod filter;
@@ -46,6 +47,7 @@ enum Command {
     Sync(sync::Sync),
     Delete(delete::Delete),
     Watch(watch::Watch),
+    Adopt(adopt::Adopt),
     Usages(list::Usages),
 }
 
@@ -76,6 +78,7 @@ impl Secrets {
             Command::Sync(sync) => sync.run(&client, output).await,
             Command::Delete(delete) => delete.run(&client, output).await,
             Command::Watch(watch) => watch.run(&client, output).await,
+            Command::Adopt(adopt) => adopt.run(&client, output).await,
             Command::Usages(usages) => usages.run(&client, output).await,
         }
     }

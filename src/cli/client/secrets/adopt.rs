@@ -1,0 +1,47 @@
+//! `secrets adopt`: takes over what another tool made.
+
+use super::{
+    super::{arguments::SyncedName, call::Client, output::Output, request_id},
+    print_row,
+    references::{Encodings, existing},
+};
+use crate::{cli::Failure, proto};
+
+const EXAMPLES: &str = "\
+Examples:
+  secret-service secrets list --origin unmanaged
+  secret-service secrets adopt edp1secrets
+  secret-service secrets adopt by-hand --from username=pump-7-user --from password=pump-7-password";
+
+/// Take over a synced secret that another tool made, as it is: the Secret is there all the time, with its values
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(super) struct Adopt {
+    /// The SecretSync, or the Kubernetes Secret
+    name: SyncedName,
+    /// Where a key comes from, where the edge does not say so. Can be given several times, once for each key
+    #[arg(long, value_name = "KEY=VAULT_SECRET[@VERSION]", help_heading = "References")]
+    from: Vec<String>,
+    #[command(flatten)]
+    encodings: Encodings,
+    /// Check everything, change nothing
+    #[arg(long)]
+    validate_only: bool,
+}
+
+impl Adopt {
+    pub async fn run(self, client: &Client, output: Output) -> Result<(), Failure> {
+        let mut references = existing("--from", &self.from)?;
+        self.encodings.apply(&mut references)?;
+        let request = proto::AdoptSyncedSecretRequest {
+            name: self.name.full(),
+            references,
+            validate_only: self.validate_only,
+            request_id: request_id(),
+        };
+        let adopt =
+            async |mut stub: super::super::connection::Stub, request| stub.adopt_synced_secret(request).await;
+        let adopted = client.call(request, adopt).await?;
+        print_row(output, &adopted)
+    }
+}

@@ -1,0 +1,153 @@
+//! kill -9 in the middle of a hand-over between the engines: it ends in one owner, and the Secret is the same all the time.
+
+use std::time::Duration;
+
+use kube::ResourceExt;
+use secret_service::{
+    doubles::kube::{Fault, FaultRule, Phase},
+    proto::synced_secret::State,
+};
+
+use super::process::{Process, configuration};
+use crate::support::{PATIENCE, Site, VAULT, needs_the_double, requests::*, until};
+
+/// Where the process is stopped: it waits for the API server's answer to this verb on this resource, before or after it took effect.
+type Point = (&'static str, &'static str, Phase);
+
+const TO_THE_EXTENSION: [Point; 6] = [
+    ("patch", "secrets", Phase::Before),
+    ("patch", "secrets", Phase::After),
+    ("patch", "secretproviderclasses", Phase::Before),
+    ("patch", "secretproviderclasses", Phase::After),
+    ("patch", "secretsyncs", Phase::Before),
+    ("patch", "secretsyncs", Phase::After),
+];
+
+/// The class goes with the SecretSync that owns it, before we come to it.
+const BACK: [Point; 6] = [
+    ("patch", "secretsyncs", Phase::Before),
+    ("patch", "secretsyncs", Phase::After),
+    ("patch", "secrets", Phase::Before),
+    ("patch", "secrets", Phase::After),
+    ("delete", "secretsyncs", Phase::Before),
+    ("delete", "secretsyncs", Phase::After),
+];
+
+async fn serve(site: &Site, engine: &str) -> Process {
+    let flags = [
+        "--sync-engine",
+        engine,
+        "--secret-store-client-id",
+        "client",
+        "--secret-store-tenant-id",
+        "tenant",
+        "--secret-store-vault-name",
+        VAULT,
+    ];
+    Process::serve_as(site, &configuration(site, 0), &flags).await
+}
+
+/// A site with one synced secret in an engine; nobody serves it now.
+async fn synced_in(engine: &str) -> Site {
+    let mut site = Site::start().await;
+    site.install_extension().await;
+    site.seed("pump-user", "operator").await;
+    let mut process = serve(&site, engine).await;
+    process
+        .client
+        .create_synced_secret(create("edp1", vec![existing("username", "pump-user")]))
+        .await
+        .unwrap();
+    until(&mut process.client, "edp1", |secret| secret.state() == State::Synced).await;
+    process.kill().await;
+    site
+}
+
+/// Starts the other engine and kills it at the point.
+async fn killed_at(site: &Site, engine: &str, (verb, resource, phase): Point) {
+    site.cluster().faults().add(FaultRule {
+        verb: Some(verb.to_owned()),
+        resource: Some(resource.to_owned()),
+        namespace: None,
+        name: None,
+        count: None,
+        phase,
+        fault: Fault::Hang,
+    });
+    let before = site.cluster().requests().of(verb, resource);
+    let process = serve(site, engine).await;
+    let begun = tokio::time::Instant::now();
+    while site.cluster().requests().of(verb, resource) == before {
+        assert!(begun.elapsed() < PATIENCE, "it never came to {verb} {resource}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // What takes effect before its answer is lost has taken effect by now.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    process.kill().await;
+    site.cluster().faults().clear();
+}
+
+/// Waits until the edge is as the engine leaves it: one owner.
+async fn settled(site: &Site, engine: &str) {
+    let begun = tokio::time::Instant::now();
+    loop {
+        let secret = site.secrets().get("edp1").await.expect("the Secret is there all the time");
+        let owners = secret.metadata.owner_references.unwrap_or_default();
+        let is_owned = owners.iter().any(|owner| owner.kind == "SecretSync");
+        let sync = site.syncs().get_opt("edp1").await.unwrap();
+        let class = site.classes().get_opt("edp1").await.unwrap();
+        let is_so = match engine {
+            "direct" => !is_owned && sync.is_none() && class.is_none(),
+            _ => {
+                is_owned
+                    && class.is_some()
+                    && sync.is_some_and(|sync| sync.spec.secret_provider_class_name == "edp1")
+            }
+        };
+        if is_so {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{engine}: there is never one owner");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn survives(from: &str, to: &str, points: &[Point]) {
+    for point in points {
+        let site = synced_in(from).await;
+        let (uid, held) = (site.secrets().get("edp1").await.unwrap().uid(), site.edge("edp1").await);
+        killed_at(&site, to, *point).await;
+        assert_eq!(
+            site.secrets().get("edp1").await.unwrap().uid(),
+            uid,
+            "{from} to {to}, killed at {point:?}"
+        );
+
+        let mut process = serve(&site, to).await;
+        settled(&site, to).await;
+        until(&mut process.client, "edp1", |secret| secret.state() == State::Synced).await;
+        // Garbage collection would have come by now.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!(
+            site.secrets().get("edp1").await.unwrap().uid(),
+            uid,
+            "{from} to {to}, killed at {point:?}"
+        );
+        assert_eq!(site.edge("edp1").await, held);
+        process.kill().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hand_over_to_the_extension_that_is_killed_anywhere_ends_with_the_same_secret_in_its_hands() {
+    if needs_the_double("kill -9 in a hand-over to the extension") {
+        survives("direct", "secret-store", &TO_THE_EXTENSION).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hand_over_back_that_is_killed_anywhere_ends_with_the_same_secret_in_ours() {
+    if needs_the_double("kill -9 in a hand-over from the extension") {
+        survives("secret-store", "direct", &BACK).await;
+    }
+}
