@@ -9,7 +9,7 @@ use crate::{cli::Failure, proto};
 
 const EXAMPLES: &str = "\
 Examples:
-  secret-service secrets list --origin unmanaged
+  secret-service secrets list --unmanaged
   secret-service secrets adopt edp1secrets
   secret-service secrets adopt by-hand --from username=pump-7-user --from password=pump-7-password";
 

@@ -5,7 +5,11 @@ use clap::ValueEnum;
 use super::super::arguments::{self, VaultName};
 use crate::{
     cli::Failure,
-    proto::{SyncedSecretFilter, synced_secret::State, synced_secret_filter::UsedBy},
+    proto::{
+        SyncedSecretFilter,
+        synced_secret::{Origin, State},
+        synced_secret_filter::UsedBy,
+    },
 };
 
 /// Every flag that is given must match.
@@ -30,6 +34,9 @@ pub(super) struct Filter {
     /// Only those that nothing uses
     #[arg(long)]
     unused: bool,
+    /// Only those that other tools made, which `secrets adopt` takes over
+    #[arg(long)]
+    unmanaged: bool,
 }
 
 /// A state, as a word.
@@ -56,6 +63,7 @@ impl Filter {
             vault_secret: self.vault_secret.as_ref().map(VaultName::full).unwrap_or_default(),
             labels: arguments::words("--label", &self.label)?,
             used_by: used_by.or(unused),
+            origin: if self.unmanaged { Origin::Unmanaged.into() } else { Origin::Unspecified.into() },
             ..Default::default()
         })
     }
