@@ -64,7 +64,6 @@ impl Filter {
             labels: arguments::words("--label", &self.label)?,
             used_by: used_by.or(unused),
             origin: if self.unmanaged { Origin::Unmanaged.into() } else { Origin::Unspecified.into() },
-            ..Default::default()
         })
     }
 }
