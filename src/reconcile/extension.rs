@@ -10,13 +10,14 @@ use uuid::Uuid;
 
 use super::{
     Reads, Reconciler, Wake, observe,
+    pair_plan::{Step, is_held, step},
     queue::Outcome,
     worker::{Failure, Retry, edge_failure, event, explain, rotated, vault_retry},
 };
 use crate::{
     edge::{
-        EdgeError, Seen, Written,
-        secret_store::{Made, Pair, SecretProviderClass, SyncSeen, Trouble, Verdict, verdict},
+        EdgeError, Written,
+        secret_store::{Made, Pair, SyncSeen, Trouble, Verdict, verdict},
     },
     model::{Reason, Reference, ReferenceStatus, State, SyncedSecret, VaultSecretVersion},
     store::{Handed, Record, StoreError},
@@ -25,23 +26,6 @@ use crate::{
 
 /// What stood in the status before is not an answer, and a watch may be behind another for a moment.
 const MOMENT: Duration = Duration::from_secs(2);
-
-/// The next step for a synced secret of this engine.
-#[derive(Debug, PartialEq, Eq)]
-enum Step {
-    /// All is as it should be, or somebody else is at it.
-    Nothing,
-    /// Remove it from the edge, then forget it.
-    Remove,
-    /// Find out whether the vault holds what "Create new" was to store.
-    FindCreated,
-    /// Ask the vault what there is, and give the extension what is to do.
-    Hand,
-    /// Put back what someone changed of what the extension was given.
-    Repair,
-    /// Look at what the extension has made of it.
-    Judge,
-}
 
 impl Reconciler {
     /// Looks after a synced secret of this engine.
@@ -308,72 +292,6 @@ fn status(versions: &[VaultSecretVersion], reference: &Reference) -> ReferenceSt
     let another = versions.iter().find(|version| Some(&version.version) != held);
     let version = another.or(versions.first()).expect("a look brings a version or an error");
     observe::status_of_version(version, Timestamp::now())
-}
-
-/// Decides the next step: pure.
-fn step(
-    record: &Record,
-    sync: &SyncSeen,
-    class: Option<&SecretProviderClass>,
-    secret: &Seen,
-    creating: bool,
-    refetch: bool,
-) -> Step {
-    if record.secret.state == State::Deleting {
-        return Step::Remove;
-    }
-    if creating {
-        return Step::Nothing;
-    }
-    if record.secret.references.iter().any(|reference| reference.create_pending) {
-        return Step::FindCreated;
-    }
-    let given = record.handed.as_ref().filter(|handed| {
-        handed.generation == record.secret.generation && handed.requests == record.sync_requests
-    });
-    let Some(handed) = given.filter(|_| !refetch) else { return Step::Hand };
-    match sync {
-        SyncSeen::Unknown => Step::Nothing,
-        SyncSeen::Gone => Step::Repair,
-        SyncSeen::There(sync) => {
-            let sync_generation = sync.metadata.generation.unwrap_or_default();
-            let class_generation = class.map(|class| class.metadata.generation.unwrap_or_default());
-            let is_changed = sync_generation > handed.sync_generation
-                || class_generation.is_none_or(|generation| generation > handed.class_generation);
-            match is_changed {
-                true => Step::Repair,
-                false if is_settled(record, handed, secret) => Step::Nothing,
-                // The extension has done all that it was given; what failed since is in the vault, and may be mended.
-                false if !handed.open && record.secret.state != State::Synced => Step::Hand,
-                false => Step::Judge,
-            }
-        }
-    }
-}
-
-fn is_settled(record: &Record, handed: &Handed, secret: &Seen) -> bool {
-    let is_same = match secret {
-        Seen::There(there) => {
-            Some(&there.uid) == record.edge.uid.as_ref()
-                && Some(&there.resource_version) == record.edge.resource_version.as_ref()
-        }
-        Seen::Gone => false,
-        Seen::Unknown => true,
-    };
-    record.secret.state == State::Synced && !handed.open && is_same
-}
-
-/// Whether the edge holds these versions, and nobody asked for more.
-fn is_held(record: &Record, statuses: &[ReferenceStatus]) -> bool {
-    let is_given = record.handed.as_ref().is_some_and(|handed| {
-        !handed.open
-            && handed.generation == record.secret.generation
-            && handed.requests == record.sync_requests
-    });
-    let held = record.secret.references.iter().map(|reference| &reference.status.synced_version);
-    is_given
-        && record.secret.state == State::Synced
-        && held.eq(statuses.iter().map(|status| &status.synced_version))
 }
 
 fn silence() -> Failure {

@@ -7,6 +7,7 @@ mod extension;
 mod housekeeping;
 mod mirror;
 mod observe;
+mod pair_plan;
 mod plan;
 mod queue;
 mod reads;

@@ -1,0 +1,219 @@
+//! What to do with a synced secret of the Secret Store engine, from what is recorded and what was seen: pure, so that every case is a
+//! line of a test.
+
+use crate::{
+    edge::{
+        Seen,
+        secret_store::{SecretProviderClass, SyncSeen},
+    },
+    model::{ReferenceStatus, State},
+    store::{Handed, Record},
+};
+
+/// The next step for a synced secret of this engine.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// All is as it should be, or somebody else is at it.
+    Nothing,
+    /// Remove it from the edge, then forget it.
+    Remove,
+    /// Find out whether the vault holds what "Create new" was to store.
+    FindCreated,
+    /// Ask the vault what there is, and give the extension what is to do.
+    Hand,
+    /// Put back what someone changed of what the extension was given.
+    Repair,
+    /// Look at what the extension has made of it.
+    Judge,
+}
+
+/// Decides the next step.
+pub(super) fn step(
+    record: &Record,
+    sync: &SyncSeen,
+    class: Option<&SecretProviderClass>,
+    secret: &Seen,
+    creating: bool,
+    refetch: bool,
+) -> Step {
+    if record.secret.state == State::Deleting {
+        return Step::Remove;
+    }
+    if creating {
+        return Step::Nothing;
+    }
+    if record.secret.references.iter().any(|reference| reference.create_pending) {
+        return Step::FindCreated;
+    }
+    let given = record.handed.as_ref().filter(|handed| {
+        handed.generation == record.secret.generation && handed.requests == record.sync_requests
+    });
+    let Some(handed) = given.filter(|_| !refetch) else { return Step::Hand };
+    match sync {
+        SyncSeen::Unknown => Step::Nothing,
+        SyncSeen::Gone => Step::Repair,
+        SyncSeen::There(sync) => {
+            let sync_generation = sync.metadata.generation.unwrap_or_default();
+            let class_generation = class.map(|class| class.metadata.generation.unwrap_or_default());
+            let is_changed = sync_generation > handed.sync_generation
+                || class_generation.is_none_or(|generation| generation > handed.class_generation);
+            match is_changed {
+                true => Step::Repair,
+                false if is_settled(record, handed, secret) => Step::Nothing,
+                // The extension has done all that it was given; what failed since is in the vault, and may be mended.
+                false if !handed.open && record.secret.state != State::Synced => Step::Hand,
+                false => Step::Judge,
+            }
+        }
+    }
+}
+
+fn is_settled(record: &Record, handed: &Handed, secret: &Seen) -> bool {
+    let is_same = match secret {
+        Seen::There(there) => {
+            Some(&there.uid) == record.edge.uid.as_ref()
+                && Some(&there.resource_version) == record.edge.resource_version.as_ref()
+        }
+        Seen::Gone => false,
+        Seen::Unknown => true,
+    };
+    record.secret.state == State::Synced && !handed.open && is_same
+}
+
+/// Whether the edge holds these versions, and nobody asked for more.
+pub(super) fn is_held(record: &Record, statuses: &[ReferenceStatus]) -> bool {
+    let is_given = record.handed.as_ref().is_some_and(|handed| {
+        !handed.open
+            && handed.generation == record.secret.generation
+            && handed.requests == record.sync_requests
+    });
+    let held = record.secret.references.iter().map(|reference| &reference.status.synced_version);
+    is_given
+        && record.secret.state == State::Synced
+        && held.eq(statuses.iter().map(|status| &status.synced_version))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{
+        edge::{Written, secret_store::SecretSync},
+        model::{SyncEngine, SyncedSecret},
+        store::EdgeRecord,
+    };
+
+    fn synced() -> Record {
+        let mut record = Record::new(SyncedSecret::example("edp1secrets"), SyncEngine::SecretStore);
+        record.secret.state = State::Synced;
+        record.edge =
+            EdgeRecord { uid: Some("uid".into()), resource_version: Some("7".into()), digest: Some(vec![1]) };
+        record.handed = Some(Handed {
+            generation: 1,
+            requests: 0,
+            time: Timestamp::now(),
+            sync_generation: 3,
+            class_generation: 2,
+            hash_before: "before".to_owned(),
+            statuses: Vec::new(),
+            open: false,
+        });
+        record
+    }
+
+    fn there(version: &str) -> Seen {
+        Seen::There(Written { uid: "uid".into(), resource_version: version.into() })
+    }
+
+    fn sync(generation: i64) -> SyncSeen {
+        let mut sync = SecretSync::new("edp1secrets", Default::default());
+        sync.metadata.generation = Some(generation);
+        SyncSeen::There(Arc::new(sync))
+    }
+
+    fn class(generation: i64) -> SecretProviderClass {
+        let mut class = SecretProviderClass::new("edp1secrets", Default::default());
+        class.metadata.generation = Some(generation);
+        class
+    }
+
+    /// Where nothing else is the matter.
+    fn step_of(record: &Record) -> Step {
+        step(record, &sync(3), Some(&class(2)), &there("7"), false, false)
+    }
+
+    #[test]
+    fn what_is_as_it_was_written_needs_nothing() {
+        assert_eq!(step_of(&synced()), Step::Nothing);
+        let older = step(&synced(), &sync(2), Some(&class(1)), &there("7"), false, false);
+        assert_eq!(older, Step::Nothing, "a watch that is behind is not a change");
+        let unknown = step(&synced(), &SyncSeen::Unknown, None, &Seen::Unknown, false, false);
+        assert_eq!(unknown, Step::Nothing);
+    }
+
+    #[test]
+    fn what_is_new_is_handed_over() {
+        let mut changed = synced();
+        changed.secret.generation = 2;
+        let mut asked = synced();
+        asked.sync_requests = 1;
+        let mut never = synced();
+        never.handed = None;
+        let mut mended = synced();
+        mended.secret.state = State::Degraded;
+        for record in [changed, asked, never, mended] {
+            assert_eq!(step_of(&record), Step::Hand);
+        }
+        assert_eq!(step(&synced(), &sync(3), Some(&class(2)), &there("7"), false, true), Step::Hand);
+    }
+
+    #[test]
+    fn a_pair_that_somebody_changed_or_removed_is_repaired() {
+        for (sync, class) in [
+            (sync(4), Some(class(2))),
+            (sync(3), Some(class(3))),
+            (sync(3), None),
+            (SyncSeen::Gone, Some(class(2))),
+        ] {
+            assert_eq!(step(&synced(), &sync, class.as_ref(), &there("7"), false, false), Step::Repair);
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_awaited_and_a_secret_that_changed_are_looked_at() {
+        let mut open = synced();
+        open.handed.as_mut().unwrap().open = true;
+        assert_eq!(step_of(&open), Step::Judge);
+        for secret in [there("8"), Seen::Gone] {
+            assert_eq!(step(&synced(), &sync(3), Some(&class(2)), &secret, false, false), Step::Judge);
+        }
+    }
+
+    #[test]
+    fn what_is_to_be_deleted_is_removed_and_what_is_being_created_is_left_to_its_call() {
+        let mut deleting = synced();
+        deleting.secret.state = State::Deleting;
+        assert_eq!(step(&deleting, &SyncSeen::Gone, None, &Seen::Gone, true, true), Step::Remove);
+        let mut pending = synced();
+        pending.secret.references[0].create_pending = true;
+        assert_eq!(step_of(&pending), Step::FindCreated);
+        assert_eq!(step(&pending, &sync(3), Some(&class(2)), &there("7"), true, false), Step::Nothing);
+    }
+
+    #[test]
+    fn what_the_vault_has_is_held_only_by_the_same_versions_and_while_nothing_else_is_asked_for() {
+        let record = synced();
+        let held: Vec<_> =
+            record.secret.references.iter().map(|reference| reference.status.clone()).collect();
+        assert!(is_held(&record, &held));
+        let mut newer = held.clone();
+        newer[0].synced_version = Some("1".repeat(32).parse().unwrap());
+        assert!(!is_held(&record, &newer));
+        let mut asked = synced();
+        asked.sync_requests = 1;
+        assert!(!is_held(&asked, &held));
+    }
+}
