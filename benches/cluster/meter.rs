@@ -17,8 +17,17 @@ pub struct Cost {
     pub vault: Option<u64>,
     /// Requests to the API server.
     pub apiserver: Requests,
-    /// Of the process: CPU seconds, and the most memory that it ever had, in MiB.
-    pub process: Option<(f64, f64)>,
+    pub process: Option<Process>,
+}
+
+/// What the machine gave to a process.
+#[derive(Clone, Copy)]
+pub struct Process {
+    pub cpu_seconds: f64,
+    /// The most memory that it had since its start, in MiB. What it runs of its program counts, which is the page cache's.
+    pub peak: f64,
+    /// What it has in the end of memory that is nobody else's, in MiB.
+    pub own: f64,
 }
 
 /// Measures from its start until it is stopped.
@@ -41,7 +50,11 @@ impl<'a> Meter<'a> {
 
     pub async fn stop(self) -> Cost {
         let took = self.begun.elapsed();
-        let process = (cpu_seconds(self.process) - self.cpu, peak_memory(self.process));
+        let process = Process {
+            cpu_seconds: cpu_seconds(self.process) - self.cpu,
+            peak: memory(self.process, "VmHWM:"),
+            own: memory(self.process, "RssAnon:"),
+        };
         Cost {
             took,
             vault: Some(self.site.vault.requests().vault() - self.vault),
@@ -67,11 +80,11 @@ fn cpu_seconds(process: u32) -> f64 {
     ticks as f64 / TICKS_PER_SECOND
 }
 
-/// The most memory that a process has had so far, in MiB.
-fn peak_memory(process: u32) -> f64 {
+/// A line of what the kernel tells of a process's memory, in MiB.
+fn memory(process: u32, line: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the kernel tells it");
-    let kibibytes: f64 = peak.trim().trim_end_matches(" kB").parse().expect("a number of kB");
+    let told = status.lines().find_map(|told| told.strip_prefix(line)).expect("the kernel tells it");
+    let kibibytes: f64 = told.trim().trim_end_matches(" kB").parse().expect("a number of kB");
     kibibytes / 1024.0
 }
 

@@ -32,6 +32,7 @@ impl fmt::Display for Report {
             "API server reads",
             "CPU",
             "peak RSS",
+            "own memory",
         ]);
         let bare = self.rows.first().map_or(f64::NAN, |(_, cost)| cost.took.as_secs_f64());
         for (what, cost) in &self.rows {
@@ -43,8 +44,9 @@ impl fmt::Display for Report {
                 or_nothing(cost.vault, |requests| requests.to_string()),
                 cost.apiserver.writes.to_string(),
                 cost.apiserver.reads.to_string(),
-                or_nothing(cost.process, |(cpu, _)| format!("{cpu:.2} s")),
-                or_nothing(cost.process, |(_, memory)| format!("{memory:.0} MiB")),
+                or_nothing(cost.process, |process| format!("{:.2} s", process.cpu_seconds)),
+                or_nothing(cost.process, |process| format!("{:.0} MiB", process.peak)),
+                or_nothing(cost.process, |process| format!("{:.0} MiB", process.own)),
             ]);
         }
         for column in table.column_iter_mut().skip(1) {
