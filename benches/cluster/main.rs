@@ -11,7 +11,6 @@ mod apiserver;
 mod ground;
 mod meter;
 mod ours;
-#[allow(dead_code)]
 #[path = "../../tests/process/process.rs"]
 mod process;
 mod report;

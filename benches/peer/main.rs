@@ -21,7 +21,6 @@ mod meter;
 mod operator;
 #[path = "../cluster/ours.rs"]
 mod ours;
-#[allow(dead_code)]
 #[path = "../../tests/process/process.rs"]
 mod process;
 #[path = "../cluster/report.rs"]

@@ -1,5 +1,8 @@
 //! A running `secret-service`, to be asked, told to stop or killed.
 
+// The benchmarks use it too, each its own part.
+#![allow(dead_code)]
+
 use std::{
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
