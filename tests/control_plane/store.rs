@@ -1,4 +1,6 @@
-//! A control plane whose etcd is stopped, and started again.
+//! A control plane whose etcd is stopped, and started again; and what the service makes of it.
+
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
@@ -6,8 +8,12 @@ use kube::{
     api::{ObjectMeta, PostParams},
 };
 
+use secret_service::proto::synced_secret::State;
+use tonic::Code;
+
 use crate::{
     control_plane::{self, ControlPlane},
+    support::{Options, Site, World, requests::*},
     until,
 };
 
@@ -38,6 +44,36 @@ async fn without_etcd_nothing_is_written_and_with_it_again_nothing_is_lost() {
     })
     .await;
     assert!(secrets.get_opt("before").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn without_etcd_the_service_degrades_and_with_it_again_comes_back_by_itself() {
+    if !control_plane::is_asked_for("the service without etcd") {
+        return;
+    }
+    let plane = ControlPlane::start().await;
+    let options = Options { edge_timeout: Duration::from_secs(2), ..Options::default() };
+    let mut world = World::start_on(Site::on(&plane).await, options).await;
+    world.seed("pump-user", "operator").await;
+    let made = create("edp1", vec![existing("username", "pump-user")]);
+    world.client.create_synced_secret(made).await.unwrap();
+
+    plane.stop_etcd();
+    world.client.add_vault_secret_version(add_version("pump-user", "new")).await.unwrap();
+    let degraded = world.until_state("edp1", State::Degraded).await;
+    assert_eq!(synced_reason(&degraded), "EdgeUnreachable");
+    let another = create("edp2", vec![existing("username", "pump-user")]);
+    let refused = told(&world.client.create_synced_secret(another).await.unwrap_err());
+    assert_eq!(refused.code, Code::Unavailable, "{}", refused.message);
+    assert!(refused.details.retry_info().is_some());
+
+    plane.start_etcd();
+    plane.until_ready().await;
+    until("the edge holds the new value", async || {
+        world.edge("edp1").await.is_some_and(|edge| edge["username"] == "new")
+    })
+    .await;
+    world.until_state("edp1", State::Synced).await;
 }
 
 fn secret(name: &str) -> Secret {

@@ -125,46 +125,48 @@ impl Default for Options {
 // === impl Site ===
 
 impl Site {
+    /// On the double, or on a namespace of its own of the real control plane that the tests share.
     pub async fn start() -> Self {
-        // Somebody else may have been faster.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let directory = tempfile::tempdir().unwrap();
-        let authority = Authority::load_or_create(directory.path()).unwrap();
-        let vault = vault_double(directory.path(), &authority).await;
-        let ca = authority.path().to_owned();
-        let somebody = Somebody::at(&vault, &ca);
-        if is_real() {
-            let plane = control_plane::shared().await;
-            let namespace = format!("t-{}", uuid::Uuid::new_v4());
-            let kubeconfig = plane.instance(&namespace).await;
-            let (kube, admin_kubeconfig) = (plane.admin().await, plane.admin_kubeconfig().to_owned());
-            return Self {
-                vault,
-                namespace,
-                kubeconfig,
-                kube,
-                admin_kubeconfig,
-                double: None,
-                extension: None,
-                somebody,
-                directory,
-                ca,
-            };
+        match is_real() {
+            true => Self::on(control_plane::shared().await).await,
+            false => Self::on_double().await,
         }
-        let double = kubernetes_double(directory.path(), &authority).await;
-        let kubeconfig = double.kubeconfig().to_owned();
-        let kube = control_plane::client(&kubeconfig).await;
+    }
+
+    /// On a real control plane.
+    pub async fn on(plane: &control_plane::ControlPlane) -> Self {
+        let (directory, authority) = ground();
+        let vault = vault_double(directory.path(), &authority).await;
+        let namespace = format!("t-{}", uuid::Uuid::new_v4());
         Self {
+            kubeconfig: plane.instance(&namespace).await,
+            namespace,
+            kube: plane.admin().await,
+            admin_kubeconfig: plane.admin_kubeconfig().to_owned(),
+            double: None,
+            extension: None,
+            somebody: Somebody::at(&vault, authority.path()),
             vault,
+            directory,
+            ca: authority.path().to_owned(),
+        }
+    }
+
+    async fn on_double() -> Self {
+        let (directory, authority) = ground();
+        let vault = vault_double(directory.path(), &authority).await;
+        let double = kubernetes_double(directory.path(), &authority).await;
+        Self {
+            kubeconfig: double.kubeconfig().to_owned(),
             namespace: NAMESPACE.to_owned(),
-            admin_kubeconfig: kubeconfig.clone(),
-            kubeconfig,
-            kube,
+            kube: control_plane::client(double.kubeconfig()).await,
+            admin_kubeconfig: double.kubeconfig().to_owned(),
             double: Some(double),
             extension: None,
-            somebody,
+            somebody: Somebody::at(&vault, authority.path()),
+            vault,
             directory,
-            ca,
+            ca: authority.path().to_owned(),
         }
     }
 
@@ -369,6 +371,15 @@ pub fn needs_the_double(test: &str) -> bool {
         script::say(&format!("{test}: SKIPPED, a real cluster has no faults to order"));
     }
     !is_real()
+}
+
+/// A directory, and a certificate authority in it.
+fn ground() -> (TempDir, Authority) {
+    // Somebody else may have been faster.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let directory = tempfile::tempdir().unwrap();
+    let authority = Authority::load_or_create(directory.path()).unwrap();
+    (directory, authority)
 }
 
 async fn vault_double(directory: &Path, authority: &Authority) -> KeyVault {
