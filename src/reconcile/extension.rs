@@ -167,7 +167,7 @@ impl Reconciler {
         handed: &Handed,
         waited: Duration,
     ) -> Result<Outcome, StoreError> {
-        match self.0.edge.made(&record.secret.id).await {
+        match self.0.edge.made(&record.secret).await {
             Ok(Made::Whole(written)) => self.record_done(record, handed, written).await,
             // Its watch may be behind.
             Ok(Made::Nothing) if waited < MOMENT => Ok(Outcome::Retry(Some(MOMENT - waited))),
@@ -193,7 +193,7 @@ impl Reconciler {
 
     async fn in_trouble(&self, record: &Record, trouble: Trouble) -> Result<Outcome, StoreError> {
         if trouble.reason == Reason::EdgeConflict
-            && matches!(self.0.edge.made(&record.secret.id).await, Ok(Made::Edited))
+            && matches!(self.0.edge.made(&record.secret).await, Ok(Made::Edited))
         {
             return self.take_back(record).await;
         }
@@ -221,16 +221,18 @@ impl Reconciler {
             return Ok(Outcome::Done);
         }
         let rotated = rotated(attempted, &handed.statuses);
+        let is_news =
+            current.secret.state != State::Synced || current.secret.synced_generation != handed.generation;
         let digest = current.edge.digest.clone().unwrap_or_default();
         observe::synced(&mut current, attempted, handed.statuses.clone(), written, digest);
         current.handed = Some(Handed { open: false, ..handed.clone() });
         let stale = current.secret.generation != attempted.secret.generation;
         transaction.update(current).await?;
-        let event = match rotated {
-            Some(keys) => event("Rotated", attempted, &format!("New versions under {keys}.")),
-            None => event("Synced", attempted, "The edge holds what the references say."),
-        };
-        transaction.audit(event).await?;
+        if let Some(keys) = rotated {
+            transaction.audit(event("Rotated", attempted, &format!("New versions under {keys}."))).await?;
+        } else if is_news {
+            transaction.audit(event("Synced", attempted, "The edge holds what the references say.")).await?;
+        }
         transaction.commit().await?;
         Ok(if stale { Outcome::Again } else { Outcome::Done })
     }

@@ -162,13 +162,28 @@ async fn a_secret_that_was_deleted_by_hand_comes_back() {
 async fn a_secret_that_was_edited_by_hand_is_put_back_without_a_gap() {
     let mut world = with_one(engine()).await;
     let before = uid(&world, "edp1").await;
-    let edit = json!({ "stringData": { "username": "mallory", "extra": "x" } });
+    let edit = json!({
+        "stringData": { "username": "mallory", "extra": "x" },
+        "metadata": { "labels": { "app.kubernetes.io/managed-by": "mallory" } },
+    });
     let kubectl = PatchParams { field_manager: Some("kubectl-patch".to_owned()), ..PatchParams::default() };
     world.secrets().patch("edp1", &kubectl, &Patch::Merge(edit)).await.unwrap();
     until_edge(&world, "edp1", "username", "operator").await;
     assert_eq!(uid(&world, "edp1").await, before);
     assert!(!world.edge("edp1").await.unwrap().contains_key("extra"));
     world.until_state("edp1", State::Synced).await;
+}
+
+#[tokio::test]
+async fn a_label_that_was_taken_off_is_put_back() {
+    let world = with_one(engine()).await;
+    let edit = json!({ "metadata": { "labels": { "secret-service.iotoperations/uid": null } } });
+    world.secrets().patch("edp1", &PatchParams::default(), &Patch::Merge(edit)).await.unwrap();
+    until(&world, "the label is there again", async |world: &World| {
+        let labels = world.secrets().get("edp1").await.unwrap().metadata.labels.unwrap();
+        labels.contains_key("secret-service.iotoperations/uid")
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -116,7 +116,7 @@ impl Edge {
     }
 
     /// Takes the keys of a Secret out of everybody's hands, ours included, so that the extension can write them: it never takes
-    /// anything by force. Nothing of the Secret changes.
+    /// anything by force. Nothing of the Secret changes but our label.
     pub async fn let_go(
         &self,
         id: &SyncedSecretId,
@@ -131,7 +131,11 @@ impl Edge {
             return Err(EdgeError::conflict(id));
         }
         let kept = without_keys(&secret.metadata);
-        let metadata = json!({ "resourceVersion": secret.metadata.resource_version, "managedFields": kept });
+        let metadata = json!({
+            "resourceVersion": secret.metadata.resource_version,
+            "managedFields": kept,
+            "labels": { UID_LABEL: uid.to_string() },
+        });
         self.patch_secret(id, json!({ "metadata": metadata })).await.map(|_| ())
     }
 
@@ -146,7 +150,7 @@ impl Edge {
     }
 }
 
-/// The entries of `managedFields` with the keys of the Secret in nobody's hands but the extension's.
+/// The entries of `managedFields` with all that the extension writes in nobody's hands but its own.
 pub(super) fn without_keys(metadata: &ObjectMeta) -> Vec<Value> {
     let let_go = |entry: &ManagedFieldsEntry| {
         let mut entry = entry.clone();
@@ -154,6 +158,10 @@ pub(super) fn without_keys(metadata: &ObjectMeta) -> Vec<Value> {
             && let Some(FieldsV1(Value::Object(fields))) = &mut entry.fields_v1
         {
             fields.remove("f:data");
+            fields.remove("f:type");
+            if let Some(Value::Object(metadata)) = fields.get_mut("f:metadata") {
+                metadata.remove("f:labels");
+            }
         }
         json!(entry)
     };

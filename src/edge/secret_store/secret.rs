@@ -6,9 +6,10 @@ use super::{EXTENSION, handover::without_keys};
 use crate::{
     edge::{
         Edge, EdgeError,
+        manifest::labels,
         secrets::{Written, data_keys, written},
     },
-    model::SyncedSecretId,
+    model::{SyncedSecret, SyncedSecretId},
 };
 
 /// What stands under the name of a SecretSync.
@@ -18,15 +19,16 @@ pub enum Made {
     Nothing,
     /// The Secret of this SecretSync, as the extension made it.
     Whole(Written),
-    /// The Secret of this SecretSync, and someone else has written keys of it.
+    /// The Secret of this SecretSync, and someone else has written keys or labels of it.
     Edited,
     /// A Secret that this SecretSync has not made.
     Foreign,
 }
 
 impl Edge {
-    /// Looks at the Secret of a SecretSync.
-    pub async fn made(&self, id: &SyncedSecretId) -> Result<Made, EdgeError> {
+    /// Looks at the Secret of the SecretSync of a synced secret.
+    pub async fn made(&self, asked: &SyncedSecret) -> Result<Made, EdgeError> {
+        let id = &asked.id;
         let syncs = self.syncs();
         let (secret, sync) = tokio::try_join!(
             self.call(self.secrets.get_metadata_opt(id.as_str())),
@@ -39,11 +41,14 @@ impl Edge {
         if !owners.iter().any(|owner| Some(&owner.uid) == sync_uid.as_ref()) {
             return Ok(Made::Foreign);
         }
-        let is_edited = data_keys(&metadata, |manager| manager != EXTENSION).next().is_some();
-        Ok(if is_edited { Made::Edited } else { Made::Whole(written(&metadata)) })
+        let has_foreign_keys = data_keys(&metadata, |manager| manager != EXTENSION).next().is_some();
+        let held = metadata.labels.as_ref();
+        let has_other_labels =
+            labels(asked).iter().any(|(label, value)| held.and_then(|held| held.get(label)) != Some(value));
+        Ok(if has_foreign_keys || has_other_labels { Made::Edited } else { Made::Whole(written(&metadata)) })
     }
 
-    /// Takes the keys of a Secret out of the hands of everybody but the extension, which never takes anything by force. The values
+    /// Takes the keys and labels of a Secret out of the hands of everybody but the extension, which never takes anything by force. The values
     /// stay until the extension writes its own; keys that the synced secret does not have go.
     pub async fn release_keys(
         &self,
