@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Reads, Reconciler, Wake, expiring, observe::set_condition};
 use crate::{
-    model::{Origin, State, VaultSecret, VaultSecretName, VaultVersion},
+    model::{Origin, State, SyncEngine, VaultSecret, VaultSecretName, VaultVersion},
     store::{Record, StoreError},
     vault::{Priority, VaultError},
 };
@@ -117,13 +117,13 @@ impl Reconciler {
 /// Asks for each; those whose latest version is another than someone holds.
 async fn ask(left: BTreeMap<VaultSecretName, Followed>, reads: &Reads) -> Vec<Followed> {
     let ask = |(name, followed): (VaultSecretName, Followed)| async move {
-        match reads.get(&name, None).await {
-            Ok(value) if followed.all_hold(&name, &value.version.version) => None,
+        match followed.is_held(&name, reads).await {
+            Ok(true) => None,
             Err(error) if error.is_transient() => {
                 tracing::debug!(%name, %error, "could not be checked; trying again with the next check");
                 None
             }
-            Ok(_) | Err(_) => Some(followed),
+            Ok(false) | Err(_) => Some(followed),
         }
     };
     futures::stream::iter(left)
@@ -153,6 +153,18 @@ impl Followed {
     fn differs_from(&self, listed: &VaultSecret) -> bool {
         self.holdings(&listed.name)
             .any(|status| !status.settled || status.vault_update_time != listed.update_time)
+    }
+
+    /// Whether everybody holds the latest version, as the vault has it now. A value is read only where it would be for a sync.
+    async fn is_held(&self, name: &VaultSecretName, reads: &Reads) -> Result<bool, Arc<VaultError>> {
+        if self.users.iter().any(|record| record.engine == SyncEngine::Direct) {
+            let value = reads.get(name, None).await?;
+            return Ok(self.all_hold(name, &value.version.version));
+        }
+        let versions = reads.describe(name, None).await?;
+        // While another version may still come in the same second, nobody can tell which is the latest.
+        let is_settled = self.holdings(name).all(|status| status.settled);
+        Ok(is_settled && versions.iter().any(|version| self.all_hold(name, &version.version)))
     }
 
     /// Whether everybody holds this version of it.

@@ -98,6 +98,25 @@ async fn the_service_itself_reads_no_value() {
 }
 
 #[tokio::test]
+async fn the_check_reads_no_value_where_the_vault_holds_more_than_is_worth_listing() {
+    let mut world = with_one(often()).await;
+    // Two pages before the one that is followed.
+    for number in 0..50 {
+        world.seed(&format!("a-{number}"), "x").await;
+    }
+    world.stop_extension().await;
+    let before = world.vault.requests();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let after = world.vault.requests();
+    assert!(after.of(Operation::SecretListVersions) > before.of(Operation::SecretListVersions), "it asks");
+    assert_eq!(after.of(Operation::SecretGet), before.of(Operation::SecretGet));
+
+    let _extension = Extension::start(world.extension_options()).await.unwrap();
+    world.somebody.sets("pump-user", "new").await;
+    until_edge(&world, "edp1", "username", "new").await;
+}
+
+#[tokio::test]
 async fn an_update_changes_the_keys_in_place() {
     let mut world = with_one(engine()).await;
     world.seed("pump-pass", "7").await;
