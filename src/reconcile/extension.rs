@@ -153,11 +153,14 @@ impl Reconciler {
             Verdict::Trouble(_) if waited < MOMENT && handed.open => {
                 Ok(Outcome::Retry(Some(MOMENT - waited)))
             }
-            Verdict::Trouble(_) if waited >= self.0.options.interval.mul_f64(1.0 - self.0.options.jitter) => {
-                self.hand(record, None).await
-            }
+            Verdict::Trouble(_) if waited >= self.again_after() => self.hand(record, None).await,
             Verdict::Trouble(trouble) => self.in_trouble(record, trouble).await,
         }
+    }
+
+    /// When the extension is told to try again: with the next check, and not before its trouble was looked at.
+    fn again_after(&self) -> Duration {
+        self.0.options.interval.mul_f64(1.0 - self.0.options.jitter).max(2 * MOMENT)
     }
 
     /// The extension says that all is well: so it is where the Secret is there and nobody else's hand is in it.

@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use kube::api::{DeleteParams, Patch, PatchParams};
 use secret_service::{
-    doubles::vault::Operation,
+    doubles::{
+        extension::Extension,
+        kube::{Fault, FaultRule, Phase},
+        vault::Operation,
+    },
     edge::secret_store::SecretProviderClass,
     model::SyncEngine,
     proto::{GetVaultRequest, SyncEngine as Engine, synced_secret::State},
@@ -12,7 +16,7 @@ use secret_service::{
 use serde_json::json;
 use tonic::Code;
 
-use crate::support::{Options, World, requests::*, until as until_secret};
+use crate::support::{Options, World, needs_the_double, requests::*, until as until_secret};
 
 fn engine() -> Options {
     Options { engine: SyncEngine::SecretStore, ..Options::default() }
@@ -274,7 +278,33 @@ async fn an_extension_that_does_not_act_is_told_with_a_remedy_and_recovers_by_it
     assert!(told.conditions[0].message.contains("azure-secret-store"), "{told:?}");
 
     let options = world.extension_options();
-    let _extension = secret_service::doubles::extension::Extension::start(options).await.unwrap();
+    let _extension = Extension::start(options).await.unwrap();
+    world.until_state("edp1", State::Synced).await;
+}
+
+#[tokio::test]
+async fn a_secret_that_the_cluster_refuses_is_told_also_where_the_check_comes_often_and_is_made_when_it_may_be()
+ {
+    if !needs_the_double("a cluster that refuses the extension's Secret") {
+        return;
+    }
+    let mut world = World::start_with(often()).await;
+    world.seed("pump-user", "operator").await;
+    world.cluster().faults().add(FaultRule {
+        verb: Some("patch".to_owned()),
+        resource: Some("secrets".to_owned()),
+        namespace: None,
+        name: None,
+        count: None,
+        phase: Phase::Before,
+        fault: Fault::Status { code: 403, reason: "Forbidden".to_owned(), retry_after: None },
+    });
+    let request = create("edp1", vec![existing("username", "pump-user")]);
+    let told = world.client.create_synced_secret(request).await.unwrap().into_inner();
+    assert_eq!(told.state(), State::Failed, "{told:?}");
+    assert!(told.conditions[0].message.contains("ControllerPatchError"), "{told:?}");
+
+    world.cluster().faults().clear();
     world.until_state("edp1", State::Synced).await;
 }
 
