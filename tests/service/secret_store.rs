@@ -11,7 +11,10 @@ use secret_service::{
     },
     edge::secret_store::SecretProviderClass,
     model::SyncEngine,
-    proto::{GetVaultRequest, SyncEngine as Engine, synced_secret::State},
+    proto::{
+        GetVaultRequest, GetVaultSecretRequest, SecretReference, SyncEngine as Engine, SyncedSecret,
+        synced_secret::State,
+    },
 };
 use serde_json::json;
 use tonic::Code;
@@ -152,6 +155,28 @@ async fn what_the_vault_lists_as_changed_is_forced_long_before_the_extensions_ow
     let after = world.until("edp1", |secret| secret.references[0].synced_version != before).await;
     assert_eq!((after.state(), after.generation), (State::Synced, 1));
     assert_eq!(world.edge("edp1").await.unwrap()["username"], "new");
+}
+
+#[tokio::test]
+async fn a_version_added_here_reaches_everybody_who_follows_it_and_nobody_who_does_not() {
+    let mut world = with_one(engine()).await;
+    let first = world.get("edp1").await.references[0].synced_version.clone();
+    world.client.create_synced_secret(create("edp2", vec![existing("login", "pump-user")])).await.unwrap();
+    let pinned = SecretReference { version: first.clone(), ..existing("username", "pump-user") };
+    world.client.create_synced_secret(create("pinned", vec![pinned])).await.unwrap();
+    let told = world.client.get_vault_secret(GetVaultSecretRequest { name: vault_name("pump-user") }).await;
+    assert_eq!(told.unwrap().into_inner().synced_secrets, [name("edp1"), name("edp2"), name("pinned")]);
+
+    let added = world.client.add_vault_secret_version(add_version("pump-user", "new")).await;
+    let added = added.unwrap().into_inner().name;
+    until_edge(&world, "edp1", "username", "new").await;
+    until_edge(&world, "edp2", "login", "new").await;
+    for id in ["edp1", "edp2"] {
+        let is_told = |secret: &SyncedSecret| added.ends_with(&secret.references[0].synced_version);
+        assert_eq!(world.until(id, is_told).await.state(), State::Synced);
+    }
+    assert_eq!(world.get("pinned").await.references[0].synced_version, first);
+    assert_eq!(world.edge("pinned").await.unwrap()["username"], "operator");
 }
 
 #[tokio::test]
