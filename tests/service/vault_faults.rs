@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use secret_service::{
     doubles::vault::{Action, Operation, Rule},
+    model::SyncEngine,
     proto::{
         CreateSyncedSecretRequest, GetVaultRequest, ListSyncedSecretsRequest, ListVaultSecretsRequest, Vault,
         condition::Status, synced_secret::State,
@@ -12,7 +13,7 @@ use secret_service::{
 use tonic::Code;
 use uuid::Uuid;
 
-use crate::support::{Options, World, requests::*};
+use crate::support::{Options, World, engine, requests::*};
 
 fn impatient() -> Options {
     Options { vault_timeout: Duration::from_millis(700), ..Options::default() }
@@ -49,6 +50,11 @@ async fn a_healthy_vault_is_told_so_by_a_fresh_check_that_changes_nothing() {
 async fn each_refusal_of_the_vault_has_its_code_its_reason_and_its_remedy() {
     let mut world = World::start_with(impatient()).await;
     world.seed("v", "x").await;
+    // What the service itself asks the vault about a reference.
+    let look = match engine() {
+        SyncEngine::Direct => Operation::SecretGet,
+        SyncEngine::SecretStore => Operation::SecretListVersions,
+    };
     let cases = [
         (Action::ForbiddenByRbac, Code::PermissionDenied, "role"),
         (Action::ForbiddenByFirewall, Code::PermissionDenied, "firewall"),
@@ -62,7 +68,7 @@ async fn each_refusal_of_the_vault_has_its_code_its_reason_and_its_remedy() {
         (status(429, "Throttled"), Code::ResourceExhausted, "again"),
     ];
     for (action, code, remedy) in cases {
-        world.vault.faults().add(Rule::new(action.clone()).on(Operation::SecretGet));
+        world.vault.faults().add(Rule::new(action.clone()).on(look));
         let request = create("a", vec![existing("k", "v")]);
         let told = told(&world.client.create_synced_secret(request).await.unwrap_err());
         assert_eq!(told.code, code, "{action:?}: {}", told.message);

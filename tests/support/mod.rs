@@ -51,6 +51,8 @@ use tonic::transport::Channel;
 pub const NAMESPACE: &str = "azure-iot-operations";
 /// What the Secret Store extension calls the vault.
 pub const VAULT: &str = "contoso-aio";
+/// The variable that names the engine of the tests that choose none.
+pub const ENGINE: &str = "SECRET_SERVICE_TESTS_ENGINE";
 /// Nothing on loopback takes this long, also on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -116,7 +118,7 @@ impl Default for Options {
             usages: edge::UsageOptions::default(),
             listen: "127.0.0.1:0".parse().unwrap(),
             credential: None,
-            engine: SyncEngine::Direct,
+            engine: engine(),
             patience: PATIENCE,
         }
     }
@@ -380,6 +382,24 @@ fn ground() -> (TempDir, Authority) {
     let directory = tempfile::tempdir().unwrap();
     let authority = Authority::load_or_create(directory.path()).unwrap();
     (directory, authority)
+}
+
+/// The engine that the environment asks for; the direct one where it doesn't.
+pub fn engine() -> SyncEngine {
+    match std::env::var(ENGINE).as_deref() {
+        Err(_) | Ok("direct") => SyncEngine::Direct,
+        Ok("secret-store") => SyncEngine::SecretStore,
+        Ok(other) => panic!("{ENGINE}={other}: it is secret-store, or direct"),
+    }
+}
+
+/// For tests of what only the direct engine does: false, with a word, where the tests run in the other one.
+pub fn needs_the_direct_engine(test: &str) -> bool {
+    let is_direct = engine() == SyncEngine::Direct;
+    if !is_direct {
+        script::say(&format!("{test}: SKIPPED, the Secret Store engine does not do this"));
+    }
+    is_direct
 }
 
 async fn vault_double(directory: &Path, authority: &Authority) -> KeyVault {
