@@ -17,11 +17,14 @@ use uuid::Uuid;
 use super::process::{Process, log};
 use crate::support::{PATIENCE, Site, requests::*, until};
 
+mod extension;
+
 /// Where the process is stopped: it waits for an answer that does not come.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Point {
     Vault(Operation, bool),
-    Edge(&'static str, bool),
+    /// The verb and the resource.
+    Edge(&'static str, &'static str, bool),
 }
 
 const POINTS: [Point; 10] = [
@@ -30,11 +33,11 @@ const POINTS: [Point; 10] = [
     Point::Vault(Operation::SecretSet, true),
     Point::Vault(Operation::SecretListVersions, false),
     Point::Vault(Operation::SecretGet, false),
-    Point::Edge("get", false),
-    Point::Edge("patch", false),
-    Point::Edge("patch", true),
-    Point::Edge("delete", false),
-    Point::Edge("delete", true),
+    Point::Edge("get", "secrets", false),
+    Point::Edge("patch", "secrets", false),
+    Point::Edge("patch", "secrets", true),
+    Point::Edge("delete", "secrets", false),
+    Point::Edge("delete", "secrets", true),
 ];
 
 fn hang(site: &Site, point: Point) {
@@ -43,9 +46,9 @@ fn hang(site: &Site, point: Point) {
             let rule = Rule::new(Action::Hang).on(operation);
             site.vault.faults().add(if after { rule.after() } else { rule });
         }
-        Point::Edge(verb, after) => site.cluster().faults().add(FaultRule {
+        Point::Edge(verb, resource, after) => site.cluster().faults().add(FaultRule {
             verb: Some(verb.to_owned()),
-            resource: Some("secrets".to_owned()),
+            resource: Some(resource.to_owned()),
             namespace: None,
             name: None,
             count: None,
@@ -72,17 +75,17 @@ fn pair() -> CreateSyncedSecretRequest {
 fn reached(site: &Site, point: Point) -> u64 {
     match point {
         Point::Vault(operation, _) => site.vault.requests().of(operation),
-        Point::Edge(verb, _) => site.cluster().requests().of(verb, "secrets"),
+        Point::Edge(verb, resource, _) => site.cluster().requests().of(verb, resource),
     }
 }
 
-/// Calls, and kills the process while the call hangs at the point; after the call, where it does not come there.
+/// Calls, and kills the process while the call hangs at the point; after the call, where it does not come there. Whether it did.
 async fn killed_at<T: Send + 'static>(
     site: &Site,
     process: Process,
     point: Point,
     call: impl Future<Output = Result<T, tonic::Status>> + Send + 'static,
-) {
+) -> bool {
     hang(site, point);
     let before = reached(site, point);
     let call = tokio::spawn(call);
@@ -95,6 +98,7 @@ async fn killed_at<T: Send + 'static>(
     process.kill().await;
     call.abort();
     mend(site);
+    reached(site, point) > before
 }
 
 /// The edge holds one complete set, or nothing.
@@ -110,7 +114,7 @@ async fn is_complete(site: &Site, sets: &[[&str; 2]]) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_that_is_killed_anywhere_is_finished_by_its_retry_and_nothing_is_stored_twice() {
-    for point in POINTS.into_iter().filter(|point| !matches!(point, Point::Edge("delete", _))) {
+    for point in POINTS.into_iter().filter(|point| !matches!(point, Point::Edge("delete", ..))) {
         let site = Site::start().await;
         let process = Process::serve(&site).await;
         let (mut client, request) = (process.client.clone(), pair());
@@ -148,7 +152,7 @@ async fn a_create_that_is_killed_anywhere_is_finished_by_its_retry_and_nothing_i
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_that_is_killed_and_not_retried_is_finished_or_says_what_to_do() {
-    for point in POINTS.into_iter().filter(|point| !matches!(point, Point::Edge("delete", _))) {
+    for point in POINTS.into_iter().filter(|point| !matches!(point, Point::Edge("delete", ..))) {
         let site = Site::start().await;
         let process = Process::serve(&site).await;
         let mut client = process.client.clone();
@@ -159,7 +163,7 @@ async fn a_create_that_is_killed_and_not_retried_is_finished_or_says_what_to_do(
             point,
             Point::Vault(Operation::SecretGetDeleted, _)
                 | Point::Vault(Operation::SecretListVersions, _)
-                | Point::Edge("get", _)
+                | Point::Edge("get", ..)
         );
         match process.client.get_synced_secret(get("edp1secrets")).await {
             Err(status) => {

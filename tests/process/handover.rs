@@ -8,8 +8,8 @@ use secret_service::{
     proto::synced_secret::State,
 };
 
-use super::process::{Process, configuration};
-use crate::support::{PATIENCE, Site, VAULT, needs_the_double, requests::*, until};
+use super::process::Process;
+use crate::support::{PATIENCE, Site, needs_the_double, requests::*, until};
 
 /// Where the process is stopped: it waits for the API server's answer to this verb on this resource, before or after it took effect.
 type Point = (&'static str, &'static str, Phase);
@@ -33,26 +33,12 @@ const BACK: [Point; 6] = [
     ("delete", "secretsyncs", Phase::After),
 ];
 
-async fn serve(site: &Site, engine: &str) -> Process {
-    let flags = [
-        "--sync-engine",
-        engine,
-        "--secret-store-client-id",
-        "client",
-        "--secret-store-tenant-id",
-        "tenant",
-        "--secret-store-vault-name",
-        VAULT,
-    ];
-    Process::serve_as(site, &configuration(site, 0), &flags).await
-}
-
 /// A site with one synced secret in an engine; nobody serves it now.
 async fn synced_in(engine: &str) -> Site {
     let mut site = Site::start().await;
     site.install_extension().await;
     site.seed("pump-user", "operator").await;
-    let mut process = serve(&site, engine).await;
+    let mut process = Process::serve_in(engine, &site).await;
     process
         .client
         .create_synced_secret(create("edp1", vec![existing("username", "pump-user")]))
@@ -75,7 +61,7 @@ async fn killed_at(site: &Site, engine: &str, (verb, resource, phase): Point) {
         fault: Fault::Hang,
     });
     let before = site.cluster().requests().of(verb, resource);
-    let process = serve(site, engine).await;
+    let process = Process::serve_in(engine, site).await;
     let begun = tokio::time::Instant::now();
     while site.cluster().requests().of(verb, resource) == before {
         assert!(begun.elapsed() < PATIENCE, "it never came to {verb} {resource}");
@@ -123,7 +109,7 @@ async fn survives(from: &str, to: &str, points: &[Point]) {
             "{from} to {to}, killed at {point:?}"
         );
 
-        let mut process = serve(&site, to).await;
+        let mut process = Process::serve_in(to, &site).await;
         settled(&site, to).await;
         until(&mut process.client, "edp1", |secret| secret.state() == State::Synced).await;
         // Garbage collection would have come by now.

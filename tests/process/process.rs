@@ -14,7 +14,7 @@ use secret_service::proto::secret_service_client::SecretServiceClient;
 use tokio::process::{Child, Command};
 use tonic::transport::Channel;
 
-use crate::support::{PATIENCE, Site};
+use crate::support::{PATIENCE, Site, VAULT};
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_secret-service");
 
@@ -28,6 +28,12 @@ impl Process {
     /// Starts `serve` on a site, and waits until it answers.
     pub async fn serve(site: &Site) -> Self {
         Self::serve_as(site, &configuration(site, 0), &[]).await
+    }
+
+    /// The same in an engine: `direct` or `secret-store`.
+    #[allow(dead_code, reason = "the benches have the default one")]
+    pub async fn serve_in(engine: &str, site: &Site) -> Self {
+        Self::serve_as(site, &configuration(site, 0), &["--sync-engine", engine]).await
     }
 
     /// The same with another configuration, and flags that come before it.
@@ -155,6 +161,11 @@ timeout = "2s"
 [sync]
 {DIRECT}interval = "1s"
 
+[secret_store]
+client_id = "{client}"
+tenant_id = "{tenant}"
+vault_name = "{vault_name}"
+
 [server]
 listen = ["127.0.0.1:{port}"]
 
@@ -162,6 +173,7 @@ listen = ["127.0.0.1:{port}"]
 path = "{database}"
 "#,
         namespace = site.namespace,
+        vault_name = VAULT,
         vault = site.vault.uri(),
         ca = path(&site.ca),
         tenant = credential.tenant_id,

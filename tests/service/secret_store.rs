@@ -379,6 +379,50 @@ async fn validate_only_asks_the_api_server_and_leaves_nothing() {
     assert!(world.classes().get_opt("edp1").await.unwrap().is_none());
 }
 
+/// Lists of a resource come late, so that others are there first.
+fn late(resource: &str) -> FaultRule {
+    FaultRule {
+        verb: Some("list".to_owned()),
+        resource: Some(resource.to_owned()),
+        namespace: None,
+        name: None,
+        count: None,
+        phase: Phase::Before,
+        fault: Fault::Delay { millis: 700 },
+    }
+}
+
+#[tokio::test]
+async fn a_restart_writes_nothing_before_it_has_seen_both_lists() {
+    if !needs_the_double("lists that come late") {
+        return;
+    }
+    let mut world = with_one(engine()).await;
+    let before = world.syncs().get("edp1").await.unwrap().metadata.generation;
+    for resource in ["secretproviderclasses", "secretsyncs"] {
+        world.cluster().faults().add(late(resource));
+        world.restart().await;
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        assert_eq!(world.syncs().get("edp1").await.unwrap().metadata.generation, before, "{resource}");
+        world.cluster().faults().clear();
+    }
+}
+
+#[tokio::test]
+async fn a_pair_that_went_while_the_service_was_away_comes_back_also_where_its_list_comes_late() {
+    if !needs_the_double("lists that come late") {
+        return;
+    }
+    let mut world = with_one(engine()).await;
+    world.stop_service().await;
+    world.syncs().delete("edp1", &DeleteParams::background()).await.unwrap();
+    world.classes().delete("edp1", &DeleteParams::background()).await.ok();
+    until(&world, "the Secret went with it", async |world: &World| world.edge("edp1").await.is_none()).await;
+    world.cluster().faults().add(late("secretsyncs"));
+    world.start_service().await;
+    until_edge(&world, "edp1", "username", "operator").await;
+}
+
 #[tokio::test]
 async fn a_restart_finds_everything_as_it_was_and_repairs_what_happened_meanwhile() {
     let mut world = with_one(engine()).await;
