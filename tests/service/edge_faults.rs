@@ -6,21 +6,16 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
 use secret_service::{
     doubles::kube::{Fault, FaultRule, Phase},
-    model::SyncEngine,
     proto::{CreateSyncedSecretRequest, ListAuditEventsRequest, synced_secret::State},
 };
 use serde_json::json;
 
 use crate::support::{
-    Options, PATIENCE, World, engine, needs_the_direct_engine, needs_the_double, requests::*,
+    Options, PATIENCE, World, needs_the_direct_engine, needs_the_double, requests::*, written,
 };
 
 fn on(verb: &str, fault: Fault) -> FaultRule {
-    // What the service itself writes to bring a value to the edge.
-    let resource = match (verb, engine()) {
-        ("patch", SyncEngine::SecretStore) => "secretsyncs",
-        _ => "secrets",
-    };
+    let resource = if verb == "patch" { written() } else { "secrets" };
     FaultRule {
         verb: Some(verb.to_owned()),
         resource: Some(resource.to_owned()),

@@ -74,7 +74,7 @@ async fn make_sync(world: &World, name: &str) {
 
 #[tokio::test]
 async fn the_direct_engine_needs_the_vaults_values_and_nothing_of_the_extension() {
-    let mut world = World::start().await;
+    let mut world = World::start_with(Options { engine: SyncEngine::Direct, ..Options::default() }).await;
     says(&mut world, "EngineChosen", Status::True, "Configured", &["direct", "sync.engine"]).await;
     says(&mut world, "SecureSettings", Status::True, "Ready", &[]).await;
     let installed = told(&mut world, "SecretStoreInstalled").await;

@@ -393,6 +393,14 @@ pub fn engine() -> SyncEngine {
     }
 }
 
+/// What the service itself writes, and deletes first, of a synced secret at the edge.
+pub fn written() -> &'static str {
+    match engine() {
+        SyncEngine::Direct => "secrets",
+        SyncEngine::SecretStore => "secretsyncs",
+    }
+}
+
 /// For tests of what only the direct engine does: false, with a word, where the tests run in the other one.
 pub fn needs_the_direct_engine(test: &str) -> bool {
     let is_direct = engine() == SyncEngine::Direct;

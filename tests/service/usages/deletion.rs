@@ -4,7 +4,7 @@ use secret_service::proto::{DeleteSyncedSecretRequest, UpdateSyncedSecretRequest
 use tonic::Code;
 
 use super::*;
-use crate::support::needs_the_double;
+use crate::support::{needs_the_double, written};
 
 #[tokio::test]
 async fn a_forced_deletion_goes_through_and_the_history_names_the_uses() {
@@ -75,7 +75,7 @@ async fn that_a_deletion_was_forced_outlives_a_restart() {
     }
     let mut world = made(&["a"]).await;
     used(&mut world, "p", "a").await;
-    world.cluster().faults().add(fault("delete", "secrets", refused(503)));
+    world.cluster().faults().add(fault("delete", written(), refused(503)));
     let request = DeleteSyncedSecretRequest { force: true, wait: None, ..delete("a") };
     world.client.delete_synced_secret(request).await.unwrap();
     world.restart().await;
@@ -91,10 +91,10 @@ async fn a_use_that_appears_in_the_moment_of_the_removal_is_reported() {
         return;
     }
     let mut world = made(&["a"]).await;
-    world.cluster().faults().add(fault("delete", "secrets", Fault::Delay { millis: 1_500 }));
+    world.cluster().faults().add(fault("delete", written(), Fault::Delay { millis: 1_500 }));
     let mut client = world.client.clone();
     let deletion = tokio::spawn(async move { client.delete_synced_secret(delete("a")).await });
-    while world.cluster().requests().of("delete", "secrets") == 0 {
+    while world.cluster().requests().of("delete", written()) == 0 {
         sleep(Duration::from_millis(5)).await;
     }
     world.applies(PROFILE, "late", naming("a/username")).await;
