@@ -20,9 +20,11 @@ kube: ## Run a real Kubernetes control plane on loopback (built by Go when first
 	scripts/control-plane >/dev/null
 	$(CARGO) run --quiet --locked --example kube
 
-test: tools ## Run all tests: unit, service tier, the process, the README's walk, Azure's SDKs, the clients.
+test: tools ## Run all tests: unit, service tier in both engines, the process, the README's walk, Azure's SDKs, the clients.
 	$(CARGO) test --locked --lib --tests
+	SECRET_SERVICE_TESTS_ENGINE=secret-store $(CARGO) test --locked --test service
 	scripts/on-control-plane $(CARGO) test --locked --test service --test extension --test control_plane
+	SECRET_SERVICE_TESTS_ENGINE=secret-store scripts/on-control-plane $(CARGO) test --locked --test service
 
 unit: ## Run the tests that stand beside the code.
 	$(CARGO) test --locked --lib
