@@ -56,7 +56,8 @@ impl Doubles {
         let (vault, cluster) =
             tokio::join!(KeyVault::start(vault, authority), Cluster::start(cluster, authority));
         let (vault, cluster) = (vault.map_err(Failure::failed)?, cluster.map_err(Failure::failed)?);
-        kinds::install(cluster.kubeconfig()).await?;
+        let client = client(&cluster).await?;
+        kinds::install(&client).await?;
         // Whoever is on this machine may call the service without a password; the vault beside it is no stricter.
         vault.faults().set(|settings| settings.any_application = true);
         let hosts = [vault_double::public_host(&dev.vault_name), vault_double::AUTHORITY_HOST.to_owned()];
@@ -70,7 +71,7 @@ impl Doubles {
         }
         let extension = match dev.engine {
             Engine::Direct => None,
-            Engine::SecretStore => Some(start_extension(dev, authority, &vault, &cluster).await?),
+            Engine::SecretStore => Some(start_extension(dev, authority, &vault, &cluster, &client).await?),
         };
         data.remember(&Remembered {
             vault_port: vault.address().port(),
@@ -97,13 +98,11 @@ async fn start_extension(
     authority: &Authority,
     vault: &KeyVault,
     cluster: &Cluster,
+    client: &Client,
 ) -> Result<Extension, Failure> {
-    let kubeconfig = Kubeconfig::read_from(cluster.kubeconfig()).map_err(Failure::failed)?;
-    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
-    let client = Client::try_from(config.map_err(Failure::failed)?).map_err(Failure::failed)?;
-    extension::install(&client).await.map_err(Failure::failed)?;
+    extension::install(client).await.map_err(Failure::failed)?;
     let identity = &vault.credential().client_id;
-    extension::enable(&client, NAMESPACE, identity).await.map_err(Failure::failed)?;
+    extension::enable(client, NAMESPACE, identity).await.map_err(Failure::failed)?;
     let access = extension::VaultAccess {
         vaults: BTreeMap::from([(dev.vault_name.clone(), vault.uri())]),
         authority_host: vault.authority_host(),
@@ -115,6 +114,13 @@ async fn start_extension(
         ..extension::Options::new(cluster.kubeconfig(), access)
     };
     Extension::start(options).await.map_err(Failure::failed)
+}
+
+/// A client of the cluster, as anybody's.
+async fn client(cluster: &Cluster) -> Result<Client, Failure> {
+    let kubeconfig = Kubeconfig::read_from(cluster.kubeconfig()).map_err(Failure::failed)?;
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+    Client::try_from(config.map_err(Failure::failed)?).map_err(Failure::failed)
 }
 
 /// The port of the last run, so that what was told to clients stays true; any other where it is taken.

@@ -44,7 +44,7 @@ use url::Url;
 use super::vault::Credential;
 use azure::Azure;
 use controller::Controller;
-pub use install::{InstallError, enable, install};
+pub use install::{enable, install};
 use reconcile::Reconciler;
 
 /// The name under which its fields stand in `managedFields`.
