@@ -119,6 +119,11 @@ impl EdgeError {
         }
     }
 
+    /// What happened, and what to do next.
+    pub fn explained(&self) -> String {
+        format!("{self}. {}", self.remedy())
+    }
+
     /// What a person should do next, in one sentence.
     pub fn remedy(&self) -> String {
         match self {
@@ -176,7 +181,7 @@ fn root_cause(error: &dyn std::error::Error) -> String {
 }
 
 /// One line of bounded length: the API's messages may be dumps.
-fn brief(message: &str) -> String {
+pub(super) fn brief(message: &str) -> String {
     const LIMIT: usize = 300;
     let line: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LIMIT).collect();
     if message.chars().count() > LIMIT { line + "…" } else { line }

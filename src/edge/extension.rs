@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::{Api, Resource, api::ListParams};
+use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 
 use super::{
@@ -71,8 +71,9 @@ impl Edge {
             + DeserializeOwned
             + std::fmt::Debug,
     {
-        let all: Api<K> = Api::namespaced(self.client.clone(), &self.namespace);
-        let found = self.call(all.list(&ListParams::default())).await?;
-        Ok(found.items.into_iter().map(Arc::new).collect())
+        let mut all = Vec::new();
+        let api: Api<K> = Api::namespaced(self.client.clone(), &self.namespace);
+        self.each(&api, |object| all.push(Arc::new(object))).await?;
+        Ok(all)
     }
 }

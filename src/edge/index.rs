@@ -19,7 +19,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Edge, Written};
+use super::{Edge, PAGE, Written, error::brief};
 
 /// How often the whole list is compared with what the watch said: a watch can die without a word.
 const COMPARE: Duration = Duration::from_secs(300);
@@ -87,7 +87,7 @@ impl Index {
     }
 
     async fn follow(&self, edge: Edge, changed: mpsc::Sender<String>) {
-        let config = watcher::Config::default().page_size(500);
+        let config = watcher::Config::default().page_size(PAGE);
         let mut events = pin!(watcher(edge.metadata.clone(), config).default_backoff().boxed());
         let mut listing: Option<HashMap<String, Written>> = None;
         let mut look = pin!(sleep(COMPARE));
@@ -97,7 +97,7 @@ impl Index {
                     Ok(Some(event)) => self.take(event, &mut listing),
                     Ok(None) => return,
                     Err(error) => {
-                        tracing::warn!(error = %brief(&error), "the watch over Secrets failed; it is tried again");
+                        tracing::warn!(error = %brief(&error.to_string()), "the watch over Secrets failed; it is tried again");
                         self.set_healthy(false);
                         let soon = Instant::now() + RECHECK;
                         if look.deadline() > soon {
@@ -182,16 +182,9 @@ impl Default for Index {
 
 impl Edge {
     async fn list_written(&self) -> Result<HashMap<String, Written>, super::EdgeError> {
-        let mut parameters = kube::api::ListParams::default().limit(500);
         let mut all = HashMap::new();
-        loop {
-            let page = self.call(self.metadata.list(&parameters)).await?;
-            all.extend(page.items.iter().filter_map(entry));
-            match page.metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(token) => parameters = parameters.continue_token(&token),
-                None => return Ok(all),
-            }
-        }
+        self.each(&self.metadata, |secret| all.extend(entry(&secret))).await?;
+        Ok(all)
     }
 }
 
@@ -200,9 +193,4 @@ fn entry(secret: &PartialObjectMeta<Secret>) -> Option<(String, Written)> {
     let written =
         Written { uid: metadata.uid.clone()?, resource_version: metadata.resource_version.clone()? };
     Some((metadata.name.clone()?, written))
-}
-
-/// The watch's errors without what the API server sent.
-fn brief(error: &watcher::Error) -> String {
-    error.to_string().chars().take(200).collect()
 }

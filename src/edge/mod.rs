@@ -18,9 +18,11 @@ use std::{path::PathBuf, time::Duration};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Client, Config,
+    api::ListParams,
     config::{KubeConfigOptions, Kubeconfig},
     core::PartialObjectMeta,
 };
+use serde::de::DeserializeOwned;
 
 pub use access::{ACCOUNT_RIGHTS, REQUIRED_VERBS, Rights, SECRET_RIGHTS, STORE_RIGHTS};
 pub use adoption::Adoptable;
@@ -33,6 +35,9 @@ pub use usages::{Gap, USAGE_VERBS, UsageOptions, Usages};
 
 /// The name under which our fields stand in `managedFields`.
 pub const FIELD_MANAGER: &str = "secret-service";
+
+/// Objects of a page of a list.
+const PAGE: u32 = 500;
 
 /// Where the cluster is and which namespace is ours.
 #[derive(Clone, Debug)]
@@ -79,6 +84,22 @@ impl Edge {
     /// The namespace of the instance.
     pub fn namespace(&self) -> &str {
         &self.namespace
+    }
+
+    /// Lists in pages, each under the deadline, and hands on one object after the other.
+    async fn each<K>(&self, api: &Api<K>, mut take: impl FnMut(K)) -> Result<(), EdgeError>
+    where
+        K: Clone + DeserializeOwned + std::fmt::Debug,
+    {
+        let mut parameters = ListParams::default().limit(PAGE);
+        loop {
+            let page = self.call(api.list(&parameters)).await?;
+            page.items.into_iter().for_each(&mut take);
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => parameters = parameters.continue_token(&token),
+                None => return Ok(()),
+            }
+        }
     }
 
     /// Runs one call under the deadline and names its errors in our terms.

@@ -150,7 +150,7 @@ fn secure_settings(vault: &[Condition], edge: Result<(), EdgeError>, setup: &Set
     let mut found: Vec<(Status, String)> =
         missing.map(|missing| (Status::False, missing.message.clone())).into_iter().collect();
     match edge {
-        Err(error) => found.push((Status::False, format!("{error}. {}", error.remedy()))),
+        Err(error) => found.push((Status::False, error.explained())),
         // What else the cluster says is worth something only where it answers.
         Ok(()) => found.extend(unmet(setup)),
     }

@@ -8,13 +8,10 @@ use jiff::Timestamp;
 use crate::{
     edge::{
         ACCOUNT_RIGHTS, Edge, EdgeError, FederatedAccount,
-        secret_store::{Access, Options, SecretProviderClass, SecretSync},
+        secret_store::{Access, Options, PROVIDER, SecretProviderClass, SecretSync},
     },
     model::{Condition, ConditionType, Reason, Status, SyncEngine},
 };
-
-/// The provider of Key Vault.
-const AZURE: &str = "azure";
 
 /// Whose choice the engine is.
 #[derive(Clone, Copy, Debug, Default)]
@@ -83,7 +80,7 @@ fn chosen(
 ) -> Condition {
     let kind = ConditionType::EngineChosen;
     let Some(engine) = engine else {
-        let error = missing.as_ref().err().map(explained).unwrap_or_default();
+        let error = missing.as_ref().err().map(EdgeError::explained).unwrap_or_default();
         return Condition::new(kind, Status::Unknown, Reason::Unknown, error);
     };
     let name = engine.as_str();
@@ -112,7 +109,7 @@ fn chosen(
 fn of_served(engine: Option<SyncEngine>, missing: &Result<Vec<String>, EdgeError>) -> Condition {
     let is_needed = engine == Some(SyncEngine::SecretStore);
     let (status, reason, message) = match missing {
-        Err(error) => (Status::Unknown, Reason::Unknown, explained(error)),
+        Err(error) => (Status::Unknown, Reason::Unknown, error.explained()),
         Ok(missing) if missing.is_empty() => {
             let message = "The cluster serves the Secret Store extension's resources; the direct engine does not use them.";
             (Status::True, Reason::Installed, message.to_owned())
@@ -138,7 +135,7 @@ async fn acting(edge: &Edge, options: &Options) -> Condition {
         Ok(syncs) => of_controller(&syncs, options, Timestamp::now()),
         Err(error) => {
             let kind = ConditionType::SecretStoreInstalled;
-            Condition::new(kind, Status::Unknown, Reason::Unknown, explained(&error))
+            Condition::new(kind, Status::Unknown, Reason::Unknown, error.explained())
         }
     }
 }
@@ -192,7 +189,7 @@ fn answered(sync: &SecretSync) -> Option<Timestamp> {
 async fn needs(edge: &Edge, options: &Options) -> Vec<Need> {
     let (classes, account) =
         tokio::join!(edge.list_classes(), edge.service_account(&options.service_account));
-    let unseen = |kind, error| Need { kind, status: Status::Unknown, message: explained(error) };
+    let unseen = |kind, error: &EdgeError| Need { kind, status: Status::Unknown, message: error.explained() };
     let access = classes.as_ref().map(|classes| options.access(classes));
     let identity = access.as_ref().ok().and_then(|access| Some(access.as_ref().ok()?.client_id.as_str()));
     let vaults = classes.as_ref().map(|classes| of_vaults(classes, options));
@@ -212,7 +209,7 @@ fn of_access(access: &Result<Access, EdgeError>) -> Need {
             );
             (Status::True, message)
         }
-        Err(error) => (Status::False, explained(error)),
+        Err(error) => (Status::False, error.explained()),
     };
     Need { kind: NeedKind::Access, status, message }
 }
@@ -243,7 +240,7 @@ fn of_account(
             );
             (Status::Unknown, message)
         }
-        (Err(error), _) => (Status::Unknown, explained(&error)),
+        (Err(error), _) => (Status::Unknown, error.explained()),
         (Ok(None), _) => {
             let message = format!(
                 "There is no service account {account} in the namespace {namespace}. Enable secret sync on the instance with `az iot \
@@ -297,10 +294,6 @@ fn of_vaults(classes: &[Arc<SecretProviderClass>], options: &Options) -> Need {
 /// `CLASS (VAULT)` where a class of Key Vault leads elsewhere.
 fn of_another_vault(class: &SecretProviderClass, options: &Options) -> Option<String> {
     let vault = class.spec.parameters.get("keyvaultName")?;
-    let is_other = class.spec.provider == AZURE && !vault.eq_ignore_ascii_case(&options.vault_name);
+    let is_other = class.spec.provider == PROVIDER && !vault.eq_ignore_ascii_case(&options.vault_name);
     is_other.then(|| format!("{} ({vault})", class.metadata.name.as_deref().unwrap_or_default()))
-}
-
-fn explained(error: &EdgeError) -> String {
-    format!("{error}. {}", error.remedy())
 }

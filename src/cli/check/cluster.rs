@@ -155,6 +155,6 @@ async fn watch(edge: &Edge, timeout: Duration) -> Row {
 fn row(check: &'static str, found: Result<(), EdgeError>, good: &str) -> Row {
     match found {
         Ok(()) => Row::yes(check, good),
-        Err(error) => Row::no(check, format!("{error}. {}", error.remedy())),
+        Err(error) => Row::no(check, error.explained()),
     }
 }

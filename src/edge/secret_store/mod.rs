@@ -37,7 +37,7 @@ use super::{Edge, EdgeError, FIELD_MANAGER, manifest::carries_uid};
 use crate::model::SyncedSecretId;
 
 /// The provider of Key Vault.
-const PROVIDER: &str = "azure";
+pub const PROVIDER: &str = "azure";
 /// The extension's own field manager.
 const EXTENSION: &str = "secrets-store-sync-controller";
 

@@ -4,10 +4,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::{SecretSyncStatus, SyncCondition};
-use crate::model::Reason;
+use crate::{edge::error::brief, model::Reason};
 
-/// Characters of the extension's own words that are shown: they may be a dump of a whole HTTP answer.
-const SHOWN: usize = 300;
 /// What a condition says before anything was tried.
 const NOTHING_YET: [&str; 3] = ["SyncStarting", "NoUpdatesAttemptedYet", "Unknown"];
 
@@ -143,12 +141,6 @@ fn left_behind(message: &str) -> Vec<(String, String)> {
     };
     let outcomes = outcomes.into_iter().map(|(path, outcome)| (path, brief(&said(outcome))));
     outcomes.filter(|(_, said)| !said.to_lowercase().contains("succe")).collect()
-}
-
-/// One line of bounded length.
-fn brief(message: &str) -> String {
-    let line: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN).collect();
-    if message.chars().count() > SHOWN { line + "…" } else { line }
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    EdgeError, Usages,
+    EdgeError, PAGE, Usages,
     look::{Listing, group_kind},
 };
 use crate::model::GroupKind;
@@ -133,7 +133,7 @@ impl Usages {
 
     /// Lists, then watches from there on; why that ended.
     async fn watch_once(&self, kind: &ApiResource, listed: &mut bool) -> End {
-        let config = watcher::Config::default().page_size(500).timeout(RENEWED);
+        let config = watcher::Config::default().page_size(PAGE).timeout(RENEWED);
         let mut events = pin!(watcher(self.api(kind), config).boxed());
         let mut listing = Listing::new();
         loop {

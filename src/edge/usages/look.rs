@@ -3,17 +3,10 @@
 use std::collections::HashMap;
 
 use futures::future::try_join_all;
-use kube::{
-    Api,
-    api::{DynamicObject, ListParams},
-    core::ApiResource,
-};
+use kube::{Api, api::DynamicObject, core::ApiResource};
 
 use super::{EdgeError, Gap, Usages};
 use crate::model::{GroupKind, Subject, Usage};
-
-/// Resources of a page.
-const PAGE: u32 = 500;
 
 impl Usages {
     /// The uses of a secret as the API server has them now, kinds included that came a moment ago.
@@ -36,21 +29,16 @@ impl Usages {
     }
 
     async fn look_into(&self, kind: &ApiResource, secret: &str) -> Result<Vec<Usage>, EdgeError> {
-        let mut parameters = ListParams::default().limit(PAGE);
         let mut uses = Vec::new();
-        loop {
-            let page = match self.0.edge.call(self.api(kind).list(&parameters)).await {
-                Ok(page) => page,
-                // The kind went between the two questions.
-                Err(EdgeError::NotFound(_)) => return Ok(Vec::new()),
-                Err(error) => return Err(error),
-            };
-            let all = page.items.iter().flat_map(|object| self.uses_in(kind, object).1);
-            uses.extend(all.filter(|usage| usage.secret == secret));
-            match page.metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(token) => parameters = parameters.continue_token(&token),
-                None => return Ok(uses),
-            }
+        let take = |object: DynamicObject| {
+            let (_, all) = self.uses_in(kind, &object);
+            uses.extend(all.into_iter().filter(|usage| usage.secret == secret));
+        };
+        match self.0.edge.each(&self.api(kind), take).await {
+            Ok(()) => Ok(uses),
+            // The kind went between the two questions.
+            Err(EdgeError::NotFound(_)) => Ok(Vec::new()),
+            Err(error) => Err(error),
         }
     }
 
