@@ -83,6 +83,10 @@ fn meaning(reason: &str, message: &str) -> (Reason, &'static str) {
             let remedy = "Mend what is named; until then the Secret holds some new values and some old ones.";
             (Reason::PartiallySynced, remedy)
         }
+        "ControllerPatchError" if message.contains("forbidden") || message.contains("denied") => (
+            Reason::EdgeForbidden,
+            "Give the extension's account the right to write Secrets here, or look at the admission policies of the cluster.",
+        ),
         "ControllerPatchError" => (
             Reason::EdgeConflict,
             "Somebody else's fields are in the way; the service takes them out of a Secret that the extension made. Another \
@@ -240,6 +244,10 @@ mod tests {
             ("OfTomorrow", Reason::ExtensionFailed),
         ] {
             assert_eq!(reason_of(condition("SecretUpdated", "False", reason, "")), meaning, "{reason}");
+        }
+        for said in ["secrets \"a\" is forbidden: no right", "admission webhook \"x\" denied the request"] {
+            let refused = condition("SecretCreated", "False", "ControllerPatchError", said);
+            assert_eq!(reason_of(refused), Reason::EdgeForbidden, "{said}");
         }
         assert_eq!(reason_of(condition("Update", "Unknown", "UnknownError", "")), Reason::ExtensionFailed);
         let Verdict::Trouble(trouble) =
