@@ -17,7 +17,7 @@ use super::{
 use crate::{
     edge::{
         EdgeError, Written,
-        secret_store::{Made, Pair, SyncSeen, Trouble, Verdict, verdict},
+        secret_store::{Access, Made, Pair, SyncSeen, Trouble, Verdict, verdict},
     },
     model::{Reason, Reference, ReferenceStatus, State, SyncedSecret, VaultSecretVersion},
     store::{Handed, Record, StoreError},
@@ -31,7 +31,7 @@ impl Reconciler {
     /// Looks after a synced secret of this engine.
     pub(super) async fn by_extension(&self, record: &Record, wake: Wake) -> Result<Outcome, StoreError> {
         let creating = self.is_creating(record.secret.uid);
-        match self.pair_step(record, creating, wake.refetch.is_some()) {
+        match self.pair_step(record, self.access().ok().as_ref(), creating, wake.refetch.is_some()) {
             Step::Nothing => Ok(Outcome::Done),
             Step::Remove => self.remove(record).await,
             Step::FindCreated => self.find_created(record).await,
@@ -41,36 +41,42 @@ impl Reconciler {
         }
     }
 
-    /// Whether there is anything to do about a synced secret of this engine.
-    pub(super) fn is_pair_unsettled(&self, record: &Record) -> bool {
-        self.pair_step(record, false, false) != Step::Nothing
+    /// Whether there is anything to do about a synced secret of this engine, whose extension has this access.
+    pub(super) fn is_pair_unsettled(&self, record: &Record, access: Option<&Access>) -> bool {
+        self.pair_step(record, access, false, false) != Step::Nothing
+    }
+
+    /// As whom the extension comes to the vault. Looks through all classes: ask once for many synced secrets.
+    pub(super) fn access(&self) -> Result<Access, EdgeError> {
+        match self.0.options.secret_store.access(&self.0.pairs.classes()) {
+            Err(_) if !self.0.pairs.is_complete() => {
+                Err(EdgeError::Unreachable("its SecretProviderClasses are not listed yet".to_owned()))
+            }
+            found => found,
+        }
     }
 
     /// The pair of a synced secret, as it should be.
     pub fn pair(&self, secret: &SyncedSecret) -> Result<Pair, EdgeError> {
-        match self.0.options.secret_store.access(&self.0.pairs.classes()) {
-            Ok(access) => Ok(Pair::of(secret, self.0.vault.uri(), &access)),
-            Err(_) if !self.0.pairs.is_complete() => {
-                Err(EdgeError::Unreachable("its SecretProviderClasses are not listed yet".to_owned()))
-            }
-            Err(error) => Err(error),
-        }
+        Ok(Pair::of(secret, self.0.vault.uri(), &self.access()?))
     }
 
-    fn pair_step(&self, record: &Record, creating: bool, refetch: bool) -> Step {
+    fn pair_step(&self, record: &Record, access: Option<&Access>, creating: bool, refetch: bool) -> Step {
         let name = record.secret.id.as_str();
         let (sync, class, secret) =
             (self.0.pairs.sync(name), self.0.pairs.class(name), self.0.index.get(name));
         match step(record, &sync, class.as_deref(), &secret, creating, refetch) {
-            Step::Nothing | Step::Judge if !creating && self.is_written_otherwise(record) => Step::Repair,
+            Step::Nothing | Step::Judge if !creating && self.is_written_otherwise(record, access) => {
+                Step::Repair
+            }
             step => step,
         }
     }
 
     /// Whether what was written is no longer what would be: the settings of the engine have changed since.
-    fn is_written_otherwise(&self, record: &Record) -> bool {
-        let digest = self.pair(&record.secret).ok().map(|pair| self.digest_of_pair(&pair));
-        record.edge.digest.is_some() && digest.is_some() && record.edge.digest != digest
+    fn is_written_otherwise(&self, record: &Record, access: Option<&Access>) -> bool {
+        let (Some(written), Some(access)) = (&record.edge.digest, access) else { return false };
+        *written != self.digest_of_pair(&Pair::of(&record.secret, self.0.vault.uri(), access))
     }
 
     fn digest_of_pair(&self, pair: &Pair) -> Vec<u8> {
@@ -278,14 +284,9 @@ impl Reconciler {
                 }
             }
         }
-        match problems.first() {
+        match Failure::of_references(references, problems, retry) {
             None => Ok(statuses),
-            Some((place, reason, message)) => Err(Failure {
-                reason: *reason,
-                message: format!("Key {}: {message}", references[*place].key),
-                problems,
-                retry,
-            }),
+            Some(failure) => Err(failure),
         }
     }
 }

@@ -38,7 +38,7 @@ pub use removal::is_held;
 use crate::{
     edge::{
         Edge, Index, Usages,
-        secret_store::{self, StoreIndex},
+        secret_store::{self, Access, StoreIndex},
     },
     model::{Origin, SyncEngine},
     store::{Record, Store},
@@ -183,14 +183,15 @@ impl Reconciler {
     /// Looks at all that is not as it should be: after a start, whenever the edge has been listed anew, and with every
     /// rotation check.
     fn wake_unsettled(&self) {
+        let access = self.access().ok();
         for record in self.0.store.view().snapshot().records {
-            if self.is_unsettled(&record) {
+            if self.is_unsettled(&record, access.as_ref()) {
                 self.wake(record.secret.uid, Wake::default());
             }
         }
     }
 
-    fn is_unsettled(&self, record: &Record) -> bool {
+    fn is_unsettled(&self, record: &Record, access: Option<&Access>) -> bool {
         if record.secret.origin == Origin::Unmanaged {
             return false;
         }
@@ -198,7 +199,7 @@ impl Reconciler {
             return true;
         }
         if record.engine == SyncEngine::SecretStore {
-            return self.is_pair_unsettled(record);
+            return self.is_pair_unsettled(record, access);
         }
         let seen = self.0.index.get(record.secret.id.as_str());
         plan::plan(record, &seen, false, false) != Step::Nothing

@@ -47,6 +47,19 @@ struct Values {
     statuses: Vec<ReferenceStatus>,
 }
 
+impl Failure {
+    /// The failure that the problems of references amount to; none where there are none.
+    pub(super) fn of_references(
+        references: &[Reference],
+        problems: Vec<Problem>,
+        retry: Retry,
+    ) -> Option<Self> {
+        let (place, reason, message) = problems.first()?;
+        let (reason, message) = (*reason, format!("Key {}: {message}", references[*place].key));
+        Some(Self { reason, message, problems, retry })
+    }
+}
+
 impl Reconciler {
     /// Works until told to stop.
     pub(super) async fn work(self, stop: CancellationToken) {
@@ -283,14 +296,9 @@ async fn read_values(references: &[Reference], reads: &Reads) -> Result<Values, 
             }
         }
     }
-    match problems.first() {
+    match Failure::of_references(references, problems, retry) {
         None => Ok(Values { values, statuses }),
-        Some((place, reason, message)) => Err(Failure {
-            reason: *reason,
-            message: format!("Key {}: {message}", references[*place].key),
-            problems,
-            retry,
-        }),
+        Some(failure) => Err(failure),
     }
 }
 
