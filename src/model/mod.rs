@@ -13,7 +13,9 @@ pub use condition::{Condition, ConditionType, Reason, Status};
 pub use names::{NameError, SecretKey, SyncedSecretId, VaultSecretName, VaultVersion};
 pub use reference::{Encoding, EncodingError, Reference, ReferenceStatus};
 pub use synced_secret::{ChangeKind, Filter, Origin, SecretType, State, SyncEngine, SyncedSecret, limits};
-pub use usage::{GroupKind, KeySet, Needs, Subject, Usage, UsagePlace, UsageRule, UsageRules, UsedBy, User};
+pub use usage::{
+    GroupKind, KeySet, Needs, Subject, Usage, UsagePlace, UsageRule, UsageRules, UsedBy, User, in_words,
+};
 pub use vault_secret::{NewVaultSecret, VaultSecret, VaultSecretVersion, VaultValue};
 
 /// Now, as exactly as the database keeps it: to the microsecond, so that a time is the same after a restart.

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Reconciler, Wake, observe::set_condition};
 use crate::{
     edge::Gap,
-    model::{Condition, ConditionType, Reason, State, Status, SyncedSecret, SyncedSecretId, User},
+    model::{Condition, ConditionType, Reason, State, Status, SyncedSecret, SyncedSecretId, User, in_words},
     store::{Feed, Record, StoreError},
 };
 
@@ -137,14 +137,7 @@ fn in_use(users: &BTreeSet<User>, gap: Option<&Gap>) -> Condition {
     let (status, reason, message) = match (users.len(), gap) {
         (0, None) => (Status::False, Reason::NotUsed, "No resource names it.".to_owned()),
         (0, Some(gap)) => (Status::Unknown, Reason::Unknown, unknown(gap)),
-        (all, _) => {
-            let named = users.iter().take(NAMED).map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            let more = match all.saturating_sub(NAMED) {
-                0 => String::new(),
-                more => format!(" and {more} more"),
-            };
-            (Status::True, Reason::Used, format!("Used by {named}{more}."))
-        }
+        _ => (Status::True, Reason::Used, format!("Used by {}.", in_words(users.iter(), NAMED))),
     };
     Condition::new(ConditionType::InUse, status, reason, message)
 }

@@ -114,13 +114,7 @@ impl Usage {
 
     /// Uses for people: the first ones, and how many more.
     pub fn in_words<U: AsRef<Self>>(uses: &[U]) -> String {
-        const NAMED: usize = 5;
-        let named = uses.iter().take(NAMED).map(|usage| usage.as_ref().to_string());
-        let named = named.collect::<Vec<_>>().join(", ");
-        match uses.len().saturating_sub(NAMED) {
-            0 => named,
-            more => format!("{named} and {more} more"),
-        }
+        in_words(uses.iter().map(AsRef::as_ref), 5)
     }
 
     /// The resource that it is in.
@@ -198,4 +192,11 @@ impl KeySet {
     fn contains(&self, key: &str) -> bool {
         self.required.iter().chain(&self.optional).any(|held| held == key)
     }
+}
+
+/// For people: the first so many of them, and how many more.
+pub fn in_words<T: ToString>(all: impl ExactSizeIterator<Item = T>, named: usize) -> String {
+    let more = all.len().saturating_sub(named);
+    let named = all.take(named).map(|one| one.to_string()).collect::<Vec<_>>().join(", ");
+    if more == 0 { named } else { format!("{named} and {more} more") }
 }
