@@ -102,10 +102,7 @@ async fn a_vault_token_that_ended_is_replaced_within_the_call() {
     if !control_plane::is_asked_for("refresh of the vault's token") {
         return;
     }
-    let federated = Federated::start().await;
-    federated.projected.renew(LONG).await;
-    let mut world = federated.world().await;
-    store(&mut world, "before").await.unwrap();
+    let (mut world, _) = Federated::start().await.used(LONG).await;
 
     world.vault.clock().advance(AFTER_AN_HOUR);
     assert_eq!(store(&mut world, "after").await.unwrap().state(), State::Synced);
@@ -135,11 +132,7 @@ async fn a_projected_token_that_was_renewed_in_time_is_not_noticed_by_callers() 
     if !control_plane::is_asked_for("a renewed token file") {
         return;
     }
-    let federated = Federated::start().await;
-    let projected = federated.projected.clone();
-    projected.renew(SHORT).await;
-    let mut world = federated.world().await;
-    store(&mut world, "before").await.unwrap();
+    let (mut world, projected) = Federated::start().await.used(SHORT).await;
 
     projected.renew(LONG).await;
     world.vault.clock().advance(AFTER_AN_HOUR);
@@ -151,11 +144,7 @@ async fn a_projected_token_that_expired_stops_callers_until_it_is_renewed() {
     if !control_plane::is_asked_for("an expired token file") {
         return;
     }
-    let federated = Federated::start().await;
-    let projected = federated.projected.clone();
-    projected.renew(SHORT).await;
-    let mut world = federated.world().await;
-    store(&mut world, "before").await.unwrap();
+    let (mut world, projected) = Federated::start().await.used(SHORT).await;
 
     world.vault.clock().advance(AFTER_AN_HOUR);
     let refused = told(&store(&mut world, "while").await.unwrap_err());
@@ -213,6 +202,15 @@ impl Federated {
     async fn world(self) -> World {
         let options = Options { credential: Some(self.credential()), ..Options::default() };
         World::start_on(self.site, options).await
+    }
+
+    /// The whole service on it, after it has stored a secret with a projected token of that lifetime.
+    async fn used(self, lifetime: Duration) -> (World, Projected) {
+        let projected = self.projected.clone();
+        projected.renew(lifetime).await;
+        let mut world = self.world().await;
+        store(&mut world, "before").await.unwrap();
+        (world, projected)
     }
 
     /// The service's client of the vault alone.

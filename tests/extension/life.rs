@@ -4,7 +4,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::{Api, ResourceExt};
 use secret_service::doubles::{
     extension::{Extension, install},
-    kube::{Fault, FaultRule, Phase},
+    kube::{Fault, FaultRule},
 };
 
 use crate::{
@@ -63,15 +63,8 @@ async fn a_status_that_could_not_be_written_is_written_by_the_next_try() {
     fixture.site.somebody.sets("untold", "new").await;
     let before = fixture.status("untold").await["syncHash"].clone();
     let fault = Fault::Status { code: 503, reason: "ServiceUnavailable".to_owned(), retry_after: None };
-    fixture.site.cluster().faults().add(FaultRule {
-        verb: Some("update".to_owned()),
-        resource: Some("secretsyncs".to_owned()),
-        namespace: None,
-        name: None,
-        count: Some(1),
-        phase: Phase::Before,
-        fault,
-    });
+    let once = FaultRule::always(fault).verb("update").resource("secretsyncs").times(1);
+    fixture.site.cluster().faults().add(once);
     fixture.extension.poll().await;
     assert_eq!(fixture.site.edge("untold").await.unwrap()["password"], "new");
     eventually("the status is written", async || fixture.status("untold").await["syncHash"] != before).await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use secret_service::{
     doubles::{
-        kube::{Fault, FaultRule, Phase},
+        kube::{Fault, FaultRule},
         vault::{Action, Operation, Rule},
     },
     proto::{CreateSyncedSecretRequest, SyncedSecret, UpdateSyncedSecretRequest, synced_secret::State},
@@ -46,15 +46,10 @@ fn hang(site: &Site, point: Point) {
             let rule = Rule::new(Action::Hang).on(operation);
             site.vault.faults().add(if after { rule.after() } else { rule });
         }
-        Point::Edge(verb, resource, after) => site.cluster().faults().add(FaultRule {
-            verb: Some(verb.to_owned()),
-            resource: Some(resource.to_owned()),
-            namespace: None,
-            name: None,
-            count: None,
-            phase: if after { Phase::After } else { Phase::Before },
-            fault: Fault::Hang,
-        }),
+        Point::Edge(verb, resource, after) => {
+            let hang = FaultRule::always(Fault::Hang).verb(verb).resource(resource);
+            site.cluster().faults().add(if after { hang.after_effect() } else { hang });
+        }
     }
 }
 

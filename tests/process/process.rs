@@ -33,7 +33,14 @@ impl Process {
     /// The same in an engine: `direct` or `secret-store`.
     #[allow(dead_code, reason = "the benches have the default one")]
     pub async fn serve_in(engine: &str, site: &Site) -> Self {
-        Self::serve_as(site, &configuration(site, 0), &["--sync-engine", engine]).await
+        let identity = site.vault.credential();
+        let flags = [
+            ["--sync-engine", engine],
+            ["--secret-store-client-id", &identity.client_id],
+            ["--secret-store-tenant-id", &identity.tenant_id],
+            ["--secret-store-vault-name", VAULT],
+        ];
+        Self::serve_as(site, &configuration(site, 0), flags.as_flattened()).await
     }
 
     /// The same with another configuration, and flags that come before it.
@@ -161,11 +168,6 @@ timeout = "2s"
 [sync]
 {DIRECT}interval = "1s"
 
-[secret_store]
-client_id = "{client}"
-tenant_id = "{tenant}"
-vault_name = "{vault_name}"
-
 [server]
 listen = ["127.0.0.1:{port}"]
 
@@ -173,7 +175,6 @@ listen = ["127.0.0.1:{port}"]
 path = "{database}"
 "#,
         namespace = site.namespace,
-        vault_name = VAULT,
         vault = site.vault.uri(),
         ca = path(&site.ca),
         tenant = credential.tenant_id,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
 use secret_service::{
-    doubles::kube::{Fault, FaultRule, Phase},
+    doubles::kube::{Fault, FaultRule},
     proto::{CreateSyncedSecretRequest, ListAuditEventsRequest, synced_secret::State},
 };
 use serde_json::json;
@@ -16,15 +16,7 @@ use crate::support::{
 
 fn on(verb: &str, fault: Fault) -> FaultRule {
     let resource = if verb == "patch" { written() } else { "secrets" };
-    FaultRule {
-        verb: Some(verb.to_owned()),
-        resource: Some(resource.to_owned()),
-        namespace: None,
-        name: None,
-        count: None,
-        phase: Phase::Before,
-        fault,
-    }
+    FaultRule::always(fault).verb(verb).resource(resource)
 }
 
 fn status(code: u16, reason: &str) -> Fault {
@@ -166,11 +158,7 @@ async fn a_write_whose_answer_is_lost_is_found_again_and_not_a_conflict() {
     let mut world =
         World::start_with(Options { edge_timeout: Duration::from_millis(700), ..Options::default() }).await;
     world.seed("v", "value").await;
-    world.cluster().faults().add(FaultRule {
-        count: Some(1),
-        phase: Phase::After,
-        ..on("patch", Fault::Hang)
-    });
+    world.cluster().faults().add(on("patch", Fault::Hang).times(1).after_effect());
     let request = CreateSyncedSecretRequest { wait: None, ..create("a", vec![existing("k", "v")]) };
     world.client.create_synced_secret(request).await.unwrap();
     world.until_state("a", State::Synced).await;
@@ -205,7 +193,7 @@ async fn a_watch_that_expires_or_breaks_is_resumed_and_drift_is_still_noticed() 
     }
     let world = synced().await;
     for fault in [Fault::WatchExpired, Fault::WatchDrop] {
-        world.cluster().faults().add(FaultRule { count: Some(1), ..on("watch", fault) });
+        world.cluster().faults().add(on("watch", fault).times(1));
         tokio::time::sleep(Duration::from_millis(300)).await;
         world.secrets().delete("a", &DeleteParams::default()).await.unwrap();
         repaired(&world).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use secret_service::{
-    doubles::kube::{Fault, FaultRule, Phase},
+    doubles::kube::{Fault, FaultRule},
     doubles::vault::{Action, Rule},
     proto::{ListAuditEventsRequest, ListSyncedSecretsRequest},
 };
@@ -38,21 +38,9 @@ async fn it_serves_once_the_edge_is_readable_whatever_the_vault_does() {
     until_health(&world, ServingStatus::Serving).await;
     assert_eq!(health(&world, "iotoperations.secrets.v1.SecretService").await, ServingStatus::Serving);
 
-    let rule = FaultRule {
-        verb: None,
-        resource: Some("secrets".to_owned()),
-        namespace: None,
-        name: None,
-        count: None,
-        phase: Phase::Before,
-        fault: Fault::Status { code: 503, reason: "ServiceUnavailable".to_owned(), retry_after: None },
-    };
-    world.cluster().faults().add(rule.clone());
-    world.cluster().faults().add(FaultRule {
-        verb: Some("watch".to_owned()),
-        fault: Fault::WatchDrop,
-        ..rule
-    });
+    let away = Fault::Status { code: 503, reason: "ServiceUnavailable".to_owned(), retry_after: None };
+    world.cluster().faults().add(FaultRule::always(away).resource("secrets"));
+    world.cluster().faults().add(FaultRule::always(Fault::WatchDrop).verb("watch").resource("secrets"));
     until_health(&world, ServingStatus::NotServing).await;
     world.cluster().faults().clear();
     until_health(&world, ServingStatus::Serving).await;

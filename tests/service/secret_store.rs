@@ -6,7 +6,7 @@ use kube::api::{DeleteParams, Patch, PatchParams};
 use secret_service::{
     doubles::{
         extension::Extension,
-        kube::{Fault, FaultRule, Phase},
+        kube::{Fault, FaultRule},
         vault::Operation,
     },
     edge::secret_store::SecretProviderClass,
@@ -315,15 +315,8 @@ async fn a_secret_that_the_cluster_refuses_is_told_also_where_the_check_comes_of
     }
     let mut world = World::start_with(often()).await;
     world.seed("pump-user", "operator").await;
-    world.cluster().faults().add(FaultRule {
-        verb: Some("patch".to_owned()),
-        resource: Some("secrets".to_owned()),
-        namespace: None,
-        name: None,
-        count: None,
-        phase: Phase::Before,
-        fault: Fault::Status { code: 403, reason: "Forbidden".to_owned(), retry_after: None },
-    });
+    let forbidden = Fault::Status { code: 403, reason: "Forbidden".to_owned(), retry_after: None };
+    world.cluster().faults().add(FaultRule::always(forbidden).verb("patch").resource("secrets"));
     let request = create("edp1", vec![existing("username", "pump-user")]);
     let told = world.client.create_synced_secret(request).await.unwrap().into_inner();
     assert_eq!(told.state(), State::Failed, "{told:?}");
@@ -381,15 +374,7 @@ async fn validate_only_asks_the_api_server_and_leaves_nothing() {
 
 /// Lists of a resource come late, so that others are there first.
 fn late(resource: &str) -> FaultRule {
-    FaultRule {
-        verb: Some("list".to_owned()),
-        resource: Some(resource.to_owned()),
-        namespace: None,
-        name: None,
-        count: None,
-        phase: Phase::Before,
-        fault: Fault::Delay { millis: 700 },
-    }
+    FaultRule::always(Fault::Delay { millis: 700 }).verb("list").resource(resource)
 }
 
 #[tokio::test]

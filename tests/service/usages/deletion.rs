@@ -28,7 +28,7 @@ async fn a_use_that_appears_before_the_removal_holds_the_deletion_back_until_it_
     }
     let mut world = made(&["a"]).await;
     // The last look before the removal fails for a while: time for somebody.
-    world.cluster().faults().add(fault("list", "devices", refused(503)));
+    world.cluster().faults().add(FaultRule::always(refused(503)).verb("list").resource("devices"));
     let request = DeleteSyncedSecretRequest { wait: None, ..delete("a") };
     let accepted = world.client.delete_synced_secret(request).await.unwrap().into_inner();
     assert_eq!(accepted.state(), State::Deleting);
@@ -59,7 +59,7 @@ async fn a_deletion_that_is_held_back_can_be_forced() {
     let mut world = made(&["a"]).await;
     // A watch that has silently died: the call knows nothing of the use, the last look does.
     let silent = Fault::WatchSilent;
-    world.cluster().faults().add(fault("watch", "assetendpointprofiles", silent));
+    world.cluster().faults().add(FaultRule::always(silent).verb("watch").resource("assetendpointprofiles"));
     world.applies(PROFILE, "unseen", naming("a/username")).await;
     let held = world.client.delete_synced_secret(delete("a")).await.unwrap().into_inner();
     assert_eq!((held.state(), synced_reason(&held)), (State::Deleting, "Used"), "{held:?}");
@@ -75,7 +75,7 @@ async fn that_a_deletion_was_forced_outlives_a_restart() {
     }
     let mut world = made(&["a"]).await;
     used(&mut world, "p", "a").await;
-    world.cluster().faults().add(fault("delete", written(), refused(503)));
+    world.cluster().faults().add(FaultRule::always(refused(503)).verb("delete").resource(written()));
     let request = DeleteSyncedSecretRequest { force: true, wait: None, ..delete("a") };
     world.client.delete_synced_secret(request).await.unwrap();
     world.restart().await;
@@ -91,7 +91,10 @@ async fn a_use_that_appears_in_the_moment_of_the_removal_is_reported() {
         return;
     }
     let mut world = made(&["a"]).await;
-    world.cluster().faults().add(fault("delete", written(), Fault::Delay { millis: 1_500 }));
+    world
+        .cluster()
+        .faults()
+        .add(FaultRule::always(Fault::Delay { millis: 1_500 }).verb("delete").resource(written()));
     let mut client = world.client.clone();
     let deletion = tokio::spawn(async move { client.delete_synced_secret(delete("a")).await });
     while world.cluster().requests().of("delete", written()) == 0 {

@@ -32,11 +32,10 @@ async fn a_watch_that_breaks_misses_nothing() {
         world
             .cluster()
             .faults()
-            .add(FaultRule { count: Some(2), ..fault(verb, "assetendpointprofiles", broken) });
-        world
-            .cluster()
-            .faults()
-            .add(FaultRule { count: Some(1), ..fault("watch", "assetendpointprofiles", Fault::WatchDrop) });
+            .add(FaultRule::always(broken).verb(verb).resource("assetendpointprofiles").times(2));
+        world.cluster().faults().add(
+            FaultRule::always(Fault::WatchDrop).verb("watch").resource("assetendpointprofiles").times(1),
+        );
         let profile = format!("p-{number}");
         used(&mut world, &profile, "a").await;
         world.cluster().faults().clear();
@@ -54,7 +53,7 @@ async fn before_the_first_look_nothing_is_deleted_without_force_and_what_was_kno
     let mut world = made(&["a", "b"]).await;
     used(&mut world, "p", "a").await;
     world.stop_service().await;
-    world.cluster().faults().add(fault("list", "devices", refused(503)));
+    world.cluster().faults().add(FaultRule::always(refused(503)).verb("list").resource("devices"));
     world.start_service().await;
     assert!(is_in_use(&world.get("a").await, "Used") && is_in_use(&world.get("b").await, "NotUsed"));
 
@@ -82,7 +81,7 @@ async fn a_kind_that_the_service_may_not_look_at_makes_uses_unknown_and_says_wha
     users::define(&site.kube, &users::definition(&group, "camera", "v1")).await;
     // A real cluster forbids what no role grants.
     if site.is_double() {
-        site.cluster().faults().add(fault("list", "cameras", refused(403)));
+        site.cluster().faults().add(FaultRule::always(refused(403)).verb("list").resource("cameras"));
     }
     let rule = format!("Camera.{group} spec.passwordSecretName SECRET/KEY");
     let mut world = made_on(site, &["a", "b"], with_rules(&[rule])).await;

@@ -7,7 +7,7 @@ mod shown;
 use std::time::Duration;
 
 use secret_service::{
-    doubles::kube::{Fault, FaultRule, Phase},
+    doubles::kube::{Fault, FaultRule},
     edge::UsageOptions,
     model::UsageRules,
     proto::{
@@ -106,18 +106,6 @@ async fn used(world: &mut World, profile: &str, id: &str) {
     world.applies(PROFILE, profile, naming(&format!("{id}/username"))).await;
     until_usages(world, id, |usages| usages.iter().any(|usage| usage.resource == profile)).await;
     world.until(id, |secret| is_in_use(secret, "Used")).await;
-}
-
-fn fault(verb: &str, resource: &str, fault: Fault) -> FaultRule {
-    FaultRule {
-        verb: Some(verb.to_owned()),
-        resource: Some(resource.to_owned()),
-        namespace: None,
-        name: None,
-        count: None,
-        phase: Phase::Before,
-        fault,
-    }
 }
 
 fn refused(code: u16) -> Fault {
