@@ -56,11 +56,20 @@ pub struct Policy(RwLock<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    tokens: HashMap<String, User>,
+    tokens: HashMap<String, Token>,
     /// By user name or group.
     allowed: Vec<(String, Rule)>,
     denied: Vec<(String, Rule)>,
 }
+
+/// A token: whose it is, and for whom.
+struct Token {
+    user: User,
+    audiences: Vec<String>,
+}
+
+/// The audience of the API server itself.
+pub(super) const API_AUDIENCE: &str = "https://kubernetes.default.svc.cluster.local";
 
 /// The group that may do everything.
 pub(super) const MASTERS: &str = "system:masters";
@@ -70,7 +79,13 @@ pub(super) const MASTERS: &str = "system:masters";
 impl Policy {
     /// Makes a token that belongs to a user. What the user may do is what `allow` says of the name or a group.
     pub fn add_token(&self, token: &str, user: User) {
-        self.write().tokens.insert(token.to_owned(), user);
+        self.add_token_for(token, user, &[API_AUDIENCE]);
+    }
+
+    /// The same for others than the API server, which then does not take it itself.
+    pub fn add_token_for(&self, token: &str, user: User, audiences: &[&str]) {
+        let audiences = audiences.iter().map(ToString::to_string).collect();
+        self.write().tokens.insert(token.to_owned(), Token { user, audiences });
     }
 
     /// Makes a token invalid.
@@ -95,13 +110,20 @@ impl Policy {
         inner.denied.clear();
     }
 
-    /// The user of a token.
-    pub(super) fn authenticate(&self, token: &str) -> Option<User> {
-        let mut user = self.read().tokens.get(token)?.clone();
+    /// The user of a token that is for one of these audiences, and for which of them.
+    pub(super) fn authenticate(&self, token: &str, wanted: &[&str]) -> Option<(User, Vec<String>)> {
+        let inner = self.read();
+        let token = inner.tokens.get(token)?;
+        let fitting = token.audiences.iter().filter(|audience| wanted.contains(&audience.as_str()));
+        let fitting: Vec<String> = fitting.cloned().collect();
+        if fitting.is_empty() {
+            return None;
+        }
+        let mut user = token.user.clone();
         if !user.groups.iter().any(|group| group == "system:authenticated") {
             user.groups.push("system:authenticated".to_owned());
         }
-        Some(user)
+        Some((user, fitting))
     }
 
     /// Whether somebody may do something.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     Server,
-    auth::{Attributes, MASTERS, User},
+    auth::{API_AUDIENCE, Attributes, MASTERS, User},
     object::text,
     status::ApiError,
 };
@@ -13,7 +13,7 @@ use super::{
 pub(super) fn answer(server: &Server, user: &User, kind: &str, mut review: Value) -> Result<Value, ApiError> {
     let spec = review["spec"].take();
     let status = match kind {
-        "TokenReview" => token(server, text(&spec, "/token")),
+        "TokenReview" => token(server, &spec),
         "SelfSubjectReview" => json!({ "userInfo": user }),
         "SelfSubjectAccessReview" => access(server, user, &spec),
         "SubjectAccessReview" | "LocalSubjectAccessReview" => {
@@ -33,11 +33,12 @@ pub(super) fn answer(server: &Server, user: &User, kind: &str, mut review: Value
     Ok(review)
 }
 
-fn token(server: &Server, token: &str) -> Value {
-    match server.policy.authenticate(token) {
-        Some(user) => json!({
-            "authenticated": true, "user": user, "audiences": ["https://kubernetes.default.svc.cluster.local"],
-        }),
+fn token(server: &Server, spec: &Value) -> Value {
+    let asked = spec["audiences"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let asked: Vec<&str> = asked.collect();
+    let wanted = if asked.is_empty() { vec![API_AUDIENCE] } else { asked };
+    match server.policy.authenticate(text(spec, "/token"), &wanted) {
+        Some((user, audiences)) => json!({ "authenticated": true, "user": user, "audiences": audiences }),
         None => json!({ "user": {}, "error": "[invalid bearer token, token lookup failed]" }),
     }
 }

@@ -9,7 +9,7 @@ use axum::{
 
 use super::{
     Server,
-    auth::User,
+    auth::{API_AUDIENCE, User},
     control, decode, delete, discovery,
     faults::{Aim, Fault, Phase},
     openapi, read,
@@ -200,7 +200,8 @@ impl ResourceRequest<'_> {
 
 fn authenticate(server: &Server, parts: &Parts) -> Option<User> {
     let header = parts.headers.get(AUTHORIZATION)?.to_str().ok()?;
-    server.policy.authenticate(header.strip_prefix("Bearer ")?.trim())
+    let token = header.strip_prefix("Bearer ")?.trim();
+    server.policy.authenticate(token, &[API_AUDIENCE]).map(|(user, _)| user)
 }
 
 /// Discovery and OpenAPI.

@@ -90,3 +90,25 @@ async fn reviews_answer_from_the_same_rules() {
         assert_eq!(status.user.and_then(|info| info.username).as_deref(), user);
     }
 }
+
+#[tokio::test]
+async fn a_token_is_good_for_its_audiences_alone() {
+    let fixture = Fixture::start().await;
+    let user = User { username: "console".to_owned(), ..User::default() };
+    fixture.cluster.policy().add_token_for("console-token", user, &["secret-service"]);
+    let secrets: Api<Secret> = Api::namespaced(fixture.client_with("console-token").await, NAMESPACE);
+    let kube::Error::Api(status) = secrets.get("a").await.unwrap_err() else { panic!("not an answer") };
+    assert_eq!(status.code, 401, "it is not for the API server");
+
+    let reviews: Api<TokenReview> = Api::all(fixture.client().await);
+    for (audiences, fitting) in
+        [(json!(["other", "secret-service"]), true), (json!(["other"]), false), (json!([]), false)]
+    {
+        let spec = json!({ "token": "console-token", "audiences": audiences });
+        let review = from_value(json!({ "metadata": {}, "spec": spec })).unwrap();
+        let status = reviews.create(&PostParams::default(), &review).await.unwrap().status.unwrap();
+        assert_eq!(status.authenticated.unwrap_or(false), fitting, "{audiences}");
+        let named = fitting.then(|| vec!["secret-service".to_owned()]);
+        assert_eq!(status.audiences.filter(|_| fitting), named);
+    }
+}
