@@ -1,14 +1,15 @@
 //! The Secret Service: manages the secrets of one Azure IoT Operations instance at the edge.
 //!
-//! The map of the house. Dependencies point down: [`cli`] → [`api`] → [`secrets`] → {[`store`], [`vault`], [`edge`],
-//! [`reconcile`]} → [`model`].
+//! The map of the house. Dependencies point down: [`cli`] → [`api`] → {[`access`], [`secrets`]} → {[`store`], [`vault`],
+//! [`edge`], [`reconcile`]} → [`model`].
 //!
 //! - [`cli`]: the commands (`dev`, `serve`, `check` …), one file each, and [`cli::service`], which wires all rooms into one
 //!   service, starts it, and ends it without losing what is under way. A new command or a new part of the service goes here.
 //! - [`config`]: the configuration of `serve`. One description of every field makes the types, the flags, the variables, the
 //!   help and the printed file; every mistake is one line. A new setting goes here, and into `cli::settings`.
 //! - [`api`]: gRPC. From the wire to the model and back, errors with their details, listeners, TLS, limits. Knows no other
-//!   room than `secrets`.
+//!   rooms than `access` and `secrets`.
+//! - [`access`]: who calls, and what they may do: certificates, tokens, the cluster's decisions and the configured rules.
 //! - [`secrets`]: the use cases, the one place that says what each call means: what is checked, recorded, written to the
 //!   vault and waited for.
 //! - [`store`]: what is recorded, in SQLite: intent, what was observed, request ids, the change feed, the audit. All SQL.
@@ -21,6 +22,7 @@
 //! - [`telemetry`]: logs, and what may never speak in them.
 //! - [`proto`]: the contract, as generated.
 
+pub mod access;
 pub mod api;
 pub mod cli;
 pub mod config;

@@ -8,7 +8,10 @@ use tonic::Request;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::{auth, convert::Violations};
+use super::{
+    auth::{self, Asking},
+    convert::Violations,
+};
 use crate::{
     proto,
     secrets::{self, Call, LONGEST_WAIT, Mode, Secrets},
@@ -40,9 +43,7 @@ pub(super) struct Envelope {
 }
 
 /// A request that changes something.
-pub(super) trait Changing: Message + Sized {
-    /// The RPC.
-    const METHOD: &'static str;
+pub(super) trait Changing: Asking + Message + Sized {
     /// Takes the fields that say how it is carried out, so that what is left is what is asked for.
     fn open(&mut self) -> Envelope;
 }
@@ -53,7 +54,7 @@ impl<T: Changing> Mutation<T> {
     /// Reads who calls and how the request is to be carried out.
     pub(super) fn of(secrets: &Secrets, request: Request<T>) -> Self {
         let deadline = deadline(&request).unwrap_or_else(|| Instant::now() + UNARY_DEADLINE);
-        let actor = auth::actor(request.extensions());
+        let actor = auth::caller(request.extensions()).to_string();
         let mut message = request.into_inner();
         let Envelope { request_id, validate_only, wait } = message.open();
 
@@ -102,10 +103,8 @@ fn read_request_id(text: &str) -> Result<Option<Uuid>, &'static str> {
 // === impl Changing ===
 
 macro_rules! changing {
-    ($request:ident, $method:literal, [$($field:ident),+]) => {
+    ($request:ident, [$($field:ident),+]) => {
         impl Changing for proto::$request {
-            const METHOD: &'static str = $method;
-
             fn open(&mut self) -> Envelope {
                 let mut envelope = Envelope::default();
                 $(envelope.$field = std::mem::take(&mut self.$field);)+
@@ -115,13 +114,13 @@ macro_rules! changing {
     };
 }
 
-changing!(CreateVaultSecretRequest, "CreateVaultSecret", [request_id, validate_only]);
-changing!(AddVaultSecretVersionRequest, "AddVaultSecretVersion", [request_id]);
-changing!(CreateSyncedSecretRequest, "CreateSyncedSecret", [request_id, validate_only, wait]);
-changing!(AdoptSyncedSecretRequest, "AdoptSyncedSecret", [request_id, validate_only]);
-changing!(UpdateSyncedSecretRequest, "UpdateSyncedSecret", [request_id, validate_only, wait]);
-changing!(DeleteSyncedSecretRequest, "DeleteSyncedSecret", [request_id, validate_only, wait]);
-changing!(SyncSyncedSecretRequest, "SyncSyncedSecret", [wait]);
+changing!(CreateVaultSecretRequest, [request_id, validate_only]);
+changing!(AddVaultSecretVersionRequest, [request_id]);
+changing!(CreateSyncedSecretRequest, [request_id, validate_only, wait]);
+changing!(AdoptSyncedSecretRequest, [request_id, validate_only]);
+changing!(UpdateSyncedSecretRequest, [request_id, validate_only, wait]);
+changing!(DeleteSyncedSecretRequest, [request_id, validate_only, wait]);
+changing!(SyncSyncedSecretRequest, [wait]);
 
 #[cfg(test)]
 mod tests {

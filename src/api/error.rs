@@ -6,7 +6,10 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, StatusExt};
 
 use super::verdict::Verdict;
-use crate::secrets::{Cause, Error, Problem};
+use crate::{
+    access::Refusal,
+    secrets::{Cause, Error, Problem},
+};
 
 /// The domain of every reason.
 pub const DOMAIN: &str = "secret-service.iotoperations";
@@ -50,6 +53,12 @@ pub(super) fn about(resource: impl Into<String>) -> impl FnOnce(Error) -> Status
 /// For `map_err`: the status of an error in a call about no single resource.
 pub(super) fn plain(error: Error) -> Status {
     status(&error, "")
+}
+
+/// The status of a call that is not let in.
+pub(super) fn of_refusal(refusal: &Refusal, verdict: &Verdict) -> Status {
+    let message = format!("{}. {}", capitalized(&refusal.to_string()), verdict.remedy);
+    Status::with_error_details(verdict.code, message, details(verdict, ""))
 }
 
 /// A status of the server itself, with the same details as any other.

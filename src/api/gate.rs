@@ -1,4 +1,5 @@
-//! The one layer that every call passes: its id, its deadline, the limit on calls at a time, and its line in the access log.
+//! The one layer that every call passes: its id, its deadline, the limit on calls at a time, who calls, and its line in the
+//! access log.
 
 use std::{
     convert::Infallible,
@@ -8,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use pin_project_lite::pin_project;
 use tokio::{
@@ -17,7 +19,7 @@ use tokio::{
 use tonic::{Code, Status, body::Body, server::NamedService, service::Routes};
 use uuid::Uuid;
 
-use super::{call::Deadline, error::of_server, options::Limits, service::Service};
+use super::{auth::Door, call::Deadline, error::of_server, options::Limits, service::Service};
 use crate::proto::secret_service_server::SecretServiceServer;
 
 /// In and out: the id under which a call stands in the logs of both sides.
@@ -51,6 +53,7 @@ const METHODS: [&str; 16] = [
 /// What all calls go through, on every listener.
 #[derive(Clone)]
 pub(super) struct Gate {
+    door: Door,
     contract: SecretServiceServer<Service>,
     /// Health and reflection.
     others: Routes,
@@ -83,6 +86,10 @@ pin_project! {
 pin_project! {
     #[project = InnerProjection]
     enum Inner {
+        Entering {
+            identifying: BoxFuture<'static, Result<Request<Body>, Status>>,
+            contract: SecretServiceServer<Service>,
+        },
         Contract { #[pin] future: <SecretServiceServer<Service> as tower::Service<Request<Body>>>::Future },
         Other { #[pin] future: <Routes as tower::Service<Request<Body>>>::Future },
         Refused { status: Option<Status> },
@@ -92,8 +99,14 @@ pin_project! {
 // === impl Gate ===
 
 impl Gate {
-    pub(super) fn new(contract: SecretServiceServer<Service>, others: Routes, limits: &Limits) -> Self {
+    pub(super) fn new(
+        door: Door,
+        contract: SecretServiceServer<Service>,
+        others: Routes,
+        limits: &Limits,
+    ) -> Self {
         Self {
+            door,
             contract,
             others,
             calls: Arc::new(Semaphore::new(limits.concurrent_calls)),
@@ -135,7 +148,8 @@ impl tower::Service<Request<Body>> for Gate {
         let (permit, inner) = match self.permit(route) {
             Err(status) => (None, Inner::Refused { status: Some(status) }),
             Ok(permit) if route == Route::Contract => {
-                (permit, Inner::Contract { future: self.contract.call(request) })
+                let identifying = Box::pin(self.door.clone().identify(method, request));
+                (permit, Inner::Entering { identifying, contract: self.contract.clone() })
             }
             Ok(permit) => (permit, Inner::Other { future: self.others.call(request) }),
         };
@@ -150,8 +164,18 @@ impl Future for Call {
     type Output = Result<Response<Body>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
+        let mut this = self.project();
+        if let InnerProjection::Entering { identifying, contract } = this.inner.as_mut().project()
+            && let Poll::Ready(identified) = identifying.as_mut().poll(context)
+        {
+            let next = match identified {
+                Ok(request) => Inner::Contract { future: tower::Service::call(contract, request) },
+                Err(status) => Inner::Refused { status: Some(status) },
+            };
+            this.inner.set(next);
+        }
         let answered = match this.inner.project() {
+            InnerProjection::Entering { .. } => Poll::Pending,
             InnerProjection::Contract { future } => future.poll(context).map_ok(with_details),
             InnerProjection::Other { future } => future.poll(context),
             InnerProjection::Refused { status } => {

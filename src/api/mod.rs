@@ -1,7 +1,7 @@
 //! gRPC: the contract of `proto/` over the use cases in [`secrets`](crate::secrets), and the server that it runs on.
 //!
-//! A call comes in through `front` (who may speak to us from a browser) and `gate` (id, limits, deadline, access log) to its
-//! method in `service`; `call` reads who calls and how, `convert` what is asked for, and `error` says what went wrong.
+//! A call comes in through `front` (who may speak to us from a browser) and `gate` (id, limits, deadline, access log, who calls)
+//! to its method in `service`; `auth` lets it in, `call` reads who calls and how, `convert` what is asked for, and `error` says what went wrong.
 
 mod auth;
 mod call;

@@ -6,8 +6,10 @@ use tonic::Code;
 
 use super::verdict::Verdict;
 use crate::{
+    access::Refusal,
     model::{
-        Encoding, EncodingError, GroupKind, Needs, SyncedSecretId, Usage, VaultSecretName, VaultVersion,
+        Ask, Encoding, EncodingError, GroupKind, Needs, SyncedSecretId, Usage, VaultSecretName, VaultVersion,
+        Verb,
     },
     secrets::{Cause, EdgeError, Error, Gap, StoreError, VaultError},
 };
@@ -38,7 +40,8 @@ pub fn errors() -> Vec<DocumentedError> {
         remedy: verdict.remedy,
         is_retried: verdict.retry.is_some(),
     };
-    causes.chain(whole).map(of).chain(of_server()).collect()
+    let refusals = refusals().into_iter().map(|refusal| (refusal.to_string(), Verdict::of_refusal(&refusal)));
+    causes.chain(whole).chain(refusals).map(of).chain(of_server()).collect()
 }
 
 fn whole() -> Vec<Error> {
@@ -59,6 +62,22 @@ fn whole() -> Vec<Error> {
         store(StoreError::Newer(String::new())),
         store(StoreError::Database(sqlx::Error::WorkerCrashed)),
         Error::Internal,
+    ]
+}
+
+fn refusals() -> Vec<Refusal> {
+    let (caller, audience) = (|| "system:serviceaccount:ot:console".to_owned(), "secret-service".to_owned());
+    let ask = || Ask::synced_secret(Verb::Update, "pump-7".parse().ok());
+    let why = "the rule \"deny * syncedSecrets/pump-*\" denies it".to_owned();
+    vec![
+        Refusal::NoCredentials,
+        Refusal::TokensOff,
+        Refusal::NotBearer,
+        Refusal::TokenRejected(audience),
+        Refusal::CertificateRejected("…".to_owned()),
+        Refusal::Forbidden { caller: caller(), ask: ask(), namespace: "azure-iot-operations".to_owned() },
+        Refusal::AgainstTheRules { caller: caller(), ask: ask(), why },
+        Refusal::Undecided,
     ]
 }
 

@@ -8,6 +8,7 @@ use tonic::transport::{self, Identity, ServerTlsConfig};
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use super::{
+    auth::Door,
     front::{Allowed, Front},
     gate::Gate,
     health,
@@ -17,7 +18,7 @@ use super::{
     service::Service,
     watch::Watches,
 };
-use crate::{proto::secret_service_server::SecretServiceServer, secrets::Secrets};
+use crate::{access::Access, proto::secret_service_server::SecretServiceServer, secrets::Secrets};
 
 /// Bytes of all headers of a request.
 const HEADER_BYTES: u32 = 16 * 1024;
@@ -67,6 +68,7 @@ impl Server {
     pub async fn run(
         self,
         secrets: Secrets,
+        access: Access,
         ready: watch::Receiver<bool>,
         stop: CancellationToken,
     ) -> Result<(), ServerError> {
@@ -75,7 +77,8 @@ impl Server {
         let reporter = HealthReporter::new();
         health::report(&reporter, ServingStatus::NotServing).await;
         let others = health::routes(&reporter, self.options.reflection)?;
-        let gate = Gate::new(contract(secrets, &self.options.limits, &stop), others, &self.options.limits);
+        let (door, limits) = (Door::new(access, secrets.clone()), &self.options.limits);
+        let gate = Gate::new(door.clone(), contract(door, secrets, limits, &stop), others, limits);
         let front = Front::new(gate, self.allowed, self.options.grpc_web);
 
         let mut listeners = JoinSet::new();
@@ -134,10 +137,15 @@ async fn serve(
     served
 }
 
-fn contract(secrets: Secrets, limits: &Limits, stop: &CancellationToken) -> SecretServiceServer<Service> {
+fn contract(
+    door: Door,
+    secrets: Secrets,
+    limits: &Limits,
+    stop: &CancellationToken,
+) -> SecretServiceServer<Service> {
     let watches = Watches::new(limits.watchers, limits.heartbeat, stop.clone());
     let pages = Pages::within(limits.answer_bytes);
-    SecretServiceServer::new(Service { secrets, watches, pages })
+    SecretServiceServer::new(Service { door, secrets, watches, pages })
         .max_decoding_message_size(limits.message_bytes)
         .max_encoding_message_size(limits.answer_bytes)
 }

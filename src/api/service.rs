@@ -3,13 +3,15 @@
 use tonic::{Request, Response, Status};
 
 use super::{
-    call::{self, Mutation},
+    auth::{self, Asking, Door},
+    call::{self, Changing, Mutation},
     convert,
     error::{about, plain},
     pages::{self, Pages},
     watch::{self, Watches},
 };
 use crate::{
+    model::{Ask, SyncedSecretId},
     proto::{self, secret_service_server::SecretService},
     secrets::Secrets,
 };
@@ -18,9 +20,31 @@ type Answer<T> = Result<Response<T>, Status>;
 
 /// The contract, carried out by the use cases.
 pub(super) struct Service {
+    pub(super) door: Door,
     pub(super) secrets: Secrets,
     pub(super) watches: Watches,
     pub(super) pages: Pages,
+}
+
+// === impl Service ===
+
+impl Service {
+    /// The request of a caller who may do what it asks for.
+    async fn message<T: Asking>(&self, request: Request<T>) -> Result<T, Status> {
+        self.door.enter(request).await.map(Request::into_inner)
+    }
+
+    /// The same for a request that changes something.
+    async fn mutation<T: Changing>(&self, request: Request<T>) -> Result<Mutation<T>, Status> {
+        Ok(Mutation::of(&self.secrets, self.door.enter(request).await?))
+    }
+
+    /// The vault secrets that a synced secret is known to hold: an adoption takes them over without naming them.
+    fn referred(&self, id: &SyncedSecretId) -> Vec<Ask> {
+        let Ok(record) = self.secrets.get_synced_secret(id) else { return Vec::new() };
+        let names = record.secret.references.iter().map(|reference| reference.vault_secret.clone());
+        names.map(|name| Ask::reference(Some(name))).collect()
+    }
 }
 
 #[tonic::async_trait]
@@ -29,7 +53,7 @@ impl SecretService for Service {
         &self,
         request: Request<proto::CreateSyncedSecretRequest>,
     ) -> Answer<proto::SyncedSecret> {
-        let Mutation { call, mode, message, violations } = Mutation::of(&self.secrets, request);
+        let Mutation { call, mode, message, violations } = self.mutation(request).await?;
         let new = convert::new_synced_secret(message, violations).map_err(plain)?;
         let name = format!("syncedSecrets/{}", new.id);
         let created = self.secrets.create_synced_secret(call, new, mode).await.map_err(about(name))?;
@@ -40,7 +64,7 @@ impl SecretService for Service {
         &self,
         request: Request<proto::GetSyncedSecretRequest>,
     ) -> Answer<proto::SyncedSecret> {
-        let message = request.into_inner();
+        let message = self.message(request).await?;
         let id = convert::synced_secret_name("name", &message.name).map_err(plain)?;
         let is_full = convert::is_full(message.view, true).map_err(plain)?;
         let record = self.secrets.get_synced_secret(&id).map_err(plain)?;
@@ -51,7 +75,7 @@ impl SecretService for Service {
         &self,
         request: Request<proto::ListSyncedSecretsRequest>,
     ) -> Answer<proto::ListSyncedSecretsResponse> {
-        let page = self.pages.synced_secrets(&self.secrets, request.into_inner());
+        let page = self.pages.synced_secrets(&self.secrets, self.message(request).await?);
         page.map(Response::new).map_err(plain)
     }
 
@@ -61,14 +85,14 @@ impl SecretService for Service {
         &self,
         request: Request<proto::WatchSyncedSecretsRequest>,
     ) -> Answer<watch::Stream> {
-        self.watches.open(&self.secrets, request).await.map(Response::new)
+        self.watches.open(&self.secrets, self.door.enter(request).await?).await.map(Response::new)
     }
 
     async fn update_synced_secret(
         &self,
         request: Request<proto::UpdateSyncedSecretRequest>,
     ) -> Answer<proto::SyncedSecret> {
-        let Mutation { call, mode, message, violations } = Mutation::of(&self.secrets, request);
+        let Mutation { call, mode, message, violations } = self.mutation(request).await?;
         let changes = convert::changes(message, violations).map_err(plain)?;
         let name = format!("syncedSecrets/{}", changes.id);
         let updated = self.secrets.update_synced_secret(call, changes, mode).await.map_err(about(name))?;
@@ -79,7 +103,7 @@ impl SecretService for Service {
         &self,
         request: Request<proto::DeleteSyncedSecretRequest>,
     ) -> Answer<proto::SyncedSecret> {
-        let Mutation { call, mode, message, violations } = Mutation::of(&self.secrets, request);
+        let Mutation { call, mode, message, violations } = self.mutation(request).await?;
         let deletion = convert::deletion(message, violations).map_err(plain)?;
         let name = format!("syncedSecrets/{}", deletion.id);
         let deleted = self.secrets.delete_synced_secret(call, deletion, mode).await.map_err(about(&*name))?;
@@ -91,7 +115,7 @@ impl SecretService for Service {
         &self,
         request: Request<proto::SyncSyncedSecretRequest>,
     ) -> Answer<proto::SyncedSecret> {
-        let Mutation { call, mode, message, mut violations } = Mutation::of(&self.secrets, request);
+        let Mutation { call, mode, message, mut violations } = self.mutation(request).await?;
         let id = violations.synced_secret("name", &message.name);
         let id = violations.finish(id).map_err(plain)?;
         let name = format!("syncedSecrets/{id}");
@@ -103,8 +127,10 @@ impl SecretService for Service {
         &self,
         request: Request<proto::AdoptSyncedSecretRequest>,
     ) -> Answer<proto::SyncedSecret> {
-        let Mutation { call, mode, message, violations } = Mutation::of(&self.secrets, request);
+        let caller = auth::caller(request.extensions());
+        let Mutation { call, mode, message, violations } = self.mutation(request).await?;
         let adoption = convert::adoption(message, violations).map_err(plain)?;
+        self.door.permit(&caller, "AdoptSyncedSecret", &self.referred(&adoption.id)).await?;
         let name = format!("syncedSecrets/{}", adoption.id);
         let adopted = self.secrets.adopt_synced_secret(call, adoption, mode.validate_only).await;
         Ok(Response::new(convert::synced_secret(&adopted.map_err(about(name))?)))
@@ -114,6 +140,7 @@ impl SecretService for Service {
         &self,
         request: Request<proto::ListSecretUsagesRequest>,
     ) -> Answer<proto::ListSecretUsagesResponse> {
+        let request = self.door.enter(request).await?;
         let deadline = call::deadline(&request);
         let message = request.into_inner();
         let parent = message.parent.clone();
@@ -122,7 +149,8 @@ impl SecretService for Service {
     }
 
     async fn get_vault(&self, request: Request<proto::GetVaultRequest>) -> Answer<proto::Vault> {
-        convert::vault_name(&request.into_inner().name).map_err(plain)?;
+        let message = self.message(request).await?;
+        convert::vault_name(&message.name).map_err(plain)?;
         Ok(Response::new(convert::vault(&self.secrets.get_vault().await)))
     }
 
@@ -130,7 +158,8 @@ impl SecretService for Service {
         &self,
         request: Request<proto::ListVaultSecretsRequest>,
     ) -> Answer<proto::ListVaultSecretsResponse> {
-        let page = self.pages.vault_secrets(&self.secrets, request.into_inner()).await;
+        let message = self.message(request).await?;
+        let page = self.pages.vault_secrets(&self.secrets, message).await;
         page.map(Response::new).map_err(about("vault"))
     }
 
@@ -138,7 +167,8 @@ impl SecretService for Service {
         &self,
         request: Request<proto::GetVaultSecretRequest>,
     ) -> Answer<proto::VaultSecret> {
-        let name = convert::vault_secret_name("name", &request.into_inner().name).map_err(plain)?;
+        let message = self.message(request).await?;
+        let name = convert::vault_secret_name("name", &message.name).map_err(plain)?;
         let found = self.secrets.get_vault_secret(&name).await;
         let found = found.map_err(about(format!("vaultSecrets/{name}")))?;
         Ok(Response::new(convert::listed_vault_secret(found)))
@@ -148,7 +178,7 @@ impl SecretService for Service {
         &self,
         request: Request<proto::ListVaultSecretVersionsRequest>,
     ) -> Answer<proto::ListVaultSecretVersionsResponse> {
-        let message = request.into_inner();
+        let message = self.message(request).await?;
         let parent = message.parent.clone();
         let page = self.pages.vault_secret_versions(&self.secrets, message).await;
         page.map(Response::new).map_err(about(parent))
@@ -158,7 +188,7 @@ impl SecretService for Service {
         &self,
         request: Request<proto::CreateVaultSecretRequest>,
     ) -> Answer<proto::VaultSecret> {
-        let Mutation { call, mode, message, violations } = Mutation::of(&self.secrets, request);
+        let Mutation { call, mode, message, violations } = self.mutation(request).await?;
         let (name, new) = convert::create_vault_secret(message, violations).map_err(plain)?;
         let resource = about(format!("vaultSecrets/{name}"));
         let created = self.secrets.create_vault_secret(call, name, new, mode.validate_only).await;
@@ -169,7 +199,7 @@ impl SecretService for Service {
         &self,
         request: Request<proto::AddVaultSecretVersionRequest>,
     ) -> Answer<proto::VaultSecretVersion> {
-        let Mutation { call, message, violations, .. } = Mutation::of(&self.secrets, request);
+        let Mutation { call, message, violations, .. } = self.mutation(request).await?;
         let (name, new) = convert::new_version(message, violations).map_err(plain)?;
         let resource = about(format!("vaultSecrets/{name}"));
         let added = self.secrets.add_vault_secret_version(call, name, new).await.map_err(resource)?;
@@ -180,7 +210,8 @@ impl SecretService for Service {
         &self,
         request: Request<proto::ListAuditEventsRequest>,
     ) -> Answer<proto::ListAuditEventsResponse> {
-        let page = self.pages.audit_events(&self.secrets, request.into_inner()).await;
+        let message = self.message(request).await?;
+        let page = self.pages.audit_events(&self.secrets, message).await;
         page.map(Response::new).map_err(plain)
     }
 }

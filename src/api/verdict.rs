@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use tonic::Code;
 
-use crate::secrets::{Cause, EdgeError, Error, Gap, StoreError, VaultError};
+use crate::{
+    access::Refusal,
+    model::{ACCESS_GROUP, Verb},
+    secrets::{Cause, EdgeError, Error, Gap, StoreError, VaultError},
+};
 
 /// Soon enough for a call that only lost a race.
 const SOON: Duration = Duration::from_secs(1);
@@ -97,6 +101,65 @@ impl Verdict {
             ),
             Error::Store(error) => Self::of_store(error),
             Error::Internal => internal(),
+        }
+    }
+
+    /// What it means that a call is not let in.
+    pub(super) fn of_refusal(refusal: &Refusal) -> Self {
+        use Code::*;
+        match refusal {
+            Refusal::NoCredentials => Self::new(
+                Unauthenticated,
+                "CREDENTIALS_MISSING",
+                "Send a token of a service account in the authorization header, or show a client certificate.",
+            ),
+            Refusal::TokensOff => Self::new(
+                Unauthenticated,
+                "TOKENS_NOT_ACCEPTED",
+                "Show a client certificate, or ask the operator for authentication.tokens.",
+            ),
+            Refusal::NotBearer => {
+                Self::new(Unauthenticated, "CREDENTIALS_REJECTED", "Send \"authorization: Bearer TOKEN\".")
+            }
+            Refusal::TokenRejected(audience) => Self::new(
+                Unauthenticated,
+                "CREDENTIALS_REJECTED",
+                format!(
+                    "Get a new one, for example with `kubectl create token ACCOUNT --audience {audience}`."
+                ),
+            ),
+            Refusal::CertificateRejected(_) => Self::new(
+                Unauthenticated,
+                "CREDENTIALS_REJECTED",
+                "Show one that is valid and names its owner.",
+            ),
+            Refusal::Forbidden { ask, namespace, .. } => Self {
+                resource: Some(ask.resource_name()),
+                ..Self::new(
+                    PermissionDenied,
+                    "CALLER_FORBIDDEN",
+                    format!(
+                        "Grant the verb {} on {}.{ACCESS_GROUP} in the namespace {namespace:?} by a Role and a RoleBinding.",
+                        ask.verb.map_or("get", Verb::as_str),
+                        ask.resource.as_str(),
+                    ),
+                )
+            },
+            Refusal::AgainstTheRules { ask, .. } => Self {
+                resource: Some(ask.resource_name()),
+                ..Self::new(
+                    PermissionDenied,
+                    "NAME_NOT_ALLOWED",
+                    "Use another name, or ask the operator to change authorization.rules.",
+                )
+            },
+            // Not let in all the same; but the caller's credentials may be good, and waiting may be enough.
+            Refusal::Undecided => Self::new(
+                Unavailable,
+                "ACCESS_UNDECIDED",
+                "Call again later; if it stays so, ask the operator to look in the service's log.",
+            )
+            .retry(LATER),
         }
     }
 

@@ -81,7 +81,15 @@ fn log_start(config: &Config, service: &Service) {
         database = %config.database.path.display(),
         "the service has started"
     );
+    if config.authentication.anonymous {
+        tracing::warn!(
+            "authentication.anonymous is set: whoever reaches a loopback address or the Unix socket of this machine may do \
+             everything that authorization.rules leave"
+        );
+    }
     if config.server.insecure {
-        tracing::warn!("server.insecure is set: callers from elsewhere are not authenticated by this build");
+        tracing::warn!(
+            "server.insecure is set: without TLS, tokens of callers from elsewhere travel in the clear"
+        );
     }
 }

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::lock::{Lock, LockError};
 use crate::{
+    access::{self, Access},
     api::{self, Server, ServerError},
     edge::{self, Edge, EdgeError, Index, Usages},
     reconcile::{self, Reconciler},
@@ -39,6 +40,8 @@ pub struct Settings {
     pub usages: edge::UsageOptions,
     /// Syncing.
     pub reconcile: reconcile::Options,
+    /// Who may call.
+    pub access: access::Options,
     /// The gRPC server. Its `drain` is for all that is under way at the end, not for calls alone.
     pub server: api::Options,
 }
@@ -49,6 +52,7 @@ pub struct Service {
     index: Index,
     reconciler: Reconciler,
     secrets: Secrets,
+    access: Access,
     server: Server,
     ready: watch::Sender<bool>,
     drain: Duration,
@@ -109,7 +113,7 @@ type Parts = JoinSet<Result<Part, RunError>>;
 impl Service {
     /// Takes the database and the sockets. Neither the vault nor the cluster is asked for anything yet: either may be away.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
-        let Settings { database, vault, edge, usages, reconcile, server } = settings;
+        let Settings { database, vault, edge, usages, reconcile, access, server } = settings;
         let lock = Lock::beside(&database)?;
         let vault = Vault::connect(&vault).map_err(StartError::Vault)?;
         let edge = Edge::connect(&edge).await.map_err(StartError::Edge)?;
@@ -121,9 +125,10 @@ impl Service {
         let index = Index::new();
         let seen = (index.clone(), Usages::new(edge.clone(), usages));
         let reconciler = Reconciler::new(store.clone(), vault.clone(), edge.clone(), seen, reconcile);
+        let access = Access::new(edge.clone(), access);
         let secrets = Secrets::new(store.clone(), vault, edge, reconciler.clone());
         let ready = watch::Sender::new(false);
-        Ok(Self { store, index, reconciler, secrets, server, ready, drain, _lock: lock })
+        Ok(Self { store, index, reconciler, secrets, access, server, ready, drain, _lock: lock })
     }
 
     /// The TCP addresses that it listens on, with the ports that it got.
@@ -143,11 +148,11 @@ impl Service {
 
     /// Runs until told to stop, or until a part of it fails; ends what is under way and closes the database either way.
     pub async fn run(self, stop: CancellationToken) -> Result<(), RunError> {
-        let Self { store, index, reconciler, secrets, server, ready, drain, _lock } = self;
+        let Self { store, index, reconciler, secrets, access, server, ready, drain, _lock } = self;
         // Callers first, then what works for them: a call that is being drained may still need the reconciler.
         let (stop_server, stop_rest) = (CancellationToken::new(), CancellationToken::new());
         let mut parts = Parts::new();
-        let serving = server.run(secrets.clone(), ready.subscribe(), stop_server.clone());
+        let serving = server.run(secrets.clone(), access, ready.subscribe(), stop_server.clone());
         parts.spawn(async move { Ok(serving.await.map(|()| Part::Server)?) });
         let reconciling = reconciler.run(stop_rest.clone());
         parts.spawn(async move {

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::{Failure, service::Settings};
 use crate::{
+    access,
     api::{self, Listen, Tls},
     config::{self, CloudName, Config, CredentialKind, Engine},
     edge::{self, secret_store},
@@ -29,6 +30,7 @@ impl Settings {
                 engine: configured_engine(config),
                 secret_store: secret_store_options(config),
             },
+            access: access_options(config),
             server: server_options(config)?,
         })
     }
@@ -123,6 +125,19 @@ fn credential(configured: &config::Credential) -> Result<vault::Credential, Fail
         },
         CredentialKind::AzureCli => vault::Credential::AzureCli { tenant_id },
     })
+}
+
+/// Who may call.
+fn access_options(config: &Config) -> access::Options {
+    let (authentication, authorization) = (&config.authentication, &config.authorization);
+    let tokens =
+        access::TokenOptions { audience: authentication.audience.clone(), life: authentication.token_cache };
+    access::Options {
+        tokens: authentication.tokens.then_some(tokens),
+        anonymous: authentication.anonymous,
+        decision_life: authorization.decision_cache,
+        rules: authorization.rules.iter().cloned().collect(),
+    }
 }
 
 fn server_options(config: &Config) -> Result<api::Options, Failure> {

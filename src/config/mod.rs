@@ -31,7 +31,10 @@ pub use sources::Sources;
 pub use value::{Kind, Many};
 pub use words::{CloudName, CredentialKind, Engine};
 
-use crate::{model::UsageRule, telemetry::Format};
+use crate::{
+    model::{AccessRule, UsageRule},
+    telemetry::Format,
+};
 
 fields::configuration! {
     /// The Key Vault that the instance is bound to
@@ -138,8 +141,8 @@ fields::configuration! {
         tls_cert_file: Option<PathBuf>,
         /// The key of the server's certificate (PEM). Comes with tls_cert_file.
         tls_key_file: Option<PathBuf>,
-        /// Listen beyond this machine although this build authenticates nobody: whoever reaches the port may do
-        /// everything. For a network that lets only entitled callers through.
+        /// Listen beyond this machine without TLS, so that tokens travel in the clear. For a network that encrypts by itself, as
+        /// a service mesh does.
         insecure: bool = "false",
         /// Whether browsers are served too (gRPC-Web).
         grpc_web: bool = "false",
@@ -149,6 +152,32 @@ fields::configuration! {
         reflection: bool = "true",
         /// How long calls under way may take at the end.
         drain: Duration = "20s",
+    }
+
+    /// How callers show who they are
+    authentication: Authentication {
+        /// Whether tokens of the cluster's service accounts count. The service's own account needs the verb create on
+        /// tokenreviews.authentication.k8s.io.
+        tokens: bool = "true",
+        /// The audience that tokens must be for.
+        audience: String = "secret-service",
+        /// How long the owner of a token is remembered, and never longer than the token is valid; at most 60 s. A deleted
+        /// service account stops working within this time.
+        token_cache: Duration = "60s",
+        /// Whether callers on this machine need no credentials: those that come through a loopback address or the Unix
+        /// socket. They may do everything that the rules leave.
+        anonymous: bool = "false",
+    }
+
+    /// What callers may do
+    authorization: Authorization {
+        /// How long a decision of the cluster is remembered; at most 10 s. The cluster is asked by SubjectAccessReview, so the
+        /// service's own account needs the verb create on subjectaccessreviews.authorization.k8s.io.
+        decision_cache: Duration = "10s",
+        /// Rules that narrow what callers may name, whatever the cluster grants them: allow or deny, then a user or a group or
+        /// *, then syncedSecrets/PATTERN or vaultSecrets/PATTERN, where * in the pattern is any text and ? any character. What
+        /// a rule denies is refused; who is allowed some names is refused all others. Lists show all names.
+        rules: Vec<AccessRule>,
     }
 
     /// What callers may ask for at most

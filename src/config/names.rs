@@ -3,7 +3,10 @@
 use url::Url;
 
 use super::value::{Kind, Scalar, not};
-use crate::{model::UsageRule, telemetry};
+use crate::{
+    model::{AccessRule, UsageRule},
+    telemetry,
+};
 
 /// An `https` URL of a host, without a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,6 +129,21 @@ impl Scalar for UsageRule {
         "RULE",
         "a rule such as \"Camera.example.com spec.login.secretRef SECRET username+password\" or \"Camera.example.com \
          spec.users[*].passwordSecretName SECRET/KEY\"",
+    );
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|error| format!("{text:?}: {error}"))
+    }
+
+    fn print(&self) -> Option<toml::Value> {
+        Some(self.to_string().into())
+    }
+}
+
+impl Scalar for AccessRule {
+    const KIND: Kind = Kind::new(
+        "RULE",
+        "a rule such as \"deny * vaultSecrets/prod-*\" or \"allow system:serviceaccounts:line-1 syncedSecrets/line1-*\"",
     );
 
     fn parse(text: &str) -> Result<Self, String> {

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use super::{
-    Cloud, CloudName, Credential, CredentialKind, Database, Kubernetes, Limits, Log, SecretStore, Server,
-    Sync, Usages, Vault, reader::Reader,
+    Authentication, Authorization, Cloud, CloudName, Credential, CredentialKind, Database, Kubernetes,
+    Limits, Log, SecretStore, Server, Sync, Usages, Vault, reader::Reader,
 };
+use crate::access::{LONGEST_DECISION_LIFE, LONGEST_TOKEN_LIFE};
 
 /// The rules of a section whose fields are all valid by themselves.
 pub(super) trait Rules {
@@ -101,6 +102,29 @@ impl Rules for Kubernetes {
     }
 }
 
+impl Rules for Authentication {
+    fn check(&self, reader: &mut Reader<'_>) {
+        if !self.tokens && !self.anonymous {
+            let problem = "nobody could call; accepted: authentication.tokens = true or authentication.anonymous = true";
+            reader.mistake("authentication.tokens", problem);
+        }
+        if self.token_cache > LONGEST_TOKEN_LIFE {
+            reader.mistake("authentication.token_cache", "longer than 60 s; accepted: at most \"60s\"");
+        }
+        if self.audience.is_empty() {
+            reader.mistake("authentication.audience", "empty; accepted: a name such as \"secret-service\"");
+        }
+    }
+}
+
+impl Rules for Authorization {
+    fn check(&self, reader: &mut Reader<'_>) {
+        if self.decision_cache > LONGEST_DECISION_LIFE {
+            reader.mistake("authorization.decision_cache", "longer than 10 s; accepted: at most \"10s\"");
+        }
+    }
+}
+
 impl Rules for Limits {
     fn check(&self, reader: &mut Reader<'_>) {
         if self.call_timeout > self.longest_call {
@@ -120,11 +144,12 @@ impl Rules for Server {
                 "nothing to listen on; give an address here or a server.unix_socket",
             );
         }
-        for address in self.listen.iter().filter(|address| !address.ip().is_loopback() && !self.insecure) {
+        let is_protected = self.insecure || self.tls_cert_file.is_some();
+        for address in self.listen.iter().filter(|address| !address.ip().is_loopback() && !is_protected) {
             let problem = format!(
-                "{address} can be reached from elsewhere, and this build authenticates nobody; accepted: a loopback \
-                 address, a server.unix_socket, or server.insecure = true where the network lets only entitled callers \
-                 through"
+                "{address} can be reached from elsewhere, and without TLS tokens travel in the clear; accepted: a loopback \
+                 address, a server.unix_socket, server.tls_cert_file and its key, or server.insecure = true where the network \
+                 encrypts by itself"
             );
             reader.mistake("server.listen", problem);
         }

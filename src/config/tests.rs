@@ -155,7 +155,7 @@ authority_host = 'https://login.example'
     let found = mistakes(file, &[VAULT]);
     let expected = [
         "serve.toml:2: vault.ca_file: \"/nowhere/ca.pem\" can't be read",
-        "serve.toml:4: server.listen: 0.0.0.0:50051 can be reached from elsewhere, and this build authenticates nobody",
+        "serve.toml:4: server.listen: 0.0.0.0:50051 can be reached from elsewhere, and without TLS",
         "server.tls_cert_file: missing",
         "serve.toml:5: server.tls_key_file: \"/nowhere/key.pem\" can't be read",
         "serve.toml:6: server.allowed_origins: of use to browsers only",

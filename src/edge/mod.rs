@@ -9,6 +9,7 @@ mod error;
 mod extension;
 mod index;
 mod manifest;
+mod reviews;
 pub mod secret_store;
 mod secrets;
 mod usages;

@@ -1,5 +1,6 @@
 //! What the service talks about, without any I/O. A value of these types that exists is valid: parse, don't validate.
 
+mod access;
 mod audit;
 mod condition;
 mod names;
@@ -8,6 +9,7 @@ mod synced_secret;
 mod usage;
 mod vault_secret;
 
+pub use access::{ACCESS_GROUP, AccessRule, AccessRules, Ask, Caller, Identity, Resource, Verb};
 pub use audit::{AuditEvent, Outcome};
 pub use condition::{Condition, ConditionType, Reason, Status};
 pub use names::{NameError, SecretKey, SyncedSecretId, VaultSecretName, VaultVersion};

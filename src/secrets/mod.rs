@@ -4,6 +4,7 @@ mod adopt;
 mod check;
 mod create;
 mod delete;
+mod denials;
 mod error;
 mod history;
 mod instance;
@@ -27,6 +28,7 @@ use uuid::Uuid;
 
 pub use adopt::Adoption;
 pub use delete::Deletion;
+pub use denials::Denial;
 pub use error::{Cause, Error, Problem};
 pub use instance::{VaultStatus, check_vault};
 pub use list::{Listed, WatchEvent, Watcher};

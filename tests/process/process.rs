@@ -171,6 +171,10 @@ timeout = "2s"
 [server]
 listen = ["127.0.0.1:{port}"]
 
+[authentication]
+tokens = false
+anonymous = true
+
 [database]
 path = "{database}"
 "#,

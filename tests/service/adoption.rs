@@ -26,6 +26,10 @@ fn engine(engine: SyncEngine) -> Options {
 
 /// What the portal made, synced by the extension, before the service starts.
 async fn made_by_the_portal(engine: SyncEngine) -> World {
+    made_by_the_portal_for(self::engine(engine)).await
+}
+
+async fn made_by_the_portal_for(options: Options) -> World {
     let mut site = Site::start().await;
     site.install_extension().await;
     for (name, value) in [("opc-username", "operator"), ("opc-password", "7")] {
@@ -50,7 +54,7 @@ async fn made_by_the_portal(engine: SyncEngine) -> World {
     }
     site.seed("eventhub-connection", "Endpoint=x").await;
     until(|| async { site.edge("edp1secrets").await.is_some_and(|edge| edge.len() == 2) }).await;
-    World::start_on(site, self::engine(engine)).await
+    World::start_on(site, options).await
 }
 
 async fn create_as<K>(client: &kube::Client, namespace: &str, object: serde_json::Value)
@@ -375,4 +379,17 @@ async fn an_adoption_that_is_only_tried_changes_nothing_and_one_that_is_repeated
     let again = world.client.adopt_synced_secret(request).await.unwrap().into_inner();
     assert_eq!((first.uid, first.generation), (again.uid, again.generation));
     world.until_state("edp1secrets", State::Synced).await;
+}
+
+#[tokio::test]
+async fn a_rule_against_a_vault_secret_is_a_rule_against_the_adoption_of_what_holds_it() {
+    let mut options = engine(SyncEngine::SecretStore);
+    options.access.rules = ["deny * vaultSecrets/opc-*".parse().unwrap()].into_iter().collect();
+    let mut world = made_by_the_portal_for(options).await;
+    listed(&mut world, "edp1secrets").await;
+    // The request names no vault secret: the edge does.
+    let refused =
+        told(&world.client.adopt_synced_secret(adopt("edp1secrets", Vec::new())).await.unwrap_err());
+    assert_eq!((refused.code, refused.reason.as_str()), (Code::PermissionDenied, "NAME_NOT_ALLOWED"));
+    assert_eq!(world.get("edp1secrets").await.origin(), Origin::Unmanaged);
 }

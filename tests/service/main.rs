@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod access;
 mod add_existing;
 mod adoption;
 mod bad_input;

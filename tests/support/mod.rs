@@ -4,6 +4,7 @@
 // Each test binary uses its own part of this.
 #![allow(dead_code, missing_docs)]
 
+pub mod callers;
 pub mod client_go;
 #[path = "control_plane/mod.rs"]
 pub mod control_plane;
@@ -23,7 +24,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use secrecy::{ExposeSecret, SecretString};
 use secret_service::{
-    api,
+    access, api,
     cli::service::{Service, Settings},
     doubles::{
         extension::{self, Extension},
@@ -98,6 +99,8 @@ pub struct Options {
     pub edge_timeout: Duration,
     pub limits: api::Limits,
     pub usages: edge::UsageOptions,
+    /// Who may call: everybody on this machine, where nothing is chosen.
+    pub access: access::Options,
     /// Port 0 takes any free one, and another after a restart.
     pub listen: std::net::SocketAddr,
     /// As whom the service comes to the vault: the application with its secret, where nothing is chosen.
@@ -116,6 +119,7 @@ impl Default for Options {
             edge_timeout: Duration::from_secs(5),
             limits: api::Limits::default(),
             usages: edge::UsageOptions::default(),
+            access: access::Options::local_only(),
             listen: "127.0.0.1:0".parse().unwrap(),
             credential: None,
             engine: engine(),
@@ -464,6 +468,7 @@ fn settings(site: &Site, options: &Options) -> Settings {
             },
         },
         usages: options.usages.clone(),
+        access: options.access.clone(),
         server: api::Options {
             listen: vec![api::Listen::Tcp(options.listen)],
             tls: None,

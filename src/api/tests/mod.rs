@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::{Limits, Listen, Options, Server, ServerError};
 use crate::{
+    access::{self, Access},
     edge::{self, Edge, Index, UsageOptions, Usages, secret_store},
     model::{State, SyncEngine, SyncedSecret, UsageRules},
     proto::secret_service_client::SecretServiceClient,
@@ -30,6 +31,7 @@ use crate::{
 /// The use cases over an empty database.
 pub(super) struct House {
     pub(super) secrets: Secrets,
+    pub(super) access: Access,
     pub(super) store: Store,
     pub(super) directory: TempDir,
 }
@@ -82,8 +84,9 @@ async fn house_over(store: Store, directory: TempDir) -> House {
     let usages = UsageOptions { rules: UsageRules::none(), ..UsageOptions::default() };
     let seen = (Index::new(), Usages::new(edge.clone(), usages));
     let reconciler = Reconciler::new(store.clone(), vault.clone(), edge.clone(), seen, options);
+    let access = Access::new(edge.clone(), access::Options::local_only());
     let secrets = Secrets::new(store.clone(), vault, edge, reconciler);
-    House { secrets, store, directory }
+    House { secrets, access, store, directory }
 }
 
 fn options() -> Options {
@@ -109,7 +112,7 @@ async fn serve_house(house: House, change: impl FnOnce(&mut Options)) -> Running
     let address = server.addresses().first().copied().unwrap_or_else(|| "127.0.0.1:0".parse().unwrap());
     let (ready, receiver) = watch::channel(true);
     let stop = CancellationToken::new();
-    let task = tokio::spawn(server.run(house.secrets.clone(), receiver, stop.clone()));
+    let task = tokio::spawn(server.run(house.secrets.clone(), house.access.clone(), receiver, stop.clone()));
     Running { house, address, ready, stop, task }
 }
 

@@ -16,6 +16,7 @@ use super::{
     signals,
 };
 use crate::{
+    access,
     api::{Limits, Listen, Options as ServerOptions},
     doubles::tls::Authority,
     edge::{self, secret_store},
@@ -191,6 +192,7 @@ impl Dev {
                 },
             },
             usages: edge::UsageOptions::default(),
+            access: access::Options::local_only(),
             server: ServerOptions {
                 listen: vec![Listen::Tcp(self.listen)],
                 tls: None,

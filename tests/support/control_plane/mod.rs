@@ -21,7 +21,7 @@ use k8s_openapi::api::{
 };
 use kube::{
     Api, Client, Config,
-    api::{DynamicObject, ListParams, ObjectMeta, Patch, PatchParams, PostParams},
+    api::{DeleteParams, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams, PostParams},
     config::{KubeConfigOptions, Kubeconfig},
     core::{ApiResource, GroupVersionKind},
 };
@@ -43,7 +43,7 @@ const ROLE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/rol
 /// The namespace that stands in it.
 const ROLE_NAMESPACE: &str = "azure-iot-operations";
 /// The service account that it makes.
-const ACCOUNT: &str = "secret-service";
+pub const ACCOUNT: &str = "secret-service";
 
 /// A start takes seconds; this is for a machine that does much else.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -138,7 +138,7 @@ impl ControlPlane {
         }
         apply(&admin, namespace, &ROLE.replace(ROLE_NAMESPACE, namespace)).await;
 
-        let token = self.token(namespace, &[], DAY).await;
+        let token = self.token(namespace, ACCOUNT, &[], DAY).await;
         let kubeconfig = self.files.directory.join(format!("{namespace}.kubeconfig"));
         self.files.write_kubeconfig(&kubeconfig, &self.url, namespace, &token);
         until_allowed(&kubeconfig, namespace).await;
@@ -157,9 +157,35 @@ impl ControlPlane {
         apply(&self.admin().await, namespace, &manifest).await;
     }
 
-    /// A token of an instance's service account for these audiences, for the API server itself where there are none. Kubernetes
+    /// Makes a service account that may do something: API group, resources, verbs, and names where it is not all of them.
+    pub async fn account(&self, namespace: &str, name: &str, rule: (&str, &[&str], &[&str], &[&str])) {
+        let (group, resources, verbs, names) = rule;
+        let manifest = format!(
+            "{{apiVersion: v1, kind: ServiceAccount, metadata: {{name: {name}, namespace: {namespace}}}}}\n---\n\
+             {{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {{name: {name}, namespace: {namespace}}}, \
+             rules: [{{apiGroups: [{group}], resources: {resources:?}, verbs: {verbs:?}, resourceNames: {names:?}}}]}}\n---\n\
+             {{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {{name: {name}, namespace: {namespace}}}, \
+             roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: {name}}}, \
+             subjects: [{{kind: ServiceAccount, name: {name}, namespace: {namespace}}}]}}"
+        );
+        apply(&self.admin().await, namespace, &manifest).await;
+    }
+
+    /// Deletes a service account.
+    pub async fn remove_account(&self, namespace: &str, name: &str) {
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.admin().await, namespace);
+        accounts.delete(name, &DeleteParams::default()).await.unwrap();
+    }
+
+    /// A token of a service account, of the instance's for example, for these audiences, for the API server itself where there are none. Kubernetes
     /// gives none that lives for less than ten minutes.
-    pub async fn token(&self, namespace: &str, audiences: &[&str], lifetime: Duration) -> String {
+    pub async fn token(
+        &self,
+        namespace: &str,
+        account: &str,
+        audiences: &[&str],
+        lifetime: Duration,
+    ) -> String {
         let spec = TokenRequestSpec {
             audiences: Some(audiences.iter().map(ToString::to_string).collect()),
             expiration_seconds: Some(lifetime.as_secs().cast_signed()),
@@ -167,7 +193,7 @@ impl ControlPlane {
         };
         let request = TokenRequest { spec: Some(spec), ..TokenRequest::default() };
         let accounts: Api<ServiceAccount> = Api::namespaced(self.admin().await, namespace);
-        let answer = accounts.create_token_request(ACCOUNT, &PostParams::default(), &request).await.unwrap();
+        let answer = accounts.create_token_request(account, &PostParams::default(), &request).await.unwrap();
         answer.status.and_then(|status| status.token).expect("a token request is answered by a token")
     }
 
@@ -260,8 +286,11 @@ async fn apply(admin: &Client, namespace: &str, manifest: &str) {
     for document in serde_yaml_ng::Deserializer::from_str(manifest) {
         let object = DynamicObject::deserialize(document).unwrap();
         let kind = GroupVersionKind::try_from(object.types.as_ref().unwrap()).unwrap();
-        let objects: Api<DynamicObject> =
-            Api::namespaced_with(admin.clone(), namespace, &ApiResource::from_gvk(&kind));
+        let resource = ApiResource::from_gvk(&kind);
+        let objects: Api<DynamicObject> = match object.metadata.namespace {
+            Some(_) => Api::namespaced_with(admin.clone(), namespace, &resource),
+            None => Api::all_with(admin.clone(), &resource),
+        };
         let name = object.metadata.name.clone().unwrap();
         objects.patch(&name, &PatchParams::apply("tests").force(), &Patch::Apply(&object)).await.unwrap();
     }

@@ -1,0 +1,97 @@
+//! Whose a client certificate is: its first URI among the subject alternative names, else its common name.
+
+use x509_parser::{
+    extensions::GeneralName,
+    prelude::{FromDer, X509Certificate},
+};
+
+use crate::model::Identity;
+
+/// What begins so is the cluster's own: no certificate of ours makes anybody a service account or a master.
+const RESERVED: &str = "system:";
+/// Everybody whom somebody vouches for belongs to this group in Kubernetes.
+const AUTHENTICATED: &str = "system:authenticated";
+
+/// Why a certificate names nobody.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CertificateError {
+    /// It can't be read.
+    #[error("it is no X.509 certificate")]
+    Malformed,
+    /// Neither a URI nor a common name.
+    #[error("it has neither a URI among its subject alternative names nor a common name")]
+    Nameless,
+    /// It names a user of the cluster's own.
+    #[error("names that begin with \"system:\" belong to the cluster")]
+    Reserved,
+}
+
+/// The user that a certificate names. Its organizations are the groups, as in Kubernetes.
+pub(super) fn identity(der: &[u8]) -> Result<Identity, CertificateError> {
+    let (_, certificate) = X509Certificate::from_der(der).map_err(|_| CertificateError::Malformed)?;
+    let subject = certificate.subject();
+    let names = certificate.subject_alternative_name().map_err(|_| CertificateError::Malformed)?;
+    let uri = names.iter().flat_map(|names| &names.value.general_names).find_map(|name| match name {
+        GeneralName::URI(uri) => Some(*uri),
+        _ => None,
+    });
+    let common_name = || subject.iter_common_name().find_map(|name| name.as_str().ok());
+    let name = uri.or_else(common_name).filter(|name| !name.is_empty());
+    let name = name.ok_or(CertificateError::Nameless)?;
+    if name.starts_with(RESERVED) {
+        return Err(CertificateError::Reserved);
+    }
+    let organizations = subject.iter_organization().filter_map(|name| name.as_str().ok());
+    let groups = organizations.filter(|group| !group.starts_with(RESERVED)).chain([AUTHENTICATED]);
+    let groups = groups.map(str::to_owned).collect();
+    Ok(Identity { name: name.to_owned(), groups, ..Identity::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, DnType, KeyPair, SanType};
+
+    use super::*;
+
+    fn certificate(common_name: &str, organizations: &[&str], uri: Option<&str>) -> Vec<u8> {
+        let mut params = CertificateParams::new(vec!["console.example".to_owned()]).unwrap();
+        params.distinguished_name.remove(DnType::CommonName);
+        if !common_name.is_empty() {
+            params.distinguished_name.push(DnType::CommonName, common_name);
+        }
+        for organization in organizations {
+            params.distinguished_name.push(DnType::OrganizationName, *organization);
+        }
+        params.subject_alt_names.extend(uri.map(|uri| SanType::URI(uri.try_into().unwrap())));
+        params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec()
+    }
+
+    #[test]
+    fn a_uri_names_the_user_and_without_one_the_common_name_does() {
+        let spiffe = "spiffe://contoso.example/console";
+        let named = identity(&certificate("console", &["operators"], Some(spiffe))).unwrap();
+        assert_eq!(
+            (named.name.as_str(), named.groups),
+            (spiffe, vec!["operators".into(), AUTHENTICATED.into()])
+        );
+        assert_eq!(identity(&certificate("console", &[], None)).unwrap().name, "console");
+    }
+
+    #[test]
+    fn no_certificate_makes_anybody_a_user_or_a_group_of_the_cluster() {
+        let stolen = identity(&certificate("system:serviceaccount:kube-system:admin", &[], None));
+        assert_eq!(stolen, Err(CertificateError::Reserved));
+        assert_eq!(
+            identity(&certificate("a", &[], Some("system:admin"))).unwrap_err(),
+            CertificateError::Reserved
+        );
+        let master = identity(&certificate("console", &["system:masters"], None)).unwrap();
+        assert_eq!(master.groups, [AUTHENTICATED]);
+    }
+
+    #[test]
+    fn a_certificate_that_names_nobody_is_nobodys() {
+        assert_eq!(identity(&certificate("", &["operators"], None)), Err(CertificateError::Nameless));
+        assert_eq!(identity(b"no certificate"), Err(CertificateError::Malformed));
+    }
+}

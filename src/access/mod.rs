@@ -1,0 +1,195 @@
+//! Who may call, and what they may do: identities from certificates and tokens, decisions by the cluster and by the rules.
+//!
+//! The cluster is the authority: TokenReview says who a token belongs to, SubjectAccessReview what its user may do. What it
+//! said is remembered for a short time, in caches of a bounded size. Where it does not answer, nobody is let in.
+
+mod certificate;
+mod decisions;
+mod tokens;
+
+use std::{sync::Arc, time::Duration};
+
+use secrecy::SecretString;
+
+pub use certificate::CertificateError;
+
+use crate::{
+    edge::{Edge, EdgeError},
+    model::{AccessRules, Ask, Caller, Identity},
+};
+use decisions::Decisions;
+use tokens::Tokens;
+
+/// The longest that the owner of a token is remembered.
+pub const LONGEST_TOKEN_LIFE: Duration = Duration::from_secs(60);
+/// The longest that a decision is remembered.
+pub const LONGEST_DECISION_LIFE: Duration = Duration::from_secs(10);
+
+/// Who is let in, and how.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Whether tokens of the cluster's service accounts count.
+    pub tokens: Option<TokenOptions>,
+    /// Whether callers on this machine need no credentials.
+    pub anonymous: bool,
+    /// How long a decision of the cluster is remembered; at most [`LONGEST_DECISION_LIFE`].
+    pub decision_life: Duration,
+    /// What callers may name, whatever they are granted.
+    pub rules: AccessRules,
+}
+
+/// How tokens are looked at.
+#[derive(Clone, Debug)]
+pub struct TokenOptions {
+    /// Whom they must be for.
+    pub audience: String,
+    /// How long their owner is remembered, and never longer than the token is valid; at most [`LONGEST_TOKEN_LIFE`].
+    pub life: Duration,
+}
+
+/// What a call shows of its caller.
+#[derive(Debug)]
+pub struct Credentials {
+    /// A client certificate (DER) that was verified.
+    pub certificate: Option<Vec<u8>>,
+    /// A bearer token.
+    pub token: Option<SecretString>,
+    /// Where the call comes from, where that is this machine.
+    pub local: Option<String>,
+}
+
+/// Why a call is not let in.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Nothing says who calls.
+    #[error("the call shows no credentials")]
+    NoCredentials,
+    /// An `Authorization` that is no bearer token.
+    #[error("the authorization header is no bearer token")]
+    NotBearer,
+    /// A token came where none counts.
+    #[error("tokens are not accepted here")]
+    TokensOff,
+    /// The cluster does not know the token, or it is for another audience.
+    #[error("the token is not valid, or not for the audience {0:?}")]
+    TokenRejected(String),
+    /// The certificate names nobody, or is no longer valid.
+    #[error("the client certificate is not accepted: {0}")]
+    CertificateRejected(String),
+    /// The cluster does not grant it.
+    #[error("{caller:?} may not {} {resource}", .ask.verb.map_or("name", crate::model::Verb::as_str), resource = .ask.resource_name())]
+    Forbidden {
+        /// Who.
+        caller: String,
+        /// What.
+        ask: Ask,
+        /// Where.
+        namespace: String,
+    },
+    /// A rule of the configuration denies it.
+    #[error("{caller:?} may not name {resource}: {why}", resource = .ask.resource_name())]
+    AgainstTheRules {
+        /// Who.
+        caller: String,
+        /// What.
+        ask: Ask,
+        /// The rule.
+        why: String,
+    },
+    /// Nobody can tell now.
+    #[error("whether the caller may do this can't be found out: the Kubernetes API does not say")]
+    Undecided,
+}
+
+/// The authority over all calls.
+#[derive(Clone)]
+pub struct Access(Arc<Inner>);
+
+struct Inner {
+    tokens: Option<Tokens>,
+    anonymous: bool,
+    decisions: Decisions,
+    rules: AccessRules,
+    namespace: String,
+}
+
+// === impl Options ===
+
+impl Options {
+    /// Who calls from this machine may do everything, and nobody else anything.
+    pub fn local_only() -> Self {
+        Self {
+            tokens: None,
+            anonymous: true,
+            decision_life: LONGEST_DECISION_LIFE,
+            rules: AccessRules::default(),
+        }
+    }
+}
+
+// === impl Access ===
+
+impl Access {
+    /// The authority of an instance; the cluster is first asked when somebody calls.
+    pub fn new(edge: Edge, options: Options) -> Self {
+        Self(Arc::new(Inner {
+            namespace: edge.namespace().to_owned(),
+            tokens: options.tokens.map(|tokens| Tokens::new(edge.clone(), tokens)),
+            anonymous: options.anonymous,
+            decisions: Decisions::new(edge, options.decision_life),
+            rules: options.rules,
+        }))
+    }
+
+    /// Who calls. A certificate comes before a token, as in Kubernetes; who shows credentials is never taken for somebody else
+    /// because they are bad.
+    pub async fn identify(&self, credentials: Credentials) -> Result<Caller, Refusal> {
+        let Credentials { certificate, token, local } = credentials;
+        if let Some(certificate) = certificate {
+            let identity = certificate::identity(&certificate);
+            let identity = identity.map_err(|error| Refusal::CertificateRejected(error.to_string()))?;
+            return Ok(Caller::Known(Arc::new(identity)));
+        }
+        if let (Some(token), Some(tokens)) = (&token, &self.0.tokens) {
+            return tokens.owner(token).await.map(Caller::Known);
+        }
+        match local {
+            Some(place) if self.0.anonymous => Ok(Caller::Local(place)),
+            _ if token.is_some() => Err(Refusal::TokensOff),
+            _ => Err(Refusal::NoCredentials),
+        }
+    }
+
+    /// Whether a caller may do all that a call asks for.
+    pub async fn permit(&self, caller: &Caller, asks: &[Ask]) -> Result<(), Refusal> {
+        for ask in asks {
+            if let (Caller::Known(identity), Some(verb)) = (caller, ask.verb) {
+                let is_granted = self.0.decisions.is_granted(identity, verb, ask).await?;
+                if !is_granted {
+                    let namespace = self.0.namespace.clone();
+                    return Err(Refusal::Forbidden {
+                        caller: caller.to_string(),
+                        ask: ask.clone(),
+                        namespace,
+                    });
+                }
+            }
+            if let Some(why) = self.0.rules.refusal(caller, ask) {
+                return Err(Refusal::AgainstTheRules { caller: caller.to_string(), ask: ask.clone(), why });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The operator is told why; the caller, whom nobody knows yet, only that.
+fn undecided(error: &EdgeError) -> Refusal {
+    tracing::warn!(%error, "the cluster does not say who a caller is or what it may do; the call is refused");
+    Refusal::Undecided
+}
+
+impl From<Identity> for Caller {
+    fn from(identity: Identity) -> Self {
+        Self::Known(Arc::new(identity))
+    }
+}

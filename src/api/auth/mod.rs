@@ -1,0 +1,192 @@
+//! The door of the contract: who calls, and whether they may. What is refused is in the audit.
+
+mod asks;
+
+use std::sync::Arc;
+
+use http::{HeaderMap, header::AUTHORIZATION};
+use secrecy::SecretString;
+use tonic::{
+    Code, Extensions, Request, Status,
+    body::Body,
+    transport::server::{TcpConnectInfo, TlsConnectInfo, UdsConnectInfo},
+};
+
+pub(super) use asks::Asking;
+
+use super::{error::of_refusal, verdict::Verdict};
+use crate::{
+    access::{Access, Credentials, Refusal},
+    model::{Ask, Caller, Outcome},
+    secrets::{Denial, Secrets},
+};
+
+/// How an `Authorization` header of ours begins, in any case.
+const BEARER: &str = "bearer ";
+
+/// Lets calls in.
+#[derive(Clone)]
+pub(super) struct Door(Arc<Inner>);
+
+struct Inner {
+    access: Access,
+    secrets: Secrets,
+}
+
+/// Where a connection comes from.
+struct Peer {
+    /// For the audit, as long as nobody knows who it is.
+    place: String,
+    is_local: bool,
+    /// The client certificate (DER), verified.
+    certificate: Option<Vec<u8>>,
+}
+
+// === impl Door ===
+
+impl Door {
+    pub(super) fn new(access: Access, secrets: Secrets) -> Self {
+        Self(Arc::new(Inner { access, secrets }))
+    }
+
+    /// Finds out who calls, before the request is read. The caller is an extension of the request then.
+    pub(super) async fn identify(
+        self,
+        method: &'static str,
+        mut request: http::Request<Body>,
+    ) -> Result<http::Request<Body>, Status> {
+        let peer = Peer::of(request.extensions());
+        let token = bearer(request.headers());
+        request.headers_mut().remove(AUTHORIZATION);
+        let local = peer.is_local.then(|| peer.place.clone());
+        let identified = match token {
+            Ok(token) => {
+                let credentials = Credentials { certificate: peer.certificate, token, local };
+                self.0.access.identify(credentials).await
+            }
+            Err(refusal) => Err(refusal),
+        };
+        match identified {
+            Ok(caller) => {
+                request.extensions_mut().insert(caller);
+                Ok(request)
+            }
+            Err(refusal) => Err(self.refuse(&peer.place, method, "", refusal).await),
+        }
+    }
+
+    /// Lets a call in whose caller may do all that it asks for.
+    pub(super) async fn enter<T: Asking>(&self, request: Request<T>) -> Result<Request<T>, Status> {
+        let asks = request.get_ref().asks();
+        let caller = caller(request.extensions());
+        self.permit(&caller, T::METHOD, &asks).await?;
+        Ok(request)
+    }
+
+    /// Whether a caller may do all this, in a call of a method.
+    pub(super) async fn permit(
+        &self,
+        caller: &Caller,
+        method: &'static str,
+        asks: &[Ask],
+    ) -> Result<(), Status> {
+        match self.0.access.permit(caller, asks).await {
+            Ok(()) => Ok(()),
+            Err(refusal) => {
+                let resource = asks.first().map(Ask::resource_name).unwrap_or_default();
+                Err(self.refuse(&caller.to_string(), method, &resource, refusal).await)
+            }
+        }
+    }
+
+    async fn refuse(&self, actor: &str, method: &'static str, resource: &str, refusal: Refusal) -> Status {
+        let verdict = Verdict::of_refusal(&refusal);
+        let denial = Denial {
+            actor: actor.to_owned(),
+            action: method,
+            resource: resource.to_owned(),
+            outcome: Outcome(code_name(verdict.code).to_owned()),
+            detail: refusal.to_string(),
+        };
+        self.0.secrets.record_denial(denial).await;
+        of_refusal(&refusal, &verdict)
+    }
+}
+
+// === impl Peer ===
+
+impl Peer {
+    fn of(connection: &Extensions) -> Self {
+        if let Some(unix) = connection.get::<UdsConnectInfo>() {
+            let place = match unix.peer_cred {
+                Some(peer) => format!("unix:uid={}", peer.uid()),
+                None => "unix".to_owned(),
+            };
+            return Self { place, is_local: true, certificate: None };
+        }
+        let tls = connection.get::<TlsConnectInfo<TcpConnectInfo>>();
+        let tcp = connection.get::<TcpConnectInfo>().or_else(|| tls.map(TlsConnectInfo::get_ref));
+        let address = tcp.and_then(TcpConnectInfo::remote_addr).map(|address| address.ip().to_canonical());
+        let leaf = tls
+            .and_then(TlsConnectInfo::peer_certs)
+            .and_then(|chain| chain.first().map(|leaf| leaf.to_vec()));
+        Self {
+            place: address.map_or_else(|| "anonymous".to_owned(), |address| format!("anonymous@{address}")),
+            is_local: address.is_some_and(|address| address.is_loopback()),
+            certificate: leaf,
+        }
+    }
+}
+
+/// Who calls, as the door found out; where a call did not come through it, where from.
+pub(super) fn caller(connection: &Extensions) -> Caller {
+    connection.get::<Caller>().cloned().unwrap_or_else(|| Caller::Local(Peer::of(connection).place))
+}
+
+/// The codes of refusals, as the audit spells them.
+fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Unauthenticated => "UNAUTHENTICATED",
+        Code::Unavailable => "UNAVAILABLE",
+        _ => "PERMISSION_DENIED",
+    }
+}
+
+/// The token of a call, where it brings one.
+fn bearer(headers: &HeaderMap) -> Result<Option<SecretString>, Refusal> {
+    let Some(header) = headers.get(AUTHORIZATION) else { return Ok(None) };
+    let text = header.to_str().ok().and_then(|text| {
+        let scheme = text.get(..BEARER.len())?;
+        scheme.eq_ignore_ascii_case(BEARER).then(|| text[BEARER.len()..].trim())
+    });
+    let token = text.filter(|token| !token.is_empty()).ok_or(Refusal::NotBearer)?;
+    Ok(Some(SecretString::from(token)))
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    #[test]
+    fn a_token_is_what_stands_behind_bearer_and_another_scheme_is_no_credential() {
+        let read = |value: &str| {
+            bearer(&HeaderMap::from_iter([(AUTHORIZATION, value.parse().unwrap())]))
+                .map(|token| token.unwrap().expose_secret().to_owned())
+        };
+        assert_eq!(read("Bearer abc").unwrap(), "abc");
+        assert_eq!(read("bearer  abc ").unwrap(), "abc");
+        for bad in ["", "Bearer", "Bearer ", "Basic abc", "Bear", "ä"] {
+            assert_eq!(read(bad), Err(Refusal::NotBearer), "{bad:?}");
+        }
+        assert!(bearer(&HeaderMap::new()).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_call_that_comes_from_nowhere_is_nobodys_neighbour() {
+        let peer = Peer::of(&Extensions::new());
+        assert!(!peer.is_local);
+        assert_eq!(peer.place, "anonymous");
+    }
+}

@@ -1,0 +1,59 @@
+//! What the API server says of our callers: who a token belongs to, and what its user may do.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::{
+    authentication::v1::{TokenReview, TokenReviewSpec, UserInfo},
+    authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
+};
+use kube::{Api, api::PostParams};
+
+use super::{Edge, EdgeError};
+use crate::model::{ACCESS_GROUP, Ask, Identity, Verb};
+
+impl Edge {
+    /// Who a token belongs to, where it is one for this audience. By TokenReview.
+    pub async fn review_token(&self, token: &str, audience: &str) -> Result<Option<Identity>, EdgeError> {
+        let reviews: Api<TokenReview> = Api::all(self.client.clone());
+        let asked = TokenReviewSpec { audiences: Some(vec![audience.to_owned()]), token: token.to_owned() };
+        let review = TokenReview { spec: asked, ..TokenReview::default() };
+        let answer = self.call(reviews.create(&PostParams::default(), &review)).await?;
+        let status = answer.status.unwrap_or_default();
+        // An API server that knows no audiences names none, and has looked at none.
+        let is_for_us = status.audiences.unwrap_or_default().iter().any(|named| named == audience);
+        let is_known = status.authenticated == Some(true) && is_for_us;
+        Ok(status.user.filter(|_| is_known).and_then(identity))
+    }
+
+    /// Whether the cluster grants something to a user in the instance's namespace. By SubjectAccessReview.
+    pub async fn review_access(&self, user: &Identity, verb: Verb, ask: &Ask) -> Result<bool, EdgeError> {
+        let reviews: Api<SubjectAccessReview> = Api::all(self.client.clone());
+        let asked = ResourceAttributes {
+            namespace: Some(self.namespace.clone()),
+            verb: Some(verb.as_str().to_owned()),
+            group: Some(ACCESS_GROUP.to_owned()),
+            resource: Some(ask.resource.as_str().to_owned()),
+            name: ask.name.clone(),
+            ..ResourceAttributes::default()
+        };
+        let some = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+        let asked = SubjectAccessReviewSpec {
+            resource_attributes: Some(asked),
+            user: some(&user.name),
+            uid: some(&user.uid),
+            groups: Some(user.groups.clone()),
+            extra: Some(user.extra.clone()),
+            ..SubjectAccessReviewSpec::default()
+        };
+        let review = SubjectAccessReview { spec: asked, ..SubjectAccessReview::default() };
+        let answer = self.call(reviews.create(&PostParams::default(), &review)).await?;
+        Ok(answer.status.is_some_and(|status| status.allowed && status.denied != Some(true)))
+    }
+}
+
+/// A user without a name is nobody.
+fn identity(user: UserInfo) -> Option<Identity> {
+    let name = user.username.filter(|name| !name.is_empty())?;
+    let extra: BTreeMap<_, _> = user.extra.unwrap_or_default();
+    Some(Identity { name, uid: user.uid.unwrap_or_default(), groups: user.groups.unwrap_or_default(), extra })
+}

@@ -1,0 +1,147 @@
+//! Rules narrow what callers may name, whatever else they are granted: one line each, the same in the configuration.
+
+use std::{fmt, str::FromStr};
+
+use wildmatch::WildMatch;
+
+use super::{Ask, Caller, Resource};
+use crate::model::NameError;
+
+/// Everybody.
+const ANYBODY: &str = "*";
+
+/// One rule: `allow WHO NAMES` or `deny WHO NAMES`, for example `deny * vaultSecrets/prod-*`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AccessRule {
+    is_allowing: bool,
+    /// A user or a group, or `*`.
+    who: String,
+    resource: Resource,
+    /// In lower case, as the names that are matched.
+    pattern: WildMatch,
+}
+
+/// All rules. A name that a rule denies is refused; where rules allow some names, so is every other.
+#[derive(Clone, Debug, Default)]
+pub struct AccessRules(Vec<AccessRule>);
+
+// === impl AccessRules ===
+
+impl AccessRules {
+    /// Why a caller may not name something: the rule that denies it, or that no rule allows it. Nothing where it may.
+    pub fn refusal(&self, caller: &Caller, ask: &Ask) -> Option<String> {
+        let name = ask.name.as_deref()?;
+        let applying =
+            || self.0.iter().filter(|rule| rule.resource == ask.resource && rule.applies_to(caller));
+        if let Some(denying) = applying().find(|rule| !rule.is_allowing && rule.pattern.matches(name)) {
+            return Some(format!("the rule \"{denying}\" denies it"));
+        }
+        let mut allowing = applying().filter(|rule| rule.is_allowing).peekable();
+        let is_narrowed = allowing.peek().is_some();
+        (is_narrowed && !allowing.any(|rule| rule.pattern.matches(name)))
+            .then(|| format!("the rules allow other {} only", ask.resource.collection()))
+    }
+}
+
+impl FromIterator<AccessRule> for AccessRules {
+    fn from_iter<I: IntoIterator<Item = AccessRule>>(rules: I) -> Self {
+        Self(rules.into_iter().collect())
+    }
+}
+
+// === impl AccessRule ===
+
+impl AccessRule {
+    fn applies_to(&self, caller: &Caller) -> bool {
+        self.who == ANYBODY
+            || match caller {
+                Caller::Local(_) => false,
+                Caller::Known(identity) => identity.name == self.who || identity.groups.contains(&self.who),
+            }
+    }
+}
+
+impl FromStr for AccessRule {
+    type Err = NameError;
+
+    fn from_str(line: &str) -> Result<Self, NameError> {
+        let wrong = || {
+            NameError::new(
+                "a rule is allow or deny, a user or a group or *, and syncedSecrets/PATTERN or vaultSecrets/PATTERN",
+            )
+        };
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [effect, who, names] = words[..] else { return Err(wrong()) };
+        let is_allowing = match effect {
+            "allow" => true,
+            "deny" => false,
+            _ => return Err(wrong()),
+        };
+        let (collection, pattern) = names.split_once('/').ok_or_else(wrong)?;
+        let resources = [Resource::SyncedSecrets, Resource::VaultSecrets];
+        let resource = resources.into_iter().find(|resource| resource.collection() == collection);
+        let resource = resource.filter(|_| !pattern.is_empty()).ok_or_else(wrong)?;
+        let pattern = WildMatch::new(&pattern.to_ascii_lowercase());
+        Ok(Self { is_allowing, who: who.to_owned(), resource, pattern })
+    }
+}
+
+impl fmt::Display for AccessRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let effect = if self.is_allowing { "allow" } else { "deny" };
+        write!(f, "{effect} {} {}/{}", self.who, self.resource.collection(), self.pattern)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Identity, Verb};
+
+    fn refused(rules: &[&str], groups: &[&str], name: &str) -> Option<String> {
+        let rules: AccessRules = rules.iter().map(|rule| rule.parse().unwrap()).collect();
+        let groups = groups.iter().map(ToString::to_string).collect();
+        let caller = Caller::Known(Identity { name: "ada".into(), groups, ..Identity::default() }.into());
+        rules.refusal(&caller, &Ask::vault_secret(Verb::Get, Some(name.parse().unwrap())))
+    }
+
+    #[test]
+    fn what_a_rule_denies_is_refused_also_where_another_allows_it_and_in_any_case() {
+        let rules = ["allow * vaultSecrets/*", "deny * vaultSecrets/Prod-*"];
+        assert_eq!(refused(&rules, &[], "pump"), None);
+        for denied in ["prod-pump", "PROD-PUMP"] {
+            assert!(refused(&rules, &[], denied).unwrap().contains("deny * vaultSecrets/prod-*"));
+        }
+    }
+
+    #[test]
+    fn who_is_allowed_some_names_is_refused_all_others_and_who_is_not_meant_is_not() {
+        let rules = ["allow line-1 vaultSecrets/line1-*", "allow line-1 vaultSecrets/shared"];
+        assert_eq!(refused(&rules, &["line-1"], "line1-pump"), None);
+        assert_eq!(refused(&rules, &["line-1"], "shared"), None);
+        assert!(refused(&rules, &["line-1"], "line2-pump").is_some());
+        assert_eq!(refused(&rules, &["line-2"], "line2-pump"), None);
+        assert!(refused(&["deny ada vaultSecrets/*"], &[], "pump").is_some());
+    }
+
+    #[test]
+    fn a_rule_is_about_one_collection_and_about_callers_that_are_not_known_only_where_it_is_for_everybody() {
+        assert_eq!(refused(&["deny * syncedSecrets/*"], &[], "pump"), None);
+        let local = Caller::Local("anonymous@127.0.0.1".into());
+        let ask = Ask::synced_secret(Verb::Get, Some("pump".parse().unwrap()));
+        let rules = |rule: &str| AccessRules::from_iter([rule.parse().unwrap()]);
+        assert!(rules("deny * syncedSecrets/p?mp").refusal(&local, &ask).is_some());
+        assert_eq!(rules("deny anonymous@127.0.0.1 syncedSecrets/*").refusal(&local, &ask), None);
+    }
+
+    #[test]
+    fn a_rule_is_printed_as_it_is_read_and_nothing_else_is_one() {
+        let rule: AccessRule = " deny  *   vaultSecrets/prod-* ".parse().unwrap();
+        assert_eq!(rule.to_string(), "deny * vaultSecrets/prod-*");
+        for bad in
+            ["", "deny *", "deny * prod-*", "deny * vaultSecrets/", "refuse * vaultSecrets/*", "deny a b c d"]
+        {
+            assert!(bad.parse::<AccessRule>().is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What the doors are made of: tokens, decisions, rules, and what happens while the cluster does not answer.
+
+use secret_service::{
+    doubles::kube::{Fault, FaultRule},
+    proto::*,
+};
+use tokio::time::{Instant, sleep};
+use tonic::Code;
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+
+use super::{REMEMBERED, world};
+use crate::support::{
+    PATIENCE, World,
+    callers::{AUDIENCE, BOTH, EVERYTHING},
+    needs_the_double,
+    requests::*,
+};
+
+async fn list_as(world: &World, token: &str) -> Result<(), Told> {
+    let answer =
+        world.caller(Some(token)).await.list_synced_secrets(ListSyncedSecretsRequest::default()).await;
+    answer.map(|_| ()).map_err(|status| told(&status))
+}
+
+#[tokio::test]
+async fn a_deleted_service_account_stops_working_within_the_time_that_it_is_remembered() {
+    let world = world(|_| {}).await;
+    let token = world.token("viewer", AUDIENCE).await;
+    list_as(&world, &token).await.unwrap_or_else(|told| panic!("{}", told.message));
+    world.remove_account("viewer", &token).await;
+    // On a real cluster the token authenticator has a cache of its own.
+    let begun = Instant::now();
+    let refused = loop {
+        sleep(REMEMBERED).await;
+        match list_as(&world, &token).await {
+            Err(refused) => break refused,
+            Ok(()) => assert!(begun.elapsed() < PATIENCE, "it is let in for ever"),
+        }
+    };
+    assert_eq!((refused.code, refused.reason.as_str()), (Code::Unauthenticated, "CREDENTIALS_REJECTED"));
+    assert!(refused.message.contains("kubectl create token"), "{}", refused.message);
+}
+
+#[tokio::test]
+async fn a_right_on_one_synced_secret_is_no_right_on_another() {
+    let world = world(|_| {}).await;
+    world.account("line-1", &["syncedsecrets"], &["get", "update"], &["line1"]).await;
+    let mut editor = world.caller(Some(&world.token("editor", AUDIENCE).await)).await;
+    for id in ["line1", "line2"] {
+        editor.create_synced_secret(create(id, vec![created("a", id, "canary-line")])).await.unwrap();
+    }
+    let mut line = world.caller(Some(&world.token("line-1", AUDIENCE).await)).await;
+    line.get_synced_secret(get("line1")).await.unwrap();
+    let refused = told(&line.get_synced_secret(get("line2")).await.unwrap_err());
+    assert_eq!((refused.code, refused.reason.as_str()), (Code::PermissionDenied, "CALLER_FORBIDDEN"));
+    for part in ["get", "syncedSecrets/line2", "syncedsecrets.secret-service.iotoperations", &world.namespace]
+    {
+        assert!(refused.message.contains(part), "{part} in {}", refused.message);
+    }
+    let all = line.list_synced_secrets(ListSyncedSecretsRequest::default()).await.unwrap_err();
+    assert_eq!(all.code(), Code::PermissionDenied);
+}
+
+#[tokio::test]
+async fn whoever_brings_a_value_needs_the_right_to_create_vault_secrets_too() {
+    let world = world(|_| {}).await;
+    world.account("linker", &["syncedsecrets"], &EVERYTHING, &[]).await;
+    world.seed("there", "canary-there").await;
+    let mut linker = world.caller(Some(&world.token("linker", AUDIENCE).await)).await;
+    let refused = linker.create_synced_secret(create("s", vec![created("a", "new", "canary-new")])).await;
+    let refused = told(&refused.unwrap_err());
+    assert_eq!((refused.code, refused.reason.as_str()), (Code::PermissionDenied, "CALLER_FORBIDDEN"));
+    assert!(
+        refused.message.contains("vaultSecrets/new") && !refused.message.contains("canary"),
+        "{}",
+        refused.message
+    );
+    linker.create_synced_secret(create("s", vec![existing("a", "there")])).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_rule_narrows_what_callers_may_name_whatever_the_cluster_grants() {
+    let world = world(|access| {
+        let rules = ["deny * vaultSecrets/prod-*", "allow * syncedSecrets/line*"];
+        access.rules = rules.iter().map(|rule| rule.parse().unwrap()).collect();
+    })
+    .await;
+    for name in ["prod-password", "test-password"] {
+        world.seed(name, "canary-rule").await;
+    }
+    let mut editor = world.caller(Some(&world.token("editor", AUDIENCE).await)).await;
+    let request = create("line1", vec![existing("a", "test-password"), existing("b", "PROD-password")]);
+    let refused = told(&editor.create_synced_secret(request).await.unwrap_err());
+    assert_eq!((refused.code, refused.reason.as_str()), (Code::PermissionDenied, "NAME_NOT_ALLOWED"));
+    assert!(refused.message.contains("deny * vaultSecrets/prod-*"), "{}", refused.message);
+    let elsewhere = editor.create_synced_secret(create("other", vec![existing("a", "test-password")])).await;
+    assert_eq!(told(&elsewhere.unwrap_err()).reason, "NAME_NOT_ALLOWED");
+    editor.create_synced_secret(create("line1", vec![existing("a", "test-password")])).await.unwrap();
+    let updated = SyncedSecret {
+        name: name("line1"),
+        references: vec![existing("a", "prod-password")],
+        ..SyncedSecret::default()
+    };
+    let refused = editor.update_synced_secret(update(updated, &["references"])).await.unwrap_err();
+    assert_eq!(told(&refused).reason, "NAME_NOT_ALLOWED");
+}
+
+#[tokio::test]
+async fn while_the_cluster_does_not_answer_nobody_is_let_in_who_is_not_remembered() {
+    if !needs_the_double("while_the_cluster_does_not_answer_nobody_is_let_in_who_is_not_remembered") {
+        return;
+    }
+    let world = world(|_| {}).await;
+    let (viewer, editor) = (world.token("viewer", AUDIENCE).await, world.token("editor", AUDIENCE).await);
+    for review in ["tokenreviews", "subjectaccessreviews"] {
+        list_as(&world, &viewer).await.unwrap_or_else(|told| panic!("{}", told.message));
+        let away = Fault::Status { code: 503, reason: "ServiceUnavailable".to_owned(), retry_after: None };
+        world.cluster().faults().add(FaultRule::always(away).resource(review));
+        list_as(&world, &viewer).await.unwrap_or_else(|told| panic!("{}", told.message));
+        sleep(REMEMBERED * 2).await;
+        for token in [&viewer, &editor] {
+            let refused = list_as(&world, token).await.unwrap_err();
+            assert_eq!((refused.code, refused.reason.as_str()), (Code::Unavailable, "ACCESS_UNDECIDED"));
+            assert!(refused.details.retry_info().is_some());
+        }
+        world.cluster().faults().clear();
+    }
+    list_as(&world, &editor).await.unwrap_or_else(|told| panic!("{}", told.message));
+}
+
+#[tokio::test]
+async fn every_denial_is_in_the_audit_with_who_what_and_why() {
+    let world = world(|_| {}).await;
+    let viewer = world.token("viewer", AUDIENCE).await;
+    let mut caller = world.caller(Some(&viewer)).await;
+    caller.delete_synced_secret(delete("pump")).await.unwrap_err();
+    world.caller(None).await.get_vault(GetVaultRequest::default()).await.unwrap_err();
+    let events = caller.list_audit_events(ListAuditEventsRequest::default()).await.unwrap().into_inner();
+    let told: Vec<_> = events
+        .audit_events
+        .iter()
+        .map(|event| {
+            (event.actor.as_str(), event.action.as_str(), event.resource.as_str(), event.outcome.as_str())
+        })
+        .collect();
+    let user = world.user("viewer");
+    assert!(
+        told.contains(&(&user, "DeleteSyncedSecret", "syncedSecrets/pump", "PERMISSION_DENIED")),
+        "{told:?}"
+    );
+    assert!(told.contains(&("anonymous@127.0.0.1", "GetVault", "", "UNAUTHENTICATED")), "{told:?}");
+}
+
+#[tokio::test]
+async fn what_is_done_is_in_the_audit_under_the_name_that_the_cluster_vouches_for() {
+    let world = world(|_| {}).await;
+    let mut editor = world.caller(Some(&world.token("editor", AUDIENCE).await)).await;
+    editor.create_synced_secret(create("mine", vec![created("a", "mine", "canary-mine")])).await.unwrap();
+    let request = ListAuditEventsRequest { resource: name("mine"), ..Default::default() };
+    let events = editor.list_audit_events(request).await.unwrap().into_inner().audit_events;
+    let created = events.iter().find(|event| event.action == "CreateSyncedSecret").expect("it is recorded");
+    assert_eq!(created.actor, world.user("editor"));
+}
+
+#[tokio::test]
+async fn a_rule_is_about_the_references_of_an_adoption_too() {
+    let world =
+        world(|access| access.rules = ["deny * vaultSecrets/prod-*".parse().unwrap()].into_iter().collect())
+            .await;
+    world.account("adopter", &BOTH, &["adopt", "get"], &[]).await;
+    world.seed("prod-password", "canary-adopt").await;
+    let mut adopter = world.caller(Some(&world.token("adopter", AUDIENCE).await)).await;
+    let request = AdoptSyncedSecretRequest {
+        name: name("theirs"),
+        references: vec![existing("a", "prod-password")],
+        ..Default::default()
+    };
+    assert_eq!(told(&adopter.adopt_synced_secret(request).await.unwrap_err()).reason, "NAME_NOT_ALLOWED");
+}
+
+#[tokio::test]
+async fn health_and_reflection_are_open_to_everybody() {
+    let world = world(|_| {}).await;
+    let mut health = HealthClient::new(world.channel().await);
+    health.check(HealthCheckRequest::default()).await.unwrap();
+}
