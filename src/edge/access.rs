@@ -21,14 +21,19 @@ const PROBE: &str = "secret-service-access-probe";
 pub const REQUIRED_VERBS: [&str; 6] = ["get", "list", "watch", "create", "patch", "delete"];
 
 /// What either engine does in its namespace.
-pub const SECRET_RIGHTS: Rights = Rights { group: "", resource: "secrets", verbs: &REQUIRED_VERBS };
+pub const SECRET_RIGHTS: Rights = written("", "secrets");
 /// What the Secret Store engine does there besides.
 pub const STORE_RIGHTS: [Rights; 2] = [
-    Rights { group: "secret-sync.x-k8s.io", resource: "secretsyncs", verbs: &REQUIRED_VERBS },
-    Rights { group: "secrets-store.csi.x-k8s.io", resource: "secretproviderclasses", verbs: &REQUIRED_VERBS },
+    written("secret-sync.x-k8s.io", "secretsyncs"),
+    written("secrets-store.csi.x-k8s.io", "secretproviderclasses"),
 ];
 /// What is looked at there to tell whether the Secret Store extension can come to the vault; it comes without that.
-pub const ACCOUNT_RIGHTS: Rights = Rights { group: "", resource: "serviceaccounts", verbs: &["get"] };
+pub const ACCOUNT_RIGHTS: Rights =
+    Rights { group: "", resource: "serviceaccounts", verbs: &["get"], scope: Scope::Namespace };
+/// What is asked of the cluster about callers: whose a token is, and what its owner may do.
+pub const TOKEN_RIGHTS: Rights = review("authentication.k8s.io", "tokenreviews");
+/// The other half.
+pub const DECISION_RIGHTS: Rights = review("authorization.k8s.io", "subjectaccessreviews");
 
 /// Verbs on a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,17 +44,36 @@ pub struct Rights {
     pub resource: &'static str,
     /// The verbs.
     pub verbs: &'static [&'static str],
+    /// Where.
+    pub scope: Scope,
+}
+
+/// Where rights hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// In the instance's namespace.
+    Namespace,
+    /// In the whole cluster.
+    Cluster,
+}
+
+const fn written(group: &'static str, resource: &'static str) -> Rights {
+    Rights { group, resource, verbs: &REQUIRED_VERBS, scope: Scope::Namespace }
+}
+
+const fn review(group: &'static str, resource: &'static str) -> Rights {
+    Rights { group, resource, verbs: &["create"], scope: Scope::Cluster }
 }
 
 impl Edge {
     /// Asks the API server which of these rights are not granted to us, each as `VERBS on RESOURCE`.
     pub async fn missing_rights(&self, needed: &[Rights]) -> Result<Vec<String>, EdgeError> {
         let mut missing = Vec::new();
-        for Rights { group, resource, verbs } in needed {
+        for Rights { group, resource, verbs, scope } in needed {
             let mut refused = Vec::new();
             for verb in *verbs {
                 let asked = ResourceAttributes {
-                    namespace: Some(self.namespace.clone()),
+                    namespace: (*scope == Scope::Namespace).then(|| self.namespace.clone()),
                     verb: Some((*verb).to_owned()),
                     group: Some((*group).to_owned()),
                     resource: Some((*resource).to_owned()),

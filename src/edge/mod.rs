@@ -25,7 +25,9 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 
-pub use access::{ACCOUNT_RIGHTS, REQUIRED_VERBS, Rights, SECRET_RIGHTS, STORE_RIGHTS};
+pub use access::{
+    ACCOUNT_RIGHTS, DECISION_RIGHTS, REQUIRED_VERBS, Rights, SECRET_RIGHTS, STORE_RIGHTS, Scope, TOKEN_RIGHTS,
+};
 pub use adoption::Adoptable;
 pub use error::EdgeError;
 pub use extension::FederatedAccount;

@@ -9,7 +9,10 @@ use super::report::Row;
 use crate::{
     cli::settings::{configured_engine, edge_options, secret_store_options, usage_options},
     config::Config,
-    edge::{Edge, EdgeError, Index, Rights, SECRET_RIGHTS, STORE_RIGHTS, USAGE_VERBS, Usages},
+    edge::{
+        DECISION_RIGHTS, Edge, EdgeError, Index, Rights, SECRET_RIGHTS, STORE_RIGHTS, Scope, TOKEN_RIGHTS,
+        USAGE_VERBS, Usages,
+    },
     model::{Condition, Status, SyncEngine},
     secrets::{Choice, Need, NeedKind, Setup, check_setup},
 };
@@ -21,6 +24,7 @@ const CLUSTER: &str = "cluster: configured";
 const NAMESPACE: &str = "cluster: the namespace is there";
 const RIGHTS: &str = "cluster: rights on Secrets";
 const WATCH: &str = "cluster: Secrets can be watched";
+const CALLERS: &str = "cluster: knows callers and their rights";
 const USES: &str = "cluster: what uses Secrets can be seen";
 const ENGINE: &str = "engine: which, and why";
 const STORE_RIGHTS_ROW: &str = "secret store: rights on its resources";
@@ -39,19 +43,20 @@ pub(super) async fn check(config: &Config) -> (Option<SyncEngine>, Vec<Row>) {
     let namespace = edge.check_namespace().await;
     if namespace.as_ref().is_err_and(EdgeError::is_transient) {
         let nobody = |check| Row::unknown(check, "Nobody can tell before the cluster answers.");
-        let unknown = [RIGHTS, WATCH, USES, ENGINE].map(nobody);
+        let unknown = [RIGHTS, WATCH, CALLERS, USES, ENGINE].map(nobody);
         return (None, [row(NAMESPACE, namespace, &found)].into_iter().chain(unknown).collect());
     }
     let usages = Usages::new(edge.clone(), usage_options(config));
     let (options, choice) =
         (secret_store_options(config), Choice { configured: configured_engine(config), taken: None });
-    let (rights, watch, uses, setup) = tokio::join!(
+    let (rights, watch, callers, uses, setup) = tokio::join!(
         rights(RIGHTS, &edge, &[SECRET_RIGHTS]),
         watch(&edge, config.kubernetes.timeout),
+        callers(&edge, config),
         uses(&usages),
         check_setup(&edge, &options, choice)
     );
-    let mut rows = vec![row(NAMESPACE, namespace, &found), rights, watch, uses];
+    let mut rows = vec![row(NAMESPACE, namespace, &found), rights, watch, callers, uses];
     let engine = setup.engine;
     rows.extend(of_setup(&edge, setup).await);
     (engine, rows)
@@ -65,14 +70,25 @@ async fn rights(check: &'static str, edge: &Edge, needed: &[Rights]) -> Row {
             Row::yes(check, format!("May {}.", all.collect::<Vec<_>>().join("; ")))
         }
         Ok(missing) => {
+            let place = match needed.iter().any(|rights| rights.scope == Scope::Cluster) {
+                true => "ClusterRole with these verbs".to_owned(),
+                false => format!("Role with these verbs in the namespace {}", edge.namespace()),
+            };
+            let missing = missing.join("; ");
             let found = format!(
-                "May not {}. Bind the service's account to a Role with these verbs in the namespace {}, as deploy/role.yaml has it.",
-                missing.join("; "),
-                edge.namespace()
+                "May not {missing}. Bind the service's account to a {place}, as deploy/role.yaml has it."
             );
             Row::no(check, found)
         }
         Err(error) => row(check, Err(error), ""),
+    }
+}
+
+/// Without these rights every caller is refused who shows credentials.
+async fn callers(edge: &Edge, config: &Config) -> Row {
+    match config.authentication.tokens {
+        true => rights(CALLERS, edge, &[TOKEN_RIGHTS, DECISION_RIGHTS]).await,
+        false => Row::yes(CALLERS, "Not asked: authentication.tokens is off."),
     }
 }
 
