@@ -16,6 +16,7 @@ mod pages;
 mod reference;
 mod server;
 mod service;
+mod tls;
 mod token;
 mod verdict;
 mod watch;

@@ -32,13 +32,17 @@ pub enum Listen {
     Unix(PathBuf),
 }
 
-/// The server's certificate.
-#[derive(Clone)]
+/// The files of TLS, in PEM. They are read again when they change.
+#[derive(Clone, Debug)]
 pub struct Tls {
-    /// The chain, leaf first.
-    pub cert_pem: Vec<u8>,
+    /// The server's certificate and its chain, leaf first.
+    pub cert_file: PathBuf,
     /// Its key.
-    pub key_pem: Vec<u8>,
+    pub key_file: PathBuf,
+    /// The authorities that vouch for clients; without them no client shows a certificate.
+    pub client_ca_file: Option<PathBuf>,
+    /// What those authorities took back: a list of each.
+    pub client_crl_file: Option<PathBuf>,
 }
 
 /// What the server bears. Beyond a limit, callers get RESOURCE_EXHAUSTED with the time to wait.
@@ -104,14 +108,6 @@ impl Default for Limits {
             longest_call: Duration::from_secs(120),
             heartbeat: Duration::from_secs(30),
         }
-    }
-}
-
-// === impl Tls ===
-
-impl fmt::Debug for Tls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tls").finish_non_exhaustive()
     }
 }
 

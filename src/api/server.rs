@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{self, Identity, ServerTlsConfig};
+use tonic::transport;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use super::{
@@ -13,9 +13,10 @@ use super::{
     gate::Gate,
     health,
     listen::{self, Listener},
-    options::{Limits, Options, ServerError, Tls},
+    options::{Limits, Options, ServerError},
     pages::Pages,
     service::Service,
+    tls::{self, Certificates},
     watch::Watches,
 };
 use crate::{access::Access, proto::secret_service_server::SecretServiceServer, secrets::Secrets};
@@ -27,14 +28,12 @@ const PENDING_RESETS: usize = 20;
 /// Silence after which a peer is asked whether it is there, and how long it has to say so.
 const PING_AFTER: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a peer may take over the TLS handshake.
-const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// A server that is bound and not serving yet.
 pub struct Server {
     options: Options,
     allowed: Allowed,
-    builder: transport::Server,
+    certificates: Option<Certificates>,
     listeners: Vec<Listener>,
     addresses: Vec<SocketAddr>,
 }
@@ -48,13 +47,16 @@ impl Server {
             return Err(ServerError::NoAddress);
         }
         let allowed = Allowed::new(&options.allowed_origins).map_err(ServerError::Origin)?;
-        let builder = secured(builder(&options), options.tls.as_ref())?;
+        let certificates = match &options.tls {
+            Some(tls) => Some(Certificates::load(tls.clone(), options.grpc_web).await?),
+            None => None,
+        };
         let mut listeners = Vec::with_capacity(options.listen.len());
         for listen in &options.listen {
             listeners.push(Listener::bind(listen).await?);
         }
         let addresses = listeners.iter().filter_map(Listener::address).collect();
-        Ok(Self { options, allowed, builder, listeners, addresses })
+        Ok(Self { options, allowed, certificates, listeners, addresses })
     }
 
     /// The TCP addresses, with the ports that were taken.
@@ -77,35 +79,40 @@ impl Server {
         let reporter = HealthReporter::new();
         health::report(&reporter, ServingStatus::NotServing).await;
         let others = health::routes(&reporter, self.options.reflection)?;
-        let (door, limits) = (Door::new(access, secrets.clone()), &self.options.limits);
+        let door = Door::new(access, secrets.clone(), self.certificates.clone());
+        let limits = &self.options.limits;
         let gate = Gate::new(door.clone(), contract(door, secrets, limits, &stop), others, limits);
         let front = Front::new(gate, self.allowed, self.options.grpc_web);
 
         let mut listeners = JoinSet::new();
-        let unsecured = builder(&self.options);
         for listener in self.listeners {
-            let (front, stop) = (front.clone(), stop.clone());
-            match listener {
-                Listener::Tcp(listener) => {
-                    let builder = self.builder.clone();
-                    listeners.spawn(async move {
-                        let (incoming, stopped) = (listen::tcp(listener), stop.cancelled_owned());
-                        builder.serve_with_incoming_shutdown(front, incoming, stopped).await
-                    });
-                }
-                Listener::Unix(listener, file) => {
-                    let builder = unsecured.clone();
-                    listeners.spawn(async move {
-                        let _file = file;
-                        let (incoming, stopped) = (listen::unix(listener), stop.cancelled_owned());
-                        builder.serve_with_incoming_shutdown(front, incoming, stopped).await
-                    });
-                }
-            }
+            let (builder, front, stop) = (builder(&self.options), front.clone(), stop.clone());
+            match (listener, self.certificates.clone()) {
+                (Listener::Tcp(listener), Some(certificates)) => listeners.spawn(async move {
+                    let (incoming, stopped) = (listen::tcp(listener), stop.cancelled_owned());
+                    let incoming = tls::secured(incoming, certificates);
+                    builder.serve_with_incoming_shutdown(front, incoming, stopped).await
+                }),
+                (Listener::Tcp(listener), None) => listeners.spawn(async move {
+                    let (incoming, stopped) = (listen::tcp(listener), stop.cancelled_owned());
+                    builder.serve_with_incoming_shutdown(front, incoming, stopped).await
+                }),
+                (Listener::Unix(listener, file), _) => listeners.spawn(async move {
+                    let _file = file;
+                    let (incoming, stopped) = (listen::unix(listener), stop.cancelled_owned());
+                    builder.serve_with_incoming_shutdown(front, incoming, stopped).await
+                }),
+            };
         }
-        let (served, ()) = tokio::join!(
+        let follow_files = async {
+            if let Some(certificates) = self.certificates {
+                certificates.follow(stop.clone()).await;
+            }
+        };
+        let (served, (), ()) = tokio::join!(
             serve(listeners, stop.clone(), self.options.drain),
-            health::follow(reporter, ready, stop.clone())
+            health::follow(reporter, ready, stop.clone()),
+            follow_files
         );
         served
     }
@@ -158,14 +165,4 @@ fn builder(options: &Options) -> transport::Server {
         .http2_max_pending_accept_reset_streams(Some(PENDING_RESETS))
         .http2_keepalive_interval(Some(PING_AFTER))
         .http2_keepalive_timeout(Some(PING_TIMEOUT))
-}
-
-fn secured(builder: transport::Server, tls: Option<&Tls>) -> Result<transport::Server, ServerError> {
-    let Some(tls) = tls else { return Ok(builder) };
-    let identity = Identity::from_pem(&tls.cert_pem, &tls.key_pem);
-    let config = ServerTlsConfig::new().identity(identity).timeout(HANDSHAKE);
-    builder.tls_config(config).map_err(|error| {
-        let cause = std::error::Error::source(&error).map(ToString::to_string);
-        ServerError::Tls(cause.unwrap_or_else(|| error.to_string()))
-    })
 }

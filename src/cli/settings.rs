@@ -144,11 +144,19 @@ fn server_options(config: &Config) -> Result<api::Options, Failure> {
     let (server, limits) = (&config.server, &config.limits);
     let tcp = server.listen.iter().copied().map(Listen::Tcp);
     let unix = server.unix_socket.iter().cloned().map(Listen::Unix);
+    let authentication = &config.authentication;
     let tls = match (&server.tls_cert_file, &server.tls_key_file) {
         (Some(cert), Some(key)) => Some(Tls {
-            cert_pem: read("server.tls_cert_file", cert)?,
-            key_pem: read("server.tls_key_file", key)?,
+            cert_file: cert.clone(),
+            key_file: key.clone(),
+            client_ca_file: authentication.client_ca_file.clone(),
+            client_crl_file: authentication.client_crl_file.clone(),
         }),
+        _ if authentication.client_ca_file.is_some() => {
+            let text =
+                "authentication.client_ca_file: of use with TLS only; set server.tls_cert_file and its key";
+            return Err(Failure::usage(text));
+        }
         _ => None,
     };
     Ok(api::Options {

@@ -156,6 +156,12 @@ fields::configuration! {
 
     /// How callers show who they are
     authentication: Authentication {
+        /// Certificates (PEM) of the authorities that vouch for clients. A client is then who its certificate names: the first
+        /// URI among its subject alternative names, else its common name; its organizations are its groups. For server.tls_cert_file.
+        client_ca_file: Option<PathBuf>,
+        /// Revocation lists (PEM) of those authorities, one of each. A revoked certificate stops working within ten seconds, on
+        /// open connections too.
+        client_crl_file: Option<PathBuf>,
         /// Whether tokens of the cluster's service accounts count. The service's own account needs the verb create on
         /// tokenreviews.authentication.k8s.io.
         tokens: bool = "true",

@@ -104,10 +104,18 @@ impl Rules for Kubernetes {
 
 impl Rules for Authentication {
     fn check(&self, reader: &mut Reader<'_>) {
-        if !self.tokens && !self.anonymous {
-            let problem = "nobody could call; accepted: authentication.tokens = true or authentication.anonymous = true";
+        if !self.tokens && !self.anonymous && self.client_ca_file.is_none() {
+            let problem = "nobody could call; accepted: authentication.tokens = true, an authentication.client_ca_file, or \
+                           authentication.anonymous = true";
             reader.mistake("authentication.tokens", problem);
         }
+        if self.client_crl_file.is_some() && self.client_ca_file.is_none() {
+            let problem =
+                "revokes certificates of nobody; accepted: together with authentication.client_ca_file";
+            reader.mistake("authentication.client_crl_file", problem);
+        }
+        readable("authentication.client_ca_file", self.client_ca_file.as_deref(), reader);
+        readable("authentication.client_crl_file", self.client_crl_file.as_deref(), reader);
         if self.token_cache > LONGEST_TOKEN_LIFE {
             reader.mistake("authentication.token_cache", "longer than 60 s; accepted: at most \"60s\"");
         }

@@ -57,11 +57,19 @@ impl World {
 impl Site {
     /// Makes an account that may do something to virtual resources.
     pub async fn account(&self, name: &str, resources: &[&str], verbs: &[&str], names: &[&str]) {
-        let texts = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
+        if !self.is_double() {
+            control_plane::shared().await.account(&self.namespace, name).await;
+        }
+        self.grant(&self.user(name), resources, verbs, names).await;
+    }
+
+    /// Lets a user do something to virtual resources, to all of them where no names are given.
+    pub async fn grant(&self, user: &str, resources: &[&str], verbs: &[&str], names: &[&str]) {
         if !self.is_double() {
             let rule = (ACCESS_GROUP, resources, verbs, names);
-            return control_plane::shared().await.account(&self.namespace, name, rule).await;
+            return control_plane::shared().await.grant(&self.namespace, user, rule).await;
         }
+        let texts = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
         let rule = Rule {
             verbs: texts(verbs),
             groups: texts(&[ACCESS_GROUP]),
@@ -69,7 +77,7 @@ impl Site {
             namespaces: vec![self.namespace.clone()],
             names: texts(names),
         };
-        self.cluster().policy().allow(&self.user(name), rule);
+        self.cluster().policy().allow(user, rule);
     }
 
     /// A token of an account, for an audience.

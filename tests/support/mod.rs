@@ -101,6 +101,7 @@ pub struct Options {
     pub usages: edge::UsageOptions,
     /// Who may call: everybody on this machine, where nothing is chosen.
     pub access: access::Options,
+    pub tls: Option<api::Tls>,
     /// Port 0 takes any free one, and another after a restart.
     pub listen: std::net::SocketAddr,
     /// As whom the service comes to the vault: the application with its secret, where nothing is chosen.
@@ -120,6 +121,7 @@ impl Default for Options {
             limits: api::Limits::default(),
             usages: edge::UsageOptions::default(),
             access: access::Options::local_only(),
+            tls: None,
             listen: "127.0.0.1:0".parse().unwrap(),
             credential: None,
             engine: engine(),
@@ -263,7 +265,7 @@ impl World {
             site.install_extension().await;
         }
         let running = run(settings(&site, &options)).await;
-        let mut client = client(running.address).await;
+        let mut client = client(running.address);
         // What uses what is known before the test begins, where it can be: no change of it comes between those of the test.
         let usages = ListSecretUsagesRequest { parent: "syncedSecrets/-".to_owned(), ..Default::default() };
         let _ = tokio::time::timeout(Duration::from_secs(1), client.list_secret_usages(usages)).await;
@@ -284,7 +286,7 @@ impl World {
 
     pub async fn start_service(&mut self) {
         let running = run(settings(&self.site, &self.options)).await;
-        self.client = client(running.address).await;
+        self.client = client(running.address);
         self.running = Some(running);
     }
 
@@ -471,7 +473,7 @@ fn settings(site: &Site, options: &Options) -> Settings {
         access: options.access.clone(),
         server: api::Options {
             listen: vec![api::Listen::Tcp(options.listen)],
-            tls: None,
+            tls: options.tls.clone(),
             limits: options.limits.clone(),
             reflection: true,
             grpc_web: true,
@@ -491,6 +493,8 @@ async fn run(settings: Settings) -> Running {
     Running { stop, task, address }
 }
 
-async fn client(address: std::net::SocketAddr) -> SecretServiceClient<Channel> {
-    SecretServiceClient::connect(format!("http://{address}")).await.unwrap()
+/// Connects with the first call.
+fn client(address: std::net::SocketAddr) -> SecretServiceClient<Channel> {
+    let endpoint = tonic::transport::Endpoint::new(format!("http://{address}")).unwrap();
+    SecretServiceClient::new(endpoint.connect_lazy())
 }

@@ -5,6 +5,7 @@ mod asks;
 use std::sync::Arc;
 
 use http::{HeaderMap, header::AUTHORIZATION};
+use rustls::pki_types::CertificateDer;
 use secrecy::SecretString;
 use tonic::{
     Code, Extensions, Request, Status,
@@ -14,7 +15,7 @@ use tonic::{
 
 pub(super) use asks::Asking;
 
-use super::{error::of_refusal, verdict::Verdict};
+use super::{error::of_refusal, tls::Certificates, verdict::Verdict};
 use crate::{
     access::{Access, Credentials, Refusal},
     model::{Ask, Caller, Outcome},
@@ -31,6 +32,7 @@ pub(super) struct Door(Arc<Inner>);
 struct Inner {
     access: Access,
     secrets: Secrets,
+    certificates: Option<Certificates>,
 }
 
 /// Where a connection comes from.
@@ -38,15 +40,15 @@ struct Peer {
     /// For the audit, as long as nobody knows who it is.
     place: String,
     is_local: bool,
-    /// The client certificate (DER), verified.
-    certificate: Option<Vec<u8>>,
+    /// The certificates that the client showed, leaf first.
+    chain: Option<Arc<Vec<CertificateDer<'static>>>>,
 }
 
 // === impl Door ===
 
 impl Door {
-    pub(super) fn new(access: Access, secrets: Secrets) -> Self {
-        Self(Arc::new(Inner { access, secrets }))
+    pub(super) fn new(access: Access, secrets: Secrets, certificates: Option<Certificates>) -> Self {
+        Self(Arc::new(Inner { access, secrets, certificates }))
     }
 
     /// Finds out who calls, before the request is read. The caller is an extension of the request then.
@@ -58,13 +60,12 @@ impl Door {
         let peer = Peer::of(request.extensions());
         let token = bearer(request.headers());
         request.headers_mut().remove(AUTHORIZATION);
-        let local = peer.is_local.then(|| peer.place.clone());
-        let identified = match token {
-            Ok(token) => {
-                let credentials = Credentials { certificate: peer.certificate, token, local };
-                self.0.access.identify(credentials).await
+        let identified = match (self.certificate(&peer), token) {
+            (Ok(certificate), Ok(token)) => {
+                let local = peer.is_local.then(|| peer.place.clone());
+                self.0.access.identify(Credentials { certificate, token, local }).await
             }
-            Err(refusal) => Err(refusal),
+            (Err(refusal), _) | (_, Err(refusal)) => Err(refusal),
         };
         match identified {
             Ok(caller) => {
@@ -99,6 +100,13 @@ impl Door {
         }
     }
 
+    /// The certificate that the client showed. It was good at the handshake; here it must be good now.
+    fn certificate(&self, peer: &Peer) -> Result<Option<Vec<u8>>, Refusal> {
+        let (Some(chain), Some(certificates)) = (&peer.chain, &self.0.certificates) else { return Ok(None) };
+        certificates.clients().verify(chain).map_err(Refusal::CertificateRejected)?;
+        Ok(chain.first().map(|leaf| leaf.to_vec()))
+    }
+
     async fn refuse(&self, actor: &str, method: &'static str, resource: &str, refusal: Refusal) -> Status {
         let verdict = Verdict::of_refusal(&refusal);
         let denial = Denial {
@@ -122,18 +130,15 @@ impl Peer {
                 Some(peer) => format!("unix:uid={}", peer.uid()),
                 None => "unix".to_owned(),
             };
-            return Self { place, is_local: true, certificate: None };
+            return Self { place, is_local: true, chain: None };
         }
         let tls = connection.get::<TlsConnectInfo<TcpConnectInfo>>();
         let tcp = connection.get::<TcpConnectInfo>().or_else(|| tls.map(TlsConnectInfo::get_ref));
         let address = tcp.and_then(TcpConnectInfo::remote_addr).map(|address| address.ip().to_canonical());
-        let leaf = tls
-            .and_then(TlsConnectInfo::peer_certs)
-            .and_then(|chain| chain.first().map(|leaf| leaf.to_vec()));
         Self {
             place: address.map_or_else(|| "anonymous".to_owned(), |address| format!("anonymous@{address}")),
             is_local: address.is_some_and(|address| address.is_loopback()),
-            certificate: leaf,
+            chain: tls.and_then(TlsConnectInfo::peer_certs),
         }
     }
 }

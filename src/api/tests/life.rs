@@ -212,8 +212,9 @@ async fn tls_and_a_unix_socket_serve_the_same() {
     let (cert_pem, key_pem) = (made.cert.pem(), made.signing_key.serialize_pem());
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("api.sock");
+    let tls = files(directory.path(), &cert_pem, &key_pem);
     let running = serve(|options| {
-        options.tls = Some(Tls { cert_pem: cert_pem.clone().into(), key_pem: key_pem.into() });
+        options.tls = Some(tls);
         options.listen.push(Listen::Unix(path.clone()));
     })
     .await;
@@ -253,7 +254,18 @@ async fn what_keeps_the_server_from_starting_is_said() {
     assert!(error.contains("no address"), "{error}");
     let error = fails(&|options| options.allowed_origins = vec!["*".into()]).await;
     assert!(error.contains("\"*\""), "{error}");
-    let tls = Tls { cert_pem: b"x".to_vec(), key_pem: b"y".to_vec() };
+    let directory = tempfile::tempdir().unwrap();
+    let tls = files(directory.path(), "x", "y");
     let error = fails(&|options| options.tls = Some(tls.clone())).await;
     assert!(error.contains("TLS"), "{error}");
+    std::fs::remove_file(&tls.key_file).unwrap();
+    let error = fails(&|options| options.tls = Some(tls.clone())).await;
+    assert!(error.contains("key.pem"), "{error}");
+}
+
+fn files(directory: &std::path::Path, cert_pem: &str, key_pem: &str) -> Tls {
+    let (cert_file, key_file) = (directory.join("cert.pem"), directory.join("key.pem"));
+    std::fs::write(&cert_file, cert_pem).unwrap();
+    std::fs::write(&key_file, key_pem).unwrap();
+    Tls { cert_file, key_file, client_ca_file: None, client_crl_file: None }
 }

@@ -157,16 +157,24 @@ impl ControlPlane {
         apply(&self.admin().await, namespace, &manifest).await;
     }
 
-    /// Makes a service account that may do something: API group, resources, verbs, and names where it is not all of them.
-    pub async fn account(&self, namespace: &str, name: &str, rule: (&str, &[&str], &[&str], &[&str])) {
-        let (group, resources, verbs, names) = rule;
+    /// Makes a service account.
+    pub async fn account(&self, namespace: &str, name: &str) {
         let manifest = format!(
-            "{{apiVersion: v1, kind: ServiceAccount, metadata: {{name: {name}, namespace: {namespace}}}}}\n---\n\
-             {{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {{name: {name}, namespace: {namespace}}}, \
+            "{{apiVersion: v1, kind: ServiceAccount, metadata: {{name: {name}, namespace: {namespace}}}}}"
+        );
+        apply(&self.admin().await, namespace, &manifest).await;
+    }
+
+    /// Grants a user something: API group, resources, verbs, and names where it is not all of them.
+    pub async fn grant(&self, namespace: &str, user: &str, rule: (&str, &[&str], &[&str], &[&str])) {
+        let (group, resources, verbs, names) = rule;
+        let name = format!("to-{}", uuid::Uuid::new_v4());
+        let manifest = format!(
+            "{{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {{name: {name}, namespace: {namespace}}}, \
              rules: [{{apiGroups: [{group}], resources: {resources:?}, verbs: {verbs:?}, resourceNames: {names:?}}}]}}\n---\n\
              {{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {{name: {name}, namespace: {namespace}}}, \
              roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: {name}}}, \
-             subjects: [{{kind: ServiceAccount, name: {name}, namespace: {namespace}}}]}}"
+             subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: {user:?}}}]}}"
         );
         apply(&self.admin().await, namespace, &manifest).await;
     }
