@@ -16,6 +16,7 @@ const DECISIONS: u64 = 10_000;
 /// The decisions of the cluster.
 pub(super) struct Decisions {
     edge: Edge,
+    life: Duration,
     made: Cache<(Arc<Identity>, Ask), bool>,
 }
 
@@ -24,7 +25,11 @@ pub(super) struct Decisions {
 impl Decisions {
     pub(super) fn new(edge: Edge, life: Duration) -> Self {
         let life = life.min(LONGEST_DECISION_LIFE);
-        Self { edge, made: Cache::builder().max_capacity(DECISIONS).time_to_live(life).build() }
+        Self { edge, life, made: Cache::builder().max_capacity(DECISIONS).time_to_live(life).build() }
+    }
+
+    pub(super) fn life(&self) -> Duration {
+        self.life
     }
 
     /// Whether something is granted to a user. Calls that want to know the same meanwhile wait for one review.

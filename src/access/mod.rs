@@ -141,6 +141,11 @@ impl Access {
         }))
     }
 
+    /// How long a decision holds: what lasts longer than this asks anew.
+    pub fn decision_life(&self) -> Duration {
+        self.0.decisions.life()
+    }
+
     /// Who calls. A certificate comes before a token, as in Kubernetes; who shows credentials is never taken for somebody else
     /// because they are bad.
     pub async fn identify(&self, credentials: Credentials) -> Result<Caller, Refusal> {

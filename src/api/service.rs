@@ -85,7 +85,9 @@ impl SecretService for Service {
         &self,
         request: Request<proto::WatchSyncedSecretsRequest>,
     ) -> Answer<watch::Stream> {
-        self.watches.open(&self.secrets, self.door.enter(request).await?).await.map(Response::new)
+        let request = self.door.enter(request).await?;
+        let leave = self.door.leave(&request);
+        self.watches.open(&self.secrets, request, leave).await.map(Response::new)
     }
 
     async fn update_synced_secret(

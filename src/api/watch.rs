@@ -21,6 +21,7 @@ use tonic::{Code, Request, Status};
 use uuid::Uuid;
 
 use super::{
+    auth::Leave,
     call, convert,
     error::{of_server, plain},
     token::Scope,
@@ -55,6 +56,7 @@ struct Watch {
     catching_up: bool,
     heartbeat: Interval,
     deadline: Option<Instant>,
+    leave: Leave,
     stop: CancellationToken,
     ended: bool,
     _permit: OwnedSemaphorePermit,
@@ -75,6 +77,7 @@ impl Watches {
         &self,
         secrets: &Secrets,
         request: Request<WatchSyncedSecretsRequest>,
+        leave: Leave,
     ) -> Result<Stream, Status> {
         let permit = self.permits.clone().try_acquire_owned().map_err(|_| too_many())?;
         let deadline = call::deadline(&request);
@@ -94,6 +97,7 @@ impl Watches {
             catching_up: resume.is_some(),
             heartbeat,
             deadline,
+            leave,
             stop: self.stop.clone(),
             ended: false,
             _permit: permit,
@@ -136,6 +140,7 @@ impl Watch {
                 biased;
                 () = self.stop.cancelled() => return Err(stopping()),
                 () = at(deadline) => return Err(deadline_passed()),
+                refused = self.leave.lost() => return Err(refused),
                 event = self.watcher.next() => {
                     let event = event.map_err(plain)?;
                     self.pending = self.batch(event).await?;

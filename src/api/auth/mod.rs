@@ -7,6 +7,7 @@ use std::sync::Arc;
 use http::{HeaderMap, header::AUTHORIZATION};
 use rustls::pki_types::CertificateDer;
 use secrecy::SecretString;
+use tokio::time::Instant;
 use tonic::{
     Code, Extensions, Request, Status,
     body::Body,
@@ -35,6 +36,28 @@ struct Inner {
     certificates: Option<Certificates>,
 }
 
+/// Who was let in, and what was shown for it; an extension of the request.
+#[derive(Clone)]
+struct Pass {
+    caller: Caller,
+    shown: Arc<Shown>,
+}
+
+/// What a call showed of its caller.
+struct Shown {
+    peer: Peer,
+    token: Result<Option<SecretString>, Refusal>,
+}
+
+/// Leave to stay for as long as the caller may: what lasts longer than a call asks for it again and again.
+pub(super) struct Leave {
+    door: Door,
+    pass: Option<Pass>,
+    method: &'static str,
+    asks: Vec<Ask>,
+    due: Instant,
+}
+
 /// Where a connection comes from.
 struct Peer {
     /// For the audit, as long as nobody knows who it is.
@@ -57,23 +80,22 @@ impl Door {
         method: &'static str,
         mut request: http::Request<Body>,
     ) -> Result<http::Request<Body>, Status> {
-        let peer = Peer::of(request.extensions());
-        let token = bearer(request.headers());
+        let shown = Shown { peer: Peer::of(request.extensions()), token: bearer(request.headers()) };
         request.headers_mut().remove(AUTHORIZATION);
-        let identified = match (self.certificate(&peer), token) {
-            (Ok(certificate), Ok(token)) => {
-                let local = peer.is_local.then(|| peer.place.clone());
-                self.0.access.identify(Credentials { certificate, token, local }).await
-            }
-            (Err(refusal), _) | (_, Err(refusal)) => Err(refusal),
-        };
-        match identified {
+        match self.caller(&shown).await {
             Ok(caller) => {
-                request.extensions_mut().insert(caller);
+                request.extensions_mut().insert(Pass { caller, shown: Arc::new(shown) });
                 Ok(request)
             }
-            Err(refusal) => Err(self.refuse(&peer.place, method, "", refusal).await),
+            Err(refusal) => Err(self.refuse(&shown.peer.place, method, "", refusal).await),
         }
+    }
+
+    /// Who shows this, as far as it is good now.
+    async fn caller(&self, shown: &Shown) -> Result<Caller, Refusal> {
+        let certificate = self.certificate(&shown.peer)?;
+        let local = shown.peer.is_local.then(|| shown.peer.place.clone());
+        self.0.access.identify(Credentials { certificate, token: shown.token.clone()?, local }).await
     }
 
     /// Lets a call in whose caller may do all that it asks for.
@@ -82,6 +104,18 @@ impl Door {
         let caller = caller(request.extensions());
         self.permit(&caller, T::METHOD, &asks).await?;
         Ok(request)
+    }
+
+    /// Leave to stay for who was let in with a request.
+    pub(super) fn leave<T: Asking>(&self, request: &Request<T>) -> Leave {
+        let known = |pass: &&Pass| matches!(pass.caller, Caller::Known(_));
+        Leave {
+            door: self.clone(),
+            pass: request.extensions().get::<Pass>().filter(known).cloned(),
+            method: T::METHOD,
+            asks: request.get_ref().asks(),
+            due: Instant::now() + self.0.access.decision_life(),
+        }
     }
 
     /// Whether a caller may do all this, in a call of a method.
@@ -121,6 +155,30 @@ impl Door {
     }
 }
 
+// === impl Leave ===
+
+impl Leave {
+    /// Ends when the leave does, with the reason. Nothing is lost where this is dropped and begun again.
+    pub(super) async fn lost(&mut self) -> Status {
+        let Some(pass) = &self.pass else { return std::future::pending().await };
+        loop {
+            tokio::time::sleep_until(self.due).await;
+            match self.door.caller(&pass.shown).await {
+                Ok(caller) => {
+                    if let Err(status) = self.door.permit(&caller, self.method, &self.asks).await {
+                        return status;
+                    }
+                }
+                Err(refusal) => {
+                    let actor = pass.caller.to_string();
+                    return self.door.refuse(&actor, self.method, "", refusal).await;
+                }
+            }
+            self.due = Instant::now() + self.door.0.access.decision_life();
+        }
+    }
+}
+
 // === impl Peer ===
 
 impl Peer {
@@ -145,7 +203,10 @@ impl Peer {
 
 /// Who calls, as the door found out; where a call did not come through it, where from.
 pub(super) fn caller(connection: &Extensions) -> Caller {
-    connection.get::<Caller>().cloned().unwrap_or_else(|| Caller::Local(Peer::of(connection).place))
+    match connection.get::<Pass>() {
+        Some(pass) => pass.caller.clone(),
+        None => Caller::Local(Peer::of(connection).place),
+    }
 }
 
 /// The codes of refusals, as the audit spells them.

@@ -42,6 +42,20 @@ async fn a_deleted_service_account_stops_working_within_the_time_that_it_is_reme
 }
 
 #[tokio::test]
+async fn a_watch_ends_when_its_caller_may_no_longer_watch() {
+    let world = world(|_| {}).await;
+    let token = world.token("viewer", AUDIENCE).await;
+    let mut caller = world.caller(Some(&token)).await;
+    let mut watch =
+        caller.watch_synced_secrets(WatchSyncedSecretsRequest::default()).await.unwrap().into_inner();
+    watch.message().await.unwrap().expect("the initial state ends with a bookmark");
+    sleep(REMEMBERED * 3).await;
+    world.remove_account("viewer", &token).await;
+    let ended = tokio::time::timeout(PATIENCE, watch.message()).await.expect("it ends").unwrap_err();
+    assert_eq!((ended.code(), told(&ended).reason.as_str()), (Code::Unauthenticated, "CREDENTIALS_REJECTED"));
+}
+
+#[tokio::test]
 async fn a_right_on_one_synced_secret_is_no_right_on_another() {
     let world = world(|_| {}).await;
     world.account("line-1", &["syncedsecrets"], &["get", "update"], &["line1"]).await;
