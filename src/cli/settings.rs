@@ -29,6 +29,7 @@ impl Settings {
                 workers: config.sync.workers.get(),
                 engine: configured_engine(config),
                 secret_store: secret_store_options(config),
+                audit_retention: config.audit.retention,
             },
             access: access_options(config),
             server: server_options(config)?,

@@ -210,6 +210,12 @@ fields::configuration! {
         path: PathBuf = "/var/lib/secret-service/secret-service.db",
     }
 
+    /// The record of who did what
+    audit: Audit {
+        /// How long events are kept; at least a day. `secret-service audit verify` proves that what is kept is what was recorded.
+        retention: Duration = "365d",
+    }
+
     /// What is logged, on standard error
     log: Log {
         /// Which lines. SECRET_SERVICE_LOG and RUST_LOG come before it. No filter makes values or bodies visible.

@@ -1,12 +1,15 @@
 //! What must hold between the fields of a section, and of the files that they name.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use super::{
-    Authentication, Authorization, Cloud, CloudName, Credential, CredentialKind, Database, Kubernetes,
+    Audit, Authentication, Authorization, Cloud, CloudName, Credential, CredentialKind, Database, Kubernetes,
     Limits, Log, SecretStore, Server, Sync, Usages, Vault, reader::Reader,
 };
 use crate::access::{LONGEST_DECISION_LIFE, LONGEST_TOKEN_LIFE};
+
+/// Less would leave nobody the time to look.
+const SHORTEST_RETENTION: Duration = Duration::from_secs(86_400);
 
 /// The rules of a section whose fields are all valid by themselves.
 pub(super) trait Rules {
@@ -129,6 +132,14 @@ impl Rules for Authorization {
     fn check(&self, reader: &mut Reader<'_>) {
         if self.decision_cache > LONGEST_DECISION_LIFE {
             reader.mistake("authorization.decision_cache", "longer than 10 s; accepted: at most \"10s\"");
+        }
+    }
+}
+
+impl Rules for Audit {
+    fn check(&self, reader: &mut Reader<'_>) {
+        if self.retention < SHORTEST_RETENTION {
+            reader.mistake("audit.retention", "shorter than a day; accepted: \"1d\" or longer");
         }
     }
 }

@@ -10,7 +10,7 @@ mod usage;
 mod vault_secret;
 
 pub use access::{ACCESS_GROUP, AccessRule, AccessRules, Ask, Caller, Identity, Resource, Verb};
-pub use audit::{AuditEvent, Outcome};
+pub use audit::{Anchor, AuditEvent, AuditHash, ChainError, ChainWalk, ChainedEvent, Outcome};
 pub use condition::{Condition, ConditionType, Reason, Status};
 pub use names::{NameError, SecretKey, SyncedSecretId, VaultSecretName, VaultVersion};
 pub use reference::{Encoding, EncodingError, Reference, ReferenceStatus};

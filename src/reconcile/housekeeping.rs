@@ -14,8 +14,6 @@ const REQUEST_HOURS: i64 = 24;
 /// The feed keeps at least a day and at least this many changes.
 const CHANGE_HOURS: i64 = 24;
 const CHANGES: i64 = 100_000;
-/// History is kept for a year.
-const AUDIT_HOURS: i64 = 365 * 24;
 
 impl Reconciler {
     /// Prunes now and then until told to stop.
@@ -37,7 +35,7 @@ impl Reconciler {
         let mut transaction = self.0.store.begin().await?;
         transaction.prune_requests(now - REQUEST_HOURS.hours()).await?;
         transaction.prune_changes(now - CHANGE_HOURS.hours(), CHANGES).await?;
-        transaction.prune_audit(now - AUDIT_HOURS.hours()).await?;
+        transaction.prune_audit(now - self.0.options.audit_retention).await?;
         transaction.commit().await
     }
 }

@@ -63,6 +63,8 @@ pub struct Options {
     pub engine: Option<SyncEngine>,
     /// What the Secret Store extension is told.
     pub secret_store: secret_store::Options,
+    /// How long events of the audit are kept.
+    pub audit_retention: Duration,
 }
 
 /// The reconciler: one per process, shared by everybody who has something to wake.

@@ -23,12 +23,14 @@ use sqlx::{
 };
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
-pub use audit::{AuditFilter, NewAuditEvent};
+pub use audit::{AuditFault, AuditFilter, AuditReport, NewAuditEvent, export_audit, verify_audit};
 pub use changes::Feed;
 pub use inspect::{Schema, inspect};
 pub use record::{EdgeRecord, Handed, Record};
 pub use requests::{Recorded, Request};
 pub use view::{Snapshot, View};
+
+use crate::model::ChainedEvent;
 
 /// Waits this long for another process that holds the database.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -92,6 +94,8 @@ pub struct Transaction {
     store: Store,
     sql: sqlx::Transaction<'static, Sqlite>,
     effects: Vec<view::Effect>,
+    /// To be logged once they are recorded.
+    events: Vec<ChainedEvent>,
     _turn: OwnedMutexGuard<()>,
 }
 
@@ -130,6 +134,7 @@ impl Store {
         let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
         restrict_to_owner(path)?;
         sqlx::migrate!().run(&writer).await.map_err(migration_error)?;
+        audit::complete(&writer).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .connect_with(options.create_if_missing(false).read_only(true))
@@ -173,7 +178,7 @@ impl Store {
     pub async fn begin(&self) -> Result<Transaction, StoreError> {
         let turn = self.0.turn.clone().lock_owned().await;
         let sql = self.0.writer.begin_with("BEGIN IMMEDIATE").await?;
-        Ok(Transaction { store: self.clone(), sql, effects: Vec::new(), _turn: turn })
+        Ok(Transaction { store: self.clone(), sql, effects: Vec::new(), events: Vec::new(), _turn: turn })
     }
 
     /// Whether the database still answers.
@@ -195,8 +200,9 @@ impl Transaction {
     /// Makes it durable, shows it in the view and tells who waits for changes. Goes on also if the caller goes away.
     pub async fn commit(self) -> Result<(), StoreError> {
         let committed = tokio::spawn(async move {
-            let Self { store, sql, effects, _turn } = self;
+            let Self { store, sql, effects, events, _turn } = self;
             sql.commit().await?;
+            events.iter().for_each(audit::log);
             if let Some(sequence) = store.0.view.apply(effects) {
                 store.0.sequence.send_replace(sequence);
             }
@@ -225,7 +231,7 @@ macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident = $sql:literal;)+) => {
         $($(#[$doc])* const $name: &str = $sql;)+
         #[cfg(test)]
-        pub(super) const STATEMENTS: &[&str] = &[$($name,)+];
+        pub(in crate::store) const STATEMENTS: &[&str] = &[$($name,)+];
     };
 }
 use statements;

@@ -44,6 +44,8 @@ async fn every_statement_prepares_on_the_migrated_schema() {
         changes::STATEMENTS,
         requests::STATEMENTS,
         audit::STATEMENTS,
+        audit::chain::STATEMENTS,
+        audit::verify::STATEMENTS,
     ];
     for statement in all.concat() {
         let explained = sqlx::raw_sql(sqlx::AssertSqlSafe(format!("EXPLAIN {statement}")));
@@ -258,4 +260,146 @@ async fn a_damaged_database_is_refused_with_the_place_of_the_damage() {
 
     std::fs::write(directory.path().join("state.db"), b"this is not a database, and never was one").unwrap();
     assert!(Store::open(&directory.path().join("state.db")).await.is_err());
+}
+
+fn event(resource: &str) -> NewAuditEvent {
+    NewAuditEvent {
+        actor: "tests".into(),
+        action: "CreateSyncedSecret",
+        resource: resource.into(),
+        outcome: Outcome::ok(),
+        detail: String::new(),
+        request_id: String::new(),
+    }
+}
+
+/// A database of five events, closed, and where it lies.
+async fn audited() -> (TempDir, std::path::PathBuf) {
+    let (directory, store) = open().await;
+    for resource in ["a", "b", "c", "d", "e"] {
+        store.audit(event(resource)).await.unwrap();
+    }
+    store.close().await;
+    let path = directory.path().join("state.db");
+    (directory, path)
+}
+
+/// Runs statements as somebody who has the file.
+async fn tamper(path: &Path, statements: &'static str) -> Result<(), sqlx::Error> {
+    use sqlx::{ConnectOptions, Connection};
+    let mut file = SqliteConnectOptions::new().filename(path).connect().await?;
+    let done = sqlx::raw_sql(statements).execute(&mut file).await;
+    file.close().await?;
+    done.map(|_| ())
+}
+
+/// Takes away what guards against accidents.
+const UNGUARD: &str = "DROP TRIGGER audit_events_are_not_changed; DROP TRIGGER audit_events_are_not_removed";
+
+#[tokio::test]
+async fn the_audit_is_whole_while_the_service_works_on_it_and_after_a_restart() {
+    let (directory, path) = audited().await;
+    let store = Store::open(&path).await.unwrap();
+    store.audit(event("f")).await.unwrap();
+    let report = verify_audit(&path, None).await.unwrap();
+    assert_eq!((report.events, report.base.sequence, report.head.sequence), (6, 0, 6));
+    store.audit(event("g")).await.unwrap();
+    assert_eq!(verify_audit(&path, Some(report.head)).await.unwrap().events, 7);
+    drop(directory);
+}
+
+#[tokio::test]
+async fn events_are_neither_changed_nor_removed_by_accident() {
+    let (_directory, path) = audited().await;
+    for statement in ["UPDATE audit_events SET actor = 'x' WHERE sequence = 2", "DELETE FROM audit_events"] {
+        let refused = tamper(&path, statement).await.unwrap_err().to_string();
+        assert!(refused.contains("event of the audit can"), "{refused}");
+    }
+    verify_audit(&path, None).await.unwrap();
+}
+
+#[tokio::test]
+async fn whatever_is_done_to_an_event_in_the_file_is_found_out() {
+    for (statement, expected) in [
+        ("UPDATE audit_events SET actor = 'x' WHERE sequence = 2", "event 2 is not what"),
+        ("UPDATE audit_events SET event_time = event_time + 1 WHERE sequence = 2", "event 2 is not what"),
+        ("UPDATE audit_events SET outcome = 'OK ' WHERE sequence = 5", "event 5 is not what"),
+        ("UPDATE audit_events SET hash = zeroblob(32) WHERE sequence = 3", "event 3 is not what"),
+        ("DELETE FROM audit_events WHERE sequence = 3", "event 3 is missing"),
+        ("DELETE FROM audit_events WHERE sequence = 1", "event 1 is missing"),
+        ("DELETE FROM audit_events WHERE sequence > 3", "the newest ones have been removed"),
+        (
+            "UPDATE audit_events SET sequence = 99 WHERE sequence = 2; \
+          UPDATE audit_events SET sequence = 2 WHERE sequence = 3; \
+          UPDATE audit_events SET sequence = 3 WHERE sequence = 99",
+            "event 2 is not what",
+        ),
+    ] {
+        let (_directory, path) = audited().await;
+        tamper(&path, UNGUARD).await.unwrap();
+        tamper(&path, statement).await.unwrap();
+        let found = verify_audit(&path, None).await.unwrap_err().to_string();
+        assert!(found.contains(expected), "{statement}: {found}");
+    }
+}
+
+#[tokio::test]
+async fn a_tail_that_is_cut_with_the_end_of_the_chain_is_found_out_by_an_anchor() {
+    let (_directory, path) = audited().await;
+    let anchor = verify_audit(&path, None).await.unwrap().head;
+    tamper(&path, UNGUARD).await.unwrap();
+    let cut = "DELETE FROM audit_events WHERE sequence > 3; UPDATE audit_chain SET head_sequence = 3, \
+               head_hash = (SELECT hash FROM audit_events WHERE sequence = 3)";
+    tamper(&path, cut).await.unwrap();
+    assert_eq!(verify_audit(&path, None).await.unwrap().events, 3, "by itself it looks whole");
+    let found = verify_audit(&path, Some(anchor)).await.unwrap_err().to_string();
+    assert!(found.contains("the newest ones have been removed"), "{found}");
+}
+
+#[tokio::test]
+async fn what_is_left_after_pruning_is_whole_and_says_that_something_was_pruned() {
+    let (_directory, path) = audited().await;
+    let old = verify_audit(&path, None).await.unwrap().head;
+    let store = Store::open(&path).await.unwrap();
+    let mut transaction = store.begin().await.unwrap();
+    transaction.prune_audit(Timestamp::now() + 1.hour()).await.unwrap();
+    transaction.commit().await.unwrap();
+    store.audit(event("f")).await.unwrap();
+    let events = store.audit_events(&AuditFilter::default(), 10).await.unwrap();
+    let actions: Vec<_> = events.iter().map(|event| event.action.as_str()).collect();
+    assert_eq!(actions, ["CreateSyncedSecret", "AuditPruned"]);
+    let report = verify_audit(&path, Some(old)).await.unwrap();
+    assert_eq!((report.events, report.base), (2, old));
+    // A clock that went back leaves the younger ones in front where they are.
+    let mut transaction = store.begin().await.unwrap();
+    transaction.prune_audit(Timestamp::now() - 1.hour()).await.unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!(verify_audit(&path, None).await.unwrap().events, 2);
+}
+
+#[tokio::test]
+async fn events_of_a_release_without_a_chain_are_chained_when_the_database_is_opened() {
+    let (_directory, path) = audited().await;
+    tamper(&path, UNGUARD).await.unwrap();
+    tamper(&path, "DELETE FROM audit_events WHERE sequence = 1; UPDATE audit_events SET hash = NULL; DELETE FROM audit_chain")
+        .await
+        .unwrap();
+    assert!(matches!(verify_audit(&path, None).await, Err(AuditFault::Unchained)));
+    Store::open(&path).await.unwrap().close().await;
+    let report = verify_audit(&path, None).await.unwrap();
+    assert_eq!((report.events, report.base.sequence, report.head.sequence), (4, 1, 5));
+}
+
+#[tokio::test]
+async fn an_export_holds_every_event_with_its_hash() {
+    let (_directory, path) = audited().await;
+    let mut lines = Vec::new();
+    let collect = |event: ChainedEvent| {
+        lines.push(event);
+        Ok(())
+    };
+    export_audit(&path, collect).await.unwrap();
+    let head = verify_audit(&path, None).await.unwrap().head;
+    assert_eq!(lines.len(), 5);
+    assert_eq!(lines.last().unwrap().hash, head.hash);
 }

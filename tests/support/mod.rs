@@ -468,6 +468,7 @@ fn settings(site: &Site, options: &Options) -> Settings {
                 patience: options.patience,
                 ..secret_store::Options::default()
             },
+            audit_retention: Duration::from_secs(86_400),
         },
         usages: options.usages.clone(),
         access: options.access.clone(),

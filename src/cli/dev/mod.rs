@@ -36,6 +36,8 @@ const PRODUCTION: [&str; 4] =
     ["KUBERNETES_SERVICE_HOST", "SECRET_SERVICE_VAULT_URI", "AZURE_KEYVAULT", "AZURE_KEY_VAULT"];
 /// How long calls under way may take at the end.
 const DRAIN: Duration = Duration::from_secs(10);
+/// How long events of the audit are kept.
+const RETENTION: Duration = Duration::from_secs(365 * 86_400);
 /// Deadline of a call to a double, faults and latency included.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -190,6 +192,7 @@ impl Dev {
                     vault_name: self.vault_name.clone(),
                     ..secret_store::Options::default()
                 },
+                audit_retention: RETENTION,
             },
             usages: edge::UsageOptions::default(),
             access: access::Options::local_only(),

@@ -1,15 +1,22 @@
-//! The table `audit_events`.
+//! The table `audit_events`, and the chain that holds its rows together.
+
+pub(super) mod chain;
+pub(super) mod verify;
 
 use jiff::Timestamp;
 use sqlx::FromRow;
 
+pub(super) use chain::complete;
+pub use verify::{AuditFault, AuditReport, export_audit, verify_audit};
+
 use super::{Store, StoreError, Transaction, rows::Row, statements};
-use crate::model::{AuditEvent, Outcome};
+use crate::model::{AuditEvent, ChainedEvent, Outcome};
 
 statements! {
     INSERT = "
-        INSERT INTO audit_events (event_time, actor, action, resource, outcome, detail, request_id)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        INSERT INTO audit_events
+               (sequence, event_time, actor, action, resource, outcome, detail, request_id, hash)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     /// Newest first; a negative `before` starts at the newest, an empty resource is every one.
     SELECT = "
         SELECT sequence, event_time, actor, action, resource, outcome, detail, request_id
@@ -19,7 +26,6 @@ statements! {
            AND event_time >= ?3
          ORDER BY sequence DESC
          LIMIT ?4";
-    PRUNE = "DELETE FROM audit_events WHERE event_time < ?1";
 }
 
 /// An event that is about to be recorded.
@@ -90,24 +96,71 @@ impl Store {
 impl Transaction {
     /// Records an event with what else the transaction does.
     pub async fn audit(&mut self, event: NewAuditEvent) -> Result<(), StoreError> {
+        let head = chain::head(&mut self.sql).await?;
+        let NewAuditEvent { actor, action, resource, outcome, detail, request_id } = event;
+        let event = AuditEvent {
+            sequence: head.sequence + 1,
+            event_time: crate::model::now(),
+            actor,
+            action: action.to_owned(),
+            resource,
+            outcome,
+            detail,
+            request_id,
+        };
+        let hash = event.hash(&head.hash);
         sqlx::query(INSERT)
-            .bind(Timestamp::now().as_microsecond())
-            .bind(event.actor)
-            .bind(event.action)
-            .bind(event.resource)
-            .bind(event.outcome.0)
-            .bind(event.detail)
-            .bind(event.request_id)
+            .bind(event.sequence)
+            .bind(event.event_time.as_microsecond())
+            .bind(&event.actor)
+            .bind(&event.action)
+            .bind(&event.resource)
+            .bind(&event.outcome.0)
+            .bind(&event.detail)
+            .bind(&event.request_id)
+            .bind(hash.0.as_slice())
             .execute(&mut *self.sql)
             .await?;
+        chain::advance(&mut self.sql, event.sequence, hash).await?;
+        self.events.push(ChainedEvent { event, previous_hash: head.hash, hash });
         Ok(())
     }
 
-    /// Forgets events older than `before`.
+    /// Forgets the oldest events, as long as they are older than `before`; says so where there were any.
     pub async fn prune_audit(&mut self, before: Timestamp) -> Result<(), StoreError> {
-        sqlx::query(PRUNE).bind(before.as_microsecond()).execute(&mut *self.sql).await?;
-        Ok(())
+        let pruned = chain::prune(&mut self.sql, before).await?;
+        if pruned == 0 {
+            return Ok(());
+        }
+        let detail = format!("{pruned} events from before {before:.0} were removed");
+        self.audit(NewAuditEvent {
+            actor: "sync".to_owned(),
+            action: "AuditPruned",
+            resource: String::new(),
+            outcome: Outcome::ok(),
+            detail,
+            request_id: String::new(),
+        })
+        .await
     }
+}
+
+/// An event for whoever collects logs: its hash outside of this machine is what proves later that it was not written anew.
+pub(super) fn log(chained: &ChainedEvent) {
+    let ChainedEvent { event, hash, .. } = chained;
+    tracing::info!(
+        target: "secret_service::audit",
+        sequence = event.sequence,
+        event_time = %event.event_time,
+        actor = event.actor,
+        action = event.action,
+        resource = event.resource,
+        outcome = event.outcome.0,
+        detail = event.detail,
+        request_id = event.request_id,
+        hash = %hash,
+        "audit"
+    );
 }
 
 impl AuditRow {

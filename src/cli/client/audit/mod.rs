@@ -1,23 +1,21 @@
-//! `secret-service audit`: who did what, when, with which result.
+//! `secret-service audit`: who did what, when, with which result; and the proof that nobody wrote that anew.
+
+mod files;
 
 use clap::Subcommand;
 use prost_types::Timestamp;
 
 use super::{
     Common, EXIT_CODES, arguments,
-    call::{Client, pages},
-    output::Output,
+    call::pages,
     refusal::Refusal,
     table::{cell, moment, table},
 };
 use crate::{cli::Failure, proto};
 
-/// Look up who did what, in a service that runs
+/// Look up who did what, and prove that nobody wrote it anew
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = EXIT_CODES)]
 pub(in crate::cli) struct Audit {
-    #[command(flatten)]
-    common: Common,
     #[command(subcommand)]
     command: Command,
 }
@@ -25,11 +23,16 @@ pub(in crate::cli) struct Audit {
 #[derive(Debug, Subcommand)]
 enum Command {
     List(List),
+    Verify(files::Verify),
+    Export(files::Export),
 }
 
-/// List what was done, newest first
+/// List what was done, newest first, in a service that runs
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXIT_CODES)]
 struct List {
+    #[command(flatten)]
+    common: Common,
     /// Only about this one: syncedSecrets/NAME, vaultSecrets/NAME or vault
     #[arg(long, value_name = "RESOURCE")]
     resource: Option<String>,
@@ -44,15 +47,17 @@ struct List {
 impl Audit {
     /// Runs the command.
     pub async fn run(self) -> Result<(), Failure> {
-        let (client, output) = self.common.open()?;
         match self.command {
-            Command::List(list) => list.run(&client, output).await,
+            Command::List(list) => list.run().await,
+            Command::Verify(verify) => verify.run().await,
+            Command::Export(export) => export.run().await,
         }
     }
 }
 
 impl List {
-    async fn run(self, client: &Client, output: Output) -> Result<(), Failure> {
+    async fn run(self) -> Result<(), Failure> {
+        let (client, output) = self.common.open()?;
         let page = async |page_size, page_token| {
             let (resource, since_time) = (self.resource.clone().unwrap_or_default(), self.since);
             let request = proto::ListAuditEventsRequest { page_size, page_token, resource, since_time };

@@ -1,0 +1,131 @@
+//! The chain: where it begins and ends, and how it grows and is pruned. All in the transaction of what is recorded.
+
+use jiff::Timestamp;
+use sqlx::{FromRow, SqliteConnection, SqlitePool};
+
+use super::{AuditRow, StoreError, statements};
+use crate::model::{Anchor, AuditHash};
+
+statements! {
+    START = "
+        INSERT INTO audit_chain (one, base_sequence, base_hash, head_sequence, head_hash)
+        VALUES (1, ?1, ?2, ?1, ?2)
+        ON CONFLICT (one) DO NOTHING";
+    SELECT = "SELECT base_sequence, base_hash, head_sequence, head_hash FROM audit_chain";
+    ADVANCE = "UPDATE audit_chain SET head_sequence = ?1, head_hash = ?2";
+    /// The newest event before which all are to go: what is younger stays, and all that comes after it.
+    OLD = "
+        SELECT coalesce((SELECT min(sequence) - 1 FROM audit_events WHERE event_time >= ?1),
+                        (SELECT max(sequence) FROM audit_events))";
+    BASE = "
+        UPDATE audit_chain
+           SET base_sequence = ?1,
+               base_hash = (SELECT hash FROM audit_events WHERE sequence = ?1)
+         WHERE base_sequence < ?1";
+    REMOVE = "DELETE FROM audit_events WHERE sequence <= ?1";
+    /// Events of a release that had no chain.
+    UNCHAINED = "
+        SELECT sequence, event_time, actor, action, resource, outcome, detail, request_id
+          FROM audit_events
+         WHERE hash IS NULL
+         ORDER BY sequence
+         LIMIT 1000";
+    FIRST = "SELECT min(sequence) FROM audit_events";
+    CHAIN = "UPDATE audit_events SET hash = ?2 WHERE sequence = ?1";
+    RENUMBER = "UPDATE audit_events SET sequence = ?2 WHERE sequence = ?1";
+}
+
+/// The one row of `audit_chain`.
+#[derive(FromRow)]
+pub(super) struct ChainRow {
+    base_sequence: i64,
+    base_hash: Vec<u8>,
+    head_sequence: i64,
+    head_hash: Vec<u8>,
+}
+
+// === impl ChainRow ===
+
+impl ChainRow {
+    /// The last event that was pruned.
+    pub(super) fn base(&self) -> Result<Anchor, StoreError> {
+        Ok(Anchor { sequence: self.base_sequence, hash: hash("base_hash", &self.base_hash)? })
+    }
+
+    /// The newest event.
+    pub(super) fn head(&self) -> Result<Anchor, StoreError> {
+        Ok(Anchor { sequence: self.head_sequence, hash: hash("head_hash", &self.head_hash)? })
+    }
+}
+
+/// A stored hash.
+pub(super) fn hash(column: &'static str, bytes: &[u8]) -> Result<AuditHash, StoreError> {
+    let problem = || StoreError::Corrupt {
+        table: "audit_events",
+        column,
+        row: "chain".to_owned(),
+        problem: "it has not 32 bytes".to_owned(),
+    };
+    bytes.try_into().map(AuditHash).map_err(|_| problem())
+}
+
+/// The row, where the service has opened the database since there is a chain.
+pub(super) async fn row(sql: &mut SqliteConnection) -> Result<Option<ChainRow>, StoreError> {
+    Ok(sqlx::query_as(SELECT).fetch_optional(sql).await?)
+}
+
+/// Where the chain ends.
+pub(super) async fn head(sql: &mut SqliteConnection) -> Result<Anchor, StoreError> {
+    let row: ChainRow = sqlx::query_as(SELECT).fetch_one(sql).await?;
+    row.head()
+}
+
+/// Moves the end of the chain to a new event.
+pub(super) async fn advance(
+    sql: &mut SqliteConnection,
+    sequence: i64,
+    hash: AuditHash,
+) -> Result<(), StoreError> {
+    sqlx::query(ADVANCE).bind(sequence).bind(hash.0.as_slice()).execute(sql).await?;
+    Ok(())
+}
+
+/// Removes the oldest events, as long as they are older than `before`, and makes the last of them the base; how many they were.
+pub(super) async fn prune(sql: &mut SqliteConnection, before: Timestamp) -> Result<u64, StoreError> {
+    let old: Option<i64> = sqlx::query_scalar(OLD).bind(before.as_microsecond()).fetch_one(&mut *sql).await?;
+    let Some(old) = old else { return Ok(0) };
+    if sqlx::query(BASE).bind(old).execute(&mut *sql).await?.rows_affected() == 0 {
+        return Ok(0);
+    }
+    Ok(sqlx::query(REMOVE).bind(old).execute(sql).await?.rows_affected())
+}
+
+/// Chains what a release recorded that had no chain. Called before anything else is recorded.
+pub(in crate::store) async fn complete(writer: &SqlitePool) -> Result<(), StoreError> {
+    let mut sql = writer.begin_with("BEGIN IMMEDIATE").await?;
+    let first: Option<i64> = sqlx::query_scalar(FIRST).fetch_one(&mut *sql).await?;
+    // What was pruned before there was a chain left no hash.
+    let base = first.map_or(0, |first| first - 1);
+    sqlx::query(START).bind(base).bind(AuditHash::START.0.as_slice()).execute(&mut *sql).await?;
+    let mut head = head(&mut sql).await?;
+    loop {
+        let rows: Vec<AuditRow> = sqlx::query_as(UNCHAINED).fetch_all(&mut *sql).await?;
+        if rows.is_empty() {
+            break;
+        }
+        for row in rows {
+            let mut event = row.into_model()?;
+            // Numbers that were skipped, as SQLite may, would look like events that are gone.
+            let recorded = std::mem::replace(&mut event.sequence, head.sequence + 1);
+            if recorded != event.sequence {
+                sqlx::query(RENUMBER).bind(recorded).bind(event.sequence).execute(&mut *sql).await?;
+            }
+            let hash = event.hash(&head.hash);
+            sqlx::query(CHAIN).bind(event.sequence).bind(hash.0.as_slice()).execute(&mut *sql).await?;
+            head = Anchor { sequence: event.sequence, hash };
+        }
+    }
+    advance(&mut sql, head.sequence, head.hash).await?;
+    sql.commit().await?;
+    Ok(())
+}
