@@ -10,6 +10,9 @@ impl Secrets {
         filter: &AuditFilter,
         limit: usize,
     ) -> Result<(Vec<AuditEvent>, bool), Error> {
+        if filter.before.is_none() {
+            self.settle_denials().await;
+        }
         let wanted = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
         let mut events = self.0.store.audit_events(filter, wanted).await?;
         let more = events.len() > limit;

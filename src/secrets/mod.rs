@@ -52,6 +52,8 @@ pub use crate::{
     vault::VaultError,
 };
 
+use denials::Denials;
+
 /// The longest that a call waits for the edge.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
@@ -68,6 +70,7 @@ struct Inner {
     tasks: TaskTracker,
     /// Vault secrets that calls are creating right now, folded.
     reserved: Mutex<HashSet<String>>,
+    denials: Denials,
 }
 
 /// Who calls, until when, and under which id.
@@ -119,8 +122,8 @@ pub struct Mode {
 impl Secrets {
     /// The use cases over these parts.
     pub fn new(store: Store, vault: Vault, edge: Edge, reconciler: Reconciler) -> Self {
-        let (tasks, reserved) = (TaskTracker::new(), Mutex::default());
-        Self(Arc::new(Inner { store, vault, edge, reconciler, tasks, reserved }))
+        let (tasks, reserved, denials) = (TaskTracker::new(), Mutex::default(), Denials::default());
+        Self(Arc::new(Inner { store, vault, edge, reconciler, tasks, reserved, denials }))
     }
 
     /// Signs for the API: page tokens, resume tokens, fingerprints.
@@ -128,8 +131,9 @@ impl Secrets {
         self.0.store.sign(purpose, content)
     }
 
-    /// Waits for the mutations under way.
+    /// Waits for the mutations under way, and records what was counted only.
     pub async fn drain(&self) {
+        self.settle_denials().await;
         self.0.tasks.close();
         self.0.tasks.wait().await;
     }

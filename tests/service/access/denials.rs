@@ -166,6 +166,21 @@ async fn every_denial_is_in_the_audit_with_who_what_and_why() {
 }
 
 #[tokio::test]
+async fn a_flood_of_denials_is_two_events_in_the_audit() {
+    let world = world(|_| {}).await;
+    let viewer = world.token("viewer", AUDIENCE).await;
+    let mut caller = world.caller(Some(&viewer)).await;
+    for _ in 0..50 {
+        caller.delete_synced_secret(delete("pump")).await.unwrap_err();
+    }
+    let request = ListAuditEventsRequest { resource: name("pump"), ..Default::default() };
+    let events = caller.list_audit_events(request).await.unwrap().into_inner().audit_events;
+    let details: Vec<_> = events.iter().map(|event| event.detail.as_str()).collect();
+    assert_eq!(details.len(), 2, "{details:?}");
+    assert_eq!(details[0], "49 more times since");
+}
+
+#[tokio::test]
 async fn what_is_done_is_in_the_audit_under_the_name_that_the_cluster_vouches_for() {
     let world = world(|_| {}).await;
     let mut editor = world.caller(Some(&world.token("editor", AUDIENCE).await)).await;
