@@ -14,6 +14,7 @@ use secret_service::{
 use tonic::Code;
 use uuid::Uuid;
 
+use super::audit::audit;
 use super::process::{Process, log};
 use crate::support::{PATIENCE, Site, requests::*, until};
 
@@ -276,6 +277,8 @@ async fn killed_at_random_moments_again_and_again_everything_acknowledged_is_the
         );
     }
     assert!(process.terminate().await.success());
+    let (code, told, broken) = audit(&site, &["verify"]).await;
+    assert_eq!(code, Some(0), "no kill breaks the chain of the audit: {told}{broken}");
 
     let log = std::fs::read_to_string(log(&site)).unwrap();
     assert!(!log.contains("the shared value"));

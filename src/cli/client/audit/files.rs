@@ -40,7 +40,7 @@ pub(super) struct Verify {
     #[command(flatten)]
     database: Database,
     /// Verify an export instead of a database; - is standard input
-    #[arg(long, value_name = "FILE", conflicts_with = "path")]
+    #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
     /// An event that the history must still hold, as it was printed or logged once
     #[arg(long, value_name = "SEQUENCE:HASH")]
