@@ -19,7 +19,15 @@ use tokio::{
 use tonic::{Code, Status, body::Body, server::NamedService, service::Routes};
 use uuid::Uuid;
 
-use super::{auth::Door, call::Deadline, error::of_server, options::Limits, service::Service};
+use super::{
+    auth::{self, Door},
+    call::Deadline,
+    crowd::{Crowd, Share},
+    error::of_server,
+    line::{Line, OnLine},
+    options::Limits,
+    service::Service,
+};
 use crate::proto::secret_service_server::SecretServiceServer;
 
 /// In and out: the id under which a call stands in the logs of both sides.
@@ -30,6 +38,8 @@ const GRPC_DETAILS: &str = "grpc-status-details-bin";
 /// The answer leaves this much before the caller's deadline, or a tenth of the time where that is less.
 const MARGIN: Duration = Duration::from_millis(20);
 
+/// What lasts as long as its caller wants.
+const WATCH: &str = "WatchSyncedSecrets";
 /// The RPCs of the contract, as the access log names them: a path is the caller's text, these are ours.
 const METHODS: [&str; 16] = [
     "GetSyncedSecret",
@@ -54,6 +64,7 @@ const METHODS: [&str; 16] = [
 #[derive(Clone)]
 pub(super) struct Gate {
     door: Door,
+    crowd: Crowd,
     contract: SecretServiceServer<Service>,
     /// Health and reflection.
     others: Routes,
@@ -79,15 +90,23 @@ pin_project! {
         method: &'static str,
         id: HeaderValue,
         began: Instant,
-        permit: Option<OwnedSemaphorePermit>,
+        held: Held,
+        on_line: Option<OnLine>,
     }
+}
+
+/// What a call takes of what all share, until its answer is taken; a watch has its own limits and gives this back at once.
+#[derive(Default)]
+struct Held {
+    _permit: Option<OwnedSemaphorePermit>,
+    share: Option<Share>,
 }
 
 pin_project! {
     #[project = InnerProjection]
     enum Inner {
         Entering {
-            identifying: BoxFuture<'static, Result<Request<Body>, Status>>,
+            entering: BoxFuture<'static, Result<(Request<Body>, Share), Status>>,
             contract: SecretServiceServer<Service>,
         },
         Contract { #[pin] future: <SecretServiceServer<Service> as tower::Service<Request<Body>>>::Future },
@@ -100,13 +119,14 @@ pin_project! {
 
 impl Gate {
     pub(super) fn new(
-        door: Door,
+        (door, crowd): (Door, Crowd),
         contract: SecretServiceServer<Service>,
         others: Routes,
         limits: &Limits,
     ) -> Self {
         Self {
             door,
+            crowd,
             contract,
             others,
             calls: Arc::new(Semaphore::new(limits.concurrent_calls)),
@@ -137,24 +157,26 @@ impl tower::Service<Request<Body>> for Gate {
     fn call(&mut self, mut request: Request<Body>) -> Call {
         let began = Instant::now();
         let (route, method) = route(request.uri().path());
+        let on_line = request.extensions().get::<Line>().map(Line::begin);
         let id = request.headers().get(&REQUEST_ID).filter(|id| is_id(id)).cloned().unwrap_or_else(new_id);
         let asked = timeout(request.headers());
         let time = asked.unwrap_or(self.call_timeout).min(self.longest_call);
         // A watch lasts as long as its caller wants; only its beginning has our limits.
-        let lasts = if method == "WatchSyncedSecrets" { asked } else { Some(time) };
+        let lasts = if method == WATCH { asked } else { Some(time) };
         if let Some(lasts) = lasts {
             request.extensions_mut().insert(Deadline(began + lasts));
         }
         let (permit, inner) = match self.permit(route) {
             Err(status) => (None, Inner::Refused { status: Some(status) }),
             Ok(permit) if route == Route::Contract => {
-                let identifying = Box::pin(self.door.clone().identify(method, request));
-                (permit, Inner::Entering { identifying, contract: self.contract.clone() })
+                let entering = Box::pin(enter(self.door.clone(), self.crowd.clone(), method, request));
+                (permit, Inner::Entering { entering, contract: self.contract.clone() })
             }
             Ok(permit) => (permit, Inner::Other { future: self.others.call(request) }),
         };
         let deadline = tokio::time::sleep_until(began + time - MARGIN.min(time / 10));
-        Call { inner, deadline, method, id, began, permit }
+        let held = Held { _permit: permit, share: None };
+        Call { inner, deadline, method, id, began, held, on_line }
     }
 }
 
@@ -165,11 +187,14 @@ impl Future for Call {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        if let InnerProjection::Entering { identifying, contract } = this.inner.as_mut().project()
-            && let Poll::Ready(identified) = identifying.as_mut().poll(context)
+        if let InnerProjection::Entering { entering, contract } = this.inner.as_mut().project()
+            && let Poll::Ready(entered) = entering.as_mut().poll(context)
         {
-            let next = match identified {
-                Ok(request) => Inner::Contract { future: tower::Service::call(contract, request) },
+            let next = match entered {
+                Ok((request, share)) => {
+                    this.held.share = Some(share);
+                    Inner::Contract { future: tower::Service::call(contract, request) }
+                }
                 Err(status) => Inner::Refused { status: Some(status) },
             };
             this.inner.set(next);
@@ -190,11 +215,29 @@ impl Future for Call {
                 deadline_passed().into_http()
             }
         };
-        *this.permit = None;
         log(this.method, &response, this.began.elapsed(), this.id);
         response.headers_mut().insert(REQUEST_ID, this.id.clone());
-        Poll::Ready(Ok(response))
+        let mut held = std::mem::take(this.held);
+        if *this.method == WATCH {
+            held = Held::default();
+        }
+        Poll::Ready(Ok(match this.on_line.take() {
+            Some(on_line) => response.map(|body| on_line.answer(body, held)),
+            None => response,
+        }))
     }
+}
+
+/// Who calls, and its share of what all callers share.
+async fn enter(
+    door: Door,
+    crowd: Crowd,
+    method: &'static str,
+    request: Request<Body>,
+) -> Result<(Request<Body>, Share), Status> {
+    let request = door.identify(method, request).await?;
+    let share = crowd.call(&auth::caller(request.extensions()).to_string())?;
+    Ok((request, share))
 }
 
 /// A line of the access log: successes are for debugging, what the service can't do is for its operator.

@@ -6,10 +6,12 @@
 mod auth;
 mod call;
 mod convert;
+mod crowd;
 mod error;
 mod front;
 mod gate;
 mod health;
+mod line;
 mod listen;
 mod options;
 mod pages;

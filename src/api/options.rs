@@ -1,6 +1,6 @@
 //! What the server is told, and why it can't serve.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{fmt, net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use tonic::transport;
 
@@ -56,8 +56,18 @@ pub struct Limits {
     pub concurrent_calls: usize,
     /// Calls at a time on one connection.
     pub streams_per_connection: u32,
+    /// Calls at a time of one caller, those included whose answers it has not taken.
+    pub calls_per_caller: usize,
+    /// Calls a second of one caller, and as many at once; any number where absent.
+    pub calls_per_second: Option<NonZeroU32>,
     /// Open watches.
     pub watchers: usize,
+    /// Open watches of one caller.
+    pub watches_per_caller: usize,
+    /// Connections at a time.
+    pub connections: usize,
+    /// How long a peer may leave an answer, or a part of it, where it is.
+    pub send_timeout: Duration,
     /// Time of a call that has no deadline of its own.
     pub call_timeout: Duration,
     /// Longest time of a call, whatever its deadline.
@@ -103,7 +113,12 @@ impl Default for Limits {
             answer_bytes: 4 * 1024 * 1024,
             concurrent_calls: 1_024,
             streams_per_connection: 256,
+            calls_per_caller: 512,
+            calls_per_second: None,
             watchers: 256,
+            watches_per_caller: 128,
+            connections: 4_096,
+            send_timeout: Duration::from_secs(30),
             call_timeout: Duration::from_secs(30),
             longest_call: Duration::from_secs(120),
             heartbeat: Duration::from_secs(30),

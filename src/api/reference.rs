@@ -180,6 +180,27 @@ fn of_server() -> impl Iterator<Item = DocumentedError> {
     let (exhausted, late) = (Code::ResourceExhausted, Code::DeadlineExceeded);
     let samples = [
         (exhausted, "MESSAGE_TOO_LARGE", "The request is too large", "Send less in one request.", false),
+        (
+            exhausted,
+            "CALLING_TOO_FAST",
+            "You call more often than one caller may",
+            "Call less often, or ask the operator for a higher limits.calls_per_second.",
+            true,
+        ),
+        (
+            exhausted,
+            "TOO_MANY_CALLS_OF_CALLER",
+            "As many calls of yours are under way as one caller may have",
+            "Wait for some to end.",
+            true,
+        ),
+        (
+            exhausted,
+            "TOO_MANY_WATCHES_OF_CALLER",
+            "As many watches of yours are open as one caller may have",
+            "Close one, or share one.",
+            true,
+        ),
         (exhausted, "TOO_MANY_CALLS", "As many calls are under way as may be", "Try again later.", true),
         (
             exhausted,

@@ -9,9 +9,11 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 
 use super::{
     auth::Door,
+    crowd::Crowd,
     front::{Allowed, Front},
     gate::Gate,
     health,
+    line::Lines,
     listen::{self, Listener},
     options::{Limits, Options, ServerError},
     pages::Pages,
@@ -81,25 +83,29 @@ impl Server {
         let others = health::routes(&reporter, self.options.reflection)?;
         let door = Door::new(access, secrets.clone(), self.certificates.clone());
         let limits = &self.options.limits;
-        let gate = Gate::new(door.clone(), contract(door, secrets, limits, &stop), others, limits);
+        let crowd = Crowd::new(limits);
+        let contract = contract(door.clone(), secrets, (limits, crowd.clone()), &stop);
+        let gate = Gate::new((door, crowd), contract, others, limits);
         let front = Front::new(gate, self.allowed, self.options.grpc_web);
 
+        let lines = Lines::new(self.options.limits.connections, self.options.limits.send_timeout);
         let mut listeners = JoinSet::new();
         for listener in self.listeners {
             let (builder, front, stop) = (builder(&self.options), front.clone(), stop.clone());
+            let lines = lines.clone();
             match (listener, self.certificates.clone()) {
                 (Listener::Tcp(listener), Some(certificates)) => listeners.spawn(async move {
                     let (incoming, stopped) = (listen::tcp(listener), stop.cancelled_owned());
-                    let incoming = tls::secured(incoming, certificates);
+                    let incoming = lines.of(tls::secured(incoming, certificates));
                     builder.serve_with_incoming_shutdown(front, incoming, stopped).await
                 }),
                 (Listener::Tcp(listener), None) => listeners.spawn(async move {
-                    let (incoming, stopped) = (listen::tcp(listener), stop.cancelled_owned());
+                    let (incoming, stopped) = (lines.of(listen::tcp(listener)), stop.cancelled_owned());
                     builder.serve_with_incoming_shutdown(front, incoming, stopped).await
                 }),
                 (Listener::Unix(listener, file), _) => listeners.spawn(async move {
                     let _file = file;
-                    let (incoming, stopped) = (listen::unix(listener), stop.cancelled_owned());
+                    let (incoming, stopped) = (lines.of(listen::unix(listener)), stop.cancelled_owned());
                     builder.serve_with_incoming_shutdown(front, incoming, stopped).await
                 }),
             };
@@ -147,10 +153,10 @@ async fn serve(
 fn contract(
     door: Door,
     secrets: Secrets,
-    limits: &Limits,
+    (limits, crowd): (&Limits, Crowd),
     stop: &CancellationToken,
 ) -> SecretServiceServer<Service> {
-    let watches = Watches::new(limits.watchers, limits.heartbeat, stop.clone());
+    let watches = Watches::new((limits.watchers, crowd), limits.heartbeat, stop.clone());
     let pages = Pages::within(limits.answer_bytes);
     SecretServiceServer::new(Service { door, secrets, watches, pages })
         .max_decoding_message_size(limits.message_bytes)

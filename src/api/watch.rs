@@ -21,8 +21,9 @@ use tonic::{Code, Request, Status};
 use uuid::Uuid;
 
 use super::{
-    auth::Leave,
+    auth::{self, Leave},
     call, convert,
+    crowd::{Crowd, Share},
     error::{of_server, plain},
     token::Scope,
 };
@@ -42,6 +43,7 @@ pub(super) type Stream =
 /// All watchers: how many there may be, how often they hear of us, and when they must go.
 pub(super) struct Watches {
     permits: Arc<Semaphore>,
+    crowd: Crowd,
     heartbeat: Duration,
     stop: CancellationToken,
 }
@@ -59,7 +61,7 @@ struct Watch {
     leave: Leave,
     stop: CancellationToken,
     ended: bool,
-    _permit: OwnedSemaphorePermit,
+    _held: (OwnedSemaphorePermit, Share),
 }
 
 /// An event, with the place in the feed from which a watch goes on after it.
@@ -68,8 +70,8 @@ type Event = (WatchEvent, Option<i64>);
 // === impl Watches ===
 
 impl Watches {
-    pub(super) fn new(limit: usize, heartbeat: Duration, stop: CancellationToken) -> Self {
-        Self { permits: Arc::new(Semaphore::new(limit)), heartbeat, stop }
+    pub(super) fn new((limit, crowd): (usize, Crowd), heartbeat: Duration, stop: CancellationToken) -> Self {
+        Self { permits: Arc::new(Semaphore::new(limit)), crowd, heartbeat, stop }
     }
 
     /// Begins a watch.
@@ -79,6 +81,7 @@ impl Watches {
         request: Request<WatchSyncedSecretsRequest>,
         leave: Leave,
     ) -> Result<Stream, Status> {
+        let share = self.crowd.watch(&auth::caller(request.extensions()).to_string())?;
         let permit = self.permits.clone().try_acquire_owned().map_err(|_| too_many())?;
         let deadline = call::deadline(&request);
         let message = request.into_inner();
@@ -100,7 +103,7 @@ impl Watches {
             leave,
             stop: self.stop.clone(),
             ended: false,
-            _permit: permit,
+            _held: (permit, share),
         };
         let next = async |mut watch: Watch| watch.next().await.map(|told| (told, watch));
         Ok(Box::pin(stream::unfold(watch, next)))

@@ -168,7 +168,12 @@ fn server_options(config: &Config) -> Result<api::Options, Failure> {
             answer_bytes: limits.answer_bytes.get(),
             concurrent_calls: limits.concurrent_calls.get(),
             streams_per_connection: limits.streams_per_connection.get(),
+            calls_per_caller: limits.calls_per_caller.get(),
+            calls_per_second: Some(limits.calls_per_second),
             watchers: limits.watchers.get(),
+            watches_per_caller: limits.watches_per_caller.get(),
+            connections: limits.connections.get(),
+            send_timeout: limits.send_timeout,
             call_timeout: limits.call_timeout,
             longest_call: limits.longest_call,
             ..api::Limits::default()

@@ -194,10 +194,20 @@ fields::configuration! {
         answer_bytes: NonZeroUsize = "4194304",
         /// Calls at a time, over all connections; more are told to come back.
         concurrent_calls: NonZeroUsize = "1024",
+        /// Calls at a time of one caller, those included whose answers it has not taken; more are told to come back.
+        calls_per_caller: NonZeroUsize = "512",
+        /// Calls a second of one caller, and as many at once; more are told when to come back.
+        calls_per_second: NonZeroU32 = "1000",
         /// Calls at a time on one connection; more wait.
         streams_per_connection: NonZeroU32 = "256",
         /// Watches at a time; more are told to come back.
         watchers: NonZeroUsize = "256",
+        /// Watches at a time of one caller; more are told to come back.
+        watches_per_caller: NonZeroUsize = "128",
+        /// Connections at a time. One more cuts the oldest that does nothing; where all do something, it is refused.
+        connections: NonZeroUsize = "4096",
+        /// How long a caller may leave an answer, or a part of it, where it is; then its connection is cut.
+        send_timeout: Duration = "30s",
         /// Deadline of a call that brings none.
         call_timeout: Duration = "30s",
         /// The longest that a call may take, whatever its deadline.

@@ -35,8 +35,8 @@ async fn the_history_is_verified_while_the_service_runs_and_an_anchor_of_the_log
     assert!(after["events"].as_u64() > before["events"].as_u64());
 
     let log = std::fs::read_to_string(super::process::log(&site)).unwrap();
-    let logged = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let logged = logged.filter(|line| line["target"] == "secret_service::audit").next_back().unwrap();
+    let mut logged = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let logged = logged.rfind(|line| line["target"] == "secret_service::audit").unwrap();
     assert_eq!((&logged["sequence"], &logged["hash"]), (&after["sequence"], &after["hash"]));
 
     let file = site.directory().join("audit.jsonl");

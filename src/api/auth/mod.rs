@@ -16,7 +16,7 @@ use tonic::{
 
 pub(super) use asks::Asking;
 
-use super::{error::of_refusal, tls::Certificates, verdict::Verdict};
+use super::{error::of_refusal, line::Line, tls::Certificates, verdict::Verdict};
 use crate::{
     access::{Access, Credentials, Refusal},
     model::{Ask, Caller, Outcome},
@@ -45,7 +45,7 @@ struct Pass {
 
 /// What a call showed of its caller.
 struct Shown {
-    peer: Peer,
+    peer: Arc<Peer>,
     token: Result<Option<SecretString>, Refusal>,
 }
 
@@ -59,9 +59,9 @@ pub(super) struct Leave {
 }
 
 /// Where a connection comes from.
-struct Peer {
+pub(super) struct Peer {
     /// For the audit, as long as nobody knows who it is.
-    place: String,
+    pub(super) place: String,
     is_local: bool,
     /// The certificates that the client showed, leaf first.
     chain: Option<Arc<Vec<CertificateDer<'static>>>>,
@@ -80,7 +80,7 @@ impl Door {
         method: &'static str,
         mut request: http::Request<Body>,
     ) -> Result<http::Request<Body>, Status> {
-        let shown = Shown { peer: Peer::of(request.extensions()), token: bearer(request.headers()) };
+        let shown = Shown { peer: peer(request.extensions()), token: bearer(request.headers()) };
         request.headers_mut().remove(AUTHORIZATION);
         match self.caller(&shown).await {
             Ok(caller) => {
@@ -182,30 +182,49 @@ impl Leave {
 // === impl Peer ===
 
 impl Peer {
-    fn of(connection: &Extensions) -> Self {
-        if let Some(unix) = connection.get::<UdsConnectInfo>() {
-            let place = match unix.peer_cred {
-                Some(peer) => format!("unix:uid={}", peer.uid()),
-                None => "unix".to_owned(),
-            };
-            return Self { place, is_local: true, chain: None };
-        }
-        let tls = connection.get::<TlsConnectInfo<TcpConnectInfo>>();
-        let tcp = connection.get::<TcpConnectInfo>().or_else(|| tls.map(TlsConnectInfo::get_ref));
-        let address = tcp.and_then(TcpConnectInfo::remote_addr).map(|address| address.ip().to_canonical());
-        Self {
-            place: address.map_or_else(|| "anonymous".to_owned(), |address| format!("anonymous@{address}")),
-            is_local: address.is_some_and(|address| address.is_loopback()),
-            chain: tls.and_then(TlsConnectInfo::peer_certs),
-        }
+    fn nobody() -> Self {
+        Self { place: "anonymous".to_owned(), is_local: false, chain: None }
     }
+}
+
+impl From<TcpConnectInfo> for Peer {
+    fn from(tcp: TcpConnectInfo) -> Self {
+        let address = tcp.remote_addr().map(|address| address.ip().to_canonical());
+        let is_local = address.is_some_and(|address| address.is_loopback());
+        address.map_or_else(Self::nobody, |address| Self {
+            place: format!("anonymous@{address}"),
+            is_local,
+            chain: None,
+        })
+    }
+}
+
+impl From<TlsConnectInfo<TcpConnectInfo>> for Peer {
+    fn from(tls: TlsConnectInfo<TcpConnectInfo>) -> Self {
+        Self { chain: tls.peer_certs(), ..Self::from(tls.get_ref().clone()) }
+    }
+}
+
+impl From<UdsConnectInfo> for Peer {
+    fn from(unix: UdsConnectInfo) -> Self {
+        let place = match unix.peer_cred {
+            Some(peer) => format!("unix:uid={}", peer.uid()),
+            None => "unix".to_owned(),
+        };
+        Self { place, is_local: true, chain: None }
+    }
+}
+
+/// Where a request comes from.
+fn peer(connection: &Extensions) -> Arc<Peer> {
+    connection.get::<Line>().map_or_else(|| Arc::new(Peer::nobody()), Line::peer)
 }
 
 /// Who calls, as the door found out; where a call did not come through it, where from.
 pub(super) fn caller(connection: &Extensions) -> Caller {
     match connection.get::<Pass>() {
         Some(pass) => pass.caller.clone(),
-        None => Caller::Local(Peer::of(connection).place),
+        None => Caller::Local(peer(connection).place.clone()),
     }
 }
 
@@ -251,7 +270,7 @@ mod tests {
 
     #[test]
     fn a_call_that_comes_from_nowhere_is_nobodys_neighbour() {
-        let peer = Peer::of(&Extensions::new());
+        let peer = peer(&Extensions::new());
         assert!(!peer.is_local);
         assert_eq!(peer.place, "anonymous");
     }

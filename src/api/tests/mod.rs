@@ -2,6 +2,7 @@
 //! and the cluster are not there; what needs them is tested where they are.
 
 mod life;
+mod limits;
 mod lists;
 mod refusals;
 mod watches;
