@@ -54,8 +54,10 @@ pub struct Credentials {
     pub certificate: Option<Vec<u8>>,
     /// A bearer token.
     pub token: Option<SecretString>,
-    /// Where the call comes from, where that is this machine.
-    pub local: Option<String>,
+    /// Where the call comes from.
+    pub place: String,
+    /// Whether that is this machine.
+    pub is_local: bool,
 }
 
 /// Why a call is not let in.
@@ -96,6 +98,9 @@ pub enum Refusal {
         /// The rule.
         why: String,
     },
+    /// Too many tokens from one place that nobody has looked at yet.
+    #[error("more unknown tokens come from your address than are looked at")]
+    TooManyTokens(Duration),
     /// Nobody can tell now.
     #[error("whether the caller may do this can't be found out: the Kubernetes API does not say")]
     Undecided,
@@ -149,19 +154,19 @@ impl Access {
     /// Who calls. A certificate comes before a token, as in Kubernetes; who shows credentials is never taken for somebody else
     /// because they are bad.
     pub async fn identify(&self, credentials: Credentials) -> Result<Caller, Refusal> {
-        let Credentials { certificate, token, local } = credentials;
+        let Credentials { certificate, token, place, is_local } = credentials;
         if let Some(certificate) = certificate {
             let identity = certificate::identity(&certificate);
             let identity = identity.map_err(|error| Refusal::CertificateRejected(error.to_string()))?;
             return Ok(Caller::Known(Arc::new(identity)));
         }
         if let (Some(token), Some(tokens)) = (&token, &self.0.tokens) {
-            return tokens.owner(token).await.map(Caller::Known);
+            return tokens.owner(token, place).await.map(Caller::Known);
         }
-        match local {
-            Some(place) if self.0.anonymous => Ok(Caller::Local(place)),
-            _ if token.is_some() => Err(Refusal::TokensOff),
-            _ => Err(Refusal::NoCredentials),
+        match token {
+            _ if is_local && self.0.anonymous => Ok(Caller::Local(place)),
+            Some(_) => Err(Refusal::TokensOff),
+            None => Err(Refusal::NoCredentials),
         }
     }
 

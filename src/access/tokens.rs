@@ -1,11 +1,13 @@
 //! Who a token belongs to: asked of the cluster, and remembered for a short time.
 
 use std::{
+    num::NonZeroU32,
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use aws_lc_rs::digest::{SHA256, digest};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
 use moka::{Expiry, future::Cache};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -15,6 +17,10 @@ use crate::{edge::Edge, model::Identity};
 
 /// Tokens that are remembered at a time; whoever sends more of them costs the cluster more reviews, and us no memory.
 const TOKENS: u64 = 10_000;
+/// Reviews a second that one place can cause, and as many at once: whoever makes tokens up shall not keep the cluster busy.
+const REVIEWS: NonZeroU32 = NonZeroU32::new(20).expect("it is not zero");
+/// Places that are told apart before those are forgotten that have been quiet.
+const PLACES: usize = 10_000;
 /// How long a token is remembered that the cluster does not know.
 const UNKNOWN_LIFE: Duration = Duration::from_secs(5);
 
@@ -24,6 +30,7 @@ pub(super) struct Tokens {
     options: TokenOptions,
     /// By the digest of the token: the token itself is not kept.
     owners: Cache<[u8; 32], Owner>,
+    reviews: DefaultKeyedRateLimiter<String>,
 }
 
 /// Whose a token is, where it is anybody's, and how long that may be believed.
@@ -47,19 +54,24 @@ struct OfOwner;
 impl Tokens {
     pub(super) fn new(edge: Edge, options: TokenOptions) -> Self {
         let owners = Cache::builder().max_capacity(TOKENS).expire_after(OfOwner).build();
-        Self { edge, options, owners }
+        Self { edge, options, owners, reviews: RateLimiter::keyed(Quota::per_second(REVIEWS)) }
     }
 
     /// Whose a token is. Calls that come with the same one meanwhile wait for one review.
-    pub(super) async fn owner(&self, token: &SecretString) -> Result<Arc<Identity>, Refusal> {
+    pub(super) async fn owner(&self, token: &SecretString, place: String) -> Result<Arc<Identity>, Refusal> {
         let key = digest(&SHA256, token.expose_secret().as_bytes());
         let key: [u8; 32] = key.as_ref().try_into().expect("SHA-256 has 32 bytes");
-        let owner = self.owners.try_get_with(key, self.review(token)).await;
+        let owner = self.owners.try_get_with(key, self.review(token, place)).await;
         let owner = owner.map_err(|refusal: Arc<Refusal>| (*refusal).clone())?;
         owner.identity.ok_or_else(|| Refusal::TokenRejected(self.options.audience.clone()))
     }
 
-    async fn review(&self, token: &SecretString) -> Result<Owner, Refusal> {
+    async fn review(&self, token: &SecretString, place: String) -> Result<Owner, Refusal> {
+        if self.reviews.len() > PLACES {
+            self.reviews.retain_recent();
+        }
+        let now = self.reviews.clock().now();
+        self.reviews.check_key(&place).map_err(|until| Refusal::TooManyTokens(until.wait_time_from(now)))?;
         let token = token.expose_secret();
         let review = self.edge.review_token(token, &self.options.audience).await;
         Ok(match review.map_err(|error| undecided(&error))? {

@@ -77,6 +77,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::CertificateRejected("…".to_owned()),
         Refusal::Forbidden { caller: caller(), ask: ask(), namespace: "azure-iot-operations".to_owned() },
         Refusal::AgainstTheRules { caller: caller(), ask: ask(), why },
+        Refusal::TooManyTokens(Duration::from_secs(1)),
         Refusal::Undecided,
     ]
 }

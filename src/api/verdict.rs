@@ -153,6 +153,12 @@ impl Verdict {
                     "Use another name, or ask the operator to change authorization.rules.",
                 )
             },
+            Refusal::TooManyTokens(wait) => Self::new(
+                ResourceExhausted,
+                "TOO_MANY_UNKNOWN_TOKENS",
+                "Call again later with a token that is valid.",
+            )
+            .retry((*wait).max(Duration::from_millis(1))),
             // Not let in all the same; but the caller's credentials may be good, and waiting may be enough.
             Refusal::Undecided => Self::new(
                 Unavailable,

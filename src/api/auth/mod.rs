@@ -94,8 +94,11 @@ impl Door {
     /// Who shows this, as far as it is good now.
     async fn caller(&self, shown: &Shown) -> Result<Caller, Refusal> {
         let certificate = self.certificate(&shown.peer)?;
-        let local = shown.peer.is_local.then(|| shown.peer.place.clone());
-        self.0.access.identify(Credentials { certificate, token: shown.token.clone()?, local }).await
+        let (place, is_local) = (shown.peer.place.clone(), shown.peer.is_local);
+        self.0
+            .access
+            .identify(Credentials { certificate, token: shown.token.clone()?, place, is_local })
+            .await
     }
 
     /// Lets a call in whose caller may do all that it asks for.
@@ -233,6 +236,7 @@ fn code_name(code: Code) -> &'static str {
     match code {
         Code::Unauthenticated => "UNAUTHENTICATED",
         Code::Unavailable => "UNAVAILABLE",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
         _ => "PERMISSION_DENIED",
     }
 }

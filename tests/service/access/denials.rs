@@ -11,7 +11,7 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use super::{REMEMBERED, world};
 use crate::support::{
     PATIENCE, World,
-    callers::{AUDIENCE, BOTH, EVERYTHING},
+    callers::{AUDIENCE, BOTH, EVERYTHING, client},
     needs_the_double,
     requests::*,
 };
@@ -53,6 +53,22 @@ async fn a_watch_ends_when_its_caller_may_no_longer_watch() {
     world.remove_account("viewer", &token).await;
     let ended = tokio::time::timeout(PATIENCE, watch.message()).await.expect("it ends").unwrap_err();
     assert_eq!((ended.code(), told(&ended).reason.as_str()), (Code::Unauthenticated, "CREDENTIALS_REJECTED"));
+}
+
+#[tokio::test]
+async fn whoever_makes_tokens_up_does_not_keep_the_cluster_busy_nor_anybody_out_who_is_known() {
+    let world = world(|access| access.tokens.as_mut().unwrap().life = PATIENCE).await;
+    let token = world.token("viewer", AUDIENCE).await;
+    list_as(&world, &token).await.unwrap_or_else(|told| panic!("{}", told.message));
+    let channel = world.channel().await;
+    let mut codes = std::collections::BTreeMap::<String, usize>::new();
+    for number in 0..200 {
+        let mut stranger = client(channel.clone(), Some(&format!("made-up-{number}")));
+        let refused = stranger.get_vault(GetVaultRequest::default()).await.unwrap_err();
+        *codes.entry(told(&refused).reason).or_default() += 1;
+    }
+    assert!(codes["TOO_MANY_UNKNOWN_TOKENS"] > 100, "{codes:?}");
+    list_as(&world, &token).await.unwrap_or_else(|told| panic!("{}", told.message));
 }
 
 #[tokio::test]
