@@ -4,7 +4,7 @@ CARGO ?= cargo
 
 export PATH := $(CURDIR)/.cache/bin:$(PATH)
 
-.PHONY: help build run kube test unit lint format deny contract generate docs bench bench-cluster bench-peer bench-clients tools clean
+.PHONY: help build run kube test unit lint format deny contract chart sbom generate docs bench bench-cluster bench-peer bench-clients tools clean
 .DEFAULT_GOAL := help
 
 help: ## List the verbs.
@@ -29,7 +29,7 @@ test: tools ## Run all tests: unit, service tier in both engines, the process, t
 unit: ## Run the tests that stand beside the code.
 	$(CARGO) test --locked --lib
 
-lint: format deny contract ## Check formatting, clippy (warnings are errors), dependencies and the contract.
+lint: format deny contract chart sbom ## Check formatting, clippy (warnings are errors), dependencies, the contract and the chart.
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 
 format:
@@ -43,11 +43,19 @@ contract: ## Hold the contract to buf's rules and to what has landed.
 	scripts/contract lint
 	scripts/contract breaking
 
-generate: ## Generate the clients' code from the contract, and record the contract as landed.
+chart: ## Hold the Helm chart to helm's rules and Kubernetes' schemas, and the manifests to the chart.
+	scripts/chart lint
+	scripts/chart check
+
+sbom: ## Write the software bill of materials, target/secret-service.cdx.json.
+	scripts/sbom
+
+generate: ## Generate the clients' code and the manifests, and record the contract as landed.
 	scripts/contract land
 	scripts/go-client generate
 	scripts/python-client generate
 	scripts/web-client generate
+	scripts/chart generate
 
 docs: ## Write the reference pages in docs/ anew from the code.
 	UPDATE_DOCS=1 $(CARGO) test --locked --test docs

@@ -45,6 +45,7 @@ enum Command {
     Secrets(Box<client::Secrets>),
     Vault(Box<client::Vault>),
     Audit(Box<client::Audit>),
+    Health(Box<client::Health>),
     Completions(docs::Completions),
     Man(docs::Man),
 }
@@ -68,6 +69,7 @@ impl Cli {
             Command::Secrets(secrets) => secrets.run().await,
             Command::Vault(vault) => vault.run().await,
             Command::Audit(audit) => audit.run().await,
+            Command::Health(health) => health.run().await,
             Command::Completions(completions) => completions.run(),
             Command::Man(man) => man.run(),
         };

@@ -97,16 +97,23 @@ struct Dev {
 // === impl Connection ===
 
 impl Connection {
+    /// How long a call may take.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// A connection for a call that shows no token, and where it leads.
+    pub fn channel(self) -> Result<(Channel, String), Failure> {
+        let tls = self.tls_config()?;
+        let address = self.address.map_or_else(nearby, Ok)?;
+        Ok((address.endpoint(tls)?.connect_lazy(), address.to_string()))
+    }
+
     /// A client. Nothing is sent until it is called.
     pub fn open(self) -> Result<Client, Failure> {
         let tls = self.tls_config()?;
         let bearer = Bearer::of(self.token_file.as_deref())?;
-        let address = match self.address {
-            Some(address) => address,
-            None => {
-                running_dev(Path::new(DEV)).map_or_else(|| DEFAULT.parse(), Ok).map_err(Failure::usage)?
-            }
-        };
+        let address = self.address.map_or_else(nearby, Ok)?;
         if !matches!(bearer, Bearer::None) && tls.is_none() && !address.is_on_this_machine() {
             return Err(Failure::usage(
                 "a token is not sent over a network in the clear: say --tls, or --ca-file FILE",
@@ -252,6 +259,11 @@ fn read_token(file: &Path) -> Result<SecretString, String> {
 fn read(flag: &str, file: &Path) -> Result<Vec<u8>, Failure> {
     fs::read(file)
         .map_err(|error| Failure::usage(format!("{flag}: {:?}: {error}", file.display().to_string())))
+}
+
+/// Where the service is where nobody says: a `dev` that runs here, else the usual address.
+fn nearby() -> Result<Address, Failure> {
+    running_dev(Path::new(DEV)).map_or_else(|| DEFAULT.parse(), Ok).map_err(Failure::usage)
 }
 
 /// Where the `dev` serves that a file tells of, if it still runs. The file may lie in a directory of somebody else's making:

@@ -5,6 +5,7 @@ mod audit;
 mod call;
 mod confirm;
 mod connection;
+mod health;
 mod output;
 mod refusal;
 mod secrets;
@@ -13,6 +14,7 @@ mod value;
 mod vault;
 
 pub(super) use audit::Audit;
+pub(super) use health::Health;
 pub(super) use secrets::Secrets;
 pub(super) use vault::Vault;
 

@@ -1,0 +1,96 @@
+{{- define "secret-service.name" -}}
+{{- if contains .Chart.Name .Release.Name }}{{ .Release.Name }}{{ else }}{{ .Release.Name }}-{{ .Chart.Name }}{{ end }}
+{{- end }}
+
+{{- define "secret-service.selector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "secret-service.labels" -}}
+{{ include "secret-service.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+
+{{- define "secret-service.image" -}}
+{{- with .Values.image }}{{ .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}{{ end }}
+{{- end }}
+
+{{- /* Cluster-scoped objects carry the namespace in their names: another instance may be in the same cluster. */}}
+{{- define "secret-service.cluster-name" -}}
+{{ include "secret-service.name" . }}-{{ .Release.Namespace }}
+{{- end }}
+
+{{- define "secret-service.has-client-ca" -}}
+{{- with .Values.authentication.clientCA }}{{ if or .secret .configMap }}true{{ end }}{{ end }}
+{{- end }}
+
+{{- define "secret-service.config" -}}
+[vault]
+uri = {{ .Values.vault.uri | quote }}
+
+[credential]
+kind = "workload-identity"
+{{- with .Values.workloadIdentity.clientId }}
+client_id = {{ . | quote }}
+{{- end }}
+{{- with .Values.workloadIdentity.tenantId }}
+tenant_id = {{ . | quote }}
+{{- end }}
+
+[kubernetes]
+namespace = {{ .Release.Namespace | quote }}
+
+[sync]
+engine = {{ .Values.engine | quote }}
+
+[secret_store]
+service_account = {{ .Values.secretStore.serviceAccount | quote }}
+{{- with .Values.secretStore.clientId }}
+client_id = {{ . | quote }}
+{{- end }}
+{{- with .Values.secretStore.tenantId }}
+tenant_id = {{ . | quote }}
+{{- end }}
+{{- with .Values.usages.rules }}
+
+[usages]
+rules = {{ . | toJson }}
+{{- end }}
+
+[server]
+{{- if .Values.tls.secret }}
+listen = ["[::]:{{ .Values.service.port }}"]
+tls_cert_file = "/etc/secret-service/tls/tls.crt"
+tls_key_file = "/etc/secret-service/tls/tls.key"
+{{- else }}
+listen = ["127.0.0.1:{{ .Values.service.port }}"]
+{{- end }}
+unix_socket = "/run/secret-service/grpc.sock"
+drain = "{{ .Values.drainSeconds }}s"
+
+[authentication]
+tokens = {{ .Values.authentication.tokens }}
+audience = {{ .Values.authentication.audience | quote }}
+anonymous = {{ .Values.authentication.anonymous }}
+{{- if include "secret-service.has-client-ca" . }}
+client_ca_file = "/etc/secret-service/clients/ca.crt"
+{{- if .Values.authentication.clientCA.revocations }}
+client_crl_file = "/etc/secret-service/clients/ca.crl"
+{{- end }}
+{{- end }}
+{{- with .Values.authorization.rules }}
+
+[authorization]
+rules = {{ . | toJson }}
+{{- end }}
+
+[log]
+level = {{ .Values.log.level | quote }}
+{{- with .Values.config }}
+
+{{ . }}
+{{- end }}
+{{- end }}
