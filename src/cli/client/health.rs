@@ -47,9 +47,8 @@ impl Health {
                 return Err(Failure::failed(format!("{address} does not answer within {patience}")));
             }
         };
-        let answer = answer.map_err(|status| {
-            Failure::failed(format!("{address} does not answer: {}", status.message()))
-        })?;
+        let answer = answer
+            .map_err(|status| Failure::failed(format!("{address} does not answer: {}", status.message())))?;
         match answer.into_inner().status() {
             ServingStatus::Serving => Ok(()),
             _ if self.live => Ok(()),
