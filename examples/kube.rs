@@ -37,7 +37,7 @@ async fn start() -> ControlPlane {
 
   as its administrator         export KUBECONFIG={admin}
   as the service's account     export KUBECONFIG={instance}
-                               (namespace {NAMESPACE}; what it may do: deploy/role.yaml)
+                               (namespace {NAMESPACE}; what it may do: deploy/manifests)
   for `secret-service serve`   kubernetes.kubeconfig = \"{instance}\"
                                kubernetes.namespace = \"{NAMESPACE}\"
   its certificate authority    {ca}

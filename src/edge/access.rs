@@ -20,8 +20,16 @@ const PROBE: &str = "secret-service-access-probe";
 /// The verbs that an engine needs on what it writes, in its namespace.
 pub const REQUIRED_VERBS: [&str; 6] = ["get", "list", "watch", "create", "patch", "delete"];
 
-/// What either engine does in its namespace.
+/// What the direct engine does in its namespace.
 pub const SECRET_RIGHTS: Rights = written("", "secrets");
+/// What the Secret Store engine does to the Secrets that the extension makes: sees them, without their values, takes back what
+/// somebody else has written to them, and removes them with their synced secret.
+pub const SEEN_SECRET_RIGHTS: Rights = Rights {
+    group: "",
+    resource: "secrets",
+    verbs: &["get", "list", "watch", "patch", "delete"],
+    scope: Scope::Namespace,
+};
 /// What the Secret Store engine does there besides.
 pub const STORE_RIGHTS: [Rights; 2] = [
     written("secret-sync.x-k8s.io", "secretsyncs"),
@@ -110,7 +118,8 @@ impl Edge {
         self.call(self.metadata.list(&one)).await.map(|_| ())
     }
 
-    /// Whether the namespace is there: a list in one that isn't is empty, a write is refused. Changes nothing.
+    /// Whether the namespace is there: a list in one that isn't is empty, a write is refused. Changes nothing. Where we may not
+    /// write, it counts as there: the rights that are missing are told elsewhere.
     pub async fn check_namespace(&self) -> Result<(), EdgeError> {
         let probe = Secret {
             metadata: ObjectMeta { name: Some(PROBE.to_owned()), ..ObjectMeta::default() },
@@ -118,8 +127,8 @@ impl Edge {
         };
         let dry_run = PostParams { dry_run: true, ..PostParams::default() };
         match self.call(self.secrets.create(&dry_run, &probe)).await {
-            // Somebody made it: so the namespace is there.
-            Err(EdgeError::Changed(_)) => Ok(()),
+            // Somebody made it: so the namespace is there. Who may not make Secrets, as in the Secret Store engine, is not told.
+            Err(EdgeError::Changed(_) | EdgeError::Forbidden(_)) => Ok(()),
             other => other.map(|_| ()),
         }
     }

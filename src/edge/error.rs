@@ -146,7 +146,7 @@ impl EdgeError {
             Self::Changed(_) => "Try again; the service does so by itself.".to_owned(),
             Self::Forbidden(_) => format!(
                 "Give the service's account the verbs {} on secrets in its namespace, and in the Secret Store engine on \
-                 secretsyncs and secretproviderclasses too, as deploy/role.yaml has them.",
+                 secretsyncs and secretproviderclasses too, as deploy/manifests has them.",
                 super::REQUIRED_VERBS.join(", ")
             ),
             Self::Unauthenticated(_) => {

@@ -26,7 +26,8 @@ use kube::{
 use serde::de::DeserializeOwned;
 
 pub use access::{
-    ACCOUNT_RIGHTS, DECISION_RIGHTS, REQUIRED_VERBS, Rights, SECRET_RIGHTS, STORE_RIGHTS, Scope, TOKEN_RIGHTS,
+    ACCOUNT_RIGHTS, DECISION_RIGHTS, REQUIRED_VERBS, Rights, SECRET_RIGHTS, SEEN_SECRET_RIGHTS, STORE_RIGHTS,
+    Scope, TOKEN_RIGHTS,
 };
 pub use adoption::Adoptable;
 pub use error::EdgeError;

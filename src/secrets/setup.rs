@@ -235,7 +235,7 @@ fn of_account(
             let right = ACCOUNT_RIGHTS.verbs.join(", ");
             let message = format!(
                 "The service may not look at the service account {account}. Give its account the verb {right} on \
-                 {}, as deploy/role.yaml does.",
+                 {}, as deploy/manifests does.",
                 ACCOUNT_RIGHTS.resource
             );
             (Status::Unknown, message)

@@ -5,7 +5,6 @@ use std::{collections::BTreeSet, time::Duration};
 use k8s_openapi::api::{
     authentication::v1::{TokenReview, TokenReviewSpec},
     core::v1::{ConfigMap, Secret},
-    rbac::v1::Role,
 };
 use kube::{
     Api, Client,
@@ -13,43 +12,43 @@ use kube::{
 };
 use secret_service::{
     edge::{
-        self, ACCOUNT_RIGHTS, Edge, Rights, SECRET_RIGHTS, STORE_RIGHTS, USAGE_VERBS, UsageOptions, Usages,
+        self, ACCOUNT_RIGHTS, DECISION_RIGHTS, Edge, Rights, SECRET_RIGHTS, SEEN_SECRET_RIGHTS, STORE_RIGHTS,
+        TOKEN_RIGHTS, USAGE_VERBS, UsageOptions, Usages,
     },
     model::UsageRules,
 };
-use serde::Deserialize;
 
-use crate::{control_plane, refusal, until};
+use crate::{control_plane, refusal, rights::singles, until};
 
 const AUDIENCE: &str = "api://AzureADTokenExchange";
 
+/// What stands in a manifest of the chart: who is granted which verb on what.
+fn granted(manifest: &str) -> BTreeSet<(String, String, String)> {
+    let singles = control_plane::account(manifest).into_iter().flat_map(|object| singles(&object));
+    singles.map(|single| (single.group, single.resource, single.verb)).collect()
+}
+
 #[test]
-fn the_documented_role_grants_what_the_edge_needs_and_no_more() {
-    let manifest = include_str!("../../deploy/role.yaml");
-    let documents = serde_yaml_ng::Deserializer::from_str(manifest);
-    let documents = documents.map(|document| serde_yaml_ng::Value::deserialize(document).unwrap());
-    let roles: Vec<Role> = documents
-        .filter(|document| document["kind"] == "Role")
-        .map(|document| serde_yaml_ng::from_value(document).unwrap())
-        .collect();
-    let [role] = roles.as_slice() else { panic!("one role, not {}", roles.len()) };
-    let [secrets, store, accounts, uses] = role.rules.as_deref().unwrap() else {
-        panic!("four rules: {role:?}")
-    };
-    fn set(words: &[String]) -> BTreeSet<&str> {
-        words.iter().map(String::as_str).collect()
+fn the_chart_grants_what_the_code_says_that_it_needs_and_no_more() {
+    for (engine, rights) in [
+        ("direct", vec![SECRET_RIGHTS]),
+        ("secret-store", vec![SEEN_SECRET_RIGHTS, STORE_RIGHTS[0], STORE_RIGHTS[1], ACCOUNT_RIGHTS]),
+        ("auto", vec![SECRET_RIGHTS, STORE_RIGHTS[0], STORE_RIGHTS[1], ACCOUNT_RIGHTS]),
+    ] {
+        let of = |rights: Rights| {
+            let verbs = rights.verbs.iter().copied();
+            verbs.map(move |verb| (rights.group.to_owned(), rights.resource.to_owned(), verb.to_owned()))
+        };
+        let uses = UsageRules::default();
+        let uses = uses
+            .groups()
+            .into_iter()
+            .flat_map(|group| USAGE_VERBS.map(|verb| (group.to_owned(), "*".to_owned(), verb.to_owned())));
+        let of_callers = [TOKEN_RIGHTS, DECISION_RIGHTS].into_iter();
+        let needed: BTreeSet<_> = rights.into_iter().chain(of_callers).flat_map(of).chain(uses).collect();
+        let manifest = format!("{}/deploy/manifests/{engine}.yaml", env!("CARGO_MANIFEST_DIR"));
+        assert_eq!(granted(&std::fs::read_to_string(manifest).unwrap()), needed, "{engine}");
     }
-    for (rule, rights) in
-        [(secrets, [SECRET_RIGHTS].as_slice()), (store, &STORE_RIGHTS), (accounts, &[ACCOUNT_RIGHTS])]
-    {
-        let all = |part: fn(&Rights) -> &'static str| rights.iter().map(part).collect::<BTreeSet<_>>();
-        assert_eq!(set(rule.api_groups.as_deref().unwrap()), all(|rights| rights.group));
-        assert_eq!(set(rule.resources.as_deref().unwrap()), all(|rights| rights.resource));
-        assert!(rights.iter().all(|rights| set(&rule.verbs) == rights.verbs.iter().copied().collect()));
-    }
-    assert_eq!(set(&uses.verbs), BTreeSet::from(USAGE_VERBS));
-    assert_eq!(uses.resources.as_deref().unwrap(), ["*"]);
-    assert_eq!(set(uses.api_groups.as_deref().unwrap()), UsageRules::default().groups());
 }
 
 #[tokio::test]
@@ -104,7 +103,7 @@ async fn a_token_is_good_for_its_audience_only() {
     }
     let plane = control_plane::shared().await;
     plane.instance("audiences").await;
-    let token = plane.token("audiences", &[AUDIENCE], Duration::from_secs(600)).await;
+    let token = plane.token("audiences", control_plane::ACCOUNT, &[AUDIENCE], Duration::from_secs(600)).await;
     let reviewed = async |audience: &str| {
         let spec = TokenReviewSpec { token: token.clone(), audiences: Some(vec![audience.to_owned()]) };
         let review = TokenReview { spec, ..TokenReview::default() };

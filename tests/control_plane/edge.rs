@@ -4,9 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use secret_service::{
-    edge::{
-        ACCOUNT_RIGHTS, Desired, Edge, EdgeError, Index, Observed, Options, SECRET_RIGHTS, STORE_RIGHTS, Seen,
-    },
+    edge::{Desired, Edge, EdgeError, Index, Observed, Options, SECRET_RIGHTS, STORE_RIGHTS, Seen},
     model::{Encoding, Origin, Reference, ReferenceStatus, State, SyncedSecret, VaultVersion},
 };
 use tokio::sync::mpsc;
@@ -23,7 +21,7 @@ async fn the_edge_lives_on_the_documented_role() {
         return;
     }
     let edge = connect("edge-role").await;
-    let all = [SECRET_RIGHTS, STORE_RIGHTS[0], STORE_RIGHTS[1], ACCOUNT_RIGHTS];
+    let all = [SECRET_RIGHTS, STORE_RIGHTS[0], STORE_RIGHTS[1]];
     assert_eq!(edge.missing_rights(&all).await.unwrap(), Vec::<String>::new());
     edge.ping().await.unwrap();
     edge.check_namespace().await.unwrap();

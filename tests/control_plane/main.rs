@@ -11,6 +11,7 @@ mod client_go;
 mod crash;
 mod edge;
 mod objects;
+mod rights;
 mod store;
 mod workload_identity;
 

@@ -73,14 +73,22 @@ async fn a_token_for_somebody_else_or_of_somebody_else_is_refused_with_a_remedy(
     let (plane, own) = (federated.plane, federated.site.namespace.clone());
     let others = format!("{own}-others");
     plane.instance(&others).await;
-    let good = plane.token(&own, ACCOUNT, &[FEDERATED_AUDIENCE], SHORT).await;
+    let good = plane.token(&own, control_plane::ACCOUNT, &[FEDERATED_AUDIENCE], SHORT).await;
     let forged = format!("{}.{}", good.rsplit_once('.').unwrap().0, "AAAA");
     for (what, token, code) in [
-        ("another audience", plane.token(&own, ACCOUNT, &["vault"], SHORT).await, "AADSTS700212"),
-        ("the API server's audience", plane.token(&own, ACCOUNT, &[], SHORT).await, "AADSTS700212"),
+        (
+            "another audience",
+            plane.token(&own, control_plane::ACCOUNT, &["vault"], SHORT).await,
+            "AADSTS700212",
+        ),
+        (
+            "the API server's audience",
+            plane.token(&own, control_plane::ACCOUNT, &[], SHORT).await,
+            "AADSTS700212",
+        ),
         (
             "another account",
-            plane.token(&others, ACCOUNT, &[FEDERATED_AUDIENCE], SHORT).await,
+            plane.token(&others, control_plane::ACCOUNT, &[FEDERATED_AUDIENCE], SHORT).await,
             "AADSTS700213",
         ),
         ("no signature of the cluster", forged, "AADSTS700027"),
@@ -239,7 +247,8 @@ impl Federated {
 impl Projected {
     /// Projects a new token in the place of the old one, as the kubelet does: in one step.
     async fn renew(&self, lifetime: Duration) -> String {
-        let token = self.plane.token(&self.namespace, ACCOUNT, &[FEDERATED_AUDIENCE], lifetime).await;
+        let token =
+            self.plane.token(&self.namespace, control_plane::ACCOUNT, &[FEDERATED_AUDIENCE], lifetime).await;
         let beside = self.file.with_extension("new");
         std::fs::write(&beside, &token).unwrap();
         std::fs::rename(&beside, &self.file).unwrap();

@@ -140,7 +140,7 @@ async fn an_account_that_may_not_be_looked_at_is_unknown_and_the_right_is_named(
         names: Vec::new(),
     };
     world.cluster().policy().deny("admin", right);
-    let words = ["verb get on serviceaccounts", "deploy/role.yaml"];
+    let words = ["verb get on serviceaccounts", "deploy/manifests"];
     says(&mut world, "SecureSettings", Status::Unknown, "Unknown", &words).await;
 }
 

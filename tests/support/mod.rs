@@ -143,11 +143,21 @@ impl Site {
 
     /// On a real control plane.
     pub async fn on(plane: &control_plane::ControlPlane) -> Self {
+        let namespace = format!("t-{}", uuid::Uuid::new_v4());
+        let kubeconfig = plane.instance(&namespace).await;
+        Self::of_account(plane, namespace, kubeconfig).await
+    }
+
+    /// On a real control plane, as an account of its own.
+    pub async fn of_account(
+        plane: &control_plane::ControlPlane,
+        namespace: String,
+        kubeconfig: PathBuf,
+    ) -> Self {
         let (directory, authority) = ground();
         let vault = vault_double(directory.path(), &authority).await;
-        let namespace = format!("t-{}", uuid::Uuid::new_v4());
         Self {
-            kubeconfig: plane.instance(&namespace).await,
+            kubeconfig,
             namespace,
             kube: plane.admin().await,
             admin_kubeconfig: plane.admin_kubeconfig().to_owned(),

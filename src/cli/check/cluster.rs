@@ -10,8 +10,8 @@ use crate::{
     cli::settings::{configured_engine, edge_options, secret_store_options, usage_options},
     config::Config,
     edge::{
-        DECISION_RIGHTS, Edge, EdgeError, Index, Rights, SECRET_RIGHTS, STORE_RIGHTS, Scope, TOKEN_RIGHTS,
-        USAGE_VERBS, Usages,
+        DECISION_RIGHTS, Edge, EdgeError, Index, Rights, SECRET_RIGHTS, SEEN_SECRET_RIGHTS, STORE_RIGHTS,
+        Scope, TOKEN_RIGHTS, USAGE_VERBS, Usages,
     },
     model::{Condition, Status, SyncEngine},
     secrets::{Choice, Need, NeedKind, Setup, check_setup},
@@ -49,15 +49,19 @@ pub(super) async fn check(config: &Config) -> (Option<SyncEngine>, Vec<Row>) {
     let usages = Usages::new(edge.clone(), usage_options(config));
     let (options, choice) =
         (secret_store_options(config), Choice { configured: configured_engine(config), taken: None });
-    let (rights, watch, callers, uses, setup) = tokio::join!(
-        rights(RIGHTS, &edge, &[SECRET_RIGHTS]),
+    let (watch, callers, uses, setup) = tokio::join!(
         watch(&edge, config.kubernetes.timeout),
         callers(&edge, config),
         uses(&usages),
         check_setup(&edge, &options, choice)
     );
-    let mut rows = vec![row(NAMESPACE, namespace, &found), rights, watch, callers, uses];
     let engine = setup.engine;
+    let on_secrets = match engine {
+        Some(SyncEngine::SecretStore) => SEEN_SECRET_RIGHTS,
+        Some(SyncEngine::Direct) | None => SECRET_RIGHTS,
+    };
+    let rights = rights(RIGHTS, &edge, &[on_secrets]).await;
+    let mut rows = vec![row(NAMESPACE, namespace, &found), rights, watch, callers, uses];
     rows.extend(of_setup(&edge, setup).await);
     (engine, rows)
 }
@@ -76,7 +80,7 @@ async fn rights(check: &'static str, edge: &Edge, needed: &[Rights]) -> Row {
             };
             let missing = missing.join("; ");
             let found = format!(
-                "May not {missing}. Bind the service's account to a {place}, as deploy/role.yaml has it."
+                "May not {missing}. Bind the service's account to a {place}, as deploy/manifests has it."
             );
             Row::no(check, found)
         }
@@ -134,7 +138,7 @@ async fn uses(usages: &Usages) -> Row {
         }
         Ok(groups) => {
             let found = format!(
-                "May not {} the resources of {}. Bind the service's account to a Role as deploy/role.yaml has it; without, \
+                "May not {} the resources of {}. Bind the service's account to a Role as deploy/manifests has it; without, \
                  nobody knows what uses a synced secret, and deletions need force.",
                 USAGE_VERBS.join(" and "),
                 groups.join(", ")

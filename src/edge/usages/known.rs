@@ -218,7 +218,7 @@ impl Gap {
         match &self.error {
             None => "Try again in a moment: the first look is under way.".to_owned(),
             Some(EdgeError::Forbidden(_)) => format!(
-                "Give the service's account the verbs {} on all resources of {} in its namespace, as deploy/role.yaml does.",
+                "Give the service's account the verbs {} on all resources of {} in its namespace, as deploy/manifests does.",
                 super::USAGE_VERBS.join(" and "),
                 self.group
             ),

@@ -88,7 +88,7 @@ async fn a_kind_that_the_service_may_not_look_at_makes_uses_unknown_and_says_wha
     let unknown = world.until("a", |secret| is_in_use(secret, "Unknown")).await;
     let condition = in_use(&unknown).unwrap();
     assert_eq!(condition.status(), Status::Unknown);
-    for word in [&*format!("Camera.{group}"), "list and watch", "deploy/role.yaml"] {
+    for word in [&*format!("Camera.{group}"), "list and watch", "deploy/manifests"] {
         assert!(condition.message.contains(word), "{}", condition.message);
     }
     let unused = || UsedBy { unused: true, ..Default::default() };

@@ -38,10 +38,13 @@ use process::Process;
 /// The variable that asks for the real thing, and the value that it has then.
 pub const CLUSTER: (&str, &str) = ("SECRET_SERVICE_TEST_CLUSTER", "real");
 
-/// The account of the product and all that it may do, as it is documented.
-const ROLE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/role.yaml"));
+/// What the chart makes for the engine `auto`: the rights of both engines.
+const MANIFEST: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/manifests/auto.yaml"));
 /// The namespace that stands in it.
-const ROLE_NAMESPACE: &str = "azure-iot-operations";
+const MANIFEST_NAMESPACE: &str = "azure-iot-operations";
+/// What it has of the product's account and its rights.
+const ACCOUNT_KINDS: [&str; 5] =
+    ["ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"];
 /// The service account that it makes.
 pub const ACCOUNT: &str = "secret-service";
 
@@ -126,8 +129,15 @@ impl ControlPlane {
         client(self.admin_kubeconfig()).await
     }
 
-    /// Makes a namespace and in it the product's least-privileged service account, as `deploy/role.yaml` has it; its kubeconfig.
+    /// Makes a namespace and in it the product's least-privileged service account, as the chart has it; its kubeconfig.
     pub async fn instance(&self, namespace: &str) -> PathBuf {
+        let kubeconfig = self.instance_of(namespace, account(MANIFEST)).await;
+        until_allowed(&kubeconfig, namespace).await;
+        kubeconfig
+    }
+
+    /// The same with other rights than those that the chart gives it, as objects of the chart's.
+    pub async fn instance_of(&self, namespace: &str, account: Vec<serde_json::Value>) -> PathBuf {
         let admin = self.admin().await;
         let metadata = ObjectMeta { name: Some(namespace.to_owned()), ..ObjectMeta::default() };
         let new = Namespace { metadata, ..Namespace::default() };
@@ -136,12 +146,13 @@ impl ControlPlane {
             Err(kube::Error::Api(status)) if status.is_already_exists() => {}
             Err(error) => panic!("the namespace {namespace}: {error}"),
         }
-        apply(&admin, namespace, &ROLE.replace(ROLE_NAMESPACE, namespace)).await;
+        for object in account {
+            apply(&admin, namespace, &object.to_string().replace(MANIFEST_NAMESPACE, namespace)).await;
+        }
 
         let token = self.token(namespace, ACCOUNT, &[], DAY).await;
         let kubeconfig = self.files.directory.join(format!("{namespace}.kubeconfig"));
         self.files.write_kubeconfig(&kubeconfig, &self.url, namespace, &token);
-        until_allowed(&kubeconfig, namespace).await;
         kubeconfig
     }
 
@@ -287,6 +298,13 @@ pub async fn client(kubeconfig: &Path) -> Client {
     let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
     Client::try_from(config).unwrap()
+}
+
+/// The account of the product and its rights, out of a manifest that the chart makes.
+pub fn account(manifest: &str) -> Vec<serde_json::Value> {
+    let objects = serde_yaml_ng::Deserializer::from_str(manifest);
+    let objects = objects.map(|object| serde_json::Value::deserialize(object).unwrap());
+    objects.filter(|object| ACCOUNT_KINDS.iter().any(|kind| object["kind"] == *kind)).collect()
 }
 
 /// Applies every object of a YAML text, as `kubectl apply --server-side` does.
