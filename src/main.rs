@@ -2,10 +2,15 @@
 
 #![forbid(unsafe_code)]
 
-use std::process::ExitCode;
+use std::{alloc::System, process::ExitCode};
 
 use clap::Parser;
 use secret_service::cli::Cli;
+use zeroizing_alloc::ZeroAlloc;
+
+/// Wipes all memory that is given back: values pass through buffers of the SDKs, of HTTP and of TLS, which do not wipe theirs.
+#[global_allocator]
+static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 #[tokio::main]
 async fn main() -> ExitCode {

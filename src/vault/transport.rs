@@ -28,8 +28,9 @@ use super::{Options, VaultError};
 const LARGEST_BODY: usize = 1024 * 1024;
 /// A connection that is not made by then won't be; less where the deadline of calls is shorter.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Idle connections are given up before the vault's side or a firewall on the way forgets them.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Idle connections are given up soon: their buffers hold the values that went through them last. (And before the vault's side or a
+/// firewall on the way forgets them.)
+const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An HTTP client for the SDK.
 #[derive(Debug)]

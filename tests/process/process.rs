@@ -33,6 +33,12 @@ impl Process {
     /// The same in an engine: `direct` or `secret-store`.
     #[allow(dead_code, reason = "the benches have the default one")]
     pub async fn serve_in(engine: &str, site: &Site) -> Self {
+        Self::serve_with(engine, site, &[]).await
+    }
+
+    /// The same with flags besides.
+    #[allow(dead_code, reason = "the benches have the default one")]
+    pub async fn serve_with(engine: &str, site: &Site, more: &[&str]) -> Self {
         let identity = site.vault.credential();
         let flags = [
             ["--sync-engine", engine],
@@ -40,7 +46,8 @@ impl Process {
             ["--secret-store-tenant-id", &identity.tenant_id],
             ["--secret-store-vault-name", VAULT],
         ];
-        Self::serve_as(site, &configuration(site, 0), flags.as_flattened()).await
+        let flags = [flags.as_flattened(), more].concat();
+        Self::serve_as(site, &configuration(site, 0), &flags).await
     }
 
     /// The same with another configuration, and flags that come before it.
@@ -64,6 +71,12 @@ impl Process {
     #[allow(dead_code, reason = "the benches measure it")]
     pub fn id(&self) -> u32 {
         self.child.id().expect("it runs")
+    }
+
+    /// Ends the connection to it, and leaves it running.
+    #[allow(dead_code, reason = "the benches stay connected")]
+    pub fn hang_up(self) -> Child {
+        self.child
     }
 
     /// kill -9.
