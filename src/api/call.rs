@@ -79,7 +79,7 @@ pub(super) fn deadline<T>(request: &Request<T>) -> Option<Instant> {
 /// A keyed digest of all that is asked for, values included. The encoding is deterministic: maps are ordered.
 fn fingerprint(secrets: &Secrets, message: &impl Message) -> [u8; 32] {
     let encoded = Zeroizing::new(message.encode_to_vec());
-    secrets.sign("request-fingerprint", &encoded)
+    secrets.signer().sign("request-fingerprint", &encoded)
 }
 
 /// At most [`LONGEST_WAIT`]; a longer one ends then, with the state that says how far it is.

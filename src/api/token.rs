@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::{
     model::{SyncedSecretId, UsagePlace},
-    secrets::{Error, Secrets, VaultCursor},
+    secrets::{Error, Signer, VaultCursor},
 };
 
 const VERSION: u8 = 1;
@@ -22,7 +22,7 @@ const LONGEST: usize = 16 * 1024;
 
 /// What a token is good for: one method with one filter.
 pub(super) struct Scope {
-    secrets: Secrets,
+    signer: Signer,
     purpose: &'static str,
     /// The field that brings the token, for the error.
     field: &'static str,
@@ -43,15 +43,13 @@ pub(super) trait Place: Sized {
 
 impl Scope {
     /// Of the pages of a list. `filter` is everything in the request that decides what is listed, in protobuf.
-    pub(super) fn pages(secrets: &Secrets, method: &'static str, filter: Vec<u8>) -> Self {
-        let (secrets, life) = (secrets.clone(), Some(PAGE_LIFE));
-        Self { secrets, purpose: "page-token", field: "page_token", method, filter, life }
+    pub(super) fn pages(signer: Signer, method: &'static str, filter: Vec<u8>) -> Self {
+        Self { signer, purpose: "page-token", field: "page_token", method, filter, life: Some(PAGE_LIFE) }
     }
 
     /// Of a watch. The feed bounds how long such a token is good, and it outlives a restart.
-    pub(super) fn watch(secrets: &Secrets, method: &'static str, filter: Vec<u8>) -> Self {
-        let secrets = secrets.clone();
-        Self { secrets, purpose: "resume-token", field: "resume_token", method, filter, life: None }
+    pub(super) fn watch(signer: Signer, method: &'static str, filter: Vec<u8>) -> Self {
+        Self { signer, purpose: "resume-token", field: "resume_token", method, filter, life: None }
     }
 
     /// The token of a place.
@@ -110,7 +108,7 @@ impl Scope {
             signed.extend((part.len() as u64).to_be_bytes());
             signed.extend(part);
         }
-        self.secrets.sign(self.purpose, &signed)
+        self.signer.sign(self.purpose, &signed)
     }
 }
 
@@ -189,7 +187,7 @@ mod tests {
     #[tokio::test]
     async fn a_token_brings_back_its_place() {
         let house = house().await;
-        let pages = Scope::pages(&house.secrets, LIST, b"filter".to_vec());
+        let pages = Scope::pages(house.secrets.signer(), LIST, b"filter".to_vec());
         let id: SyncedSecretId = "edp1secrets".parse().unwrap();
         assert_eq!(pages.open(&pages.issue(&id)).unwrap(), Some(id));
         assert_eq!(pages.open(&pages.issue(&-7_i64)).unwrap(), Some(-7_i64));
@@ -203,7 +201,7 @@ mod tests {
     #[tokio::test]
     async fn a_token_with_any_bit_changed_is_refused() {
         let house = house().await;
-        let pages = Scope::pages(&house.secrets, LIST, vec![]);
+        let pages = Scope::pages(house.secrets.signer(), LIST, vec![]);
         let token = pages.issue(&7_i64);
         let bytes = URL_SAFE_NO_PAD.decode(&token).unwrap();
         for bit in 0..bytes.len() * 8 {
@@ -223,12 +221,12 @@ mod tests {
     #[tokio::test]
     async fn a_token_of_another_method_filter_use_or_database_is_refused() {
         let (house, other) = (house().await, crate::api::tests::house().await);
-        let token = Scope::pages(&house.secrets, LIST, b"f".to_vec()).issue(&7_i64);
+        let token = Scope::pages(house.secrets.signer(), LIST, b"f".to_vec()).issue(&7_i64);
         for foreign in [
-            Scope::pages(&house.secrets, "ListAuditEvents", b"f".to_vec()),
-            Scope::pages(&house.secrets, LIST, b"g".to_vec()),
-            Scope::watch(&house.secrets, LIST, b"f".to_vec()),
-            Scope::pages(&other.secrets, LIST, b"f".to_vec()),
+            Scope::pages(house.secrets.signer(), "ListAuditEvents", b"f".to_vec()),
+            Scope::pages(house.secrets.signer(), LIST, b"g".to_vec()),
+            Scope::watch(house.secrets.signer(), LIST, b"f".to_vec()),
+            Scope::pages(other.secrets.signer(), LIST, b"f".to_vec()),
         ] {
             assert_eq!(violated(foreign.open::<i64>(&token).unwrap_err()), foreign.field);
         }
@@ -238,7 +236,7 @@ mod tests {
     async fn a_page_token_lives_a_day_and_a_resume_token_as_long_as_the_feed() {
         let house = house().await;
         let (pages, watch) =
-            (Scope::pages(&house.secrets, LIST, vec![]), Scope::watch(&house.secrets, LIST, vec![]));
+            (Scope::pages(house.secrets.signer(), LIST, vec![]), Scope::watch(house.secrets.signer(), LIST, vec![]));
         let ago = |seconds| Timestamp::from_second(Timestamp::now().as_second() - seconds).unwrap();
         assert!(pages.open::<i64>(&pages.issue_at(&7_i64, ago(PAGE_LIFE - 60))).is_ok());
         let error = pages.open::<i64>(&pages.issue_at(&7_i64, ago(PAGE_LIFE + 60))).unwrap_err();

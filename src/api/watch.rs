@@ -86,7 +86,7 @@ impl Watches {
         let deadline = call::deadline(&request);
         let message = request.into_inner();
         let wire = message.filter.unwrap_or_default();
-        let scope = Scope::watch(secrets, "WatchSyncedSecrets", wire.encode_to_vec());
+        let scope = Scope::watch(secrets.signer(), "WatchSyncedSecrets", wire.encode_to_vec());
         let filter = convert::filter(wire).map_err(plain)?;
         let resume = scope.open::<i64>(&message.resume_token).map_err(plain)?;
         let watcher = secrets.watch_synced_secrets(filter, resume).await.map_err(plain)?;

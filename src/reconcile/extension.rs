@@ -80,7 +80,7 @@ impl Reconciler {
     }
 
     fn digest_of_pair(&self, pair: &Pair) -> Vec<u8> {
-        self.0.store.sign("pair", &pair.content()).to_vec()
+        self.0.store.signer().sign("pair", &pair.content()).to_vec()
     }
 
     /// Gives the extension what is to do, where that is something new.

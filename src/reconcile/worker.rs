@@ -266,7 +266,7 @@ impl Reconciler {
     }
 
     fn digest(&self, content: &crate::edge::Content) -> Vec<u8> {
-        self.0.store.sign("edge content", content.as_bytes()).to_vec()
+        self.0.store.signer().sign("edge content", content.as_bytes()).to_vec()
     }
 }
 

@@ -48,7 +48,7 @@ use crate::{
 pub use crate::{
     edge::{EdgeError, Gap, is_reserved},
     reconcile::creation::TAG as RESERVED_TAG,
-    store::{AuditFilter, Request, StoreError},
+    store::{AuditFilter, Request, Signer, StoreError},
     vault::VaultError,
 };
 
@@ -127,8 +127,8 @@ impl Secrets {
     }
 
     /// Signs for the API: page tokens, resume tokens, fingerprints.
-    pub fn sign(&self, purpose: &str, content: &[u8]) -> [u8; 32] {
-        self.0.store.sign(purpose, content)
+    pub fn signer(&self) -> Signer {
+        self.0.store.signer()
     }
 
     /// Waits for the mutations under way, and records what was counted only.

@@ -48,8 +48,12 @@ struct Inner {
     turn: Arc<Mutex<()>>,
     view: View,
     sequence: watch::Sender<i64>,
-    key: hmac::Key,
+    signer: Signer,
 }
+
+/// Signs with the key of a database: fingerprints and tokens.
+#[derive(Clone)]
+pub struct Signer(hmac::Key);
 
 /// Why the database did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -140,7 +144,7 @@ impl Store {
             .connect_with(options.create_if_missing(false).read_only(true))
             .await?;
 
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &settings::key(&writer).await?);
+        let signer = Signer::new(&settings::key(&writer).await?);
         let (records, sequence) =
             (synced_secrets::load(&readers).await?, changes::last_sequence(&readers).await?);
         let view = View::new(records, sequence);
@@ -150,7 +154,7 @@ impl Store {
             turn: Arc::new(Mutex::new(())),
             view,
             sequence: watch::Sender::new(sequence),
-            key,
+            signer,
         };
         Ok(Self(Arc::new(inner)))
     }
@@ -165,13 +169,9 @@ impl Store {
         self.0.sequence.subscribe()
     }
 
-    /// The key of this database, for fingerprints and tokens. `purpose` keeps different uses apart.
-    pub fn sign(&self, purpose: &str, content: &[u8]) -> [u8; 32] {
-        let mut context = hmac::Context::with_key(&self.0.key);
-        context.update(purpose.as_bytes());
-        context.update(&[0]);
-        context.update(content);
-        context.sign().as_ref().try_into().expect("HMAC-SHA256 has 32 bytes")
+    /// Signs with the key of this database.
+    pub fn signer(&self) -> Signer {
+        self.0.signer.clone()
     }
 
     /// Begins a change; waits for the one before.
@@ -191,6 +191,24 @@ impl Store {
     pub async fn close(&self) {
         self.0.readers.close().await;
         self.0.writer.close().await;
+    }
+}
+
+// === impl Signer ===
+
+impl Signer {
+    /// With a key.
+    pub fn new(key: &[u8]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, key))
+    }
+
+    /// `purpose` keeps different uses apart.
+    pub fn sign(&self, purpose: &str, content: &[u8]) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.0);
+        context.update(purpose.as_bytes());
+        context.update(&[0]);
+        context.update(content);
+        context.sign().as_ref().try_into().expect("HMAC-SHA256 has 32 bytes")
     }
 }
 

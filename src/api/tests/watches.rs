@@ -82,7 +82,7 @@ async fn what_leaves_the_filter_is_deleted_to_that_watcher() {
 async fn a_token_from_beyond_the_feed_is_out_of_range_and_a_forged_one_invalid() {
     let running = serve(|_| ()).await;
     running.house.insert(secret("a")).await;
-    let scope = crate::api::token::Scope::watch(&running.house.secrets, "WatchSyncedSecrets", vec![]);
+    let scope = crate::api::token::Scope::watch(running.house.secrets.signer(), "WatchSyncedSecrets", vec![]);
     let mut client = running.client().await;
     let refused = watch(&mut client, &scope.issue(&2_i64)).await.unwrap_err();
     assert_eq!((refused.code(), reason(&refused).as_str()), (Code::OutOfRange, "RESUME_TOKEN_OUT_OF_RANGE"));
@@ -109,7 +109,7 @@ async fn a_token_of_before_the_oldest_change_kept_is_out_of_range() {
     store.close().await;
     let reopened = Store::open(&directory.path().join("state.db")).await.unwrap();
     let running = serve_house(house_over(reopened, directory).await, |_| ()).await;
-    let scope = crate::api::token::Scope::watch(&running.house.secrets, "WatchSyncedSecrets", vec![]);
+    let scope = crate::api::token::Scope::watch(running.house.secrets.signer(), "WatchSyncedSecrets", vec![]);
     let mut client = running.client().await;
     assert_eq!(watch(&mut client, &scope.issue(&0_i64)).await.unwrap_err().code(), Code::OutOfRange);
     let mut resumed = watch(&mut client, &scope.issue(&2_i64)).await.unwrap();
