@@ -35,6 +35,10 @@ pub mod store;
 pub mod telemetry;
 pub mod vault;
 
+/// What the fuzz targets in `fuzz/` call, and the test that replays what they have found.
+#[cfg(any(fuzzing, test))]
+pub mod fuzzing;
+
 /// The contract, generated from `proto/` at build time.
 pub mod proto {
     #![allow(missing_docs, clippy::all)]

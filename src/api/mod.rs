@@ -9,6 +9,8 @@ mod convert;
 mod crowd;
 mod error;
 mod front;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod fuzzing;
 mod gate;
 mod health;
 mod line;

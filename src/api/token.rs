@@ -235,8 +235,10 @@ mod tests {
     #[tokio::test]
     async fn a_page_token_lives_a_day_and_a_resume_token_as_long_as_the_feed() {
         let house = house().await;
-        let (pages, watch) =
-            (Scope::pages(house.secrets.signer(), LIST, vec![]), Scope::watch(house.secrets.signer(), LIST, vec![]));
+        let (pages, watch) = (
+            Scope::pages(house.secrets.signer(), LIST, vec![]),
+            Scope::watch(house.secrets.signer(), LIST, vec![]),
+        );
         let ago = |seconds| Timestamp::from_second(Timestamp::now().as_second() - seconds).unwrap();
         assert!(pages.open::<i64>(&pages.issue_at(&7_i64, ago(PAGE_LIFE - 60))).is_ok());
         let error = pages.open::<i64>(&pages.issue_at(&7_i64, ago(PAGE_LIFE + 60))).unwrap_err();

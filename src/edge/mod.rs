@@ -7,6 +7,8 @@ mod access;
 mod adoption;
 mod error;
 mod extension;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod fuzzing;
 mod index;
 mod manifest;
 mod reviews;

@@ -7,6 +7,8 @@ mod client;
 mod convert;
 mod credential;
 mod error;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod fuzzing;
 mod pace;
 mod paging;
 mod renewal;

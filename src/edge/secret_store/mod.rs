@@ -5,7 +5,7 @@
 
 mod foreign;
 mod handover;
-mod objects;
+pub(super) mod objects;
 mod options;
 mod pair;
 mod resources;

@@ -28,14 +28,14 @@ struct Objects {
 }
 
 /// The parameter for these objects.
-pub(super) fn write(objects: &[Object]) -> String {
+pub(in crate::edge) fn write(objects: &[Object]) -> String {
     let yaml = |object| serde_yaml_ng::to_string(object).expect("text in a map has a YAML form");
     let objects = Objects { array: objects.iter().map(yaml).collect() };
     serde_yaml_ng::to_string(&objects).expect("a list of texts has a YAML form")
 }
 
 /// The objects of a parameter. What can't be read as one is left out.
-pub(super) fn read(parameter: &str) -> Vec<Object> {
+pub(in crate::edge) fn read(parameter: &str) -> Vec<Object> {
     let objects: Objects = serde_yaml_ng::from_str(parameter).unwrap_or_default();
     let object = |text: &String| serde_yaml_ng::from_str::<Object>(text).ok();
     objects.array.iter().filter_map(object).filter(|object| !object.object_name.is_empty()).collect()

@@ -1,0 +1,60 @@
+//! The fuzz targets, by name: each takes any bytes and panics where a promise is broken.
+
+use crate::{api, edge, vault};
+
+/// Names.
+pub fn names(data: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(data) {
+        api::fuzzing::names(text);
+    }
+}
+
+/// Tokens of pages and of watches.
+pub fn tokens(data: &[u8]) {
+    api::fuzzing::tokens(data);
+}
+
+/// Answers of a vault.
+pub fn vault_answers(data: &[u8]) {
+    vault::fuzzing::answers(data);
+}
+
+/// Custom resources of the Secret Store extension.
+pub fn custom_resources(data: &[u8]) {
+    edge::fuzzing::custom_resources(data);
+}
+
+/// Rules, and the resources that they look into.
+pub fn usages(data: &[u8]) {
+    edge::fuzzing::usages(data);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    type Target = (&'static str, fn(&[u8]));
+
+    /// In the order of the module.
+    const TARGETS: [Target; 5] = [
+        ("names", super::names),
+        ("tokens", super::tokens),
+        ("vault_answers", super::vault_answers),
+        ("custom_resources", super::custom_resources),
+        ("usages", super::usages),
+    ];
+
+    #[test]
+    fn whatever_the_fuzzers_have_found_keeps_its_promises() {
+        for (name, target) in TARGETS {
+            let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
+            let mut inputs = 0;
+            for entry in fs::read_dir(&corpus).unwrap_or_else(|error| panic!("{}: {error}", corpus.display()))
+            {
+                target(&fs::read(entry.unwrap().path()).unwrap());
+                inputs += 1;
+            }
+            assert!(inputs > 0, "{name} has a corpus");
+        }
+    }
+}
