@@ -84,8 +84,13 @@ fn fingerprint(secrets: &Secrets, message: &impl Message) -> [u8; 32] {
 
 /// At most [`LONGEST_WAIT`]; a longer one ends then, with the state that says how far it is.
 fn read_wait(wait: Option<prost_types::Duration>) -> Result<Duration, &'static str> {
+    const RULE: &str = "a wait is a duration from 0 to 60 seconds";
     let Some(wait) = wait else { return Ok(Duration::ZERO) };
-    let wait = Duration::try_from(wait).map_err(|_| "a wait is a duration from 0 to 60 seconds")?;
+    // The conversion overflows at the negative end.
+    if wait.seconds < 0 {
+        return Err(RULE);
+    }
+    let wait = Duration::try_from(wait).map_err(|_| RULE)?;
     Ok(wait.min(LONGEST_WAIT))
 }
 

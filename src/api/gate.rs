@@ -3,6 +3,7 @@
 
 use std::{
     convert::Infallible,
+    panic::AssertUnwindSafe,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -23,12 +24,12 @@ use super::{
     auth::{self, Door},
     call::Deadline,
     crowd::{Crowd, Share},
-    error::of_server,
+    error::{of_server, status},
     line::{Line, OnLine},
     options::Limits,
     service::Service,
 };
-use crate::proto::secret_service_server::SecretServiceServer;
+use crate::{proto::secret_service_server::SecretServiceServer, secrets::Error};
 
 /// In and out: the id under which a call stands in the logs of both sides.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -201,7 +202,7 @@ impl Future for Call {
         }
         let answered = match this.inner.project() {
             InnerProjection::Entering { .. } => Poll::Pending,
-            InnerProjection::Contract { future } => future.poll(context).map_ok(with_details),
+            InnerProjection::Contract { future } => caught(future, context).map_ok(with_details),
             InnerProjection::Other { future } => future.poll(context),
             InnerProjection::Refused { status } => {
                 Poll::Ready(Ok(status.take().unwrap_or_else(busy).into_http()))
@@ -226,6 +227,19 @@ impl Future for Call {
             None => response,
         }))
     }
+}
+
+/// A defect of ours ends its own call alone, and with an answer.
+fn caught<F: Future<Output = Result<Response<Body>, Infallible>>>(
+    call: Pin<&mut F>,
+    context: &mut Context<'_>,
+) -> Poll<F::Output> {
+    // What panicked is dropped, and nothing of it is seen again. The panic itself is on standard error by then.
+    let polled = std::panic::catch_unwind(AssertUnwindSafe(|| call.poll(context)));
+    polled.unwrap_or_else(|_| {
+        tracing::error!("a call has died");
+        Poll::Ready(Ok(status(&Error::Internal, "").into_http()))
+    })
 }
 
 /// Who calls, and its share of what all callers share.
@@ -342,6 +356,8 @@ fn deadline_passed() -> Status {
 
 #[cfg(test)]
 mod tests {
+    use tonic_types::StatusExt;
+
     use super::*;
 
     #[test]
@@ -359,6 +375,15 @@ mod tests {
         for bad in ["", "S", "3", "3s", "-1S", "+1S", "100000000S", "1.5S", "S3"] {
             assert_eq!(read(bad), None, "{bad:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_call_that_panics_is_answered_like_any_other_failure_of_ours() {
+        let mut dies = Box::pin(async { panic!("in a test") });
+        let answered = std::future::poll_fn(|context| caught(dies.as_mut(), context)).await;
+        let status = Status::from_header_map(answered.unwrap().headers()).unwrap();
+        assert_eq!(status.code(), Code::Internal);
+        assert_eq!(status.get_error_details().error_info().unwrap().reason, "INTERNAL");
     }
 
     #[test]

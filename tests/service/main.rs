@@ -11,6 +11,7 @@ mod adoption;
 mod bad_input;
 mod create_new;
 mod edge_faults;
+mod hostile;
 mod idempotency;
 mod life;
 mod manage;
