@@ -4,7 +4,7 @@ CARGO ?= cargo
 
 export PATH := $(CURDIR)/.cache/bin:$(PATH)
 
-.PHONY: help build run kube test unit lint format deny contract chart sbom generate docs bench bench-cluster bench-peer bench-clients tools clean
+.PHONY: help build run kube test fuzz unit lint format deny contract chart sbom generate docs bench bench-cluster bench-peer bench-hostile bench-clients tools clean
 .DEFAULT_GOAL := help
 
 help: ## List the verbs.
@@ -25,6 +25,9 @@ test: tools ## Run all tests: unit, service tier in both engines, the process, t
 	SECRET_SERVICE_TESTS_ENGINE=secret-store $(CARGO) test --locked --test service
 	scripts/on-control-plane $(CARGO) test --locked --test service --test extension --test control_plane
 	SECRET_SERVICE_TESTS_ENGINE=secret-store scripts/on-control-plane $(CARGO) test --locked --test service
+
+fuzz: ## Fuzz what comes from outside, a minute (FUZZ_SECONDS) for each kind of input, from the kept corpus.
+	scripts/fuzz
 
 unit: ## Run the tests that stand beside the code.
 	$(CARGO) test --locked --lib
@@ -68,6 +71,9 @@ bench-cluster: ## Measure a thousand synced secrets on a real control plane besi
 
 bench-peer: ## Measure External Secrets Operator beside Secret Service on the same control plane; builds it when first needed.
 	directory=$$(scripts/peer) && BENCH_PEER=$$directory scripts/on-control-plane $(CARGO) bench --locked --bench peer
+
+bench-hostile: ## Measure a good caller alone and beside a thousand connections that mean harm.
+	$(CARGO) bench --locked --bench hostile
 
 bench-clients: build ## Measure the Go client beside ghz on the same method.
 	scripts/go-client bench

@@ -25,6 +25,10 @@ use crate::{access::Access, proto::secret_service_server::SecretServiceServer, s
 
 /// Bytes of all headers of a request.
 const HEADER_BYTES: u32 = 16 * 1024;
+/// What a peer may send before we read it, of one request and of all on its connection: most requests fit in, larger ones take a round
+/// trip for each such part, and nobody fills our memory with what is going to be refused.
+const STREAM_WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = 256 * 1024;
 /// Streams that a peer opened and reset before we looked at them; more end the connection (CVE-2023-44487).
 const PENDING_RESETS: usize = 20;
 /// Silence after which a peer is asked whether it is there, and how long it has to say so.
@@ -166,6 +170,8 @@ fn contract(
 fn builder(options: &Options) -> transport::Server {
     transport::Server::builder()
         .accept_http1(options.grpc_web)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(options.limits.streams_per_connection)
         .http2_max_header_list_size(HEADER_BYTES)
         .http2_max_pending_accept_reset_streams(Some(PENDING_RESETS))

@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     time::Duration,
@@ -21,6 +22,7 @@ pub const BINARY: &str = env!("CARGO_BIN_EXE_secret-service");
 /// A `serve` on a site. Dropped, it is killed.
 pub struct Process {
     child: Child,
+    address: SocketAddr,
     pub client: SecretServiceClient<Channel>,
 }
 
@@ -64,7 +66,14 @@ impl Process {
             .spawn()
             .unwrap();
         let address = started(site, logged_before).await;
-        Self { child, client: connect(&format!("http://{address}")).await }
+        let client = connect(&format!("http://{address}")).await;
+        Self { child, address: address.parse().expect("it listens at one address"), client }
+    }
+
+    /// Where it listens.
+    #[allow(dead_code, reason = "the tests have a client")]
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Of the process.

@@ -1,6 +1,10 @@
 //! What nobody may take from the others: connections, calls, watches, and the patience of the server.
 
-use tokio::{io::AsyncReadExt, net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
 use tonic::{Code, transport::Endpoint};
 
 use super::*;
@@ -65,6 +69,20 @@ async fn connections_that_do_nothing_give_way_and_those_that_do_something_stay()
     assert!(ended.is_ok(), "the oldest silent connection was ended");
     running.house.insert(secret("new")).await;
     timeout(PATIENCE, watch.message()).await.unwrap().unwrap().expect("the busy connection goes on");
+}
+
+#[tokio::test]
+async fn nobody_may_send_more_than_a_window_of_a_request_before_it_is_read() {
+    let running = serve(|_| ()).await;
+    let mut stream = TcpStream::connect(running.address).await.unwrap();
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    let mut head = [0; 9];
+    timeout(PATIENCE, stream.read_exact(&mut head)).await.unwrap().unwrap();
+    assert_eq!(head[3], 4, "the first frame has the server's settings");
+    let mut settings = vec![0; usize::from(u16::from_be_bytes([head[1], head[2]]))];
+    stream.read_exact(&mut settings).await.unwrap();
+    let window = settings.chunks(6).find(|setting| setting[..2] == [0, 4]).unwrap();
+    assert_eq!(u32::from_be_bytes(window[2..].try_into().unwrap()), 64 * 1024);
 }
 
 #[tokio::test]

@@ -1,0 +1,73 @@
+//! Connections to the service, by hand: what no client that means well would do needs one that does what it is told.
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use h2::client::SendRequest;
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio_util::task::AbortOnDropHandle;
+
+/// The places that attackers come from, beside the one of everybody else: 127.0.0.2 and on.
+const PLACES: usize = 4;
+
+/// Whom to attack, and a token that is good for looking.
+pub struct Target {
+    pub address: SocketAddr,
+    pub tls: TlsConnector,
+    pub token: String,
+}
+
+/// A connection that speaks HTTP/2, as long as it is kept.
+pub struct Http2 {
+    pub send: SendRequest<Bytes>,
+    _connection: AbortOnDropHandle<()>,
+}
+
+// === impl Target ===
+
+impl Target {
+    pub async fn tcp(&self, number: usize) -> io::Result<TcpStream> {
+        let socket = TcpSocket::new_v4()?;
+        let place = 2 + u8::try_from(number % PLACES).expect("they are few");
+        socket.bind((Ipv4Addr::new(127, 0, 0, place), 0).into())?;
+        let stream = socket.connect(self.address).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    pub async fn tls(&self, number: usize) -> io::Result<TlsStream<TcpStream>> {
+        let name = ServerName::try_from("localhost").expect("it is a name");
+        self.tls.connect(name, self.tcp(number).await?).await
+    }
+
+    pub async fn http2(&self, number: usize) -> io::Result<Http2> {
+        let (send, connection) =
+            h2::client::handshake(self.tls(number).await?).await.map_err(io::Error::other)?;
+        let connection = tokio::spawn(async move { drop(connection.await) });
+        Ok(Http2 { send, _connection: AbortOnDropHandle::new(connection) })
+    }
+}
+
+/// A certificate for this machine and its key, in PEM.
+pub fn certificate() -> (String, String) {
+    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(names).expect("it is made");
+    (cert.pem(), signing_key.serialize_pem())
+}
+
+/// TLS that trusts one certificate, for HTTP/2.
+pub fn trusting(certificate: &str) -> TlsConnector {
+    let mut roots = rustls::RootCertStore::empty();
+    let der = CertificateDer::from_pem_slice(certificate.as_bytes()).expect("it is PEM");
+    roots.add(der).expect("it is a certificate");
+    let mut config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    TlsConnector::from(Arc::new(config))
+}
