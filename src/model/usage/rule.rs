@@ -10,8 +10,8 @@ use crate::model::{NameError, SecretKey, SyncedSecretId};
 const ANY: &str = "*";
 /// How the name of a field ends that may name a secret.
 const GUESSED: [&str; 3] = ["SecretName", "secretRef", "SecretRef"];
-/// More than any name of a secret with its key.
-const LONGEST: usize = 253 + 1 + 253;
+/// More characters have no name of a secret and no key.
+const LONGEST: usize = 253;
 
 /// Which field of which kind names a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -176,19 +176,18 @@ impl Format {
     /// The secret that a text names, and what is needed of it; nothing where the text can't be meant as a name.
     pub(super) fn read(&self, text: &str) -> Option<(String, Needs)> {
         let odd = |c: char| c.is_whitespace() || c.is_control();
-        if text.is_empty() || text.len() > LONGEST || text.contains(odd) {
+        let (secret, key) = match self {
+            Self::Key => text.split_once('/').unwrap_or((text, "")),
+            Self::Whole(_) => (text, ""),
+        };
+        if secret.is_empty() || secret.len() > LONGEST || key.len() > LONGEST || text.contains(odd) {
             return None;
         }
-        Some(match self {
-            Self::Key => {
-                let (secret, key) = text.split_once('/').unwrap_or((text, ""));
-                if secret.is_empty() {
-                    return None;
-                }
-                (secret.to_owned(), Needs::Key(key.to_owned()))
-            }
-            Self::Whole(sets) => (text.to_owned(), Needs::Whole(sets.clone())),
-        })
+        let needs = match self {
+            Self::Key => Needs::Key(key.to_owned()),
+            Self::Whole(sets) => Needs::Whole(sets.clone()),
+        };
+        Some((secret.to_owned(), needs))
     }
 }
 
