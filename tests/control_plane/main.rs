@@ -9,6 +9,7 @@ mod support;
 mod access;
 mod client_go;
 mod crash;
+mod deployment;
 mod edge;
 mod objects;
 mod rights;
