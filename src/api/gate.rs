@@ -26,6 +26,7 @@ use super::{
     crowd::{Crowd, Share},
     error::{of_server, status},
     line::{Line, OnLine},
+    metrics::Metrics,
     options::Limits,
     service::Service,
 };
@@ -66,6 +67,7 @@ const METHODS: [&str; 16] = [
 pub(super) struct Gate {
     door: Door,
     crowd: Crowd,
+    metrics: Metrics,
     contract: SecretServiceServer<Service>,
     /// Health and reflection.
     others: Routes,
@@ -89,6 +91,7 @@ pin_project! {
         #[pin]
         deadline: Sleep,
         method: &'static str,
+        metrics: Metrics,
         id: HeaderValue,
         began: Instant,
         held: Held,
@@ -120,7 +123,7 @@ pin_project! {
 
 impl Gate {
     pub(super) fn new(
-        (door, crowd): (Door, Crowd),
+        (door, crowd, metrics): (Door, Crowd, Metrics),
         contract: SecretServiceServer<Service>,
         others: Routes,
         limits: &Limits,
@@ -128,6 +131,7 @@ impl Gate {
         Self {
             door,
             crowd,
+            metrics,
             contract,
             others,
             calls: Arc::new(Semaphore::new(limits.concurrent_calls)),
@@ -177,7 +181,8 @@ impl tower::Service<Request<Body>> for Gate {
         };
         let deadline = tokio::time::sleep_until(began + time - MARGIN.min(time / 10));
         let held = Held { _permit: permit, share: None };
-        Call { inner, deadline, method, id, began, held, on_line }
+        let metrics = self.metrics.clone();
+        Call { inner, deadline, method, metrics, id, began, held, on_line }
     }
 }
 
@@ -216,7 +221,9 @@ impl Future for Call {
                 deadline_passed().into_http()
             }
         };
-        log(this.method, &response, this.began.elapsed(), this.id);
+        let (code, took) = (status_of(&response), this.began.elapsed());
+        log(this.method, code, took, this.id);
+        this.metrics.called(this.method, code, took);
         response.headers_mut().insert(REQUEST_ID, this.id.clone());
         let mut held = std::mem::take(this.held);
         if *this.method == WATCH {
@@ -255,8 +262,7 @@ async fn enter(
 }
 
 /// A line of the access log: successes are for debugging, what the service can't do is for its operator.
-fn log(method: &'static str, response: &Response<Body>, took: Duration, id: &HeaderValue) {
-    let code = status_of(response);
+fn log(method: &'static str, code: Code, took: Duration, id: &HeaderValue) {
     let request_id = id.to_str().unwrap_or_default();
     let milliseconds = took.as_micros() as f64 / 1_000.0;
     match code {

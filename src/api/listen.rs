@@ -36,7 +36,7 @@ impl Listener {
     pub(super) async fn bind(listen: &Listen) -> Result<Self, ServerError> {
         let error = |source| ServerError::Listen { at: listen.to_string(), source };
         match listen {
-            Listen::Tcp(address) => TcpListener::bind(address).await.map(Self::Tcp).map_err(error),
+            Listen::Tcp(address) => bind(*address).await.map(Self::Tcp),
             Listen::Unix(path) => {
                 make_way(path).await.map_err(error)?;
                 let listener = bind_for_owner(path).map_err(error)?;
@@ -58,6 +58,12 @@ impl Drop for SocketFile {
         // Whoever removed it before us did no harm.
         let _ = std::fs::remove_file(&self.0);
     }
+}
+
+/// Takes an address.
+pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener, ServerError> {
+    let error = |source| ServerError::Listen { at: address.to_string(), source };
+    TcpListener::bind(address).await.map_err(error)
 }
 
 /// Connections to an address.

@@ -15,6 +15,7 @@ mod gate;
 mod health;
 mod line;
 mod listen;
+mod metrics;
 mod options;
 mod pages;
 mod reference;

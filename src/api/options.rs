@@ -11,6 +11,8 @@ pub struct Options {
     pub listen: Vec<Listen>,
     /// TLS on the TCP addresses.
     pub tls: Option<Tls>,
+    /// Where metrics are served, over plain HTTP; nowhere where absent.
+    pub metrics: Option<SocketAddr>,
     /// What it bears.
     pub limits: Limits,
     /// Whether clients may ask for the contract.

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tonic::transport;
 use tonic_health::{ServingStatus, server::HealthReporter};
@@ -15,6 +15,7 @@ use super::{
     health,
     line::Lines,
     listen::{self, Listener},
+    metrics::Metrics,
     options::{Limits, Options, ServerError},
     pages::Pages,
     service::Service,
@@ -42,6 +43,7 @@ pub struct Server {
     certificates: Option<Certificates>,
     listeners: Vec<Listener>,
     addresses: Vec<SocketAddr>,
+    metrics: Option<TcpListener>,
 }
 
 // === impl Server ===
@@ -61,13 +63,22 @@ impl Server {
         for listen in &options.listen {
             listeners.push(Listener::bind(listen).await?);
         }
+        let metrics = match options.metrics {
+            Some(address) => Some(listen::bind(address).await?),
+            None => None,
+        };
         let addresses = listeners.iter().filter_map(Listener::address).collect();
-        Ok(Self { options, allowed, certificates, listeners, addresses })
+        Ok(Self { options, allowed, certificates, listeners, addresses, metrics })
     }
 
     /// The TCP addresses, with the ports that were taken.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Where metrics are served.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().and_then(|listener| listener.local_addr().ok())
     }
 
     /// Serves until `stop`, then finishes what is in flight. Health says what `ready` says.
@@ -88,8 +99,9 @@ impl Server {
         let door = Door::new(access, secrets.clone(), self.certificates.clone());
         let limits = &self.options.limits;
         let crowd = Crowd::new(limits);
+        let metrics = Metrics::new(secrets.clone());
         let contract = contract(door.clone(), secrets, (limits, crowd.clone()), &stop);
-        let gate = Gate::new((door, crowd), contract, others, limits);
+        let gate = Gate::new((door, crowd, metrics.clone()), contract, others, limits);
         let front = Front::new(gate, self.allowed, self.options.grpc_web);
 
         let lines = Lines::new(self.options.limits.connections, self.options.limits.send_timeout);
@@ -119,12 +131,23 @@ impl Server {
                 certificates.follow(stop.clone()).await;
             }
         };
-        let (served, (), ()) = tokio::join!(
+        let metrics_served = serve_metrics(self.metrics, metrics, stop.clone());
+        let (served, (), (), ()) = tokio::join!(
             serve(listeners, stop.clone(), self.options.drain),
             health::follow(reporter, ready, stop.clone()),
-            follow_files
+            follow_files,
+            metrics_served
         );
         served
+    }
+}
+
+/// Serves metrics, where they are wanted. Without them the service goes on.
+async fn serve_metrics(listener: Option<TcpListener>, metrics: Metrics, stop: CancellationToken) {
+    if let Some(listener) = listener
+        && let Err(error) = metrics.serve(listener, stop).await
+    {
+        tracing::error!(%error, "metrics are no longer served");
     }
 }
 

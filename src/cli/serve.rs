@@ -72,10 +72,12 @@ impl Serve {
 fn log_start(config: &Config, service: &Service) {
     let addresses = service.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let unix_socket = config.server.unix_socket.as_deref().map(|path| path.display().to_string());
+    let metrics = service.metrics_address().map(|address| address.to_string());
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         addresses,
         unix_socket,
+        metrics,
         vault = config.vault.uri.0.as_str(),
         namespace = config.kubernetes.namespace.0,
         database = %config.database.path.display(),

@@ -136,6 +136,11 @@ impl Service {
         self.server.addresses()
     }
 
+    /// Where it serves metrics.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.server.metrics_address()
+    }
+
     /// Whether it can do its work: the database answers and the edge is watched. The vault may be away.
     pub fn ready(&self) -> watch::Receiver<bool> {
         self.ready.subscribe()

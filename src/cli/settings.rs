@@ -178,6 +178,7 @@ fn server_options(config: &Config) -> Result<api::Options, Failure> {
             longest_call: limits.longest_call,
             ..api::Limits::default()
         },
+        metrics: server.metrics_listen,
         reflection: server.reflection,
         grpc_web: server.grpc_web,
         allowed_origins: server.allowed_origins.iter().map(|origin| origin.0.clone()).collect(),

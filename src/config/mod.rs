@@ -150,6 +150,9 @@ fields::configuration! {
         allowed_origins: Vec<Origin>,
         /// Whether clients may ask for the contract (gRPC reflection).
         reflection: bool = "true",
+        /// Where metrics are served for Prometheus, over plain HTTP at /metrics, to whoever asks; nowhere where it is not given. They are
+        /// numbers: no name of a secret is in them.
+        metrics_listen: Option<SocketAddr>,
         /// How long calls under way may take at the end.
         drain: Duration = "20s",
     }

@@ -158,6 +158,9 @@ impl SyncedSecret {
 // === impl State ===
 
 impl State {
+    /// All of them, in the order of a life.
+    pub const ALL: [Self; 5] = [Self::Pending, Self::Synced, Self::Degraded, Self::Failed, Self::Deleting];
+
     /// Whether a caller who waits has got an answer.
     pub fn is_settled(self) -> bool {
         matches!(self, Self::Synced | Self::Degraded | Self::Failed)
@@ -179,7 +182,7 @@ impl FromStr for State {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        [Self::Pending, Self::Synced, Self::Degraded, Self::Failed, Self::Deleting]
+        Self::ALL
             .into_iter()
             .find(|state| state.as_str() == text)
             .ok_or_else(|| NameError::new(format!("{text:?} is not a state")))

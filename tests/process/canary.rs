@@ -7,7 +7,10 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use secret_service::proto::*;
 use tokio::time::{Instant, sleep};
 
-use super::{audit::audit, process::Process};
+use super::{
+    audit::audit,
+    process::{Process, said_at_start},
+};
 use crate::support::{Site, requests::*, script::say};
 
 /// How long buffers may take to be given back once the connections are closed that they belong to.
@@ -130,15 +133,27 @@ fn new_reference(value: &str) -> SecretReference {
     created("l", "third", value)
 }
 
+/// What the process tells Prometheus.
+async fn metrics(site: &Site) -> String {
+    let address = said_at_start(site, "metrics").expect("it serves metrics");
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let page = client.get(format!("http://{address}/metrics")).send().await.unwrap().text().await.unwrap();
+    assert!(page.contains("secret_service_calls_total"), "{page}");
+    page
+}
+
 async fn no_value_stays(engine: &str) {
     let mut site = Site::start().await;
     if engine == "secret-store" {
         site.install_extension().await;
     }
-    let mut process = Process::serve_with(engine, &site, &["--log-level", "trace"]).await;
+    let flags = ["--log-level", "trace", "--server-metrics-listen", "127.0.0.1:0"];
+    let mut process = Process::serve_with(engine, &site, &flags).await;
     let (mut values, pid) = (Vec::new(), process.id());
     let said = walk(&mut process, &mut values).await;
     let mut all = found("an answer", said.as_bytes(), &values);
+
+    all.extend(found("the metrics", metrics(&site).await.as_bytes(), &values));
 
     // The connection of the caller has buffers of its own; it goes when the caller does.
     let process = process.hang_up();

@@ -104,15 +104,23 @@ async fn started(site: &Site, logged_before: u64) -> String {
     let begun = tokio::time::Instant::now();
     loop {
         let logged = std::fs::read_to_string(log(site)).unwrap();
-        let lines = logged[usize::try_from(logged_before).unwrap()..].lines();
-        let mut lines = lines.filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-        let address = lines.find_map(|line| line["addresses"].as_str().map(str::to_owned));
-        if let Some(address) = address {
+        if let Some(address) = field(&logged[usize::try_from(logged_before).unwrap()..], "addresses") {
             return address;
         }
         assert!(begun.elapsed() < PATIENCE, "serve never started: {logged}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// What the first `serve` on a site said of itself when it started.
+pub fn said_at_start(site: &Site, name: &str) -> Option<String> {
+    field(&std::fs::read_to_string(log(site)).unwrap(), name)
+}
+
+/// The first text in a log under a name.
+fn field(log: &str, name: &str) -> Option<String> {
+    let mut lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    lines.find_map(|line| line[name].as_str().map(str::to_owned))
 }
 
 /// Where a site's `serve` writes its log.

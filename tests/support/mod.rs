@@ -486,6 +486,7 @@ fn settings(site: &Site, options: &Options) -> Settings {
             listen: vec![api::Listen::Tcp(options.listen)],
             tls: options.tls.clone(),
             limits: options.limits.clone(),
+            metrics: None,
             reflection: true,
             grpc_web: true,
             allowed_origins: Vec::new(),

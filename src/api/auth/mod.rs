@@ -9,14 +9,19 @@ use rustls::pki_types::CertificateDer;
 use secrecy::SecretString;
 use tokio::time::Instant;
 use tonic::{
-    Code, Extensions, Request, Status,
+    Extensions, Request, Status,
     body::Body,
     transport::server::{TcpConnectInfo, TlsConnectInfo, UdsConnectInfo},
 };
 
 pub(super) use asks::Asking;
 
-use super::{error::of_refusal, line::Line, tls::Certificates, verdict::Verdict};
+use super::{
+    error::{code_name, of_refusal},
+    line::Line,
+    tls::Certificates,
+    verdict::Verdict,
+};
 use crate::{
     access::{Access, Credentials, Refusal},
     model::{Ask, Caller, Outcome},
@@ -228,16 +233,6 @@ pub(super) fn caller(connection: &Extensions) -> Caller {
     match connection.get::<Pass>() {
         Some(pass) => pass.caller.clone(),
         None => Caller::Local(peer(connection).place.clone()),
-    }
-}
-
-/// The codes of refusals, as the audit spells them.
-fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::Unauthenticated => "UNAUTHENTICATED",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        _ => "PERMISSION_DENIED",
     }
 }
 

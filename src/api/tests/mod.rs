@@ -4,6 +4,7 @@
 mod life;
 mod limits;
 mod lists;
+mod metrics;
 mod refusals;
 mod watches;
 mod web;
@@ -41,6 +42,7 @@ pub(super) struct House {
 struct Running {
     house: House,
     address: SocketAddr,
+    metrics: Option<SocketAddr>,
     ready: watch::Sender<bool>,
     stop: CancellationToken,
     task: JoinHandle<Result<(), ServerError>>,
@@ -96,6 +98,7 @@ fn options() -> Options {
         listen: vec![Listen::Tcp("127.0.0.1:0".parse().unwrap())],
         tls: None,
         limits: Limits::default(),
+        metrics: None,
         reflection: true,
         grpc_web: true,
         allowed_origins: vec!["https://console.example".into()],
@@ -112,10 +115,11 @@ async fn serve_house(house: House, change: impl FnOnce(&mut Options)) -> Running
     change(&mut options);
     let server = Server::bind(options).await.unwrap();
     let address = server.addresses().first().copied().unwrap_or_else(|| "127.0.0.1:0".parse().unwrap());
+    let metrics = server.metrics_address();
     let (ready, receiver) = watch::channel(true);
     let stop = CancellationToken::new();
     let task = tokio::spawn(server.run(house.secrets.clone(), house.access.clone(), receiver, stop.clone()));
-    Running { house, address, ready, stop, task }
+    Running { house, address, metrics, ready, stop, task }
 }
 
 pub(super) fn secret(id: &str) -> SyncedSecret {

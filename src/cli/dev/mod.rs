@@ -200,6 +200,7 @@ impl Dev {
                 listen: vec![Listen::Tcp(self.listen)],
                 tls: None,
                 limits: Limits::default(),
+                metrics: None,
                 reflection: true,
                 grpc_web: true,
                 allowed_origins: self.allowed_origin.clone(),

@@ -70,6 +70,9 @@ listen = ["127.0.0.1:{{ .Values.service.port }}"]
 {{- end }}
 unix_socket = "/run/secret-service/grpc.sock"
 drain = "{{ .Values.drainSeconds }}s"
+{{- if .Values.metrics.enabled }}
+metrics_listen = "[::]:{{ .Values.metrics.port }}"
+{{- end }}
 
 [authentication]
 tokens = {{ .Values.authentication.tokens }}

@@ -1,0 +1,120 @@
+//! What is counted, for Prometheus: calls by method and code, and where the synced secrets stand. No name of theirs and no value is in it.
+
+use std::{fmt, io, sync::Arc, time::Duration};
+
+use axum::{Router, http::header::CONTENT_TYPE, routing::get};
+use jiff::Timestamp;
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::ConstGauge,
+        histogram::{Histogram, exponential_buckets},
+        info::Info,
+    },
+    registry::{Registry, Unit},
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::Code;
+
+use super::error::code_name;
+use crate::secrets::Secrets;
+
+/// What Prometheus asks for first.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The counters of a server.
+#[derive(Clone)]
+pub(super) struct Metrics(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    calls: Family<Labels, Counter>,
+    seconds: Family<Method, Histogram, fn() -> Histogram>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Labels {
+    method: &'static str,
+    code: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Method {
+    method: &'static str,
+}
+
+/// Where the synced secrets stand, looked at when somebody asks.
+struct Standing(Secrets);
+
+// === impl Metrics ===
+
+impl Metrics {
+    pub(super) fn new(secrets: Secrets) -> Self {
+        let mut registry = Registry::with_prefix("secret_service");
+        let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The release that runs", build);
+        let calls = Family::default();
+        registry.register("calls", "Calls that were answered, by method and canonical code", calls.clone());
+        // From half a millisecond to half a minute.
+        let histogram = || Histogram::new(exponential_buckets(0.000_5, 4.0, 9));
+        let seconds = Family::new_with_constructor(histogram as fn() -> Histogram);
+        let help = "How long calls took until their answer began";
+        registry.register_with_unit("call_duration", help, Unit::Seconds, seconds.clone());
+        registry.register_collector(Box::new(Standing(secrets)));
+        Self(Arc::new(Inner { registry, calls, seconds }))
+    }
+
+    /// Counts a call. The method is one of a fixed set, never the caller's text.
+    pub(super) fn called(&self, method: &'static str, code: Code, took: Duration) {
+        self.0.calls.get_or_create(&Labels { method, code: code_name(code) }).inc();
+        self.0.seconds.get_or_create(&Method { method }).observe(took.as_secs_f64());
+    }
+
+    /// All of it, as OpenMetrics writes it.
+    fn text(&self) -> Result<String, fmt::Error> {
+        let mut page = String::new();
+        text::encode(&mut page, &self.0.registry)?;
+        Ok(page)
+    }
+
+    /// Serves them at `/metrics` until `stop`.
+    pub(super) async fn serve(self, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
+        let page = async move || {
+            let page = self.text().map_err(|_| axum::http::StatusCode::INTERNAL_SERVER_ERROR)?;
+            Ok::<_, axum::http::StatusCode>(([(CONTENT_TYPE, OPEN_METRICS)], page))
+        };
+        let pages = Router::new().route("/metrics", get(page));
+        axum::serve(listener, pages).with_graceful_shutdown(stop.cancelled_owned()).await
+    }
+}
+
+// === impl Standing ===
+
+impl Collector for Standing {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let standing = self.0.standing();
+        let gauge = ConstGauge::new(0);
+        let help = "Synced secrets of this service, by state";
+        let mut states = encoder.encode_descriptor("synced_secrets", help, None, gauge.metric_type())?;
+        for (state, number) in standing.states {
+            ConstGauge::new(number).encode(states.encode_family(&[("state", state.as_str())])?)?;
+        }
+        let waits =
+            standing.unsynced_since.map_or(0.0, |since| Timestamp::now().duration_since(since).as_secs_f64());
+        let help =
+            "How long the synced secret that is out of sync for longest has been so; 0 where all are in sync";
+        let unit = Some(&Unit::Seconds);
+        let encoder = encoder.encode_descriptor("longest_unsynced", help, unit, gauge.metric_type())?;
+        ConstGauge::new(waits.max(0.0)).encode(encoder)
+    }
+}
+
+impl fmt::Debug for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Standing")
+    }
+}
