@@ -25,7 +25,7 @@ use tokio::{
 };
 use tonic::{Status, body::Body, transport::server::Connected};
 
-use super::auth::Peer;
+use super::peer::Peer;
 
 /// How often a connection looks whether its peer takes its answers.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -18,6 +18,7 @@ mod listen;
 mod metrics;
 mod options;
 mod pages;
+mod peer;
 mod reference;
 mod server;
 mod service;

@@ -5,20 +5,16 @@ mod asks;
 use std::sync::Arc;
 
 use http::{HeaderMap, header::AUTHORIZATION};
-use rustls::pki_types::CertificateDer;
 use secrecy::SecretString;
 use tokio::time::Instant;
-use tonic::{
-    Extensions, Request, Status,
-    body::Body,
-    transport::server::{TcpConnectInfo, TlsConnectInfo, UdsConnectInfo},
-};
+use tonic::{Extensions, Request, Status, body::Body};
 
 pub(super) use asks::Asking;
 
 use super::{
     error::{code_name, of_refusal},
     line::Line,
+    peer::Peer,
     tls::Certificates,
     verdict::Verdict,
 };
@@ -61,15 +57,6 @@ pub(super) struct Leave {
     method: &'static str,
     asks: Vec<Ask>,
     due: Instant,
-}
-
-/// Where a connection comes from.
-pub(super) struct Peer {
-    /// For the audit, as long as nobody knows who it is.
-    pub(super) place: String,
-    is_local: bool,
-    /// The certificates that the client showed, leaf first.
-    chain: Option<Arc<Vec<CertificateDer<'static>>>>,
 }
 
 // === impl Door ===
@@ -184,42 +171,6 @@ impl Leave {
             }
             self.due = Instant::now() + self.door.0.access.decision_life();
         }
-    }
-}
-
-// === impl Peer ===
-
-impl Peer {
-    fn nobody() -> Self {
-        Self { place: "anonymous".to_owned(), is_local: false, chain: None }
-    }
-}
-
-impl From<TcpConnectInfo> for Peer {
-    fn from(tcp: TcpConnectInfo) -> Self {
-        let address = tcp.remote_addr().map(|address| address.ip().to_canonical());
-        let is_local = address.is_some_and(|address| address.is_loopback());
-        address.map_or_else(Self::nobody, |address| Self {
-            place: format!("anonymous@{address}"),
-            is_local,
-            chain: None,
-        })
-    }
-}
-
-impl From<TlsConnectInfo<TcpConnectInfo>> for Peer {
-    fn from(tls: TlsConnectInfo<TcpConnectInfo>) -> Self {
-        Self { chain: tls.peer_certs(), ..Self::from(tls.get_ref().clone()) }
-    }
-}
-
-impl From<UdsConnectInfo> for Peer {
-    fn from(unix: UdsConnectInfo) -> Self {
-        let place = match unix.peer_cred {
-            Some(peer) => format!("unix:uid={}", peer.uid()),
-            None => "unix".to_owned(),
-        };
-        Self { place, is_local: true, chain: None }
     }
 }
 
