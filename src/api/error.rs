@@ -181,10 +181,6 @@ fn shortened(text: &str, limit: usize) -> String {
     }
 }
 
-#[cfg(test)]
-#[path = "error_tests.rs"]
-mod tests;
-
 /// The canonical name of a code, as the specification of gRPC spells it.
 pub(super) fn code_name(code: Code) -> &'static str {
     match code {
@@ -207,3 +203,7 @@ pub(super) fn code_name(code: Code) -> &'static str {
         Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }
+
+#[cfg(test)]
+#[path = "error_tests.rs"]
+mod tests;

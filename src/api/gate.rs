@@ -194,7 +194,7 @@ impl Future for Call {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         if let InnerProjection::Entering { entering, contract } = this.inner.as_mut().project()
-            && let Poll::Ready(entered) = entering.as_mut().poll(context)
+            && let Poll::Ready(entered) = caught(|| entering.as_mut().poll(context), Err)
         {
             let next = match entered {
                 Ok((request, share)) => {
@@ -207,7 +207,9 @@ impl Future for Call {
         }
         let answered = match this.inner.project() {
             InnerProjection::Entering { .. } => Poll::Pending,
-            InnerProjection::Contract { future } => caught(future, context).map_ok(with_details),
+            InnerProjection::Contract { future } => {
+                caught(|| future.poll(context), |status| Ok(status.into_http())).map_ok(with_details)
+            }
             InnerProjection::Other { future } => future.poll(context),
             InnerProjection::Refused { status } => {
                 Poll::Ready(Ok(status.take().unwrap_or_else(busy).into_http()))
@@ -237,15 +239,11 @@ impl Future for Call {
 }
 
 /// A defect of ours ends its own call alone, and with an answer.
-fn caught<F: Future<Output = Result<Response<Body>, Infallible>>>(
-    call: Pin<&mut F>,
-    context: &mut Context<'_>,
-) -> Poll<F::Output> {
+fn caught<T>(poll: impl FnOnce() -> Poll<T>, answer: impl FnOnce(Status) -> T) -> Poll<T> {
     // What panicked is dropped, and nothing of it is seen again. The panic itself is on standard error by then.
-    let polled = std::panic::catch_unwind(AssertUnwindSafe(|| call.poll(context)));
-    polled.unwrap_or_else(|_| {
+    std::panic::catch_unwind(AssertUnwindSafe(poll)).unwrap_or_else(|_| {
         tracing::error!("a call has died");
-        Poll::Ready(Ok(status(&Error::Internal, "").into_http()))
+        Poll::Ready(answer(status(&Error::Internal, "")))
     })
 }
 
@@ -383,11 +381,11 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_call_that_panics_is_answered_like_any_other_failure_of_ours() {
-        let mut dies = Box::pin(async { panic!("in a test") });
-        let answered = std::future::poll_fn(|context| caught(dies.as_mut(), context)).await;
-        let status = Status::from_header_map(answered.unwrap().headers()).unwrap();
+    #[test]
+    fn a_call_that_panics_is_answered_like_any_other_failure_of_ours() {
+        let Poll::Ready(status) = caught(|| panic!("in a test"), |status| status) else {
+            panic!("it is answered at once");
+        };
         assert_eq!(status.code(), Code::Internal);
         assert_eq!(status.get_error_details().error_info().unwrap().reason, "INTERNAL");
     }

@@ -47,8 +47,8 @@ struct Method {
     method: &'static str,
 }
 
-/// Where the synced secrets stand, looked at when somebody asks.
-struct Standing(Secrets);
+/// Where the synced secrets stand: looked at when somebody asks.
+struct AtScrape(Secrets);
 
 // === impl Metrics ===
 
@@ -64,7 +64,7 @@ impl Metrics {
         let seconds = Family::new_with_constructor(histogram as fn() -> Histogram);
         let help = "How long calls took until their answer began";
         registry.register_with_unit("call_duration", help, Unit::Seconds, seconds.clone());
-        registry.register_collector(Box::new(Standing(secrets)));
+        registry.register_collector(Box::new(AtScrape(secrets)));
         Self(Arc::new(Inner { registry, calls, seconds }))
     }
 
@@ -81,20 +81,23 @@ impl Metrics {
         Ok(page)
     }
 
-    /// Serves them at `/metrics` until `stop`.
+    /// Serves them at `/metrics` until `stop`; nobody who asks for them is waited for then.
     pub(super) async fn serve(self, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
         let page = async move || {
             let page = self.text().map_err(|_| axum::http::StatusCode::INTERNAL_SERVER_ERROR)?;
             Ok::<_, axum::http::StatusCode>(([(CONTENT_TYPE, OPEN_METRICS)], page))
         };
         let pages = Router::new().route("/metrics", get(page));
-        axum::serve(listener, pages).with_graceful_shutdown(stop.cancelled_owned()).await
+        tokio::select! {
+            served = axum::serve(listener, pages).into_future() => served,
+            () = stop.cancelled() => Ok(()),
+        }
     }
 }
 
-// === impl Standing ===
+// === impl AtScrape ===
 
-impl Collector for Standing {
+impl Collector for AtScrape {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let standing = self.0.standing();
         let gauge = ConstGauge::new(0);
@@ -113,8 +116,8 @@ impl Collector for Standing {
     }
 }
 
-impl fmt::Debug for Standing {
+impl fmt::Debug for AtScrape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Standing")
+        f.write_str("AtScrape")
     }
 }

@@ -1,5 +1,7 @@
 //! What Prometheus gets.
 
+use tokio::io::AsyncWriteExt;
+
 use super::*;
 use crate::proto::GetSyncedSecretRequest;
 
@@ -42,4 +44,14 @@ async fn calls_are_counted_by_method_and_code_and_synced_secrets_by_state_and_no
     assert!(unsynced.unwrap().parse::<f64>().unwrap() > 0.0);
     assert!(!page.contains("pump"), "{page}");
     assert!(page.ends_with("# EOF\n"));
+}
+
+#[tokio::test]
+async fn who_asks_for_metrics_and_does_not_finish_keeps_nobody_from_stopping() {
+    let running = serve(|options| options.metrics = Some("127.0.0.1:0".parse().unwrap())).await;
+    let mut half = tokio::net::TcpStream::connect(running.metrics.unwrap()).await.unwrap();
+    half.write_all(b"GET /metrics HTTP/1.1\r\nHost:").await.unwrap();
+    page(&running).await;
+    running.stop.cancel();
+    tokio::time::timeout(Duration::from_secs(5), running.task).await.expect("it ends").unwrap().unwrap();
 }
