@@ -46,8 +46,7 @@ fn the_chart_grants_what_the_code_says_that_it_needs_and_no_more() {
             .flat_map(|group| USAGE_VERBS.map(|verb| (group.to_owned(), "*".to_owned(), verb.to_owned())));
         let of_callers = [TOKEN_RIGHTS, DECISION_RIGHTS].into_iter();
         let needed: BTreeSet<_> = rights.into_iter().chain(of_callers).flat_map(of).chain(uses).collect();
-        let manifest = format!("{}/deploy/manifests/{engine}.yaml", env!("CARGO_MANIFEST_DIR"));
-        assert_eq!(granted(&std::fs::read_to_string(manifest).unwrap()), needed, "{engine}");
+        assert_eq!(granted(&control_plane::manifest(engine)), needed, "{engine}");
     }
 }
 

@@ -1,27 +1,14 @@
 //! That a real API server takes all that the chart makes, to the letter, and lets its pod into a namespace that admits none but those
 //! of the strictest of the Pod Security Standards.
 
-use k8s_openapi::api::core::v1::{Namespace, Pod};
-use kube::{
-    Api, Client,
-    api::{
-        ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams, ValidationDirective,
-    },
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{Namespace, Pod},
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
+use kube::{Api, Client, api::PostParams};
+use serde_json::json;
 
 use crate::{control_plane, refusal};
-
-const MANIFEST_NAMESPACE: &str = "azure-iot-operations";
-
-/// The objects of a manifest, for another namespace.
-fn objects(manifest: &str, namespace: &str) -> Vec<DynamicObject> {
-    let path = format!("{}/deploy/manifests/{manifest}.yaml", env!("CARGO_MANIFEST_DIR"));
-    let text = std::fs::read_to_string(path).unwrap().replace(MANIFEST_NAMESPACE, namespace);
-    let documents = serde_yaml_ng::Deserializer::from_str(&text);
-    documents.map(|document| DynamicObject::deserialize(document).unwrap()).collect()
-}
 
 /// A namespace that admits only pods that are restricted.
 async fn restricted(admin: &Client, name: &str) {
@@ -34,29 +21,12 @@ async fn restricted(admin: &Client, name: &str) {
     Api::all(admin.clone()).create(&PostParams::default(), &namespace).await.unwrap();
 }
 
-/// Applies an object; a field that the API server does not know is an error. What is the whole cluster's is only tried.
-async fn apply(admin: &Client, object: &DynamicObject) {
-    let kind = GroupVersionKind::try_from(object.types.as_ref().unwrap()).unwrap();
-    let resource = ApiResource::from_gvk(&kind);
-    let mut params = PatchParams::apply("tests").force();
-    params.field_validation = Some(ValidationDirective::Strict);
-    let api: Api<DynamicObject> = match &object.metadata.namespace {
-        Some(namespace) => Api::namespaced_with(admin.clone(), namespace, &resource),
-        None => {
-            params = params.dry_run();
-            Api::all_with(admin.clone(), &resource)
-        }
-    };
-    let name = object.metadata.name.as_deref().unwrap();
-    let applied = api.patch(name, &params, &Patch::Apply(object)).await;
-    applied.unwrap_or_else(|error| panic!("{} {name}: {error}", kind.kind));
-}
-
 /// The pod of a Deployment.
-fn pod(deployment: &Value, name: &str) -> Pod {
-    let mut pod = deployment["spec"]["template"].clone();
-    pod["metadata"]["name"] = json!(name);
-    serde_json::from_value(pod).unwrap()
+fn pod(deployment: &Deployment, name: &str) -> Pod {
+    let template = deployment.spec.template.clone();
+    let mut metadata = template.metadata.unwrap();
+    metadata.name = Some(name.to_owned());
+    Pod { metadata, spec: template.spec, status: None }
 }
 
 #[tokio::test]
@@ -68,15 +38,11 @@ async fn every_object_of_the_chart_is_taken_and_its_pod_is_a_restricted_one() {
     for engine in ["direct", "secret-store", "auto"] {
         let namespace = format!("deployed-{engine}");
         restricted(&admin, &namespace).await;
-        let objects = objects(engine, &namespace);
-        for object in &objects {
-            apply(&admin, object).await;
-        }
+        let manifest = control_plane::manifest(engine).replace(control_plane::MANIFEST_NAMESPACE, &namespace);
+        control_plane::apply(&admin, &namespace, &manifest).await;
 
-        let is_deployment =
-            |object: &&DynamicObject| object.types.as_ref().is_some_and(|types| types.kind == "Deployment");
-        let deployment = objects.iter().find(is_deployment).expect("the manifest has one");
-        let deployment = serde_json::to_value(deployment).unwrap();
+        let deployments: Api<Deployment> = Api::namespaced(admin.clone(), &namespace);
+        let deployment = deployments.get("secret-service").await.unwrap();
         let pods: Api<Pod> = Api::namespaced(admin.clone(), &namespace);
         pods.create(&PostParams::default(), &pod(&deployment, "as-made")).await.unwrap();
         // The namespace means it.

@@ -21,7 +21,10 @@ use k8s_openapi::api::{
 };
 use kube::{
     Api, Client, Config,
-    api::{DeleteParams, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams, PostParams},
+    api::{
+        DeleteParams, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams, PostParams,
+        ValidationDirective,
+    },
     config::{KubeConfigOptions, Kubeconfig},
     core::{ApiResource, GroupVersionKind},
 };
@@ -41,7 +44,7 @@ pub const CLUSTER: (&str, &str) = ("SECRET_SERVICE_TEST_CLUSTER", "real");
 /// What the chart makes for the engine `auto`: the rights of both engines.
 const MANIFEST: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/manifests/auto.yaml"));
 /// The namespace that stands in it.
-const MANIFEST_NAMESPACE: &str = "azure-iot-operations";
+pub const MANIFEST_NAMESPACE: &str = "azure-iot-operations";
 /// What it has of the product's account and its rights.
 const ACCOUNT_KINDS: [&str; 5] =
     ["ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"];
@@ -300,6 +303,12 @@ pub async fn client(kubeconfig: &Path) -> Client {
     Client::try_from(config).unwrap()
 }
 
+/// A manifest that the chart makes, by its engine.
+pub fn manifest(engine: &str) -> String {
+    let path = format!("{}/deploy/manifests/{engine}.yaml", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(path).unwrap()
+}
+
 /// The account of the product and its rights, out of a manifest that the chart makes.
 pub fn account(manifest: &str) -> Vec<serde_json::Value> {
     let objects = serde_yaml_ng::Deserializer::from_str(manifest);
@@ -307,8 +316,8 @@ pub fn account(manifest: &str) -> Vec<serde_json::Value> {
     objects.filter(|object| ACCOUNT_KINDS.iter().any(|kind| object["kind"] == *kind)).collect()
 }
 
-/// Applies every object of a YAML text, as `kubectl apply --server-side` does.
-async fn apply(admin: &Client, namespace: &str, manifest: &str) {
+/// Applies every object of a YAML text, as `kubectl apply --server-side` does. A field that the API server does not know is an error.
+pub async fn apply(admin: &Client, namespace: &str, manifest: &str) {
     for document in serde_yaml_ng::Deserializer::from_str(manifest) {
         let object = DynamicObject::deserialize(document).unwrap();
         let kind = GroupVersionKind::try_from(object.types.as_ref().unwrap()).unwrap();
@@ -318,7 +327,10 @@ async fn apply(admin: &Client, namespace: &str, manifest: &str) {
             None => Api::all_with(admin.clone(), &resource),
         };
         let name = object.metadata.name.clone().unwrap();
-        objects.patch(&name, &PatchParams::apply("tests").force(), &Patch::Apply(&object)).await.unwrap();
+        let strict = Some(ValidationDirective::Strict);
+        let params = PatchParams { field_validation: strict, ..PatchParams::apply("tests").force() };
+        let applied = objects.patch(&name, &params, &Patch::Apply(&object)).await;
+        applied.unwrap_or_else(|error| panic!("{} {name}: {error}", kind.kind));
     }
 }
 
