@@ -8,15 +8,16 @@ use k8s_openapi::{
     ByteString,
     api::{
         authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec},
-        core::v1::Secret,
+        core::v1::{ConfigMap, Secret},
     },
 };
 use kube::{
-    Api,
+    Api, Resource,
     api::{Patch, PatchParams, PostParams},
 };
 use secret_service::{
     access,
+    edge::secret_store::SecretProviderClass,
     model::SyncEngine,
     proto::{GetVaultRequest, condition::Status, synced_secret::State},
 };
@@ -155,10 +156,12 @@ async fn walk(world: &World, caller: &mut Caller) -> Result<(), String> {
     stays_well(world, caller).await?;
     somebody_writes(world).await;
     until_mended(world).await?;
+    if world.options.engine == SyncEngine::SecretStore {
+        somebody_owns_the_class(world).await;
+    }
     let deletion = secret_service::proto::DeleteSyncedSecretRequest { wait: None, ..delete("s") };
     caller.delete_synced_secret(deletion).await.map_err(step("delete"))?;
-    // The cluster's garbage collector takes its time with kinds that are new to it, and removes a class with its SecretSync even
-    // where the service may not.
+    // The cluster's garbage collector takes its time with kinds that are new to it.
     timeout(COLLECTED, gone(world, caller))
         .await
         .unwrap_or_else(|_| Err("delete: it is still there".to_owned()))
@@ -245,6 +248,21 @@ async fn somebody_writes(world: &World) {
     world.secrets().patch("s", &force, &Patch::Apply(&secret)).await.unwrap();
 }
 
+/// Makes the class somebody's too. Else the garbage collector removes it with its SecretSync, sometimes faster than the service, which then
+/// never finds out that it may not.
+async fn somebody_owns_the_class(world: &World) {
+    let owners: Api<ConfigMap> = Api::namespaced(world.kube.clone(), &world.namespace);
+    let metadata = kube::api::ObjectMeta { name: Some("owner".to_owned()), ..Default::default() };
+    let owner = ConfigMap { metadata, ..ConfigMap::default() };
+    let owner = owners.create(&PostParams::default(), &owner).await.unwrap();
+    let reference =
+        json!({ "apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner.metadata.uid });
+    let (version, kind) = (SecretProviderClass::api_version(&()), SecretProviderClass::kind(&()));
+    let metadata = json!({ "name": "s", "ownerReferences": [reference] });
+    let class = json!({ "apiVersion": version, "kind": kind, "metadata": metadata });
+    world.classes().patch("s", &PatchParams::apply("somebody"), &Patch::Apply(&class)).await.unwrap();
+}
+
 async fn until_mended(world: &World) -> Result<(), String> {
     let mended = async {
         while world.edge("s").await.is_none_or(|edge| edge["a"] != "what it was") {
@@ -288,8 +306,7 @@ async fn with_the_rights_of_the_chart_everything_works_and_without_any_single_on
     let mut walks = Vec::new();
     let mut manifests = Vec::new();
     for (engine, name) in [(SyncEngine::Direct, "direct"), (SyncEngine::SecretStore, "secret-store")] {
-        let manifest = format!("{}/deploy/manifests/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
-        manifests.push((engine, control_plane::account(&std::fs::read_to_string(manifest).unwrap())));
+        manifests.push((engine, control_plane::account(&control_plane::manifest(name))));
     }
     for (engine, account) in &manifests {
         walks.push((*engine, account, None));
