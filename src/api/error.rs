@@ -182,7 +182,7 @@ fn shortened(text: &str, limit: usize) -> String {
 }
 
 /// The canonical name of a code, as the specification of gRPC spells it.
-pub(super) fn code_name(code: Code) -> &'static str {
+pub fn code_name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
         Code::Cancelled => "CANCELLED",

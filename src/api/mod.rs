@@ -27,7 +27,7 @@ mod token;
 mod verdict;
 mod watch;
 
-pub use error::DOMAIN;
+pub use error::{DOMAIN, code_name};
 pub use options::{Limits, Listen, Options, ServerError, Tls};
 pub use reference::{DocumentedError, errors};
 pub use server::Server;

@@ -7,7 +7,6 @@ use secret_service::{
     config::{Config, Field},
     model::{ConditionType, Reason},
 };
-use tonic::Code;
 
 pub fn conditions() -> String {
     let mut page = String::from(
@@ -70,7 +69,7 @@ pub fn errors() -> String {
     for error in &errors {
         if code != Some(error.code) {
             code = Some(error.code);
-            let _ = write!(page, "\n## {}\n\n", name(error.code));
+            let _ = write!(page, "\n## {}\n\n", api::code_name(error.code));
             page.push_str("| reason | what happened | what to do | wait and retry |\n|---|---|---|---|\n");
         }
         let retry = if error.is_retried { "yes" } else { "" };
@@ -82,16 +81,4 @@ pub fn errors() -> String {
 
 fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('\n', " ")
-}
-
-/// The code as the specification spells it: INVALID_ARGUMENT.
-fn name(code: Code) -> String {
-    let mut name = String::new();
-    for character in format!("{code:?}").chars() {
-        if character.is_uppercase() && !name.is_empty() {
-            name.push('_');
-        }
-        name.extend(character.to_uppercase());
-    }
-    name
 }
