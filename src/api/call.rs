@@ -64,9 +64,9 @@ impl<T: Changing> Mutation<T> {
         // What changes nothing is not recorded.
         let request = id.filter(|_| !validate_only).map(|id| {
             let fingerprint = fingerprint(secrets, &message);
-            secrets::Request { id, method: T::METHOD, fingerprint }
+            secrets::Request { caller: actor.clone(), id, method: T::METHOD, fingerprint }
         });
-        let call = Call { actor, deadline, request };
+        let call = Call { actor, begun: Instant::now(), deadline, request };
         Self { call, mode: Mode { validate_only, wait }, message, violations }
     }
 }

@@ -44,6 +44,11 @@ fn causes() -> Vec<(Cause, Code, &'static str)> {
         (Cause::VaultSecretExists(name()), AlreadyExists, "VAULT_SECRET_EXISTS"),
         (Cause::BeingCreated(name()), Aborted, "VAULT_SECRET_BEING_CREATED"),
         (
+            Cause::Unverified { name: name(), error: Arc::new(VaultError::Unreachable(text())) },
+            Unavailable,
+            "CREATION_UNVERIFIED",
+        ),
+        (
             Cause::Expired { name: name(), at: Timestamp::UNIX_EPOCH },
             FailedPrecondition,
             "VAULT_SECRET_EXPIRED",

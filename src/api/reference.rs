@@ -98,6 +98,10 @@ fn causes() -> Vec<Cause> {
         Cause::UsagesUnknown { gap: gap(Some(EdgeError::Forbidden("…".to_owned()))), may_force: true },
         Cause::VaultSecretExists(name.clone()),
         Cause::BeingCreated(name.clone()),
+        Cause::Unverified {
+            name: name.clone(),
+            error: Arc::new(VaultError::Timeout { after: std::time::Duration::from_secs(30) }),
+        },
         Cause::Expired { name: name.clone(), at: jiff::Timestamp::UNIX_EPOCH },
         Cause::NotEncoded(name.clone(), EncodingError(Encoding::Base64)),
     ];

@@ -228,6 +228,13 @@ impl Verdict {
             )
             .about("vaultSecrets", name),
             // A race that someone else may be winning.
+            Cause::Unverified { name, .. } => Self::new(
+                Unavailable,
+                "CREATION_UNVERIFIED",
+                "Call again with the same request_id and value: the service then finds out who was first.",
+            )
+            .about("vaultSecrets", name)
+            .retry(LATER),
             Cause::BeingCreated(name) => Self::new(
                 Aborted,
                 "VAULT_SECRET_BEING_CREATED",
@@ -338,7 +345,10 @@ impl Verdict {
         use Code::*;
         match error {
             // Lost races that the use cases did not name: the caller looks again.
-            StoreError::AlreadyExists | StoreError::NotFound | StoreError::Stale => {
+            StoreError::AlreadyExists
+            | StoreError::NotFound
+            | StoreError::Stale
+            | StoreError::RequestRecorded => {
                 Self::new(Aborted, "CHANGED_MEANWHILE", "Look at what it is now, then call again.")
                     .retry(SOON)
             }

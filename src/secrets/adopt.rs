@@ -34,8 +34,7 @@ impl Secrets {
         adoption: Adoption,
         validate_only: bool,
     ) -> Result<SyncedSecret, Error> {
-        let this = self.clone();
-        self.to_the_end(async move { this.adopt(call, adoption, validate_only).await }).await
+        self.to_the_end(call, async move |this, call| this.adopt(call, adoption, validate_only).await).await
     }
 
     async fn adopt(
@@ -105,16 +104,19 @@ impl Secrets {
         was_mirrored: bool,
     ) -> Result<SyncedSecret, Error> {
         self.0.reconciler.note_use(&mut record.secret);
+        record.asked = Some(call.begun);
         let secret = record.secret.clone();
         let mut transaction = self.0.store.begin().await?;
         match was_mirrored {
             true => {
+                let stale = || Error::Stale(secret.name());
                 let current = transaction.current(secret.uid);
-                let is_as_seen = current.is_some_and(|current| current.secret.origin == Origin::Unmanaged);
-                if !is_as_seen {
-                    return Err(Error::Stale(secret.name()));
+                let current = current.filter(|current| current.secret.origin == Origin::Unmanaged);
+                let read = current.ok_or_else(stale)?.secret.generation;
+                if read + 1 != secret.generation {
+                    return Err(stale());
                 }
-                transaction.update(record).await?;
+                transaction.change(read, record).await?;
             }
             false => transaction.insert(record).await?,
         }

@@ -6,12 +6,12 @@ use uuid::Uuid;
 
 use super::{
     Call, Cause, Error, Mode, NewReference, NewSyncedSecret, Problem, Secrets, check,
-    new_vault_secret::may_have_been_stored,
+    new_vault_secret::{Stored, may_have_been_stored},
 };
 use crate::{
     edge::EdgeError,
     model::{
-        self, Condition, ConditionType, Origin, Reason, Reference, SecretKey, State, Status, SyncedSecret,
+        self, Condition, ConditionType, Origin, Reason, Reference, State, Status, SyncedSecret,
         VaultSecretName,
     },
     reconcile::{Reads, Wake},
@@ -34,8 +34,7 @@ impl Secrets {
         new: NewSyncedSecret,
         mode: Mode,
     ) -> Result<SyncedSecret, Error> {
-        let this = self.clone();
-        let created = self.to_the_end(async move { this.create(call, new, mode).await }).await;
+        let created = self.to_the_end(call, async move |this, call| this.create(call, new, mode).await).await;
         created.map_err(|error| error.within("synced_secret"))
     }
 
@@ -63,17 +62,19 @@ impl Secrets {
             return Ok(SyncedSecret { uid: Uuid::nil(), ..secret });
         }
         check::check_values(engine, &new.references, &reads).await?;
-        let mut record = Record::new(secret, engine);
+        let mut record = Record { asked: Some(call.begun), ..Record::new(secret, engine) };
         self.0.reconciler.note_use(&mut record.secret);
         let creating = self.0.reconciler.creating(record.secret.uid);
         self.record_intent(&call, &record).await?;
         let stored = self.store_references(&record, new.references, &reads, false).await;
-        if let Err(failed) = stored {
-            drop(creating);
-            return Err(self.creation_failed(&call, &record, failed).await?);
+        if let Err(failed) = &stored
+            && failed.nothing_stored
+        {
+            self.withdraw_creation(&call, &record).await?;
         }
         drop(creating);
         self.0.reconciler.wake(record.secret.uid, Wake { refetch: Some(reads), interactive: true });
+        stored.map_err(|failed| Error::Refused(failed.problems))?;
         self.wait_for_generation(&call, record.secret, mode.wait).await
     }
 
@@ -112,7 +113,8 @@ impl Secrets {
         Ok(transaction.commit().await?)
     }
 
-    /// Stores the new vault secrets of a synced secret, one after the other, and records each that is stored.
+    /// Stores the new vault secrets of a synced secret, one after the other, and records each that is known to be stored. One
+    /// that can't be verified stays pending: the reconciler finds out.
     pub(super) async fn store_references(
         &self,
         record: &Record,
@@ -124,14 +126,18 @@ impl Secrets {
         let (mut stored, mut problems, mut nothing_stored) = (Vec::new(), Vec::new(), true);
         for (place, new) in references.into_iter().enumerate() {
             let Some(create) = new.create.filter(|_| is_pending(record, &new.reference)) else { continue };
-            let name = new.reference.vault_secret;
+            let name = new.reference.vault_secret.clone();
             match self.store_new(&name, create, &tag, may_be_stored).await {
-                Ok(done) => {
+                Ok(Stored { unverified: Some(error), .. }) => {
                     nothing_stored = false;
-                    if let Some(value) = done.value {
+                    tracing::warn!(vault_secret = %name, %error, "a creation can't be verified yet");
+                }
+                Ok(Stored { value, .. }) => {
+                    nothing_stored = false;
+                    if let Some(value) = value {
                         reads.put(name, value);
                     }
-                    stored.push(new.reference.key);
+                    stored.push(new.reference);
                 }
                 Err(cause) => {
                     nothing_stored &= !may_have_been_stored(&cause);
@@ -146,13 +152,15 @@ impl Secrets {
         if problems.is_empty() { Ok(()) } else { Err(StoringFailed { problems, nothing_stored }) }
     }
 
-    async fn record_stored(&self, record: &Record, keys: &[SecretKey]) -> Result<(), StoreError> {
-        if keys.is_empty() {
+    /// What another call has put under the same key meanwhile stays as that call recorded it.
+    async fn record_stored(&self, record: &Record, stored: &[Reference]) -> Result<(), StoreError> {
+        if stored.is_empty() {
             return Ok(());
         }
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(()) };
-        for reference in current.secret.references.iter_mut().filter(|held| keys.contains(&held.key)) {
+        let is_stored = |held: &&mut Reference| stored.iter().any(|stored| held.asks_the_same(stored));
+        for reference in current.secret.references.iter_mut().filter(is_stored) {
             reference.create_pending = false;
         }
         // Found unfinished after a crash, it may stand as failed: whoever waits waits for a new attempt.
@@ -163,26 +171,20 @@ impl Secrets {
         transaction.commit().await
     }
 
-    /// Takes the intent back where nothing came of it; else leaves it, for a retry to go on from.
-    async fn creation_failed(
-        &self,
-        call: &Call,
-        record: &Record,
-        failed: StoringFailed,
-    ) -> Result<Error, Error> {
-        if failed.nothing_stored {
-            let mut transaction = self.0.store.begin().await?;
-            transaction.remove(record).await?;
-            if let Some(request) = &call.request {
-                transaction.forget_request(request).await?;
-            }
-            let detail = "The vault refused; nothing was stored and nothing is kept.";
-            transaction.audit(call.event("CreateSyncedSecretUndone", record.secret.name(), detail)).await?;
-            transaction.commit().await?;
-        } else {
-            self.0.reconciler.wake(record.secret.uid, Wake { refetch: None, interactive: true });
+    /// Takes back what this call has recorded, because the vault refused all of it. Where another call has changed it since, that
+    /// one was told so and it stays: its missing values are told as ValueNotStored.
+    async fn withdraw_creation(&self, call: &Call, record: &Record) -> Result<(), Error> {
+        let mut transaction = self.0.store.begin().await?;
+        match transaction.remove(record).await {
+            Err(StoreError::Stale) => return Ok(()),
+            removed => removed?,
         }
-        Ok(Error::Refused(failed.problems))
+        if let Some(request) = &call.request {
+            transaction.forget_request(request).await?;
+        }
+        let detail = "The vault refused; nothing was stored and nothing is kept.";
+        transaction.audit(call.event("CreateSyncedSecretUndone", record.secret.name(), detail)).await?;
+        Ok(transaction.commit().await?)
     }
 }
 
@@ -217,9 +219,7 @@ fn pending() -> Condition {
 /// Says of a synced secret that what is asked for now is not at the edge yet.
 pub(super) fn accept(secret: &mut SyncedSecret) {
     secret.state = State::Pending;
-    if let Some(synced) = secret.conditions.first_mut() {
-        *synced = pending().since(Some(synced));
-    }
+    secret.set_condition(pending());
 }
 
 /// The references whose vault secrets are to be created, by field.

@@ -27,8 +27,7 @@ impl Secrets {
         deletion: Deletion,
         mode: Mode,
     ) -> Result<Option<SyncedSecret>, Error> {
-        let this = self.clone();
-        self.to_the_end(async move { this.delete(call, deletion, mode).await }).await
+        self.to_the_end(call, async move |this, call| this.delete(call, deletion, mode).await).await
     }
 
     async fn delete(
@@ -59,6 +58,7 @@ impl Secrets {
             return Err(Cause::NoSyncedSecret(deletion.id).into());
         };
         check_etag(&current, &deletion.etag)?;
+        let read = current.secret.generation;
         let secret = &mut current.secret;
         if secret.state != State::Deleting {
             secret.state = State::Deleting;
@@ -67,7 +67,7 @@ impl Secrets {
         }
         let secret = secret.clone();
         current.delete_forced |= deletion.force;
-        transaction.update(current).await?;
+        transaction.change(read, current).await?;
         self.note_request(&mut transaction, &call, &secret).await?;
         let detail = match overruled.as_slice() {
             [] => "From the edge only; the vault is not touched.".to_owned(),

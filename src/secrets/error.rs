@@ -104,6 +104,14 @@ pub enum Cause {
     /// Another call is creating it.
     #[error("another call is creating the vault secret {:?} right now", .0.as_str())]
     BeingCreated(VaultSecretName),
+    /// It is stored, but it is not known whether another creator was first.
+    #[error("the vault secret {:?} is stored, but whether another creator was first can't be told: {error}", .name.as_str())]
+    Unverified {
+        /// The vault secret.
+        name: VaultSecretName,
+        /// Why not.
+        error: Arc<VaultError>,
+    },
     /// The version has expired.
     #[error("the version of {:?} that would be synced expired at {at}", .name.as_str())]
     Expired {
@@ -180,7 +188,7 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::RequestIdReused => Self::RequestIdReused,
-            StoreError::Stale => Self::InProgress,
+            StoreError::RequestRecorded => Self::InProgress,
             other => Self::Store(other),
         }
     }

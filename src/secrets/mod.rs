@@ -7,6 +7,7 @@ mod delete;
 mod denials;
 mod error;
 mod history;
+mod in_flight;
 mod instance;
 mod list;
 mod new_vault_secret;
@@ -55,6 +56,7 @@ pub use crate::{
 };
 
 use denials::Denials;
+use in_flight::InFlight;
 
 /// The longest that a call waits for the edge.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -72,6 +74,7 @@ struct Inner {
     tasks: TaskTracker,
     /// Vault secrets that calls are creating right now, folded.
     reserved: Mutex<HashSet<String>>,
+    in_flight: InFlight,
     denials: Denials,
 }
 
@@ -80,6 +83,8 @@ struct Inner {
 pub struct Call {
     /// For the audit.
     pub actor: String,
+    /// When it began: what was observed before does not answer it.
+    pub begun: Instant,
     /// When the caller no longer waits.
     pub deadline: Instant,
     /// The caller's `request_id`, where there is one.
@@ -125,7 +130,8 @@ impl Secrets {
     /// The use cases over these parts.
     pub fn new(store: Store, vault: Vault, edge: Edge, reconciler: Reconciler) -> Self {
         let (tasks, reserved, denials) = (TaskTracker::new(), Mutex::default(), Denials::default());
-        Self(Arc::new(Inner { store, vault, edge, reconciler, tasks, reserved, denials }))
+        let in_flight = InFlight::default();
+        Self(Arc::new(Inner { store, vault, edge, reconciler, tasks, reserved, in_flight, denials }))
     }
 
     /// Signs for the API: page tokens, resume tokens, fingerprints.
@@ -140,11 +146,21 @@ impl Secrets {
         self.0.tasks.wait().await;
     }
 
-    /// Runs a mutation to its end, also when the caller hangs up in the middle.
-    async fn to_the_end<T: Send + 'static>(
+    /// Runs a mutation to its end, also when the caller hangs up in the middle. The same call again waits for its turn.
+    async fn to_the_end<T, F>(
         &self,
-        mutation: impl Future<Output = Result<T, Error>> + Send + 'static,
-    ) -> Result<T, Error> {
+        call: Call,
+        mutation: impl FnOnce(Self, Call) -> F + Send + 'static,
+    ) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        let this = self.clone();
+        let mutation = async move {
+            let _turn = this.0.in_flight.enter(&call).await?;
+            mutation(this, call).await
+        };
         self.0.tasks.spawn(mutation).await.unwrap_or_else(|error| {
             tracing::error!(%error, "a call has died");
             Err(Error::Internal)

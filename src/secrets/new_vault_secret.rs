@@ -22,6 +22,8 @@ pub(super) struct Stored {
     pub(super) version: VaultSecretVersion,
     /// The value, where this very call stored it.
     pub(super) value: Option<VaultValue>,
+    /// Why it can't be told now whether another creator was first. It is stored all the same.
+    pub(super) unverified: Option<Arc<VaultError>>,
 }
 
 impl Secrets {
@@ -52,27 +54,31 @@ impl Secrets {
         may_be_stored: bool,
     ) -> Result<Stored, Cause> {
         if may_be_stored {
-            match self.find_creation(name, tag).await? {
-                Creation::Ours(version) => return Ok(Stored { version, value: None }),
+            match self.find_creation(name, tag).await.map_err(Cause::Vault)? {
+                Creation::Ours(version) => return Ok(Stored { version, value: None, unverified: None }),
                 Creation::Taken => return Err(Cause::VaultSecretExists(name.clone())),
                 Creation::Free => {}
             }
         }
         new.tags.insert(creation::TAG.to_owned(), tag.to_owned());
-        let version = self.0.vault.set(name, &new, Priority::Interactive).await.map_err(vault)?;
-        match self.find_creation(name, tag).await {
+        let version = self
+            .0
+            .vault
+            .set(name, &new, Priority::Interactive)
+            .await
+            .map_err(|error| Cause::Vault(Arc::new(error)))?;
+        let unverified = match self.find_creation(name, tag).await {
             Ok(Creation::Taken) => return Err(Cause::VaultSecretExists(name.clone())),
-            Ok(Creation::Ours(_) | Creation::Free) => {}
-            // It is stored; who was first can't be told now, and nobody else is known to have been.
-            Err(cause) => tracing::warn!(vault_secret = %name, %cause, "a creation could not be verified"),
-        }
+            Ok(Creation::Ours(_) | Creation::Free) => None,
+            Err(error) => Some(error),
+        };
         let value = std::mem::replace(&mut new.value, SecretString::from(""));
         let value = VaultValue { value, read_time: jiff::Timestamp::now(), version: version.clone() };
-        Ok(Stored { version, value: Some(value) })
+        Ok(Stored { version, value: Some(value), unverified })
     }
 
-    async fn find_creation(&self, name: &VaultSecretName, tag: &str) -> Result<Creation, Cause> {
-        creation::find(&self.0.vault, name, tag, Priority::Interactive).await.map_err(vault)
+    async fn find_creation(&self, name: &VaultSecretName, tag: &str) -> Result<Creation, Arc<VaultError>> {
+        creation::find(&self.0.vault, name, tag, Priority::Interactive).await.map_err(Arc::new)
     }
 }
 
@@ -94,10 +100,7 @@ pub(super) fn may_have_been_stored(cause: &Cause) -> bool {
                 VaultError::Timeout { .. } | VaultError::Unreachable { .. } | VaultError::Malformed { .. }
             )
         }
+        Cause::Unverified { .. } => true,
         _ => false,
     }
-}
-
-fn vault(error: VaultError) -> Cause {
-    Cause::Vault(Arc::new(error))
 }

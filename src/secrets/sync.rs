@@ -22,8 +22,7 @@ impl Secrets {
         id: SyncedSecretId,
         wait: Duration,
     ) -> Result<SyncedSecret, Error> {
-        let this = self.clone();
-        self.to_the_end(async move { this.sync(call, id, wait).await }).await
+        self.to_the_end(call, async move |this, call| this.sync(call, id, wait).await).await
     }
 
     async fn sync(&self, call: Call, id: SyncedSecretId, wait: Duration) -> Result<SyncedSecret, Error> {
@@ -34,18 +33,24 @@ impl Secrets {
             return Err(Cause::Deleting(id).into());
         };
         current.sync_requests += 1;
+        current.asked = Some(call.begun);
         let (asked, secret) = (current.sync_requests, current.secret.clone());
         transaction.update(current).await?;
         transaction.audit(call.event("SyncSyncedSecret", secret.name(), "")).await?;
         transaction.commit().await?;
         let wake = Wake { refetch: Some(self.0.reconciler.reads()), interactive: true };
         self.0.reconciler.wake(secret.uid, wake);
-        let done = |record: Option<&Record>| record.is_none_or(|record| record.synced_requests >= asked);
+        let done = |record: Option<&Record>| {
+            record.is_none_or(|record| {
+                record.synced_requests >= asked || record.secret.state == State::Deleting
+            })
+        };
         self.wait_for(&call, &secret, wait, done).await;
         Ok(self.latest(secret))
     }
 
-    /// Waits until a generation is at the edge or has failed; the state of the answer says how far it is.
+    /// Waits until a generation, or one that came after it, is at the edge or has failed; the state of the answer says how far it
+    /// is.
     pub(super) async fn wait_for_generation(
         &self,
         call: &Call,
@@ -54,7 +59,7 @@ impl Secrets {
     ) -> Result<SyncedSecret, Error> {
         let done = |record: Option<&Record>| {
             record.is_none_or(|record| {
-                record.secret.generation > secret.generation || record.secret.state.is_settled()
+                record.secret.state.is_settled() || record.secret.state == State::Deleting
             })
         };
         self.wait_for(call, &secret, wait, done).await;

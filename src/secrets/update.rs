@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use super::{
     Call, Cause, Error, Mode, NewReference, Secrets, check,
-    create::{StoringFailed, accept, describe, names_to_create},
+    create::{accept, describe, names_to_create},
 };
 use crate::{
     model::{self, Reference, State, SyncedSecret, SyncedSecretId},
     reconcile::Wake,
-    store::Record,
+    store::{Record, StoreError},
 };
 
 /// What is to change; what is absent stays.
@@ -35,8 +35,8 @@ impl Secrets {
         changes: Changes,
         mode: Mode,
     ) -> Result<SyncedSecret, Error> {
-        let this = self.clone();
-        let updated = self.to_the_end(async move { this.update(call, changes, mode).await }).await;
+        let updated =
+            self.to_the_end(call, async move |this, call| this.update(call, changes, mode).await).await;
         updated.map_err(|error| error.within("synced_secret"))
     }
 
@@ -62,29 +62,29 @@ impl Secrets {
             self.try_apply(engine, &changed.secret, &references, &reads, record.edge.uid.as_deref()).await?;
             return Ok(changed.secret);
         }
-        if changed == *record {
+        let creates = references.iter().any(|new| new.create.is_some());
+        // What is to be stored is not there yet, also where it was asked for before and the call then was cut off.
+        if changed == *record && !creates {
             let mut transaction = self.0.store.begin().await?;
             self.note_request(&mut transaction, &call, &changed.secret).await?;
             transaction.commit().await?;
             return Ok(changed.secret);
         }
-        if references.iter().any(|new| new.create.is_some()) {
+        if creates {
             check::check_values(engine, &references, &reads).await?;
         }
-        let creating = self.0.reconciler.creating(record.secret.uid);
-        let secret = self.record_change(&call, &record, changed).await?;
-        let recorded = Record { secret: secret.clone(), ..record.as_ref().clone() };
+        let creating = creates.then(|| self.0.reconciler.creating(record.secret.uid));
+        let recorded = self.record_change(&call, &record, changed).await?;
         let stored = self.store_references(&recorded, references, &reads, false).await;
-        drop(creating);
-        let failed = match stored {
-            Ok(()) => None,
-            Err(failed) => Some(self.change_failed(&call, &record, failed).await?),
-        };
-        self.0.reconciler.wake(record.secret.uid, Wake { refetch: Some(reads), interactive: true });
-        match failed {
-            Some(error) => Err(error),
-            None => self.wait_for_generation(&call, secret, mode.wait).await,
+        if let Err(failed) = &stored
+            && failed.nothing_stored
+        {
+            self.withdraw_change(&call, &record, &recorded).await?;
         }
+        drop(creating);
+        self.0.reconciler.wake(record.secret.uid, Wake { refetch: Some(reads), interactive: true });
+        stored.map_err(|failed| Error::Refused(failed.problems))?;
+        self.wait_for_generation(&call, recorded.secret, mode.wait).await
     }
 
     /// The same call again: goes on where the first one was interrupted.
@@ -112,60 +112,57 @@ impl Secrets {
         self.wait_for_generation(&call, recorded, mode.wait).await
     }
 
-    async fn record_change(
-        &self,
-        call: &Call,
-        before: &Record,
-        changed: Record,
-    ) -> Result<SyncedSecret, Error> {
+    async fn record_change(&self, call: &Call, read: &Record, changed: Record) -> Result<Record, Error> {
+        let stale = || Error::Stale(read.secret.name());
         let mut transaction = self.0.store.begin().await?;
-        let current = transaction.current(before.secret.uid);
-        let Some(mut current) =
-            current.filter(|current| current.secret.generation == before.secret.generation)
-        else {
-            return Err(Error::Stale(before.secret.name()));
-        };
+        let mut current = transaction.current(read.secret.uid).ok_or_else(stale)?;
+        current.asked = Some(call.begun);
         let secret = &mut current.secret;
         secret.description = changed.secret.description;
         secret.labels = changed.secret.labels;
         secret.references = changed.secret.references;
-        secret.generation += 1;
+        secret.generation = read.secret.generation + 1;
         secret.update_time = model::now();
         accept(secret);
-        let secret = secret.clone();
-        transaction.update(current).await?;
-        self.note_request(&mut transaction, call, &secret).await?;
+        match transaction.change(read.secret.generation, current.clone()).await {
+            Err(StoreError::Stale) => return Err(stale()),
+            changed => changed?,
+        }
+        let secret = &current.secret;
+        self.note_request(&mut transaction, call, secret).await?;
         let detail = format!("References: {}.", describe(&secret.references));
         transaction.audit(call.event("UpdateSyncedSecret", secret.name(), detail)).await?;
         transaction.commit().await?;
-        Ok(secret)
+        Ok(current)
     }
 
-    /// Takes the change back where nothing came of it; else leaves it, for a retry to go on from.
-    async fn change_failed(
-        &self,
-        call: &Call,
-        before: &Record,
-        failed: StoringFailed,
-    ) -> Result<Error, Error> {
-        if failed.nothing_stored {
-            let mut transaction = self.0.store.begin().await?;
-            if let Some(mut current) = transaction.current(before.secret.uid) {
-                // A generation is never used twice: what was asked for before comes back under a new one.
-                current.secret.generation += 1;
-                current.secret.description.clone_from(&before.secret.description);
-                current.secret.labels.clone_from(&before.secret.labels);
-                current.secret.references.clone_from(&before.secret.references);
-                transaction.update(current).await?;
+    /// Takes back what this call has recorded, because the vault refused all of it. Where another call has changed it since, that
+    /// one was told so and it stays: its missing values are told as ValueNotStored.
+    async fn withdraw_change(&self, call: &Call, before: &Record, recorded: &Record) -> Result<(), Error> {
+        let mut transaction = self.0.store.begin().await?;
+        let Some(mut current) = transaction.current(before.secret.uid) else { return Ok(()) };
+        let observed = std::mem::take(&mut current.secret.references);
+        let secret = &mut current.secret;
+        // A generation is never used twice: what was asked for before comes back under a new one.
+        secret.generation = recorded.secret.generation + 1;
+        secret.description.clone_from(&before.secret.description);
+        secret.labels.clone_from(&before.secret.labels);
+        secret.references.clone_from(&before.secret.references);
+        for reference in &mut secret.references {
+            if let Some(held) = observed.iter().find(|held| held.asks_the_same(reference)) {
+                reference.status.clone_from(&held.status);
             }
-            if let Some(request) = &call.request {
-                transaction.forget_request(request).await?;
-            }
-            let detail = "The vault refused; what was asked for before is asked for again.";
-            transaction.audit(call.event("UpdateSyncedSecretUndone", before.secret.name(), detail)).await?;
-            transaction.commit().await?;
         }
-        Ok(Error::Refused(failed.problems))
+        match transaction.change(recorded.secret.generation, current).await {
+            Err(StoreError::Stale) => return Ok(()),
+            changed => changed?,
+        }
+        if let Some(request) = &call.request {
+            transaction.forget_request(request).await?;
+        }
+        let detail = "The vault refused; what was asked for before is asked for again.";
+        transaction.audit(call.event("UpdateSyncedSecretUndone", before.secret.name(), detail)).await?;
+        Ok(transaction.commit().await?)
     }
 }
 

@@ -117,8 +117,10 @@ impl Secrets {
         new: NewVaultSecret,
         validate_only: bool,
     ) -> Result<ListedVaultSecret, Error> {
-        let this = self.clone();
-        self.to_the_end(async move { this.create_in_vault(call, name, new, validate_only).await }).await
+        self.to_the_end(call, async move |this, call| {
+            this.create_in_vault(call, name, new, validate_only).await
+        })
+        .await
     }
 
     async fn create_in_vault(
@@ -142,13 +144,12 @@ impl Secrets {
         }
         self.begin_vault_write(&call, "CreateVaultSecret", &resource(&name), again.is_none()).await?;
         let stored = self.store_new(&name, new, &call.tag(), again.is_some()).await;
+        let stored = stored.and_then(|stored| match stored.unverified {
+            Some(error) => Err(Cause::Unverified { name: name.clone(), error }),
+            None => Ok(stored.version),
+        });
         let version = self
-            .end_vault_write(
-                &call,
-                "CreateVaultSecret",
-                &resource(&name),
-                stored.map(|stored| stored.version),
-            )
+            .end_vault_write(&call, "CreateVaultSecret", &resource(&name), stored)
             .await
             .map_err(|cause| field("vault_secret_id", cause))?;
         self.get_vault_secret(&version.name).await
@@ -161,8 +162,7 @@ impl Secrets {
         name: VaultSecretName,
         new: NewVaultSecret,
     ) -> Result<VaultSecretVersion, Error> {
-        let this = self.clone();
-        self.to_the_end(async move { this.add_version(call, name, new).await }).await
+        self.to_the_end(call, async move |this, call| this.add_version(call, name, new).await).await
     }
 
     async fn add_version(

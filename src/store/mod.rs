@@ -67,6 +67,9 @@ pub enum StoreError {
     /// What is asked for has changed since it was read.
     #[error("the synced secret was changed meanwhile")]
     Stale,
+    /// The call is recorded already.
+    #[error("this call is recorded already")]
+    RequestRecorded,
     /// A request id that was used for a request with other content.
     #[error("this request_id was used for another request")]
     RequestIdReused,

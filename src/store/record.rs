@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::model::{ReferenceStatus, SyncEngine, SyncedSecret};
 
@@ -24,6 +25,9 @@ pub struct Record {
     pub adopted: Option<String>,
     /// Whether it is to be removed although something uses it.
     pub delete_forced: bool,
+    /// When the call that asked for it last began: an older observation does not answer that call. Of this process alone:
+    /// absent after a start, when nobody waits any more.
+    pub asked: Option<Instant>,
 }
 
 /// The Kubernetes Secret as of the last write or look.
@@ -71,6 +75,7 @@ impl Record {
             synced_requests: 0,
             adopted: None,
             delete_forced: false,
+            asked: None,
         }
     }
 }

@@ -7,18 +7,20 @@ use uuid::Uuid;
 use super::{Store, StoreError, Transaction, rows::Row, statements};
 
 statements! {
-    SELECT = "SELECT method, fingerprint, uid, response FROM requests WHERE request_id = ?1";
+    SELECT = "SELECT method, fingerprint, uid, response FROM requests WHERE caller = ?1 AND request_id = ?2";
     INSERT = "
-        INSERT INTO requests (request_id, method, fingerprint, uid, response, create_time)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    ANSWER = "UPDATE requests SET response = ?2 WHERE request_id = ?1";
-    DELETE = "DELETE FROM requests WHERE request_id = ?1";
+        INSERT INTO requests (caller, request_id, method, fingerprint, uid, response, create_time)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    ANSWER = "UPDATE requests SET response = ?3 WHERE caller = ?1 AND request_id = ?2";
+    DELETE = "DELETE FROM requests WHERE caller = ?1 AND request_id = ?2";
     PRUNE = "DELETE FROM requests WHERE create_time < ?1";
 }
 
 /// A call that a caller may send again.
 #[derive(Clone, Debug)]
 pub struct Request {
+    /// Who calls, as the audit names it.
+    pub caller: String,
     /// What the caller named it.
     pub id: Uuid,
     /// The RPC.
@@ -47,14 +49,17 @@ struct RequestRow {
 impl Store {
     /// What is recorded of a call; an error where its id was used for another one.
     pub async fn recorded(&self, request: &Request) -> Result<Option<Recorded>, StoreError> {
-        let row: Option<RequestRow> =
-            sqlx::query_as(SELECT).bind(request.id.to_string()).fetch_optional(&self.0.readers).await?;
+        let row: Option<RequestRow> = sqlx::query_as(SELECT)
+            .bind(&request.caller)
+            .bind(request.id.to_string())
+            .fetch_optional(&self.0.readers)
+            .await?;
         row.map(|row| row.answer(request)).transpose()
     }
 }
 
 impl Transaction {
-    /// Records that a call has begun. [`StoreError::Stale`] where the same call is recorded already.
+    /// Records that a call has begun. [`StoreError::RequestRecorded`] where it is recorded already.
     pub async fn begin_request(
         &mut self,
         request: &Request,
@@ -62,6 +67,7 @@ impl Transaction {
         response: Option<&[u8]>,
     ) -> Result<(), StoreError> {
         let inserted = sqlx::query(INSERT)
+            .bind(&request.caller)
             .bind(request.id.to_string())
             .bind(request.method)
             .bind(request.fingerprint.as_slice())
@@ -72,19 +78,26 @@ impl Transaction {
             .await;
         match inserted {
             Ok(_) => Ok(()),
-            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Err(StoreError::Stale),
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+                Err(StoreError::RequestRecorded)
+            }
             Err(error) => Err(error.into()),
         }
     }
 
     /// Records the answer of a call.
     pub async fn answer_request(&mut self, request: &Request, response: &[u8]) -> Result<(), StoreError> {
-        execute(&mut self.sql, sqlx::query(ANSWER).bind(request.id.to_string()).bind(response)).await
+        execute(
+            &mut self.sql,
+            sqlx::query(ANSWER).bind(request.caller.clone()).bind(request.id.to_string()).bind(response),
+        )
+        .await
     }
 
     /// Forgets a call that changed nothing, so that it can be made again.
     pub async fn forget_request(&mut self, request: &Request) -> Result<(), StoreError> {
-        execute(&mut self.sql, sqlx::query(DELETE).bind(request.id.to_string())).await
+        execute(&mut self.sql, sqlx::query(DELETE).bind(request.caller.clone()).bind(request.id.to_string()))
+            .await
     }
 
     /// Forgets calls older than `before`.

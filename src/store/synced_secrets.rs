@@ -32,14 +32,16 @@ statements! {
                 state, conditions, synced_generation, synced_requests, sync_time,
                 edge_uid, edge_resource_version, edge_digest, engine, origin, handed, users, delete_forced, adopted)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)";
+    /// Only what was read: a record whose generation has moved on belongs to another call.
     UPDATE_SECRET = "
         UPDATE synced_secrets
            SET description = ?3, secret_type = ?4, labels = ?5, generation = ?6, create_time = ?7, update_time = ?8,
                sync_requests = ?9, state = ?10, conditions = ?11, synced_generation = ?12, synced_requests = ?13,
                sync_time = ?14, edge_uid = ?15, edge_resource_version = ?16, edge_digest = ?17, engine = ?18,
                origin = ?19, handed = ?20, users = ?21, delete_forced = ?22, adopted = ?23
-         WHERE uid = ?1 AND id = ?2";
-    DELETE_SECRET = "DELETE FROM synced_secrets WHERE uid = ?1";
+         WHERE uid = ?1 AND id = ?2 AND generation = ?24";
+    /// As above. Who is adopted meanwhile is no longer what was read, either.
+    DELETE_SECRET = "DELETE FROM synced_secrets WHERE uid = ?1 AND generation = ?2 AND origin = ?3";
     DELETE_REFERENCES = "DELETE FROM secret_references WHERE uid = ?1";
     INSERT_REFERENCE = "
         INSERT INTO secret_references
@@ -109,7 +111,7 @@ pub(super) async fn load(readers: &SqlitePool) -> Result<Vec<Record>, StoreError
 impl Transaction {
     /// Records a new synced secret.
     pub async fn insert(&mut self, record: Record) -> Result<(), StoreError> {
-        let inserted = self.write_secret(INSERT_SECRET, &record).await;
+        let inserted = self.write_secret(INSERT_SECRET, &record, None).await;
         inserted.map_err(|error| match error {
             StoreError::Database(sqlx::Error::Database(error)) if error.is_unique_violation() => {
                 StoreError::AlreadyExists
@@ -120,11 +122,18 @@ impl Transaction {
         self.put(record).await
     }
 
-    /// Records what changed of a synced secret. A change that no caller can see is not told to watchers.
+    /// Records what was observed of a synced secret, which leaves its generation as it is.
     pub async fn update(&mut self, record: Record) -> Result<(), StoreError> {
+        let generation = record.secret.generation;
+        self.change(generation, record).await
+    }
+
+    /// Records a change of a synced secret that was read at a generation. [`StoreError::Stale`] where it has another one by
+    /// now, [`StoreError::NotFound`] where it is gone. A change that no caller can see is not told to watchers.
+    pub async fn change(&mut self, read: i64, record: Record) -> Result<(), StoreError> {
         let before = self.current(record.secret.uid).ok_or(StoreError::NotFound)?;
-        if self.write_secret(UPDATE_SECRET, &record).await? == 0 {
-            return Err(StoreError::NotFound);
+        if self.write_secret(UPDATE_SECRET, &record, Some(read)).await? == 0 {
+            return Err(StoreError::Stale);
         }
         if before.secret.references != record.secret.references {
             sqlx::query(DELETE_REFERENCES)
@@ -140,10 +149,18 @@ impl Transaction {
         self.put(record).await
     }
 
-    /// Forgets a synced secret.
+    /// Forgets a synced secret as it was read. [`StoreError::Stale`] where it was changed or adopted since, or is gone.
     pub async fn remove(&mut self, record: &Record) -> Result<(), StoreError> {
         let uid = record.secret.uid;
-        sqlx::query(DELETE_SECRET).bind(uid.to_string()).execute(&mut *self.sql).await?;
+        let removed = sqlx::query(DELETE_SECRET)
+            .bind(uid.to_string())
+            .bind(record.secret.generation)
+            .bind(record.secret.origin.as_str())
+            .execute(&mut *self.sql)
+            .await?;
+        if removed.rows_affected() == 0 {
+            return Err(StoreError::Stale);
+        }
         let sequence = changes::insert(&mut self.sql, &record.secret, ChangeKind::Deleted).await?;
         self.effects.push(Effect::Remove { uid, sequence });
         Ok(())
@@ -167,9 +184,14 @@ impl Transaction {
         Ok(())
     }
 
-    async fn write_secret(&mut self, statement: &'static str, record: &Record) -> Result<u64, StoreError> {
+    async fn write_secret(
+        &mut self,
+        statement: &'static str,
+        record: &Record,
+        read: Option<i64>,
+    ) -> Result<u64, StoreError> {
         let secret = &record.secret;
-        let done = sqlx::query(statement)
+        let query = sqlx::query(statement)
             .bind(secret.uid.to_string())
             .bind(secret.id.as_str())
             .bind(&secret.description)
@@ -192,10 +214,12 @@ impl Transaction {
             .bind(record.handed.as_ref().map(json))
             .bind(json(&secret.users))
             .bind(record.delete_forced)
-            .bind(&record.adopted)
-            .execute(&mut *self.sql)
-            .await?;
-        Ok(done.rows_affected())
+            .bind(&record.adopted);
+        let query = match read {
+            Some(generation) => query.bind(generation),
+            None => query,
+        };
+        Ok(query.execute(&mut *self.sql).await?.rows_affected())
     }
 
     async fn write_references(&mut self, secret: &SyncedSecret) -> Result<(), StoreError> {
@@ -257,6 +281,7 @@ impl SecretRow {
             synced_requests: self.synced_requests,
             adopted: self.adopted,
             delete_forced: self.delete_forced,
+            asked: None,
         })
     }
 }

@@ -149,7 +149,8 @@ async fn a_page_starts_after_a_name_and_counts_what_matches() {
 #[tokio::test]
 async fn a_request_id_stands_for_one_request_only() {
     let (_directory, store) = open().await;
-    let request = Request { id: Uuid::new_v4(), method: "CreateSyncedSecret", fingerprint: [1; 32] };
+    let caller = "alice".to_owned();
+    let request = Request { caller, id: Uuid::new_v4(), method: "CreateSyncedSecret", fingerprint: [1; 32] };
     let mut transaction = store.begin().await.unwrap();
     transaction.begin_request(&request, None, None).await.unwrap();
     transaction.answer_request(&request, b"answer").await.unwrap();

@@ -1,0 +1,122 @@
+//! Calls with a `request_id` that are under way. The same call again waits for the first one's end before anything is
+//! checked, and then finds what that one has recorded: one call, one effect, one answer.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::{Arc, Mutex},
+};
+
+use tokio::{sync::watch, time::timeout_at};
+use uuid::Uuid;
+
+use super::{Call, Error, Request, sync::MARGIN};
+
+/// The calls under way, by caller and request id.
+#[derive(Clone, Default)]
+pub(super) struct InFlight(Arc<Mutex<HashMap<Key, Underway>>>);
+
+type Key = (String, Uuid);
+
+struct Underway {
+    method: &'static str,
+    fingerprint: [u8; 32],
+    /// Closes when the call ends.
+    end: watch::Receiver<()>,
+}
+
+/// While it lives, no other call has this caller and request id.
+#[must_use]
+pub(super) struct Turn {
+    in_flight: InFlight,
+    key: Key,
+    /// Dropped after the entry is gone: whoever waits then finds the way free.
+    _end: watch::Sender<()>,
+}
+
+impl InFlight {
+    /// Waits until no other call has this one's request id, or until its deadline. Nothing to wait for without an id.
+    pub(super) async fn enter(&self, call: &Call) -> Result<Option<Turn>, Error> {
+        let Some(request) = &call.request else { return Ok(None) };
+        loop {
+            let mut end = match self.try_enter(request)? {
+                Ok(turn) => return Ok(Some(turn)),
+                Err(end) => end,
+            };
+            let ended = timeout_at(call.deadline - MARGIN, async { while end.changed().await.is_ok() {} });
+            ended.await.map_err(|_| Error::InProgress)?;
+        }
+    }
+
+    fn try_enter(&self, request: &Request) -> Result<Result<Turn, watch::Receiver<()>>, Error> {
+        let key = (request.caller.clone(), request.id);
+        let mut calls = self.0.lock().expect("no one panics while holding it");
+        match calls.entry(key.clone()) {
+            Entry::Occupied(other) => {
+                let other = other.get();
+                match other.method == request.method && other.fingerprint == request.fingerprint {
+                    true => Ok(Err(other.end.clone())),
+                    false => Err(Error::RequestIdReused),
+                }
+            }
+            Entry::Vacant(vacant) => {
+                let (_end, end) = watch::channel(());
+                vacant.insert(Underway { method: request.method, fingerprint: request.fingerprint, end });
+                Ok(Ok(Turn { in_flight: self.clone(), key, _end }))
+            }
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.in_flight.0.lock().expect("no one panics while holding it").remove(&self.key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
+    use super::*;
+
+    fn call(caller: &str, id: Uuid, content: u8) -> Call {
+        let (begun, caller) = (Instant::now(), caller.to_owned());
+        let request =
+            Request { caller: caller.clone(), id, method: "CreateSyncedSecret", fingerprint: [content; 32] };
+        Call { actor: caller, begun, deadline: begun + Duration::from_secs(5), request: Some(request) }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_same_call_waits_for_the_end_of_the_first_one() {
+        let (in_flight, id) = (InFlight::default(), Uuid::new_v4());
+        let first = in_flight.enter(&call("alice", id, 1)).await.unwrap();
+        let again = tokio::spawn({
+            let in_flight = in_flight.clone();
+            async move { in_flight.enter(&call("alice", id, 1)).await.map(|turn| turn.is_some()) }
+        });
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(!again.is_finished());
+        drop(first);
+        assert!(again.await.unwrap().unwrap());
+        assert!(in_flight.0.lock().unwrap().is_empty(), "nothing is kept of calls that ended");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_longer_than_his_deadline_is_told_that_the_call_is_under_way() {
+        let (in_flight, id) = (InFlight::default(), Uuid::new_v4());
+        let _first = in_flight.enter(&call("alice", id, 1)).await.unwrap();
+        let begun = Instant::now();
+        assert!(matches!(in_flight.enter(&call("alice", id, 1)).await, Err(Error::InProgress)));
+        assert!(begun.elapsed() < Duration::from_secs(5), "the answer arrives before the deadline");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn other_content_is_refused_at_once_and_another_caller_is_another_call() {
+        let (in_flight, id) = (InFlight::default(), Uuid::new_v4());
+        let _first = in_flight.enter(&call("alice", id, 1)).await.unwrap();
+        assert!(matches!(in_flight.enter(&call("alice", id, 2)).await, Err(Error::RequestIdReused)));
+        let _other = in_flight.enter(&call("bob", id, 2)).await.unwrap();
+    }
+}
