@@ -18,8 +18,9 @@ use tokio::{
     time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
-use super::{Edge, PAGE, Written, error::brief};
+use super::{Edge, PAGE, Written, error::brief, manifest::uid_label};
 
 /// How often the whole list is compared with what the watch said: a watch can die without a word.
 const COMPARE: Duration = Duration::from_secs(300);
@@ -31,9 +32,17 @@ const RECHECK: Duration = Duration::from_secs(2);
 pub struct Index(Arc<Inner>);
 
 struct Inner {
-    seen: RwLock<HashMap<String, Written>>,
+    seen: RwLock<HashMap<String, Entry>>,
     /// Absent until the first list is complete; then whether the latest word of the watch was a good one.
     healthy: watch::Sender<Option<bool>>,
+}
+
+/// A Secret, as far as its metadata was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Entry {
+    written: Written,
+    /// The uid of a synced secret that it carries as our label.
+    label: Option<Uuid>,
 }
 
 /// What the index knows of a name.
@@ -59,7 +68,7 @@ impl Index {
             return Seen::Unknown;
         }
         match self.read().get(name) {
-            Some(written) => Seen::There(written.clone()),
+            Some(entry) => Seen::There(entry.written.clone()),
             None => Seen::Gone,
         }
     }
@@ -68,9 +77,22 @@ impl Index {
     pub fn note(&self, name: &str, written: Option<Written>) {
         let mut seen = self.0.seen.write().expect("no one panics while holding the index");
         match written {
-            Some(written) => seen.insert(name.to_owned(), written),
+            Some(written) => {
+                let label = seen.get(name).and_then(|entry| entry.label);
+                seen.insert(name.to_owned(), Entry { written, label })
+            }
             None => seen.remove(name),
         };
+    }
+
+    /// The uid of a synced secret that a Secret carries as our label, whether it is one of ours or not.
+    pub fn label_of(&self, name: &str) -> Option<Uuid> {
+        self.read().get(name)?.label
+    }
+
+    /// All such uids.
+    pub fn labelled(&self) -> Vec<Uuid> {
+        self.read().values().filter_map(|entry| entry.label).collect()
     }
 
     /// Whether the watch is up: `None` while it has not yet listed.
@@ -89,7 +111,7 @@ impl Index {
     async fn follow(&self, edge: Edge, changed: mpsc::Sender<String>) {
         let config = watcher::Config::default().page_size(PAGE);
         let mut events = pin!(watcher(edge.metadata.clone(), config).default_backoff().boxed());
-        let mut listing: Option<HashMap<String, Written>> = None;
+        let mut listing: Option<HashMap<String, Entry>> = None;
         let mut look = pin!(sleep(COMPARE));
         loop {
             let names = tokio::select! {
@@ -126,7 +148,7 @@ impl Index {
     fn take(
         &self,
         event: watcher::Event<PartialObjectMeta<Secret>>,
-        listing: &mut Option<HashMap<String, Written>>,
+        listing: &mut Option<HashMap<String, Entry>>,
     ) -> Vec<String> {
         let changed = match event {
             watcher::Event::Init => {
@@ -139,8 +161,12 @@ impl Index {
             }
             watcher::Event::InitDone => self.replace(listing.take().unwrap_or_default()),
             watcher::Event::Apply(secret) => match entry(&secret) {
-                Some((name, written)) => {
-                    self.note(&name, Some(written));
+                Some((name, entry)) => {
+                    self.0
+                        .seen
+                        .write()
+                        .expect("no one panics while holding the index")
+                        .insert(name.clone(), entry);
                     vec![name]
                 }
                 None => Vec::new(),
@@ -160,16 +186,16 @@ impl Index {
     }
 
     /// Takes in a complete list; the names whose Secrets differ from what was seen before.
-    fn replace(&self, listed: HashMap<String, Written>) -> Vec<String> {
+    fn replace(&self, listed: HashMap<String, Entry>) -> Vec<String> {
         let mut seen = self.0.seen.write().expect("no one panics while holding the index");
         let gone = seen.keys().filter(|name| !listed.contains_key(*name));
-        let changed = listed.iter().filter(|(name, written)| seen.get(*name) != Some(*written));
+        let changed = listed.iter().filter(|(name, entry)| seen.get(*name) != Some(*entry));
         let names = gone.chain(changed.map(|(name, _)| name)).cloned().collect();
         *seen = listed;
         names
     }
 
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, HashMap<String, Written>> {
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, HashMap<String, Entry>> {
         self.0.seen.read().expect("no one panics while holding the index")
     }
 }
@@ -181,16 +207,17 @@ impl Default for Index {
 }
 
 impl Edge {
-    async fn list_written(&self) -> Result<HashMap<String, Written>, super::EdgeError> {
+    async fn list_written(&self) -> Result<HashMap<String, Entry>, super::EdgeError> {
         let mut all = HashMap::new();
         self.each(&self.metadata, |secret| all.extend(entry(&secret))).await?;
         Ok(all)
     }
 }
 
-fn entry(secret: &PartialObjectMeta<Secret>) -> Option<(String, Written)> {
+fn entry(secret: &PartialObjectMeta<Secret>) -> Option<(String, Entry)> {
     let metadata = &secret.metadata;
     let written =
         Written { uid: metadata.uid.clone()?, resource_version: metadata.resource_version.clone()? };
-    Some((metadata.name.clone()?, written))
+    let label = uid_label(metadata).and_then(|label| label.parse().ok());
+    Some((metadata.name.clone()?, Entry { written, label }))
 }

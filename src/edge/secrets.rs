@@ -22,6 +22,8 @@ pub enum Observed {
         written: Written,
         /// What it holds.
         content: Content,
+        /// Who else wrote to it last, by the name in `managedFields`.
+        other_manager: Option<String>,
     },
     /// A Secret of someone else.
     Foreign,
@@ -50,9 +52,12 @@ impl Edge {
             return Ok(Observed::Absent);
         };
         let content = Content::of_edge(&secret, asked);
-        let secret = wiped(secret);
-        match owner(&secret.metadata, asked.uid, edge_uid) {
-            Owner::Us => Ok(Observed::Ours { written: written(&secret.metadata), content }),
+        let metadata = wiped(secret).metadata;
+        match owner(&metadata, asked.uid, edge_uid) {
+            Owner::Us => {
+                let other_manager = last_other_manager(&metadata);
+                Ok(Observed::Ours { written: written(&metadata), content, other_manager })
+            }
             Owner::Other => Ok(Observed::Foreign),
         }
     }
@@ -131,6 +136,28 @@ impl Edge {
                 }
                 _ => Ok(()),
             },
+        }
+    }
+
+    /// Removes a Secret that we alone wrote for a synced secret that is gone; whether there was one.
+    pub async fn remove_orphan(&self, id: &SyncedSecretId, uid: Uuid) -> Result<bool, EdgeError> {
+        let Some(found) = self.call(self.secrets.get_metadata_opt(id.as_str())).await? else {
+            return Ok(false);
+        };
+        let metadata = found.metadata;
+        let is_leaving = metadata.deletion_timestamp.is_some();
+        if !carries_uid(&metadata, uid) || has_other_managers(&metadata) || is_leaving {
+            return Ok(false);
+        }
+        let exactly = Preconditions { uid: metadata.uid, resource_version: metadata.resource_version };
+        let parameters = DeleteParams::default().preconditions(exactly);
+        match self.call(self.secrets.delete(id.as_str(), &parameters)).await {
+            Ok(answer) => {
+                drop(answer.left().map(wiped));
+                Ok(true)
+            }
+            Err(EdgeError::NotFound(_)) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
@@ -218,6 +245,13 @@ pub(super) fn written(metadata: &ObjectMeta) -> Written {
         uid: metadata.uid.clone().unwrap_or_default(),
         resource_version: metadata.resource_version.clone().unwrap_or_default(),
     }
+}
+
+/// Who else than this service wrote last.
+fn last_other_manager(metadata: &ObjectMeta) -> Option<String> {
+    let entries = metadata.managed_fields.iter().flatten();
+    let others = entries.filter(|entry| entry.manager.as_deref() != Some(FIELD_MANAGER));
+    others.max_by_key(|entry| entry.time.as_ref().map(|time| time.0))?.manager.clone()
 }
 
 fn has_other_managers(metadata: &ObjectMeta) -> bool {

@@ -61,6 +61,8 @@ documented! {
         InUse,
         "Synced secret: a version that the edge holds has expired or soon will."
         Expiring,
+        "Synced secret and vault: what the edge holds was compared with the vault within the last three rotation checks."
+        Compared,
         "Vault: it answers."
         Reachable,
         "Vault: the service may list secrets."
@@ -109,6 +111,8 @@ documented! {
         InvalidEncoding,
         "A Secret of this name at the edge is not managed here."
         EdgeConflict,
+        "Another manager puts its own content back into the Secret again and again."
+        EdgeContested,
         "The service's account lacks the right at the edge."
         EdgeForbidden,
         "The Kubernetes API can't be reached."
@@ -129,6 +133,12 @@ documented! {
         Used,
         "No resource names it."
         NotUsed,
+        "The vault has a newer version; the edge keeps the last complete set until another reference can be read."
+        HeldBack,
+        "Compared with the vault within the last three rotation checks."
+        Compared,
+        "Not compared with the vault for longer than three rotation checks: the edge may hold older versions."
+        NotCompared,
         "Nobody could tell."
         Unknown,
         "A version that the edge holds expires within 30 days."

@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Condition, NameError, Reason, Reference, SyncedSecretId, UsedBy, User, VaultSecretName};
+use super::{
+    Condition, ConditionType, NameError, Reason, Reference, SyncedSecretId, UsedBy, User, VaultSecretName,
+};
 
 /// Limits of Key Vault, Kubernetes and this service.
 pub mod limits {
@@ -141,6 +143,20 @@ impl SyncedSecret {
     /// The opaque tag that changes with what is asked for, not with status.
     pub fn etag(&self) -> String {
         format!("\"{}-{}\"", self.uid.simple(), self.generation)
+    }
+
+    /// The condition of a type.
+    pub fn condition(&self, kind: ConditionType) -> Option<&Condition> {
+        self.conditions.iter().find(|held| held.kind == kind)
+    }
+
+    /// Sets the one condition of its type. The time of the last transition stays while the status stays.
+    pub fn set_condition(&mut self, condition: Condition) {
+        let place = self.conditions.iter().position(|held| held.kind == condition.kind);
+        let condition = condition.since(place.map(|place| &self.conditions[place]));
+        self.conditions.retain(|held| held.kind != condition.kind);
+        let place = place.unwrap_or(self.conditions.len()).min(self.conditions.len());
+        self.conditions.insert(place, condition);
     }
 
     /// Whether its use is the one that is wanted. Of what may be used, nobody knows that nothing uses it.

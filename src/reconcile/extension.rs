@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    Reads, Reconciler, Wake, observe,
+    Reads, Reconciler, observe,
     pair_plan::{Step, is_held, step},
-    queue::Outcome,
+    queue::{Outcome, Work},
     worker::{Failure, Retry, edge_failure, event, explain, rotated, vault_retry},
 };
 use crate::{
@@ -21,7 +21,6 @@ use crate::{
     },
     model::{Reason, Reference, ReferenceStatus, State, SyncedSecret, VaultSecretVersion},
     store::{Handed, Record, StoreError},
-    vault::Priority,
 };
 
 /// What stood in the status before is not an answer, and a watch may be behind another for a moment.
@@ -29,15 +28,15 @@ const MOMENT: Duration = Duration::from_secs(2);
 
 impl Reconciler {
     /// Looks after a synced secret of this engine.
-    pub(super) async fn by_extension(&self, record: &Record, wake: Wake) -> Result<Outcome, StoreError> {
+    pub(super) async fn by_extension(&self, record: &Record, work: Work) -> Result<Outcome, StoreError> {
         let creating = self.is_creating(record.secret.uid);
-        match self.pair_step(record, self.access().ok().as_ref(), creating, wake.refetch.is_some()) {
+        match self.pair_step(record, self.access().ok().as_ref(), creating, work.reads.is_some()) {
             Step::Nothing => Ok(Outcome::Done),
             Step::Remove => self.remove(record).await,
-            Step::FindCreated => self.find_created(record).await,
-            Step::Hand => self.hand(record, wake.refetch).await,
+            Step::FindCreated => self.find_created(record, &work).await,
+            Step::Hand => self.hand(record, &work).await,
             Step::Repair => self.repair(record).await,
-            Step::Judge => self.judge(record).await,
+            Step::Judge => self.judge(record, &work).await,
         }
     }
 
@@ -84,8 +83,11 @@ impl Reconciler {
     }
 
     /// Gives the extension what is to do, where that is something new.
-    async fn hand(&self, record: &Record, reads: Option<Arc<Reads>>) -> Result<Outcome, StoreError> {
-        let statuses = match self.describe(record, reads).await {
+    async fn hand(&self, record: &Record, work: &Work) -> Result<Outcome, StoreError> {
+        let Some(described) = work.unless_superseded(self.describe(record, work.reads.clone())).await else {
+            return Ok(Outcome::Again);
+        };
+        let statuses = match described {
             Ok(statuses) => statuses,
             Err(failure) => return self.record_failure(record, failure).await,
         };
@@ -139,27 +141,25 @@ impl Reconciler {
         }
         transaction.commit().await?;
         // The watch tells of the answer; this is for when none comes.
-        Ok(Outcome::Retry(Some(MOMENT)))
+        Ok(Outcome::After(MOMENT))
     }
 
     /// Looks at what the extension has made of what it was given.
-    async fn judge(&self, record: &Record) -> Result<Outcome, StoreError> {
+    async fn judge(&self, record: &Record, work: &Work) -> Result<Outcome, StoreError> {
         let Some(handed) = &record.handed else { return Ok(Outcome::Again) };
         let SyncSeen::There(sync) = self.0.pairs.sync(record.secret.id.as_str()) else {
-            return Ok(Outcome::Retry(Some(MOMENT)));
+            return Ok(Outcome::After(MOMENT));
         };
         let waited = since(handed.time);
         match verdict(sync.status.as_ref(), &handed.hash_before) {
             Verdict::Done => self.confirm(record, handed, waited).await,
             Verdict::Silent if waited < self.0.options.secret_store.patience => {
-                Ok(Outcome::Retry(Some(self.0.options.secret_store.patience - waited)))
+                Ok(Outcome::After(self.0.options.secret_store.patience - waited))
             }
             Verdict::Silent => self.record_failure(record, silence()).await,
             // It may be of what was given before.
-            Verdict::Trouble(_) if waited < MOMENT && handed.open => {
-                Ok(Outcome::Retry(Some(MOMENT - waited)))
-            }
-            Verdict::Trouble(_) if waited >= self.again_after() => self.hand(record, None).await,
+            Verdict::Trouble(_) if waited < MOMENT && handed.open => Ok(Outcome::After(MOMENT - waited)),
+            Verdict::Trouble(_) if waited >= self.again_after() => self.hand(record, work).await,
             Verdict::Trouble(trouble) => self.in_trouble(record, trouble).await,
         }
     }
@@ -179,7 +179,7 @@ impl Reconciler {
         match self.0.edge.made(&record.secret).await {
             Ok(Made::Whole(written)) => self.record_done(record, handed, written).await,
             // Its watch may be behind.
-            Ok(Made::Nothing) if waited < MOMENT => Ok(Outcome::Retry(Some(MOMENT - waited))),
+            Ok(Made::Nothing) if waited < MOMENT => Ok(Outcome::After(MOMENT - waited)),
             Ok(Made::Nothing) => self.repair(record).await,
             Ok(Made::Edited) => self.take_back(record).await,
             Ok(Made::Foreign) => {
@@ -267,9 +267,7 @@ impl Reconciler {
         record: &Record,
         reads: Option<Arc<Reads>>,
     ) -> Result<Vec<ReferenceStatus>, Failure> {
-        let reads = reads
-            .filter(|reads| reads.is_fresh())
-            .unwrap_or_else(|| Arc::new(Reads::new(self.0.vault.clone(), Priority::Background)));
+        let reads = self.reads_for(record, reads);
         let references = &record.secret.references;
         let looks = references
             .iter()

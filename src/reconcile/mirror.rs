@@ -7,7 +7,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::{Reconciler, observe::set_condition};
+use super::Reconciler;
 use crate::{
     edge::secret_store::as_synced_secret,
     model::{Origin, SyncEngine, SyncedSecret, SyncedSecretId},
@@ -53,7 +53,11 @@ impl Reconciler {
             let mut transaction = self.0.store.begin().await?;
             for difference in batch {
                 match difference {
-                    Difference::Gone(record) => transaction.remove(record).await?,
+                    // Adopted meanwhile, it is no longer ours to mirror: the next comparison sees what it is.
+                    Difference::Gone(record) => match transaction.remove(record).await {
+                        Err(StoreError::Stale) => {}
+                        removed => removed?,
+                    },
                     Difference::New(secret) => {
                         let mut record = Record::new(secret.clone(), SyncEngine::SecretStore);
                         self.note_use(&mut record.secret);
@@ -63,7 +67,8 @@ impl Reconciler {
                         // Adopted meanwhile, it is no longer ours to mirror.
                         let current = transaction.current(record.secret.uid);
                         if let Some(current) = current.filter(|now| now.secret.origin == Origin::Unmanaged) {
-                            transaction.update(Record { secret: secret.clone(), ..current }).await?;
+                            let read = current.secret.generation;
+                            transaction.change(read, Record { secret: secret.clone(), ..current }).await?;
                         }
                     }
                 }
@@ -113,7 +118,7 @@ fn brought_up_to_date(recorded: &SyncedSecret, seen: SyncedSecret) -> SyncedSecr
     let mut now =
         SyncedSecret { conditions: recorded.conditions.clone(), users: recorded.users.clone(), ..seen };
     for condition in seen.conditions {
-        set_condition(&mut now, condition);
+        now.set_condition(condition);
     }
     for (reference, held) in now.references.iter_mut().zip(&recorded.references) {
         let problem = reference.status.problem.take();

@@ -1,12 +1,15 @@
 //! Brings the edge to what is recorded, again and again, from any point: level-triggered, so that nothing depends on having
 //! seen an event. Events, calls and the rotation check only make the next look come sooner.
 
+mod comparisons;
 pub mod creation;
 mod engine;
 mod extension;
+mod fights;
 mod housekeeping;
 mod mirror;
 mod observe;
+mod orphans;
 mod pair_plan;
 mod plan;
 mod queue;
@@ -18,7 +21,7 @@ mod usages;
 mod worker;
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, hash_map::Entry},
     sync::{Arc, Mutex, atomic::AtomicUsize},
     time::Duration,
 };
@@ -31,7 +34,6 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub use observe::expiring;
-pub use queue::Wake;
 pub use reads::{Read, Reads};
 pub use removal::is_held;
 
@@ -40,15 +42,31 @@ use crate::{
         Edge, Index, Usages,
         secret_store::{self, Access, StoreIndex},
     },
-    model::{Origin, SyncEngine},
+    model::{Condition, Origin, State, SyncEngine},
     store::{Record, Store},
     vault::{Priority, Vault},
 };
+use comparisons::Comparisons;
+use fights::Fights;
 use plan::Step;
-use queue::Queue;
+use queue::{Lane, Queue};
 
 /// Names of changed Secrets on their way from the watch to the queue.
 const CHANGED_BUFFER: usize = 256;
+
+/// Workers for what a person waits for, and for deletions: enough that a vault or cluster that hangs for some of them does not
+/// hold up the others.
+const INTERACTIVE_WORKERS: usize = 32;
+const DELETION_WORKERS: usize = 16;
+
+/// Why to look at a synced secret.
+#[derive(Clone, Default)]
+pub struct Wake {
+    /// Read its values anew, and share the reads with whoever else has these.
+    pub refetch: Option<Arc<Reads>>,
+    /// A person waits for it.
+    pub interactive: bool,
+}
 
 /// How the reconciler works.
 #[derive(Clone, Debug)]
@@ -57,7 +75,7 @@ pub struct Options {
     pub interval: Duration,
     /// The share of the interval by which each check comes earlier or later, 0 to 1.
     pub jitter: f64,
-    /// Synced secrets worked on at a time.
+    /// Synced secrets worked on at a time for which nobody waits.
     pub workers: usize,
     /// How new synced secrets reach the edge; by what the cluster serves where absent.
     pub engine: Option<SyncEngine>,
@@ -84,8 +102,10 @@ struct Inner {
     options: Options,
     /// Pages that the vault's list has at least: a list that costs more than asking for each secret is not begun.
     list_pages: AtomicUsize,
-    /// Synced secrets whose new vault secrets are being stored by a call right now.
-    creating: Mutex<HashSet<Uuid>>,
+    /// How many calls are storing new vault secrets of a synced secret right now.
+    creating: Mutex<HashMap<Uuid, usize>>,
+    comparisons: Comparisons,
+    fights: Fights,
 }
 
 /// While it lives, a call is storing the new vault secrets of a synced secret and the reconciler leaves it alone.
@@ -107,6 +127,7 @@ impl Reconciler {
     ) -> Self {
         let (queue, creating, list_pages) = (Queue::default(), Mutex::default(), AtomicUsize::default());
         let (pairs, engine) = (StoreIndex::new(edge.namespace()), watch::Sender::new(options.engine));
+        let (comparisons, fights) = (Comparisons::new(options.interval), Fights::default());
         Self(Arc::new(Inner {
             store,
             vault,
@@ -119,6 +140,8 @@ impl Reconciler {
             options,
             list_pages,
             creating,
+            comparisons,
+            fights,
         }))
     }
 
@@ -149,8 +172,15 @@ impl Reconciler {
         tasks.spawn(self.clone().record_uses(stop.clone()));
         tasks.spawn(self.clone().rotate(stop.clone()));
         tasks.spawn(self.clone().keep_house(stop.clone()));
-        for _ in 0..self.0.options.workers {
-            tasks.spawn(self.clone().work(stop.clone()));
+        tasks.spawn(self.clone().run_delays(stop.clone()));
+        for (lane, workers) in [
+            (Lane::Background, self.0.options.workers),
+            (Lane::Interactive, INTERACTIVE_WORKERS),
+            (Lane::Deletion, DELETION_WORKERS),
+        ] {
+            for _ in 0..workers {
+                tasks.spawn(self.clone().work(lane, stop.clone()));
+            }
         }
         self.wake_unsettled();
         while let Some(ended) = tasks.join_next().await {
@@ -168,7 +198,18 @@ impl Reconciler {
 
     /// Looks at a synced secret soon.
     pub fn wake(&self, uid: Uuid, wake: Wake) {
-        self.0.queue.push(uid, wake);
+        let Some(record) = self.0.store.view().get_by_uid(uid) else { return };
+        let lane = match wake.interactive {
+            _ if record.secret.state == State::Deleting => Lane::Deletion,
+            true => Lane::Interactive,
+            false => Lane::Background,
+        };
+        self.0.queue.push(uid, lane, wake.refetch);
+    }
+
+    /// How old the knowledge of the vault is.
+    pub fn compared(&self) -> Condition {
+        self.0.comparisons.condition()
     }
 
     /// Reads that calls and the reconciler share, for a caller who waits.
@@ -178,7 +219,7 @@ impl Reconciler {
 
     /// Says that a call is storing the new vault secrets of a synced secret.
     pub fn creating(&self, uid: Uuid) -> Creating {
-        self.0.creating.lock().expect("no one panics while holding it").insert(uid);
+        *self.0.creating.lock().expect("no one panics while holding it").entry(uid).or_default() += 1;
         Creating { reconciler: self.clone(), uid }
     }
 
@@ -191,6 +232,7 @@ impl Reconciler {
                 self.wake(record.secret.uid, Wake::default());
             }
         }
+        self.0.index.labelled().into_iter().for_each(|uid| self.wake_orphan(uid));
     }
 
     fn is_unsettled(&self, record: &Record, access: Option<&Access>) -> bool {
@@ -228,6 +270,9 @@ impl Reconciler {
     }
 
     fn wake_named(&self, name: &str) {
+        if let Some(uid) = self.0.index.label_of(name) {
+            self.wake_orphan(uid);
+        }
         let record = name.parse().ok().and_then(|id| self.0.store.view().get(&id));
         if let Some(record) = record {
             self.wake(record.secret.uid, Wake::default());
@@ -235,12 +280,25 @@ impl Reconciler {
     }
 
     fn is_creating(&self, uid: Uuid) -> bool {
-        self.0.creating.lock().expect("no one panics while holding it").contains(&uid)
+        self.0.creating.lock().expect("no one panics while holding it").contains_key(&uid)
+    }
+
+    async fn run_delays(self, stop: CancellationToken) {
+        tokio::select! {
+            () = self.0.queue.run_delays() => {}
+            () = stop.cancelled() => {}
+        }
     }
 }
 
 impl Drop for Creating {
     fn drop(&mut self) {
-        self.reconciler.0.creating.lock().expect("no one panics while holding it").remove(&self.uid);
+        let mut creating = self.reconciler.0.creating.lock().expect("no one panics while holding it");
+        if let Entry::Occupied(mut calls) = creating.entry(self.uid) {
+            *calls.get_mut() -= 1;
+            if *calls.get() == 0 {
+                calls.remove();
+            }
+        }
     }
 }

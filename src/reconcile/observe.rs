@@ -64,9 +64,9 @@ pub(super) fn synced(
     secret.sync_time = Some(model::now());
     let message = "The edge holds what the references say.";
     let condition = Condition::new(ConditionType::Synced, Status::True, Reason::Synced, message);
-    set_condition(secret, condition);
+    secret.set_condition(condition);
     let expiring = expiring(&secret.references, Timestamp::now());
-    set_condition(secret, expiring);
+    secret.set_condition(expiring);
 }
 
 /// Whether what was attempted is no longer what there is to do: another change was asked for, or a value that was missing
@@ -101,15 +101,7 @@ pub(super) fn failed(
             Condition::new(ConditionType::Synced, Status::False, *reason, message).since(before.as_ref())
         });
     }
-    set_condition(secret, Condition::new(ConditionType::Synced, Status::False, reason, message));
-}
-
-/// Sets a condition; the time of its last transition stays while its status stays.
-pub(super) fn set_condition(secret: &mut SyncedSecret, condition: Condition) {
-    match secret.conditions.iter_mut().find(|held| held.kind == condition.kind) {
-        Some(held) => *held = condition.since(Some(held)),
-        None => secret.conditions.push(condition),
-    }
+    secret.set_condition(Condition::new(ConditionType::Synced, Status::False, reason, message));
 }
 
 /// Whether what the edge holds expires, at a moment.

@@ -39,11 +39,9 @@ pub(super) fn step(
     if record.secret.state == State::Deleting {
         return Step::Remove;
     }
-    if creating {
-        return Step::Nothing;
-    }
     if record.secret.references.iter().any(|reference| reference.create_pending) {
-        return Step::FindCreated;
+        // Its call is still at it.
+        return if creating { Step::Nothing } else { Step::FindCreated };
     }
     let given = record.handed.as_ref().filter(|handed| {
         handed.generation == record.secret.generation && handed.requests == record.sync_requests

@@ -23,11 +23,9 @@ pub(super) fn plan(record: &Record, seen: &Seen, creating: bool, refetch: bool) 
     if secret.state == State::Deleting {
         return Step::Remove;
     }
-    if creating {
-        return Step::Nothing;
-    }
     if secret.references.iter().any(|reference| reference.create_pending) {
-        return Step::FindCreated;
+        // Its call is still at it.
+        return if creating { Step::Nothing } else { Step::FindCreated };
     }
     if refetch || is_unsettled(record) {
         return Step::Write;
@@ -45,7 +43,7 @@ pub(super) fn plan(record: &Record, seen: &Seen, creating: bool, refetch: bool) 
 }
 
 /// Whether the record itself says that something is left to do.
-fn is_unsettled(record: &Record) -> bool {
+pub(super) fn is_unsettled(record: &Record) -> bool {
     record.secret.state != State::Synced
         || record.secret.synced_generation != record.secret.generation
         || record.synced_requests != record.sync_requests

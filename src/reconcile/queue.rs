@@ -1,15 +1,28 @@
-//! The work queue: each synced secret stands in it at most once, is worked on by one worker at a time, and what a person
-//! waits for goes first.
+//! The work queue, by the rules of client-go's `workqueue`: each key is waiting, processing or delayed, never two of them,
+//! so a synced secret has at most one worker.
+//!
+//! - A key that is pushed while it waits stays where it is, or moves up to the more urgent lane.
+//! - A key that is pushed while it is processed becomes dirty and is processed once more afterwards.
+//! - A key that is pushed while it is delayed waits at once; its back-off stays until it ends a look quietly.
+//! - A key has at most one delay, so a failure never starts a second chain of retries.
+//!
+//! Each lane has workers of its own: a vault that hangs holds background work, but no deletion and nothing that a
+//! person waits for.
 
 use std::{
-    cmp::Reverse,
-    collections::{BinaryHeap, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashMap, hash_map::Entry as MapEntry},
+    future::poll_fn,
     sync::{Arc, Mutex, MutexGuard},
+    task::Poll,
     time::Duration,
 };
 
 use rand::RngExt;
 use tokio::{sync::Notify, time::Instant};
+use tokio_util::{
+    sync::CancellationToken,
+    time::{DelayQueue, delay_queue},
+};
 use uuid::Uuid;
 
 use super::Reads;
@@ -19,96 +32,143 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
-/// Why to look at a synced secret.
-#[derive(Clone, Default)]
-pub struct Wake {
-    /// Read its values anew, and share the reads with whoever else has these.
-    pub refetch: Option<Arc<Reads>>,
-    /// A person waits for it.
-    pub interactive: bool,
+/// Who waits for a look, the most urgent last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Lane {
+    /// Nobody: a retry, a rotation check, drift.
+    Background,
+    /// A person.
+    Interactive,
+    /// A deletion. It needs nothing of the vault.
+    Deletion,
 }
 
 /// Synced secrets that want a look.
 #[derive(Default)]
 pub(super) struct Queue {
     state: Mutex<State>,
-    pushed: Notify,
+    ready: [Notify; Lane::COUNT],
+}
+
+/// A synced secret that a worker looks at. The worker returns it with [`Queue::finish`].
+pub(super) struct Work {
+    pub(super) uid: Uuid,
+    /// Reads of the vault that whoever asked for the look shares.
+    pub(super) reads: Option<Arc<Reads>>,
+    /// Cancelled when a deletion waits for the end of this look: what the vault answers is no longer of use.
+    pub(super) superseded: CancellationToken,
+}
+
+/// How a look ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// There is nothing left to do until the next event.
+    Done,
+    /// Look again at once: what was looked at has changed.
+    Again,
+    /// Look again after this time. It is no failure.
+    After(Duration),
+    /// It failed: look again after a pause that grows with each failure, and not before this time.
+    Retry(Option<Duration>),
 }
 
 #[derive(Default)]
 struct State {
-    waiting: HashMap<Uuid, Wake>,
-    interactive: VecDeque<Uuid>,
-    background: VecDeque<Uuid>,
-    later: BinaryHeap<Reverse<(Instant, Uuid)>>,
-    running: HashSet<Uuid>,
-    failures: HashMap<Uuid, u32>,
+    entries: HashMap<Uuid, Entry>,
+    /// By lane, in the order of arrival.
+    waiting: [BTreeMap<u64, Uuid>; Lane::COUNT],
+    arrivals: u64,
+    delayed: DelayQueue<Uuid>,
 }
 
-/// How a look ended.
-pub(super) enum Outcome {
-    /// There is nothing left to do until the next event.
-    Done,
-    /// Look again after a pause that grows; not before the duration given.
-    Retry(Option<Duration>),
-    /// Look again at once.
-    Again,
+/// A key that is in the queue, or has failed since its last quiet look.
+struct Entry {
+    phase: Phase,
+    /// The lane of the look that is waited for, under way or delayed.
+    lane: Lane,
+    reads: Option<Arc<Reads>>,
+    failures: u32,
+    /// When the next look may begin at the earliest, where whoever refused the last one said so.
+    not_before: Option<Instant>,
 }
+
+enum Phase {
+    /// Its place in its lane.
+    Waiting(u64),
+    /// With the wish for one more look, where it was pushed meanwhile.
+    Processing {
+        dirty: Option<Lane>,
+        superseded: CancellationToken,
+    },
+    Delayed(delay_queue::Key),
+}
+
+// === impl Lane ===
+
+impl Lane {
+    const COUNT: usize = 3;
+}
+
+// === impl Work ===
+
+impl Work {
+    /// Does something in the vault, unless a deletion waits for the end of this look.
+    pub(super) async fn unless_superseded<T>(&self, something: impl Future<Output = T>) -> Option<T> {
+        self.superseded.run_until_cancelled(something).await
+    }
+}
+
+// === impl Queue ===
 
 impl Queue {
-    /// Asks for a look, as soon as a worker is free.
-    pub(super) fn push(&self, uid: Uuid, wake: Wake) {
+    /// Asks for a look as soon as a worker of the lane is free, with these reads or newer ones.
+    pub(super) fn push(&self, uid: Uuid, lane: Lane, reads: Option<Arc<Reads>>) {
         let mut state = self.lock();
-        state.push(uid, wake);
-        drop(state);
-        self.pushed.notify_one();
+        if let Some(lane) = state.push(uid, lane, reads) {
+            self.ready[lane as usize].notify_one();
+        }
     }
 
-    /// Waits for work. Whoever takes it says how it ended by [`Queue::finish`].
-    pub(super) async fn pop(&self) -> (Uuid, Wake) {
+    /// Waits for work of a lane.
+    pub(super) async fn pop(&self, lane: Lane) -> Work {
+        let ready = &self.ready[lane as usize];
         loop {
-            let pushed = self.pushed.notified();
-            let due = {
+            let pushed = ready.notified();
+            {
                 let mut state = self.lock();
-                state.bring_forward(Instant::now());
-                if let Some(work) = state.pop() {
-                    if state.has_ready() {
-                        self.pushed.notify_one();
+                if let Some(work) = state.pop(lane) {
+                    if !state.waiting[lane as usize].is_empty() {
+                        ready.notify_one();
                     }
                     return work;
                 }
-                state.later.peek().map(|Reverse((due, _))| *due)
-            };
-            match due {
-                Some(due) => tokio::select! { () = pushed => {}, () = tokio::time::sleep_until(due) => {} },
-                None => pushed.await,
             }
+            pushed.await;
         }
     }
 
-    /// Gives work back.
+    /// Takes work back.
     pub(super) fn finish(&self, uid: Uuid, outcome: Outcome) {
         let mut state = self.lock();
-        state.running.remove(&uid);
-        match outcome {
-            Outcome::Done => {
-                state.failures.remove(&uid);
-            }
-            Outcome::Again => state.push(uid, Wake::default()),
-            Outcome::Retry(at_least) => {
-                let failures = state.failures.entry(uid).or_default();
-                let pause = pause(*failures).max(at_least.unwrap_or_default());
-                *failures = failures.saturating_add(1);
-                state.later.push(Reverse((Instant::now() + pause, uid)));
-            }
+        if let Some(lane) = state.finish(uid, outcome) {
+            self.ready[lane as usize].notify_one();
         }
-        // What came while it was worked on stands in `waiting` but in no line.
-        if let Some(wake) = state.waiting.get(&uid) {
-            let interactive = wake.interactive;
-            state.line_up(uid, interactive);
+    }
+
+    /// Ends delays when their time has come. Never returns.
+    pub(super) async fn run_delays(&self) {
+        loop {
+            let lane = poll_fn(|context| {
+                let mut state = self.lock();
+                match state.delayed.poll_expired(context) {
+                    Poll::Ready(Some(expired)) => Poll::Ready(state.line_up(expired.into_inner())),
+                    // An empty queue wakes this task when something is put into it.
+                    Poll::Ready(None) | Poll::Pending => Poll::Pending,
+                }
+            });
+            let lane = lane.await;
+            self.ready[lane as usize].notify_one();
         }
-        drop(state);
-        self.pushed.notify_one();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -116,55 +176,114 @@ impl Queue {
     }
 }
 
+// === impl State ===
+
 impl State {
-    fn push(&mut self, uid: Uuid, wake: Wake) {
-        let interactive = wake.interactive;
-        match self.waiting.get_mut(&uid) {
-            Some(waiting) => {
-                waiting.refetch = wake.refetch.or(waiting.refetch.take());
-                let promoted = interactive && !waiting.interactive;
-                waiting.interactive |= interactive;
-                if !promoted {
-                    return;
+    /// The lane that has got work by it.
+    fn push(&mut self, uid: Uuid, lane: Lane, reads: Option<Arc<Reads>>) -> Option<Lane> {
+        let entry = match self.entries.entry(uid) {
+            MapEntry::Vacant(vacant) => {
+                let phase = Phase::Waiting(self.arrivals);
+                let entry = Entry { phase, lane, reads, failures: 0, not_before: None };
+                vacant.insert(entry);
+                return Some(self.line_up(uid));
+            }
+            MapEntry::Occupied(occupied) => occupied.into_mut(),
+        };
+        entry.reads = newest(entry.reads.take(), reads);
+        match &mut entry.phase {
+            Phase::Processing { dirty, superseded } => {
+                *dirty = (*dirty).max(Some(lane));
+                if lane == Lane::Deletion {
+                    superseded.cancel();
                 }
+                None
             }
-            None => {
-                self.waiting.insert(uid, wake);
+            Phase::Waiting(_) if lane <= entry.lane => None,
+            Phase::Waiting(place) => {
+                self.waiting[entry.lane as usize].remove(place);
+                entry.lane = lane;
+                Some(self.line_up(uid))
             }
-        }
-        if !self.running.contains(&uid) {
-            self.line_up(uid, interactive);
+            // A key that fails is not looked at more often because of events that keep coming.
+            Phase::Delayed(delay) if lane == Lane::Background && entry.failures > 0 => {
+                let soon = (Instant::now() + FIRST_PAUSE).max(entry.not_before.unwrap_or_else(Instant::now));
+                if self.delayed.deadline(delay) > soon {
+                    self.delayed.reset_at(delay, soon);
+                }
+                None
+            }
+            Phase::Delayed(delay) => {
+                self.delayed.remove(delay);
+                entry.lane = entry.lane.max(lane);
+                Some(self.line_up(uid))
+            }
         }
     }
 
-    fn line_up(&mut self, uid: Uuid, interactive: bool) {
-        match interactive {
-            true => self.interactive.push_back(uid),
-            false => self.background.push_back(uid),
-        }
+    fn pop(&mut self, lane: Lane) -> Option<Work> {
+        let (_, uid) = self.waiting[lane as usize].pop_first()?;
+        let superseded = CancellationToken::new();
+        let entry = self.entries.get_mut(&uid).expect("what waits has an entry");
+        entry.phase = Phase::Processing { dirty: None, superseded: superseded.clone() };
+        Some(Work { uid, reads: entry.reads.take(), superseded })
     }
 
-    fn pop(&mut self) -> Option<(Uuid, Wake)> {
-        while let Some(uid) = self.interactive.pop_front().or_else(|| self.background.pop_front()) {
-            // Not in `waiting`: it was promoted to the other line and has been worked on since.
-            if let Some(wake) = self.waiting.remove(&uid) {
-                self.running.insert(uid);
-                return Some((uid, wake));
+    /// The lane that has got work by it.
+    fn finish(&mut self, uid: Uuid, outcome: Outcome) -> Option<Lane> {
+        let entry = self.entries.get_mut(&uid)?;
+        let Phase::Processing { dirty, .. } = entry.phase else { return None };
+        let asked = dirty.unwrap_or(Lane::Background);
+        // A deletion stays one until it is done. For everything else nobody waits once the look is over.
+        let kept = if entry.lane == Lane::Deletion { Lane::Deletion } else { Lane::Background };
+        let (lane, delay) = match (outcome, dirty) {
+            (Outcome::Done, None) => {
+                self.entries.remove(&uid);
+                return None;
             }
-        }
-        None
-    }
-
-    fn has_ready(&self) -> bool {
-        !self.interactive.is_empty() || !self.background.is_empty()
-    }
-
-    fn bring_forward(&mut self, now: Instant) {
-        while self.later.peek().is_some_and(|Reverse((due, _))| *due <= now) {
-            if let Some(Reverse((_, uid))) = self.later.pop() {
-                self.push(uid, Wake::default());
+            (Outcome::Done, Some(asked)) => (asked, None),
+            (Outcome::Again, _) => (entry.lane.max(asked), None),
+            (Outcome::After(pause), None) => (kept, Some(pause)),
+            (Outcome::After(_), Some(asked)) => (kept.max(asked), None),
+            (Outcome::Retry(at_least), dirty) => {
+                let pause = pause(entry.failures);
+                let at_least = at_least.unwrap_or_default();
+                entry.failures = entry.failures.saturating_add(1);
+                entry.not_before = Some(Instant::now() + at_least);
+                let delay = match dirty {
+                    None => Some(pause.max(at_least)),
+                    Some(Lane::Background) => Some(pause.min(FIRST_PAUSE).max(at_least)),
+                    Some(_) => None,
+                };
+                (kept.max(asked), delay)
             }
+        };
+        entry.lane = lane;
+        match delay {
+            Some(delay) => {
+                entry.phase = Phase::Delayed(self.delayed.insert(uid, delay));
+                None
+            }
+            None => Some(self.line_up(uid)),
         }
+    }
+
+    /// Puts a key at the end of the lane of its entry.
+    fn line_up(&mut self, uid: Uuid) -> Lane {
+        let place = self.arrivals;
+        self.arrivals += 1;
+        let entry = self.entries.get_mut(&uid).expect("whoever lines up has an entry");
+        entry.phase = Phase::Waiting(place);
+        self.waiting[entry.lane as usize].insert(place, uid);
+        entry.lane
+    }
+}
+
+/// Of two sets of reads, the one that began last.
+fn newest(held: Option<Arc<Reads>>, other: Option<Arc<Reads>>) -> Option<Arc<Reads>> {
+    match (held, other) {
+        (Some(held), Some(other)) => Some(if other.begun() >= held.begun() { other } else { held }),
+        (held, other) => other.or(held),
     }
 }
 
@@ -175,58 +294,4 @@ fn pause(failures: u32) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn interactive() -> Wake {
-        Wake { interactive: true, ..Wake::default() }
-    }
-
-    #[tokio::test]
-    async fn a_secret_that_is_woken_twice_is_worked_on_once() {
-        let (queue, uid) = (Queue::default(), Uuid::new_v4());
-        queue.push(uid, Wake::default());
-        queue.push(uid, Wake::default());
-        assert_eq!(queue.pop().await.0, uid);
-        queue.finish(uid, Outcome::Done);
-        assert!(queue.lock().pop().is_none());
-    }
-
-    #[tokio::test]
-    async fn what_a_person_waits_for_goes_first() {
-        let (queue, slow, fast) = (Queue::default(), Uuid::new_v4(), Uuid::new_v4());
-        queue.push(slow, Wake::default());
-        queue.push(fast, interactive());
-        assert_eq!(queue.pop().await.0, fast);
-        assert_eq!(queue.pop().await.0, slow);
-    }
-
-    #[tokio::test]
-    async fn a_secret_is_never_worked_on_by_two_and_no_wake_is_lost() {
-        let (queue, uid) = (Queue::default(), Uuid::new_v4());
-        queue.push(uid, Wake::default());
-        queue.pop().await;
-        queue.push(uid, interactive());
-        assert!(queue.lock().pop().is_none());
-        queue.finish(uid, Outcome::Done);
-        let (again, wake) = queue.pop().await;
-        assert!(again == uid && wake.interactive);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_failure_comes_back_after_its_pause_and_not_before_the_time_it_was_given() {
-        let (queue, uid) = (Queue::default(), Uuid::new_v4());
-        queue.push(uid, Wake::default());
-        queue.pop().await;
-        let failed = Instant::now();
-        queue.finish(uid, Outcome::Retry(Some(Duration::from_secs(20))));
-        assert_eq!(queue.pop().await.0, uid);
-        assert!(failed.elapsed() >= Duration::from_secs(20));
-    }
-
-    #[test]
-    fn pauses_grow_and_are_bounded() {
-        assert!(pause(0) <= FIRST_PAUSE);
-        assert!((0..100).all(|_| pause(u32::MAX) <= LONGEST_PAUSE));
-    }
-}
+mod tests;

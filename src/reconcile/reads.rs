@@ -73,9 +73,14 @@ impl Reads {
         let _ = self.cell((name, None)).set(Ok(Arc::new(value)));
     }
 
-    /// Whether the values are still of this moment.
-    pub(super) fn is_fresh(&self) -> bool {
-        self.begun.elapsed() < FRESH
+    /// When the first of them may have been made.
+    pub(super) fn begun(&self) -> Instant {
+        self.begun
+    }
+
+    /// Whether they answer what was asked for at a time: not made before it, and still of this moment.
+    pub(super) fn answer(&self, asked: Option<Instant>) -> bool {
+        self.begun.elapsed() < FRESH && asked.is_none_or(|asked| self.begun >= asked)
     }
 
     fn cell(&self, key: Key) -> Arc<OnceCell<Read>> {

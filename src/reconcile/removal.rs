@@ -3,7 +3,6 @@
 
 use super::{
     Reconciler,
-    observe::set_condition,
     queue::Outcome,
     worker::{edge_failure, event, unseen_failure},
 };
@@ -43,6 +42,7 @@ impl Reconciler {
         // Between the look and the removal there was a moment: who used that is told of.
         let late = self.uses_in_the_way(record).await.unwrap_or_default();
         let mut transaction = self.0.store.begin().await?;
+        // Nobody takes a deletion back, but its generation may have grown since.
         transaction.remove(record).await?;
         transaction
             .audit(event("Removed", record, "Removed from the edge; the vault was not touched."))
@@ -82,7 +82,7 @@ impl Reconciler {
         }
         let is_new = !is_held(&current);
         let condition = Condition::new(ConditionType::Synced, Status::False, Reason::Used, message.as_str());
-        set_condition(&mut current.secret, condition);
+        current.secret.set_condition(condition);
         transaction.update(current).await?;
         if is_new {
             tracing::warn!(synced_secret = %record.secret.id, "{message}");

@@ -4,7 +4,8 @@
 //! lists, and turns to asking as soon as the list has cost as much as asking would.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
+    pin::pin,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -14,9 +15,11 @@ use jiff::Timestamp;
 use rand::RngExt;
 use tokio_util::sync::CancellationToken;
 
-use super::{Reads, Reconciler, Wake, expiring, observe::set_condition};
+use super::{Reads, Reconciler, Wake, expiring, worker::explain};
 use crate::{
-    model::{Origin, State, SyncEngine, VaultSecret, VaultSecretName, VaultVersion},
+    model::{
+        Condition, ConditionType, Origin, State, SyncEngine, VaultSecret, VaultSecretName, VaultVersion,
+    },
     store::{Record, StoreError},
     vault::{Priority, VaultError},
 };
@@ -42,22 +45,43 @@ impl Reconciler {
             if let Err(error) = self.refresh_expiry().await {
                 tracing::warn!(%error, "expiry could not be recorded; trying again with the next check");
             }
+            let view = self.0.store.view();
+            self.0.fights.prune(|uid| view.get_by_uid(uid).is_some());
             if let Err(error) = self.check().await {
-                tracing::warn!(%error, "the rotation check failed; trying again with the next one");
+                tracing::warn!(%error, "what the rotation check found could not be recorded; trying again with the next one");
             }
         }
     }
 
     /// Wakes the followers of every vault secret that changed.
-    pub(super) async fn check(&self) -> Result<(), VaultError> {
+    pub(super) async fn check(&self) -> Result<(), StoreError> {
         let mut left = followed(self.0.store.view().snapshot().records);
-        let mut changed = self.sweep(&mut left).await?;
+        let names: BTreeSet<VaultSecretName> = left.keys().cloned().collect();
+        let mut changed = Vec::new();
+        let swept = self.sweep(&mut left, &mut changed).await;
+        self.0.comparisons.note(names.iter().filter(|name| !left.contains_key(*name)));
         let reads = Arc::new(Reads::new(self.0.vault.clone(), Priority::Background));
-        changed.extend(ask(left, &reads).await);
+        let trouble = match swept {
+            Err(error) if error.is_transient() => Some(explain(&error)),
+            // A vault that refuses the list may give the secrets one by one.
+            other => {
+                if let Err(error) = other {
+                    tracing::debug!(%error, "the vault can't be listed; asking for each secret");
+                }
+                let asked = ask(left, &reads).await;
+                self.0.comparisons.note(&asked.compared);
+                changed.extend(asked.changed);
+                asked.trouble
+            }
+        };
+        if let Some(trouble) = &trouble {
+            tracing::warn!("the rotation check did not compare everything; the next one goes on. {trouble}");
+        }
+        self.0.comparisons.end_check(|name| names.contains(name), trouble);
         for record in changed.iter().flat_map(|followed| &followed.users) {
             self.wake(record.secret.uid, Wake { refetch: Some(reads.clone()), interactive: false });
         }
-        Ok(())
+        self.record_comparisons().await
     }
 
     /// Compares what the vault lists, and takes it out of `left`. Stops where it has cost as much as asking for each would,
@@ -65,10 +89,11 @@ impl Reconciler {
     async fn sweep(
         &self,
         left: &mut BTreeMap<VaultSecretName, Followed>,
-    ) -> Result<Vec<Followed>, VaultError> {
-        let (limit, mut changed) = (left.len(), Vec::new());
+        changed: &mut Vec<Followed>,
+    ) -> Result<(), VaultError> {
+        let limit = left.len();
         if self.0.list_pages.load(Ordering::Relaxed) > limit {
-            return Ok(changed);
+            return Ok(());
         }
         let mut from: Option<String> = None;
         for _ in 0..limit {
@@ -81,26 +106,48 @@ impl Reconciler {
             if from.is_none() {
                 // Not in the list: gone from the vault. The look at it says so.
                 changed.extend(std::mem::take(left).into_values());
-                return Ok(changed);
+                return Ok(());
             }
         }
         self.0.list_pages.store(limit + 1, Ordering::Relaxed);
-        Ok(changed)
+        Ok(())
+    }
+
+    /// Records where the knowledge of the vault has become old, or is no longer.
+    async fn record_comparisons(&self) -> Result<(), StoreError> {
+        self.record_conditions(|record| self.0.comparisons.condition_of(&record.secret)).await
     }
 
     /// Expiry comes with time, not with an event: what has come to expire since is recorded.
     async fn refresh_expiry(&self) -> Result<(), StoreError> {
         let now = Timestamp::now();
+        self.record_conditions(|record| {
+            let is_told = record.secret.condition(ConditionType::Expiring).is_some();
+            (is_told && record.secret.state == State::Synced)
+                .then(|| expiring(&record.secret.references, now))
+        })
+        .await
+    }
+
+    /// Records a condition of each synced secret where it says something else than the one that stands.
+    async fn record_conditions(
+        &self,
+        condition_of: impl Fn(&Record) -> Option<Condition>,
+    ) -> Result<(), StoreError> {
+        let news = |record: &Record| {
+            condition_of(record).filter(|condition| {
+                record.secret.condition(condition.kind).is_none_or(|held| held.reason != condition.reason)
+            })
+        };
         for record in self.0.store.view().snapshot().records {
-            let condition = expiring(&record.secret.references, now);
-            let held = record.secret.conditions.iter().find(|held| held.kind == condition.kind);
-            if record.secret.state != State::Synced || held.is_none_or(|held| held.reason == condition.reason)
-            {
+            if news(&record).is_none() {
                 continue;
             }
             let mut transaction = self.0.store.begin().await?;
-            if let Some(mut current) = transaction.current(record.secret.uid) {
-                set_condition(&mut current.secret, condition);
+            if let Some(mut current) = transaction.current(record.secret.uid)
+                && let Some(condition) = news(&current)
+            {
+                current.secret.set_condition(condition);
                 transaction.update(current).await?;
                 transaction.commit().await?;
             }
@@ -114,24 +161,35 @@ impl Reconciler {
     }
 }
 
-/// Asks for each; those whose latest version is another than someone holds.
-async fn ask(left: BTreeMap<VaultSecretName, Followed>, reads: &Reads) -> Vec<Followed> {
+/// What asking for each brought.
+#[derive(Default)]
+struct Answers {
+    /// Those whose latest version is another than someone holds, or that can't be had.
+    changed: Vec<Followed>,
+    compared: Vec<VaultSecretName>,
+    /// Why one of the others could not be compared.
+    trouble: Option<String>,
+}
+
+/// Asks for each.
+async fn ask(left: BTreeMap<VaultSecretName, Followed>, reads: &Reads) -> Answers {
     let ask = |(name, followed): (VaultSecretName, Followed)| async move {
-        match followed.is_held(&name, reads).await {
-            Ok(true) => None,
-            Err(error) if error.is_transient() => {
-                tracing::debug!(%name, %error, "could not be checked; trying again with the next check");
-                None
-            }
-            Ok(false) | Err(_) => Some(followed),
-        }
+        let held = followed.is_held(&name, reads).await;
+        (name, followed, held)
     };
-    futures::stream::iter(left)
-        .map(ask)
-        .buffer_unordered(ASKED_AT_A_TIME)
-        .filter_map(std::future::ready)
-        .collect()
-        .await
+    let mut answers = Answers::default();
+    let mut asked = pin!(futures::stream::iter(left).map(ask).buffer_unordered(ASKED_AT_A_TIME));
+    while let Some((name, followed, held)) = asked.next().await {
+        match held {
+            Err(error) if error.is_transient() => answers.trouble = Some(explain(&error)),
+            held => {
+                answers.compared.push(name);
+                // What the vault refuses for good is for the look to tell.
+                answers.changed.extend((!matches!(held, Ok(true))).then_some(followed));
+            }
+        }
+    }
+    answers
 }
 
 /// The vault secrets whose latest version someone follows. Who is not in sync is looked after elsewhere.

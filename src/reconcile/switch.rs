@@ -62,7 +62,7 @@ impl Reconciler {
         let halt = self.0.edge.halt(&secret.id, secret.uid, adopted, &force).await;
         match halt {
             Ok(Halt::Told(ago)) if ago < self.0.options.secret_store.patience => {
-                return Ok(Outcome::Retry(Some(SOON)));
+                return Ok(Outcome::After(SOON));
             }
             // An extension that says nothing for so long does not run; when it does, it finds no class.
             Ok(_) => {}

@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::{Reconciler, Wake, observe::set_condition};
+use super::{Reconciler, Wake};
 use crate::{
     edge::Gap,
     model::{Condition, ConditionType, Reason, State, Status, SyncedSecret, SyncedSecretId, User, in_words},
@@ -80,7 +80,7 @@ impl Reconciler {
             return false;
         }
         secret.users = users.into_iter().collect();
-        set_condition(secret, condition);
+        secret.set_condition(condition);
         true
     }
 

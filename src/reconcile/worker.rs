@@ -4,19 +4,22 @@ use std::{sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::{
-    Reads, Reconciler, Wake,
+    Reads, Reconciler,
     creation::{self, Creation},
+    fights::Fight,
     observe,
-    plan::{Step, plan},
-    queue::Outcome,
+    plan::{self, Step, plan},
+    queue::{Lane, Outcome, Work},
 };
 use crate::{
     edge::{Desired, EdgeError, Gap, Observed, Seen, Written},
-    model::{self, Origin, Reason, Reference, ReferenceStatus, SyncEngine, VaultValue, VaultVersion},
+    model::{
+        self, ConditionType, Origin, Reason, Reference, ReferenceStatus, State, SyncEngine, VaultValue,
+        VaultVersion,
+    },
     store::{NewAuditEvent, Record, StoreError},
     vault::{Priority, VaultError},
 };
@@ -37,6 +40,8 @@ pub(super) struct Failure {
 pub(super) enum Retry {
     /// Waiting may be enough.
     Soon(Option<Duration>),
+    /// Waiting for so long is part of the plan.
+    After(Duration),
     /// A person must mend something; the next rotation check looks again.
     Later,
 }
@@ -61,54 +66,73 @@ impl Failure {
 }
 
 impl Reconciler {
-    /// Works until told to stop.
-    pub(super) async fn work(self, stop: CancellationToken) {
+    /// Works through a lane until told to stop.
+    pub(super) async fn work(self, lane: Lane, stop: CancellationToken) {
         loop {
-            let (uid, wake) = tokio::select! {
-                work = self.0.queue.pop() => work,
+            let work = tokio::select! {
+                work = self.0.queue.pop(lane) => work,
                 () = stop.cancelled() => return,
             };
-            let outcome = self.look_after(uid, wake).await.unwrap_or_else(|error| {
-                tracing::error!(%uid, %error, "the database failed; trying again");
-                Outcome::Retry(None)
-            });
+            let uid = work.uid;
+            let outcome = match self.look_after(work).await {
+                Ok(outcome) => outcome,
+                // What was looked at has been changed by a call meanwhile.
+                Err(StoreError::Stale) => Outcome::Again,
+                Err(error) => {
+                    tracing::error!(%uid, %error, "the database failed; trying again");
+                    Outcome::Retry(None)
+                }
+            };
             self.0.queue.finish(uid, outcome);
         }
     }
 
-    #[tracing::instrument(level = "debug", skip(self, wake))]
-    async fn look_after(&self, uid: Uuid, wake: Wake) -> Result<Outcome, StoreError> {
+    #[tracing::instrument(level = "debug", skip_all, fields(uid = %work.uid))]
+    async fn look_after(&self, work: Work) -> Result<Outcome, StoreError> {
+        let uid = work.uid;
         let Some(record) = self.0.store.view().get_by_uid(uid) else {
-            return Ok(Outcome::Done);
+            return self.remove_orphan(uid).await;
         };
         if record.secret.origin == Origin::Unmanaged {
             return Ok(Outcome::Done);
+        }
+        if let Some(pause) = self.pause_of_fight(&record, &work) {
+            return Ok(Outcome::After(pause));
         }
         if let Some(engine) = self.other_engine(&record) {
             return self.switch(&record, engine).await;
         }
         if record.engine == SyncEngine::SecretStore {
-            return self.by_extension(&record, wake).await;
+            return self.by_extension(&record, work).await;
         }
         let seen = self.0.index.get(record.secret.id.as_str());
-        match plan(&record, &seen, self.is_creating(uid), wake.refetch.is_some()) {
+        match plan(&record, &seen, self.is_creating(uid), work.reads.is_some()) {
             Step::Nothing => Ok(Outcome::Done),
             Step::Remove => self.remove(&record).await,
-            Step::FindCreated => self.find_created(&record).await,
-            Step::Look => self.look(&record, seen).await,
-            Step::Write => self.write(&record, seen, wake.refetch, "Synced").await,
+            Step::FindCreated => self.find_created(&record, &work).await,
+            Step::Look => self.look(&record, seen, &work).await,
+            Step::Write => self.write(&record, seen, &work, "Synced").await,
         }
     }
 
+    /// The reads to answer a record with: the shared ones, where they are not older than what was asked for.
+    pub(super) fn reads_for(&self, record: &Record, shared: Option<Arc<Reads>>) -> Arc<Reads> {
+        shared
+            .filter(|reads| reads.answer(record.asked))
+            .unwrap_or_else(|| Arc::new(Reads::new(self.0.vault.clone(), Priority::Background)))
+    }
+
     /// After a crash in the middle of "Create new": what the vault holds with our tag was stored, the rest was not.
-    pub(super) async fn find_created(&self, record: &Record) -> Result<Outcome, StoreError> {
-        let mut stored = Vec::new();
+    pub(super) async fn find_created(&self, record: &Record, work: &Work) -> Result<Outcome, StoreError> {
+        let mut stored: Vec<Reference> = Vec::new();
         let mut problems = Vec::new();
         let mut retry = Retry::Later;
         for (place, reference) in pending(record) {
             let tag = record.secret.uid.to_string();
-            match creation::find(&self.0.vault, &reference.vault_secret, &tag, Priority::Background).await {
-                Ok(Creation::Ours(_)) => stored.push(reference.key.clone()),
+            let found = creation::find(&self.0.vault, &reference.vault_secret, &tag, Priority::Background);
+            let Some(found) = work.unless_superseded(found).await else { return Ok(Outcome::Again) };
+            match found {
+                Ok(Creation::Ours(_)) => stored.push(reference.clone()),
                 Ok(Creation::Free | Creation::Taken) => {
                     problems.push((place, Reason::ValueNotStored, not_stored(reference)));
                 }
@@ -123,7 +147,8 @@ impl Reconciler {
             let Some(mut current) = transaction.current(record.secret.uid) else {
                 return Ok(Outcome::Done);
             };
-            for reference in current.secret.references.iter_mut().filter(|held| stored.contains(&held.key)) {
+            let is_stored = |held: &&mut Reference| stored.iter().any(|stored| held.asks_the_same(stored));
+            for reference in current.secret.references.iter_mut().filter(is_stored) {
                 reference.create_pending = false;
             }
             transaction.update(current).await?;
@@ -138,9 +163,11 @@ impl Reconciler {
     }
 
     /// The Secret is not the one that was written last. If it holds the same, remember it; else put it right.
-    async fn look(&self, record: &Record, seen: Seen) -> Result<Outcome, StoreError> {
+    async fn look(&self, record: &Record, seen: Seen, work: &Work) -> Result<Outcome, StoreError> {
         match self.0.edge.observe(&record.secret, record.edge.uid.as_deref()).await {
-            Ok(Observed::Ours { written, content }) if Some(self.digest(&content)) == record.edge.digest => {
+            Ok(Observed::Ours { written, content, .. })
+                if Some(self.digest(&content)) == record.edge.digest =>
+            {
                 self.0.index.note(record.secret.id.as_str(), Some(written.clone()));
                 let mut transaction = self.0.store.begin().await?;
                 let Some(mut current) = transaction.current(record.secret.uid) else {
@@ -156,11 +183,60 @@ impl Reconciler {
                 let error = EdgeError::conflict(&record.secret.id);
                 self.record_failure(record, edge_failure(&error)).await
             }
-            Ok(Observed::Ours { .. } | Observed::Absent) => {
-                self.write(record, seen, None, "DriftRepaired").await
+            Ok(Observed::Ours { other_manager, .. }) => {
+                self.repair_drift(record, seen, work, other_manager.as_deref()).await
             }
+            Ok(Observed::Absent) => self.repair_drift(record, seen, work, None).await,
             Err(error) => self.record_failure(record, edge_failure(&error)).await,
         }
+    }
+
+    /// Puts back what somebody changed; at a growing pause where they do it again and again.
+    async fn repair_drift(
+        &self,
+        record: &Record,
+        seen: Seen,
+        work: &Work,
+        other: Option<&str>,
+    ) -> Result<Outcome, StoreError> {
+        let uid = record.secret.uid;
+        match self.0.fights.of(uid) {
+            Some(fight) if !fight.pause.is_zero() => self.record_fight(record, &fight, other).await,
+            _ => {
+                self.0.fights.repaired(uid);
+                self.write(record, seen, work, "DriftRepaired").await
+            }
+        }
+    }
+
+    /// How long a fight about a synced secret keeps the service from repairing it; nothing where somebody asks for it.
+    fn pause_of_fight(&self, record: &Record, work: &Work) -> Option<Duration> {
+        let is_told = record.secret.condition(ConditionType::Synced)?.reason == Reason::EdgeContested;
+        let is_asked = work.reads.is_some()
+            || record.sync_requests != record.synced_requests
+            || record.secret.state == State::Deleting;
+        let fight = self.0.fights.of(record.secret.uid).filter(|_| is_told && !is_asked)?;
+        Some(fight.pause).filter(|pause| !pause.is_zero())
+    }
+
+    pub(super) async fn record_fight(
+        &self,
+        record: &Record,
+        fight: &Fight,
+        other: Option<&str>,
+    ) -> Result<Outcome, StoreError> {
+        let who = other.map_or_else(|| "Somebody".to_owned(), |other| format!("The manager {other:?}"));
+        let message = format!(
+            "{who} puts other content into the Secret or deletes it each time the service repairs it: {} repairs so far. The              service goes on, at a growing pause. Keep that manager from writing this Secret, or delete the synced secret.",
+            fight.repairs
+        );
+        let failure = Failure {
+            reason: Reason::EdgeContested,
+            message,
+            problems: Vec::new(),
+            retry: Retry::After(fight.pause),
+        };
+        self.record_failure(record, failure).await
     }
 
     /// Reads all values and brings the Secret to them in one write. Where one can't be read, the edge stays as it is.
@@ -168,13 +244,13 @@ impl Reconciler {
         &self,
         record: &Record,
         seen: Seen,
-        reads: Option<Arc<Reads>>,
+        work: &Work,
         action: &'static str,
     ) -> Result<Outcome, StoreError> {
-        let reads = reads
-            .filter(|reads| reads.is_fresh())
-            .unwrap_or_else(|| Arc::new(Reads::new(self.0.vault.clone(), Priority::Background)));
-        let values = match read_values(&record.secret.references, &reads).await {
+        let reads = self.reads_for(record, work.reads.clone());
+        let values = work.unless_superseded(read_values(&record.secret.references, &reads)).await;
+        let Some(values) = values else { return Ok(Outcome::Again) };
+        let values = match values {
             Ok(values) => values,
             Err(failure) => return self.record_failure(record, failure).await,
         };
@@ -184,7 +260,9 @@ impl Reconciler {
             return self.record_failure(record, edge_failure(&EdgeError::TooLarge)).await;
         }
         let digest = self.digest(&desired.content());
-        let written = match held(record, &seen, &digest) {
+        // Memory answers nobody who asked: for them the API server is asked what the edge holds, by the write itself.
+        let held = if plan::is_unsettled(record) { None } else { held(record, &seen, &digest) };
+        let written = match held {
             Some(written) => written,
             None => match self.apply(&desired, record.edge.uid.as_deref()).await {
                 Ok(written) => written,
@@ -218,7 +296,9 @@ impl Reconciler {
             return Ok(Outcome::Done);
         };
         let rotated = rotated(attempted, &statuses);
-        let changed = current.edge.digest.as_deref() != Some(digest.as_slice()) || action == "DriftRepaired";
+        // Of a fight the audit has one row, and not one for each repair.
+        let is_repair = action == "DriftRepaired" && self.0.fights.of(attempted.secret.uid).is_none();
+        let changed = current.edge.digest.as_deref() != Some(digest.as_slice()) || is_repair;
         observe::synced(&mut current, attempted, statuses, written, digest);
         let stale = current.secret.generation != attempted.secret.generation;
         transaction.update(current).await?;
@@ -243,13 +323,22 @@ impl Reconciler {
         let Some(mut current) = transaction.current(attempted.secret.uid) else {
             return Ok(Outcome::Done);
         };
-        let before =
-            (current.secret.state, current.secret.conditions.first().map(|condition| condition.reason));
+        let before = (
+            current.secret.state,
+            current.secret.condition(ConditionType::Synced).map(|condition| condition.reason),
+        );
         observe::failed(&mut current, attempted, reason, message.clone(), &problems);
-        let now = (current.secret.state, current.secret.conditions.first().map(|condition| condition.reason));
+        let now = (
+            current.secret.state,
+            current.secret.condition(ConditionType::Synced).map(|condition| condition.reason),
+        );
         let outdated = observe::is_outdated(attempted, &current.secret);
         transaction.update(current).await?;
-        if now != before {
+        let fight = self.0.fights.of(attempted.secret.uid).filter(|_| reason == Reason::EdgeContested);
+        if now != before && fight.as_ref().is_none_or(|fight| fight.is_new) {
+            if fight.is_some() {
+                self.0.fights.told(attempted.secret.uid);
+            }
             tracing::warn!(synced_secret = %attempted.secret.id, reason = reason.as_str(), "{message}");
             let event = NewAuditEvent {
                 outcome: model::Outcome(reason.as_str().to_owned()),
@@ -261,6 +350,7 @@ impl Reconciler {
         Ok(match retry {
             _ if outdated => Outcome::Again,
             Retry::Soon(at_least) => Outcome::Retry(at_least),
+            Retry::After(pause) => Outcome::After(pause),
             Retry::Later => Outcome::Done,
         })
     }
@@ -277,16 +367,15 @@ async fn read_values(references: &[Reference], reads: &Reads) -> Result<Values, 
         async move { reads.get(&name, version.as_ref()).await }
     };
     let (mut values, mut statuses, mut problems) = (Vec::new(), Vec::new(), Vec::new());
-    let mut retry = Retry::Later;
+    let (mut read_versions, mut retry) = (Vec::new(), Retry::Later);
     for (place, (reference, read)) in
         references.iter().zip(join_all(references.iter().map(read)).await).enumerate()
     {
         match read.map(|value| decode(reference, &value)) {
             Ok(Ok((bytes, status))) => {
-                values.push((
-                    bytes,
-                    status.synced_version.clone().expect("a value that was read has a version"),
-                ));
+                let version = status.synced_version.clone().expect("a value that was read has a version");
+                read_versions.push((place, version.clone()));
+                values.push((bytes, version));
                 statuses.push(status);
             }
             Ok(Err(message)) => problems.push((place, Reason::InvalidEncoding, message)),
@@ -298,8 +387,29 @@ async fn read_values(references: &[Reference], reads: &Reads) -> Result<Values, 
     }
     match Failure::of_references(references, problems, retry) {
         None => Ok(Values { values, statuses }),
-        Some(failure) => Err(failure),
+        Some(failure) => Err(held_back(failure, references, &read_versions)),
     }
+}
+
+/// Adds the references that could be read to a failure, where the edge holds another version of them: it keeps that one until
+/// the others can be read, too.
+fn held_back(mut failure: Failure, references: &[Reference], read: &[(usize, VaultVersion)]) -> Failure {
+    let Some(cause) = failure.problems.first().map(|(place, ..)| &references[*place].key) else {
+        return failure;
+    };
+    let message = |held: &VaultVersion, version: &VaultVersion| {
+        format!(
+            "The vault has version {version}, and the edge keeps {held} until key {cause} can be read: a Secret is never \
+             half new."
+        )
+    };
+    let problem = |(place, version): &(usize, VaultVersion)| {
+        let held = references[*place].status.synced_version.as_ref()?;
+        (held != version).then(|| (*place, Reason::HeldBack, message(held, version)))
+    };
+    let problems: Vec<Problem> = read.iter().filter_map(problem).collect();
+    failure.problems.extend(problems);
+    failure
 }
 
 fn decode(
@@ -375,7 +485,7 @@ pub(super) fn vault_retry(error: &VaultError, other: Retry) -> Retry {
     match (error.is_transient(), other) {
         (false, other) => other,
         (true, Retry::Soon(at_least)) => Retry::Soon(at_least.max(error.retry_after())),
-        (true, Retry::Later) => Retry::Soon(error.retry_after()),
+        (true, Retry::After(_) | Retry::Later) => Retry::Soon(error.retry_after()),
     }
 }
 

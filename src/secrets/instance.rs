@@ -47,7 +47,7 @@ impl Secrets {
         );
         setup.installed = self.with_what_waits(setup.installed);
         conditions.push(secure_settings(&conditions, edge, &setup));
-        conditions.extend([setup.installed, setup.chosen]);
+        conditions.extend([setup.installed, setup.chosen, reconciler.compared()]);
         VaultStatus {
             uri: vault.uri().clone(),
             tenant_id: vault.tenant_id(),

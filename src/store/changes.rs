@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use sqlx::{FromRow, Sqlite, SqlitePool};
+use uuid::Uuid;
 
 use super::{
     Store, StoreError, Transaction,
@@ -11,7 +12,7 @@ use super::{
     statements,
     view::FeedChange,
 };
-use crate::model::{ChangeKind, SyncedSecret};
+use crate::model::{ChangeKind, SyncedSecret, SyncedSecretId};
 
 statements! {
     INSERT = "INSERT INTO changes (uid, kind, snapshot, change_time) VALUES (?1, ?2, ?3, ?4) RETURNING sequence";
@@ -27,6 +28,11 @@ statements! {
          WHERE c.sequence > ?1
          ORDER BY c.sequence
          LIMIT ?2";
+    SELECT_DELETED = "
+        SELECT snapshot FROM changes
+         WHERE uid = ?1 AND kind = 'DELETED'
+         ORDER BY sequence DESC
+         LIMIT 1";
     /// Both the age and the number must be passed; the latest row stays, because it holds the sequence.
     PRUNE = "
         DELETE FROM changes
@@ -63,6 +69,17 @@ impl Store {
         let rows: Vec<ChangeRow> =
             sqlx::query_as(SELECT_AFTER).bind(sequence).bind(limit).fetch_all(&self.0.readers).await?;
         rows.into_iter().map(ChangeRow::into_model).collect::<Result<_, _>>().map(Feed::Changes)
+    }
+}
+
+impl Store {
+    /// The id of a synced secret that is known to be deleted, as long as the feed keeps that.
+    pub async fn deleted(&self, uid: Uuid) -> Result<Option<SyncedSecretId>, StoreError> {
+        let snapshot: Option<String> =
+            sqlx::query_scalar(SELECT_DELETED).bind(uid.to_string()).fetch_optional(&self.0.readers).await?;
+        let row = Row { table: "changes", key: uid.to_string() };
+        let deleted = |text: String| row.json::<SyncedSecret>("snapshot", &text).map(|secret| secret.id);
+        snapshot.map(deleted).transpose()
     }
 }
 

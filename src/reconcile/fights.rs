@@ -1,0 +1,136 @@
+//! Somebody else who puts their own content back whenever the service repairs it: repairs come at a growing pause then, and
+//! the synced secret says who it is.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Mutex, MutexGuard},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+use uuid::Uuid;
+
+/// Repairs within [`WINDOW`] that are drift; one more is a fight.
+const REPAIRS: usize = 3;
+/// How long a repair counts.
+const WINDOW: Duration = Duration::from_secs(1_200);
+/// The pause before the first repair of a fight; doubles with each one after.
+const FIRST_PAUSE: Duration = Duration::from_secs(10);
+/// The longest pause; well within [`WINDOW`], so that a fight that goes on stays one.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// The latest repairs of each synced secret. Of this process alone: after a start, whoever fights shows it again.
+#[derive(Default)]
+pub(super) struct Fights(Mutex<HashMap<Uuid, Repairs>>);
+
+#[derive(Default)]
+struct Repairs {
+    times: VecDeque<Instant>,
+    /// Whether the fight is in the audit already.
+    told: bool,
+}
+
+/// A fight, as far as it can be told.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Fight {
+    /// Repairs within the window.
+    pub(super) repairs: usize,
+    /// Until the next repair; zero where it is due.
+    pub(super) pause: Duration,
+    /// Whether nobody was told of it before.
+    pub(super) is_new: bool,
+}
+
+impl Fights {
+    /// The fight about a synced secret, where there is one.
+    pub(super) fn of(&self, uid: Uuid) -> Option<Fight> {
+        let mut all = self.lock();
+        let repairs = all.get_mut(&uid)?;
+        repairs.forget(Instant::now());
+        let count = repairs.times.len();
+        let last = *repairs.times.back()?;
+        if count < REPAIRS {
+            return None;
+        }
+        let doublings = u32::try_from(count - REPAIRS).unwrap_or(u32::MAX).min(16);
+        let pause = FIRST_PAUSE.saturating_mul(1 << doublings).min(LONGEST_PAUSE);
+        let pause = (last + pause).saturating_duration_since(Instant::now());
+        Some(Fight { repairs: count, pause, is_new: !repairs.told })
+    }
+
+    /// Counts a repair.
+    pub(super) fn repaired(&self, uid: Uuid) {
+        let mut all = self.lock();
+        let repairs = all.entry(uid).or_default();
+        repairs.forget(Instant::now());
+        repairs.times.push_back(Instant::now());
+    }
+
+    /// Remembers that somebody was told of the fight.
+    pub(super) fn told(&self, uid: Uuid) {
+        if let Some(repairs) = self.lock().get_mut(&uid) {
+            repairs.told = true;
+        }
+    }
+
+    /// Forgets fights that are over, and synced secrets that are gone.
+    pub(super) fn prune(&self, is_there: impl Fn(Uuid) -> bool) {
+        let now = Instant::now();
+        self.lock().retain(|uid, repairs| {
+            repairs.forget(now);
+            !repairs.times.is_empty() && is_there(*uid)
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Repairs>> {
+        self.0.lock().expect("no one panics while holding it")
+    }
+}
+
+impl Repairs {
+    fn forget(&mut self, now: Instant) {
+        while self.times.front().is_some_and(|time| now.duration_since(*time) >= WINDOW) {
+            self.times.pop_front();
+        }
+        self.told &= self.times.len() >= REPAIRS;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_few_repairs_are_drift_and_more_are_a_fight_with_a_pause_that_grows_and_is_bounded() {
+        let (fights, uid) = (Fights::default(), Uuid::new_v4());
+        for _ in 0..REPAIRS {
+            assert_eq!(fights.of(uid), None);
+            fights.repaired(uid);
+        }
+        let mut pauses = Vec::new();
+        for _ in 0..8 {
+            let pause = fights.of(uid).unwrap().pause;
+            pauses.push(pause.as_secs());
+            advance(pause).await;
+            assert_eq!(fights.of(uid).unwrap().pause, Duration::ZERO, "the repair is due");
+            fights.repaired(uid);
+        }
+        assert_eq!(pauses[..5], [10, 20, 40, 80, 160]);
+        assert!(pauses.iter().all(|pause| *pause <= LONGEST_PAUSE.as_secs()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fight_ends_with_quiet_and_is_told_once() {
+        let (fights, uid) = (Fights::default(), Uuid::new_v4());
+        (0..REPAIRS).for_each(|_| fights.repaired(uid));
+        assert!(fights.of(uid).unwrap().is_new);
+        fights.told(uid);
+        assert!(!fights.of(uid).unwrap().is_new);
+        advance(WINDOW).await;
+        assert_eq!(fights.of(uid), None);
+        fights.prune(|_| true);
+        assert!(fights.lock().is_empty());
+    }
+}

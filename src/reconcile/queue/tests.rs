@@ -1,0 +1,347 @@
+//! The laws of the queue: by example, and against a model under any order of operations.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
+use tokio::{
+    runtime::Runtime,
+    time::{Instant, advance, timeout},
+};
+
+use super::*;
+
+const LANES: [Lane; Lane::COUNT] = [Lane::Background, Lane::Interactive, Lane::Deletion];
+
+fn push(queue: &Queue, uid: Uuid, lane: Lane) {
+    queue.push(uid, lane, None);
+}
+
+/// The next key of a lane, where there is one without waiting.
+fn next(queue: &Queue, lane: Lane) -> Option<Uuid> {
+    queue.lock().pop(lane).map(|work| work.uid)
+}
+
+/// Ends the delays that are due.
+async fn run_due(queue: &Queue) {
+    let _ = timeout(Duration::from_millis(1), queue.run_delays()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_pushed_twice_is_processed_once() {
+    let (queue, uid) = (Queue::default(), Uuid::new_v4());
+    push(&queue, uid, Lane::Background);
+    push(&queue, uid, Lane::Background);
+    assert_eq!(queue.pop(Lane::Background).await.uid, uid);
+    queue.finish(uid, Outcome::Done);
+    assert_eq!(next(&queue, Lane::Background), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_moves_up_to_another_lane_leaves_nothing_behind() {
+    let (queue, uid) = (Queue::default(), Uuid::new_v4());
+    push(&queue, uid, Lane::Background);
+    push(&queue, uid, Lane::Interactive);
+    assert_eq!(queue.pop(Lane::Interactive).await.uid, uid);
+    assert_eq!(next(&queue, Lane::Background), None, "a second worker would get it");
+    push(&queue, uid, Lane::Background);
+    queue.finish(uid, Outcome::Again);
+    assert_eq!(next(&queue, Lane::Interactive), Some(uid));
+    assert_eq!(next(&queue, Lane::Background), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_pushed_while_it_is_processed_is_processed_once_more_and_not_beside() {
+    let (queue, uid) = (Queue::default(), Uuid::new_v4());
+    push(&queue, uid, Lane::Background);
+    queue.pop(Lane::Background).await;
+    for lane in [Lane::Interactive, Lane::Background] {
+        push(&queue, uid, lane);
+        assert!(LANES.iter().all(|lane| next(&queue, *lane).is_none()));
+    }
+    queue.finish(uid, Outcome::Done);
+    assert_eq!(queue.pop(Lane::Interactive).await.uid, uid);
+    queue.finish(uid, Outcome::Done);
+    assert!(queue.lock().entries.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_supersedes_the_look_that_is_under_way() {
+    let (queue, uid) = (Queue::default(), Uuid::new_v4());
+    push(&queue, uid, Lane::Background);
+    let work = queue.pop(Lane::Background).await;
+    push(&queue, uid, Lane::Interactive);
+    assert!(!work.superseded.is_cancelled());
+    push(&queue, uid, Lane::Deletion);
+    assert_eq!(work.unless_superseded(std::future::pending::<()>()).await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_comes_back_after_its_pause_and_not_before_the_time_it_was_given() {
+    let (queue, uid) = (Queue::default(), Uuid::new_v4());
+    push(&queue, uid, Lane::Background);
+    queue.pop(Lane::Background).await;
+    let failed = Instant::now();
+    queue.finish(uid, Outcome::Retry(Some(Duration::from_secs(20))));
+    push(&queue, uid, Lane::Background);
+    tokio::select! {
+        () = queue.run_delays() => {}
+        work = queue.pop(Lane::Background) => assert_eq!(work.uid, uid),
+    }
+    assert!(failed.elapsed() >= Duration::from_secs(20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_that_keep_coming_start_no_further_chain_of_retries() {
+    let (queue, uid) = (Queue::default(), Uuid::new_v4());
+    push(&queue, uid, Lane::Background);
+    let mut looks = 0;
+    for _ in 0..200 {
+        push(&queue, uid, Lane::Background);
+        if let Some(uid) = next(&queue, Lane::Background) {
+            looks += 1;
+            push(&queue, uid, Lane::Background);
+            queue.finish(uid, Outcome::Retry(None));
+        }
+        advance(Duration::from_millis(10)).await;
+        run_due(&queue).await;
+    }
+    assert!(looks <= 40, "{looks} looks in two seconds");
+    for _ in 0..3_600 {
+        advance(Duration::from_secs(1)).await;
+        run_due(&queue).await;
+        if let Some(uid) = next(&queue, Lane::Background) {
+            looks += 1;
+            queue.finish(uid, Outcome::Retry(None));
+        }
+    }
+    assert!(looks <= 120, "{looks} looks in an hour");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_person_does_not_wait_for_the_end_of_a_back_off() {
+    let (queue, uid) = (Queue::default(), Uuid::new_v4());
+    push(&queue, uid, Lane::Background);
+    queue.pop(Lane::Background).await;
+    queue.finish(uid, Outcome::Retry(Some(Duration::from_secs(300))));
+    push(&queue, uid, Lane::Interactive);
+    assert_eq!(next(&queue, Lane::Interactive), Some(uid));
+    queue.finish(uid, Outcome::Done);
+    advance(LONGEST_PAUSE).await;
+    run_due(&queue).await;
+    assert_eq!(next(&queue, Lane::Background), None, "the delay is gone, too");
+}
+
+#[test]
+fn pauses_grow_and_are_bounded() {
+    assert!(pause(0) <= FIRST_PAUSE);
+    assert!((0..100).all(|_| pause(u32::MAX) <= LONGEST_PAUSE));
+}
+
+// === under any order ===
+
+/// What is known of a key that is in the queue. One that isn't there has nothing to do.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Place {
+    Waiting(Lane),
+    /// With the lane that wants it once more.
+    Processing(Lane, Option<Lane>),
+    Delayed(Lane),
+}
+
+#[derive(Clone, Debug)]
+enum Operation {
+    Push(u8, Lane),
+    Pop(Lane),
+    Finish(u8, Outcome),
+    /// Longer than any delay.
+    Wait,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Model {
+    places: BTreeMap<u8, Place>,
+    /// The order in which keys came to wait.
+    order: Vec<u8>,
+    /// Keys that have failed since they last had nothing left to do.
+    failed: BTreeSet<u8>,
+}
+
+impl Model {
+    fn wait(&mut self, key: u8, lane: Lane) {
+        self.order.retain(|other| *other != key);
+        self.order.push(key);
+        self.places.insert(key, Place::Waiting(lane));
+    }
+
+    fn first(&self, lane: Lane) -> Option<u8> {
+        self.order.iter().copied().find(|key| self.places.get(key) == Some(&Place::Waiting(lane)))
+    }
+
+    fn push(&mut self, key: u8, lane: Lane) {
+        match self.places.get(&key).copied() {
+            Some(Place::Waiting(held)) if lane <= held => {}
+            Some(Place::Processing(held, dirty)) => {
+                self.places.insert(key, Place::Processing(held, dirty.max(Some(lane))));
+            }
+            Some(Place::Delayed(_)) if lane == Lane::Background && self.failed.contains(&key) => {}
+            Some(Place::Delayed(held)) => self.wait(key, held.max(lane)),
+            None | Some(Place::Waiting(_)) => self.wait(key, lane),
+        }
+    }
+
+    fn finish(&mut self, key: u8, outcome: Outcome) {
+        let Some(Place::Processing(held, dirty)) = self.places.remove(&key) else { return };
+        let kept = if held == Lane::Deletion { held } else { Lane::Background };
+        if matches!(outcome, Outcome::Retry(_)) {
+            self.failed.insert(key);
+        }
+        match (outcome, dirty) {
+            (Outcome::Done, None) => drop(self.failed.remove(&key)),
+            (Outcome::Done, Some(lane)) => self.wait(key, lane),
+            (Outcome::Again, dirty) => self.wait(key, held.max(dirty.unwrap_or(Lane::Background))),
+            (Outcome::After(_), None) | (Outcome::Retry(_), None | Some(Lane::Background)) => {
+                self.places.insert(key, Place::Delayed(kept));
+            }
+            (_, Some(lane)) => self.wait(key, kept.max(lane)),
+        }
+    }
+}
+
+impl ReferenceStateMachine for Model {
+    type State = Self;
+    type Transition = Operation;
+
+    fn init_state() -> BoxedStrategy<Self> {
+        Just(Self::default()).boxed()
+    }
+
+    fn transitions(_: &Self) -> BoxedStrategy<Operation> {
+        let lane = || prop::sample::select(LANES.to_vec());
+        let outcome = prop::sample::select(vec![
+            Outcome::Done,
+            Outcome::Again,
+            Outcome::After(Duration::from_secs(7)),
+            Outcome::Retry(None),
+            Outcome::Retry(Some(Duration::from_secs(70))),
+        ]);
+        prop_oneof![
+            4 => (0..4_u8, lane()).prop_map(|(key, lane)| Operation::Push(key, lane)),
+            4 => lane().prop_map(Operation::Pop),
+            4 => (0..4_u8, outcome).prop_map(|(key, outcome)| Operation::Finish(key, outcome)),
+            1 => Just(Operation::Wait),
+        ]
+        .boxed()
+    }
+
+    fn preconditions(model: &Self, operation: &Operation) -> bool {
+        match operation {
+            Operation::Finish(key, _) => matches!(model.places.get(key), Some(Place::Processing(..))),
+            _ => true,
+        }
+    }
+
+    fn apply(mut model: Self, operation: &Operation) -> Self {
+        match *operation {
+            Operation::Push(key, lane) => model.push(key, lane),
+            Operation::Pop(lane) => {
+                if let Some(key) = model.first(lane) {
+                    model.places.insert(key, Place::Processing(lane, None));
+                }
+            }
+            Operation::Finish(key, outcome) => model.finish(key, outcome),
+            Operation::Wait => {
+                for (key, place) in model.places.clone() {
+                    if let Place::Delayed(lane) = place {
+                        model.wait(key, lane);
+                    }
+                }
+            }
+        }
+        model
+    }
+}
+
+struct Subject {
+    queue: Queue,
+    runtime: Runtime,
+    popped: Option<u8>,
+}
+
+fn uid(key: u8) -> Uuid {
+    Uuid::from_u128(u128::from(key))
+}
+
+fn key(uid: Uuid) -> u8 {
+    u8::try_from(uid.as_u128()).unwrap()
+}
+
+impl Subject {
+    /// Ends all delays, in the order of the keys: the jitter of their pauses decides it otherwise.
+    fn wait(&self) {
+        let mut state = self.queue.lock();
+        let mut delayed: Vec<Uuid> = state.entries.keys().copied().collect();
+        delayed.sort();
+        for uid in delayed {
+            let Phase::Delayed(delay) = state.entries[&uid].phase else { continue };
+            assert_eq!(state.delayed.remove(&delay).into_inner(), uid);
+            state.line_up(uid);
+        }
+        assert!(state.delayed.is_empty(), "a delay without a key that is delayed");
+    }
+
+    fn places(&self) -> BTreeMap<u8, Place> {
+        let state = self.queue.lock();
+        let place = |entry: &Entry| match &entry.phase {
+            Phase::Waiting(place) => {
+                assert!(state.waiting[entry.lane as usize].contains_key(place));
+                Place::Waiting(entry.lane)
+            }
+            Phase::Processing { dirty, .. } => Place::Processing(entry.lane, *dirty),
+            Phase::Delayed(_) => Place::Delayed(entry.lane),
+        };
+        state.entries.iter().map(|(uid, entry)| (key(*uid), place(entry))).collect()
+    }
+}
+
+struct Laws;
+
+impl StateMachineTest for Laws {
+    type SystemUnderTest = Subject;
+    type Reference = Model;
+
+    fn init_test(_: &Model) -> Subject {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        Subject { queue: Queue::default(), runtime, popped: None }
+    }
+
+    fn apply(mut subject: Subject, _: &Model, operation: Operation) -> Subject {
+        let entered = subject.runtime.enter();
+        match operation {
+            Operation::Push(key, lane) => push(&subject.queue, uid(key), lane),
+            Operation::Pop(lane) => subject.popped = next(&subject.queue, lane).map(key),
+            Operation::Finish(key, outcome) => subject.queue.finish(uid(key), outcome),
+            Operation::Wait => subject.wait(),
+        }
+        drop(entered);
+        subject
+    }
+
+    fn check_invariants(subject: &Subject, model: &Model) {
+        let places = subject.places();
+        assert_eq!(places, model.places);
+        let state = subject.queue.lock();
+        let waiting: usize = state.waiting.iter().map(BTreeMap::len).sum();
+        let delayed = places.values().filter(|place| matches!(place, Place::Delayed(_))).count();
+        let expected = places.values().filter(|place| matches!(place, Place::Waiting(_))).count();
+        assert_eq!((waiting, state.delayed.len()), (expected, delayed), "one entry a key");
+    }
+}
+
+prop_state_machine! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_queue_does_what_its_model_does_under_any_order(sequential 1..60 => Laws);
+}
