@@ -64,7 +64,7 @@ async fn ten_callers_with_one_request_id_create_once() {
         .map(|answer| answer.as_ref().map_or_else(|status| status.code(), |_| Code::Ok))
         .collect();
     assert!(codes.contains(&Code::Ok), "{codes:?}");
-    assert!(codes.iter().all(|code| matches!(code, Code::Ok | Code::Aborted)), "{codes:?}");
+    assert!(codes.iter().all(|code| *code == Code::Ok), "{codes:?}");
     assert_eq!(versions(&mut world, "fresh").await, 1);
     world.client.create_synced_secret(request).await.unwrap();
 }

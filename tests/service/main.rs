@@ -18,6 +18,7 @@ mod manage;
 mod readiness;
 mod rotation;
 mod secret_store;
+mod side_by_side;
 mod usages;
 mod vault_faults;
 mod watch;

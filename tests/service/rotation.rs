@@ -106,7 +106,7 @@ async fn where_one_reference_can_not_be_read_the_edge_keeps_the_last_complete_se
 
     assert_eq!(secret.state(), State::Degraded);
     assert_eq!(synced_reason(&secret), "VaultSecretDisabled");
-    assert!(secret.references[0].problem.is_none());
+    assert_eq!(secret.references[0].problem.as_ref().unwrap().reason, "HeldBack");
     assert_eq!(secret.references[1].problem.as_ref().unwrap().reason, "VaultSecretDisabled");
     let edge = world.edge("pair").await.unwrap();
     assert_eq!((edge["username"].as_str(), edge["password"].as_str()), ("u1", "p1"));
