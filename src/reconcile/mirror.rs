@@ -6,12 +6,13 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::Reconciler;
 use crate::{
     edge::secret_store::as_synced_secret,
     model::{Origin, SyncEngine, SyncedSecret, SyncedSecretId},
-    store::{Record, StoreError},
+    store::{Record, StoreError, Transaction},
 };
 
 /// Changes that come together are taken in together.
@@ -22,10 +23,12 @@ const AGAIN: Duration = Duration::from_secs(2);
 const BATCH: usize = 200;
 
 /// A difference between what is recorded and what stands at the edge.
+///
+/// It was found outside of any transaction: whoever records it looks again at what is recorded by then.
 enum Difference {
-    Gone(Arc<Record>),
+    Gone(Uuid),
     New(SyncedSecret),
-    Changed(Arc<Record>, SyncedSecret),
+    Changed(SyncedSecret),
 }
 
 impl Reconciler {
@@ -52,30 +55,40 @@ impl Reconciler {
         for batch in self.differences().chunks(BATCH) {
             let mut transaction = self.0.store.begin().await?;
             for difference in batch {
-                match difference {
-                    // Adopted meanwhile, it is no longer ours to mirror: the next comparison sees what it is.
-                    Difference::Gone(record) => match transaction.remove(record).await {
-                        Err(StoreError::Stale) => {}
-                        removed => removed?,
-                    },
-                    Difference::New(secret) => {
-                        let mut record = Record::new(secret.clone(), SyncEngine::SecretStore);
-                        self.note_use(&mut record.secret);
-                        transaction.insert(record).await?;
-                    }
-                    Difference::Changed(record, secret) => {
-                        // Adopted meanwhile, it is no longer ours to mirror.
-                        let current = transaction.current(record.secret.uid);
-                        if let Some(current) = current.filter(|now| now.secret.origin == Origin::Unmanaged) {
-                            let read = current.secret.generation;
-                            transaction.change(read, Record { secret: secret.clone(), ..current }).await?;
-                        }
-                    }
-                }
+                self.take_in(&mut transaction, difference).await?;
             }
             transaction.commit().await?;
         }
         Ok(())
+    }
+
+    /// What was adopted since the comparison is no longer a mirror of anything and stays as it is.
+    async fn take_in(
+        &self,
+        transaction: &mut Transaction,
+        difference: &Difference,
+    ) -> Result<(), StoreError> {
+        match difference {
+            Difference::Gone(uid) => transaction.remove_unmanaged(*uid).await.map(|_| ()),
+            Difference::New(secret) => {
+                let mut record = Record::new(secret.clone(), SyncEngine::SecretStore);
+                self.note_use(&mut record.secret);
+                match transaction.insert(record).await {
+                    // Its name has been taken since: the next comparison sees by whom.
+                    Err(StoreError::AlreadyExists) => Ok(()),
+                    done => done,
+                }
+            }
+            Difference::Changed(seen) => {
+                let current = transaction.current(seen.uid);
+                let Some(current) = current.filter(|now| now.secret.origin == Origin::Unmanaged) else {
+                    return Ok(());
+                };
+                let read = current.secret.generation;
+                let secret = brought_up_to_date(&current.secret, seen.clone());
+                transaction.change(read, Record { secret, ..current }).await
+            }
+        }
     }
 
     /// Removals come first: a SecretSync that was made anew has the same name and another uid.
@@ -93,16 +106,15 @@ impl Reconciler {
             seen.map(|secret| (secret.id.clone(), secret)).collect();
         for record in records.values().filter(|record| record.secret.origin == Origin::Unmanaged) {
             if seen.get(&record.secret.id).is_none_or(|secret| secret.uid != record.secret.uid) {
-                gone.push(Difference::Gone((*record).clone()));
+                gone.push(Difference::Gone(record.secret.uid));
             }
         }
         for (id, secret) in seen {
             match records.get(&id) {
                 Some(record) if record.secret.origin == Origin::Managed => {}
                 Some(record) if record.secret.uid == secret.uid => {
-                    let now = brought_up_to_date(&record.secret, secret);
-                    if now != record.secret {
-                        others.push(Difference::Changed((*record).clone(), now));
+                    if brought_up_to_date(&record.secret, secret.clone()) != record.secret {
+                        others.push(Difference::Changed(secret));
                     }
                 }
                 _ => others.push(Difference::New(secret)),

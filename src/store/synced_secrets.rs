@@ -40,8 +40,10 @@ statements! {
                sync_time = ?14, edge_uid = ?15, edge_resource_version = ?16, edge_digest = ?17, engine = ?18,
                origin = ?19, handed = ?20, users = ?21, delete_forced = ?22, adopted = ?23
          WHERE uid = ?1 AND id = ?2 AND generation = ?24";
-    /// As above. Who is adopted meanwhile is no longer what was read, either.
-    DELETE_SECRET = "DELETE FROM synced_secrets WHERE uid = ?1 AND generation = ?2 AND origin = ?3";
+    /// As above.
+    DELETE_SECRET = "DELETE FROM synced_secrets WHERE uid = ?1 AND generation = ?2";
+    /// Of what other tools made, only.
+    DELETE_UNMANAGED = "DELETE FROM synced_secrets WHERE uid = ?1 AND origin = 'UNMANAGED'";
     DELETE_REFERENCES = "DELETE FROM secret_references WHERE uid = ?1";
     INSERT_REFERENCE = "
         INSERT INTO secret_references
@@ -149,13 +151,12 @@ impl Transaction {
         self.put(record).await
     }
 
-    /// Forgets a synced secret as it was read. [`StoreError::Stale`] where it was changed or adopted since, or is gone.
+    /// Forgets a synced secret as it was read. [`StoreError::Stale`] where it was changed since, or is gone.
     pub async fn remove(&mut self, record: &Record) -> Result<(), StoreError> {
         let uid = record.secret.uid;
         let removed = sqlx::query(DELETE_SECRET)
             .bind(uid.to_string())
             .bind(record.secret.generation)
-            .bind(record.secret.origin.as_str())
             .execute(&mut *self.sql)
             .await?;
         if removed.rows_affected() == 0 {
@@ -164,6 +165,18 @@ impl Transaction {
         let sequence = changes::insert(&mut self.sql, &record.secret, ChangeKind::Deleted).await?;
         self.effects.push(Effect::Remove { uid, sequence });
         Ok(())
+    }
+
+    /// Forgets the mirror of what another tool made, unless it has been adopted; whether there was anything to forget.
+    pub async fn remove_unmanaged(&mut self, uid: Uuid) -> Result<bool, StoreError> {
+        let Some(record) = self.current(uid) else { return Ok(false) };
+        let deleted = sqlx::query(DELETE_UNMANAGED).bind(uid.to_string()).execute(&mut *self.sql).await?;
+        if deleted.rows_affected() == 0 {
+            return Ok(false);
+        }
+        let sequence = changes::insert(&mut self.sql, &record.secret, ChangeKind::Deleted).await?;
+        self.effects.push(Effect::Remove { uid, sequence });
+        Ok(true)
     }
 
     /// The record as this transaction sees it.

@@ -5,7 +5,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::*;
-use crate::model::{ChangeKind, Filter, Outcome, State, SyncEngine, SyncedSecret};
+use crate::model::{ChangeKind, Filter, Origin, Outcome, State, SyncEngine, SyncedSecret};
 
 async fn open() -> (TempDir, Store) {
     let directory = tempfile::tempdir().unwrap();
@@ -89,6 +89,30 @@ async fn a_taken_id_is_already_exists_and_changes_nothing() {
     insert(&store, &record("a")).await.unwrap();
     assert!(matches!(insert(&store, &record("a")).await, Err(StoreError::AlreadyExists)));
     assert_eq!(store.view().sequence(), 1);
+}
+
+#[tokio::test]
+async fn what_was_adopted_is_not_removed_as_somebody_elses() {
+    let (_directory, store) = open().await;
+    let (mut theirs, mut adopted) = (record("theirs"), record("adopted"));
+    for record in [&mut theirs, &mut adopted] {
+        record.secret.origin = Origin::Unmanaged;
+        insert(&store, record).await.unwrap();
+    }
+    adopted.secret.origin = Origin::Managed;
+    let mut transaction = store.begin().await.unwrap();
+    transaction.update(adopted.clone()).await.unwrap();
+    transaction.commit().await.unwrap();
+    let mut transaction = store.begin().await.unwrap();
+    let uids = [theirs.secret.uid, adopted.secret.uid, Uuid::now_v7()];
+    let mut removed = Vec::new();
+    for uid in uids {
+        removed.push(transaction.remove_unmanaged(uid).await.unwrap());
+    }
+    transaction.commit().await.unwrap();
+    assert_eq!(removed, [true, false, false]);
+    assert!(store.view().get(&adopted.secret.id).is_some() && store.view().len() == 1);
+    assert_eq!(changes(&store, 3).await, [("theirs".to_owned(), ChangeKind::Deleted, true)]);
 }
 
 #[tokio::test]

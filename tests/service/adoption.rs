@@ -14,6 +14,7 @@ use secret_service::{
     },
 };
 use serde::{Deserialize, de::DeserializeOwned};
+use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use tonic::Code;
 
 use crate::support::{Options, Site, World, requests::*};
@@ -392,4 +393,36 @@ async fn a_rule_against_a_vault_secret_is_a_rule_against_the_adoption_of_what_ho
         told(&world.client.adopt_synced_secret(adopt("edp1secrets", Vec::new())).await.unwrap_err());
     assert_eq!((refused.code, refused.reason.as_str()), (Code::PermissionDenied, "NAME_NOT_ALLOWED"));
     assert_eq!(world.get("edp1secrets").await.origin(), Origin::Unmanaged);
+}
+
+#[tokio::test]
+async fn what_is_adopted_while_its_secretsync_goes_from_the_edge_stays_recorded() {
+    let mut world = made_by_the_portal(SyncEngine::SecretStore).await;
+    listed(&mut world, "edp1secrets").await;
+    // While somebody else holds the database, the adoption waits to be recorded, and the mirror to record that the SecretSync is gone.
+    let mut database = SqliteConnection::connect_with(
+        &SqliteConnectOptions::new().filename(world.directory().join("secret-service.db")),
+    )
+    .await
+    .unwrap();
+    let held = database.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let mut client = world.client.clone();
+    let adopting =
+        tokio::spawn(async move { client.adopt_synced_secret(adopt("edp1secrets", vec![])).await });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    world.syncs().delete("edp1secrets", &Default::default()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    held.rollback().await.unwrap();
+
+    adopting.await.unwrap().expect("it was there when it was looked at");
+    // Later than the mirror: it takes in whatever is new at the edge.
+    make_another(&world, "after").await;
+    until_listed(&world, "after").await;
+    assert_eq!(world.get("edp1secrets").await.origin(), Origin::Managed);
+}
+
+async fn make_another(world: &World, name: &str) {
+    let mut sync = world.syncs().get("kafka1secrets").await.unwrap();
+    sync.metadata = kube::api::ObjectMeta { name: Some(name.to_owned()), ..Default::default() };
+    world.syncs().create(&PostParams::default(), &sync).await.unwrap();
 }
