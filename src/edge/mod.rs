@@ -44,6 +44,10 @@ pub const FIELD_MANAGER: &str = "secret-service";
 
 /// Objects of a page of a list.
 const PAGE: u32 = 500;
+/// Seconds after which the API server is to end a watch, so that it is begun anew.
+const RENEWED: u32 = 60;
+/// A connection that has brought nothing for so long is dead: by then the API server would have ended a watch on it.
+const SILENT: Duration = Duration::from_secs(RENEWED as u64 + 5);
 
 /// Where the cluster is and which namespace is ours.
 #[derive(Clone, Debug)]
@@ -73,8 +77,7 @@ impl Edge {
     /// Prepares the client; the cluster is first asked when something is needed of it.
     pub async fn connect(options: &Options) -> Result<Self, EdgeError> {
         let mut config = configuration(options).await?;
-        // The watch renews itself well within this; our own calls have a shorter deadline.
-        config.read_timeout = Some(Duration::from_secs(300));
+        config.read_timeout = Some(SILENT.max(options.timeout));
         config.connect_timeout = Some(options.timeout.min(Duration::from_secs(5)));
         config.default_retry = false;
         let client = Client::try_from(config).map_err(|error| EdgeError::Configuration(error.to_string()))?;

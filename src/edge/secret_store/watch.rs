@@ -16,7 +16,7 @@ use tokio::sync::{Mutex, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{SecretProviderClass, SecretSync};
-use crate::edge::{Edge, PAGE, error::brief};
+use crate::edge::{Edge, PAGE, RENEWED, error::brief};
 
 /// What the watches showed.
 #[derive(Clone)]
@@ -128,7 +128,7 @@ where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + Sync + 'static,
 {
     let kind = K::kind(&());
-    let events = watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff();
+    let events = watcher(api, watcher::Config::default().page_size(PAGE).timeout(RENEWED)).default_backoff();
     // A large part of every object that nobody asks for.
     let slim = events.modify(|object| object.managed_fields_mut().clear());
     let mut events = pin!(slim.reflect(writer));

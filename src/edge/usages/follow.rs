@@ -18,13 +18,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    EdgeError, PAGE, Usages,
+    EdgeError, PAGE, RENEWED, Usages,
     look::{Listing, group_kind},
 };
 use crate::model::GroupKind;
 
-/// Seconds after which a watch is renewed: one that has silently died is noticed then.
-const RENEWED: u32 = 60;
 /// The share of the interval by which each look at the kinds comes earlier or later.
 const JITTER: f64 = 0.2;
 /// After a watch has ended because its kind is gone, the kinds are looked at so soon.

@@ -20,7 +20,7 @@ use tokio::{
 pub use access::USAGE_VERBS;
 pub use known::Gap;
 
-use super::{Edge, EdgeError, PAGE};
+use super::{Edge, EdgeError, PAGE, RENEWED};
 use crate::model::{Usage, UsagePlace, UsageRules};
 use known::Known;
 
