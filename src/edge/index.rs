@@ -20,10 +20,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Edge, PAGE, Written, error::brief, manifest::uid_label};
+use super::{Edge, PAGE, RENEWED, Written, error::brief, manifest::uid_label};
 
 /// How often the whole list is compared with what the watch said: a watch can die without a word.
-const COMPARE: Duration = Duration::from_secs(300);
+const COMPARE: Duration = Duration::from_secs(60);
 /// The same after a failure.
 const RECHECK: Duration = Duration::from_secs(2);
 
@@ -32,8 +32,9 @@ const RECHECK: Duration = Duration::from_secs(2);
 pub struct Index(Arc<Inner>);
 
 struct Inner {
-    seen: RwLock<HashMap<String, Entry>>,
-    /// Absent until the first list is complete; then whether the latest word of the watch was a good one.
+    known: RwLock<Known>,
+    /// Whether the latest word of the watch was a good one; absent until it has said anything. What is known is another question:
+    /// a watch that was refused has said something, and nothing is known.
     healthy: watch::Sender<Option<bool>>,
 }
 
@@ -43,6 +44,13 @@ struct Entry {
     written: Written,
     /// The uid of a synced secret that it carries as our label.
     label: Option<Uuid>,
+}
+
+/// What is known of the namespace's Secrets.
+struct Known {
+    secrets: HashMap<String, Entry>,
+    /// Whether they were ever listed to the end. Before, what is not among them may still be there.
+    is_complete: bool,
 }
 
 /// What the index knows of a name.
@@ -59,43 +67,43 @@ pub enum Seen {
 impl Index {
     /// An index that knows nothing yet.
     pub fn new() -> Self {
-        Self(Arc::new(Inner { seen: RwLock::default(), healthy: watch::Sender::new(None) }))
+        let known = Known { secrets: HashMap::new(), is_complete: false };
+        Self(Arc::new(Inner { known: RwLock::new(known), healthy: watch::Sender::new(None) }))
     }
 
     /// What was last seen under a name.
     pub fn get(&self, name: &str) -> Seen {
-        if self.0.healthy.borrow().is_none() {
-            return Seen::Unknown;
-        }
-        match self.read().get(name) {
+        let known = self.read();
+        match known.secrets.get(name) {
             Some(entry) => Seen::There(entry.written.clone()),
-            None => Seen::Gone,
+            None if known.is_complete => Seen::Gone,
+            None => Seen::Unknown,
         }
     }
 
     /// Remembers our own write before the watch tells of it.
     pub fn note(&self, name: &str, written: Option<Written>) {
-        let mut seen = self.0.seen.write().expect("no one panics while holding the index");
+        let secrets = &mut self.write().secrets;
         match written {
             Some(written) => {
-                let label = seen.get(name).and_then(|entry| entry.label);
-                seen.insert(name.to_owned(), Entry { written, label })
+                let label = secrets.get(name).and_then(|entry| entry.label);
+                secrets.insert(name.to_owned(), Entry { written, label })
             }
-            None => seen.remove(name),
+            None => secrets.remove(name),
         };
     }
 
     /// The uid of a synced secret that a Secret carries as our label, whether it is one of ours or not.
     pub fn label_of(&self, name: &str) -> Option<Uuid> {
-        self.read().get(name)?.label
+        self.read().secrets.get(name)?.label
     }
 
     /// All such uids.
     pub fn labelled(&self) -> Vec<Uuid> {
-        self.read().values().filter_map(|entry| entry.label).collect()
+        self.read().secrets.values().filter_map(|entry| entry.label).collect()
     }
 
-    /// Whether the watch is up: `None` while it has not yet listed.
+    /// Whether the watch is up: `None` while it has said nothing at all.
     pub fn healthy(&self) -> watch::Receiver<Option<bool>> {
         self.0.healthy.subscribe()
     }
@@ -109,14 +117,20 @@ impl Index {
     }
 
     async fn follow(&self, edge: Edge, changed: mpsc::Sender<String>) {
-        let config = watcher::Config::default().page_size(PAGE);
+        let config = watcher::Config::default().page_size(PAGE).timeout(RENEWED);
         let mut events = pin!(watcher(edge.metadata.clone(), config).default_backoff().boxed());
         let mut listing: Option<HashMap<String, Entry>> = None;
-        let mut look = pin!(sleep(COMPARE));
+        // Until the watch has listed, it is not waited for longer than for any other answer.
+        let mut look = pin!(sleep(edge.timeout));
         loop {
             let names = tokio::select! {
                 event = events.try_next() => match event {
-                    Ok(Some(event)) => self.take(event, &mut listing),
+                    Ok(Some(event)) => {
+                        if matches!(event, watcher::Event::InitDone) {
+                            look.as_mut().reset(Instant::now() + COMPARE);
+                        }
+                        self.take(event, &mut listing)
+                    }
                     Ok(None) => return,
                     Err(error) => {
                         tracing::warn!(error = %brief(&error.to_string()), "the watch over Secrets failed; it is tried again");
@@ -130,10 +144,13 @@ impl Index {
                 },
                 () = look.as_mut() => {
                     let listed = edge.list_written().await;
+                    let is_well = listed.is_ok();
+                    let names = listed.map(|listed| self.replace(listed)).unwrap_or_default();
                     // A watch that is resumed after a failure says nothing until something changes: a list says that all is well.
-                    self.set_healthy(listed.is_ok());
-                    look.as_mut().reset(Instant::now() + if listed.is_ok() { COMPARE } else { RECHECK });
-                    listed.map(|listed| self.replace(listed)).unwrap_or_default()
+                    // Only after what was listed is known: whoever hears of it looks at once.
+                    self.set_healthy(is_well);
+                    look.as_mut().reset(Instant::now() + if is_well { COMPARE } else { RECHECK });
+                    names
                 }
             };
             for name in names {
@@ -162,11 +179,7 @@ impl Index {
             watcher::Event::InitDone => self.replace(listing.take().unwrap_or_default()),
             watcher::Event::Apply(secret) => match entry(&secret) {
                 Some((name, entry)) => {
-                    self.0
-                        .seen
-                        .write()
-                        .expect("no one panics while holding the index")
-                        .insert(name.clone(), entry);
+                    self.write().secrets.insert(name.clone(), entry);
                     vec![name]
                 }
                 None => Vec::new(),
@@ -187,16 +200,20 @@ impl Index {
 
     /// Takes in a complete list; the names whose Secrets differ from what was seen before.
     fn replace(&self, listed: HashMap<String, Entry>) -> Vec<String> {
-        let mut seen = self.0.seen.write().expect("no one panics while holding the index");
-        let gone = seen.keys().filter(|name| !listed.contains_key(*name));
-        let changed = listed.iter().filter(|(name, entry)| seen.get(*name) != Some(*entry));
+        let mut known = self.write();
+        let gone = known.secrets.keys().filter(|name| !listed.contains_key(*name));
+        let changed = listed.iter().filter(|(name, entry)| known.secrets.get(*name) != Some(*entry));
         let names = gone.chain(changed.map(|(name, _)| name)).cloned().collect();
-        *seen = listed;
+        *known = Known { secrets: listed, is_complete: true };
         names
     }
 
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, HashMap<String, Entry>> {
-        self.0.seen.read().expect("no one panics while holding the index")
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Known> {
+        self.0.known.read().expect("no one panics while holding the index")
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Known> {
+        self.0.known.write().expect("no one panics while holding the index")
     }
 }
 

@@ -47,8 +47,10 @@ impl Reconciler {
 
     /// As whom the extension comes to the vault. Looks through all classes: ask once for many synced secrets.
     pub(super) fn access(&self) -> Result<Access, EdgeError> {
+        // Asked first: a list that ends between the two questions is not one that lacks what is looked for.
+        let is_complete = self.0.pairs.is_complete();
         match self.0.options.secret_store.access(&self.0.pairs.classes()) {
-            Err(_) if !self.0.pairs.is_complete() => {
+            Err(_) if !is_complete => {
                 Err(EdgeError::Unreachable("its SecretProviderClasses are not listed yet".to_owned()))
             }
             found => found,

@@ -20,7 +20,7 @@ pub struct ListedUsage {
     pub usage: Arc<Usage>,
     /// The synced secret lacks a key that it needs.
     pub key_missing: bool,
-    /// No such secret is at the edge.
+    /// The edge was looked at, and there is no such secret.
     pub secret_missing: bool,
 }
 
@@ -115,11 +115,8 @@ impl Secrets {
     fn judged(&self, usage: Arc<Usage>) -> ListedUsage {
         let id: Option<SyncedSecretId> = usage.secret.parse().ok();
         let record = id.as_ref().and_then(|id| self.0.store.view().get(id));
-        let secret_missing = match self.0.reconciler.index().get(&usage.secret) {
-            Seen::There(_) => false,
-            Seen::Gone => true,
-            Seen::Unknown => record.as_ref().is_none_or(|record| record.secret.synced_generation == 0),
-        };
+        // What nobody has looked at is not missing.
+        let secret_missing = self.0.reconciler.index().get(&usage.secret) == Seen::Gone;
         // Of a Secret that another tool made, the keys are not known: looking would read its values.
         let key_missing = record.is_some_and(|record| {
             let has = |key: &str| record.secret.references.iter().any(|held| held.key.as_str() == key);

@@ -161,3 +161,39 @@ async fn a_kind_is_looked_at_in_the_version_that_its_group_prefers_whichever_tha
     }
     users::undefine(&world.kube, &cameras).await;
 }
+
+#[tokio::test]
+async fn before_the_secrets_were_ever_listed_none_of_them_is_missing() {
+    if !needs_the_double("a first list of Secrets that fails") {
+        return;
+    }
+    for fault in [refused(503), Fault::Hang] {
+        let mut world = made(&["a"]).await;
+        // A Secret that is not ours, in use as well.
+        let mut foreign = k8s_openapi::api::core::v1::Secret::default();
+        foreign.metadata.name = Some("foreign".to_owned());
+        world.secrets().create(&Default::default(), &foreign).await.unwrap();
+        used(&mut world, "p", "a").await;
+        world.applies(PROFILE, "q", naming("foreign/username")).await;
+        until_usages(&mut world, "foreign", |usages| usages.iter().any(|usage| !usage.secret_missing)).await;
+        let before = world.get("a").await;
+        world.stop_service().await;
+        world.cluster().faults().add(FaultRule::always(fault).verb("list").resource("secrets"));
+        world.start_service().await;
+
+        // Long enough for the first list to fail, and for what is believed to be gone to be looked for.
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(3) {
+            for id in ["a", "foreign"] {
+                let all = until_usages(&mut world, id, |usages| !usages.is_empty()).await;
+                assert!(all.iter().all(|usage| !usage.secret_missing), "{all:?}");
+            }
+            assert_eq!(world.get("a").await.state(), before.state());
+            sleep(Duration::from_millis(50)).await;
+        }
+        world.secrets().delete("foreign", &Default::default()).await.unwrap();
+        world.cluster().faults().clear();
+        until_usages(&mut world, "foreign", |usages| usages.iter().all(|usage| usage.secret_missing)).await;
+        world.withdraws(PROFILE, "q").await;
+    }
+}
