@@ -128,9 +128,7 @@ impl Watcher {
         };
         for change in changes {
             self.told = change.sequence;
-            // What was there before a deletion is what was deleted, also where the change before is no longer kept.
-            let gone = (change.kind == ChangeKind::Deleted).then(|| change.after.clone());
-            let before = change.before.or(gone).filter(|before| self.filter.matches(before));
+            let before = change.before.filter(|before| self.filter.matches(before));
             let after = (change.kind == ChangeKind::Put && self.filter.matches(&change.after))
                 .then_some(change.after);
             let event = match (before, after) {

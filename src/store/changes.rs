@@ -15,18 +15,18 @@ use super::{
 use crate::model::{ChangeKind, SyncedSecret, SyncedSecretId};
 
 statements! {
-    INSERT = "INSERT INTO changes (uid, kind, snapshot, change_time) VALUES (?1, ?2, ?3, ?4) RETURNING sequence";
+    INSERT = "
+        INSERT INTO changes (uid, kind, before, snapshot, change_time)
+        VALUES (?1, ?2, ?3, ?4, ?5)
+        RETURNING sequence";
     SELECT_LAST = "SELECT COALESCE(MAX(sequence), 0) FROM changes";
     /// The sequence from which on nothing is missing: what is older may have been pruned.
     SELECT_FIRST = "SELECT COALESCE(MIN(sequence), 0) FROM changes";
     SELECT_AFTER = "
-        SELECT c.sequence, c.kind, c.snapshot,
-               (SELECT p.snapshot FROM changes p
-                 WHERE p.uid = c.uid AND p.sequence < c.sequence
-                 ORDER BY p.sequence DESC LIMIT 1) AS before
-          FROM changes c
-         WHERE c.sequence > ?1
-         ORDER BY c.sequence
+        SELECT sequence, kind, before, snapshot
+          FROM changes
+         WHERE sequence > ?1
+         ORDER BY sequence
          LIMIT ?2";
     SELECT_DELETED = "
         SELECT snapshot FROM changes
@@ -52,8 +52,8 @@ pub enum Feed {
 struct ChangeRow {
     sequence: i64,
     kind: String,
-    snapshot: String,
     before: Option<String>,
+    snapshot: String,
 }
 
 impl Store {
@@ -92,15 +92,18 @@ impl Transaction {
     }
 }
 
+/// Records what became of a synced secret; with a deletion, `after` is what was deleted.
 pub(super) async fn insert(
     sql: &mut sqlx::Transaction<'static, Sqlite>,
-    secret: &SyncedSecret,
     kind: ChangeKind,
+    before: Option<&SyncedSecret>,
+    after: &SyncedSecret,
 ) -> Result<i64, StoreError> {
     let sequence = sqlx::query_scalar(INSERT)
-        .bind(secret.uid.to_string())
+        .bind(after.uid.to_string())
         .bind(kind_name(kind))
-        .bind(json(secret))
+        .bind(before.map(json))
+        .bind(json(after))
         .bind(Timestamp::now().as_microsecond())
         .fetch_one(&mut **sql)
         .await?;
@@ -118,11 +121,11 @@ impl ChangeRow {
             .into_iter()
             .find(|kind| kind_name(*kind) == self.kind)
             .ok_or_else(|| row.corrupt("kind", format!("{:?} is not a kind", self.kind)))?;
-        let snapshot = |text: &str| row.json::<SyncedSecret>("snapshot", text).map(Arc::new);
+        let read = |column, text: &str| row.json::<SyncedSecret>(column, text).map(Arc::new);
         Ok(FeedChange {
             sequence: self.sequence,
-            before: self.before.as_deref().map(snapshot).transpose()?,
-            after: snapshot(&self.snapshot)?,
+            before: self.before.as_deref().map(|text| read("before", text)).transpose()?,
+            after: read("snapshot", &self.snapshot)?,
             kind,
         })
     }

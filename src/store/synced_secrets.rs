@@ -121,7 +121,7 @@ impl Transaction {
             other => other,
         })?;
         self.write_references(&record.secret).await?;
-        self.put(record).await
+        self.put(None, record).await
     }
 
     /// Records what was observed of a synced secret, which leaves its generation as it is.
@@ -148,23 +148,20 @@ impl Transaction {
             self.effects.push(Effect::Note { record: Box::new(record) });
             return Ok(());
         }
-        self.put(record).await
+        self.put(Some(&before.secret), record).await
     }
 
     /// Forgets a synced secret as it was read. [`StoreError::Stale`] where it was changed since, or is gone.
     pub async fn remove(&mut self, record: &Record) -> Result<(), StoreError> {
-        let uid = record.secret.uid;
         let removed = sqlx::query(DELETE_SECRET)
-            .bind(uid.to_string())
+            .bind(record.secret.uid.to_string())
             .bind(record.secret.generation)
             .execute(&mut *self.sql)
             .await?;
-        if removed.rows_affected() == 0 {
-            return Err(StoreError::Stale);
+        match removed.rows_affected() {
+            0 => Err(StoreError::Stale),
+            _ => self.removed(record).await,
         }
-        let sequence = changes::insert(&mut self.sql, &record.secret, ChangeKind::Deleted).await?;
-        self.effects.push(Effect::Remove { uid, sequence });
-        Ok(())
     }
 
     /// Forgets the mirror of what another tool made, unless it has been adopted; whether there was anything to forget.
@@ -174,9 +171,15 @@ impl Transaction {
         if deleted.rows_affected() == 0 {
             return Ok(false);
         }
-        let sequence = changes::insert(&mut self.sql, &record.secret, ChangeKind::Deleted).await?;
-        self.effects.push(Effect::Remove { uid, sequence });
+        self.removed(&record).await?;
         Ok(true)
+    }
+
+    async fn removed(&mut self, record: &Record) -> Result<(), StoreError> {
+        let (uid, secret) = (record.secret.uid, &record.secret);
+        let sequence = changes::insert(&mut self.sql, ChangeKind::Deleted, Some(secret), secret).await?;
+        self.effects.push(Effect::Remove { uid, sequence });
+        Ok(())
     }
 
     /// The record as this transaction sees it.
@@ -191,8 +194,8 @@ impl Transaction {
         own.unwrap_or_else(|| self.store.view().get_by_uid(uid).map(|record| record.as_ref().clone()))
     }
 
-    async fn put(&mut self, record: Record) -> Result<(), StoreError> {
-        let sequence = changes::insert(&mut self.sql, &record.secret, ChangeKind::Put).await?;
+    async fn put(&mut self, before: Option<&SyncedSecret>, record: Record) -> Result<(), StoreError> {
+        let sequence = changes::insert(&mut self.sql, ChangeKind::Put, before, &record.secret).await?;
         self.effects.push(Effect::Put { record: Box::new(record), sequence });
         Ok(())
     }

@@ -4,7 +4,7 @@ use jiff::{Timestamp, ToSpan};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use super::*;
+use super::{view::FeedChange, *};
 use crate::model::{ChangeKind, Filter, Origin, Outcome, State, SyncEngine, SyncedSecret};
 
 async fn open() -> (TempDir, Store) {
@@ -156,6 +156,25 @@ async fn a_reader_of_the_feed_whose_place_was_pruned_is_told_so() {
     assert!(matches!(store.changes_after(1, 10).await.unwrap(), Feed::TooOld));
     assert_eq!(changes(&store, 2).await.len(), 1);
     assert_eq!(store.view().sequence(), 3);
+}
+
+#[tokio::test]
+async fn what_was_there_before_a_change_is_known_although_the_change_before_was_pruned() {
+    let (directory, store) = open().await;
+    let mut asked = record("a");
+    insert(&store, &asked).await.unwrap();
+    insert(&store, &record("b")).await.unwrap();
+    asked.secret.state = State::Synced;
+    let mut transaction = store.begin().await.unwrap();
+    transaction.update(asked.clone()).await.unwrap();
+    transaction.prune_changes(Timestamp::now() + 1.hour(), 2).await.unwrap();
+    transaction.commit().await.unwrap();
+    // A new process no longer has them in memory.
+    store.close().await;
+    let store = Store::open(&directory.path().join("state.db")).await.unwrap();
+    let Feed::Changes(changes) = store.changes_after(2, 10).await.unwrap() else { panic!("too old") };
+    let states = |change: &FeedChange| (change.before.as_ref().map(|before| before.state), change.after.state);
+    assert_eq!(changes.iter().map(states).collect::<Vec<_>>(), [(Some(State::Pending), State::Synced)]);
 }
 
 #[tokio::test]

@@ -99,21 +99,36 @@ async fn a_token_of_before_the_oldest_change_kept_is_out_of_range() {
     for id in ["a", "b", "c"] {
         running.house.insert(secret(id)).await;
     }
-    let mut transaction = running.house.store.begin().await.unwrap();
-    transaction.prune_changes(Timestamp::now() + Duration::from_secs(60), 1).await.unwrap();
-    transaction.commit().await.unwrap();
-    // A new process no longer has them in memory.
-    running.stop.cancel();
-    running.task.await.unwrap().unwrap();
-    let House { store, directory, .. } = running.house;
-    store.close().await;
-    let reopened = Store::open(&directory.path().join("state.db")).await.unwrap();
-    let running = serve_house(house_over(reopened, directory).await, |_| ()).await;
+    let running = restarted(running, 1).await;
     let scope = crate::api::token::Scope::watch(running.house.secrets.signer(), "WatchSyncedSecrets", vec![]);
     let mut client = running.client().await;
     assert_eq!(watch(&mut client, &scope.issue(&0_i64)).await.unwrap_err().code(), Code::OutOfRange);
     let mut resumed = watch(&mut client, &scope.issue(&2_i64)).await.unwrap();
     assert_eq!(told(&mut resumed).await.1, "c");
+}
+
+#[tokio::test]
+async fn what_leaves_the_filter_is_deleted_also_to_who_comes_back_after_the_change_before_was_pruned() {
+    let running = serve(|_| ()).await;
+    let a = secret("a");
+    running.house.insert(a.clone()).await;
+    running.house.insert(secret("b")).await;
+    let states = vec![proto::synced_secret::State::Pending as i32];
+    let filter = Some(SyncedSecretFilter { states, ..Default::default() });
+    let mut request = WatchSyncedSecretsRequest { filter, resume_token: String::new() };
+    let watched = running.client().await.watch_synced_secrets(request.clone()).await;
+    let mut stream = watched.unwrap().into_inner();
+    for kind in [Type::Added, Type::Added] {
+        assert_eq!(told(&mut stream).await.0, kind);
+    }
+    request.resume_token = told(&mut stream).await.2;
+    drop(stream);
+    running.house.update(&a, State::Synced).await;
+    let running = restarted(running, 2).await;
+
+    let resumed = running.client().await.watch_synced_secrets(request).await;
+    let (kind, id, _) = told(&mut resumed.unwrap().into_inner()).await;
+    assert_eq!((kind, id.as_str()), (Type::Deleted, "a"));
 }
 
 #[tokio::test]
@@ -174,4 +189,17 @@ async fn a_watch_ends_at_the_stop_with_a_status_that_says_to_resume() {
     drop((stream, client));
     running.task.await.unwrap().unwrap();
     assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+/// A new process, which has no change in memory, on the same database, after all changes but so many were pruned.
+async fn restarted(running: Running, kept: i64) -> Running {
+    let mut transaction = running.house.store.begin().await.unwrap();
+    transaction.prune_changes(Timestamp::now() + Duration::from_secs(60), kept).await.unwrap();
+    transaction.commit().await.unwrap();
+    running.stop.cancel();
+    running.task.await.unwrap().unwrap();
+    let House { store, directory, .. } = running.house;
+    store.close().await;
+    let reopened = Store::open(&directory.path().join("state.db")).await.unwrap();
+    serve_house(house_over(reopened, directory).await, |_| ()).await
 }
