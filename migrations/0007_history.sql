@@ -1,11 +1,16 @@
--- The change feed says of each change what was there before, so that an answer never needs an earlier row, which may be pruned.
+-- The change feed says of each change what was there before, so that an answer never needs an earlier row, which may be pruned; and which
+-- history it belongs to, so that nobody goes on in another one, which a database has after it was put back to an earlier state.
 
 -- The synced secret before the change, in JSON; NULL where it has just come into being.
 ALTER TABLE changes ADD COLUMN before TEXT;
 
--- What a release recorded that did not keep it goes, all but the latest row, which holds the sequence: who watched from there is told
+-- Keyed digest of all changes up to this one: two databases that once were one have the same only up to where they parted.
+ALTER TABLE changes ADD COLUMN history BLOB NOT NULL DEFAULT x'';
+
+-- What a release recorded that did not keep them goes, all but the latest row, which holds the sequence: who watched from there is told
 -- OUT_OF_RANGE once and begins with the initial state.
 DELETE FROM changes WHERE sequence < (SELECT MAX(sequence) FROM changes);
+UPDATE changes SET history = randomblob(16);
 
 -- The row before is no longer looked for.
 DROP INDEX changes_by_secret;

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::{
     model::{SyncedSecretId, UsagePlace},
-    secrets::{Error, Signer, VaultCursor},
+    secrets::{Error, FeedPlace, History, Signer, VaultCursor},
 };
 
 const VERSION: u8 = 1;
@@ -125,7 +125,20 @@ impl Place for SyncedSecretId {
     }
 }
 
-/// A sequence of the change feed or of the audit.
+/// Where a watch goes on. Of a release that knew no history, a place in none: it is out of range.
+impl Place for FeedPlace {
+    fn to_bytes(&self) -> Vec<u8> {
+        [self.sequence.to_be_bytes().as_slice(), &self.history].concat()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (sequence, history) = bytes.split_first_chunk()?;
+        let history = if history.is_empty() { History::default() } else { history.try_into().ok()? };
+        Some(Self { sequence: i64::from_be_bytes(*sequence), history })
+    }
+}
+
+/// A sequence of the audit.
 impl Place for i64 {
     fn to_bytes(&self) -> Vec<u8> {
         self.to_be_bytes().into()

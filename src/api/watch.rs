@@ -30,7 +30,7 @@ use super::{
 use crate::{
     model::SyncedSecret,
     proto::{WatchSyncedSecretsRequest, WatchSyncedSecretsResponse},
-    secrets::{Secrets, WatchEvent, Watcher},
+    secrets::{FeedPlace, Secrets, Span, Told, WatchEvent, Watcher},
 };
 
 /// A watcher with more events than this before it is behind: then only the last state of each synced secret is told.
@@ -65,7 +65,7 @@ struct Watch {
 }
 
 /// An event, with the place in the feed from which a watch goes on after it.
-type Event = (WatchEvent, Option<i64>);
+type Event = (WatchEvent, Option<FeedPlace>);
 
 // === impl Watches ===
 
@@ -88,7 +88,7 @@ impl Watches {
         let wire = message.filter.unwrap_or_default();
         let scope = Scope::watch(secrets.signer(), "WatchSyncedSecrets", wire.encode_to_vec());
         let filter = convert::filter(wire).map_err(plain)?;
-        let resume = scope.open::<i64>(&message.resume_token).map_err(plain)?;
+        let resume = scope.open::<FeedPlace>(&message.resume_token).map_err(plain)?;
         let watcher = secrets.watch_synced_secrets(filter, resume).await.map_err(plain)?;
 
         let mut heartbeat = tokio::time::interval_at(Instant::now() + self.heartbeat, self.heartbeat);
@@ -136,7 +136,7 @@ impl Watch {
             }
             if self.catching_up && self.watcher.is_current() {
                 self.catching_up = false;
-                return Ok(self.watcher.bookmark());
+                return Ok(after(self.watcher.bookmark()));
             }
             let deadline = self.deadline;
             tokio::select! {
@@ -148,19 +148,27 @@ impl Watch {
                     let event = event.map_err(plain)?;
                     self.pending = self.batch(event).await?;
                 }
-                _ = self.heartbeat.tick() => return Ok(self.watcher.bookmark()),
+                _ = self.heartbeat.tick() => return Ok(after(self.watcher.bookmark())),
             }
         }
     }
 
     /// All that is ready, not only the first: where it is much, the watcher is behind.
-    async fn batch(&mut self, first: Event) -> Result<VecDeque<Event>, Status> {
+    async fn batch(&mut self, first: Told) -> Result<VecDeque<Event>, Status> {
         let mut events = vec![first];
         while !self.watcher.is_idle() {
             events.push(self.watcher.next().await.map_err(plain)?);
         }
-        Ok(if events.len() > BEHIND { coalesced(events) } else { events.into() })
+        Ok(match events.len() > BEHIND {
+            true => coalesced(events),
+            false => events.into_iter().map(after).collect(),
+        })
     }
+}
+
+/// The event with the place after it.
+fn after((event, span): Told) -> Event {
+    (event, span.map(|span| span.after))
 }
 
 async fn at(deadline: Option<Instant>) {
@@ -174,32 +182,32 @@ async fn at(deadline: Option<Instant>) {
 ///
 /// A watch that goes on from the token of such an event must miss nothing. So where changes before that place were folded
 /// into an event that comes later, the token points before the first of them; what is then told again is the last state.
-fn coalesced(events: Vec<Event>) -> VecDeque<Event> {
+fn coalesced(events: Vec<Told>) -> VecDeque<Event> {
     /// The events of one synced secret; without an event where they cancel each other out.
     struct Fold {
         event: Option<WatchEvent>,
-        first: i64,
-        last: i64,
+        span: Span,
     }
-    let Some(places) = events.iter().map(|(_, place)| *place).collect::<Option<Vec<i64>>>() else {
+    let Some(spans) = events.iter().map(|(_, span)| *span).collect::<Option<Vec<Span>>>() else {
         // The initial state: each synced secret comes once.
-        return events.into();
+        return events.into_iter().map(after).collect();
     };
     let mut folds: Vec<Option<Fold>> = Vec::new();
     let mut of: HashMap<Uuid, usize> = HashMap::new();
-    for ((event, _), last) in events.into_iter().zip(places) {
+    for ((event, _), mut span) in events.into_iter().zip(spans) {
         let uid = subject(&event).map(|secret| secret.uid);
-        let before = uid.and_then(|uid| of.insert(uid, folds.len())).and_then(|at| folds[at].take());
-        let first = before.as_ref().map_or(last, |before| before.first);
-        let event = combined(before.and_then(|before| before.event), event);
-        folds.push(Some(Fold { event, first, last }));
+        let earlier = uid.and_then(|uid| of.insert(uid, folds.len())).and_then(|at| folds[at].take());
+        span.before = earlier.as_ref().map_or(span.before, |earlier| earlier.span.before);
+        let event = combined(earlier.and_then(|earlier| earlier.event), event);
+        folds.push(Some(Fold { event, span }));
     }
     let mut told = VecDeque::with_capacity(of.len());
-    let mut oldest_untold = i64::MAX;
-    for fold in folds.into_iter().rev().flatten() {
-        let place = fold.last.min(oldest_untold.saturating_sub(1));
-        oldest_untold = oldest_untold.min(fold.first);
-        if let Some(event) = fold.event {
+    let mut untold: Option<FeedPlace> = None;
+    for Fold { event, span } in folds.into_iter().rev().flatten() {
+        let earlier = |a: FeedPlace, b: FeedPlace| if a.sequence <= b.sequence { a } else { b };
+        let place = untold.map_or(span.after, |untold| earlier(untold, span.after));
+        untold = Some(untold.map_or(span.before, |untold| earlier(untold, span.before)));
+        if let Some(event) = event {
             told.push_front((event, Some(place)));
         }
     }

@@ -16,8 +16,23 @@ fn event(kind: u8, secret: &Arc<SyncedSecret>, generation: i64) -> WatchEvent {
     }
 }
 
+fn place(sequence: i64) -> FeedPlace {
+    // A history of its own for each place, so that a token with the sequence of one and the history of another shows.
+    FeedPlace { sequence, history: std::array::from_fn(|_| u8::try_from(sequence).unwrap()) }
+}
+
+fn span(sequence: i64) -> Option<Span> {
+    Some(Span { before: place(sequence - 1), after: place(sequence) })
+}
+
+fn sequence(place: &Option<FeedPlace>) -> i64 {
+    let found = place.unwrap();
+    assert_eq!(found, self::place(found.sequence), "a history of another place");
+    found.sequence
+}
+
 /// What a feed tells of three synced secrets that come, change and go; with the sequence as generation.
-fn feed(steps: &[(usize, bool)]) -> Vec<Event> {
+fn feed(steps: &[(usize, bool)]) -> Vec<Told> {
     let secrets = ["a", "b", "c"].map(|id| Arc::new(secret(id)));
     let mut there = [false; 3];
     (1..)
@@ -29,7 +44,7 @@ fn feed(steps: &[(usize, bool)]) -> Vec<Event> {
                 (true, true) => 2,
             };
             there[which] = kind != 2;
-            (event(kind, &secrets[which], sequence), Some(sequence))
+            (event(kind, &secrets[which], sequence), span(sequence))
         })
         .collect()
 }
@@ -53,7 +68,7 @@ impl Client {
 fn one_synced_secret_is_told_once_with_its_last_state() {
     let a = Arc::new(secret("a"));
     let kinds = |kinds: &[u8]| {
-        let events = (1..).zip(kinds).map(|(sequence, kind)| (event(*kind, &a, sequence), Some(sequence)));
+        let events = (1..).zip(kinds).map(|(sequence, kind)| (event(*kind, &a, sequence), span(sequence)));
         let told = coalesced(events.collect());
         let shown = told.iter().map(|(event, place)| {
             let kind = match event {
@@ -61,7 +76,7 @@ fn one_synced_secret_is_told_once_with_its_last_state() {
                 WatchEvent::Modified(_) => "MODIFIED",
                 _ => "DELETED",
             };
-            (kind, subject(event).unwrap().generation, place.unwrap())
+            (kind, subject(event).unwrap().generation, sequence(place))
         });
         shown.collect::<Vec<_>>()
     };
@@ -78,15 +93,15 @@ fn one_synced_secret_is_told_once_with_its_last_state() {
 fn a_token_never_points_behind_what_was_folded_into_a_later_event() {
     // a is added, b is added, a changes: told are b and then a.
     let told = coalesced(feed(&[(0, false), (1, false), (0, false)]));
-    assert_eq!(told.iter().map(|(_, place)| place.unwrap()).collect::<Vec<_>>(), [0, 3]);
+    assert_eq!(told.iter().map(|(_, place)| sequence(place)).collect::<Vec<_>>(), [0, 3]);
 }
 
 #[test]
 fn the_initial_state_is_left_as_it_is() {
     let added = ["a", "b"].map(|id| (WatchEvent::Added(Arc::new(secret(id))), None));
-    let events: Vec<_> = added.into_iter().chain([(WatchEvent::Bookmark, Some(7))]).collect();
+    let events: Vec<_> = added.into_iter().chain([(WatchEvent::Bookmark, span(7))]).collect();
     let told = coalesced(events);
-    assert_eq!(told.iter().map(|(_, place)| *place).collect::<Vec<_>>(), [None, None, Some(7)]);
+    assert_eq!(told.iter().map(|(_, place)| *place).collect::<Vec<_>>(), [None, None, Some(place(7))]);
 }
 
 proptest! {
@@ -108,7 +123,7 @@ proptest! {
         let mut last = seen as i64;
         for (event, place) in &told {
             prop_assert!(client.hear(event), "{event:?} does not fit");
-            let place = place.unwrap();
+            let place = sequence(place);
             prop_assert!(place >= last.min(place) && place <= all.len() as i64);
             last = place;
             let mut resumed = client.clone();

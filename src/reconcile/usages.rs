@@ -96,7 +96,7 @@ impl Reconciler {
             match self.0.store.changes_after(progress.sequence, FEED_PAGE).await? {
                 Feed::Changes(changes) => {
                     let Some(last) = changes.last() else { break };
-                    progress.sequence = last.sequence;
+                    progress.sequence = last.place.sequence;
                     ids.extend(changes.iter().map(|change| change.after.id.clone()));
                 }
                 Feed::TooOld => (all, progress.sequence) = (true, self.0.store.view().sequence()),

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::{Error, Secrets};
 use crate::{
     model::{ChangeKind, Filter, SyncedSecret, SyncedSecretId},
-    store::{Feed, Record, Store},
+    store::{Feed, FeedPlace, Record, Store},
 };
 
 /// Changes read from the feed at a time.
@@ -36,14 +36,26 @@ pub enum WatchEvent {
     Bookmark,
 }
 
+/// An event, and where it stands in the feed; nowhere within the initial state.
+pub type Told = (WatchEvent, Option<Span>);
+
+/// Where a watch can go on: before an event, to hear it again, and after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Before it.
+    pub before: FeedPlace,
+    /// After it.
+    pub after: FeedPlace,
+}
+
 /// Reads the change feed for one watcher, at the watcher's own pace.
 pub struct Watcher {
     store: Store,
     changed: watch::Receiver<i64>,
     filter: Filter,
-    told: i64,
-    /// Events that are decided and not yet told, each with the sequence to resume from; none within the initial state.
-    ready: VecDeque<(WatchEvent, Option<i64>)>,
+    told: FeedPlace,
+    /// Decided and not yet told.
+    ready: VecDeque<Told>,
 }
 
 impl Secrets {
@@ -66,15 +78,20 @@ impl Secrets {
     }
 
     /// Watches from the initial state on, or from a place in the feed.
-    pub async fn watch_synced_secrets(&self, filter: Filter, resume: Option<i64>) -> Result<Watcher, Error> {
+    pub async fn watch_synced_secrets(
+        &self,
+        filter: Filter,
+        resume: Option<FeedPlace>,
+    ) -> Result<Watcher, Error> {
         let store = self.0.store.clone();
         let changed = store.subscribe();
-        let mut watcher = Watcher { store, changed, filter, told: 0, ready: VecDeque::new() };
+        let (told, ready) = (FeedPlace::default(), VecDeque::new());
+        let mut watcher = Watcher { store, changed, filter, told, ready };
         match resume {
-            // A place that the feed has not reached is of a database that was since put back to an earlier state.
-            Some(sequence) if sequence > watcher.store.view().sequence() => return Err(Error::TooOld),
-            Some(sequence) => {
-                watcher.told = sequence;
+            // Pruned, or of a database that was since put back to an earlier state: what follows there is not what follows here.
+            Some(place) if !watcher.store.came_by(place).await? => return Err(Error::TooOld),
+            Some(place) => {
+                watcher.told = place;
                 watcher.read().await?;
             }
             None => watcher.list(),
@@ -84,13 +101,13 @@ impl Secrets {
 }
 
 impl Watcher {
-    /// The next event, and the sequence from which a watch can be resumed after it.
-    pub async fn next(&mut self) -> Result<(WatchEvent, Option<i64>), Error> {
+    /// The next event.
+    pub async fn next(&mut self) -> Result<Told, Error> {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return Ok(event);
             }
-            if self.told == self.store.view().sequence() {
+            if self.told.sequence == self.store.view().sequence() {
                 // The sender lives in the store, which lives in `self`.
                 let _ = self.changed.changed().await;
             }
@@ -99,8 +116,8 @@ impl Watcher {
     }
 
     /// A sign of life, with the place reached. Only between events.
-    pub fn bookmark(&self) -> (WatchEvent, Option<i64>) {
-        (WatchEvent::Bookmark, Some(self.told))
+    pub fn bookmark(&self) -> Told {
+        (WatchEvent::Bookmark, Some(Span { before: self.told, after: self.told }))
     }
 
     /// Whether everything decided was told.
@@ -110,24 +127,25 @@ impl Watcher {
 
     /// Whether everything that happened was told.
     pub fn is_current(&self) -> bool {
-        self.is_idle() && self.told == self.store.view().sequence()
+        self.is_idle() && self.told.sequence == self.store.view().sequence()
     }
 
     fn list(&mut self) {
         let snapshot = self.store.view().snapshot();
-        self.told = snapshot.sequence;
+        self.told = snapshot.place;
         let matching = snapshot.records.iter().filter(|record| self.filter.matches(&record.secret));
         self.ready =
             matching.map(|record| (WatchEvent::Added(Arc::new(record.secret.clone())), None)).collect();
-        self.ready.push_back((WatchEvent::Bookmark, Some(self.told)));
+        self.ready.push_back(self.bookmark());
     }
 
     async fn read(&mut self) -> Result<(), Error> {
-        let Feed::Changes(changes) = self.store.changes_after(self.told, FEED_PAGE).await? else {
+        let Feed::Changes(changes) = self.store.changes_after(self.told.sequence, FEED_PAGE).await? else {
             return Err(Error::TooOld);
         };
         for change in changes {
-            self.told = change.sequence;
+            let span = Span { before: self.told, after: change.place };
+            self.told = change.place;
             let before = change.before.filter(|before| self.filter.matches(before));
             let after = (change.kind == ChangeKind::Put && self.filter.matches(&change.after))
                 .then_some(change.after);
@@ -137,7 +155,7 @@ impl Watcher {
                 (Some(_), Some(after)) => WatchEvent::Modified(after),
                 (Some(before), None) => WatchEvent::Deleted(before),
             };
-            self.ready.push_back((event, Some(self.told)));
+            self.ready.push_back((event, Some(span)));
         }
         Ok(())
     }

@@ -33,7 +33,7 @@ pub use delete::Deletion;
 pub use denials::Denial;
 pub use error::{Cause, Error, Problem};
 pub use instance::{VaultStatus, check_vault};
-pub use list::{Listed, WatchEvent, Watcher};
+pub use list::{Listed, Span, Told, WatchEvent, Watcher};
 pub use setup::{Choice, Need, NeedKind, Setup, check_setup};
 pub use standing::Standing;
 pub use update::Changes;
@@ -51,7 +51,7 @@ use crate::{
 pub use crate::{
     edge::{EdgeError, Gap, is_reserved},
     reconcile::creation::TAG as RESERVED_TAG,
-    store::{AuditFilter, Request, Signer, StoreError},
+    store::{AuditFilter, FeedPlace, History, Request, Signer, StoreError},
     vault::VaultError,
 };
 

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use sqlx::{FromRow, Sqlite, SqlitePool};
+use sqlx::{FromRow, Sqlite};
 use uuid::Uuid;
 
 use super::{
-    Store, StoreError, Transaction,
+    Signer, Store, StoreError, Transaction,
     rows::{Row, json},
     statements,
     view::FeedChange,
@@ -16,14 +16,15 @@ use crate::model::{ChangeKind, SyncedSecret, SyncedSecretId};
 
 statements! {
     INSERT = "
-        INSERT INTO changes (uid, kind, before, snapshot, change_time)
-        VALUES (?1, ?2, ?3, ?4, ?5)
+        INSERT INTO changes (uid, kind, before, snapshot, change_time, history)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6)
         RETURNING sequence";
-    SELECT_LAST = "SELECT COALESCE(MAX(sequence), 0) FROM changes";
+    SELECT_LAST = "SELECT sequence, history FROM changes ORDER BY sequence DESC LIMIT 1";
+    SELECT_PLACE = "SELECT sequence, history FROM changes WHERE sequence = ?1";
     /// The sequence from which on nothing is missing: what is older may have been pruned.
     SELECT_FIRST = "SELECT COALESCE(MIN(sequence), 0) FROM changes";
     SELECT_AFTER = "
-        SELECT sequence, kind, before, snapshot
+        SELECT sequence, history, kind, before, snapshot
           FROM changes
          WHERE sequence > ?1
          ORDER BY sequence
@@ -40,6 +41,21 @@ statements! {
            AND sequence <= (SELECT MAX(sequence) FROM changes) - ?2";
 }
 
+/// A place in the feed: after a change, in the history that led to it.
+///
+/// A database that was put back to an earlier state counts on from there. The same sequence then stands for another change, and
+/// its digest tells them apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FeedPlace {
+    /// The sequence of the last change before it; 0 before the first.
+    pub sequence: i64,
+    /// Keyed digest of all changes up to there.
+    pub history: History,
+}
+
+/// See [`FeedPlace::history`].
+pub type History = [u8; 16];
+
 /// The next part of the feed.
 pub enum Feed {
     /// Oldest first; empty where the reader is up to date.
@@ -49,8 +65,15 @@ pub enum Feed {
 }
 
 #[derive(FromRow)]
-struct ChangeRow {
+struct PlaceRow {
     sequence: i64,
+    history: Vec<u8>,
+}
+
+#[derive(FromRow)]
+struct ChangeRow {
+    #[sqlx(flatten)]
+    place: PlaceRow,
     kind: String,
     before: Option<String>,
     snapshot: String,
@@ -81,6 +104,20 @@ impl Store {
         let deleted = |text: String| row.json::<SyncedSecret>("snapshot", &text).map(|secret| secret.id);
         snapshot.map(deleted).transpose()
     }
+
+    /// Whether the feed came by this place: not where it is of a history that this database no longer has, and not where its
+    /// change is no longer kept.
+    pub async fn came_by(&self, place: FeedPlace) -> Result<bool, StoreError> {
+        if place.sequence == 0 {
+            return Ok(true);
+        }
+        if let Some(known) = self.view().recent_place(place.sequence) {
+            return Ok(known == place);
+        }
+        let row: Option<PlaceRow> =
+            sqlx::query_as(SELECT_PLACE).bind(place.sequence).fetch_optional(&self.0.readers).await?;
+        Ok(row.map(PlaceRow::into_model).transpose()? == Some(place))
+    }
 }
 
 impl Transaction {
@@ -92,38 +129,73 @@ impl Transaction {
     }
 }
 
-/// Records what became of a synced secret; with a deletion, `after` is what was deleted.
-pub(super) async fn insert(
-    sql: &mut sqlx::Transaction<'static, Sqlite>,
-    kind: ChangeKind,
-    before: Option<&SyncedSecret>,
-    after: &SyncedSecret,
-) -> Result<i64, StoreError> {
-    let sequence = sqlx::query_scalar(INSERT)
-        .bind(after.uid.to_string())
-        .bind(kind_name(kind))
-        .bind(before.map(json))
-        .bind(json(after))
-        .bind(Timestamp::now().as_microsecond())
-        .fetch_one(&mut **sql)
-        .await?;
-    Ok(sequence)
+impl Transaction {
+    /// Records what became of a synced secret; with a deletion, `after` is what was deleted.
+    pub(super) async fn record_change(
+        &mut self,
+        kind: ChangeKind,
+        before: Option<&SyncedSecret>,
+        after: &SyncedSecret,
+    ) -> Result<FeedPlace, StoreError> {
+        let last = last_place(&mut *self.sql).await?;
+        let (uid, kind, snapshot) = (after.uid.to_string(), kind_name(kind), json(after));
+        let time = Timestamp::now().as_microsecond();
+        let history = next_history(&self.store.0.signer, &last.history, (&uid, kind, &snapshot, time));
+        let sequence = sqlx::query_scalar(INSERT)
+            .bind(uid)
+            .bind(kind)
+            .bind(before.map(json))
+            .bind(snapshot)
+            .bind(time)
+            .bind(history.as_slice())
+            .fetch_one(&mut *self.sql)
+            .await?;
+        Ok(FeedPlace { sequence, history })
+    }
 }
 
-pub(super) async fn last_sequence(readers: &SqlitePool) -> Result<i64, StoreError> {
-    Ok(sqlx::query_scalar(SELECT_LAST).fetch_one(readers).await?)
+/// The history goes on with a change.
+fn next_history(
+    signer: &Signer,
+    last: &History,
+    (uid, kind, snapshot, time): (&str, &str, &str, i64),
+) -> History {
+    let mut content = last.to_vec();
+    content.extend(time.to_be_bytes());
+    for text in [uid, kind, snapshot] {
+        content.extend((text.len() as u64).to_be_bytes());
+        content.extend(text.as_bytes());
+    }
+    let digest = signer.sign("history", &content);
+    std::array::from_fn(|byte| digest[byte])
+}
+
+/// The end of the feed.
+pub(super) async fn last_place<'a>(
+    sql: impl sqlx::Executor<'a, Database = Sqlite>,
+) -> Result<FeedPlace, StoreError> {
+    let row: Option<PlaceRow> = sqlx::query_as(SELECT_LAST).fetch_optional(sql).await?;
+    Ok(row.map(PlaceRow::into_model).transpose()?.unwrap_or_default())
+}
+
+impl PlaceRow {
+    fn into_model(self) -> Result<FeedPlace, StoreError> {
+        let row = Row { table: "changes", key: self.sequence.to_string() };
+        let history = self.history.try_into().map_err(|_| row.corrupt("history", "it has not 16 bytes"))?;
+        Ok(FeedPlace { sequence: self.sequence, history })
+    }
 }
 
 impl ChangeRow {
     fn into_model(self) -> Result<FeedChange, StoreError> {
-        let row = Row { table: "changes", key: self.sequence.to_string() };
+        let row = Row { table: "changes", key: self.place.sequence.to_string() };
         let kind = [ChangeKind::Put, ChangeKind::Deleted]
             .into_iter()
             .find(|kind| kind_name(*kind) == self.kind)
             .ok_or_else(|| row.corrupt("kind", format!("{:?} is not a kind", self.kind)))?;
         let read = |column, text: &str| row.json::<SyncedSecret>(column, text).map(Arc::new);
         Ok(FeedChange {
-            sequence: self.sequence,
+            place: self.place.into_model()?,
             before: self.before.as_deref().map(|text| read("before", text)).transpose()?,
             after: read("snapshot", &self.snapshot)?,
             kind,

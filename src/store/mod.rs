@@ -24,7 +24,7 @@ use sqlx::{
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
 pub use audit::{AuditFault, AuditFilter, AuditReport, NewAuditEvent, export_audit, verify_audit};
-pub use changes::Feed;
+pub use changes::{Feed, FeedPlace, History};
 pub use inspect::{Schema, inspect};
 pub use record::{EdgeRecord, Handed, Record};
 pub use requests::{Recorded, Request};
@@ -148,15 +148,14 @@ impl Store {
             .await?;
 
         let signer = Signer::new(&settings::key(&writer).await?);
-        let (records, sequence) =
-            (synced_secrets::load(&readers).await?, changes::last_sequence(&readers).await?);
-        let view = View::new(records, sequence);
+        let (records, place) = (synced_secrets::load(&readers).await?, changes::last_place(&readers).await?);
+        let view = View::new(records, place);
         let inner = Inner {
             writer,
             readers,
             turn: Arc::new(Mutex::new(())),
             view,
-            sequence: watch::Sender::new(sequence),
+            sequence: watch::Sender::new(place.sequence),
             signer,
         };
         Ok(Self(Arc::new(inner)))

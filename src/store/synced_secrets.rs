@@ -7,7 +7,7 @@ use sqlx::{FromRow, SqlitePool};
 use uuid::Uuid;
 
 use super::{
-    EdgeRecord, Record, StoreError, Transaction, changes,
+    EdgeRecord, Record, StoreError, Transaction,
     rows::{Row, json},
     statements,
     view::Effect,
@@ -177,8 +177,8 @@ impl Transaction {
 
     async fn removed(&mut self, record: &Record) -> Result<(), StoreError> {
         let (uid, secret) = (record.secret.uid, &record.secret);
-        let sequence = changes::insert(&mut self.sql, ChangeKind::Deleted, Some(secret), secret).await?;
-        self.effects.push(Effect::Remove { uid, sequence });
+        let place = self.record_change(ChangeKind::Deleted, Some(secret), secret).await?;
+        self.effects.push(Effect::Remove { uid, place });
         Ok(())
     }
 
@@ -195,8 +195,8 @@ impl Transaction {
     }
 
     async fn put(&mut self, before: Option<&SyncedSecret>, record: Record) -> Result<(), StoreError> {
-        let sequence = changes::insert(&mut self.sql, ChangeKind::Put, before, &record.secret).await?;
-        self.effects.push(Effect::Put { record: Box::new(record), sequence });
+        let place = self.record_change(ChangeKind::Put, before, &record.secret).await?;
+        self.effects.push(Effect::Put { record: Box::new(record), place });
         Ok(())
     }
 

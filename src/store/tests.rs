@@ -173,7 +173,8 @@ async fn what_was_there_before_a_change_is_known_although_the_change_before_was_
     store.close().await;
     let store = Store::open(&directory.path().join("state.db")).await.unwrap();
     let Feed::Changes(changes) = store.changes_after(2, 10).await.unwrap() else { panic!("too old") };
-    let states = |change: &FeedChange| (change.before.as_ref().map(|before| before.state), change.after.state);
+    let states =
+        |change: &FeedChange| (change.before.as_ref().map(|before| before.state), change.after.state);
     assert_eq!(changes.iter().map(states).collect::<Vec<_>>(), [(Some(State::Pending), State::Synced)]);
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use uuid::Uuid;
 
-use super::Record;
+use super::{Record, changes::FeedPlace};
 use crate::model::{ChangeKind, Filter, SyncedSecret, SyncedSecretId, VaultSecretName};
 
 /// Changes kept in memory, so that watchers who keep up never read the disk.
@@ -22,14 +22,14 @@ struct State {
     by_id: BTreeMap<SyncedSecretId, Arc<Record>>,
     ids: HashMap<Uuid, SyncedSecretId>,
     recent: VecDeque<FeedChange>,
-    sequence: i64,
+    place: FeedPlace,
 }
 
 /// A change of the feed: what there was before and what there is after.
 #[derive(Clone, Debug)]
 pub struct FeedChange {
-    /// Its place in the feed.
-    pub sequence: i64,
+    /// The place in the feed after it.
+    pub place: FeedPlace,
     /// Absent where it has just come into being.
     pub before: Option<Arc<SyncedSecret>>,
     /// With [`ChangeKind::Deleted`], as it was last seen.
@@ -42,15 +42,15 @@ pub struct FeedChange {
 pub struct Snapshot {
     /// In the order of their ids.
     pub records: Vec<Arc<Record>>,
-    /// The feed's sequence that it shows.
-    pub sequence: i64,
+    /// The place in the feed that it shows.
+    pub place: FeedPlace,
 }
 
 /// What a committed transaction does to the view.
 pub(super) enum Effect {
     Put {
         record: Box<Record>,
-        sequence: i64,
+        place: FeedPlace,
     },
     /// As `Put`, for what callers don't see: no change of the feed.
     Note {
@@ -58,13 +58,13 @@ pub(super) enum Effect {
     },
     Remove {
         uid: Uuid,
-        sequence: i64,
+        place: FeedPlace,
     },
 }
 
 impl View {
-    pub(super) fn new(records: Vec<Record>, sequence: i64) -> Self {
-        let mut state = State { sequence, ..State::default() };
+    pub(super) fn new(records: Vec<Record>, place: FeedPlace) -> Self {
+        let mut state = State { place, ..State::default() };
         for record in records {
             state.ids.insert(record.secret.uid, record.secret.id.clone());
             state.by_id.insert(record.secret.id.clone(), Arc::new(record));
@@ -111,7 +111,7 @@ impl View {
     /// Everything, and the sequence of the feed it belongs to.
     pub fn snapshot(&self) -> Snapshot {
         let state = self.read();
-        Snapshot { records: state.by_id.values().cloned().collect(), sequence: state.sequence }
+        Snapshot { records: state.by_id.values().cloned().collect(), place: state.place }
     }
 
     /// Which synced secrets hold a reference to each vault secret.
@@ -147,18 +147,25 @@ impl View {
 
     /// The feed's latest sequence.
     pub fn sequence(&self) -> i64 {
-        self.read().sequence
+        self.read().place.sequence
+    }
+
+    /// The place of a sequence that is still in memory.
+    pub(super) fn recent_place(&self, sequence: i64) -> Option<FeedPlace> {
+        let state = self.read();
+        let places = std::iter::once(state.place).chain(state.recent.iter().rev().map(|change| change.place));
+        places.take_while(|place| place.sequence >= sequence).find(|place| place.sequence == sequence)
     }
 
     /// The changes after a sequence, oldest first; `None` where they are no longer in memory.
     pub(super) fn recent_changes(&self, after: i64) -> Option<Vec<FeedChange>> {
         let state = self.read();
-        if after >= state.sequence {
+        if after >= state.place.sequence {
             return Some(Vec::new());
         }
-        let complete = state.recent.front().is_some_and(|oldest| oldest.sequence <= after + 1);
+        let complete = state.recent.front().is_some_and(|oldest| oldest.place.sequence <= after + 1);
         complete.then(|| {
-            let start = state.recent.partition_point(|change| change.sequence <= after);
+            let start = state.recent.partition_point(|change| change.place.sequence <= after);
             state.recent.range(start..).cloned().collect()
         })
     }
@@ -166,28 +173,28 @@ impl View {
     /// Shows what was committed; the feed's new sequence where it grew.
     pub(super) fn apply(&self, effects: Vec<Effect>) -> Option<i64> {
         let mut state = self.0.write().expect("no one panics while holding the view");
-        let before = state.sequence;
+        let before = state.place.sequence;
         for effect in effects {
             match effect {
-                Effect::Put { record, sequence } => {
+                Effect::Put { record, place } => {
                     let after = Arc::new(record.secret.clone());
                     let before = state.put(*record);
-                    state.remember(FeedChange { sequence, before, after, kind: ChangeKind::Put });
+                    state.remember(FeedChange { place, before, after, kind: ChangeKind::Put });
                 }
                 Effect::Note { record } => {
                     state.put(*record);
                 }
-                Effect::Remove { uid, sequence } => {
+                Effect::Remove { uid, place } => {
                     let Some(record) = state.ids.remove(&uid).and_then(|id| state.by_id.remove(&id)) else {
                         continue;
                     };
                     let last = Arc::new(record.secret.clone());
                     let (before, after) = (Some(last.clone()), last);
-                    state.remember(FeedChange { sequence, before, after, kind: ChangeKind::Deleted });
+                    state.remember(FeedChange { place, before, after, kind: ChangeKind::Deleted });
                 }
             }
         }
-        (state.sequence > before).then_some(state.sequence)
+        (state.place.sequence > before).then_some(state.place.sequence)
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {
@@ -203,7 +210,7 @@ impl State {
     }
 
     fn remember(&mut self, change: FeedChange) {
-        self.sequence = change.sequence;
+        self.place = change.place;
         if self.recent.len() == RECENT_CHANGES {
             self.recent.pop_front();
         }

@@ -1,10 +1,15 @@
 //! Watching.
 
+use std::path::Path;
+
 use tonic::{Code, Streaming};
 use watch_synced_secrets_response::Type;
 
 use super::*;
-use crate::proto::{self, *};
+use crate::{
+    proto::{self, *},
+    secrets::FeedPlace,
+};
 
 async fn watch(
     client: &mut SecretServiceClient<Channel>,
@@ -84,8 +89,16 @@ async fn a_token_from_beyond_the_feed_is_out_of_range_and_a_forged_one_invalid()
     running.house.insert(secret("a")).await;
     let scope = crate::api::token::Scope::watch(running.house.secrets.signer(), "WatchSyncedSecrets", vec![]);
     let mut client = running.client().await;
-    let refused = watch(&mut client, &scope.issue(&2_i64)).await.unwrap_err();
-    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::OutOfRange, "RESUME_TOKEN_OUT_OF_RANGE"));
+    let beyond = scope.issue(&FeedPlace { sequence: 2, ..running.house.store.view().snapshot().place });
+    // As the release issued it that knew of no history.
+    let without_history = scope.issue(&1_i64);
+    for token in [beyond, without_history] {
+        let refused = watch(&mut client, &token).await.unwrap_err();
+        assert_eq!(
+            (refused.code(), reason(&refused).as_str()),
+            (Code::OutOfRange, "RESUME_TOKEN_OUT_OF_RANGE")
+        );
+    }
     let refused = watch(&mut client, "forged").await.unwrap_err();
     assert_eq!(
         (refused.code(), violated_fields(&refused)),
@@ -96,14 +109,15 @@ async fn a_token_from_beyond_the_feed_is_out_of_range_and_a_forged_one_invalid()
 #[tokio::test]
 async fn a_token_of_before_the_oldest_change_kept_is_out_of_range() {
     let running = serve(|_| ()).await;
+    let mut tokens = Vec::new();
     for id in ["a", "b", "c"] {
         running.house.insert(secret(id)).await;
+        tokens.push(token(&running).await);
     }
-    let running = restarted(running, 1).await;
-    let scope = crate::api::token::Scope::watch(running.house.secrets.signer(), "WatchSyncedSecrets", vec![]);
+    let running = restarted(running, 2).await;
     let mut client = running.client().await;
-    assert_eq!(watch(&mut client, &scope.issue(&0_i64)).await.unwrap_err().code(), Code::OutOfRange);
-    let mut resumed = watch(&mut client, &scope.issue(&2_i64)).await.unwrap();
+    assert_eq!(watch(&mut client, &tokens[0]).await.unwrap_err().code(), Code::OutOfRange);
+    let mut resumed = watch(&mut client, &tokens[1]).await.unwrap();
     assert_eq!(told(&mut resumed).await.1, "c");
 }
 
@@ -129,6 +143,38 @@ async fn what_leaves_the_filter_is_deleted_also_to_who_comes_back_after_the_chan
     let resumed = running.client().await.watch_synced_secrets(request).await;
     let (kind, id, _) = told(&mut resumed.unwrap().into_inner()).await;
     assert_eq!((kind, id.as_str()), (Type::Deleted, "a"));
+}
+
+#[tokio::test]
+async fn a_token_of_a_history_that_the_database_no_longer_has_is_out_of_range() {
+    let running = serve(|_| ()).await;
+    running.house.insert(secret("a")).await;
+    let common = token(&running).await;
+    let running = restarted(running, 10).await;
+    let directory = running.house.directory.path().to_owned();
+    let backup = tempfile::tempdir().unwrap();
+    copy(&directory, backup.path());
+    running.house.insert(secret("lost")).await;
+    let lost = token(&running).await;
+    let running = restarted_from(running, Some(backup.path())).await;
+    let mut client = running.client().await;
+
+    let beyond = watch(&mut client, &lost).await.unwrap_err();
+    assert_eq!(beyond.code(), Code::OutOfRange);
+    // The same sequence stands for another change now.
+    running.house.insert(secret("b")).await;
+    let refused = watch(&mut client, &lost).await.unwrap_err();
+    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::OutOfRange, "RESUME_TOKEN_OUT_OF_RANGE"));
+    running.house.insert(secret("c")).await;
+    assert_eq!(watch(&mut client, &lost).await.unwrap_err().code(), Code::OutOfRange);
+    // Up to the backup both have the same history.
+    let mut resumed = watch(&mut client, &common).await.unwrap();
+    assert_eq!((told(&mut resumed).await.1, told(&mut resumed).await.1), ("b".into(), "c".into()));
+    // Also where it is read from the disk.
+    let running = restarted(running, 10).await;
+    let mut client = running.client().await;
+    assert_eq!(watch(&mut client, &lost).await.unwrap_err().code(), Code::OutOfRange);
+    assert!(watch(&mut client, &common).await.is_ok());
 }
 
 #[tokio::test]
@@ -191,15 +237,43 @@ async fn a_watch_ends_at_the_stop_with_a_status_that_says_to_resume() {
     assert!(began.elapsed() < Duration::from_secs(5));
 }
 
+/// The token of a watcher that has heard everything so far.
+async fn token(running: &Running) -> String {
+    let mut stream = watch(&mut running.client().await, "").await.unwrap();
+    loop {
+        if let (Type::Bookmark, _, token) = told(&mut stream).await {
+            return token;
+        }
+    }
+}
+
 /// A new process, which has no change in memory, on the same database, after all changes but so many were pruned.
 async fn restarted(running: Running, kept: i64) -> Running {
     let mut transaction = running.house.store.begin().await.unwrap();
     transaction.prune_changes(Timestamp::now() + Duration::from_secs(60), kept).await.unwrap();
     transaction.commit().await.unwrap();
+    restarted_from(running, None).await
+}
+
+/// A new process, on the database as it is or as it was kept somewhere.
+async fn restarted_from(running: Running, backup: Option<&Path>) -> Running {
     running.stop.cancel();
     running.task.await.unwrap().unwrap();
     let House { store, directory, .. } = running.house;
     store.close().await;
+    if let Some(backup) = backup {
+        copy(backup, directory.path());
+    }
     let reopened = Store::open(&directory.path().join("state.db")).await.unwrap();
     serve_house(house_over(reopened, directory).await, |_| ()).await
+}
+
+/// Copies a database with its write-ahead log; what the log's index was is made anew.
+fn copy(from: &Path, to: &Path) {
+    for name in ["state.db", "state.db-wal", "state.db-shm"] {
+        let _ = std::fs::remove_file(to.join(name));
+        if name != "state.db-shm" && from.join(name).exists() {
+            std::fs::copy(from.join(name), to.join(name)).unwrap();
+        }
+    }
 }
