@@ -96,7 +96,8 @@ fields::configuration! {
 
     /// How synced secrets are kept in step with the vault
     sync: Sync {
-        /// How synced secrets reach the edge. Auto takes the Secret Store extension where its custom resources are served.
+        /// How synced secrets reach the edge. Auto takes the Secret Store extension where its custom resources are served; what the
+        /// extension has in its hands stays there also while they are not.
         engine: Engine = "auto",
         /// How often the vault is asked for new versions.
         interval: Duration = "5m",

@@ -24,7 +24,9 @@ impl Reconciler {
             || secret.origin == Origin::Unmanaged
             || self.is_creating(secret.uid)
             || secret.references.iter().any(|reference| reference.create_pending);
-        self.engine().ok().filter(|engine| !is_busy && *engine != record.engine)
+        let engine = self.engine().ok().filter(|engine| !is_busy && *engine != record.engine)?;
+        // Nothing is let go of before there is somebody to take it over.
+        (engine == SyncEngine::Direct || self.0.pairs.is_complete()).then_some(engine)
     }
 
     pub(super) async fn switch(&self, record: &Record, engine: SyncEngine) -> Result<Outcome, StoreError> {

@@ -39,7 +39,8 @@ impl Secrets {
         let (vault, edge, reconciler) = (&self.0.vault, &self.0.edge, &self.0.reconciler);
         let engine = reconciler.engine().ok();
         let options = reconciler.options();
-        let choice = Choice { configured: options.engine, taken: engine };
+        let is_held = reconciler.has_secret_store_records();
+        let choice = Choice { configured: options.engine, taken: engine, is_held };
         let (mut conditions, mut setup, edge) = tokio::join!(
             check_vault(vault, engine),
             check_setup(edge, &options.secret_store, choice),

@@ -18,8 +18,10 @@ use crate::{
 pub struct Choice {
     /// The configuration's; what the cluster serves decides where absent.
     pub configured: Option<SyncEngine>,
-    /// What a service that runs has taken at its start.
+    /// What a service that runs has taken.
     pub taken: Option<SyncEngine>,
+    /// Whether synced secrets are in the hands of the Secret Store extension: they stay there until the configuration says otherwise.
+    pub is_held: bool,
 }
 
 /// What was found.
@@ -63,7 +65,7 @@ pub async fn check_setup(edge: &Edge, options: &Options, choice: Choice) -> Setu
         false => SyncEngine::Direct,
     });
     let engine = choice.taken.or(choice.configured).or(served);
-    let chosen = chosen(engine, choice.configured, &missing);
+    let chosen = chosen(engine, choice, &missing);
     let (installed, needs) = match (engine, served) {
         (Some(SyncEngine::SecretStore), Some(SyncEngine::SecretStore)) => {
             tokio::join!(acting(edge, options), needs(edge, options))
@@ -73,18 +75,14 @@ pub async fn check_setup(edge: &Edge, options: &Options, choice: Choice) -> Setu
     Setup { engine, chosen, installed, needs }
 }
 
-fn chosen(
-    engine: Option<SyncEngine>,
-    configured: Option<SyncEngine>,
-    missing: &Result<Vec<String>, EdgeError>,
-) -> Condition {
+fn chosen(engine: Option<SyncEngine>, choice: Choice, missing: &Result<Vec<String>, EdgeError>) -> Condition {
     let kind = ConditionType::EngineChosen;
     let Some(engine) = engine else {
         let error = missing.as_ref().err().map(EdgeError::explained).unwrap_or_default();
         return Condition::new(kind, Status::Unknown, Reason::Unknown, error);
     };
     let name = engine.as_str();
-    if configured.is_some() {
+    if choice.configured.is_some() {
         let message = format!("{name}: sync.engine says so.");
         return Condition::new(kind, Status::True, Reason::Configured, message);
     }
@@ -93,11 +91,18 @@ fn chosen(
         (SyncEngine::SecretStore, Ok(missing)) if missing.is_empty() => {
             "the cluster serves the Secret Store extension's resources".to_owned()
         }
+        (SyncEngine::SecretStore, Ok(missing)) if choice.is_held => format!(
+            "synced secrets are in the hands of the Secret Store extension, although the cluster does not serve {}: install the \
+             extension again with `az iot ops init`, or set sync.engine to direct to take them out of its hands",
+            missing.join(" and ")
+        ),
         (SyncEngine::SecretStore, Ok(missing)) => {
             format!("the cluster no longer serves {}: {again}", missing.join(" and "))
         }
         (SyncEngine::Direct, Ok(missing)) if missing.is_empty() => {
-            format!("the cluster serves the Secret Store extension's resources only since: {again}")
+            format!(
+                "the cluster serves the Secret Store extension's resources only since: {again} and to hand all synced secrets over"
+            )
         }
         (SyncEngine::Direct, Ok(missing)) => format!("the cluster does not serve {}", missing.join(" and ")),
         (_, Err(_)) => "the service chose by what the cluster served when it started".to_owned(),

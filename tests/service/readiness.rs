@@ -13,16 +13,16 @@ use kube::{
 };
 use secret_service::{
     doubles::{
-        kube::Rule as Right,
+        kube::{Fault, FaultRule, Rule as Right},
         vault::{Action, Operation, Rule},
     },
     edge::secret_store::{SecretObjectData, SecretProviderClass, SecretSync},
     model::SyncEngine,
-    proto::{Condition, GetVaultRequest, condition::Status},
+    proto::{Condition, GetVaultRequest, condition::Status, synced_secret::State},
 };
 use serde_json::json;
 
-use crate::support::{Options, World, needs_the_double, requests::*};
+use crate::support::{Options, PATIENCE, Site, World, needs_the_double, requests::*};
 
 const ACCOUNT: &str = "aio-ssc-sa";
 const ANNOTATION: &str = "azure.workload.identity/client-id";
@@ -193,4 +193,120 @@ async fn resources_that_are_not_served_are_named_with_the_way_to_install_them() 
     says(&mut world, "SecureSettings", Status::False, "NotReady", &words).await;
     let installed = told(&mut world, "SecretStoreInstalled").await;
     assert!(!installed.message.contains("secretproviderclasses"), "that is there: {installed:?}");
+}
+
+fn auto() -> Options {
+    Options { is_auto: true, ..engine() }
+}
+
+/// The cluster's answer to who asks for the SecretSyncs, before their definition is established.
+fn not_served() -> FaultRule {
+    let missing = Fault::Status { code: 404, reason: "NotFound".to_owned(), retry_after: None };
+    FaultRule::always(missing).resource("/apis/secret-sync.x-k8s.io/v1alpha1")
+}
+
+#[tokio::test]
+async fn what_the_extension_has_in_its_hands_stays_there_when_its_resources_are_not_served_at_a_start() {
+    if !needs_the_double("resources that are not served at a start") {
+        return;
+    }
+    let mut world = World::start_with(auto()).await;
+    world.seed("pump-user", "operator").await;
+    world.client.create_synced_secret(create("edp1", vec![existing("username", "pump-user")])).await.unwrap();
+    let before = world.until_state("edp1", State::Synced).await;
+    let given = world.syncs().get("edp1").await.unwrap();
+    world.stop_service().await;
+    world.cluster().faults().add(not_served());
+    world.start_service().await;
+
+    // Longer than a namespace without synced secrets would be given.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let words =
+        ["secret-store: sync.engine is auto", "secretsyncs", "az iot ops init", "sync.engine to direct"];
+    says(&mut world, "EngineChosen", Status::True, "Detected", &words).await;
+    says(&mut world, "SecretStoreInstalled", Status::False, "NotInstalled", &["secretsyncs"]).await;
+    says(&mut world, "SecureSettings", Status::False, "NotReady", &[]).await;
+    assert_eq!(world.get("edp1").await.state(), before.state());
+    assert_eq!(world.syncs().get("edp1").await.unwrap().metadata.uid, given.metadata.uid);
+
+    // They are back: everything goes on without a restart.
+    world.cluster().faults().clear();
+    world.somebody.sets("pump-user", "another").await;
+    let begun = tokio::time::Instant::now();
+    while world.edge("edp1").await.unwrap()["username"] != "another" {
+        let _ = world.client.sync_synced_secret(sync("edp1")).await;
+        assert!(begun.elapsed() < PATIENCE, "it does not go on");
+    }
+    says(&mut world, "EngineChosen", Status::True, "Detected", &["cluster serves"]).await;
+}
+
+#[tokio::test]
+async fn one_answer_that_the_resources_are_not_served_does_not_choose_the_direct_engine() {
+    if !needs_the_double("resources that are not served for a moment") {
+        return;
+    }
+    let mut site = Site::start().await;
+    site.install_extension().await;
+    site.cluster().faults().add(not_served().times(1));
+    let mut world = World::start_on(site, auto()).await;
+    world.seed("pump-user", "operator").await;
+    world.client.create_synced_secret(create("edp1", vec![existing("username", "pump-user")])).await.unwrap();
+    says(&mut world, "EngineChosen", Status::True, "Detected", &["secret-store", "cluster serves"]).await;
+    assert!(world.syncs().get_opt("edp1").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn resources_that_come_after_the_start_are_taken_up_where_there_are_no_synced_secrets_yet() {
+    if !needs_the_double("resources that come after the start") {
+        return;
+    }
+    let mut site = Site::start().await;
+    site.install_extension().await;
+    site.cluster().faults().add(not_served());
+    let mut world = World::start_on(site, auto()).await;
+    until_chosen(&mut world, "direct").await;
+    world.cluster().faults().clear();
+    until_chosen(&mut world, "secret-store").await;
+    world.seed("pump-user", "operator").await;
+    world.client.create_synced_secret(create("edp1", vec![existing("username", "pump-user")])).await.unwrap();
+    assert!(world.syncs().get_opt("edp1").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn resources_that_come_after_the_start_do_not_take_what_the_direct_engine_has_until_a_restart() {
+    if !needs_the_double("resources that come after the start") {
+        return;
+    }
+    let mut site = Site::start().await;
+    site.install_extension().await;
+    site.cluster().faults().add(not_served());
+    let mut world = World::start_on(site, auto()).await;
+    world.seed("pump-user", "operator").await;
+    world.client.create_synced_secret(create("edp1", vec![existing("username", "pump-user")])).await.unwrap();
+    world.cluster().faults().clear();
+    // The service has noticed by now that they are served.
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    says(&mut world, "EngineChosen", Status::True, "Detected", &["direct", "only since", "restart"]).await;
+    assert!(world.syncs().get_opt("edp1").await.unwrap().is_none());
+    world.restart().await;
+    until_chosen(&mut world, "secret-store").await;
+    let begun = tokio::time::Instant::now();
+    while world.syncs().get_opt("edp1").await.unwrap().is_none() {
+        assert!(begun.elapsed() < PATIENCE, "it is never handed over");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn until_chosen(world: &mut World, engine: &str) {
+    let begun = tokio::time::Instant::now();
+    loop {
+        let chosen = told(world, "EngineChosen").await;
+        if chosen.message.starts_with(&format!("{engine}: sync.engine is auto"))
+            && chosen.reason == "Detected"
+        {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{engine} is never chosen: {chosen:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }

@@ -108,6 +108,8 @@ pub struct Options {
     pub credential: Option<vault::Credential>,
     /// How new synced secrets reach the edge.
     pub engine: SyncEngine,
+    /// Whether the service finds out the engine by itself.
+    pub is_auto: bool,
     /// How long the Secret Store extension may be silent.
     pub patience: Duration,
 }
@@ -125,6 +127,7 @@ impl Default for Options {
             listen: "127.0.0.1:0".parse().unwrap(),
             credential: None,
             engine: engine(),
+            is_auto: false,
             patience: PATIENCE,
         }
     }
@@ -470,7 +473,7 @@ fn settings(site: &Site, options: &Options) -> Settings {
             interval: options.interval,
             jitter: 0.1,
             workers: 8,
-            engine: Some(options.engine),
+            engine: (!options.is_auto).then_some(options.engine),
             secret_store: secret_store::Options {
                 client_id: Some(site.vault.credential().client_id.clone()),
                 tenant_id: Some(site.vault.credential().tenant_id.clone()),

@@ -48,7 +48,7 @@ pub(super) async fn check(config: &Config) -> (Option<SyncEngine>, Vec<Row>) {
     }
     let usages = Usages::new(edge.clone(), usage_options(config));
     let (options, choice) =
-        (secret_store_options(config), Choice { configured: configured_engine(config), taken: None });
+        (secret_store_options(config), Choice { configured: configured_engine(config), ..Choice::default() });
     let (watch, callers, uses, setup) = tokio::join!(
         watch(&edge, config.kubernetes.timeout),
         callers(&edge, config),

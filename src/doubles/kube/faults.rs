@@ -15,7 +15,8 @@ pub struct FaultRule {
     /// The verb: `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verb: Option<String>,
-    /// The resource in the plural.
+    /// The resource in the plural; or a path of discovery, for example `/apis/secret-sync.x-k8s.io/v1alpha1`, which only a rule that
+    /// names it hits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
     /// The namespace.
@@ -131,6 +132,12 @@ impl Faults {
     /// The first fault that strikes a request in a phase; takes one from its count.
     pub(super) fn strike(&self, aim: &Aim<'_>, phase: Phase) -> Option<Fault> {
         self.take(|rule| rule.phase == phase && !rule.fault.is_of_watches() && rule.hits(aim))
+    }
+
+    /// The first fault that strikes a path of discovery.
+    pub(super) fn strike_path(&self, path: &str) -> Option<Fault> {
+        let aim = Aim { verb: "get", resource: path, namespace: "", name: "" };
+        self.take(|rule| rule.resource.is_some() && !rule.fault.is_of_watches() && rule.hits(&aim))
     }
 
     /// The first fault that strikes an open watch.

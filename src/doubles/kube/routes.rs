@@ -59,6 +59,11 @@ where
     let query = Query::parse(&parts.uri);
     let resource = ResourcePath::parse(path).filter(|_| !path.starts_with("/openapi"));
     let Some(resource) = resource else {
+        if let Some(fault) = server.faults.strike_path(parts.uri.path())
+            && let Some(answer) = answered_by(fault, &server, "").await?
+        {
+            return Ok(answer);
+        }
         return Ok(about_the_server(&server, &parts));
     };
     let Some(verb) = resource.verb(&parts.method, &query) else {
@@ -171,30 +176,40 @@ impl ResourceRequest<'_> {
 
     /// What the first fault that strikes answers instead.
     async fn strike(&self, aim: &Aim<'_>, phase: Phase) -> Result<Option<Response<Body>>, Reset> {
-        let Some(fault) = self.server.faults.strike(aim, phase) else { return Ok(None) };
-        if let Some(delay) = fault.delay() {
-            tokio::time::sleep(delay).await;
-            return Ok(None);
+        match self.server.faults.strike(aim, phase) {
+            Some(fault) => answered_by(fault, self.server, &self.path.namespace).await,
+            None => Ok(None),
         }
-        match fault {
-            Fault::Status { code, reason, retry_after } => {
-                let mut error = ApiError::new(code, &reason, "ordered by a fault rule of the double");
-                if let Some(seconds) = retry_after {
-                    error = error.retry_after(seconds);
-                }
-                Ok(Some(error.into_response()))
+    }
+}
+
+/// What a fault answers instead; nothing where it has only taken time.
+async fn answered_by(
+    fault: Fault,
+    server: &Server,
+    namespace: &str,
+) -> Result<Option<Response<Body>>, Reset> {
+    if let Some(delay) = fault.delay() {
+        tokio::time::sleep(delay).await;
+        return Ok(None);
+    }
+    match fault {
+        Fault::Status { code, reason, retry_after } => {
+            let mut error = ApiError::new(code, &reason, "ordered by a fault rule of the double");
+            if let Some(seconds) = retry_after {
+                error = error.retry_after(seconds);
             }
-            Fault::NamespaceGone => {
-                let name = &self.path.namespace;
-                let gone = ApiError::not_found(Subject { group: "", resource: "namespaces", name });
-                Ok(Some(gone.into_response()))
-            }
-            Fault::Hang => {
-                self.server.closing.cancelled().await;
-                Err(Reset)
-            }
-            _ => Err(Reset),
+            Ok(Some(error.into_response()))
         }
+        Fault::NamespaceGone => {
+            let gone = ApiError::not_found(Subject { group: "", resource: "namespaces", name: namespace });
+            Ok(Some(gone.into_response()))
+        }
+        Fault::Hang => {
+            server.closing.cancelled().await;
+            Err(Reset)
+        }
+        _ => Err(Reset),
     }
 }
 
