@@ -14,3 +14,8 @@ UPDATE changes SET history = randomblob(16);
 
 -- The row before is no longer looked for.
 DROP INDEX changes_by_secret;
+
+-- What is kept for a time grows old by the clock of this database, which goes on only while the service runs: a wall clock that jumps makes
+-- nothing older. `create_time` of requests and `change_time` of changes are by that clock, and so is this one of the audit, which shows the
+-- time of the wall clock in `event_time`. NULL for events of a release that knew no other clock than that one.
+ALTER TABLE audit_events ADD COLUMN kept_since INTEGER;

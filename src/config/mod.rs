@@ -226,7 +226,8 @@ fields::configuration! {
 
     /// The record of who did what
     audit: Audit {
-        /// How long events are kept; at least a day. `secret-service audit verify` proves that what is kept is what was recorded.
+        /// How long events are kept, counting the time that the service runs; at least a day. `secret-service audit verify` proves that
+        /// what is kept is what was recorded.
         retention: Duration = "365d",
     }
 

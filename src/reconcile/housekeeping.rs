@@ -2,17 +2,15 @@
 
 use std::time::Duration;
 
-use jiff::{Timestamp, ToSpan};
 use tokio_util::sync::CancellationToken;
 
 use super::Reconciler;
-use crate::store::StoreError;
+use crate::store::{Keep, StoreError};
 
 const EVERY: Duration = Duration::from_secs(600);
-/// Request ids are kept for a day (AIP-155).
-const REQUEST_HOURS: i64 = 24;
-/// The feed keeps at least a day and at least this many changes.
-const CHANGE_HOURS: i64 = 24;
+/// Request ids are kept for a day (AIP-155), and the feed goes back at least a day.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// The feed keeps at least this many changes.
 const CHANGES: i64 = 100_000;
 
 impl Reconciler {
@@ -31,11 +29,14 @@ impl Reconciler {
     }
 
     async fn prune(&self) -> Result<(), StoreError> {
-        let now = Timestamp::now();
+        let keep = Keep {
+            requests: DAY,
+            changes: DAY,
+            last_changes: CHANGES,
+            audit: self.0.options.audit_retention,
+        };
         let mut transaction = self.0.store.begin().await?;
-        transaction.prune_requests(now - REQUEST_HOURS.hours()).await?;
-        transaction.prune_changes(now - CHANGE_HOURS.hours(), CHANGES).await?;
-        transaction.prune_audit(now - self.0.options.audit_retention).await?;
+        transaction.prune(&keep).await?;
         transaction.commit().await
     }
 }

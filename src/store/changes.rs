@@ -121,7 +121,7 @@ impl Store {
 }
 
 impl Transaction {
-    /// Forgets changes that are older than `before` and not among the last `keep`.
+    /// Forgets changes from before that time of the database's clock that are not among the last `keep`.
     pub async fn prune_changes(&mut self, before: Timestamp, keep: i64) -> Result<u64, StoreError> {
         let done =
             sqlx::query(PRUNE).bind(before.as_microsecond()).bind(keep).execute(&mut *self.sql).await?;
@@ -139,7 +139,7 @@ impl Transaction {
     ) -> Result<FeedPlace, StoreError> {
         let last = last_place(&mut *self.sql).await?;
         let (uid, kind, snapshot) = (after.uid.to_string(), kind_name(kind), json(after));
-        let time = Timestamp::now().as_microsecond();
+        let time = self.store.clock().as_microsecond();
         let history = next_history(&self.store.0.signer, &last.history, (&uid, kind, &snapshot, time));
         let sequence = sqlx::query_scalar(INSERT)
             .bind(uid)

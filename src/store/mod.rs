@@ -5,6 +5,7 @@
 
 mod audit;
 mod changes;
+mod clock;
 mod inspect;
 mod record;
 mod requests;
@@ -16,6 +17,7 @@ mod view;
 use std::{path::Path, sync::Arc, time::Duration};
 
 use aws_lc_rs::hmac;
+use jiff::Timestamp;
 use sqlx::{
     Sqlite, SqlitePool,
     migrate::MigrateError,
@@ -25,6 +27,8 @@ use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
 pub use audit::{AuditFault, AuditFilter, AuditReport, NewAuditEvent, export_audit, verify_audit};
 pub use changes::{Feed, FeedPlace, History};
+use clock::Clock;
+pub use clock::Keep;
 pub use inspect::{Schema, inspect};
 pub use record::{EdgeRecord, Handed, Record};
 pub use requests::{Recorded, Request};
@@ -49,6 +53,7 @@ struct Inner {
     view: View,
     sequence: watch::Sender<i64>,
     signer: Signer,
+    clock: Clock,
 }
 
 /// Signs with the key of a database: fingerprints and tokens.
@@ -148,6 +153,7 @@ impl Store {
             .await?;
 
         let signer = Signer::new(&settings::key(&writer).await?);
+        let clock = clock::read(&writer).await?;
         let (records, place) = (synced_secrets::load(&readers).await?, changes::last_place(&readers).await?);
         let view = View::new(records, place);
         let inner = Inner {
@@ -157,6 +163,7 @@ impl Store {
             view,
             sequence: watch::Sender::new(place.sequence),
             signer,
+            clock,
         };
         Ok(Self(Arc::new(inner)))
     }
@@ -174,6 +181,11 @@ impl Store {
     /// Signs with the key of this database.
     pub fn signer(&self) -> Signer {
         self.0.signer.clone()
+    }
+
+    /// What the clock of this database shows: by it, what is kept for a time grows old, only while the service runs.
+    pub fn clock(&self) -> Timestamp {
+        self.0.clock.now()
     }
 
     /// Begins a change; waits for the one before.

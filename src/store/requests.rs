@@ -73,7 +73,7 @@ impl Transaction {
             .bind(request.fingerprint.as_slice())
             .bind(uid.map(|uid| uid.to_string()))
             .bind(response)
-            .bind(Timestamp::now().as_microsecond())
+            .bind(self.store.clock().as_microsecond())
             .execute(&mut *self.sql)
             .await;
         match inserted {
@@ -100,7 +100,7 @@ impl Transaction {
             .await
     }
 
-    /// Forgets calls older than `before`.
+    /// Forgets calls from before that time of the database's clock.
     pub async fn prune_requests(&mut self, before: Timestamp) -> Result<(), StoreError> {
         execute(&mut self.sql, sqlx::query(PRUNE).bind(before.as_microsecond())).await
     }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use sqlx::{FromRow, SqliteConnection, SqlitePool};
 
-use super::{AuditRow, StoreError, statements};
+use super::{AuditRow, Row, StoreError, statements};
 use crate::model::{Anchor, AuditHash};
 
 statements! {
@@ -15,8 +15,9 @@ statements! {
     ADVANCE = "UPDATE audit_chain SET head_sequence = ?1, head_hash = ?2";
     /// The newest event before which all are to go: what is younger stays, and all that comes after it.
     OLD = "
-        SELECT coalesce((SELECT min(sequence) - 1 FROM audit_events WHERE event_time >= ?1),
+        SELECT coalesce((SELECT min(sequence) - 1 FROM audit_events WHERE coalesce(kept_since, event_time) >= ?1),
                         (SELECT max(sequence) FROM audit_events))";
+    TIME = "SELECT event_time FROM audit_events WHERE sequence = ?1";
     BASE = "
         UPDATE audit_chain
            SET base_sequence = ?1,
@@ -90,14 +91,29 @@ pub(super) async fn advance(
     Ok(())
 }
 
-/// Removes the oldest events, as long as they are older than `before`, and makes the last of them the base; how many they were.
-pub(super) async fn prune(sql: &mut SqliteConnection, before: Timestamp) -> Result<u64, StoreError> {
+/// Events that were removed.
+pub(super) struct Pruned {
+    /// How many.
+    pub events: u64,
+    /// When the newest of them was recorded.
+    pub newest: Timestamp,
+}
+
+/// Removes the oldest events, as long as they are older than `before`, and makes the last of them the base.
+pub(super) async fn prune(
+    sql: &mut SqliteConnection,
+    before: Timestamp,
+) -> Result<Option<Pruned>, StoreError> {
     let old: Option<i64> = sqlx::query_scalar(OLD).bind(before.as_microsecond()).fetch_one(&mut *sql).await?;
-    let Some(old) = old else { return Ok(0) };
+    let Some(old) = old else { return Ok(None) };
     if sqlx::query(BASE).bind(old).execute(&mut *sql).await?.rows_affected() == 0 {
-        return Ok(0);
+        return Ok(None);
     }
-    Ok(sqlx::query(REMOVE).bind(old).execute(sql).await?.rows_affected())
+    let newest: i64 = sqlx::query_scalar(TIME).bind(old).fetch_one(&mut *sql).await?;
+    let row = Row { table: "audit_events", key: old.to_string() };
+    let newest = row.time("event_time", newest)?;
+    let events = sqlx::query(REMOVE).bind(old).execute(sql).await?.rows_affected();
+    Ok(Some(Pruned { events, newest }))
 }
 
 /// Chains what a release recorded that had no chain. Called before anything else is recorded.

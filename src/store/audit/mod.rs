@@ -15,8 +15,8 @@ use crate::model::{AuditEvent, ChainedEvent, Outcome};
 statements! {
     INSERT = "
         INSERT INTO audit_events
-               (sequence, event_time, actor, action, resource, outcome, detail, request_id, hash)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+               (sequence, event_time, actor, action, resource, outcome, detail, request_id, hash, kept_since)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     /// Newest first; a negative `before` starts at the newest, an empty resource is every one.
     SELECT = "
         SELECT sequence, event_time, actor, action, resource, outcome, detail, request_id
@@ -119,6 +119,7 @@ impl Transaction {
             .bind(&event.detail)
             .bind(&event.request_id)
             .bind(hash.0.as_slice())
+            .bind(self.store.clock().as_microsecond())
             .execute(&mut *self.sql)
             .await?;
         chain::advance(&mut self.sql, event.sequence, hash).await?;
@@ -126,13 +127,10 @@ impl Transaction {
         Ok(())
     }
 
-    /// Forgets the oldest events, as long as they are older than `before`; says so where there were any.
+    /// Forgets the oldest events, as long as they are from before that time of the database's clock; says so where there were any.
     pub async fn prune_audit(&mut self, before: Timestamp) -> Result<(), StoreError> {
-        let pruned = chain::prune(&mut self.sql, before).await?;
-        if pruned == 0 {
-            return Ok(());
-        }
-        let detail = format!("{pruned} events from before {before:.0} were removed");
+        let Some(pruned) = chain::prune(&mut self.sql, before).await? else { return Ok(()) };
+        let detail = format!("{} events up to the one of {:.0} were removed", pruned.events, pruned.newest);
         self.audit(NewAuditEvent {
             actor: "sync".to_owned(),
             action: "AuditPruned",

@@ -1,0 +1,102 @@
+//! The clock of a database: by it, what is kept for a time grows old.
+//!
+//! It goes on only while the service runs, by the monotonic clock, and from where it was: a wall clock that jumps, forward or
+//! back, while the service runs or between two runs, makes nothing older or younger. The time that the service does not run is
+//! not counted, so that what is to be kept for a day is kept for at least a day in which somebody could ask for it.
+//!
+//! Its times are written as microseconds like those of the wall clock, because it began with that: rows of a release that knew no
+//! other clock grow old by it, too.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sqlx::SqlitePool;
+use tokio::time::Instant;
+
+use super::{StoreError, Transaction, settings, statements};
+
+/// The name under which the settings hold the clock.
+const NAME: &str = "clock";
+
+statements! {
+    /// What was last recorded by the clock: after a crash it may be newer than what the settings hold.
+    NEWEST = "
+        SELECT max(coalesce((SELECT max(create_time) FROM requests), ?1),
+                   coalesce((SELECT max(change_time) FROM changes), ?1),
+                   coalesce((SELECT max(kept_since) FROM audit_events), ?1))";
+}
+
+/// See the module.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clock {
+    /// What it showed when the service started.
+    began: Timestamp,
+    started: Instant,
+}
+
+impl Clock {
+    /// Goes on from what it showed last.
+    pub(super) fn from(began: Timestamp) -> Self {
+        Self { began, started: Instant::now() }
+    }
+
+    pub(super) fn now(self) -> Timestamp {
+        // A sum that can't be told is of a clock that was set to the end of time: it stands still.
+        self.began.checked_add(self.started.elapsed()).unwrap_or(self.began)
+    }
+}
+
+/// The clock as it was left; of a new database, one that begins now.
+pub(super) async fn read(writer: &SqlitePool) -> Result<Clock, StoreError> {
+    let kept = settings::number(writer, NAME).await?;
+    let newest: i64 = sqlx::query_scalar(NEWEST).bind(i64::MIN).fetch_one(writer).await?;
+    let last = kept.unwrap_or(i64::MIN).max(newest);
+    Ok(Clock::from(Timestamp::from_microsecond(last).unwrap_or_else(|_| Timestamp::now())))
+}
+
+/// How long what is recorded is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Keep {
+    /// Calls with a `request_id`.
+    pub requests: Duration,
+    /// Changes of the feed.
+    pub changes: Duration,
+    /// So many changes are kept, however old they are.
+    pub last_changes: i64,
+    /// Events of the audit.
+    pub audit: Duration,
+}
+
+impl Transaction {
+    /// Forgets what has been kept long enough by the clock, and keeps the clock, so that it goes on from there.
+    pub async fn prune(&mut self, keep: &Keep) -> Result<(), StoreError> {
+        let now = self.store.clock();
+        settings::set_number(&mut self.sql, NAME, now.as_microsecond()).await?;
+        self.prune_requests(now - keep.requests).await?;
+        self.prune_changes(now - keep.changes, keep.last_changes).await?;
+        self.prune_audit(now - keep.audit).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn it_goes_on_from_where_it_was_by_the_time_that_the_service_runs() {
+        let clock = Clock::from(Timestamp::UNIX_EPOCH);
+        assert_eq!(clock.now(), Timestamp::UNIX_EPOCH, "whatever the wall clock says");
+        tokio::time::advance(Duration::from_secs(90)).await;
+        assert_eq!(clock.now().as_second(), 90);
+        let after_a_restart = Clock::from(clock.now());
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert_eq!(after_a_restart.now().as_second(), 100);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn at_the_end_of_time_it_stands_still() {
+        let clock = Clock::from(Timestamp::MAX);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(clock.now(), Timestamp::MAX);
+    }
+}
