@@ -25,6 +25,8 @@ use crate::model::GroupKind;
 
 /// The share of the interval by which each look at the kinds comes earlier or later.
 const JITTER: f64 = 0.2;
+/// A kind that has not been served for so long is gone.
+const MISSING: Duration = Duration::from_secs(5);
 /// After a watch has ended because its kind is gone, the kinds are looked at so soon.
 const SOON: Duration = Duration::from_millis(500);
 
@@ -75,9 +77,10 @@ impl Usages {
             match served {
                 Ok(served) => {
                     let kinds = served.iter().map(group_kind).collect();
-                    self.change(|known| known.group_looked_at(&group, &kinds));
+                    let patience = self.0.options.interval.min(MISSING);
+                    let gone = self.change(|known| known.group_looked_at(&group, &kinds, patience));
                     running.retain(|kind, (_, watch)| {
-                        let stays = kind.group != group || kinds.contains(kind);
+                        let stays = !gone.contains(kind);
                         if !stays {
                             watch.abort();
                         }

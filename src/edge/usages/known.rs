@@ -29,6 +29,8 @@ struct Kind {
     looked: Looked,
     /// The uses in each resource.
     resources: HashMap<String, Vec<UsagePlace>>,
+    /// Since when the cluster says that it does not serve it.
+    missing_since: Option<Instant>,
 }
 
 /// Whether something was looked at.
@@ -118,16 +120,30 @@ impl Known {
         self.groups.entry(group.to_owned()).or_default().fail(error)
     }
 
-    /// The cluster serves these kinds of a group, and no others.
-    pub fn group_looked_at(&mut self, group: &str, served: &BTreeSet<GroupKind>) {
+    /// The cluster serves these kinds of a group, and no others; the kinds that are gone.
+    ///
+    /// A kind that was there is gone when it has been missing for as long as `patience`: an API server that has just started does
+    /// not serve custom resources yet, and what uses a secret must not be forgotten for that.
+    pub fn group_looked_at(
+        &mut self,
+        group: &str,
+        served: &BTreeSet<GroupKind>,
+        patience: Duration,
+    ) -> BTreeSet<GroupKind> {
         self.groups.entry(group.to_owned()).or_default().succeed();
-        let known = self.kinds.keys().filter(|kind| kind.group == group);
-        for gone in known.filter(|kind| !served.contains(*kind)).cloned().collect::<Vec<_>>() {
-            self.kind_gone(&gone);
+        let mut gone = BTreeSet::new();
+        for (kind, known) in self.kinds.iter_mut().filter(|(kind, _)| kind.group == group) {
+            if served.contains(kind) {
+                known.missing_since = None;
+            } else if known.missing_since.get_or_insert_with(Instant::now).elapsed() >= patience {
+                gone.insert(kind.clone());
+            }
         }
+        gone.iter().for_each(|kind| self.kind_gone(kind));
         for kind in served {
             self.kinds.entry(kind.clone()).or_default();
         }
+        gone
     }
 
     /// A kind can't be watched; whether that is news.

@@ -197,3 +197,27 @@ async fn before_the_secrets_were_ever_listed_none_of_them_is_missing() {
         world.withdraws(PROFILE, "q").await;
     }
 }
+
+#[tokio::test]
+async fn a_kind_that_is_not_served_for_a_moment_is_not_forgotten() {
+    if !needs_the_double("a kind that is not served for a moment") {
+        return;
+    }
+    let site = Site::start().await;
+    users::install(&site.kube).await;
+    let mut with_pauses = options();
+    with_pauses.usages.interval = Duration::from_secs(1);
+    let mut world = made_on(site, &["a"], with_pauses).await;
+    used(&mut world, "p", "a").await;
+    for path in ["/apis/deviceregistry.microsoft.com", "/apis/deviceregistry.microsoft.com/v1"] {
+        world.cluster().faults().add(FaultRule::always(refused(404)).resource(path).times(1));
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_millis(1_500) {
+            assert!(!usages(&mut world, "a").await.is_empty(), "{path}");
+            sleep(Duration::from_millis(5)).await;
+        }
+        assert!(world.cluster().faults().rules().is_empty(), "it was asked");
+        let refused = world.client.delete_synced_secret(delete("a")).await.unwrap_err();
+        assert_eq!(told(&refused).reason, "SYNCED_SECRET_IN_USE");
+    }
+}

@@ -19,7 +19,7 @@ fn uses(resource: &str, username: &str, password: &str) -> Vec<Usage> {
 
 fn listed(resources: &[(&str, &str, &str)]) -> Known {
     let mut known = Known::nothing_of([GROUP].into());
-    known.group_looked_at(GROUP, &[kind()].into());
+    known.group_looked_at(GROUP, &[kind()].into(), Duration::ZERO);
     let one = |(name, user, password): &(&str, &str, &str)| ((*name).to_owned(), uses(name, user, password));
     known.kind_listed(&kind(), resources.iter().map(one).collect());
     known
@@ -52,7 +52,7 @@ fn what_a_list_does_not_show_is_gone_and_so_is_all_of_a_kind_that_goes() {
     known.kind_listed(&kind(), HashMap::from([("b".to_owned(), uses("b", "s/u", "t/p"))]));
     assert_eq!(names(&known.of("s")), ["b s/u"]);
     known.changed.clear();
-    known.group_looked_at(GROUP, &BTreeSet::new());
+    known.group_looked_at(GROUP, &BTreeSet::new(), Duration::ZERO);
     assert!(known.all.is_empty());
     assert_eq!(known.changed, HashSet::from(["s".to_owned(), "t".to_owned()]));
     known.resource_seen(&kind(), "late", uses("late", "s/u", "s/p"));
@@ -79,9 +79,9 @@ fn what_was_not_looked_at_or_is_in_trouble_for_long_is_a_gap() {
     assert_eq!(known.gap(LONG), None, "the first look has only begun");
     assert!(known.group_failed(GROUP, EdgeError::Throttled(None)), "news");
     assert!(!known.group_failed(GROUP, EdgeError::Throttled(None)), "the same again");
-    known.group_looked_at(GROUP, &BTreeSet::new());
+    known.group_looked_at(GROUP, &BTreeSet::new(), Duration::ZERO);
     assert_eq!(known.unseen(), None);
-    known.group_looked_at(GROUP, &[kind()].into());
+    known.group_looked_at(GROUP, &[kind()].into(), Duration::ZERO);
     let unseen = known.unseen().unwrap();
     assert_eq!((unseen.to_string().contains("not looked at yet"), unseen.is_for_good()), (true, false));
     assert!(known.gap(Duration::ZERO).is_some() && known.gap(LONG).is_none());
@@ -92,4 +92,22 @@ fn what_was_not_looked_at_or_is_in_trouble_for_long_is_a_gap() {
     known.kind_failed(&kind(), EdgeError::Unreachable("away".to_owned()));
     assert_eq!((known.unseen(), known.gap(LONG)), (None, None), "what was known holds for a while");
     assert!(known.gap(Duration::ZERO).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kind_that_is_not_served_for_a_moment_keeps_its_uses() {
+    let mut known = listed(&[("a", "s/u", "s/p")]);
+    let (nothing, patience) = (BTreeSet::new(), Duration::from_secs(5));
+    for _ in 0..2 {
+        assert!(known.group_looked_at(GROUP, &nothing, patience).is_empty());
+        tokio::time::advance(Duration::from_secs(4)).await;
+        assert!(known.group_looked_at(GROUP, &nothing, patience).is_empty());
+        known.group_looked_at(GROUP, &[kind()].into(), patience);
+        assert_eq!(known.of("s").len(), 2);
+        tokio::time::advance(Duration::from_secs(4)).await;
+    }
+    assert!(known.group_looked_at(GROUP, &nothing, patience).is_empty());
+    tokio::time::advance(patience).await;
+    assert_eq!(known.group_looked_at(GROUP, &nothing, patience), [kind()].into());
+    assert!(known.of("s").is_empty());
 }
