@@ -1,6 +1,6 @@
 /** The client: every method of the contract, and what makes them safe to use. */
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import type { Transport } from "@connectrpc/connect";
+import { Code, type Transport } from "@connectrpc/connect";
 
 import { Caller, type CallerOptions, type CallOptions } from "./caller.js";
 import { DeadlineExceededError, NotSyncedError } from "./errors.js";
@@ -59,6 +59,12 @@ export interface ChangeOptions extends CallOptions {
 export interface SyncOptions extends ChangeOptions {
   /** Answer when the edge holds it or it failed, or after that many milliseconds; at once where left out. */
   waitMs?: number | undefined;
+}
+
+/** How to wait. */
+export interface WaitOptions extends CallOptions {
+  /** Wait on while it stands as failed or degraded: the service goes on trying, and the cause may pass. */
+  throughFailures?: boolean | undefined;
 }
 
 const rpc = SecretService.method;
@@ -177,35 +183,41 @@ export class SecretServiceClient {
   }
 
   /**
-   * Waits until the edge holds what was asked for last.
+   * Waits until the edge holds what was asked for last, and returns what it is then.
    *
-   * Failures on the way don't end it, because they may pass: after `timeoutMs` (60,000 where left out),
-   * {@link NotSyncedError} says what is in the way. {@link NotFoundError} where it isn't there, or no more.
+   * As the service's own `waitMs` does, it ends with the first attempt: where that failed, {@link NotSyncedError} says why.
+   * The service goes on trying, so the cause may pass: `throughFailures` waits on, for as long as the time lasts. After
+   * `timeoutMs` (60,000 where left out) the {@link NotSyncedError} has the code `DeadlineExceeded` and says what is in the
+   * way. What is being deleted is a {@link NotSyncedError} too, and what isn't there, or no more, a {@link NotFoundError}.
    */
-  async waitSynced(name: string, { timeoutMs = 60_000, signal }: CallOptions = {}): Promise<SyncedSecret> {
+  async waitSynced(name: string, options: WaitOptions = {}): Promise<SyncedSecret> {
+    const { timeoutMs = 60_000, throughFailures = false, signal } = options;
     const ends = Date.now() + timeoutMs;
-    const get = (): Promise<SyncedSecret> =>
-      this.getSyncedSecret(name, { usages: false, timeoutMs: Math.max(1, ends - Date.now()), signal });
-    let seen = await get();
-    if (isSynced(seen)) {
-      return seen;
-    }
+    const left = (): number => Math.max(1, ends - Date.now());
+    let seen: SyncedSecret | undefined;
+    const get = (): Promise<SyncedSecret> => this.getSyncedSecret(name, { usages: false, timeoutMs: left(), signal });
     try {
-      const left = Math.max(1, ends - Date.now());
-      for await (const event of this.watch({ nameContains: idOf(name), timeoutMs: left, signal })) {
+      seen = await get();
+      if (isSettled(seen, throughFailures)) {
+        return synced(seen);
+      }
+      for await (const event of this.watch({ nameContains: idOf(name), timeoutMs: left(), signal })) {
         if (!("syncedSecret" in event) || event.syncedSecret.name !== name) {
           continue;
         }
         // Where it was deleted, asking again says that it isn't there; or what it is, where it was made again.
         seen = event.type === "deleted" ? await get() : event.syncedSecret;
-        if (isSynced(seen)) {
-          return seen;
+        if (isSettled(seen, throughFailures)) {
+          return synced(seen);
         }
       }
     } catch (error) {
-      throw error instanceof DeadlineExceededError ? notSynced(seen, error.requestId) : error;
+      if (seen === undefined || !(error instanceof DeadlineExceededError)) {
+        throw error;
+      }
+      throw tooLate(seen, error.requestId);
     }
-    throw notSynced(seen, "");
+    throw tooLate(seen, "");
   }
 
   /** Changes what is given, leaves the rest. With an `etag`, only if it is what you saw: else {@link StaleError}. */
@@ -241,7 +253,7 @@ export class SecretServiceClient {
     return this.#caller.unary(rpc.syncSyncedSecret, request, options, options.waitMs);
   }
 
-  /** Takes over a Kubernetes Secret that another tool made, so that it is managed here. */
+  /** Takes over a Kubernetes Secret that another tool made, so that it is managed here; {@link waitSynced} waits for it. */
   adoptSyncedSecret(
     name: string,
     options: ChangeOptions & { references?: readonly Reference[] } = {},
@@ -300,18 +312,33 @@ function viewOf(usages: boolean): SyncedSecretView {
   return usages ? SyncedSecretView.FULL : SyncedSecretView.BASIC;
 }
 
-function notSynced(seen: SyncedSecret, requestId: string): NotSyncedError {
+/** Whether waiting is over, because it is at the edge, the attempt failed, or it is on its way out. */
+function isSettled(secret: SyncedSecret, throughFailures: boolean): boolean {
+  const failed = secret.state === SyncedSecret_State.FAILED || secret.state === SyncedSecret_State.DEGRADED;
+  return isSynced(secret) || secret.state === SyncedSecret_State.DELETING || (failed && !throughFailures);
+}
+
+/** What is at the edge; the error that says why where it isn't. */
+function synced(seen: SyncedSecret): SyncedSecret {
+  if (isSynced(seen)) {
+    return seen;
+  }
+  throw new NotSyncedError({ ...whyNot(seen, "is not synced"), code: Code.FailedPrecondition }, seen);
+}
+
+function tooLate(seen: SyncedSecret, requestId: string): NotSyncedError {
+  const why = whyNot(seen, "was not synced in time");
+  return new NotSyncedError({ ...why, code: Code.DeadlineExceeded, requestId }, seen);
+}
+
+function whyNot(seen: SyncedSecret, what: string): { message: string; reason: string; resource: string } {
   const condition = conditionOf(seen, "Synced");
   const states: Partial<Record<number, string>> = SyncedSecret_State;
   const state = states[seen.state] ?? String(seen.state);
   const why = condition?.message ?? "Wait longer, or look at its conditions.";
-  return new NotSyncedError(
-    {
-      message: `${seen.name} was not synced in time, its state is ${state}. ${why}`,
-      reason: condition?.reason ?? "",
-      resource: seen.name,
-      requestId,
-    },
-    seen,
-  );
+  return {
+    message: `${seen.name} ${what}, its state is ${state}. ${why}`,
+    reason: condition?.reason ?? "",
+    resource: seen.name,
+  };
 }

@@ -195,16 +195,20 @@ export class DeadlineExceededError extends SecretServiceError {
   }
 }
 
-/** It wasn't synced in time: `syncedSecret` says how far it is, the message why. */
-export class NotSyncedError extends DeadlineExceededError {
+/**
+ * A wait ended before the edge held it: `syncedSecret` says how far it is, `reason` and the message what its condition says.
+ * The code is `DeadlineExceeded` where the time was over, and `FailedPrecondition` where the attempt failed or it is being
+ * deleted.
+ */
+export class NotSyncedError extends SecretServiceError {
   static {
     this.prototype.name = "NotSyncedError";
   }
 
   readonly syncedSecret: SyncedSecret;
 
-  constructor(failure: Omit<Failure, "code">, syncedSecret: SyncedSecret) {
-    super({ ...failure, code: Code.DeadlineExceeded });
+  constructor(failure: Failure, syncedSecret: SyncedSecret) {
+    super(failure);
     this.syncedSecret = syncedSecret;
   }
 }

@@ -14,6 +14,8 @@ export {
   type ChangeOptions,
   type ClientOptions,
   type ListOptions,
+  type SyncOptions,
+  type WaitOptions,
 } from "./client.js";
 export { connect, type ConnectOptions } from "./connect.js";
 export * from "./errors.js";

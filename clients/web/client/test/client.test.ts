@@ -6,6 +6,7 @@ import { inspect } from "node:util";
 import { create } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import {
+  Code,
   conditionOf,
   connect,
   createNew,
@@ -24,7 +25,7 @@ import {
 } from "@iotoperations/secret-service-client";
 import { ConditionSchema } from "@iotoperations/secret-service-client/v1";
 
-import { event, Fake, secret, SILENCE } from "./fake.js";
+import { event, Fake, secret, SILENCE, type Answer } from "./fake.js";
 import { newRun } from "./run.js";
 import { Service } from "./service.js";
 
@@ -114,23 +115,52 @@ test("waitSynced follows a secret until it is synced, and is told where it is de
   assert.equal((await there.waitSynced("syncedSecrets/a")).syncedGeneration, 2n, "it was made again");
 });
 
-test("waitSynced ends with the state and the cause when the time is over", async (t) => {
-  const condition = create(ConditionSchema, {
-    type: "Synced",
-    reason: "VaultUnreachable",
-    message: "The vault is away. Wait for it.",
+const AWAY = create(ConditionSchema, {
+  type: "Synced",
+  reason: "VaultUnreachable",
+  message: "The vault is away. Wait for it.",
+});
+
+for (const state of [State.FAILED, State.DEGRADED, State.DELETING]) {
+  test(`waitSynced ends with the cause where it is ${State[state]}, at once and while it watches`, async (t) => {
+    const pending = secret("a", { generation: 2n, state: State.PENDING });
+    const ended = secret("a", { generation: 2n, state, conditions: [AWAY] });
+    const fake = await Fake.start(ended);
+    t.after(() => fake.stop());
+    const changed = Object.assign(event("MODIFIED", "a"), { syncedSecret: ended });
+    const told: Answer = [event("BOOKMARK", "", "1"), changed, SILENCE];
+    const scripts: Answer[][] = [[ended], [pending, told]];
+    for (const answers of scripts) {
+      fake.answers = answers;
+      await assert.rejects(connect(fake.url).waitSynced("syncedSecrets/a", { timeoutMs: 10_000 }), (error) => {
+        assert(error instanceof NotSyncedError, String(error));
+        assert.deepEqual([error.code, error.syncedSecret.state], [Code.FailedPrecondition, state]);
+        assert.equal(error.reason, "VaultUnreachable");
+        assert.match(error.message, new RegExp(`its state is ${State[state]}\\. The vault is away\\.`));
+        return true;
+      });
+    }
   });
-  const degraded = secret("a", { generation: 2n, state: State.DEGRADED, conditions: [condition] });
-  assert.equal(conditionOf(degraded, "Synced"), condition);
+}
+
+test("waitSynced waits through failures where it is told to, until the time is over", async (t) => {
+  const degraded = secret("a", { generation: 2n, state: State.DEGRADED, conditions: [AWAY] });
+  assert.equal(conditionOf(degraded, "Synced"), AWAY);
   const fake = await Fake.start(degraded, [event("BOOKMARK", "", "1"), SILENCE]);
   t.after(() => fake.stop());
-  await assert.rejects(connect(fake.url).waitSynced("syncedSecrets/a", { timeoutMs: 500 }), (error) => {
+  const there = connect(fake.url);
+  const options = { timeoutMs: 500, throughFailures: true };
+  await assert.rejects(there.waitSynced("syncedSecrets/a", options), (error) => {
     assert(error instanceof NotSyncedError);
-    assert.equal(error.syncedSecret.state, State.DEGRADED);
+    assert.deepEqual([error.code, error.syncedSecret.state], [Code.DeadlineExceeded, State.DEGRADED]);
     assert.equal(error.reason, "VaultUnreachable");
     assert.match(error.message, /its state is DEGRADED\. The vault is away\./);
     return true;
   });
+  const mended = secret("a", { generation: 2n, syncedGeneration: 2n, state: State.SYNCED });
+  fake.answers = [degraded, [Object.assign(event("MODIFIED", "a"), { syncedSecret: mended }), SILENCE]];
+  const found = await there.waitSynced("syncedSecrets/a", { timeoutMs: 10_000, throughFailures: true });
+  assert.equal(found.state, State.SYNCED);
 });
 
 test("an update changes only what is given, and an old etag is stale", async () => {
