@@ -61,6 +61,28 @@ export interface SyncOptions extends ChangeOptions {
   waitMs?: number | undefined;
 }
 
+/** A synced secret by its name alone, or as it was read: then only the state that was read is changed. */
+export type Target = string | Pick<SyncedSecret, "name" | "etag">;
+
+/** Which state of a synced secret a call may change. */
+export interface StateOptions {
+  /** Only this state; counts more than the etag of what was read. */
+  etag?: string | undefined;
+  /** Whatever it is now, although what was read is handed over: a newer state that somebody else wrote is lost. */
+  anyState?: boolean | undefined;
+}
+
+/**
+ * What an update changes. A synced secret that was read and then changed (`{ ...read, description }`) is taken as it is: its
+ * `etag` is sent, so that a newer state is a {@link StaleError} and is not overwritten.
+ */
+export interface Changes {
+  references?: readonly Reference[] | undefined;
+  labels?: Readonly<Record<string, string>> | undefined;
+  description?: string | undefined;
+  etag?: string | undefined;
+}
+
 /** How to wait. */
 export interface WaitOptions extends CallOptions {
   /** Wait on while it stands as failed or degraded: the service goes on trying, and the cause may pass. */
@@ -220,29 +242,37 @@ export class SecretServiceClient {
     throw tooLate(seen, "");
   }
 
-  /** Changes what is given, leaves the rest. With an `etag`, only if it is what you saw: else {@link StaleError}. */
-  updateSyncedSecret(
-    name: string,
-    changes: { references?: readonly Reference[]; labels?: Record<string, string>; description?: string },
-    options: SyncOptions & { etag?: string } = {},
-  ): Promise<SyncedSecret> {
+  /**
+   * Changes what is given, leaves the rest.
+   *
+   * Hand over what was read, as the target (`updateSyncedSecret(read, { labels })`) or in the changes
+   * (`updateSyncedSecret(name, { ...read, labels })`), and only that state is changed: where it is another by now,
+   * {@link StaleError}. A bare name without an etag changes whatever it is now, and `anyState` does so with what was read.
+   */
+  updateSyncedSecret(target: Target, changes: Changes, options: SyncOptions & StateOptions = {}): Promise<SyncedSecret> {
     const { references, labels, description } = changes;
     const changed = given({ references: references && referencesOf(references), labels, description });
     const request = given({
       ...changeOf(options),
-      syncedSecret: { name, etag: options.etag ?? "", ...changed },
+      syncedSecret: { name: nameOf(target), etag: etagOf(options, changes, target), ...changed },
       updateMask: { paths: Object.keys(changed) },
       wait: spanOf(options.waitMs),
     });
     return this.#caller.unary(rpc.updateSyncedSecret, request, options, options.waitMs);
   }
 
-  /** Deletes from the edge, never from the vault. While something uses it: {@link InUseError}, unless `force`. */
+  /**
+   * Deletes from the edge, never from the vault. While something uses it: {@link InUseError}, unless `force`.
+   *
+   * Hand over what was read, and only that state is deleted: where it is another by now, {@link StaleError}. A bare name
+   * without an etag deletes whatever it is now, and `anyState` does so with what was read.
+   */
   deleteSyncedSecret(
-    name: string,
-    options: SyncOptions & { etag?: string; force?: boolean; allowMissing?: boolean } = {},
+    target: Target,
+    options: SyncOptions & StateOptions & { force?: boolean; allowMissing?: boolean } = {},
   ): Promise<SyncedSecret> {
-    const { etag = "", force = false, allowMissing = false, waitMs } = options;
+    const { force = false, allowMissing = false, waitMs } = options;
+    const [name, etag] = [nameOf(target), etagOf(options, target)];
     const request = given({ ...changeOf(options), name, etag, force, allowMissing, wait: spanOf(waitMs) });
     return this.#caller.unary(rpc.deleteSyncedSecret, request, options, waitMs);
   }
@@ -310,6 +340,19 @@ function changeOf({ requestId, validateOnly = false }: ChangeOptions): { request
 
 function viewOf(usages: boolean): SyncedSecretView {
   return usages ? SyncedSecretView.FULL : SyncedSecretView.BASIC;
+}
+
+function nameOf(target: Target): string {
+  return typeof target === "string" ? target : target.name;
+}
+
+/** The etag to send: the one that was named, else that of what was read; none for any state. */
+function etagOf({ etag, anyState = false }: StateOptions, ...read: (Target | { etag?: string | undefined })[]): string {
+  if (anyState && etag) {
+    throw new TypeError("an etag and anyState exclude each other: say which state may be changed, or that any may");
+  }
+  const seen = read.map((one) => (typeof one === "string" ? undefined : one.etag));
+  return anyState ? "" : [etag, ...seen].find(Boolean) ?? "";
 }
 
 /** Whether waiting is over, because it is at the edge, the attempt failed, or it is on its way out. */

@@ -12,9 +12,12 @@ export {
   isSynced,
   SecretServiceClient,
   type ChangeOptions,
+  type Changes,
   type ClientOptions,
   type ListOptions,
+  type StateOptions,
   type SyncOptions,
+  type Target,
   type WaitOptions,
 } from "./client.js";
 export { connect, type ConnectOptions } from "./connect.js";

@@ -179,6 +179,31 @@ test("an update changes only what is given, and an old etag is stale", async () 
   assert.deepEqual((await client.updateSyncedSecret(name, { labels: {} })).labels, {});
 });
 
+test("a change of what was read overwrites no newer state, unless any state may be", async () => {
+  const id = `r-${newRun()}`;
+  const read = await client.createSyncedSecret(id, [existing("k", VAULT_SECRET)], { waitMs: 10_000 });
+  const { name } = read;
+  const newer = await client.updateSyncedSecret(name, { description: "somebody else's" });
+  for (const change of [
+    () => client.updateSyncedSecret(name, { ...read, description: "mine" }),
+    () => client.updateSyncedSecret(read, { description: "mine" }),
+    () => client.deleteSyncedSecret(read),
+    () => client.deleteSyncedSecret(name, { ...read }),
+  ]) {
+    await assert.rejects(change, StaleError);
+  }
+  assert.equal((await client.getSyncedSecret(name)).description, "somebody else's");
+  const changed = await client.updateSyncedSecret(newer, { labels: { l: "1" } });
+  assert.deepEqual([changed.description, changed.labels], ["somebody else's", { l: "1" }]);
+  const forced = await client.updateSyncedSecret(name, { ...read, description: "mine" }, { anyState: true });
+  assert.deepEqual([forced.description, forced.labels], ["mine", {}]);
+  const named = await client.updateSyncedSecret(read, { description: "b" }, { etag: forced.etag });
+  assert.equal(named.description, "b", "an etag that is named counts more than that of what was read");
+  assert.throws(() => client.deleteSyncedSecret(read, { etag: read.etag, anyState: true }), TypeError);
+  await client.deleteSyncedSecret(read, { anyState: true, waitMs: 10_000 });
+  await assert.rejects(client.getSyncedSecret(name), NotFoundError);
+});
+
 test("what goes with a value arrives: times, tags, the type of its content", async () => {
   const id = `v-${newRun()}`;
   const expireTime = new Date("2031-01-02T03:04:05Z");

@@ -31,11 +31,12 @@ test("the readme runs word for word", async () => {
     writeFileSync(file, block.replaceAll(ADDRESS, service.url));
     printed.push((await promisify(execFile)(process.execPath, [file], { timeout: 60_000 })).stdout);
   }
-  const [stories, watch, wait] = printed;
+  const [stories, watch, change, wait] = printed;
   assert.match(stories ?? "", /press-5 SYNCED user password/);
   assert.match(watch ?? "", /'syncedSecrets\/historian' => 'SYNCED'/);
   assert.doesNotMatch(watch ?? "", /press-5/, "it was deleted");
-  assert.match(wait ?? "", /historian is at the edge, generation 1n\nSYNCED_SECRET_NOT_FOUND syncedSecrets\/nowhere/);
+  assert.match(change ?? "", /historian has \{ line: '4' \}/);
+  assert.match(wait ?? "", /historian is at the edge, generation 2n\nSYNCED_SECRET_NOT_FOUND syncedSecrets\/nowhere/);
 });
 
 test("the readme is as strictly typed as the package", () => {
