@@ -60,17 +60,45 @@ def test_wait_synced_returns_what_the_edge_holds_and_says_what_is_in_the_way(
         client.wait_synced("a-bare-id")
 
 
-def test_wait_synced_ends_with_the_state_and_the_cause_when_the_time_is_over(fake: Fake) -> None:
-    missing = pb.Condition(type="Synced", reason="VaultUnreachable", message="The vault is away. Wait for it.")
-    secret = pb.SyncedSecret(
-        name="syncedSecrets/a", state=pb.SyncedSecret.STATE_DEGRADED, generation=2, conditions=[missing]
-    )
-    fake.answers = [
-        secret,
-        [pb.WatchSyncedSecretsResponse(type=pb.WatchSyncedSecretsResponse.TYPE_ADDED, synced_secret=secret)],
-    ]
+AWAY = pb.Condition(type="Synced", reason="VaultUnreachable", message="The vault is away. Wait for it.")
+
+
+def standing(state: pb.SyncedSecret.State.ValueType) -> pb.SyncedSecret:
+    """A synced secret in a state, with a condition that says why."""
+    return pb.SyncedSecret(name="syncedSecrets/a", state=state, generation=2, conditions=[AWAY])
+
+
+def modified(secret: pb.SyncedSecret) -> pb.WatchSyncedSecretsResponse:
+    """What a watcher is told of it."""
+    return pb.WatchSyncedSecretsResponse(type=pb.WatchSyncedSecretsResponse.TYPE_MODIFIED, synced_secret=secret)
+
+
+@pytest.mark.parametrize("state", ["FAILED", "DEGRADED", "DELETING"])
+@pytest.mark.parametrize("watches_first", [False, True])
+def test_wait_synced_ends_with_the_cause_of_a_failure(fake: Fake, state: str, watches_first: bool) -> None:
+    ended = standing(pb.SyncedSecret.State.Value(f"STATE_{state}"))
+    pending = standing(pb.SyncedSecret.STATE_PENDING)
+    fake.answers = [pending, [modified(ended)]] if watches_first else [ended]
     with secrets.connect(fake.target) as client, pytest.raises(secrets.NotSynced) as caught:
-        client.wait_synced("syncedSecrets/a", timeout=1)
+        client.wait_synced("syncedSecrets/a", timeout=10)
+    assert not isinstance(caught.value, TimeoutError)
+    assert caught.value.synced_secret is not None
+    assert caught.value.synced_secret.state is secrets.State[state]
+    assert caught.value.reason == "VaultUnreachable"
+    assert f"{state}. The vault is away." in str(caught.value)
+
+
+def test_wait_synced_waits_through_failures_where_it_is_told_to_until_the_time_is_over(fake: Fake) -> None:
+    degraded = standing(pb.SyncedSecret.STATE_DEGRADED)
+    fake.answers = [degraded, [modified(degraded)]]
+    with secrets.connect(fake.target) as client:
+        with pytest.raises(secrets.NotSyncedInTime) as caught:
+            client.wait_synced("syncedSecrets/a", timeout=1, through_failures=True)
+        mended = pb.SyncedSecret(
+            name="syncedSecrets/a", state=pb.SyncedSecret.STATE_SYNCED, generation=2, synced_generation=2
+        )
+        fake.answers = [degraded, [modified(degraded), modified(mended)]]
+        assert client.wait_synced("syncedSecrets/a", timeout=10, through_failures=True).is_synced
     assert isinstance(caught.value, TimeoutError)
     assert caught.value.synced_secret is not None
     assert caught.value.synced_secret.state is secrets.State.DEGRADED

@@ -195,10 +195,17 @@ class Unimplemented(SecretServiceError):  # noqa: N818
     """The service can't do this in its release."""
 
 
-class NotSynced(SecretServiceError, TimeoutError):  # noqa: N818
-    """It wasn't synced in time: ``synced_secret`` says how far it is, the message why."""
+class NotSynced(SecretServiceError):  # noqa: N818
+    """A wait ended before the edge held it, because the attempt failed or it is being deleted.
+
+    ``synced_secret`` says how far it is, ``reason`` and the message what its condition says.
+    """
 
     synced_secret: SyncedSecret | None = None
+
+
+class NotSyncedInTime(NotSynced, TimeoutError):  # noqa: N818
+    """The timeout of a wait passed before the edge held it."""
 
 
 _BY_CODE: Mapping[grpc.StatusCode, type[SecretServiceError]] = {

@@ -27,6 +27,7 @@ from .._errors import (
     REQUEST_ID,
     DeadlineExceeded,
     NotSynced,
+    NotSyncedInTime,
     SecretServiceError,
     translate,
 )
@@ -350,31 +351,32 @@ class AsyncSecretServiceClient:
 
         return AsyncWatch(Resumption(filter_, resume_token), open_, translated, seconds(timeout))
 
-    async def wait_synced(self, name: str, *, timeout: Span = 60.0) -> SyncedSecret:
-        """Waits until the edge holds what was asked for last.
+    async def wait_synced(self, name: str, *, timeout: Span = 60.0, through_failures: bool = False) -> SyncedSecret:
+        """Waits until the edge holds what was asked for last, and returns what it is then.
 
-        Failures on the way don't end it, because they may pass: after ``timeout`` seconds, :class:`NotSynced` says what
-        is in the way. :class:`NotFound` where it isn't there, or no more.
+        As the service's own ``wait`` does, it ends with the first attempt: where that failed, :class:`NotSynced` says
+        why. The service goes on trying, so the cause may pass: ``through_failures`` waits on. After ``timeout`` seconds
+        it is a :class:`NotSyncedInTime`, which says what is in the way. What is being deleted is a :class:`NotSynced`
+        too, and what isn't there, or no more, a :class:`NotFound`.
         """
         ends = time.monotonic() + (seconds(timeout) or 0.0)
         seen = await self.get_synced_secret(name, usages=False, timeout=timeout)
-        if seen.is_synced:
-            return seen
-        left = max(0.001, ends - time.monotonic())
+        if _is_settled(seen, through_failures):
+            return _synced(seen)
         try:
-            async with self.watch(name_contains=seen.id, timeout=left) as events:
+            async with self.watch(name_contains=seen.id, timeout=_left(ends)) as events:
                 async for event in events:
                     match event:
                         case Added(secret) | Modified(secret) if secret.name == name:
                             seen = secret
                         case Deleted(secret) if secret.name == name:
                             # Says that it isn't there; or what it is, where it was made again.
-                            seen = await self.get_synced_secret(name, usages=False)
-                    if seen.is_synced:
-                        return seen
+                            seen = await self.get_synced_secret(name, usages=False, timeout=_left(ends))
+                    if _is_settled(seen, through_failures):
+                        return _synced(seen)
         except DeadlineExceeded as error:
-            raise _not_synced(seen, error.request_id) from None
-        raise _not_synced(seen, "")
+            raise _not_synced(NotSyncedInTime, seen, error.request_id) from None
+        raise _not_synced(NotSyncedInTime, seen, "")
 
     async def update_synced_secret(
         self,
@@ -452,7 +454,10 @@ class AsyncSecretServiceClient:
         request_id: str | None = None,
         timeout: Span | None = None,
     ) -> SyncedSecret:
-        """Takes over a Kubernetes Secret that another tool made, so that it is managed here."""
+        """Takes over a Kubernetes Secret that another tool made, so that it is managed here.
+
+        It does not wait for the edge: :meth:`wait_synced` does.
+        """
         request = Sealed(
             pb.AdoptSyncedSecretRequest(
                 name=name,
@@ -557,12 +562,31 @@ def _or_new(request_id: str | None) -> str:
     return _new_id() if request_id is None else request_id
 
 
-def _not_synced(seen: SyncedSecret, request_id: str) -> NotSynced:
+def _left(ends: float) -> float:
+    return max(0.001, ends - time.monotonic())
+
+
+def _is_settled(seen: SyncedSecret, through_failures: bool) -> bool:
+    """Whether waiting is over, because it is at the edge, the attempt failed, or it is on its way out."""
+    failed = seen.state in (State.FAILED, State.DEGRADED)
+    return seen.is_synced or seen.state is State.DELETING or (failed and not through_failures)
+
+
+def _synced(seen: SyncedSecret) -> SyncedSecret:
+    """What is at the edge; raises what says why where it isn't."""
+    if seen.is_synced:
+        return seen
+    raise _not_synced(NotSynced, seen, "")
+
+
+def _not_synced(kind: type[NotSynced], seen: SyncedSecret, request_id: str) -> NotSynced:
     condition = seen.condition("Synced")
     why = condition.message if condition is not None else "Wait longer, or look at its conditions."
-    error = NotSynced(
-        f"{seen.name} was not synced in time, its state is {seen.state}. {why}",
-        code=grpc.StatusCode.DEADLINE_EXCEEDED,
+    in_time = issubclass(kind, TimeoutError)
+    what = "was not synced in time" if in_time else "is not synced"
+    error = kind(
+        f"{seen.name} {what}, its state is {seen.state}. {why}",
+        code=grpc.StatusCode.DEADLINE_EXCEEDED if in_time else grpc.StatusCode.FAILED_PRECONDITION,
         reason=condition.reason if condition is not None else "",
         metadata={"resource": seen.name},
         request_id=request_id,
