@@ -124,8 +124,31 @@ def test_an_update_changes_only_what_is_given(client: SecretServiceClient, run: 
     with pytest.raises(secrets.Stale):
         client.update_synced_secret(made.name, description="c", etag=made.etag)
     more = [*changed.references, existing("k2", "vaultSecrets/pump-7-username")]
-    assert len(client.update_synced_secret(made.name, references=more).references) == 2
+    assert len(client.update_synced_secret(changed, references=more).references) == 2
     assert client.update_synced_secret(made.name, labels={}).labels == {}
+
+
+def test_a_change_of_what_was_read_overwrites_no_newer_state_unless_any_may_be(
+    client: SecretServiceClient, run: str
+) -> None:
+    references = [existing("k", "vaultSecrets/historian-token")]
+    read = client.create_synced_secret(f"r-{run}", references, wait=10)
+    newer = client.update_synced_secret(read.name, description="somebody else's")
+    more = [*read.references, existing("k2", "vaultSecrets/pump-7-username")]
+    with pytest.raises(secrets.Stale):
+        client.update_synced_secret(read, references=more)
+    with pytest.raises(secrets.Stale):
+        client.delete_synced_secret(read)
+    assert client.get_synced_secret(read.name).description == "somebody else's"
+    changed = client.update_synced_secret(newer, references=more)
+    assert len(changed.references) == 2
+    forced = client.update_synced_secret(read, labels={"l": "1"}, any_state=True)
+    assert client.update_synced_secret(read, description="b", etag=forced.etag).description == "b"
+    with pytest.raises(ValueError, match="exclude"):
+        client.delete_synced_secret(read, etag=read.etag, any_state=True)
+    client.delete_synced_secret(read, any_state=True, wait=10)
+    with pytest.raises(secrets.NotFound):
+        client.get_synced_secret(read.name)
 
 
 def test_nothing_shows_a_value_but_reveal(caplog: pytest.LogCaptureFixture) -> None:

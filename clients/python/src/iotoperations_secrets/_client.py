@@ -381,18 +381,25 @@ class SecretServiceClient:
 
     def update_synced_secret(
         self,
-        name: str,
+        name: str | SyncedSecret,
         *,
         references: Iterable[SecretReference] | None = None,
         labels: Mapping[str, str] | None = None,
         description: str | None = None,
         etag: str = "",
+        any_state: bool = False,
         wait: Span | None = None,
         validate_only: bool = False,
         request_id: str | None = None,
         timeout: Span | None = None,
     ) -> SyncedSecret:
-        """Changes what is given, leaves the rest. With an ``etag``, only if it is what you saw: else :class:`Stale`."""
+        """Changes what is given, leaves the rest.
+
+        Hand over what was read instead of its name, and only that state is changed: where it is another by now,
+        :class:`Stale`. A bare name without an ``etag`` changes whatever it is now, and ``any_state`` does so with what
+        was read.
+        """
+        name, etag = _guarded(name, etag, any_state)
         given = {"references": references, "labels": labels, "description": description}
         mask = FieldMask(paths=[path for path, value in given.items() if value is not None])
         request = Sealed(
@@ -415,9 +422,10 @@ class SecretServiceClient:
 
     def delete_synced_secret(
         self,
-        name: str,
+        name: str | SyncedSecret,
         *,
         etag: str = "",
+        any_state: bool = False,
         force: bool = False,
         allow_missing: bool = False,
         wait: Span | None = None,
@@ -425,7 +433,13 @@ class SecretServiceClient:
         request_id: str | None = None,
         timeout: Span | None = None,
     ) -> SyncedSecret:
-        """Deletes from the edge, never from the vault. While something uses it: :class:`InUse`, unless ``force``."""
+        """Deletes from the edge, never from the vault. While something uses it: :class:`InUse`, unless ``force``.
+
+        Hand over what was read instead of its name, and only that state is deleted: where it is another by now,
+        :class:`Stale`. A bare name without an ``etag`` deletes whatever it is now, and ``any_state`` does so with what
+        was read.
+        """
+        name, etag = _guarded(name, etag, any_state)
         request = pb.DeleteSyncedSecretRequest(
             name=name,
             etag=etag,
@@ -559,6 +573,15 @@ def _new_id() -> str:
 
 def _or_new(request_id: str | None) -> str:
     return _new_id() if request_id is None else request_id
+
+
+def _guarded(target: str | SyncedSecret, etag: str, any_state: bool) -> tuple[str, str]:
+    """The name and the etag to send: the one that was given, else that of what was read; none for any state."""
+    if etag and any_state:
+        raise ValueError("an etag and any_state exclude each other: say which state may be changed, or that any may")
+    if isinstance(target, str):
+        return target, etag
+    return target.name, "" if any_state else etag or target.etag
 
 
 def _left(ends: float) -> float:
