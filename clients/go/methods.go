@@ -33,7 +33,8 @@ func (c *Client) Sync(ctx context.Context, name string, wait time.Duration) (*pb
 	return c.stub.SyncSyncedSecret(ctx, &pb.SyncSyncedSecretRequest{Name: name, Wait: duration(wait)})
 }
 
-// Adopt takes over a Kubernetes Secret or SecretSync that another tool made.
+// Adopt takes over a Kubernetes Secret or SecretSync that another tool made. It does not wait for the edge: [Client.WaitSynced]
+// does.
 func (c *Client) Adopt(ctx context.Context, request AdoptRequest) (*pb.SyncedSecret, error) {
 	return c.stub.AdoptSyncedSecret(ctx, &pb.AdoptSyncedSecretRequest{
 		Name:         request.Name,
