@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"maps"
 	"os"
 	"time"
 
@@ -84,6 +85,41 @@ func ExampleError() {
 	// InvalidArgument INVALID_FIELD
 	// synced_secret_id
 	// synced_secret.references[0].key
+}
+
+// A change of what was read, made again where somebody else was first.
+func ExampleUpdateOf() {
+	ctx := context.Background()
+	client, err := secrets.New(ctx, os.Getenv("SECRET_SERVICE_ADDRESS"), secrets.WithInsecure())
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+
+	token := secrets.AddExisting("token", "vaultSecrets/historian-token")
+	made, err := client.Create(ctx, secrets.CreateRequest{ID: "historian-2", References: []secrets.Reference{token}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for {
+		read, err := client.Get(ctx, made.GetName())
+		if err != nil {
+			log.Fatal(err)
+		}
+		change := secrets.UpdateOf(read)
+		change.Labels = map[string]string{"line": "4"}
+		maps.Copy(change.Labels, read.GetLabels())
+		changed, err := client.Update(ctx, change)
+		if errors.Is(err, secrets.ReasonChangedMeanwhile) {
+			continue
+		}
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(changed.GetName(), changed.GetLabels())
+		break
+	}
+	// Output: syncedSecrets/historian-2 map[line:4]
 }
 
 // A watch that goes on after every disconnect.

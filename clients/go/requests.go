@@ -52,10 +52,10 @@ type CreateRequest struct {
 	RequestID    string // A UUID; one is made where it is empty.
 }
 
-// UpdateRequest is what [Client.Update] changes: what is nil stays as it is.
+// UpdateRequest is what [Client.Update] changes: what is nil stays as it is. [UpdateOf] begins one for what was read.
 type UpdateRequest struct {
 	Name         string
-	Etag         string // Changes only what was seen: an etag that no longer matches is ErrAborted.
+	Etag         string // Changes only what was read: one that no longer matches is ErrAborted. Any state where empty.
 	References   []Reference
 	Description  *string
 	Labels       map[string]string
@@ -64,15 +64,27 @@ type UpdateRequest struct {
 	RequestID    string
 }
 
-// DeleteRequest is what [Client.Delete] removes from the edge.
+// DeleteRequest is what [Client.Delete] removes from the edge. [DeleteOf] begins one for what was read.
 type DeleteRequest struct {
 	Name         string
-	Etag         string
-	Force        bool // Although something uses it.
+	Etag         string // Deletes only what was read: one that no longer matches is ErrAborted. Any state where empty.
+	Force        bool   // Although something uses it.
 	AllowMissing bool
 	Wait         time.Duration
 	ValidateOnly bool
 	RequestID    string
+}
+
+// UpdateOf is the change of a synced secret that was read: where it is another by now, nothing is overwritten, and the error is
+// ErrAborted. For any state, name it in an [UpdateRequest] without an etag.
+func UpdateOf(read *pb.SyncedSecret) UpdateRequest {
+	return UpdateRequest{Name: read.GetName(), Etag: read.GetEtag()}
+}
+
+// DeleteOf is the deletion of a synced secret that was read: where it is another by now, it stays, and the error is ErrAborted.
+// For any state, name it in a [DeleteRequest] without an etag.
+func DeleteOf(read *pb.SyncedSecret) DeleteRequest {
+	return DeleteRequest{Name: read.GetName(), Etag: read.GetEtag()}
 }
 
 // AdoptRequest is what [Client.Adopt] takes over.
