@@ -64,7 +64,8 @@ func (c *Client) CreateVaultSecret(ctx context.Context, request CreateVaultSecre
 	})
 }
 
-// AddVaultSecretVersion gives a secret in the vault a new value; what follows its latest version is synced again.
+// AddVaultSecretVersion gives a secret in the vault a new value; what follows its latest version is synced again. The new
+// version has only what the request says: content type, times and tags of the one before are not kept.
 func (c *Client) AddVaultSecretVersion(ctx context.Context, request AddVaultSecretVersionRequest) (*pb.VaultSecretVersion, error) {
 	return c.stub.AddVaultSecretVersion(ctx, &pb.AddVaultSecretVersionRequest{
 		Parent:    request.Parent,

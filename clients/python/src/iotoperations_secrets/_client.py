@@ -242,7 +242,10 @@ class SecretServiceClient:
         request_id: str | None = None,
         timeout: Span | None = None,
     ) -> VaultSecretVersion:
-        """Adds a new value to a secret in the vault; what follows its latest version is synced again."""
+        """Adds a new value to a secret in the vault; what follows its latest version is synced again.
+
+        The new version has only what is given: content type, times and tags of the one before are not kept.
+        """
         value = SecretValue(value)
         secret = NewVaultSecret(value, content_type, not_before_time, expire_time, dict(tags or {}))
         request = Sealed(

@@ -148,7 +148,10 @@ export class SecretServiceClient {
     return this.#caller.unary(rpc.createVaultSecret, request, options);
   }
 
-  /** Adds a new value to a secret in the vault; what follows its latest version is synced again. */
+  /**
+   * Adds a new value to a secret in the vault; what follows its latest version is synced again. The new version has only what
+   * is given: content type, times and tags of the one before are not kept.
+   */
   addVaultSecretVersion(
     vaultSecret: string,
     value: string | SecretValue,
