@@ -16,7 +16,7 @@ use crate::{
     edge::{self, Edge, EdgeError, Index, Usages},
     reconcile::{self, Reconciler},
     secrets::Secrets,
-    store::{Store, StoreError},
+    store::{self, Store, StoreError},
     vault::{self, Vault, VaultError},
 };
 
@@ -113,14 +113,20 @@ type Parts = JoinSet<Result<Part, RunError>>;
 impl Service {
     /// Takes the database and the sockets. Neither the vault nor the cluster is asked for anything yet: either may be away.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
+        Self::start_with(settings, store::Options::default()).await
+    }
+
+    /// Takes the database and the sockets, with a store that works as the options say.
+    pub async fn start_with(settings: Settings, store: store::Options) -> Result<Self, StartError> {
         let Settings { database, vault, edge, usages, reconcile, access, server } = settings;
         let lock = Lock::beside(&database)?;
         let vault = Vault::connect(&vault).map_err(StartError::Vault)?;
         let edge = Edge::connect(&edge).await.map_err(StartError::Edge)?;
         let drain = server.drain;
         let server = Server::bind(server).await?;
-        let store =
-            Store::open(&database).await.map_err(|error| StartError::Store { path: database, error })?;
+        let store = Store::open_with(&database, store)
+            .await
+            .map_err(|error| StartError::Store { path: database, error })?;
 
         let index = Index::new();
         let seen = (index.clone(), Usages::new(edge.clone(), usages));

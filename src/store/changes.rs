@@ -85,12 +85,13 @@ impl Store {
         if let Some(recent) = self.view().recent_changes(sequence) {
             return Ok(Feed::Changes(recent));
         }
-        let first: i64 = sqlx::query_scalar(SELECT_FIRST).fetch_one(&self.0.readers).await?;
+        let first: i64 = self.run(sqlx::query_scalar(SELECT_FIRST).fetch_one(&self.0.readers)).await?;
         if sequence + 1 < first {
             return Ok(Feed::TooOld);
         }
-        let rows: Vec<ChangeRow> =
-            sqlx::query_as(SELECT_AFTER).bind(sequence).bind(limit).fetch_all(&self.0.readers).await?;
+        let rows: Vec<ChangeRow> = self
+            .run(sqlx::query_as(SELECT_AFTER).bind(sequence).bind(limit).fetch_all(&self.0.readers))
+            .await?;
         rows.into_iter().map(ChangeRow::into_model).collect::<Result<_, _>>().map(Feed::Changes)
     }
 }
@@ -98,8 +99,9 @@ impl Store {
 impl Store {
     /// The id of a synced secret that is known to be deleted, as long as the feed keeps that.
     pub async fn deleted(&self, uid: Uuid) -> Result<Option<SyncedSecretId>, StoreError> {
-        let snapshot: Option<String> =
-            sqlx::query_scalar(SELECT_DELETED).bind(uid.to_string()).fetch_optional(&self.0.readers).await?;
+        let snapshot: Option<String> = self
+            .run(sqlx::query_scalar(SELECT_DELETED).bind(uid.to_string()).fetch_optional(&self.0.readers))
+            .await?;
         let row = Row { table: "changes", key: uid.to_string() };
         let deleted = |text: String| row.json::<SyncedSecret>("snapshot", &text).map(|secret| secret.id);
         snapshot.map(deleted).transpose()
@@ -114,8 +116,9 @@ impl Store {
         if let Some(known) = self.view().recent_place(place.sequence) {
             return Ok(known == place);
         }
-        let row: Option<PlaceRow> =
-            sqlx::query_as(SELECT_PLACE).bind(place.sequence).fetch_optional(&self.0.readers).await?;
+        let row: Option<PlaceRow> = self
+            .run(sqlx::query_as(SELECT_PLACE).bind(place.sequence).fetch_optional(&self.0.readers))
+            .await?;
         Ok(row.map(PlaceRow::into_model).transpose()? == Some(place))
     }
 }
@@ -123,8 +126,8 @@ impl Store {
 impl Transaction {
     /// Forgets changes from before that time of the database's clock that are not among the last `keep`.
     pub async fn prune_changes(&mut self, before: Timestamp, keep: i64) -> Result<u64, StoreError> {
-        let done =
-            sqlx::query(PRUNE).bind(before.as_microsecond()).bind(keep).execute(&mut *self.sql).await?;
+        let done = sqlx::query(PRUNE).bind(before.as_microsecond()).bind(keep).execute(&mut *self.sql);
+        let done = self.store.run(done).await?;
         Ok(done.rows_affected())
     }
 }
@@ -137,19 +140,19 @@ impl Transaction {
         before: Option<&SyncedSecret>,
         after: &SyncedSecret,
     ) -> Result<FeedPlace, StoreError> {
-        let last = last_place(&mut *self.sql).await?;
+        let last = self.store.run(last_place(&mut *self.sql)).await?;
         let (uid, kind, snapshot) = (after.uid.to_string(), kind_name(kind), json(after));
         let time = self.store.clock().as_microsecond();
         let history = next_history(&self.store.0.signer, &last.history, (&uid, kind, &snapshot, time));
-        let sequence = sqlx::query_scalar(INSERT)
+        let insert = sqlx::query_scalar(INSERT)
             .bind(uid)
             .bind(kind)
             .bind(before.map(json))
             .bind(snapshot)
             .bind(time)
             .bind(history.as_slice())
-            .fetch_one(&mut *self.sql)
-            .await?;
+            .fetch_one(&mut *self.sql);
+        let sequence = self.store.run(insert).await?;
         Ok(FeedPlace { sequence, history })
     }
 }

@@ -6,6 +6,7 @@
 mod audit;
 mod changes;
 mod clock;
+mod driving;
 mod inspect;
 mod record;
 mod requests;
@@ -19,7 +20,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use aws_lc_rs::hmac;
 use jiff::Timestamp;
 use sqlx::{
-    Sqlite, SqlitePool,
+    SqlitePool,
     migrate::MigrateError,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -29,6 +30,7 @@ pub use audit::{AuditFault, AuditFilter, AuditReport, NewAuditEvent, export_audi
 pub use changes::{Feed, FeedPlace, History};
 use clock::Clock;
 pub use clock::Keep;
+pub use driving::Options;
 pub use inspect::{Schema, inspect};
 pub use record::{EdgeRecord, Handed, Record};
 pub use requests::{Recorded, Request};
@@ -54,6 +56,7 @@ struct Inner {
     sequence: watch::Sender<i64>,
     signer: Signer,
     clock: Clock,
+    options: Options,
 }
 
 /// Signs with the key of a database: fingerprints and tokens.
@@ -104,7 +107,7 @@ pub enum StoreError {
 /// A change of the database in progress. Dropped without [`Transaction::commit`], it never happened.
 pub struct Transaction {
     store: Store,
-    sql: sqlx::Transaction<'static, Sqlite>,
+    sql: driving::Sql,
     effects: Vec<view::Effect>,
     /// To be logged once they are recorded.
     events: Vec<ChainedEvent>,
@@ -136,6 +139,15 @@ impl StoreError {
 impl Store {
     /// Opens the database, makes it or brings it to the current schema, and reads what is in it.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_with(path, Options::default()).await
+    }
+
+    /// Opens the database, to work as the options say.
+    pub async fn open_with(path: &Path, options: Options) -> Result<Self, StoreError> {
+        options.run(Self::opened(path, options.clone())).await
+    }
+
+    async fn opened(path: &Path, driving: Options) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -164,6 +176,7 @@ impl Store {
             sequence: watch::Sender::new(place.sequence),
             signer,
             clock,
+            options: driving,
         };
         Ok(Self(Arc::new(inner)))
     }
@@ -191,20 +204,26 @@ impl Store {
     /// Begins a change; waits for the one before.
     pub async fn begin(&self) -> Result<Transaction, StoreError> {
         let turn = self.0.turn.clone().lock_owned().await;
-        let sql = self.0.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let sql = self.run(self.0.writer.begin_with("BEGIN IMMEDIATE")).await?;
+        let sql = self.0.options.sql(sql);
         Ok(Transaction { store: self.clone(), sql, effects: Vec::new(), events: Vec::new(), _turn: turn })
     }
 
     /// Whether the database still answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1").execute(&self.0.readers).await?;
+        self.run(sqlx::query("SELECT 1").execute(&self.0.readers)).await?;
         Ok(())
     }
 
     /// Moves what the write-ahead log holds into the database file and closes it.
     pub async fn close(&self) {
-        self.0.readers.close().await;
-        self.0.writer.close().await;
+        self.run(self.0.readers.close()).await;
+        self.run(self.0.writer.close()).await;
+    }
+
+    /// Runs what uses the database.
+    async fn run<T>(&self, work: impl Future<Output = T>) -> T {
+        self.0.options.run(work).await
     }
 }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use sqlx::{FromRow, Sqlite};
 use uuid::Uuid;
 
-use super::{Store, StoreError, Transaction, rows::Row, statements};
+use super::{Store, StoreError, Transaction, driving::Sql, rows::Row, statements};
 
 statements! {
     SELECT = "SELECT method, fingerprint, uid, response FROM requests WHERE caller = ?1 AND request_id = ?2";
@@ -49,11 +49,11 @@ struct RequestRow {
 impl Store {
     /// What is recorded of a call; an error where its id was used for another one.
     pub async fn recorded(&self, request: &Request) -> Result<Option<Recorded>, StoreError> {
-        let row: Option<RequestRow> = sqlx::query_as(SELECT)
+        let select = sqlx::query_as(SELECT)
             .bind(&request.caller)
             .bind(request.id.to_string())
-            .fetch_optional(&self.0.readers)
-            .await?;
+            .fetch_optional(&self.0.readers);
+        let row: Option<RequestRow> = self.run(select).await?;
         row.map(|row| row.answer(request)).transpose()
     }
 }
@@ -74,9 +74,8 @@ impl Transaction {
             .bind(uid.map(|uid| uid.to_string()))
             .bind(response)
             .bind(self.store.clock().as_microsecond())
-            .execute(&mut *self.sql)
-            .await;
-        match inserted {
+            .execute(&mut *self.sql);
+        match self.store.run(inserted).await {
             Ok(_) => Ok(()),
             Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
                 Err(StoreError::RequestRecorded)
@@ -87,27 +86,26 @@ impl Transaction {
 
     /// Records the answer of a call.
     pub async fn answer_request(&mut self, request: &Request, response: &[u8]) -> Result<(), StoreError> {
-        execute(
-            &mut self.sql,
-            sqlx::query(ANSWER).bind(request.caller.clone()).bind(request.id.to_string()).bind(response),
-        )
-        .await
+        let answer =
+            sqlx::query(ANSWER).bind(request.caller.clone()).bind(request.id.to_string()).bind(response);
+        self.store.run(execute(&mut self.sql, answer)).await
     }
 
     /// Forgets a call that changed nothing, so that it can be made again.
     pub async fn forget_request(&mut self, request: &Request) -> Result<(), StoreError> {
-        execute(&mut self.sql, sqlx::query(DELETE).bind(request.caller.clone()).bind(request.id.to_string()))
-            .await
+        let delete = sqlx::query(DELETE).bind(request.caller.clone()).bind(request.id.to_string());
+        self.store.run(execute(&mut self.sql, delete)).await
     }
 
     /// Forgets calls from before that time of the database's clock.
     pub async fn prune_requests(&mut self, before: Timestamp) -> Result<(), StoreError> {
-        execute(&mut self.sql, sqlx::query(PRUNE).bind(before.as_microsecond())).await
+        let prune = sqlx::query(PRUNE).bind(before.as_microsecond());
+        self.store.run(execute(&mut self.sql, prune)).await
     }
 }
 
 async fn execute(
-    sql: &mut sqlx::Transaction<'static, Sqlite>,
+    sql: &mut Sql,
     query: sqlx::query::Query<'_, Sqlite, <Sqlite as sqlx::Database>::Arguments>,
 ) -> Result<(), StoreError> {
     query.execute(&mut **sql).await?;

@@ -138,10 +138,8 @@ impl Transaction {
             return Err(StoreError::Stale);
         }
         if before.secret.references != record.secret.references {
-            sqlx::query(DELETE_REFERENCES)
-                .bind(record.secret.uid.to_string())
-                .execute(&mut *self.sql)
-                .await?;
+            let delete = sqlx::query(DELETE_REFERENCES).bind(record.secret.uid.to_string());
+            self.store.run(delete.execute(&mut *self.sql)).await?;
             self.write_references(&record.secret).await?;
         }
         if before.secret == record.secret {
@@ -153,11 +151,9 @@ impl Transaction {
 
     /// Forgets a synced secret as it was read. [`StoreError::Stale`] where it was changed since, or is gone.
     pub async fn remove(&mut self, record: &Record) -> Result<(), StoreError> {
-        let removed = sqlx::query(DELETE_SECRET)
-            .bind(record.secret.uid.to_string())
-            .bind(record.secret.generation)
-            .execute(&mut *self.sql)
-            .await?;
+        let remove =
+            sqlx::query(DELETE_SECRET).bind(record.secret.uid.to_string()).bind(record.secret.generation);
+        let removed = self.store.run(remove.execute(&mut *self.sql)).await?;
         match removed.rows_affected() {
             0 => Err(StoreError::Stale),
             _ => self.removed(record).await,
@@ -167,7 +163,8 @@ impl Transaction {
     /// Forgets the mirror of what another tool made, unless it has been adopted; whether there was anything to forget.
     pub async fn remove_unmanaged(&mut self, uid: Uuid) -> Result<bool, StoreError> {
         let Some(record) = self.current(uid) else { return Ok(false) };
-        let deleted = sqlx::query(DELETE_UNMANAGED).bind(uid.to_string()).execute(&mut *self.sql).await?;
+        let delete = sqlx::query(DELETE_UNMANAGED).bind(uid.to_string());
+        let deleted = self.store.run(delete.execute(&mut *self.sql)).await?;
         if deleted.rows_affected() == 0 {
             return Ok(false);
         }
@@ -235,13 +232,13 @@ impl Transaction {
             Some(generation) => query.bind(generation),
             None => query,
         };
-        Ok(query.execute(&mut *self.sql).await?.rows_affected())
+        Ok(self.store.run(query.execute(&mut *self.sql)).await?.rows_affected())
     }
 
     async fn write_references(&mut self, secret: &SyncedSecret) -> Result<(), StoreError> {
         for (position, reference) in (0_i64..).zip(&secret.references) {
             let status = &reference.status;
-            sqlx::query(INSERT_REFERENCE)
+            let insert = sqlx::query(INSERT_REFERENCE)
                 .bind(secret.uid.to_string())
                 .bind(position)
                 .bind(reference.key.as_str())
@@ -254,8 +251,8 @@ impl Transaction {
                 .bind(status.vault_update_time.map(Timestamp::as_microsecond))
                 .bind(status.settled)
                 .bind(status.problem.as_ref().map(json))
-                .execute(&mut *self.sql)
-                .await?;
+                .execute(&mut *self.sql);
+            self.store.run(insert).await?;
         }
         Ok(())
     }

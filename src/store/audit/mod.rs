@@ -75,13 +75,13 @@ impl Store {
         filter: &AuditFilter,
         limit: i64,
     ) -> Result<Vec<AuditEvent>, StoreError> {
-        let rows: Vec<AuditRow> = sqlx::query_as(SELECT)
+        let rows = sqlx::query_as::<_, AuditRow>(SELECT)
             .bind(filter.before.unwrap_or(-1))
             .bind(&filter.resource)
             .bind(filter.since.map_or(i64::MIN, Timestamp::as_microsecond))
             .bind(limit)
-            .fetch_all(&self.0.readers)
-            .await?;
+            .fetch_all(&self.0.readers);
+        let rows = self.run(rows).await?;
         rows.into_iter().map(AuditRow::into_model).collect()
     }
 
@@ -96,7 +96,7 @@ impl Store {
 impl Transaction {
     /// Records an event with what else the transaction does.
     pub async fn audit(&mut self, event: NewAuditEvent) -> Result<(), StoreError> {
-        let head = chain::head(&mut self.sql).await?;
+        let head = self.store.run(chain::head(&mut self.sql)).await?;
         let NewAuditEvent { actor, action, resource, outcome, detail, request_id } = event;
         let event = AuditEvent {
             sequence: head.sequence + 1,
@@ -109,7 +109,7 @@ impl Transaction {
             request_id,
         };
         let hash = event.hash(&head.hash);
-        sqlx::query(INSERT)
+        let insert = sqlx::query(INSERT)
             .bind(event.sequence)
             .bind(event.event_time.as_microsecond())
             .bind(&event.actor)
@@ -120,16 +120,16 @@ impl Transaction {
             .bind(&event.request_id)
             .bind(hash.0.as_slice())
             .bind(self.store.clock().as_microsecond())
-            .execute(&mut *self.sql)
-            .await?;
-        chain::advance(&mut self.sql, event.sequence, hash).await?;
+            .execute(&mut *self.sql);
+        self.store.run(insert).await?;
+        self.store.run(chain::advance(&mut self.sql, event.sequence, hash)).await?;
         self.events.push(ChainedEvent { event, previous_hash: head.hash, hash });
         Ok(())
     }
 
     /// Forgets the oldest events, as long as they are from before that time of the database's clock; says so where there were any.
     pub async fn prune_audit(&mut self, before: Timestamp) -> Result<(), StoreError> {
-        let Some(pruned) = chain::prune(&mut self.sql, before).await? else { return Ok(()) };
+        let Some(pruned) = self.store.run(chain::prune(&mut self.sql, before)).await? else { return Ok(()) };
         let detail = format!("{} events up to the one of {:.0} were removed", pruned.events, pruned.newest);
         self.audit(NewAuditEvent {
             actor: "sync".to_owned(),

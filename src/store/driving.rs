@@ -1,0 +1,123 @@
+//! How statements are driven: the one place through which all of them run.
+
+use std::{
+    ops::{Deref, DerefMut},
+    pin::pin,
+    task::Poll,
+};
+
+use sqlx::{Sqlite, SqliteConnection};
+use tokio::{runtime::Handle, task::unconstrained};
+
+use super::StoreError;
+
+/// How a store works.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// For a simulation, which runs the service in one thread under a paused clock: a statement runs to its end within the
+    /// poll that begins it. SQLite works in threads of its own, of which that clock knows nothing: time would pass while a
+    /// statement is under way, and the order of things would depend on how fast the threads are.
+    ///
+    /// What the pools do by themselves goes on in this runtime, which therefore must have a thread of its own. Absent in a
+    /// service, where a statement never holds the thread.
+    pub inline: Option<Handle>,
+}
+
+/// A transaction in progress.
+pub(super) struct Sql {
+    transaction: Option<sqlx::Transaction<'static, Sqlite>>,
+    options: Options,
+}
+
+// === impl Options ===
+
+impl Options {
+    /// Runs what uses the database.
+    pub(super) async fn run<T>(&self, work: impl Future<Output = T>) -> T {
+        let Some(runtime) = &self.inline else { return work.await };
+        let mut work = pin!(unconstrained(work));
+        std::future::poll_fn(|_| {
+            let _entered = runtime.enter();
+            Poll::Ready(futures::executor::block_on(work.as_mut()))
+        })
+        .await
+    }
+
+    /// A transaction that ends as these options say.
+    pub(super) fn sql(&self, transaction: sqlx::Transaction<'static, Sqlite>) -> Sql {
+        Sql { transaction: Some(transaction), options: self.clone() }
+    }
+}
+
+// === impl Sql ===
+
+impl Sql {
+    /// Makes it durable.
+    pub(super) async fn commit(mut self) -> Result<(), StoreError> {
+        match self.transaction.take() {
+            Some(transaction) => Ok(self.options.run(transaction.commit()).await?),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Sql {
+    fn drop(&mut self) {
+        // The connection goes back to its pool in a task of the runtime that is entered.
+        let _entered = self.options.inline.as_ref().map(Handle::enter);
+        drop(self.transaction.take());
+    }
+}
+
+impl Deref for Sql {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        self.transaction.as_deref().expect("it is there until it is committed")
+    }
+}
+
+impl DerefMut for Sql {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        self.transaction.as_deref_mut().expect("it is there until it is committed")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{Duration, Instant};
+
+    use super::*;
+    use crate::{
+        model::{SyncEngine, SyncedSecret},
+        store::{Record, Store},
+    };
+
+    #[tokio::test(start_paused = true)]
+    async fn no_time_passes_while_a_store_that_is_driven_inline_works() {
+        let worker =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let options = Options { inline: Some(worker.handle().clone()) };
+        // Under a paused clock, time passes when nothing is left to do: to this timer.
+        tokio::spawn(tokio::time::sleep(Duration::from_secs(1)));
+        let begun = Instant::now();
+        let store = Store::open_with(&directory.path().join("a.db"), options).await.unwrap();
+        for id in ["a", "b", "c"] {
+            let mut secret = SyncedSecret::example(id);
+            secret.uid = uuid::Uuid::new_v4();
+            // Rolled back, then made: the connection comes back although nothing else runs meanwhile.
+            for commits in [false, true] {
+                let mut transaction = store.begin().await.unwrap();
+                transaction.insert(Record::new(secret.clone(), SyncEngine::Direct)).await.unwrap();
+                if commits {
+                    transaction.commit().await.unwrap();
+                }
+            }
+        }
+        assert_eq!(store.view().snapshot().records.len(), 3);
+        store.close().await;
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        worker.shutdown_background();
+    }
+}
