@@ -12,7 +12,8 @@ use sqlx::{
 /// A durable map of `(bucket, key)` to bytes.
 #[derive(Clone)]
 pub struct Disk {
-    pool: SqlitePool,
+    /// Absent where nothing is kept.
+    pool: Option<SqlitePool>,
     key: std::sync::Arc<RandomizedNonceKey>,
 }
 
@@ -71,22 +72,32 @@ impl Disk {
         )
         .execute(&pool)
         .await?;
-        Ok(Self { pool, key: std::sync::Arc::new(key) })
+        Ok(Self { pool: Some(pool), key: std::sync::Arc::new(key) })
+    }
+
+    /// Keeps nothing: for a double whose state ends with it.
+    pub fn nowhere() -> Result<Self, DiskError> {
+        let mut bytes = vec![0; AES_256_GCM.key_len()];
+        aws_lc_rs::rand::fill(&mut bytes).map_err(|_| DiskError::Sealed)?;
+        let key = RandomizedNonceKey::new(&AES_256_GCM, &bytes).map_err(|_| DiskError::Sealed)?;
+        Ok(Self { pool: None, key: std::sync::Arc::new(key) })
     }
 
     /// All entries of a bucket, in the order of their keys.
     pub async fn load(&self, bucket: &str) -> Result<Vec<(String, Vec<u8>)>, DiskError> {
+        let Some(pool) = &self.pool else { return Ok(Vec::new()) };
         let rows: Vec<(String, Vec<u8>)> =
             sqlx::query_as("SELECT key, value FROM entries WHERE bucket = ? ORDER BY key")
                 .bind(bucket)
-                .fetch_all(&self.pool)
+                .fetch_all(pool)
                 .await?;
         rows.into_iter().map(|(key, sealed)| Ok((key, self.unseal(sealed)?))).collect()
     }
 
     /// Makes all changes, or none. They stand when this returns, also after a kill -9.
     pub async fn write(&self, writes: Vec<Write>) -> Result<(), DiskError> {
-        let mut transaction = self.pool.begin().await?;
+        let Some(pool) = &self.pool else { return Ok(()) };
+        let mut transaction = pool.begin().await?;
         for write in writes {
             match write {
                 Write::Put { bucket, key, value } => {

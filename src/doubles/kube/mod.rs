@@ -55,6 +55,7 @@ use url::Url;
 pub use self::{
     auth::{Policy, Rule, User},
     faults::{Fault, FaultRule, Faults, Phase},
+    store::Happened,
 };
 use self::{
     resources::{Builtin, Registry, Served},
@@ -123,10 +124,21 @@ impl Cluster {
     /// Starts a cluster on what its directory holds. It answers when this returns.
     pub async fn start(options: Options, authority: &Authority) -> Result<Self, StartError> {
         std::fs::create_dir_all(&options.directory)?;
+        let disk = Disk::open(&options.directory, "kubernetes").await?;
+        Self::start_on(disk, options, authority).await
+    }
+
+    /// Starts a cluster that keeps its objects in memory alone: no thread but the caller's has a part in its work.
+    pub async fn start_in_memory(options: Options, authority: &Authority) -> Result<Self, StartError> {
+        std::fs::create_dir_all(&options.directory)?;
+        Self::start_on(Disk::nowhere()?, options, authority).await
+    }
+
+    async fn start_on(disk: Disk, options: Options, authority: &Authority) -> Result<Self, StartError> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))?;
         let address = listener.local_addr()?;
         let tls = authority.server(&["localhost", "kubernetes", "kubernetes.default.svc"])?;
-        let store = Store::open(Disk::open(&options.directory, "kubernetes").await?).await?;
+        let store = Store::open(disk).await?;
         let server = Arc::new(Server {
             registry: Registry::new(&store),
             store,
@@ -176,6 +188,11 @@ impl Cluster {
     /// The users and what they may do.
     pub fn policy(&self) -> &Policy {
         &self.server.policy
+    }
+
+    /// Tells of every change at the moment when it is made. The first witness stays.
+    pub fn witness(&self, tell: impl Fn(Happened<'_>) + Send + Sync + 'static) {
+        self.server.store.witness(Box::new(tell));
     }
 
     /// What was asked so far.

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     ops::Bound,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, OnceLock},
 };
 
 use serde_json::{Value, json};
@@ -44,6 +44,23 @@ pub(super) struct Change {
     pub removed: bool,
 }
 
+/// A change, for who is told of all of them.
+pub struct Happened<'a> {
+    /// `GROUP/PLURAL`.
+    pub resource: &'a str,
+    /// Empty where the resource has none.
+    pub namespace: &'a str,
+    /// The object's name.
+    pub name: &'a str,
+    /// The object after the change; as it was last where it is removed.
+    pub object: &'a Value,
+    /// Whether it is removed.
+    pub removed: bool,
+}
+
+/// Is told of every change.
+pub(super) type Witness = Box<dyn Fn(Happened<'_>) + Send + Sync>;
+
 /// The objects of one resource at one revision.
 pub(super) struct Snapshot {
     pub revision: u64,
@@ -67,6 +84,7 @@ pub(super) struct TooOld(pub u64);
 pub(super) struct Store {
     state: Mutex<State>,
     revision: watch::Sender<u64>,
+    witness: OnceLock<Witness>,
     journal: JoinHandle<()>,
 }
 
@@ -108,8 +126,15 @@ impl Store {
         Ok(Self {
             state: Mutex::new(state),
             revision: watch::Sender::new(revision),
+            witness: OnceLock::new(),
             journal: tokio::spawn(journal::run(disk, receiver)),
         })
+    }
+
+    /// See [`super::Cluster::witness`].
+    pub fn witness(&self, witness: Witness) {
+        // The first one stays.
+        let _ = self.witness.set(witness);
     }
 
     /// Waits until everything is on disk. No write is accepted afterwards.
@@ -239,6 +264,10 @@ impl Store {
             return Err(CommitError::Disk);
         }
         state.record(resource, key, before, after.clone(), removed);
+        if let Some(witness) = self.witness.get() {
+            let (namespace, name) = (&key.namespace, &key.name);
+            witness(Happened { resource, namespace, name, object: &after.value, removed });
+        }
         drop(state);
         self.revision.send_replace(revision);
         Ok((after, durable))

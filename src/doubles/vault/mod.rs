@@ -61,6 +61,7 @@ mod state;
 mod tests;
 mod throttle;
 mod wire;
+mod witness;
 
 use std::{
     collections::BTreeMap,
@@ -91,6 +92,7 @@ pub use operation::Operation;
 pub use requests::RequestCounts;
 pub use secrets::{Seed, SeedError, Seeded};
 pub use throttle::Throttle;
+pub use witness::{Happened, Version};
 
 use router::Shared;
 
@@ -144,9 +146,19 @@ pub struct KeyVault {
 impl KeyVault {
     /// Starts a double on what lies in its directory. It answers when this returns.
     pub async fn start(options: Options, authority: &Authority) -> Result<Self, StartError> {
+        let disk = Disk::open(&options.directory, "vault").await?;
+        Self::start_on(disk, options, authority).await
+    }
+
+    /// Starts a double that keeps its secrets in memory alone: no thread but the caller's has a part in its work.
+    pub async fn start_in_memory(options: Options, authority: &Authority) -> Result<Self, StartError> {
+        Self::start_on(Disk::nowhere()?, options, authority).await
+    }
+
+    async fn start_on(disk: Disk, options: Options, authority: &Authority) -> Result<Self, StartError> {
         let listening = |error| StartError::Listen { port: options.port, error };
         let identity = Identity::load_or_create(&options.directory).map_err(StartError::Identity)?;
-        let vault = secrets::Vault::open(Disk::open(&options.directory, "vault").await?).await?;
+        let vault = secrets::Vault::open(disk).await?;
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).map_err(listening)?;
         let address = listener.local_addr().map_err(listening)?;
         let latency_milliseconds = u64::try_from(options.latency.as_millis()).unwrap_or(u64::MAX);
@@ -207,6 +219,11 @@ impl KeyVault {
     /// The clock that tokens, transitions and times of secrets go by.
     pub fn clock(&self) -> &Clock {
         &self.shared.clock
+    }
+
+    /// Tells of every change, values included, at the moment when it is made. The first witness stays.
+    pub fn witness(&self, tell: impl Fn(Happened<'_>) + Send + Sync + 'static) {
+        self.shared.vault.witness(Box::new(tell));
     }
 
     /// How often it was asked for what since it started.

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{PoisonError, RwLock, RwLockReadGuard},
+    sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard},
     time::Duration,
 };
 
@@ -19,12 +19,14 @@ use super::{
     refusal::Refusal,
     state::{Change, Deletion, Doing, Secret, State, Version, key},
     wire::{self, BackupBody, Bundle, PropertiesBody, RECOVERABLE_DAYS, SetBody},
+    witness::{self, Witness},
 };
 
 /// The vault: what it holds, in memory and on disk.
 pub(super) struct Vault {
     state: RwLock<State>,
     disk: Disk,
+    witness: OnceLock<Witness>,
     /// Held by who changes something, from looking to having written.
     writer: tokio::sync::Mutex<()>,
 }
@@ -74,7 +76,13 @@ impl Vault {
     /// Opens what lies in a directory.
     pub(super) async fn open(disk: Disk) -> Result<Self, DiskError> {
         let state = RwLock::new(State::load(&disk).await?);
-        Ok(Self { state, disk, writer: tokio::sync::Mutex::default() })
+        Ok(Self { state, disk, witness: OnceLock::new(), writer: tokio::sync::Mutex::default() })
+    }
+
+    /// See [`super::KeyVault::witness`].
+    pub(super) fn witness(&self, witness: Witness) {
+        // The first one stays.
+        let _ = self.witness.set(witness);
     }
 
     /// What the vault holds now.
@@ -272,7 +280,12 @@ impl Vault {
         };
         self.disk.write(writes).await?;
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        changes.into_iter().for_each(|change| state.apply(change));
+        for change in changes {
+            if let Some(witness) = self.witness.get() {
+                witness::tell(witness, &change);
+            }
+            state.apply(change);
+        }
         Ok(())
     }
 

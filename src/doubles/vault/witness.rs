@@ -1,0 +1,59 @@
+//! Who is told of every change of the vault: a test that holds the history against what its clients believe.
+
+use std::collections::BTreeMap;
+
+use secrecy::SecretString;
+
+use super::state::{self, Change};
+
+/// Is told of every change.
+pub(super) type Witness = Box<dyn Fn(Happened<'_>) + Send + Sync>;
+
+/// A change of the vault.
+pub enum Happened<'a> {
+    /// A version was added, or its properties were changed.
+    Version(Version<'a>),
+    /// A secret was deleted.
+    Deleted(&'a str),
+    /// A deleted secret is back.
+    Recovered(&'a str),
+    /// A deleted secret is gone for good.
+    Purged(&'a str),
+}
+
+/// A version of a secret.
+pub struct Version<'a> {
+    /// The secret's name, in lower case.
+    pub name: String,
+    /// 32 hexadecimal digits.
+    pub id: &'a str,
+    /// Counts the versions of a secret: the highest is the latest.
+    pub sequence: u64,
+    /// Its value.
+    pub value: &'a SecretString,
+    /// Its tags.
+    pub tags: Option<&'a BTreeMap<String, String>>,
+    /// Whether it may be read.
+    pub enabled: bool,
+}
+
+/// Tells of one change.
+pub(super) fn tell(witness: &Witness, change: &Change) {
+    let version = |name: &str, version: &state::Version| {
+        witness(Happened::Version(Version {
+            name: state::key(name),
+            id: &version.id,
+            sequence: version.sequence,
+            value: &version.value,
+            tags: version.tags.as_ref(),
+            enabled: version.enabled,
+        }));
+    };
+    match change {
+        Change::Version { name, version: changed, .. } => version(name, changed),
+        Change::Secret(secret) => secret.versions.values().for_each(|held| version(&secret.name, held)),
+        Change::Delete { key, .. } => witness(Happened::Deleted(key)),
+        Change::Recover { key } => witness(Happened::Recovered(key)),
+        Change::Purge { key } => witness(Happened::Purged(key)),
+    }
+}
