@@ -115,11 +115,20 @@ impl Edge {
         if let Owner::Other = owner(&found.metadata, uid, edge_uid) {
             return Ok(());
         }
-        if found.metadata.deletion_timestamp.is_some() {
+        self.remove_exactly(id, &found.metadata).await
+    }
+
+    /// Removes this Secret, and no other that has come in its place.
+    pub(super) async fn remove_exactly(
+        &self,
+        id: &SyncedSecretId,
+        found: &ObjectMeta,
+    ) -> Result<(), EdgeError> {
+        if found.deletion_timestamp.is_some() {
             return Err(EdgeError::Terminating { name: id.to_string() });
         }
         let parameters = DeleteParams::default()
-            .preconditions(Preconditions { uid: found.metadata.uid.clone(), resource_version: None });
+            .preconditions(Preconditions { uid: found.uid.clone(), resource_version: None });
         match self.call(self.secrets.delete(id.as_str(), &parameters)).await {
             // Gone already, or replaced by one that isn't ours.
             Err(EdgeError::NotFound(_) | EdgeError::Changed(_)) => Ok(()),

@@ -16,8 +16,10 @@ use super::{
 };
 use crate::{
     edge::{
-        EdgeError, Written,
-        secret_store::{Access, Made, Pair, SyncSeen, Trouble, Verdict, verdict},
+        EdgeError, Seen, Written,
+        secret_store::{
+            Access, Halt, Known, Made, Pair, SecretProviderClass, SyncSeen, Trouble, Verdict, verdict,
+        },
     },
     model::{Reason, Reference, ReferenceStatus, State, SyncedSecret, VaultSecretVersion},
     store::{Handed, Record, StoreError},
@@ -25,6 +27,8 @@ use crate::{
 
 /// What stood in the status before is not an answer, and a watch may be behind another for a moment.
 const MOMENT: Duration = Duration::from_secs(2);
+/// How soon to look again whether the extension has noticed that it is to stop.
+pub(super) const SOON: Duration = Duration::from_millis(500);
 
 impl Reconciler {
     /// Looks after a synced secret of this engine.
@@ -67,17 +71,36 @@ impl Reconciler {
         let (sync, class, secret) =
             (self.0.pairs.sync(name), self.0.pairs.class(name), self.0.index.get(name));
         match step(record, &sync, class.as_deref(), &secret, creating, refetch) {
-            Step::Nothing | Step::Judge if !creating && self.is_written_otherwise(record, access) => {
+            Step::Nothing | Step::Judge
+                if !creating && self.is_written_otherwise(record, access, &sync, class.as_deref()) =>
+            {
                 Step::Repair
             }
             step => step,
         }
     }
 
-    /// Whether what was written is no longer what would be: the settings of the engine have changed since.
-    fn is_written_otherwise(&self, record: &Record, access: Option<&Access>) -> bool {
+    /// Whether what was written is no longer what would be: the settings of the engine have changed since, or somebody changed at the edge
+    /// what no generation tells of.
+    fn is_written_otherwise(
+        &self,
+        record: &Record,
+        access: Option<&Access>,
+        sync: &SyncSeen,
+        class: Option<&SecretProviderClass>,
+    ) -> bool {
         let (Some(written), Some(access)) = (&record.edge.digest, access) else { return false };
-        *written != self.digest_of_pair(&Pair::of(&record.secret, self.0.vault.uri(), access))
+        let pair = Pair::of(&record.secret, self.0.vault.uri(), access);
+        let is_changed = match (sync, class, &record.handed) {
+            (SyncSeen::There(sync), Some(class), Some(handed)) => {
+                // A watch may be behind our own write.
+                sync.metadata.generation >= Some(handed.sync_generation)
+                    && class.metadata.generation >= Some(handed.class_generation)
+                    && !pair.is_held_by(class, sync)
+            }
+            _ => false,
+        };
+        is_changed || *written != self.digest_of_pair(&pair)
     }
 
     fn digest_of_pair(&self, pair: &Pair) -> Vec<u8> {
@@ -117,12 +140,16 @@ impl Reconciler {
             Ok(pair) => pair,
             Err(error) => return self.record_failure(record, edge_failure(&error)).await,
         };
+        match self.is_foreign(record).await {
+            Ok(true) => return self.in_conflict(record).await,
+            Ok(false) => {}
+            Err(error) => return self.record_failure(record, edge_failure(&error)).await,
+        }
         let force = Uuid::new_v4().simple().to_string();
-        let written =
-            match self.0.edge.apply_pair(&pair, record.secret.uid, record.adopted.as_deref(), &force).await {
-                Ok(written) => written,
-                Err(error) => return self.record_failure(record, edge_failure(&error)).await,
-            };
+        let written = match self.0.edge.apply_pair(&pair, known(record), &force).await {
+            Ok(written) => written,
+            Err(error) => return self.record_failure(record, edge_failure(&error)).await,
+        };
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(Outcome::Done) };
         current.edge.digest = Some(self.digest_of_pair(&pair));
@@ -135,15 +162,69 @@ impl Reconciler {
             hash_before: written.sync_hash,
             statuses,
             open: true,
+            sync_uid: written.sync_uid,
+            class_uid: written.class_uid,
+            nudges: 0,
         });
         transaction.update(current).await?;
-        if is_repair {
-            let detail = "Somebody changed what the Secret Store extension was given, or the Secret; both are written again.";
-            transaction.audit(event("DriftRepaired", record, detail)).await?;
+        if let Some(detail) = repaired(is_repair, &written.taken_out) {
+            transaction.audit(event("DriftRepaired", record, &detail)).await?;
         }
         transaction.commit().await?;
         // The watch tells of the answer; this is for when none comes.
         Ok(Outcome::After(MOMENT))
+    }
+
+    /// Whether a Secret of somebody else stands under the name. Only what the watch does not know as ours is looked at.
+    async fn is_foreign(&self, record: &Record) -> Result<bool, EdgeError> {
+        match self.0.index.get(record.secret.id.as_str()) {
+            Seen::Gone => Ok(false),
+            Seen::There(there) if Some(&there.uid) == record.edge.uid.as_ref() => Ok(false),
+            _ => Ok(self.0.edge.made(&record.secret, known(record), true).await? == Made::Foreign),
+        }
+    }
+
+    /// A Secret of somebody else has come under the name: that is told, and all of ours is taken out of it.
+    async fn in_conflict(&self, record: &Record) -> Result<Outcome, StoreError> {
+        let conflict = EdgeError::conflict(&record.secret.id);
+        let outcome = self.record_failure(record, edge_failure(&conflict)).await?;
+        match self.withdraw(record).await {
+            Ok(None) => Ok(outcome),
+            Ok(Some(pause)) => Ok(Outcome::Retry(Some(pause))),
+            Err(error) => {
+                tracing::debug!(%error, "the Secret of somebody else is not free of ours yet; trying again");
+                Ok(Outcome::Retry(None))
+            }
+        }
+    }
+
+    /// Takes the pair away from under a Secret of somebody else, and out of that Secret what the extension merged into it: first the
+    /// extension is kept from writing, then the Secret loses its owner, then the SecretSync goes. In another order the Secret would be
+    /// garbage-collected. Says how long to wait for the extension, where it has to be.
+    async fn withdraw(&self, record: &Record) -> Result<Option<Duration>, EdgeError> {
+        let (edge, id, known) = (&self.0.edge, &record.secret.id, known(record));
+        let force = Uuid::new_v4().simple().to_string();
+        match edge.halt(id, known, &force).await {
+            Ok(Halt::Told(ago)) if ago < self.0.options.secret_store.patience => return Ok(Some(SOON)),
+            // A SecretSync of somebody else is none of ours.
+            Ok(_) | Err(EdgeError::Conflict { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        edge.give_back(id, known).await?;
+        edge.drop_pair(id, known).await?;
+        Ok(None)
+    }
+
+    /// Removes the pair and what the extension made of it. Says how long to wait for the extension, where it has to be.
+    pub(super) async fn remove_pair(&self, record: &Record) -> Result<Option<Duration>, EdgeError> {
+        let (edge, id, known) = (&self.0.edge, &record.secret.id, known(record));
+        if edge.made(&record.secret, known, true).await? == Made::Foreign {
+            return self.withdraw(record).await;
+        }
+        edge.remove_pair(id, known).await?;
+        // Somebody else may have been there in between, and the extension too.
+        edge.give_back(id, known).await?;
+        Ok(None)
     }
 
     /// Looks at what the extension has made of what it was given.
@@ -178,16 +259,13 @@ impl Reconciler {
         handed: &Handed,
         waited: Duration,
     ) -> Result<Outcome, StoreError> {
-        match self.0.edge.made(&record.secret).await {
+        match self.0.edge.made(&record.secret, known(record), !handed.open).await {
             Ok(Made::Whole(written)) => self.record_done(record, handed, written).await,
             // Its watch may be behind.
             Ok(Made::Nothing) if waited < MOMENT => Ok(Outcome::After(MOMENT - waited)),
             Ok(Made::Nothing) => self.repair(record).await,
             Ok(Made::Edited) => self.take_back(record).await,
-            Ok(Made::Foreign) => {
-                let conflict = EdgeError::conflict(&record.secret.id);
-                self.record_failure(record, edge_failure(&conflict)).await
-            }
+            Ok(Made::Foreign) => self.in_conflict(record).await,
             Err(error) => self.record_failure(record, edge_failure(&error)).await,
         }
     }
@@ -196,19 +274,18 @@ impl Reconciler {
     async fn take_back(&self, record: &Record) -> Result<Outcome, StoreError> {
         let is_key =
             |key: &str| record.secret.references.iter().any(|reference| reference.key.as_str() == key);
-        match self.0.edge.release_keys(&record.secret.id, is_key).await {
+        match self.0.edge.release_keys(&record.secret.id, known(record), is_key).await {
             Ok(()) => self.repair(record).await,
             Err(error) => self.record_failure(record, edge_failure(&error)).await,
         }
     }
 
     async fn in_trouble(&self, record: &Record, trouble: Trouble) -> Result<Outcome, StoreError> {
-        if trouble.reason == Reason::EdgeConflict
-            && matches!(self.0.edge.made(&record.secret).await, Ok(Made::Edited))
-        {
-            return self.take_back(record).await;
+        match self.0.edge.made(&record.secret, known(record), true).await {
+            Ok(Made::Foreign) => self.in_conflict(record).await,
+            Ok(Made::Edited) if trouble.reason == Reason::EdgeConflict => self.take_back(record).await,
+            _ => self.record_failure(record, of_trouble(record, trouble)).await,
         }
-        self.record_failure(record, of_trouble(record, trouble)).await
     }
 
     async fn record_done(
@@ -298,6 +375,28 @@ fn status(versions: &[VaultSecretVersion], reference: &Reference) -> ReferenceSt
     let another = versions.iter().find(|version| Some(&version.version) != held);
     let version = another.or(versions.first()).expect("a look brings a version or an error");
     observe::status_of_version(version, Timestamp::now())
+}
+
+/// By which uids its things at the edge are known.
+pub(super) fn known(record: &Record) -> Known<'_> {
+    let handed = record.handed.as_ref();
+    Known {
+        uid: record.secret.uid,
+        secret: record.edge.uid.as_deref(),
+        sync: handed.and_then(|handed| handed.sync_uid.as_deref()).or(record.adopted.as_deref()),
+        class: handed.and_then(|handed| handed.class_uid.as_deref()),
+        trusts_label: handed.is_some_and(|handed| handed.sync_uid.is_none()),
+    }
+}
+
+/// What the audit says of what somebody else had done.
+fn repaired(is_repair: bool, taken_out: &[String]) -> Option<String> {
+    let written =
+        "Somebody changed what the Secret Store extension was given, or the Secret; both are written again.";
+    match taken_out.is_empty() {
+        true => is_repair.then(|| written.to_owned()),
+        false => Some(format!("{written} Taken out was what had been added: {}.", taken_out.join(", "))),
+    }
 }
 
 fn silence() -> Failure {

@@ -118,6 +118,9 @@ mod tests {
             hash_before: "before".to_owned(),
             statuses: Vec::new(),
             open: false,
+            sync_uid: None,
+            class_uid: None,
+            nudges: 0,
         });
         record
     }

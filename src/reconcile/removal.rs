@@ -31,10 +31,10 @@ impl Reconciler {
         let edge_uid = record.edge.uid.as_deref();
         let removed = match record.engine {
             SyncEngine::Direct => self.0.edge.remove(&secret.id, secret.uid, edge_uid).await,
-            SyncEngine::SecretStore => {
-                let adopted = record.adopted.as_deref();
-                self.0.edge.remove_pair(&secret.id, secret.uid, adopted, edge_uid).await
-            }
+            SyncEngine::SecretStore => match self.remove_pair(record).await {
+                Ok(Some(pause)) => return Ok(Outcome::Retry(Some(pause))),
+                removed => removed.map(drop),
+            },
         };
         if let Err(error) = removed {
             return self.record_failure(record, edge_failure(&error)).await;

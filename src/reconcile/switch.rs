@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use super::{
     Reconciler,
+    extension::{SOON, known},
     queue::Outcome,
     worker::{Failure, Retry, edge_failure, event},
 };
@@ -12,9 +13,6 @@ use crate::{
     model::{Origin, Reason, State, SyncEngine},
     store::{Record, StoreError},
 };
-
-/// How soon to look again whether the extension has noticed.
-const SOON: std::time::Duration = std::time::Duration::from_millis(500);
 
 impl Reconciler {
     /// The engine that a synced secret is to get, where it is another than the one that it has.
@@ -46,12 +44,15 @@ impl Reconciler {
         if let Err(error) = self.pair(secret) {
             return self.record_failure(record, edge_failure(&error)).await;
         }
-        if let Err(error) = self.0.edge.let_go(&secret.id, record.edge.uid.as_deref(), secret.uid).await {
-            return self.record_failure(record, edge_failure(&error)).await;
-        }
+        let let_go = match self.0.edge.let_go(&secret.id, record.edge.uid.as_deref(), secret.uid).await {
+            Ok(let_go) => let_go,
+            Err(error) => return self.record_failure(record, edge_failure(&error)).await,
+        };
         self.record_switch(record, |current| {
             current.engine = SyncEngine::SecretStore;
             current.handed = None;
+            // The other engine knows its Secret by nothing else.
+            current.edge.uid = let_go.map(|secret| secret.uid);
             current.edge.digest = None;
         })
         .await
@@ -59,9 +60,9 @@ impl Reconciler {
 
     /// Halts the extension, sets the Secret free, removes the pair; the values are written by the next look.
     async fn back_from_the_extension(&self, record: &Record) -> Result<Outcome, StoreError> {
-        let (secret, adopted) = (&record.secret, record.adopted.as_deref());
+        let (secret, known) = (&record.secret, known(record));
         let force = Uuid::new_v4().simple().to_string();
-        let halt = self.0.edge.halt(&secret.id, secret.uid, adopted, &force).await;
+        let halt = self.0.edge.halt(&secret.id, known, &force).await;
         match halt {
             Ok(Halt::Told(ago)) if ago < self.0.options.secret_store.patience => {
                 return Ok(Outcome::After(SOON));
@@ -71,8 +72,8 @@ impl Reconciler {
             Err(error) => return self.record_failure(record, edge_failure(&error)).await,
         }
         let freed = async {
-            let freed = self.0.edge.set_free(&secret.id, secret.uid, adopted).await?;
-            self.0.edge.drop_pair(&secret.id, secret.uid, adopted).await?;
+            let freed = self.0.edge.set_free(&secret.id, known).await?;
+            self.0.edge.drop_pair(&secret.id, known).await?;
             Ok(freed)
         };
         let freed = match freed.await {

@@ -60,6 +60,15 @@ pub struct Handed {
     pub statuses: Vec<ReferenceStatus>,
     /// Whether the extension's answer is not recorded yet.
     pub open: bool,
+    /// `metadata.uid` of the SecretSync and of its class; absent where they were written before this was remembered.
+    #[serde(default)]
+    pub sync_uid: Option<String>,
+    /// See `sync_uid`.
+    #[serde(default)]
+    pub class_uid: Option<String>,
+    /// How often the extension was told again because it left this alone.
+    #[serde(default)]
+    pub nudges: u32,
 }
 
 impl Record {

@@ -2,18 +2,22 @@
 
 use std::time::Duration;
 
-use kube::api::{DeleteParams, Patch, PatchParams};
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    ResourceExt,
+    api::{DeleteParams, Patch, PatchParams, PostParams},
+};
 use secret_service::{
     doubles::{
         extension::Extension,
         kube::{Fault, FaultRule},
         vault::Operation,
     },
-    edge::secret_store::SecretProviderClass,
+    edge::secret_store::{SecretProviderClass, SecretSync},
     model::SyncEngine,
     proto::{
-        GetVaultRequest, GetVaultSecretRequest, SecretReference, SyncEngine as Engine, SyncedSecret,
-        synced_secret::State,
+        CreateSyncedSecretRequest, GetVaultRequest, GetVaultSecretRequest, ListAuditEventsRequest,
+        SecretReference, SyncEngine as Engine, SyncedSecret, synced_secret::State,
     },
 };
 use serde_json::json;
@@ -423,4 +427,277 @@ async fn a_restart_finds_everything_as_it_was_and_repairs_what_happened_meanwhil
     world.start_service().await;
     until_edge(&world, "edp1", "username", "operator").await;
     until_secret(&mut world.client, "edp1", |secret| secret.state() == State::Synced).await;
+}
+
+// === What is not ours ===
+
+/// Asks for it, and does not wait for the edge.
+async fn ask_for(world: &mut World, id: &str) {
+    let request = create(id, vec![existing("username", "pump-user")]);
+    let request = CreateSyncedSecretRequest { wait: None, ..request };
+    world.client.create_synced_secret(request).await.unwrap();
+}
+
+/// As `kubectl create secret generic` makes it.
+fn by_hand(id: &str, key: &str) -> Secret {
+    let mut secret = Secret { type_: Some("Opaque".to_owned()), ..Secret::default() };
+    secret.metadata.name = Some(id.to_owned());
+    secret.metadata.labels = Some([("app".to_owned(), "theirs".to_owned())].into());
+    secret.string_data = Some([(key.to_owned(), "theirs".to_owned())].into());
+    secret
+}
+
+async fn make_by_hand(world: &World, id: &str, key: &str) -> String {
+    let kubectl = PostParams { field_manager: Some("kubectl-create".to_owned()), ..PostParams::default() };
+    world.secrets().create(&kubectl, &by_hand(id, key)).await.unwrap().uid().unwrap()
+}
+
+/// Whether a Secret is as somebody made it, with nothing of ours in it.
+async fn is_untouched(world: &World, id: &str, uid: &str, key: &str) -> bool {
+    let secret = world.secrets().get(id).await.unwrap();
+    let data = secret.data.unwrap_or_default();
+    let labels = secret.metadata.labels.unwrap_or_default();
+    assert_eq!(
+        data.get(key).map(|value| value.0.as_slice()),
+        Some(b"theirs".as_slice()),
+        "{id} lost its key"
+    );
+    secret.metadata.uid.as_deref() == Some(uid)
+        && data.len() == 1
+        && labels.len() == 1
+        && secret.metadata.owner_references.is_none()
+}
+
+#[tokio::test]
+async fn secrets_that_somebody_makes_before_the_extension_does_lose_nothing_and_outlive_the_synced_secrets() {
+    let mut world = World::start_with(engine()).await;
+    world.seed("pump-user", "operator").await;
+    world.stop_extension().await;
+    let ids: Vec<String> = (0..20).map(|number| format!("edp{number}")).collect();
+    let mut made = Vec::new();
+    for (number, id) in ids.iter().enumerate() {
+        ask_for(&mut world, id).await;
+        until(&world, "there is a SecretSync", async |world: &World| {
+            world.syncs().get_opt(id).await.unwrap().is_some()
+        })
+        .await;
+        // Every other one has a key in the way of the extension; into the rest it merges its own.
+        let key = if number % 2 == 0 { "theirs" } else { "username" };
+        made.push((id.as_str(), make_by_hand(&world, id, key).await, key));
+    }
+    let _extension = Extension::start(world.extension_options()).await.unwrap();
+    for (id, uid, key) in &made {
+        let told = world.until(id, |secret| secret.state() != State::Pending).await;
+        assert_eq!(
+            (told.state(), told.conditions[0].reason.as_str()),
+            (State::Failed, "EdgeConflict"),
+            "{told:?}"
+        );
+        until(&world, "nothing of ours is in it", async |world: &World| {
+            is_untouched(world, id, uid, key).await
+        })
+        .await;
+    }
+    for (id, ..) in &made[2..] {
+        world.client.delete_synced_secret(delete(id)).await.unwrap();
+        assert!(world.syncs().get_opt(id).await.unwrap().is_none());
+        assert!(world.classes().get_opt(id).await.unwrap().is_none());
+    }
+    // Garbage collection would have come by now.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    for (id, uid, key) in &made {
+        assert!(is_untouched(&world, id, uid, key).await, "{id}");
+    }
+    for (id, ..) in &made[..2] {
+        assert_eq!(world.get(id).await.state(), State::Failed);
+        world.secrets().delete(id, &DeleteParams::default()).await.unwrap();
+        world.until_state(id, State::Synced).await;
+        assert_eq!(world.edge(id).await.unwrap()["username"], "operator");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_the_extension_has_merged_into_survives_a_deletion_at_any_moment() {
+    let mut world = World::start_with(engine()).await;
+    world.seed("pump-user", "operator").await;
+    let extension = world.extension_options();
+    world.stop_extension().await;
+    let ids: Vec<String> = (0..12).map(|number| format!("edp{number}")).collect();
+    let mut made = Vec::new();
+    for id in &ids {
+        ask_for(&mut world, id).await;
+        until(&world, "there is a SecretSync", async |world: &World| {
+            world.syncs().get_opt(id).await.unwrap().is_some()
+        })
+        .await;
+        made.push((id.as_str(), make_by_hand(&world, id, "theirs").await));
+    }
+    let _extension = Extension::start(extension).await.unwrap();
+    for (number, (id, _)) in (0..).zip(&made) {
+        tokio::time::sleep(Duration::from_millis(number * 7 % 60)).await;
+        let _ = world.client.delete_synced_secret(delete(id)).await;
+    }
+    for (id, _) in &made {
+        world.until_gone(id).await;
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    for (id, uid) in &made {
+        assert!(is_untouched(&world, id, uid, "theirs").await, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_was_taken_out_by_hand_comes_back_as_does_the_extensions_own_label() {
+    let mut world = World::start_with(engine()).await;
+    world.seed("pump-user", "operator").await;
+    world.seed("pump-pass", "7").await;
+    let request = create("edp1", vec![existing("username", "pump-user"), existing("password", "pump-pass")]);
+    world.client.create_synced_secret(request).await.unwrap();
+    let before = uid(&world, "edp1").await;
+    let removed = json!([{ "op": "remove", "path": "/data/password" }]);
+    let removed = Patch::<Secret>::Json(serde_json::from_value(removed).unwrap());
+    let kubectl = PatchParams { field_manager: Some("kubectl-patch".to_owned()), ..PatchParams::default() };
+    world.secrets().patch("edp1", &kubectl, &removed).await.unwrap();
+    until_edge(&world, "edp1", "password", "7").await;
+    assert_eq!(uid(&world, "edp1").await, before);
+    world.until_state("edp1", State::Synced).await;
+
+    let label = json!({ "metadata": { "labels": { "secrets-store.sync.x-k8s.io": null } } });
+    world.secrets().patch("edp1", &kubectl, &Patch::Merge(label)).await.unwrap();
+    until(&world, "the label is there again", async |world: &World| {
+        let labels = world.secrets().get("edp1").await.unwrap().metadata.labels.unwrap();
+        labels.contains_key("secrets-store.sync.x-k8s.io")
+    })
+    .await;
+}
+
+fn audit() -> ListAuditEventsRequest {
+    ListAuditEventsRequest { resource: name("edp1"), page_size: 100, ..Default::default() }
+}
+
+/// Takes our labels off both.
+async fn take_labels_off(world: &World, id: &str) {
+    let nothing = json!({ "metadata": { "labels": null } });
+    let kubectl = PatchParams { field_manager: Some("kubectl-label".to_owned()), ..PatchParams::default() };
+    world.syncs().patch(id, &kubectl, &Patch::Merge(&nothing)).await.unwrap();
+    world.classes().patch(id, &kubectl, &Patch::Merge(&nothing)).await.unwrap();
+}
+
+async fn is_labelled(world: &World, id: &str) -> bool {
+    let label = "secret-service.iotoperations/uid";
+    let (sync, class) = (world.syncs().get(id).await.unwrap(), world.classes().get(id).await.unwrap());
+    sync.labels().contains_key(label) && class.labels().contains_key(label)
+}
+
+#[tokio::test]
+async fn a_pair_without_its_labels_is_still_ours_and_gets_them_back() {
+    let mut world = with_one(engine()).await;
+    take_labels_off(&world, "edp1").await;
+    until(&world, "the labels are there again", async |world: &World| is_labelled(world, "edp1").await).await;
+    world.until_state("edp1", State::Synced).await;
+
+    world.stop_service().await;
+    take_labels_off(&world, "edp1").await;
+    world.start_service().await;
+    until(&world, "the labels are there again", async |world: &World| is_labelled(world, "edp1").await).await;
+    world.until_state("edp1", State::Synced).await;
+    assert!(
+        world
+            .client
+            .list_audit_events(audit())
+            .await
+            .unwrap()
+            .into_inner()
+            .audit_events
+            .iter()
+            .any(|event| event.action == "DriftRepaired")
+    );
+
+    take_labels_off(&world, "edp1").await;
+    world.client.delete_synced_secret(delete("edp1")).await.unwrap();
+    assert!(world.syncs().get_opt("edp1").await.unwrap().is_none());
+    assert!(world.classes().get_opt("edp1").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_secretsync_that_somebody_made_in_the_place_of_ours_is_a_conflict_and_stays_as_it_is() {
+    let mut world = with_one(engine()).await;
+    world.stop_service().await;
+    world.syncs().delete("edp1", &DeleteParams::background()).await.unwrap();
+    until(&world, "the Secret went with it", async |world: &World| world.edge("edp1").await.is_none()).await;
+    let theirs: SecretSync = serde_json::from_value(json!({
+        "apiVersion": "secret-sync.x-k8s.io/v1alpha1", "kind": "SecretSync", "metadata": { "name": "edp1" },
+        "spec": {
+            "secretProviderClassName": "theirs", "serviceAccountName": "aio-ssc-sa",
+            "secretObject": { "type": "Opaque", "data": [{ "sourcePath": "theirs", "targetKey": "theirs" }] },
+        },
+    }))
+    .unwrap();
+    let kubectl = PostParams { field_manager: Some("kubectl-create".to_owned()), ..PostParams::default() };
+    let made = world.syncs().create(&kubectl, &theirs).await.unwrap();
+    world.start_service().await;
+    let told = world.until_state("edp1", State::Degraded).await;
+    assert_eq!(told.conditions[0].reason, "EdgeConflict", "{told:?}");
+    assert!(told.conditions[0].message.contains("SecretSync"), "{told:?}");
+    world.client.delete_synced_secret(delete("edp1")).await.unwrap();
+    let left = world.syncs().get("edp1").await.unwrap();
+    assert_eq!((left.uid(), left.spec, left.metadata.labels), (made.uid(), made.spec, None));
+}
+
+#[tokio::test]
+async fn what_somebody_adds_to_the_pair_is_taken_out_again_and_told_in_the_audit() {
+    let mut world = with_one(engine()).await;
+    let kubectl = PatchParams { field_manager: Some("kubectl-patch".to_owned()), ..PatchParams::default() };
+    let key = json!([{
+        "op": "add", "path": "/spec/secretObject/data/-",
+        "value": { "sourcePath": "nowhere", "targetKey": "extra" },
+    }]);
+    let key = Patch::<SecretSync>::Json(serde_json::from_value(key).unwrap());
+    world.syncs().patch("edp1", &kubectl, &key).await.unwrap();
+    let parameter = json!({ "spec": { "parameters": { "usePodIdentity": "true" } } });
+    world.classes().patch("edp1", &kubectl, &Patch::Merge(parameter)).await.unwrap();
+    until(&world, "both are as they were", async |world: &World| {
+        let sync = world.syncs().get("edp1").await.unwrap();
+        let class = world.classes().get("edp1").await.unwrap();
+        sync.spec.secret_object.data.len() == 1 && !class.spec.parameters.contains_key("usePodIdentity")
+    })
+    .await;
+    for what in ["the key extra", "the parameter usePodIdentity"] {
+        until(&world, "it is told", async |world: &World| {
+            let events = world.client.clone().list_audit_events(audit()).await.unwrap().into_inner();
+            let mut events = events.audit_events.iter();
+            events.any(|event| event.action == "DriftRepaired" && event.detail.contains(what))
+        })
+        .await;
+    }
+    // What is ours is as before, also for the extension.
+    world.somebody.sets("pump-user", "new").await;
+    world.client.sync_synced_secret(sync("edp1")).await.unwrap();
+    assert_eq!(world.edge("edp1").await.unwrap(), [("username".to_owned(), "new".to_owned())].into());
+}
+
+#[tokio::test]
+async fn a_class_that_somebody_makes_at_the_same_moment_is_a_conflict_and_keeps_nothing_of_ours() {
+    if !needs_the_double("a write that comes late") {
+        return;
+    }
+    let mut world = World::start_with(engine()).await;
+    world.seed("pump-user", "operator").await;
+    let late = FaultRule::always(Fault::Delay { millis: 700 }).verb("patch");
+    world.cluster().faults().add(late.resource("secretproviderclasses"));
+    ask_for(&mut world, "edp1").await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let mut theirs = SecretProviderClass::new("edp1", Default::default());
+    theirs.spec.provider = "azure".to_owned();
+    theirs.spec.parameters.insert("theirs".to_owned(), "x".to_owned());
+    let kubectl = PostParams { field_manager: Some("kubectl-create".to_owned()), ..PostParams::default() };
+    let made = world.classes().create(&kubectl, &theirs).await.unwrap();
+    let told = world.until_state("edp1", State::Failed).await;
+    assert_eq!(told.conditions[0].reason, "EdgeConflict", "{told:?}");
+    assert!(told.conditions[0].message.contains("SecretProviderClass"), "{told:?}");
+
+    world.client.sync_synced_secret(sync("edp1")).await.unwrap();
+    world.client.delete_synced_secret(delete("edp1")).await.unwrap();
+    let left = world.classes().get("edp1").await.unwrap();
+    assert_eq!((left.uid(), left.spec, left.metadata.labels), (made.uid(), made.spec, None));
 }

@@ -13,7 +13,7 @@ use kube::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{EXTENSION, FIELD_MANAGER, Pair, SecretSync, Verdict, verdict};
+use super::{EXTENSION, FIELD_MANAGER, Known, Pair, SecretSync, Verdict, verdict};
 use crate::{
     edge::{
         Edge, EdgeError, UID_LABEL,
@@ -58,14 +58,8 @@ impl Edge {
     }
 
     /// Keeps the extension from writing the Secret any more.
-    pub async fn halt(
-        &self,
-        id: &SyncedSecretId,
-        uid: Uuid,
-        adopted: Option<&str>,
-        force: &str,
-    ) -> Result<Halt, EdgeError> {
-        let Some(there) = self.ours(&self.syncs(), id.as_str(), uid, adopted).await? else {
+    pub async fn halt(&self, id: &SyncedSecretId, known: Known<'_>, force: &str) -> Result<Halt, EdgeError> {
+        let Some(there) = self.ours(&self.syncs(), id.as_str(), known).await? else {
             return Ok(Halt::Gone);
         };
         let sync = self.call(self.syncs().get(id.as_str())).await?;
@@ -77,42 +71,31 @@ impl Edge {
         Ok(if has_noticed(&sync) { Halt::Noticed } else { Halt::Told(told_ago(&sync)) })
     }
 
-    /// Makes the Secret of a SecretSync a Secret that nobody owns, and that carries our label. Its values stay.
+    /// Makes the Secret of a SecretSync a Secret that nobody owns, and that carries our label. Its values stay. Of somebody else's Secret
+    /// only what the extension merged into it is taken out.
     pub async fn set_free(
         &self,
         id: &SyncedSecretId,
-        uid: Uuid,
-        adopted: Option<&str>,
+        known: Known<'_>,
     ) -> Result<Option<Written>, EdgeError> {
-        let Some(secret) = self.call(self.secrets.get_metadata_opt(id.as_str())).await? else {
-            return Ok(None);
-        };
-        let sync = self.ours(&self.syncs(), id.as_str(), uid, adopted).await?;
-        let sync_uid = sync.and_then(|sync| sync.uid);
-        let owners = secret.metadata.owner_references.iter().flatten();
-        let is_of_sync = owners.into_iter().any(|owner| Some(&owner.uid) == sync_uid.as_ref());
-        let is_ours = secret.labels().get(UID_LABEL).is_some_and(|label| *label == uid.to_string());
-        if !is_of_sync && !is_ours {
-            return Err(EdgeError::conflict(id));
+        let (secret, sync) = self.secret_and_sync(id).await?;
+        let Some(secret) = secret else { return Ok(None) };
+        if !known.is_ours(&secret, sync.as_ref()) {
+            return self.give_back(id, known).await.map(|()| None);
         }
         let free = json!({ "metadata": {
-            "resourceVersion": secret.metadata.resource_version,
+            "resourceVersion": secret.resource_version,
             "ownerReferences": null,
             "managedFields": [entry_of_ours("v1", label_field())],
-            "labels": { UID_LABEL: uid.to_string() },
+            "labels": { UID_LABEL: known.uid.to_string() },
         }});
         self.patch_secret(id, free).await.map(Some)
     }
 
     /// Removes the pair, and leaves the Secret that was set free.
-    pub async fn drop_pair(
-        &self,
-        id: &SyncedSecretId,
-        uid: Uuid,
-        adopted: Option<&str>,
-    ) -> Result<(), EdgeError> {
-        self.remove_one(&self.syncs(), id.as_str(), uid, adopted).await?;
-        self.remove_one(&self.classes(), id.as_str(), uid, None).await
+    pub async fn drop_pair(&self, id: &SyncedSecretId, known: Known<'_>) -> Result<(), EdgeError> {
+        self.remove_one(&self.syncs(), id.as_str(), known).await?;
+        self.remove_one(&self.classes(), id.as_str(), known).await
     }
 
     /// Takes the keys of a Secret out of everybody's hands, ours included, so that the extension can write them: it never takes
@@ -122,9 +105,9 @@ impl Edge {
         id: &SyncedSecretId,
         edge_uid: Option<&str>,
         uid: Uuid,
-    ) -> Result<(), EdgeError> {
+    ) -> Result<Option<Written>, EdgeError> {
         let Some(secret) = self.call(self.secrets.get_metadata_opt(id.as_str())).await? else {
-            return Ok(());
+            return Ok(None);
         };
         let is_ours = secret.labels().get(UID_LABEL).is_some_and(|label| *label == uid.to_string());
         if !is_ours && (edge_uid.is_none() || secret.metadata.uid.as_deref() != edge_uid) {
@@ -136,7 +119,7 @@ impl Edge {
             "managedFields": kept,
             "labels": { UID_LABEL: uid.to_string() },
         });
-        self.patch_secret(id, json!({ "metadata": metadata })).await.map(|_| ())
+        self.patch_secret(id, json!({ "metadata": metadata })).await.map(Some)
     }
 
     pub(super) async fn patch_secret(&self, id: &SyncedSecretId, patch: Value) -> Result<Written, EdgeError> {
@@ -145,7 +128,7 @@ impl Edge {
         Ok(written(&self.call(answer).await?.metadata))
     }
 
-    async fn patch_sync(&self, name: &str, patch: &Value) -> Result<SecretSync, EdgeError> {
+    pub(super) async fn patch_sync(&self, name: &str, patch: &Value) -> Result<SecretSync, EdgeError> {
         self.call(self.syncs().patch(name, &as_us(), &Patch::Merge(patch))).await
     }
 }
@@ -183,7 +166,7 @@ fn label_field() -> Value {
     json!({ "f:metadata": { "f:labels": { format!("f:{UID_LABEL}"): {} } } })
 }
 
-fn as_us() -> PatchParams {
+pub(super) fn as_us() -> PatchParams {
     PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() }
 }
 

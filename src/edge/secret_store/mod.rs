@@ -13,16 +13,18 @@ mod secret;
 mod verdict;
 mod watch;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, OwnerReference};
 use kube::{
     Api, Resource, ResourceExt,
     api::{DeleteParams, Patch, PatchParams, Preconditions},
 };
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 pub use foreign::as_synced_secret;
 pub use handover::Halt;
+use handover::as_us;
 pub use objects::Object;
 pub use options::Options;
 pub use pair::{Access, Pair, Violation, violations};
@@ -33,45 +35,87 @@ pub use secret::Made;
 pub use verdict::{Trouble, Verdict, verdict};
 pub use watch::{StoreIndex, SyncSeen};
 
-use super::{Edge, EdgeError, FIELD_MANAGER, manifest::carries_uid};
+use super::{Edge, EdgeError, FIELD_MANAGER, UID_LABEL, manifest::carries_uid};
 use crate::model::SyncedSecretId;
 
 /// The provider of Key Vault.
 pub const PROVIDER: &str = "azure";
 /// The extension's own field manager.
 const EXTENSION: &str = "secrets-store-sync-controller";
+/// What the labels that belong to the extension begin with.
+const LABEL_PREFIX: &str = "secrets-store.sync.x-k8s.io";
+
+/// By which uids what stands at the edge is known as that of a synced secret. Labels and owners are hints only: the extension merges
+/// them into whatever stands under the name.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// The synced secret's own, which the label holds.
+    pub uid: Uuid,
+    /// The Secret's.
+    pub secret: Option<&'a str>,
+    /// The SecretSync's.
+    pub sync: Option<&'a str>,
+    /// The class's.
+    pub class: Option<&'a str>,
+    /// Whether the pair was written before its uids were remembered: then there is nothing better than the label.
+    pub trusts_label: bool,
+}
+
+// === impl Known ===
+
+impl<'a> Known<'a> {
+    /// Of a synced secret that has nothing at the edge yet.
+    fn nothing(uid: Uuid) -> Self {
+        Self { uid, secret: None, sync: None, class: None, trusts_label: false }
+    }
+
+    /// What is remembered of one of the two.
+    fn of<K: Resource<DynamicType = ()>>(&self) -> Option<&'a str> {
+        if K::kind(&()) == SecretSync::kind(&()) { self.sync } else { self.class }
+    }
+
+    /// Whether one of the two is the one that is remembered, or carries the label of our synced secret and is not somebody else's into
+    /// which a first write of ours has merged it.
+    fn has<K: Resource<DynamicType = ()>>(&self, metadata: &ObjectMeta) -> bool {
+        let remembered = self.of::<K>();
+        let is_remembered = remembered.is_some() && metadata.uid.as_deref() == remembered;
+        is_remembered || (carries_uid(metadata, self.uid) && (self.trusts_label || !is_merged(metadata)))
+    }
+}
 
 /// What stands at the edge after the pair was written.
 #[derive(Clone, Debug)]
 pub struct PairWritten {
+    /// `metadata.uid` of the SecretSync.
+    pub sync_uid: Option<String>,
+    /// `metadata.uid` of the class.
+    pub class_uid: Option<String>,
     /// `metadata.generation` of the SecretSync.
     pub sync_generation: i64,
     /// `metadata.generation` of the class.
     pub class_generation: i64,
     /// `status.syncHash` as the write found it.
     pub sync_hash: String,
+    /// What others had added to the two, which is taken out again.
+    pub taken_out: Vec<String>,
 }
 
 impl Edge {
     /// Writes the pair: the class first, because a SecretSync without one fails and is tried again ever more rarely. `force` is
-    /// a word that was not used before: it makes the extension act also where nothing else has changed. `adopted` is the SecretSync
-    /// of somebody else that is to become ours.
+    /// a word that was not used before: it makes the extension act also where nothing else has changed.
     pub async fn apply_pair(
         &self,
         pair: &Pair,
-        uid: Uuid,
-        adopted: Option<&str>,
+        known: Known<'_>,
         force: &str,
     ) -> Result<PairWritten, EdgeError> {
         let (classes, syncs) = (self.classes(), self.syncs());
-        let (class_there, sync_there) = tokio::try_join!(
-            self.ours(&classes, pair.name(), uid, None),
-            self.ours(&syncs, pair.name(), uid, adopted)
-        )?;
+        let (class_there, sync_there) =
+            tokio::try_join!(self.ours(&classes, pair.name(), known), self.ours(&syncs, pair.name(), known))?;
         let mut class = pair.class.clone();
         class.meta_mut().owner_references = sync_there.as_ref().map(|metadata| vec![owner(metadata)]);
         let mut written = self.apply_one(&classes, &class, class_there.as_ref()).await?;
-        if let Some(there) = sync_there.as_ref().filter(|there| !carries_uid(there, uid)) {
+        if let Some(there) = sync_there.as_ref().filter(|there| !carries_uid(there, known.uid)) {
             self.take_over(pair, there, force).await?;
         }
         let mut sync = pair.sync.clone();
@@ -81,10 +125,14 @@ impl Edge {
             class.meta_mut().owner_references = Some(vec![owner(&sync.metadata)]);
             written = self.apply_one(&classes, &class, Some(&written.metadata)).await?;
         }
+        let (written, sync, taken_out) = self.take_out_what_was_added(pair, written, sync).await?;
         Ok(PairWritten {
+            sync_uid: sync.metadata.uid,
+            class_uid: written.metadata.uid,
             sync_generation: sync.metadata.generation.unwrap_or_default(),
             class_generation: written.metadata.generation.unwrap_or_default(),
             sync_hash: sync.status.unwrap_or_default().sync_hash,
+            taken_out,
         })
     }
 
@@ -92,8 +140,8 @@ impl Edge {
     pub async fn try_apply_pair(&self, pair: &Pair, uid: Uuid) -> Result<(), EdgeError> {
         let (classes, syncs) = (self.classes(), self.syncs());
         tokio::try_join!(
-            self.ours(&classes, pair.name(), uid, None),
-            self.ours(&syncs, pair.name(), uid, None)
+            self.ours(&classes, pair.name(), Known::nothing(uid)),
+            self.ours(&syncs, pair.name(), Known::nothing(uid))
         )?;
         let dry_run = PatchParams { dry_run: true, ..PatchParams::apply(FIELD_MANAGER).force() };
         let (class, sync) = (Patch::Apply(&pair.class), Patch::Apply(&pair.sync));
@@ -105,32 +153,26 @@ impl Edge {
     }
 
     /// Removes what is ours: the SecretSync, so that the extension does not make the Secret again, then the Secret, then the class.
-    pub async fn remove_pair(
-        &self,
-        id: &SyncedSecretId,
-        uid: Uuid,
-        adopted: Option<&str>,
-        edge_uid: Option<&str>,
-    ) -> Result<(), EdgeError> {
-        self.remove_one(&self.syncs(), id.as_str(), uid, adopted).await?;
-        self.remove(id, uid, edge_uid).await?;
-        self.remove_one(&self.classes(), id.as_str(), uid, None).await
+    pub async fn remove_pair(&self, id: &SyncedSecretId, known: Known<'_>) -> Result<(), EdgeError> {
+        let (secret, sync) = self.secret_and_sync(id).await?;
+        self.remove_one(&self.syncs(), id.as_str(), known).await?;
+        if let Some(secret) = secret.filter(|secret| known.is_ours(secret, sync.as_ref())) {
+            self.remove_exactly(id, &secret).await?;
+        }
+        self.remove_one(&self.classes(), id.as_str(), known).await
     }
 
     /// Whether the names of the pair are free for a new synced secret.
     pub async fn check_pair_name(&self, id: &SyncedSecretId) -> Result<(), EdgeError> {
         // Nobody has the nil uid: whatever is there is somebody else's.
-        let (classes, syncs) = (self.classes(), self.syncs());
-        tokio::try_join!(
-            self.ours(&classes, id.as_str(), Uuid::nil(), None),
-            self.ours(&syncs, id.as_str(), Uuid::nil(), None),
-        )?;
+        let (classes, syncs, nobodys) = (self.classes(), self.syncs(), Known::nothing(Uuid::nil()));
+        tokio::try_join!(self.ours(&classes, id.as_str(), nobodys), self.ours(&syncs, id.as_str(), nobodys),)?;
         Ok(())
     }
 
     /// Whether the name of the class is free.
     pub async fn check_class_name(&self, id: &SyncedSecretId) -> Result<(), EdgeError> {
-        self.ours(&self.classes(), id.as_str(), Uuid::nil(), None).await.map(|_| ())
+        self.ours(&self.classes(), id.as_str(), Known::nothing(Uuid::nil())).await.map(|_| ())
     }
 
     /// The SecretSyncs of the namespace.
@@ -148,20 +190,26 @@ impl Edge {
         &self,
         api: &Api<K>,
         name: &str,
-        uid: Uuid,
-        adopted: Option<&str>,
+        known: Known<'_>,
     ) -> Result<Option<ObjectMeta>, EdgeError>
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
     {
         match self.call(api.get_metadata_opt(name)).await? {
-            Some(found) if is_ours(&found.metadata, uid, adopted) => Ok(Some(found.metadata)),
-            Some(_) => Err(EdgeError::Conflict { kind: K::kind(&()).into_owned(), name: name.to_owned() }),
             None => Ok(None),
+            Some(found) if known.has::<K>(&found.metadata) => Ok(Some(found.metadata)),
+            Some(found) => {
+                if carries_uid(&found.metadata, known.uid) {
+                    // Left by a first write of ours that met somebody else's.
+                    self.let_go_of(api, name).await?;
+                }
+                Err(conflict::<K>(name))
+            }
         }
     }
 
-    /// Writes one of the two. What is ours is taken back by force; where it is not there yet, someone else may be faster.
+    /// Writes one of the two. What is ours is taken back by force; where it is not there yet, someone else may be faster, and
+    /// loses nothing.
     async fn apply_one<K>(&self, api: &Api<K>, wanted: &K, there: Option<&ObjectMeta>) -> Result<K, EdgeError>
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Serialize + std::fmt::Debug,
@@ -170,30 +218,63 @@ impl Edge {
         wanted.meta_mut().uid = there.and_then(|there| there.uid.clone());
         let parameters = PatchParams { force: there.is_some(), ..PatchParams::apply(FIELD_MANAGER) };
         let name = wanted.name_any();
-        let conflict = || EdgeError::Conflict { kind: K::kind(&()).into_owned(), name: name.clone() };
         let written = self.call(api.patch(&name, &parameters, &Patch::Apply(&wanted))).await;
         let written = match (written, there) {
-            (Err(EdgeError::Changed(_)), None) => return Err(conflict()),
+            (Err(EdgeError::Changed(_)), None) => return Err(conflict::<K>(&name)),
             (written, _) => written?,
         };
-        match there.is_none() && has_other_writers(written.meta()) {
-            true => Err(conflict()),
-            false => Ok(written),
+        if there.is_none() && has_other_writers(written.meta()) {
+            self.let_go_of(api, &name).await?;
+            return Err(conflict::<K>(&name));
         }
+        Ok(written)
     }
 
-    async fn remove_one<K>(
+    /// Takes all that we applied out of what somebody else made.
+    async fn let_go_of<K>(&self, api: &Api<K>, name: &str) -> Result<(), EdgeError>
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
+    {
+        let nothing = json!({
+            "apiVersion": K::api_version(&()), "kind": K::kind(&()), "metadata": { "name": name },
+        });
+        let parameters = PatchParams::apply(FIELD_MANAGER);
+        self.call(api.patch_metadata(name, &parameters, &Patch::Apply(nothing))).await.map(|_| ())
+    }
+
+    /// An apply leaves what others added: a key that can't be synced holds up all of them, and a parameter may change whom the
+    /// extension comes to the vault as. Just that is taken out.
+    async fn take_out_what_was_added(
         &self,
-        api: &Api<K>,
-        name: &str,
-        uid: Uuid,
-        adopted: Option<&str>,
-    ) -> Result<(), EdgeError>
+        pair: &Pair,
+        mut class: SecretProviderClass,
+        mut sync: SecretSync,
+    ) -> Result<(SecretProviderClass, SecretSync, Vec<String>), EdgeError> {
+        let (parameters, keys) = (pair.added_parameters(&class), pair.added_keys(&sync));
+        let exactly = |metadata: &ObjectMeta| json!({ "uid": metadata.uid, "resourceVersion": metadata.resource_version });
+        if !parameters.is_empty() {
+            let gone: Map<String, Value> =
+                parameters.iter().map(|name| (name.clone(), Value::Null)).collect();
+            let patch = json!({ "metadata": exactly(&class.metadata), "spec": { "parameters": gone } });
+            let classes = self.classes();
+            class = self.call(classes.patch(pair.name(), &as_us(), &Patch::Merge(patch))).await?;
+        }
+        if !keys.is_empty() {
+            let data = json!({ "secretObject": { "data": pair.sync.spec.secret_object.data } });
+            let patch = json!({ "metadata": exactly(&sync.metadata), "spec": data });
+            sync = self.patch_sync(pair.name(), &patch).await?;
+        }
+        let parameters = parameters.into_iter().map(|name| format!("the parameter {name}"));
+        let keys = keys.into_iter().map(|key| format!("the key {key}"));
+        Ok((class, sync, parameters.chain(keys).collect()))
+    }
+
+    async fn remove_one<K>(&self, api: &Api<K>, name: &str, known: Known<'_>) -> Result<(), EdgeError>
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
     {
         let Some(found) = self.call(api.get_metadata_opt(name)).await? else { return Ok(()) };
-        if !is_ours(&found.metadata, uid, adopted) {
+        if !known.has::<K>(&found.metadata) {
             return Ok(());
         }
         let exactly = Preconditions { uid: found.metadata.uid, resource_version: None };
@@ -204,9 +285,21 @@ impl Edge {
     }
 }
 
-/// Whether it carries the uid of our synced secret, or is the one that was adopted as such.
-fn is_ours(metadata: &ObjectMeta, uid: Uuid, adopted: Option<&str>) -> bool {
-    carries_uid(metadata, uid) || (adopted.is_some() && metadata.uid.as_deref() == adopted)
+/// Whether somebody else made it, and a first write of ours has merged our label into it. Whoever puts a copy of ours back writes the
+/// label, too.
+fn is_merged(metadata: &ObjectMeta) -> bool {
+    let label = format!("f:{UID_LABEL}");
+    let others = || metadata.managed_fields.iter().flatten().filter(|entry| !is_of_us(entry));
+    let writes = |entry: &ManagedFieldsEntry, path: &[&str]| {
+        let fields = entry.fields_v1.as_ref().map(|fields| &fields.0);
+        path.iter().fold(fields, |fields, part| fields?.get(*part)).is_some()
+    };
+    let made_it = others().any(|entry| entry.subresource.is_none() && writes(entry, &["f:spec"]));
+    made_it && !others().any(|entry| writes(entry, &["f:metadata", "f:labels", &label]))
+}
+
+fn conflict<K: Resource<DynamicType = ()>>(name: &str) -> EdgeError {
+    EdgeError::Conflict { kind: K::kind(&()).into_owned(), name: name.to_owned() }
 }
 
 fn owner(sync: &ObjectMeta) -> OwnerReference {
@@ -222,5 +315,9 @@ fn owner(sync: &ObjectMeta) -> OwnerReference {
 /// Whether anybody else wrote more than the status.
 fn has_other_writers(metadata: &ObjectMeta) -> bool {
     let mut entries = metadata.managed_fields.iter().flatten();
-    entries.any(|entry| entry.manager.as_deref() != Some(FIELD_MANAGER) && entry.subresource.is_none())
+    entries.any(|entry| !is_of_us(entry) && entry.subresource.is_none())
+}
+
+fn is_of_us(entry: &ManagedFieldsEntry) -> bool {
+    entry.manager.as_deref() == Some(FIELD_MANAGER)
 }

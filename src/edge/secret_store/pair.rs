@@ -9,6 +9,7 @@ use serde_json::json;
 use url::Url;
 
 use super::{
+    LABEL_PREFIX,
     objects::{self, Object},
     resources::{
         SecretObject, SecretObjectData, SecretProviderClass, SecretProviderClassSpec, SecretSync,
@@ -27,8 +28,6 @@ static KEY: LazyLock<Regex> = LazyLock::new(|| {
 });
 /// Labels of SecretSync's schema: keys and values have fewer characters than this.
 const LABEL_CHARS: usize = 63;
-/// The prefix of labels that belong to the extension.
-const RESERVED: &str = "secrets-store.sync.x-k8s.io";
 
 /// As whom the extension comes to which vault.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +77,38 @@ impl Pair {
         json!([self.class, self.sync]).to_string().into_bytes()
     }
 
+    /// Whether what stands at the edge, written when this was, is still all of this and has nothing added to it. Labels and
+    /// annotations change no generation, so nothing else tells that they are gone.
+    pub fn is_held_by(&self, class: &SecretProviderClass, sync: &SecretSync) -> bool {
+        let (asked, held) = (&self.sync.spec, &sync.spec);
+        let data = |spec: &SecretSyncSpec| -> BTreeMap<String, String> {
+            let entries = spec.secret_object.data.iter();
+            entries.map(|entry| (entry.target_key.clone(), entry.source_path.clone())).collect()
+        };
+        asked.secret_provider_class_name == held.secret_provider_class_name
+            && asked.service_account_name == held.service_account_name
+            && asked.secret_object.r#type == held.secret_object.r#type
+            && data(asked) == data(held)
+            && self.class.spec == class.spec
+            && holds(Some(&held.secret_object.labels), Some(&asked.secret_object.labels))
+            && holds(sync.meta().labels.as_ref(), self.sync.meta().labels.as_ref())
+            && holds(sync.meta().annotations.as_ref(), self.sync.meta().annotations.as_ref())
+            && holds(class.meta().labels.as_ref(), self.class.meta().labels.as_ref())
+    }
+
+    /// Keys that somebody added to the SecretSync.
+    pub(super) fn added_keys(&self, sync: &SecretSync) -> Vec<String> {
+        let asked = &self.sync.spec.secret_object.data;
+        let added = sync.spec.secret_object.data.iter().filter(|entry| !asked.contains(entry));
+        added.map(|entry| entry.target_key.clone()).collect()
+    }
+
+    /// Parameters that somebody added to the class.
+    pub(super) fn added_parameters(&self, class: &SecretProviderClass) -> Vec<String> {
+        let asked = &self.class.spec.parameters;
+        class.spec.parameters.keys().filter(|name| !asked.contains_key(*name)).cloned().collect()
+    }
+
     pub(super) fn name(&self) -> &str {
         self.sync.metadata.name.as_deref().unwrap_or_default()
     }
@@ -95,16 +126,21 @@ pub fn violations(references: &[&Reference], labels: &BTreeMap<String, String>) 
         ),
     });
     let is_bad = |(key, value): &(&String, &String)| {
-        key.len() >= LABEL_CHARS || value.len() >= LABEL_CHARS || key.starts_with(RESERVED)
+        key.len() >= LABEL_CHARS || value.len() >= LABEL_CHARS || key.starts_with(LABEL_PREFIX)
     };
     let labels = labels.iter().filter(is_bad).map(|(key, _)| Violation {
         field: "labels".to_owned(),
         message: format!(
             "the Secret Store extension does not accept the label {key:?}: key and value have fewer than {LABEL_CHARS} \
-             characters, and the key does not begin with {RESERVED}"
+             characters, and the key does not begin with {LABEL_PREFIX}"
         ),
     });
     keys.chain(labels).collect()
+}
+
+/// Whether all that is asked for is held, whatever else is.
+fn holds(held: Option<&BTreeMap<String, String>>, asked: Option<&BTreeMap<String, String>>) -> bool {
+    asked.into_iter().flatten().all(|(key, value)| held.and_then(|held| held.get(key)) == Some(value))
 }
 
 fn class_spec(secret: &SyncedSecret, access: &Access) -> SecretProviderClassSpec {

@@ -1,12 +1,15 @@
-//! The Kubernetes Secret that the extension makes: who owns it and whose fields are in it. Never a value.
+//! The Kubernetes Secret that the extension makes: whose it is, and whose fields are in it. Never a value.
 
+use std::collections::BTreeSet;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use serde_json::{Map, Value, json};
 
-use super::{EXTENSION, handover::without_keys};
+use super::{EXTENSION, Known, LABEL_PREFIX, SecretSync, handover::without_keys};
 use crate::{
     edge::{
-        Edge, EdgeError,
-        manifest::labels,
+        Edge, EdgeError, FIELD_MANAGER,
+        manifest::{is_reserved, labels},
         secrets::{Written, data_keys, written},
     },
     model::{SyncedSecret, SyncedSecretId},
@@ -19,33 +22,29 @@ pub enum Made {
     Nothing,
     /// The Secret of this SecretSync, as the extension made it.
     Whole(Written),
-    /// The Secret of this SecretSync, and someone else has written keys or labels of it.
+    /// The Secret of this SecretSync, and someone else has written or removed keys or labels of it.
     Edited,
     /// A Secret that this SecretSync has not made.
     Foreign,
 }
 
 impl Edge {
-    /// Looks at the Secret of the SecretSync of a synced secret.
-    pub async fn made(&self, asked: &SyncedSecret) -> Result<Made, EdgeError> {
-        let id = &asked.id;
-        let syncs = self.syncs();
-        let (secret, sync) = tokio::try_join!(
-            self.call(self.secrets.get_metadata_opt(id.as_str())),
-            self.call(syncs.get_metadata_opt(id.as_str())),
-        )?;
+    /// Looks at the Secret of the SecretSync of a synced secret. `is_settled`: the extension has not written it just now.
+    pub async fn made(
+        &self,
+        asked: &SyncedSecret,
+        known: Known<'_>,
+        is_settled: bool,
+    ) -> Result<Made, EdgeError> {
+        let (secret, sync) = self.secret_and_sync(&asked.id).await?;
         let Some(secret) = secret else { return Ok(Made::Nothing) };
-        let metadata = secret.metadata;
-        let owners = metadata.owner_references.as_deref().unwrap_or_default();
-        let sync_uid = sync.and_then(|sync| sync.metadata.uid);
-        if !owners.iter().any(|owner| Some(&owner.uid) == sync_uid.as_ref()) {
+        if !known.is_ours(&secret, sync.as_ref()) {
             return Ok(Made::Foreign);
         }
-        let has_foreign_keys = data_keys(&metadata, |manager| manager != EXTENSION).next().is_some();
-        let held = metadata.labels.as_ref();
-        let has_other_labels =
-            labels(asked).iter().any(|(label, value)| held.and_then(|held| held.get(label)) != Some(value));
-        Ok(if has_foreign_keys || has_other_labels { Made::Edited } else { Made::Whole(written(&metadata)) })
+        Ok(match is_whole(&secret, sync.as_ref(), asked, is_settled) {
+            true => Made::Whole(written(&secret)),
+            false => Made::Edited,
+        })
     }
 
     /// Takes the keys and labels of a Secret out of the hands of everybody but the extension, which never takes anything by force. The values
@@ -53,12 +52,14 @@ impl Edge {
     pub async fn release_keys(
         &self,
         id: &SyncedSecretId,
+        known: Known<'_>,
         is_key: impl Fn(&str) -> bool,
     ) -> Result<(), EdgeError> {
-        let Some(secret) = self.call(self.secrets.get_metadata_opt(id.as_str())).await? else {
-            return Ok(());
-        };
-        let metadata = secret.metadata;
+        let (secret, sync) = self.secret_and_sync(id).await?;
+        let Some(metadata) = secret else { return Ok(()) };
+        if !known.is_ours(&metadata, sync.as_ref()) {
+            return Err(EdgeError::conflict(id));
+        }
         let foreign: Map<String, Value> = data_keys(&metadata, |manager| manager != EXTENSION)
             .filter(|key| !is_key(key))
             .map(|key| (key, Value::Null))
@@ -70,5 +71,252 @@ impl Edge {
             patch["data"] = Value::Object(foreign);
         }
         self.patch_secret(id, patch).await.map(|_| ())
+    }
+
+    /// Takes out of somebody else's Secret what the extension merged into it for a SecretSync of ours: the owner, with which it would be
+    /// garbage-collected, the labels, and the keys that are in nobody else's hands. The extension must have been halted before.
+    pub async fn give_back(&self, id: &SyncedSecretId, known: Known<'_>) -> Result<(), EdgeError> {
+        let (secret, sync) = self.secret_and_sync(id).await?;
+        let Some(secret) = secret.filter(|secret| !known.is_ours(secret, sync.as_ref())) else {
+            return Ok(());
+        };
+        let sync = sync.filter(|sync| known.has::<SecretSync>(sync));
+        match without_traces(&secret, sync.as_ref().and_then(|sync| sync.uid.as_deref()).or(known.sync)) {
+            Some(patch) => self.patch_secret(id, patch).await.map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    /// The metadata of the two that stand under a name.
+    pub(super) async fn secret_and_sync(
+        &self,
+        id: &SyncedSecretId,
+    ) -> Result<(Option<ObjectMeta>, Option<ObjectMeta>), EdgeError> {
+        let syncs = self.syncs();
+        let (secret, sync) = tokio::try_join!(
+            self.call(self.secrets.get_metadata_opt(id.as_str())),
+            self.call(syncs.get_metadata_opt(id.as_str())),
+        )?;
+        Ok((secret.map(|secret| secret.metadata), sync.map(|sync| sync.metadata)))
+    }
+}
+
+// === impl Known ===
+
+impl Known<'_> {
+    /// Whether a Secret is that of this synced secret: the one that is remembered, or one that its SecretSync has made for sure.
+    pub(super) fn is_ours(&self, secret: &ObjectMeta, sync: Option<&ObjectMeta>) -> bool {
+        let our_sync = sync.filter(|sync| self.has::<SecretSync>(sync));
+        let owned_by = |sync: &ObjectMeta| {
+            let mut owners = secret.owner_references.iter().flatten();
+            owners.any(|owner| Some(&owner.uid) == sync.uid.as_ref())
+        };
+        if our_sync.is_none() && sync.is_some_and(owned_by) {
+            // Somebody else's SecretSync has come in the place of ours, and goes on with the Secret.
+            return false;
+        }
+        let is_remembered = self.secret.is_some() && secret.uid.as_deref() == self.secret;
+        is_remembered || our_sync.is_some_and(|sync| owned_by(sync) && is_made_for(secret, sync))
+    }
+}
+
+/// Whether the extension made a Secret for a SecretSync, and did not merge its keys into one that somebody else made. That it is owned by the
+/// SecretSync proves nothing.
+fn is_made_for(secret: &ObjectMeta, sync: &ObjectMeta) -> bool {
+    let created = secret.creation_timestamp.as_ref();
+    let (extensions, others): (Vec<_>, Vec<_>) = secret
+        .managed_fields
+        .iter()
+        .flatten()
+        .filter(|entry| entry.manager.as_deref() != Some(FIELD_MANAGER))
+        .partition(|entry| is_of_extension(entry));
+    let writes = |entry: &ManagedFieldsEntry, field: &str| {
+        entry.fields_v1.as_ref().is_some_and(|fields| fields.0.get(field).is_some())
+    };
+    let wrote_first = extensions.iter().any(|entry| entry.time.as_ref() <= created);
+    let is_first = |entry: &&ManagedFieldsEntry| entry.time.as_ref() <= created;
+    created >= sync.creation_timestamp.as_ref()
+        && extensions.iter().any(|entry| writes(entry, "f:data"))
+        && !others.iter().any(|entry| writes(entry, "f:data") || writes(entry, "f:type"))
+        && (wrote_first || !others.iter().any(is_first))
+}
+
+/// Whether a Secret of ours is owned by its SecretSync, has all keys and labels from the extension, and none from anybody else.
+fn is_whole(secret: &ObjectMeta, sync: Option<&ObjectMeta>, asked: &SyncedSecret, is_settled: bool) -> bool {
+    let mut owners = secret.owner_references.iter().flatten();
+    let is_owned = owners.any(|owner| Some(&owner.uid) == sync.and_then(|sync| sync.uid.as_ref()));
+    let has_foreign_keys = data_keys(secret, |manager| manager != EXTENSION).next().is_some();
+    let keys: BTreeSet<String> = data_keys(secret, |manager| manager == EXTENSION).collect();
+    // A key that somebody removes leaves nobody behind: it is missing from what the extension holds.
+    let has_all_keys = asked.references.iter().all(|reference| keys.contains(reference.key.as_str()));
+    let held = secret.labels.as_ref();
+    let has_labels =
+        labels(asked).iter().all(|(label, value)| held.and_then(|held| held.get(label)) == Some(value));
+    // Which label the extension sets is its own affair, but without one its admission policy refuses the next write.
+    let has_mark = held.into_iter().flatten().any(|(label, _)| label.starts_with(LABEL_PREFIX));
+    is_owned && !has_foreign_keys && has_all_keys && has_labels && (has_mark || !is_settled)
+}
+
+/// The patch that takes out what the extension and we have in a Secret; none where there is nothing.
+fn without_traces(secret: &ObjectMeta, sync_uid: Option<&str>) -> Option<Value> {
+    let is_ours = |entry: &ManagedFieldsEntry| {
+        is_of_extension(entry) || entry.manager.as_deref() == Some(FIELD_MANAGER)
+    };
+    let entries = || secret.managed_fields.iter().flatten();
+    let theirs: Vec<Value> = entries().filter(|entry| !is_ours(entry)).map(|entry| json!(entry)).collect();
+    let owners: Vec<Value> = secret
+        .owner_references
+        .iter()
+        .flatten()
+        .filter(|owner| Some(owner.uid.as_str()) != sync_uid)
+        .map(|owner| json!(owner))
+        .collect();
+    let is_owned = owners.len() < secret.owner_references.iter().flatten().count();
+    let is_manager_ours = |manager: &str| manager == EXTENSION || manager == FIELD_MANAGER;
+    let their_keys: BTreeSet<String> = data_keys(secret, |manager| !is_manager_ours(manager)).collect();
+    let keys: Map<String, Value> = data_keys(secret, is_manager_ours)
+        .filter(|key| !their_keys.contains(key))
+        .map(|key| (key, Value::Null))
+        .collect();
+    let is_label_ours = |label: &str| is_reserved(label) || label.starts_with(LABEL_PREFIX);
+    let their_labels: BTreeSet<String> =
+        labels_of(entries().filter(|entry| !is_ours(entry))).filter(|label| !is_label_ours(label)).collect();
+    let labels: Map<String, Value> = labels_of(entries().filter(|entry| is_ours(entry)))
+        .filter(|label| !their_labels.contains(label))
+        .map(|label| (label, Value::Null))
+        .collect();
+    if !is_owned && keys.is_empty() && labels.is_empty() && theirs.len() == entries().count() {
+        return None;
+    }
+    let mut metadata = json!({
+        "resourceVersion": secret.resource_version,
+        "labels": labels,
+        // One empty entry empties the list; an empty list would be taken for one that was left out.
+        "managedFields": if theirs.is_empty() { vec![json!({})] } else { theirs },
+    });
+    if is_owned {
+        metadata["ownerReferences"] = if owners.is_empty() { Value::Null } else { json!(owners) };
+    }
+    let mut patch = json!({ "metadata": metadata });
+    if !keys.is_empty() {
+        patch["data"] = Value::Object(keys);
+    }
+    Some(patch)
+}
+
+fn labels_of<'a>(entries: impl Iterator<Item = &'a ManagedFieldsEntry>) -> impl Iterator<Item = String> {
+    entries
+        .filter_map(|entry| entry.fields_v1.as_ref()?.0.pointer("/f:metadata/f:labels")?.as_object())
+        .flat_map(|labels| labels.keys())
+        .filter_map(|label| label.strip_prefix("f:").map(str::to_owned))
+}
+
+fn is_of_extension(entry: &ManagedFieldsEntry) -> bool {
+    entry.manager.as_deref() == Some(EXTENSION)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::edge::secret_store::Known;
+
+    const SECOND: &str = "2026-01-02T03:04:05Z";
+    const LATER: &str = "2026-01-02T03:04:09Z";
+    const EARLIER: &str = "2026-01-02T03:04:01Z";
+
+    fn entry(manager: &str, time: &str, fields: Value) -> Value {
+        json!({ "manager": manager, "operation": "Update", "time": time, "fieldsType": "FieldsV1", "fieldsV1": fields })
+    }
+
+    fn secret(created: &str, entries: &[Value]) -> ObjectMeta {
+        let metadata = json!({
+            "name": "edp1", "uid": "of-the-secret", "creationTimestamp": created, "managedFields": entries,
+            "ownerReferences": [{ "apiVersion": "v", "kind": "SecretSync", "name": "edp1", "uid": "of-the-sync" }],
+        });
+        serde_json::from_value(metadata).unwrap()
+    }
+
+    fn sync(created: &str) -> ObjectMeta {
+        let metadata = json!({ "name": "edp1", "uid": "of-the-sync", "creationTimestamp": created });
+        serde_json::from_value(metadata).unwrap()
+    }
+
+    fn of_extension(time: &str) -> Value {
+        entry(EXTENSION, time, json!({ "f:data": { "f:username": {} }, "f:type": {} }))
+    }
+
+    #[test]
+    fn that_the_extension_made_a_secret_is_believed_only_where_nobody_else_can_have() {
+        let annotates =
+            |time| entry("reloader", time, json!({ "f:metadata": { "f:annotations": { "f:a": {} } } }));
+        let creates = entry("kubectl-create", SECOND, json!({ "f:data": { "f:theirs": {} }, "f:type": {} }));
+        let creates_none = entry("kubectl-create", SECOND, json!({ "f:type": {} }));
+        for (what, created, entries, is_made) in [
+            ("alone", SECOND, vec![of_extension(SECOND)], true),
+            ("alone, and written again", SECOND, vec![of_extension(LATER)], true),
+            ("annotated since", SECOND, vec![of_extension(SECOND), annotates(LATER)], true),
+            ("annotated within the second", SECOND, vec![of_extension(SECOND), annotates(SECOND)], true),
+            ("somebody was there first", SECOND, vec![annotates(SECOND), of_extension(LATER)], false),
+            ("merged", SECOND, vec![creates, of_extension(SECOND)], false),
+            ("merged into one without keys", SECOND, vec![creates_none, of_extension(SECOND)], false),
+            ("there before its SecretSync", EARLIER, vec![of_extension(SECOND)], false),
+            ("the extension has nothing in it", SECOND, vec![annotates(SECOND)], false),
+        ] {
+            assert_eq!(is_made_for(&secret(created, &entries), &sync(SECOND)), is_made, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_ours_by_its_uid_and_not_by_what_stands_in_it() {
+        let uid = uuid::Uuid::nil();
+        let merged = secret(
+            SECOND,
+            &[entry("kubectl-create", SECOND, json!({ "f:data": { "f:a": {} } })), of_extension(SECOND)],
+        );
+        let knows =
+            |secret| Known { uid, secret, sync: Some("of-the-sync"), class: None, trusts_label: false };
+        assert!(knows(Some("of-the-secret")).is_ours(&merged, Some(&sync(SECOND))));
+        assert!(knows(Some("of-the-secret")).is_ours(&merged, None));
+        assert!(!knows(None).is_ours(&merged, Some(&sync(SECOND))));
+        assert!(!knows(Some("another")).is_ours(&merged, Some(&sync(SECOND))));
+        let theirs = Known { sync: Some("another"), ..knows(Some("of-the-secret")) };
+        assert!(!theirs.is_ours(&merged, Some(&sync(SECOND))), "somebody else's SecretSync goes on with it");
+    }
+
+    #[test]
+    fn what_is_given_back_keeps_what_others_hold() {
+        let merged = secret(
+            SECOND,
+            &[
+                entry(
+                    "kubectl-create",
+                    SECOND,
+                    json!({
+                        "f:data": { "f:theirs": {}, "f:both": {} },
+                        "f:metadata": { "f:labels": { "f:app": {} } },
+                    }),
+                ),
+                entry(
+                    EXTENSION,
+                    SECOND,
+                    json!({
+                        "f:data": { "f:username": {}, "f:both": {} },
+                        "f:metadata": { "f:labels": { "f:app": {}, "f:secrets-store.sync.x-k8s.io": {} } },
+                    }),
+                ),
+            ],
+        );
+        let patch = without_traces(&merged, Some("of-the-sync")).unwrap();
+        assert_eq!(patch["data"], json!({ "username": null }));
+        assert_eq!(patch["metadata"]["labels"], json!({ "secrets-store.sync.x-k8s.io": null }));
+        assert_eq!(patch["metadata"]["ownerReferences"], Value::Null);
+        assert_eq!(patch["metadata"]["managedFields"].as_array().unwrap().len(), 1);
+        let untouched = ObjectMeta {
+            owner_references: None,
+            ..secret(SECOND, &[entry("kubectl-create", SECOND, json!({ "f:data": { "f:a": {} } }))])
+        };
+        assert_eq!(without_traces(&untouched, Some("of-the-sync")), None);
     }
 }
