@@ -221,7 +221,12 @@ async fn before_the_wall_clock_was_set_forward() -> (TempDir, Store, Request) {
     set.bind(year_ago.to_be_bytes().as_slice()).execute(&pool).await.unwrap();
     pool.close().await;
     let store = Store::open(&path).await.unwrap();
-    let request = Request { id: Uuid::new_v4(), method: "CreateSyncedSecret", fingerprint: [1; 32] };
+    let request = Request {
+        caller: "alice".to_owned(),
+        id: Uuid::new_v4(),
+        method: "CreateSyncedSecret",
+        fingerprint: [1; 32],
+    };
     insert(&store, &record("a")).await.unwrap();
     insert(&store, &record("b")).await.unwrap();
     let mut transaction = store.begin().await.unwrap();
