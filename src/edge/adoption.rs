@@ -1,9 +1,16 @@
-//! Kubernetes Secrets that others made, before they are taken over.
+//! What others made, before it is taken over: Kubernetes Secrets and SecretSyncs. Asked afresh, and without a value where none may be read.
 
 use std::collections::BTreeSet;
 
+use http::header::ACCEPT;
+use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use kube::Resource;
+use serde::Deserialize;
+use serde_json::Value;
+
 use super::{
     Edge, EdgeError,
+    secret_store::{ForeignKey, SecretSync, foreign_keys},
     secrets::{data_keys, wiped},
 };
 use crate::model::SyncedSecretId;
@@ -17,15 +24,62 @@ pub struct Adoptable {
     pub secret_type: String,
     /// Its keys.
     pub keys: BTreeSet<String>,
+    /// Keys that it has besides these: nobody whom Kubernetes remembers wrote them, so their names are not known.
+    pub unknown_keys: usize,
+    /// Whether its content can't be changed, for all that is known without reading it.
+    pub immutable: bool,
     /// Who owns it and would go on writing it, for example `ExternalSecret pump-7`.
     pub owner: Option<String>,
+}
+
+/// A SecretSync that another tool made.
+#[derive(Debug)]
+pub struct AdoptableSync {
+    /// The uid that Kubernetes gave it.
+    pub uid: String,
+    /// The type of its Secret.
+    pub secret_type: String,
+    /// All that it asks for.
+    pub keys: Vec<ForeignKey>,
+    /// Its Secret, where there is one under the name.
+    pub secret: Option<SyncedInto>,
+}
+
+/// The Secret under the name of a SecretSync.
+#[derive(Debug)]
+pub struct SyncedInto {
+    /// The uid that Kubernetes gave it.
+    pub uid: String,
+    /// Its keys, whoever wrote them.
+    pub keys: BTreeSet<String>,
+    /// Whether the SecretSync owns it.
+    pub is_owned: bool,
+}
+
+/// What `kubectl get` prints: of a Secret its name, type, number of keys and age, and no value.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Table {
+    column_definitions: Vec<Column>,
+    #[serde(default)]
+    rows: Vec<Row>,
+}
+
+#[derive(Deserialize)]
+struct Column {
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    cells: Vec<Value>,
 }
 
 impl Edge {
     /// Looks at a Secret that may be taken over; `None` where there is none.
     ///
-    /// Whoever may read has its type and its keys from the Secret itself, and wipes its values at once. Whoever may not knows the keys
-    /// from `managedFields`, and takes the type for `Opaque`: if it is another, the extension is refused by the API server.
+    /// Whoever may read has its type and its keys from the Secret itself, and wipes its values at once. Whoever may not has the keys
+    /// from `managedFields`, and their number and the type as the API server prints them.
     pub async fn adoptable(
         &self,
         id: &SyncedSecretId,
@@ -34,18 +88,81 @@ impl Edge {
         let Some(found) = self.call(self.secrets.get_metadata_opt(id.as_str())).await? else {
             return Ok(None);
         };
-        let owners = found.metadata.owner_references.iter().flatten();
+        let metadata = found.metadata;
+        let owners = metadata.owner_references.iter().flatten();
         let owner = owners.into_iter().next().map(|owner| format!("{} {}", owner.kind, owner.name));
-        let uid = found.metadata.uid.clone().unwrap_or_default();
+        let uid = metadata.uid.clone().unwrap_or_default();
         if !may_read {
-            let keys = data_keys(&found.metadata, |_| true).collect();
-            return Ok(Some(Adoptable { uid, secret_type: "Opaque".to_owned(), keys, owner }));
+            let Some((secret_type, count)) = self.printed(id).await? else { return Ok(None) };
+            let keys: BTreeSet<String> = data_keys(&metadata, |_| true).collect();
+            let unknown_keys = count.saturating_sub(keys.len());
+            let immutable = names_immutable(&metadata);
+            return Ok(Some(Adoptable { uid, secret_type, keys, unknown_keys, immutable, owner }));
         }
         let Some(secret) = self.call(self.secrets.get_opt(id.as_str())).await?.map(wiped) else {
             return Ok(None);
         };
         let keys = secret.data.into_iter().flatten().map(|(key, _)| key).collect();
         let secret_type = secret.type_.unwrap_or_default();
-        Ok(Some(Adoptable { uid, secret_type, keys, owner }))
+        let immutable = secret.immutable == Some(true);
+        Ok(Some(Adoptable { uid, secret_type, keys, unknown_keys: 0, immutable, owner }))
     }
+
+    /// Looks at a SecretSync that may be taken over; `None` where there is none. `vault_name` is the vault of this service.
+    pub async fn adoptable_sync(
+        &self,
+        id: &SyncedSecretId,
+        vault_name: &str,
+    ) -> Result<Option<AdoptableSync>, EdgeError> {
+        let Some(sync) = self.call(self.syncs().get_opt(id.as_str())).await? else { return Ok(None) };
+        let class = &sync.spec.secret_provider_class_name;
+        let (classes, secrets) = (self.classes(), &self.secrets);
+        let (class, secret) = tokio::try_join!(
+            self.call(classes.get_opt(class)),
+            self.call(secrets.get_metadata_opt(id.as_str()))
+        )?;
+        Ok(Some(AdoptableSync {
+            uid: sync.metadata.uid.clone().unwrap_or_default(),
+            secret_type: sync.spec.secret_object.r#type.clone(),
+            keys: foreign_keys(&sync, class.as_ref(), vault_name),
+            secret: secret.map(|secret| synced_into(&secret.metadata, &sync)),
+        }))
+    }
+
+    /// The type of a Secret and how many keys it has, as the API server prints them in a table.
+    async fn printed(&self, id: &SyncedSecretId) -> Result<Option<(String, usize)>, EdgeError> {
+        let path = format!("{}/{id}?includeObject=None", Secret::url_path(&(), Some(&self.namespace)));
+        let request = http::Request::get(path)
+            .header(ACCEPT, "application/json;as=Table;v=v1;g=meta.k8s.io")
+            .body(Vec::new())
+            .map_err(|error| EdgeError::Rejected(error.to_string()))?;
+        let table: Table = match self.call(self.client.request(request)).await {
+            Ok(table) => table,
+            Err(EdgeError::NotFound(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let cell = |name: &str| {
+            let place = table.column_definitions.iter().position(|column| column.name == name)?;
+            table.rows.first()?.cells.get(place)
+        };
+        let secret_type = cell("Type").and_then(Value::as_str).map(str::to_owned);
+        let count = cell("Data").and_then(Value::as_u64).and_then(|count| usize::try_from(count).ok());
+        let untold = || EdgeError::Rejected("it does not print the type and the number of keys".to_owned());
+        Ok(Some((secret_type.ok_or_else(untold)?, count.ok_or_else(untold)?)))
+    }
+}
+
+fn synced_into(secret: &ObjectMeta, sync: &SecretSync) -> SyncedInto {
+    let mut owners = secret.owner_references.iter().flatten();
+    SyncedInto {
+        uid: secret.uid.clone().unwrap_or_default(),
+        keys: data_keys(secret, |_| true).collect(),
+        is_owned: owners.any(|owner| Some(&owner.uid) == sync.metadata.uid.as_ref()),
+    }
+}
+
+/// Whether anybody has set `immutable`: to what, metadata does not tell.
+fn names_immutable(metadata: &ObjectMeta) -> bool {
+    let mut entries = metadata.managed_fields.iter().flatten();
+    entries.any(|entry| entry.fields_v1.as_ref().is_some_and(|fields| fields.0.get("f:immutable").is_some()))
 }

@@ -18,7 +18,7 @@ pub fn custom_resources(data: &[u8]) {
     if let Verdict::Trouble(trouble) = verdict(sync.status.as_ref(), "") {
         assert!(trouble.message.len() < 4_000, "what the extension says is shortened");
     }
-    if let Some(secret) = as_synced_secret(&sync, class.as_ref()) {
+    if let Some(secret) = as_synced_secret(&sync, class.as_ref(), "contoso-aio") {
         let mut keys: Vec<String> =
             secret.references.iter().map(|reference| reference.key.to_string()).collect();
         let all = keys.len();

@@ -31,7 +31,7 @@ pub use access::{
     ACCOUNT_RIGHTS, DECISION_RIGHTS, REQUIRED_VERBS, Rights, SECRET_RIGHTS, SEEN_SECRET_RIGHTS, STORE_RIGHTS,
     Scope, TOKEN_RIGHTS,
 };
-pub use adoption::Adoptable;
+pub use adoption::{Adoptable, AdoptableSync, SyncedInto};
 pub use error::EdgeError;
 pub use extension::FederatedAccount;
 pub use index::{Index, Seen};

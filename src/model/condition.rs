@@ -129,6 +129,8 @@ documented! {
         PartiallySynced,
         "A setting that the engine needs is missing."
         SettingsMissing,
+        "What another tool asks the Secret Store extension for is something that no reference can ask for."
+        NotAdoptable,
         "At least one resource names it. A deletion waits until none does, or is forced."
         Used,
         "No resource names it."

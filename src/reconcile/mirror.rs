@@ -100,7 +100,7 @@ impl Reconciler {
         let syncs = self.0.pairs.syncs();
         let seen = syncs.iter().filter_map(|sync| {
             let class = self.0.pairs.class(&sync.spec.secret_provider_class_name);
-            as_synced_secret(sync, class.as_deref())
+            as_synced_secret(sync, class.as_deref(), &self.0.options.secret_store.vault_name)
         });
         let seen: HashMap<SyncedSecretId, SyncedSecret> =
             seen.map(|secret| (secret.id.clone(), secret)).collect();

@@ -9,12 +9,13 @@ use super::{
     create::{accept, describe},
 };
 use crate::{
-    edge::{Adoptable, is_reserved},
+    edge::{Adoptable, AdoptableSync, is_reserved, secret_store::ForeignKey},
     model::{
-        self, Origin, Reference, ReferenceStatus, SecretType, State, SyncEngine, SyncedSecret, SyncedSecretId,
+        self, ConditionType, Origin, Reason, Reference, ReferenceStatus, SecretType, State, SyncEngine,
+        SyncedSecret, SyncedSecretId,
     },
     reconcile::{Reads, Wake},
-    store::Record,
+    store::{EdgeRecord, Record},
 };
 
 /// What is to be taken over, and where its keys come from.
@@ -47,24 +48,44 @@ impl Secrets {
             return Ok(self.latest(recorded));
         }
         let engine = self.0.reconciler.engine()?;
-        let mirrored = self.0.store.view().get(&adoption.id);
-        let (record, keys) = match &mirrored {
-            Some(record) if record.secret.origin == Origin::Managed => return Ok(record.secret.clone()),
-            Some(record) => of_secret_sync(record, adoption.references)?,
-            None => {
+        let seen = self.0.store.view().get(&adoption.id);
+        let (record, keys) = match &seen {
+            Some(record) if record.secret.origin == Origin::Unmanaged => {
+                let there = self.adoptable_sync(record).await?;
+                of_secret_sync(record, adoption.references, there)?
+            }
+            Some(record) if !is_in_conflict(record) => return Ok(record.secret.clone()),
+            _ => {
                 let there = self.0.edge.adoptable(&adoption.id, engine == SyncEngine::Direct).await?;
-                let there = there.ok_or_else(|| Error::from(Cause::NoSyncedSecret(adoption.id.clone())))?;
-                of_plain_secret(adoption, there)?
+                match (&seen, there) {
+                    (Some(record), Some(there)) => of_conflict(record, adoption.references, there)?,
+                    // What was in the way is gone, or is no Secret: the reconciler tells which.
+                    (Some(record), None) => {
+                        self.0.reconciler.wake(record.secret.uid, Wake { refetch: None, interactive: true });
+                        return Ok(record.secret.clone());
+                    }
+                    (None, Some(there)) => of_plain_secret(adoption, there)?,
+                    (None, None) => return Err(Cause::NoSyncedSecret(adoption.id.clone()).into()),
+                }
             }
         };
         let reads = self.0.reconciler.reads();
-        self.check_adoption(engine, &record, &keys, &reads).await?;
+        let class_is_new = seen.as_ref().is_none_or(|seen| seen.secret.origin == Origin::Unmanaged);
+        self.check_adoption(engine, &record, &keys, class_is_new, &reads).await?;
         if validate_only {
             return Ok(record.secret);
         }
-        let secret = self.record_adoption(&call, record, mirrored.is_some()).await?;
+        let secret = self.record_adoption(&call, record, seen.as_deref()).await?;
         self.0.reconciler.wake(secret.uid, Wake { refetch: None, interactive: true });
         Ok(secret)
+    }
+
+    /// The SecretSync as it is now: what was mirrored may be a moment old, and no key may be lost.
+    async fn adoptable_sync(&self, mirrored: &Record) -> Result<AdoptableSync, Error> {
+        let vault_name = &self.0.reconciler.options().secret_store.vault_name;
+        let there = self.0.edge.adoptable_sync(&mirrored.secret.id, vault_name).await?;
+        let there = there.filter(|there| there.uid == mirrored.secret.uid.to_string());
+        there.ok_or_else(|| Error::Stale(mirrored.secret.name()))
     }
 
     /// What is adopted must be what it was: the same keys, from vault secrets that are there.
@@ -73,6 +94,7 @@ impl Secrets {
         engine: SyncEngine,
         record: &Record,
         keys: &BTreeSet<String>,
+        class_is_new: bool,
         reads: &Reads,
     ) -> Result<(), Error> {
         let secret = &record.secret;
@@ -84,7 +106,7 @@ impl Secrets {
             return Err(Error::invalid("references", rule));
         }
         let mut problems = self.check_engine(engine, secret);
-        if engine == SyncEngine::SecretStore {
+        if engine == SyncEngine::SecretStore && class_is_new {
             let class = self.0.edge.check_class_name(&secret.id).await;
             problems.extend(class.err().map(|error| Problem::new("name", Cause::Edge(error))));
         }
@@ -101,24 +123,26 @@ impl Secrets {
         &self,
         call: &Call,
         mut record: Record,
-        was_mirrored: bool,
+        seen: Option<&Record>,
     ) -> Result<SyncedSecret, Error> {
         self.0.reconciler.note_use(&mut record.secret);
         record.asked = Some(call.begun);
         let secret = record.secret.clone();
         let mut transaction = self.0.store.begin().await?;
-        match was_mirrored {
-            true => {
-                let stale = || Error::Stale(secret.name());
+        match seen {
+            Some(seen) => {
                 let current = transaction.current(secret.uid);
-                let current = current.filter(|current| current.secret.origin == Origin::Unmanaged);
-                let read = current.ok_or_else(stale)?.secret.generation;
-                if read + 1 != secret.generation {
-                    return Err(stale());
+                let is_as_seen = current.is_some_and(|current| {
+                    let (current, seen) = (&current.secret, &seen.secret);
+                    (current.origin, current.generation) == (seen.origin, seen.generation)
+                        && current.state != State::Deleting
+                });
+                if !is_as_seen {
+                    return Err(Error::Stale(secret.name()));
                 }
-                transaction.change(read, record).await?;
+                transaction.change(seen.secret.generation, record).await?;
             }
-            false => transaction.insert(record).await?,
+            None => transaction.insert(record).await?,
         }
         self.note_request(&mut transaction, call, &secret).await?;
         let detail = format!("References: {}.", describe(&secret.references));
@@ -129,19 +153,37 @@ impl Secrets {
 }
 
 /// A SecretSync of somebody else, which becomes ours in place: the extension goes on writing the Secret.
-fn of_secret_sync(mirrored: &Record, given: Vec<NewReference>) -> Result<(Record, BTreeSet<String>), Error> {
-    let seen = &mirrored.secret;
-    let keys = seen.references.iter().map(|reference| reference.key.to_string()).collect();
-    let unknown = seen.references.iter().find_map(|reference| reference.status.problem.as_ref());
-    if let Some(problem) = unknown.filter(|_| given.is_empty()) {
-        return Err(Error::invalid("references", &problem.message));
-    }
+fn of_secret_sync(
+    mirrored: &Record,
+    given: Vec<NewReference>,
+    there: AdoptableSync,
+) -> Result<(Record, BTreeSet<String>), Error> {
+    let mut keys: BTreeSet<String> = there.keys.iter().map(|key| key.key.clone()).collect();
     let mut record = mirrored.clone();
-    record.adopted = Some(seen.uid.to_string());
-    let secret = &mut record.secret;
-    if !given.is_empty() {
-        secret.references = given.into_iter().map(|new| new.reference).collect();
+    let id = record.secret.id.clone();
+    if let Some(secret) = there.secret {
+        if !secret.is_owned {
+            let rule = format!(
+                "the Kubernetes Secret {:?} was not made by the SecretSync of that name; delete one of the two first",
+                id.as_str()
+            );
+            return Err(Error::invalid("name", rule));
+        }
+        if given.is_empty() {
+            let beside = secret.keys.difference(&keys).map(|key| beside(key)).collect();
+            Error::refuse(beside)?;
+        }
+        keys.extend(secret.keys);
+        // It may have been made by hand and merged into since: whoever adopts it takes it as it is.
+        record.edge.uid = Some(secret.uid);
     }
+    record.adopted = Some(there.uid);
+    record.secret.secret_type = secret_type(&there.secret_type)?;
+    record.secret.references = match given.is_empty() {
+        true => as_they_are(there.keys)?,
+        false => given.into_iter().map(|new| new.reference).collect(),
+    };
+    let secret = &mut record.secret;
     for reference in &mut secret.references {
         reference.status = ReferenceStatus::default();
     }
@@ -150,21 +192,33 @@ fn of_secret_sync(mirrored: &Record, given: Vec<NewReference>) -> Result<(Record
     Ok((record, keys))
 }
 
+/// The references that the keys amount to, where each asks for just the same; else what is in the way of each one.
+fn as_they_are(keys: Vec<ForeignKey>) -> Result<Vec<Reference>, Error> {
+    let obstacles = keys.iter().filter_map(|key| key.obstacle.as_ref());
+    let problems = obstacles.map(|obstacle| Problem::invalid("references", obstacle)).collect();
+    Error::refuse(problems)?;
+    Ok(keys.into_iter().filter_map(|key| key.reference).collect())
+}
+
+/// A key of a Secret that no reference and no entry of its SecretSync brings.
+fn beside(key: &str) -> Problem {
+    let rule = format!(
+        "Key {key:?}: the Kubernetes Secret has it, and its SecretSync does not. Name a reference for each key when you adopt this, or \
+         take the key out of the Secret."
+    );
+    Problem::invalid("references", rule)
+}
+
 /// A Kubernetes Secret that no SecretSync made.
 fn of_plain_secret(adoption: Adoption, there: Adoptable) -> Result<(Record, BTreeSet<String>), Error> {
-    if let Some(owner) = there.owner {
-        return Err(Cause::Owned { id: adoption.id, owner }.into());
-    }
+    check_plain_secret(&adoption.id, &there)?;
     let references: Vec<Reference> = adoption.references.into_iter().map(|new| new.reference).collect();
     let now = model::now();
     let mut secret = SyncedSecret {
         id: adoption.id,
         uid: Uuid::now_v7(),
         description: String::new(),
-        secret_type: there
-            .secret_type
-            .parse::<SecretType>()
-            .map_err(|error| Error::invalid("name", error))?,
+        secret_type: secret_type(&there.secret_type)?,
         references,
         labels: Default::default(),
         state: State::Pending,
@@ -182,6 +236,58 @@ fn of_plain_secret(adoption: Adoption, there: Adoptable) -> Result<(Record, BTre
     let mut record = Record::new(secret, SyncEngine::Direct);
     record.edge.uid = Some(there.uid);
     Ok((record, there.keys))
+}
+
+/// A Kubernetes Secret of somebody else under the name of a synced secret of ours, which takes it over.
+fn of_conflict(
+    conflicting: &Record,
+    given: Vec<NewReference>,
+    there: Adoptable,
+) -> Result<(Record, BTreeSet<String>), Error> {
+    check_plain_secret(&conflicting.secret.id, &there)?;
+    let mut secret = conflicting.secret.clone();
+    secret.secret_type = secret_type(&there.secret_type)?;
+    if !given.is_empty() {
+        secret.references = given.into_iter().map(|new| new.reference).collect();
+    }
+    become_ours(&mut secret);
+    // As above.
+    let mut record = Record { secret, engine: SyncEngine::Direct, handed: None, ..conflicting.clone() };
+    record.edge = EdgeRecord { uid: Some(there.uid), ..EdgeRecord::default() };
+    Ok((record, there.keys))
+}
+
+/// Whether a Secret can be taken over as it is.
+fn check_plain_secret(id: &SyncedSecretId, there: &Adoptable) -> Result<(), Error> {
+    if let Some(owner) = &there.owner {
+        return Err(Cause::Owned { id: id.clone(), owner: owner.clone() }.into());
+    }
+    if there.immutable {
+        let rule = "its Kubernetes Secret is immutable, so no new version would ever reach it; delete it, and create the synced \
+                    secret with the same keys";
+        return Err(Error::invalid("name", rule));
+    }
+    if there.unknown_keys > 0 {
+        let rule = format!(
+            "{} of the keys of its Kubernetes Secret can't be told without reading values, because Kubernetes does not remember who \
+             wrote them; apply the Secret again as whoever made it, then adopt it",
+            there.unknown_keys
+        );
+        return Err(Error::invalid("name", rule));
+    }
+    Ok(())
+}
+
+fn secret_type(text: &str) -> Result<SecretType, Error> {
+    text.parse().map_err(|error| Error::invalid("name", error))
+}
+
+/// Whether something of somebody else stands at the edge under the name of a synced secret of ours.
+fn is_in_conflict(record: &Record) -> bool {
+    let told = |condition: &model::Condition| {
+        condition.kind == ConditionType::Synced && condition.reason == Reason::EdgeConflict
+    };
+    record.secret.state != State::Deleting && record.secret.conditions.iter().any(told)
 }
 
 fn become_ours(secret: &mut SyncedSecret) {

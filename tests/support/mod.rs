@@ -297,6 +297,11 @@ impl World {
         tokio::time::timeout(PATIENCE, running.task).await.expect("it stops in time").unwrap();
     }
 
+    /// What is left once the service is stopped.
+    pub fn into_site(self) -> Site {
+        self.site
+    }
+
     pub async fn start_service(&mut self) {
         let running = run(settings(&self.site, &self.options)).await;
         self.client = client(running.address);

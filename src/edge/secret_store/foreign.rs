@@ -1,34 +1,58 @@
 //! A SecretSync that somebody else made, in the terms of the model: pure.
 
-use std::collections::HashMap;
-
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{SecretProviderClass, SecretSync, Verdict, objects, objects::Object, verdict};
+use super::{
+    PROVIDER, SecretObjectData, SecretProviderClass, SecretSync, Verdict, objects, objects::Object, verdict,
+};
 use crate::{
     edge::manifest::uid_label,
     model::{
         Condition, ConditionType, Encoding, Origin, Reason, Reference, ReferenceStatus, SecretKey, State,
-        Status, SyncedSecret,
+        Status, SyncedSecret, VaultSecretName, VaultVersion,
     },
 };
 
+/// A key of a SecretSync of somebody else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForeignKey {
+    /// The key in the Kubernetes Secret.
+    pub key: String,
+    /// The reference that it amounts to, as far as one can show it; with a problem where there is an obstacle.
+    pub reference: Option<Reference>,
+    /// Why no reference asks for just the same: a sentence.
+    pub obstacle: Option<String>,
+}
+
 /// The synced secret that a SecretSync of somebody else amounts to; nothing where it is ours, or no name or uid of ours fits it.
-pub fn as_synced_secret(sync: &SecretSync, class: Option<&SecretProviderClass>) -> Option<SyncedSecret> {
+/// `vault_name` is the vault of this service.
+pub fn as_synced_secret(
+    sync: &SecretSync,
+    class: Option<&SecretProviderClass>,
+    vault_name: &str,
+) -> Option<SyncedSecret> {
     let metadata = &sync.metadata;
     if uid_label(metadata).is_some() {
         return None;
     }
     let created = metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0);
-    let (state, condition) = state(sync);
+    let (state, mut condition) = state(sync);
     let generation = metadata.generation.unwrap_or(1);
+    let (shown, hidden): (Vec<_>, Vec<_>) =
+        foreign_keys(sync, class, vault_name).into_iter().partition(|key| key.reference.is_some());
+    let secret_type = sync.spec.secret_object.r#type.parse();
+    let untold_type = secret_type.as_ref().err().map(|error| format!("Its type is not shown: {error}."));
+    // What has no name that a reference could have is told at least.
+    for obstacle in hidden.iter().filter_map(|key| key.obstacle.as_ref()).chain(&untold_type) {
+        condition.message = format!("{} {obstacle}", condition.message);
+    }
     Some(SyncedSecret {
         id: metadata.name.as_deref()?.parse().ok()?,
         uid: metadata.uid.as_deref()?.parse::<Uuid>().ok()?,
         description: String::new(),
-        secret_type: sync.spec.secret_object.r#type.parse().unwrap_or_default(),
-        references: references(sync, class),
+        secret_type: secret_type.unwrap_or_default(),
+        references: shown.into_iter().filter_map(|key| key.reference).collect(),
         labels: sync.spec.secret_object.labels.clone(),
         state,
         conditions: vec![condition],
@@ -40,6 +64,125 @@ pub fn as_synced_secret(sync: &SecretSync, class: Option<&SecretProviderClass>) 
         generation,
         synced_generation: if state == State::Synced { generation } else { 0 },
     })
+}
+
+/// All keys of a SecretSync, whether a reference can express them or not: none is ever left out.
+pub fn foreign_keys(
+    sync: &SecretSync,
+    class: Option<&SecretProviderClass>,
+    vault_name: &str,
+) -> Vec<ForeignKey> {
+    let parameter = |name: &str| class.and_then(|class| class.spec.parameters.get(name));
+    let objects = parameter("objects").map(|text| objects::read(text)).unwrap_or_default();
+    let source = source_obstacle(sync, class, vault_name);
+    let key = |data: &SecretObjectData| {
+        let mut found = objects.iter().filter(|object| object.is_at(&data.source_path));
+        let object = found.next();
+        let obstacle = match (&source, object) {
+            (Some(source), _) => Some(source.clone()),
+            (None, None) => Some((Reason::SettingsMissing, unknown(sync, &data.source_path))),
+            (None, Some(object)) => {
+                let twice = found.any(|other| other != object).then(|| {
+                    format!("{:?} names two different objects of its SecretProviderClass", data.source_path)
+                });
+                twice.or_else(|| object_obstacle(object, data)).map(|why| (Reason::NotAdoptable, why))
+            }
+        };
+        foreign_key(data, object, obstacle)
+    };
+    sync.spec.secret_object.data.iter().map(key).collect()
+}
+
+fn foreign_key(
+    data: &SecretObjectData,
+    object: Option<&Object>,
+    obstacle: Option<(Reason, String)>,
+) -> ForeignKey {
+    let sentence = |why: &str| {
+        format!(
+            "Key {:?}: {why}. Name a reference for it when you adopt this with AdoptSyncedSecret.",
+            data.target_key
+        )
+    };
+    let path = data.source_path.split_once('/').map_or(data.source_path.as_str(), |(name, _)| name);
+    let name = object.map_or(path, |object| object.object_name.as_str());
+    let (key, vault_secret) = (data.target_key.parse::<SecretKey>(), name.parse::<VaultSecretName>());
+    let obstacle = obstacle.map(|(reason, why)| (reason, sentence(&why)));
+    let named = match (key, vault_secret) {
+        (Ok(key), Ok(vault_secret)) => Ok((key, vault_secret)),
+        (Err(error), _) => Err(sentence(&error.to_string())),
+        (_, Err(error)) => Err(sentence(&format!("{name:?} is no vault secret: {error}"))),
+    };
+    let (key, vault_secret) = match named {
+        Ok(named) => named,
+        Err(why) => {
+            let obstacle = obstacle.map_or(why, |(_, obstacle)| obstacle);
+            return ForeignKey { key: data.target_key.clone(), reference: None, obstacle: Some(obstacle) };
+        }
+    };
+    let problem = obstacle
+        .as_ref()
+        .map(|(reason, message)| Condition::new(ConditionType::Synced, Status::False, *reason, message));
+    let reference = Reference {
+        key,
+        vault_secret,
+        version: object.and_then(|object| object.object_version.as_deref()?.parse().ok()),
+        encoding: object.and_then(encoding).unwrap_or_default(),
+        create_pending: false,
+        status: ReferenceStatus { problem, ..ReferenceStatus::default() },
+    };
+    let obstacle = obstacle.map(|(_, message)| message);
+    ForeignKey { key: data.target_key.clone(), reference: Some(reference), obstacle }
+}
+
+/// Why nothing that a SecretSync takes comes from the vault of this service.
+fn source_obstacle(
+    sync: &SecretSync,
+    class: Option<&SecretProviderClass>,
+    vault_name: &str,
+) -> Option<(Reason, String)> {
+    let name = &sync.spec.secret_provider_class_name;
+    let Some(class) = class else {
+        let why = format!("its SecretProviderClass {name:?} is not there");
+        return Some((Reason::SettingsMissing, why));
+    };
+    let provider = &class.spec.provider;
+    if provider != PROVIDER {
+        let why =
+            format!("its SecretProviderClass {name:?} is of the provider {provider:?}, not {PROVIDER:?}");
+        return Some((Reason::NotAdoptable, why));
+    }
+    let vault = class.spec.parameters.get("keyvaultName").map(|name| name.trim()).unwrap_or_default();
+    if !vault.eq_ignore_ascii_case(vault_name) {
+        let why = format!("it comes from the vault {vault:?}, and this service works with {vault_name:?}");
+        return Some((Reason::NotAdoptable, why));
+    }
+    None
+}
+
+/// Why no reference asks for just what an object of a class brings.
+fn object_obstacle(object: &Object, data: &SecretObjectData) -> Option<String> {
+    let name = &object.object_name;
+    let set = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    if object.object_type != "secret" {
+        let kind = &object.object_type;
+        return Some(format!("{name:?} is of the objectType {kind:?}; a reference takes secrets only"));
+    }
+    if object.object_version_history > 1 {
+        let path = &data.source_path;
+        return Some(format!(
+            "{path:?} counts the versions of {name:?} back (objectVersionHistory); a reference takes the latest or a pinned one"
+        ));
+    }
+    if let Some(version) = set(&object.object_version).filter(|text| text.parse::<VaultVersion>().is_err()) {
+        return Some(format!("{version:?} is no version of {name:?}"));
+    }
+    if encoding(object).is_none() {
+        let encoding = set(&object.object_encoding).unwrap_or_default();
+        return Some(format!("no reference has the objectEncoding {encoding:?}"));
+    }
+    let format = set(&object.object_format).filter(|format| !format.eq_ignore_ascii_case("pem"));
+    format.map(|format| format!("no reference has the objectFormat {format:?}"))
 }
 
 fn state(sync: &SecretSync) -> (State, Condition) {
@@ -61,40 +204,21 @@ fn state(sync: &SecretSync) -> (State, Condition) {
     }
 }
 
-/// The references as the class tells them. One that it doesn't tell has a problem that says so.
-fn references(sync: &SecretSync, class: Option<&SecretProviderClass>) -> Vec<Reference> {
-    let parameters = class.map(|class| &class.spec.parameters);
-    let objects = parameters.and_then(|all| all.get("objects")).map(|text| objects::read(text));
-    let objects: HashMap<String, Object> =
-        objects.unwrap_or_default().into_iter().map(|object| (object.path().to_owned(), object)).collect();
-    let reference = |data: &super::SecretObjectData| {
-        let key: SecretKey = data.target_key.parse().ok()?;
-        let object = objects.get(&data.source_path);
-        let name = object.map_or(data.source_path.as_str(), |object| object.object_name.as_str());
-        let problem = object.is_none().then(|| unknown(sync, &data.source_path));
-        Some(Reference {
-            key,
-            vault_secret: name.parse().ok()?,
-            version: object.and_then(|object| object.object_version.as_deref()?.parse().ok()),
-            encoding: object.map_or(Encoding::Utf8, encoding),
-            create_pending: false,
-            status: ReferenceStatus { problem, ..ReferenceStatus::default() },
-        })
-    };
-    sync.spec.secret_object.data.iter().filter_map(reference).collect()
+/// The encoding that an object names; none where it is one that references don't have.
+fn encoding(object: &Object) -> Option<Encoding> {
+    let named = object.object_encoding.as_deref().unwrap_or_default();
+    let is_named = |encoding: &Encoding| named.eq_ignore_ascii_case(encoding.name());
+    match named {
+        "" => Some(Encoding::Utf8),
+        _ => [Encoding::Utf8, Encoding::Base64, Encoding::Hex].into_iter().find(is_named),
+    }
 }
 
-fn encoding(object: &Object) -> Encoding {
-    let is_named = |encoding: &Encoding| object.object_encoding.as_deref() == Some(encoding.name());
-    [Encoding::Base64, Encoding::Hex].into_iter().find(is_named).unwrap_or_default()
-}
-
-fn unknown(sync: &SecretSync, path: &str) -> Condition {
-    let message = format!(
-        "The SecretProviderClass {:?} has no object {path:?}. Name the vault secret when you adopt it.",
+fn unknown(sync: &SecretSync, path: &str) -> String {
+    format!(
+        "its SecretProviderClass {:?} has no object {path:?} that can be read",
         sync.spec.secret_provider_class_name
-    );
-    Condition::new(ConditionType::Synced, Status::False, Reason::SettingsMissing, message)
+    )
 }
 
 #[cfg(test)]
@@ -107,7 +231,7 @@ mod tests {
         let class = json!({
             "apiVersion": "secrets-store.csi.x-k8s.io/v1", "kind": "SecretProviderClass",
             "metadata": { "name": "spc-ops-1a2b3c4" },
-            "spec": { "provider": "azure", "parameters": { "objects": objects } },
+            "spec": { "provider": "azure", "parameters": { "keyvaultName": "Contoso-AIO", "objects": objects } },
         });
         serde_json::from_value(class).unwrap()
     }
@@ -134,10 +258,10 @@ mod tests {
     #[test]
     fn the_references_are_those_that_the_class_tells() {
         let class = class(
-            "array:\n- |\n  objectName: opc-username\n- |\n  objectName: opc-password\n  objectAlias: pw\n  \
+            "array:\n- |\n  objectName: opc-username\n  objectType: secret\n- |\n  objectName: opc-password\n  objectType: secret\n  objectAlias: pw\n  \
              objectVersion: 0123456789abcdef0123456789abcdef\n  objectEncoding: hex\n",
         );
-        let secret = as_synced_secret(&sync(), Some(&class)).unwrap();
+        let secret = as_synced_secret(&sync(), Some(&class), "contoso-aio").unwrap();
         assert_eq!((secret.origin, secret.state), (Origin::Unmanaged, State::Pending));
         let told: Vec<_> = secret
             .references
@@ -163,6 +287,85 @@ mod tests {
         let mut ours = sync();
         let label = (crate::edge::UID_LABEL.to_owned(), Uuid::new_v4().to_string());
         ours.metadata.labels = Some([label].into());
-        assert!(as_synced_secret(&ours, None).is_none());
+        assert!(as_synced_secret(&ours, None, "contoso-aio").is_none());
+    }
+
+    /// What is said of the key of a SecretSync of one, whose class has this object.
+    fn said_of(object: &str, path: &str) -> ForeignKey {
+        let mut sync = sync();
+        let data = SecretObjectData { source_path: path.to_owned(), target_key: "password".to_owned() };
+        sync.spec.secret_object.data = vec![data];
+        let objects = serde_json::json!({ "array": [object] }).to_string();
+        let mut keys = foreign_keys(&sync, Some(&class(&objects)), "contoso-aio");
+        assert_eq!(keys.len(), 1);
+        keys.remove(0)
+    }
+
+    #[test]
+    fn what_no_reference_can_express_is_shown_with_its_reason_and_never_left_out() {
+        for (object, path, why) in [
+            ("objectName: db\nobjectType: secret\nobjectVersionHistory: 2", "db/0", "objectVersionHistory"),
+            (
+                "objectName: db\nobjectType: secret\nobjectVersionHistory: '2'",
+                "db/1",
+                "has no object \"db/1\"",
+            ),
+            ("objectName: db\nobjectType: cert", "db", "objectType \"cert\""),
+            ("objectName: db\nobjectType: key", "db", "objectType \"key\""),
+            ("objectName: db", "db", "objectType \"\""),
+            ("objectName: db\nobjectType: secret\nobjectVersion: newest", "db", "\"newest\" is no version"),
+            ("objectName: db\nobjectType: secret\nobjectEncoding: base32", "db", "objectEncoding \"base32\""),
+            ("objectName: db\nobjectType: secret\nobjectFormat: pfx", "db", "objectFormat \"pfx\""),
+        ] {
+            let key = said_of(object, path);
+            let reference = key.reference.expect("it has a name");
+            assert_eq!((reference.key.as_str(), reference.vault_secret.as_str()), ("password", "db"));
+            let obstacle = key.obstacle.unwrap();
+            assert!(obstacle.contains(why) && obstacle.contains("\"password\""), "{object}: {obstacle}");
+            assert_eq!(reference.status.problem.unwrap().message, obstacle);
+        }
+        for object in [
+            "objectName: db\nobjectType: secret",
+            "objectName: db\nobjectType: secret\nobjectVersionHistory: 1\nobjectFormat: pem\nobjectEncoding: UTF-8",
+        ] {
+            assert_eq!(said_of(object, "db").obstacle, None, "{object}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_no_reference_can_even_name_is_told_by_the_condition() {
+        let key = said_of("objectName: my_db\nobjectType: secret", "my_db");
+        assert_eq!((key.key.as_str(), &key.reference), ("password", &None));
+        let mut sync = sync();
+        sync.spec.secret_object.data =
+            vec![SecretObjectData { source_path: "my_db".to_owned(), target_key: "password".to_owned() }];
+        let class = class("array: [\"objectName: my_db\\nobjectType: secret\"]");
+        let secret = as_synced_secret(&sync, Some(&class), "contoso-aio").unwrap();
+        assert!(secret.references.is_empty());
+        assert!(
+            secret.conditions[0].message.contains("Key \"password\": \"my_db\""),
+            "{:?}",
+            secret.conditions
+        );
+    }
+
+    #[test]
+    fn another_vault_another_provider_and_a_missing_class_are_said_of_each_key() {
+        let objects = "array: [\"objectName: opc-username\\nobjectType: secret\"]";
+        let other_vault = foreign_keys(&sync(), Some(&class(objects)), "fabrikam");
+        let mut other = class(objects);
+        other.spec.provider = "vault".to_owned();
+        let other_provider = foreign_keys(&sync(), Some(&other), "contoso-aio");
+        let missing = foreign_keys(&sync(), None, "contoso-aio");
+        for (keys, why) in [
+            (other_vault, "the vault \"Contoso-AIO\""),
+            (other_provider, "the provider \"vault\""),
+            (missing, "\"spc-ops-1a2b3c4\" is not there"),
+        ] {
+            assert_eq!(keys.len(), 3);
+            for key in keys {
+                assert!(key.obstacle.as_ref().is_some_and(|said| said.contains(why)), "{key:?}");
+            }
+        }
     }
 }

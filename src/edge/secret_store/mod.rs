@@ -22,7 +22,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-pub use foreign::as_synced_secret;
+pub use foreign::{ForeignKey, as_synced_secret, foreign_keys};
 pub use handover::Halt;
 use handover::as_us;
 pub use objects::Object;
@@ -176,12 +176,12 @@ impl Edge {
     }
 
     /// The SecretSyncs of the namespace.
-    fn syncs(&self) -> Api<SecretSync> {
+    pub(super) fn syncs(&self) -> Api<SecretSync> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
     /// The classes of the namespace.
-    fn classes(&self) -> Api<SecretProviderClass> {
+    pub(super) fn classes(&self) -> Api<SecretProviderClass> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 

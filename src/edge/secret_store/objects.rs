@@ -19,6 +19,12 @@ pub struct Object {
     /// `utf-8`, `base64` or `hex`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub object_encoding: Option<String>,
+    /// How a certificate with its key is written: `pem`, which it is where absent, or `pfx`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub object_format: Option<String>,
+    /// How many versions a SecretSync may take, from the pinned one or the latest backwards; 0 and 1 mean it alone.
+    #[serde(skip_serializing_if = "is_one")]
+    pub object_version_history: u32,
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -46,6 +52,19 @@ impl Object {
     pub fn path(&self) -> &str {
         self.object_alias.as_deref().filter(|alias| !alias.is_empty()).unwrap_or(&self.object_name)
     }
+
+    /// Whether a `sourcePath` takes this: with a history, the path ends in the number of the version.
+    pub fn is_at(&self, source_path: &str) -> bool {
+        match is_one(&self.object_version_history) {
+            true => source_path == self.path(),
+            false => source_path.rsplit_once('/').is_some_and(|(path, _)| path == self.path()),
+        }
+    }
+}
+
+/// Whether that many versions are one.
+fn is_one(history: &u32) -> bool {
+    *history <= 1
 }
 
 #[cfg(test)]
@@ -67,6 +86,7 @@ mod tests {
                 object_alias: Some("yes".to_owned()),
                 object_version: Some("0123456789abcdef0123456789abcdef".to_owned()),
                 object_encoding: Some("base64".to_owned()),
+                ..Object::default()
             },
         ];
         let text = write(&objects);

@@ -164,6 +164,7 @@ fn object(reference: &Reference) -> Object {
         object_alias: Some(reference.key.to_string()),
         object_version: reference.version.as_ref().map(ToString::to_string),
         object_encoding: encoding.map(|encoding| encoding.name().to_owned()),
+        ..Object::default()
     }
 }
 
