@@ -26,8 +26,10 @@ pub enum Error {
     /// The same request is being carried out right now.
     #[error("the same request is being carried out right now")]
     InProgress,
-    /// The resume token points before the oldest change that is kept.
-    #[error("the changes after this resume token are no longer kept")]
+    /// The resume token points before the oldest change that is kept, or into a history that the database no longer has.
+    #[error(
+        "the changes after this resume token are no longer kept, or the database was put back to an earlier state"
+    )]
     TooOld,
     /// The database failed.
     #[error("the database failed")]

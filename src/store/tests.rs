@@ -1,7 +1,7 @@
 //! The database as a specification.
 
 use jiff::{Timestamp, ToSpan};
-use sqlx::SqlitePool;
+use sqlx::{SqlitePool, migrate::Migrator};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -178,6 +178,37 @@ async fn what_was_there_before_a_change_is_known_although_the_change_before_was_
     let states =
         |change: &FeedChange| (change.before.as_ref().map(|before| before.state), change.after.state);
     assert_eq!(changes.iter().map(states).collect::<Vec<_>>(), [(Some(State::Pending), State::Synced)]);
+}
+
+#[tokio::test]
+async fn a_database_of_a_release_that_knew_no_history_goes_on_with_its_sequence_and_begins_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.db");
+    let pool = SqlitePool::connect_with(SqliteConnectOptions::new().filename(&path).create_if_missing(true));
+    let pool = pool.await.unwrap();
+    let before = sqlx::migrate!().iter().filter(|migration| migration.version < 6).cloned().collect();
+    Migrator::with_migrations(before).run(&pool).await.unwrap();
+    for id in ["a", "b", "c"] {
+        let insert = "INSERT INTO changes (uid, kind, snapshot, change_time) VALUES (?1, 'PUT', ?2, ?3)";
+        let secret = SyncedSecret::example(id);
+        let insert = sqlx::query(insert).bind(secret.uid.to_string()).bind(rows::json(&secret));
+        insert.bind((Timestamp::now() - 1.hour()).as_microsecond()).execute(&pool).await.unwrap();
+    }
+    pool.close().await;
+
+    let store = Store::open(&path).await.unwrap();
+    let place = store.view().snapshot().place;
+    assert_eq!(place.sequence, 3);
+    assert!(store.came_by(place).await.unwrap());
+    for unknown in [FeedPlace { history: Default::default(), ..place }, FeedPlace { sequence: 2, ..place }] {
+        assert!(!store.came_by(unknown).await.unwrap(), "{unknown:?}");
+    }
+    insert(&store, &record("d")).await.unwrap();
+    assert_eq!(changes(&store, 3).await, [("d".to_owned(), ChangeKind::Put, false)]);
+    assert_eq!(store.view().sequence(), 4);
+    // What that release recorded grows old by the clock that it had.
+    let clock = store.clock();
+    assert!(clock < Timestamp::now() - 59.minutes(), "{clock}");
 }
 
 #[tokio::test]
