@@ -168,6 +168,7 @@ impl Reconciler {
         tasks.spawn(self.clone().follow_pairs(changed, stop.clone()));
         tasks.spawn(self.clone().mirror(stop.clone()));
         tasks.spawn(self.clone().follow(names));
+        self.0.usages.expect(self.kinds_of_users());
         tasks.spawn(self.0.usages.clone().run(stop.clone()));
         tasks.spawn(self.clone().record_uses(stop.clone()));
         tasks.spawn(self.clone().rotate(stop.clone()));

@@ -84,6 +84,12 @@ impl Reconciler {
         true
     }
 
+    /// The kinds whose resources are recorded as users.
+    pub(super) fn kinds_of_users(&self) -> BTreeSet<String> {
+        let records = self.0.store.view().snapshot().records;
+        records.iter().flat_map(|record| &record.secret.users).map(|user| user.kind.clone()).collect()
+    }
+
     async fn record_changed_uses(&self, progress: &mut Progress) -> Result<(), StoreError> {
         let usages = &self.0.usages;
         let (settling, gap) = (usages.is_settling(), usages.gap());

@@ -27,7 +27,8 @@ use crate::model::GroupKind;
 const JITTER: f64 = 0.2;
 /// A kind that has not been served for so long is gone.
 const MISSING: Duration = Duration::from_secs(5);
-/// After a watch has ended because its kind is gone, the kinds are looked at so soon.
+/// After a watch has ended because its kind is gone, and while one that was there before the start is missing, the kinds are looked
+/// at so soon.
 const SOON: Duration = Duration::from_millis(500);
 
 /// The watches that run, by kind, each with the version that it watches.
@@ -73,11 +74,12 @@ impl Usages {
 
     /// Looks at which kinds are served, and begins and ends watches.
     async fn adjust(&self, watches: &mut JoinSet<GroupKind>, running: &mut Running) {
+        let patience = self.0.options.interval.min(MISSING);
+        let mut are_all_known = true;
         for (group, served) in self.served().await {
             match served {
                 Ok(served) => {
                     let kinds = served.iter().map(group_kind).collect();
-                    let patience = self.0.options.interval.min(MISSING);
                     let gone = self.change(|known| known.group_looked_at(&group, &kinds, patience));
                     running.retain(|kind, (_, watch)| {
                         let stays = !gone.contains(kind);
@@ -89,11 +91,15 @@ impl Usages {
                     served.into_iter().for_each(|kind| self.begin(kind, watches, running));
                 }
                 Err(error) => {
+                    are_all_known = false;
                     if self.change(|known| known.group_failed(&group, error.clone())) {
                         tracing::warn!(%group, %error, "the kinds of a group can't be looked at; it is tried again");
                     }
                 }
             }
+        }
+        if are_all_known {
+            self.change(|known| known.all_looked_at(patience));
         }
     }
 
@@ -190,6 +196,9 @@ impl Usages {
     }
 
     fn next_look(&self) -> Duration {
+        if self.read().is_expecting() {
+            return SOON;
+        }
         self.0.options.interval.mul_f64(1.0 + rand::random_range(-JITTER..=JITTER))
     }
 }

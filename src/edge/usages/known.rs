@@ -19,6 +19,8 @@ pub(super) struct Known {
     all: BTreeMap<UsagePlace, Arc<Usage>>,
     groups: BTreeMap<String, Looked>,
     kinds: BTreeMap<GroupKind, Kind>,
+    /// Kinds that used something before the start and that the cluster has not served since, and for how long it has said so.
+    expected: BTreeMap<String, Expected>,
     /// Secrets whose uses have changed and nobody has asked yet.
     pub changed: HashSet<String>,
 }
@@ -30,6 +32,13 @@ struct Kind {
     /// The uses in each resource.
     resources: HashMap<String, Vec<UsagePlace>>,
     /// Since when the cluster says that it does not serve it.
+    missing_since: Option<Instant>,
+}
+
+/// A kind, known by its name alone.
+#[derive(Default)]
+struct Expected {
+    looked: Looked,
     missing_since: Option<Instant>,
 }
 
@@ -60,7 +69,24 @@ impl Known {
     /// Nothing yet of these groups.
     pub fn nothing_of(groups: BTreeSet<&str>) -> Self {
         let groups = groups.into_iter().map(|group| (group.to_owned(), Looked::default())).collect();
-        Self { all: BTreeMap::new(), groups, kinds: BTreeMap::new(), changed: HashSet::new() }
+        let (all, kinds, expected) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { all, groups, kinds, expected, changed: HashSet::new() }
+    }
+
+    /// Resources of these kinds used something before the start.
+    pub fn expect(&mut self, kinds: BTreeSet<String>) {
+        self.expected = kinds.into_iter().map(|kind| (kind, Expected::default())).collect();
+    }
+
+    /// Whether a kind that was expected is still to come.
+    pub fn is_expecting(&self) -> bool {
+        !self.expected.is_empty()
+    }
+
+    /// All groups were looked at: what was expected and has been missing for as long as `patience` is gone.
+    pub fn all_looked_at(&mut self, patience: Duration) {
+        self.expected
+            .retain(|_, kind| kind.missing_since.get_or_insert_with(Instant::now).elapsed() < patience);
     }
 
     fn of_secret<'a>(
@@ -106,7 +132,10 @@ impl Known {
     fn gap_where(&self, is_open: impl Fn(&Looked) -> bool) -> Option<Gap> {
         let groups = self.groups.iter().map(|(group, looked)| (group.clone(), group, looked));
         let kinds = self.kinds.iter().map(|(kind, known)| (kind.to_string(), &kind.group, &known.looked));
-        let open = groups.chain(kinds).filter(|(.., looked)| is_open(looked));
+        let nameless = String::new();
+        let expected =
+            self.expected.iter().map(|(kind, expected)| (kind.clone(), &nameless, &expected.looked));
+        let open = groups.chain(kinds).chain(expected).filter(|(.., looked)| is_open(looked));
         let gap = |(what, group, looked): (String, &String, &Looked)| {
             let error = looked.trouble.as_ref().map(|(error, _)| error.clone());
             Gap { what, group: group.clone(), error }
@@ -141,6 +170,7 @@ impl Known {
         }
         gone.iter().for_each(|kind| self.kind_gone(kind));
         for kind in served {
+            self.expected.remove(&kind.kind);
             self.kinds.entry(kind.clone()).or_default();
         }
         gone

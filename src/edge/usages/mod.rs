@@ -8,6 +8,7 @@ mod known;
 mod look;
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, RwLock},
     time::Duration,
 };
@@ -61,6 +62,12 @@ impl Usages {
     pub fn new(edge: Edge, options: UsageOptions) -> Self {
         let known = Known::nothing_of(options.rules.groups());
         Self(Arc::new(Inner { edge, options, known: RwLock::new(known), changed: watch::Sender::new(0) }))
+    }
+
+    /// Says which kinds used something before the start. An API server that has just started does not serve custom resources yet:
+    /// what they use is not known before they are served, or are missing for some seconds.
+    pub fn expect(&self, kinds: BTreeSet<String>) {
+        self.change(|known| known.expect(kinds));
     }
 
     /// The uses of a secret, by what uses it.

@@ -222,3 +222,30 @@ async fn a_kind_that_is_not_served_for_a_moment_is_not_forgotten() {
         assert_eq!(told(&refused).reason, "SYNCED_SECRET_IN_USE");
     }
 }
+
+#[tokio::test]
+async fn what_used_a_synced_secret_before_a_start_is_waited_for_when_its_kind_is_not_served_at_once() {
+    if !needs_the_double("a kind that is not served at the start") {
+        return;
+    }
+    let site = Site::start().await;
+    users::install(&site.kube).await;
+    let mut with_pauses = options();
+    with_pauses.usages.interval = Duration::from_secs(3);
+    let mut world = made_on(site, &["a", "b"], with_pauses).await;
+    used(&mut world, "p", "a").await;
+    world.stop_service().await;
+    let missing = FaultRule::always(refused(404)).resource("/apis/deviceregistry.microsoft.com");
+    world.cluster().faults().add(missing.clone().times(1));
+    world.start_service().await;
+    let refused = world.client.delete_synced_secret(delete("a")).await.unwrap_err();
+    assert_eq!(told(&refused).reason, "SYNCED_SECRET_IN_USE");
+    assert!(world.cluster().faults().rules().is_empty(), "it was asked");
+
+    // A kind that stays away holds nothing up for long.
+    world.stop_service().await;
+    world.cluster().faults().add(missing);
+    world.start_service().await;
+    world.until("a", |secret| is_in_use(secret, "NotUsed")).await;
+    world.client.delete_synced_secret(delete("a")).await.unwrap();
+}

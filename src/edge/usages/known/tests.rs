@@ -111,3 +111,24 @@ async fn a_kind_that_is_not_served_for_a_moment_keeps_its_uses() {
     assert_eq!(known.group_looked_at(GROUP, &nothing, patience), [kind()].into());
     assert!(known.of("s").is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_kind_that_used_something_before_the_start_is_a_gap_until_it_is_served_or_missing_for_a_while() {
+    let patience = Duration::from_secs(5);
+    for comes in [false, true] {
+        let mut known = Known::nothing_of([GROUP].into());
+        known.expect([PROFILE.to_owned()].into());
+        for _ in 0..2 {
+            known.group_looked_at(GROUP, &BTreeSet::new(), patience);
+            known.all_looked_at(patience);
+            assert_eq!(known.unseen().map(|gap| gap.what).as_deref(), Some(PROFILE));
+            tokio::time::advance(Duration::from_secs(4)).await;
+        }
+        if comes {
+            known.group_looked_at(GROUP, &[kind()].into(), patience);
+            known.kind_listed(&kind(), HashMap::new());
+        }
+        known.all_looked_at(patience);
+        assert_eq!((known.unseen(), known.is_expecting()), (None, false), "{comes}");
+    }
+}
