@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     Reads, Reconciler, observe,
-    pair_plan::{Step, is_held, step},
+    pair_plan::{Step, is_handed, is_held, step},
     queue::{Outcome, Work},
     worker::{Failure, Retry, edge_failure, event, explain, rotated, vault_retry},
 };
@@ -118,6 +118,10 @@ impl Reconciler {
         };
         if is_held(record, &statuses) {
             return self.note(record, statuses).await;
+        }
+        // It is at it already. To force it again would only begin its work anew.
+        if is_handed(record, &statuses) {
+            return Ok(Outcome::After(SOON));
         }
         self.write_pair(record, statuses, false).await
     }

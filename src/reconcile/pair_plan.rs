@@ -6,7 +6,7 @@ use crate::{
         Seen,
         secret_store::{SecretProviderClass, SyncSeen},
     },
-    model::{ReferenceStatus, State},
+    model::{ReferenceStatus, State, VaultVersion},
     store::{Handed, Record},
 };
 
@@ -89,6 +89,21 @@ pub(super) fn is_held(record: &Record, statuses: &[ReferenceStatus]) -> bool {
     is_given
         && record.secret.state == State::Synced
         && held.eq(statuses.iter().map(|status| &status.synced_version))
+}
+
+/// Whether the extension was given just this to do, and its answer is awaited.
+pub(super) fn is_handed(record: &Record, statuses: &[ReferenceStatus]) -> bool {
+    record.handed.as_ref().is_some_and(|handed| {
+        handed.open
+            && handed.generation == record.secret.generation
+            && handed.requests == record.sync_requests
+            && record.secret.state == State::Synced
+            && versions(&handed.statuses).eq(versions(statuses))
+    })
+}
+
+fn versions(statuses: &[ReferenceStatus]) -> impl Iterator<Item = Option<&VaultVersion>> {
+    statuses.iter().map(|status| status.synced_version.as_ref())
 }
 
 #[cfg(test)]

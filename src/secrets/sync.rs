@@ -86,7 +86,7 @@ impl Secrets {
         done: impl Fn(Option<&Record>) -> bool,
     ) {
         let until = (Instant::now() + wait.min(LONGEST_WAIT)).min(call.deadline - MARGIN);
-        let mut changed = self.0.store.subscribe();
+        let mut changed = self.0.store.commits();
         let wait = async {
             while !done(self.0.store.view().get_by_uid(secret.uid).as_deref()) {
                 if changed.changed().await.is_err() {

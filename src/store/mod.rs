@@ -54,6 +54,7 @@ struct Inner {
     turn: Arc<Mutex<()>>,
     view: View,
     sequence: watch::Sender<i64>,
+    commits: watch::Sender<()>,
     signer: Signer,
     clock: Clock,
     options: Options,
@@ -174,6 +175,7 @@ impl Store {
             turn: Arc::new(Mutex::new(())),
             view,
             sequence: watch::Sender::new(place.sequence),
+            commits: watch::Sender::new(()),
             signer,
             clock,
             options: driving,
@@ -184,6 +186,11 @@ impl Store {
     /// The synced secrets as they were last committed.
     pub fn view(&self) -> &View {
         &self.0.view
+    }
+
+    /// Tells of every commit, also of what no caller sees: an attempt that failed as the one before did.
+    pub fn commits(&self) -> watch::Receiver<()> {
+        self.0.commits.subscribe()
     }
 
     /// Tells of every commit that changed a synced secret, by the sequence of the change feed.
@@ -257,6 +264,7 @@ impl Transaction {
             if let Some(sequence) = store.0.view.apply(effects) {
                 store.0.sequence.send_replace(sequence);
             }
+            store.0.commits.send_replace(());
             Ok(())
         });
         committed.await.unwrap_or(Err(StoreError::Stopping))

@@ -369,6 +369,23 @@ async fn sync_now_does_not_say_synced_while_the_api_server_answers_nobody() {
 }
 
 #[tokio::test]
+async fn sync_now_answers_as_soon_as_it_has_looked_although_nothing_has_changed() {
+    if !needs_the_direct_engine("sync_now_answers_as_soon…") {
+        return;
+    }
+    let mut world = World::start().await;
+    world.seed("v", "value").await;
+    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    world.somebody.enables("v", false).await;
+    for _ in 0..3 {
+        let begun = Instant::now();
+        let told = world.client.sync_synced_secret(sync("a")).await.unwrap().into_inner();
+        assert_eq!(synced_reason(&told), "VaultSecretDisabled");
+        assert!(begun.elapsed() < Duration::from_secs(5), "it waited for a change: {:?}", begun.elapsed());
+    }
+}
+
+#[tokio::test]
 async fn sync_now_finds_that_the_secret_is_gone_although_the_watch_is_silent() {
     if !needs_the_double("sync_now_finds…") {
         return;
