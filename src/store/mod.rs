@@ -225,6 +225,8 @@ impl Store {
     /// Moves what the write-ahead log holds into the database file and closes it.
     pub async fn close(&self) {
         self.run(self.0.readers.close()).await;
+        // Who is changing something ends first: driven inline, there would be nobody to go on while the pool waits for them.
+        let _turn = self.0.turn.lock().await;
         self.run(self.0.writer.close()).await;
     }
 

@@ -1,0 +1,157 @@
+//! Others: who works on the cluster and on the vault besides the service.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use kube::{
+    Api,
+    api::{DeleteParams, Patch, PatchParams, PostParams},
+};
+use rand::{RngExt, rngs::StdRng, seq::IndexedRandom};
+use serde_json::{Value, json};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    checks::FOREIGN,
+    somebody::Somebody,
+    world::{NAMESPACE, World},
+};
+
+/// The finalizer that somebody sets, and takes away again.
+const FINALIZER: &str = "tests.example/held";
+
+/// Works on the Secrets of the namespace, in the synced secrets' names.
+pub async fn meddle_at_the_edge(world: Arc<World>, most: Duration, stop: CancellationToken) {
+    let mut random = world.plan.random("the edge");
+    let secrets: Api<Secret> = Api::namespaced(world.kube.clone(), NAMESPACE);
+    let mut count = 0;
+    while pause(&mut random, most, &stop).await {
+        count += 1;
+        let name = format!("secret-{}", random.random_range(0..world.plan.synced_secrets));
+        let hand = world.hand(&name);
+        let what = random.random_range(0..100);
+        world.ledger.say(format!("somebody at the edge: {what} on {name}"));
+        let done = timeout(Duration::from_secs(30), deed(&secrets, &name, what, count, &mut random)).await;
+        match done {
+            Ok(()) => drop(hand),
+            // It may still come.
+            Err(_) => std::mem::forget(hand),
+        }
+    }
+}
+
+async fn deed(secrets: &Api<Secret>, name: &str, what: u32, count: u32, random: &mut StdRng) {
+    let value = format!("{FOREIGN}{count}");
+    // Whatever comes of it: somebody else isn't told either.
+    match what {
+        0..20 => drop(secrets.delete(name, &DeleteParams::default()).await),
+        20..40 => {
+            let key = format!("key-{}", random.random_range(0..3));
+            merge(secrets, name, json!({ "data": { key: base64(&value) } })).await;
+        }
+        40..50 => {
+            let key = format!("key-{}", random.random_range(0..3));
+            merge(secrets, name, json!({ "data": { key: Value::Null } })).await;
+        }
+        50..58 => {
+            let label = json!({ "secret-service.iotoperations/uid": Value::Null });
+            merge(secrets, name, json!({ "metadata": { "labels": label } })).await;
+        }
+        58..63 => {
+            merge(secrets, name, json!({ "metadata": { "finalizers": [FINALIZER] } })).await;
+            sleep(Duration::from_secs(random.random_range(5..30))).await;
+            merge(secrets, name, json!({ "metadata": { "finalizers": [] } })).await;
+        }
+        // A controller that puts its own back.
+        63..70 => {
+            for _ in 0..random.random_range(2..8) {
+                merge(secrets, name, json!({ "data": { "key-0": base64(&value) } })).await;
+                sleep(Duration::from_millis(random.random_range(200..3_000))).await;
+            }
+        }
+        // A Secret of somebody's own, just where one of ours was or will be.
+        70..78 => {
+            let _ = secrets.delete(name, &DeleteParams::default()).await;
+            make(secrets, name, &value).await;
+        }
+        _ => make(secrets, name, &value).await,
+    }
+}
+
+async fn make(secrets: &Api<Secret>, name: &str, value: &str) {
+    let secret = Secret {
+        metadata: ObjectMeta {
+            name: Some(name.to_owned()),
+            labels: Some(BTreeMap::from([("theirs".to_owned(), "yes".to_owned())])),
+            ..Default::default()
+        },
+        data: Some(BTreeMap::from([("theirs".to_owned(), ByteString(value.as_bytes().to_vec()))])),
+        type_: Some("Opaque".to_owned()),
+        ..Default::default()
+    };
+    let parameters = PostParams { field_manager: Some("somebody".to_owned()), ..Default::default() };
+    let _ = secrets.create(&parameters, &secret).await;
+}
+
+async fn merge(secrets: &Api<Secret>, name: &str, patch: Value) {
+    let parameters = PatchParams { field_manager: Some("somebody".to_owned()), ..Default::default() };
+    let _ = secrets.patch(name, &parameters, &Patch::Merge(patch)).await;
+}
+
+/// Takes away what would hold a deletion for good.
+pub async fn let_go(world: &World) {
+    let secrets: Api<Secret> = Api::namespaced(world.kube.clone(), NAMESPACE);
+    for number in 0..world.plan.synced_secrets {
+        let name = format!("secret-{number}");
+        let held = secrets.get_metadata_opt(&name).await.ok().flatten();
+        if held.is_some_and(|held| held.metadata.finalizers.is_some_and(|all| !all.is_empty())) {
+            merge(&secrets, &name, json!({ "metadata": { "finalizers": [] } })).await;
+        }
+    }
+}
+
+/// Works on the vault: new versions, deletions that are taken back, names that somebody else takes.
+pub async fn meddle_in_the_vault(world: Arc<World>, most: Duration, stop: CancellationToken) {
+    let mut random = world.plan.random("the vault");
+    let somebody = Somebody::at(&world.vault, &world.ca);
+    let mut count = 0;
+    while pause(&mut random, most, &stop).await {
+        count += 1;
+        let name = format!("vault-{}", random.random_range(0..world.plan.vault_secrets));
+        let (what, value) = (random.random_range(0..100), format!("{FOREIGN}vault-{count}"));
+        let back = Duration::from_secs(*[1, 10, 40].choose(&mut random).expect("some"));
+        world.ledger.say(format!("somebody in the vault: {what} on {name}"));
+        let deed = async {
+            match what {
+                0..60 => somebody.sets(&name, &value).await,
+                60..75 => {
+                    somebody.enables(&name, false).await;
+                    sleep(back).await;
+                    somebody.enables(&name, true).await;
+                }
+                75..90 => {
+                    somebody.deletes(&name).await;
+                    sleep(back).await;
+                    somebody.recovers(&name).await;
+                }
+                _ => {
+                    let fresh = format!("fresh-{}", random.random_range(0..200));
+                    somebody.sets(&fresh, &value).await;
+                }
+            }
+        };
+        let _ = timeout(Duration::from_secs(90), deed).await;
+    }
+}
+
+/// Waits; false where it is time to stop.
+async fn pause(random: &mut StdRng, most: Duration, stop: &CancellationToken) -> bool {
+    let pause = Duration::from_millis(random.random_range(100..=most.as_millis() as u64 * 2));
+    stop.run_until_cancelled(sleep(pause)).await.is_some()
+}
+
+fn base64(value: &str) -> String {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    STANDARD.encode(value)
+}

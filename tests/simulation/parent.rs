@@ -1,0 +1,195 @@
+//! The parent: runs seeds in processes of their own, two at a time, and tells how they ended.
+
+use std::{
+    fs::File,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::{scope, sleep},
+    time::{Duration, Instant, SystemTime},
+};
+
+use tempfile::TempDir;
+
+use crate::{CHILD, clock::CLOCK};
+
+/// Seeds that once found something, each with what.
+const KEPT: &str = include_str!("seeds.txt");
+/// How many seeds run at a time.
+const AT_A_TIME: usize = 2;
+/// A seed that takes longer in real time hangs.
+const LONGEST: Duration = Duration::from_secs(180);
+/// How much of a failed seed is shown.
+const TAIL: usize = 150;
+
+/// How a seed ended.
+struct Ended {
+    seed: u64,
+    found: Vec<String>,
+    trace: Vec<String>,
+    counts: [u64; 3],
+}
+
+pub fn run() {
+    let shim = shim();
+    if let Ok(seed) = std::env::var("SIMULATION_SEED") {
+        let ended = child(seed.parse().expect("a seed is a number"), shim.as_deref());
+        ended.trace.iter().for_each(|line| say(line));
+        assert!(ended.found.is_empty(), "seed {seed}:\n{}", ended.found.join("\n"));
+        return;
+    }
+    let seconds = std::env::var("SIMULATION_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(120);
+    let kept: Vec<u64> =
+        KEPT.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect();
+    let first = first_fresh();
+    let (begun, next) = (Instant::now(), AtomicU64::new(0));
+    let ended: Mutex<Vec<Ended>> = Mutex::default();
+    scope(|scope| {
+        for _ in 0..AT_A_TIME {
+            scope.spawn(|| {
+                loop {
+                    let place = next.fetch_add(1, Ordering::Relaxed);
+                    let seed = match kept.get(usize::try_from(place).unwrap_or(usize::MAX)) {
+                        Some(seed) => *seed,
+                        None if begun.elapsed() > Duration::from_secs(seconds) => return,
+                        None => first + place,
+                    };
+                    let one = child(seed, shim.as_deref());
+                    if let Some(found) = one.found.first() {
+                        say(&format!("seed {seed}: {found}"));
+                    }
+                    ended.lock().expect("a lock").push(one);
+                }
+            });
+        }
+    });
+    conclude(&ended.into_inner().expect("a lock"), begun.elapsed());
+}
+
+fn conclude(ended: &[Ended], took: Duration) {
+    let sum = |which: usize| ended.iter().map(|one| one.counts[which]).sum::<u64>();
+    let failed: Vec<_> = ended.iter().filter(|one| !one.found.is_empty()).collect();
+    for one in failed.iter().take(2) {
+        say(&format!("---- seed {}, the end of it ----", one.seed));
+        one.trace.iter().rev().take(TAIL).rev().for_each(|line| say(line));
+        one.found.iter().for_each(|found| say(found));
+    }
+    say(&format!(
+        "simulation: {} seeds, {} calls, {} faults, {} kills in {:.0} s; {} seeds found something",
+        ended.len(),
+        sum(0),
+        sum(1),
+        sum(2),
+        took.as_secs_f64(),
+        failed.len()
+    ));
+    let seeds: Vec<_> = failed.iter().map(|one| one.seed.to_string()).collect();
+    assert!(
+        seeds.is_empty(),
+        "replay with SIMULATION_SEED=N cargo test --test simulation: {}",
+        seeds.join(", ")
+    );
+}
+
+/// Runs one seed.
+fn child(seed: u64, shim: Option<&Path>) -> Ended {
+    let ground = tempfile::tempdir().expect("a directory");
+    let out = ground.path().join("out");
+    let mut command = Command::new(std::env::current_exe().expect("this program"));
+    command
+        .args(["--exact", "the_invariants_hold_under_every_seed", "--nocapture"])
+        .env(CHILD, seed.to_string())
+        .stdout(File::create(&out).expect("a file"))
+        .stderr(File::create(ground.path().join("err")).expect("a file"))
+        .stdin(Stdio::null());
+    if let Some(shim) = shim {
+        command.env("LD_PRELOAD", shim).env(CLOCK, clock_file(&ground));
+    }
+    let (mut running, begun) = (command.spawn().expect("this program starts"), Instant::now());
+    let mut hung = false;
+    while running.try_wait().expect("a child").is_none() {
+        if begun.elapsed() > LONGEST {
+            hung = true;
+            let _ = running.kill();
+        }
+        sleep(Duration::from_millis(5));
+    }
+    let text = String::from_utf8_lossy(&std::fs::read(&out).unwrap_or_default()).into_owned();
+    let complaint =
+        String::from_utf8_lossy(&std::fs::read(ground.path().join("err")).unwrap_or_default()).into_owned();
+    read(seed, &text, &complaint, hung)
+}
+
+fn read(seed: u64, text: &str, complaint: &str, hung: bool) -> Ended {
+    let mut ended = Ended { seed, found: Vec::new(), trace: Vec::new(), counts: [0; 3] };
+    let mut counted = false;
+    for line in text.lines() {
+        match line.split_once(' ') {
+            Some(("TRACE", rest)) => ended.trace.push(rest.to_owned()),
+            Some(("FOUND", rest)) => ended.found.push(rest.to_owned()),
+            Some(("COUNT", rest)) => {
+                counted = true;
+                for (place, word) in rest.split_whitespace().take(3).enumerate() {
+                    ended.counts[place] = word.parse().unwrap_or(0);
+                }
+            }
+            _ => {
+                if let Some(last) = ended.found.last_mut() {
+                    last.push('\n');
+                    last.push_str(line);
+                }
+            }
+        }
+    }
+    if complaint.contains("panicked at") {
+        ended.found.push(format!("nothing dies: a panic: {complaint}"));
+    }
+    if !counted {
+        let what = if hung { "it never ended" } else { "it broke off" };
+        ended.found.push(format!("the simulation itself: {what}: {complaint}"));
+    }
+    ended
+}
+
+fn clock_file(ground: &TempDir) -> PathBuf {
+    let path = ground.path().join("clock");
+    std::fs::write(&path, [0; 8]).expect("a file");
+    path
+}
+
+/// Compiles the shim where it is not there yet; none, with a word, where nothing can.
+fn shim() -> Option<PathBuf> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/simulation/shim.c");
+    let made = Path::new(env!("CARGO_TARGET_TMPDIR")).join("simulation-shim.so");
+    let time = |path: &Path| std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+    if time(&made).is_some_and(|made| Some(made) > time(&source)) {
+        return Some(made);
+    }
+    let mut command = Command::new("cc");
+    command.args(["-shared", "-fPIC", "-O2", "-Wall", "-o"]).args([&made, &source]);
+    match command.status() {
+        Ok(status) if status.success() => Some(made),
+        other => {
+            say(&format!("no shim, a seed may not replay exactly: cc: {other:?}"));
+            None
+        }
+    }
+}
+
+/// Fresh seeds differ from run to run, unless SIMULATION_FIRST says otherwise.
+fn first_fresh() -> u64 {
+    let chosen = std::env::var("SIMULATION_FIRST").ok().and_then(|text| text.parse().ok());
+    chosen.unwrap_or_else(|| {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        now.as_secs() % 1_000_000 * 1_000
+    })
+}
+
+/// Says something that shows also where the test passes.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
