@@ -1,6 +1,7 @@
 //! `secrets`, `vault` and `audit`: what a person types at a shell, against a service that runs.
 
 mod connection;
+mod outcomes;
 mod values;
 
 use std::{process::Stdio, time::Duration};

@@ -1,5 +1,7 @@
 //! `secret-service vault`: the secrets in the Key Vault, and whether the service gets at them.
 
+mod rotate;
+
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -45,7 +47,7 @@ enum Command {
     List(List),
     Versions(Versions),
     Create(Create),
-    Rotate(Rotate),
+    Rotate(rotate::Rotate),
     Check(Check),
 }
 
@@ -84,16 +86,6 @@ struct Create {
     /// Check everything and create nothing
     #[arg(long)]
     validate_only: bool,
-}
-
-/// Give a secret in the vault a new value; what follows the latest version is synced anew
-#[derive(Debug, clap::Args)]
-#[command(after_long_help = ABOUT)]
-struct Rotate {
-    /// The vault secret
-    name: VaultName,
-    #[command(flatten)]
-    new: New,
 }
 
 /// Check that the service reaches the vault, may do there what it must, and has what its engine needs; fails where it has not
@@ -176,7 +168,7 @@ impl Create {
     async fn run(self, client: &Client, output: Output) -> Result<(), Failure> {
         let request = proto::CreateVaultSecretRequest {
             vault_secret_id: self.name.id().to_owned(),
-            secret: Some(self.new.read(&self.name)?),
+            secret: Some(self.new.with_value(&self.name, self.new.about()?)?),
             request_id: request_id(),
             validate_only: self.validate_only,
         };
@@ -186,31 +178,26 @@ impl Create {
     }
 }
 
-impl Rotate {
-    async fn run(self, client: &Client, output: Output) -> Result<(), Failure> {
-        let request = proto::AddVaultSecretVersionRequest {
-            parent: self.name.full(),
-            secret: Some(self.new.read(&self.name)?),
-            request_id: request_id(),
-        };
-        let added = client
-            .call(request, async |mut stub, request| stub.add_vault_secret_version(request).await)
-            .await?;
-        output.print(&added, |added| versions_table(std::slice::from_ref(added)))
-    }
-}
-
 impl New {
-    fn read(&self, name: &VaultName) -> Result<proto::NewVaultSecret, Failure> {
-        let tags = arguments::words("--tag", &self.tag)?;
-        let value = self.reading.read(name.id(), self.value_file.as_deref())?;
+    /// What goes with the value.
+    fn about(&self) -> Result<proto::NewVaultSecret, Failure> {
         Ok(proto::NewVaultSecret {
             content_type: self.content_type.clone().unwrap_or_default(),
             not_before_time: self.not_before,
             expire_time: self.expires,
-            tags,
-            ..value.into_new()
+            tags: arguments::words("--tag", &self.tag)?,
+            ..Default::default()
         })
+    }
+
+    /// The value, which is asked for where no file is named, and what goes with it.
+    fn with_value(
+        &self,
+        name: &VaultName,
+        about: proto::NewVaultSecret,
+    ) -> Result<proto::NewVaultSecret, Failure> {
+        let value = self.reading.read(name.id(), self.value_file.as_deref())?.into_new().value;
+        Ok(proto::NewVaultSecret { value, ..about })
     }
 }
 
