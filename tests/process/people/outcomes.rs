@@ -2,10 +2,84 @@
 
 use std::time::Duration;
 
+use kube::api::PostParams;
+use secret_service::edge::secret_store::{SecretProviderClass, SecretSync};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{json, pipe, say};
-use crate::support::World;
+use crate::support::{Options, Site, World};
+
+const PORTAL: &str = include_str!("../../../examples/made-by-the-portal.yaml");
+
+/// A world with the two synced secrets that the portal made.
+async fn with_what_the_portal_made() -> World {
+    let mut site = Site::start().await;
+    site.install_extension().await;
+    for name in ["opc-username", "opc-password", "eventhub-connection"] {
+        site.seed(name, "1").await;
+    }
+    let portal = PostParams { field_manager: Some("portal".to_owned()), ..PostParams::default() };
+    // The vault of the test has no such version, and the namespace may be another.
+    let yaml = PORTAL
+        .replace("objectVersion: 0123456789abcdef0123456789abcdef", "")
+        .replace("namespace: azure-iot-operations", &format!("namespace: {}", site.namespace));
+    for document in serde_yaml_ng::Deserializer::from_str(&yaml) {
+        let object = Value::deserialize(document).unwrap();
+        match object["kind"].as_str().unwrap() {
+            "SecretProviderClass" => {
+                let class: SecretProviderClass = serde_json::from_value(object).unwrap();
+                site.classes().create(&portal, &class).await.unwrap();
+            }
+            _ => {
+                let sync: SecretSync = serde_json::from_value(object).unwrap();
+                site.syncs().create(&portal, &sync).await.unwrap();
+            }
+        }
+    }
+    let mut world = World::start_on(site, Options::default()).await;
+    for name in ["edp1secrets", "kafka1secrets"] {
+        until_listed(&mut world, name).await;
+    }
+    world
+}
+
+async fn until_listed(world: &mut World, name: &str) {
+    for _ in 0..1_200 {
+        if say(world, &["secrets", "get", name]).await.code == Some(0) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{name} is never listed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sync_all_takes_what_is_managed_here_says_what_it_leaves_out_and_goes_on_after_a_failure() {
+    let mut world = with_what_the_portal_made().await;
+    for name in ["a", "b", "c"] {
+        world.seed(name, "1").await;
+        say(&world, &["secrets", "add", name, &format!("k={name}")]).await.ok();
+    }
+    let all = say(&world, &["secrets", "sync", "--all", "-o", "name"]).await;
+    assert!(all.err.contains("left out: edp1secrets, kafka1secrets (made by another tool"), "{all:?}");
+    assert_eq!(all.ok(), "syncedSecrets/a\nsyncedSecrets/b\nsyncedSecrets/c\n");
+
+    world.somebody.enables("a", false).await;
+    world.somebody.sets("c", "2").await;
+    let some = say(&world, &["secrets", "sync", "--all"]).await;
+    assert!(some.out.contains("Degraded") && some.out.contains("Synced"), "{some:?}");
+    let told = some.failed(9);
+    assert!(told.contains("a is recorded, and degraded: "), "{told}");
+    assert!(told.ends_with("error: 1 of 3 failed\n"), "{told}");
+    world.until("c", |secret| secret.state == 2).await;
+    assert_eq!(world.edge("c").await.unwrap()["k"], "2");
+
+    // One that is refused does not hide one that the edge does not hold.
+    let both = say(&world, &["secrets", "sync", "nowhere", "a", "b", "--wait", "2s"]).await.failed(3);
+    assert!(both.contains("\"nowhere\"") && both.contains("a is recorded"), "{both}");
+    assert!(both.ends_with("error: 2 of 3 failed\n"), "{both}");
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rotated_secret_keeps_its_content_type_and_tags_and_no_time_is_given_up_in_silence() {

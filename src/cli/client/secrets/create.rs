@@ -153,7 +153,7 @@ impl Finish {
     /// Prints what came of it, and fails where the edge was waited for and does not hold it.
     pub fn end(&self, output: Output, secret: SyncedSecret) -> Result<(), Failure> {
         print_row(output, &secret)?;
-        if self.validate_only { Ok(()) } else { self.waiting.check(&[secret]) }
+        if self.validate_only { Ok(()) } else { self.waiting.check(&secret) }
     }
 }
 

@@ -63,8 +63,7 @@ impl Delete {
             }
             results.push(deleted);
         }
-        print_each(output, results, |deleted| self.told(deleted, &left))?;
-        self.waiting.check(&left)
+        print_each(output, results, |deleted| self.told(deleted, &left), |_| self.waiting.check_all(&left))
     }
 
     /// A line for each.

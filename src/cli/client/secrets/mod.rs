@@ -97,19 +97,18 @@ impl Waiting {
     }
 
     /// Fails where it was waited for the edge, and the edge does not hold what was asked for.
-    fn check(&self, secrets: &[SyncedSecret]) -> Result<(), Failure> {
-        let behind = secrets.iter().filter(|secret| secret.state() != State::Synced);
-        let lines: Vec<_> = behind
-            .map(|secret| {
-                let name = super::table::id(&secret.name);
-                let problem = problem(secret);
-                format!("{name} is recorded, and {}: {problem}", word(secret.state()).to_lowercase())
-            })
-            .collect();
-        match lines.is_empty() || self.no_wait {
-            true => Ok(()),
-            false => Err(Failure::told(lines, BEHIND)),
+    fn check(&self, secret: &SyncedSecret) -> Result<(), Failure> {
+        if self.no_wait || secret.state() == State::Synced {
+            return Ok(());
         }
+        let (name, state) = (super::table::id(&secret.name), word(secret.state()).to_lowercase());
+        let line = format!("{name} is recorded, and {state}: {}", problem(secret));
+        Err(Failure::told([line], BEHIND))
+    }
+
+    /// The failures of those that the edge does not hold.
+    fn check_all(&self, secrets: &[SyncedSecret]) -> Vec<Failure> {
+        secrets.iter().filter_map(|secret| self.check(secret).err()).collect()
     }
 }
 
@@ -127,27 +126,28 @@ fn print_row(output: Output, secret: &SyncedSecret) -> Result<(), Failure> {
     output.print(secret, |secret| synced_secrets(std::slice::from_ref(secret)))
 }
 
-/// Prints those for which it went well, then fails with those for which it did not.
+/// Prints those for which it went well, then fails with all that did not: the calls that were refused, and what `behind`
+/// says of the edge. The first decides the exit code; where there are several, the last line counts them.
 fn print_each(
     output: Output,
     results: Vec<Result<SyncedSecret, Refusal>>,
     table: impl FnOnce(&[SyncedSecret]) -> String,
+    behind: impl FnOnce(&[SyncedSecret]) -> Vec<Failure>,
 ) -> Result<(), Failure> {
+    let total = results.len();
     let mut answer = proto::ListSyncedSecretsResponse::default();
-    let mut failure: Option<Failure> = None;
+    let mut failures = Vec::new();
     for result in results {
         match result {
             Ok(secret) => answer.synced_secrets.push(secret),
-            Err(refusal) => {
-                let next = Failure::from(refusal);
-                failure = Some(match failure {
-                    Some(before) => before.and(next),
-                    None => next,
-                });
-            }
+            Err(refusal) => failures.push(Failure::from(refusal)),
         }
     }
     answer.total_size = i32::try_from(answer.synced_secrets.len()).unwrap_or(i32::MAX);
     output.print(&answer, |answer| table(&answer.synced_secrets))?;
-    failure.map_or(Ok(()), Err)
+    failures.extend(behind(&answer.synced_secrets));
+    if total > 1 && !failures.is_empty() {
+        failures.push(Failure::failed(format!("{} of {total} failed", failures.len())));
+    }
+    failures.into_iter().reduce(Failure::and).map_or(Ok(()), Err)
 }

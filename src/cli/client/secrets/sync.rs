@@ -1,26 +1,41 @@
 //! `secrets sync`: now, without waiting for the next rotation check.
 
 use futures::{StreamExt, stream};
+use tonic::Code;
 
 use super::{
-    super::{arguments::SyncedName, call::Client, output::Output, refusal::Refusal, table::synced_secrets},
+    super::{
+        arguments::SyncedName,
+        call::Client,
+        output::Output,
+        refusal::Refusal,
+        table::{id, synced_secrets},
+    },
     Waiting, list, print_each,
 };
 use crate::{
     cli::Failure,
-    proto::{self, SyncedSecret},
+    proto::{
+        self, SyncedSecret,
+        synced_secret::{Origin, State},
+    },
 };
 
 /// How many at a time: the vault has a pace of its own.
 const AT_A_TIME: usize = 8;
 
+/// How many of those that are left out are named.
+const NAMED: usize = 10;
+
 /// Read the values anew and bring the edge to them, now
+///
+/// Where one of several fails, the others are synced all the same, and the exit code is that of the first failure.
 #[derive(Debug, clap::Args)]
 pub(super) struct Sync {
     /// The synced secrets
     #[arg(required_unless_present = "all", conflicts_with = "all")]
     name: Vec<SyncedName>,
-    /// All of them
+    /// All that are managed here. What other tools made is left out, and so is what is being deleted
     #[arg(long)]
     all: bool,
     #[command(flatten)]
@@ -29,18 +44,22 @@ pub(super) struct Sync {
 
 impl Sync {
     pub async fn run(self, client: &Client, output: Output) -> Result<(), Failure> {
-        let names: Vec<String> = match self.all {
-            true => {
-                let all = list::all(client, &proto::SyncedSecretFilter::default(), None).await?;
-                all.into_iter().map(|secret| secret.name).collect()
-            }
+        let names = match self.all {
+            true => choose(list::all(client, &proto::SyncedSecretFilter::default(), None).await?),
             false => self.name.iter().map(SyncedName::full).collect(),
         };
         let calls = names.into_iter().map(|name| self.sync(client, name));
         let results: Vec<_> = stream::iter(calls).buffered(AT_A_TIME).collect().await;
-        let synced: Vec<_> = results.iter().flatten().cloned().collect();
-        print_each(output, results, synced_secrets)?;
-        self.waiting.check(&synced)
+        let results = results.into_iter().filter(|result| !self.is_gone(result)).collect();
+        print_each(output, results, synced_secrets, |synced| self.waiting.check_all(synced))
+    }
+
+    /// Whether one of all was deleted between the list and the call: then it is no longer one of all.
+    fn is_gone(&self, result: &Result<SyncedSecret, Refusal>) -> bool {
+        let is_gone = |refusal: &Refusal| {
+            refusal.code() == Code::NotFound || refusal.is_because("SYNCED_SECRET_DELETING")
+        };
+        self.all && result.as_ref().is_err_and(is_gone)
     }
 
     async fn sync(&self, client: &Client, name: String) -> Result<SyncedSecret, Refusal> {
@@ -51,4 +70,26 @@ impl Sync {
             })
             .await
     }
+}
+
+/// The names of those that can be synced; says which others there are.
+fn choose(all: Vec<SyncedSecret>) -> Vec<String> {
+    let (managed, foreign): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|secret| secret.origin() != Origin::Unmanaged);
+    let (going, ours): (Vec<_>, Vec<_>) =
+        managed.into_iter().partition(|secret| secret.state() == State::Deleting);
+    let left_out =
+        [(foreign, "made by another tool; `secrets adopt` takes one over"), (going, "being deleted")];
+    for (some, why) in left_out.iter().filter(|(some, _)| !some.is_empty()) {
+        eprintln!("left out: {} ({why})", named(some));
+    }
+    ours.into_iter().map(|secret| secret.name).collect()
+}
+
+/// The first names, and how many more there are.
+fn named(some: &[SyncedSecret]) -> String {
+    let names: Vec<_> = some.iter().take(NAMED).map(|secret| id(&secret.name)).collect();
+    let more = some.len() - names.len();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", names.join(", "))
 }
