@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use kube::api::PostParams;
-use secret_service::edge::secret_store::{SecretProviderClass, SecretSync};
+use secret_service::{
+    access,
+    edge::secret_store::{SecretProviderClass, SecretSync},
+};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{json, pipe, say};
-use crate::support::{Options, Site, World};
+use super::{json, line, pipe, say, type_into};
+use crate::support::{Options, Site, World, callers};
 
 const PORTAL: &str = include_str!("../../../examples/made-by-the-portal.yaml");
 
@@ -143,4 +146,34 @@ async fn a_rotated_secret_keeps_its_content_type_and_tags_and_no_time_is_given_u
     rotate(&["--remove-tag", "a", "--keep-nothing"]).await.failed(2);
     let missing = say(&world, &["vault", "rotate", "nowhere", "--value-file", "-"]).await;
     missing.failed(3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_is_guarded_by_an_etag_and_told_as_done_only_where_it_was_seen_to_be() {
+    let tokens =
+        access::TokenOptions { audience: callers::AUDIENCE.to_owned(), life: Duration::from_secs(60) };
+    let access = access::Options { tokens: Some(tokens), ..access::Options::local_only() };
+    let world = World::start_with(Options { access, ..Options::default() }).await;
+    world.account("deleter", &["syncedsecrets"], &["delete"], &[]).await;
+    let token = world.token("deleter", callers::AUDIENCE).await;
+    world.seed("v", "1").await;
+    for name in ["a", "b"] {
+        say(&world, &["secrets", "add", name, "k=v"]).await.ok();
+    }
+    let seen = json(&world, &["secrets", "get", "a", "-o", "json"]).await;
+    let etag = seen["etag"].as_str().unwrap();
+    say(&world, &["secrets", "update", "a", "--description", "newer"]).await.ok();
+    say(&world, &["secrets", "delete", "a", "--yes", "--etag", etag]).await.failed(8);
+    assert!(world.edge("a").await.is_some());
+    say(&world, &["secrets", "delete", "a", "b", "--yes", "--etag", etag]).await.failed(2);
+
+    // Who may not look can't say that it is gone.
+    let mut command = line(&world.address().to_string(), &["secrets", "delete", "a", "--yes"]);
+    command.env("SECRET_SERVICE_TOKEN", &token);
+    let blind = type_into(command, "").await;
+    assert_eq!(blind.out, "a is being deleted\n");
+    let told = blind.failed(9);
+    assert!(told.contains("a is recorded, and how far it is can't be told: "), "{told}");
+    assert!(world.edge("a").await.is_none());
+    assert_eq!(say(&world, &["secrets", "delete", "b", "--yes"]).await.ok(), "b deleted\n");
 }

@@ -12,7 +12,7 @@ use super::{
         request_id,
         table::{id, in_use, keys, plain, word},
     },
-    Waiting, get, list, print_each,
+    Waiting, get, glance, list, print_each,
 };
 use crate::{
     cli::Failure,
@@ -25,9 +25,12 @@ pub(super) struct Delete {
     /// The synced secrets
     #[arg(required = true)]
     name: Vec<SyncedName>,
-    /// Do not ask. Needed where there is no terminal
+    /// Do not ask. Needed where there is no terminal; deletes whatever state they are in, unless --etag says which
     #[arg(short, long)]
     yes: bool,
+    /// Delete only this state of it, as `secrets get` showed it; of a single one
+    #[arg(long, value_name = "ETAG")]
+    etag: Option<String>,
     /// Also what something uses
     #[arg(long)]
     force: bool,
@@ -47,34 +50,64 @@ struct Target {
     etag: String,
 }
 
+/// What a look after a deletion shows.
+enum Look {
+    Gone,
+    /// The edge holds it still.
+    There(Box<SyncedSecret>),
+    /// The deletion is recorded, and why it can't be told what came of it.
+    Unknown(String, Refusal),
+}
+
 impl Delete {
     pub async fn run(self, client: &Client, output: Output) -> Result<(), Failure> {
+        if self.etag.is_some() && self.name.len() > 1 {
+            return Err(Failure::usage("--etag: it is that of a single synced secret"));
+        }
         let targets = match self.yes || self.validate_only {
-            true => self.name.iter().map(|name| Target { name: name.full(), etag: String::new() }).collect(),
+            true => self.name.iter().map(|name| self.target(name.full(), String::new())).collect(),
             false => self.ask(client).await?,
         };
-        let (mut results, mut left) = (Vec::with_capacity(targets.len()), Vec::new());
+        let (mut results, mut looks) = (Vec::with_capacity(targets.len()), Vec::new());
         for target in targets {
             let deleted = self.delete(client, target).await;
             if let Ok(deleted) = &deleted
                 && !self.validate_only
             {
-                left.extend(still_there(client, deleted).await);
+                looks.push(look(client, deleted).await);
             }
             results.push(deleted);
         }
-        print_each(output, results, |deleted| self.told(deleted, &left), |_| self.waiting.check_all(&left))
+        let table = |deleted: &[SyncedSecret]| self.told(deleted, &looks);
+        print_each(output, results, table, |_| looks.iter().filter_map(|look| self.behind(look)).collect())
+    }
+
+    fn target(&self, name: String, seen: String) -> Target {
+        Target { name, etag: self.etag.clone().unwrap_or(seen) }
+    }
+
+    /// What a look found wrong, where it was waited for the edge.
+    fn behind(&self, look: &Look) -> Option<Failure> {
+        match look {
+            Look::Gone => None,
+            Look::There(secret) => self.waiting.check(secret).err(),
+            Look::Unknown(name, why) => self.waiting.unknown(name, why),
+        }
     }
 
     /// A line for each.
-    fn told(&self, deleted: &[SyncedSecret], left: &[SyncedSecret]) -> String {
+    fn told(&self, deleted: &[SyncedSecret], looks: &[Look]) -> String {
         let line = |secret: &SyncedSecret| {
-            let is_left = left.iter().any(|left| left.name == secret.name);
+            let is_gone = looks.iter().all(|look| match look {
+                Look::Gone => true,
+                Look::There(left) => left.name != secret.name,
+                Look::Unknown(name, _) => *name != secret.name,
+            });
             let what = match secret.uid.is_empty() {
                 true => "was not there",
                 false if self.validate_only => "can be deleted",
-                false if is_left => "is being deleted",
-                false => "deleted",
+                false if is_gone => "deleted",
+                false => "is being deleted",
             };
             format!("{} {what}", id(&secret.name))
         };
@@ -89,7 +122,7 @@ impl Delete {
                 Ok(secret) => {
                     let uses = list::usages(client, Some(name), None).await;
                     shown.push(show(&secret, uses)?);
-                    targets.push(Target { name: secret.name, etag: secret.etag });
+                    targets.push(self.target(secret.name, secret.etag));
                 }
                 Err(refusal) if refusal.code() == Code::NotFound && self.ignore_missing => {}
                 Err(refusal) => return Err(refusal.into()),
@@ -121,10 +154,15 @@ impl Delete {
     }
 }
 
-/// The answer to a deletion is the same whether the edge still holds it or not: a look tells.
-async fn still_there(client: &Client, deleted: &SyncedSecret) -> Option<SyncedSecret> {
-    let found = get(client, &deleted.name.parse().ok()?).await.ok()?;
-    (found.uid == deleted.uid).then_some(found)
+/// The answer to a deletion is the same whether the edge still holds it or not: a look tells. Only the word that it isn't
+/// there says that it is gone, and nothing else that goes wrong with the look.
+async fn look(client: &Client, deleted: &SyncedSecret) -> Look {
+    match glance(client, &deleted.name).await {
+        Ok(found) if found.uid == deleted.uid => Look::There(Box::new(found)),
+        Ok(_) => Look::Gone,
+        Err(refusal) if refusal.code() == Code::NotFound => Look::Gone,
+        Err(refusal) => Look::Unknown(deleted.name.clone(), refusal),
+    }
 }
 
 /// What goes, and what uses it, for a person who decides.

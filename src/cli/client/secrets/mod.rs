@@ -106,6 +106,16 @@ impl Waiting {
         Err(Failure::told([line], BEHIND))
     }
 
+    /// The failure of one whose state can't be told, where it was waited for the edge.
+    fn unknown(&self, name: &str, why: &Refusal) -> Option<Failure> {
+        let line = format!(
+            "{} is recorded, and how far it is can't be told: {}",
+            super::table::id(name),
+            why.what()
+        );
+        (!self.no_wait).then(|| Failure::told([line], BEHIND))
+    }
+
     /// The failures of those that the edge does not hold.
     fn check_all(&self, secrets: &[SyncedSecret]) -> Vec<Failure> {
         secrets.iter().filter_map(|secret| self.check(secret).err()).collect()
@@ -118,6 +128,13 @@ const BEHIND: u8 = 9;
 /// One synced secret, with what uses it where that is known.
 async fn get(client: &Client, name: &SyncedName) -> Result<SyncedSecret, Refusal> {
     let request = proto::GetSyncedSecretRequest { name: name.full(), view: SyncedSecretView::Full.into() };
+    client.call(request, async |mut stub, request| stub.get_synced_secret(request).await).await
+}
+
+/// One synced secret, without what uses it.
+async fn glance(client: &Client, name: &str) -> Result<SyncedSecret, Refusal> {
+    let request =
+        proto::GetSyncedSecretRequest { name: name.to_owned(), view: SyncedSecretView::Basic.into() };
     client.call(request, async |mut stub, request| stub.get_synced_secret(request).await).await
 }
 
