@@ -12,7 +12,7 @@ use super::{
     Reads, Reconciler, observe,
     pair_plan::{Step, is_handed, is_held, step},
     queue::{Outcome, Work},
-    worker::{Failure, Retry, edge_failure, event, explain, rotated, vault_retry},
+    worker::{Failure, Retry, edge_failure, event, explain, held_back, rotated, vault_retry},
 };
 use crate::{
     edge::{
@@ -356,9 +356,14 @@ impl Reconciler {
             .iter()
             .map(|reference| reads.describe(&reference.vault_secret, reference.version.as_ref()));
         let (mut statuses, mut problems, mut retry) = (Vec::new(), Vec::new(), Retry::Later);
+        let mut seen = Vec::new();
         for (place, look) in futures::future::join_all(looks).await.into_iter().enumerate() {
             match look {
-                Ok(versions) => statuses.push(status(&versions, &references[place])),
+                Ok(versions) => {
+                    let status = status(&versions, &references[place]);
+                    seen.extend(status.synced_version.clone().map(|version| (place, version)));
+                    statuses.push(status);
+                }
                 Err(error) => {
                     retry = vault_retry(&error, retry);
                     problems.push((place, error.condition_reason(), explain(&error)));
@@ -367,7 +372,7 @@ impl Reconciler {
         }
         match Failure::of_references(references, problems, retry) {
             None => Ok(statuses),
-            Some(failure) => Err(failure),
+            Some(failure) => Err(held_back(failure, references, &seen)),
         }
     }
 }

@@ -393,7 +393,7 @@ async fn read_values(references: &[Reference], reads: &Reads) -> Result<Values, 
 
 /// Adds the references that could be read to a failure, where the edge holds another version of them: it keeps that one until
 /// the others can be read, too.
-fn held_back(mut failure: Failure, references: &[Reference], read: &[(usize, VaultVersion)]) -> Failure {
+pub(super) fn held_back(mut failure: Failure, references: &[Reference], read: &[(usize, VaultVersion)]) -> Failure {
     let Some(cause) = failure.problems.first().map(|(place, ..)| &references[*place].key) else {
         return failure;
     };

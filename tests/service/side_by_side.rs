@@ -443,9 +443,6 @@ async fn knowledge_of_the_vault_that_is_old_says_so_and_how_old_it_is() {
 
 #[tokio::test]
 async fn a_reference_that_a_sibling_holds_back_says_so() {
-    if !needs_the_direct_engine("a_reference_that_a_sibling_holds_back…") {
-        return;
-    }
     let mut world = World::start().await;
     world.seed("user", "u1").await;
     world.seed("pass", "p1").await;
