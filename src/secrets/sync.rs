@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{Call, Cause, Error, LONGEST_WAIT, Secrets};
 use crate::{
-    model::{State, SyncedSecret, SyncedSecretId},
+    model::{Condition, ConditionType, Reason, State, Status, SyncedSecret, SyncedSecretId},
     reconcile::{Wake, is_held},
     store::{Record, Transaction},
 };
@@ -34,6 +34,7 @@ impl Secrets {
         };
         current.sync_requests += 1;
         current.asked = Some(call.begun);
+        ask(&mut current.secret);
         let (asked, secret) = (current.sync_requests, current.secret.clone());
         transaction.update(current).await?;
         transaction.audit(call.event("SyncSyncedSecret", secret.name(), "")).await?;
@@ -117,4 +118,14 @@ impl Secrets {
         let response = serde_json::to_vec(secret).map_err(|_| Error::Internal)?;
         Ok(transaction.begin_request(request, Some(secret.uid), Some(&response)).await?)
     }
+}
+
+/// What was seen before does not answer who asks now.
+fn ask(secret: &mut SyncedSecret) {
+    let message = match secret.sync_time {
+        Some(time) => format!("Asked to sync; the last look that found it in sync was at {time}."),
+        None => "Asked to sync; it was never in sync.".to_owned(),
+    };
+    secret.state = State::Pending;
+    secret.set_condition(Condition::new(ConditionType::Synced, Status::False, Reason::Pending, message));
 }

@@ -369,6 +369,17 @@ async fn sync_now_does_not_say_synced_while_the_api_server_answers_nobody() {
 }
 
 #[tokio::test]
+async fn sync_now_that_is_not_waited_for_does_not_answer_with_what_was_seen_before() {
+    let mut world = World::start().await;
+    world.seed("v", "value").await;
+    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    let asked = secret_service::proto::SyncSyncedSecretRequest { wait: None, ..sync("a") };
+    let told = world.client.sync_synced_secret(asked).await.unwrap().into_inner();
+    assert_ne!(told.state(), State::Synced, "nobody can have looked yet");
+    world.until_state("a", State::Synced).await;
+}
+
+#[tokio::test]
 async fn sync_now_answers_as_soon_as_it_has_looked_although_nothing_has_changed() {
     if !needs_the_direct_engine("sync_now_answers_as_soon…") {
         return;
