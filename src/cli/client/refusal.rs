@@ -9,13 +9,14 @@ use super::{call::is_absent, table::plain};
 use crate::cli::Failure;
 
 /// What the commands of this line are called in the words of the service, which speaks to programs.
-const COMMANDS: [(&str, &str); 14] = [
+const COMMANDS: [(&str, &str); 15] = [
     ("ListSyncedSecrets", "`secrets list`"),
     ("GetSyncedSecret", "`secrets get`"),
     ("UpdateSyncedSecret", "`secrets update`"),
     ("DeleteSyncedSecret", "`secrets delete`"),
     ("CreateSyncedSecret", "`secrets create`"),
     ("SyncSyncedSecret", "`secrets sync`"),
+    ("AdoptSyncedSecret", "`secrets adopt`"),
     ("ListVaultSecretVersions", "`vault versions`"),
     ("ListVaultSecrets", "`vault list`"),
     ("CreateVaultSecret", "`vault create`"),

@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::Secret;
 use kube::api::PostParams;
 use secret_service::{
     access,
+    doubles::kube::{Fault, FaultRule},
     edge::secret_store::{SecretProviderClass, SecretSync},
 };
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{json, line, pipe, say, type_into};
-use crate::support::{Options, Site, World, callers};
+use crate::support::{Options, Site, World, callers, needs_the_double, written};
 
 const PORTAL: &str = include_str!("../../../examples/made-by-the-portal.yaml");
 
@@ -57,6 +59,13 @@ async fn until_listed(world: &mut World, name: &str) {
     panic!("{name} is never listed");
 }
 
+async fn made_by_hand(world: &World, name: &str) {
+    let mut secret = Secret::default();
+    secret.metadata.name = Some(name.to_owned());
+    secret.string_data = Some([("username".to_owned(), "operator".to_owned())].into());
+    world.secrets().create(&PostParams::default(), &secret).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn sync_all_takes_what_is_managed_here_says_what_it_leaves_out_and_goes_on_after_a_failure() {
     let mut world = with_what_the_portal_made().await;
@@ -82,6 +91,41 @@ async fn sync_all_takes_what_is_managed_here_says_what_it_leaves_out_and_goes_on
     let both = say(&world, &["secrets", "sync", "nowhere", "a", "b", "--wait", "2s"]).await.failed(3);
     assert!(both.contains("\"nowhere\"") && both.contains("a is recorded"), "{both}");
     assert!(both.ends_with("error: 2 of 3 failed\n"), "{both}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn adopt_waits_for_the_edge_and_fails_where_it_does_not_come_to_hold_it() {
+    let world = World::start().await;
+    world.seed("user", "operator").await;
+    let adopt = |name: &'static str, more: &'static [&'static str]| {
+        [&["secrets", "adopt", name, "--from", "username=user"], more].concat()
+    };
+
+    made_by_hand(&world, "waits").await;
+    let validated = say(&world, &adopt("waits", &["--validate-only"])).await.ok();
+    assert!(!validated.contains("Synced"), "{validated}");
+    let adopted = say(&world, &adopt("waits", &[])).await.ok();
+    assert!(adopted.contains("Synced"), "{adopted}");
+
+    if !needs_the_double("adopt_waits_for_the_edge_and_fails_where_it_does_not_come_to_hold_it") {
+        return;
+    }
+    let refused = Fault::Status { code: 422, reason: "Invalid".to_owned(), retry_after: None };
+    world.cluster().faults().add(FaultRule::always(refused).verb("patch").resource(written()));
+    made_by_hand(&world, "fails").await;
+    let failed = say(&world, &adopt("fails", &[])).await;
+    assert!(failed.out.contains("fails"), "{failed:?}");
+    let told = failed.failed(9);
+    assert!(told.contains("fails is recorded, and ") && !told.contains("pending"), "{told}");
+
+    world.cluster().faults().clear();
+    world.cluster().faults().add(FaultRule::always(Fault::Hang).verb("patch").resource(written()));
+    made_by_hand(&world, "hangs").await;
+    let pending = say(&world, &adopt("hangs", &["--wait", "1s"])).await.failed(9);
+    assert!(pending.contains("hangs is recorded, and pending: "), "{pending}");
+    made_by_hand(&world, "unwaited").await;
+    let unwaited = say(&world, &adopt("unwaited", &["--no-wait"])).await.ok();
+    assert!(unwaited.contains("Pending"), "{unwaited}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

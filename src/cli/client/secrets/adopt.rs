@@ -2,6 +2,7 @@
 
 use super::{
     super::{arguments::SyncedName, call::Client, output::Output, request_id},
+    create::Finish,
     print_row,
     references::{Encodings, existing},
 };
@@ -14,6 +15,8 @@ Examples:
   secret-service secrets adopt by-hand --from username=pump-7-user --from password=pump-7-password";
 
 /// Take over a synced secret that another tool made, as it is: the Secret is there all the time, with its values
+///
+/// It waits until the edge holds it; a sync that fails, or takes longer than --wait, ends with exit code 9.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Adopt {
@@ -24,9 +27,8 @@ pub(super) struct Adopt {
     from: Vec<String>,
     #[command(flatten)]
     encodings: Encodings,
-    /// Check everything, change nothing
-    #[arg(long)]
-    validate_only: bool,
+    #[command(flatten)]
+    finish: Finish,
 }
 
 impl Adopt {
@@ -36,12 +38,22 @@ impl Adopt {
         let request = proto::AdoptSyncedSecretRequest {
             name: self.name.full(),
             references,
-            validate_only: self.validate_only,
+            validate_only: self.finish.validate_only,
             request_id: request_id(),
         };
         let adopt =
             async |mut stub: super::super::connection::Stub, request| stub.adopt_synced_secret(request).await;
         let adopted = client.call(request, adopt).await?;
-        print_row(output, &adopted)
+        if self.finish.validate_only {
+            return print_row(output, &adopted);
+        }
+        let waiting = &self.finish.waiting;
+        let (seen, failed) = waiting.settle(client, adopted).await;
+        print_row(output, &seen)?;
+        match failed {
+            // It was adopted all the same.
+            Some(refusal) => waiting.unknown(&seen.name, &refusal).map_or(Ok(()), Err),
+            None => waiting.check(&seen),
+        }
     }
 }

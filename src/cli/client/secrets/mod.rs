@@ -13,6 +13,7 @@ mod watch;
 use std::time::Duration;
 
 use clap::Subcommand;
+use tokio::time::Instant;
 
 use super::{
     Common, EXIT_CODES,
@@ -96,6 +97,22 @@ impl Waiting {
         prost_types::Duration::try_from(self.time()).ok().filter(|_| !self.no_wait)
     }
 
+    /// Looks again until it is settled or the time is over, for a call that does not wait by itself. Where the time is over
+    /// first, what was seen last says how far it is; beside it, why a look failed.
+    async fn settle(&self, client: &Client, secret: SyncedSecret) -> (SyncedSecret, Option<Refusal>) {
+        let until = Instant::now() + self.time();
+        let (mut seen, mut pause) = (secret, FIRST_LOOK);
+        while seen.state() == State::Pending && Instant::now() < until {
+            tokio::time::sleep_until(until.min(Instant::now() + pause)).await;
+            pause = LAST_LOOK.min(pause * 2);
+            match glance(client, &seen.name).await {
+                Ok(found) => seen = found,
+                Err(refusal) => return (seen, Some(refusal)),
+            }
+        }
+        (seen, None)
+    }
+
     /// Fails where it was waited for the edge, and the edge does not hold what was asked for.
     fn check(&self, secret: &SyncedSecret) -> Result<(), Failure> {
         if self.no_wait || secret.state() == State::Synced {
@@ -121,6 +138,10 @@ impl Waiting {
         secrets.iter().filter_map(|secret| self.check(secret).err()).collect()
     }
 }
+
+/// Between looks at what is not yet settled; doubles.
+const FIRST_LOOK: Duration = Duration::from_millis(100);
+const LAST_LOOK: Duration = Duration::from_secs(1);
 
 /// The exit code of what is recorded while the edge does not hold it.
 const BEHIND: u8 = 9;
