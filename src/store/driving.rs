@@ -1,13 +1,9 @@
 //! How statements are driven: the one place through which all of them run.
 
-use std::{
-    ops::{Deref, DerefMut},
-    pin::pin,
-    task::Poll,
-};
+use std::ops::{Deref, DerefMut};
 
 use sqlx::{Sqlite, SqliteConnection};
-use tokio::{runtime::Handle, task::unconstrained};
+use tokio::runtime::Handle;
 
 use super::StoreError;
 
@@ -33,14 +29,16 @@ pub(super) struct Sql {
 
 impl Options {
     /// Runs what uses the database.
-    pub(super) async fn run<T>(&self, work: impl Future<Output = T>) -> T {
+    pub(super) async fn run<T: Send>(&self, work: impl Future<Output = T> + Send) -> T {
         let Some(runtime) = &self.inline else { return work.await };
-        let mut work = pin!(unconstrained(work));
-        std::future::poll_fn(|_| {
-            let _entered = runtime.enter();
-            Poll::Ready(futures::executor::block_on(work.as_mut()))
+        // In a thread of its own: how often it is polled leaves its traces in the thread's state, such as that of its hash maps.
+        std::thread::scope(|scope| {
+            let driven = scope.spawn(|| {
+                let _entered = runtime.enter();
+                futures::executor::block_on(work)
+            });
+            driven.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
-        .await
     }
 
     /// A transaction that ends as these options say.
@@ -63,9 +61,12 @@ impl Sql {
 
 impl Drop for Sql {
     fn drop(&mut self) {
-        // The connection goes back to its pool in a task of the runtime that is entered.
-        let _entered = self.options.inline.as_ref().map(Handle::enter);
-        drop(self.transaction.take());
+        let transaction = self.transaction.take();
+        match &self.options.inline {
+            // The connection goes back to its pool in a task of that runtime.
+            Some(runtime) => drop(runtime.spawn(async move { drop(transaction) })),
+            None => drop(transaction),
+        }
     }
 }
 

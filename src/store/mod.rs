@@ -231,7 +231,7 @@ impl Store {
     }
 
     /// Runs what uses the database.
-    async fn run<T>(&self, work: impl Future<Output = T>) -> T {
+    async fn run<T: Send>(&self, work: impl Future<Output = T> + Send) -> T {
         self.0.options.run(work).await
     }
 }

@@ -1,6 +1,9 @@
 //! What must hold of a run: the invariants of the design, by their numbers, held against the ledger.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use secret_service::proto::{SyncedSecret, synced_secret::State, watch_synced_secrets_response::Type};
 use tonic::Code;
@@ -12,6 +15,9 @@ use crate::{
 
 /// What the values of others begin with.
 pub const FOREIGN: &str = "foreign-";
+
+/// An answer that comes so long before its time is over has not come because of the time.
+const MARGIN: Duration = Duration::from_millis(1_500);
 
 /// Everything that is there at the end, when nothing was left to do for long.
 pub struct End {
@@ -211,6 +217,8 @@ impl<'a> History<'a> {
                     .kills
                     .iter()
                     .any(|kill| *kill > other.begin.min(ok_begin) && *kill < end.max(ok_end));
+                // Who waited for the first one until the own deadline was told in time.
+                let in_time = waited(other, end) < other.deadline.saturating_sub(MARGIN);
                 let after = other.begin > ok_end;
                 let beside = other.begin < ok_end && ok_begin < end;
                 // Of what is looked at when the call comes, anything may have changed for who comes later.
@@ -635,9 +643,11 @@ fn within<T: Clone>(timeline: &Timeline<T>, begin: Moment, end: Moment) -> Vec<T
 
 /// Whether an answer came because there was something to tell, and not because the time to wait was over.
 fn waited_enough(attempt: &Attempt, end: Moment) -> bool {
-    let margin = std::time::Duration::from_millis(1_500);
-    let longest = attempt.wait.min(attempt.deadline).saturating_sub(margin);
-    end.time - attempt.begin.time < longest
+    waited(attempt, end) < attempt.wait.min(attempt.deadline).saturating_sub(MARGIN)
+}
+
+fn waited(attempt: &Attempt, end: Moment) -> Duration {
+    end.time - attempt.begin.time
 }
 
 fn is_delete(call: &Call) -> bool {
