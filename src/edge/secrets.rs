@@ -41,6 +41,8 @@ pub struct Written {
 /// Whose a Secret is, by its metadata.
 enum Owner {
     Us,
+    /// Somebody else, and a first write of ours has put our label into it.
+    Merged,
     Other,
 }
 
@@ -58,7 +60,7 @@ impl Edge {
                 let other_manager = last_other_manager(&metadata);
                 Ok(Observed::Ours { written: written(&metadata), content, other_manager })
             }
-            Owner::Other => Ok(Observed::Foreign),
+            Owner::Merged | Owner::Other => Ok(Observed::Foreign),
         }
     }
 
@@ -112,8 +114,10 @@ impl Edge {
         let Some(found) = self.call(self.secrets.get_metadata_opt(id.as_str())).await? else {
             return Ok(());
         };
-        if let Owner::Other = owner(&found.metadata, uid, edge_uid) {
-            return Ok(());
+        match owner(&found.metadata, uid, edge_uid) {
+            Owner::Us => {}
+            Owner::Merged => return self.leave_to_others(id).await.map(drop),
+            Owner::Other => return Ok(()),
         }
         self.remove_exactly(id, &found.metadata).await
     }
@@ -175,10 +179,19 @@ impl Edge {
         let Some(found) = self.call(self.secrets.get_metadata_opt(id.as_str())).await? else {
             return Ok(None);
         };
-        if !carries_uid(&found.metadata, uid) {
-            return Err(EdgeError::conflict(id));
+        match owner(&found.metadata, uid, None) {
+            Owner::Us => Ok(found.metadata.uid),
+            Owner::Merged => Err(self.leave_to_others(id).await?),
+            Owner::Other => Err(EdgeError::conflict(id)),
         }
-        Ok(found.metadata.uid)
+    }
+
+    /// Takes what a first write of ours has merged into a Secret of somebody else out of it again. The conflict that it was.
+    async fn leave_to_others(&self, id: &SyncedSecretId) -> Result<EdgeError, EdgeError> {
+        let nothing = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": id } });
+        let parameters = PatchParams::apply(FIELD_MANAGER);
+        self.call(self.secrets.patch_metadata(id.as_str(), &parameters, &Patch::Apply(nothing))).await?;
+        Ok(EdgeError::conflict(id))
     }
 
     async fn write(
@@ -232,21 +245,31 @@ impl Edge {
         if !has_other_managers(&metadata) {
             return Ok(written(&metadata));
         }
-        let nothing = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": id } });
-        let parameters = PatchParams::apply(FIELD_MANAGER);
-        self.call(self.secrets.patch_metadata(id.as_str(), &parameters, &Patch::Apply(nothing))).await?;
-        Err(EdgeError::conflict(id))
+        Err(self.leave_to_others(id).await?)
     }
 }
 
+/// The Secret that is remembered is ours, whatever somebody did to its label. Of any other one the label is a hint: a first write
+/// merges it into whatever stands under the name, so others who wrote keys or the type were there before us.
 fn owner(metadata: &ObjectMeta, uid: Uuid, edge_uid: Option<&str>) -> Owner {
-    let remembered = edge_uid.is_some() && metadata.uid.as_deref() == edge_uid;
+    let is_remembered = edge_uid.is_some() && metadata.uid.as_deref() == edge_uid;
     match uid_label(metadata) {
-        Some(label) if label == uid.to_string() => Owner::Us,
-        // The very Secret that we wrote, without its label: somebody took the label off, and that is drift.
-        None if remembered => Owner::Us,
-        _ => Owner::Other,
+        Some(label) if label != uid.to_string() => Owner::Other,
+        _ if is_remembered => Owner::Us,
+        None => Owner::Other,
+        Some(_) if is_of_others(metadata) => Owner::Merged,
+        Some(_) => Owner::Us,
     }
+}
+
+/// Whether anybody else wrote keys or the type.
+fn is_of_others(metadata: &ObjectMeta) -> bool {
+    let entries = metadata.managed_fields.iter().flatten();
+    let mut others = entries.filter(|entry| entry.manager.as_deref() != Some(FIELD_MANAGER));
+    others.any(|entry| {
+        let fields = entry.fields_v1.as_ref().map(|fields| &fields.0);
+        fields.is_some_and(|fields| fields.get("f:data").is_some() || fields.get("f:type").is_some())
+    })
 }
 
 pub(super) fn written(metadata: &ObjectMeta) -> Written {

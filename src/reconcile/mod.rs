@@ -299,6 +299,9 @@ impl Drop for Creating {
             *calls.get_mut() -= 1;
             if *calls.get() == 0 {
                 calls.remove();
+                drop(creating);
+                // What came meanwhile was put off.
+                self.reconciler.wake(self.uid, Wake::default());
             }
         }
     }

@@ -29,8 +29,8 @@ use super::Reads;
 
 /// The first pause after a failure; doubles with each one after.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// The longest pause, also where an answer asks for a longer one: whatever was wrong, it is found mended within this time.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Who waits for a look, the most urgent last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -247,7 +247,7 @@ impl State {
             (Outcome::After(_), Some(asked)) => (kept.max(asked), None),
             (Outcome::Retry(at_least), dirty) => {
                 let pause = pause(entry.failures);
-                let at_least = at_least.unwrap_or_default();
+                let at_least = at_least.unwrap_or_default().min(LONGEST_PAUSE);
                 entry.failures = entry.failures.saturating_add(1);
                 entry.not_before = Some(Instant::now() + at_least);
                 let delay = match dirty {

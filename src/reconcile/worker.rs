@@ -42,7 +42,7 @@ pub(super) enum Retry {
     Soon(Option<Duration>),
     /// Waiting for so long is part of the plan.
     After(Duration),
-    /// A person must mend something; the next rotation check looks again.
+    /// Somebody must mend something; whether they have is looked at again and again, at a growing pause.
     Later,
 }
 
@@ -351,7 +351,7 @@ impl Reconciler {
             _ if outdated => Outcome::Again,
             Retry::Soon(at_least) => Outcome::Retry(at_least),
             Retry::After(pause) => Outcome::After(pause),
-            Retry::Later => Outcome::Done,
+            Retry::Later => Outcome::Retry(None),
         })
     }
 
@@ -393,7 +393,11 @@ async fn read_values(references: &[Reference], reads: &Reads) -> Result<Values, 
 
 /// Adds the references that could be read to a failure, where the edge holds another version of them: it keeps that one until
 /// the others can be read, too.
-pub(super) fn held_back(mut failure: Failure, references: &[Reference], read: &[(usize, VaultVersion)]) -> Failure {
+pub(super) fn held_back(
+    mut failure: Failure,
+    references: &[Reference],
+    read: &[(usize, VaultVersion)],
+) -> Failure {
     let Some(cause) = failure.problems.first().map(|(place, ..)| &references[*place].key) else {
         return failure;
     };

@@ -243,7 +243,7 @@ pub(super) fn describe(references: &[Reference]) -> String {
 }
 
 fn is_pending(record: &Record, reference: &Reference) -> bool {
-    record.secret.references.iter().any(|held| held.key == reference.key && held.create_pending)
+    record.secret.references.iter().any(|held| held.create_pending && held.asks_the_same(reference))
 }
 
 fn taken_by(record: &Record) -> Error {

@@ -30,20 +30,37 @@ impl Secrets {
         self.to_the_end(call, async move |this, call| this.delete(call, deletion, mode).await).await
     }
 
+    /// What is not there need not be deleted. The answer is recorded: its retry deletes nothing that was made since.
+    async fn missing_already(
+        &self,
+        call: &Call,
+        deletion: Deletion,
+        mode: Mode,
+    ) -> Result<Option<SyncedSecret>, Error> {
+        if !deletion.allow_missing {
+            return Err(Cause::NoSyncedSecret(deletion.id).into());
+        }
+        if !mode.validate_only {
+            let mut transaction = self.0.store.begin().await?;
+            self.note_answer(&mut transaction, call, None).await?;
+            transaction.commit().await?;
+        }
+        Ok(None)
+    }
+
     async fn delete(
         &self,
         call: Call,
         deletion: Deletion,
         mode: Mode,
     ) -> Result<Option<SyncedSecret>, Error> {
-        if let Some(recorded) = self.replayed(&call).await? {
-            return Ok(Some(self.wait_until_gone(&call, recorded, mode.wait).await?));
+        match self.replayed_answer(&call).await? {
+            Some(Some(recorded)) => return Ok(Some(self.wait_until_gone(&call, recorded, mode.wait).await?)),
+            Some(None) => return Ok(None),
+            None => {}
         }
         let Some(record) = self.0.store.view().get(&deletion.id) else {
-            return match deletion.allow_missing {
-                true => Ok(None),
-                false => Err(Cause::NoSyncedSecret(deletion.id).into()),
-            };
+            return self.missing_already(&call, deletion, mode).await;
         };
         if record.secret.origin == Origin::Unmanaged {
             return Err(Cause::Unmanaged(deletion.id).into());

@@ -101,6 +101,11 @@ impl Secrets {
 
     /// What a call answered when it came before.
     pub(super) async fn replayed(&self, call: &Call) -> Result<Option<SyncedSecret>, Error> {
+        Ok(self.replayed_answer(call).await?.flatten())
+    }
+
+    /// The same, where the answer may have been that there is nothing.
+    pub(super) async fn replayed_answer(&self, call: &Call) -> Result<Option<Option<SyncedSecret>>, Error> {
         let Some(request) = &call.request else { return Ok(None) };
         let Some(recorded) = self.0.store.recorded(request).await? else { return Ok(None) };
         let response = recorded.response.ok_or(Error::InProgress)?;
@@ -114,9 +119,20 @@ impl Secrets {
         call: &Call,
         secret: &SyncedSecret,
     ) -> Result<(), Error> {
+        self.note_answer(transaction, call, Some(secret)).await
+    }
+
+    /// The same, where the answer may be that there is nothing.
+    pub(super) async fn note_answer(
+        &self,
+        transaction: &mut Transaction,
+        call: &Call,
+        answer: Option<&SyncedSecret>,
+    ) -> Result<(), Error> {
         let Some(request) = &call.request else { return Ok(()) };
-        let response = serde_json::to_vec(secret).map_err(|_| Error::Internal)?;
-        Ok(transaction.begin_request(request, Some(secret.uid), Some(&response)).await?)
+        let response = serde_json::to_vec(&answer).map_err(|_| Error::Internal)?;
+        let uid = answer.map(|secret| secret.uid);
+        Ok(transaction.begin_request(request, uid, Some(&response)).await?)
     }
 }
 

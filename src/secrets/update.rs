@@ -98,9 +98,8 @@ impl Secrets {
         let Some(record) = self.0.store.view().get_by_uid(recorded.uid) else {
             return Ok(recorded);
         };
-        let interrupted = record.secret.generation == recorded.generation
-            && record.secret.references.iter().any(|reference| reference.create_pending);
-        if interrupted && let Some(references) = changes.references {
+        let is_interrupted = record.secret.references.iter().any(|reference| reference.create_pending);
+        if is_interrupted && let Some(references) = changes.references {
             let reads = self.0.reconciler.reads();
             let _reserved = self.reserve(names_to_create(&references)).map_err(Error::Refused)?;
             let creating = self.0.reconciler.creating(record.secret.uid);
@@ -153,15 +152,19 @@ impl Secrets {
                 reference.status.clone_from(&held.status);
             }
         }
-        match transaction.change(recorded.secret.generation, current).await {
-            Err(StoreError::Stale) => return Ok(()),
-            changed => changed?,
-        }
+        // Whatever becomes of it, the call was refused: its retry is judged anew.
         if let Some(request) = &call.request {
             transaction.forget_request(request).await?;
         }
-        let detail = "The vault refused; what was asked for before is asked for again.";
-        transaction.audit(call.event("UpdateSyncedSecretUndone", before.secret.name(), detail)).await?;
+        match transaction.change(recorded.secret.generation, current).await {
+            Err(StoreError::Stale) => {}
+            changed => {
+                changed?;
+                let detail = "The vault refused; what was asked for before is asked for again.";
+                let event = call.event("UpdateSyncedSecretUndone", before.secret.name(), detail);
+                transaction.audit(event).await?;
+            }
+        }
         Ok(transaction.commit().await?)
     }
 }

