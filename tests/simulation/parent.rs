@@ -59,7 +59,7 @@ pub fn run() {
                         None => first + place,
                     };
                     let one = child(seed, shim.as_deref());
-                    if let Some(found) = one.found.first() {
+                    for found in &one.found {
                         say(&format!("seed {seed}: {found}"));
                     }
                     ended.lock().expect("a lock").push(one);
@@ -76,7 +76,6 @@ fn conclude(ended: &[Ended], took: Duration) {
     for one in failed.iter().take(2) {
         say(&format!("---- seed {}, the end of it ----", one.seed));
         one.trace.iter().rev().take(TAIL).rev().for_each(|line| say(line));
-        one.found.iter().for_each(|found| say(found));
     }
     say(&format!(
         "simulation: {} seeds, {} calls, {} faults, {} kills in {:.0} s; {} seeds found something",
