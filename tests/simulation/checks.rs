@@ -156,12 +156,16 @@ impl<'a> History<'a> {
                 let overwritten = |other: &&&&Call| {
                     other.number != writer.number
                         && other.ok().is_some()
+                        && !is_adoption(other)
                         && writer.end().is_some_and(|end| end < other.begin())
                 };
                 !all.iter().any(|other| overwritten(&other))
             });
             if !stands {
-                let last = all.iter().filter(|call| call.ok().is_some()).max_by_key(|call| call.begin());
+                let last = all
+                    .iter()
+                    .filter(|call| call.ok().is_some() && !is_adoption(call))
+                    .max_by_key(|call| call.begin());
                 if let Some(last) = last {
                     found.push(format!(
                         "1/10: acknowledged intent is lost: {field} of {id} is {held:?}, although call {} was answered OK after that",
@@ -184,7 +188,9 @@ impl<'a> History<'a> {
                         .all(|attempt| matches!(attempt.outcome, Some(Outcome::Refused { .. })))
             };
             for call in self.inner.calls.iter().filter(refused) {
-                if written(call, "description").is_some_and(|mark| mark == secret.description) {
+                if written(call, "description")
+                    .is_some_and(|mark| !mark.is_empty() && mark == secret.description)
+                {
                     found.push(format!(
                         "10: a refusal has no effect: {} is as call {} wanted it, which was refused",
                         secret.name, call.number
@@ -534,8 +540,8 @@ impl<'a> History<'a> {
                 else {
                     continue;
                 };
-                let is_own = secret.description == mark;
-                if !is_own || !waited_enough(attempt, end) {
+                let is_own = self.first_generation(&secret.uid, &mark) == Some(secret.generation);
+                if !is_own || !waited_enough(attempt, end) || self.is_replay(call, attempt) {
                     continue;
                 }
                 if secret.state() == State::Pending {
@@ -551,6 +557,13 @@ impl<'a> History<'a> {
                 }
             }
         }
+    }
+
+    /// The generation in which a synced secret first had a description, as a watcher saw it.
+    fn first_generation(&self, uid: &str, description: &str) -> Option<i64> {
+        let seen = self.end.watchers.first()?.changes.iter().map(|(_, _, secret)| secret);
+        let own = seen.filter(|secret| secret.uid == uid && secret.description == description);
+        own.map(|secret| secret.generation).min()
     }
 
     /// Whether another call was storing the values of a synced secret at a moment, and did.
@@ -652,6 +665,11 @@ fn waited(attempt: &Attempt, end: Moment) -> Duration {
 
 fn is_delete(call: &Call) -> bool {
     matches!(call.what, What::Delete { .. })
+}
+
+/// Of what is ours already it changes nothing.
+fn is_adoption(call: &Call) -> bool {
+    matches!(call.what, What::Adopt { .. })
 }
 
 fn is_maker(call: &Call) -> bool {
