@@ -541,7 +541,9 @@ impl<'a> History<'a> {
                     continue;
                 };
                 let is_own = self.first_generation(&secret.uid, &mark) == Some(secret.generation);
-                if !is_own || !waited_enough(attempt, end) || self.is_replay(call, attempt) {
+                let is_replay =
+                    self.is_replay(call, attempt) || self.is_deleted_meanwhile(secret, attempt, end);
+                if !is_own || !waited_enough(attempt, end) || is_replay {
                     continue;
                 }
                 if secret.state() == State::Pending {
@@ -557,6 +559,14 @@ impl<'a> History<'a> {
                 }
             }
         }
+    }
+
+    /// Whether a call to delete it may have worked while an attempt was under way.
+    fn is_deleted_meanwhile(&self, secret: &SyncedSecret, attempt: &Attempt, end: Moment) -> bool {
+        let id = secret.name.trim_start_matches("syncedSecrets/");
+        self.calls(id)
+            .filter(|call| is_delete(call) && call.may_have_worked())
+            .any(|delete| delete.begin() < end && delete.end().is_none_or(|deleted| deleted > attempt.begin))
     }
 
     /// The generation in which a synced secret first had a description, as a watcher saw it.

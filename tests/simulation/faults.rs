@@ -62,7 +62,13 @@ fn vault_rule(random: &mut StdRng, vault_secrets: usize) -> Rule {
     if random.random_bool(0.4) {
         rule = rule.times(random.random_range(1..4));
     }
-    if random.random_bool(0.3) { rule.after() } else { rule }
+    // What says that it was not done was not done.
+    let is_lost = match &rule.action {
+        Action::Status { status, .. } => *status >= 500,
+        Action::ForbiddenByRbac | Action::ExpiredToken => false,
+        _ => true,
+    };
+    if is_lost && random.random_bool(0.4) { rule.after() } else { rule }
 }
 
 /// Orders faults of the cluster, one after the other.
@@ -114,7 +120,9 @@ fn cluster_rule(random: &mut StdRng, synced_secrets: usize) -> FaultRule {
     if random.random_bool(0.4) {
         rule = rule.times(random.random_range(1..4));
     }
-    if random.random_bool(0.3) { rule.after_effect() } else { rule }
+    // What says that it was not done was not done.
+    let is_lost = !matches!(rule.fault, Fault::Status { code: ..500, .. });
+    if is_lost && random.random_bool(0.4) { rule.after_effect() } else { rule }
 }
 
 /// Cuts the way to the vault, to the cluster or from the callers.

@@ -48,6 +48,10 @@ pub async fn run(plan: Plan, database: Handle) -> Report {
     if world.plan.no_list {
         forbid_list(&world);
     }
+    if !world.plan.slow_values.is_zero() {
+        let delay = Action::Delay { duration: world.plan.slow_values };
+        world.vault.faults().add(Rule::new(delay).on(Operation::SecretGet));
+    }
     let watching = CancellationToken::new();
     let first = tokio::spawn(watchers::watch(world.clone(), watching.clone()));
     let late = busy(&world, &watching).await;
