@@ -54,7 +54,9 @@ impl Secrets {
                 let there = self.adoptable_sync(record).await?;
                 of_secret_sync(record, adoption.references, there)?
             }
-            Some(record) if !is_in_conflict(record) => return Ok(record.secret.clone()),
+            Some(record) if !is_in_conflict(record) => {
+                return self.adopted_already(&call, &adoption, record, validate_only).await;
+            }
             _ => {
                 let there = self.0.edge.adoptable(&adoption.id, engine == SyncEngine::Direct).await?;
                 match (&seen, there) {
@@ -62,7 +64,7 @@ impl Secrets {
                     // What was in the way is gone, or is no Secret: the reconciler tells which.
                     (Some(record), None) => {
                         self.0.reconciler.wake(record.secret.uid, Wake { refetch: None, interactive: true });
-                        return Ok(record.secret.clone());
+                        return self.adopted_already(&call, &adoption, record, validate_only).await;
                     }
                     (None, Some(there)) => of_plain_secret(adoption, there)?,
                     (None, None) => return Err(Cause::NoSyncedSecret(adoption.id.clone()).into()),
@@ -78,6 +80,29 @@ impl Secrets {
         let secret = self.record_adoption(&call, record, seen.as_deref()).await?;
         self.0.reconciler.wake(secret.uid, Wake { refetch: None, interactive: true });
         Ok(secret)
+    }
+
+    /// What is ours stays as it is. Whoever asks for other references than it has asks for a change, which this is not.
+    async fn adopted_already(
+        &self,
+        call: &Call,
+        adoption: &Adoption,
+        record: &Record,
+        validate_only: bool,
+    ) -> Result<SyncedSecret, Error> {
+        let secret = &record.secret;
+        let is_held =
+            |new: &NewReference| secret.references.iter().any(|held| held.asks_the_same(&new.reference));
+        let asked = &adoption.references;
+        if !asked.is_empty() && (asked.len() != secret.references.len() || !asked.iter().all(is_held)) {
+            return Err(Cause::SyncedSecretExists(secret.id.clone()).into());
+        }
+        if !validate_only {
+            let mut transaction = self.0.store.begin().await?;
+            self.note_request(&mut transaction, call, secret).await?;
+            transaction.commit().await?;
+        }
+        Ok(secret.clone())
     }
 
     /// The SecretSync as it is now: what was mirrored may be a moment old, and no key may be lost.

@@ -159,7 +159,14 @@ impl Secrets {
         let this = self.clone();
         let mutation = async move {
             let _turn = this.0.in_flight.enter(&call).await?;
-            mutation(this, call).await
+            let (store, request) = (this.0.store.clone(), call.request.clone());
+            let answer = mutation(this, call).await;
+            let is_answered = answer.is_ok();
+            if let Some(request) = request.filter(|_| cfg!(debug_assertions) && is_answered) {
+                let recorded = store.recorded(&request).await;
+                assert!(!matches!(recorded, Ok(None)), "an answer of {} is not recorded", request.method);
+            }
+            answer
         };
         self.0.tasks.spawn(mutation).await.unwrap_or_else(|error| {
             tracing::error!(%error, "a call has died");

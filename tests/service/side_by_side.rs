@@ -557,6 +557,32 @@ async fn a_secret_that_somebody_makes_under_our_first_write_stays_theirs_althoug
 }
 
 #[tokio::test]
+async fn an_adoption_of_what_is_ours_is_one_call_too_and_no_way_to_change_it() {
+    let mut world = World::start().await;
+    world.seed("v", "value").await;
+    world.seed("other", "value").await;
+    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    let adopt = AdoptSyncedSecretRequest {
+        name: name("a"),
+        references: vec![existing("k", "v")],
+        request_id: Uuid::new_v4().to_string(),
+        ..Default::default()
+    };
+    let first = world.client.adopt_synced_secret(adopt.clone()).await.unwrap().into_inner();
+    let other = AdoptSyncedSecretRequest {
+        references: vec![existing("k", "other")],
+        request_id: String::new(),
+        ..adopt.clone()
+    };
+    let refusal = world.client.adopt_synced_secret(other).await.unwrap_err();
+    assert_eq!(refusal.code(), Code::AlreadyExists, "{refusal:?}");
+    world.client.delete_synced_secret(delete("a")).await.unwrap();
+    world.until_gone("a").await;
+    let again = world.client.adopt_synced_secret(adopt).await.unwrap().into_inner();
+    assert_eq!(first.uid, again.uid);
+}
+
+#[tokio::test]
 async fn a_deletion_of_what_was_not_there_deletes_nothing_when_it_is_sent_again() {
     let mut world = World::start().await;
     world.seed("v", "value").await;
