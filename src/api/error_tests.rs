@@ -96,6 +96,11 @@ fn causes() -> Vec<(Cause, Code, &'static str)> {
         (Cause::Edge(EdgeError::Forbidden(text())), PermissionDenied, "EDGE_FORBIDDEN"),
         (Cause::Edge(EdgeError::Unauthenticated(text())), Unavailable, "EDGE_UNAUTHENTICATED"),
         (Cause::Edge(EdgeError::NamespaceMissing(text())), FailedPrecondition, "EDGE_NAMESPACE_MISSING"),
+        (
+            Cause::Edge(EdgeError::NotServed { kind: "SecretSync".into() }),
+            FailedPrecondition,
+            "EDGE_RESOURCE_MISSING",
+        ),
         (Cause::Edge(EdgeError::NotFound(text())), FailedPrecondition, "EDGE_RESOURCE_MISSING"),
         (Cause::Edge(EdgeError::Throttled(None)), ResourceExhausted, "EDGE_THROTTLED"),
         (Cause::Edge(EdgeError::TooLarge), InvalidArgument, "SECRET_TOO_LARGE"),

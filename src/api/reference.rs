@@ -171,6 +171,7 @@ fn edge() -> Vec<EdgeError> {
         EdgeError::Forbidden(word()),
         EdgeError::Unauthenticated(word()),
         EdgeError::NamespaceMissing("azure-iot-operations".to_owned()),
+        EdgeError::NotServed { kind: "SecretSync".to_owned() },
         EdgeError::NotFound(word()),
         EdgeError::Throttled(None),
         EdgeError::TooLarge,

@@ -330,7 +330,9 @@ impl Verdict {
             EdgeError::Forbidden(_) => new(PermissionDenied, "EDGE_FORBIDDEN"),
             EdgeError::Unauthenticated(_) => new(Unavailable, "EDGE_UNAUTHENTICATED").retry(LATER),
             EdgeError::NamespaceMissing(_) => new(FailedPrecondition, "EDGE_NAMESPACE_MISSING"),
-            EdgeError::NotFound(_) => new(FailedPrecondition, "EDGE_RESOURCE_MISSING"),
+            EdgeError::NotServed { .. } | EdgeError::NotFound(_) => {
+                new(FailedPrecondition, "EDGE_RESOURCE_MISSING")
+            }
             EdgeError::Throttled(after) => {
                 new(ResourceExhausted, "EDGE_THROTTLED").retry(after.unwrap_or(LATER))
             }

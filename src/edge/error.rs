@@ -42,6 +42,12 @@ pub enum EdgeError {
     /// The namespace isn't there.
     #[error("the namespace {0:?} is not there")]
     NamespaceMissing(String),
+    /// The custom resources of the Secret Store extension are not installed, or not in the version that is written here.
+    #[error("the cluster does not serve the kind {kind} of the Secret Store extension")]
+    NotServed {
+        /// The kind.
+        kind: String,
+    },
     /// Nothing of that name.
     #[error("the Kubernetes API has no such resource: {0}")]
     NotFound(String),
@@ -109,6 +115,7 @@ impl EdgeError {
             Self::Forbidden(_) | Self::Unauthenticated(_) => Reason::EdgeForbidden,
             Self::TooLarge => Reason::TooLarge,
             Self::SettingMissing { .. } => Reason::SettingsMissing,
+            Self::NotServed { .. } => Reason::ExtensionFailed,
             Self::Rejected(_) | Self::NamespaceMissing(_) | Self::NotFound(_) | Self::Terminating { .. } => {
                 Reason::EdgeRejected
             }
@@ -155,8 +162,12 @@ impl EdgeError {
             Self::NamespaceMissing(namespace) => {
                 format!("Create the namespace {namespace:?}, or configure the one of the instance.")
             }
+            Self::NotServed { .. } => {
+                "Install the Secret Store extension in the cluster, or set sync.engine to direct.".to_owned()
+            }
             Self::NotFound(_) => "Check that the cluster serves the resource.".to_owned(),
             Self::TooLarge => "Spread the references over several synced secrets.".to_owned(),
+            Self::Rejected(said) if said.contains("immutable") => IMMUTABLE.to_owned(),
             Self::Rejected(_) => {
                 "Mend what the message names: the API server will not accept it as it is.".to_owned()
             }
@@ -180,9 +191,37 @@ fn root_cause(error: &dyn std::error::Error) -> String {
     cause.to_string()
 }
 
-/// One line of bounded length: the API's messages may be dumps.
+/// What to do about a Secret that can't be changed.
+pub(super) const IMMUTABLE: &str = "What it names can't be changed in a Kubernetes Secret that is there: delete the Secret, and it is made anew.";
+
+/// One line of bounded length: the API's messages may be dumps. What others pass on stands at the front and the cause at the end, so
+/// the middle is what goes.
 pub(super) fn brief(message: &str) -> String {
     const LIMIT: usize = 300;
-    let line: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LIMIT).collect();
-    if message.chars().count() > LIMIT { line + "…" } else { line }
+    const TAIL: usize = 200;
+    let is_rule = |word: &&str| word.len() > 3 && word.bytes().all(|byte| byte == b'-');
+    let words = message.split(|c: char| c.is_whitespace() || c.is_control());
+    let line = words.filter(|word| !word.is_empty() && !is_rule(word)).collect::<Vec<_>>().join(" ");
+    let count = line.chars().count();
+    if count <= LIMIT {
+        return line;
+    }
+    let head: String = line.chars().take(LIMIT - TAIL).collect();
+    let tail: String = line.chars().skip(count - TAIL).collect();
+    format!("{} … {}", head.trim_end(), tail.trim_start())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_long_keeps_its_beginning_and_the_cause_at_its_end() {
+        assert_eq!(brief("a\n\tshort   one"), "a short one");
+        let long = format!("failed to patch secret: {}: the cause", "on and on ".repeat(200));
+        let short = brief(&long);
+        assert!(short.starts_with("failed to patch secret:") && short.ends_with(": the cause"), "{short}");
+        assert!(short.chars().count() <= 303, "{}", short.chars().count());
+        assert!(brief(&"ü".repeat(1_000)).chars().count() <= 303);
+    }
 }

@@ -246,7 +246,9 @@ impl Reconciler {
             Verdict::Silent => self.record_failure(record, silence()).await,
             // It may be of what was given before.
             Verdict::Trouble(_) if waited < MOMENT && handed.open => Ok(Outcome::After(MOMENT - waited)),
-            Verdict::Trouble(_) if waited >= self.again_after() => self.hand(record, work).await,
+            Verdict::Trouble(_) if waited >= self.again_after() && record.secret.state != State::Synced => {
+                self.hand(record, work).await
+            }
             Verdict::Trouble(trouble) => self.in_trouble(record, trouble).await,
         }
     }
@@ -419,21 +421,20 @@ fn silence() -> Failure {
     }
 }
 
-/// A failure of the extension, and which references it names.
+/// A failure of the extension, and which references it names: after a partial sync, each with its own reason.
 fn of_trouble(record: &Record, trouble: Trouble) -> Failure {
-    let Trouble { reason, message, objects, .. } = trouble;
-    let said_of = |key: &str, vault_secret: &str| {
-        let object = objects.iter().find(|(path, _)| path == key || path.eq_ignore_ascii_case(vault_secret));
-        match object {
-            Some((_, said)) => Some(said.clone()),
-            None => (objects.is_empty() && message.contains(vault_secret)).then(|| message.clone()),
+    let problem = |(place, reference): (usize, &Reference)| {
+        let (key, vault_secret) = (reference.key.as_str(), reference.vault_secret.as_str());
+        let mut objects = trouble.objects.iter();
+        let left = objects.find(|left| left.path == key || left.path.eq_ignore_ascii_case(vault_secret));
+        match left {
+            Some(left) => Some((place, left.reason, left.message.clone())),
+            None => (trouble.objects.is_empty() && trouble.is_about(vault_secret))
+                .then(|| (place, trouble.reason, trouble.message.clone())),
         }
     };
-    let problems = record.secret.references.iter().enumerate().filter_map(|(place, reference)| {
-        Some((place, reason, said_of(reference.key.as_str(), reference.vault_secret.as_str())?))
-    });
-    let problems = problems.collect();
-    Failure { reason, message, problems, retry: Retry::Later }
+    let problems = record.secret.references.iter().enumerate().filter_map(problem).collect();
+    Failure { reason: trouble.reason, message: trouble.message, problems, retry: Retry::Later }
 }
 
 /// How long ago that was by the clock on the wall; nothing where the clock was put back.

@@ -17,6 +17,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectM
 use kube::{
     Api, Resource, ResourceExt,
     api::{DeleteParams, Patch, PatchParams, Preconditions},
+    core::PartialObjectMeta,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
@@ -32,7 +33,7 @@ pub use resources::{
     SecretObject, SecretObjectData, SecretProviderClass, SecretSync, SecretSyncStatus, SyncCondition,
 };
 pub use secret::Made;
-pub use verdict::{Trouble, Verdict, verdict};
+pub use verdict::{Left, Trouble, Verdict, verdict};
 pub use watch::{StoreIndex, SyncSeen};
 
 use super::{Edge, EdgeError, FIELD_MANAGER, UID_LABEL, manifest::carries_uid};
@@ -195,7 +196,7 @@ impl Edge {
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
     {
-        match self.call(api.get_metadata_opt(name)).await? {
+        match self.metadata_of(api, name).await? {
             None => Ok(None),
             Some(found) if known.has::<K>(&found.metadata) => Ok(Some(found.metadata)),
             Some(found) => {
@@ -205,6 +206,21 @@ impl Edge {
                 }
                 Err(conflict::<K>(name))
             }
+        }
+    }
+
+    /// The metadata of one of the two. Where none of its kind is served, that is an error, and not that it is missing.
+    async fn metadata_of<K>(
+        &self,
+        api: &Api<K>,
+        name: &str,
+    ) -> Result<Option<PartialObjectMeta<K>>, EdgeError>
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
+    {
+        match self.call(api.get_metadata_opt(name)).await {
+            Err(EdgeError::NotFound(_)) => Err(not_served::<K>()),
+            found => found,
         }
     }
 
@@ -221,6 +237,7 @@ impl Edge {
         let written = self.call(api.patch(&name, &parameters, &Patch::Apply(&wanted))).await;
         let written = match (written, there) {
             (Err(EdgeError::Changed(_)), None) => return Err(conflict::<K>(&name)),
+            (Err(EdgeError::NotFound(_)), _) => return Err(not_served::<K>()),
             (written, _) => written?,
         };
         if there.is_none() && has_other_writers(written.meta()) {
@@ -273,7 +290,7 @@ impl Edge {
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
     {
-        let Some(found) = self.call(api.get_metadata_opt(name)).await? else { return Ok(()) };
+        let Some(found) = self.metadata_of(api, name).await? else { return Ok(()) };
         if !known.has::<K>(&found.metadata) {
             return Ok(());
         }
@@ -296,6 +313,10 @@ fn is_merged(metadata: &ObjectMeta) -> bool {
     };
     let made_it = others().any(|entry| entry.subresource.is_none() && writes(entry, &["f:spec"]));
     made_it && !others().any(|entry| writes(entry, &["f:metadata", "f:labels", &label]))
+}
+
+fn not_served<K: Resource<DynamicType = ()>>() -> EdgeError {
+    EdgeError::NotServed { kind: K::kind(&()).into_owned() }
 }
 
 fn conflict<K: Resource<DynamicType = ()>>(name: &str) -> EdgeError {

@@ -29,19 +29,19 @@ pub enum Made {
 }
 
 impl Edge {
-    /// Looks at the Secret of the SecretSync of a synced secret. `is_settled`: the extension has not written it just now.
+    /// Looks at the Secret of the SecretSync of a synced secret. `wants_mark`: whether it must have a label of the extension.
     pub async fn made(
         &self,
         asked: &SyncedSecret,
         known: Known<'_>,
-        is_settled: bool,
+        wants_mark: bool,
     ) -> Result<Made, EdgeError> {
         let (secret, sync) = self.secret_and_sync(&asked.id).await?;
         let Some(secret) = secret else { return Ok(Made::Nothing) };
         if !known.is_ours(&secret, sync.as_ref()) {
             return Ok(Made::Foreign);
         }
-        Ok(match is_whole(&secret, sync.as_ref(), asked, is_settled) {
+        Ok(match is_whole(&secret, sync.as_ref(), asked, wants_mark) {
             true => Made::Whole(written(&secret)),
             false => Made::Edited,
         })
@@ -95,7 +95,7 @@ impl Edge {
         let syncs = self.syncs();
         let (secret, sync) = tokio::try_join!(
             self.call(self.secrets.get_metadata_opt(id.as_str())),
-            self.call(syncs.get_metadata_opt(id.as_str())),
+            self.metadata_of(&syncs, id.as_str()),
         )?;
         Ok((secret.map(|secret| secret.metadata), sync.map(|sync| sync.metadata)))
     }
@@ -142,7 +142,7 @@ fn is_made_for(secret: &ObjectMeta, sync: &ObjectMeta) -> bool {
 }
 
 /// Whether a Secret of ours is owned by its SecretSync, has all keys and labels from the extension, and none from anybody else.
-fn is_whole(secret: &ObjectMeta, sync: Option<&ObjectMeta>, asked: &SyncedSecret, is_settled: bool) -> bool {
+fn is_whole(secret: &ObjectMeta, sync: Option<&ObjectMeta>, asked: &SyncedSecret, wants_mark: bool) -> bool {
     let mut owners = secret.owner_references.iter().flatten();
     let is_owned = owners.any(|owner| Some(&owner.uid) == sync.and_then(|sync| sync.uid.as_ref()));
     let has_foreign_keys = data_keys(secret, |manager| manager != EXTENSION).next().is_some();
@@ -154,7 +154,7 @@ fn is_whole(secret: &ObjectMeta, sync: Option<&ObjectMeta>, asked: &SyncedSecret
         labels(asked).iter().all(|(label, value)| held.and_then(|held| held.get(label)) == Some(value));
     // Which label the extension sets is its own affair, but without one its admission policy refuses the next write.
     let has_mark = held.into_iter().flatten().any(|(label, _)| label.starts_with(LABEL_PREFIX));
-    is_owned && !has_foreign_keys && has_all_keys && has_labels && (has_mark || !is_settled)
+    is_owned && !has_foreign_keys && has_all_keys && has_labels && (has_mark || !wants_mark)
 }
 
 /// The patch that takes out what the extension and we have in a Secret; none where there is nothing.

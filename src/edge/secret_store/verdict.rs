@@ -1,13 +1,22 @@
 //! What the conditions of a SecretSync mean: pure. No condition alone tells the truth, and an unknown reason is passed on.
 
+use std::sync::LazyLock;
+
 use jiff::Timestamp;
+use regex::Regex;
 use serde_json::{Map, Value};
 
 use super::{SecretSyncStatus, SyncCondition};
-use crate::{edge::error::brief, model::Reason};
+use crate::{
+    edge::error::{IMMUTABLE, brief},
+    model::Reason,
+};
 
 /// What a condition says before anything was tried.
 const NOTHING_YET: [&str; 3] = ["SyncStarting", "NoUpdatesAttemptedYet", "Unknown"];
+
+/// Objects of a partial sync that one message names.
+const NAMED: usize = 5;
 
 /// What the extension has made of what it was given.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,8 +38,48 @@ pub struct Trouble {
     pub message: String,
     /// Since when the condition says so, where it says when.
     pub since: Option<Timestamp>,
-    /// After a partial sync, what became of each object that was not synced: its path and the extension's words.
-    pub objects: Vec<(String, String)>,
+    /// After a partial sync, what became of each object that was not synced.
+    pub objects: Vec<Left>,
+    /// All that the extension says, to find in it what it is about. May be a dump.
+    text: String,
+}
+
+/// An object that a partial sync left behind.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Left {
+    /// The key, or the object's path.
+    pub path: String,
+    /// In our terms.
+    pub reason: Reason,
+    /// The extension's words, shortened, and what to do next.
+    pub message: String,
+}
+
+/// An error of Azure in the words of its SDK for Go: `Code="…" Message="…"`, and as the vault itself has it, in JSON.
+static AZURE: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r#"Message="((?:[^"\\]|\\.)*)"|"message"\s*:\s*"((?:[^"\\]|\\.)*)""#).expect("it is a regex")
+});
+/// The object that an error of Azure's provider is about.
+static OBJECT: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r#"objectName:\s*"?([0-9A-Za-z-]+)"#).expect("it is a regex"));
+
+// === impl Trouble ===
+
+impl Trouble {
+    /// Whether the extension's words are about a vault secret.
+    pub fn is_about(&self, vault_secret: &str) -> bool {
+        match OBJECT.captures_iter(&self.text).last() {
+            Some(named) => named[1].eq_ignore_ascii_case(vault_secret),
+            None => names(&self.text, vault_secret),
+        }
+    }
+}
+
+/// Whether a text has a name as a whole word.
+fn names(text: &str, name: &str) -> bool {
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    text.match_indices(name)
+        .any(|(at, _)| !text[..at].ends_with(is_of_name) && !text[at + name.len()..].starts_with(is_of_name))
 }
 
 /// What a status means, given the hash that it had when the extension was last given something to do.
@@ -63,8 +112,12 @@ fn trouble(condition: &SyncCondition) -> Trouble {
     let objects =
         if condition.reason == "PartialSync" { left_behind(&condition.message) } else { Vec::new() };
     let words = match objects.is_empty() {
-        true => brief(&condition.message),
-        false => objects.iter().map(|(path, said)| format!("{path}: {said}")).collect::<Vec<_>>().join("; "),
+        true => words(&condition.message),
+        false => {
+            let said = objects.iter().take(NAMED).map(|left| format!("{}: {}", left.path, left.message));
+            let more = objects.len().checked_sub(NAMED).filter(|more| *more > 0);
+            said.chain(more.map(|more| format!("And {more} more."))).collect::<Vec<_>>().join(" ")
+        }
     };
     let message = format!(
         "The Secret Store extension says {} ({}): {}. {remedy}",
@@ -72,7 +125,17 @@ fn trouble(condition: &SyncCondition) -> Trouble {
         condition.r#type,
         words.trim_end_matches('.')
     );
-    Trouble { reason, message, since: condition.last_transition_time, objects }
+    let text = condition.message.clone();
+    Trouble { reason, message, since: condition.last_transition_time, objects, text }
+}
+
+/// What a person has to read of a message: the cause that Azure names, and for which object; else the beginning and the end.
+fn words(message: &str) -> String {
+    let Some(cause) = AZURE.captures_iter(message).last() else { return brief(message) };
+    let cause = cause.get(1).or(cause.get(2)).map_or("", |cause| cause.as_str());
+    let object =
+        OBJECT.captures_iter(message).last().map(|named| format!("the vault secret {:?}: ", &named[1]));
+    brief(&format!("{}{cause}", object.unwrap_or_default()))
 }
 
 /// The extension's reason in our terms, and what a person should do next.
@@ -83,15 +146,7 @@ fn meaning(reason: &str, message: &str) -> (Reason, &'static str) {
             let remedy = "Mend what is named; until then the Secret holds some new values and some old ones.";
             (Reason::PartiallySynced, remedy)
         }
-        "ControllerPatchError" if message.contains("forbidden") || message.contains("denied") => (
-            Reason::EdgeForbidden,
-            "Give the extension's account the right to write Secrets here, or look at the admission policies of the cluster.",
-        ),
-        "ControllerPatchError" => (
-            Reason::EdgeConflict,
-            "Somebody else's fields are in the way; the service takes them out of a Secret that the extension made. Another \
-             Secret of that name must be adopted or deleted.",
-        ),
+        "ControllerPatchError" => of_the_api_server(message),
         "SecretProviderClassMisconfigured" | "ControllerSpcError" | "ControllerSPCError" => (
             Reason::ExtensionFailed,
             "The service writes the class again; if this stays, look whether the provider `azure` is installed.",
@@ -109,12 +164,43 @@ fn meaning(reason: &str, message: &str) -> (Reason, &'static str) {
     }
 }
 
+/// What stands behind a refusal of the API server, by its own words.
+fn of_the_api_server(message: &str) -> (Reason, &'static str) {
+    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    if says(&["immutable"]) {
+        (Reason::EdgeRejected, IMMUTABLE)
+    } else if says(&["Required value"]) {
+        (
+            Reason::EdgeRejected,
+            "A Secret of this type has the keys that the message names: add references for them with UpdateSyncedSecret.",
+        )
+    } else if says(&["is invalid", "Invalid value", "Unsupported value"]) {
+        (Reason::EdgeRejected, "Change what the message names with UpdateSyncedSecret.")
+    } else if says(&["forbidden", "denied"]) {
+        (
+            Reason::EdgeForbidden,
+            "Give the extension's account the right to write Secrets here, or look at the admission policies of the cluster.",
+        )
+    } else if says(&["conflict"]) {
+        (
+            Reason::EdgeConflict,
+            "Somebody else's fields are in the way; the service takes them out of a Secret that the extension made. Another \
+             Secret of that name must be adopted or deleted.",
+        )
+    } else {
+        (
+            Reason::ExtensionFailed,
+            "The extension tries again by itself; look at the API server if this stays.",
+        )
+    }
+}
+
 /// What stands behind an error of the provider, by the vault's own words in it.
 fn of_the_vault(message: &str) -> (Reason, &'static str) {
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
     if says(&["ForbiddenByFirewall"]) {
         (Reason::VaultFirewall, "Let the edge's network through the vault's firewall.")
-    } else if says(&["SecretDisabled"]) {
+    } else if says(&["SecretDisabled", "disabled secret"]) {
         (Reason::VaultSecretDisabled, "Enable the vault secret, or refer to another version.")
     } else if says(&["SecretNotFound"]) {
         (Reason::VaultSecretNotFound, "Create the vault secret or the version, or change the reference.")
@@ -123,6 +209,16 @@ fn of_the_vault(message: &str) -> (Reason, &'static str) {
             Reason::VaultUnauthenticated,
             "Look at the service account's federated credential and the client and tenant ids.",
         )
+    } else if says(&["illegal base64 data", "encoding/hex:"]) {
+        (
+            Reason::InvalidEncoding,
+            "Store the value in that encoding, or change the reference's encoding with UpdateSyncedSecret.",
+        )
+    } else if says(&["Only 'tls.key' and 'tls.crt' are supported"]) {
+        (
+            Reason::EdgeRejected,
+            "A Secret of the type kubernetes.io/tls has the keys tls.crt and tls.key only: change the references with UpdateSyncedSecret.",
+        )
     } else if says(&["Forbidden"]) {
         (
             Reason::VaultForbidden,
@@ -130,21 +226,38 @@ fn of_the_vault(message: &str) -> (Reason, &'static str) {
         )
     } else if says(&["Throttled", "429"]) {
         (Reason::VaultThrottled, "Wait: the extension tries again by itself.")
+    } else if says(&["no such host", "dial tcp", "connection refused", "deadline exceeded", "Timeout"]) {
+        (
+            Reason::VaultUnreachable,
+            "Look at the network and the DNS between the edge and the vault; the extension tries again by itself.",
+        )
     } else {
         (Reason::ExtensionFailed, "Look into the extension's log, in the namespace azure-secret-store.")
     }
 }
 
+/// Whether the outcome of an object is a good one: a word, and not a text in which the word may stand as well.
+fn is_success(outcome: &str) -> bool {
+    let outcome = outcome.to_lowercase();
+    outcome.len() < 64 && outcome.contains("succe") && !outcome.contains("unsucce")
+}
+
 /// The objects that a partial sync left behind, from its JSON: object to outcome.
-fn left_behind(message: &str) -> Vec<(String, String)> {
+fn left_behind(message: &str) -> Vec<Left> {
     let start = message.find('{').unwrap_or(message.len());
     let outcomes: Map<String, Value> = serde_json::from_str(&message[start..]).unwrap_or_default();
     let said = |outcome: Value| match outcome {
         Value::String(text) => text,
         other => other.to_string(),
     };
-    let outcomes = outcomes.into_iter().map(|(path, outcome)| (path, brief(&said(outcome))));
-    outcomes.filter(|(_, said)| !said.to_lowercase().contains("succe")).collect()
+    let outcomes = outcomes.into_iter().map(|(path, outcome)| (path, said(outcome)));
+    let left = outcomes.filter(|(_, said)| !is_success(said));
+    left.map(|(path, said)| {
+        let (reason, remedy) = of_the_vault(&said);
+        let message = format!("{}. {remedy}", words(&said).trim_end_matches('.'));
+        Left { path: brief(&path), reason, message }
+    })
+    .collect()
 }
 
 #[cfg(test)]
@@ -235,7 +348,7 @@ mod tests {
             ("InvalidClusterSecretLabelError", Reason::EdgeRejected),
             ("InvalidClusterSecretAnnotationError", Reason::EdgeRejected),
             ("ControllerSyncError", Reason::ExtensionFailed),
-            ("ControllerPatchError", Reason::EdgeConflict),
+            ("ControllerPatchError", Reason::ExtensionFailed),
             ("UserInputValidationFailed", Reason::EdgeRejected),
             ("ControllerSpcError", Reason::ExtensionFailed),
             ("ControllerInternalError", Reason::ExtensionFailed),
@@ -264,10 +377,79 @@ mod tests {
         let partial = condition("SecretUpdated", "True", "PartialSync", said);
         let Verdict::Trouble(trouble) = verdict(Some(&status("new", &[partial])), "old") else { panic!() };
         assert_eq!(trouble.reason, Reason::PartiallySynced);
-        assert_eq!(trouble.objects, [("password".to_owned(), "SecretNotFound".to_owned())]);
+        let [left] = trouble.objects.as_slice() else { panic!("{trouble:?}") };
+        assert_eq!((left.path.as_str(), left.reason), ("password", Reason::VaultSecretNotFound));
+        assert!(left.message.starts_with("SecretNotFound. Create the vault secret"), "{left:?}");
         assert!(trouble.message.contains("password: SecretNotFound"));
         let unreadable = condition("SecretUpdated", "False", "PartialSync", "{[");
         assert_eq!(reason_of(unreadable), Reason::PartiallySynced);
+    }
+
+    #[test]
+    fn a_refusal_of_the_api_server_is_told_by_what_it_said() {
+        for (said, reason, next) in [
+            (
+                r#"Secret "a" is invalid: data: Forbidden: field is immutable when `immutable` is set"#,
+                Reason::EdgeRejected,
+                "delete the Secret",
+            ),
+            (
+                r#"Secret "a" is invalid: data[tls.crt]: Required value"#,
+                Reason::EdgeRejected,
+                "add references",
+            ),
+            (
+                r#"Secret "a" is invalid: metadata.labels: Invalid value"#,
+                Reason::EdgeRejected,
+                "UpdateSyncedSecret",
+            ),
+            (
+                r#"Apply failed with 1 conflict: conflict with "kubectl-patch""#,
+                Reason::EdgeConflict,
+                "adopted",
+            ),
+            ("etcdserver: request timed out", Reason::ExtensionFailed, "tries again"),
+        ] {
+            let said = format!("failed to patch secret \"a\": {said}");
+            let refused = condition("SecretUpdated", "False", "ControllerPatchError", &said);
+            let Verdict::Trouble(trouble) = verdict(Some(&status("", &[refused])), "") else { panic!() };
+            assert_eq!(trouble.reason, reason, "{said}");
+            assert!(trouble.message.contains(next), "{}", trouble.message);
+        }
+    }
+
+    #[test]
+    fn an_error_of_the_vault_is_told_as_a_sentence_with_its_cause_and_for_its_object_only() {
+        let said = format!(
+            "rpc error: code = Unknown desc = failed to mount secrets store objects: {} failed to mount objects, error: failed to \
+             get objectType:secret, objectName:pump-pass, objectVersion:: keyvault.BaseClient#GetSecret: Failure responding to \
+             request: StatusCode=403 -- Original Error: autorest/azure: Service returned an error. Status=403 Code=\"Forbidden\" \
+             Message=\"Operation get is not allowed on a disabled secret.\" InnerError={{\"code\":\"SecretDisabled\"}}",
+            "through this and that, ".repeat(30)
+        );
+        let failed = condition("SecretUpdated", "False", "ProviderError", &said);
+        let Verdict::Trouble(trouble) = verdict(Some(&status("", &[failed])), "") else { panic!() };
+        assert_eq!(trouble.reason, Reason::VaultSecretDisabled);
+        assert_eq!(
+            trouble.message,
+            "The Secret Store extension says ProviderError (SecretUpdated): the vault secret \"pump-pass\": Operation get is not \
+             allowed on a disabled secret. Enable the vault secret, or refer to another version."
+        );
+        assert!(trouble.is_about("pump-pass") && !trouble.is_about("pump"), "{trouble:?}");
+        for (said, reason) in [
+            ("illegal base64 data at input byte 4", Reason::InvalidEncoding),
+            ("encoding/hex: invalid byte: U+006E 'n'", Reason::InvalidEncoding),
+            ("dial tcp: lookup contoso.vault.azure.net: no such host", Reason::VaultUnreachable),
+            (
+                "key 'ca.crt' is not supported. Only 'tls.key' and 'tls.crt' are supported",
+                Reason::EdgeRejected,
+            ),
+        ] {
+            assert_eq!(
+                reason_of(condition("SecretUpdated", "False", "RemoteSecretStoreFetchFailed", said)),
+                reason
+            );
+        }
     }
 
     #[test]
