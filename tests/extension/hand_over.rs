@@ -1,6 +1,8 @@
 //! From one hand to another: a Secret that is watched all the time shows no moment without it.
 
-use kube::api::{DeleteParams, Patch, PatchParams, PropagationPolicy};
+use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, PropagationPolicy};
+use secret_service::doubles::extension::{FIELD_MANAGER, LABEL};
 use serde_json::{Value, json};
 
 use crate::{
@@ -34,6 +36,55 @@ async fn an_edit_by_hand_is_mended_only_when_the_editor_is_out_of_the_managed_fi
     fixture.until_edge("edited", "password", "v").await;
     fixture.until("edited", UPDATED, "SecretUpToDate").await;
     witness.testify().await;
+}
+
+/// Observation 13.
+#[tokio::test]
+async fn into_a_secret_that_somebody_made_first_the_controller_merges_its_keys_its_label_and_its_owner() {
+    let fixture = Fixture::start().await;
+    fixture.site.seed("merged", "v").await;
+    fixture.class("merged", &["merged"]).await;
+    let mut theirs = Secret { type_: Some("Opaque".to_owned()), ..Secret::default() };
+    theirs.metadata.name = Some("merged".to_owned());
+    theirs.string_data = Some([("theirs".to_owned(), "x".to_owned())].into());
+    let somebody = PostParams { field_manager: Some("kubectl-create".to_owned()), ..PostParams::default() };
+    let made = fixture.site.secrets().create(&somebody, &theirs).await.unwrap();
+    fixture.sync("merged", "merged", &[("merged", "password")]).await;
+    fixture.until("merged", CREATED, "CreateSuccessful").await;
+    let after = fixture.site.secrets().get("merged").await.unwrap();
+    assert_eq!(after.metadata.uid, made.metadata.uid);
+    assert_eq!(after.data.unwrap().into_keys().collect::<Vec<_>>(), ["password", "theirs"]);
+    assert_eq!(after.metadata.owner_references.unwrap()[0].name, "merged");
+    assert!(after.metadata.labels.unwrap().contains_key(LABEL));
+    assert_eq!(managers(after.metadata.managed_fields), ["kubectl-create", FIELD_MANAGER]);
+}
+
+/// Observation 14.
+#[tokio::test]
+async fn a_key_that_is_taken_out_by_hand_leaves_nobody_behind_and_nobody_notices() {
+    let fixture = Fixture::start().await;
+    fixture.synced("emptied", "v").await;
+    let editor = PatchParams { field_manager: Some("kubectl-patch".to_owned()), ..PatchParams::default() };
+    let removed = json!([{ "op": "remove", "path": "/data/password" }]);
+    let removed = Patch::<Secret>::Json(serde_json::from_value(removed).unwrap());
+    fixture.site.secrets().patch("emptied", &editor, &removed).await.unwrap();
+    fixture.extension.poll().await;
+    let secret = fixture.site.secrets().get("emptied").await.unwrap();
+    assert_eq!(secret.data, None);
+    assert_eq!(fixture.condition("emptied", UPDATED).await.unwrap().reason, "SecretUpToDate");
+    let fields = secret.metadata.managed_fields.unwrap();
+    let text = serde_json::to_string(&fields).unwrap();
+    assert!(!text.contains("f:password"), "{text}");
+    assert_eq!(managers(Some(fields)), [FIELD_MANAGER]);
+
+    fixture.force("emptied").await;
+    fixture.until_edge("emptied", "password", "v").await;
+}
+
+fn managers(fields: Option<Vec<ManagedFieldsEntry>>) -> Vec<String> {
+    let mut managers: Vec<_> = fields.into_iter().flatten().filter_map(|entry| entry.manager).collect();
+    managers.sort();
+    managers
 }
 
 /// Observation 5.

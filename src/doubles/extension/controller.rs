@@ -24,6 +24,8 @@ const SHORTEST_POLL: Duration = Duration::from_millis(1);
 
 /// The namespace of a watch; all where absent.
 type Scope = Option<String>;
+/// A SecretSync and its generation.
+type Identity = (Option<String>, Option<i64>);
 /// What a watch tells.
 type Event = (Scope, watcher::Result<watcher::Event<SecretSync>>);
 
@@ -36,6 +38,8 @@ pub(super) struct Controller {
     queue: Queue,
     /// The SecretSyncs that are there, as they were last seen or written.
     known: HashMap<Key, SecretSync>,
+    /// Which state of each was looked at last.
+    looked_at: HashMap<Key, Identity>,
     /// Those that are gone and want a last look.
     departed: HashMap<Key, SecretSync>,
     /// What the first or a new list of a watch has named so far.
@@ -57,6 +61,7 @@ impl Controller {
             poll_interval: options.rotation_poll_interval,
             queue: Queue::new(options.back_off),
             known: HashMap::new(),
+            looked_at: HashMap::new(),
             departed: HashMap::new(),
             listed: HashMap::new(),
         }
@@ -118,8 +123,11 @@ impl Controller {
     /// Only what changes the generation wants a look: the status does not.
     fn see(&mut self, sync: SecretSync) {
         let key = key(&sync);
-        let identity = |sync: &SecretSync| (sync.uid(), sync.metadata.generation);
-        let is_news = self.known.get(&key).is_none_or(|known| identity(known) != identity(&sync));
+        // The watch may be behind what was written, and what is old must not be written again.
+        if self.known.get(&key).is_some_and(|known| is_older(&sync, known)) {
+            return;
+        }
+        let is_news = self.looked_at.get(&key) != Some(&identity(&sync));
         // The look that a deletion brings about comes when the finalizers are gone, see `lose`.
         let is_leaving = sync.metadata.deletion_timestamp.is_some();
         self.known.insert(key.clone(), sync);
@@ -132,6 +140,7 @@ impl Controller {
     /// slower than the garbage collector by chance (4 times of 4); here it is so for certain.
     fn lose(&mut self, key: &Key) {
         let Some(sync) = self.known.remove(key) else { return };
+        self.looked_at.remove(key);
         self.queue.forget(key);
         if sync.metadata.deletion_timestamp.is_some() {
             self.departed.insert(key.clone(), sync);
@@ -141,31 +150,47 @@ impl Controller {
 
     async fn poll(&mut self) {
         for key in self.known.keys().cloned().collect::<Vec<_>>() {
+            self.queue.take(&key);
             self.look(key).await;
         }
     }
 
+    /// Looks at one that was taken from the queue.
     async fn look(&mut self, key: Key) {
         if let Some(mut departed) = self.departed.remove(&key) {
             // Its status has no place any more, so this always fails; nobody asks.
             let _ = self.reconciler.reconcile(&mut departed).await;
         }
-        let Some(sync) = self.known.get_mut(&key) else {
-            return self.queue.forget(&key);
-        };
-        match self.reconciler.reconcile(sync).await {
-            Ok(()) => self.queue.forget(&key),
-            Err(failure) => {
-                tracing::debug!(
-                    namespace = key.0,
-                    name = key.1,
-                    reason = failure.reason.as_str(),
-                    "a SecretSync failed"
-                );
-                self.queue.retry(key);
+        match self.known.get_mut(&key) {
+            None => self.queue.forget(&key),
+            Some(sync) => {
+                self.looked_at.insert(key.clone(), identity(sync));
+                match self.reconciler.reconcile(sync).await {
+                    Ok(()) => self.queue.forget(&key),
+                    Err(failure) => {
+                        let (namespace, name, reason) = (&key.0, &key.1, failure.reason.as_str());
+                        tracing::debug!(namespace, name, reason, "a SecretSync failed");
+                        self.queue.retry(key.clone());
+                    }
+                }
+                // What was written may be of a generation that nobody has looked at.
+                if self.looked_at.get(&key) != self.known.get(&key).map(identity).as_ref() {
+                    self.queue.push(key.clone());
+                }
             }
         }
+        self.queue.done(&key);
     }
+}
+
+fn identity(sync: &SecretSync) -> Identity {
+    (sync.uid(), sync.metadata.generation)
+}
+
+/// Whether one is a state before the other: of one SecretSync, whose versions are numbers that grow.
+fn is_older(one: &SecretSync, other: &SecretSync) -> bool {
+    let version = |sync: &SecretSync| sync.resource_version().and_then(|version| version.parse::<u64>().ok());
+    one.uid() == other.uid() && version(one) < version(other)
 }
 
 fn key(sync: &SecretSync) -> Key {

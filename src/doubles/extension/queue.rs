@@ -1,7 +1,8 @@
-//! Which SecretSyncs to look at, and when: at once, or after a pause that doubles with each failure in a row.
+//! Which SecretSyncs to look at, and when: client-go's workqueue. A key that is pushed while it is looked at is looked at once more; one that
+//! failed comes again after a pause that doubles with each failure in a row.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{HashMap, HashSet, VecDeque},
     time::Duration,
 };
 
@@ -12,10 +13,17 @@ use super::BackOff;
 /// A SecretSync by namespace and name.
 pub(super) type Key = (String, String);
 
-/// The SecretSyncs that want a look; each stands in it at most once.
+/// The SecretSyncs that want a look.
 pub(super) struct Queue {
     back_off: BackOff,
-    due: BTreeMap<Key, Instant>,
+    /// The order of those that want one now; each stands in it at most once.
+    waiting: VecDeque<Key>,
+    /// Those that want one: they wait, or are being looked at and changed meanwhile.
+    dirty: HashSet<Key>,
+    /// Those that are being looked at.
+    processing: HashSet<Key>,
+    /// Those that want one later.
+    delayed: HashMap<Key, Instant>,
     failures: HashMap<Key, u32>,
 }
 
@@ -23,35 +31,78 @@ pub(super) struct Queue {
 
 impl Queue {
     pub fn new(back_off: BackOff) -> Self {
-        Self { back_off, due: BTreeMap::new(), failures: HashMap::new() }
+        Self {
+            back_off,
+            waiting: VecDeque::new(),
+            dirty: HashSet::new(),
+            processing: HashSet::new(),
+            delayed: HashMap::new(),
+            failures: HashMap::new(),
+        }
     }
 
     /// Asks for a look at once; whatever pause there was is over.
     pub fn push(&mut self, key: Key) {
-        self.due.insert(key, Instant::now());
+        if self.dirty.insert(key.clone()) && !self.processing.contains(&key) {
+            self.waiting.push_back(key);
+        }
     }
 
     /// Asks for another look after a failure.
     pub fn retry(&mut self, key: Key) {
         let failures = self.failures.entry(key.clone()).or_default();
-        let pause = pause(self.back_off, *failures);
+        let due = Instant::now() + pause(self.back_off, *failures);
         *failures = failures.saturating_add(1);
-        self.due.insert(key, Instant::now() + pause);
+        self.delayed.entry(key).and_modify(|already| *already = due.min(*already)).or_insert(due);
     }
 
-    /// Forgets past failures, and what was asked.
+    /// Forgets past failures. What was asked stays asked.
     pub fn forget(&mut self, key: &Key) {
-        self.due.remove(key);
         self.failures.remove(key);
     }
 
-    /// Waits for the next one. It stays due until it is looked at.
-    pub async fn next(&self) -> Key {
-        let Some((key, due)) = self.due.iter().min_by_key(|(_, due)| **due) else {
-            return std::future::pending().await;
-        };
-        sleep_until(*due).await;
-        key.clone()
+    /// Waits for the next one. It is being looked at until [`Self::done`].
+    pub async fn next(&mut self) -> Key {
+        loop {
+            self.bring_forward();
+            if let Some(key) = self.waiting.front().cloned() {
+                self.take(&key);
+                return key;
+            }
+            match self.delayed.values().min() {
+                Some(due) => sleep_until(*due).await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Begins a look at one out of turn.
+    pub fn take(&mut self, key: &Key) {
+        self.waiting.retain(|waiting| waiting != key);
+        self.dirty.remove(key);
+        // This look is the one that it was to get later.
+        self.delayed.remove(key);
+        self.processing.insert(key.clone());
+    }
+
+    /// Ends a look.
+    pub fn done(&mut self, key: &Key) {
+        self.processing.remove(key);
+        if self.dirty.contains(key) {
+            self.waiting.push_back(key.clone());
+        }
+    }
+
+    fn bring_forward(&mut self) {
+        let now = Instant::now();
+        let mut due: Vec<(Instant, Key)> =
+            self.delayed.iter().map(|(key, due)| (*due, key.clone())).collect();
+        due.retain(|(due, _)| *due <= now);
+        due.sort();
+        for (_, key) in due {
+            self.delayed.remove(&key);
+            self.push(key);
+        }
     }
 }
 
@@ -79,23 +130,65 @@ mod tests {
         assert_eq!(pause(back_off, 99).as_secs() / 60, 16);
     }
 
+    fn key() -> Key {
+        ("n".to_owned(), "a".to_owned())
+    }
+
+    /// A look that fails.
+    async fn fails(queue: &mut Queue) -> Duration {
+        let begun = Instant::now();
+        let key = queue.next().await;
+        queue.retry(key.clone());
+        queue.done(&key);
+        begun.elapsed()
+    }
+
     #[tokio::test(start_paused = true)]
     async fn what_is_asked_for_meanwhile_does_not_wait_for_the_pause() {
         let mut queue = Queue::new(BackOff::default());
-        let key: Key = ("n".to_owned(), "a".to_owned());
+        queue.push(key());
         for _ in 0..12 {
-            queue.retry(key.clone());
+            fails(&mut queue).await;
         }
-        let begun = Instant::now();
-        queue.next().await;
-        assert_eq!(begun.elapsed().as_millis(), 10_240);
-        queue.push(key.clone());
-        let begun = Instant::now();
-        assert_eq!(queue.next().await, key);
-        assert!(begun.elapsed().is_zero());
-        queue.retry(key.clone());
-        let begun = Instant::now();
-        queue.next().await;
-        assert_eq!(begun.elapsed().as_millis(), 20_480, "only a success ends the row of failures");
+        assert_eq!(fails(&mut queue).await.as_millis(), 10_240);
+        queue.push(key());
+        assert!(fails(&mut queue).await.is_zero());
+        assert_eq!(fails(&mut queue).await.as_millis(), 40_960, "only a success ends the row of failures");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_while_it_is_looked_at_is_looked_at_once_more_however_that_look_ends() {
+        for fails in [false, true] {
+            let mut queue =
+                Queue::new(BackOff { base: Duration::from_secs(3_600), cap: Duration::from_secs(3_600) });
+            queue.push(key());
+            let taken = queue.next().await;
+            queue.push(key());
+            queue.push(key());
+            assert!(queue.waiting.is_empty(), "never two looks at a time");
+            if fails {
+                queue.retry(taken.clone());
+            } else {
+                queue.forget(&taken);
+            }
+            queue.done(&taken);
+            let begun = Instant::now();
+            assert_eq!(queue.next().await, key());
+            assert!(begun.elapsed().is_zero());
+            queue.done(&key());
+            assert!(queue.waiting.is_empty() && queue.dirty.is_empty() && queue.delayed.is_empty());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_that_are_due_come_in_the_order_in_which_they_were_asked_for() {
+        let mut queue = Queue::new(BackOff::default());
+        let name = |name: &str| ("n".to_owned(), name.to_owned());
+        for key in ["c", "a", "b", "a"] {
+            queue.push(name(key));
+        }
+        queue.take(&name("a"));
+        queue.done(&name("a"));
+        assert_eq!([queue.next().await, queue.next().await], [name("c"), name("b")]);
     }
 }
