@@ -85,7 +85,7 @@ impl Edge {
         id: &SyncedSecretId,
         may_read: bool,
     ) -> Result<Option<Adoptable>, EdgeError> {
-        let Some(found) = self.call(self.secrets.get_metadata_opt(id.as_str())).await? else {
+        let Some(found) = self.find(&self.secrets, id.as_str()).await? else {
             return Ok(None);
         };
         let metadata = found.metadata;
@@ -117,10 +117,8 @@ impl Edge {
         let Some(sync) = self.call(self.syncs().get_opt(id.as_str())).await? else { return Ok(None) };
         let class = &sync.spec.secret_provider_class_name;
         let (classes, secrets) = (self.classes(), &self.secrets);
-        let (class, secret) = tokio::try_join!(
-            self.call(classes.get_opt(class)),
-            self.call(secrets.get_metadata_opt(id.as_str()))
-        )?;
+        let (class, secret) =
+            tokio::try_join!(self.call(classes.get_opt(class)), self.find(&secrets, id.as_str()))?;
         Ok(Some(AdoptableSync {
             uid: sync.metadata.uid.clone().unwrap_or_default(),
             secret_type: sync.spec.secret_object.r#type.clone(),

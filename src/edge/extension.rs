@@ -49,7 +49,7 @@ impl Edge {
     /// A service account of the namespace; none where there is none of this name.
     pub async fn service_account(&self, name: &str) -> Result<Option<FederatedAccount>, EdgeError> {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), &self.namespace);
-        let found = self.call(accounts.get_metadata_opt(name)).await?;
+        let found = self.find(&accounts, name).await?;
         Ok(found.map(|account| FederatedAccount {
             client_id: account.metadata.annotations.and_then(|mut all| all.remove(CLIENT_ID)),
         }))

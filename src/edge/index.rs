@@ -133,7 +133,10 @@ impl Index {
                     }
                     Ok(None) => return,
                     Err(error) => {
-                        tracing::warn!(error = %brief(&error.to_string()), "the watch over Secrets failed; it is tried again");
+                        // Once: it is tried again and again for as long as the cluster is away.
+                        if *self.0.healthy.borrow() != Some(false) {
+                            tracing::warn!(error = %brief(&error.to_string()), "the watch over Secrets failed; it is tried again");
+                        }
                         self.set_healthy(false);
                         let soon = Instant::now() + RECHECK;
                         if look.deadline() > soon {

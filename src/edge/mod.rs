@@ -20,7 +20,7 @@ use std::{path::PathBuf, time::Duration};
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
-    Api, Client, Config,
+    Api, Client, Config, Resource,
     api::ListParams,
     config::{KubeConfigOptions, Kubeconfig},
     core::PartialObjectMeta,
@@ -109,6 +109,25 @@ impl Edge {
                 None => return Ok(()),
             }
         }
+    }
+
+    /// The metadata of an object; none where the API server says that it has none of this name. A 404 that names no object is of an API
+    /// server that does not serve the resource at the moment, and says nothing of what is stored.
+    async fn find<K>(&self, api: &Api<K>, name: &str) -> Result<Option<PartialObjectMeta<K>>, EdgeError>
+    where
+        K: Resource + Clone + DeserializeOwned + std::fmt::Debug,
+    {
+        let is_missing = |error: &kube::Error| {
+            let kube::Error::Api(status) = error else { return false };
+            status.code == 404 && status.details.as_ref().is_some_and(|details| details.name == name)
+        };
+        let found = async {
+            match api.get_metadata(name).await {
+                Err(error) if is_missing(&error) => Ok(None),
+                found => found.map(Some),
+            }
+        };
+        self.call(found).await
     }
 
     /// Runs one call under the deadline and names its errors in our terms.

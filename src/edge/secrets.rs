@@ -57,7 +57,7 @@ impl Edge {
         let metadata = wiped(secret).metadata;
         match owner(&metadata, asked.uid, edge_uid) {
             Owner::Us => {
-                let other_manager = last_other_manager(&metadata);
+                let other_manager = last_other_manager([&metadata], &[FIELD_MANAGER]);
                 Ok(Observed::Ours { written: written(&metadata), content, other_manager })
             }
             Owner::Merged | Owner::Other => Ok(Observed::Foreign),
@@ -66,9 +66,19 @@ impl Edge {
 
     /// Whether the name is free for a new synced secret.
     pub async fn check_name(&self, id: &SyncedSecretId) -> Result<(), EdgeError> {
-        match self.call(self.secrets.get_metadata_opt(id.as_str())).await? {
+        match self.find(&self.secrets, id.as_str()).await? {
             None => Ok(()),
             Some(_) => Err(EdgeError::conflict(id)),
+        }
+    }
+
+    /// An error where somebody else's Secret stands under the name of a synced secret.
+    pub async fn check_ours(&self, asked: &SyncedSecret, edge_uid: Option<&str>) -> Result<(), EdgeError> {
+        let Some(found) = self.find(&self.secrets, asked.id.as_str()).await? else { return Ok(()) };
+        match owner(&found.metadata, asked.uid, edge_uid) {
+            Owner::Us => Ok(()),
+            Owner::Merged => Err(self.leave_to_others(&asked.id).await?),
+            Owner::Other => Err(EdgeError::conflict(&asked.id)),
         }
     }
 
@@ -111,7 +121,7 @@ impl Edge {
         uid: Uuid,
         edge_uid: Option<&str>,
     ) -> Result<(), EdgeError> {
-        let Some(found) = self.call(self.secrets.get_metadata_opt(id.as_str())).await? else {
+        let Some(found) = self.find(&self.secrets, id.as_str()).await? else {
             return Ok(());
         };
         match owner(&found.metadata, uid, edge_uid) {
@@ -154,7 +164,7 @@ impl Edge {
 
     /// Removes a Secret that we alone wrote for a synced secret that is gone; whether there was one.
     pub async fn remove_orphan(&self, id: &SyncedSecretId, uid: Uuid) -> Result<bool, EdgeError> {
-        let Some(found) = self.call(self.secrets.get_metadata_opt(id.as_str())).await? else {
+        let Some(found) = self.find(&self.secrets, id.as_str()).await? else {
             return Ok(false);
         };
         let metadata = found.metadata;
@@ -176,7 +186,7 @@ impl Edge {
 
     /// The uid of our own Secret where it is there although we don't remember it: killed between write and record.
     async fn own_uid(&self, id: &SyncedSecretId, uid: Uuid) -> Result<Option<String>, EdgeError> {
-        let Some(found) = self.call(self.secrets.get_metadata_opt(id.as_str())).await? else {
+        let Some(found) = self.find(&self.secrets, id.as_str()).await? else {
             return Ok(None);
         };
         match owner(&found.metadata, uid, None) {
@@ -279,10 +289,16 @@ pub(super) fn written(metadata: &ObjectMeta) -> Written {
     }
 }
 
-/// Who else than this service wrote last.
-fn last_other_manager(metadata: &ObjectMeta) -> Option<String> {
-    let entries = metadata.managed_fields.iter().flatten();
-    let others = entries.filter(|entry| entry.manager.as_deref() != Some(FIELD_MANAGER));
+/// Who else than these managers wrote last.
+pub(super) fn last_other_manager<'a>(
+    metadata: impl IntoIterator<Item = &'a ObjectMeta>,
+    known: &[&str],
+) -> Option<String> {
+    let entries = metadata.into_iter().flat_map(|metadata| metadata.managed_fields.iter().flatten());
+    let others = entries.filter(|entry| {
+        entry.subresource.is_none()
+            && entry.manager.as_deref().is_some_and(|manager| !known.contains(&manager))
+    });
     others.max_by_key(|entry| entry.time.as_ref().map(|time| time.0))?.manager.clone()
 }
 

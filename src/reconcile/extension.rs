@@ -6,11 +6,13 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
     Reads, Reconciler, observe,
-    pair_plan::{Step, is_handed, is_held, step},
+    pair_plan::{Step, is_awaited, is_held, step},
+    patience::{self, Waiting},
     queue::{Outcome, Work},
     worker::{Failure, Retry, edge_failure, event, explain, held_back, rotated, vault_retry},
 };
@@ -21,7 +23,10 @@ use crate::{
             Access, Halt, Known, Made, Pair, SecretProviderClass, SyncSeen, Trouble, Verdict, verdict,
         },
     },
-    model::{Reason, Reference, ReferenceStatus, State, SyncedSecret, VaultSecretVersion},
+    model::{
+        Condition, ConditionType, Reason, Reference, ReferenceStatus, State, Status, SyncedSecret,
+        VaultSecretVersion,
+    },
     store::{Handed, Record, StoreError},
 };
 
@@ -29,6 +34,17 @@ use crate::{
 const MOMENT: Duration = Duration::from_secs(2);
 /// How soon to look again whether the extension has noticed that it is to stop.
 pub(super) const SOON: Duration = Duration::from_millis(500);
+
+/// Why the pair is written.
+#[derive(Clone, Copy, PartialEq)]
+enum Why {
+    /// There is something new for the extension to do.
+    News,
+    /// Somebody changed the pair or the Secret.
+    Drift,
+    /// The extension has left it, or something of it, alone and is told so often again.
+    Silence(u32),
+}
 
 impl Reconciler {
     /// Looks after a synced secret of this engine.
@@ -119,26 +135,38 @@ impl Reconciler {
         if is_held(record, &statuses) {
             return self.note(record, statuses).await;
         }
-        // It is at it already. To force it again would only begin its work anew.
-        if is_handed(record, &statuses) {
-            return Ok(Outcome::After(SOON));
+        if is_awaited(record, &statuses) && !self.is_in_trouble(record) {
+            // Told again before it has answered, it would begin again, and the wait for it too.
+            return Ok(Outcome::Again);
         }
-        self.write_pair(record, statuses, false).await
+        self.write_pair(record, statuses, Why::News).await
     }
 
+    fn is_in_trouble(&self, record: &Record) -> bool {
+        let SyncSeen::There(sync) = self.0.pairs.sync(record.secret.id.as_str()) else { return false };
+        matches!(verdict(sync.status.as_ref(), ""), Verdict::Trouble(_))
+    }
+
+    /// Puts back what somebody changed; at a growing pause where they do it again and again.
     async fn repair(&self, record: &Record) -> Result<Outcome, StoreError> {
+        if let Some(fight) = self.0.fights.of(record.secret.uid).filter(|fight| !fight.pause.is_zero()) {
+            return self
+                .record_fight(record, &fight, self.0.edge.rival(&record.secret.id).await.as_deref())
+                .await;
+        }
+        self.0.fights.repaired(record.secret.uid);
         let statuses = match record.handed.as_ref().filter(|handed| handed.open) {
             Some(handed) => handed.statuses.clone(),
             None => record.secret.references.iter().map(|reference| reference.status.clone()).collect(),
         };
-        self.write_pair(record, statuses, true).await
+        self.write_pair(record, statuses, Why::Drift).await
     }
 
     async fn write_pair(
         &self,
         record: &Record,
         statuses: Vec<ReferenceStatus>,
-        is_repair: bool,
+        why: Why,
     ) -> Result<Outcome, StoreError> {
         let pair = match self.pair(&record.secret) {
             Ok(pair) => pair,
@@ -161,6 +189,7 @@ impl Reconciler {
             generation: record.secret.generation,
             requests: record.sync_requests,
             time: Timestamp::now(),
+            told: Some(Instant::now()),
             sync_generation: written.sync_generation,
             class_generation: written.class_generation,
             hash_before: written.sync_hash,
@@ -168,10 +197,12 @@ impl Reconciler {
             open: true,
             sync_uid: written.sync_uid,
             class_uid: written.class_uid,
-            nudges: 0,
+            nudges: if let Why::Silence(nudges) = why { nudges } else { 0 },
         });
         transaction.update(current).await?;
-        if let Some(detail) = repaired(is_repair, &written.taken_out) {
+        // Of a fight the audit has one row, and not one for each repair.
+        let is_fight = self.0.fights.of(record.secret.uid).is_some();
+        if let Some(detail) = repaired(why, &written.taken_out).filter(|_| !is_fight) {
             transaction.audit(event("DriftRepaired", record, &detail)).await?;
         }
         transaction.commit().await?;
@@ -194,7 +225,7 @@ impl Reconciler {
         let outcome = self.record_failure(record, edge_failure(&conflict)).await?;
         match self.withdraw(record).await {
             Ok(None) => Ok(outcome),
-            Ok(Some(pause)) => Ok(Outcome::Retry(Some(pause))),
+            Ok(Some(pause)) => Ok(Outcome::After(pause)),
             Err(error) => {
                 tracing::debug!(%error, "the Secret of somebody else is not free of ours yet; trying again");
                 Ok(Outcome::Retry(None))
@@ -207,16 +238,34 @@ impl Reconciler {
     /// garbage-collected. Says how long to wait for the extension, where it has to be.
     async fn withdraw(&self, record: &Record) -> Result<Option<Duration>, EdgeError> {
         let (edge, id, known) = (&self.0.edge, &record.secret.id, known(record));
-        let force = Uuid::new_v4().simple().to_string();
-        match edge.halt(id, known, &force).await {
-            Ok(Halt::Told(ago)) if ago < self.0.options.secret_store.patience => return Ok(Some(SOON)),
+        match self.halt(record).await {
+            Ok(Some(pause)) => return Ok(Some(pause)),
             // A SecretSync of somebody else is none of ours.
-            Ok(_) | Err(EdgeError::Conflict { .. }) => {}
+            Ok(None) | Err(EdgeError::Conflict { .. }) => {}
             Err(error) => return Err(error),
         }
         edge.give_back(id, known).await?;
         edge.drop_pair(id, known).await?;
         Ok(None)
+    }
+
+    /// Keeps the extension from writing a Secret. Says how long to wait until that is certain.
+    pub(super) async fn halt(&self, record: &Record) -> Result<Option<Duration>, EdgeError> {
+        let force = Uuid::new_v4().simple().to_string();
+        let halt = self.0.edge.halt(&record.secret.id, known(record), &force).await?;
+        let mut halted = self.0.halted.lock().expect("no one panics while holding it");
+        let told = *halted.entry(record.secret.uid).or_insert_with(Instant::now);
+        if halt == Halt::Told && told.elapsed() < self.0.options.secret_store.patience {
+            return Ok(Some(SOON));
+        }
+        // An extension that says nothing for so long does not run; when it does, it finds no class.
+        halted.remove(&record.secret.uid);
+        Ok(None)
+    }
+
+    /// When the extension was given something to do; no earlier than this process began to wait for it.
+    fn told(&self, handed: &Handed) -> Instant {
+        handed.told.unwrap_or(self.0.started)
     }
 
     /// Removes the pair and what the extension made of it. Says how long to wait for the extension, where it has to be.
@@ -237,13 +286,10 @@ impl Reconciler {
         let SyncSeen::There(sync) = self.0.pairs.sync(record.secret.id.as_str()) else {
             return Ok(Outcome::After(MOMENT));
         };
-        let waited = since(handed.time);
+        let waited = self.told(handed).elapsed();
         match verdict(sync.status.as_ref(), &handed.hash_before) {
             Verdict::Done => self.confirm(record, handed, waited).await,
-            Verdict::Silent if waited < self.0.options.secret_store.patience => {
-                Ok(Outcome::After(self.0.options.secret_store.patience - waited))
-            }
-            Verdict::Silent => self.record_failure(record, silence()).await,
+            Verdict::Silent => self.wait_for_extension(record, handed, waited).await,
             // It may be of what was given before.
             Verdict::Trouble(_) if waited < MOMENT && handed.open => Ok(Outcome::After(MOMENT - waited)),
             Verdict::Trouble(_) if waited >= self.again_after() && record.secret.state != State::Synced => {
@@ -251,6 +297,67 @@ impl Reconciler {
             }
             Verdict::Trouble(trouble) => self.in_trouble(record, trouble).await,
         }
+    }
+
+    /// The extension has not said anything of what it was given.
+    async fn wait_for_extension(
+        &self,
+        record: &Record,
+        handed: &Handed,
+        waited: Duration,
+    ) -> Result<Outcome, StoreError> {
+        let patience = self.0.options.secret_store.patience;
+        let mut waiting = Waiting {
+            patience,
+            waited,
+            nudges: handed.nudges,
+            quiet: self.0.pairs.quiet_for(),
+            is_overtaken: false,
+        };
+        let mut others = 0;
+        if waited >= patience {
+            let open = |other: &Arc<Record>| other.handed.as_ref().is_some_and(|handed| handed.open);
+            let records = self.0.store.view().snapshot().records;
+            others = records.iter().filter(|other| open(other)).count();
+            let told = self.told(handed);
+            let is_later =
+                |other: &Handed| !other.open && self.told(other).saturating_duration_since(told) > patience;
+            waiting.is_overtaken = records.iter().filter_map(|other| other.handed.as_ref()).any(is_later);
+        }
+        match waiting.step() {
+            patience::Step::Wait(pause) => Ok(Outcome::After(pause)),
+            patience::Step::Busy(pause) => self.record_busy(record, handed, others, pause).await,
+            patience::Step::Dead(pause) => self.record_failure(record, silence(pause)).await,
+            patience::Step::Nudge => {
+                self.write_pair(record, handed.statuses.clone(), Why::Silence(handed.nudges + 1)).await
+            }
+        }
+    }
+
+    /// The extension is at work on others, and comes to this one too.
+    async fn record_busy(
+        &self,
+        record: &Record,
+        handed: &Handed,
+        waiting: usize,
+        pause: Duration,
+    ) -> Result<Outcome, StoreError> {
+        let message = format!(
+            "The Secret Store extension is at work on others; {waiting} synced secrets wait for it. It comes to this one by itself."
+        );
+        let mut transaction = self.0.store.begin().await?;
+        let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(Outcome::Done) };
+        if current.handed.as_ref() != Some(handed) || observe::is_outdated(record, &current.secret) {
+            return Ok(Outcome::Again);
+        }
+        if current.secret.state != State::Deleting {
+            current.secret.state = State::Pending;
+            let condition = Condition::new(ConditionType::Synced, Status::False, Reason::Pending, message);
+            current.secret.set_condition(condition);
+            transaction.update(current).await?;
+            transaction.commit().await?;
+        }
+        Ok(Outcome::Retry(Some(pause)))
     }
 
     /// When the extension is told to try again: with the next check, and not before its trouble was looked at.
@@ -265,7 +372,9 @@ impl Reconciler {
         handed: &Handed,
         waited: Duration,
     ) -> Result<Outcome, StoreError> {
-        match self.0.edge.made(&record.secret, known(record), !handed.open).await {
+        // An extension that sets no label of its own is told so once, and then believed.
+        let wants_mark = !handed.open || handed.nudges == 0;
+        match self.0.edge.made(&record.secret, known(record), wants_mark).await {
             Ok(Made::Whole(written)) => self.record_done(record, handed, written).await,
             // Its watch may be behind.
             Ok(Made::Nothing) if waited < MOMENT => Ok(Outcome::After(MOMENT - waited)),
@@ -276,12 +385,17 @@ impl Reconciler {
         }
     }
 
-    /// Somebody wrote keys of the Secret, and the extension takes nothing by force.
+    /// Somebody wrote or removed keys of the Secret, and the extension takes nothing by force.
     async fn take_back(&self, record: &Record) -> Result<Outcome, StoreError> {
         let is_key =
             |key: &str| record.secret.references.iter().any(|reference| reference.key.as_str() == key);
         match self.0.edge.release_keys(&record.secret.id, known(record), is_key).await {
-            Ok(()) => self.repair(record).await,
+            Ok(()) => match record.handed.as_ref().filter(|handed| handed.open) {
+                Some(open) => {
+                    self.write_pair(record, open.statuses.clone(), Why::Silence(open.nudges + 1)).await
+                }
+                None => self.repair(record).await,
+            },
             Err(error) => self.record_failure(record, edge_failure(&error)).await,
         }
     }
@@ -373,7 +487,10 @@ impl Reconciler {
             }
         }
         match Failure::of_references(references, problems, retry) {
-            None => Ok(statuses),
+            None => {
+                self.0.comparisons.note(record.followed());
+                Ok(statuses)
+            }
             Some(failure) => Err(held_back(failure, references, &seen)),
         }
     }
@@ -401,23 +518,23 @@ pub(super) fn known(record: &Record) -> Known<'_> {
 }
 
 /// What the audit says of what somebody else had done.
-fn repaired(is_repair: bool, taken_out: &[String]) -> Option<String> {
+fn repaired(why: Why, taken_out: &[String]) -> Option<String> {
     let written =
         "Somebody changed what the Secret Store extension was given, or the Secret; both are written again.";
     match taken_out.is_empty() {
-        true => is_repair.then(|| written.to_owned()),
+        true => (why == Why::Drift).then(|| written.to_owned()),
         false => Some(format!("{written} Taken out was what had been added: {}.", taken_out.join(", "))),
     }
 }
 
-fn silence() -> Failure {
+fn silence(pause: Duration) -> Failure {
     let message = "The Secret Store extension does not act on the SecretSync. Look whether its controller runs in the namespace \
                    azure-secret-store, whether it watches this namespace, and whether its provider `azure` is installed.";
     Failure {
         reason: Reason::EngineNotResponding,
         message: message.to_owned(),
         problems: Vec::new(),
-        retry: Retry::Later,
+        retry: Retry::Soon(Some(pause)),
     }
 }
 
@@ -435,9 +552,4 @@ fn of_trouble(record: &Record, trouble: Trouble) -> Failure {
     };
     let problems = record.secret.references.iter().enumerate().filter_map(problem).collect();
     Failure { reason: trouble.reason, message: trouble.message, problems, retry: Retry::Later }
-}
-
-/// How long ago that was by the clock on the wall; nothing where the clock was put back.
-fn since(time: Timestamp) -> Duration {
-    Duration::try_from(Timestamp::now().duration_since(time)).unwrap_or_default()
 }

@@ -11,6 +11,7 @@ mod mirror;
 mod observe;
 mod orphans;
 mod pair_plan;
+mod patience;
 mod plan;
 mod queue;
 mod reads;
@@ -29,6 +30,7 @@ use std::{
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
+    time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -106,6 +108,9 @@ struct Inner {
     creating: Mutex<HashMap<Uuid, usize>>,
     comparisons: Comparisons,
     fights: Fights,
+    /// Since when the extension has been kept from writing a Secret.
+    halted: Mutex<HashMap<Uuid, Instant>>,
+    started: Instant,
 }
 
 /// While it lives, a call is storing the new vault secrets of a synced secret and the reconciler leaves it alone.
@@ -142,6 +147,8 @@ impl Reconciler {
             creating,
             comparisons,
             fights,
+            halted: Mutex::default(),
+            started: Instant::now(),
         }))
     }
 
@@ -233,7 +240,8 @@ impl Reconciler {
                 self.wake(record.secret.uid, Wake::default());
             }
         }
-        self.0.index.labelled().into_iter().for_each(|uid| self.wake_orphan(uid));
+        let labelled = self.0.index.labelled().into_iter().chain(self.0.pairs.labelled());
+        labelled.for_each(|uid| self.wake_orphan(uid));
     }
 
     fn is_unsettled(&self, record: &Record, access: Option<&Access>) -> bool {
@@ -271,9 +279,8 @@ impl Reconciler {
     }
 
     fn wake_named(&self, name: &str) {
-        if let Some(uid) = self.0.index.label_of(name) {
-            self.wake_orphan(uid);
-        }
+        let labels = self.0.index.label_of(name).into_iter().chain(self.0.pairs.labels_of(name));
+        labels.for_each(|uid| self.wake_orphan(uid));
         let record = name.parse().ok().and_then(|id| self.0.store.view().get(&id));
         if let Some(record) = record {
             self.wake(record.secret.uid, Wake::default());

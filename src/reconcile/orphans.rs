@@ -1,5 +1,7 @@
-//! Secrets at the edge whose synced secret has been deleted. A write that was under way when the deletion was done, or that the
+//! Secrets, SecretSyncs and classes at the edge whose synced secret has been deleted. A write that was under way when the deletion was done, or that the
 //! API server took up only after its client had given it up, makes one: it is removed again.
+
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -9,8 +11,8 @@ use super::{
 };
 use crate::{
     edge::EdgeError,
-    model::{self, SyncedSecretId},
-    store::{NewAuditEvent, StoreError},
+    model::{self, SyncEngine, SyncedSecretId},
+    store::{NewAuditEvent, Record, StoreError},
 };
 
 impl Reconciler {
@@ -24,33 +26,44 @@ impl Reconciler {
     /// Removes what the edge holds of a synced secret that this database knows to be deleted.
     pub(super) async fn remove_orphan(&self, uid: Uuid) -> Result<Outcome, StoreError> {
         let Some(deleted) = self.0.store.deleted(uid).await? else { return Ok(Outcome::Done) };
-        // The name may be another one's by now, or the label may have been copied.
-        if self.0.store.view().get(&deleted).is_some() {
-            return Ok(Outcome::Done);
-        }
-        match self.0.edge.remove_orphan(&deleted, uid).await {
-            Ok(false) => Ok(Outcome::Done),
-            Ok(true) => self.record_orphan(uid, &deleted).await,
-            Err(error) => Ok(Outcome::Retry(match error {
-                EdgeError::Throttled(after) => after,
-                _ => None,
-            })),
+        let id = deleted.id.clone();
+        let removed = match self.0.pairs.carries(id.as_str(), uid) {
+            true => self.remove_pair(&Record::new(deleted, SyncEngine::SecretStore)).await.map(Removed::Pair),
+            false => self.0.edge.remove_orphan(&id, uid).await.map(Removed::Secret),
+        };
+        match removed {
+            Ok(Removed::Secret(false)) => Ok(Outcome::Done),
+            Ok(Removed::Pair(Some(pause))) => Ok(Outcome::After(pause)),
+            Ok(Removed::Secret(true) | Removed::Pair(None)) => self.record_orphan(uid, &id).await,
+            Err(EdgeError::Throttled(after)) => Ok(Outcome::Retry(after)),
+            Err(error) => {
+                tracing::debug!(%uid, synced_secret = %id, %error, "what a late write left can't be removed yet");
+                Ok(Outcome::Retry(None))
+            }
         }
     }
 
     async fn record_orphan(&self, uid: Uuid, id: &SyncedSecretId) -> Result<Outcome, StoreError> {
-        tracing::warn!(%uid, synced_secret = %id, "a late write had brought a deleted Secret back; it was removed again");
+        tracing::warn!(%uid, synced_secret = %id, "a late write had brought something of a deleted one back; it was removed");
         let mut transaction = self.0.store.begin().await?;
         let event = NewAuditEvent {
             actor: "sync".to_owned(),
             action: "OrphanRemoved",
             resource: format!("syncedSecrets/{id}"),
             outcome: model::Outcome::ok(),
-            detail: "A late write had brought the Secret back after its deletion.".to_owned(),
+            detail: "A late write had brought something of it back after its deletion.".to_owned(),
             request_id: String::new(),
         };
         transaction.audit(event).await?;
         transaction.commit().await?;
         Ok(Outcome::Done)
     }
+}
+
+/// What became of an attempt.
+enum Removed {
+    /// Whether there was a Secret of ours.
+    Secret(bool),
+    /// How long to wait before going on.
+    Pair(Option<Duration>),
 }

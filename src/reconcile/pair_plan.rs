@@ -4,9 +4,9 @@
 use crate::{
     edge::{
         Seen,
-        secret_store::{SecretProviderClass, SyncSeen},
+        secret_store::{SecretProviderClass, SyncSeen, Verdict, verdict},
     },
-    model::{ReferenceStatus, State, VaultVersion},
+    model::{ReferenceStatus, State},
     store::{Handed, Record},
 };
 
@@ -55,9 +55,11 @@ pub(super) fn step(
             let class_generation = class.map(|class| class.metadata.generation.unwrap_or_default());
             let is_changed = sync_generation > handed.sync_generation
                 || class_generation.is_none_or(|generation| generation > handed.class_generation);
+            // The extension polls by itself, and may fail then at what it had done before.
+            let is_in_trouble = matches!(verdict(sync.status.as_ref(), ""), Verdict::Trouble(_));
             match is_changed {
                 true => Step::Repair,
-                false if is_settled(record, handed, secret) => Step::Nothing,
+                false if is_settled(record, handed, secret) && !is_in_trouble => Step::Nothing,
                 // The extension has done all that it was given; what failed since is in the vault, and may be mended.
                 false if !handed.open && record.secret.state != State::Synced => Step::Hand,
                 false => Step::Judge,
@@ -91,19 +93,17 @@ pub(super) fn is_held(record: &Record, statuses: &[ReferenceStatus]) -> bool {
         && held.eq(statuses.iter().map(|status| &status.synced_version))
 }
 
-/// Whether the extension was given just this to do, and its answer is awaited.
-pub(super) fn is_handed(record: &Record, statuses: &[ReferenceStatus]) -> bool {
-    record.handed.as_ref().is_some_and(|handed| {
+/// Whether the extension has been told of just these versions, and its answer is still awaited.
+pub(super) fn is_awaited(record: &Record, statuses: &[ReferenceStatus]) -> bool {
+    let given = record.handed.as_ref().filter(|handed| {
         handed.open
             && handed.generation == record.secret.generation
             && handed.requests == record.sync_requests
-            && record.secret.state == State::Synced
-            && versions(&handed.statuses).eq(versions(statuses))
+    });
+    given.is_some_and(|handed| {
+        let versions = handed.statuses.iter().map(|status| &status.synced_version);
+        versions.eq(statuses.iter().map(|status| &status.synced_version))
     })
-}
-
-fn versions(statuses: &[ReferenceStatus]) -> impl Iterator<Item = Option<&VaultVersion>> {
-    statuses.iter().map(|status| status.synced_version.as_ref())
 }
 
 #[cfg(test)]
@@ -114,7 +114,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        edge::{Written, secret_store::SecretSync},
+        edge::{
+            Written,
+            secret_store::{SecretSync, SecretSyncStatus, SyncCondition},
+        },
         model::{SyncEngine, SyncedSecret},
         store::EdgeRecord,
     };
@@ -128,6 +131,7 @@ mod tests {
             generation: 1,
             requests: 0,
             time: Timestamp::now(),
+            told: None,
             sync_generation: 3,
             class_generation: 2,
             hash_before: "before".to_owned(),
@@ -209,6 +213,21 @@ mod tests {
     }
 
     #[test]
+    fn what_the_extension_fails_at_later_by_itself_is_looked_at() {
+        let mut failed = SecretSync::new("edp1secrets", Default::default());
+        failed.metadata.generation = Some(3);
+        let condition = SyncCondition {
+            r#type: "SecretUpdated".to_owned(),
+            status: "False".to_owned(),
+            reason: "PartialSync".to_owned(),
+            ..SyncCondition::default()
+        };
+        failed.status = Some(SecretSyncStatus { conditions: vec![condition], ..SecretSyncStatus::default() });
+        let failed = SyncSeen::There(Arc::new(failed));
+        assert_eq!(step(&synced(), &failed, Some(&class(2)), &there("7"), false, false), Step::Judge);
+    }
+
+    #[test]
     fn what_is_to_be_deleted_is_removed_and_what_is_being_created_is_left_to_its_call() {
         let mut deleting = synced();
         deleting.secret.state = State::Deleting;
@@ -225,9 +244,13 @@ mod tests {
         let held: Vec<_> =
             record.secret.references.iter().map(|reference| reference.status.clone()).collect();
         assert!(is_held(&record, &held));
+        let mut awaited = synced();
+        let handed = awaited.handed.as_mut().unwrap();
+        (handed.open, handed.statuses) = (true, held.clone());
+        assert!(is_awaited(&awaited, &held) && !is_awaited(&record, &held));
         let mut newer = held.clone();
         newer[0].synced_version = Some("1".repeat(32).parse().unwrap());
-        assert!(!is_held(&record, &newer));
+        assert!(!is_held(&record, &newer) && !is_awaited(&awaited, &newer));
         let mut asked = synced();
         asked.sync_requests = 1;
         assert!(!is_held(&asked, &held));

@@ -6,8 +6,8 @@
 //! - A key that is pushed while it is delayed waits at once; its back-off stays until it ends a look quietly.
 //! - A key has at most one delay, so a failure never starts a second chain of retries.
 //!
-//! Each lane has workers of its own: a vault that hangs holds background work, but no deletion and nothing that a
-//! person waits for.
+//! Each lane has workers of its own: a vault that hangs for some holds up no deletion, and what a person waits for only where
+//! that very synced secret is being looked at.
 
 use std::{
     collections::{BTreeMap, HashMap, hash_map::Entry as MapEntry},

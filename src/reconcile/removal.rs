@@ -1,6 +1,8 @@
 //! Removes what was deleted from the edge, unless something has come to use it since: then the deletion waits, as Kubernetes
 //! itself lets a volume wait that a pod still uses.
 
+use std::time::Duration;
+
 use super::{
     Reconciler,
     queue::Outcome,
@@ -11,6 +13,9 @@ use crate::{
     model::{Condition, ConditionType, Reason, State, Status, SyncEngine, Usage},
     store::{NewAuditEvent, Record, StoreError},
 };
+
+/// How soon to look again whether it is still used; what is seen to change comes sooner.
+const HELD: Duration = Duration::from_secs(30);
 
 /// Whether the deletion of a synced secret waits because something uses it.
 pub fn is_held(record: &Record) -> bool {
@@ -90,7 +95,7 @@ impl Reconciler {
             transaction.audit(NewAuditEvent { outcome, ..event("DeletionHeld", record, &message) }).await?;
         }
         transaction.commit().await?;
-        Ok(Outcome::Done)
+        Ok(Outcome::After(HELD))
     }
 }
 

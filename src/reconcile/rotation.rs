@@ -77,7 +77,9 @@ impl Reconciler {
         if let Some(trouble) = &trouble {
             tracing::warn!("the rotation check did not compare everything; the next one goes on. {trouble}");
         }
-        self.0.comparisons.end_check(|name| names.contains(name), trouble);
+        // Who has come to follow something meanwhile has read it.
+        let followed = followed(self.0.store.view().snapshot().records);
+        self.0.comparisons.end_check(|name| followed.contains_key(name), trouble);
         for record in changed.iter().flat_map(|followed| &followed.users) {
             self.wake(record.secret.uid, Wake { refetch: Some(reads.clone()), interactive: false });
         }

@@ -1,15 +1,13 @@
 //! Brings a synced secret from one engine to the other: whoever writes its Secret hands it over first, as it is.
 
-use uuid::Uuid;
-
 use super::{
     Reconciler,
-    extension::{SOON, known},
+    extension::known,
     queue::Outcome,
     worker::{Failure, Retry, edge_failure, event},
 };
 use crate::{
-    edge::secret_store::{self, Halt},
+    edge::secret_store,
     model::{Origin, Reason, State, SyncEngine},
     store::{Record, StoreError},
 };
@@ -61,14 +59,9 @@ impl Reconciler {
     /// Halts the extension, sets the Secret free, removes the pair; the values are written by the next look.
     async fn back_from_the_extension(&self, record: &Record) -> Result<Outcome, StoreError> {
         let (secret, known) = (&record.secret, known(record));
-        let force = Uuid::new_v4().simple().to_string();
-        let halt = self.0.edge.halt(&secret.id, known, &force).await;
-        match halt {
-            Ok(Halt::Told(ago)) if ago < self.0.options.secret_store.patience => {
-                return Ok(Outcome::After(SOON));
-            }
-            // An extension that says nothing for so long does not run; when it does, it finds no class.
-            Ok(_) => {}
+        match self.halt(record).await {
+            Ok(None) => {}
+            Ok(Some(pause)) => return Ok(Outcome::After(pause)),
             Err(error) => return self.record_failure(record, edge_failure(&error)).await,
         }
         let freed = async {

@@ -46,10 +46,31 @@ pub(super) enum Retry {
     Later,
 }
 
+/// Why the Secret was written, or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Action {
+    /// Something was asked for.
+    Synced,
+    /// Somebody had changed it.
+    DriftRepaired,
+    /// The vault was looked at, and the edge holds what it has as far as the watch knows: nobody has looked there.
+    Compared,
+}
+
 /// What a write needs of the vault: bytes and version for each reference, and what to record of them.
 struct Values {
     values: Vec<(Zeroizing<Vec<u8>>, VaultVersion)>,
     statuses: Vec<ReferenceStatus>,
+}
+
+impl Action {
+    /// The word in the audit.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Synced | Self::Compared => "Synced",
+            Self::DriftRepaired => "DriftRepaired",
+        }
+    }
 }
 
 impl Failure {
@@ -77,7 +98,7 @@ impl Reconciler {
             let outcome = match self.look_after(work).await {
                 Ok(outcome) => outcome,
                 // What was looked at has been changed by a call meanwhile.
-                Err(StoreError::Stale) => Outcome::Again,
+                Err(StoreError::Stale) => Outcome::Retry(None),
                 Err(error) => {
                     tracing::error!(%uid, %error, "the database failed; trying again");
                     Outcome::Retry(None)
@@ -111,7 +132,7 @@ impl Reconciler {
             Step::Remove => self.remove(&record).await,
             Step::FindCreated => self.find_created(&record, &work).await,
             Step::Look => self.look(&record, seen, &work).await,
-            Step::Write => self.write(&record, seen, &work, "Synced").await,
+            Step::Write => self.write(&record, seen, &work, Action::Synced).await,
         }
     }
 
@@ -204,7 +225,7 @@ impl Reconciler {
             Some(fight) if !fight.pause.is_zero() => self.record_fight(record, &fight, other).await,
             _ => {
                 self.0.fights.repaired(uid);
-                self.write(record, seen, work, "DriftRepaired").await
+                self.write(record, seen, work, Action::DriftRepaired).await
             }
         }
     }
@@ -245,8 +266,14 @@ impl Reconciler {
         record: &Record,
         seen: Seen,
         work: &Work,
-        action: &'static str,
+        action: Action,
     ) -> Result<Outcome, StoreError> {
+        // A Secret that is not the remembered one may be somebody else's: then no value is read for it.
+        if matches!(&seen, Seen::There(there) if Some(&there.uid) != record.edge.uid.as_ref())
+            && let Err(error) = self.0.edge.check_ours(&record.secret, record.edge.uid.as_deref()).await
+        {
+            return self.record_failure(record, edge_failure(&error)).await;
+        }
         let reads = self.reads_for(record, work.reads.clone());
         let values = work.unless_superseded(read_values(&record.secret.references, &reads)).await;
         let Some(values) = values else { return Ok(Outcome::Again) };
@@ -255,6 +282,7 @@ impl Reconciler {
             Err(failure) => return self.record_failure(record, failure).await,
         };
         drop(reads);
+        self.0.comparisons.note(record.followed());
         let desired = Desired { secret: &record.secret, vault: self.0.vault.uri(), values: values.values };
         if !desired.fits() {
             return self.record_failure(record, edge_failure(&EdgeError::TooLarge)).await;
@@ -262,6 +290,7 @@ impl Reconciler {
         let digest = self.digest(&desired.content());
         // Memory answers nobody who asked: for them the API server is asked what the edge holds, by the write itself.
         let held = if plan::is_unsettled(record) { None } else { held(record, &seen, &digest) };
+        let is_from_memory = held.is_some();
         let written = match held {
             Some(written) => written,
             None => match self.apply(&desired, record.edge.uid.as_deref()).await {
@@ -270,6 +299,7 @@ impl Reconciler {
             },
         };
         drop(desired);
+        let action = if is_from_memory { Action::Compared } else { action };
         self.record_success(record, values.statuses, written, digest, action).await
     }
 
@@ -289,7 +319,7 @@ impl Reconciler {
         statuses: Vec<ReferenceStatus>,
         written: Written,
         digest: Vec<u8>,
-        action: &'static str,
+        action: Action,
     ) -> Result<Outcome, StoreError> {
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(attempted.secret.uid) else {
@@ -297,15 +327,19 @@ impl Reconciler {
         };
         let rotated = rotated(attempted, &statuses);
         // Of a fight the audit has one row, and not one for each repair.
-        let is_repair = action == "DriftRepaired" && self.0.fights.of(attempted.secret.uid).is_none();
+        let is_repair = action == Action::DriftRepaired && self.0.fights.of(attempted.secret.uid).is_none();
         let changed = current.edge.digest.as_deref() != Some(digest.as_slice()) || is_repair;
+        let last_look = current.secret.sync_time;
         observe::synced(&mut current, attempted, statuses, written, digest);
+        if action == Action::Compared {
+            current.secret.sync_time = last_look;
+        }
         let stale = current.secret.generation != attempted.secret.generation;
         transaction.update(current).await?;
         if changed {
             let event = match rotated {
                 Some(keys) => event("Rotated", attempted, &format!("New versions under {keys}.")),
-                None => event(action, attempted, "The edge holds what the references say."),
+                None => event(action.as_str(), attempted, "The edge holds what the references say."),
             };
             transaction.audit(event).await?;
         }

@@ -151,20 +151,22 @@ impl Secrets {
         seen: Option<&Record>,
     ) -> Result<SyncedSecret, Error> {
         self.0.reconciler.note_use(&mut record.secret);
-        record.asked = Some(call.begun);
+        record.ask(call.begun);
         let secret = record.secret.clone();
         let mut transaction = self.0.store.begin().await?;
         match seen {
             Some(seen) => {
                 let current = transaction.current(secret.uid);
-                let is_as_seen = current.is_some_and(|current| {
+                let current = current.filter(|current| {
                     let (current, seen) = (&current.secret, &seen.secret);
                     (current.origin, current.generation) == (seen.origin, seen.generation)
                         && current.state != State::Deleting
                 });
-                if !is_as_seen {
-                    return Err(Error::Stale(secret.name()));
-                }
+                let Some(current) = current else { return Err(Error::Stale(secret.name())) };
+                // What others have asked for since it was looked at stands.
+                record.sync_requests = current.sync_requests;
+                record.synced_requests = current.synced_requests;
+                record.asked = record.asked.max(current.asked);
                 transaction.change(seen.secret.generation, record).await?;
             }
             None => transaction.insert(record).await?,

@@ -174,6 +174,14 @@ impl Secrets {
         })
     }
 
+    /// What new vault secrets of a call carry, so that a retry of the call knows them again, and nobody else's call of the same id does.
+    fn tag(&self, call: &Call) -> String {
+        let Some(request) = &call.request else { return Uuid::new_v4().to_string() };
+        let content = [request.caller.as_bytes(), &[0], request.id.as_bytes()].concat();
+        let digest = self.signer().sign("tag of a call", &content);
+        Uuid::from_bytes(std::array::from_fn(|byte| digest[byte])).to_string()
+    }
+
     fn find(&self, id: &SyncedSecretId) -> Result<Arc<Record>, Error> {
         self.0.store.view().get(id).ok_or_else(|| Cause::NoSyncedSecret(id.clone()).into())
     }
@@ -206,10 +214,5 @@ impl Call {
             detail: detail.into(),
             request_id: self.request.as_ref().map(|request| request.id.to_string()).unwrap_or_default(),
         }
-    }
-
-    /// What new vault secrets of a call carry, so that a retry of the call knows them again.
-    fn tag(&self) -> String {
-        self.request.as_ref().map_or_else(Uuid::new_v4, |request| request.id).to_string()
     }
 }

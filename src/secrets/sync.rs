@@ -33,7 +33,7 @@ impl Secrets {
             return Err(Cause::Deleting(id).into());
         };
         current.sync_requests += 1;
-        current.asked = Some(call.begun);
+        current.ask(call.begun);
         ask(&mut current.secret);
         let (asked, secret) = (current.sync_requests, current.secret.clone());
         transaction.update(current).await?;

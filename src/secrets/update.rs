@@ -115,7 +115,7 @@ impl Secrets {
         let stale = || Error::Stale(read.secret.name());
         let mut transaction = self.0.store.begin().await?;
         let mut current = transaction.current(read.secret.uid).ok_or_else(stale)?;
-        current.asked = Some(call.begun);
+        current.ask(call.begun);
         let secret = &mut current.secret;
         secret.description = changed.secret.description;
         secret.labels = changed.secret.labels;

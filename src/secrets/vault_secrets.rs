@@ -130,12 +130,12 @@ impl Secrets {
         new: NewVaultSecret,
         validate_only: bool,
     ) -> Result<ListedVaultSecret, Error> {
-        let reserved = self.reserve(std::iter::once(("vault_secret_id".to_owned(), &name)));
-        let _reserved = reserved.map_err(Error::Refused)?;
         let again = self.recorded(&call).await?;
         if let Some(Some(_)) = again {
             return self.get_vault_secret(&name).await;
         }
+        let reserved = self.reserve(std::iter::once(("vault_secret_id".to_owned(), &name)));
+        let _reserved = reserved.map_err(Error::Refused)?;
         if again.is_none() {
             self.check_new(&name).await.map_err(|cause| field("vault_secret_id", cause))?;
         }
@@ -143,7 +143,7 @@ impl Secrets {
             return Ok(preview(name, &new));
         }
         self.begin_vault_write(&call, "CreateVaultSecret", &resource(&name), again.is_none()).await?;
-        let stored = self.store_new(&name, new, &call.tag(), again.is_some()).await;
+        let stored = self.store_new(&name, new, &self.tag(&call), again.is_some()).await;
         let stored = stored.and_then(|stored| match stored.unverified {
             Some(error) => Err(Cause::Unverified { name: name.clone(), error }),
             None => Ok(stored.version),
@@ -176,7 +176,7 @@ impl Secrets {
         if versions.is_empty() {
             return Err(self.missing(&name).await);
         }
-        let tag = call.tag();
+        let tag = self.tag(&call);
         let stored = versions.into_iter().find(|version| {
             again.is_some() && version.tags.get(creation::TAG).is_some_and(|held| *held == tag)
         });

@@ -12,7 +12,7 @@ use super::{
     statements,
     view::FeedChange,
 };
-use crate::model::{ChangeKind, SyncedSecret, SyncedSecretId};
+use crate::model::{ChangeKind, SyncedSecret};
 
 statements! {
     INSERT = "
@@ -97,14 +97,13 @@ impl Store {
 }
 
 impl Store {
-    /// The id of a synced secret that is known to be deleted, as long as the feed keeps that.
-    pub async fn deleted(&self, uid: Uuid) -> Result<Option<SyncedSecretId>, StoreError> {
+    /// A synced secret that is known to be deleted, as it was last, as long as the feed keeps that.
+    pub async fn deleted(&self, uid: Uuid) -> Result<Option<SyncedSecret>, StoreError> {
         let snapshot: Option<String> = self
             .run(sqlx::query_scalar(SELECT_DELETED).bind(uid.to_string()).fetch_optional(&self.0.readers))
             .await?;
         let row = Row { table: "changes", key: uid.to_string() };
-        let deleted = |text: String| row.json::<SyncedSecret>("snapshot", &text).map(|secret| secret.id);
-        snapshot.map(deleted).transpose()
+        snapshot.map(|text: String| row.json("snapshot", &text)).transpose()
     }
 
     /// Whether the feed came by this place: not where it is of a history that this database no longer has, and not where its

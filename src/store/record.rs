@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::model::{ReferenceStatus, SyncEngine, SyncedSecret};
+use crate::model::{ReferenceStatus, SyncEngine, SyncedSecret, VaultSecretName};
 
 /// A row of `synced_secrets` with its references.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,8 +48,11 @@ pub struct Handed {
     pub generation: i64,
     /// The "Sync now" that it answers.
     pub requests: i64,
-    /// When.
+    /// When, to show.
     pub time: Timestamp,
+    /// When, to measure with: by this process's clock, and absent where an earlier process gave it.
+    #[serde(skip)]
+    pub told: Option<Instant>,
     /// `metadata.generation` of the SecretSync and of its class after the write: a higher one was written by someone else.
     pub sync_generation: i64,
     /// See `sync_generation`.
@@ -72,6 +75,17 @@ pub struct Handed {
 }
 
 impl Record {
+    /// Notes that a call which began then asks for something.
+    pub fn ask(&mut self, begun: Instant) {
+        self.asked = self.asked.max(Some(begun));
+    }
+
+    /// The vault secrets whose latest version it follows.
+    pub fn followed(&self) -> impl Iterator<Item = &VaultSecretName> {
+        let followed = self.secret.references.iter().filter(|reference| reference.version.is_none());
+        followed.map(|reference| &reference.vault_secret)
+    }
+
     /// A synced secret that has just been asked for.
     pub fn new(secret: SyncedSecret, engine: SyncEngine) -> Self {
         let (edge, handed) = (EdgeRecord::default(), None);

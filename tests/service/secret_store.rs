@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::{
+    api::core::v1::Secret, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
 use kube::{
     ResourceExt,
     api::{DeleteParams, Patch, PatchParams, PostParams},
@@ -700,4 +702,158 @@ async fn a_class_that_somebody_makes_at_the_same_moment_is_a_conflict_and_keeps_
     world.client.delete_synced_secret(delete("edp1")).await.unwrap();
     let left = world.classes().get("edp1").await.unwrap();
     assert_eq!((left.uid(), left.spec, left.metadata.labels), (made.uid(), made.spec, None));
+}
+
+// === What the extension says, and what it does not say ===
+
+#[tokio::test]
+async fn an_immutable_secret_is_told_as_one_with_what_to_do() {
+    let mut world = with_one(engine()).await;
+    let frozen = json!({ "immutable": true });
+    let kubectl = PatchParams { field_manager: Some("kubectl-patch".to_owned()), ..PatchParams::default() };
+    world.secrets().patch("edp1", &kubectl, &Patch::Merge(frozen)).await.unwrap();
+    world.somebody.sets("pump-user", "new").await;
+    let told = world.client.sync_synced_secret(sync("edp1")).await.unwrap().into_inner();
+    assert_eq!(
+        (told.state(), told.conditions[0].reason.as_str()),
+        (State::Degraded, "EdgeRejected"),
+        "{told:?}"
+    );
+    assert!(told.conditions[0].message.contains("immutable"), "{told:?}");
+    assert!(told.conditions[0].message.contains("delete the Secret"), "{told:?}");
+    world.secrets().delete("edp1", &DeleteParams::default()).await.unwrap();
+    until_edge(&world, "edp1", "username", "new").await;
+}
+
+#[tokio::test]
+async fn a_key_that_the_type_wants_and_a_bad_encoding_are_each_told_as_what_they_are() {
+    let mut world = World::start_with(engine()).await;
+    world.seed("pump-user", "no base64!").await;
+    let mut request = create("edp1", vec![existing("username", "pump-user")]);
+    request.synced_secret.as_mut().unwrap().secret_type = "kubernetes.io/ssh-auth".to_owned();
+    let told = world.client.create_synced_secret(request).await.unwrap().into_inner();
+    assert_eq!(
+        (told.state(), told.conditions[0].reason.as_str()),
+        (State::Failed, "EdgeRejected"),
+        "{told:?}"
+    );
+    let message = &told.conditions[0].message;
+    assert!(message.contains("data[ssh-privatekey]") && message.contains("add references"), "{message}");
+
+    let mut encoded = existing("username", "pump-user");
+    encoded.set_encoding(secret_service::proto::secret_reference::Encoding::Base64);
+    let request = create("edp2", vec![encoded]);
+    let told = world.client.create_synced_secret(request).await.unwrap().into_inner();
+    assert_eq!(
+        (told.state(), told.conditions[0].reason.as_str()),
+        (State::Failed, "InvalidEncoding"),
+        "{told:?}"
+    );
+    let problem = told.references[0].problem.as_ref().unwrap();
+    assert!(problem.message.contains("illegal base64 data at input byte 2"), "{problem:?}");
+}
+
+#[tokio::test]
+async fn what_a_partial_sync_left_behind_has_its_own_reason() {
+    let mut world = World::start_with(engine()).await;
+    world.seed("pump-user", "operator").await;
+    world.seed("pump-pass", "7").await;
+    let references = vec![existing("username", "pump-user"), existing("password", "pump-pass")];
+    world.client.create_synced_secret(create("edp1", references)).await.unwrap();
+    world.somebody.sets("pump-user", "new").await;
+    world.somebody.enables("pump-pass", false).await;
+    world.extension.as_ref().unwrap().poll().await;
+    let told = world.until_state("edp1", State::Degraded).await;
+    // A look at the vault right after it finds the same.
+    let reasons = ["PartiallySynced", "VaultSecretDisabled"];
+    assert!(reasons.contains(&told.conditions[0].reason.as_str()), "{told:?}");
+    assert!(told.references[0].problem.is_none(), "{told:?}");
+    let problem = told.references[1].problem.as_ref().unwrap();
+    assert_eq!(problem.reason, "VaultSecretDisabled");
+    assert!(
+        problem.message.contains("Enable the vault secret") && problem.message.len() < 400,
+        "{problem:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_extension_that_is_not_installed_is_told_as_missing() {
+    if !needs_the_double("custom resources that go away") {
+        return;
+    }
+    let mut world = with_one(engine()).await;
+    let definitions: kube::Api<CustomResourceDefinition> = kube::Api::all(world.kube.clone());
+    for name in ["secretsyncs.secret-sync.x-k8s.io", "secretproviderclasses.secrets-store.csi.x-k8s.io"] {
+        definitions.delete(name, &DeleteParams::default()).await.unwrap();
+    }
+    let request = create("edp2", vec![existing("username", "pump-user")]);
+    let refused = told(&world.client.create_synced_secret(request).await.unwrap_err());
+    assert_eq!((refused.code, refused.reason.as_str()), (Code::FailedPrecondition, "EDGE_RESOURCE_MISSING"));
+    let message = refused.message;
+    assert!(message.contains("does not serve") && message.contains("Install"), "{message}");
+    let synced = world.client.sync_synced_secret(sync("edp1")).await.unwrap().into_inner();
+    let (state, reason) = (synced.state(), synced.conditions[0].reason.as_str());
+    assert_eq!((state, reason), (State::Degraded, "ExtensionFailed"), "{synced:?}");
+    assert!(synced.conditions[0].message.contains("Install"), "{synced:?}");
+}
+
+#[tokio::test]
+async fn a_busy_extension_is_waited_for_and_told_with_how_many_wait() {
+    if !needs_the_double("an extension that is slow to write") {
+        return;
+    }
+    let mut world = World::start_with(Options { patience: Duration::from_secs(5), ..engine() }).await;
+    world.seed("pump-user", "operator").await;
+    // One after the other: the last one has to wait for many times the patience.
+    let slow = FaultRule::always(Fault::Delay { millis: 350 }).verb("patch").resource("secrets");
+    world.cluster().faults().add(slow);
+    let ids: Vec<String> = (0..40).map(|number| format!("edp{number}")).collect();
+    for id in &ids {
+        ask_for(&mut world, id).await;
+    }
+    let mut messages = std::collections::BTreeSet::new();
+    let mut synced = 0;
+    for _ in 0..2_000 {
+        synced = 0;
+        for id in &ids {
+            let told = world.get(id).await;
+            assert!([State::Pending, State::Synced].contains(&told.state()), "{told:?}");
+            synced += usize::from(told.state() == State::Synced);
+            messages.insert(told.conditions[0].message.clone());
+        }
+        if synced == ids.len() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(synced, ids.len());
+    assert!(messages.iter().any(|said| said.contains("synced secrets wait for it")), "{messages:?}");
+}
+
+#[tokio::test]
+async fn what_the_extension_leaves_alone_it_is_told_again_ever_more_rarely() {
+    let mut world = World::start_with(Options { patience: Duration::from_millis(300), ..engine() }).await;
+    world.seed("pump-user", "operator").await;
+    world.stop_extension().await;
+    ask_for(&mut world, "edp1").await;
+    until(&world, "there is a SecretSync", async |world: &World| {
+        world.syncs().get_opt("edp1").await.unwrap().is_some()
+    })
+    .await;
+    let mut told = Vec::new();
+    let begun = std::time::Instant::now();
+    while told.len() < 4 {
+        let force = world.syncs().get("edp1").await.unwrap().spec.force_synchronization;
+        if told.last().is_none_or(|(last, _)| *last != force) {
+            told.push((force, begun.elapsed()));
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "{told:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let pauses: Vec<_> = told.windows(2).map(|two| two[1].1 - two[0].1).collect();
+    assert!(
+        pauses[1] >= Duration::from_millis(1_150) && pauses[2] >= Duration::from_millis(2_350),
+        "{pauses:?}"
+    );
+    assert_eq!(world.get("edp1").await.conditions[0].reason, "EngineNotResponding");
 }

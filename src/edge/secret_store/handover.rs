@@ -2,9 +2,6 @@
 //!
 //! Every step can be done again, and what was done shows at the edge: whoever is killed in between goes on from there.
 
-use std::time::Duration;
-
-use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, ObjectMeta};
 use kube::{
     Resource, ResourceExt,
@@ -32,8 +29,8 @@ pub enum Halt {
     Gone,
     /// It has said that it has no class any more.
     Noticed,
-    /// It was told so that long ago, and has not said anything.
-    Told(Duration),
+    /// It was told so, and has not said anything.
+    Told,
 }
 
 impl Edge {
@@ -66,9 +63,9 @@ impl Edge {
         if sync.spec.secret_provider_class_name != NO_CLASS {
             let spec = json!({ "secretProviderClassName": NO_CLASS, "forceSynchronization": force });
             self.patch_sync(id.as_str(), &json!({ "metadata": { "uid": there.uid }, "spec": spec })).await?;
-            return Ok(Halt::Told(Duration::ZERO));
+            return Ok(Halt::Told);
         }
-        Ok(if has_noticed(&sync) { Halt::Noticed } else { Halt::Told(told_ago(&sync)) })
+        Ok(if has_noticed(&sync) { Halt::Noticed } else { Halt::Told })
     }
 
     /// Makes the Secret of a SecretSync a Secret that nobody owns, and that carries our label. Its values stay. Of somebody else's Secret
@@ -106,7 +103,7 @@ impl Edge {
         edge_uid: Option<&str>,
         uid: Uuid,
     ) -> Result<Option<Written>, EdgeError> {
-        let Some(secret) = self.call(self.secrets.get_metadata_opt(id.as_str())).await? else {
+        let Some(secret) = self.find(&self.secrets, id.as_str()).await? else {
             return Ok(None);
         };
         let is_ours = secret.labels().get(UID_LABEL).is_some_and(|label| *label == uid.to_string());
@@ -177,12 +174,4 @@ fn has_noticed(sync: &SecretSync) -> bool {
     let conditions = sync.status.iter().flat_map(|status| &status.conditions);
     let says_so = conditions.into_iter().any(|condition| NO_CLASS_SAID.contains(&condition.reason.as_str()));
     says_so && matches!(verdict(sync.status.as_ref(), ""), Verdict::Trouble(_))
-}
-
-/// How long ago we told the extension, by the API server's note of our write.
-fn told_ago(sync: &SecretSync) -> Duration {
-    let entries = sync.metadata.managed_fields.iter().flatten();
-    let ours = entries.filter(|entry| entry.manager.as_deref() == Some(FIELD_MANAGER));
-    let told = ours.filter_map(|entry| entry.time.as_ref()).map(|time| time.0).max();
-    told.and_then(|told| Duration::try_from(Timestamp::now().duration_since(told)).ok()).unwrap_or_default()
 }

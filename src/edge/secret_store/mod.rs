@@ -218,7 +218,7 @@ impl Edge {
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
     {
-        match self.call(api.get_metadata_opt(name)).await {
+        match self.find(api, name).await {
             Err(EdgeError::NotFound(_)) => Err(not_served::<K>()),
             found => found,
         }

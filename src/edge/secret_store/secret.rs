@@ -9,8 +9,8 @@ use super::{EXTENSION, Known, LABEL_PREFIX, SecretSync, handover::without_keys};
 use crate::{
     edge::{
         Edge, EdgeError, FIELD_MANAGER,
-        manifest::{is_reserved, labels},
-        secrets::{Written, data_keys, written},
+        manifest::{carries_uid, is_reserved, labels},
+        secrets::{Written, data_keys, last_other_manager, written},
     },
     model::{SyncedSecret, SyncedSecretId},
 };
@@ -47,6 +47,17 @@ impl Edge {
         })
     }
 
+    /// Who else than this service and the extension wrote last to the SecretSync of a synced secret or to its Secret; nobody where that
+    /// can't be told.
+    pub async fn rival(&self, id: &SyncedSecretId) -> Option<String> {
+        let syncs = self.syncs();
+        let found = tokio::try_join!(self.find(&self.secrets, id.as_str()), self.find(&syncs, id.as_str()));
+        let (secret, sync) = found.ok()?;
+        let metadata =
+            secret.iter().map(|secret| &secret.metadata).chain(sync.iter().map(|sync| &sync.metadata));
+        last_other_manager(metadata, &[FIELD_MANAGER, EXTENSION])
+    }
+
     /// Takes the keys and labels of a Secret out of the hands of everybody but the extension, which never takes anything by force. The values
     /// stay until the extension writes its own; keys that the synced secret does not have go.
     pub async fn release_keys(
@@ -80,8 +91,18 @@ impl Edge {
         let Some(secret) = secret.filter(|secret| !known.is_ours(secret, sync.as_ref())) else {
             return Ok(());
         };
-        let sync = sync.filter(|sync| known.has::<SecretSync>(sync));
-        match without_traces(&secret, sync.as_ref().and_then(|sync| sync.uid.as_deref()).or(known.sync)) {
+        let owned_by = |uid: Option<&str>| {
+            secret.owner_references.iter().flatten().any(|owner| Some(owner.uid.as_str()) == uid)
+        };
+        let (ours, theirs): (Vec<_>, Vec<_>) = sync.iter().partition(|sync| known.has::<SecretSync>(sync));
+        let sync_uid = ours.first().and_then(|sync| sync.uid.as_deref()).or(known.sync);
+        // What the extension writes for somebody else's SecretSync is theirs.
+        let is_theirs = theirs.iter().any(|sync| owned_by(sync.uid.as_deref()));
+        let is_merged = (sync_uid.is_some() && owned_by(sync_uid)) || carries_uid(&secret, known.uid);
+        if is_theirs || !is_merged {
+            return Ok(());
+        }
+        match without_traces(&secret, sync_uid) {
             Some(patch) => self.patch_secret(id, patch).await.map(|_| ()),
             None => Ok(()),
         }
@@ -93,10 +114,8 @@ impl Edge {
         id: &SyncedSecretId,
     ) -> Result<(Option<ObjectMeta>, Option<ObjectMeta>), EdgeError> {
         let syncs = self.syncs();
-        let (secret, sync) = tokio::try_join!(
-            self.call(self.secrets.get_metadata_opt(id.as_str())),
-            self.metadata_of(&syncs, id.as_str()),
-        )?;
+        let (secret, sync) =
+            tokio::try_join!(self.find(&self.secrets, id.as_str()), self.metadata_of(&syncs, id.as_str()),)?;
         Ok((secret.map(|secret| secret.metadata), sync.map(|sync| sync.metadata)))
     }
 }

@@ -1,8 +1,9 @@
 //! The SecretSyncs and classes of the namespace as the watches last showed them, whoever made them.
 
-use std::{pin::pin, sync::Arc};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use futures::{FutureExt, StreamExt};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
     Api, Resource, ResourceExt,
     runtime::{
@@ -12,11 +13,18 @@ use kube::{
     },
 };
 use serde::de::DeserializeOwned;
-use tokio::sync::{Mutex, mpsc, watch};
+use tokio::{
+    sync::{Mutex, mpsc, watch},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::{SecretProviderClass, SecretSync};
-use crate::edge::{Edge, PAGE, RENEWED, error::brief};
+use crate::edge::{Edge, PAGE, RENEWED, error::brief, manifest::uid_label};
+
+/// Whoever says nothing for longer was not at work.
+const SILENT: Duration = Duration::from_secs(10);
 
 /// What the watches showed.
 #[derive(Clone)]
@@ -30,6 +38,15 @@ struct Inner {
     namespace: String,
     changed: watch::Sender<()>,
     listed: watch::Sender<()>,
+    acts: std::sync::Mutex<Acts>,
+}
+
+/// When the extension was last seen to act on a SecretSync, whoever made it.
+#[derive(Clone, Copy)]
+struct Acts {
+    /// Since when that could be seen.
+    seen_since: Instant,
+    last: Option<Instant>,
 }
 
 /// What is known of a name.
@@ -57,6 +74,7 @@ impl StoreIndex {
             namespace: namespace.to_owned(),
             changed: watch::Sender::new(()),
             listed: watch::Sender::new(()),
+            acts: std::sync::Mutex::new(Acts { seen_since: Instant::now(), last: None }),
         }))
     }
 
@@ -77,6 +95,25 @@ impl StoreIndex {
         self.0.classes.get(&ObjectRef::new(name).within(&self.0.namespace))
     }
 
+    /// The uids of synced secrets that the SecretSync and the class of a name carry as our label.
+    pub fn labels_of(&self, name: &str) -> impl Iterator<Item = Uuid> {
+        let key_of_sync = ObjectRef::new(name).within(&self.0.namespace);
+        let sync = self.0.syncs.get(&key_of_sync).and_then(|sync| label(&sync.metadata));
+        sync.into_iter().chain(self.class(name).and_then(|class| label(&class.metadata)))
+    }
+
+    /// Whether one of the two of a name carries this uid.
+    pub fn carries(&self, name: &str, uid: Uuid) -> bool {
+        self.labels_of(name).any(|label| label == uid)
+    }
+
+    /// The uids of synced secrets that any of them carries.
+    pub fn labelled(&self) -> Vec<Uuid> {
+        let (syncs, classes) = (self.syncs(), self.classes());
+        let labels = syncs.iter().filter_map(|sync| label(&sync.metadata));
+        labels.chain(classes.iter().filter_map(|class| label(&class.metadata))).collect()
+    }
+
     /// All SecretSyncs.
     pub fn syncs(&self) -> Vec<Arc<SecretSync>> {
         self.0.syncs.state()
@@ -87,12 +124,19 @@ impl StoreIndex {
         self.0.classes.state()
     }
 
+    /// For how long the extension has not been seen to act on any SecretSync, although that could be seen.
+    pub fn quiet_for(&self) -> Duration {
+        let acts = *self.0.acts.lock().expect("no one panics while holding it");
+        acts.last.map_or(acts.seen_since, |last| last.max(acts.seen_since)).elapsed()
+    }
+
     /// Tells of every change of one of them.
     pub fn changed(&self) -> watch::Receiver<()> {
         self.0.changed.subscribe()
     }
 
-    /// Tells that all was listed anew: what is gone since the list before has no event of its own.
+    /// Tells that all was listed anew: what is gone since the list before has no event of its own. And that the extension, silent for
+    /// long, acts again: whoever waits for it may look.
     pub fn listed(&self) -> watch::Receiver<()> {
         self.0.listed.subscribe()
     }
@@ -107,8 +151,8 @@ impl StoreIndex {
         let Some((syncs, classes)) = self.0.writers.lock().await.take() else { return };
         let both = async {
             tokio::join!(
-                follow(edge.syncs(), syncs, &changed, &self.0),
-                follow(edge.classes(), classes, &changed, &self.0),
+                follow(edge.syncs(), syncs, &changed, &self.0, |sync| self.0.note(sync)),
+                follow(edge.classes(), classes, &changed, &self.0, |_| {}),
             )
         };
         tokio::select! {
@@ -118,19 +162,57 @@ impl StoreIndex {
     }
 }
 
+// === impl Inner ===
+
+impl Inner {
+    /// Takes note of a SecretSync before it takes the place of what was seen before: only the extension writes the status.
+    fn note(&self, sync: &SecretSync) {
+        let before = self.syncs.get(&ObjectRef::from_obj(sync));
+        if !before.is_some_and(|before| before.status != sync.status) {
+            return;
+        }
+        let mut acts = self.acts.lock().expect("no one panics while holding it");
+        let was_silent = acts.last.is_none_or(|last| last.elapsed() > SILENT);
+        acts.last = Some(Instant::now());
+        drop(acts);
+        if was_silent {
+            self.listed.send_replace(());
+        }
+    }
+
+    /// All is listed anew: what went on before could not be seen.
+    fn begin(&self) {
+        self.acts.lock().expect("no one panics while holding it").seen_since = Instant::now();
+        self.changed.send_replace(());
+        self.listed.send_replace(());
+    }
+}
+
+fn label(metadata: &ObjectMeta) -> Option<Uuid> {
+    uid_label(metadata)?.parse().ok()
+}
+
 /// Whether the first list is complete.
 fn is_ready<K: Resource<DynamicType = ()> + Clone + 'static>(store: &Store<K>) -> bool {
     store.wait_until_ready().now_or_never().is_some_and(|ready| ready.is_ok())
 }
 
-async fn follow<K>(api: Api<K>, writer: Writer<K>, names: &mpsc::Sender<String>, index: &Inner)
-where
+async fn follow<K>(
+    api: Api<K>,
+    writer: Writer<K>,
+    names: &mpsc::Sender<String>,
+    index: &Inner,
+    note: impl Fn(&K),
+) where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + Sync + 'static,
 {
     let kind = K::kind(&());
     let events = watcher(api, watcher::Config::default().page_size(PAGE).timeout(RENEWED)).default_backoff();
     // A large part of every object that nobody asks for.
-    let slim = events.modify(|object| object.managed_fields_mut().clear());
+    let slim = events.modify(|object| {
+        object.managed_fields_mut().clear();
+        note(object);
+    });
     let mut events = pin!(slim.reflect(writer));
     while let Some(event) = events.next().await {
         let name = match event {
@@ -141,8 +223,7 @@ where
             ) => object.name_any(),
             Ok(watcher::Event::Init) => continue,
             Ok(watcher::Event::InitDone) => {
-                index.changed.send_replace(());
-                index.listed.send_replace(());
+                index.begin();
                 continue;
             }
             Err(error) => {

@@ -1,0 +1,89 @@
+//! How long to wait for the Secret Store extension: pure. One that is at work on others is busy, and comes to this one too; one that is at
+//! work on nobody is not there. Either way something may get lost, so what it leaves alone for long it is told again, ever more rarely.
+
+use std::time::Duration;
+
+/// Doublings of the pause between two times that the extension is told.
+const DOUBLINGS: u32 = 5;
+
+/// How long a SecretSync has waited, and what the extension did meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waiting {
+    /// How long the extension may leave a change without an answer.
+    pub patience: Duration,
+    /// Since it was told last.
+    pub waited: Duration,
+    /// How often it was told again.
+    pub nudges: u32,
+    /// For how long it has not acted on any SecretSync.
+    pub quiet: Duration,
+    /// Whether it has served one that it was told of long after this.
+    pub is_overtaken: bool,
+}
+
+/// What to make of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Nothing can be said yet; look again after this.
+    Wait(Duration),
+    /// It is at work on others; look again after this.
+    Busy(Duration),
+    /// It works for nobody; look again after this.
+    Dead(Duration),
+    /// Tell it again.
+    Nudge,
+}
+
+impl Waiting {
+    pub(super) fn step(self) -> Step {
+        let Self { patience, waited, nudges, quiet, is_overtaken } = self;
+        if waited < patience {
+            return Step::Wait(patience - waited);
+        }
+        let pause = patience.saturating_mul(2_u32.saturating_pow(nudges.saturating_add(1).min(DOUBLINGS)));
+        let is_dead = quiet >= patience;
+        match waited >= pause {
+            true if is_dead || is_overtaken => Step::Nudge,
+            _ if is_dead => Step::Dead(pause.saturating_sub(waited)),
+            _ => Step::Busy(patience),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn step(waited: u64, nudges: u32, quiet: u64, is_overtaken: bool) -> Step {
+        let (patience, waited, quiet) = (seconds(30), seconds(waited), seconds(quiet));
+        Waiting { patience, waited, nudges, quiet, is_overtaken }.step()
+    }
+
+    #[test]
+    fn an_extension_that_serves_others_is_busy_however_long_this_one_waits() {
+        for waited in [30, 60, 600, 6_000] {
+            assert_eq!(step(waited, 0, 29, false), Step::Busy(seconds(30)), "{waited}");
+        }
+    }
+
+    #[test]
+    fn one_that_serves_nobody_is_dead_once_somebody_has_waited_for_it() {
+        assert_eq!(step(29, 0, 6_000, false), Step::Wait(seconds(1)));
+        assert_eq!(step(30, 0, 30, false), Step::Dead(seconds(30)));
+        assert_eq!(step(30, 0, 29, false), Step::Busy(seconds(30)));
+    }
+
+    #[test]
+    fn what_is_passed_over_is_told_again_ever_more_rarely_up_to_a_longest_pause() {
+        for (nudges, pause) in [(0, 60), (1, 120), (2, 240), (3, 480), (4, 960), (5, 960), (u32::MAX, 960)] {
+            for (quiet, is_overtaken) in [(0, true), (30, false)] {
+                assert_eq!(step(pause, nudges, quiet, is_overtaken), Step::Nudge, "{nudges}");
+                assert_ne!(step(pause - 1, nudges, quiet, is_overtaken), Step::Nudge, "{nudges}");
+            }
+        }
+    }
+}
