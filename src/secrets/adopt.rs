@@ -28,7 +28,8 @@ pub struct Adoption {
 }
 
 impl Secrets {
-    /// Takes over a SecretSync or a Kubernetes Secret that another tool made. What is ours already stays as it is.
+    /// Takes over a SecretSync or a Kubernetes Secret that another tool made; also a Secret that stands in the way of a synced secret of
+    /// ours, which goes on as that. What is ours already stays as it is.
     pub async fn adopt_synced_secret(
         &self,
         call: Call,

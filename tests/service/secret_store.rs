@@ -549,6 +549,51 @@ async fn a_secret_that_the_extension_has_merged_into_survives_a_deletion_at_any_
 }
 
 #[tokio::test]
+async fn a_secret_that_is_given_back_half_way_is_given_back_after_a_restart() {
+    let mut world = World::start_with(engine()).await;
+    world.seed("pump-user", "operator").await;
+    world.stop_extension().await;
+    ask_for(&mut world, "edp1").await;
+    until(&world, "there is a SecretSync", async |world: &World| {
+        world.syncs().get_opt("edp1").await.unwrap().is_some()
+    })
+    .await;
+    world.stop_service().await;
+    let made = make_by_hand(&world, "edp1", "theirs").await;
+    let extension = Extension::start(world.extension_options()).await.unwrap();
+    until(&world, "the extension has merged into it", async |world: &World| {
+        world.secrets().get("edp1").await.unwrap().metadata.owner_references.is_some()
+    })
+    .await;
+    until(&world, "and said so", async |world: &World| {
+        world.syncs().get("edp1").await.unwrap().status.is_some_and(|status| !status.sync_hash.is_empty())
+    })
+    .await;
+    extension.stop().await;
+    // Now nobody notices that the extension is told to stop.
+    world.start_service().await;
+    let told = world.until_state("edp1", State::Failed).await;
+    assert_eq!(told.conditions[0].reason, "EdgeConflict", "{told:?}");
+    until(&world, "the extension is told to stop", async |world: &World| {
+        world.syncs().get("edp1").await.unwrap().spec.secret_provider_class_name != "edp1"
+    })
+    .await;
+    world.restart().await;
+    let _extension = Extension::start(world.extension_options()).await.unwrap();
+    until(&world, "nothing of ours is in it", async |world: &World| {
+        is_untouched(world, "edp1", &made, "theirs").await
+    })
+    .await;
+    until(&world, "the pair is gone", async |world: &World| {
+        world.syncs().get_opt("edp1").await.unwrap().is_none()
+            && world.classes().get_opt("edp1").await.unwrap().is_none()
+    })
+    .await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(is_untouched(&world, "edp1", &made, "theirs").await);
+}
+
+#[tokio::test]
 async fn a_key_that_was_taken_out_by_hand_comes_back_as_does_the_extensions_own_label() {
     let mut world = World::start_with(engine()).await;
     world.seed("pump-user", "operator").await;
