@@ -3,13 +3,18 @@
 use std::{collections::BTreeMap, fmt};
 
 use base64::{display::Base64Display, engine::general_purpose::STANDARD};
-use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use k8s_openapi::{
+    ByteString,
+    api::core::v1::Secret,
+    apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta},
+};
 use serde::{Serialize, Serializer};
 use serde_json::json;
 use url::Url;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use super::FIELD_MANAGER;
 use crate::model::{Reference, SecretKey, SecretType, SyncedSecret, VaultVersion, limits};
 
 /// Label: the uid of the synced secret. Whoever carries it is ours.
@@ -140,6 +145,22 @@ pub(super) fn carries_uid(metadata: &ObjectMeta, uid: Uuid) -> bool {
 /// The uid label, where there is one.
 pub(super) fn uid_label(metadata: &ObjectMeta) -> Option<&str> {
     metadata.labels.as_ref()?.get(UID_LABEL).map(String::as_str)
+}
+
+/// Whether somebody else made it, by writing one of these fields, and a first write of ours has merged our label into it. Whoever
+/// puts a copy of ours back writes the label, too.
+pub(super) fn is_merged(metadata: &ObjectMeta, made_by: &[&str]) -> bool {
+    let label = format!("f:{UID_LABEL}");
+    let others = || {
+        let entries = metadata.managed_fields.iter().flatten();
+        entries.filter(|entry| entry.manager.as_deref() != Some(FIELD_MANAGER) && entry.subresource.is_none())
+    };
+    let writes = |entry: &ManagedFieldsEntry, path: &[&str]| {
+        let fields = entry.fields_v1.as_ref().map(|fields| &fields.0);
+        path.iter().fold(fields, |fields, part| fields?.get(*part)).is_some()
+    };
+    let made_it = others().any(|entry| made_by.iter().any(|field| writes(entry, &[*field])));
+    made_it && !others().any(|entry| writes(entry, &["f:metadata", "f:labels", &label]))
 }
 
 // === impl Content ===

@@ -8,7 +8,7 @@ use zeroize::Zeroize;
 
 use super::{
     Content, Desired, Edge, EdgeError, FIELD_MANAGER,
-    manifest::{carries_uid, uid_label},
+    manifest::{carries_uid, is_merged, uid_label},
 };
 use crate::model::{SyncedSecret, SyncedSecretId};
 
@@ -267,19 +267,9 @@ fn owner(metadata: &ObjectMeta, uid: Uuid, edge_uid: Option<&str>) -> Owner {
         Some(label) if label != uid.to_string() => Owner::Other,
         _ if is_remembered => Owner::Us,
         None => Owner::Other,
-        Some(_) if is_of_others(metadata) => Owner::Merged,
+        Some(_) if is_merged(metadata, &["f:data", "f:type"]) => Owner::Merged,
         Some(_) => Owner::Us,
     }
-}
-
-/// Whether anybody else wrote keys or the type.
-fn is_of_others(metadata: &ObjectMeta) -> bool {
-    let entries = metadata.managed_fields.iter().flatten();
-    let mut others = entries.filter(|entry| entry.manager.as_deref() != Some(FIELD_MANAGER));
-    others.any(|entry| {
-        let fields = entry.fields_v1.as_ref().map(|fields| &fields.0);
-        fields.is_some_and(|fields| fields.get("f:data").is_some() || fields.get("f:type").is_some())
-    })
 }
 
 pub(super) fn written(metadata: &ObjectMeta) -> Written {

@@ -16,6 +16,8 @@ use crate::model::{
 
 /// Rotation checks that may fail before the knowledge counts as old.
 const MISSED: u32 = 3;
+/// A check of a large vault takes a while: knowledge that is younger never counts as old.
+const YOUNG: Duration = Duration::from_secs(10);
 
 /// When what was compared.
 pub(super) struct Comparisons {
@@ -43,7 +45,7 @@ impl Comparisons {
     /// Nothing compared yet, with a check every so often.
     pub(super) fn new(interval: Duration) -> Self {
         let known = Known { start: Moment::now(), compared: HashMap::new(), trouble: None };
-        Self { state: Mutex::new(known), limit: interval * MISSED }
+        Self { state: Mutex::new(known), limit: (interval * MISSED).max(YOUNG) }
     }
 
     /// These have just been compared.

@@ -32,6 +32,9 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause, also where an answer asks for a longer one: whatever was wrong, it is found mended within this time.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// Events shorten a pause to no less than this part of the longest one.
+const SHORTENED: u32 = 8;
+
 /// Who waits for a look, the most urgent last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Lane {
@@ -55,7 +58,7 @@ pub(super) struct Work {
     pub(super) uid: Uuid,
     /// Reads of the vault that whoever asked for the look shares.
     pub(super) reads: Option<Arc<Reads>>,
-    /// Cancelled when a deletion waits for the end of this look: what the vault answers is no longer of use.
+    /// Cancelled when somebody more urgent waits for the end of this look: they need another answer of the vault, or none.
     pub(super) superseded: CancellationToken,
 }
 
@@ -88,7 +91,7 @@ struct Entry {
     lane: Lane,
     reads: Option<Arc<Reads>>,
     failures: u32,
-    /// When the next look may begin at the earliest, where whoever refused the last one said so.
+    /// When the next look for which nobody waits may begin at the earliest.
     not_before: Option<Instant>,
 }
 
@@ -112,7 +115,7 @@ impl Lane {
 // === impl Work ===
 
 impl Work {
-    /// Does something in the vault, unless a deletion waits for the end of this look.
+    /// Does something in the vault, unless somebody more urgent waits for the end of this look.
     pub(super) async fn unless_superseded<T>(&self, something: impl Future<Output = T>) -> Option<T> {
         self.superseded.run_until_cancelled(something).await
     }
@@ -194,7 +197,7 @@ impl State {
         match &mut entry.phase {
             Phase::Processing { dirty, superseded } => {
                 *dirty = (*dirty).max(Some(lane));
-                if lane == Lane::Deletion {
+                if lane > entry.lane {
                     superseded.cancel();
                 }
                 None
@@ -205,9 +208,9 @@ impl State {
                 entry.lane = lane;
                 Some(self.line_up(uid))
             }
-            // A key that fails is not looked at more often because of events that keep coming.
+            // A key that fails is not looked at ever again because of events that keep coming: its own writes make some.
             Phase::Delayed(delay) if lane == Lane::Background && entry.failures > 0 => {
-                let soon = (Instant::now() + FIRST_PAUSE).max(entry.not_before.unwrap_or_else(Instant::now));
+                let soon = entry.not_before.unwrap_or_else(Instant::now).max(Instant::now());
                 if self.delayed.deadline(delay) > soon {
                     self.delayed.reset_at(delay, soon);
                 }
@@ -246,13 +249,14 @@ impl State {
             (Outcome::After(pause), None) => (kept, Some(pause)),
             (Outcome::After(_), Some(asked)) => (kept.max(asked), None),
             (Outcome::Retry(at_least), dirty) => {
-                let pause = pause(entry.failures);
                 let at_least = at_least.unwrap_or_default().min(LONGEST_PAUSE);
+                let soonest = (ceiling(entry.failures) / SHORTENED).max(at_least);
+                let pause = jittered(ceiling(entry.failures)).max(soonest);
                 entry.failures = entry.failures.saturating_add(1);
-                entry.not_before = Some(Instant::now() + at_least);
+                entry.not_before = Some(Instant::now() + soonest);
                 let delay = match dirty {
-                    None => Some(pause.max(at_least)),
-                    Some(Lane::Background) => Some(pause.min(FIRST_PAUSE).max(at_least)),
+                    None => Some(pause),
+                    Some(Lane::Background) => Some(soonest),
                     Some(_) => None,
                 };
                 (kept.max(asked), delay)
@@ -287,9 +291,13 @@ fn newest(held: Option<Arc<Reads>>, other: Option<Arc<Reads>>) -> Option<Arc<Rea
     }
 }
 
-/// Full jitter: anything up to the doubled pause, so that many failures at once do not come back at once.
-fn pause(failures: u32) -> Duration {
-    let longest = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(LONGEST_PAUSE);
+/// The longest pause after so many failures in a row.
+fn ceiling(failures: u32) -> Duration {
+    FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(LONGEST_PAUSE)
+}
+
+/// Full jitter: anything up to the longest pause, so that many failures at once do not come back at once.
+fn jittered(longest: Duration) -> Duration {
     longest.mul_f64(rand::rng().random_range(0.05..=1.0))
 }
 

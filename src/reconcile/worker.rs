@@ -248,7 +248,8 @@ impl Reconciler {
     ) -> Result<Outcome, StoreError> {
         let who = other.map_or_else(|| "Somebody".to_owned(), |other| format!("The manager {other:?}"));
         let message = format!(
-            "{who} puts other content into the Secret or deletes it each time the service repairs it: {} repairs so far. The              service goes on, at a growing pause. Keep that manager from writing this Secret, or delete the synced secret.",
+            "{who} puts other content into the Secret or deletes it each time the service repairs it: {} repairs so far. The \
+             service goes on, at a growing pause. Keep that manager from writing this Secret, or delete the synced secret.",
             fight.repairs
         );
         let failure = Failure {

@@ -36,7 +36,10 @@ pub use secret::Made;
 pub use verdict::{Left, Trouble, Verdict, verdict};
 pub use watch::{StoreIndex, SyncSeen};
 
-use super::{Edge, EdgeError, FIELD_MANAGER, UID_LABEL, manifest::carries_uid};
+use super::{
+    Edge, EdgeError, FIELD_MANAGER,
+    manifest::{carries_uid, is_merged},
+};
 use crate::model::SyncedSecretId;
 
 /// The provider of Key Vault.
@@ -80,7 +83,8 @@ impl<'a> Known<'a> {
     fn has<K: Resource<DynamicType = ()>>(&self, metadata: &ObjectMeta) -> bool {
         let remembered = self.of::<K>();
         let is_remembered = remembered.is_some() && metadata.uid.as_deref() == remembered;
-        is_remembered || (carries_uid(metadata, self.uid) && (self.trusts_label || !is_merged(metadata)))
+        is_remembered
+            || (carries_uid(metadata, self.uid) && (self.trusts_label || !is_merged(metadata, &["f:spec"])))
     }
 }
 
@@ -300,19 +304,6 @@ impl Edge {
             Err(error) => Err(error),
         }
     }
-}
-
-/// Whether somebody else made it, and a first write of ours has merged our label into it. Whoever puts a copy of ours back writes the
-/// label, too.
-fn is_merged(metadata: &ObjectMeta) -> bool {
-    let label = format!("f:{UID_LABEL}");
-    let others = || metadata.managed_fields.iter().flatten().filter(|entry| !is_of_us(entry));
-    let writes = |entry: &ManagedFieldsEntry, path: &[&str]| {
-        let fields = entry.fields_v1.as_ref().map(|fields| &fields.0);
-        path.iter().fold(fields, |fields, part| fields?.get(*part)).is_some()
-    };
-    let made_it = others().any(|entry| entry.subresource.is_none() && writes(entry, &["f:spec"]));
-    made_it && !others().any(|entry| writes(entry, &["f:metadata", "f:labels", &label]))
 }
 
 fn not_served<K: Resource<DynamicType = ()>>() -> EdgeError {

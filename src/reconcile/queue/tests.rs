@@ -66,14 +66,37 @@ async fn a_key_that_is_pushed_while_it_is_processed_is_processed_once_more_and_n
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deletion_supersedes_the_look_that_is_under_way() {
+async fn whoever_is_more_urgent_supersedes_the_look_that_is_under_way() {
+    let (queue, uid) = (Queue::default(), Uuid::new_v4());
+    for (lane, urgent) in [(Lane::Background, Lane::Interactive), (Lane::Interactive, Lane::Deletion)] {
+        push(&queue, uid, lane);
+        let work = queue.pop(lane).await;
+        push(&queue, uid, lane);
+        assert!(!work.superseded.is_cancelled(), "as urgent is not more urgent");
+        push(&queue, uid, urgent);
+        assert_eq!(work.unless_superseded(std::future::pending::<()>()).await, None);
+        queue.finish(uid, Outcome::Done);
+        assert_eq!(queue.pop(urgent).await.uid, uid);
+        queue.finish(uid, Outcome::Done);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_whose_own_write_makes_an_event_is_backed_off_all_the_same() {
     let (queue, uid) = (Queue::default(), Uuid::new_v4());
     push(&queue, uid, Lane::Background);
-    let work = queue.pop(Lane::Background).await;
-    push(&queue, uid, Lane::Interactive);
-    assert!(!work.superseded.is_cancelled());
-    push(&queue, uid, Lane::Deletion);
-    assert_eq!(work.unless_superseded(std::future::pending::<()>()).await, None);
+    let mut looks = 0;
+    for _ in 0..3_600 {
+        if let Some(uid) = next(&queue, Lane::Background) {
+            looks += 1;
+            push(&queue, uid, Lane::Background);
+            queue.finish(uid, Outcome::Retry(None));
+            push(&queue, uid, Lane::Background);
+        }
+        advance(Duration::from_millis(100)).await;
+        run_due(&queue).await;
+    }
+    assert!(looks <= 60, "{looks} looks in six minutes");
 }
 
 #[tokio::test(start_paused = true)]
@@ -134,8 +157,10 @@ async fn a_person_does_not_wait_for_the_end_of_a_back_off() {
 
 #[test]
 fn pauses_grow_and_are_bounded() {
-    assert!(pause(0) <= FIRST_PAUSE);
-    assert!((0..100).all(|_| pause(u32::MAX) <= LONGEST_PAUSE));
+    assert_eq!(ceiling(0), FIRST_PAUSE);
+    assert_eq!(ceiling(3), 8 * FIRST_PAUSE);
+    assert_eq!(ceiling(u32::MAX), LONGEST_PAUSE);
+    assert!((0..100).all(|_| jittered(LONGEST_PAUSE) <= LONGEST_PAUSE));
 }
 
 // === under any order ===
