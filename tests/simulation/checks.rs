@@ -19,6 +19,9 @@ pub const FOREIGN: &str = "foreign-";
 /// An answer that comes so long before its time is over has not come because of the time.
 const MARGIN: Duration = Duration::from_millis(1_500);
 
+/// How old values may be that a change is carried out with.
+const FRESH: Duration = Duration::from_secs(30);
+
 /// Everything that is there at the end, when nothing was left to do for long.
 pub struct End {
     pub listed: Vec<SyncedSecret>,
@@ -484,7 +487,10 @@ impl<'a> History<'a> {
                 if !is_told || !waited_enough(attempt, end) || self.is_replay(call, attempt) {
                     continue;
                 }
-                if let Some(why) = self.was_never_so(secret, attempt.begin, end) {
+                // A change may be carried out with values that were read a little before it: only "Sync now" reads anew.
+                let age = if matches!(call.what, What::Sync { .. }) { Duration::ZERO } else { FRESH };
+                let read = Moment { time: attempt.begin.time.saturating_sub(age), ..attempt.begin };
+                if let Some(why) = self.was_never_so(secret, attempt.begin, read, end) {
                     found.push(format!(
                         "12: SYNCED means looked at: call {} was told SYNCED at {:?}, but {why}",
                         call.number, end.time
@@ -500,7 +506,13 @@ impl<'a> History<'a> {
             && call.attempts.iter().any(|other| other.begin < attempt.begin)
     }
 
-    fn was_never_so(&self, secret: &SyncedSecret, begin: Moment, end: Moment) -> Option<String> {
+    fn was_never_so(
+        &self,
+        secret: &SyncedSecret,
+        begin: Moment,
+        read: Moment,
+        end: Moment,
+    ) -> Option<String> {
         let id = secret.name.trim_start_matches("syncedSecrets/");
         let states = self.edge.get(id).map(|states| within(states, begin, end)).unwrap_or_default();
         let mut why = "the edge had no such Secret".to_owned();
@@ -512,7 +524,7 @@ impl<'a> History<'a> {
                 let values: Vec<_> = self
                     .latest
                     .get(&name)
-                    .map(|latest| within(latest, begin, end))
+                    .map(|latest| within(latest, read, end))
                     .unwrap_or_default()
                     .into_iter()
                     .flatten()
@@ -656,7 +668,9 @@ fn vault(
 
 /// What was in force at some time between two moments.
 fn within<T: Clone>(timeline: &Timeline<T>, begin: Moment, end: Moment) -> Vec<T> {
-    let first = timeline.partition_point(|(moment, _)| *moment <= begin).saturating_sub(1);
+    let first = timeline
+        .partition_point(|(moment, _)| (moment.time, moment.place) <= (begin.time, begin.place))
+        .saturating_sub(1);
     timeline[first..]
         .iter()
         .take_while(|(moment, _)| *moment <= end)

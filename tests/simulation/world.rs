@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -74,6 +74,8 @@ struct Shared {
     running: Mutex<Option<Running>>,
     /// Pieces until the next kill; none where 0.
     until_kill: AtomicU64,
+    /// No kill comes any more.
+    spared: AtomicBool,
     gates: Mutex<Vec<Arc<Gate>>>,
     ledger: Arc<Ledger>,
     died: Notify,
@@ -99,6 +101,7 @@ impl World {
         let state = Arc::new(Shared {
             running: Mutex::default(),
             until_kill: AtomicU64::new(0),
+            spared: AtomicBool::new(false),
             gates: Mutex::default(),
             ledger: ledger.clone(),
             died: Notify::new(),
@@ -157,7 +160,7 @@ impl World {
 
     /// No kill comes any more; one that has come is followed by a start.
     pub fn spare(&self) {
-        self.state.until_kill.store(0, Ordering::Relaxed);
+        self.state.spared.store(true, Ordering::Relaxed);
     }
 
     pub async fn until_running(&self) {
@@ -285,7 +288,7 @@ impl Shared {
     /// A piece passes a gate.
     fn passed(&self) {
         let before = self.until_kill.load(Ordering::Relaxed);
-        if before == 0 {
+        if before == 0 || self.spared.load(Ordering::Relaxed) {
             return;
         }
         self.until_kill.store(before - 1, Ordering::Relaxed);
