@@ -31,6 +31,8 @@ pub struct End {
     pub requests: (u64, u64),
     /// How many intervals of the rotation check that time had.
     pub intervals: u64,
+    /// Whether the service itself writes the Secrets.
+    pub is_direct: bool,
 }
 
 /// A value that is in force from a moment on.
@@ -106,7 +108,8 @@ impl<'a> History<'a> {
             let deletes: Vec<_> =
                 writes.iter().filter(|call| is_delete(call) && call.may_have_worked()).collect();
             // A call that only changes something is answered OK only where there is something.
-            let done: Vec<_> = writes.iter().filter(|call| !is_delete(call) && call.ok().is_some()).collect();
+            let done: Vec<_> =
+                writes.iter().filter(|call| !is_delete(call) && is_there_after(call)).collect();
             match self.listed(id) {
                 None => {
                     // Gone rightly where some deletion may have come after everything that was answered.
@@ -231,7 +234,7 @@ impl<'a> History<'a> {
                 let after = other.begin > ok_end;
                 let beside = other.begin < ok_end && ok_begin < end;
                 // Of what is looked at when the call comes, anything may have changed for who comes later.
-                if (after || beside)
+                if (after || beside && in_time)
                     && !killed
                     && !matches!(code, Code::PermissionDenied | Code::Unauthenticated)
                 {
@@ -487,8 +490,17 @@ impl<'a> History<'a> {
                 if !is_told || !waited_enough(attempt, end) || self.is_replay(call, attempt) {
                     continue;
                 }
+                let is_sync = matches!(call.what, What::Sync { .. });
+                let dark =
+                    self.inner.blackouts.iter().any(|(begun, ended)| *begun < attempt.begin && end < *ended);
+                if is_sync && dark && self.end.is_direct {
+                    found.push(format!(
+                        "12: SYNCED means looked at: call {} was told SYNCED at {:?}, but the cluster answered nothing meanwhile",
+                        call.number, end.time
+                    ));
+                }
                 // A change may be carried out with values that were read a little before it: only "Sync now" reads anew.
-                let age = if matches!(call.what, What::Sync { .. }) { Duration::ZERO } else { FRESH };
+                let age = if is_sync { Duration::ZERO } else { FRESH };
                 let read = Moment { time: attempt.begin.time.saturating_sub(age), ..attempt.begin };
                 if let Some(why) = self.was_never_so(secret, attempt.begin, read, end) {
                     found.push(format!(
@@ -689,6 +701,11 @@ fn waited(attempt: &Attempt, end: Moment) -> Duration {
 
 fn is_delete(call: &Call) -> bool {
     matches!(call.what, What::Delete { .. })
+}
+
+/// Whether a call was answered that there is a synced secret.
+fn is_there_after(call: &Call) -> bool {
+    matches!(call.ok(), Some((_, Answer::Synced(secret))) if secret.state() != State::Deleting)
 }
 
 /// Of what is ours already it changes nothing.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use rand::{RngExt, rngs::StdRng, seq::IndexedRandom};
 use secret_service::doubles::{
-    kube::{Fault, FaultRule},
+    kube::{Fault, FaultRule, Phase},
     vault::{Action, Operation, Rule},
 };
 use tokio::time::sleep;
@@ -36,6 +36,8 @@ fn vault_rule(random: &mut StdRng, vault_secrets: usize) -> Rule {
     };
     let actions = [
         Action::ForbiddenByRbac,
+        Action::ForbiddenByRbac,
+        status(409, "Conflict", None),
         status(404, "SecretNotFound", None),
         status(429, "Throttled", Some(Duration::from_secs(2))),
         status(429, "Throttled", None),
@@ -51,8 +53,13 @@ fn vault_rule(random: &mut StdRng, vault_secrets: usize) -> Rule {
         Action::ExpiredToken,
     ];
     let mut rule = Rule::new(actions.choose(random).expect("some").clone());
-    let operations =
-        [Operation::SecretSet, Operation::SecretGet, Operation::SecretList, Operation::SecretListVersions];
+    let operations = [
+        Operation::SecretSet,
+        Operation::SecretSet,
+        Operation::SecretGet,
+        Operation::SecretList,
+        Operation::SecretListVersions,
+    ];
     if random.random_bool(0.7) {
         rule = rule.on(*operations.choose(random).expect("some"));
     }
@@ -78,12 +85,26 @@ pub async fn in_the_cluster(world: Arc<World>, most: Duration, stop: Cancellatio
         let rule = cluster_rule(&mut random, world.plan.synced_secrets);
         world.ledger.say(format!("fault of the cluster: {rule:?}"));
         world.ledger.lock().faults += 1;
+        let is_total = is_total(&rule);
         world.cluster.faults().add(rule);
+        let begun = world.ledger.moment();
         let lasts = Duration::from_millis(*[500, 3_000, 10_000, 30_000].choose(&mut random).expect("some"));
         stop.run_until_cancelled(sleep(lasts)).await;
+        if is_total {
+            let ended = world.ledger.moment();
+            world.ledger.lock().blackouts.push((begun, ended));
+        }
         world.cluster.faults().clear();
         world.ledger.say("that fault of the cluster ends");
     }
+}
+
+/// Whether no request does what it should while a rule stands.
+fn is_total(rule: &FaultRule) -> bool {
+    let aims_at_all =
+        rule.verb.is_none() && rule.resource.is_none() && rule.name.is_none() && rule.count.is_none();
+    let fails = matches!(rule.fault, Fault::Status { .. } | Fault::Hang | Fault::Reset);
+    aims_at_all && fails && rule.phase == Phase::Before
 }
 
 fn cluster_rule(random: &mut StdRng, synced_secrets: usize) -> FaultRule {

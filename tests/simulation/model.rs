@@ -138,7 +138,6 @@ pub struct EdgeSecret {
     pub data: BTreeMap<String, Vec<u8>>,
     pub labels: BTreeMap<String, String>,
     pub annotations: BTreeMap<String, String>,
-    pub owners: Vec<String>,
     pub finalizers: Vec<String>,
     pub removed: bool,
     /// Whether somebody else than the service made this change.
@@ -163,6 +162,8 @@ pub struct Inner {
     pub kills: Vec<Moment>,
     /// How many faults were ordered.
     pub faults: usize,
+    /// From when to when the cluster answered nothing at all.
+    pub blackouts: Vec<(Moment, Moment)>,
 }
 
 // === impl Ledger ===

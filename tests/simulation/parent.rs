@@ -36,7 +36,7 @@ struct Ended {
 
 pub fn run() {
     let shim = shim();
-    if let Ok(seed) = std::env::var("SIMULATION_SEED") {
+    if let Some(seed) = std::env::var("SIMULATION_SEED").ok().filter(|seed| !seed.is_empty()) {
         let ended = child(seed.parse().expect("a seed is a number"), shim.as_deref());
         ended.trace.iter().for_each(|line| say(line));
         assert!(ended.found.is_empty(), "seed {seed}:\n{}", ended.found.join("\n"));

@@ -6,6 +6,7 @@ use rand::RngExt;
 use secrecy::SecretString;
 use secret_service::{
     doubles::vault::{Action, Operation, Rule},
+    model::SyncEngine,
     proto::ListSyncedSecretsRequest,
 };
 use tokio::{
@@ -68,6 +69,7 @@ pub async fn run(plan: Plan, database: Handle) -> Report {
         watchers,
         requests: (after.0 - before.0, after.1 - before.1),
         intervals: QUIET.as_secs() / world.plan.interval.as_secs(),
+        is_direct: world.plan.engine == SyncEngine::Direct,
     };
     let inner = world.ledger.lock();
     let found = check(&inner, &end);

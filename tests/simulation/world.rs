@@ -417,12 +417,6 @@ fn edge_secret(name: &str, object: &Value) -> EdgeSecret {
             .map(|(key, value)| (key, STANDARD.decode(value).unwrap_or_default()))
             .collect(),
         annotations: map(&metadata["annotations"]),
-        owners: metadata["ownerReferences"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .map(|owner| text(&owner["uid"]))
-            .collect(),
         finalizers: metadata["finalizers"].as_array().into_iter().flatten().map(text).collect(),
         labels,
         removed: false,
