@@ -37,8 +37,6 @@ fn vault_rule(random: &mut StdRng, vault_secrets: usize) -> Rule {
     let actions = [
         Action::ForbiddenByRbac,
         Action::ForbiddenByRbac,
-        status(409, "Conflict", None),
-        status(404, "SecretNotFound", None),
         status(429, "Throttled", Some(Duration::from_secs(2))),
         status(429, "Throttled", None),
         status(500, "InternalServerError", None),
@@ -68,6 +66,9 @@ fn vault_rule(random: &mut StdRng, vault_secrets: usize) -> Rule {
     }
     if random.random_bool(0.4) {
         rule = rule.times(random.random_range(1..4));
+    }
+    if rule.operation == Some(Operation::SecretSet) && random.random_bool(0.2) {
+        rule.action = status(409, "Conflict", None);
     }
     // What says that it was not done was not done.
     let is_lost = match &rule.action {

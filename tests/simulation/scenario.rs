@@ -45,6 +45,7 @@ pub struct Report {
 
 pub async fn run(plan: Plan, database: Handle) -> Report {
     let world = World::start(plan, database).await;
+    world.ledger.say(format!("{:?}", world.plan));
     seed_vault(&world).await;
     if world.plan.no_list {
         forbid_list(&world);
