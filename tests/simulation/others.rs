@@ -28,9 +28,13 @@ pub async fn meddle_at_the_edge(world: Arc<World>, most: Duration, stop: Cancell
     let mut count = 0;
     while pause(&mut random, most, &stop).await {
         count += 1;
+        let what = random.random_range(0..115);
+        if what >= 100 {
+            storm(&world, &secrets, what < 108).await;
+            continue;
+        }
         let name = format!("secret-{}", random.random_range(0..world.plan.synced_secrets));
         let hand = world.hand(&name);
-        let what = random.random_range(0..100);
         world.ledger.say(format!("somebody at the edge: {what} on {name}"));
         let done = timeout(Duration::from_secs(30), deed(&secrets, &name, what, count, &mut random)).await;
         match done {
@@ -39,6 +43,29 @@ pub async fn meddle_at_the_edge(world: Arc<World>, most: Duration, stop: Cancell
             Err(_) => std::mem::forget(hand),
         }
     }
+}
+
+/// Deletes all Secrets at once, or changes a key of each: more to do than the service has workers.
+async fn storm(world: &World, secrets: &Api<Secret>, deletes: bool) {
+    world.ledger.say(format!("somebody at the edge: all at once, deleted: {deletes}"));
+    let all = (0..world.plan.synced_secrets).map(|number| async move {
+        let name = format!("secret-{number}");
+        let hand = world.hand(&name);
+        let deed = async {
+            match deletes {
+                true => drop(secrets.delete(&name, &DeleteParams::default()).await),
+                false => {
+                    let value = base64(&format!("{FOREIGN}storm"));
+                    merge(secrets, &name, json!({ "data": { "key-0": value } })).await;
+                }
+            }
+        };
+        match timeout(Duration::from_secs(30), deed).await {
+            Ok(()) => drop(hand),
+            Err(_) => std::mem::forget(hand),
+        }
+    });
+    futures::future::join_all(all).await;
 }
 
 async fn deed(secrets: &Api<Secret>, name: &str, what: u32, count: u32, random: &mut StdRng) {

@@ -66,7 +66,7 @@ impl Plan {
             edge_timeout: seconds(pick(&[3, 5])),
             callers: usize::try_from(pick(&[2, 3, 4, 6])).unwrap_or(2),
             caller_pause: millis(pick(&[500, 2_000, 6_000])),
-            synced_secrets: usize::try_from(pick(&[1, 2, 3, 4, 6])).unwrap_or(2),
+            synced_secrets: usize::try_from(pick(&[1, 2, 3, 4, 6, 8])).unwrap_or(2),
             vault_secrets: usize::try_from(pick(&[2, 3, 5])).unwrap_or(3),
             overlapping: pick(&[0, 10, 30]) as f64 / 100.0,
             creating: pick(&[5, 25, 50]) as f64 / 100.0,
