@@ -70,6 +70,7 @@ pub fn check(inner: &Inner, end: &End) -> Vec<String> {
     history.everything_settles(&mut found);
     history.synced_means_looked_at(&mut found);
     history.waiting_calls_are_told_how_it_ended(&mut found);
+    history.what_is_being_stored_is_not_missing(&mut found);
     history.watchers_saw_everything(&mut found);
     history.quiet_is_quiet(&mut found);
     found
@@ -578,9 +579,6 @@ impl<'a> History<'a> {
                         attempt.wait
                     ));
                 }
-                if synced_reason(secret) == "ValueNotStored" && self.is_being_stored(call, secret, end) {
-                    found.push(format!("12: who waits is told how it ended: call {} was told ValueNotStored while the value was being stored", call.number));
-                }
             }
         }
     }
@@ -600,17 +598,49 @@ impl<'a> History<'a> {
         own.map(|secret| secret.generation).min()
     }
 
-    /// Whether another call was storing the values of a synced secret at a moment, and did.
-    fn is_being_stored(&self, call: &Call, secret: &SyncedSecret, at: Moment) -> bool {
+    /// 12: nobody is told that a value was not stored while a call is storing it.
+    fn what_is_being_stored_is_not_missing(&self, found: &mut Vec<String>) {
+        for call in &self.inner.calls {
+            for attempt in &call.attempts {
+                let (Some(Outcome::Ok(Answer::Synced(secret))), Some(end)) = (&attempt.outcome, attempt.end)
+                else {
+                    continue;
+                };
+                let is_told = synced_reason(secret) == "ValueNotStored" && secret.state() == State::Failed;
+                if is_told && let Some(other) = self.who_is_storing(call, secret, end) {
+                    found.push(format!(
+                        "12: what is being stored is not missing: call {} was told ValueNotStored while call {} was storing the value",
+                        call.number, other.number
+                    ));
+                }
+            }
+        }
+    }
+
+    /// The call that was under way at a moment and stored a value of a synced secret after it.
+    fn who_is_storing(&self, call: &Call, secret: &SyncedSecret, at: Moment) -> Option<&'a Call> {
         let id = secret.name.trim_start_matches("syncedSecrets/");
-        self.calls(id).any(|other| {
-            other.number != call.number
-                && other.creates()
-                && other.ok().is_some_and(|(attempt, answer)| {
-                    let stored_later = matches!(answer, Answer::Synced(answer) if answer.uid == secret.uid);
-                    attempt.begin < at && attempt.end.is_some_and(|end| end > at) && stored_later
-                })
-        })
+        let later = self.inner.vault.iter().filter(|(moment, _)| *moment > at);
+        let stored: Vec<_> = later
+            .filter_map(|(moment, change)| match change {
+                VaultChange::Version(version) if version.tag.as_ref() == Some(&secret.uid) => {
+                    Some((*moment, version))
+                }
+                _ => None,
+            })
+            .collect();
+        let stores = |other: &&Call| {
+            let spans = |stored: Moment| {
+                other
+                    .attempts
+                    .iter()
+                    .any(|attempt| attempt.begin < at && attempt.end.is_none_or(|end| end > stored))
+            };
+            stored
+                .iter()
+                .any(|(moment, version)| creates(other, &version.name, &version.value) && spans(*moment))
+        };
+        self.calls(id).filter(|other| other.number != call.number).find(stores)
     }
 
     /// 7: a watcher sees every change once and in order.
