@@ -61,7 +61,8 @@ impl Caller {
         let what = self.what();
         let sent = self.sent(what);
         let call = self.world.ledger.call(sent.what.clone(), sent.request_id.clone());
-        if self.random.random_bool(self.world.plan.overlapping) {
+        // Without a `request_id` it would be another call.
+        if self.random.random_bool(self.world.plan.overlapping) && !sent.request_id.is_empty() {
             let later = Duration::from_millis(self.random.random_range(0..2_000));
             let (first, second) = (self.client.clone(), self.client.clone());
             tokio::join!(attempt(&self.world, first, call, &sent), async {
