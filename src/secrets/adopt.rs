@@ -55,6 +55,9 @@ impl Secrets {
                 let there = self.adoptable_sync(record).await?;
                 of_secret_sync(record, adoption.references, there)?
             }
+            Some(record) if record.secret.state == State::Deleting => {
+                return Err(Cause::Deleting(adoption.id).into());
+            }
             Some(record) if !is_in_conflict(record) => {
                 return self.adopted_already(&call, &adoption, record, validate_only).await;
             }

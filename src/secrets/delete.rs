@@ -72,7 +72,9 @@ impl Secrets {
         }
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(record.secret.uid) else {
-            return Err(Cause::NoSyncedSecret(deletion.id).into());
+            // Another deletion has just been done.
+            drop(transaction);
+            return self.missing_already(&call, deletion, mode).await;
         };
         check_etag(&current, &deletion.etag)?;
         let read = current.secret.generation;

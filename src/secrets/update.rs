@@ -1,6 +1,6 @@
 //! UpdateSyncedSecret: changes what is asked for.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Call, Cause, Error, Mode, NewReference, Secrets, check,
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     model::{self, Reference, State, SyncedSecret, SyncedSecretId},
-    reconcile::Wake,
+    reconcile::{Creating, Reads, Wake},
     store::{Record, StoreError},
 };
 
@@ -25,6 +25,22 @@ pub struct Changes {
     pub labels: Option<BTreeMap<String, String>>,
     /// All references.
     pub references: Option<Vec<NewReference>>,
+}
+
+/// How often a change without an etag is tried on what other calls have made of it meanwhile.
+const ATTEMPTS: u32 = 8;
+
+/// What became of a change that was checked.
+enum Accepted {
+    /// Nothing was to be recorded; the synced secret as it is, or would be.
+    Nothing(SyncedSecret),
+    /// It is recorded.
+    Recorded {
+        before: Arc<Record>,
+        recorded: Box<Record>,
+        /// While new vault secrets are stored for it.
+        creating: Option<Creating>,
+    },
 }
 
 impl Secrets {
@@ -44,47 +60,74 @@ impl Secrets {
         if let Some(recorded) = self.replayed(&call).await? {
             return self.update_again(call, recorded, changes, mode).await;
         }
+        let reads = self.0.reconciler.reads();
+        let given = changes.references.take();
+        let _reserved =
+            self.reserve(names_to_create(given.as_deref().unwrap_or_default())).map_err(Error::Refused)?;
+        let mut attempts = 1;
+        let accepted = loop {
+            match self.accept_change(&call, &changes, given.as_deref(), &reads, mode).await {
+                // Whoever named no etag changes whatever there is: another change that was faster is no reason to refuse this one.
+                Err(Error::Stale(_)) if changes.etag.is_empty() && attempts < ATTEMPTS => attempts += 1,
+                accepted => break accepted?,
+            }
+        };
+        let (before, recorded, creating) = match accepted {
+            Accepted::Nothing(secret) => return Ok(secret),
+            Accepted::Recorded { before, recorded, creating } => (before, recorded, creating),
+        };
+        let stored = self.store_references(&recorded, given.unwrap_or_default(), &reads, false).await;
+        if let Err(failed) = &stored
+            && failed.nothing_stored
+        {
+            self.withdraw_change(&call, &before, &recorded).await?;
+        }
+        drop(creating);
+        self.0.reconciler.wake(recorded.secret.uid, Wake { refetch: Some(reads), interactive: true });
+        stored.map_err(|failed| Error::Refused(failed.problems))?;
+        self.wait_for_generation(&call, recorded.secret, mode.wait).await
+    }
+
+    /// Checks a change against what there is now, and records it.
+    async fn accept_change(
+        &self,
+        call: &Call,
+        changes: &Changes,
+        given: Option<&[NewReference]>,
+        reads: &Reads,
+        mode: Mode,
+    ) -> Result<Accepted, Error> {
         let record = self.find_managed(&changes.id)?;
         if record.secret.state == State::Deleting {
-            return Err(Cause::Deleting(changes.id).into());
+            return Err(Cause::Deleting(changes.id.clone()).into());
         }
         check_etag(&record, &changes.etag)?;
-        let reads = self.0.reconciler.reads();
-        let references = changes.references.take().unwrap_or_else(|| held(&record));
-        self.check_keys_kept(&call, &record, &references).await?;
-        let _reserved = self.reserve(names_to_create(&references)).map_err(Error::Refused)?;
+        let held = held(&record);
+        let references = given.unwrap_or(&held);
+        self.check_keys_kept(call, &record, references).await?;
         let engine = record.engine;
         let mut changed = record.as_ref().clone();
-        change(&mut changed, &changes, &references);
+        change(&mut changed, changes, references);
         Error::refuse(self.check_engine(engine, &changed.secret))?;
-        Error::refuse(self.check_references(engine, &references, &record.secret.references, &reads).await)?;
+        Error::refuse(self.check_references(engine, references, &record.secret.references, reads).await)?;
         if mode.validate_only {
-            self.try_apply(engine, &changed.secret, &references, &reads, record.edge.uid.as_deref()).await?;
-            return Ok(changed.secret);
+            self.try_apply(engine, &changed.secret, references, reads, record.edge.uid.as_deref()).await?;
+            return Ok(Accepted::Nothing(changed.secret));
         }
         let creates = references.iter().any(|new| new.create.is_some());
         // What is to be stored is not there yet, also where it was asked for before and the call then was cut off.
         if changed == *record && !creates {
             let mut transaction = self.0.store.begin().await?;
-            self.note_request(&mut transaction, &call, &changed.secret).await?;
+            self.note_request(&mut transaction, call, &changed.secret).await?;
             transaction.commit().await?;
-            return Ok(changed.secret);
+            return Ok(Accepted::Nothing(changed.secret));
         }
         if creates {
-            check::check_values(engine, &references, &reads).await?;
+            check::check_values(engine, references, reads).await?;
         }
         let creating = creates.then(|| self.0.reconciler.creating(record.secret.uid));
-        let recorded = self.record_change(&call, &record, changed).await?;
-        let stored = self.store_references(&recorded, references, &reads, false).await;
-        if let Err(failed) = &stored
-            && failed.nothing_stored
-        {
-            self.withdraw_change(&call, &record, &recorded).await?;
-        }
-        drop(creating);
-        self.0.reconciler.wake(record.secret.uid, Wake { refetch: Some(reads), interactive: true });
-        stored.map_err(|failed| Error::Refused(failed.problems))?;
-        self.wait_for_generation(&call, recorded.secret, mode.wait).await
+        let recorded = self.record_change(call, &record, changed).await?;
+        Ok(Accepted::Recorded { before: record, recorded: Box::new(recorded), creating })
     }
 
     /// The same call again: goes on where the first one was interrupted.

@@ -299,6 +299,33 @@ async fn who_changes_the_description_while_a_value_is_being_stored_waits_for_it_
     assert_eq!((edge["k"].as_str(), edge["new"].as_str()), ("value", "x"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_without_an_etag_is_made_on_whatever_another_one_has_made_of_it() {
+    let mut world = World::start().await;
+    world.seed("v", "value").await;
+    world.seed("slow", "value").await;
+    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    for read in [Operation::SecretGet, Operation::SecretListVersions] {
+        world.vault.faults().add(Rule::new(delay(1)).on(read).named("slow"));
+    }
+    let (mut first, mut second) = (world.client.clone(), world.client.clone());
+    let (slow, fast) =
+        tokio::join!(first.update_synced_secret(with_references("a", vec![existing("k", "slow")])), async {
+            sleep(Duration::from_millis(300)).await;
+            second.update_synced_secret(with_description("a", "pump")).await
+        });
+    fast.unwrap();
+    let told = slow.unwrap().into_inner();
+    assert_eq!(told.description, "pump");
+    assert_eq!(told.references[0].vault_secret, vault_name("slow"));
+
+    let seen = world.get("a").await;
+    world.client.update_synced_secret(with_description("a", "valve")).await.unwrap();
+    let stale = SyncedSecret { description: "mine".to_owned(), ..seen };
+    let refusal = world.client.update_synced_secret(update(stale, &["description"])).await.unwrap_err();
+    assert_eq!(refusal.code(), Code::Aborted, "who names an etag means it: {refusal:?}");
+}
+
 // === one request id, one call ===
 
 #[tokio::test(flavor = "multi_thread")]
