@@ -144,8 +144,8 @@ impl Edge {
         let parameters = DeleteParams::default()
             .preconditions(Preconditions { uid: found.uid.clone(), resource_version: None });
         match self.call(self.secrets.delete(id.as_str(), &parameters)).await {
-            // Gone already, or replaced by one that isn't ours.
-            Err(EdgeError::NotFound(_) | EdgeError::Changed(_)) => Ok(()),
+            // Replaced by another one, or so it is said: the next look sees whose it is.
+            Err(EdgeError::NotFound(_)) => Ok(()),
             Err(error) => Err(error),
             Ok(answer) => match answer.left().map(wiped) {
                 Some(remains)

@@ -300,7 +300,8 @@ impl Edge {
         }
         let exactly = Preconditions { uid: found.metadata.uid, resource_version: None };
         match self.call(api.delete(name, &DeleteParams::background().preconditions(exactly))).await {
-            Ok(_) | Err(EdgeError::NotFound(_) | EdgeError::Changed(_)) => Ok(()),
+            Ok(_) | Err(EdgeError::NotFound(_)) => Ok(()),
+            // Replaced by another one, or so it is said: the next look sees whose it is.
             Err(error) => Err(error),
         }
     }
