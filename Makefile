@@ -4,7 +4,7 @@ CARGO ?= cargo
 
 export PATH := $(CURDIR)/.cache/bin:$(PATH)
 
-.PHONY: help build run kube test simulate fuzz unit lint format deny contract chart sbom generate docs bench bench-cluster bench-peer bench-hostile bench-clients tools clean
+.PHONY: help build run kube test simulate mutants fuzz unit lint format deny contract chart sbom generate docs bench bench-cluster bench-peer bench-hostile bench-clients tools clean
 .DEFAULT_GOAL := help
 
 help: ## List the verbs.
@@ -28,6 +28,9 @@ test: tools ## Run all tests: unit, service tier in both engines, the process, t
 
 simulate: ## Simulate the whole service under fresh seeds for SECONDS (600), after the kept ones; SEED=N replays one.
 	SIMULATION_SECONDS=$(or $(SECONDS),600) SIMULATION_SEED=$(SEED) $(CARGO) test --locked --test simulation
+
+mutants: ## Change the core in all ways that cargo-mutants knows, and say which changes no test notices (MUTANTS=cases: the use cases, hours).
+	scripts/mutants $(MUTANTS)
 
 fuzz: ## Fuzz what comes from outside, a minute (FUZZ_SECONDS) for each kind of input, from the kept corpus.
 	scripts/fuzz
