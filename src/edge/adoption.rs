@@ -118,7 +118,7 @@ impl Edge {
         let class = &sync.spec.secret_provider_class_name;
         let (classes, secrets) = (self.classes(), &self.secrets);
         let (class, secret) =
-            tokio::try_join!(self.call(classes.get_opt(class)), self.find(&secrets, id.as_str()))?;
+            tokio::try_join!(self.call(classes.get_opt(class)), self.find(secrets, id.as_str()))?;
         Ok(Some(AdoptableSync {
             uid: sync.metadata.uid.clone().unwrap_or_default(),
             secret_type: sync.spec.secret_object.r#type.clone(),

@@ -154,7 +154,6 @@ impl Reconciler {
                 .record_fight(record, &fight, self.0.edge.rival(&record.secret.id).await.as_deref())
                 .await;
         }
-        self.0.fights.repaired(record.secret.uid);
         let statuses = match record.handed.as_ref().filter(|handed| handed.open) {
             Some(handed) => handed.statuses.clone(),
             None => record.secret.references.iter().map(|reference| reference.status.clone()).collect(),
@@ -200,6 +199,9 @@ impl Reconciler {
             nudges: if let Why::Silence(nudges) = why { nudges } else { 0 },
         });
         transaction.update(current).await?;
+        if why == Why::Drift {
+            self.0.fights.repaired(record.secret.uid);
+        }
         // Of a fight the audit has one row, and not one for each repair.
         let is_fight = self.0.fights.of(record.secret.uid).is_some();
         if let Some(detail) = repaired(why, &written.taken_out).filter(|_| !is_fight) {
@@ -271,6 +273,14 @@ impl Reconciler {
     /// Removes the pair and what the extension made of it. Says how long to wait for the extension, where it has to be.
     pub(super) async fn remove_pair(&self, record: &Record) -> Result<Option<Duration>, EdgeError> {
         let (edge, id, known) = (&self.0.edge, &record.secret.id, known(record));
+        // An extension that is still at work would merge its owner into whatever comes under the name, and that would go with it.
+        if record.handed.as_ref().is_none_or(|handed| handed.open) {
+            match self.halt(record).await {
+                Ok(Some(pause)) => return Ok(Some(pause)),
+                Ok(None) | Err(EdgeError::Conflict { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
         if edge.made(&record.secret, known, true).await? == Made::Foreign {
             return self.withdraw(record).await;
         }

@@ -37,7 +37,7 @@ impl Reconciler {
         let removed = match record.engine {
             SyncEngine::Direct => self.0.edge.remove(&secret.id, secret.uid, edge_uid).await,
             SyncEngine::SecretStore => match self.remove_pair(record).await {
-                Ok(Some(pause)) => return Ok(Outcome::Retry(Some(pause))),
+                Ok(Some(pause)) => return Ok(Outcome::After(pause)),
                 removed => removed.map(drop),
             },
         };

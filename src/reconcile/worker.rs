@@ -223,10 +223,7 @@ impl Reconciler {
         let uid = record.secret.uid;
         match self.0.fights.of(uid) {
             Some(fight) if !fight.pause.is_zero() => self.record_fight(record, &fight, other).await,
-            _ => {
-                self.0.fights.repaired(uid);
-                self.write(record, seen, work, Action::DriftRepaired).await
-            }
+            _ => self.write(record, seen, work, Action::DriftRepaired).await,
         }
     }
 
@@ -327,6 +324,9 @@ impl Reconciler {
             return Ok(Outcome::Done);
         };
         let rotated = rotated(attempted, &statuses);
+        if action == Action::DriftRepaired {
+            self.0.fights.repaired(attempted.secret.uid);
+        }
         // Of a fight the audit has one row, and not one for each repair.
         let is_repair = action == Action::DriftRepaired && self.0.fights.of(attempted.secret.uid).is_none();
         let changed = current.edge.digest.as_deref() != Some(digest.as_slice()) || is_repair;

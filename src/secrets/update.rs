@@ -33,7 +33,7 @@ const ATTEMPTS: u32 = 8;
 /// What became of a change that was checked.
 enum Accepted {
     /// Nothing was to be recorded; the synced secret as it is, or would be.
-    Nothing(SyncedSecret),
+    Nothing(Box<SyncedSecret>),
     /// It is recorded.
     Recorded {
         before: Arc<Record>,
@@ -73,7 +73,7 @@ impl Secrets {
             }
         };
         let (before, recorded, creating) = match accepted {
-            Accepted::Nothing(secret) => return Ok(secret),
+            Accepted::Nothing(secret) => return Ok(*secret),
             Accepted::Recorded { before, recorded, creating } => (before, recorded, creating),
         };
         let stored = self.store_references(&recorded, given.unwrap_or_default(), &reads, false).await;
@@ -112,7 +112,7 @@ impl Secrets {
         Error::refuse(self.check_references(engine, references, &record.secret.references, reads).await)?;
         if mode.validate_only {
             self.try_apply(engine, &changed.secret, references, reads, record.edge.uid.as_deref()).await?;
-            return Ok(Accepted::Nothing(changed.secret));
+            return Ok(Accepted::Nothing(Box::new(changed.secret)));
         }
         let creates = references.iter().any(|new| new.create.is_some());
         // What is to be stored is not there yet, also where it was asked for before and the call then was cut off.
@@ -120,7 +120,7 @@ impl Secrets {
             let mut transaction = self.0.store.begin().await?;
             self.note_request(&mut transaction, call, &changed.secret).await?;
             transaction.commit().await?;
-            return Ok(Accepted::Nothing(changed.secret));
+            return Ok(Accepted::Nothing(Box::new(changed.secret)));
         }
         if creates {
             check::check_values(engine, references, reads).await?;
