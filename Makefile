@@ -2,9 +2,12 @@
 
 CARGO ?= cargo
 
+# The soak runs what is built: the release where it is.
+SOAK_PROFILE = $(if $(wildcard target/release/secret-service),--release)
+
 export PATH := $(CURDIR)/.cache/bin:$(PATH)
 
-.PHONY: help build run kube test simulate mutants fuzz unit lint format deny contract chart sbom generate docs bench bench-cluster bench-peer bench-hostile bench-clients tools clean
+.PHONY: help build run kube test simulate soak mutants fuzz unit lint format deny contract chart sbom generate docs bench bench-cluster bench-peer bench-hostile bench-clients tools clean
 .DEFAULT_GOAL := help
 
 help: ## List the verbs.
@@ -31,6 +34,9 @@ simulate: ## Simulate the whole service under fresh seeds for SECONDS (600), aft
 
 mutants: ## Change the core in all ways that cargo-mutants knows, and say which changes no test notices (MUTANTS=cases: the use cases, hours).
 	scripts/mutants $(MUTANTS)
+
+soak: ## Kill the real process with -9 under eight callers, KILLS=300 times; SEED=, ENGINE=direct|secret-store, SOAK_SECONDS= instead.
+	SOAK_KILLS=$(KILLS) SOAK_SEED=$(SEED) SOAK_ENGINE=$(ENGINE) $(CARGO) test --locked $(SOAK_PROFILE) --test soak
 
 fuzz: ## Fuzz what comes from outside, a minute (FUZZ_SECONDS) for each kind of input, from the kept corpus.
 	scripts/fuzz

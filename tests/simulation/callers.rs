@@ -64,6 +64,7 @@ impl Caller {
         // Without a `request_id` it would be another call.
         if self.random.random_bool(self.world.plan.overlapping) && !sent.request_id.is_empty() {
             let later = Duration::from_millis(self.random.random_range(0..2_000));
+            let later = self.world.plan.lasts(later);
             let (first, second) = (self.client.clone(), self.client.clone());
             tokio::join!(attempt(&self.world, first, call, &sent), async {
                 sleep(later).await;
@@ -87,7 +88,8 @@ impl Caller {
             if sent.request_id.is_empty() || !self.random.random_bool(again) {
                 break;
             }
-            sleep(Duration::from_millis(self.random.random_range(100..8_000))).await;
+            let longest = self.world.plan.retry_pause.as_millis() as u64;
+            sleep(Duration::from_millis(self.random.random_range(longest / 80..longest))).await;
             attempt(&self.world, self.client.clone(), call, &sent).await;
         }
         let inner = self.world.ledger.lock();
@@ -100,11 +102,12 @@ impl Caller {
         let plan = &self.world.plan;
         let waits = self.random.random_bool(plan.waiting);
         let wait = if waits {
-            Duration::from_secs(*[5, 20, 45].choose(&mut self.random).expect("some"))
+            plan.lasts(Duration::from_secs(*[5, 20, 45].choose(&mut self.random).expect("some")))
         } else {
             Duration::ZERO
         };
-        let deadline = Duration::from_secs(*[2, 15, 60, 60].choose(&mut self.random).expect("some"));
+        let deadline =
+            plan.lasts(Duration::from_secs(*[2, 15, 60, 60].choose(&mut self.random).expect("some")));
         let named = self.random.random_bool(0.9) && !matches!(what, What::Sync { .. });
         let request_id = if named { uuid(&mut self.random) } else { String::new() };
         let seen = self.etag.take_if(|_| self.random.random_bool(0.2));
@@ -174,7 +177,10 @@ async fn attempt(world: &World, client: SecretServiceClient<Channel>, call: usiz
 }
 
 async fn send(mut client: SecretServiceClient<Channel>, sent: &Sent) -> Result<Answer, Status> {
-    let wait = Some(prost_types::Duration { seconds: sent.wait.as_secs() as i64, nanos: 0 });
+    let wait = Some(prost_types::Duration {
+        seconds: sent.wait.as_secs() as i64,
+        nanos: sent.wait.subsec_nanos() as i32,
+    });
     let request_id = sent.request_id.clone();
     let synced = |answer: SyncedSecret| Answer::Synced(Box::new(answer));
     match sent.what.clone() {

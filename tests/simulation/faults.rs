@@ -1,4 +1,4 @@
-//! Faults: what goes wrong in the vault, in the cluster and on the way to them, for a while.
+//! Faults: what goes wrong in the vault and in the cluster, for a while.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,7 +21,7 @@ pub async fn in_the_vault(world: Arc<World>, most: Duration, stop: CancellationT
         world.ledger.lock().faults += 1;
         let id = world.vault.faults().add(rule);
         let lasts = Duration::from_millis(*[500, 3_000, 10_000, 25_000].choose(&mut random).expect("some"));
-        stop.run_until_cancelled(sleep(lasts)).await;
+        stop.run_until_cancelled(sleep(world.plan.lasts(lasts))).await;
         world.vault.faults().remove(id);
         world.ledger.say("that fault of the vault ends");
     }
@@ -90,7 +90,7 @@ pub async fn in_the_cluster(world: Arc<World>, most: Duration, stop: Cancellatio
         world.cluster.faults().add(rule);
         let begun = world.ledger.moment();
         let lasts = Duration::from_millis(*[500, 3_000, 10_000, 30_000].choose(&mut random).expect("some"));
-        stop.run_until_cancelled(sleep(lasts)).await;
+        stop.run_until_cancelled(sleep(world.plan.lasts(lasts))).await;
         if is_total {
             let ended = world.ledger.moment();
             world.ledger.lock().blackouts.push((begun, ended));
@@ -147,24 +147,8 @@ fn cluster_rule(random: &mut StdRng, synced_secrets: usize) -> FaultRule {
     if is_lost && random.random_bool(0.4) { rule.after_effect() } else { rule }
 }
 
-/// Cuts the way to the vault, to the cluster or from the callers.
-pub async fn on_the_way(world: Arc<World>, most: Duration, stop: CancellationToken) {
-    let mut random = world.plan.random("partitions");
-    while pause(&mut random, most, &stop).await {
-        world.ledger.lock().faults += 1;
-        let gates = [("vault", &world.to_vault), ("cluster", &world.to_edge), ("callers", &world.front)];
-        let (name, gate) = gates.choose(&mut random).expect("some");
-        world.ledger.say(format!("the connections of {name} are cut"));
-        gate.cut();
-        let latency = Duration::from_millis(*[0, 200, 2_000].choose(&mut random).expect("some"));
-        gate.set_latency(latency);
-        stop.run_until_cancelled(sleep(Duration::from_secs(random.random_range(1..15)))).await;
-        gate.set_latency(world.plan.latency);
-    }
-}
-
 /// Waits; false where it is time to stop.
-async fn pause(random: &mut StdRng, most: Duration, stop: &CancellationToken) -> bool {
+pub async fn pause(random: &mut StdRng, most: Duration, stop: &CancellationToken) -> bool {
     let pause = Duration::from_millis(random.random_range(100..=most.as_millis() as u64 * 2));
     stop.run_until_cancelled(sleep(pause)).await.is_some()
 }

@@ -14,11 +14,13 @@
 mod callers;
 mod checks;
 mod clock;
+mod doubles;
 mod faults;
 mod gate;
 mod model;
 mod others;
 mod parent;
+mod partitions;
 mod plan;
 mod scenario;
 mod somebody;

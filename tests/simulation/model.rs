@@ -182,8 +182,9 @@ impl Ledger {
     }
 
     pub fn say(&self, text: impl Into<String>) {
+        let mut inner = self.lock();
         let moment = self.moment();
-        self.lock().trace.push((moment, text.into()));
+        inner.trace.push((moment, text.into()));
     }
 
     pub fn call(&self, what: What, request_id: String) -> usize {
@@ -194,8 +195,8 @@ impl Ledger {
     }
 
     pub fn begin(&self, call: usize, wait: Duration, deadline: Duration) -> usize {
-        let begin = self.moment();
         let mut inner = self.lock();
+        let begin = self.moment();
         let what =
             format!("call {call} begins: {:?}, wait {wait:?}, deadline {deadline:?}", inner.calls[call].what);
         inner.trace.push((begin, what));
@@ -205,8 +206,8 @@ impl Ledger {
     }
 
     pub fn end(&self, call: usize, attempt: usize, outcome: Outcome) {
-        let end = self.moment();
         let mut inner = self.lock();
+        let end = self.moment();
         inner.trace.push((end, format!("call {call} ends: {}", outcome.brief())));
         let attempt = &mut inner.calls[call].attempts[attempt];
         attempt.end = Some(end);
@@ -214,15 +215,15 @@ impl Ledger {
     }
 
     pub fn vault_changed(&self, change: VaultChange) {
-        let moment = self.moment();
         let mut inner = self.lock();
+        let moment = self.moment();
         inner.trace.push((moment, format!("the vault: {change:?}")));
         inner.vault.push((moment, change));
     }
 
     pub fn edge_changed(&self, secret: EdgeSecret) {
-        let moment = self.moment();
         let mut inner = self.lock();
+        let moment = self.moment();
         inner.trace.push((moment, format!("the edge: {}", secret.brief())));
         inner.edge.push((moment, secret));
     }

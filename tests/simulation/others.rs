@@ -36,7 +36,8 @@ pub async fn meddle_at_the_edge(world: Arc<World>, most: Duration, stop: Cancell
         let name = format!("secret-{}", random.random_range(0..world.plan.synced_secrets));
         let hand = world.hand(&name);
         world.ledger.say(format!("somebody at the edge: {what} on {name}"));
-        let done = timeout(Duration::from_secs(30), deed(&secrets, &name, what, count, &mut random)).await;
+        let done =
+            timeout(Duration::from_secs(30), deed(&world, &secrets, &name, what, count, &mut random)).await;
         match done {
             Ok(()) => drop(hand),
             // It may still come.
@@ -68,7 +69,7 @@ async fn storm(world: &World, secrets: &Api<Secret>, deletes: bool) {
     futures::future::join_all(all).await;
 }
 
-async fn deed(secrets: &Api<Secret>, name: &str, what: u32, count: u32, random: &mut StdRng) {
+async fn deed(world: &World, secrets: &Api<Secret>, name: &str, what: u32, count: u32, random: &mut StdRng) {
     let value = format!("{FOREIGN}{count}");
     // Whatever comes of it: somebody else isn't told either.
     match what {
@@ -87,14 +88,14 @@ async fn deed(secrets: &Api<Secret>, name: &str, what: u32, count: u32, random: 
         }
         58..63 => {
             merge(secrets, name, json!({ "metadata": { "finalizers": [FINALIZER] } })).await;
-            sleep(Duration::from_secs(random.random_range(5..30))).await;
+            sleep(world.plan.lasts(Duration::from_secs(random.random_range(5..30)))).await;
             merge(secrets, name, json!({ "metadata": { "finalizers": [] } })).await;
         }
         // A controller that puts its own back.
         63..70 => {
             for _ in 0..random.random_range(2..8) {
                 merge(secrets, name, json!({ "data": { "key-0": base64(&value) } })).await;
-                sleep(Duration::from_millis(random.random_range(200..3_000))).await;
+                sleep(world.plan.lasts(Duration::from_millis(random.random_range(200..3_000)))).await;
             }
         }
         // A Secret of somebody's own, just where one of ours was or will be.
@@ -147,7 +148,7 @@ pub async fn meddle_in_the_vault(world: Arc<World>, most: Duration, stop: Cancel
         count += 1;
         let name = format!("vault-{}", random.random_range(0..world.plan.vault_secrets));
         let (what, value) = (random.random_range(0..100), format!("{FOREIGN}vault-{count}"));
-        let back = Duration::from_secs(*[1, 10, 40].choose(&mut random).expect("some"));
+        let back = world.plan.lasts(Duration::from_secs(*[1, 10, 40].choose(&mut random).expect("some")));
         world.ledger.say(format!("somebody in the vault: {what} on {name}"));
         let deed = async {
             match what {

@@ -9,6 +9,8 @@ use secret_service::model::SyncEngine;
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub seed: u64,
+    /// How many times shorter everything that callers and others wait for is than in simulated time.
+    pub haste: u32,
     pub engine: SyncEngine,
     /// How long everybody is at it.
     pub busy: Duration,
@@ -19,6 +21,8 @@ pub struct Plan {
     pub callers: usize,
     /// The longest pause of a caller between two calls.
     pub caller_pause: Duration,
+    /// The longest pause of a caller before it sends again what was not answered.
+    pub retry_pause: Duration,
     /// How many names the synced secrets share.
     pub synced_secrets: usize,
     pub vault_secrets: usize,
@@ -59,6 +63,7 @@ impl Plan {
         let _drawn = pick(&[0, 0, 1]);
         let mut plan = Self {
             seed,
+            haste: 1,
             engine: engine.unwrap_or(SyncEngine::Direct),
             busy: seconds(pick(&[40, 80, 120])),
             workers: usize::try_from(pick(&[1, 2, 3, 3, 8])).unwrap_or(1),
@@ -67,6 +72,7 @@ impl Plan {
             edge_timeout: seconds(pick(&[3, 5])),
             callers: usize::try_from(pick(&[2, 3, 4, 6])).unwrap_or(2),
             caller_pause: millis(pick(&[500, 2_000, 6_000])),
+            retry_pause: millis(8_000),
             synced_secrets: usize::try_from(pick(&[1, 2, 3, 4, 6, 8])).unwrap_or(2),
             vault_secrets: usize::try_from(pick(&[2, 3, 5])).unwrap_or(3),
             overlapping: pick(&[0, 10, 30]) as f64 / 100.0,
@@ -87,6 +93,11 @@ impl Plan {
         let kills = if calm { 0 } else { pick(&[0, 0, 1, 2, 3]) };
         plan.kills = (0..kills).map(|_| random.random_range(20..700)).collect();
         plan
+    }
+
+    /// How long something lasts in this run.
+    pub fn lasts(&self, simulated: Duration) -> Duration {
+        simulated / self.haste
     }
 
     /// A source of chance of its own for everybody, so that what one draws changes nothing for another.

@@ -21,7 +21,7 @@ use crate::{
     checks::{End, check},
     faults,
     model::Moment,
-    others,
+    others, partitions,
     plan::Plan,
     watchers,
     world::World,
@@ -105,7 +105,7 @@ async fn busy(world: &Arc<World>, watching: &CancellationToken) -> tokio::task::
         trouble.spawn(faults::in_the_cluster(world.clone(), most, stop.clone()));
     }
     if let Some(most) = plan.partitions {
-        trouble.spawn(faults::on_the_way(world.clone(), most, stop.clone()));
+        trouble.spawn(partitions::on_the_way(world.clone(), most, stop.clone()));
     }
     world.vault.faults().set(|settings| {
         settings.latency_milliseconds = u64::try_from(plan.vault_latency.as_millis()).unwrap_or(0);

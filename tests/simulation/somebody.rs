@@ -59,6 +59,12 @@ impl Somebody {
         let _ = self.0.recover_deleted_secret(name, None).await;
     }
 
+    /// For good.
+    #[allow(dead_code, reason = "the soak does")]
+    pub async fn purges(&self, name: &str) {
+        let _ = self.0.purge_deleted_secret(name, None).await;
+    }
+
     pub async fn enables(&self, name: &str, enabled: bool) {
         let secret_attributes = Some(SecretAttributes { enabled: Some(enabled), ..Default::default() });
         let parameters = UpdateSecretPropertiesParameters { secret_attributes, ..Default::default() };

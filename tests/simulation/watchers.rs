@@ -24,15 +24,29 @@ pub struct Told {
 
 /// Watches until told to stop.
 pub async fn watch(world: Arc<World>, stop: CancellationToken) -> Told {
-    let (mut told, mut token) = (Told::default(), String::new());
-    loop {
-        let ended = stop.run_until_cancelled(follow(&world, &mut told, &mut token)).await;
-        let Some(status) = ended else { return told };
-        if status.code() == Code::OutOfRange {
-            (told.too_old, token) = (told.too_old + 1, String::new());
-        }
-        if stop.run_until_cancelled(sleep(Duration::from_secs(1))).await.is_none() {
-            return told;
+    Watcher::default().watch(world, stop).await.told
+}
+
+/// What a watcher was told, and where it goes on from there.
+#[derive(Default)]
+pub struct Watcher {
+    pub told: Told,
+    token: String,
+}
+
+impl Watcher {
+    /// Goes on from where it stands, until told to stop.
+    pub async fn watch(mut self, world: Arc<World>, stop: CancellationToken) -> Self {
+        loop {
+            let ended = stop.run_until_cancelled(follow(&world, &mut self.told, &mut self.token)).await;
+            let Some(status) = ended else { return self };
+            if status.code() == Code::OutOfRange {
+                (self.told.too_old, self.token) = (self.told.too_old + 1, String::new());
+            }
+            let pause = world.plan.lasts(Duration::from_secs(1));
+            if stop.run_until_cancelled(sleep(pause)).await.is_none() {
+                return self;
+            }
         }
     }
 }

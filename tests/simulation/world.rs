@@ -1,7 +1,6 @@
 //! The world of a seed: the doubles, the gates before them, and one incarnation of the service after the other.
 
 use std::{
-    collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
@@ -10,23 +9,15 @@ use std::{
     time::Duration,
 };
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use secrecy::{ExposeSecret, SecretString};
 use secret_service::{
     access, api,
     cli::service::{Service, Settings},
-    doubles::{
-        extension::{self, Extension},
-        kube::Cluster,
-        tls::Authority,
-        vault::{self as vault_double, KeyVault},
-    },
-    edge::{self, UID_LABEL, secret_store},
-    model::SyncEngine,
+    doubles::{extension::Extension, kube::Cluster, tls::Authority, vault::KeyVault},
+    edge::{self, secret_store},
     proto::secret_service_client::SecretServiceClient,
     reconcile, store, vault,
 };
-use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{
     runtime::Handle,
@@ -38,14 +29,15 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::{
+    doubles::{self, Hand, Hands},
     gate::Gate,
-    model::{EdgeSecret, Ledger, VaultChange, Version},
+    model::Ledger,
     plan::Plan,
 };
 
 pub const NAMESPACE: &str = "azure-iot-operations";
 /// What the Secret Store extension calls the vault.
-const VAULT: &str = "contoso-aio";
+pub const VAULT: &str = "contoso-aio";
 /// A killed service is started again after so long at least: by then, what it had begun has given up at the closed gates.
 const DOWN: Duration = Duration::from_secs(15);
 
@@ -61,8 +53,7 @@ pub struct World {
     pub front: Arc<Gate>,
     pub to_vault: Arc<Gate>,
     pub to_edge: Arc<Gate>,
-    /// Who else than the service writes a Secret right now, by its name.
-    others: Arc<Mutex<HashMap<String, usize>>>,
+    hands: Hands,
     state: Arc<Shared>,
     database: Handle,
     pub ca: PathBuf,
@@ -95,9 +86,9 @@ impl World {
         let ledger = Arc::new(Ledger::new(move || begun.elapsed()));
         let directory = ground();
         let authority = Authority::load_or_create(directory.path()).expect("an authority");
-        let vault = vault_double(&directory, &authority, &ledger).await;
-        let others: Arc<Mutex<HashMap<String, usize>>> = Arc::default();
-        let cluster = cluster_double(&directory, &authority, &ledger, &others).await;
+        let vault = doubles::vault(&directory, &authority, &ledger).await;
+        let hands = Hands::default();
+        let cluster = doubles::cluster(&directory, &authority, &ledger, &hands).await;
         let state = Arc::new(Shared {
             running: Mutex::default(),
             until_kill: AtomicU64::new(0),
@@ -115,10 +106,10 @@ impl World {
         let (front, to_vault, to_edge) =
             (gate("front").await, gate("to vault").await, gate("to the edge").await);
         state.gates.lock().expect("a lock").extend([front.clone(), to_vault.clone(), to_edge.clone()]);
-        let kube = client(cluster.kubeconfig()).await;
+        let kube = doubles::client(cluster.kubeconfig()).await;
         let world = Arc::new(Self {
             ca: authority.path().to_owned(),
-            _extension: extension(&plan, &vault, &cluster, &kube, authority.path()).await,
+            _extension: doubles::extension(plan.engine, &vault, &cluster, &kube, authority.path()).await,
             ledger,
             vault,
             cluster,
@@ -126,7 +117,7 @@ impl World {
             front,
             to_vault,
             to_edge,
-            others,
+            hands,
             state,
             database,
             directory,
@@ -147,8 +138,7 @@ impl World {
 
     /// Says that somebody else is about to write a Secret, until the guard is dropped.
     pub fn hand(&self, name: &str) -> Hand {
-        *self.others.lock().expect("a lock").entry(name.to_owned()).or_default() += 1;
-        Hand { others: self.others.clone(), name: name.to_owned() }
+        self.hands.at(name)
     }
 
     /// Kills the service in time, after so many pieces at the gates, and starts it again.
@@ -322,18 +312,6 @@ impl Shared {
 
 // === what else there is ===
 
-/// While it lives, somebody else writes a Secret.
-pub struct Hand {
-    others: Arc<Mutex<HashMap<String, usize>>>,
-    name: String,
-}
-
-impl Drop for Hand {
-    fn drop(&mut self) {
-        *self.others.lock().expect("a lock").entry(self.name.clone()).or_default() -= 1;
-    }
-}
-
 /// In memory, where the machine has a place for that: the database waits for its disk at every commit.
 fn ground() -> TempDir {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -341,118 +319,4 @@ fn ground() -> TempDir {
     let builder = tempfile::Builder::new();
     let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { builder.tempdir() };
     made.expect("a directory")
-}
-
-async fn vault_double(directory: &TempDir, authority: &Authority, ledger: &Arc<Ledger>) -> KeyVault {
-    let options =
-        vault_double::Options { directory: directory.path().to_owned(), port: 0, latency: Duration::ZERO };
-    let vault = KeyVault::start_in_memory(options, authority).await.expect("the vault starts");
-    let ledger = ledger.clone();
-    vault.witness(move |happened| {
-        use vault_double::Happened;
-        let change = match happened {
-            Happened::Version(version) => VaultChange::Version(Version {
-                name: version.name.clone(),
-                id: version.id.to_owned(),
-                sequence: version.sequence,
-                value: version.value.expose_secret().to_owned(),
-                tag: version.tags.and_then(|tags| tags.get("secret-service").cloned()),
-                enabled: version.enabled,
-            }),
-            Happened::Deleted(name) => VaultChange::Deleted(name.to_owned()),
-            Happened::Recovered(name) => VaultChange::Recovered(name.to_owned()),
-            Happened::Purged(name) => VaultChange::Purged(name.to_owned()),
-        };
-        ledger.vault_changed(change);
-    });
-    vault
-}
-
-async fn cluster_double(
-    directory: &TempDir,
-    authority: &Authority,
-    ledger: &Arc<Ledger>,
-    others: &Arc<Mutex<HashMap<String, usize>>>,
-) -> Cluster {
-    use secret_service::doubles::kube::Options;
-    let options =
-        Options { directory: directory.path().to_owned(), port: 0, namespace: NAMESPACE.to_owned() };
-    let cluster = Cluster::start_in_memory(options, authority).await.expect("the cluster starts");
-    let (ledger, others) = (ledger.clone(), others.clone());
-    cluster.witness(move |happened| {
-        if happened.namespace != NAMESPACE {
-            return;
-        }
-        if !happened.resource.ends_with("/secrets") {
-            if happened.resource.contains("secretsync") {
-                let what = if happened.removed { "removed" } else { "is" };
-                ledger.say(format!(
-                    "the edge: {} {} {what} {}",
-                    happened.resource, happened.name, happened.object["metadata"]["generation"]
-                ));
-            }
-            return;
-        }
-        let by_others = others.lock().expect("a lock").get(happened.name).is_some_and(|hands| *hands > 0);
-        let mut secret = edge_secret(happened.name, happened.object);
-        (secret.removed, secret.by_others) = (happened.removed, by_others);
-        ledger.edge_changed(secret);
-    });
-    cluster
-}
-
-fn edge_secret(name: &str, object: &Value) -> EdgeSecret {
-    let metadata = &object["metadata"];
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let map = |value: &Value| -> BTreeMap<String, String> {
-        value.as_object().into_iter().flatten().map(|(key, value)| (key.clone(), text(value))).collect()
-    };
-    let labels = map(&metadata["labels"]);
-    EdgeSecret {
-        name: name.to_owned(),
-        uid: text(&metadata["uid"]),
-        ours: labels.get(UID_LABEL).cloned(),
-        data: map(&object["data"])
-            .into_iter()
-            .map(|(key, value)| (key, STANDARD.decode(value).unwrap_or_default()))
-            .collect(),
-        annotations: map(&metadata["annotations"]),
-        finalizers: metadata["finalizers"].as_array().into_iter().flatten().map(text).collect(),
-        labels,
-        removed: false,
-        by_others: false,
-    }
-}
-
-async fn client(kubeconfig: &Path) -> kube::Client {
-    use kube::config::{Config, KubeConfigOptions, Kubeconfig};
-    let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("a kubeconfig");
-    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
-    let mut config = config.expect("a kubeconfig");
-    config.default_retry = false;
-    kube::Client::try_from(config).expect("a client")
-}
-
-async fn extension(
-    plan: &Plan,
-    vault: &KeyVault,
-    cluster: &Cluster,
-    kube: &kube::Client,
-    ca: &Path,
-) -> Option<Extension> {
-    if plan.engine != SyncEngine::SecretStore {
-        return None;
-    }
-    extension::install(kube).await.expect("the extension's kinds");
-    let identity = &vault.credential().client_id;
-    extension::enable(kube, NAMESPACE, identity).await.expect("the extension's account");
-    let access = extension::VaultAccess {
-        vaults: BTreeMap::from([(VAULT.to_owned(), vault.uri())]),
-        authority_host: vault.authority_host(),
-        credential: vault.credential().clone(),
-        ca_file: ca.to_owned(),
-    };
-    let namespaces = Some(vec![NAMESPACE.to_owned()]);
-    let options = extension::Options { namespaces, ..extension::Options::new(cluster.kubeconfig(), access) };
-    Some(Extension::start(options).await.expect("the extension starts"))
 }
