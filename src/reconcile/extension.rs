@@ -439,8 +439,8 @@ impl Reconciler {
             return Ok(Outcome::Done);
         }
         let rotated = rotated(attempted, &handed.statuses);
-        let is_news =
-            current.secret.state != State::Synced || current.secret.synced_generation != handed.generation;
+        let is_news = matches!(current.secret.state, State::Degraded | State::Failed)
+            || current.secret.synced_generation != handed.generation;
         let digest = current.edge.digest.clone().unwrap_or_default();
         observe::synced(&mut current, attempted, handed.statuses.clone(), written, digest);
         current.handed = Some(Handed { open: false, ..handed.clone() });
