@@ -10,7 +10,9 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
-    Reads, Reconciler, observe,
+    Reads, Reconciler,
+    fights::Fight,
+    observe,
     pair_plan::{Step, is_awaited, is_held, step},
     patience::{self, Waiting},
     queue::{Outcome, Work},
@@ -147,12 +149,20 @@ impl Reconciler {
         matches!(verdict(sync.status.as_ref(), ""), Verdict::Trouble(_))
     }
 
+    /// The fight about a synced secret that keeps it from being repaired now.
+    fn fight(&self, record: &Record) -> Option<Fight> {
+        self.0.fights.of(record.secret.uid).filter(|fight| !fight.pause.is_zero())
+    }
+
+    async fn record_extension_fight(&self, record: &Record, fight: &Fight) -> Result<Outcome, StoreError> {
+        let rival = self.0.edge.rival(&record.secret.id).await;
+        self.record_fight(record, fight, rival.as_deref()).await
+    }
+
     /// Puts back what somebody changed; at a growing pause where they do it again and again.
     async fn repair(&self, record: &Record) -> Result<Outcome, StoreError> {
-        if let Some(fight) = self.0.fights.of(record.secret.uid).filter(|fight| !fight.pause.is_zero()) {
-            return self
-                .record_fight(record, &fight, self.0.edge.rival(&record.secret.id).await.as_deref())
-                .await;
+        if let Some(fight) = self.fight(record) {
+            return self.record_extension_fight(record, &fight).await;
         }
         let statuses = match record.handed.as_ref().filter(|handed| handed.open) {
             Some(handed) => handed.statuses.clone(),
@@ -397,6 +407,10 @@ impl Reconciler {
 
     /// Somebody wrote or removed keys of the Secret, and the extension takes nothing by force.
     async fn take_back(&self, record: &Record) -> Result<Outcome, StoreError> {
+        // Asked first: what is released no longer says whose it was.
+        if let Some(fight) = self.fight(record) {
+            return self.record_extension_fight(record, &fight).await;
+        }
         let is_key =
             |key: &str| record.secret.references.iter().any(|reference| reference.key.as_str() == key);
         match self.0.edge.release_keys(&record.secret.id, known(record), is_key).await {
