@@ -155,6 +155,25 @@ async fn a_person_does_not_wait_for_the_end_of_a_back_off() {
     assert_eq!(next(&queue, Lane::Background), None, "the delay is gone, too");
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_asks_for_a_day_holds_a_key_no_longer_than_the_longest_pause() {
+    for asked in [Duration::from_secs(86_400), Duration::MAX] {
+        let (queue, uid) = (Queue::default(), Uuid::new_v4());
+        push(&queue, uid, Lane::Background);
+        queue.pop(Lane::Background).await;
+        let failed = Instant::now();
+        queue.finish(uid, Outcome::Retry(Some(asked)));
+        push(&queue, uid, Lane::Background);
+        assert_eq!(next(&queue, Lane::Background), None, "the answer is heeded");
+        tokio::select! {
+            () = queue.run_delays() => {}
+            work = queue.pop(Lane::Background) => assert_eq!(work.uid, uid),
+        }
+        // Timers are exact to the millisecond.
+        assert!(failed.elapsed() <= LONGEST_PAUSE + Duration::from_millis(1), "{:?}", failed.elapsed());
+    }
+}
+
 #[test]
 fn pauses_grow_and_are_bounded() {
     assert_eq!(ceiling(0), FIRST_PAUSE);
