@@ -416,6 +416,7 @@ impl Reconciler {
         match self.0.edge.release_keys(&record.secret.id, known(record), is_key).await {
             Ok(()) => match record.handed.as_ref().filter(|handed| handed.open) {
                 Some(open) => {
+                    self.0.fights.repaired(record.secret.uid);
                     self.write_pair(record, open.statuses.clone(), Why::Silence(open.nudges + 1)).await
                 }
                 None => self.repair(record).await,
