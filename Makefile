@@ -7,7 +7,7 @@ SOAK_PROFILE = $(if $(wildcard target/release/secret-service),--release)
 
 export PATH := $(CURDIR)/.cache/bin:$(PATH)
 
-.PHONY: help build run kube test simulate soak mutants fuzz unit lint format deny contract chart sbom generate docs bench bench-cluster bench-peer bench-hostile bench-clients tools clean
+.PHONY: help build run kube test simulate simulate-faults soak mutants fuzz unit lint format deny contract chart sbom generate docs bench bench-cluster bench-peer bench-hostile bench-clients tools clean
 .DEFAULT_GOAL := help
 
 help: ## List the verbs.
@@ -31,6 +31,9 @@ test: tools ## Run all tests: unit, service tier in both engines, the process, t
 
 simulate: ## Simulate the whole service under fresh seeds for SECONDS (600), after the kept ones; SEED=N replays one.
 	SIMULATION_SECONDS=$(or $(SECONDS),600) SIMULATION_SEED=$(SEED) $(CARGO) test --locked --test simulation
+
+simulate-faults: ## Put faults that the service once had back, one at a time, and see that the simulation finds each within 2,000 SEEDS.
+	scripts/simulate-faults
 
 mutants: ## Change the core in all ways that cargo-mutants knows, and say which changes no test notices (MUTANTS=cases: the use cases, hours).
 	scripts/mutants $(MUTANTS)

@@ -33,6 +33,8 @@ pub struct End {
     pub intervals: u64,
     /// Whether the service itself writes the Secrets.
     pub is_direct: bool,
+    /// Whether a write may arrive after its client has given it up.
+    pub writes_come_late: bool,
 }
 
 /// A value that is in force from a moment on.
@@ -67,6 +69,8 @@ pub fn check(inner: &Inner, end: &End) -> Vec<String> {
     history.keys_come_from_one_set(&mut found);
     history.foreign_secrets_lose_nothing(&mut found);
     history.nothing_is_orphaned(&mut found);
+    history.nothing_is_written_after_its_end(&mut found);
+    found.extend(inner.wrong.iter().cloned());
     history.everything_settles(&mut found);
     history.synced_means_looked_at(&mut found);
     history.waiting_calls_are_told_how_it_ended(&mut found);
@@ -366,6 +370,36 @@ impl<'a> History<'a> {
                     "9: nothing comes back: the Secret {name} of synced secret {uid}, which is recorded nowhere, stands at the edge since {:?}",
                     moment.time
                 ));
+            }
+        }
+    }
+
+    /// 9: once the Secret of a synced secret was removed, or its watchers were told that it is deleted, nobody writes it again: one worker has
+    /// done with it before another one removes it.
+    fn nothing_is_written_after_its_end(&self, found: &mut Vec<String>) {
+        if !self.end.is_direct || self.end.writes_come_late {
+            return;
+        }
+        let mut ends: BTreeMap<&str, Moment> = BTreeMap::new();
+        let told = self.end.watchers.iter().flat_map(|told| &told.changes);
+        for (moment, _, secret) in told.filter(|(_, kind, _)| *kind == Type::Deleted) {
+            ends.entry(&secret.uid).and_modify(|end| *end = (*end).min(*moment)).or_insert(*moment);
+        }
+        for states in self.edge.values() {
+            let mut before: Option<&EdgeSecret> = None;
+            for (moment, secret) in states {
+                // Somebody's finalizer goes after somebody's deletion.
+                let is_held = before.is_some_and(|before| !before.finalizers.is_empty());
+                before = Some(secret);
+                let Some(uid) = secret.ours.as_deref().filter(|_| !secret.by_others) else { continue };
+                match ends.get(uid) {
+                    Some(end) if end < moment && !secret.removed => found.push(format!(
+                        "9: nothing comes back: the Secret {} of synced secret {uid} is written at {:?}, after its end at {:?}",
+                        secret.name, moment.time, end.time
+                    )),
+                    None if secret.removed && !is_held => drop(ends.insert(uid, *moment)),
+                    _ => {}
+                }
             }
         }
     }

@@ -11,6 +11,7 @@
 
 #![allow(missing_docs)]
 
+mod bystander;
 mod callers;
 mod checks;
 mod clock;

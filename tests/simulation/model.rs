@@ -162,6 +162,8 @@ pub struct Inner {
     pub kills: Vec<Moment>,
     /// How many faults were ordered.
     pub faults: usize,
+    /// What somebody saw who looked at one thing only, and should not have.
+    pub wrong: Vec<String>,
     /// From when to when the cluster answered nothing at all.
     pub blackouts: Vec<(Moment, Moment)>,
 }

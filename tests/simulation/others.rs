@@ -134,6 +134,7 @@ pub async fn let_go(world: &World) {
         let name = format!("secret-{number}");
         let held = secrets.get_metadata_opt(&name).await.ok().flatten();
         if held.is_some_and(|held| held.metadata.finalizers.is_some_and(|all| !all.is_empty())) {
+            let _hand = world.hand(&name);
             merge(&secrets, &name, json!({ "metadata": { "finalizers": [] } })).await;
         }
     }

@@ -42,6 +42,9 @@ pub fn run() {
         assert!(ended.found.is_empty(), "seed {seed}:\n{}", ended.found.join("\n"));
         return;
     }
+    if let Ok(most) = std::env::var("SIMULATION_UNTIL_FOUND") {
+        return until_found(most.parse().expect("how many seeds"), shim.as_deref());
+    }
     let seconds = std::env::var("SIMULATION_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(120);
     let kept: Vec<u64> =
         KEPT.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect();
@@ -68,6 +71,47 @@ pub fn run() {
         }
     });
     conclude(&ended.into_inner().expect("a lock"), begun.elapsed());
+}
+
+/// Runs fresh seeds, at most so many, until one finds something that begins with a word of SIMULATION_WANTED, separated by `|`;
+/// anything where there is none. Prints `UNTIL`, how many seeds that took, the seconds, the seed and what it found: for
+/// `scripts/simulate-faults`.
+fn until_found(most: u64, shim: Option<&Path>) {
+    let wanted = std::env::var("SIMULATION_WANTED").unwrap_or_default();
+    let is_wanted = |found: &str| wanted.split('|').any(|word| found.starts_with(word));
+    let first = first_fresh();
+    let (begun, next) = (Instant::now(), AtomicU64::new(0));
+    // The lowest place that found something: with what is told, a run does not depend on who is faster.
+    let found: Mutex<Option<(u64, String)>> = Mutex::default();
+    let is_beaten = |place| found.lock().expect("a lock").as_ref().is_some_and(|(best, _)| *best < place);
+    scope(|scope| {
+        for _ in 0..AT_A_TIME {
+            scope.spawn(|| {
+                loop {
+                    let place = next.fetch_add(1, Ordering::Relaxed);
+                    if place >= most || is_beaten(place) {
+                        return;
+                    }
+                    let one = child(first + place, shim);
+                    if let Some(what) =
+                        one.found.iter().find(|found| is_wanted(found)).filter(|_| !is_beaten(place))
+                    {
+                        *found.lock().expect("a lock") = Some((place, what.clone()));
+                    } else if !one.found.is_empty() {
+                        say(&format!("seed {} found something else: {}", one.seed, one.found[0]));
+                    }
+                }
+            });
+        }
+    });
+    let seconds = begun.elapsed().as_secs_f64();
+    match found.into_inner().expect("a lock") {
+        Some((place, what)) => {
+            let line = what.lines().next().unwrap_or_default();
+            say(&format!("UNTIL\t{}\t{seconds:.0}\t{}\t{line}", place + 1, first + place));
+        }
+        None => say(&format!("UNTIL\t-\t{seconds:.0}\t-\tnothing in {most} seeds")),
+    }
 }
 
 fn conclude(ended: &[Ended], took: Duration) {

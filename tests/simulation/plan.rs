@@ -49,6 +49,8 @@ pub struct Plan {
     pub kills: Vec<u64>,
     /// How often the service is stopped in order.
     pub restarts: usize,
+    /// The first list of Secrets after each start fails, and somebody asks what uses what.
+    pub no_first_list: bool,
 }
 
 impl Plan {
@@ -89,9 +91,11 @@ impl Plan {
             no_list: pick(&[0, 0, 0, 0, 0, 0, 0, 1]) == 1,
             kills: Vec::new(),
             restarts: usize::try_from(if calm { 0 } else { pick(&[0, 0, 0, 1]) }).unwrap_or(0),
+            no_first_list: false,
         };
         let kills = if calm { 0 } else { pick(&[0, 0, 1, 2, 3]) };
         plan.kills = (0..kills).map(|_| random.random_range(20..700)).collect();
+        plan.no_first_list = !calm && random.random_bool(0.1);
         plan
     }
 

@@ -17,6 +17,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    bystander,
     callers::Caller,
     checks::{End, check},
     faults,
@@ -71,6 +72,7 @@ pub async fn run(plan: Plan, database: Handle) -> Report {
         requests: (after.0 - before.0, after.1 - before.1),
         intervals: QUIET.as_secs() / world.plan.interval.as_secs(),
         is_direct: world.plan.engine == SyncEngine::Direct,
+        writes_come_late: world.plan.edge_faults.is_some() || world.plan.partitions.is_some(),
     };
     let inner = world.ledger.lock();
     let found = check(&inner, &end);
@@ -93,6 +95,9 @@ async fn busy(world: &Arc<World>, watching: &CancellationToken) -> tokio::task::
     }
     if let Some(most) = plan.edge_meddling {
         people.spawn(others::meddle_at_the_edge(world.clone(), most, stop.clone()));
+    }
+    if plan.no_first_list {
+        people.spawn(bystander::ask(world.clone(), stop.clone()));
     }
     if let Some(most) = plan.vault_meddling {
         people.spawn(others::meddle_in_the_vault(world.clone(), most, stop.clone()));

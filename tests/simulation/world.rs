@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::{
+    bystander,
     doubles::{self, Hand, Hands},
     gate::Gate,
     model::Ledger,
@@ -124,6 +125,9 @@ impl World {
             plan,
         });
         world.write_kubeconfig();
+        if world.plan.no_first_list {
+            bystander::install(&world.kube).await;
+        }
         let home = world.home(0);
         std::fs::create_dir_all(&home).expect("a directory");
         world.start_service(home).await;
@@ -183,6 +187,9 @@ impl World {
         self.to_edge.open(edge);
         for gate in [&self.front, &self.to_vault, &self.to_edge] {
             gate.set_latency(self.plan.latency);
+        }
+        if self.plan.no_first_list {
+            bystander::fail_the_first_list(&self.cluster);
         }
         let options = store::Options { inline: Some(self.database.clone()) };
         let service = Service::start_with(self.settings(&home), options).await.expect("the service starts");
@@ -255,7 +262,7 @@ impl World {
                 },
                 audit_retention: Duration::from_secs(86_400),
             },
-            usages: edge::UsageOptions::default(),
+            usages: bystander::usages(),
             access: access::Options::local_only(),
             server: api::Options {
                 listen: vec![api::Listen::Tcp("127.0.0.1:0".parse().expect("an address"))],
