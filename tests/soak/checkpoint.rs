@@ -125,6 +125,7 @@ impl Soak {
                 requests: (0, 0),
                 intervals: 0,
                 is_direct,
+                writes_come_late: true,
             };
             let (rows_now, settled) =
                 (database::rows(world).await, check(&world.ledger.lock(), &end).is_empty());
@@ -154,6 +155,7 @@ impl Soak {
             requests: (requests_after.0 - requests.0, requests_after.1 - requests.1),
             intervals: u64::from(QUIET),
             is_direct: world.plan.engine == SyncEngine::Direct,
+            writes_come_late: true,
         };
         let mut found = check(&world.ledger.lock(), &end);
         for ((table, before), (_, after)) in rows.iter().zip(&rows_after) {
