@@ -3,7 +3,8 @@
 //! invariants of the design are held against all that happened.
 //!
 //! `cargo test --test simulation` runs the kept seeds and then fresh ones for SIMULATION_SECONDS (120); `SIMULATION_SEED=N` runs one,
-//! and prints what happened; `SIMULATION_ENGINE=direct|secret-store` chooses the engine for the seed.
+//! and prints what happened; `SIMULATION_ENGINE=direct|secret-store` chooses the engine for it. `scripts/simulate-faults` puts faults that the
+//! service once had back, one at a time, and shows how soon each is found.
 //!
 //! Each seed runs in a process of its own, so that it depends on nothing that ran before. `shim.c` goes into that process first: with
 //! it random bytes come from the seed and the wall clock follows the simulated time. Without a C compiler everything runs all the same,

@@ -1,13 +1,21 @@
 //! Others: who works on the cluster and on the vault besides the service.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
+use futures::StreamExt;
 use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{
     Api,
     api::{DeleteParams, Patch, PatchParams, PostParams},
+    runtime::{WatchStreamExt, watcher},
 };
 use rand::{RngExt, rngs::StdRng, seq::IndexedRandom};
+use secret_service::edge::secret_store::SecretSync;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -136,6 +144,40 @@ pub async fn let_go(world: &World) {
         if held.is_some_and(|held| held.metadata.finalizers.is_some_and(|all| !all.is_empty())) {
             let _hand = world.hand(&name);
             merge(&secrets, &name, json!({ "metadata": { "finalizers": [] } })).await;
+        }
+    }
+}
+
+/// Makes a Secret of the name of a SecretSync that has just come, now and then, before the extension makes its own.
+pub async fn come_first(world: Arc<World>, stop: CancellationToken) {
+    let mut random = world.plan.random("who comes first");
+    let secrets: Api<Secret> = Api::namespaced(world.kube.clone(), NAMESPACE);
+    let syncs: Api<SecretSync> = Api::namespaced(world.kube.clone(), NAMESPACE);
+    let watch = watcher(syncs, watcher::Config::default()).default_backoff().applied_objects();
+    let (mut watch, mut known) = (pin!(watch), BTreeSet::new());
+    while let Some(Some(seen)) = stop.run_until_cancelled(watch.next()).await {
+        let Some((name, uid)) = seen.ok().and_then(|sync| Some((sync.metadata.name?, sync.metadata.uid?)))
+        else {
+            continue;
+        };
+        if known.insert(uid) && random.random_bool(0.15) {
+            let _hand = world.hand(&name);
+            world.ledger.say(format!("somebody at the edge: makes {name} before the extension does"));
+            make(&secrets, &name, &format!("{FOREIGN}first-{}", known.len())).await;
+        }
+    }
+}
+
+/// Takes a key out of some Secrets, after everything else: it comes back although nothing else happens.
+pub async fn take_keys(world: &World) {
+    let mut random = world.plan.random("the last hand");
+    let secrets: Api<Secret> = Api::namespaced(world.kube.clone(), NAMESPACE);
+    for number in 0..world.plan.synced_secrets {
+        if random.random_bool(0.5) {
+            let name = format!("secret-{number}");
+            let _hand = world.hand(&name);
+            world.ledger.say(format!("somebody at the edge: takes key-0 out of {name}"));
+            merge(&secrets, &name, json!({ "data": { "key-0": Value::Null } })).await;
         }
     }
 }

@@ -15,9 +15,9 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{CHILD, clock::CLOCK};
+use crate::{CHILD, ENGINE, clock::CLOCK};
 
-/// Seeds that once found something, each with what.
+/// Seeds that once found something, each with the engine that it is for and with what it found.
 const KEPT: &str = include_str!("seeds.txt");
 /// How many seeds run at a time.
 const AT_A_TIME: usize = 2;
@@ -37,7 +37,10 @@ struct Ended {
 pub fn run() {
     let shim = shim();
     if let Some(seed) = std::env::var("SIMULATION_SEED").ok().filter(|seed| !seed.is_empty()) {
-        let ended = child(seed.parse().expect("a seed is a number"), shim.as_deref());
+        let seed = seed.parse().expect("a seed is a number");
+        let kept = KEPT.lines().filter_map(kept).find(|(kept, _)| *kept == seed);
+        let engine = kept.map(|(_, engine)| engine).filter(|_| std::env::var_os(ENGINE).is_none());
+        let ended = child(seed, engine, shim.as_deref());
         ended.trace.iter().for_each(|line| say(line));
         assert!(ended.found.is_empty(), "seed {seed}:\n{}", ended.found.join("\n"));
         return;
@@ -46,8 +49,7 @@ pub fn run() {
         return until_found(most.parse().expect("how many seeds"), shim.as_deref());
     }
     let seconds = std::env::var("SIMULATION_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(120);
-    let kept: Vec<u64> =
-        KEPT.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect();
+    let kept: Vec<(u64, &str)> = KEPT.lines().filter_map(kept).collect();
     let first = first_fresh();
     let (begun, next) = (Instant::now(), AtomicU64::new(0));
     let ended: Mutex<Vec<Ended>> = Mutex::default();
@@ -56,12 +58,12 @@ pub fn run() {
             scope.spawn(|| {
                 loop {
                     let place = next.fetch_add(1, Ordering::Relaxed);
-                    let seed = match kept.get(usize::try_from(place).unwrap_or(usize::MAX)) {
-                        Some(seed) => *seed,
+                    let (seed, engine) = match kept.get(usize::try_from(place).unwrap_or(usize::MAX)) {
+                        Some((seed, engine)) => (*seed, Some(*engine)),
                         None if begun.elapsed() > Duration::from_secs(seconds) => return,
-                        None => first + place,
+                        None => (first + place, None),
                     };
-                    let one = child(seed, shim.as_deref());
+                    let one = child(seed, engine, shim.as_deref());
                     for found in &one.found {
                         say(&format!("seed {seed}: {found}"));
                     }
@@ -92,7 +94,7 @@ fn until_found(most: u64, shim: Option<&Path>) {
                     if place >= most || is_beaten(place) {
                         return;
                     }
-                    let one = child(first + place, shim);
+                    let one = child(first + place, None, shim);
                     if let Some(what) =
                         one.found.iter().find(|found| is_wanted(found)).filter(|_| !is_beaten(place))
                     {
@@ -138,8 +140,14 @@ fn conclude(ended: &[Ended], took: Duration) {
     );
 }
 
-/// Runs one seed.
-fn child(seed: u64, shim: Option<&Path>) -> Ended {
+/// A seed of a line, and its engine.
+fn kept(line: &'static str) -> Option<(u64, &'static str)> {
+    let mut words = line.split_whitespace();
+    Some((words.next()?.parse().ok()?, words.next()?))
+}
+
+/// Runs one seed, with an engine that is not the one that it or SIMULATION_ENGINE chooses, where one is given.
+fn child(seed: u64, engine: Option<&str>, shim: Option<&Path>) -> Ended {
     let ground = tempfile::tempdir().expect("a directory");
     let out = ground.path().join("out");
     let mut command = Command::new(std::env::current_exe().expect("this program"));
@@ -149,6 +157,9 @@ fn child(seed: u64, shim: Option<&Path>) -> Ended {
         .stdout(File::create(&out).expect("a file"))
         .stderr(File::create(ground.path().join("err")).expect("a file"))
         .stdin(Stdio::null());
+    if let Some(engine) = engine {
+        command.env(ENGINE, engine);
+    }
     if let Some(shim) = shim {
         command.env("LD_PRELOAD", shim).env(CLOCK, clock_file(&ground));
     }

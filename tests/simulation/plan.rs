@@ -61,12 +61,14 @@ impl Plan {
         let millis = Duration::from_millis;
         let calm = pick(&[0, 0, 0, 1]) == 1;
         let sometimes = |chosen: u64| (chosen > 0 && !calm).then(|| seconds(chosen));
-        // One of three for the Secret Store engine, once every check has been held against it: until then it is asked for.
-        let _drawn = pick(&[0, 0, 1]);
+        let drawn = match pick(&[0, 0, 1]) {
+            0 => SyncEngine::Direct,
+            _ => SyncEngine::SecretStore,
+        };
         let mut plan = Self {
             seed,
             haste: 1,
-            engine: engine.unwrap_or(SyncEngine::Direct),
+            engine: engine.unwrap_or(drawn),
             busy: seconds(pick(&[40, 80, 120])),
             workers: usize::try_from(pick(&[1, 2, 3, 3, 8])).unwrap_or(1),
             interval: seconds(60),

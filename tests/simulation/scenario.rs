@@ -95,6 +95,9 @@ async fn busy(world: &Arc<World>, watching: &CancellationToken) -> tokio::task::
     }
     if let Some(most) = plan.edge_meddling {
         people.spawn(others::meddle_at_the_edge(world.clone(), most, stop.clone()));
+        if plan.engine == SyncEngine::SecretStore {
+            people.spawn(others::come_first(world.clone(), stop.clone()));
+        }
     }
     if plan.no_first_list {
         people.spawn(bystander::ask(world.clone(), stop.clone()));
@@ -130,6 +133,9 @@ async fn busy(world: &Arc<World>, watching: &CancellationToken) -> tokio::task::
         world.ledger.say("PANIC a call never ended");
     }
     others::let_go(world).await;
+    if world.plan.edge_meddling.is_some() {
+        others::take_keys(world).await;
+    }
     late
 }
 
