@@ -10,10 +10,15 @@ use super::{
 };
 
 /// As slow as the real one's: the hash lies open in the status, and must not serve to guess a value.
-const ITERATIONS: NonZeroU32 = NonZeroU32::new(100_000).expect("more than none");
+pub(super) const ITERATIONS: NonZeroU32 = NonZeroU32::new(100_000).expect("more than none");
 
 /// Of the content, and of what the SecretSync and its class are, by uid and generation. The uid is the salt.
-pub(super) async fn sync_hash(content: &Content, class: &SecretProviderClass, sync: &SecretSync) -> String {
+pub(super) async fn sync_hash(
+    content: &Content,
+    class: &SecretProviderClass,
+    sync: &SecretSync,
+    iterations: NonZeroU32,
+) -> String {
     let mut input = content.canonical();
     let class = (&class.metadata.uid, class.metadata.generation);
     let own = (&sync.metadata.uid, sync.metadata.generation, &sync.spec.force_synchronization);
@@ -21,7 +26,7 @@ pub(super) async fn sync_hash(content: &Content, class: &SecretProviderClass, sy
     let salt = sync.metadata.uid.clone().unwrap_or_default();
     let derive = move || {
         let mut hash = [0; 64];
-        pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA512, ITERATIONS, salt.as_bytes(), &input, &mut hash);
+        pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA512, iterations, salt.as_bytes(), &input, &mut hash);
         hex::encode(hash)
     };
     tokio::task::spawn_blocking(derive).await.expect("a hash never panics")

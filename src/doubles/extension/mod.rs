@@ -26,6 +26,7 @@ mod secret;
 use std::{
     collections::BTreeMap,
     io,
+    num::NonZeroU32,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -68,6 +69,8 @@ pub struct Options {
     pub partial_sync: bool,
     /// How often it looks at every SecretSync (`rotationPollIntervalInSeconds`); zero for never.
     pub rotation_poll_interval: Duration,
+    /// How slow its hash is: the iterations of PBKDF2.
+    pub hash_iterations: NonZeroU32,
     /// The `provider` of the classes that it serves.
     pub provider: String,
     /// The pause after a failure.
@@ -129,7 +132,7 @@ pub enum StartError {
 // === impl Options ===
 
 impl Options {
-    /// As the extension is installed: partial sync, a poll each hour, Azure's provider, all namespaces.
+    /// As the extension is installed: partial sync, a poll each hour, a slow hash, Azure's provider, all namespaces.
     pub fn new(kubeconfig: &Path, vault: VaultAccess) -> Self {
         Self {
             kubeconfig: kubeconfig.to_owned(),
@@ -137,6 +140,7 @@ impl Options {
             vault,
             partial_sync: true,
             rotation_poll_interval: Duration::from_secs(3_600),
+            hash_iterations: digest::ITERATIONS,
             provider: "azure".to_owned(),
             back_off: BackOff::default(),
         }

@@ -1,5 +1,7 @@
 //! One look at a SecretSync, in the order of the real controller.
 
+use std::num::NonZeroU32;
+
 use jiff::Timestamp;
 use k8s_openapi::{
     api::{
@@ -35,14 +37,15 @@ pub(super) struct Reconciler {
     azure: Azure,
     provider: String,
     partial_sync: bool,
+    hash_iterations: NonZeroU32,
 }
 
 // === impl Reconciler ===
 
 impl Reconciler {
     pub fn new(client: Client, azure: Azure, options: &Options) -> Self {
-        let Options { provider, partial_sync, .. } = options;
-        Self { client, azure, provider: provider.clone(), partial_sync: *partial_sync }
+        let Options { provider, partial_sync, hash_iterations, .. } = options.clone();
+        Self { client, azure, provider, partial_sync, hash_iterations }
     }
 
     /// Writes the Secret where what it should be is not what was written last, and the status where it changed. `sync` is the
@@ -90,7 +93,7 @@ impl Reconciler {
         content: &Content,
         class: &SecretProviderClass,
     ) -> Result<bool, Failure> {
-        let hash = sync_hash(content, class, sync).await;
+        let hash = sync_hash(content, class, sync, self.hash_iterations).await;
         let changed = status.sync_hash.as_ref() != Some(&hash);
         if !changed && !conditions::tell_of_failure(&status.conditions) {
             return Ok(false);
