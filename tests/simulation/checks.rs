@@ -241,6 +241,7 @@ impl<'a> History<'a> {
                 // Of what is looked at when the call comes, anything may have changed for who comes later.
                 if (after || beside && in_time)
                     && !killed
+                    && !self.is_away(call, other.begin, end)
                     && !matches!(code, Code::PermissionDenied | Code::Unauthenticated)
                 {
                     found.push(format!(
@@ -251,6 +252,14 @@ impl<'a> History<'a> {
                 }
             }
         }
+    }
+
+    /// Whether the vault secret that a call is about, and in which alone stands that it was done, was deleted at some time between two moments.
+    fn is_away(&self, call: &Call, begin: Moment, end: Moment) -> bool {
+        let (What::CreateVaultSecret { name, .. } | What::AddVersion { name, .. }) = &call.what else {
+            return false;
+        };
+        self.latest.get(name).is_some_and(|latest| within(latest, begin, end).iter().any(Option::is_none))
     }
 
     /// 2: a vault secret is never created twice by one call, nor overwritten by a create.

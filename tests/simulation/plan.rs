@@ -51,6 +51,8 @@ pub struct Plan {
     pub restarts: usize,
     /// The first list of Secrets after each start fails, and somebody asks what uses what.
     pub no_first_list: bool,
+    /// The vault refuses every new value while everybody is at it, and takes its time for that.
+    pub no_set: bool,
 }
 
 impl Plan {
@@ -94,16 +96,30 @@ impl Plan {
             kills: Vec::new(),
             restarts: usize::try_from(if calm { 0 } else { pick(&[0, 0, 0, 1]) }).unwrap_or(0),
             no_first_list: false,
+            no_set: false,
         };
         let kills = if calm { 0 } else { pick(&[0, 0, 1, 2, 3]) };
         plan.kills = (0..kills).map(|_| random.random_range(20..700)).collect();
         plan.no_first_list = !calm && random.random_bool(0.1);
+        if !calm && random.random_bool(0.12) {
+            plan.refuse_values();
+        }
         plan
     }
 
     /// How long something lasts in this run.
     pub fn lasts(&self, simulated: Duration) -> Duration {
         simulated / self.haste
+    }
+
+    /// Many bring new values for few synced secrets, and all of them are refused while others change something.
+    fn refuse_values(&mut self) {
+        self.no_set = true;
+        self.vault_latency = self.vault_latency.max(Duration::from_millis(800));
+        self.caller_pause = Duration::from_millis(500);
+        self.callers = self.callers.max(4);
+        self.synced_secrets = self.synced_secrets.min(2);
+        self.creating = 0.3;
     }
 
     /// A source of chance of its own for everybody, so that what one draws changes nothing for another.

@@ -51,6 +51,9 @@ pub async fn run(plan: Plan, database: Handle) -> Report {
     if world.plan.no_list {
         forbid_list(&world);
     }
+    if world.plan.no_set {
+        world.vault.faults().add(Rule::new(Action::ForbiddenByRbac).on(Operation::SecretSet));
+    }
     if !world.plan.slow_values.is_zero() {
         let delay = Action::Delay { duration: world.plan.slow_values };
         world.vault.faults().add(Rule::new(delay).on(Operation::SecretGet));
