@@ -64,6 +64,7 @@ pub fn check(inner: &Inner, end: &End) -> Vec<String> {
     );
     history.intent_is_kept(&mut found);
     history.refusals_have_no_effect(&mut found);
+    history.refusals_take_nothing_back(&mut found);
     history.one_request_is_one_call(&mut found);
     history.vault_secrets_are_created_once(&mut found);
     history.keys_come_from_one_set(&mut found);
@@ -209,6 +210,61 @@ impl<'a> History<'a> {
                 }
             }
         }
+    }
+
+    /// 1/10: what was answered OK goes by a call that deletes it, and its description by a call that began before the end of that one: never
+    /// by the refusal of a third. Watchers saw every state, also those that later calls have covered up.
+    fn refusals_take_nothing_back(&self, found: &mut Vec<String>) {
+        let Some(watcher) = self.end.watchers.first() else { return };
+        for call in &self.inner.calls {
+            let (What::Create { .. } | What::Update { .. }, Some((_, Answer::Synced(answer)))) =
+                (&call.what, call.ok())
+            else {
+                continue;
+            };
+            let (Some(id), Some(end)) = (call.synced_secret(), call.end()) else { continue };
+            let after = watcher.changes.iter().filter(|(_, _, told)| {
+                told.uid == answer.uid && !answer.uid.is_empty() && told.generation > answer.generation
+            });
+            let made = self.first_answer(&answer.uid).unwrap_or(call.begin());
+            let is_deleted = self.calls(id).any(|other| {
+                is_delete(other) && other.may_have_worked() && other.end().is_none_or(|end| end > made)
+            });
+            let is_gone = watcher.changes.iter().any(|(moment, kind, told)| {
+                *kind == Type::Deleted && told.uid == answer.uid && *moment > end
+            });
+            if is_gone && !is_deleted {
+                found.push(format!(
+                    "1/10: acknowledged intent is lost: {id} uid {} went, although call {} was answered OK and nobody deleted it",
+                    answer.uid, call.number
+                ));
+            }
+            let Some(mark) = written(call, "description").filter(|mark| *mark == answer.description) else {
+                continue;
+            };
+            let taken_back = after.filter(|(_, _, told)| told.description != mark).find(|(_, _, told)| {
+                let mut writers = self
+                    .calls(id)
+                    .filter(|other| {
+                        written(other, "description").is_some_and(|text| text == told.description)
+                    })
+                    .peekable();
+                writers.peek().is_some()
+                    && writers.all(|writer| writer.end().is_some_and(|end| end < call.begin()))
+            });
+            if let Some((moment, _, told)) = taken_back {
+                found.push(format!(
+                    "1/10: acknowledged intent is lost: {id} is {:?} again at {:?}, although call {} was answered OK with {mark:?} meanwhile",
+                    told.description, moment.time, call.number
+                ));
+            }
+        }
+    }
+
+    /// When the first call began that was told of this uid: it was not there before.
+    fn first_answer(&self, uid: &str) -> Option<Moment> {
+        let told = |call: &&Call| matches!(call.ok(), Some((_, Answer::Synced(answer))) if answer.uid == uid);
+        self.inner.calls.iter().filter(|call| !call.attempts.is_empty()).filter(told).map(Call::begin).min()
     }
 
     /// 11: the same `request_id` and content is one call, with one answer, also while the first is under way.

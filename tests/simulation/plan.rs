@@ -120,6 +120,7 @@ impl Plan {
         self.callers = self.callers.max(4);
         self.synced_secrets = self.synced_secrets.min(2);
         self.creating = 0.3;
+        self.waiting = 0.2;
     }
 
     /// A source of chance of its own for everybody, so that what one draws changes nothing for another.
