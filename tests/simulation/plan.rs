@@ -101,8 +101,8 @@ impl Plan {
         let kills = if calm { 0 } else { pick(&[0, 0, 1, 2, 3]) };
         plan.kills = (0..kills).map(|_| random.random_range(20..700)).collect();
         plan.no_first_list = !calm && random.random_bool(0.1);
-        if !calm && random.random_bool(0.12) {
-            plan.refuse_values();
+        if !calm && random.random_bool(0.3) {
+            plan.bring_values(random.random_bool(0.5));
         }
         plan
     }
@@ -112,15 +112,15 @@ impl Plan {
         simulated / self.haste
     }
 
-    /// Many bring new values for few synced secrets, and all of them are refused while others change something.
-    fn refuse_values(&mut self) {
-        self.no_set = true;
+    /// Many bring new values for few synced secrets, and the vault takes its time to take, or to refuse, them, while others change something.
+    fn bring_values(&mut self, no_set: bool) {
+        self.no_set = no_set;
         self.vault_latency = self.vault_latency.max(Duration::from_millis(800));
         self.caller_pause = Duration::from_millis(500);
         self.callers = self.callers.max(4);
         self.synced_secrets = self.synced_secrets.min(2);
         self.creating = 0.3;
-        self.waiting = 0.2;
+        self.waiting = if no_set { 0.2 } else { 0.9 };
     }
 
     /// A source of chance of its own for everybody, so that what one draws changes nothing for another.
