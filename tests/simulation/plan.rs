@@ -103,7 +103,7 @@ impl Plan {
         plan.no_first_list = !calm && random.random_bool(0.1);
         // By its number, so that the seeds that are kept stay what they were.
         if !calm && seed % 7 < 2 {
-            plan.bring_values(seed % 7 == 0);
+            plan.bring_values(seed.is_multiple_of(7));
         }
         plan
     }

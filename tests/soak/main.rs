@@ -21,6 +21,7 @@ mod faults;
 #[allow(dead_code)]
 #[path = "../simulation/model.rs"]
 mod model;
+#[allow(dead_code)]
 #[path = "../simulation/others.rs"]
 mod others;
 #[allow(dead_code)]
