@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use jiff::Timestamp;
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 
 use super::{VaultSecretName, VaultVersion};
 
@@ -31,7 +32,7 @@ pub struct VaultSecret {
 }
 
 /// A version of a vault secret, without its value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VaultSecretVersion {
     /// The secret it belongs to.
     pub name: VaultSecretName,

@@ -72,22 +72,27 @@ impl Secrets {
         let versions = self.versions(name).await?;
         let latest = versions.iter().max_by_key(|version| (version.create_time, version.update_time));
         let Some(latest) = latest else { return Err(self.missing(name).await) };
+        Ok(self.listed(latest.clone()))
+    }
+
+    /// A vault secret as its latest version shows it, and who refers to it.
+    fn listed(&self, latest: VaultSecretVersion) -> ListedVaultSecret {
+        let users = self.0.store.view().users_of(&latest.name);
         let secret = VaultSecret {
-            name: latest.name.clone(),
+            name: latest.name,
             enabled: latest.enabled,
-            content_type: latest.content_type.clone(),
+            content_type: latest.content_type,
             create_time: latest.create_time,
             update_time: latest.update_time,
             not_before_time: latest.not_before_time,
             expire_time: latest.expire_time,
-            tags: latest.tags.clone(),
+            tags: latest.tags,
             managed: latest.managed,
         };
-        let users = self.0.store.view().users_of(name);
-        Ok(ListedVaultSecret {
+        ListedVaultSecret {
             secret,
             synced_secrets: users.iter().map(|user| user.secret.id.clone()).collect(),
-        })
+        }
     }
 
     /// A page of a vault secret's versions.
@@ -131,8 +136,8 @@ impl Secrets {
         validate_only: bool,
     ) -> Result<ListedVaultSecret, Error> {
         let again = self.recorded(&call).await?;
-        if let Some(Some(_)) = again {
-            return self.get_vault_secret(&name).await;
+        if let Some(Some(response)) = &again {
+            return Ok(self.listed(answered(name, response)?));
         }
         let reserved = self.reserve(std::iter::once(("vault_secret_id".to_owned(), &name)));
         let _reserved = reserved.map_err(Error::Refused)?;
@@ -152,7 +157,7 @@ impl Secrets {
             .end_vault_write(&call, "CreateVaultSecret", &resource(&name), stored)
             .await
             .map_err(|cause| field("vault_secret_id", cause))?;
-        self.get_vault_secret(&version.name).await
+        Ok(self.listed(version))
     }
 
     /// Adds a version to a vault secret, and re-syncs whoever follows the latest.
@@ -172,6 +177,10 @@ impl Secrets {
         mut new: NewVaultSecret,
     ) -> Result<VaultSecretVersion, Error> {
         let again = self.recorded(&call).await?;
+        // What was answered is the answer, whatever became of it in the vault.
+        if let Some(Some(response)) = &again {
+            return answered(name, response);
+        }
         let versions = self.versions(&name).await?;
         if versions.is_empty() {
             return Err(self.missing(&name).await);
@@ -257,7 +266,8 @@ impl Secrets {
         transaction.audit(event).await?;
         match (&call.request, written) {
             (Some(request), Ok(version)) => {
-                transaction.answer_request(request, version.version.as_str().as_bytes()).await?;
+                let response = serde_json::to_vec(version).map_err(|_| Error::Internal)?;
+                transaction.answer_request(request, &response).await?;
             }
             (Some(request), Err(cause)) if !may_have_been_stored(cause) => {
                 transaction.forget_request(request).await?;
@@ -281,6 +291,26 @@ impl Secrets {
             _ => VaultError::NotFound { name: name.clone() }.into(),
         }
     }
+}
+
+/// What a call answered when it came before. An earlier release recorded the version alone.
+fn answered(name: VaultSecretName, response: &[u8]) -> Result<VaultSecretVersion, Error> {
+    if let Ok(version) = serde_json::from_slice(response) {
+        return Ok(version);
+    }
+    let version = std::str::from_utf8(response).ok().and_then(|text| text.parse().ok());
+    Ok(VaultSecretVersion {
+        name,
+        version: version.ok_or(Error::Internal)?,
+        enabled: true,
+        content_type: String::new(),
+        create_time: None,
+        update_time: None,
+        not_before_time: None,
+        expire_time: None,
+        tags: Default::default(),
+        managed: false,
+    })
 }
 
 /// Fills a page from pages of the vault.
