@@ -1,5 +1,5 @@
 //! Calls with a `request_id` that are under way. The same call again waits for the first one's end before anything is
-//! checked, and then finds what that one has recorded: one call, one effect, one answer.
+//! checked. Then it is refused as that one was, or finds what that one has recorded: one call, one effect, one answer.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -9,7 +9,7 @@ use std::{
 use tokio::{sync::watch, time::timeout_at};
 use uuid::Uuid;
 
-use super::{Call, Error, Request, sync::MARGIN};
+use super::{Call, Error, Problem, Request, sync::MARGIN};
 
 /// The calls under way, by caller and request id.
 #[derive(Clone, Default)]
@@ -20,8 +20,8 @@ type Key = (String, Uuid);
 struct Underway {
     method: &'static str,
     fingerprint: [u8; 32],
-    /// Closes when the call ends.
-    end: watch::Receiver<()>,
+    /// Closes when the call ends; holds the refusal, where it was refused.
+    end: watch::Receiver<Option<Refusal>>,
 }
 
 /// While it lives, no other call has this caller and request id.
@@ -30,7 +30,35 @@ pub(super) struct Turn {
     in_flight: InFlight,
     key: Key,
     /// Dropped after the entry is gone: whoever waits then finds the way free.
-    _end: watch::Sender<()>,
+    end: watch::Sender<Option<Refusal>>,
+}
+
+/// Why a call was refused, for whoever sent the same one. What failed in the service itself is tried anew.
+#[derive(Clone)]
+enum Refusal {
+    Problems(Vec<Problem>),
+    Stale(String),
+}
+
+impl Turn {
+    /// Tells those who wait how the call ended.
+    pub(super) fn end<T>(&self, answer: &Result<T, Error>) {
+        let refusal = match answer {
+            Err(Error::Refused(problems)) => Refusal::Problems(problems.clone()),
+            Err(Error::Stale(name)) => Refusal::Stale(name.clone()),
+            _ => return,
+        };
+        self.end.send_replace(Some(refusal));
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Problems(problems) => Self::Refused(problems),
+            Refusal::Stale(name) => Self::Stale(name),
+        }
+    }
 }
 
 impl InFlight {
@@ -44,10 +72,14 @@ impl InFlight {
             };
             let ended = timeout_at(call.deadline - MARGIN, async { while end.changed().await.is_ok() {} });
             ended.await.map_err(|_| Error::InProgress)?;
+            let refusal = end.borrow().clone();
+            if let Some(refusal) = refusal {
+                return Err(refusal.into());
+            }
         }
     }
 
-    fn try_enter(&self, request: &Request) -> Result<Result<Turn, watch::Receiver<()>>, Error> {
+    fn try_enter(&self, request: &Request) -> Result<Result<Turn, watch::Receiver<Option<Refusal>>>, Error> {
         let key = (request.caller.clone(), request.id);
         let mut calls = self.0.lock().expect("no one panics while holding it");
         match calls.entry(key.clone()) {
@@ -59,9 +91,9 @@ impl InFlight {
                 }
             }
             Entry::Vacant(vacant) => {
-                let (_end, end) = watch::channel(());
+                let (sender, end) = watch::channel(None);
                 vacant.insert(Underway { method: request.method, fingerprint: request.fingerprint, end });
-                Ok(Ok(Turn { in_flight: self.clone(), key, _end }))
+                Ok(Ok(Turn { in_flight: self.clone(), key, end: sender }))
             }
         }
     }
@@ -101,6 +133,22 @@ mod tests {
         drop(first);
         assert!(again.await.unwrap().unwrap());
         assert!(in_flight.0.lock().unwrap().is_empty(), "nothing is kept of calls that ended");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_same_call_is_refused_as_the_first_one_was() {
+        let (in_flight, id) = (InFlight::default(), Uuid::new_v4());
+        let first = in_flight.enter(&call("alice", id, 1)).await.unwrap().unwrap();
+        let (again, ()) = tokio::join!(
+            async { in_flight.enter(&call("alice", id, 1)).await.map(|turn| turn.is_some()) },
+            async {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                first.end::<()>(&Err(Error::Stale("syncedSecrets/a".to_owned())));
+                drop(first);
+            }
+        );
+        assert!(matches!(again, Err(Error::Stale(_))));
+        assert!(in_flight.enter(&call("alice", id, 1)).await.unwrap().is_some(), "later it is judged anew");
     }
 
     #[tokio::test(start_paused = true)]

@@ -158,9 +158,12 @@ impl Secrets {
     {
         let this = self.clone();
         let mutation = async move {
-            let _turn = this.0.in_flight.enter(&call).await?;
+            let turn = this.0.in_flight.enter(&call).await?;
             let (store, request) = (this.0.store.clone(), call.request.clone());
             let answer = mutation(this, call).await;
+            if let Some(turn) = &turn {
+                turn.end(&answer);
+            }
             let is_answered = answer.is_ok();
             if let Some(request) = request.filter(|_| cfg!(debug_assertions) && is_answered) {
                 let recorded = store.recorded(&request).await;
