@@ -13,7 +13,7 @@ use crate::{
     vault::{Priority, Vault, VaultError},
 };
 
-/// Values are held no longer than this; whoever comes later reads anew.
+/// Values answer for no longer than this; whoever comes later reads anew. They are wiped when the last look that shares them ends.
 const FRESH: Duration = Duration::from_secs(30);
 
 /// What a read brought.
