@@ -69,10 +69,16 @@ pub fn definition(group: &str, singular: &str, version: &str) -> CustomResourceD
     .unwrap()
 }
 
+/// Takes a definition away, and waits until it is gone: what is applied to one that is being deleted goes with it.
 pub async fn undefine(kube: &Client, definition: &CustomResourceDefinition) {
     let definitions: Api<CustomResourceDefinition> = Api::all(kube.clone());
     let name = definition.metadata.name.as_deref().unwrap();
     definitions.delete(name, &DeleteParams::default()).await.unwrap();
+    let begun = Instant::now();
+    while definitions.get_opt(name).await.unwrap().is_some() {
+        assert!(begun.elapsed() < PATIENCE, "{name} is never gone");
+        sleep(Duration::from_millis(20)).await;
+    }
 }
 
 impl Site {
