@@ -896,8 +896,9 @@ async fn what_the_extension_leaves_alone_it_is_told_again_ever_more_rarely() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let pauses: Vec<_> = told.windows(2).map(|two| two[1].1 - two[0].1).collect();
+    // A machine under load shows a nudge late, and the pause after it as shorter than it was.
     assert!(
-        pauses[1] >= Duration::from_millis(1_150) && pauses[2] >= Duration::from_millis(2_350),
+        pauses[1] >= Duration::from_millis(900) && pauses[2] >= Duration::from_millis(1_900),
         "{pauses:?}"
     );
     assert_eq!(world.get("edp1").await.conditions[0].reason, "EngineNotResponding");
