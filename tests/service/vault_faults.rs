@@ -125,7 +125,7 @@ async fn reads_lists_and_deletes_go_on_while_the_vault_is_down() {
     let begun = Instant::now();
     world.get("a").await;
     world.client.list_synced_secrets(ListSyncedSecretsRequest::default()).await.unwrap();
-    assert!(begun.elapsed() < Duration::from_millis(300), "a hung vault slows no read");
+    assert!(begun.elapsed() < Duration::from_secs(1), "a hung vault slows no read");
     world.client.delete_synced_secret(delete("b")).await.unwrap();
     assert!(world.edge("b").await.is_none());
 
