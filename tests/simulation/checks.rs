@@ -716,13 +716,20 @@ impl<'a> History<'a> {
         }
     }
 
-    /// The call that was under way at a moment and stored a value of a synced secret after it.
+    /// The call that was under way at a moment and stored a value after it, for which a synced secret waited.
     fn who_is_storing(&self, call: &Call, secret: &SyncedSecret, at: Moment) -> Option<&'a Call> {
         let id = secret.name.trim_start_matches("syncedSecrets/");
+        // A change that is not recorded yet may bring another vault secret under the same uid.
+        let refers = |name: &str| {
+            let mut names = secret.references.iter().map(|reference| reference.vault_secret.as_str());
+            names.any(|held| held.trim_start_matches("vaultSecrets/") == name)
+        };
         let later = self.inner.vault.iter().filter(|(moment, _)| *moment > at);
         let stored: Vec<_> = later
             .filter_map(|(moment, change)| match change {
-                VaultChange::Version(version) if version.tag.as_ref() == Some(&secret.uid) => {
+                VaultChange::Version(version)
+                    if version.tag.as_ref() == Some(&secret.uid) && refers(&version.name) =>
+                {
                     Some((*moment, version))
                 }
                 _ => None,
