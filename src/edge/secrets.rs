@@ -39,7 +39,7 @@ pub struct Written {
 }
 
 /// Whose a Secret is, by its metadata.
-enum Owner {
+pub(super) enum Owner {
     Us,
     /// Somebody else, and a first write of ours has put our label into it.
     Merged,
@@ -84,29 +84,39 @@ impl Edge {
 
     /// Makes the Secret what it should be, in one write.
     ///
-    /// `edge_uid` is the Secret that we wrote before: the write is refused where another one stands in its place, and
-    /// takes back by force what others changed of it. The first write forces nothing: where someone else's Secret
-    /// appears at the same moment, that one stays as it is and this is a conflict.
+    /// `edge_uid` is the Secret that we wrote before: the write takes back by force what others changed of it. Where it is gone, a new
+    /// one is made; where another one stands in its place, that is looked at first. The first write forces nothing: where someone
+    /// else's Secret appears at the same moment, that one stays as it is and this is a conflict.
     pub async fn apply(&self, desired: &Desired<'_>, edge_uid: Option<&str>) -> Result<Written, EdgeError> {
-        let id = &desired.secret.id;
-        let adopted = match edge_uid {
-            Some(uid) => Some(uid.to_owned()),
-            None => self.own_uid(id, desired.secret.uid).await?,
+        let changed = match edge_uid {
+            None => None,
+            Some(uid) => match self.write_ours(desired, uid).await {
+                Err(EdgeError::Changed(message)) => Some((uid, message)),
+                done => return done,
+            },
         };
-        match adopted {
-            Some(uid) => {
-                let metadata = self.write(desired, Some(&uid), true, false).await?;
-                self.drop_foreign_keys(desired, metadata).await
-            }
-            None => {
-                let first = self.write(desired, None, false, false).await;
-                let metadata = first.map_err(|error| match error {
-                    EdgeError::Changed(_) => EdgeError::conflict(id),
-                    other => other,
-                })?;
-                self.refuse_foreign(id, metadata).await
-            }
+        // The Secret that we knew is gone or was replaced, or somebody wrote to it between two writes of ours.
+        match (self.own_uid(desired, edge_uid).await?, changed) {
+            (Some(uid), Some((known, message))) if uid == known => Err(EdgeError::Changed(message)),
+            (Some(uid), _) => self.write_ours(desired, &uid).await,
+            (None, _) => self.write_first(desired).await,
         }
+    }
+
+    /// Takes back by force what others changed of our own Secret.
+    async fn write_ours(&self, desired: &Desired<'_>, uid: &str) -> Result<Written, EdgeError> {
+        let metadata = self.write(desired, Some(uid), true, false).await?;
+        self.drop_foreign_keys(desired, metadata).await
+    }
+
+    async fn write_first(&self, desired: &Desired<'_>) -> Result<Written, EdgeError> {
+        let id = &desired.secret.id;
+        let first = self.write(desired, None, false, false).await;
+        let metadata = first.map_err(|error| match error {
+            EdgeError::Changed(_) => EdgeError::conflict(id),
+            other => other,
+        })?;
+        self.refuse_foreign(id, metadata).await
     }
 
     /// Asks the API server whether it would accept the Secret; changes nothing.
@@ -184,12 +194,17 @@ impl Edge {
         }
     }
 
-    /// The uid of our own Secret where it is there although we don't remember it: killed between write and record.
-    async fn own_uid(&self, id: &SyncedSecretId, uid: Uuid) -> Result<Option<String>, EdgeError> {
+    /// The uid of our own Secret where it is there, also where we don't remember it: killed between write and record.
+    async fn own_uid(
+        &self,
+        desired: &Desired<'_>,
+        edge_uid: Option<&str>,
+    ) -> Result<Option<String>, EdgeError> {
+        let id = &desired.secret.id;
         let Some(found) = self.find(&self.secrets, id.as_str()).await? else {
             return Ok(None);
         };
-        match owner(&found.metadata, uid, None) {
+        match owner(&found.metadata, desired.secret.uid, edge_uid) {
             Owner::Us => Ok(found.metadata.uid),
             Owner::Merged => Err(self.leave_to_others(id).await?),
             Owner::Other => Err(EdgeError::conflict(id)),
@@ -197,7 +212,7 @@ impl Edge {
     }
 
     /// Takes what a first write of ours has merged into a Secret of somebody else out of it again. The conflict that it was.
-    async fn leave_to_others(&self, id: &SyncedSecretId) -> Result<EdgeError, EdgeError> {
+    pub(super) async fn leave_to_others(&self, id: &SyncedSecretId) -> Result<EdgeError, EdgeError> {
         let nothing = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": id } });
         let parameters = PatchParams::apply(FIELD_MANAGER);
         self.call(self.secrets.patch_metadata(id.as_str(), &parameters, &Patch::Apply(nothing))).await?;
@@ -261,7 +276,7 @@ impl Edge {
 
 /// The Secret that is remembered is ours, whatever somebody did to its label. Of any other one the label is a hint: a first write
 /// merges it into whatever stands under the name, so others who wrote keys or the type were there before us.
-fn owner(metadata: &ObjectMeta, uid: Uuid, edge_uid: Option<&str>) -> Owner {
+pub(super) fn owner(metadata: &ObjectMeta, uid: Uuid, edge_uid: Option<&str>) -> Owner {
     let is_remembered = edge_uid.is_some() && metadata.uid.as_deref() == edge_uid;
     match uid_label(metadata) {
         Some(label) if label != uid.to_string() => Owner::Other,

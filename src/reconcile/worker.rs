@@ -302,11 +302,7 @@ impl Reconciler {
     }
 
     async fn apply(&self, desired: &Desired<'_>, edge_uid: Option<&str>) -> Result<Written, EdgeError> {
-        let written = match self.0.edge.apply(desired, edge_uid).await {
-            // The Secret that we knew is gone or was replaced: look at what is there now.
-            Err(EdgeError::Changed(_)) if edge_uid.is_some() => self.0.edge.apply(desired, None).await?,
-            other => other?,
-        };
+        let written = self.0.edge.apply(desired, edge_uid).await?;
         self.0.index.note(desired.secret.id.as_str(), Some(written.clone()));
         Ok(written)
     }

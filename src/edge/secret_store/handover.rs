@@ -4,7 +4,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, ObjectMeta};
 use kube::{
-    Resource, ResourceExt,
+    Resource,
     api::{Patch, PatchParams},
 };
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use super::{EXTENSION, FIELD_MANAGER, Known, Pair, SecretSync, Verdict, verdict}
 use crate::{
     edge::{
         Edge, EdgeError, UID_LABEL,
-        secrets::{Written, written},
+        secrets::{Owner, Written, owner, written},
     },
     model::SyncedSecretId,
 };
@@ -106,9 +106,10 @@ impl Edge {
         let Some(secret) = self.find(&self.secrets, id.as_str()).await? else {
             return Ok(None);
         };
-        let is_ours = secret.labels().get(UID_LABEL).is_some_and(|label| *label == uid.to_string());
-        if !is_ours && (edge_uid.is_none() || secret.metadata.uid.as_deref() != edge_uid) {
-            return Err(EdgeError::conflict(id));
+        match owner(&secret.metadata, uid, edge_uid) {
+            Owner::Us => {}
+            Owner::Merged => return Err(self.leave_to_others(id).await?),
+            Owner::Other => return Err(EdgeError::conflict(id)),
         }
         let kept = without_keys(&secret.metadata);
         let metadata = json!({
