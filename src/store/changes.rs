@@ -12,7 +12,7 @@ use super::{
     statements,
     view::FeedChange,
 };
-use crate::model::{ChangeKind, SyncedSecret};
+use crate::model::{ChangeKind, Origin, SyncedSecret};
 
 statements! {
     INSERT = "
@@ -97,13 +97,15 @@ impl Store {
 }
 
 impl Store {
-    /// A synced secret that is known to be deleted, as it was last, as long as the feed keeps that.
+    /// A synced secret of ours that is known to be deleted, as it was last, as long as the feed keeps that. The mirror of a SecretSync
+    /// of somebody else is none of ours, and that it ends says nothing of what it mirrored.
     pub async fn deleted(&self, uid: Uuid) -> Result<Option<SyncedSecret>, StoreError> {
         let snapshot: Option<String> = self
             .run(sqlx::query_scalar(SELECT_DELETED).bind(uid.to_string()).fetch_optional(&self.0.readers))
             .await?;
         let row = Row { table: "changes", key: uid.to_string() };
-        snapshot.map(|text: String| row.json("snapshot", &text)).transpose()
+        let last = snapshot.map(|text: String| row.json("snapshot", &text)).transpose()?;
+        Ok(last.filter(|secret: &SyncedSecret| secret.origin == Origin::Managed))
     }
 
     /// Whether the feed came by this place: not where it is of a history that this database no longer has, and not where its
