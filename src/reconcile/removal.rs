@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     edge::Gap,
-    model::{Condition, ConditionType, Reason, State, Status, SyncEngine, Usage},
+    model::{Condition, ConditionType, Reason, State, Status, SyncEngine, SyncedSecret, Usage},
     store::{NewAuditEvent, Record, StoreError},
 };
 
@@ -69,8 +69,16 @@ impl Reconciler {
     async fn uses_in_the_way(&self, record: &Record) -> Result<Vec<Usage>, Gap> {
         match record.delete_forced {
             true => Ok(Vec::new()),
-            false => self.0.usages.look(record.secret.id.as_str()).await,
+            false => self.look_for_uses(&record.secret).await,
         }
+    }
+
+    /// The uses of a synced secret as the API server has them now. What is known to use it, from before a restart too, must be there to
+    /// be looked at.
+    pub async fn look_for_uses(&self, secret: &SyncedSecret) -> Result<Vec<Usage>, Gap> {
+        let mut users = secret.users.clone();
+        users.extend(self.0.usages.of(secret.id.as_str()).iter().map(|usage| usage.user()));
+        self.0.usages.look(secret.id.as_str(), &users).await
     }
 
     async fn hold(&self, record: &Record, uses: &[Usage]) -> Result<Outcome, StoreError> {

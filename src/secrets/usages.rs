@@ -98,7 +98,7 @@ impl Secrets {
             return Err(Cause::UsagesUnknown { gap, may_force: false }.into());
         }
         // The API server knows best; where it can't be asked, what the watch told must do.
-        let uses = match usages.look(id.as_str()).await {
+        let uses = match self.0.reconciler.look_for_uses(&record.secret).await {
             Ok(uses) => uses.into_iter().map(Arc::new).collect(),
             Err(_) => usages.of(id.as_str()),
         };

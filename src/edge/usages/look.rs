@@ -6,11 +6,14 @@ use futures::future::try_join_all;
 use kube::{Api, api::DynamicObject, core::ApiResource};
 
 use super::{EdgeError, Gap, Usages};
-use crate::model::{GroupKind, Subject, Usage};
+use crate::model::{GroupKind, Subject, Usage, User};
 
 impl Usages {
     /// The uses of a secret as the API server has them now, kinds included that came a moment ago.
-    pub async fn look(&self, secret: &str) -> Result<Vec<Usage>, Gap> {
+    ///
+    /// `users` are known to use it. Where the API server serves nothing of their kind, it says nothing of them: it may be starting, and
+    /// who records the uses takes that for gone only after a while.
+    pub async fn look(&self, secret: &str, users: &[User]) -> Result<Vec<Usage>, Gap> {
         let mut kinds = Vec::new();
         for (group, served) in self.served().await {
             kinds.extend(served.map_err(|error| Gap { what: group.clone(), group, error: Some(error) })?);
@@ -21,23 +24,29 @@ impl Usages {
                 group: kind.group.clone(),
                 error: Some(error),
             };
-            self.look_into(kind, secret).await.map_err(gap)
+            Ok((&kind.kind, self.look_into(kind, secret).await.map_err(gap)?))
         });
-        let mut uses: Vec<Usage> = try_join_all(looks).await?.concat();
+        let mut seen = try_join_all(looks).await?;
+        seen.retain(|(_, uses)| uses.is_some());
+        if let Some(user) = users.iter().find(|user| seen.iter().all(|(kind, _)| **kind != user.kind)) {
+            return Err(Gap { what: user.kind.clone(), group: String::new(), error: None });
+        }
+        let mut uses: Vec<Usage> = seen.into_iter().filter_map(|(_, uses)| uses).flatten().collect();
         uses.sort_by_cached_key(Usage::place);
         Ok(uses)
     }
 
-    async fn look_into(&self, kind: &ApiResource, secret: &str) -> Result<Vec<Usage>, EdgeError> {
+    /// The uses in the resources of a kind; nothing where it is no longer served.
+    async fn look_into(&self, kind: &ApiResource, secret: &str) -> Result<Option<Vec<Usage>>, EdgeError> {
         let mut uses = Vec::new();
         let take = |object: DynamicObject| {
             let (_, all) = self.uses_in(kind, &object);
             uses.extend(all.into_iter().filter(|usage| usage.secret == secret));
         };
         match self.0.edge.each(&self.api(kind), take).await {
-            Ok(()) => Ok(uses),
+            Ok(()) => Ok(Some(uses)),
             // The kind went between the two questions.
-            Err(EdgeError::NotFound(_)) => Ok(Vec::new()),
+            Err(EdgeError::NotFound(_)) => Ok(None),
             Err(error) => Err(error),
         }
     }

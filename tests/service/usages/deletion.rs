@@ -52,6 +52,37 @@ async fn a_use_that_appears_before_the_removal_holds_the_deletion_back_until_it_
 }
 
 #[tokio::test]
+async fn a_kind_that_is_not_served_for_a_moment_hides_no_use_from_a_deletion() {
+    if !needs_the_double("discovery that answers 404") {
+        return;
+    }
+    let site = Site::start().await;
+    users::install(&site.kube).await;
+    let mut patient = options();
+    patient.usages.interval = Duration::from_secs(4);
+    let mut world = made_on(site, &["a"], patient).await;
+    world.cluster().faults().add(FaultRule::always(refused(503)).verb("list").resource("devices"));
+    let request = DeleteSyncedSecretRequest { wait: None, ..delete("a") };
+    world.client.delete_synced_secret(request).await.unwrap();
+    used(&mut world, "late", "a").await;
+    // As where the API server comes up, and the definitions after it.
+    world.stop_service().await;
+    let not_found = Fault::Status { code: 404, reason: "NotFound".to_owned(), retry_after: None };
+    let group = "/apis/deviceregistry.microsoft.com";
+    world.cluster().faults().set(vec![FaultRule::always(not_found).resource(group)]);
+    world.start_service().await;
+    let begun = std::time::Instant::now();
+    while begun.elapsed() < Duration::from_secs(3) {
+        assert!(world.edge("a").await.is_some(), "gone after {:?}, in use", begun.elapsed());
+        sleep(Duration::from_millis(50)).await;
+    }
+    world.cluster().faults().clear();
+    world.until("a", |secret| synced_reason(secret) == "Used").await;
+    world.withdraws(PROFILE, "late").await;
+    world.until_gone("a").await;
+}
+
+#[tokio::test]
 async fn a_deletion_that_is_held_back_can_be_forced() {
     if !needs_the_double("forcing a deletion that is held back") {
         return;
