@@ -55,22 +55,27 @@ pub async fn find(
     }
 }
 
-/// Makes the value of who was first the latest again, then disables ours.
+/// Makes the value of who was first the latest again, unless somebody has stored another one since, then disables ours. A version
+/// gets no newer by being found again: done twice, it stores once.
 async fn give_back(
     vault: &Vault,
     ours: &VaultSecretVersion,
     first: &VaultSecretVersion,
     priority: Priority,
 ) -> Result<(), VaultError> {
-    tracing::warn!(vault_secret = %first.name, "another creator was first; their value becomes the latest again");
-    let theirs = vault.get(&first.name, Some(&first.version), priority).await?;
-    let again = NewVaultSecret {
-        value: theirs.value,
-        content_type: first.content_type.clone(),
-        not_before_time: first.not_before_time,
-        expire_time: first.expire_time,
-        tags: first.tags.clone(),
-    };
-    vault.set(&first.name, &again, priority).await?;
+    // Times have whole seconds: only the vault itself knows which is the latest.
+    let latest = vault.get(&ours.name, None, priority).await?.version.version;
+    if latest == ours.version {
+        tracing::warn!(vault_secret = %first.name, "another creator was first; their value becomes the latest again");
+        let theirs = vault.get(&first.name, Some(&first.version), priority).await?;
+        let again = NewVaultSecret {
+            value: theirs.value,
+            content_type: first.content_type.clone(),
+            not_before_time: first.not_before_time,
+            expire_time: first.expire_time,
+            tags: first.tags.clone(),
+        };
+        vault.set(&first.name, &again, priority).await?;
+    }
     vault.set_enabled(&ours.name, &ours.version, false, priority).await
 }

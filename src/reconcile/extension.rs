@@ -521,12 +521,15 @@ impl Reconciler {
     }
 }
 
-/// What a reference will hold. Where the vault does not tell which version came last, one that is not held yet: that makes the
-/// extension sync, and it gets the right one.
+/// What a reference will hold. Where the vault does not tell which of several versions of one second came last, one that is not held
+/// yet: that makes the extension sync, and it gets the right one. It does so once: what was seen when that second was over was handed
+/// with all of them there, and the extension has had its choice.
 fn status(versions: &[VaultSecretVersion], reference: &Reference) -> ReferenceStatus {
-    let held = reference.status.synced_version.as_ref();
-    let another = versions.iter().find(|version| Some(&version.version) != held);
-    let version = another.or(versions.first()).expect("a look brings a version or an error");
+    let held = &reference.status;
+    let is_held = |version: &&VaultSecretVersion| Some(&version.version) == held.synced_version.as_ref();
+    let kept = versions.iter().find(is_held).filter(|_| held.settled);
+    let another = versions.iter().find(|version| !is_held(version));
+    let version = kept.or(another).or(versions.first()).expect("a look brings a version or an error");
     observe::status_of_version(version, Timestamp::now())
 }
 
