@@ -56,8 +56,10 @@ pub(super) fn synced(
             current.status = status;
         }
     }
-    // Changed meanwhile: the edge holds an older generation, and the next look is on its way.
-    if secret.state == State::Deleting || secret.generation != attempted.secret.generation {
+    // Changed meanwhile, or asked again: this look began before the question, and the next one is on its way.
+    let is_asked_since =
+        secret.generation != attempted.secret.generation || record.sync_requests != attempted.sync_requests;
+    if secret.state == State::Deleting || is_asked_since {
         return;
     }
     secret.state = State::Synced;

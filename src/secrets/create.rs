@@ -89,7 +89,8 @@ impl Secrets {
         let Some(record) = self.0.store.view().get_by_uid(recorded.uid) else {
             return Ok(recorded);
         };
-        if record.secret.references.iter().any(|reference| reference.create_pending) {
+        let is_interrupted = record.secret.references.iter().any(|reference| reference.create_pending);
+        if is_interrupted && record.secret.state != State::Deleting {
             let reads = self.0.reconciler.reads();
             let _reserved = self.reserve(names_to_create(&new.references)).map_err(Error::Refused)?;
             let creating = self.0.reconciler.creating(record.secret.uid);
@@ -175,15 +176,16 @@ impl Secrets {
     /// one was told so and it stays: its missing values are told as ValueNotStored.
     async fn withdraw_creation(&self, call: &Call, record: &Record) -> Result<(), Error> {
         let mut transaction = self.0.store.begin().await?;
+        self.forget(&mut transaction, call).await?;
         match transaction.remove(record).await {
-            Err(StoreError::Stale) => return Ok(()),
-            removed => removed?,
+            Err(StoreError::Stale) => {}
+            removed => {
+                removed?;
+                let detail = "The vault refused; nothing was stored and nothing is kept.";
+                let event = call.event("CreateSyncedSecretUndone", record.secret.name(), detail);
+                transaction.audit(event).await?;
+            }
         }
-        if let Some(request) = &call.request {
-            transaction.forget_request(request).await?;
-        }
-        let detail = "The vault refused; nothing was stored and nothing is kept.";
-        transaction.audit(call.event("CreateSyncedSecretUndone", record.secret.name(), detail)).await?;
         Ok(transaction.commit().await?)
     }
 }

@@ -43,7 +43,9 @@ impl Secrets {
         self.0.reconciler.wake(secret.uid, wake);
         let done = |record: Option<&Record>| {
             record.is_none_or(|record| {
-                record.synced_requests >= asked || record.secret.state == State::Deleting
+                // Whoever asked later is answered by another look: the state is theirs until then.
+                let is_settled = record.secret.state.is_settled();
+                record.synced_requests >= asked && is_settled || record.secret.state == State::Deleting
             })
         };
         self.wait_for(&call, &secret, wait, done).await;
@@ -120,6 +122,13 @@ impl Secrets {
         secret: &SyncedSecret,
     ) -> Result<(), Error> {
         self.note_answer(transaction, call, Some(secret)).await
+    }
+
+    /// Forgets a call that is refused after it was recorded. Whatever becomes of what it recorded, its retry is judged anew: the answer
+    /// that was recorded is not the one that was given.
+    pub(super) async fn forget(&self, transaction: &mut Transaction, call: &Call) -> Result<(), Error> {
+        let Some(request) = &call.request else { return Ok(()) };
+        Ok(transaction.forget_request(request).await?)
     }
 
     /// The same, where the answer may be that there is nothing.

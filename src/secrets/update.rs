@@ -126,7 +126,7 @@ impl Secrets {
             check::check_values(engine, references, reads).await?;
         }
         let creating = creates.then(|| self.0.reconciler.creating(record.secret.uid));
-        let recorded = self.record_change(call, &record, changed).await?;
+        let recorded = self.record_change(call, &record, changes, references).await?;
         Ok(Accepted::Recorded { before: record, recorded: Box::new(recorded), creating })
     }
 
@@ -142,7 +142,11 @@ impl Secrets {
             return Ok(recorded);
         };
         let is_interrupted = record.secret.references.iter().any(|reference| reference.create_pending);
-        if is_interrupted && let Some(references) = changes.references {
+        let is_leaving = record.secret.state == State::Deleting;
+        if is_interrupted
+            && !is_leaving
+            && let Some(references) = changes.references
+        {
             let reads = self.0.reconciler.reads();
             let _reserved = self.reserve(names_to_create(&references)).map_err(Error::Refused)?;
             let creating = self.0.reconciler.creating(record.secret.uid);
@@ -154,15 +158,20 @@ impl Secrets {
         self.wait_for_generation(&call, recorded, mode.wait).await
     }
 
-    async fn record_change(&self, call: &Call, read: &Record, changed: Record) -> Result<Record, Error> {
+    async fn record_change(
+        &self,
+        call: &Call,
+        read: &Record,
+        changes: &Changes,
+        references: &[NewReference],
+    ) -> Result<Record, Error> {
         let stale = || Error::Stale(read.secret.name());
         let mut transaction = self.0.store.begin().await?;
         let mut current = transaction.current(read.secret.uid).ok_or_else(stale)?;
         current.ask(call.begun);
+        // What has been seen of it since it was read stays.
+        change(&mut current, changes, references);
         let secret = &mut current.secret;
-        secret.description = changed.secret.description;
-        secret.labels = changed.secret.labels;
-        secret.references = changed.secret.references;
         secret.generation = read.secret.generation + 1;
         secret.update_time = model::now();
         accept(secret);
@@ -182,7 +191,10 @@ impl Secrets {
     /// one was told so and it stays: its missing values are told as ValueNotStored.
     async fn withdraw_change(&self, call: &Call, before: &Record, recorded: &Record) -> Result<(), Error> {
         let mut transaction = self.0.store.begin().await?;
-        let Some(mut current) = transaction.current(before.secret.uid) else { return Ok(()) };
+        self.forget(&mut transaction, call).await?;
+        let Some(mut current) = transaction.current(before.secret.uid) else {
+            return Ok(transaction.commit().await?);
+        };
         let observed = std::mem::take(&mut current.secret.references);
         let secret = &mut current.secret;
         // A generation is never used twice: what was asked for before comes back under a new one.
@@ -194,10 +206,6 @@ impl Secrets {
             if let Some(held) = observed.iter().find(|held| held.asks_the_same(reference)) {
                 reference.status.clone_from(&held.status);
             }
-        }
-        // Whatever becomes of it, the call was refused: its retry is judged anew.
-        if let Some(request) = &call.request {
-            transaction.forget_request(request).await?;
         }
         match transaction.change(recorded.secret.generation, current).await {
             Err(StoreError::Stale) => {}

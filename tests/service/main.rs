@@ -15,6 +15,7 @@ mod hostile;
 mod idempotency;
 mod life;
 mod manage;
+mod neighbours;
 mod races;
 mod readiness;
 mod rotation;

@@ -38,18 +38,18 @@ use uuid::Uuid;
 use crate::support::{Options, PATIENCE, World, engine, needs_the_double, requests::*, script::say};
 
 /// The kinds that the Secret Store extension brings.
-const PAIR: [&str; 2] = ["secretsyncs", "secretproviderclasses"];
+pub(super) const PAIR: [&str; 2] = ["secretsyncs", "secretproviderclasses"];
 
-fn direct() -> Options {
+pub(super) fn direct() -> Options {
     Options { engine: SyncEngine::Direct, ..Options::default() }
 }
 
-fn secret_store() -> Options {
+pub(super) fn secret_store() -> Options {
     Options { engine: SyncEngine::SecretStore, ..Options::default() }
 }
 
 /// A world on the double, where the tests run in the engine that the race is about: each race runs once.
-async fn world(options: Options) -> Option<World> {
+pub(super) async fn world(options: Options) -> Option<World> {
     let thread = std::thread::current();
     let test = thread.name().unwrap_or("a race");
     if engine() != options.engine {
@@ -63,7 +63,7 @@ async fn world(options: Options) -> Option<World> {
 }
 
 /// The same with a synced secret `a`, whose key `k` is `value`, from the vault secret `v`.
-async fn world_with_one(options: Options) -> Option<World> {
+pub(super) async fn world_with_one(options: Options) -> Option<World> {
     let mut world = world(options).await?;
     world.seed("v", "value").await;
     let made = world.client.create_synced_secret(of_v("a")).await.unwrap().into_inner();
@@ -71,22 +71,22 @@ async fn world_with_one(options: Options) -> Option<World> {
     Some(world)
 }
 
-fn of_v(id: &str) -> CreateSyncedSecretRequest {
+pub(super) fn of_v(id: &str) -> CreateSyncedSecretRequest {
     create(id, vec![existing("k", "v")])
 }
 
-fn with_references(id: &str, references: Vec<SecretReference>) -> UpdateSyncedSecretRequest {
+pub(super) fn with_references(id: &str, references: Vec<SecretReference>) -> UpdateSyncedSecretRequest {
     let wanted = SyncedSecret { name: name(id), references, ..SyncedSecret::default() };
     update(wanted, &["references"])
 }
 
-fn with_description(id: &str, description: &str) -> UpdateSyncedSecretRequest {
+pub(super) fn with_description(id: &str, description: &str) -> UpdateSyncedSecretRequest {
     let wanted =
         SyncedSecret { name: name(id), description: description.to_owned(), ..SyncedSecret::default() };
     UpdateSyncedSecretRequest { wait: None, ..update(wanted, &["description"]) }
 }
 
-async fn actions(world: &World, id: &str) -> Vec<String> {
+pub(super) async fn actions(world: &World, id: &str) -> Vec<String> {
     let request = ListAuditEventsRequest { resource: name(id), page_size: 500, ..Default::default() };
     let events = world.client.clone().list_audit_events(request).await.unwrap().into_inner().audit_events;
     events.into_iter().map(|event| event.action).collect()
@@ -94,7 +94,7 @@ async fn actions(world: &World, id: &str) -> Vec<String> {
 
 // === waiting ===
 
-async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
+pub(super) async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
     let begun = Instant::now();
     while !is_so().await {
         assert!(begun.elapsed() < PATIENCE, "never so: {what}");
@@ -103,7 +103,7 @@ async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
 }
 
 /// What must not happen may happen late: it is watched for a while.
-async fn stays(seconds: u64, what: &str, is_so: impl AsyncFn() -> bool) {
+pub(super) async fn stays(seconds: u64, what: &str, is_so: impl AsyncFn() -> bool) {
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(seconds) {
         assert!(is_so().await, "no longer so after {:?}: {what}", begun.elapsed());
@@ -112,7 +112,7 @@ async fn stays(seconds: u64, what: &str, is_so: impl AsyncFn() -> bool) {
 }
 
 /// Waits until the vault is asked so often from now on.
-async fn until_asked(world: &World, operation: Operation, times: u64) {
+pub(super) async fn until_asked(world: &World, operation: Operation, times: u64) {
     let wanted = world.vault.requests().of(operation) + times;
     let what = format!("the vault was asked for {operation:?}");
     until(&what, async || world.vault.requests().of(operation) >= wanted).await;
@@ -125,26 +125,26 @@ async fn until_edge_is_empty(world: &World, id: &str) {
 }
 
 /// Whether a key at the edge has this value.
-async fn holds(world: &World, id: &str, key: &str, value: &str) -> bool {
+pub(super) async fn holds(world: &World, id: &str, key: &str, value: &str) -> bool {
     world.edge(id).await.is_some_and(|edge| edge.get(key).is_some_and(|held| held == value))
 }
 
 // === faults ===
 
 /// The vault is slow with one secret, once.
-fn slow(world: &World, operation: Operation, vault_secret: &str, duration: Duration) {
+pub(super) fn slow(world: &World, operation: Operation, vault_secret: &str, duration: Duration) {
     world
         .vault
         .faults()
         .add(Rule::new(Action::Delay { duration }).on(operation).named(vault_secret).times(1));
 }
 
-fn status(code: u16, reason: &str) -> FaultRule {
+pub(super) fn status(code: u16, reason: &str) -> FaultRule {
     FaultRule::always(Fault::Status { code, reason: reason.to_owned(), retry_after: None })
 }
 
 /// The API server answers nobody, and its watches tell nothing.
-fn takes_down(world: &World) {
+pub(super) fn takes_down(world: &World) {
     world
         .cluster()
         .faults()
@@ -162,7 +162,7 @@ fn serves_no_pairs(world: &World, verbs: &[&str]) {
 
 // === others ===
 
-fn kubectl() -> PostParams {
+pub(super) fn kubectl() -> PostParams {
     PostParams { field_manager: Some("kubectl-create".to_owned()), ..PostParams::default() }
 }
 
@@ -170,14 +170,18 @@ fn named(id: &str) -> ObjectMeta {
     ObjectMeta { name: Some(id.to_owned()), ..ObjectMeta::default() }
 }
 
-async fn makes_a_secret(world: &World, id: &str, key: &str, value: &str) {
+pub(super) async fn makes_a_secret(world: &World, id: &str, key: &str, value: &str) {
     let data = [(key.to_owned(), value.to_owned())].into();
     let secret = Secret { metadata: named(id), string_data: Some(data), ..Secret::default() };
     world.secrets().create(&kubectl(), &secret).await.unwrap();
 }
 
 /// A SecretSync and a class as somebody else makes them who wants the same as ours of that name, the class under a name of its own.
-async fn a_strangers_like(world: &World, ours: &str, id: &str) -> (SecretProviderClass, SecretSync) {
+pub(super) async fn a_strangers_like(
+    world: &World,
+    ours: &str,
+    id: &str,
+) -> (SecretProviderClass, SecretSync) {
     let mut class = world.classes().get(ours).await.unwrap();
     let mut sync = world.syncs().get(ours).await.unwrap();
     (class.metadata, sync.metadata, sync.status) = (named("of-a-stranger"), named(id), None);
