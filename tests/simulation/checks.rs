@@ -293,7 +293,7 @@ impl<'a> History<'a> {
                 // Who waited for the first one until the own deadline was told in time.
                 let in_time = waited(other, end) < other.deadline.saturating_sub(MARGIN);
                 let after = other.begin > ok_end;
-                let beside = other.begin < ok_end && ok_begin < end;
+                let beside = self.came_first(ok, other, end);
                 // Of what is looked at when the call comes, anything may have changed for who comes later.
                 if (after || beside && in_time)
                     && !killed
@@ -308,6 +308,13 @@ impl<'a> History<'a> {
                 }
             }
         }
+    }
+
+    /// Whether one attempt had come to the service for sure before the other one was refused there. What was refused before may go well later.
+    fn came_first(&self, ok: &Attempt, refused: &Attempt, end: Moment) -> bool {
+        let travel = self.inner.travel;
+        let refused_from = refused.begin.time.max(end.time.saturating_sub(travel));
+        ok.begin.time + travel < refused_from
     }
 
     /// Whether the vault secret that a call is about, and in which alone stands that it was done, was deleted at some time between two moments.

@@ -166,6 +166,8 @@ pub struct Inner {
     pub wrong: Vec<String>,
     /// From when to when the cluster answered nothing at all.
     pub blackouts: Vec<(Moment, Moment)>,
+    /// How long a call, or its answer, may be on its way.
+    pub travel: Duration,
 }
 
 // === impl Ledger ===

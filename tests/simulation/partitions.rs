@@ -8,6 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{faults::pause, world::World};
 
+/// How long a piece takes at most.
+pub const SLOWEST: Duration = Duration::from_secs(2);
+
 /// Cuts the way to the vault, to the cluster or from the callers.
 pub async fn on_the_way(world: Arc<World>, most: Duration, stop: CancellationToken) {
     let mut random = world.plan.random("partitions");
@@ -17,8 +20,8 @@ pub async fn on_the_way(world: Arc<World>, most: Duration, stop: CancellationTok
         let (name, gate) = gates.choose(&mut random).expect("some");
         world.ledger.say(format!("the connections of {name} are cut"));
         gate.cut();
-        let latency = Duration::from_millis(*[0, 200, 2_000].choose(&mut random).expect("some"));
-        gate.set_latency(latency);
+        let latencies = [Duration::ZERO, Duration::from_millis(200), SLOWEST];
+        gate.set_latency(*latencies.choose(&mut random).expect("some"));
         stop.run_until_cancelled(sleep(Duration::from_secs(random.random_range(1..15)))).await;
         gate.set_latency(world.plan.latency);
     }

@@ -33,6 +33,7 @@ use crate::{
     doubles::{self, Hand, Hands},
     gate::Gate,
     model::Ledger,
+    partitions,
     plan::Plan,
 };
 
@@ -85,6 +86,8 @@ impl World {
     pub async fn start(plan: Plan, database: Handle) -> Arc<Self> {
         let begun = Instant::now();
         let ledger = Arc::new(Ledger::new(move || begun.elapsed()));
+        // In some pieces, each of which may take its time.
+        ledger.lock().travel = 4 * if plan.partitions.is_some() { partitions::SLOWEST } else { plan.latency };
         let directory = ground();
         let authority = Authority::load_or_create(directory.path()).expect("an authority");
         let vault = doubles::vault(&directory, &authority, &ledger).await;
