@@ -36,6 +36,8 @@ pub struct Plan {
     pub vault_latency: Duration,
     /// How long the vault takes to give a value, beside that.
     pub slow_values: Duration,
+    /// How long it takes to store one, beside that.
+    pub slow_sets: Duration,
     /// The pause between two deeds of somebody else, where there is somebody.
     pub edge_meddling: Option<Duration>,
     pub vault_meddling: Option<Duration>,
@@ -51,6 +53,8 @@ pub struct Plan {
     pub restarts: usize,
     /// The first list of Secrets after each start fails, and somebody asks what uses what.
     pub no_first_list: bool,
+    /// Nobody hears of what happens to Secrets while everybody is at it.
+    pub is_silent: bool,
     /// The vault refuses every new value while everybody is at it, and takes its time for that.
     pub no_set: bool,
 }
@@ -87,20 +91,28 @@ impl Plan {
             latency: millis(pick(&[0, 0, 5, 50, 300])),
             vault_latency: millis(pick(&[0, 0, 20, 300, 1_500])),
             slow_values: millis(pick(&[0, 0, 0, 800, 2_500])),
+            slow_sets: Duration::ZERO,
             edge_meddling: sometimes(pick(&[0, 2, 6])),
             vault_meddling: sometimes(pick(&[0, 3, 8])),
             vault_faults: sometimes(pick(&[0, 0, 4, 12])),
             edge_faults: sometimes(pick(&[0, 0, 4, 12])),
             partitions: sometimes(pick(&[0, 0, 0, 20])),
-            no_list: pick(&[0, 0, 0, 0, 0, 0, 0, 1]) == 1,
+            no_list: pick(&[0, 0, 0, 1]) == 1,
             kills: Vec::new(),
             restarts: usize::try_from(if calm { 0 } else { pick(&[0, 0, 0, 1]) }).unwrap_or(0),
             no_first_list: false,
+            is_silent: false,
             no_set: false,
         };
         let kills = if calm { 0 } else { pick(&[0, 0, 1, 2, 3]) };
         plan.kills = (0..kills).map(|_| random.random_range(20..700)).collect();
         plan.no_first_list = !calm && random.random_bool(0.1);
+        if !calm && random.random_bool(0.1) {
+            plan.is_silent = true;
+            plan.edge_meddling = Some(seconds(2));
+            // The end of any of them ends the silence.
+            plan.edge_faults = None;
+        }
         // By its number, so that the seeds that are kept stay what they were.
         if !calm && seed % 7 < 2 {
             plan.bring_values(seed.is_multiple_of(7));
@@ -113,10 +125,16 @@ impl Plan {
         simulated / self.haste
     }
 
-    /// Many bring new values for few synced secrets, and the vault takes its time to take, or to refuse, them, while others change something.
+    /// Many bring new values for few synced secrets, and the vault takes its time to store, or to refuse, them, while others change something.
     fn bring_values(&mut self, no_set: bool) {
         self.no_set = no_set;
-        self.vault_latency = self.vault_latency.max(Duration::from_millis(800));
+        if no_set {
+            self.vault_latency = self.vault_latency.max(Duration::from_millis(800));
+        } else {
+            // Whoever looks meanwhile for what is being stored has looked before it is there.
+            self.vault_latency = self.vault_latency.min(Duration::from_millis(300));
+            self.slow_sets = self.vault_timeout.mul_f64(0.6);
+        }
         self.caller_pause = Duration::from_millis(500);
         self.callers = self.callers.max(4);
         self.synced_secrets = self.synced_secrets.min(2);

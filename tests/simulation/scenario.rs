@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use rand::RngExt;
 use secrecy::SecretString;
 use secret_service::{
-    doubles::vault::{Action, Operation, Rule},
+    doubles::{
+        kube::{Fault, FaultRule},
+        vault::{Action, Operation, Rule},
+    },
     model::SyncEngine,
     proto::ListSyncedSecretsRequest,
 };
@@ -54,9 +57,15 @@ pub async fn run(plan: Plan, database: Handle) -> Report {
     if world.plan.no_set {
         world.vault.faults().add(Rule::new(Action::ForbiddenByRbac).on(Operation::SecretSet));
     }
-    if !world.plan.slow_values.is_zero() {
-        let delay = Action::Delay { duration: world.plan.slow_values };
-        world.vault.faults().add(Rule::new(delay).on(Operation::SecretGet));
+    for (operation, duration) in
+        [(Operation::SecretGet, world.plan.slow_values), (Operation::SecretSet, world.plan.slow_sets)]
+    {
+        if !duration.is_zero() {
+            world.vault.faults().add(Rule::new(Action::Delay { duration }).on(operation));
+        }
+    }
+    if world.plan.is_silent {
+        world.cluster.faults().add(FaultRule::always(Fault::WatchSilent).resource("secrets"));
     }
     let watching = CancellationToken::new();
     let first = tokio::spawn(watchers::watch(world.clone(), watching.clone()));
