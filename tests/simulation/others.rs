@@ -182,6 +182,19 @@ pub async fn take_keys(world: &World) {
     }
 }
 
+/// Stores another version of some vault secrets, after everything else: it comes to the edge although nothing else happens.
+pub async fn bring_versions(world: &World) {
+    let mut random = world.plan.random("the last version");
+    let somebody = Somebody::at(&world.vault, &world.ca);
+    for number in 0..world.plan.vault_secrets {
+        if random.random_bool(0.5) {
+            let name = format!("vault-{number}");
+            world.ledger.say(format!("somebody in the vault: the last version of {name}"));
+            somebody.sets(&name, &format!("{FOREIGN}last-{number}")).await;
+        }
+    }
+}
+
 /// Works on the vault: new versions, deletions that are taken back, names that somebody else takes.
 pub async fn meddle_in_the_vault(world: Arc<World>, most: Duration, stop: CancellationToken) {
     let mut random = world.plan.random("the vault");

@@ -148,6 +148,11 @@ async fn busy(world: &Arc<World>, watching: &CancellationToken) -> tokio::task::
     if world.plan.edge_meddling.is_some() {
         others::take_keys(world).await;
     }
+    if world.plan.vault_meddling.is_some() {
+        // What was looked at for another reason has been, by then.
+        sleep(Duration::from_secs(30)).await;
+        others::bring_versions(world).await;
+    }
     late
 }
 
