@@ -73,24 +73,17 @@ impl Index {
 
     /// What was last seen under a name.
     pub fn get(&self, name: &str) -> Seen {
-        let known = self.read();
-        match known.secrets.get(name) {
-            Some(entry) => Seen::There(entry.written.clone()),
-            None if known.is_complete => Seen::Gone,
-            None => Seen::Unknown,
-        }
+        self.read().get(name)
     }
 
-    /// Remembers our own write before the watch tells of it.
-    pub fn note(&self, name: &str, written: Option<Written>) {
-        let secrets = &mut self.write().secrets;
-        match written {
-            Some(written) => {
-                let label = secrets.get(name).and_then(|entry| entry.label);
-                secrets.insert(name.to_owned(), Entry { written, label })
-            }
-            None => secrets.remove(name),
-        };
+    /// Remembers an answer of the API server before the watch tells of it; `before` is what was known before it was asked. What
+    /// the watch has told since stays: it may be newer than the answer, and nothing would tell of it again.
+    pub fn note(&self, name: &str, before: &Seen, written: &Written) {
+        let mut known = self.write();
+        if known.get(name) == *before {
+            let label = known.secrets.get(name).and_then(|entry| entry.label);
+            known.secrets.insert(name.to_owned(), Entry { written: written.clone(), label });
+        }
     }
 
     /// The uid of a synced secret that a Secret carries as our label, whether it is one of ours or not.
@@ -189,7 +182,7 @@ impl Index {
             },
             watcher::Event::Delete(secret) => {
                 let name = secret.metadata.name.unwrap_or_default();
-                self.note(&name, None);
+                self.write().secrets.remove(&name);
                 vec![name]
             }
         };
@@ -220,6 +213,16 @@ impl Index {
     }
 }
 
+impl Known {
+    fn get(&self, name: &str) -> Seen {
+        match self.secrets.get(name) {
+            Some(entry) => Seen::There(entry.written.clone()),
+            None if self.is_complete => Seen::Gone,
+            None => Seen::Unknown,
+        }
+    }
+}
+
 impl Default for Index {
     fn default() -> Self {
         Self::new()
@@ -240,4 +243,38 @@ fn entry(secret: &PartialObjectMeta<Secret>) -> Option<(String, Entry)> {
         Written { uid: metadata.uid.clone()?, resource_version: metadata.resource_version.clone()? };
     let label = uid_label(metadata).and_then(|label| label.parse().ok());
     Some((metadata.name.clone()?, Entry { written, label }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(version: &str) -> Written {
+        Written { uid: "uid".into(), resource_version: version.into() }
+    }
+
+    /// The watch tells of a version.
+    fn tell(index: &Index, name: &str, written: Written) {
+        let mut secret = PartialObjectMeta::<Secret>::default();
+        secret.metadata.name = Some(name.to_owned());
+        (secret.metadata.uid, secret.metadata.resource_version) =
+            (Some(written.uid), Some(written.resource_version));
+        assert_eq!(index.take(watcher::Event::Apply(secret), &mut None), [name]);
+    }
+
+    #[test]
+    fn an_answer_that_arrives_late_hides_nothing_that_the_watch_has_told_since() {
+        let index = Index::new();
+        tell(&index, "a", version("1"));
+        let before = index.get("a");
+        index.note("a", &before, &version("2"));
+        assert_eq!(index.get("a"), Seen::There(version("2")), "known before the watch tells of it");
+
+        let before = index.get("a");
+        // We write 3; somebody writes 4, and the watch tells of both before our answer arrives.
+        tell(&index, "a", version("3"));
+        tell(&index, "a", version("4"));
+        index.note("a", &before, &version("3"));
+        assert_eq!(index.get("a"), Seen::There(version("4")));
+    }
 }

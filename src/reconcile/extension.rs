@@ -394,8 +394,9 @@ impl Reconciler {
     ) -> Result<Outcome, StoreError> {
         // An extension that sets no label of its own is told so once, and then believed.
         let wants_mark = !handed.open || handed.nudges == 0;
+        let seen = self.0.index.get(record.secret.id.as_str());
         match self.0.edge.made(&record.secret, known(record), wants_mark).await {
-            Ok(Made::Whole(written)) => self.record_done(record, handed, written).await,
+            Ok(Made::Whole(written)) => self.record_done(record, handed, &seen, written).await,
             // Its watch may be behind.
             Ok(Made::Nothing) if waited < MOMENT => Ok(Outcome::After(MOMENT - waited)),
             Ok(Made::Nothing) => self.repair(record).await,
@@ -437,9 +438,10 @@ impl Reconciler {
         &self,
         attempted: &Record,
         handed: &Handed,
+        seen: &Seen,
         written: Written,
     ) -> Result<Outcome, StoreError> {
-        self.0.index.note(attempted.secret.id.as_str(), Some(written.clone()));
+        self.0.index.note(attempted.secret.id.as_str(), seen, &written);
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(attempted.secret.uid) else { return Ok(Outcome::Done) };
         if current.handed.as_ref() != Some(handed) {

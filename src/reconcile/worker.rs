@@ -189,7 +189,7 @@ impl Reconciler {
             Ok(Observed::Ours { written, content, .. })
                 if Some(self.digest(&content)) == record.edge.digest =>
             {
-                self.0.index.note(record.secret.id.as_str(), Some(written.clone()));
+                self.0.index.note(record.secret.id.as_str(), &seen, &written);
                 let mut transaction = self.0.store.begin().await?;
                 let Some(mut current) = transaction.current(record.secret.uid) else {
                     return Ok(Outcome::Done);
@@ -291,7 +291,7 @@ impl Reconciler {
         let is_from_memory = held.is_some();
         let written = match held {
             Some(written) => written,
-            None => match self.apply(&desired, record.edge.uid.as_deref()).await {
+            None => match self.apply(&desired, &seen, record.edge.uid.as_deref()).await {
                 Ok(written) => written,
                 Err(error) => return self.record_failure(record, edge_failure(&error)).await,
             },
@@ -301,9 +301,14 @@ impl Reconciler {
         self.record_success(record, values.statuses, written, digest, action).await
     }
 
-    async fn apply(&self, desired: &Desired<'_>, edge_uid: Option<&str>) -> Result<Written, EdgeError> {
+    async fn apply(
+        &self,
+        desired: &Desired<'_>,
+        seen: &Seen,
+        edge_uid: Option<&str>,
+    ) -> Result<Written, EdgeError> {
         let written = self.0.edge.apply(desired, edge_uid).await?;
-        self.0.index.note(desired.secret.id.as_str(), Some(written.clone()));
+        self.0.index.note(desired.secret.id.as_str(), seen, &written);
         Ok(written)
     }
 
