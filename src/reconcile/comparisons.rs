@@ -128,3 +128,125 @@ impl Moment {
 fn compared(message: &str) -> Condition {
     Condition::new(ConditionType::Compared, Status::True, Reason::Compared, message)
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    const INTERVAL: Duration = Duration::from_secs(60);
+    const LIMIT: Duration = Duration::from_secs(180);
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// In sync, with a reference that follows the latest version of each of these.
+    fn synced(followed: &[&str]) -> SyncedSecret {
+        let mut secret = SyncedSecret::example("edp1secrets");
+        secret.state = State::Synced;
+        let reference = secret.references.remove(0);
+        let follows = |name: &&str| {
+            let mut reference = reference.clone();
+            reference.vault_secret = name.parse().unwrap();
+            reference
+        };
+        secret.references = followed.iter().map(follows).collect();
+        secret
+    }
+
+    fn names(names: &[&str]) -> Vec<VaultSecretName> {
+        names.iter().map(|name| name.parse().unwrap()).collect()
+    }
+
+    fn said(condition: &Condition) -> (ConditionType, Status, Reason) {
+        (condition.kind, condition.status, condition.reason)
+    }
+
+    const OLD: (ConditionType, Status, Reason) =
+        (ConditionType::Compared, Status::False, Reason::NotCompared);
+    const FRESH: (ConditionType, Status, Reason) = (ConditionType::Compared, Status::True, Reason::Compared);
+    const UNKNOWN: (ConditionType, Status, Reason) =
+        (ConditionType::Compared, Status::Unknown, Reason::NotChecked);
+
+    #[tokio::test(start_paused = true)]
+    async fn knowledge_is_old_after_three_checks_that_did_not_come_and_says_why_until_it_is_compared() {
+        let (comparisons, mut secret) = (Comparisons::new(INTERVAL), synced(&["a"]));
+        advance(LIMIT).await;
+        assert_eq!(comparisons.condition_of(&secret), None, "three checks may be missed");
+        advance(SECOND).await;
+        let old = comparisons.condition_of(&secret).unwrap();
+        assert_eq!(said(&old), OLD);
+        assert!(old.message.contains("has not come to it"), "{}", old.message);
+        comparisons.end_check(|_| true, Some("The vault is away.".to_owned()));
+        let old = comparisons.condition_of(&secret).unwrap();
+        assert!(old.message.ends_with("The vault is away."), "{}", old.message);
+
+        comparisons.note(&names(&["a"]));
+        assert_eq!(comparisons.condition_of(&secret), None, "nobody was told that it was old");
+        secret.set_condition(old);
+        assert_eq!(said(&comparisons.condition_of(&secret).unwrap()), FRESH);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_reference_that_was_compared_longest_ago_decides() {
+        let (comparisons, secret) = (Comparisons::new(INTERVAL), synced(&["a", "b"]));
+        comparisons.note(&names(&["a"]));
+        advance(LIMIT).await;
+        comparisons.note(&names(&["b"]));
+        advance(SECOND).await;
+        assert_eq!(said(&comparisons.condition_of(&secret).unwrap()), OLD);
+        comparisons.note(&names(&["a"]));
+        assert_eq!(comparisons.condition_of(&secret), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_pinned_not_in_sync_or_not_ours_has_nothing_to_say() {
+        let comparisons = Comparisons::new(INTERVAL);
+        let (mut pinned, mut failed, mut theirs) = (synced(&["a"]), synced(&["a"]), synced(&["a"]));
+        pinned.references[0].version = Some("1".repeat(32).parse().unwrap());
+        failed.state = State::Failed;
+        theirs.origin = Origin::Unmanaged;
+        advance(LIMIT + SECOND).await;
+        for secret in [pinned, failed, theirs] {
+            assert_eq!(comparisons.condition_of(&secret), None);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_vault_says_how_old_the_oldest_of_all_knowledge_is() {
+        let comparisons = Comparisons::new(INTERVAL);
+        assert_eq!(said(&comparisons.condition()), UNKNOWN);
+        comparisons.note(&names(&["a"]));
+        advance(LIMIT).await;
+        comparisons.note(&names(&["b"]));
+        assert_eq!(said(&comparisons.condition()), FRESH, "three checks may be missed");
+        advance(SECOND).await;
+        assert_eq!(said(&comparisons.condition()), OLD);
+        comparisons.end_check(|name| name.as_str() != "a", None);
+        assert_eq!(said(&comparisons.condition()), FRESH, "what nobody follows any more is forgotten");
+        comparisons.end_check(|_| false, None);
+        assert_eq!(said(&comparisons.condition()), UNKNOWN);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_vault_that_could_not_be_compared_since_the_start_is_told_once_that_is_long_ago() {
+        let comparisons = Comparisons::new(INTERVAL);
+        advance(LIMIT + SECOND).await;
+        assert_eq!(said(&comparisons.condition()), UNKNOWN, "nothing is followed");
+        comparisons.end_check(|_| false, Some("The vault is away.".to_owned()));
+        assert_eq!(said(&comparisons.condition()), OLD);
+
+        let comparisons = Comparisons::new(INTERVAL);
+        comparisons.end_check(|_| false, Some("The vault is away.".to_owned()));
+        advance(LIMIT).await;
+        assert_eq!(said(&comparisons.condition()), UNKNOWN);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn knowledge_of_a_few_seconds_is_never_old_however_often_is_checked() {
+        let (comparisons, secret) = (Comparisons::new(SECOND), synced(&["a"]));
+        advance(YOUNG).await;
+        assert_eq!(comparisons.condition_of(&secret), None);
+        advance(SECOND).await;
+        assert_eq!(said(&comparisons.condition_of(&secret).unwrap()), OLD);
+    }
+}

@@ -133,4 +133,26 @@ mod tests {
         fights.prune(|_| true);
         assert!(fights.lock().is_empty());
     }
+    #[tokio::test(start_paused = true)]
+    async fn a_fight_that_begins_again_after_quiet_is_told_again() {
+        let (fights, uid) = (Fights::default(), Uuid::new_v4());
+        for _ in 0..2 {
+            (0..REPAIRS).for_each(|_| fights.repaired(uid));
+            assert!(fights.of(uid).unwrap().is_new);
+            fights.told(uid);
+            advance(WINDOW).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_what_is_there_and_was_repaired_of_late_is_remembered() {
+        let (fights, there, gone, quiet) =
+            (Fights::default(), Uuid::new_v4(), Uuid::new_v4(), Uuid::new_v4());
+        fights.repaired(quiet);
+        advance(WINDOW).await;
+        fights.repaired(there);
+        fights.repaired(gone);
+        fights.prune(|uid| uid != gone);
+        assert_eq!(fights.lock().keys().collect::<Vec<_>>(), [&there]);
+    }
 }

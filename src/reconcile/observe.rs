@@ -133,3 +133,204 @@ pub fn expiring(references: &[Reference], now: Timestamp) -> Condition {
     };
     Condition::new(ConditionType::Expiring, status, reason, message)
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::model::{Encoding, SyncEngine};
+
+    fn version(digit: char) -> crate::model::VaultVersion {
+        digit.to_string().repeat(32).parse().unwrap()
+    }
+
+    fn described(update_time: Option<Timestamp>) -> VaultSecretVersion {
+        VaultSecretVersion {
+            name: "Edp1-User".parse().unwrap(),
+            version: version('1'),
+            enabled: true,
+            content_type: String::new(),
+            create_time: None,
+            update_time,
+            not_before_time: None,
+            expire_time: Some(Timestamp::UNIX_EPOCH),
+            tags: Default::default(),
+            managed: false,
+        }
+    }
+
+    fn status(digit: char) -> ReferenceStatus {
+        ReferenceStatus { synced_version: Some(version(digit)), ..ReferenceStatus::default() }
+    }
+
+    /// Asked for, and asked to sync once.
+    fn asked() -> Record {
+        let mut record = Record::new(SyncedSecret::example("edp1secrets"), SyncEngine::Direct);
+        record.sync_requests = 1;
+        record
+    }
+
+    /// What was written for `attempted` is seen.
+    fn see(record: &mut Record, attempted: &Record) {
+        let written = Written { uid: "uid".into(), resource_version: "7".into() };
+        let statuses = vec![status('1'); attempted.secret.references.len()];
+        synced(record, attempted, statuses, written, vec![1]);
+    }
+
+    fn fail(record: &mut Record, attempted: &Record) {
+        let problems = [(0, Reason::VaultForbidden, "no".to_owned())];
+        failed(record, attempted, Reason::VaultForbidden, "no".to_owned(), &problems);
+    }
+
+    #[test]
+    fn a_version_that_was_read_within_the_seconds_of_its_update_may_hide_a_newer_one() {
+        let updated = Timestamp::UNIX_EPOCH;
+        for (seconds, settled) in [(0, false), (1, false), (2, true), (60, true), (-60, false)] {
+            let seen = updated + SignedDuration::from_secs(seconds);
+            assert_eq!(status_of_version(&described(Some(updated)), seen).settled, settled, "{seconds}");
+        }
+        let unknown = status_of_version(&described(None), Timestamp::now());
+        assert!(!unknown.settled, "a vault that tells no time of the update");
+        let value = VaultValue {
+            value: "x".into(),
+            version: described(Some(updated)),
+            read_time: updated + SignedDuration::from_secs(2),
+        };
+        let read = status_of(&value);
+        assert_eq!(read.synced_version, Some(version('1')));
+        assert_eq!((read.expire_time, read.vault_update_time), (Some(updated), Some(updated)));
+        assert!(read.settled && read.problem.is_none());
+    }
+
+    #[test]
+    fn what_the_edge_holds_is_recorded_and_answers_who_asked() {
+        let (mut record, attempted) = (asked(), asked());
+        record.secret = attempted.secret.clone();
+        see(&mut record, &attempted);
+        assert_eq!(record.edge.uid.as_deref(), Some("uid"));
+        assert_eq!(record.edge.resource_version.as_deref(), Some("7"));
+        assert_eq!(record.edge.digest, Some(vec![1]));
+        assert_eq!((record.synced_requests, record.secret.synced_generation), (1, 1));
+        assert_eq!(record.secret.state, State::Synced);
+        assert!(record.secret.sync_time.is_some());
+        assert_eq!(record.secret.references[0].status, status('1'));
+        let said = |kind| record.secret.condition(kind).map(|condition| (condition.status, condition.reason));
+        assert_eq!(said(ConditionType::Synced), Some((Status::True, Reason::Synced)));
+        assert_eq!(said(ConditionType::Expiring), Some((Status::False, Reason::NotExpiring)));
+    }
+
+    #[test]
+    fn a_sync_now_that_came_while_it_was_written_is_not_answered_by_it() {
+        let (mut record, attempted) = (asked(), asked());
+        record.sync_requests = 2;
+        record.secret = attempted.secret.clone();
+        see(&mut record, &attempted);
+        assert_eq!(record.synced_requests, 1);
+        record.synced_requests = 2;
+        see(&mut record, &attempted);
+        assert_eq!(record.synced_requests, 2, "nor is an answer taken back");
+        fail(&mut record, &attempted);
+        assert_eq!(record.synced_requests, 2);
+    }
+
+    #[test]
+    fn what_was_changed_or_deleted_meanwhile_is_not_in_sync() {
+        for (state, generation) in [(State::Pending, 2), (State::Deleting, 1)] {
+            let (mut record, attempted) = (asked(), asked());
+            record.secret = attempted.secret.clone();
+            (record.secret.state, record.secret.generation) = (state, generation);
+            let mut other = record.secret.references[0].clone();
+            other.encoding = Encoding::Base64;
+            record.secret.references.push(other);
+            see(&mut record, &attempted);
+            assert_eq!((record.secret.state, record.secret.synced_generation), (state, 1));
+            assert_eq!(record.secret.sync_time, None);
+            assert_eq!(record.secret.condition(ConditionType::Synced), None);
+            // What was read is known all the same, of the references that still ask for it.
+            assert_eq!(record.secret.references[0].status, status('1'));
+            assert_eq!(record.secret.references[1].status, ReferenceStatus::default());
+        }
+    }
+
+    #[test]
+    fn a_failure_says_whether_the_edge_holds_something_and_names_the_reference() {
+        for (synced_generation, state, expected) in [
+            (0, State::Pending, State::Failed),
+            (1, State::Pending, State::Degraded),
+            (1, State::Deleting, State::Deleting),
+        ] {
+            let mut attempted = asked();
+            (attempted.secret.state, attempted.secret.synced_generation) = (state, synced_generation);
+            let sibling = attempted.secret.references[0].clone();
+            attempted.secret.references.push(sibling);
+            let mut record = attempted.clone();
+            fail(&mut record, &attempted);
+            assert_eq!((record.secret.state, record.synced_requests), (expected, 1));
+            let told = record.secret.condition(ConditionType::Synced).unwrap();
+            assert_eq!(
+                (told.status, told.reason, told.message.as_str()),
+                (Status::False, Reason::VaultForbidden, "no")
+            );
+            let problem = |place: usize| {
+                let problem = record.secret.references[place].status.problem.as_ref();
+                problem.map(|problem| (problem.status, problem.reason))
+            };
+            assert_eq!(problem(0), Some((Status::False, Reason::VaultForbidden)));
+            assert_eq!(problem(1), None);
+        }
+    }
+
+    #[test]
+    fn a_reference_that_fails_again_says_since_when_and_one_that_is_mended_says_nothing() {
+        let attempted = asked();
+        let mut record = attempted.clone();
+        fail(&mut record, &attempted);
+        let first = record.secret.references[0].status.problem.as_mut().unwrap();
+        first.last_transition_time = Timestamp::UNIX_EPOCH;
+        fail(&mut record, &attempted);
+        let again = record.secret.references[0].status.problem.as_ref().unwrap();
+        assert_eq!(again.last_transition_time, Timestamp::UNIX_EPOCH);
+        failed(&mut record, &attempted, Reason::EdgeForbidden, String::new(), &[]);
+        assert_eq!(record.secret.references[0].status.problem, None);
+    }
+
+    #[test]
+    fn a_failure_of_what_is_no_longer_asked_for_is_not_told() {
+        let attempted = asked();
+        let (mut changed, mut stored) = (attempted.clone(), attempted.clone());
+        changed.secret.generation = 2;
+        stored.secret.references[0].create_pending = true;
+        for mut record in [changed, stored] {
+            assert!(is_outdated(&attempted, &record.secret));
+            let before = record.secret.clone();
+            fail(&mut record, &attempted);
+            assert_eq!((record.secret, record.synced_requests), (before, 1));
+        }
+        assert!(!is_outdated(&attempted, &attempted.secret));
+    }
+
+    #[test]
+    fn what_expires_first_decides_from_thirty_days_before() {
+        let (now, second) = (Timestamp::UNIX_EPOCH, SignedDuration::from_secs(1));
+        let month = SignedDuration::from_hours(30 * 24);
+        let mut references = asked().secret.references;
+        references.push(references[0].clone());
+        for (first, expected) in [
+            (None, (Status::False, Reason::NotExpiring)),
+            (Some(now - second), (Status::True, Reason::Expired)),
+            (Some(now), (Status::True, Reason::Expired)),
+            (Some(now + second), (Status::True, Reason::ExpiresSoon)),
+            (Some(now + month), (Status::True, Reason::ExpiresSoon)),
+            (Some(now + month + second), (Status::False, Reason::NotExpiring)),
+        ] {
+            references[0].status.expire_time = Some(now + month * 2);
+            references[1].status.expire_time = first;
+            let told = expiring(&references, now);
+            assert_eq!(
+                (told.kind, told.status, told.reason),
+                (ConditionType::Expiring, expected.0, expected.1)
+            );
+        }
+    }
+}

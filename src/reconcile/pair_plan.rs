@@ -207,7 +207,8 @@ mod tests {
         let mut open = synced();
         open.handed.as_mut().unwrap().open = true;
         assert_eq!(step_of(&open), Step::Judge);
-        for secret in [there("8"), Seen::Gone] {
+        let another = Seen::There(Written { uid: "another".into(), resource_version: "7".into() });
+        for secret in [there("8"), another, Seen::Gone] {
             assert_eq!(step(&synced(), &sync(3), Some(&class(2)), &secret, false, false), Step::Judge);
         }
     }
@@ -251,8 +252,21 @@ mod tests {
         let mut newer = held.clone();
         newer[0].synced_version = Some("1".repeat(32).parse().unwrap());
         assert!(!is_held(&record, &newer) && !is_awaited(&awaited, &newer));
-        let mut asked = synced();
-        asked.sync_requests = 1;
-        assert!(!is_held(&asked, &held));
+        let mut done = awaited.clone();
+        done.handed.as_mut().unwrap().open = false;
+        assert!(!is_awaited(&done, &held), "its answer was recorded");
+        let changes: [fn(&mut Record); 4] = [
+            |record| record.sync_requests = 1,
+            |record| record.secret.generation = 2,
+            |record| record.handed = None,
+            |record| record.secret.state = State::Degraded,
+        ];
+        for (place, change) in changes.into_iter().enumerate() {
+            let (mut record, mut awaited) = (record.clone(), awaited.clone());
+            change(&mut record);
+            change(&mut awaited);
+            assert!(!is_held(&record, &held), "{place}");
+            assert_eq!(is_awaited(&awaited, &held), place == 3, "{place}");
+        }
     }
 }

@@ -152,6 +152,40 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_the_first_call_was_told_is_in_the_way_is_told_to_the_same_call_too() {
+        let (in_flight, id) = (InFlight::default(), Uuid::new_v4());
+        let first = in_flight.enter(&call("alice", id, 1)).await.unwrap().unwrap();
+        let (again, ()) = tokio::join!(
+            async { in_flight.enter(&call("alice", id, 1)).await.map(|turn| turn.is_some()) },
+            async {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                first.end::<()>(&Err(Error::invalid("description", "it is too long")));
+                drop(first);
+            }
+        );
+        let Err(Error::Refused(problems)) = again else { panic!("{again:?}") };
+        assert_eq!(
+            problems.iter().map(|problem| problem.field.as_str()).collect::<Vec<_>>(),
+            ["description"]
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_failed_in_the_service_itself_is_tried_anew_by_the_same_call() {
+        let (in_flight, id) = (InFlight::default(), Uuid::new_v4());
+        let first = in_flight.enter(&call("alice", id, 1)).await.unwrap().unwrap();
+        let (again, ()) = tokio::join!(
+            async { in_flight.enter(&call("alice", id, 1)).await.map(|turn| turn.is_some()) },
+            async {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                first.end::<()>(&Err(Error::Internal));
+                drop(first);
+            }
+        );
+        assert!(again.unwrap());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn who_waits_longer_than_his_deadline_is_told_that_the_call_is_under_way() {
         let (in_flight, id) = (InFlight::default(), Uuid::new_v4());
         let _first = in_flight.enter(&call("alice", id, 1)).await.unwrap();

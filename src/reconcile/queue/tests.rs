@@ -10,6 +10,7 @@ use tokio::{
 };
 
 use super::*;
+use crate::vault::{self, Priority, Vault};
 
 const LANES: [Lane; Lane::COUNT] = [Lane::Background, Lane::Interactive, Lane::Deletion];
 
@@ -82,6 +83,53 @@ async fn whoever_is_more_urgent_supersedes_the_look_that_is_under_way() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_look_that_nobody_cuts_short_gets_what_it_waits_for() {
+    let (queue, uid) = (Queue::default(), Uuid::new_v4());
+    push(&queue, uid, Lane::Background);
+    let work = queue.pop(Lane::Background).await;
+    assert_eq!(work.unless_superseded(async { 7 }).await, Some(7));
+}
+
+/// Reads that begin now.
+fn reads() -> Arc<Reads> {
+    let vault = Vault::connect(&vault::Options {
+        uri: "https://contoso.vault.azure.net/".parse().unwrap(),
+        credential: vault::Credential::AzureCli { tenant_id: None },
+        cloud: vault::Cloud::Public,
+        api_version: None,
+        verify_challenge: true,
+        ca_file: None,
+        timeout: Duration::from_secs(1),
+        concurrency: 1,
+        requests_per_10s: None,
+    });
+    Arc::new(Reads::new(vault.unwrap(), Priority::Background))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_gets_the_newest_reads_that_it_was_asked_for_with() {
+    let (queue, uid) = (Queue::default(), Uuid::new_v4());
+    let older = reads();
+    advance(Duration::from_secs(1)).await;
+    let newer = reads();
+    for asked in [
+        vec![Some(&older), Some(&newer)],
+        vec![Some(&newer), Some(&older)],
+        vec![Some(&newer), None],
+        vec![None, Some(&newer)],
+    ] {
+        for reads in asked {
+            queue.push(uid, Lane::Background, reads.cloned());
+        }
+        let work = queue.pop(Lane::Background).await;
+        assert!(Arc::ptr_eq(&work.reads.unwrap(), &newer));
+        queue.finish(uid, Outcome::Done);
+    }
+    push(&queue, uid, Lane::Background);
+    assert!(queue.pop(Lane::Background).await.reads.is_none());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_look_whose_own_write_makes_an_event_is_backed_off_all_the_same() {
     let (queue, uid) = (Queue::default(), Uuid::new_v4());
     push(&queue, uid, Lane::Background);
@@ -142,6 +190,32 @@ async fn events_that_keep_coming_start_no_further_chain_of_retries() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_event_shortens_the_pause_of_a_failure_to_an_eighth_of_the_longest() {
+    let (queue, uids) = (Queue::default(), [(); 16].map(|()| Uuid::new_v4()));
+    for uid in uids {
+        push(&queue, uid, Lane::Interactive);
+        for _ in 0..8 {
+            queue.pop(Lane::Interactive).await;
+            queue.finish(uid, Outcome::Retry(None));
+            push(&queue, uid, Lane::Interactive);
+        }
+        queue.pop(Lane::Interactive).await;
+        queue.finish(uid, Outcome::Retry(None));
+        push(&queue, uid, Lane::Background);
+    }
+    let shortened = LONGEST_PAUSE / SHORTENED;
+    advance(shortened - Duration::from_millis(10)).await;
+    run_due(&queue).await;
+    assert_eq!(next(&queue, Lane::Background), None, "so soon, the event may be of its own write");
+    advance(Duration::from_millis(20)).await;
+    for _ in uids {
+        run_due(&queue).await;
+    }
+    let looks = std::iter::from_fn(|| next(&queue, Lane::Background)).count();
+    assert_eq!(looks, uids.len());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_person_does_not_wait_for_the_end_of_a_back_off() {
     let (queue, uid) = (Queue::default(), Uuid::new_v4());
     push(&queue, uid, Lane::Background);
@@ -179,7 +253,9 @@ fn pauses_grow_and_are_bounded() {
     assert_eq!(ceiling(0), FIRST_PAUSE);
     assert_eq!(ceiling(3), 8 * FIRST_PAUSE);
     assert_eq!(ceiling(u32::MAX), LONGEST_PAUSE);
-    assert!((0..100).all(|_| jittered(LONGEST_PAUSE) <= LONGEST_PAUSE));
+    let pauses: Vec<_> = (0..100).map(|_| jittered(LONGEST_PAUSE)).collect();
+    assert!(pauses.iter().all(|pause| (LONGEST_PAUSE / 20..=LONGEST_PAUSE).contains(pause)));
+    assert!(pauses.iter().any(|pause| *pause != pauses[0]), "many failures at once would come back at once");
 }
 
 // === under any order ===
