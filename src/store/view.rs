@@ -217,3 +217,94 @@ impl State {
         self.recent.push_back(change);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::SyncEngine;
+
+    fn record(id: &str, vault_secrets: &[&str]) -> Record {
+        let mut record = Record::new(SyncedSecret::example(id), SyncEngine::Direct);
+        let reference = record.secret.references.remove(0);
+        let of = |name: &&str| {
+            let mut reference = reference.clone();
+            reference.vault_secret = name.parse().unwrap();
+            reference
+        };
+        record.secret.references = vault_secrets.iter().map(of).collect();
+        record
+    }
+
+    fn place(sequence: i64) -> FeedPlace {
+        FeedPlace { sequence, history: [u8::try_from(sequence % 256).unwrap(); 16] }
+    }
+
+    fn put(view: &View, record: &Record, sequence: i64) -> Option<i64> {
+        view.apply(vec![Effect::Put { record: Box::new(record.clone()), place: place(sequence) }])
+    }
+
+    fn sequences(view: &View, after: i64) -> Option<Vec<i64>> {
+        let changes = view.recent_changes(after)?;
+        Some(changes.iter().map(|change| change.place.sequence).collect())
+    }
+
+    #[test]
+    fn who_holds_a_vault_secret_is_known_once_each() {
+        let view = View::new(vec![record("a", &["x", "x", "y"]), record("b", &["y"])], place(2));
+        let ids = |name: &str| {
+            let users = view.users_of(&name.parse().unwrap());
+            users.iter().map(|record| record.secret.id.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!((ids("x"), ids("y"), ids("z")), (vec!["a".into()], vec!["a".into(), "b".into()], vec![]));
+        let all = view.by_vault_secret();
+        for name in ["x", "y"] {
+            let held: Vec<_> = all[&name.parse().unwrap()].iter().map(ToString::to_string).collect();
+            assert_eq!(held, ids(name));
+        }
+        assert_eq!(all.len(), 2);
+        assert!(!view.is_empty() && View::new(Vec::new(), place(0)).is_empty());
+    }
+
+    #[test]
+    fn a_watcher_who_keeps_up_is_served_from_memory_and_one_from_before_it_is_not() {
+        // Two changes came before this process.
+        let view = View::new(vec![record("a", &["x"])], place(2));
+        assert_eq!(sequences(&view, 2), Some(vec![]));
+        assert_eq!(sequences(&view, 1), None);
+        for sequence in 3..=5 {
+            assert_eq!(put(&view, &record("a", &["x"]), sequence), Some(sequence));
+        }
+        assert_eq!(sequences(&view, 2), Some(vec![3, 4, 5]));
+        assert_eq!(sequences(&view, 4), Some(vec![5]));
+        assert_eq!(sequences(&view, 5), Some(vec![]));
+        assert_eq!(sequences(&view, 1), None, "the change after it is on the disk alone");
+        for sequence in 3..=5 {
+            assert_eq!(view.recent_place(sequence), Some(place(sequence)));
+        }
+        assert_eq!((view.recent_place(2), view.recent_place(6)), (None, None));
+    }
+
+    #[test]
+    fn the_memory_of_changes_is_bounded() {
+        let view = View::new(Vec::new(), place(0));
+        let kept = i64::try_from(RECENT_CHANGES).unwrap();
+        for sequence in 1..=kept + 2 {
+            put(&view, &record("a", &["x"]), sequence);
+        }
+        assert_eq!(view.read().recent.len(), RECENT_CHANGES);
+        assert_eq!(sequences(&view, 1), None);
+        assert_eq!(sequences(&view, 2).map(|kept| (kept[0], kept.len())), Some((3, RECENT_CHANGES)));
+    }
+
+    #[test]
+    fn only_a_change_that_callers_can_see_moves_the_feed() {
+        let view = View::new(Vec::new(), place(0));
+        let record = record("a", &["x"]);
+        assert_eq!(put(&view, &record, 1), Some(1));
+        assert_eq!(view.apply(vec![Effect::Note { record: Box::new(record.clone()) }]), None);
+        let remove = |uid| view.apply(vec![Effect::Remove { uid, place: place(2) }]);
+        assert_eq!(remove(Uuid::nil()), None, "nothing of it is here");
+        assert_eq!(remove(record.secret.uid), Some(2));
+        assert!(view.is_empty() && view.get_by_uid(record.secret.uid).is_none());
+    }
+}

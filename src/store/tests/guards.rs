@@ -1,0 +1,150 @@
+//! What keeps one caller's change from undoing another's: in SQL, so that nobody has to remember it.
+
+use super::*;
+
+fn request(caller: &str, fingerprint: u8) -> Request {
+    let (caller, id) = (caller.to_owned(), Uuid::from_u128(7));
+    Request { caller, id, method: "CreateSyncedSecret", fingerprint: [fingerprint; 32] }
+}
+
+async fn begin_request(store: &Store, request: &Request) -> Result<(), StoreError> {
+    let mut transaction = store.begin().await?;
+    transaction.begin_request(request, None, Some(b"answer")).await?;
+    transaction.commit().await
+}
+
+/// From now on the database refuses rows of a table for a reason of its own.
+async fn refuse_rows(store: &Store, trigger: &'static str) {
+    sqlx::raw_sql(trigger).execute(&store.0.writer).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_change_or_removal_of_what_was_changed_since_is_refused_and_changes_nothing() {
+    let (_directory, store) = open().await;
+    let read = record("a");
+    insert(&store, &read).await.unwrap();
+    let mut changed = read.clone();
+    changed.secret.generation = 2;
+    changed.secret.description = "by the one who was faster".to_owned();
+    let mut transaction = store.begin().await.unwrap();
+    transaction.change(1, changed.clone()).await.unwrap();
+    transaction.commit().await.unwrap();
+
+    let mut mine = read.clone();
+    mine.secret.generation = 2;
+    let mut transaction = store.begin().await.unwrap();
+    assert!(matches!(transaction.change(1, mine).await, Err(StoreError::Stale)));
+    assert!(matches!(transaction.update(read.clone()).await, Err(StoreError::Stale)));
+    assert!(matches!(transaction.remove(&read).await, Err(StoreError::Stale)));
+    transaction.commit().await.unwrap();
+    assert_eq!(*store.view().get(&read.secret.id).unwrap(), changed);
+    assert_eq!(store.view().sequence(), 2, "nothing is told to watchers");
+}
+
+#[tokio::test]
+async fn what_is_gone_is_neither_changed_nor_removed_again() {
+    let (_directory, store) = open().await;
+    let gone = record("a");
+    insert(&store, &gone).await.unwrap();
+    let mut transaction = store.begin().await.unwrap();
+    transaction.remove(&gone).await.unwrap();
+    transaction.commit().await.unwrap();
+    let mut transaction = store.begin().await.unwrap();
+    assert!(matches!(transaction.update(gone.clone()).await, Err(StoreError::NotFound)));
+    assert!(matches!(transaction.remove(&gone).await, Err(StoreError::Stale)));
+    assert_eq!(store.deleted(gone.secret.uid).await.unwrap().map(|last| last.id), Some(gone.secret.id));
+    assert!(store.deleted(Uuid::now_v7()).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_transaction_sees_what_it_has_done_to_each_record() {
+    let (_directory, store) = open().await;
+    let (mut changed, removed, other) = (record("changed"), record("removed"), record("other"));
+    for record in [&changed, &removed, &other] {
+        insert(&store, record).await.unwrap();
+    }
+    let mut transaction = store.begin().await.unwrap();
+    changed.secret.state = State::Synced;
+    transaction.update(changed.clone()).await.unwrap();
+    transaction.remove(&removed).await.unwrap();
+    assert_eq!(transaction.current(changed.secret.uid), Some(changed.clone()));
+    assert_eq!(transaction.current(removed.secret.uid), None);
+    assert_eq!(transaction.current(other.secret.uid), Some(other));
+    changed.edge.resource_version = Some("9".into());
+    transaction.update(changed.clone()).await.unwrap();
+    assert_eq!(transaction.current(changed.secret.uid), Some(changed), "the latest of several");
+}
+
+#[tokio::test]
+async fn a_call_is_recorded_once_for_each_caller_and_again_after_it_was_forgotten() {
+    let (_directory, store) = open().await;
+    let (alice, bob) = (request("alice", 1), request("bob", 2));
+    begin_request(&store, &alice).await.unwrap();
+    begin_request(&store, &bob).await.unwrap();
+    assert!(matches!(begin_request(&store, &alice).await, Err(StoreError::RequestRecorded)));
+    let mut transaction = store.begin().await.unwrap();
+    transaction.forget_request(&alice).await.unwrap();
+    transaction.commit().await.unwrap();
+    assert!(store.recorded(&alice).await.unwrap().is_none());
+    assert!(store.recorded(&bob).await.unwrap().is_some());
+    begin_request(&store, &alice).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_row_that_the_database_refuses_is_not_told_as_taken() {
+    let (_directory, store) = open().await;
+    refuse_rows(
+        &store,
+        "CREATE TRIGGER no_secrets BEFORE INSERT ON synced_secrets BEGIN SELECT RAISE(ABORT, 'no'); END",
+    )
+    .await;
+    assert!(matches!(insert(&store, &record("a")).await, Err(StoreError::Database(_))));
+    refuse_rows(
+        &store,
+        "CREATE TRIGGER no_requests BEFORE INSERT ON requests BEGIN SELECT RAISE(ABORT, 'no'); END",
+    )
+    .await;
+    assert!(matches!(begin_request(&store, &request("alice", 1)).await, Err(StoreError::Database(_))));
+}
+
+#[tokio::test]
+async fn a_place_in_the_feed_is_of_the_one_history_that_led_to_it() {
+    let (_directory, store) = open().await;
+    let mut places = Vec::new();
+    for id in ["a", "b"] {
+        insert(&store, &record(id)).await.unwrap();
+        places.push(store.view().snapshot().place);
+    }
+    assert!(store.came_by(FeedPlace::default()).await.unwrap(), "everybody began there");
+    let mixed = FeedPlace { history: places[0].history, ..places[1] };
+    assert_ne!(mixed, places[1]);
+    assert!(!store.came_by(mixed).await.unwrap());
+    for place in places {
+        assert!(store.came_by(place).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn who_waits_for_changes_is_woken_by_what_callers_can_see_and_who_waits_for_commits_by_all() {
+    let (_directory, store) = open().await;
+    let (mut changes, mut commits) = (store.subscribe(), store.commits());
+    let mut seen = record("a");
+    insert(&store, &seen).await.unwrap();
+    assert!(changes.has_changed().unwrap() && commits.has_changed().unwrap());
+    assert_eq!((*changes.borrow_and_update(), *commits.borrow_and_update()), (1, ()));
+    seen.edge.resource_version = Some("9".into());
+    let mut transaction = store.begin().await.unwrap();
+    transaction.update(seen).await.unwrap();
+    transaction.commit().await.unwrap();
+    assert!(!changes.has_changed().unwrap() && commits.has_changed().unwrap());
+}
+
+#[tokio::test]
+async fn a_later_call_is_not_answered_by_what_an_earlier_one_waited_for() {
+    let now = tokio::time::Instant::now();
+    let mut asked = record("a");
+    for (begun, expected) in [(now, now), (now - Duration::from_secs(1), now)] {
+        asked.ask(begun);
+        assert_eq!(asked.asked, Some(expected));
+    }
+}
