@@ -16,7 +16,7 @@ use tracing_subscriber::{
 const VARIABLES: [&str; 2] = ["SECRET_SERVICE_LOG", "RUST_LOG"];
 
 /// Who could print bodies, headers or statements, and the most that they may say, whatever filter is asked for.
-const PINNED: [(&str, LevelFilter); 14] = [
+const PINNED: [(&str, LevelFilter); 15] = [
     ("azure_core", LevelFilter::WARN),
     ("azure_identity", LevelFilter::WARN),
     ("azure_security_keyvault_secrets", LevelFilter::WARN),
@@ -26,6 +26,8 @@ const PINNED: [(&str, LevelFilter); 14] = [
     ("kube", LevelFilter::WARN),
     // Warns with the whole body where an answer can't be parsed: that may be a Secret. Its errors are told by `edge`.
     ("kube_client", LevelFilter::OFF),
+    // Warns with whole errors, which may hold what a credential plugin printed. They are told by `edge` too.
+    ("kube_runtime", LevelFilter::OFF),
     ("reqwest", LevelFilter::WARN),
     ("rustls", LevelFilter::WARN),
     ("sqlx", LevelFilter::WARN),
@@ -136,7 +138,8 @@ mod tests {
             tracing::warn!(target: "kube_client::client", "canary");
             tracing::trace!(target: "reqwest::connect", "canary");
             tracing::error!(target: "kube_client::client", "canary");
-            tracing::warn!(target: "kube_runtime::watcher", "is heard");
+            tracing::warn!(target: "kube_runtime::watcher", "canary");
+            tracing::warn!(target: "reqwest::connect", "is heard");
             tracing::trace!(target: "secret_service::vault", "speaks");
         });
         assert!(!logged.contains("canary"), "{logged}");

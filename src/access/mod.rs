@@ -16,6 +16,7 @@ pub use certificate::CertificateError;
 use crate::{
     edge::{Edge, EdgeError},
     model::{AccessRules, Ask, Caller, Identity},
+    quote::Quote,
 };
 use decisions::Decisions;
 use tokens::Tokens;
@@ -77,7 +78,7 @@ pub enum Refusal {
     TokenRejected(String),
     /// The certificate names nobody, or is no longer valid.
     #[error("the client certificate is not accepted: {0}")]
-    CertificateRejected(String),
+    CertificateRejected(Quote),
     /// The cluster does not grant it.
     #[error("{caller:?} may not {} {resource}", .ask.verb.map_or("name", crate::model::Verb::as_str), resource = .ask.resource_name())]
     Forbidden {
@@ -157,7 +158,7 @@ impl Access {
         let Credentials { certificate, token, place, is_local } = credentials;
         if let Some(certificate) = certificate {
             let identity = certificate::identity(&certificate);
-            let identity = identity.map_err(|error| Refusal::CertificateRejected(error.to_string()))?;
+            let identity = identity.map_err(|error| Refusal::CertificateRejected(Quote::error(&error)))?;
             return Ok(Caller::Known(Arc::new(identity)));
         }
         if let (Some(token), Some(tokens)) = (&token, &self.0.tokens) {

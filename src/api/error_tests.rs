@@ -37,14 +37,14 @@ fn causes() -> Vec<(Cause, Code, &'static str)> {
         ),
         (Cause::UsagesUnknown { gap: gap(None), may_force: true }, Unavailable, "USAGES_NOT_YET_KNOWN"),
         (
-            Cause::UsagesUnknown { gap: gap(Some(EdgeError::Forbidden(text()))), may_force: false },
+            Cause::UsagesUnknown { gap: gap(Some(EdgeError::Forbidden(text().into()))), may_force: false },
             FailedPrecondition,
             "USAGES_UNKNOWN",
         ),
         (Cause::VaultSecretExists(name()), AlreadyExists, "VAULT_SECRET_EXISTS"),
         (Cause::BeingCreated(name()), Aborted, "VAULT_SECRET_BEING_CREATED"),
         (
-            Cause::Unverified { name: name(), error: Arc::new(VaultError::Unreachable(text())) },
+            Cause::Unverified { name: name(), error: Arc::new(VaultError::Unreachable(text().into())) },
             Unavailable,
             "CREATION_UNVERIFIED",
         ),
@@ -58,7 +58,7 @@ fn causes() -> Vec<(Cause, Code, &'static str)> {
             FailedPrecondition,
             "VALUE_NOT_IN_ENCODING",
         ),
-        (vault(VaultError::Configuration(text())), FailedPrecondition, "VAULT_CONFIGURATION"),
+        (vault(VaultError::Configuration(text().into())), FailedPrecondition, "VAULT_CONFIGURATION"),
         (vault(VaultError::NotFound { name: name() }), NotFound, "VAULT_SECRET_NOT_FOUND"),
         (vault(VaultError::VersionNotFound { name: name(), version }), NotFound, "VAULT_VERSION_NOT_FOUND"),
         (
@@ -82,30 +82,30 @@ fn causes() -> Vec<(Cause, Code, &'static str)> {
             "VAULT_FORBIDDEN",
         ),
         (vault(VaultError::Firewall), PermissionDenied, "VAULT_FIREWALL"),
-        (vault(VaultError::Unauthenticated(text())), Unavailable, "VAULT_UNAUTHENTICATED"),
+        (vault(VaultError::Unauthenticated(text().into())), Unavailable, "VAULT_UNAUTHENTICATED"),
         (vault(VaultError::Throttled { retry_after: None }), ResourceExhausted, "VAULT_THROTTLED"),
         (vault(VaultError::Rejected { status: 400, code: text() }), InvalidArgument, "VAULT_REJECTED"),
         (vault(VaultError::Rejected { status: 409, code: text() }), FailedPrecondition, "VAULT_REJECTED"),
-        (vault(VaultError::Unreachable(text())), Unavailable, "VAULT_UNREACHABLE"),
+        (vault(VaultError::Unreachable(text().into())), Unavailable, "VAULT_UNREACHABLE"),
         (vault(VaultError::Timeout { after: second }), Unavailable, "VAULT_TIMEOUT"),
-        (vault(VaultError::Malformed(text())), Unavailable, "VAULT_ANSWER_MALFORMED"),
-        (Cause::Edge(EdgeError::Configuration(text())), FailedPrecondition, "EDGE_CONFIGURATION"),
+        (vault(VaultError::Malformed(text().into())), Unavailable, "VAULT_ANSWER_MALFORMED"),
+        (Cause::Edge(EdgeError::Configuration(text().into())), FailedPrecondition, "EDGE_CONFIGURATION"),
         (Cause::Edge(EdgeError::conflict("a")), AlreadyExists, "EDGE_CONFLICT"),
         (Cause::Edge(EdgeError::Terminating { name: "a".into() }), FailedPrecondition, "EDGE_TERMINATING"),
-        (Cause::Edge(EdgeError::Changed(text())), Aborted, "EDGE_CHANGED"),
-        (Cause::Edge(EdgeError::Forbidden(text())), PermissionDenied, "EDGE_FORBIDDEN"),
-        (Cause::Edge(EdgeError::Unauthenticated(text())), Unavailable, "EDGE_UNAUTHENTICATED"),
+        (Cause::Edge(EdgeError::Changed(text().into())), Aborted, "EDGE_CHANGED"),
+        (Cause::Edge(EdgeError::Forbidden(text().into())), PermissionDenied, "EDGE_FORBIDDEN"),
+        (Cause::Edge(EdgeError::Unauthenticated(text().into())), Unavailable, "EDGE_UNAUTHENTICATED"),
         (Cause::Edge(EdgeError::NamespaceMissing(text())), FailedPrecondition, "EDGE_NAMESPACE_MISSING"),
         (
             Cause::Edge(EdgeError::NotServed { kind: "SecretSync".into() }),
             FailedPrecondition,
             "EDGE_RESOURCE_MISSING",
         ),
-        (Cause::Edge(EdgeError::NotFound(text())), FailedPrecondition, "EDGE_RESOURCE_MISSING"),
+        (Cause::Edge(EdgeError::NotFound(text().into())), FailedPrecondition, "EDGE_RESOURCE_MISSING"),
         (Cause::Edge(EdgeError::Throttled(None)), ResourceExhausted, "EDGE_THROTTLED"),
         (Cause::Edge(EdgeError::TooLarge), InvalidArgument, "SECRET_TOO_LARGE"),
-        (Cause::Edge(EdgeError::Rejected(text())), InvalidArgument, "EDGE_REJECTED"),
-        (Cause::Edge(EdgeError::Unreachable(text())), Unavailable, "EDGE_UNREACHABLE"),
+        (Cause::Edge(EdgeError::Rejected(text().into())), InvalidArgument, "EDGE_REJECTED"),
+        (Cause::Edge(EdgeError::Unreachable(text().into())), Unavailable, "EDGE_UNREACHABLE"),
         (Cause::Edge(EdgeError::Timeout(second)), Unavailable, "EDGE_TIMEOUT"),
     ]
 }
@@ -210,7 +210,7 @@ fn details_fit_into_a_header_however_much_is_wrong() {
     let violations = status.get_details_bad_request().unwrap().field_violations;
     assert!(violations.last().unwrap().description.contains("more have no room"));
 
-    let long = status_of(vault(VaultError::Unreachable("ä".repeat(100_000))));
+    let long = status_of(vault(VaultError::Unreachable("ä".repeat(100_000).into())));
     assert!(long.message().chars().count() < 1_300 && long.message().contains("Try again later"));
 }
 

@@ -15,6 +15,7 @@ use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::server::TcpIncoming;
 
 use super::options::{Listen, ServerError};
+use crate::quote::Quote;
 
 /// Where dead peers are found out when nothing is sent.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
@@ -82,7 +83,7 @@ fn patient<T>(incoming: impl Stream<Item = io::Result<T>>) -> impl Stream<Item =
     incoming.filter_map(async |accepted| match accepted {
         Ok(connection) => Some(Ok(connection)),
         Err(error) => {
-            tracing::warn!(%error, "a connection could not be accepted");
+            tracing::warn!(error = %Quote::error(&error), "a connection could not be accepted");
             tokio::time::sleep(ACCEPT_PAUSE).await;
             None
         }

@@ -4,6 +4,8 @@ use std::{fmt, net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use tonic::transport;
 
+use crate::quote::Quote;
+
 /// How the server listens and what it bears.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -85,7 +87,7 @@ pub enum ServerError {
     #[error("no address to listen at is configured")]
     NoAddress,
     /// An address or a socket file.
-    #[error("can't listen at {at}: {source}")]
+    #[error("can't listen at {at}: {}", Quote::error(.source))]
     Listen {
         /// Where.
         at: String,
@@ -94,15 +96,15 @@ pub enum ServerError {
     },
     /// The certificate or its key.
     #[error("the TLS certificate and key can't be used: {0}")]
-    Tls(String),
+    Tls(Quote),
     /// An origin that no browser sends.
     #[error("{0:?} is not an origin such as https://console.example:8443")]
     Origin(String),
     /// A descriptor of ours is broken.
-    #[error("reflection can't be served: {0}")]
+    #[error("reflection can't be served: {}", Quote::error(.0))]
     Reflection(tonic_reflection::server::Error),
     /// A listener failed while serving.
-    #[error("serving failed: {0}")]
+    #[error("serving failed: {}", Quote::error(.0))]
     Serve(transport::Error),
 }
 

@@ -74,7 +74,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::TokensOff,
         Refusal::NotBearer,
         Refusal::TokenRejected(audience),
-        Refusal::CertificateRejected("…".to_owned()),
+        Refusal::CertificateRejected("…".into()),
         Refusal::Forbidden { caller: caller(), ask: ask(), namespace: "azure-iot-operations".to_owned() },
         Refusal::AgainstTheRules { caller: caller(), ask: ask(), why },
         Refusal::TooManyTokens(Duration::from_secs(1)),
@@ -95,7 +95,7 @@ fn causes() -> Vec<Cause> {
         Cause::Deleting(id.clone()),
         Cause::InUse { id: id.clone(), usage: usage() },
         Cause::UsagesUnknown { gap: gap(None), may_force: true },
-        Cause::UsagesUnknown { gap: gap(Some(EdgeError::Forbidden("…".to_owned()))), may_force: true },
+        Cause::UsagesUnknown { gap: gap(Some(EdgeError::Forbidden("…".into()))), may_force: true },
         Cause::VaultSecretExists(name.clone()),
         Cause::BeingCreated(name.clone()),
         Cause::Unverified {
@@ -141,20 +141,20 @@ fn vault(name: VaultSecretName) -> Vec<VaultError> {
     let missing = version.map(|version| VaultError::VersionNotFound { name: name.clone(), version });
     let rejected = |status, code: &str| VaultError::Rejected { status, code: code.to_owned() };
     let mut errors = vec![
-        VaultError::Configuration("…".to_owned()),
+        VaultError::Configuration("…".into()),
         VaultError::NotFound { name: name.clone() },
         VaultError::Disabled { name: name.clone(), version: None },
         VaultError::SoftDeleted { name: name.clone(), being_deleted: false },
         VaultError::SoftDeleted { name, being_deleted: true },
         VaultError::Forbidden { operation: "read values", code: "ForbiddenByRbac".to_owned() },
         VaultError::Firewall,
-        VaultError::Unauthenticated("…".to_owned()),
+        VaultError::Unauthenticated("…".into()),
         VaultError::Throttled { retry_after: None },
         rejected(400, "BadParameter"),
         rejected(409, "Conflict"),
-        VaultError::Unreachable("…".to_owned()),
+        VaultError::Unreachable("…".into()),
         VaultError::Timeout { after: Duration::from_secs(10) },
-        VaultError::Malformed("…".to_owned()),
+        VaultError::Malformed("…".into()),
     ];
     errors.extend(missing);
     errors
@@ -163,20 +163,20 @@ fn vault(name: VaultSecretName) -> Vec<VaultError> {
 fn edge() -> Vec<EdgeError> {
     let (name, word) = (|| "pump-7".to_owned(), || "…".to_owned());
     vec![
-        EdgeError::Configuration(word()),
+        EdgeError::Configuration(word().into()),
         EdgeError::conflict(name()),
         EdgeError::Terminating { name: name() },
         EdgeError::SettingMissing { setting: "secret_store.client_id" },
-        EdgeError::Changed(word()),
-        EdgeError::Forbidden(word()),
-        EdgeError::Unauthenticated(word()),
+        EdgeError::Changed(word().into()),
+        EdgeError::Forbidden(word().into()),
+        EdgeError::Unauthenticated(word().into()),
         EdgeError::NamespaceMissing("azure-iot-operations".to_owned()),
         EdgeError::NotServed { kind: "SecretSync".to_owned() },
-        EdgeError::NotFound(word()),
+        EdgeError::NotFound(word().into()),
         EdgeError::Throttled(None),
         EdgeError::TooLarge,
-        EdgeError::Rejected(word()),
-        EdgeError::Unreachable(word()),
+        EdgeError::Rejected(word().into()),
+        EdgeError::Unreachable(word().into()),
         EdgeError::Timeout(Duration::from_secs(10)),
     ]
 }

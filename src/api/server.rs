@@ -22,7 +22,9 @@ use super::{
     tls::{self, Certificates},
     watch::Watches,
 };
-use crate::{access::Access, proto::secret_service_server::SecretServiceServer, secrets::Secrets};
+use crate::{
+    access::Access, proto::secret_service_server::SecretServiceServer, quote::Quote, secrets::Secrets,
+};
 
 /// Bytes of all headers of a request.
 const HEADER_BYTES: u32 = 16 * 1024;
@@ -147,7 +149,7 @@ async fn serve_metrics(listener: Option<TcpListener>, metrics: Metrics, stop: Ca
     if let Some(listener) = listener
         && let Err(error) = metrics.serve(listener, stop).await
     {
-        tracing::error!(%error, "metrics are no longer served");
+        tracing::error!(error = %Quote::error(&error), "metrics are no longer served");
     }
 }
 

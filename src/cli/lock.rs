@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::quote::Quote;
+
 /// Holds the lock while it lives. The file stays: to remove it would let two processes lock two files of one name.
 #[derive(Debug)]
 pub struct Lock {
@@ -25,7 +27,7 @@ pub enum LockError {
         pid: Option<u32>,
     },
     /// The lock file can't be opened.
-    #[error("{}: {error}; its directory must exist and be writable", .path.display())]
+    #[error("{}: {}; its directory must exist and be writable", .path.display(), Quote::error(.error))]
     File {
         /// The lock file.
         path: PathBuf,

@@ -16,7 +16,7 @@ use std::{error::Error, fmt, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::config::Mistake;
+use crate::{config::Mistake, model::steers, quote::Quote};
 
 /// Manages the secrets of an Azure IoT Operations instance at the edge
 ///
@@ -140,13 +140,13 @@ fn with_causes(error: &(dyn Error + 'static)) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        let text = error.to_string();
-        if !line.contains(&text) {
+        let text = Quote::error(error);
+        if !line.contains(&*text) {
             line = format!("{line}: {text}");
         }
         cause = error.source();
     }
-    line.replace(['\r', '\n'], " ")
+    line.replace(steers, " ")
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::{
     access::{self, Access},
     api::{self, Server, ServerError},
     edge::{self, Edge, EdgeError, Index, Usages},
+    quote::Quote,
     reconcile::{self, Reconciler},
     secrets::Secrets,
     store::{self, Store, StoreError},
@@ -94,7 +95,7 @@ pub enum RunError {
     #[error("the {0} has ended unasked; the log says why")]
     Ended(&'static str),
     /// A part of the service panicked.
-    #[error("a part of the service has died: {0}")]
+    #[error("a part of the service has died: {}", Quote::error(.0))]
     Died(#[from] JoinError),
 }
 

@@ -1,10 +1,5 @@
 //! From the configuration to what the rooms of the service want to know.
 
-use std::{fs, path::Path};
-
-use secrecy::SecretString;
-use zeroize::Zeroizing;
-
 use super::{Failure, service::Settings};
 use crate::{
     access,
@@ -16,11 +11,11 @@ use crate::{
 };
 
 impl Settings {
-    /// What a configuration says; reads the files with secrets and keys that it names.
+    /// What a configuration says. The files with secrets and keys that it names are read by who uses them.
     pub fn from_config(config: &Config) -> Result<Self, Failure> {
         Ok(Self {
             database: config.database.path.clone(),
-            vault: vault_options(config)?,
+            vault: vault_options(config),
             edge: edge_options(config),
             usages: usage_options(config),
             reconcile: reconcile::Options {
@@ -38,11 +33,11 @@ impl Settings {
 }
 
 /// The vault's part.
-pub(super) fn vault_options(config: &Config) -> Result<vault::Options, Failure> {
+pub(super) fn vault_options(config: &Config) -> vault::Options {
     let vault = &config.vault;
-    Ok(vault::Options {
+    vault::Options {
         uri: vault.uri.0.clone(),
-        credential: credential(&config.credential)?,
+        credential: credential(&config.credential),
         cloud: match (config.cloud.name, &config.cloud.authority_host) {
             (CloudName::Custom, Some(host)) => vault::Cloud::Custom { authority_host: host.0.clone() },
             (CloudName::China, _) => vault::Cloud::China,
@@ -55,7 +50,7 @@ pub(super) fn vault_options(config: &Config) -> Result<vault::Options, Failure> 
         timeout: vault.timeout,
         concurrency: vault.concurrency.get(),
         requests_per_10s: Some(vault.requests_per_10s.get()),
-    })
+    }
 }
 
 /// How new synced secrets reach the edge; what the cluster serves decides where absent.
@@ -102,30 +97,35 @@ pub(super) fn usage_options(config: &Config) -> edge::UsageOptions {
     edge::UsageOptions { rules, interval: config.usages.interval }
 }
 
-fn credential(configured: &config::Credential) -> Result<vault::Credential, Failure> {
+fn credential(configured: &config::Credential) -> vault::Credential {
     let config::Credential { tenant_id, client_id, token_file, .. } = configured.clone();
     // The rules of the configuration see to it that what a kind needs is there.
     let needed = |value: Option<String>| value.unwrap_or_default();
-    Ok(match configured.kind {
+    match configured.kind {
         CredentialKind::WorkloadIdentity => {
             vault::Credential::WorkloadIdentity { client_id, tenant_id, token_file }
         }
         CredentialKind::ManagedIdentity => vault::Credential::ManagedIdentity { client_id },
-        CredentialKind::ClientSecret => vault::Credential::ClientSecret {
-            tenant_id: needed(tenant_id),
-            client_id: needed(client_id),
-            secret: match (&configured.secret, &configured.secret_file) {
-                (Some(secret), _) => secret.clone(),
-                (None, file) => read_secret(file.as_deref().unwrap_or(Path::new("")))?,
-            },
-        },
+        CredentialKind::ClientSecret => {
+            let (tenant_id, client_id) = (needed(tenant_id), needed(client_id));
+            match &configured.secret {
+                Some(secret) => {
+                    vault::Credential::ClientSecret { tenant_id, client_id, secret: secret.clone() }
+                }
+                None => vault::Credential::ClientSecretFile {
+                    tenant_id,
+                    client_id,
+                    secret_file: configured.secret_file.clone().unwrap_or_default(),
+                },
+            }
+        }
         CredentialKind::ClientCertificate => vault::Credential::ClientCertificate {
             tenant_id: needed(tenant_id),
             client_id: needed(client_id),
             pem_file: configured.certificate_file.clone().unwrap_or_default(),
         },
         CredentialKind::AzureCli => vault::Credential::AzureCli { tenant_id },
-    })
+    }
 }
 
 /// Who may call.
@@ -184,22 +184,4 @@ fn server_options(config: &Config) -> Result<api::Options, Failure> {
         allowed_origins: server.allowed_origins.iter().map(|origin| origin.0.clone()).collect(),
         drain: server.drain,
     })
-}
-
-/// A secret as a file holds it, without the line break that editors leave at its end.
-fn read_secret(file: &Path) -> Result<SecretString, Failure> {
-    let bytes = Zeroizing::new(read("credential.secret_file", file)?);
-    let text = std::str::from_utf8(&bytes).ok().map(|text| text.trim_end_matches(['\r', '\n']));
-    match text.filter(|text| !text.is_empty()) {
-        Some(text) => Ok(text.to_owned().into()),
-        None => {
-            let text = format!("credential.secret_file: {:?} holds no text", file.display().to_string());
-            Err(Failure::usage(text))
-        }
-    }
-}
-
-fn read(path: &str, file: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(file)
-        .map_err(|error| Failure::usage(format!("{path}: {:?}: {error}", file.display().to_string())))
 }

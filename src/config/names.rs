@@ -5,6 +5,7 @@ use url::Url;
 use super::value::{Kind, Scalar, not};
 use crate::{
     model::{AccessRule, UsageRule},
+    quote::Quote,
     telemetry,
 };
 
@@ -50,7 +51,8 @@ impl Scalar for HostUrl {
         Kind::new("URL", "an https URL without a path, for example \"https://contoso.vault.azure.net/\"");
 
     fn parse(text: &str) -> Result<Self, String> {
-        let url: Url = text.parse().map_err(|error| format!("{text:?} is not a URL ({error})"))?;
+        let url: Url =
+            text.parse().map_err(|error| format!("{text:?} is not a URL ({})", Quote::error(&error)))?;
         let is_bare = matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
         match url.scheme() {
             // What stands before an @ is no one's to read.

@@ -6,7 +6,10 @@ use super::{
     Audit, Authentication, Authorization, Cloud, CloudName, Credential, CredentialKind, Database, Kubernetes,
     Limits, Log, SecretStore, Server, Sync, Usages, Vault, reader::Reader,
 };
-use crate::access::{LONGEST_DECISION_LIFE, LONGEST_TOKEN_LIFE};
+use crate::{
+    access::{LONGEST_DECISION_LIFE, LONGEST_TOKEN_LIFE},
+    quote::Quote,
+};
 
 /// Less would leave nobody the time to look.
 const SHORTEST_RETENTION: Duration = Duration::from_secs(86_400);
@@ -195,7 +198,7 @@ fn readable(path: &'static str, file: Option<&Path>, reader: &mut Reader<'_>) {
     let problem = match std::fs::File::open(file).and_then(|opened| opened.metadata()) {
         Ok(metadata) if metadata.is_dir() => "is a directory".to_owned(),
         Ok(_) => return,
-        Err(error) => format!("can't be read ({error})"),
+        Err(error) => format!("can't be read ({})", Quote::error(&error)),
     };
     reader.mistake(
         path,

@@ -10,6 +10,7 @@ use std::{
 use secrecy::SecretString;
 
 use super::value::{Kind, Scalar, not};
+use crate::quote::Quote;
 
 impl Scalar for String {
     const KIND: Kind = Kind::new("TEXT", "text that is not empty");
@@ -71,7 +72,7 @@ impl Scalar for Duration {
         match humantime::parse_duration(text) {
             Ok(Self::ZERO) => Err(format!("{text:?} is not above zero")),
             Ok(duration) => Ok(duration),
-            Err(error) => Err(format!("{text:?} is not a duration ({error})")),
+            Err(error) => Err(format!("{text:?} is not a duration ({})", Quote::error(&error))),
         }
     }
 

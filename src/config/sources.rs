@@ -11,6 +11,7 @@ use toml::{
 };
 
 use super::{Config, Field, Mistake, Section, mistake::Place, value::Raw};
+use crate::quote::Quote;
 
 /// What all our variables start with.
 const PREFIX: &str = "SECRET_SERVICE_";
@@ -41,7 +42,7 @@ impl Sources {
                 let text = std::fs::read_to_string(&path).map_err(|error| Mistake {
                     place: Some(Place::line(&path, None)),
                     path: None,
-                    problem: format!("the configuration file can't be read: {error}"),
+                    problem: format!("the configuration file can't be read: {}", Quote::error(&error)),
                 })?;
                 Some((path, text))
             }
@@ -74,7 +75,11 @@ impl Sources {
         let mut file = File { path, text, values: FileValues::new(), mistakes: Vec::new() };
         let (table, errors) = DeTable::parse_recoverable(text);
         for error in &errors {
-            file.mistake(error.span().map_or(0, |span| span.start), None, error.message().to_owned());
+            file.mistake(
+                error.span().map_or(0, |span| span.start),
+                None,
+                Quote::from(error.message()).to_string(),
+            );
         }
         // What is not TOML has no fields.
         if errors.is_empty() {

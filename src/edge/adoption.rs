@@ -13,7 +13,7 @@ use super::{
     secret_store::{ForeignKey, SecretSync, foreign_keys},
     secrets::{data_keys, wiped},
 };
-use crate::model::SyncedSecretId;
+use crate::{model::SyncedSecretId, quote::Quote};
 
 /// A Secret that another tool made.
 #[derive(Debug)]
@@ -90,7 +90,10 @@ impl Edge {
         };
         let metadata = found.metadata;
         let owners = metadata.owner_references.iter().flatten();
-        let owner = owners.into_iter().next().map(|owner| format!("{} {}", owner.kind, owner.name));
+        let owner = owners
+            .into_iter()
+            .next()
+            .map(|owner| Quote::from(format!("{} {}", owner.kind, owner.name)).to_string());
         let uid = metadata.uid.clone().unwrap_or_default();
         if !may_read {
             let Some((secret_type, count)) = self.printed(id).await? else { return Ok(None) };
@@ -133,7 +136,7 @@ impl Edge {
         let request = http::Request::get(path)
             .header(ACCEPT, "application/json;as=Table;v=v1;g=meta.k8s.io")
             .body(Vec::new())
-            .map_err(|error| EdgeError::Rejected(error.to_string()))?;
+            .map_err(|error| EdgeError::Rejected(Quote::error(&error)))?;
         let table: Table = match self.call(self.client.request(request)).await {
             Ok(table) => table,
             Err(EdgeError::NotFound(_)) => return Ok(None),
@@ -145,7 +148,7 @@ impl Edge {
         };
         let secret_type = cell("Type").and_then(Value::as_str).map(str::to_owned);
         let count = cell("Data").and_then(Value::as_u64).and_then(|count| usize::try_from(count).ok());
-        let untold = || EdgeError::Rejected("it does not print the type and the number of keys".to_owned());
+        let untold = || EdgeError::Rejected("it does not print the type and the number of keys".into());
         Ok(Some((secret_type.ok_or_else(untold)?, count.ok_or_else(untold)?)))
     }
 }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use crate::model::Reason;
+use crate::{model::Reason, quote::Quote};
 
 /// An error of the edge. No message holds a value: the API names fields and keys, and we quote no bodies.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EdgeError {
     /// The kubeconfig or the pod's account can't be used.
     #[error("the cluster's configuration can't be used: {0}")]
-    Configuration(String),
+    Configuration(Quote),
     /// Something of this name is there and is not ours.
     #[error("a Kubernetes {kind} {name:?} that this service does not manage is in the way")]
     Conflict {
@@ -32,13 +32,13 @@ pub enum EdgeError {
     },
     /// It changed between our look and our write.
     #[error("the Kubernetes Secret changed meanwhile: {0}")]
-    Changed(String),
+    Changed(Quote),
     /// The service's account lacks a right.
     #[error("the Kubernetes API refuses: {0}")]
-    Forbidden(String),
+    Forbidden(Quote),
     /// The service's credentials are not accepted.
     #[error("the Kubernetes API does not accept the service's credentials: {0}")]
-    Unauthenticated(String),
+    Unauthenticated(Quote),
     /// The namespace isn't there.
     #[error("the namespace {0:?} is not there")]
     NamespaceMissing(String),
@@ -50,7 +50,7 @@ pub enum EdgeError {
     },
     /// Nothing of that name.
     #[error("the Kubernetes API has no such resource: {0}")]
-    NotFound(String),
+    NotFound(Quote),
     /// The API server asks us to slow down.
     #[error("the Kubernetes API is overloaded")]
     Throttled(Option<Duration>),
@@ -59,10 +59,10 @@ pub enum EdgeError {
     TooLarge,
     /// The API server does not accept the Secret as it is.
     #[error("the Kubernetes API refuses the Secret: {0}")]
-    Rejected(String),
+    Rejected(Quote),
     /// The API server can't be reached or fails.
     #[error("the Kubernetes API can't be reached: {0}")]
-    Unreachable(String),
+    Unreachable(Quote),
     /// No answer in time.
     #[error("the Kubernetes API did not answer within {}", humantime::format_duration(*.0))]
     Timeout(Duration),
@@ -77,9 +77,9 @@ impl EdgeError {
     /// What an error of the client means.
     pub(super) fn of(error: &kube::Error, namespace: &str) -> Self {
         let kube::Error::Api(status) = error else {
-            return Self::Unreachable(brief(&root_cause(error)));
+            return Self::Unreachable(Quote::cause(error));
         };
-        let message = brief(&status.message);
+        let message = Quote::from(&status.message);
         match status.code {
             401 => Self::Unauthenticated(message),
             403 => Self::Forbidden(message),
@@ -92,7 +92,7 @@ impl EdgeError {
             422 if status.message.contains("Too long") => Self::TooLarge,
             400 | 405 | 415 | 422 => Self::Rejected(message),
             429 => Self::Throttled(retry_after(status)),
-            _ => Self::Unreachable(format!("status {}: {message}", status.code)),
+            _ => Self::Unreachable(format!("status {}: {message}", status.code).into()),
         }
     }
 
@@ -183,45 +183,5 @@ fn retry_after(status: &kube::core::Status) -> Option<Duration> {
     (seconds > 0).then(|| Duration::from_secs(u64::from(seconds)))
 }
 
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
-}
-
 /// What to do about a Secret that can't be changed.
 pub(super) const IMMUTABLE: &str = "What it names can't be changed in a Kubernetes Secret that is there: delete the Secret, and it is made anew.";
-
-/// One line of bounded length: the API's messages may be dumps. What others pass on stands at the front and the cause at the end, so
-/// the middle is what goes.
-pub(super) fn brief(message: &str) -> String {
-    const LIMIT: usize = 300;
-    const TAIL: usize = 200;
-    let is_rule = |word: &&str| word.len() > 3 && word.bytes().all(|byte| byte == b'-');
-    let words = message.split(|c: char| c.is_whitespace() || c.is_control());
-    let line = words.filter(|word| !word.is_empty() && !is_rule(word)).collect::<Vec<_>>().join(" ");
-    let count = line.chars().count();
-    if count <= LIMIT {
-        return line;
-    }
-    let head: String = line.chars().take(LIMIT - TAIL).collect();
-    let tail: String = line.chars().skip(count - TAIL).collect();
-    format!("{} … {}", head.trim_end(), tail.trim_start())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_too_long_keeps_its_beginning_and_the_cause_at_its_end() {
-        assert_eq!(brief("a\n\tshort   one"), "a short one");
-        let long = format!("failed to patch secret: {}: the cause", "on and on ".repeat(200));
-        let short = brief(&long);
-        assert!(short.starts_with("failed to patch secret:") && short.ends_with(": the cause"), "{short}");
-        assert!(short.chars().count() <= 303, "{}", short.chars().count());
-        assert!(brief(&"ü".repeat(1_000)).chars().count() <= 303);
-    }
-}

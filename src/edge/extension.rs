@@ -10,6 +10,7 @@ use super::{
     Edge, EdgeError,
     secret_store::{SecretProviderClass, SecretSync},
 };
+use crate::quote::Quote;
 
 /// Names the identity that a service account is federated with, by the convention of Azure Workload Identity.
 const CLIENT_ID: &str = "azure.workload.identity/client-id";
@@ -51,7 +52,10 @@ impl Edge {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), &self.namespace);
         let found = self.find(&accounts, name).await?;
         Ok(found.map(|account| FederatedAccount {
-            client_id: account.metadata.annotations.and_then(|mut all| all.remove(CLIENT_ID)),
+            client_id: account
+                .metadata
+                .annotations
+                .and_then(|mut all| Some(Quote::from(all.remove(CLIENT_ID)?).to_string())),
         }))
     }
 

@@ -20,7 +20,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Edge, PAGE, RENEWED, Written, error::brief, manifest::uid_label};
+use super::{Edge, PAGE, RENEWED, Written, manifest::uid_label};
+use crate::quote::Quote;
 
 /// How often the whole list is compared with what the watch said: a watch can die without a word.
 const COMPARE: Duration = Duration::from_secs(60);
@@ -128,7 +129,7 @@ impl Index {
                     Err(error) => {
                         // Once: it is tried again and again for as long as the cluster is away.
                         if *self.0.healthy.borrow() != Some(false) {
-                            tracing::warn!(error = %brief(&error.to_string()), "the watch over Secrets failed; it is tried again");
+                            tracing::warn!(error = %Quote::error(&error), "the watch over Secrets failed; it is tried again");
                         }
                         self.set_healthy(false);
                         let soon = Instant::now() + RECHECK;

@@ -5,6 +5,7 @@
 
 mod access;
 mod adoption;
+mod client;
 mod error;
 mod extension;
 #[cfg(any(fuzzing, test))]
@@ -16,15 +17,10 @@ pub mod secret_store;
 mod secrets;
 mod usages;
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::{
-    Api, Client, Config, Resource,
-    api::ListParams,
-    config::{KubeConfigOptions, Kubeconfig},
-    core::PartialObjectMeta,
-};
+use kube::{Api, Client, Resource, api::ListParams, core::PartialObjectMeta};
 use serde::de::DeserializeOwned;
 
 pub use access::{
@@ -71,22 +67,21 @@ pub struct Edge {
     metadata: Api<PartialObjectMeta<Secret>>,
     namespace: String,
     timeout: Duration,
+    /// What is renewed where the API server does not accept us.
+    kubeconfigs: Arc<[PathBuf]>,
 }
 
 impl Edge {
     /// Prepares the client; the cluster is first asked when something is needed of it.
     pub async fn connect(options: &Options) -> Result<Self, EdgeError> {
-        let mut config = configuration(options).await?;
-        config.read_timeout = Some(SILENT.max(options.timeout));
-        config.connect_timeout = Some(options.timeout.min(Duration::from_secs(5)));
-        config.default_retry = false;
-        let client = Client::try_from(config).map_err(|error| EdgeError::Configuration(error.to_string()))?;
+        let client = client::connect(options).await?;
         Ok(Self {
             secrets: Api::namespaced(client.clone(), &options.namespace),
             metadata: Api::namespaced(client.clone(), &options.namespace),
             client,
             namespace: options.namespace.clone(),
             timeout: options.timeout,
+            kubeconfigs: client::kubeconfigs(options).into(),
         })
     }
 
@@ -133,21 +128,18 @@ impl Edge {
     /// Runs one call under the deadline and names its errors in our terms.
     async fn call<T>(&self, call: impl Future<Output = kube::Result<T>>) -> Result<T, EdgeError> {
         match tokio::time::timeout(self.timeout, call).await {
-            Ok(answer) => answer.map_err(|error| EdgeError::of(&error, &self.namespace)),
+            Ok(answer) => answer.map_err(|error| self.with_file(EdgeError::of(&error, &self.namespace))),
             Err(_) => Err(EdgeError::Timeout(self.timeout)),
         }
     }
-}
 
-async fn configuration(options: &Options) -> Result<Config, EdgeError> {
-    let unusable = |error: &dyn std::error::Error| EdgeError::Configuration(error.to_string());
-    let choice = KubeConfigOptions { context: options.context.clone(), ..KubeConfigOptions::default() };
-    match (&options.kubeconfig, &options.context) {
-        (Some(path), _) => {
-            let kubeconfig = Kubeconfig::read_from(path).map_err(|error| unusable(&error))?;
-            Config::from_custom_kubeconfig(kubeconfig, &choice).await.map_err(|error| unusable(&error))
+    /// Credentials that are not accepted are renewed in their file; the service reads it again by itself.
+    fn with_file(&self, error: EdgeError) -> EdgeError {
+        match (error, self.kubeconfigs.first()) {
+            (EdgeError::Unauthenticated(why), Some(file)) => {
+                EdgeError::Unauthenticated(format!("{why} (kubeconfig {})", file.display()).into())
+            }
+            (error, _) => error,
         }
-        (None, Some(_)) => Config::from_kubeconfig(&choice).await.map_err(|error| unusable(&error)),
-        (None, None) => Config::infer().await.map_err(|error| unusable(&error)),
     }
 }

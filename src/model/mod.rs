@@ -12,7 +12,7 @@ mod vault_secret;
 pub use access::{ACCESS_GROUP, AccessRule, AccessRules, Ask, Caller, Identity, Resource, Verb};
 pub use audit::{Anchor, AuditEvent, AuditHash, ChainError, ChainWalk, ChainedEvent, Outcome};
 pub use condition::{Condition, ConditionType, Reason, Status};
-pub use names::{NameError, SecretKey, SyncedSecretId, VaultSecretName, VaultVersion};
+pub use names::{NameError, SecretKey, SyncedSecretId, VaultSecretName, VaultVersion, steers};
 pub use reference::{Encoding, EncodingError, Reference, ReferenceStatus};
 pub use synced_secret::{ChangeKind, Filter, Origin, SecretType, State, SyncEngine, SyncedSecret, limits};
 pub use usage::{

@@ -188,6 +188,12 @@ name!(VaultVersion);
 name!(SyncedSecretId);
 name!(SecretKey);
 
+/// Whether a character is for a terminal and not for a reader: controls, and marks that turn or hide what stands beside them.
+pub fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

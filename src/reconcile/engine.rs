@@ -34,7 +34,7 @@ impl Reconciler {
     /// The engine of new synced secrets; an error while the cluster has not said which it can be.
     pub fn engine(&self) -> Result<SyncEngine, EdgeError> {
         let engine = *self.0.engine.borrow();
-        engine.ok_or_else(|| EdgeError::Unreachable("it has not said yet which engines it can do".to_owned()))
+        engine.ok_or_else(|| EdgeError::Unreachable("it has not said yet which engines it can do".into()))
     }
 
     /// The same for who calls while the cluster is being asked, at the start: waits a moment for its answer.

@@ -73,7 +73,7 @@ impl Reconciler {
         let is_complete = self.0.pairs.is_complete();
         match self.0.options.secret_store.access(&self.0.pairs.classes()) {
             Err(_) if !is_complete => {
-                Err(EdgeError::Unreachable("its SecretProviderClasses are not listed yet".to_owned()))
+                Err(EdgeError::Unreachable("its SecretProviderClasses are not listed yet".into()))
             }
             found => found,
         }

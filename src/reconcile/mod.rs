@@ -45,6 +45,7 @@ use crate::{
         secret_store::{self, Access, StoreIndex},
     },
     model::{Condition, Origin, State, SyncEngine},
+    quote::Quote,
     store::{Record, Store},
     vault::{Priority, Vault},
 };
@@ -194,7 +195,9 @@ impl Reconciler {
         while let Some(ended) = tasks.join_next().await {
             // A task that is gone must not look like a service that works.
             match ended {
-                Err(error) => tracing::error!(%error, "a task of the reconciler has died; stopping"),
+                Err(error) => {
+                    tracing::error!(error = %Quote::error(&error), "a task of the reconciler has died; stopping")
+                }
                 Ok(()) if !stop.is_cancelled() => {
                     tracing::error!("a task of the reconciler has ended; stopping")
                 }

@@ -44,6 +44,7 @@ pub use vault_secrets::{ListedVaultSecret, VaultCursor, VaultFilter, VaultSecret
 use crate::{
     edge::Edge,
     model::{NewVaultSecret, Origin, Outcome, Reference, SecretType, SyncedSecret, SyncedSecretId},
+    quote::Quote,
     reconcile::Reconciler,
     store::{NewAuditEvent, Record, Store},
     vault::Vault,
@@ -172,7 +173,7 @@ impl Secrets {
             answer
         };
         self.0.tasks.spawn(mutation).await.unwrap_or_else(|error| {
-            tracing::error!(%error, "a call has died");
+            tracing::error!(error = %Quote::error(&error), "a call has died");
             Err(Error::Internal)
         })
     }

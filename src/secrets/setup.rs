@@ -11,6 +11,7 @@ use crate::{
         secret_store::{Access, Options, PROVIDER, SecretProviderClass, SecretSync},
     },
     model::{Condition, ConditionType, Reason, Status, SyncEngine},
+    quote::Quote,
 };
 
 /// Whose choice the engine is.
@@ -210,7 +211,9 @@ fn of_access(access: &Result<Access, EdgeError>) -> Need {
         Ok(access) => {
             let message = format!(
                 "The extension comes to the vault {} as the identity {} of the tenant {}.",
-                access.vault_name, access.client_id, access.tenant_id
+                access.vault_name,
+                Quote::from(&access.client_id),
+                Quote::from(&access.tenant_id)
             );
             (Status::True, message)
         }
@@ -300,5 +303,6 @@ fn of_vaults(classes: &[Arc<SecretProviderClass>], options: &Options) -> Need {
 fn of_another_vault(class: &SecretProviderClass, options: &Options) -> Option<String> {
     let vault = class.spec.parameters.get("keyvaultName")?;
     let is_other = class.spec.provider == PROVIDER && !vault.eq_ignore_ascii_case(&options.vault_name);
-    is_other.then(|| format!("{} ({vault})", class.metadata.name.as_deref().unwrap_or_default()))
+    is_other
+        .then(|| format!("{} ({})", class.metadata.name.as_deref().unwrap_or_default(), Quote::from(vault)))
 }

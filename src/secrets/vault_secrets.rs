@@ -338,7 +338,7 @@ async fn gather<T, U, F: Future<Output = Result<crate::vault::Page<T>, VaultErro
         }
         match current.next {
             Some(next) if seen.insert(next.clone()) => at = VaultCursor { page: Some(next), shown: 0 },
-            Some(_) => return Err(VaultError::Malformed("its pages go round in circles".to_owned()).into()),
+            Some(_) => return Err(VaultError::Malformed("its pages go round in circles".into()).into()),
             None => return Ok(VaultSecretPage { items, next: None }),
         }
     }

@@ -36,7 +36,7 @@ pub use record::{EdgeRecord, Handed, Record};
 pub use requests::{Recorded, Request};
 pub use view::{Snapshot, View};
 
-use crate::model::ChainedEvent;
+use crate::{model::ChainedEvent, quote::Quote};
 
 /// Waits this long for another process that holds the database.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -98,7 +98,7 @@ pub enum StoreError {
     #[error("the database was made by a newer release ({0}): run that release, or restore a backup")]
     Newer(String),
     /// The database itself.
-    #[error("the database: {0}")]
+    #[error("the database: {}", Quote::error(.0))]
     Database(#[from] sqlx::Error),
     /// The task that commits has ended before it was done.
     #[error("the service is stopping")]

@@ -5,6 +5,7 @@ use std::{error::Error as StdError, io};
 use azure_core::{Error, error::ErrorKind};
 
 use super::{VaultError, assertion::AssertionError};
+use crate::quote::{Quote, chain};
 
 /// What an error of the credential means. It holds the answer of the token endpoint, where there was one.
 pub(super) fn of_missing_token(error: &Error) -> VaultError {
@@ -19,24 +20,25 @@ pub(super) fn of_missing_token(error: &Error) -> VaultError {
         })
     });
     if let Some(code) = code {
-        return VaultError::Unauthenticated(format!("Entra ID refuses a token ({code})"));
+        return VaultError::Unauthenticated(format!("Entra ID refuses a token ({code})").into());
     }
     if let Some(error) = find::<AssertionError>(error) {
-        return VaultError::Unauthenticated(error.to_string());
+        return VaultError::Unauthenticated(Quote::error(error));
     }
     let told = chain().find_map(|error| match error.kind() {
         ErrorKind::HttpResponse { status, .. } => Some(match u16::from(*status) {
             status @ (408 | 429 | 500..) => {
-                VaultError::Unreachable(format!("the token endpoint fails with status {status}"))
+                VaultError::Unreachable(format!("the token endpoint fails with status {status}").into())
             }
-            status => VaultError::Unauthenticated(format!("the token endpoint answers with status {status}")),
+            status => {
+                VaultError::Unauthenticated(format!("the token endpoint answers with status {status}").into())
+            }
         }),
-        ErrorKind::Connection | ErrorKind::Io => Some(VaultError::Unreachable(format!(
-            "no answer of the token endpoint: {}",
-            of_lost_bytes(error)
-        ))),
+        ErrorKind::Connection | ErrorKind::Io => Some(VaultError::Unreachable(
+            format!("no answer of the token endpoint: {}", of_lost_bytes(error)).into(),
+        )),
         ErrorKind::DataConversion => {
-            Some(VaultError::Unreachable("the token endpoint's answer is not understood".to_owned()))
+            Some(VaultError::Unreachable("the token endpoint's answer is not understood".into()))
         }
         ErrorKind::Credential | ErrorKind::Other => None,
     });
@@ -47,36 +49,31 @@ pub(super) fn of_missing_token(error: &Error) -> VaultError {
             text if text.contains("federated token") => "the federated token file can't be read",
             _ => "the credential gives no token",
         };
-        VaultError::Unauthenticated(what.to_owned())
+        VaultError::Unauthenticated(what.into())
     })
 }
 
 /// Why bytes did not travel, in a few words: what the operating system, DNS or TLS say.
-pub(super) fn of_lost_bytes(error: &Error) -> String {
+pub(super) fn of_lost_bytes(error: &Error) -> Quote {
     if let Some(tls) = find::<rustls::Error>(error) {
-        return short(&format!("TLS: {tls}"));
+        return format!("TLS: {}", Quote::error(tls)).into();
     }
-    let root = below(error).last().map(ToString::to_string).unwrap_or_default();
     if below(error).any(|error| error.to_string().contains("dns error")) {
-        return short(&format!("DNS: {root}"));
+        return format!("DNS: {}", Quote::cause(error)).into();
     }
     if below(error).filter_map(|error| error.downcast_ref::<reqwest::Error>()).any(reqwest::Error::is_timeout)
     {
-        return io::ErrorKind::TimedOut.to_string();
+        return io::ErrorKind::TimedOut.to_string().into();
     }
     match find::<io::Error>(error).map(io::Error::kind) {
-        None | Some(io::ErrorKind::Other | io::ErrorKind::InvalidData) => short(&root),
-        Some(kind) => kind.to_string(),
+        None | Some(io::ErrorKind::Other | io::ErrorKind::InvalidData) => Quote::cause(error),
+        Some(kind) => kind.to_string().into(),
     }
 }
 
-/// An error and all below it. An [`io::Error`] hides the error that it wraps from `source`, so it is looked into.
+/// An error and all below it.
 fn below(error: &Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
-    let first: &(dyn StdError + 'static) = error;
-    std::iter::successors(Some(first), |error| {
-        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        wrapped.map(|wrapped| wrapped as _).or_else(|| (**error).source())
-    })
+    chain(error)
 }
 
 /// The innermost error of a type.
@@ -91,11 +88,6 @@ pub(super) fn code_in(text: &str, family: &str) -> Option<String> {
         let length = digits.bytes().take(10).take_while(u8::is_ascii_digit).count();
         (length > 0).then(|| format!("{family}{}", &digits[..length]))
     })
-}
-
-/// At most 160 characters of the first line.
-pub(super) fn short(text: &str) -> String {
-    text.lines().next().unwrap_or_default().chars().take(160).collect()
 }
 
 #[cfg(test)]
@@ -122,7 +114,7 @@ mod tests {
     fn bytes_that_do_not_travel_tell_a_short_cause() {
         for kind in [io::ErrorKind::ConnectionRefused, io::ErrorKind::ConnectionReset] {
             let error = Error::with_error(ErrorKind::Io, io::Error::from(kind), "canary");
-            assert_eq!(of_lost_bytes(&error), kind.to_string());
+            assert_eq!(*of_lost_bytes(&error), kind.to_string());
         }
         let issuer = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
         let twice = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, issuer));
@@ -132,7 +124,8 @@ mod tests {
 
     #[test]
     fn a_refused_application_tells_its_code_wherever_it_stands() {
-        let refusal = |code: &str| VaultError::Unauthenticated(format!("Entra ID refuses a token ({code})"));
+        let refusal =
+            |code: &str| VaultError::Unauthenticated(format!("Entra ID refuses a token ({code})").into());
         let described = Error::with_message(ErrorKind::DataConversion, "canary AADSTS7000215: canary\r\n");
         assert_eq!(of_credential(described), refusal("AADSTS7000215"));
         assert_eq!(of_credential(response(401, Some("700016,1"))), refusal("AADSTS700016"));

@@ -1,6 +1,11 @@
 //! The operations on the vault.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use azure_core::http::{
     ClientOptions, RetryOptions, Transport as SdkTransport, headers::Headers, pager::PagerOptions,
@@ -31,8 +36,9 @@ use super::{
     sdk_error::{Asked, date, explain},
     transport::{Proxies, Transport},
 };
-use crate::model::{
-    NewVaultSecret, VaultSecret, VaultSecretName, VaultSecretVersion, VaultValue, VaultVersion,
+use crate::{
+    model::{NewVaultSecret, VaultSecret, VaultSecretName, VaultSecretVersion, VaultValue, VaultVersion},
+    quote::Quote,
 };
 
 /// Pages of versions of one secret: 25,000 versions are more than anyone has, and a vault that says so is not one.
@@ -54,6 +60,8 @@ struct Inner {
     /// Held by the request that goes ahead of all others.
     ahead: Mutex<()>,
     timeout: Duration,
+    /// What is renewed where the credential is no longer accepted.
+    credential_file: Option<PathBuf>,
     configured_tenant: Option<String>,
     environment_tenant: Option<String>,
 }
@@ -64,7 +72,7 @@ impl Vault {
     /// Prepares the client; the vault is first asked when something is needed of it.
     pub fn connect(options: &Options) -> Result<Self, VaultError> {
         if options.uri.scheme() != "https" || options.uri.host().is_none() {
-            return Err(VaultError::Configuration(format!("{} is not an https:// URI", options.uri)));
+            return Err(VaultError::Configuration(format!("{} is not an https:// URI", options.uri).into()));
         }
         let transport = Transport::new(options, Proxies::OfEnvironment)?;
         let defaults = SecretClientOptions::default();
@@ -80,7 +88,7 @@ impl Vault {
         };
         let credential = Renewable::new(options, transport.clone())?;
         let sdk = SecretClient::new(options.uri.as_str(), credential, Some(sdk_options))
-            .map_err(|error| VaultError::Configuration(error.to_string()))?;
+            .map_err(|error| VaultError::Configuration(Quote::error(&error)))?;
         Ok(Self(Arc::new(Inner {
             uri: options.uri.clone(),
             sdk,
@@ -88,6 +96,7 @@ impl Vault {
             pace: Pace::new(options.concurrency, options.requests_per_10s),
             ahead: Mutex::default(),
             timeout: options.timeout,
+            credential_file: options.credential.file().map(Path::to_owned),
             configured_tenant: options.credential.tenant_id().map(str::to_owned),
             environment_tenant: options.credential.tenant_id_of_environment(),
         })))
@@ -156,7 +165,7 @@ impl Vault {
             versions.extend(page.items);
             let Some(next) = page.next else { return Ok(versions) };
             if seen.len() >= MOST_PAGES || !seen.insert(next.clone()) {
-                return Err(VaultError::Malformed("its pages go round in circles".to_owned()));
+                return Err(VaultError::Malformed("its pages go round in circles".into()));
             }
             from = Some(next);
         }
@@ -302,6 +311,16 @@ impl Inner {
         Instant::now() + self.timeout
     }
 
+    /// A credential that is not accepted is renewed in its file; the service reads it again by itself.
+    fn with_file(&self, error: VaultError) -> VaultError {
+        match (error, &self.credential_file) {
+            (VaultError::Unauthenticated(why), Some(file)) => VaultError::Unauthenticated(
+                format!("{why}, with the credential in {}", file.display()).into(),
+            ),
+            (error, _) => error,
+        }
+    }
+
     /// Sends a request at the client's pace until its deadline.
     ///
     /// The SDK's own retries are off. They would sleep through a Retry-After that is longer than the deadline, where the
@@ -327,7 +346,7 @@ impl Inner {
                 Err(Refused::TooLate) => return Err(VaultError::Timeout { after: self.timeout }),
             };
             let answer = match timeout_at(deadline, self.challenged_once(request())).await {
-                Ok(answer) => answer.map_err(|error| explain(&error, asked)),
+                Ok(answer) => answer.map_err(|error| self.with_file(explain(&error, asked))),
                 Err(_) => Err(VaultError::Timeout { after: self.timeout }),
             };
             match &answer {
@@ -416,7 +435,7 @@ fn parse_and_wipe(body: ResponseBody) -> azure_core::Result<Secret> {
 
 fn value(headers: &Headers, mut secret: Secret) -> Result<VaultValue, VaultError> {
     let value = secret.value.take().map(SecretString::from);
-    let value = value.ok_or_else(|| VaultError::Malformed("a secret without a value".to_owned()))?;
+    let value = value.ok_or_else(|| VaultError::Malformed("a secret without a value".into()))?;
     let read_time = convert::time(date(headers)).unwrap_or_else(Timestamp::now);
     Ok(VaultValue { value, version: convert::version_of(secret)?, read_time })
 }

@@ -118,5 +118,5 @@ fn tags(tags: Option<HashMap<String, String>>) -> BTreeMap<String, String> {
 }
 
 fn malformed(what: &str) -> VaultError {
-    VaultError::Malformed(what.to_owned())
+    VaultError::Malformed(what.into())
 }

@@ -1,6 +1,9 @@
 //! As whom the service comes to the vault.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use azure_core::{
     cloud::{CloudConfiguration, CustomConfiguration},
@@ -16,12 +19,14 @@ use azure_identity::{
 };
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
+use zeroize::Zeroizing;
 
 use super::{
     Options, VaultError,
     assertion::CertificateAssertion,
     transport::{Proxies, Transport},
 };
+use crate::quote::Quote;
 
 /// As whom the service comes to the vault.
 #[derive(Clone, Debug)]
@@ -48,6 +53,15 @@ pub enum Credential {
         client_id: String,
         /// Its secret.
         secret: SecretString,
+    },
+    /// An application with the secret in a file, which is read again for each new credential.
+    ClientSecretFile {
+        /// Its tenant.
+        tenant_id: String,
+        /// Application.
+        client_id: String,
+        /// Where its secret is.
+        secret_file: PathBuf,
     },
     /// An application with a certificate and its key, in one PEM file.
     ClientCertificate {
@@ -108,6 +122,11 @@ impl Credential {
                 let identity = ManagedIdentityCredentialOptions { user_assigned_id, client_options };
                 ManagedIdentityCredential::new(Some(identity)).map(|credential| credential as _)
             }
+            Self::ClientSecretFile { tenant_id, client_id, secret_file } => {
+                let (tenant_id, client_id) = (tenant_id.clone(), client_id.clone());
+                let read = Self::ClientSecret { tenant_id, client_id, secret: read_secret(secret_file)? };
+                return read.connect(options, vault);
+            }
             Self::ClientSecret { tenant_id, client_id, secret } => {
                 let client_options = client_options(options, vault.beside());
                 let secret = Secret::new(secret.expose_secret().to_owned());
@@ -144,10 +163,20 @@ impl Credential {
     pub(super) fn tenant_id(&self) -> Option<&str> {
         match self {
             Self::WorkloadIdentity { tenant_id, .. } | Self::AzureCli { tenant_id } => tenant_id.as_deref(),
-            Self::ClientSecret { tenant_id, .. } | Self::ClientCertificate { tenant_id, .. } => {
-                Some(tenant_id)
-            }
+            Self::ClientSecret { tenant_id, .. }
+            | Self::ClientSecretFile { tenant_id, .. }
+            | Self::ClientCertificate { tenant_id, .. } => Some(tenant_id),
             Self::ManagedIdentity { .. } => None,
+        }
+    }
+
+    /// The file that a person renews where the credential is no longer accepted.
+    pub(super) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::ClientSecretFile { secret_file: file, .. }
+            | Self::ClientCertificate { pem_file: file, .. } => Some(file),
+            Self::WorkloadIdentity { token_file, .. } => token_file.as_deref(),
+            Self::ClientSecret { .. } | Self::ManagedIdentity { .. } | Self::AzureCli { .. } => None,
         }
     }
 
@@ -178,8 +207,19 @@ fn client_options(options: &Options, transport: Arc<Transport>) -> ClientOptions
 }
 
 /// The SDK's words on a credential that can't be made name files, variables and ids, and no secret.
-fn unusable(error: impl std::fmt::Display) -> VaultError {
-    VaultError::Configuration(format!("the credential: {error}"))
+fn unusable(error: impl std::error::Error + 'static) -> VaultError {
+    VaultError::Configuration(format!("the credential: {}", Quote::error(&error)).into())
+}
+
+/// A secret as a file holds it, without the line break that editors leave at its end.
+fn read_secret(file: &Path) -> Result<SecretString, VaultError> {
+    let wrong = |why: Quote| {
+        VaultError::Configuration(format!("the file with the client secret {}: {why}", file.display()).into())
+    };
+    let bytes = Zeroizing::new(std::fs::read(file).map_err(|error| wrong(Quote::error(&error)))?);
+    let text = std::str::from_utf8(&bytes).ok().map(|text| text.trim_end_matches(['\r', '\n']));
+    let text = text.filter(|text| !text.is_empty()).ok_or_else(|| wrong("it holds no text".into()))?;
+    Ok(text.to_owned().into())
 }
 
 // === impl Cloud ===

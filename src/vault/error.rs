@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
-use crate::model::{Reason, VaultSecretName, VaultVersion};
+use crate::{
+    model::{Reason, VaultSecretName, VaultVersion},
+    quote::Quote,
+};
 
 /// An error of the vault. No message holds a value, a token or a body.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VaultError {
     /// What is configured can't be used.
     #[error("the vault's configuration can't be used: {0}")]
-    Configuration(String),
+    Configuration(Quote),
     /// No such secret.
     #[error("the vault has no secret {:?}", .name.as_str())]
     NotFound {
@@ -53,7 +56,7 @@ pub enum VaultError {
     Firewall,
     /// No token, or one that the vault does not accept.
     #[error("the service can't authenticate to the vault: {0}")]
-    Unauthenticated(String),
+    Unauthenticated(Quote),
     /// The vault asks us to slow down.
     #[error("the vault throttles its callers")]
     Throttled {
@@ -70,7 +73,7 @@ pub enum VaultError {
     },
     /// The vault can't be reached, or fails.
     #[error("the vault can't be reached: {0}")]
-    Unreachable(String),
+    Unreachable(Quote),
     /// No answer in time.
     #[error("the vault did not answer within {}", humantime::format_duration(*.after))]
     Timeout {
@@ -79,7 +82,7 @@ pub enum VaultError {
     },
     /// The answer is not what Key Vault says.
     #[error("the vault's answer is not understood: {0}")]
-    Malformed(String),
+    Malformed(Quote),
 }
 
 fn of_version(version: Option<&VaultVersion>) -> String {

@@ -36,7 +36,7 @@ impl<'a> List<'a> {
         from.map(|from| {
             let link = Url::parse(from).ok().filter(|link| self.contains(link));
             link.map(PagerContinuation::Link)
-                .ok_or_else(|| VaultError::Malformed("a continuation that is not of this list".to_owned()))
+                .ok_or_else(|| VaultError::Malformed("a continuation that is not of this list".into()))
         })
         .transpose()
     }
@@ -49,7 +49,7 @@ impl<'a> List<'a> {
     ) -> Result<Option<String>, VaultError> {
         let next = self.continuation(next.as_ref().map(AsRef::as_ref))?;
         match next.is_some() && next.as_ref() == from {
-            true => Err(VaultError::Malformed("a page that goes on with itself".to_owned())),
+            true => Err(VaultError::Malformed("a page that goes on with itself".into())),
             false => Ok(next.map(Into::into)),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! The SDK's credentials keep a token until it expires, and give it again even after the vault has answered 401 to it (a revoked
 //! token, an identity that was made anew). That of a workload also keeps what was in its token file for ten minutes, and shows it
-//! again even after it was refused and the file has been renewed. A new credential has no token yet, and reads the file.
+//! again even after it was refused and the file has been renewed; a client secret is in it for good. A new credential has no token yet, and reads the file.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -31,6 +31,8 @@ struct Held {
     renewed: Option<Instant>,
     /// Whether it gave no token when it was last asked.
     failed: bool,
+    /// Why it could not be made anew, as the log has it.
+    told: Option<VaultError>,
 }
 
 // === impl Renewable ===
@@ -39,7 +41,7 @@ impl Renewable {
     /// The credential of `options` for a vault whose answers `vault` sees.
     pub(super) fn new(options: &Options, vault: Arc<Transport>) -> Result<Arc<Self>, VaultError> {
         let credential = options.credential.connect(options, &vault)?;
-        let held = Mutex::new(Held { credential, renewed: None, failed: false });
+        let held = Mutex::new(Held { credential, renewed: None, failed: false, told: None });
         Ok(Arc::new(Self { options: options.clone(), vault, held }))
     }
 
@@ -47,9 +49,17 @@ impl Renewable {
         let mut held = self.held();
         let due = held.renewed.is_none_or(|renewed| renewed.elapsed() >= INTERVAL);
         if due && (self.vault.take_token_refused() || held.failed) {
-            // What can't be made anew (a file that is being replaced) stays as it is until the next refusal.
-            if let Ok(credential) = self.options.credential.connect(&self.options, &self.vault) {
-                held.credential = credential;
+            match self.options.credential.connect(&self.options, &self.vault) {
+                Ok(credential) => {
+                    held.credential = credential;
+                    held.told = None;
+                }
+                // What can't be made anew (a file that is being replaced) stays as it is until the next refusal.
+                Err(error) if held.told.as_ref() != Some(&error) => {
+                    tracing::warn!(%error, "the credential for the vault can't be made anew; it is tried again");
+                    held.told = Some(error);
+                }
+                Err(_) => {}
             }
             held.renewed = Some(Instant::now());
         }

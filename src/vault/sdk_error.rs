@@ -15,11 +15,14 @@ use azure_security_keyvault_secrets::models::KeyVaultError;
 
 use super::{
     VaultError,
-    cause::{code_in, find, of_lost_bytes, of_missing_token, short},
+    cause::{code_in, find, of_lost_bytes, of_missing_token},
     pace::LONGEST_PAUSE,
     transport::TooLarge,
 };
-use crate::model::{VaultSecretName, VaultVersion};
+use crate::{
+    model::{VaultSecretName, VaultVersion},
+    quote::Quote,
+};
 
 const DATE: HeaderName = HeaderName::from_static("date");
 
@@ -37,21 +40,21 @@ pub(super) struct Asked<'a> {
 /// What an error of the SDK means for what was asked.
 pub(super) fn explain(error: &Error, asked: Asked<'_>) -> VaultError {
     if find::<TooLarge>(error).is_some() {
-        return VaultError::Malformed(TooLarge.to_string());
+        return VaultError::Malformed(Quote::error(&TooLarge));
     }
     match error.kind() {
         ErrorKind::HttpResponse { status, raw_response: Some(response), .. } => {
             Answer::new((*status).into(), response).explain(asked)
         }
         ErrorKind::HttpResponse { status, raw_response: None, .. } => {
-            VaultError::Malformed(format!("an answer of status {status} without content"))
+            VaultError::Malformed(format!("an answer of status {status} without content").into())
         }
         ErrorKind::Credential => of_missing_token(error),
         ErrorKind::Connection | ErrorKind::Io => VaultError::Unreachable(of_lost_bytes(error)),
         // serde's words quote what they stumble over, which may be a value.
-        ErrorKind::DataConversion => VaultError::Malformed("it is not what Key Vault sends".to_owned()),
+        ErrorKind::DataConversion => VaultError::Malformed("it is not what Key Vault sends".into()),
         // The SDK compares the challenge's resource with the vault's domain, and says so with this kind.
-        ErrorKind::Other => VaultError::Malformed(short(&error.to_string())),
+        ErrorKind::Other => VaultError::Malformed(Quote::error(error)),
     }
 }
 
@@ -85,7 +88,7 @@ impl<'a> Answer<'a> {
             (401, _) => {
                 let code = code_in(&self.message, "AKV").or_else(|| code_in(&self.message, "AADSTS"));
                 let code = code.unwrap_or_else(|| self.code());
-                VaultError::Unauthenticated(format!("the vault does not accept the token ({code})"))
+                VaultError::Unauthenticated(format!("the vault does not accept the token ({code})").into())
             }
             (403, Some(name)) if self.has("SecretDisabled") => {
                 VaultError::Disabled { name: name.clone(), version: asked.version.cloned() }
@@ -107,9 +110,11 @@ impl<'a> Answer<'a> {
                 VaultError::SoftDeleted { name: name.clone(), being_deleted: true }
             }
             (429, _) => VaultError::Throttled { retry_after: retry_after(self.headers) },
-            (408 | 500.., _) => VaultError::Unreachable(format!("it fails with status {}", self.status)),
+            (408 | 500.., _) => {
+                VaultError::Unreachable(format!("it fails with status {}", self.status).into())
+            }
             (400.., _) => VaultError::Rejected { status: self.status, code: self.code() },
-            _ => VaultError::Malformed(format!("an answer of status {}", self.status)),
+            _ => VaultError::Malformed(format!("an answer of status {}", self.status).into()),
         }
     }
 

@@ -1,8 +1,9 @@
 //! How bytes travel to the vault and to whoever gives tokens: TLS, proxies, connections, and a bound on what comes back.
 
 use std::{
+    path::Path,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -19,10 +20,12 @@ use azure_core::{
 };
 use futures::StreamExt;
 use reqwest::{Certificate, redirect, tls};
+use tokio::time::Instant;
 use url::Url;
 use zeroize::Zeroizing;
 
 use super::{Options, VaultError};
+use crate::quote::Quote;
 
 /// No answer of a vault or of a token endpoint is larger: a page of 25 secrets with all their tags has some 200 KiB.
 const LARGEST_BODY: usize = 1024 * 1024;
@@ -32,10 +35,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// firewall on the way forgets them.)
 const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How often the CA file is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
 /// An HTTP client for the SDK.
 #[derive(Debug)]
 pub(super) struct Transport {
-    client: reqwest::Client,
+    trusted: Arc<Trusted>,
     requests: AtomicU64,
     challenger: OnceLock<String>,
     sends_tokens: AtomicBool,
@@ -61,32 +67,17 @@ pub(super) struct TooLarge;
 impl Transport {
     /// A client that trusts the machine's certificates and those of `options.ca_file`.
     pub(super) fn new(options: &Options, proxies: Proxies) -> Result<Arc<Self>, VaultError> {
-        let mut builder = reqwest::Client::builder()
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .tls_version_min(tls::Version::TLS_1_2)
-            .connect_timeout(CONNECT_TIMEOUT.min(options.timeout))
-            .pool_max_idle_per_host(options.concurrency.max(1))
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .tls_certs_merge(extra_certificates(options)?);
-        if proxies == Proxies::None {
-            builder = builder.no_proxy();
-        }
-        // Uses the process's crypto provider where one is installed and aws-lc-rs otherwise.
-        let client = builder.build().map_err(|error| {
-            VaultError::Configuration(format!("the HTTP client can't be made: {}", root_cause(&error)))
-        })?;
-        Ok(Arc::new(Self::over(client)))
+        Ok(Arc::new(Self::over(Arc::new(Trusted::new(options, proxies)?))))
     }
 
     /// The same connections and trust, with notes of its own.
     pub(super) fn beside(&self) -> Arc<Self> {
-        Arc::new(Self::over(self.client.clone()))
+        Arc::new(Self::over(self.trusted.clone()))
     }
 
-    fn over(client: reqwest::Client) -> Self {
+    fn over(trusted: Arc<Trusted>) -> Self {
         Self {
-            client,
+            trusted,
             requests: AtomicU64::new(0),
             challenger: OnceLock::new(),
             sends_tokens: AtomicBool::new(false),
@@ -131,7 +122,7 @@ impl HttpClient for Transport {
         if carries_token(request) {
             self.sends_tokens.store(true, Ordering::Relaxed);
         }
-        let (status, headers, body) = self.client.execute_request(request).await?.deconstruct();
+        let (status, headers, body) = self.trusted.client().execute_request(request).await?.deconstruct();
         if status == StatusCode::Unauthorized {
             self.note_challenge(request, &headers);
         }
@@ -163,15 +154,101 @@ async fn collect(headers: &Headers, mut body: AsyncResponseBody) -> azure_core::
     Ok(Bytes::from_owner(collected))
 }
 
-fn extra_certificates(options: &Options) -> Result<Vec<Certificate>, VaultError> {
-    let Some(path) = &options.ca_file else { return Ok(Vec::new()) };
-    let unusable = |why: String| VaultError::Configuration(format!("the CA file {}: {why}", path.display()));
-    let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
-    match Certificate::from_pem_bundle(&pem) {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        Ok(_) => Err(unusable("it has no certificate".to_owned())),
-        Err(error) => Err(unusable(root_cause(&error))),
+/// A client that trusts the machine's certificates and those of a file, made anew when the file changes.
+#[derive(Debug)]
+struct Trusted {
+    options: Options,
+    proxies: Proxies,
+    held: Mutex<Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    client: reqwest::Client,
+    /// What the file held.
+    pem: Option<Vec<u8>>,
+    looked: Instant,
+    /// Why the file can't be used, as the log has it.
+    told: Option<VaultError>,
+}
+
+// === impl Trusted ===
+
+impl Trusted {
+    fn new(options: &Options, proxies: Proxies) -> Result<Self, VaultError> {
+        let (options, pem) = (options.clone(), read(options)?);
+        let client = client(&options, proxies, pem.as_deref())?;
+        let held = Mutex::new(Held { client, pem, looked: Instant::now(), told: None });
+        Ok(Self { options, proxies, held })
     }
+
+    /// The client for the next request. Connections to whom the file no longer vouches for end with the one before.
+    fn client(&self) -> reqwest::Client {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = self.options.ca_file.as_ref().filter(|_| held.looked.elapsed() >= LOOK_EVERY) {
+            held.looked = Instant::now();
+            match self.renewed(&held) {
+                Ok(None) => held.told = None,
+                Ok(Some((client, pem))) => {
+                    tracing::info!(file = %file.display(), "the CA file of the vault has changed and is used now");
+                    (held.client, held.pem, held.told) = (client, pem, None);
+                }
+                Err(error) if held.told.as_ref() != Some(&error) => {
+                    tracing::warn!(%error, "what the CA file of the vault said before still counts. Mend it");
+                    held.told = Some(error);
+                }
+                Err(_) => {}
+            }
+        }
+        held.client.clone()
+    }
+
+    /// A new client, where the file holds something else than before.
+    fn renewed(&self, held: &Held) -> Result<Option<(reqwest::Client, Option<Vec<u8>>)>, VaultError> {
+        let pem = read(&self.options)?;
+        if pem == held.pem {
+            return Ok(None);
+        }
+        Ok(Some((client(&self.options, self.proxies, pem.as_deref())?, pem)))
+    }
+}
+
+fn client(options: &Options, proxies: Proxies, ca_pem: Option<&[u8]>) -> Result<reqwest::Client, VaultError> {
+    let mut builder = reqwest::Client::builder()
+        .redirect(redirect::Policy::none())
+        .referer(false)
+        .tls_version_min(tls::Version::TLS_1_2)
+        .connect_timeout(CONNECT_TIMEOUT.min(options.timeout))
+        .pool_max_idle_per_host(options.concurrency.max(1))
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .tls_certs_merge(extra_certificates(options, ca_pem)?);
+    if proxies == Proxies::None {
+        builder = builder.no_proxy();
+    }
+    // Uses the process's crypto provider where one is installed and aws-lc-rs otherwise.
+    builder.build().map_err(|error| {
+        VaultError::Configuration(format!("the HTTP client can't be made: {}", Quote::cause(&error)).into())
+    })
+}
+
+/// What the CA file holds, where there is one.
+fn read(options: &Options) -> Result<Option<Vec<u8>>, VaultError> {
+    let read = options.ca_file.as_ref().map(std::fs::read).transpose();
+    read.map_err(|error| unusable(options, &Quote::error(&error)))
+}
+
+fn extra_certificates(options: &Options, pem: Option<&[u8]>) -> Result<Vec<Certificate>, VaultError> {
+    let Some(pem) = pem else { return Ok(Vec::new()) };
+    match Certificate::from_pem_bundle(pem) {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        Ok(_) => Err(unusable(options, &"it has no certificate".into())),
+        Err(error) => Err(unusable(options, &Quote::cause(&error))),
+    }
+}
+
+fn unusable(options: &Options, why: &Quote) -> VaultError {
+    let file = options.ca_file.as_deref().unwrap_or(Path::new("")).display();
+    VaultError::Configuration(format!("the CA file {file}: {why}").into())
 }
 
 /// `Bearer authorization="https://login.microsoftonline.com/TENANT", resource="https://vault.azure.net"`
@@ -184,12 +261,6 @@ fn tenant_of_challenge(challenge: &str) -> Option<String> {
     let valid = (1..=253).contains(&tenant.len())
         && tenant.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
     valid.then(|| tenant.to_owned())
-}
-
-/// The innermost cause of an error, in its own words.
-fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
-    let root = std::iter::successors(Some(error), |error| error.source()).last().unwrap_or(error);
-    root.to_string()
 }
 
 #[cfg(test)]

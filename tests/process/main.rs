@@ -14,5 +14,6 @@ mod handover;
 mod life;
 mod people;
 mod process;
+mod quotes;
 mod readme;
 mod serve;

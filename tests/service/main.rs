@@ -18,6 +18,7 @@ mod manage;
 mod neighbours;
 mod races;
 mod readiness;
+mod renewed;
 mod rotation;
 mod secret_store;
 mod side_by_side;

@@ -9,6 +9,8 @@ use rustls::{
     server::danger::ClientCertVerifier,
 };
 
+use crate::quote::Quote;
+
 /// Certificates that are remembered as good at a time.
 const GOOD: u64 = 4_096;
 /// How long a certificate is good once it was verified.
@@ -31,15 +33,15 @@ impl ClientCertificates {
     }
 
     /// Whether a chain, leaf first, is good now; else why not.
-    pub(in crate::api) fn verify(&self, chain: &[CertificateDer<'_>]) -> Result<(), String> {
+    pub(in crate::api) fn verify(&self, chain: &[CertificateDer<'_>]) -> Result<(), Quote> {
         let (Some(verifier), Some((leaf, between))) = (&self.verifier, chain.split_first()) else {
-            return Err("nobody here vouches for clients any more".to_owned());
+            return Err("nobody here vouches for clients any more".into());
         };
         let key: [u8; 32] = digest(&SHA256, leaf).as_ref().try_into().expect("SHA-256 has 32 bytes");
         if self.good.contains_key(&key) {
             return Ok(());
         }
-        verifier.verify_client_cert(leaf, between, UnixTime::now()).map_err(|error| error.to_string())?;
+        verifier.verify_client_cert(leaf, between, UnixTime::now()).map_err(|error| Quote::error(&error))?;
         self.good.insert(key, ());
         Ok(())
     }

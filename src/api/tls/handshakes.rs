@@ -10,6 +10,7 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::Certificates;
+use crate::quote::Quote;
 
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -73,7 +74,7 @@ impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Handshakes<IO> {
             match tokio::time::timeout(HANDSHAKE, acceptor.accept(connection)).await {
                 Ok(Ok(connection)) => Some(connection),
                 Ok(Err(error)) => {
-                    tracing::debug!(%error, "a TLS handshake failed");
+                    tracing::debug!(error = %Quote::error(&error), "a TLS handshake failed");
                     None
                 }
                 Err(_) => None,

@@ -21,6 +21,11 @@ pub(super) use clients::ClientCertificates;
 pub(super) use handshakes::secured;
 
 use super::options::{ServerError, Tls};
+use crate::quote::Quote;
+
+/// What messages call the files with the authorities for clients, and with what these took back.
+const AUTHORITIES: &str = "the client authorities";
+const LISTS: &str = "the revocation lists";
 
 /// How often the files are looked at. With the life of a verification, this is how long a revoked certificate may still work.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -74,18 +79,18 @@ impl Certificates {
 
     /// Looks at the files again and again, until told to stop. What can't be used is told once, and what was there before stays.
     pub(super) async fn follow(self, stop: CancellationToken) {
-        let mut told = String::new();
+        let mut told = Quote::from("");
         while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
             match self.look().await {
                 Ok(is_new) => {
                     if is_new {
                         tracing::info!(cert_file = %self.files.cert_file.display(), "the TLS files have changed and are used now");
                     }
-                    told.clear();
+                    told = Quote::from("");
                 }
                 Err(problem) if problem != told => {
                     tracing::warn!(
-                        problem,
+                        %problem,
                         "the TLS files have changed and can't be used; what they said before still counts. Mend them"
                     );
                     told = problem;
@@ -95,7 +100,7 @@ impl Certificates {
         }
     }
 
-    async fn look(&self) -> Result<bool, String> {
+    async fn look(&self) -> Result<bool, Quote> {
         let contents = Contents::read(&self.files).await?;
         if contents.digest() == self.loaded.borrow().digest {
             return Ok(false);
@@ -108,18 +113,19 @@ impl Certificates {
 // === impl Loaded ===
 
 impl Loaded {
-    fn of(contents: &Contents, protocols: &[&[u8]]) -> Result<Self, String> {
+    fn of(contents: &Contents, protocols: &[&[u8]]) -> Result<Self, Quote> {
         let verifier = contents.verifier()?;
         let builder = ServerConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| Quote::error(&error))?;
         let builder = match &verifier {
             Some(verifier) => builder.with_client_cert_verifier(verifier.clone()),
             None => builder.with_no_client_auth(),
         };
-        let chain = certificates(&contents.cert).map_err(|why| format!("the certificate: {why}"))?;
-        let key = PrivateKeyDer::from_pem_slice(&contents.key).map_err(|why| format!("the key: {why}"))?;
-        let mut server = builder.with_single_cert(chain, key).map_err(|error| error.to_string())?;
+        let chain = certificates(&contents.cert).map_err(|why| about("the certificate", &why))?;
+        let key = PrivateKeyDer::from_pem_slice(&contents.key)
+            .map_err(|error| about("the key", &Quote::error(&error)))?;
+        let mut server = builder.with_single_cert(chain, key).map_err(|error| Quote::error(&error))?;
         server.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         let (server, clients) = (Arc::new(server), ClientCertificates::new(verifier));
         Ok(Self { digest: contents.digest(), server, clients })
@@ -129,7 +135,7 @@ impl Loaded {
 // === impl Contents ===
 
 impl Contents {
-    async fn read(files: &Tls) -> Result<Self, String> {
+    async fn read(files: &Tls) -> Result<Self, Quote> {
         let optional = async |file: &Option<std::path::PathBuf>| match file {
             Some(file) => read(file).await.map(Some),
             None => Ok(None),
@@ -154,37 +160,45 @@ impl Contents {
 
     /// Verifies clients that show a certificate; whether one must be shown is not for the handshake to decide: who asks for
     /// health needs none.
-    fn verifier(&self) -> Result<Option<Arc<dyn ClientCertVerifier>>, String> {
+    fn verifier(&self) -> Result<Option<Arc<dyn ClientCertVerifier>>, Quote> {
         let Some(client_ca) = &self.client_ca else { return Ok(None) };
         let mut roots = RootCertStore::empty();
-        for root in certificates(client_ca).map_err(|why| format!("the client authorities: {why}"))? {
-            roots.add(root).map_err(|error| format!("the client authorities: {error}"))?;
-        }
-        let lists = self.client_crl.as_deref().map(CertificateRevocationListDer::pem_slice_iter);
-        let lists: Result<Vec<_>, _> = lists.into_iter().flatten().collect();
-        let lists = lists.map_err(|error| format!("the revocation lists: {error}"))?;
-        if lists.is_empty() && self.client_crl.is_some() {
-            return Err("the revocation lists: there is none in the file".to_owned());
+        for root in certificates(client_ca).map_err(|why| about(AUTHORITIES, &why))? {
+            roots.add(root).map_err(|error| about(AUTHORITIES, &Quote::error(&error)))?;
         }
         let verifier =
             WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::new(default_provider()))
-                .with_crls(lists)
+                .with_crls(self.lists()?)
                 .only_check_end_entity_revocation()
                 .allow_unauthenticated()
                 .build();
-        verifier.map(Some).map_err(|error| error.to_string())
+        verifier.map(Some).map_err(|error| Quote::error(&error))
+    }
+
+    fn lists(&self) -> Result<Vec<CertificateRevocationListDer<'static>>, Quote> {
+        let lists = self.client_crl.as_deref().map(CertificateRevocationListDer::pem_slice_iter);
+        let lists: Result<Vec<_>, _> = lists.into_iter().flatten().collect();
+        let lists = lists.map_err(|error| about(LISTS, &Quote::error(&error)))?;
+        match lists.is_empty() && self.client_crl.is_some() {
+            true => Err(about(LISTS, &"there is none in the file".into())),
+            false => Ok(lists),
+        }
     }
 }
 
-fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Quote> {
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match certificates {
-        Ok(none) if none.is_empty() => Err("there is none in the file".to_owned()),
+        Ok(none) if none.is_empty() => Err("there is none in the file".into()),
         Ok(certificates) => Ok(certificates),
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(Quote::error(&error)),
     }
 }
 
-async fn read(file: &Path) -> Result<Vec<u8>, String> {
-    tokio::fs::read(file).await.map_err(|error| format!("{}: {error}", file.display()))
+fn about(what: &str, problem: &Quote) -> Quote {
+    format!("{what}: {problem}").into()
+}
+
+async fn read(file: &Path) -> Result<Vec<u8>, Quote> {
+    tokio::fs::read(file).await.map_err(|error| about(&file.display().to_string(), &Quote::error(&error)))
 }

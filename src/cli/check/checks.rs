@@ -12,6 +12,7 @@ use crate::{
     cli::{Failure, settings::vault_options},
     config::Config,
     model::{Condition, ConditionType, Reason, Status, SyncEngine},
+    quote::Quote,
     secrets::check_vault,
     store::{self, Schema},
     vault::{self, Vault},
@@ -25,7 +26,7 @@ const DISK: &str = "database: room on the disk";
 
 /// Runs them all.
 pub(super) async fn run(config: &Config) -> Result<Report, Failure> {
-    let options = vault_options(config)?;
+    let options = vault_options(config);
     let (database, (engine, cluster)) = tokio::join!(database(&config.database.path), cluster::check(config));
     // What the vault must allow depends on the engine.
     let vault = check_the_vault(&options, engine).await;
@@ -45,8 +46,9 @@ async fn database(path: &Path) -> Vec<Row> {
     // SQLite writes files beside the database, so the directory counts as much as the file.
     if let Err(error) = access(directory, Access::WRITE_OK | Access::EXEC_OK) {
         let found = format!(
-            "The directory {} can't be written: {error}. Create it for the service's user, or set database.path.",
-            directory.display()
+            "The directory {} can't be written: {}. Create it for the service's user, or set database.path.",
+            directory.display(),
+            Quote::error(&error)
         );
         return vec![Row::no(DATABASE, found), Row::unknown(DISK, "The directory can't be used.")];
     }
@@ -78,7 +80,7 @@ fn disk(directory: &Path) -> Row {
                 Row::no(DISK, format!("{found} Make room for {} MiB at least.", ROOM / (1024 * 1024)))
             }
         }
-        Err(error) => Row::unknown(DISK, format!("The disk does not say: {error}.")),
+        Err(error) => Row::unknown(DISK, format!("The disk does not say: {}.", Quote::error(&error))),
     }
 }
 

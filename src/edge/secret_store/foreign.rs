@@ -12,6 +12,7 @@ use crate::{
         Condition, ConditionType, Encoding, Origin, Reason, Reference, ReferenceStatus, SecretKey, State,
         Status, SyncedSecret, VaultSecretName, VaultVersion,
     },
+    quote::Quote,
 };
 
 /// A key of a SecretSync of somebody else.
@@ -100,8 +101,9 @@ fn foreign_key(
 ) -> ForeignKey {
     let sentence = |why: &str| {
         format!(
-            "Key {:?}: {why}. Name a reference for it when you adopt this with AdoptSyncedSecret.",
-            data.target_key
+            "Key {:?}: {}. Name a reference for it when you adopt this with AdoptSyncedSecret.",
+            Quote::from(&data.target_key),
+            Quote::from(why)
         )
     };
     let path = data.source_path.split_once('/').map_or(data.source_path.as_str(), |(name, _)| name);

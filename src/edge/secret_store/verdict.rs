@@ -7,10 +7,7 @@ use regex::Regex;
 use serde_json::{Map, Value};
 
 use super::{SecretSyncStatus, SyncCondition};
-use crate::{
-    edge::error::{IMMUTABLE, brief},
-    model::Reason,
-};
+use crate::{edge::error::IMMUTABLE, model::Reason, quote::Quote};
 
 /// What a condition says before anything was tried.
 const NOTHING_YET: [&str; 3] = ["SyncStarting", "NoUpdatesAttemptedYet", "Unknown"];
@@ -112,7 +109,7 @@ fn trouble(condition: &SyncCondition) -> Trouble {
     let objects =
         if condition.reason == "PartialSync" { left_behind(&condition.message) } else { Vec::new() };
     let words = match objects.is_empty() {
-        true => words(&condition.message),
+        true => words(&condition.message).to_string(),
         false => {
             let said = objects.iter().take(NAMED).map(|left| format!("{}: {}", left.path, left.message));
             let more = objects.len().checked_sub(NAMED).filter(|more| *more > 0);
@@ -121,8 +118,8 @@ fn trouble(condition: &SyncCondition) -> Trouble {
     };
     let message = format!(
         "The Secret Store extension says {} ({}): {}. {remedy}",
-        condition.reason,
-        condition.r#type,
+        Quote::from(&condition.reason),
+        Quote::from(&condition.r#type),
         words.trim_end_matches('.')
     );
     let text = condition.message.clone();
@@ -130,12 +127,12 @@ fn trouble(condition: &SyncCondition) -> Trouble {
 }
 
 /// What a person has to read of a message: the cause that Azure names, and for which object; else the beginning and the end.
-fn words(message: &str) -> String {
-    let Some(cause) = AZURE.captures_iter(message).last() else { return brief(message) };
+fn words(message: &str) -> Quote {
+    let Some(cause) = AZURE.captures_iter(message).last() else { return message.into() };
     let cause = cause.get(1).or(cause.get(2)).map_or("", |cause| cause.as_str());
     let object =
         OBJECT.captures_iter(message).last().map(|named| format!("the vault secret {:?}: ", &named[1]));
-    brief(&format!("{}{cause}", object.unwrap_or_default()))
+    format!("{}{cause}", object.unwrap_or_default()).into()
 }
 
 /// The extension's reason in our terms, and what a person should do next.
@@ -255,7 +252,7 @@ fn left_behind(message: &str) -> Vec<Left> {
     left.map(|(path, said)| {
         let (reason, remedy) = of_the_vault(&said);
         let message = format!("{}. {remedy}", words(&said).trim_end_matches('.'));
-        Left { path: brief(&path), reason, message }
+        Left { path: Quote::from(path).to_string(), reason, message }
     })
     .collect()
 }

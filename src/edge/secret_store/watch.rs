@@ -21,7 +21,10 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{SecretProviderClass, SecretSync};
-use crate::edge::{Edge, PAGE, RENEWED, error::brief, manifest::uid_label};
+use crate::{
+    edge::{Edge, PAGE, RENEWED, manifest::uid_label},
+    quote::Quote,
+};
 
 /// Whoever says nothing for longer was not at work.
 const SILENT: Duration = Duration::from_secs(10);
@@ -227,7 +230,7 @@ async fn follow<K>(
                 continue;
             }
             Err(error) => {
-                tracing::debug!(%kind, error = %brief(&error.to_string()), "a watch failed; it is tried again");
+                tracing::debug!(%kind, error = %Quote::error(&error), "a watch failed; it is tried again");
                 continue;
             }
         };

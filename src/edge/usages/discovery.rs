@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIGroup, APIResource};
 use kube::core::{ApiResource, GroupVersionKind};
 
 use super::{EdgeError, Usages};
+use crate::quote::Quote;
 
 impl Usages {
     /// The kinds of all groups, each group with what was found or why nothing was.
@@ -42,7 +43,7 @@ impl Usages {
     /// The versions of a group, the preferred one first; none where there is no such group.
     async fn versions(&self, group: &str) -> Result<Vec<String>, EdgeError> {
         let request = http::Request::get(format!("/apis/{group}")).body(Vec::new());
-        let request = request.map_err(|error| EdgeError::Configuration(error.to_string()))?;
+        let request = request.map_err(|error| EdgeError::Configuration(Quote::error(&error)))?;
         let group: APIGroup = match self.0.edge.call(self.0.edge.client.request(request)).await {
             Ok(group) => group,
             Err(EdgeError::NotFound(_)) => return Ok(Vec::new()),

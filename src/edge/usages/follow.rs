@@ -187,7 +187,7 @@ impl Usages {
             InitialListFailed(error) | WatchStartFailed(error) | WatchFailed(error) => {
                 EdgeError::of(error, &self.0.edge.namespace)
             }
-            NoResourceVersion => EdgeError::Rejected("this kind can't be watched".to_owned()),
+            NoResourceVersion => EdgeError::Rejected("this kind can't be watched".into()),
         };
         match error {
             EdgeError::NotFound(_) => End::Gone,

@@ -148,5 +148,5 @@ async fn a_vault_that_is_not_there_is_unreachable() {
     let wire = Wire::start(|_| secret());
     let uri = Url::parse("https://localhost:1/").unwrap();
     let vault = Vault::connect(&Options { uri, ..wire.options() }).unwrap();
-    assert_eq!(refused(&vault).await, VaultError::Unreachable("connection refused".to_owned()));
+    assert_eq!(refused(&vault).await, VaultError::Unreachable("connection refused".into()));
 }

@@ -86,10 +86,10 @@ fn what_was_not_looked_at_or_is_in_trouble_for_long_is_a_gap() {
     assert_eq!((unseen.to_string().contains("not looked at yet"), unseen.is_for_good()), (true, false));
     assert!(known.gap(Duration::ZERO).is_some() && known.gap(LONG).is_none());
 
-    known.kind_failed(&kind(), EdgeError::Forbidden("no".to_owned()));
+    known.kind_failed(&kind(), EdgeError::Forbidden("no".into()));
     assert!(known.gap(LONG).unwrap().remedy().contains(GROUP));
     known.kind_listed(&kind(), HashMap::new());
-    known.kind_failed(&kind(), EdgeError::Unreachable("away".to_owned()));
+    known.kind_failed(&kind(), EdgeError::Unreachable("away".into()));
     assert_eq!((known.unseen(), known.gap(LONG)), (None, None), "what was known holds for a while");
     assert!(known.gap(Duration::ZERO).is_some());
 }

@@ -1,0 +1,102 @@
+//! Files with secrets and certificates that are renewed on disk: taken up without a restart, and named while they are wrong.
+
+use std::{path::PathBuf, time::Duration};
+
+use secrecy::ExposeSecret;
+use secret_service::{
+    doubles::tls::Authority,
+    proto::{Condition, GetVaultRequest, condition::Status},
+    vault::Credential,
+};
+use tokio::time::{Instant, sleep};
+
+use crate::support::{Options, PATIENCE, Site, World, needs_the_double};
+
+/// A file of the site, as Kubernetes changes mounted ones: another file takes the name.
+fn write(site: &Site, name: &str, text: &str) -> PathBuf {
+    let (new, file) = (site.directory().join("new"), site.directory().join(name));
+    std::fs::write(&new, text).unwrap();
+    std::fs::rename(new, &file).unwrap();
+    file
+}
+
+async fn told(world: &mut World, kind: &str) -> Condition {
+    let vault = world.client.get_vault(GetVaultRequest::default()).await.unwrap().into_inner();
+    vault.conditions.into_iter().find(|condition| condition.r#type == kind).expect(kind)
+}
+
+/// The condition is false and names a file, until that is renewed.
+async fn names(world: &mut World, kind: &str, words: &[&str]) {
+    let condition = told(world, kind).await;
+    assert_eq!(condition.status(), Status::False, "{condition:?}");
+    for word in words {
+        assert!(condition.message.contains(word), "{word}: {}", condition.message);
+    }
+}
+
+async fn until_true(world: &mut World, kind: &str) {
+    let begun = Instant::now();
+    loop {
+        let condition = told(world, kind).await;
+        if condition.status() == Status::True {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "it is never taken up: {condition:?}");
+        sleep(Duration::from_millis(250)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_secret_that_is_renewed_in_its_file_is_used_without_a_restart() {
+    let site = Site::start().await;
+    let secret_file = write(&site, "secret", "expired\n");
+    let application = site.vault.credential().clone();
+    let credential = Credential::ClientSecretFile {
+        tenant_id: application.tenant_id.clone(),
+        client_id: application.client_id.clone(),
+        secret_file: secret_file.clone(),
+    };
+    let mut world =
+        World::start_on(site, Options { credential: Some(credential), ..Options::default() }).await;
+    names(&mut world, "Reachable", &["AADSTS", &secret_file.display().to_string()]).await;
+    write(&world, "secret", &format!("{}\n", application.secret.expose_secret()));
+    until_true(&mut world, "Reachable").await;
+}
+
+#[tokio::test]
+async fn an_authority_of_the_vault_that_is_renewed_in_its_file_is_trusted_without_a_restart() {
+    let mut site = Site::start().await;
+    let good = std::fs::read_to_string(&site.ca).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let another = Authority::load_or_create(elsewhere.path()).unwrap();
+    let another = std::fs::read_to_string(another.path()).unwrap();
+    site.ca = write(&site, "authorities.pem", &another);
+    let mut world = World::start_on(site, Options::default()).await;
+    names(&mut world, "Reachable", &["TLS"]).await;
+    write(&world, "authorities.pem", "half a certif");
+    sleep(Duration::from_secs(11)).await;
+    names(&mut world, "Reachable", &["TLS"]).await;
+    write(&world, "authorities.pem", &format!("{another}{good}"));
+    until_true(&mut world, "Reachable").await;
+}
+
+#[tokio::test]
+async fn a_kubeconfig_that_is_renewed_is_used_without_a_restart() {
+    if !needs_the_double("a kubeconfig with a token that nobody knows") {
+        return;
+    }
+    let mut site = Site::start().await;
+    let good = std::fs::read_to_string(&site.kubeconfig).unwrap();
+    let mut expired: serde_yaml_ng::Value = serde_yaml_ng::from_str(&good).unwrap();
+    expired["users"][0]["user"]["token"] = "expired".into();
+    let expired = serde_yaml_ng::to_string(&expired).unwrap();
+    site.kubeconfig = write(&site, "renewed", &expired);
+    let file = site.kubeconfig.display().to_string();
+    let mut world = World::start_on(site, Options::default()).await;
+    names(&mut world, "SecureSettings", &["does not accept the service's credentials", &file]).await;
+    write(&world, "renewed", "users: [canary");
+    sleep(Duration::from_secs(11)).await;
+    names(&mut world, "SecureSettings", &["does not accept the service's credentials", &file]).await;
+    write(&world, "renewed", &good);
+    until_true(&mut world, "SecureSettings").await;
+}
