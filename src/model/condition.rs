@@ -153,7 +153,7 @@ documented! {
         Reached,
         "The right is there."
         Allowed,
-        "The right was not tried: the service does not need it."
+        "The right was not tried: the service does not need it, or only a write would tell."
         NotChecked,
         "What is needed is in place."
         Ready,

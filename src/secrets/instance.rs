@@ -1,7 +1,6 @@
 //! GetVault: what a fresh check of the vault and of the instance's settings finds.
 
 use jiff::Timestamp;
-use secrecy::SecretString;
 use url::Url;
 
 use super::{
@@ -10,14 +9,12 @@ use super::{
 };
 use crate::{
     edge::EdgeError,
-    model::{Condition, ConditionType, NewVaultSecret, Reason, Status, SyncEngine, VaultSecretName},
-    vault::{Priority, Vault, VaultError},
+    model::{Condition, ConditionType, Reason, Status, SyncEngine, VaultSecretName},
+    vault::{LastSet, Priority, Vault, VaultError},
 };
 
-/// A name that nobody uses; it is never created.
+/// A name that nobody uses; nothing of it is ever stored, unless by a vault that takes secrets without a value.
 const PROBE: &str = "secret-service-access-probe";
-/// More than any vault accepts as a value: who may create is told that it is too large, who may not that they may not.
-const TOO_LARGE: usize = 64 * 1024;
 
 /// The vault and its state.
 pub struct VaultStatus {
@@ -75,31 +72,64 @@ impl Secrets {
     }
 }
 
-/// What a fresh check of the vault alone finds: Reachable, CanList, CanGet, CanCreate. Changes nothing.
+/// What a fresh check of the vault alone finds: Reachable, CanList, CanGet, CanCreate. Changes nothing, and tries to change nothing: what
+/// may be created is known from the last attempt.
 pub async fn check_vault(vault: &Vault, engine: Option<SyncEngine>) -> Vec<Condition> {
-    let name: VaultSecretName = PROBE.parse().expect("the probe's name is valid");
-    let new = NewVaultSecret {
-        value: SecretString::from("x".repeat(TOO_LARGE)),
-        content_type: String::new(),
-        not_before_time: None,
-        expire_time: None,
-        tags: Default::default(),
-    };
-    let (list, can_get, set) = tokio::join!(
-        vault.list_page(None, Priority::Interactive),
-        can_get(vault, &name, engine),
-        vault.set(&name, &new, Priority::Interactive),
-    );
-    let set = match set {
-        Err(VaultError::Rejected { status: 400 | 413, .. } | VaultError::SoftDeleted { .. }) => Ok(()),
-        other => other.map(|_| ()),
-    };
+    let name = probe_name();
+    let (list, can_get) =
+        tokio::join!(vault.list_page(None, Priority::Interactive), can_get(vault, &name, engine));
     vec![
         reachable(list.as_ref().err()),
         permission(ConditionType::CanList, list.as_ref().err()),
         can_get,
-        permission(ConditionType::CanCreate, set.as_ref().err()),
+        can_create(vault.last_set()),
     ]
+}
+
+/// CanCreate, tried by a write that has nothing in it to store. For a person who asks for it: it stands in the vault's log as a failed
+/// write, and nobody knows what another vendor's vault makes of it.
+pub async fn probe_writes(vault: &Vault) -> Condition {
+    of_probe(vault.try_set(&probe_name(), Priority::Interactive).await.err())
+}
+
+fn of_probe(refused: Option<VaultError>) -> Condition {
+    let kind = ConditionType::CanCreate;
+    match refused {
+        None => {
+            let message = format!(
+                "The right is there. This vault takes secrets without a value and has stored the trial: delete the secret {PROBE:?} in it."
+            );
+            Condition::new(kind, Status::True, Reason::Allowed, message)
+        }
+        Some(VaultError::Rejected { status: 400 | 413, .. } | VaultError::SoftDeleted { .. }) => {
+            let message = "The right is there: the vault refused a write that had no value for that alone. Nothing was stored.";
+            Condition::new(kind, Status::True, Reason::Allowed, message)
+        }
+        Some(error) => permission(kind, Some(&error)),
+    }
+}
+
+fn probe_name() -> VaultSecretName {
+    PROBE.parse().expect("the probe's name is valid")
+}
+
+fn can_create(last: Option<LastSet>) -> Condition {
+    let kind = ConditionType::CanCreate;
+    match last {
+        None => {
+            let message = "Not tried: who only looks never writes. It shows with the first vault secret that is created or rotated here; \
+                           to try it now, run `secret-service check --probe-writes`.";
+            Condition::new(kind, Status::Unknown, Reason::NotChecked, message)
+        }
+        Some(LastSet { time, refused: Some(error) }) => {
+            let message = format!("{error}, at {time:.0}. {}", error.remedy());
+            Condition::new(kind, Status::False, error.condition_reason(), message)
+        }
+        Some(LastSet { time, refused: None }) => {
+            let message = format!("The right is there: it was last used at {time:.0}.");
+            Condition::new(kind, Status::True, Reason::Allowed, message)
+        }
+    }
 }
 
 /// Whoever never reads a value does not ask for the right: each refusal would stand in the vault's log.
@@ -176,4 +206,23 @@ fn unmet(setup: &Setup) -> Vec<(Status, String)> {
         .then(|| (installed.status, installed.message.clone()));
     let needs = setup.needs.iter().filter(|need| need.status != Status::True);
     absent.into_iter().chain(needs.map(|need| (need.status, need.message.clone()))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vault_that_has_stored_the_trial_is_told_with_the_name_to_delete() {
+        let stored = of_probe(None);
+        assert_eq!(stored.status, Status::True);
+        assert!(
+            stored.message.contains("delete the secret \"secret-service-access-probe\""),
+            "{}",
+            stored.message
+        );
+        let refused = of_probe(Some(VaultError::Rejected { status: 400, code: "BadParameter".to_owned() }));
+        assert!(refused.message.contains("Nothing was stored"), "{}", refused.message);
+        assert_eq!(refused.status, Status::True);
+    }
 }

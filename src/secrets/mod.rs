@@ -32,7 +32,7 @@ pub use adopt::Adoption;
 pub use delete::Deletion;
 pub use denials::Denial;
 pub use error::{Cause, Error, Problem};
-pub use instance::{VaultStatus, check_vault};
+pub use instance::{VaultStatus, check_vault, probe_writes};
 pub use list::{Listed, Span, Told, WatchEvent, Watcher};
 pub use setup::{Choice, Need, NeedKind, Setup, check_setup};
 pub use standing::Standing;

@@ -3,7 +3,7 @@
 use std::{
     collections::HashSet,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -16,7 +16,7 @@ use azure_security_keyvault_secrets::{
     models::{
         Secret, SecretAttributes, SecretClientGetSecretOptions, SecretClientListSecretPropertiesOptions,
         SecretClientListSecretPropertiesVersionsOptions, SecretClientUpdateSecretPropertiesOptions,
-        UpdateSecretPropertiesParameters,
+        SetSecretParameters, UpdateSecretPropertiesParameters,
     },
 };
 use jiff::Timestamp;
@@ -60,10 +60,21 @@ struct Inner {
     /// Held by the request that goes ahead of all others.
     ahead: Mutex<()>,
     timeout: Duration,
+    /// What the last attempt to store a value said of the right to; nothing before the first.
+    may_set: RwLock<Option<LastSet>>,
     /// What is renewed where the credential is no longer accepted.
     credential_file: Option<PathBuf>,
     configured_tenant: Option<String>,
     environment_tenant: Option<String>,
+}
+
+/// What an attempt to store a value said of the right to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastSet {
+    /// When.
+    pub time: Timestamp,
+    /// The refusal, where the right was missing.
+    pub refused: Option<VaultError>,
 }
 
 // === impl Vault ===
@@ -96,6 +107,7 @@ impl Vault {
             pace: Pace::new(options.concurrency, options.requests_per_10s),
             ahead: Mutex::default(),
             timeout: options.timeout,
+            may_set: RwLock::default(),
             credential_file: options.credential.file().map(Path::to_owned),
             configured_tenant: options.credential.tenant_id().map(str::to_owned),
             environment_tenant: options.credential.tenant_id_of_environment(),
@@ -243,6 +255,31 @@ impl Vault {
                 let answer = self.0.sdk.set_secret(name.as_str(), parameters, None).await?;
                 parse_and_wipe(answer.into_body())
             })
+            .await;
+        self.0.note_set(stored.as_ref().err());
+        without_value(stored?)
+    }
+
+    /// What the last attempt to store a value said of the right to; nothing before the first.
+    pub fn last_set(&self) -> Option<LastSet> {
+        self.0.may_set.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Tries whether a value could be stored, by a request that has none: a vault refuses it for the missing right, or for the missing
+    /// value where the right is there. The version is what a vault has made of it that takes secrets without a value.
+    pub async fn try_set(
+        &self,
+        name: &VaultSecretName,
+        priority: Priority,
+    ) -> Result<VaultSecretVersion, VaultError> {
+        let asked = Asked { operation: "create secrets", name: Some(name), version: None };
+        let stored = self
+            .0
+            .call(asked, priority, self.0.deadline(), 1, || async {
+                let nothing = SetSecretParameters::default().try_into()?;
+                let answer = self.0.sdk.set_secret(name.as_str(), nothing, None).await?;
+                parse_and_wipe(answer.into_body())
+            })
             .await?;
         without_value(stored)
     }
@@ -307,6 +344,18 @@ impl Vault {
 // === impl Inner ===
 
 impl Inner {
+    /// Remembers what an attempt to store a value said of the right to. The vault asks for the right before it looks at what is to be
+    /// stored; what never came that far says nothing.
+    fn note_set(&self, error: Option<&VaultError>) {
+        let refused = match error {
+            None | Some(VaultError::Rejected { .. } | VaultError::SoftDeleted { .. }) => None,
+            Some(error @ VaultError::Forbidden { .. }) => Some(error.clone()),
+            Some(_) => return,
+        };
+        let last = LastSet { time: crate::model::now(), refused };
+        *self.may_set.write().unwrap_or_else(PoisonError::into_inner) = Some(last);
+    }
+
     fn deadline(&self) -> Instant {
         Instant::now() + self.timeout
     }

@@ -3,7 +3,10 @@
 use std::process::Output;
 
 use secrecy::ExposeSecret;
-use secret_service::doubles::vault::{Action, Operation, Rule};
+use secret_service::{
+    doubles::vault::{Action, Operation, Rule},
+    proto::ListVaultSecretsRequest,
+};
 
 use super::process::{Process, command, configuration, free_port};
 use crate::support::{PATIENCE, Site, requests::*};
@@ -51,10 +54,24 @@ async fn a_check_says_what_holds_what_does_not_and_what_to_do() {
     let check = ["check", "--config", file.to_str().unwrap()];
     let (code, table, said) = output(&check).await;
     assert_eq!(code, Some(0), "{table}{said}");
+    assert!(table.contains("Not tried") && table.contains("--probe-writes"), "{table}");
+    assert_eq!(site.vault.requests().of(Operation::SecretSet), 0, "a check does not write");
+
+    // Unless it is asked to: then nothing is stored all the same.
+    let probing = [&check[..], &["--probe-writes"]].concat();
+    let (code, table, said) = output(&probing).await;
+    assert_eq!(code, Some(0), "{table}{said}");
+    assert!(table.contains("Nothing was stored") && !table.contains("warning"), "{table}");
+    assert_eq!(site.vault.requests().of(Operation::SecretSet), 1);
+    let mut process = Process::serve(&site).await;
+    let all =
+        process.client.list_vault_secrets(ListVaultSecretsRequest::default()).await.unwrap().into_inner();
+    assert!(all.vault_secrets.is_empty(), "{all:?}");
+    assert!(process.terminate().await.success());
 
     // Whoever never creates does without.
     site.vault.faults().add(Rule::new(Action::ForbiddenByRbac).on(Operation::SecretSet));
-    let (code, table, said) = output(&check).await;
+    let (code, table, said) = output(&probing).await;
     assert_eq!(code, Some(0), "{table}{said}");
     assert!(table.contains("warning") && table.contains("Key Vault Secrets Officer"), "{table}");
 

@@ -6,8 +6,8 @@ use secret_service::{
     doubles::vault::{Action, Operation, Rule},
     model::SyncEngine,
     proto::{
-        CreateSyncedSecretRequest, GetVaultRequest, ListSyncedSecretsRequest, ListVaultSecretsRequest, Vault,
-        condition::Status, synced_secret::State,
+        CreateSyncedSecretRequest, CreateVaultSecretRequest, GetVaultRequest, ListSyncedSecretsRequest,
+        ListVaultSecretsRequest, Vault, condition::Status, synced_secret::State,
     },
 };
 use tonic::Code;
@@ -28,6 +28,14 @@ async fn vault(world: &mut World) -> Vault {
     world.client.get_vault(request).await.unwrap().into_inner()
 }
 
+fn create_vault_secret(id: &str, value: &str) -> CreateVaultSecretRequest {
+    CreateVaultSecretRequest {
+        vault_secret_id: id.to_owned(),
+        secret: Some(new(value)),
+        ..CreateVaultSecretRequest::default()
+    }
+}
+
 fn condition<'a>(vault: &'a Vault, kind: &str) -> (Status, &'a str, &'a str) {
     let condition = vault.conditions.iter().find(|condition| condition.r#type == kind).unwrap();
     (condition.status(), &condition.reason, &condition.message)
@@ -38,13 +46,50 @@ async fn a_healthy_vault_is_told_so_by_a_fresh_check_that_changes_nothing() {
     // Who never reads a value does not try whether it may.
     let mut world = World::start_with(Options { engine: SyncEngine::Direct, ..Options::default() }).await;
     let told = vault(&mut world).await;
-    for kind in ["Reachable", "CanList", "CanGet", "CanCreate", "SecureSettings"] {
+    for kind in ["Reachable", "CanList", "CanGet", "SecureSettings"] {
         assert_eq!(condition(&told, kind).0, Status::True, "{kind}: {told:#?}");
     }
     assert_eq!(told.uri, world.vault.uri().to_string());
     let listed =
         world.client.list_vault_secrets(ListVaultSecretsRequest::default()).await.unwrap().into_inner();
     assert!(listed.vault_secrets.is_empty());
+}
+
+#[tokio::test]
+async fn a_look_at_the_vault_never_writes_and_what_may_be_created_is_known_from_the_last_creation() {
+    let (mut world, fails) = (World::start().await, status(503, "ServiceUnavailable"));
+    let told = vault(&mut world).await;
+    let (status, reason, message) = condition(&told, "CanCreate");
+    assert_eq!((status, reason), (Status::Unknown, "NotChecked"), "{message}");
+    assert!(message.contains("secret-service check --probe-writes"), "{message}");
+
+    world.client.create_vault_secret(create_vault_secret("a", "1")).await.unwrap();
+    let told = vault(&mut world).await;
+    let (status, reason, message) = condition(&told, "CanCreate");
+    assert_eq!((status, reason), (Status::True, "Allowed"), "{message}");
+
+    world.vault.faults().add(Rule::new(Action::ForbiddenByRbac).on(Operation::SecretSet));
+    world.client.create_vault_secret(create_vault_secret("b", "1")).await.unwrap_err();
+    let told = vault(&mut world).await;
+    let (status, reason, message) = condition(&told, "CanCreate");
+    assert_eq!((status, reason), (Status::False, "VaultForbidden"), "{message}");
+    assert!(message.contains("Key Vault Secrets Officer"), "{message}");
+
+    // What does not come as far as the vault's decision says nothing of it.
+    world.vault.faults().clear();
+    world.vault.faults().add(Rule::new(fails).on(Operation::SecretSet));
+    world.client.create_vault_secret(create_vault_secret("c", "1")).await.unwrap_err();
+    assert_eq!(condition(&vault(&mut world).await, "CanCreate").1, "VaultForbidden");
+
+    let requests = world.vault.requests();
+    assert_eq!(
+        requests.of(Operation::SecretSet),
+        3,
+        "one for each creation, and none for a look: {requests:?}"
+    );
+    let writes =
+        [Operation::SecretUpdate, Operation::SecretDelete, Operation::SecretPurge, Operation::SecretRestore];
+    assert_eq!(writes.map(|write| requests.of(write)), [0; 4]);
 }
 
 #[tokio::test]

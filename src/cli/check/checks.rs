@@ -13,7 +13,7 @@ use crate::{
     config::Config,
     model::{Condition, ConditionType, Reason, Status, SyncEngine},
     quote::Quote,
-    secrets::check_vault,
+    secrets::{check_vault, probe_writes},
     store::{self, Schema},
     vault::{self, Vault},
 };
@@ -25,11 +25,11 @@ const DATABASE: &str = "database: whole, of a known schema, writable";
 const DISK: &str = "database: room on the disk";
 
 /// Runs them all.
-pub(super) async fn run(config: &Config) -> Result<Report, Failure> {
+pub(super) async fn run(config: &Config, probes_writes: bool) -> Result<Report, Failure> {
     let options = vault_options(config);
     let (database, (engine, cluster)) = tokio::join!(database(&config.database.path), cluster::check(config));
     // What the vault must allow depends on the engine.
-    let vault = check_the_vault(&options, engine).await;
+    let vault = check_the_vault(&options, engine, probes_writes).await;
     let mut rows =
         vec![Row::yes("configuration", "Every field is valid, and every file that it names is there.")];
     rows.extend(database);
@@ -84,12 +84,20 @@ fn disk(directory: &Path) -> Row {
     }
 }
 
-async fn check_the_vault(options: &vault::Options, engine: Option<SyncEngine>) -> Vec<Row> {
+async fn check_the_vault(
+    options: &vault::Options,
+    engine: Option<SyncEngine>,
+    probes_writes: bool,
+) -> Vec<Row> {
     let vault = match Vault::connect(options) {
         Ok(vault) => vault,
         Err(error) => return vec![Row::no("vault: configured", format!("{error}. {}", error.remedy()))],
     };
-    let conditions = check_vault(&vault, engine).await;
+    let mut conditions = check_vault(&vault, engine).await;
+    if probes_writes {
+        let probed = probe_writes(&vault).await;
+        conditions.iter_mut().filter(|held| held.kind == probed.kind).for_each(|held| *held = probed.clone());
+    }
     let answers =
         conditions.iter().all(|held| held.kind != ConditionType::Reachable || held.status == Status::True);
     conditions.into_iter().map(|condition| of_condition(condition, answers)).collect()
@@ -105,7 +113,14 @@ fn of_condition(condition: Condition, answers: bool) -> Row {
     };
     match condition.status {
         Status::True => Row::yes(check, condition.message),
-        Status::Unknown if condition.reason == Reason::NotChecked => Row::yes(check, condition.message),
+        Status::Unknown if condition.kind == ConditionType::CanCreate && answers => {
+            Row::warning(check, condition.message)
+        }
+        Status::Unknown
+            if condition.reason == Reason::NotChecked && condition.kind != ConditionType::CanCreate =>
+        {
+            Row::yes(check, condition.message)
+        }
         Status::False if condition.kind == ConditionType::CanCreate => {
             let needed_for = "Only who creates vault secrets or rotates them here needs it.";
             Row::warning(check, format!("{} {needed_for}", condition.message))

@@ -9,9 +9,9 @@ use crate::telemetry::{self, Format};
 
 /// Check what the service needs, and say what to do about what is missing
 ///
-/// Tries the configuration, the database, the Key Vault (reachable, may list, read and create) and the cluster (the
-/// namespace, the rights, the watch, the engine and what it needs) as the service would, and changes nothing. The service
-/// may be running meanwhile.
+/// Tries the configuration, the database, the Key Vault (reachable, may list and read) and the cluster (the namespace, the
+/// rights, the watch, the engine and what it needs) as the service would, and changes nothing. The service may be running
+/// meanwhile.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Check {
@@ -20,6 +20,13 @@ pub struct Check {
     /// How to print what was found
     #[arg(short, long, value_enum, default_value_t, env = "SECRET_SERVICE_CHECK_OUTPUT")]
     output: Output,
+    /// Try also whether vault secrets may be created
+    ///
+    /// Asks the vault to store a secret `secret-service-access-probe` without a value. Key Vault refuses that and stores
+    /// nothing; the refusal stands in its log. A vault of another vendor that takes secrets without a value keeps one of that
+    /// name: then the report says so, and you delete it.
+    #[arg(long)]
+    probe_writes: bool,
 }
 
 /// How to print what was found.
@@ -48,7 +55,7 @@ impl Check {
         let config = self.configuration.load()?.config;
         // What matters is in the report.
         telemetry::start(Format::Text, "off").map_err(Failure::usage)?;
-        let report = checks::run(&config).await?;
+        let report = checks::run(&config, self.probe_writes).await?;
         report.print(matches!(self.output, Output::Json))?;
         match report.broken() {
             0 => Ok(()),
