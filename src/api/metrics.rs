@@ -20,7 +20,10 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
-use super::error::code_name;
+use super::{
+    error::code_name,
+    tls::{Certificates, DatedKind},
+};
 use crate::secrets::Secrets;
 
 /// What Prometheus asks for first.
@@ -50,10 +53,13 @@ struct Method {
 /// Where the synced secrets stand: looked at when somebody asks.
 struct AtScrape(Secrets);
 
+/// When the files of TLS end: looked at when somebody asks.
+struct Ends(Certificates);
+
 // === impl Metrics ===
 
 impl Metrics {
-    pub(super) fn new(secrets: Secrets) -> Self {
+    pub(super) fn new(secrets: Secrets, certificates: Option<Certificates>) -> Self {
         let mut registry = Registry::with_prefix("secret_service");
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The release that runs", build);
@@ -65,6 +71,9 @@ impl Metrics {
         let help = "How long calls took until their answer began";
         registry.register_with_unit("call_duration", help, Unit::Seconds, seconds.clone());
         registry.register_collector(Box::new(AtScrape(secrets)));
+        if let Some(certificates) = certificates {
+            registry.register_collector(Box::new(Ends(certificates)));
+        }
         Self(Arc::new(Inner { registry, calls, seconds }))
     }
 
@@ -119,5 +128,34 @@ impl Collector for AtScrape {
 impl fmt::Debug for AtScrape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("AtScrape")
+    }
+}
+
+// === impl Ends ===
+
+impl Collector for Ends {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let (dates, unit) = (self.0.dates(), Some(&Unit::Seconds));
+        let first = |kind| {
+            let ends = dates.iter().filter(|dated| dated.kind == kind).filter_map(|dated| dated.ends);
+            ends.min().map(|ends| ConstGauge::new(ends.as_second()))
+        };
+        let kind = ConstGauge::new(0).metric_type();
+        let help = "When the first certificate of a file ends, in seconds since 1970";
+        let mut certificates = encoder.encode_descriptor("certificate_not_after", help, unit, kind)?;
+        for (name, kind) in [("serving", DatedKind::Serving), ("client_ca", DatedKind::ClientAuthority)] {
+            if let Some(ends) = first(kind) {
+                ends.encode(certificates.encode_family(&[("certificate", name)])?)?;
+            }
+        }
+        let Some(ends) = first(DatedKind::RevocationList) else { return Ok(()) };
+        let help = "When the first revocation list is past its next update, in seconds since 1970";
+        ends.encode(encoder.encode_descriptor("revocation_list_next_update", help, unit, kind)?)
+    }
+}
+
+impl fmt::Debug for Ends {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ends")
     }
 }

@@ -28,9 +28,10 @@ mod verdict;
 mod watch;
 
 pub use error::{DOMAIN, code_name};
-pub use options::{Limits, Listen, Options, ServerError, Tls};
+pub use options::{Limits, Listen, Options, Revocation, ServerError, Tls};
 pub use reference::{DocumentedError, errors};
 pub use server::Server;
+pub use tls::{Dated, DatedKind, Standing, dates_of};
 
 #[cfg(test)]
 mod tests;

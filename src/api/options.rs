@@ -47,6 +47,17 @@ pub struct Tls {
     pub client_ca_file: Option<PathBuf>,
     /// What those authorities took back: a list of each.
     pub client_crl_file: Option<PathBuf>,
+    /// What counts where those lists do not say it all.
+    pub revocation: Revocation,
+}
+
+/// What becomes of a client certificate of which the revocation lists do not say that it is good.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Revocation {
+    /// Whether it is let in where an authority in its chain has no list.
+    pub allow_unknown: bool,
+    /// Whether it is refused where the list about it should have been renewed by now.
+    pub require_current: bool,
 }
 
 /// What the server bears. Beyond a limit, callers get RESOURCE_EXHAUSTED with the time to wait.

@@ -101,7 +101,7 @@ impl Server {
         let door = Door::new(access, secrets.clone(), self.certificates.clone());
         let limits = &self.options.limits;
         let crowd = Crowd::new(limits);
-        let metrics = Metrics::new(secrets.clone());
+        let metrics = Metrics::new(secrets.clone(), self.certificates.clone());
         let contract = contract(door.clone(), secrets, (limits, crowd.clone()), &stop);
         let gate = Gate::new((door, crowd, metrics.clone()), contract, others, limits);
         let front = Front::new(gate, self.allowed, self.options.grpc_web);

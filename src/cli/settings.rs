@@ -141,25 +141,32 @@ fn access_options(config: &Config) -> access::Options {
     }
 }
 
+/// The files of TLS, where it is on.
+pub(super) fn tls_options(config: &Config) -> Option<Tls> {
+    let (server, authentication) = (&config.server, &config.authentication);
+    let (Some(cert), Some(key)) = (&server.tls_cert_file, &server.tls_key_file) else { return None };
+    Some(Tls {
+        cert_file: cert.clone(),
+        key_file: key.clone(),
+        client_ca_file: authentication.client_ca_file.clone(),
+        client_crl_file: authentication.client_crl_file.clone(),
+        revocation: api::Revocation {
+            allow_unknown: authentication.allow_unknown_revocation,
+            require_current: authentication.require_current_crl,
+        },
+    })
+}
+
 fn server_options(config: &Config) -> Result<api::Options, Failure> {
     let (server, limits) = (&config.server, &config.limits);
     let tcp = server.listen.iter().copied().map(Listen::Tcp);
     let unix = server.unix_socket.iter().cloned().map(Listen::Unix);
-    let authentication = &config.authentication;
-    let tls = match (&server.tls_cert_file, &server.tls_key_file) {
-        (Some(cert), Some(key)) => Some(Tls {
-            cert_file: cert.clone(),
-            key_file: key.clone(),
-            client_ca_file: authentication.client_ca_file.clone(),
-            client_crl_file: authentication.client_crl_file.clone(),
-        }),
-        _ if authentication.client_ca_file.is_some() => {
-            let text =
-                "authentication.client_ca_file: of use with TLS only; set server.tls_cert_file and its key";
-            return Err(Failure::usage(text));
-        }
-        _ => None,
-    };
+    let tls = tls_options(config);
+    if tls.is_none() && config.authentication.client_ca_file.is_some() {
+        let text =
+            "authentication.client_ca_file: of use with TLS only; set server.tls_cert_file and its key";
+        return Err(Failure::usage(text));
+    }
     Ok(api::Options {
         listen: tcp.chain(unix).collect(),
         tls,

@@ -163,9 +163,16 @@ fields::configuration! {
         /// Certificates (PEM) of the authorities that vouch for clients. A client is then who its certificate names: the first
         /// URI among its subject alternative names, else its common name; its organizations are its groups. For server.tls_cert_file.
         client_ca_file: Option<PathBuf>,
-        /// Revocation lists (PEM) of those authorities, one of each. A revoked certificate stops working within ten seconds, on
-        /// open connections too.
+        /// Revocation lists (PEM) of those authorities, one of each, and of the authorities between them and clients. A revoked
+        /// certificate, and one whose issuer is revoked, stops working within ten seconds, on open connections too.
         client_crl_file: Option<PathBuf>,
+        /// Whether a client certificate is let in although an authority in its chain, the root excepted, has no list in client_crl_file.
+        /// Without this, authorities in between need their lists there too.
+        allow_unknown_revocation: bool = "false",
+        /// Whether a client certificate is refused once the revocation list about it is past its next update. Without this the list
+        /// goes on counting, and that it is old is told by the log, by check and by a metric: a site without a way to the authority
+        /// keeps its callers.
+        require_current_crl: bool = "false",
         /// Whether tokens of the cluster's service accounts count. The service's own account needs the verb create on
         /// tokenreviews.authentication.k8s.io.
         tokens: bool = "true",

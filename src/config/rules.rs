@@ -120,6 +120,17 @@ impl Rules for Authentication {
                 "revokes certificates of nobody; accepted: together with authentication.client_ca_file";
             reader.mistake("authentication.client_crl_file", problem);
         }
+        let policies = [
+            ("authentication.allow_unknown_revocation", self.allow_unknown_revocation),
+            ("authentication.require_current_crl", self.require_current_crl),
+        ];
+        for (path, _) in policies.into_iter().filter(|(_, is_set)| *is_set && self.client_crl_file.is_none())
+        {
+            reader.mistake(
+                path,
+                "about revocation lists only; set authentication.client_crl_file, or remove it",
+            );
+        }
         readable("authentication.client_ca_file", self.client_ca_file.as_deref(), reader);
         readable("authentication.client_crl_file", self.client_crl_file.as_deref(), reader);
         if self.token_cache > LONGEST_TOKEN_LIFE {

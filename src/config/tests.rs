@@ -183,6 +183,17 @@ fn to_listen_beyond_the_machine_must_be_said_and_a_unix_socket_needs_no_address(
 }
 
 #[test]
+fn rules_for_revocation_lists_need_a_list() {
+    let file = "authentication = { require_current_crl = true, allow_unknown_revocation = true }";
+    let found = mistakes(file, &[VAULT]);
+    assert_eq!(
+        found.iter().filter(|line| line.contains("authentication.client_crl_file")).count(),
+        2,
+        "{found:#?}"
+    );
+}
+
+#[test]
 fn a_file_that_is_not_toml_is_told_by_its_lines_alone() {
     let found = mistakes("[vault]\nuri = https://x\ntimeout = \n", &[]);
     assert!(found[0].starts_with("serve.toml:2: "), "{found:#?}");

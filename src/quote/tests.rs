@@ -90,7 +90,7 @@ const OURS: [&str; 8] = [
 /// Files that have others' errors in hand too, and how often each repeats an error of ours, or only looks into another one.
 const ALLOWED: [(&str, usize); 12] = [
     ("api/reference.rs", 2),
-    ("cli/check/checks.rs", 2),
+    ("cli/check/checks.rs", 3),
     ("config/names.rs", 2),
     ("edge/client.rs", 1),
     ("edge/secret_store/verdict.rs", 1),

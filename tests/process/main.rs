@@ -7,6 +7,7 @@ mod support;
 
 mod audit;
 mod canary;
+mod certificates;
 mod check;
 mod crash;
 mod dev;

@@ -267,5 +267,5 @@ fn files(directory: &std::path::Path, cert_pem: &str, key_pem: &str) -> Tls {
     let (cert_file, key_file) = (directory.join("cert.pem"), directory.join("key.pem"));
     std::fs::write(&cert_file, cert_pem).unwrap();
     std::fs::write(&key_file, key_pem).unwrap();
-    Tls { cert_file, key_file, client_ca_file: None, client_crl_file: None }
+    Tls { cert_file, key_file, client_ca_file: None, client_crl_file: None, revocation: Default::default() }
 }

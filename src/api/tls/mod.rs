@@ -2,11 +2,13 @@
 //! again when their files change.
 
 mod clients;
+mod dates;
 mod handshakes;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
 use aws_lc_rs::digest::{SHA256, digest};
+use jiff::Timestamp;
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::aws_lc_rs::default_provider,
@@ -18,9 +20,11 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 pub(super) use clients::ClientCertificates;
+use dates::Told;
+pub use dates::{Dated, DatedKind, Standing};
 pub(super) use handshakes::secured;
 
-use super::options::{ServerError, Tls};
+use super::options::{Revocation, ServerError, Tls};
 use crate::quote::Quote;
 
 /// What messages call the files with the authorities for clients, and with what these took back.
@@ -46,6 +50,7 @@ struct Loaded {
     server: Arc<ServerConfig>,
     /// Where an authority for clients is configured.
     clients: ClientCertificates,
+    dates: Arc<[Dated]>,
 }
 
 /// The files as they are.
@@ -56,6 +61,11 @@ struct Contents {
     client_crl: Option<Vec<u8>>,
 }
 
+/// Reads the files as the server would; what of them ends, and when.
+pub async fn dates_of(files: Tls) -> Result<Vec<Dated>, ServerError> {
+    Ok(Certificates::load(files, false).await?.dates().to_vec())
+}
+
 // === impl Certificates ===
 
 impl Certificates {
@@ -63,7 +73,7 @@ impl Certificates {
     pub(super) async fn load(files: Tls, http1: bool) -> Result<Self, ServerError> {
         let protocols: &[&[u8]] = if http1 { &[b"h2", b"http/1.1"] } else { &[b"h2"] };
         let contents = Contents::read(&files).await.map_err(ServerError::Tls)?;
-        let loaded = Loaded::of(&contents, protocols).map_err(ServerError::Tls)?;
+        let loaded = Loaded::of(&contents, &files, protocols).map_err(ServerError::Tls)?;
         Ok(Self { files: Arc::new(files), protocols, loaded: Arc::new(watch::Sender::new(loaded)) })
     }
 
@@ -77,9 +87,15 @@ impl Certificates {
         self.loaded.borrow().clients.clone()
     }
 
+    /// What of the files ends, and when.
+    pub(super) fn dates(&self) -> Arc<[Dated]> {
+        self.loaded.borrow().dates.clone()
+    }
+
     /// Looks at the files again and again, until told to stop. What can't be used is told once, and what was there before stays.
     pub(super) async fn follow(self, stop: CancellationToken) {
-        let mut told = Quote::from("");
+        let (mut told, mut dates) = (Quote::from(""), Told::default());
+        dates.tell(&self.dates(), Timestamp::now());
         while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
             match self.look().await {
                 Ok(is_new) => {
@@ -97,6 +113,7 @@ impl Certificates {
                 }
                 Err(_) => {}
             }
+            dates.tell(&self.dates(), Timestamp::now());
         }
     }
 
@@ -105,7 +122,7 @@ impl Certificates {
         if contents.digest() == self.loaded.borrow().digest {
             return Ok(false);
         }
-        self.loaded.send_replace(Loaded::of(&contents, self.protocols)?);
+        self.loaded.send_replace(Loaded::of(&contents, &self.files, self.protocols)?);
         Ok(true)
     }
 }
@@ -113,8 +130,8 @@ impl Certificates {
 // === impl Loaded ===
 
 impl Loaded {
-    fn of(contents: &Contents, protocols: &[&[u8]]) -> Result<Self, Quote> {
-        let verifier = contents.verifier()?;
+    fn of(contents: &Contents, files: &Tls, protocols: &[&[u8]]) -> Result<Self, Quote> {
+        let verifier = contents.verifier(files.revocation)?;
         let builder = ServerConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|error| Quote::error(&error))?;
@@ -128,7 +145,7 @@ impl Loaded {
         let mut server = builder.with_single_cert(chain, key).map_err(|error| Quote::error(&error))?;
         server.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         let (server, clients) = (Arc::new(server), ClientCertificates::new(verifier));
-        Ok(Self { digest: contents.digest(), server, clients })
+        Ok(Self { digest: contents.digest(), server, clients, dates: contents.dates()?.into() })
     }
 }
 
@@ -160,19 +177,24 @@ impl Contents {
 
     /// Verifies clients that show a certificate; whether one must be shown is not for the handshake to decide: who asks for
     /// health needs none.
-    fn verifier(&self) -> Result<Option<Arc<dyn ClientCertVerifier>>, Quote> {
+    fn verifier(&self, revocation: Revocation) -> Result<Option<Arc<dyn ClientCertVerifier>>, Quote> {
         let Some(client_ca) = &self.client_ca else { return Ok(None) };
         let mut roots = RootCertStore::empty();
         for root in certificates(client_ca).map_err(|why| about(AUTHORITIES, &why))? {
             roots.add(root).map_err(|error| about(AUTHORITIES, &Quote::error(&error)))?;
         }
-        let verifier =
+        // By default the whole chain is looked at, and who is in no list is refused.
+        let mut verifier =
             WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::new(default_provider()))
                 .with_crls(self.lists()?)
-                .only_check_end_entity_revocation()
-                .allow_unauthenticated()
-                .build();
-        verifier.map(Some).map_err(|error| Quote::error(&error))
+                .allow_unauthenticated();
+        if revocation.allow_unknown {
+            verifier = verifier.allow_unknown_revocation_status();
+        }
+        if revocation.require_current {
+            verifier = verifier.enforce_revocation_expiration();
+        }
+        verifier.build().map(Some).map_err(|error| Quote::error(&error))
     }
 
     fn lists(&self) -> Result<Vec<CertificateRevocationListDer<'static>>, Quote> {
@@ -183,6 +205,15 @@ impl Contents {
             true => Err(about(LISTS, &"there is none in the file".into())),
             false => Ok(lists),
         }
+    }
+
+    fn dates(&self) -> Result<Vec<Dated>, Quote> {
+        let mut dates = Dated::certificates(DatedKind::Serving, &certificates(&self.cert)?);
+        if let Some(client_ca) = &self.client_ca {
+            dates.extend(Dated::certificates(DatedKind::ClientAuthority, &certificates(client_ca)?));
+        }
+        dates.extend(Dated::lists(&self.lists()?));
+        Ok(dates)
     }
 }
 

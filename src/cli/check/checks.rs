@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
 use rustix::fs::{Access, access, statvfs};
 
 use super::{
@@ -9,7 +10,11 @@ use super::{
     report::{Report, Row},
 };
 use crate::{
-    cli::{Failure, settings::vault_options},
+    api::{self, Dated, DatedKind, Standing},
+    cli::{
+        Failure,
+        settings::{tls_options, vault_options},
+    },
     config::Config,
     model::{Condition, ConditionType, Reason, Status, SyncEngine},
     quote::Quote,
@@ -23,6 +28,7 @@ const ROOM: u64 = 256 * 1024 * 1024;
 
 const DATABASE: &str = "database: whole, of a known schema, writable";
 const DISK: &str = "database: room on the disk";
+const TLS: &str = "tls: certificates and revocation lists are current";
 
 /// Runs them all.
 pub(super) async fn run(config: &Config, probes_writes: bool) -> Result<Report, Failure> {
@@ -32,6 +38,7 @@ pub(super) async fn run(config: &Config, probes_writes: bool) -> Result<Report, 
     let vault = check_the_vault(&options, engine, probes_writes).await;
     let mut rows =
         vec![Row::yes("configuration", "Every field is valid, and every file that it names is there.")];
+    rows.extend(of_tls(config).await);
     rows.extend(database);
     rows.extend(vault);
     rows.extend(cluster);
@@ -82,6 +89,34 @@ fn disk(directory: &Path) -> Row {
         }
         Err(error) => Row::unknown(DISK, format!("The disk does not say: {}.", Quote::error(&error))),
     }
+}
+
+/// When the certificates end, and whether they can be used at all.
+async fn of_tls(config: &Config) -> Option<Row> {
+    let tls = tls_options(config)?;
+    let requires_current = tls.revocation.require_current;
+    let dates = match api::dates_of(tls).await {
+        Ok(dates) => dates,
+        Err(error) => return Some(Row::no(TLS, format!("{error}. Mend the files that the message names."))),
+    };
+    let now = Timestamp::now();
+    let problems = dates.iter().filter_map(|dated| dated.problem(now)).collect::<Vec<_>>().join(" ");
+    let first = dates.iter().filter_map(|dated| dated.ends).min();
+    // What lets nobody in any more is broken; of the rest somebody should know.
+    let is_broken = |dated: &Dated| match dated.kind {
+        DatedKind::Serving => true,
+        DatedKind::ClientAuthority => false,
+        DatedKind::RevocationList => requires_current,
+    };
+    let ended = |dated: &Dated| dated.standing(now) == Standing::Ended;
+    Some(match (problems.is_empty(), dates.iter().any(|dated| ended(dated) && is_broken(dated))) {
+        (true, _) => Row::yes(
+            TLS,
+            first.map_or_else(String::new, |first| format!("The first to end does at {first}.")),
+        ),
+        (false, true) => Row::no(TLS, problems),
+        (false, false) => Row::warning(TLS, problems),
+    })
 }
 
 async fn check_the_vault(

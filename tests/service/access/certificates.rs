@@ -7,7 +7,7 @@ use rcgen::{
     KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber,
 };
 use secret_service::{
-    api::Tls,
+    api::{Revocation, Tls},
     proto::{ListSyncedSecretsRequest, secret_service_client::SecretServiceClient},
 };
 use time::OffsetDateTime;
@@ -59,9 +59,29 @@ impl Authority {
         Made { cert: cert.pem(), key: key.serialize_pem() }
     }
 
+    /// An authority that this one vouches for.
+    fn between(&self, serial: u64) -> Self {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, "people of one line");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        params.serial_number = Some(SerialNumber::from(serial));
+        Self(CertifiedIssuer::signed_by(params, KeyPair::generate().unwrap(), &self.0).unwrap())
+    }
+
+    /// A certificate under an authority in between, which the client shows too.
+    fn issue_with_chain(&self, name: &str, serial: u64) -> Made {
+        let made = self.issue(name, serial, Duration::from_secs(3_600));
+        Made { cert: format!("{}{}", made.cert, self.0.pem()), ..made }
+    }
+
     /// What it took back.
     fn revocations(&self, serials: &[u64]) -> String {
-        let now = OffsetDateTime::now_utc();
+        self.revocations_until(serials, OffsetDateTime::now_utc() + Duration::from_secs(3_600))
+    }
+
+    fn revocations_until(&self, serials: &[u64], next_update: OffsetDateTime) -> String {
+        let now = OffsetDateTime::now_utc() - Duration::from_secs(3_600);
         let revoked = |serial: &u64| RevokedCertParams {
             serial_number: SerialNumber::from(*serial),
             revocation_time: now,
@@ -70,7 +90,7 @@ impl Authority {
         };
         let params = CertificateRevocationListParams {
             this_update: now,
-            next_update: now + Duration::from_secs(3_600),
+            next_update,
             crl_number: SerialNumber::from(serials.len() as u64 + 1),
             issuing_distribution_point: None,
             revoked_certs: serials.iter().map(revoked).collect(),
@@ -82,6 +102,11 @@ impl Authority {
 
 /// A locked world that speaks TLS, with an authority for its clients and an empty list of what it took back.
 async fn world(authority: &Authority) -> World {
+    world_with(authority, &authority.revocations(&[]), Revocation::default()).await
+}
+
+/// The same with other lists, and other rules for what they do not say.
+async fn world_with(authority: &Authority, lists: &str, revocation: Revocation) -> World {
     let site = Site::start().await;
     let directory = site.directory();
     let file = |name: &str, text: &str| {
@@ -93,7 +118,8 @@ async fn world(authority: &Authority) -> World {
         cert_file: file("server.pem", &server.cert),
         key_file: file("server.key", &server.key),
         client_ca_file: Some(file("clients.pem", &authority.0.pem())),
-        client_crl_file: Some(file("revoked.pem", &authority.revocations(&[]))),
+        client_crl_file: Some(file("revoked.pem", lists)),
+        revocation,
     };
     let world =
         World::start_on(site, Options { access: locked(), tls: Some(tls), ..Options::default() }).await;
@@ -207,4 +233,63 @@ async fn a_new_certificate_of_the_server_is_used_without_a_restart_and_a_broken_
         sleep(Duration::from_millis(200)).await;
     }
     list(&before).await.unwrap_or_else(|told| panic!("an open connection goes on: {}", told.message));
+}
+
+/// Whether somebody who shows this is let in on a new connection.
+async fn is_let_in(world: &World, authority: &Authority, made: &Made) -> bool {
+    match connect(world, authority, Some(made)).await {
+        Ok(channel) => list(&channel).await.is_ok(),
+        Err(_) => false,
+    }
+}
+
+#[tokio::test]
+async fn who_is_under_an_authority_that_was_revoked_is_refused_on_an_open_connection_too() {
+    let root = Authority::new();
+    let line = root.between(70);
+    let lists = |revoked: &[u64]| format!("{}{}", root.revocations(revoked), line.revocations(&[]));
+    let world = world_with(&root, &lists(&[]), Revocation::default()).await;
+    let console = line.issue_with_chain("console", 7);
+    let channel = connect(&world, &root, Some(&console)).await.unwrap();
+    list(&channel).await.unwrap_or_else(|told| panic!("{}", told.message));
+
+    write(&world.directory().join("revoked.pem"), &lists(&[70]));
+    let refused = until_refused(&channel).await;
+    assert_eq!((refused.code, refused.reason.as_str()), (Code::Unauthenticated, "CREDENTIALS_REJECTED"));
+    assert!(!is_let_in(&world, &root, &console).await, "it is refused at the handshake too");
+}
+
+#[tokio::test]
+async fn an_authority_in_between_without_a_list_is_refused_unless_the_configuration_lets_it_in() {
+    let root = Authority::new();
+    let line = root.between(70);
+    let (console, lists) = (line.issue_with_chain("console", 7), root.revocations(&[]));
+    let strict = world_with(&root, &lists, Revocation::default()).await;
+    assert!(!is_let_in(&strict, &root, &console).await);
+    let lenient = Revocation { allow_unknown: true, ..Revocation::default() };
+    let lenient = world_with(&root, &lists, lenient).await;
+    assert!(is_let_in(&lenient, &root, &console).await);
+    // What a list does say counts all the same.
+    write(&lenient.directory().join("revoked.pem"), &root.revocations(&[70]));
+    sleep(CACHE_TIME).await;
+    assert!(!is_let_in(&lenient, &root, &console).await);
+}
+
+#[tokio::test]
+async fn a_list_past_its_next_update_goes_on_revoking_and_lets_nobody_in_where_it_must_be_current() {
+    let authority = Authority::new();
+    let lists = authority.revocations_until(&[7], OffsetDateTime::now_utc() - Duration::from_secs(60));
+    let issue = |serial| authority.issue("console", serial, Duration::from_secs(3_600));
+    let (revoked, good) = (issue(7), issue(8));
+    let world = world_with(&authority, &lists, Revocation::default()).await;
+    assert!(is_let_in(&world, &authority, &good).await);
+    assert!(!is_let_in(&world, &authority, &revoked).await);
+
+    let current = Revocation { require_current: true, ..Revocation::default() };
+    let world = world_with(&authority, &lists, current).await;
+    assert!(!is_let_in(&world, &authority, &good).await);
+    write(&world.directory().join("revoked.pem"), &authority.revocations(&[7]));
+    sleep(CACHE_TIME).await;
+    assert!(is_let_in(&world, &authority, &good).await, "the list was renewed");
+    assert!(!is_let_in(&world, &authority, &revoked).await);
 }
