@@ -5,7 +5,7 @@ use x509_parser::{
     prelude::{FromDer, X509Certificate},
 };
 
-use crate::model::Identity;
+use crate::model::{ActorError, Identity};
 
 /// What begins so is the cluster's own: no certificate of ours makes anybody a service account or a master.
 const RESERVED: &str = "system:";
@@ -24,6 +24,9 @@ pub enum CertificateError {
     /// It names a user of the cluster's own.
     #[error("names that begin with \"system:\" belong to the cluster")]
     Reserved,
+    /// Nobody may be called so.
+    #[error(transparent)]
+    NoActor(#[from] ActorError),
 }
 
 /// The user that a certificate names. Its organizations are the groups, as in Kubernetes.
@@ -44,7 +47,7 @@ pub(super) fn identity(der: &[u8]) -> Result<Identity, CertificateError> {
     let organizations = subject.iter_organization().filter_map(|name| name.as_str().ok());
     let groups = organizations.filter(|group| !group.starts_with(RESERVED)).chain([AUTHENTICATED]);
     let groups = groups.map(str::to_owned).collect();
-    Ok(Identity { name: name.to_owned(), groups, ..Identity::default() })
+    Ok(Identity { name: name.to_owned(), groups, ..Identity::default() }.checked()?)
 }
 
 #[cfg(test)]
@@ -87,6 +90,13 @@ mod tests {
         );
         let master = identity(&certificate("console", &["system:masters"], None)).unwrap();
         assert_eq!(master.groups, [AUTHENTICATED]);
+    }
+
+    #[test]
+    fn no_certificate_makes_anybody_the_service_or_a_name_that_steers_a_terminal() {
+        assert_eq!(identity(&certificate("sync", &[], None)), Err(ActorError::Reserved.into()));
+        assert_eq!(identity(&certificate("a", &[], Some("unix:uid=0"))), Err(ActorError::Reserved.into()));
+        assert_eq!(identity(&certificate("pump\u{1b}[2J", &[], None)), Err(ActorError::Control.into()));
     }
 
     #[test]

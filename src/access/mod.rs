@@ -15,7 +15,7 @@ pub use certificate::CertificateError;
 
 use crate::{
     edge::{Edge, EdgeError},
-    model::{AccessRules, Ask, Caller, Identity},
+    model::{AccessRules, ActorError, Ask, Caller, Identity},
     quote::Quote,
 };
 use decisions::Decisions;
@@ -76,6 +76,12 @@ pub enum Refusal {
     /// The cluster does not know the token, or it is for another audience.
     #[error("the token is not valid, or not for the audience {0:?}")]
     TokenRejected(String),
+    /// The owner of the token has a name that nobody may have here.
+    #[error("the token's owner is not accepted: {0}")]
+    TokenOfNoActor(ActorError),
+    /// More than one `Authorization`: nobody can tell which one counts.
+    #[error("the call has more than one authorization header")]
+    CredentialsRepeated,
     /// The certificate names nobody, or is no longer valid.
     #[error("the client certificate is not accepted: {0}")]
     CertificateRejected(Quote),

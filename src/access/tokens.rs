@@ -33,10 +33,10 @@ pub(super) struct Tokens {
     reviews: DefaultKeyedRateLimiter<String>,
 }
 
-/// Whose a token is, where it is anybody's, and how long that may be believed.
+/// Whose a token is, or why it counts for nobody, and how long that may be believed.
 #[derive(Clone)]
 struct Owner {
-    identity: Option<Arc<Identity>>,
+    identity: Result<Arc<Identity>, Refusal>,
     life: Duration,
 }
 
@@ -63,7 +63,7 @@ impl Tokens {
         let key: [u8; 32] = key.as_ref().try_into().expect("SHA-256 has 32 bytes");
         let owner = self.owners.try_get_with(key, self.review(token, place)).await;
         let owner = owner.map_err(|refusal: Arc<Refusal>| (*refusal).clone())?;
-        owner.identity.ok_or_else(|| Refusal::TokenRejected(self.options.audience.clone()))
+        owner.identity
     }
 
     async fn review(&self, token: &SecretString, place: String) -> Result<Owner, Refusal> {
@@ -78,9 +78,12 @@ impl Tokens {
             Some(identity) => {
                 let longest = self.options.life.min(LONGEST_TOKEN_LIFE);
                 let life = remaining(token).map_or(longest, |remaining| remaining.min(longest));
-                Owner { identity: Some(Arc::new(identity)), life }
+                Owner { identity: identity.checked().map(Arc::new).map_err(Refusal::TokenOfNoActor), life }
             }
-            None => Owner { identity: None, life: UNKNOWN_LIFE.min(self.options.life) },
+            None => {
+                let unknown = Refusal::TokenRejected(self.options.audience.clone());
+                Owner { identity: Err(unknown), life: UNKNOWN_LIFE.min(self.options.life) }
+            }
         })
     }
 }

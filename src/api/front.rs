@@ -77,7 +77,11 @@ impl Allowed {
 
     /// No one can point the name of someone else's site at an address, `localhost` or the name of an allowed page.
     fn host<B>(&self, request: &Request<B>) -> bool {
-        let header = || request.headers().get(HOST).and_then(|host| host.to_str().ok());
+        let header = || {
+            let mut all = request.headers().get_all(HOST).iter();
+            let host = all.next()?.to_str().ok();
+            host.filter(|_| all.next().is_none())
+        };
         let Some(host) = request.uri().authority().map(|authority| authority.as_str()).or_else(header) else {
             return false;
         };

@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures::future::BoxFuture;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header::CONTENT_TYPE};
 use pin_project_lite::pin_project;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -35,6 +35,8 @@ use crate::{proto::secret_service_server::SecretServiceServer, secrets::Error};
 /// In and out: the id under which a call stands in the logs of both sides.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const GRPC_TIMEOUT: &str = "grpc-timeout";
+/// Headers of which the first counts: whoever stands before us may have looked at another one. Of credentials the door says so.
+const READ_ONCE: [HeaderName; 3] = [REQUEST_ID, HeaderName::from_static(GRPC_TIMEOUT), CONTENT_TYPE];
 const GRPC_STATUS: &str = "grpc-status";
 const GRPC_DETAILS: &str = "grpc-status-details-bin";
 /// The answer leaves this much before the caller's deadline, or a tenth of the time where that is less.
@@ -171,7 +173,8 @@ impl tower::Service<Request<Body>> for Gate {
         if let Some(lasts) = lasts {
             request.extensions_mut().insert(Deadline(began + lasts));
         }
-        let (permit, inner) = match self.permit(route) {
+        let allowed = once(request.headers()).and_then(|()| self.permit(route));
+        let (permit, inner) = match allowed {
             Err(status) => (None, Inner::Refused { status: Some(status) }),
             Ok(permit) if route == Route::Contract => {
                 let entering = Box::pin(enter(self.door.clone(), self.crowd.clone(), method, request));
@@ -314,6 +317,18 @@ fn route(path: &str) -> (Route, &'static str) {
     match service == "grpc.health.v1.Health" {
         true => (Route::Health, "health"),
         false => (Route::Other, "other"),
+    }
+}
+
+/// Refuses what comes more than once and counts once.
+fn once(headers: &HeaderMap) -> Result<(), Status> {
+    let is_repeated = |name: &&HeaderName| headers.get_all(*name).iter().nth(1).is_some();
+    match READ_ONCE.iter().find(is_repeated) {
+        Some(name) => {
+            let message = format!("The header {name} comes more than once. Send it once.");
+            Err(of_server(Code::InvalidArgument, "HEADER_REPEATED", &message, None))
+        }
+        None => Ok(()),
     }
 }
 

@@ -8,8 +8,8 @@ use super::verdict::Verdict;
 use crate::{
     access::Refusal,
     model::{
-        Ask, Encoding, EncodingError, GroupKind, Needs, SyncedSecretId, Usage, VaultSecretName, VaultVersion,
-        Verb,
+        ActorError, Ask, Encoding, EncodingError, GroupKind, Needs, SyncedSecretId, Usage, VaultSecretName,
+        VaultVersion, Verb,
     },
     secrets::{Cause, EdgeError, Error, Gap, StoreError, VaultError},
 };
@@ -74,6 +74,8 @@ fn refusals() -> Vec<Refusal> {
         Refusal::TokensOff,
         Refusal::NotBearer,
         Refusal::TokenRejected(audience),
+        Refusal::TokenOfNoActor(ActorError::Reserved),
+        Refusal::CredentialsRepeated,
         Refusal::CertificateRejected("…".into()),
         Refusal::Forbidden { caller: caller(), ask: ask(), namespace: "azure-iot-operations".to_owned() },
         Refusal::AgainstTheRules { caller: caller(), ask: ask(), why },
@@ -227,6 +229,13 @@ fn of_server() -> impl Iterator<Item = DocumentedError> {
             "MALFORMED_MESSAGE",
             "The request is not a message of this method",
             "Send it as the proto says.",
+            false,
+        ),
+        (
+            Code::InvalidArgument,
+            "HEADER_REPEATED",
+            "A header that counts once came more than once",
+            "Send it once.",
             false,
         ),
         (

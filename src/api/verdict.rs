@@ -128,6 +128,16 @@ impl Verdict {
                     "Get a new one, for example with `kubectl create token ACCOUNT --audience {audience}`."
                 ),
             ),
+            Refusal::TokenOfNoActor(_) => Self::new(
+                Unauthenticated,
+                "CREDENTIALS_REJECTED",
+                "Show a token of an account with another name.",
+            ),
+            Refusal::CredentialsRepeated => Self::new(
+                Unauthenticated,
+                "CREDENTIALS_REJECTED",
+                "Send \"authorization: Bearer TOKEN\" once.",
+            ),
             Refusal::CertificateRejected(_) => Self::new(
                 Unauthenticated,
                 "CREDENTIALS_REJECTED",

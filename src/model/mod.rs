@@ -9,7 +9,9 @@ mod synced_secret;
 mod usage;
 mod vault_secret;
 
-pub use access::{ACCESS_GROUP, AccessRule, AccessRules, Ask, Caller, Identity, Resource, Verb};
+pub use access::{
+    ACCESS_GROUP, AccessRule, AccessRules, ActorError, Ask, Caller, Identity, OTHERS, Resource, SERVICE, Verb,
+};
 pub use audit::{Anchor, AuditEvent, AuditHash, ChainError, ChainWalk, ChainedEvent, Outcome};
 pub use condition::{Condition, ConditionType, Reason, Status};
 pub use names::{NameError, SecretKey, SyncedSecretId, VaultSecretName, VaultVersion, steers};

@@ -47,7 +47,7 @@ impl Reconciler {
         tracing::warn!(%uid, synced_secret = %id, "a late write had brought something of a deleted one back; it was removed");
         let mut transaction = self.0.store.begin().await?;
         let event = NewAuditEvent {
-            actor: "sync".to_owned(),
+            actor: crate::model::SERVICE.to_owned(),
             action: "OrphanRemoved",
             resource: format!("syncedSecrets/{id}"),
             outcome: model::Outcome::ok(),

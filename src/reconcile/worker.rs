@@ -542,7 +542,7 @@ fn sentence(what: &str, next: &str) -> String {
 
 pub(super) fn event(action: &'static str, record: &Record, detail: &str) -> NewAuditEvent {
     NewAuditEvent {
-        actor: "sync".to_owned(),
+        actor: crate::model::SERVICE.to_owned(),
         action,
         resource: record.secret.name(),
         outcome: model::Outcome::ok(),

@@ -10,14 +10,15 @@ use std::{
 use tokio::time::Instant;
 
 use super::Secrets;
-use crate::{model::Outcome, store::NewAuditEvent};
+use crate::{
+    model::{OTHERS, Outcome},
+    store::NewAuditEvent,
+};
 
 /// How long repetitions are counted before they are told.
 const WINDOW: Duration = Duration::from_secs(60);
 /// Kinds that are told apart at a time; more of them are counted together.
 const KINDS: usize = 1_024;
-/// Stands for whoever and whatever is no longer told apart.
-const OTHERS: &str = "others";
 
 /// A call that was not let in.
 #[derive(Clone, Debug)]

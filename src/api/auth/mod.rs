@@ -189,7 +189,12 @@ pub(super) fn caller(connection: &Extensions) -> Caller {
 
 /// The token of a call, where it brings one.
 fn bearer(headers: &HeaderMap) -> Result<Option<SecretString>, Refusal> {
-    let Some(header) = headers.get(AUTHORIZATION) else { return Ok(None) };
+    let mut all = headers.get_all(AUTHORIZATION).iter();
+    let Some(header) = all.next() else { return Ok(None) };
+    // Whoever stands before us may have looked at another one than we would.
+    if all.next().is_some() {
+        return Err(Refusal::CredentialsRepeated);
+    }
     let text = header.to_str().ok().and_then(|text| {
         let scheme = text.get(..BEARER.len())?;
         scheme.eq_ignore_ascii_case(BEARER).then(|| text[BEARER.len()..].trim())
@@ -216,6 +221,11 @@ mod tests {
             assert_eq!(read(bad), Err(Refusal::NotBearer), "{bad:?}");
         }
         assert!(bearer(&HeaderMap::new()).unwrap().is_none());
+        let mut twice = HeaderMap::new();
+        for value in ["Bearer abc", "Bearer abc"] {
+            twice.append(AUTHORIZATION, value.parse().unwrap());
+        }
+        assert_eq!(bearer(&twice).err(), Some(Refusal::CredentialsRepeated));
     }
 
     #[test]

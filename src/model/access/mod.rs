@@ -1,9 +1,11 @@
 //! Who calls, and what a call needs to be allowed: the virtual resources that callers are granted verbs on.
 
+mod actor;
 mod rule;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
+pub use actor::{ActorError, OTHERS, SERVICE};
 pub use rule::{AccessRule, AccessRules};
 
 use super::{SyncedSecretId, VaultSecretName};

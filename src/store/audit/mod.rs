@@ -132,7 +132,7 @@ impl Transaction {
         let Some(pruned) = self.store.run(chain::prune(&mut self.sql, before)).await? else { return Ok(()) };
         let detail = format!("{} events up to the one of {:.0} were removed", pruned.events, pruned.newest);
         self.audit(NewAuditEvent {
-            actor: "sync".to_owned(),
+            actor: crate::model::SERVICE.to_owned(),
             action: "AuditPruned",
             resource: String::new(),
             outcome: Outcome::ok(),

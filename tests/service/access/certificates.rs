@@ -293,3 +293,19 @@ async fn a_list_past_its_next_update_goes_on_revoking_and_lets_nobody_in_where_i
     assert!(is_let_in(&world, &authority, &good).await, "the list was renewed");
     assert!(!is_let_in(&world, &authority, &revoked).await);
 }
+
+#[tokio::test]
+async fn nobody_is_the_service_itself_or_a_caller_without_a_name_by_a_certificate() {
+    let authority = Authority::new();
+    let world = world(&authority).await;
+    for name in ["sync", "others", "anonymous@127.0.0.1", "unix:uid=0", "console\u{1b}[2J", "console\nsync"] {
+        let made = authority.issue(name, 2, Duration::from_secs(3_600));
+        let channel = connect(&world, &authority, Some(&made)).await.unwrap();
+        let refused = list(&channel).await.expect_err(name);
+        assert_eq!(
+            (refused.code, refused.reason.as_str()),
+            (Code::Unauthenticated, "CREDENTIALS_REJECTED"),
+            "{name:?}"
+        );
+    }
+}

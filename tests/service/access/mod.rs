@@ -2,6 +2,7 @@
 
 mod certificates;
 mod denials;
+mod headers;
 mod table;
 
 use std::time::Duration;

@@ -1,0 +1,72 @@
+//! What a call shows of its caller in its headers: once each, and names that are somebody's.
+
+use secret_service::{
+    doubles::kube::User,
+    proto::{ListSyncedSecretsRequest, secret_service_client::SecretServiceClient},
+};
+use tonic::{Code, Request};
+
+use super::world;
+use crate::support::{
+    World,
+    callers::{AUDIENCE, BOTH, LOOKING},
+    needs_the_double,
+    requests::*,
+};
+
+/// Lists with these headers, in this order.
+async fn list(world: &World, headers: &[(&'static str, &str)]) -> Result<(), Told> {
+    let mut request = Request::new(ListSyncedSecretsRequest::default());
+    for (name, value) in headers {
+        request.metadata_mut().append(*name, value.parse().unwrap());
+    }
+    let answer = SecretServiceClient::new(world.channel().await).list_synced_secrets(request).await;
+    answer.map(|_| ()).map_err(|status| told(&status))
+}
+
+#[tokio::test]
+async fn a_header_that_counts_once_is_refused_where_it_comes_twice() {
+    let world = world(|_| {}).await;
+    let token = world.token("viewer", AUDIENCE).await;
+    let (good, bad) = (format!("Bearer {token}"), "Bearer made-up".to_owned());
+    let shown = ("authorization", good.as_str());
+    list(&world, &[shown, ("x-request-id", "a"), ("grpc-timeout", "9S")])
+        .await
+        .unwrap_or_else(|told| panic!("{}", told.message));
+    for (first, second) in [(&good, &bad), (&bad, &good), (&good, &good)] {
+        let refused = list(&world, &[("authorization", first), ("authorization", second)]).await.unwrap_err();
+        assert_eq!((refused.code, refused.reason.as_str()), (Code::Unauthenticated, "CREDENTIALS_REJECTED"));
+        assert!(refused.message.contains("more than one authorization"), "{}", refused.message);
+    }
+    for (name, values) in [("x-request-id", ["a", "b"]), ("grpc-timeout", ["9S", "1S"])] {
+        let refused = list(&world, &[shown, (name, values[0]), (name, values[1])]).await.unwrap_err();
+        assert_eq!(
+            (refused.code, refused.reason.as_str()),
+            (Code::InvalidArgument, "HEADER_REPEATED"),
+            "{name}"
+        );
+        assert!(refused.message.contains(name), "{}", refused.message);
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_the_service_itself_or_a_caller_without_a_name_by_a_token() {
+    if !needs_the_double("tokens of users with chosen names") {
+        return;
+    }
+    let world = world(|_| {}).await;
+    for (place, name) in
+        ["sync", "Others", "anonymous@127.0.0.1", "unix:uid=0", "a\u{1b}[2J"].into_iter().enumerate()
+    {
+        world.grant(name, &BOTH, &LOOKING, &[]).await;
+        let user = User { username: name.to_owned(), uid: String::new(), groups: Vec::new() };
+        let token = format!("token-{place}");
+        world.cluster().policy().add_token_for(&token, user, &[AUDIENCE]);
+        let refused = list(&world, &[("authorization", &format!("Bearer {token}"))]).await.expect_err(name);
+        assert_eq!(
+            (refused.code, refused.reason.as_str()),
+            (Code::Unauthenticated, "CREDENTIALS_REJECTED"),
+            "{name:?}"
+        );
+    }
+}
