@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     Config, Field, Mistake, Mistakes, Sources,
     mistake::Place,
+    rules,
     sources::FileValues,
     value::{Raw, Value},
 };
@@ -39,6 +40,9 @@ impl Loaded {
         let mut reader = Reader { sources, file, places: BTreeMap::new(), mistakes };
         reader.mistakes.extend(sources.unknown_variables());
         let config = Config::read(&mut reader);
+        if let Some(config) = &config {
+            rules::across(config, &mut reader);
+        }
         match config {
             Some(config) if reader.mistakes.is_empty() => Ok(Self { config, places: reader.places }),
             _ => Err(Mistakes(reader.mistakes)),

@@ -3,8 +3,8 @@
 use std::{path::Path, time::Duration};
 
 use super::{
-    Audit, Authentication, Authorization, Cloud, CloudName, Credential, CredentialKind, Database, Kubernetes,
-    Limits, Log, SecretStore, Server, Sync, Usages, Vault, reader::Reader,
+    Audit, Authentication, Authorization, Cloud, CloudName, Config, Credential, CredentialKind, Database,
+    Kubernetes, Limits, Log, SecretStore, Server, Sync, Usages, Vault, reader::Reader,
 };
 use crate::{
     access::{LONGEST_DECISION_LIFE, LONGEST_TOKEN_LIFE},
@@ -200,6 +200,21 @@ impl Rules for Server {
                 "of use to browsers only; set server.grpc_web = true, or remove it",
             );
         }
+    }
+}
+
+/// What sections allow each and not together.
+pub(super) fn across(config: &Config, reader: &mut Reader<'_>) {
+    let (server, anonymous) = (&config.server, config.authentication.anonymous);
+    let is_open = anonymous && server.insecure && server.tls_cert_file.is_none();
+    for address in server.listen.iter().filter(|address| is_open && !address.ip().is_loopback()) {
+        let problem = format!(
+            "together with authentication.anonymous = true it lets in whoever comes to {address} by way of this machine: a sidecar, a \
+             proxy or a port-forward calls from loopback, and its callers may do everything without credentials; accepted: \
+             authentication.anonymous = false, or server.tls_cert_file and its key in place of server.insecure, or loopback addresses \
+             and a server.unix_socket alone in server.listen"
+        );
+        reader.mistake("server.insecure", problem);
     }
 }
 

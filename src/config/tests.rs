@@ -183,6 +183,30 @@ fn to_listen_beyond_the_machine_must_be_said_and_a_unix_socket_needs_no_address(
 }
 
 #[test]
+fn callers_without_credentials_beyond_loopback_and_without_tls_are_refused_with_both_options_and_the_ways_out()
+ {
+    let open = |listen: &str, anonymous: bool, insecure: bool| {
+        let file = format!(
+            "server = {{ listen = ['{listen}'], insecure = {insecure} }}\nauthentication = {{ anonymous = {anonymous} }}"
+        );
+        Loaded::from(&sources(&file, &[VAULT], &[]))
+    };
+    let refused = open("0.0.0.0:1", true, true).unwrap_err().0;
+    assert_eq!(refused.len(), 1, "{refused:#?}");
+    let said = refused[0].to_string();
+    for word in [
+        "serve.toml:1: server.insecure: ",
+        "authentication.anonymous = false",
+        "0.0.0.0:1",
+        "server.tls_cert_file",
+        "unix_socket",
+    ] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    assert!(open("127.0.0.1:1", true, true).is_ok() && open("0.0.0.0:1", false, true).is_ok());
+}
+
+#[test]
 fn rules_for_revocation_lists_need_a_list() {
     let file = "authentication = { require_current_crl = true, allow_unknown_revocation = true }";
     let found = mistakes(file, &[VAULT]);
