@@ -159,6 +159,7 @@ impl Store {
         let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
         restrict_to_owner(path)?;
         sqlx::migrate!().run(&writer).await.map_err(migration_error)?;
+        let unguarded = audit::restore_guards(&writer).await?;
         audit::complete(&writer).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
@@ -180,7 +181,11 @@ impl Store {
             clock,
             options: driving,
         };
-        Ok(Self(Arc::new(inner)))
+        let store = Self(Arc::new(inner));
+        for guard in unguarded {
+            store.tell_unguarded(guard).await?;
+        }
+        Ok(store)
     }
 
     /// The synced secrets as they were last committed.

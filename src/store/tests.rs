@@ -49,6 +49,7 @@ async fn every_statement_prepares_on_the_migrated_schema() {
         requests::STATEMENTS,
         audit::STATEMENTS,
         audit::chain::STATEMENTS,
+        audit::guards::STATEMENTS,
         audit::verify::STATEMENTS,
     ];
     for statement in all.concat() {
@@ -469,6 +470,32 @@ async fn events_are_neither_changed_nor_removed_by_accident() {
 }
 
 #[tokio::test]
+async fn triggers_that_somebody_took_away_or_made_idle_are_put_back_at_the_next_start_and_told() {
+    let (_directory, path) = audited().await;
+    let idle = "DROP TRIGGER audit_events_are_not_changed; DROP TRIGGER audit_events_are_not_removed; \
+                CREATE TRIGGER audit_events_are_not_changed BEFORE UPDATE ON audit_events BEGIN SELECT 1; END";
+    tamper(&path, idle).await.unwrap();
+    let store = Store::open(&path).await.unwrap();
+    let events = store.audit_events(&AuditFilter::default(), 2).await.unwrap();
+    for (event, trigger) in events.iter().rev().zip(["not_changed", "not_removed"]) {
+        assert_eq!(
+            (event.action.as_str(), event.actor.as_str()),
+            ("AuditGuardRestored", "sync"),
+            "{event:?}"
+        );
+        assert!(event.detail.contains(trigger), "{event:?}");
+    }
+    store.close().await;
+    for statement in ["UPDATE audit_events SET actor = 'x' WHERE sequence = 2", "DELETE FROM audit_events"] {
+        let refused = tamper(&path, statement).await.unwrap_err().to_string();
+        assert!(refused.contains("event of the audit can"), "{refused}");
+    }
+
+    Store::open(&path).await.unwrap().close().await;
+    assert_eq!(verify_audit(&path, None).await.unwrap().events, 7, "what is in place is not told");
+}
+
+#[tokio::test]
 async fn whatever_is_done_to_an_event_in_the_file_is_found_out() {
     for (statement, expected) in [
         ("UPDATE audit_events SET actor = 'x' WHERE sequence = 2", "event 2 is not what"),
@@ -537,7 +564,8 @@ async fn events_of_a_release_without_a_chain_are_chained_when_the_database_is_op
     assert!(matches!(verify_audit(&path, None).await, Err(AuditFault::Unchained)));
     Store::open(&path).await.unwrap().close().await;
     let report = verify_audit(&path, None).await.unwrap();
-    assert_eq!((report.events, report.base.sequence, report.head.sequence), (4, 1, 5));
+    // With two that say that a trigger was put back.
+    assert_eq!((report.events, report.base.sequence, report.head.sequence), (6, 1, 7));
 }
 
 #[tokio::test]

@@ -1,12 +1,14 @@
 //! The table `audit_events`, and the chain that holds its rows together.
 
 pub(super) mod chain;
+pub(super) mod guards;
 pub(super) mod verify;
 
 use jiff::Timestamp;
 use sqlx::FromRow;
 
 pub(super) use chain::complete;
+pub(super) use guards::restore_guards;
 pub use verify::{AuditFault, AuditReport, export_audit, verify_audit};
 
 use super::{Store, StoreError, Transaction, rows::Row, statements};

@@ -1,0 +1,68 @@
+//! The triggers that keep events of the audit from being changed or removed. The chain finds out what was done without them; they are put
+//! back so that nothing is done by accident, and told so that somebody asks who took them away.
+
+use sqlx::SqlitePool;
+
+use super::{NewAuditEvent, Store, StoreError, statements};
+use crate::model::{Outcome, SERVICE};
+
+statements! {
+    HELD = "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'audit_events' AND name = ?1";
+}
+
+/// Each trigger by its name and as its migration made it.
+const GUARDS: [(&str, &str, &str); 2] = [
+    (
+        "audit_events_are_not_changed",
+        "DROP TRIGGER IF EXISTS audit_events_are_not_changed",
+        "CREATE TRIGGER audit_events_are_not_changed BEFORE UPDATE ON audit_events WHEN OLD.hash IS NOT NULL
+BEGIN
+    SELECT RAISE(ABORT, 'an event of the audit can not be changed');
+END",
+    ),
+    (
+        "audit_events_are_not_removed",
+        "DROP TRIGGER IF EXISTS audit_events_are_not_removed",
+        "CREATE TRIGGER audit_events_are_not_removed BEFORE DELETE ON audit_events
+WHEN OLD.sequence > (SELECT base_sequence FROM audit_chain)
+BEGIN
+    SELECT RAISE(ABORT, 'an event of the audit can only be removed after it is the base of the chain');
+END",
+    ),
+];
+
+/// Puts back what is missing, or is another trigger of the same name; the names of those.
+pub(in crate::store) async fn restore_guards(writer: &SqlitePool) -> Result<Vec<&'static str>, StoreError> {
+    let mut sql = writer.begin_with("BEGIN IMMEDIATE").await?;
+    let mut restored = Vec::new();
+    for (name, drop, create) in GUARDS {
+        let held: Option<String> = sqlx::query_scalar(HELD).bind(name).fetch_optional(&mut *sql).await?;
+        if held.as_deref() != Some(create) {
+            sqlx::query(drop).execute(&mut *sql).await?;
+            sqlx::query(create).execute(&mut *sql).await?;
+            restored.push(name);
+        }
+    }
+    sql.commit().await?;
+    Ok(restored)
+}
+
+impl Store {
+    /// Says in the log and in the audit that a trigger had to be put back.
+    pub(in crate::store) async fn tell_unguarded(&self, guard: &'static str) -> Result<(), StoreError> {
+        tracing::error!(
+            trigger = guard,
+            "somebody with the database file has taken away a trigger that guards the audit; it is back. Run `secret-service audit \
+             verify`, with an anchor from the log, to see whether events were changed"
+        );
+        self.audit(NewAuditEvent {
+            actor: SERVICE.to_owned(),
+            action: "AuditGuardRestored",
+            resource: String::new(),
+            outcome: Outcome::ok(),
+            detail: format!("The trigger {guard} was missing or changed when the service started."),
+            request_id: String::new(),
+        })
+        .await
+    }
+}
