@@ -241,6 +241,33 @@ async fn a_request_id_stands_for_one_request_only() {
     assert!(matches!(store.recorded(&other).await, Err(StoreError::RequestIdReused)));
 }
 
+#[tokio::test]
+async fn a_request_id_of_another_caller_is_another_request_also_with_the_same_content() {
+    let (_directory, store) = open().await;
+    let id = Uuid::new_v4();
+    let of = |caller: &str| Request {
+        caller: caller.to_owned(),
+        id,
+        method: "AddVaultSecretVersion",
+        fingerprint: [1; 32],
+    };
+    for (caller, answer) in [("alice", "of alice"), ("bob", "of bob")] {
+        assert!(store.recorded(&of(caller)).await.unwrap().is_none(), "{caller} has not called yet");
+        let mut transaction = store.begin().await.unwrap();
+        transaction.begin_request(&of(caller), None, None).await.unwrap();
+        transaction.answer_request(&of(caller), answer.as_bytes()).await.unwrap();
+        transaction.commit().await.unwrap();
+    }
+    for (caller, answer) in [("alice", "of alice"), ("bob", "of bob")] {
+        let recorded = store.recorded(&of(caller)).await.unwrap().unwrap();
+        assert_eq!(recorded.response.as_deref(), Some(answer.as_bytes()), "{caller}");
+    }
+    let mut transaction = store.begin().await.unwrap();
+    transaction.forget_request(&of("bob")).await.unwrap();
+    transaction.commit().await.unwrap();
+    assert!(store.recorded(&of("alice")).await.unwrap().is_some(), "what bob takes back is his own");
+}
+
 /// A database with something of all that is kept for a time, recorded a moment ago, before the wall clock was set forward by a year.
 async fn before_the_wall_clock_was_set_forward() -> (TempDir, Store, Request) {
     let (directory, store) = open().await;

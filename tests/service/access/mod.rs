@@ -3,6 +3,7 @@
 mod certificates;
 mod denials;
 mod headers;
+mod requests;
 mod table;
 
 use std::time::Duration;
