@@ -11,9 +11,9 @@ use super::{
     watch::{self, Watches},
 };
 use crate::{
-    model::{Ask, SyncedSecretId},
+    model::{Ask, Caller},
     proto::{self, secret_service_server::SecretService},
-    secrets::Secrets,
+    secrets::{Changes, Referable, Secrets},
 };
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -39,11 +39,29 @@ impl Service {
         Ok(Mutation::of(&self.secrets, self.door.enter(request).await?))
     }
 
-    /// The vault secrets that a synced secret is known to hold: an adoption takes them over without naming them.
-    fn referred(&self, id: &SyncedSecretId) -> Vec<Ask> {
-        let Ok(record) = self.secrets.get_synced_secret(id) else { return Vec::new() };
-        let names = record.secret.references.iter().map(|reference| reference.vault_secret.clone());
-        names.map(|name| Ask::reference(Some(name))).collect()
+    /// What the references of an update may be: those that are new must be granted. Those that its synced secret has need not be; where
+    /// they are, they count also when another caller takes them out meanwhile.
+    async fn referable(&self, caller: &Caller, changes: &Changes) -> Result<Referable, Status> {
+        let (mut referable, held) = self.secrets.referred_by_update(changes);
+        self.may_refer(caller, "UpdateSyncedSecret", &referable).await?;
+        // With an etag, nothing happens to what was changed meanwhile.
+        for name in held.names().filter(|_| changes.etag.is_empty()) {
+            if self.door.grants(caller, &Ask::reference(Some(name.clone()))).await {
+                referable.add(name.clone());
+            }
+        }
+        Ok(referable)
+    }
+
+    /// Whether a caller may refer to vault secrets that the request alone does not tell.
+    async fn may_refer(
+        &self,
+        caller: &Caller,
+        method: &'static str,
+        referable: &Referable,
+    ) -> Result<(), Status> {
+        let asks: Vec<Ask> = referable.names().map(|name| Ask::reference(Some(name.clone()))).collect();
+        self.door.permit(caller, method, &asks).await
     }
 }
 
@@ -94,8 +112,10 @@ impl SecretService for Service {
         &self,
         request: Request<proto::UpdateSyncedSecretRequest>,
     ) -> Answer<proto::SyncedSecret> {
+        let caller = auth::caller(request.extensions());
         let Mutation { call, mode, message, violations } = self.mutation(request).await?;
-        let changes = convert::changes(message, violations).map_err(plain)?;
+        let mut changes = convert::changes(message, violations).map_err(plain)?;
+        changes.referable = self.referable(&caller, &changes).await?;
         let name = format!("syncedSecrets/{}", changes.id);
         let updated = self.secrets.update_synced_secret(call, changes, mode).await.map_err(about(name))?;
         Ok(Response::new(convert::synced_secret(&updated)))
@@ -131,8 +151,9 @@ impl SecretService for Service {
     ) -> Answer<proto::SyncedSecret> {
         let caller = auth::caller(request.extensions());
         let Mutation { call, mode, message, violations } = self.mutation(request).await?;
-        let adoption = convert::adoption(message, violations).map_err(plain)?;
-        self.door.permit(&caller, "AdoptSyncedSecret", &self.referred(&adoption.id)).await?;
+        let mut adoption = convert::adoption(message, violations).map_err(plain)?;
+        adoption.referable = self.secrets.referred_by_adoption(&adoption);
+        self.may_refer(&caller, "AdoptSyncedSecret", &adoption.referable).await?;
         let name = format!("syncedSecrets/{}", adoption.id);
         let adopted = self.secrets.adopt_synced_secret(call, adoption, mode.validate_only).await;
         Ok(Response::new(convert::synced_secret(&adopted.map_err(about(name))?)))

@@ -149,9 +149,10 @@ impl Verdict {
                     PermissionDenied,
                     "CALLER_FORBIDDEN",
                     format!(
-                        "Grant the verb {} on {}.{ACCESS_GROUP} in the namespace {namespace:?} by a Role and a RoleBinding.",
+                        "Grant the verb {} on {}.{ACCESS_GROUP} in the namespace {namespace:?} by a Role and a RoleBinding{}.",
                         ask.verb.map_or("get", Verb::as_str),
                         ask.resource.as_str(),
+                        narrowed(ask.name.as_deref()),
                     ),
                 )
             },
@@ -398,6 +399,11 @@ impl Verdict {
             ),
         }
     }
+}
+
+/// How a Role grants something on one of a collection.
+fn narrowed(name: Option<&str>) -> String {
+    name.map_or_else(String::new, |name| format!("; with resourceNames: [{name:?}] for this one alone"))
 }
 
 fn internal() -> Verdict {

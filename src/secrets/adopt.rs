@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 use super::{
-    Call, Cause, Error, NewReference, Problem, Secrets,
+    Call, Cause, Error, NewReference, Problem, Referable, Secrets,
     create::{accept, describe},
 };
 use crate::{
@@ -25,6 +25,8 @@ pub struct Adoption {
     pub id: SyncedSecretId,
     /// Needed where the edge does not say where the keys come from; as the edge says where empty.
     pub references: Vec<NewReference>,
+    /// What it may take over or refer to.
+    pub referable: Referable,
 }
 
 impl Secrets {
@@ -48,6 +50,7 @@ impl Secrets {
         if let Some(recorded) = self.replayed(&call).await? {
             return Ok(self.latest(recorded));
         }
+        let referable = adoption.referable.clone();
         let engine = self.0.reconciler.engine()?;
         let seen = self.0.store.view().get(&adoption.id);
         let (record, keys) = match &seen {
@@ -75,6 +78,8 @@ impl Secrets {
                 }
             }
         };
+        // What the SecretSync names now may be other vault secrets than those that it was seen with.
+        referable.check(&record.secret, &record.secret.references, &[])?;
         let reads = self.0.reconciler.reads();
         let class_is_new = seen.as_ref().is_none_or(|seen| seen.secret.origin == Origin::Unmanaged);
         self.check_adoption(engine, &record, &keys, class_is_new, &reads).await?;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    Call, Cause, Error, Mode, NewReference, Secrets, check,
+    Call, Cause, Error, Mode, NewReference, Referable, Secrets, check,
     create::{accept, describe, names_to_create},
 };
 use crate::{
@@ -25,6 +25,8 @@ pub struct Changes {
     pub labels: Option<BTreeMap<String, String>>,
     /// All references.
     pub references: Option<Vec<NewReference>>,
+    /// What they may refer to anew.
+    pub referable: Referable,
 }
 
 /// How often a change without an etag is tried on what other calls have made of it meanwhile.
@@ -104,6 +106,8 @@ impl Secrets {
         check_etag(&record, &changes.etag)?;
         let held = held(&record);
         let references = given.unwrap_or(&held);
+        let asked = references.iter().map(|new| &new.reference);
+        changes.referable.check(&record.secret, asked, &record.secret.references)?;
         self.check_keys_kept(call, &record, references).await?;
         let engine = record.engine;
         let mut changed = record.as_ref().clone();

@@ -36,7 +36,7 @@ async fn made_by_the_portal(engine: SyncEngine) -> World {
     made_by_the_portal_for(self::engine(engine)).await
 }
 
-async fn made_by_the_portal_for(options: Options) -> World {
+pub async fn made_by_the_portal_for(options: Options) -> World {
     let mut site = Site::start().await;
     site.install_extension().await;
     for (name, value) in [("opc-username", "operator"), ("opc-password", "7")] {
@@ -89,7 +89,7 @@ async fn until<F: Future<Output = bool>>(is_so: impl Fn() -> F) {
     panic!("it never came to be so");
 }
 
-fn adopt(id: &str, references: Vec<SecretReference>) -> AdoptSyncedSecretRequest {
+pub fn adopt(id: &str, references: Vec<SecretReference>) -> AdoptSyncedSecretRequest {
     AdoptSyncedSecretRequest { name: name(id), references, ..Default::default() }
 }
 
@@ -135,7 +135,7 @@ impl Witness {
     }
 }
 
-async fn listed(world: &mut World, id: &str) -> SyncedSecret {
+pub async fn listed(world: &mut World, id: &str) -> SyncedSecret {
     until_listed(world, id).await;
     world.get(id).await
 }

@@ -43,17 +43,18 @@ asking! {
     CreateSyncedSecretRequest, "CreateSyncedSecret": |this| {
         let id = this.synced_secret_id.parse::<SyncedSecretId>().ok();
         let references = this.synced_secret.iter().flat_map(|secret| &secret.references);
-        with_references(Ask::synced_secret(Create, id), references)
+        with_references(Ask::synced_secret(Create, id), references, Ask::reference)
     };
     UpdateSyncedSecretRequest, "UpdateSyncedSecret": |this| {
         let secret = this.synced_secret.as_ref();
         let update = synced_secret(Update, secret.map_or("", |secret| &secret.name));
-        with_references(update, secret.iter().flat_map(|secret| &secret.references))
+        // Which of them are new to the synced secret is known once the update is read: those are asked for then.
+        with_references(update, secret.iter().flat_map(|secret| &secret.references), Ask::naming)
     };
     DeleteSyncedSecretRequest, "DeleteSyncedSecret": |this| vec![synced_secret(Delete, &this.name)];
     SyncSyncedSecretRequest, "SyncSyncedSecret": |this| vec![synced_secret(Sync, &this.name)];
     AdoptSyncedSecretRequest, "AdoptSyncedSecret": |this| {
-        with_references(synced_secret(Adopt, &this.name), &this.references)
+        with_references(synced_secret(Adopt, &this.name), &this.references, Ask::reference)
     };
     ListSecretUsagesRequest, "ListSecretUsages": |this| match convert::synced_secret_or_all("parent", &this.parent) {
         Ok(Some(id)) => vec![Ask::synced_secret(Get, Some(id))],
@@ -79,16 +80,18 @@ fn vault_secret(verb: Verb, name: &str) -> Ask {
     Ask::vault_secret(verb, convert::vault_secret_name("name", name).ok())
 }
 
-/// Who refers to a vault secret only names it; who brings the value of a new one creates it.
+/// Who refers to a vault secret asks for its value; who brings the value of a new one creates it, and is given nothing that it did not
+/// have. Each reference asks for itself: one that creates a vault secret is no leave for another one of the same name.
 fn with_references<'a>(
     first: Ask,
     references: impl IntoIterator<Item = &'a proto::SecretReference>,
+    existing: fn(Option<VaultSecretName>) -> Ask,
 ) -> Vec<Ask> {
     let of_reference = |reference: &proto::SecretReference| {
         let name = convert::vault_secret_name("vault_secret", &reference.vault_secret).ok();
         match reference.create {
             Some(_) => Ask::vault_secret(Create, name),
-            None => Ask::reference(name),
+            None => existing(name),
         }
     };
     // More than that are refused as they are.

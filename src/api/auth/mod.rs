@@ -129,6 +129,11 @@ impl Door {
         }
     }
 
+    /// Whether a caller may do something besides what the call needs.
+    pub(super) async fn grants(&self, caller: &Caller, ask: &Ask) -> bool {
+        self.0.access.permit(caller, std::slice::from_ref(ask)).await.is_ok()
+    }
+
     /// The certificate that the client showed. It was good at the handshake; here it must be good now.
     fn certificate(&self, peer: &Peer) -> Result<Option<Vec<u8>>, Refusal> {
         let (Some(chain), Some(certificates)) = (&peer.chain, &self.0.certificates) else { return Ok(None) };

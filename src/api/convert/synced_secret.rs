@@ -9,7 +9,7 @@ use crate::{
         VaultSecretName, limits,
     },
     proto,
-    secrets::{Adoption, Deletion, Error, NewReference, NewSyncedSecret, is_reserved},
+    secrets::{Adoption, Deletion, Error, NewReference, NewSyncedSecret, Referable, is_reserved},
 };
 
 /// Where a synced secret has its references.
@@ -65,7 +65,7 @@ pub(in crate::api) fn adoption(
         let rule = "an adoption creates nothing in the vault; refer to what is there";
         violations.add(format!("references[{place}].create"), rule);
     }
-    violations.finish(id.map(|id| Adoption { id, references }))
+    violations.finish(id.map(|id| Adoption { id, references, referable: Referable::default() }))
 }
 
 /// The valid references. Visits each, also after an error, so that no value stays behind.

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     proto,
-    secrets::{Changes, Error},
+    secrets::{Changes, Error, Referable},
 };
 
 /// The fields that a mask can name.
@@ -39,7 +39,14 @@ pub(in crate::api) fn changes(
     let description = mask.description.then(|| description(wire.description, &mut violations));
     let labels = mask.labels.then(|| labels(wire.labels, &mut violations));
     let references = mask.references.then_some(asked);
-    let changes = id.map(|id| Changes { id, etag: wire.etag, description, labels, references });
+    let changes = id.map(|id| Changes {
+        id,
+        etag: wire.etag,
+        description,
+        labels,
+        references,
+        referable: Referable::default(),
+    });
     violations.finish(changes)
 }
 

@@ -55,6 +55,8 @@ pub enum Verb {
     Sync,
     /// Take over what another tool made.
     Adopt,
+    /// Let a synced secret hold the value of one that is in the vault.
+    Reference,
 }
 
 /// A virtual resource.
@@ -69,7 +71,8 @@ pub enum Resource {
 /// Something that a call needs to be allowed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Ask {
-    /// What is to be done. Nothing where the call only names the resource, as a reference does: then the rules alone decide.
+    /// What is to be done. Nothing where the call only names the resource, as an update names the references that stay: then the
+    /// rules alone decide.
     pub verb: Option<Verb>,
     /// To what.
     pub resource: Resource,
@@ -102,6 +105,7 @@ impl Verb {
             Self::Delete => "delete",
             Self::Sync => "sync",
             Self::Adopt => "adopt",
+            Self::Reference => "reference",
         }
     }
 }
@@ -142,11 +146,16 @@ impl Ask {
 
     /// To do something to a vault secret.
     pub fn vault_secret(verb: Verb, name: Option<VaultSecretName>) -> Self {
-        Self { verb: Some(verb), ..Self::reference(name) }
+        Self { verb: Some(verb), ..Self::naming(name) }
     }
 
-    /// To refer to a vault secret.
+    /// To refer to a vault secret: whoever may read the Kubernetes Secret reads its value then.
     pub fn reference(name: Option<VaultSecretName>) -> Self {
+        Self::vault_secret(Verb::Reference, name)
+    }
+
+    /// To name a vault secret, and no more.
+    pub fn naming(name: Option<VaultSecretName>) -> Self {
         let name = name.map(|name| name.folded());
         Self { verb: None, resource: Resource::VaultSecrets, name }
     }

@@ -105,6 +105,9 @@ async fn whoever_brings_a_value_needs_the_right_to_create_vault_secrets_too() {
         "{}",
         refused.message
     );
+    // What it did not bring is asked for too, and by the verb for that.
+    world.account("linker", &["vaultsecrets"], &["reference"], &["there"]).await;
+    sleep(REMEMBERED * 2).await;
     linker.create_synced_secret(create("s", vec![existing("a", "there")])).await.unwrap();
 }
 
@@ -212,7 +215,7 @@ async fn a_rule_is_about_the_references_of_an_adoption_too() {
     let world =
         world(|access| access.rules = ["deny * vaultSecrets/prod-*".parse().unwrap()].into_iter().collect())
             .await;
-    world.account("adopter", &BOTH, &["adopt", "get"], &[]).await;
+    world.account("adopter", &BOTH, &["adopt", "get", "reference"], &[]).await;
     world.seed("prod-password", "canary-adopt").await;
     let mut adopter = world.caller(Some(&world.token("adopter", AUDIENCE).await)).await;
     let request = AdoptSyncedSecretRequest {

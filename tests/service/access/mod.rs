@@ -4,6 +4,7 @@ mod certificates;
 mod denials;
 mod headers;
 mod requests;
+mod references;
 mod table;
 
 use std::time::Duration;

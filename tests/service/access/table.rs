@@ -1,4 +1,4 @@
-//! Four callers, all methods: who is let in where.
+//! Five callers, all methods: who is let in where.
 
 use secret_service::proto::*;
 use tonic::{Code, Status};
@@ -53,7 +53,7 @@ async fn call_all(caller: &mut Caller, who: &str) -> Vec<(&'static str, Code)> {
     ]
 }
 
-/// What each caller is told. A viewer's looks at what it could not make end with NOT_FOUND: it was let in.
+/// What each caller is told. Who may create a synced secret of one name and nothing else may not even do that: it refers to a vault secret. A viewer's looks at what it could not make end with NOT_FOUND: it was let in.
 fn expected(caller: &str, method: &str) -> Code {
     let of_one = ["GetSyncedSecret", "GetVaultSecret", "ListVaultSecretVersions", "ListSecretUsages"];
     match caller {
@@ -64,18 +64,21 @@ fn expected(caller: &str, method: &str) -> Code {
         {
             Code::Ok
         }
-        "viewer" => Code::PermissionDenied,
+        "viewer" | "creator" => Code::PermissionDenied,
         _ => Code::Ok,
     }
 }
 
 #[tokio::test]
-async fn four_callers_try_every_method() {
+async fn five_callers_try_every_method() {
     let world = world(|_| {}).await;
+    world.account("creator", &["syncedsecrets"], &["create"], &["of-creator"]).await;
+    world.seed("of-creator", "canary-table").await;
     let tokens = [
         ("nobody", None),
         ("wrong audience", Some(world.token("editor", "https://other.example").await)),
         ("viewer", Some(world.token("viewer", AUDIENCE).await)),
+        ("creator", Some(world.token("creator", AUDIENCE).await)),
         ("editor", Some(world.token("editor", AUDIENCE).await)),
     ];
     let mut columns = Vec::new();

@@ -1,0 +1,100 @@
+//! The vault secrets that a call may let a synced secret hold: asked for before anything is looked at in the vault, and held to when the
+//! call is carried out, because the synced secret may have changed in between.
+
+use std::collections::BTreeSet;
+
+use super::{Adoption, Changes, Error, Secrets};
+use crate::model::{Reference, SyncedSecret, VaultSecretName};
+
+/// The vault secrets that the caller of an update or of an adoption was found to be allowed to refer to.
+#[derive(Clone, Debug, Default)]
+pub struct Referable(BTreeSet<VaultSecretName>);
+
+// === impl Referable ===
+
+impl Referable {
+    /// Refuses references that nobody has asked for and that are not `held`: the synced secret is not what it was when it was asked.
+    pub(super) fn check<'a>(
+        &self,
+        secret: &SyncedSecret,
+        references: impl IntoIterator<Item = &'a Reference>,
+        held: &[Reference],
+    ) -> Result<(), Error> {
+        let is_known = |reference: &Reference| {
+            reference.create_pending || self.0.contains(&reference.vault_secret) || is_held(reference, held)
+        };
+        match references.into_iter().all(is_known) {
+            true => Ok(()),
+            false => Err(Error::Stale(secret.name())),
+        }
+    }
+
+    /// One more.
+    pub fn add(&mut self, name: VaultSecretName) {
+        self.0.insert(name);
+    }
+
+    /// The vault secrets.
+    pub fn names(&self) -> impl Iterator<Item = &VaultSecretName> {
+        self.0.iter()
+    }
+}
+
+impl FromIterator<VaultSecretName> for Referable {
+    fn from_iter<I: IntoIterator<Item = VaultSecretName>>(names: I) -> Self {
+        Self(names.into_iter().collect())
+    }
+}
+
+impl Secrets {
+    /// The vault secrets that an update refers to anew, and those that its synced secret holds just so already.
+    pub fn referred_by_update(&self, changes: &Changes) -> (Referable, Referable) {
+        let record = self.0.store.view().get(&changes.id);
+        let held = record.as_ref().map(|record| record.secret.references.as_slice()).unwrap_or_default();
+        let existing = changes.references.iter().flatten().filter(|new| new.create.is_none());
+        let (held, anew): (Vec<_>, Vec<_>) =
+            existing.map(|new| &new.reference).partition(|reference| is_held(reference, held));
+        let names = |references: Vec<&Reference>| {
+            references.into_iter().map(|reference| reference.vault_secret.clone()).collect()
+        };
+        (names(anew), names(held))
+    }
+
+    /// The vault secrets that an adoption refers to, and those that what it takes over is known to hold.
+    pub fn referred_by_adoption(&self, adoption: &Adoption) -> Referable {
+        let record = self.0.store.view().get(&adoption.id);
+        let held = record.iter().flat_map(|record| &record.secret.references);
+        let given = adoption.references.iter().map(|new| &new.reference);
+        given.chain(held).map(|reference| reference.vault_secret.clone()).collect()
+    }
+}
+
+/// Whether a synced secret has a reference already. One whose value is not known to be stored says nothing of who stored the one that
+/// stands under its name in the vault.
+fn is_held(reference: &Reference, held: &[Reference]) -> bool {
+    held.iter().any(|held| !held.create_pending && held.asks_the_same(reference))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_that_nobody_asked_for_is_stale_unless_the_synced_secret_has_it() {
+        let secret = SyncedSecret::example("edp1");
+        let held = &secret.references;
+        let check = |names: &[&str], references: &[Reference], held: &[Reference]| {
+            let names = names.iter().map(|name| name.parse().unwrap());
+            Referable::from_iter(names).check(&secret, references, held)
+        };
+        assert!(check(&[], held, held).is_ok());
+        assert!(check(&["EDP1-user"], held, &[]).is_ok());
+        // Another call has taken it out meanwhile.
+        assert!(matches!(check(&["other"], held, &[]), Err(Error::Stale(_))));
+        let under_another_key = [Reference { key: "other".parse().unwrap(), ..held[0].clone() }];
+        assert!(check(&[], &under_another_key, held).is_err());
+        let new = [Reference { create_pending: true, ..held[0].clone() }];
+        assert!(check(&[], &new, &[]).is_ok(), "the call brings its value");
+        assert!(check(&[], held, &new).is_err(), "whose value it is that stands there is not known");
+    }
+}
