@@ -28,6 +28,7 @@ fn causes() -> Vec<(Cause, Code, &'static str)> {
         (Cause::Invalid("the rule".into()), InvalidArgument, "INVALID_FIELD"),
         (Cause::NoSyncedSecret(id()), NotFound, "SYNCED_SECRET_NOT_FOUND"),
         (Cause::SyncedSecretExists(id()), AlreadyExists, "SYNCED_SECRET_EXISTS"),
+        (Cause::Reserved { id: id(), owner: text() }, InvalidArgument, "NAME_RESERVED"),
         (Cause::Deleting(id()), FailedPrecondition, "SYNCED_SECRET_DELETING"),
         (Cause::InUse { id: id(), usage: usage() }, FailedPrecondition, "SYNCED_SECRET_IN_USE"),
         (

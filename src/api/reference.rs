@@ -94,6 +94,7 @@ fn causes() -> Vec<Cause> {
         Cause::SyncedSecretExists(id.clone()),
         Cause::Unmanaged(id.clone()),
         Cause::Owned { id: id.clone(), owner: "ExternalSecret pump-7".to_owned() },
+        Cause::Reserved { id: id.clone(), owner: "Helm".to_owned() },
         Cause::Deleting(id.clone()),
         Cause::InUse { id: id.clone(), usage: usage() },
         Cause::UsagesUnknown { gap: gap(None), may_force: true },

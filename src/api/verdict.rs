@@ -188,6 +188,13 @@ impl Verdict {
             Cause::Invalid(_) => {
                 Self::new(InvalidArgument, "INVALID_FIELD", "Change it and call again; nothing was changed.")
             }
+            // Nobody may ever have it, whatever they are granted.
+            Cause::Reserved { id, .. } => Self::new(
+                InvalidArgument,
+                "NAME_RESERVED",
+                "Choose another name; the operator says with synced_secrets.reserved_names and synced_secrets.free_names which are.",
+            )
+            .about("syncedSecrets", id),
             Cause::NoSyncedSecret(id) => Self::new(
                 NotFound,
                 "SYNCED_SECRET_NOT_FOUND",

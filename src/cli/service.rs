@@ -14,6 +14,7 @@ use crate::{
     access::{self, Access},
     api::{self, Server, ServerError},
     edge::{self, Edge, EdgeError, Index, Usages},
+    model::Admission,
     quote::Quote,
     reconcile::{self, Reconciler},
     secrets::Secrets,
@@ -41,6 +42,8 @@ pub struct Settings {
     pub usages: edge::UsageOptions,
     /// Syncing.
     pub reconcile: reconcile::Options,
+    /// What synced secrets may be.
+    pub admission: Admission,
     /// Who may call.
     pub access: access::Options,
     /// The gRPC server. Its `drain` is for all that is under way at the end, not for calls alone.
@@ -119,7 +122,7 @@ impl Service {
 
     /// Takes the database and the sockets, with a store that works as the options say.
     pub async fn start_with(settings: Settings, store: store::Options) -> Result<Self, StartError> {
-        let Settings { database, vault, edge, usages, reconcile, access, server } = settings;
+        let Settings { database, vault, edge, usages, reconcile, admission, access, server } = settings;
         let lock = Lock::beside(&database)?;
         let vault = Vault::connect(&vault).map_err(StartError::Vault)?;
         let edge = Edge::connect(&edge).await.map_err(StartError::Edge)?;
@@ -133,7 +136,7 @@ impl Service {
         let seen = (index.clone(), Usages::new(edge.clone(), usages));
         let reconciler = Reconciler::new(store.clone(), vault.clone(), edge.clone(), seen, reconcile);
         let access = Access::new(edge.clone(), access);
-        let secrets = Secrets::new(store.clone(), vault, edge, reconciler.clone());
+        let secrets = Secrets::new(store.clone(), vault, edge, reconciler.clone(), admission);
         let ready = watch::Sender::new(false);
         Ok(Self { store, index, reconciler, secrets, access, server, ready, drain, _lock: lock })
     }

@@ -6,7 +6,7 @@ use crate::{
     api::{self, Listen, Tls},
     config::{self, CloudName, Config, CredentialKind, Engine},
     edge::{self, secret_store},
-    model::{SyncEngine, UsageRules},
+    model::{Admission, SyncEngine, UsageRules},
     reconcile, vault,
 };
 
@@ -26,6 +26,7 @@ impl Settings {
                 secret_store: secret_store_options(config),
                 audit_retention: config.audit.retention,
             },
+            admission: admission(config),
             access: access_options(config),
             server: server_options(config)?,
         })
@@ -95,6 +96,12 @@ pub(super) fn edge_options(config: &Config) -> edge::Options {
 pub(super) fn usage_options(config: &Config) -> edge::UsageOptions {
     let rules = UsageRules::with(config.usages.rules.iter().cloned());
     edge::UsageOptions { rules, interval: config.usages.interval }
+}
+
+/// What synced secrets may be.
+fn admission(config: &Config) -> Admission {
+    let config::SyncedSecrets { types, labels, reserved_names, free_names } = config.synced_secrets.clone();
+    Admission { types, labels, reserved: reserved_names, free: free_names }
 }
 
 fn credential(configured: &config::Credential) -> vault::Credential {

@@ -32,7 +32,7 @@ pub use value::{Kind, Many};
 pub use words::{CloudName, CredentialKind, Engine};
 
 use crate::{
-    model::{AccessRule, UsageRule},
+    model::{AccessRule, NamePattern, ReservedName, SecretType, UsageRule},
     telemetry::Format,
 };
 
@@ -119,6 +119,23 @@ fields::configuration! {
         vault_name: Option<String>,
         /// How long the extension may leave a change without an answer before that is told as a problem.
         patience: Duration = "30s",
+    }
+
+    /// What synced secrets may be, whoever asks
+    synced_secrets: SyncedSecrets {
+        /// Types of Kubernetes Secrets that callers may ask for or adopt, besides Opaque, kubernetes.io/tls, kubernetes.io/basic-auth,
+        /// kubernetes.io/ssh-auth, kubernetes.io/dockerconfigjson and kubernetes.io/dockercfg. Those that grant power in the cluster
+        /// are never among them.
+        types: Vec<SecretType>,
+        /// Labels that callers may set and that an adopted Secret may have, by their keys, besides those without a prefix: others
+        /// act on labels, some with great rights. In a key, * is any text and ? any character: line.example.com/*.
+        labels: Vec<NamePattern>,
+        /// Names that belong to somebody, so that nobody creates or adopts them: a pattern, and whose they are. Besides those of Helm
+        /// (sh.helm.release.v1.*) and of Azure IoT Operations (spc-ops-*, aio-*). The chart adds the Secrets that the service itself is
+        /// run with.
+        reserved_names: Vec<ReservedName>,
+        /// Names that are not reserved although a pattern of Helm or of Azure IoT Operations fits them.
+        free_names: Vec<NamePattern>,
     }
 
     /// What uses synced secrets

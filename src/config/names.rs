@@ -4,7 +4,7 @@ use url::Url;
 
 use super::value::{Kind, Scalar, not};
 use crate::{
-    model::{AccessRule, UsageRule},
+    model::{AccessRule, NamePattern, ReservedName, SecretType, UsageRule},
     quote::Quote,
     telemetry,
 };
@@ -147,6 +147,45 @@ impl Scalar for AccessRule {
         "RULE",
         "a rule such as \"deny * vaultSecrets/prod-*\" or \"allow system:serviceaccounts:line-1 syncedSecrets/line1-*\"",
     );
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|error| format!("{text:?}: {error}"))
+    }
+
+    fn print(&self) -> Option<toml::Value> {
+        Some(self.to_string().into())
+    }
+}
+
+impl Scalar for SecretType {
+    const KIND: Kind = Kind::new("TYPE", "a type of Secrets such as \"example.com/license\"");
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text.is_empty() {
+            true => Err("is empty".to_owned()),
+            false => text.parse().map_err(|error| format!("{text:?}: {error}")),
+        }
+    }
+
+    fn print(&self) -> Option<toml::Value> {
+        Some(self.as_str().into())
+    }
+}
+
+impl Scalar for NamePattern {
+    const KIND: Kind = Kind::new("PATTERN", "a pattern such as \"line.example.com/*\"");
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|error| format!("{text:?}: {error}"))
+    }
+
+    fn print(&self) -> Option<toml::Value> {
+        Some(self.to_string().into())
+    }
+}
+
+impl Scalar for ReservedName {
+    const KIND: Kind = Kind::new("NAME", "a pattern and whose it is, such as \"grafana-* Grafana\"");
 
     fn parse(text: &str) -> Result<Self, String> {
         text.parse().map_err(|error| format!("{text:?}: {error}"))

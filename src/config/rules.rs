@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use super::{
     Audit, Authentication, Authorization, Cloud, CloudName, Config, Credential, CredentialKind, Database,
-    Kubernetes, Limits, Log, SecretStore, Server, Sync, Usages, Vault, reader::Reader,
+    Kubernetes, Limits, Log, SecretStore, Server, Sync, SyncedSecrets, Usages, Vault, reader::Reader,
 };
 use crate::{
     access::{LONGEST_DECISION_LIFE, LONGEST_TOKEN_LIFE},
@@ -22,6 +22,7 @@ pub(super) trait Rules {
 
 impl Rules for Sync {}
 impl Rules for SecretStore {}
+impl Rules for SyncedSecrets {}
 impl Rules for Usages {}
 impl Rules for Database {}
 impl Rules for Log {}

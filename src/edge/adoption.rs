@@ -1,6 +1,6 @@
 //! What others made, before it is taken over: Kubernetes Secrets and SecretSyncs. Asked afresh, and without a value where none may be read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use http::header::ACCEPT;
 use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
@@ -9,8 +9,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    Edge, EdgeError,
-    secret_store::{ForeignKey, SecretSync, foreign_keys},
+    Edge, EdgeError, MANAGED_BY, is_reserved,
+    secret_store::{ForeignKey, LABEL_PREFIX, SecretSync, foreign_keys},
     secrets::{data_keys, wiped},
 };
 use crate::{model::SyncedSecretId, quote::Quote};
@@ -24,6 +24,8 @@ pub struct Adoptable {
     pub secret_type: String,
     /// Its keys.
     pub keys: BTreeSet<String>,
+    /// The labels that are neither ours nor the extension's.
+    pub labels: BTreeMap<String, String>,
     /// Keys that it has besides these: nobody whom Kubernetes remembers wrote them, so their names are not known.
     pub unknown_keys: usize,
     /// Whether its content can't be changed, for all that is known without reading it.
@@ -41,6 +43,8 @@ pub struct AdoptableSync {
     pub secret_type: String,
     /// All that it asks for.
     pub keys: Vec<ForeignKey>,
+    /// The labels that it gives its Secret and that are neither ours nor the extension's.
+    pub labels: BTreeMap<String, String>,
     /// Its Secret, where there is one under the name.
     pub secret: Option<SyncedInto>,
 }
@@ -52,6 +56,8 @@ pub struct SyncedInto {
     pub uid: String,
     /// Its keys, whoever wrote them.
     pub keys: BTreeSet<String>,
+    /// Its labels that are neither ours nor the extension's.
+    pub labels: BTreeMap<String, String>,
     /// Whether the SecretSync owns it.
     pub is_owned: bool,
 }
@@ -89,6 +95,7 @@ impl Edge {
             return Ok(None);
         };
         let metadata = found.metadata;
+        let labels = labels_of_others(metadata.labels.iter().flatten());
         let owners = metadata.owner_references.iter().flatten();
         let owner = owners
             .into_iter()
@@ -100,7 +107,7 @@ impl Edge {
             let keys: BTreeSet<String> = data_keys(&metadata, |_| true).collect();
             let unknown_keys = count.saturating_sub(keys.len());
             let immutable = names_immutable(&metadata);
-            return Ok(Some(Adoptable { uid, secret_type, keys, unknown_keys, immutable, owner }));
+            return Ok(Some(Adoptable { uid, secret_type, keys, labels, unknown_keys, immutable, owner }));
         }
         let Some(secret) = self.call(self.secrets.get_opt(id.as_str())).await?.map(wiped) else {
             return Ok(None);
@@ -108,7 +115,7 @@ impl Edge {
         let keys = secret.data.into_iter().flatten().map(|(key, _)| key).collect();
         let secret_type = secret.type_.unwrap_or_default();
         let immutable = secret.immutable == Some(true);
-        Ok(Some(Adoptable { uid, secret_type, keys, unknown_keys: 0, immutable, owner }))
+        Ok(Some(Adoptable { uid, secret_type, keys, labels, unknown_keys: 0, immutable, owner }))
     }
 
     /// Looks at a SecretSync that may be taken over; `None` where there is none. `vault_name` is the vault of this service.
@@ -126,6 +133,7 @@ impl Edge {
             uid: sync.metadata.uid.clone().unwrap_or_default(),
             secret_type: sync.spec.secret_object.r#type.clone(),
             keys: foreign_keys(&sync, class.as_ref(), vault_name),
+            labels: labels_of_others(&sync.spec.secret_object.labels),
             secret: secret.map(|secret| synced_into(&secret.metadata, &sync)),
         }))
     }
@@ -158,8 +166,21 @@ fn synced_into(secret: &ObjectMeta, sync: &SecretSync) -> SyncedInto {
     SyncedInto {
         uid: secret.uid.clone().unwrap_or_default(),
         keys: data_keys(secret, |_| true).collect(),
+        labels: labels_of_others(secret.labels.iter().flatten()),
         is_owned: owners.any(|owner| Some(&owner.uid) == sync.metadata.uid.as_ref()),
     }
+}
+
+/// The labels that neither this service nor the extension sets. Another manager than this service is somebody else.
+fn labels_of_others<'a>(
+    labels: impl IntoIterator<Item = (&'a String, &'a String)>,
+) -> BTreeMap<String, String> {
+    let is_ours = |key: &str, value: &str| match is_reserved(key) {
+        true => key != MANAGED_BY.0 || value == MANAGED_BY.1,
+        false => key.starts_with(LABEL_PREFIX),
+    };
+    let others = labels.into_iter().filter(|(key, value)| !is_ours(key, value));
+    others.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 /// Whether anybody has set `immutable`: to what, metadata does not tell.

@@ -1,6 +1,7 @@
 //! What the service talks about, without any I/O. A value of these types that exists is valid: parse, don't validate.
 
 mod access;
+mod admission;
 mod audit;
 mod condition;
 mod names;
@@ -12,6 +13,7 @@ mod vault_secret;
 pub use access::{
     ACCESS_GROUP, AccessRule, AccessRules, ActorError, Ask, Caller, Identity, OTHERS, Resource, SERVICE, Verb,
 };
+pub use admission::{Admission, NamePattern, ReservedName};
 pub use audit::{Anchor, AuditEvent, AuditHash, ChainError, ChainWalk, ChainedEvent, Outcome};
 pub use condition::{Condition, ConditionType, Reason, Status};
 pub use names::{NameError, SecretKey, SyncedSecretId, VaultSecretName, VaultVersion, steers};

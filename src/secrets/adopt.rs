@@ -1,6 +1,9 @@
 //! AdoptSyncedSecret: takes over what another tool made, as it is. The Secret keeps its uid and its content, and is there all the time.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use uuid::Uuid;
 
@@ -29,6 +32,15 @@ pub struct Adoption {
     pub referable: Referable,
 }
 
+/// What is taken over, as it is to be recorded.
+struct Taken {
+    record: Record,
+    /// The keys that it has.
+    keys: BTreeSet<String>,
+    /// The labels that others have given it.
+    labels: BTreeMap<String, String>,
+}
+
 impl Secrets {
     /// Takes over a SecretSync or a Kubernetes Secret that another tool made; also a Secret that stands in the way of a synced secret of
     /// ours, which goes on as that. What is ours already stays as it is.
@@ -50,10 +62,11 @@ impl Secrets {
         if let Some(recorded) = self.replayed(&call).await? {
             return Ok(self.latest(recorded));
         }
+        Error::refuse(self.reserved("name", &adoption.id).into_iter().collect())?;
         let referable = adoption.referable.clone();
         let engine = self.0.reconciler.engine()?;
         let seen = self.0.store.view().get(&adoption.id);
-        let (record, keys) = match &seen {
+        let Taken { record, keys, labels } = match &seen {
             Some(record) if record.secret.origin == Origin::Unmanaged => {
                 let there = self.adoptable_sync(record).await?;
                 of_secret_sync(record, adoption.references, there)?
@@ -80,6 +93,10 @@ impl Secrets {
         };
         // What the SecretSync names now may be other vault secrets than those that it was seen with.
         referable.check(&record.secret, &record.secret.references, &[])?;
+        let secret_type = &record.secret.secret_type;
+        let is_ours = |seen: &&Arc<Record>| seen.secret.origin == Origin::Managed;
+        let had = seen.as_ref().filter(is_ours).map(|seen| &seen.secret.secret_type);
+        self.check_adoptable(Some(secret_type).filter(|found| had != Some(*found)), &labels)?;
         let reads = self.0.reconciler.reads();
         let class_is_new = seen.as_ref().is_none_or(|seen| seen.secret.origin == Origin::Unmanaged);
         self.check_adoption(engine, &record, &keys, class_is_new, &reads).await?;
@@ -189,12 +206,9 @@ impl Secrets {
 }
 
 /// A SecretSync of somebody else, which becomes ours in place: the extension goes on writing the Secret.
-fn of_secret_sync(
-    mirrored: &Record,
-    given: Vec<NewReference>,
-    there: AdoptableSync,
-) -> Result<(Record, BTreeSet<String>), Error> {
+fn of_secret_sync(mirrored: &Record, given: Vec<NewReference>, there: AdoptableSync) -> Result<Taken, Error> {
     let mut keys: BTreeSet<String> = there.keys.iter().map(|key| key.key.clone()).collect();
+    let mut labels = there.labels;
     let mut record = mirrored.clone();
     let id = record.secret.id.clone();
     if let Some(secret) = there.secret {
@@ -210,6 +224,7 @@ fn of_secret_sync(
             Error::refuse(beside)?;
         }
         keys.extend(secret.keys);
+        labels.extend(secret.labels);
         // It may have been made by hand and merged into since: whoever adopts it takes it as it is.
         record.edge.uid = Some(secret.uid);
     }
@@ -225,7 +240,7 @@ fn of_secret_sync(
     }
     secret.labels.retain(|label, _| !is_reserved(label));
     become_ours(secret);
-    Ok((record, keys))
+    Ok(Taken { record, keys, labels })
 }
 
 /// The references that the keys amount to, where each asks for just the same; else what is in the way of each one.
@@ -246,7 +261,7 @@ fn beside(key: &str) -> Problem {
 }
 
 /// A Kubernetes Secret that no SecretSync made.
-fn of_plain_secret(adoption: Adoption, there: Adoptable) -> Result<(Record, BTreeSet<String>), Error> {
+fn of_plain_secret(adoption: Adoption, there: Adoptable) -> Result<Taken, Error> {
     check_plain_secret(&adoption.id, &there)?;
     let references: Vec<Reference> = adoption.references.into_iter().map(|new| new.reference).collect();
     let now = model::now();
@@ -271,15 +286,11 @@ fn of_plain_secret(adoption: Adoption, there: Adoptable) -> Result<(Record, BTre
     // The direct engine takes a Secret as it is; from there it goes to the other one, where that is to be.
     let mut record = Record::new(secret, SyncEngine::Direct);
     record.edge.uid = Some(there.uid);
-    Ok((record, there.keys))
+    Ok(Taken { record, keys: there.keys, labels: there.labels })
 }
 
 /// A Kubernetes Secret of somebody else under the name of a synced secret of ours, which takes it over.
-fn of_conflict(
-    conflicting: &Record,
-    given: Vec<NewReference>,
-    there: Adoptable,
-) -> Result<(Record, BTreeSet<String>), Error> {
+fn of_conflict(conflicting: &Record, given: Vec<NewReference>, there: Adoptable) -> Result<Taken, Error> {
     check_plain_secret(&conflicting.secret.id, &there)?;
     let mut secret = conflicting.secret.clone();
     secret.secret_type = secret_type(&there.secret_type)?;
@@ -290,7 +301,7 @@ fn of_conflict(
     // As above.
     let mut record = Record { secret, engine: SyncEngine::Direct, handed: None, ..conflicting.clone() };
     record.edge = EdgeRecord { uid: Some(there.uid), ..EdgeRecord::default() };
-    Ok((record, there.keys))
+    Ok(Taken { record, keys: there.keys, labels: there.labels })
 }
 
 /// Whether a Secret can be taken over as it is.

@@ -42,6 +42,7 @@ impl Secrets {
         if let Some(recorded) = self.replayed(&call).await? {
             return self.create_again(call, recorded, new, mode).await;
         }
+        self.check_admitted(&new)?;
         if let Some(taken) = self.0.store.view().get(&new.id) {
             return Err(taken_by(&taken));
         }

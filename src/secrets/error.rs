@@ -71,6 +71,14 @@ pub enum Cause {
         /// Kind and name.
         owner: String,
     },
+    /// Its name is not for anybody to take.
+    #[error("the name {:?} is reserved: it belongs to {owner}", .id.as_str())]
+    Reserved {
+        /// The name.
+        id: SyncedSecretId,
+        /// Whose it is.
+        owner: String,
+    },
     /// It is being removed from the edge.
     #[error("the synced secret {:?} is being deleted", .0.as_str())]
     Deleting(SyncedSecretId),
@@ -151,11 +159,12 @@ impl Error {
         Self::Refused(vec![Problem::invalid(field, rule)])
     }
 
-    /// The same, where the references and labels that it is about stand within a field of the request.
+    /// The same, where the references, the labels and the type that it is about stand within a field of the request.
     pub(super) fn within(self, field: &str) -> Self {
         let Self::Refused(mut problems) = self else { return self };
         for problem in &mut problems {
-            if problem.field.starts_with("references") || problem.field == "labels" {
+            let is_within = ["labels", "secret_type"].contains(&problem.field.as_str());
+            if is_within || problem.field.starts_with("references") {
                 problem.field = format!("{field}.{}", problem.field);
             }
         }

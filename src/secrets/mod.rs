@@ -1,5 +1,6 @@
 //! The use cases: what each RPC means. Records intent, does the vault's half, wakes the reconciler and waits for it.
 
+mod admission;
 mod adopt;
 mod check;
 mod create;
@@ -45,7 +46,9 @@ pub use vault_secrets::{ListedVaultSecret, VaultCursor, VaultFilter, VaultSecret
 // What the API needs of the rooms below, so that it knows no other room than this one.
 use crate::{
     edge::Edge,
-    model::{NewVaultSecret, Origin, Outcome, Reference, SecretType, SyncedSecret, SyncedSecretId},
+    model::{
+        Admission, NewVaultSecret, Origin, Outcome, Reference, SecretType, SyncedSecret, SyncedSecretId,
+    },
     quote::Quote,
     reconcile::Reconciler,
     store::{NewAuditEvent, Record, Store},
@@ -73,6 +76,7 @@ struct Inner {
     vault: Vault,
     edge: Edge,
     reconciler: Reconciler,
+    admission: Admission,
     /// Mutations under way: they go on when the caller hangs up, and are waited for at the end.
     tasks: TaskTracker,
     /// Vault secrets that calls are creating right now, folded.
@@ -131,10 +135,20 @@ pub struct Mode {
 
 impl Secrets {
     /// The use cases over these parts.
-    pub fn new(store: Store, vault: Vault, edge: Edge, reconciler: Reconciler) -> Self {
+    pub fn new(store: Store, vault: Vault, edge: Edge, reconciler: Reconciler, admission: Admission) -> Self {
         let (tasks, reserved, denials) = (TaskTracker::new(), Mutex::default(), Denials::default());
         let in_flight = InFlight::default();
-        Self(Arc::new(Inner { store, vault, edge, reconciler, tasks, reserved, in_flight, denials }))
+        Self(Arc::new(Inner {
+            store,
+            vault,
+            edge,
+            reconciler,
+            admission,
+            tasks,
+            reserved,
+            in_flight,
+            denials,
+        }))
     }
 
     /// Signs for the API: page tokens, resume tokens, fingerprints.

@@ -112,6 +112,7 @@ impl Secrets {
         let engine = record.engine;
         let mut changed = record.as_ref().clone();
         change(&mut changed, changes, references);
+        self.check_labels_added(&changed.secret.labels, &record.secret.labels)?;
         Error::refuse(self.check_engine(engine, &changed.secret))?;
         Error::refuse(self.check_references(engine, references, &record.secret.references, reads).await)?;
         if mode.validate_only {

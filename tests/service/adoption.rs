@@ -32,7 +32,7 @@ fn engine(engine: SyncEngine) -> Options {
 }
 
 /// What the portal made, synced by the extension, before the service starts.
-async fn made_by_the_portal(engine: SyncEngine) -> World {
+pub async fn made_by_the_portal(engine: SyncEngine) -> World {
     made_by_the_portal_for(self::engine(engine)).await
 }
 
@@ -558,7 +558,7 @@ async fn a_key_that_only_the_secret_has_is_not_lost_by_the_adoption_of_its_secre
 }
 
 /// A Secret as somebody makes it by hand.
-async fn make_by_hand(world: &World, id: &str, secret_type: &str, immutable: Option<bool>) -> Secret {
+pub async fn make_by_hand(world: &World, id: &str, secret_type: &str, immutable: Option<bool>) -> Secret {
     let mut secret = Secret { type_: Some(secret_type.to_owned()), immutable, ..Secret::default() };
     secret.metadata.name = Some(id.to_owned());
     let data = [("username", "operator"), ("password", "7")];
@@ -567,7 +567,7 @@ async fn make_by_hand(world: &World, id: &str, secret_type: &str, immutable: Opt
     world.secrets().create(&kubectl, &secret).await.unwrap()
 }
 
-fn both() -> Vec<SecretReference> {
+pub fn both() -> Vec<SecretReference> {
     vec![existing("username", "pump-user"), existing("password", "pump-pass")]
 }
 

@@ -7,6 +7,7 @@ mod support;
 
 mod access;
 mod add_existing;
+mod admission;
 mod adoption;
 mod bad_input;
 mod create_new;

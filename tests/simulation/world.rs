@@ -266,6 +266,7 @@ impl World {
                 audit_retention: Duration::from_secs(86_400),
             },
             usages: bystander::usages(),
+            admission: Default::default(),
             access: access::Options::local_only(),
             server: api::Options {
                 listen: vec![api::Listen::Tcp("127.0.0.1:0".parse().expect("an address"))],

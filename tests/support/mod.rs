@@ -36,7 +36,7 @@ use secret_service::{
         self,
         secret_store::{self, SecretProviderClass, SecretSync},
     },
-    model::SyncEngine,
+    model::{Admission, SyncEngine},
     proto::{
         ListSecretUsagesRequest, SyncedSecret, secret_service_client::SecretServiceClient,
         synced_secret::State,
@@ -99,6 +99,8 @@ pub struct Options {
     pub edge_timeout: Duration,
     pub limits: api::Limits,
     pub usages: edge::UsageOptions,
+    /// What synced secrets may be.
+    pub admission: Admission,
     /// Who may call: everybody on this machine, where nothing is chosen.
     pub access: access::Options,
     pub tls: Option<api::Tls>,
@@ -122,6 +124,7 @@ impl Default for Options {
             edge_timeout: Duration::from_secs(5),
             limits: api::Limits::default(),
             usages: edge::UsageOptions::default(),
+            admission: Admission::default(),
             access: access::Options::local_only(),
             tls: None,
             listen: "127.0.0.1:0".parse().unwrap(),
@@ -489,6 +492,7 @@ fn settings(site: &Site, options: &Options) -> Settings {
             audit_retention: Duration::from_secs(86_400),
         },
         usages: options.usages.clone(),
+        admission: options.admission.clone(),
         access: options.access.clone(),
         server: api::Options {
             listen: vec![api::Listen::Tcp(options.listen)],

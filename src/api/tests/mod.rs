@@ -22,7 +22,7 @@ use super::{Limits, Listen, Options, Server, ServerError};
 use crate::{
     access::{self, Access},
     edge::{self, Edge, Index, UsageOptions, Usages, secret_store},
-    model::{State, SyncEngine, SyncedSecret, UsageRules},
+    model::{Admission, State, SyncEngine, SyncedSecret, UsageRules},
     proto::secret_service_client::SecretServiceClient,
     reconcile::{self, Reconciler},
     secrets::Secrets,
@@ -89,7 +89,7 @@ async fn house_over(store: Store, directory: TempDir) -> House {
     let seen = (Index::new(), Usages::new(edge.clone(), usages));
     let reconciler = Reconciler::new(store.clone(), vault.clone(), edge.clone(), seen, options);
     let access = Access::new(edge.clone(), access::Options::local_only());
-    let secrets = Secrets::new(store.clone(), vault, edge, reconciler);
+    let secrets = Secrets::new(store.clone(), vault, edge, reconciler, Admission::default());
     House { secrets, access, store, directory }
 }
 

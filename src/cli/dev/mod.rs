@@ -20,7 +20,7 @@ use crate::{
     api::{Limits, Listen, Options as ServerOptions},
     doubles::tls::Authority,
     edge::{self, secret_store},
-    model::SyncEngine,
+    model::{Admission, SyncEngine},
     reconcile,
     telemetry::{self, Format},
     vault,
@@ -195,6 +195,7 @@ impl Dev {
                 audit_retention: RETENTION,
             },
             usages: edge::UsageOptions::default(),
+            admission: Admission::default(),
             access: access::Options::local_only(),
             server: ServerOptions {
                 listen: vec![Listen::Tcp(self.listen)],

@@ -47,7 +47,7 @@ pub const PROVIDER: &str = "azure";
 /// The extension's own field manager.
 const EXTENSION: &str = "secrets-store-sync-controller";
 /// What the labels that belong to the extension begin with.
-const LABEL_PREFIX: &str = "secrets-store.sync.x-k8s.io";
+pub(super) const LABEL_PREFIX: &str = "secrets-store.sync.x-k8s.io";
 
 /// By which uids what stands at the edge is known as that of a synced secret. Labels and owners are hints only: the extension merges
 /// them into whatever stands under the name.

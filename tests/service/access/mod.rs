@@ -3,8 +3,8 @@
 mod certificates;
 mod denials;
 mod headers;
-mod requests;
 mod references;
+mod requests;
 mod table;
 
 use std::time::Duration;

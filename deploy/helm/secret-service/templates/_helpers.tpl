@@ -27,6 +27,15 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- with .Values.authentication.clientCA }}{{ if or .secret .configMap }}true{{ end }}{{ end }}
 {{- end }}
 
+{{- /* The Secrets that the service is run with, as a list in JSON. */}}
+{{- define "secret-service.own-secrets" -}}
+{{- $own := list }}
+{{- with .Values.tls.secret }}{{ $own = append $own . }}{{ end }}
+{{- with .Values.authentication.clientCA.secret }}{{ $own = append $own . }}{{ end }}
+{{- range .Values.imagePullSecrets }}{{ with .name }}{{ $own = append $own . }}{{ end }}{{ end }}
+{{- $own | toJson }}
+{{- end }}
+
 {{- define "secret-service.config" -}}
 [vault]
 uri = {{ .Values.vault.uri | quote }}
@@ -53,6 +62,18 @@ client_id = {{ . | quote }}
 {{- end }}
 {{- with .Values.secretStore.tenantId }}
 tenant_id = {{ . | quote }}
+{{- end }}
+
+[synced_secrets]
+{{- $reserved := list }}
+{{- range include "secret-service.own-secrets" . | fromJsonArray }}
+{{- $reserved = append $reserved (printf "%s this service, which is run with it" .) }}
+{{- end }}
+{{- with .Values.syncedSecrets }}
+types = {{ .types | toJson }}
+labels = {{ .labels | toJson }}
+reserved_names = {{ concat $reserved .reservedNames | toJson }}
+free_names = {{ .freeNames | toJson }}
 {{- end }}
 {{- with .Values.usages.rules }}
 

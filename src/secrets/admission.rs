@@ -1,0 +1,48 @@
+//! Whether what is asked for may be at all: types, labels and names, by the one rule of the model. What is recorded already is not asked.
+
+use std::collections::BTreeMap;
+
+use super::{Cause, Error, NewSyncedSecret, Problem, Secrets};
+use crate::model::{SecretType, SyncedSecretId};
+
+impl Secrets {
+    /// Refuses a new synced secret of a name, a type or labels that may not be.
+    pub(super) fn check_admitted(&self, new: &NewSyncedSecret) -> Result<(), Error> {
+        let admission = &self.0.admission;
+        let secret_type = admission.check_type(&new.secret_type).err();
+        let labels = admission.check_labels(&new.labels).err();
+        let mut problems: Vec<Problem> = self.reserved("synced_secret_id", &new.id).into_iter().collect();
+        problems.extend(secret_type.map(|error| Problem::invalid("secret_type", error)));
+        problems.extend(labels.map(|error| Problem::invalid("labels", error)));
+        Error::refuse(problems)
+    }
+
+    /// Refuses to take over what is of a type or has labels that may not be.
+    pub(super) fn check_adoptable(
+        &self,
+        secret_type: Option<&SecretType>,
+        labels: &BTreeMap<String, String>,
+    ) -> Result<(), Error> {
+        let admission = &self.0.admission;
+        let secret_type = secret_type.and_then(|secret_type| admission.check_type(secret_type).err());
+        let problems = secret_type.into_iter().chain(admission.check_labels(labels).err());
+        Error::refuse(problems.map(|error| Problem::invalid("name", error)).collect())
+    }
+
+    /// Refuses labels that may not be, but for those that were there before.
+    pub(super) fn check_labels_added(
+        &self,
+        labels: &BTreeMap<String, String>,
+        before: &BTreeMap<String, String>,
+    ) -> Result<(), Error> {
+        let is_new = |(key, value): &(&String, &String)| before.get(*key) != Some(*value);
+        let added = labels.iter().filter(is_new).map(|(key, value)| (key.clone(), value.clone())).collect();
+        self.0.admission.check_labels(&added).map_err(|error| Error::invalid("labels", error))
+    }
+
+    /// The problem with a name that belongs to somebody.
+    pub(super) fn reserved(&self, field: &str, id: &SyncedSecretId) -> Option<Problem> {
+        let owner = self.0.admission.owner(id)?.to_owned();
+        Some(Problem::new(field, Cause::Reserved { id: id.clone(), owner }))
+    }
+}
