@@ -191,11 +191,16 @@ impl Access {
                     });
                 }
             }
-            if let Some(why) = self.0.rules.refusal(caller, ask) {
+            if let Some(why) = self.refusal_by_rule(caller, ask) {
                 return Err(Refusal::AgainstTheRules { caller: caller.to_string(), ask: ask.clone(), why });
             }
         }
         Ok(())
+    }
+
+    /// Why the rules do not let a caller name something, whatever the cluster grants. Nothing where they do.
+    pub fn refusal_by_rule(&self, caller: &Caller, ask: &Ask) -> Option<String> {
+        self.0.rules.refusal(caller, ask)
     }
 }
 

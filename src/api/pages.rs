@@ -3,11 +3,11 @@
 use prost::Message;
 use tokio::time::Instant;
 
-use super::{convert, token::Scope};
+use super::{auth::Sight, convert, token::Scope};
 use crate::{
     model::{SyncedSecret, SyncedSecretId, UsagePlace},
     proto,
-    secrets::{AuditFilter, Error, Secrets, VaultCursor},
+    secrets::{AuditFilter, Error, ListedUsage, Secrets, VaultCursor},
 };
 
 /// Room for what an answer holds besides the items: the next token, sizes.
@@ -30,6 +30,7 @@ impl Pages {
     pub(super) fn synced_secrets(
         &self,
         secrets: &Secrets,
+        sight: &Sight,
         message: proto::ListSyncedSecretsRequest,
     ) -> Result<proto::ListSyncedSecretsResponse, Error> {
         let limit = convert::page_size(message.page_size)?;
@@ -40,7 +41,8 @@ impl Pages {
         let after = scope.open::<SyncedSecretId>(&message.page_token)?;
 
         let listed = secrets.list_synced_secrets(after.as_ref(), limit, &filter);
-        let shown = listed.records.iter().map(|record| synced_secret(secrets, &record.secret, is_full));
+        let shown =
+            listed.records.iter().map(|record| synced_secret(secrets, Some(sight), &record.secret, is_full));
         let synced_secrets = self.fitting(shown);
         let more = listed.more || synced_secrets.len() < listed.records.len();
         let last = synced_secrets.len().checked_sub(1).filter(|_| more);
@@ -56,6 +58,7 @@ impl Pages {
     pub(super) async fn secret_usages(
         &self,
         secrets: &Secrets,
+        sight: Option<&Sight>,
         deadline: Option<Instant>,
         message: proto::ListSecretUsagesRequest,
     ) -> Result<proto::ListSecretUsagesResponse, Error> {
@@ -65,7 +68,7 @@ impl Pages {
         let after = scope.open::<UsagePlace>(&message.page_token)?;
         let (listed, more) =
             secrets.list_secret_usages(deadline, parent.as_ref(), after.as_ref(), limit).await?;
-        let usages = self.fitting(listed.iter().map(convert::secret_usage));
+        let usages = self.fitting(listed.iter().map(|listed| secret_usage(secrets, sight, listed)));
         let more = more || usages.len() < listed.len();
         let last = usages.len().checked_sub(1).filter(|_| more);
         let next_page_token = last.map_or_else(String::new, |last| scope.issue(&listed[last].usage.place()));
@@ -150,11 +153,29 @@ impl Pages {
     }
 }
 
-/// A synced secret, in the full view with what uses it.
-pub(super) fn synced_secret(secrets: &Secrets, secret: &SyncedSecret, is_full: bool) -> proto::SyncedSecret {
+/// A synced secret, in the full view with what uses it. Whoever was asked whether it may get just this one needs no sight.
+pub(super) fn synced_secret(
+    secrets: &Secrets,
+    sight: Option<&Sight>,
+    secret: &SyncedSecret,
+    is_full: bool,
+) -> proto::SyncedSecret {
     let mut shown = convert::synced_secret(secret);
     if is_full {
         shown.usages = secrets.usages_of(&secret.id).iter().map(convert::secret_usage).collect();
+    }
+    if sight.is_some_and(|sight| !sight.has_keys_of(secret)) {
+        convert::withhold_keys(&mut shown);
+    }
+    shown
+}
+
+/// A use of a synced secret.
+fn secret_usage(secrets: &Secrets, sight: Option<&Sight>, listed: &ListedUsage) -> proto::SecretUsage {
+    let mut shown = convert::secret_usage(listed);
+    let record = listed.usage.secret.parse().ok().and_then(|id| secrets.get_synced_secret(&id).ok());
+    if let (Some(sight), Some(record)) = (sight, record) {
+        shown.key_missing &= sight.has_keys_of(&record.secret);
     }
     shown
 }

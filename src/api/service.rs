@@ -86,14 +86,16 @@ impl SecretService for Service {
         let id = convert::synced_secret_name("name", &message.name).map_err(plain)?;
         let is_full = convert::is_full(message.view, true).map_err(plain)?;
         let record = self.secrets.get_synced_secret(&id).map_err(plain)?;
-        Ok(Response::new(pages::synced_secret(&self.secrets, &record.secret, is_full)))
+        Ok(Response::new(pages::synced_secret(&self.secrets, None, &record.secret, is_full)))
     }
 
     async fn list_synced_secrets(
         &self,
         request: Request<proto::ListSyncedSecretsRequest>,
     ) -> Answer<proto::ListSyncedSecretsResponse> {
-        let page = self.pages.synced_secrets(&self.secrets, self.message(request).await?);
+        let request = self.door.enter(request).await?;
+        let sight = self.door.sight(&auth::caller(request.extensions())).await;
+        let page = self.pages.synced_secrets(&self.secrets, &sight, request.into_inner());
         page.map(Response::new).map_err(plain)
     }
 
@@ -104,7 +106,7 @@ impl SecretService for Service {
         request: Request<proto::WatchSyncedSecretsRequest>,
     ) -> Answer<watch::Stream> {
         let request = self.door.enter(request).await?;
-        let leave = self.door.leave(&request);
+        let leave = self.door.leave(&request).await;
         self.watches.open(&self.secrets, request, leave).await.map(Response::new)
     }
 
@@ -165,9 +167,15 @@ impl SecretService for Service {
     ) -> Answer<proto::ListSecretUsagesResponse> {
         let request = self.door.enter(request).await?;
         let deadline = call::deadline(&request);
+        let caller = auth::caller(request.extensions());
         let message = request.into_inner();
         let parent = message.parent.clone();
-        let page = self.pages.secret_usages(&self.secrets, deadline, message).await;
+        // Who asks about one was asked whether it may get it.
+        let sight = match convert::synced_secret_or_all("parent", &parent) {
+            Ok(None) => Some(self.door.sight(&caller).await),
+            _ => None,
+        };
+        let page = self.pages.secret_usages(&self.secrets, sight.as_ref(), deadline, message).await;
         page.map(Response::new).map_err(about(parent))
     }
 

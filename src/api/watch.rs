@@ -122,7 +122,13 @@ impl Watch {
         self.ended = told.is_err();
         Some(told.map(|(event, place)| {
             let token = place.map(|place| self.scope.issue(&place)).unwrap_or_default();
-            convert::watch_response(&event, token)
+            let mut told = convert::watch_response(&event, token);
+            if let (Some(shown), Some(secret)) = (&mut told.synced_secret, subject(&event))
+                && !self.leave.sight().has_keys_of(secret)
+            {
+                convert::withhold_keys(shown);
+            }
+            told
         }))
     }
 

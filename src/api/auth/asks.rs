@@ -54,7 +54,10 @@ asking! {
     DeleteSyncedSecretRequest, "DeleteSyncedSecret": |this| vec![synced_secret(Delete, &this.name)];
     SyncSyncedSecretRequest, "SyncSyncedSecret": |this| vec![synced_secret(Sync, &this.name)];
     AdoptSyncedSecretRequest, "AdoptSyncedSecret": |this| {
-        with_references(synced_secret(Adopt, &this.name), &this.references, Ask::reference)
+        let mut asks = with_references(synced_secret(Adopt, &this.name), &this.references, Ask::reference);
+        // An adoption tells the keys of what it takes over, also where it is refused.
+        asks.insert(1, synced_secret(Get, &this.name));
+        asks
     };
     ListSecretUsagesRequest, "ListSecretUsages": |this| match convert::synced_secret_or_all("parent", &this.parent) {
         Ok(Some(id)) => vec![Ask::synced_secret(Get, Some(id))],

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     access::{Access, Credentials, Refusal},
-    model::{Ask, Caller, Outcome},
+    model::{Ask, Caller, Origin, Outcome, Resource, SyncedSecret, Verb},
     secrets::{Denial, Secrets},
 };
 
@@ -50,12 +50,22 @@ struct Shown {
     token: Result<Option<SecretString>, Refusal>,
 }
 
+/// What a caller is told of the synced secrets that a list shows and that another tool made: their keys only where it may get them.
+#[derive(Clone)]
+pub(super) struct Sight {
+    access: Access,
+    caller: Caller,
+    /// Whether the cluster grants it to get all of them.
+    is_granted: bool,
+}
+
 /// Leave to stay for as long as the caller may: what lasts longer than a call asks for it again and again.
 pub(super) struct Leave {
     door: Door,
     pass: Option<Pass>,
     method: &'static str,
     asks: Vec<Ask>,
+    sight: Sight,
     due: Instant,
 }
 
@@ -102,9 +112,10 @@ impl Door {
     }
 
     /// Leave to stay for who was let in with a request.
-    pub(super) fn leave<T: Asking>(&self, request: &Request<T>) -> Leave {
+    pub(super) async fn leave<T: Asking>(&self, request: &Request<T>) -> Leave {
         let known = |pass: &&Pass| matches!(pass.caller, Caller::Known(_));
         Leave {
+            sight: self.sight(&caller(request.extensions())).await,
             door: self.clone(),
             pass: request.extensions().get::<Pass>().filter(known).cloned(),
             method: T::METHOD,
@@ -127,6 +138,12 @@ impl Door {
                 Err(self.refuse(&caller.to_string(), method, &resource, refusal).await)
             }
         }
+    }
+
+    /// What a caller is told in lists. Asked once for all that they show.
+    pub(super) async fn sight(&self, caller: &Caller) -> Sight {
+        let is_granted = self.grants(caller, &Ask::all(Verb::Get, Resource::SyncedSecrets)).await;
+        Sight { access: self.0.access.clone(), caller: caller.clone(), is_granted }
     }
 
     /// Whether a caller may do something besides what the call needs.
@@ -155,9 +172,27 @@ impl Door {
     }
 }
 
+// === impl Sight ===
+
+impl Sight {
+    /// Whether the caller is told the keys of a synced secret.
+    pub(super) fn has_keys_of(&self, secret: &SyncedSecret) -> bool {
+        let may_name = || {
+            let ask = Ask::synced_secret(Verb::Get, Some(secret.id.clone()));
+            self.access.refusal_by_rule(&self.caller, &ask).is_none()
+        };
+        secret.origin == Origin::Managed || self.is_granted && may_name()
+    }
+}
+
 // === impl Leave ===
 
 impl Leave {
+    /// What the caller is told, as it was when it was asked last.
+    pub(super) fn sight(&self) -> &Sight {
+        &self.sight
+    }
+
     /// Ends when the leave does, with the reason. Nothing is lost where this is dropped and begun again.
     pub(super) async fn lost(&mut self) -> Status {
         let Some(pass) = &self.pass else { return std::future::pending().await };
@@ -168,6 +203,7 @@ impl Leave {
                     if let Err(status) = self.door.permit(&caller, self.method, &self.asks).await {
                         return status;
                     }
+                    self.sight = self.door.sight(&caller).await;
                 }
                 Err(refusal) => {
                     let actor = pass.caller.to_string();

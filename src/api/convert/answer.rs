@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use crate::{
     model::{
-        AuditEvent, Condition, Encoding, Origin, Reference, State, Status, SyncEngine, SyncedSecret,
-        VaultSecretVersion,
+        AuditEvent, Condition, ConditionType, Encoding, Origin, Reference, State, Status, SyncEngine,
+        SyncedSecret, VaultSecretVersion,
     },
     proto,
     secrets::{ListedUsage, ListedVaultSecret, VaultStatus, WatchEvent},
@@ -31,6 +31,18 @@ pub(in crate::api) fn synced_secret(secret: &SyncedSecret) -> proto::SyncedSecre
         sync_time: secret.sync_time.map(time),
         generation: secret.generation,
         synced_generation: secret.synced_generation,
+    }
+}
+
+/// Leaves out what tells the keys of a Secret: the references, what is said of them, and whether one that is used is missing.
+pub(in crate::api) fn withhold_keys(shown: &mut proto::SyncedSecret) {
+    shown.references.clear();
+    let synced = ConditionType::Synced.as_str();
+    for condition in shown.conditions.iter_mut().filter(|condition| condition.r#type == synced) {
+        condition.message = "Another tool made it; whoever may get it is told more.".to_owned();
+    }
+    for usage in &mut shown.usages {
+        usage.key_missing = false;
     }
 }
 

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 pub(super) use answer::{
     audit_event, listed_vault_secret, secret_usage, synced_secret, vault, vault_secret_version,
-    watch_response,
+    watch_response, withhold_keys,
 };
 pub(super) use lists::{audit_filter, filter, is_full, page_size, vault_filter};
 pub(super) use synced_secret::{adoption, deletion, new_synced_secret};

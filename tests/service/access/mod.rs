@@ -3,6 +3,7 @@
 mod certificates;
 mod denials;
 mod headers;
+mod keys;
 mod references;
 mod requests;
 mod table;

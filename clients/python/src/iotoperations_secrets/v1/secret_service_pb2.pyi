@@ -575,7 +575,7 @@ class SyncedSecret(_message.Message):
     """Output only; send it back to change only what you saw."""
     description: _builtins.str
     secret_type: _builtins.str
-    """Kubernetes Secret type; "Opaque" where empty."""
+    """Kubernetes Secret type, of those that may be synced; "Opaque" where empty."""
     state: Global___SyncedSecret.State.ValueType
     """Output only, as everything below."""
     origin: Global___SyncedSecret.Origin.ValueType
@@ -585,10 +585,12 @@ class SyncedSecret(_message.Message):
     """The generation that the edge holds."""
     @_builtins.property
     def references(self) -> _containers.RepeatedCompositeFieldContainer[Global___SecretReference]:
-        """At least one; keys are unique."""
+        """At least one; keys are unique. Lists and watches leave out those of UNMANAGED ones for who may not get them."""
 
     @_builtins.property
-    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Without a prefix, and what the configuration allows besides."""
+
     @_builtins.property
     def conditions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Condition]:
         """Synced, InUse, Expiring."""

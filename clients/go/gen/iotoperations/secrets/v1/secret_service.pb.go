@@ -1192,16 +1192,17 @@ func (x *AddVaultSecretVersionRequest) GetRequestId() string {
 }
 
 type SyncedSecret struct {
-	state            protoimpl.MessageState `protogen:"open.v1"`
-	Name             string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // "syncedSecrets/{id}"; the id is the name of the Kubernetes Secret.
-	Uid              string                 `protobuf:"bytes,2,opt,name=uid,proto3" json:"uid,omitempty"`   // Output only.
-	Etag             string                 `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"` // Output only; send it back to change only what you saw.
-	Description      string                 `protobuf:"bytes,4,opt,name=description,proto3" json:"description,omitempty"`
-	SecretType       string                 `protobuf:"bytes,5,opt,name=secret_type,json=secretType,proto3" json:"secret_type,omitempty"` // Kubernetes Secret type; "Opaque" where empty.
-	References       []*SecretReference     `protobuf:"bytes,6,rep,name=references,proto3" json:"references,omitempty"`                   // At least one; keys are unique.
-	Labels           map[string]string      `protobuf:"bytes,7,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	State            SyncedSecret_State     `protobuf:"varint,8,opt,name=state,proto3,enum=iotoperations.secrets.v1.SyncedSecret_State" json:"state,omitempty"` // Output only, as everything below.
-	Conditions       []*Condition           `protobuf:"bytes,9,rep,name=conditions,proto3" json:"conditions,omitempty"`                                         // Synced, InUse, Expiring.
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Name        string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // "syncedSecrets/{id}"; the id is the name of the Kubernetes Secret.
+	Uid         string                 `protobuf:"bytes,2,opt,name=uid,proto3" json:"uid,omitempty"`   // Output only.
+	Etag        string                 `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"` // Output only; send it back to change only what you saw.
+	Description string                 `protobuf:"bytes,4,opt,name=description,proto3" json:"description,omitempty"`
+	SecretType  string                 `protobuf:"bytes,5,opt,name=secret_type,json=secretType,proto3" json:"secret_type,omitempty"` // Kubernetes Secret type, of those that may be synced; "Opaque" where empty.
+	// At least one; keys are unique. Lists and watches leave out those of UNMANAGED ones for who may not get them.
+	References       []*SecretReference     `protobuf:"bytes,6,rep,name=references,proto3" json:"references,omitempty"`
+	Labels           map[string]string      `protobuf:"bytes,7,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // Without a prefix, and what the configuration allows besides.
+	State            SyncedSecret_State     `protobuf:"varint,8,opt,name=state,proto3,enum=iotoperations.secrets.v1.SyncedSecret_State" json:"state,omitempty"`                           // Output only, as everything below.
+	Conditions       []*Condition           `protobuf:"bytes,9,rep,name=conditions,proto3" json:"conditions,omitempty"`                                                                   // Synced, InUse, Expiring.
 	Origin           SyncedSecret_Origin    `protobuf:"varint,10,opt,name=origin,proto3,enum=iotoperations.secrets.v1.SyncedSecret_Origin" json:"origin,omitempty"`
 	Usages           []*SecretUsage         `protobuf:"bytes,11,rep,name=usages,proto3" json:"usages,omitempty"` // With VIEW_FULL only.
 	CreateTime       *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`

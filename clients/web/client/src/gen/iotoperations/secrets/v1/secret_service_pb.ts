@@ -456,20 +456,22 @@ export type SyncedSecret = Message<"iotoperations.secrets.v1.SyncedSecret"> & {
   description: string;
 
   /**
-   * Kubernetes Secret type; "Opaque" where empty.
+   * Kubernetes Secret type, of those that may be synced; "Opaque" where empty.
    *
    * @generated from field: string secret_type = 5;
    */
   secretType: string;
 
   /**
-   * At least one; keys are unique.
+   * At least one; keys are unique. Lists and watches leave out those of UNMANAGED ones for who may not get them.
    *
    * @generated from field: repeated iotoperations.secrets.v1.SecretReference references = 6;
    */
   references: SecretReference[];
 
   /**
+   * Without a prefix, and what the configuration allows besides.
+   *
    * @generated from field: map<string, string> labels = 7;
    */
   labels: { [key: string]: string };
