@@ -121,7 +121,7 @@ async fn a_strangers_secretsync_that_takes_on_our_label_is_not_swept_away() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_owner_stored_after_a_race_stays_the_latest() {
-    let Some(mut world) = world(direct()).await else { return };
+    let Some(world) = world(direct()).await else { return };
     // Somebody is first, ours is the second version, and while we find out, they store a third one.
     slow(&world, Operation::SecretSet, "fresh", Duration::from_millis(1_500));
     let mut client = world.client.clone();
