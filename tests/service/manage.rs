@@ -102,6 +102,20 @@ async fn an_update_changes_what_its_mask_names_and_the_edge_follows() {
 }
 
 #[tokio::test]
+async fn an_update_that_changes_nothing_records_nothing() {
+    let mut world = made(&["a"]).await;
+    let before = world.get("a").await;
+    let same = SyncedSecret { etag: String::new(), ..before.clone() };
+    let same = update(same, &["description", "labels", "references"]);
+    let told = world.client.update_synced_secret(same).await.unwrap().into_inner();
+    assert_eq!((told.generation, told.state()), (before.generation, State::Synced));
+    assert_eq!(world.get("a").await, before);
+    let request = ListAuditEventsRequest { resource: name("a"), page_size: 100, ..Default::default() };
+    let events = world.client.list_audit_events(request).await.unwrap().into_inner().audit_events;
+    assert!(events.iter().all(|event| event.action != "UpdateSyncedSecret"), "{events:?}");
+}
+
+#[tokio::test]
 async fn an_update_can_create_vault_secrets() {
     let mut world = made(&["a"]).await;
     let before = world.get("a").await;

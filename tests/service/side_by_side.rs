@@ -15,9 +15,9 @@ use secret_service::{
     },
     edge::{FIELD_MANAGER, UID_LABEL},
     proto::{
-        AddVaultSecretVersionRequest, AdoptSyncedSecretRequest, CreateSyncedSecretRequest, GetVaultRequest,
-        ListAuditEventsRequest, ListVaultSecretVersionsRequest, SyncedSecret, UpdateSyncedSecretRequest,
-        synced_secret::State,
+        AddVaultSecretVersionRequest, AdoptSyncedSecretRequest, CreateSyncedSecretRequest,
+        DeleteSyncedSecretRequest, GetVaultRequest, ListAuditEventsRequest, ListVaultSecretVersionsRequest,
+        SyncedSecret, UpdateSyncedSecretRequest, synced_secret::State,
     },
 };
 use serde_json::json;
@@ -25,7 +25,9 @@ use tokio::time::{Instant, sleep};
 use tonic::Code;
 use uuid::Uuid;
 
-use crate::support::{Options, PATIENCE, World, needs_the_direct_engine, needs_the_double, requests::*};
+use crate::support::{
+    Options, PATIENCE, World, needs_the_direct_engine, needs_the_double, requests::*, written,
+};
 
 fn delay(seconds: u64) -> Action {
     Action::Delay { duration: Duration::from_secs(seconds) }
@@ -324,6 +326,39 @@ async fn an_update_without_an_etag_is_made_on_whatever_another_one_has_made_of_i
     let stale = SyncedSecret { description: "mine".to_owned(), ..seen };
     let refusal = world.client.update_synced_secret(update(stale, &["description"])).await.unwrap_err();
     assert_eq!(refusal.code(), Code::Aborted, "who names an etag means it: {refusal:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_that_was_answered_is_not_undone_by_an_update_that_was_still_checking() {
+    if !needs_the_double("a_deletion_that_was_answered…") {
+        return;
+    }
+    let mut world = World::start().await;
+    world.seed("v", "value").await;
+    world.seed("slow", "value").await;
+    let made =
+        world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap().into_inner();
+    world.cluster().faults().add(FaultRule::always(unavailable()).verb("delete").resource(written()));
+    for read in [Operation::SecretGet, Operation::SecretListVersions] {
+        world.vault.faults().add(Rule::new(delay(1)).on(read).named("slow"));
+    }
+    let (mut first, mut second) = (world.client.clone(), world.client.clone());
+    let (slow, deletion) =
+        tokio::join!(first.update_synced_secret(with_references("a", vec![existing("k", "slow")])), async {
+            sleep(Duration::from_millis(300)).await;
+            second.delete_synced_secret(DeleteSyncedSecretRequest { wait: None, ..delete("a") }).await
+        });
+    let deletion = deletion.unwrap().into_inner();
+    assert_eq!(deletion.state(), State::Deleting);
+    assert!(deletion.generation > made.generation, "who read it before has read something older");
+    assert_eq!(told(&slow.unwrap_err()).reason, "SYNCED_SECRET_DELETING");
+    assert_eq!(world.get("a").await.state(), State::Deleting);
+    let taken = world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await;
+    assert_eq!(told(&taken.unwrap_err()).reason, "SYNCED_SECRET_DELETING", "its name is free soon");
+
+    world.cluster().faults().clear();
+    world.until_gone("a").await;
+    assert!(world.edge("a").await.is_none());
 }
 
 // === one request id, one call ===
