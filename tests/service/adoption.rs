@@ -10,10 +10,11 @@ use kube::{
     runtime::watcher,
 };
 use secret_service::{
+    doubles::vault::{Action, Operation, Rule},
     edge::secret_store::{SecretProviderClass, SecretSync},
     model::SyncEngine,
     proto::{
-        AdoptSyncedSecretRequest, SecretReference, SyncedSecret,
+        AdoptSyncedSecretRequest, SecretReference, SyncedSecret, UpdateSyncedSecretRequest,
         synced_secret::{Origin, State},
     },
 };
@@ -627,9 +628,11 @@ async fn what_came_in_the_way_of_a_synced_secret_can_be_adopted_as_it() {
 
         let other_keys = world.client.adopt_synced_secret(adopt("edp1", vec![])).await.unwrap_err();
         assert_eq!(other_keys.code(), Code::InvalidArgument, "{engine:?}: it has a password, too");
+        let (held, witness) = (world.edge("edp1").await.unwrap(), Witness::of(&world, "edp1"));
         let adopted = world.client.adopt_synced_secret(adopt("edp1", both())).await.unwrap().into_inner();
         assert_eq!((adopted.uid, adopted.generation), (told.uid, told.generation + 1), "{engine:?}");
         world.until_state("edp1", State::Synced).await;
+        witness.saw_no_gap(&theirs.uid().unwrap(), &held);
         let secret = world.secrets().get("edp1").await.unwrap();
         assert_eq!(secret.uid(), theirs.uid(), "{engine:?}");
         assert_eq!(secret.type_.as_deref(), Some("kubernetes.io/basic-auth"));
@@ -637,4 +640,49 @@ async fn what_came_in_the_way_of_a_synced_secret_can_be_adopted_as_it() {
         world.client.sync_synced_secret(sync("edp1")).await.unwrap();
         assert_eq!(world.edge("edp1").await.unwrap()["password"], "8", "{engine:?}");
     }
+}
+
+#[tokio::test]
+async fn an_adoption_that_a_change_has_overtaken_is_refused_as_stale_and_the_change_stands() {
+    let mut world = World::start_with(engine(SyncEngine::Direct)).await;
+    world.seed("pump-user", "operator").await;
+    world.seed("pump-pass", "7").await;
+    world.client.create_synced_secret(create("edp1", vec![existing("username", "pump-user")])).await.unwrap();
+    world.stop_service().await;
+    world.secrets().delete("edp1", &Default::default()).await.unwrap();
+    make_by_hand(&world, "edp1", "Opaque", None).await;
+    world.start_service().await;
+    world.until_state("edp1", State::Degraded).await;
+
+    let delay = Action::Delay { duration: Duration::from_secs(1) };
+    for read in [Operation::SecretGet, Operation::SecretListVersions] {
+        world.vault.faults().add(Rule::new(delay.clone()).on(read).named("pump-pass"));
+    }
+    let described =
+        SyncedSecret { name: name("edp1"), description: "pump".to_owned(), ..SyncedSecret::default() };
+    let described = UpdateSyncedSecretRequest { wait: None, ..update(described, &["description"]) };
+    let (mut first, mut second) = (world.client.clone(), world.client.clone());
+    let (adopted, described) = tokio::join!(first.adopt_synced_secret(adopt("edp1", both())), async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        second.update_synced_secret(described).await
+    });
+    described.unwrap();
+    assert_eq!(adopted.unwrap_err().code(), Code::Aborted);
+    let now = world.get("edp1").await;
+    assert_eq!((now.description.as_str(), now.references.len()), ("pump", 1));
+}
+
+#[tokio::test]
+async fn the_labels_of_a_secretsync_stay_with_its_adoption_but_for_those_that_the_service_sets_itself() {
+    let mut world = made_by_the_portal(SyncEngine::SecretStore).await;
+    let labels = json!({ "line": "4", "app.kubernetes.io/managed-by": "portal" });
+    let labels = json!({ "spec": { "secretObject": { "labels": labels } } });
+    let portal = PatchParams { field_manager: Some("portal".to_owned()), ..PatchParams::default() };
+    world.syncs().patch("edp1secrets", &portal, &Patch::Merge(labels)).await.unwrap();
+    until_listed(&world, "edp1secrets").await;
+    world.until("edp1secrets", |secret| secret.labels.contains_key("line")).await;
+
+    let adopted = world.client.adopt_synced_secret(adopt("edp1secrets", vec![])).await.unwrap().into_inner();
+    assert_eq!(adopted.labels, [("line".to_owned(), "4".to_owned())].into());
+    assert_eq!(world.until_state("edp1secrets", State::Synced).await.labels, adopted.labels);
 }

@@ -16,8 +16,8 @@ use secret_service::{
     edge::{FIELD_MANAGER, UID_LABEL},
     proto::{
         AddVaultSecretVersionRequest, AdoptSyncedSecretRequest, CreateSyncedSecretRequest,
-        DeleteSyncedSecretRequest, GetVaultRequest, ListAuditEventsRequest, ListVaultSecretVersionsRequest,
-        SyncedSecret, UpdateSyncedSecretRequest, synced_secret::State,
+        CreateVaultSecretRequest, DeleteSyncedSecretRequest, GetVaultRequest, ListAuditEventsRequest,
+        ListVaultSecretVersionsRequest, SyncedSecret, UpdateSyncedSecretRequest, synced_secret::State,
     },
 };
 use serde_json::json;
@@ -355,6 +355,9 @@ async fn a_deletion_that_was_answered_is_not_undone_by_an_update_that_was_still_
     assert_eq!(world.get("a").await.state(), State::Deleting);
     let taken = world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await;
     assert_eq!(told(&taken.unwrap_err()).reason, "SYNCED_SECRET_DELETING", "its name is free soon");
+    let adoption = AdoptSyncedSecretRequest { name: name("a"), ..Default::default() };
+    let adopted = world.client.adopt_synced_secret(adoption).await;
+    assert_eq!(told(&adopted.unwrap_err()).reason, "SYNCED_SECRET_DELETING");
 
     world.cluster().faults().clear();
     world.until_gone("a").await;
@@ -738,4 +741,27 @@ async fn a_creation_whose_race_can_not_be_judged_is_not_taken_for_won() {
     let told = world.until("a", |secret| synced_reason(secret) == "ValueNotStored").await;
     assert_eq!(told.state(), State::Failed);
     assert_eq!(world.somebody.reads("fresh").await, "theirs", "theirs is the latest again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vault_secret_whose_race_could_not_be_judged_is_found_by_the_same_call_again() {
+    let mut world = World::start().await;
+    world.vault.faults().add(Rule::new(delay(1)).on(Operation::SecretSet).named("fresh").times(1));
+    let before = world.vault.requests().of(Operation::SecretSet);
+    let request = CreateVaultSecretRequest {
+        vault_secret_id: "fresh".to_owned(),
+        secret: Some(new("x")),
+        request_id: Uuid::new_v4().to_string(),
+        ..Default::default()
+    };
+    let (mut client, first) = (world.client.clone(), request.clone());
+    let call = tokio::spawn(async move { client.create_vault_secret(first).await });
+    asked(&world, Operation::SecretSet, before + 1).await;
+    world.vault.faults().add(Rule::new(Action::ForbiddenByRbac).on(Operation::SecretListVersions));
+    let refusal = call.await.unwrap().unwrap_err();
+    assert_eq!(told(&refusal).reason, "CREATION_UNVERIFIED", "{refusal:?}");
+
+    world.vault.faults().clear();
+    world.client.create_vault_secret(request).await.unwrap();
+    assert_eq!(versions(&mut world, "fresh").await, 1, "it was stored the first time");
 }

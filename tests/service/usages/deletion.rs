@@ -45,6 +45,9 @@ async fn a_use_that_appears_before_the_removal_holds_the_deletion_back_until_it_
     world.restart().await;
     sleep(Duration::from_millis(300)).await;
     assert!(world.edge("a").await.is_some());
+    let held = events(&mut world, "a", "DeletionHeld").await;
+    assert_eq!(held.len(), 1, "it is held once, however often is looked: {held:?}");
+    assert_eq!(held[0].outcome, "FAILED_PRECONDITION");
 
     world.withdraws(PROFILE, "late").await;
     world.until_gone("a").await;
@@ -92,8 +95,15 @@ async fn a_deletion_that_is_held_back_can_be_forced() {
     let silent = Fault::WatchSilent;
     world.cluster().faults().add(FaultRule::always(silent).verb("watch").resource("assetendpointprofiles"));
     world.applies(PROFILE, "unseen", naming("a/username")).await;
+    let begun = Instant::now();
     let held = world.client.delete_synced_secret(delete("a")).await.unwrap().into_inner();
     assert_eq!((held.state(), synced_reason(&held)), (State::Deleting, "Used"), "{held:?}");
+    assert!(begun.elapsed() < Duration::from_secs(15), "who waits is told at once that it is held back");
+    // Whoever forces it waits until it is gone, also where that takes a while.
+    world
+        .cluster()
+        .faults()
+        .add(FaultRule::always(Fault::Delay { millis: 1_000 }).verb("delete").resource(written()));
     let request = DeleteSyncedSecretRequest { force: true, ..delete("a") };
     world.client.delete_synced_secret(request).await.unwrap();
     assert!(world.edge("a").await.is_none());
@@ -133,8 +143,9 @@ async fn a_use_that_appears_in_the_moment_of_the_removal_is_reported() {
     }
     world.applies(PROFILE, "late", naming("a/username")).await;
     deletion.await.unwrap().unwrap();
-    let detail = audited(&mut world, "a", "UsedWhileDeleted").await.unwrap();
-    assert!(detail.contains("AssetEndpointProfile late"), "{detail}");
+    let late = events(&mut world, "a", "UsedWhileDeleted").await.pop().unwrap();
+    assert!(late.detail.contains("AssetEndpointProfile late"), "{late:?}");
+    assert_eq!(late.outcome, "FAILED_PRECONDITION");
 }
 
 #[tokio::test]

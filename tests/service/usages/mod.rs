@@ -11,8 +11,8 @@ use secret_service::{
     edge::UsageOptions,
     model::UsageRules,
     proto::{
-        Condition, ListAuditEventsRequest, ListSecretUsagesRequest, ListSyncedSecretsRequest, SecretUsage,
-        SyncedSecret, SyncedSecretFilter, synced_secret_filter::UsedBy,
+        AuditEvent, Condition, ListAuditEventsRequest, ListSecretUsagesRequest, ListSyncedSecretsRequest,
+        SecretUsage, SyncedSecret, SyncedSecretFilter, synced_secret_filter::UsedBy,
     },
 };
 use serde_json::{Value, json};
@@ -96,9 +96,14 @@ async fn ids(world: &mut World, used_by: UsedBy) -> Vec<String> {
 }
 
 async fn audited(world: &mut World, id: &str, action: &str) -> Option<String> {
+    events(world, id, action).await.pop().map(|event| event.detail)
+}
+
+/// What the history has of an action, the oldest last.
+async fn events(world: &mut World, id: &str, action: &str) -> Vec<AuditEvent> {
     let request = ListAuditEventsRequest { resource: name(id), page_size: 100, ..Default::default() };
     let events = world.client.list_audit_events(request).await.unwrap().into_inner().audit_events;
-    events.into_iter().find(|event| event.action == action).map(|event| event.detail)
+    events.into_iter().filter(|event| event.action == action).collect()
 }
 
 /// An asset endpoint profile that uses a synced secret, which is known.
