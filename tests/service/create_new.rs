@@ -150,7 +150,8 @@ async fn validate_only_checks_everything_and_changes_nothing() {
     world.seed("taken", "theirs").await;
     let mut request = create("a", vec![created("k", "fresh", "v"), existing("l", "taken")]);
     request.validate_only = true;
-    world.client.create_synced_secret(request.clone()).await.unwrap();
+    let would_be = world.client.create_synced_secret(request.clone()).await.unwrap().into_inner();
+    assert_eq!((would_be.uid.as_str(), would_be.etag.as_str()), ("", ""), "it is not there");
 
     assert!(world.client.get_synced_secret(get("a")).await.is_err());
     assert!(world.edge("a").await.is_none());

@@ -175,6 +175,7 @@ async fn the_history_tells_who_did_what_newest_first() {
         ["Removed", "DeleteSyncedSecret", "SyncSyncedSecret", "Synced", "CreateSyncedSecret"]
     );
     assert!(events.iter().all(|event| event.outcome == "OK" && !event.actor.is_empty()));
+    assert_eq!(events[4].detail, "References: k=v.", "what was asked for");
 
     let first = ListAuditEventsRequest { page_size: 2, ..request };
     let page = world.client.list_audit_events(first.clone()).await.unwrap().into_inner();

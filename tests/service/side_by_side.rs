@@ -267,12 +267,19 @@ async fn a_refused_call_that_nobody_came_after_leaves_nothing() {
         ..with_references("b", vec![existing("k", "v"), created("new", "fresh", "x")])
     };
     let again = changed.clone();
-    let (refusal, ()) =
-        refused_beside(&world, async move { first.update_synced_secret(changed).await }, async {}).await;
+    let mut second = world.client.clone();
+    let (refusal, seen) = refused_beside(
+        &world,
+        async move { first.update_synced_secret(changed).await },
+        second.get_synced_secret(get("b")),
+    )
+    .await;
     assert_eq!(refusal.code(), Code::FailedPrecondition, "{refusal:?}");
     let now = world.until_state("b", State::Synced).await;
     assert_eq!(now.references.len(), 1);
-    assert!(now.generation > made.generation, "a generation is never used twice");
+    let seen = seen.unwrap().into_inner();
+    assert!(seen.generation > made.generation && seen.references.len() == 2, "{seen:?}");
+    assert!(now.generation > seen.generation, "a generation is never used twice");
     let refusal = world.client.update_synced_secret(again).await.unwrap_err();
     assert_eq!(
         refusal.code(),
