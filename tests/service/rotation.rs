@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use secret_service::{doubles::vault::Operation, proto::synced_secret::State};
+use secret_service::{
+    doubles::vault::{Action, Operation, Rule},
+    proto::{SyncedSecret, synced_secret::State},
+};
 
 use crate::support::{Options, World, requests::*};
 
@@ -87,6 +90,64 @@ async fn a_check_without_changes_lists_and_reads_no_value() {
     let (values, lists) = (Operation::SecretGet, Operation::SecretList);
     assert_eq!(after.of(values), before.of(values), "no value is read where nothing changed");
     assert!(after.of(lists) > before.of(lists), "the list is looked at");
+}
+
+#[tokio::test]
+async fn a_list_that_costs_more_than_asking_for_each_is_not_begun_again() {
+    let mut world = World::start().await;
+    // Two pages.
+    for number in 0..30 {
+        world.seed(&format!("s-{number}"), "v").await;
+    }
+    world.client.create_synced_secret(create("a", vec![existing("k", "s-7")])).await.unwrap();
+    let before = world.vault.requests().of(Operation::SecretList);
+    world.options.interval = Duration::from_millis(300);
+    world.restart().await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let lists = world.vault.requests().of(Operation::SecretList) - before;
+    assert!(lists <= 1, "{lists} pages to compare one secret");
+
+    world.somebody.sets("s-7", "new").await;
+    let old = world.get("a").await.references[0].synced_version.clone();
+    world.until("a", |secret| secret.references[0].synced_version != old).await;
+}
+
+#[tokio::test]
+async fn a_version_that_expires_while_nothing_else_happens_is_told_as_expired() {
+    let mut world = World::start_with(often()).await;
+    let mut request = create("a", vec![created("k", "v", "value")]);
+    let in_a_while = jiff::Timestamp::now().as_second() + 8;
+    let create = request.synced_secret.as_mut().unwrap().references[0].create.as_mut().unwrap();
+    create.expire_time = Some(prost_types::Timestamp { seconds: in_a_while, nanos: 0 });
+    let made = world.client.create_synced_secret(request).await.unwrap().into_inner();
+    assert_eq!(expiring(&made), "ExpiresSoon", "{made:?}");
+    let told = world.until("a", |secret| expiring(secret) == "Expired").await;
+    assert_eq!((told.state(), told.generation), (State::Synced, made.generation));
+}
+
+/// Why its `Expiring` condition is as it is.
+fn expiring(secret: &SyncedSecret) -> &str {
+    let condition = secret.conditions.iter().find(|condition| condition.r#type == "Expiring");
+    condition.map(|condition| condition.reason.as_str()).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_vault_that_can_not_answer_a_check_is_asked_for_nothing_else_by_it() {
+    let mut world = World::start_with(often()).await;
+    world.seed("v", "value").await;
+    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    // A value that was read within the second of its last change may be read once more.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let unavailable =
+        Action::Status { status: 503, code: "Unavailable".to_owned(), inner: None, retry_after: None };
+    world.vault.faults().add(Rule::new(unavailable).on(Operation::SecretList));
+    let before = world.vault.requests();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let after = world.vault.requests();
+    assert!(after.of(Operation::SecretList) > before.of(Operation::SecretList), "it was asked");
+    for operation in [Operation::SecretGet, Operation::SecretListVersions] {
+        assert_eq!(after.of(operation), before.of(operation), "{operation:?}");
+    }
 }
 
 #[tokio::test]
