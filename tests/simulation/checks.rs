@@ -496,7 +496,7 @@ impl<'a> History<'a> {
             };
             if let Some(wrong) = wrong {
                 found.push(format!(
-                    "5/14: everything settles: {id} is {:?} ({reason}): {wrong}",
+                    "5/14: everything settles: {wrong}: {id} is {:?} ({reason})",
                     secret.state()
                 ));
             }
@@ -515,8 +515,12 @@ impl<'a> History<'a> {
             return Some(format!("the Secret at the edge is of {:?}", edge.ours));
         }
         let keys: BTreeSet<&String> = secret.references.iter().map(|reference| &reference.key).collect();
-        if keys != edge.data.keys().collect() {
-            return Some(format!("the edge has the keys {:?}", edge.data.keys()));
+        let held: BTreeSet<&String> = edge.data.keys().collect();
+        if !keys.is_subset(&held) {
+            return Some(format!("the edge lacks {:?}", keys.difference(&held)));
+        }
+        if keys != held {
+            return Some(format!("the edge has {:?}, which nobody asked for", held.difference(&keys)));
         }
         for reference in &secret.references {
             let name = reference.vault_secret.trim_start_matches("vaultSecrets/").to_ascii_lowercase();
