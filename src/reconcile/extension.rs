@@ -53,12 +53,27 @@ impl Reconciler {
     pub(super) async fn by_extension(&self, record: &Record, work: Work) -> Result<Outcome, StoreError> {
         let creating = self.is_creating(record.secret.uid);
         match self.pair_step(record, self.access().ok().as_ref(), creating, work.reads.is_some()) {
+            Step::Nothing if record.secret.state != State::Synced && !creating => {
+                self.wait_for_lists(record).await
+            }
             Step::Nothing => Ok(Outcome::Done),
             Step::Remove => self.remove(record).await,
             Step::FindCreated => self.find_created(record, &work).await,
             Step::Hand => self.hand(record, &work).await,
             Step::Repair => self.repair(record).await,
             Step::Judge => self.judge(record, &work).await,
+        }
+    }
+
+    /// Waits for the first lists of the extension's resources: before them, nobody can tell what it has made of what it was given. Why
+    /// they don't come is for whoever waits to know.
+    async fn wait_for_lists(&self, record: &Record) -> Result<Outcome, StoreError> {
+        if self.0.pairs.is_complete() {
+            return Ok(Outcome::Done);
+        }
+        match self.0.edge.can_list_pairs().await {
+            Ok(()) => Ok(Outcome::After(MOMENT)),
+            Err(error) => self.record_failure(record, edge_failure(&error)).await,
         }
     }
 

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use super::races::{
     PAIR, a_strangers_like, actions, direct, holds, kubectl, makes_a_secret, of_v, secret_store, slow,
-    status, stays, takes_down, until, until_asked, with_references, world, world_with_one,
+    status, stays, takes_down, until, until_asked, with_description, with_references, world, world_with_one,
 };
 use crate::support::{Options, World, requests::*};
 
@@ -234,4 +234,22 @@ async fn a_look_that_began_before_sync_now_does_not_answer_it() {
     world.vault.faults().clear();
     let mut world = world;
     world.until("a", |secret| secret.state() == State::Synced).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_list_that_is_forbidden_is_told_why_and_goes_on_when_it_is_allowed() {
+    let Some(mut world) = world_with_one(secret_store()).await else { return };
+    world.stop_extension().await;
+    let asked = UpdateSyncedSecretRequest { wait: None, ..with_description("a", "waits") };
+    world.client.update_synced_secret(asked).await.unwrap();
+    world.until("a", |secret| secret.state() == State::Pending).await;
+    world.stop_service().await;
+    for verb in ["list", "watch"] {
+        world.cluster().faults().add(status(403, "Forbidden").verb(verb).resource(PAIR[1]));
+    }
+    world.start_service().await;
+    let told = world.until("a", |secret| secret.conditions[0].reason == "EdgeForbidden").await;
+    assert!(told.conditions[0].message.contains("deploy/manifests"), "{told:?}");
+    world.cluster().faults().clear();
+    world.until("a", |secret| secret.conditions[0].reason != "EdgeForbidden").await;
 }

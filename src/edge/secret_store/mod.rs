@@ -16,7 +16,7 @@ mod watch;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, OwnerReference};
 use kube::{
     Api, Resource, ResourceExt,
-    api::{DeleteParams, Patch, PatchParams, Preconditions},
+    api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions},
     core::PartialObjectMeta,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -183,6 +183,13 @@ impl Edge {
     /// The SecretSyncs of the namespace.
     pub(super) fn syncs(&self) -> Api<SecretSync> {
         Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// An error where the extension's resources can't be listed.
+    pub async fn can_list_pairs(&self) -> Result<(), EdgeError> {
+        let one = ListParams::default().limit(1);
+        self.call(self.syncs().list_metadata(&one)).await?;
+        self.call(self.classes().list_metadata(&one)).await.map(drop)
     }
 
     /// The classes of the namespace.
