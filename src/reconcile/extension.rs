@@ -427,9 +427,8 @@ impl Reconciler {
         if let Some(fight) = self.fight(record) {
             return self.record_extension_fight(record, &fight).await;
         }
-        let is_key =
-            |key: &str| record.secret.references.iter().any(|reference| reference.key.as_str() == key);
-        match self.0.edge.release_keys(&record.secret.id, known(record), is_key).await {
+        self.forget_what_was_told(record).await?;
+        match self.0.edge.release_keys(&record.secret, known(record)).await {
             Ok(()) => match record.handed.as_ref().filter(|handed| handed.open) {
                 Some(open) => {
                     self.0.fights.repaired(record.secret.uid);
@@ -439,6 +438,21 @@ impl Reconciler {
             },
             Err(error) => self.record_failure(record, edge_failure(&error)).await,
         }
+    }
+
+    /// What is released looks as if the extension had written it: whoever is killed before it is told again begins with that.
+    async fn forget_what_was_told(&self, record: &Record) -> Result<(), StoreError> {
+        let mut transaction = self.0.store.begin().await?;
+        let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(()) };
+        if current.handed != record.handed {
+            return Ok(());
+        }
+        if let Some(handed) = &mut current.handed {
+            handed.generation = 0;
+            transaction.update(current).await?;
+            transaction.commit().await?;
+        }
+        Ok(())
     }
 
     async fn in_trouble(&self, record: &Record, trouble: Trouble) -> Result<Outcome, StoreError> {

@@ -42,7 +42,7 @@ impl Reconciler {
         if let Err(error) = self.pair(secret) {
             return self.record_failure(record, edge_failure(&error)).await;
         }
-        let let_go = match self.0.edge.let_go(&secret.id, record.edge.uid.as_deref(), secret.uid).await {
+        let let_go = match self.0.edge.let_go(secret, record.edge.uid.as_deref()).await {
             Ok(let_go) => let_go,
             Err(error) => return self.record_failure(record, edge_failure(&error)).await,
         };
@@ -65,7 +65,7 @@ impl Reconciler {
             Err(error) => return self.record_failure(record, edge_failure(&error)).await,
         }
         let freed = async {
-            let freed = self.0.edge.set_free(&secret.id, known).await?;
+            let freed = self.0.edge.set_free(secret, known).await?;
             self.0.edge.drop_pair(&secret.id, known).await?;
             Ok(freed)
         };

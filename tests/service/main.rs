@@ -12,6 +12,7 @@ mod adoption;
 mod bad_input;
 mod create_new;
 mod edge_faults;
+mod handover;
 mod hostile;
 mod idempotency;
 mod life;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use serde_json::{Map, Value, json};
 
-use super::{EXTENSION, Known, LABEL_PREFIX, SecretSync, handover::without_keys};
+use super::{EXTENSION, Known, LABEL_PREFIX, SecretSync, handover::handed_over};
 use crate::{
     edge::{
         Edge, EdgeError, FIELD_MANAGER,
@@ -58,14 +58,11 @@ impl Edge {
         last_other_manager(metadata, &[FIELD_MANAGER, EXTENSION])
     }
 
-    /// Takes the keys and labels of a Secret out of the hands of everybody but the extension, which never takes anything by force. The values
-    /// stay until the extension writes its own; keys that the synced secret does not have go.
-    pub async fn release_keys(
-        &self,
-        id: &SyncedSecretId,
-        known: Known<'_>,
-        is_key: impl Fn(&str) -> bool,
-    ) -> Result<(), EdgeError> {
+    /// Gives the keys and labels of a Secret to the extension, out of everybody's hands: it never takes anything by force. The values stay
+    /// until it writes its own, and nothing in the Secret tells any more that they are not; keys that the synced secret does not have go.
+    pub async fn release_keys(&self, asked: &SyncedSecret, known: Known<'_>) -> Result<(), EdgeError> {
+        let id = &asked.id;
+        let is_key = |key: &str| asked.references.iter().any(|reference| reference.key.as_str() == key);
         let (secret, sync) = self.secret_and_sync(id).await?;
         let Some(metadata) = secret else { return Ok(()) };
         if !known.is_ours(&metadata, sync.as_ref()) {
@@ -76,7 +73,10 @@ impl Edge {
             .map(|key| (key, Value::Null))
             .collect();
         let mut patch = json!({
-            "metadata": { "resourceVersion": metadata.resource_version, "managedFields": without_keys(&metadata) },
+            "metadata": {
+                "resourceVersion": metadata.resource_version,
+                "managedFields": handed_over(&metadata, asked, EXTENSION, is_key),
+            },
         });
         if !foreign.is_empty() {
             patch["data"] = Value::Object(foreign);
@@ -223,7 +223,10 @@ fn without_traces(secret: &ObjectMeta, sync_uid: Option<&str>) -> Option<Value> 
     Some(patch)
 }
 
-fn labels_of<'a>(entries: impl Iterator<Item = &'a ManagedFieldsEntry>) -> impl Iterator<Item = String> {
+/// The labels in the hands of these entries.
+pub(super) fn labels_of<'a>(
+    entries: impl Iterator<Item = &'a ManagedFieldsEntry>,
+) -> impl Iterator<Item = String> {
     entries
         .filter_map(|entry| entry.fields_v1.as_ref()?.0.pointer("/f:metadata/f:labels")?.as_object())
         .flat_map(|labels| labels.keys())

@@ -1,0 +1,114 @@
+//! From one engine to the other at a bad moment: what is left over goes, nothing gets lost, and there is one writer at the end.
+
+use std::time::Duration;
+
+use kube::{
+    ResourceExt,
+    api::{Patch, PatchParams},
+};
+use secret_service::{
+    doubles::{
+        extension::Extension,
+        vault::{Action, Operation, Rule},
+    },
+    model::SyncEngine,
+    proto::{SyncedSecret, UpdateSyncedSecretRequest, synced_secret::State},
+};
+use serde_json::json;
+
+use crate::support::{Options, PATIENCE, World, requests::*};
+
+const LABEL: &str = "example.com/line";
+
+fn options(engine: SyncEngine) -> Options {
+    Options { engine, ..Options::default() }
+}
+
+/// From the next start on, nobody waits for the extension for long.
+fn has_little_patience(world: &mut World) {
+    world.options.patience = Duration::from_secs(2);
+}
+
+fn kubectl() -> PatchParams {
+    PatchParams { field_manager: Some("kubectl-patch".to_owned()), ..PatchParams::default() }
+}
+
+/// A synced secret `a` with the keys `kept` and `dropped` and a label.
+async fn with_two_keys(options: Options) -> World {
+    let mut world = World::start_with(options).await;
+    world.seed("v", "value").await;
+    let mut request = create("a", vec![existing("kept", "v"), existing("dropped", "v")]);
+    request.synced_secret.as_mut().unwrap().labels.insert(LABEL.to_owned(), "1".to_owned());
+    let made = world.client.create_synced_secret(request).await.unwrap().into_inner();
+    assert_eq!(made.state(), State::Synced, "{made:?}");
+    world
+}
+
+/// Drops a key and the label, and does not wait for the edge.
+async fn drops_one(world: &mut World) {
+    let wanted =
+        SyncedSecret { name: name("a"), references: vec![existing("kept", "v")], ..SyncedSecret::default() };
+    let request = UpdateSyncedSecretRequest { wait: None, ..update(wanted, &["references", "labels"]) };
+    world.client.update_synced_secret(request).await.unwrap();
+}
+
+/// Waits until what was asked for last is told as synced; the keys and whether there is the label then.
+async fn synced_with(world: &mut World) -> (Vec<String>, bool) {
+    world.until("a", |told| told.state() == State::Synced && told.synced_generation == 2).await;
+    let secret = world.secrets().get("a").await.unwrap();
+    let has_label = secret.labels().contains_key(LABEL);
+    (secret.data.unwrap_or_default().into_keys().collect(), has_label)
+}
+
+async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
+    let begun = tokio::time::Instant::now();
+    while !is_so().await {
+        assert!(begun.elapsed() < PATIENCE, "never so: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_an_update_dropped_that_never_reached_the_edge_goes_when_the_extension_takes_over() {
+    let mut world = with_two_keys(options(SyncEngine::Direct)).await;
+    let team = json!({ "metadata": { "labels": { "example.com/team": "pumps" } } });
+    world.secrets().patch("a", &kubectl(), &Patch::Merge(team)).await.unwrap();
+    world.vault.faults().add(Rule::new(Action::ForbiddenByRbac).on(Operation::SecretGet));
+    drops_one(&mut world).await;
+    world.until_state("a", State::Degraded).await;
+    world.switch_engine(SyncEngine::SecretStore).await;
+    until("it is handed over", async || world.syncs().get_opt("a").await.unwrap().is_some()).await;
+    world.vault.faults().clear();
+
+    assert_eq!(synced_with(&mut world).await, (vec!["kept".to_owned()], false));
+    let labels = world.secrets().get("a").await.unwrap().metadata.labels.unwrap();
+    assert_eq!(labels.get("example.com/team").map(String::as_str), Some("pumps"), "a label of others stays");
+}
+
+#[tokio::test]
+async fn what_an_update_dropped_that_never_reached_the_edge_goes_when_the_service_takes_over() {
+    let mut world = with_two_keys(options(SyncEngine::SecretStore)).await;
+    world.stop_extension().await;
+    drops_one(&mut world).await;
+    has_little_patience(&mut world);
+    world.switch_engine(SyncEngine::Direct).await;
+    assert_eq!(synced_with(&mut world).await, (vec!["kept".to_owned()], false));
+}
+
+#[tokio::test]
+async fn a_key_that_was_put_back_to_the_extension_and_then_dropped_goes() {
+    let mut world = with_two_keys(options(SyncEngine::SecretStore)).await;
+    world.stop_extension().await;
+    let edit = json!({ "stringData": { "dropped": "edited" } });
+    world.secrets().patch("a", &kubectl(), &Patch::Merge(edit)).await.unwrap();
+    // It is taken out of the editor's hands, and the extension would write it now.
+    until("the key is no longer the editor's", async || {
+        let managers = world.secrets().get("a").await.unwrap().metadata.managed_fields.unwrap_or_default();
+        managers.iter().all(|entry| entry.manager.as_deref() != Some("kubectl-patch"))
+    })
+    .await;
+    assert_eq!(world.edge("a").await.unwrap()["dropped"], "edited");
+    drops_one(&mut world).await;
+    let _extension = Extension::start(world.extension_options()).await.unwrap();
+    assert_eq!(synced_with(&mut world).await, (vec!["kept".to_owned()], false));
+}
