@@ -1,5 +1,7 @@
 //! Brings a synced secret from one engine to the other: whoever writes its Secret hands it over first, as it is.
 
+use std::time::Duration;
+
 use super::{
     Reconciler,
     extension::known,
@@ -7,10 +9,21 @@ use super::{
     worker::{Failure, Retry, edge_failure, event},
 };
 use crate::{
-    edge::secret_store,
+    edge::{
+        EdgeError, Written,
+        secret_store::{self, Known},
+    },
     model::{Origin, Reason, State, SyncEngine},
     store::{Record, StoreError},
 };
+
+/// How far the extension's Secret has come on its way to this service.
+enum Freed {
+    /// The extension has not stopped yet; go on after this.
+    Waits(Duration),
+    /// It is ours alone, where there is one.
+    Done(Option<Written>),
+}
 
 impl Reconciler {
     /// The engine that a synced secret is to get, where it is another than the one that it has.
@@ -58,19 +71,9 @@ impl Reconciler {
 
     /// Halts the extension, sets the Secret free, removes the pair; the values are written by the next look.
     async fn back_from_the_extension(&self, record: &Record) -> Result<Outcome, StoreError> {
-        let (secret, known) = (&record.secret, known(record));
-        match self.halt(record).await {
-            Ok(None) => {}
-            Ok(Some(pause)) => return Ok(Outcome::After(pause)),
-            Err(error) => return self.record_failure(record, edge_failure(&error)).await,
-        }
-        let freed = async {
-            let freed = self.0.edge.set_free(secret, known).await?;
-            self.0.edge.drop_pair(&secret.id, known).await?;
-            Ok(freed)
-        };
-        let freed = match freed.await {
-            Ok(freed) => freed,
+        let freed = match self.free(record, known(record)).await? {
+            Ok(Freed::Waits(pause)) => return Ok(Outcome::After(pause)),
+            Ok(Freed::Done(freed)) => freed,
             Err(error) => return self.record_failure(record, edge_failure(&error)).await,
         };
         self.record_switch(record, |current| {
@@ -83,6 +86,41 @@ impl Reconciler {
             current.sync_requests += 1;
         })
         .await
+    }
+
+    /// Halts the extension, makes its Secret ours, and removes the pair.
+    async fn free(&self, record: &Record, known: Known<'_>) -> Result<Result<Freed, EdgeError>, StoreError> {
+        let (edge, secret) = (&self.0.edge, &record.secret);
+        let own = async {
+            match self.halt(record).await? {
+                Some(pause) => Ok(Err(pause)),
+                None => edge.own_secret(&secret.id, known).await.map(Ok),
+            }
+        };
+        let own = match own.await {
+            Ok(Ok(own)) => own.map(|own| own.uid),
+            Ok(Err(pause)) => return Ok(Ok(Freed::Waits(pause))),
+            Err(error) => return Ok(Err(error)),
+        };
+        // The SecretSync may be all that proves whose Secret it is: whoever is killed once that is gone must know it.
+        if own.is_some() && own != record.edge.uid {
+            self.remember_secret(record, own.clone()).await?;
+        }
+        let known = Known { secret: own.as_deref().or(known.secret), ..known };
+        let freed = async {
+            let freed = edge.set_free(secret, known).await?;
+            edge.drop_pair(&secret.id, known).await?;
+            Ok(Freed::Done(freed))
+        };
+        Ok(freed.await)
+    }
+
+    async fn remember_secret(&self, record: &Record, uid: Option<String>) -> Result<(), StoreError> {
+        let mut transaction = self.0.store.begin().await?;
+        let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(()) };
+        current.edge.uid = uid;
+        transaction.update(current).await?;
+        transaction.commit().await
     }
 
     async fn record_switch(

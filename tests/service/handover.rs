@@ -9,14 +9,18 @@ use kube::{
 use secret_service::{
     doubles::{
         extension::Extension,
+        kube::{Fault, FaultRule},
         vault::{Action, Operation, Rule},
     },
     model::SyncEngine,
-    proto::{SyncedSecret, UpdateSyncedSecretRequest, synced_secret::State},
+    proto::{
+        CreateSyncedSecretRequest, DeleteSyncedSecretRequest, SyncedSecret, UpdateSyncedSecretRequest,
+        synced_secret::State,
+    },
 };
 use serde_json::json;
 
-use crate::support::{Options, PATIENCE, World, requests::*};
+use crate::support::{Options, PATIENCE, World, needs_the_double, requests::*};
 
 const LABEL: &str = "example.com/line";
 
@@ -27,6 +31,10 @@ fn options(engine: SyncEngine) -> Options {
 /// From the next start on, nobody waits for the extension for long.
 fn has_little_patience(world: &mut World) {
     world.options.patience = Duration::from_secs(2);
+}
+
+fn fails() -> FaultRule {
+    FaultRule::always(Fault::Status { code: 503, reason: "ServiceUnavailable".to_owned(), retry_after: None })
 }
 
 fn kubectl() -> PatchParams {
@@ -111,4 +119,69 @@ async fn a_key_that_was_put_back_to_the_extension_and_then_dropped_goes() {
     drops_one(&mut world).await;
     let _extension = Extension::start(world.extension_options()).await.unwrap();
     assert_eq!(synced_with(&mut world).await, (vec!["kept".to_owned()], false));
+}
+
+/// `a` was asked for, and the extension has made its Secret while nobody looked; the service is stopped.
+async fn with_one_that_nobody_has_seen() -> (World, Extension) {
+    let mut world = World::start_with(options(SyncEngine::SecretStore)).await;
+    world.seed("v", "value").await;
+    world.stop_extension().await;
+    let request = CreateSyncedSecretRequest { wait: None, ..create("a", vec![existing("k", "v")]) };
+    world.client.create_synced_secret(request).await.unwrap();
+    until("there is a SecretSync", async || world.syncs().get_opt("a").await.unwrap().is_some()).await;
+    world.stop_service().await;
+    let extension = Extension::start(world.extension_options()).await.unwrap();
+    until("the extension has made it", async || {
+        let sync = world.syncs().get("a").await.unwrap();
+        sync.status.is_some_and(|status| !status.sync_hash.is_empty())
+    })
+    .await;
+    (world, extension)
+}
+
+#[tokio::test]
+async fn a_secret_that_nobody_has_seen_stays_ours_where_its_hand_over_stops_half_way() {
+    if !needs_the_double("a hand-over that stops half way") {
+        return;
+    }
+    let (mut world, _extension) = with_one_that_nobody_has_seen().await;
+    let uid = world.secrets().get("a").await.unwrap().uid();
+    has_little_patience(&mut world);
+    // The SecretSync goes, and the class can't be looked at.
+    world.cluster().faults().add(fails().verb("get").resource("secretproviderclasses"));
+    world.start_service_with(SyncEngine::Direct).await;
+    until("the SecretSync is gone", async || world.syncs().get_opt("a").await.unwrap().is_none()).await;
+    world.until_state("a", State::Failed).await;
+    world.cluster().faults().clear();
+
+    world.until_state("a", State::Synced).await;
+    let secret = world.secrets().get("a").await.unwrap();
+    assert_eq!(secret.uid(), uid);
+    world.client.delete_synced_secret(delete("a")).await.unwrap();
+    assert!(world.edge("a").await.is_none(), "its value is left behind");
+}
+
+#[tokio::test]
+async fn the_deletion_of_a_secret_that_nobody_has_seen_goes_on_where_it_stopped() {
+    if !needs_the_double("a look that fails") {
+        return;
+    }
+    let (mut world, _extension) = with_one_that_nobody_has_seen().await;
+    let hold = json!({ "metadata": { "finalizers": ["example.com/hold"] } });
+    world.secrets().patch("a", &kubectl(), &Patch::Merge(hold)).await.unwrap();
+    world.cluster().faults().add(fails().verb("get").resource("secrets"));
+    world.start_service().await;
+    let request = DeleteSyncedSecretRequest { wait: None, force: true, ..delete("a") };
+    world.client.delete_synced_secret(request).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    world.cluster().faults().clear();
+    // Tried again and again: what is held stays what it was, and the synced secret with it.
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    assert_eq!(world.get("a").await.state(), State::Deleting);
+    assert_eq!(world.edge("a").await.unwrap()["k"], "value");
+
+    let free = json!({ "metadata": { "finalizers": null } });
+    world.secrets().patch("a", &kubectl(), &Patch::Merge(free)).await.unwrap();
+    world.until_gone("a").await;
+    until("nothing is left", async || world.edge("a").await.is_none()).await;
 }

@@ -420,7 +420,7 @@ pub fn engine() -> SyncEngine {
     }
 }
 
-/// What the service itself writes, and deletes first, of a synced secret at the edge.
+/// What the service itself writes of a synced secret at the edge.
 pub fn written() -> &'static str {
     match engine() {
         SyncEngine::Direct => "secrets",

@@ -157,12 +157,18 @@ impl Edge {
         Ok(())
     }
 
-    /// Removes what is ours: the SecretSync, so that the extension does not make the Secret again, then the Secret, then the class.
+    /// Removes what is ours: the Secret, while there is the SecretSync that proves whose it is, then the SecretSync, then the class. What the
+    /// extension makes again in between is removed after the SecretSync, without which it makes no more.
     pub async fn remove_pair(&self, id: &SyncedSecretId, known: Known<'_>) -> Result<(), EdgeError> {
         let (secret, sync) = self.secret_and_sync(id).await?;
-        self.remove_one(&self.syncs(), id.as_str(), known).await?;
-        if let Some(secret) = secret.filter(|secret| known.is_ours(secret, sync.as_ref())) {
+        let is_ours = |secret: &ObjectMeta| known.is_ours(secret, sync.as_ref());
+        if let Some(secret) = secret.filter(is_ours) {
             self.remove_exactly(id, &secret).await?;
+        }
+        self.remove_one(&self.syncs(), id.as_str(), known).await?;
+        let again = self.find(&self.secrets, id.as_str()).await?.map(|again| again.metadata);
+        if let Some(again) = again.filter(is_ours) {
+            self.remove_exactly(id, &again).await?;
         }
         self.remove_one(&self.classes(), id.as_str(), known).await
     }

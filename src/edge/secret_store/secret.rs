@@ -47,6 +47,17 @@ impl Edge {
         })
     }
 
+    /// The Secret under the name of a SecretSync, where it is that of this synced secret.
+    pub async fn own_secret(
+        &self,
+        id: &SyncedSecretId,
+        known: Known<'_>,
+    ) -> Result<Option<Written>, EdgeError> {
+        let (secret, sync) = self.secret_and_sync(id).await?;
+        let own = secret.filter(|secret| known.is_ours(secret, sync.as_ref()));
+        Ok(own.map(|secret| written(&secret)))
+    }
+
     /// Who else than this service and the extension wrote last to the SecretSync of a synced secret or to its Secret; nobody where that
     /// can't be told.
     pub async fn rival(&self, id: &SyncedSecretId) -> Option<String> {

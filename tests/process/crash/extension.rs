@@ -28,10 +28,10 @@ const WRITES: [Point; 5] = [
 const LOOK: Point = Point::Edge("get", "secrets", false);
 /// In the order in which a deletion comes to them.
 const DELETES: [Point; 6] = [
-    Point::Edge("delete", "secretsyncs", false),
-    Point::Edge("delete", "secretsyncs", true),
     Point::Edge("delete", "secrets", false),
     Point::Edge("delete", "secrets", true),
+    Point::Edge("delete", "secretsyncs", false),
+    Point::Edge("delete", "secretsyncs", true),
     Point::Edge("delete", "secretproviderclasses", false),
     Point::Edge("delete", "secretproviderclasses", true),
 ];
@@ -49,8 +49,8 @@ async fn killed<T: Send + 'static>(
     point: Point,
     call: impl Future<Output = Result<T, tonic::Status>> + Send + 'static,
 ) {
-    // The garbage collector may be faster than the service, and leave it nothing to delete of what the SecretSync owns.
-    let is_owned = matches!(point, Point::Edge("delete", "secrets" | "secretproviderclasses", _));
+    // The garbage collector may be faster than the service, and leave it no class to delete, which the SecretSync owns.
+    let is_owned = matches!(point, Point::Edge("delete", "secretproviderclasses", _));
     let comes_there = killed_at(site, process, point, call).await || is_owned;
     assert!(comes_there, "{point:?}: the call never came there");
     site.extension.take().expect("it runs").stop().await;

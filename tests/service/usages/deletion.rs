@@ -4,7 +4,7 @@ use secret_service::proto::{DeleteSyncedSecretRequest, UpdateSyncedSecretRequest
 use tonic::Code;
 
 use super::*;
-use crate::support::{needs_the_double, written};
+use crate::support::needs_the_double;
 
 #[tokio::test]
 async fn a_forced_deletion_goes_through_and_the_history_names_the_uses() {
@@ -116,7 +116,7 @@ async fn that_a_deletion_was_forced_outlives_a_restart() {
     }
     let mut world = made(&["a"]).await;
     used(&mut world, "p", "a").await;
-    world.cluster().faults().add(FaultRule::always(refused(503)).verb("delete").resource(written()));
+    world.cluster().faults().add(FaultRule::always(refused(503)).verb("delete").resource("secrets"));
     let request = DeleteSyncedSecretRequest { force: true, wait: None, ..delete("a") };
     world.client.delete_synced_secret(request).await.unwrap();
     world.restart().await;
@@ -135,10 +135,10 @@ async fn a_use_that_appears_in_the_moment_of_the_removal_is_reported() {
     world
         .cluster()
         .faults()
-        .add(FaultRule::always(Fault::Delay { millis: 1_500 }).verb("delete").resource(written()));
+        .add(FaultRule::always(Fault::Delay { millis: 1_500 }).verb("delete").resource("secrets"));
     let mut client = world.client.clone();
     let deletion = tokio::spawn(async move { client.delete_synced_secret(delete("a")).await });
-    while world.cluster().requests().of("delete", written()) == 0 {
+    while world.cluster().requests().of("delete", "secrets") == 0 {
         sleep(Duration::from_millis(5)).await;
     }
     world.applies(PROFILE, "late", naming("a/username")).await;
