@@ -92,7 +92,11 @@ fn causes() -> Vec<(Cause, Code, &'static str)> {
         (vault(VaultError::Malformed(text().into())), Unavailable, "VAULT_ANSWER_MALFORMED"),
         (Cause::Edge(EdgeError::Configuration(text().into())), FailedPrecondition, "EDGE_CONFIGURATION"),
         (Cause::Edge(EdgeError::conflict("a")), AlreadyExists, "EDGE_CONFLICT"),
-        (Cause::Edge(EdgeError::Terminating { name: "a".into() }), FailedPrecondition, "EDGE_TERMINATING"),
+        (
+            Cause::Edge(EdgeError::Terminating { kind: "Secret".into(), name: "a".into() }),
+            FailedPrecondition,
+            "EDGE_TERMINATING",
+        ),
         (Cause::Edge(EdgeError::Changed(text().into())), Aborted, "EDGE_CHANGED"),
         (Cause::Edge(EdgeError::Forbidden(text().into())), PermissionDenied, "EDGE_FORBIDDEN"),
         (Cause::Edge(EdgeError::Unauthenticated(text().into())), Unavailable, "EDGE_UNAUTHENTICATED"),

@@ -168,7 +168,7 @@ fn edge() -> Vec<EdgeError> {
     vec![
         EdgeError::Configuration(word().into()),
         EdgeError::conflict(name()),
-        EdgeError::Terminating { name: name() },
+        EdgeError::Terminating { kind: "Secret".to_owned(), name: name() },
         EdgeError::SettingMissing { setting: "secret_store.client_id" },
         EdgeError::Changed(word().into()),
         EdgeError::Forbidden(word().into()),

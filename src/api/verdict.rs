@@ -339,7 +339,7 @@ impl Verdict {
             EdgeError::Conflict { name, .. } => {
                 new(AlreadyExists, "EDGE_CONFLICT").about("syncedSecrets", name)
             }
-            EdgeError::Terminating { name } => {
+            EdgeError::Terminating { name, .. } => {
                 new(FailedPrecondition, "EDGE_TERMINATING").about("syncedSecrets", name)
             }
             EdgeError::SettingMissing { .. } => new(FailedPrecondition, "SETTING_MISSING"),

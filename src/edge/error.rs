@@ -18,9 +18,11 @@ pub enum EdgeError {
         /// Its name.
         name: String,
     },
-    /// Our Secret is being deleted and something holds it back.
-    #[error("the Kubernetes Secret {name:?} is being deleted and a finalizer holds it back")]
+    /// What is ours is being deleted and something holds it back.
+    #[error("the Kubernetes {kind} {name:?} is being deleted and a finalizer holds it back")]
     Terminating {
+        /// `Secret`, or a kind of the Secret Store extension.
+        kind: String,
         /// Its name.
         name: String,
     },
@@ -72,6 +74,11 @@ impl EdgeError {
     /// A Secret that is not ours stands under this name.
     pub fn conflict(name: impl ToString) -> Self {
         Self::Conflict { kind: "Secret".to_owned(), name: name.to_string() }
+    }
+
+    /// Our Secret of this name is being deleted and something holds it back.
+    pub(super) fn terminating(name: impl ToString) -> Self {
+        Self::Terminating { kind: "Secret".to_owned(), name: name.to_string() }
     }
 
     /// What an error of the client means.

@@ -149,7 +149,7 @@ impl Edge {
         found: &ObjectMeta,
     ) -> Result<(), EdgeError> {
         if found.deletion_timestamp.is_some() {
-            return Err(EdgeError::Terminating { name: id.to_string() });
+            return Err(EdgeError::terminating(id));
         }
         let parameters = DeleteParams::default()
             .preconditions(Preconditions { uid: found.uid.clone(), resource_version: None });
@@ -165,7 +165,7 @@ impl Edge {
                         .as_ref()
                         .is_some_and(|finalizers| !finalizers.is_empty()) =>
                 {
-                    Err(EdgeError::Terminating { name: id.to_string() })
+                    Err(EdgeError::terminating(id))
                 }
                 _ => Ok(()),
             },
@@ -237,7 +237,7 @@ impl Edge {
         let answer = self.secrets.patch_metadata(desired.secret.id.as_str(), &parameters, &patch);
         let metadata = self.call(answer).await?.metadata;
         match metadata.deletion_timestamp.is_some() {
-            true => Err(EdgeError::Terminating { name: desired.secret.id.to_string() }),
+            true => Err(EdgeError::terminating(&desired.secret.id)),
             false => Ok(metadata),
         }
     }

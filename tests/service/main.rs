@@ -10,6 +10,7 @@ mod add_existing;
 mod admission;
 mod adoption;
 mod bad_input;
+mod behind;
 mod create_new;
 mod edge_faults;
 mod handover;

@@ -303,6 +303,7 @@ impl Edge {
         Ok((class, sync, parameters.chain(keys).collect()))
     }
 
+    /// Removes one of the two, and says so only when it is gone: one that a finalizer holds is still there for the extension.
     async fn remove_one<K>(&self, api: &Api<K>, name: &str, known: Known<'_>) -> Result<(), EdgeError>
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
@@ -311,9 +312,22 @@ impl Edge {
         if !known.has::<K>(&found.metadata) {
             return Ok(());
         }
+        if found.metadata.deletion_timestamp.is_some() {
+            return Err(terminating::<K>(name));
+        }
         let exactly = Preconditions { uid: found.metadata.uid, resource_version: None };
         match self.call(api.delete(name, &DeleteParams::background().preconditions(exactly))).await {
-            Ok(_) | Err(EdgeError::NotFound(_)) => Ok(()),
+            Ok(answer) => match answer.left() {
+                Some(left) if left.meta().finalizers.iter().flatten().next().is_some() => {
+                    Err(terminating::<K>(name))
+                }
+                _ => Ok(()),
+            },
+            // Gone, or its kind is not served at the moment.
+            Err(EdgeError::NotFound(said)) => match self.metadata_of(api, name).await? {
+                None => Ok(()),
+                Some(_) => Err(EdgeError::Changed(said)),
+            },
             // Replaced by another one, or so it is said: the next look sees whose it is.
             Err(error) => Err(error),
         }
@@ -326,6 +340,10 @@ fn not_served<K: Resource<DynamicType = ()>>() -> EdgeError {
 
 fn conflict<K: Resource<DynamicType = ()>>(name: &str) -> EdgeError {
     EdgeError::Conflict { kind: K::kind(&()).into_owned(), name: name.to_owned() }
+}
+
+fn terminating<K: Resource<DynamicType = ()>>(name: &str) -> EdgeError {
+    EdgeError::Terminating { kind: K::kind(&()).into_owned(), name: name.to_owned() }
 }
 
 fn owner(sync: &ObjectMeta) -> OwnerReference {

@@ -1,0 +1,100 @@
+//! A deletion that a finalizer holds is not done.
+
+use std::time::Duration;
+
+use kube::api::{ObjectMeta, Patch, PatchParams};
+use secret_service::{
+    edge::FIELD_MANAGER,
+    model::SyncEngine,
+    proto::{DeleteSyncedSecretRequest, ListAuditEventsRequest, synced_secret::State},
+};
+use serde_json::json;
+
+use crate::support::{Options, PATIENCE, World, requests::*};
+
+async fn with_one(options: Options) -> World {
+    let mut world = World::start_with(Options { engine: SyncEngine::SecretStore, ..options }).await;
+    world.seed("v", "one").await;
+    let made = world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await;
+    assert_eq!(made.unwrap().into_inner().state(), State::Synced);
+    world
+}
+
+async fn actions(world: &World, id: &str) -> Vec<String> {
+    let request = ListAuditEventsRequest { resource: name(id), page_size: 500, ..Default::default() };
+    let events = world.client.clone().list_audit_events(request).await.unwrap().into_inner().audit_events;
+    events.into_iter().map(|event| event.action).collect()
+}
+
+async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
+    let begun = tokio::time::Instant::now();
+    while !is_so().await {
+        assert!(begun.elapsed() < PATIENCE, "never so: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn holds(world: &World, id: &str, finalizers: Option<&str>) {
+    let patch = json!({ "metadata": { "finalizers": finalizers.map(|finalizer| vec![finalizer]) } });
+    let kubectl = PatchParams { field_manager: Some("kubectl-patch".to_owned()), ..PatchParams::default() };
+    world.syncs().patch(id, &kubectl, &Patch::Merge(&patch)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_deletion_is_done_only_when_no_finalizer_holds_the_secretsync_any_more() {
+    let mut world = with_one(Options::default()).await;
+    holds(&world, "a", Some("example.com/hold")).await;
+    let request = DeleteSyncedSecretRequest { wait: None, force: true, ..delete("a") };
+    world.client.delete_synced_secret(request).await.unwrap();
+    until("it is being deleted", async || {
+        world.syncs().get("a").await.unwrap().metadata.deletion_timestamp.is_some()
+    })
+    .await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let told = world.get("a").await;
+    assert_eq!(told.state(), State::Deleting, "{told:?}");
+    let message = &told.conditions[0].message;
+    assert!(message.contains("SecretSync") && message.contains("finalizer"), "{told:?}");
+
+    holds(&world, "a", None).await;
+    world.until_gone("a").await;
+    assert!(world.syncs().get_opt("a").await.unwrap().is_none());
+    until("nothing is left", async || {
+        world.edge("a").await.is_none() && world.classes().get_opt("a").await.unwrap().is_none()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_orphan_that_a_finalizer_holds_is_told_once_when_it_is_gone() {
+    let options = Options { interval: Duration::from_millis(300), ..Options::default() };
+    let mut world = with_one(options).await;
+    let (mut class, mut sync) =
+        (world.classes().get("a").await.unwrap(), world.syncs().get("a").await.unwrap());
+    world.client.delete_synced_secret(delete("a")).await.unwrap();
+    for metadata in [&mut class.metadata, &mut sync.metadata] {
+        let (name, labels) = (metadata.name.take(), metadata.labels.take());
+        *metadata = ObjectMeta { name, labels, ..ObjectMeta::default() };
+    }
+    sync.status = None;
+    sync.metadata.finalizers = Some(vec!["example.com/hold".to_owned()]);
+    let late = PatchParams::apply(FIELD_MANAGER);
+    world.classes().patch("a", &late, &Patch::Apply(&class)).await.unwrap();
+    world.syncs().patch("a", &late, &Patch::Apply(&sync)).await.unwrap();
+    until("it is being deleted", async || {
+        world.syncs().get("a").await.unwrap().metadata.deletion_timestamp.is_some()
+    })
+    .await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(!actions(&world, "a").await.contains(&"OrphanRemoved".to_owned()), "it is still there");
+
+    holds(&world, "a", None).await;
+    until("the orphan is told of", async || actions(&world, "a").await.contains(&"OrphanRemoved".to_owned()))
+        .await;
+    until("nothing is left", async || {
+        world.edge("a").await.is_none()
+            && world.classes().get_opt("a").await.unwrap().is_none()
+            && world.syncs().get_opt("a").await.unwrap().is_none()
+    })
+    .await;
+}
