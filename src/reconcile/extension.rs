@@ -34,6 +34,8 @@ use crate::{
 
 /// What stood in the status before is not an answer, and a watch may be behind another for a moment.
 const MOMENT: Duration = Duration::from_secs(2);
+/// A watch that is behind for longer may stay so.
+const LONG: Duration = Duration::from_secs(10);
 /// How soon to look again whether the extension has noticed that it is to stop.
 pub(super) const SOON: Duration = Duration::from_millis(500);
 
@@ -61,6 +63,7 @@ impl Reconciler {
             Step::FindCreated => self.find_created(record, &work).await,
             Step::Hand => self.hand(record, &work).await,
             Step::Repair => self.repair(record).await,
+            Step::CatchUp(behind) => self.catch_up(record, behind).await,
             Step::Judge => self.judge(record, &work).await,
         }
     }
@@ -73,6 +76,23 @@ impl Reconciler {
         }
         match self.0.edge.can_list_pairs().await {
             Ok(()) => Ok(Outcome::After(MOMENT)),
+            Err(error) => self.record_failure(record, edge_failure(&error)).await,
+        }
+    }
+
+    /// The watch is behind our own write. What went again before that was noted has no event any more, so the API server is asked at last.
+    async fn catch_up(&self, record: &Record, behind: Duration) -> Result<Outcome, StoreError> {
+        let id = &record.secret.id;
+        let Some(handed) = record.handed.as_ref().filter(|_| behind >= LONG) else {
+            return Ok(Outcome::After(MOMENT));
+        };
+        let (sync_uid, class_uid) = (handed.sync_uid.as_deref(), handed.class_uid.as_deref());
+        match self.0.edge.has_pair(id, sync_uid, class_uid).await {
+            Ok(true) => Ok(Outcome::After(LONG)),
+            Ok(false) => {
+                self.0.pairs.forget(id.as_str());
+                Ok(Outcome::Again)
+            }
             Err(error) => self.record_failure(record, edge_failure(&error)).await,
         }
     }
@@ -206,6 +226,7 @@ impl Reconciler {
             Ok(written) => written,
             Err(error) => return self.record_failure(record, edge_failure(&error)).await,
         };
+        self.0.pairs.note(record.secret.id.as_str(), &written);
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(Outcome::Done) };
         current.edge.digest = Some(self.digest_of_pair(&pair));

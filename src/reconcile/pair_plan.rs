@@ -1,6 +1,8 @@
 //! What to do with a synced secret of the Secret Store engine, from what is recorded and what was seen: pure, so that every case is a
 //! line of a test.
 
+use std::time::Duration;
+
 use crate::{
     edge::{
         Seen,
@@ -23,6 +25,8 @@ pub(super) enum Step {
     Hand,
     /// Put back what someone changed of what the extension was given.
     Repair,
+    /// Wait until the watch shows what was written; it has been behind for so long.
+    CatchUp(Duration),
     /// Look at what the extension has made of it.
     Judge,
 }
@@ -50,6 +54,8 @@ pub(super) fn step(
     match sync {
         SyncSeen::Unknown => Step::Nothing,
         SyncSeen::Gone => Step::Repair,
+        // What somebody did before we wrote is not drift, and what the extension said then is no answer.
+        SyncSeen::Behind(behind) => Step::CatchUp(*behind),
         SyncSeen::There(sync) => {
             let sync_generation = sync.metadata.generation.unwrap_or_default();
             let class_generation = class.map(|class| class.metadata.generation.unwrap_or_default());
@@ -200,6 +206,20 @@ mod tests {
         ] {
             assert_eq!(step(&synced(), &sync, class.as_ref(), &there("7"), false, false), Step::Repair);
         }
+    }
+
+    #[test]
+    fn what_is_older_than_our_own_write_is_neither_repaired_nor_judged() {
+        let behind = SyncSeen::Behind(Duration::from_secs(1));
+        let mut open = synced();
+        open.handed.as_mut().unwrap().open = true;
+        for record in [synced(), open] {
+            let step = step(&record, &behind, Some(&class(2)), &there("8"), false, false);
+            assert_eq!(step, Step::CatchUp(Duration::from_secs(1)));
+        }
+        let mut changed = synced();
+        changed.secret.generation = 2;
+        assert_eq!(step(&changed, &behind, None, &Seen::Gone, false, false), Step::Hand);
     }
 
     #[test]

@@ -1,16 +1,24 @@
-//! A deletion that a finalizer holds is not done.
+//! The watch over SecretSyncs is behind what we wrote ourselves: what it still shows is neither believed nor repaired. And a deletion that
+//! a finalizer holds is not done.
 
 use std::time::Duration;
 
 use kube::api::{ObjectMeta, Patch, PatchParams};
 use secret_service::{
+    doubles::{
+        extension::Extension,
+        kube::{Fault, FaultRule},
+    },
     edge::FIELD_MANAGER,
     model::SyncEngine,
-    proto::{DeleteSyncedSecretRequest, ListAuditEventsRequest, synced_secret::State},
+    proto::{
+        CreateSyncedSecretRequest, DeleteSyncedSecretRequest, ListAuditEventsRequest,
+        SyncSyncedSecretRequest, synced_secret::State,
+    },
 };
 use serde_json::json;
 
-use crate::support::{Options, PATIENCE, World, requests::*};
+use crate::support::{Options, PATIENCE, World, needs_the_double, requests::*};
 
 async fn with_one(options: Options) -> World {
     let mut world = World::start_with(Options { engine: SyncEngine::SecretStore, ..options }).await;
@@ -33,6 +41,72 @@ async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
+
+#[tokio::test]
+async fn a_secretsync_that_the_watch_does_not_show_yet_is_not_one_that_somebody_removed() {
+    if !needs_the_double("a watch that is behind") {
+        return;
+    }
+    let mut world = with_one(Options::default()).await;
+    world.cluster().faults().add(FaultRule::always(Fault::WatchSilent).resource("secretsyncs"));
+    let writes = |world: &World| world.cluster().requests().of("patch", "secretsyncs");
+    let before = writes(&world);
+    let request = CreateSyncedSecretRequest { wait: None, ..create("b", vec![existing("k", "v")]) };
+    world.client.clone().create_synced_secret(request).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    assert_eq!(writes(&world) - before, 1, "it is written once");
+    let told = world.client.clone().get_synced_secret(get("b")).await.unwrap().into_inner();
+    assert_eq!((told.state(), synced_reason(&told)), (State::Pending, "Pending"), "{told:?}");
+    assert!(!actions(&world, "b").await.contains(&"DriftRepaired".to_owned()));
+
+    world.cluster().faults().clear();
+    world.until_state("b", State::Synced).await;
+    assert_eq!(writes(&world) - before, 1, "it is written once");
+}
+
+#[tokio::test]
+async fn a_secretsync_that_goes_while_the_watch_is_behind_comes_back() {
+    if !needs_the_double("a watch that is behind") {
+        return;
+    }
+    let mut world = with_one(Options::default()).await;
+    world.cluster().faults().add(FaultRule::always(Fault::WatchSilent).resource("secretsyncs"));
+    let request = CreateSyncedSecretRequest { wait: None, ..create("b", vec![existing("k", "v")]) };
+    world.client.create_synced_secret(request).await.unwrap();
+    until("it is written", async || world.syncs().get_opt("b").await.unwrap().is_some()).await;
+    world.syncs().delete("b", &Default::default()).await.unwrap();
+    world.cluster().faults().clear();
+    world.until_state("b", State::Synced).await;
+    assert_eq!(world.edge("b").await.unwrap()["k"], "one");
+}
+
+#[tokio::test]
+async fn what_the_extension_said_before_it_was_told_is_no_answer() {
+    if !needs_the_double("a watch that is behind") {
+        return;
+    }
+    let mut world = with_one(Options { patience: Duration::from_secs(60), ..Options::default() }).await;
+    world.cluster().faults().add(FaultRule::always(Fault::WatchSilent).resource("secretsyncs"));
+    let hash = async || world.syncs().get("a").await.unwrap().status.unwrap().sync_hash;
+    let before = hash().await;
+    // What the extension does now, the watch does not tell.
+    world.somebody.sets("v", "two").await;
+    world.extension.as_ref().unwrap().poll().await;
+    assert_ne!(hash().await, before);
+    world.stop_extension().await;
+    world.somebody.sets("v", "three").await;
+    let wait = Some(prost_types::Duration { seconds: 10, nanos: 0 });
+    let request = SyncSyncedSecretRequest { wait, ..sync("a") };
+    let told = world.client.sync_synced_secret(request).await.unwrap().into_inner();
+    assert_eq!(told.state(), State::Pending, "the edge holds {:?}: {told:?}", world.edge("a").await);
+
+    world.cluster().faults().clear();
+    let _extension = Extension::start(world.extension_options()).await.unwrap();
+    world.until_state("a", State::Synced).await;
+    assert_eq!(world.edge("a").await.unwrap()["k"], "three");
+}
+
+// === finalizers ===
 
 async fn holds(world: &World, id: &str, finalizers: Option<&str>) {
     let patch = json!({ "metadata": { "finalizers": finalizers.map(|finalizer| vec![finalizer]) } });

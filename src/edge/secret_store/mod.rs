@@ -3,6 +3,7 @@
 //! Both resources carry the name and the uid of their synced secret. The class is owned by the SecretSync, as the Secret is, so
 //! whoever deletes that deletes all.
 
+mod expectations;
 mod foreign;
 mod handover;
 pub(super) mod objects;
@@ -171,6 +172,22 @@ impl Edge {
             self.remove_exactly(id, &again).await?;
         }
         self.remove_one(&self.classes(), id.as_str(), known).await
+    }
+
+    /// Whether the SecretSync and the class of these uids are there, asked afresh.
+    pub async fn has_pair(
+        &self,
+        id: &SyncedSecretId,
+        sync_uid: Option<&str>,
+        class_uid: Option<&str>,
+    ) -> Result<bool, EdgeError> {
+        let (classes, syncs) = (self.classes(), self.syncs());
+        let (class, sync) =
+            tokio::try_join!(self.metadata_of(&classes, id.as_str()), self.metadata_of(&syncs, id.as_str()))?;
+        let has = |found: Option<ObjectMeta>, uid: Option<&str>| {
+            found.is_some_and(|found| found.uid.as_deref() == uid)
+        };
+        Ok(has(sync.map(|sync| sync.metadata), sync_uid) && has(class.map(|class| class.metadata), class_uid))
     }
 
     /// Whether the names of the pair are free for a new synced secret.

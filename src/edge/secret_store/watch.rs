@@ -20,7 +20,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{SecretProviderClass, SecretSync};
+use super::{PairWritten, SecretProviderClass, SecretSync, expectations::Expectations};
 use crate::{
     edge::{Edge, PAGE, RENEWED, manifest::uid_label},
     quote::Quote,
@@ -42,6 +42,8 @@ struct Inner {
     changed: watch::Sender<()>,
     listed: watch::Sender<()>,
     acts: std::sync::Mutex<Acts>,
+    expected_syncs: Expectations,
+    expected_classes: Expectations,
 }
 
 /// When the extension was last seen to act on a SecretSync, whoever made it.
@@ -59,6 +61,8 @@ pub enum SyncSeen {
     There(Arc<SecretSync>),
     /// There is none.
     Gone,
+    /// What was last seen is older than what we wrote ourselves, and has been for so long: it says nothing of that.
+    Behind(Duration),
     /// Nobody knows: the first lists are not complete.
     Unknown,
 }
@@ -78,7 +82,21 @@ impl StoreIndex {
             changed: watch::Sender::new(()),
             listed: watch::Sender::new(()),
             acts: std::sync::Mutex::new(Acts { seen_since: Instant::now(), last: None }),
+            expected_syncs: Expectations::default(),
+            expected_classes: Expectations::default(),
         }))
+    }
+
+    /// Remembers our own write before the watches tell of it.
+    pub fn note(&self, name: &str, written: &PairWritten) {
+        self.0.expected_syncs.expect(name, written.sync_uid.clone(), written.sync_generation);
+        self.0.expected_classes.expect(name, written.class_uid.clone(), written.class_generation);
+    }
+
+    /// Forgets our own write of a name: the API server has been asked, and what was written is no longer there.
+    pub fn forget(&self, name: &str) {
+        self.0.expected_syncs.forget(name);
+        self.0.expected_classes.forget(name);
     }
 
     /// The SecretSync of a name.
@@ -87,9 +105,14 @@ impl StoreIndex {
         if !self.is_complete() {
             return SyncSeen::Unknown;
         }
-        match self.0.syncs.get(&ObjectRef::new(name).within(&self.0.namespace)) {
-            Some(sync) => SyncSeen::There(sync),
-            None => SyncSeen::Gone,
+        let sync = self.0.syncs.get(&ObjectRef::new(name).within(&self.0.namespace));
+        let class = self.class(name);
+        let unmet_sync = self.0.expected_syncs.unmet(name, sync.as_ref().map(|sync| &sync.metadata));
+        let unmet_class = self.0.expected_classes.unmet(name, class.as_ref().map(|class| &class.metadata));
+        match (unmet_sync.max(unmet_class), sync) {
+            (Some(behind), _) => SyncSeen::Behind(behind),
+            (None, Some(sync)) => SyncSeen::There(sync),
+            (None, None) => SyncSeen::Gone,
         }
     }
 
@@ -152,10 +175,11 @@ impl StoreIndex {
     /// Watches until told to stop, and says the name of every SecretSync and class that changed.
     pub async fn run(self, edge: Edge, changed: mpsc::Sender<String>, stop: CancellationToken) {
         let Some((syncs, classes)) = self.0.writers.lock().await.take() else { return };
+        let (expected_syncs, expected_classes) = (&self.0.expected_syncs, &self.0.expected_classes);
         let both = async {
             tokio::join!(
-                follow(edge.syncs(), syncs, &changed, &self.0, |sync| self.0.note(sync)),
-                follow(edge.classes(), classes, &changed, &self.0, |_| {}),
+                follow(edge.syncs(), (syncs, expected_syncs), &changed, &self.0, |sync| self.0.note(sync)),
+                follow(edge.classes(), (classes, expected_classes), &changed, &self.0, |_| {}),
             )
         };
         tokio::select! {
@@ -202,7 +226,7 @@ fn is_ready<K: Resource<DynamicType = ()> + Clone + 'static>(store: &Store<K>) -
 
 async fn follow<K>(
     api: Api<K>,
-    writer: Writer<K>,
+    (writer, expected): (Writer<K>, &Expectations),
     names: &mpsc::Sender<String>,
     index: &Inner,
     note: impl Fn(&K),
@@ -217,15 +241,20 @@ async fn follow<K>(
         note(object);
     });
     let mut events = pin!(slim.reflect(writer));
+    let mut list_begun = Instant::now();
     while let Some(event) = events.next().await {
         let name = match event {
-            Ok(
-                watcher::Event::Apply(object)
-                | watcher::Event::InitApply(object)
-                | watcher::Event::Delete(object),
-            ) => object.name_any(),
-            Ok(watcher::Event::Init) => continue,
+            Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object)) => object.name_any(),
+            Ok(watcher::Event::Delete(object)) => {
+                expected.deleted(object.meta());
+                object.name_any()
+            }
+            Ok(watcher::Event::Init) => {
+                list_begun = Instant::now();
+                continue;
+            }
             Ok(watcher::Event::InitDone) => {
+                expected.listed(list_begun);
                 index.begin();
                 continue;
             }
