@@ -37,6 +37,14 @@ impl Edge {
         Ok(syncs.into_iter().chain(classes).collect())
     }
 
+    /// Whether the API server says that it serves none of the extension's kinds in any version. One that is merely not served in the
+    /// version that is written here is stored all the same.
+    pub async fn lacks_store_kinds(&self) -> Result<bool, EdgeError> {
+        let (syncs, classes) =
+            tokio::try_join!(self.serves::<SecretSync>(), self.serves::<SecretProviderClass>())?;
+        Ok(!syncs && !classes)
+    }
+
     /// The classes of the namespace, whoever made them.
     pub async fn list_classes(&self) -> Result<Vec<Arc<SecretProviderClass>>, EdgeError> {
         self.list_all().await
@@ -57,6 +65,21 @@ impl Edge {
                 .annotations
                 .and_then(|mut all| Some(Quote::from(all.remove(CLIENT_ID)?).to_string())),
         }))
+    }
+
+    /// Whether a kind is served in any version. Only a whole answer says that it isn't: a 404 may be of an API server that does not serve it
+    /// at the moment.
+    async fn serves<K: Resource<DynamicType = ()>>(&self) -> Result<bool, EdgeError> {
+        let (group, plural) = (K::group(&()), K::plural(&()));
+        let groups = self.call(self.client.list_api_groups()).await?.groups;
+        let group = groups.into_iter().find(|found| found.name == group);
+        for version in group.map(|group| group.versions).unwrap_or_default() {
+            let served = self.call(self.client.list_api_group_resources(&version.group_version)).await?;
+            if served.resources.iter().any(|resource| resource.name == plural) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     async fn missing_resource<K: Resource<DynamicType = ()>>(&self) -> Result<Option<String>, EdgeError> {

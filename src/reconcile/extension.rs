@@ -271,7 +271,7 @@ impl Reconciler {
     async fn in_conflict(&self, record: &Record) -> Result<Outcome, StoreError> {
         let conflict = EdgeError::conflict(&record.secret.id);
         let outcome = self.record_failure(record, edge_failure(&conflict)).await?;
-        match self.withdraw(record).await {
+        match self.withdraw(record, known(record)).await {
             Ok(None) => Ok(outcome),
             Ok(Some(pause)) => Ok(Outcome::After(pause)),
             Err(error) => {
@@ -284,9 +284,9 @@ impl Reconciler {
     /// Takes the pair away from under a Secret of somebody else, and out of that Secret what the extension merged into it: first the
     /// extension is kept from writing, then the Secret loses its owner, then the SecretSync goes. In another order the Secret would be
     /// garbage-collected. Says how long to wait for the extension, where it has to be.
-    async fn withdraw(&self, record: &Record) -> Result<Option<Duration>, EdgeError> {
-        let (edge, id, known) = (&self.0.edge, &record.secret.id, known(record));
-        match self.halt(record).await {
+    async fn withdraw(&self, record: &Record, known: Known<'_>) -> Result<Option<Duration>, EdgeError> {
+        let (edge, id) = (&self.0.edge, &record.secret.id);
+        match self.halt(record, known).await {
             Ok(Some(pause)) => return Ok(Some(pause)),
             // A SecretSync of somebody else is none of ours.
             Ok(None) | Err(EdgeError::Conflict { .. }) => {}
@@ -298,9 +298,13 @@ impl Reconciler {
     }
 
     /// Keeps the extension from writing a Secret. Says how long to wait until that is certain.
-    pub(super) async fn halt(&self, record: &Record) -> Result<Option<Duration>, EdgeError> {
+    pub(super) async fn halt(
+        &self,
+        record: &Record,
+        known: Known<'_>,
+    ) -> Result<Option<Duration>, EdgeError> {
         let force = Uuid::new_v4().simple().to_string();
-        let halt = self.0.edge.halt(&record.secret.id, known(record), &force).await?;
+        let halt = self.0.edge.halt(&record.secret.id, known, &force).await?;
         let mut halted = self.0.halted.lock().expect("no one panics while holding it");
         let told = *halted.entry(record.secret.uid).or_insert_with(Instant::now);
         if halt == Halt::Told && told.elapsed() < self.0.options.secret_store.patience {
@@ -311,6 +315,19 @@ impl Reconciler {
         Ok(None)
     }
 
+    /// Whether the extension's kinds are gone for good: the API server has said so whenever it was asked, for as long as the extension may
+    /// be silent. Asked where they turned out not to be served; one answer alone may be of an API server that has just started.
+    pub(super) async fn are_kinds_gone(&self) -> bool {
+        let is_gone = self.0.edge.lacks_store_kinds().await == Ok(true);
+        let mut gone_since = self.0.kinds_gone_since.lock().expect("no one panics while holding it");
+        if !is_gone {
+            *gone_since = None;
+        } else if gone_since.is_none() {
+            *gone_since = Some(Instant::now());
+        }
+        gone_since.is_some_and(|since| since.elapsed() >= self.0.options.secret_store.patience)
+    }
+
     /// When the extension was given something to do; no earlier than this process began to wait for it.
     fn told(&self, handed: &Handed) -> Instant {
         handed.told.unwrap_or(self.0.started)
@@ -318,17 +335,26 @@ impl Reconciler {
 
     /// Removes the pair and what the extension made of it. Says how long to wait for the extension, where it has to be.
     pub(super) async fn remove_pair(&self, record: &Record) -> Result<Option<Duration>, EdgeError> {
-        let (edge, id, known) = (&self.0.edge, &record.secret.id, known(record));
+        match self.remove_known(record, known(record)).await {
+            Err(EdgeError::NotServed { .. }) if self.are_kinds_gone().await => {
+                self.remove_known(record, Known { are_kinds_gone: true, ..known(record) }).await
+            }
+            removed => removed,
+        }
+    }
+
+    async fn remove_known(&self, record: &Record, known: Known<'_>) -> Result<Option<Duration>, EdgeError> {
+        let (edge, id) = (&self.0.edge, &record.secret.id);
         // An extension that is still at work would merge its owner into whatever comes under the name, and that would go with it.
         if record.handed.as_ref().is_none_or(|handed| handed.open) {
-            match self.halt(record).await {
+            match self.halt(record, known).await {
                 Ok(Some(pause)) => return Ok(Some(pause)),
                 Ok(None) | Err(EdgeError::Conflict { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
         if edge.made(&record.secret, known, true).await? == Made::Foreign {
-            return self.withdraw(record).await;
+            return self.withdraw(record, known).await;
         }
         edge.remove_pair(id, known).await?;
         // Somebody else may have been there in between, and the extension too.
@@ -594,6 +620,7 @@ pub(super) fn known(record: &Record) -> Known<'_> {
         sync: handed.and_then(|handed| handed.sync_uid.as_deref()).or(record.adopted.as_deref()),
         class: handed.and_then(|handed| handed.class_uid.as_deref()),
         trusts_label: handed.is_some_and(|handed| handed.sync_uid.is_none()),
+        are_kinds_gone: false,
     }
 }
 

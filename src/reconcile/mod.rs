@@ -111,6 +111,8 @@ struct Inner {
     fights: Fights,
     /// Since when the extension has been kept from writing a Secret.
     halted: Mutex<HashMap<Uuid, Instant>>,
+    /// Since when the API server has said that it serves none of the extension's kinds, whenever it was asked.
+    kinds_gone_since: Mutex<Option<Instant>>,
     started: Instant,
 }
 
@@ -149,6 +151,7 @@ impl Reconciler {
             comparisons,
             fights,
             halted: Mutex::default(),
+            kinds_gone_since: Mutex::default(),
             started: Instant::now(),
         }))
     }
@@ -258,7 +261,7 @@ impl Reconciler {
             return self.is_pair_unsettled(record, access);
         }
         let seen = self.0.index.get(record.secret.id.as_str());
-        plan::plan(record, &seen, false, false) != Step::Nothing
+        plan::plan(record, &seen, false, false) != Step::Nothing || self.shows_a_pair(record)
     }
 
     /// Turns names of Secrets that changed into work, where they are ours. What is gone since before the watch began has no

@@ -71,7 +71,7 @@ impl Reconciler {
 
     /// Halts the extension, sets the Secret free, removes the pair; the values are written by the next look.
     async fn back_from_the_extension(&self, record: &Record) -> Result<Outcome, StoreError> {
-        let freed = match self.free(record, known(record)).await? {
+        let freed = match self.free(record).await? {
             Ok(Freed::Waits(pause)) => return Ok(Outcome::After(pause)),
             Ok(Freed::Done(freed)) => freed,
             Err(error) => return self.record_failure(record, edge_failure(&error)).await,
@@ -88,11 +88,60 @@ impl Reconciler {
         .await
     }
 
-    /// Halts the extension, makes its Secret ours, and removes the pair.
-    async fn free(&self, record: &Record, known: Known<'_>) -> Result<Result<Freed, EdgeError>, StoreError> {
+    /// Whether the watch shows a pair of a synced secret that is in the direct engine.
+    pub(super) fn shows_a_pair(&self, record: &Record) -> bool {
+        let secret = &record.secret;
+        record.engine == SyncEngine::Direct
+            && secret.state != State::Deleting
+            && self.0.pairs.carries(secret.id.as_str(), secret.uid)
+    }
+
+    /// Removes a pair that the extension would go on writing by: one that came back with its kinds, or that a late write made. Nothing where
+    /// the watch is behind, and there is none.
+    pub(super) async fn remove_left_pair(&self, record: &Record) -> Result<Option<Outcome>, StoreError> {
+        match self.0.edge.has_labelled(&record.secret.id, record.secret.uid).await {
+            Ok(true) => {}
+            // What is not served at the moment writes nothing either.
+            Ok(false) | Err(_) => return Ok(None),
+        }
+        let freed = match self.free(record).await? {
+            Ok(Freed::Waits(pause)) => return Ok(Some(Outcome::After(pause))),
+            Ok(Freed::Done(freed)) => freed,
+            Err(error) => return self.record_failure(record, edge_failure(&error)).await.map(Some),
+        };
+        let mut transaction = self.0.store.begin().await?;
+        let Some(mut current) = transaction.current(record.secret.uid) else {
+            return Ok(Some(Outcome::Done));
+        };
+        current.edge.uid = freed.map(|freed| freed.uid);
+        current.edge.digest = None;
+        current.sync_requests += 1;
+        transaction.update(current).await?;
+        let detail =
+            "A SecretSync or a class of it had come back, by which the extension would write its Secret.";
+        transaction.audit(event("OrphanRemoved", record, detail)).await?;
+        transaction.commit().await?;
+        Ok(Some(Outcome::Again))
+    }
+
+    /// Halts the extension, makes its Secret ours, and removes the pair; where the extension's kinds are gone for good, only the second.
+    async fn free(&self, record: &Record) -> Result<Result<Freed, EdgeError>, StoreError> {
+        match self.free_known(record, known(record)).await? {
+            Err(EdgeError::NotServed { .. }) if self.are_kinds_gone().await => {
+                self.free_known(record, Known { are_kinds_gone: true, ..known(record) }).await
+            }
+            freed => Ok(freed),
+        }
+    }
+
+    async fn free_known(
+        &self,
+        record: &Record,
+        known: Known<'_>,
+    ) -> Result<Result<Freed, EdgeError>, StoreError> {
         let (edge, secret) = (&self.0.edge, &record.secret);
         let own = async {
-            match self.halt(record).await? {
+            match self.halt(record, known).await? {
                 Some(pause) => Ok(Err(pause)),
                 None => edge.own_secret(&secret.id, known).await.map(Ok),
             }

@@ -126,6 +126,11 @@ impl Reconciler {
         if record.engine == SyncEngine::SecretStore {
             return self.by_extension(&record, work).await;
         }
+        if self.shows_a_pair(&record)
+            && let Some(outcome) = self.remove_left_pair(&record).await?
+        {
+            return Ok(outcome);
+        }
         let seen = self.0.index.get(record.secret.id.as_str());
         match plan(&record, &seen, self.is_creating(uid), work.reads.is_some()) {
             Step::Nothing => Ok(Outcome::Done),

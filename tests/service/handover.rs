@@ -2,15 +2,20 @@
 
 use std::time::Duration;
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
-    ResourceExt,
-    api::{Patch, PatchParams},
+    Api, ResourceExt,
+    api::{DeleteParams, ObjectMeta, Patch, PatchParams},
 };
 use secret_service::{
     doubles::{
-        extension::Extension,
+        extension::{self, Extension},
         kube::{Fault, FaultRule},
         vault::{Action, Operation, Rule},
+    },
+    edge::{
+        FIELD_MANAGER,
+        secret_store::{SecretProviderClass, SecretSync},
     },
     model::SyncEngine,
     proto::{
@@ -69,9 +74,13 @@ async fn synced_with(world: &mut World) -> (Vec<String>, bool) {
 }
 
 async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
+    until_long(PATIENCE, what, is_so).await;
+}
+
+async fn until_long(patience: Duration, what: &str, is_so: impl AsyncFn() -> bool) {
     let begun = tokio::time::Instant::now();
     while !is_so().await {
-        assert!(begun.elapsed() < PATIENCE, "never so: {what}");
+        assert!(begun.elapsed() < patience, "never so: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -182,6 +191,105 @@ async fn the_deletion_of_a_secret_that_nobody_has_seen_goes_on_where_it_stopped(
 
     let free = json!({ "metadata": { "finalizers": null } });
     world.secrets().patch("a", &kubectl(), &Patch::Merge(free)).await.unwrap();
+    world.until_gone("a").await;
+    until("nothing is left", async || world.edge("a").await.is_none()).await;
+}
+
+// === the extension's kinds are gone ===
+
+/// Takes the extension and its kinds out of the cluster, with all of them that there are.
+async fn uninstalls(world: &mut World) {
+    world.stop_extension().await;
+    let definitions: Api<CustomResourceDefinition> = Api::all(world.kube.clone());
+    for name in ["secretsyncs.secret-sync.x-k8s.io", "secretproviderclasses.secrets-store.csi.x-k8s.io"] {
+        definitions.delete(name, &DeleteParams::default()).await.unwrap();
+        until("the kind is gone", async || definitions.get_opt(name).await.unwrap().is_none()).await;
+    }
+}
+
+async fn with_one(options: Options) -> World {
+    let mut world = World::start_with(options).await;
+    world.seed("v", "value").await;
+    let made = world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await;
+    assert_eq!(made.unwrap().into_inner().state(), State::Synced);
+    world
+}
+
+/// Puts a pair back as it was.
+async fn puts_back(world: &World, mut class: SecretProviderClass, mut sync: SecretSync) {
+    for metadata in [&mut class.metadata, &mut sync.metadata] {
+        let (name, labels) = (metadata.name.take(), metadata.labels.take());
+        *metadata = ObjectMeta { name, labels, ..ObjectMeta::default() };
+    }
+    sync.status = None;
+    extension::install(&world.kube).await.unwrap();
+    let late = PatchParams::apply(FIELD_MANAGER);
+    world.classes().patch("a", &late, &Patch::Apply(&class)).await.unwrap();
+    world.syncs().patch("a", &late, &Patch::Apply(&sync)).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_the_extension_had_is_taken_over_once_its_kinds_are_gone_for_good() {
+    if !needs_the_double("custom resources that go away") {
+        return;
+    }
+    let mut world = with_one(options(SyncEngine::SecretStore)).await;
+    let (class, sync) = (world.classes().get("a").await.unwrap(), world.syncs().get("a").await.unwrap());
+    world.stop_service().await;
+    has_little_patience(&mut world);
+    uninstalls(&mut world).await;
+    world.somebody.sets("v", "new").await;
+    world.start_service_with(SyncEngine::Direct).await;
+    until("the service writes it itself", async || world.edge("a").await.unwrap()["k"] == "new").await;
+    world.until_state("a", State::Synced).await;
+
+    // Should they come back with what they had, there is one writer all the same. That they are served is not asked often by then.
+    puts_back(&world, class, sync).await;
+    until_long(3 * PATIENCE, "the pair is removed again", async || {
+        world.syncs().get_opt("a").await.unwrap().is_none()
+            && world.classes().get_opt("a").await.unwrap().is_none()
+    })
+    .await;
+    world.until_state("a", State::Synced).await;
+    assert_eq!(world.edge("a").await.unwrap()["k"], "new");
+}
+
+#[tokio::test]
+async fn what_the_extension_had_can_be_deleted_once_its_kinds_are_gone_for_good() {
+    if !needs_the_double("custom resources that go away") {
+        return;
+    }
+    let mut world = with_one(options(SyncEngine::SecretStore)).await;
+    let (class, sync) = (world.classes().get("a").await.unwrap(), world.syncs().get("a").await.unwrap());
+    has_little_patience(&mut world);
+    world.restart().await;
+    uninstalls(&mut world).await;
+    let told = world.client.delete_synced_secret(delete("a")).await;
+    told.unwrap();
+    assert!(world.edge("a").await.is_none(), "its value is left behind");
+
+    world.stop_service().await;
+    puts_back(&world, class, sync).await;
+    world.start_service().await;
+    until("the pair is removed again", async || {
+        world.syncs().get_opt("a").await.unwrap().is_none()
+            && world.classes().get_opt("a").await.unwrap().is_none()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn kinds_that_are_gone_for_a_moment_are_waited_for() {
+    if !needs_the_double("custom resources that go away") {
+        return;
+    }
+    let mut world = with_one(options(SyncEngine::SecretStore)).await;
+    uninstalls(&mut world).await;
+    let request = DeleteSyncedSecretRequest { wait: None, force: true, ..delete("a") };
+    world.client.delete_synced_secret(request).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(world.get("a").await.state(), State::Deleting);
+    extension::install(&world.kube).await.unwrap();
     world.until_gone("a").await;
     until("nothing is left", async || world.edge("a").await.is_none()).await;
 }

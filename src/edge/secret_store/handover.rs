@@ -82,7 +82,7 @@ impl Edge {
         known: Known<'_>,
     ) -> Result<Option<Written>, EdgeError> {
         let id = &asked.id;
-        let (secret, sync) = self.secret_and_sync(id).await?;
+        let (secret, sync) = self.secret_and_sync(id, known).await?;
         let Some(secret) = secret else { return Ok(None) };
         if !known.is_ours(&secret, sync.as_ref()) {
             return self.give_back(id, known).await.map(|()| None);

@@ -64,6 +64,8 @@ pub struct Known<'a> {
     pub class: Option<&'a str>,
     /// Whether the pair was written before its uids were remembered: then there is nothing better than the label.
     pub trusts_label: bool,
+    /// Whether the extension's kinds are gone for good, and all SecretSyncs and classes with them.
+    pub are_kinds_gone: bool,
 }
 
 // === impl Known ===
@@ -71,7 +73,7 @@ pub struct Known<'a> {
 impl<'a> Known<'a> {
     /// Of a synced secret that has nothing at the edge yet.
     fn nothing(uid: Uuid) -> Self {
-        Self { uid, secret: None, sync: None, class: None, trusts_label: false }
+        Self { uid, secret: None, sync: None, class: None, trusts_label: false, are_kinds_gone: false }
     }
 
     /// What is remembered of one of the two.
@@ -161,7 +163,7 @@ impl Edge {
     /// Removes what is ours: the Secret, while there is the SecretSync that proves whose it is, then the SecretSync, then the class. What the
     /// extension makes again in between is removed after the SecretSync, without which it makes no more.
     pub async fn remove_pair(&self, id: &SyncedSecretId, known: Known<'_>) -> Result<(), EdgeError> {
-        let (secret, sync) = self.secret_and_sync(id).await?;
+        let (secret, sync) = self.secret_and_sync(id, known).await?;
         let is_ours = |secret: &ObjectMeta| known.is_ours(secret, sync.as_ref());
         if let Some(secret) = secret.filter(is_ours) {
             self.remove_exactly(id, &secret).await?;
@@ -172,6 +174,15 @@ impl Edge {
             self.remove_exactly(id, &again).await?;
         }
         self.remove_one(&self.classes(), id.as_str(), known).await
+    }
+
+    /// Whether the SecretSync or the class of a name is there with the label of this synced secret, asked afresh.
+    pub async fn has_labelled(&self, id: &SyncedSecretId, uid: Uuid) -> Result<bool, EdgeError> {
+        let (classes, syncs) = (self.classes(), self.syncs());
+        let (class, sync) =
+            tokio::try_join!(self.metadata_of(&classes, id.as_str()), self.metadata_of(&syncs, id.as_str()))?;
+        let found = [class.map(|class| class.metadata), sync.map(|sync| sync.metadata)];
+        Ok(found.iter().flatten().any(|metadata| carries_uid(metadata, uid)))
     }
 
     /// Whether the SecretSync and the class of these uids are there, asked afresh.
@@ -230,7 +241,7 @@ impl Edge {
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
     {
-        match self.metadata_of(api, name).await? {
+        match self.metadata_or_gone(api, name, known).await? {
             None => Ok(None),
             Some(found) if known.has::<K>(&found.metadata) => Ok(Some(found.metadata)),
             Some(found) => {
@@ -254,6 +265,22 @@ impl Edge {
     {
         match self.find(api, name).await {
             Err(EdgeError::NotFound(_)) => Err(not_served::<K>()),
+            found => found,
+        }
+    }
+
+    /// The same for whoever gives up what there is of the two: where their kinds are gone for good, there is none.
+    async fn metadata_or_gone<K>(
+        &self,
+        api: &Api<K>,
+        name: &str,
+        known: Known<'_>,
+    ) -> Result<Option<PartialObjectMeta<K>>, EdgeError>
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
+    {
+        match self.metadata_of(api, name).await {
+            Err(EdgeError::NotServed { .. }) if known.are_kinds_gone => Ok(None),
             found => found,
         }
     }
@@ -325,7 +352,7 @@ impl Edge {
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
     {
-        let Some(found) = self.metadata_of(api, name).await? else { return Ok(()) };
+        let Some(found) = self.metadata_or_gone(api, name, known).await? else { return Ok(()) };
         if !known.has::<K>(&found.metadata) {
             return Ok(());
         }

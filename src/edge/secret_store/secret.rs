@@ -36,7 +36,7 @@ impl Edge {
         known: Known<'_>,
         wants_mark: bool,
     ) -> Result<Made, EdgeError> {
-        let (secret, sync) = self.secret_and_sync(&asked.id).await?;
+        let (secret, sync) = self.secret_and_sync(&asked.id, known).await?;
         let Some(secret) = secret else { return Ok(Made::Nothing) };
         if !known.is_ours(&secret, sync.as_ref()) {
             return Ok(Made::Foreign);
@@ -53,7 +53,7 @@ impl Edge {
         id: &SyncedSecretId,
         known: Known<'_>,
     ) -> Result<Option<Written>, EdgeError> {
-        let (secret, sync) = self.secret_and_sync(id).await?;
+        let (secret, sync) = self.secret_and_sync(id, known).await?;
         let own = secret.filter(|secret| known.is_ours(secret, sync.as_ref()));
         Ok(own.map(|secret| written(&secret)))
     }
@@ -74,7 +74,7 @@ impl Edge {
     pub async fn release_keys(&self, asked: &SyncedSecret, known: Known<'_>) -> Result<(), EdgeError> {
         let id = &asked.id;
         let is_key = |key: &str| asked.references.iter().any(|reference| reference.key.as_str() == key);
-        let (secret, sync) = self.secret_and_sync(id).await?;
+        let (secret, sync) = self.secret_and_sync(id, known).await?;
         let Some(metadata) = secret else { return Ok(()) };
         if !known.is_ours(&metadata, sync.as_ref()) {
             return Err(EdgeError::conflict(id));
@@ -98,7 +98,7 @@ impl Edge {
     /// Takes out of somebody else's Secret what the extension merged into it for a SecretSync of ours: the owner, with which it would be
     /// garbage-collected, the labels, and the keys that are in nobody else's hands. The extension must have been halted before.
     pub async fn give_back(&self, id: &SyncedSecretId, known: Known<'_>) -> Result<(), EdgeError> {
-        let (secret, sync) = self.secret_and_sync(id).await?;
+        let (secret, sync) = self.secret_and_sync(id, known).await?;
         let Some(secret) = secret.filter(|secret| !known.is_ours(secret, sync.as_ref())) else {
             return Ok(());
         };
@@ -123,10 +123,13 @@ impl Edge {
     pub(super) async fn secret_and_sync(
         &self,
         id: &SyncedSecretId,
+        known: Known<'_>,
     ) -> Result<(Option<ObjectMeta>, Option<ObjectMeta>), EdgeError> {
         let syncs = self.syncs();
-        let (secret, sync) =
-            tokio::try_join!(self.find(&self.secrets, id.as_str()), self.metadata_of(&syncs, id.as_str()),)?;
+        let (secret, sync) = tokio::try_join!(
+            self.find(&self.secrets, id.as_str()),
+            self.metadata_or_gone(&syncs, id.as_str(), known)
+        )?;
         Ok((secret.map(|secret| secret.metadata), sync.map(|sync| sync.metadata)))
     }
 }
@@ -134,6 +137,12 @@ impl Edge {
 // === impl Known ===
 
 impl Known<'_> {
+    /// Whether the extension made a Secret for the SecretSync that is remembered, and that is gone.
+    fn is_left_behind(&self, secret: &ObjectMeta) -> bool {
+        let mut owners = secret.owner_references.iter().flatten();
+        self.sync.is_some_and(|sync| owners.any(|owner| owner.uid == sync)) && is_made_by_extension(secret)
+    }
+
     /// Whether a Secret is that of this synced secret: the one that is remembered, or one that its SecretSync has made for sure.
     pub(super) fn is_ours(&self, secret: &ObjectMeta, sync: Option<&ObjectMeta>) -> bool {
         let our_sync = sync.filter(|sync| self.has::<SecretSync>(sync));
@@ -145,6 +154,9 @@ impl Known<'_> {
             // Somebody else's SecretSync has come in the place of ours, and goes on with the Secret.
             return false;
         }
+        if sync.is_none() && self.is_left_behind(secret) {
+            return true;
+        }
         let is_remembered = self.secret.is_some() && secret.uid.as_deref() == self.secret;
         is_remembered || our_sync.is_some_and(|sync| owned_by(sync) && is_made_for(secret, sync))
     }
@@ -153,6 +165,11 @@ impl Known<'_> {
 /// Whether the extension made a Secret for a SecretSync, and did not merge its keys into one that somebody else made. That it is owned by the
 /// SecretSync proves nothing.
 fn is_made_for(secret: &ObjectMeta, sync: &ObjectMeta) -> bool {
+    secret.creation_timestamp.as_ref() >= sync.creation_timestamp.as_ref() && is_made_by_extension(secret)
+}
+
+/// Whether all keys of a Secret are the extension's, and nobody was there before it.
+fn is_made_by_extension(secret: &ObjectMeta) -> bool {
     let created = secret.creation_timestamp.as_ref();
     let (extensions, others): (Vec<_>, Vec<_>) = secret
         .managed_fields
@@ -165,8 +182,7 @@ fn is_made_for(secret: &ObjectMeta, sync: &ObjectMeta) -> bool {
     };
     let wrote_first = extensions.iter().any(|entry| entry.time.as_ref() <= created);
     let is_first = |entry: &&ManagedFieldsEntry| entry.time.as_ref() <= created;
-    created >= sync.creation_timestamp.as_ref()
-        && extensions.iter().any(|entry| writes(entry, "f:data"))
+    extensions.iter().any(|entry| writes(entry, "f:data"))
         && !others.iter().any(|entry| writes(entry, "f:data") || writes(entry, "f:type"))
         && (wrote_first || !others.iter().any(is_first))
 }
@@ -308,12 +324,21 @@ mod tests {
             SECOND,
             &[entry("kubectl-create", SECOND, json!({ "f:data": { "f:a": {} } })), of_extension(SECOND)],
         );
-        let knows =
-            |secret| Known { uid, secret, sync: Some("of-the-sync"), class: None, trusts_label: false };
+        let knows = |secret| Known {
+            uid,
+            secret,
+            sync: Some("of-the-sync"),
+            class: None,
+            trusts_label: false,
+            are_kinds_gone: false,
+        };
         assert!(knows(Some("of-the-secret")).is_ours(&merged, Some(&sync(SECOND))));
         assert!(knows(Some("of-the-secret")).is_ours(&merged, None));
         assert!(!knows(None).is_ours(&merged, Some(&sync(SECOND))));
         assert!(!knows(Some("another")).is_ours(&merged, Some(&sync(SECOND))));
+        let left = secret(SECOND, &[of_extension(SECOND)]);
+        assert!(knows(None).is_ours(&left, None), "the SecretSync that it was made for is remembered");
+        assert!(!knows(None).is_ours(&merged, None));
         let theirs = Known { sync: Some("another"), ..knows(Some("of-the-secret")) };
         assert!(!theirs.is_ours(&merged, Some(&sync(SECOND))), "somebody else's SecretSync goes on with it");
     }
