@@ -62,10 +62,13 @@ impl Secrets {
         if let Some(recorded) = self.replayed(&call).await? {
             return Ok(self.latest(recorded));
         }
-        Error::refuse(self.reserved("name", &adoption.id).into_iter().collect())?;
         let referable = adoption.referable.clone();
-        let engine = self.0.reconciler.engine()?;
         let seen = self.0.store.view().get(&adoption.id);
+        // What is ours already is taken from nobody.
+        if !seen.as_ref().is_some_and(|seen| seen.secret.origin == Origin::Managed && !is_in_conflict(seen)) {
+            Error::refuse(self.reserved("name", &adoption.id).into_iter().collect())?;
+        }
+        let engine = self.0.reconciler.engine()?;
         let Taken { record, keys, labels } = match &seen {
             Some(record) if record.secret.origin == Origin::Unmanaged => {
                 let there = self.adoptable_sync(record).await?;

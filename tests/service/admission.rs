@@ -201,6 +201,9 @@ async fn what_is_recorded_stays_what_it_is_when_the_operator_allows_less() {
         Admission { reserved: patterns(&["kept somebody else"]), ..Admission::default() };
     world.restart().await;
 
+    // What is adopted already stays so.
+    let again = world.client.adopt_synced_secret(adopt("kept", both())).await.unwrap().into_inner();
+    assert_eq!((&again.uid, again.generation), (&made.uid, made.generation));
     world.somebody.sets("pump-pass", "8").await;
     let synced = world.client.sync_synced_secret(sync("kept")).await.unwrap().into_inner();
     assert_eq!(synced.state(), State::Synced, "{synced:?}");
