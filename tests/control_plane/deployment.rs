@@ -6,7 +6,9 @@ use k8s_openapi::api::{
     core::v1::{Namespace, Pod},
 };
 use kube::{Api, Client, api::PostParams};
-use serde_json::json;
+use secret_service::model::Admission;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::{control_plane, refusal};
 
@@ -27,6 +29,29 @@ fn pod(deployment: &Deployment, name: &str) -> Pod {
     let mut metadata = template.metadata.unwrap();
     metadata.name = Some(name.to_owned());
     Pod { metadata, spec: template.spec, status: None }
+}
+
+#[test]
+fn the_secrets_that_the_chart_runs_the_service_with_are_reserved_in_its_configuration() {
+    for engine in ["direct", "secret-store", "auto"] {
+        let manifest = control_plane::manifest(engine);
+        let objects = serde_yaml_ng::Deserializer::from_str(&manifest);
+        let objects: Vec<_> = objects.map(|object| Value::deserialize(object).unwrap()).collect();
+        let of = |kind: &str| objects.iter().find(|object| object["kind"] == kind).unwrap();
+        let config = of("ConfigMap")["data"]["secret-service.toml"].as_str().unwrap();
+        let config: toml::Table = config.parse().unwrap();
+        let reserved = config["synced_secrets"]["reserved_names"].as_array().unwrap().iter();
+        let reserved = reserved.map(|name| name.as_str().unwrap().parse().unwrap()).collect();
+        let admission = Admission { reserved, ..Admission::default() };
+        let pod = &of("Deployment")["spec"]["template"]["spec"];
+        let volumes = pod["volumes"].as_array().unwrap().iter();
+        let mounted: Vec<_> = volumes.filter_map(|volume| volume["secret"]["secretName"].as_str()).collect();
+        assert_eq!(mounted, ["secret-service-tls"], "{engine}");
+        for name in mounted {
+            let owner = admission.owner(&name.parse().unwrap());
+            assert!(owner.is_some_and(|owner| owner.contains("this service")), "{engine}: {name}: {owner:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@
 mod support;
 
 mod access;
+mod admission_policy;
 mod client_go;
 mod crash;
 mod deployment;

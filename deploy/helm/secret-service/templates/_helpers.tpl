@@ -27,6 +27,13 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- with .Values.authentication.clientCA }}{{ if or .secret .configMap }}true{{ end }}{{ end }}
 {{- end }}
 
+{{- /* Patterns with * and ? as one regular expression. */}}
+{{- define "secret-service.regex" -}}
+{{- $all := list }}
+{{- range . }}{{ $all = append $all (regexQuoteMeta . | replace "\\*" ".*" | replace "\\?" ".") }}{{ end }}
+{{- join "|" $all }}
+{{- end }}
+
 {{- /* The Secrets that the service is run with, as a list in JSON. */}}
 {{- define "secret-service.own-secrets" -}}
 {{- $own := list }}
