@@ -517,10 +517,10 @@ impl<'a> History<'a> {
         let keys: BTreeSet<&String> = secret.references.iter().map(|reference| &reference.key).collect();
         let held: BTreeSet<&String> = edge.data.keys().collect();
         if !keys.is_subset(&held) {
-            return Some(format!("the edge lacks {:?}", keys.difference(&held)));
+            return Some(format!("the edge lacks {:?}", &keys - &held));
         }
         if keys != held {
-            return Some(format!("the edge has {:?}, which nobody asked for", held.difference(&keys)));
+            return Some(format!("the edge has {:?}, which nobody asked for", &held - &keys));
         }
         for reference in &secret.references {
             let name = reference.vault_secret.trim_start_matches("vaultSecrets/").to_ascii_lowercase();
