@@ -143,17 +143,14 @@ async fn a_deletion_is_done_only_when_no_finalizer_holds_the_secretsync_any_more
 async fn an_orphan_that_a_finalizer_holds_is_told_once_when_it_is_gone() {
     let options = Options { interval: Duration::from_millis(300), ..Options::default() };
     let mut world = with_one(options).await;
-    let (mut class, mut sync) =
-        (world.classes().get("a").await.unwrap(), world.syncs().get("a").await.unwrap());
+    let mut sync = world.syncs().get("a").await.unwrap();
     world.client.delete_synced_secret(delete("a")).await.unwrap();
-    for metadata in [&mut class.metadata, &mut sync.metadata] {
-        let (name, labels) = (metadata.name.take(), metadata.labels.take());
-        *metadata = ObjectMeta { name, labels, ..ObjectMeta::default() };
-    }
+    let (name, labels) = (sync.metadata.name.take(), sync.metadata.labels.take());
+    let finalizers = Some(vec!["example.com/hold".to_owned()]);
+    sync.metadata = ObjectMeta { name, labels, finalizers, ..ObjectMeta::default() };
     sync.status = None;
-    sync.metadata.finalizers = Some(vec!["example.com/hold".to_owned()]);
+    // A class before it would be an orphan of its own, and be told.
     let late = PatchParams::apply(FIELD_MANAGER);
-    world.classes().patch("a", &late, &Patch::Apply(&class)).await.unwrap();
     world.syncs().patch("a", &late, &Patch::Apply(&sync)).await.unwrap();
     until("it is being deleted", async || {
         world.syncs().get("a").await.unwrap().metadata.deletion_timestamp.is_some()
