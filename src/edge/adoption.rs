@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    Edge, EdgeError, MANAGED_BY, is_reserved,
+    Edge, EdgeError, is_reserved,
     secret_store::{ForeignKey, LABEL_PREFIX, SecretSync, foreign_keys},
     secrets::{data_keys, wiped},
 };
@@ -171,15 +171,11 @@ fn synced_into(secret: &ObjectMeta, sync: &SecretSync) -> SyncedInto {
     }
 }
 
-/// The labels that neither this service nor the extension sets. Another manager than this service is somebody else.
+/// The labels that neither this service nor the extension sets: those of theirs are written anew, whatever they say now.
 fn labels_of_others<'a>(
     labels: impl IntoIterator<Item = (&'a String, &'a String)>,
 ) -> BTreeMap<String, String> {
-    let is_ours = |key: &str, value: &str| match is_reserved(key) {
-        true => key != MANAGED_BY.0 || value == MANAGED_BY.1,
-        false => key.starts_with(LABEL_PREFIX),
-    };
-    let others = labels.into_iter().filter(|(key, value)| !is_ours(key, value));
+    let others = labels.into_iter().filter(|(key, _)| !is_reserved(key) && !key.starts_with(LABEL_PREFIX));
     others.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 

@@ -62,7 +62,7 @@ async fn whoever_makes_tokens_up_does_not_keep_the_cluster_busy_nor_anybody_out_
     list_as(&world, &token).await.unwrap_or_else(|told| panic!("{}", told.message));
     let channel = world.channel().await;
     let mut codes = std::collections::BTreeMap::<String, usize>::new();
-    for number in 0..200 {
+    for number in 0..400 {
         let mut stranger = client(channel.clone(), Some(&format!("made-up-{number}")));
         let refused = stranger.get_vault(GetVaultRequest::default()).await.unwrap_err();
         *codes.entry(told(&refused).reason).or_default() += 1;

@@ -103,7 +103,7 @@ async fn a_deletion_that_is_held_back_can_be_forced() {
     world
         .cluster()
         .faults()
-        .add(FaultRule::always(Fault::Delay { millis: 1_000 }).verb("delete").resource(written()));
+        .add(FaultRule::always(Fault::Delay { millis: 1_000 }).verb("delete").resource("secrets"));
     let request = DeleteSyncedSecretRequest { force: true, ..delete("a") };
     world.client.delete_synced_secret(request).await.unwrap();
     assert!(world.edge("a").await.is_none());
