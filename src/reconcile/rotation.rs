@@ -243,3 +243,77 @@ impl Followed {
             .map(|reference| &reference.status)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ReferenceStatus, SyncedSecret};
+
+    fn record(status: ReferenceStatus) -> Record {
+        let mut record = Record::new(SyncedSecret::example("edp1secrets"), SyncEngine::Direct);
+        record.secret.state = State::Synced;
+        record.secret.references[0].status = status;
+        record
+    }
+
+    fn status(updated: Timestamp, settled: bool) -> ReferenceStatus {
+        ReferenceStatus { vault_update_time: Some(updated), settled, ..ReferenceStatus::default() }
+    }
+
+    fn listed(updated: Timestamp) -> VaultSecret {
+        VaultSecret {
+            name: "edp1-user".parse().unwrap(),
+            enabled: true,
+            content_type: String::new(),
+            create_time: None,
+            update_time: Some(updated),
+            not_before_time: None,
+            expire_time: None,
+            tags: Default::default(),
+            managed: false,
+        }
+    }
+
+    #[test]
+    fn what_the_list_shows_as_it_was_at_a_read_that_was_late_enough_is_not_read_again() {
+        let (then, now) = (Timestamp::UNIX_EPOCH, Timestamp::now());
+        for (settled, shown, differs) in
+            [(true, then, false), (true, now, true), (false, then, true), (false, now, true)]
+        {
+            let followed = Followed { users: vec![Arc::new(record(status(then, settled)))] };
+            assert_eq!(followed.differs_from(&listed(shown)), differs, "{settled} {shown}");
+        }
+        // Who pinned a version does not follow it, nor who refers to another one.
+        let (mut pinned, mut other) = (record(status(now, false)), record(status(now, false)));
+        pinned.secret.references[0].version = Some("1".repeat(32).parse().unwrap());
+        other.secret.references[0].vault_secret = "other".parse().unwrap();
+        let followed = Followed { users: [pinned, other].map(Arc::new).into() };
+        assert!(!followed.differs_from(&listed(then)));
+    }
+
+    #[test]
+    fn a_version_is_held_where_everybody_who_follows_it_holds_it() {
+        let version = |digit: &str| -> VaultVersion { digit.repeat(32).parse().unwrap() };
+        let holds = |digit: &str| {
+            let synced_version = Some(version(digit));
+            Arc::new(record(ReferenceStatus { synced_version, ..ReferenceStatus::default() }))
+        };
+        let name = "edp1-user".parse().unwrap();
+        let same = Followed { users: vec![holds("1"), holds("1")] };
+        assert!(same.all_hold(&name, &version("1")) && !same.all_hold(&name, &version("2")));
+        let mixed = Followed { users: vec![holds("1"), holds("2")] };
+        assert!(!mixed.all_hold(&name, &version("1")));
+    }
+
+    #[test]
+    fn only_what_is_ours_in_sync_and_not_pinned_is_followed() {
+        let example = || record(ReferenceStatus::default());
+        let (mut theirs, mut failed, mut pinned) = (example(), example(), example());
+        theirs.secret.origin = Origin::Unmanaged;
+        failed.secret.state = State::Failed;
+        pinned.secret.references[0].version = Some("1".repeat(32).parse().unwrap());
+        assert!(followed([theirs, failed, pinned].map(Arc::new).into()).is_empty());
+        let both = followed(vec![Arc::new(example()), Arc::new(example())]);
+        assert_eq!(both.values().map(|followed| followed.users.len()).collect::<Vec<_>>(), [2]);
+    }
+}

@@ -13,6 +13,10 @@ fn often() -> Options {
     Options { interval: Duration::from_millis(300), ..Options::default() }
 }
 
+fn unavailable() -> Action {
+    Action::Status { status: 503, code: "Unavailable".to_owned(), inner: None, retry_after: None }
+}
+
 #[tokio::test]
 async fn a_new_version_added_here_reaches_everybody_who_follows_it() {
     let mut world = World::start().await;
@@ -113,6 +117,32 @@ async fn a_list_that_costs_more_than_asking_for_each_is_not_begun_again() {
 }
 
 #[tokio::test]
+async fn where_the_vault_can_not_be_listed_a_secret_that_is_gone_is_told_and_one_that_can_not_be_asked_for_is_not()
+ {
+    let mut world = World::start_with(often()).await;
+    world.seed("v", "value").await;
+    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let faults = world.vault.faults();
+    faults.add(Rule::new(Action::ForbiddenByRbac).on(Operation::SecretList));
+    for read in [Operation::SecretGet, Operation::SecretListVersions] {
+        faults.add(Rule::new(unavailable()).on(read));
+    }
+    let before = world.vault.requests();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let after = world.vault.requests();
+    let asked = |operation| after.of(operation) > before.of(operation);
+    assert!(asked(Operation::SecretGet) || asked(Operation::SecretListVersions), "it was asked for");
+    assert_eq!(world.get("a").await.state(), State::Synced, "the edge holds what was last known");
+
+    world.vault.faults().clear();
+    world.vault.faults().add(Rule::new(Action::ForbiddenByRbac).on(Operation::SecretList));
+    world.somebody.deletes("v").await;
+    let told = world.until("a", |secret| synced_reason(secret) == "VaultSecretNotFound").await;
+    assert_eq!(told.state(), State::Degraded);
+}
+
+#[tokio::test]
 async fn a_version_that_expires_while_nothing_else_happens_is_told_as_expired() {
     let mut world = World::start_with(often()).await;
     let mut request = create("a", vec![created("k", "v", "value")]);
@@ -138,9 +168,7 @@ async fn a_vault_that_can_not_answer_a_check_is_asked_for_nothing_else_by_it() {
     world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
     // A value that was read within the second of its last change may be read once more.
     tokio::time::sleep(Duration::from_secs(3)).await;
-    let unavailable =
-        Action::Status { status: 503, code: "Unavailable".to_owned(), inner: None, retry_after: None };
-    world.vault.faults().add(Rule::new(unavailable).on(Operation::SecretList));
+    world.vault.faults().add(Rule::new(unavailable()).on(Operation::SecretList));
     let before = world.vault.requests();
     tokio::time::sleep(Duration::from_secs(3)).await;
     let after = world.vault.requests();
