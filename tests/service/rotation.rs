@@ -137,6 +137,9 @@ async fn where_the_vault_can_not_be_listed_a_secret_that_is_gone_is_told_and_one
 
     world.vault.faults().clear();
     world.vault.faults().add(Rule::new(Action::ForbiddenByRbac).on(Operation::SecretList));
+    let old = world.get("a").await.references[0].synced_version.clone();
+    world.somebody.sets("v", "new").await;
+    world.until("a", |secret| secret.references[0].synced_version != old).await;
     world.somebody.deletes("v").await;
     let told = world.until("a", |secret| synced_reason(secret) == "VaultSecretNotFound").await;
     assert_eq!(told.state(), State::Degraded);

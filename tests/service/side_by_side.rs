@@ -573,6 +573,12 @@ async fn a_controller_that_puts_its_own_back_is_named_and_answered_at_a_growing_
     let told = world.until("a", |secret| synced_reason(secret) == "EdgeContested").await;
     assert_eq!(told.state(), State::Degraded);
     assert!(format!("{told:?}").contains("argocd-controller"), "{told:?}");
+    // A person who asks is not made to wait for the pause.
+    let begun = Instant::now();
+    let told = world.client.sync_synced_secret(sync("a")).await.unwrap().into_inner();
+    assert_eq!(told.state(), State::Synced, "{told:?}");
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    world.until("a", |secret| synced_reason(secret) == "EdgeContested").await;
     let before =
         (world.cluster().requests().of("patch", "secrets"), world.vault.requests().of(Operation::SecretGet));
     sleep(Duration::from_secs(5)).await;
@@ -581,11 +587,39 @@ async fn a_controller_that_puts_its_own_back_is_named_and_answered_at_a_growing_
     assert!(after.0 - before.0 <= 3 && after.1 - before.1 <= 1, "{before:?} {after:?}");
     let actions = actions(&mut world, "a").await;
     assert!(actions.len() <= 8, "{actions:?}");
+    // The service goes on, more rarely.
+    world.until("a", |secret| format!("{:?}", secret.conditions).contains("4 repairs so far")).await;
     controller.abort();
 
-    // A person who asks is not made to wait for the pause.
-    let told = world.client.sync_synced_secret(sync("a")).await.unwrap().into_inner();
-    assert_eq!(told.state(), State::Synced, "{told:?}");
+    // Nor does a deletion wait for the pause.
+    let begun = Instant::now();
+    world.client.delete_synced_secret(delete("a")).await.unwrap();
+    world.until_gone("a").await;
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_touch_that_leaves_the_content_of_a_secret_is_no_drift() {
+    if !needs_the_double("a_touch_that_leaves…") || !needs_the_direct_engine("a_touch_that_leaves…") {
+        return;
+    }
+    let mut world = World::start().await;
+    world.seed("v", "value").await;
+    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    let (writes, looks) =
+        (world.cluster().requests().of("patch", "secrets"), world.cluster().requests().of("get", "secrets"));
+    let touch = json!({ "metadata": { "annotations": { "touched": "yes" } } });
+    merge(&world, "a", touch).await;
+    let begun = Instant::now();
+    while world.cluster().requests().of("get", "secrets") == looks {
+        assert!(begun.elapsed() < PATIENCE, "nobody looks");
+        sleep(Duration::from_millis(20)).await;
+    }
+    sleep(Duration::from_secs(1)).await;
+    let written = world.cluster().requests().of("patch", "secrets") - writes;
+    assert_eq!(written, 1, "the touch alone");
+    assert_eq!(world.get("a").await.state(), State::Synced);
+    assert!(!actions(&mut world, "a").await.contains(&"DriftRepaired".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

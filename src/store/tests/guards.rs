@@ -139,12 +139,22 @@ async fn who_waits_for_changes_is_woken_by_what_callers_can_see_and_who_waits_fo
     assert!(!changes.has_changed().unwrap() && commits.has_changed().unwrap());
 }
 
-#[tokio::test]
-async fn a_later_call_is_not_answered_by_what_an_earlier_one_waited_for() {
+#[test]
+fn a_later_call_is_not_answered_by_what_an_earlier_one_waited_for() {
     let now = tokio::time::Instant::now();
     let mut asked = record("a");
     for (begun, expected) in [(now, now), (now - Duration::from_secs(1), now)] {
         asked.ask(begun);
         assert_eq!(asked.asked, Some(expected));
     }
+}
+
+#[test]
+fn a_record_follows_what_it_has_not_pinned() {
+    let mut record = record("a");
+    let mut pinned = record.secret.references[0].clone();
+    pinned.vault_secret = "pinned".parse().unwrap();
+    pinned.version = Some("1".repeat(32).parse().unwrap());
+    record.secret.references.push(pinned);
+    assert_eq!(record.followed().map(|name| name.as_str()).collect::<Vec<_>>(), ["Edp1-User"]);
 }
