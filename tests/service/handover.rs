@@ -27,7 +27,7 @@ use serde_json::json;
 
 use crate::support::{Options, PATIENCE, World, needs_the_double, requests::*};
 
-const LABEL: &str = "example.com/line";
+const LABEL: &str = "line";
 
 fn options(engine: SyncEngine) -> Options {
     Options { engine, ..Options::default() }
