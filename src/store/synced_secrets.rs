@@ -142,7 +142,7 @@ impl Transaction {
             self.store.run(delete.execute(&mut *self.sql)).await?;
             self.write_references(&record.secret).await?;
         }
-        if before.secret == record.secret {
+        if shown(&before.secret) == shown(&record.secret) {
             self.effects.push(Effect::Note { record: Box::new(record) });
             return Ok(());
         }
@@ -327,4 +327,13 @@ impl ReferenceRow {
             },
         })
     }
+}
+
+/// A synced secret as callers see it: without what the rotation check remembers of its references.
+fn shown(secret: &SyncedSecret) -> SyncedSecret {
+    let mut shown = secret.clone();
+    for reference in &mut shown.references {
+        (reference.status.vault_update_time, reference.status.settled) = (None, false);
+    }
+    shown
 }

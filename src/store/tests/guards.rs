@@ -133,6 +133,8 @@ async fn who_waits_for_changes_is_woken_by_what_callers_can_see_and_who_waits_fo
     assert!(changes.has_changed().unwrap() && commits.has_changed().unwrap());
     assert_eq!((*changes.borrow_and_update(), *commits.borrow_and_update()), (1, ()));
     seen.edge.resource_version = Some("9".into());
+    let status = &mut seen.secret.references[0].status;
+    (status.settled, status.vault_update_time) = (!status.settled, Some(jiff::Timestamp::now()));
     let mut transaction = store.begin().await.unwrap();
     transaction.update(seen).await.unwrap();
     transaction.commit().await.unwrap();
