@@ -172,6 +172,9 @@ struct Held {
     told: Option<VaultError>,
 }
 
+/// A client, and what the file held that it was made from.
+type Renewed = (reqwest::Client, Option<Vec<u8>>);
+
 // === impl Trusted ===
 
 impl Trusted {
@@ -204,7 +207,7 @@ impl Trusted {
     }
 
     /// A new client, where the file holds something else than before.
-    fn renewed(&self, held: &Held) -> Result<Option<(reqwest::Client, Option<Vec<u8>>)>, VaultError> {
+    fn renewed(&self, held: &Held) -> Result<Option<Renewed>, VaultError> {
         let pem = read(&self.options)?;
         if pem == held.pem {
             return Ok(None);
