@@ -109,7 +109,7 @@ def test_wait_synced_waits_through_failures_where_it_is_told_to_until_the_time_i
 def test_wait_synced_waits_in_asyncio_too(service: Service, run: str) -> None:
     async def main() -> None:
         async with aio.connect(service.target) as client:
-            made = await client.create_synced_secret(f"aio-{run}", [existing("k", "vaultSecrets/historian-token")])
+            made = await client.create_synced_secret(f"asyncio-{run}", [existing("k", "vaultSecrets/historian-token")])
             assert (await client.wait_synced(made.name, timeout=20)).state is secrets.State.SYNCED
 
     asyncio.run(main())
