@@ -1,5 +1,7 @@
 //! Values with rules of their own: a URL of a host, an origin, a namespace …
 
+use std::{fmt::Display, str::FromStr};
+
 use url::Url;
 
 use super::value::{Kind, Scalar, not};
@@ -126,6 +128,11 @@ impl Scalar for LogFilter {
     }
 }
 
+/// A value of the model, which says itself what is wrong with a text.
+fn parsed<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error| format!("{text:?}: {error}"))
+}
+
 impl Scalar for UsageRule {
     const KIND: Kind = Kind::new(
         "RULE",
@@ -134,7 +141,7 @@ impl Scalar for UsageRule {
     );
 
     fn parse(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|error| format!("{text:?}: {error}"))
+        parsed(text)
     }
 
     fn print(&self) -> Option<toml::Value> {
@@ -149,7 +156,7 @@ impl Scalar for AccessRule {
     );
 
     fn parse(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|error| format!("{text:?}: {error}"))
+        parsed(text)
     }
 
     fn print(&self) -> Option<toml::Value> {
@@ -163,7 +170,7 @@ impl Scalar for SecretType {
     fn parse(text: &str) -> Result<Self, String> {
         match text.is_empty() {
             true => Err("is empty".to_owned()),
-            false => text.parse().map_err(|error| format!("{text:?}: {error}")),
+            false => parsed(text),
         }
     }
 
@@ -176,7 +183,7 @@ impl Scalar for NamePattern {
     const KIND: Kind = Kind::new("PATTERN", "a pattern such as \"line.example.com/*\"");
 
     fn parse(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|error| format!("{text:?}: {error}"))
+        parsed(text)
     }
 
     fn print(&self) -> Option<toml::Value> {
@@ -188,7 +195,7 @@ impl Scalar for ReservedName {
     const KIND: Kind = Kind::new("NAME", "a pattern and whose it is, such as \"grafana-* Grafana\"");
 
     fn parse(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|error| format!("{text:?}: {error}"))
+        parsed(text)
     }
 
     fn print(&self) -> Option<toml::Value> {
