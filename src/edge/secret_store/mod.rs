@@ -178,11 +178,9 @@ impl Edge {
 
     /// Whether the SecretSync or the class of a name is there with the label of this synced secret, asked afresh.
     pub async fn has_labelled(&self, id: &SyncedSecretId, uid: Uuid) -> Result<bool, EdgeError> {
-        let (classes, syncs) = (self.classes(), self.syncs());
-        let (class, sync) =
-            tokio::try_join!(self.metadata_of(&classes, id.as_str()), self.metadata_of(&syncs, id.as_str()))?;
-        let found = [class.map(|class| class.metadata), sync.map(|sync| sync.metadata)];
-        Ok(found.iter().flatten().any(|metadata| carries_uid(metadata, uid)))
+        let (sync, class) = self.pair_metadata(id).await?;
+        let mut found = sync.iter().chain(&class);
+        Ok(found.any(|metadata| carries_uid(metadata, uid)))
     }
 
     /// Whether the SecretSync and the class of these uids are there, asked afresh.
@@ -192,13 +190,22 @@ impl Edge {
         sync_uid: Option<&str>,
         class_uid: Option<&str>,
     ) -> Result<bool, EdgeError> {
-        let (classes, syncs) = (self.classes(), self.syncs());
-        let (class, sync) =
-            tokio::try_join!(self.metadata_of(&classes, id.as_str()), self.metadata_of(&syncs, id.as_str()))?;
+        let (sync, class) = self.pair_metadata(id).await?;
         let has = |found: Option<ObjectMeta>, uid: Option<&str>| {
             found.is_some_and(|found| found.uid.as_deref() == uid)
         };
-        Ok(has(sync.map(|sync| sync.metadata), sync_uid) && has(class.map(|class| class.metadata), class_uid))
+        Ok(has(sync, sync_uid) && has(class, class_uid))
+    }
+
+    /// The metadata of the SecretSync and of the class of a name, whoever made them.
+    async fn pair_metadata(
+        &self,
+        id: &SyncedSecretId,
+    ) -> Result<(Option<ObjectMeta>, Option<ObjectMeta>), EdgeError> {
+        let (syncs, classes) = (self.syncs(), self.classes());
+        let (sync, class) =
+            tokio::try_join!(self.metadata_of(&syncs, id.as_str()), self.metadata_of(&classes, id.as_str()))?;
+        Ok((sync.map(|sync| sync.metadata), class.map(|class| class.metadata)))
     }
 
     /// Whether the names of the pair are free for a new synced secret.
