@@ -168,6 +168,16 @@ async fn two_versions_of_one_second_are_synced_once_and_not_again_at_each_check(
 
 // === a caller beside a caller ===
 
+/// While a call stores `fresh`, somebody else takes that name in the vault, so that the call is refused, and `a` is deleted.
+async fn taken_and_deleted_meanwhile(world: &mut World) {
+    until_asked(world, Operation::SecretSet, 1).await;
+    world.somebody.sets("fresh", "theirs").await;
+    world.somebody.deletes("fresh").await;
+    let request = DeleteSyncedSecretRequest { force: true, ..delete("a") };
+    world.client.delete_synced_secret(request).await.unwrap();
+    world.until_gone("a").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_that_was_refused_beside_a_deletion_is_not_answered_ok_when_it_comes_again() {
     let Some(mut world) = world(direct()).await else { return };
@@ -178,12 +188,7 @@ async fn a_create_that_was_refused_beside_a_deletion_is_not_answered_ok_when_it_
     };
     let (mut first, again) = (world.client.clone(), asked.clone());
     let call = tokio::spawn(async move { first.create_synced_secret(asked).await });
-    until_asked(&world, Operation::SecretSet, 1).await;
-    world.somebody.sets("fresh", "theirs").await;
-    world.somebody.deletes("fresh").await;
-    let request = DeleteSyncedSecretRequest { force: true, ..delete("a") };
-    world.client.delete_synced_secret(request).await.unwrap();
-    world.until_gone("a").await;
+    taken_and_deleted_meanwhile(&mut world).await;
     let refusal = call.await.unwrap().unwrap_err();
 
     let again = world.client.create_synced_secret(again).await;
@@ -203,12 +208,7 @@ async fn an_update_that_was_refused_beside_a_deletion_is_not_answered_ok_when_it
     };
     let (mut first, again) = (world.client.clone(), asked.clone());
     let call = tokio::spawn(async move { first.update_synced_secret(asked).await });
-    until_asked(&world, Operation::SecretSet, 1).await;
-    world.somebody.sets("fresh", "theirs").await;
-    world.somebody.deletes("fresh").await;
-    let request = DeleteSyncedSecretRequest { force: true, ..delete("a") };
-    world.client.delete_synced_secret(request).await.unwrap();
-    world.until_gone("a").await;
+    taken_and_deleted_meanwhile(&mut world).await;
     call.await.unwrap().unwrap_err();
 
     let again = world.client.update_synced_secret(again).await;
