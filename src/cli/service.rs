@@ -17,7 +17,7 @@ use crate::{
     model::Admission,
     quote::Quote,
     reconcile::{self, Reconciler},
-    secrets::Secrets,
+    secrets::{self, Secrets},
     store::{self, Store, StoreError},
     vault::{self, Vault, VaultError},
 };
@@ -44,6 +44,8 @@ pub struct Settings {
     pub reconcile: reconcile::Options,
     /// What synced secrets may be.
     pub admission: Admission,
+    /// The use cases.
+    pub secrets: secrets::Options,
     /// Who may call.
     pub access: access::Options,
     /// The gRPC server. Its `drain` is for all that is under way at the end, not for calls alone.
@@ -122,7 +124,8 @@ impl Service {
 
     /// Takes the database and the sockets, with a store that works as the options say.
     pub async fn start_with(settings: Settings, store: store::Options) -> Result<Self, StartError> {
-        let Settings { database, vault, edge, usages, reconcile, admission, access, server } = settings;
+        let Settings { database, vault, edge, usages, reconcile, admission, secrets, access, server } =
+            settings;
         let lock = Lock::beside(&database)?;
         let vault = Vault::connect(&vault).map_err(StartError::Vault)?;
         let edge = Edge::connect(&edge).await.map_err(StartError::Edge)?;
@@ -136,7 +139,7 @@ impl Service {
         let seen = (index.clone(), Usages::new(edge.clone(), usages));
         let reconciler = Reconciler::new(store.clone(), vault.clone(), edge.clone(), seen, reconcile);
         let access = Access::new(edge.clone(), access);
-        let secrets = Secrets::new(store.clone(), vault, edge, reconciler.clone(), admission);
+        let secrets = Secrets::new(store.clone(), vault, edge, reconciler.clone(), admission, secrets);
         let ready = watch::Sender::new(false);
         Ok(Self { store, index, reconciler, secrets, access, server, ready, drain, _lock: lock })
     }

@@ -7,7 +7,7 @@ use crate::{
     config::{self, CloudName, Config, CredentialKind, Engine},
     edge::{self, secret_store},
     model::{Admission, SyncEngine, UsageRules},
-    reconcile, vault,
+    reconcile, secrets, store, vault,
 };
 
 impl Settings {
@@ -27,6 +27,7 @@ impl Settings {
                 audit_retention: config.audit.retention,
             },
             admission: admission(config),
+            secrets: secrets::Options { denials: denial_options(config) },
             access: access_options(config),
             server: server_options(config)?,
         })
@@ -132,6 +133,15 @@ fn credential(configured: &config::Credential) -> vault::Credential {
             pem_file: configured.certificate_file.clone().unwrap_or_default(),
         },
         CredentialKind::AzureCli => vault::Credential::AzureCli { tenant_id },
+    }
+}
+
+/// How calls that are not let in are recorded.
+fn denial_options(config: &Config) -> secrets::DenialOptions {
+    let audit = &config.audit;
+    secrets::DenialOptions {
+        kinds_per_actor: audit.denials_per_actor.get(),
+        ring: store::Ring { rows: audit.denials_rows.get(), bytes: audit.denials_bytes.get() },
     }
 }
 

@@ -253,6 +253,13 @@ fields::configuration! {
         /// How long events are kept, counting the time that the service runs; at least a day. `secret-service audit verify` proves that
         /// what is kept is what was recorded.
         retention: Duration = "365d",
+        /// Calls that were not let in which are kept, at least 100: the oldest go before the newest, and never an event of what was done.
+        denials_rows: NonZeroUsize = "100000",
+        /// Bytes that they take, about; at least 65536. The oldest go before the newest here too.
+        denials_bytes: NonZeroUsize = "33554432",
+        /// Refused methods and resources of one caller that are told apart within a minute. What is more is recorded too, under the caller's
+        /// name and without the resource. Repetitions are counted in one event.
+        denials_per_actor: NonZeroUsize = "32",
     }
 
     /// What is logged, on standard error

@@ -14,6 +14,9 @@ use crate::{
 /// Less would leave nobody the time to look.
 const SHORTEST_RETENTION: Duration = Duration::from_secs(86_400);
 
+/// A ring with less room would hold no denials that are worth looking at.
+const SMALLEST_RING: (usize, usize) = (100, 65_536);
+
 /// The rules of a section whose fields are all valid by themselves.
 pub(super) trait Rules {
     /// Notes what is broken.
@@ -155,6 +158,13 @@ impl Rules for Audit {
     fn check(&self, reader: &mut Reader<'_>) {
         if self.retention < SHORTEST_RETENTION {
             reader.mistake("audit.retention", "shorter than a day; accepted: \"1d\" or longer");
+        }
+        let (rows, bytes) = SMALLEST_RING;
+        if self.denials_rows.get() < rows {
+            reader.mistake("audit.denials_rows", format!("fewer than {rows}"));
+        }
+        if self.denials_bytes.get() < bytes {
+            reader.mistake("audit.denials_bytes", format!("fewer than {bytes}"));
         }
     }
 }

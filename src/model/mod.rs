@@ -11,10 +11,12 @@ mod usage;
 mod vault_secret;
 
 pub use access::{
-    ACCESS_GROUP, AccessRule, AccessRules, ActorError, Ask, Caller, Identity, OTHERS, Resource, SERVICE, Verb,
+    ACCESS_GROUP, AccessRule, AccessRules, ActorError, Ask, Caller, Identity, Resource, SERVICE, Verb,
 };
 pub use admission::{Admission, NamePattern, ReservedName};
-pub use audit::{Anchor, AuditEvent, AuditHash, ChainError, ChainWalk, ChainedEvent, Outcome};
+pub use audit::{
+    Anchor, AuditEvent, AuditHash, Chain, ChainError, ChainWalk, ChainedEvent, Link, Outcome, Places,
+};
 pub use condition::{Condition, ConditionType, Reason, Status};
 pub use names::{NameError, SecretKey, SyncedSecretId, VaultSecretName, VaultVersion, steers};
 pub use reference::{Encoding, EncodingError, Reference, ReferenceStatus};

@@ -1,8 +1,8 @@
 //! Calls that were not let in, in the audit: the first of a kind at once, its repetitions as a number, so that a flood of them
-//! fills no disk.
+//! fills no disk. Every actor has a budget of its own: whoever floods is told of in fewer words, and nobody else is.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -11,14 +11,23 @@ use tokio::time::Instant;
 
 use super::Secrets;
 use crate::{
-    model::{OTHERS, Outcome},
-    store::NewAuditEvent,
+    model::Outcome,
+    store::{NewAuditEvent, Ring},
 };
 
 /// How long repetitions are counted before they are told.
 const WINDOW: Duration = Duration::from_secs(60);
-/// Kinds that are told apart at a time; more of them are counted together.
-const KINDS: usize = 1_024;
+/// Kinds that are counted at a time. Where there would be more, those of the actor who began first are told before their time.
+const KINDS: usize = 16_384;
+
+/// How calls that were not let in are recorded.
+#[derive(Clone, Copy, Debug)]
+pub struct DenialOptions {
+    /// Kinds of one actor that are told apart within a minute; more are told without what they were about.
+    pub kinds_per_actor: usize,
+    /// How much room they have in the audit.
+    pub ring: Ring,
+}
 
 /// A call that was not let in.
 #[derive(Clone, Debug)]
@@ -35,68 +44,124 @@ pub struct Denial {
     pub detail: String,
 }
 
-/// What makes two denials one kind: actor, action, resource and outcome.
-type Kind = (String, &'static str, String, String);
+/// What makes two denials of an actor one kind: action, resource and outcome.
+type Kind = (&'static str, String, String);
 
 /// The denials of the last minute.
-#[derive(Default)]
-pub(super) struct Denials(Mutex<HashMap<Kind, Count>>);
+pub(super) struct Denials {
+    options: DenialOptions,
+    actors: Mutex<Actors>,
+}
 
-struct Count {
+#[derive(Default)]
+struct Actors {
+    by_name: HashMap<String, Kinds>,
+    /// Their names, by when they began.
+    order: VecDeque<String>,
+    kinds: usize,
+}
+
+/// The denials of one actor, from the first one on.
+struct Kinds {
     since: Instant,
-    /// After the first, which was told.
-    more: u64,
+    /// How often after the first, which was told.
+    more: HashMap<Kind, u64>,
+    /// Those that are told without a resource, for want of room.
+    brief: HashMap<Kind, u64>,
+}
+
+// === impl DenialOptions ===
+
+impl Default for DenialOptions {
+    fn default() -> Self {
+        Self { kinds_per_actor: 32, ring: Ring { rows: 100_000, bytes: 32 * 1024 * 1024 } }
+    }
 }
 
 // === impl Denials ===
 
 impl Denials {
+    pub(super) fn new(options: DenialOptions) -> Self {
+        Self { options, actors: Mutex::default() }
+    }
+
     /// What is to be recorded now: the denial where it is the first of its kind, and the numbers of those whose minute is over.
-    fn note(&self, mut denial: Denial, now: Instant) -> Vec<Denial> {
-        let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut due = over(&mut kinds, |count| now - count.since >= WINDOW);
-        if kinds.len() >= KINDS && !kinds.contains_key(&denial.kind()) {
-            denial = Denial {
-                actor: OTHERS.to_owned(),
-                resource: String::new(),
-                detail: "too many callers or resources are refused to tell them apart".to_owned(),
-                ..denial
-            };
-        }
-        match kinds.get_mut(&denial.kind()) {
-            Some(count) => count.more += 1,
-            None => {
-                kinds.insert(denial.kind(), Count { since: now, more: 0 });
-                due.push(denial);
-            }
+    fn note(&self, denial: Denial, now: Instant) -> Vec<Denial> {
+        let mut actors = self.actors.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut due = actors.told_if(|since| now - since >= WINDOW);
+        due.extend(actors.count(denial, now, self.options.kinds_per_actor));
+        while actors.kinds > KINDS {
+            due.extend(actors.first_told());
         }
         due
     }
 
     /// The numbers of all that was counted.
     fn all(&self) -> Vec<Denial> {
-        over(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner), |_| true)
+        self.actors.lock().unwrap_or_else(PoisonError::into_inner).told_if(|_| true)
     }
 }
 
-/// Takes out what is over; what was repeated is told.
-fn over(kinds: &mut HashMap<Kind, Count>, is_over: impl Fn(&Count) -> bool) -> Vec<Denial> {
-    let over = kinds.extract_if(|_, count| is_over(count)).filter(|(_, count)| count.more > 0);
-    over.map(|((actor, action, resource, outcome), count)| Denial {
-        actor,
-        action,
-        resource,
-        outcome: Outcome(outcome),
-        detail: format!("{} more times since", count.more),
-    })
-    .collect()
+// === impl Actors ===
+
+impl Actors {
+    /// Counts a denial, and gives it back where it is to be told now.
+    fn count(&mut self, mut denial: Denial, now: Instant, most: usize) -> Option<Denial> {
+        let kinds = self.by_name.entry(denial.actor.clone()).or_insert_with(|| {
+            self.order.push_back(denial.actor.clone());
+            Kinds { since: now, more: HashMap::new(), brief: HashMap::new() }
+        });
+        let counted = match kinds.more.len() < most || kinds.more.contains_key(&denial.kind()) {
+            true => &mut kinds.more,
+            false => {
+                denial.resource = String::new();
+                denial.detail =
+                    format!("and other resources, more than are told apart; the last: {}", denial.detail);
+                &mut kinds.brief
+            }
+        };
+        if let Some(more) = counted.get_mut(&denial.kind()) {
+            *more += 1;
+            return None;
+        }
+        counted.insert(denial.kind(), 0);
+        self.kinds += 1;
+        Some(denial)
+    }
+
+    /// Takes out those who began so long ago.
+    fn told_if(&mut self, is_over: impl Fn(Instant) -> bool) -> Vec<Denial> {
+        let mut told = Vec::new();
+        while let Some(first) = self.order.front()
+            && self.by_name.get(first).is_none_or(|kinds| is_over(kinds.since))
+        {
+            told.extend(self.first_told());
+        }
+        told
+    }
+
+    /// Takes out who began first; what was repeated is told.
+    fn first_told(&mut self) -> Vec<Denial> {
+        let Some(actor) = self.order.pop_front() else { return Vec::new() };
+        let Some(Kinds { more, brief, .. }) = self.by_name.remove(&actor) else { return Vec::new() };
+        self.kinds -= more.len() + brief.len();
+        let repeated = more.into_iter().chain(brief).filter(|(_, more)| *more > 0);
+        let denial = |((action, resource, outcome), more): (Kind, u64)| Denial {
+            actor: actor.clone(),
+            action,
+            resource,
+            outcome: Outcome(outcome),
+            detail: format!("{more} more times since"),
+        };
+        repeated.map(denial).collect()
+    }
 }
 
 // === impl Denial ===
 
 impl Denial {
     fn kind(&self) -> Kind {
-        (self.actor.clone(), self.action, self.resource.clone(), self.outcome.0.clone())
+        (self.action, self.resource.clone(), self.outcome.0.clone())
     }
 }
 
@@ -114,11 +179,20 @@ impl Secrets {
     }
 
     async fn record_all(&self, denials: Vec<Denial>) {
-        for Denial { actor, action, resource, outcome, detail } in denials {
-            let event = NewAuditEvent { actor, action, resource, outcome, detail, request_id: String::new() };
-            if let Err(error) = self.0.store.audit(event).await {
-                tracing::error!(%error, "a denial could not be recorded");
-            }
+        if denials.is_empty() {
+            return;
+        }
+        let event = |Denial { actor, action, resource, outcome, detail }| NewAuditEvent {
+            actor,
+            action,
+            resource,
+            outcome,
+            detail,
+            request_id: String::new(),
+        };
+        let ring = &self.0.denials.options.ring;
+        if let Err(error) = self.0.store.audit_denials(denials.into_iter().map(event).collect(), ring).await {
+            tracing::error!(%error, "a denial could not be recorded");
         }
     }
 }
@@ -137,13 +211,17 @@ mod tests {
         }
     }
 
+    fn denials() -> Denials {
+        Denials::new(DenialOptions::default())
+    }
+
     fn details(denials: &[Denial]) -> Vec<&str> {
         denials.iter().map(|denial| denial.detail.as_str()).collect()
     }
 
     #[test]
     fn the_first_is_told_at_once_and_the_others_as_a_number_when_the_minute_is_over() {
-        let (denials, begun) = (Denials::default(), Instant::now());
+        let (denials, begun) = (denials(), Instant::now());
         assert_eq!(details(&denials.note(denial("a", "x"), begun)), ["may not"]);
         for _ in 0..41 {
             assert!(denials.note(denial("a", "x"), begun).is_empty());
@@ -156,13 +234,41 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_told_apart_any_more_is_counted_together() {
-        let (denials, begun) = (Denials::default(), Instant::now());
-        let told: usize =
-            (0..KINDS * 2).map(|n| denials.note(denial("a", &n.to_string()), begun).len()).sum();
-        assert_eq!(told, KINDS + 1);
+    fn who_is_refused_more_than_is_told_apart_is_still_told_by_name() {
+        let (denials, begun) = (denials(), Instant::now());
+        let told: Vec<_> =
+            (0..1_000).flat_map(|n| denials.note(denial("a", &n.to_string()), begun)).collect();
+        assert_eq!(told.len(), 33, "the first of 32 kinds, and one that stands for all others");
+        assert!(told.iter().all(|denial| denial.actor == "a"));
+        assert_eq!((told[32].action, told[32].resource.as_str()), ("GetSyncedSecret", ""));
         let rest = denials.all();
-        assert_eq!(details(&rest), [format!("{} more times since", KINDS - 1)]);
-        assert_eq!(rest[0].actor, OTHERS);
+        assert_eq!(details(&rest), [format!("{} more times since", 1_000 - 33)]);
+        assert_eq!((rest[0].actor.as_str(), rest[0].action), ("a", "GetSyncedSecret"));
+    }
+
+    #[test]
+    fn the_denials_of_one_take_no_room_from_anothers() {
+        let (denials, begun) = (denials(), Instant::now());
+        for n in 0..100_000 {
+            denials.note(denial("noise", &n.to_string()), begun);
+        }
+        let told = denials.note(denial("quiet", "x"), begun);
+        assert_eq!((told[0].actor.as_str(), told[0].resource.as_str()), ("quiet", "x"));
+    }
+
+    #[test]
+    fn however_many_are_refused_each_is_told_by_name_and_no_more_is_kept_than_there_is_room_for() {
+        let (denials, begun) = (denials(), Instant::now());
+        let mut told = std::collections::HashSet::new();
+        for n in 0..KINDS * 3 {
+            let actor = format!("a{n}");
+            told.extend(denials.note(denial(&actor, "x"), begun).into_iter().map(|denial| denial.actor));
+            denials.note(denial(&actor, "x"), begun);
+            assert!(denials.actors.lock().unwrap().kinds <= KINDS);
+        }
+        assert_eq!(told.len(), KINDS * 3);
+        let rest = denials.all();
+        assert_eq!(rest.len(), KINDS, "the others were told before their time");
+        assert_eq!(denials.actors.lock().unwrap().kinds, 0);
     }
 }

@@ -32,7 +32,7 @@ use uuid::Uuid;
 
 pub use adopt::Adoption;
 pub use delete::Deletion;
-pub use denials::Denial;
+pub use denials::{Denial, DenialOptions};
 pub use error::{Cause, Error, Problem};
 pub use instance::{VaultStatus, check_vault, probe_writes};
 pub use list::{Listed, Span, Told, WatchEvent, Watcher};
@@ -85,6 +85,13 @@ struct Inner {
     denials: Denials,
 }
 
+/// How the use cases work.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Calls that are not let in.
+    pub denials: DenialOptions,
+}
+
 /// Who calls, until when, and under which id.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -135,8 +142,16 @@ pub struct Mode {
 
 impl Secrets {
     /// The use cases over these parts.
-    pub fn new(store: Store, vault: Vault, edge: Edge, reconciler: Reconciler, admission: Admission) -> Self {
-        let (tasks, reserved, denials) = (TaskTracker::new(), Mutex::default(), Denials::default());
+    pub fn new(
+        store: Store,
+        vault: Vault,
+        edge: Edge,
+        reconciler: Reconciler,
+        admission: Admission,
+        options: Options,
+    ) -> Self {
+        let (tasks, reserved) = (TaskTracker::new(), Mutex::default());
+        let denials = Denials::new(options.denials);
         let in_flight = InFlight::default();
         Self(Arc::new(Inner {
             store,

@@ -23,7 +23,8 @@ statements! {
     NEWEST = "
         SELECT max(coalesce((SELECT max(create_time) FROM requests), ?1),
                    coalesce((SELECT max(change_time) FROM changes), ?1),
-                   coalesce((SELECT max(kept_since) FROM audit_events), ?1))";
+                   coalesce((SELECT max(kept_since) FROM audit_events), ?1),
+                   coalesce((SELECT max(kept_since) FROM audit_denials), ?1))";
 }
 
 /// See the module.

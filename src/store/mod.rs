@@ -26,7 +26,7 @@ use sqlx::{
 };
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
-pub use audit::{AuditFault, AuditFilter, AuditReport, NewAuditEvent, export_audit, verify_audit};
+pub use audit::{AuditFault, AuditFilter, AuditReport, NewAuditEvent, Ring, export_audit, verify_audit};
 pub use changes::{Feed, FeedPlace, History};
 use clock::Clock;
 pub use clock::Keep;

@@ -16,7 +16,7 @@ use secret_service::{
     doubles::{extension::Extension, kube::Cluster, tls::Authority, vault::KeyVault},
     edge::{self, secret_store},
     proto::secret_service_client::SecretServiceClient,
-    reconcile, store, vault,
+    reconcile, secrets, store, vault,
 };
 use tempfile::TempDir;
 use tokio::{
@@ -267,6 +267,7 @@ impl World {
             },
             usages: bystander::usages(),
             admission: Default::default(),
+            secrets: secrets::Options::default(),
             access: access::Options::local_only(),
             server: api::Options {
                 listen: vec![api::Listen::Tcp("127.0.0.1:0".parse().expect("an address"))],

@@ -41,7 +41,7 @@ use secret_service::{
         ListSecretUsagesRequest, SyncedSecret, secret_service_client::SecretServiceClient,
         synced_secret::State,
     },
-    reconcile, vault,
+    reconcile, secrets, vault,
 };
 use somebody::Somebody;
 use tempfile::TempDir;
@@ -103,6 +103,8 @@ pub struct Options {
     pub admission: Admission,
     /// Who may call: everybody on this machine, where nothing is chosen.
     pub access: access::Options,
+    /// The use cases.
+    pub secrets: secrets::Options,
     pub tls: Option<api::Tls>,
     /// Port 0 takes any free one, and another after a restart.
     pub listen: std::net::SocketAddr,
@@ -126,6 +128,7 @@ impl Default for Options {
             usages: edge::UsageOptions::default(),
             admission: Admission::default(),
             access: access::Options::local_only(),
+            secrets: secrets::Options::default(),
             tls: None,
             listen: "127.0.0.1:0".parse().unwrap(),
             credential: None,
@@ -493,6 +496,7 @@ fn settings(site: &Site, options: &Options) -> Settings {
         },
         usages: options.usages.clone(),
         admission: options.admission.clone(),
+        secrets: options.secrets,
         access: options.access.clone(),
         server: api::Options {
             listen: vec![api::Listen::Tcp(options.listen)],

@@ -25,7 +25,7 @@ use crate::{
     model::{Admission, State, SyncEngine, SyncedSecret, UsageRules},
     proto::secret_service_client::SecretServiceClient,
     reconcile::{self, Reconciler},
-    secrets::Secrets,
+    secrets::{self, Secrets},
     store::{Record, Store},
     vault::{self, Cloud, Credential, Vault},
 };
@@ -89,7 +89,8 @@ async fn house_over(store: Store, directory: TempDir) -> House {
     let seen = (Index::new(), Usages::new(edge.clone(), usages));
     let reconciler = Reconciler::new(store.clone(), vault.clone(), edge.clone(), seen, options);
     let access = Access::new(edge.clone(), access::Options::local_only());
-    let secrets = Secrets::new(store.clone(), vault, edge, reconciler, Admission::default());
+    let (admission, options) = (Admission::default(), secrets::Options::default());
+    let secrets = Secrets::new(store.clone(), vault, edge, reconciler, admission, options);
     House { secrets, access, store, directory }
 }
 

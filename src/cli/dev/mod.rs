@@ -21,7 +21,7 @@ use crate::{
     doubles::tls::Authority,
     edge::{self, secret_store},
     model::{Admission, SyncEngine},
-    reconcile,
+    reconcile, secrets,
     telemetry::{self, Format},
     vault,
 };
@@ -196,6 +196,7 @@ impl Dev {
             },
             usages: edge::UsageOptions::default(),
             admission: Admission::default(),
+            secrets: secrets::Options::default(),
             access: access::Options::local_only(),
             server: ServerOptions {
                 listen: vec![Listen::Tcp(self.listen)],

@@ -6,9 +6,9 @@ use crate::model::steers;
 
 /// The service itself, where nobody has asked for what it does.
 pub const SERVICE: &str = "sync";
-/// Those who are refused too often to be told apart.
-pub const OTHERS: &str = "others";
-/// Names of the service's own: itself, those whom it counts together, and callers whom it knows only by where they come from.
+/// Under whom earlier releases recorded those who were refused too often to be told apart: it stands in audits that are kept.
+const OTHERS: &str = "others";
+/// Names of the service's own: itself, those whom it once counted together, and callers whom it knows only by where they come from.
 const RESERVED: [&str; 4] = [SERVICE, OTHERS, "anonymous", "unix"];
 /// How names of such callers go on: `anonymous@127.0.0.1`, `unix:uid=1000`.
 const GO_ON: [char; 2] = ['@', ':'];

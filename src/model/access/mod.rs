@@ -5,7 +5,7 @@ mod rule;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-pub use actor::{ActorError, OTHERS, SERVICE};
+pub use actor::{ActorError, SERVICE};
 pub use rule::{AccessRule, AccessRules};
 
 use super::{SyncedSecretId, VaultSecretName};

@@ -1,22 +1,27 @@
-//! The chain: where it begins and ends, and how it grows and is pruned. All in the transaction of what is recorded.
+//! The chains: where they begin and end, and how they grow and are pruned. All in the transaction of what is recorded.
 
 use jiff::Timestamp;
 use sqlx::{FromRow, SqliteConnection, SqlitePool};
 
 use super::{AuditRow, Row, StoreError, statements};
-use crate::model::{Anchor, AuditHash};
+use crate::model::{Anchor, AuditHash, Chain, Link, Places};
 
 statements! {
     START = "
         INSERT INTO audit_chain (one, base_sequence, base_hash, head_sequence, head_hash)
         VALUES (1, ?1, ?2, ?1, ?2)
         ON CONFLICT (one) DO NOTHING";
-    SELECT = "SELECT base_sequence, base_hash, head_sequence, head_hash FROM audit_chain";
+    SELECT = "
+        SELECT base_sequence, base_hash, head_sequence, head_hash,
+               denials_base_sequence, denials_base_hash, denials_head_sequence, denials_head_hash
+          FROM audit_chain";
     ADVANCE = "UPDATE audit_chain SET head_sequence = ?1, head_hash = ?2";
     /// The newest event before which all are to go: what is younger stays, and all that comes after it.
     OLD = "
-        SELECT coalesce((SELECT min(sequence) - 1 FROM audit_events WHERE coalesce(kept_since, event_time) >= ?1),
-                        (SELECT max(sequence) FROM audit_events))";
+        SELECT max(sequence)
+          FROM audit_events
+         WHERE sequence < coalesce((SELECT min(sequence) FROM audit_events WHERE coalesce(kept_since, event_time) >= ?1),
+                                   9223372036854775807)";
     TIME = "SELECT event_time FROM audit_events WHERE sequence = ?1";
     BASE = "
         UPDATE audit_chain
@@ -43,20 +48,34 @@ pub(super) struct ChainRow {
     base_hash: Vec<u8>,
     head_sequence: i64,
     head_hash: Vec<u8>,
+    denials_base_sequence: i64,
+    denials_base_hash: Vec<u8>,
+    denials_head_sequence: i64,
+    denials_head_hash: Vec<u8>,
 }
 
 // === impl ChainRow ===
 
 impl ChainRow {
-    /// The last event that was pruned.
-    pub(super) fn base(&self) -> Result<Anchor, StoreError> {
-        Ok(Anchor { sequence: self.base_sequence, hash: hash("base_hash", &self.base_hash)? })
+    /// The last events that were pruned.
+    pub(super) fn base(&self) -> Result<Places, StoreError> {
+        Ok(Places {
+            changes: anchor("base_hash", self.base_sequence, &self.base_hash)?,
+            denials: anchor("denials_base_hash", self.denials_base_sequence, &self.denials_base_hash)?,
+        })
     }
 
-    /// The newest event.
-    pub(super) fn head(&self) -> Result<Anchor, StoreError> {
-        Ok(Anchor { sequence: self.head_sequence, hash: hash("head_hash", &self.head_hash)? })
+    /// The newest events.
+    pub(super) fn head(&self) -> Result<Places, StoreError> {
+        Ok(Places {
+            changes: anchor("head_hash", self.head_sequence, &self.head_hash)?,
+            denials: anchor("denials_head_hash", self.denials_head_sequence, &self.denials_head_hash)?,
+        })
     }
+}
+
+fn anchor(column: &'static str, sequence: i64, bytes: &[u8]) -> Result<Anchor, StoreError> {
+    Ok(Anchor { sequence, hash: hash(column, bytes)? })
 }
 
 /// A stored hash.
@@ -75,13 +94,13 @@ pub(super) async fn row(sql: &mut SqliteConnection) -> Result<Option<ChainRow>, 
     Ok(sqlx::query_as(SELECT).fetch_optional(sql).await?)
 }
 
-/// Where the chain ends.
-pub(super) async fn head(sql: &mut SqliteConnection) -> Result<Anchor, StoreError> {
+/// Where the chains end.
+pub(super) async fn head(sql: &mut SqliteConnection) -> Result<Places, StoreError> {
     let row: ChainRow = sqlx::query_as(SELECT).fetch_one(sql).await?;
     row.head()
 }
 
-/// Moves the end of the chain to a new event.
+/// Moves the end of the chain of what was done to a new event.
 pub(super) async fn advance(
     sql: &mut SqliteConnection,
     sequence: i64,
@@ -94,9 +113,9 @@ pub(super) async fn advance(
 /// Events that were removed.
 pub(super) struct Pruned {
     /// How many.
-    pub events: u64,
+    pub(super) events: u64,
     /// When the newest of them was recorded.
-    pub newest: Timestamp,
+    pub(super) newest: Timestamp,
 }
 
 /// Removes the oldest events, as long as they are older than `before`, and makes the last of them the base.
@@ -123,7 +142,7 @@ pub(in crate::store) async fn complete(writer: &SqlitePool) -> Result<(), StoreE
     // What was pruned before there was a chain left no hash.
     let base = first.map_or(0, |first| first - 1);
     sqlx::query(START).bind(base).bind(AuditHash::START.0.as_slice()).execute(&mut *sql).await?;
-    let mut head = head(&mut sql).await?;
+    let mut head = head(&mut sql).await?.changes;
     loop {
         let rows: Vec<AuditRow> = sqlx::query_as(UNCHAINED).fetch_all(&mut *sql).await?;
         if rows.is_empty() {
@@ -136,7 +155,8 @@ pub(in crate::store) async fn complete(writer: &SqlitePool) -> Result<(), StoreE
             if recorded != event.sequence {
                 sqlx::query(RENUMBER).bind(recorded).bind(event.sequence).execute(&mut *sql).await?;
             }
-            let hash = event.hash(&head.hash);
+            let hash =
+                event.hash(&Link { chain: Chain::Changes, previous_hash: head.hash, beside_hash: None });
             sqlx::query(CHAIN).bind(event.sequence).bind(hash.0.as_slice()).execute(&mut *sql).await?;
             head = Anchor { sequence: event.sequence, hash };
         }

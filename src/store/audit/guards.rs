@@ -7,11 +7,11 @@ use super::{NewAuditEvent, Store, StoreError, statements};
 use crate::model::{Outcome, SERVICE};
 
 statements! {
-    HELD = "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'audit_events' AND name = ?1";
+    HELD = "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND name = ?1";
 }
 
 /// Each trigger by its name and as its migration made it.
-const GUARDS: [(&str, &str, &str); 2] = [
+const GUARDS: [(&str, &str, &str); 4] = [
     (
         "audit_events_are_not_changed",
         "DROP TRIGGER IF EXISTS audit_events_are_not_changed",
@@ -25,6 +25,23 @@ END",
         "DROP TRIGGER IF EXISTS audit_events_are_not_removed",
         "CREATE TRIGGER audit_events_are_not_removed BEFORE DELETE ON audit_events
 WHEN OLD.sequence > (SELECT base_sequence FROM audit_chain)
+BEGIN
+    SELECT RAISE(ABORT, 'an event of the audit can only be removed after it is the base of the chain');
+END",
+    ),
+    (
+        "audit_denials_are_not_changed",
+        "DROP TRIGGER IF EXISTS audit_denials_are_not_changed",
+        "CREATE TRIGGER audit_denials_are_not_changed BEFORE UPDATE ON audit_denials
+BEGIN
+    SELECT RAISE(ABORT, 'an event of the audit can not be changed');
+END",
+    ),
+    (
+        "audit_denials_are_not_removed",
+        "DROP TRIGGER IF EXISTS audit_denials_are_not_removed",
+        "CREATE TRIGGER audit_denials_are_not_removed BEFORE DELETE ON audit_denials
+WHEN OLD.sequence > (SELECT denials_base_sequence FROM audit_chain)
 BEGIN
     SELECT RAISE(ABORT, 'an event of the audit can only be removed after it is the base of the chain');
 END",

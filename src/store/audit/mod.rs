@@ -1,6 +1,7 @@
-//! The table `audit_events`, and the chain that holds its rows together.
+//! The tables `audit_events` and `audit_denials`, and the chains that hold their rows together.
 
 pub(super) mod chain;
+pub(super) mod denials;
 pub(super) mod guards;
 pub(super) mod verify;
 
@@ -8,21 +9,29 @@ use jiff::Timestamp;
 use sqlx::FromRow;
 
 pub(super) use chain::complete;
+pub use denials::Ring;
 pub(super) use guards::restore_guards;
 pub use verify::{AuditFault, AuditReport, export_audit, verify_audit};
 
 use super::{Store, StoreError, Transaction, rows::Row, statements};
-use crate::model::{AuditEvent, ChainedEvent, Outcome};
+use crate::model::{AuditEvent, Chain, ChainedEvent, Outcome};
+use chain::Pruned;
 
 statements! {
     INSERT = "
         INSERT INTO audit_events
-               (sequence, event_time, actor, action, resource, outcome, detail, request_id, hash, kept_since)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+               (sequence, event_time, actor, action, resource, outcome, detail, request_id, hash, beside, kept_since)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     /// Newest first; a negative `before` starts at the newest, an empty resource is every one.
     SELECT = "
         SELECT sequence, event_time, actor, action, resource, outcome, detail, request_id
           FROM audit_events
+         WHERE (?1 < 0 OR sequence < ?1)
+           AND (?2 = '' OR resource = ?2)
+           AND event_time >= ?3
+         UNION ALL
+        SELECT sequence, event_time, actor, action, resource, outcome, detail, request_id
+          FROM audit_denials
          WHERE (?1 < 0 OR sequence < ?1)
            AND (?2 = '' OR resource = ?2)
            AND event_time >= ?3
@@ -93,24 +102,20 @@ impl Store {
         transaction.audit(event).await?;
         transaction.commit().await
     }
+
+    /// Records calls that were not let in.
+    pub async fn audit_denials(&self, denials: Vec<NewAuditEvent>, ring: &Ring) -> Result<(), StoreError> {
+        let mut transaction = self.begin().await?;
+        transaction.audit_denials(denials, ring).await?;
+        transaction.commit().await
+    }
 }
 
 impl Transaction {
     /// Records an event with what else the transaction does.
     pub async fn audit(&mut self, event: NewAuditEvent) -> Result<(), StoreError> {
-        let head = self.store.run(chain::head(&mut self.sql)).await?;
-        let NewAuditEvent { actor, action, resource, outcome, detail, request_id } = event;
-        let event = AuditEvent {
-            sequence: head.sequence + 1,
-            event_time: crate::model::now(),
-            actor,
-            action: action.to_owned(),
-            resource,
-            outcome,
-            detail,
-            request_id,
-        };
-        let hash = event.hash(&head.hash);
+        let chained = self.chained(Chain::Changes, event).await?;
+        let ChainedEvent { event, link, hash } = &chained;
         let insert = sqlx::query(INSERT)
             .bind(event.sequence)
             .bind(event.event_time.as_microsecond())
@@ -121,35 +126,71 @@ impl Transaction {
             .bind(&event.detail)
             .bind(&event.request_id)
             .bind(hash.0.as_slice())
+            .bind(link.beside_hash.map(|beside| beside.0.to_vec()))
             .bind(self.store.clock().as_microsecond())
             .execute(&mut *self.sql);
         self.store.run(insert).await?;
-        self.store.run(chain::advance(&mut self.sql, event.sequence, hash)).await?;
-        self.events.push(ChainedEvent { event, previous_hash: head.hash, hash });
+        self.store.run(chain::advance(&mut self.sql, event.sequence, *hash)).await?;
+        self.events.push(chained);
         Ok(())
     }
 
     /// Forgets the oldest events, as long as they are from before that time of the database's clock; says so where there were any.
     pub async fn prune_audit(&mut self, before: Timestamp) -> Result<(), StoreError> {
-        let Some(pruned) = self.store.run(chain::prune(&mut self.sql, before)).await? else { return Ok(()) };
-        let detail = format!("{} events up to the one of {:.0} were removed", pruned.events, pruned.newest);
-        self.audit(NewAuditEvent {
+        let pruned = self.store.run(chain::prune(&mut self.sql, before)).await?;
+        self.say_pruned(Chain::Changes, pruned, "events", "").await?;
+        self.prune_denials(before).await
+    }
+
+    /// An event that comes next in a chain.
+    async fn chained(&mut self, chain: Chain, event: NewAuditEvent) -> Result<ChainedEvent, StoreError> {
+        let heads = self.store.run(chain::head(&mut self.sql)).await?;
+        let NewAuditEvent { actor, action, resource, outcome, detail, request_id } = event;
+        let event = AuditEvent {
+            sequence: heads.sequence() + 1,
+            event_time: crate::model::now(),
+            actor,
+            action: action.to_owned(),
+            resource,
+            outcome,
+            detail,
+            request_id,
+        };
+        let link = heads.link(chain);
+        let hash = event.hash(&link);
+        Ok(ChainedEvent { event, link, hash })
+    }
+
+    /// Records in a chain that its oldest events are gone.
+    async fn say_pruned(
+        &mut self,
+        chain: Chain,
+        pruned: Option<Pruned>,
+        what: &str,
+        why: &str,
+    ) -> Result<(), StoreError> {
+        let Some(Pruned { events, newest }) = pruned else { return Ok(()) };
+        let event = NewAuditEvent {
             actor: crate::model::SERVICE.to_owned(),
             action: "AuditPruned",
             resource: String::new(),
             outcome: Outcome::ok(),
-            detail,
+            detail: format!("{events} {what} up to the one of {newest:.0} were removed{why}"),
             request_id: String::new(),
-        })
-        .await
+        };
+        match chain {
+            Chain::Changes => self.audit(event).await,
+            Chain::Denials => self.insert_denial(event).await,
+        }
     }
 }
 
 /// An event for whoever collects logs: its hash outside of this machine is what proves later that it was not written anew.
 pub(super) fn log(chained: &ChainedEvent) {
-    let ChainedEvent { event, hash, .. } = chained;
+    let ChainedEvent { event, link, hash } = chained;
     tracing::info!(
         target: "secret_service::audit",
+        chain = link.chain.as_str(),
         sequence = event.sequence,
         event_time = %event.event_time,
         actor = event.actor,

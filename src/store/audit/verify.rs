@@ -9,24 +9,36 @@ use sqlx::{
 };
 
 use super::{super::BUSY_TIMEOUT, AuditRow, StoreError, chain, statements};
-use crate::model::{Anchor, AuditHash, ChainError, ChainWalk, ChainedEvent};
+use crate::model::{Anchor, AuditHash, Chain, ChainError, ChainWalk, ChainedEvent, Link, Places};
 
 statements! {
     ALL = "
-        SELECT sequence, event_time, actor, action, resource, outcome, detail, request_id, hash
+        SELECT sequence, event_time, actor, action, resource, outcome, detail, request_id, hash, beside, 0 AS denied
           FROM audit_events
+         UNION ALL
+        SELECT sequence, event_time, actor, action, resource, outcome, detail, request_id, hash, beside, 1 AS denied
+          FROM audit_denials
          ORDER BY sequence";
 }
 
-/// A chain that is whole.
+/// Chains that are whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuditReport {
-    /// How many events it has.
+    /// How many events they have.
     pub events: u64,
-    /// The last event that was pruned; sequence 0 before the first of all.
-    pub base: Anchor,
-    /// The newest event.
-    pub head: Anchor,
+    /// The last events that were pruned; sequence 0 before the first of all.
+    pub base: Places,
+    /// The newest events.
+    pub head: Places,
+}
+
+// === impl AuditReport ===
+
+impl AuditReport {
+    /// What to keep elsewhere: the newest change. It proves the denials before it too, and never gives way to newer ones.
+    pub fn anchor(&self) -> Anchor {
+        self.head.changes
+    }
 }
 
 /// Why an audit is not verified.
@@ -43,7 +55,7 @@ pub enum AuditFault {
     Store(#[from] StoreError),
 }
 
-/// Goes along the whole chain of a database file.
+/// Goes along the whole chains of a database file.
 pub async fn verify_audit(path: &Path, anchor: Option<Anchor>) -> Result<AuditReport, AuditFault> {
     let mut report = None;
     read(path, async |base, head, events| {
@@ -76,7 +88,9 @@ pub async fn export_audit(
 /// The events of one moment.
 struct Events<'a> {
     rows: futures::stream::BoxStream<'a, Result<SqliteRow, sqlx::Error>>,
-    previous_hash: AuditHash,
+    /// What came last, of either chain.
+    changes: AuditHash,
+    denials: AuditHash,
 }
 
 // === impl Events ===
@@ -84,17 +98,22 @@ struct Events<'a> {
 impl Events<'_> {
     async fn next(&mut self) -> Result<Option<ChainedEvent>, AuditFault> {
         let Some(row) = self.rows.try_next().await.map_err(StoreError::from)? else { return Ok(None) };
-        let bytes: Option<Vec<u8>> = sqlx::Row::try_get(&row, "hash").map_err(StoreError::from)?;
-        let hash = chain::hash("hash", &bytes.ok_or(AuditFault::Unchained)?)?;
+        let hash = hash(&row, "hash")?.ok_or(AuditFault::Unchained)?;
+        let beside_hash = self::hash(&row, "beside")?;
+        let denied: bool = sqlx::Row::try_get(&row, "denied").map_err(StoreError::from)?;
+        let (chain, last) = match denied {
+            true => (Chain::Denials, &mut self.denials),
+            false => (Chain::Changes, &mut self.changes),
+        };
         let event = AuditRow::from_row(&row).map_err(StoreError::from)?.into_model()?;
-        let previous_hash = std::mem::replace(&mut self.previous_hash, hash);
-        Ok(Some(ChainedEvent { event, previous_hash, hash }))
+        let link = Link { chain, previous_hash: std::mem::replace(last, hash), beside_hash };
+        Ok(Some(ChainedEvent { event, link, hash }))
     }
 }
 
 async fn read(
     path: &Path,
-    work: impl AsyncFnOnce(Anchor, Anchor, &mut Events<'_>) -> Result<(), AuditFault>,
+    work: impl AsyncFnOnce(Places, Places, &mut Events<'_>) -> Result<(), AuditFault>,
 ) -> Result<(), AuditFault> {
     let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY_TIMEOUT);
     let mut connection: SqliteConnection = options.connect().await.map_err(StoreError::from)?;
@@ -103,7 +122,7 @@ async fn read(
     let row = chain::row(&mut moment).await.map_err(unchained)?.ok_or(AuditFault::Unchained)?;
     let (base, head) = (row.base()?, row.head()?);
     let rows = sqlx::query(ALL).fetch(&mut *moment);
-    let mut events = Events { rows, previous_hash: base.hash };
+    let mut events = Events { rows, changes: base.changes.hash, denials: base.denials.hash };
     let done = work(base, head, &mut events).await;
     drop(events);
     moment.rollback().await.map_err(StoreError::from)?;
@@ -111,10 +130,15 @@ async fn read(
     done
 }
 
-/// Without the table, it is the database of a release before there was a chain.
+fn hash(row: &SqliteRow, column: &'static str) -> Result<Option<AuditHash>, AuditFault> {
+    let bytes: Option<Vec<u8>> = sqlx::Row::try_get(row, column).map_err(StoreError::from)?;
+    Ok(bytes.map(|bytes| chain::hash(column, &bytes)).transpose()?)
+}
+
+/// Without the table or its columns, it is the database of a release before there were these chains.
 fn unchained(error: StoreError) -> AuditFault {
     match error {
-        StoreError::Database(sqlx::Error::Database(error)) if error.message().contains("no such table") => {
+        StoreError::Database(sqlx::Error::Database(error)) if error.message().contains("no such") => {
             AuditFault::Unchained
         }
         error => error.into(),

@@ -1,16 +1,19 @@
 //! What the doors are made of: tokens, decisions, rules, and what happens while the cluster does not answer.
 
+use futures::StreamExt;
 use secret_service::{
     doubles::kube::{Fault, FaultRule},
     proto::*,
+    secrets::{self, DenialOptions},
+    store::Ring,
 };
 use tokio::time::{Instant, sleep};
 use tonic::Code;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
-use super::{REMEMBERED, world};
+use super::{REMEMBERED, locked, world, world_with};
 use crate::support::{
-    PATIENCE, World,
+    Options, PATIENCE, World,
     callers::{AUDIENCE, BOTH, EVERYTHING, client},
     needs_the_double,
     requests::*,
@@ -197,6 +200,56 @@ async fn a_flood_of_denials_is_two_events_in_the_audit() {
     let details: Vec<_> = events.iter().map(|event| event.detail.as_str()).collect();
     assert_eq!(details.len(), 2, "{details:?}");
     assert_eq!(details[0], "49 more times since");
+}
+
+#[tokio::test]
+async fn whoever_is_refused_for_thousands_of_names_takes_no_words_from_anothers_denial() {
+    let world = world(|_| {}).await;
+    world.account("noise", &["vaultsecrets"], &["get"], &[]).await;
+    let noise = world.caller(Some(&world.token("noise", AUDIENCE).await)).await;
+    let refused = (0..1_200).map(|number| {
+        let mut noise = noise.clone();
+        async move { noise.get_synced_secret(get(&format!("n{number}"))).await.unwrap_err() }
+    });
+    futures::stream::iter(refused).buffer_unordered(100).collect::<Vec<_>>().await;
+    let mut viewer = world.caller(Some(&world.token("viewer", AUDIENCE).await)).await;
+    viewer.delete_synced_secret(delete("quiet")).await.unwrap_err();
+
+    let request = ListAuditEventsRequest { resource: name("quiet"), ..Default::default() };
+    let events = viewer.list_audit_events(request).await.unwrap().into_inner().audit_events;
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert_eq!(events[0].actor, world.user("viewer"));
+    let all = ListAuditEventsRequest { page_size: 1_000, ..Default::default() };
+    let events = viewer.list_audit_events(all).await.unwrap().into_inner().audit_events;
+    let noise = world.user("noise");
+    let told = events.iter().filter(|event| event.actor == noise).count();
+    assert!((2..100).contains(&told), "{told} events for 1,200 names");
+    assert!(events.iter().all(|event| event.actor != "others"), "{events:?}");
+}
+
+#[tokio::test]
+async fn what_was_done_stays_in_the_audit_however_many_are_refused() {
+    let options = Options {
+        access: locked(),
+        secrets: secrets::Options {
+            denials: DenialOptions { kinds_per_actor: 1_000, ring: Ring { rows: 20, bytes: 1_000_000 } },
+        },
+        ..Options::default()
+    };
+    let world = world_with(options).await;
+    let mut editor = world.caller(Some(&world.token("editor", AUDIENCE).await)).await;
+    editor.create_synced_secret(create("mine", vec![created("a", "mine", "canary-mine")])).await.unwrap();
+    let mut viewer = world.caller(Some(&world.token("viewer", AUDIENCE).await)).await;
+    for number in 0..100 {
+        viewer.delete_synced_secret(delete(&format!("n{number}"))).await.unwrap_err();
+    }
+    let all = ListAuditEventsRequest { page_size: 1_000, ..Default::default() };
+    let events = viewer.list_audit_events(all).await.unwrap().into_inner().audit_events;
+    assert!(events.iter().any(|event| event.action == "CreateSyncedSecret"), "{events:?}");
+    let denials: Vec<_> = events.iter().filter(|event| event.outcome == "PERMISSION_DENIED").collect();
+    assert!((10..=20).contains(&denials.len()), "{}", denials.len());
+    assert_eq!(denials[0].resource, "syncedSecrets/n99", "the newest are there");
+    assert!(events.iter().any(|event| event.action == "AuditPruned"), "{events:?}");
 }
 
 #[tokio::test]

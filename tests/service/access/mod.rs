@@ -35,6 +35,11 @@ fn locked() -> access::Options {
 async fn world(change: impl FnOnce(&mut access::Options)) -> World {
     let mut options = Options { access: locked(), ..Options::default() };
     change(&mut options.access);
+    world_with(options).await
+}
+
+/// With more choices.
+async fn world_with(options: Options) -> World {
     let world = World::start_with(options).await;
     world.account("viewer", &BOTH, &LOOKING, &[]).await;
     world.account("editor", &BOTH, &EVERYTHING, &[]).await;

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::{
     cli::{Failure, client::arguments, client::output::say},
-    model::{Anchor, ChainError, ChainWalk, ChainedEvent},
+    model::{Anchor, ChainWalk, ChainedEvent},
     store::{AuditFault, AuditReport, export_audit, verify_audit},
 };
 
@@ -29,11 +29,14 @@ struct Database {
 
 /// Prove that no event was changed, taken out or put in
 ///
-/// Every event carries a hash over itself and the one before it. This goes along all of them, in the database or in an export.
+/// Every event carries a hash over itself and the one before it. This goes along all of them, in the database or in an export. Calls
+/// that were not let in are a chain of their own, which forgets its oldest events where it has no room; the two chains hold each
+/// other's hashes.
 ///
 /// Whoever can write the file can also write the whole history anew, with hashes that fit. So keep an anchor elsewhere: the
 /// sequence and the hash of an event, as this command prints them and as the service logs them with every event. With it,
-/// everything up to that event is proven to be what it was then.
+/// everything up to that event is proven to be what it was then, in both chains. An anchor in the chain "changes" is good for as
+/// long as audit.retention, one in the chain "denials" may give way to newer ones.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = VERIFY)]
 pub(super) struct Verify {
@@ -52,7 +55,8 @@ pub(super) struct Verify {
 
 /// Write the events as JSON lines, oldest first
 ///
-/// One object a line: sequence, event_time, actor, action, resource, outcome, detail, request_id, previous_hash and hash.
+/// One object a line: sequence, event_time, actor, action, resource, outcome, detail, request_id, previous_hash, beside_hash (of the newest
+/// event of the other chain) and hash; and chain, which is "denials", with calls that were not let in.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXPORT)]
 pub(super) struct Export {
@@ -127,30 +131,22 @@ fn verify_file(file: &Path, anchor: Option<Anchor>) -> Result<Result<AuditReport
         true => Box::new(io::stdin().lock()),
         false => Box::new(BufReader::new(File::open(file).map_err(unreadable)?)),
     };
-    let mut walk: Option<(Anchor, ChainWalk)> = None;
+    let mut walk: Option<ChainWalk> = None;
     for (number, line) in (1..).zip(reader.lines()) {
         let line = line.map_err(unreadable)?;
         let event: ChainedEvent = serde_json::from_str(&line)
             .map_err(|error| Failure::failed(format!("{}:{number}: {error}", file.display())))?;
-        let stepped = (|| {
-            let (base, mut at) = match walk.take() {
-                Some(begun) => begun,
-                None => {
-                    let base = Anchor { sequence: event.event.sequence - 1, hash: event.previous_hash };
-                    (base, ChainWalk::from(base, anchor)?)
-                }
-            };
-            at.step(&event)?;
-            walk = Some((base, at));
-            Ok::<(), ChainError>(())
-        })();
-        if let Err(error) = stepped {
-            return Ok(Err(of_fault(file, error.into())));
+        let begun = walk.take().map_or_else(|| ChainWalk::open(event.event.sequence, anchor), Ok);
+        let stepped = begun.and_then(|mut at| at.step(&event).map(|()| at));
+        match stepped {
+            Ok(at) => walk = Some(at),
+            Err(error) => return Ok(Err(of_fault(file, error.into()))),
         }
     }
-    let Some((base, walk)) = walk else {
+    let Some(walk) = walk else {
         return Err(Failure::failed(format!("{}: there is no event in it", file.display())));
     };
+    let base = walk.base();
     let ended = walk.end(None).map_err(|error| of_fault(file, error.into()));
     Ok(ended.map(|(events, head)| AuditReport { events, base, head }))
 }
@@ -160,11 +156,12 @@ fn of_fault(place: &Path, fault: AuditFault) -> Failure {
 }
 
 fn words(place: &Path, report: &AuditReport, anchor: Option<Anchor>) -> String {
-    let AuditReport { events, base, head } = report;
-    let pruned = match base.sequence {
+    let AuditReport { events, base, .. } = report;
+    let pruned = |what: &str, base: Anchor| match base.sequence {
         0 => String::new(),
-        last => format!("; events up to {last} were pruned"),
+        last => format!("; {what} up to {last} were pruned"),
     };
+    let pruned = pruned("events", base.changes) + &pruned("denials", base.denials);
     let proven = match anchor {
         Some(anchor) => format!("Up to event {} it is the history of the anchor.", anchor.sequence),
         None => {
@@ -172,14 +169,15 @@ fn words(place: &Path, report: &AuditReport, anchor: Option<Anchor>) -> String {
                 .to_owned()
         }
     };
-    format!("{}: {events} events are whole{pruned}. Anchor: {head}\n{proven}", place.display())
+    format!("{}: {events} events are whole{pruned}. Anchor: {}\n{proven}", place.display(), report.anchor())
 }
 
 fn json(found: Result<&AuditReport, &str>) -> String {
     let value = match found {
-        Ok(AuditReport { events, base, head }) => serde_json::json!({
-            "ok": true, "events": events, "pruned_sequence": base.sequence, "sequence": head.sequence,
-            "hash": head.hash, "anchor": head.to_string(),
+        Ok(report) => serde_json::json!({
+            "ok": true, "events": report.events, "pruned_sequence": report.base.changes.sequence,
+            "pruned_denials_sequence": report.base.denials.sequence, "sequence": report.anchor().sequence,
+            "hash": report.anchor().hash, "anchor": report.anchor().to_string(),
         }),
         Err(problem) => serde_json::json!({ "ok": false, "problem": problem }),
     };

@@ -1,0 +1,150 @@
+//! The table `audit_denials`: calls that were not let in, in a ring of a bounded size.
+
+use jiff::Timestamp;
+use sqlx::{FromRow, SqliteConnection};
+
+use super::{NewAuditEvent, Row, StoreError, Transaction, chain::Pruned, statements};
+use crate::model::{Chain, ChainedEvent};
+
+/// What a row takes besides its texts: hashes, numbers, and the entry in the index.
+const ROW: usize = 160;
+
+statements! {
+    INSERT = "
+        INSERT INTO audit_denials
+               (sequence, event_time, actor, action, resource, outcome, detail, request_id, hash, beside, kept_since,
+                rows_so_far, bytes_so_far)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+    ADVANCE = "UPDATE audit_chain SET denials_head_sequence = ?1, denials_head_hash = ?2";
+    OLDEST = "SELECT rows_so_far, bytes_so_far FROM audit_denials ORDER BY sequence LIMIT 1";
+    NEWEST = "SELECT rows_so_far, bytes_so_far FROM audit_denials ORDER BY sequence DESC LIMIT 1";
+    /// The newest of those that are so far back.
+    PUSHED_OUT = "
+        SELECT max(sequence)
+          FROM audit_denials
+         WHERE sequence < (SELECT sequence
+                             FROM audit_denials
+                            WHERE rows_so_far > ?1 AND bytes_so_far > ?2
+                            ORDER BY sequence
+                            LIMIT 1)";
+    /// The newest before which all are to go: what is younger stays, and all that comes after it.
+    OLD = "
+        SELECT max(sequence)
+          FROM audit_denials
+         WHERE sequence < coalesce((SELECT min(sequence) FROM audit_denials WHERE kept_since >= ?1), 9223372036854775807)";
+    TIME = "SELECT event_time FROM audit_denials WHERE sequence = ?1";
+    BASE = "
+        UPDATE audit_chain
+           SET denials_base_sequence = ?1,
+               denials_base_hash = (SELECT hash FROM audit_denials WHERE sequence = ?1)
+         WHERE denials_base_sequence < ?1";
+    REMOVE = "DELETE FROM audit_denials WHERE sequence <= ?1";
+}
+
+/// How much room the denials have; the oldest go before the newest would take more.
+#[derive(Clone, Copy, Debug)]
+pub struct Ring {
+    /// Events.
+    pub rows: usize,
+    /// Bytes, about.
+    pub bytes: usize,
+}
+
+/// What was recorded up to a row.
+#[derive(Clone, Copy, Default, FromRow)]
+struct SoFar {
+    #[sqlx(rename = "rows_so_far")]
+    rows: i64,
+    #[sqlx(rename = "bytes_so_far")]
+    bytes: i64,
+}
+
+impl Transaction {
+    /// Records calls that were not let in. Where the ring has no room, the oldest go, and an event says so.
+    pub async fn audit_denials(
+        &mut self,
+        denials: Vec<NewAuditEvent>,
+        ring: &Ring,
+    ) -> Result<(), StoreError> {
+        for denial in denials {
+            self.insert_denial(denial).await?;
+        }
+        let pruned = self.store.run(make_room(&mut self.sql, ring)).await?;
+        self.say_pruned(Chain::Denials, pruned, "denials", " to make room for newer ones").await
+    }
+
+    /// Forgets the oldest denials, as long as they are from before that time of the database's clock.
+    pub(super) async fn prune_denials(&mut self, before: Timestamp) -> Result<(), StoreError> {
+        let old = async {
+            let old = sqlx::query_scalar(OLD).bind(before.as_microsecond()).fetch_one(&mut *self.sql).await?;
+            remove(&mut self.sql, old).await
+        };
+        let pruned = self.store.run(old).await?;
+        self.say_pruned(Chain::Denials, pruned, "denials", "").await
+    }
+
+    /// A row at the end of the ring, however long that gets.
+    pub(super) async fn insert_denial(&mut self, denial: NewAuditEvent) -> Result<(), StoreError> {
+        let chained = self.chained(Chain::Denials, denial).await?;
+        let ChainedEvent { event, link, hash } = &chained;
+        let texts = [
+            &event.actor,
+            &event.action,
+            &event.resource,
+            &event.outcome.0,
+            &event.detail,
+            &event.request_id,
+        ];
+        let bytes = ROW + event.resource.len() + texts.iter().map(|text| text.len()).sum::<usize>();
+        let kept_since = self.store.clock().as_microsecond();
+        let insert = async {
+            let newest: Option<SoFar> = sqlx::query_as(NEWEST).fetch_optional(&mut *self.sql).await?;
+            let newest = newest.unwrap_or_default();
+            let query = sqlx::query(INSERT).bind(event.sequence).bind(event.event_time.as_microsecond());
+            let query = texts.into_iter().fold(query, |query, text| query.bind(text));
+            query
+                .bind(hash.0.as_slice())
+                .bind(link.beside_hash.map(|beside| beside.0.to_vec()))
+                .bind(kept_since)
+                .bind(newest.rows + 1)
+                .bind(newest.bytes + bytes as i64)
+                .execute(&mut *self.sql)
+                .await?;
+            sqlx::query(ADVANCE).bind(event.sequence).bind(hash.0.as_slice()).execute(&mut *self.sql).await
+        };
+        self.store.run(insert).await?;
+        self.events.push(chained);
+        Ok(())
+    }
+}
+
+/// Removes the oldest where there is no room for all, and an eighth more, so that this is not done for every new one.
+async fn make_room(sql: &mut SqliteConnection, ring: &Ring) -> Result<Option<Pruned>, StoreError> {
+    let (oldest, newest): (Option<SoFar>, Option<SoFar>) = (
+        sqlx::query_as(OLDEST).fetch_optional(&mut *sql).await?,
+        sqlx::query_as(NEWEST).fetch_optional(&mut *sql).await?,
+    );
+    let Some((oldest, newest)) = oldest.zip(newest) else { return Ok(None) };
+    let (rows, bytes) = (ring.rows as i64, ring.bytes as i64);
+    if newest.rows - oldest.rows < rows && newest.bytes - oldest.bytes < bytes {
+        return Ok(None);
+    }
+    let pushed_out = sqlx::query_scalar(PUSHED_OUT)
+        .bind((newest.rows - (rows - rows / 8)).min(newest.rows - 1))
+        .bind((newest.bytes - (bytes - bytes / 8)).min(newest.bytes - 1))
+        .fetch_one(&mut *sql)
+        .await?;
+    remove(sql, pushed_out).await
+}
+
+/// Removes all up to one, and makes that the base of the chain.
+async fn remove(sql: &mut SqliteConnection, last: Option<i64>) -> Result<Option<Pruned>, StoreError> {
+    let Some(last) = last else { return Ok(None) };
+    if sqlx::query(BASE).bind(last).execute(&mut *sql).await?.rows_affected() == 0 {
+        return Ok(None);
+    }
+    let newest: i64 = sqlx::query_scalar(TIME).bind(last).fetch_one(&mut *sql).await?;
+    let newest = Row { table: "audit_denials", key: last.to_string() }.time("event_time", newest)?;
+    let events = sqlx::query(REMOVE).bind(last).execute(sql).await?.rows_affected();
+    Ok(Some(Pruned { events, newest }))
+}
