@@ -539,6 +539,13 @@ mod tests {
         let mut moved = both.clone();
         moved[3].link.chain = Chain::Denials;
         assert_eq!(walk(&moved, None), Err(ChainError::Changed(4)));
+        let mut first = chain(1);
+        first[0].link.chain = Chain::Denials;
+        assert_eq!(
+            walk(&first, None),
+            Err(ChainError::Changed(1)),
+            "before the first event, all is the same"
+        );
     }
 
     #[test]
