@@ -39,6 +39,11 @@ impl Service {
         Ok(Mutation::of(&self.secrets, self.door.enter(request).await?))
     }
 
+    /// The use cases for who calls.
+    fn secrets_of<T>(&self, request: &Request<T>) -> Secrets {
+        self.secrets.of(&auth::caller(request.extensions()).to_string())
+    }
+
     /// What the references of an update may be: those that are new must be granted. Those that its synced secret has need not be; where
     /// they are, they count also when another caller takes them out meanwhile.
     async fn referable(&self, caller: &Caller, changes: &Changes) -> Result<Referable, Status> {
@@ -180,17 +185,19 @@ impl SecretService for Service {
     }
 
     async fn get_vault(&self, request: Request<proto::GetVaultRequest>) -> Answer<proto::Vault> {
+        let secrets = self.secrets_of(&request);
         let message = self.message(request).await?;
         convert::vault_name(&message.name).map_err(plain)?;
-        Ok(Response::new(convert::vault(&self.secrets.get_vault().await)))
+        Ok(Response::new(convert::vault(&secrets.get_vault().await)))
     }
 
     async fn list_vault_secrets(
         &self,
         request: Request<proto::ListVaultSecretsRequest>,
     ) -> Answer<proto::ListVaultSecretsResponse> {
+        let secrets = self.secrets_of(&request);
         let message = self.message(request).await?;
-        let page = self.pages.vault_secrets(&self.secrets, message).await;
+        let page = self.pages.vault_secrets(&secrets, message).await;
         page.map(Response::new).map_err(about("vault"))
     }
 
@@ -198,9 +205,10 @@ impl SecretService for Service {
         &self,
         request: Request<proto::GetVaultSecretRequest>,
     ) -> Answer<proto::VaultSecret> {
+        let secrets = self.secrets_of(&request);
         let message = self.message(request).await?;
         let name = convert::vault_secret_name("name", &message.name).map_err(plain)?;
-        let found = self.secrets.get_vault_secret(&name).await;
+        let found = secrets.get_vault_secret(&name).await;
         let found = found.map_err(about(format!("vaultSecrets/{name}")))?;
         Ok(Response::new(convert::listed_vault_secret(found)))
     }
@@ -209,9 +217,10 @@ impl SecretService for Service {
         &self,
         request: Request<proto::ListVaultSecretVersionsRequest>,
     ) -> Answer<proto::ListVaultSecretVersionsResponse> {
+        let secrets = self.secrets_of(&request);
         let message = self.message(request).await?;
         let parent = message.parent.clone();
-        let page = self.pages.vault_secret_versions(&self.secrets, message).await;
+        let page = self.pages.vault_secret_versions(&secrets, message).await;
         page.map(Response::new).map_err(about(parent))
     }
 

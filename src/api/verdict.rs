@@ -321,6 +321,7 @@ impl Verdict {
             VaultError::Throttled { .. } => {
                 new(ResourceExhausted, "VAULT_THROTTLED").retry(error.retry_after().unwrap_or(THROTTLED))
             }
+            VaultError::TooManyWait => new(ResourceExhausted, "VAULT_TOO_MANY_WAIT").retry(SOON),
             VaultError::Rejected { status: 400 | 413, .. } => new(InvalidArgument, "VAULT_REJECTED"),
             VaultError::Rejected { .. } => new(FailedPrecondition, "VAULT_REJECTED"),
             VaultError::Unreachable(_) => new(Unavailable, "VAULT_UNREACHABLE").retry(LATER),

@@ -51,6 +51,7 @@ pub(super) fn vault_options(config: &Config) -> vault::Options {
         ca_file: vault.ca_file.clone(),
         timeout: vault.timeout,
         concurrency: vault.concurrency.get(),
+        waiting: vault.waiting.get(),
         requests_per_10s: Some(vault.requests_per_10s.get()),
     }
 }

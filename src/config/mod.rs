@@ -50,9 +50,12 @@ fields::configuration! {
         ca_file: Option<PathBuf>,
         /// Deadline of every call to the vault, retries included.
         timeout: Duration = "10s",
-        /// Requests in flight at a time; each is a connection.
+        /// Requests in flight at a time; each is a connection. One caller has an eighth of them at most.
         concurrency: NonZeroUsize = "32",
-        /// Requests in any ten seconds. A vault bears 4,000 over all its callers.
+        /// Requests that wait for their turn. Callers take turns, and one caller has an eighth of them at most; more are told to come back.
+        waiting: NonZeroUsize = "2048",
+        /// Requests in any ten seconds. A vault bears 4,000 over all its callers. The last eighth is for callers who asked for little in
+        /// these ten seconds.
         requests_per_10s: NonZeroU32 = "2000",
     }
 

@@ -226,9 +226,9 @@ impl Reconciler {
         self.0.comparisons.condition()
     }
 
-    /// Reads that calls and the reconciler share, for a caller who waits.
-    pub fn reads(&self) -> Arc<Reads> {
-        Arc::new(Reads::new(self.0.vault.clone(), Priority::Interactive))
+    /// Reads that calls and the reconciler share, for a caller who waits, by whose handle of the vault.
+    pub fn reads(&self, vault: &Vault) -> Arc<Reads> {
+        Arc::new(Reads::new(vault.clone(), Priority::Interactive))
     }
 
     /// Says that a call is storing the new vault secrets of a synced secret.

@@ -100,7 +100,7 @@ impl Secrets {
         let is_ours = |seen: &&Arc<Record>| seen.secret.origin == Origin::Managed;
         let had = seen.as_ref().filter(is_ours).map(|seen| &seen.secret.secret_type);
         self.check_adoptable(Some(secret_type).filter(|found| had != Some(*found)), &labels)?;
-        let reads = self.0.reconciler.reads();
+        let reads = self.0.reconciler.reads(self.vault());
         let class_is_new = seen.as_ref().is_none_or(|seen| seen.secret.origin == Origin::Unmanaged);
         self.check_adoption(engine, &record, &keys, class_is_new, &reads).await?;
         if validate_only {

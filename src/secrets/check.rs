@@ -65,7 +65,7 @@ impl Secrets {
             }
             SyncEngine::Direct => {
                 let values = values(references, reads).await?;
-                let desired = Desired { secret, vault: self.0.vault.uri(), values };
+                let desired = Desired { secret, vault: self.vault().uri(), values };
                 Ok(self.0.edge.try_apply(&desired, edge_uid).await?)
             }
         }
@@ -97,7 +97,7 @@ impl Secrets {
 
     /// Whether a vault secret can be created: the name is neither taken nor soft-deleted.
     pub(super) async fn check_new(&self, name: &VaultSecretName) -> Result<(), Cause> {
-        let vault = &self.0.vault;
+        let vault = self.vault();
         let (versions, deleted) = tokio::join!(
             vault.versions_page(name, None, Priority::Interactive),
             vault.deleted(name, Priority::Interactive)

@@ -49,7 +49,7 @@ impl Secrets {
         let engine = self.0.reconciler.engine_soon().await?;
         let secret = asked(&new);
         Error::refuse(self.check_engine(engine, &secret))?;
-        let reads = self.0.reconciler.reads();
+        let reads = self.0.reconciler.reads(self.vault());
         let _reserved = self.reserve(names_to_create(&new.references)).map_err(Error::Refused)?;
         let (mut problems, edge) = tokio::join!(
             self.check_references(engine, &new.references, &[], &reads),
@@ -92,7 +92,7 @@ impl Secrets {
         };
         let is_interrupted = record.secret.references.iter().any(|reference| reference.create_pending);
         if is_interrupted && record.secret.state != State::Deleting {
-            let reads = self.0.reconciler.reads();
+            let reads = self.0.reconciler.reads(self.vault());
             let _reserved = self.reserve(names_to_create(&new.references)).map_err(Error::Refused)?;
             let creating = self.0.reconciler.creating(record.secret.uid);
             let stored = self.store_references(&record, new.references, &reads, true).await;

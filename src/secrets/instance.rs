@@ -33,7 +33,7 @@ pub struct VaultStatus {
 impl Secrets {
     /// Checks afresh what the vault lets us do, and whether the instance is ready for secrets. Changes nothing.
     pub async fn get_vault(&self) -> VaultStatus {
-        let (vault, edge, reconciler) = (&self.0.vault, &self.0.edge, &self.0.reconciler);
+        let (vault, edge, reconciler) = (self.vault(), &self.0.edge, &self.0.reconciler);
         let engine = reconciler.engine().ok();
         let options = reconciler.options();
         let is_held = reconciler.has_secret_store_records();

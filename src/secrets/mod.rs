@@ -67,13 +67,12 @@ use in_flight::InFlight;
 /// The longest that a call waits for the edge.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// The use cases of the service.
+/// The use cases of the service, for one of its callers.
 #[derive(Clone)]
-pub struct Secrets(Arc<Inner>);
+pub struct Secrets(Arc<Inner>, Vault);
 
 struct Inner {
     store: Store,
-    vault: Vault,
     edge: Edge,
     reconciler: Reconciler,
     admission: Admission,
@@ -153,17 +152,18 @@ impl Secrets {
         let (tasks, reserved) = (TaskTracker::new(), Mutex::default());
         let denials = Denials::new(options.denials);
         let in_flight = InFlight::default();
-        Self(Arc::new(Inner {
-            store,
-            vault,
-            edge,
-            reconciler,
-            admission,
-            tasks,
-            reserved,
-            in_flight,
-            denials,
-        }))
+        let inner = Inner { store, edge, reconciler, admission, tasks, reserved, in_flight, denials };
+        Self(Arc::new(inner), vault)
+    }
+
+    /// The use cases for a caller: what they need of the vault waits for its own requests, and for nobody else's.
+    pub fn of(&self, caller: &str) -> Self {
+        Self(self.0.clone(), self.1.of(caller))
+    }
+
+    /// The vault, as this caller's.
+    fn vault(&self) -> &Vault {
+        &self.1
     }
 
     /// Signs for the API: page tokens, resume tokens, fingerprints.
@@ -188,7 +188,7 @@ impl Secrets {
         T: Send + 'static,
         F: Future<Output = Result<T, Error>> + Send + 'static,
     {
-        let this = self.clone();
+        let this = self.of(&call.actor);
         let mutation = async move {
             let turn = this.0.in_flight.enter(&call).await?;
             let (store, request) = (this.0.store.clone(), call.request.clone());

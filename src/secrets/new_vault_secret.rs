@@ -62,8 +62,7 @@ impl Secrets {
         }
         new.tags.insert(creation::TAG.to_owned(), tag.to_owned());
         let version = self
-            .0
-            .vault
+            .vault()
             .set(name, &new, Priority::Interactive)
             .await
             .map_err(|error| Cause::Vault(Arc::new(error)))?;
@@ -78,7 +77,7 @@ impl Secrets {
     }
 
     async fn find_creation(&self, name: &VaultSecretName, tag: &str) -> Result<Creation, Arc<VaultError>> {
-        creation::find(&self.0.vault, name, tag, Priority::Interactive).await.map_err(Arc::new)
+        creation::find(self.vault(), name, tag, Priority::Interactive).await.map_err(Arc::new)
     }
 }
 

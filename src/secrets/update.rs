@@ -62,7 +62,7 @@ impl Secrets {
         if let Some(recorded) = self.replayed(&call).await? {
             return self.update_again(call, recorded, changes, mode).await;
         }
-        let reads = self.0.reconciler.reads();
+        let reads = self.0.reconciler.reads(self.vault());
         let given = changes.references.take();
         let _reserved =
             self.reserve(names_to_create(given.as_deref().unwrap_or_default())).map_err(Error::Refused)?;
@@ -152,7 +152,7 @@ impl Secrets {
             && !is_leaving
             && let Some(references) = changes.references
         {
-            let reads = self.0.reconciler.reads();
+            let reads = self.0.reconciler.reads(self.vault());
             let _reserved = self.reserve(names_to_create(&references)).map_err(Error::Refused)?;
             let creating = self.0.reconciler.creating(record.secret.uid);
             let stored = self.store_references(&record, references, &reads, true).await;

@@ -60,7 +60,7 @@ impl Secrets {
                 && (!filter.unsynced_only || synced_secrets.is_empty());
             matches.then_some(ListedVaultSecret { secret, synced_secrets })
         };
-        let vault = &self.0.vault;
+        let vault = self.vault();
         let page = |from: Option<String>| async move {
             vault.list_page(from.as_deref(), Priority::Interactive).await
         };
@@ -103,7 +103,7 @@ impl Secrets {
         limit: usize,
     ) -> Result<VaultSecretPage<VaultSecretVersion>, Error> {
         let first = from == VaultCursor::default();
-        let vault = &self.0.vault;
+        let vault = self.vault();
         let page = |from: Option<String>| async move {
             vault.versions_page(name, from.as_deref(), Priority::Interactive).await
         };
@@ -195,14 +195,14 @@ impl Secrets {
                 self.begin_vault_write(&call, "AddVaultSecretVersion", &resource(&name), again.is_none())
                     .await?;
                 new.tags.insert(creation::TAG.to_owned(), tag);
-                let stored = self.0.vault.set(&name, &new, Priority::Interactive).await;
+                let stored = self.vault().set(&name, &new, Priority::Interactive).await;
                 let stored = stored.map_err(|error| Cause::Vault(Arc::new(error)));
                 self.end_vault_write(&call, "AddVaultSecretVersion", &resource(&name), stored)
                     .await
                     .map_err(|cause| field("parent", cause))?
             }
         };
-        let reads = self.0.reconciler.reads();
+        let reads = self.0.reconciler.reads(self.vault());
         for user in self.0.store.view().users_of(&name) {
             self.0.reconciler.wake(user.secret.uid, Wake { refetch: Some(reads.clone()), interactive: true });
         }
@@ -278,7 +278,7 @@ impl Secrets {
     }
 
     async fn versions(&self, name: &VaultSecretName) -> Result<Vec<VaultSecretVersion>, Error> {
-        match self.0.vault.versions_all(name, Priority::Interactive).await {
+        match self.vault().versions_all(name, Priority::Interactive).await {
             Err(VaultError::NotFound { .. }) => Ok(Vec::new()),
             other => Ok(other?),
         }
@@ -286,7 +286,7 @@ impl Secrets {
 
     /// Why there are no versions of a name: never there, or soft-deleted.
     async fn missing(&self, name: &VaultSecretName) -> Error {
-        match self.0.vault.deleted(name, Priority::Interactive).await {
+        match self.vault().deleted(name, Priority::Interactive).await {
             Ok(Some(_)) => VaultError::SoftDeleted { name: name.clone(), being_deleted: false }.into(),
             _ => VaultError::NotFound { name: name.clone() }.into(),
         }

@@ -30,7 +30,7 @@ use zeroize::Zeroize;
 
 use super::{
     Options, Page, Priority, VaultError, convert,
-    pace::{Pace, Refused},
+    pace::{Limits, Pace, Party, Refused},
     paging::{List, PAGE, one_page},
     renewal::Renewable,
     sdk_error::{Asked, date, explain},
@@ -48,9 +48,13 @@ const TRIES: u32 = 3;
 /// The wait before the second try; the third waits four times as long. Half of it is jitter.
 const BACK_OFF: Duration = Duration::from_millis(200);
 
-/// A Key Vault. Cheap to clone; all clones share connections, token and pace.
+/// A Key Vault, as one of those who use it. Cheap to clone; all clones share connections, token and pace.
 #[derive(Clone)]
-pub struct Vault(Arc<Inner>);
+pub struct Vault {
+    inner: Arc<Inner>,
+    /// Whom requests are for that a person waits for.
+    caller: Arc<str>,
+}
 
 struct Inner {
     uri: Url,
@@ -100,35 +104,46 @@ impl Vault {
         let credential = Renewable::new(options, transport.clone())?;
         let sdk = SecretClient::new(options.uri.as_str(), credential, Some(sdk_options))
             .map_err(|error| VaultError::Configuration(Quote::error(&error)))?;
-        Ok(Self(Arc::new(Inner {
+        let limits = Limits {
+            in_flight: options.concurrency,
+            waiting: options.waiting,
+            per_window: options.requests_per_10s,
+        };
+        let inner = Inner {
             uri: options.uri.clone(),
             sdk,
             transport,
-            pace: Pace::new(options.concurrency, options.requests_per_10s),
+            pace: Pace::new(limits),
             ahead: Mutex::default(),
             timeout: options.timeout,
             may_set: RwLock::default(),
             credential_file: options.credential.file().map(Path::to_owned),
             configured_tenant: options.credential.tenant_id().map(str::to_owned),
             environment_tenant: options.credential.tenant_id_of_environment(),
-        })))
+        };
+        Ok(Self { inner: Arc::new(inner), caller: Arc::default() })
+    }
+
+    /// For a caller: its requests wait for each other, and for nobody else's.
+    pub fn of(&self, caller: &str) -> Self {
+        Self { inner: self.inner.clone(), caller: caller.into() }
     }
 
     /// Where it is.
     pub fn uri(&self) -> &Url {
-        &self.0.uri
+        &self.inner.uri
     }
 
     /// Whose it is: the configured tenant, or the one of its challenge; absent while neither is known.
     pub fn tenant_id(&self) -> Option<String> {
-        let configured = self.0.configured_tenant.as_deref();
-        let known = configured.or_else(|| self.0.transport.challenger());
-        known.map(str::to_owned).or_else(|| self.0.environment_tenant.clone())
+        let configured = self.inner.configured_tenant.as_deref();
+        let known = configured.or_else(|| self.inner.transport.challenger());
+        known.map(str::to_owned).or_else(|| self.inner.environment_tenant.clone())
     }
 
     /// HTTP requests that were sent to the vault so far, those without an answer included.
     pub fn requests(&self) -> u64 {
-        self.0.transport.requests()
+        self.inner.transport.requests()
     }
 
     /// A page of the secrets.
@@ -137,16 +152,16 @@ impl Vault {
         from: Option<&str>,
         priority: Priority,
     ) -> Result<Page<VaultSecret>, VaultError> {
-        let list = List::of_secrets(&self.0.uri);
+        let list = List::of_secrets(&self.inner.uri);
         let from = list.continuation(from)?;
         let asked = Asked { operation: "list secrets", name: None, version: None };
         let (items, next) = self
-            .0
-            .call(asked, priority, self.0.deadline(), TRIES, || async {
+            .inner
+            .call(asked, &self.party(priority), self.inner.deadline(), TRIES, || async {
                 let method_options = PagerOptions { continuation: from.clone(), ..Default::default() };
                 let options =
                     SecretClientListSecretPropertiesOptions { maxresults: Some(PAGE), method_options };
-                one_page(self.0.sdk.list_secret_properties(Some(options))?).await
+                one_page(self.inner.sdk.list_secret_properties(Some(options))?).await
             })
             .await?;
         let next = list.next(next, from.as_ref())?;
@@ -160,7 +175,7 @@ impl Vault {
         from: Option<&str>,
         priority: Priority,
     ) -> Result<Page<VaultSecretVersion>, VaultError> {
-        self.0.versions_page(name, from, priority, self.0.deadline()).await
+        self.inner.versions_page(name, from, &self.party(priority), self.inner.deadline()).await
     }
 
     /// All versions of a secret.
@@ -211,6 +226,13 @@ impl Vault {
         }
     }
 
+    fn party(&self, priority: Priority) -> Party {
+        match priority {
+            Priority::Interactive => Party::Caller(self.caller.clone()),
+            Priority::Background => Party::Background,
+        }
+    }
+
     /// The value of a version, or of the latest one.
     pub async fn get(
         &self,
@@ -218,14 +240,14 @@ impl Vault {
         version: Option<&VaultVersion>,
         priority: Priority,
     ) -> Result<VaultValue, VaultError> {
-        let deadline = self.0.deadline();
+        let deadline = self.inner.deadline();
         let asked = Asked { operation: "read values", name: Some(name), version };
         let read = self
-            .0
-            .call(asked, priority, deadline, TRIES, || async {
+            .inner
+            .call(asked, &self.party(priority), deadline, TRIES, || async {
                 let secret_version = version.map(|version| version.as_str().to_owned());
                 let options = SecretClientGetSecretOptions { secret_version, ..Default::default() };
-                let answer = self.0.sdk.get_secret(name.as_str(), Some(options)).await?;
+                let answer = self.inner.sdk.get_secret(name.as_str(), Some(options)).await?;
                 let (_, headers, body) = answer.deconstruct();
                 Ok((headers, parse_and_wipe(body)?))
             })
@@ -233,7 +255,7 @@ impl Vault {
         match read {
             Ok((headers, secret)) => value(&headers, secret),
             Err(missing @ VaultError::VersionNotFound { .. }) => {
-                Err(self.0.which_is_missing(name, missing, priority, deadline).await)
+                Err(self.inner.which_is_missing(name, missing, &self.party(priority), deadline).await)
             }
             Err(error) => Err(error),
         }
@@ -249,20 +271,20 @@ impl Vault {
     ) -> Result<VaultSecretVersion, VaultError> {
         let asked = Asked { operation: "create secrets", name: Some(name), version: None };
         let stored = self
-            .0
-            .call(asked, priority, self.0.deadline(), 1, || async {
+            .inner
+            .call(asked, &self.party(priority), self.inner.deadline(), 1, || async {
                 let parameters = Into::into(convert::set_request(new)?);
-                let answer = self.0.sdk.set_secret(name.as_str(), parameters, None).await?;
+                let answer = self.inner.sdk.set_secret(name.as_str(), parameters, None).await?;
                 parse_and_wipe(answer.into_body())
             })
             .await;
-        self.0.note_set(stored.as_ref().err());
+        self.inner.note_set(stored.as_ref().err());
         without_value(stored?)
     }
 
     /// What the last attempt to store a value said of the right to; nothing before the first.
     pub fn last_set(&self) -> Option<LastSet> {
-        self.0.may_set.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.inner.may_set.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Tries whether a value could be stored, by a request that has none: a vault refuses it for the missing right, or for the missing
@@ -274,10 +296,10 @@ impl Vault {
     ) -> Result<VaultSecretVersion, VaultError> {
         let asked = Asked { operation: "create secrets", name: Some(name), version: None };
         let stored = self
-            .0
-            .call(asked, priority, self.0.deadline(), 1, || async {
+            .inner
+            .call(asked, &self.party(priority), self.inner.deadline(), 1, || async {
                 let nothing = SetSecretParameters::default().try_into()?;
-                let answer = self.0.sdk.set_secret(name.as_str(), nothing, None).await?;
+                let answer = self.inner.sdk.set_secret(name.as_str(), nothing, None).await?;
                 parse_and_wipe(answer.into_body())
             })
             .await?;
@@ -292,11 +314,11 @@ impl Vault {
         enabled: bool,
         priority: Priority,
     ) -> Result<(), VaultError> {
-        let deadline = self.0.deadline();
+        let deadline = self.inner.deadline();
         let asked = Asked { operation: "change secrets", name: Some(name), version: Some(version) };
         let changed = self
-            .0
-            .call(asked, priority, deadline, TRIES, || async {
+            .inner
+            .call(asked, &self.party(priority), deadline, TRIES, || async {
                 let parameters = UpdateSecretPropertiesParameters {
                     secret_attributes: Some(SecretAttributes {
                         enabled: Some(enabled),
@@ -309,12 +331,12 @@ impl Vault {
                     ..Default::default()
                 };
                 let parameters = parameters.try_into()?;
-                self.0.sdk.update_secret_properties(name.as_str(), parameters, Some(options)).await
+                self.inner.sdk.update_secret_properties(name.as_str(), parameters, Some(options)).await
             })
             .await;
         match changed {
             Err(missing @ VaultError::VersionNotFound { .. }) => {
-                Err(self.0.which_is_missing(name, missing, priority, deadline).await)
+                Err(self.inner.which_is_missing(name, missing, &self.party(priority), deadline).await)
             }
             other => other.map(drop),
         }
@@ -328,9 +350,9 @@ impl Vault {
     ) -> Result<Option<VaultSecretName>, VaultError> {
         let asked = Asked { operation: "see deleted secrets", name: Some(name), version: None };
         let found = self
-            .0
-            .call(asked, priority, self.0.deadline(), TRIES, || async {
-                self.0.sdk.get_deleted_secret(name.as_str(), None).await?.into_model()
+            .inner
+            .call(asked, &self.party(priority), self.inner.deadline(), TRIES, || async {
+                self.inner.sdk.get_deleted_secret(name.as_str(), None).await?.into_model()
             })
             .await;
         match found {
@@ -379,7 +401,7 @@ impl Inner {
     async fn call<T, F>(
         &self,
         asked: Asked<'_>,
-        priority: Priority,
+        party: &Party,
         deadline: Instant,
         tries: u32,
         request: impl Fn() -> F,
@@ -389,10 +411,11 @@ impl Inner {
     {
         let mut tried = 0;
         loop {
-            let permit = match self.pace.enter(priority, deadline).await {
+            let permit = match self.pace.enter(party, deadline).await {
                 Ok(permit) => permit,
                 Err(Refused::Pausing(left)) => return Err(VaultError::Throttled { retry_after: Some(left) }),
                 Err(Refused::TooLate) => return Err(VaultError::Timeout { after: self.timeout }),
+                Err(Refused::TooMany) => return Err(VaultError::TooManyWait),
             };
             let answer = match timeout_at(deadline, self.challenged_once(request())).await {
                 Ok(answer) => answer.map_err(|error| self.with_file(explain(&error, asked))),
@@ -436,14 +459,14 @@ impl Inner {
         &self,
         name: &VaultSecretName,
         from: Option<&str>,
-        priority: Priority,
+        party: &Party,
         deadline: Instant,
     ) -> Result<Page<VaultSecretVersion>, VaultError> {
         let list = List::of_versions(&self.uri, name);
         let from = list.continuation(from)?;
         let asked = Asked { operation: "list secrets", name: Some(name), version: None };
         let (items, next) = self
-            .call(asked, priority, deadline, TRIES, || async {
+            .call(asked, party, deadline, TRIES, || async {
                 let method_options = PagerOptions { continuation: from.clone(), ..Default::default() };
                 let options = SecretClientListSecretPropertiesVersionsOptions {
                     maxresults: Some(PAGE),
@@ -461,10 +484,10 @@ impl Inner {
         &self,
         name: &VaultSecretName,
         missing: VaultError,
-        priority: Priority,
+        party: &Party,
         deadline: Instant,
     ) -> VaultError {
-        match self.versions_page(name, None, priority, deadline).await {
+        match self.versions_page(name, None, party, deadline).await {
             Ok(page) if page.items.is_empty() => VaultError::NotFound { name: name.clone() },
             Err(error @ VaultError::NotFound { .. }) => error,
             // Who may not list is told what is known.

@@ -63,6 +63,9 @@ pub enum VaultError {
         /// How long to wait at least, where the vault says so.
         retry_after: Option<Duration>,
     },
+    /// More requests of one caller, or of all, wait for their turn than may.
+    #[error("more requests wait for the vault than may, of this caller or of all")]
+    TooManyWait,
     /// The vault does not accept the request as it is.
     #[error("the vault refuses the request: {code} (status {status})")]
     Rejected {
@@ -95,6 +98,7 @@ impl VaultError {
         match self {
             Self::SoftDeleted { being_deleted, .. } => *being_deleted,
             Self::Throttled { .. }
+            | Self::TooManyWait
             | Self::Unreachable(_)
             | Self::Timeout { .. }
             | Self::Malformed(_)
@@ -120,7 +124,7 @@ impl VaultError {
             Self::Forbidden { .. } => Reason::VaultForbidden,
             Self::Firewall => Reason::VaultFirewall,
             Self::Unauthenticated(_) => Reason::VaultUnauthenticated,
-            Self::Throttled { .. } => Reason::VaultThrottled,
+            Self::Throttled { .. } | Self::TooManyWait => Reason::VaultThrottled,
             Self::Rejected { .. } => Reason::VaultRejected,
             Self::Configuration(_) | Self::Unreachable(_) | Self::Timeout { .. } | Self::Malformed(_) => {
                 Reason::VaultUnreachable
@@ -161,6 +165,10 @@ impl VaultError {
                     .to_owned()
             }
             Self::Throttled { .. } => "Try again later; the service slows down by itself.".to_owned(),
+            Self::TooManyWait => {
+                "Wait for some of your calls to end, or ask the operator for a higher vault.waiting."
+                    .to_owned()
+            }
             Self::Rejected { .. } => {
                 "Mend what the code names: the vault will not accept it as it is.".to_owned()
             }

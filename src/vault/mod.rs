@@ -57,8 +57,10 @@ pub struct Options {
     pub ca_file: Option<PathBuf>,
     /// Deadline of every call, retries included.
     pub timeout: Duration,
-    /// Requests in flight at a time: each is a connection.
+    /// Requests in flight at a time: each is a connection. Of one caller an eighth at most.
     pub concurrency: usize,
+    /// Requests that wait for their turn. Of one caller an eighth at most.
+    pub waiting: usize,
     /// Requests in any ten seconds; Key Vault bears 4,000 over all its callers. Unlimited where absent.
     pub requests_per_10s: Option<u32>,
 }
@@ -66,7 +68,7 @@ pub struct Options {
 /// Who waits for a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Priority {
-    /// A person: goes first.
+    /// A person, or who calls for one, see [`Vault::of`]: goes first.
     Interactive,
     /// Nobody.
     Background,

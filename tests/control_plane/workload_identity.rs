@@ -236,6 +236,7 @@ impl Federated {
             ca_file: Some(self.site.ca.clone()),
             timeout: Duration::from_secs(10),
             concurrency: 4,
+            waiting: 2_048,
             requests_per_10s: None,
         };
         Vault::connect(&options).unwrap()

@@ -243,6 +243,7 @@ impl World {
                 ca_file: Some(self.ca.clone()),
                 timeout: self.plan.vault_timeout,
                 concurrency: 16,
+                waiting: 2_048,
                 requests_per_10s: None,
             },
             edge: edge::Options {

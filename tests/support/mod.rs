@@ -472,6 +472,7 @@ fn settings(site: &Site, options: &Options) -> Settings {
             ca_file: Some(site.ca.clone()),
             timeout: options.vault_timeout,
             concurrency: 16,
+            waiting: 2_048,
             requests_per_10s: None,
         },
         edge: edge::Options {

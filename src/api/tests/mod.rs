@@ -64,6 +64,7 @@ async fn house_over(store: Store, directory: TempDir) -> House {
         ca_file: None,
         timeout: Duration::from_secs(1),
         concurrency: 1,
+        waiting: 2_048,
         requests_per_10s: None,
     });
     let kubeconfig = directory.path().join("kubeconfig");

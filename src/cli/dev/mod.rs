@@ -173,6 +173,7 @@ impl Dev {
                 ca_file: Some(authority.path().to_owned()),
                 timeout: TIMEOUT,
                 concurrency: 32,
+                waiting: 2_048,
                 requests_per_10s: None,
             },
             edge: edge::Options {

@@ -101,6 +101,7 @@ fn reads() -> Arc<Reads> {
         ca_file: None,
         timeout: Duration::from_secs(1),
         concurrency: 1,
+        waiting: 2_048,
         requests_per_10s: None,
     });
     Arc::new(Reads::new(vault.unwrap(), Priority::Background))

@@ -100,6 +100,7 @@ impl Wire {
             ca_file: Some(self.directory.path().join("ca.pem")),
             timeout: Duration::from_secs(5),
             concurrency: 4,
+            waiting: 2_048,
             requests_per_10s: None,
         }
     }

@@ -2,6 +2,7 @@
 
 mod certificates;
 mod denials;
+mod floods;
 mod headers;
 mod keys;
 mod references;
