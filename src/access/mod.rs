@@ -7,7 +7,7 @@ mod certificate;
 mod decisions;
 mod tokens;
 
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use secrecy::SecretString;
 
@@ -35,6 +35,10 @@ pub struct Options {
     pub anonymous: bool,
     /// How long a decision of the cluster is remembered; at most [`LONGEST_DECISION_LIFE`].
     pub decision_life: Duration,
+    /// Reviews of rights on single names that one caller may cause in a second.
+    pub reviews_per_second: NonZeroU32,
+    /// Reviews of rights that are under way at a time. Of one caller an eighth at most.
+    pub reviews_under_way: usize,
     /// What callers may name, whatever they are granted.
     pub rules: AccessRules,
 }
@@ -108,6 +112,14 @@ pub enum Refusal {
     /// Too many tokens from one place that nobody has looked at yet.
     #[error("more unknown tokens come from your address than are looked at")]
     TooManyTokens(Duration),
+    /// Too many names for which a caller has no right on all of them.
+    #[error("{caller:?} asks for more names than the cluster is asked about for one caller")]
+    TooManyReviews {
+        /// Who.
+        caller: String,
+        /// Until when.
+        wait: Duration,
+    },
     /// Nobody can tell now.
     #[error("whether the caller may do this can't be found out: the Kubernetes API does not say")]
     Undecided,
@@ -134,6 +146,8 @@ impl Options {
             tokens: None,
             anonymous: true,
             decision_life: LONGEST_DECISION_LIFE,
+            reviews_per_second: NonZeroU32::new(20).expect("it is not zero"),
+            reviews_under_way: 64,
             rules: AccessRules::default(),
         }
     }
@@ -146,9 +160,9 @@ impl Access {
     pub fn new(edge: Edge, options: Options) -> Self {
         Self(Arc::new(Inner {
             namespace: edge.namespace().to_owned(),
-            tokens: options.tokens.map(|tokens| Tokens::new(edge.clone(), tokens)),
+            decisions: Decisions::new(edge.clone(), &options),
+            tokens: options.tokens.map(|tokens| Tokens::new(edge, tokens)),
             anonymous: options.anonymous,
-            decisions: Decisions::new(edge, options.decision_life),
             rules: options.rules,
         }))
     }

@@ -80,6 +80,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::Forbidden { caller: caller(), ask: ask(), namespace: "azure-iot-operations".to_owned() },
         Refusal::AgainstTheRules { caller: caller(), ask: ask(), why },
         Refusal::TooManyTokens(Duration::from_secs(1)),
+        Refusal::TooManyReviews { caller: caller(), wait: Duration::from_secs(1) },
         Refusal::Undecided,
     ]
 }

@@ -170,6 +170,12 @@ impl Verdict {
                 "Call again later with a token that is valid.",
             )
             .retry((*wait).max(Duration::from_millis(1))),
+            Refusal::TooManyReviews { wait, .. } => Self::new(
+                ResourceExhausted,
+                "TOO_MANY_NAMES_ASKED",
+                "Call again later, or have the right granted on all names, by a Role without resourceNames: it is asked about once.",
+            )
+            .retry((*wait).max(Duration::from_millis(1))),
             // Not let in all the same; but the caller's credentials may be good, and waiting may be enough.
             Refusal::Undecided => Self::new(
                 Unavailable,

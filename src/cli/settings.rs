@@ -155,6 +155,8 @@ fn access_options(config: &Config) -> access::Options {
         tokens: authentication.tokens.then_some(tokens),
         anonymous: authentication.anonymous,
         decision_life: authorization.decision_cache,
+        reviews_per_second: authorization.reviews_per_second,
+        reviews_under_way: authorization.reviews_under_way.get(),
         rules: authorization.rules.iter().cloned().collect(),
     }
 }

@@ -211,6 +211,11 @@ fields::configuration! {
         /// How long a decision of the cluster is remembered; at most 10 s. The cluster is asked by SubjectAccessReview, so the
         /// service's own account needs the verb create on subjectaccessreviews.authorization.k8s.io.
         decision_cache: Duration = "10s",
+        /// Reviews a second that one caller can cause by the names it asks for, and 128 at once; more are told when to come back. Whoever has
+        /// a right on all names causes one review for all of them.
+        reviews_per_second: NonZeroU32 = "20",
+        /// Reviews of rights under way at a time. One caller has an eighth of them at most, and waits for its own.
+        reviews_under_way: NonZeroUsize = "64",
         /// Rules that narrow what callers may name, whatever the cluster grants them: allow or deny, then a user or a group or
         /// *, then syncedSecrets/PATTERN or vaultSecrets/PATTERN, where * in the pattern is any text and ? any character. What
         /// a rule denies is refused; who is allowed some names is refused all others. Lists show all names.

@@ -2,23 +2,31 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use futures::future::join_all;
+use futures::{StreamExt, future::join_all};
 use secret_service::{
-    doubles::vault::{Action, Operation, Rule},
+    doubles::{
+        kube::{Fault, FaultRule},
+        vault::{Action, Operation, Rule},
+    },
     proto::*,
 };
 use tokio::time::Instant;
-use tonic::Status;
+use tonic::{Response, Status};
 
 use super::world;
 use crate::support::{
     World,
     callers::{AUDIENCE, Caller},
+    needs_the_double,
     requests::*,
 };
 
 async fn caller(world: &World, account: &str) -> Caller {
     world.caller(Some(&world.token(account, AUDIENCE).await)).await
+}
+
+fn reviews(world: &World) -> u64 {
+    world.cluster().requests().of("create", "subjectaccessreviews")
 }
 
 /// How many answers there are of each reason.
@@ -29,6 +37,77 @@ fn reasons<T>(answers: &[Result<T, Status>]) -> BTreeMap<String, usize> {
         *reasons.entry(reason).or_default() += 1;
     }
     reasons
+}
+
+/// Asks for so many synced secrets.
+async fn ask(caller: &Caller, names: usize, at_once: usize) -> Vec<Result<Response<SyncedSecret>, Status>> {
+    let calls = (0..names).map(|number| {
+        let mut caller = caller.clone();
+        async move { caller.get_synced_secret(get(&format!("n{number}"))).await }
+    });
+    futures::stream::iter(calls).buffer_unordered(at_once).collect().await
+}
+
+#[tokio::test]
+async fn whoever_has_a_right_on_all_names_costs_one_review_however_many_names_it_asks_for() {
+    if !needs_the_double("whoever_has_a_right_on_all_names_costs_one_review_however_many_names_it_asks_for") {
+        return;
+    }
+    let world = world(|access| access.decision_life = Duration::from_secs(10)).await;
+    let (viewer, before) = (caller(&world, "viewer").await, reviews(&world));
+    let reasons = reasons(&ask(&viewer, 800, 64).await);
+    assert_eq!(reasons["SYNCED_SECRET_NOT_FOUND"], 800, "{reasons:?}");
+    let made = reviews(&world) - before;
+    assert!(made < 10, "{made} reviews for 800 names");
+}
+
+#[tokio::test]
+async fn whoever_has_rights_on_single_names_is_asked_about_at_a_pace_and_told_so() {
+    if !needs_the_double("whoever_has_rights_on_single_names_is_asked_about_at_a_pace_and_told_so") {
+        return;
+    }
+    let world = world(|access| access.decision_life = Duration::from_secs(10)).await;
+    world.account("line-1", &["syncedsecrets"], &["get"], &["line1"]).await;
+    let mut line = caller(&world, "line-1").await;
+    let before = (reviews(&world), Instant::now());
+    let answers = ask(&line, 800, 64).await;
+    let reasons = reasons(&answers);
+    let (made, most) = (reviews(&world) - before.0, 140 + 21 * before.1.elapsed().as_secs());
+    assert!(made <= most, "{made} reviews for 800 names: {reasons:?}");
+    assert!(reasons["CALLER_FORBIDDEN"] >= 128, "one call may name a hundred: {reasons:?}");
+    assert!(reasons["TOO_MANY_NAMES_ASKED"] > 0, "{reasons:?}");
+    let mut refused = answers.iter().filter_map(|answer| answer.as_ref().err()).map(told);
+    let refused = refused.find(|told| told.reason == "TOO_MANY_NAMES_ASKED").unwrap();
+    assert!(refused.message.contains("without resourceNames"), "{}", refused.message);
+    assert!(refused.details.retry_info().is_some());
+    // Its time comes again, and others have had theirs.
+    let mut viewer = caller(&world, "viewer").await;
+    viewer.list_synced_secrets(ListSyncedSecretsRequest::default()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let known = line.get_synced_secret(get("line1")).await.unwrap_err();
+    assert_eq!(told(&known).reason, "SYNCED_SECRET_NOT_FOUND");
+}
+
+#[tokio::test]
+async fn the_reviews_of_one_caller_make_nobody_elses_wait() {
+    if !needs_the_double("the_reviews_of_one_caller_make_nobody_elses_wait") {
+        return;
+    }
+    let world = world(|_| {}).await;
+    let (flood, mut viewer) = (caller(&world, "nobody").await, caller(&world, "viewer").await);
+    let slow = Fault::Delay { millis: 3_000 };
+    world.cluster().faults().add(FaultRule::always(slow).resource("subjectaccessreviews"));
+    let flooding = tokio::spawn(async move { ask(&flood, 200, 200).await });
+    // After a review of the right on all names come those of the names.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert!(!flooding.is_finished(), "the reviews take three seconds each");
+    let begun = Instant::now();
+    // One review: a list needs a second one, for what it shows.
+    let answer = viewer.get_synced_secret(get("any")).await.unwrap_err();
+    let waited = begun.elapsed();
+    assert_eq!(told(&answer).reason, "SYNCED_SECRET_NOT_FOUND");
+    flooding.abort();
+    assert!(waited < Duration::from_secs(5), "{waited:?} for a review of 3 s");
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ fn locked() -> access::Options {
         tokens: Some(tokens),
         anonymous: false,
         decision_life: REMEMBERED,
-        rules: access::Options::local_only().rules,
+        ..access::Options::local_only()
     }
 }
 
