@@ -27,7 +27,10 @@ impl Settings {
                 audit_retention: config.audit.retention,
             },
             admission: admission(config),
-            secrets: secrets::Options { denials: denial_options(config) },
+            secrets: secrets::Options {
+                denials: denial_options(config),
+                vault_look_life: config.vault.look_cache,
+            },
             access: access_options(config),
             server: server_options(config)?,
         })

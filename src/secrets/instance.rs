@@ -1,5 +1,7 @@
 //! GetVault: what a fresh check of the vault and of the instance's settings finds.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use url::Url;
 
@@ -31,8 +33,18 @@ pub struct VaultStatus {
 }
 
 impl Secrets {
-    /// Checks afresh what the vault lets us do, and whether the instance is ready for secrets. Changes nothing.
-    pub async fn get_vault(&self) -> VaultStatus {
+    /// What the vault lets us do, and whether the instance is ready for secrets, as a check found that is at most some seconds old.
+    /// Calls that come meanwhile share it. It is nobody's in particular: nobody waits for what another caller wants of the vault.
+    pub async fn get_vault(&self) -> Arc<VaultStatus> {
+        let this = self.of("");
+        self.0
+            .looks
+            .last(self.0.options.vault_look_life, async move { Arc::new(this.look_at_vault().await) })
+            .await
+    }
+
+    /// A check of now. Changes nothing.
+    async fn look_at_vault(&self) -> VaultStatus {
         let (vault, edge, reconciler) = (self.vault(), &self.0.edge, &self.0.reconciler);
         let engine = reconciler.engine().ok();
         let options = reconciler.options();

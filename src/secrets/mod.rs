@@ -11,6 +11,7 @@ mod history;
 mod in_flight;
 mod instance;
 mod list;
+mod looks;
 mod new_vault_secret;
 mod referable;
 mod setup;
@@ -63,6 +64,7 @@ pub use crate::{
 
 use denials::Denials;
 use in_flight::InFlight;
+use looks::Looks;
 
 /// The longest that a call waits for the edge.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -82,13 +84,17 @@ struct Inner {
     reserved: Mutex<HashSet<String>>,
     in_flight: InFlight,
     denials: Denials,
+    options: Options,
+    looks: Looks<Arc<VaultStatus>>,
 }
 
 /// How the use cases work.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Calls that are not let in.
     pub denials: DenialOptions,
+    /// How long what GetVault found is told to others too.
+    pub vault_look_life: Duration,
 }
 
 /// Who calls, until when, and under which id.
@@ -137,6 +143,14 @@ pub struct Mode {
     pub wait: Duration,
 }
 
+// === impl Options ===
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { denials: DenialOptions::default(), vault_look_life: Duration::from_secs(10) }
+    }
+}
+
 // === impl Secrets ===
 
 impl Secrets {
@@ -150,9 +164,10 @@ impl Secrets {
         options: Options,
     ) -> Self {
         let (tasks, reserved) = (TaskTracker::new(), Mutex::default());
-        let denials = Denials::new(options.denials);
+        let (denials, looks) = (Denials::new(options.denials), Looks::default());
         let in_flight = InFlight::default();
-        let inner = Inner { store, edge, reconciler, admission, tasks, reserved, in_flight, denials };
+        let inner =
+            Inner { store, edge, reconciler, admission, tasks, reserved, in_flight, denials, options, looks };
         Self(Arc::new(inner), vault)
     }
 

@@ -179,6 +179,8 @@ uri = "{vault}"
 verify_challenge = false
 ca_file = "{ca}"
 timeout = "2s"
+# What a test asks for is what it has just ordered.
+look_cache = "1ms"
 
 [credential]
 kind = "client-secret"

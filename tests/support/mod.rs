@@ -128,7 +128,8 @@ impl Default for Options {
             usages: edge::UsageOptions::default(),
             admission: Admission::default(),
             access: access::Options::local_only(),
-            secrets: secrets::Options::default(),
+            // What a test asks for is what it has just ordered.
+            secrets: secrets::Options { vault_look_life: Duration::ZERO, ..secrets::Options::default() },
             tls: None,
             listen: "127.0.0.1:0".parse().unwrap(),
             credential: None,

@@ -233,6 +233,7 @@ async fn what_was_done_stays_in_the_audit_however_many_are_refused() {
         access: locked(),
         secrets: secrets::Options {
             denials: DenialOptions { kinds_per_actor: 1_000, ring: Ring { rows: 20, bytes: 1_000_000 } },
+            ..secrets::Options::default()
         },
         ..Options::default()
     };

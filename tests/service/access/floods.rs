@@ -9,13 +9,14 @@ use secret_service::{
         vault::{Action, Operation, Rule},
     },
     proto::*,
+    secrets,
 };
 use tokio::time::Instant;
 use tonic::{Response, Status};
 
-use super::world;
+use super::{locked, world, world_with};
 use crate::support::{
-    World,
+    Options, World,
     callers::{AUDIENCE, Caller},
     needs_the_double,
     requests::*,
@@ -136,4 +137,27 @@ async fn who_floods_the_vault_makes_nobody_wait_but_itself() {
     let answers = flooding.await.unwrap();
     let reasons = reasons(&answers);
     assert!(reasons["OK"] > 0 && reasons["VAULT_TOO_MANY_WAIT"] > 0, "{reasons:?}");
+}
+
+#[tokio::test]
+async fn get_vault_looks_at_the_vault_once_however_many_ask() {
+    let options = Options {
+        access: locked(),
+        secrets: secrets::Options { vault_look_life: Duration::from_secs(60), ..secrets::Options::default() },
+        ..Options::default()
+    };
+    let world = world_with(options).await;
+    let viewer = caller(&world, "viewer").await;
+    let before = world.vault.requests().of(Operation::SecretList);
+    let answers = join_all((0..100).map(|_| {
+        let mut viewer = viewer.clone();
+        async move { viewer.get_vault(GetVaultRequest::default()).await.unwrap().into_inner() }
+    }))
+    .await;
+    let later =
+        caller(&world, "editor").await.get_vault(GetVaultRequest::default()).await.unwrap().into_inner();
+    let looks = world.vault.requests().of(Operation::SecretList) - before;
+    assert!((1..=3).contains(&looks), "{looks} lists for 101 calls");
+    assert!(answers.iter().all(|vault| vault.check_time == later.check_time), "and it says how old it is");
+    assert!(later.check_time.is_some());
 }
