@@ -364,6 +364,12 @@ impl Reconciler {
         let Some(mut current) = transaction.current(attempted.secret.uid) else {
             return Ok(Outcome::Done);
         };
+        // A call has begun to store what this look found missing. It wakes the next look when it ends.
+        if current.secret.references.iter().any(|reference| reference.create_pending)
+            && self.is_creating(attempted.secret.uid)
+        {
+            return Ok(Outcome::Done);
+        }
         let before = (
             current.secret.state,
             current.secret.condition(ConditionType::Synced).map(|condition| condition.reason),

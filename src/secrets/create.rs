@@ -90,17 +90,40 @@ impl Secrets {
         let Some(record) = self.0.store.view().get_by_uid(recorded.uid) else {
             return Ok(recorded);
         };
-        let is_interrupted = record.secret.references.iter().any(|reference| reference.create_pending);
-        if is_interrupted && record.secret.state != State::Deleting {
-            let reads = self.0.reconciler.reads(self.vault());
-            let _reserved = self.reserve(names_to_create(&new.references)).map_err(Error::Refused)?;
-            let creating = self.0.reconciler.creating(record.secret.uid);
-            let stored = self.store_references(&record, new.references, &reads, true).await;
-            drop(creating);
-            self.0.reconciler.wake(record.secret.uid, Wake { refetch: Some(reads), interactive: true });
-            stored.map_err(|failed| Error::Refused(failed.problems))?;
-        }
+        self.store_again(&record, new.references).await?;
         self.wait_for_generation(&call, record.secret.clone(), mode.wait).await
+    }
+
+    /// Stores what the same call was to store when it was interrupted, and has not stored yet.
+    pub(super) async fn store_again(
+        &self,
+        record: &Record,
+        references: Vec<NewReference>,
+    ) -> Result<(), Error> {
+        let is_left = |new: &NewReference| new.create.is_some() && is_pending(record, &new.reference);
+        if record.secret.state == State::Deleting || !references.iter().any(is_left) {
+            return Ok(());
+        }
+        let reads = self.0.reconciler.reads(self.vault());
+        let _reserved = self.reserve(names_to_create(&references)).map_err(Error::Refused)?;
+        let creating = self.0.reconciler.creating(record.secret.uid);
+        self.record_attempt(record).await?;
+        let stored = self.store_references(record, references, &reads, true).await;
+        drop(creating);
+        self.0.reconciler.wake(record.secret.uid, Wake { refetch: Some(reads), interactive: true });
+        stored.map_err(|failed| Error::Refused(failed.problems))
+    }
+
+    /// What was found missing after the interruption is being stored again: nobody is told meanwhile that it was not.
+    async fn record_attempt(&self, record: &Record) -> Result<(), StoreError> {
+        let mut transaction = self.0.store.begin().await?;
+        let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(()) };
+        if !current.secret.state.is_settled() {
+            return Ok(());
+        }
+        accept(&mut current.secret);
+        transaction.update(current).await?;
+        transaction.commit().await
     }
 
     async fn record_intent(&self, call: &Call, record: &Record) -> Result<(), Error> {

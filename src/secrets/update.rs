@@ -146,20 +146,7 @@ impl Secrets {
         let Some(record) = self.0.store.view().get_by_uid(recorded.uid) else {
             return Ok(recorded);
         };
-        let is_interrupted = record.secret.references.iter().any(|reference| reference.create_pending);
-        let is_leaving = record.secret.state == State::Deleting;
-        if is_interrupted
-            && !is_leaving
-            && let Some(references) = changes.references
-        {
-            let reads = self.0.reconciler.reads(self.vault());
-            let _reserved = self.reserve(names_to_create(&references)).map_err(Error::Refused)?;
-            let creating = self.0.reconciler.creating(record.secret.uid);
-            let stored = self.store_references(&record, references, &reads, true).await;
-            drop(creating);
-            self.0.reconciler.wake(record.secret.uid, Wake { refetch: Some(reads), interactive: true });
-            stored.map_err(|failed| Error::Refused(failed.problems))?;
-        }
+        self.store_again(&record, changes.references.unwrap_or_default()).await?;
         self.wait_for_generation(&call, recorded, mode.wait).await
     }
 

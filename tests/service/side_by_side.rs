@@ -17,7 +17,8 @@ use secret_service::{
     proto::{
         AddVaultSecretVersionRequest, AdoptSyncedSecretRequest, CreateSyncedSecretRequest,
         CreateVaultSecretRequest, DeleteSyncedSecretRequest, GetVaultRequest, ListAuditEventsRequest,
-        ListVaultSecretVersionsRequest, SyncedSecret, UpdateSyncedSecretRequest, synced_secret::State,
+        ListVaultSecretVersionsRequest, SyncSyncedSecretRequest, SyncedSecret, UpdateSyncedSecretRequest,
+        synced_secret::State,
     },
 };
 use serde_json::json;
@@ -760,6 +761,58 @@ async fn an_update_that_brings_the_missing_value_stores_it_although_it_changes_n
         .unwrap();
     assert_eq!(told.into_inner().state(), State::Synced);
     assert_eq!(world.edge("a").await.unwrap()["k"], "x");
+}
+
+/// A call that was cut off and whose value was found missing since.
+async fn cut_off(world: &mut World) -> CreateSyncedSecretRequest {
+    let request = CreateSyncedSecretRequest {
+        request_id: Uuid::new_v4().to_string(),
+        ..create("a", vec![created("k", "fresh", "x")])
+    };
+    world.vault.faults().add(Rule::new(Action::Hang).on(Operation::SecretSet));
+    world.client.create_synced_secret(request.clone()).await.unwrap_err();
+    world.until("a", |secret| synced_reason(secret) == "ValueNotStored").await;
+    world.vault.faults().clear();
+    request
+}
+
+/// The same call again, which takes its time to store the value: nobody is told meanwhile that it failed.
+async fn stores_again(world: &mut World, request: CreateSyncedSecretRequest) {
+    world.vault.faults().add(Rule::new(delay(3)).on(Operation::SecretSet).times(1));
+    let before = world.vault.requests().of(Operation::SecretSet);
+    let mut client = world.client.clone();
+    let again = tokio::spawn(async move { client.create_synced_secret(request).await });
+    asked(world, Operation::SecretSet, before + 1).await;
+    while !again.is_finished() {
+        let told = world.get("a").await;
+        assert!(told.state() != State::Failed, "{told:?}");
+        sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(again.await.unwrap().unwrap().into_inner().state(), State::Synced);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_same_call_stores_again_is_not_told_as_missing() {
+    if !needs_the_double("what_the_same_call_stores_again…") {
+        return;
+    }
+    let mut world = World::start().await;
+    let request = cut_off(&mut world).await;
+    stores_again(&mut world, request).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_found_missing_before_the_same_call_came_again_is_not_told_after_that() {
+    if !needs_the_double("what_was_found_missing_before…") {
+        return;
+    }
+    let mut world = World::start().await;
+    let request = cut_off(&mut world).await;
+    world.vault.faults().add(Rule::new(delay(1)).on(Operation::SecretListVersions).times(1));
+    let before = world.vault.requests().of(Operation::SecretListVersions);
+    world.client.sync_synced_secret(SyncSyncedSecretRequest { wait: None, ..sync("a") }).await.unwrap();
+    asked(&world, Operation::SecretListVersions, before + 1).await;
+    stores_again(&mut world, request).await;
 }
 
 #[tokio::test]

@@ -717,7 +717,8 @@ impl<'a> History<'a> {
                     continue;
                 };
                 let is_told = synced_reason(secret) == "ValueNotStored" && secret.state() == State::Failed;
-                if is_told && let Some(other) = self.who_is_storing(call, secret, end) {
+                let asked = (attempt.begin, end);
+                if is_told && let Some(other) = self.who_is_storing(call, secret, asked) {
                     found.push(format!(
                         "12: what is being stored is not missing: call {} was told ValueNotStored while call {} was storing the value",
                         call.number, other.number
@@ -727,8 +728,13 @@ impl<'a> History<'a> {
         }
     }
 
-    /// The call that was under way at a moment and stored a value after it, for which a synced secret waited.
-    fn who_is_storing(&self, call: &Call, secret: &SyncedSecret, at: Moment) -> Option<&'a Call> {
+    /// The call that was at the service for sure when another one asked, and stored a value after that was answered, for which a synced secret waited.
+    fn who_is_storing(
+        &self,
+        call: &Call,
+        secret: &SyncedSecret,
+        (asked, at): (Moment, Moment),
+    ) -> Option<&'a Call> {
         let id = secret.name.trim_start_matches("syncedSecrets/");
         // A change that is not recorded yet may bring another vault secret under the same uid.
         let refers = |name: &str| {
@@ -748,10 +754,10 @@ impl<'a> History<'a> {
             .collect();
         let stores = |other: &&Call| {
             let spans = |stored: Moment| {
-                other
-                    .attempts
-                    .iter()
-                    .any(|attempt| attempt.begin < at && attempt.end.is_none_or(|end| end > stored))
+                other.attempts.iter().any(|attempt| {
+                    attempt.begin.time + self.inner.travel < asked.time
+                        && attempt.end.is_none_or(|end| end > stored)
+                })
             };
             stored
                 .iter()

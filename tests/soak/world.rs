@@ -28,6 +28,8 @@ use crate::{
 pub const NAMESPACE: &str = "azure-iot-operations";
 /// What the Secret Store extension calls the vault.
 pub const VAULT: &str = "contoso-aio";
+/// How long a call, or its answer, may be on its way and wait for its turn on a busy machine.
+const TRAVEL: Duration = Duration::from_millis(100);
 
 /// What is there, and the plan until the next checkpoint.
 #[derive(Clone)]
@@ -50,6 +52,7 @@ impl World {
     pub async fn start(plan: Plan) -> Self {
         let begun = Instant::now();
         let ledger = Arc::new(Ledger::new(move || begun.elapsed()));
+        ledger.lock().travel = TRAVEL;
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let mut directory = tempfile::Builder::new().prefix("soak-").tempdir().expect("a directory");
         // Who looks for a cause needs it, however this ends.
