@@ -47,7 +47,7 @@ use somebody::Somebody;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Channel;
+use tonic::{Code, transport::Channel};
 
 pub const NAMESPACE: &str = "azure-iot-operations";
 /// What the Secret Store extension calls the vault.
@@ -376,7 +376,7 @@ impl std::ops::Deref for World {
     }
 }
 
-/// Waits until a synced secret is as wanted.
+/// Waits until a synced secret is there and as wanted.
 pub async fn until(
     client: &mut SecretServiceClient<Channel>,
     id: &str,
@@ -384,11 +384,14 @@ pub async fn until(
 ) -> SyncedSecret {
     let begun = tokio::time::Instant::now();
     loop {
-        let secret = client.get_synced_secret(requests::get(id)).await.unwrap().into_inner();
-        if wanted(&secret) {
-            return secret;
+        let answer = client.get_synced_secret(requests::get(id)).await;
+        match answer {
+            Ok(secret) if wanted(secret.get_ref()) => return secret.into_inner(),
+            Ok(_) => {}
+            // What others made at the edge is recorded a moment later.
+            Err(ref refusal) => assert_eq!(refusal.code(), Code::NotFound, "{refusal:?}"),
         }
-        assert!(begun.elapsed() < PATIENCE, "{id} never came to be as wanted: {secret:?}");
+        assert!(begun.elapsed() < PATIENCE, "{id} never came to be as wanted: {answer:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
