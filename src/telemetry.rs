@@ -1,8 +1,12 @@
 //! Logs: text for people, JSON for machines, on standard error; and what may never speak in them.
+//!
+//! A thread of its own writes them: whoever reads standard error too slowly, or a disk that hangs, holds up nothing else. Where lines come faster
+//! than they are taken, the newest are dropped and counted.
 
-use std::env;
+use std::{env, sync::OnceLock};
 
 use tracing::{Metadata, level_filters::LevelFilter};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     EnvFilter, Layer,
     filter::{FilterExt, FilterFn, ParseError, filter_fn},
@@ -14,6 +18,11 @@ use tracing_subscriber::{
 
 /// Where a filter is looked for before the configured level counts.
 const VARIABLES: [&str; 2] = ["SECRET_SERVICE_LOG", "RUST_LOG"];
+
+/// Lines that wait to be written; more are dropped.
+const LINES: usize = 4 * 1024;
+
+static COUNTER: OnceLock<ErrorCounter> = OnceLock::new();
 
 /// Who could print bodies, headers or statements, and the most that they may say, whatever filter is asked for.
 const PINNED: [(&str, LevelFilter); 15] = [
@@ -46,16 +55,29 @@ pub enum Format {
     Json,
 }
 
+/// Logging that was started. Dropped, it waits until all lines are written, a second at most.
+#[must_use = "lines that are not written yet are lost with the process"]
+pub struct Logging(#[allow(dead_code, reason = "it is dropped")] WorkerGuard);
+
 /// Starts logging, once a process. `filter` is a level (`info`) or a list of targets (`info,secret_service::vault=debug`);
 /// `SECRET_SERVICE_LOG` and `RUST_LOG` come before it.
-pub fn start(format: Format, filter: &str) -> Result<(), ParseError> {
+pub fn start(format: Format, filter: &str) -> Result<Logging, ParseError> {
     let variable = VARIABLES.into_iter().find_map(|name| env::var(name).ok().filter(|text| !text.is_empty()));
     let filter = parse(variable.as_deref().unwrap_or(filter))?;
-    let registry = tracing_subscriber::registry().with(layer(format, filter, std::io::stderr));
-    if registry.try_init().is_err() {
-        tracing::debug!("logging was started before");
+    let builder = NonBlockingBuilder::default().buffered_lines_limit(LINES).lossy(true).thread_name("log");
+    let (writer, guard) = builder.finish(std::io::stderr());
+    let counter = writer.error_counter();
+    let registry = tracing_subscriber::registry().with(layer(format, filter, writer));
+    match registry.try_init() {
+        Ok(()) => drop(COUNTER.set(counter)),
+        Err(_) => tracing::debug!("logging was started before"),
     }
-    Ok(())
+    Ok(Logging(guard))
+}
+
+/// Lines that were dropped since the start because they came faster than they were written.
+pub fn dropped_lines() -> u64 {
+    COUNTER.get().map_or(0, |counter| counter.dropped_lines() as u64)
 }
 
 /// Reads a filter.

@@ -8,6 +8,7 @@ use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text},
     metrics::{
+        counter::ConstCounter,
         counter::Counter,
         family::Family,
         gauge::ConstGauge,
@@ -24,7 +25,7 @@ use super::{
     error::code_name,
     tls::{Certificates, DatedKind},
 };
-use crate::secrets::Secrets;
+use crate::{secrets::Secrets, telemetry};
 
 /// What Prometheus asks for first.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -120,8 +121,11 @@ impl Collector for AtScrape {
         let help =
             "How long the synced secret that is out of sync for longest has been so; 0 where all are in sync";
         let unit = Some(&Unit::Seconds);
-        let encoder = encoder.encode_descriptor("longest_unsynced", help, unit, gauge.metric_type())?;
-        ConstGauge::new(waits.max(0.0)).encode(encoder)
+        let longest = encoder.encode_descriptor("longest_unsynced", help, unit, gauge.metric_type())?;
+        ConstGauge::new(waits.max(0.0)).encode(longest)?;
+        let dropped = ConstCounter::new(telemetry::dropped_lines());
+        let help = "Log lines that were dropped because they came faster than they could be written";
+        dropped.encode(encoder.encode_descriptor("log_lines_dropped", help, None, dropped.metric_type())?)
     }
 }
 

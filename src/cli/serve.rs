@@ -55,7 +55,7 @@ impl Serve {
             return io::stdout().lock().write_all(loaded.print().as_bytes()).map_err(Failure::failed);
         }
         let config = loaded.config;
-        telemetry::start(config.log.format, &config.log.level.0).map_err(Failure::usage)?;
+        let _logging = telemetry::start(config.log.format, &config.log.level.0).map_err(Failure::usage)?;
         memory::guard();
         signals::until_told(async |stop| {
             let service = Service::start(Settings::from_config(&config)?).await.map_err(Failure::failed)?;

@@ -1,14 +1,15 @@
 //! `secret-service serve` and `check`: what the command line promises.
 
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use secrecy::ExposeSecret;
 use secret_service::{
     doubles::vault::{Action, Operation, Rule},
-    proto::ListVaultSecretsRequest,
+    proto::{ListSyncedSecretsRequest, ListVaultSecretsRequest, secret_service_client::SecretServiceClient},
 };
+use tonic::transport::Channel;
 
-use super::process::{Process, command, configuration, free_port};
+use super::process::{Process, command, configuration, connect, free_port, terminate};
 use crate::support::{PATIENCE, Site, requests::*};
 
 async fn output(arguments: &[&str]) -> (Option<i32>, String, String) {
@@ -98,6 +99,41 @@ async fn it_serves_until_it_is_told_to_stop_and_logs_json_without_values() {
         serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|error| panic!("{line}: {error}"));
     }
     assert!(!log.contains("canary-44c1"));
+}
+
+/// The lines that were not written, by the metrics.
+async fn dropped_lines(metrics: &str) -> u64 {
+    let page = reqwest::get(format!("http://{metrics}/metrics")).await.unwrap().text().await.unwrap();
+    let line = page.lines().find_map(|line| line.strip_prefix("secret_service_log_lines_dropped_total "));
+    line.unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_does_not_take_the_log_holds_up_nothing_else() {
+    let site = Site::start().await;
+    let (port, metrics) = (free_port(), format!("127.0.0.1:{}", free_port()));
+    let config = site.directory().join("serve.toml");
+    std::fs::write(&config, configuration(&site, port)).unwrap();
+    let mut child = tokio::process::Command::from(command(&["serve", "--config"]))
+        .arg(&config)
+        .args(["--server-metrics-listen", &metrics])
+        .env("SECRET_SERVICE_LOG", "debug")
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let client = connect(&format!("http://127.0.0.1:{port}")).await;
+    // Each of these calls is a line. The pipe holds some hundred, and what waits for it some thousand.
+    let calls = |mut client: SecretServiceClient<Channel>| async move {
+        for _ in 0..800 {
+            let call = client.list_synced_secrets(ListSyncedSecretsRequest::default());
+            let answer = tokio::time::timeout(PATIENCE, call).await.expect("it answers");
+            drop(answer);
+        }
+    };
+    futures::future::join_all((0..8).map(|_| calls(client.clone()))).await;
+    assert!(dropped_lines(&metrics).await > 0);
+    assert!(terminate(&mut child).await.success());
 }
 
 #[tokio::test]

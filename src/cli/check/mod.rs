@@ -54,7 +54,7 @@ impl Check {
     pub async fn run(self) -> Result<(), Failure> {
         let config = self.configuration.load()?.config;
         // What matters is in the report.
-        telemetry::start(Format::Text, "off").map_err(Failure::usage)?;
+        let _logging = telemetry::start(Format::Text, "off").map_err(Failure::usage)?;
         let report = checks::run(&config, self.probe_writes).await?;
         report.print(matches!(self.output, Output::Json))?;
         match report.broken() {

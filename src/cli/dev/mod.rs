@@ -117,7 +117,7 @@ impl From<Engine> for SyncEngine {
 impl Dev {
     /// Runs until told to stop.
     pub async fn run(self) -> Result<(), Failure> {
-        telemetry::start(Format::Text, "info").map_err(Failure::usage)?;
+        let _logging = telemetry::start(Format::Text, "info").map_err(Failure::usage)?;
         memory::guard();
         let set = env::vars_os().filter(|(_, value)| !value.is_empty());
         refuse_production(self.listen, set.filter_map(|(name, _)| name.into_string().ok()))?;
