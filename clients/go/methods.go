@@ -44,7 +44,7 @@ func (c *Client) Adopt(ctx context.Context, request AdoptRequest) (*pb.SyncedSec
 	})
 }
 
-// Vault is the Key Vault of this instance, and what a fresh check of access to it found.
+// Vault is the Key Vault of this instance, and what a check of access to it found that is at most some seconds old.
 func (c *Client) Vault(ctx context.Context) (*pb.Vault, error) {
 	return c.stub.GetVault(ctx, &pb.GetVaultRequest{Name: "vault"})
 }

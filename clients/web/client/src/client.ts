@@ -106,7 +106,7 @@ export class SecretServiceClient {
 
   // ---- The Key Vault ----
 
-  /** The vault that the instance is bound to, and what a fresh check of access to it found. */
+  /** The vault that the instance is bound to, and what a check of access to it found that is at most some seconds old. */
   getVault(options: CallOptions = {}): Promise<Vault> {
     return this.#caller.unary(rpc.getVault, { name: "vault" }, options);
   }

@@ -125,7 +125,7 @@ class SecretServiceServicer(object):
 
     def GetVault(self, request, context):
         """---- The Key Vault ------------------------------------------------------------------------------------------------
-        The vault that this instance is bound to, and what a fresh check of access to it found.
+        The vault that this instance is bound to, and what a check of access to it found that is at most some seconds old.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -41,7 +41,7 @@ class SecretServiceStub:
     def __new__(cls, channel: _aio.Channel) -> SecretServiceAsyncStub: ...
     GetVault: _grpc.UnaryUnaryMultiCallable[_secret_service_pb2.GetVaultRequest, _secret_service_pb2.Vault]
     """---- The Key Vault ------------------------------------------------------------------------------------------------
-    The vault that this instance is bound to, and what a fresh check of access to it found.
+    The vault that this instance is bound to, and what a check of access to it found that is at most some seconds old.
     """
     ListVaultSecrets: _grpc.UnaryUnaryMultiCallable[_secret_service_pb2.ListVaultSecretsRequest, _secret_service_pb2.ListVaultSecretsResponse]
     """The secrets in the vault, without values: the choices behind "Add from Azure Key Vault"."""
@@ -85,7 +85,7 @@ class SecretServiceAsyncStub(SecretServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetVault: _aio.UnaryUnaryMultiCallable[_secret_service_pb2.GetVaultRequest, _secret_service_pb2.Vault]  # type: ignore[assignment]
     """---- The Key Vault ------------------------------------------------------------------------------------------------
-    The vault that this instance is bound to, and what a fresh check of access to it found.
+    The vault that this instance is bound to, and what a check of access to it found that is at most some seconds old.
     """
     ListVaultSecrets: _aio.UnaryUnaryMultiCallable[_secret_service_pb2.ListVaultSecretsRequest, _secret_service_pb2.ListVaultSecretsResponse]  # type: ignore[assignment]
     """The secrets in the vault, without values: the choices behind "Add from Azure Key Vault"."""
@@ -132,7 +132,7 @@ class SecretServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_secret_service_pb2.Vault, _abc.Awaitable[_secret_service_pb2.Vault]]:
         """---- The Key Vault ------------------------------------------------------------------------------------------------
-        The vault that this instance is bound to, and what a fresh check of access to it found.
+        The vault that this instance is bound to, and what a check of access to it found that is at most some seconds old.
         """
 
     @_abc_1.abstractmethod

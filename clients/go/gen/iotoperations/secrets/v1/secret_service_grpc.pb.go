@@ -50,7 +50,7 @@ const (
 // Key Vault, and the synced secrets that hold them at the edge as Kubernetes Secrets. No method returns a secret value.
 type SecretServiceClient interface {
 	// ---- The Key Vault ------------------------------------------------------------------------------------------------
-	// The vault that this instance is bound to, and what a fresh check of access to it found.
+	// The vault that this instance is bound to, and what a check of access to it found that is at most some seconds old.
 	GetVault(ctx context.Context, in *GetVaultRequest, opts ...grpc.CallOption) (*Vault, error)
 	// The secrets in the vault, without values: the choices behind "Add from Azure Key Vault".
 	ListVaultSecrets(ctx context.Context, in *ListVaultSecretsRequest, opts ...grpc.CallOption) (*ListVaultSecretsResponse, error)
@@ -268,7 +268,7 @@ func (c *secretServiceClient) ListAuditEvents(ctx context.Context, in *ListAudit
 // Key Vault, and the synced secrets that hold them at the edge as Kubernetes Secrets. No method returns a secret value.
 type SecretServiceServer interface {
 	// ---- The Key Vault ------------------------------------------------------------------------------------------------
-	// The vault that this instance is bound to, and what a fresh check of access to it found.
+	// The vault that this instance is bound to, and what a check of access to it found that is at most some seconds old.
 	GetVault(context.Context, *GetVaultRequest) (*Vault, error)
 	// The secrets in the vault, without values: the choices behind "Add from Azure Key Vault".
 	ListVaultSecrets(context.Context, *ListVaultSecretsRequest) (*ListVaultSecretsResponse, error)

@@ -1544,7 +1544,7 @@ export const SyncedSecretViewSchema: GenEnum<SyncedSecretView> = /*@__PURE__*/
 export const SecretService: GenService<{
   /**
    * ---- The Key Vault ------------------------------------------------------------------------------------------------
-   * The vault that this instance is bound to, and what a fresh check of access to it found.
+   * The vault that this instance is bound to, and what a check of access to it found that is at most some seconds old.
    *
    * @generated from rpc iotoperations.secrets.v1.SecretService.GetVault
    */
