@@ -100,14 +100,13 @@ impl Secrets {
         record: &Record,
         references: Vec<NewReference>,
     ) -> Result<(), Error> {
-        let is_left = |new: &NewReference| new.create.is_some() && is_pending(record, &new.reference);
-        if record.secret.state == State::Deleting || !references.iter().any(is_left) {
+        if record.secret.state == State::Deleting || !is_left(record, &references) {
             return Ok(());
         }
         let reads = self.0.reconciler.reads(self.vault());
         let _reserved = self.reserve(names_to_create(&references)).map_err(Error::Refused)?;
         let creating = self.0.reconciler.creating(record.secret.uid);
-        self.record_attempt(record).await?;
+        self.record_attempt(record.secret.uid, &references).await?;
         let stored = self.store_references(record, references, &reads, true).await;
         drop(creating);
         self.0.reconciler.wake(record.secret.uid, Wake { refetch: Some(reads), interactive: true });
@@ -115,10 +114,10 @@ impl Secrets {
     }
 
     /// What was found missing after the interruption is being stored again: nobody is told meanwhile that it was not.
-    async fn record_attempt(&self, record: &Record) -> Result<(), StoreError> {
+    async fn record_attempt(&self, uid: Uuid, references: &[NewReference]) -> Result<(), StoreError> {
         let mut transaction = self.0.store.begin().await?;
-        let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(()) };
-        if !current.secret.state.is_settled() {
+        let Some(mut current) = transaction.current(uid) else { return Ok(()) };
+        if !current.secret.state.is_settled() || !is_left(&current, references) {
             return Ok(());
         }
         accept(&mut current.secret);
@@ -266,6 +265,11 @@ pub(super) fn describe(references: &[Reference]) -> String {
         None => format!("{}={}", reference.key, reference.vault_secret),
     };
     references.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether one of the values that a call brings is still to be stored.
+fn is_left(record: &Record, references: &[NewReference]) -> bool {
+    references.iter().any(|new| new.create.is_some() && is_pending(record, &new.reference))
 }
 
 fn is_pending(record: &Record, reference: &Reference) -> bool {
