@@ -134,6 +134,7 @@ fn errors() -> Vec<(Error, Code, &'static str)> {
         (Error::Store(StoreError::Stopping), Unavailable, "STOPPING"),
         (Error::Store(corrupt), Internal, "DATABASE_CORRUPT"),
         (Error::Store(StoreError::Newer("9".into())), Internal, "DATABASE_NEWER"),
+        (Error::Store(StoreError::Lost("a.db".into())), Unavailable, "DATABASE_LOST"),
         (Error::Store(io()), Internal, "DATABASE_FAILED"),
         (Error::Store(StoreError::Database(sqlx::Error::PoolTimedOut)), Unavailable, "DATABASE_BUSY"),
     ]

@@ -60,6 +60,7 @@ fn whole() -> Vec<Error> {
             problem: String::new(),
         }),
         store(StoreError::Newer(String::new())),
+        store(StoreError::Lost("/var/lib/secret-service/secrets.db".into())),
         store(StoreError::Database(sqlx::Error::WorkerCrashed)),
         Error::Internal,
     ]
@@ -225,6 +226,13 @@ fn of_server() -> impl Iterator<Item = DocumentedError> {
             "DATABASE_FULL",
             "The database's disk is full",
             "Free space on it; what was recorded is safe.",
+            true,
+        ),
+        (
+            Code::Unavailable,
+            "DATABASE_READ_ONLY",
+            "The database's disk, or its file, may not be written",
+            "Ask the operator to let the service write it; what was recorded is safe.",
             true,
         ),
         (

@@ -7,7 +7,7 @@ use tonic::Code;
 use crate::{
     access::Refusal,
     model::{ACCESS_GROUP, Verb},
-    secrets::{Cause, EdgeError, Error, Gap, StoreError, VaultError},
+    secrets::{Cause, EdgeError, Error, Gap, StoreError, StoreFault, VaultError},
 };
 
 /// Soon enough for a call that only lost a race.
@@ -383,30 +383,50 @@ impl Verdict {
             StoreError::Stopping => {
                 Self::new(Unavailable, "STOPPING", "Call again when the service is back.").retry(LATER)
             }
-            error if error.is_full() => Self::new(
-                ResourceExhausted,
-                "DATABASE_FULL",
-                "Free space on the disk that holds the database; what was recorded before is safe.",
-            )
-            .retry(LATER),
             error if error.is_busy() => Self::new(
                 Unavailable,
                 "DATABASE_BUSY",
                 "Call again; if it stays so, find the other process that holds the database.",
             )
             .retry(SOON),
-            // Nothing that a caller could change; the log says what an operator must look at.
-            StoreError::Corrupt { .. } => Self::new(
-                Internal,
-                "DATABASE_CORRUPT",
-                "Ask the operator to restore a backup, or to rebuild the database from the edge.",
-            ),
+            StoreError::Corrupt { .. } => Self::of_fault(StoreFault::Corrupt),
             StoreError::Newer(_) => Self::new(
                 Internal,
                 "DATABASE_NEWER",
                 "Ask the operator to run the release that made the database, or to restore a backup.",
             ),
-            StoreError::Database(_) => Self::new(
+            error => Self::of_fault(error.fault().unwrap_or(StoreFault::Disk)),
+        }
+    }
+
+    /// Nothing that a caller could change; the log says what an operator must look at.
+    fn of_fault(fault: StoreFault) -> Self {
+        use Code::*;
+        match fault {
+            StoreFault::Full => Self::new(
+                ResourceExhausted,
+                "DATABASE_FULL",
+                "Free space on the disk that holds the database; what was recorded before is safe.",
+            )
+            .retry(LATER),
+            StoreFault::ReadOnly => Self::new(
+                Unavailable,
+                "DATABASE_READ_ONLY",
+                "Ask the operator to let the service write the database file and its directory; what was recorded before is safe.",
+            )
+            .retry(LATER),
+            StoreFault::Lost => Self::new(
+                Unavailable,
+                "DATABASE_LOST",
+                "Call again when the service has started anew, with the file that is there now.",
+            )
+            .retry(LATER),
+            StoreFault::Corrupt => Self::new(
+                Internal,
+                "DATABASE_CORRUPT",
+                "Ask the operator to restore a backup, or to rebuild the database from the edge.",
+            ),
+            StoreFault::Disk => Self::new(
                 Internal,
                 "DATABASE_FAILED",
                 "Ask the operator to look in the service's log and to check the disk that holds the database.",

@@ -18,7 +18,7 @@ use crate::{
     quote::Quote,
     reconcile::{self, Reconciler},
     secrets::{self, Secrets},
-    store::{self, Store, StoreError},
+    store::{self, Store, StoreError, StoreFault},
     vault::{self, Vault, VaultError},
 };
 
@@ -96,6 +96,9 @@ pub enum RunError {
     /// The server failed.
     #[error(transparent)]
     Server(#[from] ServerError),
+    /// The database file is no longer the one that was opened.
+    #[error("the database file was removed or replaced; the next start takes the one that is there then")]
+    Lost,
     /// A part of the service ended by itself.
     #[error("the {0} has ended unasked; the log says why")]
     Ended(&'static str),
@@ -234,9 +237,14 @@ async fn watch_readiness(
     ready: watch::Sender<bool>,
     stop: CancellationToken,
 ) -> Result<Part, RunError> {
-    let mut edge = index.healthy();
+    let (mut edge, mut fault) = (index.healthy(), store.fault());
     loop {
-        let database = matches!(tokio::time::timeout(DATABASE_TIMEOUT, store.ping()).await, Ok(Ok(())));
+        let answers = matches!(tokio::time::timeout(DATABASE_TIMEOUT, store.ping()).await, Ok(Ok(())));
+        let stands = *fault.borrow_and_update();
+        if stands == Some(StoreFault::Lost) {
+            return Err(RunError::Lost);
+        }
+        let database = answers && stands.is_none();
         let watched = *edge.borrow_and_update() == Some(true);
         if ready
             .send_if_modified(|ready| std::mem::replace(ready, database && watched) != (database && watched))
@@ -245,6 +253,7 @@ async fn watch_readiness(
         }
         tokio::select! {
             _ = edge.changed() => {}
+            _ = fault.changed() => {}
             () = tokio::time::sleep(READINESS_EVERY) => {}
             () = stop.cancelled() => return Ok(Part::Readiness),
         }

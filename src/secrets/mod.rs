@@ -58,7 +58,7 @@ use crate::{
 pub use crate::{
     edge::{EdgeError, Gap, is_reserved},
     reconcile::creation::TAG as RESERVED_TAG,
-    store::{AuditFilter, FeedPlace, History, Request, Signer, StoreError},
+    store::{AuditFilter, FeedPlace, History, Request, Signer, StoreError, StoreFault},
     vault::VaultError,
 };
 

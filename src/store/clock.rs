@@ -72,10 +72,16 @@ impl Transaction {
     /// Forgets what has been kept long enough by the clock, and keeps the clock, so that it goes on from there.
     pub async fn prune(&mut self, keep: &Keep) -> Result<(), StoreError> {
         let now = self.store.clock();
-        self.store.run(settings::set_number(&mut self.sql, NAME, now.as_microsecond())).await?;
+        self.keep_clock().await?;
         self.prune_requests(now - keep.requests).await?;
         self.prune_changes(now - keep.changes, keep.last_changes).await?;
         self.prune_audit(now - keep.audit).await
+    }
+
+    /// Keeps the clock, so that it goes on from there.
+    pub(super) async fn keep_clock(&mut self) -> Result<(), StoreError> {
+        let now = self.store.clock().as_microsecond();
+        self.store.run(settings::set_number(&mut self.sql, NAME, now)).await
     }
 }
 

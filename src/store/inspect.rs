@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use sqlx::{
-    ConnectOptions, Connection,
+    ConnectOptions, Connection, SqliteExecutor,
     sqlite::{SqliteConnectOptions, SqliteConnection},
 };
 
-use super::{BUSY_TIMEOUT, StoreError};
+use super::{BUSY_TIMEOUT, StoreError, StoreFault};
 
 /// The schema of a database file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,10 +42,7 @@ pub async fn inspect(path: &Path) -> Result<Schema, StoreError> {
 }
 
 async fn look(connection: &mut SqliteConnection) -> Result<Schema, StoreError> {
-    let damage: String = sqlx::query_scalar(DAMAGE).fetch_one(&mut *connection).await?;
-    if damage != "ok" {
-        return Err(StoreError::Database(sqlx::Error::Protocol(format!("the file is damaged: {damage}"))));
-    }
+    find_damage(&mut *connection).await?;
     // Takes the right to write, and gives it back.
     connection.begin_with("BEGIN IMMEDIATE").await?.rollback().await?;
     let tables: i64 = sqlx::query_scalar(HAS_MIGRATIONS).fetch_one(&mut *connection).await?;
@@ -60,6 +57,20 @@ async fn look(connection: &mut SqliteConnection) -> Result<Schema, StoreError> {
             0 => Ok(Schema::Current),
             missing => Ok(Schema::Older { missing }),
         },
+    }
+}
+
+/// Looks for damage in the whole file.
+pub(super) async fn find_damage<'e>(sql: impl SqliteExecutor<'e>) -> Result<(), StoreError> {
+    let found: Result<String, _> = sqlx::query_scalar(DAMAGE).fetch_one(sql).await.map_err(StoreError::from);
+    match found {
+        Ok(damage) if damage == "ok" => Ok(()),
+        Ok(damage) => Err(StoreError::Damaged(damage)),
+        // So much that the search itself ends there.
+        Err(error) if error.fault() == Some(StoreFault::Corrupt) => {
+            Err(StoreError::Damaged(error.to_string()))
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -7,6 +7,7 @@ mod audit;
 mod changes;
 mod clock;
 mod driving;
+mod fault;
 mod inspect;
 mod record;
 mod requests;
@@ -15,22 +16,31 @@ mod settings;
 mod synced_secrets;
 mod view;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use aws_lc_rs::hmac;
 use jiff::Timestamp;
 use sqlx::{
-    SqlitePool,
+    Connection, SqlitePool,
     migrate::MigrateError,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-use tokio::sync::{Mutex, OwnedMutexGuard, watch};
+use tokio::{
+    sync::{Mutex, OwnedMutexGuard, watch},
+    time::timeout,
+};
 
 pub use audit::{AuditFault, AuditFilter, AuditReport, NewAuditEvent, Ring, export_audit, verify_audit};
 pub use changes::{Feed, FeedPlace, History};
 use clock::Clock;
 pub use clock::Keep;
 pub use driving::Options;
+use fault::Faults;
+pub use fault::StoreFault;
 pub use inspect::{Schema, inspect};
 pub use record::{EdgeRecord, Handed, Record};
 pub use requests::{Recorded, Request};
@@ -40,6 +50,8 @@ use crate::{model::ChainedEvent, quote::Quote};
 
 /// Waits this long for another process that holds the database.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest that a start looks for damage.
+const LONGEST_LOOK: Duration = Duration::from_secs(10);
 /// Connections that read besides the writer.
 const READERS: u32 = 4;
 
@@ -57,6 +69,7 @@ struct Inner {
     commits: watch::Sender<()>,
     signer: Signer,
     clock: Clock,
+    faults: Faults,
     options: Options,
 }
 
@@ -100,6 +113,12 @@ pub enum StoreError {
     /// The database itself.
     #[error("the database: {}", Quote::error(.0))]
     Database(#[from] sqlx::Error),
+    /// A page of the file is not what SQLite wrote there.
+    #[error("the database file is damaged: {0}")]
+    Damaged(String),
+    /// The file is no longer the one that was opened: what is written to that one, the next start will not find.
+    #[error("the database file {} was removed or replaced while the service uses it", .0.display())]
+    Lost(PathBuf),
     /// The task that commits has ended before it was done.
     #[error("the service is stopping")]
     Stopping,
@@ -118,9 +137,9 @@ pub struct Transaction {
 // === impl StoreError ===
 
 impl StoreError {
-    /// Whether there is no room left on the disk.
-    pub fn is_full(&self) -> bool {
-        self.sqlite_code() == Some(13)
+    /// What it says is wrong with the database's file or its disk, where it says that.
+    pub fn fault(&self) -> Option<StoreFault> {
+        StoreFault::of(self)
     }
 
     /// Whether someone else holds the database, or all its connections are taken: waiting may be enough.
@@ -156,8 +175,15 @@ impl Store {
             .busy_timeout(BUSY_TIMEOUT)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full);
-        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+        let writer = writer(options.clone()).await?;
         restrict_to_owner(path)?;
+        let faults = Faults::new(path).map_err(sqlx::Error::Io)?;
+        match timeout(LONGEST_LOOK, inspect::find_damage(&writer)).await {
+            Ok(found) => found?,
+            Err(_) => tracing::warn!(
+                "the database is too large to look for damage in {LONGEST_LOOK:?}; the start goes on"
+            ),
+        }
         sqlx::migrate!().run(&writer).await.map_err(migration_error)?;
         let unguarded = audit::restore_guards(&writer).await?;
         audit::complete(&writer).await?;
@@ -179,6 +205,7 @@ impl Store {
             commits: watch::Sender::new(()),
             signer,
             clock,
+            faults,
             options: driving,
         };
         let store = Self(Arc::new(inner));
@@ -216,28 +243,46 @@ impl Store {
     /// Begins a change; waits for the one before.
     pub async fn begin(&self) -> Result<Transaction, StoreError> {
         let turn = self.0.turn.clone().lock_owned().await;
+        self.noted(self.0.faults.look())?;
         let sql = self.run(self.0.writer.begin_with("BEGIN IMMEDIATE")).await?;
         let sql = self.0.options.sql(sql);
         Ok(Transaction { store: self.clone(), sql, effects: Vec::new(), events: Vec::new(), _turn: turn })
     }
 
-    /// Whether the database still answers.
+    /// Tells what is wrong with the database's file or its disk, until a write goes well again.
+    pub fn fault(&self) -> watch::Receiver<Option<StoreFault>> {
+        self.0.faults.subscribe()
+    }
+
+    /// Whether it can be read and written. Where the last write failed, tries one.
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.run(sqlx::query("SELECT 1").execute(&self.0.readers)).await?;
+        let mut transaction = self.begin().await?;
+        if self.0.faults.stands().is_some() {
+            transaction.keep_clock().await?;
+            transaction.commit().await?;
+        }
         Ok(())
     }
 
     /// Moves what the write-ahead log holds into the database file and closes it.
     pub async fn close(&self) {
-        self.run(self.0.readers.close()).await;
+        self.0.options.run(self.0.readers.close()).await;
         // Who is changing something ends first: driven inline, there would be nobody to go on while the pool waits for them.
         let _turn = self.0.turn.lock().await;
-        self.run(self.0.writer.close()).await;
+        self.0.options.run(self.0.writer.close()).await;
     }
 
-    /// Runs what uses the database.
-    async fn run<T: Send>(&self, work: impl Future<Output = T> + Send) -> T {
-        self.0.options.run(work).await
+    /// Runs what uses the database, and takes note of what its error says of the disk.
+    async fn run<T: Send, E: Into<StoreError> + Send>(
+        &self,
+        work: impl Future<Output = Result<T, E>> + Send,
+    ) -> Result<T, StoreError> {
+        self.noted(self.0.options.run(work).await.map_err(Into::into))
+    }
+
+    fn noted<T>(&self, done: Result<T, StoreError>) -> Result<T, StoreError> {
+        done.inspect_err(|error| self.0.faults.note(error))
     }
 }
 
@@ -266,7 +311,10 @@ impl Transaction {
     pub async fn commit(self) -> Result<(), StoreError> {
         let committed = tokio::spawn(async move {
             let Self { store, sql, effects, events, _turn } = self;
-            sql.commit().await?;
+            store.noted(sql.commit().await)?;
+            // Committed to a file that is gone, it is lost with this process.
+            store.noted(store.0.faults.look())?;
+            store.0.faults.written();
             events.iter().for_each(audit::log);
             if let Some(sequence) = store.0.view.apply(effects) {
                 store.0.sequence.send_replace(sequence);
@@ -276,6 +324,19 @@ impl Transaction {
         });
         committed.await.unwrap_or(Err(StoreError::Stopping))
     }
+}
+
+/// The one connection that writes. Where the disk fails a transaction, SQLite ends it by itself, and the connection goes on waiting for its
+/// end: that connection is closed, and the next one who writes gets another.
+async fn writer(options: SqliteConnectOptions) -> Result<SqlitePool, sqlx::Error> {
+    let pool = SqlitePoolOptions::new().max_connections(1).before_acquire(|connection, _| {
+        Box::pin(async {
+            // After this one, what was asked of it before is done.
+            connection.ping().await?;
+            Ok(!connection.is_in_transaction())
+        })
+    });
+    pool.connect_with(options).await
 }
 
 fn restrict_to_owner(path: &Path) -> Result<(), StoreError> {

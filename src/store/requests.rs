@@ -77,10 +77,10 @@ impl Transaction {
             .execute(&mut *self.sql);
         match self.store.run(inserted).await {
             Ok(_) => Ok(()),
-            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+            Err(StoreError::Database(sqlx::Error::Database(error))) if error.is_unique_violation() => {
                 Err(StoreError::RequestRecorded)
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         }
     }
 

@@ -398,7 +398,7 @@ async fn a_full_disk_loses_nothing_that_was_acknowledged_and_is_told_as_such() {
         }
     }
     let (fitted, error) = refused.expect("the database can't grow");
-    assert!(error.is_full(), "{error}");
+    assert_eq!(error.fault(), Some(StoreFault::Full), "{error}");
     assert_eq!(store.view().len(), 1 + fitted, "what was refused is not shown");
 
     sqlx::raw_sql("PRAGMA max_page_count = 100000").execute(&store.0.writer).await.unwrap();
@@ -420,7 +420,7 @@ async fn a_database_that_another_process_holds_is_waited_for_and_readers_do_not_
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     assert!(!waiting.is_finished());
     assert_eq!(store.view().len(), 1);
-    store.ping().await.unwrap();
+    changes(&store, 0).await;
 
     held.rollback().await.unwrap();
     waiting.await.unwrap().unwrap();
@@ -764,4 +764,23 @@ async fn an_export_holds_both_chains_and_can_be_walked_from_anywhere() {
     let text = serde_json::to_string(lines.last().unwrap()).unwrap();
     assert!(text.contains("\"chain\":\"denials\""), "{text}");
     assert_eq!(serde_json::from_str::<ChainedEvent>(&text).unwrap(), *lines.last().unwrap());
+}
+
+#[tokio::test]
+async fn a_damaged_page_that_a_start_does_not_need_is_found_by_it() {
+    let (directory, store) = open().await;
+    for number in 0..200 {
+        store.audit(event(&format!("syncedSecrets/{number}"))).await.unwrap();
+    }
+    store.close().await;
+    let path = directory.path().join("state.db");
+    let mut bytes = std::fs::read(&path).unwrap();
+    // Of the events in the middle, which nobody reads before somebody asks for them.
+    let place = bytes.windows(17).position(|text| text == b"syncedSecrets/100").unwrap();
+    let page = place / 4096 * 4096;
+    bytes[page..page + 4096].fill(0xff);
+    std::fs::write(&path, bytes).unwrap();
+    let Err(error) = Store::open(&path).await else { panic!("it opened") };
+    assert!(matches!(error, StoreError::Damaged(_)), "{error}");
+    assert_eq!(error.fault(), Some(StoreFault::Corrupt));
 }

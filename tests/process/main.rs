@@ -11,6 +11,7 @@ mod certificates;
 mod check;
 mod crash;
 mod dev;
+mod disk;
 mod handover;
 mod life;
 mod people;

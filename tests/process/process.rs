@@ -93,6 +93,12 @@ impl Process {
         self.child.kill().await.unwrap();
     }
 
+    /// How it ends by itself.
+    #[allow(dead_code, reason = "the benches end theirs")]
+    pub async fn ended(mut self) -> ExitStatus {
+        tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it ends in time").unwrap()
+    }
+
     /// SIGTERM, and how it ended.
     pub async fn terminate(mut self) -> ExitStatus {
         terminate(&mut self.child).await
