@@ -50,6 +50,10 @@ pub struct TokenOptions {
     pub audience: String,
     /// How long their owner is remembered, and never longer than the token is valid; at most [`LONGEST_TOKEN_LIFE`].
     pub life: Duration,
+    /// Tokens a second from all addresses that nobody knows yet and of which the cluster is asked.
+    pub unknown_per_second: NonZeroU32,
+    /// The same from one address, or over the connections of one caller.
+    pub unknown_per_second_per_address: NonZeroU32,
 }
 
 /// What a call shows of its caller.
@@ -61,8 +65,19 @@ pub struct Credentials {
     pub token: Option<SecretString>,
     /// Where the call comes from.
     pub place: String,
+    /// At whose expense a token is looked at that nobody knows.
+    pub payer: Payer,
     /// Whether that is this machine.
     pub is_local: bool,
+}
+
+/// At whose expense a token is looked at that nobody knows.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Payer {
+    /// A caller who was let in over the same connection before.
+    Caller(Arc<str>),
+    /// An address, where nobody was.
+    Address(String),
 }
 
 /// Why a call is not let in.
@@ -109,9 +124,16 @@ pub enum Refusal {
         /// The rule.
         why: String,
     },
-    /// Too many tokens from one place that nobody has looked at yet.
-    #[error("more unknown tokens come from your address than are looked at")]
-    TooManyTokens(Duration),
+    /// Too many tokens that nobody has looked at yet.
+    #[error("too many unknown tokens a second{} ({limit})", if *.of_payer { " from one address or caller" } else { "" })]
+    TooManyTokens {
+        /// As many are looked at.
+        limit: u32,
+        /// Whether that is of the caller's address alone, or of who was let in over its connection.
+        of_payer: bool,
+        /// When there is room again.
+        wait: Duration,
+    },
     /// Too many names for which a caller has no right on all of them.
     #[error("{caller:?} asks for more names than the cluster is asked about for one caller")]
     TooManyReviews {
@@ -135,6 +157,19 @@ struct Inner {
     decisions: Decisions,
     rules: AccessRules,
     namespace: String,
+}
+
+// === impl TokenOptions ===
+
+impl Default for TokenOptions {
+    fn default() -> Self {
+        Self {
+            audience: "secret-service".to_owned(),
+            life: LONGEST_TOKEN_LIFE,
+            unknown_per_second: const { NonZeroU32::new(200).expect("it is not zero") },
+            unknown_per_second_per_address: const { NonZeroU32::new(20).expect("it is not zero") },
+        }
+    }
 }
 
 // === impl Options ===
@@ -172,23 +207,44 @@ impl Access {
         self.0.decisions.life()
     }
 
+    /// Whether nothing needs to be asked, or the cluster about a token that was good lately, to say who calls.
+    pub fn recognizes(&self, credentials: &Credentials) -> bool {
+        match (&credentials.certificate, &credentials.token, &self.0.tokens) {
+            (Some(_), ..) => true,
+            (None, Some(token), Some(tokens)) => tokens.recognizes(token),
+            (None, ..) => credentials.is_local && self.0.anonymous,
+        }
+    }
+
     /// Who calls. A certificate comes before a token, as in Kubernetes; who shows credentials is never taken for somebody else
     /// because they are bad.
     pub async fn identify(&self, credentials: Credentials) -> Result<Caller, Refusal> {
-        let Credentials { certificate, token, place, is_local } = credentials;
+        let Credentials { certificate, token, place, payer, is_local } = credentials;
         if let Some(certificate) = certificate {
             let identity = certificate::identity(&certificate);
             let identity = identity.map_err(|error| Refusal::CertificateRejected(Quote::error(&error)))?;
             return Ok(Caller::Known(Arc::new(identity)));
         }
         if let (Some(token), Some(tokens)) = (&token, &self.0.tokens) {
-            return tokens.owner(token, place).await.map(Caller::Known);
+            return tokens.owner(token, payer).await.map(Caller::Known);
         }
         match token {
             _ if is_local && self.0.anonymous => Ok(Caller::Local(place)),
             Some(_) => Err(Refusal::TokensOff),
             None => Err(Refusal::NoCredentials),
         }
+    }
+
+    /// Whether the cluster grants a caller all this, whatever the rules say about the names.
+    pub async fn grants(&self, caller: &Caller, asks: &[Ask]) -> Result<bool, Refusal> {
+        let Caller::Known(identity) = caller else { return Ok(true) };
+        for ask in asks {
+            let Some(verb) = ask.verb else { continue };
+            if !self.0.decisions.is_granted(identity, verb, ask).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Whether a caller may do all that a call asks for.

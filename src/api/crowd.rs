@@ -1,120 +1,143 @@
-//! What one caller may take of what all share: calls a second, calls and watches at a time.
+//! What one caller may take of what all share: calls a second, calls, bytes of requests and watches at a time.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
-use tonic::{Code, Status};
+use tonic::Status;
 
-use super::{error::of_server, options::Limits};
+use super::{
+    budget::{Budget, Share},
+    limit::{Limit, Refusals},
+    methods::Method,
+    options::Limits,
+    receive::Terms,
+};
 
 /// Callers whose rates are remembered before those are forgotten that have been quiet.
 const CALLERS: usize = 10_000;
 
-/// All callers.
+/// All callers. A clone is about the same ones.
 #[derive(Clone)]
 pub(super) struct Crowd(Arc<Inner>);
 
 struct Inner {
-    rate: Option<DefaultKeyedRateLimiter<String>>,
-    calls: Shares,
-    watches: Shares,
-}
-
-/// How much of something everybody holds.
-struct Shares {
-    limit: usize,
-    held: Arc<Mutex<HashMap<String, usize>>>,
-}
-
-/// One of them; given back when dropped.
-pub(super) struct Share {
-    holder: String,
-    held: Arc<Mutex<HashMap<String, usize>>>,
+    rate: Option<(u32, DefaultKeyedRateLimiter<String>)>,
+    calls: Budget,
+    watches: Budget,
+    bytes: Budget,
+    /// Calls that wait for the rest of a request, and its bytes, where the caller has no right to every name: whether it has one to its
+    /// is known when the request is read.
+    undecided: (Budget, Budget),
+    message_bytes: (Limit, usize),
+    small_message_bytes: (Limit, usize),
+    receive_timeout: (Limit, Duration),
+    /// Of calls, for the Unix socket.
+    reserve: Budget,
+    refusals: Refusals,
 }
 
 // === impl Crowd ===
 
 impl Crowd {
-    pub(super) fn new(limits: &Limits) -> Self {
-        let rate = limits.calls_per_second.map(|rate| RateLimiter::keyed(Quota::per_second(rate)));
+    pub(super) fn new(limits: &Limits, reserve: Budget, refusals: Refusals) -> Self {
+        let rate =
+            limits.calls_per_second.map(|rate| (rate.get(), RateLimiter::keyed(Quota::per_second(rate))));
+        let budget = |all, each| Budget::new(all, each, refusals.clone());
+        let (calls, bytes) = (limits.concurrent_calls, limits.request_bytes);
+        let undecided_calls = (eighth(calls), eighth(eighth(calls)));
+        // A message that may be must have room, whoever sends it.
+        let undecided_bytes = eighth(bytes).max(limits.message_bytes);
         Self(Arc::new(Inner {
             rate,
-            calls: Shares::new(limits.calls_per_caller),
-            watches: Shares::new(limits.watches_per_caller),
+            calls: budget(
+                (Limit::ConcurrentCalls, limits.concurrent_calls),
+                (Limit::CallsPerCaller, limits.calls_per_caller),
+            ),
+            watches: budget(
+                (Limit::Watchers, limits.watchers),
+                (Limit::WatchesPerCaller, limits.watches_per_caller),
+            ),
+            bytes: budget(
+                (Limit::RequestBytes, bytes),
+                (Limit::RequestBytesPerCaller, limits.request_bytes_per_caller.max(limits.message_bytes)),
+            ),
+            undecided: (
+                budget(
+                    (Limit::UndecidedCalls, undecided_calls.0),
+                    (Limit::UndecidedCallsPerCaller, undecided_calls.1),
+                ),
+                budget(
+                    (Limit::UndecidedBytes, undecided_bytes),
+                    (Limit::UndecidedBytesPerCaller, eighth(undecided_bytes).max(limits.message_bytes)),
+                ),
+            ),
+            message_bytes: (Limit::MessageBytes, limits.message_bytes),
+            small_message_bytes: (Limit::SmallMessageBytes, limits.small_message_bytes),
+            receive_timeout: (Limit::ReceiveTimeout, limits.receive_timeout),
+            reserve,
+            refusals,
         }))
     }
 
-    /// A call of a caller.
-    pub(super) fn call(&self, caller: &str) -> Result<Share, Status> {
-        if let Some(rate) = &self.0.rate {
+    /// A call of a caller, perhaps through the Unix socket.
+    pub(super) fn call(&self, caller: &str, is_unix: bool) -> Result<Share, Status> {
+        if let Some((number, rate)) = &self.0.rate {
             if rate.len() > CALLERS {
                 rate.retain_recent();
             }
             let now = rate.clock().now();
-            rate.check_key(&caller.to_owned()).map_err(|until| too_fast(until.wait_time_from(now)))?;
+            let check = rate.check_key(&caller.to_owned());
+            check.map_err(|until| self.too_fast(*number, until.wait_time_from(now)))?;
         }
-        self.0.calls.take(caller).ok_or_else(too_many_calls)
+        match is_unix {
+            true => self.0.calls.take_or(&self.0.reserve, caller, 1),
+            false => self.0.calls.take(caller, 1),
+        }
+    }
+
+    /// How a request of a caller arrives, and the bytes that it takes. Where it is not known yet that its caller may do what it asks for,
+    /// little of what all share is in it.
+    pub(super) fn request(
+        &self,
+        caller: &str,
+        method: Option<&Method>,
+        is_decided: bool,
+    ) -> Result<(Terms, Arc<Share>), Status> {
+        let bytes = Arc::new(self.0.bytes.take(caller, 0)?);
+        let mut terms = Terms {
+            largest: match method.is_some_and(|method| method.carries_values) {
+                true => self.0.message_bytes,
+                false => self.0.small_message_bytes,
+            },
+            is_stream: false,
+            arrived: 0,
+            time: self.0.receive_timeout,
+            bytes: (self.0.small_message_bytes.1, vec![bytes.clone()]),
+            late: None,
+            refusals: self.0.refusals.clone(),
+        };
+        if !is_decided {
+            let (calls, undecided_bytes) = &self.0.undecided;
+            terms.late = Some((calls.clone(), caller.to_owned()));
+            terms.bytes.1.push(Arc::new(undecided_bytes.take(caller, 0)?));
+        }
+        Ok((terms, bytes))
     }
 
     /// A watch of a caller.
     pub(super) fn watch(&self, caller: &str) -> Result<Share, Status> {
-        self.0.watches.take(caller).ok_or_else(too_many_watches)
+        self.0.watches.take(caller, 1)
+    }
+
+    fn too_fast(&self, number: u32, wait: Duration) -> Status {
+        self.0.refusals.count(Limit::CallsPerSecond);
+        Limit::CallsPerSecond.refusal_until(number, Some(wait.max(Duration::from_millis(1))))
     }
 }
 
-// === impl Shares ===
-
-impl Shares {
-    fn new(limit: usize) -> Self {
-        Self { limit, held: Arc::default() }
-    }
-
-    fn take(&self, holder: &str) -> Option<Share> {
-        let mut held = lock(&self.held);
-        let count = held.entry(holder.to_owned()).or_default();
-        if *count >= self.limit {
-            return None;
-        }
-        *count += 1;
-        Some(Share { holder: holder.to_owned(), held: self.held.clone() })
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        let mut held = lock(&self.held);
-        if let Some(count) = held.get_mut(&self.holder) {
-            *count -= 1;
-            if *count == 0 {
-                held.remove(&self.holder);
-            }
-        }
-    }
-}
-
-fn lock(held: &Mutex<HashMap<String, usize>>) -> MutexGuard<'_, HashMap<String, usize>> {
-    held.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn too_fast(wait: Duration) -> Status {
-    let message = "You call more often than one caller may. Call less often, or ask the operator for a higher \
-                   limits.calls_per_second.";
-    of_server(Code::ResourceExhausted, "CALLING_TOO_FAST", message, Some(wait.max(Duration::from_millis(1))))
-}
-
-fn too_many_calls() -> Status {
-    let message = "As many calls of yours are under way, or their answers not taken, as one caller may have. Wait for some \
-                   to end.";
-    of_server(Code::ResourceExhausted, "TOO_MANY_CALLS_OF_CALLER", message, Some(Duration::from_secs(1)))
-}
-
-fn too_many_watches() -> Status {
-    let message = "As many watches of yours are open as one caller may have. Close one, or share one.";
-    of_server(Code::ResourceExhausted, "TOO_MANY_WATCHES_OF_CALLER", message, Some(Duration::from_secs(10)))
+/// What nobody may take more of than.
+fn eighth(all: usize) -> usize {
+    (all / 8).max(1)
 }
 
 #[cfg(test)]
@@ -122,28 +145,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_share_is_free_again_when_it_is_given_back_and_nothing_is_kept_of_who_holds_none() {
-        let shares = Shares::new(2);
-        let (first, second) = (shares.take("a").unwrap(), shares.take("a").unwrap());
-        assert!(shares.take("a").is_none());
-        assert!(shares.take("b").is_some(), "others have theirs");
-        drop(first);
-        let third = shares.take("a").unwrap();
-        drop((second, third));
-        assert!(lock(&shares.held).is_empty());
-    }
-
-    #[test]
     fn a_caller_that_calls_too_often_is_told_when_to_come_back_and_others_are_not() {
         let limits = Limits { calls_per_second: std::num::NonZeroU32::new(5), ..Limits::default() };
-        let crowd = Crowd::new(&limits);
+        let crowd = Crowd::new(&limits, Budget::reserve((Limit::UnixCalls, 1)), Refusals::default());
         for _ in 0..5 {
-            crowd.call("a").unwrap();
+            crowd.call("a", false).unwrap();
         }
-        let told = crowd.call("a").err().unwrap();
+        let told = crowd.call("a", false).err().unwrap();
         use tonic_types::StatusExt;
         let wait = told.get_details_retry_info().unwrap().retry_delay.unwrap();
         assert!(wait > Duration::ZERO && wait <= Duration::from_millis(200), "{wait:?}");
-        crowd.call("b").unwrap();
+        crowd.call("b", false).unwrap();
     }
 }

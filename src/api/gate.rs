@@ -13,21 +13,23 @@ use std::{
 use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header::CONTENT_TYPE};
 use pin_project_lite::pin_project;
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, Sleep},
-};
-use tonic::{Code, Status, body::Body, server::NamedService, service::Routes};
+use tokio::time::{Instant, Sleep};
+use tonic::{Code, Status, body::Body, service::Routes};
 use uuid::Uuid;
 
 use super::{
-    auth::{self, Door},
+    auth::{self, Door, Shown},
+    budget::Share,
     call::Deadline,
-    crowd::{Crowd, Share},
+    crowd::Crowd,
     error::{of_server, status},
     line::{Line, OnLine},
+    lines::Lines,
+    methods::{Method, Open, Route, WATCH, route},
     metrics::Metrics,
+    open::OpenCalls,
     options::Limits,
+    receive::Arriving,
     service::Service,
 };
 use crate::{proto::secret_service_server::SecretServiceServer, secrets::Error};
@@ -42,28 +44,6 @@ const GRPC_DETAILS: &str = "grpc-status-details-bin";
 /// The answer leaves this much before the caller's deadline, or a tenth of the time where that is less.
 const MARGIN: Duration = Duration::from_millis(20);
 
-/// What lasts as long as its caller wants.
-const WATCH: &str = "WatchSyncedSecrets";
-/// The RPCs of the contract, as the access log names them: a path is the caller's text, these are ours.
-const METHODS: [&str; 16] = [
-    "GetSyncedSecret",
-    "ListSyncedSecrets",
-    "WatchSyncedSecrets",
-    "CreateSyncedSecret",
-    "UpdateSyncedSecret",
-    "DeleteSyncedSecret",
-    "SyncSyncedSecret",
-    "AdoptSyncedSecret",
-    "ListSecretUsages",
-    "GetVault",
-    "ListVaultSecrets",
-    "GetVaultSecret",
-    "ListVaultSecretVersions",
-    "CreateVaultSecret",
-    "AddVaultSecretVersion",
-    "ListAuditEvents",
-];
-
 /// What all calls go through, on every listener.
 #[derive(Clone)]
 pub(super) struct Gate {
@@ -71,18 +51,12 @@ pub(super) struct Gate {
     crowd: Crowd,
     metrics: Metrics,
     contract: SecretServiceServer<Service>,
-    /// Health and reflection.
+    /// What needs no credentials: health and reflection.
     others: Routes,
-    calls: Arc<Semaphore>,
+    open: OpenCalls,
     call_timeout: Duration,
     longest_call: Duration,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Route {
-    Contract,
-    Health,
-    Other,
+    lines: Lines,
 }
 
 pin_project! {
@@ -96,27 +70,45 @@ pin_project! {
         metrics: Metrics,
         id: HeaderValue,
         began: Instant,
-        held: Held,
+        held: Option<Holding>,
         on_line: Option<OnLine>,
+        lines: Lines,
     }
 }
 
 /// What a call takes of what all share, until its answer is taken; a watch has its own limits and gives this back at once.
-#[derive(Default)]
+enum Holding {
+    Open { _share: Share },
+    Entered { _held: Held },
+}
+
+/// What a call takes whose caller was let in.
 struct Held {
-    _permit: Option<OwnedSemaphorePermit>,
-    share: Option<Share>,
+    share: Share,
+    _bytes: Arc<Share>,
+}
+
+/// What a call of the contract passes on its way in.
+struct Entrance {
+    door: Door,
+    crowd: Crowd,
+    open: OpenCalls,
 }
 
 pin_project! {
     #[project = InnerProjection]
     enum Inner {
         Entering {
-            entering: BoxFuture<'static, Result<(Request<Body>, Share), Status>>,
+            entering: BoxFuture<'static, Result<(Request<Body>, Held), Status>>,
             contract: SecretServiceServer<Service>,
         },
         Contract { #[pin] future: <SecretServiceServer<Service> as tower::Service<Request<Body>>>::Future },
-        Other { #[pin] future: <Routes as tower::Service<Request<Body>>>::Future },
+        Open {
+            #[pin]
+            future: <Routes as tower::Service<Request<Body>>>::Future,
+            open: Open,
+            calls: OpenCalls,
+        },
         Refused { status: Option<Status> },
     }
 }
@@ -127,27 +119,23 @@ impl Gate {
     pub(super) fn new(
         (door, crowd, metrics): (Door, Crowd, Metrics),
         contract: SecretServiceServer<Service>,
-        others: Routes,
-        limits: &Limits,
+        (others, open): (Routes, OpenCalls),
+        (limits, lines): (&Limits, Lines),
     ) -> Self {
-        Self {
-            door,
-            crowd,
-            metrics,
-            contract,
-            others,
-            calls: Arc::new(Semaphore::new(limits.concurrent_calls)),
-            call_timeout: limits.call_timeout,
-            longest_call: limits.longest_call,
-        }
+        let (call_timeout, longest_call) = (limits.call_timeout, limits.longest_call);
+        Self { door, crowd, metrics, contract, others, open, call_timeout, longest_call, lines }
     }
 
-    fn permit(&self, route: Route) -> Result<Option<OwnedSemaphorePermit>, Status> {
-        // Whoever asks whether we are well must hear it also when we are busy.
-        if route == Route::Health {
-            return Ok(None);
+    /// Begins what needs no credentials.
+    fn open(&mut self, open: Open, request: Request<Body>) -> (Option<Holding>, Inner) {
+        match self.open.begin(open, &auth::peer(request.extensions())) {
+            Ok(share) => {
+                let request = request.map(|body| self.open.request(open, body));
+                let (future, calls) = (tower::Service::call(&mut self.others, request), self.open.clone());
+                (Some(Holding::Open { _share: share }), Inner::Open { future, open, calls })
+            }
+            Err(status) => (None, Inner::Refused { status: Some(status) }),
         }
-        self.calls.clone().try_acquire_owned().map(Some).map_err(|_| busy())
     }
 }
 
@@ -164,7 +152,7 @@ impl tower::Service<Request<Body>> for Gate {
     fn call(&mut self, mut request: Request<Body>) -> Call {
         let began = Instant::now();
         let (route, method) = route(request.uri().path());
-        let on_line = request.extensions().get::<Line>().map(Line::begin);
+        let on_line = Line::of(request.extensions()).map(Line::begin);
         let id = request.headers().get(&REQUEST_ID).filter(|id| is_id(id)).cloned().unwrap_or_else(new_id);
         let asked = timeout(request.headers());
         let time = asked.unwrap_or(self.call_timeout).min(self.longest_call);
@@ -173,19 +161,18 @@ impl tower::Service<Request<Body>> for Gate {
         if let Some(lasts) = lasts {
             request.extensions_mut().insert(Deadline(began + lasts));
         }
-        let allowed = once(request.headers()).and_then(|()| self.permit(route));
-        let (permit, inner) = match allowed {
-            Err(status) => (None, Inner::Refused { status: Some(status) }),
-            Ok(permit) if route == Route::Contract => {
-                let entering = Box::pin(enter(self.door.clone(), self.crowd.clone(), method, request));
-                (permit, Inner::Entering { entering, contract: self.contract.clone() })
+        let (held, inner) = match (once(request.headers()), route) {
+            (Err(status), _) => (None, Inner::Refused { status: Some(status) }),
+            (Ok(()), Route::Open(open)) => self.open(open, request),
+            (Ok(()), Route::Contract(known)) => {
+                let (door, crowd, open) = (self.door.clone(), self.crowd.clone(), self.open.clone());
+                let entering = Box::pin(Entrance { door, crowd, open }.enter((known, method), request));
+                (None, Inner::Entering { entering, contract: self.contract.clone() })
             }
-            Ok(permit) => (permit, Inner::Other { future: self.others.call(request) }),
         };
         let deadline = tokio::time::sleep_until(began + time - MARGIN.min(time / 10));
-        let held = Held { _permit: permit, share: None };
-        let metrics = self.metrics.clone();
-        Call { inner, deadline, method, metrics, id, began, held, on_line }
+        let (metrics, lines) = (self.metrics.clone(), self.lines.clone());
+        Call { inner, deadline, method, metrics, id, began, held, on_line, lines }
     }
 }
 
@@ -200,8 +187,13 @@ impl Future for Call {
             && let Poll::Ready(entered) = caught(|| entering.as_mut().poll(context), Err)
         {
             let next = match entered {
-                Ok((request, share)) => {
-                    this.held.share = Some(share);
+                Ok((request, held)) => {
+                    if let Some(on_line) = this.on_line
+                        && on_line.let_in(held.share.holder())
+                    {
+                        this.lines.let_in(held.share.holder());
+                    }
+                    *this.held = Some(Holding::Entered { _held: held });
                     Inner::Contract { future: tower::Service::call(contract, request) }
                 }
                 Err(status) => Inner::Refused { status: Some(status) },
@@ -213,9 +205,13 @@ impl Future for Call {
             InnerProjection::Contract { future } => {
                 caught(|| future.poll(context), |status| Ok(status.into_http())).map_ok(with_details)
             }
-            InnerProjection::Other { future } => future.poll(context),
+            InnerProjection::Open { future, open, calls } => {
+                let answered = future.poll(context);
+                let line = this.on_line.as_ref().map(OnLine::line);
+                answered.map_ok(|response| with_details(response).map(|body| calls.answer(*open, body, line)))
+            }
             InnerProjection::Refused { status } => {
-                Poll::Ready(Ok(status.take().unwrap_or_else(busy).into_http()))
+                Poll::Ready(Ok(status.take().unwrap_or_else(deadline_passed).into_http()))
             }
         };
         let mut response = match answered {
@@ -230,10 +226,7 @@ impl Future for Call {
         log(this.method, code, took, this.id);
         this.metrics.called(this.method, code, took);
         response.headers_mut().insert(REQUEST_ID, this.id.clone());
-        let mut held = std::mem::take(this.held);
-        if *this.method == WATCH {
-            held = Held::default();
-        }
+        let held = this.held.take().filter(|_| *this.method != WATCH);
         Poll::Ready(Ok(match this.on_line.take() {
             Some(on_line) => response.map(|body| on_line.answer(body, held)),
             None => response,
@@ -250,16 +243,34 @@ fn caught<T>(poll: impl FnOnce() -> Poll<T>, answer: impl FnOnce(Status) -> T) -
     })
 }
 
-/// Who calls, and its share of what all callers share.
-async fn enter(
-    door: Door,
-    crowd: Crowd,
-    method: &'static str,
-    request: Request<Body>,
-) -> Result<(Request<Body>, Share), Status> {
-    let request = door.identify(method, request).await?;
-    let share = crowd.call(&auth::caller(request.extensions()).to_string())?;
-    Ok((request, share))
+// === impl Entrance ===
+
+impl Entrance {
+    /// Finds out who calls, takes its share of what all callers share, and asks for its right as far as that can be without the request.
+    async fn enter(
+        self,
+        (method, name): (Option<&'static Method>, &'static str),
+        mut request: Request<Body>,
+    ) -> Result<(Request<Body>, Held), Status> {
+        let Self { door, crowd, open } = self;
+        let shown = Shown::take(&mut request);
+        let is_unix = shown.peer().is_unix;
+        // Until it is known who calls, it is a call like any other that shows no credentials.
+        let visit = match door.recognizes(&shown) {
+            true => None,
+            false => Some(open.visit(shown.payer(), is_unix)?),
+        };
+        let request = door.clone().identify(name, shown, request).await?;
+        drop(visit);
+        let caller = auth::caller(request.extensions());
+        let share = crowd.call(&caller.to_string(), is_unix)?;
+        let is_decided = match method {
+            Some(method) => door.foresees(&caller, method).await?,
+            None => true,
+        };
+        let (terms, bytes) = crowd.request(share.holder(), method, is_decided)?;
+        Ok((request.map(|body| Arriving::body(body, terms)), Held { share, _bytes: bytes }))
+    }
 }
 
 /// A line of the access log: successes are for debugging, what the service can't do is for its operator.
@@ -306,20 +317,6 @@ fn with_details(response: Response<Body>) -> Response<Body> {
     status.into_http()
 }
 
-fn route(path: &str) -> (Route, &'static str) {
-    let Some((service, method)) = path.strip_prefix('/').and_then(|path| path.split_once('/')) else {
-        return (Route::Other, "other");
-    };
-    if service == SecretServiceServer::<Service>::NAME {
-        let known = METHODS.into_iter().find(|known| *known == method);
-        return (Route::Contract, known.unwrap_or("unknown"));
-    }
-    match service == "grpc.health.v1.Health" {
-        true => (Route::Health, "health"),
-        false => (Route::Other, "other"),
-    }
-}
-
 /// Refuses what comes more than once and counts once.
 fn once(headers: &HeaderMap) -> Result<(), Status> {
     let is_repeated = |name: &&HeaderName| headers.get_all(*name).iter().nth(1).is_some();
@@ -362,11 +359,6 @@ fn new_id() -> HeaderValue {
     HeaderValue::from_str(text).expect("a UUID is visible ASCII")
 }
 
-fn busy() -> Status {
-    let message = "The service is carrying out as many calls as it may. Try again in a second.";
-    of_server(Code::ResourceExhausted, "TOO_MANY_CALLS", message, Some(Duration::from_secs(1)))
-}
-
 fn deadline_passed() -> Status {
     let message = "The deadline has passed; what was recorded until now goes on. See what it is now with Get, or call \
                    again with the same request_id and more time.";
@@ -403,27 +395,6 @@ mod tests {
         };
         assert_eq!(status.code(), Code::Internal);
         assert_eq!(status.get_error_details().error_info().unwrap().reason, "INTERNAL");
-    }
-
-    #[test]
-    fn the_access_log_names_methods_of_the_contract_and_no_text_of_the_caller() {
-        let prefix = "/iotoperations.secrets.v1.SecretService";
-        assert!(route(&format!("{prefix}/GetVault")) == (Route::Contract, "GetVault"));
-        assert!(route(&format!("{prefix}/x\"y")) == (Route::Contract, "unknown"));
-        assert!(route("/grpc.health.v1.Health/Check") == (Route::Health, "health"));
-        assert!(route("/evil/GetVault") == (Route::Other, "other"));
-        assert!(route("*") == (Route::Other, "other"));
-    }
-
-    #[test]
-    fn every_rpc_of_the_contract_is_known_to_the_access_log() {
-        let contract = include_str!("../../proto/iotoperations/secrets/v1/secret_service.proto");
-        let rpcs = contract.lines().filter_map(|line| line.trim().strip_prefix("rpc ")?.split('(').next());
-        let mut rpcs: Vec<_> = rpcs.collect();
-        let mut known = METHODS.to_vec();
-        rpcs.sort_unstable();
-        known.sort_unstable();
-        assert_eq!(rpcs, known);
     }
 
     #[test]

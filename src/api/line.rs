@@ -1,14 +1,14 @@
 //! A connection: where it comes from, what is under way on it, and when it is cut.
 //!
-//! It is cut when its peer does not take an answer for too long, and when the server is full and it does nothing: so neither
-//! who reads slowly nor who only connects takes anything from the others for long.
+//! It is cut when its peer does not take an answer for too long, and when it has to give way to another one: so neither who reads
+//! slowly nor who only connects takes anything from the others for long.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     io,
     pin::Pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, ready},
@@ -16,14 +16,20 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures::{Stream, StreamExt, task::AtomicWaker};
+use futures::task::AtomicWaker;
+use http::Extensions;
 use http_body::{Frame, SizeHint};
 use pin_project_lite::pin_project;
+use rustls::pki_types::CertificateDer;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, Interval, MissedTickBehavior},
 };
-use tonic::{Status, body::Body, transport::server::Connected};
+use tonic::{
+    Status,
+    body::Body,
+    transport::server::{Connected, TlsConnectInfo},
+};
 
 use super::peer::Peer;
 
@@ -34,33 +40,37 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub(super) struct Line(Arc<Inner>);
 
-struct Inner {
-    peer: Arc<Peer>,
-    answers: Mutex<Answers>,
+pub(super) struct Inner {
+    pub(super) peer: Arc<Peer>,
+    /// The same with what it showed in the handshake of TLS, once that is done.
+    secured: OnceLock<Arc<Peer>>,
+    /// Who was let in on it first: whose it is.
+    owner: OnceLock<Arc<str>>,
+    calls: Mutex<Calls>,
     is_cut: AtomicBool,
     /// The task of the connection, for when it is cut.
     waker: AtomicWaker,
 }
 
-/// Calls on a connection, by number: when the last part of the answer was handed over that the peer has left no room after.
+/// Calls on a connection, by number.
 #[derive(Default)]
-struct Answers {
+struct Calls {
     last: u64,
-    under_way: HashMap<u64, Option<Instant>>,
+    under_way: HashMap<u64, UnderWay>,
+}
+
+#[derive(Default)]
+struct UnderWay {
+    /// When the last part of the answer was handed over that the peer has left no room after.
+    handed_over: Option<Instant>,
+    /// Whether its caller was let in; health and reflection are open to everybody.
+    is_let_in: bool,
 }
 
 /// A call on a line, until its answer is taken.
 pub(super) struct OnLine {
     line: Line,
     number: u64,
-}
-
-/// All lines of a server, the oldest first, and how many there may be.
-#[derive(Clone)]
-pub(super) struct Lines {
-    limit: usize,
-    send_timeout: Duration,
-    open: Arc<Mutex<VecDeque<Weak<Inner>>>>,
 }
 
 pin_project! {
@@ -84,95 +94,86 @@ pin_project! {
     }
 }
 
-// === impl Lines ===
-
-impl Lines {
-    pub(super) fn new(limit: usize, send_timeout: Duration) -> Self {
-        Self { limit, send_timeout, open: Arc::default() }
-    }
-
-    /// Makes lines of connections. Where there are too many, the oldest that does nothing is cut; where all do something, the
-    /// new one is.
-    pub(super) fn of<IO, E>(
-        self,
-        incoming: impl Stream<Item = Result<IO, E>>,
-    ) -> impl Stream<Item = Result<Wire<IO>, E>>
-    where
-        IO: Connected,
-        Peer: From<IO::ConnectInfo>,
-    {
-        incoming.filter_map(move |accepted| {
-            let wire = accepted.map(|io| self.open(io)).transpose();
-            async move { wire }
-        })
-    }
-
-    fn open<IO>(&self, io: IO) -> Option<Wire<IO>>
-    where
-        IO: Connected,
-        Peer: From<IO::ConnectInfo>,
-    {
-        let mut open = lock(&self.open);
-        open.retain(|line| line.strong_count() > 0);
-        if open.len() >= self.limit {
-            let idle = open.iter().filter_map(Weak::upgrade).find(|line| line.is_idle());
-            match idle {
-                Some(idle) => idle.cut(),
-                None => {
-                    tracing::warn!(
-                        limit = self.limit,
-                        "a connection is refused: as many as may be are in use"
-                    );
-                    return None;
-                }
-            }
-        }
-        let peer = Arc::new(Peer::from(io.connect_info()));
-        let line = Arc::new(Inner {
-            peer,
-            answers: Mutex::default(),
-            is_cut: AtomicBool::new(false),
-            waker: AtomicWaker::new(),
-        });
-        open.push_back(Arc::downgrade(&line));
-        let mut look = tokio::time::interval(LOOK_EVERY);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Some(Wire { io, line: Line(line), look, send_timeout: self.send_timeout })
-    }
-}
-
 // === impl Line ===
 
 impl Line {
-    /// Where it comes from.
+    pub(super) fn new(inner: Arc<Inner>) -> Self {
+        Self(inner)
+    }
+
+    /// The line that a request comes over.
+    pub(super) fn of(request: &Extensions) -> Option<&Self> {
+        request.get::<Self>().or_else(|| request.get::<TlsConnectInfo<Self>>().map(TlsConnectInfo::get_ref))
+    }
+
+    /// Where it comes from, and what it showed.
     pub(super) fn peer(&self) -> Arc<Peer> {
-        self.0.peer.clone()
+        self.0.secured.get().unwrap_or(&self.0.peer).clone()
+    }
+
+    /// The handshake is done, and showed these certificates.
+    pub(super) fn secured(&self, chain: Option<&[CertificateDer<'static>]>) {
+        let chain = chain.map(|chain| Arc::new(chain.to_vec()));
+        // There is one handshake on a connection.
+        let _ = self.0.secured.set(Arc::new(self.0.peer.showing(chain)));
+    }
+
+    /// Who was let in on it first.
+    pub(super) fn owner(&self) -> Option<&Arc<str>> {
+        self.0.owner.get()
     }
 
     /// A call begins.
     pub(super) fn begin(&self) -> OnLine {
-        let mut answers = lock(&self.0.answers);
-        answers.last += 1;
-        let number = answers.last;
-        answers.under_way.insert(number, None);
+        let mut calls = lock(&self.0.calls);
+        calls.last += 1;
+        let number = calls.last;
+        calls.under_way.insert(number, UnderWay::default());
         OnLine { line: self.clone(), number }
     }
 }
 
 impl Inner {
-    fn is_idle(&self) -> bool {
-        !self.is_cut.load(Ordering::Relaxed) && lock(&self.answers).under_way.is_empty()
+    pub(super) fn new(peer: Peer) -> Self {
+        Self {
+            peer: Arc::new(peer),
+            secured: OnceLock::new(),
+            owner: OnceLock::new(),
+            calls: Mutex::default(),
+            is_cut: AtomicBool::new(false),
+            waker: AtomicWaker::new(),
+        }
+    }
+
+    /// Whether somebody was let in on it.
+    pub(super) fn is_owned(&self) -> bool {
+        self.owner.get().is_some()
+    }
+
+    /// Whether a caller was the first.
+    pub(super) fn is_owned_by(&self, caller: &str) -> bool {
+        self.owner.get().is_some_and(|owner| **owner == *caller)
+    }
+
+    /// Whether nothing is under way on it but what is open to everybody.
+    pub(super) fn is_idle(&self) -> bool {
+        !lock(&self.calls).under_way.values().any(|call| call.is_let_in)
+    }
+
+    pub(super) fn is_cut(&self) -> bool {
+        self.is_cut.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn cut(&self) {
+        self.is_cut.store(true, Ordering::Relaxed);
+        self.waker.wake();
     }
 
     fn is_stalled(&self, patience: Duration) -> bool {
         let now = Instant::now();
-        let answers = lock(&self.answers);
-        answers.under_way.values().flatten().any(|since| now.duration_since(*since) > patience)
-    }
-
-    fn cut(&self) {
-        self.is_cut.store(true, Ordering::Relaxed);
-        self.waker.wake();
+        let calls = lock(&self.calls);
+        let mut handed_over = calls.under_way.values().filter_map(|call| call.handed_over);
+        handed_over.any(|since| now.duration_since(since) > patience)
     }
 }
 
@@ -181,7 +182,24 @@ impl Inner {
 impl OnLine {
     /// A part of the answer was handed over, or there is room for the next one.
     fn note(&self, handed_over: Option<Instant>) {
-        lock(&self.line.0.answers).under_way.insert(self.number, handed_over);
+        self.update(|call| call.handed_over = handed_over);
+    }
+
+    /// Its caller was let in. True where nobody was on this connection before.
+    pub(super) fn let_in(&self, caller: &str) -> bool {
+        self.update(|call| call.is_let_in = true);
+        !self.line.0.is_owned() && self.line.0.owner.set(caller.into()).is_ok()
+    }
+
+    /// What it is a call on.
+    pub(super) fn line(&self) -> &Line {
+        &self.line
+    }
+
+    fn update(&self, change: impl FnOnce(&mut UnderWay)) {
+        if let Some(call) = lock(&self.line.0.calls).under_way.get_mut(&self.number) {
+            change(call);
+        }
     }
 
     /// An answer of this call, which holds on to something until it is taken.
@@ -192,7 +210,7 @@ impl OnLine {
 
 impl Drop for OnLine {
     fn drop(&mut self) {
-        lock(&self.line.0.answers).under_way.remove(&self.number);
+        lock(&self.line.0.calls).under_way.remove(&self.number);
     }
 }
 
@@ -233,6 +251,42 @@ impl<IO> Connected for Wire<IO> {
     }
 }
 
+impl<IO> Wire<IO> {
+    pub(super) fn new(io: IO, line: Line, send_timeout: Duration) -> Self {
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { io, line, look, send_timeout }
+    }
+
+    /// What it is the socket of.
+    pub(in crate::api) fn line(&self) -> &Line {
+        &self.line
+    }
+
+    /// Why the connection ends now, where it does. Asked whenever something is read or written: a peer that takes nothing lets us do
+    /// no more than one of both.
+    fn end(
+        look: &mut Interval,
+        (line, send_timeout): (&Line, Duration),
+        context: &mut Context<'_>,
+    ) -> io::Result<()> {
+        line.0.waker.register(context.waker());
+        if line.0.is_cut() {
+            return Err(io::Error::other("it does nothing, and gives way to another connection"));
+        }
+        while look.poll_tick(context).is_ready() {
+            if line.0.is_stalled(send_timeout) {
+                tracing::info!(
+                    peer = line.0.peer.place,
+                    "a connection is cut: its peer does not take its answers"
+                );
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "answers are not taken"));
+            }
+        }
+        Ok(())
+    }
+}
+
 impl<IO: AsyncRead> AsyncRead for Wire<IO> {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -240,26 +294,16 @@ impl<IO: AsyncRead> AsyncRead for Wire<IO> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.project();
-        this.line.0.waker.register(context.waker());
-        if this.line.0.is_cut.load(Ordering::Relaxed) {
-            return Poll::Ready(Err(io::Error::other("the server is full and this connection does nothing")));
-        }
-        while this.look.poll_tick(context).is_ready() {
-            if this.line.0.is_stalled(*this.send_timeout) {
-                tracing::info!(
-                    peer = this.line.0.peer.place,
-                    "a connection is cut: its peer does not take its answers"
-                );
-                return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "answers are not taken")));
-            }
-        }
+        Self::end(this.look, (this.line, *this.send_timeout), context)?;
         this.io.poll_read(context, buffer)
     }
 }
 
 impl<IO: AsyncWrite> AsyncWrite for Wire<IO> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        self.project().io.poll_write(context, buffer)
+        let this = self.project();
+        Self::end(this.look, (this.line, *this.send_timeout), context)?;
+        this.io.poll_write(context, buffer)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -275,7 +319,9 @@ impl<IO: AsyncWrite> AsyncWrite for Wire<IO> {
         context: &mut Context<'_>,
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.project().io.poll_write_vectored(context, buffers)
+        let this = self.project();
+        Self::end(this.look, (this.line, *this.send_timeout), context)?;
+        this.io.poll_write_vectored(context, buffers)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -284,6 +330,6 @@ impl<IO: AsyncWrite> AsyncWrite for Wire<IO> {
 }
 
 /// No lock is held across anything that could panic.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

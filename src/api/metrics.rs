@@ -1,8 +1,14 @@
 //! What is counted, for Prometheus: calls by method and code, and where the synced secrets stand. No name of theirs and no value is in it.
 
-use std::{fmt, io, sync::Arc, time::Duration};
+use std::{fmt, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, http::header::CONTENT_TYPE, routing::get};
+use futures::StreamExt;
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
 use jiff::Timestamp;
 use prometheus_client::{
     collector::Collector,
@@ -17,12 +23,15 @@ use prometheus_client::{
     },
     registry::{Registry, Unit},
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
 use super::{
     error::code_name,
+    limit::Refusals,
+    lines::Lines,
+    listen,
     tls::{Certificates, DatedKind},
 };
 use crate::{secrets::Secrets, telemetry};
@@ -60,7 +69,7 @@ struct Ends(Certificates);
 // === impl Metrics ===
 
 impl Metrics {
-    pub(super) fn new(secrets: Secrets, certificates: Option<Certificates>) -> Self {
+    pub(super) fn new(secrets: Secrets, certificates: Option<Certificates>, refusals: &Refusals) -> Self {
         let mut registry = Registry::with_prefix("secret_service");
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The release that runs", build);
@@ -71,6 +80,7 @@ impl Metrics {
         let seconds = Family::new_with_constructor(histogram as fn() -> Histogram);
         let help = "How long calls took until their answer began";
         registry.register_with_unit("call_duration", help, Unit::Seconds, seconds.clone());
+        refusals.register(&mut registry);
         registry.register_collector(Box::new(AtScrape(secrets)));
         if let Some(certificates) = certificates {
             registry.register_collector(Box::new(Ends(certificates)));
@@ -91,16 +101,32 @@ impl Metrics {
         Ok(page)
     }
 
-    /// Serves them at `/metrics` until `stop`; nobody who asks for them is waited for then.
-    pub(super) async fn serve(self, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
+    /// Serves them at `/metrics` until `stop`; nobody who asks for them is waited for then. A connection is for one page, and not for long.
+    pub(super) async fn serve(
+        self,
+        listener: TcpListener,
+        (lines, time): (Lines, Duration),
+        stop: CancellationToken,
+    ) {
         let page = async move || {
             let page = self.text().map_err(|_| axum::http::StatusCode::INTERNAL_SERVER_ERROR)?;
             Ok::<_, axum::http::StatusCode>(([(CONTENT_TYPE, OPEN_METRICS)], page))
         };
         let pages = Router::new().route("/metrics", get(page));
-        tokio::select! {
-            served = axum::serve(listener, pages).into_future() => served,
-            () = stop.cancelled() => Ok(()),
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(time).keep_alive(false);
+        let mut incoming = pin!(lines.of(listen::tcp(listener)));
+        let mut under_way = JoinSet::new();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                Some(_) = under_way.join_next() => {}
+                accepted = incoming.next() => {
+                    let Some(Ok(wire)) = accepted else { return };
+                    let pages = TowerToHyperService::new(pages.clone());
+                    under_way.spawn(tokio::time::timeout(time, http.serve_connection(TokioIo::new(wire), pages)));
+                }
+            }
         }
     }
 }

@@ -4,21 +4,28 @@
 //! to its method in `service`; `auth` lets it in, `call` reads who calls and how, `convert` what is asked for, and `error` says what went wrong.
 
 mod auth;
+mod budget;
 mod call;
 mod convert;
 mod crowd;
+mod descriptors;
 mod error;
 mod front;
 #[cfg(any(fuzzing, test))]
 pub(crate) mod fuzzing;
 mod gate;
 mod health;
+mod limit;
 mod line;
+mod lines;
 mod listen;
+mod methods;
 mod metrics;
+mod open;
 mod options;
 mod pages;
 mod peer;
+mod receive;
 mod reference;
 mod server;
 mod service;

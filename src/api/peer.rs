@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
-use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo, UdsConnectInfo};
+use tonic::transport::server::{TcpConnectInfo, UdsConnectInfo};
 
 /// Where a connection comes from.
 pub(super) struct Peer {
@@ -11,6 +11,8 @@ pub(super) struct Peer {
     pub(super) place: String,
     /// Whether it is on this machine.
     pub(super) is_local: bool,
+    /// Whether it comes through a Unix socket.
+    pub(super) is_unix: bool,
     /// The certificates that the client showed, leaf first.
     pub(super) chain: Option<Arc<Vec<CertificateDer<'static>>>>,
 }
@@ -19,7 +21,13 @@ pub(super) struct Peer {
 
 impl Peer {
     pub(super) fn nobody() -> Self {
-        Self { place: "anonymous".to_owned(), is_local: false, chain: None }
+        Self { place: "anonymous".to_owned(), is_local: false, is_unix: false, chain: None }
+    }
+
+    /// The same, with the certificates that it showed.
+    pub(super) fn showing(&self, chain: Option<Arc<Vec<CertificateDer<'static>>>>) -> Self {
+        let Self { place, is_local, is_unix, .. } = self;
+        Self { place: place.clone(), is_local: *is_local, is_unix: *is_unix, chain }
     }
 }
 
@@ -30,14 +38,9 @@ impl From<TcpConnectInfo> for Peer {
         address.map_or_else(Self::nobody, |address| Self {
             place: format!("anonymous@{address}"),
             is_local,
+            is_unix: false,
             chain: None,
         })
-    }
-}
-
-impl From<TlsConnectInfo<TcpConnectInfo>> for Peer {
-    fn from(tls: TlsConnectInfo<TcpConnectInfo>) -> Self {
-        Self { chain: tls.peer_certs(), ..Self::from(tls.get_ref().clone()) }
     }
 }
 
@@ -47,6 +50,6 @@ impl From<UdsConnectInfo> for Peer {
             Some(peer) => format!("unix:uid={}", peer.uid()),
             None => "unix".to_owned(),
         };
-        Self { place, is_local: true, chain: None }
+        Self { place, is_local: true, is_unix: true, chain: None }
     }
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tonic::Code;
 
-use super::verdict::Verdict;
+use super::{limit::Limit, verdict::Verdict};
 use crate::{
     access::Refusal,
     model::{
@@ -80,7 +80,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::CertificateRejected("…".into()),
         Refusal::Forbidden { caller: caller(), ask: ask(), namespace: "azure-iot-operations".to_owned() },
         Refusal::AgainstTheRules { caller: caller(), ask: ask(), why },
-        Refusal::TooManyTokens(Duration::from_secs(1)),
+        Refusal::TooManyTokens { limit: 20, of_payer: true, wait: Duration::from_secs(1) },
         Refusal::TooManyReviews { caller: caller(), wait: Duration::from_secs(1) },
         Refusal::Undecided,
     ]
@@ -191,36 +191,6 @@ fn edge() -> Vec<EdgeError> {
 fn of_server() -> impl Iterator<Item = DocumentedError> {
     let (exhausted, late) = (Code::ResourceExhausted, Code::DeadlineExceeded);
     let samples = [
-        (exhausted, "MESSAGE_TOO_LARGE", "The request is too large", "Send less in one request.", false),
-        (
-            exhausted,
-            "CALLING_TOO_FAST",
-            "You call more often than one caller may",
-            "Call less often, or ask the operator for a higher limits.calls_per_second.",
-            true,
-        ),
-        (
-            exhausted,
-            "TOO_MANY_CALLS_OF_CALLER",
-            "As many calls of yours are under way as one caller may have",
-            "Wait for some to end.",
-            true,
-        ),
-        (
-            exhausted,
-            "TOO_MANY_WATCHES_OF_CALLER",
-            "As many watches of yours are open as one caller may have",
-            "Close one, or share one.",
-            true,
-        ),
-        (exhausted, "TOO_MANY_CALLS", "As many calls are under way as may be", "Try again later.", true),
-        (
-            exhausted,
-            "TOO_MANY_WATCHES",
-            "As many watches are open as may be",
-            "Close one, or try again later.",
-            true,
-        ),
         (
             exhausted,
             "DATABASE_FULL",
@@ -264,7 +234,8 @@ fn of_server() -> impl Iterator<Item = DocumentedError> {
             false,
         ),
     ];
-    samples.into_iter().map(|(code, reason, happened, remedy, is_retried)| DocumentedError {
+    let limits = Limit::OF_CALLS.map(Limit::documented);
+    samples.into_iter().chain(limits).map(|(code, reason, happened, remedy, is_retried)| DocumentedError {
         reason,
         code,
         happened: happened.to_owned(),

@@ -9,22 +9,24 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 
 use super::{
     auth::Door,
+    budget::Budget,
     crowd::Crowd,
+    descriptors,
     front::{Allowed, Front},
     gate::Gate,
     health,
-    line::Lines,
+    limit::{Limit, Refusals},
+    lines::{Lines, Room},
     listen::{self, Listener},
     metrics::Metrics,
+    open::OpenCalls,
     options::{Limits, Options, ServerError},
     pages::Pages,
     service::Service,
     tls::{self, Certificates},
     watch::Watches,
 };
-use crate::{
-    access::Access, proto::secret_service_server::SecretServiceServer, quote::Quote, secrets::Secrets,
-};
+use crate::{access::Access, proto::secret_service_server::SecretServiceServer, secrets::Secrets};
 
 /// Bytes of all headers of a request.
 const HEADER_BYTES: u32 = 16 * 1024;
@@ -52,10 +54,11 @@ pub struct Server {
 
 impl Server {
     /// Checks the options and takes every address; nothing is answered before [`Server::run`].
-    pub async fn bind(options: Options) -> Result<Self, ServerError> {
+    pub async fn bind(mut options: Options) -> Result<Self, ServerError> {
         if options.listen.is_empty() {
             return Err(ServerError::NoAddress);
         }
+        descriptors::fit(&mut options.limits);
         let allowed = Allowed::new(&options.allowed_origins).map_err(ServerError::Origin)?;
         let certificates = match &options.tls {
             Some(tls) => Some(Certificates::load(tls.clone(), options.grpc_web).await?),
@@ -98,15 +101,21 @@ impl Server {
         let reporter = HealthReporter::new();
         health::report(&reporter, ServingStatus::NotServing).await;
         let others = health::routes(&reporter, self.options.reflection)?;
-        let door = Door::new(access, secrets.clone(), self.certificates.clone());
         let limits = &self.options.limits;
-        let crowd = Crowd::new(limits);
-        let metrics = Metrics::new(secrets.clone(), self.certificates.clone());
+        let refusals = Refusals::default();
+        let door = Door::new(access, secrets.clone(), self.certificates.clone(), refusals.clone());
+        let reserve = Budget::reserve((Limit::UnixCalls, limits.unix_calls));
+        let crowd = Crowd::new(limits, reserve.clone(), refusals.clone());
+        let metrics = Metrics::new(secrets.clone(), self.certificates.clone(), &refusals);
         let contract = contract(door.clone(), secrets, (limits, crowd.clone()), &stop);
-        let gate = Gate::new((door, crowd, metrics.clone()), contract, others, limits);
+        let open = OpenCalls::new(limits, reserve, refusals.clone());
+        let lines = Lines::new(room(limits), limits.send_timeout, refusals.clone());
+        let gate =
+            Gate::new((door, crowd, metrics.clone()), contract, (others, open), (limits, lines.clone()));
         let front = Front::new(gate, self.allowed, self.options.grpc_web);
 
-        let lines = Lines::new(self.options.limits.connections, self.options.limits.send_timeout);
+        let metrics_lines = Lines::new(metrics_room(limits), limits.send_timeout, refusals);
+        let metrics_lines = (metrics_lines, limits.metrics_timeout);
         let mut listeners = JoinSet::new();
         for listener in self.listeners {
             let (builder, front, stop) = (builder(&self.options), front.clone(), stop.clone());
@@ -114,7 +123,7 @@ impl Server {
             match (listener, self.certificates.clone()) {
                 (Listener::Tcp(listener), Some(certificates)) => listeners.spawn(async move {
                     let (incoming, stopped) = (listen::tcp(listener), stop.cancelled_owned());
-                    let incoming = lines.of(tls::secured(incoming, certificates));
+                    let incoming = tls::secured(lines.of(incoming), certificates);
                     builder.serve_with_incoming_shutdown(front, incoming, stopped).await
                 }),
                 (Listener::Tcp(listener), None) => listeners.spawn(async move {
@@ -133,7 +142,7 @@ impl Server {
                 certificates.follow(stop.clone()).await;
             }
         };
-        let metrics_served = serve_metrics(self.metrics, metrics, stop.clone());
+        let metrics_served = serve_metrics(self.metrics, metrics, metrics_lines, stop.clone());
         let (served, (), (), ()) = tokio::join!(
             serve(listeners, stop.clone(), self.options.drain),
             health::follow(reporter, ready, stop.clone()),
@@ -144,12 +153,15 @@ impl Server {
     }
 }
 
-/// Serves metrics, where they are wanted. Without them the service goes on.
-async fn serve_metrics(listener: Option<TcpListener>, metrics: Metrics, stop: CancellationToken) {
-    if let Some(listener) = listener
-        && let Err(error) = metrics.serve(listener, stop).await
-    {
-        tracing::error!(error = %Quote::error(&error), "metrics are no longer served");
+/// Serves metrics, where they are wanted.
+async fn serve_metrics(
+    listener: Option<TcpListener>,
+    metrics: Metrics,
+    lines: (Lines, Duration),
+    stop: CancellationToken,
+) {
+    if let Some(listener) = listener {
+        metrics.serve(listener, lines, stop).await;
     }
 }
 
@@ -179,13 +191,30 @@ async fn serve(
     served
 }
 
+fn room(limits: &Limits) -> Room {
+    Room {
+        all: (Limit::Connections, limits.connections),
+        open: (Limit::OpenConnections, limits.open_connections),
+        open_per_address: (Limit::OpenConnectionsPerAddress, limits.open_connections_per_address),
+        per_caller: (Limit::ConnectionsPerCaller, limits.connections_per_caller),
+        unix: limits.unix_connections,
+    }
+}
+
+/// All that ask for metrics are strangers, and one address has no more than half of the room.
+fn metrics_room(limits: &Limits) -> Room {
+    let all = (Limit::MetricsConnections, limits.metrics_connections);
+    let of_address = (Limit::MetricsConnections, limits.metrics_connections.div_ceil(2));
+    Room { all, open: all, open_per_address: of_address, per_caller: all, unix: 0 }
+}
+
 fn contract(
     door: Door,
     secrets: Secrets,
     (limits, crowd): (&Limits, Crowd),
     stop: &CancellationToken,
 ) -> SecretServiceServer<Service> {
-    let watches = Watches::new((limits.watchers, crowd), limits.heartbeat, stop.clone());
+    let watches = Watches::new(crowd, limits.heartbeat, stop.clone());
     let pages = Pages::within(limits.answer_bytes);
     SecretServiceServer::new(Service { door, secrets, watches, pages })
         .max_decoding_message_size(limits.message_bytes)

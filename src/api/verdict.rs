@@ -164,7 +164,7 @@ impl Verdict {
                     "Use another name, or ask the operator to change authorization.rules.",
                 )
             },
-            Refusal::TooManyTokens(wait) => Self::new(
+            Refusal::TooManyTokens { wait, .. } => Self::new(
                 ResourceExhausted,
                 "TOO_MANY_UNKNOWN_TOKENS",
                 "Call again later with a token that is valid.",

@@ -6,24 +6,21 @@
 use std::{
     collections::{HashMap, VecDeque},
     pin::Pin,
-    sync::Arc,
     time::Duration,
 };
 
 use futures::stream;
 use prost::Message;
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, Interval, MissedTickBehavior},
-};
+use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Status};
 use uuid::Uuid;
 
 use super::{
     auth::{self, Leave},
+    budget::Share,
     call, convert,
-    crowd::{Crowd, Share},
+    crowd::Crowd,
     error::{of_server, plain},
     token::Scope,
 };
@@ -40,9 +37,8 @@ const BEHIND: usize = 64;
 pub(super) type Stream =
     Pin<Box<dyn futures::Stream<Item = Result<WatchSyncedSecretsResponse, Status>> + Send>>;
 
-/// All watchers: how many there may be, how often they hear of us, and when they must go.
+/// All watchers: how often they hear of us, and when they must go.
 pub(super) struct Watches {
-    permits: Arc<Semaphore>,
     crowd: Crowd,
     heartbeat: Duration,
     stop: CancellationToken,
@@ -61,7 +57,7 @@ struct Watch {
     leave: Leave,
     stop: CancellationToken,
     ended: bool,
-    _held: (OwnedSemaphorePermit, Share),
+    _share: Share,
 }
 
 /// An event, with the place in the feed from which a watch goes on after it.
@@ -70,8 +66,8 @@ type Event = (WatchEvent, Option<FeedPlace>);
 // === impl Watches ===
 
 impl Watches {
-    pub(super) fn new((limit, crowd): (usize, Crowd), heartbeat: Duration, stop: CancellationToken) -> Self {
-        Self { permits: Arc::new(Semaphore::new(limit)), crowd, heartbeat, stop }
+    pub(super) fn new(crowd: Crowd, heartbeat: Duration, stop: CancellationToken) -> Self {
+        Self { crowd, heartbeat, stop }
     }
 
     /// Begins a watch.
@@ -82,7 +78,6 @@ impl Watches {
         leave: Leave,
     ) -> Result<Stream, Status> {
         let share = self.crowd.watch(&auth::caller(request.extensions()).to_string())?;
-        let permit = self.permits.clone().try_acquire_owned().map_err(|_| too_many())?;
         let deadline = call::deadline(&request);
         let message = request.into_inner();
         let wire = message.filter.unwrap_or_default();
@@ -103,7 +98,7 @@ impl Watches {
             leave,
             stop: self.stop.clone(),
             ended: false,
-            _held: (permit, share),
+            _share: share,
         };
         let next = async |mut watch: Watch| watch.next().await.map(|told| (told, watch));
         Ok(Box::pin(stream::unfold(watch, next)))
@@ -248,11 +243,6 @@ fn stopping() -> Status {
 fn deadline_passed() -> Status {
     let message = "The deadline of the watch has passed. Watch again with the last resume_token.";
     of_server(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", message, None)
-}
-
-fn too_many() -> Status {
-    let message = "As many watches are open as the service allows. Close one, or try again later.";
-    of_server(Code::ResourceExhausted, "TOO_MANY_WATCHES", message, Some(Duration::from_secs(10)))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Coalescing: what a watcher that is behind is told comes to the same.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use proptest::prelude::*;
 

@@ -3,6 +3,7 @@
 mod check;
 mod client;
 mod configuration;
+mod descriptors;
 mod dev;
 mod docs;
 pub mod lock;

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::{
     Failure,
     configuration::Configuration,
-    memory,
+    descriptors, memory,
     service::{Service, Settings},
     signals,
 };
@@ -57,6 +57,7 @@ impl Serve {
         let config = loaded.config;
         let _logging = telemetry::start(config.log.format, &config.log.level.0).map_err(Failure::usage)?;
         memory::guard();
+        descriptors::raise();
         signals::until_told(async |stop| {
             let service = Service::start(Settings::from_config(&config)?).await.map_err(Failure::failed)?;
             log_start(&config, &service);

@@ -1,5 +1,7 @@
 //! From the configuration to what the rooms of the service want to know.
 
+use std::num::NonZeroUsize;
+
 use super::{Failure, service::Settings};
 use crate::{
     access,
@@ -152,8 +154,12 @@ fn denial_options(config: &Config) -> secrets::DenialOptions {
 /// Who may call.
 fn access_options(config: &Config) -> access::Options {
     let (authentication, authorization) = (&config.authentication, &config.authorization);
-    let tokens =
-        access::TokenOptions { audience: authentication.audience.clone(), life: authentication.token_cache };
+    let tokens = access::TokenOptions {
+        audience: authentication.audience.clone(),
+        life: authentication.token_cache,
+        unknown_per_second: config.limits.unknown_tokens_per_second,
+        unknown_per_second_per_address: config.limits.unknown_tokens_per_second_per_address,
+    };
     access::Options {
         tokens: authentication.tokens.then_some(tokens),
         anonymous: authentication.anonymous,
@@ -195,14 +201,34 @@ fn server_options(config: &Config) -> Result<api::Options, Failure> {
         tls,
         limits: api::Limits {
             message_bytes: limits.message_bytes.get(),
+            small_message_bytes: limits.small_message_bytes.get(),
+            receive_timeout: limits.receive_timeout,
             answer_bytes: limits.answer_bytes.get(),
             concurrent_calls: limits.concurrent_calls.get(),
             streams_per_connection: limits.streams_per_connection.get(),
-            calls_per_caller: limits.calls_per_caller.get(),
+            calls_per_caller: share(limits.calls_per_caller, limits.concurrent_calls),
+            request_bytes: limits.request_bytes.get(),
+            request_bytes_per_caller: share(limits.request_bytes_per_caller, limits.request_bytes),
             calls_per_second: Some(limits.calls_per_second),
             watchers: limits.watchers.get(),
-            watches_per_caller: limits.watches_per_caller.get(),
+            watches_per_caller: share(limits.watches_per_caller, limits.watchers),
+            open_calls: limits.open_calls.get(),
+            open_calls_per_address: of_address(limits.open_calls_per_address, limits.open_calls),
+            open_streams: limits.open_streams.get(),
+            open_streams_per_address: of_address(limits.open_streams_per_address, limits.open_streams),
+            reflection_timeout: limits.reflection_timeout,
+            health_watch_timeout: limits.health_watch_timeout,
             connections: limits.connections.get(),
+            connections_per_caller: share(limits.connections_per_caller, limits.connections),
+            open_connections: limits.open_connections.get(),
+            open_connections_per_address: of_address(
+                limits.open_connections_per_address,
+                limits.open_connections,
+            ),
+            unix_connections: limits.unix_connections.get(),
+            unix_calls: limits.unix_calls.get(),
+            metrics_connections: limits.metrics_connections.get(),
+            metrics_timeout: limits.metrics_timeout,
             send_timeout: limits.send_timeout,
             call_timeout: limits.call_timeout,
             longest_call: limits.longest_call,
@@ -214,4 +240,14 @@ fn server_options(config: &Config) -> Result<api::Options, Failure> {
         allowed_origins: server.allowed_origins.iter().map(|origin| origin.0.clone()).collect(),
         drain: server.drain,
     })
+}
+
+/// What one address may take: what is configured, or a quarter. Many who mean well can come from one, behind an ingress or address translation.
+fn of_address(configured: Option<NonZeroUsize>, all: NonZeroUsize) -> usize {
+    configured.map_or(all.get() / 4, NonZeroUsize::get).max(1)
+}
+
+/// What one caller may take of something that all share: what is configured, or an eighth.
+fn share(configured: Option<NonZeroUsize>, all: NonZeroUsize) -> usize {
+    configured.map_or(all.get() / 8, NonZeroUsize::get).max(1)
 }

@@ -72,6 +72,25 @@ fn the_defaults_of_the_configuration_are_those_of_the_server() {
 }
 
 #[test]
+fn where_nothing_else_is_said_nobody_takes_more_than_an_eighth_of_what_all_share() {
+    let set = |name: &str, value: &str| (format!("SECRET_SERVICE_{name}"), value.to_owned());
+    let environment = [
+        set("VAULT_URI", "https://a.vault.azure.net"),
+        set("LIMITS_CONCURRENT_CALLS", "80"),
+        set("LIMITS_WATCHERS", "4"),
+        set("LIMITS_CONNECTIONS", "800"),
+        set("LIMITS_REQUEST_BYTES", "8388608"),
+        set("LIMITS_OPEN_STREAMS_PER_ADDRESS", "200"),
+    ];
+    let sources = crate::config::Sources { environment: environment.into(), ..Default::default() };
+    let config = crate::config::Loaded::from(&sources).unwrap().config;
+    let limits = service::Settings::from_config(&config).unwrap().server.limits;
+    assert_eq!((limits.calls_per_caller, limits.watches_per_caller), (10, 1));
+    assert_eq!((limits.connections_per_caller, limits.request_bytes_per_caller), (100, 1_048_576));
+    assert_eq!(limits.open_streams_per_address, 200, "what is said counts");
+}
+
+#[test]
 fn a_failure_is_one_line_that_names_its_causes_once() {
     let cause = std::io::Error::other("the disk is full");
     let error = crate::store::StoreError::Database(sqlx::Error::Io(cause));

@@ -226,24 +226,67 @@ fields::configuration! {
 
     /// What callers may ask for at most
     limits: Limits {
-        /// Bytes of a request.
+        /// Bytes of a request that may carry values of secrets.
         message_bytes: NonZeroUsize = "1048576",
+        /// Bytes of any other request, and of each question in a stream of reflection.
+        small_message_bytes: NonZeroUsize = "16384",
+        /// How long a request may take to arrive, once its call has begun.
+        receive_timeout: Duration = "10s",
         /// Bytes of an answer; lists make shorter pages. Clients accept 4 MiB where they are not told otherwise.
         answer_bytes: NonZeroUsize = "4194304",
         /// Calls at a time, over all connections; more are told to come back.
         concurrent_calls: NonZeroUsize = "1024",
-        /// Calls at a time of one caller, those included whose answers it has not taken; more are told to come back.
-        calls_per_caller: NonZeroUsize = "512",
+        /// Calls at a time of one caller, those included whose answers it has not taken; more are told to come back. Where it is not
+        /// given, an eighth of limits.concurrent_calls.
+        calls_per_caller: Option<NonZeroUsize>,
+        /// Bytes of all requests larger than limits.small_message_bytes that arrive or are carried out; more are told to come back.
+        request_bytes: NonZeroUsize = "16777216",
+        /// The same of one caller. Where it is not given, an eighth of limits.request_bytes.
+        request_bytes_per_caller: Option<NonZeroUsize>,
         /// Calls a second of one caller, and as many at once; more are told when to come back.
         calls_per_second: NonZeroU32 = "1000",
         /// Calls at a time on one connection; more wait.
         streams_per_connection: NonZeroU32 = "256",
         /// Watches at a time; more are told to come back.
         watchers: NonZeroUsize = "256",
-        /// Watches at a time of one caller; more are told to come back.
-        watches_per_caller: NonZeroUsize = "128",
-        /// Connections at a time. One more cuts the oldest that does nothing; where all do something, it is refused.
+        /// Watches at a time of one caller; more are told to come back. Where it is not given, an eighth of limits.watchers.
+        watches_per_caller: Option<NonZeroUsize>,
+        /// Calls at a time that show no credentials and are answered at once, such as health checks; and as many besides whose credentials
+        /// the cluster is asked about. Nobody else's calls wait for them.
+        open_calls: NonZeroUsize = "512",
+        /// The same from one address. Where it is not given, a quarter of limits.open_calls: many callers can come from one address.
+        open_calls_per_address: Option<NonZeroUsize>,
+        /// Watches of health and streams of reflection at a time, which need no credentials; more are told to come back.
+        open_streams: NonZeroUsize = "256",
+        /// The same from one address. Where it is not given, a quarter of limits.open_streams.
+        open_streams_per_address: Option<NonZeroUsize>,
+        /// Tokens a second from all addresses that nobody knows yet and of which the cluster is asked; more are told to come back. Tokens
+        /// that were good within the last hour don't count, nor do those that come over a connection on which a call was let in.
+        unknown_tokens_per_second: NonZeroU32 = "200",
+        /// The same from one address, or over the connections of one caller.
+        unknown_tokens_per_second_per_address: NonZeroU32 = "20",
+        /// How long a stream of reflection may last.
+        reflection_timeout: Duration = "30s",
+        /// How long a watch of health may last on a connection on which no call was let in; clients open it again by themselves.
+        health_watch_timeout: Duration = "10m",
+        /// Connections at a time. One more cuts the oldest that does nothing, or nothing but watch health and ask for the contract; where
+        /// all do something, it is refused.
         connections: NonZeroUsize = "4096",
+        /// Those of them on which one caller was let in first: one more cuts its oldest that does nothing. Where it is not given, an eighth of
+        /// limits.connections.
+        connections_per_caller: Option<NonZeroUsize>,
+        /// Those of them on which no call was let in so far, handshakes included. One more cuts the oldest from the address that has most.
+        open_connections: NonZeroUsize = "1024",
+        /// The same from one address: one more cuts the oldest from there. Where it is not given, a quarter of limits.open_connections.
+        open_connections_per_address: Option<NonZeroUsize>,
+        /// Connections through server.unix_socket that have room besides all others, so that probes always get through.
+        unix_connections: NonZeroUsize = "64",
+        /// Calls through server.unix_socket that have room besides all others when the other limits of calls are reached.
+        unix_calls: NonZeroUsize = "64",
+        /// Connections at a time to server.metrics_listen, half of them from one address. One more cuts the oldest.
+        metrics_connections: NonZeroUsize = "16",
+        /// How long a connection there may take for its request and its page.
+        metrics_timeout: Duration = "10s",
         /// How long a caller may leave an answer, or a part of it, where it is; then its connection is cut.
         send_timeout: Duration = "30s",
         /// Deadline of a call that brings none.

@@ -177,6 +177,12 @@ impl Rules for Limits {
                 "longer than limits.longest_call; shorten it, or allow longer calls",
             );
         }
+        if self.request_bytes < self.message_bytes {
+            reader.mistake(
+                "limits.request_bytes",
+                "smaller than limits.message_bytes: no request of that size would ever have room; allow more, or smaller ones",
+            );
+        }
     }
 }
 

@@ -286,7 +286,8 @@ async fn walked(
     let site = Site::of_account(plane, namespace, kubeconfig).await;
     site.account("editor", &BOTH, &EVERYTHING, &[]).await;
     let token = site.token("editor", AUDIENCE).await;
-    let tokens = access::TokenOptions { audience: AUDIENCE.to_owned(), life: STEP };
+    let tokens =
+        access::TokenOptions { audience: AUDIENCE.to_owned(), life: STEP, ..access::TokenOptions::default() };
     let access = access::Options { tokens: Some(tokens), anonymous: false, ..access::Options::local_only() };
     let options = Options { engine, access, ..Options::default() };
     let mut world = World::start_on(site, options).await;

@@ -62,6 +62,7 @@ fn every_reason_in_the_code_is_on_the_page_of_errors() {
     let sources = [
         include_str!("../../src/api/verdict.rs"),
         include_str!("../../src/api/gate.rs"),
+        include_str!("../../src/api/limit.rs"),
         include_str!("../../src/api/watch.rs"),
     ];
     let is_reason = |text: &&str| {

@@ -12,6 +12,7 @@ mod check;
 mod crash;
 mod dev;
 mod disk;
+mod doors;
 mod handover;
 mod life;
 mod people;

@@ -13,13 +13,15 @@ pub(super) use asks::Asking;
 
 use super::{
     error::{code_name, of_refusal},
+    limit::{Limit, Refusals},
     line::Line,
+    methods::Method,
     peer::Peer,
     tls::Certificates,
     verdict::Verdict,
 };
 use crate::{
-    access::{Access, Credentials, Refusal},
+    access::{Access, Credentials, Payer, Refusal},
     model::{Ask, Caller, Origin, Outcome, Resource, SyncedSecret, Verb},
     secrets::{Denial, Secrets},
 };
@@ -35,6 +37,7 @@ struct Inner {
     access: Access,
     secrets: Secrets,
     certificates: Option<Certificates>,
+    refusals: Refusals,
 }
 
 /// Who was let in, and what was shown for it; an extension of the request.
@@ -45,8 +48,9 @@ struct Pass {
 }
 
 /// What a call showed of its caller.
-struct Shown {
+pub(super) struct Shown {
     peer: Arc<Peer>,
+    payer: Payer,
     token: Result<Option<SecretString>, Refusal>,
 }
 
@@ -72,18 +76,33 @@ pub(super) struct Leave {
 // === impl Door ===
 
 impl Door {
-    pub(super) fn new(access: Access, secrets: Secrets, certificates: Option<Certificates>) -> Self {
-        Self(Arc::new(Inner { access, secrets, certificates }))
+    pub(super) fn new(
+        access: Access,
+        secrets: Secrets,
+        certificates: Option<Certificates>,
+        refusals: Refusals,
+    ) -> Self {
+        Self(Arc::new(Inner { access, secrets, certificates, refusals }))
+    }
+
+    /// Whether it takes no time to say who shows this, or only that of looking again at a token that was good lately.
+    pub(super) fn recognizes(&self, shown: &Shown) -> bool {
+        match (self.certificate(&shown.peer), &shown.token) {
+            (Ok(certificate), Ok(token)) => {
+                self.0.access.recognizes(&shown.credentials(certificate, token.clone()))
+            }
+            // What is refused without asking anybody.
+            (Err(_), _) | (_, Err(_)) => false,
+        }
     }
 
     /// Finds out who calls, before the request is read. The caller is an extension of the request then.
     pub(super) async fn identify(
         self,
         method: &'static str,
+        shown: Shown,
         mut request: http::Request<Body>,
     ) -> Result<http::Request<Body>, Status> {
-        let shown = Shown { peer: peer(request.extensions()), token: bearer(request.headers()) };
-        request.headers_mut().remove(AUTHORIZATION);
         match self.caller(&shown).await {
             Ok(caller) => {
                 request.extensions_mut().insert(Pass { caller, shown: Arc::new(shown) });
@@ -96,11 +115,7 @@ impl Door {
     /// Who shows this, as far as it is good now.
     async fn caller(&self, shown: &Shown) -> Result<Caller, Refusal> {
         let certificate = self.certificate(&shown.peer)?;
-        let (place, is_local) = (shown.peer.place.clone(), shown.peer.is_local);
-        self.0
-            .access
-            .identify(Credentials { certificate, token: shown.token.clone()?, place, is_local })
-            .await
+        self.0.access.identify(shown.credentials(certificate, shown.token.clone()?)).await
     }
 
     /// Lets a call in whose caller may do all that it asks for.
@@ -109,6 +124,18 @@ impl Door {
         let caller = caller(request.extensions());
         self.permit(&caller, T::METHOD, &asks).await?;
         Ok(request)
+    }
+
+    /// Whether a caller may do what a method does, before the request is read: false where it depends on what that names.
+    pub(super) async fn foresees(&self, caller: &Caller, method: &Method) -> Result<bool, Status> {
+        let asks = (method.asks)();
+        if !method.is_named {
+            return self.permit(caller, method.name, &asks).await.map(|()| true);
+        }
+        match self.0.access.grants(caller, &asks).await {
+            Ok(is_granted) => Ok(is_granted),
+            Err(refusal) => Err(self.refuse_asks(caller, method.name, &asks, refusal).await),
+        }
     }
 
     /// Leave to stay for who was let in with a request.
@@ -133,10 +160,7 @@ impl Door {
     ) -> Result<(), Status> {
         match self.0.access.permit(caller, asks).await {
             Ok(()) => Ok(()),
-            Err(refusal) => {
-                let resource = asks.first().map(Ask::resource_name).unwrap_or_default();
-                Err(self.refuse(&caller.to_string(), method, &resource, refusal).await)
-            }
+            Err(refusal) => Err(self.refuse_asks(caller, method, asks, refusal).await),
         }
     }
 
@@ -158,7 +182,24 @@ impl Door {
         Ok(chain.first().map(|leaf| leaf.to_vec()))
     }
 
+    async fn refuse_asks(
+        &self,
+        caller: &Caller,
+        method: &'static str,
+        asks: &[Ask],
+        refusal: Refusal,
+    ) -> Status {
+        let resource = asks.first().map(Ask::resource_name).unwrap_or_default();
+        self.refuse(&caller.to_string(), method, &resource, refusal).await
+    }
+
     async fn refuse(&self, actor: &str, method: &'static str, resource: &str, refusal: Refusal) -> Status {
+        if let Refusal::TooManyTokens { of_payer, .. } = refusal {
+            self.0.refusals.count(match of_payer {
+                true => Limit::UnknownTokensPerAddress,
+                false => Limit::UnknownTokens,
+            });
+        }
         let verdict = Verdict::of_refusal(&refusal);
         let denial = Denial {
             actor: actor.to_owned(),
@@ -182,6 +223,37 @@ impl Sight {
             self.access.refusal_by_rule(&self.caller, &ask).is_none()
         };
         secret.origin == Origin::Managed || self.is_granted && may_name()
+    }
+}
+
+// === impl Shown ===
+
+impl Shown {
+    /// Takes from a request what it shows of its caller.
+    pub(super) fn take<B>(request: &mut http::Request<B>) -> Self {
+        let peer = peer(request.extensions());
+        let payer = match Line::of(request.extensions()).and_then(Line::owner) {
+            Some(owner) => Payer::Caller(owner.clone()),
+            None => Payer::Address(peer.place.clone()),
+        };
+        let shown = Self { peer, payer, token: bearer(request.headers()) };
+        request.headers_mut().remove(AUTHORIZATION);
+        shown
+    }
+
+    /// Where it comes from.
+    pub(super) fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// At whose expense it is found out who this is.
+    pub(super) fn payer(&self) -> &Payer {
+        &self.payer
+    }
+
+    fn credentials(&self, certificate: Option<Vec<u8>>, token: Option<SecretString>) -> Credentials {
+        let (place, payer) = (self.peer.place.clone(), self.payer.clone());
+        Credentials { certificate, token, place, payer, is_local: self.peer.is_local }
     }
 }
 
@@ -216,8 +288,8 @@ impl Leave {
 }
 
 /// Where a request comes from.
-fn peer(connection: &Extensions) -> Arc<Peer> {
-    connection.get::<Line>().map_or_else(|| Arc::new(Peer::nobody()), Line::peer)
+pub(super) fn peer(connection: &Extensions) -> Arc<Peer> {
+    Line::of(connection).map_or_else(|| Arc::new(Peer::nobody()), Line::peer)
 }
 
 /// Who calls, as the door found out; where a call did not come through it, where from.

@@ -1,41 +1,42 @@
-//! Handshakes: many at a time, none for long, and whoever begins and says no more gives way to whoever comes next.
+//! Handshakes: many at a time, and none for long. Whoever begins and says no more is an open connection as any other, and gives way.
 
-use std::{collections::VecDeque, convert::Infallible, time::Duration};
+use std::{convert::Infallible, time::Duration};
 
 use futures::{Stream, StreamExt};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    task::{AbortHandle, JoinSet},
+    task::JoinSet,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::Certificates;
-use crate::quote::Quote;
+use crate::{api::line::Wire, quote::Quote};
 
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// Handshakes at a time. One more ends the oldest: connections that only begin keep nobody out.
-const HANDSHAKES: usize = 1_024;
 
-/// Connections whose handshake is done.
+/// Connections whose handshake is done. As many are under way as there may be connections.
 pub(in crate::api) fn secured<IO>(
-    incoming: impl Stream<Item = Result<IO, Infallible>>,
+    incoming: impl Stream<Item = Result<Wire<IO>, Infallible>>,
     certificates: Certificates,
-) -> impl Stream<Item = Result<TlsStream<IO>, Infallible>>
+) -> impl Stream<Item = Result<TlsStream<Wire<IO>>, Infallible>>
 where
     IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     async_stream::stream! {
         let mut incoming = std::pin::pin!(incoming);
-        let mut under_way = Handshakes::default();
+        let mut under_way = JoinSet::new();
         loop {
             tokio::select! {
                 accepted = incoming.next() => match accepted {
-                    Some(Ok(connection)) => under_way.begin(connection, &certificates),
+                    Some(Ok(connection)) => {
+                        let acceptor = TlsAcceptor::from(certificates.server());
+                        under_way.spawn(handshake(acceptor, connection));
+                    }
                     Some(Err(never)) => match never {},
                     None => break,
                 },
-                Some(done) = under_way.tasks.join_next() => {
+                Some(done) = under_way.join_next() => {
                     if let Ok(Some(connection)) = done {
                         yield Ok(connection);
                     }
@@ -45,40 +46,20 @@ where
     }
 }
 
-/// Handshakes under way, the oldest first.
-struct Handshakes<IO> {
-    tasks: JoinSet<Option<TlsStream<IO>>>,
-    by_age: VecDeque<AbortHandle>,
-}
-
-// === impl Handshakes ===
-
-impl<IO> Default for Handshakes<IO> {
-    fn default() -> Self {
-        Self { tasks: JoinSet::new(), by_age: VecDeque::new() }
-    }
-}
-
-impl<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static> Handshakes<IO> {
-    fn begin(&mut self, connection: IO, certificates: &Certificates) {
-        while self.by_age.front().is_some_and(AbortHandle::is_finished) {
-            self.by_age.pop_front();
+async fn handshake<IO>(acceptor: TlsAcceptor, connection: Wire<IO>) -> Option<TlsStream<Wire<IO>>>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    match tokio::time::timeout(HANDSHAKE, acceptor.accept(connection)).await {
+        Ok(Ok(connection)) => {
+            let (wire, session) = connection.get_ref();
+            wire.line().secured(session.peer_certificates());
+            Some(connection)
         }
-        if self.tasks.len() >= HANDSHAKES
-            && let Some(oldest) = self.by_age.pop_front()
-        {
-            oldest.abort();
+        Ok(Err(error)) => {
+            tracing::debug!(error = %Quote::error(&error), "a TLS handshake failed");
+            None
         }
-        let acceptor = TlsAcceptor::from(certificates.server());
-        self.by_age.push_back(self.tasks.spawn(async move {
-            match tokio::time::timeout(HANDSHAKE, acceptor.accept(connection)).await {
-                Ok(Ok(connection)) => Some(connection),
-                Ok(Err(error)) => {
-                    tracing::debug!(error = %Quote::error(&error), "a TLS handshake failed");
-                    None
-                }
-                Err(_) => None,
-            }
-        }));
+        Err(_) => None,
     }
 }

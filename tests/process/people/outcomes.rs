@@ -196,8 +196,11 @@ async fn a_rotated_secret_keeps_its_content_type_and_tags_and_no_time_is_given_u
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deletion_is_guarded_by_an_etag_and_told_as_done_only_where_it_was_seen_to_be() {
-    let tokens =
-        access::TokenOptions { audience: callers::AUDIENCE.to_owned(), life: Duration::from_secs(60) };
+    let tokens = access::TokenOptions {
+        audience: callers::AUDIENCE.to_owned(),
+        life: Duration::from_secs(60),
+        ..access::TokenOptions::default()
+    };
     let access = access::Options { tokens: Some(tokens), ..access::Options::local_only() };
     let world = World::start_with(Options { access, ..Options::default() }).await;
     world.account("deleter", &["syncedsecrets"], &["delete"], &[]).await;

@@ -113,11 +113,15 @@ async fn the_reviews_of_one_caller_make_nobody_elses_wait() {
 
 #[tokio::test]
 async fn who_floods_the_vault_makes_nobody_wait_but_itself() {
-    let world = world(|_| {}).await;
+    let mut options = Options { access: locked(), ..Options::default() };
+    // As many calls of one caller as find no room before the vault.
+    options.limits.calls_per_caller = 512;
+    let world = world_with(options).await;
     world.seed("there", "canary-there").await;
     // On two connections: one bears fewer calls at a time.
     let viewers = [caller(&world, "viewer").await, caller(&world, "viewer").await];
-    let mut editor = caller(&world, "editor").await;
+    let (mut known, mut editor) = (viewers[0].clone(), caller(&world, "editor").await);
+    known.list_synced_secrets(ListSyncedSecretsRequest::default()).await.unwrap();
     let slow = Action::Delay { duration: Duration::from_millis(500) };
     world.vault.faults().add(Rule::new(slow).on(Operation::SecretListVersions));
     let versions = (0..400).map(|number| {

@@ -22,8 +22,12 @@ use crate::support::{
 const REMEMBERED: Duration = Duration::from_millis(500);
 
 /// Only who shows a token of the cluster is let in.
-fn locked() -> access::Options {
-    let tokens = access::TokenOptions { audience: AUDIENCE.to_owned(), life: REMEMBERED };
+pub fn locked() -> access::Options {
+    let tokens = access::TokenOptions {
+        audience: AUDIENCE.to_owned(),
+        life: REMEMBERED,
+        ..access::TokenOptions::default()
+    };
     access::Options {
         tokens: Some(tokens),
         anonymous: false,
@@ -33,14 +37,14 @@ fn locked() -> access::Options {
 }
 
 /// A locked world with a viewer and an editor.
-async fn world(change: impl FnOnce(&mut access::Options)) -> World {
+pub async fn world(change: impl FnOnce(&mut access::Options)) -> World {
     let mut options = Options { access: locked(), ..Options::default() };
     change(&mut options.access);
     world_with(options).await
 }
 
 /// With more choices.
-async fn world_with(options: Options) -> World {
+pub async fn world_with(options: Options) -> World {
     let world = World::start_with(options).await;
     world.account("viewer", &BOTH, &LOOKING, &[]).await;
     world.account("editor", &BOTH, &EVERYTHING, &[]).await;

@@ -1,0 +1,178 @@
+//! Made-up tokens.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use futures::future::join_all;
+use secret_service::{
+    api,
+    doubles::kube::{Fault, FaultRule},
+    proto::{GetVaultRequest, ListSyncedSecretsRequest},
+};
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tonic::{Code, transport::Channel};
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+
+use super::{
+    is_refused,
+    wire::{Http2, SERVICE, first_end, framed},
+};
+use crate::{
+    access,
+    support::{
+        Options, PATIENCE, World,
+        callers::{self, AUDIENCE, BOTH, LOOKING},
+        needs_the_double,
+    },
+};
+
+/// Somebody at 127.0.0.1, where the tests' own callers are, who makes up one token after the other.
+fn flood(world: &World) -> JoinSet<()> {
+    let (mut tasks, address) = (JoinSet::new(), world.address());
+    for number in 0..4 {
+        tasks.spawn(async move {
+            let hostile = Http2::connect(address, 1).await;
+            for call in 0.. {
+                let token = format!("made-up-{number}-{call}");
+                let path = format!("{SERVICE}/GetVault");
+                hostile.begin(&path, Some(&token), framed(0, 0), true).await.end().await;
+            }
+        });
+    }
+    tasks
+}
+
+/// A world in which a review of a token takes long, and the caller who was there before.
+async fn slow(change: impl FnOnce(&mut api::Limits)) -> (World, Channel) {
+    let mut options = Options { access: access::locked(), ..Options::default() };
+    change(&mut options.limits);
+    options.access.tokens.as_mut().unwrap().life = Duration::from_secs(60);
+    let world = access::world_with(options).await;
+    let (channel, viewer) = (world.channel().await, world.token("viewer", AUDIENCE).await);
+    let mut viewer = callers::client(channel.clone(), Some(&viewer));
+    viewer.list_synced_secrets(ListSyncedSecretsRequest::default()).await.unwrap();
+    let slow = Fault::Delay { millis: 4_000 };
+    world.cluster().faults().add(FaultRule::always(slow).resource("tokenreviews"));
+    world.account("renewed", &BOTH, &LOOKING, &[]).await;
+    (world, channel)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn made_up_tokens_from_the_address_of_a_good_caller_never_make_its_token_fail() {
+    let world = access::world(|_| ()).await;
+    let mut good = world.caller(Some(&world.token("viewer", AUDIENCE).await)).await;
+    good.list_synced_secrets(ListSyncedSecretsRequest::default()).await.unwrap();
+    let _flood = flood(&world);
+    // Its token is looked at again several times meanwhile.
+    for _ in 0..20 {
+        sleep(Duration::from_millis(150)).await;
+        good.list_synced_secrets(ListSyncedSecretsRequest::default()).await.expect("a good token is good");
+    }
+    // Whoever is in luck comes before the flood's next one, and is looked at.
+    let refused = async {
+        for number in 0.. {
+            let mut caller = world.caller(Some(&format!("made-up-at-last-{number}"))).await;
+            let refused = caller.get_vault(GetVaultRequest::default()).await.unwrap_err();
+            if refused.code() == Code::ResourceExhausted {
+                return refused;
+            }
+        }
+        unreachable!("the numbers don't end")
+    };
+    let refused = timeout(PATIENCE, refused).await.expect("made-up ones are refused");
+    is_refused(&refused, Code::ResourceExhausted, "TOO_MANY_UNKNOWN_TOKENS", "20");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_let_in_over_a_connection_renews_its_token_there_beside_made_up_ones() {
+    let world = access::world(|options| {
+        // As many as one address has: what made-up ones leave of it is little.
+        options.tokens.as_mut().unwrap().unknown_per_second = NonZeroU32::new(20).unwrap();
+    })
+    .await;
+    world.account("renewed", &BOTH, &LOOKING, &[]).await;
+    let channel = world.channel().await;
+    let viewer = world.token("viewer", AUDIENCE).await;
+    callers::client(channel.clone(), Some(&viewer))
+        .list_synced_secrets(ListSyncedSecretsRequest::default())
+        .await
+        .unwrap();
+    let _flood = flood(&world);
+    sleep(Duration::from_millis(500)).await;
+    // A token that nobody has seen yet, as a kubelet hands out every hour.
+    let renewed = world.token("renewed", AUDIENCE).await;
+    let called = callers::client(channel, Some(&renewed))
+        .list_synced_secrets(ListSyncedSecretsRequest::default())
+        .await;
+    called.expect("the new token is looked at");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_that_nobody_has_looked_at_yet_take_no_call_from_those_who_are_known() {
+    let test = "tokens_that_nobody_has_looked_at_yet_take_no_call_from_those_who_are_known";
+    if !needs_the_double(test) {
+        return;
+    }
+    let (world, channel) = slow(|limits| {
+        limits.concurrent_calls = 8;
+        limits.calls_per_caller = 8;
+    })
+    .await;
+    let mut good = callers::client(channel, Some(&world.token("viewer", AUDIENCE).await));
+    let hostile = Http2::connect(world.address(), 1).await;
+    let mut held = Vec::new();
+    for number in 0..12 {
+        let (path, token) = (format!("{SERVICE}/GetVault"), format!("made-up-{number}"));
+        held.push(hostile.begin(&path, Some(&token), framed(0, 0), true).await);
+    }
+    for call in held.iter_mut().take(3) {
+        assert!(call.is_waiting().await, "nobody says yet whose the token is");
+    }
+    good.list_synced_secrets(ListSyncedSecretsRequest::default())
+        .await
+        .expect("a known caller is served meanwhile");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn made_up_tokens_take_no_health_check_and_no_new_token_of_who_was_let_in_from_the_same_address() {
+    let test = "made_up_tokens_take_no_health_check_and_no_new_token_of_who_was_let_in_from_the_same_address";
+    if !needs_the_double(test) {
+        return;
+    }
+    let (world, channel) = slow(|limits| limits.open_calls_per_address = 4).await;
+    let hostile = Http2::connect(world.address(), 1).await;
+    let (path, mut held) = (format!("{SERVICE}/GetVault"), Vec::new());
+    for number in 0..5 {
+        let token = format!("made-up-{number}");
+        held.push(hostile.begin(&path, Some(&token), framed(0, 0), true).await);
+    }
+    let refused = first_end(&mut held).await;
+    is_refused(&refused, Code::ResourceExhausted, "TOO_MANY_OPEN_CALLS_OF_ADDRESS", "4");
+    let check = HealthClient::new(channel.clone()).check(HealthCheckRequest::default()).await;
+    check.expect("health is told meanwhile");
+    let renewed = world.token("renewed", AUDIENCE).await;
+    let called = callers::client(channel, Some(&renewed))
+        .list_synced_secrets(ListSyncedSecretsRequest::default())
+        .await;
+    called.expect("the new token is looked at");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_token_comes_in_with_as_many_calls_as_one_caller_may_have() {
+    let test = "a_new_token_comes_in_with_as_many_calls_as_one_caller_may_have";
+    if !needs_the_double(test) {
+        return;
+    }
+    let (world, _) = slow(|_| ()).await;
+    let channel = world.channel().await;
+    let token = world.token("renewed", AUDIENCE).await;
+    let calls = (0..128).map(|_| {
+        let mut caller = callers::client(channel.clone(), Some(&token));
+        async move { caller.list_synced_secrets(ListSyncedSecretsRequest::default()).await }
+    });
+    for called in join_all(calls).await {
+        called.expect("it is one token");
+    }
+}
