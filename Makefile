@@ -90,8 +90,8 @@ bench-cluster: ## Measure a thousand synced secrets on a real control plane besi
 bench-peer: ## Measure External Secrets Operator beside Secret Service on the same control plane; builds it when first needed.
 	directory=$$(scripts/peer) && BENCH_PEER=$$directory scripts/on-control-plane $(CARGO) bench --locked --bench peer
 
-bench-hostile: ## Measure a good caller alone and beside a thousand connections that mean harm.
-	$(CARGO) bench --locked --bench hostile
+bench-hostile: ## Measure a good caller alone and beside a thousand connections that mean harm, KINDS= of them or all.
+	$(CARGO) bench --locked --bench hostile -- $(KINDS)
 
 bench-clients: build ## Measure the Go client beside ghz on the same method.
 	scripts/go-client bench

@@ -17,11 +17,12 @@ use tokio_util::task::AbortOnDropHandle;
 /// The places that attackers come from, beside the one of everybody else: 127.0.0.2 and on.
 const PLACES: usize = 4;
 
-/// Whom to attack, and a token that is good for looking.
+/// Whom to attack, and tokens that are good for looking.
 pub struct Target {
     pub address: SocketAddr,
+    pub metrics: SocketAddr,
     pub tls: TlsConnector,
-    pub token: String,
+    pub tokens: [String; 2],
 }
 
 /// A connection that speaks HTTP/2, as long as it is kept.
@@ -34,24 +35,46 @@ pub struct Http2 {
 
 impl Target {
     pub async fn tcp(&self, number: usize) -> io::Result<TcpStream> {
+        self.tcp_to(self.address, number).await
+    }
+
+    pub async fn tcp_to(&self, address: SocketAddr, number: usize) -> io::Result<TcpStream> {
         let socket = TcpSocket::new_v4()?;
         let place = 2 + u8::try_from(number % PLACES).expect("they are few");
         socket.bind((Ipv4Addr::new(127, 0, 0, place), 0).into())?;
-        let stream = socket.connect(self.address).await?;
+        let stream = socket.connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(stream)
     }
 
     pub async fn tls(&self, number: usize) -> io::Result<TlsStream<TcpStream>> {
-        let name = ServerName::try_from("localhost").expect("it is a name");
-        self.tls.connect(name, self.tcp(number).await?).await
+        self.tls_over(self.tcp(number).await?).await
     }
 
     pub async fn http2(&self, number: usize) -> io::Result<Http2> {
-        let (send, connection) =
-            h2::client::handshake(self.tls(number).await?).await.map_err(io::Error::other)?;
+        Http2::over(self.tls(number).await?).await
+    }
+
+    /// From where the good caller is.
+    pub async fn http2_near(&self) -> io::Result<Http2> {
+        let stream = TcpStream::connect(self.address).await?;
+        stream.set_nodelay(true)?;
+        Http2::over(self.tls_over(stream).await?).await
+    }
+
+    async fn tls_over(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        let name = ServerName::try_from("localhost").expect("it is a name");
+        self.tls.connect(name, stream).await
+    }
+}
+
+// === impl Http2 ===
+
+impl Http2 {
+    async fn over(stream: TlsStream<TcpStream>) -> io::Result<Self> {
+        let (send, connection) = h2::client::handshake(stream).await.map_err(io::Error::other)?;
         let connection = tokio::spawn(async move { drop(connection.await) });
-        Ok(Http2 { send, _connection: AbortOnDropHandle::new(connection) })
+        Ok(Self { send, _connection: AbortOnDropHandle::new(connection) })
     }
 }
 

@@ -1,8 +1,9 @@
-//! A caller that means well, alone and beside a thousand connections that don't, in the same run: `make bench-hostile`. Prints the
-//! latencies of both and their ratio.
+//! A caller that means well, alone and beside a thousand connections that don't, kind by kind: `make bench-hostile`, or
+//! `make bench-hostile KINDS=reflection-streams,silent-bodies`. Prints the latencies of both, their ratio, and the memory that the service
+//! takes at most. `HOSTILE_SECONDS` shortens the rounds.
 //!
-//! The service is the released binary in a process of its own, with its default limits, TLS, and callers that show tokens. All share
-//! the machine: what the hostile ones spend of its processors to be hostile is in the numbers too.
+//! The service is the released binary in a process of its own, new for each kind, with its default limits, TLS, and callers that show
+//! tokens. All share the machine: what the hostile ones spend of its processors to be hostile is in the numbers too.
 
 #![allow(missing_docs)]
 
@@ -15,11 +16,15 @@ mod dial;
 mod process;
 
 use std::{
-    sync::Arc,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-use attacks::Attackers;
+use attacks::{Attackers, KINDS, Kind};
 use comfy_table::Table;
 use dial::Target;
 use futures::{StreamExt, TryStreamExt};
@@ -32,15 +37,17 @@ use support::{
     requests::*,
 };
 use tokio::time::{sleep, sleep_until};
+use tokio_util::task::AbortOnDropHandle;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
 
 /// Synced secrets that there are: a watch tells of all of them at its beginning.
 const SECRETS: usize = 1_000;
 /// Between the calls of the good caller.
 const PACE: Duration = Duration::from_millis(5);
-/// A round; rounds alone and beside the attackers alternate. Longer than a slow reader is suffered.
+/// A round: longer than a slow reader is suffered.
 const ROUND: Duration = Duration::from_secs(45);
-const ROUNDS: usize = 2;
+/// Between looks at the memory of the service.
+const LOOK: Duration = Duration::from_millis(100);
 /// Until what begins or ends has begun or ended.
 const SETTLES: Duration = Duration::from_secs(5);
 
@@ -54,35 +61,107 @@ fn main() {
 }
 
 async fn measure(hostile: &tokio::runtime::Handle) {
+    let kinds = chosen();
     let site = Site::start().await;
     let (certificate, key) = dial::certificate();
-    let service = serve(&site, &certificate, &key).await;
     site.account("good", &BOTH, &EVERYTHING, &[]).await;
-    site.account("hostile", &BOTH, &LOOKING, &[]).await;
-    let target = Arc::new(Target {
-        address: service.address(),
-        tls: dial::trusting(&certificate),
-        token: site.token("hostile", AUDIENCE).await,
-    });
-    let mut caller = good_caller(&site, &target, &certificate).await;
-    seed(&site, &caller).await;
-
-    let (mut alone, mut beside, mut suffered) = (histogram(), histogram(), Vec::new());
-    paced(&mut caller, SETTLES).await;
-    for _ in 0..ROUNDS {
-        alone.add(paced(&mut caller, ROUND).await).expect("the same bounds");
-        let attackers = Attackers::start(hostile, &target);
-        sleep(SETTLES).await;
-        beside.add(paced(&mut caller, ROUND).await).expect("the same bounds");
-        suffered.push(attackers.to_string());
-        drop(attackers);
-        sleep(SETTLES).await;
+    let mut tokens = Vec::new();
+    for name in ["hostile", "hostile-too"] {
+        site.account(name, &BOTH, &LOOKING, &[]).await;
+        tokens.push(site.token(name, AUDIENCE).await);
     }
-    print(&alone, &beside, &suffered);
-    assert!(service.terminate().await.success(), "it ended badly");
+    let mut table = Table::new();
+    let header = [
+        "GetSyncedSecret, 200 a second, beside",
+        "calls",
+        "p50",
+        "p99",
+        "max",
+        "p99 alone",
+        "ratio",
+        "peak RSS",
+    ];
+    table.load_style(comfy_table::presets::ASCII_MARKDOWN).set_header(header);
+    let mut suffered = Vec::new();
+    for kind in kinds {
+        let metrics = ([127, 0, 0, 1], process::free_port()).into();
+        let service = serve(&site, &certificate, &key, metrics).await;
+        let target = Arc::new(Target {
+            address: service.address(),
+            metrics,
+            tls: dial::trusting(&certificate),
+            tokens: tokens.clone().try_into().expect("there are two"),
+        });
+        let mut caller = good_caller(&site, &target, &certificate).await;
+        seed(&site, &mut caller).await;
+        paced(&mut caller, SETTLES).await;
+        let alone = paced(&mut caller, round()).await;
+        let memory = Memory::watch(service.id());
+        let attackers = Attackers::start(hostile, &target, kind);
+        sleep(SETTLES).await;
+        let beside = paced(&mut caller, round()).await;
+        suffered.push(format!("{}: {attackers}", kind.name));
+        drop(attackers);
+        table.add_row(row(kind.name, &alone, &beside, memory.peak()));
+        // What is measured is told, also where a later kind is cut short.
+        println!("{}", table.lines().last().unwrap_or_default());
+        assert!(service.terminate().await.success(), "it ended badly");
+    }
+    println!("\n{table}\n\n{}", suffered.join("\n"));
 }
 
-async fn serve(site: &Site, certificate: &str, key: &str) -> Process {
+/// The kinds that are named, by commas; all where none is.
+fn chosen() -> Vec<&'static Kind> {
+    let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let named: Vec<&str> =
+        named.iter().flat_map(|names| names.split(',')).filter(|name| !name.is_empty()).collect();
+    for name in &named {
+        let known = KINDS.iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ");
+        assert!(KINDS.iter().any(|kind| kind.name == *name), "{name} is no kind; there are {known}");
+    }
+    KINDS.iter().filter(|kind| named.is_empty() || named.contains(&kind.name)).collect()
+}
+
+fn round() -> Duration {
+    let seconds = std::env::var("HOSTILE_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
+    seconds.map_or(ROUND, Duration::from_secs)
+}
+
+/// What the service takes of the machine's memory, looked at again and again.
+struct Memory {
+    peak: Arc<AtomicUsize>,
+    _task: AbortOnDropHandle<()>,
+}
+
+// === impl Memory ===
+
+impl Memory {
+    fn watch(process: u32) -> Self {
+        let peak = Arc::new(AtomicUsize::new(0));
+        let seen = peak.clone();
+        let look = async move {
+            loop {
+                seen.fetch_max(resident(process).unwrap_or_default(), Ordering::Relaxed);
+                sleep(LOOK).await;
+            }
+        };
+        Self { peak, _task: AbortOnDropHandle::new(tokio::spawn(look)) }
+    }
+
+    /// In KiB.
+    fn peak(&self) -> usize {
+        self.peak.load(Ordering::Relaxed)
+    }
+}
+
+/// KiB of a process that are in memory.
+fn resident(process: u32) -> Option<usize> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().trim_end_matches("kB").trim().parse().ok()
+}
+
+async fn serve(site: &Site, certificate: &str, key: &str, metrics: SocketAddr) -> Process {
     let file = |name: &str, text: &str| {
         let path = site.directory().join(name);
         std::fs::write(&path, text).expect("the disk takes it");
@@ -93,7 +172,9 @@ async fn serve(site: &Site, certificate: &str, key: &str) -> Process {
     let configuration = process::configuration(site, 0);
     assert!(configuration.contains(open));
     let closed = configuration.replace(open, "[authentication]\ntokens = true\n");
-    let flags = ["--server-tls-cert-file", &cert_file, "--server-tls-key-file", &key_file];
+    let metrics = metrics.to_string();
+    let tls = ["--server-tls-cert-file", &cert_file, "--server-tls-key-file", &key_file];
+    let flags = [&tls[..], &["--server-metrics-listen", &metrics]].concat();
     Process::serve_as(site, &closed, &flags).await
 }
 
@@ -105,7 +186,11 @@ async fn good_caller(site: &Site, target: &Target, certificate: &str) -> Caller 
     callers::client(channel, Some(&site.token("good", AUDIENCE).await))
 }
 
-async fn seed(site: &Site, caller: &Caller) {
+/// Makes what is there to look at; the database keeps it for the next kind.
+async fn seed(site: &Site, caller: &mut Caller) {
+    if caller.get_synced_secret(get("s-00500")).await.is_ok() {
+        return;
+    }
     site.seed("bench", "a value").await;
     futures::stream::iter(0..SECRETS)
         .map(|number| {
@@ -147,27 +232,19 @@ fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1_000, 60_000_000_000, 3).expect("the bounds are valid")
 }
 
-fn print(alone: &Histogram<u64>, beside: &Histogram<u64>, suffered: &[String]) {
-    let mut table = Table::new();
-    let header = ["GetSyncedSecret, 200 a second", "calls", "p50", "p90", "p99", "max"];
-    table.load_style(comfy_table::presets::ASCII_MARKDOWN).set_header(header);
+fn row(name: &str, alone: &Histogram<u64>, beside: &Histogram<u64>, peak: usize) -> [String; 8] {
     let at = |latencies: &Histogram<u64>, quantile| {
         format!("{:.2?}", Duration::from_nanos(latencies.value_at_quantile(quantile)))
     };
-    for (what, latencies) in [("alone", alone), ("beside the hostile", beside)] {
-        table.add_row([
-            what.to_owned(),
-            latencies.len().to_string(),
-            at(latencies, 0.5),
-            at(latencies, 0.9),
-            at(latencies, 0.99),
-            at(latencies, 1.0),
-        ]);
-    }
-    println!("{table}\n");
-    for round in suffered {
-        println!("{round}");
-    }
     let p99 = |latencies: &Histogram<u64>| latencies.value_at_quantile(0.99) as f64;
-    println!("Beside them p99 is {:.2} × what it is alone.", p99(beside) / p99(alone));
+    [
+        name.to_owned(),
+        beside.len().to_string(),
+        at(beside, 0.5),
+        at(beside, 0.99),
+        at(beside, 1.0),
+        at(alone, 0.99),
+        format!("{:.2} ×", p99(beside) / p99(alone)),
+        format!("{:.0} MiB", peak as f64 / 1024.0),
+    ]
 }
