@@ -88,7 +88,7 @@ const OURS: [&str; 8] = [
     "ActorError",
 ];
 /// Files that have others' errors in hand too, and how often each repeats an error of ours, or only looks into another one.
-const ALLOWED: [(&str, usize); 12] = [
+const ALLOWED: [(&str, usize); 13] = [
     ("api/reference.rs", 2),
     ("cli/check/checks.rs", 3),
     ("config/names.rs", 1),
@@ -98,6 +98,7 @@ const ALLOWED: [(&str, usize); 12] = [
     ("quote.rs", 2),
     ("secrets/instance.rs", 2),
     ("secrets/vault_secrets.rs", 2),
+    ("store/fault.rs", 1),
     ("vault/cause.rs", 1),
     ("vault/renewal.rs", 1),
     ("vault/transport.rs", 1),

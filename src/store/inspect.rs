@@ -7,7 +7,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteConnection},
 };
 
-use super::{BUSY_TIMEOUT, StoreError, StoreFault};
+use super::{BUSY_TIMEOUT, StoreError};
 
 /// The schema of a database file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,16 +62,8 @@ async fn look(connection: &mut SqliteConnection) -> Result<Schema, StoreError> {
 
 /// Looks for damage in the whole file.
 pub(super) async fn find_damage<'e>(sql: impl SqliteExecutor<'e>) -> Result<(), StoreError> {
-    let found: Result<String, _> = sqlx::query_scalar(DAMAGE).fetch_one(sql).await.map_err(StoreError::from);
-    match found {
-        Ok(damage) if damage == "ok" => Ok(()),
-        Ok(damage) => Err(StoreError::Damaged(damage)),
-        // So much that the search itself ends there.
-        Err(error) if error.fault() == Some(StoreFault::Corrupt) => {
-            Err(StoreError::Damaged(error.to_string()))
-        }
-        Err(error) => Err(error),
-    }
+    let damage: String = sqlx::query_scalar(DAMAGE).fetch_one(sql).await?;
+    if damage == "ok" { Ok(()) } else { Err(StoreError::Damaged(damage.into())) }
 }
 
 #[cfg(test)]

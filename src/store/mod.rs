@@ -115,7 +115,7 @@ pub enum StoreError {
     Database(#[from] sqlx::Error),
     /// A page of the file is not what SQLite wrote there.
     #[error("the database file is damaged: {0}")]
-    Damaged(String),
+    Damaged(Quote),
     /// The file is no longer the one that was opened: what is written to that one, the next start will not find.
     #[error("the database file {} was removed or replaced while the service uses it", .0.display())]
     Lost(PathBuf),
