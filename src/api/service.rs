@@ -188,7 +188,7 @@ impl SecretService for Service {
         let secrets = self.secrets_of(&request);
         let message = self.message(request).await?;
         convert::vault_name(&message.name).map_err(plain)?;
-        let found = secrets.get_vault().await;
+        let found = secrets.get_vault().await.map_err(plain)?;
         Ok(Response::new(convert::vault(&found)))
     }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use url::Url;
 
 use super::{
-    Secrets,
+    Error, Secrets,
     setup::{Choice, Setup, check_setup},
 };
 use crate::{
@@ -35,12 +35,10 @@ pub struct VaultStatus {
 impl Secrets {
     /// What the vault lets us do, and whether the instance is ready for secrets, as a check found that is at most some seconds old.
     /// Calls that come meanwhile share it. It is nobody's in particular: nobody waits for what another caller wants of the vault.
-    pub async fn get_vault(&self) -> Arc<VaultStatus> {
+    pub async fn get_vault(&self) -> Result<Arc<VaultStatus>, Error> {
         let this = self.of("");
-        self.0
-            .looks
-            .last(self.0.options.vault_look_life, async move { Arc::new(this.look_at_vault().await) })
-            .await
+        let look = async move { Arc::new(this.look_at_vault().await) };
+        self.0.looks.last(self.0.options.vault_look_life, look).await.ok_or(Error::Internal)
     }
 
     /// A check of now. Changes nothing.
