@@ -12,13 +12,15 @@ use tokio::time::Instant;
 use super::Secrets;
 use crate::{
     model::Outcome,
-    store::{NewAuditEvent, Ring},
+    store::{NewAuditEvent, Ring, StoreError},
 };
 
 /// How long repetitions are counted before they are told.
 const WINDOW: Duration = Duration::from_secs(60);
 /// Kinds that are counted at a time. Where there would be more, those of the actor who began first are told before their time.
 const KINDS: usize = 16_384;
+/// How many are recorded in one transaction: whoever else writes has a turn in between.
+const AT_A_TIME: usize = 100;
 
 /// How calls that were not let in are recorded.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +53,8 @@ type Kind = (&'static str, String, String);
 pub(super) struct Denials {
     options: DenialOptions,
     actors: Mutex<Actors>,
+    /// Those that the database did not take, to be tried again; no more than are counted at a time.
+    unwritten: Mutex<Vec<Denial>>,
 }
 
 #[derive(Default)]
@@ -82,7 +86,20 @@ impl Default for DenialOptions {
 
 impl Denials {
     pub(super) fn new(options: DenialOptions) -> Self {
-        Self { options, actors: Mutex::default() }
+        Self { options, actors: Mutex::default(), unwritten: Mutex::default() }
+    }
+
+    /// Those that the database did not take before, and these.
+    fn unwritten_and(&self, denials: Vec<Denial>) -> Vec<Denial> {
+        let mut all = std::mem::take(&mut *self.unwritten.lock().unwrap_or_else(PoisonError::into_inner));
+        all.extend(denials);
+        all
+    }
+
+    fn keep_unwritten(&self, denials: Vec<Denial>) {
+        let mut unwritten = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
+        unwritten.extend(denials);
+        unwritten.truncate(KINDS);
     }
 
     /// What is to be recorded now: the denial where it is the first of its kind, and the numbers of those whose minute is over.
@@ -170,7 +187,12 @@ impl Denial {
 impl Secrets {
     /// Records a denial. Where it can't be, the call is refused all the same.
     pub async fn record_denial(&self, denial: Denial) {
-        self.record_all(self.0.denials.note(denial, Instant::now())).await;
+        let this = self.clone();
+        // To its end, also when the caller hangs up: whoever is refused does not decide whether that is recorded.
+        let recorded = self.0.tasks.spawn(async move {
+            this.record_all(this.0.denials.note(denial, Instant::now())).await;
+        });
+        let _ = recorded.await;
     }
 
     /// Records what was counted until now: before anybody looks, and at the end.
@@ -179,21 +201,28 @@ impl Secrets {
     }
 
     async fn record_all(&self, denials: Vec<Denial>) {
-        if denials.is_empty() {
-            return;
+        let mut denials = self.0.denials.unwritten_and(denials);
+        while !denials.is_empty() {
+            let rest = denials.split_off(denials.len().min(AT_A_TIME));
+            if let Err(error) = self.record_some(&denials).await {
+                tracing::error!(%error, "denials could not be recorded; they are tried again with the next one");
+                denials.extend(rest);
+                return self.0.denials.keep_unwritten(denials);
+            }
+            denials = rest;
         }
-        let event = |Denial { actor, action, resource, outcome, detail }| NewAuditEvent {
-            actor,
-            action,
-            resource,
-            outcome,
-            detail,
+    }
+
+    async fn record_some(&self, denials: &[Denial]) -> Result<(), StoreError> {
+        let event = |denial: &Denial| NewAuditEvent {
+            actor: denial.actor.clone(),
+            action: denial.action,
+            resource: denial.resource.clone(),
+            outcome: denial.outcome.clone(),
+            detail: denial.detail.clone(),
             request_id: String::new(),
         };
-        let ring = &self.0.denials.options.ring;
-        if let Err(error) = self.0.store.audit_denials(denials.into_iter().map(event).collect(), ring).await {
-            tracing::error!(%error, "a denial could not be recorded");
-        }
+        self.0.store.audit_denials(denials.iter().map(event).collect(), &self.0.denials.options.ring).await
     }
 }
 

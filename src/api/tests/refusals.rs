@@ -5,7 +5,11 @@ use tonic::{Code, codegen::Bytes};
 use tonic_types::StatusExt;
 
 use super::*;
-use crate::proto::{self, *};
+use crate::{
+    model::Outcome,
+    proto::{self, *},
+    secrets::{AuditFilter, Denial},
+};
 
 #[tokio::test]
 async fn what_is_not_there_is_named_with_what_to_do() {
@@ -128,6 +132,26 @@ async fn what_is_not_grpc_is_refused() {
 }
 
 /// A call whose message is just these bytes.
+#[tokio::test]
+async fn who_hangs_up_on_a_refusal_is_in_the_audit_all_the_same() {
+    let house = house().await;
+    let denial = Denial {
+        actor: "anonymous@192.0.2.1".to_owned(),
+        action: "GetSyncedSecret",
+        resource: String::new(),
+        outcome: Outcome("UNAUTHENTICATED".to_owned()),
+        detail: "no credentials".to_owned(),
+    };
+    // As far as the first wait, and no further.
+    let mut recording = Box::pin(house.secrets.record_denial(denial));
+    assert!(futures::poll!(&mut recording).is_pending());
+    drop(recording);
+    house.secrets.drain().await;
+    let events = house.store.audit_events(&AuditFilter::default(), 10).await.unwrap();
+    let actors: Vec<_> = events.iter().map(|event| event.actor.as_str()).collect();
+    assert_eq!(actors, ["anonymous@192.0.2.1"]);
+}
+
 async fn raw(channel: Channel, method: &str, message: &'static [u8]) -> Status {
     let mut framed = vec![0];
     framed.extend(u32::try_from(message.len()).unwrap().to_be_bytes());
