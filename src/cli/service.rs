@@ -239,7 +239,7 @@ async fn watch_readiness(
 ) -> Result<Part, RunError> {
     let (mut edge, mut fault) = (index.healthy(), store.fault());
     loop {
-        let answers = matches!(tokio::time::timeout(DATABASE_TIMEOUT, store.ping()).await, Ok(Ok(())));
+        let answers = store.answers(DATABASE_TIMEOUT).await;
         let stands = *fault.borrow_and_update();
         if stands == Some(StoreFault::Lost) {
             return Err(RunError::Lost);

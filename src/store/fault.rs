@@ -4,9 +4,10 @@ use std::{
     fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use super::StoreError;
 
@@ -28,6 +29,8 @@ pub enum StoreFault {
 /// The fault that stands, and the file that is looked at for one.
 pub(super) struct Faults {
     stands: watch::Sender<Option<StoreFault>>,
+    /// When a write was last made durable.
+    written: Mutex<Option<Instant>>,
     file: File,
 }
 
@@ -69,7 +72,7 @@ impl Faults {
     /// None yet, of a file that is there.
     pub(super) fn new(path: &Path) -> io::Result<Self> {
         let file = File { path: path.to_owned(), identity: identity(path)? };
-        Ok(Self { stands: watch::Sender::new(None), file })
+        Ok(Self { stands: watch::Sender::new(None), written: Mutex::default(), file })
     }
 
     /// Tells of the fault that stands.
@@ -107,6 +110,7 @@ impl Faults {
 
     /// A write was made durable.
     pub(super) fn written(&self) {
+        *self.last_write() = Some(Instant::now());
         let is_over = self.stands.send_if_modified(|stands| {
             let is_over = stands.is_some_and(|fault| !fault.is_final());
             if is_over {
@@ -117,6 +121,14 @@ impl Faults {
         if is_over {
             tracing::info!(file = %self.file.path.display(), "the database can be written again");
         }
+    }
+    /// Whether a write was made durable since then.
+    pub(super) fn has_written_since(&self, time: Instant) -> bool {
+        self.last_write().is_some_and(|written| written >= time)
+    }
+
+    fn last_write(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

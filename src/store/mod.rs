@@ -25,13 +25,13 @@ use std::{
 use aws_lc_rs::hmac;
 use jiff::Timestamp;
 use sqlx::{
-    Connection, SqlitePool,
+    ConnectOptions, Connection, SqlitePool,
     migrate::MigrateError,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use tokio::{
     sync::{Mutex, OwnedMutexGuard, watch},
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 pub use audit::{AuditFault, AuditFilter, AuditReport, NewAuditEvent, Ring, export_audit, verify_audit};
@@ -178,12 +178,7 @@ impl Store {
         let writer = writer(options.clone()).await?;
         restrict_to_owner(path)?;
         let faults = Faults::new(path).map_err(sqlx::Error::Io)?;
-        match timeout(LONGEST_LOOK, inspect::find_damage(&writer)).await {
-            Ok(found) => found?,
-            Err(_) => tracing::warn!(
-                "the database is too large to look for damage in {LONGEST_LOOK:?}; the start goes on"
-            ),
-        }
+        look_for_damage(&options).await?;
         sqlx::migrate!().run(&writer).await.map_err(migration_error)?;
         let unguarded = audit::restore_guards(&writer).await?;
         audit::complete(&writer).await?;
@@ -254,8 +249,17 @@ impl Store {
         self.0.faults.subscribe()
     }
 
-    /// Whether it can be read and written. Where the last write failed, tries one.
-    pub async fn ping(&self) -> Result<(), StoreError> {
+    /// Whether it can be read and written, found out within a time. Where the last write failed, tries one. Whoever waits long behind others who
+    /// write knows that it can be written.
+    pub async fn answers(&self, within: Duration) -> bool {
+        let asked = Instant::now();
+        match timeout(within, self.ping()).await {
+            Ok(answered) => answered.is_ok(),
+            Err(_) => self.0.faults.has_written_since(asked),
+        }
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
         self.run(sqlx::query("SELECT 1").execute(&self.0.readers)).await?;
         let mut transaction = self.begin().await?;
         if self.0.faults.stands().is_some() {
@@ -313,7 +317,9 @@ impl Transaction {
             let Self { store, sql, effects, events, _turn } = self;
             store.noted(sql.commit().await)?;
             // Committed to a file that is gone, it is lost with this process.
-            store.noted(store.0.faults.look())?;
+            if let Err(lost @ StoreError::Lost(_)) = store.noted(store.0.faults.look()) {
+                return Err(lost);
+            }
             store.0.faults.written();
             events.iter().for_each(audit::log);
             if let Some(sequence) = store.0.view.apply(effects) {
@@ -337,6 +343,21 @@ async fn writer(options: SqliteConnectOptions) -> Result<SqlitePool, sqlx::Error
         })
     });
     pool.connect_with(options).await
+}
+
+/// On a connection of its own: a look that takes too long goes on there until it ends, and nobody waits for it.
+async fn look_for_damage(options: &SqliteConnectOptions) -> Result<(), StoreError> {
+    let mut connection = options.connect().await?;
+    match timeout(LONGEST_LOOK, inspect::find_damage(&mut connection)).await {
+        Ok(found) => found?,
+        Err(_) => {
+            tracing::warn!(
+                "the database is too large to look for damage in {LONGEST_LOOK:?}; the start goes on"
+            );
+            return Ok(());
+        }
+    }
+    Ok(connection.close().await?)
 }
 
 fn restrict_to_owner(path: &Path) -> Result<(), StoreError> {

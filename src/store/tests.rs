@@ -784,3 +784,22 @@ async fn a_damaged_page_that_a_start_does_not_need_is_found_by_it() {
     assert!(matches!(error, StoreError::Damaged(_)), "{error}");
     assert_eq!(error.fault(), Some(StoreFault::Corrupt));
 }
+
+#[tokio::test]
+async fn a_database_that_is_busy_with_our_own_writes_answers() {
+    let (_directory, store) = open().await;
+    let write = |store: Store| async move {
+        let mut transaction = store.begin().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        transaction.keep_clock().await.unwrap();
+        transaction.commit().await.unwrap();
+    };
+    let writers: Vec<_> = (0..10).map(|_| tokio::spawn(write(store.clone()))).collect();
+    tokio::task::yield_now().await;
+    assert!(store.answers(Duration::from_millis(200)).await, "one write after the other is done");
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    let _held = store.begin().await.unwrap();
+    assert!(!store.answers(Duration::from_millis(200)).await, "nothing gets on");
+}
