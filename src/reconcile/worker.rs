@@ -38,6 +38,8 @@ pub(super) struct Failure {
 /// When trying again makes sense.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Retry {
+    /// The caller for whom it was looked at had no turn at the vault: nothing is known that could be told. The next look is the service's own.
+    Unread,
     /// Waiting may be enough.
     Soon(Option<Duration>),
     /// Waiting for so long is part of the plan.
@@ -360,12 +362,16 @@ impl Reconciler {
         failure: Failure,
     ) -> Result<Outcome, StoreError> {
         let Failure { reason, message, problems, retry } = failure;
+        if retry == Retry::Unread {
+            return Ok(Outcome::Retry(None));
+        }
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(attempted.secret.uid) else {
             return Ok(Outcome::Done);
         };
         // A call has begun to store what this look found missing. It wakes the next look when it ends.
-        if current.secret.references.iter().any(|reference| reference.create_pending)
+        if current.secret.state != State::Deleting
+            && current.secret.references.iter().any(|reference| reference.create_pending)
             && self.is_creating(attempted.secret.uid)
         {
             return Ok(Outcome::Done);
@@ -398,7 +404,7 @@ impl Reconciler {
             _ if outdated => Outcome::Again,
             Retry::Soon(at_least) => Outcome::Retry(at_least),
             Retry::After(pause) => Outcome::After(pause),
-            Retry::Later => Outcome::Retry(None),
+            Retry::Later | Retry::Unread => Outcome::Retry(None),
         })
     }
 
@@ -534,6 +540,8 @@ pub(super) fn unseen_failure(gap: &Gap) -> Failure {
 /// The sooner of two: one reference that may mend itself is worth a try.
 pub(super) fn vault_retry(error: &VaultError, other: Retry) -> Retry {
     match (error.is_transient(), other) {
+        _ if matches!(error, VaultError::TooManyWait) => Retry::Unread,
+        (_, Retry::Unread) => Retry::Unread,
         (false, other) => other,
         (true, Retry::Soon(at_least)) => Retry::Soon(at_least.max(error.retry_after())),
         (true, Retry::After(_) | Retry::Later) => Retry::Soon(error.retry_after()),

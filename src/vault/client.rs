@@ -414,8 +414,10 @@ impl Inner {
             let permit = match self.pace.enter(party, deadline).await {
                 Ok(permit) => permit,
                 Err(Refused::Pausing(left)) => return Err(VaultError::Throttled { retry_after: Some(left) }),
-                Err(Refused::TooLate) => return Err(VaultError::Timeout { after: self.timeout }),
-                Err(Refused::TooMany) => return Err(VaultError::TooManyWait),
+                Err(Refused::TooLate) if *party == Party::Background => {
+                    return Err(VaultError::Timeout { after: self.timeout });
+                }
+                Err(Refused::TooLate | Refused::TooMany) => return Err(VaultError::TooManyWait),
             };
             let answer = match timeout_at(deadline, self.challenged_once(request())).await {
                 Ok(answer) => answer.map_err(|error| self.with_file(explain(&error, asked))),

@@ -63,8 +63,8 @@ pub enum VaultError {
         /// How long to wait at least, where the vault says so.
         retry_after: Option<Duration>,
     },
-    /// More requests of one caller, or of all, wait for their turn than may.
-    #[error("more requests wait for the vault than may, of this caller or of all")]
+    /// More requests of one caller, or of all, wait for their turn than may, or than had one in time.
+    #[error("too many requests wait for the vault, of this caller or of all")]
     TooManyWait,
     /// The vault does not accept the request as it is.
     #[error("the vault refuses the request: {code} (status {status})")]

@@ -96,6 +96,8 @@ pub struct Options {
     /// Between rotation checks: long, so that a test that doesn't ask for it sees none.
     pub interval: Duration,
     pub vault_timeout: Duration,
+    /// Requests to the vault that may wait for their turn.
+    pub vault_waiting: usize,
     pub edge_timeout: Duration,
     pub limits: api::Limits,
     pub usages: edge::UsageOptions,
@@ -123,6 +125,7 @@ impl Default for Options {
         Self {
             interval: Duration::from_secs(3_600),
             vault_timeout: Duration::from_secs(5),
+            vault_waiting: 2_048,
             edge_timeout: Duration::from_secs(5),
             limits: api::Limits::default(),
             usages: edge::UsageOptions::default(),
@@ -476,7 +479,7 @@ fn settings(site: &Site, options: &Options) -> Settings {
             ca_file: Some(site.ca.clone()),
             timeout: options.vault_timeout,
             concurrency: 16,
-            waiting: 2_048,
+            waiting: options.vault_waiting,
             requests_per_10s: None,
         },
         edge: edge::Options {
