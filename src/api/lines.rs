@@ -112,13 +112,13 @@ impl Lines {
         };
         let count = counted.len() - if of_unix.len() > unix { unix } else { 0 };
         let strangers: Vec<_> = counted.iter().copied().filter(|line| !line.is_owned()).collect();
-        let of_network = |network: &str| strangers.iter().copied().find(|line| line.peer.network == network);
-        let from_here = strangers.iter().filter(|line| line.peer.network == new.network).count();
+        let of_place = |place: &str| strangers.iter().copied().find(|line| line.peer.place == place);
+        let from_here = strangers.iter().filter(|line| line.peer.place == new.place).count();
         if !new.is_unix && from_here >= open_per_address.1 {
-            return self.cut(of_network(&new.network), open_per_address.0);
+            return self.cut(of_place(&new.place), open_per_address.0);
         }
         if !new.is_unix && strangers.len() >= open.1 {
-            return self.cut(most(&strangers).and_then(of_network), open.0);
+            return self.cut(most(&strangers).and_then(of_place), open.0);
         }
         if count < all.1 {
             return true;
@@ -137,11 +137,11 @@ impl Lines {
     }
 }
 
-/// The network that most of these come from.
+/// The place that most of these come from.
 fn most<'a>(lines: &[&'a Arc<line::Inner>]) -> Option<&'a str> {
-    let mut by_network: HashMap<&str, usize> = HashMap::new();
+    let mut by_place: HashMap<&str, usize> = HashMap::new();
     for line in lines {
-        *by_network.entry(&line.peer.network).or_default() += 1;
+        *by_place.entry(&line.peer.place).or_default() += 1;
     }
-    by_network.into_iter().max_by_key(|(_, many)| *many).map(|(network, _)| network)
+    by_place.into_iter().max_by_key(|(_, many)| *many).map(|(place, _)| place)
 }

@@ -88,7 +88,7 @@ impl OpenCalls {
             Open::Call => &self.calls,
             Open::HealthWatch | Open::Reflection => &self.streams,
         };
-        self.take(budget, &peer.network, peer.is_unix)
+        self.take(budget, &peer.place, peer.is_unix)
     }
 
     /// A call of the contract, until it is known who calls.

@@ -234,7 +234,7 @@ impl Shown {
         let peer = peer(request.extensions());
         let payer = match Line::of(request.extensions()).and_then(Line::owner) {
             Some(owner) => Payer::Caller(owner.clone()),
-            None => Payer::Address(peer.network.clone()),
+            None => Payer::Address(peer.place.clone()),
         };
         let shown = Self { peer, payer, token: bearer(request.headers()) };
         request.headers_mut().remove(AUTHORIZATION);
