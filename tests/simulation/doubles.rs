@@ -1,7 +1,7 @@
 //! The doubles of the vault, of the cluster and of the Secret Store extension, in memory; the ledger is told of all that changes.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     path::Path,
     sync::{Arc, Mutex},
     time::Duration,
@@ -91,12 +91,19 @@ pub async fn cluster(
         Options { directory: directory.path().to_owned(), port: 0, namespace: NAMESPACE.to_owned() };
     let cluster = Cluster::start_in_memory(options, authority).await.expect("the cluster starts");
     let (ledger, hands) = (ledger.clone(), hands.clone());
+    let syncs: Mutex<HashSet<String>> = Mutex::default();
     cluster.witness(move |happened| {
         if happened.namespace != NAMESPACE {
             return;
         }
         if !happened.resource.ends_with("/secrets") {
             if happened.resource.contains("secretsync") {
+                let (mut syncs, uid) = (syncs.lock().expect("a lock"), uid(&happened.object["metadata"]));
+                if happened.removed {
+                    syncs.remove(&uid)
+                } else {
+                    syncs.insert(uid)
+                };
                 let what = if happened.removed { "removed" } else { "is" };
                 ledger.say(format!(
                     "the edge: {} {} {what} {}",
@@ -108,9 +115,18 @@ pub async fn cluster(
         let by_others = hands.are_at(happened.name);
         let mut secret = edge_secret(happened.name, happened.object);
         (secret.removed, secret.by_others) = (happened.removed, by_others);
+        let owners = happened.object["metadata"]["ownerReferences"].as_array();
+        let (owners, syncs) = (owners.map(Vec::as_slice).unwrap_or_default(), syncs.lock().expect("a lock"));
+        secret.owners_are_gone =
+            !owners.is_empty() && !owners.iter().any(|owner| syncs.contains(&uid(owner)));
+        drop(syncs);
         ledger.edge_changed(secret);
     });
     cluster
+}
+
+fn uid(of: &Value) -> String {
+    of["uid"].as_str().unwrap_or_default().to_owned()
 }
 
 fn edge_secret(name: &str, object: &Value) -> EdgeSecret {
@@ -133,6 +149,7 @@ fn edge_secret(name: &str, object: &Value) -> EdgeSecret {
         labels,
         removed: false,
         by_others: false,
+        owners_are_gone: false,
     }
 }
 

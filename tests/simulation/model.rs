@@ -142,6 +142,8 @@ pub struct EdgeSecret {
     pub removed: bool,
     /// Whether somebody else than the service made this change.
     pub by_others: bool,
+    /// Whether it has owners, and none of them is there: the garbage collector removes it.
+    pub owners_are_gone: bool,
 }
 
 /// Everything that happened, in its order.
