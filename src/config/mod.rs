@@ -52,7 +52,7 @@ fields::configuration! {
         timeout: Duration = "10s",
         /// How long what GetVault found is told to others too; `check_time` of the answer says when that was.
         look_cache: Duration = "10s",
-        /// Requests in flight at a time; each is a connection. One caller has an eighth of them at most.
+        /// Requests in flight at a time; each is a connection. One caller has at most half of those that the other callers leave.
         concurrency: NonZeroUsize = "32",
         /// Requests that wait for their turn. Callers take turns, and one caller has an eighth of them at most; more are told to come back.
         waiting: NonZeroUsize = "2048",

@@ -57,7 +57,7 @@ pub struct Options {
     pub ca_file: Option<PathBuf>,
     /// Deadline of every call, retries included.
     pub timeout: Duration,
-    /// Requests in flight at a time: each is a connection. Of one caller an eighth at most.
+    /// Requests in flight at a time: each is a connection. Of one caller half of those that the others leave, at most.
     pub concurrency: usize,
     /// Requests that wait for their turn. Of one caller an eighth at most.
     pub waiting: usize,

@@ -1,8 +1,9 @@
 //! The pace of the whole client: how many requests are in flight, who goes first, and how a throttling vault slows it down.
 //!
 //! Whoever waits stands in the queue of its own caller, and the callers take turns, so that one who asks for much makes nobody wait but
-//! itself. No caller has more than an eighth of the slots, of those who wait, or of what is left of the rate for those who asked for
-//! little. What the service does for nobody in particular has a queue too: persons go before it, and never for ever.
+//! itself. A caller has no more than half of the slots that the other callers leave, so there is always one for the next; and no more than an eighth
+//! of those who wait, or of what is left of the rate for those who asked for little. What the service does for nobody in particular has a queue
+//! too: persons go before it, and never for ever.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -324,8 +325,9 @@ impl State {
         let has_slot = match party {
             Party::Background => share.in_flight + kept < allowed.max(1),
             Party::Caller(_) => {
-                share.in_flight < (allowed / SHARE).max(1)
-                    && self.in_flight - background + kept < allowed.max(1)
+                // Slots that nobody wants serve whoever is there: a fixed part would make one caller alone wait for nobody.
+                let left = allowed.saturating_sub(self.in_flight - background - share.in_flight);
+                share.in_flight < (left / 2).max(1) && self.in_flight - background + kept < allowed.max(1)
             }
         };
         has_slot && self.in_flight < allowed && self.has_rate(share.sent, limits)
