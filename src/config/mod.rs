@@ -276,7 +276,7 @@ fields::configuration! {
         /// limits.connections.
         connections_per_caller: Option<NonZeroUsize>,
         /// Those of them on which no call was let in so far, handshakes included. One more cuts the oldest from the address that has most.
-        open_connections: NonZeroUsize = "1024",
+        open_connections: NonZeroUsize = "512",
         /// The same from one address: one more cuts the oldest from there. Where it is not given, a quarter of limits.open_connections.
         open_connections_per_address: Option<NonZeroUsize>,
         /// Connections through server.unix_socket that have room besides all others, so that probes always get through.
