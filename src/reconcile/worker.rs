@@ -362,9 +362,12 @@ impl Reconciler {
         failure: Failure,
     ) -> Result<Outcome, StoreError> {
         let Failure { reason, message, problems, retry } = failure;
-        if retry == Retry::Unread {
-            return Ok(Outcome::Retry(None));
-        }
+        let next = match retry {
+            Retry::Unread => return Ok(Outcome::Retry(None)),
+            Retry::Soon(at_least) => Outcome::Retry(at_least),
+            Retry::After(pause) => Outcome::After(pause),
+            Retry::Later => Outcome::Retry(None),
+        };
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(attempted.secret.uid) else {
             return Ok(Outcome::Done);
@@ -400,12 +403,7 @@ impl Reconciler {
             transaction.audit(event).await?;
         }
         transaction.commit().await?;
-        Ok(match retry {
-            _ if outdated => Outcome::Again,
-            Retry::Soon(at_least) => Outcome::Retry(at_least),
-            Retry::After(pause) => Outcome::After(pause),
-            Retry::Later | Retry::Unread => Outcome::Retry(None),
-        })
+        Ok(if outdated { Outcome::Again } else { next })
     }
 
     fn digest(&self, content: &crate::edge::Content) -> Vec<u8> {
