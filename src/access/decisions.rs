@@ -5,11 +5,11 @@
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
+use governor::Quota;
 use moka::future::Cache;
 use tokio::sync::Semaphore;
 
-use super::{LONGEST_DECISION_LIFE, Options, Refusal, undecided};
+use super::{LONGEST_DECISION_LIFE, Options, Refusal, rate::Rate, undecided};
 use crate::{
     edge::Edge,
     model::{Ask, Identity, Verb},
@@ -18,7 +18,7 @@ use crate::{
 /// Decisions that are remembered at a time.
 const DECISIONS: u64 = 10_000;
 /// Callers that are told apart before those are forgotten that have been quiet.
-const CALLERS: usize = 10_000;
+const CALLERS: u64 = 10_000;
 /// How long a caller is quiet before its reviews are no longer counted.
 const QUIET: Duration = Duration::from_secs(120);
 /// Reviews of single names that a caller may cause at once: one call names a hundred at most.
@@ -32,7 +32,7 @@ pub(super) struct Decisions {
     life: Duration,
     made: Cache<(Arc<Identity>, Ask), bool>,
     /// Reviews of single names, by caller.
-    pace: DefaultKeyedRateLimiter<String>,
+    pace: Rate<String>,
     /// Reviews under way, of all callers and of each.
     under_way: Semaphore,
     of_caller: Cache<String, Arc<Semaphore>>,
@@ -50,9 +50,9 @@ impl Decisions {
             edge,
             life,
             made: Cache::builder().max_capacity(DECISIONS).time_to_live(life).build(),
-            pace: RateLimiter::keyed(quota),
+            pace: Rate::new(quota),
             under_way: Semaphore::new(options.reviews_under_way.max(1)),
-            of_caller: Cache::builder().max_capacity(CALLERS as u64).time_to_idle(QUIET).build(),
+            of_caller: Cache::builder().max_capacity(CALLERS).time_to_idle(QUIET).build(),
             share: (options.reviews_under_way / SHARE).max(1),
         }
     }
@@ -94,14 +94,7 @@ impl Decisions {
 
     /// Whether a caller may cause one more review of a single name now.
     fn keep_pace(&self, caller: &str) -> Result<(), Refusal> {
-        if self.pace.len() > CALLERS {
-            self.pace.retain_recent();
-        }
-        let now = self.pace.clock().now();
-        let kept = self.pace.check_key(&caller.to_owned());
-        kept.map_err(|until| Refusal::TooManyReviews {
-            caller: caller.to_owned(),
-            wait: until.wait_time_from(now),
-        })
+        let kept = self.pace.allow(&caller.to_owned());
+        kept.map_err(|wait| Refusal::TooManyReviews { caller: caller.to_owned(), wait })
     }
 }

@@ -5,6 +5,7 @@
 
 mod certificate;
 mod decisions;
+mod rate;
 mod tokens;
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
@@ -12,6 +13,7 @@ use std::{num::NonZeroU32, sync::Arc, time::Duration};
 use secrecy::SecretString;
 
 pub use certificate::CertificateError;
+pub(crate) use rate::Rate;
 
 use crate::{
     edge::{Edge, EdgeError},

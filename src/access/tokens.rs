@@ -7,12 +7,12 @@ use std::{
 };
 
 use aws_lc_rs::digest::{SHA256, digest};
-use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter, clock::Clock};
 use moka::{Expiry, future::Cache};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::{LONGEST_TOKEN_LIFE, Payer, Refusal, TokenOptions, undecided};
+use super::{LONGEST_TOKEN_LIFE, Payer, Refusal, TokenOptions, rate::Rate, undecided};
 use crate::{edge::Edge, model::Identity};
 
 /// Tokens of each kind that are remembered at a time.
@@ -20,8 +20,6 @@ const TOKENS: u64 = 10_000;
 /// The shortest that the owner of a token is remembered, also where its end is near or our clock runs ahead of the cluster's: a known token
 /// is reviewed whenever its owner is forgotten.
 const SHORTEST_LIFE: Duration = Duration::from_secs(1);
-/// Payers that are told apart before those are forgotten that have been quiet.
-const PAYERS: usize = 10_000;
 /// How long a token is remembered that the cluster does not know.
 const UNKNOWN_LIFE: Duration = Duration::from_secs(5);
 /// How long a token that was somebody's is looked at again before those that nobody knows.
@@ -42,7 +40,7 @@ pub(super) struct Tokens {
 
 /// How often the cluster is asked about tokens that nobody knows: whoever makes tokens up shall not keep it busy.
 struct Pace {
-    each: (NonZeroU32, DefaultKeyedRateLimiter<Payer>),
+    each: (NonZeroU32, Rate<Payer>),
     /// Of all addresses. Callers who were let in are not so many that they need a limit together.
     addresses: (NonZeroU32, DefaultDirectRateLimiter),
 }
@@ -123,22 +121,15 @@ impl Pace {
     fn new(options: &TokenOptions) -> Self {
         let (each, all) = (options.unknown_per_second_per_address, options.unknown_per_second);
         Self {
-            each: (each, RateLimiter::keyed(Quota::per_second(each))),
+            each: (each, Rate::new(Quota::per_second(each))),
             addresses: (all, RateLimiter::direct(Quota::per_second(all))),
         }
     }
 
     fn allow(&self, payer: Payer) -> Result<(), Refusal> {
         let (number, each) = &self.each;
-        if each.len() > PAYERS {
-            each.retain_recent();
-        }
-        let now = each.clock().now();
-        each.check_key(&payer).map_err(|until| Refusal::TooManyTokens {
-            limit: number.get(),
-            of_payer: true,
-            wait: until.wait_time_from(now),
-        })?;
+        let allowed = each.allow(&payer);
+        allowed.map_err(|wait| Refusal::TooManyTokens { limit: number.get(), of_payer: true, wait })?;
         if let Payer::Caller(_) = payer {
             return Ok(());
         }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
+use governor::Quota;
 use tonic::Status;
 
 use super::{
@@ -12,16 +12,14 @@ use super::{
     options::Limits,
     receive::Terms,
 };
-
-/// Callers whose rates are remembered before those are forgotten that have been quiet.
-const CALLERS: usize = 10_000;
+use crate::access::Rate;
 
 /// All callers. A clone is about the same ones.
 #[derive(Clone)]
 pub(super) struct Crowd(Arc<Inner>);
 
 struct Inner {
-    rate: Option<(u32, DefaultKeyedRateLimiter<String>)>,
+    rate: Option<(u32, Rate<String>)>,
     calls: Budget,
     watches: Budget,
     bytes: Budget,
@@ -40,8 +38,7 @@ struct Inner {
 
 impl Crowd {
     pub(super) fn new(limits: &Limits, reserve: Budget, refusals: Refusals) -> Self {
-        let rate =
-            limits.calls_per_second.map(|rate| (rate.get(), RateLimiter::keyed(Quota::per_second(rate))));
+        let rate = limits.calls_per_second.map(|rate| (rate.get(), Rate::new(Quota::per_second(rate))));
         let budget = |all, each| Budget::new(all, each, refusals.clone());
         let (calls, bytes) = (limits.concurrent_calls, limits.request_bytes);
         let undecided_calls = (eighth(calls), eighth(eighth(calls)));
@@ -82,12 +79,7 @@ impl Crowd {
     /// A call of a caller, perhaps through the Unix socket.
     pub(super) fn call(&self, caller: &str, is_unix: bool) -> Result<Share, Status> {
         if let Some((number, rate)) = &self.0.rate {
-            if rate.len() > CALLERS {
-                rate.retain_recent();
-            }
-            let now = rate.clock().now();
-            let check = rate.check_key(&caller.to_owned());
-            check.map_err(|until| self.too_fast(*number, until.wait_time_from(now)))?;
+            rate.allow(&caller.to_owned()).map_err(|wait| self.too_fast(*number, wait))?;
         }
         match is_unix {
             true => self.0.calls.take_or(&self.0.reserve, caller, 1),
@@ -104,18 +96,13 @@ impl Crowd {
         is_decided: bool,
     ) -> Result<(Terms, Arc<Share>), Status> {
         let bytes = Arc::new(self.0.bytes.take(caller, 0)?);
-        let mut terms = Terms {
-            largest: match method.is_some_and(|method| method.carries_values) {
-                true => self.0.message_bytes,
-                false => self.0.small_message_bytes,
-            },
-            is_stream: false,
-            arrived: 0,
-            time: self.0.receive_timeout,
-            bytes: (self.0.small_message_bytes.1, vec![bytes.clone()]),
-            late: None,
-            refusals: self.0.refusals.clone(),
+        let largest = match method.is_some_and(|method| method.carries_values) {
+            true => self.0.message_bytes,
+            false => self.0.small_message_bytes,
         };
+        let (small, refusals) = (self.0.small_message_bytes.1, self.0.refusals.clone());
+        let mut terms = Terms::new(largest, self.0.receive_timeout, small, refusals);
+        terms.bytes.1.push(bytes.clone());
         if !is_decided {
             let (calls, undecided_bytes) = &self.0.undecided;
             terms.late = Some((calls.clone(), caller.to_owned()));

@@ -109,26 +109,15 @@ impl OpenCalls {
 
     /// Its request: small, and soon.
     pub(super) fn request(&self, open: Open, body: Body) -> Body {
-        let is_stream = open == Open::Reflection;
         let time = match open {
             // The questions may come for as long as the answers, which end with the status.
             Open::Reflection => (Limit::ReflectionTimeout, self.reflection_timeout + AFTER_ANSWERS),
             Open::Call | Open::HealthWatch => (Limit::ReceiveTimeout, self.receive_timeout),
         };
         let largest = (Limit::SmallMessageBytes, self.message_bytes);
-        let refusals = self.refusals.clone();
-        Arriving::body(
-            body,
-            Terms {
-                largest,
-                is_stream,
-                arrived: 0,
-                time,
-                bytes: (self.message_bytes, Vec::new()),
-                late: None,
-                refusals,
-            },
-        )
+        let mut terms = Terms::new(largest, time, self.message_bytes, self.refusals.clone());
+        terms.is_stream = open == Open::Reflection;
+        Arriving::body(body, terms)
     }
 
     /// Its answer: a stream ends after a time, but for a watch of health on a connection on which somebody was let in.

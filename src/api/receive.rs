@@ -26,17 +26,17 @@ const PREFIX: usize = 5;
 /// How a request may arrive.
 pub(super) struct Terms {
     /// Bytes of its messages: of all together, or of each where it is a stream.
-    pub(super) largest: (Limit, usize),
+    largest: (Limit, usize),
     pub(super) is_stream: bool,
     /// Bytes of messages that have begun, where they count together.
-    pub(super) arrived: usize,
+    arrived: usize,
     /// Until all of it is there.
-    pub(super) time: (Limit, Duration),
+    time: (Limit, Duration),
     /// What the bytes of a message that is larger than this are taken from: however many small ones there are, they are few bytes.
     pub(super) bytes: (usize, Vec<Arc<Share>>),
     /// What it takes from the budget of a caller, where it is longer on its way than most are.
     pub(super) late: Option<(Budget, String)>,
-    pub(super) refusals: Refusals,
+    refusals: Refusals,
 }
 
 pin_project! {
@@ -135,6 +135,16 @@ impl http_body::Body for Arriving {
 // === impl Terms ===
 
 impl Terms {
+    /// Of a call whose messages may be so large, all together, and have so much time. Messages up to `small` cost nothing.
+    pub(super) fn new(
+        largest: (Limit, usize),
+        time: (Limit, Duration),
+        small: usize,
+        refusals: Refusals,
+    ) -> Self {
+        Self { largest, is_stream: false, arrived: 0, time, bytes: (small, Vec::new()), late: None, refusals }
+    }
+
     /// A message of a length, before any of it is kept.
     fn admit(&mut self, length: usize) -> Result<(), Status> {
         let (limit, largest) = self.largest;
@@ -232,15 +242,9 @@ mod tests {
     }
 
     fn terms(is_stream: bool) -> Terms {
-        Terms {
-            largest: (Limit::SmallMessageBytes, 10),
-            is_stream,
-            arrived: 0,
-            time: (Limit::ReceiveTimeout, Duration::from_secs(1)),
-            bytes: (10, Vec::new()),
-            late: None,
-            refusals: Refusals::default(),
-        }
+        let (largest, time) =
+            ((Limit::SmallMessageBytes, 10), (Limit::ReceiveTimeout, Duration::from_secs(1)));
+        Terms { is_stream, ..Terms::new(largest, time, 10, Refusals::default()) }
     }
 
     #[test]
