@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use tokio::process::{Child, Command};
 
 use super::process::{command, configuration, log, said_at_start, terminate};
-use crate::support::{PATIENCE, Site};
+use crate::support::{Site, until_so};
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
@@ -97,16 +97,8 @@ async fn serve(site: &Site) -> Child {
         .kill_on_drop(true)
         .spawn()
         .unwrap();
-    until("it starts", async || said_at_start(site, "metrics").is_some()).await;
+    until_so("it starts", async || said_at_start(site, "metrics").is_some()).await;
     child
-}
-
-async fn until(what: &str, holds: impl AsyncFn() -> bool) {
-    let begun = tokio::time::Instant::now();
-    while !holds().await {
-        assert!(begun.elapsed() < PATIENCE, "{what}: never");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
 }
 
 /// Days from now until the time that a metric says.
@@ -163,7 +155,7 @@ async fn what_ends_or_has_ended_is_told_at_start_by_check_and_by_metrics_until_i
         "client authority \\\"CN=people\\\" ends soon",
         "revocation list of \\\"CN=people\\\" has ended",
     ];
-    until("it is logged", async || [ended, soon, old].map(logged) == [1; 3]).await;
+    until_so("it is logged", async || [ended, soon, old].map(logged) == [1; 3]).await;
     let certificate =
         |which: &str| format!("secret_service_certificate_not_after_seconds{{certificate=\"{which}\"}} ");
     let list = "secret_service_revocation_list_next_update_seconds ";
@@ -175,10 +167,10 @@ async fn what_ends_or_has_ended_is_told_at_start_by_check_and_by_metrics_until_i
     assert_eq!((found.0.round(), found.1.round(), found.2.round()), (-1.0, 20.0, -1.0));
 
     make(site.directory(), &good);
-    until("it is read again", async || days(&site, &certificate("serving")).await.round() == 90.0).await;
+    until_so("it is read again", async || days(&site, &certificate("serving")).await.round() == 90.0).await;
     assert_eq!(days(&site, list).await.round(), 1.0);
     make(site.directory(), &Left { serving: Some(10 * DAY), ..good });
-    until("what was renewed with too little is told", async || logged("ends soon") == 2).await;
+    until_so("what was renewed with too little is told", async || logged("ends soon") == 2).await;
     assert_eq!([ended, old].map(logged), [1; 2], "once each");
     assert!(terminate(&mut serving).await.success());
 }

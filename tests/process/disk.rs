@@ -16,7 +16,7 @@ use tonic_health::pb::{
 };
 
 use super::process::{Process, command, configuration, log};
-use crate::support::{PATIENCE, Site, requests::*, script::say};
+use crate::support::{Site, requests::*, script::say, until_so};
 
 /// A disk of two megabytes. Dropped, it is gone.
 struct Disk(PathBuf);
@@ -71,14 +71,6 @@ async fn health(process: &Process) -> ServingStatus {
     client.check(HealthCheckRequest::default()).await.unwrap().into_inner().status()
 }
 
-async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
-    let begun = tokio::time::Instant::now();
-    while !is_so().await {
-        assert!(begun.elapsed() < PATIENCE, "{what}: never");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
 /// Creates synced secrets until one is refused, and gives back how many went well and why the last one did not.
 async fn create_until_refused(process: &mut Process, prefix: &str) -> (usize, tonic::Status) {
     for number in 0..1_000 {
@@ -113,7 +105,7 @@ async fn start(test: &str) -> Option<(Site, Disk, Process)> {
 }
 
 async fn comes_back(site: &Site, process: &mut Process, prefix: &str, written: usize) {
-    until("it serves again", async || health(process).await == ServingStatus::Serving).await;
+    until_so("it serves again", async || health(process).await == ServingStatus::Serving).await;
     all_are_there(process, prefix, written).await;
     process.client.create_synced_secret(create("again", vec![existing("k", "v")])).await.unwrap();
     assert_eq!(said(site, "non-zero transaction depth"), 0);
@@ -126,7 +118,7 @@ async fn a_disk_that_was_full_takes_writes_again_without_a_restart() {
     disk.fill();
     let (written, refusal) = create_until_refused(&mut process, "full").await;
     assert_eq!(told(&refusal).reason, "DATABASE_FULL", "{refusal:?}");
-    until("health says so", async || health(&process).await == ServingStatus::NotServing).await;
+    until_so("health says so", async || health(&process).await == ServingStatus::NotServing).await;
     // What is recorded is still told, and goes on being synced.
     process.client.get_synced_secret(get("first")).await.unwrap();
     tokio::time::sleep(Duration::from_secs(5)).await;
@@ -149,11 +141,11 @@ async fn a_database_that_another_process_holds_takes_writes_again_when_it_lets_g
     let held = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
     let refusal = process.client.create_synced_secret(create("held", vec![existing("k", "v")])).await;
     assert_eq!(told(&refusal.unwrap_err()).reason, "DATABASE_BUSY");
-    until("health says so", async || health(&process).await == ServingStatus::NotServing).await;
+    until_so("health says so", async || health(&process).await == ServingStatus::NotServing).await;
     process.client.get_synced_secret(get("first")).await.unwrap();
     held.rollback().await.unwrap();
 
-    until("it serves again", async || health(&process).await == ServingStatus::Serving).await;
+    until_so("it serves again", async || health(&process).await == ServingStatus::Serving).await;
     process.client.create_synced_secret(create("again", vec![existing("k", "v")])).await.unwrap();
     process.client.get_synced_secret(get("held")).await.unwrap_err();
 }
@@ -174,7 +166,7 @@ async fn a_page_that_is_damaged_is_told_by_name_and_no_longer_served_from() {
     file.write_all_at(&vec![0xff; usize::try_from(length).unwrap() - 4096], 4096).unwrap();
     let refusal = process.client.list_audit_events(ListAuditEventsRequest::default()).await.unwrap_err();
     assert_eq!(told(&refusal).reason, "DATABASE_CORRUPT", "{refusal:?}");
-    until("health says so", async || health(&process).await == ServingStatus::NotServing).await;
+    until_so("health says so", async || health(&process).await == ServingStatus::NotServing).await;
     process.client.get_synced_secret(get("a-7")).await.unwrap();
 
     process.kill().await;

@@ -18,7 +18,7 @@ use secret_service::{
 };
 use serde_json::json;
 
-use crate::support::{Options, PATIENCE, World, needs_the_double, requests::*};
+use crate::support::{Options, World, needs_the_double, requests::*, until_so};
 
 async fn with_one(options: Options) -> World {
     let mut world = World::start_with(Options { engine: SyncEngine::SecretStore, ..options }).await;
@@ -32,14 +32,6 @@ async fn actions(world: &World, id: &str) -> Vec<String> {
     let request = ListAuditEventsRequest { resource: name(id), page_size: 500, ..Default::default() };
     let events = world.client.clone().list_audit_events(request).await.unwrap().into_inner().audit_events;
     events.into_iter().map(|event| event.action).collect()
-}
-
-async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
-    let begun = tokio::time::Instant::now();
-    while !is_so().await {
-        assert!(begun.elapsed() < PATIENCE, "never so: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 #[tokio::test]
@@ -73,7 +65,7 @@ async fn a_secretsync_that_goes_while_the_watch_is_behind_comes_back() {
     world.cluster().faults().add(FaultRule::always(Fault::WatchSilent).resource("secretsyncs"));
     let request = CreateSyncedSecretRequest { wait: None, ..create("b", vec![existing("k", "v")]) };
     world.client.create_synced_secret(request).await.unwrap();
-    until("it is written", async || world.syncs().get_opt("b").await.unwrap().is_some()).await;
+    until_so("it is written", async || world.syncs().get_opt("b").await.unwrap().is_some()).await;
     world.syncs().delete("b", &Default::default()).await.unwrap();
     world.cluster().faults().clear();
     world.until_state("b", State::Synced).await;
@@ -120,7 +112,7 @@ async fn a_deletion_is_done_only_when_no_finalizer_holds_the_secretsync_any_more
     holds(&world, "a", Some("example.com/hold")).await;
     let request = DeleteSyncedSecretRequest { wait: None, force: true, ..delete("a") };
     world.client.delete_synced_secret(request).await.unwrap();
-    until("it is being deleted", async || {
+    until_so("it is being deleted", async || {
         world.syncs().get("a").await.unwrap().metadata.deletion_timestamp.is_some()
     })
     .await;
@@ -133,7 +125,7 @@ async fn a_deletion_is_done_only_when_no_finalizer_holds_the_secretsync_any_more
     holds(&world, "a", None).await;
     world.until_gone("a").await;
     assert!(world.syncs().get_opt("a").await.unwrap().is_none());
-    until("nothing is left", async || {
+    until_so("nothing is left", async || {
         world.edge("a").await.is_none() && world.classes().get_opt("a").await.unwrap().is_none()
     })
     .await;
@@ -152,7 +144,7 @@ async fn an_orphan_that_a_finalizer_holds_is_not_told_as_removed_while_it_is_the
     // A class beside it would be an orphan of its own.
     let late = PatchParams::apply(FIELD_MANAGER);
     world.syncs().patch("a", &late, &Patch::Apply(&sync)).await.unwrap();
-    until("it is being deleted", async || {
+    until_so("it is being deleted", async || {
         world.syncs().get("a").await.unwrap().metadata.deletion_timestamp.is_some()
     })
     .await;
@@ -160,7 +152,7 @@ async fn an_orphan_that_a_finalizer_holds_is_not_told_as_removed_while_it_is_the
     assert!(!actions(&world, "a").await.contains(&"OrphanRemoved".to_owned()), "it is still there");
 
     holds(&world, "a", None).await;
-    until("nothing is left", async || {
+    until_so("nothing is left", async || {
         world.edge("a").await.is_none()
             && world.classes().get_opt("a").await.unwrap().is_none()
             && world.syncs().get_opt("a").await.unwrap().is_none()

@@ -21,9 +21,9 @@ use uuid::Uuid;
 
 use super::races::{
     PAIR, a_strangers_like, actions, direct, holds, kubectl, makes_a_secret, of_v, secret_store, slow,
-    status, stays, takes_down, until, until_asked, with_description, with_references, world, world_with_one,
+    status, stays, takes_down, until_asked, with_description, with_references, world, world_with_one,
 };
-use crate::support::{Options, World, requests::*};
+use crate::support::{Options, World, requests::*, until_so};
 
 fn argocd() -> PatchParams {
     PatchParams { field_manager: Some("argocd".to_owned()), ..PatchParams::default() }
@@ -51,7 +51,7 @@ async fn a_conflict_while_a_rivals_key_is_taken_out_empties_nothing_of_ours() {
     world.vault.faults().add(slowly.on(Operation::SecretGet).named("v"));
 
     stays(3, "ours holds its key", async || holds(&world, "a", "k", "value").await).await;
-    until("theirs is taken out", async || !holds(&world, "a", "theirs", "theirs").await).await;
+    until_so("theirs is taken out", async || !holds(&world, "a", "theirs", "theirs").await).await;
     world.until("a", |secret| secret.state() == State::Synced).await;
     assert!(holds(&world, "a", "k", "value").await);
 }
@@ -70,9 +70,9 @@ async fn a_first_write_into_a_strangers_secret_does_not_make_it_ours_at_a_switch
     let before = edge_writes(&world).await;
     let asked = CreateSyncedSecretRequest { wait: None, ..of_v("a") };
     world.client.create_synced_secret(asked).await.unwrap();
-    until("our first write is under way", async || edge_writes(&world).await > before).await;
+    until_so("our first write is under way", async || edge_writes(&world).await > before).await;
     makes_a_secret(&world, "a", "theirs", "theirs").await;
-    until("it was merged", async || holds(&world, "a", "k", "value").await).await;
+    until_so("it was merged", async || holds(&world, "a", "k", "value").await).await;
     // Nothing more is done about it before the service stops.
     takes_down(&world);
     world.stop_service().await;
@@ -100,7 +100,7 @@ async fn a_strangers_secretsync_that_takes_on_our_label_is_not_swept_away() {
     let (class, stranger) = a_strangers_like(&world, "model", "a").await;
     world.classes().create(&kubectl(), &class).await.unwrap();
     world.syncs().create(&kubectl(), &stranger).await.unwrap();
-    until("the extension made theirs", async || holds(&world, "a", "theirs", "theirs").await).await;
+    until_so("the extension made theirs", async || holds(&world, "a", "theirs", "theirs").await).await;
     let told = world.until("a", |secret| !secret.uid.is_empty()).await;
 
     // As after the restore of a backup that is older than its adoption.

@@ -35,7 +35,9 @@ use tokio::{task::JoinHandle, time::sleep};
 use tonic::Code;
 use uuid::Uuid;
 
-use crate::support::{Options, PATIENCE, World, engine, needs_the_double, requests::*, script::say};
+use crate::support::{
+    Options, PATIENCE, World, engine, needs_the_double, requests::*, script::say, until_so,
+};
 
 /// The kinds that the Secret Store extension brings.
 pub(super) const PAIR: [&str; 2] = ["secretsyncs", "secretproviderclasses"];
@@ -94,14 +96,6 @@ pub(super) async fn actions(world: &World, id: &str) -> Vec<String> {
 
 // === waiting ===
 
-pub(super) async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
-    let begun = Instant::now();
-    while !is_so().await {
-        assert!(begun.elapsed() < PATIENCE, "never so: {what}");
-        sleep(Duration::from_millis(10)).await;
-    }
-}
-
 /// What must not happen may happen late: it is watched for a while.
 pub(super) async fn stays(seconds: u64, what: &str, is_so: impl AsyncFn() -> bool) {
     let begun = Instant::now();
@@ -115,13 +109,13 @@ pub(super) async fn stays(seconds: u64, what: &str, is_so: impl AsyncFn() -> boo
 pub(super) async fn until_asked(world: &World, operation: Operation, times: u64) {
     let wanted = world.vault.requests().of(operation) + times;
     let what = format!("the vault was asked for {operation:?}");
-    until(&what, async || world.vault.requests().of(operation) >= wanted).await;
+    until_so(&what, async || world.vault.requests().of(operation) >= wanted).await;
 }
 
 async fn until_edge_is_empty(world: &World, id: &str) {
-    until("the SecretSync is gone", async || world.syncs().get_opt(id).await.unwrap().is_none()).await;
-    until("the class is gone", async || world.classes().get_opt(id).await.unwrap().is_none()).await;
-    until("the Secret is gone", async || world.edge(id).await.is_none()).await;
+    until_so("the SecretSync is gone", async || world.syncs().get_opt(id).await.unwrap().is_none()).await;
+    until_so("the class is gone", async || world.classes().get_opt(id).await.unwrap().is_none()).await;
+    until_so("the Secret is gone", async || world.edge(id).await.is_none()).await;
 }
 
 /// Whether a key at the edge has this value.
@@ -285,7 +279,7 @@ async fn a_pair_that_is_written_after_its_deletion_is_removed_again_and_its_name
     world.classes().patch("a", &late, &Patch::Apply(&class)).await.unwrap();
     world.syncs().patch("a", &late, &Patch::Apply(&sync)).await.unwrap();
 
-    until("the orphan is told of", async || {
+    until_so("the orphan is told of", async || {
         actions(&world, "a").await.iter().any(|action| action == "OrphanRemoved")
     })
     .await;
@@ -317,7 +311,7 @@ async fn an_orphan_does_not_keep_its_name_from_the_next_of_that_name() {
     world.secrets().patch("a", &PatchParams::apply(FIELD_MANAGER), &Patch::Apply(late)).await.unwrap();
 
     world.until_state("a", State::Synced).await;
-    until("the Secret is the next one's", async || {
+    until_so("the Secret is the next one's", async || {
         let secret = world.secrets().get_opt("a").await.unwrap();
         let is_of_next = secret.is_some_and(|secret| secret.labels().get(UID_LABEL) == Some(&next.uid));
         is_of_next && holds(&world, "a", "k", "value").await
@@ -344,11 +338,11 @@ async fn the_secret_of_a_strangers_secretsync_keeps_its_keys() {
     let before = writes();
     let asked = CreateSyncedSecretRequest { wait: None, ..of_v("a") };
     world.client.clone().create_synced_secret(asked).await.unwrap();
-    until("our first write is under way", async || writes() > before).await;
+    until_so("our first write is under way", async || writes() > before).await;
     world.syncs().create(&kubectl(), &stranger).await.unwrap();
 
     world.until("a", |secret| synced_reason(secret) == "EdgeConflict").await;
-    until("the extension made theirs", async || holds(&world, "a", "theirs", "theirs").await).await;
+    until_so("the extension made theirs", async || holds(&world, "a", "theirs", "theirs").await).await;
     stays(2, "theirs has its key", async || holds(&world, "a", "theirs", "theirs").await).await;
     world.client.delete_synced_secret(delete("a")).await.unwrap();
     world.until_gone("a").await;
@@ -361,10 +355,10 @@ async fn a_strangers_secretsync_in_the_place_of_ours_keeps_its_secret_through_a_
     let (class, stranger) = a_strangers_like(&world, "a", "a").await;
     world.stop_service().await;
     world.syncs().delete("a", &DeleteParams::default()).await.unwrap();
-    until("the Secret went with its SecretSync", async || world.edge("a").await.is_none()).await;
+    until_so("the Secret went with its SecretSync", async || world.edge("a").await.is_none()).await;
     world.classes().create(&kubectl(), &class).await.unwrap();
     world.syncs().create(&kubectl(), &stranger).await.unwrap();
-    until("the extension made theirs", async || holds(&world, "a", "k", "value").await).await;
+    until_so("the extension made theirs", async || holds(&world, "a", "k", "value").await).await;
 
     world.start_service().await;
     world.until("a", |secret| synced_reason(secret) == "EdgeConflict").await;
@@ -386,7 +380,7 @@ async fn a_switch_while_the_extensions_kinds_are_not_served_leaves_no_second_wri
     .await;
     world.cluster().faults().clear();
 
-    until("it is switched", async || {
+    until_so("it is switched", async || {
         actions(&world, "a").await.iter().any(|action| action == "EngineSwitched")
     })
     .await;
@@ -493,7 +487,7 @@ async fn a_write_that_fails_after_it_took_effect_is_tried_again_ever_more_rarely
     world.client.clone().update_synced_secret(with_description("a", "x")).await.unwrap();
 
     // The pause before the next one is at least four seconds, whatever the events that the write itself makes.
-    until("it was tried six times", async || writes() >= before + 6).await;
+    until_so("it was tried six times", async || writes() >= before + 6).await;
     let before = writes();
     sleep(Duration::from_secs(6)).await;
     let tried = writes() - before;
@@ -519,7 +513,7 @@ async fn a_call_that_can_not_take_back_what_it_recorded_leaves_it_to_the_reconci
     assert_eq!(told(&refusal).reason, "DATABASE_BUSY", "{refusal:?}");
     sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
 
-    until("somebody has looked at what was recorded", async || {
+    until_so("somebody has looked at what was recorded", async || {
         let now = world.client.clone().get_synced_secret(get("a")).await;
         now.map_or(true, |now| now.get_ref().state() != State::Pending)
     })
@@ -683,7 +677,7 @@ async fn who_points_a_key_elsewhere_does_not_wait_for_the_vault_secret_that_hang
     let edit = json!({ "stringData": { "k": "edited" } });
     let before = world.vault.requests().of(Operation::SecretGet);
     world.secrets().patch("a", &PatchParams::default(), &Patch::Merge(edit)).await.unwrap();
-    until("a look hangs", async || world.vault.requests().of(Operation::SecretGet) > before).await;
+    until_so("a look hangs", async || world.vault.requests().of(Operation::SecretGet) > before).await;
 
     let begun = Instant::now();
     let changed = with_references("a", vec![existing("k", "w")]);

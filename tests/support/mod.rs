@@ -379,6 +379,15 @@ impl std::ops::Deref for World {
     }
 }
 
+/// Waits until something is so.
+pub async fn until_so(what: &str, is_so: impl AsyncFn() -> bool) {
+    let begun = tokio::time::Instant::now();
+    while !is_so().await {
+        assert!(begun.elapsed() < PATIENCE, "never so: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// Waits until a synced secret is there and as wanted.
 pub async fn until(
     client: &mut SecretServiceClient<Channel>,
