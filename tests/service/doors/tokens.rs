@@ -17,7 +17,7 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use super::{
     is_refused,
-    wire::{Http2, SERVICE, first_end, framed},
+    wire::{Begun, Http2, SERVICE, first_end, framed},
 };
 use crate::{
     access,
@@ -35,13 +35,33 @@ fn flood(world: &World) -> JoinSet<()> {
         tasks.spawn(async move {
             let hostile = Http2::connect(address, 1).await;
             for call in 0.. {
-                let token = format!("made-up-{number}-{call}");
-                let path = format!("{SERVICE}/GetVault");
-                hostile.begin(&path, Some(&token), framed(0, 0), true).await.end().await;
+                asks(&hostile, &format!("made-up-{number}-{call}")).await.end().await;
             }
         });
     }
     tasks
+}
+
+/// A call with a token.
+async fn asks(over: &Http2, token: &str) -> Begun {
+    over.begin(&format!("{SERVICE}/GetVault"), Some(token), framed(0, 0), true).await
+}
+
+/// As many calls with a made-up token each, which nobody waits for.
+async fn made_up(over: &Http2, calls: usize) -> Vec<Begun> {
+    let mut held = Vec::new();
+    for number in 0..calls {
+        held.push(asks(over, &format!("made-up-{number}")).await);
+    }
+    held
+}
+
+/// Calls over a connection on which somebody was let in, with a token that nobody has seen yet, as a kubelet hands out every hour.
+async fn renews(world: &World, channel: Channel) {
+    let renewed = world.token("renewed", AUDIENCE).await;
+    let mut caller = callers::client(channel, Some(&renewed));
+    let called = caller.list_synced_secrets(ListSyncedSecretsRequest::default()).await;
+    called.expect("the new token is looked at");
 }
 
 /// A world in which a review of a token takes long, and the caller who was there before.
@@ -101,12 +121,7 @@ async fn who_was_let_in_over_a_connection_renews_its_token_there_beside_made_up_
         .unwrap();
     let _flood = flood(&world);
     sleep(Duration::from_millis(500)).await;
-    // A token that nobody has seen yet, as a kubelet hands out every hour.
-    let renewed = world.token("renewed", AUDIENCE).await;
-    let called = callers::client(channel, Some(&renewed))
-        .list_synced_secrets(ListSyncedSecretsRequest::default())
-        .await;
-    called.expect("the new token is looked at");
+    renews(&world, channel).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,11 +137,7 @@ async fn tokens_that_nobody_has_looked_at_yet_take_no_call_from_those_who_are_kn
     .await;
     let mut good = callers::client(channel, Some(&world.token("viewer", AUDIENCE).await));
     let hostile = Http2::connect(world.address(), 1).await;
-    let mut held = Vec::new();
-    for number in 0..12 {
-        let (path, token) = (format!("{SERVICE}/GetVault"), format!("made-up-{number}"));
-        held.push(hostile.begin(&path, Some(&token), framed(0, 0), true).await);
-    }
+    let mut held = made_up(&hostile, 12).await;
     for call in held.iter_mut().take(3) {
         assert!(call.is_waiting().await, "nobody says yet whose the token is");
     }
@@ -143,20 +154,12 @@ async fn made_up_tokens_take_no_health_check_and_no_new_token_of_who_was_let_in_
     }
     let (world, channel) = slow(|limits| limits.open_calls_per_address = 4).await;
     let hostile = Http2::connect(world.address(), 1).await;
-    let (path, mut held) = (format!("{SERVICE}/GetVault"), Vec::new());
-    for number in 0..5 {
-        let token = format!("made-up-{number}");
-        held.push(hostile.begin(&path, Some(&token), framed(0, 0), true).await);
-    }
+    let mut held = made_up(&hostile, 5).await;
     let refused = first_end(&mut held).await;
     is_refused(&refused, Code::ResourceExhausted, "TOO_MANY_OPEN_CALLS_OF_ADDRESS", "4");
     let check = HealthClient::new(channel.clone()).check(HealthCheckRequest::default()).await;
     check.expect("health is told meanwhile");
-    let renewed = world.token("renewed", AUDIENCE).await;
-    let called = callers::client(channel, Some(&renewed))
-        .list_synced_secrets(ListSyncedSecretsRequest::default())
-        .await;
-    called.expect("the new token is looked at");
+    renews(&world, channel).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
