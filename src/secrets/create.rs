@@ -187,7 +187,7 @@ impl Secrets {
         for reference in current.secret.references.iter_mut().filter(is_stored) {
             reference.create_pending = false;
         }
-        // Found unfinished after a crash, it may stand as failed: whoever waits waits for a new attempt.
+        // What it stands at was found before these values were stored: whoever waits waits for a new look.
         if current.secret.state.is_settled() {
             accept(&mut current.secret);
         }
