@@ -88,7 +88,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Vault:
-    """The Key Vault that the instance is bound to, and what a check of access to it found that is at most some seconds old."""
+    """The Key Vault that the instance is bound to, and what a check found that is some seconds old at most."""
 
     name: str
     uri: str

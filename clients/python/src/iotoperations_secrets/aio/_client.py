@@ -152,7 +152,7 @@ class AsyncSecretServiceClient:
     # ---- The Key Vault ----
 
     async def get_vault(self, *, timeout: Span | None = None) -> Vault:
-        """The vault that the instance is bound to, and what a check of access to it found that is at most some seconds old."""
+        """The vault that the instance is bound to, and what a check found that is some seconds old at most."""
         request = pb.GetVaultRequest(name="vault")
         return read(Vault, await self._call("GetVault", Sealed(request), timeout))
 
