@@ -21,6 +21,10 @@ pub struct Reference {
     pub encoding: Encoding,
     /// True while the value that "Create new" brought is not known to be stored in the vault.
     pub create_pending: bool,
+    /// The generation of the synced secret with which that value was asked for: another call may ask for another value of the same
+    /// vault secret. 0 where an earlier release recorded it.
+    #[serde(default)]
+    pub create_generation: i64,
     /// What was last seen of it.
     pub status: ReferenceStatus,
 }
@@ -67,6 +71,11 @@ impl Reference {
             && self.vault_secret == other.vault_secret
             && self.version == other.version
             && self.encoding == other.encoding
+    }
+
+    /// Whether two references wait for the same value to be stored.
+    pub fn creates_the_same(&self, other: &Self) -> bool {
+        self.create_generation == other.create_generation && self.asks_the_same(other)
     }
 }
 

@@ -345,6 +345,7 @@ impl SyncedSecret {
                 version: None,
                 encoding: super::Encoding::Utf8,
                 create_pending: false,
+                create_generation: 0,
                 status: super::ReferenceStatus::default(),
             }],
             labels: BTreeMap::from([("line".to_owned(), "1".to_owned())]),

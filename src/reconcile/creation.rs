@@ -4,12 +4,14 @@
 //! tag with what it was created for; the versions tell who was first; and where someone else was, their value becomes the
 //! latest again and ours is disabled.
 
+use uuid::Uuid;
+
 use crate::{
-    model::{NewVaultSecret, VaultSecretName, VaultSecretVersion},
+    model::{NewVaultSecret, Reference, VaultSecretName, VaultSecretVersion},
     vault::{Priority, Vault, VaultError},
 };
 
-/// The tag on a vault secret that tells what it was created for: the uid of a synced secret, or a request id.
+/// The tag on a vault secret that tells what it was created for: [`tag_of`] a reference, or a request id.
 pub const TAG: &str = "secret-service";
 
 /// What the vault holds under the name of a new secret.
@@ -21,6 +23,15 @@ pub enum Creation {
     Ours(VaultSecretVersion),
     /// A secret of someone else, with their value as the latest.
     Taken,
+}
+
+/// Tells the value of one call apart from that of another which asks for the same vault secret, also where the write of a call that was
+/// cut off arrives late. Of the first generation, and of what an earlier release recorded, it is the uid alone.
+pub fn tag_of(uid: Uuid, reference: &Reference) -> String {
+    match reference.create_generation {
+        0 | 1 => uid.to_string(),
+        generation => format!("{uid}/{generation}"),
+    }
 }
 
 /// Finds out what stands under a name, and gives the name back where we came second.

@@ -156,7 +156,7 @@ impl Reconciler {
         let mut problems = Vec::new();
         let mut retry = Retry::Later;
         for (place, reference) in pending(record) {
-            let tag = record.secret.uid.to_string();
+            let tag = creation::tag_of(record.secret.uid, reference);
             let found = creation::find(&self.0.vault, &reference.vault_secret, &tag, Priority::Background);
             let Some(found) = work.unless_superseded(found).await else { return Ok(Outcome::Again) };
             match found {
@@ -175,7 +175,7 @@ impl Reconciler {
             let Some(mut current) = transaction.current(record.secret.uid) else {
                 return Ok(Outcome::Done);
             };
-            let is_stored = |held: &&mut Reference| stored.iter().any(|stored| held.asks_the_same(stored));
+            let is_stored = |held: &&mut Reference| stored.iter().any(|stored| held.creates_the_same(stored));
             for reference in current.secret.references.iter_mut().filter(is_stored) {
                 reference.create_pending = false;
             }

@@ -14,7 +14,7 @@ use crate::{
         self, Condition, ConditionType, Origin, Reason, Reference, State, Status, SyncedSecret,
         VaultSecretName,
     },
-    reconcile::{Reads, Wake},
+    reconcile::{Reads, Wake, creation},
     store::{Record, StoreError},
 };
 
@@ -67,7 +67,8 @@ impl Secrets {
         self.0.reconciler.note_use(&mut record.secret);
         let creating = self.0.reconciler.creating(record.secret.uid);
         self.record_intent(&call, &record).await?;
-        let stored = self.store_references(&record, new.references, &reads, false).await;
+        let generation = record.secret.generation;
+        let stored = self.store_references(&record, generation, new.references, &reads, false).await;
         if let Err(failed) = &stored
             && failed.nothing_stored
         {
@@ -90,34 +91,40 @@ impl Secrets {
         let Some(record) = self.0.store.view().get_by_uid(recorded.uid) else {
             return Ok(recorded);
         };
-        self.store_again(&record, new.references).await?;
+        self.store_again(&record, recorded.generation, new.references).await?;
         self.wait_for_generation(&call, record.secret.clone(), mode.wait).await
     }
 
-    /// Stores what the same call was to store when it was interrupted, and has not stored yet.
+    /// Stores what the same call was to store when it was interrupted, and has not stored yet: the call that recorded this generation.
     pub(super) async fn store_again(
         &self,
         record: &Record,
+        generation: i64,
         references: Vec<NewReference>,
     ) -> Result<(), Error> {
-        if record.secret.state == State::Deleting || !is_left(record, &references) {
+        if record.secret.state == State::Deleting || !is_left(record, generation, &references) {
             return Ok(());
         }
         let reads = self.0.reconciler.reads(self.vault());
         let _reserved = self.reserve(names_to_create(&references)).map_err(Error::Refused)?;
         let creating = self.0.reconciler.creating(record.secret.uid);
-        self.record_attempt(record.secret.uid, &references).await?;
-        let stored = self.store_references(record, references, &reads, true).await;
+        self.record_attempt(record.secret.uid, generation, &references).await?;
+        let stored = self.store_references(record, generation, references, &reads, true).await;
         drop(creating);
         self.0.reconciler.wake(record.secret.uid, Wake { refetch: Some(reads), interactive: true });
         stored.map_err(|failed| Error::Refused(failed.problems))
     }
 
     /// What was found missing after the interruption is being stored again: nobody is told meanwhile that it was not.
-    async fn record_attempt(&self, uid: Uuid, references: &[NewReference]) -> Result<(), StoreError> {
+    async fn record_attempt(
+        &self,
+        uid: Uuid,
+        generation: i64,
+        references: &[NewReference],
+    ) -> Result<(), StoreError> {
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(uid) else { return Ok(()) };
-        if !current.secret.state.is_settled() || !is_left(&current, references) {
+        if !current.secret.state.is_settled() || !is_left(&current, generation, references) {
             return Ok(());
         }
         accept(&mut current.secret);
@@ -142,15 +149,18 @@ impl Secrets {
     pub(super) async fn store_references(
         &self,
         record: &Record,
+        generation: i64,
         references: Vec<NewReference>,
         reads: &Arc<Reads>,
         may_be_stored: bool,
     ) -> Result<(), StoringFailed> {
-        let tag = record.secret.uid.to_string();
         let (mut stored, mut problems, mut nothing_stored) = (Vec::new(), Vec::new(), true);
         for (place, new) in references.into_iter().enumerate() {
-            let Some(create) = new.create.filter(|_| is_pending(record, &new.reference)) else { continue };
-            let name = new.reference.vault_secret.clone();
+            let (Some(create), Some(waiting)) = (new.create, waiting(record, generation, &new.reference))
+            else {
+                continue;
+            };
+            let (name, tag) = (new.reference.vault_secret, creation::tag_of(record.secret.uid, waiting));
             match self.store_new(&name, create, &tag, may_be_stored).await {
                 Ok(Stored { unverified: Some(error), .. }) => {
                     nothing_stored = false;
@@ -161,7 +171,7 @@ impl Secrets {
                     if let Some(value) = value {
                         reads.put(name, value);
                     }
-                    stored.push(new.reference);
+                    stored.push(waiting.clone());
                 }
                 Err(cause) => {
                     nothing_stored &= !may_have_been_stored(&cause);
@@ -183,10 +193,14 @@ impl Secrets {
         }
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(()) };
-        let is_stored = |held: &&mut Reference| stored.iter().any(|stored| held.asks_the_same(stored));
-        for reference in current.secret.references.iter_mut().filter(is_stored) {
-            reference.create_pending = false;
+        let is_stored = |held: &&mut Reference| {
+            held.create_pending && stored.iter().any(|stored| held.creates_the_same(stored))
+        };
+        let mut pending: Vec<_> = current.secret.references.iter_mut().filter(is_stored).collect();
+        if pending.is_empty() {
+            return Ok(());
         }
+        pending.iter_mut().for_each(|reference| reference.create_pending = false);
         // What it stands at was found before these values were stored: whoever waits waits for a new look.
         if current.secret.state.is_settled() {
             accept(&mut current.secret);
@@ -221,7 +235,7 @@ fn asked(new: &NewSyncedSecret) -> SyncedSecret {
         uid: Uuid::now_v7(),
         description: new.description.clone(),
         secret_type: new.secret_type.clone(),
-        references: new.references.iter().map(|new| new.reference.clone()).collect(),
+        references: new.references.iter().map(|new| new.recorded_with(1)).collect(),
         labels: new.labels.clone(),
         state: State::Pending,
         conditions: vec![pending()],
@@ -267,13 +281,18 @@ pub(super) fn describe(references: &[Reference]) -> String {
     references.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-/// Whether one of the values that a call brings is still to be stored.
-fn is_left(record: &Record, references: &[NewReference]) -> bool {
-    references.iter().any(|new| new.create.is_some() && is_pending(record, &new.reference))
+/// Whether one of the values that a call brings is still to be stored. The call is told by the generation that it recorded.
+fn is_left(record: &Record, generation: i64, references: &[NewReference]) -> bool {
+    references.iter().any(|new| new.create.is_some() && waiting(record, generation, &new.reference).is_some())
 }
 
-fn is_pending(record: &Record, reference: &Reference) -> bool {
-    record.secret.references.iter().any(|held| held.create_pending && held.asks_the_same(reference))
+/// The reference that waits for the value which the call of that generation brings. It may wait for the value of a later call by now.
+fn waiting<'a>(record: &'a Record, generation: i64, reference: &Reference) -> Option<&'a Reference> {
+    record.secret.references.iter().find(|held| {
+        held.create_pending
+            && held.asks_the_same(reference)
+            && (held.create_generation == generation || held.create_generation == 0)
+    })
 }
 
 fn taken_by(record: &Record) -> Error {

@@ -251,6 +251,16 @@ impl Secrets {
     }
 }
 
+// === impl NewReference ===
+
+impl NewReference {
+    /// The reference as the call records it that makes this generation.
+    fn recorded_with(&self, generation: i64) -> Reference {
+        let create_generation = if self.create.is_some() { generation } else { 0 };
+        Reference { create_generation, ..self.reference.clone() }
+    }
+}
+
 // === impl Call ===
 
 impl Call {

@@ -78,7 +78,9 @@ impl Secrets {
             Accepted::Nothing(secret) => return Ok(*secret),
             Accepted::Recorded { before, recorded, creating } => (before, recorded, creating),
         };
-        let stored = self.store_references(&recorded, given.unwrap_or_default(), &reads, false).await;
+        let generation = recorded.secret.generation;
+        let stored =
+            self.store_references(&recorded, generation, given.unwrap_or_default(), &reads, false).await;
         if let Err(failed) = &stored
             && failed.nothing_stored
         {
@@ -146,7 +148,7 @@ impl Secrets {
         let Some(record) = self.0.store.view().get_by_uid(recorded.uid) else {
             return Ok(recorded);
         };
-        self.store_again(&record, changes.references.unwrap_or_default()).await?;
+        self.store_again(&record, recorded.generation, changes.references.unwrap_or_default()).await?;
         self.wait_for_generation(&call, recorded, mode.wait).await
     }
 
@@ -235,8 +237,10 @@ fn change(record: &mut Record, changes: &Changes, references: &[NewReference]) {
         secret.labels.clone_from(labels);
     }
     let keep = |new: &NewReference| {
-        let held =
-            secret.references.iter().find(|held| new.create.is_none() && held.asks_the_same(&new.reference));
+        if new.create.is_some() {
+            return new.recorded_with(secret.generation + 1);
+        }
+        let held = secret.references.iter().find(|held| held.asks_the_same(&new.reference));
         held.unwrap_or(&new.reference).clone()
     };
     secret.references = references.iter().map(keep).collect();

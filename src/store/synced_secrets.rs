@@ -22,7 +22,7 @@ statements! {
           FROM synced_secrets
          ORDER BY id";
     SELECT_REFERENCES = "
-        SELECT uid, position, key, vault_secret, version, encoding, create_pending,
+        SELECT uid, position, key, vault_secret, version, encoding, create_pending, create_generation,
                synced_version, expire_time, vault_update_time, settled, problem
           FROM secret_references
          ORDER BY uid, position";
@@ -47,9 +47,9 @@ statements! {
     DELETE_REFERENCES = "DELETE FROM secret_references WHERE uid = ?1";
     INSERT_REFERENCE = "
         INSERT INTO secret_references
-               (uid, position, key, vault_secret, version, encoding, create_pending,
+               (uid, position, key, vault_secret, version, encoding, create_pending, create_generation,
                 synced_version, expire_time, vault_update_time, settled, problem)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
 }
 
 #[derive(FromRow)]
@@ -88,6 +88,7 @@ struct ReferenceRow {
     version: Option<String>,
     encoding: String,
     create_pending: bool,
+    create_generation: i64,
     synced_version: Option<String>,
     expire_time: Option<i64>,
     vault_update_time: Option<i64>,
@@ -246,6 +247,7 @@ impl Transaction {
                 .bind(reference.version.as_ref().map(|version| version.as_str()))
                 .bind(reference.encoding.name())
                 .bind(reference.create_pending)
+                .bind(reference.create_generation)
                 .bind(status.synced_version.as_ref().map(|version| version.as_str()))
                 .bind(status.expire_time.map(Timestamp::as_microsecond))
                 .bind(status.vault_update_time.map(Timestamp::as_microsecond))
@@ -312,6 +314,7 @@ impl ReferenceRow {
             version: self.version.map(|version| row.parse("version", &version)).transpose()?,
             encoding,
             create_pending: self.create_pending,
+            create_generation: self.create_generation,
             status: ReferenceStatus {
                 synced_version: self
                     .synced_version

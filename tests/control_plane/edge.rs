@@ -118,6 +118,7 @@ fn synced_secret(id: &str) -> SyncedSecret {
             version: None,
             encoding: Encoding::Utf8,
             create_pending: false,
+            create_generation: 0,
             status: ReferenceStatus::default(),
         }],
         labels: BTreeMap::new(),

@@ -802,6 +802,38 @@ async fn what_the_same_call_stores_again_is_not_told_as_missing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_made_again_stores_its_own_value_and_no_other_calls() {
+    if !needs_the_double("a_call_that_is_made_again…") {
+        return;
+    }
+    let mut world = World::start().await;
+    let first = cut_off(&mut world).await;
+    world.vault.faults().add(Rule::new(Action::Hang).on(Operation::SecretSet));
+    let wanted = SyncedSecret {
+        name: name("a"),
+        references: vec![created("k", "fresh", "second")],
+        ..Default::default()
+    };
+    let second = UpdateSyncedSecretRequest {
+        request_id: Uuid::new_v4().to_string(),
+        ..update(wanted, &["references"])
+    };
+    world.client.update_synced_secret(second.clone()).await.unwrap_err();
+    world.vault.faults().clear();
+
+    let told = world.client.create_synced_secret(first).await.unwrap().into_inner();
+    assert_ne!(told.state(), State::Synced, "the value that is asked for by now is not stored: {told:?}");
+    let stored = world.client.update_synced_secret(second).await.unwrap().into_inner();
+    assert_eq!(stored.state(), State::Synced);
+    assert_eq!(world.somebody.reads("fresh").await, "second");
+    assert_eq!(
+        versions(&mut world, "fresh").await,
+        1,
+        "the value that nobody asks for any more is not stored"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_found_missing_before_the_same_call_came_again_is_not_told_after_that() {
     if !needs_the_double("what_was_found_missing_before…") {
         return;

@@ -120,6 +120,7 @@ fn reference(field: &str, wire: proto::SecretReference, violations: &mut Violati
         version,
         encoding,
         create_pending: create.is_some(),
+        create_generation: 0,
         status: ReferenceStatus::default(),
     };
     Some(NewReference { reference, create })

@@ -131,6 +131,7 @@ fn foreign_key(
         version: object.and_then(|object| object.object_version.as_deref()?.parse().ok()),
         encoding: object.and_then(encoding).unwrap_or_default(),
         create_pending: false,
+        create_generation: 0,
         status: ReferenceStatus { problem, ..ReferenceStatus::default() },
     };
     let obstacle = obstacle.map(|(_, message)| message);
