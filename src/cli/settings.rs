@@ -27,6 +27,7 @@ impl Settings {
                 engine: configured_engine(config),
                 secret_store: secret_store_options(config),
                 audit_retention: config.audit.retention,
+                rebuild: config.database.rebuild,
             },
             admission: admission(config),
             secrets: secrets::Options {

@@ -299,6 +299,9 @@ fields::configuration! {
     database: Database {
         /// The database file (SQLite); its directory must exist. Files beside it start with the same name.
         path: PathBuf = "/var/lib/secret-service/secret-service.db",
+        /// Whether a database that was lost, and made anew at the start, is filled with the synced secrets that the edge holds. What the
+        /// Secrets' annotations say is believed then: where others may write Secrets in the namespace, see docs/security.md.
+        rebuild: bool = "true",
     }
 
     /// The record of who did what

@@ -2,16 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use http::header::ACCEPT;
-use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
-use kube::Resource;
-use serde::Deserialize;
-use serde_json::Value;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::{
     Edge, EdgeError, is_reserved,
+    manifest::uid_label,
     secret_store::{ForeignKey, LABEL_PREFIX, SecretSync, foreign_keys},
     secrets::{data_keys, wiped},
+    table::Printed,
 };
 use crate::{model::SyncedSecretId, quote::Quote};
 
@@ -32,6 +30,8 @@ pub struct Adoptable {
     pub immutable: bool,
     /// Who owns it and would go on writing it, for example `ExternalSecret pump-7`.
     pub owner: Option<String>,
+    /// The uid of a synced secret that it carries as our label, as it is written there.
+    pub label: Option<String>,
 }
 
 /// A SecretSync that another tool made.
@@ -47,6 +47,8 @@ pub struct AdoptableSync {
     pub labels: BTreeMap<String, String>,
     /// Its Secret, where there is one under the name.
     pub secret: Option<SyncedInto>,
+    /// See [`Adoptable::label`].
+    pub label: Option<String>,
 }
 
 /// The Secret under the name of a SecretSync.
@@ -60,25 +62,6 @@ pub struct SyncedInto {
     pub labels: BTreeMap<String, String>,
     /// Whether the SecretSync owns it.
     pub is_owned: bool,
-}
-
-/// What `kubectl get` prints: of a Secret its name, type, number of keys and age, and no value.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Table {
-    column_definitions: Vec<Column>,
-    #[serde(default)]
-    rows: Vec<Row>,
-}
-
-#[derive(Deserialize)]
-struct Column {
-    name: String,
-}
-
-#[derive(Deserialize)]
-struct Row {
-    cells: Vec<Value>,
 }
 
 impl Edge {
@@ -102,12 +85,24 @@ impl Edge {
             .next()
             .map(|owner| Quote::from(format!("{} {}", owner.kind, owner.name)).to_string());
         let uid = metadata.uid.clone().unwrap_or_default();
+        let label = uid_label(&metadata).map(str::to_owned);
         if !may_read {
-            let Some((secret_type, count)) = self.printed(id).await? else { return Ok(None) };
+            let Some(Printed { secret_type, keys: count, .. }) = self.printed(id.as_str()).await? else {
+                return Ok(None);
+            };
             let keys: BTreeSet<String> = data_keys(&metadata, |_| true).collect();
             let unknown_keys = count.saturating_sub(keys.len());
             let immutable = names_immutable(&metadata);
-            return Ok(Some(Adoptable { uid, secret_type, keys, labels, unknown_keys, immutable, owner }));
+            return Ok(Some(Adoptable {
+                uid,
+                secret_type,
+                keys,
+                labels,
+                unknown_keys,
+                immutable,
+                owner,
+                label,
+            }));
         }
         let Some(secret) = self.call(self.secrets.get_opt(id.as_str())).await?.map(wiped) else {
             return Ok(None);
@@ -115,7 +110,7 @@ impl Edge {
         let keys = secret.data.into_iter().flatten().map(|(key, _)| key).collect();
         let secret_type = secret.type_.unwrap_or_default();
         let immutable = secret.immutable == Some(true);
-        Ok(Some(Adoptable { uid, secret_type, keys, labels, unknown_keys: 0, immutable, owner }))
+        Ok(Some(Adoptable { uid, secret_type, keys, labels, unknown_keys: 0, immutable, owner, label }))
     }
 
     /// Looks at a SecretSync that may be taken over; `None` where there is none. `vault_name` is the vault of this service.
@@ -135,29 +130,8 @@ impl Edge {
             keys: foreign_keys(&sync, class.as_ref(), vault_name),
             labels: labels_of_others(&sync.spec.secret_object.labels),
             secret: secret.map(|secret| synced_into(&secret.metadata, &sync)),
+            label: uid_label(&sync.metadata).map(str::to_owned),
         }))
-    }
-
-    /// The type of a Secret and how many keys it has, as the API server prints them in a table.
-    async fn printed(&self, id: &SyncedSecretId) -> Result<Option<(String, usize)>, EdgeError> {
-        let path = format!("{}/{id}?includeObject=None", Secret::url_path(&(), Some(&self.namespace)));
-        let request = http::Request::get(path)
-            .header(ACCEPT, "application/json;as=Table;v=v1;g=meta.k8s.io")
-            .body(Vec::new())
-            .map_err(|error| EdgeError::Rejected(Quote::error(&error)))?;
-        let table: Table = match self.call(self.client.request(request)).await {
-            Ok(table) => table,
-            Err(EdgeError::NotFound(_)) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let cell = |name: &str| {
-            let place = table.column_definitions.iter().position(|column| column.name == name)?;
-            table.rows.first()?.cells.get(place)
-        };
-        let secret_type = cell("Type").and_then(Value::as_str).map(str::to_owned);
-        let count = cell("Data").and_then(Value::as_u64).and_then(|count| usize::try_from(count).ok());
-        let untold = || EdgeError::Rejected("it does not print the type and the number of keys".into());
-        Ok(Some((secret_type.ok_or_else(untold)?, count.ok_or_else(untold)?)))
     }
 }
 

@@ -65,6 +65,17 @@ pub enum Seen {
     Unknown,
 }
 
+/// An object that carries the uid of a synced secret as our label.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Labelled {
+    /// Its name.
+    pub name: String,
+    /// The uid that Kubernetes gave it.
+    pub uid: String,
+    /// The uid that the label says.
+    pub label: Uuid,
+}
+
 impl Index {
     /// An index that knows nothing yet.
     pub fn new() -> Self {
@@ -75,6 +86,11 @@ impl Index {
     /// What was last seen under a name.
     pub fn get(&self, name: &str) -> Seen {
         self.read().get(name)
+    }
+
+    /// Whether all Secrets were ever listed. Before, what it does not show may be there all the same.
+    pub fn is_complete(&self) -> bool {
+        self.read().is_complete
     }
 
     /// Remembers an answer of the API server before the watch tells of it; `before` is what was known before it was asked. What
@@ -92,9 +108,12 @@ impl Index {
         self.read().secrets.get(name)?.label
     }
 
-    /// All such uids.
-    pub fn labelled(&self) -> Vec<Uuid> {
-        self.read().secrets.values().filter_map(|entry| entry.label).collect()
+    /// The Secrets that carry one.
+    pub fn labelled(&self) -> Vec<Labelled> {
+        let labelled = |(name, entry): (&String, &Entry)| {
+            Some(Labelled { name: name.clone(), uid: entry.written.uid.clone(), label: entry.label? })
+        };
+        self.read().secrets.iter().filter_map(labelled).collect()
     }
 
     /// Whether the watch is up: `None` while it has said nothing at all.

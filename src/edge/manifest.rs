@@ -1,6 +1,10 @@
 //! What a Kubernetes Secret of ours looks like: labels, annotations and the digest of its content.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    num::ParseIntError,
+};
 
 use base64::{display::Base64Display, engine::general_purpose::STANDARD};
 use k8s_openapi::{
@@ -8,14 +12,17 @@ use k8s_openapi::{
     api::core::v1::Secret,
     apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta},
 };
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::json;
 use url::Url;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::FIELD_MANAGER;
-use crate::model::{Reference, SecretKey, SecretType, SyncedSecret, VaultVersion, limits};
+use crate::model::{
+    Encoding, Reference, ReferenceStatus, SecretKey, SecretType, SyncedSecret, VaultSecretName, VaultVersion,
+    limits,
+};
 
 /// Label: the uid of the synced secret. Whoever carries it is ours.
 pub const UID_LABEL: &str = "secret-service.iotoperations/uid";
@@ -129,6 +136,67 @@ pub(super) fn annotations<'a>(
     ])
 }
 
+/// What [`annotations`] say of a synced secret.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Noted {
+    /// The vault that the values come from, as it was written.
+    pub(super) vault: String,
+    /// What was asked for, with the versions that were written.
+    pub(super) references: Vec<Reference>,
+    /// Of what was asked for.
+    pub(super) generation: i64,
+    /// For people.
+    pub(super) description: String,
+}
+
+/// One of the references in the annotation, as [`annotations`] writes it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct NotedReference {
+    key: SecretKey,
+    vault_secret: VaultSecretName,
+    version: Option<VaultVersion>,
+    encoding: String,
+    synced_version: Option<VaultVersion>,
+}
+
+/// Reads what [`annotations`] wrote; why it can't, as a part of a sentence.
+pub(super) fn noted(annotations: &BTreeMap<String, String>) -> Result<Noted, String> {
+    let text = |name: &str| annotations.get(name).ok_or_else(|| format!("its annotation {name} is missing"));
+    let unreadable =
+        |name: &str, why: &dyn fmt::Display| format!("its annotation {name} can't be read: {why}");
+    let references: Vec<NotedReference> =
+        serde_json::from_str(text(REFERENCES)?).map_err(|error| unreadable(REFERENCES, &error))?;
+    let references: Result<Vec<_>, _> = references.into_iter().map(NotedReference::into_model).collect();
+    let references = references.map_err(|why| unreadable(REFERENCES, &why))?;
+    let keys: BTreeSet<&str> = references.iter().map(|reference| reference.key.as_str()).collect();
+    if references.is_empty() || keys.len() != references.len() {
+        return Err(unreadable(REFERENCES, &"it must name one or more keys, each once"));
+    }
+    let generation: i64 =
+        text(GENERATION)?.parse().map_err(|error: ParseIntError| unreadable(GENERATION, &error))?;
+    if generation < 1 {
+        return Err(unreadable(GENERATION, &"it begins with 1"));
+    }
+    let description = annotations.get(DESCRIPTION).cloned().unwrap_or_default();
+    Ok(Noted { vault: text(VAULT)?.clone(), references, generation, description })
+}
+
+impl NotedReference {
+    fn into_model(self) -> Result<Reference, String> {
+        let encoding = Encoding::named(&self.encoding);
+        Ok(Reference {
+            key: self.key,
+            vault_secret: self.vault_secret,
+            version: self.version,
+            encoding: encoding.ok_or_else(|| format!("{:?} is not an encoding", self.encoding))?,
+            create_pending: false,
+            create_generation: 0,
+            status: ReferenceStatus { synced_version: self.synced_version, ..ReferenceStatus::default() },
+        })
+    }
+}
+
 /// The labels of what we write.
 pub(super) fn labels(secret: &SyncedSecret) -> BTreeMap<String, String> {
     let mut labels = secret.labels.clone();
@@ -147,6 +215,24 @@ pub(super) fn uid_label(metadata: &ObjectMeta) -> Option<&str> {
     metadata.labels.as_ref()?.get(UID_LABEL).map(String::as_str)
 }
 
+/// Whether this service wrote a field, by its path in `managedFields`.
+pub(super) fn is_written_by_us(metadata: &ObjectMeta, path: &[&str]) -> bool {
+    let mut entries = metadata.managed_fields.iter().flatten();
+    entries.any(|entry| entry.manager.as_deref() == Some(FIELD_MANAGER) && writes(entry, path))
+}
+
+/// Whether this service wrote the annotations that [`noted`] reads.
+pub(super) fn is_noted_by_us(metadata: &ObjectMeta) -> bool {
+    [VAULT, REFERENCES, GENERATION].iter().all(|annotation| {
+        is_written_by_us(metadata, &["f:metadata", "f:annotations", &format!("f:{annotation}")])
+    })
+}
+
+fn writes(entry: &ManagedFieldsEntry, path: &[&str]) -> bool {
+    let fields = entry.fields_v1.as_ref().map(|fields| &fields.0);
+    path.iter().fold(fields, |fields, part| fields?.get(*part)).is_some()
+}
+
 /// Whether somebody else made it, by writing one of these fields, and a first write of ours has merged our label into it. Whoever
 /// puts a copy of ours back writes the label, too.
 pub(super) fn is_merged(metadata: &ObjectMeta, made_by: &[&str]) -> bool {
@@ -154,10 +240,6 @@ pub(super) fn is_merged(metadata: &ObjectMeta, made_by: &[&str]) -> bool {
     let others = || {
         let entries = metadata.managed_fields.iter().flatten();
         entries.filter(|entry| entry.manager.as_deref() != Some(FIELD_MANAGER) && entry.subresource.is_none())
-    };
-    let writes = |entry: &ManagedFieldsEntry, path: &[&str]| {
-        let fields = entry.fields_v1.as_ref().map(|fields| &fields.0);
-        path.iter().fold(fields, |fields, part| fields?.get(*part)).is_some()
     };
     let made_it = others().any(|entry| made_by.iter().any(|field| writes(entry, &[*field])));
     made_it && !others().any(|entry| writes(entry, &["f:metadata", "f:labels", &label]))

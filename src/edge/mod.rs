@@ -12,9 +12,11 @@ mod extension;
 pub(crate) mod fuzzing;
 mod index;
 mod manifest;
+mod remains;
 mod reviews;
 pub mod secret_store;
 mod secrets;
+mod table;
 mod usages;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -30,8 +32,9 @@ pub use access::{
 pub use adoption::{Adoptable, AdoptableSync, SyncedInto};
 pub use error::EdgeError;
 pub use extension::FederatedAccount;
-pub use index::{Index, Seen};
+pub use index::{Index, Labelled, Seen};
 pub use manifest::{Content, Desired, MANAGED_BY, UID_LABEL, is_reserved};
+pub use remains::Remains;
 pub use secrets::{Observed, Written};
 pub use usages::{Gap, USAGE_VERBS, UsageOptions, Usages};
 

@@ -131,6 +131,8 @@ documented! {
         SettingsMissing,
         "What another tool asks the Secret Store extension for is something that no reference can ask for."
         NotAdoptable,
+        "The edge holds it with the label of a synced secret that the database does not know."
+        NotRecorded,
         "At least one resource names it. A deletion waits until none does, or is forced."
         Used,
         "No resource names it."

@@ -19,7 +19,7 @@ pub use audit::{
 };
 pub use condition::{Condition, ConditionType, Reason, Status};
 pub use names::{NameError, SecretKey, SyncedSecretId, VaultSecretName, VaultVersion, steers};
-pub use reference::{Encoding, EncodingError, Reference, ReferenceStatus};
+pub use reference::{Encoding, EncodingError, Reference, ReferenceStatus, mapping};
 pub use synced_secret::{ChangeKind, Filter, Origin, SecretType, State, SyncEngine, SyncedSecret, limits};
 pub use usage::{
     GroupKind, KeySet, Needs, Subject, Usage, UsagePlace, UsageRule, UsageRules, UsedBy, User, in_words,

@@ -79,6 +79,15 @@ impl Reference {
     }
 }
 
+/// The mapping for the audit: `username=edp1-username, password=edp1-password@<version>`.
+pub fn mapping(references: &[Reference]) -> String {
+    let one = |reference: &Reference| match &reference.version {
+        Some(version) => format!("{}={}@{version}", reference.key, reference.vault_secret),
+        None => format!("{}={}", reference.key, reference.vault_secret),
+    };
+    references.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
 // === impl Encoding ===
 
 impl Encoding {
@@ -89,6 +98,11 @@ impl Encoding {
             Self::Base64 => "base64",
             Self::Hex => "hex",
         }
+    }
+
+    /// The encoding of a name that [`Encoding::name`] gives.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Utf8, Self::Base64, Self::Hex].into_iter().find(|encoding| encoding.name() == name)
     }
 
     /// The bytes that the edge gets for a value.

@@ -1,4 +1,5 @@
-//! Mirrors the SecretSyncs of others into the records, as UNMANAGED, so that they are listed, watched and filtered like our own.
+//! Mirrors the SecretSyncs of others into the records, as UNMANAGED, so that they are listed, watched and filtered like our own. So it does
+//! with what carries the label of a synced secret that the database does not know.
 //!
 //! Level-triggered: whenever a watch tells of a change, all are compared.
 
@@ -8,10 +9,13 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::Reconciler;
+use super::{
+    Reconciler,
+    rebuild::{self, Finding, RebuildError},
+};
 use crate::{
-    edge::secret_store::as_synced_secret,
-    model::{Origin, SyncEngine, SyncedSecret, SyncedSecretId},
+    edge::{Labelled, secret_store::as_synced_secret},
+    model::{ConditionType, Origin, Reason, SyncEngine, SyncedSecret, SyncedSecretId},
     store::{Record, StoreError, Transaction},
 };
 
@@ -27,14 +31,17 @@ const BATCH: usize = 200;
 /// It was found outside of any transaction: whoever records it looks again at what is recorded by then.
 enum Difference {
     Gone(Uuid),
-    New(SyncedSecret),
+    New(SyncedSecret, SyncEngine),
     Changed(SyncedSecret),
 }
+
+/// What others made, as it stands at the edge, and who writes it.
+type Others = HashMap<SyncedSecretId, (SyncedSecret, SyncEngine)>;
 
 impl Reconciler {
     /// Mirrors until told to stop.
     pub(super) async fn mirror(self, stop: CancellationToken) {
-        let mut changed = self.0.pairs.changed();
+        let (mut changed, mut strays) = (self.0.pairs.changed(), self.0.strays.subscribe());
         loop {
             if let Err(error) = self.take_in_others().await {
                 tracing::error!(%error, "what others made could not be recorded; trying again");
@@ -44,15 +51,21 @@ impl Reconciler {
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = changed.changed() => sleep(TOGETHER).await,
+                _ = strays.changed() => sleep(TOGETHER).await,
             }
         }
     }
 
-    async fn take_in_others(&self) -> Result<(), StoreError> {
-        if !self.0.pairs.is_complete() {
-            return Ok(());
+    async fn take_in_others(&self) -> Result<(), RebuildError> {
+        let mut others = Others::new();
+        // What is about to be rebuilt is not somebody else's.
+        if self.rebuild_cause().await?.is_none() {
+            others.extend(self.strays().await?);
         }
-        for batch in self.differences().chunks(BATCH) {
+        if self.0.pairs.is_complete() {
+            others.extend(self.syncs_of_others());
+        }
+        for batch in self.differences(others).chunks(BATCH) {
             let mut transaction = self.0.store.begin().await?;
             for difference in batch {
                 self.take_in(&mut transaction, difference).await?;
@@ -70,8 +83,8 @@ impl Reconciler {
     ) -> Result<(), StoreError> {
         match difference {
             Difference::Gone(uid) => transaction.remove_unmanaged(*uid).await.map(|_| ()),
-            Difference::New(secret) => {
-                let mut record = Record::new(secret.clone(), SyncEngine::SecretStore);
+            Difference::New(secret, engine) => {
+                let mut record = Record::new(secret.clone(), *engine);
                 self.note_use(&mut record.secret);
                 match transaction.insert(record).await {
                     // Its name has been taken since: the next comparison sees by whom.
@@ -91,38 +104,79 @@ impl Reconciler {
         }
     }
 
-    /// Removals come first: a SecretSync that was made anew has the same name and another uid.
-    fn differences(&self) -> Vec<Difference> {
-        let records = self.0.store.view().snapshot().records;
-        let records: HashMap<&SyncedSecretId, &Arc<Record>> =
-            records.iter().map(|record| (&record.secret.id, record)).collect();
-        let (mut gone, mut others) = (Vec::new(), Vec::new());
+    fn syncs_of_others(&self) -> Others {
         let syncs = self.0.pairs.syncs();
         let seen = syncs.iter().filter_map(|sync| {
             let class = self.0.pairs.class(&sync.spec.secret_provider_class_name);
             as_synced_secret(sync, class.as_deref(), &self.0.options.secret_store.vault_name)
         });
-        let seen: HashMap<SyncedSecretId, SyncedSecret> =
-            seen.map(|secret| (secret.id.clone(), secret)).collect();
-        for record in records.values().filter(|record| record.secret.origin == Origin::Unmanaged) {
-            if seen.get(&record.secret.id).is_none_or(|secret| secret.uid != record.secret.uid) {
-                gone.push(Difference::Gone(record.secret.uid));
+        seen.map(|secret| (secret.id.clone(), (secret, SyncEngine::SecretStore))).collect()
+    }
+
+    /// What carries the label of a synced secret that the database does not know, and that it has not deleted. What is mirrored already
+    /// is not read again.
+    async fn strays(&self) -> Result<Others, RebuildError> {
+        let mut strays = Others::new();
+        let mut unread = false;
+        for labelled in self.0.index.labelled().into_iter().chain(self.0.pairs.labelled_syncs()) {
+            let view = self.0.store.view();
+            if view.get_by_uid(labelled.label).is_some() {
+                continue;
+            }
+            let Ok(id) = labelled.name.parse::<SyncedSecretId>() else { continue };
+            match view.get(&id).filter(|mirror| is_mirror_of(mirror, &labelled)) {
+                Some(mirror) => drop(strays.insert(id, (mirror.secret.clone(), mirror.engine))),
+                None => unread |= self.0.store.deleted(labelled.label).await?.is_none(),
             }
         }
-        for (id, secret) in seen {
+        if unread {
+            let findings = rebuild::find(&self.0.store, &self.0.edge, self.0.vault.uri()).await?;
+            strays.extend(findings.into_iter().filter_map(Finding::stray));
+        }
+        Ok(strays)
+    }
+
+    /// Removals come first: a SecretSync that was made anew has the same name and another uid.
+    fn differences(&self, others: Others) -> Vec<Difference> {
+        let records = self.0.store.view().snapshot().records;
+        let records: HashMap<&SyncedSecretId, &Arc<Record>> =
+            records.iter().map(|record| (&record.secret.id, record)).collect();
+        let (mut gone, mut rest) = (Vec::new(), Vec::new());
+        for record in records.values().filter(|record| record.secret.origin == Origin::Unmanaged) {
+            let secret = &record.secret;
+            // What is not listed yet may be there all the same.
+            let is_listed = match record.engine {
+                SyncEngine::Direct => self.0.index.is_complete(),
+                SyncEngine::SecretStore => self.0.pairs.is_complete(),
+            };
+            if is_listed && others.get(&secret.id).is_none_or(|(seen, _)| seen.uid != secret.uid) {
+                gone.push(Difference::Gone(secret.uid));
+            }
+        }
+        for (id, (secret, engine)) in others {
             match records.get(&id) {
                 Some(record) if record.secret.origin == Origin::Managed => {}
                 Some(record) if record.secret.uid == secret.uid => {
                     if brought_up_to_date(&record.secret, secret.clone()) != record.secret {
-                        others.push(Difference::Changed(secret));
+                        rest.push(Difference::Changed(secret));
                     }
                 }
-                _ => others.push(Difference::New(secret)),
+                _ => rest.push(Difference::New(secret, engine)),
             }
         }
-        gone.extend(others);
+        gone.extend(rest);
         gone
     }
+}
+
+/// Whether it is the mirror of an object that carries a label of ours.
+fn is_mirror_of(mirror: &Record, labelled: &Labelled) -> bool {
+    is_stray(&mirror.secret) && mirror.secret.uid.to_string() == labelled.uid
+}
+
+fn is_stray(secret: &SyncedSecret) -> bool {
+    let told = secret.condition(ConditionType::Synced).map(|condition| condition.reason);
+    secret.origin == Origin::Unmanaged && told == Some(Reason::NotRecorded)
 }
 
 /// What is recorded, with what was seen now; what the edge does not tell stays.

@@ -15,6 +15,7 @@ mod patience;
 mod plan;
 mod queue;
 mod reads;
+pub mod rebuild;
 mod removal;
 mod rotation;
 mod switch;
@@ -86,6 +87,8 @@ pub struct Options {
     pub secret_store: secret_store::Options,
     /// How long events of the audit are kept.
     pub audit_retention: Duration,
+    /// Whether a new database is filled with what the edge holds.
+    pub rebuild: bool,
 }
 
 /// The reconciler: one per process, shared by everybody who has something to wake.
@@ -113,6 +116,8 @@ struct Inner {
     halted: Mutex<HashMap<Uuid, Instant>>,
     /// Since when the API server has said that it serves none of the extension's kinds, whenever it was asked.
     kinds_gone_since: Mutex<Option<Instant>>,
+    /// Tells that what the database does not know may have changed at the edge.
+    strays: watch::Sender<()>,
     started: Instant,
 }
 
@@ -152,6 +157,7 @@ impl Reconciler {
             fights,
             halted: Mutex::default(),
             kinds_gone_since: Mutex::default(),
+            strays: watch::Sender::new(()),
             started: Instant::now(),
         }))
     }
@@ -178,6 +184,7 @@ impl Reconciler {
         tasks.spawn(self.0.index.clone().run(self.0.edge.clone(), changed.clone(), stop.clone()));
         tasks.spawn(self.clone().follow_pairs(changed, stop.clone()));
         tasks.spawn(self.clone().mirror(stop.clone()));
+        tasks.spawn(self.clone().rebuild(stop.clone()));
         tasks.spawn(self.clone().follow(names));
         self.0.usages.expect(self.kinds_of_users());
         tasks.spawn(self.0.usages.clone().run(stop.clone()));
@@ -246,8 +253,9 @@ impl Reconciler {
                 self.wake(record.secret.uid, Wake::default());
             }
         }
-        let labelled = self.0.index.labelled().into_iter().chain(self.0.pairs.labelled());
-        labelled.for_each(|uid| self.wake_orphan(uid));
+        let secrets = self.0.index.labelled().into_iter().map(|secret| secret.label);
+        secrets.chain(self.0.pairs.labelled()).for_each(|uid| self.wake_orphan(uid));
+        self.0.strays.send_replace(());
     }
 
     fn is_unsettled(&self, record: &Record, access: Option<&Access>) -> bool {
@@ -288,6 +296,9 @@ impl Reconciler {
         let labels = self.0.index.label_of(name).into_iter().chain(self.0.pairs.labels_of(name));
         labels.for_each(|uid| self.wake_orphan(uid));
         let record = name.parse().ok().and_then(|id| self.0.store.view().get(&id));
+        if record.as_ref().is_none_or(|record| record.secret.origin == Origin::Unmanaged) {
+            self.0.strays.send_replace(());
+        }
         if let Some(record) = record {
             self.wake(record.secret.uid, Wake::default());
         }

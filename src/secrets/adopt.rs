@@ -7,15 +7,12 @@ use std::{
 
 use uuid::Uuid;
 
-use super::{
-    Call, Cause, Error, NewReference, Problem, Referable, Secrets,
-    create::{accept, describe},
-};
+use super::{Call, Cause, Error, NewReference, Problem, Referable, Secrets, create::accept};
 use crate::{
-    edge::{Adoptable, AdoptableSync, is_reserved, secret_store::ForeignKey},
+    edge::{Adoptable, AdoptableSync, UID_LABEL, is_reserved, secret_store::ForeignKey},
     model::{
         self, ConditionType, Origin, Reason, Reference, ReferenceStatus, SecretType, State, SyncEngine,
-        SyncedSecret, SyncedSecretId,
+        SyncedSecret, SyncedSecretId, mapping,
     },
     reconcile::{Reads, Wake},
     store::{EdgeRecord, Record},
@@ -70,10 +67,20 @@ impl Secrets {
         }
         let engine = self.0.reconciler.engine()?;
         let Taken { record, keys, labels } = match &seen {
-            Some(record) if record.secret.origin == Origin::Unmanaged => {
-                let there = self.adoptable_sync(record).await?;
-                of_secret_sync(record, adoption.references, there)?
-            }
+            Some(record) if record.secret.origin == Origin::Unmanaged => match record.engine {
+                SyncEngine::SecretStore => {
+                    let there = self.adoptable_sync(record).await?;
+                    let uid = self.uid_of(there.label.as_deref()).await?.unwrap_or(record.secret.uid);
+                    of_secret_sync(record, uid, adoption.references, there)?
+                }
+                SyncEngine::Direct => {
+                    let there = self.0.edge.adoptable(&adoption.id, engine == SyncEngine::Direct).await?;
+                    let there = there.filter(|there| there.uid == record.secret.uid.to_string());
+                    let there = there.ok_or_else(|| Error::Stale(record.secret.name()))?;
+                    let uid = self.uid_of(there.label.as_deref()).await?.unwrap_or_else(Uuid::now_v7);
+                    of_plain_secret(adoption, uid, there)?
+                }
+            },
             Some(record) if record.secret.state == State::Deleting => {
                 return Err(Cause::Deleting(adoption.id).into());
             }
@@ -89,7 +96,10 @@ impl Secrets {
                         self.0.reconciler.wake(record.secret.uid, Wake { refetch: None, interactive: true });
                         return self.adopted_already(&call, &adoption, record, validate_only).await;
                     }
-                    (None, Some(there)) => of_plain_secret(adoption, there)?,
+                    (None, Some(there)) => {
+                        let uid = self.uid_of(there.label.as_deref()).await?.unwrap_or_else(Uuid::now_v7);
+                        of_plain_secret(adoption, uid, there)?
+                    }
                     (None, None) => return Err(Cause::NoSyncedSecret(adoption.id.clone()).into()),
                 }
             }
@@ -134,6 +144,27 @@ impl Secrets {
         Ok(secret.clone())
     }
 
+    /// The uid of a synced secret that the database does not know, where what is taken over carries it: nothing with somebody else's uid is
+    /// ever written, so it goes on as that.
+    async fn uid_of(&self, label: Option<&str>) -> Result<Option<Uuid>, Error> {
+        let Some(label) = label else { return Ok(None) };
+        let told = |said: &str| {
+            let rule = format!("it {said}; take the label {UID_LABEL} out of it, then adopt it");
+            Error::invalid("name", rule)
+        };
+        let uid = label.parse().map_err(|_| told("carries a label of this service that is not a uid"))?;
+        if let Some(known) = self.0.store.view().get_by_uid(uid) {
+            return Err(told(&format!(
+                "carries the uid of the synced secret {:?}",
+                known.secret.id.as_str()
+            )));
+        }
+        match self.0.store.deleted(uid).await? {
+            Some(_) => Err(told("carries the uid of a synced secret that was deleted")),
+            None => Ok(Some(uid)),
+        }
+    }
+
     /// The SecretSync as it is now: what was mirrored may be a moment old, and no key may be lost.
     async fn adoptable_sync(&self, mirrored: &Record) -> Result<AdoptableSync, Error> {
         let vault_name = &self.0.reconciler.options().secret_store.vault_name;
@@ -161,7 +192,7 @@ impl Secrets {
         }
         let mut problems = self.check_engine(engine, secret);
         if engine == SyncEngine::SecretStore && class_is_new {
-            let class = self.0.edge.check_class_name(&secret.id).await;
+            let class = self.0.edge.check_class_name(&secret.id, secret.uid).await;
             problems.extend(class.err().map(|error| Problem::new("name", Cause::Edge(error))));
         }
         let references: Vec<_> = secret
@@ -184,6 +215,13 @@ impl Secrets {
         let secret = record.secret.clone();
         let mut transaction = self.0.store.begin().await?;
         match seen {
+            // It goes on as the synced secret whose label it carries.
+            Some(seen) if seen.secret.uid != secret.uid => {
+                if !transaction.remove_unmanaged(seen.secret.uid).await? {
+                    return Err(Error::Stale(secret.name()));
+                }
+                transaction.insert(record).await?;
+            }
             Some(seen) => {
                 let current = transaction.current(secret.uid);
                 let current = current.filter(|current| {
@@ -201,7 +239,7 @@ impl Secrets {
             None => transaction.insert(record).await?,
         }
         self.note_request(&mut transaction, call, &secret).await?;
-        let detail = format!("References: {}.", describe(&secret.references));
+        let detail = format!("References: {}.", mapping(&secret.references));
         transaction.audit(call.event("AdoptSyncedSecret", secret.name(), detail)).await?;
         transaction.commit().await?;
         Ok(secret)
@@ -209,10 +247,16 @@ impl Secrets {
 }
 
 /// A SecretSync of somebody else, which becomes ours in place: the extension goes on writing the Secret.
-fn of_secret_sync(mirrored: &Record, given: Vec<NewReference>, there: AdoptableSync) -> Result<Taken, Error> {
+fn of_secret_sync(
+    mirrored: &Record,
+    uid: Uuid,
+    given: Vec<NewReference>,
+    there: AdoptableSync,
+) -> Result<Taken, Error> {
     let mut keys: BTreeSet<String> = there.keys.iter().map(|key| key.key.clone()).collect();
     let mut labels = there.labels;
     let mut record = mirrored.clone();
+    record.secret.uid = uid;
     let id = record.secret.id.clone();
     if let Some(secret) = there.secret {
         if !secret.is_owned {
@@ -264,13 +308,13 @@ fn beside(key: &str) -> Problem {
 }
 
 /// A Kubernetes Secret that no SecretSync made.
-fn of_plain_secret(adoption: Adoption, there: Adoptable) -> Result<Taken, Error> {
+fn of_plain_secret(adoption: Adoption, uid: Uuid, there: Adoptable) -> Result<Taken, Error> {
     check_plain_secret(&adoption.id, &there)?;
     let references: Vec<Reference> = adoption.references.into_iter().map(|new| new.reference).collect();
     let now = model::now();
     let mut secret = SyncedSecret {
         id: adoption.id,
-        uid: Uuid::now_v7(),
+        uid,
         description: String::new(),
         secret_type: secret_type(&there.secret_type)?,
         references,
@@ -295,6 +339,12 @@ fn of_plain_secret(adoption: Adoption, there: Adoptable) -> Result<Taken, Error>
 /// A Kubernetes Secret of somebody else under the name of a synced secret of ours, which takes it over.
 fn of_conflict(conflicting: &Record, given: Vec<NewReference>, there: Adoptable) -> Result<Taken, Error> {
     check_plain_secret(&conflicting.secret.id, &there)?;
+    if there.label.as_ref().is_some_and(|label| *label != conflicting.secret.uid.to_string()) {
+        let rule = format!(
+            "its Kubernetes Secret carries the uid of another synced secret; take the label {UID_LABEL} out of it first"
+        );
+        return Err(Error::invalid("name", rule));
+    }
     let mut secret = conflicting.secret.clone();
     secret.secret_type = secret_type(&there.secret_type)?;
     if !given.is_empty() {

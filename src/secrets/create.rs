@@ -12,7 +12,7 @@ use crate::{
     edge::EdgeError,
     model::{
         self, Condition, ConditionType, Origin, Reason, Reference, State, Status, SyncedSecret,
-        VaultSecretName,
+        VaultSecretName, mapping,
     },
     reconcile::{Reads, Wake, creation},
     store::{Record, StoreError},
@@ -139,7 +139,7 @@ impl Secrets {
             other => Error::from(other),
         })?;
         self.note_request(&mut transaction, call, &record.secret).await?;
-        let detail = format!("References: {}.", describe(&record.secret.references));
+        let detail = format!("References: {}.", mapping(&record.secret.references));
         transaction.audit(call.event("CreateSyncedSecret", record.secret.name(), detail)).await?;
         Ok(transaction.commit().await?)
     }
@@ -270,15 +270,6 @@ pub(super) fn names_to_create(
         .enumerate()
         .filter(|(_, new)| new.create.is_some())
         .map(|(place, new)| (format!("references[{place}].vault_secret"), &new.reference.vault_secret))
-}
-
-/// The mapping for the audit: `username=edp1-username, password=edp1-password@<version>`.
-pub(super) fn describe(references: &[Reference]) -> String {
-    let one = |reference: &Reference| match &reference.version {
-        Some(version) => format!("{}={}@{version}", reference.key, reference.vault_secret),
-        None => format!("{}={}", reference.key, reference.vault_secret),
-    };
-    references.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 /// Whether one of the values that a call brings is still to be stored. The call is told by the generation that it recorded.

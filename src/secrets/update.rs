@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Call, Cause, Error, Mode, NewReference, Referable, Secrets, check,
-    create::{accept, describe, names_to_create},
+    create::{accept, names_to_create},
 };
 use crate::{
-    model::{self, Reference, State, SyncedSecret, SyncedSecretId},
+    model::{self, Reference, State, SyncedSecret, SyncedSecretId, mapping},
     reconcile::{Creating, Reads, Wake},
     store::{Record, StoreError},
 };
@@ -175,7 +175,7 @@ impl Secrets {
         }
         let secret = &current.secret;
         self.note_request(&mut transaction, call, secret).await?;
-        let detail = format!("References: {}.", describe(&secret.references));
+        let detail = format!("References: {}.", mapping(&secret.references));
         transaction.audit(call.event("UpdateSyncedSecret", secret.name(), detail)).await?;
         transaction.commit().await?;
         Ok(current)

@@ -9,6 +9,7 @@ mod clock;
 mod driving;
 mod fault;
 mod inspect;
+mod rebuild;
 mod record;
 mod requests;
 mod rows;
@@ -42,6 +43,7 @@ pub use driving::Options;
 use fault::Faults;
 pub use fault::StoreFault;
 pub use inspect::{Schema, inspect};
+pub use rebuild::RebuildCause;
 pub use record::{EdgeRecord, Handed, Record};
 pub use requests::{Recorded, Request};
 pub use view::{Snapshot, View};
@@ -190,6 +192,7 @@ impl Store {
         let signer = Signer::new(&settings::key(&writer).await?);
         let clock = clock::read(&writer).await?;
         let (records, place) = (synced_secrets::load(&readers).await?, changes::last_place(&readers).await?);
+        rebuild::mark_new(&writer, place.sequence > 0).await?;
         let view = View::new(records, place);
         let inner = Inner {
             writer,

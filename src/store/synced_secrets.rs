@@ -12,7 +12,7 @@ use super::{
     statements,
     view::Effect,
 };
-use crate::model::{ChangeKind, Encoding, Reference, ReferenceStatus, SyncedSecret};
+use crate::model::{ChangeKind, Encoding, Origin, Reference, ReferenceStatus, SyncedSecret, SyncedSecretId};
 
 statements! {
     SELECT_SECRETS = "
@@ -173,6 +173,15 @@ impl Transaction {
         Ok(true)
     }
 
+    /// Forgets the mirror under a name, where there is one.
+    pub async fn remove_mirror(&mut self, id: &SyncedSecretId) -> Result<(), StoreError> {
+        let mirror = self.store.view().get(id).filter(|held| held.secret.origin == Origin::Unmanaged);
+        match mirror {
+            Some(mirror) => self.remove_unmanaged(mirror.secret.uid).await.map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
     async fn removed(&mut self, record: &Record) -> Result<(), StoreError> {
         let (uid, secret) = (record.secret.uid, &record.secret);
         let place = self.record_change(ChangeKind::Deleted, Some(secret), secret).await?;
@@ -304,9 +313,7 @@ impl SecretRow {
 impl ReferenceRow {
     fn into_model(self) -> Result<Reference, StoreError> {
         let row = Row { table: "secret_references", key: format!("{}/{}", self.uid, self.position) };
-        let encoding = [Encoding::Utf8, Encoding::Base64, Encoding::Hex]
-            .into_iter()
-            .find(|encoding| encoding.name() == self.encoding)
+        let encoding = Encoding::named(&self.encoding)
             .ok_or_else(|| row.corrupt("encoding", format!("{:?} is not an encoding", self.encoding)))?;
         Ok(Reference {
             key: row.parse("key", &self.key)?,

@@ -458,7 +458,7 @@ async fn made_by_somebody(site: &Site, name: &str, objects: &[&str], keys: &[(&s
 }
 
 /// What is wrong with each field of a request.
-fn violations(status: &tonic::Status) -> Vec<(String, String)> {
+pub fn violations(status: &tonic::Status) -> Vec<(String, String)> {
     let violations = status.get_details_bad_request().map(|bad| bad.field_violations).unwrap_or_default();
     violations.into_iter().map(|violation| (violation.field, violation.description)).collect()
 }

@@ -22,6 +22,7 @@ mod manage;
 mod neighbours;
 mod races;
 mod readiness;
+mod rebuild;
 mod renewed;
 mod rotation;
 mod secret_store;

@@ -265,6 +265,7 @@ impl World {
                     ..secret_store::Options::default()
                 },
                 audit_retention: Duration::from_secs(86_400),
+                rebuild: true,
             },
             usages: bystander::usages(),
             admission: Default::default(),

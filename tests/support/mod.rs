@@ -118,6 +118,8 @@ pub struct Options {
     pub is_auto: bool,
     /// How long the Secret Store extension may be silent.
     pub patience: Duration,
+    /// Whether a new database is filled with what the edge holds.
+    pub rebuild: bool,
 }
 
 impl Default for Options {
@@ -139,6 +141,7 @@ impl Default for Options {
             engine: engine(),
             is_auto: false,
             patience: PATIENCE,
+            rebuild: true,
         }
     }
 }
@@ -305,6 +308,18 @@ impl World {
         let running = self.running.take().expect("the service runs");
         running.stop.cancel();
         tokio::time::timeout(PATIENCE, running.task).await.expect("it stops in time").unwrap();
+    }
+
+    /// Stops the service and starts it again without its database.
+    pub async fn lose_database(&mut self) {
+        self.stop_service().await;
+        for file in std::fs::read_dir(self.site.directory()).unwrap() {
+            let path = file.unwrap().path();
+            if path.file_name().unwrap().to_string_lossy().starts_with("secret-service.db") {
+                std::fs::remove_file(path).unwrap();
+            }
+        }
+        self.start_service().await;
     }
 
     /// What is left once the service is stopped.
@@ -510,6 +525,7 @@ fn settings(site: &Site, options: &Options) -> Settings {
                 ..secret_store::Options::default()
             },
             audit_retention: Duration::from_secs(86_400),
+            rebuild: options.rebuild,
         },
         usages: options.usages.clone(),
         admission: options.admission.clone(),

@@ -84,6 +84,7 @@ async fn house_over(store: Store, directory: TempDir) -> House {
         engine: Some(SyncEngine::Direct),
         secret_store: secret_store::Options::default(),
         audit_retention: Duration::from_secs(3_600),
+        rebuild: true,
     };
     let (vault, edge) = (vault.unwrap(), Edge::connect(&cluster).await.unwrap());
     let usages = UsageOptions { rules: UsageRules::none(), ..UsageOptions::default() };

@@ -194,6 +194,7 @@ impl Dev {
                     ..secret_store::Options::default()
                 },
                 audit_retention: RETENTION,
+                rebuild: true,
             },
             usages: edge::UsageOptions::default(),
             admission: Admission::default(),

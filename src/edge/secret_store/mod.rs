@@ -216,9 +216,9 @@ impl Edge {
         Ok(())
     }
 
-    /// Whether the name of the class is free.
-    pub async fn check_class_name(&self, id: &SyncedSecretId) -> Result<(), EdgeError> {
-        self.ours(&self.classes(), id.as_str(), Known::nothing(Uuid::nil())).await.map(|_| ())
+    /// Whether the name of the class is free, or the class has the label of this synced secret.
+    pub async fn check_class_name(&self, id: &SyncedSecretId, uid: Uuid) -> Result<(), EdgeError> {
+        self.ours(&self.classes(), id.as_str(), Known::nothing(uid)).await.map(|_| ())
     }
 
     /// The SecretSyncs of the namespace.

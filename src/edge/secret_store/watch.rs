@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use super::{PairWritten, SecretProviderClass, SecretSync, expectations::Expectations};
 use crate::{
-    edge::{Edge, PAGE, RENEWED, manifest::uid_label},
+    edge::{Edge, Labelled, PAGE, RENEWED, manifest::uid_label},
     quote::Quote,
 };
 
@@ -138,6 +138,15 @@ impl StoreIndex {
         let (syncs, classes) = (self.syncs(), self.classes());
         let labels = syncs.iter().filter_map(|sync| label(&sync.metadata));
         labels.chain(classes.iter().filter_map(|class| label(&class.metadata))).collect()
+    }
+
+    /// The SecretSyncs that carry one.
+    pub fn labelled_syncs(&self) -> Vec<Labelled> {
+        let labelled = |sync: &Arc<SecretSync>| {
+            let (name, uid) = (sync.name_any(), sync.metadata.uid.clone()?);
+            Some(Labelled { name, uid, label: label(&sync.metadata)? })
+        };
+        self.syncs().iter().filter_map(labelled).collect()
     }
 
     /// All SecretSyncs.

@@ -1,0 +1,248 @@
+//! What the edge holds of synced secrets, read back from what this service writes there: enough to make the database anew.
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::Resource;
+use url::Url;
+use uuid::Uuid;
+
+use super::{
+    Edge, EdgeError, UID_LABEL, is_reserved,
+    manifest::{Noted, is_merged, is_noted_by_us, is_written_by_us, noted, uid_label},
+    secret_store::SecretSync,
+    table::Printed,
+};
+use crate::{
+    model::{
+        Condition, ConditionType, Origin, Reason, SecretType, State, Status, SyncEngine, SyncedSecret,
+        SyncedSecretId,
+    },
+    quote::Quote,
+};
+
+/// An object at the edge that carries the label of a synced secret.
+#[derive(Clone, Debug)]
+pub struct Remains {
+    /// The uid that its label says.
+    pub label: Option<Uuid>,
+    /// Who writes it.
+    pub engine: SyncEngine,
+    /// The uid that the Kubernetes Secret has.
+    pub edge_uid: Option<String>,
+    /// The synced secret as it was asked for, PENDING; or why nobody can tell what exactly that was, as a part of a sentence.
+    pub asked: Result<SyncedSecret, String>,
+    /// How it is listed where the database does not know it: UNMANAGED, by the uid that Kubernetes gave it.
+    pub mirror: SyncedSecret,
+}
+
+/// An object that carries our label.
+struct Labelled<'a> {
+    metadata: &'a ObjectMeta,
+    engine: SyncEngine,
+    secret_type: &'a str,
+    edge_uid: Option<&'a String>,
+    /// What was asked for, or why that can't be told.
+    asked: Result<Asked, String>,
+}
+
+/// What was asked for.
+struct Asked {
+    uid: Uuid,
+    noted: Noted,
+    secret_type: SecretType,
+    labels: BTreeMap<String, String>,
+}
+
+impl Edge {
+    /// All that carries our label, whoever put it there. `vault` is the vault of this service. Reads no value and changes nothing.
+    pub async fn remains(&self, vault: &Url) -> Result<Vec<Remains>, EdgeError> {
+        let secrets = self.printed_all(UID_LABEL).await?;
+        let syncs = match self.labelled_syncs().await {
+            // Where there is no extension, no Secret is of a SecretSync.
+            Err(EdgeError::NotFound(_) | EdgeError::Forbidden(_))
+                if !secrets.iter().any(|secret| is_of_a_sync(&secret.metadata)) =>
+            {
+                Vec::new()
+            }
+            syncs => syncs?,
+        };
+        let mut labelled = Vec::with_capacity(secrets.len());
+        let mut made: HashMap<&str, &ObjectMeta> =
+            secrets.iter().map(|secret| (name(&secret.metadata), &secret.metadata)).collect();
+        for sync in &syncs {
+            let label = uid_label(&sync.metadata);
+            let secret = made.remove(name(&sync.metadata)).filter(|secret| uid_label(secret) == label);
+            labelled.push(Labelled::sync(sync, secret, vault));
+        }
+        let alone = secrets.iter().filter(|secret| made.contains_key(name(&secret.metadata)));
+        labelled.extend(alone.map(|secret| Labelled::secret(secret, vault)));
+        leave_copies(&mut labelled);
+        Ok(labelled.into_iter().filter_map(Labelled::remains).collect())
+    }
+
+    async fn labelled_syncs(&self) -> Result<Vec<SecretSync>, EdgeError> {
+        let mut syncs = Vec::new();
+        let is_labelled = |sync: &SecretSync| uid_label(&sync.metadata).is_some();
+        self.each(&self.syncs(), |sync| syncs.extend(Some(sync).filter(is_labelled))).await?;
+        Ok(syncs)
+    }
+}
+
+// === impl Labelled ===
+
+impl<'a> Labelled<'a> {
+    /// A Secret that no SecretSync makes.
+    fn secret(secret: &'a Printed, vault: &Url) -> Self {
+        let (metadata, secret_type) = (&secret.metadata, secret.secret_type.as_str());
+        let asked = match is_merged(metadata, &["f:data", "f:type"]) {
+            true => Err("somebody else made it".to_owned()),
+            false => asked(metadata, secret_type, own_labels(metadata), vault),
+        };
+        let edge_uid = metadata.uid.as_ref();
+        Self { metadata, engine: SyncEngine::Direct, secret_type, edge_uid, asked }
+    }
+
+    /// A SecretSync, and the Secret of its name and label.
+    fn sync(sync: &'a SecretSync, secret: Option<&'a ObjectMeta>, vault: &Url) -> Self {
+        let (metadata, object) = (&sync.metadata, &sync.spec.secret_object);
+        let asked = match is_merged(metadata, &["f:spec"]) {
+            true => Err("somebody else made it".to_owned()),
+            false => asked(metadata, &object.r#type, object.labels.clone(), vault),
+        };
+        let is_owner = |owner: &OwnerReference| Some(&owner.uid) == metadata.uid.as_ref();
+        let made = secret.filter(|secret| secret.owner_references.iter().flatten().any(is_owner));
+        let edge_uid = made.and_then(|secret| secret.uid.as_ref());
+        Self { metadata, engine: SyncEngine::SecretStore, secret_type: &object.r#type, edge_uid, asked }
+    }
+
+    /// Nothing where its name or its uid is none.
+    fn remains(self) -> Option<Remains> {
+        let Self { metadata, engine, secret_type, edge_uid, asked } = self;
+        let created = metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0);
+        let mut mirror = SyncedSecret {
+            id: name(metadata).parse::<SyncedSecretId>().ok()?,
+            uid: metadata.uid.as_deref()?.parse().ok()?,
+            description: String::new(),
+            secret_type: secret_type.parse().unwrap_or_default(),
+            references: Vec::new(),
+            labels: BTreeMap::new(),
+            state: State::Degraded,
+            conditions: Vec::new(),
+            users: Vec::new(),
+            origin: Origin::Unmanaged,
+            create_time: created,
+            update_time: created,
+            sync_time: None,
+            generation: 1,
+            synced_generation: 0,
+        };
+        let asked = asked.map(|asked| asked.synced_secret(&mirror, engine));
+        if let Ok(asked) = &asked {
+            mirror.references.clone_from(&asked.references);
+            mirror.labels.clone_from(&asked.labels);
+        }
+        mirror.set_condition(not_recorded(metadata, asked.as_ref().err()));
+        let label = uid_label(metadata).and_then(|label| label.parse().ok());
+        Some(Remains { label, engine, edge_uid: edge_uid.cloned(), asked, mirror })
+    }
+}
+
+// === impl Asked ===
+
+impl Asked {
+    /// The synced secret of an object that is mirrored so.
+    fn synced_secret(self, mirror: &SyncedSecret, engine: SyncEngine) -> SyncedSecret {
+        let Self { uid, noted, secret_type, labels } = self;
+        let Noted { references, generation, description, .. } = noted;
+        let message = "Rebuilt from the edge, which was not compared with the vault yet.";
+        let condition = Condition::new(ConditionType::Synced, Status::False, Reason::Pending, message);
+        SyncedSecret {
+            uid,
+            description,
+            secret_type,
+            references,
+            labels,
+            state: State::Pending,
+            conditions: vec![condition],
+            origin: Origin::Managed,
+            generation,
+            // The direct engine writes all of a generation at once. What the extension has made of it, it has to be asked.
+            synced_generation: if engine == SyncEngine::Direct { generation } else { 0 },
+            ..mirror.clone()
+        }
+    }
+}
+
+/// What was asked for, by what this service wrote into an object.
+fn asked(
+    metadata: &ObjectMeta,
+    secret_type: &str,
+    mut labels: BTreeMap<String, String>,
+    vault: &Url,
+) -> Result<Asked, String> {
+    let uid = uid_label(metadata).and_then(|label| label.parse().ok());
+    let uid = uid.ok_or_else(|| format!("its label {UID_LABEL} is not a uid"))?;
+    if metadata.deletion_timestamp.is_some() {
+        return Err("it is being deleted".to_owned());
+    }
+    // Whoever copies an object copies its annotations, too.
+    if !is_noted_by_us(metadata) {
+        return Err("its annotations were not written by this service".to_owned());
+    }
+    let noted = noted(metadata.annotations.as_ref().unwrap_or(&BTreeMap::new()))?;
+    if noted.vault.parse::<Url>().ok().as_ref() != Some(vault) {
+        return Err(format!("it is of another vault, {}", Quote::from(noted.vault)));
+    }
+    let secret_type =
+        secret_type.parse().map_err(|error| format!("its type is none of a synced secret: {error}"))?;
+    labels.retain(|label, _| !is_reserved(label));
+    Ok(Asked { uid, noted, secret_type, labels })
+}
+
+/// Of two objects with one uid nobody can tell which is the synced secret.
+fn leave_copies(labelled: &mut [Labelled<'_>]) {
+    let mut names: HashMap<Uuid, Vec<&str>> = HashMap::new();
+    for one in labelled.iter() {
+        if let Ok(asked) = &one.asked {
+            names.entry(asked.uid).or_default().push(name(one.metadata));
+        }
+    }
+    for one in labelled {
+        let Ok(asked) = &one.asked else { continue };
+        if let [_, _, ..] = names[&asked.uid].as_slice() {
+            one.asked = Err(format!("{} carry the same uid", names[&asked.uid].join(" and ")));
+        }
+    }
+}
+
+fn not_recorded(metadata: &ObjectMeta, why: Option<&String>) -> Condition {
+    let label = Quote::from(uid_label(metadata).unwrap_or_default());
+    let told = match why {
+        None => "`secret-service rebuild` records it again".to_owned(),
+        Some(why) => format!(
+            "it can't be recorded again, because {why}. Take it over with AdoptSyncedSecret and a reference for each key, or delete \
+             it from the cluster"
+        ),
+    };
+    let message = format!(
+        "The edge holds it with the label of a synced secret ({label}) that the database does not know; {told}."
+    );
+    Condition::new(ConditionType::Synced, Status::Unknown, Reason::NotRecorded, message)
+}
+
+fn name(metadata: &ObjectMeta) -> &str {
+    metadata.name.as_deref().unwrap_or_default()
+}
+
+fn is_of_a_sync(secret: &ObjectMeta) -> bool {
+    secret.owner_references.iter().flatten().any(|owner| owner.kind == SecretSync::kind(&()))
+}
+
+/// The labels that we wrote.
+fn own_labels(metadata: &ObjectMeta) -> BTreeMap<String, String> {
+    let is_own = |label: &str| is_written_by_us(metadata, &["f:metadata", "f:labels", &format!("f:{label}")]);
+    let labels = metadata.labels.iter().flatten().filter(|(label, _)| is_own(label));
+    labels.map(|(label, value)| (label.clone(), value.clone())).collect()
+}

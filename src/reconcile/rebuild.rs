@@ -1,0 +1,245 @@
+//! Records again what the edge holds and the database does not know: after it was lost, or put back to an earlier state.
+//!
+//! Nothing at the edge is touched. What is recorded so is PENDING, and then looked at like all that was just asked for.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use super::{Reconciler, Wake};
+use crate::{
+    edge::{Edge, EdgeError, Remains},
+    model::{self, Origin, State, SyncEngine, SyncedSecret, SyncedSecretId, mapping},
+    store::{EdgeRecord, NewAuditEvent, RebuildCause, Record, Store, StoreError, Transaction},
+};
+
+/// How often it is looked whether somebody asks for a rebuild.
+const ASKED_EVERY: Duration = Duration::from_secs(3);
+/// Synced secrets in one transaction.
+const BATCH: usize = 200;
+/// Objects that are left alone and named in the audit; the log names all.
+const NAMED: usize = 20;
+
+/// What the edge holds and the database does not know.
+#[derive(Debug)]
+pub enum Finding {
+    /// A synced secret, and how it is listed until it is recorded.
+    Unknown(Box<Record>, Box<SyncedSecret>),
+    /// A later generation of a synced secret than the database has, which was read at this one.
+    Newer(i64, Box<Record>),
+    /// What can't be recorded as a synced secret.
+    Left {
+        /// How it is listed.
+        mirror: Box<SyncedSecret>,
+        /// Who writes it.
+        engine: SyncEngine,
+        /// Why not: a part of a sentence.
+        why: String,
+    },
+}
+
+/// Why the database was not rebuilt.
+#[derive(Debug, thiserror::Error)]
+pub enum RebuildError {
+    /// The edge can't be read.
+    #[error("{0}. {remedy}", remedy = .0.remedy())]
+    Edge(#[from] EdgeError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Looks for what a rebuild would record. `vault` is the vault of this service.
+pub async fn find(store: &Store, edge: &Edge, vault: &Url) -> Result<Vec<Finding>, RebuildError> {
+    let mut findings = Vec::new();
+    for remains in edge.remains(vault).await? {
+        findings.extend(finding(store, remains).await?);
+    }
+    Ok(findings)
+}
+
+/// Records what was found, and that the rebuild is done.
+pub async fn record(store: &Store, findings: &[Finding], cause: RebuildCause) -> Result<(), StoreError> {
+    let mut transaction = store.begin().await?;
+    if !findings.is_empty() {
+        transaction.audit(summary(findings, cause)).await?;
+    }
+    for batch in findings.chunks(BATCH) {
+        for finding in batch {
+            finding.record(&mut transaction).await?;
+        }
+        transaction.commit().await?;
+        transaction = store.begin().await?;
+    }
+    transaction.rebuilt().await?;
+    transaction.commit().await
+}
+
+/// What the object of a synced secret that is recorded or was deleted says is not news: what somebody did to it is drift.
+async fn finding(store: &Store, remains: Remains) -> Result<Option<Finding>, StoreError> {
+    let Remains { label, engine, edge_uid, asked, mirror } = remains;
+    let known = label.and_then(|uid| store.view().get_by_uid(uid));
+    if known.is_none()
+        && let Some(uid) = label
+        && store.deleted(uid).await?.is_some()
+    {
+        return Ok(None);
+    }
+    let taken = store.view().get(&mirror.id).filter(|taken| taken.secret.origin == Origin::Managed);
+    let asked = match taken {
+        Some(taken) if known.is_none() => {
+            Err(format!("its name is that of another synced secret, {}", taken.secret.uid))
+        }
+        _ => asked,
+    };
+    let mirror = Box::new(mirror);
+    Ok(match (known, asked) {
+        (Some(_), Err(_)) => None,
+        (None, Err(why)) => Some(Finding::Left { mirror, engine, why }),
+        (known, Ok(asked)) => {
+            let mut record = Record::new(asked, engine);
+            record.edge = EdgeRecord { uid: edge_uid, ..EdgeRecord::default() };
+            match known {
+                Some(known) => newer(&known, record),
+                None => Some(Finding::Unknown(Box::new(record), mirror)),
+            }
+        }
+    })
+}
+
+fn newer(known: &Arc<Record>, mut found: Record) -> Option<Finding> {
+    let is_newer = known.secret.id == found.secret.id
+        && known.secret.state != State::Deleting
+        && known.secret.generation < found.secret.generation;
+    found.secret.create_time = known.secret.create_time;
+    found.secret.users.clone_from(&known.secret.users);
+    (found.sync_requests, found.synced_requests) = (known.sync_requests, known.synced_requests);
+    is_newer.then(|| Finding::Newer(known.secret.generation, Box::new(found)))
+}
+
+fn summary(findings: &[Finding], cause: RebuildCause) -> NewAuditEvent {
+    let left: Vec<&SyncedSecretId> = findings
+        .iter()
+        .filter_map(|finding| match finding {
+            Finding::Left { mirror, .. } => Some(&mirror.id),
+            _ => None,
+        })
+        .collect();
+    let begins = match cause {
+        RebuildCause::New => {
+            "The database was new: the audit and its chain begin anew with this event, and what was before is not in it."
+        }
+        RebuildCause::Asked => "A rebuild was asked for.",
+    };
+    let recorded = findings.len() - left.len();
+    let mut detail = format!("{begins} {recorded} synced secrets are recorded as the edge holds them");
+    if !left.is_empty() {
+        let named = left.iter().take(NAMED).map(|id| id.as_str()).collect::<Vec<_>>().join(", ");
+        let more = left.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        detail += &format!("; left alone: {named}{more}");
+    }
+    event("RebuildFromEdge", String::new(), format!("{detail}."))
+}
+
+fn event(action: &'static str, resource: String, detail: String) -> NewAuditEvent {
+    let (actor, outcome) = (model::SERVICE.to_owned(), model::Outcome::ok());
+    NewAuditEvent { actor, action, resource, outcome, detail, request_id: String::new() }
+}
+
+// === impl Finding ===
+
+impl Finding {
+    /// How it is listed while the database does not know it.
+    pub(super) fn stray(self) -> Option<(SyncedSecretId, (SyncedSecret, SyncEngine))> {
+        let (mirror, engine) = match self {
+            Self::Unknown(record, mirror) => (mirror, record.engine),
+            Self::Left { mirror, engine, .. } => (mirror, engine),
+            Self::Newer(..) => return None,
+        };
+        Some((mirror.id.clone(), (*mirror, engine)))
+    }
+
+    /// Records it, unless the database has come to know of it otherwise.
+    async fn record(&self, transaction: &mut Transaction) -> Result<(), StoreError> {
+        let (record, why) = match self {
+            Self::Left { mirror, why, .. } => {
+                tracing::warn!(synced_secret = %mirror.id, why, "what the edge holds under a label of ours is left alone");
+                return Ok(());
+            }
+            Self::Unknown(record, _) => {
+                transaction.remove_mirror(&record.secret.id).await?;
+                match transaction.insert(record.as_ref().clone()).await {
+                    Err(StoreError::AlreadyExists) => return Ok(()),
+                    inserted => inserted?,
+                }
+                (record, "The database did not know it")
+            }
+            Self::Newer(read, record) => {
+                match transaction.change(*read, record.as_ref().clone()).await {
+                    Err(StoreError::Stale | StoreError::NotFound) => return Ok(()),
+                    changed => changed?,
+                }
+                (record, "The database knew an earlier generation")
+            }
+        };
+        let secret = &record.secret;
+        let object = match record.engine {
+            SyncEngine::Direct => "Kubernetes Secret",
+            SyncEngine::SecretStore => "SecretSync",
+        };
+        let (references, generation) = (mapping(&secret.references), secret.generation);
+        let detail = format!("{why}; generation {generation}, from its {object}. References: {references}.");
+        transaction.audit(event("RebuildSyncedSecret", secret.name(), detail)).await
+    }
+}
+
+impl Reconciler {
+    /// Rebuilds the database where that is asked for, until told to stop.
+    pub(super) async fn rebuild(self, stop: CancellationToken) {
+        let mut failed = false;
+        loop {
+            match self.rebuild_if_asked().await {
+                Ok(()) => failed = false,
+                // Once: the cluster may be away for long.
+                Err(error) if !failed => {
+                    failed = true;
+                    tracing::warn!(%error, "the database can't be rebuilt from the edge yet; trying again");
+                }
+                Err(_) => {}
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = sleep(ASKED_EVERY) => {}
+            }
+        }
+    }
+
+    async fn rebuild_if_asked(&self) -> Result<(), RebuildError> {
+        let Some(cause) = self.rebuild_cause().await? else { return Ok(()) };
+        let findings = find(&self.0.store, &self.0.edge, self.0.vault.uri()).await?;
+        record(&self.0.store, &findings, cause).await?;
+        let mut rebuilt = 0;
+        for finding in &findings {
+            if let Finding::Unknown(record, _) | Finding::Newer(_, record) = finding {
+                rebuilt += 1;
+                self.wake(record.secret.uid, Wake::default());
+            }
+        }
+        if !findings.is_empty() {
+            let left = findings.len() - rebuilt;
+            tracing::warn!(rebuilt, left, "the database was rebuilt from what the edge holds");
+        }
+        // What is left alone is listed.
+        self.0.strays.send_replace(());
+        Ok(())
+    }
+
+    /// Why the database is to be rebuilt now, where it is.
+    pub(super) async fn rebuild_cause(&self) -> Result<Option<RebuildCause>, StoreError> {
+        let cause = self.0.store.rebuild_cause().await?;
+        Ok(cause.filter(|cause| *cause == RebuildCause::Asked || self.0.options.rebuild))
+    }
+}
