@@ -8,6 +8,7 @@ mod dev;
 mod docs;
 pub mod lock;
 mod memory;
+mod rebuild;
 mod serve;
 pub mod service;
 mod settings;
@@ -43,6 +44,7 @@ enum Command {
     Dev(dev::Dev),
     Serve(Box<serve::Serve>),
     Check(Box<check::Check>),
+    Rebuild(Box<rebuild::Rebuild>),
     Secrets(Box<client::Secrets>),
     Vault(Box<client::Vault>),
     Audit(Box<client::Audit>),
@@ -67,6 +69,7 @@ impl Cli {
             Command::Dev(dev) => dev.run().await,
             Command::Serve(serve) => serve.run().await,
             Command::Check(check) => check.run().await,
+            Command::Rebuild(rebuild) => rebuild.run().await,
             Command::Secrets(secrets) => secrets.run().await,
             Command::Vault(vault) => vault.run().await,
             Command::Audit(audit) => audit.run().await,

@@ -130,7 +130,7 @@ impl Reconciler {
             }
         }
         if unread {
-            let findings = rebuild::find(&self.0.store, &self.0.edge, self.0.vault.uri()).await?;
+            let findings = rebuild::find(Some(&self.0.store), &self.0.edge, self.0.vault.uri()).await?;
             strays.extend(findings.into_iter().filter_map(Finding::stray));
         }
         Ok(strays)

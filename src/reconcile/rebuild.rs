@@ -51,8 +51,8 @@ pub enum RebuildError {
     Store(#[from] StoreError),
 }
 
-/// Looks for what a rebuild would record. `vault` is the vault of this service.
-pub async fn find(store: &Store, edge: &Edge, vault: &Url) -> Result<Vec<Finding>, RebuildError> {
+/// Looks for what a rebuild would record; without a database, for all. `vault` is the vault of this service.
+pub async fn find(store: Option<&Store>, edge: &Edge, vault: &Url) -> Result<Vec<Finding>, RebuildError> {
     let mut findings = Vec::new();
     for remains in edge.remains(vault).await? {
         findings.extend(finding(store, remains).await?);
@@ -78,16 +78,18 @@ pub async fn record(store: &Store, findings: &[Finding], cause: RebuildCause) ->
 }
 
 /// What the object of a synced secret that is recorded or was deleted says is not news: what somebody did to it is drift.
-async fn finding(store: &Store, remains: Remains) -> Result<Option<Finding>, StoreError> {
+async fn finding(store: Option<&Store>, remains: Remains) -> Result<Option<Finding>, StoreError> {
     let Remains { label, engine, edge_uid, asked, mirror } = remains;
-    let known = label.and_then(|uid| store.view().get_by_uid(uid));
+    let view = store.map(Store::view);
+    let known = view.and_then(|view| view.get_by_uid(label?));
     if known.is_none()
-        && let Some(uid) = label
+        && let (Some(uid), Some(store)) = (label, store)
         && store.deleted(uid).await?.is_some()
     {
         return Ok(None);
     }
-    let taken = store.view().get(&mirror.id).filter(|taken| taken.secret.origin == Origin::Managed);
+    let taken =
+        view.and_then(|view| view.get(&mirror.id)).filter(|taken| taken.secret.origin == Origin::Managed);
     let asked = match taken {
         Some(taken) if known.is_none() => {
             Err(format!("its name is that of another synced secret, {}", taken.secret.uid))
@@ -219,7 +221,7 @@ impl Reconciler {
 
     async fn rebuild_if_asked(&self) -> Result<(), RebuildError> {
         let Some(cause) = self.rebuild_cause().await? else { return Ok(()) };
-        let findings = find(&self.0.store, &self.0.edge, self.0.vault.uri()).await?;
+        let findings = find(Some(&self.0.store), &self.0.edge, self.0.vault.uri()).await?;
         record(&self.0.store, &findings, cause).await?;
         let mut rebuilt = 0;
         for finding in &findings {

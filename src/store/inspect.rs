@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use sqlx::{
-    ConnectOptions, Connection, SqliteExecutor,
+    ConnectOptions, Connection, SqliteExecutor, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteConnection},
 };
 
@@ -45,6 +45,18 @@ async fn look(connection: &mut SqliteConnection) -> Result<Schema, StoreError> {
     find_damage(&mut *connection).await?;
     // Takes the right to write, and gives it back.
     connection.begin_with("BEGIN IMMEDIATE").await?.rollback().await?;
+    schema(connection).await
+}
+
+/// An error where the schema is not the one of this release.
+pub(super) async fn check_current(readers: &SqlitePool) -> Result<(), StoreError> {
+    match schema(&mut *readers.acquire().await?).await? {
+        Schema::Current => Ok(()),
+        Schema::Absent | Schema::Older { .. } => Err(StoreError::Older),
+    }
+}
+
+async fn schema(connection: &mut SqliteConnection) -> Result<Schema, StoreError> {
     let tables: i64 = sqlx::query_scalar(HAS_MIGRATIONS).fetch_one(&mut *connection).await?;
     let applied: Vec<i64> = match tables {
         0 => Vec::new(),

@@ -112,6 +112,9 @@ pub enum StoreError {
     /// The database was made by a newer release.
     #[error("the database was made by a newer release ({0}): run that release, or restore a backup")]
     Newer(String),
+    /// The database was made by an older release.
+    #[error("the database was made by an older release; start the service once, which brings it up to date")]
+    Older,
     /// The database itself.
     #[error("the database: {}", Quote::error(.0))]
     Database(#[from] sqlx::Error),
@@ -169,6 +172,17 @@ impl Store {
         options.run(Self::opened(path, options.clone())).await
     }
 
+    /// Opens the database as it is, beside a process that may work with it: it is never changed, and nothing else is shown of it than was
+    /// committed until now. An error where its schema is not the one of this release.
+    pub async fn open_to_read(path: &Path) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY_TIMEOUT);
+        let readers = SqlitePoolOptions::new().max_connections(READERS).connect_with(options).await?;
+        inspect::check_current(&readers).await?;
+        let faults = Faults::new(path).map_err(sqlx::Error::Io)?;
+        let signer = Signer::new(&settings::known_key(&readers).await?);
+        Self::with(readers.clone(), readers, signer, faults, Options::default()).await
+    }
+
     async fn opened(path: &Path, driving: Options) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
@@ -190,9 +204,23 @@ impl Store {
             .await?;
 
         let signer = Signer::new(&settings::key(&writer).await?);
+        let store = Self::with(writer, readers, signer, faults, driving).await?;
+        rebuild::mark_new(&store).await?;
+        for guard in unguarded {
+            store.tell_unguarded(guard).await?;
+        }
+        Ok(store)
+    }
+
+    async fn with(
+        writer: SqlitePool,
+        readers: SqlitePool,
+        signer: Signer,
+        faults: Faults,
+        options: Options,
+    ) -> Result<Self, StoreError> {
         let clock = clock::read(&writer).await?;
         let (records, place) = (synced_secrets::load(&readers).await?, changes::last_place(&readers).await?);
-        rebuild::mark_new(&writer, place.sequence > 0).await?;
         let view = View::new(records, place);
         let inner = Inner {
             writer,
@@ -204,13 +232,9 @@ impl Store {
             signer,
             clock,
             faults,
-            options: driving,
+            options,
         };
-        let store = Self(Arc::new(inner));
-        for guard in unguarded {
-            store.tell_unguarded(guard).await?;
-        }
-        Ok(store)
+        Ok(Self(Arc::new(inner)))
     }
 
     /// The synced secrets as they were last committed.

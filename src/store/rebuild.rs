@@ -1,8 +1,10 @@
 //! Whether what the edge holds is to be recorded again: the mark in the settings that says so outlives the process.
 
-use sqlx::{Connection, SqliteConnection, SqlitePool};
+use std::path::Path;
 
-use super::{Store, StoreError, Transaction, settings};
+use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
+
+use super::{BUSY_TIMEOUT, Store, StoreError, Transaction, settings};
 
 /// The name of the mark.
 const NAME: &str = "rebuild";
@@ -34,10 +36,10 @@ impl RebuildCause {
 }
 
 /// Marks a database that has never held anything.
-pub(super) async fn mark_new(writer: &SqlitePool, has_changes: bool) -> Result<(), StoreError> {
-    if settings::number(writer, NAME).await?.is_none() {
-        let mark = if has_changes { 0 } else { RebuildCause::New.mark() };
-        settings::set_number(&mut *writer.acquire().await?, NAME, mark).await?;
+pub(super) async fn mark_new(store: &Store) -> Result<(), StoreError> {
+    if settings::number(&store.0.readers, NAME).await?.is_none() {
+        let mark = if store.view().sequence() > 0 { 0 } else { RebuildCause::New.mark() };
+        settings::set_number(&mut *store.0.writer.acquire().await?, NAME, mark).await?;
     }
     Ok(())
 }
@@ -49,10 +51,12 @@ impl Store {
         Ok(mark.and_then(RebuildCause::of))
     }
 
-    /// Asks for a rebuild of a database that another process may be working with.
-    pub async fn ask_rebuild(sql: &mut SqliteConnection) -> Result<(), StoreError> {
-        sql.ping().await?;
-        settings::set_number(sql, NAME, RebuildCause::Asked.mark()).await
+    /// Asks the process that works with a database to rebuild it.
+    pub async fn ask_rebuild(path: &Path) -> Result<(), StoreError> {
+        let options = SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT);
+        let mut connection = options.connect().await?;
+        settings::set_number(&mut connection, NAME, RebuildCause::Asked.mark()).await?;
+        Ok(connection.close().await?)
     }
 }
 

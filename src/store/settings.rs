@@ -21,6 +21,11 @@ pub(super) async fn key(writer: &SqlitePool) -> Result<Vec<u8>, StoreError> {
     Ok(sqlx::query_scalar(SELECT).bind("key").fetch_one(writer).await?)
 }
 
+/// The key of this database, which a service has opened before.
+pub(super) async fn known_key(readers: &SqlitePool) -> Result<Vec<u8>, StoreError> {
+    Ok(sqlx::query_scalar(SELECT).bind("key").fetch_one(readers).await?)
+}
+
 /// A number; none where it was never set.
 pub(super) async fn number(writer: &SqlitePool, name: &'static str) -> Result<Option<i64>, StoreError> {
     let value: Option<Vec<u8>> = sqlx::query_scalar(SELECT).bind(name).fetch_optional(writer).await?;

@@ -19,4 +19,5 @@ mod people;
 mod process;
 mod quotes;
 mod readme;
+mod rebuild;
 mod serve;

@@ -1,0 +1,116 @@
+//! `secret-service rebuild`, beside a service that runs and without one, and the loss of the database at any moment.
+
+use std::{path::PathBuf, time::Duration};
+
+use secret_service::proto::{ListSyncedSecretsRequest, synced_secret::State};
+
+use super::process::{Process, command, configuration};
+use crate::support::{PATIENCE, Site, requests::*};
+
+/// Ends as it should; what it printed.
+async fn rebuild(site: &Site, flags: &[&str]) -> String {
+    let config = site.directory().join("serve.toml");
+    let mut command = tokio::process::Command::from(command(&["rebuild", "--config"]));
+    let output = tokio::time::timeout(PATIENCE, command.arg(config).args(flags).output());
+    let output = output.await.expect("it ends").unwrap();
+    let (printed, said) =
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(output.status.success(), "{printed}{said}");
+    printed
+}
+
+fn database(site: &Site) -> PathBuf {
+    site.directory().join("serve.db")
+}
+
+fn lose_database(site: &Site) {
+    for end in ["", "-wal", "-shm"] {
+        let mut path = database(site).into_os_string();
+        path.push(end);
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+async fn names(process: &mut Process) -> Vec<String> {
+    let all = process.client.list_synced_secrets(ListSyncedSecretsRequest::default()).await.unwrap();
+    all.into_inner().synced_secrets.into_iter().map(|secret| secret.name).collect()
+}
+
+/// A site with the synced secrets "a" and "b", whose service has ended and whose database is lost.
+async fn lost() -> Site {
+    let site = Site::start().await;
+    site.seed("v", "x").await;
+    let mut process = Process::serve(&site).await;
+    for id in ["a", "b"] {
+        process.client.create_synced_secret(create(id, vec![existing("k", "v")])).await.unwrap();
+    }
+    assert!(process.terminate().await.success());
+    lose_database(&site);
+    site
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_says_what_would_be_recorded_and_makes_no_database() {
+    let site = lost().await;
+    let told = rebuild(&site, &["--dry-run"]).await;
+    for word in ["a ", "b ", "direct", "to be recorded", "k=v"] {
+        assert!(told.contains(word), "{word}: {told}");
+    }
+    assert!(!database(&site).exists());
+    let json: serde_json::Value =
+        serde_json::from_str(&rebuild(&site, &["--dry-run", "-o", "json"]).await).unwrap();
+    assert_eq!((&json["dryRun"], json["found"].as_array().unwrap().len()), (&true.into(), 2), "{json}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_is_rebuilt_while_no_service_runs() {
+    let site = lost().await;
+    let told = rebuild(&site, &[]).await;
+    assert!(told.contains("recorded") && !told.contains("to be recorded"), "{told}");
+    assert!(rebuild(&site, &[]).await.contains("knows all"));
+    let mut process = Process::serve_as(&site, &configuration(&site, 0), &["--database-rebuild=false"]).await;
+    assert_eq!(names(&mut process).await, [name("a"), name("b")]);
+    let synced = process.client.sync_synced_secret(sync("a")).await.unwrap().into_inner();
+    assert_eq!(synced.state(), State::Synced);
+    assert!(process.terminate().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_runs_rebuilds_its_database_when_it_is_asked() {
+    let site = lost().await;
+    let mut process = Process::serve_as(&site, &configuration(&site, 0), &["--database-rebuild=false"]).await;
+    let listed = process.client.get_synced_secret(get("a")).await;
+    assert!(listed.is_err() || listed.unwrap().into_inner().state() == State::Degraded, "it was told not to");
+    assert!(rebuild(&site, &["--dry-run"]).await.contains("to be recorded"));
+    let told = rebuild(&site, &[]).await;
+    assert!(told.contains("recorded"), "{told}");
+    assert_eq!(names(&mut process).await, [name("a"), name("b")]);
+    let synced = process.client.sync_synced_secret(sync("b")).await.unwrap().into_inner();
+    assert_eq!(synced.state(), State::Synced);
+    assert!(process.terminate().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_that_is_killed_at_any_moment_is_finished_by_the_next_start() {
+    let site = lost().await;
+    for millis in [0, 5, 10, 20, 40, 80, 160, 320] {
+        lose_database(&site);
+        let process = Process::serve(&site).await;
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+        process.kill().await;
+        let mut process = Process::serve(&site).await;
+        for id in ["a", "b"] {
+            let begun = tokio::time::Instant::now();
+            loop {
+                let told = process.client.get_synced_secret(get(id)).await;
+                if told.as_ref().is_ok_and(|told| told.get_ref().state() == State::Synced) {
+                    break;
+                }
+                assert!(begun.elapsed() < PATIENCE, "killed after {millis} ms: {told:?}");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+        assert_eq!(names(&mut process).await, [name("a"), name("b")]);
+        process.kill().await;
+    }
+}
