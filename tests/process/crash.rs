@@ -22,13 +22,13 @@ mod extension;
 
 /// Where the process is stopped: it waits for an answer that does not come.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Point {
+pub enum Point {
     Vault(Operation, bool),
     /// The verb and the resource.
     Edge(&'static str, &'static str, bool),
 }
 
-const POINTS: [Point; 10] = [
+pub const POINTS: [Point; 10] = [
     Point::Vault(Operation::SecretGetDeleted, false),
     Point::Vault(Operation::SecretSet, false),
     Point::Vault(Operation::SecretSet, true),
@@ -59,7 +59,7 @@ fn mend(site: &Site) {
     site.cluster().faults().clear();
 }
 
-fn pair() -> CreateSyncedSecretRequest {
+pub fn pair() -> CreateSyncedSecretRequest {
     let references = vec![
         created("username", "edp1-username", "alice-1"),
         created("password", "edp1-password", "secret-1"),
@@ -76,7 +76,7 @@ fn reached(site: &Site, point: Point) -> u64 {
 }
 
 /// Calls, and kills the process while the call hangs at the point; after the call, where it does not come there. Whether it did.
-async fn killed_at<T: Send + 'static>(
+pub async fn killed_at<T: Send + 'static>(
     site: &Site,
     process: Process,
     point: Point,
@@ -98,7 +98,7 @@ async fn killed_at<T: Send + 'static>(
 }
 
 /// The edge holds one complete set, or nothing.
-async fn is_complete(site: &Site, sets: &[[&str; 2]]) -> bool {
+pub async fn is_complete(site: &Site, sets: &[[&str; 2]]) -> bool {
     match site.edge("edp1secrets").await {
         None => true,
         Some(data) => {
@@ -231,7 +231,7 @@ async fn an_update_a_rotation_and_a_delete_that_are_killed_go_on_by_themselves()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_at_random_moments_again_and_again_everything_acknowledged_is_there_in_the_end() {
+pub async fn killed_at_random_moments_again_and_again_everything_acknowledged_is_there_in_the_end() {
     let mut random = StdRng::seed_from_u64(20_261_124);
     let site = Site::start().await;
     site.seed("shared", "the shared value").await;

@@ -2,10 +2,13 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use secret_service::proto::{ListSyncedSecretsRequest, synced_secret::State};
+use secret_service::proto::{ListSyncedSecretsRequest, SyncedSecret, synced_secret::State};
 
-use super::process::{Process, command, configuration};
-use crate::support::{PATIENCE, Site, requests::*};
+use super::{
+    crash::{POINTS, Point, is_complete, killed_at, pair},
+    process::{Process, command, configuration},
+};
+use crate::support::{PATIENCE, Site, requests::*, until};
 
 /// Ends as it should; what it printed.
 async fn rebuild(site: &Site, flags: &[&str]) -> String {
@@ -23,7 +26,7 @@ fn database(site: &Site) -> PathBuf {
     site.directory().join("serve.db")
 }
 
-fn lose_database(site: &Site) {
+pub fn lose_database(site: &Site) {
     for end in ["", "-wal", "-shm"] {
         let mut path = database(site).into_os_string();
         path.push(end);
@@ -112,5 +115,58 @@ async fn a_rebuild_that_is_killed_at_any_moment_is_finished_by_the_next_start() 
         }
         assert_eq!(names(&mut process).await, [name("a"), name("b")]);
         process.kill().await;
+    }
+}
+
+/// What the edge holds is a synced secret again, whole and in sync; what it does not hold is none.
+async fn is_back(site: &Site, process: &mut Process, point: Point, sets: &[[&str; 2]]) {
+    let is_there = match process.client.get_synced_secret(get("edp1secrets")).await {
+        Ok(_) => true,
+        Err(_) => {
+            // The rebuild has had the time for it.
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            process.client.get_synced_secret(get("edp1secrets")).await.is_ok()
+        }
+    };
+    assert_eq!(site.edge("edp1secrets").await.is_some(), is_there, "{point:?}");
+    assert!(is_complete(site, sets).await, "{point:?}");
+    if is_there {
+        until(&mut process.client, "edp1secrets", |secret| secret.state() == State::Synced).await;
+        process.client.delete_synced_secret(delete("edp1secrets")).await.unwrap();
+        assert_eq!(site.edge("edp1secrets").await, None, "{point:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_that_is_killed_anywhere_and_loses_its_database_is_what_the_edge_says() {
+    for point in POINTS.into_iter().filter(|point| !matches!(point, Point::Edge("delete", ..))) {
+        let site = Site::start().await;
+        let process = Process::serve(&site).await;
+        let mut client = process.client.clone();
+        killed_at(&site, process, point, async move { client.create_synced_secret(pair()).await }).await;
+        lose_database(&site);
+        let mut process = Process::serve(&site).await;
+        is_back(&site, &mut process, point, &[["alice-1", "secret-1"]]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_is_killed_anywhere_and_loses_its_database_is_what_the_edge_says() {
+    for point in POINTS {
+        let site = Site::start().await;
+        let mut process = Process::serve(&site).await;
+        let made = process.client.create_synced_secret(pair()).await.unwrap().into_inner();
+        let mut client = process.client.clone();
+        let wanted = SyncedSecret { description: "changed".to_owned(), etag: String::new(), ..made };
+        killed_at(&site, process, point, async move {
+            client.update_synced_secret(update(wanted, &["description"])).await?;
+            client.add_vault_secret_version(add_version("edp1-username", "alice-2")).await?;
+            client.delete_synced_secret(delete("edp1secrets")).await
+        })
+        .await;
+        lose_database(&site);
+        let mut process = Process::serve(&site).await;
+        is_back(&site, &mut process, point, &[["alice-1", "secret-1"], ["alice-2", "secret-1"]]).await;
+        assert_eq!(site.somebody.reads("edp1-password").await, "secret-1", "the vault is not touched");
     }
 }

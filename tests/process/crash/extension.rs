@@ -12,6 +12,7 @@ use secret_service::{
 use super::{Point, is_complete, killed_at, pair};
 use crate::{
     process::Process,
+    rebuild::lose_database,
     support::{PATIENCE, Site, requests::*, until},
 };
 
@@ -164,5 +165,26 @@ async fn a_delete_that_is_killed_anywhere_leaves_nothing_of_the_pair() {
         assert!(site.classes().list(&ListParams::default()).await.unwrap().items.is_empty(), "{point:?}");
         assert!(site.edge("edp1secrets").await.is_none(), "{point:?}");
         assert_eq!(site.somebody.reads("edp1-password").await, "secret-1", "the vault is not touched");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_that_is_killed_anywhere_and_loses_its_database_is_what_the_edge_says() {
+    for point in WRITES {
+        let mut site = site().await;
+        let process = Process::serve_in("secret-store", &site).await;
+        let mut client = process.client.clone();
+        killed(&mut site, process, point, async move { client.create_synced_secret(pair()).await }).await;
+        lose_database(&site);
+
+        let mut process = Process::serve_in("secret-store", &site).await;
+        if site.syncs().get_opt("edp1secrets").await.unwrap().is_some() {
+            until(&mut process.client, "edp1secrets", |secret| secret.state() == State::Synced).await;
+            assert!(is_complete(&site, &[["alice-1", "secret-1"]]).await, "{point:?}");
+            one_pair(&site, point).await;
+        } else {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            process.client.get_synced_secret(get("edp1secrets")).await.unwrap_err();
+        }
     }
 }
