@@ -1,6 +1,6 @@
 //! A thousand synced secrets on a real control plane, with a Key Vault that takes 20 ms an answer: `make bench-cluster`. Prints how
 //! long it takes until all are synced and what it costs the vault, the API server and the machine; then the same for rotation
-//! checks; and, for comparison, a bare loop of as many server-side applies.
+//! checks and for a start without the database; and, for comparison, a bare loop of as many server-side applies.
 
 #![allow(missing_docs)]
 
@@ -60,6 +60,23 @@ async fn run(report: &mut Report, name: &str, limit: &str) {
     report.add(&format!("check without changes, {name}"), one_check(&site, &service).await);
     ground::change(&site, CHANGED_PERCENT).await;
     report.add(&format!("check with {CHANGED_PERCENT} % changed, {name}"), one_check(&site, &service).await);
+    ours::stop(service).await;
+    rebuild(report, name, &site, &flags("1h")).await;
+}
+
+/// A start without the database: until all are recorded again, and until all are SYNCED again.
+async fn rebuild(report: &mut Report, name: &str, site: &Site, flags: &[&str]) {
+    ours::lose_database(site);
+    let begun = Instant::now();
+    let service = ours::start(site, flags).await;
+    let meter = Meter::start(site, service.id()).await;
+    ours::all_recorded(&service).await;
+    let recorded = begun.elapsed();
+    ours::all_synced(&service).await;
+    let synced = begun.elapsed();
+    let cost = meter.stop().await;
+    report.add(&format!("database lost: all recorded again, {name}"), cost.clone().took(recorded));
+    report.add(&format!("database lost: all SYNCED again, {name}"), cost.took(synced));
     ours::stop(service).await;
 }
 

@@ -10,7 +10,7 @@ const TICKS_PER_SECOND: f64 = 100.0;
 const TIMES: [usize; 2] = [11, 12];
 
 /// What something cost.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Cost {
     pub took: Duration,
     /// Requests to the vault, the challenge for a token included.

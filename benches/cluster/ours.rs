@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use futures::{StreamExt, TryStreamExt};
 use secret_service::proto::{
-    CreateSyncedSecretRequest, WatchSyncedSecretsRequest, WatchSyncedSecretsResponse, synced_secret::State,
+    CreateSyncedSecretRequest, SyncedSecret, WatchSyncedSecretsRequest, WatchSyncedSecretsResponse,
+    synced_secret::{Origin, State},
     watch_synced_secrets_response::Type,
 };
 use tonic::Streaming;
@@ -27,8 +28,7 @@ pub async fn start(site: &Site, flags: &[&str]) -> Process {
 
 /// Creates all synced secrets, and waits until a watch has told that every one is synced.
 pub async fn create_all(ours: &Process) {
-    let watch = ours.client.clone().watch_synced_secrets(WatchSyncedSecretsRequest::default()).await;
-    let synced = tokio::spawn(all_synced(watch.expect("it lets us watch").into_inner()));
+    let synced = tokio::spawn(until_all(watch(ours).await, |secret| secret.state() == State::Synced));
     futures::stream::iter(0..SECRETS)
         .map(|number| {
             let mut client = ours.client.clone();
@@ -53,16 +53,38 @@ fn creation(number: usize) -> CreateSyncedSecretRequest {
     CreateSyncedSecretRequest { wait: None, ..requests::create(&synced_secret(number), references.into()) }
 }
 
-async fn all_synced(mut watch: Streaming<WatchSyncedSecretsResponse>) {
-    let mut synced = HashSet::new();
-    while synced.len() < SECRETS {
+/// Waits until a watch has told of all.
+pub async fn all_recorded(ours: &Process) {
+    until_all(watch(ours).await, |secret| secret.origin() == Origin::Managed).await;
+}
+
+/// Waits until a watch has told that all are synced.
+pub async fn all_synced(ours: &Process) {
+    until_all(watch(ours).await, |secret| secret.state() == State::Synced).await;
+}
+
+/// Takes the database away, while it is stopped.
+pub fn lose_database(site: &Site) {
+    for end in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(site.directory().join(format!("serve.db{end}")));
+    }
+}
+
+async fn watch(ours: &Process) -> Streaming<WatchSyncedSecretsResponse> {
+    let watch = ours.client.clone().watch_synced_secrets(WatchSyncedSecretsRequest::default()).await;
+    watch.expect("it lets us watch").into_inner()
+}
+
+async fn until_all(mut watch: Streaming<WatchSyncedSecretsResponse>, is_so: impl Fn(&SyncedSecret) -> bool) {
+    let mut all = HashSet::new();
+    while all.len() < SECRETS {
         let event = watch.message().await.expect("the watch goes on").expect("the watch goes on");
         if event.r#type() == Type::Bookmark {
             continue;
         }
         let secret = event.synced_secret.expect("it comes with every change");
-        if secret.state() == State::Synced {
-            synced.insert(secret.name);
+        if is_so(&secret) {
+            all.insert(secret.name);
         }
     }
 }
