@@ -19,9 +19,12 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::FIELD_MANAGER;
-use crate::model::{
-    Encoding, Reference, ReferenceStatus, SecretKey, SecretType, SyncedSecret, VaultSecretName, VaultVersion,
-    limits,
+use crate::{
+    model::{
+        Encoding, Reference, ReferenceStatus, SecretKey, SecretType, SyncedSecret, VaultSecretName,
+        VaultVersion, limits,
+    },
+    quote::Quote,
 };
 
 /// Label: the uid of the synced secret. Whoever carries it is ours.
@@ -165,8 +168,8 @@ pub(super) fn noted(annotations: &BTreeMap<String, String>) -> Result<Noted, Str
     let text = |name: &str| annotations.get(name).ok_or_else(|| format!("its annotation {name} is missing"));
     let unreadable =
         |name: &str, why: &dyn fmt::Display| format!("its annotation {name} can't be read: {why}");
-    let references: Vec<NotedReference> =
-        serde_json::from_str(text(REFERENCES)?).map_err(|error| unreadable(REFERENCES, &error))?;
+    let references: Vec<NotedReference> = serde_json::from_str(text(REFERENCES)?)
+        .map_err(|error| unreadable(REFERENCES, &Quote::error(&error)))?;
     let references: Result<Vec<_>, _> = references.into_iter().map(NotedReference::into_model).collect();
     let references = references.map_err(|why| unreadable(REFERENCES, &why))?;
     let keys: BTreeSet<&str> = references.iter().map(|reference| reference.key.as_str()).collect();
@@ -311,5 +314,68 @@ impl Serialize for Base64<'_> {
 impl fmt::Debug for Manifest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Manifest").field("name", &self.metadata.name).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vault() -> Url {
+        "https://contoso.vault.azure.net/".parse().unwrap()
+    }
+
+    #[test]
+    fn what_the_annotations_say_is_read_back_just_as_it_was_asked_for() {
+        let mut secret = SyncedSecret::example("edp1secrets");
+        secret.description = "\"quoted\", ünïcode\n".to_owned();
+        secret.generation = 7;
+        let version: VaultVersion = "0123456789abcdef0123456789abcdef".parse().unwrap();
+        let first = secret.references[0].clone();
+        let pinned = |key: &str, encoding| Reference {
+            key: key.parse().unwrap(),
+            version: Some(version.clone()),
+            encoding,
+            ..first.clone()
+        };
+        secret.references.extend([pinned("bytes", Encoding::Base64), pinned("hex", Encoding::Hex)]);
+        let noted = noted(&annotations(&secret, &vault(), |place| (place == 1).then_some(&version))).unwrap();
+        assert_eq!((noted.vault.as_str(), noted.generation), (vault().as_str(), 7));
+        assert_eq!(noted.description, secret.description);
+        for (place, (read, asked)) in noted.references.iter().zip(&secret.references).enumerate() {
+            assert!(read.asks_the_same(asked), "{read:?}");
+            assert_eq!(read.status.synced_version.is_some(), place == 1);
+        }
+    }
+
+    #[test]
+    fn annotations_that_somebody_damaged_are_not_guessed_at() {
+        let written = annotations(&SyncedSecret::example("a"), &vault(), |_| None);
+        for (name, damage) in [
+            (VAULT, None),
+            (REFERENCES, None),
+            (REFERENCES, Some("")),
+            (REFERENCES, Some("[]")),
+            (REFERENCES, Some("{}")),
+            (REFERENCES, Some(r#"[{"key":"..","vaultSecret":"v","encoding":"utf-8"}]"#)),
+            (REFERENCES, Some(r#"[{"key":"k","vaultSecret":"no_name","encoding":"utf-8"}]"#)),
+            (REFERENCES, Some(r#"[{"key":"k","vaultSecret":"v","encoding":"rot13"}]"#)),
+            (REFERENCES, Some(r#"[{"key":"k","vaultSecret":"v","version":"latest","encoding":"utf-8"}]"#)),
+            (
+                REFERENCES,
+                Some(
+                    r#"[{"key":"k","vaultSecret":"v","encoding":"utf-8"},{"key":"k","vaultSecret":"w","encoding":"utf-8"}]"#,
+                ),
+            ),
+            (GENERATION, None),
+            (GENERATION, Some("0")),
+            (GENERATION, Some("seven")),
+        ] {
+            let mut annotations = written.clone();
+            annotations.remove(name);
+            annotations.extend(damage.map(|damage| (name.to_owned(), damage.to_owned())));
+            let why = noted(&annotations).unwrap_err();
+            assert!(why.contains(name), "{name}: {damage:?}: {why}");
+        }
     }
 }

@@ -88,14 +88,17 @@ const OURS: [&str; 8] = [
     "ActorError",
 ];
 /// Files that have others' errors in hand too, and how often each repeats an error of ours, or only looks into another one.
-const ALLOWED: [(&str, usize); 13] = [
+const ALLOWED: [(&str, usize); 16] = [
     ("api/reference.rs", 2),
     ("cli/check/checks.rs", 3),
+    ("cli/rebuild.rs", 1),
     ("config/names.rs", 1),
     ("edge/client.rs", 1),
+    ("edge/remains.rs", 1),
     ("edge/secret_store/verdict.rs", 1),
     ("edge/usages/follow.rs", 2),
     ("quote.rs", 2),
+    ("reconcile/rebuild.rs", 1),
     ("secrets/instance.rs", 2),
     ("secrets/vault_secrets.rs", 2),
     ("store/fault.rs", 1),
