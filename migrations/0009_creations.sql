@@ -2,3 +2,6 @@
 
 -- The generation with which the value that `create_pending` waits for was asked for; 0 where a release recorded it that did not keep it.
 ALTER TABLE secret_references ADD COLUMN create_generation INTEGER NOT NULL DEFAULT 0;
+
+-- Whether a synced secret was deleted is asked for each object at the edge that carries a uid which is not recorded.
+CREATE INDEX changes_deleted ON changes (uid) WHERE kind = 'DELETED';

@@ -27,6 +27,7 @@ fn causes() -> Vec<(Cause, Code, &'static str)> {
     vec![
         (Cause::Invalid("the rule".into()), InvalidArgument, "INVALID_FIELD"),
         (Cause::NoSyncedSecret(id()), NotFound, "SYNCED_SECRET_NOT_FOUND"),
+        (Cause::Rebuilding, Unavailable, "DATABASE_REBUILDING"),
         (Cause::SyncedSecretExists(id()), AlreadyExists, "SYNCED_SECRET_EXISTS"),
         (Cause::Reserved { id: id(), owner: text() }, InvalidArgument, "NAME_RESERVED"),
         (Cause::Deleting(id()), FailedPrecondition, "SYNCED_SECRET_DELETING"),

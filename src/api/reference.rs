@@ -93,6 +93,7 @@ fn causes() -> Vec<Cause> {
     let mut causes = vec![
         Cause::Invalid("the field breaks the rule that the message names".to_owned()),
         Cause::NoSyncedSecret(id.clone()),
+        Cause::Rebuilding,
         Cause::SyncedSecretExists(id.clone()),
         Cause::Unmanaged(id.clone()),
         Cause::Owned { id: id.clone(), owner: "ExternalSecret pump-7".to_owned() },

@@ -207,6 +207,12 @@ impl Verdict {
                 "Look with ListSyncedSecrets for what there is, or create it.",
             )
             .about("syncedSecrets", id),
+            Cause::Rebuilding => Self::new(
+                Unavailable,
+                "DATABASE_REBUILDING",
+                "Call again in some seconds; if it stays so, ask the operator whether the cluster answers the service.",
+            )
+            .retry(LATER),
             Cause::SyncedSecretExists(id) => Self::new(
                 AlreadyExists,
                 "SYNCED_SECRET_EXISTS",

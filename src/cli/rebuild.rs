@@ -13,13 +13,13 @@ use super::{
     Failure,
     configuration::Configuration,
     lock::{Lock, LockError},
-    settings::{edge_options, vault_options},
+    settings::{admission, edge_options},
 };
 use crate::{
     config::Config,
     edge::Edge,
     model::mapping,
-    reconcile::rebuild::{self, Finding, RebuildError},
+    reconcile::rebuild::{self, Finding, Findings, RebuildError, Source},
     store::{RebuildCause, Store, StoreError},
     telemetry::{self, Format},
 };
@@ -78,6 +78,10 @@ Exit codes:
   1  the edge or the database can't be read, or the service has not answered in time
   2  the command line or the configuration is wrong; each mistake is one line";
 
+/// Where the extension's kinds are not served.
+const LEFT_OUT: &str = "The cluster serves no SecretSyncs at the moment: the Secrets that they made are left out. A service that runs looks again \
+                        by itself.";
+
 /// What was found, to print.
 #[derive(Serialize)]
 struct Row {
@@ -99,40 +103,50 @@ impl Rebuild {
         let config = configuration.load()?.config;
         let _logging = telemetry::start(Format::Text, "off").map_err(Failure::usage)?;
         let database = &config.database.path;
+        let read = async || Store::open_to_read(database).await.map_err(|error| with_path(&config, error));
         let findings = match Lock::beside(database) {
             Err(LockError::Held { .. }) => {
-                let store = Store::open_to_read(database).await.map_err(|error| with_path(&config, error))?;
-                let findings = find(&config, Some(&store)).await?;
+                let findings = find(&config, Some(&read().await?)).await?;
                 if !dry_run {
-                    ask(&config, &store, timeout).await?;
+                    ask(&config, timeout).await?;
+                    let left = find(&config, Some(&read().await?))
+                        .await?
+                        .all
+                        .iter()
+                        .filter(|one| one.is_news())
+                        .count();
+                    if left > 0 {
+                        return Err(Failure::failed(format!(
+                            "{left} synced secrets are not recorded; call it again"
+                        )));
+                    }
                 }
                 findings
             }
             Err(error) => return Err(Failure::failed(error)),
             Ok(_lock) if dry_run && !database.exists() => find(&config, None).await?,
-            Ok(_lock) if dry_run => {
-                let store = Store::open_to_read(database).await.map_err(|error| with_path(&config, error))?;
-                find(&config, Some(&store)).await?
-            }
+            Ok(_lock) if dry_run => find(&config, Some(&read().await?)).await?,
             Ok(_lock) => {
                 let store = Store::open(database).await.map_err(|error| with_path(&config, error))?;
-                let cause = store.rebuild_cause().await.map_err(Failure::failed)?;
-                let findings = find(&config, Some(&store)).await?;
-                let recorded = rebuild::record(&store, &findings, cause.unwrap_or(RebuildCause::Asked)).await;
+                let findings = record(&config, &store).await;
                 store.close().await;
-                recorded.map_err(Failure::failed)?;
-                findings
+                findings?
             }
         };
-        print(&findings, dry_run, output)
+        if !findings.is_complete {
+            eprintln!("{LEFT_OUT}");
+        }
+        print(&findings.all, dry_run, output)
     }
 }
 
 /// Asks the service that works with the database, and waits until it is done.
-async fn ask(config: &Config, store: &Store, timeout: u64) -> Result<(), Failure> {
-    Store::ask_rebuild(&config.database.path).await.map_err(|error| with_path(config, error))?;
+async fn ask(config: &Config, timeout: u64) -> Result<(), Failure> {
+    let path = &config.database.path;
+    let asked = Store::ask_rebuild(path).await.map_err(|error| with_path(config, error))?;
+    let store = Store::open_to_read(path).await.map_err(|error| with_path(config, error))?;
     let end = Instant::now() + Duration::from_secs(timeout);
-    while store.rebuild_cause().await.map_err(Failure::failed)?.is_some() {
+    while store.rebuild_cause().await.map_err(Failure::failed)? == Some(asked) {
         if Instant::now() >= end {
             return Err(Failure::failed(format!(
                 "the service has not recorded it within {timeout} s; it goes on trying, and its log says what is in the way"
@@ -141,6 +155,14 @@ async fn ask(config: &Config, store: &Store, timeout: u64) -> Result<(), Failure
         sleep(DONE_EVERY).await;
     }
     Ok(())
+}
+
+/// Records it, where no service works with the database.
+async fn record(config: &Config, store: &Store) -> Result<Findings, Failure> {
+    let cause = store.rebuild_cause().await.map_err(Failure::failed)?.unwrap_or(RebuildCause::Asked(0));
+    let findings = find(config, Some(store)).await?;
+    rebuild::record(store, &findings, cause).await.map_err(Failure::failed)?;
+    Ok(findings)
 }
 
 fn print(findings: &[Finding], dry_run: bool, output: Output) -> Result<(), Failure> {
@@ -183,10 +205,13 @@ impl Row {
 }
 
 /// What the edge holds and the database does not know; all where there is no database.
-async fn find(config: &Config, store: Option<&Store>) -> Result<Vec<Finding>, Failure> {
-    let edge = Edge::connect(&edge_options(config)).await.map_err(RebuildError::from);
-    let found = rebuild::find(store, &edge.map_err(Failure::failed)?, &vault_options(config).uri).await;
-    found.map_err(Failure::failed)
+async fn find(config: &Config, store: Option<&Store>) -> Result<Findings, Failure> {
+    let edge = Edge::connect(&edge_options(config))
+        .await
+        .map_err(|error| Failure::failed(RebuildError::from(error)))?;
+    let (vault, admission) = (&config.vault.uri.0, &admission(config));
+    let source = Source { edge: &edge, vault, admission, are_kinds_gone: false };
+    rebuild::find(store, source).await.map_err(Failure::failed)
 }
 
 fn with_path(config: &Config, error: StoreError) -> Failure {

@@ -237,7 +237,7 @@ async fn watch_readiness(
     ready: watch::Sender<bool>,
     stop: CancellationToken,
 ) -> Result<Part, RunError> {
-    let (mut edge, mut fault) = (index.healthy(), store.fault());
+    let (mut edge, mut fault, mut unfilled) = (index.healthy(), store.fault(), store.unfilled());
     loop {
         let answers = store.answers(DATABASE_TIMEOUT).await;
         let stands = *fault.borrow_and_update();
@@ -246,6 +246,8 @@ async fn watch_readiness(
         }
         let database = answers && stands.is_none();
         let watched = *edge.borrow_and_update() == Some(true);
+        // A lost database that is not rebuilt yet knows nothing of what there is.
+        let database = database && !*unfilled.borrow_and_update();
         if ready
             .send_if_modified(|ready| std::mem::replace(ready, database && watched) != (database && watched))
         {
@@ -254,6 +256,7 @@ async fn watch_readiness(
         tokio::select! {
             _ = edge.changed() => {}
             _ = fault.changed() => {}
+            _ = unfilled.changed() => {}
             () = tokio::time::sleep(READINESS_EVERY) => {}
             () = stop.cancelled() => return Ok(Part::Readiness),
         }

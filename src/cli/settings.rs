@@ -28,6 +28,7 @@ impl Settings {
                 secret_store: secret_store_options(config),
                 audit_retention: config.audit.retention,
                 rebuild: config.database.rebuild,
+                admission: admission(config),
             },
             admission: admission(config),
             secrets: secrets::Options {
@@ -107,7 +108,7 @@ pub(super) fn usage_options(config: &Config) -> edge::UsageOptions {
 }
 
 /// What synced secrets may be.
-fn admission(config: &Config) -> Admission {
+pub(super) fn admission(config: &Config) -> Admission {
     let config::SyncedSecrets { types, labels, reserved_names, free_names } = config.synced_secrets.clone();
     Admission { types, labels, reserved: reserved_names, free: free_names }
 }

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::{
     Edge, EdgeError, is_reserved,
-    manifest::uid_label,
+    manifest::{noted_generation, uid_label},
     secret_store::{ForeignKey, LABEL_PREFIX, SecretSync, foreign_keys},
     secrets::{data_keys, wiped},
     table::Printed,
@@ -32,6 +32,8 @@ pub struct Adoptable {
     pub owner: Option<String>,
     /// The uid of a synced secret that it carries as our label, as it is written there.
     pub label: Option<String>,
+    /// The generation of it that it notes.
+    pub generation: Option<i64>,
 }
 
 /// A SecretSync that another tool made.
@@ -49,6 +51,8 @@ pub struct AdoptableSync {
     pub secret: Option<SyncedInto>,
     /// See [`Adoptable::label`].
     pub label: Option<String>,
+    /// See [`Adoptable::generation`].
+    pub generation: Option<i64>,
 }
 
 /// The Secret under the name of a SecretSync.
@@ -85,7 +89,7 @@ impl Edge {
             .next()
             .map(|owner| Quote::from(format!("{} {}", owner.kind, owner.name)).to_string());
         let uid = metadata.uid.clone().unwrap_or_default();
-        let label = uid_label(&metadata).map(str::to_owned);
+        let (label, generation) = (uid_label(&metadata).map(str::to_owned), noted_generation(&metadata));
         if !may_read {
             let Some(Printed { secret_type, keys: count, .. }) = self.printed(id.as_str()).await? else {
                 return Ok(None);
@@ -102,6 +106,7 @@ impl Edge {
                 immutable,
                 owner,
                 label,
+                generation,
             }));
         }
         let Some(secret) = self.call(self.secrets.get_opt(id.as_str())).await?.map(wiped) else {
@@ -110,7 +115,17 @@ impl Edge {
         let keys = secret.data.into_iter().flatten().map(|(key, _)| key).collect();
         let secret_type = secret.type_.unwrap_or_default();
         let immutable = secret.immutable == Some(true);
-        Ok(Some(Adoptable { uid, secret_type, keys, labels, unknown_keys: 0, immutable, owner, label }))
+        Ok(Some(Adoptable {
+            uid,
+            secret_type,
+            keys,
+            labels,
+            unknown_keys: 0,
+            immutable,
+            owner,
+            label,
+            generation,
+        }))
     }
 
     /// Looks at a SecretSync that may be taken over; `None` where there is none. `vault_name` is the vault of this service.
@@ -131,6 +146,7 @@ impl Edge {
             labels: labels_of_others(&sync.spec.secret_object.labels),
             secret: secret.map(|secret| synced_into(&secret.metadata, &sync)),
             label: uid_label(&sync.metadata).map(str::to_owned),
+            generation: noted_generation(&sync.metadata),
         }))
     }
 }

@@ -139,6 +139,15 @@ pub(super) fn annotations<'a>(
     ])
 }
 
+/// No synced secret is changed so often: a larger number was made up, and the next one must still fit.
+const MAX_GENERATION: i64 = i64::MAX / 2;
+
+/// The generation that metadata says, whoever wrote it; none where it says nothing that can be one.
+pub(super) fn noted_generation(metadata: &ObjectMeta) -> Option<i64> {
+    let generation = metadata.annotations.as_ref()?.get(GENERATION)?.parse().ok()?;
+    (1..=MAX_GENERATION).contains(&generation).then_some(generation)
+}
+
 /// What [`annotations`] say of a synced secret.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Noted {
@@ -178,8 +187,8 @@ pub(super) fn noted(annotations: &BTreeMap<String, String>) -> Result<Noted, Str
     }
     let generation: i64 =
         text(GENERATION)?.parse().map_err(|error: ParseIntError| unreadable(GENERATION, &error))?;
-    if generation < 1 {
-        return Err(unreadable(GENERATION, &"it begins with 1"));
+    if !(1..=MAX_GENERATION).contains(&generation) {
+        return Err(unreadable(GENERATION, &"it is a number from 1 on"));
     }
     let description = annotations.get(DESCRIPTION).cloned().unwrap_or_default();
     Ok(Noted { vault: text(VAULT)?.clone(), references, generation, description })
@@ -218,16 +227,16 @@ pub(super) fn uid_label(metadata: &ObjectMeta) -> Option<&str> {
     metadata.labels.as_ref()?.get(UID_LABEL).map(String::as_str)
 }
 
-/// Whether this service wrote a field, by its path in `managedFields`.
-pub(super) fn is_written_by_us(metadata: &ObjectMeta, path: &[&str]) -> bool {
+/// Whether a manager wrote a field, by its path in `managedFields`.
+pub(super) fn is_written_by(metadata: &ObjectMeta, manager: &str, path: &[&str]) -> bool {
     let mut entries = metadata.managed_fields.iter().flatten();
-    entries.any(|entry| entry.manager.as_deref() == Some(FIELD_MANAGER) && writes(entry, path))
+    entries.any(|entry| entry.manager.as_deref() == Some(manager) && writes(entry, path))
 }
 
 /// Whether this service wrote the annotations that [`noted`] reads.
 pub(super) fn is_noted_by_us(metadata: &ObjectMeta) -> bool {
     [VAULT, REFERENCES, GENERATION].iter().all(|annotation| {
-        is_written_by_us(metadata, &["f:metadata", "f:annotations", &format!("f:{annotation}")])
+        is_written_by(metadata, FIELD_MANAGER, &["f:metadata", "f:annotations", &format!("f:{annotation}")])
     })
 }
 
@@ -370,6 +379,7 @@ mod tests {
             (GENERATION, None),
             (GENERATION, Some("0")),
             (GENERATION, Some("seven")),
+            (GENERATION, Some("9223372036854775807")),
         ] {
             let mut annotations = written.clone();
             annotations.remove(name);

@@ -34,7 +34,7 @@ pub use error::EdgeError;
 pub use extension::FederatedAccount;
 pub use index::{Index, Labelled, Seen};
 pub use manifest::{Content, Desired, MANAGED_BY, UID_LABEL, is_reserved};
-pub use remains::Remains;
+pub use remains::{AllRemains, Remains};
 pub use secrets::{Observed, Written};
 pub use usages::{Gap, USAGE_VERBS, UsageOptions, Usages};
 

@@ -9,15 +9,15 @@ use url::Url;
 use uuid::Uuid;
 
 use super::{
-    Edge, EdgeError, UID_LABEL, is_reserved,
-    manifest::{Noted, is_merged, is_noted_by_us, is_written_by_us, noted, uid_label},
-    secret_store::SecretSync,
+    Edge, EdgeError, FIELD_MANAGER, UID_LABEL, is_reserved,
+    manifest::{Noted, is_merged, is_noted_by_us, is_written_by, noted, uid_label},
+    secret_store::{EXTENSION, LABEL_PREFIX, SecretSync, has_keys_of_others, is_made_by_extension},
     table::Printed,
 };
 use crate::{
     model::{
-        Condition, ConditionType, Origin, Reason, SecretType, State, Status, SyncEngine, SyncedSecret,
-        SyncedSecretId,
+        Admission, Condition, ConditionType, Origin, Reason, SecretType, State, Status, SyncEngine,
+        SyncedSecret, SyncedSecretId,
     },
     quote::Quote,
 };
@@ -35,6 +35,15 @@ pub struct Remains {
     pub asked: Result<SyncedSecret, String>,
     /// How it is listed where the database does not know it: UNMANAGED, by the uid that Kubernetes gave it.
     pub mirror: SyncedSecret,
+}
+
+/// All that there is.
+#[derive(Debug)]
+pub struct AllRemains {
+    /// Each object.
+    pub objects: Vec<Remains>,
+    /// False where Secrets are left out, because the SecretSyncs that made them are not served at the moment.
+    pub is_complete: bool,
 }
 
 /// An object that carries our label.
@@ -56,14 +65,23 @@ struct Asked {
 }
 
 impl Edge {
-    /// All that carries our label, whoever put it there. `vault` is the vault of this service. Reads no value and changes nothing.
-    pub async fn remains(&self, vault: &Url) -> Result<Vec<Remains>, EdgeError> {
-        let secrets = self.printed_all(UID_LABEL).await?;
+    /// All that carries our label, whoever put it there. `vault` is the vault of this service, `admission` what synced secrets may be.
+    /// Reads no value and changes nothing. `are_kinds_gone`: whether the cluster is known to serve no SecretSyncs any more; before,
+    /// what a SecretSync made is left out where none is served.
+    pub async fn remains(
+        &self,
+        vault: &Url,
+        admission: &Admission,
+        are_kinds_gone: bool,
+    ) -> Result<AllRemains, EdgeError> {
+        let mut secrets = self.printed_all(UID_LABEL).await?;
+        let mut is_complete = true;
         let syncs = match self.labelled_syncs().await {
-            // Where there is no extension, no Secret is of a SecretSync.
-            Err(EdgeError::NotFound(_) | EdgeError::Forbidden(_))
-                if !secrets.iter().any(|secret| is_of_a_sync(&secret.metadata)) =>
-            {
+            Err(EdgeError::Forbidden(_)) => Vec::new(),
+            Err(EdgeError::NotFound(_)) => {
+                let before = secrets.len();
+                secrets.retain(|secret| are_kinds_gone || !is_of_a_sync(&secret.metadata));
+                is_complete = secrets.len() == before;
                 Vec::new()
             }
             syncs => syncs?,
@@ -79,7 +97,9 @@ impl Edge {
         let alone = secrets.iter().filter(|secret| made.contains_key(name(&secret.metadata)));
         labelled.extend(alone.map(|secret| Labelled::secret(secret, vault)));
         leave_copies(&mut labelled);
-        Ok(labelled.into_iter().filter_map(Labelled::remains).collect())
+        labelled.iter_mut().for_each(|one| one.leave_unless_admitted(admission));
+        let objects = labelled.into_iter().filter_map(Labelled::remains).collect();
+        Ok(AllRemains { objects, is_complete })
     }
 
     async fn labelled_syncs(&self) -> Result<Vec<SecretSync>, EdgeError> {
@@ -93,28 +113,52 @@ impl Edge {
 // === impl Labelled ===
 
 impl<'a> Labelled<'a> {
-    /// A Secret that no SecretSync makes.
+    /// A Secret beside which there is no SecretSync.
     fn secret(secret: &'a Printed, vault: &Url) -> Self {
         let (metadata, secret_type) = (&secret.metadata, secret.secret_type.as_str());
-        let asked = match is_merged(metadata, &["f:data", "f:type"]) {
-            true => Err("somebody else made it".to_owned()),
-            false => asked(metadata, secret_type, own_labels(metadata), vault),
+        let asked = match metadata.owner_references.iter().flatten().next() {
+            Some(owner) => {
+                let (kind, owner) = (Quote::from(&owner.kind), Quote::from(&owner.name));
+                Err(format!("it is owned by the {kind} {owner}, which can't be read as one of this service"))
+            }
+            None if is_merged(metadata, &["f:data", "f:type"]) => Err("somebody else made it".to_owned()),
+            None => asked(metadata, secret_type, own_labels(metadata), vault),
         };
         let edge_uid = metadata.uid.as_ref();
         Self { metadata, engine: SyncEngine::Direct, secret_type, edge_uid, asked }
     }
 
-    /// A SecretSync, and the Secret of its name and label.
+    /// A SecretSync, and the Secret of its name and label. The extension merges labels and owner into whatever stands there: it is ours
+    /// where the extension made it, or where it is on its way from one engine to the other and nobody else has keys in it.
     fn sync(sync: &'a SecretSync, secret: Option<&'a ObjectMeta>, vault: &Url) -> Self {
         let (metadata, object) = (&sync.metadata, &sync.spec.secret_object);
-        let asked = match is_merged(metadata, &["f:spec"]) {
-            true => Err("somebody else made it".to_owned()),
-            false => asked(metadata, &object.r#type, object.labels.clone(), vault),
-        };
         let is_owner = |owner: &OwnerReference| Some(&owner.uid) == metadata.uid.as_ref();
-        let made = secret.filter(|secret| secret.owner_references.iter().flatten().any(is_owner));
-        let edge_uid = made.and_then(|secret| secret.uid.as_ref());
+        let is_own = |secret: &ObjectMeta| match secret.owner_references.as_deref().unwrap_or_default() {
+            [] => !has_keys_of_others(secret),
+            owners => owners.iter().any(is_owner) && is_made_by_extension(secret),
+        };
+        let asked = match secret {
+            _ if is_merged(metadata, &["f:spec"]) => Err("somebody else made it".to_owned()),
+            Some(secret) if !is_own(secret) => {
+                Err("nobody can tell whether the Secret of its name was there before it".to_owned())
+            }
+            _ => asked(metadata, &object.r#type, object.labels.clone(), vault),
+        };
+        let edge_uid = secret.filter(|secret| is_own(secret)).and_then(|secret| secret.uid.as_ref());
         Self { metadata, engine: SyncEngine::SecretStore, secret_type: &object.r#type, edge_uid, asked }
+    }
+
+    /// What may not be created may not be recorded either: whoever may write Secrets could ask for it.
+    fn leave_unless_admitted(&mut self, admission: &Admission) {
+        let Ok(asked) = &self.asked else { return };
+        let owner = name(self.metadata).parse().ok().and_then(|id| admission.owner(&id).map(str::to_owned));
+        let refused = owner
+            .map(|owner| format!("its name is reserved for {owner}"))
+            .or_else(|| admission.check_type(&asked.secret_type).err().map(|error| error.to_string()))
+            .or_else(|| admission.check_labels(&asked.labels).err().map(|error| error.to_string()));
+        if let Some(why) = refused {
+            self.asked = Err(why);
+        }
     }
 
     /// Nothing where its name or its uid is none.
@@ -197,7 +241,7 @@ fn asked(
     }
     let secret_type =
         secret_type.parse().map_err(|error| format!("its type is none of a synced secret: {error}"))?;
-    labels.retain(|label, _| !is_reserved(label));
+    labels.retain(|label, _| !is_reserved(label) && !label.starts_with(LABEL_PREFIX));
     Ok(Asked { uid, noted, secret_type, labels })
 }
 
@@ -211,8 +255,8 @@ fn leave_copies(labelled: &mut [Labelled<'_>]) {
     }
     for one in labelled {
         let Ok(asked) = &one.asked else { continue };
-        if let [_, _, ..] = names[&asked.uid].as_slice() {
-            one.asked = Err(format!("{} carry the same uid", names[&asked.uid].join(" and ")));
+        if let [first, second, ..] = names[&asked.uid].as_slice() {
+            one.asked = Err(format!("{first} and {second} carry the same uid"));
         }
     }
 }
@@ -237,12 +281,19 @@ fn name(metadata: &ObjectMeta) -> &str {
 }
 
 fn is_of_a_sync(secret: &ObjectMeta) -> bool {
-    secret.owner_references.iter().flatten().any(|owner| owner.kind == SecretSync::kind(&()))
+    let group = SecretSync::group(&());
+    let is_sync = |owner: &OwnerReference| {
+        owner.kind == SecretSync::kind(&()) && owner.api_version.split('/').next() == Some(group.as_ref())
+    };
+    secret.owner_references.iter().flatten().any(is_sync)
 }
 
-/// The labels that we wrote.
+/// The labels that we wrote, or that the extension got from us.
 fn own_labels(metadata: &ObjectMeta) -> BTreeMap<String, String> {
-    let is_own = |label: &str| is_written_by_us(metadata, &["f:metadata", "f:labels", &format!("f:{label}")]);
+    let is_own = |label: &str| {
+        let path = ["f:metadata", "f:labels", &format!("f:{label}")];
+        is_written_by(metadata, FIELD_MANAGER, &path) || is_written_by(metadata, EXTENSION, &path)
+    };
     let labels = metadata.labels.iter().flatten().filter(|(label, _)| is_own(label));
     labels.map(|(label, value)| (label.clone(), value.clone())).collect()
 }

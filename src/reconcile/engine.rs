@@ -92,7 +92,9 @@ impl Reconciler {
                 Ok(is_served) => {
                     let missing =
                         (!is_served).then(|| missing_since.get_or_insert_with(Instant::now).elapsed());
-                    if let Some((engine, why)) = decided(missing, self.in_use()) {
+                    // What a lost database knew of may be in the extension's hands.
+                    let missing_but = missing.is_some() && self.is_rebuilding();
+                    if let Some((engine, why)) = decided(missing, self.in_use()).filter(|_| !missing_but) {
                         return self.set_engine(engine, why);
                     }
                     NOT_SERVED

@@ -3,7 +3,11 @@
 //!
 //! Level-triggered: whenever a watch tells of a change, all are compared.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -38,15 +42,33 @@ enum Difference {
 /// What others made, as it stands at the edge, and who writes it.
 type Others = HashMap<SyncedSecretId, (SyncedSecret, SyncEngine)>;
 
+/// What was ever listed to the end.
+#[derive(Clone, Copy)]
+struct Listed {
+    secrets: bool,
+    syncs: bool,
+}
+
+/// What carries a label of ours and is not recorded, and was looked at: its uid in Kubernetes, and the label.
+type LookedAt = HashSet<(String, Uuid)>;
+
 impl Reconciler {
     /// Mirrors until told to stop.
     pub(super) async fn mirror(self, stop: CancellationToken) {
         let (mut changed, mut strays) = (self.0.pairs.changed(), self.0.strays.subscribe());
+        let (mut looked_at, mut told) = (LookedAt::new(), String::new());
         loop {
-            if let Err(error) = self.take_in_others().await {
-                tracing::error!(%error, "what others made could not be recorded; trying again");
-                sleep(AGAIN).await;
-                changed.mark_changed();
+            match self.take_in_others(&mut looked_at).await {
+                Ok(()) => told.clear(),
+                Err(error) => {
+                    let reason = error.to_string();
+                    if reason != told {
+                        tracing::error!(%error, "what others made could not be recorded; trying again");
+                        told = reason;
+                    }
+                    sleep(AGAIN).await;
+                    changed.mark_changed();
+                }
             }
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -56,23 +78,23 @@ impl Reconciler {
         }
     }
 
-    async fn take_in_others(&self) -> Result<(), RebuildError> {
-        let mut others = Others::new();
-        // What is about to be rebuilt is not somebody else's.
-        if self.rebuild_cause().await?.is_none() {
-            others.extend(self.strays().await?);
-        }
-        if self.0.pairs.is_complete() {
+    async fn take_in_others(&self, looked_at: &mut LookedAt) -> Result<(), RebuildError> {
+        // Asked first: a list that ends meanwhile is not one that lacks what is looked for.
+        let listed = Listed { secrets: self.0.index.is_complete(), syncs: self.0.pairs.is_complete() };
+        let strays = self.strays(looked_at).await;
+        // Where they can't be read, those that are known stay, and everybody else's is mirrored all the same.
+        let mut others = strays.as_ref().map_or_else(|_| self.mirrored_strays(), Others::clone);
+        if listed.syncs {
             others.extend(self.syncs_of_others());
         }
-        for batch in self.differences(others).chunks(BATCH) {
+        for batch in self.differences(others, listed).chunks(BATCH) {
             let mut transaction = self.0.store.begin().await?;
             for difference in batch {
                 self.take_in(&mut transaction, difference).await?;
             }
             transaction.commit().await?;
         }
-        Ok(())
+        strays.map(drop)
     }
 
     /// What was adopted since the comparison is no longer a mirror of anything and stays as it is.
@@ -113,31 +135,43 @@ impl Reconciler {
         seen.map(|secret| (secret.id.clone(), (secret, SyncEngine::SecretStore))).collect()
     }
 
-    /// What carries the label of a synced secret that the database does not know, and that it has not deleted. What is mirrored already
+    /// What carries the label of a synced secret that the database does not know, and that it has not deleted. What was looked at before
     /// is not read again.
-    async fn strays(&self) -> Result<Others, RebuildError> {
-        let mut strays = Others::new();
-        let mut unread = false;
-        for labelled in self.0.index.labelled().into_iter().chain(self.0.pairs.labelled_syncs()) {
-            let view = self.0.store.view();
-            if view.get_by_uid(labelled.label).is_some() {
-                continue;
-            }
-            let Ok(id) = labelled.name.parse::<SyncedSecretId>() else { continue };
-            match view.get(&id).filter(|mirror| is_mirror_of(mirror, &labelled)) {
-                Some(mirror) => drop(strays.insert(id, (mirror.secret.clone(), mirror.engine))),
-                None => unread |= self.0.store.deleted(labelled.label).await?.is_none(),
-            }
+    async fn strays(&self, looked_at: &mut LookedAt) -> Result<Others, RebuildError> {
+        let labelled = [self.0.index.labelled(), self.0.pairs.labelled_syncs()].concat();
+        let is_known = |one: &&Labelled| self.0.store.view().get_by_uid(one.label).is_some();
+        let unknown: HashMap<(String, Uuid), SyncedSecretId> = labelled
+            .iter()
+            .filter(|one| !is_known(one))
+            .filter_map(|one| Some(((one.uid.clone(), one.label), one.name.parse().ok()?)))
+            .collect();
+        looked_at.retain(|one| unknown.contains_key(one));
+        let mut strays = self.mirrored_strays();
+        strays.retain(|id, (mirror, _)| {
+            let uid = mirror.uid.to_string();
+            unknown.iter().any(|((held, _), name)| *held == uid && name == id)
+        });
+        // What is about to be rebuilt is not somebody else's.
+        if self.rebuild_cause().await?.is_some() || unknown.keys().all(|one| looked_at.contains(one)) {
+            return Ok(strays);
         }
-        if unread {
-            let findings = rebuild::find(Some(&self.0.store), &self.0.edge, self.0.vault.uri()).await?;
-            strays.extend(findings.into_iter().filter_map(Finding::stray));
+        let findings = rebuild::find(Some(&self.0.store), self.source(self.are_kinds_gone().await)).await?;
+        strays.extend(findings.all.into_iter().filter_map(Finding::stray));
+        if findings.is_complete {
+            looked_at.extend(unknown.into_keys());
         }
         Ok(strays)
     }
 
+    /// Those that are mirrored already.
+    fn mirrored_strays(&self) -> Others {
+        let records = self.0.store.view().snapshot().records;
+        let strays = records.iter().filter(|record| is_stray(&record.secret));
+        strays.map(|stray| (stray.secret.id.clone(), (stray.secret.clone(), stray.engine))).collect()
+    }
+
     /// Removals come first: a SecretSync that was made anew has the same name and another uid.
-    fn differences(&self, others: Others) -> Vec<Difference> {
+    fn differences(&self, others: Others, listed: Listed) -> Vec<Difference> {
         let records = self.0.store.view().snapshot().records;
         let records: HashMap<&SyncedSecretId, &Arc<Record>> =
             records.iter().map(|record| (&record.secret.id, record)).collect();
@@ -146,8 +180,8 @@ impl Reconciler {
             let secret = &record.secret;
             // What is not listed yet may be there all the same.
             let is_listed = match record.engine {
-                SyncEngine::Direct => self.0.index.is_complete(),
-                SyncEngine::SecretStore => self.0.pairs.is_complete(),
+                SyncEngine::Direct => listed.secrets,
+                SyncEngine::SecretStore => listed.syncs,
             };
             if is_listed && others.get(&secret.id).is_none_or(|(seen, _)| seen.uid != secret.uid) {
                 gone.push(Difference::Gone(secret.uid));
@@ -167,11 +201,6 @@ impl Reconciler {
         gone.extend(rest);
         gone
     }
-}
-
-/// Whether it is the mirror of an object that carries a label of ours.
-fn is_mirror_of(mirror: &Record, labelled: &Labelled) -> bool {
-    is_stray(&mirror.secret) && mirror.secret.uid.to_string() == labelled.uid
 }
 
 fn is_stray(secret: &SyncedSecret) -> bool {

@@ -45,7 +45,7 @@ use crate::{
         Edge, Index, Usages,
         secret_store::{self, Access, StoreIndex},
     },
-    model::{Condition, Origin, State, SyncEngine},
+    model::{Admission, Condition, Origin, State, SyncEngine},
     quote::Quote,
     store::{Record, Store},
     vault::{Priority, Vault},
@@ -89,6 +89,8 @@ pub struct Options {
     pub audit_retention: Duration,
     /// Whether a new database is filled with what the edge holds.
     pub rebuild: bool,
+    /// What synced secrets may be that are found at the edge.
+    pub admission: Admission,
 }
 
 /// The reconciler: one per process, shared by everybody who has something to wake.
@@ -138,6 +140,9 @@ impl Reconciler {
         (index, usages): (Index, Usages),
         options: Options,
     ) -> Self {
+        if !options.rebuild {
+            store.leave_unfilled();
+        }
         let (queue, creating, list_pages) = (Queue::default(), Mutex::default(), AtomicUsize::default());
         let (pairs, engine) = (StoreIndex::new(edge.namespace()), watch::Sender::new(options.engine));
         let (comparisons, fights) = (Comparisons::new(options.interval), Fights::default());

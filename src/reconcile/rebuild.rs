@@ -11,12 +11,14 @@ use url::Url;
 use super::{Reconciler, Wake};
 use crate::{
     edge::{Edge, EdgeError, Remains},
-    model::{self, Origin, State, SyncEngine, SyncedSecret, SyncedSecretId, mapping},
+    model::{self, Admission, Origin, State, SyncEngine, SyncedSecret, SyncedSecretId, mapping},
     store::{EdgeRecord, NewAuditEvent, RebuildCause, Record, Store, StoreError, Transaction},
 };
 
 /// How often it is looked whether somebody asks for a rebuild.
 const ASKED_EVERY: Duration = Duration::from_secs(3);
+/// The longest pause between two attempts.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Synced secrets in one transaction.
 const BATCH: usize = 200;
 /// Objects that are left alone and named in the audit; the log names all.
@@ -51,29 +53,55 @@ pub enum RebuildError {
     Store(#[from] StoreError),
 }
 
-/// Looks for what a rebuild would record; without a database, for all. `vault` is the vault of this service.
-pub async fn find(store: Option<&Store>, edge: &Edge, vault: &Url) -> Result<Vec<Finding>, RebuildError> {
-    let mut findings = Vec::new();
-    for remains in edge.remains(vault).await? {
-        findings.extend(finding(store, remains).await?);
-    }
-    Ok(findings)
+/// Where a database is rebuilt from.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// The cluster.
+    pub edge: &'a Edge,
+    /// The vault of this service.
+    pub vault: &'a Url,
+    /// What synced secrets may be.
+    pub admission: &'a Admission,
+    /// Whether the cluster is known to serve no SecretSyncs any more.
+    pub are_kinds_gone: bool,
 }
 
-/// Records what was found, and that the rebuild is done.
-pub async fn record(store: &Store, findings: &[Finding], cause: RebuildCause) -> Result<(), StoreError> {
-    let mut transaction = store.begin().await?;
-    if !findings.is_empty() {
-        transaction.audit(summary(findings, cause)).await?;
+/// All that was found.
+#[derive(Debug)]
+pub struct Findings {
+    /// Each object that is news.
+    pub all: Vec<Finding>,
+    /// False where something could not be read yet: the rebuild is not done.
+    pub is_complete: bool,
+}
+
+/// Looks for what a rebuild would record; without a database, for all.
+pub async fn find(store: Option<&Store>, source: Source<'_>) -> Result<Findings, RebuildError> {
+    let Source { edge, vault, admission, are_kinds_gone } = source;
+    let remains = edge.remains(vault, admission, are_kinds_gone).await?;
+    let mut all = Vec::new();
+    for object in remains.objects {
+        all.extend(finding(store, object).await?);
     }
-    for batch in findings.chunks(BATCH) {
+    Ok(Findings { all, is_complete: remains.is_complete })
+}
+
+/// Records what was found, and that the rebuild is done where it is.
+pub async fn record(store: &Store, findings: &Findings, cause: RebuildCause) -> Result<(), StoreError> {
+    let mut transaction = store.begin().await?;
+    if !findings.all.is_empty() {
+        transaction.audit(summary(&findings.all, cause)).await?;
+    }
+    for batch in findings.all.chunks(BATCH) {
         for finding in batch {
             finding.record(&mut transaction).await?;
         }
         transaction.commit().await?;
         transaction = store.begin().await?;
     }
-    transaction.rebuilt().await?;
+    if findings.is_complete {
+        transaction.rebuilt(cause).await?;
+    }
     transaction.commit().await
 }
 
@@ -133,7 +161,7 @@ fn summary(findings: &[Finding], cause: RebuildCause) -> NewAuditEvent {
         RebuildCause::New => {
             "The database was new: the audit and its chain begin anew with this event, and what was before is not in it."
         }
-        RebuildCause::Asked => "A rebuild was asked for.",
+        RebuildCause::Asked(_) => "A rebuild was asked for.",
     };
     let recorded = findings.len() - left.len();
     let mut detail = format!("{begins} {recorded} synced secrets are recorded as the edge holds them");
@@ -154,6 +182,11 @@ fn event(action: &'static str, resource: String, detail: String) -> NewAuditEven
 // === impl Finding ===
 
 impl Finding {
+    /// Whether it is, or should be, recorded.
+    pub fn is_news(&self) -> bool {
+        !matches!(self, Self::Left { .. })
+    }
+
     /// How it is listed while the database does not know it.
     pub(super) fn stray(self) -> Option<(SyncedSecretId, (SyncedSecret, SyncEngine))> {
         let (mirror, engine) = match self {
@@ -201,47 +234,63 @@ impl Finding {
 impl Reconciler {
     /// Rebuilds the database where that is asked for, until told to stop.
     pub(super) async fn rebuild(self, stop: CancellationToken) {
-        let mut failed = false;
+        let (mut pause, mut told) = (ASKED_EVERY, String::new());
         loop {
             match self.rebuild_if_asked().await {
-                Ok(()) => failed = false,
-                // Once: the cluster may be away for long.
-                Err(error) if !failed => {
-                    failed = true;
-                    tracing::warn!(%error, "the database can't be rebuilt from the edge yet; trying again");
+                Ok(()) => (pause, told) = (ASKED_EVERY, String::new()),
+                Err(error) => {
+                    // Each reason once: the cluster may be away for long.
+                    let reason = error.to_string();
+                    if reason != told {
+                        tracing::warn!(%error, "the database can't be rebuilt from the edge yet; trying again");
+                        told = reason;
+                    }
+                    pause = (pause * 2).min(LONGEST_PAUSE);
                 }
-                Err(_) => {}
             }
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = sleep(ASKED_EVERY) => {}
+                () = sleep(pause) => {}
             }
         }
     }
 
     async fn rebuild_if_asked(&self) -> Result<(), RebuildError> {
         let Some(cause) = self.rebuild_cause().await? else { return Ok(()) };
-        let findings = find(Some(&self.0.store), &self.0.edge, self.0.vault.uri()).await?;
+        let findings = find(Some(&self.0.store), self.source(self.are_kinds_gone().await)).await?;
         record(&self.0.store, &findings, cause).await?;
         let mut rebuilt = 0;
-        for finding in &findings {
+        for finding in &findings.all {
             if let Finding::Unknown(record, _) | Finding::Newer(_, record) = finding {
                 rebuilt += 1;
                 self.wake(record.secret.uid, Wake::default());
             }
         }
-        if !findings.is_empty() {
-            let left = findings.len() - rebuilt;
-            tracing::warn!(rebuilt, left, "the database was rebuilt from what the edge holds");
+        if rebuilt > 0 {
+            tracing::warn!(rebuilt, "the database was rebuilt from what the edge holds");
         }
         // What is left alone is listed.
         self.0.strays.send_replace(());
-        Ok(())
+        match findings.is_complete {
+            true => Ok(()),
+            false => Err(EdgeError::NotServed { kind: "SecretSync".to_owned() }.into()),
+        }
+    }
+
+    /// Where its database is rebuilt from.
+    pub(super) fn source(&self, are_kinds_gone: bool) -> Source<'_> {
+        let (edge, vault, admission) = (&self.0.edge, self.0.vault.uri(), &self.0.options.admission);
+        Source { edge, vault, admission, are_kinds_gone }
     }
 
     /// Why the database is to be rebuilt now, where it is.
     pub(super) async fn rebuild_cause(&self) -> Result<Option<RebuildCause>, StoreError> {
         let cause = self.0.store.rebuild_cause().await?;
-        Ok(cause.filter(|cause| *cause == RebuildCause::Asked || self.0.options.rebuild))
+        Ok(cause.filter(|cause| *cause != RebuildCause::New || self.0.options.rebuild))
+    }
+
+    /// Whether what is not recorded may be at the edge all the same, because a lost database is still to be rebuilt.
+    pub fn is_rebuilding(&self) -> bool {
+        *self.0.store.unfilled().borrow()
     }
 }

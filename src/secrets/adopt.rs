@@ -100,7 +100,7 @@ impl Secrets {
                         let uid = self.uid_of(there.label.as_deref()).await?.unwrap_or_else(Uuid::now_v7);
                         of_plain_secret(adoption, uid, there)?
                     }
-                    (None, None) => return Err(Cause::NoSyncedSecret(adoption.id.clone()).into()),
+                    (None, None) => return Err(self.absent(&adoption.id)),
                 }
             }
         };
@@ -148,6 +148,9 @@ impl Secrets {
     /// ever written, so it goes on as that.
     async fn uid_of(&self, label: Option<&str>) -> Result<Option<Uuid>, Error> {
         let Some(label) = label else { return Ok(None) };
+        if self.0.reconciler.is_rebuilding() {
+            return Err(Cause::Rebuilding.into());
+        }
         let told = |said: &str| {
             let rule = format!("it {said}; take the label {UID_LABEL} out of it, then adopt it");
             Error::invalid("name", rule)
@@ -257,6 +260,7 @@ fn of_secret_sync(
     let mut labels = there.labels;
     let mut record = mirrored.clone();
     record.secret.uid = uid;
+    record.secret.generation = record.secret.generation.max(there.generation.unwrap_or_default());
     let id = record.secret.id.clone();
     if let Some(secret) = there.secret {
         if !secret.is_owned {
@@ -326,7 +330,8 @@ fn of_plain_secret(adoption: Adoption, uid: Uuid, there: Adoptable) -> Result<Ta
         create_time: now,
         update_time: now,
         sync_time: None,
-        generation: 0,
+        // What it was before has a generation, too, and one is never used twice.
+        generation: there.generation.unwrap_or_default(),
         synced_generation: 0,
     };
     become_ours(&mut secret);

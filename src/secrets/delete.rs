@@ -37,8 +37,8 @@ impl Secrets {
         deletion: Deletion,
         mode: Mode,
     ) -> Result<Option<SyncedSecret>, Error> {
-        if !deletion.allow_missing {
-            return Err(Cause::NoSyncedSecret(deletion.id).into());
+        if !deletion.allow_missing || self.0.reconciler.is_rebuilding() {
+            return Err(self.absent(&deletion.id));
         }
         if !mode.validate_only {
             let mut transaction = self.0.store.begin().await?;

@@ -57,6 +57,11 @@ pub enum Cause {
     /// There is no such synced secret.
     #[error("there is no synced secret {:?}", .0.as_str())]
     NoSyncedSecret(SyncedSecretId),
+    /// Nobody can tell whether there is such a synced secret: the database was lost, and what the edge holds is not recorded yet.
+    #[error(
+        "the database is being rebuilt from the edge, and what is not in it yet may be there all the same"
+    )]
+    Rebuilding,
     /// The id is taken.
     #[error("a synced secret {:?} exists", .0.as_str())]
     SyncedSecretExists(SyncedSecretId),

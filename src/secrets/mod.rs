@@ -233,7 +233,15 @@ impl Secrets {
     }
 
     fn find(&self, id: &SyncedSecretId) -> Result<Arc<Record>, Error> {
-        self.0.store.view().get(id).ok_or_else(|| Cause::NoSyncedSecret(id.clone()).into())
+        self.0.store.view().get(id).ok_or_else(|| self.absent(id))
+    }
+
+    /// That a name is not recorded is no answer while a lost database is still to be rebuilt.
+    fn absent(&self, id: &SyncedSecretId) -> Error {
+        match self.0.reconciler.is_rebuilding() {
+            true => Cause::Rebuilding.into(),
+            false => Cause::NoSyncedSecret(id.clone()).into(),
+        }
     }
 
     /// A synced secret of ours.

@@ -71,6 +71,8 @@ struct Inner {
     commits: watch::Sender<()>,
     signer: Signer,
     clock: Clock,
+    /// Whether it is new and still to be filled with what the edge holds.
+    unfilled: watch::Sender<bool>,
     faults: Faults,
     options: Options,
 }
@@ -136,6 +138,8 @@ pub struct Transaction {
     effects: Vec<view::Effect>,
     /// To be logged once they are recorded.
     events: Vec<ChainedEvent>,
+    /// Whether a new database is filled with this.
+    filled: bool,
     _turn: OwnedMutexGuard<()>,
 }
 
@@ -231,6 +235,7 @@ impl Store {
             commits: watch::Sender::new(()),
             signer,
             clock,
+            unfilled: watch::Sender::new(false),
             faults,
             options,
         };
@@ -268,7 +273,14 @@ impl Store {
         self.noted(self.0.faults.look())?;
         let sql = self.run(self.0.writer.begin_with("BEGIN IMMEDIATE")).await?;
         let sql = self.0.options.sql(sql);
-        Ok(Transaction { store: self.clone(), sql, effects: Vec::new(), events: Vec::new(), _turn: turn })
+        Ok(Transaction {
+            store: self.clone(),
+            sql,
+            effects: Vec::new(),
+            events: Vec::new(),
+            filled: false,
+            _turn: turn,
+        })
     }
 
     /// Tells what is wrong with the database's file or its disk, until a write goes well again.
@@ -341,7 +353,7 @@ impl Transaction {
     /// Makes it durable, shows it in the view and tells who waits for changes. Goes on also if the caller goes away.
     pub async fn commit(self) -> Result<(), StoreError> {
         let committed = tokio::spawn(async move {
-            let Self { store, sql, effects, events, _turn } = self;
+            let Self { store, sql, effects, events, filled, _turn } = self;
             store.noted(sql.commit().await)?;
             // Committed to a file that is gone, it is lost with this process.
             if let Err(lost @ StoreError::Lost(_)) = store.noted(store.0.faults.look()) {
@@ -351,6 +363,9 @@ impl Transaction {
             events.iter().for_each(audit::log);
             if let Some(sequence) = store.0.view.apply(effects) {
                 store.0.sequence.send_replace(sequence);
+            }
+            if filled {
+                store.0.unfilled.send_replace(false);
             }
             store.0.commits.send_replace(());
             Ok(())

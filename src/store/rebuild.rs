@@ -3,44 +3,57 @@
 use std::path::Path;
 
 use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
+use tokio::sync::watch;
 
-use super::{BUSY_TIMEOUT, Store, StoreError, Transaction, settings};
+use super::{BUSY_TIMEOUT, Store, StoreError, Transaction, settings, statements};
 
 /// The name of the mark.
 const NAME: &str = "rebuild";
+const DONE: i64 = 0;
+const NEW: i64 = 1;
+
+statements! {
+    /// Only what was read: another request may have come since.
+    CLEAR = "UPDATE settings SET value = ?2 WHERE name = ?1 AND value = ?3";
+}
 
 /// Why the database is to be rebuilt from the edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RebuildCause {
     /// It was made anew and has never held anything: the one before may be lost.
     New,
-    /// Somebody asked for it.
-    Asked,
+    /// Somebody asked for it, by this number; 0 where they wrote no mark.
+    Asked(i64),
 }
 
 impl RebuildCause {
     fn of(mark: i64) -> Option<Self> {
         match mark {
-            0 => None,
-            1 => Some(Self::New),
-            _ => Some(Self::Asked),
+            DONE => None,
+            NEW => Some(Self::New),
+            number => Some(Self::Asked(number)),
         }
     }
 
     fn mark(self) -> i64 {
         match self {
-            Self::New => 1,
-            Self::Asked => 2,
+            Self::New => NEW,
+            Self::Asked(number) => number,
         }
     }
 }
 
-/// Marks a database that has never held anything.
+/// Marks a database that has never held anything. Whether it is, and was not rebuilt yet.
 pub(super) async fn mark_new(store: &Store) -> Result<(), StoreError> {
-    if settings::number(&store.0.readers, NAME).await?.is_none() {
-        let mark = if store.view().sequence() > 0 { 0 } else { RebuildCause::New.mark() };
-        settings::set_number(&mut *store.0.writer.acquire().await?, NAME, mark).await?;
-    }
+    let mark = match settings::number(&store.0.readers, NAME).await? {
+        Some(mark) => mark,
+        None => {
+            let mark = if store.view().sequence() > 0 { DONE } else { NEW };
+            settings::set_number(&mut *store.0.writer.acquire().await?, NAME, mark).await?;
+            mark
+        }
+    };
+    store.0.unfilled.send_replace(mark == NEW);
     Ok(())
 }
 
@@ -51,19 +64,35 @@ impl Store {
         Ok(mark.and_then(RebuildCause::of))
     }
 
-    /// Asks the process that works with a database to rebuild it.
-    pub async fn ask_rebuild(path: &Path) -> Result<(), StoreError> {
+    /// Tells whether the database is new and is still to be filled with what the edge holds: what is not in it may be there all the same.
+    pub fn unfilled(&self) -> watch::Receiver<bool> {
+        self.0.unfilled.subscribe()
+    }
+
+    /// Says that a new database is not to be filled by itself.
+    pub fn leave_unfilled(&self) {
+        self.0.unfilled.send_replace(false);
+    }
+
+    /// Asks the process that works with a database to rebuild it; the number of the request.
+    pub async fn ask_rebuild(path: &Path) -> Result<RebuildCause, StoreError> {
         let options = SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT);
         let mut connection = options.connect().await?;
-        settings::set_number(&mut connection, NAME, RebuildCause::Asked.mark()).await?;
-        Ok(connection.close().await?)
+        // A number of its own, so that the end of one request is not taken for that of another.
+        let number = jiff::Timestamp::now().as_microsecond();
+        settings::set_number(&mut connection, NAME, number).await?;
+        connection.close().await?;
+        Ok(RebuildCause::Asked(number))
     }
 }
 
 impl Transaction {
-    /// Records that the rebuild is done.
-    pub async fn rebuilt(&mut self) -> Result<(), StoreError> {
-        let done = settings::set_number(&mut self.sql, NAME, 0);
-        self.store.run(done).await
+    /// Records that the rebuild is done which was asked for so.
+    pub async fn rebuilt(&mut self, cause: RebuildCause) -> Result<(), StoreError> {
+        let [done, read] = [DONE, cause.mark()].map(|mark| mark.to_be_bytes().to_vec());
+        let clear = sqlx::query(CLEAR).bind(NAME).bind(done).bind(read).execute(&mut *self.sql);
+        self.store.run(clear).await?;
+        self.filled = cause == RebuildCause::New;
+        Ok(())
     }
 }

@@ -43,6 +43,7 @@ async fn every_statement_prepares_on_the_migrated_schema() {
     let (_directory, store) = open().await;
     let all = [
         settings::STATEMENTS,
+        rebuild::STATEMENTS,
         clock::STATEMENTS,
         synced_secrets::STATEMENTS,
         changes::STATEMENTS,

@@ -12,17 +12,18 @@ use secret_service::{
     edge::UID_LABEL,
     model::SyncEngine,
     proto::{
-        AuditEvent, ListAuditEventsRequest, ListSyncedSecretsRequest, ListVaultSecretVersionsRequest,
-        SecretReference, SyncedSecret, secret_reference,
+        AuditEvent, DeleteSyncedSecretRequest, ListAuditEventsRequest, ListSyncedSecretsRequest,
+        ListVaultSecretVersionsRequest, SecretReference, SyncedSecret, secret_reference,
         synced_secret::{Origin, State},
     },
+    store::Store,
 };
 use serde_json::json;
 use tonic::Code;
 
 use crate::{
     adoption::{adopt, violations},
-    support::{Options, World, needs_the_direct_engine, needs_the_double, requests::*},
+    support::{Options, World, needs_the_direct_engine, needs_the_double, requests::*, until_so},
 };
 
 const PINNED: &str = "pinned";
@@ -142,8 +143,8 @@ async fn a_rebuild_touches_nothing_at_the_edge() {
     // Nothing is compared with the vault meanwhile, and so nothing is written.
     world.stop_service().await;
     world.vault.faults().add(Rule::new(Action::ForbiddenByRbac));
+    world.remove_database();
     world.start_service().await;
-    world.lose_database().await;
     let told = world.until("rich", |secret| !secret.conditions.is_empty()).await;
     assert_eq!((told.origin(), told.references.len()), (Origin::Managed, 3));
     world.until("rich", |secret| secret.state() == State::Degraded).await;
@@ -203,8 +204,8 @@ async fn what_can_not_be_read_in_full_is_listed_with_the_reason_and_can_be_adopt
             world.syncs().patch("a", &us, &Patch::Merge(damage)).await.map(drop).unwrap();
         }
     }
+    world.remove_database();
     world.start_service().await;
-    world.lose_database().await;
 
     is_listed(&mut world, "a", "secret-service.iotoperations/references").await;
     let refused = world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap_err();
@@ -233,8 +234,8 @@ async fn what_is_of_another_vault_is_left_alone_and_told() {
             world.syncs().patch("a", &us, &Patch::Merge(other)).await.map(drop).unwrap()
         }
     }
+    world.remove_database();
     world.start_service().await;
-    world.lose_database().await;
     is_listed(&mut world, "a", "https://other.vault.azure.net/").await;
     let events = audit(&mut world).await;
     assert!(events.iter().any(|event| event.detail.contains("left alone: a")), "{events:?}");
@@ -316,4 +317,112 @@ async fn an_update_that_the_database_lost_is_what_the_edge_says() {
     let told = world.until_state("a", State::Synced).await;
     assert_eq!(told.references[0].vault_secret, vault_name("w"));
     assert_eq!(world.edge("a").await.unwrap()["k"], "y");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_a_name_is_absent_is_told_only_after_the_rebuild() {
+    if !needs_the_double("that_a_name_is_absent_is_told_only_after_the_rebuild") {
+        return;
+    }
+    let mut world = World::start().await;
+    world.seed("v", "x").await;
+    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    let away = Fault::Status { code: 503, reason: "ServiceUnavailable".to_owned(), retry_after: None };
+    world.cluster().faults().add(FaultRule::always(away));
+    world.lose_database().await;
+    let refused = world.client.get_synced_secret(get("a")).await.unwrap_err();
+    assert_eq!(told(&refused).reason, "DATABASE_REBUILDING", "{refused:?}");
+    let missing = DeleteSyncedSecretRequest { allow_missing: true, ..delete("a") };
+    let refused = world.client.delete_synced_secret(missing.clone()).await.unwrap_err();
+    assert_eq!((refused.code(), told(&refused).reason.as_str()), (Code::Unavailable, "DATABASE_REBUILDING"));
+    world.cluster().faults().clear();
+    world.until_state("a", State::Synced).await;
+    world.client.delete_synced_secret(missing).await.unwrap();
+    assert_eq!(world.edge("a").await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_adoption_before_the_rebuild_is_not_taken_back_by_it() {
+    let mut world = World::start_with(Options { rebuild: false, ..Options::default() }).await;
+    for (name, value) in [("v", "x"), ("w", "y")] {
+        world.seed(name, value).await;
+    }
+    let made = world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    let mut made = made.into_inner();
+    for description in ["one", "two", "three"] {
+        let wanted = SyncedSecret { description: description.to_owned(), etag: String::new(), ..made };
+        made =
+            world.client.update_synced_secret(update(wanted, &["description"])).await.unwrap().into_inner();
+    }
+    world.lose_database().await;
+    is_listed(&mut world, "a", "`secret-service rebuild`").await;
+    // It is recorded, and the edge does not hold it yet.
+    if !needs_the_double("an_adoption_before_the_rebuild_is_not_taken_back_by_it") {
+        return;
+    }
+    let hang = FaultRule::always(Fault::Hang).verb("patch");
+    world.cluster().faults().add(hang);
+    world.client.adopt_synced_secret(adopt("a", vec![existing("k", "w")])).await.unwrap();
+    Store::ask_rebuild(&world.directory().join("secret-service.db")).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(world.get("a").await.references[0].vault_secret, vault_name("w"));
+    world.cluster().faults().clear();
+    world.client.sync_synced_secret(sync("a")).await.unwrap();
+    assert_eq!(world.edge("a").await.unwrap()["k"], "y");
+}
+
+/// In the Secret Store engine: somebody's Secret stands under the name, and the extension has merged into it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_the_extension_merged_into_stays_its_owners_when_the_database_is_lost() {
+    if world_is_direct() || !needs_the_double("a_secret_that_the_extension_merged_into…") {
+        return;
+    }
+    let mut world = World::start().await;
+    world.seed("v", "x").await;
+    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    world.stop_service().await;
+    world.secrets().delete("a", &DeleteParams::default()).await.unwrap();
+    let theirs = PostParams { field_manager: Some("kubectl-create".to_owned()), ..PostParams::default() };
+    let metadata = ObjectMeta { name: Some("a".to_owned()), ..ObjectMeta::default() };
+    let data = Some([("theirs".to_owned(), ByteString(b"precious".to_vec()))].into());
+    world.secrets().create(&theirs, &Secret { metadata, data, ..Secret::default() }).await.unwrap();
+    // The extension is told to write, and merges.
+    let force = json!({ "spec": { "forceSynchronization": "again" } });
+    let us = PatchParams { field_manager: Some("secret-service".to_owned()), ..PatchParams::default() };
+    world.syncs().patch("a", &us, &Patch::Merge(force)).await.unwrap();
+    until_so("the extension merged", async || world.edge("a").await.is_some_and(|edge| edge.len() == 2))
+        .await;
+    world.remove_database();
+    world.start_service().await;
+    is_listed(&mut world, "a", "was there before").await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(world.edge("a").await.unwrap()["theirs"], "precious");
+}
+
+fn world_is_direct() -> bool {
+    crate::support::engine() == SyncEngine::Direct
+}
+
+/// Kinds that an API server serves late are waited for where Secrets say that there were some.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_extension_made_stays_its_own_although_its_kinds_are_served_late() {
+    if world_is_direct() || !needs_the_double("what_the_extension_made_stays_its_own…") {
+        return;
+    }
+    let mut world = World::start().await;
+    world.seed("v", "x").await;
+    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    world.options.is_auto = true;
+    let missing = || Fault::Status { code: 404, reason: "NotFound".to_owned(), retry_after: None };
+    for resource in ["secretsyncs", "secretproviderclasses"] {
+        world.cluster().faults().add(FaultRule::always(missing()).resource(resource));
+    }
+    world.lose_database().await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let refused = world.client.get_synced_secret(get("a")).await.unwrap_err();
+    assert_eq!(told(&refused).reason, "DATABASE_REBUILDING", "{refused:?}");
+    world.cluster().faults().clear();
+    world.until_state("a", State::Synced).await;
+    let sync = world.syncs().get("a").await.unwrap();
+    assert!(sync.metadata.deletion_timestamp.is_none(), "it was not handed over");
 }

@@ -266,6 +266,7 @@ impl World {
                 },
                 audit_retention: Duration::from_secs(86_400),
                 rebuild: true,
+                admission: Default::default(),
             },
             usages: bystander::usages(),
             admission: Default::default(),

@@ -85,6 +85,7 @@ async fn house_over(store: Store, directory: TempDir) -> House {
         secret_store: secret_store::Options::default(),
         audit_retention: Duration::from_secs(3_600),
         rebuild: true,
+        admission: Admission::default(),
     };
     let (vault, edge) = (vault.unwrap(), Edge::connect(&cluster).await.unwrap());
     let usages = UsageOptions { rules: UsageRules::none(), ..UsageOptions::default() };

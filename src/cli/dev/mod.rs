@@ -195,6 +195,7 @@ impl Dev {
                 },
                 audit_retention: RETENTION,
                 rebuild: true,
+                admission: Admission::default(),
             },
             usages: edge::UsageOptions::default(),
             admission: Admission::default(),

@@ -34,6 +34,7 @@ pub use resources::{
     SecretObject, SecretObjectData, SecretProviderClass, SecretSync, SecretSyncStatus, SyncCondition,
 };
 pub use secret::Made;
+pub(super) use secret::{has_keys_of_others, is_made_by_extension};
 pub use verdict::{Left, Trouble, Verdict, verdict};
 pub use watch::{StoreIndex, SyncSeen};
 
@@ -46,7 +47,7 @@ use crate::model::SyncedSecretId;
 /// The provider of Key Vault.
 pub const PROVIDER: &str = "azure";
 /// The extension's own field manager.
-const EXTENSION: &str = "secrets-store-sync-controller";
+pub(super) const EXTENSION: &str = "secrets-store-sync-controller";
 /// What the labels that belong to the extension begin with.
 pub(super) const LABEL_PREFIX: &str = "secrets-store.sync.x-k8s.io";
 

@@ -169,7 +169,7 @@ fn is_made_for(secret: &ObjectMeta, sync: &ObjectMeta) -> bool {
 }
 
 /// Whether all keys of a Secret are the extension's, and nobody was there before it.
-fn is_made_by_extension(secret: &ObjectMeta) -> bool {
+pub(in crate::edge) fn is_made_by_extension(secret: &ObjectMeta) -> bool {
     let created = secret.creation_timestamp.as_ref();
     let (extensions, others): (Vec<_>, Vec<_>) = secret
         .managed_fields
@@ -185,6 +185,19 @@ fn is_made_by_extension(secret: &ObjectMeta) -> bool {
     extensions.iter().any(|entry| writes(entry, "f:data"))
         && !others.iter().any(|entry| writes(entry, "f:data") || writes(entry, "f:type"))
         && (wrote_first || !others.iter().any(is_first))
+}
+
+/// Whether somebody else than this service and the extension has keys in a Secret, or chose its type.
+pub(in crate::edge) fn has_keys_of_others(secret: &ObjectMeta) -> bool {
+    let mut others = secret
+        .managed_fields
+        .iter()
+        .flatten()
+        .filter(|entry| !is_of_extension(entry) && entry.manager.as_deref() != Some(FIELD_MANAGER));
+    others.any(|entry| {
+        let fields = entry.fields_v1.as_ref().map(|fields| &fields.0);
+        fields.is_some_and(|fields| fields.get("f:data").is_some() || fields.get("f:type").is_some())
+    })
 }
 
 /// Whether a Secret of ours is owned by its SecretSync, has all keys and labels from the extension, and none from anybody else.
