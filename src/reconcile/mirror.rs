@@ -36,6 +36,10 @@ impl Reconciler {
     pub(super) async fn mirror(self, stop: CancellationToken) {
         let mut changed = self.0.pairs.changed();
         loop {
+            tokio::select! {
+                () = self.until_acting() => {}
+                () = stop.cancelled() => return,
+            }
             if let Err(error) = self.take_in_others().await {
                 tracing::error!(%error, "what others made could not be recorded; trying again");
                 sleep(AGAIN).await;

@@ -7,6 +7,7 @@ mod engine;
 mod extension;
 mod fights;
 mod housekeeping;
+mod leadership;
 mod mirror;
 mod observe;
 mod orphans;
@@ -28,7 +29,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Notify, mpsc, watch},
     task::JoinSet,
     time::Instant,
 };
@@ -114,6 +115,10 @@ struct Inner {
     /// Since when the API server has said that it serves none of the extension's kinds, whenever it was asked.
     kinds_gone_since: Mutex<Option<Instant>>,
     started: Instant,
+    /// Whether another process acts for the instance.
+    stands_by: watch::Sender<bool>,
+    /// This process has taken over from another one.
+    taken_over: Notify,
 }
 
 /// While it lives, a call is storing the new vault secrets of a synced secret and the reconciler leaves it alone.
@@ -153,6 +158,8 @@ impl Reconciler {
             halted: Mutex::default(),
             kinds_gone_since: Mutex::default(),
             started: Instant::now(),
+            stands_by: watch::Sender::new(false),
+            taken_over: Notify::new(),
         }))
     }
 
@@ -177,6 +184,7 @@ impl Reconciler {
         let (changed, names) = mpsc::channel(CHANGED_BUFFER);
         tasks.spawn(self.0.index.clone().run(self.0.edge.clone(), changed.clone(), stop.clone()));
         tasks.spawn(self.clone().follow_pairs(changed, stop.clone()));
+        tasks.spawn(self.clone().follow_leadership(stop.clone()));
         tasks.spawn(self.clone().mirror(stop.clone()));
         tasks.spawn(self.clone().follow(names));
         self.0.usages.expect(self.kinds_of_users());

@@ -497,6 +497,7 @@ fn settings(site: &Site, options: &Options) -> Settings {
             namespace: site.namespace.clone(),
             timeout: options.edge_timeout,
         },
+        lease: edge::LeaseOptions::default(),
         reconcile: reconcile::Options {
             interval: options.interval,
             jitter: 0.1,
