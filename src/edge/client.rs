@@ -227,3 +227,41 @@ async fn configuration(options: &Options) -> Result<Config, EdgeError> {
     }
     Ok(config)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(method: Method, uri: &str) -> http::Request<Body> {
+        http::Request::builder().method(method).uri(uri).body(Body::empty()).unwrap()
+    }
+
+    #[test]
+    fn what_changes_nothing_needs_nobody_to_act() {
+        for (method, uri, changes) in [
+            (Method::GET, "/api/v1/namespaces/a/secrets?watch=true", false),
+            (Method::POST, "/api/v1/namespaces/a/secrets?", true),
+            (Method::POST, "/api/v1/namespaces/a/secrets?&dryRun=All", false),
+            (Method::PATCH, "/api/v1/namespaces/a/secrets/s?&dryRun=All&fieldManager=m", false),
+            (Method::PATCH, "/api/v1/namespaces/a/secrets/s?&fieldManager=dryRun%3DAll", true),
+            (Method::DELETE, "/api/v1/namespaces/a/secrets/s", true),
+            (Method::PUT, "/api/v1/namespaces/a/secrets/s", true),
+        ] {
+            assert_eq!(writes(&request(method, uri)), changes, "{uri}");
+        }
+    }
+
+    #[test]
+    fn a_write_tells_the_api_server_how_long_it_may_take() {
+        let timed = |uri: &str| within(request(Method::PATCH, uri), Some(Duration::from_millis(4_200)));
+        let path = "https://10.0.0.1:6443/api/v1/namespaces/a/secrets/s";
+        for (uri, expected) in [
+            (path.to_owned(), format!("{path}?timeout=4200ms")),
+            (format!("{path}?"), format!("{path}?timeout=4200ms")),
+            (format!("{path}?fieldManager=m"), format!("{path}?fieldManager=m&timeout=4200ms")),
+        ] {
+            assert_eq!(timed(&uri).uri().to_string(), expected);
+        }
+        assert_eq!(within(request(Method::PATCH, path), None).uri().to_string(), path);
+    }
+}
