@@ -22,8 +22,8 @@ use secret_service::{
     },
     proto::{
         Condition, CreateSyncedSecretRequest, CreateVaultSecretRequest, GetVaultRequest,
-        ListSyncedSecretsRequest, SyncedSecret, condition::Status,
-        secret_service_client::SecretServiceClient, synced_secret::State,
+        ListSyncedSecretsRequest, ListVaultSecretVersionsRequest, SecretReference, SyncedSecret,
+        condition::Status, secret_service_client::SecretServiceClient, synced_secret::State,
     },
 };
 use serde_json::json;
@@ -333,10 +333,18 @@ async fn whoever_stands_by_repairs_nothing_and_looks_at_all_anew_when_it_takes_o
         return;
     }
     let mut world = World::start().await;
-    world.seed("v", "value").await;
-    for id in ["edited", "removed"] {
-        world.client.create_synced_secret(create(id, vec![existing("k", "v")])).await.unwrap();
+    for vault_secret in ["v", "w"] {
+        world.seed(vault_secret, "value").await;
     }
+    let request = ListVaultSecretVersionsRequest { parent: vault_name("v"), ..Default::default() };
+    let versions = world.client.list_vault_secret_versions(request).await.unwrap().into_inner().versions;
+    let version = versions[0].name.rsplit_once('/').unwrap().1.to_owned();
+    // What is pinned has nothing to do with the vault any more.
+    for id in ["edited", "removed"] {
+        let pinned = SecretReference { version: version.clone(), ..existing("k", "v") };
+        world.client.create_synced_secret(create(id, vec![pinned])).await.unwrap();
+    }
+    world.client.create_synced_secret(create("followed", vec![existing("k", "w")])).await.unwrap();
     world.stop_service().await;
     let other = world.beside(&database(&world, "other")).await;
     until_leading(&mut other.client.clone(), "of-the-other").await;
@@ -344,27 +352,27 @@ async fn whoever_stands_by_repairs_nothing_and_looks_at_all_anew_when_it_takes_o
     stands_by(&mut world.client).await;
     until_so("it watches", async || is_serving(world.address()).await).await;
 
-    // It sees one change, and not the other.
+    // It sees one change, and not the others.
     let edit = json!({ "stringData": { "k": "edited" } });
     world.secrets().patch("edited", &PatchParams::default(), &Patch::Merge(edit)).await.unwrap();
     sleep(Duration::from_secs(1)).await;
     world.cluster().faults().add(FaultRule::always(Fault::WatchSilent).resource("secrets"));
     world.secrets().delete("removed", &DeleteParams::default()).await.unwrap();
-    world.seed("w", "value").await;
-    world.somebody.sets("v", "newer").await;
+    world.somebody.sets("w", "newer").await;
     sleep(Duration::from_secs(2)).await;
     assert_eq!(world.edge("edited").await.unwrap()["k"], "edited");
     assert_eq!(world.edge("removed").await, None);
+    assert_eq!(world.edge("followed").await.unwrap()["k"], "value");
+    assert_eq!(world.get("edited").await.state(), State::Synced, "what it does not act for it does not judge");
 
     other.stop().await;
-    let repaired = async {
-        until_so("all is as in the vault", async || {
-            let holds = async |id| world.edge(id).await.is_some_and(|data| data["k"] == "newer");
-            holds("edited").await && holds("removed").await
-        })
-        .await;
+    let looked = async {
+        for (id, value) in [("edited", "value"), ("removed", "value"), ("followed", "newer")] {
+            let holds = async || world.edge(id).await.is_some_and(|data| data["k"] == value);
+            until_so(id, holds).await;
+        }
     };
-    timeout(AT_ONCE * 2, repaired).await.expect("without waiting for the watch or the next rotation check");
+    timeout(AT_ONCE * 2, looked).await.expect("without waiting for the watch or the next rotation check");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -143,7 +143,6 @@ impl Election {
                 self.leadership.taken(&holder);
             }
             Err(error) if self.leadership.is_leading() => {
-                tracing::debug!(%error, "the Lease could not be renewed; trying again");
                 self.trouble = Some(error);
             }
             Err(error) => match self.leadership.standing() {
@@ -236,10 +235,7 @@ impl Election {
             ..lease.spec.take().unwrap_or_default()
         });
         let given = self.ask(self.edge.call(self.leases.replace(&self.name, &parameters(), &lease))).await;
-        match given {
-            Ok(_) => tracing::info!("the Lease was given back"),
-            Err(error) => tracing::warn!(%error, "the Lease could not be given back; it expires by itself"),
-        }
+        self.leadership.given_back(given.err());
     }
 
     async fn ask<T>(&self, question: impl Future<Output = Result<T, EdgeError>>) -> Result<T, EdgeError> {

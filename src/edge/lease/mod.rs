@@ -186,6 +186,14 @@ impl Leadership {
         self.fence.shut();
     }
 
+    /// Tried to give the Lease back; why that failed, where it did.
+    fn given_back(&self, failed: Option<EdgeError>) {
+        match failed {
+            None => tracing::info!("the Lease was given back"),
+            Some(error) => tracing::warn!(%error, "the Lease could not be given back; it expires by itself"),
+        }
+    }
+
     fn note(&self, holder: &str) {
         let mut holders = self.holders();
         if holders.last.as_deref() != Some(holder) {
