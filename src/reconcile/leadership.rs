@@ -64,8 +64,9 @@ impl Reconciler {
             }
         }
         self.0.stands_by.send_replace(false);
+        // The rotation check looks at all that is unsettled, too; but it may be waiting for the vault just now.
         self.wake_unsettled();
-        self.0.taken_over.notify_waiters();
+        self.0.taken_over.notify_one();
         true
     }
 }

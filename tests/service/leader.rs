@@ -363,7 +363,11 @@ async fn whoever_stands_by_repairs_nothing_and_looks_at_all_anew_when_it_takes_o
     assert_eq!(world.edge("edited").await.unwrap()["k"], "edited");
     assert_eq!(world.edge("removed").await, None);
     assert_eq!(world.edge("followed").await.unwrap()["k"], "value");
-    assert_eq!(world.get("edited").await.state(), State::Synced, "what it does not act for it does not judge");
+    assert_eq!(
+        world.get("edited").await.state(),
+        State::Synced,
+        "what it does not act for it does not judge"
+    );
 
     other.stop().await;
     let looked = async {
