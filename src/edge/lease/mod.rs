@@ -221,3 +221,45 @@ impl Default for Leadership {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{advance, sleep};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_holder_that_can_not_renew_begins_nothing_after_ten_seconds_and_ends_all_before_the_lease_expires()
+     {
+        let (leadership, begun) = (Leadership::new(), Instant::now());
+        leadership.renewed(begun, "mine", true);
+        let fence = leadership.fence().clone();
+        let under_way = tokio::spawn(async move { fence.guard(async |_| sleep(LEASE_DURATION).await).await });
+        tokio::task::yield_now().await;
+        advance(RENEW_DEADLINE).await;
+        assert!(!leadership.is_leading());
+        leadership.unknown(EdgeError::Unreachable("the way is gone".into()));
+        assert_eq!(leadership.check().await, Err(EdgeError::Unreachable("the way is gone".into())));
+        assert!(!under_way.is_finished(), "it goes on while nobody else can have the Lease");
+        assert!(under_way.await.unwrap().is_err());
+        assert_eq!(begun.elapsed(), LEASE_DURATION - MARGIN);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_holds_the_lease_is_told_and_changes_are_counted_and_a_term_is_new_only_where_others_could_have_had_it()
+     {
+        let leadership = Leadership::new();
+        let now = Instant::now();
+        leadership.renewed(now, "mine", false);
+        assert_eq!((leadership.standing(), leadership.changes()), (Standing::Leading { term: 0 }, 0));
+        leadership.taken("theirs");
+        let refusal = EdgeError::NotLeading { holder: "theirs".to_owned() };
+        assert_eq!((leadership.check().await, leadership.changes()), (Err(refusal), 1));
+        leadership.renewed(now, "mine", true);
+        leadership.renewed(now, "mine", false);
+        assert_eq!((leadership.standing(), leadership.changes()), (Standing::Leading { term: 1 }, 2));
+        assert_eq!(leadership.check().await, Ok(()));
+        leadership.ended();
+        assert!(!leadership.is_leading());
+    }
+}
