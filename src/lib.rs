@@ -15,9 +15,10 @@
 //! - [`store`]: what is recorded, in SQLite: intent, what was observed, request ids, the change feed, the audit. All SQL.
 //! - [`vault`]: the Key Vault through the Azure SDK: credentials, deadlines, pace, and what its errors mean.
 //! - [`edge`]: the Kubernetes Secrets of the instance's namespace: written in one apply, never what isn't ours, and watched
-//!   without their values; and the resources there that use them.
+//!   without their values; the resources there that use them; and the Lease that says which process acts for the instance.
 //! - [`reconcile`]: brings the edge to what is recorded, again and again: plan, queue, workers, rotation, and what uses what.
 //! - [`model`]: what the service talks about, without any I/O. A value that exists is valid.
+//! - [`fence`]: lets writes to the vault and the edge through while this process acts for the instance, and no others.
 //! - [`quote`]: what other programs and libraries say, as it may be repeated to people. Every room's errors use it.
 //! - [`doubles`]: a Key Vault, a Kubernetes API and the Secret Store extension on the wire, for `dev` and the tests.
 //! - [`telemetry`]: logs, and what may never speak in them.
@@ -29,6 +30,7 @@ pub mod cli;
 pub mod config;
 pub mod doubles;
 pub mod edge;
+pub mod fence;
 pub mod model;
 pub mod quote;
 pub mod reconcile;

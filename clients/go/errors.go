@@ -71,6 +71,7 @@ const (
 	ReasonVaultUnreachable   Reason = "VAULT_UNREACHABLE"
 	ReasonEdgeConflict       Reason = "EDGE_CONFLICT"
 	ReasonEdgeUnreachable    Reason = "EDGE_UNREACHABLE"
+	ReasonNotLeader          Reason = "NOT_LEADER"
 	ReasonStopping           Reason = "STOPPING"
 )
 

@@ -68,16 +68,16 @@ pub(super) fn of_server(
     message: &str,
     retry: Option<std::time::Duration>,
 ) -> Status {
-    let verdict = Verdict { code, reason, remedy: String::new(), resource: None, retry };
+    let verdict = Verdict { code, reason, remedy: String::new(), resource: None, holder: None, retry };
     Status::with_error_details(code, message, details(&verdict, ""))
 }
 
 fn details(verdict: &Verdict, resource: &str) -> ErrorDetails {
     let name = verdict.resource.as_deref().unwrap_or(resource);
-    let metadata = match name.is_empty() {
-        true => HashMap::new(),
-        false => HashMap::from([("resource".to_owned(), name.to_owned())]),
-    };
+    let resource = Some(name).filter(|name| !name.is_empty()).map(|name| ("resource", name));
+    let holder = verdict.holder.as_deref().map(|holder| ("holder", holder));
+    let entries = resource.into_iter().chain(holder);
+    let metadata: HashMap<_, _> = entries.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
     let mut details = ErrorDetails::with_error_info(verdict.reason, DOMAIN, metadata);
     if verdict.retry.is_some() {
         details.set_retry_info(verdict.retry);

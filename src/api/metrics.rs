@@ -149,6 +149,17 @@ impl Collector for AtScrape {
         let unit = Some(&Unit::Seconds);
         let longest = encoder.encode_descriptor("longest_unsynced", help, unit, gauge.metric_type())?;
         ConstGauge::new(waits.max(0.0)).encode(longest)?;
+        let help = "1 where this process acts for the instance, 0 where it stands by";
+        let leader = encoder.encode_descriptor("leader", help, None, gauge.metric_type())?;
+        ConstGauge::new(i64::from(standing.is_leading)).encode(leader)?;
+        let changes = ConstCounter::new(standing.holder_changes);
+        let help = "How often this process saw the Lease of the instance with another holder than before";
+        changes.encode(encoder.encode_descriptor(
+            "lease_holder_changes",
+            help,
+            None,
+            changes.metric_type(),
+        )?)?;
         let dropped = ConstCounter::new(telemetry::dropped_lines());
         let help = "Log lines that were dropped because they came faster than they could be written";
         dropped.encode(encoder.encode_descriptor("log_lines_dropped", help, None, dropped.metric_type())?)

@@ -27,6 +27,8 @@ pub(super) struct Verdict {
     pub(super) remedy: String,
     /// The name of the resource that it is about, where the error says which.
     pub(super) resource: Option<String>,
+    /// Who acts for the instance, where it is another process.
+    pub(super) holder: Option<String>,
     /// When to try again, where waiting may be enough.
     pub(super) retry: Option<Duration>,
 }
@@ -35,7 +37,7 @@ pub(super) struct Verdict {
 
 impl Verdict {
     fn new(code: Code, reason: &'static str, remedy: impl Into<String>) -> Self {
-        Self { code, reason, remedy: remedy.into(), resource: None, retry: None }
+        Self { code, reason, remedy: remedy.into(), resource: None, holder: None, retry: None }
     }
 
     fn about(mut self, collection: &str, id: impl std::fmt::Display) -> Self {
@@ -336,6 +338,7 @@ impl Verdict {
             VaultError::TooManyWait => new(ResourceExhausted, "VAULT_TOO_MANY_WAIT").retry(SOON),
             VaultError::Rejected { status: 400 | 413, .. } => new(InvalidArgument, "VAULT_REJECTED"),
             VaultError::Rejected { .. } => new(FailedPrecondition, "VAULT_REJECTED"),
+            VaultError::NotLeading => new(Unavailable, "NOT_LEADER").retry(LATER),
             VaultError::Unreachable(_) => new(Unavailable, "VAULT_UNREACHABLE").retry(LATER),
             // DEADLINE_EXCEEDED is the caller's deadline; this one was ours.
             VaultError::Timeout { .. } => new(Unavailable, "VAULT_TIMEOUT").retry(LATER),
@@ -356,6 +359,10 @@ impl Verdict {
                 new(FailedPrecondition, "EDGE_TERMINATING").about("syncedSecrets", name)
             }
             EdgeError::SettingMissing { .. } => new(FailedPrecondition, "SETTING_MISSING"),
+            // It may end at any time; whoever calls the address that all processes share finds the next one.
+            EdgeError::NotLeading { holder } => {
+                Self { holder: Some(holder.clone()), ..new(Unavailable, "NOT_LEADER") }.retry(LATER)
+            }
             EdgeError::Changed(_) => new(Aborted, "EDGE_CHANGED").retry(SOON),
             // The service's rights, not the caller's.
             EdgeError::Forbidden(_) => new(PermissionDenied, "EDGE_FORBIDDEN"),

@@ -6,6 +6,7 @@ mod configuration;
 mod descriptors;
 mod dev;
 mod docs;
+mod identity;
 pub mod lock;
 mod memory;
 mod rebuild;

@@ -7,13 +7,16 @@ use tokio::{
     task::{JoinError, JoinSet},
     time::Instant,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use super::lock::{Lock, LockError};
+use super::{
+    identity,
+    lock::{Lock, LockError},
+};
 use crate::{
     access::{self, Access},
     api::{self, Server, ServerError},
-    edge::{self, Edge, EdgeError, Index, Usages},
+    edge::{self, Edge, EdgeError, Election, Index, Leadership, Usages},
     model::Admission,
     quote::Quote,
     reconcile::{self, Reconciler},
@@ -38,6 +41,8 @@ pub struct Settings {
     pub vault: vault::Options,
     /// The cluster.
     pub edge: edge::Options,
+    /// The Lease whose holder acts for the instance.
+    pub lease: edge::LeaseOptions,
     /// What uses synced secrets.
     pub usages: edge::UsageOptions,
     /// Syncing.
@@ -60,6 +65,7 @@ pub struct Service {
     secrets: Secrets,
     access: Access,
     server: Server,
+    election: Election,
     ready: watch::Sender<bool>,
     drain: Duration,
     _lock: Lock,
@@ -127,24 +133,27 @@ impl Service {
 
     /// Takes the database and the sockets, with a store that works as the options say.
     pub async fn start_with(settings: Settings, store: store::Options) -> Result<Self, StartError> {
-        let Settings { database, vault, edge, usages, reconcile, admission, secrets, access, server } =
+        let Settings { database, vault, edge, lease, usages, reconcile, admission, secrets, access, server } =
             settings;
         let lock = Lock::beside(&database)?;
-        let vault = Vault::connect(&vault).map_err(StartError::Vault)?;
-        let edge = Edge::connect(&edge).await.map_err(StartError::Edge)?;
+        let leadership = Leadership::new();
+        let vault = Vault::connect_behind(&vault, leadership.fence().clone()).map_err(StartError::Vault)?;
+        let edge = Edge::connect_behind(&edge, leadership).await.map_err(StartError::Edge)?;
         let drain = server.drain;
         let server = Server::bind(server).await?;
         let store = Store::open_with(&database, store)
             .await
-            .map_err(|error| StartError::Store { path: database, error })?;
+            .map_err(|error| StartError::Store { path: database.clone(), error })?;
 
+        let identity = lease.identity.unwrap_or_else(|| identity::of(&database, &store.signer()));
+        let election = edge.election(&lease.name, identity);
         let index = Index::new();
         let seen = (index.clone(), Usages::new(edge.clone(), usages));
         let reconciler = Reconciler::new(store.clone(), vault.clone(), edge.clone(), seen, reconcile);
         let access = Access::new(edge.clone(), access);
         let secrets = Secrets::new(store.clone(), vault, edge, reconciler.clone(), admission, secrets);
         let ready = watch::Sender::new(false);
-        Ok(Self { store, index, reconciler, secrets, access, server, ready, drain, _lock: lock })
+        Ok(Self { store, index, reconciler, secrets, access, server, election, ready, drain, _lock: lock })
     }
 
     /// The TCP addresses that it listens on, with the ports that it got.
@@ -169,9 +178,11 @@ impl Service {
 
     /// Runs until told to stop, or until a part of it fails; ends what is under way and closes the database either way.
     pub async fn run(self, stop: CancellationToken) -> Result<(), RunError> {
-        let Self { store, index, reconciler, secrets, access, server, ready, drain, _lock } = self;
+        let Self { store, index, reconciler, secrets, access, server, election, ready, drain, _lock } = self;
         // Callers first, then what works for them: a call that is being drained may still need the reconciler.
         let (stop_server, stop_rest) = (CancellationToken::new(), CancellationToken::new());
+        let give_back = CancellationToken::new();
+        let mut election = AbortOnDropHandle::new(tokio::spawn(election.run(give_back.clone())));
         let mut parts = Parts::new();
         let serving = server.run(secrets.clone(), access, ready.subscribe(), stop_server.clone());
         parts.spawn(async move { Ok(serving.await.map(|()| Part::Server)?) });
@@ -185,6 +196,7 @@ impl Service {
         let mut result = tokio::select! {
             () = stop.cancelled() => Ok(()),
             ended = parts.join_next() => Err(unasked(ended)),
+            ended = &mut election => Err(ended.map_or_else(RunError::Died, |()| RunError::Ended("election"))),
         };
         stop_server.cancel();
         let deadline = Instant::now() + drain;
@@ -193,10 +205,17 @@ impl Service {
         }
         // One time for all: whoever waits for the process to end knows `drain`, not what it consists of.
         let goes_on = "what is recorded goes on with the next start";
-        until(deadline, secrets.drain(), "calls", goes_on).await;
+        let mut is_quiet = until(deadline, secrets.drain(), "calls", goes_on).await;
         stop_rest.cancel();
-        until(deadline, all_ended(&mut parts), "syncs", goes_on).await;
+        is_quiet &= until(deadline, all_ended(&mut parts), "syncs", goes_on).await;
         parts.shutdown().await;
+        // What was cut off may still take effect: then the Lease is kept until it expires.
+        match is_quiet {
+            true => give_back.cancel(),
+            false => election.abort(),
+        }
+        until(deadline, async { drop(election.await) }, "requests about the Lease", "it expires by itself")
+            .await;
         until(deadline, store.close(), "uses of the database", "the next start reads its write-ahead log")
             .await;
         result
@@ -204,10 +223,14 @@ impl Service {
 }
 
 /// Waits for what is under way until the deadline, and a moment in any case.
-async fn until(deadline: Instant, end: impl Future<Output = ()>, what: &str, consequence: &str) {
-    if tokio::time::timeout_at(deadline.max(Instant::now() + MOMENT), end).await.is_err() {
+///
+/// Whether it has ended by then.
+async fn until(deadline: Instant, end: impl Future<Output = ()>, what: &str, consequence: &str) -> bool {
+    let ended = tokio::time::timeout_at(deadline.max(Instant::now() + MOMENT), end).await.is_ok();
+    if !ended {
         tracing::warn!("{what} were still under way at the end; {consequence}");
     }
+    ended
 }
 
 /// What it means that a part has ended that should not have.

@@ -19,6 +19,7 @@ impl Settings {
             database: config.database.path.clone(),
             vault: vault_options(config),
             edge: edge_options(config),
+            lease: edge::LeaseOptions { name: config.kubernetes.lease.0.clone(), identity: None },
             usages: usage_options(config),
             reconcile: reconcile::Options {
                 interval: config.sync.interval,

@@ -25,7 +25,7 @@ use secrecy::SecretString;
 
 pub use fields::{Field, Section};
 pub use mistake::{Mistake, Mistakes};
-pub use names::{HostUrl, LogFilter, Namespace, Origin, Share};
+pub use names::{HostUrl, LogFilter, Namespace, ObjectName, Origin, Share};
 pub use reader::Loaded;
 pub use sources::Sources;
 pub use value::{Kind, Many};
@@ -97,6 +97,9 @@ fields::configuration! {
         namespace: Namespace = "azure-iot-operations",
         /// Deadline of every call to the Kubernetes API.
         timeout: Duration = "10s",
+        /// The Lease in that namespace whose holder acts for the instance. Any other process with the same one serves reads, and takes over
+        /// when the holder has ended.
+        lease: ObjectName = "secret-service",
     }
 
     /// How synced secrets are kept in step with the vault

@@ -6,7 +6,7 @@ use url::Url;
 
 use super::value::{Kind, Scalar, not};
 use crate::{
-    model::{AccessRule, NamePattern, ReservedName, SecretType, UsageRule},
+    model::{AccessRule, NamePattern, ReservedName, SecretType, SyncedSecretId, UsageRule},
     quote::Quote,
     telemetry,
 };
@@ -22,6 +22,10 @@ pub struct Origin(pub String);
 /// The name of a Kubernetes namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Namespace(pub String);
+
+/// The name of an object in the namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectName(pub String);
 
 /// From 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -103,6 +107,22 @@ impl Scalar for Namespace {
             && !text.starts_with('-')
             && !text.ends_with('-');
         if is_label { Ok(Self(text.to_owned())) } else { Err(not(text, "the name of a namespace")) }
+    }
+
+    fn print(&self) -> Option<toml::Value> {
+        Some(self.0.as_str().into())
+    }
+}
+
+impl Scalar for ObjectName {
+    const KIND: Kind = Kind::new("NAME", "1 to 253 lower case letters, digits, '-' and '.'");
+
+    fn parse(text: &str) -> Result<Self, String> {
+        // Names of Secrets and of these objects have the same rule.
+        match text.parse::<SyncedSecretId>() {
+            Ok(name) => Ok(Self(name.to_string())),
+            Err(_) => Err(not(text, "the name of an object in Kubernetes")),
+        }
     }
 
     fn print(&self) -> Option<toml::Value> {
@@ -227,6 +247,8 @@ mod tests {
 
     #[test]
     fn a_namespace_is_a_label() {
+        assert!(ObjectName::parse("secret-service.of-line-1").is_ok());
+        assert!(ObjectName::parse("Secret_Service").is_err());
         assert!(Namespace::parse("azure-iot-operations").is_ok());
         for bad in ["", "-a", "a-", "A", "a.b", &"a".repeat(64)] {
             assert!(Namespace::parse(bad).is_err(), "{bad:?}");

@@ -43,6 +43,9 @@ pub const TOKEN_RIGHTS: Rights = review("authentication.k8s.io", "tokenreviews")
 /// The other half.
 pub const DECISION_RIGHTS: Rights = review("authorization.k8s.io", "subjectaccessreviews");
 
+/// What whoever acts for the instance does with its Lease. No Role can narrow `create` to a name.
+pub const LEASE_VERBS: [&str; 3] = ["create", "get", "update"];
+
 /// Verbs on a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rights {
@@ -98,9 +101,28 @@ impl Edge {
         Ok(missing)
     }
 
+    /// Asks the API server which verbs on the Lease of a name are not granted to us.
+    pub async fn missing_lease_verbs(&self, name: &str) -> Result<Vec<&'static str>, EdgeError> {
+        let mut missing = Vec::new();
+        for verb in LEASE_VERBS {
+            let asked = ResourceAttributes {
+                namespace: Some(self.namespace.clone()),
+                verb: Some(verb.to_owned()),
+                group: Some("coordination.k8s.io".to_owned()),
+                resource: Some("leases".to_owned()),
+                name: (verb != "create").then(|| name.to_owned()),
+                ..ResourceAttributes::default()
+            };
+            if !self.is_allowed(asked).await? {
+                missing.push(verb);
+            }
+        }
+        Ok(missing)
+    }
+
     /// Asks the API server whether something is granted to us.
     pub(super) async fn is_allowed(&self, asked: ResourceAttributes) -> Result<bool, EdgeError> {
-        let reviews: Api<SelfSubjectAccessReview> = Api::all(self.client.clone());
+        let reviews: Api<SelfSubjectAccessReview> = Api::all(self.open.clone());
         let review = SelfSubjectAccessReview {
             spec: SelfSubjectAccessReviewSpec {
                 resource_attributes: Some(asked),

@@ -12,16 +12,17 @@ use std::{
 };
 
 use aws_lc_rs::digest::{Context, SHA256};
+use http::Method;
 use kube::{
     Client, Config,
     client::Body,
     config::{ExecInteractiveMode, KubeConfigOptions, Kubeconfig},
 };
 use tokio::time::Instant;
-use tower::service_fn;
+use tower::{BoxError, service_fn};
 
-use super::{EdgeError, Options, SILENT};
-use crate::quote::Quote;
+use super::{EdgeError, Leadership, Options, SILENT};
+use crate::{fence::Fenced, quote::Quote};
 
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -36,6 +37,48 @@ pub(super) async fn connect(options: &Options) -> Result<Client, EdgeError> {
         async move { following.current().await.send(request).await }
     });
     Ok(Client::new(send, options.namespace.clone()))
+}
+
+/// A client whose writes go through only while this process acts for the instance, and are given up, by the API server too, before
+/// another process may act.
+pub(super) fn fenced(client: Client, leadership: Leadership, namespace: &str) -> Client {
+    let send = service_fn(move |request: http::Request<Body>| {
+        let (client, leadership) = (client.clone(), leadership.clone());
+        async move {
+            if !writes(&request) {
+                return client.send(request).await.map_err(BoxError::from);
+            }
+            let write = async |left| client.send(within(request, left)).await;
+            match leadership.fence().guard(write).await {
+                Ok(sent) => sent.map_err(BoxError::from),
+                Err(Fenced::NotBegun) => Err(leadership.refusal().into()),
+                Err(cut @ Fenced::Cut) => Err(EdgeError::Unreachable(Quote::error(&cut)).into()),
+            }
+        }
+    });
+    Client::new(send, namespace.to_owned())
+}
+
+/// Whether a request changes something.
+fn writes(request: &http::Request<Body>) -> bool {
+    let is_dry =
+        || request.uri().query().is_some_and(|query| query.split('&').any(|part| part == "dryRun=All"));
+    !matches!(*request.method(), Method::GET | Method::HEAD) && !is_dry()
+}
+
+/// The request, with the time that the API server may take for it.
+fn within(mut request: http::Request<Body>, left: Option<Duration>) -> http::Request<Body> {
+    let Some(left) = left else { return request };
+    let uri = request.uri();
+    let joint = if uri.query().is_some_and(|query| !query.is_empty()) { '&' } else { '?' };
+    let bare = uri.path_and_query().map_or("/", |bare| bare.as_str()).trim_end_matches('?');
+    let mut parts = uri.clone().into_parts();
+    let timed = format!("{bare}{joint}timeout={}ms", left.as_millis());
+    parts.path_and_query = timed.parse().ok().or(parts.path_and_query);
+    if let Ok(timed) = http::Uri::from_parts(parts) {
+        *request.uri_mut() = timed;
+    }
+    request
 }
 
 /// The files that somebody renews where the API server does not accept us; none where the pod's own account is used.
@@ -183,4 +226,42 @@ async fn configuration(options: &Options) -> Result<Config, EdgeError> {
         plugin.interactive_mode = Some(ExecInteractiveMode::Never);
     }
     Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(method: Method, uri: &str) -> http::Request<Body> {
+        http::Request::builder().method(method).uri(uri).body(Body::empty()).unwrap()
+    }
+
+    #[test]
+    fn what_changes_nothing_needs_nobody_to_act() {
+        for (method, uri, changes) in [
+            (Method::GET, "/api/v1/namespaces/a/secrets?watch=true", false),
+            (Method::POST, "/api/v1/namespaces/a/secrets?", true),
+            (Method::POST, "/api/v1/namespaces/a/secrets?&dryRun=All", false),
+            (Method::PATCH, "/api/v1/namespaces/a/secrets/s?&dryRun=All&fieldManager=m", false),
+            (Method::PATCH, "/api/v1/namespaces/a/secrets/s?&fieldManager=dryRun%3DAll", true),
+            (Method::DELETE, "/api/v1/namespaces/a/secrets/s", true),
+            (Method::PUT, "/api/v1/namespaces/a/secrets/s", true),
+        ] {
+            assert_eq!(writes(&request(method, uri)), changes, "{uri}");
+        }
+    }
+
+    #[test]
+    fn a_write_tells_the_api_server_how_long_it_may_take() {
+        let timed = |uri: &str| within(request(Method::PATCH, uri), Some(Duration::from_millis(4_200)));
+        let path = "https://10.0.0.1:6443/api/v1/namespaces/a/secrets/s";
+        for (uri, expected) in [
+            (path.to_owned(), format!("{path}?timeout=4200ms")),
+            (format!("{path}?"), format!("{path}?timeout=4200ms")),
+            (format!("{path}?fieldManager=m"), format!("{path}?fieldManager=m&timeout=4200ms")),
+        ] {
+            assert_eq!(timed(&uri).uri().to_string(), expected);
+        }
+        assert_eq!(within(request(Method::PATCH, path), None).uri().to_string(), path);
+    }
 }

@@ -32,6 +32,12 @@ pub enum EdgeError {
         /// The field of the configuration.
         setting: &'static str,
     },
+    /// Another process acts for the instance; nothing was written.
+    #[error("another process acts for the instance: {holder:?} holds its Lease")]
+    NotLeading {
+        /// Who holds the Lease.
+        holder: String,
+    },
     /// It changed between our look and our write.
     #[error("the Kubernetes Secret changed meanwhile: {0}")]
     Changed(Quote),
@@ -83,8 +89,13 @@ impl EdgeError {
 
     /// What an error of the client means.
     pub(super) fn of(error: &kube::Error, namespace: &str) -> Self {
-        let kube::Error::Api(status) = error else {
-            return Self::Unreachable(Quote::cause(error));
+        let status = match error {
+            kube::Error::Api(status) => status,
+            // Our own: the fence's.
+            kube::Error::Service(inner) if inner.is::<Self>() => {
+                return inner.downcast_ref::<Self>().expect("it was just looked at").clone();
+            }
+            error => return Self::Unreachable(Quote::cause(error)),
         };
         let message = Quote::from(&status.message);
         match status.code {
@@ -110,6 +121,7 @@ impl EdgeError {
             Self::Changed(_)
                 | Self::Terminating { .. }
                 | Self::Throttled(_)
+                | Self::NotLeading { .. }
                 | Self::Unreachable(_)
                 | Self::Timeout(_)
         )
@@ -127,6 +139,7 @@ impl EdgeError {
                 Reason::EdgeRejected
             }
             Self::Changed(_) => Reason::Pending,
+            Self::NotLeading { .. } => Reason::StandingBy,
             Self::Configuration(_) | Self::Throttled(_) | Self::Unreachable(_) | Self::Timeout(_) => {
                 Reason::EdgeUnreachable
             }
@@ -157,11 +170,16 @@ impl EdgeError {
             Self::Terminating { .. } => {
                 "Remove the finalizer, or wait for who set it; the service goes on by itself.".to_owned()
             }
+            Self::NotLeading { .. } => {
+                "Call that process, or wait until it has ended: this one takes over then, by itself."
+                    .to_owned()
+            }
             Self::Changed(_) => "Try again; the service does so by itself.".to_owned(),
             Self::Forbidden(_) => format!(
-                "Give the service's account the verbs {} on secrets in its namespace, and in the Secret Store engine on \
-                 secretsyncs and secretproviderclasses too, as deploy/manifests has them.",
-                super::REQUIRED_VERBS.join(", ")
+                "Give the service's account the verbs {} on secrets in its namespace, in the Secret Store engine on \
+                 secretsyncs and secretproviderclasses too, and {} on leases, as deploy/manifests has them.",
+                super::REQUIRED_VERBS.join(", "),
+                super::LEASE_VERBS.join(", ")
             ),
             Self::Unauthenticated(_) => {
                 "Renew the credentials in the kubeconfig or of the pod's account.".to_owned()

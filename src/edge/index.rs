@@ -20,7 +20,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Edge, PAGE, RENEWED, Written, manifest::uid_label};
+use super::{Edge, EdgeError, PAGE, RENEWED, Written, manifest::uid_label};
 use crate::quote::Quote;
 
 /// How often the whole list is compared with what the watch said: a watch can die without a word.
@@ -119,6 +119,13 @@ impl Index {
     /// Whether the watch is up: `None` while it has said nothing at all.
     pub fn healthy(&self) -> watch::Receiver<Option<bool>> {
         self.0.healthy.subscribe()
+    }
+
+    /// Lists all anew, whatever the watch has told.
+    pub async fn list_anew(&self, edge: &Edge) -> Result<(), EdgeError> {
+        let listed = edge.list_written().await?;
+        self.replace(listed);
+        Ok(())
     }
 
     /// Watches until told to stop, and says the name of every Secret that changed.
@@ -250,7 +257,7 @@ impl Default for Index {
 }
 
 impl Edge {
-    async fn list_written(&self) -> Result<HashMap<String, Entry>, super::EdgeError> {
+    async fn list_written(&self) -> Result<HashMap<String, Entry>, EdgeError> {
         let mut all = HashMap::new();
         self.each(&self.metadata, |secret| all.extend(entry(&secret))).await?;
         Ok(all)

@@ -11,6 +11,7 @@ mod extension;
 #[cfg(any(fuzzing, test))]
 pub(crate) mod fuzzing;
 mod index;
+mod lease;
 mod manifest;
 mod remains;
 mod reviews;
@@ -26,13 +27,14 @@ use kube::{Api, Client, Resource, api::ListParams, core::PartialObjectMeta};
 use serde::de::DeserializeOwned;
 
 pub use access::{
-    ACCOUNT_RIGHTS, DECISION_RIGHTS, REQUIRED_VERBS, Rights, SECRET_RIGHTS, SEEN_SECRET_RIGHTS, STORE_RIGHTS,
-    Scope, TOKEN_RIGHTS,
+    ACCOUNT_RIGHTS, DECISION_RIGHTS, LEASE_VERBS, REQUIRED_VERBS, Rights, SECRET_RIGHTS, SEEN_SECRET_RIGHTS,
+    STORE_RIGHTS, Scope, TOKEN_RIGHTS,
 };
 pub use adoption::{Adoptable, AdoptableSync, SyncedInto};
 pub use error::EdgeError;
 pub use extension::FederatedAccount;
 pub use index::{Index, Labelled, Seen};
+pub use lease::{Election, Leadership, LeaseHolder, LeaseOptions, Standing};
 pub use manifest::{Content, Desired, MANAGED_BY, UID_LABEL, is_reserved};
 pub use remains::{AllRemains, Remains};
 pub use secrets::{Observed, Written};
@@ -64,7 +66,11 @@ pub struct Options {
 /// The Secrets of the instance's namespace.
 #[derive(Clone)]
 pub struct Edge {
+    /// Writes only while this process acts for the instance.
     client: Client,
+    /// For what is written whoever acts: questions that the API server takes as objects, and the Lease.
+    open: Client,
+    leadership: Leadership,
     secrets: Api<Secret>,
     /// The same without values.
     metadata: Api<PartialObjectMeta<Secret>>,
@@ -77,8 +83,16 @@ pub struct Edge {
 impl Edge {
     /// Prepares the client; the cluster is first asked when something is needed of it.
     pub async fn connect(options: &Options) -> Result<Self, EdgeError> {
-        let client = client::connect(options).await?;
+        Self::connect_behind(options, Leadership::always()).await
+    }
+
+    /// The same for a process that writes only while it acts for the instance.
+    pub async fn connect_behind(options: &Options, leadership: Leadership) -> Result<Self, EdgeError> {
+        let open = client::connect(options).await?;
+        let client = client::fenced(open.clone(), leadership.clone(), &options.namespace);
         Ok(Self {
+            open,
+            leadership,
             secrets: Api::namespaced(client.clone(), &options.namespace),
             metadata: Api::namespaced(client.clone(), &options.namespace),
             client,
@@ -86,6 +100,15 @@ impl Edge {
             timeout: options.timeout,
             kubeconfigs: client::kubeconfigs(options).into(),
         })
+    }
+
+    /// Whether this process acts for the instance.
+    pub fn leadership(&self) -> &Leadership {
+        &self.leadership
+    }
+
+    fn open_client(&self) -> &Client {
+        &self.open
     }
 
     /// The namespace of the instance.

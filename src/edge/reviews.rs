@@ -14,7 +14,7 @@ use crate::model::{ACCESS_GROUP, Ask, Identity, Verb};
 impl Edge {
     /// Who a token belongs to, where it is one for this audience. By TokenReview.
     pub async fn review_token(&self, token: &str, audience: &str) -> Result<Option<Identity>, EdgeError> {
-        let reviews: Api<TokenReview> = Api::all(self.client.clone());
+        let reviews: Api<TokenReview> = Api::all(self.open.clone());
         let asked = TokenReviewSpec { audiences: Some(vec![audience.to_owned()]), token: token.to_owned() };
         let review = TokenReview { spec: asked, ..TokenReview::default() };
         let answer = self.call(reviews.create(&PostParams::default(), &review)).await?;
@@ -27,7 +27,7 @@ impl Edge {
 
     /// Whether the cluster grants something to a user in the instance's namespace. By SubjectAccessReview.
     pub async fn review_access(&self, user: &Identity, verb: Verb, ask: &Ask) -> Result<bool, EdgeError> {
-        let reviews: Api<SubjectAccessReview> = Api::all(self.client.clone());
+        let reviews: Api<SubjectAccessReview> = Api::all(self.open.clone());
         let asked = ResourceAttributes {
             namespace: Some(self.namespace.clone()),
             verb: Some(verb.as_str().to_owned()),

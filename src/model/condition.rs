@@ -77,6 +77,8 @@ documented! {
         SecretStoreInstalled,
         "Instance: it is known how new synced secrets reach the edge; the message says how, and why so."
         EngineChosen,
+        "Instance: this process acts for it. Another one may, beside which this one serves reads alone; the message says who."
+        Leader,
     }
 }
 
@@ -169,6 +171,10 @@ documented! {
         Configured,
         "The configuration leaves it open; what the cluster serves decided."
         Detected,
+        "This process holds the Lease of the instance."
+        Leading,
+        "Another process holds the Lease of the instance and acts for it; this one writes nothing."
+        StandingBy,
     }
 }
 

@@ -58,6 +58,10 @@ impl Reconciler {
         let (mut changed, mut strays) = (self.0.pairs.changed(), self.0.strays.subscribe());
         let (mut looked_at, mut told) = (LookedAt::new(), String::new());
         loop {
+            tokio::select! {
+                () = self.until_acting() => {}
+                () = stop.cancelled() => return,
+            }
             match self.take_in_others(&mut looked_at).await {
                 Ok(()) => told.clear(),
                 Err(error) => {

@@ -7,6 +7,7 @@ mod engine;
 mod extension;
 mod fights;
 mod housekeeping;
+mod leadership;
 mod mirror;
 mod observe;
 mod orphans;
@@ -29,7 +30,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Notify, mpsc, watch},
     task::JoinSet,
     time::Instant,
 };
@@ -121,6 +122,10 @@ struct Inner {
     /// Tells that what the database does not know may have changed at the edge.
     strays: watch::Sender<()>,
     started: Instant,
+    /// Whether another process acts for the instance.
+    stands_by: watch::Sender<bool>,
+    /// This process has taken over from another one.
+    taken_over: Notify,
 }
 
 /// While it lives, a call is storing the new vault secrets of a synced secret and the reconciler leaves it alone.
@@ -164,6 +169,8 @@ impl Reconciler {
             kinds_gone_since: Mutex::default(),
             strays: watch::Sender::new(()),
             started: Instant::now(),
+            stands_by: watch::Sender::new(false),
+            taken_over: Notify::new(),
         }))
     }
 
@@ -188,6 +195,7 @@ impl Reconciler {
         let (changed, names) = mpsc::channel(CHANGED_BUFFER);
         tasks.spawn(self.0.index.clone().run(self.0.edge.clone(), changed.clone(), stop.clone()));
         tasks.spawn(self.clone().follow_pairs(changed, stop.clone()));
+        tasks.spawn(self.clone().follow_leadership(stop.clone()));
         tasks.spawn(self.clone().mirror(stop.clone()));
         tasks.spawn(self.clone().rebuild(stop.clone()));
         tasks.spawn(self.clone().follow(names));

@@ -236,6 +236,11 @@ impl Reconciler {
     pub(super) async fn rebuild(self, stop: CancellationToken) {
         let (mut pause, mut told) = (ASKED_EVERY, String::new());
         loop {
+            // Whoever acts for the instance knows better what there is.
+            tokio::select! {
+                () = self.until_acting() => {}
+                () = stop.cancelled() => return,
+            }
             match self.rebuild_if_asked().await {
                 Ok(()) => (pause, told) = (ASKED_EVERY, String::new()),
                 Err(error) => {

@@ -39,7 +39,12 @@ impl Reconciler {
         loop {
             tokio::select! {
                 () = tokio::time::sleep(self.next_check()) => {}
+                // The vault may have changed while another process looked after it.
+                () = self.0.taken_over.notified() => {}
                 () = stop.cancelled() => return,
+            }
+            if self.stands_by() {
+                continue;
             }
             self.wake_unsettled();
             if let Err(error) = self.refresh_expiry().await {

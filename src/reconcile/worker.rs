@@ -93,7 +93,7 @@ impl Reconciler {
     pub(super) async fn work(self, lane: Lane, stop: CancellationToken) {
         loop {
             let work = tokio::select! {
-                work = self.0.queue.pop(lane) => work,
+                work = self.next_work(lane) => work,
                 () = stop.cancelled() => return,
             };
             let uid = work.uid;
@@ -107,6 +107,18 @@ impl Reconciler {
                 }
             };
             self.0.queue.finish(uid, outcome);
+        }
+    }
+
+    /// Waits for work of a lane, and for the end of whoever else acts for the instance.
+    async fn next_work(&self, lane: Lane) -> Work {
+        loop {
+            self.until_acting().await;
+            let work = self.0.queue.pop(lane).await;
+            if !self.stands_by() {
+                return work;
+            }
+            self.0.queue.finish(work.uid, Outcome::Again);
         }
     }
 
@@ -361,6 +373,10 @@ impl Reconciler {
         attempted: &Record,
         failure: Failure,
     ) -> Result<Outcome, StoreError> {
+        // Another process acts for the instance by now: what it makes of this synced secret is not for this one to tell.
+        if self.stands_by() {
+            return Ok(Outcome::Retry(None));
+        }
         let Failure { reason, message, problems, retry } = failure;
         let next = match retry {
             Retry::Unread => return Ok(Outcome::Retry(None)),

@@ -10,7 +10,7 @@ use super::{
     setup::{Choice, Setup, check_setup},
 };
 use crate::{
-    edge::EdgeError,
+    edge::{EdgeError, Standing},
     model::{Condition, ConditionType, Reason, Status, SyncEngine, VaultSecretName},
     vault::{LastSet, Priority, Vault, VaultError},
 };
@@ -55,7 +55,8 @@ impl Secrets {
         );
         setup.installed = self.with_what_waits(setup.installed);
         conditions.push(secure_settings(&conditions, edge, &setup));
-        conditions.extend([setup.installed, setup.chosen, reconciler.compared()]);
+        let leader = leader(&self.0.edge.leadership().standing());
+        conditions.extend([setup.installed, setup.chosen, reconciler.compared(), leader]);
         VaultStatus {
             uri: vault.uri().clone(),
             tenant_id: vault.tenant_id(),
@@ -178,6 +179,28 @@ fn permission(kind: ConditionType, error: Option<&VaultError>) -> Condition {
 
 fn explained(kind: ConditionType, status: Status, error: &VaultError) -> Condition {
     Condition::new(kind, status, error.condition_reason(), format!("{error}. {}", error.remedy()))
+}
+
+/// Whether this process acts for the instance.
+fn leader(standing: &Standing) -> Condition {
+    let (status, reason, message) = match standing {
+        Standing::Leading { .. } => {
+            (Status::True, Reason::Leading, "This process acts for the instance.".to_owned())
+        }
+        Standing::StandingBy { holder } => {
+            let message = format!(
+                "{holder:?} holds the Lease and acts for the instance. This process shows what its own database holds, writes nothing, \
+                 and takes over when that one has ended."
+            );
+            (Status::False, Reason::StandingBy, message)
+        }
+        Standing::Unknown(error) => (Status::Unknown, Reason::Unknown, error.explained()),
+        Standing::Unasked => {
+            let message = "The process has just started, and has not been told yet who holds the Lease.";
+            (Status::Unknown, Reason::Unknown, message.to_owned())
+        }
+    };
+    Condition::new(ConditionType::Leader, status, reason, message)
 }
 
 /// What syncing needs: a vault that gives what the engine asks of it, an edge that answers, and the engine's own settings.

@@ -193,7 +193,8 @@ impl Secrets {
         self.0.tasks.wait().await;
     }
 
-    /// Runs a mutation to its end, also when the caller hangs up in the middle. The same call again waits for its turn.
+    /// Runs a mutation to its end, also when the caller hangs up in the middle. The same call again waits for its turn. A process that does
+    /// not act for the instance refuses it.
     async fn to_the_end<T, F>(
         &self,
         call: Call,
@@ -203,6 +204,8 @@ impl Secrets {
         T: Send + 'static,
         F: Future<Output = Result<T, Error>> + Send + 'static,
     {
+        // Before anything else: what this process would record, another one that acts for the instance would never hear of.
+        self.0.edge.leadership().check().await?;
         let this = self.of(&call.actor);
         let mutation = async move {
             let turn = this.0.in_flight.enter(&call).await?;

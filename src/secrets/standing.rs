@@ -12,12 +12,22 @@ pub struct Standing {
     pub states: [(State, u64); 5],
     /// Since when the one that is out of sync for longest has been so; absent where all are in sync.
     pub unsynced_since: Option<Timestamp>,
+    /// Whether this process acts for the instance.
+    pub is_leading: bool,
+    /// How often the Lease was seen with another holder than before.
+    pub holder_changes: u64,
 }
 
 impl Secrets {
     /// Where those stand that this service manages.
     pub fn standing(&self) -> Standing {
-        let mut standing = Standing { states: State::ALL.map(|state| (state, 0)), unsynced_since: None };
+        let leadership = self.0.edge.leadership();
+        let mut standing = Standing {
+            states: State::ALL.map(|state| (state, 0)),
+            unsynced_since: None,
+            is_leading: leadership.is_leading(),
+            holder_changes: leadership.changes(),
+        };
         for record in self.0.store.view().snapshot().records {
             let secret = &record.secret;
             if secret.origin != Origin::Managed {

@@ -37,6 +37,7 @@ use super::{
     transport::{Proxies, Transport},
 };
 use crate::{
+    fence::Fence,
     model::{NewVaultSecret, VaultSecret, VaultSecretName, VaultSecretVersion, VaultValue, VaultVersion},
     quote::Quote,
 };
@@ -86,10 +87,15 @@ pub struct LastSet {
 impl Vault {
     /// Prepares the client; the vault is first asked when something is needed of it.
     pub fn connect(options: &Options) -> Result<Self, VaultError> {
+        Self::connect_behind(options, Fence::always())
+    }
+
+    /// The same, with a fence that lets writes through only while this process acts for the instance.
+    pub fn connect_behind(options: &Options, fence: Fence) -> Result<Self, VaultError> {
         if options.uri.scheme() != "https" || options.uri.host().is_none() {
             return Err(VaultError::Configuration(format!("{} is not an https:// URI", options.uri).into()));
         }
-        let transport = Transport::new(options, Proxies::OfEnvironment)?;
+        let transport = Transport::new(options, Proxies::OfEnvironment, fence)?;
         let defaults = SecretClientOptions::default();
         let sdk_options = SecretClientOptions {
             api_version: options.api_version.clone().unwrap_or(defaults.api_version),

@@ -26,7 +26,7 @@ use super::{
     assertion::CertificateAssertion,
     transport::{Proxies, Transport},
 };
-use crate::quote::Quote;
+use crate::{fence::Fence, quote::Quote};
 
 /// As whom the service comes to the vault.
 #[derive(Clone, Debug)]
@@ -117,7 +117,8 @@ impl Credential {
             }
             Self::ManagedIdentity { client_id } => {
                 // The machine itself answers, at a link-local address.
-                let client_options = client_options(options, Transport::new(options, Proxies::None)?);
+                let client_options =
+                    client_options(options, Transport::new(options, Proxies::None, Fence::always())?);
                 let user_assigned_id = client_id.clone().map(UserAssignedId::ClientId);
                 let identity = ManagedIdentityCredentialOptions { user_assigned_id, client_options };
                 ManagedIdentityCredential::new(Some(identity)).map(|credential| credential as _)

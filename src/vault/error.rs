@@ -77,6 +77,9 @@ pub enum VaultError {
     /// The vault can't be reached, or fails.
     #[error("the vault can't be reached: {0}")]
     Unreachable(Quote),
+    /// Nothing was sent: another process acts for the instance, or may.
+    #[error("nothing was written to the vault: this process does not act for the instance")]
+    NotLeading,
     /// No answer in time.
     #[error("the vault did not answer within {}", humantime::format_duration(*.after))]
     Timeout {
@@ -100,6 +103,7 @@ impl VaultError {
             Self::Throttled { .. }
             | Self::TooManyWait
             | Self::Unreachable(_)
+            | Self::NotLeading
             | Self::Timeout { .. }
             | Self::Malformed(_)
             | Self::Unauthenticated(_) => true,
@@ -126,6 +130,7 @@ impl VaultError {
             Self::Unauthenticated(_) => Reason::VaultUnauthenticated,
             Self::Throttled { .. } | Self::TooManyWait => Reason::VaultThrottled,
             Self::Rejected { .. } => Reason::VaultRejected,
+            Self::NotLeading => Reason::StandingBy,
             Self::Configuration(_) | Self::Unreachable(_) | Self::Timeout { .. } | Self::Malformed(_) => {
                 Reason::VaultUnreachable
             }
@@ -171,6 +176,9 @@ impl VaultError {
             }
             Self::Rejected { .. } => {
                 "Mend what the code names: the vault will not accept it as it is.".to_owned()
+            }
+            Self::NotLeading => {
+                "Try again later, or call the process that holds the Lease of the instance.".to_owned()
             }
             Self::Unreachable(_) | Self::Timeout { .. } => {
                 "Try again later; if it stays so, check the network, the proxy and the vault's URI."

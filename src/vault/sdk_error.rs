@@ -20,6 +20,7 @@ use super::{
     transport::TooLarge,
 };
 use crate::{
+    fence::Fenced,
     model::{VaultSecretName, VaultVersion},
     quote::Quote,
 };
@@ -41,6 +42,11 @@ pub(super) struct Asked<'a> {
 pub(super) fn explain(error: &Error, asked: Asked<'_>) -> VaultError {
     if find::<TooLarge>(error).is_some() {
         return VaultError::Malformed(Quote::error(&TooLarge));
+    }
+    match find::<Fenced>(error) {
+        Some(Fenced::NotBegun) => return VaultError::NotLeading,
+        Some(cut @ Fenced::Cut) => return VaultError::Unreachable(Quote::error(cut)),
+        None => {}
     }
     match error.kind() {
         ErrorKind::HttpResponse { status, raw_response: Some(response), .. } => {

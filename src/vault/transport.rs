@@ -14,7 +14,7 @@ use azure_core::{
     Bytes,
     error::ErrorKind,
     http::{
-        AsyncRawResponse, AsyncResponseBody, HttpClient, Request, StatusCode,
+        AsyncRawResponse, AsyncResponseBody, HttpClient, Method, Request, StatusCode,
         headers::{AUTHORIZATION, CONTENT_LENGTH, Headers, WWW_AUTHENTICATE},
     },
 };
@@ -25,7 +25,10 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::{Options, VaultError};
-use crate::quote::Quote;
+use crate::{
+    fence::{Fence, Fenced},
+    quote::Quote,
+};
 
 /// No answer of a vault or of a token endpoint is larger: a page of 25 secrets with all their tags has some 200 KiB.
 const LARGEST_BODY: usize = 1024 * 1024;
@@ -42,6 +45,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Transport {
     trusted: Arc<Trusted>,
+    fence: Fence,
     requests: AtomicU64,
     challenger: OnceLock<String>,
     sends_tokens: AtomicBool,
@@ -66,18 +70,19 @@ pub(super) struct TooLarge;
 
 impl Transport {
     /// A client that trusts the machine's certificates and those of `options.ca_file`.
-    pub(super) fn new(options: &Options, proxies: Proxies) -> Result<Arc<Self>, VaultError> {
-        Ok(Arc::new(Self::over(Arc::new(Trusted::new(options, proxies)?))))
+    pub(super) fn new(options: &Options, proxies: Proxies, fence: Fence) -> Result<Arc<Self>, VaultError> {
+        Ok(Arc::new(Self::over(Arc::new(Trusted::new(options, proxies)?), fence)))
     }
 
     /// The same connections and trust, with notes of its own.
     pub(super) fn beside(&self) -> Arc<Self> {
-        Arc::new(Self::over(self.trusted.clone()))
+        Arc::new(Self::over(self.trusted.clone(), self.fence.clone()))
     }
 
-    fn over(trusted: Arc<Trusted>) -> Self {
+    fn over(trusted: Arc<Trusted>, fence: Fence) -> Self {
         Self {
             trusted,
+            fence,
             requests: AtomicU64::new(0),
             challenger: OnceLock::new(),
             sends_tokens: AtomicBool::new(false),
@@ -122,13 +127,32 @@ impl HttpClient for Transport {
         if carries_token(request) {
             self.sends_tokens.store(true, Ordering::Relaxed);
         }
-        let (status, headers, body) = self.trusted.client().execute_request(request).await?.deconstruct();
+        let client = self.trusted.client();
+        let send = || client.execute_request(request);
+        let answer = match writes(request) {
+            true => self.fence.guard(|_| send()).await.map_err(fenced)?,
+            false => send().await,
+        };
+        let (status, headers, body) = answer?.deconstruct();
         if status == StatusCode::Unauthorized {
             self.note_challenge(request, &headers);
         }
         let body = collect(&headers, body).await?;
         Ok(AsyncRawResponse::from_bytes(status, headers, body))
     }
+}
+
+/// Whether a request changes something in the vault. Who gives tokens is asked by a POST, which carries none.
+fn writes(request: &Request) -> bool {
+    match request.method() {
+        Method::Get | Method::Head => false,
+        Method::Post => carries_token(request),
+        _ => true,
+    }
+}
+
+fn fenced(fenced: Fenced) -> azure_core::Error {
+    azure_core::Error::new(ErrorKind::Other, fenced)
 }
 
 fn carries_token(request: &Request) -> bool {

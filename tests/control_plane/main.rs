@@ -12,6 +12,7 @@ mod client_go;
 mod crash;
 mod deployment;
 mod edge;
+mod leader;
 mod objects;
 mod rights;
 mod store;

@@ -83,7 +83,7 @@ pub fn singles(object: &Value) -> Vec<Single> {
 }
 
 impl Single {
-    fn rule(&self) -> Value {
+    pub fn rule(&self) -> Value {
         let mut rule =
             json!({ "apiGroups": [self.group], "resources": [self.resource], "verbs": [self.verb] });
         if let Some(name) = &self.name {

@@ -14,6 +14,7 @@ mod dev;
 mod disk;
 mod doors;
 mod handover;
+mod leader;
 mod life;
 mod people;
 mod process;

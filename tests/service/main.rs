@@ -17,6 +17,7 @@ mod edge_faults;
 mod handover;
 mod hostile;
 mod idempotency;
+mod leader;
 mod life;
 mod manage;
 mod neighbours;

@@ -252,6 +252,11 @@ impl World {
                 namespace: NAMESPACE.to_owned(),
                 timeout: self.plan.edge_timeout,
             },
+            // A killed service goes on with what is left of its database, in the same place as far as anybody can tell.
+            lease: edge::LeaseOptions {
+                identity: Some("the service".to_owned()),
+                ..edge::LeaseOptions::default()
+            },
             reconcile: reconcile::Options {
                 interval: self.plan.interval,
                 jitter: 0.1,

@@ -84,6 +84,12 @@ pub struct World {
     running: Option<Running>,
 }
 
+/// Another service on the site of a world, with a database of its own.
+pub struct Beside {
+    pub client: SecretServiceClient<Channel>,
+    running: Running,
+}
+
 struct Running {
     stop: CancellationToken,
     task: JoinHandle<()>,
@@ -332,6 +338,27 @@ impl World {
         self.site
     }
 
+    /// Ends the service as a kill -9 does, as far as one process can.
+    pub async fn kill_service(&mut self) {
+        let running = self.running.take().expect("the service runs");
+        running.task.abort();
+        let _ = running.task.await;
+    }
+
+    /// Starts another service, on another database.
+    pub async fn beside(&self, database: &Path) -> Beside {
+        self.beside_as(database, &self.site.kubeconfig).await
+    }
+
+    /// The same with another way to the cluster.
+    pub async fn beside_as(&self, database: &Path, kubeconfig: &Path) -> Beside {
+        let mut settings = settings(&self.site, &self.options);
+        settings.database = database.to_owned();
+        settings.edge.kubeconfig = Some(kubeconfig.to_owned());
+        let running = run(settings).await;
+        Beside { client: client(running.address), running }
+    }
+
     pub async fn start_service(&mut self) {
         let running = run(settings(&self.site, &self.options)).await;
         self.client = client(running.address);
@@ -388,6 +415,19 @@ impl World {
 
     pub async fn until_state(&mut self, id: &str, state: State) -> SyncedSecret {
         self.until(id, |secret| secret.state() == state).await
+    }
+}
+
+// === impl Beside ===
+
+impl Beside {
+    pub fn address(&self) -> std::net::SocketAddr {
+        self.running.address
+    }
+
+    pub async fn stop(self) {
+        self.running.stop.cancel();
+        tokio::time::timeout(PATIENCE, self.running.task).await.expect("it stops in time").unwrap();
     }
 }
 
@@ -520,6 +560,7 @@ fn settings(site: &Site, options: &Options) -> Settings {
             namespace: site.namespace.clone(),
             timeout: options.edge_timeout,
         },
+        lease: edge::LeaseOptions::default(),
         reconcile: reconcile::Options {
             interval: options.interval,
             jitter: 0.1,

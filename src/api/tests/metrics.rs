@@ -35,6 +35,8 @@ async fn calls_are_counted_by_method_and_code_and_synced_secrets_by_state_and_no
         "secret_service_synced_secrets{state=\"SYNCED\"} 1",
         "secret_service_synced_secrets{state=\"FAILED\"} 1",
         "secret_service_synced_secrets{state=\"PENDING\"} 0",
+        "secret_service_leader 1",
+        "secret_service_lease_holder_changes_total 0",
         &format!("secret_service_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION")),
     ] {
         assert!(page.lines().any(|found| found == line), "{line} is missing in\n{page}");

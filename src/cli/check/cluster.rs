@@ -10,8 +10,8 @@ use crate::{
     cli::settings::{configured_engine, edge_options, secret_store_options, usage_options},
     config::Config,
     edge::{
-        DECISION_RIGHTS, Edge, EdgeError, Index, Rights, SECRET_RIGHTS, SEEN_SECRET_RIGHTS, STORE_RIGHTS,
-        Scope, TOKEN_RIGHTS, USAGE_VERBS, Usages,
+        DECISION_RIGHTS, Edge, EdgeError, Index, LeaseHolder, Rights, SECRET_RIGHTS, SEEN_SECRET_RIGHTS,
+        STORE_RIGHTS, Scope, TOKEN_RIGHTS, USAGE_VERBS, Usages,
     },
     model::{Condition, Status, SyncEngine},
     secrets::{Choice, Need, NeedKind, Setup, check_setup},
@@ -26,6 +26,7 @@ const RIGHTS: &str = "cluster: rights on Secrets";
 const WATCH: &str = "cluster: Secrets can be watched";
 const CALLERS: &str = "cluster: knows callers and their rights";
 const USES: &str = "cluster: what uses Secrets can be seen";
+const LEASE: &str = "cluster: who acts for the instance is known";
 const ENGINE: &str = "engine: which, and why";
 const STORE_RIGHTS_ROW: &str = "secret store: rights on its resources";
 const EXTENSION: &str = "secret store: the extension is installed and acts";
@@ -43,14 +44,15 @@ pub(super) async fn check(config: &Config) -> (Option<SyncEngine>, Vec<Row>) {
     let namespace = edge.check_namespace().await;
     if namespace.as_ref().is_err_and(EdgeError::is_transient) {
         let nobody = |check| Row::unknown(check, "Nobody can tell before the cluster answers.");
-        let unknown = [RIGHTS, WATCH, CALLERS, USES, ENGINE].map(nobody);
+        let unknown = [RIGHTS, WATCH, LEASE, CALLERS, USES, ENGINE].map(nobody);
         return (None, [row(NAMESPACE, namespace, &found)].into_iter().chain(unknown).collect());
     }
     let usages = Usages::new(edge.clone(), usage_options(config));
     let (options, choice) =
         (secret_store_options(config), Choice { configured: configured_engine(config), ..Choice::default() });
-    let (watch, callers, uses, setup) = tokio::join!(
+    let (watch, lease, callers, uses, setup) = tokio::join!(
         watch(&edge, config.kubernetes.timeout),
+        lease(&edge, &config.kubernetes.lease.0),
         callers(&edge, config),
         uses(&usages),
         check_setup(&edge, &options, choice)
@@ -61,7 +63,7 @@ pub(super) async fn check(config: &Config) -> (Option<SyncEngine>, Vec<Row>) {
         Some(SyncEngine::Direct) | None => SECRET_RIGHTS,
     };
     let rights = rights(RIGHTS, &edge, &[on_secrets]).await;
-    let mut rows = vec![row(NAMESPACE, namespace, &found), rights, watch, callers, uses];
+    let mut rows = vec![row(NAMESPACE, namespace, &found), rights, watch, lease, callers, uses];
     rows.extend(of_setup(&edge, setup).await);
     (engine, rows)
 }
@@ -85,6 +87,32 @@ async fn rights(check: &'static str, edge: &Edge, needed: &[Rights]) -> Row {
             Row::no(check, found)
         }
         Err(error) => row(check, Err(error), ""),
+    }
+}
+
+/// Whether this account may hold the Lease, and who does now.
+async fn lease(edge: &Edge, name: &str) -> Row {
+    let missing = match edge.missing_lease_verbs(name).await {
+        Ok(missing) => missing,
+        Err(error) => return row(LEASE, Err(error), ""),
+    };
+    if !missing.is_empty() {
+        let found = format!(
+            "May not {} on the Lease {name:?}. Bind the service's account to a Role with these verbs on leases in the namespace {}, as \
+             deploy/manifests has it; without, the service writes nothing.",
+            missing.join(", "),
+            edge.namespace()
+        );
+        return Row::no(LEASE, found);
+    }
+    match edge.lease_holder(name).await {
+        Ok(Some(LeaseHolder { identity, renewed })) => {
+            let renewed =
+                renewed.map_or_else(String::new, |time| format!("; it was last renewed at {time:.0}"));
+            Row::yes(LEASE, format!("{identity:?} holds the Lease {name:?}{renewed}."))
+        }
+        Ok(None) => Row::yes(LEASE, format!("Nobody holds the Lease {name:?}: who starts next takes it.")),
+        Err(error) => row(LEASE, Err(error), ""),
     }
 }
 

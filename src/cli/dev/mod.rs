@@ -182,6 +182,7 @@ impl Dev {
                 namespace: NAMESPACE.to_owned(),
                 timeout: TIMEOUT,
             },
+            lease: edge::LeaseOptions::default(),
             reconcile: reconcile::Options {
                 interval: self.interval,
                 jitter: 0.1,

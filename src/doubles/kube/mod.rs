@@ -234,6 +234,11 @@ impl RequestCounts {
         self.0.get(&(verb.to_owned(), resource.to_owned())).copied().unwrap_or(0)
     }
 
+    /// How many requests there were in all but those about a resource (in the plural).
+    pub fn but(&self, resource: &str) -> u64 {
+        self.0.iter().filter(|((_, of), _)| of != resource).map(|(_, count)| count).sum()
+    }
+
     /// How many requests there were in all.
     pub fn total(&self) -> u64 {
         self.0.values().sum()

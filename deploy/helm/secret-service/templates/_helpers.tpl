@@ -58,6 +58,7 @@ tenant_id = {{ . | quote }}
 
 [kubernetes]
 namespace = {{ .Release.Namespace | quote }}
+lease = {{ .Values.lease | quote }}
 
 [sync]
 engine = {{ .Values.engine | quote }}

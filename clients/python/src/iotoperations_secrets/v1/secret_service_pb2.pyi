@@ -89,7 +89,7 @@ class Vault(_message.Message):
     """How synced secrets reach the edge."""
     @_builtins.property
     def conditions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Condition]:
-        """Reachable, CanList, CanGet, CanCreate, SecureSettings, SecretStoreInstalled, EngineChosen, Compared."""
+        """Reachable, CanList, CanGet, CanCreate, SecureSettings, SecretStoreInstalled, EngineChosen, Compared, Leader."""
 
     @_builtins.property
     def check_time(self) -> _timestamp_pb2.Timestamp: ...

@@ -396,7 +396,7 @@ type Vault struct {
 	Uri           string                 `protobuf:"bytes,2,opt,name=uri,proto3" json:"uri,omitempty"`   // For example "https://contoso.vault.azure.net/".
 	TenantId      string                 `protobuf:"bytes,3,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
 	Engine        SyncEngine             `protobuf:"varint,4,opt,name=engine,proto3,enum=iotoperations.secrets.v1.SyncEngine" json:"engine,omitempty"` // How synced secrets reach the edge.
-	Conditions    []*Condition           `protobuf:"bytes,5,rep,name=conditions,proto3" json:"conditions,omitempty"`                                   // Reachable, CanList, CanGet, CanCreate, SecureSettings, SecretStoreInstalled, EngineChosen, Compared.
+	Conditions    []*Condition           `protobuf:"bytes,5,rep,name=conditions,proto3" json:"conditions,omitempty"`                                   // Reachable, CanList, CanGet, CanCreate, SecureSettings, SecretStoreInstalled, EngineChosen, Compared, Leader.
 	CheckTime     *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=check_time,json=checkTime,proto3" json:"check_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -50,7 +50,7 @@ export type Vault = Message<"iotoperations.secrets.v1.Vault"> & {
   engine: SyncEngine;
 
   /**
-   * Reachable, CanList, CanGet, CanCreate, SecureSettings, SecretStoreInstalled, EngineChosen, Compared.
+   * Reachable, CanList, CanGet, CanCreate, SecureSettings, SecretStoreInstalled, EngineChosen, Compared, Leader.
    *
    * @generated from field: repeated iotoperations.secrets.v1.Condition conditions = 5;
    */

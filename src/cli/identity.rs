@@ -1,0 +1,66 @@
+//! Who a process is in the election: the host, and the place of the very database that it works on.
+//!
+//! A process that was killed and is started again in the same place is the same one, and goes on at once: [`super::lock`] keeps two of them
+//! off one file. A copy of the database, on another host or beside it, is somebody else.
+
+use std::{fs, os::unix::fs::MetadataExt, path::Path};
+
+use crate::store::Signer;
+
+/// Bytes of the digest that stand in the name.
+const DIGEST_BYTES: usize = 8;
+/// A host's name is cut to what a label may have.
+const HOST_CHARS: usize = 63;
+
+/// `HOST_DIGEST`: the digest is of what makes the database this one. Its key tells it from others that may be in its place one day, and
+/// the boot from a copy of the whole machine.
+pub(super) fn of(database: &Path, signer: &Signer) -> String {
+    let place = fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
+    let file = fs::metadata(database).map(|file| (file.dev(), file.ino())).unwrap_or_default();
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let content = format!("{}\0{}\0{}\0{}", boot.trim(), file.0, file.1, place.display());
+    let digest = signer.sign("holder of the Lease", content.as_bytes());
+    format!("{}_{}", host(), hex::encode(&digest[..DIGEST_BYTES]))
+}
+
+/// The name of the host; in a pod, the name of the pod.
+fn host() -> String {
+    let name = rustix::system::uname();
+    let name = name.nodename().to_string_lossy();
+    let is_plain = |character: &char| character.is_ascii_alphanumeric() || "-.".contains(*character);
+    let plain: String = name.chars().filter(is_plain).take(HOST_CHARS).collect();
+    if plain.is_empty() { "host".to_owned() } else { plain }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+
+    #[tokio::test]
+    async fn a_process_on_the_same_database_is_the_same_one_and_on_a_copy_it_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let (here, there) = (directory.path().join("a.db"), directory.path().join("b.db"));
+        let store = Store::open(&here).await.unwrap();
+        let first = of(&here, &store.signer());
+        store.close().await;
+        let again = Store::open(&here).await.unwrap();
+        assert_eq!(of(&here, &again.signer()), first);
+        again.close().await;
+
+        fs::copy(&here, &there).unwrap();
+        let copy = Store::open(&there).await.unwrap();
+        assert_ne!(of(&there, &copy.signer()), first, "the copy beside it");
+        copy.close().await;
+        fs::rename(&there, &here).unwrap();
+        let replaced = Store::open(&here).await.unwrap();
+        assert_ne!(of(&here, &replaced.signer()), first, "the copy in its place");
+        replaced.close().await;
+        fs::remove_file(&here).unwrap();
+        let other = Store::open(&here).await.unwrap();
+        assert_ne!(of(&here, &other.signer()), first, "another one in its place");
+        other.close().await;
+        let (host, digest) = first.rsplit_once('_').unwrap();
+        assert!(!host.is_empty() && digest.len() == 2 * DIGEST_BYTES, "{first}");
+    }
+}

@@ -1,0 +1,405 @@
+//! Two services with two databases in one namespace: one writes, the other reads, and they change places without a moment in which both do.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use k8s_openapi::{api::coordination::v1::Lease, apimachinery::pkg::apis::meta::v1::MicroTime};
+use kube::{
+    Api,
+    api::{DeleteParams, Patch, PatchParams},
+};
+use secret_service::{
+    doubles::{
+        kube::{Fault, FaultRule},
+        vault::{Action, Happened, Operation, Rule},
+    },
+    proto::{
+        Condition, CreateSyncedSecretRequest, CreateVaultSecretRequest, GetVaultRequest,
+        ListSyncedSecretsRequest, ListVaultSecretVersionsRequest, SecretReference, SyncedSecret,
+        condition::Status, secret_service_client::SecretServiceClient, synced_secret::State,
+    },
+};
+use serde_json::json;
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+    time::{Instant, sleep, timeout},
+};
+use tonic::{Code, transport::Channel};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+
+use crate::support::{
+    Beside, Options, PATIENCE, Site, World, needs_the_direct_engine, needs_the_double, requests::*, until_so,
+};
+
+/// The next look of a service that stands by, and some.
+const AT_ONCE: Duration = Duration::from_secs(5);
+/// A Lease lasts 15 s.
+const EXPIRED: Duration = Duration::from_secs(20);
+
+type Client = SecretServiceClient<Channel>;
+
+fn database(world: &World, name: &str) -> PathBuf {
+    world.directory().join(format!("{name}.db"))
+}
+
+/// What GetVault says of who acts.
+async fn leader(client: &mut Client) -> Condition {
+    let vault = client.get_vault(GetVaultRequest::default()).await.unwrap().into_inner();
+    vault.conditions.into_iter().find(|condition| condition.r#type == "Leader").expect("Leader")
+}
+
+async fn create_vault_secret(client: &mut Client, id: &str) -> Result<(), tonic::Status> {
+    let request = CreateVaultSecretRequest {
+        vault_secret_id: id.to_owned(),
+        secret: Some(new("value")),
+        ..Default::default()
+    };
+    client.create_vault_secret(request).await.map(drop)
+}
+
+/// A change is refused, by a word on who holds the Lease.
+async fn stands_by(client: &mut Client) -> String {
+    let refused = told(&create_vault_secret(client, "refused").await.unwrap_err());
+    assert_eq!(
+        (refused.code, refused.reason.as_str()),
+        (Code::Unavailable, "NOT_LEADER"),
+        "{}",
+        refused.message
+    );
+    let holder = refused.details.error_info().unwrap().metadata["holder"].clone();
+    assert!(refused.message.contains(&holder), "{}", refused.message);
+    assert!(refused.details.retry_info().is_some_and(|retry| retry.retry_delay.is_some()));
+    holder
+}
+
+/// Waits until changes are accepted; how long that took.
+async fn until_leading(client: &mut Client, id: &str) -> Duration {
+    let begun = Instant::now();
+    while let Err(refused) = create_vault_secret(client, id).await {
+        assert!(begun.elapsed() < EXPIRED + AT_ONCE, "it never takes over: {refused:?}");
+        sleep(Duration::from_millis(50)).await;
+    }
+    begun.elapsed()
+}
+
+async fn is_serving(address: SocketAddr) -> bool {
+    let channel = tonic::transport::Endpoint::new(format!("http://{address}")).unwrap().connect_lazy();
+    let answer = HealthClient::new(channel).check(HealthCheckRequest::default()).await;
+    answer.is_ok_and(|answer| answer.into_inner().status() == ServingStatus::Serving)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_database_serves_reads_names_the_holder_and_takes_over_at_once_when_that_one_stops() {
+    let mut world = World::start().await;
+    world.seed("v", "value").await;
+    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    let first = leader(&mut world.client).await;
+    assert_eq!((first.status(), first.reason.as_str()), (Status::True, "Leading"), "{}", first.message);
+
+    let mut second = world.beside(&database(&world, "second")).await;
+    let holder = stands_by(&mut second.client).await;
+    let asked = CreateSyncedSecretRequest { validate_only: true, ..create("b", vec![existing("k", "v")]) };
+    let refused = second.client.create_synced_secret(asked).await.unwrap_err();
+    assert_eq!(told(&refused).reason, "NOT_LEADER");
+    second.client.list_synced_secrets(ListSyncedSecretsRequest::default()).await.unwrap();
+    until_so("it serves", async || is_serving(second.address()).await).await;
+    let condition = leader(&mut second.client).await;
+    assert_eq!((condition.status(), condition.reason.as_str()), (Status::False, "StandingBy"));
+    assert!(condition.message.contains(&holder), "{}", condition.message);
+    world.client.create_synced_secret(create("c", vec![existing("k", "v")])).await.unwrap();
+
+    world.stop_service().await;
+    let took = until_leading(&mut second.client, "taken-over").await;
+    assert!(took < AT_ONCE, "{took:?}");
+    second.client.create_synced_secret(create("b", vec![existing("k", "v")])).await.unwrap();
+    assert!(world.edge("a").await.is_some() && world.edge("c").await.is_some(), "another's are left alone");
+
+    world.start_service().await;
+    assert_ne!(stands_by(&mut world.client).await, holder, "it was the holder itself");
+    assert_eq!(world.get("a").await.state(), State::Synced);
+    second.stop().await;
+    let took = until_leading(&mut world.client, "taken-back").await;
+    assert!(took < AT_ONCE, "{took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_service_goes_on_at_once_on_its_own_database_and_on_a_copy_only_when_the_lease_has_expired()
+{
+    let mut world = World::start().await;
+    create_vault_secret(&mut world.client, "before").await.unwrap();
+    world.kill_service().await;
+    world.start_service().await;
+    let took = until_leading(&mut world.client, "again").await;
+    assert!(took < AT_ONCE, "{took:?}");
+
+    world.kill_service().await;
+    let killed = Instant::now();
+    let copy = database(&world, "copy");
+    for file in ["", "-wal"] {
+        let of = |path: &Path| PathBuf::from(format!("{}{file}", path.display()));
+        let _ = std::fs::copy(of(&database(&world, "secret-service")), of(&copy));
+    }
+    let mut copied = world.beside(&copy).await;
+    stands_by(&mut copied.client).await;
+    until_leading(&mut copied.client, "of-the-copy").await;
+    let took = killed.elapsed();
+    assert!(Duration::from_secs(10) < took && took < EXPIRED, "{took:?}");
+    copied.stop().await;
+}
+
+/// A way to the API server that can be closed.
+struct Way {
+    address: SocketAddr,
+    is_open: Arc<AtomicBool>,
+    closed: Arc<tokio::sync::Notify>,
+}
+
+impl Way {
+    async fn to(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, is_open) = (listener.local_addr().unwrap(), Arc::new(AtomicBool::new(true)));
+        let closed = Arc::new(tokio::sync::Notify::new());
+        let way = Self { address, is_open: is_open.clone(), closed: closed.clone() };
+        tokio::spawn(async move {
+            let mut lines = JoinSet::new();
+            loop {
+                tokio::select! {
+                    Ok((mut here, _)) = listener.accept() => {
+                        let is_open = is_open.clone();
+                        lines.spawn(async move {
+                            if is_open.load(Ordering::SeqCst) {
+                                let mut there = TcpStream::connect(server).await.unwrap();
+                                let _ = copy_bidirectional(&mut here, &mut there).await;
+                            } else {
+                                // As behind a firewall: no answer at all.
+                                std::future::pending::<()>().await;
+                            }
+                        });
+                    }
+                    () = closed.notified() => lines.abort_all(),
+                }
+            }
+        });
+        way
+    }
+
+    fn close(&self) {
+        self.is_open.store(false, Ordering::SeqCst);
+        self.closed.notify_one();
+    }
+
+    fn open(&self) {
+        self.is_open.store(true, Ordering::SeqCst);
+        self.closed.notify_one();
+    }
+}
+
+/// A service that comes to the API server by a way of its own, and another that goes there directly.
+async fn apart() -> (Way, World, Beside) {
+    let mut site = Site::start().await;
+    let direct = std::fs::read_to_string(&site.kubeconfig).unwrap();
+    let server = site.cluster().url();
+    let way = Way::to(server.socket_addrs(|| None).unwrap()[0]).await;
+    let own = format!("https://{}", way.address);
+    let (straight, kubeconfig) = (site.kubeconfig.clone(), site.directory().join("its-own"));
+    std::fs::write(&kubeconfig, direct.replace(server.as_str().trim_end_matches('/'), &own)).unwrap();
+    site.kubeconfig = kubeconfig;
+    let mut world = World::start_on(site, Options { vault_timeout: PATIENCE, ..Options::default() }).await;
+    create_vault_secret(&mut world.client, "v").await.unwrap();
+    let mut second = world.beside_as(&database(&world, "second"), &straight).await;
+    stands_by(&mut second.client).await;
+    (way, world, second)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_holder_without_the_api_server_stops_writing_before_the_other_takes_over() {
+    if !needs_the_double("a_holder_without_the_api_server…") {
+        return;
+    }
+    let (way, world, mut second) = apart().await;
+    // Every version that comes to be, by its value: first or second.
+    let written: Arc<Mutex<Vec<(Instant, bool)>>> = Arc::default();
+    let noted = written.clone();
+    world.vault.witness(move |happened| {
+        if let Happened::Version(version) = happened {
+            let is_second = version.name.starts_with("by-the-second");
+            noted.lock().unwrap().push((Instant::now(), is_second));
+        }
+    });
+    way.close();
+    let closed = Instant::now();
+    // A write that takes its time begins all the while: what began in time ends in time, too.
+    world.vault.faults().add(
+        Rule::new(Action::Delay { duration: Duration::from_secs(9) }).on(Operation::SecretSet).named("v"),
+    );
+    let writes = async {
+        let mut under_way = JoinSet::new();
+        loop {
+            let mut client = world.client.clone();
+            under_way.spawn(async move {
+                client.add_vault_secret_version(add_version("v", "by the first")).await
+            });
+            sleep(Duration::from_millis(250)).await;
+        }
+    };
+    let takes_over = until_leading(&mut second.client, "by-the-second");
+    tokio::select! {
+        _ = writes => {}
+        _ = takes_over => {}
+    }
+    // What was still under way anywhere has come to its end.
+    sleep(Duration::from_secs(10)).await;
+    let written = written.lock().unwrap().clone();
+    let of_first: Vec<_> =
+        written.iter().filter(|(_, is_second)| !is_second).map(|(at, _)| *at - closed).collect();
+    let first_of_second = written.iter().find(|(_, is_second)| *is_second).expect("it took over").0 - closed;
+    let last_of_first = *of_first.last().expect("the first wrote in its time");
+    assert!(Duration::from_secs(6) < last_of_first, "it went on for a while: {of_first:?}");
+    assert!(last_of_first < first_of_second, "{last_of_first:?} {first_of_second:?}");
+    assert!(first_of_second < EXPIRED, "{first_of_second:?}");
+
+    let refused = told(&create_vault_secret(&mut world.client.clone(), "late").await.unwrap_err());
+    assert_eq!(refused.code, Code::Unavailable);
+    assert!(refused.reason.starts_with("EDGE_"), "{}: {}", refused.reason, refused.message);
+    way.open();
+    until_so("it hears of the other", async || {
+        let late = create_vault_secret(&mut world.client.clone(), "late").await;
+        told(&late.unwrap_err()).reason == "NOT_LEADER"
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_is_under_way_at_the_edge_is_cut_before_the_lease_expires() {
+    if !needs_the_double("a_write_that_is_under_way…")
+        || !needs_the_direct_engine("a_write_that_is_under_way…")
+    {
+        return;
+    }
+    let mut world = World::start_with(Options { edge_timeout: PATIENCE * 2, ..Options::default() }).await;
+    world.seed("v", "value").await;
+    create_vault_secret(&mut world.client, "it-leads").await.unwrap();
+    // From the next renewal on, nothing about the Lease is answered; and a first write takes for ever.
+    let hangs = FaultRule::always(Fault::Hang);
+    world.cluster().faults().add(hangs.clone().resource("leases"));
+    world.cluster().faults().add(hangs.verb("patch").name("a"));
+    let begun = Instant::now();
+    let asked = CreateSyncedSecretRequest { wait: None, ..create("a", vec![existing("k", "v")]) };
+    world.client.create_synced_secret(asked).await.unwrap();
+    let cut = world.until("a", |secret| secret.state() == State::Failed).await;
+    let took = begun.elapsed();
+    assert!(Duration::from_secs(10) < took && took < Duration::from_secs(15), "{took:?}");
+    let why = &cut.conditions.iter().find(|condition| condition.r#type == "Synced").unwrap().message;
+    assert!(why.contains("cut"), "{why}");
+    world.cluster().faults().clear();
+    world.until_state("a", State::Synced).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn anothers_lease_lasts_as_long_as_it_says_from_when_it_was_seen_whatever_the_time_in_it() {
+    let mut world = World::start().await;
+    create_vault_secret(&mut world.client, "it-leads").await.unwrap();
+    let leases: Api<Lease> = Api::namespaced(world.kube.clone(), &world.namespace);
+    for (years, id) in [(-1, "behind"), (1, "ahead")] {
+        world.stop_service().await;
+        let renewed = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(years * 365 * 24);
+        let held = json!({ "spec": {
+            "holderIdentity": "somebody", "leaseDurationSeconds": 4, "renewTime": MicroTime(renewed),
+        } });
+        leases.patch("secret-service", &PatchParams::default(), &Patch::Merge(held)).await.unwrap();
+        world.start_service().await;
+        assert_eq!(stands_by(&mut world.client).await, "somebody");
+        let took = until_leading(&mut world.client, id).await;
+        assert!(Duration::from_secs(3) < took && took < Duration::from_secs(8), "{took:?}");
+    }
+    let spec = leases.get("secret-service").await.unwrap().spec.unwrap();
+    assert_eq!((spec.lease_duration_seconds, spec.lease_transitions), (Some(15), Some(3)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_stands_by_repairs_nothing_and_looks_at_all_anew_when_it_takes_over() {
+    if !needs_the_double("whoever_stands_by…") || !needs_the_direct_engine("whoever_stands_by…") {
+        return;
+    }
+    let mut world = World::start().await;
+    for vault_secret in ["v", "w"] {
+        world.seed(vault_secret, "value").await;
+    }
+    let request = ListVaultSecretVersionsRequest { parent: vault_name("v"), ..Default::default() };
+    let versions = world.client.list_vault_secret_versions(request).await.unwrap().into_inner().versions;
+    let version = versions[0].name.rsplit_once('/').unwrap().1.to_owned();
+    // What is pinned has nothing to do with the vault any more.
+    for id in ["edited", "removed"] {
+        let pinned = SecretReference { version: version.clone(), ..existing("k", "v") };
+        world.client.create_synced_secret(create(id, vec![pinned])).await.unwrap();
+    }
+    world.client.create_synced_secret(create("followed", vec![existing("k", "w")])).await.unwrap();
+    world.stop_service().await;
+    let other = world.beside(&database(&world, "other")).await;
+    until_leading(&mut other.client.clone(), "of-the-other").await;
+    world.start_service().await;
+    stands_by(&mut world.client).await;
+    until_so("it watches", async || is_serving(world.address()).await).await;
+
+    // It sees one change, and not the others.
+    let edit = json!({ "stringData": { "k": "edited" } });
+    world.secrets().patch("edited", &PatchParams::default(), &Patch::Merge(edit)).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    world.cluster().faults().add(FaultRule::always(Fault::WatchSilent).resource("secrets"));
+    world.secrets().delete("removed", &DeleteParams::default()).await.unwrap();
+    world.somebody.sets("w", "newer").await;
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(world.edge("edited").await.unwrap()["k"], "edited");
+    assert_eq!(world.edge("removed").await, None);
+    assert_eq!(world.edge("followed").await.unwrap()["k"], "value");
+    assert_eq!(
+        world.get("edited").await.state(),
+        State::Synced,
+        "what it does not act for it does not judge"
+    );
+
+    other.stop().await;
+    let looked = async {
+        for (id, value) in [("edited", "value"), ("removed", "value"), ("followed", "newer")] {
+            let holds = async || world.edge(id).await.is_some_and(|data| data["k"] == value);
+            until_so(id, holds).await;
+        }
+    };
+    timeout(AT_ONCE * 2, looked).await.expect("without waiting for the watch or the next rotation check");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_right_to_the_lease_a_change_is_refused_and_told_which_right_is_missing() {
+    if !needs_the_double("without_the_right_to_the_lease…") {
+        return;
+    }
+    let mut world = World::start().await;
+    let forbidden = Fault::Status { code: 403, reason: "Forbidden".to_owned(), retry_after: None };
+    world.stop_service().await;
+    world.cluster().faults().add(FaultRule::always(forbidden).resource("leases"));
+    world.start_service().await;
+    let wanted = SyncedSecret::default();
+    let request = CreateSyncedSecretRequest {
+        synced_secret_id: "a".to_owned(),
+        synced_secret: Some(SyncedSecret { references: vec![existing("k", "v")], ..wanted }),
+        ..Default::default()
+    };
+    let refused = told(&world.client.create_synced_secret(request).await.unwrap_err());
+    assert_eq!((refused.code, refused.reason.as_str()), (Code::PermissionDenied, "EDGE_FORBIDDEN"));
+    assert!(refused.message.contains("create, get, update on leases"), "{}", refused.message);
+    assert_eq!(leader(&mut world.client).await.status(), Status::Unknown);
+    world.cluster().faults().clear();
+    let took = until_leading(&mut world.client, "granted").await;
+    assert!(took < AT_ONCE, "{took:?}");
+}
