@@ -20,3 +20,4 @@ mod process;
 mod quotes;
 mod readme;
 mod serve;
+mod shutdown;
