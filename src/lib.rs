@@ -18,6 +18,7 @@
 //!   without their values; and the resources there that use them.
 //! - [`reconcile`]: brings the edge to what is recorded, again and again: plan, queue, workers, rotation, and what uses what.
 //! - [`model`]: what the service talks about, without any I/O. A value that exists is valid.
+//! - [`files`]: what is made from files that others renew, without waiting for a disk.
 //! - [`quote`]: what other programs and libraries say, as it may be repeated to people. Every room's errors use it.
 //! - [`doubles`]: a Key Vault, a Kubernetes API and the Secret Store extension on the wire, for `dev` and the tests.
 //! - [`telemetry`]: logs, and what may never speak in them.
@@ -29,6 +30,7 @@ pub mod cli;
 pub mod config;
 pub mod doubles;
 pub mod edge;
+pub mod files;
 pub mod model;
 pub mod quote;
 pub mod reconcile;
