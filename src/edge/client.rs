@@ -3,13 +3,7 @@
 //! The SDK reads the token files of a kubeconfig again by itself, and in a pod the account's token and the cluster's authority; the
 //! rest it reads once.
 
-use std::{
-    env,
-    ffi::OsString,
-    path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{env, ffi::OsString, path::PathBuf, time::Duration};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use kube::{
@@ -17,23 +11,29 @@ use kube::{
     client::Body,
     config::{ExecInteractiveMode, KubeConfigOptions, Kubeconfig},
 };
-use tokio::time::Instant;
 use tower::service_fn;
 
-use super::{EdgeError, Options, SILENT};
-use crate::quote::Quote;
+use super::{
+    EdgeError, Options,
+    watches::{SILENT, Watches},
+};
+use crate::{
+    files::{Followed, Source},
+    quote::Quote,
+};
 
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 /// A client that follows its files.
 pub(super) async fn connect(options: &Options) -> Result<Client, EdgeError> {
-    let (files, client) = (Files::of(options), made(options).await?);
-    let held = Held { client, digest: files.digest(), files, looked: Instant::now(), told: None };
-    let following = Arc::new(Following { options: options.clone(), held: Mutex::new(held) });
+    let cluster = ClusterFiles(options.clone());
+    let (made, cluster) = on_a_thread(move || (cluster.made(), cluster)).await?;
+    let (followed, watches) = (Followed::new(cluster, made?, LOOK_EVERY), Watches::default());
+    let patience = options.timeout;
     let send = service_fn(move |request: http::Request<Body>| {
-        let following = following.clone();
-        async move { following.current().await.send(request).await }
+        let (client, watches) = (followed.current().client, watches.clone());
+        async move { watches.send(client, request, patience).await }
     });
     Ok(Client::new(send, options.namespace.clone()))
 }
@@ -50,70 +50,53 @@ pub(super) fn kubeconfigs(options: &Options) -> Vec<PathBuf> {
     files.into_iter().filter(|file| file.is_file()).collect()
 }
 
-struct Following {
-    options: Options,
-    held: Mutex<Held>,
-}
+/// The kubeconfigs and what they name, or what a pod has instead.
+struct ClusterFiles(Options);
 
-struct Held {
+/// A client, and what it was made from.
+#[derive(Clone)]
+struct Made {
     client: Client,
     files: Files,
     digest: [u8; 32],
-    looked: Instant,
-    /// Why the files can't be used, as the log has it.
-    told: Option<EdgeError>,
 }
 
 /// What a client was made from.
+#[derive(Clone)]
 struct Files {
     kubeconfigs: Vec<PathBuf>,
     /// The certificates and keys that they name.
     named: Vec<PathBuf>,
 }
 
-// === impl Following ===
+// === impl ClusterFiles ===
 
-impl Following {
-    /// The client for the next request.
-    async fn current(&self) -> Client {
-        match self.changed() {
-            Some(files) => self.make_anew(files).await,
-            None => self.held().client.clone(),
-        }
-    }
-
-    /// What to make the client from, where it is time to look and the files hold something else than before.
-    fn changed(&self) -> Option<Files> {
-        let mut held = self.held();
-        if held.looked.elapsed() < LOOK_EVERY {
-            return None;
-        }
-        held.looked = Instant::now();
-        let is_same = held.files.digest() == held.digest;
-        (!is_same).then(|| Files::of(&self.options))
-    }
-
-    /// Takes what the files say now. Where that can't be used, what they said before still counts, and they are looked at again.
-    async fn make_anew(&self, files: Files) -> Client {
+impl ClusterFiles {
+    fn made(&self) -> Result<Made, EdgeError> {
+        let files = Files::of(&self.0);
         let digest = files.digest();
-        let made = made(&self.options).await;
-        let mut held = self.held();
-        match made {
-            Ok(client) => {
-                tracing::info!(files = %files, "the kubeconfig has changed and is used now");
-                *held = Held { client, files, digest, looked: held.looked, told: None };
-            }
-            Err(error) if held.told.as_ref() != Some(&error) => {
-                tracing::warn!(files = %files, %error, "the kubeconfig has changed and can't be used; what it said before still counts. Mend it");
-                held.told = Some(error);
-            }
-            Err(_) => {}
-        }
-        held.client.clone()
+        Ok(Made { client: made(&self.0)?, files, digest })
+    }
+}
+
+impl Source for ClusterFiles {
+    type Made = Made;
+    type Problem = EdgeError;
+
+    fn look(&self, before: &Made) -> Result<Option<Made>, EdgeError> {
+        let is_same = before.files.digest() == before.digest;
+        if is_same { Ok(None) } else { self.made().map(Some) }
     }
 
-    fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn tell_taken(&self, made: &Made) {
+        tracing::info!(files = %made.files, "the kubeconfig has changed and is used now");
+    }
+
+    fn tell_unusable(&self, error: &EdgeError) {
+        tracing::warn!(
+            files = %Files::of(&self.0), %error,
+            "the kubeconfig has changed and can't be used; what it said before still counts. Mend it"
+        );
     }
 }
 
@@ -150,21 +133,22 @@ impl std::fmt::Display for Files {
     }
 }
 
-/// A client of what the files say now.
-async fn made(options: &Options) -> Result<Client, EdgeError> {
-    let mut config = configuration(options).await?;
+/// A client of what the files say now. Reads them, and runs the plugin that they name and waits for it.
+fn made(options: &Options) -> Result<Client, EdgeError> {
+    // It waits for files alone, and not by the runtime.
+    let mut config = futures::executor::block_on(configuration(options))?;
     config.read_timeout = Some(SILENT.max(options.timeout));
     config.connect_timeout = Some(options.timeout.min(Duration::from_secs(5)));
     config.default_retry = false;
-    let made = match config.auth_info.exec {
-        None => Client::try_from(config),
-        // Runs the plugin and waits for it.
-        Some(_) => {
-            let ran = tokio::task::spawn_blocking(move || Client::try_from(config)).await;
-            ran.map_err(|died| EdgeError::Configuration(Quote::error(&died)))?
-        }
-    };
-    made.map_err(|error| EdgeError::Configuration(Quote::error(&error)))
+    Client::try_from(config).map_err(|error| EdgeError::Configuration(Quote::error(&error)))
+}
+
+/// Runs what may wait for a disk.
+async fn on_a_thread<T: Send + 'static>(
+    something: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, EdgeError> {
+    let ran = tokio::task::spawn_blocking(something).await;
+    ran.map_err(|died| EdgeError::Configuration(Quote::error(&died)))
 }
 
 async fn configuration(options: &Options) -> Result<Config, EdgeError> {

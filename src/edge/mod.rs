@@ -16,6 +16,7 @@ mod reviews;
 pub mod secret_store;
 mod secrets;
 mod usages;
+mod watches;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -40,10 +41,6 @@ pub const FIELD_MANAGER: &str = "secret-service";
 
 /// Objects of a page of a list.
 const PAGE: u32 = 500;
-/// Seconds after which the API server is to end a watch, so that it is begun anew.
-const RENEWED: u32 = 60;
-/// A connection that has brought nothing for so long is dead: by then the API server would have ended a watch on it.
-const SILENT: Duration = Duration::from_secs(RENEWED as u64 + 5);
 
 /// Where the cluster is and which namespace is ours.
 #[derive(Clone, Debug)]
