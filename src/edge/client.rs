@@ -6,12 +6,15 @@
 use std::{env, ffi::OsString, path::PathBuf, time::Duration};
 
 use aws_lc_rs::digest::{Context, SHA256};
+use http::header::DATE;
+use jiff::{SignedDuration, Timestamp};
 use kube::{
     Client, Config,
     client::Body,
     config::{ExecInteractiveMode, KubeConfigOptions, Kubeconfig},
 };
-use tower::service_fn;
+use tokio::time::Instant;
+use tower::{BoxError, service_fn};
 
 use super::{
     EdgeError, Options,
@@ -19,21 +22,30 @@ use super::{
 };
 use crate::{
     files::{Followed, Source},
+    peer_clock::PeerClock,
     quote::Quote,
 };
 
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// A clock that has gone wrong by more since the client was made was set.
+const CLOCK_SET: SignedDuration = SignedDuration::from_secs(30);
 
 /// A client that follows its files.
-pub(super) async fn connect(options: &Options) -> Result<Client, EdgeError> {
+pub(super) async fn connect(options: &Options, clock: PeerClock) -> Result<Client, EdgeError> {
     let cluster = ClusterFiles(options.clone());
     let (made, cluster) = on_a_thread(move || (cluster.made(), cluster)).await?;
     let (followed, watches) = (Followed::new(cluster, made?, LOOK_EVERY), Watches::default());
     let patience = options.timeout;
     let send = service_fn(move |request: http::Request<Body>| {
-        let (client, watches) = (followed.current().client, watches.clone());
-        async move { watches.send(client, request, patience).await }
+        let (client, watches, clock) = (followed.current().client, watches.clone(), clock.clone());
+        async move {
+            let response = watches.send(client, request, patience).await?;
+            if let Some(date) = response.headers().get(DATE).and_then(|date| date.to_str().ok()) {
+                clock.hear(date);
+            }
+            Ok::<_, BoxError>(response)
+        }
     });
     Ok(Client::new(send, options.namespace.clone()))
 }
@@ -59,6 +71,8 @@ struct Made {
     client: Client,
     files: Files,
     digest: [u8; 32],
+    /// When, by the clock that may be set and by the one that may not.
+    at: (Timestamp, Instant),
 }
 
 /// What a client was made from.
@@ -75,7 +89,8 @@ impl ClusterFiles {
     fn made(&self) -> Result<Made, EdgeError> {
         let files = Files::of(&self.0);
         let digest = files.digest();
-        Ok(Made { client: made(&self.0)?, files, digest })
+        let at = (Timestamp::now(), Instant::now());
+        Ok(Made { client: made(&self.0)?, files, digest, at })
     }
 }
 
@@ -84,12 +99,12 @@ impl Source for ClusterFiles {
     type Problem = EdgeError;
 
     fn look(&self, before: &Made) -> Result<Option<Made>, EdgeError> {
-        let is_same = before.files.digest() == before.digest;
+        let is_same = before.files.digest() == before.digest && !before.is_clock_set();
         if is_same { Ok(None) } else { self.made().map(Some) }
     }
 
     fn tell_taken(&self, made: &Made) {
-        tracing::info!(files = %made.files, "the kubeconfig has changed and is used now");
+        tracing::info!(files = %made.files, "the kubeconfig, or the clock, has changed; what the files say now is used");
     }
 
     fn tell_unusable(&self, error: &EdgeError) {
@@ -97,6 +112,18 @@ impl Source for ClusterFiles {
             files = %Files::of(&self.0), %error,
             "the kubeconfig has changed and can't be used; what it said before still counts. Mend it"
         );
+    }
+}
+
+// === impl Made ===
+
+impl Made {
+    /// Whether this machine's clock was set since. The SDK reads a pod's token again when that clock says so: after it was set back, it would
+    /// show the old one for as long.
+    fn is_clock_set(&self) -> bool {
+        let (wall, monotonic) = self.at;
+        let passed = SignedDuration::try_from(monotonic.elapsed()).unwrap_or(SignedDuration::MAX);
+        (Timestamp::now().duration_since(wall) - passed).abs() > CLOCK_SET
     }
 }
 
@@ -290,7 +317,7 @@ mod tests {
             write_kubeconfig(&file(name), port, &authority, user);
             let (kubeconfig, timeout) = (Some(file(name)), Duration::from_secs(5));
             let options = Options { kubeconfig, context: None, namespace: "x".into(), timeout };
-            (connect(&options).await.unwrap(), port, shown)
+            (connect(&options, PeerClock::default()).await.unwrap(), port, shown)
         };
         write_named("old");
         let (by_data, port, shown_data) = connected("inline", &inline("old")).await;

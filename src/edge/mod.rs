@@ -36,6 +36,8 @@ pub use manifest::{Content, Desired, MANAGED_BY, UID_LABEL, is_reserved};
 pub use secrets::{Observed, Written};
 pub use usages::{Gap, USAGE_VERBS, UsageOptions, Usages};
 
+use crate::peer_clock::PeerClock;
+
 /// The name under which our fields stand in `managedFields`.
 pub const FIELD_MANAGER: &str = "secret-service";
 
@@ -66,20 +68,28 @@ pub struct Edge {
     timeout: Duration,
     /// What is renewed where the API server does not accept us.
     kubeconfigs: Arc<[PathBuf]>,
+    clock: PeerClock,
 }
 
 impl Edge {
     /// Prepares the client; the cluster is first asked when something is needed of it.
     pub async fn connect(options: &Options) -> Result<Self, EdgeError> {
-        let client = client::connect(options).await?;
+        let clock = PeerClock::default();
+        let client = client::connect(options, clock.clone()).await?;
         Ok(Self {
             secrets: Api::namespaced(client.clone(), &options.namespace),
             metadata: Api::namespaced(client.clone(), &options.namespace),
             client,
+            clock,
             namespace: options.namespace.clone(),
             timeout: options.timeout,
             kubeconfigs: client::kubeconfigs(options).into(),
         })
+    }
+
+    /// The clock of the API server.
+    pub fn clock(&self) -> &PeerClock {
+        &self.clock
     }
 
     /// The namespace of the instance.

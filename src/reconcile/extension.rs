@@ -598,8 +598,8 @@ impl Reconciler {
         let mut seen = Vec::new();
         for (place, look) in futures::future::join_all(looks).await.into_iter().enumerate() {
             match look {
-                Ok(versions) => {
-                    let status = status(&versions, &references[place]);
+                Ok(look) => {
+                    let status = status(&look.versions, look.time, &references[place]);
                     seen.extend(status.synced_version.clone().map(|version| (place, version)));
                     statuses.push(status);
                 }
@@ -622,13 +622,13 @@ impl Reconciler {
 /// What a reference will hold. Where the vault does not tell which of several versions of one second came last, one that is not held
 /// yet: that makes the extension sync, and it gets the right one. It does so once: what was seen when that second was over was handed
 /// with all of them there, and the extension has had its choice.
-fn status(versions: &[VaultSecretVersion], reference: &Reference) -> ReferenceStatus {
+fn status(versions: &[VaultSecretVersion], seen: Timestamp, reference: &Reference) -> ReferenceStatus {
     let held = &reference.status;
     let is_held = |version: &&VaultSecretVersion| Some(&version.version) == held.synced_version.as_ref();
     let kept = versions.iter().find(is_held).filter(|_| held.settled);
     let another = versions.iter().find(|version| !is_held(version));
     let version = kept.or(another).or(versions.first()).expect("a look brings a version or an error");
-    observe::status_of_version(version, Timestamp::now())
+    observe::status_of_version(version, seen)
 }
 
 /// By which uids its things at the edge are known.

@@ -15,7 +15,7 @@ use azure_core::{
     error::ErrorKind,
     http::{
         AsyncRawResponse, AsyncResponseBody, HttpClient, Request, StatusCode,
-        headers::{AUTHORIZATION, CONTENT_LENGTH, Headers, WWW_AUTHENTICATE},
+        headers::{AUTHORIZATION, CONTENT_LENGTH, HeaderName, Headers, WWW_AUTHENTICATE},
     },
 };
 use futures::StreamExt;
@@ -26,6 +26,7 @@ use zeroize::Zeroizing;
 use super::{Options, VaultError};
 use crate::{
     files::{Followed, Source},
+    peer_clock::PeerClock,
     quote::Quote,
 };
 
@@ -36,6 +37,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Idle connections are given up soon: their buffers hold the values that went through them last. (And before the vault's side or a
 /// firewall on the way forgets them.)
 const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
+
+const DATE: HeaderName = HeaderName::from_static("date");
 
 /// How often the CA file is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -48,6 +51,7 @@ pub(super) struct Transport {
     challenger: OnceLock<String>,
     sends_tokens: AtomicBool,
     token_refused: AtomicBool,
+    clock: PeerClock,
 }
 
 /// Whether the proxies of the environment (`HTTPS_PROXY`, `NO_PROXY` …) are used.
@@ -88,7 +92,13 @@ impl Transport {
             challenger: OnceLock::new(),
             sends_tokens: AtomicBool::new(false),
             token_refused: AtomicBool::new(false),
+            clock: PeerClock::default(),
         }
+    }
+
+    /// The clock of who answers.
+    pub(super) fn clock(&self) -> &PeerClock {
+        &self.clock
     }
 
     /// Requests sent.
@@ -135,6 +145,9 @@ impl HttpClient for Transport {
         }
         let (status, headers, body) =
             self.trusted.current().client.execute_request(request).await?.deconstruct();
+        if let Some(date) = headers.get_optional_str(&DATE) {
+            self.clock.hear(date);
+        }
         if status == StatusCode::Unauthorized {
             self.note_challenge(request, &headers);
         }

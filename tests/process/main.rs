@@ -9,6 +9,7 @@ mod audit;
 mod canary;
 mod certificates;
 mod check;
+mod clock;
 mod crash;
 mod dev;
 mod disk;

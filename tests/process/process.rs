@@ -54,6 +54,21 @@ impl Process {
 
     /// The same with another configuration, and flags that come before it.
     pub async fn serve_as(site: &Site, configuration: &str, flags: &[&str]) -> Self {
+        Self::started(site, configuration, flags, &[]).await
+    }
+
+    /// The same with variables besides.
+    #[allow(dead_code, reason = "the benches set none")]
+    pub async fn serve_in_environment(site: &Site, configuration: &str, more: &[(&str, &Path)]) -> Self {
+        Self::started(site, configuration, &[], more).await
+    }
+
+    async fn started(
+        site: &Site,
+        configuration: &str,
+        flags: &[&str],
+        environment: &[(&str, &Path)],
+    ) -> Self {
         let config = site.directory().join("serve.toml");
         std::fs::write(&config, configuration).unwrap();
         let log = std::fs::OpenOptions::new().create(true).append(true).open(log(site)).unwrap();
@@ -61,6 +76,7 @@ impl Process {
         let child = Command::from(command(&["serve", "--config"]))
             .arg(&config)
             .args(flags)
+            .envs(environment.iter().copied())
             .stderr(log)
             .kill_on_drop(true)
             .spawn()
