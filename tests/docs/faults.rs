@@ -338,11 +338,12 @@ const PROCESS: &[Row] = &[
         ],
     },
     Row {
-        fault: "kill -9 in an update, a rotation, a deletion, a hand-over between the engines",
+        fault: "kill -9 in an adoption, an update, a rotation, a deletion, a hand-over between the engines",
         callers_see: "a broken connection",
-        afterwards: "it goes on by itself; the edge is never half new",
+        afterwards: "it goes on by itself, an adoption with its `request_id`; the edge is never half new",
         within: "the next start",
         held_by: &[
+            "tests/process/crash.rs::an_adoption_that_is_killed_anywhere_is_finished_by_its_retry_and_keeps_the_secret",
             "tests/process/crash.rs::an_update_a_rotation_and_a_delete_that_are_killed_go_on_by_themselves",
             "tests/process/handover.rs::a_hand_over_to_the_extension_that_is_killed_anywhere_ends_with_the_same_secret_in_its_hands",
             "tests/process/handover.rs::a_hand_over_back_that_is_killed_anywhere_ends_with_the_same_secret_in_ours",
@@ -419,7 +420,6 @@ const PROCESS: &[Row] = &[
 
 /// What no row holds yet.
 const OPEN: &[&str] = &[
-    "kill -9 in an adoption",
     "a version that is not yet valid",
     "a vault of 10,000 secrets (a benchmark has one)",
     "a cluster that is cut off as a whole (the simulation does it)",
