@@ -388,6 +388,15 @@ const PROCESS: &[Row] = &[
         ],
     },
     Row {
+        fault: "a process that may open few files, and many who connect",
+        callers_see: "new connections come in, strangers give way",
+        afterwards: "it never runs out of them; the log tells the limit at the start",
+        within: "",
+        held_by: &[
+            "tests/process/doors.rs::a_process_that_may_open_few_files_takes_as_many_connections_as_fit_and_never_runs_out",
+        ],
+    },
+    Row {
         fault: "1,000 callers at once",
         callers_see: "an answer, or RESOURCE_EXHAUSTED with RetryInfo",
         afterwards: "",
@@ -426,7 +435,6 @@ const OPEN: &[&str] = &[
     "a disk that may not be written, which Linux does not let a test order under open files",
     "a lost file that is rebuilt from the edge",
     "a backup while it is written to",
-    "a process out of file descriptors",
 ];
 
 /// The sections of the matrix.
