@@ -5,7 +5,7 @@
 use std::{alloc::System, process::ExitCode};
 
 use clap::Parser;
-use secret_service::cli::Cli;
+use secret_service::{cli::Cli, quote::Quote};
 use zeroizing_alloc::ZeroAlloc;
 
 /// Wipes all memory that is given back: values pass through buffers of the SDKs, of HTTP and of TLS, which do not wipe theirs.
@@ -16,7 +16,7 @@ fn main() -> ExitCode {
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: no threads to work with: {error}");
+            eprintln!("error: no threads to work with: {}", Quote::error(&error));
             return ExitCode::FAILURE;
         }
     };
