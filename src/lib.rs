@@ -19,6 +19,8 @@
 //! - [`reconcile`]: brings the edge to what is recorded, again and again: plan, queue, workers, rotation, and what uses what.
 //! - [`model`]: what the service talks about, without any I/O. A value that exists is valid.
 //! - [`fence`]: lets writes to the vault and the edge through while this process acts for the instance, and no others.
+//! - [`files`]: what is made from files that others renew, without waiting for a disk.
+//! - [`peer_clock`]: what time the vault and the API server say it is.
 //! - [`quote`]: what other programs and libraries say, as it may be repeated to people. Every room's errors use it.
 //! - [`doubles`]: a Key Vault, a Kubernetes API and the Secret Store extension on the wire, for `dev` and the tests.
 //! - [`telemetry`]: logs, and what may never speak in them.
@@ -31,7 +33,9 @@ pub mod config;
 pub mod doubles;
 pub mod edge;
 pub mod fence;
+pub mod files;
 pub mod model;
+pub mod peer_clock;
 pub mod quote;
 pub mod reconcile;
 pub mod secrets;

@@ -31,7 +31,9 @@ pub fn names(text: &str) {
 /// Any bytes as a token, and as a place: nothing is a token that we have not made, and what we made is the same again.
 pub fn tokens(data: &[u8]) {
     let signer = Signer::new(b"a key that nobody knows");
-    let scope = |filter: &[u8]| Scope::pages(signer.clone(), "ListSyncedSecrets", filter.to_vec());
+    let scope = |filter: &[u8]| {
+        Scope::pages((signer.clone(), jiff::Timestamp::UNIX_EPOCH), "ListSyncedSecrets", filter.to_vec())
+    };
     if let Ok(text) = std::str::from_utf8(data) {
         let opened = scope(b"").open::<i64>(text);
         assert!(text.is_empty() || opened.is_err(), "a token was forged");

@@ -14,6 +14,7 @@ use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header::CONTENT_TYPE};
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::{Code, Status, body::Body, service::Routes};
 use uuid::Uuid;
 
@@ -57,6 +58,8 @@ pub(super) struct Gate {
     call_timeout: Duration,
     longest_call: Duration,
     lines: Lines,
+    /// Calls that are still under way when the service ends are cut off.
+    too_late: CancellationToken,
 }
 
 pin_project! {
@@ -66,6 +69,8 @@ pin_project! {
         inner: Inner,
         #[pin]
         deadline: Sleep,
+        #[pin]
+        too_late: WaitForCancellationFutureOwned,
         method: &'static str,
         metrics: Metrics,
         id: HeaderValue,
@@ -121,9 +126,10 @@ impl Gate {
         contract: SecretServiceServer<Service>,
         (others, open): (Routes, OpenCalls),
         (limits, lines): (&Limits, Lines),
+        too_late: CancellationToken,
     ) -> Self {
         let (call_timeout, longest_call) = (limits.call_timeout, limits.longest_call);
-        Self { door, crowd, metrics, contract, others, open, call_timeout, longest_call, lines }
+        Self { door, crowd, metrics, contract, others, open, call_timeout, longest_call, lines, too_late }
     }
 
     /// Begins what needs no credentials.
@@ -163,7 +169,10 @@ impl tower::Service<Request<Body>> for Gate {
         }
         let (held, inner) = match (once(request.headers()), route) {
             (Err(status), _) => (None, Inner::Refused { status: Some(status) }),
-            (Ok(()), Route::Open(open)) => self.open(open, request),
+            (Ok(()), Route::Open(open)) => {
+                on_line.iter().for_each(OnLine::is_open);
+                self.open(open, request)
+            }
             (Ok(()), Route::Contract(known)) => {
                 let (door, crowd, open) = (self.door.clone(), self.crowd.clone(), self.open.clone());
                 let entering = Box::pin(Entrance { door, crowd, open }.enter((known, method), request));
@@ -172,7 +181,8 @@ impl tower::Service<Request<Body>> for Gate {
         };
         let deadline = tokio::time::sleep_until(began + time - MARGIN.min(time / 10));
         let (metrics, lines) = (self.metrics.clone(), self.lines.clone());
-        Call { inner, deadline, method, metrics, id, began, held, on_line, lines }
+        let too_late = self.too_late.clone().cancelled_owned();
+        Call { inner, deadline, too_late, method, metrics, id, began, held, on_line, lines }
     }
 }
 
@@ -217,6 +227,7 @@ impl Future for Call {
         let mut response = match answered {
             Poll::Ready(Ok(response)) => response,
             // The timer costs something only once it is polled: calls that are answered at once never set it.
+            Poll::Pending if this.too_late.poll(context).is_ready() => cut_off().into_http(),
             Poll::Pending => {
                 std::task::ready!(this.deadline.poll(context));
                 deadline_passed().into_http()
@@ -357,6 +368,12 @@ fn new_id() -> HeaderValue {
     let mut text = Uuid::encode_buffer();
     let text = Uuid::new_v4().hyphenated().encode_lower(&mut text);
     HeaderValue::from_str(text).expect("a UUID is visible ASCII")
+}
+
+fn cut_off() -> Status {
+    let message = "The service is stopping and waits no longer for the end of this call; what was recorded until now goes on. Call again \
+                   with the same request_id when it is back.";
+    of_server(Code::Unavailable, "STOPPING", message, Some(Duration::from_secs(1)))
 }
 
 fn deadline_passed() -> Status {

@@ -9,7 +9,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
     time::Duration,
@@ -35,6 +35,8 @@ use super::peer::Peer;
 
 /// How often a connection looks whether its peer takes its answers.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long a peer far away may take to make room for the next part of an answer.
+const BETWEEN_PARTS: Duration = Duration::from_secs(1);
 
 /// What is known of a connection; in the extensions of every request that comes over it.
 #[derive(Clone)]
@@ -47,6 +49,8 @@ pub(super) struct Inner {
     /// Who was let in on it first: whose it is.
     owner: OnceLock<Arc<str>>,
     calls: Mutex<Calls>,
+    /// Bytes that were read and written.
+    moved: AtomicU64,
     is_cut: AtomicBool,
     /// The task of the connection, for when it is cut.
     waker: AtomicWaker,
@@ -57,6 +61,8 @@ pub(super) struct Inner {
 struct Calls {
     last: u64,
     under_way: HashMap<u64, UnderWay>,
+    /// How much had moved when that was last looked at, and since when no more has.
+    still: Option<(u64, Instant)>,
 }
 
 #[derive(Default)]
@@ -65,6 +71,8 @@ struct UnderWay {
     handed_over: Option<Instant>,
     /// Whether its caller was let in; health and reflection are open to everybody.
     is_let_in: bool,
+    /// Whether it is one of health or reflection, which nobody waits for the end of.
+    is_open: bool,
 }
 
 /// A call on a line, until its answer is taken.
@@ -140,6 +148,7 @@ impl Inner {
             secured: OnceLock::new(),
             owner: OnceLock::new(),
             calls: Mutex::default(),
+            moved: AtomicU64::new(0),
             is_cut: AtomicBool::new(false),
             waker: AtomicWaker::new(),
         }
@@ -160,6 +169,20 @@ impl Inner {
         !lock(&self.calls).under_way.values().any(|call| call.is_let_in)
     }
 
+    /// Whether nobody can miss it any more: no call is under way on it, and as far as this was asked, nothing has moved on it for as long
+    /// as the rest of an answer may take from one of its parts to the next. Where there was no call yet, nothing has to move.
+    pub(super) fn is_done(&self) -> bool {
+        let (now, moved) = (Instant::now(), self.moved.load(Ordering::Relaxed));
+        let mut calls = lock(&self.calls);
+        if calls.under_way.values().any(|call| !call.is_open) {
+            calls.still = None;
+            return false;
+        }
+        let still = calls.still.filter(|(before, _)| *before == moved);
+        let (_, since) = *calls.still.insert(still.unwrap_or((moved, now)));
+        calls.last == 0 || now.duration_since(since) >= BETWEEN_PARTS
+    }
+
     pub(super) fn is_cut(&self) -> bool {
         self.is_cut.load(Ordering::Relaxed)
     }
@@ -167,6 +190,16 @@ impl Inner {
     pub(super) fn cut(&self) {
         self.is_cut.store(true, Ordering::Relaxed);
         self.waker.wake();
+    }
+
+    fn note_moved(&self, bytes: usize) {
+        self.moved.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    fn note_written(&self, written: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(bytes)) = written {
+            self.note_moved(*bytes);
+        }
     }
 
     fn is_stalled(&self, patience: Duration) -> bool {
@@ -189,6 +222,11 @@ impl OnLine {
     pub(super) fn let_in(&self, caller: &str) -> bool {
         self.update(|call| call.is_let_in = true);
         !self.line.0.is_owned() && self.line.0.owner.set(caller.into()).is_ok()
+    }
+
+    /// It is one of health or reflection.
+    pub(super) fn is_open(&self) {
+        self.update(|call| call.is_open = true);
     }
 
     /// What it is a call on.
@@ -295,7 +333,10 @@ impl<IO: AsyncRead> AsyncRead for Wire<IO> {
     ) -> Poll<io::Result<()>> {
         let this = self.project();
         Self::end(this.look, (this.line, *this.send_timeout), context)?;
-        this.io.poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let read = this.io.poll_read(context, buffer);
+        this.line.0.note_moved(buffer.filled().len() - before);
+        read
     }
 }
 
@@ -303,7 +344,9 @@ impl<IO: AsyncWrite> AsyncWrite for Wire<IO> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.project();
         Self::end(this.look, (this.line, *this.send_timeout), context)?;
-        this.io.poll_write(context, buffer)
+        let written = this.io.poll_write(context, buffer);
+        this.line.0.note_written(&written);
+        written
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -321,7 +364,9 @@ impl<IO: AsyncWrite> AsyncWrite for Wire<IO> {
     ) -> Poll<io::Result<usize>> {
         let this = self.project();
         Self::end(this.look, (this.line, *this.send_timeout), context)?;
-        this.io.poll_write_vectored(context, buffers)
+        let written = this.io.poll_write_vectored(context, buffers);
+        this.line.0.note_written(&written);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -19,6 +19,9 @@ use super::{
     peer::Peer,
 };
 
+/// How often connections are looked at while the service ends.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
 /// How many connections of what kind there may be.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
@@ -75,6 +78,16 @@ impl Lines {
         let (limit, number) = self.0.room.per_caller;
         if lines.iter().filter(of_caller).count() > number {
             self.cut(lines.iter().filter(of_caller).find(|line| line.is_idle()), limit);
+        }
+    }
+
+    /// Cuts the connections that nobody can miss any more, one after the other. Never returns.
+    pub(super) async fn end(&self) {
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        loop {
+            look.tick().await;
+            let lines: Vec<_> = line::lock(&self.0.open).iter().filter_map(Weak::upgrade).collect();
+            lines.iter().filter(|line| line.is_done()).for_each(|line| line.cut());
         }
     }
 

@@ -160,6 +160,11 @@ impl Collector for AtScrape {
             None,
             changes.metric_type(),
         )?)?;
+        let help = "By how much this machine's clock is ahead of that of the vault and of the API server";
+        let mut skews = encoder.encode_descriptor("clock_skew", help, unit, gauge.metric_type())?;
+        for (peer, skew) in self.0.skews() {
+            ConstGauge::new(skew.as_secs_f64()).encode(skews.encode_family(&[("peer", peer)])?)?;
+        }
         let dropped = ConstCounter::new(telemetry::dropped_lines());
         let help = "Log lines that were dropped because they came faster than they could be written";
         dropped.encode(encoder.encode_descriptor("log_lines_dropped", help, None, dropped.metric_type())?)

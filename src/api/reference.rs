@@ -51,7 +51,6 @@ fn whole() -> Vec<Error> {
         Error::RequestIdReused,
         Error::InProgress,
         Error::TooOld,
-        store(StoreError::Stopping),
         store(StoreError::Database(sqlx::Error::PoolTimedOut)),
         store(StoreError::Corrupt {
             table: "synced_secrets",
@@ -205,6 +204,13 @@ fn of_server() -> impl Iterator<Item = DocumentedError> {
             "DATABASE_READ_ONLY",
             "The database's disk, or its file, may not be written",
             "Ask the operator to let the service write it; what was recorded is safe.",
+            true,
+        ),
+        (
+            Code::Unavailable,
+            "STOPPING",
+            "The service is stopping; what was recorded until now goes on",
+            "Call again with the same request_id when it is back.",
             true,
         ),
         (

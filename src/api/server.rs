@@ -40,6 +40,20 @@ const PENDING_RESETS: usize = 20;
 const PING_AFTER: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long the answers to calls that are cut off have to leave.
+const LAST_WORD: Duration = Duration::from_millis(500);
+
+/// How the server ends.
+#[derive(Default)]
+struct Ending {
+    /// No new connections from now on.
+    stop: CancellationToken,
+    /// How long calls have after that.
+    drain: Duration,
+    /// What is still under way is cut off, and told so.
+    too_late: CancellationToken,
+}
+
 /// A server that is bound and not serving yet.
 pub struct Server {
     options: Options,
@@ -110,8 +124,9 @@ impl Server {
         let contract = contract(door.clone(), secrets, (limits, crowd.clone()), &stop);
         let open = OpenCalls::new(limits, reserve, refusals.clone());
         let lines = Lines::new(room(limits), limits.send_timeout, refusals.clone());
-        let gate =
-            Gate::new((door, crowd, metrics.clone()), contract, (others, open), (limits, lines.clone()));
+        let ending = Ending { stop: stop.clone(), drain: self.options.drain, ..Ending::default() };
+        let (ours, others) = ((door, crowd, metrics.clone()), (others, open));
+        let gate = Gate::new(ours, contract, others, (limits, lines.clone()), ending.too_late.clone());
         let front = Front::new(gate, self.allowed, self.options.grpc_web);
 
         let metrics_lines = Lines::new(metrics_room(limits), limits.send_timeout, refusals);
@@ -144,7 +159,7 @@ impl Server {
         };
         let metrics_served = serve_metrics(self.metrics, metrics, metrics_lines, stop.clone());
         let (served, (), (), ()) = tokio::join!(
-            serve(listeners, stop.clone(), self.options.drain),
+            serve(listeners, ending, lines),
             health::follow(reporter, ready, stop.clone()),
             follow_files,
             metrics_served
@@ -165,11 +180,12 @@ async fn serve_metrics(
     }
 }
 
-/// Waits for all listeners; after the stop, not longer than `drain`. The first error ends the others.
+/// Waits for all listeners; after the stop, only for connections with a call, and not longer than `drain`. The first error ends the
+/// others.
 async fn serve(
     mut listeners: JoinSet<Result<(), transport::Error>>,
-    stop: CancellationToken,
-    drain: Duration,
+    Ending { stop, drain, too_late }: Ending,
+    lines: Lines,
 ) -> Result<(), ServerError> {
     let mut served = Ok(());
     let mut all_ended = async || {
@@ -180,13 +196,21 @@ async fn serve(
             }
         }
     };
-    let too_late = async {
+    let drained = async {
         stop.cancelled().await;
         tokio::time::sleep(drain).await;
+        tracing::warn!("calls were still in flight after {drain:?} and are cut off");
+        too_late.cancel();
+        tokio::time::sleep(LAST_WORD).await;
+    };
+    let end_lines = async {
+        stop.cancelled().await;
+        lines.end().await;
     };
     tokio::select! {
         () = all_ended() => {}
-        () = too_late => tracing::warn!("calls were still in flight after {drain:?} and are cut off"),
+        () = drained => {}
+        () = end_lines => {}
     }
     served
 }

@@ -30,6 +30,8 @@ pub(super) struct Scope {
     filter: Vec<u8>,
     /// Seconds; `None` where something else bounds it.
     life: Option<i64>,
+    /// By the clock of the database: a wall clock that is set makes no token old.
+    now: Timestamp,
 }
 
 /// A place in a list or a feed that a token can hold.
@@ -43,18 +45,20 @@ pub(super) trait Place: Sized {
 
 impl Scope {
     /// Of the pages of a list. `filter` is everything in the request that decides what is listed, in protobuf.
-    pub(super) fn pages(signer: Signer, method: &'static str, filter: Vec<u8>) -> Self {
-        Self { signer, purpose: "page-token", field: "page_token", method, filter, life: Some(PAGE_LIFE) }
+    pub(super) fn pages((signer, now): (Signer, Timestamp), method: &'static str, filter: Vec<u8>) -> Self {
+        let life = Some(PAGE_LIFE);
+        Self { signer, purpose: "page-token", field: "page_token", method, filter, life, now }
     }
 
     /// Of a watch. The feed bounds how long such a token is good, and it outlives a restart.
     pub(super) fn watch(signer: Signer, method: &'static str, filter: Vec<u8>) -> Self {
-        Self { signer, purpose: "resume-token", field: "resume_token", method, filter, life: None }
+        let now = Timestamp::UNIX_EPOCH;
+        Self { signer, purpose: "resume-token", field: "resume_token", method, filter, life: None, now }
     }
 
     /// The token of a place.
     pub(super) fn issue(&self, place: &impl Place) -> String {
-        self.issue_at(place, Timestamp::now())
+        self.issue_at(place, self.now)
     }
 
     /// The place that a token holds; `None` for no token.
@@ -84,7 +88,7 @@ impl Scope {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// The place and the age in seconds. A clock that was put back makes a token young, not wrong.
+    /// The place and the age in seconds.
     fn read<P: Place>(&self, token: &str) -> Option<(P, i64)> {
         if token.len() > LONGEST {
             return None;
@@ -97,7 +101,7 @@ impl Scope {
             return None;
         }
         let issued = i64::from_be_bytes(head[1..].try_into().ok()?);
-        let age = Timestamp::now().as_second().saturating_sub(issued).max(0);
+        let age = self.now.as_second().saturating_sub(issued).max(0);
         Some((P::from_bytes(place)?, age))
     }
 
@@ -186,7 +190,11 @@ impl Place for VaultCursor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::tests::house;
+    use crate::api::tests::{House, house};
+
+    fn now(house: &House) -> (Signer, Timestamp) {
+        (house.secrets.signer(), Timestamp::now())
+    }
 
     const LIST: &str = "ListSyncedSecrets";
 
@@ -200,7 +208,7 @@ mod tests {
     #[tokio::test]
     async fn a_token_brings_back_its_place() {
         let house = house().await;
-        let pages = Scope::pages(house.secrets.signer(), LIST, b"filter".to_vec());
+        let pages = Scope::pages(now(&house), LIST, b"filter".to_vec());
         let id: SyncedSecretId = "edp1secrets".parse().unwrap();
         assert_eq!(pages.open(&pages.issue(&id)).unwrap(), Some(id));
         assert_eq!(pages.open(&pages.issue(&-7_i64)).unwrap(), Some(-7_i64));
@@ -214,7 +222,7 @@ mod tests {
     #[tokio::test]
     async fn a_token_with_any_bit_changed_is_refused() {
         let house = house().await;
-        let pages = Scope::pages(house.secrets.signer(), LIST, vec![]);
+        let pages = Scope::pages(now(&house), LIST, vec![]);
         let token = pages.issue(&7_i64);
         let bytes = URL_SAFE_NO_PAD.decode(&token).unwrap();
         for bit in 0..bytes.len() * 8 {
@@ -234,12 +242,12 @@ mod tests {
     #[tokio::test]
     async fn a_token_of_another_method_filter_use_or_database_is_refused() {
         let (house, other) = (house().await, crate::api::tests::house().await);
-        let token = Scope::pages(house.secrets.signer(), LIST, b"f".to_vec()).issue(&7_i64);
+        let token = Scope::pages(now(&house), LIST, b"f".to_vec()).issue(&7_i64);
         for foreign in [
-            Scope::pages(house.secrets.signer(), "ListAuditEvents", b"f".to_vec()),
-            Scope::pages(house.secrets.signer(), LIST, b"g".to_vec()),
+            Scope::pages(now(&house), "ListAuditEvents", b"f".to_vec()),
+            Scope::pages(now(&house), LIST, b"g".to_vec()),
             Scope::watch(house.secrets.signer(), LIST, b"f".to_vec()),
-            Scope::pages(other.secrets.signer(), LIST, b"f".to_vec()),
+            Scope::pages(now(&other), LIST, b"f".to_vec()),
         ] {
             assert_eq!(violated(foreign.open::<i64>(&token).unwrap_err()), foreign.field);
         }
@@ -248,10 +256,8 @@ mod tests {
     #[tokio::test]
     async fn a_page_token_lives_a_day_and_a_resume_token_as_long_as_the_feed() {
         let house = house().await;
-        let (pages, watch) = (
-            Scope::pages(house.secrets.signer(), LIST, vec![]),
-            Scope::watch(house.secrets.signer(), LIST, vec![]),
-        );
+        let (pages, watch) =
+            (Scope::pages(now(&house), LIST, vec![]), Scope::watch(house.secrets.signer(), LIST, vec![]));
         let ago = |seconds| Timestamp::from_second(Timestamp::now().as_second() - seconds).unwrap();
         assert!(pages.open::<i64>(&pages.issue_at(&7_i64, ago(PAGE_LIFE - 60))).is_ok());
         let error = pages.open::<i64>(&pages.issue_at(&7_i64, ago(PAGE_LIFE + 60))).unwrap_err();

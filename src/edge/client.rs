@@ -3,16 +3,11 @@
 //! The SDK reads the token files of a kubeconfig again by itself, and in a pod the account's token and the cluster's authority; the
 //! rest it reads once.
 
-use std::{
-    env,
-    ffi::OsString,
-    path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{env, ffi::OsString, path::PathBuf, time::Duration};
 
 use aws_lc_rs::digest::{Context, SHA256};
-use http::Method;
+use http::{Method, header::DATE};
+use jiff::{SignedDuration, Timestamp};
 use kube::{
     Client, Config,
     client::Body,
@@ -21,20 +16,37 @@ use kube::{
 use tokio::time::Instant;
 use tower::{BoxError, service_fn};
 
-use super::{EdgeError, Leadership, Options, SILENT};
-use crate::{fence::Fenced, quote::Quote};
+use super::{
+    EdgeError, Leadership, Options,
+    watches::{SILENT, Watches},
+};
+use crate::{
+    fence::Fenced,
+    files::{Followed, Source},
+    peer_clock::PeerClock,
+    quote::Quote,
+};
 
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// A clock that has gone wrong by more since the client was made was set.
+const CLOCK_SET: SignedDuration = SignedDuration::from_secs(30);
 
 /// A client that follows its files.
-pub(super) async fn connect(options: &Options) -> Result<Client, EdgeError> {
-    let (files, client) = (Files::of(options), made(options).await?);
-    let held = Held { client, digest: files.digest(), files, looked: Instant::now(), told: None };
-    let following = Arc::new(Following { options: options.clone(), held: Mutex::new(held) });
+pub(super) async fn connect(options: &Options, clock: PeerClock) -> Result<Client, EdgeError> {
+    let cluster = ClusterFiles(options.clone());
+    let (made, cluster) = on_a_thread(move || (cluster.made(), cluster)).await?;
+    let (followed, watches) = (Followed::new(cluster, made?, LOOK_EVERY), Watches::default());
+    let patience = options.timeout;
     let send = service_fn(move |request: http::Request<Body>| {
-        let following = following.clone();
-        async move { following.current().await.send(request).await }
+        let (client, watches, clock) = (followed.current().client, watches.clone(), clock.clone());
+        async move {
+            let response = watches.send(client, request, patience).await?;
+            if let Some(date) = response.headers().get(DATE).and_then(|date| date.to_str().ok()) {
+                clock.hear(date);
+            }
+            Ok::<_, BoxError>(response)
+        }
     });
     Ok(Client::new(send, options.namespace.clone()))
 }
@@ -93,70 +105,68 @@ pub(super) fn kubeconfigs(options: &Options) -> Vec<PathBuf> {
     files.into_iter().filter(|file| file.is_file()).collect()
 }
 
-struct Following {
-    options: Options,
-    held: Mutex<Held>,
-}
+/// The kubeconfigs and what they name, or what a pod has instead.
+struct ClusterFiles(Options);
 
-struct Held {
+/// A client, and what it was made from.
+#[derive(Clone)]
+struct Made {
     client: Client,
     files: Files,
     digest: [u8; 32],
-    looked: Instant,
-    /// Why the files can't be used, as the log has it.
-    told: Option<EdgeError>,
+    /// When, by the clock that may be set and by the one that may not.
+    at: (Timestamp, Instant),
 }
 
 /// What a client was made from.
+#[derive(Clone)]
 struct Files {
     kubeconfigs: Vec<PathBuf>,
     /// The certificates and keys that they name.
     named: Vec<PathBuf>,
 }
 
-// === impl Following ===
+// === impl ClusterFiles ===
 
-impl Following {
-    /// The client for the next request.
-    async fn current(&self) -> Client {
-        match self.changed() {
-            Some(files) => self.make_anew(files).await,
-            None => self.held().client.clone(),
-        }
-    }
-
-    /// What to make the client from, where it is time to look and the files hold something else than before.
-    fn changed(&self) -> Option<Files> {
-        let mut held = self.held();
-        if held.looked.elapsed() < LOOK_EVERY {
-            return None;
-        }
-        held.looked = Instant::now();
-        let is_same = held.files.digest() == held.digest;
-        (!is_same).then(|| Files::of(&self.options))
-    }
-
-    /// Takes what the files say now. Where that can't be used, what they said before still counts, and they are looked at again.
-    async fn make_anew(&self, files: Files) -> Client {
+impl ClusterFiles {
+    fn made(&self) -> Result<Made, EdgeError> {
+        let files = Files::of(&self.0);
         let digest = files.digest();
-        let made = made(&self.options).await;
-        let mut held = self.held();
-        match made {
-            Ok(client) => {
-                tracing::info!(files = %files, "the kubeconfig has changed and is used now");
-                *held = Held { client, files, digest, looked: held.looked, told: None };
-            }
-            Err(error) if held.told.as_ref() != Some(&error) => {
-                tracing::warn!(files = %files, %error, "the kubeconfig has changed and can't be used; what it said before still counts. Mend it");
-                held.told = Some(error);
-            }
-            Err(_) => {}
-        }
-        held.client.clone()
+        let at = (Timestamp::now(), Instant::now());
+        Ok(Made { client: made(&self.0)?, files, digest, at })
+    }
+}
+
+impl Source for ClusterFiles {
+    type Made = Made;
+    type Problem = EdgeError;
+
+    fn look(&self, before: &Made) -> Result<Option<Made>, EdgeError> {
+        let is_same = before.files.digest() == before.digest && !before.is_clock_set();
+        if is_same { Ok(None) } else { self.made().map(Some) }
     }
 
-    fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn tell_taken(&self, made: &Made) {
+        tracing::info!(files = %made.files, "the kubeconfig, or the clock, has changed; what the files say now is used");
+    }
+
+    fn tell_unusable(&self, error: &EdgeError) {
+        tracing::warn!(
+            files = %Files::of(&self.0), %error,
+            "the kubeconfig has changed and can't be used; what it said before still counts. Mend it"
+        );
+    }
+}
+
+// === impl Made ===
+
+impl Made {
+    /// Whether this machine's clock was set since. The SDK reads a pod's token again when that clock says so: after it was set back, it would
+    /// show the old one for as long.
+    fn is_clock_set(&self) -> bool {
+        let (wall, monotonic) = self.at;
+        let passed = SignedDuration::try_from(monotonic.elapsed()).unwrap_or(SignedDuration::MAX);
+        (Timestamp::now().duration_since(wall) - passed).abs() > CLOCK_SET
     }
 }
 
@@ -193,21 +203,22 @@ impl std::fmt::Display for Files {
     }
 }
 
-/// A client of what the files say now.
-async fn made(options: &Options) -> Result<Client, EdgeError> {
-    let mut config = configuration(options).await?;
+/// A client of what the files say now. Reads them, and runs the plugin that they name and waits for it.
+fn made(options: &Options) -> Result<Client, EdgeError> {
+    // It waits for files alone, and not by the runtime.
+    let mut config = futures::executor::block_on(configuration(options))?;
     config.read_timeout = Some(SILENT.max(options.timeout));
     config.connect_timeout = Some(options.timeout.min(Duration::from_secs(5)));
     config.default_retry = false;
-    let made = match config.auth_info.exec {
-        None => Client::try_from(config),
-        // Runs the plugin and waits for it.
-        Some(_) => {
-            let ran = tokio::task::spawn_blocking(move || Client::try_from(config)).await;
-            ran.map_err(|died| EdgeError::Configuration(Quote::error(&died)))?
-        }
-    };
-    made.map_err(|error| EdgeError::Configuration(Quote::error(&error)))
+    Client::try_from(config).map_err(|error| EdgeError::Configuration(Quote::error(&error)))
+}
+
+/// Runs what may wait for a disk.
+async fn on_a_thread<T: Send + 'static>(
+    something: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, EdgeError> {
+    let ran = tokio::task::spawn_blocking(something).await;
+    ran.map_err(|died| EdgeError::Configuration(Quote::error(&died)))
 }
 
 async fn configuration(options: &Options) -> Result<Config, EdgeError> {
@@ -230,6 +241,20 @@ async fn configuration(options: &Options) -> Result<Config, EdgeError> {
 
 #[cfg(test)]
 mod tests {
+    use std::{path::Path, sync::Arc};
+
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    use rcgen::{CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+    use rustls::{RootCertStore, ServerConfig, pki_types::PrivateKeyDer, server::WebPkiClientVerifier};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+        sync::watch,
+        time::timeout,
+    };
+    use tokio_rustls::TlsAcceptor;
+    use x509_parser::prelude::{FromDer, X509Certificate};
+
     use super::*;
 
     fn request(method: Method, uri: &str) -> http::Request<Body> {
@@ -263,5 +288,121 @@ mod tests {
             assert_eq!(timed(&uri).uri().to_string(), expected);
         }
         assert_eq!(within(request(Method::PATCH, path), None).uri().to_string(), path);
+    }
+
+    const VERSION: &str = r#"{"major":"1","minor":"36","gitVersion":"v1.36.0","gitCommit":"","gitTreeState":"","buildDate":"",
+        "goVersion":"","compiler":"","platform":""}"#;
+
+    type Issuer = CertifiedIssuer<'static, KeyPair>;
+
+    fn authority() -> Issuer {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+    }
+
+    /// A certificate of a name, and its key.
+    fn identity(authority: &Issuer, name: &str) -> (rcgen::Certificate, KeyPair) {
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        let key = KeyPair::generate().unwrap();
+        (params.signed_by(&key, authority).unwrap(), key)
+    }
+
+    /// An API server that lets in whoever shows a certificate of the authority; its port, and the name in the last one that was shown.
+    async fn serve(authority: &Issuer) -> (u16, watch::Receiver<String>) {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.der().clone()).unwrap();
+        let verifier = WebPkiClientVerifier::builder(roots.into()).build().unwrap();
+        let (certificate, key) = identity(authority, "server");
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let config = ServerConfig::builder()
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+        let (acceptor, shown) = (TlsAcceptor::from(Arc::new(config)), watch::Sender::new(String::new()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (port, last) = (listener.local_addr().unwrap().port(), shown.subscribe());
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+                let certificate = stream.get_ref().1.peer_certificates().unwrap()[0].clone();
+                let (_, certificate) = X509Certificate::from_der(&certificate).unwrap();
+                let name = certificate.subject().iter_common_name().next().unwrap().as_str().unwrap();
+                shown.send_replace(name.to_owned());
+                let _ = stream.read(&mut [0; 4_096]).await;
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                    VERSION.len()
+                );
+                let _ = stream.write_all((head + VERSION).as_bytes()).await;
+                let _ = stream.shutdown().await;
+            }
+        });
+        (port, last)
+    }
+
+    fn write_kubeconfig(file: &Path, port: u16, authority: &Issuer, user: &serde_json::Value) {
+        let cluster = serde_json::json!({
+            "server": format!("https://localhost:{port}"), "certificate-authority-data": STANDARD.encode(authority.pem()),
+        });
+        let text = serde_json::json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "c", "users": [{ "name": "u", "user": user }],
+            "contexts": [{ "name": "c", "context": { "cluster": "c", "user": "u" } }],
+            "clusters": [{ "name": "c", "cluster": cluster }],
+        });
+        std::fs::write(file, text.to_string()).unwrap();
+    }
+
+    async fn until_shown(client: &Client, shown: &watch::Receiver<String>, name: &str) {
+        let asks = async {
+            loop {
+                let _ = client.apiserver_version().await;
+                if *shown.borrow() == name {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        };
+        timeout(3 * LOOK_EVERY, asks)
+            .await
+            .unwrap_or_else(|_| panic!("{name} is never shown: {}", *shown.borrow()));
+    }
+
+    #[tokio::test]
+    async fn a_client_certificate_that_is_renewed_in_the_kubeconfig_or_in_its_file_is_shown_within_seconds() {
+        let (authority, directory) = (authority(), tempfile::tempdir().unwrap());
+        let file = |name: &str| directory.path().join(name);
+        let inline = |name: &str| {
+            let (certificate, key) = identity(&authority, name);
+            serde_json::json!({
+                "client-certificate-data": STANDARD.encode(certificate.pem()),
+                "client-key-data": STANDARD.encode(key.serialize_pem()),
+            })
+        };
+        let write_named = |name: &str| {
+            let (certificate, key) = identity(&authority, name);
+            std::fs::write(file("client.pem"), certificate.pem()).unwrap();
+            std::fs::write(file("client.key"), key.serialize_pem()).unwrap();
+        };
+        let named =
+            serde_json::json!({ "client-certificate": file("client.pem"), "client-key": file("client.key") });
+        let connected = async |name: &str, user: &serde_json::Value| {
+            let (port, shown) = serve(&authority).await;
+            write_kubeconfig(&file(name), port, &authority, user);
+            let (kubeconfig, timeout) = (Some(file(name)), Duration::from_secs(5));
+            let options = Options { kubeconfig, context: None, namespace: "x".into(), timeout };
+            (connect(&options, PeerClock::default()).await.unwrap(), port, shown)
+        };
+        write_named("old");
+        let (by_data, port, shown_data) = connected("inline", &inline("old")).await;
+        let (by_file, _, shown_file) = connected("named", &named).await;
+        until_shown(&by_data, &shown_data, "old").await;
+        until_shown(&by_file, &shown_file, "old").await;
+
+        write_kubeconfig(&file("inline"), port, &authority, &inline("new"));
+        write_named("new");
+        tokio::join!(until_shown(&by_data, &shown_data, "new"), until_shown(&by_file, &shown_file, "new"));
     }
 }

@@ -15,17 +15,15 @@ use kube::{
 };
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, sleep},
+    time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Edge, EdgeError, PAGE, RENEWED, Written, manifest::uid_label};
+use super::{Edge, EdgeError, Written, manifest::uid_label, watches};
 use crate::quote::Quote;
 
-/// How often the whole list is compared with what the watch said: a watch can die without a word.
-const COMPARE: Duration = Duration::from_secs(60);
-/// The same after a failure.
+/// After a failure of the watch, how soon all is listed beside it, and how soon again where that fails too.
 const RECHECK: Duration = Duration::from_secs(2);
 
 /// The Secrets of the namespace as they were last seen.
@@ -137,21 +135,26 @@ impl Index {
     }
 
     async fn follow(&self, edge: Edge, changed: mpsc::Sender<String>) {
-        let config = watcher::Config::default().page_size(PAGE).timeout(RENEWED);
-        let mut events = pin!(watcher(edge.metadata.clone(), config).default_backoff().boxed());
+        let mut events = pin!(watcher(edge.metadata.clone(), watches::config()).default_backoff().boxed());
         let mut listing: Option<HashMap<String, Entry>> = None;
         // Until the watch has listed, it is not waited for longer than for any other answer.
-        let mut look = pin!(sleep(edge.timeout));
+        let patience = edge.timeout;
+        let mut look = Some(Instant::now() + patience);
         loop {
             let names = tokio::select! {
                 event = events.try_next() => match event {
                     Ok(Some(event)) => {
                         if matches!(event, watcher::Event::InitDone) {
-                            look.as_mut().reset(Instant::now() + COMPARE);
+                            look = None;
                         }
                         self.take(event, &mut listing)
                     }
                     Ok(None) => return,
+                    // It has missed something and lists anew: nothing has failed.
+                    Err(watcher::Error::WatchError(status)) if status.code == 410 => {
+                        look.get_or_insert(Instant::now() + patience);
+                        continue;
+                    }
                     Err(error) => {
                         // Once: it is tried again and again for as long as the cluster is away.
                         if *self.0.healthy.borrow() != Some(false) {
@@ -159,20 +162,18 @@ impl Index {
                         }
                         self.set_healthy(false);
                         let soon = Instant::now() + RECHECK;
-                        if look.deadline() > soon {
-                            look.as_mut().reset(soon);
-                        }
+                        look = Some(look.map_or(soon, |due| due.min(soon)));
                         continue;
                     }
                 },
-                () = look.as_mut() => {
+                () = at(look) => {
                     let listed = edge.list_written().await;
                     let is_well = listed.is_ok();
                     let names = listed.map(|listed| self.replace(listed)).unwrap_or_default();
                     // A watch that is resumed after a failure says nothing until something changes: a list says that all is well.
                     // Only after what was listed is known: whoever hears of it looks at once.
                     self.set_healthy(is_well);
-                    look.as_mut().reset(Instant::now() + if is_well { COMPARE } else { RECHECK });
+                    look = (!is_well).then(|| Instant::now() + RECHECK);
                     names
                 }
             };
@@ -261,6 +262,14 @@ impl Edge {
         let mut all = HashMap::new();
         self.each(&self.metadata, |secret| all.extend(entry(&secret))).await?;
         Ok(all)
+    }
+}
+
+/// Waits until then; for ever where there is no such time.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -19,6 +19,7 @@ pub mod secret_store;
 mod secrets;
 mod table;
 mod usages;
+mod watches;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -40,15 +41,13 @@ pub use remains::{AllRemains, Remains};
 pub use secrets::{Observed, Written};
 pub use usages::{Gap, USAGE_VERBS, UsageOptions, Usages};
 
+use crate::peer_clock::PeerClock;
+
 /// The name under which our fields stand in `managedFields`.
 pub const FIELD_MANAGER: &str = "secret-service";
 
 /// Objects of a page of a list.
 const PAGE: u32 = 500;
-/// Seconds after which the API server is to end a watch, so that it is begun anew.
-const RENEWED: u32 = 60;
-/// A connection that has brought nothing for so long is dead: by then the API server would have ended a watch on it.
-const SILENT: Duration = Duration::from_secs(RENEWED as u64 + 5);
 
 /// Where the cluster is and which namespace is ours.
 #[derive(Clone, Debug)]
@@ -78,6 +77,7 @@ pub struct Edge {
     timeout: Duration,
     /// What is renewed where the API server does not accept us.
     kubeconfigs: Arc<[PathBuf]>,
+    clock: PeerClock,
 }
 
 impl Edge {
@@ -88,7 +88,8 @@ impl Edge {
 
     /// The same for a process that writes only while it acts for the instance.
     pub async fn connect_behind(options: &Options, leadership: Leadership) -> Result<Self, EdgeError> {
-        let open = client::connect(options).await?;
+        let clock = PeerClock::default();
+        let open = client::connect(options, clock.clone()).await?;
         let client = client::fenced(open.clone(), leadership.clone(), &options.namespace);
         Ok(Self {
             open,
@@ -96,6 +97,7 @@ impl Edge {
             secrets: Api::namespaced(client.clone(), &options.namespace),
             metadata: Api::namespaced(client.clone(), &options.namespace),
             client,
+            clock,
             namespace: options.namespace.clone(),
             timeout: options.timeout,
             kubeconfigs: client::kubeconfigs(options).into(),
@@ -109,6 +111,11 @@ impl Edge {
 
     fn open_client(&self) -> &Client {
         &self.open
+    }
+
+    /// The clock of the API server.
+    pub fn clock(&self) -> &PeerClock {
+        &self.clock
     }
 
     /// The namespace of the instance.

@@ -38,6 +38,9 @@ const MOMENT: Duration = Duration::from_secs(2);
 const LONG: Duration = Duration::from_secs(10);
 /// How soon to look again whether the extension has noticed that it is to stop.
 pub(super) const SOON: Duration = Duration::from_millis(500);
+/// What the extension fails it is told to try again after a pause that doubles with each failure, up to this: whatever was wrong, the
+/// extension finds it mended within a minute.
+const LONGEST_PAUSE: Duration = Duration::from_secs(50);
 
 /// Why the pair is written.
 #[derive(Clone, Copy, PartialEq)]
@@ -48,6 +51,8 @@ enum Why {
     Drift,
     /// The extension has left it, or something of it, alone and is told so often again.
     Silence(u32),
+    /// The extension has failed at it so often.
+    Failed(u32),
 }
 
 impl Reconciler {
@@ -61,7 +66,7 @@ impl Reconciler {
             Step::Nothing => Ok(Outcome::Done),
             Step::Remove => self.remove(record).await,
             Step::FindCreated => self.find_created(record, &work).await,
-            Step::Hand => self.hand(record, &work).await,
+            Step::Hand => self.hand(record, &work, Why::News).await,
             Step::Repair => self.repair(record).await,
             Step::CatchUp(behind) => self.catch_up(record, behind).await,
             Step::Judge => self.judge(record, &work).await,
@@ -161,7 +166,7 @@ impl Reconciler {
     }
 
     /// Gives the extension what is to do, where that is something new.
-    async fn hand(&self, record: &Record, work: &Work) -> Result<Outcome, StoreError> {
+    async fn hand(&self, record: &Record, work: &Work, why: Why) -> Result<Outcome, StoreError> {
         let Some(described) = work.unless_superseded(self.describe(record, work.reads.clone())).await else {
             return Ok(Outcome::Again);
         };
@@ -176,7 +181,9 @@ impl Reconciler {
             // Told again before it has answered, it would begin again, and the wait for it too.
             return Ok(Outcome::Again);
         }
-        self.write_pair(record, statuses, Why::News).await
+        // What it has failed at counts for these versions alone.
+        let why = if is_awaited(record, &statuses) { why } else { Why::News };
+        self.write_pair(record, statuses, why).await
     }
 
     fn is_in_trouble(&self, record: &Record) -> bool {
@@ -243,6 +250,7 @@ impl Reconciler {
             sync_uid: written.sync_uid,
             class_uid: written.class_uid,
             nudges: if let Why::Silence(nudges) = why { nudges } else { 0 },
+            failures: if let Why::Failed(failures) = why { failures } else { 0 },
         });
         transaction.update(current).await?;
         if why == Why::Drift {
@@ -374,10 +382,14 @@ impl Reconciler {
             Verdict::Silent => self.wait_for_extension(record, handed, waited).await,
             // It may be of what was given before.
             Verdict::Trouble(_) if waited < MOMENT && handed.open => Ok(Outcome::After(MOMENT - waited)),
-            Verdict::Trouble(_) if waited >= self.again_after() && record.secret.state != State::Synced => {
-                self.hand(record, work).await
+            Verdict::Trouble(trouble) => {
+                let pause = self.again_after(handed.failures);
+                if waited >= pause && record.secret.state != State::Synced {
+                    self.hand(record, work, Why::Failed(handed.failures + 1)).await
+                } else {
+                    self.in_trouble(record, trouble, pause.saturating_sub(waited)).await
+                }
             }
-            Verdict::Trouble(trouble) => self.in_trouble(record, trouble).await,
         }
     }
 
@@ -442,9 +454,11 @@ impl Reconciler {
         Ok(Outcome::Retry(Some(pause)))
     }
 
-    /// When the extension is told to try again: with the next check, and not before its trouble was looked at.
-    fn again_after(&self) -> Duration {
-        self.0.options.interval.mul_f64(1.0 - self.0.options.jitter).max(2 * MOMENT)
+    /// How long after it was told the extension is told to try again what it has failed so often: at a growing pause, no longer than
+    /// until the next check, and not before its trouble was looked at.
+    fn again_after(&self, failures: u32) -> Duration {
+        let next_check = self.0.options.interval.mul_f64(1.0 - self.0.options.jitter);
+        again_after(failures).min(next_check).max(2 * MOMENT)
     }
 
     /// The extension says that all is well: so it is where the Secret is there and nobody else's hand is in it.
@@ -502,11 +516,17 @@ impl Reconciler {
         Ok(())
     }
 
-    async fn in_trouble(&self, record: &Record, trouble: Trouble) -> Result<Outcome, StoreError> {
+    /// The extension has failed; it is told to try again after this.
+    async fn in_trouble(
+        &self,
+        record: &Record,
+        trouble: Trouble,
+        again_in: Duration,
+    ) -> Result<Outcome, StoreError> {
         match self.0.edge.made(&record.secret, known(record), true).await {
             Ok(Made::Foreign) => self.in_conflict(record).await,
             Ok(Made::Edited) if trouble.reason == Reason::EdgeConflict => self.take_back(record).await,
-            _ => self.record_failure(record, of_trouble(record, trouble)).await,
+            _ => self.record_failure(record, of_trouble(record, trouble, again_in)).await,
         }
     }
 
@@ -578,8 +598,8 @@ impl Reconciler {
         let mut seen = Vec::new();
         for (place, look) in futures::future::join_all(looks).await.into_iter().enumerate() {
             match look {
-                Ok(versions) => {
-                    let status = status(&versions, &references[place]);
+                Ok(look) => {
+                    let status = status(&look.versions, look.time, &references[place]);
                     seen.extend(status.synced_version.clone().map(|version| (place, version)));
                     statuses.push(status);
                 }
@@ -602,13 +622,13 @@ impl Reconciler {
 /// What a reference will hold. Where the vault does not tell which of several versions of one second came last, one that is not held
 /// yet: that makes the extension sync, and it gets the right one. It does so once: what was seen when that second was over was handed
 /// with all of them there, and the extension has had its choice.
-fn status(versions: &[VaultSecretVersion], reference: &Reference) -> ReferenceStatus {
+fn status(versions: &[VaultSecretVersion], seen: Timestamp, reference: &Reference) -> ReferenceStatus {
     let held = &reference.status;
     let is_held = |version: &&VaultSecretVersion| Some(&version.version) == held.synced_version.as_ref();
     let kept = versions.iter().find(is_held).filter(|_| held.settled);
     let another = versions.iter().find(|version| !is_held(version));
     let version = kept.or(another).or(versions.first()).expect("a look brings a version or an error");
-    observe::status_of_version(version, Timestamp::now())
+    observe::status_of_version(version, seen)
 }
 
 /// By which uids its things at the edge are known.
@@ -645,8 +665,13 @@ fn silence(pause: Duration) -> Failure {
     }
 }
 
+/// After so many failures of the extension, how long to wait before it is told again.
+fn again_after(failures: u32) -> Duration {
+    (2 * MOMENT).saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_PAUSE)
+}
+
 /// A failure of the extension, and which references it names: after a partial sync, each with its own reason.
-fn of_trouble(record: &Record, trouble: Trouble) -> Failure {
+fn of_trouble(record: &Record, trouble: Trouble, again_in: Duration) -> Failure {
     let problem = |(place, reference): (usize, &Reference)| {
         let (key, vault_secret) = (reference.key.as_str(), reference.vault_secret.as_str());
         let mut objects = trouble.objects.iter();
@@ -658,5 +683,17 @@ fn of_trouble(record: &Record, trouble: Trouble) -> Failure {
         }
     };
     let problems = record.secret.references.iter().enumerate().filter_map(problem).collect();
-    Failure { reason: trouble.reason, message: trouble.message, problems, retry: Retry::Later }
+    let retry = Retry::After(again_in.max(SOON));
+    Failure { reason: trouble.reason, message: trouble.message, problems, retry }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_extension_fails_it_is_told_again_at_a_growing_pause_and_within_a_minute_for_ever() {
+        let pauses = [0, 1, 2, 3, 4, 5, u32::MAX].map(|failures| again_after(failures).as_secs());
+        assert_eq!(pauses, [4, 8, 16, 32, 50, 50, 50]);
+    }
 }

@@ -146,6 +146,7 @@ mod tests {
             sync_uid: None,
             class_uid: None,
             nudges: 0,
+            failures: 0,
         });
         record
     }

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use tokio::{sync::OnceCell, time::Instant};
 
 use crate::{
@@ -28,8 +29,16 @@ pub struct Reads {
     descriptions: Mutex<HashMap<Key, Arc<OnceCell<Described>>>>,
 }
 
-/// What a look without the value brought: the version, or several where the vault's times don't tell which is the latest.
-pub type Described = Result<Arc<Vec<VaultSecretVersion>>, Arc<VaultError>>;
+/// What a look without the value brought.
+pub type Described = Result<Arc<Seen>, Arc<VaultError>>;
+
+/// What a look without the value saw.
+pub struct Seen {
+    /// The version, or several where the vault's times don't tell which is the latest.
+    pub versions: Vec<VaultSecretVersion>,
+    /// When it began, by the vault's clock.
+    pub time: Timestamp,
+}
 
 type Key = (VaultSecretName, Option<VaultVersion>);
 
@@ -57,12 +66,14 @@ impl Reads {
         let key = (name.clone(), version.cloned());
         // Just stored here, and so just seen.
         if let Some(Ok(stored)) = self.cell(key.clone()).get() {
-            return Ok(Arc::new(vec![stored.version.clone()]));
+            return Ok(Arc::new(Seen { versions: vec![stored.version.clone()], time: stored.read_time }));
         }
         let cell =
             self.descriptions.lock().expect("no one panics while holding it").entry(key).or_default().clone();
         let look = || async {
-            self.vault.describe(name, version, self.priority).await.map(Arc::new).map_err(Arc::new)
+            let time = self.vault.clock().now();
+            let versions = self.vault.describe(name, version, self.priority).await.map_err(Arc::new)?;
+            Ok(Arc::new(Seen { versions, time }))
         };
         cell.get_or_init(look).await.clone()
     }

@@ -226,10 +226,10 @@ impl Followed {
             let value = reads.get(name, None).await?;
             return Ok(self.all_hold(name, &value.version.version));
         }
-        let versions = reads.describe(name, None).await?;
+        let look = reads.describe(name, None).await?;
         // While another version may still come in the same second, nobody can tell which is the latest.
         let is_settled = self.holdings(name).all(|status| status.settled);
-        Ok(is_settled && versions.iter().any(|version| self.all_hold(name, &version.version)))
+        Ok(is_settled && look.versions.iter().any(|version| self.all_hold(name, &version.version)))
     }
 
     /// Whether everybody holds this version of it.

@@ -124,19 +124,20 @@ async fn check_existing(engine: SyncEngine, new: &NewReference, reads: &Reads) -
     let (name, version) = (&reference.vault_secret, reference.version.as_ref());
     if engine == SyncEngine::SecretStore {
         // Whoever never reads a value can't tell whether it is in its encoding.
-        let versions = reads.describe(name, version).await.map_err(Cause::Vault)?;
-        return not_expired(name, versions.first().and_then(|version| version.expire_time));
+        let look = reads.describe(name, version).await.map_err(Cause::Vault)?;
+        return not_expired(name, look.versions.first().and_then(|version| version.expire_time), look.time);
     }
     let value = reads.get(name, version).await.map_err(Cause::Vault)?;
-    not_expired(name, value.version.expire_time)?;
+    not_expired(name, value.version.expire_time, value.read_time)?;
     match reference.encoding.decode(&value.value) {
         Ok(_) => Ok(()),
         Err(error) => Err(Cause::NotEncoded(reference.vault_secret.clone(), error)),
     }
 }
 
-fn not_expired(name: &VaultSecretName, expire_time: Option<Timestamp>) -> Result<(), Cause> {
-    match expire_time.filter(|at| *at <= Timestamp::now()) {
+/// By the vault's clock: this machine's may be wrong.
+fn not_expired(name: &VaultSecretName, expire_time: Option<Timestamp>, now: Timestamp) -> Result<(), Cause> {
+    match expire_time.filter(|at| *at <= now) {
         Some(at) => Err(Cause::Expired { name: name.clone(), at }),
         None => Ok(()),
     }

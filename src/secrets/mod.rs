@@ -186,6 +186,17 @@ impl Secrets {
         self.0.store.signer()
     }
 
+    /// What the clock of the database shows: what lives for a time grows old by it, however this machine's clock is set.
+    pub fn clock(&self) -> jiff::Timestamp {
+        self.0.store.clock()
+    }
+
+    /// By how much this machine's clock is ahead of each peer's that has told its own.
+    pub fn skews(&self) -> Vec<(&'static str, jiff::SignedDuration)> {
+        let clocks = [("vault", self.vault().clock()), ("cluster", self.0.edge.clock())];
+        clocks.into_iter().filter_map(|(peer, clock)| Some((peer, clock.skew()?))).collect()
+    }
+
     /// Waits for the mutations under way, and records what was counted only.
     pub async fn drain(&self) {
         self.settle_denials().await;

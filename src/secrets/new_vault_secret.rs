@@ -72,7 +72,9 @@ impl Secrets {
             Err(error) => Some(error),
         };
         let value = std::mem::replace(&mut new.value, SecretString::from(""));
-        let value = VaultValue { value, read_time: jiff::Timestamp::now(), version: version.clone() };
+        // In the moment of the update another one may come.
+        let read_time = version.update_time.unwrap_or_default();
+        let value = VaultValue { value, read_time, version: version.clone() };
         Ok(Stored { version, value: Some(value), unverified })
     }
 

@@ -138,7 +138,7 @@ fn of_served(engine: Option<SyncEngine>, missing: &Result<Vec<String>, EdgeError
 /// Whether the extension acts, as far as the namespace shows: the controller's own is out of our sight.
 async fn acting(edge: &Edge, options: &Options) -> Condition {
     match edge.list_syncs().await {
-        Ok(syncs) => of_controller(&syncs, options, Timestamp::now()),
+        Ok(syncs) => of_controller(&syncs, options, edge.clock().now()),
         Err(error) => {
             let kind = ConditionType::SecretStoreInstalled;
             Condition::new(kind, Status::Unknown, Reason::Unknown, error.explained())

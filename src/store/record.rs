@@ -72,6 +72,9 @@ pub struct Handed {
     /// How often the extension was told again because it left this alone.
     #[serde(default)]
     pub nudges: u32,
+    /// How often the extension was told again because it had failed at this. A new process begins anew: whoever starts it has mended something.
+    #[serde(skip)]
+    pub failures: u32,
 }
 
 impl Record {

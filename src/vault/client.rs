@@ -39,6 +39,7 @@ use super::{
 use crate::{
     fence::Fence,
     model::{NewVaultSecret, VaultSecret, VaultSecretName, VaultSecretVersion, VaultValue, VaultVersion},
+    peer_clock::PeerClock,
     quote::Quote,
 };
 
@@ -128,6 +129,11 @@ impl Vault {
             environment_tenant: options.credential.tenant_id_of_environment(),
         };
         Ok(Self { inner: Arc::new(inner), caller: Arc::default() })
+    }
+
+    /// The clock of the vault: what it dates is judged by it.
+    pub fn clock(&self) -> &PeerClock {
+        self.inner.transport.clock()
     }
 
     /// For a caller: its requests wait for each other, and for nobody else's.

@@ -159,7 +159,11 @@ impl VaultError {
                 "Recover or purge it in the vault, or choose another name.".to_owned()
             }
             Self::Forbidden { operation, .. } => {
-                format!("Give the service's identity the role {}.", role(operation))
+                format!(
+                    "Give the service's identity the role {}. A new role assignment takes some minutes to take effect; what waits \
+                     for it is tried again by itself.",
+                    role(operation)
+                )
             }
             Self::Firewall => {
                 "Allow this network in the vault's firewall, or reach the vault by a private endpoint."

@@ -5,34 +5,37 @@
 //! again even after it was refused and the file has been renewed; a client secret is in it for good. A new credential has no token yet, and reads the file.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 
 use super::{Options, VaultError, transport::Transport};
+use crate::files::{Followed, Source};
 
 /// Where everything is refused, a credential is made anew no more often than once in so long.
 const INTERVAL: Duration = Duration::from_secs(10);
+/// How long whoever needs a token waits for the new one to be made.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The configured credential, made anew after a refusal.
 #[derive(Debug)]
 pub(super) struct Renewable {
-    options: Options,
     vault: Arc<Transport>,
-    held: Mutex<Held>,
+    credential: Followed<Configured>,
+    /// Whether it gave no token when it was last asked.
+    failed: AtomicBool,
 }
 
-#[derive(Debug)]
-struct Held {
-    credential: Arc<dyn TokenCredential>,
-    renewed: Option<Instant>,
-    /// Whether it gave no token when it was last asked.
-    failed: bool,
-    /// Why it could not be made anew, as the log has it.
-    told: Option<VaultError>,
+/// What a credential is made from: its files, where it has any, and nothing that it remembers.
+struct Configured {
+    options: Options,
+    vault: Arc<Transport>,
 }
 
 // === impl Renewable ===
@@ -41,33 +44,20 @@ impl Renewable {
     /// The credential of `options` for a vault whose answers `vault` sees.
     pub(super) fn new(options: &Options, vault: Arc<Transport>) -> Result<Arc<Self>, VaultError> {
         let credential = options.credential.connect(options, &vault)?;
-        let held = Mutex::new(Held { credential, renewed: None, failed: false, told: None });
-        Ok(Arc::new(Self { options: options.clone(), vault, held }))
+        let configured = Configured { options: options.clone(), vault: vault.clone() };
+        // It is looked at after a refusal, and not because of the time.
+        let credential = Followed::new(configured, credential, Duration::MAX);
+        Ok(Arc::new(Self { vault, credential, failed: AtomicBool::new(false) }))
     }
 
-    fn current(&self) -> Arc<dyn TokenCredential> {
-        let mut held = self.held();
-        let due = held.renewed.is_none_or(|renewed| renewed.elapsed() >= INTERVAL);
-        if due && (self.vault.take_token_refused() || held.failed) {
-            match self.options.credential.connect(&self.options, &self.vault) {
-                Ok(credential) => {
-                    held.credential = credential;
-                    held.told = None;
-                }
-                // What can't be made anew (a file that is being replaced) stays as it is until the next refusal.
-                Err(error) if held.told.as_ref() != Some(&error) => {
-                    tracing::warn!(%error, "the credential for the vault can't be made anew; it is tried again");
-                    held.told = Some(error);
-                }
-                Err(_) => {}
-            }
-            held.renewed = Some(Instant::now());
+    async fn current(&self) -> Arc<dyn TokenCredential> {
+        let is_refused = self.vault.is_token_refused() || self.failed.load(Ordering::Relaxed);
+        if is_refused && let Some(making) = self.credential.look(INTERVAL) {
+            self.vault.forget_token_refused();
+            // On a disk that is slower, the next one who asks gets it.
+            let _ = tokio::time::timeout(PATIENCE, making).await;
         }
-        held.credential.clone()
-    }
-
-    fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        self.credential.made()
     }
 }
 
@@ -78,8 +68,27 @@ impl TokenCredential for Renewable {
         scopes: &[&str],
         options: Option<TokenRequestOptions<'_>>,
     ) -> azure_core::Result<AccessToken> {
-        let token = self.current().get_token(scopes, options).await;
-        self.held().failed = token.is_err();
+        let token = self.current().await.get_token(scopes, options).await;
+        self.failed.store(token.is_err(), Ordering::Relaxed);
         token
+    }
+}
+
+// === impl Configured ===
+
+impl Source for Configured {
+    type Made = Arc<dyn TokenCredential>;
+    type Problem = VaultError;
+
+    fn look(&self, _: &Arc<dyn TokenCredential>) -> Result<Option<Arc<dyn TokenCredential>>, VaultError> {
+        self.options.credential.connect(&self.options, &self.vault).map(Some)
+    }
+
+    /// Whether it is of any use shows with the next token.
+    fn tell_taken(&self, _: &Arc<dyn TokenCredential>) {}
+
+    /// What can't be made anew (a file that is being replaced) stays as it is until the next refusal.
+    fn tell_unusable(&self, error: &VaultError) {
+        tracing::warn!(%error, "the credential for the vault can't be made anew; it is tried again");
     }
 }

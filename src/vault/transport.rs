@@ -3,7 +3,7 @@
 use std::{
     path::Path,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -15,18 +15,19 @@ use azure_core::{
     error::ErrorKind,
     http::{
         AsyncRawResponse, AsyncResponseBody, HttpClient, Method, Request, StatusCode,
-        headers::{AUTHORIZATION, CONTENT_LENGTH, Headers, WWW_AUTHENTICATE},
+        headers::{AUTHORIZATION, CONTENT_LENGTH, HeaderName, Headers, WWW_AUTHENTICATE},
     },
 };
 use futures::StreamExt;
 use reqwest::{Certificate, redirect, tls};
-use tokio::time::Instant;
 use url::Url;
 use zeroize::Zeroizing;
 
 use super::{Options, VaultError};
 use crate::{
     fence::{Fence, Fenced},
+    files::{Followed, Source},
+    peer_clock::PeerClock,
     quote::Quote,
 };
 
@@ -38,18 +39,21 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// firewall on the way forgets them.)
 const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
+const DATE: HeaderName = HeaderName::from_static("date");
+
 /// How often the CA file is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 /// An HTTP client for the SDK.
 #[derive(Debug)]
 pub(super) struct Transport {
-    trusted: Arc<Trusted>,
+    trusted: Followed<Trust>,
     fence: Fence,
     requests: AtomicU64,
     challenger: OnceLock<String>,
     sends_tokens: AtomicBool,
     token_refused: AtomicBool,
+    clock: PeerClock,
 }
 
 /// Whether the proxies of the environment (`HTTPS_PROXY`, `NO_PROXY` …) are used.
@@ -71,7 +75,11 @@ pub(super) struct TooLarge;
 impl Transport {
     /// A client that trusts the machine's certificates and those of `options.ca_file`.
     pub(super) fn new(options: &Options, proxies: Proxies, fence: Fence) -> Result<Arc<Self>, VaultError> {
-        Ok(Arc::new(Self::over(Arc::new(Trusted::new(options, proxies)?), fence)))
+        let trust = Trust { options: options.clone(), proxies };
+        let made = trust.made()?;
+        // Where there is no file, there is nothing to look at.
+        let every = if options.ca_file.is_some() { LOOK_EVERY } else { Duration::MAX };
+        Ok(Arc::new(Self::over(Followed::new(trust, made, every), fence)))
     }
 
     /// The same connections and trust, with notes of its own.
@@ -79,7 +87,7 @@ impl Transport {
         Arc::new(Self::over(self.trusted.clone(), self.fence.clone()))
     }
 
-    fn over(trusted: Arc<Trusted>, fence: Fence) -> Self {
+    fn over(trusted: Followed<Trust>, fence: Fence) -> Self {
         Self {
             trusted,
             fence,
@@ -87,7 +95,13 @@ impl Transport {
             challenger: OnceLock::new(),
             sends_tokens: AtomicBool::new(false),
             token_refused: AtomicBool::new(false),
+            clock: PeerClock::default(),
         }
+    }
+
+    /// The clock of who answers.
+    pub(super) fn clock(&self) -> &PeerClock {
+        &self.clock
     }
 
     /// Requests sent.
@@ -105,9 +119,14 @@ impl Transport {
         self.sends_tokens.load(Ordering::Relaxed)
     }
 
-    /// Whether a token was refused since this was last asked.
-    pub(super) fn take_token_refused(&self) -> bool {
-        self.token_refused.swap(false, Ordering::Relaxed)
+    /// Whether a token was refused since that was last forgotten.
+    pub(super) fn is_token_refused(&self) -> bool {
+        self.token_refused.load(Ordering::Relaxed)
+    }
+
+    /// The refused token is replaced.
+    pub(super) fn forget_token_refused(&self) {
+        self.token_refused.store(false, Ordering::Relaxed);
     }
 
     fn note_challenge(&self, request: &Request, headers: &Headers) {
@@ -127,13 +146,16 @@ impl HttpClient for Transport {
         if carries_token(request) {
             self.sends_tokens.store(true, Ordering::Relaxed);
         }
-        let client = self.trusted.client();
-        let send = || client.execute_request(request);
+        let trust = self.trusted.current();
+        let send = || trust.client.execute_request(request);
         let answer = match writes(request) {
             true => self.fence.guard(|_| send()).await.map_err(fenced)?,
             false => send().await,
         };
         let (status, headers, body) = answer?.deconstruct();
+        if let Some(date) = headers.get_optional_str(&DATE) {
+            self.clock.hear(date);
+        }
         if status == StatusCode::Unauthorized {
             self.note_challenge(request, &headers);
         }
@@ -178,65 +200,48 @@ async fn collect(headers: &Headers, mut body: AsyncResponseBody) -> azure_core::
     Ok(Bytes::from_owner(collected))
 }
 
-/// A client that trusts the machine's certificates and those of a file, made anew when the file changes.
+/// What a client is made from: the machine's certificates, and those of a file.
 #[derive(Debug)]
-struct Trusted {
+struct Trust {
     options: Options,
     proxies: Proxies,
-    held: Mutex<Held>,
-}
-
-#[derive(Debug)]
-struct Held {
-    client: reqwest::Client,
-    /// What the file held.
-    pem: Option<Vec<u8>>,
-    looked: Instant,
-    /// Why the file can't be used, as the log has it.
-    told: Option<VaultError>,
 }
 
 /// A client, and what the file held that it was made from.
-type Renewed = (reqwest::Client, Option<Vec<u8>>);
+#[derive(Clone)]
+struct Trusting {
+    client: reqwest::Client,
+    pem: Option<Arc<[u8]>>,
+}
 
-// === impl Trusted ===
+// === impl Trust ===
 
-impl Trusted {
-    fn new(options: &Options, proxies: Proxies) -> Result<Self, VaultError> {
-        let (options, pem) = (options.clone(), read(options)?);
-        let client = client(&options, proxies, pem.as_deref())?;
-        let held = Mutex::new(Held { client, pem, looked: Instant::now(), told: None });
-        Ok(Self { options, proxies, held })
-    }
-
-    /// The client for the next request. Connections to whom the file no longer vouches for end with the one before.
-    fn client(&self) -> reqwest::Client {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(file) = self.options.ca_file.as_ref().filter(|_| held.looked.elapsed() >= LOOK_EVERY) {
-            held.looked = Instant::now();
-            match self.renewed(&held) {
-                Ok(None) => held.told = None,
-                Ok(Some((client, pem))) => {
-                    tracing::info!(file = %file.display(), "the CA file of the vault has changed and is used now");
-                    (held.client, held.pem, held.told) = (client, pem, None);
-                }
-                Err(error) if held.told.as_ref() != Some(&error) => {
-                    tracing::warn!(%error, "what the CA file of the vault said before still counts. Mend it");
-                    held.told = Some(error);
-                }
-                Err(_) => {}
-            }
-        }
-        held.client.clone()
-    }
-
-    /// A new client, where the file holds something else than before.
-    fn renewed(&self, held: &Held) -> Result<Option<Renewed>, VaultError> {
+impl Trust {
+    fn made(&self) -> Result<Trusting, VaultError> {
         let pem = read(&self.options)?;
-        if pem == held.pem {
+        let client = client(&self.options, self.proxies, pem.as_deref())?;
+        Ok(Trusting { client, pem: pem.map(Arc::from) })
+    }
+}
+
+impl Source for Trust {
+    type Made = Trusting;
+    type Problem = VaultError;
+
+    /// Connections to whom the file no longer vouches for end with the client before.
+    fn look(&self, before: &Trusting) -> Result<Option<Trusting>, VaultError> {
+        if read(&self.options)?.as_deref() == before.pem.as_deref() {
             return Ok(None);
         }
-        Ok(Some((client(&self.options, self.proxies, pem.as_deref())?, pem)))
+        self.made().map(Some)
+    }
+
+    fn tell_taken(&self, _: &Trusting) {
+        tracing::info!(file = ?self.options.ca_file, "the CA file of the vault has changed and is used now");
+    }
+
+    fn tell_unusable(&self, error: &VaultError) {
+        tracing::warn!(%error, "what the CA file of the vault said before still counts. Mend it");
     }
 }
 

@@ -5,6 +5,7 @@
 #![allow(missing_docs)]
 
 mod api;
+mod faults;
 mod tables;
 
 use std::path::PathBuf;
@@ -75,4 +76,29 @@ fn every_reason_in_the_code_is_on_the_page_of_errors() {
     for reason in reasons {
         assert!(page.contains(&format!("`{reason}`")), "{reason}");
     }
+}
+
+/// Where the fault matrix stands in a page that is written by hand.
+const MATRIX: [&str; 2] = [
+    "<!-- The fault matrix is made by `UPDATE_DOCS=1 cargo test --test docs` from tests/docs/faults.rs; change it there. -->",
+    "<!-- The end of the fault matrix. -->",
+];
+
+#[test]
+fn the_fault_matrix_is_what_the_tests_hold() {
+    let missing = faults::missing();
+    assert!(missing.is_empty(), "no test holds these rows any more: {missing:#?}");
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/reliability.md");
+    let page = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = page.split_once(MATRIX[0]).expect("where it begins");
+    let (written, after) = rest.split_once(MATRIX[1]).expect("where it ends");
+    let made = format!("\n\n{}\n", faults::matrix());
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, format!("{before}{}{made}{}{after}", MATRIX[0], MATRIX[1])).unwrap();
+        return;
+    }
+    assert!(
+        written == made,
+        "docs/reliability.md is not what the tests hold: run UPDATE_DOCS=1 cargo test --test docs"
+    );
 }

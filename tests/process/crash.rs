@@ -3,20 +3,25 @@
 
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::PostParams;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use secret_service::{
     doubles::{
         kube::{Fault, FaultRule},
         vault::{Action, Operation, Rule},
     },
-    proto::{CreateSyncedSecretRequest, SyncedSecret, UpdateSyncedSecretRequest, synced_secret::State},
+    proto::{
+        AdoptSyncedSecretRequest, CreateSyncedSecretRequest, SyncedSecret, UpdateSyncedSecretRequest,
+        synced_secret::State,
+    },
 };
 use tonic::Code;
 use uuid::Uuid;
 
 use super::audit::audit;
 use super::process::{Process, log};
-use crate::support::{PATIENCE, Site, requests::*, until};
+use crate::support::{PATIENCE, Site, requests::*, until, until_so};
 
 mod extension;
 
@@ -231,7 +236,52 @@ async fn an_update_a_rotation_and_a_delete_that_are_killed_go_on_by_themselves()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-pub async fn killed_at_random_moments_again_and_again_everything_acknowledged_is_there_in_the_end() {
+async fn an_adoption_that_is_killed_anywhere_is_finished_by_its_retry_and_keeps_the_secret() {
+    let may_come = |point: &Point| {
+        matches!(point, Point::Vault(Operation::SecretGet, _) | Point::Edge("get" | "patch", ..))
+    };
+    let mut met = 0;
+    for point in POINTS.into_iter().filter(may_come) {
+        let site = Site::start().await;
+        site.seed("pump-user", "operator").await;
+        let mut secret = Secret::default();
+        secret.metadata.name = Some("by-hand".to_owned());
+        secret.string_data = Some([("username".to_owned(), "operator".to_owned())].into());
+        let kubectl =
+            PostParams { field_manager: Some("kubectl-create".to_owned()), ..PostParams::default() };
+        let before = site.secrets().create(&kubectl, &secret).await.unwrap();
+        let process = Process::serve(&site).await;
+        let references = vec![existing("username", "pump-user")];
+        let request_id = Uuid::new_v4().to_string();
+        let request = AdoptSyncedSecretRequest {
+            name: name("by-hand"),
+            references,
+            request_id,
+            ..AdoptSyncedSecretRequest::default()
+        };
+        let (mut client, first) = (process.client.clone(), request.clone());
+        met += usize::from(
+            killed_at(&site, process, point, async move { client.adopt_synced_secret(first).await }).await,
+        );
+        assert_eq!(site.edge("by-hand").await.unwrap()["username"], "operator", "{point:?}");
+
+        let mut process = Process::serve(&site).await;
+        let again = process.client.adopt_synced_secret(request).await;
+        again.unwrap_or_else(|status| panic!("{point:?}: {status}"));
+        until(&mut process.client, "by-hand", |secret| secret.state() == State::Synced).await;
+        let after = site.secrets().get("by-hand").await.unwrap();
+        assert_eq!(after.metadata.uid, before.metadata.uid, "{point:?}: it is the same Secret");
+        assert_eq!(site.edge("by-hand").await.unwrap()["username"], "operator", "{point:?}");
+        // It follows the vault from now on.
+        site.somebody.sets("pump-user", "another").await;
+        let held = async || site.edge("by-hand").await.is_some_and(|data| data["username"] == "another");
+        until_so("it follows the vault", held).await;
+    }
+    assert!(met >= 2, "an adoption waits at {met} of these points");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_random_moments_again_and_again_everything_acknowledged_is_there_in_the_end() {
     let mut random = StdRng::seed_from_u64(20_261_124);
     let site = Site::start().await;
     site.seed("shared", "the shared value").await;

@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use super::process::{Process, command, configuration, free_port};
-use crate::support::{PATIENCE, Site};
+use crate::support::{PATIENCE, Site, requests::*};
 
 #[path = "../service/doors/wire.rs"]
 #[allow(dead_code, reason = "the service tier uses all of it")]
@@ -110,4 +110,33 @@ async fn a_request_for_metrics_that_stalls_ends_by_itself() {
     // Nor does one that asks and does not read keep its connection.
     let mut silent = tcp(metrics, 2).await;
     assert!(is_ended(&mut silent, PATIENCE).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_may_open_few_files_takes_as_many_connections_as_fit_and_never_runs_out() {
+    const FILES: usize = 256;
+    let site = Site::start().await;
+    site.seed("v", "value").await;
+    // More than fit.
+    let limits =
+        ["connections", "open-connections", "open-connections-per-address", "connections-per-caller"];
+    let limits = limits.map(|limit| format!("--limits-{limit}=1000"));
+    let limits = limits.each_ref().map(String::as_str);
+    let mut process = Process::serve_limited(&site, &configuration(&site, 0), &limits, FILES).await;
+    process.client.create_synced_secret(create("before", vec![existing("k", "v")])).await.unwrap();
+    let mut held = Vec::new();
+    for _ in 0..2 * FILES {
+        held.push(tcp(process.address(), 2).await);
+    }
+    process.client.create_synced_secret(create("meanwhile", vec![existing("k", "v")])).await.unwrap();
+    assert!(Http2::connect(process.address(), 3).await.is_open().await, "a new one comes in");
+    let open = std::fs::read_dir(format!("/proc/{}/fd", process.id())).unwrap().count();
+    assert!(open < FILES, "{open} files are open");
+    let said = std::fs::read_to_string(super::process::log(&site)).unwrap();
+    assert!(said.contains("may not open enough files"), "{said}");
+    assert!(!said.contains("a connection could not be accepted"), "{said}");
+
+    drop(held);
+    process.client.create_synced_secret(create("after", vec![existing("k", "v")])).await.unwrap();
+    assert!(process.terminate().await.success());
 }

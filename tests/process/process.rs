@@ -54,17 +54,32 @@ impl Process {
 
     /// The same with another configuration, and flags that come before it.
     pub async fn serve_as(site: &Site, configuration: &str, flags: &[&str]) -> Self {
+        Self::started(site, configuration, flags, command(&["serve", "--config"])).await
+    }
+
+    /// The same with variables besides.
+    #[allow(dead_code, reason = "the benches set none")]
+    pub async fn serve_in_environment(site: &Site, configuration: &str, more: &[(&str, &Path)]) -> Self {
+        let mut serve = command(&["serve", "--config"]);
+        serve.envs(more.iter().copied());
+        Self::started(site, configuration, &[], serve).await
+    }
+
+    /// The same with no more file descriptors than so many.
+    #[allow(dead_code, reason = "the benches have all")]
+    pub async fn serve_limited(site: &Site, configuration: &str, flags: &[&str], descriptors: usize) -> Self {
+        let limited = format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"");
+        let serve = command_of("sh", &["-c", &limited, BINARY, "serve", "--config"]);
+        Self::started(site, configuration, flags, serve).await
+    }
+
+    async fn started(site: &Site, configuration: &str, flags: &[&str], serve: std::process::Command) -> Self {
         let config = site.directory().join("serve.toml");
         std::fs::write(&config, configuration).unwrap();
         let log = std::fs::OpenOptions::new().create(true).append(true).open(log(site)).unwrap();
         let logged_before = log.metadata().unwrap().len();
-        let child = Command::from(command(&["serve", "--config"]))
-            .arg(&config)
-            .args(flags)
-            .stderr(log)
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
+        let child =
+            Command::from(serve).arg(&config).args(flags).stderr(log).kill_on_drop(true).spawn().unwrap();
         let address = started(site, logged_before).await;
         let client = connect(&format!("http://{address}")).await;
         Self { child, address: address.parse().expect("it listens at one address"), client }
@@ -136,7 +151,11 @@ pub fn log(site: &Site) -> PathBuf {
 
 /// The binary, in an environment that sets nothing of ours: what the machine has set must not decide a test.
 pub fn command(arguments: &[&str]) -> std::process::Command {
-    let mut command = std::process::Command::new(BINARY);
+    command_of(BINARY, arguments)
+}
+
+fn command_of(program: &str, arguments: &[&str]) -> std::process::Command {
+    let mut command = std::process::Command::new(program);
     command.args(arguments).stdin(Stdio::null());
     for (variable, _) in std::env::vars() {
         if ["SECRET_SERVICE_", "AZURE_", "KUBE", "RUST_LOG"].iter().any(|prefix| variable.starts_with(prefix))

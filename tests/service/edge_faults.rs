@@ -156,6 +156,25 @@ async fn a_cluster_that_refuses_or_fails_leaves_a_reason_and_is_tried_again() {
 }
 
 #[tokio::test]
+async fn a_namespace_that_is_gone_is_named_and_taken_up_again_when_it_is_there() {
+    if !needs_the_double("a_namespace_that_is_gone…") {
+        return;
+    }
+    let mut world = World::start().await;
+    world.seed("v", "value").await;
+    world.cluster().faults().add(on("patch", Fault::NamespaceGone));
+    let request = create("a", vec![existing("k", "v")]);
+    let secret = world.client.create_synced_secret(request).await.unwrap().into_inner();
+    assert_eq!((secret.state(), synced_reason(&secret)), (State::Failed, "EdgeRejected"), "{secret:?}");
+    let message = &secret.conditions[0].message;
+    assert!(message.contains("Create the namespace") && message.contains(&world.namespace), "{message}");
+
+    world.cluster().faults().clear();
+    world.until_state("a", State::Synced).await;
+    assert_eq!(world.edge("a").await.unwrap()["k"], "value");
+}
+
+#[tokio::test]
 async fn a_write_whose_answer_is_lost_is_found_again_and_not_a_conflict() {
     if !needs_the_double("a_write_whose_answer_is_lost_is_found_again_and_not_a_conflict") {
         return;

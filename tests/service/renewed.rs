@@ -1,16 +1,20 @@
 //! Files with secrets and certificates that are renewed on disk: taken up without a restart, and named while they are wrong.
+//!
+//! What is in a client certificate of a kubeconfig is held by the tests of `src/edge/client.rs`, a workload's token file by those of
+//! `src/vault/tests/identity.rs` and `tests/control_plane`, and the server's own files by `tests/service/access/certificates.rs`.
 
-use std::{path::PathBuf, time::Duration};
+use std::{io::Write, os::unix::fs::OpenOptionsExt, path::PathBuf, time::Duration};
 
+use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
 use secrecy::ExposeSecret;
 use secret_service::{
     doubles::tls::Authority,
-    proto::{Condition, GetVaultRequest, condition::Status},
+    proto::{Condition, GetVaultRequest, condition::Status, synced_secret::State},
     vault::Credential,
 };
 use tokio::time::{Instant, sleep};
 
-use crate::support::{Options, PATIENCE, Site, World, needs_the_double};
+use crate::support::{Options, PATIENCE, Site, World, needs_the_double, requests::*};
 
 /// A file of the site, as Kubernetes changes mounted ones: another file takes the name.
 fn write(site: &Site, name: &str, text: &str) -> PathBuf {
@@ -99,4 +103,64 @@ async fn a_kubeconfig_that_is_renewed_is_used_without_a_restart() {
     names(&mut world, "SecureSettings", &["does not accept the service's credentials", &file]).await;
     write(&world, "renewed", &good);
     until_true(&mut world, "SecureSettings").await;
+}
+
+#[tokio::test]
+async fn an_authority_of_the_cluster_that_is_renewed_in_its_file_is_trusted_without_a_restart() {
+    if !needs_the_double("a cluster whose authority has changed") {
+        return;
+    }
+    let mut site = Site::start().await;
+    let good = std::fs::read_to_string(&site.ca).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let another = Authority::load_or_create(elsewhere.path()).unwrap();
+    let named = write(&site, "cluster.pem", &std::fs::read_to_string(another.path()).unwrap());
+    let text = std::fs::read_to_string(&site.kubeconfig).unwrap();
+    let mut kubeconfig: serde_yaml_ng::Value = serde_yaml_ng::from_str(&text).unwrap();
+    let cluster = kubeconfig["clusters"][0]["cluster"].as_mapping_mut().unwrap();
+    cluster.remove("certificate-authority-data");
+    cluster.insert("certificate-authority".into(), named.display().to_string().into());
+    site.kubeconfig = write(&site, "renewed", &serde_yaml_ng::to_string(&kubeconfig).unwrap());
+    let mut world = World::start_on(site, Options::default()).await;
+    assert_ne!(told(&mut world, "SecureSettings").await.status(), Status::True);
+    write(&world, "cluster.pem", &good);
+    until_true(&mut world, "SecureSettings").await;
+}
+
+/// In the place of a file, one that says nothing to whoever reads it: as on a disk in the network that is gone.
+fn hang(site: &Site, name: &str) -> PathBuf {
+    let (new, file) = (site.directory().join("new"), site.directory().join(name));
+    mknodat(CWD, &new, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    std::fs::rename(new, &file).unwrap();
+    file
+}
+
+/// Says something to whoever reads it, where anybody does.
+fn let_go(file: &PathBuf, text: &str) {
+    let nonblocking = OFlags::NONBLOCK.bits().try_into().unwrap();
+    let opened = std::fs::OpenOptions::new().write(true).custom_flags(nonblocking).open(file);
+    opened.expect("somebody reads it").write_all(text.as_bytes()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_on_a_disk_that_hangs_stop_no_call() {
+    let mut site = Site::start().await;
+    let authority = std::fs::read_to_string(&site.ca).unwrap();
+    let kubeconfig = std::fs::read_to_string(&site.kubeconfig).unwrap();
+    site.ca = write(&site, "authorities.pem", &authority);
+    site.kubeconfig = write(&site, "kubeconfig-of-the-service", &kubeconfig);
+    let mut world = World::start_on(site, Options::default()).await;
+    world.seed("v", "value").await;
+    world.client.create_synced_secret(create("before", vec![existing("k", "v")])).await.unwrap();
+    let hanging = [hang(&world, "authorities.pem"), hang(&world, "kubeconfig-of-the-service")];
+    // The next request makes them be looked at.
+    sleep(Duration::from_secs(11)).await;
+    for id in ["a", "b", "c"] {
+        let call = world.client.create_synced_secret(create(id, vec![existing("k", "v")]));
+        let made = tokio::time::timeout(PATIENCE, call).await.expect("no call waits for the disk").unwrap();
+        assert_eq!(made.get_ref().state(), State::Synced);
+    }
+    for (file, text) in hanging.iter().zip([authority, kubeconfig]) {
+        let_go(file, &text);
+    }
 }

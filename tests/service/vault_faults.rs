@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use secret_service::{
-    doubles::vault::{Action, Operation, Rule},
+    doubles::{
+        extension::{self, Extension},
+        vault::{Action, Operation, Rule},
+    },
     model::SyncEngine,
     proto::{
         CreateSyncedSecretRequest, CreateVaultSecretRequest, GetVaultRequest, ListSyncedSecretsRequest,
@@ -269,4 +272,49 @@ async fn an_expired_token_is_renewed_without_anybody_noticing() {
     let secret =
         world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap().into_inner();
     assert_eq!(secret.state(), State::Synced);
+}
+
+#[tokio::test]
+async fn what_a_person_mends_in_the_vault_is_found_long_before_the_next_rotation_check() {
+    let mut world = World::start().await;
+    let mut extension = None;
+    if engine() == SyncEngine::SecretStore {
+        // What this one fails it does not try again by itself within the test.
+        world.stop_extension().await;
+        let hour = Duration::from_secs(3_600);
+        let back_off = extension::BackOff { base: hour, cap: hour };
+        let options = extension::Options { back_off, ..world.extension_options() };
+        extension = Some(Extension::start(options).await.unwrap());
+    }
+    let refused = [("role", Action::ForbiddenByRbac), ("firewall", Action::ForbiddenByFirewall)];
+    for id in ["role", "firewall", "disabled"] {
+        world.seed(id, "value").await;
+        let request = create(id, vec![existing("k", id)]);
+        assert_eq!(
+            world.client.create_synced_secret(request).await.unwrap().get_ref().state(),
+            State::Synced
+        );
+    }
+    for (id, refusal) in refused {
+        world.vault.faults().add(Rule::new(refusal).on(Operation::SecretGet).named(id));
+    }
+    world.somebody.enables("disabled", false).await;
+    for (id, reason) in
+        [("role", "VaultForbidden"), ("firewall", "VaultFirewall"), ("disabled", "VaultSecretDisabled")]
+    {
+        world.client.sync_synced_secret(sync(id)).await.unwrap();
+        let told = world.until_state(id, State::Degraded).await;
+        assert_eq!(synced_reason(&told), reason);
+        let message = &told.conditions[0].message;
+        assert_eq!(message.contains("takes some minutes"), id == "role", "{message}");
+    }
+    // It has been tried again, in vain.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+
+    world.vault.faults().clear();
+    world.somebody.enables("disabled", true).await;
+    for id in ["role", "firewall", "disabled"] {
+        world.until_state(id, State::Synced).await;
+    }
+    drop(extension);
 }

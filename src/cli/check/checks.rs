@@ -1,8 +1,8 @@
 //! The checks themselves: each tries what the service will do, under the deadlines of the configuration.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rustix::fs::{Access, access, statvfs};
 
 use super::{
@@ -17,6 +17,7 @@ use crate::{
     },
     config::Config,
     model::{Condition, ConditionType, Reason, Status, SyncEngine},
+    peer_clock::HARMLESS,
     quote::Quote,
     secrets::{check_vault, probe_writes},
     store::{self, Schema},
@@ -28,6 +29,7 @@ const ROOM: u64 = 256 * 1024 * 1024;
 
 const DATABASE: &str = "database: whole, of a known schema, writable";
 const DISK: &str = "database: room on the disk";
+const VAULT_CLOCK: &str = "clock: as the vault's";
 const TLS: &str = "tls: certificates and revocation lists are current";
 
 /// Runs them all.
@@ -135,7 +137,25 @@ async fn check_the_vault(
     }
     let answers =
         conditions.iter().all(|held| held.kind != ConditionType::Reachable || held.status == Status::True);
-    conditions.into_iter().map(|condition| of_condition(condition, answers)).collect()
+    let rows = conditions.into_iter().map(|condition| of_condition(condition, answers));
+    rows.chain([of_clock(VAULT_CLOCK, "the vault", vault.clock().skew())]).collect()
+}
+
+/// How this machine's clock stands to that of a peer.
+pub(super) fn of_clock(check: &'static str, peer: &str, skew: Option<SignedDuration>) -> Row {
+    let Some(skew) = skew else {
+        return Row::unknown(check, format!("Nobody can tell before {peer} answers."));
+    };
+    let by = humantime::format_duration(Duration::from_secs(skew.abs().as_secs().unsigned_abs()));
+    match (skew.abs() <= HARMLESS, skew.is_negative()) {
+        (true, _) => Row::yes(check, format!("No more than {}s apart from {peer}.", HARMLESS.as_secs())),
+        (false, is_behind) => {
+            let side = if is_behind { "behind" } else { "ahead of" };
+            let remedy = "Set one of the two clocks right, best by NTP (chrony, systemd-timesyncd): certificates and tokens are \
+                          accepted or refused by the time, and what the history says is of this machine's.";
+            Row::warning(check, format!("This machine's clock is {by} {side} {peer}. {remedy}"))
+        }
+    }
 }
 
 fn of_condition(condition: Condition, answers: bool) -> Row {
@@ -163,5 +183,24 @@ fn of_condition(condition: Condition, answers: bool) -> Row {
         Status::False => Row::no(check, condition.message),
         Status::Unknown if answers => Row::unknown(check, condition.message),
         Status::Unknown => Row::unknown(check, "Nobody can tell before the vault answers."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::report::Holds, *};
+
+    #[test]
+    fn a_clock_that_is_off_by_more_than_seconds_is_a_warning_that_says_how_far_and_what_to_do() {
+        let row = |seconds| of_clock(VAULT_CLOCK, "the vault", Some(SignedDuration::from_secs(seconds)));
+        for near in [-5, 0, 5] {
+            assert_eq!(row(near).holds, Holds::Yes, "{near}");
+        }
+        for (far, word) in [(-3_600, "1h behind the vault"), (86_400, "1day ahead of the vault")] {
+            let row = row(far);
+            assert_eq!(row.holds, Holds::Warning, "{far}");
+            assert!(row.found.contains(word) && row.found.contains("NTP"), "{}", row.found);
+        }
+        assert_eq!(of_clock(VAULT_CLOCK, "the vault", None).holds, Holds::Unknown);
     }
 }

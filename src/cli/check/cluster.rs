@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::report::Row;
+use super::{checks::of_clock, report::Row};
 use crate::{
     cli::settings::{configured_engine, edge_options, secret_store_options, usage_options},
     config::Config,
@@ -27,6 +27,7 @@ const WATCH: &str = "cluster: Secrets can be watched";
 const CALLERS: &str = "cluster: knows callers and their rights";
 const USES: &str = "cluster: what uses Secrets can be seen";
 const LEASE: &str = "cluster: who acts for the instance is known";
+const CLOCK: &str = "clock: as the cluster's";
 const ENGINE: &str = "engine: which, and why";
 const STORE_RIGHTS_ROW: &str = "secret store: rights on its resources";
 const EXTENSION: &str = "secret store: the extension is installed and acts";
@@ -44,7 +45,7 @@ pub(super) async fn check(config: &Config) -> (Option<SyncEngine>, Vec<Row>) {
     let namespace = edge.check_namespace().await;
     if namespace.as_ref().is_err_and(EdgeError::is_transient) {
         let nobody = |check| Row::unknown(check, "Nobody can tell before the cluster answers.");
-        let unknown = [RIGHTS, WATCH, LEASE, CALLERS, USES, ENGINE].map(nobody);
+        let unknown = [RIGHTS, WATCH, LEASE, CALLERS, USES, CLOCK, ENGINE].map(nobody);
         return (None, [row(NAMESPACE, namespace, &found)].into_iter().chain(unknown).collect());
     }
     let usages = Usages::new(edge.clone(), usage_options(config));
@@ -63,7 +64,8 @@ pub(super) async fn check(config: &Config) -> (Option<SyncEngine>, Vec<Row>) {
         Some(SyncEngine::Direct) | None => SECRET_RIGHTS,
     };
     let rights = rights(RIGHTS, &edge, &[on_secrets]).await;
-    let mut rows = vec![row(NAMESPACE, namespace, &found), rights, watch, lease, callers, uses];
+    let clock = of_clock(CLOCK, "the API server", edge.clock().skew());
+    let mut rows = vec![row(NAMESPACE, namespace, &found), rights, watch, lease, callers, uses, clock];
     rows.extend(of_setup(&edge, setup).await);
     (engine, rows)
 }

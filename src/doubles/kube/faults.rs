@@ -74,6 +74,8 @@ pub enum Fault {
     WatchExpired,
     /// Leaves watches open without a word for as long as the rule stands, whatever its count.
     WatchSilent,
+    /// The same, and they don't end in time either: as a connection that was cut without a word, or a server that ignores `timeoutSeconds`.
+    WatchDead,
     /// Ends open watches.
     WatchDrop,
     /// Answers as if the namespace weren't there.
@@ -151,7 +153,8 @@ impl Faults {
         let rule = &mut rules[index];
         let fault = rule.fault.clone();
         // A silent watch asks again and again: its rule stands until it is cleared.
-        if let Some(count) = rule.count.as_mut().filter(|_| fault != Fault::WatchSilent) {
+        let lasts = matches!(fault, Fault::WatchSilent | Fault::WatchDead);
+        if let Some(count) = rule.count.as_mut().filter(|_| !lasts) {
             *count = count.saturating_sub(1);
             if *count == 0 {
                 rules.remove(index);
@@ -226,7 +229,7 @@ impl FaultRule {
 
 impl Fault {
     fn is_of_watches(&self) -> bool {
-        matches!(self, Self::WatchExpired | Self::WatchSilent | Self::WatchDrop)
+        matches!(self, Self::WatchExpired | Self::WatchSilent | Self::WatchDead | Self::WatchDrop)
     }
 
     pub(super) fn delay(&self) -> Option<Duration> {

@@ -239,6 +239,11 @@ impl RequestCounts {
         self.0.iter().filter(|((_, of), _)| of != resource).map(|(_, count)| count).sum()
     }
 
+    /// The resources of which a verb was asked.
+    pub fn resources(&self, verb: &str) -> impl Iterator<Item = &str> {
+        self.0.keys().filter(move |(asked, _)| asked == verb).map(|(_, resource)| resource.as_str())
+    }
+
     /// How many requests there were in all.
     pub fn total(&self) -> u64 {
         self.0.values().sum()

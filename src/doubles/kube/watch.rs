@@ -143,12 +143,12 @@ impl Watch {
                     Ok(_) => {}
                 },
             }
-            let silent = fault.is_some();
+            let (silent, is_dead) = (fault.is_some(), fault == Some(Fault::WatchDead));
             tokio::select! {
                 changed = self.revisions.changed() => if changed.is_err() { return Next::End },
                 changed = self.faults.changed() => if changed.is_err() { return Next::End },
                 () = self.server.closing.cancelled() => return Next::End,
-                () = tokio::time::sleep_until(self.end) => return Next::End,
+                () = tokio::time::sleep_until(self.end), if !is_dead => return Next::End,
                 () = tokio::time::sleep_until(bookmark), if self.bookmarks => {
                     if !silent {
                         return Next::Lines(self.view.bookmark(&self.target.served, self.at, false));

@@ -219,7 +219,8 @@ fn of_the_vault(message: &str) -> (Reason, &'static str) {
     } else if says(&["Forbidden"]) {
         (
             Reason::VaultForbidden,
-            "Give the identity of secret sync the role Key Vault Secrets User on the vault.",
+            "Give the identity of secret sync the role Key Vault Secrets User on the vault. A new role assignment takes some minutes to \
+             take effect; the service tries again by itself.",
         )
     } else if says(&["Throttled", "429"]) {
         (Reason::VaultThrottled, "Wait: the extension tries again by itself.")

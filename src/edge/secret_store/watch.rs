@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use super::{PairWritten, SecretProviderClass, SecretSync, expectations::Expectations};
 use crate::{
-    edge::{Edge, Labelled, PAGE, RENEWED, manifest::uid_label},
+    edge::{Edge, Labelled, manifest::uid_label, watches},
     quote::Quote,
 };
 
@@ -243,7 +243,7 @@ async fn follow<K>(
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + Sync + 'static,
 {
     let kind = K::kind(&());
-    let events = watcher(api, watcher::Config::default().page_size(PAGE).timeout(RENEWED)).default_backoff();
+    let events = watcher(api, watches::config()).default_backoff();
     // A large part of every object that nobody asks for.
     let slim = events.modify(|object| {
         object.managed_fields_mut().clear();

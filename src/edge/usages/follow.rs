@@ -18,8 +18,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    EdgeError, PAGE, RENEWED, Usages,
+    EdgeError, Usages,
     look::{Listing, group_kind},
+    watches,
 };
 use crate::model::GroupKind;
 
@@ -140,8 +141,7 @@ impl Usages {
 
     /// Lists, then watches from there on; why that ended.
     async fn watch_once(&self, kind: &ApiResource, listed: &mut bool) -> End {
-        let config = watcher::Config::default().page_size(PAGE).timeout(RENEWED);
-        let mut events = pin!(watcher(self.api(kind), config).boxed());
+        let mut events = pin!(watcher(self.api(kind), watches::config()).boxed());
         let mut listing = Listing::new();
         loop {
             match events.try_next().await {

@@ -21,7 +21,7 @@ use tokio::{
 pub use access::USAGE_VERBS;
 pub use known::Gap;
 
-use super::{Edge, EdgeError, PAGE, RENEWED};
+use super::{Edge, EdgeError, watches};
 use crate::model::{Usage, UsagePlace, UsageRules};
 use known::Known;
 

@@ -3,6 +3,7 @@
 mod deletion;
 mod luck;
 mod shown;
+mod silence;
 
 use std::time::Duration;
 

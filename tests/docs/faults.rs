@@ -1,0 +1,482 @@
+//! The fault matrix of `docs/reliability.md`: each row names the tests that hold it, and a test that is gone breaks it.
+
+use std::{fmt::Write, path::Path};
+
+/// A fault, what comes of it, and what holds that.
+struct Row {
+    fault: &'static str,
+    callers_see: &'static str,
+    afterwards: &'static str,
+    within: &'static str,
+    /// Each as `FILE::FUNCTION`, the file below the root of the repository.
+    held_by: &'static [&'static str],
+}
+
+const VAULT: &[Row] = &[
+    Row {
+        fault: "a token that is revoked or expires early (401)",
+        callers_see: "nothing",
+        afterwards: "the call itself gets a new one",
+        within: "at once",
+        held_by: &[
+            "src/vault/tests/identity.rs::a_token_that_the_vault_no_longer_accepts_is_replaced_within_the_call",
+            "tests/service/vault_faults.rs::an_expired_token_is_renewed_without_anybody_noticing",
+        ],
+    },
+    Row {
+        fault: "a client secret, or a workload's token file, that has expired",
+        callers_see: "`Reachable` is false and names the file",
+        afterwards: "the renewed file is read without a restart",
+        within: "20 s",
+        held_by: &[
+            "tests/service/renewed.rs::a_client_secret_that_is_renewed_in_its_file_is_used_without_a_restart",
+            "src/vault/tests/identity.rs::a_renewed_token_file_is_read_soon_after_the_old_one_was_refused",
+        ],
+    },
+    Row {
+        fault: "a right that is missing, the firewall, a disabled version (403)",
+        callers_see: "what is synced is DEGRADED with the remedy; new references are refused",
+        afterwards: "it is tried again at a growing pause, in both engines, up to once a minute",
+        within: "20 s after a few tries",
+        held_by: &[
+            "tests/service/vault_faults.rs::what_a_person_mends_in_the_vault_is_found_long_before_the_next_rotation_check",
+            "tests/service/vault_faults.rs::each_refusal_of_the_vault_has_its_code_its_reason_and_its_remedy",
+        ],
+    },
+    Row {
+        fault: "one of several references can't be read",
+        callers_see: "DEGRADED; the reference is named, the others are `HeldBack`",
+        afterwards: "the edge keeps the last complete set until all can be read",
+        within: "at once, by \"Sync now\"",
+        held_by: &[
+            "tests/service/rotation.rs::where_one_reference_can_not_be_read_the_edge_keeps_the_last_complete_set",
+        ],
+    },
+    Row {
+        fault: "a vault secret that is deleted (404)",
+        callers_see: "DEGRADED, `VaultSecretNotFound`",
+        afterwards: "the edge keeps what it has",
+        within: "",
+        held_by: &[
+            "tests/service/rotation.rs::where_the_vault_can_not_be_listed_a_secret_that_is_gone_is_told_and_one_that_can_not_be_asked_for_is_not",
+        ],
+    },
+    Row {
+        fault: "a name that a deleted vault secret still has (409)",
+        callers_see: "FAILED_PRECONDITION: recover or purge it",
+        afterwards: "nothing is kept of the call",
+        within: "",
+        held_by: &["tests/service/create_new.rs::a_soft_deleted_name_is_refused_and_says_what_to_do"],
+    },
+    Row {
+        fault: "throttled (429), with and without Retry-After",
+        callers_see: "RESOURCE_EXHAUSTED with RetryInfo, at once",
+        afterwards: "the whole client waits for as long",
+        within: "what the vault says, 5 min at most",
+        held_by: &[
+            "src/vault/tests/faults.rs::a_429_is_told_at_once_and_holds_back_the_whole_client",
+            "src/vault/tests/faults.rs::after_a_short_pause_the_client_goes_on",
+            "tests/service/vault_faults.rs::a_retry_after_is_passed_on_and_heeded_by_the_whole_client",
+        ],
+    },
+    Row {
+        fault: "500, 503, reset, cut off, malformed or foreign content",
+        callers_see: "UNAVAILABLE with what to do; a single failure is not noticed by readers",
+        afterwards: "reads are tried again, a value is sent once",
+        within: "",
+        held_by: &[
+            "tests/service/vault_faults.rs::each_refusal_of_the_vault_has_its_code_its_reason_and_its_remedy",
+            "src/vault/tests/faults.rs::a_broken_connection_is_tried_again_for_a_read_and_never_for_a_write",
+            "src/vault/tests/faults.rs::a_vault_that_fails_once_is_not_noticed_by_readers",
+            "src/vault/tests/faults.rs::an_answer_that_is_not_key_vaults_is_malformed",
+        ],
+    },
+    Row {
+        fault: "a vault that hangs or is away",
+        callers_see: "reads, lists and deletions go on; what needs it is UNAVAILABLE; `Reachable` is false",
+        afterwards: "everything is SYNCED by itself",
+        within: "20 s after a short outage",
+        held_by: &[
+            "tests/service/vault_faults.rs::reads_lists_and_deletes_go_on_while_the_vault_is_down",
+            "tests/service/side_by_side.rs::a_vault_that_hangs_holds_neither_deletions_nor_those_who_need_none_of_it",
+        ],
+    },
+    Row {
+        fault: "an answer to \"Create new\" that is lost",
+        callers_see: "UNAVAILABLE",
+        afterwards: "the same `request_id` finishes it; the value is stored once",
+        within: "at once",
+        held_by: &[
+            "tests/service/vault_faults.rs::a_create_whose_answer_is_lost_is_finished_by_its_retry_and_stores_once",
+        ],
+    },
+    Row {
+        fault: "pages that go round in circles or lead elsewhere",
+        callers_see: "UNAVAILABLE",
+        afterwards: "no token goes elsewhere",
+        within: "",
+        held_by: &[
+            "tests/service/vault_faults.rs::a_list_that_loops_or_leads_elsewhere_is_refused",
+            "src/vault/tests.rs::a_next_link_to_anywhere_else_is_refused_and_not_followed",
+        ],
+    },
+    Row {
+        fault: "a version that expires",
+        callers_see: "condition `Expiring`: `ExpiresSoon`, then `Expired`",
+        afterwards: "it stays SYNCED",
+        within: "the next check",
+        held_by: &[
+            "tests/service/rotation.rs::a_version_that_expires_while_nothing_else_happens_is_told_as_expired",
+        ],
+    },
+    Row {
+        fault: "the vault's authority changes",
+        callers_see: "`Reachable` is false, and says TLS",
+        afterwards: "`vault.ca_file` is read again; half a file counts for nothing",
+        within: "20 s",
+        held_by: &[
+            "tests/service/renewed.rs::an_authority_of_the_vault_that_is_renewed_in_its_file_is_trusted_without_a_restart",
+        ],
+    },
+];
+
+const CLUSTER: &[Row] = &[
+    Row {
+        fault: "a token or an authority of the kubeconfig that has expired (401, TLS)",
+        callers_see: "`SecureSettings` is not true, and names the file",
+        afterwards: "the kubeconfig and what it names are read again",
+        within: "20 s",
+        held_by: &[
+            "tests/service/renewed.rs::a_kubeconfig_that_is_renewed_is_used_without_a_restart",
+            "tests/service/renewed.rs::an_authority_of_the_cluster_that_is_renewed_in_its_file_is_trusted_without_a_restart",
+            "src/edge/client.rs::a_client_certificate_that_is_renewed_in_the_kubeconfig_or_in_its_file_is_shown_within_seconds",
+        ],
+    },
+    Row {
+        fault: "403, 422, 429, 500, a connection that breaks",
+        callers_see: "FAILED with the reason and what to do",
+        afterwards: "it is tried again by itself, up to once a minute",
+        within: "20 s after a first try",
+        held_by: &[
+            "tests/service/edge_faults.rs::a_cluster_that_refuses_or_fails_leaves_a_reason_and_is_tried_again",
+            "tests/service/races.rs::a_right_that_is_given_back_is_used_without_another_call",
+        ],
+    },
+    Row {
+        fault: "a namespace that is gone (404)",
+        callers_see: "FAILED, `EdgeRejected`, and which namespace to create",
+        afterwards: "when it is there, the Secret is written",
+        within: "20 s after a first try",
+        held_by: &[
+            "tests/service/edge_faults.rs::a_namespace_that_is_gone_is_named_and_taken_up_again_when_it_is_there",
+        ],
+    },
+    Row {
+        fault: "a Retry-After of a century",
+        callers_see: "FAILED; other synced secrets are not held up",
+        afterwards: "\"Sync now\" does not wait for it",
+        within: "at once, by \"Sync now\"",
+        held_by: &["tests/service/races.rs::a_retry_after_of_a_century_stops_nothing"],
+    },
+    Row {
+        fault: "a write whose answer never comes",
+        callers_see: "nothing that lasts",
+        afterwards: "what was written is found, and is no conflict",
+        within: "20 s",
+        held_by: &[
+            "tests/service/edge_faults.rs::a_write_whose_answer_is_lost_is_found_again_and_not_a_conflict",
+        ],
+    },
+    Row {
+        fault: "a watch that expires (410) or ends",
+        callers_see: "nothing",
+        afterwards: "drift is still noticed",
+        within: "20 s",
+        held_by: &[
+            "tests/service/edge_faults.rs::a_watch_that_expires_or_breaks_is_resumed_and_drift_is_still_noticed",
+        ],
+    },
+    Row {
+        fault: "a watch that says nothing and never ends, of whatever kind",
+        callers_see: "uses and drift as they were before",
+        afterwards: "all is listed anew, and right again",
+        within: "a minute",
+        held_by: &[
+            "tests/service/usages/silence.rs::every_watch_that_says_nothing_and_never_ends_is_found_out_within_a_minute",
+            "src/edge/watches.rs::one_that_ends_in_time_and_is_never_heard_is_told_too_over_all_its_connections",
+            "src/edge/watches.rs::every_client_of_the_api_server_and_every_watch_is_made_in_one_place",
+        ],
+    },
+    Row {
+        fault: "etcd is away (real control plane)",
+        callers_see: "DEGRADED, `EdgeUnreachable`; creations are UNAVAILABLE with RetryInfo",
+        afterwards: "the edge holds what the vault has",
+        within: "20 s after the API server is ready",
+        held_by: &[
+            "tests/control_plane/store.rs::without_etcd_the_service_degrades_and_with_it_again_comes_back_by_itself",
+        ],
+    },
+    Row {
+        fault: "a Secret that would be larger than 1 MiB",
+        callers_see: "INVALID_ARGUMENT, before anything is written (direct engine)",
+        afterwards: "",
+        within: "",
+        held_by: &[
+            "tests/service/edge_faults.rs::values_that_together_exceed_a_kubernetes_secret_are_refused_before_anything_is_written",
+        ],
+    },
+    Row {
+        fault: "a Secret that somebody made immutable (Secret Store engine)",
+        callers_see: "DEGRADED, `EdgeRejected`: delete the Secret",
+        afterwards: "deleted, it is made anew",
+        within: "20 s",
+        held_by: &["tests/service/secret_store.rs::an_immutable_secret_is_told_as_one_with_what_to_do"],
+    },
+    Row {
+        fault: "a Secret that a finalizer holds",
+        callers_see: "DELETING, and which finalizer",
+        afterwards: "the deletion ends when it is gone",
+        within: "20 s",
+        held_by: &[
+            "tests/service/edge_faults.rs::a_delete_that_a_finalizer_holds_back_waits_and_ends_when_it_is_gone",
+        ],
+    },
+    Row {
+        fault: "a kind that comes, goes, is served in another version, or is not served for a moment",
+        callers_see: "uses as the cluster has them; a deletion is refused while one may be hidden",
+        afterwards: "",
+        within: "20 s",
+        held_by: &[
+            "tests/service/usages/luck.rs::kinds_that_come_and_go_are_followed_by_rules_of_the_configuration",
+            "tests/service/usages/luck.rs::a_kind_is_looked_at_in_the_version_that_its_group_prefers_whichever_that_is",
+            "tests/service/usages/luck.rs::a_kind_that_is_not_served_for_a_moment_is_not_forgotten",
+        ],
+    },
+    Row {
+        fault: "a Secret that somebody edits, deletes or takes labels from",
+        callers_see: "an audit event `DriftRepaired`",
+        afterwards: "it is put back in place",
+        within: "20 s",
+        held_by: &[
+            "tests/service/edge_faults.rs::an_edit_by_hand_is_repaired_and_recorded",
+            "tests/service/edge_faults.rs::a_secret_that_was_deleted_is_made_again_also_while_the_service_was_away",
+            "tests/service/edge_faults.rs::a_label_that_was_taken_off_is_put_back",
+        ],
+    },
+    Row {
+        fault: "a Secret that somebody replaces by their own",
+        callers_see: "DEGRADED, `EdgeConflict`",
+        afterwards: "theirs is neither written nor deleted",
+        within: "",
+        held_by: &[
+            "tests/service/edge_faults.rs::a_secret_that_was_replaced_by_somebody_else_is_a_conflict_and_never_overwritten",
+        ],
+    },
+];
+
+const DISK: &[Row] = &[
+    Row {
+        fault: "the disk is full",
+        callers_see: "writes are RESOURCE_EXHAUSTED, `DATABASE_FULL`; reads go on; health is NOT_SERVING",
+        afterwards: "with room, writes and health come back; the log hardly grows meanwhile",
+        within: "20 s",
+        held_by: &["tests/process/disk.rs::a_disk_that_was_full_takes_writes_again_without_a_restart"],
+    },
+    Row {
+        fault: "another process holds the database",
+        callers_see: "writes wait 5 s, then UNAVAILABLE, `DATABASE_BUSY`; reads go on; health is NOT_SERVING",
+        afterwards: "when it lets go, both come back",
+        within: "20 s",
+        held_by: &[
+            "tests/process/disk.rs::a_database_that_another_process_holds_takes_writes_again_when_it_lets_go",
+        ],
+    },
+    Row {
+        fault: "a page is damaged",
+        callers_see: "what needs it is INTERNAL, `DATABASE_CORRUPT`; health is NOT_SERVING for good",
+        afterwards: "the next start refuses the file",
+        within: "a start with a good file",
+        held_by: &["tests/process/disk.rs::a_page_that_is_damaged_is_told_by_name_and_no_longer_served_from"],
+    },
+    Row {
+        fault: "the file is removed or replaced",
+        callers_see: "nothing is acknowledged: UNAVAILABLE, `DATABASE_LOST`; the process ends",
+        afterwards: "the next start takes the file that is there",
+        within: "a start",
+        held_by: &[
+            "tests/process/disk.rs::a_database_file_that_is_removed_or_replaced_ends_the_service_before_it_acknowledges_anything",
+        ],
+    },
+    Row {
+        fault: "a database of a newer release",
+        callers_see: "the service does not start",
+        afterwards: "the file is left alone",
+        within: "",
+        held_by: &["src/store/tests.rs::a_database_of_a_newer_release_is_refused_and_left_alone"],
+    },
+    Row {
+        fault: "a disk with CA files or kubeconfigs that hangs",
+        callers_see: "nothing: what the files said before counts",
+        afterwards: "they are read when the disk answers",
+        within: "at once",
+        held_by: &[
+            "tests/service/renewed.rs::files_on_a_disk_that_hangs_stop_no_call",
+            "src/files.rs::a_disk_that_hangs_holds_up_nobody_and_is_asked_once",
+        ],
+    },
+];
+
+const PROCESS: &[Row] = &[
+    Row {
+        fault: "kill -9 wherever a creation waits for somebody",
+        callers_see: "a broken connection",
+        afterwards: "the same `request_id` finishes it and stores nothing twice; without it, SYNCED or `ValueNotStored`",
+        within: "the next start",
+        held_by: &[
+            "tests/process/crash.rs::a_create_that_is_killed_anywhere_is_finished_by_its_retry_and_nothing_is_stored_twice",
+            "tests/process/crash.rs::a_create_that_is_killed_and_not_retried_is_finished_or_says_what_to_do",
+        ],
+    },
+    Row {
+        fault: "kill -9 in an adoption, an update, a rotation, a deletion, a hand-over between the engines",
+        callers_see: "a broken connection",
+        afterwards: "it goes on by itself, an adoption with its `request_id`; the edge is never half new",
+        within: "the next start",
+        held_by: &[
+            "tests/process/crash.rs::an_adoption_that_is_killed_anywhere_is_finished_by_its_retry_and_keeps_the_secret",
+            "tests/process/crash.rs::an_update_a_rotation_and_a_delete_that_are_killed_go_on_by_themselves",
+            "tests/process/handover.rs::a_hand_over_to_the_extension_that_is_killed_anywhere_ends_with_the_same_secret_in_its_hands",
+            "tests/process/handover.rs::a_hand_over_back_that_is_killed_anywhere_ends_with_the_same_secret_in_ours",
+        ],
+    },
+    Row {
+        fault: "SIGTERM with calls and watches under way",
+        callers_see: "calls are finished within `server.drain`; watches, and calls after that, are UNAVAILABLE, `STOPPING`",
+        afterwards: "what is recorded goes on with the next start",
+        within: "",
+        held_by: &[
+            "tests/service/life.rs::calls_under_way_are_finished_when_it_stops",
+            "tests/process/shutdown.rs::a_call_and_a_watch_that_are_cut_off_are_told_that_the_service_stops",
+        ],
+    },
+    Row {
+        fault: "SIGTERM with connections on which nobody waits, handshakes that stall, peers that are gone",
+        callers_see: "their connection ends",
+        afterwards: "the process ends",
+        within: "5 s",
+        held_by: &[
+            "tests/process/shutdown.rs::connections_on_which_nobody_waits_for_anything_do_not_hold_up_the_end",
+        ],
+    },
+    Row {
+        fault: "a restart with watchers attached",
+        callers_see: "the command line waits and resumes",
+        afterwards: "they go on where they were",
+        within: "20 s",
+        held_by: &[
+            "tests/process/people/connection.rs::a_watch_goes_on_where_it_was_when_the_service_comes_back",
+        ],
+    },
+    Row {
+        fault: "the wall clock is set forward by a year and back",
+        callers_see: "nothing; `check` warns, and a metric tells the skew",
+        afterwards: "nothing is pruned, no token grows old, rotation goes on",
+        within: "",
+        held_by: &[
+            "tests/process/clock.rs::a_clock_that_is_set_forward_by_a_year_and_back_prunes_nothing_and_keeps_nobody_waiting",
+            "tests/process/clock.rs::check_and_metrics_say_how_far_the_clock_is_off",
+        ],
+    },
+    Row {
+        fault: "a process that may open few files, and many who connect",
+        callers_see: "new connections come in, strangers give way",
+        afterwards: "it never runs out of them; the log tells the limit at the start",
+        within: "",
+        held_by: &[
+            "tests/process/doors.rs::a_process_that_may_open_few_files_takes_as_many_connections_as_fit_and_never_runs_out",
+        ],
+    },
+    Row {
+        fault: "1,000 callers at once",
+        callers_see: "an answer, or RESOURCE_EXHAUSTED with RetryInfo",
+        afterwards: "",
+        within: "",
+        held_by: &["tests/service/life.rs::a_thousand_callers_at_once_are_answered_or_told_to_come_back"],
+    },
+    Row {
+        fault: "fields at, under and over their limits, unknown enum values, duplicated keys",
+        callers_see: "INVALID_ARGUMENT that names every field at once",
+        afterwards: "nothing is changed",
+        within: "",
+        held_by: &[
+            "tests/service/bad_input.rs::every_mistake_of_a_create_is_named_at_once_and_nothing_is_changed",
+            "tests/service/bad_input.rs::a_value_of_25600_bytes_is_taken_and_one_byte_more_is_not",
+            "tests/service/bad_input.rs::a_message_over_the_limit_is_refused_before_it_is_read",
+        ],
+    },
+    Row {
+        fault: "a `request_id` that comes again",
+        callers_see: "the same answer; INVALID_ARGUMENT where the content differs",
+        afterwards: "nothing is done twice",
+        within: "",
+        held_by: &[
+            "tests/service/idempotency.rs::a_create_that_is_sent_again_gives_the_same_answer_and_creates_nothing_twice",
+            "tests/service/idempotency.rs::the_same_id_with_other_content_is_refused_also_where_only_a_value_differs",
+            "tests/service/idempotency.rs::ten_callers_with_one_request_id_create_once",
+        ],
+    },
+];
+
+/// What no row holds yet.
+const OPEN: &[&str] = &[
+    "a version that is not yet valid",
+    "a vault of 10,000 secrets (a benchmark has one)",
+    "a cluster that is cut off as a whole (the simulation does it)",
+    "a disk that may not be written, which Linux does not let a test order under open files",
+    "a lost file that is rebuilt from the edge",
+    "a backup while it is written to",
+];
+
+/// The sections of the matrix.
+pub fn matrix() -> String {
+    let mut page = String::new();
+    let sections = [
+        ("The vault", VAULT),
+        ("The cluster", CLUSTER),
+        ("The disk", DISK),
+        ("The process and its callers", PROCESS),
+    ];
+    for (name, rows) in sections {
+        let _ = write!(
+            page,
+            "### {name}\n\n| fault | what callers see | what comes after it | back within | held by |\n|---|---|---|---|---|\n"
+        );
+        for Row { fault, callers_see, afterwards, within, held_by } in rows {
+            let tests: Vec<_> =
+                held_by.iter().map(|test| format!("`{}`", test.rsplit("::").next().unwrap())).collect();
+            let _ = writeln!(
+                page,
+                "| {fault} | {callers_see} | {afterwards} | {within} | {} |",
+                tests.join(", ")
+            );
+        }
+        page.push('\n');
+    }
+    let _ = writeln!(page, "No row yet, because no test holds it: {}.", OPEN.join("; "));
+    page
+}
+
+/// The tests that are named and are not there.
+pub fn missing() -> Vec<&'static str> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let is_there = |test: &str| {
+        let (file, function) = test.split_once("::").expect("FILE::FUNCTION");
+        let text = std::fs::read_to_string(root.join(file)).unwrap_or_default();
+        let Some(place) = text.find(&format!("fn {function}(")) else { return false };
+        // What stands before it, up to the end of the function before.
+        let before = text[..place].rsplit("}\n").next().unwrap_or_default();
+        before.contains("#[test") || before.contains("#[tokio::test")
+    };
+    let rows = [VAULT, CLUSTER, DISK, PROCESS].into_iter().flatten();
+    rows.flat_map(|row| row.held_by).copied().filter(|test| !is_there(test)).collect()
+}
