@@ -36,7 +36,7 @@ impl Pages {
         let limit = convert::page_size(message.page_size)?;
         let is_full = convert::is_full(message.view, false)?;
         let wire = message.filter.unwrap_or_default();
-        let scope = Scope::pages(secrets.signer(), "ListSyncedSecrets", wire.encode_to_vec());
+        let scope = Scope::pages(secrets.page_signer(), "ListSyncedSecrets", wire.encode_to_vec());
         let filter = convert::filter(wire)?;
         let after = scope.open::<SyncedSecretId>(&message.page_token)?;
 
@@ -64,7 +64,7 @@ impl Pages {
     ) -> Result<proto::ListSecretUsagesResponse, Error> {
         let limit = convert::page_size(message.page_size)?;
         let parent = convert::synced_secret_or_all("parent", &message.parent)?;
-        let scope = Scope::pages(secrets.signer(), "ListSecretUsages", message.parent.into_bytes());
+        let scope = Scope::pages(secrets.page_signer(), "ListSecretUsages", message.parent.into_bytes());
         let after = scope.open::<UsagePlace>(&message.page_token)?;
         let (listed, more) =
             secrets.list_secret_usages(deadline, parent.as_ref(), after.as_ref(), limit).await?;
@@ -83,7 +83,7 @@ impl Pages {
     ) -> Result<proto::ListVaultSecretsResponse, Error> {
         let mut limit = convert::page_size(std::mem::take(&mut message.page_size))?;
         let token = std::mem::take(&mut message.page_token);
-        let scope = Scope::pages(secrets.signer(), "ListVaultSecrets", message.encode_to_vec());
+        let scope = Scope::pages(secrets.page_signer(), "ListVaultSecrets", message.encode_to_vec());
         let from = scope.open::<VaultCursor>(&token)?.unwrap_or_default();
         let filter = convert::vault_filter(&message);
         loop {
@@ -105,7 +105,8 @@ impl Pages {
     ) -> Result<proto::ListVaultSecretVersionsResponse, Error> {
         let limit = convert::page_size(message.page_size)?;
         let name = convert::vault_secret_name("parent", &message.parent)?;
-        let scope = Scope::pages(secrets.signer(), "ListVaultSecretVersions", name.folded().into_bytes());
+        let scope =
+            Scope::pages(secrets.page_signer(), "ListVaultSecretVersions", name.folded().into_bytes());
         let from = scope.open::<VaultCursor>(&message.page_token)?.unwrap_or_default();
         let page = secrets.list_vault_secret_versions(&name, from, limit).await?;
         Ok(proto::ListVaultSecretVersionsResponse {
@@ -122,7 +123,7 @@ impl Pages {
     ) -> Result<proto::ListAuditEventsResponse, Error> {
         let limit = convert::page_size(std::mem::take(&mut message.page_size))?;
         let token = std::mem::take(&mut message.page_token);
-        let scope = Scope::pages(secrets.signer(), "ListAuditEvents", message.encode_to_vec());
+        let scope = Scope::pages(secrets.page_signer(), "ListAuditEvents", message.encode_to_vec());
         let filter = convert::audit_filter(&message)?;
         let before = scope.open::<i64>(&token)?;
 

@@ -1,5 +1,6 @@
 //! The command line: one file a command, each of which wires what the library has and says how it went.
 
+mod backup;
 mod check;
 mod client;
 mod configuration;
@@ -8,6 +9,7 @@ mod dev;
 mod docs;
 pub mod lock;
 mod memory;
+mod restore;
 mod serve;
 pub mod service;
 mod settings;
@@ -43,6 +45,8 @@ enum Command {
     Dev(dev::Dev),
     Serve(Box<serve::Serve>),
     Check(Box<check::Check>),
+    Backup(Box<backup::Backup>),
+    Restore(Box<restore::Restore>),
     Secrets(Box<client::Secrets>),
     Vault(Box<client::Vault>),
     Audit(Box<client::Audit>),
@@ -67,6 +71,8 @@ impl Cli {
             Command::Dev(dev) => dev.run().await,
             Command::Serve(serve) => serve.run().await,
             Command::Check(check) => check.run().await,
+            Command::Backup(backup) => backup.run().await,
+            Command::Restore(restore) => restore.run().await,
             Command::Secrets(secrets) => secrets.run().await,
             Command::Vault(vault) => vault.run().await,
             Command::Audit(audit) => audit.run().await,

@@ -17,6 +17,8 @@ impl Settings {
     pub fn from_config(config: &Config) -> Result<Self, Failure> {
         Ok(Self {
             database: config.database.path.clone(),
+            instance: instance(config),
+            backups: schedule(config),
             vault: vault_options(config),
             edge: edge_options(config),
             usages: usage_options(config),
@@ -37,6 +39,25 @@ impl Settings {
             server: server_options(config)?,
         })
     }
+}
+
+/// Whose synced secrets are recorded.
+pub(super) fn instance(config: &Config) -> store::Instance {
+    store::Instance {
+        vault: config.vault.uri.0.as_str().to_owned(),
+        namespace: config.kubernetes.namespace.0.clone(),
+    }
+}
+
+/// Backups, where a directory for them is configured. Their names say whose they are.
+fn schedule(config: &Config) -> Option<store::Schedule> {
+    let config::Backup { directory, interval, keep } = &config.backup;
+    Some(store::Schedule {
+        directory: directory.clone()?,
+        name: format!("{}-{}", secret_store_options(config).vault_name, config.kubernetes.namespace.0),
+        interval: *interval,
+        keep: keep.get(),
+    })
 }
 
 /// The vault's part.

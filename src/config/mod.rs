@@ -301,6 +301,17 @@ fields::configuration! {
         path: PathBuf = "/var/lib/secret-service/secret-service.db",
     }
 
+    /// Backups of the database
+    backup: Backup {
+        /// The directory that backups are put into, which must exist: on another disk than the database, or a share. No backups are made where
+        /// it is absent.
+        directory: Option<PathBuf>,
+        /// How long after a backup the next one is made; at least a minute. A start makes one where the newest is older.
+        interval: Duration = "6h",
+        /// How many are kept; the oldest go. `secret-service restore FILE` puts one in place.
+        keep: NonZeroUsize = "8",
+    }
+
     /// The record of who did what
     audit: Audit {
         /// How long events are kept, counting the time that the service runs; at least a day. `secret-service audit verify` proves that

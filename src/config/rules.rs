@@ -3,8 +3,9 @@
 use std::{path::Path, time::Duration};
 
 use super::{
-    Audit, Authentication, Authorization, Cloud, CloudName, Config, Credential, CredentialKind, Database,
-    Kubernetes, Limits, Log, SecretStore, Server, Sync, SyncedSecrets, Usages, Vault, reader::Reader,
+    Audit, Authentication, Authorization, Backup, Cloud, CloudName, Config, Credential, CredentialKind,
+    Database, Kubernetes, Limits, Log, SecretStore, Server, Sync, SyncedSecrets, Usages, Vault,
+    reader::Reader,
 };
 use crate::{
     access::{LONGEST_DECISION_LIFE, LONGEST_TOKEN_LIFE},
@@ -13,6 +14,9 @@ use crate::{
 
 /// Less would leave nobody the time to look.
 const SHORTEST_RETENTION: Duration = Duration::from_secs(86_400);
+
+/// More often would do little else.
+const SHORTEST_BACKUP_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A ring with less room would hold no denials that are worth looking at.
 const SMALLEST_RING: (usize, usize) = (100, 65_536);
@@ -165,6 +169,14 @@ impl Rules for Audit {
         }
         if self.denials_bytes.get() < bytes {
             reader.mistake("audit.denials_bytes", format!("fewer than {bytes}"));
+        }
+    }
+}
+
+impl Rules for Backup {
+    fn check(&self, reader: &mut Reader<'_>) {
+        if self.interval < SHORTEST_BACKUP_INTERVAL {
+            reader.mistake("backup.interval", "shorter than a minute; accepted: \"1m\" or longer");
         }
     }
 }

@@ -181,9 +181,14 @@ impl Secrets {
         &self.1
     }
 
-    /// Signs for the API: page tokens, resume tokens, fingerprints.
+    /// Signs for the API: resume tokens, fingerprints.
     pub fn signer(&self) -> Signer {
         self.0.store.signer()
+    }
+
+    /// Signs page tokens: those of a database before it was restored are none.
+    pub fn page_signer(&self) -> Signer {
+        self.0.store.page_signer()
     }
 
     /// Waits for the mutations under way, and records what was counted only.

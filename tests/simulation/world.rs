@@ -230,6 +230,8 @@ impl World {
         let uri: url::Url = format!("https://{}/", self.to_vault.address).parse().expect("an address");
         Settings {
             database: home.join("secret-service.db"),
+            instance: store::Instance { vault: VAULT.to_owned(), namespace: NAMESPACE.to_owned() },
+            backups: None,
             vault: vault::Options {
                 uri: uri.clone(),
                 credential: vault::Credential::ClientSecret {

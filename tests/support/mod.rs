@@ -41,7 +41,7 @@ use secret_service::{
         ListSecretUsagesRequest, SyncedSecret, secret_service_client::SecretServiceClient,
         synced_secret::State,
     },
-    reconcile, secrets, vault,
+    reconcile, secrets, store, vault,
 };
 use somebody::Somebody;
 use tempfile::TempDir;
@@ -479,6 +479,8 @@ fn settings(site: &Site, options: &Options) -> Settings {
     });
     Settings {
         database: site.directory().join("secret-service.db"),
+        instance: store::Instance { vault: site.vault.uri().to_string(), namespace: site.namespace.clone() },
+        backups: None,
         vault: vault::Options {
             uri: site.vault.uri(),
             credential,
