@@ -28,7 +28,7 @@ impl Settings {
                 workers: config.sync.workers.get(),
                 engine: configured_engine(config),
                 secret_store: secret_store_options(config),
-                audit_retention: config.audit.retention,
+                keep: kept(config),
             },
             admission: admission(config),
             secrets: secrets::Options {
@@ -49,8 +49,18 @@ pub(super) fn instance(config: &Config) -> store::Instance {
     }
 }
 
+/// How long what is recorded is kept, and how much of it.
+fn kept(config: &Config) -> store::Keep {
+    store::Keep {
+        audit: config.audit.retention,
+        audit_bytes: config.audit.bytes.get() as u64,
+        feed_bytes: config.database.feed_bytes.get() as u64,
+        ..store::Keep::default()
+    }
+}
+
 /// Backups, where a directory for them is configured. Their names say whose they are.
-fn schedule(config: &Config) -> Option<store::Schedule> {
+pub(super) fn schedule(config: &Config) -> Option<store::Schedule> {
     let config::Backup { directory, interval, keep } = &config.backup;
     Some(store::Schedule {
         directory: directory.clone()?,

@@ -299,6 +299,9 @@ fields::configuration! {
     database: Database {
         /// The database file (SQLite); its directory must exist. Files beside it start with the same name.
         path: PathBuf = "/var/lib/secret-service/secret-service.db",
+        /// Bytes that the change feed takes, about; at least 1048576. It goes back a day and 100,000 changes as long as that has room: the
+        /// oldest go before the newest, and a watcher that resumes from them is told OUT_OF_RANGE.
+        feed_bytes: NonZeroUsize = "134217728",
     }
 
     /// Backups of the database
@@ -317,6 +320,9 @@ fields::configuration! {
         /// How long events are kept, counting the time that the service runs; at least a day. `secret-service audit verify` proves that
         /// what is kept is what was recorded.
         retention: Duration = "365d",
+        /// Bytes that events of what was done take, about; at least 1048576. The oldest go before the newest, however young they are, and an event
+        /// says so.
+        bytes: NonZeroUsize = "268435456",
         /// Calls that were not let in which are kept, at least 100: the oldest go before the newest, and never an event of what was done.
         denials_rows: NonZeroUsize = "100000",
         /// Bytes that they take, about; at least 65536. The oldest go before the newest here too.

@@ -15,6 +15,9 @@ use crate::{
 /// Less would leave nobody the time to look.
 const SHORTEST_RETENTION: Duration = Duration::from_secs(86_400);
 
+/// Less would hold little of what is of interest.
+const SMALLEST_BUDGET: usize = 1_048_576;
+
 /// More often would do little else.
 const SHORTEST_BACKUP_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -31,7 +34,6 @@ impl Rules for Sync {}
 impl Rules for SecretStore {}
 impl Rules for SyncedSecrets {}
 impl Rules for Usages {}
-impl Rules for Database {}
 impl Rules for Log {}
 
 impl Rules for Vault {
@@ -163,6 +165,9 @@ impl Rules for Audit {
         if self.retention < SHORTEST_RETENTION {
             reader.mistake("audit.retention", "shorter than a day; accepted: \"1d\" or longer");
         }
+        if self.bytes.get() < SMALLEST_BUDGET {
+            reader.mistake("audit.bytes", format!("fewer than {SMALLEST_BUDGET}"));
+        }
         let (rows, bytes) = SMALLEST_RING;
         if self.denials_rows.get() < rows {
             reader.mistake("audit.denials_rows", format!("fewer than {rows}"));
@@ -177,6 +182,14 @@ impl Rules for Backup {
     fn check(&self, reader: &mut Reader<'_>) {
         if self.interval < SHORTEST_BACKUP_INTERVAL {
             reader.mistake("backup.interval", "shorter than a minute; accepted: \"1m\" or longer");
+        }
+    }
+}
+
+impl Rules for Database {
+    fn check(&self, reader: &mut Reader<'_>) {
+        if self.feed_bytes.get() < SMALLEST_BUDGET {
+            reader.mistake("database.feed_bytes", format!("fewer than {SMALLEST_BUDGET}"));
         }
     }
 }

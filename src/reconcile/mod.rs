@@ -46,7 +46,7 @@ use crate::{
     },
     model::{Condition, Origin, State, SyncEngine},
     quote::Quote,
-    store::{Record, Store},
+    store::{Keep, Record, Store},
     vault::{Priority, Vault},
 };
 use comparisons::Comparisons;
@@ -84,8 +84,8 @@ pub struct Options {
     pub engine: Option<SyncEngine>,
     /// What the Secret Store extension is told.
     pub secret_store: secret_store::Options,
-    /// How long events of the audit are kept.
-    pub audit_retention: Duration,
+    /// How long what is recorded is kept, and how much of it.
+    pub keep: Keep,
 }
 
 /// The reconciler: one per process, shared by everybody who has something to wake.

@@ -58,7 +58,7 @@ use crate::{
 pub use crate::{
     edge::{EdgeError, Gap, is_reserved},
     reconcile::creation::TAG as RESERVED_TAG,
-    store::{AuditFilter, FeedPlace, History, Request, Signer, StoreError, StoreFault},
+    store::{AuditFilter, BackupStanding, FeedPlace, History, Request, Room, Signer, StoreError, StoreFault},
     vault::VaultError,
 };
 
@@ -179,6 +179,16 @@ impl Secrets {
     /// The vault, as this caller's.
     fn vault(&self) -> &Vault {
         &self.1
+    }
+
+    /// What the database takes.
+    pub fn room(&self) -> Room {
+        self.0.store.room()
+    }
+
+    /// How the scheduled backups went; `None` where none are to be made.
+    pub fn backups(&self) -> Option<BackupStanding> {
+        self.0.store.backup_standing()
     }
 
     /// Signs for the API: resume tokens, fingerprints.

@@ -13,6 +13,7 @@ mod identity;
 mod inspect;
 mod record;
 mod requests;
+mod room;
 mod rows;
 mod schema;
 mod settings;
@@ -50,6 +51,7 @@ pub use identity::{Epoch, Instance, Restored};
 pub use inspect::{Schema, inspect};
 pub use record::{EdgeRecord, Handed, Record};
 pub use requests::{Recorded, Request};
+pub use room::{Growing, Room, Taken, measure};
 use schema::BackupFirst;
 pub use view::{Snapshot, View};
 
@@ -80,6 +82,8 @@ struct Inner {
     faults: Faults,
     /// How the scheduled backups went, where there are any.
     backups: StdMutex<Option<BackupStanding>>,
+    /// What grows, as it was last counted.
+    growing: StdMutex<Growing>,
     options: Options,
 }
 
@@ -254,6 +258,7 @@ impl Store {
             clock,
             faults,
             backups: StdMutex::default(),
+            growing: StdMutex::default(),
             options: driving,
         };
         let store = Self(Arc::new(inner));

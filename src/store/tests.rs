@@ -2,6 +2,8 @@
 
 mod backup;
 mod guards;
+mod room;
+mod schemas;
 
 use jiff::{Timestamp, ToSpan};
 use sqlx::{SqlitePool, migrate::Migrator};
@@ -51,6 +53,7 @@ async fn every_statement_prepares_on_the_migrated_schema() {
         synced_secrets::STATEMENTS,
         changes::STATEMENTS,
         requests::STATEMENTS,
+        super::room::STATEMENTS,
         audit::STATEMENTS,
         audit::chain::STATEMENTS,
         audit::guards::STATEMENTS,
@@ -303,7 +306,7 @@ async fn before_the_wall_clock_was_set_forward() -> (TempDir, Store, Request) {
 }
 
 fn keep(time: Duration) -> Keep {
-    Keep { requests: time, changes: time, last_changes: 0, audit: time }
+    Keep { requests: time, changes: time, last_changes: 0, audit: time, ..Keep::default() }
 }
 
 async fn prune(store: &Store, time: Duration) {

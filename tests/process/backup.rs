@@ -20,7 +20,7 @@ use secret_service::{
 use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
 use tonic::Code;
 
-use super::process::{Process, command, configuration};
+use super::process::{Process, command, configuration, free_port};
 use crate::support::{Site, requests::*, until_so};
 
 /// How a command ended that has a file and the site's configuration, and what it said.
@@ -190,7 +190,10 @@ async fn a_service_backs_up_by_itself_and_what_it_made_brings_a_lost_database_ba
     assert!(process.terminate().await.success());
     let directory = site.directory().join("backups");
     std::fs::create_dir(&directory).unwrap();
-    let flags = ["--backup-directory", directory.to_str().unwrap(), "--backup-interval", "1m"];
+    let metrics = format!("127.0.0.1:{}", free_port());
+    let directory_flag = ["--backup-directory", directory.to_str().unwrap()];
+    let flags =
+        [&directory_flag[..], &["--backup-interval", "1m", "--server-metrics-listen", &metrics]].concat();
     let process = Process::serve_as(&site, &configuration(&site, 0), &flags).await;
     let made = || {
         let entries = std::fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path());
@@ -199,6 +202,25 @@ async fn a_service_backs_up_by_itself_and_what_it_made_brings_a_lost_database_ba
             .collect::<Vec<_>>()
     };
     until_so("it makes a backup", async || made().len() == 1).await;
+    let page =
+        async || reqwest::get(format!("http://{metrics}/metrics")).await.unwrap().text().await.unwrap();
+    until_so("it counts the backup", async || page().await.contains("secret_service_backups_kept 1")).await;
+    let page = page().await;
+    let number = |name: &str| {
+        let line =
+            page.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{name}: {page}"));
+        line.trim().parse::<u64>().unwrap()
+    };
+    assert!(number("secret_service_backup_last_success_timestamp_seconds") > 1_700_000_000);
+    assert_eq!(number("secret_service_backup_bytes"), made()[0].metadata().unwrap().len());
+    assert_eq!(number("secret_service_backup_failures_total"), 0);
+    assert!(number("secret_service_database_bytes{part=\"file\"}") > 4_096);
+    assert!(number("secret_service_database_disk_free_bytes") > 0);
+    assert!(number("secret_service_recorded_rows{what=\"audit\"}") > 0);
+    assert!(number("secret_service_recorded_bytes{what=\"feed\"}") > 100);
+    let checked = run(&site, &[&["check"], &directory_flag[..]].concat()).await;
+    assert!(checked.0 == Some(0) && checked.1.contains("The newest is"), "{}", checked.1);
+    assert!(checked.1.contains("change feed"), "{}", checked.1);
     process.kill().await;
     for suffix in ["", "-wal", "-shm"] {
         let _ = std::fs::remove_file(site.directory().join(format!("serve.db{suffix}")));

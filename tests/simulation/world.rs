@@ -266,7 +266,7 @@ impl World {
                     patience: Duration::from_secs(20),
                     ..secret_store::Options::default()
                 },
-                audit_retention: Duration::from_secs(86_400),
+                keep: store::Keep { audit: Duration::from_secs(86_400), ..store::Keep::default() },
             },
             usages: bystander::usages(),
             admission: Default::default(),

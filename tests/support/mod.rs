@@ -511,7 +511,7 @@ fn settings(site: &Site, options: &Options) -> Settings {
                 patience: options.patience,
                 ..secret_store::Options::default()
             },
-            audit_retention: Duration::from_secs(86_400),
+            keep: store::Keep { audit: Duration::from_secs(86_400), ..store::Keep::default() },
         },
         usages: options.usages.clone(),
         admission: options.admission.clone(),

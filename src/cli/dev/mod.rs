@@ -196,7 +196,7 @@ impl Dev {
                     vault_name: self.vault_name.clone(),
                     ..secret_store::Options::default()
                 },
-                audit_retention: RETENTION,
+                keep: store::Keep { audit: RETENTION, ..store::Keep::default() },
             },
             usages: edge::UsageOptions::default(),
             admission: Admission::default(),

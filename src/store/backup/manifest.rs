@@ -19,7 +19,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode},
 };
 
-use crate::store::{StoreError, schema, settings, statements};
+use crate::store::{StoreError, rows::Row, schema, settings, statements};
 
 /// The name under which the settings of a backup hold its manifest, and no other database does.
 pub(in crate::store) const NAME: &str = "backup";
@@ -30,6 +30,8 @@ statements! {
     /// Of every schema.
     SEQUENCES = "
         SELECT coalesce((SELECT max(sequence) FROM changes), 0), coalesce((SELECT max(sequence) FROM audit_events), 0)";
+    /// Without the index, which may be what is damaged.
+    SELECT = "SELECT CAST(value AS TEXT) FROM settings WHERE +name = ?1";
 }
 
 /// What a backup says of itself.
@@ -96,18 +98,18 @@ fn seal_file(copy: &Path, place: &str) -> io::Result<String> {
     Ok(digest)
 }
 
-/// The manifest of a file; `None` where it is no backup.
+/// The manifest of a file; `None` where it is no backup, [`StoreError::Corrupt`] where nobody can read it.
 pub(in crate::store) async fn read(file: &Path) -> Result<Option<Manifest>, StoreError> {
     // Nobody writes it, and nothing is to appear beside it.
     let options = SqliteConnectOptions::new().filename(file).read_only(true).immutable(true);
     let mut connection = options.connect().await?;
-    let text = if schema::applied(&mut connection).await?.is_empty() {
-        None
-    } else {
-        settings::text(&mut connection, NAME).await?
+    let text: Option<String> = match schema::applied(&mut connection).await?.is_empty() {
+        true => None,
+        false => sqlx::query_scalar(SELECT).bind(NAME).fetch_optional(&mut connection).await?,
     };
     connection.close().await?;
-    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+    let row = Row { table: "settings", key: NAME.to_owned() };
+    text.map(|text| row.json("value", &text)).transpose()
 }
 
 /// Whether a file is byte by byte what its manifest was written over.

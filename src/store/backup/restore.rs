@@ -161,7 +161,13 @@ async fn verify(backup: &Path, copy: &Path, instance: &Instance) -> Result<Manif
     let not_a_backup = || RestoreError::NotABackup(backup.to_owned());
     let manifest = match manifest::read(copy).await {
         Ok(manifest) => manifest.ok_or_else(not_a_backup)?,
-        Err(error) if error.fault() == Some(StoreFault::Corrupt) => return Err(not_a_backup()),
+        // Not even a database: SQLITE_NOTADB.
+        Err(error) if error.sqlite_code() == Some(26) => return Err(not_a_backup()),
+        Err(error)
+            if matches!(error, StoreError::Corrupt { .. }) || error.fault() == Some(StoreFault::Corrupt) =>
+        {
+            return Err(RestoreError::Tampered(backup.to_owned()));
+        }
         Err(error) => return Err(of_backup(error)),
     };
     if !manifest::is_whole(copy, &manifest).await.map_err(of_file(backup))? {

@@ -49,6 +49,15 @@ struct Kept {
     file: PathBuf,
 }
 
+impl Schedule {
+    /// The newest backup and when it was made; `None` while there is none.
+    pub fn newest(&self) -> io::Result<Option<(PathBuf, Timestamp)>> {
+        let Some(newest) = kept(self)?.pop() else { return Ok(None) };
+        let made = Timestamp::try_from(fs::metadata(&newest.file)?.modified()?).map_err(io::Error::other)?;
+        Ok(Some((newest.file, made)))
+    }
+}
+
 impl Store {
     /// Makes backups until told to stop.
     pub async fn keep_backups(self, schedule: Schedule, stop: CancellationToken) {
