@@ -306,8 +306,8 @@ fields::configuration! {
 
     /// Backups of the database
     backup: Backup {
-        /// The directory that backups are put into, which must exist: on another disk than the database, or a share. No backups are made where
-        /// it is absent.
+        /// The directory that backups are put into, best on another disk than the database, or a share. It is made where its parent is there.
+        /// No backups are made where this is absent.
         directory: Option<PathBuf>,
         /// How long after a backup the next one is made; at least a minute. A start makes one where the newest is older.
         interval: Duration = "6h",

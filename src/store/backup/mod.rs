@@ -7,13 +7,13 @@ mod schedule;
 use std::{
     fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
 use jiff::{Timestamp, tz::TimeZone};
 use rustix::{
-    fs::{CWD, RenameFlags, renameat_with},
+    fs::{CWD, RenameFlags, renameat_with, statvfs},
     io::Errno,
 };
 use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
@@ -60,6 +60,19 @@ pub enum BackupError {
     /// There is nothing to back up.
     #[error("{}: there is no database; set database.path to the one of the service", .0.display())]
     NoDatabase(PathBuf),
+    /// The copy would take the room that the database needs.
+    #[error(
+        "{}: {free} bytes are free on the disk of the database, and a copy takes {needed} of them; make room, or name a directory on another disk",
+        .path.display()
+    )]
+    NoRoom {
+        /// Where it was to be.
+        path: PathBuf,
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes that the copy takes, and the database needs while it is made.
+        needed: u64,
+    },
     /// The database itself.
     #[error("{}: {error}", .path.display())]
     Database {
@@ -95,6 +108,7 @@ pub async fn back_up(database: &Path, file: &Path, overwrite: bool) -> Result<Ba
     if !overwrite && fs::symlink_metadata(file).is_ok() {
         return Err(BackupError::Exists(file.to_owned()));
     }
+    leave_room(database, file)?;
     let draft = Draft::beside(file)?;
     copy(database, &draft.0).await?;
     let of_copy = |error| BackupError::Copy { path: file.to_owned(), error };
@@ -103,6 +117,19 @@ pub async fn back_up(database: &Path, file: &Path, overwrite: bool) -> Result<Ba
     let bytes = fs::metadata(&draft.0).map_err(of_file(file))?.len();
     draft.publish(file, overwrite)?;
     Ok(Backup { file: file.to_owned(), manifest, bytes })
+}
+
+/// A copy on the disk of the database must not keep the service from writing: what is written meanwhile stays in its log.
+fn leave_room(database: &Path, file: &Path) -> Result<(), BackupError> {
+    let (Ok(own), Ok(other)) = (fs::metadata(database), fs::metadata(directory(file))) else { return Ok(()) };
+    let Some(disk) = statvfs(directory(file)).ok().filter(|_| own.dev() == other.dev()) else {
+        return Ok(());
+    };
+    let (free, needed) = (disk.f_bavail.saturating_mul(disk.f_frsize), own.len() + own.len() / 8);
+    match free < needed {
+        true => Err(BackupError::NoRoom { path: file.to_owned(), free, needed }),
+        false => Ok(()),
+    }
 }
 
 /// Copies what is there into a file that is empty.

@@ -1,7 +1,9 @@
 //! Backups that the service makes by itself, now and then, and of which it keeps the last few.
 
 use std::{
-    fs, io,
+    fs::{self, DirBuilder},
+    io,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -19,7 +21,7 @@ const SUFFIX: &str = ".backup";
 /// When backups are made, where they are put and how many are kept.
 #[derive(Clone, Debug)]
 pub struct Schedule {
-    /// The directory, which must exist.
+    /// The directory; it is made where its parent is there.
     pub directory: PathBuf,
     /// What their names begin with, so that several instances can share a directory.
     pub name: String,
@@ -95,6 +97,7 @@ impl Store {
     /// Makes one, and removes the oldest that are too many.
     async fn make_backup(&self, schedule: &Schedule) -> Result<Backup, BackupError> {
         let of_directory = || of_file(&schedule.directory);
+        make_directory(&schedule.directory).map_err(of_directory())?;
         clear_drafts(schedule).map_err(of_directory())?;
         let kept = kept(schedule).map_err(of_directory())?;
         let number = kept.last().map_or(1, |newest| newest.number + 1);
@@ -124,6 +127,14 @@ impl Store {
         // One of the future is of a clock that was wrong, then or now.
         let age = made.and_then(|made| SystemTime::now().duration_since(made).ok());
         Ok(age.map_or(Duration::ZERO, |age| schedule.interval.saturating_sub(age)))
+    }
+}
+
+/// Makes the directory where it isn't there, for its owner alone. That of a share which is not mounted has no parent to be made in.
+fn make_directory(directory: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(directory) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -430,11 +430,12 @@ async fn a_start_makes_no_backup_before_one_is_due_and_tells_of_the_one_that_is_
 #[tokio::test]
 async fn a_backup_that_fails_is_told_and_tried_again() {
     let (home, store) = Home::new().await;
-    let schedule = Schedule { interval: Duration::from_millis(20), ..schedule(home.directory.path()) };
+    let mount = home.directory.path().join("mount");
+    let schedule = Schedule { interval: Duration::from_millis(20), ..schedule(&mount) };
     let running = tokio::spawn(store.clone().keep_backups(schedule.clone(), CancellationToken::new()));
     let standing = until(&store, |standing| standing.failures > 1).await;
     assert_eq!((standing.last_success, standing.kept), (None, 0));
-    fs::create_dir(&schedule.directory).unwrap();
+    fs::create_dir(&mount).unwrap();
     until(&store, |standing| standing.last_success.is_some() && standing.failures > 1).await;
     running.abort();
 }
