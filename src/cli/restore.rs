@@ -21,7 +21,8 @@ use crate::{
 /// was used before is refused (REQUEST_OF_ANOTHER_HISTORY). The audit says which backup it goes on from; an anchor that is newer than the
 /// backup no longer verifies.
 ///
-/// The next `secret-service serve` holds what is recorded against the edge.
+/// The next `secret-service serve` holds what is recorded against the edge first. What the edge no longer holds may have been deleted after the
+/// backup: it waits for a person, who syncs it or deletes it (NotAtEdgeAfterRestore).
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Restore {

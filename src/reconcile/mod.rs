@@ -16,6 +16,7 @@ mod plan;
 mod queue;
 mod reads;
 mod removal;
+mod restored;
 mod rotation;
 mod switch;
 mod usages;
@@ -114,6 +115,8 @@ struct Inner {
     /// Since when the API server has said that it serves none of the extension's kinds, whenever it was asked.
     kinds_gone_since: Mutex<Option<Instant>>,
     started: Instant,
+    /// Whether the workers may begin: not before a restored database was held against the edge.
+    may_work: watch::Sender<bool>,
 }
 
 /// While it lives, a call is storing the new vault secrets of a synced secret and the reconciler leaves it alone.
@@ -153,6 +156,7 @@ impl Reconciler {
             halted: Mutex::default(),
             kinds_gone_since: Mutex::default(),
             started: Instant::now(),
+            may_work: watch::Sender::new(false),
         }))
     }
 
@@ -185,6 +189,7 @@ impl Reconciler {
         tasks.spawn(self.clone().rotate(stop.clone()));
         tasks.spawn(self.clone().keep_house(stop.clone()));
         tasks.spawn(self.clone().run_delays(stop.clone()));
+        tasks.spawn(self.clone().settle_restore(stop.clone()));
         for (lane, workers) in [
             (Lane::Background, self.0.options.workers),
             (Lane::Interactive, INTERACTIVE_WORKERS),
@@ -251,7 +256,7 @@ impl Reconciler {
     }
 
     fn is_unsettled(&self, record: &Record, access: Option<&Access>) -> bool {
-        if record.secret.origin == Origin::Unmanaged {
+        if record.secret.origin == Origin::Unmanaged || self.waits_for_a_person(record) {
             return false;
         }
         if self.other_engine(record).is_some() {

@@ -23,6 +23,7 @@ mod neighbours;
 mod races;
 mod readiness;
 mod renewed;
+mod restored;
 mod rotation;
 mod secret_store;
 mod side_by_side;
