@@ -29,7 +29,9 @@ pub(super) fn status(error: &Error, resource: &str) -> Status {
     let message = message(error, problems, &verdict);
     let mut details = details(&verdict, resource);
     let violations = match error {
-        Error::RequestIdReused => vec![("request_id".to_owned(), error.to_string())],
+        Error::RequestIdReused | Error::RequestOfAnotherHistory => {
+            vec![("request_id".to_owned(), error.to_string())]
+        }
         _ => violations(problems),
     };
     if !violations.is_empty() {

@@ -125,6 +125,7 @@ fn errors() -> Vec<(Error, Code, &'static str)> {
     vec![
         (Error::Stale("syncedSecrets/a".into()), Aborted, "CHANGED_MEANWHILE"),
         (Error::RequestIdReused, InvalidArgument, "REQUEST_ID_REUSED"),
+        (Error::RequestOfAnotherHistory, Aborted, "REQUEST_OF_ANOTHER_HISTORY"),
         (Error::InProgress, Aborted, "REQUEST_IN_PROGRESS"),
         (Error::TooOld, OutOfRange, "RESUME_TOKEN_OUT_OF_RANGE"),
         (Error::Internal, Internal, "INTERNAL"),
@@ -134,7 +135,7 @@ fn errors() -> Vec<(Error, Code, &'static str)> {
         (Error::Store(StoreError::RequestIdReused), InvalidArgument, "REQUEST_ID_REUSED"),
         (Error::Store(StoreError::Stopping), Unavailable, "STOPPING"),
         (Error::Store(corrupt), Internal, "DATABASE_CORRUPT"),
-        (Error::Store(StoreError::Newer("9".into())), Internal, "DATABASE_NEWER"),
+        (Error::Store(StoreError::Newer { schema: 9, release: None }), Internal, "DATABASE_NEWER"),
         (Error::Store(StoreError::Lost("a.db".into())), Unavailable, "DATABASE_LOST"),
         (Error::Store(io()), Internal, "DATABASE_FAILED"),
         (Error::Store(StoreError::Database(sqlx::Error::PoolTimedOut)), Unavailable, "DATABASE_BUSY"),

@@ -63,6 +63,9 @@ struct Method {
 /// Where the synced secrets stand: looked at when somebody asks.
 struct AtScrape(Secrets);
 
+/// What the database takes, and how its backups went: looked at when somebody asks.
+struct Database(Secrets);
+
 /// When the files of TLS end: looked at when somebody asks.
 struct Ends(Certificates);
 
@@ -81,6 +84,7 @@ impl Metrics {
         let help = "How long calls took until their answer began";
         registry.register_with_unit("call_duration", help, Unit::Seconds, seconds.clone());
         refusals.register(&mut registry);
+        registry.register_collector(Box::new(Database(secrets.clone())));
         registry.register_collector(Box::new(AtScrape(secrets)));
         if let Some(certificates) = certificates {
             registry.register_collector(Box::new(Ends(certificates)));
@@ -174,6 +178,55 @@ impl Collector for AtScrape {
 impl fmt::Debug for AtScrape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("AtScrape")
+    }
+}
+
+// === impl Database ===
+
+impl Collector for Database {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let (room, gauge, unit) = (self.0.room(), ConstGauge::new(0).metric_type(), Some(&Unit::Bytes));
+        let number = |number: u64| ConstGauge::new(i64::try_from(number).unwrap_or(i64::MAX));
+        let help = "What the database takes: its file, what of the file holds nothing and is used before it grows, its write-ahead log";
+        let mut parts = encoder.encode_descriptor("database", help, unit, gauge)?;
+        for (part, bytes) in [("file", room.database), ("free", room.growing.free), ("log", room.log)] {
+            number(bytes).encode(parts.encode_family(&[("part", part)])?)?;
+        }
+        if let Some(free) = room.disk_free {
+            let help = "What is free on the disk of the database";
+            number(free).encode(encoder.encode_descriptor("database_disk_free", help, unit, gauge)?)?;
+        }
+        let growing = room.growing;
+        let of = [("audit", growing.audit), ("denials", growing.denials), ("feed", growing.feed)];
+        let help = "What grows with use, about: events of what was done, denials, the change feed";
+        let mut recorded = encoder.encode_descriptor("recorded", help, unit, gauge)?;
+        for (what, taken) in of {
+            number(taken.bytes).encode(recorded.encode_family(&[("what", what)])?)?;
+        }
+        let mut rows = encoder.encode_descriptor("recorded_rows", "The same in rows", None, gauge)?;
+        for (what, taken) in of {
+            number(taken.rows).encode(rows.encode_family(&[("what", what)])?)?;
+        }
+        let Some(backups) = self.0.backups() else { return Ok(()) };
+        if let Some(last) = backups.last_success {
+            let (help, unit) =
+                ("When the newest backup was made, in seconds since 1970", Some(&Unit::Seconds));
+            let made = encoder.encode_descriptor("backup_last_success_timestamp", help, unit, gauge)?;
+            ConstGauge::new(last.as_second()).encode(made)?;
+        }
+        let help = "The size of the newest backup";
+        number(backups.bytes).encode(encoder.encode_descriptor("backup", help, unit, gauge)?)?;
+        let kept = number(backups.kept as u64);
+        kept.encode(encoder.encode_descriptor("backups_kept", "Backups that are there", None, gauge)?)?;
+        let failures = ConstCounter::new(backups.failures);
+        let help = "Backups that failed since the service started";
+        failures.encode(encoder.encode_descriptor("backup_failures", help, None, failures.metric_type())?)
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Database")
     }
 }
 

@@ -37,7 +37,7 @@ impl Pages {
         let is_full = convert::is_full(message.view, false)?;
         let wire = message.filter.unwrap_or_default();
         let scope =
-            Scope::pages((secrets.signer(), secrets.clock()), "ListSyncedSecrets", wire.encode_to_vec());
+            Scope::pages((secrets.page_signer(), secrets.clock()), "ListSyncedSecrets", wire.encode_to_vec());
         let filter = convert::filter(wire)?;
         let after = scope.open::<SyncedSecretId>(&message.page_token)?;
 
@@ -66,7 +66,7 @@ impl Pages {
         let limit = convert::page_size(message.page_size)?;
         let parent = convert::synced_secret_or_all("parent", &message.parent)?;
         let scope = Scope::pages(
-            (secrets.signer(), secrets.clock()),
+            (secrets.page_signer(), secrets.clock()),
             "ListSecretUsages",
             message.parent.into_bytes(),
         );
@@ -89,7 +89,7 @@ impl Pages {
         let mut limit = convert::page_size(std::mem::take(&mut message.page_size))?;
         let token = std::mem::take(&mut message.page_token);
         let scope =
-            Scope::pages((secrets.signer(), secrets.clock()), "ListVaultSecrets", message.encode_to_vec());
+            Scope::pages((secrets.page_signer(), secrets.clock()), "ListVaultSecrets", message.encode_to_vec());
         let from = scope.open::<VaultCursor>(&token)?.unwrap_or_default();
         let filter = convert::vault_filter(&message);
         loop {
@@ -112,7 +112,7 @@ impl Pages {
         let limit = convert::page_size(message.page_size)?;
         let name = convert::vault_secret_name("parent", &message.parent)?;
         let scope = Scope::pages(
-            (secrets.signer(), secrets.clock()),
+            (secrets.page_signer(), secrets.clock()),
             "ListVaultSecretVersions",
             name.folded().into_bytes(),
         );
@@ -133,7 +133,7 @@ impl Pages {
         let limit = convert::page_size(std::mem::take(&mut message.page_size))?;
         let token = std::mem::take(&mut message.page_token);
         let scope =
-            Scope::pages((secrets.signer(), secrets.clock()), "ListAuditEvents", message.encode_to_vec());
+            Scope::pages((secrets.page_signer(), secrets.clock()), "ListAuditEvents", message.encode_to_vec());
         let filter = convert::audit_filter(&message)?;
         let before = scope.open::<i64>(&token)?;
 

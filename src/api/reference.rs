@@ -49,6 +49,7 @@ fn whole() -> Vec<Error> {
     vec![
         Error::Stale("syncedSecrets/pump-7".to_owned()),
         Error::RequestIdReused,
+        Error::RequestOfAnotherHistory,
         Error::InProgress,
         Error::TooOld,
         store(StoreError::Database(sqlx::Error::PoolTimedOut)),
@@ -58,7 +59,7 @@ fn whole() -> Vec<Error> {
             row: "7".to_owned(),
             problem: String::new(),
         }),
-        store(StoreError::Newer(String::new())),
+        store(StoreError::Newer { schema: 0, release: None }),
         store(StoreError::Lost("/var/lib/secret-service/secrets.db".into())),
         store(StoreError::Database(sqlx::Error::WorkerCrashed)),
         Error::Internal,

@@ -89,6 +89,12 @@ impl Verdict {
                 "REQUEST_ID_REUSED",
                 "Use a new UUID for every request, and the same one only for its retries.",
             ),
+            // Whatever the call did then, the database knows only what the backup held.
+            Error::RequestOfAnotherHistory => Self::new(
+                Code::Aborted,
+                "REQUEST_OF_ANOTHER_HISTORY",
+                "Look at what is there, then use a new request_id.",
+            ),
             // The first call still decides what the answer is.
             Error::InProgress => Self::new(
                 Code::Aborted,
@@ -393,6 +399,7 @@ impl Verdict {
                     .retry(SOON)
             }
             StoreError::RequestIdReused => Self::of(&Error::RequestIdReused),
+            StoreError::RequestOfAnotherHistory => Self::of(&Error::RequestOfAnotherHistory),
             StoreError::Stopping => {
                 Self::new(Unavailable, "STOPPING", "Call again when the service is back.").retry(LATER)
             }
@@ -403,10 +410,11 @@ impl Verdict {
             )
             .retry(SOON),
             StoreError::Corrupt { .. } => Self::of_fault(StoreFault::Corrupt),
-            StoreError::Newer(_) => Self::new(
+            StoreError::Newer { .. } => Self::new(
                 Internal,
                 "DATABASE_NEWER",
-                "Ask the operator to run the release that made the database, or to restore a backup.",
+                "Ask the operator to run the release that made the database, or to go back to a backup of this one with \
+                 `secret-service restore FILE`.",
             ),
             error => Self::of_fault(error.fault().unwrap_or(StoreFault::Disk)),
         }
@@ -437,7 +445,8 @@ impl Verdict {
             StoreFault::Corrupt => Self::new(
                 Internal,
                 "DATABASE_CORRUPT",
-                "Ask the operator to restore a backup, or to rebuild the database from the edge.",
+                "Ask the operator to stop the service and to put a backup in place with `secret-service restore FILE`, or to make the \
+                 database anew from the edge with `secret-service rebuild`.",
             ),
             StoreFault::Disk => Self::new(
                 Internal,

@@ -1,5 +1,6 @@
 //! The command line: one file a command, each of which wires what the library has and says how it went.
 
+mod backup;
 mod check;
 mod client;
 mod configuration;
@@ -10,6 +11,7 @@ mod identity;
 pub mod lock;
 mod memory;
 mod rebuild;
+mod restore;
 mod serve;
 pub mod service;
 mod settings;
@@ -46,6 +48,8 @@ enum Command {
     Serve(Box<serve::Serve>),
     Check(Box<check::Check>),
     Rebuild(Box<rebuild::Rebuild>),
+    Backup(Box<backup::Backup>),
+    Restore(Box<restore::Restore>),
     Secrets(Box<client::Secrets>),
     Vault(Box<client::Vault>),
     Audit(Box<client::Audit>),
@@ -71,6 +75,8 @@ impl Cli {
             Command::Serve(serve) => serve.run().await,
             Command::Check(check) => check.run().await,
             Command::Rebuild(rebuild) => rebuild.run().await,
+            Command::Backup(backup) => backup.run().await,
+            Command::Restore(restore) => restore.run().await,
             Command::Secrets(secrets) => secrets.run().await,
             Command::Vault(vault) => vault.run().await,
             Command::Audit(audit) => audit.run().await,

@@ -37,6 +37,10 @@ const MOMENT: Duration = Duration::from_secs(1);
 pub struct Settings {
     /// The database file; its directory must exist.
     pub database: PathBuf,
+    /// Whose synced secrets are recorded in it.
+    pub instance: store::Instance,
+    /// Backups of it, where any are to be made.
+    pub backups: Option<store::Schedule>,
     /// The Key Vault.
     pub vault: vault::Options,
     /// The cluster.
@@ -60,6 +64,7 @@ pub struct Settings {
 /// A service that holds its database and its sockets, and does nothing until it runs.
 pub struct Service {
     store: Store,
+    backups: Option<store::Schedule>,
     index: Index,
     reconciler: Reconciler,
     secrets: Secrets,
@@ -119,6 +124,7 @@ enum Part {
     Server,
     Reconciler,
     Readiness,
+    Backups,
 }
 
 type Parts = JoinSet<Result<Part, RunError>>;
@@ -133,17 +139,29 @@ impl Service {
 
     /// Takes the database and the sockets, with a store that works as the options say.
     pub async fn start_with(settings: Settings, store: store::Options) -> Result<Self, StartError> {
-        let Settings { database, vault, edge, lease, usages, reconcile, admission, secrets, access, server } =
-            settings;
+        let Settings {
+            database,
+            instance,
+            backups,
+            vault,
+            edge,
+            lease,
+            usages,
+            reconcile,
+            admission,
+            secrets,
+            access,
+            server,
+        } = settings;
         let lock = Lock::beside(&database)?;
         let leadership = Leadership::new();
         let vault = Vault::connect_behind(&vault, leadership.fence().clone()).map_err(StartError::Vault)?;
         let edge = Edge::connect_behind(&edge, leadership).await.map_err(StartError::Edge)?;
         let drain = server.drain;
         let server = Server::bind(server).await?;
-        let store = Store::open_with(&database, store)
-            .await
-            .map_err(|error| StartError::Store { path: database.clone(), error })?;
+        let of_store = |error| StartError::Store { path: database.clone(), error };
+        let store = Store::open_with(&database, store).await.map_err(of_store)?;
+        store.belong_to(&instance).await.map_err(of_store)?;
 
         let identity = lease.identity.unwrap_or_else(|| identity::of(&database, &store.signer()));
         let election = edge.election(&lease.name, identity);
@@ -153,7 +171,7 @@ impl Service {
         let access = Access::new(edge.clone(), access);
         let secrets = Secrets::new(store.clone(), vault, edge, reconciler.clone(), admission, secrets);
         let ready = watch::Sender::new(false);
-        Ok(Self { store, index, reconciler, secrets, access, server, election, ready, drain, _lock: lock })
+        Ok(Self { store, backups, index, reconciler, secrets, access, server, election, ready, drain, _lock: lock })
     }
 
     /// The TCP addresses that it listens on, with the ports that it got.
@@ -178,7 +196,7 @@ impl Service {
 
     /// Runs until told to stop, or until a part of it fails; ends what is under way and closes the database either way.
     pub async fn run(self, stop: CancellationToken) -> Result<(), RunError> {
-        let Self { store, index, reconciler, secrets, access, server, election, ready, drain, _lock } = self;
+        let Self { store, backups, index, reconciler, secrets, access, server, election, ready, drain, _lock } = self;
         // Callers first, then what works for them: a call that is being drained may still need the reconciler.
         let (stop_server, stop_rest) = (CancellationToken::new(), CancellationToken::new());
         let give_back = CancellationToken::new();
@@ -192,6 +210,13 @@ impl Service {
             Ok(Part::Reconciler)
         });
         parts.spawn(watch_readiness(store.clone(), index, ready, stop_rest.clone()));
+        if let Some(schedule) = backups {
+            let backing_up = store.clone().keep_backups(schedule, stop_rest.clone());
+            parts.spawn(async move {
+                backing_up.await;
+                Ok(Part::Backups)
+            });
+        }
 
         let mut result = tokio::select! {
             () = stop.cancelled() => Ok(()),
@@ -294,6 +319,7 @@ impl Part {
             Self::Server => "server",
             Self::Reconciler => "reconciler",
             Self::Readiness => "watch over readiness",
+            Self::Backups => "schedule of backups",
         }
     }
 }

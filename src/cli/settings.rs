@@ -17,6 +17,8 @@ impl Settings {
     pub fn from_config(config: &Config) -> Result<Self, Failure> {
         Ok(Self {
             database: config.database.path.clone(),
+            instance: instance(config),
+            backups: schedule(config),
             vault: vault_options(config),
             edge: edge_options(config),
             lease: edge::LeaseOptions { name: config.kubernetes.lease.0.clone(), identity: None },
@@ -27,7 +29,7 @@ impl Settings {
                 workers: config.sync.workers.get(),
                 engine: configured_engine(config),
                 secret_store: secret_store_options(config),
-                audit_retention: config.audit.retention,
+                keep: kept(config),
                 rebuild: config.database.rebuild,
                 admission: admission(config),
             },
@@ -40,6 +42,35 @@ impl Settings {
             server: server_options(config)?,
         })
     }
+}
+
+/// Whose synced secrets are recorded.
+pub(super) fn instance(config: &Config) -> store::Instance {
+    store::Instance {
+        vault: config.vault.uri.0.as_str().to_owned(),
+        namespace: config.kubernetes.namespace.0.clone(),
+    }
+}
+
+/// How long what is recorded is kept, and how much of it.
+fn kept(config: &Config) -> store::Keep {
+    store::Keep {
+        audit: config.audit.retention,
+        audit_bytes: config.audit.bytes.get() as u64,
+        feed_bytes: config.database.feed_bytes.get() as u64,
+        ..store::Keep::default()
+    }
+}
+
+/// Backups, where a directory for them is configured. Their names say whose they are.
+pub(super) fn schedule(config: &Config) -> Option<store::Schedule> {
+    let config::Backup { directory, interval, keep } = &config.backup;
+    Some(store::Schedule {
+        directory: directory.clone()?,
+        name: format!("{}-{}", secret_store_options(config).vault_name, config.kubernetes.namespace.0),
+        interval: *interval,
+        keep: keep.get(),
+    })
 }
 
 /// The vault's part.

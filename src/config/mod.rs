@@ -305,6 +305,20 @@ fields::configuration! {
         /// Whether a database that was lost, and made anew at the start, is filled with the synced secrets that the edge holds. What the
         /// Secrets' annotations say is believed then: where others may write Secrets in the namespace, see docs/security.md.
         rebuild: bool = "true",
+        /// Bytes that the change feed takes, about; at least 1048576. It goes back a day and 100,000 changes as long as that has room: the
+        /// oldest go before the newest, and a watcher that resumes from them is told OUT_OF_RANGE.
+        feed_bytes: NonZeroUsize = "134217728",
+    }
+
+    /// Backups of the database
+    backup: Backup {
+        /// The directory that backups are put into, best on another disk than the database, or a share. It is made where its parent is there.
+        /// No backups are made where this is absent.
+        directory: Option<PathBuf>,
+        /// How long after a backup the next one is made; at least a minute. A start makes one where the newest is older.
+        interval: Duration = "6h",
+        /// How many are kept; the oldest go. `secret-service restore FILE` puts one in place.
+        keep: NonZeroUsize = "8",
     }
 
     /// The record of who did what
@@ -312,6 +326,9 @@ fields::configuration! {
         /// How long events are kept, counting the time that the service runs; at least a day. `secret-service audit verify` proves that
         /// what is kept is what was recorded.
         retention: Duration = "365d",
+        /// Bytes that events of what was done take, about; at least 1048576. The oldest go before the newest, however young they are, and an event
+        /// says so.
+        bytes: NonZeroUsize = "268435456",
         /// Calls that were not let in which are kept, at least 100: the oldest go before the newest, and never an event of what was done.
         denials_rows: NonZeroUsize = "100000",
         /// Bytes that they take, about; at least 65536. The oldest go before the newest here too.

@@ -3,8 +3,9 @@
 use std::{path::Path, time::Duration};
 
 use super::{
-    Audit, Authentication, Authorization, Cloud, CloudName, Config, Credential, CredentialKind, Database,
-    Kubernetes, Limits, Log, SecretStore, Server, Sync, SyncedSecrets, Usages, Vault, reader::Reader,
+    Audit, Authentication, Authorization, Backup, Cloud, CloudName, Config, Credential, CredentialKind,
+    Database, Kubernetes, Limits, Log, SecretStore, Server, Sync, SyncedSecrets, Usages, Vault,
+    reader::Reader,
 };
 use crate::{
     access::{LONGEST_DECISION_LIFE, LONGEST_TOKEN_LIFE},
@@ -13,6 +14,12 @@ use crate::{
 
 /// Less would leave nobody the time to look.
 const SHORTEST_RETENTION: Duration = Duration::from_secs(86_400);
+
+/// Less would hold little of what is of interest.
+const SMALLEST_BUDGET: usize = 1_048_576;
+
+/// More often would do little else.
+const SHORTEST_BACKUP_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A ring with less room would hold no denials that are worth looking at.
 const SMALLEST_RING: (usize, usize) = (100, 65_536);
@@ -27,7 +34,6 @@ impl Rules for Sync {}
 impl Rules for SecretStore {}
 impl Rules for SyncedSecrets {}
 impl Rules for Usages {}
-impl Rules for Database {}
 impl Rules for Log {}
 
 impl Rules for Vault {
@@ -159,12 +165,31 @@ impl Rules for Audit {
         if self.retention < SHORTEST_RETENTION {
             reader.mistake("audit.retention", "shorter than a day; accepted: \"1d\" or longer");
         }
+        if self.bytes.get() < SMALLEST_BUDGET {
+            reader.mistake("audit.bytes", format!("fewer than {SMALLEST_BUDGET}"));
+        }
         let (rows, bytes) = SMALLEST_RING;
         if self.denials_rows.get() < rows {
             reader.mistake("audit.denials_rows", format!("fewer than {rows}"));
         }
         if self.denials_bytes.get() < bytes {
             reader.mistake("audit.denials_bytes", format!("fewer than {bytes}"));
+        }
+    }
+}
+
+impl Rules for Backup {
+    fn check(&self, reader: &mut Reader<'_>) {
+        if self.interval < SHORTEST_BACKUP_INTERVAL {
+            reader.mistake("backup.interval", "shorter than a minute; accepted: \"1m\" or longer");
+        }
+    }
+}
+
+impl Rules for Database {
+    fn check(&self, reader: &mut Reader<'_>) {
+        if self.feed_bytes.get() < SMALLEST_BUDGET {
+            reader.mistake("database.feed_bytes", format!("fewer than {SMALLEST_BUDGET}"));
         }
     }
 }

@@ -115,6 +115,8 @@ documented! {
         EdgeConflict,
         "Another manager puts its own content back into the Secret again and again."
         EdgeContested,
+        "The database was restored from a backup, and the edge no longer holds it: it waits for a person, who syncs it or deletes it."
+        NotAtEdgeAfterRestore,
         "The service's account lacks the right at the edge."
         EdgeForbidden,
         "The Kubernetes API can't be reached."

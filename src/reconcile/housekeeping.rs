@@ -1,42 +1,36 @@
-//! Forgets what has been kept long enough.
+//! Forgets what has been kept long enough, or takes too much room.
 
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use super::Reconciler;
-use crate::store::{Keep, StoreError};
+use crate::store::StoreError;
 
+/// How often it is looked at what is old.
 const EVERY: Duration = Duration::from_secs(600);
-/// Request ids are kept for a day (AIP-155), and the feed goes back at least a day.
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// The feed keeps at least this many changes.
-const CHANGES: i64 = 100_000;
+/// How often it is looked at what takes room: it may come fast.
+const ROOM_EVERY: Duration = Duration::from_secs(15);
 
 impl Reconciler {
     /// Prunes now and then until told to stop.
     pub(super) async fn keep_house(self, stop: CancellationToken) {
-        let mut every = tokio::time::interval(EVERY);
+        let (mut every, mut room) = (tokio::time::interval(EVERY), tokio::time::interval(ROOM_EVERY));
         loop {
-            tokio::select! {
-                _ = every.tick() => {}
+            let kept = tokio::select! {
+                _ = every.tick() => self.prune().await,
+                _ = room.tick() => self.0.store.keep_to_budget(&self.0.options.keep).await,
                 () = stop.cancelled() => return,
-            }
-            if let Err(error) = self.prune().await {
+            };
+            if let Err(error) = kept {
                 tracing::warn!(%error, "old rows could not be pruned; trying again later");
             }
         }
     }
 
     async fn prune(&self) -> Result<(), StoreError> {
-        let keep = Keep {
-            requests: DAY,
-            changes: DAY,
-            last_changes: CHANGES,
-            audit: self.0.options.audit_retention,
-        };
         let mut transaction = self.0.store.begin().await?;
-        transaction.prune(&keep).await?;
+        transaction.prune(&self.0.options.keep).await?;
         transaction.commit().await
     }
 }

@@ -18,6 +18,7 @@ mod queue;
 mod reads;
 pub mod rebuild;
 mod removal;
+mod restored;
 mod rotation;
 mod switch;
 mod usages;
@@ -48,7 +49,7 @@ use crate::{
     },
     model::{Admission, Condition, Origin, State, SyncEngine},
     quote::Quote,
-    store::{Record, Store},
+    store::{Keep, Record, Store},
     vault::{Priority, Vault},
 };
 use comparisons::Comparisons;
@@ -86,8 +87,8 @@ pub struct Options {
     pub engine: Option<SyncEngine>,
     /// What the Secret Store extension is told.
     pub secret_store: secret_store::Options,
-    /// How long events of the audit are kept.
-    pub audit_retention: Duration,
+    /// How long what is recorded is kept, and how much of it.
+    pub keep: Keep,
     /// Whether a new database is filled with what the edge holds.
     pub rebuild: bool,
     /// What synced secrets may be that are found at the edge.
@@ -126,6 +127,8 @@ struct Inner {
     stands_by: watch::Sender<bool>,
     /// This process has taken over from another one.
     taken_over: Notify,
+    /// Whether the workers may begin: not before a restored database was held against the edge.
+    may_work: watch::Sender<bool>,
 }
 
 /// While it lives, a call is storing the new vault secrets of a synced secret and the reconciler leaves it alone.
@@ -171,6 +174,7 @@ impl Reconciler {
             started: Instant::now(),
             stands_by: watch::Sender::new(false),
             taken_over: Notify::new(),
+            may_work: watch::Sender::new(false),
         }))
     }
 
@@ -205,6 +209,7 @@ impl Reconciler {
         tasks.spawn(self.clone().rotate(stop.clone()));
         tasks.spawn(self.clone().keep_house(stop.clone()));
         tasks.spawn(self.clone().run_delays(stop.clone()));
+        tasks.spawn(self.clone().settle_restore(stop.clone()));
         for (lane, workers) in [
             (Lane::Background, self.0.options.workers),
             (Lane::Interactive, INTERACTIVE_WORKERS),
@@ -272,7 +277,7 @@ impl Reconciler {
     }
 
     fn is_unsettled(&self, record: &Record, access: Option<&Access>) -> bool {
-        if record.secret.origin == Origin::Unmanaged {
+        if record.secret.origin == Origin::Unmanaged || self.waits_for_a_person(record) {
             return false;
         }
         if self.other_engine(record).is_some() {

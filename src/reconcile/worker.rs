@@ -91,6 +91,10 @@ impl Failure {
 impl Reconciler {
     /// Works through a lane until told to stop.
     pub(super) async fn work(self, lane: Lane, stop: CancellationToken) {
+        tokio::select! {
+            () = self.until_settled() => {}
+            () = stop.cancelled() => return,
+        }
         loop {
             let work = tokio::select! {
                 work = self.next_work(lane) => work,
@@ -128,7 +132,7 @@ impl Reconciler {
         let Some(record) = self.0.store.view().get_by_uid(uid) else {
             return self.remove_orphan(uid).await;
         };
-        if record.secret.origin == Origin::Unmanaged {
+        if record.secret.origin == Origin::Unmanaged || self.waits_for_a_person(&record) {
             return Ok(Outcome::Done);
         }
         if let Some(pause) = self.pause_of_fight(&record, &work) {

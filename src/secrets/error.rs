@@ -23,6 +23,9 @@ pub enum Error {
     /// The request id was used for a request with other content.
     #[error("this request_id was used for another request")]
     RequestIdReused,
+    /// The request id was used before the database was restored.
+    #[error("this request_id was used before the database was restored from a backup")]
+    RequestOfAnotherHistory,
     /// The same request is being carried out right now.
     #[error("the same request is being carried out right now")]
     InProgress,
@@ -204,6 +207,7 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::RequestIdReused => Self::RequestIdReused,
+            StoreError::RequestOfAnotherHistory => Self::RequestOfAnotherHistory,
             StoreError::RequestRecorded => Self::InProgress,
             other => Self::Store(other),
         }

@@ -58,7 +58,7 @@ use crate::{
 pub use crate::{
     edge::{EdgeError, Gap, is_reserved},
     reconcile::creation::TAG as RESERVED_TAG,
-    store::{AuditFilter, FeedPlace, History, Request, Signer, StoreError, StoreFault},
+    store::{AuditFilter, BackupStanding, FeedPlace, History, Request, Room, Signer, StoreError, StoreFault},
     vault::VaultError,
 };
 
@@ -181,7 +181,17 @@ impl Secrets {
         &self.1
     }
 
-    /// Signs for the API: page tokens, resume tokens, fingerprints.
+    /// What the database takes.
+    pub fn room(&self) -> Room {
+        self.0.store.room()
+    }
+
+    /// How the scheduled backups went; `None` where none are to be made.
+    pub fn backups(&self) -> Option<BackupStanding> {
+        self.0.store.backup_standing()
+    }
+
+    /// Signs for the API: resume tokens, fingerprints.
     pub fn signer(&self) -> Signer {
         self.0.store.signer()
     }
@@ -195,6 +205,11 @@ impl Secrets {
     pub fn skews(&self) -> Vec<(&'static str, jiff::SignedDuration)> {
         let clocks = [("vault", self.vault().clock()), ("cluster", self.0.edge.clock())];
         clocks.into_iter().filter_map(|(peer, clock)| Some((peer, clock.skew()?))).collect()
+    }
+
+    /// Signs page tokens: those of a database before it was restored are none.
+    pub fn page_signer(&self) -> Signer {
+        self.0.store.page_signer()
     }
 
     /// Waits for the mutations under way, and records what was counted only.

@@ -66,6 +66,26 @@ pub struct Keep {
     pub last_changes: i64,
     /// Events of the audit.
     pub audit: Duration,
+    /// Bytes that events take, about: the oldest go before the newest, however young they are.
+    pub audit_bytes: u64,
+    /// Bytes that changes take, about: the same.
+    pub feed_bytes: u64,
+}
+
+/// Request ids are kept for a day (AIP-155), and the feed goes back at least a day.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Default for Keep {
+    fn default() -> Self {
+        Self {
+            requests: DAY,
+            changes: DAY,
+            last_changes: 100_000,
+            audit: 365 * DAY,
+            audit_bytes: 256 * 1024 * 1024,
+            feed_bytes: 128 * 1024 * 1024,
+        }
+    }
 }
 
 impl Transaction {

@@ -80,6 +80,11 @@ impl Faults {
         self.stands.subscribe()
     }
 
+    /// The database file.
+    pub(super) fn path(&self) -> &Path {
+        &self.file.path
+    }
+
     pub(super) fn stands(&self) -> Option<StoreFault> {
         *self.stands.borrow()
     }

@@ -7,7 +7,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteConnection},
 };
 
-use super::{BUSY_TIMEOUT, StoreError};
+use super::{BUSY_TIMEOUT, StoreError, schema};
 
 /// The schema of a database file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,10 +25,6 @@ pub enum Schema {
 
 /// The first damage, or "ok".
 const DAMAGE: &str = "PRAGMA quick_check(1)";
-/// The table of sqlx: it isn't there before the first migration.
-const MIGRATIONS: &str = "SELECT version FROM _sqlx_migrations ORDER BY version";
-const HAS_MIGRATIONS: &str = "SELECT count(*) FROM sqlite_master WHERE name = '_sqlx_migrations'";
-
 /// Looks at a database file: whether it is whole, may be written, and which schema it has.
 pub async fn inspect(path: &Path) -> Result<Schema, StoreError> {
     if !path.try_exists().map_err(sqlx::Error::Io)? {
@@ -57,18 +53,9 @@ pub(super) async fn check_current(readers: &SqlitePool) -> Result<(), StoreError
 }
 
 async fn schema(connection: &mut SqliteConnection) -> Result<Schema, StoreError> {
-    let tables: i64 = sqlx::query_scalar(HAS_MIGRATIONS).fetch_one(&mut *connection).await?;
-    let applied: Vec<i64> = match tables {
-        0 => Vec::new(),
-        _ => sqlx::query_scalar(MIGRATIONS).fetch_all(&mut *connection).await?,
-    };
-    let migrator = sqlx::migrate!();
-    match applied.iter().find(|version| !migrator.version_exists(**version)) {
-        Some(newer) => Err(StoreError::Newer(newer.to_string())),
-        None => match migrator.iter().count() - applied.len() {
-            0 => Ok(Schema::Current),
-            missing => Ok(Schema::Older { missing }),
-        },
+    match schema::missing(connection).await? {
+        0 => Ok(Schema::Current),
+        missing => Ok(Schema::Older { missing }),
     }
 }
 

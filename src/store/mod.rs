@@ -4,22 +4,26 @@
 //! Readers of synced secrets never touch the disk: they read the [`View`], which holds what was committed.
 
 mod audit;
+mod backup;
 mod changes;
 mod clock;
 mod driving;
 mod fault;
+mod identity;
 mod inspect;
 mod rebuild;
 mod record;
 mod requests;
+mod room;
 mod rows;
+mod schema;
 mod settings;
 mod synced_secrets;
 mod view;
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -27,7 +31,6 @@ use aws_lc_rs::hmac;
 use jiff::Timestamp;
 use sqlx::{
     ConnectOptions, Connection, SqlitePool,
-    migrate::MigrateError,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use tokio::{
@@ -36,16 +39,22 @@ use tokio::{
 };
 
 pub use audit::{AuditFault, AuditFilter, AuditReport, NewAuditEvent, Ring, export_audit, verify_audit};
+pub use backup::{
+    Backup, BackupError, BackupStanding, Manifest, Restoration, RestoreError, Schedule, back_up, restore,
+};
 pub use changes::{Feed, FeedPlace, History};
 use clock::Clock;
 pub use clock::Keep;
 pub use driving::Options;
 use fault::Faults;
 pub use fault::StoreFault;
+pub use identity::{Epoch, Instance, Restored};
 pub use inspect::{Schema, inspect};
 pub use rebuild::RebuildCause;
 pub use record::{EdgeRecord, Handed, Record};
 pub use requests::{Recorded, Request};
+pub use room::{Growing, Room, Taken, measure};
+use schema::BackupFirst;
 pub use view::{Snapshot, View};
 
 use crate::{model::ChainedEvent, quote::Quote};
@@ -70,10 +79,15 @@ struct Inner {
     sequence: watch::Sender<i64>,
     commits: watch::Sender<()>,
     signer: Signer,
+    epoch: Epoch,
     clock: Clock,
     /// Whether it is new and still to be filled with what the edge holds.
     unfilled: watch::Sender<bool>,
     faults: Faults,
+    /// How the scheduled backups went, where there are any.
+    backups: StdMutex<Option<BackupStanding>>,
+    /// What grows, as it was last counted.
+    growing: StdMutex<Growing>,
     options: Options,
 }
 
@@ -99,6 +113,9 @@ pub enum StoreError {
     /// A request id that was used for a request with other content.
     #[error("this request_id was used for another request")]
     RequestIdReused,
+    /// A request id that was used before the database was restored from a backup.
+    #[error("this request_id was used before the database was restored from a backup")]
+    RequestOfAnotherHistory,
     /// A stored row breaks a rule of the model.
     #[error("table {table}, column {column}, row {row}: {problem}")]
     Corrupt {
@@ -112,11 +129,44 @@ pub enum StoreError {
         problem: String,
     },
     /// The database was made by a newer release.
-    #[error("the database was made by a newer release ({0}): run that release, or restore a backup")]
-    Newer(String),
+    #[error(
+        "the database was made by a newer release{} (schema {schema}; {} knows up to {}): run that release, or go back to a \
+         backup of this one with `secret-service restore FILE`",
+        .release.as_ref().map(|release| format!(", {release}")).unwrap_or_default(),
+        env!("CARGO_PKG_VERSION"),
+        schema::MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or_default()
+    )]
+    Newer {
+        /// Its schema.
+        schema: i64,
+        /// The release that brought it there.
+        release: Option<String>,
+    },
     /// The database was made by an older release.
     #[error("the database was made by an older release; start the service once, which brings it up to date")]
     Older,
+    /// The database holds what belongs to another instance.
+    #[error(
+        "it belongs to the {what} {recorded:?}, and {configured:?} is configured: set {} back, or give this {what} a database of its own \
+         (database.path)",
+        if *.what == "vault" { "vault.uri" } else { "kubernetes.namespace" }
+    )]
+    Foreign {
+        /// Of what: vault or namespace.
+        what: &'static str,
+        /// Whose it is.
+        recorded: String,
+        /// What is configured.
+        configured: String,
+    },
+    /// A backup stands where the database should be.
+    #[error(
+        "this is a backup: put it in place with `secret-service restore FILE`, so that callers are told that it is another history"
+    )]
+    IsBackup,
+    /// A migration is due, and the backup that comes before it failed.
+    #[error("it must be migrated, and the backup before that failed: {0}")]
+    NotBackedUp(#[source] Box<BackupError>),
     /// The database itself.
     #[error("the database: {}", Quote::error(.0))]
     Database(#[from] sqlx::Error),
@@ -173,7 +223,7 @@ impl Store {
 
     /// Opens the database, to work as the options say.
     pub async fn open_with(path: &Path, options: Options) -> Result<Self, StoreError> {
-        options.run(Self::opened(path, options.clone())).await
+        options.run(Self::opened(path, options.clone(), BackupFirst::Yes)).await
     }
 
     /// Opens the database as it is, beside a process that may work with it: it is never changed, and nothing else is shown of it than was
@@ -187,7 +237,8 @@ impl Store {
         Self::with(readers.clone(), readers, signer, faults, Options::default()).await
     }
 
-    async fn opened(path: &Path, driving: Options) -> Result<Self, StoreError> {
+    async fn opened(path: &Path, driving: Options, backup_first: BackupFirst) -> Result<Self, StoreError> {
+        backup::mend_interrupted(path).map_err(sqlx::Error::Io)?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -199,7 +250,10 @@ impl Store {
         restrict_to_owner(path)?;
         let faults = Faults::new(path).map_err(sqlx::Error::Io)?;
         look_for_damage(&options).await?;
-        sqlx::migrate!().run(&writer).await.map_err(migration_error)?;
+        schema::migrate(&writer, path, backup_first).await?;
+        if settings::get(&writer, backup::NAME).await?.is_some() {
+            return Err(StoreError::IsBackup);
+        }
         let unguarded = audit::restore_guards(&writer).await?;
         audit::complete(&writer).await?;
         let readers = SqlitePoolOptions::new()
@@ -223,7 +277,7 @@ impl Store {
         faults: Faults,
         options: Options,
     ) -> Result<Self, StoreError> {
-        let clock = clock::read(&writer).await?;
+        let (epoch, clock) = (identity::epoch(&writer).await?, clock::read(&writer).await?);
         let (records, place) = (synced_secrets::load(&readers).await?, changes::last_place(&readers).await?);
         let view = View::new(records, place);
         let inner = Inner {
@@ -234,9 +288,12 @@ impl Store {
             sequence: watch::Sender::new(place.sequence),
             commits: watch::Sender::new(()),
             signer,
+            epoch,
             clock,
             unfilled: watch::Sender::new(false),
             faults,
+            backups: StdMutex::default(),
+            growing: StdMutex::default(),
             options,
         };
         Ok(Self(Arc::new(inner)))
@@ -286,6 +343,10 @@ impl Store {
     /// Tells what is wrong with the database's file or its disk, until a write goes well again.
     pub fn fault(&self) -> watch::Receiver<Option<StoreFault>> {
         self.0.faults.subscribe()
+    }
+
+    fn backups(&self) -> MutexGuard<'_, Option<BackupStanding>> {
+        self.0.backups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether it can be read and written, found out within a time. Where the last write failed, tries one. Whoever waits long behind others who
@@ -406,14 +467,6 @@ fn restrict_to_owner(path: &Path) -> Result<(), StoreError> {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
         .map_err(|error| StoreError::Database(sqlx::Error::Io(error)))
-}
-
-fn migration_error(error: MigrateError) -> StoreError {
-    match error {
-        MigrateError::VersionMissing(version) => StoreError::Newer(version.to_string()),
-        MigrateError::Execute(error) => StoreError::Database(error),
-        other => StoreError::Database(sqlx::Error::Migrate(Box::new(other))),
-    }
 }
 
 /// Names SQL statements and lists them, so that a test can prepare every one.

@@ -4,13 +4,13 @@ use jiff::Timestamp;
 use sqlx::{FromRow, Sqlite};
 use uuid::Uuid;
 
-use super::{Store, StoreError, Transaction, driving::Sql, rows::Row, statements};
+use super::{Epoch, Store, StoreError, Transaction, driving::Sql, rows::Row, statements};
 
 statements! {
-    SELECT = "SELECT method, fingerprint, uid, response FROM requests WHERE caller = ?1 AND request_id = ?2";
+    SELECT = "SELECT method, fingerprint, uid, response, epoch FROM requests WHERE caller = ?1 AND request_id = ?2";
     INSERT = "
-        INSERT INTO requests (caller, request_id, method, fingerprint, uid, response, create_time)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        INSERT INTO requests (caller, request_id, method, fingerprint, uid, response, create_time, epoch)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     ANSWER = "UPDATE requests SET response = ?3 WHERE caller = ?1 AND request_id = ?2";
     DELETE = "DELETE FROM requests WHERE caller = ?1 AND request_id = ?2";
     PRUNE = "DELETE FROM requests WHERE create_time < ?1";
@@ -44,17 +44,19 @@ struct RequestRow {
     fingerprint: Vec<u8>,
     uid: Option<String>,
     response: Option<Vec<u8>>,
+    epoch: Vec<u8>,
 }
 
 impl Store {
-    /// What is recorded of a call; an error where its id was used for another one.
+    /// What is recorded of a call; an error where its id was used for another one, or in a history that has ended: what was answered then
+    /// may no longer be so.
     pub async fn recorded(&self, request: &Request) -> Result<Option<Recorded>, StoreError> {
         let select = sqlx::query_as(SELECT)
             .bind(&request.caller)
             .bind(request.id.to_string())
             .fetch_optional(&self.0.readers);
         let row: Option<RequestRow> = self.run(select).await?;
-        row.map(|row| row.answer(request)).transpose()
+        row.map(|row| row.answer(request, self.epoch())).transpose()
     }
 }
 
@@ -74,6 +76,7 @@ impl Transaction {
             .bind(uid.map(|uid| uid.to_string()))
             .bind(response)
             .bind(self.store.clock().as_microsecond())
+            .bind(self.store.epoch().0.as_slice())
             .execute(&mut *self.sql);
         match self.store.run(inserted).await {
             Ok(_) => Ok(()),
@@ -113,7 +116,10 @@ async fn execute(
 }
 
 impl RequestRow {
-    fn answer(self, request: &Request) -> Result<Recorded, StoreError> {
+    fn answer(self, request: &Request, epoch: Epoch) -> Result<Recorded, StoreError> {
+        if self.epoch != epoch.0 {
+            return Err(StoreError::RequestOfAnotherHistory);
+        }
         if self.method != request.method || self.fingerprint != request.fingerprint {
             return Err(StoreError::RequestIdReused);
         }

@@ -25,6 +25,7 @@ mod races;
 mod readiness;
 mod rebuild;
 mod renewed;
+mod restored;
 mod rotation;
 mod secret_store;
 mod side_by_side;

@@ -230,6 +230,8 @@ impl World {
         let uri: url::Url = format!("https://{}/", self.to_vault.address).parse().expect("an address");
         Settings {
             database: home.join("secret-service.db"),
+            instance: store::Instance { vault: VAULT.to_owned(), namespace: NAMESPACE.to_owned() },
+            backups: None,
             vault: vault::Options {
                 uri: uri.clone(),
                 credential: vault::Credential::ClientSecret {
@@ -269,7 +271,7 @@ impl World {
                     patience: Duration::from_secs(20),
                     ..secret_store::Options::default()
                 },
-                audit_retention: Duration::from_secs(86_400),
+                keep: store::Keep { audit: Duration::from_secs(86_400), ..store::Keep::default() },
                 rebuild: true,
                 admission: Default::default(),
             },

@@ -41,7 +41,7 @@ use secret_service::{
         ListSecretUsagesRequest, SyncedSecret, secret_service_client::SecretServiceClient,
         synced_secret::State,
     },
-    reconcile, secrets, vault,
+    reconcile, secrets, store, vault,
 };
 use somebody::Somebody;
 use tempfile::TempDir;
@@ -542,6 +542,8 @@ fn settings(site: &Site, options: &Options) -> Settings {
     });
     Settings {
         database: site.directory().join("secret-service.db"),
+        instance: store::Instance { vault: site.vault.uri().to_string(), namespace: site.namespace.clone() },
+        backups: None,
         vault: vault::Options {
             uri: site.vault.uri(),
             credential,
@@ -573,7 +575,7 @@ fn settings(site: &Site, options: &Options) -> Settings {
                 patience: options.patience,
                 ..secret_store::Options::default()
             },
-            audit_retention: Duration::from_secs(86_400),
+            keep: store::Keep { audit: Duration::from_secs(86_400), ..store::Keep::default() },
             rebuild: options.rebuild,
             admission: options.admission.clone(),
         },

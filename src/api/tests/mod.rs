@@ -26,7 +26,7 @@ use crate::{
     proto::secret_service_client::SecretServiceClient,
     reconcile::{self, Reconciler},
     secrets::{self, Secrets},
-    store::{Record, Store},
+    store::{self, Record, Store},
     vault::{self, Cloud, Credential, Vault},
 };
 
@@ -83,7 +83,7 @@ async fn house_over(store: Store, directory: TempDir) -> House {
         workers: 1,
         engine: Some(SyncEngine::Direct),
         secret_store: secret_store::Options::default(),
-        audit_retention: Duration::from_secs(3_600),
+        keep: store::Keep { audit: Duration::from_secs(3_600), ..store::Keep::default() },
         rebuild: true,
         admission: Admission::default(),
     };

@@ -13,14 +13,14 @@ use crate::{
     api::{self, Dated, DatedKind, Standing},
     cli::{
         Failure,
-        settings::{tls_options, vault_options},
+        settings::{schedule, tls_options, vault_options},
     },
     config::Config,
     model::{Condition, ConditionType, Reason, Status, SyncEngine},
     peer_clock::HARMLESS,
     quote::Quote,
     secrets::{check_vault, probe_writes},
-    store::{self, Schema},
+    store::{self, Room, Schema},
     vault::{self, Vault},
 };
 
@@ -30,12 +30,13 @@ const ROOM: u64 = 256 * 1024 * 1024;
 const DATABASE: &str = "database: whole, of a known schema, writable";
 const DISK: &str = "database: room on the disk";
 const VAULT_CLOCK: &str = "clock: as the vault's";
+const BACKUP: &str = "backup: a new one is where it should be";
 const TLS: &str = "tls: certificates and revocation lists are current";
 
 /// Runs them all.
 pub(super) async fn run(config: &Config, probes_writes: bool) -> Result<Report, Failure> {
     let options = vault_options(config);
-    let (database, (engine, cluster)) = tokio::join!(database(&config.database.path), cluster::check(config));
+    let (database, (engine, cluster)) = tokio::join!(database(config), cluster::check(config));
     // What the vault must allow depends on the engine.
     let vault = check_the_vault(&options, engine, probes_writes).await;
     let mut rows =
@@ -47,7 +48,8 @@ pub(super) async fn run(config: &Config, probes_writes: bool) -> Result<Report, 
     Ok(Report(rows))
 }
 
-async fn database(path: &Path) -> Vec<Row> {
+async fn database(config: &Config) -> Vec<Row> {
+    let path = config.database.path.as_path();
     let directory = match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
@@ -71,18 +73,77 @@ async fn database(path: &Path) -> Vec<Row> {
             Row::yes(DATABASE, found)
         }
         Err(error) => {
-            let remedy = "Look at the file's owner and mode, or restore a backup.";
+            let remedy = "Look at the file's owner and mode, or stop the service and put a backup in place with `secret-service restore \
+                          FILE`, or make the database anew from the edge with `secret-service rebuild`.";
             Row::no(DATABASE, format!("{}: {error}. {remedy}", path.display()))
         }
     };
-    vec![whole, disk(directory)]
+    let taken = match path.exists() {
+        true => store::measure(path).await.ok().map(|room| taken(&room, config)),
+        false => None,
+    };
+    let mut rows = vec![whole, disk(directory, taken)];
+    rows.extend(config.backup.directory.as_deref().map(|backups| backup(backups, config)));
+    rows
 }
 
-fn disk(directory: &Path) -> Row {
+/// What the database takes of the disk, and how it grows.
+fn taken(room: &Room, config: &Config) -> String {
+    let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / (1024.0 * 1024.0));
+    let growing = &room.growing;
+    let mut text = format!(
+        "The database takes {} ({} of it free to be used again), its log {}; the audit takes {} of {}, the change feed {} of {}.",
+        mib(room.database),
+        mib(growing.free),
+        mib(room.log),
+        mib(growing.audit.bytes),
+        mib(config.audit.bytes.get() as u64),
+        mib(growing.feed.bytes),
+        mib(config.database.feed_bytes.get() as u64),
+    );
+    if let Some(bytes) = growing.audit_bytes_a_day(Timestamp::now()) {
+        text.push_str(&format!(" The audit grows by {} a day.", mib(bytes)));
+    }
+    text
+}
+
+/// Whether backups can be put where they should be, and the newest is as new as it should be.
+fn backup(directory: &Path, config: &Config) -> Row {
+    if let Err(error) = access(directory, Access::WRITE_OK | Access::EXEC_OK) {
+        let found = format!(
+            "The directory {} can't be written: {}. Mount or create it for the service's user, or set backup.directory.",
+            directory.display(),
+            Quote::error(&error)
+        );
+        return Row::warning(BACKUP, found);
+    }
+    let newest = schedule(config).and_then(|schedule| schedule.newest().transpose());
+    match newest {
+        None => Row::yes(BACKUP, "There is none yet; the service makes one when it starts."),
+        Some(Err(error)) => {
+            Row::unknown(BACKUP, format!("The directory can't be read: {}.", Quote::error(&error)))
+        }
+        Some(Ok((file, made))) => {
+            let found = format!("The newest is {}, of {made:.0}.", file.display());
+            let age = Timestamp::now().duration_since(made).unsigned_abs();
+            match age > 2 * config.backup.interval {
+                true => {
+                    Row::warning(BACKUP, format!("{found} The service's log says why there is no newer one."))
+                }
+                false => Row::yes(BACKUP, found),
+            }
+        }
+    }
+}
+
+fn disk(directory: &Path, taken: Option<String>) -> Row {
     match statvfs(directory) {
         Ok(disk) => {
             let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-            let found = format!("{} MiB are free.", free / (1024 * 1024));
+            let mut found = format!("{} MiB are free.", free / (1024 * 1024));
+            if let Some(taken) = taken {
+                found = format!("{found} {taken}");
+            }
             if free >= ROOM {
                 Row::yes(DISK, found)
             } else {

@@ -21,7 +21,7 @@ use crate::{
     doubles::tls::Authority,
     edge::{self, secret_store},
     model::{Admission, SyncEngine},
-    reconcile, secrets,
+    reconcile, secrets, store,
     telemetry::{self, Format},
     vault,
 };
@@ -160,6 +160,9 @@ impl Dev {
         let credential = doubles.vault.credential().clone();
         Settings {
             database: data.database(),
+            // The vault's port may be another one next time.
+            instance: store::Instance { vault: "dev".to_owned(), namespace: NAMESPACE.to_owned() },
+            backups: None,
             vault: vault::Options {
                 uri: doubles.vault.uri(),
                 credential: vault::Credential::ClientSecret {
@@ -194,7 +197,7 @@ impl Dev {
                     vault_name: self.vault_name.clone(),
                     ..secret_store::Options::default()
                 },
-                audit_retention: RETENTION,
+                keep: store::Keep { audit: RETENTION, ..store::Keep::default() },
                 rebuild: true,
                 admission: Admission::default(),
             },

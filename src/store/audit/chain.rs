@@ -22,6 +22,17 @@ statements! {
           FROM audit_events
          WHERE sequence < coalesce((SELECT min(sequence) FROM audit_events WHERE coalesce(kept_since, event_time) >= ?1),
                                    9223372036854775807)";
+    /// The first event up to which so many bytes go; never the newest.
+    PUSHED_OUT = "
+        SELECT max(sequence)
+          FROM audit_events
+         WHERE sequence < (SELECT max(sequence) FROM audit_events)
+           AND sequence <= coalesce((SELECT sequence
+                                       FROM (SELECT sequence, sum(bytes) OVER (ORDER BY sequence) AS so_far FROM audit_events)
+                                      WHERE so_far >= ?1
+                                      ORDER BY sequence
+                                      LIMIT 1),
+                                    9223372036854775807)";
     TIME = "SELECT event_time FROM audit_events WHERE sequence = ?1";
     BASE = "
         UPDATE audit_chain
@@ -111,7 +122,7 @@ pub(super) async fn advance(
 }
 
 /// Events that were removed.
-pub(super) struct Pruned {
+pub(in crate::store) struct Pruned {
     /// How many.
     pub(super) events: u64,
     /// When the newest of them was recorded.
@@ -124,7 +135,26 @@ pub(super) async fn prune(
     before: Timestamp,
 ) -> Result<Option<Pruned>, StoreError> {
     let old: Option<i64> = sqlx::query_scalar(OLD).bind(before.as_microsecond()).fetch_one(&mut *sql).await?;
-    let Some(old) = old else { return Ok(None) };
+    match old {
+        Some(old) => prune_up_to(sql, old).await,
+        None => Ok(None),
+    }
+}
+
+/// Removes the oldest events that take so many bytes, and never the newest.
+pub(in crate::store) async fn push_out(
+    sql: &mut SqliteConnection,
+    bytes: i64,
+) -> Result<Option<Pruned>, StoreError> {
+    let last: Option<i64> = sqlx::query_scalar(PUSHED_OUT).bind(bytes).fetch_one(&mut *sql).await?;
+    match last {
+        Some(last) => prune_up_to(sql, last).await,
+        None => Ok(None),
+    }
+}
+
+/// Removes all events up to one, and makes that the base.
+async fn prune_up_to(sql: &mut SqliteConnection, old: i64) -> Result<Option<Pruned>, StoreError> {
     if sqlx::query(BASE).bind(old).execute(&mut *sql).await?.rows_affected() == 0 {
         return Ok(None);
     }

@@ -142,6 +142,14 @@ impl Transaction {
         self.prune_denials(before).await
     }
 
+    /// Says that the oldest events made room for newer ones.
+    pub(in crate::store) async fn say_pushed_out(
+        &mut self,
+        pruned: Option<Pruned>,
+    ) -> Result<(), StoreError> {
+        self.say_pruned(Chain::Changes, pruned, "events", " to make room for newer ones").await
+    }
+
     /// An event that comes next in a chain.
     async fn chained(&mut self, chain: Chain, event: NewAuditEvent) -> Result<ChainedEvent, StoreError> {
         let heads = self.store.run(chain::head(&mut self.sql)).await?;

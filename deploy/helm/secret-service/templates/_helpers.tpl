@@ -118,6 +118,13 @@ client_crl_file = "/etc/secret-service/clients/ca.crl"
 [authorization]
 rules = {{ . | toJson }}
 {{- end }}
+{{- if .Values.backup.enabled }}
+
+[backup]
+directory = {{ ternary "/var/backups/secret-service" "/var/lib/secret-service/backups" (ne .Values.backup.existingClaim "") | quote }}
+interval = {{ .Values.backup.interval | quote }}
+keep = {{ .Values.backup.keep }}
+{{- end }}
 
 [log]
 level = {{ .Values.log.level | quote }}

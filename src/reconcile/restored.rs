@@ -1,0 +1,129 @@
+//! After a restore: what the backup records is held against the edge before anything is written there.
+//!
+//! What the edge no longer holds may have been deleted after the backup was made, and is not brought back by itself: it says so, and waits for a
+//! person, who syncs it or deletes it.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Reconciler,
+    worker::{Failure, Retry},
+};
+use crate::{
+    edge::{Seen, secret_store::SyncSeen},
+    model::{ConditionType, Origin, Reason, State, SyncEngine},
+    store::{Record, Restored, StoreError},
+};
+
+/// How soon it is tried again where the database fails.
+const AGAIN: Duration = Duration::from_secs(1);
+/// How long the lists of the extension's resources are waited for: a cluster may not serve them.
+const PAIRS: Duration = Duration::from_secs(30);
+
+/// Whether a synced secret waits for a person since the database was restored. What is asked for since then sets another condition.
+pub(super) fn is_held(record: &Record) -> bool {
+    let reason = record.secret.condition(ConditionType::Synced).map(|condition| condition.reason);
+    reason == Some(Reason::NotAtEdgeAfterRestore)
+        && record.sync_requests == record.synced_requests
+        && record.secret.state != State::Deleting
+}
+
+impl Reconciler {
+    /// Lets the workers begin: at once, but for a database that was restored, which is held against the edge first.
+    pub(super) async fn settle_restore(self, stop: CancellationToken) {
+        loop {
+            let settled = tokio::select! {
+                settled = self.hold_against_edge() => settled,
+                () = stop.cancelled() => return,
+            };
+            let Err(error) = settled else { break };
+            tracing::error!(%error, "the restored database can't be held against the edge; trying again");
+            tokio::time::sleep(AGAIN).await;
+        }
+        self.0.may_work.send_replace(true);
+        stop.cancelled().await;
+    }
+
+    /// Waits until the workers may begin.
+    pub(super) async fn until_settled(&self) {
+        // The sender lives as long as this does.
+        let _ = self.0.may_work.subscribe().wait_for(|may| *may).await;
+    }
+
+    async fn hold_against_edge(&self) -> Result<(), StoreError> {
+        let Some(Restored { backup }) = self.0.store.restored().await? else { return Ok(()) };
+        tracing::warn!(
+            of = %backup.time, sequence = backup.sequence,
+            "the database was restored from a backup: nothing is written to the edge before it is known what the edge holds"
+        );
+        // Only a list that is complete says what is gone.
+        let _ = self.0.index.healthy().wait_for(|healthy| *healthy == Some(true)).await;
+        let records = self.0.store.view().snapshot().records;
+        if records.iter().any(|record| record.engine == SyncEngine::SecretStore) {
+            let mut listed = self.0.pairs.listed();
+            let complete = async { while !self.0.pairs.is_complete() && listed.changed().await.is_ok() {} };
+            let _ = timeout(PAIRS, complete).await;
+        }
+        for record in records.iter().filter(|record| self.is_missing(record)) {
+            let message = format!(
+                "The edge no longer holds it. The database was restored from a backup of {:.0}, and it may have been deleted after that: \
+                 it is not written again by itself. Sync it now to bring it back (SyncSyncedSecret), or delete it.",
+                backup.time
+            );
+            let reason = Reason::NotAtEdgeAfterRestore;
+            self.record_failure(
+                record,
+                Failure { reason, message, problems: Vec::new(), retry: Retry::Later },
+            )
+            .await?;
+        }
+        let mut transaction = self.0.store.begin().await?;
+        transaction.forget_restored().await?;
+        transaction.commit().await
+    }
+
+    fn is_missing(&self, record: &Record) -> bool {
+        record.secret.origin == Origin::Managed
+            && record.secret.state != State::Deleting
+            && !self.shows(record)
+    }
+
+    /// Whether a synced secret is left alone: it waits for a person, and nobody has brought it back at the edge.
+    pub(super) fn waits_for_a_person(&self, record: &Record) -> bool {
+        is_held(record) && !self.shows(record)
+    }
+
+    /// Whether the edge shows anything under its name.
+    fn shows(&self, record: &Record) -> bool {
+        let name = record.secret.id.as_str();
+        matches!(self.0.index.get(name), Seen::There(_))
+            || matches!(self.0.pairs.sync(name), SyncSeen::There(_) | SyncSeen::Behind(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Condition, Status, SyncedSecret};
+
+    #[test]
+    fn it_waits_until_somebody_syncs_or_deletes_it_or_something_else_is_the_matter() {
+        let mut record = Record::new(SyncedSecret::example("edp1secrets"), SyncEngine::Direct);
+        assert!(!is_held(&record));
+        let condition = |reason| Condition::new(ConditionType::Synced, Status::False, reason, "");
+        record.secret.set_condition(condition(Reason::NotAtEdgeAfterRestore));
+        assert!(is_held(&record));
+        let changes: [fn(&mut Record); 2] =
+            [|record| record.sync_requests = 1, |record| record.secret.state = State::Deleting];
+        for change in changes {
+            let mut record = record.clone();
+            change(&mut record);
+            assert!(!is_held(&record));
+        }
+        record.secret.set_condition(condition(Reason::Pending));
+        assert!(!is_held(&record));
+    }
+}

@@ -1,0 +1,368 @@
+//! The way back: a backup becomes the database, and what it replaces is kept. Nobody else uses the database meanwhile.
+//!
+//! All is made ready in a file beside the database; then one rename puts it in place. A process that is killed anywhere leaves the old
+//! database or the new one, and what an interrupted one has left is cleared away by the next start or the next restore.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use jiff::Timestamp;
+use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
+
+use super::{
+    BUSY_TIMEOUT, Manifest, StoreError, directory, file_name, manifest, siblings, stamp, sync_directory,
+    with_suffix,
+};
+use crate::{
+    model::{Outcome, SERVICE},
+    quote::Quote,
+    store::{
+        Instance, NewAuditEvent, Options, Store, StoreFault,
+        inspect::find_damage,
+        schema::{self, BackupFirst},
+        settings, statements,
+    },
+};
+
+/// The write-ahead log that a database has beside it while it is in use, and what those who use it share.
+const LOG: &str = "-wal";
+const SHARED: &str = "-shm";
+/// What is being made ready.
+const DRAFT: &str = ".restoring";
+/// What was replaced; its time follows.
+const REPLACED: &str = ".replaced-";
+
+statements! {
+    FOLD = "PRAGMA wal_checkpoint(TRUNCATE)";
+}
+
+/// A backup that is the database now.
+#[derive(Clone, Debug)]
+pub struct Restoration {
+    /// What it says of itself.
+    pub manifest: Manifest,
+    /// Where the database is kept that was there before.
+    pub kept: Option<PathBuf>,
+}
+
+/// The database that is replaced, and the name under which it is kept, where there is one.
+struct Replaced<'a> {
+    database: &'a Path,
+    kept: Option<&'a Path>,
+}
+
+/// Why a backup did not become the database, which is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// The file is none of ours.
+    #[error(
+        "{} is not a backup: it has no manifest. Give a file that `secret-service backup` or a scheduled backup has made",
+        .0.display()
+    )]
+    NotABackup(PathBuf),
+    /// It was changed after it was made.
+    #[error(
+        "{} is not what it was when it was made: its content does not have the SHA-256 of its manifest. Take another backup",
+        .0.display()
+    )]
+    Tampered(PathBuf),
+    /// It can't be used as it is.
+    #[error("{}: {error}", .file.display())]
+    Backup {
+        /// The backup.
+        file: PathBuf,
+        /// What is wrong.
+        error: StoreError,
+    },
+    /// Somebody works on the database that is to be replaced.
+    #[error("{} is in use by another process; stop it, then restore again", .0.display())]
+    InUse(PathBuf),
+    /// The database that is to be replaced can't be kept.
+    #[error("{}: {error}", .path.display())]
+    Database {
+        /// The database.
+        path: PathBuf,
+        /// What is wrong.
+        error: StoreError,
+    },
+    /// A file or a directory.
+    #[error("{}: {}", .path.display(), Quote::error(.error))]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        error: io::Error,
+    },
+}
+
+/// Makes a backup the database. Whoever calls this sees to it that no service works on the database.
+pub async fn restore(
+    backup: &Path,
+    database: &Path,
+    instance: &Instance,
+) -> Result<Restoration, RestoreError> {
+    let restored = restore_by_steps(backup, database, instance, || Ok(())).await;
+    if restored.is_err() {
+        // What is left of it would be in nobody's way, but takes room.
+        let _ = clear_draft(database);
+    }
+    restored
+}
+
+/// The same, where somebody may end it before each of the steps that change something.
+pub(in crate::store) async fn restore_by_steps(
+    backup: &Path,
+    database: &Path,
+    instance: &Instance,
+    mut before_step: impl FnMut() -> io::Result<()>,
+) -> Result<Restoration, RestoreError> {
+    mend_interrupted(database).map_err(of_file(database))?;
+    clear_draft(database).map_err(of_file(database))?;
+    let draft = with_suffix(database, DRAFT);
+    before_step().map_err(of_file(database))?;
+    copy(backup, &draft)?;
+    let manifest = verify(backup, &draft, instance).await?;
+    let kept = kept_name(database).map_err(of_file(database))?;
+    before_step().map_err(of_file(database))?;
+    let of_backup = |error| RestoreError::Backup { file: backup.to_owned(), error };
+    make_ready(&draft, (backup, &manifest), kept.as_deref(), instance).await.map_err(of_backup)?;
+    let mut tell = || before_step().map_err(of_file(database));
+    tell()?;
+    let replaced = Replaced { database, kept: kept.as_deref() };
+    replaced.link(&mut tell)?;
+    tell()?;
+    let is_folded = fold(database).await?;
+    tell()?;
+    replaced.keep(is_folded).map_err(of_file(database))?;
+    tell()?;
+    replaced.clear_beside().map_err(of_file(database))?;
+    tell()?;
+    fs::rename(&draft, database).map_err(of_file(database))?;
+    tell()?;
+    sync_directory(database).map_err(of_file(database))?;
+    Ok(Restoration { manifest, kept })
+}
+
+/// Copies a backup to where it is made ready, for its owner alone.
+fn copy(backup: &Path, draft: &Path) -> Result<(), RestoreError> {
+    let mut from = File::open(backup).map_err(of_file(backup))?;
+    let to = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft);
+    let mut to = to.map_err(of_file(draft))?;
+    io::copy(&mut from, &mut to).and_then(|_| to.sync_all()).map_err(of_file(draft))
+}
+
+/// Whether a copy of a backup is what was made once, for this instance, of a schema that this release knows.
+async fn verify(backup: &Path, copy: &Path, instance: &Instance) -> Result<Manifest, RestoreError> {
+    let of_backup = |error| RestoreError::Backup { file: backup.to_owned(), error };
+    let not_a_backup = || RestoreError::NotABackup(backup.to_owned());
+    let manifest = match manifest::read(copy).await {
+        Ok(manifest) => manifest.ok_or_else(not_a_backup)?,
+        // Not even a database: SQLITE_NOTADB.
+        Err(error) if error.sqlite_code() == Some(26) => return Err(not_a_backup()),
+        Err(error)
+            if matches!(error, StoreError::Corrupt { .. }) || error.fault() == Some(StoreFault::Corrupt) =>
+        {
+            return Err(RestoreError::Tampered(backup.to_owned()));
+        }
+        Err(error) => return Err(of_backup(error)),
+    };
+    if !manifest::is_whole(copy, &manifest).await.map_err(of_file(backup))? {
+        return Err(RestoreError::Tampered(backup.to_owned()));
+    }
+    instance.must_be(manifest.vault.as_deref(), manifest.namespace.as_deref()).map_err(of_backup)?;
+    let looked = async {
+        let options = SqliteConnectOptions::new().filename(copy).read_only(true).immutable(true);
+        let mut connection = options.connect().await?;
+        find_damage(&mut connection).await?;
+        let missing = schema::missing(&mut connection).await;
+        connection.close().await?;
+        missing
+    };
+    match looked.await {
+        Ok(_) => Ok(manifest),
+        Err(StoreError::Newer { schema, release }) => {
+            let release = release.or(Some(manifest.release));
+            Err(of_backup(StoreError::Newer { schema, release }))
+        }
+        Err(error) => Err(of_backup(error)),
+    }
+}
+
+/// Makes a copy of a backup a database of this release, in a history of its own, which says where it comes from.
+async fn make_ready(
+    draft: &Path,
+    (backup, manifest): (&Path, &Manifest),
+    kept: Option<&Path>,
+    instance: &Instance,
+) -> Result<(), StoreError> {
+    let mut connection = SqliteConnectOptions::new().filename(draft).connect().await?;
+    settings::unset(&mut connection, manifest::NAME).await?;
+    connection.close().await?;
+    let store = Store::opened(draft, Options::default(), BackupFirst::No).await?;
+    store.belong_to(instance).await?;
+    let mut transaction = store.begin().await?;
+    transaction.begin_history(manifest).await?;
+    let kept = kept.map_or_else(
+        || "there was no database before".to_owned(),
+        |kept| format!("what was there before is kept as {}", kept.display()),
+    );
+    let Manifest { time, release, schema, sequence, audit_sequence, .. } = manifest;
+    transaction
+        .audit(NewAuditEvent {
+            actor: SERVICE.to_owned(),
+            action: "DatabaseRestored",
+            resource: String::new(),
+            outcome: Outcome::ok(),
+            detail: format!(
+                "From {}, a backup of {time:.0} by release {release} (schema {schema}, change {sequence}, event {audit_sequence}); \
+                 {kept}",
+                backup.display()
+            ),
+            request_id: String::new(),
+        })
+        .await?;
+    transaction.commit().await?;
+    store.close().await;
+    for beside in [LOG, SHARED] {
+        if with_suffix(draft, beside).exists() {
+            let error = io::Error::other("it could not be closed");
+            return Err(StoreError::Database(sqlx::Error::Io(error)));
+        }
+    }
+    File::open(draft).and_then(|draft| draft.sync_all()).map_err(|error| sqlx::Error::Io(error).into())
+}
+
+/// Moves what the write-ahead log of a database holds into the file. `false` where that can't be, because the file is damaged: then both are
+/// kept as they are.
+async fn fold(database: &Path) -> Result<bool, RestoreError> {
+    if !database.exists() {
+        return Ok(false);
+    }
+    let folded = async {
+        let options = SqliteConnectOptions::new().filename(database).busy_timeout(BUSY_TIMEOUT);
+        let mut connection = options.connect().await?;
+        let folded = sqlx::query_as(FOLD).fetch_one(&mut connection).await;
+        connection.close().await?;
+        let (busy, _, _): (i64, i64, i64) = folded?;
+        Ok::<_, StoreError>(busy != 0)
+    };
+    match folded.await {
+        Ok(false) => Ok(true),
+        Ok(true) => Err(RestoreError::InUse(database.to_owned())),
+        Err(error) if error.fault() == Some(StoreFault::Corrupt) => Ok(false),
+        Err(error) if error.is_busy() => Err(RestoreError::InUse(database.to_owned())),
+        Err(error) => Err(RestoreError::Database { path: database.to_owned(), error }),
+    }
+}
+
+/// Where a database is kept that is replaced now; `None` where there is none.
+fn kept_name(database: &Path) -> io::Result<Option<PathBuf>> {
+    if !database.try_exists()? {
+        return Ok(None);
+    }
+    let kept = with_suffix(database, &format!("{REPLACED}{}", stamp(Timestamp::now())));
+    let numbered = (2..).map(|number| with_suffix(&kept, &format!("-{number}")));
+    let mut names = std::iter::once(kept.clone()).chain(numbered);
+    Ok(names.find(|name| fs::symlink_metadata(name).is_err()))
+}
+
+// === impl Replaced ===
+
+impl Replaced<'_> {
+    /// Gives the database and its log second names. SQLite removes a log that it can't use: what it removes is then still there.
+    fn link(&self, tell: &mut impl FnMut() -> Result<(), RestoreError>) -> Result<(), RestoreError> {
+        let Some(kept) = self.kept else { return Ok(()) };
+        if fs::hard_link(self.database, kept).is_err() {
+            // The file system knows no second names: it is copied once its log is folded in.
+            return Ok(());
+        }
+        tell()?;
+        let log = with_suffix(self.database, LOG);
+        if log.exists() {
+            fs::hard_link(&log, with_suffix(kept, LOG)).map_err(of_file(&log))?;
+        }
+        Ok(())
+    }
+
+    /// Sees to it that the kept database is all there.
+    fn keep(&self, is_folded: bool) -> io::Result<()> {
+        let Some(kept) = self.kept else { return Ok(()) };
+        let kept_log = with_suffix(kept, LOG);
+        match (kept.try_exists()?, is_folded) {
+            (true, true) => remove(&kept_log)?,
+            (true, false) => {}
+            (false, _) => {
+                copy_durably(self.database, kept)?;
+                let log = with_suffix(self.database, LOG);
+                if log.try_exists()? {
+                    copy_durably(&log, &kept_log)?;
+                }
+            }
+        }
+        sync_directory(self.database)
+    }
+
+    /// Takes away what stands beside the database that is about to be replaced, so that SQLite does not take it for the new one's. A log
+    /// whose database is lost is kept under a name of its own.
+    fn clear_beside(&self) -> io::Result<()> {
+        let log = with_suffix(self.database, LOG);
+        if self.kept.is_none() && log.try_exists()? {
+            let name = format!("{REPLACED}{}{LOG}", stamp(Timestamp::now()));
+            fs::rename(&log, with_suffix(self.database, &name))?;
+        }
+        remove(&log)?;
+        remove(&with_suffix(self.database, SHARED))?;
+        sync_directory(self.database)
+    }
+}
+
+fn copy_durably(from: &Path, to: &Path) -> io::Result<()> {
+    fs::copy(from, to)?;
+    File::open(to)?.sync_all()
+}
+
+/// Removes a file that may not be there.
+fn remove(file: &Path) -> io::Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Clears away what a restore has left that was killed before it put the new database in place: the old one has then a second name.
+pub(in crate::store) fn mend_interrupted(database: &Path) -> io::Result<()> {
+    let Some(own) = fs::metadata(database).ok().filter(|own| own.nlink() > 1) else { return Ok(()) };
+    let prefix = format!("{}{REPLACED}", file_name(database));
+    let is_database = |name: &str| name.starts_with(&prefix) && !name.ends_with(LOG);
+    for other in siblings(database, is_database)? {
+        let metadata = fs::metadata(&other)?;
+        if (metadata.dev(), metadata.ino()) != (own.dev(), own.ino()) {
+            continue;
+        }
+        let (aside, log) = (with_suffix(&other, LOG), with_suffix(database, LOG));
+        if aside.try_exists()? && !log.try_exists()? {
+            fs::rename(&aside, log)?;
+        }
+        remove(&aside)?;
+        remove(&other)?;
+    }
+    sync_directory(database)
+}
+
+/// Removes what an earlier restore was making ready.
+fn clear_draft(database: &Path) -> io::Result<()> {
+    let prefix = format!("{}{DRAFT}", file_name(database));
+    if !directory(database).try_exists()? {
+        return Ok(());
+    }
+    siblings(database, |name| name.starts_with(&prefix))?.into_iter().try_for_each(fs::remove_file)
+}
+
+fn of_file(path: &Path) -> impl Fn(io::Error) -> RestoreError {
+    let path = path.to_owned();
+    move |error| RestoreError::File { path: path.clone(), error }
+}

@@ -1,0 +1,184 @@
+//! Room: how much the database takes, what of it grows with use, and the budgets of that.
+//!
+//! What is forgotten leaves pages that are used again before the file grows: the file is as large as it was at its largest. A restored backup
+//! has no such pages.
+
+use std::{fs, path::Path, sync::PoisonError};
+
+use jiff::Timestamp;
+use rustix::fs::statvfs;
+use sqlx::{ConnectOptions, Connection, FromRow, SqliteConnection, sqlite::SqliteConnectOptions};
+
+use super::{BUSY_TIMEOUT, Keep, Store, StoreError, Transaction, audit, schema, statements};
+
+statements! {
+    SELECT = "SELECT part, rows, bytes FROM room";
+    /// The pages that are free, and the bytes of each.
+    FREE = "SELECT freelist_count, page_size FROM pragma_freelist_count(), pragma_page_size()";
+    OLDEST_EVENT = "SELECT min(event_time) FROM audit_events";
+    /// The first change up to which so many bytes go; never the latest, because it holds the sequence.
+    PUSHED_OUT = "
+        SELECT max(sequence)
+          FROM changes
+         WHERE sequence < (SELECT max(sequence) FROM changes)
+           AND sequence <= coalesce((SELECT sequence
+                                       FROM (SELECT sequence, sum(bytes) OVER (ORDER BY sequence) AS so_far FROM changes)
+                                      WHERE so_far >= ?1
+                                      ORDER BY sequence
+                                      LIMIT 1),
+                                    9223372036854775807)";
+    FORGET = "DELETE FROM changes WHERE sequence <= ?1";
+}
+
+/// What a table takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Its rows.
+    pub rows: u64,
+    /// Their bytes, about.
+    pub bytes: u64,
+}
+
+/// What grows with use, as it was last counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Growing {
+    /// What was done.
+    pub audit: Taken,
+    /// Calls that were not let in.
+    pub denials: Taken,
+    /// The change feed.
+    pub feed: Taken,
+    /// Bytes of the file that hold nothing, and are used before it grows.
+    pub free: u64,
+    /// When the oldest event of the audit was recorded.
+    pub oldest_event: Option<Timestamp>,
+}
+
+/// What the database takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes of the file.
+    pub database: u64,
+    /// Bytes of its write-ahead log.
+    pub log: u64,
+    /// Bytes that are free on its disk; absent where the disk does not say.
+    pub disk_free: Option<u64>,
+    /// What of it grows.
+    pub growing: Growing,
+}
+
+#[derive(FromRow)]
+struct TakenRow {
+    part: String,
+    rows: i64,
+    bytes: i64,
+}
+
+// === impl Growing ===
+
+impl Growing {
+    /// Bytes of the audit that are added in a day, as far as it goes back.
+    pub fn audit_bytes_a_day(&self, now: Timestamp) -> Option<u64> {
+        let seconds = now.duration_since(self.oldest_event?).as_secs().max(3_600);
+        Some(self.audit.bytes.saturating_mul(86_400) / seconds.unsigned_abs())
+    }
+}
+
+impl Room {
+    pub(super) fn of(database: &Path, growing: Growing) -> Self {
+        let size = |file: &Path| fs::metadata(file).map_or(0, |metadata| metadata.len());
+        let mut log = database.as_os_str().to_owned();
+        log.push("-wal");
+        let disk = statvfs(database).ok();
+        Self {
+            database: size(database),
+            log: size(log.as_ref()),
+            disk_free: disk.map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)),
+            growing,
+        }
+    }
+}
+
+/// Counts what grows.
+pub(super) async fn count(sql: &mut SqliteConnection) -> Result<Growing, StoreError> {
+    let mut growing = Growing::default();
+    for TakenRow { part, rows, bytes } in sqlx::query_as(SELECT).fetch_all(&mut *sql).await? {
+        let taken = Taken { rows: rows.max(0).unsigned_abs(), bytes: bytes.max(0).unsigned_abs() };
+        match part.as_str() {
+            "audit_events" => growing.audit = taken,
+            "audit_denials" => growing.denials = taken,
+            "changes" => growing.feed = taken,
+            _ => {}
+        }
+    }
+    let (pages, size): (i64, i64) = sqlx::query_as(FREE).fetch_one(&mut *sql).await?;
+    growing.free = pages.saturating_mul(size).max(0).unsigned_abs();
+    let oldest: Option<i64> = sqlx::query_scalar(OLDEST_EVENT).fetch_one(sql).await?;
+    growing.oldest_event = oldest.and_then(|oldest| Timestamp::from_microsecond(oldest).ok());
+    Ok(growing)
+}
+
+/// What a database file takes; what of it grows, where its schema knows. Also while a service works on it.
+pub async fn measure(database: &Path) -> Result<Room, StoreError> {
+    let options = SqliteConnectOptions::new().filename(database).read_only(true).busy_timeout(BUSY_TIMEOUT);
+    let mut connection = options.connect().await?;
+    let growing = match schema::missing(&mut connection).await? {
+        0 => count(&mut connection).await,
+        _ => Ok(Growing::default()),
+    };
+    connection.close().await?;
+    Ok(Room::of(database, growing?))
+}
+
+impl Store {
+    /// What the database takes: what grows as it was last counted, the files as they are now.
+    pub fn room(&self) -> Room {
+        let growing = *self.0.growing.lock().unwrap_or_else(PoisonError::into_inner);
+        Room::of(self.0.faults.path(), growing)
+    }
+
+    /// Counts what grows, and forgets the oldest of what takes more than its budget.
+    pub async fn keep_to_budget(&self, keep: &Keep) -> Result<(), StoreError> {
+        let mut growing = self.count_growing().await?;
+        if growing.audit.bytes > keep.audit_bytes || growing.feed.bytes > keep.feed_bytes {
+            let mut transaction = self.begin().await?;
+            transaction.make_room(&growing, keep).await?;
+            transaction.commit().await?;
+            growing = self.count_growing().await?;
+        }
+        *self.0.growing.lock().unwrap_or_else(PoisonError::into_inner) = growing;
+        Ok(())
+    }
+
+    async fn count_growing(&self) -> Result<Growing, StoreError> {
+        let counted = async {
+            let mut sql = self.0.readers.acquire().await?;
+            count(&mut sql).await
+        };
+        self.run(counted).await
+    }
+}
+
+impl Transaction {
+    async fn make_room(&mut self, growing: &Growing, keep: &Keep) -> Result<(), StoreError> {
+        if let Some(excess) = excess(growing.feed.bytes, keep.feed_bytes) {
+            let forget = async {
+                let last: Option<i64> =
+                    sqlx::query_scalar(PUSHED_OUT).bind(excess).fetch_one(&mut *self.sql).await?;
+                sqlx::query(FORGET).bind(last).execute(&mut *self.sql).await
+            };
+            self.store.run(forget).await?;
+        }
+        if let Some(excess) = excess(growing.audit.bytes, keep.audit_bytes) {
+            let pruned = self.store.run(audit::chain::push_out(&mut self.sql, excess)).await?;
+            self.say_pushed_out(pruned).await?;
+        }
+        Ok(())
+    }
+}
+
+/// What is to go where there is more than the budget: an eighth of it more, so that this is not done for every new row.
+fn excess(bytes: u64, budget: u64) -> Option<i64> {
+    let excess = bytes.saturating_sub(budget - budget / 8);
+    (bytes > budget).then(|| i64::try_from(excess).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,67 @@
+//! After a restore, nothing that was deleted since the backup is brought back by itself.
+
+use std::time::Duration;
+
+use kube::api::DeleteParams;
+use secret_service::{
+    proto::{Condition, SyncedSecret, synced_secret::State},
+    store,
+};
+
+use crate::support::{World, requests::*, until_so};
+
+fn synced(secret: &SyncedSecret) -> &Condition {
+    secret.conditions.iter().find(|condition| condition.r#type == "Synced").unwrap()
+}
+
+/// A site where `kept` was there when the backup was made and is there now, and each of the others was deleted in between; restored.
+async fn restored(deleted: &[&str]) -> World {
+    let mut world = World::start().await;
+    world.seed("v", "value").await;
+    for id in [&["kept"], deleted].concat() {
+        world.client.create_synced_secret(create(id, vec![existing("k", "v")])).await.unwrap();
+        world.until_state(id, State::Synced).await;
+    }
+    let database = world.directory().join("secret-service.db");
+    let backup = world.directory().join("backup");
+    store::back_up(&database, &backup, false).await.unwrap();
+    for id in deleted {
+        world.client.delete_synced_secret(delete(id)).await.unwrap();
+        world.until_gone(id).await;
+        assert_eq!(world.edge(id).await, None);
+    }
+    world.stop_service().await;
+    let instance =
+        store::Instance { vault: world.vault.uri().to_string(), namespace: world.namespace.clone() };
+    store::restore(&backup, &database, &instance).await.unwrap();
+    world.start_service().await;
+    world
+}
+
+#[tokio::test]
+async fn what_was_deleted_after_the_backup_waits_for_a_person_who_brings_it_back_or_deletes_it() {
+    let mut world = restored(&["wanted", "unwanted"]).await;
+    for id in ["wanted", "unwanted"] {
+        let held = world.until(id, |secret| synced(secret).reason == "NotAtEdgeAfterRestore").await;
+        assert_eq!(held.state(), State::Degraded);
+        assert!(synced(&held).message.contains("SyncSyncedSecret"), "{held:?}");
+    }
+    assert_eq!(world.get("kept").await.state(), State::Synced);
+    // Neither a look nor a restart nor a new version brings it back.
+    world.client.add_vault_secret_version(add_version("v", "newer")).await.unwrap();
+    world.restart().await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for id in ["wanted", "unwanted"] {
+        assert_eq!(world.edge(id).await, None);
+        assert_eq!(synced(&world.get(id).await).reason, "NotAtEdgeAfterRestore");
+    }
+
+    world.client.sync_synced_secret(sync("wanted")).await.unwrap();
+    world.until_state("wanted", State::Synced).await;
+    assert_eq!(world.edge("wanted").await.unwrap()["k"], "newer");
+    world.client.delete_synced_secret(delete("unwanted")).await.unwrap();
+    world.until_gone("unwanted").await;
+    // It is as any other again: what somebody takes away is put back.
+    world.secrets().delete("wanted", &DeleteParams::default()).await.unwrap();
+    until_so("it is put back", async || world.edge("wanted").await.is_some()).await;
+}
