@@ -3,7 +3,11 @@
 use serde::{Deserialize, Serialize};
 use sqlx::{SqliteConnection, SqlitePool};
 
-use super::{Manifest, Signer, Store, StoreError, Transaction, settings};
+use super::{
+    Manifest, Signer, Store, StoreError, Transaction,
+    rows::{Row, json},
+    settings,
+};
 
 /// The name under which the settings hold what is not reconciled yet.
 const RESTORED: &str = "restored";
@@ -66,13 +70,8 @@ impl Store {
     /// That it was restored and was not reconciled with the edge since, where that is so.
     pub async fn restored(&self) -> Result<Option<Restored>, StoreError> {
         let text = self.run(settings::text(&self.0.readers, RESTORED)).await?;
-        let corrupt = |error: serde_json::Error| StoreError::Corrupt {
-            table: "settings",
-            column: "value",
-            row: RESTORED.to_owned(),
-            problem: error.to_string(),
-        };
-        text.map(|text| serde_json::from_str(&text).map_err(corrupt)).transpose()
+        let row = Row { table: "settings", key: RESTORED.to_owned() };
+        text.map(|text| row.json("value", &text)).transpose()
     }
 }
 
@@ -85,7 +84,7 @@ impl Transaction {
 
     /// Begins another history, which goes on from a backup.
     pub(super) async fn begin_history(&mut self, backup: &Manifest) -> Result<(), StoreError> {
-        let restored = super::rows::json(&Restored { backup: backup.clone() });
+        let restored = json(&Restored { backup: backup.clone() });
         let begin = async {
             settings::set(&mut self.sql, settings::EPOCH, &settings::random::<16>()?).await?;
             settings::set(&mut self.sql, RESTORED, restored.as_bytes()).await
