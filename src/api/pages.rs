@@ -88,8 +88,11 @@ impl Pages {
     ) -> Result<proto::ListVaultSecretsResponse, Error> {
         let mut limit = convert::page_size(std::mem::take(&mut message.page_size))?;
         let token = std::mem::take(&mut message.page_token);
-        let scope =
-            Scope::pages((secrets.page_signer(), secrets.clock()), "ListVaultSecrets", message.encode_to_vec());
+        let scope = Scope::pages(
+            (secrets.page_signer(), secrets.clock()),
+            "ListVaultSecrets",
+            message.encode_to_vec(),
+        );
         let from = scope.open::<VaultCursor>(&token)?.unwrap_or_default();
         let filter = convert::vault_filter(&message);
         loop {
@@ -132,8 +135,11 @@ impl Pages {
     ) -> Result<proto::ListAuditEventsResponse, Error> {
         let limit = convert::page_size(std::mem::take(&mut message.page_size))?;
         let token = std::mem::take(&mut message.page_token);
-        let scope =
-            Scope::pages((secrets.page_signer(), secrets.clock()), "ListAuditEvents", message.encode_to_vec());
+        let scope = Scope::pages(
+            (secrets.page_signer(), secrets.clock()),
+            "ListAuditEvents",
+            message.encode_to_vec(),
+        );
         let filter = convert::audit_filter(&message)?;
         let before = scope.open::<i64>(&token)?;
 

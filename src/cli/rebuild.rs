@@ -190,7 +190,7 @@ impl Row {
     fn of(finding: &Finding, dry_run: bool) -> Self {
         let recorded = |now, later| if dry_run { later } else { now };
         let (secret, engine, outcome, detail) = match finding {
-            Finding::Unknown(record, _) => {
+            Finding::Unknown { record, .. } => {
                 let outcome = recorded("recorded", "to be recorded");
                 (&record.secret, record.engine, outcome, mapping(&record.secret.references))
             }
@@ -210,7 +210,7 @@ async fn find(config: &Config, store: Option<&Store>) -> Result<Findings, Failur
         .await
         .map_err(|error| Failure::failed(RebuildError::from(error)))?;
     let (vault, admission) = (&config.vault.uri.0, &admission(config));
-    let source = Source { edge: &edge, vault, admission, are_kinds_gone: false };
+    let source = Source { edge: &edge, vault, admission, are_kinds_gone: false, is_behind: false };
     rebuild::find(store, source).await.map_err(Failure::failed)
 }
 

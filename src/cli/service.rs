@@ -164,14 +164,30 @@ impl Service {
         store.belong_to(&instance).await.map_err(of_store)?;
 
         let identity = lease.identity.unwrap_or_else(|| identity::of(&database, &store.signer()));
-        let election = edge.election(&lease.name, identity);
+        let place = Box::new({
+            let store = store.clone();
+            move || store.view().place().to_string()
+        });
+        let election = edge.election(&lease.name, identity, place);
         let index = Index::new();
         let seen = (index.clone(), Usages::new(edge.clone(), usages));
         let reconciler = Reconciler::new(store.clone(), vault.clone(), edge.clone(), seen, reconcile);
         let access = Access::new(edge.clone(), access);
         let secrets = Secrets::new(store.clone(), vault, edge, reconciler.clone(), admission, secrets);
         let ready = watch::Sender::new(false);
-        Ok(Self { store, backups, index, reconciler, secrets, access, server, election, ready, drain, _lock: lock })
+        Ok(Self {
+            store,
+            backups,
+            index,
+            reconciler,
+            secrets,
+            access,
+            server,
+            election,
+            ready,
+            drain,
+            _lock: lock,
+        })
     }
 
     /// The TCP addresses that it listens on, with the ports that it got.
@@ -196,7 +212,19 @@ impl Service {
 
     /// Runs until told to stop, or until a part of it fails; ends what is under way and closes the database either way.
     pub async fn run(self, stop: CancellationToken) -> Result<(), RunError> {
-        let Self { store, backups, index, reconciler, secrets, access, server, election, ready, drain, _lock } = self;
+        let Self {
+            store,
+            backups,
+            index,
+            reconciler,
+            secrets,
+            access,
+            server,
+            election,
+            ready,
+            drain,
+            _lock,
+        } = self;
         // Callers first, then what works for them: a call that is being drained may still need the reconciler.
         let (stop_server, stop_rest) = (CancellationToken::new(), CancellationToken::new());
         let give_back = CancellationToken::new();

@@ -35,7 +35,7 @@ pub use adoption::{Adoptable, AdoptableSync, SyncedInto};
 pub use error::EdgeError;
 pub use extension::FederatedAccount;
 pub use index::{Index, Labelled, Seen};
-pub use lease::{Election, Leadership, LeaseHolder, LeaseOptions, Standing};
+pub use lease::{Election, Leadership, LeaseHolder, LeaseOptions, Place, Standing};
 pub use manifest::{Content, Desired, MANAGED_BY, UID_LABEL, is_reserved};
 pub use remains::{AllRemains, Remains};
 pub use secrets::{Observed, Written};

@@ -89,17 +89,18 @@ const OURS: [&str; 9] = [
     "ActorError",
 ];
 /// Files that have others' errors in hand too, and how often each repeats an error of ours, or only looks into another one.
-const ALLOWED: [(&str, usize); 17] = [
+const ALLOWED: [(&str, usize); 18] = [
     ("api/reference.rs", 2),
     ("cli/check/checks.rs", 3),
     ("cli/rebuild.rs", 1),
     ("config/names.rs", 1),
     ("edge/client.rs", 1),
-    ("edge/remains.rs", 1),
+    ("edge/remains.rs", 3),
     ("edge/secret_store/verdict.rs", 1),
     ("edge/usages/follow.rs", 2),
     ("quote.rs", 2),
-    ("reconcile/rebuild.rs", 1),
+    ("reconcile/rebuild.rs", 2),
+    ("reconcile/restored.rs", 2),
     ("secrets/instance.rs", 2),
     ("secrets/vault_secrets.rs", 2),
     ("store/backup/schedule.rs", 1),

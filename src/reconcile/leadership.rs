@@ -40,6 +40,15 @@ impl Reconciler {
             let standing = standings.borrow_and_update().clone();
             match standing {
                 Standing::StandingBy { .. } => drop(self.0.stands_by.send_replace(true)),
+                // What another one has done since is to be known before anything is written.
+                Standing::Leading { .. }
+                    if self.0.edge.leadership().predecessor().is_some()
+                        && *self.0.may_work.borrow()
+                        && !self.stands_by() =>
+                {
+                    self.0.stands_by.send_replace(true);
+                    continue;
+                }
                 Standing::Leading { term }
                     if (term != last_term || self.stands_by()) && self.take_over().await =>
                 {
@@ -63,6 +72,7 @@ impl Reconciler {
                 return false;
             }
         }
+        self.settle_history().await;
         self.0.stands_by.send_replace(false);
         // The rotation check looks at all that is unsettled, too; but it may be waiting for the vault just now.
         self.wake_unsettled();

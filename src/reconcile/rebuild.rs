@@ -27,8 +27,15 @@ const NAMED: usize = 20;
 /// What the edge holds and the database does not know.
 #[derive(Debug)]
 pub enum Finding {
-    /// A synced secret, and how it is listed until it is recorded.
-    Unknown(Box<Record>, Box<SyncedSecret>),
+    /// A synced secret.
+    Unknown {
+        /// As it is recorded.
+        record: Box<Record>,
+        /// How it is listed until then.
+        mirror: Box<SyncedSecret>,
+        /// The synced secret whose name it has, and which is no longer there.
+        instead_of: Option<Arc<Record>>,
+    },
     /// A later generation of a synced secret than the database has, which was read at this one.
     Newer(i64, Box<Record>),
     /// What can't be recorded as a synced secret.
@@ -64,6 +71,8 @@ pub struct Source<'a> {
     pub admission: &'a Admission,
     /// Whether the cluster is known to serve no SecretSyncs any more.
     pub are_kinds_gone: bool,
+    /// Whether the database is known to be of an earlier time than what the edge holds.
+    pub is_behind: bool,
 }
 
 /// All that was found.
@@ -77,11 +86,11 @@ pub struct Findings {
 
 /// Looks for what a rebuild would record; without a database, for all.
 pub async fn find(store: Option<&Store>, source: Source<'_>) -> Result<Findings, RebuildError> {
-    let Source { edge, vault, admission, are_kinds_gone } = source;
+    let Source { edge, vault, admission, are_kinds_gone, is_behind } = source;
     let remains = edge.remains(vault, admission, are_kinds_gone).await?;
     let mut all = Vec::new();
     for object in remains.objects {
-        all.extend(finding(store, object).await?);
+        all.extend(finding(store, object, is_behind).await?);
     }
     Ok(Findings { all, is_complete: remains.is_complete })
 }
@@ -106,7 +115,11 @@ pub async fn record(store: &Store, findings: &Findings, cause: RebuildCause) -> 
 }
 
 /// What the object of a synced secret that is recorded or was deleted says is not news: what somebody did to it is drift.
-async fn finding(store: Option<&Store>, remains: Remains) -> Result<Option<Finding>, StoreError> {
+async fn finding(
+    store: Option<&Store>,
+    remains: Remains,
+    is_behind: bool,
+) -> Result<Option<Finding>, StoreError> {
     let Remains { label, engine, edge_uid, asked, mirror } = remains;
     let view = store.map(Store::view);
     let known = view.and_then(|view| view.get_by_uid(label?));
@@ -118,8 +131,8 @@ async fn finding(store: Option<&Store>, remains: Remains) -> Result<Option<Findi
     }
     let taken =
         view.and_then(|view| view.get(&mirror.id)).filter(|taken| taken.secret.origin == Origin::Managed);
-    let asked = match taken {
-        Some(taken) if known.is_none() => {
+    let asked = match &taken {
+        Some(taken) if known.is_none() && !is_behind => {
             Err(format!("its name is that of another synced secret, {}", taken.secret.uid))
         }
         _ => asked,
@@ -133,7 +146,7 @@ async fn finding(store: Option<&Store>, remains: Remains) -> Result<Option<Findi
             record.edge = EdgeRecord { uid: edge_uid, ..EdgeRecord::default() };
             match known {
                 Some(known) => newer(&known, record),
-                None => Some(Finding::Unknown(Box::new(record), mirror)),
+                None => Some(Finding::Unknown { record: Box::new(record), mirror, instead_of: taken }),
             }
         }
     })
@@ -162,6 +175,7 @@ fn summary(findings: &[Finding], cause: RebuildCause) -> NewAuditEvent {
             "The database was new: the audit and its chain begin anew with this event, and what was before is not in it."
         }
         RebuildCause::Asked(_) => "A rebuild was asked for.",
+        RebuildCause::Behind => "The database was of an earlier time than what the edge holds.",
     };
     let recorded = findings.len() - left.len();
     let mut detail = format!("{begins} {recorded} synced secrets are recorded as the edge holds them");
@@ -190,7 +204,7 @@ impl Finding {
     /// How it is listed while the database does not know it.
     pub(super) fn stray(self) -> Option<(SyncedSecretId, (SyncedSecret, SyncEngine))> {
         let (mirror, engine) = match self {
-            Self::Unknown(record, mirror) => (mirror, record.engine),
+            Self::Unknown { record, mirror, .. } => (mirror, record.engine),
             Self::Left { mirror, engine, .. } => (mirror, engine),
             Self::Newer(..) => return None,
         };
@@ -204,8 +218,14 @@ impl Finding {
                 tracing::warn!(synced_secret = %mirror.id, why, "what the edge holds under a label of ours is left alone");
                 return Ok(());
             }
-            Self::Unknown(record, _) => {
+            Self::Unknown { record, instead_of, .. } => {
                 transaction.remove_mirror(&record.secret.id).await?;
+                if let Some(before) = instead_of {
+                    match transaction.remove(before).await {
+                        Err(StoreError::Stale) => return Ok(()),
+                        removed => removed?,
+                    }
+                }
                 match transaction.insert(record.as_ref().clone()).await {
                     Err(StoreError::AlreadyExists) => return Ok(()),
                     inserted => inserted?,
@@ -236,11 +256,6 @@ impl Reconciler {
     pub(super) async fn rebuild(self, stop: CancellationToken) {
         let (mut pause, mut told) = (ASKED_EVERY, String::new());
         loop {
-            // Whoever acts for the instance knows better what there is.
-            tokio::select! {
-                () = self.until_acting() => {}
-                () = stop.cancelled() => return,
-            }
             match self.rebuild_if_asked().await {
                 Ok(()) => (pause, told) = (ASKED_EVERY, String::new()),
                 Err(error) => {
@@ -261,12 +276,21 @@ impl Reconciler {
     }
 
     async fn rebuild_if_asked(&self) -> Result<(), RebuildError> {
-        let Some(cause) = self.rebuild_cause().await? else { return Ok(()) };
-        let findings = find(Some(&self.0.store), self.source(self.are_kinds_gone().await)).await?;
+        match self.rebuild_cause().await? {
+            Some(cause) => self.rebuild_because(cause).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Records what the edge holds and the database does not know.
+    pub(super) async fn rebuild_because(&self, cause: RebuildCause) -> Result<(), RebuildError> {
+        let is_behind = cause == RebuildCause::Behind;
+        let source = Source { is_behind, ..self.source(self.are_kinds_gone().await) };
+        let findings = find(Some(&self.0.store), source).await?;
         record(&self.0.store, &findings, cause).await?;
         let mut rebuilt = 0;
         for finding in &findings.all {
-            if let Finding::Unknown(record, _) | Finding::Newer(_, record) = finding {
+            if let Finding::Unknown { record, .. } | Finding::Newer(_, record) = finding {
                 rebuilt += 1;
                 self.wake(record.secret.uid, Wake::default());
             }
@@ -285,7 +309,7 @@ impl Reconciler {
     /// Where its database is rebuilt from.
     pub(super) fn source(&self, are_kinds_gone: bool) -> Source<'_> {
         let (edge, vault, admission) = (&self.0.edge, self.0.vault.uri(), &self.0.options.admission);
-        Source { edge, vault, admission, are_kinds_gone }
+        Source { edge, vault, admission, are_kinds_gone, is_behind: false }
     }
 
     /// Why the database is to be rebuilt now, where it is.

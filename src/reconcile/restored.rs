@@ -1,21 +1,19 @@
-//! After a restore: what the backup records is held against the edge before anything is written there.
+//! A database of an earlier time than what the edge holds, because it was restored from a backup or another process with another database has
+//! acted since, is held against the edge before anything is written there.
 //!
-//! What the edge no longer holds may have been deleted after the backup was made, and is not brought back by itself: it says so, and waits for a
-//! person, who syncs it or deletes it.
+//! What the edge holds is recorded: what was made since, and later generations. What it no longer holds may have been deleted since, and is not
+//! brought back by itself: it says so, and waits for a person, who syncs it or deletes it.
 
 use std::time::Duration;
 
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Reconciler,
-    worker::{Failure, Retry},
-};
+use super::{Reconciler, observe, rebuild::RebuildError};
 use crate::{
     edge::{Seen, secret_store::SyncSeen},
     model::{ConditionType, Origin, Reason, State, SyncEngine},
-    store::{Record, Restored, StoreError},
+    store::{RebuildCause, Record, Restored, StoreError},
 };
 
 /// How soon it is tried again where the database fails.
@@ -32,16 +30,15 @@ pub(super) fn is_held(record: &Record) -> bool {
 }
 
 impl Reconciler {
-    /// Lets the workers begin: at once, but for a database that was restored, which is held against the edge first.
+    /// Lets the workers begin: at once, but for a database that may be behind, which is held against the edge first.
     pub(super) async fn settle_restore(self, stop: CancellationToken) {
-        loop {
-            let settled = tokio::select! {
-                settled = self.hold_against_edge() => settled,
+        // Whose turn it is is known within a moment; while nobody can tell, nothing is written anyway.
+        let _ = self.0.edge.leadership().check().await;
+        if self.0.edge.leadership().is_leading() {
+            tokio::select! {
+                () = self.settle_history() => {}
                 () = stop.cancelled() => return,
-            };
-            let Err(error) = settled else { break };
-            tracing::error!(%error, "the restored database can't be held against the edge; trying again");
-            tokio::time::sleep(AGAIN).await;
+            }
         }
         self.0.may_work.send_replace(true);
         stop.cancelled().await;
@@ -53,14 +50,53 @@ impl Reconciler {
         let _ = self.0.may_work.subscribe().wait_for(|may| *may).await;
     }
 
-    async fn hold_against_edge(&self) -> Result<(), StoreError> {
-        let Some(Restored { backup }) = self.0.store.restored().await? else { return Ok(()) };
-        tracing::warn!(
-            of = %backup.time, sequence = backup.sequence,
-            "the database was restored from a backup: nothing is written to the edge before it is known what the edge holds"
-        );
+    /// Brings the database up to what the edge holds, where it is of an earlier time than that. Tries until it has.
+    pub(super) async fn settle_history(&self) {
+        let mut told = String::new();
+        loop {
+            let predecessor = self.0.edge.leadership().predecessor();
+            match self.hold_against_edge(predecessor.as_deref()).await {
+                Ok(()) => return self.0.edge.leadership().caught_up(predecessor.as_deref()),
+                Err(error) => {
+                    let reason = error.to_string();
+                    if reason != told {
+                        tracing::error!(%error, "a database that is behind can't be held against the edge yet; trying again");
+                        told = reason;
+                    }
+                    tokio::time::sleep(AGAIN).await;
+                }
+            }
+        }
+    }
+
+    /// Why the database is of an earlier time than what the edge holds, where it is: a sentence.
+    async fn behind(&self, predecessor: Option<&str>) -> Result<Option<String>, StoreError> {
+        if let Some(Restored { backup }) = self.0.store.restored().await? {
+            return Ok(Some(format!("The database was restored from a backup of {:.0}.", backup.time)));
+        }
+        let Some(place) = predecessor else { return Ok(None) };
+        // A new database is filled in another way.
+        if self.0.store.rebuild_cause().await? == Some(RebuildCause::New) {
+            return Ok(None);
+        }
+        let is_known = match place.parse() {
+            Ok(place) => self.0.store.came_by(place).await?,
+            Err(_) => false,
+        };
+        let other =
+            "Another process has acted for the instance, with another database, since this one was written.";
+        Ok((!is_known).then(|| other.to_owned()))
+    }
+
+    async fn hold_against_edge(&self, predecessor: Option<&str>) -> Result<(), RebuildError> {
+        let Some(why) = self.behind(predecessor).await? else {
+            // The place that another one told last is some seconds older than the last that it did.
+            return if self.stands_by() { self.rebuild_because(RebuildCause::Behind).await } else { Ok(()) };
+        };
+        tracing::warn!("{why} Nothing is written to the edge before it is known what the edge holds");
         // Only a list that is complete says what is gone.
         let _ = self.0.index.healthy().wait_for(|healthy| *healthy == Some(true)).await;
+        self.rebuild_because(RebuildCause::Behind).await?;
         let records = self.0.store.view().snapshot().records;
         if records.iter().any(|record| record.engine == SyncEngine::SecretStore) {
             let mut listed = self.0.pairs.listed();
@@ -69,19 +105,21 @@ impl Reconciler {
         }
         for record in records.iter().filter(|record| self.is_missing(record)) {
             let message = format!(
-                "The edge no longer holds it. The database was restored from a backup of {:.0}, and it may have been deleted after that: \
-                 it is not written again by itself. Sync it now to bring it back (SyncSyncedSecret), or delete it.",
-                backup.time
+                "The edge no longer holds it. {why} It may have been deleted since, and is not written again by itself. Sync it now to \
+                 bring it back (SyncSyncedSecret), or delete it."
             );
-            let reason = Reason::NotAtEdgeAfterRestore;
-            self.record_failure(
-                record,
-                Failure { reason, message, problems: Vec::new(), retry: Retry::Later },
-            )
-            .await?;
+            self.record_missing(record, message).await?;
         }
         let mut transaction = self.0.store.begin().await?;
         transaction.forget_restored().await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn record_missing(&self, missing: &Record, message: String) -> Result<(), StoreError> {
+        let mut transaction = self.0.store.begin().await?;
+        let Some(mut current) = transaction.current(missing.secret.uid) else { return Ok(()) };
+        observe::failed(&mut current, missing, Reason::NotAtEdgeAfterRestore, message, &[]);
+        transaction.update(current).await?;
         transaction.commit().await
     }
 

@@ -232,6 +232,9 @@ impl Secrets {
     {
         // Before anything else: what this process would record, another one that acts for the instance would never hear of.
         self.0.edge.leadership().check().await?;
+        if !self.0.edge.leadership().has_caught_up().await {
+            return Err(Cause::Rebuilding.into());
+        }
         let this = self.of(&call.actor);
         let mutation = async move {
             let turn = this.0.in_flight.enter(&call).await?;

@@ -1,6 +1,6 @@
 //! The table `changes`: the feed that watchers read and resume from.
 
-use std::sync::Arc;
+use std::{fmt, str::FromStr, sync::Arc};
 
 use jiff::Timestamp;
 use sqlx::{FromRow, Sqlite};
@@ -51,6 +51,27 @@ pub struct FeedPlace {
     pub sequence: i64,
     /// Keyed digest of all changes up to there.
     pub history: History,
+}
+
+impl fmt::Display for FeedPlace {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}.{}", self.sequence, hex::encode(self.history))
+    }
+}
+
+impl FromStr for FeedPlace {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let place = || {
+            let (sequence, history) = text.split_once('.')?;
+            Some(Self {
+                sequence: sequence.parse().ok()?,
+                history: hex::decode(history).ok()?.try_into().ok()?,
+            })
+        };
+        place().ok_or("a place in a feed is a number, a dot and 32 hex digits")
+    }
 }
 
 /// See [`FeedPlace::history`].

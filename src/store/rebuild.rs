@@ -24,6 +24,8 @@ pub enum RebuildCause {
     New,
     /// Somebody asked for it, by this number; 0 where they wrote no mark.
     Asked(i64),
+    /// It is of an earlier time than what the edge holds: a backup, or another process with another database has acted since.
+    Behind,
 }
 
 impl RebuildCause {
@@ -39,6 +41,8 @@ impl RebuildCause {
         match self {
             Self::New => NEW,
             Self::Asked(number) => number,
+            // It has no mark: who finds that out sees to it before anything else.
+            Self::Behind => DONE,
         }
     }
 }

@@ -150,6 +150,11 @@ impl View {
         self.read().place.sequence
     }
 
+    /// The feed's latest place.
+    pub fn place(&self) -> FeedPlace {
+        self.read().place
+    }
+
     /// The place of a sequence that is still in memory.
     pub(super) fn recent_place(&self, sequence: i64) -> Option<FeedPlace> {
         let state = self.read();

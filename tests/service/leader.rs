@@ -39,7 +39,8 @@ use tonic_health::pb::{
 };
 
 use crate::support::{
-    Beside, Options, PATIENCE, Site, World, needs_the_direct_engine, needs_the_double, requests::*, until_so,
+    Beside, Options, PATIENCE, Site, World, needs_the_direct_engine, needs_the_double, requests::*, until,
+    until_so,
 };
 
 /// The next look of a service that stands by, and some.
@@ -131,6 +132,51 @@ async fn a_second_database_serves_reads_names_the_holder_and_takes_over_at_once_
     second.stop().await;
     let took = until_leading(&mut world.client, "taken-back").await;
     assert!(took < AT_ONCE, "{took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_takes_over_with_an_older_database_takes_nothing_back_of_what_the_holder_was_told() {
+    let mut world = World::start().await;
+    for (name, value) in [("v", "value"), ("w", "another")] {
+        world.seed(name, value).await;
+    }
+    for id in ["changed", "deleted"] {
+        world.client.create_synced_secret(create(id, vec![existing("k", "v")])).await.unwrap();
+    }
+    world.stop_service().await;
+    std::fs::copy(world.directory().join("secret-service.db"), database(&world, "copy")).unwrap();
+    world.start_service().await;
+    let mut second = world.beside(&database(&world, "copy")).await;
+    stands_by(&mut second.client).await;
+
+    let changed = SyncedSecret {
+        name: name("changed"),
+        references: vec![existing("k", "w")],
+        ..SyncedSecret::default()
+    };
+    world.client.update_synced_secret(update(changed, &["references"])).await.unwrap();
+    world.client.delete_synced_secret(delete("deleted")).await.unwrap();
+    world.client.create_synced_secret(create("made", vec![existing("k", "w")])).await.unwrap();
+    world.stop_service().await;
+
+    until_leading(&mut second.client, "taken-over").await;
+    let told = second.client.get_synced_secret(get("changed")).await.unwrap().into_inner();
+    assert_eq!(told.references[0].vault_secret, vault_name("w"));
+    until(&mut second.client, "changed", |secret| secret.state() == State::Synced).await;
+    until(&mut second.client, "made", |secret| secret.state() == State::Synced).await;
+    let deleted = second.client.get_synced_secret(get("deleted")).await.unwrap().into_inner();
+    assert_eq!(synced_reason(&deleted), "NotAtEdgeAfterRestore", "{deleted:?}");
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(world.edge("deleted").await, None, "it does not come back by itself");
+    assert_eq!(world.edge("changed").await.unwrap()["k"], "another");
+
+    // The first one is behind now, and so it is told when it comes back.
+    second.client.delete_synced_secret(delete("made")).await.unwrap();
+    second.stop().await;
+    world.start_service().await;
+    let made = world.until("made", |secret| synced_reason(secret) == "NotAtEdgeAfterRestore").await;
+    assert!(made.conditions[0].message.contains("Another process"), "{made:?}");
+    assert_eq!(world.edge("made").await, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -332,7 +378,8 @@ async fn whoever_stands_by_repairs_nothing_and_looks_at_all_anew_when_it_takes_o
     if !needs_the_double("whoever_stands_by…") || !needs_the_direct_engine("whoever_stands_by…") {
         return;
     }
-    let mut world = World::start().await;
+    // The other one is to leave all of this alone.
+    let mut world = World::start_with(Options { rebuild: false, ..Options::default() }).await;
     for vault_secret in ["v", "w"] {
         world.seed(vault_secret, "value").await;
     }
@@ -371,6 +418,7 @@ async fn whoever_stands_by_repairs_nothing_and_looks_at_all_anew_when_it_takes_o
 
     other.stop().await;
     let looked = async {
+        // The other one has recorded nothing, so nothing of this is its doing.
         for (id, value) in [("edited", "value"), ("removed", "value"), ("followed", "newer")] {
             let holds = async || world.edge(id).await.is_some_and(|data| data["k"] == value);
             until_so(id, holds).await;

@@ -328,7 +328,7 @@ async fn that_a_name_is_absent_is_told_only_after_the_rebuild() {
     world.seed("v", "x").await;
     world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
     let away = Fault::Status { code: 503, reason: "ServiceUnavailable".to_owned(), retry_after: None };
-    world.cluster().faults().add(FaultRule::always(away));
+    world.cluster().faults().add(FaultRule::always(away).resource("secrets"));
     world.lose_database().await;
     let refused = world.client.get_synced_secret(get("a")).await.unwrap_err();
     assert_eq!(told(&refused).reason, "DATABASE_REBUILDING", "{refused:?}");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kube::api::DeleteParams;
 use secret_service::{
-    proto::{Condition, SyncedSecret, synced_secret::State},
+    proto::{Condition, ListAuditEventsRequest, SyncedSecret, synced_secret::State},
     store,
 };
 
@@ -16,6 +16,11 @@ fn synced(secret: &SyncedSecret) -> &Condition {
 
 /// A site where `kept` was there when the backup was made and is there now, and each of the others was deleted in between; restored.
 async fn restored(deleted: &[&str]) -> World {
+    restored_after(deleted, async |_| {}).await
+}
+
+/// The same, after something else was done since the backup.
+async fn restored_after(deleted: &[&str], since: impl AsyncFnOnce(&mut World)) -> World {
     let mut world = World::start().await;
     world.seed("v", "value").await;
     for id in [&["kept"], deleted].concat() {
@@ -30,6 +35,7 @@ async fn restored(deleted: &[&str]) -> World {
         world.until_gone(id).await;
         assert_eq!(world.edge(id).await, None);
     }
+    since(&mut world).await;
     world.stop_service().await;
     let instance =
         store::Instance { vault: world.vault.uri().to_string(), namespace: world.namespace.clone() };
@@ -64,4 +70,36 @@ async fn what_was_deleted_after_the_backup_waits_for_a_person_who_brings_it_back
     // It is as any other again: what somebody takes away is put back.
     world.secrets().delete("wanted", &DeleteParams::default()).await.unwrap();
     until_so("it is put back", async || world.edge("wanted").await.is_some()).await;
+}
+
+#[tokio::test]
+async fn what_was_made_or_changed_after_the_backup_is_what_the_edge_says() {
+    let mut world = restored_after(&["remade"], async |world| {
+        world.seed("w", "another").await;
+        world.client.create_synced_secret(create("made", vec![existing("k", "w")])).await.unwrap();
+        let kept = SyncedSecret {
+            name: name("kept"),
+            description: "changed".to_owned(),
+            references: vec![existing("k", "w")],
+            ..SyncedSecret::default()
+        };
+        world.client.update_synced_secret(update(kept, &["description", "references"])).await.unwrap();
+        world.client.create_synced_secret(create("remade", vec![existing("other", "w")])).await.unwrap();
+    })
+    .await;
+    let kept = world.until("kept", |secret| secret.description == "changed").await;
+    assert_eq!(kept.references[0].vault_secret, vault_name("w"));
+    let remade = world.until("remade", |secret| secret.references[0].key == "other").await;
+    for id in ["kept", "made", "remade"] {
+        world.until_state(id, State::Synced).await;
+    }
+    assert_eq!(world.get("remade").await.uid, remade.uid);
+    for (id, key) in [("kept", "k"), ("made", "k"), ("remade", "other")] {
+        let edge = world.edge(id).await.unwrap();
+        assert_eq!((edge.len(), edge[key].as_str()), (1, "another"), "{id}");
+    }
+    let events =
+        world.client.list_audit_events(ListAuditEventsRequest::default()).await.unwrap().into_inner();
+    let rebuilt = events.audit_events.iter().filter(|event| event.action == "RebuildSyncedSecret");
+    assert_eq!(rebuilt.count(), 3, "{events:?}");
 }

@@ -25,6 +25,8 @@ pub struct Election {
     leases: Api<Lease>,
     name: String,
     identity: String,
+    /// Tells how far the database of this process is, for who comes after it.
+    place: Place,
     leadership: Leadership,
     seen: Option<Seen>,
     /// The Lease as this process wrote it last, while it is thought to hold it.
@@ -33,6 +35,12 @@ pub struct Election {
     trouble: Option<EdgeError>,
     has_looked: bool,
 }
+
+/// How far a database is in its history.
+pub type Place = Box<dyn Fn() -> String + Send + Sync>;
+
+/// Annotation: how far the database of the holder is. A successor whose database never was there is behind.
+const PLACE: &str = "secret-service.iotoperations/place";
 
 /// The Lease as it was last seen.
 struct Seen {
@@ -60,13 +68,14 @@ pub struct LeaseHolder {
 }
 
 impl Edge {
-    /// Takes part in the election for the Lease of a name, as somebody of this identity.
-    pub fn election(&self, name: &str, identity: String) -> Election {
+    /// Takes part in the election for the Lease of a name, as somebody of this identity, whose database is at that place.
+    pub fn election(&self, name: &str, identity: String, place: Place) -> Election {
         Election {
             leases: self.leases(),
             edge: self.clone(),
             name: name.to_owned(),
             identity,
+            place,
             leadership: self.leadership().clone(),
             seen: None,
             held: None,
@@ -198,12 +207,24 @@ impl Election {
         let before = lease.spec.take().unwrap_or_default();
         let anew = before.holder_identity.as_deref() != Some(self.identity.as_str());
         lease.spec = Some(taken(before, &self.identity, anew));
+        if self.held.is_none() {
+            let place = lease.metadata.annotations.as_ref().and_then(|annotations| annotations.get(PLACE));
+            self.leadership.follows(place.cloned());
+        }
+        self.tell_place(&mut lease);
         let sent = Instant::now();
         let written =
             self.ask(self.edge.call(self.leases.replace(&self.name, &parameters(), &lease))).await?;
         self.note(&written);
         self.held = Some(written);
         Ok(Look::Ours { sent, anew })
+    }
+
+    /// Until this process has caught up with the one before, whoever comes after it must do that too.
+    fn tell_place(&self, lease: &mut Lease) {
+        if self.leadership.predecessor().is_none() {
+            lease.metadata.annotations.get_or_insert_default().insert(PLACE.to_owned(), (self.place)());
+        }
     }
 
     /// Takes note of what the Lease says, and since when.
@@ -226,6 +247,7 @@ impl Election {
     /// Lets others take it at once.
     async fn give_back(&mut self) {
         let Some(mut lease) = self.held.take() else { return };
+        self.tell_place(&mut lease);
         let now = MicroTime(Timestamp::now());
         lease.spec = Some(LeaseSpec {
             holder_identity: Some(String::new()),

@@ -11,9 +11,12 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout},
+};
 
-pub use election::{Election, LeaseHolder};
+pub use election::{Election, LeaseHolder, Place};
 
 use super::EdgeError;
 use crate::fence::{Fence, MOMENT};
@@ -71,6 +74,8 @@ pub struct Leadership {
 
 struct Inner {
     standing: watch::Sender<Standing>,
+    /// How far the database of the holder before was, until this process has caught up with it.
+    predecessor: watch::Sender<Option<String>>,
     holders: Mutex<Holders>,
 }
 
@@ -98,7 +103,8 @@ impl Leadership {
     }
 
     fn with(fence: Fence, standing: Standing) -> Self {
-        let inner = Inner { standing: watch::Sender::new(standing), holders: Mutex::default() };
+        let (standing, predecessor) = (watch::Sender::new(standing), watch::Sender::new(None));
+        let inner = Inner { standing, predecessor, holders: Mutex::default() };
         Self { fence, inner: Arc::new(inner) }
     }
 
@@ -125,6 +131,33 @@ impl Leadership {
     /// How often the Lease was seen with another holder than before.
     pub fn changes(&self) -> u64 {
         self.holders().changes
+    }
+
+    /// How far the database of the holder before was, where this process has not caught up with that yet.
+    pub fn predecessor(&self) -> Option<String> {
+        self.inner.predecessor.borrow().clone()
+    }
+
+    /// Waits a moment until this process knows all that the holder before knew. Whether it does.
+    pub async fn has_caught_up(&self) -> bool {
+        let mut predecessor = self.inner.predecessor.subscribe();
+        timeout(MOMENT, predecessor.wait_for(Option::is_none)).await.is_ok()
+    }
+
+    /// This process knows all that a holder before knew, whose database was at that place.
+    pub fn caught_up(&self, place: Option<&str>) {
+        self.inner.predecessor.send_if_modified(|predecessor| {
+            let is_this = predecessor.as_deref() == place && place.is_some();
+            if is_this {
+                *predecessor = None;
+            }
+            is_this
+        });
+    }
+
+    /// The Lease is being taken after a holder whose database was at that place.
+    fn follows(&self, place: Option<String>) {
+        self.inner.predecessor.send_replace(place);
     }
 
     /// An error where this process does not act: who does, or why nobody can tell. Waits a moment for the first word after a start.

@@ -183,10 +183,7 @@ async fn fill_synced_secrets(sql: &mut SqliteConnection, schema: i64) {
             run(sql, format!("UPDATE synced_secrets SET {change}")).await;
         }
     }
-    let columns =
-        "SELECT count(*) FROM pragma_table_info('secret_references') WHERE name = 'create_generation'";
-    let has_generation: i64 = sqlx::query_scalar(columns).fetch_one(&mut *sql).await.unwrap();
-    if has_generation > 0 {
+    if schema >= 9 {
         run(sql, "UPDATE secret_references SET create_generation = 3 WHERE create_pending = 1".to_owned())
             .await;
     }
@@ -454,6 +451,9 @@ async fn holds_what_was_asked_for(store: &Store, schema: i64) {
         if schema >= 3 && secret.id.as_str() == "rotated" {
             secret.users =
                 vec![User { kind: "AssetEndpointProfile".to_owned(), resource: "press-1".to_owned() }];
+        }
+        for pending in secret.references.iter_mut().filter(|reference| reference.create_pending) {
+            pending.create_generation = if schema >= 9 { 3 } else { 0 };
         }
         let is_handed = schema >= 2 && secret.id.as_str() == "handed";
         assert_eq!(record.engine == SyncEngine::SecretStore, is_handed);

@@ -68,7 +68,7 @@ struct Candidate {
 async fn candidate(fixture: &Fixture, identity: String) -> Candidate {
     let (leadership, stop) = (Leadership::new(), CancellationToken::new());
     let edge = Edge::connect_behind(&options(fixture), leadership.clone()).await.unwrap();
-    let task = tokio::spawn(edge.election("the-lease", identity).run(stop.clone()));
+    let task = tokio::spawn(edge.election("the-lease", identity, Box::new(String::new)).run(stop.clone()));
     Candidate { leadership, stop, task }
 }
 
