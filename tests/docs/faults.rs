@@ -274,6 +274,48 @@ const CLUSTER: &[Row] = &[
     },
 ];
 
+const LEASE: &[Row] = &[
+    Row {
+        fault: "a second process with another database",
+        callers_see: "it serves reads; changes there are UNAVAILABLE, `NOT_LEADER`, with the holder's name",
+        afterwards: "it takes over when the holder has ended or its Lease has expired",
+        within: "5 s; 20 s after kill -9",
+        held_by: &[
+            "tests/service/leader.rs::a_second_database_serves_reads_names_the_holder_and_takes_over_at_once_when_that_one_stops",
+            "tests/service/leader.rs::a_killed_service_goes_on_at_once_on_its_own_database_and_on_a_copy_only_when_the_lease_has_expired",
+            "tests/process/leader.rs::one_process_writes_and_the_other_takes_over_when_it_is_told_to_stop_or_killed",
+        ],
+    },
+    Row {
+        fault: "a successor whose database never saw what the holder did",
+        callers_see: "changes are UNAVAILABLE, `DATABASE_REBUILDING`, until it has",
+        afterwards: "what was made and changed is what the edge says; what was deleted waits for a person",
+        within: "25 s",
+        held_by: &[
+            "tests/service/leader.rs::who_takes_over_with_an_older_database_takes_nothing_back_of_what_the_holder_was_told",
+        ],
+    },
+    Row {
+        fault: "a holder that is cut off from the whole cluster",
+        callers_see: "after 10 s changes are UNAVAILABLE, `EDGE_UNREACHABLE`; reads go on",
+        afterwards: "it has stopped writing, and cut what was under way, before another one may act",
+        within: "5 s",
+        held_by: &[
+            "tests/service/leader.rs::a_holder_without_the_api_server_stops_writing_before_the_other_takes_over",
+            "tests/service/leader.rs::a_write_that_is_under_way_at_the_edge_is_cut_before_the_lease_expires",
+        ],
+    },
+    Row {
+        fault: "no right to the Lease",
+        callers_see: "changes are PERMISSION_DENIED, `EDGE_FORBIDDEN`, with the right that is missing",
+        afterwards: "with the right, changes are accepted",
+        within: "5 s",
+        held_by: &[
+            "tests/service/leader.rs::without_the_right_to_the_lease_a_change_is_refused_and_told_which_right_is_missing",
+        ],
+    },
+];
+
 const DISK: &[Row] = &[
     Row {
         fault: "the disk is full",
@@ -312,7 +354,65 @@ const DISK: &[Row] = &[
         callers_see: "the service does not start",
         afterwards: "the file is left alone",
         within: "",
-        held_by: &["src/store/tests.rs::a_database_of_a_newer_release_is_refused_and_left_alone"],
+        held_by: &[
+            "src/store/tests/backup.rs::a_database_of_a_newer_release_is_refused_with_the_release_that_made_it",
+        ],
+    },
+    Row {
+        fault: "a database of an older release",
+        callers_see: "nothing",
+        afterwards: "it is backed up, then migrated with all that is in it; a database of every schema that landed is kept",
+        within: "the start",
+        held_by: &[
+            "src/store/tests/schemas.rs::a_database_of_every_schema_is_migrated_with_what_is_in_it_unharmed",
+            "src/store/tests/schemas.rs::the_backup_before_a_migration_is_restored_and_of_many_the_last_three_are_kept",
+        ],
+    },
+    Row {
+        fault: "the database is lost",
+        callers_see: "names that are absent are UNAVAILABLE, `DATABASE_REBUILDING`, and health is NOT_SERVING, until the edge was read",
+        afterwards: "what the edge holds is recorded again; nothing there is touched; what can't be read is UNMANAGED, `NotRecorded`",
+        within: "20 s, once the cluster answers",
+        held_by: &[
+            "tests/service/rebuild.rs::a_lost_database_is_rebuilt_with_all_that_was_asked_for",
+            "tests/service/rebuild.rs::a_rebuild_touches_nothing_at_the_edge",
+            "tests/service/rebuild.rs::that_a_name_is_absent_is_told_only_after_the_rebuild",
+            "tests/service/rebuild.rs::what_can_not_be_read_in_full_is_listed_with_the_reason_and_can_be_adopted",
+            "tests/service/rebuild.rs::a_secret_that_the_extension_merged_into_stays_its_owners_when_the_database_is_lost",
+            "tests/process/rebuild.rs::a_database_is_rebuilt_while_no_service_runs",
+        ],
+    },
+    Row {
+        fault: "kill -9 anywhere, and the database is lost with it",
+        callers_see: "a broken connection",
+        afterwards: "what the edge holds is a synced secret again, whole; what it does not hold is none",
+        within: "20 s",
+        held_by: &[
+            "tests/process/rebuild.rs::a_create_that_is_killed_anywhere_and_loses_its_database_is_what_the_edge_says",
+            "tests/process/rebuild.rs::a_change_that_is_killed_anywhere_and_loses_its_database_is_what_the_edge_says",
+            "tests/process/rebuild.rs::a_rebuild_that_is_killed_at_any_moment_is_finished_by_the_next_start",
+        ],
+    },
+    Row {
+        fault: "a database that is put back to a backup",
+        callers_see: "resume tokens are OUT_OF_RANGE; request ids and page tokens of before are refused",
+        afterwards: "what was made or changed since is what the edge says; what was deleted since waits for a person, `NotAtEdgeAfterRestore`",
+        within: "20 s",
+        held_by: &[
+            "tests/process/backup.rs::a_restored_database_is_another_history_for_everybody_who_knew_the_other_one",
+            "tests/service/restored.rs::what_was_made_or_changed_after_the_backup_is_what_the_edge_says",
+            "tests/service/restored.rs::what_was_deleted_after_the_backup_waits_for_a_person_who_brings_it_back_or_deletes_it",
+            "src/store/tests/backup.rs::a_restore_that_is_killed_anywhere_leaves_the_old_database_or_the_new_one",
+        ],
+    },
+    Row {
+        fault: "a backup while eight callers write",
+        callers_see: "nothing",
+        afterwards: "it holds what was answered before it, and nothing that was never asked",
+        within: "",
+        held_by: &[
+            "tests/process/backup.rs::a_backup_while_eight_write_holds_what_was_answered_before_it_and_nothing_that_was_never_asked",
+        ],
     },
     Row {
         fault: "a disk with CA files or kubeconfigs that hangs",
@@ -431,10 +531,7 @@ const PROCESS: &[Row] = &[
 const OPEN: &[&str] = &[
     "a version that is not yet valid",
     "a vault of 10,000 secrets (a benchmark has one)",
-    "a cluster that is cut off as a whole (the simulation does it)",
     "a disk that may not be written, which Linux does not let a test order under open files",
-    "a lost file that is rebuilt from the edge",
-    "a backup while it is written to",
 ];
 
 /// The sections of the matrix.
@@ -443,7 +540,8 @@ pub fn matrix() -> String {
     let sections = [
         ("The vault", VAULT),
         ("The cluster", CLUSTER),
-        ("The disk", DISK),
+        ("The Lease", LEASE),
+        ("The disk and the database", DISK),
         ("The process and its callers", PROCESS),
     ];
     for (name, rows) in sections {
