@@ -5,10 +5,10 @@ use std::time::Duration;
 use kube::ResourceExt;
 use secret_service::{
     doubles::kube::{Fault, FaultRule, Phase},
-    proto::synced_secret::State,
+    proto::{SyncedSecret, synced_secret::State},
 };
 
-use super::process::Process;
+use super::{process::Process, rebuild::lose_database};
 use crate::support::{PATIENCE, Site, needs_the_double, requests::*, until};
 
 /// Where the process is stopped: it waits for the API server's answer to this verb on this resource.
@@ -101,6 +101,39 @@ async fn survives(from: &str, to: &str, points: &[Point]) {
         );
         assert_eq!(site.edge("edp1").await, held);
         process.kill().await;
+    }
+}
+
+/// Where the database is lost in the middle, the Secret stays as it is: it is a synced secret again, or nobody can tell and it is listed.
+async fn survives_without_its_database(from: &str, to: &str, points: &[Point]) {
+    let both = |point: &Point| [(*point, Phase::Before), (*point, Phase::After)];
+    for (point, phase) in points.iter().flat_map(both) {
+        let site = synced_in(from).await;
+        let (uid, held) = (site.secrets().get("edp1").await.unwrap().uid(), site.edge("edp1").await);
+        killed_at(&site, to, point, phase).await;
+        lose_database(&site).await;
+
+        let mut process = Process::serve_in(to, &site).await;
+        let is_told =
+            |secret: &SyncedSecret| secret.state() == State::Synced || synced_reason(secret) == "NotRecorded";
+        let told = until(&mut process.client, "edp1", is_told).await;
+        if told.state() == State::Synced {
+            settled(&site, to).await;
+        }
+        // Garbage collection would have come by now.
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        let secret = site.secrets().get("edp1").await.unwrap();
+        assert_eq!(secret.uid(), uid, "{from} to {to}, killed at {point:?}, {phase:?}: {told:?}");
+        assert_eq!(site.edge("edp1").await, held, "{from} to {to}, killed at {point:?}, {phase:?}: {told:?}");
+        process.kill().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hand_over_that_is_killed_anywhere_and_loses_its_database_leaves_the_secret_as_it_is() {
+    if needs_the_double("kill -9 in a hand-over, and the loss of the database") {
+        survives_without_its_database("direct", "secret-store", &TO_THE_EXTENSION).await;
+        survives_without_its_database("secret-store", "direct", &BACK).await;
     }
 }
 

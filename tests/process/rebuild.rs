@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::{Api, api::DeleteParams};
 use secret_service::proto::{ListSyncedSecretsRequest, SyncedSecret, synced_secret::State};
 
 use super::{
@@ -26,7 +28,10 @@ fn database(site: &Site) -> PathBuf {
     site.directory().join("serve.db")
 }
 
-pub fn lose_database(site: &Site) {
+/// Without the Lease of whoever worked with it: a killed one keeps it for 15 s, and a new database is somebody else.
+pub async fn lose_database(site: &Site) {
+    let leases: Api<Lease> = Api::namespaced(site.kube.clone(), &site.namespace);
+    let _ = leases.delete("secret-service", &DeleteParams::default()).await;
     for end in ["", "-wal", "-shm"] {
         let mut path = database(site).into_os_string();
         path.push(end);
@@ -48,7 +53,7 @@ async fn lost() -> Site {
         process.client.create_synced_secret(create(id, vec![existing("k", "v")])).await.unwrap();
     }
     assert!(process.terminate().await.success());
-    lose_database(&site);
+    lose_database(&site).await;
     site
 }
 
@@ -97,7 +102,7 @@ async fn a_service_that_runs_rebuilds_its_database_when_it_is_asked() {
 async fn a_rebuild_that_is_killed_at_any_moment_is_finished_by_the_next_start() {
     let site = lost().await;
     for millis in [0, 5, 10, 20, 40, 80, 160, 320] {
-        lose_database(&site);
+        lose_database(&site).await;
         let process = Process::serve(&site).await;
         tokio::time::sleep(Duration::from_millis(millis)).await;
         process.kill().await;
@@ -144,7 +149,7 @@ async fn a_create_that_is_killed_anywhere_and_loses_its_database_is_what_the_edg
         let process = Process::serve(&site).await;
         let mut client = process.client.clone();
         killed_at(&site, process, point, async move { client.create_synced_secret(pair()).await }).await;
-        lose_database(&site);
+        lose_database(&site).await;
         let mut process = Process::serve(&site).await;
         is_back(&site, &mut process, point, &[["alice-1", "secret-1"]]).await;
     }
@@ -164,7 +169,7 @@ async fn a_change_that_is_killed_anywhere_and_loses_its_database_is_what_the_edg
             client.delete_synced_secret(delete("edp1secrets")).await
         })
         .await;
-        lose_database(&site);
+        lose_database(&site).await;
         let mut process = Process::serve(&site).await;
         is_back(&site, &mut process, point, &[["alice-1", "secret-1"], ["alice-2", "secret-1"]]).await;
         assert_eq!(site.somebody.reads("edp1-password").await, "secret-1", "the vault is not touched");

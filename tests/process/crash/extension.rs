@@ -175,7 +175,7 @@ async fn a_create_that_is_killed_anywhere_and_loses_its_database_is_what_the_edg
         let process = Process::serve_in("secret-store", &site).await;
         let mut client = process.client.clone();
         killed(&mut site, process, point, async move { client.create_synced_secret(pair()).await }).await;
-        lose_database(&site);
+        lose_database(&site).await;
 
         let mut process = Process::serve_in("secret-store", &site).await;
         if site.syncs().get_opt("edp1secrets").await.unwrap().is_some() {
