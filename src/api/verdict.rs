@@ -445,8 +445,9 @@ impl Verdict {
             StoreFault::Corrupt => Self::new(
                 Internal,
                 "DATABASE_CORRUPT",
-                "Ask the operator to stop the service and to put a backup in place with `secret-service restore FILE`, or to make the \
-                 database anew from the edge with `secret-service rebuild`.",
+                "Ask the operator to stop the service and to put a backup in place with `secret-service restore FILE`, or to move the \
+                 damaged file away: the next start makes a new one from what the edge holds, and `secret-service rebuild --dry-run` says what \
+                 that is.",
             ),
             StoreFault::Disk => Self::new(
                 Internal,

@@ -74,7 +74,7 @@ async fn database(config: &Config) -> Vec<Row> {
         }
         Err(error) => {
             let remedy = "Look at the file's owner and mode, or stop the service and put a backup in place with `secret-service restore \
-                          FILE`, or make the database anew from the edge with `secret-service rebuild`.";
+                          FILE`; where there is none, move a damaged file away: the next start makes a new one from what the edge holds.";
             Row::no(DATABASE, format!("{}: {error}. {remedy}", path.display()))
         }
     };
