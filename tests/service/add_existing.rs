@@ -1,8 +1,13 @@
 //! "Add from Azure Key Vault": look at what the vault holds, pick, sync.
 
-use secret_service::proto::{
-    GetVaultSecretRequest, ListVaultSecretVersionsRequest, ListVaultSecretsRequest, SecretReference,
-    VaultSecret, synced_secret::State,
+use std::collections::BTreeSet;
+
+use secret_service::{
+    doubles::vault::Seed,
+    proto::{
+        GetVaultSecretRequest, ListVaultSecretVersionsRequest, ListVaultSecretsRequest, SecretReference,
+        VaultSecret, synced_secret::State,
+    },
 };
 use tonic::Code;
 
@@ -123,6 +128,36 @@ async fn what_the_vault_does_not_have_is_not_found_each_with_its_field() {
     assert_eq!(missing.code(), Code::NotFound);
     let request = ListVaultSecretVersionsRequest { parent: vault_name("nowhere"), ..Default::default() };
     assert_eq!(world.client.list_vault_secret_versions(request).await.unwrap_err().code(), Code::NotFound);
+}
+
+#[tokio::test]
+async fn of_ten_thousand_vault_secrets_each_is_listed_once_and_the_one_that_is_synced_is_followed() {
+    let mut world = World::start().await;
+    let seeds = (0..10_000).map(|number| Seed {
+        name: format!("s-{number:05}"),
+        value: "old".into(),
+        content_type: None,
+        tags: [].into(),
+        managed: false,
+    });
+    world.vault.seed_all(seeds.collect()).await.unwrap();
+    world.client.create_synced_secret(create("a", vec![existing("k", "s-07777")])).await.unwrap();
+    let mut seen = BTreeSet::new();
+    let mut request = ListVaultSecretsRequest { page_size: 1_000, unsynced_only: true, ..Default::default() };
+    loop {
+        let (page, next) = list(&mut world, request.clone()).await;
+        for secret in &page {
+            assert!(seen.insert(secret.name.clone()), "{} is listed twice", secret.name);
+        }
+        match next.is_empty() {
+            true => break,
+            false => request.page_token = next,
+        }
+    }
+    assert_eq!((seen.len(), seen.contains(&vault_name("s-07777"))), (9_999, false));
+    world.somebody.sets("s-07777", "new").await;
+    let told = world.client.sync_synced_secret(sync("a")).await.unwrap().into_inner();
+    assert_eq!((told.state(), world.edge("a").await.unwrap()["k"].as_str()), (State::Synced, "new"));
 }
 
 #[tokio::test]

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use secret_service::{
     doubles::vault::{Action, Operation, Rule},
-    proto::{SyncedSecret, synced_secret::State},
+    proto::{
+        ListVaultSecretVersionsRequest, NewVaultSecret, SecretReference, SyncedSecret, synced_secret::State,
+    },
 };
 
 use crate::support::{Options, World, requests::*};
@@ -208,4 +210,18 @@ async fn where_one_reference_can_not_be_read_the_edge_keeps_the_last_complete_se
     assert_eq!(secret.state(), State::Synced);
     let edge = world.edge("pair").await.unwrap();
     assert_eq!((edge["username"].as_str(), edge["password"].as_str()), ("u2", "p2"));
+}
+
+#[tokio::test]
+async fn a_version_that_is_not_yet_valid_is_synced_like_any_other() {
+    let mut world = World::start().await;
+    let tomorrow = prost_types::Timestamp { seconds: jiff::Timestamp::now().as_second() + 86_400, nanos: 0 };
+    let value = NewVaultSecret { not_before_time: Some(tomorrow), ..new("early") };
+    let reference = SecretReference { create: Some(value), ..existing("k", "later") };
+    let made = world.client.create_synced_secret(create("a", vec![reference])).await.unwrap().into_inner();
+    assert_eq!(made.state(), State::Synced);
+    assert_eq!(world.edge("a").await.unwrap()["k"], "early");
+    let versions = ListVaultSecretVersionsRequest { parent: vault_name("later"), ..Default::default() };
+    let versions = world.client.list_vault_secret_versions(versions).await.unwrap().into_inner().versions;
+    assert_eq!(versions[0].not_before_time, Some(tomorrow), "who asks the vault is told");
 }

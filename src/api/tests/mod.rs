@@ -84,7 +84,7 @@ async fn house_over(store: Store, directory: TempDir) -> House {
         engine: Some(SyncEngine::Direct),
         secret_store: secret_store::Options::default(),
         keep: store::Keep { audit: Duration::from_secs(3_600), ..store::Keep::default() },
-        rebuild: true,
+        rebuild: false,
         admission: Admission::default(),
     };
     let (vault, edge) = (vault.unwrap(), Edge::connect(&cluster).await.unwrap());
