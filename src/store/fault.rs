@@ -4,7 +4,10 @@ use std::{
     fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tokio::{sync::watch, time::Instant};
@@ -31,6 +34,8 @@ pub(super) struct Faults {
     stands: watch::Sender<Option<StoreFault>>,
     /// When a write was last made durable.
     written: Mutex<Option<Instant>>,
+    /// Set by each fault, for whoever keeps connections: one that was opened or used while the disk failed may stay as it was then.
+    suspect: Arc<AtomicBool>,
     file: File,
 }
 
@@ -70,9 +75,9 @@ impl StoreFault {
 
 impl Faults {
     /// None yet, of a file that is there.
-    pub(super) fn new(path: &Path) -> io::Result<Self> {
+    pub(super) fn new(path: &Path, suspect: Arc<AtomicBool>) -> io::Result<Self> {
         let file = File { path: path.to_owned(), identity: identity(path)? };
-        Ok(Self { stands: watch::Sender::new(None), written: Mutex::default(), file })
+        Ok(Self { stands: watch::Sender::new(None), written: Mutex::default(), suspect, file })
     }
 
     /// Tells of the fault that stands.
@@ -101,6 +106,7 @@ impl Faults {
     /// Takes note of an error, and logs the fault that it tells once.
     pub(super) fn note(&self, error: &StoreError) {
         let Some(fault) = StoreFault::of(error) else { return };
+        self.suspect.store(true, Ordering::Release);
         let is_new = self.stands.send_if_modified(|stands| {
             let is_new = *stands != Some(fault) && !stands.is_some_and(StoreFault::is_final);
             if is_new {

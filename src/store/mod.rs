@@ -23,7 +23,10 @@ mod view;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex as StdMutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -232,7 +235,7 @@ impl Store {
         let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY_TIMEOUT);
         let readers = SqlitePoolOptions::new().max_connections(READERS).connect_with(options).await?;
         inspect::check_current(&readers).await?;
-        let faults = Faults::new(path).map_err(sqlx::Error::Io)?;
+        let faults = Faults::new(path, Arc::default()).map_err(sqlx::Error::Io)?;
         let signer = Signer::new(&settings::known_key(&readers).await?);
         Self::with(readers.clone(), readers, signer, faults, Options::default()).await
     }
@@ -246,9 +249,10 @@ impl Store {
             .busy_timeout(BUSY_TIMEOUT)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full);
-        let writer = writer(options.clone()).await?;
+        let suspect = Arc::<AtomicBool>::default();
+        let writer = writer(options.clone(), suspect.clone()).await?;
         restrict_to_owner(path)?;
-        let faults = Faults::new(path).map_err(sqlx::Error::Io)?;
+        let faults = Faults::new(path, suspect).map_err(sqlx::Error::Io)?;
         look_for_damage(&options).await?;
         schema::migrate(&writer, path, backup_first).await?;
         if settings::get(&writer, backup::NAME).await?.is_some() {
@@ -436,13 +440,14 @@ impl Transaction {
 }
 
 /// The one connection that writes. Where the disk fails a transaction, SQLite ends it by itself, and the connection goes on waiting for its
-/// end: that connection is closed, and the next one who writes gets another.
-async fn writer(options: SqliteConnectOptions) -> Result<SqlitePool, sqlx::Error> {
-    let pool = SqlitePoolOptions::new().max_connections(1).before_acquire(|connection, _| {
-        Box::pin(async {
+/// end; and one that is opened while the file can't be written never writes to it. So after each fault the next one who writes gets another.
+async fn writer(options: SqliteConnectOptions, suspect: Arc<AtomicBool>) -> Result<SqlitePool, sqlx::Error> {
+    let pool = SqlitePoolOptions::new().max_connections(1).before_acquire(move |connection, _| {
+        let is_suspect = suspect.swap(false, Ordering::AcqRel);
+        Box::pin(async move {
             // After this one, what was asked of it before is done.
             connection.ping().await?;
-            Ok(!connection.is_in_transaction())
+            Ok(!connection.is_in_transaction() && !is_suspect)
         })
     });
     pool.connect_with(options).await

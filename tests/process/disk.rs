@@ -150,6 +150,46 @@ async fn a_database_that_another_process_holds_takes_writes_again_when_it_lets_g
     process.client.get_synced_secret(get("held")).await.unwrap_err();
 }
 
+/// Makes the file system refuse every write to a file, also by who has it open. Dropped, it takes them again.
+struct Refused(PathBuf);
+
+impl Refused {
+    /// `None`, with a word, where this file system or this user can't.
+    fn set(file: PathBuf, test: &str) -> Option<Self> {
+        let set = Command::new("chattr").arg("+i").arg(&file).output();
+        if set.is_ok_and(|set| set.status.success()) {
+            return Some(Self(file));
+        }
+        say(&format!("{test}: SKIPPED, no file can be made immutable here"));
+        None
+    }
+}
+
+impl Drop for Refused {
+    fn drop(&mut self) {
+        let _ = Command::new("chattr").arg("-i").arg(&self.0).status();
+    }
+}
+
+/// The first write fails with an I/O error; a connection that is opened after that may only read.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_fails_writes_is_told_and_used_again_when_it_takes_them() {
+    let site = Site::start().await;
+    let mut process = Process::serve(&site).await;
+    process.client.create_synced_secret(create("first", vec![created("k", "v", "value")])).await.unwrap();
+    let file = site.directory().join("serve.db-wal");
+    let Some(refused) = Refused::set(file, "a_disk_that_fails_writes…") else { return };
+    let (written, refusal) = create_until_refused(&mut process, "failed").await;
+    assert_eq!(told(&refusal).reason, "DATABASE_FAILED", "{refusal:?}");
+    until_so("health says so", async || health(&process).await == ServingStatus::NotServing).await;
+    process.client.get_synced_secret(get("first")).await.unwrap();
+    let (_, refusal) = create_until_refused(&mut process, "read-only").await;
+    assert_eq!(told(&refusal).reason, "DATABASE_READ_ONLY", "{refusal:?}");
+
+    drop(refused);
+    comes_back(&site, &mut process, "failed", written).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_is_damaged_is_told_by_name_and_no_longer_served_from() {
     let site = Site::start().await;
