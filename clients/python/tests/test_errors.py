@@ -77,6 +77,10 @@ def test_the_request_id_is_the_one_in_the_services_log(own_service: Service) -> 
     with connect(own_service.target) as client, pytest.raises(secrets.NotFound) as caught:
         client.get_synced_secret("syncedSecrets/nowhere")
     assert caught.value.request_id
+    # The service writes its log apart from its answers.
+    deadline = time.monotonic() + 5
+    while caught.value.request_id not in own_service.log() and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert caught.value.request_id in own_service.log()
 
 
