@@ -338,7 +338,10 @@ const DISK: &[Row] = &[
         callers_see: "writes are RESOURCE_EXHAUSTED, `DATABASE_FULL`; reads go on; health is NOT_SERVING",
         afterwards: "with room, writes and health come back; the log hardly grows meanwhile",
         within: "20 s",
-        held_by: &["tests/process/disk.rs::a_disk_that_was_full_takes_writes_again_without_a_restart"],
+        held_by: &[
+            "tests/process/disk.rs::a_disk_that_was_full_takes_writes_again_without_a_restart",
+            "tests/service/disk.rs::a_disk_that_was_full_loses_nothing_that_was_answered_and_takes_writes_again",
+        ],
     },
     Row {
         fault: "the disk fails writes, or the file may not be written",

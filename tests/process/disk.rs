@@ -1,7 +1,6 @@
 //! What the disk does to the database, and that all comes back by itself. On a small disk of the test's own, which needs the right to mount one.
 
 use std::{
-    io::Write,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     process::Command,
@@ -16,53 +15,12 @@ use tonic_health::pb::{
 };
 
 use super::process::{Process, command, configuration, log};
-use crate::support::{Site, requests::*, script::say, until_so};
+use crate::support::{Site, disk::Disk, requests::*, script::say, until_so};
 
-/// A disk of two megabytes. Dropped, it is gone.
-struct Disk(PathBuf);
-
-impl Disk {
-    /// At a directory of the site; `None`, with a word, where this machine does not let us mount one.
-    fn mount(site: &Site, test: &str) -> Option<Self> {
-        let directory = site.directory().join("disk");
-        std::fs::create_dir(&directory).unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=2m", "secret-service-test"])
-            .arg(&directory)
-            .output();
-        if mounted.is_ok_and(|mounted| mounted.status.success()) {
-            return Some(Self(directory));
-        }
-        say(&format!("{test}: SKIPPED, a disk can't be mounted here"));
-        None
-    }
-
-    fn filler(&self) -> PathBuf {
-        self.0.join("filler")
-    }
-
-    /// Leaves no byte.
-    fn fill(&self) {
-        let mut filler = std::fs::File::create(self.filler()).unwrap();
-        while filler.write_all(&[0; 4096]).is_ok() {}
-    }
-
-    fn free(&self) {
-        std::fs::remove_file(self.filler()).unwrap();
-    }
-
-    fn configuration(&self, site: &Site) -> String {
-        let own = configuration(site, 0);
-        let database = site.directory().join("serve.db");
-        own.replace(&database.display().to_string(), &self.0.join("serve.db").display().to_string())
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        // What still has files open there goes on having them.
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
+fn on(disk: &Disk, site: &Site) -> String {
+    let own = configuration(site, 0);
+    let database = site.directory().join("serve.db");
+    own.replace(&database.display().to_string(), &disk.database().display().to_string())
 }
 
 async fn health(process: &Process) -> ServingStatus {
@@ -99,7 +57,7 @@ async fn all_are_there(process: &mut Process, prefix: &str, created: usize) {
 async fn start(test: &str) -> Option<(Site, Disk, Process)> {
     let site = Site::start().await;
     let disk = Disk::mount(&site, test)?;
-    let mut process = Process::serve_as(&site, &disk.configuration(&site), &[]).await;
+    let mut process = Process::serve_as(&site, &on(&disk, &site), &[]).await;
     process.client.create_synced_secret(create("first", vec![created("k", "v", "value")])).await.unwrap();
     Some((site, disk, process))
 }

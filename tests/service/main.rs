@@ -12,6 +12,7 @@ mod adoption;
 mod bad_input;
 mod behind;
 mod create_new;
+mod disk;
 mod doors;
 mod edge_faults;
 mod handover;

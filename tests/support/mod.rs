@@ -8,6 +8,7 @@ pub mod callers;
 pub mod client_go;
 #[path = "control_plane/mod.rs"]
 pub mod control_plane;
+pub mod disk;
 pub mod requests;
 pub mod script;
 pub mod search;
