@@ -12,8 +12,8 @@ use kube::{
 };
 use secret_service::{
     edge::{
-        self, ACCOUNT_RIGHTS, DECISION_RIGHTS, Edge, Rights, SECRET_RIGHTS, SEEN_SECRET_RIGHTS, STORE_RIGHTS,
-        TOKEN_RIGHTS, USAGE_VERBS, UsageOptions, Usages,
+        self, ACCOUNT_RIGHTS, DECISION_RIGHTS, Edge, LEASE_VERBS, Rights, SECRET_RIGHTS, SEEN_SECRET_RIGHTS,
+        STORE_RIGHTS, TOKEN_RIGHTS, USAGE_VERBS, UsageOptions, Usages,
     },
     model::UsageRules,
 };
@@ -45,7 +45,10 @@ fn the_chart_grants_what_the_code_says_that_it_needs_and_no_more() {
             .into_iter()
             .flat_map(|group| USAGE_VERBS.map(|verb| (group.to_owned(), "*".to_owned(), verb.to_owned())));
         let of_callers = [TOKEN_RIGHTS, DECISION_RIGHTS].into_iter();
-        let needed: BTreeSet<_> = rights.into_iter().chain(of_callers).flat_map(of).chain(uses).collect();
+        let lease =
+            LEASE_VERBS.map(|verb| ("coordination.k8s.io".to_owned(), "leases".to_owned(), verb.to_owned()));
+        let needed: BTreeSet<_> =
+            rights.into_iter().chain(of_callers).flat_map(of).chain(uses).chain(lease).collect();
         assert_eq!(granted(&control_plane::manifest(engine)), needed, "{engine}");
     }
 }
