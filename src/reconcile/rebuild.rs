@@ -292,7 +292,8 @@ impl Reconciler {
         for finding in &findings.all {
             if let Finding::Unknown { record, .. } | Finding::Newer(_, record) = finding {
                 rebuilt += 1;
-                self.wake(record.secret.uid, Wake::default());
+                // Whoever lost a database waits for all of it.
+                self.wake(record.secret.uid, Wake { refetch: None, interactive: true });
             }
         }
         if rebuilt > 0 {
