@@ -95,8 +95,12 @@ pub async fn find(store: Option<&Store>, source: Source<'_>) -> Result<Findings,
     Ok(Findings { all, is_complete: remains.is_complete })
 }
 
-/// Records what was found, and that the rebuild is done where it is.
+/// Records what was found, and that the rebuild is done where it is. An attempt that records nothing and is not the last says nothing either:
+/// it may be made again and again.
 pub async fn record(store: &Store, findings: &Findings, cause: RebuildCause) -> Result<(), StoreError> {
+    if !findings.is_complete && !findings.all.iter().any(Finding::is_news) {
+        return Ok(());
+    }
     let mut transaction = store.begin().await?;
     if !findings.all.is_empty() {
         transaction.audit(summary(&findings.all, cause)).await?;

@@ -426,3 +426,30 @@ async fn what_the_extension_made_stays_its_own_although_its_kinds_are_served_lat
     let sync = world.syncs().get("a").await.unwrap();
     assert!(sync.metadata.deletion_timestamp.is_none(), "it was not handed over");
 }
+
+/// What is left alone beside it is told at the end, and not with every attempt.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_that_waits_for_the_extensions_kinds_records_nothing_meanwhile() {
+    if world_is_direct() || !needs_the_double("a_rebuild_that_waits_for_the_extensions_kinds…") {
+        return;
+    }
+    let mut world = World::start().await;
+    world.seed("v", "x").await;
+    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    let labels = Some([(UID_LABEL.to_owned(), uuid::Uuid::new_v4().to_string())].into());
+    let metadata = ObjectMeta { name: Some("theirs".to_owned()), labels, ..ObjectMeta::default() };
+    let theirs = PostParams { field_manager: Some("kubectl".to_owned()), ..PostParams::default() };
+    world.secrets().create(&theirs, &Secret { metadata, ..Secret::default() }).await.unwrap();
+    let missing = || Fault::Status { code: 404, reason: "NotFound".to_owned(), retry_after: None };
+    for resource in ["secretsyncs", "secretproviderclasses"] {
+        world.cluster().faults().add(FaultRule::always(missing()).resource(resource));
+    }
+    world.lose_database().await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(audit(&mut world).await, [], "two attempts and more");
+    world.cluster().faults().clear();
+    world.until_state("a", State::Synced).await;
+    is_listed(&mut world, "theirs", "not written by this service").await;
+    let told = audit(&mut world).await.into_iter().filter(|event| event.action == "RebuildFromEdge").count();
+    assert_eq!(told, 1);
+}
