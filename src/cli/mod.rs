@@ -11,6 +11,7 @@ mod identity;
 pub mod lock;
 mod memory;
 mod rebuild;
+mod report_output;
 mod restore;
 mod serve;
 pub mod service;

@@ -13,6 +13,7 @@ use super::{
     Failure,
     configuration::Configuration,
     lock::{Lock, LockError},
+    report_output::ReportOutput,
     settings::{admission, edge_options},
 };
 use crate::{
@@ -46,20 +47,10 @@ pub struct Rebuild {
     dry_run: bool,
     /// How to print what was found
     #[arg(short, long, value_enum, default_value_t, env = "SECRET_SERVICE_REBUILD_OUTPUT")]
-    output: Output,
+    output: ReportOutput,
     /// Seconds to wait for a service that is running
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     timeout: u64,
-}
-
-/// How to print what was found.
-#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
-enum Output {
-    /// A table for people.
-    #[default]
-    Table,
-    /// An object for programs.
-    Json,
 }
 
 const EXAMPLES: &str = "\
@@ -165,15 +156,15 @@ async fn record(config: &Config, store: &Store) -> Result<Findings, Failure> {
     Ok(findings)
 }
 
-fn print(findings: &[Finding], dry_run: bool, output: Output) -> Result<(), Failure> {
+fn print(findings: &[Finding], dry_run: bool, output: ReportOutput) -> Result<(), Failure> {
     let rows: Vec<Row> = findings.iter().map(|finding| Row::of(finding, dry_run)).collect();
     let text = match output {
-        Output::Json => {
+        ReportOutput::Json => {
             let report = serde_json::json!({ "dryRun": dry_run, "found": rows });
             serde_json::to_string_pretty(&report).expect("plain data is always JSON")
         }
-        Output::Table if rows.is_empty() => "The database knows all that the edge holds.".to_owned(),
-        Output::Table => {
+        ReportOutput::Table if rows.is_empty() => "The database knows all that the edge holds.".to_owned(),
+        ReportOutput::Table => {
             let mut table = Table::new();
             table.load_style(NOTHING).set_header(["NAME", "ENGINE", "OUTCOME", "REFERENCES, OR WHY NOT"]);
             for Row { name, engine, outcome, detail } in &rows {

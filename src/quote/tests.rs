@@ -89,7 +89,7 @@ const OURS: [&str; 9] = [
     "ActorError",
 ];
 /// Files that have others' errors in hand too, and how often each repeats an error of ours, or only looks into another one.
-const ALLOWED: [(&str, usize); 18] = [
+const ALLOWED: [(&str, usize); 19] = [
     ("api/reference.rs", 2),
     ("cli/check/checks.rs", 3),
     ("cli/rebuild.rs", 1),
@@ -99,8 +99,9 @@ const ALLOWED: [(&str, usize); 18] = [
     ("edge/secret_store/verdict.rs", 1),
     ("edge/usages/follow.rs", 2),
     ("quote.rs", 2),
-    ("reconcile/rebuild.rs", 2),
-    ("reconcile/restored.rs", 2),
+    ("reconcile/last_reason.rs", 1),
+    ("reconcile/rebuild.rs", 1),
+    ("reconcile/restored.rs", 1),
     ("secrets/instance.rs", 2),
     ("secrets/vault_secrets.rs", 2),
     ("store/backup/schedule.rs", 1),

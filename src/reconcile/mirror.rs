@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::{
     Reconciler,
+    last_reason::LastReason,
     rebuild::{self, Finding, RebuildError},
 };
 use crate::{
@@ -56,7 +57,7 @@ impl Reconciler {
     /// Mirrors until told to stop.
     pub(super) async fn mirror(self, stop: CancellationToken) {
         let (mut changed, mut strays) = (self.0.pairs.changed(), self.0.strays.subscribe());
-        let (mut looked_at, mut told) = (LookedAt::new(), String::new());
+        let (mut looked_at, mut told) = (LookedAt::new(), LastReason::default());
         loop {
             tokio::select! {
                 () = self.until_acting() => {}
@@ -65,10 +66,8 @@ impl Reconciler {
             match self.take_in_others(&mut looked_at).await {
                 Ok(()) => told.clear(),
                 Err(error) => {
-                    let reason = error.to_string();
-                    if reason != told {
+                    if told.is_news(&error) {
                         tracing::error!(%error, "what others made could not be recorded; trying again");
-                        told = reason;
                     }
                     sleep(AGAIN).await;
                     changed.mark_changed();
@@ -144,25 +143,20 @@ impl Reconciler {
     async fn strays(&self, looked_at: &mut LookedAt) -> Result<Others, RebuildError> {
         let labelled = [self.0.index.labelled(), self.0.pairs.labelled_syncs()].concat();
         let is_known = |one: &&Labelled| self.0.store.view().get_by_uid(one.label).is_some();
-        let unknown: HashMap<(String, Uuid), SyncedSecretId> = labelled
-            .iter()
-            .filter(|one| !is_known(one))
-            .filter_map(|one| Some(((one.uid.clone(), one.label), one.name.parse().ok()?)))
-            .collect();
-        looked_at.retain(|one| unknown.contains_key(one));
+        let unknown: LookedAt =
+            labelled.iter().filter(|one| !is_known(one)).map(|one| (one.uid.clone(), one.label)).collect();
+        looked_at.retain(|one| unknown.contains(one));
+        let there: HashSet<&str> = unknown.iter().map(|(uid, _)| uid.as_str()).collect();
         let mut strays = self.mirrored_strays();
-        strays.retain(|id, (mirror, _)| {
-            let uid = mirror.uid.to_string();
-            unknown.iter().any(|((held, _), name)| *held == uid && name == id)
-        });
+        strays.retain(|_, (mirror, _)| there.contains(mirror.uid.to_string().as_str()));
         // What is about to be rebuilt is not somebody else's.
-        if self.rebuild_cause().await?.is_some() || unknown.keys().all(|one| looked_at.contains(one)) {
+        if self.rebuild_cause().await?.is_some() || unknown.is_subset(looked_at) {
             return Ok(strays);
         }
         let findings = rebuild::find(Some(&self.0.store), self.source(self.are_kinds_gone().await)).await?;
         strays.extend(findings.all.into_iter().filter_map(Finding::stray));
         if findings.is_complete {
-            looked_at.extend(unknown.into_keys());
+            looked_at.extend(unknown);
         }
         Ok(strays)
     }

@@ -7,6 +7,7 @@ mod engine;
 mod extension;
 mod fights;
 mod housekeeping;
+mod last_reason;
 mod leadership;
 mod mirror;
 mod observe;

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     edge::EdgeError,
-    model::{self, SyncEngine, SyncedSecretId},
+    model::{SyncEngine, SyncedSecretId},
     store::{NewAuditEvent, Record, StoreError},
 };
 
@@ -46,14 +46,8 @@ impl Reconciler {
     async fn record_orphan(&self, uid: Uuid, id: &SyncedSecretId) -> Result<Outcome, StoreError> {
         tracing::warn!(%uid, synced_secret = %id, "a late write had brought something of a deleted one back; it was removed");
         let mut transaction = self.0.store.begin().await?;
-        let event = NewAuditEvent {
-            actor: crate::model::SERVICE.to_owned(),
-            action: "OrphanRemoved",
-            resource: format!("syncedSecrets/{id}"),
-            outcome: model::Outcome::ok(),
-            detail: "A late write had brought something of it back after its deletion.".to_owned(),
-            request_id: String::new(),
-        };
+        let detail = "A late write had brought something of it back after its deletion.";
+        let event = NewAuditEvent::by_service("OrphanRemoved", format!("syncedSecrets/{id}"), detail);
         transaction.audit(event).await?;
         transaction.commit().await?;
         Ok(Outcome::Done)

@@ -8,10 +8,10 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::{Reconciler, Wake};
+use super::{Reconciler, Wake, last_reason::LastReason};
 use crate::{
     edge::{Edge, EdgeError, Remains},
-    model::{self, Admission, Origin, State, SyncEngine, SyncedSecret, SyncedSecretId, mapping},
+    model::{Admission, Origin, State, SyncEngine, SyncedSecret, SyncedSecretId, mapping},
     store::{EdgeRecord, NewAuditEvent, RebuildCause, Record, Store, StoreError, Transaction},
 };
 
@@ -189,12 +189,7 @@ fn summary(findings: &[Finding], cause: RebuildCause) -> NewAuditEvent {
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         detail += &format!("; left alone: {named}{more}");
     }
-    event("RebuildFromEdge", String::new(), format!("{detail}."))
-}
-
-fn event(action: &'static str, resource: String, detail: String) -> NewAuditEvent {
-    let (actor, outcome) = (model::SERVICE.to_owned(), model::Outcome::ok());
-    NewAuditEvent { actor, action, resource, outcome, detail, request_id: String::new() }
+    NewAuditEvent::by_service("RebuildFromEdge", "", format!("{detail}."))
 }
 
 // === impl Finding ===
@@ -251,23 +246,24 @@ impl Finding {
         };
         let (references, generation) = (mapping(&secret.references), secret.generation);
         let detail = format!("{why}; generation {generation}, from its {object}. References: {references}.");
-        transaction.audit(event("RebuildSyncedSecret", secret.name(), detail)).await
+        transaction.audit(NewAuditEvent::by_service("RebuildSyncedSecret", secret.name(), detail)).await
     }
 }
 
 impl Reconciler {
     /// Rebuilds the database where that is asked for, until told to stop.
     pub(super) async fn rebuild(self, stop: CancellationToken) {
-        let (mut pause, mut told) = (ASKED_EVERY, String::new());
+        let (mut pause, mut told) = (ASKED_EVERY, LastReason::default());
         loop {
             match self.rebuild_if_asked().await {
-                Ok(()) => (pause, told) = (ASKED_EVERY, String::new()),
+                Ok(()) => {
+                    pause = ASKED_EVERY;
+                    told.clear();
+                }
                 Err(error) => {
-                    // Each reason once: the cluster may be away for long.
-                    let reason = error.to_string();
-                    if reason != told {
+                    // The cluster may be away for long.
+                    if told.is_news(&error) {
                         tracing::warn!(%error, "the database can't be rebuilt from the edge yet; trying again");
-                        told = reason;
                     }
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }

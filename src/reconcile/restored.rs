@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{Reconciler, observe, rebuild::RebuildError};
+use super::{Reconciler, last_reason::LastReason, observe, rebuild::RebuildError};
 use crate::{
     edge::{Seen, secret_store::SyncSeen},
     model::{ConditionType, Origin, Reason, State, SyncEngine},
@@ -52,16 +52,14 @@ impl Reconciler {
 
     /// Brings the database up to what the edge holds, where it is of an earlier time than that. Tries until it has.
     pub(super) async fn settle_history(&self) {
-        let mut told = String::new();
+        let mut told = LastReason::default();
         loop {
             let predecessor = self.0.edge.leadership().predecessor();
             match self.hold_against_edge(predecessor.as_deref()).await {
                 Ok(()) => return self.0.edge.leadership().caught_up(predecessor.as_deref()),
                 Err(error) => {
-                    let reason = error.to_string();
-                    if reason != told {
+                    if told.is_news(&error) {
                         tracing::error!(%error, "a database that is behind can't be held against the edge yet; trying again");
-                        told = reason;
                     }
                     tokio::time::sleep(AGAIN).await;
                 }

@@ -578,12 +578,5 @@ fn sentence(what: &str, next: &str) -> String {
 }
 
 pub(super) fn event(action: &'static str, record: &Record, detail: &str) -> NewAuditEvent {
-    NewAuditEvent {
-        actor: crate::model::SERVICE.to_owned(),
-        action,
-        resource: record.secret.name(),
-        outcome: model::Outcome::ok(),
-        detail: detail.to_owned(),
-        request_id: String::new(),
-    }
+    NewAuditEvent::by_service(action, record.secret.name(), detail)
 }

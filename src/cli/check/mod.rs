@@ -4,7 +4,7 @@ mod checks;
 mod cluster;
 mod report;
 
-use super::{Failure, configuration::Configuration};
+use super::{Failure, configuration::Configuration, report_output::ReportOutput};
 use crate::telemetry::{self, Format};
 
 /// Check what the service needs, and say what to do about what is missing
@@ -19,7 +19,7 @@ pub struct Check {
     configuration: Configuration,
     /// How to print what was found
     #[arg(short, long, value_enum, default_value_t, env = "SECRET_SERVICE_CHECK_OUTPUT")]
-    output: Output,
+    output: ReportOutput,
     /// Try also whether vault secrets may be created
     ///
     /// Asks the vault to store a secret `secret-service-access-probe` without a value. Key Vault refuses that and stores
@@ -27,16 +27,6 @@ pub struct Check {
     /// name: then the report says so, and you delete it.
     #[arg(long)]
     probe_writes: bool,
-}
-
-/// How to print what was found.
-#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
-enum Output {
-    /// A table for people.
-    #[default]
-    Table,
-    /// An object for programs.
-    Json,
 }
 
 const EXAMPLES: &str = "\
@@ -56,7 +46,7 @@ impl Check {
         // What matters is in the report.
         let _logging = telemetry::start(Format::Text, "off").map_err(Failure::usage)?;
         let report = checks::run(&config, self.probe_writes).await?;
-        report.print(matches!(self.output, Output::Json))?;
+        report.print(matches!(self.output, ReportOutput::Json))?;
         match report.broken() {
             0 => Ok(()),
             broken => Err(Failure::failed(format!("{broken} of {} checks do not hold", report.0.len()))),

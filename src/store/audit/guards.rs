@@ -4,7 +4,6 @@
 use sqlx::SqlitePool;
 
 use super::{NewAuditEvent, Store, StoreError, statements};
-use crate::model::{Outcome, SERVICE};
 
 statements! {
     HELD = "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND name = ?1";
@@ -72,14 +71,7 @@ impl Store {
             "somebody with the database file has taken away a trigger that guards the audit; it is back. Run `secret-service audit \
              verify`, with an anchor from the log, to see whether events were changed"
         );
-        self.audit(NewAuditEvent {
-            actor: SERVICE.to_owned(),
-            action: "AuditGuardRestored",
-            resource: String::new(),
-            outcome: Outcome::ok(),
-            detail: format!("The trigger {guard} was missing or changed when the service started."),
-            request_id: String::new(),
-        })
-        .await
+        let detail = format!("The trigger {guard} was missing or changed when the service started.");
+        self.audit(NewAuditEvent::by_service("AuditGuardRestored", "", detail)).await
     }
 }

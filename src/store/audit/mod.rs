@@ -56,6 +56,20 @@ pub struct NewAuditEvent {
     pub request_id: String,
 }
 
+impl NewAuditEvent {
+    /// What the service did by itself, and did well; of no resource where that is empty.
+    pub fn by_service(action: &'static str, resource: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self {
+            actor: crate::model::SERVICE.to_owned(),
+            action,
+            resource: resource.into(),
+            outcome: Outcome::ok(),
+            detail: detail.into(),
+            request_id: String::new(),
+        }
+    }
+}
+
 /// Which events, newest first.
 #[derive(Clone, Debug, Default)]
 pub struct AuditFilter {
@@ -178,14 +192,8 @@ impl Transaction {
         why: &str,
     ) -> Result<(), StoreError> {
         let Some(Pruned { events, newest }) = pruned else { return Ok(()) };
-        let event = NewAuditEvent {
-            actor: crate::model::SERVICE.to_owned(),
-            action: "AuditPruned",
-            resource: String::new(),
-            outcome: Outcome::ok(),
-            detail: format!("{events} {what} up to the one of {newest:.0} were removed{why}"),
-            request_id: String::new(),
-        };
+        let detail = format!("{events} {what} up to the one of {newest:.0} were removed{why}");
+        let event = NewAuditEvent::by_service("AuditPruned", "", detail);
         match chain {
             Chain::Changes => self.audit(event).await,
             Chain::Denials => self.insert_denial(event).await,

@@ -18,7 +18,6 @@ use super::{
     with_suffix,
 };
 use crate::{
-    model::{Outcome, SERVICE},
     quote::Quote,
     store::{
         Instance, NewAuditEvent, Options, Store, StoreFault,
@@ -211,20 +210,11 @@ async fn make_ready(
         |kept| format!("what was there before is kept as {}", kept.display()),
     );
     let Manifest { time, release, schema, sequence, audit_sequence, .. } = manifest;
-    transaction
-        .audit(NewAuditEvent {
-            actor: SERVICE.to_owned(),
-            action: "DatabaseRestored",
-            resource: String::new(),
-            outcome: Outcome::ok(),
-            detail: format!(
-                "From {}, a backup of {time:.0} by release {release} (schema {schema}, change {sequence}, event {audit_sequence}); \
-                 {kept}",
-                backup.display()
-            ),
-            request_id: String::new(),
-        })
-        .await?;
+    let detail = format!(
+        "From {}, a backup of {time:.0} by release {release} (schema {schema}, change {sequence}, event {audit_sequence}); {kept}",
+        backup.display()
+    );
+    transaction.audit(NewAuditEvent::by_service("DatabaseRestored", "", detail)).await?;
     transaction.commit().await?;
     store.close().await;
     for beside in [LOG, SHARED] {
