@@ -12,7 +12,7 @@
 #[path = "../simulation/callers.rs"]
 mod callers;
 #[allow(dead_code)]
-#[path = "../simulation/checks.rs"]
+#[path = "../simulation/checks/mod.rs"]
 mod checks;
 #[path = "../simulation/doubles.rs"]
 mod doubles;
