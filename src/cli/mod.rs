@@ -66,11 +66,34 @@ pub struct Failure {
     code: u8,
 }
 
+/// Parses the command line and runs one command.
+///
+/// Not `async`: the compiler generates the code of a future where it is first polled, and that would be the binary.
+pub fn main() -> ExitCode {
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: cannot start threads: {}", Quote::error(&error));
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(async {
+        let cli = Cli::parse();
+        if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+            eprintln!("error: another cryptography provider was installed before ours");
+            return ExitCode::FAILURE;
+        }
+        cli.run().await
+    });
+    // Don't wait for a thread that waits for a file on a hanging disk.
+    runtime.shutdown_background();
+    code
+}
+
 // === impl Cli ===
 
 impl Cli {
-    /// Runs the command.
-    pub async fn run(self) -> ExitCode {
+    async fn run(self) -> ExitCode {
         let ended = match self.command {
             Command::Dev(dev) => dev.run().await,
             Command::Serve(serve) => serve.run().await,
