@@ -244,10 +244,11 @@ fn clock_file(ground: &TempDir) -> PathBuf {
 
 /// Compiles the shim where it is not there yet; none, with a word, where nothing can.
 fn shim() -> Option<PathBuf> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/simulation/shim.c");
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let (source, clock) = (tests.join("simulation/shim.c"), tests.join("support/wall_clock.h"));
     let made = Path::new(env!("CARGO_TARGET_TMPDIR")).join("simulation-shim.so");
     let time = |path: &Path| std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
-    if time(&made).is_some_and(|made| Some(made) > time(&source)) {
+    if time(&made).is_some_and(|made| Some(made) > time(&source).max(time(&clock))) {
         return Some(made);
     }
     let mut command = Command::new("cc");
