@@ -24,7 +24,7 @@ kube: ## Run a real Kubernetes control plane on loopback (built by Go when first
 	$(CARGO) run --quiet --locked --example kube
 
 test: tools ## Run all tests: unit, service tier in both engines, the process, the README's walk, Azure's SDKs, the clients.
-	$(CARGO) test --locked --lib --tests
+	$(CARGO) test --locked --workspace --lib --tests
 	SECRET_SERVICE_TESTS_ENGINE=secret-store $(CARGO) test --locked --test service
 	scripts/on-control-plane $(CARGO) test --locked --test service --test extension --test control_plane
 	SECRET_SERVICE_TESTS_ENGINE=secret-store scripts/on-control-plane $(CARGO) test --locked --test service
@@ -45,13 +45,13 @@ fuzz: ## Fuzz what comes from outside, a minute (FUZZ_SECONDS) for each kind of 
 	scripts/fuzz
 
 unit: ## Run the tests that stand beside the code.
-	$(CARGO) test --locked --lib
+	$(CARGO) test --locked --workspace --lib
 
 lint: format deny contract chart sbom faults ## Check formatting, clippy (warnings are errors), dependencies, the contract and the chart.
-	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
 format:
-	$(CARGO) fmt --check
+	$(CARGO) fmt --all --check
 
 faults:
 	git apply --check tests/simulation/faults/*.patch

@@ -17,7 +17,7 @@
 //! - [`edge`]: the Kubernetes Secrets of the instance's namespace: written in one apply, never what isn't ours, and watched
 //!   without their values; the resources there that use them; and the Lease that says which process acts for the instance.
 //! - [`reconcile`]: brings the edge to what is recorded, again and again: plan, queue, workers, rotation, and what uses what.
-//! - [`model`]: what the service talks about, without any I/O. A value that exists is valid.
+//! - [`model`]: what the service talks about, without any I/O. A value that exists is valid. A crate of its own, `crates/model`.
 //! - [`fence`]: lets writes to the vault and the edge through while this process acts for the instance, and no others.
 //! - [`files`]: what is made from files that others renew, without waiting for a disk.
 //! - [`peer_clock`]: what time the vault and the API server say it is.
@@ -34,7 +34,6 @@ pub mod doubles;
 pub mod edge;
 pub mod fence;
 pub mod files;
-pub mod model;
 pub mod peer_clock;
 pub mod quote;
 pub mod reconcile;
@@ -42,6 +41,8 @@ pub mod secrets;
 pub mod store;
 pub mod telemetry;
 pub mod vault;
+
+pub use secret_service_model as model;
 
 /// What the fuzz targets in `fuzz/` call, and the test that replays what they have found.
 #[cfg(any(fuzzing, test))]

@@ -17,7 +17,7 @@ pub(crate) use rate::Rate;
 
 use crate::{
     edge::{Edge, EdgeError},
-    model::{AccessRules, ActorError, Ask, Caller, Identity},
+    model::{AccessRules, ActorError, Ask, Caller},
     quote::Quote,
 };
 use decisions::Decisions;
@@ -280,10 +280,4 @@ impl Access {
 fn undecided(error: &EdgeError) -> Refusal {
     tracing::warn!(%error, "the cluster does not say who a caller is or what it may do; the call is refused");
     Refusal::Undecided
-}
-
-impl From<Identity> for Caller {
-    fn from(identity: Identity) -> Self {
-        Self::Known(Arc::new(identity))
-    }
 }

@@ -59,7 +59,7 @@ async fn a_use_shows_within_a_second_blocks_the_deletion_and_releases_it() {
 #[tokio::test]
 async fn every_row_of_the_table_is_found_in_a_resource_of_its_kind() {
     let mut world = made(&[]).await;
-    let table = include_str!("../../../src/model/usage/rules.txt");
+    let table = include_str!("../../../crates/model/src/usage/rules.txt");
     let rows = table.lines().filter(|line| !line.starts_with('#') && line.contains(' '));
     let mut wanted = Vec::new();
     for (place, row) in rows.enumerate() {

@@ -329,10 +329,10 @@ impl Filter {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "test-util"))]
 impl SyncedSecret {
     /// One to test with: asked for just now, with one reference under `username`.
-    pub(crate) fn example(id: &str) -> Self {
+    pub fn example(id: &str) -> Self {
         let now = super::now();
         Self {
             id: id.parse().unwrap(),

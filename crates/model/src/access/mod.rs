@@ -91,6 +91,12 @@ impl fmt::Display for Caller {
     }
 }
 
+impl From<Identity> for Caller {
+    fn from(identity: Identity) -> Self {
+        Self::Known(Arc::new(identity))
+    }
+}
+
 // === impl Verb ===
 
 impl Verb {

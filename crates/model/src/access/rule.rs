@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use wildmatch::WildMatch;
 
 use super::{Ask, Caller, Resource};
-use crate::model::NameError;
+use crate::NameError;
 
 /// Everybody.
 const ANYBODY: &str = "*";
@@ -96,7 +96,7 @@ impl fmt::Display for AccessRule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Identity, Verb};
+    use crate::{Identity, Verb};
 
     fn refused(rules: &[&str], groups: &[&str], name: &str) -> Option<String> {
         let rules: AccessRules = rules.iter().map(|rule| rule.parse().unwrap()).collect();

@@ -2,7 +2,7 @@
 //! they were shown.
 
 use super::Identity;
-use crate::model::steers;
+use crate::steers;
 
 /// The service itself, where nobody has asked for what it does.
 pub const SERVICE: &str = "sync";

@@ -4,7 +4,7 @@
 use std::{fmt, str::FromStr, sync::Arc};
 
 use super::{GroupKind, KeySet, Needs};
-use crate::model::{NameError, SecretKey, SyncedSecretId};
+use crate::{NameError, SecretKey, SyncedSecretId};
 
 /// Stands for every kind of a group, every field of a map, every item of a list.
 const ANY: &str = "*";

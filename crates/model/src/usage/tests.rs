@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::model::{Condition, ConditionType, Reason, Status, SyncedSecret};
+use crate::{Condition, ConditionType, Reason, Status, SyncedSecret};
 
 const TABLE: &str = include_str!("rules.txt");
 
