@@ -17,7 +17,7 @@ use super::{
 use crate::{
     model::{
         Admission, Condition, ConditionType, Origin, Reason, SecretType, State, Status, SyncEngine,
-        SyncedSecret, SyncedSecretId,
+        SyncedSecret,
     },
     quote::Quote,
 };
@@ -165,22 +165,11 @@ impl<'a> Labelled<'a> {
     fn remains(self) -> Option<Remains> {
         let Self { metadata, engine, secret_type, edge_uid, asked } = self;
         let created = metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0);
+        let (id, uid) = (name(metadata).parse().ok()?, metadata.uid.as_deref()?.parse().ok()?);
         let mut mirror = SyncedSecret {
-            id: name(metadata).parse::<SyncedSecretId>().ok()?,
-            uid: metadata.uid.as_deref()?.parse().ok()?,
-            description: String::new(),
             secret_type: secret_type.parse().unwrap_or_default(),
-            references: Vec::new(),
-            labels: BTreeMap::new(),
             state: State::Degraded,
-            conditions: Vec::new(),
-            users: Vec::new(),
-            origin: Origin::Unmanaged,
-            create_time: created,
-            update_time: created,
-            sync_time: None,
-            generation: 1,
-            synced_generation: 0,
+            ..SyncedSecret::new(id, uid, Origin::Unmanaged, created)
         };
         let asked = asked.map(|asked| asked.synced_secret(&mirror, engine));
         if let Ok(asked) = &asked {

@@ -315,24 +315,12 @@ fn beside(key: &str) -> Problem {
 fn of_plain_secret(adoption: Adoption, uid: Uuid, there: Adoptable) -> Result<Taken, Error> {
     check_plain_secret(&adoption.id, &there)?;
     let references: Vec<Reference> = adoption.references.into_iter().map(|new| new.reference).collect();
-    let now = model::now();
     let mut secret = SyncedSecret {
-        id: adoption.id,
-        uid,
-        description: String::new(),
         secret_type: secret_type(&there.secret_type)?,
         references,
-        labels: Default::default(),
-        state: State::Pending,
-        conditions: Vec::new(),
-        users: Vec::new(),
-        origin: Origin::Managed,
-        create_time: now,
-        update_time: now,
-        sync_time: None,
         // What it was before has a generation, too, and one is never used twice.
         generation: there.generation.unwrap_or_default(),
-        synced_generation: 0,
+        ..SyncedSecret::new(adoption.id, uid, Origin::Managed, model::now())
     };
     become_ours(&mut secret);
     // The direct engine takes a Secret as it is; from there it goes to the other one, where that is to be.
@@ -389,10 +377,8 @@ fn secret_type(text: &str) -> Result<SecretType, Error> {
 
 /// Whether something of somebody else stands at the edge under the name of a synced secret of ours.
 fn is_in_conflict(record: &Record) -> bool {
-    let told = |condition: &model::Condition| {
-        condition.kind == ConditionType::Synced && condition.reason == Reason::EdgeConflict
-    };
-    record.secret.state != State::Deleting && record.secret.conditions.iter().any(told)
+    record.secret.state != State::Deleting
+        && record.secret.has_reason(ConditionType::Synced, Reason::EdgeConflict)
 }
 
 fn become_ours(secret: &mut SyncedSecret) {

@@ -229,23 +229,13 @@ impl Secrets {
 
 /// The synced secret as it is asked for, before anything was done.
 fn asked(new: &NewSyncedSecret) -> SyncedSecret {
-    let now = model::now();
     SyncedSecret {
-        id: new.id.clone(),
-        uid: Uuid::now_v7(),
         description: new.description.clone(),
         secret_type: new.secret_type.clone(),
         references: new.references.iter().map(|new| new.recorded_with(1)).collect(),
         labels: new.labels.clone(),
-        state: State::Pending,
         conditions: vec![pending()],
-        users: Vec::new(),
-        origin: Origin::Managed,
-        create_time: now,
-        update_time: now,
-        sync_time: None,
-        generation: 1,
-        synced_generation: 0,
+        ..SyncedSecret::new(new.id.clone(), Uuid::now_v7(), Origin::Managed, model::now())
     }
 }
 

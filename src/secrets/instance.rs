@@ -69,9 +69,10 @@ impl Secrets {
     /// What the cluster shows of the extension, unless a synced secret of ours waits for it in vain.
     fn with_what_waits(&self, installed: Condition) -> Condition {
         let records = self.0.store.view().snapshot().records;
-        let says = |condition: &&Condition| condition.reason == Reason::EngineNotResponding;
         let waits = records.iter().find_map(|record| {
-            Some((record.secret.id.as_str(), record.secret.conditions.iter().find(says)?))
+            let synced = record.secret.condition(ConditionType::Synced);
+            let silence = synced.filter(|synced| synced.reason == Reason::EngineNotResponding)?;
+            Some((record.secret.id.as_str(), silence))
         });
         match waits {
             Some((id, silence)) if installed.status != Status::False => {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::Secrets;
-use crate::model::{Condition, ConditionType, Origin, State, Status};
+use crate::model::{ConditionType, Origin, State, Status};
 
 /// How many there are, and for how long it has not been well.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,10 +38,8 @@ impl Secrets {
             }
             if secret.state != State::Synced {
                 // One that is being deleted may have been in sync until then.
-                let unsynced = |condition: &&Condition| {
-                    condition.kind == ConditionType::Synced && condition.status != Status::True
-                };
-                let synced = secret.conditions.iter().find(unsynced);
+                let synced = secret.condition(ConditionType::Synced);
+                let synced = synced.filter(|synced| synced.status != Status::True);
                 let since = synced.map_or(secret.update_time, |condition| condition.last_transition_time);
                 standing.unsynced_since =
                     Some(standing.unsynced_since.map_or(since, |earliest| earliest.min(since)));

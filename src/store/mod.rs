@@ -476,7 +476,7 @@ fn restrict_to_owner(path: &Path) -> Result<(), StoreError> {
 
 /// Names SQL statements and lists them, so that a test can prepare every one.
 macro_rules! statements {
-    ($($(#[$doc:meta])* $name:ident = $sql:literal;)+) => {
+    ($($(#[$doc:meta])* $name:ident = $sql:expr;)+) => {
         $($(#[$doc])* const $name: &str = $sql;)+
         #[cfg(test)]
         pub(in crate::store) const STATEMENTS: &[&str] = &[$($name,)+];

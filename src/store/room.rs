@@ -9,24 +9,17 @@ use jiff::Timestamp;
 use rustix::fs::statvfs;
 use sqlx::{ConnectOptions, Connection, FromRow, SqliteConnection, sqlite::SqliteConnectOptions};
 
-use super::{BUSY_TIMEOUT, Keep, Store, StoreError, Transaction, audit, schema, statements};
+use super::{
+    BUSY_TIMEOUT, Keep, Store, StoreError, Transaction, audit, rows::pushed_out, schema, statements,
+};
 
 statements! {
     SELECT = "SELECT part, rows, bytes FROM room";
     /// The pages that are free, and the bytes of each.
     FREE = "SELECT freelist_count, page_size FROM pragma_freelist_count(), pragma_page_size()";
     OLDEST_EVENT = "SELECT min(event_time) FROM audit_events";
-    /// The first change up to which so many bytes go; never the latest, because it holds the sequence.
-    PUSHED_OUT = "
-        SELECT max(sequence)
-          FROM changes
-         WHERE sequence < (SELECT max(sequence) FROM changes)
-           AND sequence <= coalesce((SELECT sequence
-                                       FROM (SELECT sequence, sum(bytes) OVER (ORDER BY sequence) AS so_far FROM changes)
-                                      WHERE so_far >= ?1
-                                      ORDER BY sequence
-                                      LIMIT 1),
-                                    9223372036854775807)";
+    /// The latest change always stays, because it holds the sequence.
+    PUSHED_OUT = pushed_out!("changes");
     FORGET = "DELETE FROM changes WHERE sequence <= ?1";
 }
 

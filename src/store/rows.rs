@@ -1,7 +1,9 @@
-//! How a stored value becomes one of the model, or an error that names where it stands.
+//! Rows of tables: the columns of a table in one list, and how a stored value becomes one of the model, or an error that
+//! names table, column and row.
 
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
+use sqlx::Sqlite;
 
 use super::StoreError;
 
@@ -40,3 +42,97 @@ impl Row {
 pub(super) fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("a model type has a JSON form")
 }
+
+/// A statement with its values.
+pub(super) type Query = sqlx::query::Query<'static, Sqlite, <Sqlite as sqlx::Database>::Arguments>;
+
+/// A table with its columns in one list. It makes the struct that a row is read into, by the names of the columns; `SELECT` and `INSERT`
+/// of all columns; and the query that binds them in that order. With `updated where`, also an `UPDATE` of the row of a key that still meets
+/// a condition; it never writes the key.
+///
+/// A new column is one line in the list, besides its migration and the mapping to the model.
+macro_rules! table {
+    (
+        $(#[$doc:meta])*
+        $row:ident of $table:ident ordered by $order:literal, updated where $guard:literal { $($columns:tt)* }
+    ) => {
+        table! { $(#[$doc])* $row of $table ordered by $order { $($columns)* } }
+        table! { @update $row of $table where $guard { $($columns)* } }
+    };
+    (
+        $(#[$doc:meta])*
+        $row:ident of $table:ident ordered by $order:literal {
+            key { $first:ident: $first_type:ty, $($key:ident: $key_type:ty,)* }
+            $($column:ident: $type:ty,)*
+        }
+    ) => {
+        $(#[$doc])*
+        #[derive(sqlx::FromRow)]
+        struct $row {
+            $first: $first_type,
+            $($key: $key_type,)*
+            $($column: $type,)*
+        }
+
+        impl $row {
+            const TABLE: &str = stringify!($table);
+            const SELECT: &str = concat!(
+                "SELECT ", stringify!($first), $(", ", stringify!($key),)* $(", ", stringify!($column),)*
+                " FROM ", stringify!($table), " ORDER BY ", $order
+            );
+            const INSERT: &str = concat!(
+                "INSERT INTO ", stringify!($table),
+                " (", stringify!($first), $(", ", stringify!($key),)* $(", ", stringify!($column),)*
+                ") VALUES (?", $(table!(@value $key),)* $(table!(@value $column),)* ")"
+            );
+
+            /// Binds the values of [`Self::INSERT`].
+            fn bind_insert(self, query: crate::store::rows::Query) -> crate::store::rows::Query {
+                query.bind(self.$first)$(.bind(self.$key))*$(.bind(self.$column))*
+            }
+        }
+    };
+    (
+        @update $row:ident of $table:ident where $guard:literal {
+            key { $first:ident: $first_type:ty, $($key:ident: $key_type:ty,)* }
+            $head:ident: $head_type:ty,
+            $($column:ident: $type:ty,)*
+        }
+    ) => {
+        impl $row {
+            const UPDATE: &str = concat!(
+                "UPDATE ", stringify!($table), " SET ", stringify!($head), " = ?", $(", ", stringify!($column), " = ?",)*
+                " WHERE ", stringify!($first), " = ?", $(" AND ", stringify!($key), " = ?",)* " AND ", $guard
+            );
+
+            /// Binds the values of [`Self::UPDATE`] but those of its condition.
+            fn bind_update(self, query: crate::store::rows::Query) -> crate::store::rows::Query {
+                query
+                    .bind(self.$head)
+                    $(.bind(self.$column))*
+                    .bind(self.$first)
+                    $(.bind(self.$key))*
+            }
+        }
+    };
+    (@value $column:ident) => { ", ?" };
+}
+pub(super) use table;
+
+/// Selects the sequence up to which the oldest rows of a table are to go, to free `?1` bytes; the newest row always stays.
+macro_rules! pushed_out {
+    ($table:literal) => {
+        concat!(
+            "SELECT max(sequence)
+               FROM ", $table, "
+              WHERE sequence < (SELECT max(sequence) FROM ", $table, ")
+                AND sequence <= coalesce((SELECT sequence
+                                            FROM (SELECT sequence, sum(bytes) OVER (ORDER BY sequence) AS so_far FROM ", $table, ")
+                                           WHERE so_far >= ?1
+                                           ORDER BY sequence
+                                           LIMIT 1),
+                                         9223372036854775807)"
+        )
+    };
+}
+pub(super) use pushed_out;

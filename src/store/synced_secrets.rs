@@ -3,97 +3,76 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use sqlx::{FromRow, SqlitePool};
+use sqlx::SqlitePool;
 use uuid::Uuid;
 
 use super::{
     EdgeRecord, Record, StoreError, Transaction,
-    rows::{Row, json},
+    rows::{Row, json, table},
     statements,
     view::Effect,
 };
 use crate::model::{ChangeKind, Encoding, Origin, Reference, ReferenceStatus, SyncedSecret, SyncedSecretId};
 
+table! {
+    /// One row of `synced_secrets`.
+    ///
+    /// An update changes only what was read: a record whose generation has moved on belongs to another call.
+    SecretRow of synced_secrets ordered by "id", updated where "generation = ?" {
+        key { uid: String, id: String, }
+        description: String,
+        secret_type: String,
+        labels: String,
+        generation: i64,
+        create_time: i64,
+        update_time: i64,
+        sync_requests: i64,
+        state: String,
+        conditions: String,
+        synced_generation: i64,
+        synced_requests: i64,
+        sync_time: Option<i64>,
+        edge_uid: Option<String>,
+        edge_resource_version: Option<String>,
+        edge_digest: Option<Vec<u8>>,
+        engine: String,
+        origin: String,
+        handed: Option<String>,
+        users: String,
+        delete_forced: bool,
+        adopted: Option<String>,
+    }
+}
+
+table! {
+    /// One row of `secret_references`.
+    ReferenceRow of secret_references ordered by "uid, position" {
+        key { uid: String, position: i64, }
+        key: String,
+        vault_secret: String,
+        version: Option<String>,
+        encoding: String,
+        create_pending: bool,
+        create_generation: i64,
+        synced_version: Option<String>,
+        expire_time: Option<i64>,
+        vault_update_time: Option<i64>,
+        settled: bool,
+        problem: Option<String>,
+    }
+}
+
 statements! {
-    SELECT_SECRETS = "
-        SELECT uid, id, description, secret_type, labels, generation, create_time, update_time, sync_requests,
-               state, conditions, synced_generation, synced_requests, sync_time,
-               edge_uid, edge_resource_version, edge_digest, engine, origin, handed, users, delete_forced, adopted
-          FROM synced_secrets
-         ORDER BY id";
-    SELECT_REFERENCES = "
-        SELECT uid, position, key, vault_secret, version, encoding, create_pending, create_generation,
-               synced_version, expire_time, vault_update_time, settled, problem
-          FROM secret_references
-         ORDER BY uid, position";
-    INSERT_SECRET = "
-        INSERT INTO synced_secrets
-               (uid, id, description, secret_type, labels, generation, create_time, update_time, sync_requests,
-                state, conditions, synced_generation, synced_requests, sync_time,
-                edge_uid, edge_resource_version, edge_digest, engine, origin, handed, users, delete_forced, adopted)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)";
-    /// Only what was read: a record whose generation has moved on belongs to another call.
-    UPDATE_SECRET = "
-        UPDATE synced_secrets
-           SET description = ?3, secret_type = ?4, labels = ?5, generation = ?6, create_time = ?7, update_time = ?8,
-               sync_requests = ?9, state = ?10, conditions = ?11, synced_generation = ?12, synced_requests = ?13,
-               sync_time = ?14, edge_uid = ?15, edge_resource_version = ?16, edge_digest = ?17, engine = ?18,
-               origin = ?19, handed = ?20, users = ?21, delete_forced = ?22, adopted = ?23
-         WHERE uid = ?1 AND id = ?2 AND generation = ?24";
-    /// As above.
+    SELECT_SECRETS = SecretRow::SELECT;
+    INSERT_SECRET = SecretRow::INSERT;
+    UPDATE_SECRET = SecretRow::UPDATE;
+    SELECT_REFERENCES = ReferenceRow::SELECT;
+    INSERT_REFERENCE = ReferenceRow::INSERT;
+    /// Only what was read, as above.
     DELETE_SECRET = "DELETE FROM synced_secrets WHERE uid = ?1 AND generation = ?2";
-    /// Of what other tools made, only.
+    /// Only what other tools made.
     DELETE_UNMANAGED = "DELETE FROM synced_secrets WHERE uid = ?1 AND origin = 'UNMANAGED'";
     DELETE_REFERENCES = "DELETE FROM secret_references WHERE uid = ?1";
-    INSERT_REFERENCE = "
-        INSERT INTO secret_references
-               (uid, position, key, vault_secret, version, encoding, create_pending, create_generation,
-                synced_version, expire_time, vault_update_time, settled, problem)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
-}
-
-#[derive(FromRow)]
-struct SecretRow {
-    uid: String,
-    id: String,
-    description: String,
-    secret_type: String,
-    labels: String,
-    generation: i64,
-    create_time: i64,
-    update_time: i64,
-    sync_requests: i64,
-    state: String,
-    conditions: String,
-    synced_generation: i64,
-    synced_requests: i64,
-    sync_time: Option<i64>,
-    edge_uid: Option<String>,
-    edge_resource_version: Option<String>,
-    edge_digest: Option<Vec<u8>>,
-    engine: String,
-    origin: String,
-    handed: Option<String>,
-    users: String,
-    delete_forced: bool,
-    adopted: Option<String>,
-}
-
-#[derive(FromRow)]
-struct ReferenceRow {
-    uid: String,
-    position: i64,
-    key: String,
-    vault_secret: String,
-    version: Option<String>,
-    encoding: String,
-    create_pending: bool,
-    create_generation: i64,
-    synced_version: Option<String>,
-    expire_time: Option<i64>,
-    vault_update_time: Option<i64>,
-    settled: bool,
-    problem: Option<String>,
 }
 
 /// Everything there is.
@@ -114,7 +93,8 @@ pub(super) async fn load(readers: &SqlitePool) -> Result<Vec<Record>, StoreError
 impl Transaction {
     /// Records a new synced secret.
     pub async fn insert(&mut self, record: Record) -> Result<(), StoreError> {
-        let inserted = self.write_secret(INSERT_SECRET, &record, None).await;
+        let insert = SecretRow::of(&record).bind_insert(sqlx::query(INSERT_SECRET));
+        let inserted = self.store.run(insert.execute(&mut *self.sql)).await;
         inserted.map_err(|error| match error {
             StoreError::Database(sqlx::Error::Database(error)) if error.is_unique_violation() => {
                 StoreError::AlreadyExists
@@ -135,7 +115,9 @@ impl Transaction {
     /// now, [`StoreError::NotFound`] where it is gone. A change that no caller can see is not told to watchers.
     pub async fn change(&mut self, read: i64, record: Record) -> Result<(), StoreError> {
         let before = self.current(record.secret.uid).ok_or(StoreError::NotFound)?;
-        if self.write_secret(UPDATE_SECRET, &record, Some(read)).await? == 0 {
+        let update = SecretRow::of(&record).bind_update(sqlx::query(UPDATE_SECRET)).bind(read);
+        let updated = self.store.run(update.execute(&mut *self.sql)).await?;
+        if updated.rows_affected() == 0 {
             return Err(StoreError::Stale);
         }
         if before.secret.references != record.secret.references {
@@ -207,63 +189,11 @@ impl Transaction {
         Ok(())
     }
 
-    async fn write_secret(
-        &mut self,
-        statement: &'static str,
-        record: &Record,
-        read: Option<i64>,
-    ) -> Result<u64, StoreError> {
-        let secret = &record.secret;
-        let query = sqlx::query(statement)
-            .bind(secret.uid.to_string())
-            .bind(secret.id.as_str())
-            .bind(&secret.description)
-            .bind(secret.secret_type.as_str())
-            .bind(json(&secret.labels))
-            .bind(secret.generation)
-            .bind(secret.create_time.as_microsecond())
-            .bind(secret.update_time.as_microsecond())
-            .bind(record.sync_requests)
-            .bind(secret.state.as_str())
-            .bind(json(&secret.conditions))
-            .bind(secret.synced_generation)
-            .bind(record.synced_requests)
-            .bind(secret.sync_time.map(Timestamp::as_microsecond))
-            .bind(&record.edge.uid)
-            .bind(&record.edge.resource_version)
-            .bind(&record.edge.digest)
-            .bind(record.engine.as_str())
-            .bind(secret.origin.as_str())
-            .bind(record.handed.as_ref().map(json))
-            .bind(json(&secret.users))
-            .bind(record.delete_forced)
-            .bind(&record.adopted);
-        let query = match read {
-            Some(generation) => query.bind(generation),
-            None => query,
-        };
-        Ok(self.store.run(query.execute(&mut *self.sql)).await?.rows_affected())
-    }
-
     async fn write_references(&mut self, secret: &SyncedSecret) -> Result<(), StoreError> {
-        for (position, reference) in (0_i64..).zip(&secret.references) {
-            let status = &reference.status;
-            let insert = sqlx::query(INSERT_REFERENCE)
-                .bind(secret.uid.to_string())
-                .bind(position)
-                .bind(reference.key.as_str())
-                .bind(reference.vault_secret.as_str())
-                .bind(reference.version.as_ref().map(|version| version.as_str()))
-                .bind(reference.encoding.name())
-                .bind(reference.create_pending)
-                .bind(reference.create_generation)
-                .bind(status.synced_version.as_ref().map(|version| version.as_str()))
-                .bind(status.expire_time.map(Timestamp::as_microsecond))
-                .bind(status.vault_update_time.map(Timestamp::as_microsecond))
-                .bind(status.settled)
-                .bind(status.problem.as_ref().map(json))
-                .execute(&mut *self.sql);
-            self.store.run(insert).await?;
+        for (position, reference) in (0..).zip(&secret.references) {
+            let insert = ReferenceRow::of(secret.uid, position, reference);
+            let insert = insert.bind_insert(sqlx::query(INSERT_REFERENCE));
+            self.store.run(insert.execute(&mut *self.sql)).await?;
         }
         Ok(())
     }
@@ -272,8 +202,47 @@ impl Transaction {
 // === rows <-> model ===
 
 impl SecretRow {
+    fn of(record: &Record) -> Self {
+        let Record {
+            secret,
+            engine,
+            edge,
+            handed,
+            sync_requests,
+            synced_requests,
+            adopted,
+            delete_forced,
+            asked: _,
+        } = record;
+        Self {
+            uid: secret.uid.to_string(),
+            id: secret.id.to_string(),
+            description: secret.description.clone(),
+            secret_type: secret.secret_type.to_string(),
+            labels: json(&secret.labels),
+            generation: secret.generation,
+            create_time: secret.create_time.as_microsecond(),
+            update_time: secret.update_time.as_microsecond(),
+            sync_requests: *sync_requests,
+            state: secret.state.as_str().to_owned(),
+            conditions: json(&secret.conditions),
+            synced_generation: secret.synced_generation,
+            synced_requests: *synced_requests,
+            sync_time: secret.sync_time.map(Timestamp::as_microsecond),
+            edge_uid: edge.uid.clone(),
+            edge_resource_version: edge.resource_version.clone(),
+            edge_digest: edge.digest.clone(),
+            engine: engine.as_str().to_owned(),
+            origin: secret.origin.as_str().to_owned(),
+            handed: handed.as_ref().map(json),
+            users: json(&secret.users),
+            delete_forced: *delete_forced,
+            adopted: adopted.clone(),
+        }
+    }
+
     fn into_model(self, references: Vec<Reference>) -> Result<Record, StoreError> {
-        let row = Row { table: "synced_secrets", key: self.uid.clone() };
+        let row = Row { table: Self::TABLE, key: self.uid.clone() };
         let secret = SyncedSecret {
             id: row.parse("id", &self.id)?,
             uid: row.parse("uid", &self.uid)?,
@@ -311,8 +280,28 @@ impl SecretRow {
 }
 
 impl ReferenceRow {
+    fn of(uid: Uuid, position: i64, reference: &Reference) -> Self {
+        let Reference { key, vault_secret, version, encoding, create_pending, create_generation, status } =
+            reference;
+        Self {
+            uid: uid.to_string(),
+            position,
+            key: key.to_string(),
+            vault_secret: vault_secret.to_string(),
+            version: version.as_ref().map(ToString::to_string),
+            encoding: encoding.name().to_owned(),
+            create_pending: *create_pending,
+            create_generation: *create_generation,
+            synced_version: status.synced_version.as_ref().map(ToString::to_string),
+            expire_time: status.expire_time.map(Timestamp::as_microsecond),
+            vault_update_time: status.vault_update_time.map(Timestamp::as_microsecond),
+            settled: status.settled,
+            problem: status.problem.as_ref().map(json),
+        }
+    }
+
     fn into_model(self) -> Result<Reference, StoreError> {
-        let row = Row { table: "secret_references", key: format!("{}/{}", self.uid, self.position) };
+        let row = Row { table: Self::TABLE, key: format!("{}/{}", self.uid, self.position) };
         let encoding = Encoding::named(&self.encoding)
             .ok_or_else(|| row.corrupt("encoding", format!("{:?} is not an encoding", self.encoding)))?;
         Ok(Reference {

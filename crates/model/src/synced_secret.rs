@@ -135,6 +135,28 @@ pub struct Filter {
 // === impl SyncedSecret ===
 
 impl SyncedSecret {
+    /// One of which nothing is known but its name and who made it: `Pending`, of generation 1, without references. What else is known is
+    /// written over it: `SyncedSecret { references, ..SyncedSecret::new(…) }`.
+    pub fn new(id: SyncedSecretId, uid: Uuid, origin: Origin, create_time: Timestamp) -> Self {
+        Self {
+            id,
+            uid,
+            description: String::new(),
+            secret_type: SecretType::default(),
+            references: Vec::new(),
+            labels: BTreeMap::new(),
+            state: State::Pending,
+            conditions: Vec::new(),
+            users: Vec::new(),
+            origin,
+            create_time,
+            update_time: create_time,
+            sync_time: None,
+            generation: 1,
+            synced_generation: 0,
+        }
+    }
+
     /// The resource name, `syncedSecrets/{id}`.
     pub fn name(&self) -> String {
         format!("syncedSecrets/{}", self.id)
@@ -150,6 +172,11 @@ impl SyncedSecret {
         self.conditions.iter().find(|held| held.kind == kind)
     }
 
+    /// Whether the condition of a type has this reason.
+    pub fn has_reason(&self, kind: ConditionType, reason: Reason) -> bool {
+        self.condition(kind).is_some_and(|held| held.reason == reason)
+    }
+
     /// Sets the one condition of its type. The time of the last transition stays while the status stays.
     pub fn set_condition(&mut self, condition: Condition) {
         let place = self.conditions.iter().position(|held| held.kind == condition.kind);
@@ -162,7 +189,7 @@ impl SyncedSecret {
     /// Whether its use is the one that is wanted. Of what may be used, nobody knows that nothing uses it.
     pub fn is_used_as(&self, wanted: &UsedBy) -> bool {
         match wanted {
-            UsedBy::Nothing => self.conditions.iter().any(|condition| condition.reason == Reason::NotUsed),
+            UsedBy::Nothing => self.has_reason(ConditionType::InUse, Reason::NotUsed),
             UsedBy::Resource { kind, resource } => self.users.iter().any(|user| {
                 kind.as_ref().is_none_or(|kind| *kind == user.kind)
                     && resource.as_ref().is_none_or(|resource| *resource == user.resource)
@@ -333,12 +360,8 @@ impl Filter {
 impl SyncedSecret {
     /// One to test with: asked for just now, with one reference under `username`.
     pub fn example(id: &str) -> Self {
-        let now = super::now();
         Self {
-            id: id.parse().unwrap(),
-            uid: Uuid::new_v4(),
             description: "a pump".to_owned(),
-            secret_type: SecretType::default(),
             references: vec![Reference {
                 key: "username".parse().unwrap(),
                 vault_secret: "Edp1-User".parse().unwrap(),
@@ -349,15 +372,7 @@ impl SyncedSecret {
                 status: super::ReferenceStatus::default(),
             }],
             labels: BTreeMap::from([("line".to_owned(), "1".to_owned())]),
-            state: State::Pending,
-            conditions: Vec::new(),
-            users: Vec::new(),
-            origin: Origin::Managed,
-            create_time: now,
-            update_time: now,
-            sync_time: None,
-            generation: 1,
-            synced_generation: 0,
+            ..Self::new(id.parse().unwrap(), Uuid::new_v4(), Origin::Managed, super::now())
         }
     }
 }

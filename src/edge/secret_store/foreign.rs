@@ -1,7 +1,6 @@
 //! A SecretSync that somebody else made, in the terms of the model: pure.
 
 use jiff::Timestamp;
-use uuid::Uuid;
 
 use super::{
     PROVIDER, SecretObjectData, SecretProviderClass, SecretSync, Verdict, objects, objects::Object, verdict,
@@ -48,22 +47,17 @@ pub fn as_synced_secret(
     for obstacle in hidden.iter().filter_map(|key| key.obstacle.as_ref()).chain(&untold_type) {
         condition.message = format!("{} {obstacle}", condition.message);
     }
+    let (id, uid) = (metadata.name.as_deref()?.parse().ok()?, metadata.uid.as_deref()?.parse().ok()?);
     Some(SyncedSecret {
-        id: metadata.name.as_deref()?.parse().ok()?,
-        uid: metadata.uid.as_deref()?.parse::<Uuid>().ok()?,
-        description: String::new(),
         secret_type: secret_type.unwrap_or_default(),
         references: shown.into_iter().filter_map(|key| key.reference).collect(),
         labels: sync.spec.secret_object.labels.clone(),
         state,
         conditions: vec![condition],
-        users: Vec::new(),
-        origin: Origin::Unmanaged,
-        create_time: created,
-        update_time: created,
         sync_time: sync.status.as_ref().and_then(|status| status.last_successful_sync_time),
         generation,
         synced_generation: if state == State::Synced { generation } else { 0 },
+        ..SyncedSecret::new(id, uid, Origin::Unmanaged, created)
     })
 }
 
@@ -288,7 +282,7 @@ mod tests {
     #[test]
     fn what_carries_our_label_is_not_somebody_elses() {
         let mut ours = sync();
-        let label = (crate::edge::UID_LABEL.to_owned(), Uuid::new_v4().to_string());
+        let label = (crate::edge::UID_LABEL.to_owned(), uuid::Uuid::new_v4().to_string());
         ours.metadata.labels = Some([label].into());
         assert!(as_synced_secret(&ours, None, "contoso-aio").is_none());
     }

@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use sqlx::{FromRow, SqliteConnection, SqlitePool};
 
-use super::{AuditRow, Row, StoreError, statements};
+use super::{AuditRow, Row, StoreError, event_columns, statements};
 use crate::model::{Anchor, AuditHash, Chain, Link, Places};
+use crate::store::rows::pushed_out;
 
 statements! {
     START = "
@@ -22,17 +23,7 @@ statements! {
           FROM audit_events
          WHERE sequence < coalesce((SELECT min(sequence) FROM audit_events WHERE coalesce(kept_since, event_time) >= ?1),
                                    9223372036854775807)";
-    /// The first event up to which so many bytes go; never the newest.
-    PUSHED_OUT = "
-        SELECT max(sequence)
-          FROM audit_events
-         WHERE sequence < (SELECT max(sequence) FROM audit_events)
-           AND sequence <= coalesce((SELECT sequence
-                                       FROM (SELECT sequence, sum(bytes) OVER (ORDER BY sequence) AS so_far FROM audit_events)
-                                      WHERE so_far >= ?1
-                                      ORDER BY sequence
-                                      LIMIT 1),
-                                    9223372036854775807)";
+    PUSHED_OUT = pushed_out!("audit_events");
     TIME = "SELECT event_time FROM audit_events WHERE sequence = ?1";
     BASE = "
         UPDATE audit_chain
@@ -41,12 +32,12 @@ statements! {
          WHERE base_sequence < ?1";
     REMOVE = "DELETE FROM audit_events WHERE sequence <= ?1";
     /// Events of a release that had no chain.
-    UNCHAINED = "
-        SELECT sequence, event_time, actor, action, resource, outcome, detail, request_id
+    UNCHAINED = concat!("
+        SELECT ", event_columns!(), "
           FROM audit_events
          WHERE hash IS NULL
          ORDER BY sequence
-         LIMIT 1000";
+         LIMIT 1000");
     FIRST = "SELECT min(sequence) FROM audit_events";
     CHAIN = "UPDATE audit_events SET hash = ?2 WHERE sequence = ?1";
     RENUMBER = "UPDATE audit_events SET sequence = ?2 WHERE sequence = ?1";
@@ -86,18 +77,13 @@ impl ChainRow {
 }
 
 fn anchor(column: &'static str, sequence: i64, bytes: &[u8]) -> Result<Anchor, StoreError> {
-    Ok(Anchor { sequence, hash: hash(column, bytes)? })
+    let row = Row { table: "audit_chain", key: "1".to_owned() };
+    Ok(Anchor { sequence, hash: hash(&row, column, bytes)? })
 }
 
 /// A stored hash.
-pub(super) fn hash(column: &'static str, bytes: &[u8]) -> Result<AuditHash, StoreError> {
-    let problem = || StoreError::Corrupt {
-        table: "audit_events",
-        column,
-        row: "chain".to_owned(),
-        problem: "it has not 32 bytes".to_owned(),
-    };
-    bytes.try_into().map(AuditHash).map_err(|_| problem())
+pub(super) fn hash(row: &Row, column: &'static str, bytes: &[u8]) -> Result<AuditHash, StoreError> {
+    bytes.try_into().map(AuditHash).map_err(|_| row.corrupt(column, "a hash has 32 bytes"))
 }
 
 /// The row, where the service has opened the database since there is a chain.

@@ -3,18 +3,19 @@
 use jiff::Timestamp;
 use sqlx::{FromRow, SqliteConnection};
 
-use super::{NewAuditEvent, Row, StoreError, Transaction, chain::Pruned, statements};
+use super::{
+    NewAuditEvent, Row, StoreError, Transaction, bind_chained, chain::Pruned, chained_columns, event_columns,
+    statements,
+};
 use crate::model::{Chain, ChainedEvent};
 
 /// What a row takes besides its texts: hashes, numbers, and the entry in the index.
 const ROW: usize = 160;
 
 statements! {
-    INSERT = "
-        INSERT INTO audit_denials
-               (sequence, event_time, actor, action, resource, outcome, detail, request_id, hash, beside, kept_since,
-                rows_so_far, bytes_so_far)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+    INSERT = concat!("
+        INSERT INTO audit_denials (", chained_columns!(), ", kept_since, rows_so_far, bytes_so_far)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     ADVANCE = "UPDATE audit_chain SET denials_head_sequence = ?1, denials_head_hash = ?2";
     OLDEST = "SELECT rows_so_far, bytes_so_far FROM audit_denials ORDER BY sequence LIMIT 1";
     NEWEST = "SELECT rows_so_far, bytes_so_far FROM audit_denials ORDER BY sequence DESC LIMIT 1";
@@ -86,7 +87,7 @@ impl Transaction {
     /// A row at the end of the ring, however long that gets.
     pub(super) async fn insert_denial(&mut self, denial: NewAuditEvent) -> Result<(), StoreError> {
         let chained = self.chained(Chain::Denials, denial).await?;
-        let ChainedEvent { event, link, hash } = &chained;
+        let ChainedEvent { event, hash, .. } = &chained;
         let texts = [
             &event.actor,
             &event.action,
@@ -100,11 +101,7 @@ impl Transaction {
         let insert = async {
             let newest: Option<SoFar> = sqlx::query_as(NEWEST).fetch_optional(&mut *self.sql).await?;
             let newest = newest.unwrap_or_default();
-            let query = sqlx::query(INSERT).bind(event.sequence).bind(event.event_time.as_microsecond());
-            let query = texts.into_iter().fold(query, |query, text| query.bind(text));
-            query
-                .bind(hash.0.as_slice())
-                .bind(link.beside_hash.map(|beside| beside.0.to_vec()))
+            bind_chained(sqlx::query(INSERT), &chained)
                 .bind(kept_since)
                 .bind(newest.rows + 1)
                 .bind(newest.bytes + bytes as i64)

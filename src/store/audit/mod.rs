@@ -13,30 +13,49 @@ pub use denials::Ring;
 pub(super) use guards::restore_guards;
 pub use verify::{AuditFault, AuditReport, export_audit, verify_audit};
 
-use super::{Store, StoreError, Transaction, rows::Row, statements};
+use super::{
+    Store, StoreError, Transaction,
+    rows::{Query, Row},
+    statements,
+};
 use crate::model::{AuditEvent, Chain, ChainedEvent, Outcome};
 use chain::Pruned;
 
+/// The columns of an event, as [`AuditRow`] reads them.
+macro_rules! event_columns {
+    () => {
+        "sequence, event_time, actor, action, resource, outcome, detail, request_id"
+    };
+}
+use event_columns;
+
+/// The columns of an event and of its place in its chain, in the order of [`bind_chained`].
+macro_rules! chained_columns {
+    () => {
+        concat!(event_columns!(), ", hash, beside")
+    };
+}
+use chained_columns;
+
 statements! {
-    INSERT = "
-        INSERT INTO audit_events
-               (sequence, event_time, actor, action, resource, outcome, detail, request_id, hash, beside, kept_since)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    INSERT = concat!("
+        INSERT INTO audit_events (", chained_columns!(), ", kept_since)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     /// Newest first; a negative `before` starts at the newest, an empty resource is every one.
-    SELECT = "
-        SELECT sequence, event_time, actor, action, resource, outcome, detail, request_id
+    SELECT = concat!("
+        SELECT ", event_columns!(), "
           FROM audit_events
          WHERE (?1 < 0 OR sequence < ?1)
            AND (?2 = '' OR resource = ?2)
            AND event_time >= ?3
          UNION ALL
-        SELECT sequence, event_time, actor, action, resource, outcome, detail, request_id
+        SELECT ", event_columns!(), "
           FROM audit_denials
          WHERE (?1 < 0 OR sequence < ?1)
            AND (?2 = '' OR resource = ?2)
            AND event_time >= ?3
          ORDER BY sequence DESC
-         LIMIT ?4";
+         LIMIT ?4");
 }
 
 /// An event that is about to be recorded.
@@ -129,22 +148,9 @@ impl Transaction {
     /// Records an event with what else the transaction does.
     pub async fn audit(&mut self, event: NewAuditEvent) -> Result<(), StoreError> {
         let chained = self.chained(Chain::Changes, event).await?;
-        let ChainedEvent { event, link, hash } = &chained;
-        let insert = sqlx::query(INSERT)
-            .bind(event.sequence)
-            .bind(event.event_time.as_microsecond())
-            .bind(&event.actor)
-            .bind(&event.action)
-            .bind(&event.resource)
-            .bind(&event.outcome.0)
-            .bind(&event.detail)
-            .bind(&event.request_id)
-            .bind(hash.0.as_slice())
-            .bind(link.beside_hash.map(|beside| beside.0.to_vec()))
-            .bind(self.store.clock().as_microsecond())
-            .execute(&mut *self.sql);
-        self.store.run(insert).await?;
-        self.store.run(chain::advance(&mut self.sql, event.sequence, *hash)).await?;
+        let insert = bind_chained(sqlx::query(INSERT), &chained).bind(self.store.clock().as_microsecond());
+        self.store.run(insert.execute(&mut *self.sql)).await?;
+        self.store.run(chain::advance(&mut self.sql, chained.event.sequence, chained.hash)).await?;
         self.events.push(chained);
         Ok(())
     }
@@ -218,6 +224,22 @@ pub(super) fn log(chained: &ChainedEvent) {
         hash = %hash,
         "audit"
     );
+}
+
+/// Binds the values of [`chained_columns`].
+fn bind_chained(query: Query, ChainedEvent { event, link, hash }: &ChainedEvent) -> Query {
+    let AuditEvent { sequence, event_time, actor, action, resource, outcome, detail, request_id } = event;
+    query
+        .bind(*sequence)
+        .bind(event_time.as_microsecond())
+        .bind(actor.clone())
+        .bind(action.clone())
+        .bind(resource.clone())
+        .bind(outcome.0.clone())
+        .bind(detail.clone())
+        .bind(request_id.clone())
+        .bind(hash.0.to_vec())
+        .bind(link.beside_hash.map(|beside| beside.0.to_vec()))
 }
 
 impl AuditRow {

@@ -8,17 +8,19 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteRow},
 };
 
-use super::{super::BUSY_TIMEOUT, AuditRow, StoreError, chain, statements};
+use super::{
+    super::BUSY_TIMEOUT, AuditRow, Row, StoreError, chain, chained_columns, event_columns, statements,
+};
 use crate::model::{Anchor, AuditHash, Chain, ChainError, ChainWalk, ChainedEvent, Link, Places};
 
 statements! {
-    ALL = "
-        SELECT sequence, event_time, actor, action, resource, outcome, detail, request_id, hash, beside, 0 AS denied
+    ALL = concat!("
+        SELECT ", chained_columns!(), ", 0 AS denied
           FROM audit_events
          UNION ALL
-        SELECT sequence, event_time, actor, action, resource, outcome, detail, request_id, hash, beside, 1 AS denied
+        SELECT ", chained_columns!(), ", 1 AS denied
           FROM audit_denials
-         ORDER BY sequence";
+         ORDER BY sequence");
 }
 
 /// Chains that are whole.
@@ -85,6 +87,15 @@ pub async fn export_audit(
     .await
 }
 
+#[derive(FromRow)]
+struct ChainedRow {
+    #[sqlx(flatten)]
+    event: AuditRow,
+    hash: Option<Vec<u8>>,
+    beside: Option<Vec<u8>>,
+    denied: bool,
+}
+
 /// The events of one moment.
 struct Events<'a> {
     rows: futures::stream::BoxStream<'a, Result<SqliteRow, sqlx::Error>>,
@@ -98,14 +109,16 @@ struct Events<'a> {
 impl Events<'_> {
     async fn next(&mut self) -> Result<Option<ChainedEvent>, AuditFault> {
         let Some(row) = self.rows.try_next().await.map_err(StoreError::from)? else { return Ok(None) };
-        let hash = hash(&row, "hash")?.ok_or(AuditFault::Unchained)?;
-        let beside_hash = self::hash(&row, "beside")?;
-        let denied: bool = sqlx::Row::try_get(&row, "denied").map_err(StoreError::from)?;
-        let (chain, last) = match denied {
-            true => (Chain::Denials, &mut self.denials),
-            false => (Chain::Changes, &mut self.changes),
+        let ChainedRow { event, hash, beside, denied } =
+            ChainedRow::from_row(&row).map_err(StoreError::from)?;
+        let (table, chain, last) = match denied {
+            true => ("audit_denials", Chain::Denials, &mut self.denials),
+            false => ("audit_events", Chain::Changes, &mut self.changes),
         };
-        let event = AuditRow::from_row(&row).map_err(StoreError::from)?.into_model()?;
+        let row = Row { table, key: event.sequence.to_string() };
+        let hash = chain::hash(&row, "hash", &hash.ok_or(AuditFault::Unchained)?)?;
+        let beside_hash = beside.map(|beside| chain::hash(&row, "beside", &beside)).transpose()?;
+        let event = event.into_model()?;
         let link = Link { chain, previous_hash: std::mem::replace(last, hash), beside_hash };
         Ok(Some(ChainedEvent { event, link, hash }))
     }
@@ -128,11 +141,6 @@ async fn read(
     moment.rollback().await.map_err(StoreError::from)?;
     connection.close().await.map_err(StoreError::from)?;
     done
-}
-
-fn hash(row: &SqliteRow, column: &'static str) -> Result<Option<AuditHash>, AuditFault> {
-    let bytes: Option<Vec<u8>> = sqlx::Row::try_get(row, column).map_err(StoreError::from)?;
-    Ok(bytes.map(|bytes| chain::hash(column, &bytes)).transpose()?)
 }
 
 /// Without the table or its columns, it is the database of a release before there were these chains.

@@ -160,3 +160,32 @@ fn a_record_follows_what_it_has_not_pinned() {
     record.secret.references.push(pinned);
     assert_eq!(record.followed().map(|name| name.as_str()).collect::<Vec<_>>(), ["Edp1-User"]);
 }
+
+#[tokio::test]
+async fn a_row_that_breaks_a_rule_of_the_model_is_an_error_that_names_table_column_and_row() {
+    let broken = [
+        (
+            "UPDATE synced_secrets SET secret_type = 'a type'",
+            "table synced_secrets, column secret_type, row {uid}: ",
+        ),
+        (
+            "UPDATE synced_secrets SET conditions = '{'",
+            "table synced_secrets, column conditions, row {uid}: ",
+        ),
+        (
+            "UPDATE secret_references SET problem = '{'",
+            "table secret_references, column problem, row {uid}/0: ",
+        ),
+        ("UPDATE audit_chain SET head_hash = x'00'", "table audit_chain, column head_hash, row 1: "),
+    ];
+    for (damage, told) in broken {
+        let (directory, store) = open().await;
+        let record = record("a");
+        insert(&store, &record).await.unwrap();
+        sqlx::raw_sql(damage).execute(&store.0.writer).await.unwrap();
+        store.close().await;
+        let refused = Store::open(&directory.path().join("state.db")).await.err().expect(damage).to_string();
+        let told = told.replace("{uid}", &record.secret.uid.to_string());
+        assert!(refused.starts_with(&told), "{refused}");
+    }
+}
