@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::{
-    Edge, EdgeError, is_reserved,
+    Edge, EdgeError,
+    engine::direct::secret::{data_keys, wiped},
+    is_reserved,
     manifest::{noted_generation, uid_label},
     secret_store::{ForeignKey, LABEL_PREFIX, SecretSync, foreign_keys},
-    secrets::{data_keys, wiped},
     table::Printed,
 };
 use crate::{model::SyncedSecretId, quote::Quote};

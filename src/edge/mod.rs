@@ -6,8 +6,8 @@
 mod access;
 mod adoption;
 mod client;
+pub mod engine;
 mod error;
-mod extension;
 #[cfg(any(fuzzing, test))]
 pub(crate) mod fuzzing;
 mod index;
@@ -15,8 +15,6 @@ mod lease;
 mod manifest;
 mod remains;
 mod reviews;
-pub mod secret_store;
-mod secrets;
 mod table;
 mod usages;
 mod watches;
@@ -32,13 +30,15 @@ pub use access::{
     STORE_RIGHTS, Scope, TOKEN_RIGHTS,
 };
 pub use adoption::{Adoptable, AdoptableSync, SyncedInto};
+pub use engine::{
+    direct::secret::{Observed, Written},
+    secret_store::{self, FederatedAccount},
+};
 pub use error::EdgeError;
-pub use extension::FederatedAccount;
 pub use index::{Index, Labelled, Seen};
 pub use lease::{Election, Leadership, LeaseHolder, LeaseOptions, Place, Standing};
 pub use manifest::{Content, Desired, MANAGED_BY, UID_LABEL, is_reserved};
 pub use remains::{AllRemains, Remains};
-pub use secrets::{Observed, Written};
 pub use usages::{Gap, USAGE_VERBS, UsageOptions, Usages};
 
 use crate::peer_clock::PeerClock;

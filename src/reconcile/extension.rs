@@ -241,7 +241,7 @@ impl Reconciler {
             generation: record.secret.generation,
             requests: record.sync_requests,
             time: Timestamp::now(),
-            told: Some(Instant::now()),
+            told: Some(self.0.started.elapsed()),
             sync_generation: written.sync_generation,
             class_generation: written.class_generation,
             hash_before: written.sync_hash,
@@ -338,7 +338,7 @@ impl Reconciler {
 
     /// When the extension was given something to do; no earlier than this process began to wait for it.
     fn told(&self, handed: &Handed) -> Instant {
-        handed.told.unwrap_or(self.0.started)
+        self.0.started + handed.told.unwrap_or_default()
     }
 
     /// Removes the pair and what the extension made of it. Says how long to wait for the extension, where it has to be.

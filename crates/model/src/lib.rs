@@ -4,6 +4,7 @@ mod access;
 mod admission;
 mod audit;
 mod condition;
+mod edge_state;
 mod names;
 mod reference;
 mod synced_secret;
@@ -18,6 +19,7 @@ pub use audit::{
     Anchor, AuditEvent, AuditHash, Chain, ChainError, ChainWalk, ChainedEvent, Link, Outcome, Places,
 };
 pub use condition::{Condition, ConditionType, Reason, Status};
+pub use edge_state::{EdgeRecord, Handed};
 pub use names::{NameError, SecretKey, SyncedSecretId, VaultSecretName, VaultVersion, steers};
 pub use reference::{Encoding, EncodingError, Reference, ReferenceStatus, mapping};
 pub use synced_secret::{ChangeKind, Filter, Origin, SecretType, State, SyncEngine, SyncedSecret, limits};

@@ -3,10 +3,11 @@
 //! Both resources carry the name and the uid of their synced secret. The class is owned by the SecretSync, as the Secret is, so
 //! whoever deletes that deletes all.
 
+mod cluster;
 mod expectations;
 mod foreign;
 mod handover;
-pub(super) mod objects;
+pub(in crate::edge) mod objects;
 mod options;
 mod pair;
 mod resources;
@@ -24,6 +25,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+pub use cluster::FederatedAccount;
 pub use foreign::{ForeignKey, as_synced_secret, foreign_keys};
 pub use handover::Halt;
 use handover::as_us;
@@ -34,22 +36,24 @@ pub use resources::{
     SecretObject, SecretObjectData, SecretProviderClass, SecretSync, SecretSyncStatus, SyncCondition,
 };
 pub use secret::Made;
-pub(super) use secret::{has_keys_of_others, is_made_by_extension};
+pub(in crate::edge) use secret::{has_keys_of_others, is_made_by_extension};
 pub use verdict::{Left, Trouble, Verdict, verdict};
 pub use watch::{StoreIndex, SyncSeen};
 
-use super::{
-    Edge, EdgeError, FIELD_MANAGER,
-    manifest::{carries_uid, is_merged},
+use crate::{
+    edge::{
+        Edge, EdgeError, FIELD_MANAGER,
+        manifest::{carries_uid, is_merged},
+    },
+    model::SyncedSecretId,
 };
-use crate::model::SyncedSecretId;
 
 /// The provider of Key Vault.
 pub const PROVIDER: &str = "azure";
 /// The extension's own field manager.
-pub(super) const EXTENSION: &str = "secrets-store-sync-controller";
+pub(in crate::edge) const EXTENSION: &str = "secrets-store-sync-controller";
 /// What the labels that belong to the extension begin with.
-pub(super) const LABEL_PREFIX: &str = "secrets-store.sync.x-k8s.io";
+pub(in crate::edge) const LABEL_PREFIX: &str = "secrets-store.sync.x-k8s.io";
 
 /// By which uids what stands at the edge is known as that of a synced secret. Labels and owners are hints only: the extension merges
 /// them into whatever stands under the name.
@@ -223,7 +227,7 @@ impl Edge {
     }
 
     /// The SecretSyncs of the namespace.
-    pub(super) fn syncs(&self) -> Api<SecretSync> {
+    pub(in crate::edge) fn syncs(&self) -> Api<SecretSync> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
@@ -235,7 +239,7 @@ impl Edge {
     }
 
     /// The classes of the namespace.
-    pub(super) fn classes(&self) -> Api<SecretProviderClass> {
+    pub(in crate::edge) fn classes(&self) -> Api<SecretProviderClass> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 

@@ -6,11 +6,11 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 
-use super::{
-    Edge, EdgeError,
-    secret_store::{SecretProviderClass, SecretSync},
+use super::{SecretProviderClass, SecretSync};
+use crate::{
+    edge::{Edge, EdgeError},
+    quote::Quote,
 };
-use crate::quote::Quote;
 
 /// Names the identity that a service account is federated with, by the convention of Azure Workload Identity.
 const CLIENT_ID: &str = "azure.workload.identity/client-id";

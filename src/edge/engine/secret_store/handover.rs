@@ -20,9 +20,9 @@ use super::{
 };
 use crate::{
     edge::{
-        Edge, EdgeError, UID_LABEL,
+        Edge, EdgeError, UID_LABEL, Written,
+        engine::direct::secret::{Owner, data_keys, owner, written},
         manifest::labels,
-        secrets::{Owner, Written, data_keys, owner, written},
     },
     model::{SyncedSecret, SyncedSecretId},
 };

@@ -6,11 +6,13 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 use zeroize::Zeroize;
 
-use super::{
-    Content, Desired, Edge, EdgeError, FIELD_MANAGER,
-    manifest::{carries_uid, is_merged, uid_label},
+use crate::{
+    edge::{
+        Content, Desired, Edge, EdgeError, FIELD_MANAGER,
+        manifest::{carries_uid, is_merged, uid_label},
+    },
+    model::{SyncedSecret, SyncedSecretId},
 };
-use crate::model::{SyncedSecret, SyncedSecretId};
 
 /// What stands at the edge under the name of a synced secret.
 pub enum Observed {
@@ -39,7 +41,7 @@ pub struct Written {
 }
 
 /// Whose a Secret is, by its metadata.
-pub(super) enum Owner {
+pub(in crate::edge) enum Owner {
     Us,
     /// Somebody else, and a first write of ours has put our label into it.
     Merged,
@@ -143,7 +145,7 @@ impl Edge {
     }
 
     /// Removes this Secret, and no other that has come in its place.
-    pub(super) async fn remove_exactly(
+    pub(in crate::edge) async fn remove_exactly(
         &self,
         id: &SyncedSecretId,
         found: &ObjectMeta,
@@ -212,7 +214,7 @@ impl Edge {
     }
 
     /// Takes what a first write of ours has merged into a Secret of somebody else out of it again. The conflict that it was.
-    pub(super) async fn leave_to_others(&self, id: &SyncedSecretId) -> Result<EdgeError, EdgeError> {
+    pub(in crate::edge) async fn leave_to_others(&self, id: &SyncedSecretId) -> Result<EdgeError, EdgeError> {
         let nothing = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": id } });
         let parameters = PatchParams::apply(FIELD_MANAGER);
         self.call(self.secrets.patch_metadata(id.as_str(), &parameters, &Patch::Apply(nothing))).await?;
@@ -276,7 +278,7 @@ impl Edge {
 
 /// The Secret that is remembered is ours, whatever somebody did to its label. Of any other one the label is a hint: a first write
 /// merges it into whatever stands under the name, so others who wrote keys or the type were there before us.
-pub(super) fn owner(metadata: &ObjectMeta, uid: Uuid, edge_uid: Option<&str>) -> Owner {
+pub(in crate::edge) fn owner(metadata: &ObjectMeta, uid: Uuid, edge_uid: Option<&str>) -> Owner {
     let is_remembered = edge_uid.is_some() && metadata.uid.as_deref() == edge_uid;
     match uid_label(metadata) {
         Some(label) if label != uid.to_string() => Owner::Other,
@@ -287,7 +289,7 @@ pub(super) fn owner(metadata: &ObjectMeta, uid: Uuid, edge_uid: Option<&str>) ->
     }
 }
 
-pub(super) fn written(metadata: &ObjectMeta) -> Written {
+pub(in crate::edge) fn written(metadata: &ObjectMeta) -> Written {
     Written {
         uid: metadata.uid.clone().unwrap_or_default(),
         resource_version: metadata.resource_version.clone().unwrap_or_default(),
@@ -295,7 +297,7 @@ pub(super) fn written(metadata: &ObjectMeta) -> Written {
 }
 
 /// Who else than these managers wrote last.
-pub(super) fn last_other_manager<'a>(
+pub(in crate::edge) fn last_other_manager<'a>(
     metadata: impl IntoIterator<Item = &'a ObjectMeta>,
     known: &[&str],
 ) -> Option<String> {
@@ -313,7 +315,10 @@ fn has_other_managers(metadata: &ObjectMeta) -> bool {
 }
 
 /// The keys in the hands of the managers that are asked for.
-pub(super) fn data_keys(metadata: &ObjectMeta, of: impl Fn(&str) -> bool) -> impl Iterator<Item = String> {
+pub(in crate::edge) fn data_keys(
+    metadata: &ObjectMeta,
+    of: impl Fn(&str) -> bool,
+) -> impl Iterator<Item = String> {
     metadata
         .managed_fields
         .iter()
@@ -325,7 +330,7 @@ pub(super) fn data_keys(metadata: &ObjectMeta, of: impl Fn(&str) -> bool) -> imp
 }
 
 /// The Secret without its values.
-pub(super) fn wiped(mut secret: Secret) -> Secret {
+pub(in crate::edge) fn wiped(mut secret: Secret) -> Secret {
     for ByteString(bytes) in secret.data.iter_mut().flat_map(|data| data.values_mut()) {
         bytes.zeroize();
     }

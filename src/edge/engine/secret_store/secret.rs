@@ -8,9 +8,9 @@ use serde_json::{Map, Value, json};
 use super::{EXTENSION, Known, LABEL_PREFIX, SecretSync, handover::handed_over};
 use crate::{
     edge::{
-        Edge, EdgeError, FIELD_MANAGER,
+        Edge, EdgeError, FIELD_MANAGER, Written,
+        engine::direct::secret::{data_keys, last_other_manager, written},
         manifest::{carries_uid, is_reserved, labels},
-        secrets::{Written, data_keys, last_other_manager, written},
     },
     model::{SyncedSecret, SyncedSecretId},
 };
