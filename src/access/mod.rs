@@ -3,25 +3,25 @@
 //! The cluster is the authority: TokenReview says who a token belongs to, SubjectAccessReview what its user may do. What it
 //! said is remembered for a short time, in caches of a bounded size. Where it does not answer, nobody is let in.
 
+mod access_reviews;
 mod certificate;
-mod decisions;
-mod rate;
-mod tokens;
+mod rate_limiter;
+mod token_reviews;
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use secrecy::SecretString;
 
 pub use certificate::CertificateError;
-pub(crate) use rate::Rate;
+pub(crate) use rate_limiter::Rate;
 
 use crate::{
     edge::{Edge, EdgeError},
     model::{AccessRules, ActorError, Ask, Caller, Identity},
     quote::Quote,
 };
-use decisions::Decisions;
-use tokens::Tokens;
+use access_reviews::Decisions;
+use token_reviews::Tokens;
 
 /// The longest that the owner of a token is remembered.
 pub const LONGEST_TOKEN_LIFE: Duration = Duration::from_secs(60);
