@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use super::{LONGEST_DECISION_LIFE, Options, Refusal, rate_limiter::Rate, undecided};
 use crate::{
     edge::Edge,
-    model::{Ask, Identity, Verb},
+    model::{Identity, Permission, Verb},
 };
 
 /// Decisions that are remembered at a time.
@@ -30,7 +30,7 @@ const SHARE: usize = 8;
 pub(super) struct Decisions {
     edge: Edge,
     life: Duration,
-    made: Cache<(Arc<Identity>, Ask), bool>,
+    made: Cache<(Arc<Identity>, Permission), bool>,
     /// Reviews of single names, by caller.
     pace: Rate<String>,
     /// Reviews under way, of all callers and of each.
@@ -66,20 +66,20 @@ impl Decisions {
         &self,
         user: &Arc<Identity>,
         verb: Verb,
-        ask: &Ask,
+        ask: &Permission,
     ) -> Result<bool, Refusal> {
-        let of_all = Ask::all(verb, ask.resource);
+        let of_all = Permission::all(verb, ask.resource);
         Ok(self.decision(user, verb, &of_all).await?
             || (ask.name.is_some() && self.decision(user, verb, ask).await?))
     }
 
     /// What the cluster says, or said a moment ago. Calls that want to know the same meanwhile wait for one review.
-    async fn decision(&self, user: &Arc<Identity>, verb: Verb, ask: &Ask) -> Result<bool, Refusal> {
+    async fn decision(&self, user: &Arc<Identity>, verb: Verb, ask: &Permission) -> Result<bool, Refusal> {
         let made = self.made.try_get_with((user.clone(), ask.clone()), self.review(user, verb, ask)).await;
         made.map_err(|refusal: Arc<Refusal>| (*refusal).clone())
     }
 
-    async fn review(&self, user: &Identity, verb: Verb, ask: &Ask) -> Result<bool, Refusal> {
+    async fn review(&self, user: &Identity, verb: Verb, ask: &Permission) -> Result<bool, Refusal> {
         if ask.name.is_some() {
             self.keep_pace(&user.name)?;
         }

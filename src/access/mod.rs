@@ -17,7 +17,7 @@ pub(crate) use rate_limiter::Rate;
 
 use crate::{
     edge::{Edge, EdgeError},
-    model::{AccessRules, ActorError, Ask, Caller, Identity},
+    model::{AccessRules, ActorError, Caller, Identity, Permission},
     quote::Quote,
 };
 use access_reviews::Decisions;
@@ -112,7 +112,7 @@ pub enum Refusal {
         /// Who.
         caller: String,
         /// What.
-        ask: Ask,
+        ask: Permission,
         /// Where.
         namespace: String,
     },
@@ -122,7 +122,7 @@ pub enum Refusal {
         /// Who.
         caller: String,
         /// What.
-        ask: Ask,
+        ask: Permission,
         /// The rule.
         why: String,
     },
@@ -238,7 +238,7 @@ impl Access {
     }
 
     /// Whether the cluster grants a caller all this, whatever the rules say about the names.
-    pub async fn grants(&self, caller: &Caller, asks: &[Ask]) -> Result<bool, Refusal> {
+    pub async fn grants(&self, caller: &Caller, asks: &[Permission]) -> Result<bool, Refusal> {
         let Caller::Known(identity) = caller else { return Ok(true) };
         for ask in asks {
             let Some(verb) = ask.verb else { continue };
@@ -250,7 +250,7 @@ impl Access {
     }
 
     /// Whether a caller may do all that a call asks for.
-    pub async fn permit(&self, caller: &Caller, asks: &[Ask]) -> Result<(), Refusal> {
+    pub async fn permit(&self, caller: &Caller, asks: &[Permission]) -> Result<(), Refusal> {
         for ask in asks {
             if let (Caller::Known(identity), Some(verb)) = (caller, ask.verb) {
                 let is_granted = self.0.decisions.is_granted(identity, verb, ask).await?;
@@ -271,7 +271,7 @@ impl Access {
     }
 
     /// Why the rules do not let a caller name something, whatever the cluster grants. Nothing where they do.
-    pub fn refusal_by_rule(&self, caller: &Caller, ask: &Ask) -> Option<String> {
+    pub fn refusal_by_rule(&self, caller: &Caller, ask: &Permission) -> Option<String> {
         self.0.rules.refusal(caller, ask)
     }
 }

@@ -8,8 +8,8 @@ use crate::api::{connection::limit::Limit, error::mapping::Verdict};
 use crate::{
     access::Refusal,
     model::{
-        ActorError, Ask, Encoding, EncodingError, GroupKind, Needs, SyncedSecretId, Usage, VaultSecretName,
-        VaultVersion, Verb,
+        ActorError, Encoding, EncodingError, GroupKind, Needs, Permission, SyncedSecretId, Usage,
+        VaultSecretName, VaultVersion, Verb,
     },
     secrets::{Cause, EdgeError, Error, Gap, StoreError, VaultError},
 };
@@ -68,7 +68,7 @@ fn whole() -> Vec<Error> {
 
 fn refusals() -> Vec<Refusal> {
     let (caller, audience) = (|| "system:serviceaccount:ot:console".to_owned(), "secret-service".to_owned());
-    let ask = || Ask::synced_secret(Verb::Update, "pump-7".parse().ok());
+    let ask = || Permission::synced_secret(Verb::Update, "pump-7".parse().ok());
     let why = "the rule \"deny * syncedSecrets/pump-*\" denies it".to_owned();
     vec![
         Refusal::NoCredentials,
@@ -204,7 +204,7 @@ fn of_server() -> impl Iterator<Item = DocumentedError> {
             Code::Unavailable,
             "DATABASE_READ_ONLY",
             "The database's disk, or its file, may not be written",
-            "Ask the operator to let the service write it; what was recorded is safe.",
+            "Permission the operator to let the service write it; what was recorded is safe.",
             true,
         ),
         (

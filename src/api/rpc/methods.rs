@@ -4,7 +4,7 @@ use tonic::server::NamedService;
 
 use crate::api::rpc::{permissions::Asking, service::Service};
 use crate::{
-    model::Ask,
+    model::Permission,
     proto::{self, secret_service_server::SecretServiceServer},
 };
 
@@ -16,7 +16,7 @@ pub(crate) const WATCH: &str = "WatchSyncedSecrets";
 pub(crate) struct Method {
     pub(crate) name: &'static str,
     /// What its caller must be allowed, whatever it names.
-    pub(crate) asks: fn() -> Vec<Ask>,
+    pub(crate) asks: fn() -> Vec<Permission>,
     /// Whether the request names what it is about: who may not do it to all may do it to some.
     pub(crate) is_named: bool,
     /// Whether the request may carry values of secrets.
@@ -60,7 +60,7 @@ impl Method {
     }
 }
 
-fn asks<T: Asking + Default>() -> Vec<Ask> {
+fn asks<T: Asking + Default>() -> Vec<Permission> {
     T::default().asks()
 }
 

@@ -14,7 +14,7 @@ use crate::api::{
     },
 };
 use crate::{
-    model::{Ask, Caller},
+    model::{Caller, Permission},
     proto::{self, secret_service_server::SecretService},
     secrets::{Changes, Referable, Secrets},
 };
@@ -54,7 +54,7 @@ impl Service {
         self.may_refer(caller, "UpdateSyncedSecret", &referable).await?;
         // With an etag, nothing happens to what was changed meanwhile.
         for name in held.names().filter(|_| changes.etag.is_empty()) {
-            if self.door.grants(caller, &Ask::reference(Some(name.clone()))).await {
+            if self.door.grants(caller, &Permission::reference(Some(name.clone()))).await {
                 referable.add(name.clone());
             }
         }
@@ -68,7 +68,8 @@ impl Service {
         method: &'static str,
         referable: &Referable,
     ) -> Result<(), Status> {
-        let asks: Vec<Ask> = referable.names().map(|name| Ask::reference(Some(name.clone()))).collect();
+        let asks: Vec<Permission> =
+            referable.names().map(|name| Permission::reference(Some(name.clone()))).collect();
         self.door.permit(caller, method, &asks).await
     }
 }

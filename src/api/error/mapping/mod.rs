@@ -413,7 +413,7 @@ impl Verdict {
             StoreError::Newer { .. } => Self::new(
                 Internal,
                 "DATABASE_NEWER",
-                "Ask the operator to run the release that made the database, or to go back to a backup of this one with \
+                "Permission the operator to run the release that made the database, or to go back to a backup of this one with \
                  `secret-service restore FILE`.",
             ),
             error => Self::of_fault(error.fault().unwrap_or(StoreFault::Disk)),
@@ -433,7 +433,7 @@ impl Verdict {
             StoreFault::ReadOnly => Self::new(
                 Unavailable,
                 "DATABASE_READ_ONLY",
-                "Ask the operator to let the service write the database file and its directory; what was recorded before is safe.",
+                "Permission the operator to let the service write the database file and its directory; what was recorded before is safe.",
             )
             .retry(LATER),
             StoreFault::Lost => Self::new(
@@ -445,14 +445,14 @@ impl Verdict {
             StoreFault::Corrupt => Self::new(
                 Internal,
                 "DATABASE_CORRUPT",
-                "Ask the operator to stop the service and to put a backup in place with `secret-service restore FILE`, or to move the \
+                "Permission the operator to stop the service and to put a backup in place with `secret-service restore FILE`, or to move the \
                  damaged file away: the next start makes a new one from what the edge holds, and `secret-service rebuild --dry-run` says what \
                  that is.",
             ),
             StoreFault::Disk => Self::new(
                 Internal,
                 "DATABASE_FAILED",
-                "Ask the operator to look in the service's log and to check the disk that holds the database.",
+                "Permission the operator to look in the service's log and to check the disk that holds the database.",
             ),
         }
     }

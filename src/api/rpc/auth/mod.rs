@@ -19,7 +19,7 @@ use crate::api::{
 };
 use crate::{
     access::{Access, Credentials, Payer, Refusal},
-    model::{Ask, Caller, Origin, Outcome, Resource, SyncedSecret, Verb},
+    model::{Caller, Origin, Outcome, Permission, Resource, SyncedSecret, Verb},
     secrets::{Denial, Secrets},
 };
 
@@ -65,7 +65,7 @@ pub(crate) struct Leave {
     door: Door,
     pass: Option<Pass>,
     method: &'static str,
-    asks: Vec<Ask>,
+    asks: Vec<Permission>,
     sight: Sight,
     due: Instant,
 }
@@ -153,7 +153,7 @@ impl Door {
         &self,
         caller: &Caller,
         method: &'static str,
-        asks: &[Ask],
+        asks: &[Permission],
     ) -> Result<(), Status> {
         match self.0.access.permit(caller, asks).await {
             Ok(()) => Ok(()),
@@ -163,12 +163,12 @@ impl Door {
 
     /// What a caller is told in lists. Asked once for all that they show.
     pub(crate) async fn sight(&self, caller: &Caller) -> Sight {
-        let is_granted = self.grants(caller, &Ask::all(Verb::Get, Resource::SyncedSecrets)).await;
+        let is_granted = self.grants(caller, &Permission::all(Verb::Get, Resource::SyncedSecrets)).await;
         Sight { access: self.0.access.clone(), caller: caller.clone(), is_granted }
     }
 
     /// Whether a caller may do something besides what the call needs.
-    pub(crate) async fn grants(&self, caller: &Caller, ask: &Ask) -> bool {
+    pub(crate) async fn grants(&self, caller: &Caller, ask: &Permission) -> bool {
         self.0.access.permit(caller, std::slice::from_ref(ask)).await.is_ok()
     }
 
@@ -183,10 +183,10 @@ impl Door {
         &self,
         caller: &Caller,
         method: &'static str,
-        asks: &[Ask],
+        asks: &[Permission],
         refusal: Refusal,
     ) -> Status {
-        let resource = asks.first().map(Ask::resource_name).unwrap_or_default();
+        let resource = asks.first().map(Permission::resource_name).unwrap_or_default();
         self.refuse(&caller.to_string(), method, &resource, refusal).await
     }
 
@@ -216,7 +216,7 @@ impl Sight {
     /// Whether the caller is told the keys of a synced secret.
     pub(crate) fn has_keys_of(&self, secret: &SyncedSecret) -> bool {
         let may_name = || {
-            let ask = Ask::synced_secret(Verb::Get, Some(secret.id.clone()));
+            let ask = Permission::synced_secret(Verb::Get, Some(secret.id.clone()));
             self.access.refusal_by_rule(&self.caller, &ask).is_none()
         };
         secret.origin == Origin::Managed || self.is_granted && may_name()
