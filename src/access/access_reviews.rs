@@ -9,7 +9,7 @@ use governor::Quota;
 use moka::future::Cache;
 use tokio::sync::Semaphore;
 
-use super::{LONGEST_DECISION_LIFE, Options, Refusal, rate_limiter::Rate, undecided};
+use super::{AccessError, LONGEST_DECISION_LIFE, Options, rate_limiter::Rate, undecided};
 use crate::{
     edge::Edge,
     model::{Identity, Permission, Verb},
@@ -67,34 +67,39 @@ impl Decisions {
         user: &Arc<Identity>,
         verb: Verb,
         ask: &Permission,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<bool, AccessError> {
         let of_all = Permission::all(verb, ask.resource);
         Ok(self.decision(user, verb, &of_all).await?
             || (ask.name.is_some() && self.decision(user, verb, ask).await?))
     }
 
     /// What the cluster says, or said a moment ago. Calls that want to know the same meanwhile wait for one review.
-    async fn decision(&self, user: &Arc<Identity>, verb: Verb, ask: &Permission) -> Result<bool, Refusal> {
+    async fn decision(
+        &self,
+        user: &Arc<Identity>,
+        verb: Verb,
+        ask: &Permission,
+    ) -> Result<bool, AccessError> {
         let made = self.made.try_get_with((user.clone(), ask.clone()), self.review(user, verb, ask)).await;
-        made.map_err(|refusal: Arc<Refusal>| (*refusal).clone())
+        made.map_err(|refusal: Arc<AccessError>| (*refusal).clone())
     }
 
-    async fn review(&self, user: &Identity, verb: Verb, ask: &Permission) -> Result<bool, Refusal> {
+    async fn review(&self, user: &Identity, verb: Verb, ask: &Permission) -> Result<bool, AccessError> {
         if ask.name.is_some() {
             self.keep_pace(&user.name)?;
         }
         let own = async { Arc::new(Semaphore::new(self.share)) };
         let own = self.of_caller.get_with_by_ref(&user.name, own).await;
         // Its own share first: whoever waits for that waits for nobody else, and keeps nobody waiting.
-        let _own = own.acquire().await.map_err(|_| Refusal::Undecided)?;
-        let _one_of_all = self.under_way.acquire().await.map_err(|_| Refusal::Undecided)?;
+        let _own = own.acquire().await.map_err(|_| AccessError::Undecided)?;
+        let _one_of_all = self.under_way.acquire().await.map_err(|_| AccessError::Undecided)?;
         let granted = self.edge.review_access(user, verb, ask).await;
         granted.map_err(|error| undecided(&error))
     }
 
     /// Whether a caller may cause one more review of a single name now.
-    fn keep_pace(&self, caller: &str) -> Result<(), Refusal> {
+    fn keep_pace(&self, caller: &str) -> Result<(), AccessError> {
         let kept = self.pace.allow(&caller.to_owned());
-        kept.map_err(|wait| Refusal::TooManyReviews { caller: caller.to_owned(), wait })
+        kept.map_err(|wait| AccessError::TooManyReviews { caller: caller.to_owned(), wait })
     }
 }

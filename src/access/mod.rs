@@ -84,7 +84,7 @@ pub enum Payer {
 
 /// Why a call is not let in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum AccessError {
     /// Nothing says who calls.
     #[error("the call shows no credentials")]
     NoCredentials,
@@ -151,7 +151,7 @@ pub enum Refusal {
 
 /// The authority over all calls.
 #[derive(Clone)]
-pub struct Access(Arc<Inner>);
+pub struct AccessControl(Arc<Inner>);
 
 struct Inner {
     tokens: Option<Tokens>,
@@ -190,9 +190,9 @@ impl Options {
     }
 }
 
-// === impl Access ===
+// === impl AccessControl ===
 
-impl Access {
+impl AccessControl {
     /// The authority of an instance; the cluster is first asked when somebody calls.
     pub fn new(edge: Edge, options: Options) -> Self {
         Self(Arc::new(Inner {
@@ -220,11 +220,12 @@ impl Access {
 
     /// Who calls. A certificate comes before a token, as in Kubernetes; who shows credentials is never taken for somebody else
     /// because they are bad.
-    pub async fn identify(&self, credentials: Credentials) -> Result<Caller, Refusal> {
+    pub async fn identify(&self, credentials: Credentials) -> Result<Caller, AccessError> {
         let Credentials { certificate, token, place, payer, is_local } = credentials;
         if let Some(certificate) = certificate {
             let identity = certificate::identity(&certificate);
-            let identity = identity.map_err(|error| Refusal::CertificateRejected(Quote::error(&error)))?;
+            let identity =
+                identity.map_err(|error| AccessError::CertificateRejected(Quote::error(&error)))?;
             return Ok(Caller::Known(Arc::new(identity)));
         }
         if let (Some(token), Some(tokens)) = (&token, &self.0.tokens) {
@@ -232,13 +233,13 @@ impl Access {
         }
         match token {
             _ if is_local && self.0.anonymous => Ok(Caller::Local(place)),
-            Some(_) => Err(Refusal::TokensOff),
-            None => Err(Refusal::NoCredentials),
+            Some(_) => Err(AccessError::TokensOff),
+            None => Err(AccessError::NoCredentials),
         }
     }
 
     /// Whether the cluster grants a caller all this, whatever the rules say about the names.
-    pub async fn grants(&self, caller: &Caller, asks: &[Permission]) -> Result<bool, Refusal> {
+    pub async fn grants(&self, caller: &Caller, asks: &[Permission]) -> Result<bool, AccessError> {
         let Caller::Known(identity) = caller else { return Ok(true) };
         for ask in asks {
             let Some(verb) = ask.verb else { continue };
@@ -250,13 +251,13 @@ impl Access {
     }
 
     /// Whether a caller may do all that a call asks for.
-    pub async fn permit(&self, caller: &Caller, asks: &[Permission]) -> Result<(), Refusal> {
+    pub async fn permit(&self, caller: &Caller, asks: &[Permission]) -> Result<(), AccessError> {
         for ask in asks {
             if let (Caller::Known(identity), Some(verb)) = (caller, ask.verb) {
                 let is_granted = self.0.decisions.is_granted(identity, verb, ask).await?;
                 if !is_granted {
                     let namespace = self.0.namespace.clone();
-                    return Err(Refusal::Forbidden {
+                    return Err(AccessError::Forbidden {
                         caller: caller.to_string(),
                         ask: ask.clone(),
                         namespace,
@@ -264,7 +265,11 @@ impl Access {
                 }
             }
             if let Some(why) = self.refusal_by_rule(caller, ask) {
-                return Err(Refusal::AgainstTheRules { caller: caller.to_string(), ask: ask.clone(), why });
+                return Err(AccessError::AgainstTheRules {
+                    caller: caller.to_string(),
+                    ask: ask.clone(),
+                    why,
+                });
             }
         }
         Ok(())
@@ -277,9 +282,9 @@ impl Access {
 }
 
 /// The operator is told why; the caller, whom nobody knows yet, only that.
-fn undecided(error: &EdgeError) -> Refusal {
+fn undecided(error: &EdgeError) -> AccessError {
     tracing::warn!(%error, "the cluster does not say who a caller is or what it may do; the call is refused");
-    Refusal::Undecided
+    AccessError::Undecided
 }
 
 impl From<Identity> for Caller {

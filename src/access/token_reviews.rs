@@ -12,7 +12,7 @@ use moka::{Expiry, future::Cache};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::{LONGEST_TOKEN_LIFE, Payer, Refusal, TokenOptions, rate_limiter::Rate, undecided};
+use super::{AccessError, LONGEST_TOKEN_LIFE, Payer, TokenOptions, rate_limiter::Rate, undecided};
 use crate::{edge::Edge, model::Identity};
 
 /// Tokens of each kind that are remembered at a time.
@@ -48,7 +48,7 @@ struct Pace {
 /// Whose a token is, or why its owner is not let in, and how long that may be believed.
 #[derive(Clone)]
 struct Owner {
-    identity: Result<Arc<Identity>, Refusal>,
+    identity: Result<Arc<Identity>, AccessError>,
     life: Duration,
 }
 
@@ -84,16 +84,20 @@ impl Tokens {
 
     /// Whose a token is. Calls that come with the same one meanwhile wait for one review. One that nobody knows is reviewed at the
     /// expense of a payer.
-    pub(super) async fn owner(&self, token: &SecretString, payer: Payer) -> Result<Arc<Identity>, Refusal> {
+    pub(super) async fn owner(
+        &self,
+        token: &SecretString,
+        payer: Payer,
+    ) -> Result<Arc<Identity>, AccessError> {
         let key = key(token);
         if self.rejected.contains_key(&key) {
             return Err(self.not_valid());
         }
         let owner = self.owners.try_get_with(key, self.review(key, token, payer)).await;
-        owner.map_err(|refusal: Arc<Refusal>| (*refusal).clone())?.identity
+        owner.map_err(|refusal: Arc<AccessError>| (*refusal).clone())?.identity
     }
 
-    async fn review(&self, key: [u8; 32], token: &SecretString, payer: Payer) -> Result<Owner, Refusal> {
+    async fn review(&self, key: [u8; 32], token: &SecretString, payer: Payer) -> Result<Owner, AccessError> {
         if !self.known.contains_key(&key) {
             self.pace.allow(payer)?;
         }
@@ -106,12 +110,12 @@ impl Tokens {
         };
         self.known.insert(key, ()).await;
         let longest = self.options.life.min(LONGEST_TOKEN_LIFE);
-        let identity = identity.checked().map(Arc::new).map_err(Refusal::TokenOfNoActor);
+        let identity = identity.checked().map(Arc::new).map_err(AccessError::TokenOfNoActor);
         Ok(Owner { identity, life: life(token, longest) })
     }
 
-    fn not_valid(&self) -> Refusal {
-        Refusal::TokenRejected(self.options.audience.clone())
+    fn not_valid(&self) -> AccessError {
+        AccessError::TokenRejected(self.options.audience.clone())
     }
 }
 
@@ -126,16 +130,16 @@ impl Pace {
         }
     }
 
-    fn allow(&self, payer: Payer) -> Result<(), Refusal> {
+    fn allow(&self, payer: Payer) -> Result<(), AccessError> {
         let (number, each) = &self.each;
         let allowed = each.allow(&payer);
-        allowed.map_err(|wait| Refusal::TooManyTokens { limit: number.get(), of_payer: true, wait })?;
+        allowed.map_err(|wait| AccessError::TooManyTokens { limit: number.get(), of_payer: true, wait })?;
         if let Payer::Caller(_) = payer {
             return Ok(());
         }
         let (number, addresses) = &self.addresses;
         let now = addresses.clock().now();
-        addresses.check().map_err(|until| Refusal::TooManyTokens {
+        addresses.check().map_err(|until| AccessError::TooManyTokens {
             limit: number.get(),
             of_payer: false,
             wait: until.wait_time_from(now),

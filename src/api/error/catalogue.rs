@@ -6,7 +6,7 @@ use tonic::Code;
 
 use crate::api::{connection::limit::Limit, error::mapping::Verdict};
 use crate::{
-    access::Refusal,
+    access::AccessError,
     model::{
         ActorError, Encoding, EncodingError, GroupKind, Needs, Permission, SyncedSecretId, Usage,
         VaultSecretName, VaultVersion, Verb,
@@ -66,23 +66,23 @@ fn whole() -> Vec<Error> {
     ]
 }
 
-fn refusals() -> Vec<Refusal> {
+fn refusals() -> Vec<AccessError> {
     let (caller, audience) = (|| "system:serviceaccount:ot:console".to_owned(), "secret-service".to_owned());
     let ask = || Permission::synced_secret(Verb::Update, "pump-7".parse().ok());
     let why = "the rule \"deny * syncedSecrets/pump-*\" denies it".to_owned();
     vec![
-        Refusal::NoCredentials,
-        Refusal::TokensOff,
-        Refusal::NotBearer,
-        Refusal::TokenRejected(audience),
-        Refusal::TokenOfNoActor(ActorError::Reserved),
-        Refusal::CredentialsRepeated,
-        Refusal::CertificateRejected("…".into()),
-        Refusal::Forbidden { caller: caller(), ask: ask(), namespace: "azure-iot-operations".to_owned() },
-        Refusal::AgainstTheRules { caller: caller(), ask: ask(), why },
-        Refusal::TooManyTokens { limit: 20, of_payer: true, wait: Duration::from_secs(1) },
-        Refusal::TooManyReviews { caller: caller(), wait: Duration::from_secs(1) },
-        Refusal::Undecided,
+        AccessError::NoCredentials,
+        AccessError::TokensOff,
+        AccessError::NotBearer,
+        AccessError::TokenRejected(audience),
+        AccessError::TokenOfNoActor(ActorError::Reserved),
+        AccessError::CredentialsRepeated,
+        AccessError::CertificateRejected("…".into()),
+        AccessError::Forbidden { caller: caller(), ask: ask(), namespace: "azure-iot-operations".to_owned() },
+        AccessError::AgainstTheRules { caller: caller(), ask: ask(), why },
+        AccessError::TooManyTokens { limit: 20, of_payer: true, wait: Duration::from_secs(1) },
+        AccessError::TooManyReviews { caller: caller(), wait: Duration::from_secs(1) },
+        AccessError::Undecided,
     ]
 }
 

@@ -10,7 +10,7 @@ use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, StatusExt
 
 use crate::api::error::mapping::Verdict;
 use crate::{
-    access::Refusal,
+    access::AccessError,
     secrets::{Cause, Error, Problem},
 };
 
@@ -61,7 +61,7 @@ pub(crate) fn plain(error: Error) -> Status {
 }
 
 /// The status of a call that is not let in.
-pub(crate) fn of_refusal(refusal: &Refusal, verdict: &Verdict) -> Status {
+pub(crate) fn of_refusal(refusal: &AccessError, verdict: &Verdict) -> Status {
     let message = format!("{}. {}", capitalized(&refusal.to_string()), verdict.remedy);
     Status::with_error_details(verdict.code, message, details(verdict, ""))
 }

@@ -31,7 +31,7 @@ use crate::api::{
         metrics::Metrics,
     },
 };
-use crate::{access::Access, proto::secret_service_server::SecretServiceServer, secrets::Secrets};
+use crate::{access::AccessControl, proto::secret_service_server::SecretServiceServer, secrets::Secrets};
 
 /// Bytes of all headers of a request.
 const HEADER_BYTES: u32 = 16 * 1024;
@@ -111,7 +111,7 @@ impl Server {
     pub async fn run(
         self,
         secrets: Secrets,
-        access: Access,
+        access: AccessControl,
         ready: watch::Receiver<bool>,
         stop: CancellationToken,
     ) -> Result<(), ServerError> {

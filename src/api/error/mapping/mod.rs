@@ -5,7 +5,7 @@ use std::time::Duration;
 use tonic::Code;
 
 use crate::{
-    access::Refusal,
+    access::AccessError,
     model::{ACCESS_GROUP, Verb},
     secrets::{Cause, EdgeError, Error, Gap, StoreError, StoreFault, VaultError},
 };
@@ -113,45 +113,45 @@ impl Verdict {
     }
 
     /// What it means that a call is not let in.
-    pub(crate) fn of_refusal(refusal: &Refusal) -> Self {
+    pub(crate) fn of_refusal(refusal: &AccessError) -> Self {
         use Code::*;
         match refusal {
-            Refusal::NoCredentials => Self::new(
+            AccessError::NoCredentials => Self::new(
                 Unauthenticated,
                 "CREDENTIALS_MISSING",
                 "Send a token of a service account in the authorization header, or show a client certificate.",
             ),
-            Refusal::TokensOff => Self::new(
+            AccessError::TokensOff => Self::new(
                 Unauthenticated,
                 "TOKENS_NOT_ACCEPTED",
                 "Show a client certificate, or ask the operator for authentication.tokens.",
             ),
-            Refusal::NotBearer => {
+            AccessError::NotBearer => {
                 Self::new(Unauthenticated, "CREDENTIALS_REJECTED", "Send \"authorization: Bearer TOKEN\".")
             }
-            Refusal::TokenRejected(audience) => Self::new(
+            AccessError::TokenRejected(audience) => Self::new(
                 Unauthenticated,
                 "CREDENTIALS_REJECTED",
                 format!(
                     "Get a new one, for example with `kubectl create token ACCOUNT --audience {audience}`."
                 ),
             ),
-            Refusal::TokenOfNoActor(_) => Self::new(
+            AccessError::TokenOfNoActor(_) => Self::new(
                 Unauthenticated,
                 "CREDENTIALS_REJECTED",
                 "Show a token of an account with another name.",
             ),
-            Refusal::CredentialsRepeated => Self::new(
+            AccessError::CredentialsRepeated => Self::new(
                 Unauthenticated,
                 "CREDENTIALS_REJECTED",
                 "Send \"authorization: Bearer TOKEN\" once.",
             ),
-            Refusal::CertificateRejected(_) => Self::new(
+            AccessError::CertificateRejected(_) => Self::new(
                 Unauthenticated,
                 "CREDENTIALS_REJECTED",
                 "Show one that is valid and names its owner.",
             ),
-            Refusal::Forbidden { ask, namespace, .. } => Self {
+            AccessError::Forbidden { ask, namespace, .. } => Self {
                 resource: Some(ask.resource_name()),
                 ..Self::new(
                     PermissionDenied,
@@ -164,7 +164,7 @@ impl Verdict {
                     ),
                 )
             },
-            Refusal::AgainstTheRules { ask, .. } => Self {
+            AccessError::AgainstTheRules { ask, .. } => Self {
                 resource: Some(ask.resource_name()),
                 ..Self::new(
                     PermissionDenied,
@@ -172,20 +172,20 @@ impl Verdict {
                     "Use another name, or ask the operator to change authorization.rules.",
                 )
             },
-            Refusal::TooManyTokens { wait, .. } => Self::new(
+            AccessError::TooManyTokens { wait, .. } => Self::new(
                 ResourceExhausted,
                 "TOO_MANY_UNKNOWN_TOKENS",
                 "Call again later with a token that is valid.",
             )
             .retry((*wait).max(Duration::from_millis(1))),
-            Refusal::TooManyReviews { wait, .. } => Self::new(
+            AccessError::TooManyReviews { wait, .. } => Self::new(
                 ResourceExhausted,
                 "TOO_MANY_NAMES_ASKED",
                 "Call again later, or have the right granted on all names, by a Role without resourceNames: it is asked about once.",
             )
             .retry((*wait).max(Duration::from_millis(1))),
             // Not let in all the same; but the caller's credentials may be good, and waiting may be enough.
-            Refusal::Undecided => Self::new(
+            AccessError::Undecided => Self::new(
                 Unavailable,
                 "ACCESS_UNDECIDED",
                 "Call again later; if it stays so, ask the operator to look in the service's log.",

@@ -18,7 +18,7 @@ use crate::api::{
     rpc::{methods::Method, permissions::Asking},
 };
 use crate::{
-    access::{Access, Credentials, Payer, Refusal},
+    access::{AccessControl, AccessError, Credentials, Payer},
     model::{Caller, Origin, Outcome, Permission, Resource, SyncedSecret, Verb},
     secrets::{Denial, Secrets},
 };
@@ -31,7 +31,7 @@ const BEARER: &str = "bearer ";
 pub(crate) struct Door(Arc<Inner>);
 
 struct Inner {
-    access: Access,
+    access: AccessControl,
     secrets: Secrets,
     certificates: Option<Certificates>,
     refusals: Refusals,
@@ -48,13 +48,13 @@ struct Pass {
 pub(crate) struct Shown {
     peer: Arc<Peer>,
     payer: Payer,
-    token: Result<Option<SecretString>, Refusal>,
+    token: Result<Option<SecretString>, AccessError>,
 }
 
 /// What a caller is told of the synced secrets that a list shows and that another tool made: their keys only where it may get them.
 #[derive(Clone)]
 pub(crate) struct Sight {
-    access: Access,
+    access: AccessControl,
     caller: Caller,
     /// Whether the cluster grants it to get all of them.
     is_granted: bool,
@@ -74,7 +74,7 @@ pub(crate) struct Leave {
 
 impl Door {
     pub(crate) fn new(
-        access: Access,
+        access: AccessControl,
         secrets: Secrets,
         certificates: Option<Certificates>,
         refusals: Refusals,
@@ -110,7 +110,7 @@ impl Door {
     }
 
     /// Who shows this, as far as it is good now.
-    async fn caller(&self, shown: &Shown) -> Result<Caller, Refusal> {
+    async fn caller(&self, shown: &Shown) -> Result<Caller, AccessError> {
         let certificate = self.certificate(&shown.peer)?;
         self.0.access.identify(shown.credentials(certificate, shown.token.clone()?)).await
     }
@@ -173,9 +173,9 @@ impl Door {
     }
 
     /// The certificate that the client showed. It was good at the handshake; here it must be good now.
-    fn certificate(&self, peer: &Peer) -> Result<Option<Vec<u8>>, Refusal> {
+    fn certificate(&self, peer: &Peer) -> Result<Option<Vec<u8>>, AccessError> {
         let (Some(chain), Some(certificates)) = (&peer.chain, &self.0.certificates) else { return Ok(None) };
-        certificates.clients().verify(chain).map_err(Refusal::CertificateRejected)?;
+        certificates.clients().verify(chain).map_err(AccessError::CertificateRejected)?;
         Ok(chain.first().map(|leaf| leaf.to_vec()))
     }
 
@@ -184,14 +184,20 @@ impl Door {
         caller: &Caller,
         method: &'static str,
         asks: &[Permission],
-        refusal: Refusal,
+        refusal: AccessError,
     ) -> Status {
         let resource = asks.first().map(Permission::resource_name).unwrap_or_default();
         self.refuse(&caller.to_string(), method, &resource, refusal).await
     }
 
-    async fn refuse(&self, actor: &str, method: &'static str, resource: &str, refusal: Refusal) -> Status {
-        if let Refusal::TooManyTokens { of_payer, .. } = refusal {
+    async fn refuse(
+        &self,
+        actor: &str,
+        method: &'static str,
+        resource: &str,
+        refusal: AccessError,
+    ) -> Status {
+        if let AccessError::TooManyTokens { of_payer, .. } = refusal {
             self.0.refusals.count(match of_payer {
                 true => Limit::UnknownTokensPerAddress,
                 false => Limit::UnknownTokens,
@@ -298,18 +304,18 @@ pub(crate) fn caller(connection: &Extensions) -> Caller {
 }
 
 /// The token of a call, where it brings one.
-fn bearer(headers: &HeaderMap) -> Result<Option<SecretString>, Refusal> {
+fn bearer(headers: &HeaderMap) -> Result<Option<SecretString>, AccessError> {
     let mut all = headers.get_all(AUTHORIZATION).iter();
     let Some(header) = all.next() else { return Ok(None) };
     // Whoever stands before us may have looked at another one than we would.
     if all.next().is_some() {
-        return Err(Refusal::CredentialsRepeated);
+        return Err(AccessError::CredentialsRepeated);
     }
     let text = header.to_str().ok().and_then(|text| {
         let scheme = text.get(..BEARER.len())?;
         scheme.eq_ignore_ascii_case(BEARER).then(|| text[BEARER.len()..].trim())
     });
-    let token = text.filter(|token| !token.is_empty()).ok_or(Refusal::NotBearer)?;
+    let token = text.filter(|token| !token.is_empty()).ok_or(AccessError::NotBearer)?;
     Ok(Some(SecretString::from(token)))
 }
 
@@ -328,14 +334,14 @@ mod tests {
         assert_eq!(read("Bearer abc").unwrap(), "abc");
         assert_eq!(read("bearer  abc ").unwrap(), "abc");
         for bad in ["", "Bearer", "Bearer ", "Basic abc", "Bear", "ä"] {
-            assert_eq!(read(bad), Err(Refusal::NotBearer), "{bad:?}");
+            assert_eq!(read(bad), Err(AccessError::NotBearer), "{bad:?}");
         }
         assert!(bearer(&HeaderMap::new()).unwrap().is_none());
         let mut twice = HeaderMap::new();
         for value in ["Bearer abc", "Bearer abc"] {
             twice.append(AUTHORIZATION, value.parse().unwrap());
         }
-        assert_eq!(bearer(&twice).err(), Some(Refusal::CredentialsRepeated));
+        assert_eq!(bearer(&twice).err(), Some(AccessError::CredentialsRepeated));
     }
 
     #[test]
