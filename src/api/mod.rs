@@ -13,7 +13,7 @@ mod options;
 mod rpc;
 mod server;
 
-pub use connection::tls::{Dated, DatedKind, Standing, dates_of};
+pub use connection::tls::{Expiry, ExpiryKind, ExpiryStatus, tls_expiries};
 pub use error::{
     DOMAIN,
     catalogue::{DocumentedError, errors},

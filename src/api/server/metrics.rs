@@ -31,7 +31,7 @@ use crate::api::{
     connection::{
         limit::Refusals,
         listen,
-        tls::{Certificates, DatedKind},
+        tls::{Certificates, ExpiryKind},
         tracker::Lines,
     },
     error::code_name,
@@ -244,12 +244,12 @@ impl Collector for Ends {
         let kind = ConstGauge::new(0).metric_type();
         let help = "When the first certificate of a file ends, in seconds since 1970";
         let mut certificates = encoder.encode_descriptor("certificate_not_after", help, unit, kind)?;
-        for (name, kind) in [("serving", DatedKind::Serving), ("client_ca", DatedKind::ClientAuthority)] {
+        for (name, kind) in [("serving", ExpiryKind::Serving), ("client_ca", ExpiryKind::ClientAuthority)] {
             if let Some(ends) = first(kind) {
                 ends.encode(certificates.encode_family(&[("certificate", name)])?)?;
             }
         }
-        let Some(ends) = first(DatedKind::RevocationList) else { return Ok(()) };
+        let Some(ends) = first(ExpiryKind::RevocationList) else { return Ok(()) };
         let help = "When the first revocation list is past its next update, in seconds since 1970";
         ends.encode(encoder.encode_descriptor("revocation_list_next_update", help, unit, kind)?)
     }

@@ -17,9 +17,9 @@ const SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// Something of the files of TLS that ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Dated {
+pub struct Expiry {
     /// What it is.
-    pub kind: DatedKind,
+    pub kind: ExpiryKind,
     /// Whom it names: the subject of a certificate, the issuer of a list.
     pub name: Quote,
     /// When it ends; a list that does not say when the next one comes never does.
@@ -28,7 +28,7 @@ pub struct Dated {
 
 /// What ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum DatedKind {
+pub enum ExpiryKind {
     /// The server's certificate, or one of its chain.
     Serving,
     /// An authority that vouches for clients.
@@ -39,18 +39,18 @@ pub enum DatedKind {
 
 /// Where something stands that ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Standing {
+pub enum ExpiryStatus {
     /// It holds.
-    Good,
+    Valid,
     /// It ends within 30 days.
-    EndsSoon,
+    ExpiresSoon,
     /// It has ended.
-    Ended,
+    Expired,
 }
 
-// === impl DatedKind ===
+// === impl ExpiryKind ===
 
-impl DatedKind {
+impl ExpiryKind {
     /// For people.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -80,11 +80,11 @@ impl DatedKind {
     }
 }
 
-// === impl Dated ===
+// === impl Expiry ===
 
-impl Dated {
+impl Expiry {
     /// Certificates, in order. One that can't be read here has no date, and the TLS library has its own word about it.
-    pub(super) fn certificates(kind: DatedKind, all: &[CertificateDer<'_>]) -> Vec<Self> {
+    pub(super) fn certificates(kind: ExpiryKind, all: &[CertificateDer<'_>]) -> Vec<Self> {
         let dated = all.iter().filter_map(|der| {
             let (_, read) = X509Certificate::from_der(der).ok()?;
             Some(Self { kind, name: named(read.subject()), ends: time(read.validity().not_after) })
@@ -97,19 +97,19 @@ impl Dated {
         let dated = all.iter().filter_map(|der| {
             let (_, read) = CertificateRevocationList::from_der(der).ok()?;
             let ends = read.next_update().and_then(time);
-            Some(Self { kind: DatedKind::RevocationList, name: named(read.issuer()), ends })
+            Some(Self { kind: ExpiryKind::RevocationList, name: named(read.issuer()), ends })
         });
         dated.collect()
     }
 
     /// Where it stands. A list is made for days and renewed by machines: it never ends soon.
-    pub fn standing(&self, now: Timestamp) -> Standing {
+    pub fn status(&self, now: Timestamp) -> ExpiryStatus {
         match self.ends {
-            Some(ends) if ends <= now => Standing::Ended,
-            Some(ends) if self.kind != DatedKind::RevocationList && ends.duration_since(now) <= SOON => {
-                Standing::EndsSoon
+            Some(ends) if ends <= now => ExpiryStatus::Expired,
+            Some(ends) if self.kind != ExpiryKind::RevocationList && ends.duration_since(now) <= SOON => {
+                ExpiryStatus::ExpiresSoon
             }
-            _ => Standing::Good,
+            _ => ExpiryStatus::Valid,
         }
     }
 
@@ -118,10 +118,12 @@ impl Dated {
         let (ends, kind) = (self.ends?, self.kind);
         let what = format!("{} {:?}", kind.as_str(), &*self.name);
         let renew = format!("Renew {}; the service reads it again by itself.", kind.setting());
-        match self.standing(now) {
-            Standing::Good => None,
-            Standing::EndsSoon => Some(format!("{what} ends soon, at {ends}. {renew}")),
-            Standing::Ended => Some(format!("{what} has ended at {ends}: {}. {renew}", kind.consequence())),
+        match self.status(now) {
+            ExpiryStatus::Valid => None,
+            ExpiryStatus::ExpiresSoon => Some(format!("{what} ends soon, at {ends}. {renew}")),
+            ExpiryStatus::Expired => {
+                Some(format!("{what} has ended at {ends}: {}. {renew}", kind.consequence()))
+            }
         }
     }
 }
@@ -136,19 +138,19 @@ fn time(time: ASN1Time) -> Option<Timestamp> {
 
 /// Says in the log what has changed since it was said last.
 #[derive(Default)]
-pub(super) struct Told(Vec<(DatedKind, Quote, Standing)>);
+pub(super) struct Told(Vec<(ExpiryKind, Quote, ExpiryStatus)>);
 
 // === impl Told ===
 
 impl Told {
-    pub(super) fn tell(&mut self, all: &[Dated], now: Timestamp) {
+    pub(super) fn tell(&mut self, all: &[Expiry], now: Timestamp) {
         let standings =
-            all.iter().map(|dated| (dated.kind, dated.name.clone(), dated.standing(now))).collect::<Vec<_>>();
+            all.iter().map(|dated| (dated.kind, dated.name.clone(), dated.status(now))).collect::<Vec<_>>();
         for (dated, standing) in all.iter().zip(&standings) {
             let Some(problem) = dated.problem(now).filter(|_| !self.0.contains(standing)) else { continue };
             let ends = dated.ends.map(|ends| ends.to_string());
             match standing.2 {
-                Standing::Ended => tracing::error!(ends, "{problem}"),
+                ExpiryStatus::Expired => tracing::error!(ends, "{problem}"),
                 _ => tracing::warn!(ends, "{problem}"),
             }
         }
@@ -160,9 +162,9 @@ impl Told {
 mod tests {
     use super::*;
 
-    fn dated(kind: DatedKind, days: i64) -> Dated {
+    fn dated(kind: ExpiryKind, days: i64) -> Expiry {
         let ends = Some(now() + SignedDuration::from_hours(24 * days));
-        Dated { kind, name: "CN=pump".into(), ends }
+        Expiry { kind, name: "CN=pump".into(), ends }
     }
 
     fn now() -> Timestamp {
@@ -171,24 +173,24 @@ mod tests {
 
     #[test]
     fn what_ends_within_thirty_days_ends_soon_and_a_list_only_when_it_has() {
-        use DatedKind::{RevocationList, Serving};
+        use ExpiryKind::{RevocationList, Serving};
         for (kind, days, standing) in [
-            (Serving, 31, Standing::Good),
-            (Serving, 30, Standing::EndsSoon),
-            (Serving, 0, Standing::Ended),
-            (RevocationList, 1, Standing::Good),
-            (RevocationList, 0, Standing::Ended),
+            (Serving, 31, ExpiryStatus::Valid),
+            (Serving, 30, ExpiryStatus::ExpiresSoon),
+            (Serving, 0, ExpiryStatus::Expired),
+            (RevocationList, 1, ExpiryStatus::Valid),
+            (RevocationList, 0, ExpiryStatus::Expired),
         ] {
-            assert_eq!(dated(kind, days).standing(now()), standing, "{kind:?} {days}");
+            assert_eq!(dated(kind, days).status(now()), standing, "{kind:?} {days}");
         }
-        let forever = Dated { ends: None, ..dated(RevocationList, 0) };
-        assert_eq!(forever.standing(now()), Standing::Good);
+        let forever = Expiry { ends: None, ..dated(RevocationList, 0) };
+        assert_eq!(forever.status(now()), ExpiryStatus::Valid);
     }
 
     #[test]
     fn a_problem_names_what_ends_when_and_the_setting() {
-        assert_eq!(dated(DatedKind::Serving, 90).problem(now()), None);
-        let problem = dated(DatedKind::Serving, 7).problem(now()).unwrap();
+        assert_eq!(dated(ExpiryKind::Serving, 90).problem(now()), None);
+        let problem = dated(ExpiryKind::Serving, 7).problem(now()).unwrap();
         for word in ["serving certificate", "CN=pump", "2026-12-03", "server.tls_cert_file"] {
             assert!(problem.contains(word), "{word}: {problem}");
         }

@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 
 pub(crate) use client_certificates::ClientCertificates;
 use expiry::Told;
-pub use expiry::{Dated, DatedKind, Standing};
+pub use expiry::{Expiry, ExpiryKind, ExpiryStatus};
 pub(crate) use handshakes::secured;
 
 use crate::api::options::{Revocation, ServerError, Tls};
@@ -50,7 +50,7 @@ struct Loaded {
     server: Arc<ServerConfig>,
     /// Where an authority for clients is configured.
     clients: ClientCertificates,
-    dates: Arc<[Dated]>,
+    dates: Arc<[Expiry]>,
 }
 
 /// The files as they are.
@@ -62,7 +62,7 @@ struct Contents {
 }
 
 /// Reads the files as the server would; what of them ends, and when.
-pub async fn dates_of(files: Tls) -> Result<Vec<Dated>, ServerError> {
+pub async fn tls_expiries(files: Tls) -> Result<Vec<Expiry>, ServerError> {
     Ok(Certificates::load(files, false).await?.dates().to_vec())
 }
 
@@ -88,7 +88,7 @@ impl Certificates {
     }
 
     /// What of the files ends, and when.
-    pub(crate) fn dates(&self) -> Arc<[Dated]> {
+    pub(crate) fn dates(&self) -> Arc<[Expiry]> {
         self.loaded.borrow().dates.clone()
     }
 
@@ -207,12 +207,12 @@ impl Contents {
         }
     }
 
-    fn dates(&self) -> Result<Vec<Dated>, Quote> {
-        let mut dates = Dated::certificates(DatedKind::Serving, &certificates(&self.cert)?);
+    fn dates(&self) -> Result<Vec<Expiry>, Quote> {
+        let mut dates = Expiry::certificates(ExpiryKind::Serving, &certificates(&self.cert)?);
         if let Some(client_ca) = &self.client_ca {
-            dates.extend(Dated::certificates(DatedKind::ClientAuthority, &certificates(client_ca)?));
+            dates.extend(Expiry::certificates(ExpiryKind::ClientAuthority, &certificates(client_ca)?));
         }
-        dates.extend(Dated::lists(&self.lists()?));
+        dates.extend(Expiry::lists(&self.lists()?));
         Ok(dates)
     }
 }
