@@ -3,25 +3,25 @@
 //! The cluster is the authority: TokenReview says who a token belongs to, SubjectAccessReview what its user may do. What it
 //! said is remembered for a short time, in caches of a bounded size. Where it does not answer, nobody is let in.
 
+mod access_reviews;
 mod certificate;
-mod decisions;
-mod rate;
-mod tokens;
+mod rate_limiter;
+mod token_reviews;
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use secrecy::SecretString;
 
 pub use certificate::CertificateError;
-pub(crate) use rate::Rate;
+pub(crate) use rate_limiter::Rate;
 
 use crate::{
     edge::{Edge, EdgeError},
-    model::{AccessRules, ActorError, Ask, Caller},
+    model::{AccessRules, ActorError, Caller, Permission},
     quote::Quote,
 };
-use decisions::Decisions;
-use tokens::Tokens;
+use access_reviews::Decisions;
+use token_reviews::Tokens;
 
 /// The longest that the owner of a token is remembered.
 pub const LONGEST_TOKEN_LIFE: Duration = Duration::from_secs(60);
@@ -84,7 +84,7 @@ pub enum Payer {
 
 /// Why a call is not let in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum AccessError {
     /// Nothing says who calls.
     #[error("the call shows no credentials")]
     NoCredentials,
@@ -112,7 +112,7 @@ pub enum Refusal {
         /// Who.
         caller: String,
         /// What.
-        ask: Ask,
+        ask: Permission,
         /// Where.
         namespace: String,
     },
@@ -122,7 +122,7 @@ pub enum Refusal {
         /// Who.
         caller: String,
         /// What.
-        ask: Ask,
+        ask: Permission,
         /// The rule.
         why: String,
     },
@@ -151,7 +151,7 @@ pub enum Refusal {
 
 /// The authority over all calls.
 #[derive(Clone)]
-pub struct Access(Arc<Inner>);
+pub struct AccessControl(Arc<Inner>);
 
 struct Inner {
     tokens: Option<Tokens>,
@@ -190,9 +190,9 @@ impl Options {
     }
 }
 
-// === impl Access ===
+// === impl AccessControl ===
 
-impl Access {
+impl AccessControl {
     /// The authority of an instance; the cluster is first asked when somebody calls.
     pub fn new(edge: Edge, options: Options) -> Self {
         Self(Arc::new(Inner {
@@ -220,11 +220,12 @@ impl Access {
 
     /// Who calls. A certificate comes before a token, as in Kubernetes; who shows credentials is never taken for somebody else
     /// because they are bad.
-    pub async fn identify(&self, credentials: Credentials) -> Result<Caller, Refusal> {
+    pub async fn identify(&self, credentials: Credentials) -> Result<Caller, AccessError> {
         let Credentials { certificate, token, place, payer, is_local } = credentials;
         if let Some(certificate) = certificate {
             let identity = certificate::identity(&certificate);
-            let identity = identity.map_err(|error| Refusal::CertificateRejected(Quote::error(&error)))?;
+            let identity =
+                identity.map_err(|error| AccessError::CertificateRejected(Quote::error(&error)))?;
             return Ok(Caller::Known(Arc::new(identity)));
         }
         if let (Some(token), Some(tokens)) = (&token, &self.0.tokens) {
@@ -232,13 +233,13 @@ impl Access {
         }
         match token {
             _ if is_local && self.0.anonymous => Ok(Caller::Local(place)),
-            Some(_) => Err(Refusal::TokensOff),
-            None => Err(Refusal::NoCredentials),
+            Some(_) => Err(AccessError::TokensOff),
+            None => Err(AccessError::NoCredentials),
         }
     }
 
     /// Whether the cluster grants a caller all this, whatever the rules say about the names.
-    pub async fn grants(&self, caller: &Caller, asks: &[Ask]) -> Result<bool, Refusal> {
+    pub async fn grants(&self, caller: &Caller, asks: &[Permission]) -> Result<bool, AccessError> {
         let Caller::Known(identity) = caller else { return Ok(true) };
         for ask in asks {
             let Some(verb) = ask.verb else { continue };
@@ -250,13 +251,13 @@ impl Access {
     }
 
     /// Whether a caller may do all that a call asks for.
-    pub async fn permit(&self, caller: &Caller, asks: &[Ask]) -> Result<(), Refusal> {
+    pub async fn permit(&self, caller: &Caller, asks: &[Permission]) -> Result<(), AccessError> {
         for ask in asks {
             if let (Caller::Known(identity), Some(verb)) = (caller, ask.verb) {
                 let is_granted = self.0.decisions.is_granted(identity, verb, ask).await?;
                 if !is_granted {
                     let namespace = self.0.namespace.clone();
-                    return Err(Refusal::Forbidden {
+                    return Err(AccessError::Forbidden {
                         caller: caller.to_string(),
                         ask: ask.clone(),
                         namespace,
@@ -264,20 +265,24 @@ impl Access {
                 }
             }
             if let Some(why) = self.refusal_by_rule(caller, ask) {
-                return Err(Refusal::AgainstTheRules { caller: caller.to_string(), ask: ask.clone(), why });
+                return Err(AccessError::AgainstTheRules {
+                    caller: caller.to_string(),
+                    ask: ask.clone(),
+                    why,
+                });
             }
         }
         Ok(())
     }
 
     /// Why the rules do not let a caller name something, whatever the cluster grants. Nothing where they do.
-    pub fn refusal_by_rule(&self, caller: &Caller, ask: &Ask) -> Option<String> {
+    pub fn refusal_by_rule(&self, caller: &Caller, ask: &Permission) -> Option<String> {
         self.0.rules.refusal(caller, ask)
     }
 }
 
 /// The operator is told why; the caller, whom nobody knows yet, only that.
-fn undecided(error: &EdgeError) -> Refusal {
+fn undecided(error: &EdgeError) -> AccessError {
     tracing::warn!(%error, "the cluster does not say who a caller is or what it may do; the call is refused");
-    Refusal::Undecided
+    AccessError::Undecided
 }

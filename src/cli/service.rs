@@ -14,7 +14,7 @@ use super::{
     lock::{Lock, LockError},
 };
 use crate::{
-    access::{self, Access},
+    access::{self, AccessControl},
     api::{self, Server, ServerError},
     edge::{self, Edge, EdgeError, Election, Index, Leadership, Usages},
     model::Admission,
@@ -68,7 +68,7 @@ pub struct Service {
     index: Index,
     reconciler: Reconciler,
     secrets: Secrets,
-    access: Access,
+    access: AccessControl,
     server: Server,
     election: Election,
     ready: watch::Sender<bool>,
@@ -172,7 +172,7 @@ impl Service {
         let index = Index::new();
         let seen = (index.clone(), Usages::new(edge.clone(), usages));
         let reconciler = Reconciler::new(store.clone(), vault.clone(), edge.clone(), seen, reconcile);
-        let access = Access::new(edge.clone(), access);
+        let access = AccessControl::new(edge.clone(), access);
         let secrets = Secrets::new(store.clone(), vault, edge, reconciler.clone(), admission, secrets);
         let ready = watch::Sender::new(false);
         Ok(Self {

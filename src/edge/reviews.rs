@@ -9,7 +9,7 @@ use k8s_openapi::api::{
 use kube::{Api, api::PostParams};
 
 use super::{Edge, EdgeError};
-use crate::model::{ACCESS_GROUP, Ask, Identity, Verb};
+use crate::model::{ACCESS_GROUP, Identity, Permission, Verb};
 
 impl Edge {
     /// Who a token belongs to, where it is one for this audience. By TokenReview.
@@ -26,7 +26,12 @@ impl Edge {
     }
 
     /// Whether the cluster grants something to a user in the instance's namespace. By SubjectAccessReview.
-    pub async fn review_access(&self, user: &Identity, verb: Verb, ask: &Ask) -> Result<bool, EdgeError> {
+    pub async fn review_access(
+        &self,
+        user: &Identity,
+        verb: Verb,
+        ask: &Permission,
+    ) -> Result<bool, EdgeError> {
         let reviews: Api<SubjectAccessReview> = Api::all(self.open.clone());
         let asked = ResourceAttributes {
             namespace: Some(self.namespace.clone()),

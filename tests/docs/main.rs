@@ -61,10 +61,10 @@ fn the_page_of_errors_is_what_callers_are_told() {
 fn every_reason_in_the_code_is_on_the_page_of_errors() {
     let page = tables::errors();
     let sources = [
-        include_str!("../../src/api/verdict.rs"),
-        include_str!("../../src/api/gate.rs"),
-        include_str!("../../src/api/limit.rs"),
-        include_str!("../../src/api/watch.rs"),
+        include_str!("../../src/api/error/mapping/mod.rs"),
+        include_str!("../../src/api/server/call_layer.rs"),
+        include_str!("../../src/api/connection/limit.rs"),
+        include_str!("../../src/api/rpc/watch_synced_secrets/mod.rs"),
     ];
     let is_reason = |text: &&str| {
         text.len() > 4

@@ -12,7 +12,7 @@ mod usage;
 mod vault_secret;
 
 pub use access::{
-    ACCESS_GROUP, AccessRule, AccessRules, ActorError, Ask, Caller, Identity, Resource, SERVICE, Verb,
+    ACCESS_GROUP, AccessRule, AccessRules, ActorError, Caller, Identity, Permission, Resource, SERVICE, Verb,
 };
 pub use admission::{Admission, NamePattern, ReservedName};
 pub use audit::{

@@ -68,10 +68,11 @@ async fn reflection_in_both_versions_serves_the_contract_health_and_the_error_de
     macro_rules! check {
         ($version:ident) => {{
             use $version::{
-                server_reflection_request::MessageRequest as Ask,
+                server_reflection_request::MessageRequest as Permission,
                 server_reflection_response::MessageResponse as Answer,
             };
-            let Answer::ListServicesResponse(listed) = ask!($version, Ask::ListServices(String::new()))
+            let Answer::ListServicesResponse(listed) =
+                ask!($version, Permission::ListServices(String::new()))
             else {
                 panic!("no list")
             };
@@ -88,11 +89,11 @@ async fn reflection_in_both_versions_serves_the_contract_health_and_the_error_de
                 "google.protobuf.Duration",
             ];
             for symbol in symbols {
-                let answer = ask!($version, Ask::FileContainingSymbol(symbol.into()));
+                let answer = ask!($version, Permission::FileContainingSymbol(symbol.into()));
                 assert!(matches!(answer, Answer::FileDescriptorResponse(_)), "{symbol}: {answer:?}");
             }
             for file in ["google/rpc/error_details.proto", "google/protobuf/timestamp.proto"] {
-                let answer = ask!($version, Ask::FileByFilename(file.into()));
+                let answer = ask!($version, Permission::FileByFilename(file.into()));
                 assert!(matches!(answer, Answer::FileDescriptorResponse(_)), "{file}: {answer:?}");
             }
         }};

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use super::{Limits, Listen, Options, Server, ServerError};
 use crate::{
-    access::{self, Access},
+    access::{self, AccessControl},
     edge::{self, Edge, Index, UsageOptions, Usages, secret_store},
     model::{Admission, State, SyncEngine, SyncedSecret, UsageRules},
     proto::secret_service_client::SecretServiceClient,
@@ -33,7 +33,7 @@ use crate::{
 /// The use cases over an empty database.
 pub(super) struct House {
     pub(super) secrets: Secrets,
-    pub(super) access: Access,
+    pub(super) access: AccessControl,
     pub(super) store: Store,
     pub(super) directory: TempDir,
 }
@@ -91,7 +91,7 @@ async fn house_over(store: Store, directory: TempDir) -> House {
     let usages = UsageOptions { rules: UsageRules::none(), ..UsageOptions::default() };
     let seen = (Index::new(), Usages::new(edge.clone(), usages));
     let reconciler = Reconciler::new(store.clone(), vault.clone(), edge.clone(), seen, options);
-    let access = Access::new(edge.clone(), access::Options::local_only());
+    let access = AccessControl::new(edge.clone(), access::Options::local_only());
     let (admission, options) = (Admission::default(), secrets::Options::default());
     let secrets = Secrets::new(store.clone(), vault, edge, reconciler, admission, options);
     House { secrets, access, store, directory }

@@ -10,7 +10,7 @@ use super::{
     report::{Report, Row},
 };
 use crate::{
-    api::{self, Dated, DatedKind, Standing},
+    api::{self, Expiry, ExpiryKind, ExpiryStatus},
     cli::{
         Failure,
         settings::{schedule, tls_options, vault_options},
@@ -158,7 +158,7 @@ fn disk(directory: &Path, taken: Option<String>) -> Row {
 async fn of_tls(config: &Config) -> Option<Row> {
     let tls = tls_options(config)?;
     let requires_current = tls.revocation.require_current;
-    let dates = match api::dates_of(tls).await {
+    let dates = match api::tls_expiries(tls).await {
         Ok(dates) => dates,
         Err(error) => return Some(Row::no(TLS, format!("{error}. Mend the files that the message names."))),
     };
@@ -166,12 +166,12 @@ async fn of_tls(config: &Config) -> Option<Row> {
     let problems = dates.iter().filter_map(|dated| dated.problem(now)).collect::<Vec<_>>().join(" ");
     let first = dates.iter().filter_map(|dated| dated.ends).min();
     // What lets nobody in any more is broken; of the rest somebody should know.
-    let is_broken = |dated: &Dated| match dated.kind {
-        DatedKind::Serving => true,
-        DatedKind::ClientAuthority => false,
-        DatedKind::RevocationList => requires_current,
+    let is_broken = |dated: &Expiry| match dated.kind {
+        ExpiryKind::Serving => true,
+        ExpiryKind::ClientAuthority => false,
+        ExpiryKind::RevocationList => requires_current,
     };
-    let ended = |dated: &Dated| dated.standing(now) == Standing::Ended;
+    let ended = |dated: &Expiry| dated.status(now) == ExpiryStatus::Expired;
     Some(match (problems.is_empty(), dates.iter().any(|dated| ended(dated) && is_broken(dated))) {
         (true, _) => Row::yes(
             TLS,

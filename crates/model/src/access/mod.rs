@@ -70,7 +70,7 @@ pub enum Resource {
 
 /// Something that a call needs to be allowed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Ask {
+pub struct Permission {
     /// What is to be done. Nothing where the call only names the resource, as an update names the references that stay: then the
     /// rules alone decide.
     pub verb: Option<Verb>,
@@ -136,9 +136,9 @@ impl Resource {
     }
 }
 
-// === impl Ask ===
+// === impl Permission ===
 
-impl Ask {
+impl Permission {
     /// To do something to all of them.
     pub fn all(verb: Verb, resource: Resource) -> Self {
         Self { verb: Some(verb), resource, name: None }

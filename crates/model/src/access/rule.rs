@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use wildmatch::WildMatch;
 
-use super::{Ask, Caller, Resource};
+use super::{Caller, Permission, Resource};
 use crate::NameError;
 
 /// Everybody.
@@ -29,7 +29,7 @@ pub struct AccessRules(Vec<AccessRule>);
 
 impl AccessRules {
     /// Why a caller may not name something: the rule that denies it, or that no rule allows it. Nothing where it may.
-    pub fn refusal(&self, caller: &Caller, ask: &Ask) -> Option<String> {
+    pub fn refusal(&self, caller: &Caller, ask: &Permission) -> Option<String> {
         let name = ask.name.as_deref()?;
         let applying =
             || self.0.iter().filter(|rule| rule.resource == ask.resource && rule.applies_to(caller));
@@ -102,7 +102,7 @@ mod tests {
         let rules: AccessRules = rules.iter().map(|rule| rule.parse().unwrap()).collect();
         let groups = groups.iter().map(ToString::to_string).collect();
         let caller = Caller::Known(Identity { name: "ada".into(), groups, ..Identity::default() }.into());
-        rules.refusal(&caller, &Ask::vault_secret(Verb::Get, Some(name.parse().unwrap())))
+        rules.refusal(&caller, &Permission::vault_secret(Verb::Get, Some(name.parse().unwrap())))
     }
 
     #[test]
@@ -128,7 +128,7 @@ mod tests {
     fn a_rule_is_about_one_collection_and_about_callers_that_are_not_known_only_where_it_is_for_everybody() {
         assert_eq!(refused(&["deny * syncedSecrets/*"], &[], "pump"), None);
         let local = Caller::Local("anonymous@127.0.0.1".into());
-        let ask = Ask::synced_secret(Verb::Get, Some("pump".parse().unwrap()));
+        let ask = Permission::synced_secret(Verb::Get, Some("pump".parse().unwrap()));
         let rules = |rule: &str| AccessRules::from_iter([rule.parse().unwrap()]);
         assert!(rules("deny * syncedSecrets/p?mp").refusal(&local, &ask).is_some());
         assert_eq!(rules("deny anonymous@127.0.0.1 syncedSecrets/*").refusal(&local, &ask), None);

@@ -1,0 +1,13 @@
+//! Connections: where the server listens, TLS, what is tracked of each connection, and what callers may take of what all share.
+
+pub(crate) mod budget;
+pub(crate) mod caller_limits;
+pub(crate) mod file_descriptors;
+pub(crate) mod limit;
+pub(crate) mod listen;
+pub(crate) mod peer;
+pub(crate) mod request_body;
+pub(crate) mod tls;
+pub(crate) mod tracked;
+pub(crate) mod tracker;
+pub(crate) mod unauthenticated;

@@ -1,0 +1,254 @@
+//! Every error that a caller can be told, with a sample of it, for the reference in `docs/errors.md`.
+
+use std::{sync::Arc, time::Duration};
+
+use tonic::Code;
+
+use crate::api::{connection::limit::Limit, error::mapping::Verdict};
+use crate::{
+    access::AccessError,
+    model::{
+        ActorError, Encoding, EncodingError, GroupKind, Needs, Permission, SyncedSecretId, Usage,
+        VaultSecretName, VaultVersion, Verb,
+    },
+    secrets::{Cause, EdgeError, Error, Gap, StoreError, VaultError},
+};
+
+/// An error on the wire.
+#[derive(Debug)]
+pub struct DocumentedError {
+    /// UPPER_SNAKE_CASE; stable: programs decide by it.
+    pub reason: &'static str,
+    /// The canonical code.
+    pub code: Code,
+    /// What happened, as a message would begin.
+    pub happened: String,
+    /// What to do next, as a message would end.
+    pub remedy: String,
+    /// Whether waiting may be enough: the answer says how long.
+    pub is_retried: bool,
+}
+
+/// All of them, as samples about `pump-7`.
+pub fn errors() -> Vec<DocumentedError> {
+    let whole = whole().into_iter().map(|error| (error.to_string(), Verdict::of(&error)));
+    let causes = causes().into_iter().map(|cause| (cause.to_string(), Verdict::of_cause(&cause)));
+    let of = |(happened, verdict): (String, Verdict)| DocumentedError {
+        reason: verdict.reason,
+        code: verdict.code,
+        happened,
+        remedy: verdict.remedy,
+        is_retried: verdict.retry.is_some(),
+    };
+    let refusals = refusals().into_iter().map(|refusal| (refusal.to_string(), Verdict::of_refusal(&refusal)));
+    causes.chain(whole).chain(refusals).map(of).chain(of_server()).collect()
+}
+
+fn whole() -> Vec<Error> {
+    let store = |error: StoreError| Error::Store(error);
+    vec![
+        Error::Stale("syncedSecrets/pump-7".to_owned()),
+        Error::RequestIdReused,
+        Error::RequestOfAnotherHistory,
+        Error::InProgress,
+        Error::TooOld,
+        store(StoreError::Database(sqlx::Error::PoolTimedOut)),
+        store(StoreError::Corrupt {
+            table: "synced_secrets",
+            column: "state",
+            row: "7".to_owned(),
+            problem: String::new(),
+        }),
+        store(StoreError::Newer { schema: 0, release: None }),
+        store(StoreError::Lost("/var/lib/secret-service/secrets.db".into())),
+        store(StoreError::Database(sqlx::Error::WorkerCrashed)),
+        Error::Internal,
+    ]
+}
+
+fn refusals() -> Vec<AccessError> {
+    let (caller, audience) = (|| "system:serviceaccount:ot:console".to_owned(), "secret-service".to_owned());
+    let ask = || Permission::synced_secret(Verb::Update, "pump-7".parse().ok());
+    let why = "the rule \"deny * syncedSecrets/pump-*\" denies it".to_owned();
+    vec![
+        AccessError::NoCredentials,
+        AccessError::TokensOff,
+        AccessError::NotBearer,
+        AccessError::TokenRejected(audience),
+        AccessError::TokenOfNoActor(ActorError::Reserved),
+        AccessError::CredentialsRepeated,
+        AccessError::CertificateRejected("…".into()),
+        AccessError::Forbidden { caller: caller(), ask: ask(), namespace: "azure-iot-operations".to_owned() },
+        AccessError::AgainstTheRules { caller: caller(), ask: ask(), why },
+        AccessError::TooManyTokens { limit: 20, of_payer: true, wait: Duration::from_secs(1) },
+        AccessError::TooManyReviews { caller: caller(), wait: Duration::from_secs(1) },
+        AccessError::Undecided,
+    ]
+}
+
+fn causes() -> Vec<Cause> {
+    let (Ok(id), Ok(name)) = ("pump-7".parse::<SyncedSecretId>(), "pump-7".parse::<VaultSecretName>()) else {
+        return Vec::new();
+    };
+    let mut causes = vec![
+        Cause::Invalid("the field breaks the rule that the message names".to_owned()),
+        Cause::NoSyncedSecret(id.clone()),
+        Cause::Rebuilding,
+        Cause::SyncedSecretExists(id.clone()),
+        Cause::Unmanaged(id.clone()),
+        Cause::Owned { id: id.clone(), owner: "ExternalSecret pump-7".to_owned() },
+        Cause::Reserved { id: id.clone(), owner: "Helm".to_owned() },
+        Cause::Deleting(id.clone()),
+        Cause::InUse { id: id.clone(), usage: usage() },
+        Cause::UsagesUnknown { gap: gap(None), may_force: true },
+        Cause::UsagesUnknown { gap: gap(Some(EdgeError::Forbidden("…".into()))), may_force: true },
+        Cause::VaultSecretExists(name.clone()),
+        Cause::BeingCreated(name.clone()),
+        Cause::Unverified {
+            name: name.clone(),
+            error: Arc::new(VaultError::Timeout { after: std::time::Duration::from_secs(30) }),
+        },
+        Cause::Expired { name: name.clone(), at: jiff::Timestamp::UNIX_EPOCH },
+        Cause::NotEncoded(name.clone(), EncodingError(Encoding::Base64)),
+    ];
+    if let Ok(key) = "username".parse() {
+        causes.push(Cause::KeyInUse { id, key, usage: usage() });
+    }
+    causes.extend(vault(name).into_iter().map(|error| Cause::Vault(Arc::new(error))));
+    causes.extend(edge().into_iter().map(Cause::Edge));
+    causes
+}
+
+pub(crate) fn usage() -> Arc<Usage> {
+    let text = str::to_owned;
+    Arc::new(Usage {
+        api_version: text("deviceregistry.microsoft.com/v1"),
+        group_kind: profile(),
+        namespace: text("azure-iot-operations"),
+        resource: text("opc-plc-1"),
+        field: text("spec.authentication.usernamePasswordCredentials.usernameSecretName"),
+        secret: text("pump-7"),
+        needs: Needs::Key(text("username")),
+        guessed: false,
+    })
+}
+
+pub(crate) fn gap(error: Option<EdgeError>) -> Gap {
+    let GroupKind { group, .. } = profile();
+    Gap { what: profile().to_string(), group, error }
+}
+
+fn profile() -> GroupKind {
+    GroupKind { group: "deviceregistry.microsoft.com".to_owned(), kind: "AssetEndpointProfile".to_owned() }
+}
+
+fn vault(name: VaultSecretName) -> Vec<VaultError> {
+    let version = "0".repeat(32).parse::<VaultVersion>().ok();
+    let missing = version.map(|version| VaultError::VersionNotFound { name: name.clone(), version });
+    let rejected = |status, code: &str| VaultError::Rejected { status, code: code.to_owned() };
+    let mut errors = vec![
+        VaultError::Configuration("…".into()),
+        VaultError::NotFound { name: name.clone() },
+        VaultError::Disabled { name: name.clone(), version: None },
+        VaultError::SoftDeleted { name: name.clone(), being_deleted: false },
+        VaultError::SoftDeleted { name, being_deleted: true },
+        VaultError::Forbidden { operation: "read values", code: "ForbiddenByRbac".to_owned() },
+        VaultError::Firewall,
+        VaultError::Unauthenticated("…".into()),
+        VaultError::Throttled { retry_after: None },
+        VaultError::TooManyWait,
+        rejected(400, "BadParameter"),
+        rejected(409, "Conflict"),
+        VaultError::Unreachable("…".into()),
+        VaultError::Timeout { after: Duration::from_secs(10) },
+        VaultError::Malformed("…".into()),
+    ];
+    errors.extend(missing);
+    errors
+}
+
+fn edge() -> Vec<EdgeError> {
+    let (name, word) = (|| "pump-7".to_owned(), || "…".to_owned());
+    vec![
+        EdgeError::Configuration(word().into()),
+        EdgeError::conflict(name()),
+        EdgeError::Terminating { kind: "Secret".to_owned(), name: name() },
+        EdgeError::SettingMissing { setting: "secret_store.client_id" },
+        EdgeError::NotLeading { holder: "…".to_owned() },
+        EdgeError::Changed(word().into()),
+        EdgeError::Forbidden(word().into()),
+        EdgeError::Unauthenticated(word().into()),
+        EdgeError::NamespaceMissing("azure-iot-operations".to_owned()),
+        EdgeError::NotServed { kind: "SecretSync".to_owned() },
+        EdgeError::NotFound(word().into()),
+        EdgeError::Throttled(None),
+        EdgeError::TooLarge,
+        EdgeError::Rejected(word().into()),
+        EdgeError::Unreachable(word().into()),
+        EdgeError::Timeout(Duration::from_secs(10)),
+    ]
+}
+
+/// What the server itself says, before and around the use cases.
+fn of_server() -> impl Iterator<Item = DocumentedError> {
+    let (exhausted, late) = (Code::ResourceExhausted, Code::DeadlineExceeded);
+    let samples = [
+        (
+            exhausted,
+            "DATABASE_FULL",
+            "The database's disk is full",
+            "Free space on it; what was recorded is safe.",
+            true,
+        ),
+        (
+            Code::Unavailable,
+            "DATABASE_READ_ONLY",
+            "The database's disk, or its file, may not be written",
+            "Permission the operator to let the service write it; what was recorded is safe.",
+            true,
+        ),
+        (
+            Code::Unavailable,
+            "STOPPING",
+            "The service is stopping; what was recorded until now goes on",
+            "Call again with the same request_id when it is back.",
+            true,
+        ),
+        (
+            Code::InvalidArgument,
+            "MALFORMED_MESSAGE",
+            "The request is not a message of this method",
+            "Send it as the proto says.",
+            false,
+        ),
+        (
+            Code::InvalidArgument,
+            "HEADER_REPEATED",
+            "A header that counts once came more than once",
+            "Send it once.",
+            false,
+        ),
+        (
+            Code::Unimplemented,
+            "NO_SUCH_METHOD",
+            "The contract has no such method, or not in this form",
+            "See the methods by reflection.",
+            false,
+        ),
+        (
+            late,
+            "DEADLINE_EXCEEDED",
+            "The deadline has passed; what was recorded until then goes on",
+            "See what it is now with Get, or call again with the same request_id and more time.",
+            false,
+        ),
+    ];
+    let limits = Limit::OF_CALLS.map(Limit::documented);
+    samples.into_iter().chain(limits).map(|(code, reason, happened, remedy, is_retried)| DocumentedError {
+        reason,
+        code,
+        happened: happened.to_owned(),
+        remedy: remedy.to_owned(),
+        is_retried,
+    })
+}

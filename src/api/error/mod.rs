@@ -1,0 +1,213 @@
+//! Errors on the wire: a gRPC status whose details say everything that a program and a person need.
+
+pub(crate) mod catalogue;
+pub(crate) mod mapping;
+
+use std::collections::HashMap;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, StatusExt};
+
+use crate::api::error::mapping::Verdict;
+use crate::{
+    access::AccessError,
+    secrets::{Cause, Error, Problem},
+};
+
+/// The domain of every reason.
+pub const DOMAIN: &str = "secret-service.iotoperations";
+/// Details travel in a header, and clients accept 8 KiB of headers: this much of it is for violations, before base64.
+const VIOLATION_BYTES: usize = 3_500;
+/// Characters of a message.
+const MESSAGE_CHARS: usize = 1_000;
+
+/// The status of an error in a call about a resource; an empty name where it is about none.
+pub(crate) fn status(error: &Error, resource: &str) -> Status {
+    let verdict = Verdict::of(error);
+    if let Error::Store(cause) = error {
+        tracing::error!(%cause, reason = verdict.reason, "the database failed a call");
+    }
+    let no_problems = Vec::new();
+    let problems = if let Error::Refused(problems) = error { problems } else { &no_problems };
+    let message = message(error, problems, &verdict);
+    let mut details = details(&verdict, resource);
+    let violations = match error {
+        Error::RequestIdReused | Error::RequestOfAnotherHistory => {
+            vec![("request_id".to_owned(), error.to_string())]
+        }
+        _ => violations(problems),
+    };
+    if !violations.is_empty() {
+        let violations = violations.into_iter().map(|(field, text)| FieldViolation::new(field, text));
+        details.set_bad_request(violations.collect::<Vec<_>>());
+    }
+    add_preconditions(&mut details, problems, resource);
+    if matches!(verdict.code, Code::NotFound | Code::AlreadyExists) {
+        let name = verdict.resource.as_deref().unwrap_or(resource);
+        details.set_resource_info(kind_of(name), name, "", &message);
+    }
+    Status::with_error_details(verdict.code, message, details)
+}
+
+/// For `map_err`: the status of an error in a call about a resource.
+pub(crate) fn about(resource: impl Into<String>) -> impl FnOnce(Error) -> Status {
+    let resource = resource.into();
+    move |error| status(&error, &resource)
+}
+
+/// For `map_err`: the status of an error in a call about no single resource.
+pub(crate) fn plain(error: Error) -> Status {
+    status(&error, "")
+}
+
+/// The status of a call that is not let in.
+pub(crate) fn of_refusal(refusal: &AccessError, verdict: &Verdict) -> Status {
+    let message = format!("{}. {}", capitalized(&refusal.to_string()), verdict.remedy);
+    Status::with_error_details(verdict.code, message, details(verdict, ""))
+}
+
+/// A status of the server itself, with the same details as any other.
+pub(crate) fn of_server(
+    code: Code,
+    reason: &'static str,
+    message: &str,
+    retry: Option<std::time::Duration>,
+) -> Status {
+    let verdict = Verdict { code, reason, remedy: String::new(), resource: None, holder: None, retry };
+    Status::with_error_details(code, message, details(&verdict, ""))
+}
+
+fn details(verdict: &Verdict, resource: &str) -> ErrorDetails {
+    let name = verdict.resource.as_deref().unwrap_or(resource);
+    let resource = Some(name).filter(|name| !name.is_empty()).map(|name| ("resource", name));
+    let holder = verdict.holder.as_deref().map(|holder| ("holder", holder));
+    let entries = resource.into_iter().chain(holder);
+    let metadata: HashMap<_, _> = entries.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    let mut details = ErrorDetails::with_error_info(verdict.reason, DOMAIN, metadata);
+    if verdict.retry.is_some() {
+        details.set_retry_info(verdict.retry);
+    }
+    details
+}
+
+/// One sentence of what happened, one of what to do.
+fn message(error: &Error, problems: &[Problem], verdict: &Verdict) -> String {
+    let decisive = problems.iter().find(|problem| Verdict::of_cause(&problem.cause) == *verdict);
+    let happened = match decisive {
+        Some(problem) if verdict.code == Code::InvalidArgument && !problem.field.is_empty() => {
+            format!("{}: {}", problem.field, problem.cause)
+        }
+        Some(problem) => capitalized(&problem.cause.to_string()),
+        None => capitalized(&error.to_string()),
+    };
+    let more = match problems.len() {
+        0 | 1 => String::new(),
+        all => format!(" ({} more in the details)", all - 1),
+    };
+    let happened = shortened(happened.trim_end_matches('.'), MESSAGE_CHARS);
+    format!("{happened}{more}. {}", verdict.remedy)
+}
+
+/// Every problem with a field, as far as the details have room.
+fn violations(problems: &[Problem]) -> Vec<(String, String)> {
+    let (mut violations, mut bytes) = (Vec::new(), 0);
+    let with_field = problems.iter().filter(|problem| !problem.field.is_empty());
+    let all = with_field.clone().count();
+    for problem in with_field {
+        let violation = (problem.field.clone(), capitalized(&problem.cause.to_string()));
+        bytes += violation.0.len() + violation.1.len();
+        if bytes > VIOLATION_BYTES && !violations.is_empty() {
+            let rest = all - violations.len();
+            violations
+                .push((problem.field.clone(), format!("This and {} more have no room here.", rest - 1)));
+            break;
+        }
+        violations.push((violation.0, shortened(&violation.1, MESSAGE_CHARS)));
+    }
+    violations
+}
+
+fn add_preconditions(details: &mut ErrorDetails, problems: &[Problem], resource: &str) {
+    let mut bytes = 0;
+    // With fields they repeat what the violations say, so they get what room is left.
+    let room = if problems.iter().all(|problem| problem.field.is_empty()) {
+        VIOLATION_BYTES
+    } else {
+        VIOLATION_BYTES / 3
+    };
+    let failed =
+        problems.iter().filter_map(|problem| precondition(problem, resource)).take_while(|violation| {
+            let first = bytes == 0;
+            bytes += violation.r#type.len() + violation.subject.len() + violation.description.len();
+            first || bytes < room
+        });
+    let failed: Vec<_> = failed.collect();
+    if !failed.is_empty() {
+        details.set_precondition_failure(failed);
+    }
+}
+
+/// What must be otherwise before the call can succeed; of a use, the resource and the field in it.
+fn precondition(problem: &Problem, resource: &str) -> Option<PreconditionViolation> {
+    let verdict = Verdict::of_cause(&problem.cause);
+    if verdict.code != Code::FailedPrecondition {
+        return None;
+    }
+    Some(match &problem.cause {
+        Cause::InUse { usage, .. } | Cause::KeyInUse { usage, .. } => {
+            PreconditionViolation::new("IN_USE", usage.subject(), &*usage.field)
+        }
+        cause => {
+            let subject = verdict.resource.unwrap_or_else(|| resource.to_owned());
+            let text = shortened(&capitalized(&cause.to_string()), MESSAGE_CHARS);
+            PreconditionViolation::new(verdict.reason, subject, text)
+        }
+    })
+}
+
+fn kind_of(name: &str) -> &'static str {
+    match name {
+        name if name.starts_with("syncedSecrets/") => "secret-service.iotoperations/SyncedSecret",
+        name if name.contains("/versions/") => "secret-service.iotoperations/VaultSecretVersion",
+        name if name.starts_with("vaultSecrets/") => "secret-service.iotoperations/VaultSecret",
+        _ => "secret-service.iotoperations/Vault",
+    }
+}
+
+fn capitalized(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
+}
+
+fn shortened(text: &str, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// The canonical name of a code, as the specification of gRPC spells it.
+pub fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,177 @@
+//! From a request on the wire to who calls, until when, how, and under which id.
+
+use std::time::Duration;
+
+use prost::Message;
+use tokio::time::Instant;
+use tonic::Request;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use crate::api::rpc::{auth, convert::Violations, permissions::Asking};
+use crate::{
+    proto,
+    secrets::{self, Call, LONGEST_WAIT, Mode, Secrets},
+};
+
+/// A call that did not come through the server's gate, which gives every call its deadline.
+const UNARY_DEADLINE: Duration = Duration::from_secs(30);
+
+/// When the caller no longer waits; an extension of the request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline(pub(crate) Instant);
+
+/// A request that changes something, with everything around its content.
+pub(crate) struct Mutation<T> {
+    pub(crate) call: Call,
+    pub(crate) mode: Mode,
+    /// The request without the fields that say how it is carried out.
+    pub(crate) message: T,
+    /// What is wrong with those fields.
+    pub(crate) violations: Violations,
+}
+
+/// The fields of a request that say how it is carried out.
+#[derive(Default)]
+pub(crate) struct Envelope {
+    request_id: String,
+    validate_only: bool,
+    wait: Option<prost_types::Duration>,
+}
+
+/// A request that changes something.
+pub(crate) trait Changing: Asking + Message + Sized {
+    /// Takes the fields that say how it is carried out, so that what is left is what is asked for.
+    fn open(&mut self) -> Envelope;
+}
+
+// === impl Mutation ===
+
+impl<T: Changing> Mutation<T> {
+    /// Reads who calls and how the request is to be carried out.
+    pub(crate) fn of(secrets: &Secrets, request: Request<T>) -> Self {
+        let deadline = deadline(&request).unwrap_or_else(|| Instant::now() + UNARY_DEADLINE);
+        let actor = auth::caller(request.extensions()).to_string();
+        let mut message = request.into_inner();
+        let Envelope { request_id, validate_only, wait } = message.open();
+
+        let mut violations = Violations::default();
+        let wait = violations.take("wait", read_wait(wait)).unwrap_or_default();
+        let id = violations.take("request_id", read_request_id(&request_id)).flatten();
+        // What changes nothing is not recorded.
+        let request = id.filter(|_| !validate_only).map(|id| {
+            let fingerprint = fingerprint(secrets, &message);
+            secrets::Request { caller: actor.clone(), id, method: T::METHOD, fingerprint }
+        });
+        let call = Call { actor, begun: Instant::now(), deadline, request };
+        Self { call, mode: Mode { validate_only, wait }, message, violations }
+    }
+}
+
+/// When the caller no longer waits, as the server's gate read it.
+pub(crate) fn deadline<T>(request: &Request<T>) -> Option<Instant> {
+    request.extensions().get::<Deadline>().map(|deadline| deadline.0)
+}
+
+/// A keyed digest of all that is asked for, values included. The encoding is deterministic: maps are ordered.
+fn fingerprint(secrets: &Secrets, message: &impl Message) -> [u8; 32] {
+    let encoded = Zeroizing::new(message.encode_to_vec());
+    secrets.signer().sign("request-fingerprint", &encoded)
+}
+
+/// At most [`LONGEST_WAIT`]; a longer one ends then, with the state that says how far it is.
+fn read_wait(wait: Option<prost_types::Duration>) -> Result<Duration, &'static str> {
+    const RULE: &str = "a wait is a duration from 0 to 60 seconds";
+    let Some(wait) = wait else { return Ok(Duration::ZERO) };
+    // The conversion overflows at the negative end.
+    if wait.seconds < 0 {
+        return Err(RULE);
+    }
+    let wait = Duration::try_from(wait).map_err(|_| RULE)?;
+    Ok(wait.min(LONGEST_WAIT))
+}
+
+fn read_request_id(text: &str) -> Result<Option<Uuid>, &'static str> {
+    const RULE: &str =
+        "a request_id is a UUID such as 0191a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b, and not all zeros";
+    if text.is_empty() {
+        return Ok(None);
+    }
+    // The hyphenated form only: the parser would take others, which another release may not.
+    let id = (text.len() == 36).then(|| Uuid::try_parse(text).ok()).flatten();
+    id.filter(|id| !id.is_nil()).map(Some).ok_or(RULE)
+}
+
+// === impl Changing ===
+
+macro_rules! changing {
+    ($request:ident, [$($field:ident),+]) => {
+        impl Changing for proto::$request {
+            fn open(&mut self) -> Envelope {
+                let mut envelope = Envelope::default();
+                $(envelope.$field = std::mem::take(&mut self.$field);)+
+                envelope
+            }
+        }
+    };
+}
+
+changing!(CreateVaultSecretRequest, [request_id, validate_only]);
+changing!(AddVaultSecretVersionRequest, [request_id]);
+changing!(CreateSyncedSecretRequest, [request_id, validate_only, wait]);
+changing!(AdoptSyncedSecretRequest, [request_id, validate_only]);
+changing!(UpdateSyncedSecretRequest, [request_id, validate_only, wait]);
+changing!(DeleteSyncedSecretRequest, [request_id, validate_only, wait]);
+changing!(SyncSyncedSecretRequest, [wait]);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::tests::house;
+
+    fn create(value: &str, request_id: &str, seconds: i64) -> Request<proto::CreateSyncedSecretRequest> {
+        let create = proto::NewVaultSecret { value: value.into(), ..Default::default() };
+        let reference = proto::SecretReference { create: Some(create), ..Default::default() };
+        Request::new(proto::CreateSyncedSecretRequest {
+            synced_secret_id: "edp1secrets".into(),
+            synced_secret: Some(proto::SyncedSecret { references: vec![reference], ..Default::default() }),
+            request_id: request_id.into(),
+            wait: Some(prost_types::Duration { seconds, nanos: 0 }),
+            validate_only: false,
+        })
+    }
+
+    #[tokio::test]
+    async fn the_same_request_has_the_same_fingerprint_however_long_it_waits_and_another_value_has_another() {
+        let house = house().await;
+        let id = "0191a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b";
+        let of = |value, id, wait| {
+            Mutation::of(&house.secrets, create(value, id, wait)).call.request.unwrap().fingerprint
+        };
+        let shouted = id.to_uppercase();
+        assert_eq!(of("a", id, 0), of("a", &shouted, 30));
+        assert_ne!(of("a", id, 0), of("b", id, 0));
+    }
+
+    #[tokio::test]
+    async fn what_only_validates_is_not_recorded() {
+        let house = house().await;
+        let mut request = create("a", "0191a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b", 0);
+        request.get_mut().validate_only = true;
+        assert!(Mutation::of(&house.secrets, request).call.request.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_request_id_that_is_no_uuid_and_a_negative_wait_are_violations_and_a_long_wait_is_60_s() {
+        let house = house().await;
+        for bad in
+            ["1", "{0191a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b}", "00000000-0000-0000-0000-000000000000", "ä"]
+        {
+            let mutation = Mutation::of(&house.secrets, create("a", bad, -1));
+            let problems = mutation.violations.into_problems();
+            let fields: Vec<_> = problems.iter().map(|problem| problem.field.as_str()).collect();
+            assert_eq!(fields, ["wait", "request_id"], "{bad}");
+        }
+        assert_eq!(Mutation::of(&house.secrets, create("a", "", 3600)).mode.wait, LONGEST_WAIT);
+    }
+}

@@ -1,0 +1,233 @@
+//! The first look at a request: gRPC goes straight on; what comes from a browser must come from a page that is allowed.
+//!
+//! A page that is not on the list can neither call us across origins (CORS, and the Origin of the call itself) nor as the
+//! same origin under a name that it points at us (DNS rebinding): the name in Host must be one of ours.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures::future::BoxFuture;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
+    header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN},
+};
+use pin_project_lite::pin_project;
+use tonic::body::Body;
+use tonic_web::{GrpcWebLayer, GrpcWebService};
+use tower::{Layer, Service};
+use tower_http::cors::{AllowOrigin, Cors, CorsLayer};
+
+use crate::api::server::call_layer::{Call, Gate, REQUEST_ID};
+
+/// A browser asks again for leave after this long.
+const PREFLIGHT_LIFE: Duration = Duration::from_secs(600);
+
+/// The service of a connection.
+#[derive(Clone)]
+pub(crate) struct Front {
+    gate: Gate,
+    /// gRPC-Web, where it is served. Shared, because this service is cloned for every request.
+    web: Option<Arc<Cors<GrpcWebService<Gate>>>>,
+    allowed: Arc<Allowed>,
+}
+
+/// Pages that may call us.
+#[derive(Debug, Default)]
+pub(crate) struct Allowed {
+    origins: Vec<HeaderValue>,
+    hosts: Vec<String>,
+}
+
+pin_project! {
+    #[project = AnswerProjection]
+    pub(crate) enum Answer {
+        Grpc { #[pin] call: Call },
+        Web { call: BoxFuture<'static, Result<Response<Body>, Infallible>> },
+        Refused { why: Option<(StatusCode, &'static str)> },
+    }
+}
+
+// === impl Allowed ===
+
+impl Allowed {
+    /// Origins as browsers send them, `https://console.example:8443`; the first one that isn't is the error.
+    pub(crate) fn new(origins: &[String]) -> Result<Self, String> {
+        let mut allowed = Self::default();
+        for origin in origins {
+            let uri: Uri = origin.parse().map_err(|_| origin.clone())?;
+            let web = matches!(uri.scheme_str(), Some("http" | "https"));
+            let host = uri.host().filter(|_| web && uri.path() == "/" && !origin.ends_with('/'));
+            let host = host.ok_or_else(|| origin.clone())?;
+            let value = HeaderValue::from_str(&origin.to_ascii_lowercase()).map_err(|_| origin.clone())?;
+            allowed.hosts.push(host.to_ascii_lowercase());
+            allowed.origins.push(value);
+        }
+        Ok(allowed)
+    }
+
+    /// A page that isn't on the list may not call, whatever it calls.
+    fn origin(&self, headers: &HeaderMap) -> bool {
+        headers.get_all(ORIGIN).iter().all(|origin| self.origins.contains(origin))
+    }
+
+    /// No one can point the name of someone else's site at an address, `localhost` or the name of an allowed page.
+    fn host<B>(&self, request: &Request<B>) -> bool {
+        let header = || {
+            let mut all = request.headers().get_all(HOST).iter();
+            let host = all.next()?.to_str().ok();
+            host.filter(|_| all.next().is_none())
+        };
+        let Some(host) = request.uri().authority().map(|authority| authority.as_str()).or_else(header) else {
+            return false;
+        };
+        let Ok(authority) = host.parse::<http::uri::Authority>() else { return false };
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok() || self.hosts.contains(&host)
+    }
+}
+
+// === impl Front ===
+
+impl Front {
+    pub(crate) fn new(gate: Gate, allowed: Allowed, grpc_web: bool) -> Self {
+        let web = grpc_web.then(|| Arc::new(cors(&allowed).layer(GrpcWebLayer::new().layer(gate.clone()))));
+        Self { gate, web, allowed: Arc::new(allowed) }
+    }
+}
+
+impl Service<Request<Body>> for Front {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Answer {
+        if !self.allowed.origin(request.headers()) {
+            return refused(
+                StatusCode::FORBIDDEN,
+                "this origin is not allowed to call; see allowed_origins\n",
+            );
+        }
+        let web = is_web(&request);
+        if !web && request.version() == Version::HTTP_2 {
+            return match is_grpc(request.headers()) {
+                true => Answer::Grpc { call: self.gate.call(request) },
+                false => refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "this is a gRPC service\n"),
+            };
+        }
+        match &self.web {
+            Some(_) if !self.allowed.host(&request) => {
+                refused(StatusCode::FORBIDDEN, "this service is not known under this host name\n")
+            }
+            Some(stack) if web => Answer::Web { call: Box::pin(stack.as_ref().clone().call(request)) },
+            _ => refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "this is a gRPC service\n"),
+        }
+    }
+}
+
+impl Future for Answer {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            AnswerProjection::Grpc { call } => call.poll(context),
+            AnswerProjection::Web { call } => call.as_mut().poll(context),
+            AnswerProjection::Refused { why } => {
+                let (status, text) = why.take().unwrap_or((StatusCode::BAD_REQUEST, ""));
+                let mut response = Response::new(Body::new(text.to_owned()));
+                *response.status_mut() = status;
+                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+                Poll::Ready(Ok(response))
+            }
+        }
+    }
+}
+
+fn cors(allowed: &Allowed) -> CorsLayer {
+    let name = HeaderName::from_static;
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(allowed.origins.clone()))
+        .allow_methods([Method::POST])
+        .allow_headers([
+            AUTHORIZATION,
+            CONTENT_TYPE,
+            REQUEST_ID,
+            name("x-grpc-web"),
+            name("x-user-agent"),
+            name("grpc-timeout"),
+            name("traceparent"),
+        ])
+        .expose_headers([
+            REQUEST_ID,
+            name("grpc-status"),
+            name("grpc-message"),
+            name("grpc-status-details-bin"),
+        ])
+        .max_age(PREFLIGHT_LIFE)
+}
+
+/// gRPC-Web, or a browser that asks for leave to call.
+fn is_web<B>(request: &Request<B>) -> bool {
+    request.method() == Method::OPTIONS || content_type(request.headers()).starts_with("application/grpc-web")
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    content_type(headers)
+        .strip_prefix("application/grpc")
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('+') || rest.starts_with(';'))
+}
+
+fn content_type(headers: &HeaderMap) -> &str {
+    headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+fn refused(status: StatusCode, text: &'static str) -> Answer {
+    Answer::Refused { why: Some((status, text)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_scheme_and_authority_and_nothing_more() {
+        let allowed = |origin: &str| Allowed::new(&[origin.to_owned()]);
+        assert!(allowed("https://console.example:8443").is_ok());
+        assert!(allowed("http://127.0.0.1:3000").is_ok());
+        for bad in ["*", "", "null", "console.example", "https://a/b", "https://a/", "file:///x"] {
+            assert_eq!(allowed(bad).unwrap_err(), bad);
+        }
+    }
+
+    #[test]
+    fn only_names_that_nobody_else_can_point_at_us_are_our_host() {
+        let allowed = Allowed::new(&["https://console.example".to_owned()]).unwrap();
+        let host =
+            |host: &str| allowed.host(&Request::builder().uri("/").header(HOST, host).body(()).unwrap());
+        for ours in ["127.0.0.1:50051", "[::1]:50051", "localhost:50051", "LOCALHOST", "console.example:443"]
+        {
+            assert!(host(ours), "{ours}");
+        }
+        for not_ours in ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:50051", "", "a b"]
+        {
+            assert!(!host(not_ours), "{not_ours}");
+        }
+    }
+
+    #[test]
+    fn only_grpc_content_types_are_grpc() {
+        let is = |value: &'static str| {
+            is_grpc(&HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(value))]))
+        };
+        assert!(is("application/grpc") && is("application/grpc+proto"));
+        assert!(!is("text/plain") && !is("application/grpcx") && !is("application/json"));
+    }
+}
