@@ -1,4 +1,4 @@
-//! `secret-service backup`: the database as it is at one moment, in a file of its own.
+//! `secret-service backup`: writes a consistent copy of the database.
 
 use std::{
     io::{self, Write},
@@ -8,20 +8,21 @@ use std::{
 use super::{Failure, configuration::Configuration, signals};
 use crate::store::{self, back_up};
 
-/// Back up the database, also while the service runs
+/// Back up the database while the service runs
 ///
-/// Writes all that is recorded at one moment into one file: what is asked for, what was seen, the change feed and the audit. No value of a
-/// secret is in it; the vault holds those. The service goes on reading and writing meanwhile. The file is for its owner alone, and whoever
-/// sees it sees all of it. It says in itself which schema, vault, namespace and time it is of, with a SHA-256 over all of it.
+/// Writes a consistent copy of the database to one file: synced secrets, their last observed state, the
+/// change feed and the audit log. It contains no secret values; those stay in the vault. The service keeps
+/// reading and writing meanwhile. The file is readable by its owner only and appears complete or not at all.
+/// It records its schema, vault, namespace and time, and a SHA-256 of its content.
 ///
-/// Scheduled backups are made by the service itself, see `backup.directory` in its configuration.
+/// The service also makes scheduled backups. See `backup.directory` in its configuration.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Backup {
     /// The file to write; its directory must exist
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Replace FILE where it exists
+    /// Replace FILE if it exists
     #[arg(long)]
     overwrite: bool,
     #[command(flatten)]
@@ -32,36 +33,37 @@ const EXAMPLES: &str = "\
 Examples:
   secret-service backup --config secret-service.toml /mnt/share/secret-service.backup
 
-  # From a pod, to this machine
+  # From a pod to this machine
   kubectl exec deploy/secret-service -- secret-service backup --overwrite \\
     --config /etc/secret-service/secret-service.toml /var/lib/secret-service/now.backup
   kubectl cp POD:/var/lib/secret-service/now.backup now.backup
 
-  # What a backup says of itself
+  # Show the metadata of a backup
   sqlite3 now.backup \"SELECT value FROM settings WHERE name = 'backup'\"
 
 Exit codes:
-  0  the backup is there, and was found to be whole
-  1  there is no backup; what stood in FILE is as it was
-  2  the command line or the configuration is wrong; each mistake is one line";
+  0  the backup was written and verified
+  1  failure; FILE is unchanged
+  2  invalid command line or configuration; each error is one line";
 
 // === impl Backup ===
 
 impl Backup {
-    /// Makes it.
+    /// Makes the backup.
     pub async fn run(self) -> Result<(), Failure> {
         let database = self.configuration.load()?.config.database.path;
         let made = signals::until_told(async |stop| {
             tokio::select! {
                 made = back_up(&database, &self.file, self.overwrite) => made.map_err(Failure::failed),
-                () = stop.cancelled() => Err(Failure::failed("it was told to end before the backup was made")),
+                () = stop.cancelled() => Err(Failure::failed("stopped by a signal before the backup was complete")),
             }
         });
         let made: store::Backup = made.await.map_err(Failure::failed)??;
         let store::Manifest { schema, sequence, audit_sequence, sha256, .. } = made.manifest;
         let told = writeln!(
             io::stdout().lock(),
-            "{}: {} bytes, schema {schema}, up to change {sequence} and event {audit_sequence} of the audit, SHA-256 {sha256}",
+            "{}: {} bytes, schema {schema}, up to change {sequence} and audit event {audit_sequence}, \
+             SHA-256 {sha256}",
             made.file.display(),
             made.bytes
         );

@@ -1,4 +1,4 @@
-//! The flags by which a configuration is found and set, made from the description of its fields.
+//! The flags of the configuration, made from the descriptions of its fields.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -12,22 +12,22 @@ use crate::config::{Config, Field, Loaded, Many, Sources};
 pub(super) struct Configuration {
     /// The configuration file (TOML)
     ///
-    /// Every field can also be set by its environment variable and by its flag, which come before the file, the flag first.
-    /// `serve --print-config` prints a file with all of them.
+    /// Every field can also be set by its environment variable, which overrides the file, and by its flag, which overrides both.
+    /// `serve --print-config` prints a file with all fields.
     #[arg(long, env = "SECRET_SERVICE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(flatten)]
     flags: Flags,
 }
 
-/// The values of the flags that were given, by the path of their field.
+/// The values of the given flags, by the path of their field.
 #[derive(Debug)]
 struct Flags(BTreeMap<&'static str, Vec<String>>);
 
 // === impl Configuration ===
 
 impl Configuration {
-    /// Reads it; every mistake at once where there are any.
+    /// Reads the configuration. Reports all errors at once.
     pub fn load(self) -> Result<Loaded, Failure> {
         let sources = Sources::gather(self.config, self.flags.0);
         let loaded = sources
@@ -71,8 +71,8 @@ impl FromArgMatches for Flags {
     }
 }
 
-/// The flag of a field; none where its value must not be seen in a list of processes. What it means is checked with
-/// everything else, so that no mistake hides another.
+/// The flag of a field; secrets have none. clap does not validate the value: the configuration does, so that
+/// no error hides another.
 fn argument(field: &'static Field) -> Option<Arg> {
     let default = field.default.map(|default| format!(" [default: {default}]")).unwrap_or_default();
     let notes = format!("[env: {}]{default}", field.variable());

@@ -1,4 +1,4 @@
-//! `secret-service completions` and `secret-service man`: what a package installs besides the program.
+//! `secret-service completions` and `secret-service man`: files that a package installs beside the program.
 
 use std::{
     io::{self, Write},
@@ -10,7 +10,7 @@ use clap_complete::Shell;
 
 use super::{Cli, Failure};
 
-/// Print completions for a shell
+/// Print shell completions
 ///
 /// For example for bash: secret-service completions bash > /etc/bash_completion.d/secret-service
 #[derive(Debug, clap::Args)]
@@ -19,10 +19,10 @@ pub struct Completions {
     shell: Shell,
 }
 
-/// Print the manual page, or write one page for each command
+/// Print the manual page, or write one page per command
 #[derive(Debug, clap::Args)]
 pub struct Man {
-    /// Write all pages into this directory, which must exist, instead of printing the main one
+    /// Write all pages to this existing directory instead of printing the main one
     #[arg(long, value_name = "DIRECTORY")]
     dir: Option<PathBuf>,
 }

@@ -1,19 +1,20 @@
-//! Who a process is in the election: the host, and the place of the very database that it works on.
+//! The identity of a process in leader election: the host and the database file.
 //!
-//! A process that was killed and is started again in the same place is the same one, and goes on at once: [`super::lock`] keeps two of them
-//! off one file. A copy of the database, on another host or beside it, is somebody else.
+//! A process that restarts on the same database keeps its identity and can lead again immediately:
+//! [`super::lock`] prevents two processes on one file. A copy of the database, on another host or beside it,
+//! gives another identity.
 
 use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
 use crate::store::Signer;
 
-/// Bytes of the digest that stand in the name.
+/// Bytes of the digest that are used.
 const DIGEST_BYTES: usize = 8;
-/// A host's name is cut to what a label may have.
+/// The host name is truncated to the length of a Kubernetes label.
 const HOST_CHARS: usize = 63;
 
-/// `HOST_DIGEST`: the digest is of what makes the database this one. Its key tells it from others that may be in its place one day, and
-/// the boot from a copy of the whole machine.
+/// `HOST_DIGEST`. The digest covers what makes this database unique: its key, its path and inode, and the boot ID,
+/// which differs on a copy of the whole machine.
 pub(super) fn of(database: &Path, signer: &Signer) -> String {
     let place = fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
     let file = fs::metadata(database).map(|file| (file.dev(), file.ino())).unwrap_or_default();
@@ -23,7 +24,7 @@ pub(super) fn of(database: &Path, signer: &Signer) -> String {
     format!("{}_{}", host(), hex::encode(&digest[..DIGEST_BYTES]))
 }
 
-/// The name of the host; in a pod, the name of the pod.
+/// The host name; in a pod, the name of the pod.
 fn host() -> String {
     let name = rustix::system::uname();
     let name = name.nodename().to_string_lossy();

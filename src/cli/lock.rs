@@ -1,4 +1,4 @@
-//! One process at a time: an advisory lock on a file, which the kernel lets go of however the process ends.
+//! One process at a time: an advisory file lock, which the kernel releases however the process ends.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -9,21 +9,22 @@ use std::{
 
 use crate::quote::Quote;
 
-/// Holds the lock while it lives. The file stays: to remove it would let two processes lock two files of one name.
+/// Holds the lock until dropped. The file stays: removing it would let two processes lock two files of one
+/// name.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
 }
 
-/// Why the lock was not taken.
+/// Why the lock could not be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// Another process holds it.
+    /// Another process holds the lock.
     #[error("{} is in use by another secret-service{}; stop it first", .of.display(), process(.pid.as_ref()))]
     Held {
-        /// What is locked.
+        /// What the lock protects.
         of: PathBuf,
-        /// The other process, where it could be told.
+        /// The other process, if it is known.
         pid: Option<u32>,
     },
     /// The lock file can't be opened.
@@ -41,14 +42,14 @@ fn process(pid: Option<&u32>) -> String {
 }
 
 impl Lock {
-    /// Locks a file by another one beside it, `NAME.lock`.
+    /// Locks a file by means of `NAME.lock` beside it.
     pub fn beside(of: &Path) -> Result<Self, LockError> {
         let mut name = of.as_os_str().to_owned();
         name.push(".lock");
         Self::take(of, PathBuf::from(name))
     }
 
-    /// Locks `of` by the file at `path`, which says our process id.
+    /// Locks `of` by means of the file at `path`, and writes our process id into it.
     pub fn take(of: &Path, path: PathBuf) -> Result<Self, LockError> {
         let opened =
             OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(&path);

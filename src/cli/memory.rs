@@ -1,15 +1,32 @@
-//! Keeps what is in memory there: no core dumps, and no look into the process by others of the same user.
+//! Keeps secret values in memory out of core dumps and away from other processes of the same user.
 
-use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+use rustix::{
+    io,
+    process::{Resource, Rlimit, setrlimit},
+};
 
 use crate::quote::Quote;
 
-/// Asks the kernel for it; a kernel that refuses is no reason not to run.
+/// Turns off core dumps and, on Linux, inspection by other processes. If the kernel refuses, the process runs
+/// anyway.
 pub(super) fn guard() {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
-    let guarded =
-        setrlimit(Resource::Core, none).and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable));
-    if let Err(error) = guarded {
-        tracing::warn!(error = %Quote::error(&error), "the memory of this process is not guarded: a core dump could hold secret values");
+    if let Err(error) = setrlimit(Resource::Core, none).and_then(|()| forbid_inspection()) {
+        tracing::warn!(
+            error = %Quote::error(&error),
+            "can't protect the memory of this process: a core dump could contain secret values"
+        );
     }
+}
+
+/// Forbids other processes of the same user to attach to this one or to read its memory.
+#[cfg(target_os = "linux")]
+fn forbid_inspection() -> io::Result<()> {
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+}
+
+/// Only Linux has this switch. macOS protects signed binaries by itself; dev builds can be inspected there.
+#[cfg(not(target_os = "linux"))]
+fn forbid_inspection() -> io::Result<()> {
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! The command line: one file a command, each of which wires what the library has and says how it went.
+//! The command line: one file per command.
 
 mod backup;
 mod check;
@@ -24,10 +24,10 @@ use clap::{Parser, Subcommand};
 
 use crate::{config::Mistake, model::steers, quote::Quote};
 
-/// Manages the secrets of an Azure IoT Operations instance at the edge
+/// Manage the secrets of an Azure IoT Operations instance at the edge
 ///
-/// Creates and finds secrets in the instance's Azure Key Vault and keeps synced secrets in step with them, as Kubernetes
-/// Secrets in the instance's namespace. Programs and people manage them over gRPC.
+/// The service syncs secrets from the instance's Azure Key Vault to Kubernetes Secrets in the instance's
+/// namespace. Manage them over gRPC, or with the commands `secrets`, `vault` and `audit`.
 #[derive(Debug, Parser)]
 #[command(name = "secret-service", version, max_term_width = 110, after_long_help = AFTER_HELP)]
 pub struct Cli {
@@ -37,11 +37,11 @@ pub struct Cli {
 
 const AFTER_HELP: &str = "\
 Exit codes:
-  0  it ended as it should
-  1  it failed, or a check does not hold
-  2  the command line or the configuration is wrong
+  0  success
+  1  failure, or a failed check
+  2  invalid command line or configuration
 
-`secrets`, `vault` and `audit` have more of them: see their --help.";
+`secrets`, `vault` and `audit` have further exit codes. See their --help.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -59,7 +59,7 @@ enum Command {
     Man(docs::Man),
 }
 
-/// Why a command did not do what it should, in lines for people, and the exit code that says so to programs.
+/// Why a command failed: lines for people, and the exit code for programs.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Failure {
     lines: Vec<String>,
@@ -126,33 +126,33 @@ impl Failure {
     const FAILED: u8 = 1;
     const USAGE: u8 = 2;
 
-    /// It was tried and failed.
+    /// The command ran and failed.
     pub fn failed(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { lines: vec![with_causes(error.into().as_ref())], code: Self::FAILED }
     }
 
-    /// What a service told: what happened, then, indented, what to do and what is wrong where.
+    /// An error from the service: what happened, followed by indented lines with the remedy and the details.
     fn told(lines: impl IntoIterator<Item = String>, code: u8) -> Self {
         Self { lines: vec![lines.into_iter().collect::<Vec<_>>().join("\n  ")], code }
     }
 
-    /// Both; the first decides the code.
+    /// Combines two failures. The exit code is that of the first.
     fn and(mut self, other: Self) -> Self {
         self.lines.extend(other.lines);
         self
     }
 
-    /// Nobody reads the output any more: there is nothing left to do, and nothing to complain of.
+    /// Standard output was closed, as by `| head`. There is nothing left to do and nothing to report.
     fn unread() -> Self {
         Self { lines: Vec::new(), code: 0 }
     }
 
-    /// The configuration is wrong.
+    /// The configuration is invalid.
     fn mistakes(mistakes: &[Mistake]) -> Self {
         Self { lines: mistakes.iter().map(ToString::to_string).collect(), code: Self::USAGE }
     }
 
-    /// What was asked for is wrong.
+    /// The command line or its input is invalid.
     pub fn usage(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { lines: vec![with_causes(error.into().as_ref())], code: Self::USAGE }
     }
@@ -170,7 +170,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// One line: the error and what caused it, where it does not say that itself.
+/// One line with the error and its causes, leaving out causes that the text already contains.
 fn with_causes(error: &(dyn Error + 'static)) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();

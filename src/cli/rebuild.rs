@@ -1,4 +1,4 @@
-//! `secret-service rebuild`: records again what the edge holds and the database does not know.
+//! `secret-service rebuild`: fills the database from the Secrets in the cluster.
 
 use std::{
     io::{self, Write},
@@ -25,70 +25,71 @@ use crate::{
     telemetry::{self, Format},
 };
 
-/// How often it is looked whether the service is done.
+/// How often to check whether the service is done.
 const DONE_EVERY: Duration = Duration::from_millis(200);
 
-/// Record again what the edge holds and the database does not know
+/// Rebuild lost records from the Secrets in the cluster
 ///
-/// Each Kubernetes Secret or SecretSync that the service writes says what was asked for: the references with their pins and encodings, labels,
-/// description and vault. From that, a database that was lost, or put back to an earlier state, is filled again. Nothing at the edge is
-/// touched. What was deleted in the database stays deleted; what is of another vault, or can't be read in full, is left alone and listed
-/// as UNMANAGED with the reason.
+/// The service annotates every Kubernetes Secret or SecretSync that it writes with its full specification:
+/// references with versions and encodings, labels, description and vault. This command uses the annotations
+/// to fill a database that was lost or restored to an earlier state. It changes nothing in the cluster.
+/// Deleted synced secrets stay deleted. A Secret of another vault, or with incomplete annotations, is left
+/// alone and listed as UNMANAGED with the reason.
 ///
-/// A service that is running does it within seconds, and goes on meanwhile. Where none is, this command does it itself. A service that starts
-/// with a new database does it unasked, unless database.rebuild is false.
+/// If the service is running, it does the work within seconds and keeps serving. Otherwise the command does
+/// it. A service that starts with a new database rebuilds automatically, unless database.rebuild is false.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Rebuild {
     #[command(flatten)]
     configuration: Configuration,
-    /// Say what would be recorded, and record nothing
+    /// Show what would be recorded without recording it
     #[arg(long)]
     dry_run: bool,
-    /// How to print what was found
+    /// Output format
     #[arg(short, long, value_enum, default_value_t, env = "SECRET_SERVICE_REBUILD_OUTPUT")]
     output: ReportOutput,
-    /// Seconds to wait for a service that is running
+    /// Seconds to wait for a running service
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     timeout: u64,
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  # What would be recorded?
+  # Show what would be recorded
   secret-service rebuild --config secret-service.toml --dry-run
 
   # Record it
   secret-service rebuild --config secret-service.toml
 
-  # In the pod of a service that is running
+  # In the pod of a running service
   kubectl exec deploy/secret-service -- secret-service rebuild
 
 Exit codes:
-  0  it is recorded, or there is nothing to record
-  1  the edge or the database can't be read, or the service has not answered in time
-  2  the command line or the configuration is wrong; each mistake is one line";
+  0  success, or nothing to record
+  1  the cluster or the database can't be read, or the service did not finish in time
+  2  invalid command line or configuration; each error is one line";
 
-/// Where the extension's kinds are not served.
-const LEFT_OUT: &str = "The cluster serves no SecretSyncs at the moment: the Secrets that they made are left out. A service that runs looks again \
-                        by itself.";
+/// Printed if the cluster does not serve the extension's kinds.
+const LEFT_OUT: &str = "The cluster does not serve SecretSyncs at the moment, so the Secrets created by them are left out. A running \
+                        service retries automatically.";
 
-/// What was found, to print.
+/// One line of the report.
 #[derive(Serialize)]
 struct Row {
     name: String,
     /// `secret-store` or `direct`.
     engine: &'static str,
-    /// What is done with it.
+    /// What was done.
     outcome: &'static str,
-    /// The references, or why it is left alone.
+    /// The references, or why it was left alone.
     detail: String,
 }
 
 // === impl Rebuild ===
 
 impl Rebuild {
-    /// Finds out what is to be recorded, records it and prints it.
+    /// Finds what the database lacks, records it and prints a report.
     pub async fn run(self) -> Result<(), Failure> {
         let Self { configuration, dry_run, output, timeout } = self;
         let config = configuration.load()?.config;
@@ -108,7 +109,7 @@ impl Rebuild {
                         .count();
                     if left > 0 {
                         return Err(Failure::failed(format!(
-                            "{left} synced secrets are not recorded; call it again"
+                            "{left} synced secrets are still not recorded; run the command again"
                         )));
                     }
                 }
@@ -131,7 +132,7 @@ impl Rebuild {
     }
 }
 
-/// Asks the service that works with the database, and waits until it is done.
+/// Asks the running service to rebuild, and waits until it is done.
 async fn ask(config: &Config, timeout: u64) -> Result<(), Failure> {
     let path = &config.database.path;
     let asked = Store::ask_rebuild(path).await.map_err(|error| with_path(config, error))?;
@@ -140,7 +141,7 @@ async fn ask(config: &Config, timeout: u64) -> Result<(), Failure> {
     while store.rebuild_cause().await.map_err(Failure::failed)? == Some(asked) {
         if Instant::now() >= end {
             return Err(Failure::failed(format!(
-                "the service has not recorded it within {timeout} s; it goes on trying, and its log says what is in the way"
+                "the service did not finish within {timeout} s; it keeps trying, and its log shows the cause"
             )));
         }
         sleep(DONE_EVERY).await;
@@ -148,7 +149,7 @@ async fn ask(config: &Config, timeout: u64) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Records it, where no service works with the database.
+/// Rebuilds in this process, if no service is running.
 async fn record(config: &Config, store: &Store) -> Result<Findings, Failure> {
     let cause = store.rebuild_cause().await.map_err(Failure::failed)?.unwrap_or(RebuildCause::Asked(0));
     let findings = find(config, Some(store)).await?;
@@ -163,10 +164,12 @@ fn print(findings: &[Finding], dry_run: bool, output: ReportOutput) -> Result<()
             let report = serde_json::json!({ "dryRun": dry_run, "found": rows });
             serde_json::to_string_pretty(&report).expect("plain data is always JSON")
         }
-        ReportOutput::Table if rows.is_empty() => "The database knows all that the edge holds.".to_owned(),
+        ReportOutput::Table if rows.is_empty() => {
+            "Nothing to record: the database has everything that the cluster holds.".to_owned()
+        }
         ReportOutput::Table => {
             let mut table = Table::new();
-            table.load_style(NOTHING).set_header(["NAME", "ENGINE", "OUTCOME", "REFERENCES, OR WHY NOT"]);
+            table.load_style(NOTHING).set_header(["NAME", "ENGINE", "OUTCOME", "REFERENCES OR REASON"]);
             for Row { name, engine, outcome, detail } in &rows {
                 table.add_row([name, *engine, *outcome, detail]);
             }
@@ -175,6 +178,7 @@ fn print(findings: &[Finding], dry_run: bool, output: ReportOutput) -> Result<()
     };
     writeln!(io::stdout().lock(), "{text}").map_err(Failure::failed)
 }
+
 // === impl Row ===
 
 impl Row {
@@ -195,7 +199,7 @@ impl Row {
     }
 }
 
-/// What the edge holds and the database does not know; all where there is no database.
+/// Finds what the cluster holds and the database lacks; everything if there is no database.
 async fn find(config: &Config, store: Option<&Store>) -> Result<Findings, Failure> {
     let edge = Edge::connect(&edge_options(config))
         .await

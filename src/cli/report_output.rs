@@ -1,11 +1,11 @@
-//! How commands print what they found at this machine and its peers.
+//! The output formats of `check` and `rebuild`.
 
-/// How to print what was found.
+/// Format of a report.
 #[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
 pub(super) enum ReportOutput {
     /// A table for people.
     #[default]
     Table,
-    /// An object for programs.
+    /// A JSON object for programs.
     Json,
 }

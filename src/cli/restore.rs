@@ -1,4 +1,4 @@
-//! `secret-service restore`: a backup becomes the database.
+//! `secret-service restore`: replaces the database with a backup.
 
 use std::{
     io::{self, Write},
@@ -11,22 +11,24 @@ use crate::{
     telemetry,
 };
 
-/// Put a backup in place of the database
+/// Replace the database with a backup
 ///
-/// Checks that the file is what was backed up once (SHA-256, damage, schema), and that it is of the vault and the namespace that are
-/// configured. The service must not run. An older schema is brought up to date. What the backup replaces is kept beside it, and a process
-/// that is killed in between leaves the old database or the new one.
+/// Stop the service first. The command verifies that the file is an intact backup (SHA-256, integrity,
+/// schema) and that it belongs to the configured vault and namespace. An older schema is migrated. The
+/// previous database is kept beside the new one. If the command is killed, either the old or the new database
+/// is in place.
 ///
-/// It begins another history, and callers notice: watchers are told OUT_OF_RANGE, page tokens are no longer good, and a `request_id` that
-/// was used before is refused (REQUEST_OF_ANOTHER_HISTORY). The audit says which backup it goes on from; an anchor that is newer than the
-/// backup no longer verifies.
+/// A restore starts a new history, and callers notice: watchers get OUT_OF_RANGE, page tokens become invalid,
+/// and a `request_id` that was used before is refused (REQUEST_OF_ANOTHER_HISTORY). The audit log records
+/// which backup it continues from. An anchor newer than the backup no longer verifies.
 ///
-/// The next `secret-service serve` holds what is recorded against the edge first. What the edge no longer holds may have been deleted after the
-/// backup: it waits for a person, who syncs it or deletes it (NotAtEdgeAfterRestore).
+/// The next `secret-service serve` first compares the database with the cluster. A synced secret that the
+/// cluster no longer has may have been deleted after the backup. It is not synced until somebody syncs or
+/// deletes it (condition reason NotAtEdgeAfterRestore).
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Restore {
-    /// The backup
+    /// The backup to restore
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]
@@ -38,21 +40,21 @@ Examples:
   secret-service restore --config secret-service.toml /mnt/share/contoso-azure-iot-operations-000042-20270131T120000Z.backup
   secret-service serve --config secret-service.toml
 
-  # In a cluster: stop the service, restore in a pod with the same volumes and configuration, start it again
+  # In a cluster: stop the service, restore in a pod with the same volumes and configuration, then start it again
   kubectl scale deploy/secret-service --replicas 0
 
 Exit codes:
-  0  the backup is the database now
-  1  it is not, and the database is as it was
-  2  the command line or the configuration is wrong; each mistake is one line";
+  0  the database is restored
+  1  failure; the database is unchanged
+  2  invalid command line or configuration; each error is one line";
 
 // === impl Restore ===
 
 impl Restore {
-    /// Puts it in place.
+    /// Restores the backup.
     pub async fn run(self) -> Result<(), Failure> {
         let config = self.configuration.load()?.config;
-        // What the audit records is logged as it is while the service runs.
+        // Audit events are logged too, as they are while the service runs.
         let _logging = telemetry::start(config.log.format, &config.log.level.0).map_err(Failure::usage)?;
         let database = &config.database.path;
         let _lock = Lock::beside(database).map_err(Failure::failed)?;
@@ -60,11 +62,11 @@ impl Restore {
         let Restoration { manifest, kept } = restored;
         let kept = kept.map_or_else(
             || "There was no database before.".to_owned(),
-            |kept| format!("What was there before is {}.", kept.display()),
+            |kept| format!("The previous database is {}.", kept.display()),
         );
         let told = writeln!(
             io::stdout().lock(),
-            "{} is {} as of {:.0}: up to change {} and event {} of the audit. {kept}",
+            "{} was restored from {}, made at {:.0}: up to change {} and audit event {}. {kept}",
             database.display(),
             self.file.display(),
             manifest.time,

@@ -1,4 +1,4 @@
-//! `secret-service serve`: the service of one instance, as its configuration says.
+//! `secret-service serve`: runs the service from its configuration.
 
 use std::io::{self, Write};
 
@@ -11,44 +11,44 @@ use super::{
 };
 use crate::{config::Config, telemetry};
 
-/// Run the service of one Azure IoT Operations instance
+/// Run the service for one Azure IoT Operations instance
 ///
-/// Serves gRPC, and keeps the synced secrets of the instance in step with its Key Vault. Neither the vault nor the cluster
-/// needs to be reachable at start; what can't be done without them is done when they come back.
+/// Serves gRPC and syncs the instance's secrets from its Key Vault to the cluster. Neither the vault nor the
+/// cluster has to be reachable at start: the service keeps retrying and catches up when they are.
 ///
-/// SIGTERM and SIGINT end it after the calls under way; a second one ends it at once.
+/// SIGTERM or SIGINT shuts the service down after the calls in flight. A second signal stops it immediately.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Serve {
     #[command(flatten)]
     configuration: Configuration,
-    /// Print the effective configuration, without secrets, and end
+    /// Print the effective configuration, without secrets, and exit
     #[arg(long)]
     print_config: bool,
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  # A file with every field, to start from
+  # Write a file with every field, to start from
   secret-service serve --vault-uri https://contoso.vault.azure.net/ --print-config > secret-service.toml
 
   # Check it, then run
   secret-service check --config secret-service.toml
   secret-service serve --config secret-service.toml
 
-  # In a pod with workload identity, on a Unix socket, without a file
+  # In a pod with workload identity, on a Unix socket, without a configuration file
   SECRET_SERVICE_VAULT_URI=https://contoso.vault.azure.net/ \\
     secret-service serve --server-listen= --server-unix-socket /run/secret-service/grpc.sock
 
 Exit codes:
-  0  it was told to end, and did
-  1  it could not start, or a part of it failed
-  2  the command line or the configuration is wrong; each mistake is one line";
+  0  the service was shut down by a signal
+  1  the service could not start, or a part of it failed
+  2  invalid command line or configuration; each error is one line";
 
 // === impl Serve ===
 
 impl Serve {
-    /// Runs until told to stop.
+    /// Runs until a signal stops it.
     pub async fn run(self) -> Result<(), Failure> {
         let loaded = self.configuration.load()?;
         if self.print_config {
@@ -62,7 +62,7 @@ impl Serve {
             let service = Service::start(Settings::from_config(&config)?).await.map_err(Failure::failed)?;
             log_start(&config, &service);
             let ended = service.run(stop).await.map_err(Failure::failed);
-            tracing::info!(failed = ended.is_err(), "the service has ended");
+            tracing::info!(failed = ended.is_err(), "the service has stopped");
             ended
         })
         .await
@@ -86,13 +86,13 @@ fn log_start(config: &Config, service: &Service) {
     );
     if config.authentication.anonymous {
         tracing::warn!(
-            "authentication.anonymous is set: whoever reaches a loopback address or the Unix socket of this machine may do \
-             everything that authorization.rules leave"
+            "authentication.anonymous is set: everyone who reaches a loopback address or the Unix socket of \
+             this machine may do everything that authorization.rules does not forbid"
         );
     }
     if config.server.insecure {
         tracing::warn!(
-            "server.insecure is set: without TLS, tokens of callers from elsewhere travel in the clear"
+            "server.insecure is set: without TLS, callers on other machines send their tokens in clear text"
         );
     }
 }

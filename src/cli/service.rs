@@ -1,4 +1,4 @@
-//! The service as a whole, from its settings: what `dev`, `serve`, the tests and the benches run.
+//! The whole service, built from its settings: what `dev`, `serve`, the tests and the benchmarks run.
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -25,43 +25,43 @@ use crate::{
     vault::{self, Vault, VaultError},
 };
 
-/// How often readiness is looked at anew; a change of the watch over the edge is noticed at once.
+/// How often readiness is checked. Changes of the watch on the cluster are noticed immediately.
 const READINESS_EVERY: Duration = Duration::from_secs(3);
-/// How long the database may take to answer before it counts as not answering.
+/// How long the database may take to answer a readiness check.
 const DATABASE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What takes longer than this when the time for the end is over is not waited for.
+/// Every step of the shutdown gets at least this long, even past the deadline.
 const MOMENT: Duration = Duration::from_secs(1);
 
-/// All that one instance of the service needs to know.
+/// The options of every part of the service.
 pub struct Settings {
     /// The database file; its directory must exist.
     pub database: PathBuf,
-    /// Whose synced secrets are recorded in it.
+    /// The instance that the database belongs to.
     pub instance: store::Instance,
-    /// Backups of it, where any are to be made.
+    /// When and where to back up the database; `None` for no backups.
     pub backups: Option<store::Schedule>,
     /// The Key Vault.
     pub vault: vault::Options,
     /// The cluster.
     pub edge: edge::Options,
-    /// The Lease whose holder acts for the instance.
+    /// The Lease that elects the leader.
     pub lease: edge::LeaseOptions,
-    /// What uses synced secrets.
+    /// Usage tracking.
     pub usages: edge::UsageOptions,
-    /// Syncing.
+    /// The reconciler.
     pub reconcile: reconcile::Options,
-    /// What synced secrets may be.
+    /// Which synced secrets callers may create or adopt.
     pub admission: Admission,
     /// The use cases.
     pub secrets: secrets::Options,
-    /// Who may call.
+    /// Authentication and authorization.
     pub access: access::Options,
-    /// The gRPC server. Its `drain` is for all that is under way at the end, not for calls alone.
+    /// The gRPC server. Its `drain` limits the whole shutdown, not the calls alone.
     pub server: api::Options,
 }
 
-/// A service that holds its database and its sockets, and does nothing until it runs.
+/// A service that holds its database and its sockets. It does nothing until [`Service::run`].
 pub struct Service {
     store: Store,
     backups: Option<store::Schedule>,
@@ -79,7 +79,7 @@ pub struct Service {
 /// Why the service could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Another process works on the same database.
+    /// Another process uses the same database.
     #[error(transparent)]
     Lock(#[from] LockError),
     /// The database can't be opened.
@@ -90,10 +90,10 @@ pub enum StartError {
         /// Why not.
         error: StoreError,
     },
-    /// The vault's client can't be made.
+    /// The Key Vault client can't be created.
     #[error("{0}. {remedy}", remedy = .0.remedy())]
     Vault(VaultError),
-    /// The cluster's client can't be made.
+    /// The Kubernetes client can't be created.
     #[error("{0}. {remedy}", remedy = .0.remedy())]
     Edge(EdgeError),
     /// The server can't listen.
@@ -101,24 +101,26 @@ pub enum StartError {
     Server(#[from] ServerError),
 }
 
-/// Why a running service ended before it was told to.
+/// Why a running service stopped by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The server failed.
     #[error(transparent)]
     Server(#[from] ServerError),
     /// The database file is no longer the one that was opened.
-    #[error("the database file was removed or replaced; the next start takes the one that is there then")]
+    #[error(
+        "the database file was removed or replaced; restart the service to use the file that is there now"
+    )]
     Lost,
-    /// A part of the service ended by itself.
-    #[error("the {0} has ended unasked; the log says why")]
+    /// A part of the service stopped by itself.
+    #[error("the {0} stopped unexpectedly; see the log")]
     Ended(&'static str),
     /// A part of the service panicked.
-    #[error("a part of the service has died: {}", Quote::error(.0))]
+    #[error("a part of the service panicked: {}", Quote::error(.0))]
     Died(#[from] JoinError),
 }
 
-/// The parts that run side by side.
+/// The parts that run concurrently.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
     Server,
@@ -132,12 +134,13 @@ type Parts = JoinSet<Result<Part, RunError>>;
 // === impl Service ===
 
 impl Service {
-    /// Takes the database and the sockets. Neither the vault nor the cluster is asked for anything yet: either may be away.
+    /// Opens the database and the sockets. Sends nothing to the vault and the cluster yet: either may be
+    /// unreachable.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
         Self::start_with(settings, store::Options::default()).await
     }
 
-    /// Takes the database and the sockets, with a store that works as the options say.
+    /// The same with options for the store.
     pub async fn start_with(settings: Settings, store: store::Options) -> Result<Self, StartError> {
         let Settings {
             database,
@@ -190,27 +193,28 @@ impl Service {
         })
     }
 
-    /// The TCP addresses that it listens on, with the ports that it got.
+    /// The TCP addresses that it listens on, with their actual ports.
     pub fn addresses(&self) -> &[SocketAddr] {
         self.server.addresses()
     }
 
-    /// Where it serves metrics.
+    /// The address of the metrics endpoint.
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.server.metrics_address()
     }
 
-    /// Whether it can do its work: the database answers and the edge is watched. The vault may be away.
+    /// Readiness: the database answers and the cluster is watched. The vault may be unreachable.
     pub fn ready(&self) -> watch::Receiver<bool> {
         self.ready.subscribe()
     }
 
-    /// The use cases, for who calls them without a socket.
+    /// The use cases, for tests that call them without a socket.
     pub fn secrets(&self) -> &Secrets {
         &self.secrets
     }
 
-    /// Runs until told to stop, or until a part of it fails; ends what is under way and closes the database either way.
+    /// Runs until `stop` is cancelled or a part fails. Then drains the work in flight and closes the
+    /// database.
     pub async fn run(self, stop: CancellationToken) -> Result<(), RunError> {
         let Self {
             store,
@@ -225,7 +229,7 @@ impl Service {
             drain,
             _lock,
         } = self;
-        // Callers first, then what works for them: a call that is being drained may still need the reconciler.
+        // The server stops before the rest: a call that is draining may still need the reconciler.
         let (stop_server, stop_rest) = (CancellationToken::new(), CancellationToken::new());
         let give_back = CancellationToken::new();
         let mut election = AbortOnDropHandle::new(tokio::spawn(election.run(give_back.clone())));
@@ -256,18 +260,18 @@ impl Service {
         if result.is_ok() {
             result = until_server_ended(&mut parts).await;
         }
-        // One time for all: whoever waits for the process to end knows `drain`, not what it consists of.
-        let goes_on = "what is recorded goes on with the next start";
+        // One deadline for all steps: whoever stops the process knows `drain`, not its steps.
+        let goes_on = "the next start continues with what is recorded";
         let mut is_quiet = until(deadline, secrets.drain(), "calls", goes_on).await;
         stop_rest.cancel();
         is_quiet &= until(deadline, all_ended(&mut parts), "syncs", goes_on).await;
         parts.shutdown().await;
-        // What was cut off may still take effect: then the Lease is kept until it expires.
+        // A write that was cut off may still take effect. Then the Lease is kept until it expires.
         match is_quiet {
             true => give_back.cancel(),
             false => election.abort(),
         }
-        until(deadline, async { drop(election.await) }, "requests about the Lease", "it expires by itself")
+        until(deadline, async { drop(election.await) }, "requests for the Lease", "it expires by itself")
             .await;
         until(deadline, store.close(), "uses of the database", "the next start reads its write-ahead log")
             .await;
@@ -275,18 +279,16 @@ impl Service {
     }
 }
 
-/// Waits for what is under way until the deadline, and a moment in any case.
-///
-/// Whether it has ended by then.
+/// Waits for work in flight until the deadline, and at least for [`MOMENT`]. Returns whether it finished.
 async fn until(deadline: Instant, end: impl Future<Output = ()>, what: &str, consequence: &str) -> bool {
     let ended = tokio::time::timeout_at(deadline.max(Instant::now() + MOMENT), end).await.is_ok();
     if !ended {
-        tracing::warn!("{what} were still under way at the end; {consequence}");
+        tracing::warn!("{what} were still in flight at shutdown; {consequence}");
     }
     ended
 }
 
-/// What it means that a part has ended that should not have.
+/// The error of a part that stopped without being asked to.
 fn unasked(ended: Option<Result<Result<Part, RunError>, JoinError>>) -> RunError {
     match ended {
         Some(Ok(Ok(part))) => RunError::Ended(part.name()),
@@ -322,7 +324,7 @@ async fn watch_readiness(
         }
         let database = answers && stands.is_none();
         let watched = *edge.borrow_and_update() == Some(true);
-        // A lost database that is not rebuilt yet knows nothing of what there is.
+        // A lost database that is not rebuilt yet does not know what exists.
         let database = database && !*unfilled.borrow_and_update();
         if ready
             .send_if_modified(|ready| std::mem::replace(ready, database && watched) != (database && watched))
@@ -346,8 +348,8 @@ impl Part {
         match self {
             Self::Server => "server",
             Self::Reconciler => "reconciler",
-            Self::Readiness => "watch over readiness",
-            Self::Backups => "schedule of backups",
+            Self::Readiness => "readiness check",
+            Self::Backups => "backup schedule",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! From the configuration to what the rooms of the service want to know.
+//! Converts the configuration into the options of each module.
 
 use std::num::NonZeroUsize;
 
@@ -13,7 +13,7 @@ use crate::{
 };
 
 impl Settings {
-    /// What a configuration says. The files with secrets and keys that it names are read by who uses them.
+    /// Converts a configuration. Files with secrets and keys are read later, by the code that uses them.
     pub fn from_config(config: &Config) -> Result<Self, Failure> {
         Ok(Self {
             database: config.database.path.clone(),
@@ -44,7 +44,7 @@ impl Settings {
     }
 }
 
-/// Whose synced secrets are recorded.
+/// The instance that the database belongs to.
 pub(super) fn instance(config: &Config) -> store::Instance {
     store::Instance {
         vault: config.vault.uri.0.as_str().to_owned(),
@@ -52,7 +52,7 @@ pub(super) fn instance(config: &Config) -> store::Instance {
     }
 }
 
-/// How long what is recorded is kept, and how much of it.
+/// Retention of the audit log and the change feed.
 fn kept(config: &Config) -> store::Keep {
     store::Keep {
         audit: config.audit.retention,
@@ -62,7 +62,7 @@ fn kept(config: &Config) -> store::Keep {
     }
 }
 
-/// Backups, where a directory for them is configured. Their names say whose they are.
+/// The backup schedule, if a directory is configured. File names contain the vault and the namespace.
 pub(super) fn schedule(config: &Config) -> Option<store::Schedule> {
     let config::Backup { directory, interval, keep } = &config.backup;
     Some(store::Schedule {
@@ -73,7 +73,7 @@ pub(super) fn schedule(config: &Config) -> Option<store::Schedule> {
     })
 }
 
-/// The vault's part.
+/// Options of the Key Vault client.
 pub(super) fn vault_options(config: &Config) -> vault::Options {
     let vault = &config.vault;
     vault::Options {
@@ -95,7 +95,7 @@ pub(super) fn vault_options(config: &Config) -> vault::Options {
     }
 }
 
-/// How new synced secrets reach the edge; what the cluster serves decides where absent.
+/// The engine for new synced secrets; `None` to choose by what the cluster serves.
 pub(super) fn configured_engine(config: &Config) -> Option<SyncEngine> {
     match config.sync.engine {
         Engine::Auto => None,
@@ -104,7 +104,7 @@ pub(super) fn configured_engine(config: &Config) -> Option<SyncEngine> {
     }
 }
 
-/// What the Secret Store extension is told.
+/// Options of the secret-store engine.
 pub(super) fn secret_store_options(config: &Config) -> secret_store::Options {
     let settings = &config.secret_store;
     let host = config.vault.uri.0.host_str().unwrap_or_default();
@@ -123,7 +123,7 @@ pub(super) fn secret_store_options(config: &Config) -> secret_store::Options {
     }
 }
 
-/// The cluster's part.
+/// Options of the Kubernetes client.
 pub(super) fn edge_options(config: &Config) -> edge::Options {
     edge::Options {
         kubeconfig: config.kubernetes.kubeconfig.clone(),
@@ -133,13 +133,13 @@ pub(super) fn edge_options(config: &Config) -> edge::Options {
     }
 }
 
-/// What uses synced secrets.
+/// Options of usage tracking.
 pub(super) fn usage_options(config: &Config) -> edge::UsageOptions {
     let rules = UsageRules::with(config.usages.rules.iter().cloned());
     edge::UsageOptions { rules, interval: config.usages.interval }
 }
 
-/// What synced secrets may be.
+/// Which synced secrets callers may create or adopt.
 pub(super) fn admission(config: &Config) -> Admission {
     let config::SyncedSecrets { types, labels, reserved_names, free_names } = config.synced_secrets.clone();
     Admission { types, labels, reserved: reserved_names, free: free_names }
@@ -147,7 +147,7 @@ pub(super) fn admission(config: &Config) -> Admission {
 
 fn credential(configured: &config::Credential) -> vault::Credential {
     let config::Credential { tenant_id, client_id, token_file, .. } = configured.clone();
-    // The rules of the configuration see to it that what a kind needs is there.
+    // Validation of the configuration guarantees the fields that a kind requires.
     let needed = |value: Option<String>| value.unwrap_or_default();
     match configured.kind {
         CredentialKind::WorkloadIdentity => {
@@ -176,7 +176,7 @@ fn credential(configured: &config::Credential) -> vault::Credential {
     }
 }
 
-/// How calls that are not let in are recorded.
+/// How denied calls are recorded.
 fn denial_options(config: &Config) -> secrets::DenialOptions {
     let audit = &config.audit;
     secrets::DenialOptions {
@@ -185,7 +185,7 @@ fn denial_options(config: &Config) -> secrets::DenialOptions {
     }
 }
 
-/// Who may call.
+/// Options of authentication and authorization.
 fn access_options(config: &Config) -> access::Options {
     let (authentication, authorization) = (&config.authentication, &config.authorization);
     let tokens = access::TokenOptions {
@@ -204,7 +204,7 @@ fn access_options(config: &Config) -> access::Options {
     }
 }
 
-/// The files of TLS, where it is on.
+/// Options of TLS; `None` if it is off.
 pub(super) fn tls_options(config: &Config) -> Option<Tls> {
     let (server, authentication) = (&config.server, &config.authentication);
     let (Some(cert), Some(key)) = (&server.tls_cert_file, &server.tls_key_file) else { return None };
@@ -226,8 +226,7 @@ fn server_options(config: &Config) -> Result<api::Options, Failure> {
     let unix = server.unix_socket.iter().cloned().map(Listen::Unix);
     let tls = tls_options(config);
     if tls.is_none() && config.authentication.client_ca_file.is_some() {
-        let text =
-            "authentication.client_ca_file: of use with TLS only; set server.tls_cert_file and its key";
+        let text = "authentication.client_ca_file: only used with TLS; set server.tls_cert_file and its key";
         return Err(Failure::usage(text));
     }
     Ok(api::Options {
@@ -276,12 +275,13 @@ fn server_options(config: &Config) -> Result<api::Options, Failure> {
     })
 }
 
-/// What one address may take: what is configured, or a quarter. Many who mean well can come from one, behind an ingress or address translation.
+/// The share of one address: as configured, or a quarter. Many legitimate callers can share an address,
+/// behind an ingress or NAT.
 fn of_address(configured: Option<NonZeroUsize>, all: NonZeroUsize) -> usize {
     configured.map_or(all.get() / 4, NonZeroUsize::get).max(1)
 }
 
-/// What one caller may take of something that all share: what is configured, or an eighth.
+/// The share of one caller: as configured, or an eighth.
 fn share(configured: Option<NonZeroUsize>, all: NonZeroUsize) -> usize {
     configured.map_or(all.get() / 8, NonZeroUsize::get).max(1)
 }

@@ -1,11 +1,12 @@
-//! How a process is told to end: the first SIGTERM or SIGINT asks it to finish, the second ends it at once.
+//! Shutdown by signals: the first SIGTERM or SIGINT asks the process to finish, the second ends it
+//! immediately.
 
 use std::{io, pin::pin};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// What a shell shows for a process that a signal has ended: 128 and the signal's number.
+/// Exit code of a process that a signal ended, as shells show it: 128 plus the signal's number.
 const KILLED_BY: i32 = 128;
 
 struct Signals {
@@ -13,7 +14,7 @@ struct Signals {
     interrupt: Signal,
 }
 
-/// Runs `work`, which is told by the token that it should end.
+/// Runs `work` and cancels its token on the first signal.
 pub async fn until_told<T>(work: impl AsyncFnOnce(CancellationToken) -> T) -> io::Result<T> {
     let mut signals =
         Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
@@ -23,7 +24,7 @@ pub async fn until_told<T>(work: impl AsyncFnOnce(CancellationToken) -> T) -> io
         done = &mut work => return Ok(done),
         _ = signals.next() => {}
     }
-    tracing::info!("stopping: what is under way is finished first; a second signal ends it at once");
+    tracing::info!("shutting down after the work in flight; a second signal stops immediately");
     stop.cancel();
     tokio::select! {
         done = &mut work => Ok(done),

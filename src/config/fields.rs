@@ -1,51 +1,51 @@
-//! What is known of a field besides its value, and the macro that makes fields and types from one description.
+//! The metadata of a field, and the macro that makes metadata and types from one description.
 
 use super::value::{Kind, Many};
 
-/// A group of fields: a table of the file.
+/// A group of fields: a table in the TOML file.
 #[derive(Debug)]
 pub struct Section {
-    /// Its name.
+    /// Name of the table.
     pub name: &'static str,
-    /// What it is about.
+    /// Heading, as written in the source: lines with a leading blank.
     pub help: &'static str,
-    /// Its fields.
+    /// The fields, in the order of the documentation.
     pub fields: &'static [Field],
 }
 
 /// One field.
 #[derive(Debug)]
 pub struct Field {
-    /// Its section.
+    /// Name of its section.
     pub section: &'static str,
-    /// Its name in the section.
+    /// Name within the section.
     pub name: &'static str,
-    /// Both: `vault.uri`.
+    /// Full name: `vault.uri`.
     pub path: &'static str,
-    /// What it means, as it was written: lines with a leading blank.
+    /// Description, as written in the source: lines with a leading blank.
     help: &'static str,
-    /// How many values it has.
+    /// How many values it takes.
     pub many: Many,
-    /// What a value is.
+    /// Type of a value.
     pub kind: Kind,
-    /// What it is where nobody sets it.
+    /// Value if it is not set.
     pub default: Option<&'static str>,
 }
 
 // === impl Section ===
 
 impl Section {
-    /// What it is about.
+    /// Heading, without a full stop.
     pub fn help(&self) -> String {
         unwrapped(self.help)
     }
 
-    /// Its field of a name.
+    /// Looks up a field by its name within the section.
     pub fn field(&self, name: &str) -> Option<&'static Field> {
         self.fields.iter().find(|field| field.name == name)
     }
 
-    /// The names of its fields, for people.
+    /// The names of its fields, comma separated.
     pub fn names(&self) -> String {
         self.fields.iter().map(|field| field.name).collect::<Vec<_>>().join(", ")
     }
@@ -54,7 +54,7 @@ impl Section {
 // === impl Field ===
 
 impl Field {
-    /// What it means, in one paragraph.
+    /// Description, as one paragraph.
     pub fn help(&self) -> String {
         unwrapped(self.help)
     }
@@ -64,12 +64,13 @@ impl Field {
         format!("SECRET_SERVICE_{}_{}", self.section.to_uppercase(), self.name.to_uppercase())
     }
 
-    /// Its flag without dashes in front: `vault-uri`; none where the value must not be seen in a list of processes.
+    /// Its flag without the leading dashes: `vault-uri`. Secrets have none, because other users can see a
+    /// process's arguments.
     pub fn flag(&self) -> Option<String> {
         (!self.kind.is_secret).then(|| format!("{}-{}", self.section, self.name).replace('_', "-"))
     }
 
-    /// What is accepted.
+    /// The accepted values.
     pub fn accepts(&self) -> String {
         match self.many {
             Many::List => format!("a list, each {}", self.kind.accepts),
@@ -77,7 +78,7 @@ impl Field {
         }
     }
 
-    /// Whether it must be set by somebody.
+    /// Whether it has to be set.
     pub fn is_required(&self) -> bool {
         self.many == Many::One && self.default.is_none()
     }
@@ -93,12 +94,13 @@ impl Field {
     }
 }
 
-/// Doc comments without the breaks of their lines.
+/// Joins the lines of a doc comment.
 fn unwrapped(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Makes the types of the configuration, what is known of their fields, and how they are read and printed.
+/// Makes the types of the configuration, the metadata of their fields, and the code that reads and prints
+/// them.
 macro_rules! configuration {
     ($(
         $(#[doc = $about:literal])+
@@ -133,13 +135,13 @@ macro_rules! configuration {
                 },
             )+];
 
-            /// Reads all sections, so that no mistake hides another.
+            /// Reads all sections, so that no error hides another.
             fn read(reader: &mut $crate::config::reader::Reader<'_>) -> Option<Self> {
                 $(let $section = $type::read(reader);)+
                 Some(Self {$($section: $section?,)+})
             }
 
-            /// Every field as TOML writes its value, where it has one to be seen.
+            /// The value of every field as TOML; `None` if it has none or must not be shown.
             fn printed(&self) -> Vec<Option<String>> {
                 vec![$($($crate::config::value::Value::print(&self.$section.$field),)+)+]
             }

@@ -1,22 +1,22 @@
-//! Mistakes in the configuration: each is one line that says where, what, and what would be right.
+//! Errors in the configuration. Each is one line: where, what is wrong, what is accepted.
 
 use std::{fmt, path::Path};
 
-/// One mistake.
+/// One error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
-    /// Where it was written: a file and line, an environment variable or a flag; absent where nothing was.
+    /// Where the value was set; `None` if it was not set at all.
     pub place: Option<Place>,
-    /// The field, for example `vault.uri`; absent where the file as a whole is meant.
+    /// The field, for example `vault.uri`; `None` if the error is about the whole file.
     pub path: Option<String>,
-    /// What is wrong, and what would be right.
+    /// What is wrong, and what is accepted.
     pub problem: String,
 }
 
-/// Where a value was written.
+/// Where a value was set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// A line of the file, from 1; the whole file where absent.
+    /// A line of the file, counted from 1; `None` for the whole file.
     File(String, Option<usize>),
     /// An environment variable.
     Variable(String),
@@ -24,7 +24,7 @@ pub enum Place {
     Flag(String),
 }
 
-/// All mistakes that were found.
+/// All errors in a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistakes(pub Vec<Mistake>);
 

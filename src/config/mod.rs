@@ -1,7 +1,8 @@
-//! The configuration of `secret-service serve`: every field, what it means, what it is where nobody sets it.
+//! The configuration of `secret-service serve`: every field with its meaning and its default.
 //!
-//! A field is set in a TOML file, by its environment variable or by its flag, each before the one before. What is written
-//! here is also what `--help`, the manual page and `--print-config` say.
+//! A field can be set in a TOML file, by its environment variable and by its flag. Each overrides the one
+//! before. The descriptions here also make `--help`, the manual page, `--print-config` and
+//! docs/configuration.md.
 
 mod fields;
 mod mistake;
@@ -37,312 +38,343 @@ use crate::{
 };
 
 fields::configuration! {
-    /// The Key Vault that the instance is bound to
+    /// The Azure Key Vault to sync from
     vault: Vault {
-        /// Where the vault is.
+        /// The URI of the vault.
         uri: HostUrl,
-        /// The `api-version` of every request; the newest that the SDK knows where absent.
+        /// The api-version sent with every request. If unset, the newest one that the Azure SDK supports.
         api_version: Option<String>,
-        /// Whether the vault's 401 challenge must name a resource of the vault's own domain. Turn it off only for a vault
-        /// behind a name of its own.
+        /// Whether to check that the vault's 401 challenge names a resource in the vault's own domain. Turn
+        /// this off only for a vault behind a custom host name.
         verify_challenge: bool = "true",
-        /// Certificates (PEM) to trust besides the public ones, for the vault and for the authority that gives tokens.
+        /// Certificates (PEM) to trust in addition to the public ones, for the vault and for the token
+        /// authority.
         ca_file: Option<PathBuf>,
-        /// Deadline of every call to the vault, retries included.
+        /// Deadline of every call to the vault, including retries.
         timeout: Duration = "10s",
-        /// How long what GetVault found is told to others too; `check_time` of the answer says when that was.
+        /// How long the result of GetVault is cached. The answer's check_time says when the vault was
+        /// checked.
         look_cache: Duration = "10s",
-        /// Requests in flight at a time; each is a connection. One caller has at most half of those that the other callers leave.
+        /// Maximum requests to the vault in flight. Each uses a connection of its own. One caller gets at
+        /// most half of those that other callers leave free.
         concurrency: NonZeroUsize = "32",
-        /// Requests that wait for their turn. Callers take turns, and one caller has an eighth of them at most; more are told to come back.
+        /// Maximum requests queued for the vault. Callers take turns, and each can queue at most an eighth.
+        /// Further calls fail with RESOURCE_EXHAUSTED.
         waiting: NonZeroUsize = "2048",
-        /// Requests in any ten seconds. A vault bears 4,000 over all its callers. The last eighth is for callers who asked for little in
-        /// these ten seconds.
+        /// Maximum requests to the vault in any ten seconds. Azure allows a vault 4,000, shared by all its
+        /// clients. The last eighth is reserved for callers that sent few requests in these ten seconds.
         requests_per_10s: NonZeroU32 = "2000",
     }
 
-    /// As whom the service comes to the vault
+    /// The identity that the service uses for the vault
     credential: Credential {
-        /// How the service authenticates.
+        /// How the service authenticates to the vault.
         kind: CredentialKind = "workload-identity",
-        /// Tenant of the identity. Needed by client-secret and client-certificate.
+        /// Tenant of the identity. Required for client-secret and client-certificate.
         tenant_id: Option<String>,
-        /// Application, or user-assigned managed identity. Needed by client-secret and client-certificate.
+        /// Client ID of the application or of the user-assigned managed identity. Required for client-secret
+        /// and client-certificate.
         client_id: Option<String>,
-        /// A file that holds the secret of the application. For client-secret.
+        /// File with the application's client secret. For client-secret.
         secret_file: Option<PathBuf>,
-        /// The secret of the application, where no file holds it. For client-secret.
+        /// The application's client secret, if it is not in a file. For client-secret.
         secret: Option<SecretString>,
-        /// A PEM file with the application's certificate and its RSA key. For client-certificate.
+        /// PEM file with the application's certificate and its RSA key. For client-certificate.
         certificate_file: Option<PathBuf>,
-        /// The projected service-account token; AZURE_FEDERATED_TOKEN_FILE where absent. For workload-identity.
+        /// File with the projected service account token. If unset, AZURE_FEDERATED_TOKEN_FILE. For
+        /// workload-identity.
         token_file: Option<PathBuf>,
     }
 
-    /// The Azure that gives tokens
+    /// The Azure cloud that issues the service's tokens
     cloud: Cloud {
-        /// Which Azure.
+        /// The Azure cloud.
         name: CloudName = "public",
-        /// Who gives tokens in a custom cloud, as login.microsoftonline.com does in the public one.
+        /// The token authority of a custom cloud. In the public cloud this is login.microsoftonline.com.
         authority_host: Option<HostUrl>,
     }
 
-    /// The cluster, and the instance's namespace in it
+    /// The cluster, and the namespace of the Azure IoT Operations instance
     kubernetes: Kubernetes {
-        /// The kubeconfig file; where absent KUBECONFIG, ~/.kube/config or the pod's own account.
+        /// The kubeconfig file. If unset: KUBECONFIG, ~/.kube/config, or the pod's service account.
         kubeconfig: Option<PathBuf>,
-        /// The context in the kubeconfig; its current one where absent.
+        /// The context in the kubeconfig. If unset, its current context.
         context: Option<String>,
         /// The namespace of the instance.
         namespace: Namespace = "azure-iot-operations",
         /// Deadline of every call to the Kubernetes API.
         timeout: Duration = "10s",
-        /// The Lease in that namespace whose holder acts for the instance. Any other process with the same one serves reads, and takes over
-        /// when the holder has ended.
+        /// The Lease in that namespace that elects the leader. The holder does all writing. Any other process
+        /// with the same Lease serves reads only, and takes over when the holder stops.
         lease: ObjectName = "secret-service",
     }
 
-    /// How synced secrets are kept in step with the vault
+    /// How synced secrets follow the vault
     sync: Sync {
-        /// How synced secrets reach the edge. Auto takes the Secret Store extension where its custom resources are served; what the
-        /// extension has in its hands stays there also while they are not.
+        /// How synced secrets reach the cluster. auto uses the Secret Store extension if the cluster serves
+        /// its custom resources. Secrets that the extension already manages stay with it, even while those
+        /// resources are not served.
         engine: Engine = "auto",
-        /// How often the vault is asked for new versions.
+        /// How often to check the vault for new versions.
         interval: Duration = "5m",
-        /// The share of the interval by which each check comes earlier or later.
+        /// How much to vary the interval at random, as a fraction of it. 0.1 means up to 10 % shorter or
+        /// longer.
         jitter: Share = "0.1",
-        /// Synced secrets worked on at a time.
+        /// Number of workers that reconcile synced secrets.
         workers: NonZeroUsize = "8",
     }
 
-    /// What the Secret Store extension is told, in that engine
+    /// Settings for the Secret Store extension, used by the secret-store engine
     secret_store: SecretStore {
-        /// The service account as which the extension comes to the vault.
+        /// The Kubernetes service account that the extension uses to read the vault.
         service_account: String = "aio-ssc-sa",
-        /// The identity federated with that account; that of the instance's default class (spc-ops-…) where absent.
+        /// Client ID of the identity federated with that service account. If unset, taken from the instance's
+        /// default SecretProviderClass (spc-ops-…).
         client_id: Option<String>,
-        /// Tenant of that identity; that of the instance's default class where absent.
+        /// Tenant of that identity. If unset, taken from the instance's default SecretProviderClass.
         tenant_id: Option<String>,
-        /// The vault's name; the first label of vault.uri where absent.
+        /// Name of the vault. If unset, the first label of the host in vault.uri.
         vault_name: Option<String>,
-        /// How long the extension may leave a change without an answer before that is told as a problem.
+        /// How long to wait for the extension to process a change before reporting a problem.
         patience: Duration = "30s",
     }
 
-    /// What synced secrets may be, whoever asks
+    /// Which synced secrets callers may create or adopt
     synced_secrets: SyncedSecrets {
-        /// Types of Kubernetes Secrets that callers may ask for or adopt, besides Opaque, kubernetes.io/tls, kubernetes.io/basic-auth,
-        /// kubernetes.io/ssh-auth, kubernetes.io/dockerconfigjson and kubernetes.io/dockercfg. Those that grant power in the cluster
-        /// are never among them.
+        /// Kubernetes Secret types that callers may use, in addition to Opaque, kubernetes.io/tls,
+        /// kubernetes.io/basic-auth, kubernetes.io/ssh-auth, kubernetes.io/dockerconfigjson and
+        /// kubernetes.io/dockercfg. Types that grant rights in the cluster can't be added.
         types: Vec<SecretType>,
-        /// Labels that callers may set and that an adopted Secret may have, by their keys, besides those without a prefix: others
-        /// act on labels, some with great rights. In a key, * is any text and ? any character: line.example.com/*.
+        /// Label keys that callers may set, and that a Secret may carry to be adopted, in addition to keys
+        /// without a prefix. Other controllers act on labels, some with far-reaching rights. * matches any
+        /// text and ? any one character: line.example.com/*.
         labels: Vec<NamePattern>,
-        /// Names that belong to somebody, so that nobody creates or adopts them: a pattern, and whose they are. Besides those of Helm
-        /// (sh.helm.release.v1.*) and of Azure IoT Operations (spc-ops-*, aio-*). The chart adds the Secrets that the service itself is
-        /// run with.
+        /// Names that nobody may create or adopt: a pattern, and who owns the names. Names of Helm
+        /// (sh.helm.release.v1.*) and of Azure IoT Operations (spc-ops-*, aio-*) are always reserved. The
+        /// Helm chart adds the Secrets that the service itself needs.
         reserved_names: Vec<ReservedName>,
-        /// Names that are not reserved although a pattern of Helm or of Azure IoT Operations fits them.
+        /// Names to allow even though they match a reserved pattern of Helm or Azure IoT Operations.
         free_names: Vec<NamePattern>,
     }
 
-    /// What uses synced secrets
+    /// How the service finds what uses a synced secret
     usages: Usages {
-        /// Fields that name secrets, besides those of Azure IoT Operations that are known: KIND.GROUP PATH SECRET/KEY,
-        /// KIND.GROUP PATH SECRET [KEYS], or KIND.GROUP alone for any field whose name ends in SecretName or secretRef. In a
-        /// path, * is any field and [*] any item; the KIND * is any kind; the keys a+b|c are both a and b, or c. The
-        /// service's account needs the verbs list and watch on the kinds.
+        /// Fields that reference Secrets, in addition to the built-in ones of Azure IoT Operations:
+        /// KIND.GROUP PATH SECRET/KEY, KIND.GROUP PATH SECRET [KEYS], or KIND.GROUP alone for every field
+        /// whose name ends in SecretName or secretRef. In a path, * matches any field and [*] any item. The
+        /// KIND * matches every kind. The keys a+b|c mean both a and b, or c. The service needs the verbs
+        /// list and watch on these kinds.
         rules: Vec<UsageRule>,
-        /// How often the cluster is asked which of the kinds it serves.
+        /// How often to ask the cluster which of these kinds it serves.
         interval: Duration = "10s",
     }
 
-    /// Where and how gRPC is served
+    /// The gRPC server
     server: Server {
-        /// The TCP addresses to listen on; none where the list is empty.
+        /// TCP addresses to listen on. An empty list turns TCP off.
         listen: Vec<SocketAddr> = "127.0.0.1:50051",
-        /// A Unix socket to listen on; its file is made anew at start.
+        /// Unix socket to listen on. An existing socket file is replaced at start.
         unix_socket: Option<PathBuf>,
-        /// The server's certificate with its chain (PEM): TLS on every TCP address. Comes with tls_key_file.
+        /// The server's certificate chain (PEM). Turns on TLS for every TCP address. Requires tls_key_file.
         tls_cert_file: Option<PathBuf>,
-        /// The key of the server's certificate (PEM). Comes with tls_cert_file.
+        /// The private key of the server's certificate (PEM). Requires tls_cert_file.
         tls_key_file: Option<PathBuf>,
-        /// Listen beyond this machine without TLS, so that tokens travel in the clear. For a network that encrypts by itself, as
-        /// a service mesh does.
+        /// Allow listening beyond loopback without TLS. Tokens are then sent in clear text. Use this only in
+        /// a network that encrypts by itself, such as a service mesh.
         insecure: bool = "false",
-        /// Whether browsers are served too (gRPC-Web).
+        /// Whether to serve browsers too (gRPC-Web).
         grpc_web: bool = "false",
-        /// The web pages that may call, by their origin; none where the list is empty.
+        /// Origins of the web pages that may call the service (CORS). Empty: none.
         allowed_origins: Vec<Origin>,
-        /// Whether clients may ask for the contract (gRPC reflection).
+        /// Whether to serve gRPC reflection, so that clients can discover the API.
         reflection: bool = "true",
-        /// Where metrics are served for Prometheus, over plain HTTP at /metrics, to whoever asks; nowhere where it is not given. They are
-        /// numbers: no name of a secret is in them.
+        /// Address to serve Prometheus metrics on, at /metrics, over plain HTTP and without authentication.
+        /// If unset, metrics are not served. Metrics contain numbers only, never names of secrets.
         metrics_listen: Option<SocketAddr>,
-        /// How long calls under way may take at the end.
+        /// How long calls in flight may take to finish at shutdown.
         drain: Duration = "20s",
     }
 
-    /// How callers show who they are
+    /// How callers authenticate
     authentication: Authentication {
-        /// Certificates (PEM) of the authorities that vouch for clients. A client is then who its certificate names: the first
-        /// URI among its subject alternative names, else its common name; its organizations are its groups. For server.tls_cert_file.
+        /// CA certificates (PEM) that client certificates are verified against. The caller is the
+        /// certificate's first URI subject alternative name, or else its common name. Its organizations are
+        /// the caller's groups. Requires server.tls_cert_file.
         client_ca_file: Option<PathBuf>,
-        /// Revocation lists (PEM) of those authorities, one of each, and of the authorities between them and clients. A revoked
-        /// certificate, and one whose issuer is revoked, stops working within ten seconds, on open connections too.
+        /// Certificate revocation lists (PEM), one for each CA and each intermediate CA. A certificate that
+        /// was revoked, or whose issuer was, is refused within ten seconds, on open connections too.
         client_crl_file: Option<PathBuf>,
-        /// Whether a client certificate is let in although an authority in its chain, the root excepted, has no list in client_crl_file.
-        /// Without this, authorities in between need their lists there too.
+        /// Whether to accept a client certificate if client_crl_file has no list for one of its intermediate
+        /// CAs. By default every intermediate CA needs a list.
         allow_unknown_revocation: bool = "false",
-        /// Whether a client certificate is refused once the revocation list about it is past its next update. Without this the list
-        /// goes on counting, and that it is old is told by the log, by check and by a metric: a site without a way to the authority
-        /// keeps its callers.
+        /// Whether to refuse client certificates once their revocation list is past its next update. By
+        /// default an outdated list still counts, so that a site cut off from its CA keeps its callers. The
+        /// log, the check command and a metric report the outdated list.
         require_current_crl: bool = "false",
-        /// Whether tokens of the cluster's service accounts count. The service's own account needs the verb create on
+        /// Whether to accept Kubernetes service account tokens. The service needs the verb create on
         /// tokenreviews.authentication.k8s.io.
         tokens: bool = "true",
-        /// The audience that tokens must be for.
+        /// The audience that tokens must be issued for.
         audience: String = "secret-service",
-        /// How long the owner of a token is remembered, and never longer than the token is valid; at most 60 s. A deleted
-        /// service account stops working within this time.
+        /// How long a verified token is cached, at most 60 s and never past its expiry. A deleted service
+        /// account loses access within this time.
         token_cache: Duration = "60s",
-        /// Whether callers on this machine need no credentials: those that come through a loopback address or the Unix
-        /// socket. They may do everything that the rules leave.
+        /// Whether callers on this machine need no credentials: all who connect through loopback or the Unix
+        /// socket. They may do everything that authorization.rules does not forbid.
         anonymous: bool = "false",
     }
 
-    /// What callers may do
+    /// What callers are allowed to do
     authorization: Authorization {
-        /// How long a decision of the cluster is remembered; at most 10 s. The cluster is asked by SubjectAccessReview, so the
-        /// service's own account needs the verb create on subjectaccessreviews.authorization.k8s.io.
+        /// How long an authorization decision is cached, at most 10 s. Decisions come from
+        /// SubjectAccessReviews. The service needs the verb create on
+        /// subjectaccessreviews.authorization.k8s.io.
         decision_cache: Duration = "10s",
-        /// Reviews a second that one caller can cause by the names it asks for, and 128 at once; more are told when to come back. Whoever has
-        /// a right on all names causes one review for all of them.
+        /// Maximum access reviews a second for the names that one caller asks for, with a burst of 128.
+        /// Further calls fail with RESOURCE_EXHAUSTED. A caller with a right on all names needs one review
+        /// for all of them.
         reviews_per_second: NonZeroU32 = "20",
-        /// Reviews of rights under way at a time. One caller has an eighth of them at most, and waits for its own.
+        /// Maximum concurrent access reviews. One caller gets at most an eighth and queues for its own.
         reviews_under_way: NonZeroUsize = "64",
-        /// Rules that narrow what callers may name, whatever the cluster grants them: allow or deny, then a user or a group or
-        /// *, then syncedSecrets/PATTERN or vaultSecrets/PATTERN, where * in the pattern is any text and ? any character. What
-        /// a rule denies is refused; who is allowed some names is refused all others. Lists show all names.
+        /// Rules that narrow down what the cluster grants: allow or deny, then a user, a group or *, then
+        /// syncedSecrets/PATTERN or vaultSecrets/PATTERN. In a pattern, * matches any text and ? any one
+        /// character. Names that a deny rule matches are refused. Whoever has allow rules is refused all
+        /// other names. Lists still show all names.
         rules: Vec<AccessRule>,
     }
 
-    /// What callers may ask for at most
+    /// Limits on connections, calls and messages
     limits: Limits {
-        /// Bytes of a request that may carry values of secrets.
+        /// Maximum size in bytes of a request that can carry secret values.
         message_bytes: NonZeroUsize = "1048576",
-        /// Bytes of any other request, and of each question in a stream of reflection.
+        /// Maximum size in bytes of any other request, and of each request in a reflection stream.
         small_message_bytes: NonZeroUsize = "16384",
-        /// How long a request may take to arrive, once its call has begun.
+        /// How long a request may take to arrive after its call begins.
         receive_timeout: Duration = "10s",
-        /// Bytes of an answer; lists make shorter pages. Clients accept 4 MiB where they are not told otherwise.
+        /// Maximum size in bytes of a response. Lists return smaller pages to stay below it. gRPC clients
+        /// accept 4 MiB by default.
         answer_bytes: NonZeroUsize = "4194304",
-        /// Calls at a time, over all connections; more are told to come back.
+        /// Maximum concurrent calls over all connections. Further calls fail with RESOURCE_EXHAUSTED.
         concurrent_calls: NonZeroUsize = "1024",
-        /// Calls at a time of one caller, those included whose answers it has not taken; more are told to come back. Where it is not
-        /// given, an eighth of limits.concurrent_calls.
+        /// Maximum concurrent calls of one caller, including calls whose response it has not read. If unset,
+        /// an eighth of limits.concurrent_calls.
         calls_per_caller: Option<NonZeroUsize>,
-        /// Bytes of all requests larger than limits.small_message_bytes that arrive or are carried out; more are told to come back.
+        /// Maximum bytes of all requests in flight that are larger than limits.small_message_bytes.
         request_bytes: NonZeroUsize = "16777216",
-        /// The same of one caller. Where it is not given, an eighth of limits.request_bytes.
+        /// Maximum bytes of such requests of one caller. If unset, an eighth of limits.request_bytes.
         request_bytes_per_caller: Option<NonZeroUsize>,
-        /// Calls a second of one caller, and as many at once; more are told when to come back.
+        /// Maximum calls a second of one caller, and the size of a burst. Further calls fail with
+        /// RESOURCE_EXHAUSTED and the time to wait.
         calls_per_second: NonZeroU32 = "1000",
-        /// Calls at a time on one connection; more wait.
+        /// Maximum concurrent calls on one connection. Further calls wait.
         streams_per_connection: NonZeroU32 = "256",
-        /// Watches at a time; more are told to come back.
+        /// Maximum open watches. Further ones fail with RESOURCE_EXHAUSTED.
         watchers: NonZeroUsize = "256",
-        /// Watches at a time of one caller; more are told to come back. Where it is not given, an eighth of limits.watchers.
+        /// Maximum open watches of one caller. If unset, an eighth of limits.watchers.
         watches_per_caller: Option<NonZeroUsize>,
-        /// Calls at a time that show no credentials and are answered at once, such as health checks; and as many besides whose credentials
-        /// the cluster is asked about. Nobody else's calls wait for them.
+        /// Maximum concurrent calls that need no credentials and are answered immediately, such as health
+        /// checks. The same number applies separately to calls whose credentials the cluster is verifying.
+        /// Authenticated calls are not delayed by either.
         open_calls: NonZeroUsize = "512",
-        /// The same from one address. Where it is not given, a quarter of limits.open_calls: many callers can come from one address.
+        /// Maximum such calls from one address. If unset, a quarter of limits.open_calls, because many
+        /// callers can share an address.
         open_calls_per_address: Option<NonZeroUsize>,
-        /// Watches of health and streams of reflection at a time, which need no credentials; more are told to come back.
+        /// Maximum open health watches and reflection streams, which need no credentials.
         open_streams: NonZeroUsize = "256",
-        /// The same from one address. Where it is not given, a quarter of limits.open_streams.
+        /// Maximum such streams from one address. If unset, a quarter of limits.open_streams.
         open_streams_per_address: Option<NonZeroUsize>,
-        /// Tokens a second from all addresses that nobody knows yet and of which the cluster is asked; more are told to come back. Tokens
-        /// that were good within the last hour don't count, nor do those that come over a connection on which a call was let in.
+        /// Maximum unknown tokens a second that the service asks the cluster to verify, from all addresses.
+        /// Tokens that were valid within the last hour don't count. Nor do tokens on a connection where a
+        /// call was already authenticated.
         unknown_tokens_per_second: NonZeroU32 = "200",
-        /// The same from one address, or over the connections of one caller.
+        /// Maximum unknown tokens a second from one address, or over the connections of one caller.
         unknown_tokens_per_second_per_address: NonZeroU32 = "20",
-        /// How long a stream of reflection may last.
+        /// How long a reflection stream may stay open.
         reflection_timeout: Duration = "30s",
-        /// How long a watch of health may last on a connection on which no call was let in; clients open it again by themselves.
+        /// How long a health watch may stay open on a connection where no call was authenticated. Clients
+        /// reopen it by themselves.
         health_watch_timeout: Duration = "10m",
-        /// Connections at a time. One more cuts the oldest that does nothing, or nothing but watch health and ask for the contract; where
-        /// all do something, it is refused.
+        /// Maximum connections. A new one closes the oldest that is idle, or that has only health watches and
+        /// reflection streams. If there is none, the new one is refused.
         connections: NonZeroUsize = "4096",
-        /// Those of them on which one caller was let in first: one more cuts its oldest that does nothing. Where it is not given, an eighth of
-        /// limits.connections.
+        /// Maximum connections whose first authenticated call came from the same caller. A new one closes
+        /// that caller's oldest idle one. If unset, an eighth of limits.connections.
         connections_per_caller: Option<NonZeroUsize>,
-        /// Those of them on which no call was let in so far, handshakes included. One more cuts the oldest from the address that has most.
+        /// Maximum connections on which no call was authenticated yet, including TLS handshakes. A new one
+        /// closes the oldest from the address that has most.
         open_connections: NonZeroUsize = "512",
-        /// The same from one address: one more cuts the oldest from there. Where it is not given, a quarter of limits.open_connections.
+        /// Maximum such connections from one address. A new one closes the oldest from there. If unset, a
+        /// quarter of limits.open_connections.
         open_connections_per_address: Option<NonZeroUsize>,
-        /// Connections through server.unix_socket that have room besides all others, so that probes always get through.
+        /// Connections reserved for server.unix_socket in addition to all others, so that probes always get
+        /// through.
         unix_connections: NonZeroUsize = "64",
-        /// Calls through server.unix_socket that have room besides all others when the other limits of calls are reached.
+        /// Calls reserved for server.unix_socket once the other limits on calls are reached.
         unix_calls: NonZeroUsize = "64",
-        /// Connections at a time to server.metrics_listen, half of them from one address. One more cuts the oldest.
+        /// Maximum connections to server.metrics_listen, at most half of them from one address. A new one
+        /// closes the oldest.
         metrics_connections: NonZeroUsize = "16",
-        /// How long a connection there may take for its request and its page.
+        /// How long one request for metrics may take, response included.
         metrics_timeout: Duration = "10s",
-        /// How long a caller may leave an answer, or a part of it, where it is; then its connection is cut.
+        /// How long a caller may stop reading a response before its connection is closed.
         send_timeout: Duration = "30s",
-        /// Deadline of a call that brings none.
+        /// Deadline of a call that sets none.
         call_timeout: Duration = "30s",
-        /// The longest that a call may take, whatever its deadline.
+        /// Maximum duration of a call, whatever its deadline.
         longest_call: Duration = "2m",
     }
 
-    /// What is recorded
+    /// The service's own database
     database: Database {
-        /// The database file (SQLite); its directory must exist. Files beside it start with the same name.
+        /// The SQLite database file. Its directory must exist. SQLite puts files with the same prefix beside
+        /// it.
         path: PathBuf = "/var/lib/secret-service/secret-service.db",
-        /// Whether a database that was lost, and made anew at the start, is filled with the synced secrets that the edge holds. What the
-        /// Secrets' annotations say is believed then: where others may write Secrets in the namespace, see docs/security.md.
+        /// Whether to rebuild a lost database at start from the Secrets in the cluster. The rebuild trusts
+        /// their annotations: if others may write Secrets in the namespace, read docs/security.md first.
         rebuild: bool = "true",
-        /// Bytes that the change feed takes, about; at least 1048576. It goes back a day and 100,000 changes as long as that has room: the
-        /// oldest go before the newest, and a watcher that resumes from them is told OUT_OF_RANGE.
+        /// Approximate maximum size in bytes of the change feed, at least 1048576. The feed keeps a day and
+        /// up to 100,000 changes if they fit. The oldest are dropped first, and a watcher that resumes from a
+        /// dropped change gets OUT_OF_RANGE.
         feed_bytes: NonZeroUsize = "134217728",
     }
 
     /// Backups of the database
     backup: Backup {
-        /// The directory that backups are put into, best on another disk than the database, or a share. It is made where its parent is there.
-        /// No backups are made where this is absent.
+        /// Directory for backups, preferably on another disk or a network share. It is created if its parent
+        /// exists. If unset, no backups are made.
         directory: Option<PathBuf>,
-        /// How long after a backup the next one is made; at least a minute. A start makes one where the newest is older.
+        /// Time between backups, at least a minute. A backup is also made at start if the newest is older
+        /// than this.
         interval: Duration = "6h",
-        /// How many are kept; the oldest go. `secret-service restore FILE` puts one in place.
+        /// Number of backups to keep. The oldest are deleted. `secret-service restore FILE` restores one.
         keep: NonZeroUsize = "8",
     }
 
-    /// The record of who did what
+    /// The audit log
     audit: Audit {
-        /// How long events are kept, counting the time that the service runs; at least a day. `secret-service audit verify` proves that
-        /// what is kept is what was recorded.
+        /// How long to keep audit events, at least a day, counting only the time that the service runs.
+        /// `secret-service audit verify` proves that the stored events are unchanged.
         retention: Duration = "365d",
-        /// Bytes that events of what was done take, about; at least 1048576. The oldest go before the newest, however young they are, and an event
-        /// says so.
+        /// Approximate maximum size in bytes of the events that record actions, at least 1048576. The oldest
+        /// are deleted first, even before audit.retention, and an event records the deletion.
         bytes: NonZeroUsize = "268435456",
-        /// Calls that were not let in which are kept, at least 100: the oldest go before the newest, and never an event of what was done.
+        /// Maximum number of denied calls to keep, at least 100. The oldest are deleted first. They never
+        /// displace events that record actions.
         denials_rows: NonZeroUsize = "100000",
-        /// Bytes that they take, about; at least 65536. The oldest go before the newest here too.
+        /// Approximate maximum size in bytes of the denied calls, at least 65536. The oldest are deleted
+        /// first.
         denials_bytes: NonZeroUsize = "33554432",
-        /// Refused methods and resources of one caller that are told apart within a minute. What is more is recorded too, under the caller's
-        /// name and without the resource. Repetitions are counted in one event.
+        /// How many distinct denied methods and resources of one caller are recorded a minute. Further ones
+        /// are recorded under the caller's name without the resource. Repetitions are counted in one event.
         denials_per_actor: NonZeroUsize = "32",
     }
 
-    /// What is logged, on standard error
+    /// The log, written to standard error
     log: Log {
-        /// Which lines. SECRET_SERVICE_LOG and RUST_LOG come before it. No filter makes values or bodies visible.
+        /// Which lines to log. SECRET_SERVICE_LOG and RUST_LOG take precedence. No level ever logs secret
+        /// values or message bodies.
         level: LogFilter = "info",
-        /// How a line looks.
+        /// Format of a log line.
         format: Format = "json",
     }
 }

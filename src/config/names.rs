@@ -1,4 +1,4 @@
-//! Values with rules of their own: a URL of a host, an origin, a namespace …
+//! Types of values with their own syntax: host URL, origin, namespace and so on.
 
 use std::{fmt::Display, str::FromStr};
 
@@ -15,7 +15,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostUrl(pub Url);
 
-/// The origin of a web page: scheme, host and perhaps port.
+/// The origin of a web page: scheme, host and an optional port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin(pub String);
 
@@ -23,15 +23,15 @@ pub struct Origin(pub String);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Namespace(pub String);
 
-/// The name of an object in the namespace.
+/// The name of a namespaced Kubernetes object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectName(pub String);
 
-/// From 0 to 1.
+/// A fraction, from 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Share(pub f64);
 
-/// A filter of log lines.
+/// A filter for log lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogFilter(pub String);
 
@@ -61,13 +61,13 @@ impl Scalar for HostUrl {
             text.parse().map_err(|error| format!("{text:?} is not a URL ({})", Quote::error(&error)))?;
         let is_bare = matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
         match url.scheme() {
-            // What stands before an @ is no one's to read.
+            // The user part may hold a password, so it is not repeated.
             _ if !url.username().is_empty() || url.password().is_some() => {
-                Err("is a URL with a user in it".to_owned())
+                Err("the URL contains a user".to_owned())
             }
             "https" if is_bare => Ok(Self(url)),
-            "https" => Err(format!("{text:?} says more than a host")),
-            scheme => Err(format!("{text:?} is not https but {scheme}")),
+            "https" => Err(format!("{text:?} has more than a host")),
+            scheme => Err(format!("{text:?} uses {scheme} instead of https")),
         }
     }
 
@@ -78,7 +78,7 @@ impl Scalar for HostUrl {
 
 impl Scalar for Origin {
     const KIND: Kind =
-        Kind::new("ORIGIN", "scheme, host and perhaps port, for example \"https://console.example\"");
+        Kind::new("ORIGIN", "scheme, host and an optional port, for example \"https://console.example\"");
 
     fn parse(text: &str) -> Result<Self, String> {
         let is_origin = text.parse::<Url>().is_ok_and(|url| {
@@ -98,7 +98,7 @@ impl Scalar for Origin {
 }
 
 impl Scalar for Namespace {
-    const KIND: Kind = Kind::new("NAMESPACE", "1 to 63 lower case letters, digits and '-'");
+    const KIND: Kind = Kind::new("NAMESPACE", "1 to 63 lowercase letters, digits and '-'");
 
     fn parse(text: &str) -> Result<Self, String> {
         let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
@@ -115,10 +115,10 @@ impl Scalar for Namespace {
 }
 
 impl Scalar for ObjectName {
-    const KIND: Kind = Kind::new("NAME", "1 to 253 lower case letters, digits, '-' and '.'");
+    const KIND: Kind = Kind::new("NAME", "1 to 253 lowercase letters, digits, '-' and '.'");
 
     fn parse(text: &str) -> Result<Self, String> {
-        // Names of Secrets and of these objects have the same rule.
+        // The same rule applies to the names of Secrets.
         match text.parse::<SyncedSecretId>() {
             Ok(name) => Ok(Self(name.to_string())),
             Err(_) => Err(not(text, "the name of an object in Kubernetes")),
@@ -139,7 +139,7 @@ impl Scalar for LogFilter {
     fn parse(text: &str) -> Result<Self, String> {
         match telemetry::parse(text) {
             Ok(_) if !text.trim().is_empty() => Ok(Self(text.to_owned())),
-            _ => Err(not(text, "a filter of log lines")),
+            _ => Err(not(text, "a log filter")),
         }
     }
 
@@ -148,7 +148,7 @@ impl Scalar for LogFilter {
     }
 }
 
-/// A value of the model, which says itself what is wrong with a text.
+/// Parses a type of the model, whose error says what is wrong.
 fn parsed<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|error| format!("{text:?}: {error}"))
 }
@@ -156,8 +156,8 @@ fn parsed<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
 impl Scalar for UsageRule {
     const KIND: Kind = Kind::new(
         "RULE",
-        "a rule such as \"Camera.example.com spec.login.secretRef SECRET username+password\" or \"Camera.example.com \
-         spec.users[*].passwordSecretName SECRET/KEY\"",
+        "a rule such as \"Camera.example.com spec.login.secretRef SECRET username+password\" or \
+         \"Camera.example.com spec.users[*].passwordSecretName SECRET/KEY\"",
     );
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -172,7 +172,8 @@ impl Scalar for UsageRule {
 impl Scalar for AccessRule {
     const KIND: Kind = Kind::new(
         "RULE",
-        "a rule such as \"deny * vaultSecrets/prod-*\" or \"allow system:serviceaccounts:line-1 syncedSecrets/line1-*\"",
+        "a rule such as \"deny * vaultSecrets/prod-*\" or \"allow system:serviceaccounts:line-1 \
+         syncedSecrets/line1-*\"",
     );
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -185,7 +186,7 @@ impl Scalar for AccessRule {
 }
 
 impl Scalar for SecretType {
-    const KIND: Kind = Kind::new("TYPE", "a type of Secrets such as \"example.com/license\"");
+    const KIND: Kind = Kind::new("TYPE", "a Secret type such as \"example.com/license\"");
 
     fn parse(text: &str) -> Result<Self, String> {
         match text.is_empty() {
@@ -212,7 +213,8 @@ impl Scalar for NamePattern {
 }
 
 impl Scalar for ReservedName {
-    const KIND: Kind = Kind::new("NAME", "a pattern and whose it is, such as \"grafana-* Grafana\"");
+    const KIND: Kind =
+        Kind::new("NAME", "a pattern and the owner of the names, such as \"grafana-* Grafana\"");
 
     fn parse(text: &str) -> Result<Self, String> {
         parsed(text)

@@ -2,15 +2,14 @@
 
 use super::{Config, Field, Loaded};
 
-/// Comments are broken before this column.
+/// Comments are wrapped at this column.
 const WIDTH: usize = 100;
 
 impl Loaded {
-    /// As a file that says the same, save secrets.
+    /// A configuration file with the same values, except secrets.
     pub fn print(&self) -> String {
-        let mut text = String::from(
-            "# The effective configuration of secret-service. It can be used as a --config file.\n",
-        );
+        let mut text =
+            String::from("# The effective configuration of secret-service. Use it as a --config file.\n");
         let mut values = self.config.printed().into_iter();
         for section in Config::SECTIONS {
             text.push('\n');
@@ -33,7 +32,7 @@ impl Loaded {
         comment(text, &format!("Also set by {}{flag}. Set by: {origin}.", field.variable()));
         let line = match value {
             Some(value) => format!("{} = {value}", field.name),
-            None if place.is_some() => format!("# {} is set and not shown", field.name),
+            None if place.is_some() => format!("# {} is set but not shown", field.name),
             None => format!("# {} =", field.name),
         };
         text.push_str(&line);
@@ -41,7 +40,7 @@ impl Loaded {
     }
 }
 
-/// A comment, broken into lines.
+/// Appends a comment, wrapped into lines.
 fn comment(text: &mut String, words: &str) {
     let mut line = String::from("#");
     for word in words.split_whitespace() {

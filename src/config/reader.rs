@@ -1,4 +1,5 @@
-//! Reads fields from their sources, the last word first, and collects mistakes instead of stopping at one.
+//! Reads fields from their sources, highest precedence first, and collects all errors instead of stopping at
+//! the first.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ use super::{
     value::{Raw, Value},
 };
 
-/// A configuration, and where each of its values was written.
+/// A valid configuration, and where each of its values was set.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// The values.
@@ -29,10 +30,10 @@ pub(super) struct Reader<'a> {
 // === impl Loaded ===
 
 impl Loaded {
-    /// Reads the configuration; every mistake at once where there are any.
+    /// Reads the configuration. Reports all errors at once.
     pub fn from(sources: &Sources) -> Result<Self, Mistakes> {
         let (file, mistakes) = sources.read_file();
-        // A file that is not TOML may well set what seems to be missing.
+        // A file that is not TOML may set the fields that seem to be missing.
         let is_toml = sources.file.is_none() || mistakes.iter().all(|mistake| mistake.path.is_some());
         if !is_toml {
             return Err(Mistakes(mistakes));
@@ -53,7 +54,7 @@ impl Loaded {
 // === impl Reader ===
 
 impl Reader<'_> {
-    /// The value of a field; nothing where it is wrong or missing, which is then among the mistakes.
+    /// The value of a field; `None` if it is invalid or missing, which is then among the errors.
     pub fn read<T: Value>(&mut self, field: &'static Field) -> Option<T> {
         let sources = self.sources;
         let written = sources
@@ -78,13 +79,13 @@ impl Reader<'_> {
         }
     }
 
-    /// Notes a mistake in a field whose value is valid by itself.
+    /// Records an error about a field whose value is valid by itself.
     pub fn mistake(&mut self, path: &'static str, problem: impl Into<String>) {
         let place = self.places.get(path).cloned();
         self.mistakes.push(Mistake { place, path: Some(path.to_owned()), problem: problem.into() });
     }
 
-    /// How somebody sets a field.
+    /// How to set a field, for error messages.
     pub fn how_to_set(path: &str) -> String {
         let field =
             Config::SECTIONS.iter().flat_map(|section| section.fields).find(|field| field.path == path);
@@ -100,7 +101,7 @@ impl Reader<'_> {
 
 fn how_to_set(field: &Field) -> String {
     match field.flag() {
-        Some(flag) => format!("set it in the file, by {} or by --{flag}", field.variable()),
+        Some(flag) => format!("set it in the file, with {} or with --{flag}", field.variable()),
         None => format!("set {}", field.variable()),
     }
 }

@@ -1,4 +1,4 @@
-//! What must hold between the fields of a section, and of the files that they name.
+//! Validation beyond single fields: combinations of fields, ranges, and whether the named files are readable.
 
 use std::{path::Path, time::Duration};
 
@@ -12,21 +12,21 @@ use crate::{
     quote::Quote,
 };
 
-/// Less would leave nobody the time to look.
+/// Audit events are kept long enough for somebody to read them.
 const SHORTEST_RETENTION: Duration = Duration::from_secs(86_400);
 
-/// Less would hold little of what is of interest.
+/// Minimum size of the audit log and of the change feed: less would hold almost nothing.
 const SMALLEST_BUDGET: usize = 1_048_576;
 
-/// More often would do little else.
+/// More frequent backups would keep the service busy with little else.
 const SHORTEST_BACKUP_INTERVAL: Duration = Duration::from_secs(60);
 
-/// A ring with less room would hold no denials that are worth looking at.
+/// Minimum rows and bytes for denied calls: less would hold almost nothing.
 const SMALLEST_RING: (usize, usize) = (100, 65_536);
 
-/// The rules of a section whose fields are all valid by themselves.
+/// Validates a section whose fields are all valid by themselves.
 pub(super) trait Rules {
-    /// Notes what is broken.
+    /// Records errors with the reader.
     fn check(&self, _reader: &mut Reader<'_>) {}
 }
 
@@ -63,7 +63,7 @@ impl Rules for Credential {
 }
 
 impl Credential {
-    /// A field that only some kinds use, and some of them need.
+    /// Checks a field that only some kinds of credential use, and that some of them require.
     fn belongs(
         &self,
         path: &'static str,
@@ -76,12 +76,12 @@ impl Credential {
         if is_set && !used_by.contains(&kind) {
             reader.mistake(
                 path,
-                format!("not used by credential.kind = \"{kind}\"; remove it, or choose another kind"),
+                format!("not used with credential.kind = \"{kind}\"; remove it, or choose another kind"),
             );
         }
         if !is_set && needed_by.contains(&kind) {
             let how = Reader::how_to_set(path);
-            reader.mistake(path, format!("required by credential.kind = \"{kind}\"; {how}"));
+            reader.mistake(path, format!("required for credential.kind = \"{kind}\"; {how}"));
         }
     }
 
@@ -90,8 +90,8 @@ impl Credential {
         if self.kind == CredentialKind::ClientSecret && count != 1 {
             let how = Reader::how_to_set("credential.secret");
             let wrong =
-                if count == 0 { "required by credential.kind = \"client-secret\"" } else { "set twice" };
-            reader.mistake("credential.secret_file", format!("{wrong}; name one file here, or {how}"));
+                if count == 0 { "required for credential.kind = \"client-secret\"" } else { "set twice" };
+            reader.mistake("credential.secret_file", format!("{wrong}; name a file here, or {how}"));
         }
     }
 }
@@ -102,11 +102,11 @@ impl Rules for Cloud {
         match (self.name, &self.authority_host) {
             (CloudName::Custom, None) => {
                 let how = Reader::how_to_set(path);
-                reader.mistake(path, format!("required by cloud.name = \"custom\"; {how}"));
+                reader.mistake(path, format!("required for cloud.name = \"custom\"; {how}"));
             }
             (CloudName::Custom, Some(_)) | (_, None) => {}
             (_, Some(_)) => {
-                reader.mistake(path, "used with cloud.name = \"custom\" only; remove it, or set the name");
+                reader.mistake(path, "only used with cloud.name = \"custom\"; remove it, or set cloud.name");
             }
         }
     }
@@ -121,13 +121,12 @@ impl Rules for Kubernetes {
 impl Rules for Authentication {
     fn check(&self, reader: &mut Reader<'_>) {
         if !self.tokens && !self.anonymous && self.client_ca_file.is_none() {
-            let problem = "nobody could call; accepted: authentication.tokens = true, an authentication.client_ca_file, or \
+            let problem = "no caller could authenticate; set authentication.tokens = true, authentication.client_ca_file, or \
                            authentication.anonymous = true";
             reader.mistake("authentication.tokens", problem);
         }
         if self.client_crl_file.is_some() && self.client_ca_file.is_none() {
-            let problem =
-                "revokes certificates of nobody; accepted: together with authentication.client_ca_file";
+            let problem = "without client certificates there is nothing to revoke; set authentication.client_ca_file too";
             reader.mistake("authentication.client_crl_file", problem);
         }
         let policies = [
@@ -138,7 +137,7 @@ impl Rules for Authentication {
         {
             reader.mistake(
                 path,
-                "about revocation lists only; set authentication.client_crl_file, or remove it",
+                "only used with revocation lists; set authentication.client_crl_file, or remove it",
             );
         }
         readable("authentication.client_ca_file", self.client_ca_file.as_deref(), reader);
@@ -199,13 +198,14 @@ impl Rules for Limits {
         if self.call_timeout > self.longest_call {
             reader.mistake(
                 "limits.call_timeout",
-                "longer than limits.longest_call; shorten it, or allow longer calls",
+                "longer than limits.longest_call; shorten it, or raise limits.longest_call",
             );
         }
         if self.request_bytes < self.message_bytes {
             reader.mistake(
                 "limits.request_bytes",
-                "smaller than limits.message_bytes: no request of that size would ever have room; allow more, or smaller ones",
+                "smaller than limits.message_bytes, so a request of that size would never be accepted; raise \
+                 it, or lower limits.message_bytes",
             );
         }
     }
@@ -214,21 +214,19 @@ impl Rules for Limits {
 impl Rules for Server {
     fn check(&self, reader: &mut Reader<'_>) {
         if self.listen.is_empty() && self.unix_socket.is_none() {
-            reader.mistake(
-                "server.listen",
-                "nothing to listen on; give an address here or a server.unix_socket",
-            );
+            reader
+                .mistake("server.listen", "nothing to listen on; set an address here, or server.unix_socket");
         }
         let is_protected = self.insecure || self.tls_cert_file.is_some();
         for address in self.listen.iter().filter(|address| !address.ip().is_loopback() && !is_protected) {
             let problem = format!(
-                "{address} can be reached from elsewhere, and without TLS tokens travel in the clear; accepted: a loopback \
-                 address, a server.unix_socket, server.tls_cert_file and its key, or server.insecure = true where the network \
-                 encrypts by itself"
+                "{address} is reachable from other machines, and without TLS tokens are sent in clear text; \
+                 use a loopback address, server.unix_socket, or server.tls_cert_file and its key; or set \
+                 server.insecure = true if the network encrypts by itself"
             );
             reader.mistake("server.listen", problem);
         }
-        let both = "server.tls_cert_file and server.tls_key_file come together";
+        let both = "server.tls_cert_file and server.tls_key_file need each other";
         match (&self.tls_cert_file, &self.tls_key_file) {
             (Some(_), None) => reader.mistake("server.tls_key_file", format!("missing: {both}")),
             (None, Some(_)) => reader.mistake("server.tls_cert_file", format!("missing: {both}")),
@@ -239,37 +237,37 @@ impl Rules for Server {
         if !self.allowed_origins.is_empty() && !self.grpc_web {
             reader.mistake(
                 "server.allowed_origins",
-                "of use to browsers only; set server.grpc_web = true, or remove it",
+                "only used by browsers; set server.grpc_web = true, or remove it",
             );
         }
     }
 }
 
-/// What sections allow each and not together.
+/// Checks combinations of fields from several sections.
 pub(super) fn across(config: &Config, reader: &mut Reader<'_>) {
     let (server, anonymous) = (&config.server, config.authentication.anonymous);
     let is_open = anonymous && server.insecure && server.tls_cert_file.is_none();
     for address in server.listen.iter().filter(|address| is_open && !address.ip().is_loopback()) {
         let problem = format!(
-            "together with authentication.anonymous = true it lets in whoever comes to {address} by way of this machine: a sidecar, a \
-             proxy or a port-forward calls from loopback, and its callers may do everything without credentials; accepted: \
-             authentication.anonymous = false, or server.tls_cert_file and its key in place of server.insecure, or loopback addresses \
-             and a server.unix_socket alone in server.listen"
+            "together with authentication.anonymous = true this gives full access without credentials to \
+             everyone who reaches {address} through this machine: a sidecar, a proxy or a port-forward \
+             connects from loopback. Set authentication.anonymous = false, use server.tls_cert_file and its \
+             key instead of server.insecure, or listen only on loopback addresses and server.unix_socket"
         );
         reader.mistake("server.insecure", problem);
     }
 }
 
-/// Whether a file that is named is there and can be read.
+/// Checks that a named file exists and can be read.
 fn readable(path: &'static str, file: Option<&Path>, reader: &mut Reader<'_>) {
     let Some(file) = file else { return };
     let problem = match std::fs::File::open(file).and_then(|opened| opened.metadata()) {
         Ok(metadata) if metadata.is_dir() => "is a directory".to_owned(),
         Ok(_) => return,
-        Err(error) => format!("can't be read ({})", Quote::error(&error)),
+        Err(error) => format!("can't be read: {}", Quote::error(&error)),
     };
     reader.mistake(
         path,
-        format!("{:?} {problem}; accepted: a file that the service may read", file.display().to_string()),
+        format!("{:?} {problem}; name a file that the service can read", file.display().to_string()),
     );
 }

@@ -1,4 +1,4 @@
-//! Values of types that the language and its libraries have.
+//! Values of types from the standard library and from crates.
 
 use std::{
     net::SocketAddr,
@@ -27,7 +27,7 @@ impl Scalar for String {
 impl Scalar for SecretString {
     const KIND: Kind = Kind {
         name: "SECRET",
-        accepts: "a secret that is not empty, from the environment alone",
+        accepts: "a secret that is not empty; environment variable only",
         is_secret: true,
     };
 
@@ -65,8 +65,10 @@ impl Scalar for bool {
 }
 
 impl Scalar for Duration {
-    const KIND: Kind =
-        Kind::new("DURATION", "a time above zero with its unit, for example \"500ms\", \"30s\" or \"5m\"");
+    const KIND: Kind = Kind::new(
+        "DURATION",
+        "a duration above zero with its unit, for example \"500ms\", \"30s\" or \"5m\"",
+    );
 
     fn parse(text: &str) -> Result<Self, String> {
         match humantime::parse_duration(text) {

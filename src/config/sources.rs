@@ -1,4 +1,4 @@
-//! Where values come from: a TOML file, the environment and flags; and what is written there that nobody knows.
+//! Where values come from: a TOML file, the environment and flags. Also finds unknown names there.
 
 use std::{
     collections::BTreeMap,
@@ -13,25 +13,25 @@ use toml::{
 use super::{Config, Field, Mistake, Section, mistake::Place, value::Raw};
 use crate::quote::Quote;
 
-/// What all our variables start with.
+/// Prefix of all our environment variables.
 const PREFIX: &str = "SECRET_SERVICE_";
 
-/// What was written, before anybody asks what it means. Not `Debug`: the environment holds secrets.
+/// The unparsed sources of a configuration. Not `Debug`: the environment holds secrets.
 #[derive(Clone, Default)]
 pub struct Sources {
     /// The file's name and text.
     pub file: Option<(PathBuf, String)>,
     /// The environment.
     pub environment: BTreeMap<String, String>,
-    /// Flags: the values by the path of their field.
+    /// The values of the flags, by the path of their field.
     pub flags: BTreeMap<&'static str, Vec<String>>,
 }
 
-/// The values of a file, by the path of their field.
+/// The values in the file, by the path of their field.
 pub(super) type FileValues = BTreeMap<&'static str, (Raw, Place)>;
 
 impl Sources {
-    /// The file of that name, the environment of this process, and flags.
+    /// Reads the file and this process's environment.
     pub fn gather(
         file: Option<PathBuf>,
         flags: BTreeMap<&'static str, Vec<String>>,
@@ -42,7 +42,7 @@ impl Sources {
                 let text = std::fs::read_to_string(&path).map_err(|error| Mistake {
                     place: Some(Place::line(&path, None)),
                     path: None,
-                    problem: format!("the configuration file can't be read: {}", Quote::error(&error)),
+                    problem: format!("can't read the configuration file: {}", Quote::error(&error)),
                 })?;
                 Some((path, text))
             }
@@ -53,7 +53,7 @@ impl Sources {
         Ok(Self { file, environment: std::env::vars_os().filter_map(text).collect(), flags })
     }
 
-    /// The value of a field's variable; an empty one counts as none.
+    /// The value of a field's variable. An empty one counts as unset.
     pub(super) fn variable(&self, field: &Field) -> Option<(Raw, Place)> {
         let name = field.variable();
         let value = self.environment.get(&name).filter(|value| !value.is_empty())?;
@@ -69,7 +69,7 @@ impl Sources {
         Some((raw, Place::Flag(field.flag()?)))
     }
 
-    /// The values of the file, and what is wrong with it as such.
+    /// The values in the file, and the errors of the file itself.
     pub(super) fn read_file(&self) -> (FileValues, Vec<Mistake>) {
         let Some((path, text)) = &self.file else { return Default::default() };
         let mut file = File { path, text, values: FileValues::new(), mistakes: Vec::new() };
@@ -81,7 +81,7 @@ impl Sources {
                 Quote::from(error.message()).to_string(),
             );
         }
-        // What is not TOML has no fields.
+        // A file that is not TOML has no fields.
         if errors.is_empty() {
             for (key, value) in table.get_ref() {
                 file.read_section(key, value);
@@ -90,7 +90,7 @@ impl Sources {
         (file.values, file.mistakes)
     }
 
-    /// Variables that look like ours and are not.
+    /// Variables with our prefix that no field has.
     pub(super) fn unknown_variables(&self) -> Vec<Mistake> {
         let ours = |name: &&String| {
             let section = Config::SECTIONS.iter().find(|section| {
@@ -102,18 +102,19 @@ impl Sources {
         let mistake = |name: &String| Mistake {
             place: Some(Place::Variable(name.clone())),
             path: None,
-            problem: "unknown; --help lists all variables".to_owned(),
+            problem: "unknown variable; --help lists all of them".to_owned(),
         };
         self.environment.keys().filter(ours).map(mistake).collect()
     }
 }
 
-/// Kubernetes tells every pod of every service, also of one whose name happens to start as our variables do.
+/// Kubernetes sets variables for every Service in the namespace. A Service's name may start like our
+/// variables.
 fn is_of_kubernetes(name: &str) -> bool {
     name.ends_with("_SERVICE_HOST") || name.contains("_SERVICE_PORT") || name.contains("_PORT")
 }
 
-/// A file in the course of being read.
+/// A file while it is read.
 struct File<'a> {
     path: &'a Path,
     text: &'a str,
@@ -126,11 +127,17 @@ impl File<'_> {
         let (name, at) = (key.get_ref().as_ref(), key.span().start);
         let Some(section) = Config::SECTIONS.iter().find(|section| section.name == name) else {
             let known = Config::SECTIONS.iter().map(|section| section.name).collect::<Vec<_>>().join(", ");
-            return self.mistake(at, Some(name.to_owned()), format!("unknown; known sections are {known}"));
+            return self.mistake(
+                at,
+                Some(name.to_owned()),
+                format!("unknown section; the sections are {known}"),
+            );
         };
         let Some(table) = value.get_ref().as_table() else {
-            let problem =
-                format!("is a section: write [{name}] and below it its fields, {}", section.names());
+            let problem = format!(
+                "is a section, not a field: write [{name}] and its fields below it ({})",
+                section.names()
+            );
             return self.mistake(at, Some(name.to_owned()), problem);
         };
         for (key, value) in table {
@@ -145,11 +152,11 @@ impl File<'_> {
             None => self.mistake(
                 at,
                 path,
-                format!("unknown; known in [{}] are {}", section.name, section.names()),
+                format!("unknown field; the fields of [{}] are {}", section.name, section.names()),
             ),
             Some(field) if field.kind.is_secret => {
                 let problem = format!(
-                    "a secret does not belong into this file: set {}, or name a file in {}.{name}_file",
+                    "secrets are not allowed in this file: set {}, or name a file in {}.{name}_file",
                     field.variable(),
                     section.name
                 );
@@ -175,7 +182,7 @@ impl File<'_> {
     }
 }
 
-/// A value, or a list of them, as text; nothing where it is a table, or a list of lists.
+/// A value or a list as text; `None` for a table or a nested list.
 fn raw(value: &DeValue<'_>) -> Option<Raw> {
     match value {
         DeValue::Table(_) => None,

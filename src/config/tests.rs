@@ -1,4 +1,4 @@
-//! What holds of every configuration.
+//! Tests of the configuration.
 
 use super::*;
 
@@ -110,22 +110,25 @@ level = { secret_service = 'info' }
     let environment = [("SECRET_SERVICE_KUBERNETES_NAMESPACE", "Not_One"), ("SECRET_SERVICE_VAULT_URL", "x")];
     let found = mistakes(file, &environment);
     let expected = [
-        "serve.toml:2: vault.url: unknown; known in [vault] are uri, api_version",
-        "vault.uri: required; set it in the file, by SECRET_SERVICE_VAULT_URI or by --vault-uri; accepted: an https URL",
+        "serve.toml:2: vault.url: unknown field; the fields of [vault] are uri, api_version",
+        "vault.uri: required; set it in the file, with SECRET_SERVICE_VAULT_URI or with --vault-uri; \
+         accepted: an https URL",
         "serve.toml:3: vault.timeout: \"10\" is not a duration",
         "serve.toml:4: vault.concurrency: \"0\" is not a whole number of at least 1",
-        "serve.toml:8: sync.engine: \"direkt\" is none of them; accepted: auto, secret-store or direct",
+        "serve.toml:8: sync.engine: \"direkt\" is unknown; accepted: auto, secret-store or direct",
         "serve.toml:9: sync.jitter: \"2\" is not a number from 0 to 1",
         "serve.toml:14: server.unix_socket: is a list; accepted: a path",
-        "serve.toml:18: credential.secret: a secret does not belong into this file: set SECRET_SERVICE_CREDENTIAL_SECRET",
-        "credential.tenant_id: required by credential.kind = \"client-secret\"; set it",
-        "credential.client_id: required by",
-        "credential.secret_file: required by",
-        "cloud.authority_host: required by cloud.name = \"custom\"",
-        "serve.toml:23: kubernets: unknown; known sections are vault, credential",
-        "SECRET_SERVICE_KUBERNETES_NAMESPACE: kubernetes.namespace: \"Not_One\" is not the name of a namespace",
-        "SECRET_SERVICE_VAULT_URL: unknown",
-        "serve.toml:27: log.format: \"xml\" is none of them; accepted: text or json",
+        "serve.toml:18: credential.secret: secrets are not allowed in this file: set \
+         SECRET_SERVICE_CREDENTIAL_SECRET",
+        "credential.tenant_id: required for credential.kind = \"client-secret\"; set it",
+        "credential.client_id: required for",
+        "credential.secret_file: required for",
+        "cloud.authority_host: required for cloud.name = \"custom\"",
+        "serve.toml:23: kubernets: unknown section; the sections are vault, credential",
+        "SECRET_SERVICE_KUBERNETES_NAMESPACE: kubernetes.namespace: \"Not_One\" is not the name of a \
+         namespace",
+        "SECRET_SERVICE_VAULT_URL: unknown variable",
+        "serve.toml:27: log.format: \"xml\" is unknown; accepted: text or json",
         "serve.toml:28: log.level: is a table",
     ];
     for expected in expected {
@@ -139,7 +142,7 @@ level = { secret_service = 'info' }
 }
 
 #[test]
-fn what_must_hold_between_fields_is_checked_where_each_is_valid() {
+fn combinations_of_fields_are_checked_once_each_is_valid() {
     let file = "\
 [vault]
 ca_file = '/nowhere/ca.pem'
@@ -155,13 +158,13 @@ authority_host = 'https://login.example'
     let found = mistakes(file, &[VAULT]);
     let expected = [
         "serve.toml:2: vault.ca_file: \"/nowhere/ca.pem\" can't be read",
-        "serve.toml:4: server.listen: 0.0.0.0:50051 can be reached from elsewhere, and without TLS",
+        "serve.toml:4: server.listen: 0.0.0.0:50051 is reachable from other machines, and without TLS",
         "server.tls_cert_file: missing",
         "serve.toml:5: server.tls_key_file: \"/nowhere/key.pem\" can't be read",
-        "serve.toml:6: server.allowed_origins: of use to browsers only",
-        "serve.toml:8: credential.certificate_file: not used by credential.kind = \"workload-identity\"",
+        "serve.toml:6: server.allowed_origins: only used by browsers",
+        "serve.toml:8: credential.certificate_file: not used with credential.kind = \"workload-identity\"",
         "serve.toml:8: credential.certificate_file: \"/\" is a directory",
-        "serve.toml:10: cloud.authority_host: used with cloud.name = \"custom\" only",
+        "serve.toml:10: cloud.authority_host: only used with cloud.name = \"custom\"",
     ];
     for expected in expected {
         assert_eq!(
@@ -174,7 +177,7 @@ authority_host = 'https://login.example'
 }
 
 #[test]
-fn to_listen_beyond_the_machine_must_be_said_and_a_unix_socket_needs_no_address() {
+fn listening_beyond_the_machine_without_tls_needs_insecure_and_a_unix_socket_needs_no_address() {
     let insecure = "server = { listen = ['0.0.0.0:1'], insecure = true }";
     assert!(Loaded::from(&sources(insecure, &[VAULT], &[])).is_ok());
     let socket = "server = { listen = [], unix_socket = '/run/grpc.sock' }";
@@ -187,7 +190,8 @@ fn callers_without_credentials_beyond_loopback_and_without_tls_are_refused_with_
  {
     let open = |listen: &str, anonymous: bool, insecure: bool| {
         let file = format!(
-            "server = {{ listen = ['{listen}'], insecure = {insecure} }}\nauthentication = {{ anonymous = {anonymous} }}"
+            "server = {{ listen = ['{listen}'], insecure = {insecure} }}\nauthentication = {{ anonymous = \
+             {anonymous} }}"
         );
         Loaded::from(&sources(&file, &[VAULT], &[]))
     };
@@ -218,7 +222,7 @@ fn rules_for_revocation_lists_need_a_list() {
 }
 
 #[test]
-fn a_file_that_is_not_toml_is_told_by_its_lines_alone() {
+fn a_file_that_is_not_toml_reports_syntax_errors_only() {
     let found = mistakes("[vault]\nuri = https://x\ntimeout = \n", &[]);
     assert!(found[0].starts_with("serve.toml:2: "), "{found:#?}");
     assert!(found.iter().any(|line| line.starts_with("serve.toml:3: ")), "{found:#?}");
@@ -226,7 +230,7 @@ fn a_file_that_is_not_toml_is_told_by_its_lines_alone() {
 }
 
 #[test]
-fn what_kubernetes_says_of_a_service_of_our_name_is_no_mistake() {
+fn variables_that_kubernetes_sets_for_a_service_of_our_name_are_no_error() {
     let environment = [
         VAULT,
         ("SECRET_SERVICE_SERVICE_HOST", "10.0.0.1"),
@@ -245,12 +249,12 @@ fn a_secret_is_neither_printed_nor_in_debug_output() {
     let loaded = Loaded::from(&sources(file, &environment, &[])).unwrap();
     let printed = loaded.print();
     assert!(!printed.contains("canary") && !format!("{loaded:?}").contains("canary"));
-    assert!(printed.contains("# secret is set and not shown"), "{printed}");
+    assert!(printed.contains("# secret is set but not shown"), "{printed}");
     assert!(printed.contains("Set by: SECRET_SERVICE_CREDENTIAL_SECRET."), "{printed}");
 }
 
 #[test]
-fn what_is_printed_is_a_file_that_says_the_same() {
+fn the_printed_file_has_the_same_values() {
     let file = "[sync]\njitter = 0.25\n[server]\nlisten = ['127.0.0.1:1', '[::1]:2']\n[kubernetes]\ncontext = 'a \"b\"'\n";
     let printed = Loaded::from(&sources(file, &[VAULT], &[])).unwrap().print();
     let again = Loaded::from(&sources(&printed, &[], &[])).unwrap();

@@ -1,6 +1,6 @@
-//! What a field may hold: one value, perhaps none, or a list; and how it is read and printed.
+//! The values of a field: one, optional, or a list. How they are parsed and printed.
 
-/// A value as it was written, before anybody asks what it means.
+/// An unparsed value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Raw {
     /// One value.
@@ -9,25 +9,25 @@ pub(super) enum Raw {
     List(Vec<String>),
 }
 
-/// What a field may hold: a scalar, perhaps none, or a list of them.
+/// The type of a field: a scalar, an optional one, or a list of them.
 pub(super) trait Value: Sized {
-    /// How many there may be.
+    /// How many scalars it holds.
     const MANY: Many;
-    /// What one of them is.
+    /// The type of one scalar.
     const KIND: Kind;
 
-    /// Reads it; the error says what is wrong, not what would be right.
+    /// Parses it. The error says what is wrong; the caller adds what is accepted.
     fn read(raw: &Raw) -> Result<Self, String>;
-    /// The value of a field that nobody set and that has no default, where there is one.
+    /// The value of an unset field without a default; `None` if the field is required.
     fn absent() -> Option<Self>;
-    /// As TOML writes it; nothing where there is none, or where it must not be seen.
+    /// As TOML; `None` if there is no value or it must not be shown.
     fn print(&self) -> Option<String>;
 }
 
-/// How many values a field has.
+/// How many values a field takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Many {
-    /// Just one.
+    /// Exactly one.
     One,
     /// One or none.
     Optional,
@@ -35,25 +35,25 @@ pub enum Many {
     List,
 }
 
-/// What a value is, for people.
+/// The type of a value, as help and error messages describe it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kind {
-    /// A word that stands for it in help.
+    /// Placeholder in `--help`.
     pub name: &'static str,
-    /// What is accepted.
+    /// The accepted values.
     pub accepts: &'static str,
-    /// Comes from the environment alone, and is never shown.
+    /// Whether it is set by its environment variable only and never shown.
     pub is_secret: bool,
 }
 
-/// One value; one that exists is valid.
+/// One value. Parsing validates it, so every instance is valid.
 pub(super) trait Scalar: Sized {
-    /// What it is.
+    /// Its type, for help and errors.
     const KIND: Kind;
 
-    /// Reads it; the error says what is wrong, not what would be right.
+    /// Parses it. The error says what is wrong; the caller adds what is accepted.
     fn parse(text: &str) -> Result<Self, String>;
-    /// As TOML; nothing where it must not be seen.
+    /// As TOML; `None` if it must not be shown.
     fn print(&self) -> Option<toml::Value>;
 }
 
@@ -100,7 +100,7 @@ impl<T: Scalar> Value for Vec<T> {
     const MANY: Many = Many::List;
     const KIND: Kind = <T as Scalar>::KIND;
 
-    /// Outside of TOML a list is written with commas.
+    /// Flags and variables write a list with commas.
     fn read(raw: &Raw) -> Result<Self, String> {
         let texts: Vec<&str> = match raw {
             Raw::One(text) => text.split(',').map(str::trim).filter(|text| !text.is_empty()).collect(),
@@ -134,7 +134,7 @@ impl Kind {
     }
 }
 
-/// The problem of a text that is not what it should be.
+/// The error for a text that is not a `what`.
 pub(super) fn not(text: &str, what: &str) -> String {
     format!("{text:?} is not {what}")
 }

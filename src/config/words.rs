@@ -1,11 +1,11 @@
-//! Values that are one of a few words.
+//! Values that are one of a fixed set of words.
 
 use std::fmt;
 
 use super::value::{Kind, Scalar};
 use crate::telemetry::Format;
 
-/// A value that is one of a few words.
+/// Implements [`Scalar`] for an enum, with a word for each variant.
 macro_rules! words {
     ($type:ty, $name:literal, $accepts:literal, $($word:literal => $value:path,)+) => {
         impl Scalar for $type {
@@ -14,7 +14,7 @@ macro_rules! words {
             fn parse(text: &str) -> Result<Self, String> {
                 match text {
                     $($word => Ok($value),)+
-                    _ => Err(format!("{text:?} is none of them")),
+                    _ => Err(format!("{text:?} is unknown")),
                 }
             }
 
@@ -28,15 +28,15 @@ macro_rules! words {
 /// How the service authenticates to the vault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CredentialKind {
-    /// A federated service-account token.
+    /// A federated Kubernetes service account token.
     WorkloadIdentity,
-    /// The machine's identity.
+    /// The managed identity of the machine.
     ManagedIdentity,
-    /// An application with a secret.
+    /// An application with a client secret.
     ClientSecret,
-    /// An application with a certificate.
+    /// An application with a client certificate.
     ClientCertificate,
-    /// Whoever is signed in with the Azure CLI.
+    /// The user who is signed in with the Azure CLI.
     AzureCli,
 }
 
@@ -50,16 +50,16 @@ words! {
     "azure-cli" => CredentialKind::AzureCli,
 }
 
-/// Which Azure.
+/// An Azure cloud.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloudName {
-    /// Azure.
+    /// The global Azure cloud.
     Public,
     /// Azure operated by 21Vianet.
     China,
     /// Azure for the US government.
     UsGovernment,
-    /// Another one, named by its authority host.
+    /// Another cloud, identified by its authority host.
     Custom,
 }
 
@@ -71,10 +71,10 @@ words! {
     "custom" => CloudName::Custom,
 }
 
-/// How synced secrets reach the edge.
+/// Which engine writes new synced secrets to the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
-    /// By the Secret Store extension where its custom resources are served, else directly.
+    /// The Secret Store extension if the cluster serves its custom resources, otherwise the direct engine.
     Auto,
     /// The Secret Store extension reads the values and writes the Kubernetes Secrets.
     SecretStore,

@@ -219,7 +219,7 @@ async fn a_service_backs_up_by_itself_and_what_it_made_brings_a_lost_database_ba
     assert!(number("secret_service_recorded_rows{what=\"audit\"}") > 0);
     assert!(number("secret_service_recorded_bytes{what=\"feed\"}") > 100);
     let checked = run(&site, &[&["check"], &directory_flag[..]].concat()).await;
-    assert!(checked.0 == Some(0) && checked.1.contains("The newest is"), "{}", checked.1);
+    assert!(checked.0 == Some(0) && checked.1.contains("The newest backup is"), "{}", checked.1);
     assert!(checked.1.contains("change feed"), "{}", checked.1);
     process.kill().await;
     for suffix in ["", "-wal", "-shm"] {

@@ -17,12 +17,12 @@ use tokio::process::Command;
 use super::process::{DIRECT, Process, command, configuration};
 use crate::support::{PATIENCE, Site, requests::*};
 
-const ENGINE: &str = "engine: which, and why";
+const ENGINE: &str = "engine: which one, and why";
 const RIGHTS: &str = "secret store: rights on its resources";
-const EXTENSION: &str = "secret store: the extension is installed and acts";
+const EXTENSION: &str = "secret store: the extension is installed and running";
 const ACCESS: &str = "secret store: identity and tenant are known";
-const ACCOUNT: &str = "secret store: the service account is that identity's";
-const ONE_VAULT: &str = "secret store: no class leads to another vault";
+const ACCOUNT: &str = "secret store: the service account has that identity";
+const ONE_VAULT: &str = "secret store: all classes use this vault";
 /// What stands first in the host of the vault on loopback.
 const VAULT_NAME: &str = "127";
 
@@ -91,7 +91,7 @@ async fn each_thing_that_the_secret_store_engine_needs_is_a_row_with_what_to_do(
     site.vault.faults().add(Rule::new(Action::ForbiddenByRbac).on(Operation::SecretGet));
     let (code, rows) = check(&site).await;
     assert!(rows[ENGINE].1.contains("secret-store: sync.engine is auto, and the cluster serves"), "{rows:?}");
-    assert!(rows["vault: may read values"].1.contains("reads no values"), "{rows:?}");
+    assert!(rows["vault: right to read values"].1.contains("reads no values"), "{rows:?}");
     assert_eq!((code, rows[ACCESS].0.as_str(), rows[RIGHTS].0.as_str()), (1, "no", "yes"), "{rows:?}");
     for words in ["secret_store.client_id", "az iot ops secretsync enable"] {
         assert!(rows[ACCESS].1.contains(words), "{rows:?}");
@@ -157,6 +157,6 @@ async fn a_right_on_the_extensions_resources_that_is_missing_is_named() {
     deny("get", "serviceaccounts");
     let (code, rows) = check(&site).await;
     assert_eq!((code, rows[RIGHTS].0.as_str(), rows[ACCOUNT].0.as_str()), (1, "no", "warning"), "{rows:?}");
-    assert!(rows[RIGHTS].1.contains("May not patch on secretsyncs. "), "{rows:?}");
+    assert!(rows[RIGHTS].1.contains("may not patch on secretsyncs. "), "{rows:?}");
     assert!(rows[ACCOUNT].1.contains("verb get on serviceaccounts"), "{rows:?}");
 }

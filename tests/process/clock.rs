@@ -137,7 +137,7 @@ async fn check_and_metrics_say_how_far_the_clock_is_off() {
             .unwrap();
         let report: serde_json::Value = serde_json::from_slice(&ended.stdout).unwrap();
         let rows = report["checks"].as_array().unwrap();
-        for peer in ["clock: as the vault's", "clock: as the cluster's"] {
+        for peer in ["clock: agrees with the vault", "clock: agrees with the cluster"] {
             let row = rows.iter().find(|row| row["check"] == peer).unwrap();
             assert_eq!(row["holds"], holds, "{offset}: {row}");
             assert!(row["found"].as_str().unwrap().contains(word), "{offset}: {row}");

@@ -16,7 +16,7 @@ use tonic::transport::Channel;
 use super::process::{Process, command, configuration, free_port};
 use crate::support::{Site, requests::*};
 
-const ROW: &str = "cluster: who acts for the instance is known";
+const ROW: &str = "cluster: leader election";
 
 async fn change(client: &SecretServiceClient<Channel>, id: &str) -> Result<(), tonic::Status> {
     let request = CreateVaultSecretRequest {

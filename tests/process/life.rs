@@ -206,5 +206,5 @@ fn serve_and_check_run_on_what_dev_mode_offers() {
     let checked = with_environment(&["check"]).output().unwrap();
     assert_eq!(checked.status.code(), Some(1));
     let table = String::from_utf8(checked.stdout).unwrap();
-    assert!(table.contains("NO") && table.contains("before the vault answers"), "{table}");
+    assert!(table.contains("NO") && table.contains("the vault does not answer"), "{table}");
 }

@@ -1,4 +1,4 @@
-//! The checks themselves: each tries what the service will do, under the deadlines of the configuration.
+//! The checks of the configuration, database, backups, TLS and vault, with the configured deadlines.
 
 use std::{path::Path, time::Duration};
 
@@ -24,23 +24,22 @@ use crate::{
     vault::{self, Vault},
 };
 
-/// What the database should be able to grow by.
+/// Minimum free disk space for the database to grow.
 const ROOM: u64 = 256 * 1024 * 1024;
 
-const DATABASE: &str = "database: whole, of a known schema, writable";
-const DISK: &str = "database: room on the disk";
-const VAULT_CLOCK: &str = "clock: as the vault's";
-const BACKUP: &str = "backup: a new one is where it should be";
+const DATABASE: &str = "database: intact, known schema, writable";
+const DISK: &str = "database: free disk space";
+const VAULT_CLOCK: &str = "clock: agrees with the vault";
+const BACKUP: &str = "backup: the newest is recent";
 const TLS: &str = "tls: certificates and revocation lists are current";
 
 /// Runs them all.
 pub(super) async fn run(config: &Config, probes_writes: bool) -> Result<Report, Failure> {
     let options = vault_options(config);
     let (database, (engine, cluster)) = tokio::join!(database(config), cluster::check(config));
-    // What the vault must allow depends on the engine.
+    // The rights that are needed in the vault depend on the engine.
     let vault = check_the_vault(&options, engine, probes_writes).await;
-    let mut rows =
-        vec![Row::yes("configuration", "Every field is valid, and every file that it names is there.")];
+    let mut rows = vec![Row::yes("configuration", "Every field is valid, and every named file is readable.")];
     rows.extend(of_tls(config).await);
     rows.extend(database);
     rows.extend(vault);
@@ -57,15 +56,18 @@ async fn database(config: &Config) -> Vec<Row> {
     // SQLite writes files beside the database, so the directory counts as much as the file.
     if let Err(error) = access(directory, Access::WRITE_OK | Access::EXEC_OK) {
         let found = format!(
-            "The directory {} can't be written: {}. Create it for the service's user, or set database.path.",
+            "The directory {} is not writable: {}. Create it for the service's user, or set database.path.",
             directory.display(),
             Quote::error(&error)
         );
-        return vec![Row::no(DATABASE, found), Row::unknown(DISK, "The directory can't be used.")];
+        return vec![
+            Row::no(DATABASE, found),
+            Row::unknown(DISK, "Not checked: the directory is not usable."),
+        ];
     }
     let whole = match store::inspect(path).await {
         Ok(Schema::Absent) => {
-            Row::yes(DATABASE, format!("{} will be made at the first start.", path.display()))
+            Row::yes(DATABASE, format!("{} will be created at the first start.", path.display()))
         }
         Ok(Schema::Current) => Row::yes(DATABASE, format!("{} is ready.", path.display())),
         Ok(Schema::Older { missing }) => {
@@ -73,8 +75,9 @@ async fn database(config: &Config) -> Vec<Row> {
             Row::yes(DATABASE, found)
         }
         Err(error) => {
-            let remedy = "Look at the file's owner and mode, or stop the service and put a backup in place with `secret-service restore \
-                          FILE`; where there is none, move a damaged file away: the next start makes a new one from what the edge holds.";
+            let remedy = "Check the file's owner and mode. If it is damaged, stop the service and restore a backup with `secret-service \
+                          restore FILE`, or move the file away if there is none: the next start rebuilds it \
+                          from the cluster.";
             Row::no(DATABASE, format!("{}: {error}. {remedy}", path.display()))
         }
     };
@@ -87,12 +90,13 @@ async fn database(config: &Config) -> Vec<Row> {
     rows
 }
 
-/// What the database takes of the disk, and how it grows.
+/// The size of the database and of what grows in it.
 fn taken(room: &Room, config: &Config) -> String {
     let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / (1024.0 * 1024.0));
     let growing = &room.growing;
     let mut text = format!(
-        "The database takes {} ({} of it free to be used again), its log {}; the audit takes {} of {}, the change feed {} of {}.",
+        "The database takes {} ({} of it reusable), its write-ahead log {}. The audit log takes {} of {}, \
+         the change feed {} of {}.",
         mib(room.database),
         mib(growing.free),
         mib(room.log),
@@ -102,16 +106,17 @@ fn taken(room: &Room, config: &Config) -> String {
         mib(config.database.feed_bytes.get() as u64),
     );
     if let Some(bytes) = growing.audit_bytes_a_day(Timestamp::now()) {
-        text.push_str(&format!(" The audit grows by {} a day.", mib(bytes)));
+        text.push_str(&format!(" The audit log grows by {} a day.", mib(bytes)));
     }
     text
 }
 
-/// Whether backups can be put where they should be, and the newest is as new as it should be.
+/// Checks that backups can be written, and that the newest is recent.
 fn backup(directory: &Path, config: &Config) -> Row {
     if let Err(error) = access(directory, Access::WRITE_OK | Access::EXEC_OK) {
         let found = format!(
-            "The directory {} can't be written: {}. Mount or create it for the service's user, or set backup.directory.",
+            "The directory {} is not writable: {}. Mount or create it for the service's user, or set \
+             backup.directory.",
             directory.display(),
             Quote::error(&error)
         );
@@ -119,17 +124,18 @@ fn backup(directory: &Path, config: &Config) -> Row {
     }
     let newest = schedule(config).and_then(|schedule| schedule.newest().transpose());
     match newest {
-        None => Row::yes(BACKUP, "There is none yet; the service makes one when it starts."),
+        None => Row::yes(BACKUP, "There is no backup yet. The service makes one when it starts."),
         Some(Err(error)) => {
             Row::unknown(BACKUP, format!("The directory can't be read: {}.", Quote::error(&error)))
         }
         Some(Ok((file, made))) => {
-            let found = format!("The newest is {}, of {made:.0}.", file.display());
+            let found = format!("The newest backup is {}, made at {made:.0}.", file.display());
             let age = Timestamp::now().duration_since(made).unsigned_abs();
             match age > 2 * config.backup.interval {
-                true => {
-                    Row::warning(BACKUP, format!("{found} The service's log says why there is no newer one."))
-                }
+                true => Row::warning(
+                    BACKUP,
+                    format!("{found} It is too old: see the service's log for the cause."),
+                ),
                 false => Row::yes(BACKUP, found),
             }
         }
@@ -147,25 +153,25 @@ fn disk(directory: &Path, taken: Option<String>) -> Row {
             if free >= ROOM {
                 Row::yes(DISK, found)
             } else {
-                Row::no(DISK, format!("{found} Make room for {} MiB at least.", ROOM / (1024 * 1024)))
+                Row::no(DISK, format!("{found} Free at least {} MiB.", ROOM / (1024 * 1024)))
             }
         }
-        Err(error) => Row::unknown(DISK, format!("The disk does not say: {}.", Quote::error(&error))),
+        Err(error) => Row::unknown(DISK, format!("The free space can't be read: {}.", Quote::error(&error))),
     }
 }
 
-/// When the certificates end, and whether they can be used at all.
+/// Checks that the certificates are usable and current.
 async fn of_tls(config: &Config) -> Option<Row> {
     let tls = tls_options(config)?;
     let requires_current = tls.revocation.require_current;
     let dates = match api::tls_expiries(tls).await {
         Ok(dates) => dates,
-        Err(error) => return Some(Row::no(TLS, format!("{error}. Mend the files that the message names."))),
+        Err(error) => return Some(Row::no(TLS, format!("{error}. Fix the files named above."))),
     };
     let now = Timestamp::now();
     let problems = dates.iter().filter_map(|dated| dated.problem(now)).collect::<Vec<_>>().join(" ");
     let first = dates.iter().filter_map(|dated| dated.ends).min();
-    // What lets nobody in any more is broken; of the rest somebody should know.
+    // Without these no caller gets in, so they fail the check. The others are warnings.
     let is_broken = |dated: &Expiry| match dated.kind {
         ExpiryKind::Serving => true,
         ExpiryKind::ClientAuthority => false,
@@ -173,10 +179,9 @@ async fn of_tls(config: &Config) -> Option<Row> {
     };
     let ended = |dated: &Expiry| dated.status(now) == ExpiryStatus::Expired;
     Some(match (problems.is_empty(), dates.iter().any(|dated| ended(dated) && is_broken(dated))) {
-        (true, _) => Row::yes(
-            TLS,
-            first.map_or_else(String::new, |first| format!("The first to end does at {first}.")),
-        ),
+        (true, _) => {
+            Row::yes(TLS, first.map_or_else(String::new, |first| format!("The first expires at {first}.")))
+        }
         (false, true) => Row::no(TLS, problems),
         (false, false) => Row::warning(TLS, problems),
     })
@@ -202,18 +207,19 @@ async fn check_the_vault(
     rows.chain([of_clock(VAULT_CLOCK, "the vault", vault.clock().skew())]).collect()
 }
 
-/// How this machine's clock stands to that of a peer.
+/// Compares this machine's clock with that of a peer.
 pub(super) fn of_clock(check: &'static str, peer: &str, skew: Option<SignedDuration>) -> Row {
     let Some(skew) = skew else {
-        return Row::unknown(check, format!("Nobody can tell before {peer} answers."));
+        return Row::unknown(check, format!("Not checked: {peer} does not answer."));
     };
     let by = humantime::format_duration(Duration::from_secs(skew.abs().as_secs().unsigned_abs()));
     match (skew.abs() <= HARMLESS, skew.is_negative()) {
-        (true, _) => Row::yes(check, format!("No more than {}s apart from {peer}.", HARMLESS.as_secs())),
+        (true, _) => Row::yes(check, format!("Within {} s of {peer}.", HARMLESS.as_secs())),
         (false, is_behind) => {
             let side = if is_behind { "behind" } else { "ahead of" };
-            let remedy = "Set one of the two clocks right, best by NTP (chrony, systemd-timesyncd): certificates and tokens are \
-                          accepted or refused by the time, and what the history says is of this machine's.";
+            let remedy = "Correct the clock that is wrong, preferably with NTP (chrony, systemd-timesyncd): the validity of \
+                          certificates and tokens depends on the time, and the audit log uses this machine's \
+                          clock.";
             Row::warning(check, format!("This machine's clock is {by} {side} {peer}. {remedy}"))
         }
     }
@@ -221,10 +227,10 @@ pub(super) fn of_clock(check: &'static str, peer: &str, skew: Option<SignedDurat
 
 fn of_condition(condition: Condition, answers: bool) -> Row {
     let check = match condition.kind {
-        ConditionType::Reachable => "vault: answers, and accepts our token",
-        ConditionType::CanList => "vault: may list secrets",
-        ConditionType::CanGet => "vault: may read values",
-        ConditionType::CanCreate => "vault: may create secrets",
+        ConditionType::Reachable => "vault: reachable, accepts the token",
+        ConditionType::CanList => "vault: right to list secrets",
+        ConditionType::CanGet => "vault: right to read values",
+        ConditionType::CanCreate => "vault: right to create secrets",
         other => other.as_str(),
     };
     match condition.status {
@@ -238,12 +244,12 @@ fn of_condition(condition: Condition, answers: bool) -> Row {
             Row::yes(check, condition.message)
         }
         Status::False if condition.kind == ConditionType::CanCreate => {
-            let needed_for = "Only who creates vault secrets or rotates them here needs it.";
+            let needed_for = "It is only needed to create or rotate vault secrets through the service.";
             Row::warning(check, format!("{} {needed_for}", condition.message))
         }
         Status::False => Row::no(check, condition.message),
         Status::Unknown if answers => Row::unknown(check, condition.message),
-        Status::Unknown => Row::unknown(check, "Nobody can tell before the vault answers."),
+        Status::Unknown => Row::unknown(check, "Not checked: the vault does not answer."),
     }
 }
 

@@ -17,34 +17,34 @@ use crate::{
     secrets::{Choice, Need, NeedKind, Setup, check_setup},
 };
 
-/// Names of changed Secrets that a trial of the watch has room for; nobody reads them.
+/// Buffer for the names of changed Secrets during the trial watch. Nobody reads them.
 const CHANGED_BUFFER: usize = 1024;
 
 const CLUSTER: &str = "cluster: configured";
-const NAMESPACE: &str = "cluster: the namespace is there";
+const NAMESPACE: &str = "cluster: the namespace exists";
 const RIGHTS: &str = "cluster: rights on Secrets";
 const WATCH: &str = "cluster: Secrets can be watched";
-const CALLERS: &str = "cluster: knows callers and their rights";
-const USES: &str = "cluster: what uses Secrets can be seen";
-const LEASE: &str = "cluster: who acts for the instance is known";
-const CLOCK: &str = "clock: as the cluster's";
-const ENGINE: &str = "engine: which, and why";
+const CALLERS: &str = "cluster: token and access reviews are allowed";
+const USES: &str = "cluster: usages of Secrets can be read";
+const LEASE: &str = "cluster: leader election";
+const CLOCK: &str = "clock: agrees with the cluster";
+const ENGINE: &str = "engine: which one, and why";
 const STORE_RIGHTS_ROW: &str = "secret store: rights on its resources";
-const EXTENSION: &str = "secret store: the extension is installed and acts";
+const EXTENSION: &str = "secret store: the extension is installed and running";
 const ACCESS: &str = "secret store: identity and tenant are known";
-const ACCOUNT: &str = "secret store: the service account is that identity's";
-const ONE_VAULT: &str = "secret store: no class leads to another vault";
+const ACCOUNT: &str = "secret store: the service account has that identity";
+const ONE_VAULT: &str = "secret store: all classes use this vault";
 
-/// Runs them all; also says which engine new synced secrets get, where that can be told.
+/// Runs all checks. Also returns the engine for new synced secrets, if it can be determined.
 pub(super) async fn check(config: &Config) -> (Option<SyncEngine>, Vec<Row>) {
     let edge = match Edge::connect(&edge_options(config)).await {
         Ok(edge) => edge,
         Err(error) => return (None, vec![row(CLUSTER, Err(error), "")]),
     };
-    let found = format!("{} is there and takes Secrets.", config.kubernetes.namespace.0);
+    let found = format!("{} exists and accepts Secrets.", config.kubernetes.namespace.0);
     let namespace = edge.check_namespace().await;
     if namespace.as_ref().is_err_and(EdgeError::is_transient) {
-        let nobody = |check| Row::unknown(check, "Nobody can tell before the cluster answers.");
+        let nobody = |check| Row::unknown(check, "Not checked: the cluster does not answer.");
         let unknown = [RIGHTS, WATCH, LEASE, CALLERS, USES, CLOCK, ENGINE].map(nobody);
         return (None, [row(NAMESPACE, namespace, &found)].into_iter().chain(unknown).collect());
     }
@@ -75,7 +75,7 @@ async fn rights(check: &'static str, edge: &Edge, needed: &[Rights]) -> Row {
         Ok(missing) if missing.is_empty() => {
             let all =
                 needed.iter().map(|rights| format!("{} on {}", rights.verbs.join(", "), rights.resource));
-            Row::yes(check, format!("May {}.", all.collect::<Vec<_>>().join("; ")))
+            Row::yes(check, format!("The service may {}.", all.collect::<Vec<_>>().join("; ")))
         }
         Ok(missing) => {
             let place = match needed.iter().any(|rights| rights.scope == Scope::Cluster) {
@@ -84,7 +84,8 @@ async fn rights(check: &'static str, edge: &Edge, needed: &[Rights]) -> Row {
             };
             let missing = missing.join("; ");
             let found = format!(
-                "May not {missing}. Bind the service's account to a {place}, as deploy/manifests has it."
+                "The service may not {missing}. Bind its service account to a {place}, as in \
+                 deploy/manifests."
             );
             Row::no(check, found)
         }
@@ -92,7 +93,7 @@ async fn rights(check: &'static str, edge: &Edge, needed: &[Rights]) -> Row {
     }
 }
 
-/// Whether this account may hold the Lease, and who does now.
+/// Checks the rights on the Lease, and shows its holder.
 async fn lease(edge: &Edge, name: &str) -> Row {
     let missing = match edge.missing_lease_verbs(name).await {
         Ok(missing) => missing,
@@ -100,8 +101,9 @@ async fn lease(edge: &Edge, name: &str) -> Row {
     };
     if !missing.is_empty() {
         let found = format!(
-            "May not {} on the Lease {name:?}. Bind the service's account to a Role with these verbs on leases in the namespace {}, as \
-             deploy/manifests has it; without, the service writes nothing.",
+            "The service may not {} on the Lease {name:?}. Bind its service account to a Role with these \
+             verbs on leases in the namespace {}, as in deploy/manifests. Without them the service writes \
+             nothing.",
             missing.join(", "),
             edge.namespace()
         );
@@ -109,24 +111,26 @@ async fn lease(edge: &Edge, name: &str) -> Row {
     }
     match edge.lease_holder(name).await {
         Ok(Some(LeaseHolder { identity, renewed })) => {
-            let renewed =
-                renewed.map_or_else(String::new, |time| format!("; it was last renewed at {time:.0}"));
+            let renewed = renewed.map_or_else(String::new, |time| format!(", last renewed at {time:.0}"));
             Row::yes(LEASE, format!("{identity:?} holds the Lease {name:?}{renewed}."))
         }
-        Ok(None) => Row::yes(LEASE, format!("Nobody holds the Lease {name:?}: who starts next takes it.")),
+        Ok(None) => Row::yes(
+            LEASE,
+            format!("Nobody holds the Lease {name:?}: the next process that starts takes it."),
+        ),
         Err(error) => row(LEASE, Err(error), ""),
     }
 }
 
-/// Without these rights every caller is refused who shows credentials.
+/// Without these rights every caller with credentials is refused.
 async fn callers(edge: &Edge, config: &Config) -> Row {
     match config.authentication.tokens {
         true => rights(CALLERS, edge, &[TOKEN_RIGHTS, DECISION_RIGHTS]).await,
-        false => Row::yes(CALLERS, "Not asked: authentication.tokens is off."),
+        false => Row::yes(CALLERS, "Not needed: authentication.tokens is off."),
     }
 }
 
-/// The engine, and what the Secret Store engine needs where it is that.
+/// The engine and, for the secret-store engine, its prerequisites.
 async fn of_setup(edge: &Edge, setup: Setup) -> Vec<Row> {
     let Setup { engine, chosen, installed, needs } = setup;
     let mut rows = vec![of_condition(ENGINE, chosen, Row::unknown)];
@@ -155,7 +159,7 @@ fn of_need(Need { kind, status, message }: Need) -> Row {
     match status {
         Status::True => Row::yes(check, message),
         Status::False => Row::no(check, message),
-        // The extension may come to the vault although nobody sees how.
+        // The extension may have access to the vault although the service can't see how.
         Status::Unknown if kind == NeedKind::ServiceAccount => Row::warning(check, message),
         Status::Unknown => Row::unknown(check, message),
     }
@@ -164,12 +168,12 @@ fn of_need(Need { kind, status, message }: Need) -> Row {
 async fn uses(usages: &Usages) -> Row {
     match usages.forbidden_groups().await {
         Ok(groups) if groups.is_empty() => {
-            Row::yes(USES, "May list and watch all kinds that the rules look into.")
+            Row::yes(USES, "The service may list and watch all kinds in the usage rules.")
         }
         Ok(groups) => {
             let found = format!(
-                "May not {} the resources of {}. Bind the service's account to a Role as deploy/manifests has it; without, \
-                 nobody knows what uses a synced secret, and deletions need force.",
+                "The service may not {} the resources of {}. Bind its service account to a Role as in \
+                 deploy/manifests. Without it, usages are unknown and deletions need force.",
                 USAGE_VERBS.join(" and "),
                 groups.join(", ")
             );
@@ -179,13 +183,13 @@ async fn uses(usages: &Usages) -> Row {
     }
 }
 
-/// Watches until the first list is complete.
+/// Starts a watch and waits until its first list is complete.
 async fn watch(edge: &Edge, timeout: Duration) -> Row {
     let (index, stop) = (Index::new(), CancellationToken::new());
     let (changed, _names) = mpsc::channel(CHANGED_BUFFER);
     let mut healthy = index.healthy();
     let up = async {
-        // The sender lives in the watch, which runs beside this.
+        // The watch, which runs concurrently, holds the sender.
         let up = tokio::time::timeout(timeout, healthy.wait_for(|healthy| healthy.is_some())).await;
         let up = matches!(up, Ok(Ok(healthy)) if *healthy == Some(true));
         stop.cancel();
@@ -193,10 +197,9 @@ async fn watch(edge: &Edge, timeout: Duration) -> Row {
     };
     let ((), up) = tokio::join!(index.run(edge.clone(), changed, stop.clone()), up);
     match up {
-        true => Row::yes(WATCH, "The watch is up."),
+        true => Row::yes(WATCH, "The watch works."),
         false => {
-            let found =
-                "The watch does not come up. Grant list and watch, and see that no proxy cuts long answers.";
+            let found = "The watch does not start. Grant list and watch, and check that no proxy cuts long responses.";
             Row::no(WATCH, found)
         }
     }

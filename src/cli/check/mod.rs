@@ -1,4 +1,4 @@
-//! `secret-service check`: what the service needs, tried without running it.
+//! `secret-service check`: checks the service's prerequisites without running it.
 
 mod checks;
 mod cluster;
@@ -7,24 +7,24 @@ mod report;
 use super::{Failure, configuration::Configuration, report_output::ReportOutput};
 use crate::telemetry::{self, Format};
 
-/// Check what the service needs, and say what to do about what is missing
+/// Check the service's prerequisites and say how to fix what is missing
 ///
-/// Tries the configuration, the database, the Key Vault (reachable, may list and read) and the cluster (the namespace, the
-/// rights, the watch, the engine and what it needs) as the service would, and changes nothing. The service may be running
-/// meanwhile.
+/// Checks the configuration, the database, the Key Vault (reachable, rights to list and read) and the cluster
+/// (namespace, rights, watch, and the engine with its prerequisites) the way the service uses them. Changes
+/// nothing. The service may be running.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Check {
     #[command(flatten)]
     configuration: Configuration,
-    /// How to print what was found
+    /// Output format
     #[arg(short, long, value_enum, default_value_t, env = "SECRET_SERVICE_CHECK_OUTPUT")]
     output: ReportOutput,
-    /// Try also whether vault secrets may be created
+    /// Also check the right to create vault secrets
     ///
-    /// Asks the vault to store a secret `secret-service-access-probe` without a value. Key Vault refuses that and stores
-    /// nothing; the refusal stands in its log. A vault of another vendor that takes secrets without a value keeps one of that
-    /// name: then the report says so, and you delete it.
+    /// Asks the vault to store a secret `secret-service-access-probe` without a value. Key Vault rejects the
+    /// request and stores nothing, but logs it. A vault implementation that accepts secrets without a value
+    /// stores one of that name. The report then says so, and you delete it.
     #[arg(long)]
     probe_writes: bool,
 }
@@ -35,21 +35,21 @@ Examples:
   secret-service check --config secret-service.toml -o json | jq '.checks[] | select(.holds != \"yes\")'
 
 Exit codes:
-  0  everything holds that syncing needs; a warning tells what else does not
-  1  something does not, or could not be told
-  2  the command line or the configuration is wrong; each mistake is one line";
+  0  all checks that syncing depends on passed; there may be warnings
+  1  a check failed or could not be carried out
+  2  invalid command line or configuration; each error is one line";
 
 impl Check {
-    /// Runs all checks and prints what they found.
+    /// Runs all checks and prints the report.
     pub async fn run(self) -> Result<(), Failure> {
         let config = self.configuration.load()?.config;
-        // What matters is in the report.
+        // The report contains everything that matters.
         let _logging = telemetry::start(Format::Text, "off").map_err(Failure::usage)?;
         let report = checks::run(&config, self.probe_writes).await?;
         report.print(matches!(self.output, ReportOutput::Json))?;
         match report.broken() {
             0 => Ok(()),
-            broken => Err(Failure::failed(format!("{broken} of {} checks do not hold", report.0.len()))),
+            broken => Err(Failure::failed(format!("{broken} of {} checks failed", report.0.len()))),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the checks found, for people and for programs.
+//! The report of the checks, for people and for programs.
 
 use std::io::{self, Write};
 
@@ -7,33 +7,33 @@ use serde::Serialize;
 
 use crate::cli::Failure;
 
-/// All that was found.
+/// The results of all checks.
 pub(super) struct Report(pub Vec<Row>);
 
-/// What one check found.
+/// The result of one check.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Row {
     /// What was checked.
     pub check: &'static str,
     pub holds: Holds,
-    /// What was found, and what to do where it does not hold.
+    /// What was found, and how to fix it.
     pub found: String,
 }
 
-/// Whether something holds.
+/// The outcome of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Holds {
     Yes,
     No,
-    /// Nobody could tell, because something else is broken.
+    /// Could not be checked, because something else is broken.
     Unknown,
-    /// Does not hold, or can't be told; the service syncs without it.
+    /// Failed or could not be checked, but syncing works without it.
     Warning,
 }
 
 impl Report {
-    /// How many checks do not hold, of those that syncing needs.
+    /// Number of checks that failed or could not be carried out, without warnings.
     pub fn broken(&self) -> usize {
         self.0.iter().filter(|row| matches!(row.holds, Holds::No | Holds::Unknown)).count()
     }
@@ -53,9 +53,9 @@ impl Report {
         table
             .load_style(UTF8_FULL_CONDENSED)
             .set_content_arrangement(ContentArrangement::Dynamic)
-            .set_header(["check", "holds", "found, and what to do"]);
+            .set_header(["check", "holds", "found, and how to fix it"]);
         if table.width().is_none() {
-            // Not a terminal: whoever reads it has no width of its own.
+            // Not a terminal, so there is no width to adapt to.
             table.set_width(120);
         }
         for row in &self.0 {

@@ -1,6 +1,6 @@
-//! The little languages of arguments: names, KEY=VAULT_SECRET[@VERSION], KEY=VALUE, times.
+//! The syntax of arguments: names, KEY=VAULT_SECRET[@VERSION], KEY=VALUE, times.
 //!
-//! What stands behind a `=` is never repeated in an error: somebody may have put a value there.
+//! Errors never repeat the text after a `=`: somebody may have put a secret value there.
 
 use std::{collections::BTreeMap, path::PathBuf, str::FromStr, time::SystemTime};
 
@@ -64,14 +64,14 @@ impl FromStr for VaultName {
     }
 }
 
-/// `KEY=VAULT_SECRET` or, where a version may be pinned, `KEY=VAULT_SECRET@VERSION`.
+/// Parses `KEY=VAULT_SECRET` or, if a version may be pinned, `KEY=VAULT_SECRET@VERSION`.
 pub(super) fn reference(flag: &str, text: &str, may_pin: bool) -> Result<SecretReference, Failure> {
     let (key, rest) = pair(flag, text)?;
     let wrong = |problem: String| Failure::usage(format!("{flag} {key}=…: {problem}"));
     let key: SecretKey = key.parse().map_err(|error| wrong(format!("{error}")))?;
     let (vault_secret, version) = match rest.split_once('@') {
         Some(_) if !may_pin => {
-            return Err(wrong("what is yet to be created has no version to pin".to_owned()));
+            return Err(wrong("a secret that is yet to be created has no version to pin".to_owned()));
         }
         Some((name, version)) => {
             let version: VaultVersion = version.parse().map_err(|error| wrong(format!("{error}")))?;
@@ -88,7 +88,7 @@ pub(super) fn reference(flag: &str, text: &str, may_pin: bool) -> Result<SecretR
     })
 }
 
-/// Puts `KEY=base64` or `KEY=hex` to the references that they name.
+/// Applies `KEY=base64` or `KEY=hex` to the references with these keys.
 pub(super) fn encode(references: &mut [SecretReference], encodings: &[String]) -> Result<(), Failure> {
     for text in encodings {
         let (key, word) = pair("--encoding", text)?;
@@ -96,7 +96,7 @@ pub(super) fn encode(references: &mut [SecretReference], encodings: &[String]) -
             "base64" => Encoding::Base64,
             "hex" => Encoding::Hex,
             "none" => Encoding::Unspecified,
-            _ => return Err(Failure::usage(format!("--encoding {key}=…: it is base64, hex or none"))),
+            _ => return Err(Failure::usage(format!("--encoding {key}=…: expected base64, hex or none"))),
         };
         let named = references.iter_mut().find(|reference| reference.key == key);
         named.ok_or_else(|| no_key("--encoding", key))?.set_encoding(encoding);
@@ -104,29 +104,29 @@ pub(super) fn encode(references: &mut [SecretReference], encodings: &[String]) -
     Ok(())
 }
 
-/// The files of `KEY=FILE`, by key.
+/// Parses `KEY=FILE` into files by key.
 pub(super) fn files(texts: &[String]) -> Result<BTreeMap<String, PathBuf>, Failure> {
     let pairs = texts.iter().map(|text| pair("--value-file", text));
     pairs.map(|pair| pair.map(|(key, file)| (key.to_owned(), file.into()))).collect()
 }
 
-/// Labels or tags: `KEY=VALUE`, each key once.
+/// Parses labels or tags: `KEY=VALUE`.
 pub(super) fn words(flag: &str, texts: &[String]) -> Result<BTreeMap<String, String>, Failure> {
     let pairs = texts.iter().map(|text| pair(flag, text));
     pairs.map(|pair| pair.map(|(key, word)| (key.to_owned(), word.to_owned()))).collect()
 }
 
-/// No reference has the key that a flag names.
+/// The error if no reference has the key that a flag names.
 pub(super) fn no_key(flag: &str, key: &str) -> Failure {
     Failure::usage(format!("{flag} {key}: no reference has this key"))
 }
 
-/// A time in the past: RFC 3339, or how long ago.
+/// Parses a time in the past: RFC 3339, or a duration ago.
 pub(super) fn past(text: &str) -> Result<Timestamp, String> {
     moment(text, |now, span| now.checked_sub(span))
 }
 
-/// A time to come: RFC 3339, or how long from now.
+/// Parses a time in the future: RFC 3339, or a duration from now.
 pub(super) fn future(text: &str) -> Result<Timestamp, String> {
     moment(text, |now, span| now.checked_add(span))
 }
@@ -139,15 +139,15 @@ fn moment(
         Ok(span) => from_now(SystemTime::now(), span),
         Err(_) => text.parse::<jiff::Timestamp>().ok().map(SystemTime::from),
     };
-    let wrong = "it is a time like 2027-01-31T12:00:00Z or a span like 90d";
-    // The vault counts whole seconds.
+    let wrong = "expected a time such as 2027-01-31T12:00:00Z or a duration such as 90d";
+    // The vault stores whole seconds.
     let seconds = time.ok_or(wrong)?.duration_since(SystemTime::UNIX_EPOCH).map_err(|_| wrong)?.as_secs();
     Ok(Timestamp { seconds: i64::try_from(seconds).map_err(|_| wrong)?, nanos: 0 })
 }
 
 fn pair<'a>(flag: &str, text: &'a str) -> Result<(&'a str, &'a str), Failure> {
     let both = text.split_once('=').filter(|(key, _)| !key.is_empty());
-    both.ok_or_else(|| Failure::usage(format!("{flag}: it is KEY=…, with a key before the first =")))
+    both.ok_or_else(|| Failure::usage(format!("{flag}: expected KEY=…, with a key before the first =")))
 }
 
 #[cfg(test)]

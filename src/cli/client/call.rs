@@ -1,4 +1,4 @@
-//! One call to the service, tried anew where that may help and is safe, and lists that page by themselves.
+//! Calls to the service with retries, and lists with automatic paging.
 
 use std::{
     error::Error as _,
@@ -12,16 +12,16 @@ use tonic_types::StatusExt;
 
 use super::{connection::Stub, refusal::Refusal};
 
-/// Between a failure and the next try where the service does not say how long; doubles.
+/// First back-off between retries, if the service gives no retry delay. Doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// How long a service that doesn't answer at all is given to come (back): a person who named the wrong port should not wait
-/// as long as a call may take.
+/// How long to retry a service that does not answer at all. A person who gave the wrong port should not wait
+/// for the whole timeout of a call.
 const ABSENCE: Duration = Duration::from_secs(5);
-/// What one page is asked to hold at most; the service may give less.
+/// The requested page size. The service may return less.
 const PAGE: usize = 1_000;
 
-/// A service that can be called.
+/// A client for the service.
 #[derive(Clone)]
 pub(super) struct Client {
     stub: Stub,
@@ -34,17 +34,17 @@ impl Client {
         Self { stub, timeout, address }
     }
 
-    /// The generated client, for calls that are no single question and answer.
+    /// The generated client, for streaming calls.
     pub fn stub(&self) -> Stub {
         self.stub.clone()
     }
 
-    /// What a status of such a call means.
+    /// Converts the status of such a call.
     pub fn refusal(&self, status: Status) -> Refusal {
         Refusal::new(status, &self.address)
     }
 
-    /// A call that answers as soon as it can.
+    /// A call without a server-side wait.
     pub async fn call<T: Clone, R>(
         &self,
         message: T,
@@ -53,7 +53,7 @@ impl Client {
         self.call_and_wait(message, Duration::ZERO, method).await
     }
 
-    /// A call that may wait for something. It must be safe to come twice: a read, or with a request id.
+    /// A call that may wait on the server for `wait`. It must be idempotent: a read, or with a request id.
     pub async fn call_and_wait<T: Clone, R>(
         &self,
         message: T,
@@ -86,15 +86,15 @@ impl Client {
         }
     }
 
-    /// A person who waits is told why.
+    /// Tells a person at a terminal why the command takes longer.
     fn say_that_it_is_tried_anew(&self, status: &Status) {
         if io::stderr().is_terminal() {
-            eprintln!("{}; trying again …", self.refusal(status.clone()).what());
+            eprintln!("{}; retrying …", self.refusal(status.clone()).what());
         }
     }
 }
 
-/// All pages of a list, as far as a limit.
+/// Fetches all pages of a list, up to a limit.
 pub(super) async fn pages<T>(
     limit: Option<usize>,
     page: impl AsyncFn(i32, String) -> Result<(Vec<T>, String), Refusal>,
@@ -114,31 +114,31 @@ pub(super) async fn pages<T>(
     }
 }
 
-/// The pause after this one.
+/// The back-off after this one.
 pub(super) fn longer(pause: Duration) -> Duration {
     (pause * 2).min(LONGEST_PAUSE)
 }
 
-/// The pause after a first failure.
+/// The back-off after the first failure.
 pub(super) fn first_pause() -> Duration {
     FIRST_PAUSE
 }
 
-/// Whether nobody answered: the connection failed, or broke.
+/// Whether the service did not answer: the connection failed or broke.
 pub(super) fn is_absent(status: &Status) -> bool {
     status.source().is_some() && status.get_error_details().error_info().is_none()
 }
 
-/// How long to wait before the same call again; nothing where it would fail again.
+/// How long to wait before a retry; `None` if the call would fail again.
 fn after(status: &Status, pause: Duration) -> Option<Duration> {
     let details = status.get_error_details();
     let told = details.retry_info().and_then(|info| info.retry_delay);
     let in_progress = || details.error_info().is_some_and(|info| info.reason == "REQUEST_IN_PROGRESS");
     match status.code() {
         Code::Unavailable => Some(told.unwrap_or(pause)),
-        // Without a time it is a limit that time does not lift.
+        // Without a retry delay it is a limit that waiting does not lift.
         Code::ResourceExhausted => told,
-        // Our own first try, whose answer was lost.
+        // Our own first attempt, whose answer was lost.
         Code::Aborted if in_progress() => Some(told.unwrap_or(pause)),
         Code::DeadlineExceeded => None,
         _ if is_absent(status) => Some(pause),

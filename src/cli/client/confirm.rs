@@ -1,14 +1,16 @@
-//! Asks before something goes that does not come back by itself.
+//! Confirmation before a deletion.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
 use crate::cli::Failure;
 
-/// Goes on where a person says yes, and nowhere else. The question goes to standard error: standard output is for answers.
+/// Succeeds only if a person answers yes. The question goes to standard error: standard output is for
+/// results.
 pub(super) fn confirm(shown: &str, question: &str) -> Result<(), Failure> {
     if !io::stdin().is_terminal() {
         return Err(Failure::usage(
-            "there is no terminal to ask at: say --yes if it is to be done without asking",
+            "can't ask for confirmation, because standard input is not a terminal: use --yes to proceed \
+             without it",
         ));
     }
     let mut stderr = io::stderr().lock();
@@ -17,6 +19,6 @@ pub(super) fn confirm(shown: &str, question: &str) -> Result<(), Failure> {
     io::stdin().lock().read_line(&mut answer).map_err(Failure::failed)?;
     match answer.trim().to_lowercase().as_str() {
         "y" | "yes" => Ok(()),
-        _ => Err(Failure::failed("nothing was done: the answer was not yes")),
+        _ => Err(Failure::failed("not confirmed; nothing was changed")),
     }
 }

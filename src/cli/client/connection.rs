@@ -1,4 +1,5 @@
-//! How a command reaches the service: address, TLS, token and time, from flags, the environment or a `dev` nearby.
+//! The connection to the service: address, TLS, token and timeout, from flags, the environment or a running
+//! `dev`.
 
 use std::{
     fs, io,
@@ -22,64 +23,65 @@ use zeroize::Zeroizing;
 use super::call::Client;
 use crate::{cli::Failure, proto::secret_service_client::SecretServiceClient};
 
-/// Where a `dev` in the current directory says where it is.
+/// Where a `dev` in the current directory publishes its address.
 const DEV: &str = ".secret-service/dev.json";
-/// Where the service listens where nobody says otherwise.
+/// The default address of the service.
 const DEFAULT: &str = "127.0.0.1:50051";
 const DEFAULT_PORT: u16 = 50051;
-/// The variable that holds a token. No flag does: everybody on the machine sees the arguments of a process.
+/// The environment variable with a token. There is no flag, because other users can see a process's
+/// arguments.
 const TOKEN: &str = "SECRET_SERVICE_TOKEN";
-/// How long connecting may take.
+/// Timeout for connecting.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How often a connection that says nothing is asked whether it is still there.
+/// Interval of HTTP/2 keep-alive pings.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
-/// The generated client, with the token in every call.
+/// The generated client, which sends the token with every call.
 pub(super) type Stub = SecretServiceClient<InterceptedService<Channel, Bearer>>;
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Connection")]
 pub(super) struct Connection {
-    /// Where the service is: HOST:PORT, or unix:PATH for a Unix socket
+    /// Address of the service: HOST:PORT, or unix:PATH for a Unix socket
     ///
-    /// Where it is absent: what .secret-service/dev.json of a running `secret-service dev` in the current directory says,
-    /// else 127.0.0.1:50051.
+    /// If unset: the address in .secret-service/dev.json if a `secret-service dev` runs in the current
+    /// directory, otherwise 127.0.0.1:50051.
     #[arg(long, global = true, env = "SECRET_SERVICE_ADDRESS", value_name = "ADDRESS")]
     address: Option<Address>,
-    /// Speak TLS, trusting the certificates of this machine. Implied by the other flags of TLS
+    /// Use TLS and trust this machine's CA certificates. Implied by the other TLS flags
     #[arg(long, global = true)]
     tls: bool,
-    /// Certificates (PEM) to trust instead of those of this machine
+    /// CA certificates (PEM) to trust instead of this machine's
     #[arg(long, global = true, env = "SECRET_SERVICE_CA_FILE", value_name = "FILE")]
     ca_file: Option<PathBuf>,
-    /// A certificate (PEM) to show to the service. Comes with --key-file
+    /// Client certificate (PEM). Requires --key-file
     #[arg(long, global = true, requires = "key_file", value_name = "FILE")]
     cert_file: Option<PathBuf>,
-    /// The key (PEM) of that certificate
+    /// Private key (PEM) of the client certificate. Requires --cert-file
     #[arg(long, global = true, requires = "cert_file", value_name = "FILE")]
     key_file: Option<PathBuf>,
-    /// The name that the service's certificate must be for, where it is not the host of the address
+    /// Expected name in the service's certificate, if it differs from the host in --address
     #[arg(long, global = true, value_name = "NAME")]
     server_name: Option<String>,
-    /// A file that holds a bearer token; read again for every call, because such files are renewed
+    /// File with a bearer token. It is read again for every call, because such files are rotated
     ///
-    /// The token itself can be in the environment: SECRET_SERVICE_TOKEN. It is sent over TLS, to a Unix socket or to this
-    /// machine alone.
+    /// Alternatively set SECRET_SERVICE_TOKEN to the token itself. A token is only sent over TLS, to a Unix
+    /// socket or to this machine.
     #[arg(long, global = true, env = "SECRET_SERVICE_TOKEN_FILE", value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// How long a call may take, tries anew included; what --wait asks for comes on top
+    /// Timeout of a call, including retries. Time for --wait is added
     #[arg(long, global = true, env = "SECRET_SERVICE_TIMEOUT", value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration)]
     timeout: Duration,
 }
 
-/// Where a service can be.
+/// The address of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Address {
     Tcp { host: String, port: u16 },
     Unix(PathBuf),
 }
 
-/// Puts the token into every call.
+/// Adds the token to every call.
 #[derive(Clone)]
 pub(super) enum Bearer {
     None,
@@ -87,7 +89,7 @@ pub(super) enum Bearer {
     File(PathBuf),
 }
 
-/// The part of dev.json that says where gRPC is served, and by whom.
+/// The part of dev.json that the client reads.
 #[derive(Deserialize)]
 struct Dev {
     grpc: SocketAddr,
@@ -97,26 +99,26 @@ struct Dev {
 // === impl Connection ===
 
 impl Connection {
-    /// How long a call may take.
+    /// Timeout of a call.
     pub fn timeout(&self) -> Duration {
         self.timeout
     }
 
-    /// A connection for a call that shows no token, and where it leads.
+    /// A connection for calls without a token, and its address.
     pub fn channel(self) -> Result<(Channel, String), Failure> {
         let tls = self.tls_config()?;
         let address = self.address.map_or_else(nearby, Ok)?;
         Ok((address.endpoint(tls)?.connect_lazy(), address.to_string()))
     }
 
-    /// A client. Nothing is sent until it is called.
+    /// A client. It connects with the first call.
     pub fn open(self) -> Result<Client, Failure> {
         let tls = self.tls_config()?;
         let bearer = Bearer::of(self.token_file.as_deref())?;
         let address = self.address.map_or_else(nearby, Ok)?;
         if !matches!(bearer, Bearer::None) && tls.is_none() && !address.is_on_this_machine() {
             return Err(Failure::usage(
-                "a token is not sent over a network in the clear: say --tls, or --ca-file FILE",
+                "refusing to send a token over the network in clear text: use --tls or --ca-file FILE",
             ));
         }
         let endpoint = address.endpoint(tls)?;
@@ -164,7 +166,7 @@ impl Address {
     fn endpoint(&self, tls: Option<ClientTlsConfig>) -> Result<Endpoint, Failure> {
         let uri = match (self, &tls) {
             (Self::Unix(_), Some(_)) => {
-                return Err(Failure::usage("a Unix socket has no TLS: leave out the flags of TLS"));
+                return Err(Failure::usage("a Unix socket has no TLS: omit the TLS flags"));
             }
             (Self::Unix(path), None) => format!("unix:{}", path.display()),
             (Self::Tcp { host, port }, None) => format!("http://{host}:{port}"),
@@ -190,11 +192,11 @@ impl FromStr for Address {
         if let Some(path) = text.strip_prefix("unix:") {
             let path = path.strip_prefix("//").unwrap_or(path);
             return match path.is_empty() {
-                true => Err("unix: is followed by the path of the socket".to_owned()),
+                true => Err("expected the path of the socket after unix:".to_owned()),
                 false => Ok(Self::Unix(path.into())),
             };
         }
-        let wrong = "it is HOST:PORT or unix:PATH, for example 127.0.0.1:50051; TLS has flags of its own";
+        let wrong = "expected HOST:PORT or unix:PATH, for example 127.0.0.1:50051; use --tls for TLS";
         let authority: http::uri::Authority = text.parse().map_err(|_| wrong)?;
         if authority.host().is_empty() || text.contains('@') {
             return Err(wrong.to_owned());
@@ -220,7 +222,7 @@ impl std::fmt::Display for Address {
 impl Bearer {
     fn of(file: Option<&Path>) -> Result<Self, Failure> {
         if let Some(file) = file {
-            // Now, so that a wrong path is a mistake on the command line and not of every call.
+            // Read now, so that a wrong path is an error of the command line and not of every call.
             read_token(file).map_err(|problem| Failure::usage(format!("--token-file: {problem}")))?;
             return Ok(Self::File(file.to_owned()));
         }
@@ -240,7 +242,7 @@ impl Interceptor for Bearer {
         };
         let header = Zeroizing::new(format!("Bearer {}", token.expose_secret()));
         let mut header: MetadataValue<Ascii> =
-            header.parse().map_err(|_| Status::unauthenticated("the token is not one line of ASCII"))?;
+            header.parse().map_err(|_| Status::unauthenticated("the token is not a single line of ASCII"))?;
         header.set_sensitive(true);
         request.metadata_mut().insert("authorization", header);
         Ok(request)
@@ -261,13 +263,13 @@ fn read(flag: &str, file: &Path) -> Result<Vec<u8>, Failure> {
         .map_err(|error| Failure::usage(format!("{flag}: {:?}: {error}", file.display().to_string())))
 }
 
-/// Where the service is where nobody says: a `dev` that runs here, else the usual address.
+/// The address if none is given: that of a `dev` that runs here, otherwise the default.
 fn nearby() -> Result<Address, Failure> {
     running_dev(Path::new(DEV)).map_or_else(|| DEFAULT.parse(), Ok).map_err(Failure::usage)
 }
 
-/// Where the `dev` serves that a file tells of, if it still runs. The file may lie in a directory of somebody else's making:
-/// only our own is believed, and only that the service is on this machine.
+/// The address in a dev.json, if that `dev` still runs. The directory may come from somebody else, so only a
+/// file of our own user is trusted, and only for a loopback address.
 fn running_dev(file: &Path) -> Option<Address> {
     let is_ours = |file: &Path| -> io::Result<bool> {
         Ok(fs::metadata(file)?.uid() == rustix::process::geteuid().as_raw())

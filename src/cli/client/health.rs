@@ -1,4 +1,4 @@
-//! `secret-service health`: whether a service answers, and whether it can do its work. For probes.
+//! `secret-service health`: the health check for probes.
 
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
@@ -7,14 +7,14 @@ use tonic_health::pb::{
 use super::connection::Connection;
 use crate::cli::Failure;
 
-/// Ask a service whether it can do its work
+/// Check whether a service is ready
 ///
-/// By the gRPC health protocol, which needs no credentials. It can where its database answers and it sees the edge; the vault
-/// may be away.
+/// Uses the gRPC health protocol, which needs no credentials. A service is ready if its database answers and
+/// it watches the cluster. The vault may be unreachable.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(in crate::cli) struct Health {
-    /// Be content with any answer: whether the service lives, not whether it can work
+    /// Check liveness instead of readiness: accept any answer
     #[arg(long)]
     live: bool,
     #[command(flatten)]
@@ -27,9 +27,9 @@ Examples:
   secret-service health --address secrets.example:50051 --tls
 
 Exit codes:
-  0  it can
-  1  it can't, or does not answer
-  2  the command line is wrong";
+  0  ready
+  1  not ready, or no answer
+  2  invalid command line";
 
 // === impl Health ===
 
@@ -44,7 +44,7 @@ impl Health {
             Ok(answer) => answer,
             Err(_) => {
                 let patience = humantime::format_duration(patience);
-                return Err(Failure::failed(format!("{address} does not answer within {patience}")));
+                return Err(Failure::failed(format!("{address} did not answer within {patience}")));
             }
         };
         let answer = answer
@@ -52,7 +52,7 @@ impl Health {
         match answer.into_inner().status() {
             ServingStatus::Serving => Ok(()),
             _ if self.live => Ok(()),
-            _ => Err(Failure::failed(format!("{address} answers, but can't do its work; its log says why"))),
+            _ => Err(Failure::failed(format!("{address} is not ready; see its log"))),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The command line for people: `secrets`, `vault` and `audit` speak gRPC to a service that runs.
+//! The client commands: `secrets`, `vault`, `audit` and `health` call a running service over gRPC.
 
 mod arguments;
 mod audit;
@@ -21,24 +21,24 @@ pub(super) use vault::Vault;
 use self::{call::Client, connection::Connection, output::Output};
 use super::{Failure, memory};
 
-/// The exit codes of all these commands.
+/// The exit codes of the client commands.
 pub(super) const EXIT_CODES: &str = "\
 Exit codes:
-  0  it ended as it should
-  1  it failed otherwise, the answer to the question was not yes, or a check does not hold
-  2  the command line is wrong, or the service does not accept what it asks for (INVALID_ARGUMENT)
-  3  it isn't there (NOT_FOUND)
+  0  success
+  1  any other failure, a declined confirmation, or a failed check
+  2  invalid command line, or invalid request (INVALID_ARGUMENT)
+  3  not found (NOT_FOUND)
   4  the name is taken (ALREADY_EXISTS)
-  5  something stands in the way, for example what uses it (FAILED_PRECONDITION)
+  5  a precondition is not met, for example the secret is in use (FAILED_PRECONDITION)
   6  not allowed (PERMISSION_DENIED, UNAUTHENTICATED)
-  7  not now (UNAVAILABLE, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED), or nobody answers
-  8  somebody else was first (ABORTED): look again, and repeat it
-  9  it is recorded, but the edge does not hold it yet";
+  7  temporarily not possible (UNAVAILABLE, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED), or no answer
+  8  a concurrent change (ABORTED): look at the current state and retry
+  9  the change is recorded, but not yet applied to the cluster";
 
-/// What every command has.
+/// Arguments of every client command.
 #[derive(Debug, clap::Args)]
 struct Common {
-    /// How to print the answer
+    /// Output format
     #[arg(short, long, global = true, value_enum, default_value_t, env = "SECRET_SERVICE_OUTPUT")]
     output: Output,
     #[command(flatten)]
@@ -46,7 +46,7 @@ struct Common {
 }
 
 impl Common {
-    /// A client, and how to print what it is told.
+    /// The client, and the output format.
     fn open(self) -> Result<(Client, Output), Failure> {
         // Values pass through this process.
         memory::guard();
@@ -54,7 +54,7 @@ impl Common {
     }
 }
 
-/// A request id: a try that comes again is the same request.
+/// A request id, which makes retries idempotent.
 fn request_id() -> String {
     uuid::Uuid::new_v4().to_string()
 }

@@ -1,4 +1,4 @@
-//! How answers are printed: tables for people, the contract's own JSON or YAML for programs, or just names.
+//! Output formats: tables for people, the API's JSON or YAML for programs, or names only.
 
 use std::{
     io::{self, Write},
@@ -16,31 +16,31 @@ use crate::{
 static CONTRACT: LazyLock<Option<DescriptorPool>> =
     LazyLock::new(|| DescriptorPool::decode(FILE_DESCRIPTOR_SET).ok());
 
-/// How to print.
+/// Output format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Output {
     /// A table for people
     #[default]
     Table,
-    /// The answer as the contract names it, in JSON
+    /// The API response as JSON
     Json,
-    /// The same in YAML
+    /// The API response as YAML
     Yaml,
-    /// Names alone, one a line
+    /// Names only, one per line
     Name,
 }
 
 /// An answer that can be printed.
 pub(super) trait Answer: Message {
-    /// What the contract calls it.
+    /// Full name of the protobuf message.
     const MESSAGE: &'static str;
 
-    /// The names of what is in it.
+    /// The resource names in it.
     fn names(&self) -> Vec<&str>;
 }
 
 impl Output {
-    /// Prints an answer; what a table of it is, the caller knows.
+    /// Prints a response; `table` formats it for people.
     pub fn print<A: Answer>(self, answer: &A, table: impl FnOnce(&A) -> String) -> Result<(), Failure> {
         match self {
             Self::Table => say(&table(answer)),
@@ -52,7 +52,7 @@ impl Output {
         }
     }
 
-    /// Prints one of many answers that come over time.
+    /// Prints one response of a stream.
     pub fn print_event<A: Answer>(
         self,
         answer: &A,
@@ -70,7 +70,7 @@ impl Output {
     }
 }
 
-/// Writes lines to standard output. Where nobody reads them any more, as in `… | head`, there is nothing left to do.
+/// Writes lines to standard output. If it was closed, as by `… | head`, the command ends without an error.
 pub(super) fn say(text: &str) -> Result<(), Failure> {
     if text.is_empty() {
         return Ok(());
@@ -88,10 +88,10 @@ fn json<A: Answer>(answer: &A, pretty: bool) -> Result<String, Failure> {
     text.map_err(Failure::failed)
 }
 
-/// The answer as a message that knows its own names.
+/// The response as a message with reflection.
 fn dynamic<A: Answer>(answer: &A) -> Result<DynamicMessage, Failure> {
     let message = CONTRACT.as_ref().and_then(|contract| contract.get_message_by_name(A::MESSAGE));
-    let message = message.ok_or_else(|| Failure::failed("the contract can't be read"))?;
+    let message = message.ok_or_else(|| Failure::failed("the built-in API definition is invalid"))?;
     DynamicMessage::decode(message, answer.encode_to_vec().as_slice()).map_err(Failure::failed)
 }
 

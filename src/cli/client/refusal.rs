@@ -1,4 +1,4 @@
-//! What a person is told where the service refuses or does not answer: what happened, what to do, what is wrong where.
+//! Errors of calls, for people: what happened, what to do, and which fields are wrong.
 
 use std::error::Error as _;
 
@@ -8,7 +8,8 @@ use tonic_types::StatusExt;
 use super::{call::is_absent, table::plain};
 use crate::cli::Failure;
 
-/// What the commands of this line are called in the words of the service, which speaks to programs.
+/// The service's messages name RPCs and fields. People at the command line get the matching commands and
+/// flags.
 const COMMANDS: [(&str, &str); 15] = [
     ("ListSyncedSecrets", "`secrets list`"),
     ("GetSyncedSecret", "`secrets get`"),
@@ -27,7 +28,7 @@ const COMMANDS: [(&str, &str); 15] = [
     ("without `create`", "with --from"),
 ];
 
-/// A call that brought no answer.
+/// The error of a call.
 #[derive(Debug)]
 pub(super) struct Refusal {
     status: Box<Status>,
@@ -43,12 +44,12 @@ impl Refusal {
         self.status.code()
     }
 
-    /// The stable reason, where the service gave one.
+    /// Whether it has this reason (`ErrorInfo.reason`).
     pub fn is_because(&self, reason: &str) -> bool {
         self.status.get_error_details().error_info().is_some_and(|info| info.reason == reason)
     }
 
-    /// Whether nobody answered.
+    /// Whether the service did not answer.
     pub fn is_absence(&self) -> bool {
         is_absent(&self.status)
     }
@@ -56,20 +57,21 @@ impl Refusal {
     /// What happened, in one line.
     pub fn what(&self) -> String {
         if self.is_absence() {
-            return format!("the service at {} does not answer: {}", self.address, root_cause(&self.status));
+            return format!("no answer from the service at {}: {}", self.address, root_cause(&self.status));
         }
         let (what, _) = parts(self.status.message());
         match what {
-            "" => format!("the service answered {:?} without a word", self.code()),
+            "" => format!("the service returned {:?} without a message", self.code()),
             what => plain(what),
         }
     }
 
-    /// What to do, where somebody said so.
+    /// What to do about it, if known.
     fn remedy(&self) -> Option<String> {
         if self.is_absence() {
             return Some(
-                "Check that it runs (`secret-service dev` or `serve`) and what --address, --tls and --ca-file say."
+                "Check that it is running (`secret-service dev` or `serve`), and check --address, --tls and \
+                 --ca-file."
                     .to_owned(),
             );
         }
@@ -78,13 +80,13 @@ impl Refusal {
         Some(named)
     }
 
-    /// Everything that the service counted up: fields, preconditions.
+    /// The details of the error: invalid fields, failed preconditions.
     fn details(&self) -> Vec<String> {
         let details = self.status.get_error_details();
         let fields = details.bad_request().map(|bad| bad.field_violations.as_slice()).unwrap_or_default();
         let fields = fields.iter().map(|one| format!("{}: {}", plain(&one.field), plain(&one.description)));
         let failed = details.precondition_failure().map(|failure| failure.violations.as_slice());
-        // One that only repeats what a field says, or what the message says, is no news.
+        // Leave out violations that repeat a field or the message.
         let is_news = |text: &&tonic_types::PreconditionViolation| {
             let text = text.description.as_str();
             let bad = details.bad_request().map(|bad| bad.field_violations.as_slice()).unwrap_or_default();
@@ -92,7 +94,7 @@ impl Refusal {
                 && !self.status.message().contains(text)
                 && bad.iter().all(|field| field.description != text)
         };
-        // The message names the first of several uses, and their fields may all be called the same.
+        // The message names only the first of several usages, and their fields may all have the same name.
         let failed = failed.unwrap_or_default();
         let are_uses = failed.len() > 1 && failed.iter().all(|one| one.r#type == "IN_USE");
         let failed = failed.iter().filter(|one| are_uses || is_news(one));
@@ -108,7 +110,7 @@ impl From<Refusal> for Failure {
     }
 }
 
-/// What the code says to programs; the table stands in [`super::EXIT_CODES`].
+/// The exit code for a status code. [`super::EXIT_CODES`] documents it.
 fn exit_code(code: Code, is_absence: bool) -> u8 {
     match code {
         _ if is_absence => 7,
@@ -123,7 +125,7 @@ fn exit_code(code: Code, is_absence: bool) -> u8 {
     }
 }
 
-/// A message is what happened and, in its last sentence, what to do.
+/// Splits a message into what happened and its last sentence, which is the remedy.
 fn parts(message: &str) -> (&str, Option<&str>) {
     match message.rsplit_once(". ") {
         Some((what, remedy)) => (what, Some(remedy)),
@@ -131,7 +133,7 @@ fn parts(message: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Of "transport error: tcp connect error: Connection refused", the last.
+/// The innermost cause: "Connection refused" of "transport error: tcp connect error: Connection refused".
 fn root_cause(status: &Status) -> String {
     let mut cause = status.source();
     let mut text = status.message().to_owned();

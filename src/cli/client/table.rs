@@ -1,4 +1,4 @@
-//! Tables for people: columns without borders, ages instead of times, colour only where a terminal shows it.
+//! Tables for people: no borders, ages instead of times, colour only on a terminal.
 
 use std::{env, io::IsTerminal, time::SystemTime};
 
@@ -7,17 +7,17 @@ use prost_types::Timestamp;
 
 use crate::proto::{Condition, SecretReference, SyncedSecret, condition::Status, synced_secret::State};
 
-/// Columns of a terminal on which cells are wrapped; on a narrower one, it wraps lines itself.
+/// Minimum terminal width for wrapping cells. A narrower terminal wraps lines by itself.
 const NARROW: u16 = 60;
 
-/// A table with a line for each row; nothing where there are none.
+/// Formats a table; empty if there are no rows.
 pub(super) fn table<const COLUMNS: usize>(
     header: [&str; COLUMNS],
     rows: impl IntoIterator<Item = [Cell; COLUMNS]>,
 ) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING).set_header(header);
-    // Some terminals have no width, and some are so narrow that words would be cut to letters.
+    // Some terminals report no width, and some are so narrow that words would be split into letters.
     if std::io::stdout().is_terminal() && table.width().is_some_and(|width| width >= NARROW) {
         table.set_content_arrangement(ContentArrangement::Dynamic);
     }
@@ -33,14 +33,14 @@ pub(super) fn table<const COLUMNS: usize>(
     table.trim_fmt()
 }
 
-/// Lines of a name and what it is.
+/// Formats lines of names and values.
 pub(super) fn description<'a>(lines: impl IntoIterator<Item = (&'a str, String)>) -> String {
     let line = |(name, text): (&str, String)| format!("{:<13} {text}", format!("{name}:"));
     let lines: Vec<_> = lines.into_iter().filter(|(_, text)| !text.is_empty()).map(line).collect();
     lines.join("\n")
 }
 
-/// One row a synced secret.
+/// One row per synced secret.
 pub(super) fn synced_secrets(secrets: &[SyncedSecret]) -> String {
     let row = |secret: &SyncedSecret| {
         [
@@ -56,7 +56,7 @@ pub(super) fn synced_secrets(secrets: &[SyncedSecret]) -> String {
     table(["NAME", "STATE", "KEYS", "USED", "SYNCED", "AGE", "PROBLEM"], secrets.iter().map(row))
 }
 
-/// One row a condition.
+/// One row per condition.
 pub(super) fn conditions(conditions: &[Condition]) -> String {
     let row = |condition: &Condition| {
         [
@@ -67,35 +67,35 @@ pub(super) fn conditions(conditions: &[Condition]) -> String {
             cell(&condition.message),
         ]
     };
-    table(["CONDITION", "HOLDS", "REASON", "SINCE", "FOUND, AND WHAT TO DO"], conditions.iter().map(row))
+    table(["CONDITION", "HOLDS", "REASON", "SINCE", "MESSAGE"], conditions.iter().map(row))
 }
 
-/// A cell whose text can't do anything to the terminal.
+/// A cell without control characters.
 pub(super) fn cell(text: &str) -> Cell {
     Cell::new(plain(text))
 }
 
-/// A cell for yes or no.
+/// A cell with yes or no.
 pub(super) fn yes(yes: bool) -> Cell {
     Cell::new(if yes { "yes" } else { "no" })
 }
 
-/// Without control characters: what comes over the wire must neither break lines nor move the cursor.
+/// Replaces control characters: text from the network must neither break lines nor move the cursor.
 pub(super) fn plain(text: &str) -> String {
     text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
 }
 
-/// The last part of a name.
+/// The last segment of a resource name.
 pub(super) fn id(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or_default()
 }
 
-/// The keys of references, as a list.
+/// The keys of references, comma separated.
 pub(super) fn keys(references: &[SecretReference]) -> String {
     references.iter().map(|reference| reference.key.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-/// Whether something uses it, in a word; nothing where nobody has looked yet.
+/// Whether something uses it, as one word; empty if that was not checked yet.
 fn used(secret: &SyncedSecret) -> &'static str {
     match in_use(secret).map(Condition::status) {
         Some(Status::True) => "yes",
@@ -105,12 +105,12 @@ fn used(secret: &SyncedSecret) -> &'static str {
     }
 }
 
-/// What is known of its use.
+/// Its InUse condition.
 pub(super) fn in_use(secret: &SyncedSecret) -> Option<&Condition> {
     secret.conditions.iter().find(|condition| condition.r#type == "InUse")
 }
 
-/// Why it is not in sync, in the words of its conditions.
+/// Why it is not in sync, from its Synced condition.
 pub(super) fn problem(secret: &SyncedSecret) -> String {
     let synced = secret.conditions.iter().find(|condition| condition.r#type == "Synced");
     match synced {
@@ -119,19 +119,19 @@ pub(super) fn problem(secret: &SyncedSecret) -> String {
     }
 }
 
-/// What a state is called.
+/// The name of a state: `Synced`.
 pub(super) fn word(state: State) -> String {
     let name = state.as_str_name().trim_start_matches("STATE_").to_lowercase();
     let mut characters = name.chars();
     characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
 }
 
-/// How long ago something was: `5m`.
+/// The age of a time: `5m`.
 pub(super) fn ago(time: Option<&Timestamp>) -> String {
     time.map(|time| span(now() - time.seconds)).unwrap_or_default()
 }
 
-/// When something is: `in 30d`, or `2d ago`.
+/// A time relative to now: `in 30d`, or `2d ago`.
 pub(super) fn when(time: Option<&Timestamp>) -> String {
     match time.map(|time| time.seconds - now()) {
         Some(ahead @ 0..) => format!("in {}", span(ahead)),
@@ -140,7 +140,7 @@ pub(super) fn when(time: Option<&Timestamp>) -> String {
     }
 }
 
-/// The moment itself, for history.
+/// The absolute time.
 pub(super) fn moment(time: Option<&Timestamp>) -> String {
     time.and_then(|time| jiff::Timestamp::from_second(time.seconds).ok())
         .map(|time| time.to_string())
@@ -168,13 +168,13 @@ fn status(status: Status) -> Cell {
     }
 }
 
-/// Whether it is shown, the table knows; whether it is wanted, the environment says.
+/// Colours a cell unless NO_COLOR is set. The table drops colours if the output is not a terminal.
 fn coloured(cell: Cell, color: Color) -> Cell {
     let unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     if unwanted { cell } else { cell.fg(color) }
 }
 
-/// The largest unit, and the next where it matters: 45s, 5m, 3h, 2d, 3y.
+/// A rough duration: 45s, 5m, 3h, 2d, 3y.
 fn span(seconds: i64) -> String {
     let seconds = seconds.max(0);
     let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);

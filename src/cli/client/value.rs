@@ -1,4 +1,5 @@
-//! Secret values: from a hidden prompt, standard input or a file, never from an argument, and wiped when they were used.
+//! Secret values: read from a hidden prompt, standard input or a file, never from an argument, and wiped
+//! after use.
 
 use std::{
     fs::File,
@@ -13,20 +14,20 @@ use crate::{cli::Failure, model::limits::VALUE_BYTES, proto::NewVaultSecret};
 /// Stands for standard input where a file is expected.
 const STDIN: &str = "-";
 
-/// Where values come from, for the help of commands that take some.
+/// The help section of commands that take values.
 pub(super) const ABOUT: &str = "\
 Values:
-  A value is never an argument: everybody on the machine sees those. It is
-  asked for at the terminal, hidden and twice, or comes from --value-file. A
-  file is taken byte for byte, with the line break at its end if it has one. Of
-  standard input (-) one line break at the end is left out, unless
-  --keep-newline is given. A value is UTF-8 and at most 25,600 bytes; for other
-  bytes, store base64 or hex, and name the encoding where it is synced.";
+  A value is never an argument, because other users of the machine can see
+  arguments. The command prompts for it, hidden and twice, or reads it from
+  --value-file. A file is stored byte for byte, including a line break at its
+  end. From standard input (-), one line break at the end is removed, unless
+  --keep-newline is set. A value is UTF-8 and at most 25,600 bytes long. For
+  binary data, store base64 or hex, and set the encoding of the reference.";
 
-/// How values are read.
+/// How to read values.
 #[derive(Debug, clap::Args)]
 pub(super) struct Reading {
-    /// Keep the line break at the end of what comes from standard input
+    /// Keep a line break at the end of standard input
     #[arg(long)]
     keep_newline: bool,
 }
@@ -35,14 +36,14 @@ pub(super) struct Reading {
 pub(super) struct Value(Zeroizing<String>);
 
 impl Value {
-    /// What the contract takes. The message is dropped unwiped, by code that isn't ours; the process guards its memory.
+    /// The message for the API. The gRPC library drops it without wiping it; that is why core dumps are off.
     pub fn into_new(mut self) -> NewVaultSecret {
         NewVaultSecret { value: std::mem::take(&mut *self.0), ..Default::default() }
     }
 }
 
 impl Reading {
-    /// Reads the value of something: from the file, where one is named, else at the terminal.
+    /// Reads the value of `what`: from the file if there is one, otherwise from a prompt.
     pub fn read(&self, what: &str, file: Option<&Path>) -> Result<Value, Failure> {
         let value = match file {
             Some(file) if file == Path::new(STDIN) => self.standard_input(),
@@ -55,7 +56,8 @@ impl Reading {
     fn standard_input(&self) -> Result<Value, String> {
         if io::stdin().is_terminal() {
             return Err(
-                "standard input is the terminal, which would show it: leave out --value-file".to_owned()
+                "standard input is a terminal, which would show it: omit --value-file to be prompted"
+                    .to_owned(),
             );
         }
         let mut value = take(io::stdin().lock())?;
@@ -79,26 +81,26 @@ fn from_file(file: &Path) -> Result<Value, String> {
     checked(take(File::open(file).map_err(problem)?)?)
 }
 
-/// Asks twice: what nobody sees, nobody can check.
+/// Prompts twice, because the input is hidden.
 fn ask(what: &str) -> Result<Value, Failure> {
     if !io::stdin().is_terminal() {
         return Err(Failure::usage(format!(
-            "the value of {what}: standard input is no terminal to ask at; say --value-file with a file, or with - to take \
-             it from standard input"
+            "the value of {what}: can't prompt, because standard input is not a terminal; use --value-file \
+             with a file, or with - for standard input"
         )));
     }
     let ask =
         |prompt: String| rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(Failure::failed);
-    let (first, again) = (ask(format!("Value of {what} (hidden): "))?, ask("The same again: ".to_owned())?);
+    let (first, again) = (ask(format!("Value of {what} (hidden): "))?, ask("Repeat the value: ".to_owned())?);
     if first != again {
-        return Err(Failure::failed("the two values are not the same; nothing was done"));
+        return Err(Failure::failed("the two values differ; nothing was changed"));
     }
     checked(first).map_err(|problem| Failure::usage(format!("the value of {what}: {problem}")))
 }
 
-/// Reads text into memory that is allocated once, so that no copy of it stays behind.
+/// Reads text into a buffer that is allocated once: one that grows would leave copies behind.
 fn take(source: impl Read) -> Result<Zeroizing<String>, String> {
-    // One more than the longest, to see that it is too long, and the line break that may be left out.
+    // One byte more than the maximum, to detect a longer value, and room for a line break that is removed.
     let most = VALUE_BYTES + 3;
     let mut bytes = Zeroizing::new(Vec::with_capacity(most + 32));
     source.take(most as u64).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
@@ -107,7 +109,7 @@ fn take(source: impl Read) -> Result<Zeroizing<String>, String> {
     }
     String::from_utf8(std::mem::take(&mut *bytes)).map(Zeroizing::new).map_err(|error| {
         drop(Zeroizing::new(error.into_bytes()));
-        "it is not UTF-8; store it as base64, and name the encoding where it is synced".to_owned()
+        "it is not UTF-8; store it as base64, and set the encoding of the reference".to_owned()
     })
 }
 

@@ -1,4 +1,4 @@
-//! What dev mode says when it is ready: `dev.json` for programs, and a page for people.
+//! What dev mode publishes when it is ready: `dev.json` for programs, and a summary for people.
 
 use std::{
     fmt,
@@ -17,23 +17,23 @@ use crate::{
     doubles::{tls::Authority, vault::public_host},
 };
 
-/// The files of the data directory that hold the credential, each in the form in which clients take it.
+/// Files in the data directory with the vault credential, in the two forms that clients take.
 const TOKEN_REQUEST: &str = "vault-token-request";
 const CLIENT_SECRET: &str = "vault-client-secret";
 
-/// Where everything is.
+/// The addresses and files of dev mode.
 #[derive(Serialize)]
 pub(super) struct Place {
-    /// Where gRPC is served.
+    /// Address of the gRPC server.
     grpc: String,
     vault_uri: String,
-    /// The certificate that both doubles are signed by.
+    /// CA certificate of both doubles.
     vault_ca: PathBuf,
-    /// Where a token for the vault is got: `curl --cacert VAULT_CA -d @VAULT_TOKEN_REQUEST VAULT_TOKEN_URL`.
+    /// Token endpoint: `curl --cacert VAULT_CA -d @VAULT_TOKEN_REQUEST VAULT_TOKEN_URL`.
     vault_token_url: String,
     vault_token_request: PathBuf,
-    /// The vault as Azure would name it, for clients on their production defaults: they reach it through the proxy
-    /// (`HTTPS_PROXY`), trust the CA and show this application's credential.
+    /// The vault under its Azure name, for clients with production settings: they reach it through the proxy
+    /// (`HTTPS_PROXY`), trust the CA and use this application's credential.
     vault_public_uri: String,
     vault_proxy: String,
     vault_tenant_id: String,
@@ -87,18 +87,18 @@ impl Place {
         })
     }
 
-    /// Writes it for programs, then says it to people: who reads the page finds the file.
+    /// Writes the file for programs, then prints the summary for people, who then find the file.
     pub fn announce(&self, data: &DataDirectory) -> Result<(), Failure> {
         data.write(TOKEN_REQUEST, self.token_request.expose_secret().as_bytes())?;
         data.write(CLIENT_SECRET, self.client_secret.expose_secret().as_bytes())?;
         let file = data.publish(self)?;
-        // Nobody may be listening on standard output; that is no reason to end.
+        // A closed standard output is no reason to stop.
         let _ = write!(io::stdout().lock(), "{}", Page { place: self, file: &file });
         Ok(())
     }
 }
 
-/// The page for people.
+/// The summary for people.
 struct Page<'a> {
     place: &'a Place,
     file: &'a Path,
@@ -112,14 +112,15 @@ impl fmt::Display for Page<'_> {
         let create = r#"{"synced_secret_id": "pump-7", "synced_secret": {"references": [{"key": "username", "vault_secret": "vaultSecrets/pump-7-username"}, {"key": "password", "vault_secret": "vaultSecrets/pump-7-password"}]}, "wait": "5s"}"#;
         write!(
             f,
-            "\nThe Secret Service is ready. This is dev mode: without authentication, NOT FOR PRODUCTION.\n\n  \
+            "\nSecret Service is ready. This is dev mode: no authentication, NOT FOR PRODUCTION.\n\n  \
              gRPC        {grpc}  (plaintext; gRPC-Web, health, reflection)\n  \
              Key Vault   {vault_uri}  (CA {ca})\n  \
              Kubernetes  kubectl --kubeconfig {kubeconfig} -n {namespace} get secrets\n  \
              Database    {database}\n  \
-             All of it   {file}\n  \
-             A token     curl --cacert {ca} -d @{request} {vault_token_url}\n  \
-             As in Azure HTTPS_PROXY={vault_proxy} SSL_CERT_FILE={ca} REQUESTS_CA_BUNDLE={ca} CLIENT  reaches {vault_public_uri}\n\n\
+             All details {file}\n  \
+             Vault token curl --cacert {ca} -d @{request} {vault_token_url}\n  \
+             Like Azure  HTTPS_PROXY={vault_proxy} SSL_CERT_FILE={ca} REQUESTS_CA_BUNDLE={ca} CLIENT  \
+             reaches {vault_public_uri}\n\n\
              Try:\n\n  \
              grpcurl -plaintext {grpc} {service}/ListVaultSecrets\n  \
              grpcurl -plaintext -d '{create}' {grpc} {service}/CreateSyncedSecret\n  \

@@ -1,4 +1,5 @@
-//! The data directory of dev mode: for its owner alone, for one process at a time, and not for version control.
+//! The data directory of dev mode: private to its owner, used by one process at a time, ignored by version
+//! control.
 
 use std::{
     fs::{self, DirBuilder, OpenOptions, Permissions},
@@ -11,42 +12,43 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli::{Failure, lock::Lock};
 
-/// Says where everything is, while dev mode is ready.
+/// Addresses and files of dev mode; exists while it is ready.
 const PLACE: &str = "dev.json";
-/// What is remembered from run to run.
+/// State that is kept between runs.
 const REMEMBERED: &str = "remembered.json";
-/// Marks a directory as ours, besides what it is for.
+/// Also marks a directory as created by dev mode.
 const GITIGNORE: &str = ".gitignore";
 
-/// A data directory that is ours while this lives.
+/// A locked data directory.
 pub(super) struct DataDirectory {
     path: PathBuf,
     _lock: Lock,
 }
 
-/// What a run leaves to the next one.
+/// State that a run leaves for the next one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Remembered {
     /// The port of the Key Vault.
     pub vault_port: u16,
-    /// The port of the proxy that leads Azure's names to it.
+    /// The port of the proxy that routes Azure's host names to it.
     pub proxy_port: u16,
     /// The port of the Kubernetes API.
     pub kube_port: u16,
-    /// Whether the vault has got its first secrets.
+    /// Whether the vault got its sample secrets.
     pub seeded: bool,
 }
 
 impl DataDirectory {
-    /// Takes the directory, makes it where it isn't there, and removes what an earlier run said of itself.
+    /// Locks the directory, creates it if it does not exist, and removes the dev.json of an earlier run.
     pub fn open(path: &Path) -> Result<Self, Failure> {
         let failed = |error: io::Error| Failure::failed(format!("--data-dir {}: {error}", path.display()));
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
         let path = path.canonicalize().map_err(failed)?;
         if is_foreign(&path).map_err(failed)? {
             return Err(Failure::usage(format!(
-                "--data-dir {}: not empty, and not made by dev mode. Name another directory; it is made where it isn't there",
+                "--data-dir {}: not empty, and not created by dev mode. Choose another directory; it need \
+                 not exist",
                 path.display()
             )));
         }
@@ -66,7 +68,7 @@ impl DataDirectory {
         self.path.join("secret-service.db")
     }
 
-    /// A directory in it, made where it isn't there.
+    /// A subdirectory, created if it does not exist.
     pub fn subdirectory(&self, name: &str) -> Result<PathBuf, Failure> {
         let path = self.path.join(name);
         DirBuilder::new()
@@ -77,34 +79,34 @@ impl DataDirectory {
         Ok(path)
     }
 
-    /// What the last run left; nothing where there was none, or it can't be read.
+    /// The state of the last run; the default if there is none or it can't be read.
     pub fn remembered(&self) -> Remembered {
         let text = fs::read(self.path.join(REMEMBERED)).unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()
     }
 
-    /// Leaves it to the next run.
+    /// Stores the state for the next run.
     pub fn remember(&self, remembered: &Remembered) -> Result<(), Failure> {
         self.write(REMEMBERED, &to_json(remembered)).map(|_| ())
     }
 
-    /// Says where everything is.
+    /// Writes dev.json.
     pub fn publish(&self, place: &impl Serialize) -> Result<PathBuf, Failure> {
         self.write(PLACE, &to_json(place))
     }
 
-    /// Unsays it: what it says no longer holds.
+    /// Removes dev.json, because it is no longer true.
     pub fn withdraw(&self) {
         let path = self.path.join(PLACE);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::warn!(%error, path = %path.display(), "what it says no longer holds, and it can't be removed");
+                tracing::warn!(%error, path = %path.display(), "can't remove an outdated file");
             }
             _ => {}
         }
     }
 
-    /// Writes a file that only its owner reads, so that whoever sees it sees all of it.
+    /// Writes a file that only its owner can read, atomically.
     pub fn write(&self, name: &str, content: &[u8]) -> Result<PathBuf, Failure> {
         let (path, draft) = (self.path.join(name), self.path.join(format!(".{name}.draft")));
         let written = || {
@@ -119,7 +121,7 @@ impl DataDirectory {
     }
 }
 
-/// Whether the directory holds something, and nothing says that dev mode made it.
+/// Whether the directory is not empty and was not created by dev mode.
 fn is_foreign(path: &Path) -> io::Result<bool> {
     let is_ours = fs::read_to_string(path.join(GITIGNORE)).is_ok_and(|text| text == "*\n");
     Ok(!is_ours && fs::read_dir(path)?.next().is_some())

@@ -1,4 +1,5 @@
-//! What dev mode runs the service on: a Key Vault, a Kubernetes API, the way to them, and the Secret Store extension where asked for.
+//! The doubles of dev mode: a Key Vault, a Kubernetes API, a proxy, and optionally the Secret Store
+//! extension.
 
 use std::{
     collections::BTreeMap,
@@ -58,7 +59,8 @@ impl Doubles {
         let (vault, cluster) = (vault.map_err(Failure::failed)?, cluster.map_err(Failure::failed)?);
         let client = client(&cluster).await?;
         kinds::install(&client).await?;
-        // Whoever is on this machine may call the service without a password; the vault beside it is no stricter.
+        // Whoever is on this machine may call the service without a password; the vault beside it is no
+        // stricter.
         vault.faults().set(|settings| settings.any_application = true);
         let hosts = [vault_double::public_host(&dev.vault_name), vault_double::AUTHORITY_HOST.to_owned()];
         let proxy = proxy::Options {

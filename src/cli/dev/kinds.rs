@@ -1,20 +1,21 @@
-//! The kinds of Azure IoT Operations that can name secrets, in the cluster of dev mode: there is no AIO to bring them.
+//! Custom resource definitions of Azure IoT Operations whose resources reference secrets. Dev mode has no AIO
+//! that installs them.
 
 use kube::Client;
 
 use crate::{cli::Failure, doubles::definitions};
 
-/// Definitions with open schemas.
+/// The definitions, with open schemas.
 const DEFINITIONS: [&str; 4] = [
     include_str!("../../../examples/crds/aio/deviceregistry.yaml"),
     include_str!("../../../examples/crds/aio/connectivity.yaml"),
     include_str!("../../../examples/crds/aio/mqttbroker.yaml"),
     include_str!("../../../examples/crds/aio/iotoperations.yaml"),
 ];
-/// Whose the definitions are in `managedFields`.
+/// Field manager of the definitions.
 const MANAGER: &str = "secret-service-dev";
 
-/// Installs them.
+/// Installs the definitions.
 pub(super) async fn install(client: &Client) -> Result<(), Failure> {
     definitions::install(client, MANAGER, &DEFINITIONS).await.map_err(Failure::failed)
 }

@@ -1,4 +1,4 @@
-//! `secret-service dev`: the service on loopback, with a Key Vault and a Kubernetes API of its own. Not for production.
+//! `secret-service dev`: the service on loopback with doubles of Key Vault and Kubernetes. Not for production.
 
 mod announce;
 mod data;
@@ -31,26 +31,27 @@ use doubles::Doubles;
 
 /// The namespace of the instance, as Azure IoT Operations names it.
 const NAMESPACE: &str = "azure-iot-operations";
-/// The environment of those who are in production: of a pod, or of who has a real vault.
+/// Prefixes of environment variables that indicate production: a pod, or a real vault.
 const PRODUCTION: [&str; 4] =
     ["KUBERNETES_SERVICE_HOST", "SECRET_SERVICE_VAULT_URI", "AZURE_KEYVAULT", "AZURE_KEY_VAULT"];
-/// How long calls under way may take at the end.
+/// How long calls in flight may take at shutdown.
 const DRAIN: Duration = Duration::from_secs(10);
-/// How long events of the audit are kept.
+/// Retention of audit events.
 const RETENTION: Duration = Duration::from_secs(365 * 86_400);
-/// Deadline of a call to a double, faults and latency included.
+/// Deadline of a call to a double, including injected faults and latency.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Run the service on this machine alone, with a Key Vault and a Kubernetes API of its own
+/// Try the service on this machine, without Azure or a cluster
 ///
-/// Starts, on loopback, a stand-in for the Key Vault and one for the Kubernetes API, puts a few secrets into the vault and
-/// serves gRPC (plaintext, with gRPC-Web, health and reflection). All three keep their state in the data directory, so a
-/// restart finds everything again. When it is ready, DATA_DIR/dev.json says where everything is.
+/// Starts a simulated Key Vault and a simulated Kubernetes API on loopback, creates sample secrets in the
+/// vault and serves gRPC (plaintext, with gRPC-Web, health and reflection). All state is kept in the data
+/// directory and survives a restart. Once the service is ready, DATA_DIR/dev.json lists all addresses and
+/// files.
 ///
-/// Not for production: whoever can reach the port may do everything.
+/// Not for production: everyone who can reach the port may do everything.
 #[derive(Debug, clap::Args)]
 pub struct Dev {
-    /// Where to serve gRPC; a loopback address. Port 0 takes any free port
+    /// Loopback address for gRPC. Port 0 picks a free port
     #[arg(
         long,
         env = "SECRET_SERVICE_DEV_LISTEN",
@@ -58,7 +59,7 @@ pub struct Dev {
         default_value = "127.0.0.1:50051"
     )]
     listen: SocketAddr,
-    /// Where the database and the stand-ins keep their state; made where it isn't there
+    /// Directory for the database and the simulators' state. Created if it does not exist
     #[arg(
         long,
         env = "SECRET_SERVICE_DEV_DATA_DIR",
@@ -66,7 +67,7 @@ pub struct Dev {
         default_value = ".secret-service"
     )]
     data_dir: PathBuf,
-    /// How long the vault waits before each answer, in milliseconds
+    /// Latency of the simulated vault, in milliseconds
     #[arg(
         long,
         env = "SECRET_SERVICE_DEV_VAULT_LATENCY_MS",
@@ -74,13 +75,13 @@ pub struct Dev {
         default_value_t = 0
     )]
     vault_latency_ms: u64,
-    /// The vault's name in Azure's own manner: through the proxy it is https://NAME.vault.azure.net
+    /// Name of the vault: clients that use the proxy reach it as https://NAME.vault.azure.net
     #[arg(long, env = "SECRET_SERVICE_DEV_VAULT_NAME", value_name = "NAME", default_value = "contoso-aio", value_parser = vault_name)]
     vault_name: String,
-    /// How often to look for new versions in the vault, for example "30s" or "5m"
+    /// How often to check the vault for new versions, for example "30s" or "5m"
     #[arg(long, env = "SECRET_SERVICE_DEV_INTERVAL", value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration)]
     interval: Duration,
-    /// What makes the Kubernetes Secrets
+    /// Which engine writes the Kubernetes Secrets
     #[arg(
         long,
         env = "SECRET_SERVICE_DEV_ENGINE",
@@ -89,17 +90,17 @@ pub struct Dev {
         value_enum
     )]
     engine: Engine,
-    /// A web page that may call (gRPC-Web), by its origin, for example http://localhost:8080. Can be given several times
+    /// Origin of a web page that may call (gRPC-Web), for example http://localhost:8080. Repeatable
     #[arg(long, env = "SECRET_SERVICE_DEV_ALLOWED_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     allowed_origin: Vec<String>,
 }
 
-/// What makes the Kubernetes Secrets.
+/// Which engine writes the Kubernetes Secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Engine {
-    /// The service copies the values itself
+    /// The service writes them
     Direct,
-    /// The Secret Store extension copies them; a stand-in of it runs beside the cluster
+    /// The Secret Store extension writes them; a simulated one runs with the cluster
     SecretStore,
 }
 
@@ -115,7 +116,7 @@ impl From<Engine> for SyncEngine {
 // === impl Dev ===
 
 impl Dev {
-    /// Runs until told to stop.
+    /// Runs until a signal stops it.
     pub async fn run(self) -> Result<(), Failure> {
         let _logging = telemetry::start(Format::Text, "info").map_err(Failure::usage)?;
         memory::guard();
@@ -145,7 +146,7 @@ impl Dev {
             Service::start(self.settings(data, authority, doubles)).await.map_err(Failure::failed)?;
         let (address, mut ready) = (service.addresses().first().copied(), service.ready());
         let announced = async {
-            // The doubles are there: if it does not get ready, the log says why, and this waits.
+            // The doubles run. If the service does not get ready, the log says why, and this waits.
             if ready.wait_for(|ready| *ready).await.is_ok() {
                 let grpc = address.unwrap_or(self.listen);
                 Place::of(data, authority, doubles, &self.vault_name, grpc)?.announce(data)?;
@@ -160,7 +161,7 @@ impl Dev {
         let credential = doubles.vault.credential().clone();
         Settings {
             database: data.database(),
-            // The vault's port may be another one next time.
+            // The vault's port can change between runs.
             instance: store::Instance { vault: "dev".to_owned(), namespace: NAMESPACE.to_owned() },
             backups: None,
             vault: vault::Options {
@@ -219,11 +220,13 @@ impl Dev {
     }
 }
 
-/// Dev mode has no authentication: it must neither be reachable from elsewhere nor stand where a real instance does.
+/// Dev mode has no authentication, so it must neither be reachable from other machines nor run beside a real
+/// instance.
 fn refuse_production(listen: SocketAddr, environment: impl Iterator<Item = String>) -> Result<(), Failure> {
     if !listen.ip().is_loopback() {
         let text = format!(
-            "--listen {listen}: dev mode has no authentication and listens on loopback only, for example 127.0.0.1:50051"
+            "--listen {listen}: dev mode has no authentication, so it listens on loopback only, for example \
+             127.0.0.1:50051"
         );
         return Err(Failure::usage(text));
     }
@@ -232,7 +235,7 @@ fn refuse_production(listen: SocketAddr, environment: impl Iterator<Item = Strin
     if !present.is_empty() {
         let names = present.into_iter().collect::<Vec<_>>().join(", ");
         let text = format!(
-            "dev mode refuses to run in production: {names} is set. Use `secret-service serve`, or unset it"
+            "dev mode must not run in production, but {names} is set. Use `secret-service serve`, or unset it"
         );
         return Err(Failure::usage(text));
     }

@@ -1,4 +1,4 @@
-//! What the vault of dev mode holds at first: a few secrets as a plant would have them, with values of chance.
+//! The sample secrets of dev mode's vault: as a plant would have them, with random values.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,10 @@ use crate::{
     },
 };
 
-/// Bytes of chance in a password or a token.
+/// Random bytes in a password or a token.
 const STRENGTH: usize = 24;
 
-/// Puts them into the vault, where their names are free.
+/// Creates the sample secrets whose names are free.
 pub(super) async fn plant(vault: &KeyVault) -> Result<(), Failure> {
     vault.seed_all(seeds()?).await.map(|_| ()).map_err(Failure::failed)
 }
@@ -51,7 +51,7 @@ fn chance() -> SecretString {
     URL_SAFE_NO_PAD.encode(rand::random::<[u8; STRENGTH]>()).into()
 }
 
-/// A certificate and its key, as a PEM file holds them.
+/// A certificate and its key as PEM.
 fn certificate() -> Result<SecretString, TlsError> {
     let key = KeyPair::generate()?;
     let mut parameters = CertificateParams::new(["opc-ua-connector".to_owned()])?;

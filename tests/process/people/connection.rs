@@ -129,7 +129,7 @@ async fn it_speaks_tls_and_over_a_unix_socket_and_sends_no_token_in_the_clear() 
     type_into(line(&address, &untrusted), "").await.failed(7);
     let clear = ["--token-file", &path("token"), "--address", "198.51.100.7:50051"];
     let refused = type_into(line(&address, &[check.as_slice(), &clear].concat()), "").await.failed(2);
-    assert!(refused.contains("in the clear") && !refused.contains("canary-token"), "{refused}");
+    assert!(refused.contains("clear text") && !refused.contains("canary-token"), "{refused}");
 }
 
 /// A `serve` with TLS on TCP, and a Unix socket.

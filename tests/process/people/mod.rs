@@ -133,7 +133,7 @@ async fn the_exit_code_says_what_went_wrong_and_the_lines_say_what_to_do() {
     // Recorded, and the edge does not hold it.
     world.somebody.enables("v", false).await;
     let behind = say(&world, &["secrets", "sync", "a"]).await.failed(9);
-    assert!(behind.contains("a is recorded, and degraded: "), "{behind}");
+    assert!(behind.contains("a is recorded, but degraded: "), "{behind}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

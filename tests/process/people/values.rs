@@ -80,7 +80,7 @@ fn answer_at_a_terminal(address: &str, answer: &str) {
     let mut terminal = at_a_terminal(address, &["secrets", "delete", "a"]);
     terminal.exp_string("holds:   k").unwrap();
     terminal.exp_string("used by: nothing").unwrap();
-    terminal.exp_string("Delete a from the edge? The vault keeps its secrets. [y/N]").unwrap();
+    terminal.exp_string("Delete a from the cluster? The secrets in the vault are kept. [y/N]").unwrap();
     terminal.send_line(answer).unwrap();
     let said = terminal.exp_eof().unwrap();
     assert_eq!(said.contains("a deleted"), answer == "y", "{said}");
@@ -104,14 +104,14 @@ async fn a_value_that_is_asked_for_is_asked_twice_and_not_shown() {
             let mut terminal = at_a_terminal(&address, &["vault", "create", "typed"]);
             shown += &terminal.exp_string("Value of typed (hidden): ").unwrap();
             terminal.send_line("hidden-77").unwrap();
-            shown += &terminal.exp_string("The same again: ").unwrap();
+            shown += &terminal.exp_string("Repeat the value: ").unwrap();
             terminal.send_line(again).unwrap();
             shown += &terminal.exp_eof().unwrap();
         }
         shown
     });
     let shown = shown.await.unwrap();
-    assert!(shown.contains("not the same") && shown.contains("ENABLED"), "{shown}");
+    assert!(shown.contains("differ") && shown.contains("ENABLED"), "{shown}");
     assert!(!shown.contains("hidden-77"), "{shown}");
     assert_eq!(world.somebody.reads("typed").await, "hidden-77");
 }

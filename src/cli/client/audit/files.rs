@@ -1,4 +1,4 @@
-//! The audit as it stands in a file, the database or an export of it: verified, and exported. Needs no service that runs.
+//! `audit verify` and `audit export`: work on the database file or an export, without a running service.
 
 use std::{
     fs::File,
@@ -14,10 +14,10 @@ use crate::{
     store::{AuditFault, AuditReport, export_audit, verify_audit},
 };
 
-/// Where the database is.
+/// The database file.
 #[derive(Debug, clap::Args)]
 struct Database {
-    /// The database file of the service, which may be running
+    /// The service's database file. The service may be running
     #[arg(
         long = "database",
         env = "SECRET_SERVICE_DATABASE_PATH",
@@ -27,56 +27,58 @@ struct Database {
     path: PathBuf,
 }
 
-/// Prove that no event was changed, taken out or put in
+/// Verify that no event was changed, removed or inserted
 ///
-/// Every event carries a hash over itself and the one before it. This goes along all of them, in the database or in an export. Calls
-/// that were not let in are a chain of their own, which forgets its oldest events where it has no room; the two chains hold each
-/// other's hashes.
+/// Every event contains a hash over itself and the previous event. The command verifies this chain in the
+/// database or in an export. Denied calls form a second chain, which drops its oldest events when it is full.
+/// The two chains include each other's hashes.
 ///
-/// Whoever can write the file can also write the whole history anew, with hashes that fit. So keep an anchor elsewhere: the
-/// sequence and the hash of an event, as this command prints them and as the service logs them with every event. With it,
-/// everything up to that event is proven to be what it was then, in both chains. An anchor in the chain "changes" is good for as
-/// long as audit.retention, one in the chain "denials" may give way to newer ones.
+/// Someone who can write the file could forge the whole history with matching hashes. So keep an anchor
+/// somewhere else: the sequence and hash of an event. This command prints one, and the service logs one with
+/// every event. An anchor proves that both chains are unchanged up to that event. An anchor in the chain
+/// "changes" stays valid as long as audit.retention. One in the chain "denials" becomes invalid when its
+/// event is dropped.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = VERIFY)]
 pub(super) struct Verify {
     #[command(flatten)]
     database: Database,
-    /// Verify an export instead of a database; - is standard input
+    /// Verify an export instead of the database; - for standard input
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// An event that the history must still hold, as it was printed or logged once
+    /// An anchor that was printed or logged earlier: the history must still contain this event
     #[arg(long, value_name = "SEQUENCE:HASH")]
     anchor: Option<Anchor>,
-    /// How to print what was found
+    /// Output format
     #[arg(short, long, value_enum, default_value_t)]
     output: Form,
 }
 
-/// Write the events as JSON lines, oldest first
+/// Export the events as JSON lines, oldest first
 ///
-/// One object a line: sequence, event_time, actor, action, resource, outcome, detail, request_id, previous_hash, beside_hash (of the newest
-/// event of the other chain) and hash; and chain, which is "denials", with calls that were not let in.
+/// Each line is an object with sequence, event_time, actor, action, resource, outcome, detail, request_id,
+/// previous_hash, beside_hash (the hash of the newest event in the other chain) and hash. Denied calls also
+/// have chain, which is "denials".
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXPORT)]
 pub(super) struct Export {
     #[command(flatten)]
     database: Database,
-    /// Only since a time (2027-01-31T12:00:00Z), or no longer ago than a span (2h)
+    /// Only events since a time (2027-01-31T12:00:00Z) or within a duration (2h)
     #[arg(long, value_name = "TIME", value_parser = arguments::past)]
     since: Option<prost_types::Timestamp>,
-    /// Where to write; standard output where it is absent
+    /// File to write to. If unset, standard output
     #[arg(long, value_name = "FILE")]
     to: Option<PathBuf>,
 }
 
-/// How to print what was found.
+/// Output format.
 #[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
 enum Form {
-    /// A line for people
+    /// Text for people
     #[default]
     Text,
-    /// An object for programs
+    /// A JSON object for programs
     Json,
 }
 
@@ -86,9 +88,9 @@ Examples:
   secret-service audit verify --anchor 1041:5f6c…
 
 Exit codes:
-  0  the chain is whole, and holds the anchor
-  1  it is not, or it can't be read; the line says where
-  2  the command line is wrong";
+  0  the chain is intact and contains the anchor
+  1  it is not, or it can't be read; the message says where
+  2  invalid command line";
 
 const EXPORT: &str = "\
 Examples:
@@ -96,9 +98,9 @@ Examples:
   secret-service audit export --to audit.jsonl && secret-service audit verify --file audit.jsonl
 
 Exit codes:
-  0  all of it is written
-  1  it can't be read or written
-  2  the command line is wrong";
+  0  all events were written
+  1  the database can't be read, or the file can't be written
+  2  invalid command line";
 
 // === impl Verify ===
 
@@ -124,7 +126,7 @@ impl Verify {
     }
 }
 
-/// The outer error is of the file, the inner one of the chain.
+/// The outer error is about reading the file, the inner one about the chain.
 fn verify_file(file: &Path, anchor: Option<Anchor>) -> Result<Result<AuditReport, Failure>, Failure> {
     let unreadable = |error: io::Error| Failure::failed(format!("{}: {error}", file.display()));
     let reader: Box<dyn BufRead> = match file == Path::new("-") {
@@ -144,7 +146,7 @@ fn verify_file(file: &Path, anchor: Option<Anchor>) -> Result<Result<AuditReport
         }
     }
     let Some(walk) = walk else {
-        return Err(Failure::failed(format!("{}: there is no event in it", file.display())));
+        return Err(Failure::failed(format!("{}: it contains no events", file.display())));
     };
     let base = walk.base();
     let ended = walk.end(None).map_err(|error| of_fault(file, error.into()));
@@ -163,13 +165,15 @@ fn words(place: &Path, report: &AuditReport, anchor: Option<Anchor>) -> String {
     };
     let pruned = pruned("events", base.changes) + &pruned("denials", base.denials);
     let proven = match anchor {
-        Some(anchor) => format!("Up to event {} it is the history of the anchor.", anchor.sequence),
+        Some(anchor) => {
+            format!("The anchor matches: the history is unchanged up to event {}.", anchor.sequence)
+        }
         None => {
-            "Keep the anchor elsewhere; with --anchor it proves later that nobody wrote the history anew."
+            "Keep the anchor somewhere else. With --anchor it proves later that nobody forged the history."
                 .to_owned()
         }
     };
-    format!("{}: {events} events are whole{pruned}. Anchor: {}\n{proven}", place.display(), report.anchor())
+    format!("{}: {events} events are intact{pruned}. Anchor: {}\n{proven}", place.display(), report.anchor())
 }
 
 fn json(found: Result<&AuditReport, &str>) -> String {

@@ -1,4 +1,4 @@
-//! `secret-service audit`: who did what, when, with which result; and the proof that nobody wrote that anew.
+//! `secret-service audit`: lists, verifies and exports the audit log.
 
 mod files;
 
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{cli::Failure, proto};
 
-/// Look up who did what, and prove that nobody wrote it anew
+/// Read and verify the audit log
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Audit {
     #[command(subcommand)]
@@ -27,19 +27,19 @@ enum Command {
     Export(files::Export),
 }
 
-/// List what was done, newest first, in a service that runs
+/// List audit events of a running service, newest first
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXIT_CODES)]
 struct List {
     #[command(flatten)]
     common: Common,
-    /// Only about this one: syncedSecrets/NAME, vaultSecrets/NAME or vault
+    /// Only events about this resource: syncedSecrets/NAME, vaultSecrets/NAME or vault
     #[arg(long, value_name = "RESOURCE")]
     resource: Option<String>,
-    /// Only since a time (2027-01-31T12:00:00Z), or no longer ago than a span (2h)
+    /// Only events since a time (2027-01-31T12:00:00Z) or within a duration (2h)
     #[arg(long, value_name = "TIME", value_parser = arguments::past)]
     since: Option<Timestamp>,
-    /// How many at most
+    /// Maximum number of events
     #[arg(long, value_name = "NUMBER", default_value_t = 100)]
     limit: usize,
 }
@@ -78,7 +78,7 @@ impl List {
                     cell(&event.detail),
                 ]
             };
-            let header = ["TIME", "WHO", "DID", "WITH", "RESULT", "DETAIL"];
+            let header = ["TIME", "ACTOR", "ACTION", "RESOURCE", "OUTCOME", "DETAIL"];
             table(header, answer.audit_events.iter().map(row))
         })
     }

@@ -1,4 +1,4 @@
-//! `secrets adopt`: takes over what another tool made.
+//! `secrets adopt`: takes over a Secret that another tool created.
 
 use super::{
     super::{arguments::SyncedName, call::Client, output::Output, request_id},
@@ -14,15 +14,16 @@ Examples:
   secret-service secrets adopt edp1secrets
   secret-service secrets adopt by-hand --from username=pump-7-user --from password=pump-7-password";
 
-/// Take over a synced secret that another tool made, as it is: the Secret is there all the time, with its values
+/// Take over a synced secret that another tool created
 ///
-/// It waits until the edge holds it; a sync that fails, or takes longer than --wait, ends with exit code 9.
+/// The Secret and its values stay in place the whole time. The command waits until the service has synced it.
+/// If the sync fails, or takes longer than --wait, the exit code is 9.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Adopt {
-    /// The SecretSync, or the Kubernetes Secret
+    /// Name of the SecretSync or the Kubernetes Secret
     name: SyncedName,
-    /// Where a key comes from, where the edge does not say so. Can be given several times, once for each key
+    /// The vault secret of a key, if the cluster does not tell it. Repeatable, once per key
     #[arg(long, value_name = "KEY=VAULT_SECRET[@VERSION]", help_heading = "References")]
     from: Vec<String>,
     #[command(flatten)]
@@ -51,7 +52,7 @@ impl Adopt {
         let (seen, failed) = waiting.settle(client, adopted).await;
         print_row(output, &seen)?;
         match failed {
-            // It was adopted all the same.
+            // It was adopted; only its state is unknown.
             Some(refusal) => waiting.unknown(&seen.name, &refusal).map_or(Ok(()), Err),
             None => waiting.check(&seen),
         }

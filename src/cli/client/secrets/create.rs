@@ -1,4 +1,4 @@
-//! `secrets create` and `secrets add`: "Create new" and "Add from Azure Key Vault".
+//! `secrets create` and `secrets add`, named after "Create new" and "Add from Azure Key Vault" in the Azure portal.
 
 use super::{
     super::{
@@ -16,16 +16,15 @@ use crate::{
     proto::{self, SecretReference, SyncedSecret},
 };
 
-/// Create a synced secret, from secrets that are created in the vault or that are there already
+/// Create a synced secret from new or existing secrets in the vault
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("{}\n\n{}", CREATE_EXAMPLES, value::ABOUT))]
 pub(super) struct Create {
-    /// The synced secret, which is the name of the Kubernetes Secret
+    /// Name of the synced secret and of its Kubernetes Secret
     name: SyncedName,
     #[command(flatten)]
     new: New,
-    /// Save the value of a secret that the vault holds under KEY; its latest version where none is pinned. Can be given
-    /// several times
+    /// Sync an existing vault secret to KEY: the pinned version, or always the latest. Repeatable
     #[arg(long, value_name = "KEY=VAULT_SECRET[@VERSION]", help_heading = "References")]
     from: Vec<String>,
     #[command(flatten)]
@@ -36,7 +35,7 @@ pub(super) struct Create {
     finish: Finish,
 }
 
-/// Add secrets that the vault holds: as a new synced secret, or to one that is there
+/// Add existing vault secrets, as a new synced secret or to an existing one
 #[derive(Debug, clap::Args)]
 #[command(
     after_long_help = ADD_EXAMPLES,
@@ -44,10 +43,10 @@ pub(super) struct Create {
                       secret-service secrets add --to NAME KEY=VAULT_SECRET[@VERSION]..."
 )]
 pub(super) struct Add {
-    /// The new synced secret, which is absent with --to; then what to save under which key
+    /// Name of the new synced secret (omit it with --to), then a vault secret for each key
     #[arg(required = true, value_names = ["NAME", "KEY=VAULT_SECRET[@VERSION]"], num_args = 1..)]
     items: Vec<String>,
-    /// Add to this synced secret, which is there
+    /// Add to this existing synced secret
     #[arg(long, value_name = "NAME", conflicts_with_all = ["description", "label", "type"])]
     to: Option<SyncedName>,
     #[command(flatten)]
@@ -58,28 +57,28 @@ pub(super) struct Add {
     finish: Finish,
 }
 
-/// What a synced secret has besides its references.
+/// The fields of a synced secret besides its references.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "What it is")]
+#[command(next_help_heading = "Metadata")]
 struct About {
-    /// What it is for
+    /// Description
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     description: String,
-    /// A label, which the Kubernetes Secret gets too. Can be given several times
+    /// A label of the synced secret and of its Kubernetes Secret. Repeatable
     #[arg(long, value_name = "KEY=VALUE")]
     label: Vec<String>,
-    /// The type of the Kubernetes Secret; Opaque where absent
+    /// Type of the Kubernetes Secret. If unset, Opaque
     #[arg(long = "type", id = "type", value_name = "TYPE", default_value = "", hide_default_value = true)]
     secret_type: String,
 }
 
-/// How it ends.
+/// When the command finishes.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "How it ends")]
+#[command(next_help_heading = "Completion")]
 pub(super) struct Finish {
     #[command(flatten)]
     pub waiting: Waiting,
-    /// Check everything, in the vault and at the edge, and change nothing
+    /// Validate the request against the vault and the cluster without changing anything
     #[arg(long)]
     pub validate_only: bool,
 }
@@ -100,7 +99,7 @@ impl Create {
     pub async fn run(self, client: &Client, output: Output) -> Result<(), Failure> {
         if self.new.is_empty() && self.from.is_empty() {
             return Err(Failure::usage(
-                "nothing to hold: say --new KEY=VAULT_SECRET or --from KEY=VAULT_SECRET",
+                "no references: use --new KEY=VAULT_SECRET or --from KEY=VAULT_SECRET",
             ));
         }
         let mut held = existing("--from", &self.from)?;
@@ -121,10 +120,10 @@ impl Add {
             let change_of = Change { new: references, keys_must_be_free: true, ..Default::default() };
             return change(client, output, name, &change_of, &self.finish).await;
         }
-        let (name, items) = self.items.split_first().ok_or_else(|| Failure::usage("no name"))?;
+        let (name, items) = self.items.split_first().ok_or_else(|| Failure::usage("NAME is missing"))?;
         let name = name.parse().map_err(|problem| Failure::usage(format!("NAME: {problem}")))?;
         if items.is_empty() {
-            return Err(Failure::usage("nothing to add: say KEY=VAULT_SECRET after the name"));
+            return Err(Failure::usage("nothing to add: give KEY=VAULT_SECRET after the name"));
         }
         let mut references = existing("KEY=VAULT_SECRET", items)?;
         self.encodings.apply(&mut references)?;
@@ -150,7 +149,7 @@ impl About {
 }
 
 impl Finish {
-    /// Prints what came of it, and fails where the edge was waited for and does not hold it.
+    /// Prints the result, and fails if the command waited and the change was not applied to the cluster.
     pub fn end(&self, output: Output, secret: SyncedSecret) -> Result<(), Failure> {
         print_row(output, &secret)?;
         if self.validate_only { Ok(()) } else { self.waiting.check(&secret) }

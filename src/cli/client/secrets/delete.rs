@@ -1,4 +1,4 @@
-//! `secrets delete`: shows what would go and what uses it, asks, and deletes just what it showed.
+//! `secrets delete`: shows what would be deleted and what uses it, asks, and deletes exactly what it showed.
 
 use tonic::Code;
 
@@ -19,50 +19,53 @@ use crate::{
     proto::{self, SecretUsage, SyncedSecret, condition::Status},
 };
 
-/// Delete synced secrets from the edge, after a question; the vault keeps its secrets
+/// Delete synced secrets and their Kubernetes Secrets, after a confirmation
+///
+/// The secrets in the vault are kept.
 #[derive(Debug, clap::Args)]
 pub(super) struct Delete {
-    /// The synced secrets
+    /// Names of the synced secrets
     #[arg(required = true)]
     name: Vec<SyncedName>,
-    /// Do not ask. Needed where there is no terminal; deletes whatever state they are in, unless --etag says which
+    /// Don't ask for confirmation. Required without a terminal. Deletes the current state unless --etag is
+    /// set
     #[arg(short, long)]
     yes: bool,
-    /// Delete only this state of it, as `secrets get` showed it; of a single one
+    /// Delete it only if its etag, as shown by `secrets get`, is still this one. For a single synced secret
     #[arg(long, value_name = "ETAG")]
     etag: Option<String>,
-    /// Also what something uses
+    /// Delete even if something uses it
     #[arg(long)]
     force: bool,
-    /// It is no failure where one isn't there
+    /// Don't fail if one does not exist
     #[arg(long)]
     ignore_missing: bool,
-    /// Check that it can be deleted, and delete nothing
+    /// Check that it can be deleted without deleting it
     #[arg(long)]
     validate_only: bool,
     #[command(flatten)]
     waiting: Waiting,
 }
 
-/// What is to go: a name, and the state of it that a person saw.
+/// What to delete: a name, and the etag of the state that a person confirmed.
 struct Target {
     name: String,
     etag: String,
 }
 
-/// What a look after a deletion shows.
+/// The state after a deletion.
 enum Look {
     Gone,
-    /// The edge holds it still.
+    /// The cluster still has it.
     There(Box<SyncedSecret>),
-    /// The deletion is recorded, and why it can't be told what came of it.
+    /// The deletion is recorded, but its state can't be read.
     Unknown(String, Refusal),
 }
 
 impl Delete {
     pub async fn run(self, client: &Client, output: Output) -> Result<(), Failure> {
         if self.etag.is_some() && self.name.len() > 1 {
-            return Err(Failure::usage("--etag: it is that of a single synced secret"));
+            return Err(Failure::usage("--etag: only allowed with a single synced secret"));
         }
         let targets = match self.yes || self.validate_only {
             true => self.name.iter().map(|name| self.target(name.full(), String::new())).collect(),
@@ -86,7 +89,7 @@ impl Delete {
         Target { name, etag: self.etag.clone().unwrap_or(seen) }
     }
 
-    /// What a look found wrong, where it was waited for the edge.
+    /// The failure if the command waited and the deletion was not applied to the cluster.
     fn behind(&self, look: &Look) -> Option<Failure> {
         match look {
             Look::Gone => None,
@@ -95,7 +98,7 @@ impl Delete {
         }
     }
 
-    /// A line for each.
+    /// One line per synced secret.
     fn told(&self, deleted: &[SyncedSecret], looks: &[Look]) -> String {
         let line = |secret: &SyncedSecret| {
             let is_gone = looks.iter().all(|look| match look {
@@ -104,7 +107,7 @@ impl Delete {
                 Look::Unknown(name, _) => *name != secret.name,
             });
             let what = match secret.uid.is_empty() {
-                true => "was not there",
+                true => "did not exist",
                 false if self.validate_only => "can be deleted",
                 false if is_gone => "deleted",
                 false => "is being deleted",
@@ -114,7 +117,7 @@ impl Delete {
         deleted.iter().map(line).collect::<Vec<_>>().join("\n")
     }
 
-    /// Shows them, and asks once for all.
+    /// Shows what would be deleted, and asks once for all.
     async fn ask(&self, client: &Client) -> Result<Vec<Target>, Failure> {
         let (mut shown, mut targets) = (Vec::new(), Vec::new());
         for name in &self.name {
@@ -130,7 +133,8 @@ impl Delete {
         }
         if !targets.is_empty() {
             let names: Vec<_> = targets.iter().map(|target| id(&target.name)).collect();
-            let question = format!("Delete {} from the edge? The vault keeps its secrets.", names.join(", "));
+            let question =
+                format!("Delete {} from the cluster? The secrets in the vault are kept.", names.join(", "));
             confirm(&shown.join("\n"), &question)?;
         }
         Ok(targets)
@@ -154,8 +158,8 @@ impl Delete {
     }
 }
 
-/// The answer to a deletion is the same whether the edge still holds it or not: a look tells. Only the word that it isn't
-/// there says that it is gone, and nothing else that goes wrong with the look.
+/// Checks whether the cluster still has it, because the response of the deletion does not say. Only NOT_FOUND
+/// means that it is gone; any other error leaves the state unknown.
 async fn look(client: &Client, deleted: &SyncedSecret) -> Look {
     match glance(client, &deleted.name).await {
         Ok(found) if found.uid == deleted.uid => Look::There(Box::new(found)),
@@ -165,7 +169,7 @@ async fn look(client: &Client, deleted: &SyncedSecret) -> Look {
     }
 }
 
-/// What goes, and what uses it, for a person who decides.
+/// The question's details: what would be deleted and what uses it.
 fn show(secret: &SyncedSecret, uses: Result<Vec<SecretUsage>, Refusal>) -> Result<String, Failure> {
     let mut lines = vec![format!("{} ({})", id(&secret.name), word(secret.state()).to_lowercase())];
     if !secret.description.is_empty() {

@@ -1,4 +1,4 @@
-//! Which synced secrets are listed or watched.
+//! The filter of `secrets list` and `secrets watch`.
 
 use clap::ValueEnum;
 
@@ -12,34 +12,34 @@ use crate::{
     },
 };
 
-/// Every flag that is given must match.
+/// All given flags must match.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Which ones")]
+#[command(next_help_heading = "Filter")]
 pub(super) struct Filter {
-    /// Only those in this state. Can be given several times
+    /// Only synced secrets in this state. Repeatable
     #[arg(long, value_enum)]
     state: Vec<Word>,
-    /// Only those with this in their name
+    /// Only names that contain this text
     #[arg(long, value_name = "TEXT")]
     contains: Option<String>,
-    /// Only those that refer to this vault secret
+    /// Only those that reference this vault secret
     #[arg(long, value_name = "NAME")]
     vault_secret: Option<VaultName>,
-    /// Only those with this label. Can be given several times
+    /// Only those with this label. Repeatable
     #[arg(long, value_name = "KEY=VALUE")]
     label: Vec<String>,
-    /// Only those that a resource of this kind uses, or this one resource
+    /// Only those used by a resource of this kind, or by this resource
     #[arg(long, value_name = "KIND[/RESOURCE]", conflicts_with = "unused")]
     used_by: Option<String>,
-    /// Only those that nothing uses
+    /// Only those that are not in use
     #[arg(long)]
     unused: bool,
-    /// Only those that other tools made, which `secrets adopt` takes over
+    /// Only those created by other tools, which `secrets adopt` can take over
     #[arg(long)]
     unmanaged: bool,
 }
 
-/// A state, as a word.
+/// A state on the command line.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Word {
     Pending,
@@ -50,7 +50,7 @@ enum Word {
 }
 
 impl Filter {
-    /// As the contract has it.
+    /// As the protobuf message.
     pub fn wire(&self) -> Result<SyncedSecretFilter, Failure> {
         let used_by = self.used_by.as_deref().map(|text| {
             let (kind, resource) = text.split_once('/').unwrap_or((text, ""));

@@ -1,4 +1,4 @@
-//! `secrets list`, `secrets get` and `secrets usages`: what there is, and what uses it.
+//! `secrets list`, `secrets get` and `secrets usages`.
 
 use super::{
     super::{
@@ -16,12 +16,12 @@ use crate::{
     proto::{self, SecretUsage, SyncedSecret, secret_reference::Encoding, synced_secret::Origin},
 };
 
-/// List the synced secrets
+/// List synced secrets
 #[derive(Debug, clap::Args)]
 pub(super) struct List {
     #[command(flatten)]
     filter: Filter,
-    /// How many at most; all where absent
+    /// Maximum number of results. If unset, all
     #[arg(long, value_name = "NUMBER")]
     limit: Option<usize>,
 }
@@ -29,16 +29,16 @@ pub(super) struct List {
 /// Show one synced secret with its references and conditions
 #[derive(Debug, clap::Args)]
 pub(super) struct Get {
-    /// The synced secret
+    /// Name of the synced secret
     name: SyncedName,
 }
 
-/// List what uses a synced secret, or all of them
+/// List what uses one synced secret or any
 #[derive(Debug, clap::Args)]
 pub(super) struct Usages {
-    /// The synced secret; every one where absent, those that are missing included
+    /// Name of the synced secret. If unset, all, including Secrets that are used but missing
     name: Option<SyncedName>,
-    /// How many at most; all where absent
+    /// Maximum number of results. If unset, all
     #[arg(long, value_name = "NUMBER")]
     limit: Option<usize>,
 }
@@ -67,7 +67,7 @@ impl Usages {
     }
 }
 
-/// All synced secrets that match.
+/// Fetches all synced secrets that match.
 pub(super) async fn all(
     client: &Client,
     filter: &proto::SyncedSecretFilter,
@@ -83,7 +83,7 @@ pub(super) async fn all(
     pages(limit, page).await
 }
 
-/// What uses a synced secret, or any.
+/// Fetches the usages of one synced secret or of all.
 pub(super) async fn usages(
     client: &Client,
     name: Option<&SyncedName>,
@@ -99,13 +99,13 @@ pub(super) async fn usages(
     pages(limit, page).await
 }
 
-/// One row a use.
+/// One row per usage.
 pub(super) fn usages_table(usages: &[SecretUsage]) -> String {
     let row = |usage: &SecretUsage| {
         let missing = match (usage.secret_missing, usage.key_missing) {
             (true, _) => "the secret is missing",
             (false, true) => "the key is missing",
-            (false, false) if usage.guessed => "guessed by the field's name",
+            (false, false) if usage.guessed => "guessed from the field's name",
             (false, false) => "",
         };
         [
@@ -120,10 +120,10 @@ pub(super) fn usages_table(usages: &[SecretUsage]) -> String {
     table(["NAME", "KIND", "RESOURCE", "FIELD", "KEY", "NOTE"], usages.iter().map(row))
 }
 
-/// Everything about one.
+/// All details of one synced secret.
 fn whole(secret: &SyncedSecret) -> String {
     let labels: Vec<_> = secret.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    let found = (secret.origin() == Origin::Unmanaged).then_some("made by another tool; read-only here");
+    let found = (secret.origin() == Origin::Unmanaged).then_some("created by another tool; read-only here");
     let synced = match secret.sync_time.as_ref() {
         Some(time) => format!("{} ({} ago)", moment(Some(time)), ago(Some(time))),
         None => "never".to_owned(),
@@ -164,6 +164,6 @@ fn references(secret: &SyncedSecret) -> String {
             cell(problem.unwrap_or_default()),
         ]
     };
-    let header = ["KEY", "VAULT SECRET", "VERSION", "ENCODING", "AT THE EDGE", "EXPIRES", "PROBLEM"];
+    let header = ["KEY", "VAULT SECRET", "VERSION", "ENCODING", "SYNCED", "EXPIRES", "PROBLEM"];
     table(header, secret.references.iter().map(row))
 }

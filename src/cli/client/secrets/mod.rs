@@ -1,4 +1,4 @@
-//! `secret-service secrets`: the synced secrets of the instance, one file a command or two.
+//! `secret-service secrets`: the synced secrets of the instance.
 
 mod adopt;
 mod create;
@@ -28,7 +28,7 @@ use crate::{
     proto::{self, SyncedSecret, SyncedSecretView, synced_secret::State},
 };
 
-/// Look at synced secrets and change them, in a service that runs
+/// List, create, change and delete synced secrets, through a running service
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXIT_CODES)]
 pub(in crate::cli) struct Secrets {
@@ -52,14 +52,14 @@ enum Command {
     Usages(list::Usages),
 }
 
-/// How long to wait for the edge.
+/// How long to wait for the cluster.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "How it ends")]
+#[command(next_help_heading = "Completion")]
 struct Waiting {
-    /// How long to wait until the edge holds it; at most 60s
+    /// How long to wait until the change is applied to the cluster; at most 60s
     #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = humantime::parse_duration)]
     wait: Duration,
-    /// Do not wait for the edge
+    /// Don't wait for the cluster
     #[arg(long, conflicts_with = "wait")]
     no_wait: bool,
 }
@@ -92,13 +92,13 @@ impl Waiting {
         if self.no_wait { Duration::ZERO } else { self.wait }
     }
 
-    /// As the contract has it.
+    /// As a protobuf duration.
     fn wire(&self) -> Option<prost_types::Duration> {
         prost_types::Duration::try_from(self.time()).ok().filter(|_| !self.no_wait)
     }
 
-    /// Looks again until it is settled or the time is over, for a call that does not wait by itself. Where the time is over
-    /// first, what was seen last says how far it is; beside it, why a look failed.
+    /// Polls until the secret is no longer pending or the time is over, for RPCs without a server-side wait.
+    /// Returns the last state, and the error that ended the polling if there was one.
     async fn settle(&self, client: &Client, secret: SyncedSecret) -> (SyncedSecret, Option<Refusal>) {
         let until = Instant::now() + self.time();
         let (mut seen, mut pause) = (secret, FIRST_LOOK);
@@ -113,59 +113,56 @@ impl Waiting {
         (seen, None)
     }
 
-    /// Fails where it was waited for the edge, and the edge does not hold what was asked for.
+    /// Fails if the command waited and the change was not applied to the cluster.
     fn check(&self, secret: &SyncedSecret) -> Result<(), Failure> {
         if self.no_wait || secret.state() == State::Synced {
             return Ok(());
         }
         let (name, state) = (super::table::id(&secret.name), word(secret.state()).to_lowercase());
-        let line = format!("{name} is recorded, and {state}: {}", problem(secret));
+        let line = format!("{name} is recorded, but {state}: {}", problem(secret));
         Err(Failure::told([line], BEHIND))
     }
 
-    /// The failure of one whose state can't be told, where it was waited for the edge.
+    /// The failure if the command waited and the state is unknown.
     fn unknown(&self, name: &str, why: &Refusal) -> Option<Failure> {
-        let line = format!(
-            "{} is recorded, and how far it is can't be told: {}",
-            super::table::id(name),
-            why.what()
-        );
+        let line =
+            format!("{} is recorded, but its state is unknown: {}", super::table::id(name), why.what());
         (!self.no_wait).then(|| Failure::told([line], BEHIND))
     }
 
-    /// The failures of those that the edge does not hold.
+    /// The failures of all that were not applied to the cluster.
     fn check_all(&self, secrets: &[SyncedSecret]) -> Vec<Failure> {
         secrets.iter().filter_map(|secret| self.check(secret).err()).collect()
     }
 }
 
-/// Between looks at what is not yet settled; doubles.
+/// Polling interval while a secret is pending: doubles from the first to the last.
 const FIRST_LOOK: Duration = Duration::from_millis(100);
 const LAST_LOOK: Duration = Duration::from_secs(1);
 
-/// The exit code of what is recorded while the edge does not hold it.
+/// The exit code of a change that is recorded but not applied to the cluster.
 const BEHIND: u8 = 9;
 
-/// One synced secret, with what uses it where that is known.
+/// Fetches one synced secret with its usages.
 async fn get(client: &Client, name: &SyncedName) -> Result<SyncedSecret, Refusal> {
     let request = proto::GetSyncedSecretRequest { name: name.full(), view: SyncedSecretView::Full.into() };
     client.call(request, async |mut stub, request| stub.get_synced_secret(request).await).await
 }
 
-/// One synced secret, without what uses it.
+/// Fetches one synced secret without its usages.
 async fn glance(client: &Client, name: &str) -> Result<SyncedSecret, Refusal> {
     let request =
         proto::GetSyncedSecretRequest { name: name.to_owned(), view: SyncedSecretView::Basic.into() };
     client.call(request, async |mut stub, request| stub.get_synced_secret(request).await).await
 }
 
-/// Prints one synced secret that was changed as a row.
+/// Prints one synced secret as a row.
 fn print_row(output: Output, secret: &SyncedSecret) -> Result<(), Failure> {
     output.print(secret, |secret| synced_secrets(std::slice::from_ref(secret)))
 }
 
-/// Prints those for which it went well, then fails with all that did not: the calls that were refused, and what `behind`
-/// says of the edge. The first decides the exit code; where there are several, the last line counts them.
+/// Prints the successful results, then fails with all failures: calls that returned an error, and those from
+/// `behind`. The first decides the exit code. With several results, the last line counts the failures.
 fn print_each(
     output: Output,
     results: Vec<Result<SyncedSecret, Refusal>>,

@@ -1,4 +1,4 @@
-//! References of a new or a changed synced secret: what is to be created in the vault, and what is there already.
+//! References of a new or changed synced secret: to new and to existing vault secrets.
 
 use std::path::PathBuf;
 
@@ -11,12 +11,12 @@ use crate::{cli::Failure, proto::SecretReference};
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "References")]
 pub(super) struct New {
-    /// Create a secret in the vault first, and save its value under KEY. Can be given several times
+    /// Create a secret in the vault and sync it to KEY. Repeatable
     ///
-    /// The value is asked for at the terminal, hidden, or comes from --value-file.
+    /// The command prompts for the value, or reads it from --value-file.
     #[arg(long = "new", value_name = "KEY=VAULT_SECRET")]
     new: Vec<String>,
-    /// Where the value of a --new comes from: a file, or - for standard input
+    /// Read the value for --new KEY from a file, or - for standard input. Repeatable
     #[arg(long, value_name = "KEY=FILE")]
     value_file: Vec<String>,
     #[command(flatten)]
@@ -26,7 +26,7 @@ pub(super) struct New {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "References")]
 pub(super) struct Encodings {
-    /// The vault holds the value of this key in an encoding (base64, hex, none): the edge gets what it stands for
+    /// Decode the value of KEY before syncing it: base64, hex or none. Repeatable
     #[arg(long, value_name = "KEY=ENCODING")]
     encoding: Vec<String>,
 }
@@ -36,8 +36,8 @@ impl New {
         self.new.is_empty()
     }
 
-    /// The references, with their values read. Everything else that can be wrong is looked at first, so that nobody types a
-    /// value in vain.
+    /// Reads the references with their values. Validates everything else first, so that nobody types a value
+    /// in vain.
     pub fn read(&self) -> Result<Vec<SecretReference>, Failure> {
         let files = files(&self.value_file)?;
         let mut references =
@@ -48,7 +48,7 @@ impl New {
             }
         }
         if files.values().filter(|file| is_stdin(file)).count() > 1 {
-            return Err(Failure::usage("--value-file: standard input holds one value, not several"));
+            return Err(Failure::usage("--value-file: only one value can come from standard input"));
         }
         for reference in &mut references {
             let file = files.get(&reference.key).map(PathBuf::as_path);
@@ -68,12 +68,12 @@ impl Encodings {
     }
 }
 
-/// References to what the vault holds.
+/// Parses references to existing vault secrets.
 pub(super) fn existing(flag: &str, texts: &[String]) -> Result<Vec<SecretReference>, Failure> {
     texts.iter().map(|text| reference(flag, text, true)).collect()
 }
 
-/// Puts references to the ones that are held, in place of those with the same key.
+/// Adds references, replacing those with the same key.
 pub(super) fn put(held: &mut Vec<SecretReference>, new: Vec<SecretReference>) {
     for reference in new {
         match held.iter_mut().find(|held| held.key == reference.key) {
@@ -83,7 +83,7 @@ pub(super) fn put(held: &mut Vec<SecretReference>, new: Vec<SecretReference>) {
     }
 }
 
-/// Takes references away by their keys.
+/// Removes references by their keys.
 pub(super) fn take(held: &mut Vec<SecretReference>, keys: &[String]) -> Result<(), Failure> {
     for key in keys {
         let before = held.len();

@@ -1,4 +1,4 @@
-//! `secrets sync`: now, without waiting for the next rotation check.
+//! `secrets sync`: syncs immediately instead of at the next check of the vault.
 
 use futures::{StreamExt, stream};
 use tonic::Code;
@@ -21,21 +21,21 @@ use crate::{
     },
 };
 
-/// How many at a time: the vault has a pace of its own.
+/// Concurrent calls. The service limits the rate of requests to the vault by itself.
 const AT_A_TIME: usize = 8;
 
-/// How many of those that are left out are named.
+/// How many of the skipped ones are named.
 const NAMED: usize = 10;
 
-/// Read the values anew and bring the edge to them, now
+/// Read the values from the vault again and sync them now
 ///
-/// Where one of several fails, the others are synced all the same, and the exit code is that of the first failure.
+/// If one fails, the others are still synced. The exit code is that of the first failure.
 #[derive(Debug, clap::Args)]
 pub(super) struct Sync {
-    /// The synced secrets
+    /// Names of the synced secrets
     #[arg(required_unless_present = "all", conflicts_with = "all")]
     name: Vec<SyncedName>,
-    /// All that are managed here. What other tools made is left out, and so is what is being deleted
+    /// Sync all synced secrets, except those of other tools and those being deleted
     #[arg(long)]
     all: bool,
     #[command(flatten)]
@@ -54,7 +54,7 @@ impl Sync {
         print_each(output, results, synced_secrets, |synced| self.waiting.check_all(synced))
     }
 
-    /// Whether one of all was deleted between the list and the call: then it is no longer one of all.
+    /// Whether --all is set and this one was deleted between the list and the call.
     fn is_gone(&self, result: &Result<SyncedSecret, Refusal>) -> bool {
         let is_gone = |refusal: &Refusal| {
             refusal.code() == Code::NotFound || refusal.is_because("SYNCED_SECRET_DELETING")
@@ -72,21 +72,21 @@ impl Sync {
     }
 }
 
-/// The names of those that can be synced; says which others there are.
+/// The names of those that can be synced. Prints the others to standard error.
 fn choose(all: Vec<SyncedSecret>) -> Vec<String> {
     let (managed, foreign): (Vec<_>, Vec<_>) =
         all.into_iter().partition(|secret| secret.origin() != Origin::Unmanaged);
     let (going, ours): (Vec<_>, Vec<_>) =
         managed.into_iter().partition(|secret| secret.state() == State::Deleting);
     let left_out =
-        [(foreign, "made by another tool; `secrets adopt` takes one over"), (going, "being deleted")];
+        [(foreign, "created by another tool; `secrets adopt` takes one over"), (going, "being deleted")];
     for (some, why) in left_out.iter().filter(|(some, _)| !some.is_empty()) {
-        eprintln!("left out: {} ({why})", named(some));
+        eprintln!("skipped: {} ({why})", named(some));
     }
     ours.into_iter().map(|secret| secret.name).collect()
 }
 
-/// The first names, and how many more there are.
+/// The first names and the number of the others.
 fn named(some: &[SyncedSecret]) -> String {
     let names: Vec<_> = some.iter().take(NAMED).map(|secret| id(&secret.name)).collect();
     let more = some.len() - names.len();

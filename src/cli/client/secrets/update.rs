@@ -1,4 +1,4 @@
-//! `secrets update`: reads, changes and writes, and does it again where somebody else was first.
+//! `secrets update`: read, modify, write, with retries on conflicts.
 
 use std::collections::BTreeMap;
 
@@ -21,36 +21,37 @@ use crate::{
     proto::{self, SecretReference, SyncedSecret},
 };
 
-/// How often a change is made anew on what somebody else made of it meanwhile.
+/// Attempts in all if others change the synced secret concurrently.
 const TRIES: usize = 5;
 
 /// Change the references, labels or description of a synced secret
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("{}\n\n{}", EXAMPLES, value::ABOUT))]
 pub(super) struct Update {
-    /// The synced secret
+    /// Name of the synced secret
     name: SyncedName,
-    /// Save the value of a secret that the vault holds under KEY, whatever was there. Can be given several times
+    /// Sync an existing vault secret to KEY, replacing what was there. Repeatable
     #[arg(long, value_name = "KEY=VAULT_SECRET[@VERSION]", help_heading = "References")]
     set: Vec<String>,
-    /// Take away what is saved under KEY. Can be given several times
+    /// Remove KEY. Repeatable
     #[arg(long, value_name = "KEY", help_heading = "References")]
     remove: Vec<String>,
     #[command(flatten)]
     new: New,
     #[command(flatten)]
     encodings: Encodings,
-    /// What it is for; "" for nothing
-    #[arg(long, value_name = "TEXT", help_heading = "What it is")]
+    /// Set the description; "" removes it
+    #[arg(long, value_name = "TEXT", help_heading = "Metadata")]
     description: Option<String>,
-    /// Set a label. Can be given several times
-    #[arg(long, value_name = "KEY=VALUE", help_heading = "What it is")]
+    /// Set a label. Repeatable
+    #[arg(long, value_name = "KEY=VALUE", help_heading = "Metadata")]
     label: Vec<String>,
-    /// Take a label away. Can be given several times
-    #[arg(long, value_name = "KEY", help_heading = "What it is")]
+    /// Remove a label. Repeatable
+    #[arg(long, value_name = "KEY", help_heading = "Metadata")]
     remove_label: Vec<String>,
-    /// Change only this state of it, as `secrets get` showed it; where it is absent, the change is made on whatever it is
-    #[arg(long, value_name = "ETAG", help_heading = "How it ends")]
+    /// Change it only if its etag, as shown by `secrets get`, is still this one. If unset, change its current
+    /// state
+    #[arg(long, value_name = "ETAG", help_heading = "Completion")]
     etag: Option<String>,
     #[command(flatten)]
     finish: Finish,
@@ -61,12 +62,12 @@ Examples:
   secret-service secrets update pump-7 --set password=pump-7-password-2 --remove token
   secret-service secrets update pump-7 --label line=4 --remove-label draft --description \"The pump of line 4\"";
 
-/// What is to become of a synced secret.
+/// A change to a synced secret.
 #[derive(Default)]
 pub(super) struct Change<'a> {
-    /// References to put there.
+    /// References to set.
     pub new: Vec<SecretReference>,
-    /// Whether a key that is taken is a mistake.
+    /// Whether a key that exists already is an error.
     pub keys_must_be_free: bool,
     pub remove: &'a [String],
     pub encodings: Option<&'a Encodings>,
@@ -96,14 +97,14 @@ impl Update {
 }
 
 impl Change<'_> {
-    /// Makes it on a synced secret; says which fields it touched.
+    /// Applies the change and returns the paths of the changed fields.
     fn make(&self, secret: &mut SyncedSecret) -> Result<Vec<String>, Failure> {
         let mut paths = Vec::new();
         if !self.new.is_empty() || !self.remove.is_empty() || self.encodings.is_some() {
             let taken = |new: &&SecretReference| secret.references.iter().any(|held| held.key == new.key);
             if let Some(taken) = self.new.iter().find(taken).filter(|_| self.keys_must_be_free) {
                 return Err(Failure::usage(format!(
-                    "the key {} is taken; replace it with `secrets update --set {}=…`",
+                    "the key {} exists already; replace it with `secrets update --set {}=…`",
                     taken.key, taken.key
                 )));
             }
@@ -124,13 +125,13 @@ impl Change<'_> {
             paths.push("description".to_owned());
         }
         match paths.is_empty() {
-            true => Err(Failure::usage("nothing to change: see `secrets update --help` for what can be")),
+            true => Err(Failure::usage("nothing to change: `secrets update --help` lists the options")),
             false => Ok(paths),
         }
     }
 }
 
-/// Changes a synced secret: reads it, makes the change, and writes it only if it still is what was read.
+/// Reads a synced secret, applies the change, and writes it only if it was not changed in between.
 pub(super) async fn change(
     client: &Client,
     output: Output,

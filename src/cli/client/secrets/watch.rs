@@ -1,4 +1,4 @@
-//! `secrets watch`: every change as it comes, across disconnects and restarts of the service.
+//! `secrets watch`: prints changes as they happen, and resumes after disconnects and restarts of the service.
 
 use std::time::Duration;
 
@@ -22,27 +22,27 @@ use crate::{
     },
 };
 
-/// The service gives a sign of life every 30 seconds; who has missed two is gone.
+/// The service sends a heartbeat every 30 seconds. After two missed ones the connection counts as lost.
 const SILENCE: Duration = Duration::from_secs(75);
 
-/// Print every change of synced secrets as it comes, until stopped
+/// Print changes of synced secrets as they happen, until stopped
 ///
-/// First comes what there is. After a disconnect it goes on where it was. With -o json every event is one line, heartbeats
-/// included: each brings a resume token that a later watch can go on from.
+/// Prints the existing synced secrets first. Resumes after a disconnect. With -o json every event is one
+/// line, including heartbeats. Each has a resume token that a later watch can continue from.
 #[derive(Debug, clap::Args)]
 pub(super) struct Watch {
-    /// Go on after an event of an earlier watch, by its resumeToken
+    /// Continue after an event of an earlier watch, by its resumeToken
     #[arg(long, value_name = "TOKEN")]
     resume_token: Option<String>,
     #[command(flatten)]
     filter: Filter,
 }
 
-/// Why a watch got no further.
+/// Why a watch ended.
 enum End {
-    /// It can go on.
+    /// It can resume.
     Interrupted(String),
-    /// It can't.
+    /// It can't resume.
     Failed(Failure),
 }
 
@@ -61,9 +61,9 @@ impl Watch {
             if token != before || begun.elapsed() > SILENCE {
                 pause = first_pause();
             }
-            // Once for each time that it was there and is not.
+            // Once per disconnect.
             if pause == first_pause() {
-                eprintln!("{why}; going on as soon as it answers");
+                eprintln!("{why}; reconnecting …");
             }
             tokio::time::sleep(pause).await;
             pause = longer(pause);
@@ -71,7 +71,7 @@ impl Watch {
     }
 }
 
-/// One connection's worth of watching.
+/// Watches over one connection.
 async fn watch(
     client: &Client,
     output: Output,
@@ -82,7 +82,8 @@ async fn watch(
     let request = WatchSyncedSecretsRequest { filter: Some(filter.clone()), resume_token: token.clone() };
     let mut stub = client.stub();
     let opened = match *seen {
-        // Once it was there, it will be again: every try is one, and the loop around this has the patience.
+        // The service answered before, so the outer loop retries without a limit: each call here is one
+        // attempt.
         true => {
             let opened = stub.watch_synced_secrets(request).await.map(tonic::Response::into_inner);
             opened.map_err(|status| client.refusal(status))
@@ -104,9 +105,9 @@ async fn watch(
                     return End::Failed(failure);
                 }
             }
-            Ok(Ok(None)) => return End::Interrupted("the service has ended the watch".to_owned()),
+            Ok(Ok(None)) => return End::Interrupted("the service ended the watch".to_owned()),
             Ok(Err(status)) => return end(client.refusal(status), token, *seen),
-            Err(_) => return End::Interrupted("the service gives no sign of life".to_owned()),
+            Err(_) => return End::Interrupted("no heartbeat from the service".to_owned()),
         }
     }
 }
@@ -117,19 +118,19 @@ async fn open_first(
 ) -> Result<tonic::Streaming<WatchSyncedSecretsResponse>, Refusal> {
     client
         .call(request, async |mut stub, mut request| {
-            // The time of a call is not for a watch, which has no end.
+            // A watch has no end, so the deadline of a call must not apply.
             request.metadata_mut().remove("grpc-timeout");
             stub.watch_synced_secrets(request).await
         })
         .await
 }
 
-/// Whether a watch can go on after a refusal.
+/// Whether a watch can resume after an error.
 fn end(refusal: Refusal, token: &mut String, seen: bool) -> End {
     if seen && refusal.is_because("RESUME_TOKEN_OUT_OF_RANGE") {
         token.clear();
         return End::Interrupted(
-            "the changes since then are no longer kept, so all there is comes anew".to_owned(),
+            "the changes since the disconnect are no longer kept, so the watch starts again".to_owned(),
         );
     }
     let passes = matches!(
@@ -142,7 +143,7 @@ fn end(refusal: Refusal, token: &mut String, seen: bool) -> End {
     }
 }
 
-/// A line for people; heartbeats are not for them.
+/// A line for people; heartbeats are left out.
 fn line(event: &WatchSyncedSecretsResponse) -> Option<String> {
     let secret = event.synced_secret.as_ref()?;
     let what = match event.r#type() {

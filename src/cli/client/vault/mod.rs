@@ -1,4 +1,4 @@
-//! `secret-service vault`: the secrets in the Key Vault, and whether the service gets at them.
+//! `secret-service vault`: the secrets in the Key Vault, and the service's access to it.
 
 mod rotate;
 
@@ -24,7 +24,8 @@ use crate::{
 
 const SETTINGS: &str = "SecureSettings";
 
-/// What has to hold for syncing; in the Secret Store engine the service reads no values. The right to create is not everybody's.
+/// The conditions that syncing depends on. With the secret-store engine the service reads no values. The
+/// right to create secrets is optional.
 fn needed(engine: proto::SyncEngine) -> &'static [&'static str] {
     match engine {
         proto::SyncEngine::SecretStore => &["Reachable", "CanList", SETTINGS],
@@ -32,7 +33,7 @@ fn needed(engine: proto::SyncEngine) -> &'static [&'static str] {
     }
 }
 
-/// Look at the secrets in the Key Vault, and create them, by a service that runs
+/// List, create and rotate secrets in the Key Vault, through a running service
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXIT_CODES)]
 pub(in crate::cli) struct Vault {
@@ -51,16 +52,16 @@ enum Command {
     Check(Check),
 }
 
-/// List the secrets in the vault, without values
+/// List the secrets in the vault, without their values
 #[derive(Debug, clap::Args)]
 struct List {
-    /// Only those with this in their name, in whatever case
+    /// Only names that contain this text, ignoring case
     #[arg(long, value_name = "TEXT")]
     contains: Option<String>,
-    /// Only those that no synced secret refers to
+    /// Only secrets that no synced secret references
     #[arg(long)]
     unsynced: bool,
-    /// How many at most; all where absent
+    /// Maximum number of results. If unset, all
     #[arg(long, value_name = "NUMBER")]
     limit: Option<usize>,
 }
@@ -68,48 +69,50 @@ struct List {
 /// List the versions of a secret in the vault
 #[derive(Debug, clap::Args)]
 struct Versions {
-    /// The vault secret
+    /// Name of the vault secret
     name: VaultName,
-    /// How many at most; all where absent
+    /// Maximum number of results. If unset, all
     #[arg(long, value_name = "NUMBER")]
     limit: Option<usize>,
 }
 
-/// Create a secret in the vault, without syncing it
+/// Create a secret in the vault without syncing it
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = ABOUT)]
 struct Create {
-    /// The vault secret
+    /// Name of the vault secret
     name: VaultName,
     #[command(flatten)]
     new: New,
-    /// Check everything and create nothing
+    /// Validate the request without creating anything
     #[arg(long)]
     validate_only: bool,
 }
 
-/// Check that the service reaches the vault, may do there what it must, and has what its engine needs; fails where it has not
+/// Check the service's access to the vault and the prerequisites of its engine
+///
+/// Fails if syncing would not work.
 #[derive(Debug, clap::Args)]
 struct Check {}
 
-/// A value, and what the vault keeps with it.
+/// A value and its attributes in the vault.
 #[derive(Debug, clap::Args)]
 struct New {
-    /// The file that holds the value; - for standard input. Asked for at the terminal where absent
+    /// File with the value; - for standard input. If unset, the command prompts for it
     #[arg(long, value_name = "FILE")]
     value_file: Option<PathBuf>,
     #[command(flatten)]
     reading: Reading,
-    /// What the value is, for example text/plain
+    /// Content type of the value, for example text/plain
     #[arg(long, value_name = "TYPE")]
     content_type: Option<String>,
-    /// Valid from a time (2027-01-31T12:00:00Z), or from a span from now (1h)
+    /// Valid from a time (2027-01-31T12:00:00Z) or after a duration from now (1h)
     #[arg(long, value_name = "TIME", value_parser = arguments::future)]
     not_before: Option<Timestamp>,
-    /// Valid until a time, or for a span from now (90d)
+    /// Valid until a time or for a duration from now (90d)
     #[arg(long, value_name = "TIME", value_parser = arguments::future)]
     expires: Option<Timestamp>,
-    /// A tag. Can be given several times
+    /// A tag. Repeatable
     #[arg(long, value_name = "KEY=VALUE")]
     tag: Vec<String>,
 }
@@ -179,7 +182,7 @@ impl Create {
 }
 
 impl New {
-    /// What goes with the value.
+    /// The attributes without the value.
     fn about(&self) -> Result<proto::NewVaultSecret, Failure> {
         Ok(proto::NewVaultSecret {
             content_type: self.content_type.clone().unwrap_or_default(),
@@ -190,7 +193,7 @@ impl New {
         })
     }
 
-    /// The value, which is asked for where no file is named, and what goes with it.
+    /// Reads the value and adds it to the attributes.
     fn with_value(
         &self,
         name: &VaultName,
@@ -213,7 +216,7 @@ async fn check(client: &Client, output: Output) -> Result<(), Failure> {
         let found = vault.conditions.iter().find(|condition| condition.r#type == **needed);
         found.is_none_or(|condition| match condition.status() {
             Status::True => false,
-            // Syncing may work although the service can't see why.
+            // Syncing may work although the service can't tell.
             Status::Unknown => *needed != SETTINGS,
             _ => true,
         })
@@ -221,7 +224,7 @@ async fn check(client: &Client, output: Output) -> Result<(), Failure> {
     let broken: Vec<_> = needed(vault.engine()).iter().copied().filter(fails).collect();
     match broken.is_empty() {
         true => Ok(()),
-        false => Err(Failure::failed(format!("does not hold: {}", broken.join(", ")))),
+        false => Err(Failure::failed(format!("failed: {}", broken.join(", ")))),
     }
 }
 

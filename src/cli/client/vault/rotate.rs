@@ -1,4 +1,4 @@
-//! `vault rotate`: a new value, which keeps what the vault holds with the one before.
+//! `vault rotate`: a new version that keeps the attributes of the previous one.
 
 use prost_types::Timestamp;
 use tonic::Code;
@@ -21,24 +21,25 @@ use crate::{
     secrets::RESERVED_TAG,
 };
 
-/// Give a secret in the vault a new value; what follows the latest version is synced anew
+/// Store a new value of a secret in the vault
 ///
-/// The new version keeps the content type and the tags of the one before, but for what the flags change. It keeps its times
-/// only with --keep-dates; where they are given up, that is told.
+/// Synced secrets that follow the latest version are synced again. The new version keeps the content type and
+/// tags of the previous one, except what the flags change. It keeps the not-before and expiry times only with
+/// --keep-dates; otherwise the command reports that they are dropped.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = ABOUT)]
 pub(super) struct Rotate {
-    /// The vault secret
+    /// Name of the vault secret
     name: VaultName,
     #[command(flatten)]
     new: New,
-    /// Take a tag of the version before away. Can be given several times
+    /// Remove a tag of the previous version. Repeatable
     #[arg(long, value_name = "KEY")]
     remove_tag: Vec<String>,
-    /// Keep the times of the version before, but for those that are given
+    /// Keep the not-before and expiry times of the previous version, except those that are set
     #[arg(long)]
     keep_dates: bool,
-    /// Keep nothing of the version before and do not look at it: the new one has only what is given
+    /// Keep nothing of the previous version, and don't read it
     #[arg(long, conflicts_with_all = ["remove_tag", "keep_dates"])]
     keep_nothing: bool,
 }
@@ -46,7 +47,7 @@ pub(super) struct Rotate {
 impl Rotate {
     pub async fn run(self, client: &Client, output: Output) -> Result<(), Failure> {
         let given = self.new.about()?;
-        // All that can be wrong is told before a value is typed.
+        // Report every error before somebody types a value.
         let about = match self.keep_nothing {
             true => given,
             false => {
@@ -69,28 +70,28 @@ impl Rotate {
         output.print(&added, |added| versions_table(std::slice::from_ref(added)))
     }
 
-    /// The secret as its latest version is.
+    /// The secret with the attributes of its latest version.
     async fn before(&self, client: &Client) -> Result<VaultSecret, Failure> {
         let request = proto::GetVaultSecretRequest { name: self.name.full() };
         let found = client.call(request, async |mut stub, request| stub.get_vault_secret(request).await);
         found.await.map_err(|refusal: Refusal| match refusal.code() {
             Code::PermissionDenied => Failure::from(refusal).and(Failure::failed(
-                "nothing was rotated: what the new version is to keep can't be looked at; \
-                 with --keep-nothing it has only what is given",
+                "nothing was rotated, because the attributes to keep can't be read; \
+                 use --keep-nothing to store a version without them",
             )),
             _ => refusal.into(),
         })
     }
 
-    /// What goes with the new value: what is given, and else what went with the one before.
+    /// The attributes of the new version: those that are set, otherwise those of the previous version.
     fn keep(&self, before: &VaultSecret, given: NewVaultSecret) -> Result<NewVaultSecret, Failure> {
         let mut tags = before.tags.clone();
-        // It says which call of the service stored a version, and each has its own.
+        // This tag identifies the call that stored a version, so each version has its own.
         tags.remove(RESERVED_TAG);
         for key in &self.remove_tag {
             if tags.remove(key).is_none() {
                 return Err(Failure::usage(format!(
-                    "--remove-tag {key}: the version before has no such tag"
+                    "--remove-tag {key}: the previous version has no such tag"
                 )));
             }
         }
@@ -100,7 +101,7 @@ impl Rotate {
         if given.expire_time.is_none() && expires.is_some_and(is_past) {
             let time = moment(expires.as_ref());
             let text = format!(
-                "--keep-dates: the version before has expired at {time}; say --expires for the new one"
+                "--keep-dates: the previous version expired at {time}; set --expires for the new one"
             );
             return Err(Failure::usage(text));
         }
@@ -114,7 +115,7 @@ impl Rotate {
     }
 }
 
-/// The times of the version before that the new one has none for.
+/// A message about the times of the previous version that the new one drops.
 fn given_up(before: &VaultSecret, new: &NewVaultSecret) -> Option<String> {
     let times = [
         ("not valid before", before.not_before_time, new.not_before_time, "--not-before"),
@@ -127,7 +128,7 @@ fn given_up(before: &VaultSecret, new: &NewVaultSecret) -> Option<String> {
         .unzip();
     (!what.is_empty()).then(|| {
         plain(&format!(
-            "the version before {}, which the new one does not: --keep-dates keeps that, {} another",
+            "the previous version {}, which the new one does not: --keep-dates keeps it, {} a new time",
             what.join(" and "),
             match flags.as_slice() {
                 [flag] => format!("{flag} sets"),
