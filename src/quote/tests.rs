@@ -89,9 +89,10 @@ const OURS: [&str; 9] = [
     "ActorError",
 ];
 /// Files that have others' errors in hand too, and how often each repeats an error of ours, or only looks into another one.
-const ALLOWED: [(&str, usize); 19] = [
-    ("api/reference.rs", 2),
+const ALLOWED: [(&str, usize); 20] = [
+    ("api/error/catalogue.rs", 2),
     ("cli/check/checks.rs", 3),
+    ("cli/mod.rs", 1),
     ("cli/rebuild.rs", 1),
     ("config/names.rs", 1),
     ("edge/client.rs", 1),
