@@ -7,15 +7,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use doubles_common::tls::Authority;
+use key_vault_double::public_host;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use url::form_urlencoded;
 
 use super::{NAMESPACE, data::DataDirectory, doubles::Doubles};
-use crate::{
-    cli::Failure,
-    doubles::{tls::Authority, vault::public_host},
-};
+use crate::cli::Failure;
 
 /// The files of the data directory that hold the credential, each in the form in which clients take it.
 const TOKEN_REQUEST: &str = "vault-token-request";

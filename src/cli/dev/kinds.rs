@@ -1,8 +1,9 @@
 //! The kinds of Azure IoT Operations that can name secrets, in the cluster of dev mode: there is no AIO to bring them.
 
 use kube::Client;
+use secret_store_extension_double::definitions;
 
-use crate::{cli::Failure, doubles::definitions};
+use crate::cli::Failure;
 
 /// Definitions with open schemas.
 const DEFINITIONS: [&str; 4] = [
