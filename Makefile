@@ -7,7 +7,7 @@ SOAK_PROFILE = $(if $(wildcard target/release/secret-service),--release)
 
 export PATH := $(CURDIR)/.cache/bin:$(PATH)
 
-.PHONY: help build run kube test simulate simulate-faults soak mutants fuzz unit lint format faults deny contract chart sbom generate docs bench bench-cluster bench-peer bench-hostile bench-clients tools clean
+.PHONY: help build run kube test simulate simulate-faults soak mutants fuzz unit lint format faults image deny contract chart sbom generate docs bench bench-cluster bench-peer bench-hostile bench-clients tools clean
 .DEFAULT_GOAL := help
 
 help: ## List the verbs.
@@ -47,7 +47,7 @@ fuzz: ## Fuzz what comes from outside, a minute (FUZZ_SECONDS) for each kind of 
 unit: ## Run the tests that stand beside the code.
 	$(CARGO) test --locked --workspace --lib
 
-lint: format deny contract chart sbom faults ## Check formatting, clippy (warnings are errors), dependencies, the contract and the chart.
+lint: format deny contract chart sbom faults image ## Check formatting, clippy (warnings are errors), dependencies, the contract and the chart.
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
 format:
@@ -55,6 +55,10 @@ format:
 
 faults:
 	git apply --check tests/simulation/faults/*.patch
+
+image: ## Check what the image is built of: it compiles without dev mode, and nothing that only dev mode needs is in it.
+	scripts/image-contents
+	$(CARGO) clippy --locked --no-default-features -- -D warnings
 
 deny:
 	scripts/tool cargo-deny

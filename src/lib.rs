@@ -22,15 +22,16 @@
 //! - [`files`]: what is made from files that others renew, without waiting for a disk.
 //! - [`peer_clock`]: what time the vault and the API server say it is.
 //! - [`quote`]: what other programs and libraries say, as it may be repeated to people. Every room's errors use it.
-//! - [`doubles`]: a Key Vault, a Kubernetes API and the Secret Store extension on the wire, for `dev` and the tests.
 //! - [`telemetry`]: logs, and what may never speak in them.
 //! - [`proto`]: the contract, as generated.
+//!
+//! `dev` and the tests run on doubles of a Key Vault, of a Kubernetes API and of the Secret Store extension: crates of their own in
+//! `crates/doubles`, which know nothing of this service.
 
 pub mod access;
 pub mod api;
 pub mod cli;
 pub mod config;
-pub mod doubles;
 pub mod edge;
 pub mod fence;
 pub mod files;

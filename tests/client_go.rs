@@ -6,10 +6,8 @@ mod client_go;
 #[path = "support/script.rs"]
 mod script;
 
-use secret_service::doubles::{
-    kube::{Cluster, Options},
-    tls::Authority,
-};
+use doubles_common::tls::Authority;
+use kubernetes_double::{Cluster, Options};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kubernetes_go_client_finds_a_kubernetes() {

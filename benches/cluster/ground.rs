@@ -5,9 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use key_vault_double::Seed;
 use kube::api::ListParams;
 use secrecy::SecretString;
-use secret_service::doubles::vault::Seed;
 use tokio::time::sleep;
 
 use crate::support::Site;

@@ -7,8 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use doubles_common::proxy::{Options, Proxy};
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use key_vault_double::public_host;
 use kube::{
     Api,
     api::{DynamicObject, Patch, PatchParams, PostParams},
@@ -16,10 +18,6 @@ use kube::{
     runtime::{WatchStreamExt, watcher},
 };
 use secrecy::ExposeSecret;
-use secret_service::doubles::{
-    proxy::{Options, Proxy},
-    vault::public_host,
-};
 use serde_json::{Value, json};
 use tokio::{
     process::{Child, Command},

@@ -5,6 +5,7 @@ mod check;
 mod client;
 mod configuration;
 mod descriptors;
+#[cfg(feature = "dev")]
 mod dev;
 mod docs;
 mod identity;
@@ -45,6 +46,7 @@ Exit codes:
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[cfg(feature = "dev")]
     Dev(dev::Dev),
     Serve(Box<serve::Serve>),
     Check(Box<check::Check>),
@@ -95,6 +97,7 @@ pub fn main() -> ExitCode {
 impl Cli {
     async fn run(self) -> ExitCode {
         let ended = match self.command {
+            #[cfg(feature = "dev")]
             Command::Dev(dev) => dev.run().await,
             Command::Serve(serve) => serve.run().await,
             Command::Check(check) => check.run().await,

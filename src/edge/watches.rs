@@ -260,8 +260,8 @@ mod tests {
         assert_eq!(brought(answer.into_body()).await, "{}");
     }
 
-    /// The doubles, those who run them, and a client of another kind.
-    const OTHERS: [&str; 3] = ["doubles", "cli/dev", "cli/client"];
+    /// Those who run the doubles, and a client of another kind.
+    const OTHERS: [&str; 2] = ["cli/dev", "cli/client"];
 
     /// What is not made by these is not known to be alive.
     #[test]

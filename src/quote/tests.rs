@@ -117,8 +117,8 @@ fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap();
-        let is_test = name.ends_with("tests.rs")
-            || ["tests", "doubles", "fuzzing.rs", "quote", "client", "dev"].contains(&name);
+        let is_test =
+            name.ends_with("tests.rs") || ["tests", "fuzzing.rs", "quote", "client", "dev"].contains(&name);
         match path.is_dir() {
             _ if is_test => {}
             true => sources(&path, found),

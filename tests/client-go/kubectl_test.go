@@ -1,4 +1,4 @@
-// kubectl, word for word, where this machine has one. Its everyday commands on the double stand in src/doubles/kube/tests/kubectl.rs
+// kubectl, word for word, where this machine has one. Its everyday commands on the double stand in crates/doubles/kubernetes/src/tests/kubectl.rs
 // (apply, get, describe, label, create, wait, watch, explain); here stands what a double could easily get wrong and a real one can't.
 package clientgo
 

@@ -93,6 +93,6 @@ async fn without_a_right_on_the_lease_nothing_is_written_and_callers_are_told_wh
         let refused = refused().await;
         assert_eq!((refused.code, refused.reason.as_str()), (Code::PermissionDenied, "EDGE_FORBIDDEN"));
         assert!(refused.message.contains("create, get, update on leases"), "{}", refused.message);
-        assert_eq!(world.vault.requests().of(secret_service::doubles::vault::Operation::SecretSet), 0);
+        assert_eq!(world.vault.requests().of(key_vault_double::Operation::SecretSet), 0);
     }
 }

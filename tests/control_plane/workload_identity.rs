@@ -7,12 +7,12 @@ use std::{
 };
 
 use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, RoleRef, Subject};
+use key_vault_double::{FEDERATED_AUDIENCE, FederatedIdentity, FederatedVerifier, Operation};
 use kube::{
     Api,
     api::{ObjectMeta, Patch, PatchParams},
 };
 use secret_service::{
-    doubles::vault::{FEDERATED_AUDIENCE, FederatedIdentity, FederatedVerifier, Operation},
     model::VaultSecretName,
     proto::{SyncedSecret, synced_secret::State},
     vault::{Cloud, Credential, Priority, Vault, VaultError},

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kube::api::{ObjectMeta, PostParams};
-use secret_service::doubles::extension::{BackOff, LABEL};
+use secret_store_extension_double::{BackOff, LABEL};
 use serde_json::json;
 use tokio::time::sleep;
 

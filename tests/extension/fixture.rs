@@ -2,15 +2,13 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use key_vault_double::Operation;
 use kube::{
     Api,
     api::{DynamicObject, Patch, PatchParams},
     core::{ApiResource, GroupVersionKind},
 };
-use secret_service::doubles::{
-    extension::{Extension, Options, VaultAccess, install},
-    vault::Operation,
-};
+use secret_store_extension_double::{Extension, Options, VaultAccess, install};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};

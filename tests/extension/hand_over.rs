@@ -2,7 +2,7 @@
 
 use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, PropagationPolicy};
-use secret_service::doubles::extension::{FIELD_MANAGER, LABEL};
+use secret_store_extension_double::{FIELD_MANAGER, LABEL};
 use serde_json::{Value, json};
 
 use crate::{

@@ -2,10 +2,8 @@
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, ResourceExt};
-use secret_service::doubles::{
-    extension::{Extension, install},
-    kube::{Fault, FaultRule},
-};
+use kubernetes_double::{Fault, FaultRule};
+use secret_store_extension_double::{Extension, install};
 
 use crate::{
     fixture::{Fixture, UPDATED, eventually},

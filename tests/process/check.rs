@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use key_vault_double::{Action, Operation, Rule};
 use kube::api::{Patch, PatchParams, PostParams};
+use kubernetes_double::Rule as Right;
 use secret_service::{
-    doubles::{
-        kube::Rule as Right,
-        vault::{Action, Operation, Rule},
-    },
     edge::secret_store::SecretProviderClass,
     proto::{Condition, GetVaultRequest, SyncEngine, Vault, condition::Status},
 };

@@ -4,17 +4,13 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
+use key_vault_double::{Action, Operation, Rule};
 use kube::api::PostParams;
+use kubernetes_double::{Fault, FaultRule};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use secret_service::{
-    doubles::{
-        kube::{Fault, FaultRule},
-        vault::{Action, Operation, Rule},
-    },
-    proto::{
-        AdoptSyncedSecretRequest, CreateSyncedSecretRequest, SyncedSecret, UpdateSyncedSecretRequest,
-        synced_secret::State,
-    },
+use secret_service::proto::{
+    AdoptSyncedSecretRequest, CreateSyncedSecretRequest, SyncedSecret, UpdateSyncedSecretRequest,
+    synced_secret::State,
 };
 use tonic::Code;
 use uuid::Uuid;

@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use kube::ResourceExt;
-use secret_service::{
-    doubles::kube::{Fault, FaultRule, Phase},
-    proto::{SyncedSecret, synced_secret::State},
-};
+use kubernetes_double::{Fault, FaultRule, Phase};
+use secret_service::proto::{SyncedSecret, synced_secret::State};
 
 use super::{process::Process, rebuild::lose_database};
 use crate::support::{PATIENCE, Site, needs_the_double, requests::*, until};

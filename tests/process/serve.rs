@@ -2,10 +2,10 @@
 
 use std::process::{Output, Stdio};
 
+use key_vault_double::{Action, Operation, Rule};
 use secrecy::ExposeSecret;
-use secret_service::{
-    doubles::vault::{Action, Operation, Rule},
-    proto::{ListSyncedSecretsRequest, ListVaultSecretsRequest, secret_service_client::SecretServiceClient},
+use secret_service::proto::{
+    ListSyncedSecretsRequest, ListVaultSecretsRequest, secret_service_client::SecretServiceClient,
 };
 use tonic::transport::Channel;
 

@@ -2,12 +2,10 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use key_vault_double::{Action, Operation, Rule};
 use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer, pki_types::pem::PemObject};
-use secret_service::{
-    doubles::vault::{Action, Operation, Rule},
-    proto::{
-        ListSyncedSecretsRequest, WatchSyncedSecretsRequest, secret_service_client::SecretServiceClient,
-    },
+use secret_service::proto::{
+    ListSyncedSecretsRequest, WatchSyncedSecretsRequest, secret_service_client::SecretServiceClient,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

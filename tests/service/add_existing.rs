@@ -2,12 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use secret_service::{
-    doubles::vault::Seed,
-    proto::{
-        GetVaultSecretRequest, ListVaultSecretVersionsRequest, ListVaultSecretsRequest, SecretReference,
-        VaultSecret, synced_secret::State,
-    },
+use key_vault_double::Seed;
+use secret_service::proto::{
+    GetVaultSecretRequest, ListVaultSecretVersionsRequest, ListVaultSecretsRequest, SecretReference,
+    VaultSecret, synced_secret::State,
 };
 use tonic::Code;
 

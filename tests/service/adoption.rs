@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::FieldsV1};
+use key_vault_double::{Action, Operation, Rule};
 use kube::{
     Resource, ResourceExt,
     api::{Patch, PatchParams, PostParams},
     runtime::watcher,
 };
 use secret_service::{
-    doubles::vault::{Action, Operation, Rule},
     edge::secret_store::{SecretProviderClass, SecretSync},
     model::SyncEngine,
     proto::{

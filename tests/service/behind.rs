@@ -4,11 +4,8 @@
 use std::time::Duration;
 
 use kube::api::{ObjectMeta, Patch, PatchParams};
+use kubernetes_double::{Fault, FaultRule};
 use secret_service::{
-    doubles::{
-        extension::Extension,
-        kube::{Fault, FaultRule},
-    },
     edge::FIELD_MANAGER,
     model::SyncEngine,
     proto::{
@@ -16,6 +13,7 @@ use secret_service::{
         SyncSyncedSecretRequest, synced_secret::State,
     },
 };
+use secret_store_extension_double::Extension;
 use serde_json::json;
 
 use crate::support::{Options, World, needs_the_double, requests::*, until_so};

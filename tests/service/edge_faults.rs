@@ -4,10 +4,8 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
-use secret_service::{
-    doubles::kube::{Fault, FaultRule},
-    proto::{CreateSyncedSecretRequest, ListAuditEventsRequest, synced_secret::State},
-};
+use kubernetes_double::{Fault, FaultRule};
+use secret_service::proto::{CreateSyncedSecretRequest, ListAuditEventsRequest, synced_secret::State};
 use serde_json::json;
 
 use crate::support::{

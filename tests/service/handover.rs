@@ -3,16 +3,13 @@
 use std::time::Duration;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use key_vault_double::{Action, Operation, Rule};
 use kube::{
     Api, ResourceExt,
     api::{DeleteParams, ObjectMeta, Patch, PatchParams},
 };
+use kubernetes_double::{Fault, FaultRule};
 use secret_service::{
-    doubles::{
-        extension::{self, Extension},
-        kube::{Fault, FaultRule},
-        vault::{Action, Operation, Rule},
-    },
     edge::{
         FIELD_MANAGER,
         secret_store::{SecretProviderClass, SecretSync},
@@ -23,6 +20,7 @@ use secret_service::{
         synced_secret::State,
     },
 };
+use secret_store_extension_double::{self as extension, Extension};
 use serde_json::json;
 
 use crate::support::{Options, PATIENCE, World, needs_the_double, requests::*};

@@ -11,20 +11,16 @@ use std::{
 };
 
 use k8s_openapi::{api::coordination::v1::Lease, apimachinery::pkg::apis::meta::v1::MicroTime};
+use key_vault_double::{Action, Happened, Operation, Rule};
 use kube::{
     Api,
     api::{DeleteParams, Patch, PatchParams},
 };
-use secret_service::{
-    doubles::{
-        kube::{Fault, FaultRule},
-        vault::{Action, Happened, Operation, Rule},
-    },
-    proto::{
-        Condition, CreateSyncedSecretRequest, CreateVaultSecretRequest, GetVaultRequest,
-        ListSyncedSecretsRequest, ListVaultSecretVersionsRequest, SecretReference, SyncedSecret,
-        condition::Status, secret_service_client::SecretServiceClient, synced_secret::State,
-    },
+use kubernetes_double::{Fault, FaultRule};
+use secret_service::proto::{
+    Condition, CreateSyncedSecretRequest, CreateVaultSecretRequest, GetVaultRequest,
+    ListSyncedSecretsRequest, ListVaultSecretVersionsRequest, SecretReference, SyncedSecret,
+    condition::Status, secret_service_client::SecretServiceClient, synced_secret::State,
 };
 use serde_json::json;
 use tokio::{

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use secret_service::{
-    doubles::kube::{Fault, FaultRule},
-    doubles::vault::{Action, Rule},
-    proto::{ListAuditEventsRequest, ListSyncedSecretsRequest},
-};
+use key_vault_double::{Action, Rule};
+use kubernetes_double::{Fault, FaultRule};
+use secret_service::proto::{ListAuditEventsRequest, ListSyncedSecretsRequest};
 use tonic::Code;
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,

@@ -15,6 +15,7 @@ mod create_new;
 mod disk;
 mod doors;
 mod edge_faults;
+mod edge_on_the_double;
 mod handover;
 mod hostile;
 mod idempotency;

@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
+use key_vault_double::{Action, Operation, Rule};
 use kube::api::{Patch, PatchParams};
+use kubernetes_double::{Fault, FaultRule};
 use secret_service::{
-    doubles::{
-        kube::{Fault, FaultRule},
-        vault::{Action, Operation, Rule},
-    },
     edge::UID_LABEL,
     model::SyncEngine,
     proto::{

@@ -7,16 +7,13 @@ use std::{
 };
 
 use k8s_openapi::api::core::v1::Secret;
+use key_vault_double::{Action, Operation, Rule};
 use kube::{
     Api, ResourceExt,
     api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams},
 };
+use kubernetes_double::{Fault, FaultRule};
 use secret_service::{
-    doubles::{
-        extension::{self, Extension},
-        kube::{Fault, FaultRule},
-        vault::{Action, Operation, Rule},
-    },
     edge::{
         FIELD_MANAGER, UID_LABEL,
         secret_store::{SecretProviderClass, SecretSync},
@@ -28,6 +25,7 @@ use secret_service::{
         UpdateSyncedSecretRequest, synced_secret::State,
     },
 };
+use secret_store_extension_double::{self as extension, Extension};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sqlx::{Connection, SqliteConnection};

@@ -7,15 +7,13 @@ use k8s_openapi::{
     api::core::v1::ServiceAccount,
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
+use key_vault_double::{Action, Operation, Rule};
 use kube::{
     Api,
     api::{DeleteParams, Patch, PatchParams, PostParams},
 };
+use kubernetes_double::{Fault, FaultRule, Rule as Right};
 use secret_service::{
-    doubles::{
-        kube::{Fault, FaultRule, Rule as Right},
-        vault::{Action, Operation, Rule},
-    },
     edge::secret_store::{SecretObjectData, SecretProviderClass, SecretSync},
     model::SyncEngine,
     proto::{Condition, GetVaultRequest, condition::Status, synced_secret::State},

@@ -3,12 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use k8s_openapi::{ByteString, api::core::v1::Secret};
+use key_vault_double::{Action, Rule};
 use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
+use kubernetes_double::{Fault, FaultRule};
 use secret_service::{
-    doubles::{
-        kube::{Fault, FaultRule},
-        vault::{Action, Rule},
-    },
     edge::UID_LABEL,
     model::SyncEngine,
     proto::{

@@ -5,10 +5,10 @@
 
 use std::{io::Write, os::unix::fs::OpenOptionsExt, path::PathBuf, time::Duration};
 
+use doubles_common::tls::Authority;
 use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
 use secrecy::ExposeSecret;
 use secret_service::{
-    doubles::tls::Authority,
     proto::{Condition, GetVaultRequest, condition::Status, synced_secret::State},
     vault::Credential,
 };

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use secret_service::{
-    doubles::vault::{Action, Operation, Rule},
-    proto::{
-        ListVaultSecretVersionsRequest, NewVaultSecret, SecretReference, SyncedSecret, synced_secret::State,
-    },
+use key_vault_double::{Action, Operation, Rule};
+use secret_service::proto::{
+    ListVaultSecretVersionsRequest, NewVaultSecret, SecretReference, SyncedSecret, synced_secret::State,
 };
 
 use crate::support::{Options, World, requests::*};

@@ -5,16 +5,13 @@ use std::time::Duration;
 use k8s_openapi::{
     api::core::v1::Secret, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
+use key_vault_double::Operation;
 use kube::{
     ResourceExt,
     api::{DeleteParams, Patch, PatchParams, PostParams},
 };
+use kubernetes_double::{Fault, FaultRule};
 use secret_service::{
-    doubles::{
-        extension::Extension,
-        kube::{Fault, FaultRule},
-        vault::Operation,
-    },
     edge::secret_store::{SecretProviderClass, SecretSync},
     model::SyncEngine,
     proto::{
@@ -22,6 +19,7 @@ use secret_service::{
         SecretReference, SyncEngine as Engine, SyncedSecret, synced_secret::State,
     },
 };
+use secret_store_extension_double::Extension;
 use serde_json::json;
 use tonic::Code;
 

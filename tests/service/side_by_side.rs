@@ -4,15 +4,13 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use k8s_openapi::api::core::v1::Secret;
+use key_vault_double::{Action, Operation, Rule};
 use kube::{
     ResourceExt,
     api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams},
 };
+use kubernetes_double::{Fault, FaultRule};
 use secret_service::{
-    doubles::{
-        kube::{Fault, FaultRule},
-        vault::{Action, Operation, Rule},
-    },
     edge::{FIELD_MANAGER, UID_LABEL},
     proto::{
         AddVaultSecretVersionRequest, AdoptSyncedSecretRequest, CreateSyncedSecretRequest,

@@ -2,17 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use key_vault_double::{Action, Operation, Rule};
 use secret_service::{
-    doubles::{
-        extension::{self, Extension},
-        vault::{Action, Operation, Rule},
-    },
     model::SyncEngine,
     proto::{
         CreateSyncedSecretRequest, CreateVaultSecretRequest, GetVaultRequest, ListSyncedSecretsRequest,
         ListVaultSecretsRequest, Vault, condition::Status, synced_secret::State,
     },
 };
+use secret_store_extension_double::{self as extension, Extension};
 use tonic::Code;
 use uuid::Uuid;
 

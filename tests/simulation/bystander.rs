@@ -12,13 +12,9 @@ use kube::{
     api::{DynamicObject, PostParams},
     core::{ApiResource, GroupVersionKind, ObjectMeta},
 };
+use kubernetes_double::{Cluster, Fault, FaultRule};
 use rand::RngExt;
-use secret_service::{
-    doubles::kube::{Cluster, Fault, FaultRule},
-    edge::UsageOptions,
-    model::UsageRules,
-    proto::ListSecretUsagesRequest,
-};
+use secret_service::{edge::UsageOptions, model::UsageRules, proto::ListSecretUsagesRequest};
 use serde_json::json;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;

@@ -8,17 +8,12 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use doubles_common::tls::Authority;
+use key_vault_double::{Happened, KeyVault, Options};
+use kubernetes_double::Cluster;
 use secrecy::ExposeSecret;
-use secret_service::{
-    doubles::{
-        extension::{self, Extension},
-        kube::Cluster,
-        tls::Authority,
-        vault::{Happened, KeyVault, Options},
-    },
-    edge::UID_LABEL,
-    model::SyncEngine,
-};
+use secret_service::{edge::UID_LABEL, model::SyncEngine};
+use secret_store_extension_double::{self as extension, Extension};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -86,7 +81,7 @@ pub async fn cluster(
     ledger: &Arc<Ledger>,
     hands: &Hands,
 ) -> Cluster {
-    use secret_service::doubles::kube::Options;
+    use kubernetes_double::Options;
     let options =
         Options { directory: directory.path().to_owned(), port: 0, namespace: NAMESPACE.to_owned() };
     let cluster = Cluster::start_in_memory(options, authority).await.expect("the cluster starts");

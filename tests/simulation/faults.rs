@@ -2,11 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+use key_vault_double::{Action, Operation, Rule};
+use kubernetes_double::{Fault, FaultRule, Phase};
 use rand::{RngExt, rngs::StdRng, seq::IndexedRandom};
-use secret_service::doubles::{
-    kube::{Fault, FaultRule, Phase},
-    vault::{Action, Operation, Rule},
-};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 

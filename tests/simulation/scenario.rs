@@ -2,16 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use key_vault_double::{Action, Operation, Rule};
+use kubernetes_double::{Fault, FaultRule};
 use rand::RngExt;
 use secrecy::SecretString;
-use secret_service::{
-    doubles::{
-        kube::{Fault, FaultRule},
-        vault::{Action, Operation, Rule},
-    },
-    model::SyncEngine,
-    proto::ListSyncedSecretsRequest,
-};
+use secret_service::{model::SyncEngine, proto::ListSyncedSecretsRequest};
 use tokio::{
     runtime::Handle,
     task::JoinSet,

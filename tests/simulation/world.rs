@@ -9,15 +9,18 @@ use std::{
     time::Duration,
 };
 
+use doubles_common::tls::Authority;
+use key_vault_double::KeyVault;
+use kubernetes_double::Cluster;
 use secrecy::{ExposeSecret, SecretString};
 use secret_service::{
     access, api,
     cli::service::{Service, Settings},
-    doubles::{extension::Extension, kube::Cluster, tls::Authority, vault::KeyVault},
     edge::{self, secret_store},
     proto::secret_service_client::SecretServiceClient,
     reconcile, secrets, store, vault,
 };
+use secret_store_extension_double::Extension;
 use tempfile::TempDir;
 use tokio::{
     runtime::Handle,

@@ -6,13 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use doubles_common::tls::Authority;
 use hyper_util::rt::TokioIo;
+use key_vault_double::KeyVault;
+use kubernetes_double::Cluster;
 use secrecy::{ExposeSecret, SecretString};
-use secret_service::{
-    doubles::{extension::Extension, kube::Cluster, tls::Authority, vault::KeyVault},
-    model::SyncEngine,
-    proto::secret_service_client::SecretServiceClient,
-};
+use secret_service::{model::SyncEngine, proto::secret_service_client::SecretServiceClient};
+use secret_store_extension_double::Extension;
 use tempfile::TempDir;
 use tokio::{net::TcpStream, sync::Mutex, time::sleep};
 use tonic::transport::{Channel, Endpoint};

@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
-use secret_service::{
-    doubles::kube::{Rule, User},
-    model::ACCESS_GROUP,
-    proto::secret_service_client::SecretServiceClient,
-};
+use kubernetes_double::{Rule, User};
+use secret_service::{model::ACCESS_GROUP, proto::secret_service_client::SecretServiceClient};
 use tonic::{
     Request, Status,
     metadata::{Ascii, MetadataValue},

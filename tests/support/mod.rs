@@ -21,18 +21,15 @@ use std::{
     time::Duration,
 };
 
+use doubles_common::tls::Authority;
 use k8s_openapi::api::core::v1::Secret;
+use key_vault_double::KeyVault;
 use kube::{Api, Client};
+use kubernetes_double::Cluster;
 use secrecy::{ExposeSecret, SecretString};
 use secret_service::{
     access, api,
     cli::service::{Service, Settings},
-    doubles::{
-        extension::{self, Extension},
-        kube::Cluster,
-        tls::Authority,
-        vault::KeyVault,
-    },
     edge::{
         self,
         secret_store::{self, SecretProviderClass, SecretSync},
@@ -44,6 +41,7 @@ use secret_service::{
     },
     reconcile, secrets, store, vault,
 };
+use secret_store_extension_double::{self as extension, Extension};
 use somebody::Somebody;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -521,13 +519,13 @@ pub fn needs_the_direct_engine(test: &str) -> bool {
 }
 
 async fn vault_double(directory: &Path, authority: &Authority) -> KeyVault {
-    use secret_service::doubles::vault::Options;
+    use key_vault_double::Options;
     let options = Options { directory: directory.to_owned(), port: 0, latency: Duration::ZERO };
     KeyVault::start(options, authority).await.unwrap()
 }
 
 async fn kubernetes_double(directory: &Path, authority: &Authority) -> Cluster {
-    use secret_service::doubles::kube::Options;
+    use kubernetes_double::Options;
     let options = Options { directory: directory.to_owned(), port: 0, namespace: NAMESPACE.to_owned() };
     Cluster::start(options, authority).await.unwrap()
 }

@@ -13,8 +13,8 @@ use azure_security_keyvault_secrets::{
     SecretClient, SecretClientOptions,
     models::{SecretAttributes, SetSecretParameters, UpdateSecretPropertiesParameters},
 };
+use key_vault_double::KeyVault;
 use secrecy::ExposeSecret;
-use secret_service::doubles::vault::KeyVault;
 
 pub struct Somebody(SecretClient);
 

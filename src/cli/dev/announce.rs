@@ -7,15 +7,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use doubles_common::tls::Authority;
+use key_vault_double::public_host;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use url::form_urlencoded;
 
 use super::{NAMESPACE, data::DataDirectory, doubles::Doubles};
-use crate::{
-    cli::Failure,
-    doubles::{tls::Authority, vault::public_host},
-};
+use crate::cli::Failure;
 
 /// Files in the data directory with the vault credential, in the two forms that clients take.
 const TOKEN_REQUEST: &str = "vault-token-request";

@@ -7,26 +7,22 @@ use std::{
     time::Duration,
 };
 
+use doubles_common::proxy::{self, Proxy};
+use doubles_common::tls::Authority;
+use key_vault_double::{self as vault_double, KeyVault};
 use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
+use kubernetes_double::{self as kube_double, Cluster};
+use secret_store_extension_double::{self as extension, Extension};
 
 use super::{
     Dev, Engine, NAMESPACE,
     data::{DataDirectory, Remembered},
     kinds, seeds,
 };
-use crate::{
-    cli::Failure,
-    doubles::{
-        extension::{self, Extension},
-        kube::{self as kube_double, Cluster},
-        proxy::{self, Proxy},
-        tls::Authority,
-        vault::{self as vault_double, KeyVault},
-    },
-};
+use crate::cli::Failure;
 
 /// The doubles, up and running.
 pub(super) struct Doubles {

@@ -2,8 +2,9 @@
 //! that installs them.
 
 use kube::Client;
+use secret_store_extension_double::definitions;
 
-use crate::{cli::Failure, doubles::definitions};
+use crate::cli::Failure;
 
 /// The definitions, with open schemas.
 const DEFINITIONS: [&str; 4] = [

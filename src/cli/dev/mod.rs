@@ -8,6 +8,7 @@ mod seeds;
 
 use std::{collections::BTreeSet, env, net::SocketAddr, path::PathBuf, time::Duration};
 
+use doubles_common::tls::Authority;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -18,7 +19,6 @@ use super::{
 use crate::{
     access,
     api::{Limits, Listen, Options as ServerOptions},
-    doubles::tls::Authority,
     edge::{self, secret_store},
     model::{Admission, SyncEngine},
     reconcile, secrets, store,

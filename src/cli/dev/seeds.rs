@@ -3,16 +3,12 @@
 use std::collections::BTreeMap;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use doubles_common::tls::TlsError;
+use key_vault_double::{KeyVault, Seed};
 use rcgen::{CertificateParams, DnType, KeyPair};
 use secrecy::SecretString;
 
-use crate::{
-    cli::Failure,
-    doubles::{
-        tls::TlsError,
-        vault::{KeyVault, Seed},
-    },
-};
+use crate::cli::Failure;
 
 /// Random bytes in a password or a token.
 const STRENGTH: usize = 24;

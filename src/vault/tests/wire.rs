@@ -14,14 +14,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use axum_server::tls_rustls::RustlsConfig;
+use doubles_common::tls::Authority;
 use secrecy::SecretString;
 use serde_json::json;
 use url::Url;
 
-use crate::{
-    doubles::tls::Authority,
-    vault::{Cloud, Credential, Options, Vault},
-};
+use crate::vault::{Cloud, Credential, Options, Vault};
 
 /// The value of every secret, and what no error may hold.
 pub const VALUE: &str = "canary-value";

@@ -3,11 +3,10 @@
 
 use std::time::Duration;
 
+use key_vault_double::Operation;
 use kube::{ResourceExt, api::ListParams};
-use secret_service::{
-    doubles::{extension::Extension, vault::Operation},
-    proto::{SyncedSecret, synced_secret::State},
-};
+use secret_service::proto::{SyncedSecret, synced_secret::State};
+use secret_store_extension_double::Extension;
 
 use super::{Point, is_complete, killed_at, pair};
 use crate::{

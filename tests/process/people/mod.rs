@@ -6,7 +6,7 @@ mod values;
 
 use std::{process::Stdio, time::Duration};
 
-use secret_service::doubles::vault::{Action, Rule};
+use key_vault_double::{Action, Rule};
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt, process::Command};
 

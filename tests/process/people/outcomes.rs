@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::PostParams;
+use kubernetes_double::{Fault, FaultRule};
 use secret_service::{
     access,
-    doubles::kube::{Fault, FaultRule},
     edge::secret_store::{SecretProviderClass, SecretSync},
 };
 use serde::Deserialize;

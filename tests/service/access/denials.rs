@@ -1,8 +1,8 @@
 //! What the doors are made of: tokens, decisions, rules, and what happens while the cluster does not answer.
 
 use futures::StreamExt;
+use kubernetes_double::{Fault, FaultRule};
 use secret_service::{
-    doubles::kube::{Fault, FaultRule},
     proto::*,
     secrets::{self, DenialOptions},
     store::Ring,

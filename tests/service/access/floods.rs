@@ -3,11 +3,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use futures::{StreamExt, future::join_all};
+use key_vault_double::{Action, Operation, Rule};
+use kubernetes_double::{Fault, FaultRule};
 use secret_service::{
-    doubles::{
-        kube::{Fault, FaultRule},
-        vault::{Action, Operation, Rule},
-    },
     proto::{synced_secret::State, *},
     secrets,
 };

@@ -1,9 +1,7 @@
 //! What a call shows of its caller in its headers: once each, and names that are somebody's.
 
-use secret_service::{
-    doubles::kube::User,
-    proto::{ListSyncedSecretsRequest, secret_service_client::SecretServiceClient},
-};
+use kubernetes_double::User;
+use secret_service::proto::{ListSyncedSecretsRequest, secret_service_client::SecretServiceClient};
 use tonic::{Code, Request};
 
 use super::world;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use kube::api::{Patch, PatchParams};
-use secret_service::{access, doubles::kube::Rule, model::ACCESS_GROUP, proto::*};
+use kubernetes_double::Rule;
+use secret_service::{access, model::ACCESS_GROUP, proto::*};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 use tonic::Code;

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use secret_service::{
-    doubles::vault::{Action, Operation, Rule},
-    proto::{AddVaultSecretVersionRequest, CreateSyncedSecretRequest},
-};
+use key_vault_double::{Action, Operation, Rule};
+use secret_service::proto::{AddVaultSecretVersionRequest, CreateSyncedSecretRequest};
 use tonic::Code;
 use uuid::Uuid;
 

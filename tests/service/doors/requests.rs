@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use kubernetes_double::{Fault, FaultRule};
 use prost::Message;
 use secret_service::{
     api,
-    doubles::kube::{Fault, FaultRule},
     proto::{ListSyncedSecretsRequest, WatchSyncedSecretsRequest},
 };
 use tokio::time::{Instant, sleep, timeout};

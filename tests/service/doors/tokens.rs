@@ -3,9 +3,9 @@
 use std::{num::NonZeroU32, time::Duration};
 
 use futures::future::join_all;
+use kubernetes_double::{Fault, FaultRule};
 use secret_service::{
     api,
-    doubles::kube::{Fault, FaultRule},
     proto::{GetVaultRequest, ListSyncedSecretsRequest},
 };
 use tokio::{

@@ -7,8 +7,8 @@ mod silence;
 
 use std::time::Duration;
 
+use kubernetes_double::{Fault, FaultRule};
 use secret_service::{
-    doubles::kube::{Fault, FaultRule},
     edge::UsageOptions,
     model::UsageRules,
     proto::{

@@ -1,0 +1,8 @@
+//! What the doubles share: the state that they keep, the TLS that they serve, the way to them from Azure's own names.
+
+mod credential;
+pub mod disk;
+pub mod proxy;
+pub mod tls;
+
+pub use credential::Credential;

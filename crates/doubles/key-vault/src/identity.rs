@@ -1,0 +1,211 @@
+//! Who may come to the vault: the application that the double knows, and the tokens that it issues and accepts.
+
+use std::{
+    io,
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use doubles_common::Credential;
+use jiff::Timestamp;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::assertion::{Assertion, AssertionVerifier, Rejected};
+
+/// The audience of tokens for Key Vault in the public cloud.
+pub(super) const VAULT_RESOURCE: &str = "https://vault.azure.net";
+/// Where the application and the key of its tokens lie, in the double's directory.
+const FILE: &str = "vault-identity.json";
+
+/// The identities that the double knows.
+pub struct Identity {
+    credential: Credential,
+    signing: EncodingKey,
+    verifying: DecodingKey,
+    validation: Validation,
+    verifiers: RwLock<Vec<Arc<dyn AssertionVerifier>>>,
+}
+
+/// What is on disk.
+#[derive(Serialize, Deserialize)]
+struct File {
+    tenant_id: String,
+    client_id: String,
+    client_secret: Zeroizing<String>,
+    token_key: Zeroizing<String>,
+}
+
+/// What a token says.
+#[derive(Serialize, Deserialize)]
+struct Claims {
+    aud: String,
+    iss: String,
+    tid: String,
+    appid: String,
+    iat: i64,
+    nbf: i64,
+    exp: i64,
+    uti: String,
+}
+
+/// Why a token is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TokenProblem {
+    /// There is none.
+    Missing,
+    /// It is not one of ours.
+    Invalid,
+    /// It has expired.
+    Expired,
+}
+
+// === impl Identity ===
+
+impl Identity {
+    /// Loads the identity of a directory, or makes one and keeps it there, readable for the owner alone.
+    pub(super) fn load_or_create(directory: &Path) -> io::Result<Self> {
+        let path = directory.join(FILE);
+        let file: File = match std::fs::read(&path).map(Zeroizing::new) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, format!("{FILE} can't be read")))?,
+            Err(missing) if missing.kind() == io::ErrorKind::NotFound => File::create(&path)?,
+            Err(error) => return Err(error),
+        };
+        let credential = Credential {
+            tenant_id: file.tenant_id.clone(),
+            client_id: file.client_id.clone(),
+            secret: SecretString::from(file.client_secret.as_str()),
+        };
+        let mut validation = Validation::new(Algorithm::HS256);
+        // Expiry goes by the double's own clock, and audiences are checked when a token is asked for.
+        validation.validate_exp = false;
+        validation.validate_aud = false;
+        Ok(Self {
+            credential,
+            signing: EncodingKey::from_secret(file.token_key.as_bytes()),
+            verifying: DecodingKey::from_secret(file.token_key.as_bytes()),
+            validation,
+            verifiers: RwLock::default(),
+        })
+    }
+
+    /// The application that the token endpoint knows.
+    pub fn credential(&self) -> &Credential {
+        &self.credential
+    }
+
+    /// Accepts the client assertions that a verifier vouches for, besides those of verifiers registered before. Until one is
+    /// registered, none is accepted.
+    pub fn register(&self, verifier: Arc<dyn AssertionVerifier>) {
+        self.verifiers.write().unwrap_or_else(PoisonError::into_inner).push(verifier);
+    }
+
+    /// Whether a secret is the client secret.
+    pub(super) fn is_secret(&self, secret: &str) -> bool {
+        verify_slices_are_equal(secret.as_bytes(), self.credential.secret.expose_secret().as_bytes()).is_ok()
+    }
+
+    /// Whether any verifier vouches for an assertion; where none does, the word of the one that it came nearest to.
+    pub(super) async fn vouched(&self, assertion: &Assertion<'_>) -> Result<(), Rejected> {
+        let verifiers = self.verifiers.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut nearest = None;
+        for verifier in verifiers {
+            match verifier.verify(assertion).await {
+                Ok(()) => return Ok(()),
+                Err(rejected) => nearest = nearest.max(Some(rejected)),
+            }
+        }
+        Err(nearest.unwrap_or(Rejected::Signature))
+    }
+
+    /// A token. It stays valid over a restart, as those of Entra outlive a restart of the vault.
+    pub(super) fn issue(
+        &self,
+        host: &str,
+        resource: &str,
+        now: Timestamp,
+        lifetime: Duration,
+    ) -> SecretString {
+        let Credential { tenant_id, client_id, .. } = &self.credential;
+        let seconds = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
+        let claims = Claims {
+            aud: resource.to_owned(),
+            iss: format!("https://{host}/{tenant_id}/"),
+            tid: tenant_id.clone(),
+            appid: client_id.clone(),
+            iat: now.as_second(),
+            nbf: now.as_second(),
+            exp: now.as_second().saturating_add(seconds),
+            uti: uuid::Uuid::new_v4().simple().to_string(),
+        };
+        let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing);
+        SecretString::from(token.expect("claims of strings and numbers can be signed with a key of bytes"))
+    }
+
+    /// Checks the `Authorization` header of a request.
+    pub(super) fn check(&self, authorization: Option<&str>, now: Timestamp) -> Result<(), TokenProblem> {
+        let (scheme, token) =
+            authorization.and_then(|text| text.split_once(' ')).ok_or(TokenProblem::Missing)?;
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return Err(TokenProblem::Missing);
+        }
+        let token = jsonwebtoken::decode::<Claims>(token.trim(), &self.verifying, &self.validation)
+            .map_err(|_| TokenProblem::Invalid)?;
+        if token.claims.exp <= now.as_second() { Err(TokenProblem::Expired) } else { Ok(()) }
+    }
+}
+
+// === impl File ===
+
+impl File {
+    fn create(path: &Path) -> io::Result<Self> {
+        let file = Self {
+            tenant_id: uuid::Uuid::new_v4().to_string(),
+            client_id: uuid::Uuid::new_v4().to_string(),
+            client_secret: random()?,
+            token_key: random()?,
+        };
+        let bytes = Zeroizing::new(serde_json::to_vec_pretty(&file)?);
+        let mut to = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        io::Write::write_all(&mut to, &bytes)?;
+        Ok(file)
+    }
+}
+
+/// 256 random bits as text.
+fn random() -> io::Result<Zeroizing<String>> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    aws_lc_rs::rand::fill(&mut *bytes).map_err(|_| io::Error::other("no random numbers"))?;
+    Ok(Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_slice())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_valid_until_it_expires_also_after_loading_the_identity_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let now = Timestamp::now();
+        let first = Identity::load_or_create(directory.path()).unwrap();
+        let token = first.issue("h", VAULT_RESOURCE, now, Duration::from_secs(10));
+        let header = format!("Bearer {}", token.expose_secret());
+
+        let again = Identity::load_or_create(directory.path()).unwrap();
+        assert_eq!(again.check(Some(&header), now), Ok(()));
+        assert_eq!(again.check(Some(&header), now + Duration::from_secs(11)), Err(TokenProblem::Expired));
+        assert_eq!(again.check(Some("Bearer x"), now), Err(TokenProblem::Invalid));
+        assert_eq!(again.check(None, now), Err(TokenProblem::Missing));
+        assert_eq!(again.credential().tenant_id, first.credential().tenant_id);
+
+        let other = Identity::load_or_create(tempfile::tempdir().unwrap().path()).unwrap();
+        assert_eq!(other.check(Some(&header), now), Err(TokenProblem::Invalid));
+    }
+}

@@ -1,0 +1,271 @@
+//! The Key Vault double: a server on loopback that behaves as Azure Key Vault's secrets do, with an Entra tenant that knows one
+//! application, and with switches that make it fail.
+//!
+//! # On the wire
+//! TLS on 127.0.0.1, HTTP/1.1 and HTTP/2. The paths of Key Vault's secrets (`/secrets…`, `/deletedsecrets…`); Entra's
+//! `/TENANT/oauth2/v2.0/token` with its discovery documents; App Service's `/msi/token`; the instance metadata service's
+//! `/metadata/identity/oauth2/token`, off until a test switches it on.
+//!
+//! On loopback it is all of this at one address. Under Azure's own names, to which [`doubles_common::proxy`] leads, `NAME.vault.azure.net` is
+//! the vault alone, whose challenge, ids and links name the hosts that the real ones do, and [`AUTHORITY_HOST`] is Entra alone. The
+//! certificate has those names too.
+//!
+//! # Switches
+//! In process: [`KeyVault::faults`], [`KeyVault::clock`], [`KeyVault::identity`]. Over the wire, below `/.double/`, with the client
+//! secret in the header `x-double-key` or client id and secret as HTTP Basic:
+//!
+//! | request | does |
+//! |---|---|
+//! | `GET /.double/faults` | the rules that are set, each with its `id` |
+//! | `POST /.double/faults` | adds a rule |
+//! | `PUT /.double/faults` | replaces all rules by a list of rules |
+//! | `DELETE /.double/faults[/ID]` | takes all rules away, or one |
+//! | `GET`, `PUT /.double/settings` | [`Settings`]; what a PUT leaves out takes its default |
+//! | `GET /.double/requests` | [`RequestCounts`] |
+//! | `POST /.double/clock` | `{"advanceSeconds": 90}` lets time pass at once |
+//!
+//! A rule ([`Rule`]) is, all but `action` optional:
+//! ```json
+//! {"operation": "SecretSet", "name": "db-password", "count": 1, "phase": "after",
+//!  "action": {"kind": "status", "status": 503, "code": "ServiceUnavailable", "inner": null, "retryAfterSeconds": 2}}
+//! ```
+//! `operation` is one of [`Operation`]; `phase` is `before` (the operation isn't carried out) or `after` (it is, and its answer is
+//! lost). The other kinds of [`Action`]: `forbiddenByRbac`, `forbiddenByFirewall`, `hang`, `delay` (`milliseconds`),
+//! `resetMidBody`, `truncate`, `malformedJson`, `wrongContent`, `pageLoop`, `foreignNextLink` (`authority`), `expiredToken`. Faults
+//! are met by requests with a valid token.
+//!
+//! # State
+//! In the directory: `vault.db` and `vault.key` (secrets, sealed), `vault-identity.json` (the application and the key of its
+//! tokens, for the owner alone). A write that was answered stands after a kill -9. Not kept: rules, settings, an advanced clock,
+//! and transitions, which a restart ends.
+
+mod assertion;
+mod clock;
+mod control;
+mod entra;
+mod faults;
+mod federation;
+mod hosts;
+mod identity;
+mod interference;
+mod limits;
+mod operation;
+mod query;
+mod reads;
+mod refusal;
+mod requests;
+mod router;
+mod secrets;
+mod state;
+#[cfg(test)]
+mod tests;
+mod throttle;
+mod wire;
+mod witness;
+
+use std::{
+    collections::BTreeMap,
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use axum_server::{Handle, tls_rustls::RustlsConfig};
+use doubles_common::{
+    disk::{Disk, DiskError},
+    tls::{Authority, TlsError},
+};
+use secrecy::SecretString;
+use tokio::task::JoinHandle;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use url::Url;
+
+pub use assertion::{Assertion, AssertionVerifier, CertificateVerifier, Rejected, UnusableCertificate};
+pub use clock::Clock;
+pub use doubles_common::Credential;
+pub use faults::{Action, Faults, Phase, Rule, SetRule, Settings};
+pub use federation::{FEDERATED_AUDIENCE, FederatedIdentity, FederatedVerifier, UnusableIssuer};
+pub use hosts::{AUTHORITY_HOST, public_host};
+pub use identity::Identity;
+pub use operation::Operation;
+pub use requests::RequestCounts;
+pub use secrets::{Seed, SeedError, Seeded};
+pub use throttle::Throttle;
+pub use witness::{Happened, Version};
+
+use router::Shared;
+
+/// How long stopping waits for requests in flight.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Where a double lives.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Holds its state; must be there.
+    pub directory: PathBuf,
+    /// The port on 127.0.0.1; 0 for any that is free.
+    pub port: u16,
+    /// How long every request to the vault takes at least; the token endpoint answers at once.
+    pub latency: Duration,
+}
+
+/// Why a double doesn't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its state.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// Its certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// Its identity.
+    #[error("the identity of the Key Vault double: {0}")]
+    Identity(#[source] io::Error),
+    /// Its port.
+    #[error("the Key Vault double can't listen on 127.0.0.1:{port}: {error}")]
+    Listen {
+        /// The port that was asked for.
+        port: u16,
+        /// Why not.
+        #[source]
+        error: io::Error,
+    },
+}
+
+/// A running double. Dropped, it stops at once; [`KeyVault::stop`] is the kinder way.
+pub struct KeyVault {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    handle: Handle<SocketAddr>,
+    server: Option<JoinHandle<io::Result<()>>>,
+}
+
+// === impl KeyVault ===
+
+impl KeyVault {
+    /// Starts a double on what lies in its directory. It answers when this returns.
+    pub async fn start(options: Options, authority: &Authority) -> Result<Self, StartError> {
+        let disk = Disk::open(&options.directory, "vault").await?;
+        Self::start_on(disk, options, authority).await
+    }
+
+    /// Starts a double that keeps its secrets in memory alone: no thread but the caller's has a part in its work.
+    pub async fn start_in_memory(options: Options, authority: &Authority) -> Result<Self, StartError> {
+        Self::start_on(Disk::nowhere()?, options, authority).await
+    }
+
+    async fn start_on(disk: Disk, options: Options, authority: &Authority) -> Result<Self, StartError> {
+        let listening = |error| StartError::Listen { port: options.port, error };
+        let identity = Identity::load_or_create(&options.directory).map_err(StartError::Identity)?;
+        let vault = secrets::Vault::open(disk).await?;
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).map_err(listening)?;
+        let address = listener.local_addr().map_err(listening)?;
+        let latency_milliseconds = u64::try_from(options.latency.as_millis()).unwrap_or(u64::MAX);
+        let shared = Arc::new(Shared {
+            vault,
+            identity,
+            faults: Faults::new(Settings { latency_milliseconds, ..Settings::default() }),
+            counters: requests::Counters::default(),
+            clock: Clock::default(),
+            bucket: throttle::Bucket::default(),
+            changes: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+            address: address.to_string(),
+        });
+        let handle = Handle::new();
+        let tls = RustlsConfig::from_config(authority.server(&hosts::CERTIFIED)?);
+        let server = axum_server::from_tcp_rustls(listener, tls).map_err(listening)?.handle(handle.clone());
+        let service = router::router(Arc::clone(&shared)).into_make_service();
+        let server = tokio::spawn(server.serve(service));
+        Ok(Self { shared, address, handle, server: Some(server) })
+    }
+
+    /// 127.0.0.1 and its port: where a proxy leads Azure's names.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `https://127.0.0.1:PORT/`.
+    pub fn uri(&self) -> Url {
+        Url::parse(&format!("https://{}/", self.address)).expect("an address makes a URL")
+    }
+
+    /// Where tokens come from: the same server.
+    pub fn authority_host(&self) -> Url {
+        self.uri()
+    }
+
+    /// The App Service endpoint of the managed identity (`IDENTITY_ENDPOINT`); its header (`IDENTITY_HEADER`) is the client secret.
+    pub fn identity_endpoint(&self) -> Url {
+        self.uri().join("msi/token").expect("a constant path")
+    }
+
+    /// The application that the token endpoint knows.
+    pub fn credential(&self) -> &Credential {
+        self.shared.identity.credential()
+    }
+
+    /// The identities that the double knows: who vouches for client assertions is registered here.
+    pub fn identity(&self) -> &Identity {
+        &self.shared.identity
+    }
+
+    /// The switches.
+    pub fn faults(&self) -> &Faults {
+        &self.shared.faults
+    }
+
+    /// The clock that tokens, transitions and times of secrets go by.
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
+    /// Tells of every change, values included, at the moment when it is made. The first witness stays.
+    pub fn witness(&self, tell: impl Fn(Happened<'_>) + Send + Sync + 'static) {
+        self.shared.vault.witness(Box::new(tell));
+    }
+
+    /// How often it was asked for what since it started.
+    pub fn requests(&self) -> RequestCounts {
+        self.shared.counters.snapshot()
+    }
+
+    /// Creates a secret where its name is free; never overwrites.
+    pub async fn seed(
+        &self,
+        name: &str,
+        value: SecretString,
+        content_type: Option<String>,
+        tags: BTreeMap<String, String>,
+    ) -> Result<Seeded, SeedError> {
+        let seed = Seed { name: name.to_owned(), value, content_type, tags, managed: false };
+        Ok(self.seed_all(vec![seed]).await?[0])
+    }
+
+    /// Creates secrets where their names are free, all in one step; answers for each, in order.
+    pub async fn seed_all(&self, seeds: Vec<Seed>) -> Result<Vec<Seeded>, SeedError> {
+        self.shared.vault.seed(seeds, &self.shared.clock).await
+    }
+
+    /// Stops: no new requests, those in flight get a moment to end, changes are written to their end.
+    pub async fn stop(mut self) {
+        self.shared.stopping.cancel();
+        self.handle.graceful_shutdown(Some(GRACE));
+        if let Some(server) = self.server.take()
+            && let Ok(Err(error)) = server.await
+        {
+            tracing::warn!(%error, "the Key Vault double ended with an error");
+        }
+        self.shared.changes.close();
+        self.shared.changes.wait().await;
+    }
+}
+
+impl Drop for KeyVault {
+    fn drop(&mut self) {
+        self.shared.stopping.cancel();
+        self.handle.shutdown();
+    }
+}

@@ -1,0 +1,355 @@
+//! The operations that change the vault, each durable before it is answered.
+
+use std::{
+    collections::BTreeMap,
+    sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard},
+    time::Duration,
+};
+
+use axum::{http::StatusCode, response::Response};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use doubles_common::disk::{Disk, DiskError};
+use secrecy::SecretString;
+use zeroize::Zeroizing;
+
+use super::{
+    clock::Clock,
+    limits::{check_properties, check_value},
+    operation::is_name,
+    refusal::Refusal,
+    state::{Change, Deletion, Doing, Secret, State, Version, key},
+    wire::{self, BackupBody, Bundle, PropertiesBody, RECOVERABLE_DAYS, SetBody},
+    witness::{self, Witness},
+};
+
+/// The vault: what it holds, in memory and on disk.
+pub(super) struct Vault {
+    state: RwLock<State>,
+    disk: Disk,
+    witness: OnceLock<Witness>,
+    /// Held by who changes something, from looking to having written.
+    writer: tokio::sync::Mutex<()>,
+}
+
+/// What to seed.
+pub struct Seed {
+    /// Name, as it shall be shown.
+    pub name: String,
+    /// Value.
+    pub value: SecretString,
+    /// Content type.
+    pub content_type: Option<String>,
+    /// Tags; none leaves them out of answers.
+    pub tags: BTreeMap<String, String>,
+    /// Whether it belongs to a certificate: shown with `managed` and `kid`, and refused to PUT, PATCH and DELETE.
+    pub managed: bool,
+}
+
+/// What has become of a [`Seed`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seeded {
+    /// The secret is new.
+    Created,
+    /// The name was taken, by a live or a deleted secret; nothing has changed.
+    AlreadyThere,
+}
+
+/// Why something can't be seeded.
+#[derive(Debug, thiserror::Error)]
+pub enum SeedError {
+    /// Key Vault would not take it either.
+    #[error("the secret {name:?} can't be seeded: {message}")]
+    Invalid {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// It can't be stored.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+}
+
+// === impl Vault ===
+
+impl Vault {
+    /// Opens what lies in a directory.
+    pub(super) async fn open(disk: Disk) -> Result<Self, DiskError> {
+        let state = RwLock::new(State::load(&disk).await?);
+        Ok(Self { state, disk, witness: OnceLock::new(), writer: tokio::sync::Mutex::default() })
+    }
+
+    /// See [`super::KeyVault::witness`].
+    pub(super) fn witness(&self, witness: Witness) {
+        // The first one stays.
+        let _ = self.witness.set(witness);
+    }
+
+    /// What the vault holds now.
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// PUT: a new secret, or a new version of one that is there.
+    pub(super) async fn set(
+        &self,
+        host: &str,
+        name: &str,
+        body: &[u8],
+        clock: &Clock,
+    ) -> Result<Response, Refusal> {
+        let SetBody { value, properties } = wire::parse(body)?;
+        let value = value.ok_or_else(|| Refusal::bad_parameter("Property secret has invalid value"))?;
+        check_value(&value)?;
+        check_properties(&properties)?;
+        let _writer = self.writer.lock().await;
+        let (id, change) = self.new_version(name, value, properties, false, clock)?;
+        self.commit([change]).await.map_err(lost)?;
+        self.show(name, |secret| Some(Bundle::value(host, secret, secret.version(Some(&id))?)))
+    }
+
+    /// PATCH: attributes, tags and content type of a version.
+    pub(super) async fn update(
+        &self,
+        host: &str,
+        name: &str,
+        version: Option<&str>,
+        body: &[u8],
+        clock: &Clock,
+    ) -> Result<Response, Refusal> {
+        let properties: PropertiesBody = wire::parse(body)?;
+        check_properties(&properties)?;
+        let _writer = self.writer.lock().await;
+        let (id, change) = {
+            let state = self.read();
+            let secret = live(&state, name, "update", clock)?;
+            let version = secret.version(version).ok_or_else(|| Refusal::secret_not_found(name, version))?;
+            let mut version = Version { updated: clock.seconds(), ..version.clone() };
+            amend(&mut version, properties);
+            let (name, managed) = (secret.name.clone(), secret.managed);
+            (version.id.clone(), Change::Version { name, managed, version })
+        };
+        self.commit([change]).await.map_err(lost)?;
+        self.show(name, |secret| Some(Bundle::version(host, secret, secret.version(Some(&id))?)))
+    }
+
+    /// DELETE: the secret with all versions can be recovered until it is purged.
+    pub(super) async fn delete(
+        &self,
+        host: &str,
+        name: &str,
+        clock: &Clock,
+        lasts: Duration,
+    ) -> Result<Response, Refusal> {
+        let _writer = self.writer.lock().await;
+        live(&self.read(), name, "delete", clock)?;
+        let deleted = clock.seconds();
+        let deletion = Deletion { deleted, scheduled_purge: deleted + RECOVERABLE_DAYS * 24 * 60 * 60 };
+        self.commit([Change::Delete { key: key(name), deletion }]).await.map_err(lost)?;
+        self.begin(name, Doing::Deleting, clock, lasts);
+        let state = self.read();
+        let (secret, deletion) =
+            state.deleted(&key(name)).ok_or_else(|| Refusal::deleted_secret_not_found(name))?;
+        Ok(wire::json(StatusCode::OK, &Bundle::deleted(host, secret, deletion)))
+    }
+
+    /// POST …/recover: the deleted secret is live again, with all versions.
+    pub(super) async fn recover(
+        &self,
+        host: &str,
+        name: &str,
+        clock: &Clock,
+        lasts: Duration,
+    ) -> Result<Response, Refusal> {
+        let _writer = self.writer.lock().await;
+        check_deleted(&self.read(), name, clock)?;
+        self.commit([Change::Recover { key: key(name) }]).await.map_err(lost)?;
+        self.begin(name, Doing::Recovering, clock, lasts);
+        self.show(name, |secret| Some(Bundle::version(host, secret, secret.latest())))
+    }
+
+    /// DELETE of a deleted secret: it is gone for good.
+    pub(super) async fn purge(&self, name: &str, clock: &Clock, lasts: Duration) -> Result<(), Refusal> {
+        let _writer = self.writer.lock().await;
+        check_deleted(&self.read(), name, clock)?;
+        self.commit([Change::Purge { key: key(name) }]).await.map_err(lost)?;
+        self.begin(name, Doing::Purging, clock, lasts);
+        Ok(())
+    }
+
+    /// POST …/backup: the secret with all versions, sealed, for this vault alone.
+    pub(super) fn backup(&self, name: &str, clock: &Clock) -> Result<Response, Refusal> {
+        let bytes = live(&self.read(), name, "backup", clock)?.backup();
+        let sealed = self.disk.seal(bytes).map_err(lost)?;
+        Ok(wire::json(StatusCode::OK, &BackupBody { value: URL_SAFE_NO_PAD.encode(sealed) }))
+    }
+
+    /// POST /secrets/restore: what a backup holds, where the name is free.
+    pub(super) async fn restore(&self, host: &str, body: &[u8], clock: &Clock) -> Result<Response, Refusal> {
+        let BackupBody { value } = wire::parse(body)?;
+        let damaged = || Refusal::bad_parameter("Backup blob contains invalid or corrupt data.");
+        let sealed = URL_SAFE_NO_PAD.decode(value.trim_end_matches('=')).map_err(|_| damaged())?;
+        let bytes = Zeroizing::new(self.disk.unseal(sealed).map_err(|_| damaged())?);
+        let secret = Secret::restore(&bytes).map_err(|_| damaged())?;
+        let name = secret.name.clone();
+        let _writer = self.writer.lock().await;
+        check_free(&self.read(), &name, clock)?;
+        if self.read().live(&key(&name)).is_some() {
+            return Err(Refusal::conflict(format!(
+                "Secret {name} already exists and can't be restored over."
+            )));
+        }
+        self.commit([Change::Secret(secret)]).await.map_err(lost)?;
+        self.show(&name, |secret| Some(Bundle::version(host, secret, secret.latest())))
+    }
+
+    /// Creates what isn't there yet, all in one step, without a look at tokens, faults or throttling.
+    pub(super) async fn seed(&self, seeds: Vec<Seed>, clock: &Clock) -> Result<Vec<Seeded>, SeedError> {
+        let _writer = self.writer.lock().await;
+        let mut changes = BTreeMap::new();
+        let mut outcomes = Vec::with_capacity(seeds.len());
+        for seed in seeds {
+            let at = key(&seed.name);
+            let taken = {
+                let state = self.read();
+                state.live(&at).is_some() || state.deleted(&at).is_some() || changes.contains_key(&at)
+            };
+            outcomes.push(if taken { Seeded::AlreadyThere } else { Seeded::Created });
+            if !taken {
+                let name = seed.name.clone();
+                let change = self
+                    .seeded(seed, clock)
+                    .map_err(|refusal| SeedError::Invalid { name, message: refusal.message })?;
+                changes.insert(at, change);
+            }
+        }
+        self.commit(changes.into_values()).await?;
+        Ok(outcomes)
+    }
+
+    fn seeded(&self, seed: Seed, clock: &Clock) -> Result<Change, Refusal> {
+        if !is_name(&seed.name) {
+            return Err(Refusal::bad_parameter("a name is 1 to 127 letters, digits and hyphens"));
+        }
+        let tags = (!seed.tags.is_empty()).then_some(seed.tags);
+        let properties = PropertiesBody { content_type: seed.content_type, attributes: None, tags };
+        check_value(&seed.value)?;
+        check_properties(&properties)?;
+        Ok(self.new_version(&seed.name, seed.value, properties, seed.managed, clock)?.1)
+    }
+
+    /// The id of a version to be, and the change that adds it. The caller holds the writer's lock.
+    fn new_version(
+        &self,
+        name: &str,
+        value: SecretString,
+        properties: PropertiesBody,
+        managed: bool,
+        clock: &Clock,
+    ) -> Result<(String, Change), Refusal> {
+        let state = self.read();
+        check_free(&state, name, clock)?;
+        let present = state.live(&key(name));
+        if present.is_some_and(|secret| secret.managed) {
+            return Err(Refusal::managed("set"));
+        }
+        let now = clock.seconds();
+        let mut version = Version {
+            id: uuid::Uuid::new_v4().simple().to_string(),
+            sequence: present.map_or(0, |secret| secret.latest().sequence + 1),
+            value,
+            content_type: None,
+            tags: None,
+            enabled: true,
+            not_before: None,
+            expires: None,
+            created: now,
+            updated: now,
+        };
+        amend(&mut version, properties);
+        let name = present.map_or(name, |secret| &secret.name).to_owned();
+        Ok((version.id.clone(), Change::Version { name, managed, version }))
+    }
+
+    /// Makes changes on disk, then in memory: what is read is durable.
+    async fn commit(&self, changes: impl IntoIterator<Item = Change>) -> Result<(), DiskError> {
+        let changes: Vec<Change> = changes.into_iter().collect();
+        let writes = {
+            let state = self.read();
+            changes.iter().flat_map(|change| state.writes(change)).collect()
+        };
+        self.disk.write(writes).await?;
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        for change in changes {
+            if let Some(witness) = self.witness.get() {
+                witness::tell(witness, &change);
+            }
+            state.apply(change);
+        }
+        Ok(())
+    }
+
+    fn begin(&self, name: &str, doing: Doing, clock: &Clock, lasts: Duration) {
+        let now = clock.now();
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        state.begin(key(name), doing, now + lasts, now);
+    }
+
+    /// The answer about a secret that was just written.
+    fn show(
+        &self,
+        name: &str,
+        bundle: impl for<'a> FnOnce(&'a Secret) -> Option<Bundle<'a>>,
+    ) -> Result<Response, Refusal> {
+        let state = self.read();
+        let bundle = state.live(&key(name)).and_then(bundle);
+        let bundle = bundle.ok_or_else(|| Refusal::secret_not_found(name, None))?;
+        Ok(wire::json(StatusCode::OK, &bundle))
+    }
+}
+
+/// The live secret that an operation works on, refused where it may not.
+fn live<'a>(state: &'a State, name: &str, operation: &str, clock: &Clock) -> Result<&'a Secret, Refusal> {
+    match state.doing(&key(name), clock.now()) {
+        Some(Doing::Deleting | Doing::Purging) => return Err(Refusal::being_deleted()),
+        Some(Doing::Recovering) => return Err(Refusal::being_recovered()),
+        None => {}
+    }
+    let secret = state.live(&key(name)).ok_or_else(|| Refusal::secret_not_found(name, None))?;
+    if secret.managed && operation != "backup" { Err(Refusal::managed(operation)) } else { Ok(secret) }
+}
+
+/// Refuses where a deleted secret has the name, or the vault is still about it.
+fn check_free(state: &State, name: &str, clock: &Clock) -> Result<(), Refusal> {
+    match state.doing(&key(name), clock.now()) {
+        Some(Doing::Deleting | Doing::Purging) => Err(Refusal::being_deleted()),
+        Some(Doing::Recovering) => Err(Refusal::being_recovered()),
+        None if state.deleted(&key(name)).is_some() => Err(Refusal::deleted_but_recoverable(name)),
+        None => Ok(()),
+    }
+}
+
+/// Refuses where there is no deleted secret, or not yet.
+fn check_deleted(state: &State, name: &str, clock: &Clock) -> Result<(), Refusal> {
+    match state.doing(&key(name), clock.now()) {
+        Some(Doing::Deleting | Doing::Purging) => Err(Refusal::being_deleted()),
+        Some(Doing::Recovering) => Err(Refusal::being_recovered()),
+        None if state.deleted(&key(name)).is_none() => Err(Refusal::deleted_secret_not_found(name)),
+        None => Ok(()),
+    }
+}
+
+/// Sets what the client gave.
+fn amend(version: &mut Version, properties: PropertiesBody) {
+    let attributes = properties.attributes.unwrap_or_default();
+    version.enabled = attributes.enabled.unwrap_or(version.enabled);
+    version.not_before = attributes.nbf.or(version.not_before);
+    version.expires = attributes.exp.or(version.expires);
+    version.tags = properties.tags.or(version.tags.take());
+    version.content_type = properties.content_type.or(version.content_type.take());
+}
+
+/// What the client is told where the double can't store.
+fn lost(error: DiskError) -> Refusal {
+    Refusal::internal(error.to_string())
+}

@@ -1,0 +1,45 @@
+//! What is put into the vault past its front door.
+
+use reqwest::Method;
+use serde_json::json;
+
+use super::World;
+use crate::{Seed, SeedError, Seeded};
+
+#[tokio::test]
+async fn a_seed_creates_and_never_overwrites() {
+    let world = World::start().await;
+    let seed = || world.double.seed("A", "seeded".into(), None, [("k".to_owned(), "v".to_owned())].into());
+    assert_eq!(seed().await.unwrap(), Seeded::Created);
+    world.set("a", "mine").await;
+    assert_eq!(seed().await.unwrap(), Seeded::AlreadyThere);
+    assert_eq!(world.get("secrets/a").await.body["value"], "mine");
+    world.delete("secrets/a").await;
+    assert_eq!(seed().await.unwrap(), Seeded::AlreadyThere);
+    let invalid = world.double.seed("a_b", "v".into(), None, [].into()).await.unwrap_err();
+    assert!(matches!(invalid, SeedError::Invalid { .. }));
+}
+
+#[tokio::test]
+async fn a_certificates_secret_shows_as_managed_and_is_not_to_be_changed() {
+    let world = World::start().await;
+    let certificate = Seed {
+        name: "cert".to_owned(),
+        value: "pem".into(),
+        content_type: Some("application/x-pem-file".to_owned()),
+        tags: [].into(),
+        managed: true,
+    };
+    world.double.seed_all(vec![certificate]).await.unwrap();
+    let got = world.get("secrets/cert").await;
+    assert_eq!((&got.body["managed"], &got.body["value"]), (&json!(true), &json!("pem")));
+    assert_eq!(got.body["kid"], format!("{}keys/cert/{}", world.double.uri(), got.version()));
+    assert_eq!(world.get("secrets").await.body["value"][0]["managed"], true);
+    for answer in [
+        world.set("cert", "v").await,
+        world.send(Method::PATCH, "secrets/cert/", Some(json!({}))).await,
+        world.delete("secrets/cert").await,
+    ] {
+        assert_eq!(answer.error(), (403, "Forbidden", "SecretManagedByKeyVault"));
+    }
+}

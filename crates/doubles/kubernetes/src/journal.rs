@@ -1,0 +1,59 @@
+//! Makes commits durable: one task writes them to disk in their order, many of them in one transaction.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::store::Stored;
+use doubles_common::disk::{Disk, Write};
+
+/// The bucket of the objects; the key is their path.
+pub(super) const OBJECTS: &str = "objects";
+/// The bucket of everything else.
+pub(super) const META: &str = "meta";
+/// The key of the highest revision that was given out.
+pub(super) const REVISION: &str = "revision";
+
+const MAX_BATCH: usize = 1_000;
+
+/// One commit on its way to the disk.
+pub(super) struct Commit {
+    pub path: String,
+    pub revision: u64,
+    /// Absent where the object is removed.
+    pub object: Option<Arc<Stored>>,
+    pub done: oneshot::Sender<bool>,
+}
+
+/// Writes until every sender is gone.
+pub(super) async fn run(disk: Disk, mut commits: mpsc::UnboundedReceiver<Commit>) {
+    let mut batch = Vec::new();
+    while commits.recv_many(&mut batch, MAX_BATCH).await > 0 {
+        let revision = batch.last().map_or(0, |commit: &Commit| commit.revision);
+        let mut writes: Vec<_> = batch.iter().map(write).collect();
+        writes.push(Write::Put {
+            bucket: META,
+            key: REVISION.to_owned(),
+            value: revision.to_string().into_bytes(),
+        });
+        let written = disk.write(writes).await;
+        if let Err(error) = &written {
+            tracing::error!(%error, "the Kubernetes double can't write its state");
+        }
+        for commit in batch.drain(..) {
+            // The request may have gone away meanwhile; its write stands all the same.
+            let _ = commit.done.send(written.is_ok());
+        }
+    }
+}
+
+fn write(commit: &Commit) -> Write {
+    let (bucket, key) = (OBJECTS, commit.path.clone());
+    match &commit.object {
+        Some(object) => {
+            let value = serde_json::to_vec(&object.value).expect("a JSON value is always writable");
+            Write::Put { bucket, key, value }
+        }
+        None => Write::Delete { bucket, key },
+    }
+}

@@ -1,0 +1,82 @@
+//! Faults by order.
+
+use std::time::{Duration, Instant};
+
+use futures::{AsyncBufReadExt, StreamExt};
+use kube::api::PostParams;
+use serde_json::json;
+
+use super::{Fixture, path, secret};
+use crate::{Fault, FaultRule};
+
+#[tokio::test]
+async fn a_status_strikes_as_often_as_ordered() {
+    let fixture = Fixture::start().await;
+    let fault = Fault::Status { code: 503, reason: "ServiceUnavailable".into(), retry_after: Some(7) };
+    fixture.cluster.faults().add(FaultRule::always(fault).verb("get").name("a").times(1));
+    let (code, status) = fixture.get(&path("a")).await;
+    assert_eq!((code, &status["details"]["retryAfterSeconds"]), (503, &json!(7)));
+    assert_eq!(fixture.get(&path("a")).await.0, 404);
+}
+
+#[tokio::test]
+async fn an_answer_can_be_lost_after_the_effect() {
+    let fixture = Fixture::start().await;
+    let rule = FaultRule::always(Fault::Reset).verb("create").resource("secrets").times(1).after_effect();
+    fixture.cluster.faults().add(rule);
+    let object = serde_json::from_value(secret("a", "one")).unwrap();
+    assert!(fixture.secrets().await.create(&PostParams::default(), &object).await.is_err());
+    assert_eq!(fixture.get(&path("a")).await.0, 200);
+}
+
+#[tokio::test]
+async fn answers_can_be_late_or_never_come() {
+    let fixture = Fixture::start().await;
+    fixture.cluster.faults().add(FaultRule::always(Fault::Delay { millis: 100 }));
+    let begun = Instant::now();
+    fixture.get(&path("")).await;
+    assert!(begun.elapsed() >= Duration::from_millis(100));
+    fixture.cluster.faults().set(vec![FaultRule::always(Fault::Hang)]);
+    let client = fixture.secrets().await;
+    assert!(tokio::time::timeout(Duration::from_millis(200), client.get("a")).await.is_err());
+    fixture.cluster.stop().await;
+}
+
+#[tokio::test]
+async fn open_watches_fall_silent_expire_and_drop() {
+    let fixture = Fixture::start().await;
+    let (_, list) = fixture.get(&path("")).await;
+    let version = list["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
+    let uri = format!("{}?watch=1&resourceVersion={version}", path(""));
+    let open = async || {
+        let request = http::Request::get(&uri).body(Vec::new()).unwrap();
+        fixture.client().await.request_stream(request).await.unwrap().lines()
+    };
+    let faults = fixture.cluster.faults();
+    let mut events = open().await;
+    faults.add(FaultRule::always(Fault::WatchSilent));
+    fixture.post(&path(""), &secret("a", "one")).await;
+    assert!(tokio::time::timeout(Duration::from_millis(200), events.next()).await.is_err());
+    faults.clear();
+    assert!(events.next().await.unwrap().unwrap().contains("ADDED"));
+    faults.add(FaultRule::always(Fault::WatchDrop).times(1));
+    assert!(events.next().await.is_none());
+    let mut events = open().await;
+    assert!(events.next().await.unwrap().unwrap().contains("ADDED"));
+    faults.add(FaultRule::always(Fault::WatchExpired).times(1));
+    assert!(events.next().await.unwrap().unwrap().contains("\"code\":410"));
+    assert!(events.next().await.is_none());
+    // The version from before is too old now for everybody.
+    assert!(open().await.next().await.unwrap().unwrap().contains("\"code\":410"));
+}
+
+#[tokio::test]
+async fn faults_are_ordered_over_the_wire() {
+    let fixture = Fixture::start().await;
+    let rules = json!([{ "verb": "list", "fault": { "kind": "namespaceGone" } }]);
+    let (code, shown) = fixture.put("/.double/faults", &rules).await;
+    assert_eq!((code, &shown[0]["fault"]["kind"]), (200, &json!("namespaceGone")), "{shown}");
+    assert_eq!(fixture.get(&path("")).await.1["details"]["kind"], "namespaces");
+    assert_eq!(fixture.delete("/.double/faults", "").await, (200, json!([])));
+    assert_eq!(fixture.get(&path("")).await.0, 200);
+}

@@ -1,0 +1,190 @@
+//! A Key Vault as Azure's provider comes to it: with no token at first, then with one that it asks for in each attempt anew.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use reqwest::{
+    Certificate, Response, StatusCode,
+    header::{ACCEPT, CONTENT_TYPE},
+};
+use secrecy::ExposeSecret;
+use serde::{Deserialize, de::DeserializeOwned};
+use url::{Url, form_urlencoded};
+use zeroize::Zeroizing;
+
+use super::{StartError, VaultAccess};
+use doubles_common::Credential;
+
+/// Deadline of a request.
+const TIMEOUT: Duration = Duration::from_secs(10);
+const API_VERSION: &str = "7.4";
+/// What the token is for.
+const SCOPE: &str = "https://vault.azure.net/.default";
+/// Between the parts of an error message.
+const RULE: &str = "--------------------------------------------------------------------------------";
+
+/// The vaults.
+pub(super) struct Azure {
+    http: reqwest::Client,
+    vaults: BTreeMap<String, Url>,
+    authority_host: Url,
+    credential: Credential,
+}
+
+/// One attempt on one vault: its token is asked for when the vault first wants one.
+pub(super) struct Session<'a> {
+    azure: &'a Azure,
+    vault: Url,
+    token: Option<Zeroizing<String>>,
+}
+
+#[derive(Deserialize)]
+struct Token {
+    access_token: Zeroizing<String>,
+}
+
+#[derive(Deserialize)]
+struct Secret {
+    value: Zeroizing<String>,
+}
+
+/// A page of versions.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Versions {
+    value: Vec<Version>,
+    next_link: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    id: String,
+    attributes: Attributes,
+}
+
+#[derive(Deserialize)]
+struct Attributes {
+    #[serde(default)]
+    created: i64,
+}
+
+// === impl Azure ===
+
+impl Azure {
+    pub fn connect(access: &VaultAccess) -> Result<Self, StartError> {
+        let pem = std::fs::read(&access.ca_file)
+            .map_err(|error| StartError::Certificates { path: access.ca_file.clone(), error })?;
+        let http = reqwest::Client::builder()
+            .tls_certs_only(Certificate::from_pem_bundle(&pem)?)
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(TIMEOUT)
+            .no_proxy()
+            .build()?;
+        let VaultAccess { vaults, authority_host, credential, .. } = access.clone();
+        Ok(Self { http, vaults, authority_host, credential })
+    }
+
+    /// Begins an attempt on a vault.
+    pub fn session(&self, vault_name: &str) -> Result<Session<'_>, String> {
+        let vault = self.vaults.get(vault_name).cloned();
+        let vault =
+            vault.ok_or_else(|| format!("dial tcp: lookup {vault_name}.vault.azure.net: no such host"))?;
+        Ok(Session { azure: self, vault, token: None })
+    }
+
+    async fn token(&self) -> Result<Zeroizing<String>, String> {
+        let Credential { tenant_id, client_id, secret } = &self.credential;
+        let form = form_urlencoded::Serializer::new(String::new())
+            .append_pair("grant_type", "client_credentials")
+            .append_pair("client_id", client_id)
+            .append_pair("client_secret", secret.expose_secret())
+            .append_pair("scope", SCOPE)
+            .finish();
+        let url = join(&self.authority_host, &format!("{tenant_id}/oauth2/v2.0/token"))?;
+        let request =
+            self.http.post(url.clone()).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form);
+        let response = request.send().await.map_err(|error| no_answer(&error))?;
+        let token: Token = parsed("POST", &url, response).await?;
+        Ok(token.access_token)
+    }
+}
+
+// === impl Session ===
+
+impl Session<'_> {
+    /// The value of a version, or of the latest one where `version` is empty.
+    pub async fn value(&mut self, name: &str, version: &str) -> Result<Zeroizing<String>, String> {
+        let url = self.url(&format!("secrets/{name}/{version}"))?;
+        let secret: Secret = self.get(url).await?;
+        Ok(secret.value)
+    }
+
+    /// The versions of a secret, the newest first.
+    pub async fn versions(&mut self, name: &str) -> Result<Vec<String>, String> {
+        let mut versions = Vec::new();
+        let mut next = Some(self.url(&format!("secrets/{name}/versions"))?);
+        while let Some(url) = next {
+            let page: Versions = self.get(url).await?;
+            versions.extend(page.value);
+            next = page.next_link.map(|link| join(&self.vault, &link)).transpose()?;
+        }
+        versions.sort_by_key(|version| std::cmp::Reverse(version.attributes.created));
+        let last_part = |version: Version| Some(version.id.rsplit_once('/')?.1.to_owned());
+        Ok(versions.into_iter().filter_map(last_part).collect())
+    }
+
+    fn url(&self, path: &str) -> Result<Url, String> {
+        let mut url = join(&self.vault, path)?;
+        url.query_pairs_mut().append_pair("api-version", API_VERSION);
+        Ok(url)
+    }
+
+    /// Asks without a token until the vault has asked for one.
+    async fn get<T: DeserializeOwned>(&mut self, url: Url) -> Result<T, String> {
+        let mut response = self.send(&url).await?;
+        if response.status() == StatusCode::UNAUTHORIZED && self.token.is_none() {
+            self.token = Some(self.azure.token().await?);
+            response = self.send(&url).await?;
+        }
+        parsed("GET", &url, response).await
+    }
+
+    async fn send(&self, url: &Url) -> Result<Response, String> {
+        let mut request = self.azure.http.get(url.clone()).header(ACCEPT, "application/json");
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token.as_str());
+        }
+        request.send().await.map_err(|error| no_answer(&error))
+    }
+}
+
+fn join(base: &Url, path: &str) -> Result<Url, String> {
+    base.join(path).map_err(|error| format!("{base}{path}: {error}"))
+}
+
+/// An answer's content; of a refusal, all of it, as Azure's SDK tells it: many lines.
+async fn parsed<T: DeserializeOwned>(method: &str, url: &Url, response: Response) -> Result<T, String> {
+    let status = response.status();
+    let body = response.bytes().await.map_err(|error| no_answer(&error))?;
+    if status.is_success() {
+        return serde_json::from_slice(&body)
+            .map_err(|_| format!("{method} {url}: the answer is not what was asked for"));
+    }
+    let error: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+    let code =
+        error.pointer("/error/code").or_else(|| error.get("error")).and_then(serde_json::Value::as_str);
+    let code = code.unwrap_or("UNAVAILABLE");
+    let text = serde_json::to_string_pretty(&error).unwrap_or_default();
+    Err(format!(
+        "{method} {url}\n{RULE}\nRESPONSE {}: {status}\nERROR CODE: {code}\n{RULE}\n{text}\n{RULE}\n",
+        status.as_u16(),
+    ))
+}
+
+/// Why there is no answer, in the words of the innermost cause.
+fn no_answer(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}
