@@ -26,8 +26,8 @@ use crate::{
         },
     },
     model::{
-        Condition, ConditionType, Reason, Reference, ReferenceStatus, State, Status, SyncedSecret,
-        VaultSecretVersion,
+        AuditAction, Condition, ConditionType, Reason, Reference, ReferenceStatus, State, Status,
+        SyncedSecret, VaultSecretVersion,
     },
     store::{Handed, Record, StoreError},
 };
@@ -259,7 +259,7 @@ impl Reconciler {
         // Of a fight the audit has one row, and not one for each repair.
         let is_fight = self.0.fights.of(record.secret.uid).is_some();
         if let Some(detail) = repaired(why, &written.taken_out).filter(|_| !is_fight) {
-            transaction.audit(event("DriftRepaired", record, &detail)).await?;
+            transaction.audit(event(AuditAction::DriftRepaired, record, &detail)).await?;
         }
         transaction.commit().await?;
         // The watch tells of the answer; this is for when none comes.
@@ -560,9 +560,13 @@ impl Reconciler {
         let stale = current.secret.generation != attempted.secret.generation;
         transaction.update(current).await?;
         if let Some(keys) = rotated {
-            transaction.audit(event("Rotated", attempted, &format!("New versions under {keys}."))).await?;
+            transaction
+                .audit(event(AuditAction::Rotated, attempted, &format!("New versions under {keys}.")))
+                .await?;
         } else if is_news {
-            transaction.audit(event("Synced", attempted, "The edge holds what the references say.")).await?;
+            transaction
+                .audit(event(AuditAction::Synced, attempted, "The edge holds what the references say."))
+                .await?;
         }
         transaction.commit().await?;
         Ok(if stale { Outcome::Again } else { Outcome::Done })
