@@ -313,7 +313,7 @@ impl Reconciler {
     ) -> Result<Option<Duration>, EdgeError> {
         let force = Uuid::new_v4().simple().to_string();
         let halt = self.0.edge.halt(&record.secret.id, known, &force).await?;
-        let mut halted = self.0.halted.lock().expect("no one panics while holding it");
+        let mut halted = self.0.halted.lock();
         let told = *halted.entry(record.secret.uid).or_insert_with(Instant::now);
         if halt == Halt::Told && told.elapsed() < self.0.options.secret_store.patience {
             return Ok(Some(SOON));
@@ -327,7 +327,7 @@ impl Reconciler {
     /// be silent. Asked where they turned out not to be served; one answer alone may be of an API server that has just started.
     pub(super) async fn are_kinds_gone(&self) -> bool {
         let is_gone = self.0.edge.lacks_store_kinds().await == Ok(true);
-        let mut gone_since = self.0.kinds_gone_since.lock().expect("no one panics while holding it");
+        let mut gone_since = self.0.kinds_gone_since.lock();
         if !is_gone {
             *gone_since = None;
         } else if gone_since.is_none() {

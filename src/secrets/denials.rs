@@ -3,10 +3,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::Secrets;
@@ -91,20 +91,20 @@ impl Denials {
 
     /// Those that the database did not take before, and these.
     fn unwritten_and(&self, denials: Vec<Denial>) -> Vec<Denial> {
-        let mut all = std::mem::take(&mut *self.unwritten.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut all = std::mem::take(&mut *self.unwritten.lock());
         all.extend(denials);
         all
     }
 
     fn keep_unwritten(&self, denials: Vec<Denial>) {
-        let mut unwritten = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unwritten = self.unwritten.lock();
         unwritten.extend(denials);
         unwritten.truncate(KINDS);
     }
 
     /// What is to be recorded now: the denial where it is the first of its kind, and the numbers of those whose minute is over.
     fn note(&self, denial: Denial, now: Instant) -> Vec<Denial> {
-        let mut actors = self.actors.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut actors = self.actors.lock();
         let mut due = actors.told_if(|since| now - since >= WINDOW);
         due.extend(actors.count(denial, now, self.options.kinds_per_actor));
         while actors.kinds > KINDS {
@@ -115,7 +115,7 @@ impl Denials {
 
     /// The numbers of all that was counted.
     fn all(&self) -> Vec<Denial> {
-        self.actors.lock().unwrap_or_else(PoisonError::into_inner).told_if(|_| true)
+        self.actors.lock().told_if(|_| true)
     }
 }
 
@@ -293,11 +293,11 @@ mod tests {
             let actor = format!("a{n}");
             told.extend(denials.note(denial(&actor, "x"), begun).into_iter().map(|denial| denial.actor));
             denials.note(denial(&actor, "x"), begun);
-            assert!(denials.actors.lock().unwrap().kinds <= KINDS);
+            assert!(denials.actors.lock().kinds <= KINDS);
         }
         assert_eq!(told.len(), KINDS * 3);
         let rest = denials.all();
         assert_eq!(rest.len(), KINDS, "the others were told before their time");
-        assert_eq!(denials.actors.lock().unwrap().kinds, 0);
+        assert_eq!(denials.actors.lock().kinds, 0);
     }
 }
