@@ -5,10 +5,11 @@
 
 use std::{
     fmt::{self, Display},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{task::JoinHandle, time::Instant};
 
 /// Files, and what is made from them.
@@ -120,7 +121,7 @@ impl<S: Source> Inner<S> {
     }
 
     fn held(&self) -> MutexGuard<'_, Held<S>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock()
     }
 }
 
@@ -162,15 +163,15 @@ mod tests {
 
         fn look(&self, _: &u32) -> Result<Option<u32>, String> {
             self.looks.fetch_add(1, Ordering::Relaxed);
-            self.answers.lock().unwrap().recv().unwrap()
+            self.answers.lock().recv().unwrap()
         }
 
         fn tell_taken(&self, made: &u32) {
-            self.told.lock().unwrap().push(made.to_string());
+            self.told.lock().push(made.to_string());
         }
 
         fn tell_unusable(&self, problem: &String) {
-            self.told.lock().unwrap().push(problem.clone());
+            self.told.lock().push(problem.clone());
         }
     }
 
@@ -201,7 +202,7 @@ mod tests {
             disk.answers.send(answer.map_err(str::to_owned)).unwrap();
             followed.look(Duration::ZERO).expect("no look is under way").await.unwrap();
         }
-        assert_eq!(*disk.told.lock().unwrap(), ["torn", "gone", "gone", "2"]);
+        assert_eq!(*disk.told.lock(), ["torn", "gone", "gone", "2"]);
         assert_eq!(followed.made(), 2);
     }
 

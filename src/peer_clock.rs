@@ -3,9 +3,10 @@
 //! What they date (versions, expiry) is judged by their clock and not by this machine's, which somebody may set. Between two answers it goes
 //! on by the monotonic clock.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp, fmt::rfc2822::DateTimeParser};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 /// How far two clocks may be apart without harm. A date in an answer is exact to a second, and may be under way for some.
@@ -47,7 +48,7 @@ impl PeerClock {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Told>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

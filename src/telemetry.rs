@@ -118,10 +118,8 @@ fn belongs(root: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        io::Write,
-        sync::{Arc, Mutex},
-    };
+    use parking_lot::Mutex;
+    use std::{io::Write, sync::Arc};
 
     use super::*;
 
@@ -130,7 +128,7 @@ mod tests {
 
     impl Write for Lines {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
+            self.0.lock().extend_from_slice(bytes);
             Ok(bytes.len())
         }
 
@@ -144,7 +142,7 @@ mod tests {
         let writer = lines.clone();
         let layer = layer(format, parse(filter).unwrap(), move || writer.clone());
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), speak);
-        let bytes = lines.0.lock().unwrap().clone();
+        let bytes = lines.0.lock().clone();
         String::from_utf8(bytes).unwrap()
     }
 

@@ -1,11 +1,6 @@
 //! What the watch over the namespace's Secrets last said: metadata only, never a value.
 
-use std::{
-    collections::HashMap,
-    pin::pin,
-    sync::{Arc, RwLock},
-    time::Duration,
-};
+use std::{collections::HashMap, pin::pin, sync::Arc, time::Duration};
 
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::Secret;
@@ -13,6 +8,7 @@ use kube::{
     core::PartialObjectMeta,
     runtime::{WatchStreamExt, watcher},
 };
+use parking_lot::RwLock;
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, sleep_until},
@@ -232,12 +228,12 @@ impl Index {
         names
     }
 
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, Known> {
-        self.0.known.read().expect("no one panics while holding the index")
+    fn read(&self) -> parking_lot::RwLockReadGuard<'_, Known> {
+        self.0.known.read()
     }
 
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Known> {
-        self.0.known.write().expect("no one panics while holding the index")
+    fn write(&self) -> parking_lot::RwLockWriteGuard<'_, Known> {
+        self.0.known.write()
     }
 }
 

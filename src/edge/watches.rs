@@ -8,7 +8,7 @@
 use std::{
     collections::HashMap,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -17,6 +17,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Frame;
 use kube::{Client, client::Body, runtime::watcher};
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::json;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tower::BoxError;
@@ -76,7 +77,7 @@ impl Watches {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

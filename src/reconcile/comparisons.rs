@@ -1,13 +1,10 @@
 //! How old the knowledge of the vault is: when each vault secret that somebody follows was last compared with what the edge
 //! holds, and why not since.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, MutexGuard},
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
 use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::model::{
@@ -100,7 +97,7 @@ impl Comparisons {
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
-        self.state.lock().expect("no one panics while holding it")
+        self.state.lock()
     }
 }
 

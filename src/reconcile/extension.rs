@@ -26,8 +26,8 @@ use crate::{
         },
     },
     model::{
-        Condition, ConditionType, Reason, Reference, ReferenceStatus, State, Status, SyncedSecret,
-        VaultSecretVersion,
+        AuditAction, Condition, ConditionType, Reason, Reference, ReferenceStatus, State, Status,
+        SyncedSecret, VaultSecretVersion,
     },
     store::{Handed, Record, StoreError},
 };
@@ -259,7 +259,7 @@ impl Reconciler {
         // Of a fight the audit has one row, and not one for each repair.
         let is_fight = self.0.fights.of(record.secret.uid).is_some();
         if let Some(detail) = repaired(why, &written.taken_out).filter(|_| !is_fight) {
-            transaction.audit(event("DriftRepaired", record, &detail)).await?;
+            transaction.audit(event(AuditAction::DriftRepaired, record, &detail)).await?;
         }
         transaction.commit().await?;
         // The watch tells of the answer; this is for when none comes.
@@ -313,7 +313,7 @@ impl Reconciler {
     ) -> Result<Option<Duration>, EdgeError> {
         let force = Uuid::new_v4().simple().to_string();
         let halt = self.0.edge.halt(&record.secret.id, known, &force).await?;
-        let mut halted = self.0.halted.lock().expect("no one panics while holding it");
+        let mut halted = self.0.halted.lock();
         let told = *halted.entry(record.secret.uid).or_insert_with(Instant::now);
         if halt == Halt::Told && told.elapsed() < self.0.options.secret_store.patience {
             return Ok(Some(SOON));
@@ -327,7 +327,7 @@ impl Reconciler {
     /// be silent. Asked where they turned out not to be served; one answer alone may be of an API server that has just started.
     pub(super) async fn are_kinds_gone(&self) -> bool {
         let is_gone = self.0.edge.lacks_store_kinds().await == Ok(true);
-        let mut gone_since = self.0.kinds_gone_since.lock().expect("no one panics while holding it");
+        let mut gone_since = self.0.kinds_gone_since.lock();
         if !is_gone {
             *gone_since = None;
         } else if gone_since.is_none() {
@@ -560,9 +560,13 @@ impl Reconciler {
         let stale = current.secret.generation != attempted.secret.generation;
         transaction.update(current).await?;
         if let Some(keys) = rotated {
-            transaction.audit(event("Rotated", attempted, &format!("New versions under {keys}."))).await?;
+            transaction
+                .audit(event(AuditAction::Rotated, attempted, &format!("New versions under {keys}.")))
+                .await?;
         } else if is_news {
-            transaction.audit(event("Synced", attempted, "The edge holds what the references say.")).await?;
+            transaction
+                .audit(event(AuditAction::Synced, attempted, "The edge holds what the references say."))
+                .await?;
         }
         transaction.commit().await?;
         Ok(if stale { Outcome::Again } else { Outcome::Done })

@@ -3,10 +3,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Mutex, MutexGuard},
     time::Duration,
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -83,7 +83,7 @@ impl Fights {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Repairs>> {
-        self.0.lock().expect("no one panics while holding it")
+        self.0.lock()
     }
 }
 

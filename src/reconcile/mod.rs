@@ -27,10 +27,11 @@ mod worker;
 
 use std::{
     collections::{HashMap, hash_map::Entry},
-    sync::{Arc, Mutex, atomic::AtomicUsize},
+    sync::{Arc, atomic::AtomicUsize},
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, mpsc, watch},
     task::JoinSet,
@@ -259,7 +260,7 @@ impl Reconciler {
 
     /// Says that a call is storing the new vault secrets of a synced secret.
     pub fn creating(&self, uid: Uuid) -> Creating {
-        *self.0.creating.lock().expect("no one panics while holding it").entry(uid).or_default() += 1;
+        *self.0.creating.lock().entry(uid).or_default() += 1;
         Creating { reconciler: self.clone(), uid }
     }
 
@@ -324,7 +325,7 @@ impl Reconciler {
     }
 
     fn is_creating(&self, uid: Uuid) -> bool {
-        self.0.creating.lock().expect("no one panics while holding it").contains_key(&uid)
+        self.0.creating.lock().contains_key(&uid)
     }
 
     async fn run_delays(self, stop: CancellationToken) {
@@ -337,7 +338,7 @@ impl Reconciler {
 
 impl Drop for Creating {
     fn drop(&mut self) {
-        let mut creating = self.reconciler.0.creating.lock().expect("no one panics while holding it");
+        let mut creating = self.reconciler.0.creating.lock();
         if let Entry::Occupied(mut calls) = creating.entry(self.uid) {
             *calls.get_mut() -= 1;
             if *calls.get() == 0 {

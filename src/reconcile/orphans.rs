@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     edge::EdgeError,
-    model::{SyncEngine, SyncedSecretId},
+    model::{AuditAction, SyncEngine, SyncedSecretId},
     store::{NewAuditEvent, Record, StoreError},
 };
 
@@ -47,7 +47,8 @@ impl Reconciler {
         tracing::warn!(%uid, synced_secret = %id, "a late write had brought something of a deleted one back; it was removed");
         let mut transaction = self.0.store.begin().await?;
         let detail = "A late write had brought something of it back after its deletion.";
-        let event = NewAuditEvent::by_service("OrphanRemoved", format!("syncedSecrets/{id}"), detail);
+        let event =
+            NewAuditEvent::by_service(AuditAction::OrphanRemoved, format!("syncedSecrets/{id}"), detail);
         transaction.audit(event).await?;
         transaction.commit().await?;
         Ok(Outcome::Done)

@@ -12,11 +12,12 @@
 use std::{
     collections::{BTreeMap, HashMap, hash_map::Entry as MapEntry},
     future::poll_fn,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::Arc,
     task::Poll,
     time::Duration,
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use rand::RngExt;
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::{
@@ -175,7 +176,7 @@ impl Queue {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("no one panics while holding the queue")
+        self.state.lock()
     }
 }
 

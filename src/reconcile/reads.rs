@@ -1,12 +1,9 @@
 //! Reads of the vault that several share: one read of a value serves all synced secrets that want it at the same time.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use tokio::{sync::OnceCell, time::Instant};
 
 use crate::{
@@ -68,8 +65,7 @@ impl Reads {
         if let Some(Ok(stored)) = self.cell(key.clone()).get() {
             return Ok(Arc::new(Seen { versions: vec![stored.version.clone()], time: stored.read_time }));
         }
-        let cell =
-            self.descriptions.lock().expect("no one panics while holding it").entry(key).or_default().clone();
+        let cell = self.descriptions.lock().entry(key).or_default().clone();
         let look = || async {
             let time = self.vault.clock().now();
             let versions = self.vault.describe(name, version, self.priority).await.map_err(Arc::new)?;
@@ -95,6 +91,6 @@ impl Reads {
     }
 
     fn cell(&self, key: Key) -> Arc<OnceCell<Read>> {
-        self.cells.lock().expect("no one panics while holding it").entry(key).or_default().clone()
+        self.cells.lock().entry(key).or_default().clone()
     }
 }

@@ -11,7 +11,7 @@ use url::Url;
 use super::{Reconciler, Wake, last_reason::LastReason};
 use crate::{
     edge::{Edge, EdgeError, Remains},
-    model::{Admission, Origin, State, SyncEngine, SyncedSecret, SyncedSecretId, mapping},
+    model::{Admission, AuditAction, Origin, State, SyncEngine, SyncedSecret, SyncedSecretId, mapping},
     store::{EdgeRecord, NewAuditEvent, RebuildCause, Record, Store, StoreError, Transaction},
 };
 
@@ -189,7 +189,7 @@ fn summary(findings: &[Finding], cause: RebuildCause) -> NewAuditEvent {
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         detail += &format!("; left alone: {named}{more}");
     }
-    NewAuditEvent::by_service("RebuildFromEdge", "", format!("{detail}."))
+    NewAuditEvent::by_service(AuditAction::RebuildFromEdge, "", format!("{detail}."))
 }
 
 // === impl Finding ===
@@ -246,7 +246,9 @@ impl Finding {
         };
         let (references, generation) = (mapping(&secret.references), secret.generation);
         let detail = format!("{why}; generation {generation}, from its {object}. References: {references}.");
-        transaction.audit(NewAuditEvent::by_service("RebuildSyncedSecret", secret.name(), detail)).await
+        transaction
+            .audit(NewAuditEvent::by_service(AuditAction::RebuildSyncedSecret, secret.name(), detail))
+            .await
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     edge::Gap,
-    model::{Condition, ConditionType, Reason, State, Status, SyncEngine, SyncedSecret, Usage},
+    model::{AuditAction, Condition, ConditionType, Reason, State, Status, SyncEngine, SyncedSecret, Usage},
     store::{NewAuditEvent, Record, StoreError},
 };
 
@@ -50,14 +50,14 @@ impl Reconciler {
         // Nobody takes a deletion back, but its generation may have grown since.
         transaction.remove(record).await?;
         transaction
-            .audit(event("Removed", record, "Removed from the edge; the vault was not touched."))
+            .audit(event(AuditAction::Removed, record, "Removed from the edge; the vault was not touched."))
             .await?;
         if !late.is_empty() {
             tracing::warn!(synced_secret = %secret.id, uses = %Usage::in_words(&late), "used while it was being deleted");
             let detail = format!("Now it is missing to {}.", Usage::in_words(&late));
             let outcome = in_the_way();
             transaction
-                .audit(NewAuditEvent { outcome, ..event("UsedWhileDeleted", record, &detail) })
+                .audit(NewAuditEvent { outcome, ..event(AuditAction::UsedWhileDeleted, record, &detail) })
                 .await?;
         }
         transaction.commit().await?;
@@ -100,7 +100,9 @@ impl Reconciler {
         if is_new {
             tracing::warn!(synced_secret = %record.secret.id, "{message}");
             let outcome = in_the_way();
-            transaction.audit(NewAuditEvent { outcome, ..event("DeletionHeld", record, &message) }).await?;
+            transaction
+                .audit(NewAuditEvent { outcome, ..event(AuditAction::DeletionHeld, record, &message) })
+                .await?;
         }
         transaction.commit().await?;
         Ok(Outcome::After(HELD))

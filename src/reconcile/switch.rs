@@ -13,7 +13,7 @@ use crate::{
         EdgeError, Written,
         secret_store::{self, Known},
     },
-    model::{Origin, Reason, State, SyncEngine},
+    model::{AuditAction, Origin, Reason, State, SyncEngine},
     store::{Record, StoreError},
 };
 
@@ -119,7 +119,7 @@ impl Reconciler {
         transaction.update(current).await?;
         let detail =
             "A SecretSync or a class of it had come back, by which the extension would write its Secret.";
-        transaction.audit(event("OrphanRemoved", record, detail)).await?;
+        transaction.audit(event(AuditAction::OrphanRemoved, record, detail)).await?;
         transaction.commit().await?;
         Ok(Some(Outcome::Again))
     }
@@ -182,7 +182,7 @@ impl Reconciler {
         change(&mut current);
         let detail = format!("From {} to {}.", record.engine.as_str(), current.engine.as_str());
         transaction.update(current).await?;
-        transaction.audit(event("EngineSwitched", record, &detail)).await?;
+        transaction.audit(event(AuditAction::EngineSwitched, record, &detail)).await?;
         transaction.commit().await?;
         Ok(Outcome::Again)
     }

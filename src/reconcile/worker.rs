@@ -17,8 +17,8 @@ use super::{
 use crate::{
     edge::{Desired, EdgeError, Gap, Observed, Seen, Written},
     model::{
-        self, ConditionType, Origin, Reason, Reference, ReferenceStatus, State, SyncEngine, VaultValue,
-        VaultVersion,
+        self, AuditAction, ConditionType, Origin, Reason, Reference, ReferenceStatus, State, SyncEngine,
+        VaultValue, VaultVersion,
     },
     store::{NewAuditEvent, Record, StoreError},
     vault::{Priority, VaultError},
@@ -66,11 +66,11 @@ struct Values {
 }
 
 impl Action {
-    /// The word in the audit.
-    fn as_str(self) -> &'static str {
+    /// What the audit calls it.
+    fn in_audit(self) -> AuditAction {
         match self {
-            Self::Synced | Self::Compared => "Synced",
-            Self::DriftRepaired => "DriftRepaired",
+            Self::Synced | Self::Compared => AuditAction::Synced,
+            Self::DriftRepaired => AuditAction::DriftRepaired,
         }
     }
 }
@@ -363,8 +363,8 @@ impl Reconciler {
         transaction.update(current).await?;
         if changed {
             let event = match rotated {
-                Some(keys) => event("Rotated", attempted, &format!("New versions under {keys}.")),
-                None => event(action.as_str(), attempted, "The edge holds what the references say."),
+                Some(keys) => event(AuditAction::Rotated, attempted, &format!("New versions under {keys}.")),
+                None => event(action.in_audit(), attempted, "The edge holds what the references say."),
             };
             transaction.audit(event).await?;
         }
@@ -418,7 +418,7 @@ impl Reconciler {
             tracing::warn!(synced_secret = %attempted.secret.id, reason = reason.as_str(), "{message}");
             let event = NewAuditEvent {
                 outcome: model::Outcome(reason.as_str().to_owned()),
-                ..event("SyncFailed", attempted, &message)
+                ..event(AuditAction::SyncFailed, attempted, &message)
             };
             transaction.audit(event).await?;
         }
@@ -577,6 +577,6 @@ fn sentence(what: &str, next: &str) -> String {
     format!("{first}{}. {next}", characters.as_str().trim_end_matches('.'))
 }
 
-pub(super) fn event(action: &'static str, record: &Record, detail: &str) -> NewAuditEvent {
+pub(super) fn event(action: AuditAction, record: &Record, detail: &str) -> NewAuditEvent {
     NewAuditEvent::by_service(action, record.secret.name(), detail)
 }

@@ -11,8 +11,8 @@ use super::{Call, Cause, Error, NewReference, Problem, Referable, Secrets, creat
 use crate::{
     edge::{Adoptable, AdoptableSync, UID_LABEL, is_reserved, secret_store::ForeignKey},
     model::{
-        self, ConditionType, Origin, Reason, Reference, ReferenceStatus, SecretType, State, SyncEngine,
-        SyncedSecret, SyncedSecretId, mapping,
+        self, AuditAction, ConditionType, Origin, Reason, Reference, ReferenceStatus, SecretType, State,
+        SyncEngine, SyncedSecret, SyncedSecretId, mapping,
     },
     reconcile::{Reads, Wake},
     store::{EdgeRecord, Record},
@@ -243,7 +243,7 @@ impl Secrets {
         }
         self.note_request(&mut transaction, call, &secret).await?;
         let detail = format!("References: {}.", mapping(&secret.references));
-        transaction.audit(call.event("AdoptSyncedSecret", secret.name(), detail)).await?;
+        transaction.audit(call.event(AuditAction::AdoptSyncedSecret, secret.name(), detail)).await?;
         transaction.commit().await?;
         Ok(secret)
     }

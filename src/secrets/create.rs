@@ -11,7 +11,7 @@ use super::{
 use crate::{
     edge::EdgeError,
     model::{
-        self, Condition, ConditionType, Origin, Reason, Reference, State, Status, SyncedSecret,
+        self, AuditAction, Condition, ConditionType, Origin, Reason, Reference, State, Status, SyncedSecret,
         VaultSecretName, mapping,
     },
     reconcile::{Reads, Wake, creation},
@@ -140,7 +140,7 @@ impl Secrets {
         })?;
         self.note_request(&mut transaction, call, &record.secret).await?;
         let detail = format!("References: {}.", mapping(&record.secret.references));
-        transaction.audit(call.event("CreateSyncedSecret", record.secret.name(), detail)).await?;
+        transaction.audit(call.event(AuditAction::CreateSyncedSecret, record.secret.name(), detail)).await?;
         Ok(transaction.commit().await?)
     }
 
@@ -219,7 +219,7 @@ impl Secrets {
             removed => {
                 removed?;
                 let detail = "The vault refused; nothing was stored and nothing is kept.";
-                let event = call.event("CreateSyncedSecretUndone", record.secret.name(), detail);
+                let event = call.event(AuditAction::CreateSyncedSecretUndone, record.secret.name(), detail);
                 transaction.audit(event).await?;
             }
         }

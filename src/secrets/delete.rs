@@ -2,7 +2,7 @@
 
 use super::{Call, Cause, Error, Mode, Secrets, update::check_etag};
 use crate::{
-    model::{self, Origin, State, SyncedSecret, SyncedSecretId, Usage},
+    model::{self, AuditAction, Origin, State, SyncedSecret, SyncedSecretId, Usage},
     reconcile::Wake,
 };
 
@@ -94,7 +94,7 @@ impl Secrets {
                 format!("Forced, although it is used by {}. The vault is not touched.", Usage::in_words(uses))
             }
         };
-        transaction.audit(call.event("DeleteSyncedSecret", secret.name(), detail)).await?;
+        transaction.audit(call.event(AuditAction::DeleteSyncedSecret, secret.name(), detail)).await?;
         transaction.commit().await?;
         self.0.reconciler.wake(secret.uid, Wake { refetch: None, interactive: true });
         Ok(Some(self.wait_until_gone(&call, secret, mode.wait).await?))

@@ -3,15 +3,15 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::Secrets;
 use crate::{
-    model::Outcome,
+    model::{AuditAction, Outcome},
     store::{NewAuditEvent, Ring, StoreError},
 };
 
@@ -37,7 +37,7 @@ pub struct Denial {
     /// Who called, as far as anybody knows.
     pub actor: String,
     /// The RPC.
-    pub action: &'static str,
+    pub action: AuditAction,
     /// Resource name; empty where the call is about none, or nobody has looked.
     pub resource: String,
     /// The code that the caller was told.
@@ -47,7 +47,7 @@ pub struct Denial {
 }
 
 /// What makes two denials of an actor one kind: action, resource and outcome.
-type Kind = (&'static str, String, String);
+type Kind = (AuditAction, String, String);
 
 /// The denials of the last minute.
 pub(super) struct Denials {
@@ -91,20 +91,20 @@ impl Denials {
 
     /// Those that the database did not take before, and these.
     fn unwritten_and(&self, denials: Vec<Denial>) -> Vec<Denial> {
-        let mut all = std::mem::take(&mut *self.unwritten.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut all = std::mem::take(&mut *self.unwritten.lock());
         all.extend(denials);
         all
     }
 
     fn keep_unwritten(&self, denials: Vec<Denial>) {
-        let mut unwritten = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unwritten = self.unwritten.lock();
         unwritten.extend(denials);
         unwritten.truncate(KINDS);
     }
 
     /// What is to be recorded now: the denial where it is the first of its kind, and the numbers of those whose minute is over.
     fn note(&self, denial: Denial, now: Instant) -> Vec<Denial> {
-        let mut actors = self.actors.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut actors = self.actors.lock();
         let mut due = actors.told_if(|since| now - since >= WINDOW);
         due.extend(actors.count(denial, now, self.options.kinds_per_actor));
         while actors.kinds > KINDS {
@@ -115,7 +115,7 @@ impl Denials {
 
     /// The numbers of all that was counted.
     fn all(&self) -> Vec<Denial> {
-        self.actors.lock().unwrap_or_else(PoisonError::into_inner).told_if(|_| true)
+        self.actors.lock().told_if(|_| true)
     }
 }
 
@@ -178,7 +178,7 @@ impl Actors {
 
 impl Denial {
     fn kind(&self) -> Kind {
-        (self.action, self.resource.clone(), self.outcome.0.clone())
+        (self.action.clone(), self.resource.clone(), self.outcome.0.clone())
     }
 }
 
@@ -216,7 +216,7 @@ impl Secrets {
     async fn record_some(&self, denials: &[Denial]) -> Result<(), StoreError> {
         let event = |denial: &Denial| NewAuditEvent {
             actor: denial.actor.clone(),
-            action: denial.action,
+            action: denial.action.clone(),
             resource: denial.resource.clone(),
             outcome: denial.outcome.clone(),
             detail: denial.detail.clone(),
@@ -233,7 +233,7 @@ mod tests {
     fn denial(actor: &str, resource: &str) -> Denial {
         Denial {
             actor: actor.to_owned(),
-            action: "GetSyncedSecret",
+            action: AuditAction::GetSyncedSecret,
             resource: resource.to_owned(),
             outcome: Outcome("PERMISSION_DENIED".to_owned()),
             detail: "may not".to_owned(),
@@ -269,10 +269,10 @@ mod tests {
             (0..1_000).flat_map(|n| denials.note(denial("a", &n.to_string()), begun)).collect();
         assert_eq!(told.len(), 33, "the first of 32 kinds, and one that stands for all others");
         assert!(told.iter().all(|denial| denial.actor == "a"));
-        assert_eq!((told[32].action, told[32].resource.as_str()), ("GetSyncedSecret", ""));
+        assert_eq!((&told[32].action, told[32].resource.as_str()), (&AuditAction::GetSyncedSecret, ""));
         let rest = denials.all();
         assert_eq!(details(&rest), [format!("{} more times since", 1_000 - 33)]);
-        assert_eq!((rest[0].actor.as_str(), rest[0].action), ("a", "GetSyncedSecret"));
+        assert_eq!((rest[0].actor.as_str(), &rest[0].action), ("a", &AuditAction::GetSyncedSecret));
     }
 
     #[test]
@@ -293,11 +293,11 @@ mod tests {
             let actor = format!("a{n}");
             told.extend(denials.note(denial(&actor, "x"), begun).into_iter().map(|denial| denial.actor));
             denials.note(denial(&actor, "x"), begun);
-            assert!(denials.actors.lock().unwrap().kinds <= KINDS);
+            assert!(denials.actors.lock().kinds <= KINDS);
         }
         assert_eq!(told.len(), KINDS * 3);
         let rest = denials.all();
         assert_eq!(rest.len(), KINDS, "the others were told before their time");
-        assert_eq!(denials.actors.lock().unwrap().kinds, 0);
+        assert_eq!(denials.actors.lock().kinds, 0);
     }
 }

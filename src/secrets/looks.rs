@@ -1,11 +1,9 @@
 //! A look that several callers share, as long as it is new enough.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt, Shared};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::quote::Quote;
@@ -33,7 +31,7 @@ impl<T: Clone + Send + Sync + 'static> Looks<T> {
         look: impl Future<Output = T> + Send + 'static,
     ) -> Option<T> {
         let look = {
-            let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut last = self.0.lock();
             match &*last {
                 Some((begun, look)) if begun.elapsed() < life && !has_died(look) => look.clone(),
                 _ => last.insert((Instant::now(), run(look))).1.clone(),

@@ -21,12 +21,9 @@ mod update;
 mod usages;
 mod vault_secrets;
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -48,7 +45,8 @@ pub use vault_secrets::{ListedVaultSecret, VaultCursor, VaultFilter, VaultSecret
 use crate::{
     edge::Edge,
     model::{
-        Admission, NewVaultSecret, Origin, Outcome, Reference, SecretType, SyncedSecret, SyncedSecretId,
+        Admission, AuditAction, NewVaultSecret, Origin, Outcome, Reference, SecretType, SyncedSecret,
+        SyncedSecretId,
     },
     quote::Quote,
     reconcile::Reconciler,
@@ -305,7 +303,7 @@ impl NewReference {
 
 impl Call {
     /// An audit event of this call that went well.
-    fn event(&self, action: &'static str, resource: String, detail: impl Into<String>) -> NewAuditEvent {
+    fn event(&self, action: AuditAction, resource: String, detail: impl Into<String>) -> NewAuditEvent {
         NewAuditEvent {
             actor: self.actor.clone(),
             action,

@@ -33,7 +33,7 @@ impl Secrets {
         names: impl Iterator<Item = (String, &'a VaultSecretName)>,
     ) -> Result<Reservation, Vec<Problem>> {
         let mut reservation = Reservation { secrets: self.clone(), names: Vec::new() };
-        let mut reserved = self.0.reserved.lock().expect("no one panics while holding it");
+        let mut reserved = self.0.reserved.lock();
         let mut problems = Vec::new();
         for (field, name) in names {
             match reserved.insert(name.folded()) {
@@ -85,7 +85,7 @@ impl Secrets {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        let mut reserved = self.secrets.0.reserved.lock().expect("no one panics while holding it");
+        let mut reserved = self.secrets.0.reserved.lock();
         for name in &self.names {
             reserved.remove(name);
         }

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{Call, Cause, Error, LONGEST_WAIT, Secrets};
 use crate::{
-    model::{Condition, ConditionType, Reason, State, Status, SyncedSecret, SyncedSecretId},
+    model::{AuditAction, Condition, ConditionType, Reason, State, Status, SyncedSecret, SyncedSecretId},
     reconcile::{Wake, is_held},
     store::{Record, Transaction},
 };
@@ -37,7 +37,7 @@ impl Secrets {
         ask(&mut current.secret);
         let (asked, secret) = (current.sync_requests, current.secret.clone());
         transaction.update(current).await?;
-        transaction.audit(call.event("SyncSyncedSecret", secret.name(), "")).await?;
+        transaction.audit(call.event(AuditAction::SyncSyncedSecret, secret.name(), "")).await?;
         transaction.commit().await?;
         let wake = Wake { refetch: Some(self.0.reconciler.reads(self.vault())), interactive: true };
         self.0.reconciler.wake(secret.uid, wake);

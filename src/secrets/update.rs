@@ -7,7 +7,7 @@ use super::{
     create::{accept, names_to_create},
 };
 use crate::{
-    model::{self, Reference, State, SyncedSecret, SyncedSecretId, mapping},
+    model::{self, AuditAction, Reference, State, SyncedSecret, SyncedSecretId, mapping},
     reconcile::{Creating, Reads, Wake},
     store::{Record, StoreError},
 };
@@ -176,7 +176,7 @@ impl Secrets {
         let secret = &current.secret;
         self.note_request(&mut transaction, call, secret).await?;
         let detail = format!("References: {}.", mapping(&secret.references));
-        transaction.audit(call.event("UpdateSyncedSecret", secret.name(), detail)).await?;
+        transaction.audit(call.event(AuditAction::UpdateSyncedSecret, secret.name(), detail)).await?;
         transaction.commit().await?;
         Ok(current)
     }
@@ -206,7 +206,7 @@ impl Secrets {
             changed => {
                 changed?;
                 let detail = "The vault refused; what was asked for before is asked for again.";
-                let event = call.event("UpdateSyncedSecretUndone", before.secret.name(), detail);
+                let event = call.event(AuditAction::UpdateSyncedSecretUndone, before.secret.name(), detail);
                 transaction.audit(event).await?;
             }
         }

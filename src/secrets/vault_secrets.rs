@@ -4,7 +4,10 @@ use std::{collections::HashSet, sync::Arc};
 
 use super::{Call, Cause, Error, Secrets, new_vault_secret::may_have_been_stored};
 use crate::{
-    model::{NewVaultSecret, Outcome, SyncedSecretId, VaultSecret, VaultSecretName, VaultSecretVersion},
+    model::{
+        AuditAction, NewVaultSecret, Outcome, SyncedSecretId, VaultSecret, VaultSecretName,
+        VaultSecretVersion,
+    },
     reconcile::{Wake, creation},
     store::NewAuditEvent,
     vault::{Priority, VaultError},
@@ -147,14 +150,15 @@ impl Secrets {
         if validate_only {
             return Ok(preview(name, &new));
         }
-        self.begin_vault_write(&call, "CreateVaultSecret", &resource(&name), again.is_none()).await?;
+        self.begin_vault_write(&call, AuditAction::CreateVaultSecret, &resource(&name), again.is_none())
+            .await?;
         let stored = self.store_new(&name, new, &self.tag(&call), again.is_some()).await;
         let stored = stored.and_then(|stored| match stored.unverified {
             Some(error) => Err(Cause::Unverified { name: name.clone(), error }),
             None => Ok(stored.version),
         });
         let version = self
-            .end_vault_write(&call, "CreateVaultSecret", &resource(&name), stored)
+            .end_vault_write(&call, AuditAction::CreateVaultSecret, &resource(&name), stored)
             .await
             .map_err(|cause| field("vault_secret_id", cause))?;
         Ok(self.listed(version))
@@ -192,12 +196,17 @@ impl Secrets {
         let version = match stored {
             Some(version) => version,
             None => {
-                self.begin_vault_write(&call, "AddVaultSecretVersion", &resource(&name), again.is_none())
-                    .await?;
+                self.begin_vault_write(
+                    &call,
+                    AuditAction::AddVaultSecretVersion,
+                    &resource(&name),
+                    again.is_none(),
+                )
+                .await?;
                 new.tags.insert(creation::TAG.to_owned(), tag);
                 let stored = self.vault().set(&name, &new, Priority::Interactive).await;
                 let stored = stored.map_err(|error| Cause::Vault(Arc::new(error)));
-                self.end_vault_write(&call, "AddVaultSecretVersion", &resource(&name), stored)
+                self.end_vault_write(&call, AuditAction::AddVaultSecretVersion, &resource(&name), stored)
                     .await
                     .map_err(|cause| field("parent", cause))?
             }
@@ -219,7 +228,7 @@ impl Secrets {
     async fn begin_vault_write(
         &self,
         call: &Call,
-        action: &'static str,
+        action: AuditAction,
         resource: &str,
         first_time: bool,
     ) -> Result<(), Error> {
@@ -236,7 +245,7 @@ impl Secrets {
     async fn end_vault_write(
         &self,
         call: &Call,
-        action: &'static str,
+        action: AuditAction,
         resource: &str,
         written: Result<VaultSecretVersion, Cause>,
     ) -> Result<VaultSecretVersion, Cause> {
@@ -251,7 +260,7 @@ impl Secrets {
     async fn record_vault_write(
         &self,
         call: &Call,
-        action: &'static str,
+        action: AuditAction,
         resource: &str,
         written: &Result<VaultSecretVersion, Cause>,
     ) -> Result<(), Error> {

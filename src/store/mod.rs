@@ -24,7 +24,7 @@ mod view;
 use std::{
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex as StdMutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -32,6 +32,7 @@ use std::{
 
 use aws_lc_rs::hmac;
 use jiff::Timestamp;
+use parking_lot::{Mutex as StdMutex, MutexGuard};
 use sqlx::{
     ConnectOptions, Connection, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -350,7 +351,7 @@ impl Store {
     }
 
     fn backups(&self) -> MutexGuard<'_, Option<BackupStanding>> {
-        self.0.backups.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.backups.lock()
     }
 
     /// Whether it can be read and written, found out within a time. Where the last write failed, tries one. Whoever waits long behind others who

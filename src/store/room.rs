@@ -3,7 +3,7 @@
 //! What is forgotten leaves pages that are used again before the file grows: the file is as large as it was at its largest. A restored backup
 //! has no such pages.
 
-use std::{fs, path::Path, sync::PoisonError};
+use std::{fs, path::Path};
 
 use jiff::Timestamp;
 use rustix::fs::statvfs;
@@ -126,7 +126,7 @@ pub async fn measure(database: &Path) -> Result<Room, StoreError> {
 impl Store {
     /// What the database takes: what grows as it was last counted, the files as they are now.
     pub fn room(&self) -> Room {
-        let growing = *self.0.growing.lock().unwrap_or_else(PoisonError::into_inner);
+        let growing = *self.0.growing.lock();
         Room::of(self.0.faults.path(), growing)
     }
 
@@ -139,7 +139,7 @@ impl Store {
             transaction.commit().await?;
             growing = self.count_growing().await?;
         }
-        *self.0.growing.lock().unwrap_or_else(PoisonError::into_inner) = growing;
+        *self.0.growing.lock() = growing;
         Ok(())
     }
 

@@ -11,7 +11,9 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::{view::FeedChange, *};
-use crate::model::{ChainWalk, ChangeKind, Filter, Origin, Outcome, State, SyncEngine, SyncedSecret};
+use crate::model::{
+    AuditAction, ChainWalk, ChangeKind, Filter, Origin, Outcome, State, SyncEngine, SyncedSecret,
+};
 
 async fn open() -> (TempDir, Store) {
     let directory = tempfile::tempdir().unwrap();
@@ -333,7 +335,10 @@ async fn a_wall_clock_that_was_set_forward_makes_nothing_old() {
     tokio::time::sleep(Duration::from_millis(5)).await;
     prune(&store, Duration::from_millis(1)).await;
     assert!(store.recorded(&request).await.unwrap().is_none());
-    assert_eq!(store.audit_events(&AuditFilter::default(), 10).await.unwrap()[0].action, "AuditPruned");
+    assert_eq!(
+        store.audit_events(&AuditFilter::default(), 10).await.unwrap()[0].action,
+        AuditAction::AuditPruned
+    );
 }
 
 #[tokio::test]
@@ -353,7 +358,7 @@ async fn the_history_is_read_newest_first_by_resource_and_page() {
     for resource in ["x", "y", "x"] {
         let event = NewAuditEvent {
             actor: "tests".into(),
-            action: "CreateSyncedSecret",
+            action: AuditAction::CreateSyncedSecret,
             resource: resource.into(),
             outcome: Outcome::ok(),
             detail: String::new(),
@@ -437,7 +442,7 @@ async fn a_damaged_database_is_refused_with_the_place_of_the_damage() {
 fn event(resource: &str) -> NewAuditEvent {
     NewAuditEvent {
         actor: "tests".into(),
-        action: "CreateSyncedSecret",
+        action: AuditAction::CreateSyncedSecret,
         resource: resource.into(),
         outcome: Outcome::ok(),
         detail: String::new(),
@@ -644,7 +649,8 @@ async fn however_many_denials_come_every_change_is_kept_and_the_newest_denials_a
     assert_eq!(told[0].resource, "19-9");
     let sequences: Vec<_> = events.iter().map(|event| event.sequence).collect();
     assert!(sequences.is_sorted_by(|newer, older| newer > older), "{sequences:?}");
-    let said = events.iter().find(|event| event.action == "AuditPruned").expect("it says what went");
+    let said =
+        events.iter().find(|event| event.action == AuditAction::AuditPruned).expect("it says what went");
     assert!(
         said.detail.contains("denials up to the one of") && said.detail.contains("to make room"),
         "{}",
@@ -731,7 +737,7 @@ async fn denials_too_are_forgotten_when_they_have_been_kept_long_enough() {
     transaction.prune_audit(Timestamp::now() + 1.hour()).await.unwrap();
     transaction.commit().await.unwrap();
     let events = store.audit_events(&AuditFilter::default(), 10).await.unwrap();
-    assert!(events.iter().all(|event| event.action == "AuditPruned"), "{events:?}");
+    assert!(events.iter().all(|event| event.action == AuditAction::AuditPruned), "{events:?}");
     let report = verify_audit(&directory.path().join("state.db"), None).await.unwrap();
     assert_eq!((report.base.denials.sequence, report.base.changes.sequence), (1, 2));
 }

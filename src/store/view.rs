@@ -3,9 +3,10 @@
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     ops::Bound,
-    sync::{Arc, RwLock, RwLockReadGuard},
+    sync::Arc,
 };
 
+use parking_lot::{RwLock, RwLockReadGuard};
 use uuid::Uuid;
 
 use super::{Record, changes::FeedPlace};
@@ -177,7 +178,7 @@ impl View {
 
     /// Shows what was committed; the feed's new sequence where it grew.
     pub(super) fn apply(&self, effects: Vec<Effect>) -> Option<i64> {
-        let mut state = self.0.write().expect("no one panics while holding the view");
+        let mut state = self.0.write();
         let before = state.place.sequence;
         for effect in effects {
             match effect {
@@ -203,7 +204,7 @@ impl View {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {
-        self.0.read().expect("no one panics while holding the view")
+        self.0.read()
     }
 }
 

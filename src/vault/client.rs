@@ -3,7 +3,7 @@
 use std::{
     collections::HashSet,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::Arc,
     time::Duration,
 };
 
@@ -20,6 +20,7 @@ use azure_security_keyvault_secrets::{
     },
 };
 use jiff::Timestamp;
+use parking_lot::RwLock;
 use secrecy::SecretString;
 use tokio::{
     sync::Mutex,
@@ -296,7 +297,7 @@ impl Vault {
 
     /// What the last attempt to store a value said of the right to; nothing before the first.
     pub fn last_set(&self) -> Option<LastSet> {
-        self.inner.may_set.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.inner.may_set.read().clone()
     }
 
     /// Tries whether a value could be stored, by a request that has none: a vault refuses it for the missing right, or for the missing
@@ -387,7 +388,7 @@ impl Inner {
             Some(_) => return,
         };
         let last = LastSet { time: crate::model::now(), refused };
-        *self.may_set.write().unwrap_or_else(PoisonError::into_inner) = Some(last);
+        *self.may_set.write() = Some(last);
     }
 
     fn deadline(&self) -> Instant {

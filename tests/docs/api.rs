@@ -29,7 +29,7 @@ pub fn page() -> String {
     let mut page = String::from(
         "# The API\n\ngRPC, package `iotoperations.secrets.v1`; the contract is \
          `proto/iotoperations/secrets/v1/secret_service.proto`. The reasons of errors are in [errors.md](errors.md), those of \
-         conditions in [conditions.md](conditions.md).\n",
+         conditions in [conditions.md](conditions.md), the actions of the audit in [audit.md](audit.md).\n",
     );
     for (place, service) in file.service.iter().enumerate() {
         let path = [SERVICES, index(place)];

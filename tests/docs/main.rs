@@ -48,6 +48,11 @@ fn the_page_of_conditions_is_what_the_model_says() {
 }
 
 #[test]
+fn the_page_of_the_audit_is_what_the_model_says() {
+    is_current("audit.md", &tables::audit());
+}
+
+#[test]
 fn the_page_of_the_configuration_is_what_its_fields_say() {
     is_current("configuration.md", &tables::configuration());
 }

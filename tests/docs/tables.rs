@@ -5,7 +5,7 @@ use std::fmt::Write;
 use secret_service::{
     api,
     config::{Config, Field},
-    model::{ConditionType, Reason},
+    model::{AuditAction, ConditionType, Reason},
 };
 
 pub fn conditions() -> String {
@@ -19,6 +19,18 @@ pub fn conditions() -> String {
     page.push_str("\n## Reasons\n\n| reason | what it means |\n|---|---|\n");
     for reason in Reason::ALL {
         let _ = writeln!(page, "| `{}` | {} |", reason.as_str(), reason.meaning());
+    }
+    page
+}
+
+pub fn audit() -> String {
+    let mut page = String::from(
+        "# The audit\n\nEvery event says who (`actor`) did what (`action`) to which resource, when, and with which `outcome`: `OK`, or why \
+         not. `secret-service audit` lists the events; [security](security.md) says how they are chained and kept. An action that is not \
+         listed here was recorded by another release.\n\n| action | what it means |\n|---|---|\n",
+    );
+    for action in AuditAction::ALL {
+        let _ = writeln!(page, "| `{action}` | {} |", action.meaning());
     }
     page
 }

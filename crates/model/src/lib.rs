@@ -16,7 +16,8 @@ pub use access::{
 };
 pub use admission::{Admission, NamePattern, ReservedName};
 pub use audit::{
-    Anchor, AuditEvent, AuditHash, Chain, ChainError, ChainWalk, ChainedEvent, Link, Outcome, Places,
+    Anchor, AuditAction, AuditEvent, AuditHash, Chain, ChainError, ChainWalk, ChainedEvent, Link, Outcome,
+    Places,
 };
 pub use condition::{Condition, ConditionType, Reason, Status};
 pub use edge_state::{EdgeRecord, Handed};

@@ -6,11 +6,12 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, Weak},
+    sync::{Arc, Weak},
     time::Duration,
 };
 
 use futures::{Stream, StreamExt};
+use parking_lot::Mutex;
 use tonic::transport::server::Connected;
 
 use crate::api::connection::{

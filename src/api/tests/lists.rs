@@ -133,7 +133,7 @@ async fn the_history_comes_newest_first_in_pages() {
     for resource in ["syncedSecrets/a", "vaultSecrets/b", "syncedSecrets/a"] {
         let event = NewAuditEvent {
             actor: "tester".into(),
-            action: "SyncSyncedSecret",
+            action: crate::model::AuditAction::SyncSyncedSecret,
             resource: resource.into(),
             outcome: model::Outcome::ok(),
             detail: String::new(),

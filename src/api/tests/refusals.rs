@@ -137,7 +137,7 @@ async fn who_hangs_up_on_a_refusal_is_in_the_audit_all_the_same() {
     let house = house().await;
     let denial = Denial {
         actor: "anonymous@192.0.2.1".to_owned(),
-        action: "GetSyncedSecret",
+        action: crate::model::AuditAction::GetSyncedSecret,
         resource: String::new(),
         outcome: Outcome("UNAUTHENTICATED".to_owned()),
         detail: "no credentials".to_owned(),

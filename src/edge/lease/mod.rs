@@ -6,11 +6,9 @@
 
 mod election;
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::{
     sync::watch,
     time::{Instant, timeout},
@@ -244,8 +242,8 @@ impl Leadership {
         })
     }
 
-    fn holders(&self) -> std::sync::MutexGuard<'_, Holders> {
-        self.inner.holders.lock().unwrap_or_else(PoisonError::into_inner)
+    fn holders(&self) -> parking_lot::MutexGuard<'_, Holders> {
+        self.inner.holders.lock()
     }
 }
 

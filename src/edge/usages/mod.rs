@@ -7,12 +7,9 @@ mod follow;
 mod known;
 mod look;
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, RwLock},
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use parking_lot::RwLock;
 use tokio::{
     sync::watch,
     time::{Instant, timeout_at},
@@ -121,11 +118,11 @@ impl Usages {
         done
     }
 
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, Known> {
-        self.0.known.read().expect("no one panics while holding what is known")
+    fn read(&self) -> parking_lot::RwLockReadGuard<'_, Known> {
+        self.0.known.read()
     }
 
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Known> {
-        self.0.known.write().expect("no one panics while holding what is known")
+    fn write(&self) -> parking_lot::RwLockWriteGuard<'_, Known> {
+        self.0.known.write()
     }
 }

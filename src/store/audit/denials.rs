@@ -89,8 +89,8 @@ impl Transaction {
         let chained = self.chained(Chain::Denials, denial).await?;
         let ChainedEvent { event, hash, .. } = &chained;
         let texts = [
-            &event.actor,
-            &event.action,
+            event.actor.as_str(),
+            event.action.as_str(),
             &event.resource,
             &event.outcome.0,
             &event.detail,

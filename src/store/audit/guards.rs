@@ -4,6 +4,7 @@
 use sqlx::SqlitePool;
 
 use super::{NewAuditEvent, Store, StoreError, statements};
+use crate::model::AuditAction;
 
 statements! {
     HELD = "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND name = ?1";
@@ -72,6 +73,6 @@ impl Store {
              verify`, with an anchor from the log, to see whether events were changed"
         );
         let detail = format!("The trigger {guard} was missing or changed when the service started.");
-        self.audit(NewAuditEvent::by_service("AuditGuardRestored", "", detail)).await
+        self.audit(NewAuditEvent::by_service(AuditAction::AuditGuardRestored, "", detail)).await
     }
 }

@@ -18,7 +18,7 @@ use super::{
     rows::{Query, Row},
     statements,
 };
-use crate::model::{AuditEvent, Chain, ChainedEvent, Outcome};
+use crate::model::{AuditAction, AuditEvent, Chain, ChainedEvent, Outcome};
 use chain::Pruned;
 
 /// The columns of an event, as [`AuditRow`] reads them.
@@ -64,7 +64,7 @@ pub struct NewAuditEvent {
     /// Who acted.
     pub actor: String,
     /// What was done.
-    pub action: &'static str,
+    pub action: AuditAction,
     /// Resource name.
     pub resource: String,
     /// How it ended.
@@ -77,7 +77,7 @@ pub struct NewAuditEvent {
 
 impl NewAuditEvent {
     /// What the service did by itself, and did well; of no resource where that is empty.
-    pub fn by_service(action: &'static str, resource: impl Into<String>, detail: impl Into<String>) -> Self {
+    pub fn by_service(action: AuditAction, resource: impl Into<String>, detail: impl Into<String>) -> Self {
         Self {
             actor: crate::model::SERVICE.to_owned(),
             action,
@@ -178,7 +178,7 @@ impl Transaction {
             sequence: heads.sequence() + 1,
             event_time: crate::model::now(),
             actor,
-            action: action.to_owned(),
+            action,
             resource,
             outcome,
             detail,
@@ -199,7 +199,7 @@ impl Transaction {
     ) -> Result<(), StoreError> {
         let Some(Pruned { events, newest }) = pruned else { return Ok(()) };
         let detail = format!("{events} {what} up to the one of {newest:.0} were removed{why}");
-        let event = NewAuditEvent::by_service("AuditPruned", "", detail);
+        let event = NewAuditEvent::by_service(AuditAction::AuditPruned, "", detail);
         match chain {
             Chain::Changes => self.audit(event).await,
             Chain::Denials => self.insert_denial(event).await,
@@ -216,7 +216,7 @@ pub(super) fn log(chained: &ChainedEvent) {
         sequence = event.sequence,
         event_time = %event.event_time,
         actor = event.actor,
-        action = event.action,
+        action = event.action.as_str(),
         resource = event.resource,
         outcome = event.outcome.0,
         detail = event.detail,
@@ -233,7 +233,7 @@ fn bind_chained(query: Query, ChainedEvent { event, link, hash }: &ChainedEvent)
         .bind(*sequence)
         .bind(event_time.as_microsecond())
         .bind(actor.clone())
-        .bind(action.clone())
+        .bind(action.to_string())
         .bind(resource.clone())
         .bind(outcome.0.clone())
         .bind(detail.clone())
@@ -249,7 +249,7 @@ impl AuditRow {
             sequence: self.sequence,
             event_time: row.time("event_time", self.event_time)?,
             actor: self.actor,
-            action: self.action,
+            action: self.action.into(),
             resource: self.resource,
             outcome: Outcome(self.outcome),
             detail: self.detail,

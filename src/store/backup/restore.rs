@@ -18,6 +18,7 @@ use super::{
     with_suffix,
 };
 use crate::{
+    model::AuditAction,
     quote::Quote,
     store::{
         Instance, NewAuditEvent, Options, Store, StoreFault,
@@ -214,7 +215,7 @@ async fn make_ready(
         "From {}, a backup of {time:.0} by release {release} (schema {schema}, change {sequence}, event {audit_sequence}); {kept}",
         backup.display()
     );
-    transaction.audit(NewAuditEvent::by_service("DatabaseRestored", "", detail)).await?;
+    transaction.audit(NewAuditEvent::by_service(AuditAction::DatabaseRestored, "", detail)).await?;
     transaction.commit().await?;
     store.close().await;
     for beside in [LOG, SHARED] {

@@ -143,7 +143,7 @@ async fn what_is_restored_is_the_backup_in_another_history_and_what_was_there_is
     assert!(store.recorded(&call).await.unwrap().is_some());
 
     let events = store.audit_events(&AuditFilter::default(), 1).await.unwrap();
-    assert_eq!(events[0].action, "DatabaseRestored");
+    assert_eq!(events[0].action, AuditAction::DatabaseRestored);
     assert!(events[0].detail.contains("change 2, event 1"), "{}", events[0].detail);
     verify_audit(&home.database, None).await.unwrap();
     assert_eq!(store.restored().await.unwrap().unwrap().backup, made.manifest);

@@ -74,7 +74,8 @@ async fn what_takes_more_than_its_budget_loses_its_oldest_and_says_so() {
     }
     let events = store.audit_events(&AuditFilter::default(), 1).await.unwrap();
     assert!(
-        events[0].action == "AuditPruned" && events[0].detail.ends_with("to make room for newer ones"),
+        events[0].action == AuditAction::AuditPruned
+            && events[0].detail.ends_with("to make room for newer ones"),
         "{events:?}"
     );
     verify_audit(&directory.path().join("state.db"), None).await.unwrap();

@@ -226,7 +226,7 @@ async fn fill_audit(sql: &mut SqliteConnection, schema: i64) {
             sequence,
             event_time: time(sequence),
             actor: if is_denial { "mallory" } else { "alice" }.to_owned(),
-            action: "CreateSyncedSecret".to_owned(),
+            action: AuditAction::CreateSyncedSecret,
             resource: format!("syncedSecrets/{sequence}"),
             outcome: Outcome::ok(),
             detail: "it's done".to_owned(),

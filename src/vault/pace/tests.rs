@@ -23,7 +23,7 @@ async fn queue(pace: &Arc<Pace>, party: &Party, name: &'static str, order: &Arc<
     let (pace, party, order) = (pace.clone(), party.clone(), order.clone());
     tokio::spawn(async move {
         let _permit = pace.enter(&party, in_seconds(60)).await;
-        order.lock().unwrap().push(name);
+        order.lock().push(name);
         tokio::time::sleep(Duration::from_millis(1)).await;
     });
     tokio::task::yield_now().await;
@@ -48,7 +48,7 @@ async fn a_waiting_person_takes_the_next_free_slot_before_the_background() {
     queue(&pace, &person(), "person", &order).await;
     drop(held);
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(*order.lock().unwrap(), ["person", "background", "background"]);
+    assert_eq!(*order.lock(), ["person", "background", "background"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -61,8 +61,8 @@ async fn the_background_has_its_turn_after_eight_persons() {
     }
     drop(held);
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(order.lock().unwrap().iter().position(|name| *name == "background"), Some(8));
-    assert_eq!(order.lock().unwrap().len(), 13);
+    assert_eq!(order.lock().iter().position(|name| *name == "background"), Some(8));
+    assert_eq!(order.lock().len(), 13);
 }
 
 #[tokio::test(start_paused = true)]
@@ -164,7 +164,7 @@ fn flood(pace: &Arc<Pace>, party: &Party, calls: usize) -> Arc<Mutex<Vec<Instant
         let (pace, party, entered) = (pace.clone(), party.clone(), entered.clone());
         tokio::spawn(async move {
             if let Ok(_permit) = pace.enter(&party, in_seconds(600)).await {
-                entered.lock().unwrap().push(Instant::now());
+                entered.lock().push(Instant::now());
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         });
@@ -177,7 +177,7 @@ async fn who_floods_the_vault_makes_nobody_wait_but_itself() {
     let pace = self::pace(32, None);
     let flood = flood(&pace, &caller("viewer"), 200);
     tokio::time::sleep(Duration::from_millis(10)).await;
-    assert_eq!(flood.lock().unwrap().len(), 16, "half of the slots");
+    assert_eq!(flood.lock().len(), 16, "half of the slots");
     let before = Instant::now();
     for other in ["editor", "console"] {
         pace.enter(&caller(other), in_seconds(60)).await.ok().unwrap();
@@ -200,7 +200,7 @@ async fn the_callers_take_turns_whoever_came_first() {
     drop(held);
     tokio::time::sleep(Duration::from_secs(1)).await;
     let expected = ["viewer", "editor", "console", "viewer", "editor", "viewer", "viewer"];
-    assert_eq!(*order.lock().unwrap(), expected);
+    assert_eq!(*order.lock(), expected);
 }
 
 #[tokio::test(start_paused = true)]
@@ -249,7 +249,7 @@ async fn when_the_rate_is_used_up_those_who_flood_take_turns() {
         (flood(&pace, &Party::Background, 200), tokio::time::sleep(Duration::from_secs(60)));
     waiting.await;
     for party in [viewer, editor, background] {
-        let entered = party.lock().unwrap().len();
+        let entered = party.lock().len();
         assert!(entered >= 50, "{entered} of about 480");
     }
 }
@@ -267,7 +267,7 @@ async fn no_more_than_an_eighth_of_those_who_wait_are_of_one_caller() {
     drop(held);
     assert!(pace.enter(&caller("editor"), in_seconds(60)).await.is_ok());
     tokio::time::sleep(Duration::from_secs(60)).await;
-    assert_eq!(flood.lock().unwrap().len(), 10);
+    assert_eq!(flood.lock().len(), 10);
     assert!(
         pace.state().shares.is_empty() && pace.state().turns.is_empty(),
         "nothing is kept of who has nothing"

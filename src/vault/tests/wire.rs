@@ -2,7 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, TcpListener},
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::Duration,
 };
 
@@ -15,6 +15,7 @@ use axum::{
 };
 use axum_server::tls_rustls::RustlsConfig;
 use doubles_common::tls::Authority;
+use parking_lot::Mutex;
 use secrecy::SecretString;
 use serde_json::json;
 use url::Url;
@@ -121,7 +122,7 @@ impl Wire {
 
     /// Everything that came.
     pub fn seen(&self) -> Vec<Seen> {
-        self.shared.seen.lock().unwrap().clone()
+        self.shared.seen.lock().clone()
     }
 }
 
@@ -141,7 +142,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         token: token.and_then(|token| token.strip_prefix("Bearer ")).map(str::to_owned),
         body: String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().to_vec()).unwrap(),
     };
-    shared.seen.lock().unwrap().push(seen.clone());
+    shared.seen.lock().push(seen.clone());
     if seen.path.ends_with("/oauth2/v2.0/token") {
         return (shared.tokens)(&seen);
     }

@@ -8,7 +8,7 @@ use std::{
     io,
     pin::Pin,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
@@ -19,6 +19,7 @@ use bytes::Bytes;
 use futures::task::AtomicWaker;
 use http::Extensions;
 use http_body::{Frame, SizeHint};
+use parking_lot::{Mutex, MutexGuard};
 use pin_project_lite::pin_project;
 use rustls::pki_types::CertificateDer;
 use tokio::{
@@ -376,5 +377,5 @@ impl<IO: AsyncWrite> AsyncWrite for Wire<IO> {
 
 /// No lock is held across anything that could panic.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }

@@ -206,7 +206,7 @@ impl Door {
         let verdict = Verdict::of_refusal(&refusal);
         let denial = Denial {
             actor: actor.to_owned(),
-            action: method,
+            action: method.into(),
             resource: resource.to_owned(),
             outcome: Outcome(code_name(verdict.code).to_owned()),
             detail: refusal.to_string(),

@@ -127,7 +127,7 @@ pub(crate) fn audit_event(event: AuditEvent) -> proto::AuditEvent {
         name: format!("auditEvents/{}", event.sequence),
         event_time: Some(time(event.event_time)),
         actor: event.actor,
-        action: event.action,
+        action: event.action.into(),
         resource: event.resource,
         outcome: event.outcome.0,
         detail: event.detail,

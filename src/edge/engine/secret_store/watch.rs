@@ -41,7 +41,7 @@ struct Inner {
     namespace: String,
     changed: watch::Sender<()>,
     listed: watch::Sender<()>,
-    acts: std::sync::Mutex<Acts>,
+    acts: parking_lot::Mutex<Acts>,
     expected_syncs: Expectations,
     expected_classes: Expectations,
 }
@@ -81,7 +81,7 @@ impl StoreIndex {
             namespace: namespace.to_owned(),
             changed: watch::Sender::new(()),
             listed: watch::Sender::new(()),
-            acts: std::sync::Mutex::new(Acts { seen_since: Instant::now(), last: None }),
+            acts: parking_lot::Mutex::new(Acts { seen_since: Instant::now(), last: None }),
             expected_syncs: Expectations::default(),
             expected_classes: Expectations::default(),
         }))
@@ -161,7 +161,7 @@ impl StoreIndex {
 
     /// For how long the extension has not been seen to act on any SecretSync, although that could be seen.
     pub fn quiet_for(&self) -> Duration {
-        let acts = *self.0.acts.lock().expect("no one panics while holding it");
+        let acts = *self.0.acts.lock();
         acts.last.map_or(acts.seen_since, |last| last.max(acts.seen_since)).elapsed()
     }
 
@@ -207,7 +207,7 @@ impl Inner {
         if !before.is_some_and(|before| before.status != sync.status) {
             return;
         }
-        let mut acts = self.acts.lock().expect("no one panics while holding it");
+        let mut acts = self.acts.lock();
         let was_silent = acts.last.is_none_or(|last| last.elapsed() > SILENT);
         acts.last = Some(Instant::now());
         drop(acts);
@@ -218,7 +218,7 @@ impl Inner {
 
     /// All is listed anew: what went on before could not be seen.
     fn begin(&self) {
-        self.acts.lock().expect("no one panics while holding it").seen_since = Instant::now();
+        self.acts.lock().seen_since = Instant::now();
         self.changed.send_replace(());
         self.listed.send_replace(());
     }
