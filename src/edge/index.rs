@@ -49,7 +49,7 @@ struct Known {
 }
 
 /// What the index knows of a name.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
     /// There is such a Secret.
     There(Written),

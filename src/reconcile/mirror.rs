@@ -19,7 +19,7 @@ use super::{
     rebuild::{self, Finding, RebuildError},
 };
 use crate::{
-    edge::{Labelled, secret_store::as_synced_secret},
+    edge::{Labelled, engine::Listed},
     model::{ConditionType, Origin, Reason, SyncEngine, SyncedSecret, SyncedSecretId},
     store::{Record, StoreError, Transaction},
 };
@@ -43,20 +43,13 @@ enum Difference {
 /// What others made, as it stands at the edge, and who writes it.
 type Others = HashMap<SyncedSecretId, (SyncedSecret, SyncEngine)>;
 
-/// What was ever listed to the end.
-#[derive(Clone, Copy)]
-struct Listed {
-    secrets: bool,
-    syncs: bool,
-}
-
 /// What carries a label of ours and is not recorded, and was looked at: its uid in Kubernetes, and the label.
 type LookedAt = HashSet<(String, Uuid)>;
 
 impl Reconciler {
     /// Mirrors until told to stop.
     pub(super) async fn mirror(self, stop: CancellationToken) {
-        let (mut changed, mut strays) = (self.0.pairs.changed(), self.0.strays.subscribe());
+        let (mut changed, mut strays) = (self.0.engines.changed(), self.0.strays.subscribe());
         let (mut looked_at, mut told) = (LookedAt::new(), LastReason::default());
         loop {
             tokio::select! {
@@ -83,11 +76,11 @@ impl Reconciler {
 
     async fn take_in_others(&self, looked_at: &mut LookedAt) -> Result<(), RebuildError> {
         // Asked first: a list that ends meanwhile is not one that lacks what is looked for.
-        let listed = Listed { secrets: self.0.index.is_complete(), syncs: self.0.pairs.is_complete() };
+        let listed = self.0.engines.listed();
         let strays = self.strays(looked_at).await;
         // Where they can't be read, those that are known stay, and everybody else's is mirrored all the same.
         let mut others = strays.as_ref().map_or_else(|_| self.mirrored_strays(), Others::clone);
-        if listed.syncs {
+        if listed.are_syncs() {
             others.extend(self.syncs_of_others());
         }
         for batch in self.differences(others, listed).chunks(BATCH) {
@@ -130,18 +123,14 @@ impl Reconciler {
     }
 
     fn syncs_of_others(&self) -> Others {
-        let syncs = self.0.pairs.syncs();
-        let seen = syncs.iter().filter_map(|sync| {
-            let class = self.0.pairs.class(&sync.spec.secret_provider_class_name);
-            as_synced_secret(sync, class.as_deref(), &self.0.options.secret_store.vault_name)
-        });
-        seen.map(|secret| (secret.id.clone(), (secret, SyncEngine::SecretStore))).collect()
+        let syncs = self.0.engines.syncs_of_others().into_iter();
+        syncs.map(|(secret, engine)| (secret.id.clone(), (secret, engine))).collect()
     }
 
     /// What carries the label of a synced secret that the database does not know, and that it has not deleted. What was looked at before
     /// is not read again.
     async fn strays(&self, looked_at: &mut LookedAt) -> Result<Others, RebuildError> {
-        let labelled = [self.0.index.labelled(), self.0.pairs.labelled_syncs()].concat();
+        let labelled = self.0.engines.labelled();
         let is_known = |one: &&Labelled| self.0.store.view().get_by_uid(one.label).is_some();
         let unknown: LookedAt =
             labelled.iter().filter(|one| !is_known(one)).map(|one| (one.uid.clone(), one.label)).collect();
@@ -153,7 +142,8 @@ impl Reconciler {
         if self.rebuild_cause().await?.is_some() || unknown.is_subset(looked_at) {
             return Ok(strays);
         }
-        let findings = rebuild::find(Some(&self.0.store), self.source(self.are_kinds_gone().await)).await?;
+        let findings =
+            rebuild::find(Some(&self.0.store), self.source(self.0.engines.are_kinds_gone().await)).await?;
         strays.extend(findings.all.into_iter().filter_map(Finding::stray));
         if findings.is_complete {
             looked_at.extend(unknown);
@@ -177,11 +167,9 @@ impl Reconciler {
         for record in records.values().filter(|record| record.secret.origin == Origin::Unmanaged) {
             let secret = &record.secret;
             // What is not listed yet may be there all the same.
-            let is_listed = match record.engine {
-                SyncEngine::Direct => listed.secrets,
-                SyncEngine::SecretStore => listed.syncs,
-            };
-            if is_listed && others.get(&secret.id).is_none_or(|(seen, _)| seen.uid != secret.uid) {
+            if listed.of(record.engine)
+                && others.get(&secret.id).is_none_or(|(seen, _)| seen.uid != secret.uid)
+            {
                 gone.push(Difference::Gone(secret.uid));
             }
         }

@@ -1,10 +1,12 @@
 //! Brings the edge to what is recorded, again and again, from any point: level-triggered, so that nothing depends on having
 //! seen an event. Events, calls and the rotation check only make the next look come sooner.
 
+mod attempt;
 mod comparisons;
+mod created;
 pub mod creation;
 mod engine;
-mod extension;
+mod failure;
 mod fights;
 mod housekeeping;
 mod last_reason;
@@ -12,17 +14,16 @@ mod leadership;
 mod mirror;
 mod observe;
 mod orphans;
-mod pair_plan;
-mod patience;
-mod plan;
 mod queue;
 mod reads;
 pub mod rebuild;
+mod recording;
 mod removal;
 mod restored;
 mod rotation;
 mod switch;
 mod usages;
+mod vault_state;
 mod worker;
 
 use std::{
@@ -35,7 +36,6 @@ use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, mpsc, watch},
     task::JoinSet,
-    time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -47,7 +47,8 @@ pub use removal::is_held;
 use crate::{
     edge::{
         Edge, Index, Usages,
-        secret_store::{self, Access, StoreIndex},
+        engine::{Engines, Settings},
+        secret_store,
     },
     model::{Admission, Condition, Origin, State, SyncEngine},
     quote::Quote,
@@ -56,7 +57,6 @@ use crate::{
 };
 use comparisons::Comparisons;
 use fights::Fights;
-use plan::Step;
 use queue::{Lane, Queue};
 
 /// Names of changed Secrets on their way from the watch to the queue.
@@ -106,8 +106,8 @@ struct Inner {
     vault: Vault,
     edge: Edge,
     index: Index,
-    /// What the Secret Store extension was given, by us and by others.
-    pairs: StoreIndex,
+    engines: Engines,
+    /// The engine of new synced secrets.
     engine: watch::Sender<Option<SyncEngine>>,
     usages: Usages,
     queue: Queue,
@@ -118,13 +118,8 @@ struct Inner {
     creating: Mutex<HashMap<Uuid, usize>>,
     comparisons: Comparisons,
     fights: Fights,
-    /// Since when the extension has been kept from writing a Secret.
-    halted: Mutex<HashMap<Uuid, Instant>>,
-    /// Since when the API server has said that it serves none of the extension's kinds, whenever it was asked.
-    kinds_gone_since: Mutex<Option<Instant>>,
     /// Tells that what the database does not know may have changed at the edge.
     strays: watch::Sender<()>,
-    started: Instant,
     /// Whether another process acts for the instance.
     stands_by: watch::Sender<bool>,
     /// This process has taken over from another one.
@@ -154,14 +149,25 @@ impl Reconciler {
             store.leave_unfilled();
         }
         let (queue, creating, list_pages) = (Queue::default(), Mutex::default(), AtomicUsize::default());
-        let (pairs, engine) = (StoreIndex::new(edge.namespace()), watch::Sender::new(options.engine));
+        let engine = watch::Sender::new(options.engine);
+        let signer = store.signer();
+        let digest = Arc::new(move |purpose: &str, content: &[u8]| signer.sign(purpose, content).to_vec());
+        let shortest_check = options.interval.mul_f64(1.0 - options.jitter);
+        let engines = Engines::new(
+            edge.clone(),
+            index.clone(),
+            options.secret_store.clone(),
+            vault.uri().clone(),
+            digest,
+            shortest_check,
+        );
         let (comparisons, fights) = (Comparisons::new(options.interval), Fights::default());
         Self(Arc::new(Inner {
             store,
             vault,
             edge,
             index,
-            pairs,
+            engines,
             engine,
             usages,
             queue,
@@ -170,10 +176,7 @@ impl Reconciler {
             creating,
             comparisons,
             fights,
-            halted: Mutex::default(),
-            kinds_gone_since: Mutex::default(),
             strays: watch::Sender::new(()),
-            started: Instant::now(),
             stands_by: watch::Sender::new(false),
             taken_over: Notify::new(),
             may_work: watch::Sender::new(false),
@@ -200,7 +203,7 @@ impl Reconciler {
         let mut tasks = JoinSet::new();
         let (changed, names) = mpsc::channel(CHANGED_BUFFER);
         tasks.spawn(self.0.index.clone().run(self.0.edge.clone(), changed.clone(), stop.clone()));
-        tasks.spawn(self.clone().follow_pairs(changed, stop.clone()));
+        tasks.spawn(self.clone().follow_extension(changed, stop.clone()));
         tasks.spawn(self.clone().follow_leadership(stop.clone()));
         tasks.spawn(self.clone().mirror(stop.clone()));
         tasks.spawn(self.clone().rebuild(stop.clone()));
@@ -267,35 +270,29 @@ impl Reconciler {
     /// Looks at all that is not as it should be: after a start, whenever the edge has been listed anew, and with every
     /// rotation check.
     fn wake_unsettled(&self) {
-        let access = self.access().ok();
+        let settings = self.0.engines.settings();
         for record in self.0.store.view().snapshot().records {
-            if self.is_unsettled(&record, access.as_ref()) {
+            if self.is_unsettled(&record, &settings) {
                 self.wake(record.secret.uid, Wake::default());
             }
         }
-        let secrets = self.0.index.labelled().into_iter().map(|secret| secret.label);
-        secrets.chain(self.0.pairs.labelled()).for_each(|uid| self.wake_orphan(uid));
+        self.0.engines.labels().for_each(|uid| self.wake_orphan(uid));
         self.0.strays.send_replace(());
     }
 
-    fn is_unsettled(&self, record: &Record, access: Option<&Access>) -> bool {
+    fn is_unsettled(&self, record: &Record, settings: &Settings) -> bool {
         if record.secret.origin == Origin::Unmanaged || self.waits_for_a_person(record) {
             return false;
         }
-        if self.other_engine(record).is_some() {
-            return true;
-        }
-        if record.engine == SyncEngine::SecretStore {
-            return self.is_pair_unsettled(record, access);
-        }
-        let seen = self.0.index.get(record.secret.id.as_str());
-        plan::plan(record, &seen, false, false) != Step::Nothing || self.shows_a_pair(record)
+        self.other_engine(record).is_some()
+            || self.0.engines.of(record.engine).is_unsettled(&self.target(record), settings)
+            || self.0.engines.other_writer(record.engine, &record.secret).is_some()
     }
 
     /// Turns names of Secrets that changed into work, where they are ours. What is gone since before the watch began has no
     /// event: the end of a list is looked at as a whole.
     async fn follow(self, mut names: mpsc::Receiver<String>) {
-        let (mut healthy, mut listed) = (self.0.index.healthy(), self.0.pairs.listed());
+        let (mut healthy, mut listed) = (self.0.index.healthy(), self.0.engines.relisted());
         loop {
             tokio::select! {
                 name = names.recv() => match name {
@@ -313,8 +310,7 @@ impl Reconciler {
     }
 
     fn wake_named(&self, name: &str) {
-        let labels = self.0.index.label_of(name).into_iter().chain(self.0.pairs.labels_of(name));
-        labels.for_each(|uid| self.wake_orphan(uid));
+        self.0.engines.labels_of(name).for_each(|uid| self.wake_orphan(uid));
         let record = name.parse().ok().and_then(|id| self.0.store.view().get(&id));
         if record.as_ref().is_none_or(|record| record.secret.origin == Origin::Unmanaged) {
             self.0.strays.send_replace(());

@@ -1,8 +1,6 @@
 //! Secrets, SecretSyncs and classes at the edge whose synced secret has been deleted. A write that was under way when the deletion was done, or that the
 //! API server took up only after its client had given it up, makes one: it is removed again.
 
-use std::time::Duration;
-
 use uuid::Uuid;
 
 use super::{
@@ -10,9 +8,9 @@ use super::{
     queue::{Lane, Outcome},
 };
 use crate::{
-    edge::EdgeError,
-    model::{AuditAction, SyncEngine, SyncedSecretId},
-    store::{NewAuditEvent, Record, StoreError},
+    edge::{EdgeError, engine::OrphanRemoval},
+    model::{AuditAction, SyncedSecretId},
+    store::{NewAuditEvent, StoreError},
 };
 
 impl Reconciler {
@@ -27,14 +25,10 @@ impl Reconciler {
     pub(super) async fn remove_orphan(&self, uid: Uuid) -> Result<Outcome, StoreError> {
         let Some(deleted) = self.0.store.deleted(uid).await? else { return Ok(Outcome::Done) };
         let id = deleted.id.clone();
-        let removed = match self.0.pairs.carries(id.as_str(), uid) {
-            true => self.remove_pair(&Record::new(deleted, SyncEngine::SecretStore)).await.map(Removed::Pair),
-            false => self.0.edge.remove_orphan(&id, uid).await.map(Removed::Secret),
-        };
-        match removed {
-            Ok(Removed::Secret(false)) => Ok(Outcome::Done),
-            Ok(Removed::Pair(Some(pause))) => Ok(Outcome::After(pause)),
-            Ok(Removed::Secret(true) | Removed::Pair(None)) => self.record_orphan(uid, &id).await,
+        match self.0.engines.remove_orphan(&deleted).await {
+            Ok(OrphanRemoval::Absent) => Ok(Outcome::Done),
+            Ok(OrphanRemoval::Wait(pause)) => Ok(Outcome::After(pause)),
+            Ok(OrphanRemoval::Removed) => self.record_orphan(uid, &id).await,
             Err(EdgeError::Throttled(after)) => Ok(Outcome::Retry(after)),
             Err(error) => {
                 tracing::debug!(%uid, synced_secret = %id, %error, "what a late write left can't be removed yet");
@@ -53,12 +47,4 @@ impl Reconciler {
         transaction.commit().await?;
         Ok(Outcome::Done)
     }
-}
-
-/// What became of an attempt.
-enum Removed {
-    /// Whether there was a Secret of ours.
-    Secret(bool),
-    /// How long to wait before going on.
-    Pair(Option<Duration>),
 }

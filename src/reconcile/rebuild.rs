@@ -10,7 +10,7 @@ use url::Url;
 
 use super::{Reconciler, Wake, last_reason::LastReason};
 use crate::{
-    edge::{Edge, EdgeError, Remains},
+    edge::{Edge, EdgeError, Remains, engine::object_kind},
     model::{Admission, AuditAction, Origin, State, SyncEngine, SyncedSecret, SyncedSecretId, mapping},
     store::{EdgeRecord, NewAuditEvent, RebuildCause, Record, Store, StoreError, Transaction},
 };
@@ -240,10 +240,7 @@ impl Finding {
             }
         };
         let secret = &record.secret;
-        let object = match record.engine {
-            SyncEngine::Direct => "Kubernetes Secret",
-            SyncEngine::SecretStore => "SecretSync",
-        };
+        let object = object_kind(record.engine);
         let (references, generation) = (mapping(&secret.references), secret.generation);
         let detail = format!("{why}; generation {generation}, from its {object}. References: {references}.");
         transaction
@@ -287,7 +284,7 @@ impl Reconciler {
     /// Records what the edge holds and the database does not know.
     pub(super) async fn rebuild_because(&self, cause: RebuildCause) -> Result<(), RebuildError> {
         let is_behind = cause == RebuildCause::Behind;
-        let source = Source { is_behind, ..self.source(self.are_kinds_gone().await) };
+        let source = Source { is_behind, ..self.source(self.0.engines.are_kinds_gone().await) };
         let findings = find(Some(&self.0.store), source).await?;
         record(&self.0.store, &findings, cause).await?;
         let mut rebuilt = 0;

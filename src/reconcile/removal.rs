@@ -3,14 +3,10 @@
 
 use std::time::Duration;
 
-use super::{
-    Reconciler,
-    queue::Outcome,
-    worker::{edge_failure, event, unseen_failure},
-};
+use super::{Reconciler, failure::unseen_failure, queue::Outcome, recording::event};
 use crate::{
     edge::Gap,
-    model::{AuditAction, Condition, ConditionType, Reason, State, Status, SyncEngine, SyncedSecret, Usage},
+    model::{AuditAction, Condition, ConditionType, Reason, State, Status, SyncedSecret, Usage},
     store::{NewAuditEvent, Record, StoreError},
 };
 
@@ -33,16 +29,10 @@ impl Reconciler {
             Ok(uses) => return self.hold(record, &uses).await,
             Err(gap) => return self.record_failure(record, unseen_failure(&gap)).await,
         }
-        let edge_uid = record.edge.uid.as_deref();
-        let removed = match record.engine {
-            SyncEngine::Direct => self.0.edge.remove(&secret.id, secret.uid, edge_uid).await,
-            SyncEngine::SecretStore => match self.remove_pair(record).await {
-                Ok(Some(pause)) => return Ok(Outcome::After(pause)),
-                removed => removed.map(drop),
-            },
-        };
-        if let Err(error) = removed {
-            return self.record_failure(record, edge_failure(&error)).await;
+        match self.0.engines.of(record.engine).remove(&self.target(record)).await {
+            Ok(None) => {}
+            Ok(Some(pause)) => return Ok(Outcome::After(pause)),
+            Err(error) => return self.record_failure(record, (&error).into()).await,
         }
         // Between the look and the removal there was a moment: who used that is told of.
         let late = self.uses_in_the_way(record).await.unwrap_or_default();

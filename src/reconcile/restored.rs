@@ -11,8 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Reconciler, last_reason::LastReason, observe, rebuild::RebuildError};
 use crate::{
-    edge::{Seen, secret_store::SyncSeen},
-    model::{ConditionType, Origin, Reason, State, SyncEngine},
+    model::{ConditionType, Origin, Reason, State},
     store::{RebuildCause, Record, Restored, StoreError},
 };
 
@@ -96,11 +95,12 @@ impl Reconciler {
         let _ = self.0.index.healthy().wait_for(|healthy| *healthy == Some(true)).await;
         self.rebuild_because(RebuildCause::Behind).await?;
         let records = self.0.store.view().snapshot().records;
-        if records.iter().any(|record| record.engine == SyncEngine::SecretStore) {
-            let mut listed = self.0.pairs.listed();
-            let complete = async { while !self.0.pairs.is_complete() && listed.changed().await.is_ok() {} };
-            let _ = timeout(PAIRS, complete).await;
-        }
+        let lists = async {
+            for record in &records {
+                self.0.engines.until_listed(record.engine).await;
+            }
+        };
+        let _ = timeout(PAIRS, lists).await;
         for record in records.iter().filter(|record| self.is_missing(record)) {
             let message = format!(
                 "The edge no longer holds it. {why} It may have been deleted since, and is not written again by itself. Sync it now to \
@@ -134,16 +134,14 @@ impl Reconciler {
 
     /// Whether the edge shows anything under its name.
     fn shows(&self, record: &Record) -> bool {
-        let name = record.secret.id.as_str();
-        matches!(self.0.index.get(name), Seen::There(_))
-            || matches!(self.0.pairs.sync(name), SyncSeen::There(_) | SyncSeen::Behind(_))
+        self.0.engines.shows(record.secret.id.as_str())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Condition, Status, SyncedSecret};
+    use crate::model::{Condition, Status, SyncEngine, SyncedSecret};
 
     #[test]
     fn it_waits_until_somebody_syncs_or_deletes_it_or_something_else_is_the_matter() {

@@ -15,11 +15,10 @@ use jiff::Timestamp;
 use rand::RngExt;
 use tokio_util::sync::CancellationToken;
 
-use super::{Reads, Reconciler, Wake, expiring, worker::explain};
+use super::{Reads, Reconciler, Wake, expiring, failure::explain};
 use crate::{
-    model::{
-        Condition, ConditionType, Origin, State, SyncEngine, VaultSecret, VaultSecretName, VaultVersion,
-    },
+    edge::engine::reads_values,
+    model::{Condition, ConditionType, Origin, State, VaultSecret, VaultSecretName, VaultVersion},
     store::{Record, StoreError},
     vault::{Priority, VaultError},
 };
@@ -222,7 +221,7 @@ impl Followed {
 
     /// Whether everybody holds the latest version, as the vault has it now. A value is read only where it would be for a sync.
     async fn is_held(&self, name: &VaultSecretName, reads: &Reads) -> Result<bool, Arc<VaultError>> {
-        if self.users.iter().any(|record| record.engine == SyncEngine::Direct) {
+        if self.users.iter().any(|record| reads_values(record.engine)) {
             let value = reads.get(name, None).await?;
             return Ok(self.all_hold(name, &value.version.version));
         }
@@ -252,7 +251,7 @@ impl Followed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ReferenceStatus, SyncedSecret};
+    use crate::model::{ReferenceStatus, SyncEngine, SyncedSecret};
 
     fn record(status: ReferenceStatus) -> Record {
         let mut record = Record::new(SyncedSecret::example("edp1secrets"), SyncEngine::Direct);

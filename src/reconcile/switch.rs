@@ -2,27 +2,19 @@
 
 use std::time::Duration;
 
-use super::{
-    Reconciler,
-    extension::known,
-    queue::Outcome,
-    worker::{Failure, Retry, edge_failure, event},
-};
+use super::{Reconciler, queue::Outcome, recording::event};
 use crate::{
-    edge::{
-        EdgeError, Written,
-        secret_store::{self, Known},
-    },
+    edge::EdgeError,
+    edge::engine::{Engine, Failure, Objection, Preparation, Released, Retry},
     model::{AuditAction, Origin, Reason, State, SyncEngine},
     store::{Record, StoreError},
 };
 
-/// How far the extension's Secret has come on its way to this service.
-enum Freed {
-    /// The extension has not stopped yet; go on after this.
-    Waits(Duration),
-    /// It is ours alone, where there is one.
-    Done(Option<Written>),
+/// How far a Secret has come on its way to another engine.
+enum Progress {
+    /// Whoever writes it has not stopped yet; go on after this.
+    Wait(Duration),
+    Released(Released),
 }
 
 impl Reconciler {
@@ -35,85 +27,58 @@ impl Reconciler {
             || secret.references.iter().any(|reference| reference.create_pending);
         let engine = self.engine().ok().filter(|engine| !is_busy && *engine != record.engine)?;
         // Nothing is let go of before there is somebody to take it over.
-        (engine == SyncEngine::Direct || self.0.pairs.is_complete()).then_some(engine)
+        self.0.engines.of(engine).can_take_over().then_some(engine)
     }
 
-    pub(super) async fn switch(&self, record: &Record, engine: SyncEngine) -> Result<Outcome, StoreError> {
-        match engine {
-            SyncEngine::SecretStore => self.over_to_the_extension(record).await,
-            SyncEngine::Direct => self.back_from_the_extension(record).await,
+    /// Releases the Secret from its engine; the other one writes it with the next look.
+    pub(super) async fn switch(&self, record: &Record, to: SyncEngine) -> Result<Outcome, StoreError> {
+        match self.0.engines.of(to).check(&record.secret).into_iter().next() {
+            None => {}
+            Some(Objection::Field(violation)) => {
+                return self.record_failure(record, unfit(&violation.message)).await;
+            }
+            Some(Objection::Engine(error)) => return self.record_failure(record, (&error).into()).await,
         }
-    }
-
-    /// Lets go of the Secret's keys; the pair is written by the next look, in the other engine.
-    async fn over_to_the_extension(&self, record: &Record) -> Result<Outcome, StoreError> {
-        let secret = &record.secret;
-        let references: Vec<_> = secret.references.iter().collect();
-        if let Some(violation) = secret_store::violations(&references, &secret.labels).first() {
-            return self.record_failure(record, unfit(&violation.message)).await;
-        }
-        if let Err(error) = self.pair(secret) {
-            return self.record_failure(record, edge_failure(&error)).await;
-        }
-        let let_go = match self.0.edge.let_go(secret, record.edge.uid.as_deref()).await {
-            Ok(let_go) => let_go,
-            Err(error) => return self.record_failure(record, edge_failure(&error)).await,
-        };
+        let Released { secret, must_rewrite } =
+            match self.release(record, &self.0.engines.of(record.engine)).await? {
+                Ok(Progress::Wait(pause)) => return Ok(Outcome::After(pause)),
+                Ok(Progress::Released(released)) => released,
+                Err(error) => return self.record_failure(record, (&error).into()).await,
+            };
         self.record_switch(record, |current| {
-            current.engine = SyncEngine::SecretStore;
+            current.engine = to;
             current.handed = None;
             // The other engine knows its Secret by nothing else.
-            current.edge.uid = let_go.map(|secret| secret.uid);
+            current.edge.uid = secret.map(|secret| secret.uid);
             current.edge.digest = None;
+            if must_rewrite {
+                current.adopted = None;
+                // The values are read and written once, whatever the state says.
+                current.sync_requests += 1;
+            }
         })
         .await
     }
 
-    /// Halts the extension, sets the Secret free, removes the pair; the values are written by the next look.
-    async fn back_from_the_extension(&self, record: &Record) -> Result<Outcome, StoreError> {
-        let freed = match self.free(record).await? {
-            Ok(Freed::Waits(pause)) => return Ok(Outcome::After(pause)),
-            Ok(Freed::Done(freed)) => freed,
-            Err(error) => return self.record_failure(record, edge_failure(&error)).await,
-        };
-        self.record_switch(record, |current| {
-            current.engine = SyncEngine::Direct;
-            current.handed = None;
-            current.adopted = None;
-            current.edge.uid = freed.map(|freed| freed.uid);
-            current.edge.digest = None;
-            // The values are read and written once, whatever the state says.
-            current.sync_requests += 1;
-        })
-        .await
-    }
-
-    /// Whether the watch shows a pair of a synced secret that is in the direct engine.
-    pub(super) fn shows_a_pair(&self, record: &Record) -> bool {
-        let secret = &record.secret;
-        record.engine == SyncEngine::Direct
-            && secret.state != State::Deleting
-            && self.0.pairs.carries(secret.id.as_str(), secret.uid)
-    }
-
-    /// Removes a pair that the extension would go on writing by: one that came back with its kinds, or that a late write made. Nothing where
+    /// Removes what the other engine would go on writing by: a pair that came back with its kinds, or that a late write made. Nothing where
     /// the watch is behind, and there is none.
-    pub(super) async fn remove_left_pair(&self, record: &Record) -> Result<Option<Outcome>, StoreError> {
-        match self.0.edge.has_labelled(&record.secret.id, record.secret.uid).await {
+    pub(super) async fn remove_left(&self, record: &Record) -> Result<Option<Outcome>, StoreError> {
+        let Some(other) = self.0.engines.other_writer(record.engine, &record.secret) else { return Ok(None) };
+        match other.has_left(&self.target(record)).await {
             Ok(true) => {}
             // What is not served at the moment writes nothing either.
             Ok(false) | Err(_) => return Ok(None),
         }
-        let freed = match self.free(record).await? {
-            Ok(Freed::Waits(pause)) => return Ok(Some(Outcome::After(pause))),
-            Ok(Freed::Done(freed)) => freed,
-            Err(error) => return self.record_failure(record, edge_failure(&error)).await.map(Some),
+        let released = match self.release(record, &other).await? {
+            Ok(Progress::Wait(pause)) => return Ok(Some(Outcome::After(pause))),
+            Ok(Progress::Released(released)) => released,
+            Err(error) => return self.record_failure(record, (&error).into()).await.map(Some),
         };
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(record.secret.uid) else {
             return Ok(Some(Outcome::Done));
         };
-        current.edge.uid = freed.map(|freed| freed.uid);
+        current.edge.uid = released.secret.map(|secret| secret.uid);
         current.edge.digest = None;
         current.sync_requests += 1;
         transaction.update(current).await?;
@@ -124,44 +89,23 @@ impl Reconciler {
         Ok(Some(Outcome::Again))
     }
 
-    /// Halts the extension, makes its Secret ours, and removes the pair; where the extension's kinds are gone for good, only the second.
-    async fn free(&self, record: &Record) -> Result<Result<Freed, EdgeError>, StoreError> {
-        match self.free_known(record, known(record)).await? {
-            Err(EdgeError::NotServed { .. }) if self.are_kinds_gone().await => {
-                self.free_known(record, Known { are_kinds_gone: true, ..known(record) }).await
-            }
-            freed => Ok(freed),
-        }
-    }
-
-    async fn free_known(
+    /// Stops whoever writes the Secret, and makes it one that the other engine can write.
+    async fn release(
         &self,
         record: &Record,
-        known: Known<'_>,
-    ) -> Result<Result<Freed, EdgeError>, StoreError> {
-        let (edge, secret) = (&self.0.edge, &record.secret);
-        let own = async {
-            match self.halt(record, known).await? {
-                Some(pause) => Ok(Err(pause)),
-                None => edge.own_secret(&secret.id, known).await.map(Ok),
-            }
-        };
-        let own = match own.await {
-            Ok(Ok(own)) => own.map(|own| own.uid),
-            Ok(Err(pause)) => return Ok(Ok(Freed::Waits(pause))),
+        from: &Engine,
+    ) -> Result<Result<Progress, EdgeError>, StoreError> {
+        let own = match from.prepare_release(&self.target(record)).await {
+            Ok(Preparation::Wait(pause)) => return Ok(Ok(Progress::Wait(pause))),
+            Ok(Preparation::Ready(own)) => own,
             Err(error) => return Ok(Err(error)),
         };
-        // The SecretSync may be all that proves whose Secret it is: whoever is killed once that is gone must know it.
+        let mut known = record.clone();
         if own.is_some() && own != record.edge.uid {
             self.remember_secret(record, own.clone()).await?;
+            known.edge.uid = own;
         }
-        let known = Known { secret: own.as_deref().or(known.secret), ..known };
-        let freed = async {
-            let freed = edge.set_free(secret, known).await?;
-            edge.drop_pair(&secret.id, known).await?;
-            Ok(Freed::Done(freed))
-        };
-        Ok(freed.await)
+        Ok(from.release(&self.target(&known)).await.map(Progress::Released))
     }
 
     async fn remember_secret(&self, record: &Record, uid: Option<String>) -> Result<(), StoreError> {

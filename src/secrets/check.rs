@@ -9,7 +9,10 @@ use zeroize::Zeroizing;
 
 use super::{Cause, Error, NewReference, Problem, Secrets};
 use crate::{
-    edge::{Desired, EdgeError, secret_store},
+    edge::{
+        EdgeError,
+        engine::{Objection, VaultState, reads_values},
+    },
     model::{Reference, SyncEngine, SyncedSecret, SyncedSecretId, VaultSecretName, VaultVersion, limits},
     reconcile::Reads,
     vault::{Priority, VaultError},
@@ -58,41 +61,24 @@ impl Secrets {
         reads: &Reads,
         edge_uid: Option<&str>,
     ) -> Result<(), Error> {
-        match engine {
-            SyncEngine::SecretStore => {
-                let pair = self.0.reconciler.pair(secret)?;
-                Ok(self.0.edge.try_apply_pair(&pair, secret.uid).await?)
-            }
-            SyncEngine::Direct => {
-                let values = values(references, reads).await?;
-                let desired = Desired { secret, vault: self.vault().uri(), values };
-                Ok(self.0.edge.try_apply(&desired, edge_uid).await?)
-            }
-        }
+        let engine = self.0.reconciler.engine_of(engine);
+        let values = if engine.reads_values() { values(references, reads).await? } else { Vec::new() };
+        let state = VaultState { values, ..VaultState::default() };
+        Ok(engine.dry_run(secret, state, edge_uid).await?)
     }
 
     /// Whether the name of a new synced secret is free at the edge.
     pub(super) async fn check_name(&self, engine: SyncEngine, id: &SyncedSecretId) -> Result<(), EdgeError> {
-        match engine {
-            SyncEngine::SecretStore => {
-                tokio::try_join!(self.0.edge.check_name(id), self.0.edge.check_pair_name(id)).map(|_| ())
-            }
-            SyncEngine::Direct => self.0.edge.check_name(id).await,
-        }
+        self.0.reconciler.engine_of(engine).check_name(id).await
     }
 
-    /// What only this engine can't do: the extension must know whom to be, and its keys and labels have narrower rules.
+    /// What only this engine can't do.
     pub(super) fn check_engine(&self, engine: SyncEngine, secret: &SyncedSecret) -> Vec<Problem> {
-        if engine == SyncEngine::Direct {
-            return Vec::new();
-        }
-        let references: Vec<_> = secret.references.iter().collect();
-        let violations = secret_store::violations(&references, &secret.labels);
-        let problem = |violation: secret_store::Violation| {
-            Problem::new(violation.field, Cause::Invalid(violation.message))
+        let problem = |objection| match objection {
+            Objection::Field(violation) => Problem::new(violation.field, Cause::Invalid(violation.message)),
+            Objection::Engine(error) => Problem::new("", Cause::Edge(error)),
         };
-        let setting = self.0.reconciler.pair(secret).err().map(|error| Problem::new("", Cause::Edge(error)));
-        violations.into_iter().map(problem).chain(setting).collect()
+        self.0.reconciler.engine_of(engine).check(secret).into_iter().map(problem).collect()
     }
 
     /// Whether a vault secret can be created: the name is neither taken nor soft-deleted.
@@ -122,7 +108,7 @@ impl Secrets {
 async fn check_existing(engine: SyncEngine, new: &NewReference, reads: &Reads) -> Result<(), Cause> {
     let reference = &new.reference;
     let (name, version) = (&reference.vault_secret, reference.version.as_ref());
-    if engine == SyncEngine::SecretStore {
+    if !reads_values(engine) {
         // Whoever never reads a value can't tell whether it is in its encoding.
         let look = reads.describe(name, version).await.map_err(Cause::Vault)?;
         return not_expired(name, look.versions.first().and_then(|version| version.expire_time), look.time);
@@ -149,7 +135,7 @@ pub(super) async fn check_values(
     references: &[NewReference],
     reads: &Reads,
 ) -> Result<(), Error> {
-    if engine == SyncEngine::Direct {
+    if reads_values(engine) {
         return values(references, reads).await.map(drop);
     }
     for NewReference { reference, create } in references {

@@ -1,4 +1,225 @@
 //! The two ways in which a synced secret reaches the edge: this service writes its Secret itself, or the Secret Store extension does.
+//!
+//! An engine decides: what to do next, how to write, and what a look at the edge means. It knows neither the database nor the vault;
+//! the reconciler reads the vault for it, and records, queues and audits what it answers.
 
+mod choice;
 pub(super) mod direct;
+mod engines;
 pub mod secret_store;
+mod types;
+
+use std::time::Duration;
+
+pub use choice::{InUse, once_served};
+pub use direct::Direct;
+pub use engines::{Engines, Listed, OrphanRemoval, Settings, object_kind, reads_values};
+pub use secret_store::SecretStore;
+pub use types::{
+    Applied, Attempt, Comparison, Delegated, Digest, Drift, Failure, Look, Objection, Observation,
+    Preparation, Problem, Released, Retry, Step, Synced, Target, Trigger, VaultState, sentence,
+};
+
+use super::EdgeError;
+use crate::model::{Handed, SyncEngine, SyncedSecret, SyncedSecretId};
+
+/// How a synced secret reaches the edge. Cheap to clone.
+#[derive(Clone)]
+pub enum Engine {
+    /// This service reads the values and writes the Secret.
+    Direct(Direct),
+    /// This service writes a SecretSync and a SecretProviderClass, and the Secret Store extension writes the Secret.
+    SecretStore(SecretStore),
+}
+
+impl Engine {
+    /// Which of the two it is.
+    pub fn kind(&self) -> SyncEngine {
+        match self {
+            Self::Direct(_) => SyncEngine::Direct,
+            Self::SecretStore(_) => SyncEngine::SecretStore,
+        }
+    }
+
+    /// Whether [`Engine::apply`] and [`Engine::dry_run`] need the values of the references.
+    pub fn reads_values(&self) -> bool {
+        reads_values(self.kind())
+    }
+
+    /// Whether it can take a synced secret over from the other engine now.
+    pub fn can_take_over(&self) -> bool {
+        match self {
+            Self::Direct(_) => true,
+            Self::SecretStore(engine) => engine.is_listed(),
+        }
+    }
+
+    /// What of a synced secret this engine can't do.
+    pub fn check(&self, secret: &SyncedSecret) -> Vec<Objection> {
+        match self {
+            Self::Direct(_) => Vec::new(),
+            Self::SecretStore(engine) => engine.check(secret),
+        }
+    }
+
+    /// Whether the name of a new synced secret is free at the edge.
+    pub async fn check_name(&self, id: &SyncedSecretId) -> Result<(), EdgeError> {
+        match self {
+            Self::Direct(engine) => engine.check_name(id).await,
+            Self::SecretStore(engine) => engine.check_name(id).await,
+        }
+    }
+
+    /// Asks the API server whether it would accept what [`Engine::apply`] writes; changes nothing. `edge_uid` is the Secret that was
+    /// written before.
+    pub async fn dry_run(
+        &self,
+        secret: &SyncedSecret,
+        state: VaultState,
+        edge_uid: Option<&str>,
+    ) -> Result<(), EdgeError> {
+        match self {
+            Self::Direct(engine) => engine.dry_run(secret, state, edge_uid).await,
+            Self::SecretStore(engine) => engine.dry_run(secret).await,
+        }
+    }
+
+    /// Its settings of now.
+    pub fn settings(&self) -> Settings {
+        match self {
+            Self::Direct(_) => Settings { access: None },
+            Self::SecretStore(engine) => Settings { access: engine.access().ok() },
+        }
+    }
+
+    /// Decides the next step, from what is remembered and what the watches show.
+    pub fn plan(&self, target: &Target<'_>, trigger: Trigger, settings: &Settings) -> Step {
+        match self {
+            Self::Direct(_) => direct::plan(target, trigger),
+            Self::SecretStore(engine) => engine.plan(target, trigger, settings),
+        }
+    }
+
+    /// Whether there is anything to do that nobody has to ask for.
+    pub fn is_unsettled(&self, target: &Target<'_>, settings: &Settings) -> bool {
+        match self {
+            Self::Direct(_) => direct::plan(target, Trigger::default()) != Step::Nothing,
+            Self::SecretStore(engine) => engine.is_unsettled(target, settings),
+        }
+    }
+
+    /// Looks at the edge.
+    pub async fn observe(&self, target: &Target<'_>, look: Look) -> Result<Observation, EdgeError> {
+        match self {
+            Self::Direct(engine) => engine.observe(target).await,
+            Self::SecretStore(engine) => engine.observe(target, look).await,
+        }
+    }
+
+    /// What it means that nothing has answered a write for so long, given what else was delegated to the extension.
+    pub fn judge_silence<'a>(
+        &self,
+        target: &Target<'_>,
+        waited: Duration,
+        delegated: impl Iterator<Item = &'a Handed> + Clone,
+    ) -> Observation {
+        match self {
+            Self::Direct(_) => Observation::Again,
+            Self::SecretStore(engine) => engine.judge_silence(target, waited, delegated),
+        }
+    }
+
+    /// Fails where somebody else's object stands in the way, before anything is read of the vault.
+    pub async fn check_owner(&self, target: &Target<'_>) -> Result<(), EdgeError> {
+        match self {
+            Self::Direct(engine) => engine.check_owner(target).await,
+            // It reads no values, and looks at the owner with each write.
+            Self::SecretStore(_) => Ok(()),
+        }
+    }
+
+    /// Whether what the vault has has to be written.
+    pub fn compare(&self, target: &Target<'_>, state: &VaultState, attempt: Attempt) -> Comparison {
+        match self {
+            Self::Direct(_) => Comparison::Differs(attempt),
+            Self::SecretStore(engine) => engine.compare(target, state, attempt),
+        }
+    }
+
+    /// What to write to repair a drift; nothing where the vault has to be read for it. `is_released`: [`Engine::release_keys`] came before.
+    pub fn repair(&self, target: &Target<'_>, is_released: bool) -> Option<(VaultState, Attempt)> {
+        match self {
+            Self::Direct(_) => None,
+            Self::SecretStore(engine) => Some(engine.repair(target, is_released)),
+        }
+    }
+
+    /// Brings the edge to what is asked for, in one consistent write.
+    pub async fn apply(
+        &self,
+        target: &Target<'_>,
+        state: VaultState,
+        attempt: Attempt,
+    ) -> Result<Applied, EdgeError> {
+        match self {
+            Self::Direct(engine) => engine.apply(target, state).await,
+            Self::SecretStore(engine) => engine.apply(target, state, attempt).await,
+        }
+    }
+
+    /// Who else wrote last to what this engine writes; nobody where that can't be told.
+    pub async fn other_manager(&self, id: &SyncedSecretId) -> Option<String> {
+        match self {
+            Self::Direct(_) => None,
+            Self::SecretStore(engine) => engine.other_manager(id).await,
+        }
+    }
+
+    /// Takes keys that somebody else wrote or removed out of their hands, for whoever writes the Secret and takes nothing by force.
+    pub async fn release_keys(&self, target: &Target<'_>) -> Result<(), EdgeError> {
+        match self {
+            Self::Direct(_) => Ok(()),
+            Self::SecretStore(engine) => engine.release_keys(target).await,
+        }
+    }
+
+    /// Takes all of ours out of a Secret of somebody else that has come under the name. Says how long to wait before going on.
+    pub async fn withdraw(&self, target: &Target<'_>) -> Result<Option<Duration>, EdgeError> {
+        match self {
+            Self::Direct(_) => Ok(None),
+            Self::SecretStore(engine) => engine.withdraw(target).await,
+        }
+    }
+
+    /// Removes what is ours. Says how long to wait before going on.
+    pub async fn remove(&self, target: &Target<'_>) -> Result<Option<Duration>, EdgeError> {
+        match self {
+            Self::Direct(engine) => engine.remove(target).await.map(|()| None),
+            Self::SecretStore(engine) => engine.remove(target).await,
+        }
+    }
+
+    /// Stops whoever writes the Secret, before [`Engine::release`].
+    pub async fn prepare_release(&self, target: &Target<'_>) -> Result<Preparation, EdgeError> {
+        match self {
+            Self::Direct(_) => Ok(Preparation::Ready(None)),
+            Self::SecretStore(engine) => engine.prepare_release(target).await,
+        }
+    }
+
+    /// Makes the Secret one that the other engine can write, as it is, and leaves the rest of it to that engine.
+    pub async fn release(&self, target: &Target<'_>) -> Result<Released, EdgeError> {
+        match self {
+            Self::Direct(engine) => engine.release(target).await,
+            Self::SecretStore(engine) => engine.release(target).await,
+        }
+    }
+
+    /// Whether anything of this synced secret that this engine would write by is at the edge, asked afresh.
+    pub async fn has_left(&self, target: &Target<'_>) -> Result<bool, EdgeError> {
+        match self {
+            Self::Direct(_) => Ok(false),
+            Self::SecretStore(engine) => engine.has_left(target).await,
+        }
+    }
+}

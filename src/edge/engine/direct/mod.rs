@@ -1,3 +1,121 @@
 //! The direct engine: this service reads the values and writes the Secret.
 
+mod plan;
 pub(in crate::edge) mod secret;
+
+use url::Url;
+
+pub(super) use plan::plan;
+
+use super::{Applied, Digest, Drift, Observation, Released, Synced, Target, VaultState};
+use crate::{
+    edge::{Desired, Edge, EdgeError, Index, Observed, Seen, Written},
+    model::{SyncedSecret, SyncedSecretId},
+};
+
+/// The direct engine. Cheap to clone.
+#[derive(Clone)]
+pub struct Direct {
+    edge: Edge,
+    index: Index,
+    vault: Url,
+    digest: Digest,
+}
+
+impl Direct {
+    pub(super) fn new(edge: Edge, index: Index, vault: Url, digest: Digest) -> Self {
+        Self { edge, index, vault, digest }
+    }
+
+    pub(super) async fn check_name(&self, id: &SyncedSecretId) -> Result<(), EdgeError> {
+        self.edge.check_name(id).await
+    }
+
+    pub(super) async fn dry_run(
+        &self,
+        secret: &SyncedSecret,
+        state: VaultState,
+        edge_uid: Option<&str>,
+    ) -> Result<(), EdgeError> {
+        self.edge.try_apply(&self.desired(secret, state.values), edge_uid).await
+    }
+
+    /// The Secret is not the one that was written last. If it holds the same, it is remembered; else it has to be put right.
+    pub(super) async fn observe(&self, target: &Target<'_>) -> Result<Observation, EdgeError> {
+        Ok(match self.edge.observe(target.secret, target.edge.uid.as_deref()).await? {
+            Observed::Ours { written, content, .. }
+                if Some(self.digest_of(content.as_bytes())) == target.edge.digest =>
+            {
+                self.index.note(target.secret.id.as_str(), &target.seen, &written);
+                Observation::Unchanged(written)
+            }
+            Observed::Foreign => Observation::Conflict,
+            Observed::Ours { other_manager, .. } => {
+                Observation::Drifted(Drift { manager: other_manager, must_release: false })
+            }
+            Observed::Absent => Observation::Drifted(Drift::default()),
+        })
+    }
+
+    /// A Secret that is not the remembered one may be somebody else's: then no value is read for it.
+    pub(super) async fn check_owner(&self, target: &Target<'_>) -> Result<(), EdgeError> {
+        match &target.seen {
+            Seen::There(there) if Some(&there.uid) != target.edge.uid.as_ref() => {
+                self.edge.check_ours(target.secret, target.edge.uid.as_deref()).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Brings the Secret to these values in one write.
+    pub(super) async fn apply(&self, target: &Target<'_>, state: VaultState) -> Result<Applied, EdgeError> {
+        let desired = self.desired(target.secret, state.values);
+        if !desired.fits() {
+            return Err(EdgeError::TooLarge);
+        }
+        let digest = self.digest_of(desired.content().as_bytes());
+        // Memory answers nobody who asked: for them the API server is asked what the edge holds, by the write itself.
+        let held = if target.is_unsettled() { None } else { held(target, &digest) };
+        let is_from_memory = held.is_some();
+        let written = match held {
+            Some(written) => written,
+            None => {
+                let written = self.edge.apply(&desired, target.edge.uid.as_deref()).await?;
+                self.index.note(target.secret.id.as_str(), &target.seen, &written);
+                written
+            }
+        };
+        Ok(Applied::Synced(Synced { written, digest, statuses: state.statuses, is_from_memory }))
+    }
+
+    pub(super) async fn remove(&self, target: &Target<'_>) -> Result<(), EdgeError> {
+        let secret = target.secret;
+        self.edge.remove(&secret.id, secret.uid, target.edge.uid.as_deref()).await
+    }
+
+    /// Gives the Secret's keys to the extension.
+    pub(super) async fn release(&self, target: &Target<'_>) -> Result<Released, EdgeError> {
+        let secret = self.edge.let_go(target.secret, target.edge.uid.as_deref()).await?;
+        // The extension writes it in any case.
+        Ok(Released { secret, must_rewrite: false })
+    }
+
+    fn desired<'a>(
+        &'a self,
+        secret: &'a SyncedSecret,
+        values: Vec<(zeroize::Zeroizing<Vec<u8>>, crate::model::VaultVersion)>,
+    ) -> Desired<'a> {
+        Desired { secret, vault: &self.vault, values }
+    }
+
+    fn digest_of(&self, content: &[u8]) -> Vec<u8> {
+        (self.digest)("edge content", content)
+    }
+}
+
+/// What the edge holds already, where that is just what it should.
+fn held(target: &Target<'_>, digest: &[u8]) -> Option<Written> {
+    let Seen::There(there) = &target.seen else { return None };
+    let is_same = target.edge.digest.as_deref() == Some(digest) && target.is_seen_as_written();
+    is_same.then(|| there.clone())
+}

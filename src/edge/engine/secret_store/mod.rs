@@ -3,13 +3,19 @@
 //! Both resources carry the name and the uid of their synced secret. The class is owned by the SecretSync, as the Secret is, so
 //! whoever deletes that deletes all.
 
+mod apply;
 mod cluster;
+mod engine;
 mod expectations;
 mod foreign;
 mod handover;
 pub(in crate::edge) mod objects;
+mod observe;
 mod options;
 mod pair;
+mod patience;
+mod plan;
+mod removal;
 mod resources;
 mod secret;
 mod verdict;
@@ -26,6 +32,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 pub use cluster::FederatedAccount;
+pub use engine::SecretStore;
 pub use foreign::{ForeignKey, as_synced_secret, foreign_keys};
 pub use handover::Halt;
 use handover::as_us;

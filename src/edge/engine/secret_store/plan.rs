@@ -1,61 +1,31 @@
 //! What to do with a synced secret of the Secret Store engine, from what is recorded and what was seen: pure, so that every case is a
 //! line of a test.
 
-use std::time::Duration;
-
+use super::{SecretProviderClass, SyncSeen, Verdict, verdict};
 use crate::{
     edge::{
         Seen,
-        secret_store::{SecretProviderClass, SyncSeen, Verdict, verdict},
+        engine::{Look, Step, Target, Trigger},
     },
-    model::{ReferenceStatus, State},
-    store::{Handed, Record},
+    model::{Handed, ReferenceStatus, State},
 };
 
-/// The next step for a synced secret of this engine.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    /// All is as it should be, or somebody else is at it.
-    Nothing,
-    /// Remove it from the edge, then forget it.
-    Remove,
-    /// Find out whether the vault holds what "Create new" was to store.
-    FindCreated,
-    /// Ask the vault what there is, and give the extension what is to do.
-    Hand,
-    /// Put back what someone changed of what the extension was given.
-    Repair,
-    /// Wait until the watch shows what was written; it has been behind for so long.
-    CatchUp(Duration),
-    /// Look at what the extension has made of it.
-    Judge,
-}
-
 /// Decides the next step.
-pub(super) fn step(
-    record: &Record,
+pub(super) fn plan(
+    target: &Target<'_>,
     sync: &SyncSeen,
     class: Option<&SecretProviderClass>,
-    secret: &Seen,
-    creating: bool,
-    refetch: bool,
+    trigger: Trigger,
 ) -> Step {
-    if record.secret.state == State::Deleting {
-        return Step::Remove;
+    if let Some(step) = target.first_step(trigger) {
+        return step;
     }
-    if record.secret.references.iter().any(|reference| reference.create_pending) {
-        // Its call is still at it.
-        return if creating { Step::Nothing } else { Step::FindCreated };
-    }
-    let given = record.handed.as_ref().filter(|handed| {
-        handed.generation == record.secret.generation && handed.requests == record.sync_requests
-    });
-    let Some(handed) = given.filter(|_| !refetch) else { return Step::Hand };
+    let Some(handed) = given(target).filter(|_| !trigger.refetch) else { return Step::Apply };
     match sync {
         SyncSeen::Unknown => Step::Nothing,
         SyncSeen::Gone => Step::Repair,
         // What somebody did before we wrote is not drift, and what the extension said then is no answer.
-        SyncSeen::Behind(behind) => Step::CatchUp(*behind),
+        SyncSeen::Behind(behind) => Step::Observe(Look::OwnWrite(*behind)),
         SyncSeen::There(sync) => {
             let sync_generation = sync.metadata.generation.unwrap_or_default();
             let class_generation = class.map(|class| class.metadata.generation.unwrap_or_default());
@@ -65,48 +35,42 @@ pub(super) fn step(
             let is_in_trouble = matches!(verdict(sync.status.as_ref(), ""), Verdict::Trouble(_));
             match is_changed {
                 true => Step::Repair,
-                false if is_settled(record, handed, secret) && !is_in_trouble => Step::Nothing,
+                false if is_settled(target, handed) && !is_in_trouble => Step::Nothing,
                 // The extension has done all that it was given; what failed since is in the vault, and may be mended.
-                false if !handed.open && record.secret.state != State::Synced => Step::Hand,
-                false => Step::Judge,
+                false if !handed.open && target.secret.state != State::Synced => Step::Apply,
+                false => Step::Observe(Look::Answer),
             }
         }
     }
 }
 
-fn is_settled(record: &Record, handed: &Handed, secret: &Seen) -> bool {
-    let is_same = match secret {
-        Seen::There(there) => {
-            Some(&there.uid) == record.edge.uid.as_ref()
-                && Some(&there.resource_version) == record.edge.resource_version.as_ref()
-        }
+/// What the extension was given, where that is what is asked for now.
+fn given<'a>(target: &Target<'a>) -> Option<&'a Handed> {
+    target.handed.filter(|handed| {
+        handed.generation == target.secret.generation && handed.requests == target.sync_requests
+    })
+}
+
+fn is_settled(target: &Target<'_>, handed: &Handed) -> bool {
+    let is_same = match &target.seen {
+        Seen::There(_) => target.is_seen_as_written(),
         Seen::Gone => false,
         Seen::Unknown => true,
     };
-    record.secret.state == State::Synced && !handed.open && is_same
+    target.secret.state == State::Synced && !handed.open && is_same
 }
 
 /// Whether the edge holds these versions, and nobody asked for more.
-pub(super) fn is_held(record: &Record, statuses: &[ReferenceStatus]) -> bool {
-    let is_given = record.handed.as_ref().is_some_and(|handed| {
-        !handed.open
-            && handed.generation == record.secret.generation
-            && handed.requests == record.sync_requests
-    });
-    let held = record.secret.references.iter().map(|reference| &reference.status.synced_version);
-    is_given
-        && record.secret.state == State::Synced
+pub(super) fn is_held(target: &Target<'_>, statuses: &[ReferenceStatus]) -> bool {
+    let held = target.secret.references.iter().map(|reference| &reference.status.synced_version);
+    given(target).is_some_and(|handed| !handed.open)
+        && target.secret.state == State::Synced
         && held.eq(statuses.iter().map(|status| &status.synced_version))
 }
 
 /// Whether the extension has been told of just these versions, and its answer is still awaited.
-pub(super) fn is_awaited(record: &Record, statuses: &[ReferenceStatus]) -> bool {
-    let given = record.handed.as_ref().filter(|handed| {
-        handed.open
-            && handed.generation == record.secret.generation
-            && handed.requests == record.sync_requests
-    });
-    given.is_some_and(|handed| {
+pub(super) fn is_awaited(target: &Target<'_>, statuses: &[ReferenceStatus]) -> bool {
+    given(target).filter(|handed| handed.open).is_some_and(|handed| {
         let versions = handed.statuses.iter().map(|status| &status.synced_version);
         versions.eq(statuses.iter().map(|status| &status.synced_version))
     })
@@ -114,22 +78,18 @@ pub(super) fn is_awaited(record: &Record, statuses: &[ReferenceStatus]) -> bool 
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{sync::Arc, time::Duration};
 
     use jiff::Timestamp;
 
-    use super::*;
-    use crate::{
-        edge::{
-            Written,
-            secret_store::{SecretSync, SecretSyncStatus, SyncCondition},
-        },
-        model::{SyncEngine, SyncedSecret},
-        store::EdgeRecord,
+    use super::{
+        super::{super::types::tests::Remembered, SecretSync, SecretSyncStatus, SyncCondition},
+        *,
     };
+    use crate::{edge::Written, model::EdgeRecord};
 
-    fn synced() -> Record {
-        let mut record = Record::new(SyncedSecret::example("edp1secrets"), SyncEngine::SecretStore);
+    fn synced() -> Remembered {
+        let mut record = Remembered::example();
         record.secret.state = State::Synced;
         record.edge =
             EdgeRecord { uid: Some("uid".into()), resource_version: Some("7".into()), digest: Some(vec![1]) };
@@ -167,8 +127,27 @@ mod tests {
         class
     }
 
+    fn step(
+        record: &Remembered,
+        sync: &SyncSeen,
+        class: Option<&SecretProviderClass>,
+        secret: &Seen,
+        creating: bool,
+        refetch: bool,
+    ) -> Step {
+        plan(&record.target(secret.clone()), sync, class, Trigger { creating, refetch })
+    }
+
+    fn is_held(record: &Remembered, statuses: &[ReferenceStatus]) -> bool {
+        super::is_held(&record.target(Seen::Unknown), statuses)
+    }
+
+    fn is_awaited(record: &Remembered, statuses: &[ReferenceStatus]) -> bool {
+        super::is_awaited(&record.target(Seen::Unknown), statuses)
+    }
+
     /// Where nothing else is the matter.
-    fn step_of(record: &Record) -> Step {
+    fn step_of(record: &Remembered) -> Step {
         step(record, &sync(3), Some(&class(2)), &there("7"), false, false)
     }
 
@@ -192,9 +171,9 @@ mod tests {
         let mut mended = synced();
         mended.secret.state = State::Degraded;
         for record in [changed, asked, never, mended] {
-            assert_eq!(step_of(&record), Step::Hand);
+            assert_eq!(step_of(&record), Step::Apply);
         }
-        assert_eq!(step(&synced(), &sync(3), Some(&class(2)), &there("7"), false, true), Step::Hand);
+        assert_eq!(step(&synced(), &sync(3), Some(&class(2)), &there("7"), false, true), Step::Apply);
     }
 
     #[test]
@@ -216,21 +195,24 @@ mod tests {
         open.handed.as_mut().unwrap().open = true;
         for record in [synced(), open] {
             let step = step(&record, &behind, Some(&class(2)), &there("8"), false, false);
-            assert_eq!(step, Step::CatchUp(Duration::from_secs(1)));
+            assert_eq!(step, Step::Observe(Look::OwnWrite(Duration::from_secs(1))));
         }
         let mut changed = synced();
         changed.secret.generation = 2;
-        assert_eq!(step(&changed, &behind, None, &Seen::Gone, false, false), Step::Hand);
+        assert_eq!(step(&changed, &behind, None, &Seen::Gone, false, false), Step::Apply);
     }
 
     #[test]
     fn an_answer_that_is_awaited_and_a_secret_that_changed_are_looked_at() {
         let mut open = synced();
         open.handed.as_mut().unwrap().open = true;
-        assert_eq!(step_of(&open), Step::Judge);
+        assert_eq!(step_of(&open), Step::Observe(Look::Answer));
         let another = Seen::There(Written { uid: "another".into(), resource_version: "7".into() });
         for secret in [there("8"), another, Seen::Gone] {
-            assert_eq!(step(&synced(), &sync(3), Some(&class(2)), &secret, false, false), Step::Judge);
+            assert_eq!(
+                step(&synced(), &sync(3), Some(&class(2)), &secret, false, false),
+                Step::Observe(Look::Answer)
+            );
         }
     }
 
@@ -246,7 +228,10 @@ mod tests {
         };
         failed.status = Some(SecretSyncStatus { conditions: vec![condition], ..SecretSyncStatus::default() });
         let failed = SyncSeen::There(Arc::new(failed));
-        assert_eq!(step(&synced(), &failed, Some(&class(2)), &there("7"), false, false), Step::Judge);
+        assert_eq!(
+            step(&synced(), &failed, Some(&class(2)), &there("7"), false, false),
+            Step::Observe(Look::Answer)
+        );
     }
 
     #[test]
@@ -276,7 +261,7 @@ mod tests {
         let mut done = awaited.clone();
         done.handed.as_mut().unwrap().open = false;
         assert!(!is_awaited(&done, &held), "its answer was recorded");
-        let changes: [fn(&mut Record); 4] = [
+        let changes: [fn(&mut Remembered); 4] = [
             |record| record.sync_requests = 1,
             |record| record.secret.generation = 2,
             |record| record.handed = None,

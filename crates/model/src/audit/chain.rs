@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use super::{AuditHash, Chain, ChainedEvent, Link};
-use crate::model::NameError;
+use crate::NameError;
 
 /// What is wrong with a chain.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -23,7 +23,7 @@ pub(super) struct Waiting {
 
 /// What to make of it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum Patience {
     /// Nothing can be said yet; look again after this.
     Wait(Duration),
     /// It is at work on others; look again after this.
@@ -35,17 +35,17 @@ pub(super) enum Step {
 }
 
 impl Waiting {
-    pub(super) fn step(self) -> Step {
+    pub(super) fn judge(self) -> Patience {
         let Self { patience, waited, nudges, quiet, is_overtaken } = self;
         if waited < patience {
-            return Step::Wait(patience - waited);
+            return Patience::Wait(patience - waited);
         }
         let pause = patience.saturating_mul(2_u32.saturating_pow(nudges.saturating_add(1).min(DOUBLINGS)));
         let is_dead = quiet >= patience;
         match waited >= pause {
-            true if is_dead || is_overtaken => Step::Nudge,
-            _ if is_dead => Step::Dead(pause.saturating_sub(waited)),
-            _ => Step::Busy(patience),
+            true if is_dead || is_overtaken => Patience::Nudge,
+            _ if is_dead => Patience::Dead(pause.saturating_sub(waited)),
+            _ => Patience::Busy(patience),
         }
     }
 }
@@ -58,31 +58,31 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    fn step(waited: u64, nudges: u32, quiet: u64, is_overtaken: bool) -> Step {
+    fn judged(waited: u64, nudges: u32, quiet: u64, is_overtaken: bool) -> Patience {
         let (patience, waited, quiet) = (seconds(30), seconds(waited), seconds(quiet));
-        Waiting { patience, waited, nudges, quiet, is_overtaken }.step()
+        Waiting { patience, waited, nudges, quiet, is_overtaken }.judge()
     }
 
     #[test]
     fn an_extension_that_serves_others_is_busy_however_long_this_one_waits() {
         for waited in [30, 60, 600, 6_000] {
-            assert_eq!(step(waited, 0, 29, false), Step::Busy(seconds(30)), "{waited}");
+            assert_eq!(judged(waited, 0, 29, false), Patience::Busy(seconds(30)), "{waited}");
         }
     }
 
     #[test]
     fn one_that_serves_nobody_is_dead_once_somebody_has_waited_for_it() {
-        assert_eq!(step(29, 0, 6_000, false), Step::Wait(seconds(1)));
-        assert_eq!(step(30, 0, 30, false), Step::Dead(seconds(30)));
-        assert_eq!(step(30, 0, 29, false), Step::Busy(seconds(30)));
+        assert_eq!(judged(29, 0, 6_000, false), Patience::Wait(seconds(1)));
+        assert_eq!(judged(30, 0, 30, false), Patience::Dead(seconds(30)));
+        assert_eq!(judged(30, 0, 29, false), Patience::Busy(seconds(30)));
     }
 
     #[test]
     fn what_is_passed_over_is_told_again_ever_more_rarely_up_to_a_longest_pause() {
         for (nudges, pause) in [(0, 60), (1, 120), (2, 240), (3, 480), (4, 960), (5, 960), (u32::MAX, 960)] {
             for (quiet, is_overtaken) in [(0, true), (30, false)] {
-                assert_eq!(step(pause, nudges, quiet, is_overtaken), Step::Nudge, "{nudges}");
-                assert_ne!(step(pause - 1, nudges, quiet, is_overtaken), Step::Nudge, "{nudges}");
+                assert_eq!(judged(pause, nudges, quiet, is_overtaken), Patience::Nudge, "{nudges}");
+                assert_ne!(judged(pause - 1, nudges, quiet, is_overtaken), Patience::Nudge, "{nudges}");
             }
         }
     }

@@ -1,0 +1,143 @@
+//! Which engine new synced secrets get: the configured one, or the one that the cluster can do.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Engines;
+use crate::model::SyncEngine;
+
+/// How often the cluster is asked what it serves until it answers.
+const AGAIN: Duration = Duration::from_secs(2);
+/// How often it is asked whether the extension's resources have come: soon at first, because an API server that has just started
+/// does not serve custom resources yet.
+const NOT_SERVED: Duration = Duration::from_secs(1);
+/// The same in the long run.
+const STILL_NOT_SERVED: Duration = Duration::from_secs(30);
+/// How long the resources must have been missing before a namespace that has no synced secrets begins with the direct engine.
+const CONFIRMED: Duration = Duration::from_secs(3);
+
+/// Which engines synced secrets have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InUse {
+    direct: bool,
+    secret_store: bool,
+}
+
+impl InUse {
+    /// Of these engines.
+    pub fn of(engines: impl IntoIterator<Item = SyncEngine>) -> Self {
+        let mut in_use = Self::default();
+        for engine in engines {
+            match engine {
+                SyncEngine::Direct => in_use.direct = true,
+                SyncEngine::SecretStore => in_use.secret_store = true,
+            }
+        }
+        in_use
+    }
+
+    /// Whether any synced secret is in the hands of the Secret Store extension.
+    pub fn is_delegated(self) -> bool {
+        self.secret_store
+    }
+}
+
+impl Engines {
+    /// Chooses the engine of new synced secrets by what the cluster serves, and says why. Asks until that can be told. `is_rebuilding`:
+    /// what a lost database knew of may be in the extension's hands.
+    pub async fn choose(
+        &self,
+        in_use: impl Fn() -> InUse,
+        is_rebuilding: impl Fn() -> bool,
+    ) -> (SyncEngine, &'static str) {
+        let mut missing_since: Option<Instant> = None;
+        loop {
+            let served = self.edge().has_secret_store().await;
+            let pause = match served {
+                Ok(is_served) => {
+                    let missing =
+                        (!is_served).then(|| missing_since.get_or_insert_with(Instant::now).elapsed());
+                    // What a lost database knew of may be in the extension's hands.
+                    let missing_but = missing.is_some() && is_rebuilding();
+                    if let Some(chosen) = decided(missing, in_use()).filter(|_| !missing_but) {
+                        return chosen;
+                    }
+                    NOT_SERVED
+                }
+                Err(error) => {
+                    missing_since = None;
+                    tracing::debug!(%error, "the cluster does not say which engines it can do; asking again");
+                    AGAIN
+                }
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Waits until the extension's resources are served: in the direct engine, too, others may use them.
+    pub async fn until_served(&self) {
+        let mut pause = NOT_SERVED;
+        while self.edge().has_secret_store().await != Ok(true) {
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(STILL_NOT_SERVED);
+        }
+    }
+}
+
+/// The engine to change to when the extension's resources came after the choice, and why. They are taken up where nothing is in the hands of
+/// the direct engine. What is, is handed over after a restart: not while people work with it.
+pub fn once_served(chosen: Option<SyncEngine>, in_use: InUse) -> Option<(SyncEngine, &'static str)> {
+    (chosen == Some(SyncEngine::Direct) && !in_use.direct).then_some((
+        SyncEngine::SecretStore,
+        "the Secret Store extension's resources are served by now, and there are no synced secrets yet",
+    ))
+}
+
+/// The engine where none is configured, and why; nothing where that is still to be seen. `missing` is how long the cluster has said that it
+/// does not serve the extension's resources, nothing where it does.
+///
+/// Resources that are missing are no order to take anything out of the extension's hands: an API server that has just started, an
+/// upgrade or a definition that was deleted by mistake look the same as an extension that is gone for good.
+fn decided(missing: Option<Duration>, in_use: InUse) -> Option<(SyncEngine, &'static str)> {
+    match missing {
+        None => Some((SyncEngine::SecretStore, "the Secret Store extension's resources are served")),
+        Some(_) if in_use.secret_store => Some((
+            SyncEngine::SecretStore,
+            "the Secret Store extension's resources are not served, but synced secrets are in its hands",
+        )),
+        Some(since) if in_use.direct || since >= CONFIRMED => {
+            Some((SyncEngine::Direct, "the Secret Store extension's resources are not served"))
+        }
+        Some(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn engine(missing: Option<u64>, direct: bool, secret_store: bool) -> Option<SyncEngine> {
+        decided(missing.map(Duration::from_secs), InUse { direct, secret_store }).map(|(engine, _)| engine)
+    }
+
+    #[test]
+    fn what_the_extension_has_in_its_hands_stays_there_however_long_its_resources_are_missing() {
+        for missing in [0, 3, 86_400] {
+            for direct in [false, true] {
+                assert_eq!(engine(Some(missing), direct, true), Some(SyncEngine::SecretStore), "{missing} s");
+            }
+        }
+    }
+
+    #[test]
+    fn a_namespace_without_synced_secrets_begins_with_direct_only_after_some_seconds_without_the_resources() {
+        assert_eq!(engine(Some(0), false, false), None);
+        assert_eq!(engine(Some(2), false, false), None);
+        assert_eq!(engine(Some(3), false, false), Some(SyncEngine::Direct));
+        assert_eq!(engine(Some(0), true, false), Some(SyncEngine::Direct), "nothing is handed over");
+        for direct in [false, true] {
+            assert_eq!(engine(None, direct, false), Some(SyncEngine::SecretStore));
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What to do with a synced secret of the direct engine, from what is recorded and what was seen: pure, so that every case is a line of a
+//! test.
+
+use crate::edge::{
+    Seen,
+    engine::{Look, Step, Target, Trigger},
+};
+
+/// Decides the next step.
+pub(in crate::edge::engine) fn plan(target: &Target<'_>, trigger: Trigger) -> Step {
+    if let Some(step) = target.first_step(trigger) {
+        return step;
+    }
+    if trigger.refetch || target.is_unsettled() {
+        return Step::Apply;
+    }
+    match target.seen {
+        Seen::Unknown => Step::Nothing,
+        Seen::There(_) if target.is_seen_as_written() => Step::Nothing,
+        Seen::There(_) | Seen::Gone => Step::Observe(Look::Secret),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::super::types::tests::Remembered, *};
+    use crate::{
+        edge::Written,
+        model::{EdgeRecord, State},
+    };
+
+    fn synced() -> Remembered {
+        let mut record = Remembered::example();
+        record.secret.state = State::Synced;
+        record.secret.generation = 2;
+        record.secret.synced_generation = 2;
+        record.edge =
+            EdgeRecord { uid: Some("uid".into()), resource_version: Some("7".into()), digest: Some(vec![1]) };
+        record
+    }
+
+    fn there(uid: &str, version: &str) -> Seen {
+        Seen::There(Written { uid: uid.into(), resource_version: version.into() })
+    }
+
+    fn plan(record: &Remembered, seen: &Seen, creating: bool, refetch: bool) -> Step {
+        super::plan(&record.target(seen.clone()), Trigger { creating, refetch })
+    }
+
+    #[test]
+    fn what_is_synced_and_unchanged_at_the_edge_needs_nothing() {
+        assert_eq!(plan(&synced(), &there("uid", "7"), false, false), Step::Nothing);
+        assert_eq!(plan(&synced(), &Seen::Unknown, false, false), Step::Nothing);
+    }
+
+    #[test]
+    fn a_secret_that_was_edited_deleted_or_replaced_at_the_edge_is_looked_at() {
+        for seen in [there("uid", "8"), there("other", "7"), Seen::Gone] {
+            assert_eq!(plan(&synced(), &seen, false, false), Step::Observe(Look::Secret));
+        }
+    }
+
+    #[test]
+    fn what_was_changed_asked_for_or_failed_is_written() {
+        let seen = there("uid", "7");
+        assert_eq!(plan(&synced(), &seen, false, true), Step::Apply);
+        let mut changed = synced();
+        changed.secret.generation = 3;
+        assert_eq!(plan(&changed, &seen, false, false), Step::Apply);
+        let mut asked = synced();
+        asked.sync_requests = 1;
+        assert_eq!(plan(&asked, &seen, false, false), Step::Apply);
+        for state in [State::Pending, State::Degraded, State::Failed] {
+            let mut failed = synced();
+            failed.secret.state = state;
+            assert_eq!(plan(&failed, &seen, false, false), Step::Apply);
+        }
+    }
+
+    #[test]
+    fn what_is_to_be_deleted_is_removed_whatever_else_is_the_matter() {
+        let mut record = synced();
+        record.secret.state = State::Deleting;
+        record.secret.references[0].create_pending = true;
+        assert_eq!(plan(&record, &Seen::Gone, true, true), Step::Remove);
+    }
+
+    #[test]
+    fn a_value_that_may_not_be_stored_is_looked_for_unless_its_call_is_still_at_it() {
+        let mut record = synced();
+        record.secret.references[0].create_pending = true;
+        assert_eq!(plan(&record, &Seen::Gone, false, false), Step::FindCreated);
+        assert_eq!(plan(&record, &Seen::Gone, true, false), Step::Nothing);
+    }
+}

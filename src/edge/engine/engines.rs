@@ -1,0 +1,214 @@
+//! Both engines of a process, and what is known of the namespace whichever of them a synced secret has.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+use uuid::Uuid;
+
+use super::{
+    Digest, Direct, Engine, SecretStore, Target,
+    secret_store::{self, Access, SyncSeen, as_synced_secret},
+};
+use crate::{
+    edge::{Edge, EdgeError, Index, Labelled, Seen},
+    model::{EdgeRecord, State, SyncEngine, SyncedSecret},
+};
+
+/// Both engines. Cheap to clone.
+#[derive(Clone)]
+pub struct Engines {
+    edge: Edge,
+    index: Index,
+    direct: Direct,
+    secret_store: SecretStore,
+}
+
+/// The settings of the engines as the cluster has them now. Looks through all classes: ask once for many synced secrets.
+pub struct Settings {
+    /// As whom the extension comes to the vault; absent where that is not known.
+    pub(super) access: Option<Access>,
+}
+
+/// Which objects were ever listed to the end.
+#[derive(Clone, Copy)]
+pub struct Listed {
+    secrets: bool,
+    syncs: bool,
+}
+
+/// What became of an orphan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrphanRemoval {
+    /// There was none.
+    Absent,
+    /// It was removed.
+    Removed,
+    /// Whoever writes it has to be stopped first; go on after this.
+    Wait(Duration),
+}
+
+/// Whether the engine of this kind needs the values of the references.
+pub fn reads_values(kind: SyncEngine) -> bool {
+    match kind {
+        SyncEngine::Direct => true,
+        SyncEngine::SecretStore => false,
+    }
+}
+
+/// The kind of the object that this service writes in an engine.
+pub fn object_kind(kind: SyncEngine) -> &'static str {
+    match kind {
+        SyncEngine::Direct => "Kubernetes Secret",
+        SyncEngine::SecretStore => "SecretSync",
+    }
+}
+
+// === impl Engines ===
+
+impl Engines {
+    /// The engines of a process that works with one vault. `shortest_check` is the shortest time between two rotation checks.
+    pub fn new(
+        edge: Edge,
+        index: Index,
+        options: secret_store::Options,
+        vault: Url,
+        digest: Digest,
+        shortest_check: Duration,
+    ) -> Self {
+        let direct = Direct::new(edge.clone(), index.clone(), vault.clone(), digest.clone());
+        let both = (edge.clone(), index.clone());
+        let secret_store = SecretStore::new(both, options, vault, digest, shortest_check);
+        Self { edge, index, direct, secret_store }
+    }
+
+    /// The engine of this kind.
+    pub fn of(&self, kind: SyncEngine) -> Engine {
+        match kind {
+            SyncEngine::Direct => Engine::Direct(self.direct.clone()),
+            SyncEngine::SecretStore => Engine::SecretStore(self.secret_store.clone()),
+        }
+    }
+
+    /// The settings of now.
+    pub fn settings(&self) -> Settings {
+        Settings { access: self.secret_store.access().ok() }
+    }
+
+    /// The uids of synced secrets that objects of the namespace carry as our label.
+    pub fn labels(&self) -> impl Iterator<Item = Uuid> {
+        let secrets = self.index.labelled().into_iter().map(|secret| secret.label);
+        secrets.chain(self.secret_store.pairs().labelled())
+    }
+
+    /// The same of the objects of a name.
+    pub fn labels_of(&self, name: &str) -> impl Iterator<Item = Uuid> {
+        self.index.label_of(name).into_iter().chain(self.secret_store.pairs().labels_of(name))
+    }
+
+    /// The Secrets and SecretSyncs that carry one.
+    pub fn labelled(&self) -> Vec<Labelled> {
+        [self.index.labelled(), self.secret_store.pairs().labelled_syncs()].concat()
+    }
+
+    /// The SecretSyncs that somebody else made, as the synced secrets that they amount to.
+    pub fn syncs_of_others(&self) -> Vec<(SyncedSecret, SyncEngine)> {
+        let (pairs, options) = (self.secret_store.pairs(), self.secret_store.options());
+        let syncs = pairs.syncs();
+        let seen = syncs.iter().filter_map(|sync| {
+            let class = pairs.class(&sync.spec.secret_provider_class_name);
+            as_synced_secret(sync, class.as_deref(), &options.vault_name)
+        });
+        seen.map(|secret| (secret, SyncEngine::SecretStore)).collect()
+    }
+
+    /// Tells of every change of a SecretSync or a class.
+    pub fn changed(&self) -> watch::Receiver<()> {
+        self.secret_store.pairs().changed()
+    }
+
+    /// Tells that the extension's resources were listed anew, or that the extension acts again after a long silence.
+    pub fn relisted(&self) -> watch::Receiver<()> {
+        self.secret_store.pairs().listed()
+    }
+
+    /// What was ever listed to the end. Ask before looking for something that may be missing.
+    pub fn listed(&self) -> Listed {
+        Listed { secrets: self.index.is_complete(), syncs: self.secret_store.is_listed() }
+    }
+
+    /// Waits until the resources that the extension has of an engine's synced secrets are listed.
+    pub async fn until_listed(&self, kind: SyncEngine) {
+        let pairs = self.secret_store.pairs();
+        let mut listed = pairs.listed();
+        while kind == SyncEngine::SecretStore && !pairs.is_complete() && listed.changed().await.is_ok() {}
+    }
+
+    /// Whether the edge shows anything under a name.
+    pub fn shows(&self, name: &str) -> bool {
+        matches!(self.index.get(name), Seen::There(_))
+            || matches!(self.secret_store.pairs().sync(name), SyncSeen::There(_) | SyncSeen::Behind(_))
+    }
+
+    /// The other engine, where the watch shows something by which it would go on writing the Secret of a synced secret of this kind.
+    pub fn other_writer(&self, kind: SyncEngine, secret: &SyncedSecret) -> Option<Engine> {
+        let shows = kind == SyncEngine::Direct
+            && secret.state != State::Deleting
+            && self.secret_store.pairs().carries(secret.id.as_str(), secret.uid);
+        shows.then(|| self.of(SyncEngine::SecretStore))
+    }
+
+    /// Whether the extension's kinds are gone from the cluster for good, and all that it had with them.
+    pub async fn are_kinds_gone(&self) -> bool {
+        self.secret_store.are_kinds_gone().await
+    }
+
+    /// Removes what the edge holds of a synced secret that was deleted.
+    pub async fn remove_orphan(&self, deleted: &SyncedSecret) -> Result<OrphanRemoval, EdgeError> {
+        let (id, uid) = (&deleted.id, deleted.uid);
+        if !self.secret_store.pairs().carries(id.as_str(), uid) {
+            return Ok(match self.edge.remove_orphan(id, uid).await? {
+                true => OrphanRemoval::Removed,
+                false => OrphanRemoval::Absent,
+            });
+        }
+        let target = Target {
+            secret: deleted,
+            edge: &EdgeRecord::default(),
+            handed: None,
+            sync_requests: 0,
+            synced_requests: 0,
+            adopted: None,
+            seen: Seen::Unknown,
+        };
+        let removed = self.secret_store.remove(&target).await?;
+        Ok(removed.map_or(OrphanRemoval::Removed, OrphanRemoval::Wait))
+    }
+
+    /// Watches the extension's resources until told to stop, and says the name of each that changed.
+    pub async fn watch(&self, changed: mpsc::Sender<String>, stop: CancellationToken) {
+        self.secret_store.pairs().clone().run(self.edge.clone(), changed, stop).await;
+    }
+
+    pub(super) fn edge(&self) -> &Edge {
+        &self.edge
+    }
+}
+
+// === impl Listed ===
+
+impl Listed {
+    /// Whether the SecretSyncs were.
+    pub fn are_syncs(self) -> bool {
+        self.syncs
+    }
+
+    /// Whether the objects of an engine's synced secrets were.
+    pub fn of(self, kind: SyncEngine) -> bool {
+        match kind {
+            SyncEngine::Direct => self.secrets,
+            SyncEngine::SecretStore => self.syncs,
+        }
+    }
+}

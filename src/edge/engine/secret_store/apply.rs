@@ -1,0 +1,82 @@
+//! Tells the extension what to do.
+//!
+//! The extension acts when a SecretSync changes and at a poll of its own. It does not notice what happens to the Secret, and what
+//! fails it tries again ever more rarely: so each time that something is to happen, `forceSynchronization` gets a new word.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::{Made, SecretStore, observe::MOMENT};
+use crate::{
+    edge::{
+        EdgeError, Seen,
+        engine::{Applied, Attempt, Delegated, Target, VaultState},
+    },
+    model::{Handed, SyncedSecretId},
+};
+
+impl SecretStore {
+    pub(in crate::edge::engine) async fn apply(
+        &self,
+        target: &Target<'_>,
+        state: VaultState,
+        attempt: Attempt,
+    ) -> Result<Applied, EdgeError> {
+        let pair = self.pair(target.secret)?;
+        if self.is_foreign(target).await? {
+            return Ok(Applied::Conflict);
+        }
+        let force = Uuid::new_v4().simple().to_string();
+        let written = self.0.edge.apply_pair(&pair, target.known(), &force).await?;
+        self.0.pairs.note(target.secret.id.as_str(), &written);
+        let handed = Handed {
+            generation: target.secret.generation,
+            requests: target.sync_requests,
+            time: Timestamp::now(),
+            told: Some(self.0.started.elapsed()),
+            sync_generation: written.sync_generation,
+            class_generation: written.class_generation,
+            hash_before: written.sync_hash,
+            statuses: state.statuses,
+            open: true,
+            sync_uid: written.sync_uid,
+            class_uid: written.class_uid,
+            nudges: if let Attempt::Unanswered(nudges) = attempt { nudges } else { 0 },
+            failures: if let Attempt::Failed(failures) = attempt { failures } else { 0 },
+        };
+        Ok(Applied::Delegated(Delegated {
+            handed,
+            digest: self.digest_of(&pair),
+            repaired: repaired(attempt, &written.taken_out),
+            // The watch tells of the answer; this is for when none comes.
+            look_again: MOMENT,
+        }))
+    }
+
+    /// Whether a Secret of somebody else stands under the name. Only what the watch does not know as ours is looked at.
+    async fn is_foreign(&self, target: &Target<'_>) -> Result<bool, EdgeError> {
+        match self.0.index.get(target.secret.id.as_str()) {
+            Seen::Gone => Ok(false),
+            Seen::There(there) if Some(&there.uid) == target.edge.uid.as_ref() => Ok(false),
+            _ => Ok(self.0.edge.made(target.secret, target.known(), true).await? == Made::Foreign),
+        }
+    }
+
+    pub(in crate::edge::engine) async fn other_manager(&self, id: &SyncedSecretId) -> Option<String> {
+        self.0.edge.rival(id).await
+    }
+
+    pub(in crate::edge::engine) async fn release_keys(&self, target: &Target<'_>) -> Result<(), EdgeError> {
+        self.0.edge.release_keys(target.secret, target.known()).await
+    }
+}
+
+/// What the audit says of what somebody else had done.
+fn repaired(attempt: Attempt, taken_out: &[String]) -> Option<String> {
+    let written =
+        "Somebody changed what the Secret Store extension was given, or the Secret; both are written again.";
+    match taken_out.is_empty() {
+        true => (attempt == Attempt::Drift).then(|| written.to_owned()),
+        false => Some(format!("{written} Taken out was what had been added: {}.", taken_out.join(", "))),
+    }
+}

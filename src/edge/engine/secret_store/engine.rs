@@ -1,0 +1,233 @@
+//! The Secret Store engine itself: what it holds, and what it decides before anything is written.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+use url::Url;
+use uuid::Uuid;
+
+use super::{
+    Access, Known, Options, Pair, SecretProviderClass, StoreIndex, SyncSeen, Verdict, plan, verdict,
+    violations,
+};
+use crate::{
+    edge::{
+        Edge, EdgeError, Index,
+        engine::{Attempt, Comparison, Digest, Look, Objection, Settings, Step, Target, Trigger, VaultState},
+    },
+    model::{Handed, State, SyncedSecret, SyncedSecretId},
+};
+
+/// The Secret Store engine. Cheap to clone.
+#[derive(Clone)]
+pub struct SecretStore(pub(super) Arc<Inner>);
+
+/// What the engine works with, and what it remembers.
+pub(in crate::edge::engine) struct Inner {
+    pub(super) edge: Edge,
+    pub(super) index: Index,
+    /// What the extension was given, by us and by others.
+    pub(super) pairs: StoreIndex,
+    pub(super) options: Options,
+    pub(super) vault: Url,
+    pub(super) digest: Digest,
+    /// The shortest time between two rotation checks.
+    pub(super) shortest_check: Duration,
+    /// Since when the extension has been kept from writing a Secret.
+    pub(super) halted: Mutex<HashMap<Uuid, Instant>>,
+    /// Since when the API server has said that it serves none of the extension's kinds, whenever it was asked.
+    pub(super) kinds_gone_since: Mutex<Option<Instant>>,
+    pub(super) started: Instant,
+}
+
+impl SecretStore {
+    pub(in crate::edge::engine) fn new(
+        (edge, index): (Edge, Index),
+        options: Options,
+        vault: Url,
+        digest: Digest,
+        shortest_check: Duration,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            pairs: StoreIndex::new(edge.namespace()),
+            edge,
+            index,
+            options,
+            vault,
+            digest,
+            shortest_check,
+            halted: Mutex::default(),
+            kinds_gone_since: Mutex::default(),
+            started: Instant::now(),
+        }))
+    }
+
+    pub(in crate::edge::engine) fn pairs(&self) -> &StoreIndex {
+        &self.0.pairs
+    }
+
+    pub(in crate::edge::engine) fn options(&self) -> &Options {
+        &self.0.options
+    }
+
+    /// Whether all that the extension was given was listed.
+    pub(in crate::edge::engine) fn is_listed(&self) -> bool {
+        self.0.pairs.is_complete()
+    }
+
+    /// As whom the extension comes to the vault. Looks through all classes: ask once for many synced secrets.
+    pub(in crate::edge::engine) fn access(&self) -> Result<Access, EdgeError> {
+        // Asked first: a list that ends between the two questions is not one that lacks what is looked for.
+        let is_complete = self.0.pairs.is_complete();
+        match self.0.options.access(&self.0.pairs.classes()) {
+            Err(_) if !is_complete => {
+                Err(EdgeError::Unreachable("its SecretProviderClasses are not listed yet".into()))
+            }
+            found => found,
+        }
+    }
+
+    /// The pair of a synced secret, as it should be.
+    pub(super) fn pair(&self, secret: &SyncedSecret) -> Result<Pair, EdgeError> {
+        Ok(Pair::of(secret, &self.0.vault, &self.access()?))
+    }
+
+    pub(super) fn digest_of(&self, pair: &Pair) -> Vec<u8> {
+        (self.0.digest)("pair", &pair.content())
+    }
+
+    /// When the extension was given something to do; no earlier than this process began to wait for it.
+    pub(super) fn told(&self, handed: &Handed) -> Instant {
+        self.0.started + handed.told.unwrap_or_default()
+    }
+
+    /// The extension must know whom to be, and its keys and labels have narrower rules.
+    pub(in crate::edge::engine) fn check(&self, secret: &SyncedSecret) -> Vec<Objection> {
+        let references: Vec<_> = secret.references.iter().collect();
+        let violations = violations(&references, &secret.labels).into_iter().map(Objection::Field);
+        violations.chain(self.pair(secret).err().map(Objection::Engine)).collect()
+    }
+
+    pub(in crate::edge::engine) async fn check_name(&self, id: &SyncedSecretId) -> Result<(), EdgeError> {
+        tokio::try_join!(self.0.edge.check_name(id), self.0.edge.check_pair_name(id)).map(|_| ())
+    }
+
+    pub(in crate::edge::engine) async fn dry_run(&self, secret: &SyncedSecret) -> Result<(), EdgeError> {
+        self.0.edge.try_apply_pair(&self.pair(secret)?, secret.uid).await
+    }
+
+    pub(in crate::edge::engine) fn plan(
+        &self,
+        target: &Target<'_>,
+        trigger: Trigger,
+        settings: &Settings,
+    ) -> Step {
+        match self.step(target, trigger, settings) {
+            // Before the first lists, nobody can tell what the extension has made of what it was given. Why they don't come is for
+            // whoever waits to know.
+            Step::Nothing
+                if target.secret.state != State::Synced && !trigger.creating && !self.is_listed() =>
+            {
+                Step::Observe(Look::Lists)
+            }
+            step => step,
+        }
+    }
+
+    pub(in crate::edge::engine) fn is_unsettled(&self, target: &Target<'_>, settings: &Settings) -> bool {
+        self.step(target, Trigger::default(), settings) != Step::Nothing
+    }
+
+    fn step(&self, target: &Target<'_>, trigger: Trigger, settings: &Settings) -> Step {
+        let name = target.secret.id.as_str();
+        let (sync, class) = (self.0.pairs.sync(name), self.0.pairs.class(name));
+        match plan::plan(target, &sync, class.as_deref(), trigger) {
+            Step::Nothing | Step::Observe(Look::Answer)
+                if !trigger.creating
+                    && self.is_written_otherwise(target, settings, &sync, class.as_deref()) =>
+            {
+                Step::Repair
+            }
+            step => step,
+        }
+    }
+
+    /// Whether what was written is no longer what would be: the settings of the engine have changed since, or somebody changed at the edge
+    /// what no generation tells of.
+    fn is_written_otherwise(
+        &self,
+        target: &Target<'_>,
+        settings: &Settings,
+        sync: &SyncSeen,
+        class: Option<&SecretProviderClass>,
+    ) -> bool {
+        let (Some(written), Some(access)) = (&target.edge.digest, &settings.access) else { return false };
+        let pair = Pair::of(target.secret, &self.0.vault, access);
+        let is_changed = match (sync, class, target.handed) {
+            (SyncSeen::There(sync), Some(class), Some(handed)) => {
+                // A watch may be behind our own write.
+                sync.metadata.generation >= Some(handed.sync_generation)
+                    && class.metadata.generation >= Some(handed.class_generation)
+                    && !pair.is_held_by(class, sync)
+            }
+            _ => false,
+        };
+        is_changed || *written != self.digest_of(&pair)
+    }
+
+    pub(in crate::edge::engine) fn compare(
+        &self,
+        target: &Target<'_>,
+        state: &VaultState,
+        attempt: Attempt,
+    ) -> Comparison {
+        if plan::is_held(target, &state.statuses) {
+            return Comparison::Same;
+        }
+        match plan::is_awaited(target, &state.statuses) {
+            // Told again before it has answered, it would begin again, and the wait for it too.
+            true if !self.is_in_trouble(target) => Comparison::Awaited,
+            true => Comparison::Differs(attempt),
+            // What it has failed at counts for these versions alone.
+            false => Comparison::Differs(Attempt::New),
+        }
+    }
+
+    fn is_in_trouble(&self, target: &Target<'_>) -> bool {
+        let SyncSeen::There(sync) = self.0.pairs.sync(target.secret.id.as_str()) else { return false };
+        matches!(verdict(sync.status.as_ref(), ""), Verdict::Trouble(_))
+    }
+
+    /// What the extension was told last, or has done.
+    pub(in crate::edge::engine) fn repair(
+        &self,
+        target: &Target<'_>,
+        is_released: bool,
+    ) -> (VaultState, Attempt) {
+        let open = target.handed.filter(|handed| handed.open);
+        let statuses = match open {
+            Some(open) => open.statuses.clone(),
+            None => target.secret.references.iter().map(|reference| reference.status.clone()).collect(),
+        };
+        let attempt = match open.filter(|_| is_released) {
+            Some(open) => Attempt::Unanswered(open.nudges + 1),
+            None => Attempt::Drift,
+        };
+        (VaultState { statuses, values: Vec::new() }, attempt)
+    }
+}
+
+impl<'a> Target<'a> {
+    /// By which uids its things at the edge are known.
+    pub(super) fn known(&self) -> Known<'a> {
+        Known {
+            uid: self.secret.uid,
+            secret: self.edge.uid.as_deref(),
+            sync: self.handed.and_then(|handed| handed.sync_uid.as_deref()).or(self.adopted),
+            class: self.handed.and_then(|handed| handed.class_uid.as_deref()),
+            trusts_label: self.handed.is_some_and(|handed| handed.sync_uid.is_none()),
+            are_kinds_gone: false,
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! What the extension has made of what it was given, and what to do about it.
+
+use std::time::Duration;
+
+use super::{
+    Made, SecretStore, SyncSeen, Trouble, Verdict,
+    patience::{Patience, Waiting},
+    removal::HALT_CHECK,
+    verdict,
+};
+use crate::{
+    edge::{
+        EdgeError,
+        engine::{Attempt, Drift, Failure, Look, Observation, Retry, Target, VaultState},
+    },
+    model::{Handed, Reason, Reference, State},
+};
+
+/// What stood in the status before is not an answer, and a watch may be behind another for a moment.
+pub(super) const MOMENT: Duration = Duration::from_secs(2);
+/// A watch that is behind for longer may stay so.
+const LONG: Duration = Duration::from_secs(10);
+/// What the extension fails it is told to try again after a pause that doubles with each failure, up to this: whatever was wrong, the
+/// extension finds it mended within a minute.
+const LONGEST_PAUSE: Duration = Duration::from_secs(50);
+
+impl SecretStore {
+    pub(in crate::edge::engine) async fn observe(
+        &self,
+        target: &Target<'_>,
+        look: Look,
+    ) -> Result<Observation, EdgeError> {
+        match look {
+            Look::Lists => self.0.edge.can_list_pairs().await.map(|()| Observation::Wait(MOMENT)),
+            Look::OwnWrite(behind) => self.find_own_write(target, behind).await,
+            Look::Answer | Look::Secret => self.judge(target).await,
+        }
+    }
+
+    /// The watch is behind our own write. What went again before that was noted has no event any more, so the API server is asked at last.
+    async fn find_own_write(&self, target: &Target<'_>, behind: Duration) -> Result<Observation, EdgeError> {
+        let id = &target.secret.id;
+        let Some(handed) = target.handed.filter(|_| behind >= LONG) else {
+            return Ok(Observation::Wait(MOMENT));
+        };
+        let (sync_uid, class_uid) = (handed.sync_uid.as_deref(), handed.class_uid.as_deref());
+        if self.0.edge.has_pair(id, sync_uid, class_uid).await? {
+            return Ok(Observation::Wait(LONG));
+        }
+        self.0.pairs.forget(id.as_str());
+        Ok(Observation::Again)
+    }
+
+    async fn judge(&self, target: &Target<'_>) -> Result<Observation, EdgeError> {
+        let Some(handed) = target.handed else { return Ok(Observation::Again) };
+        let SyncSeen::There(sync) = self.0.pairs.sync(target.secret.id.as_str()) else {
+            return Ok(Observation::Wait(MOMENT));
+        };
+        let waited = self.told(handed).elapsed();
+        Ok(match verdict(sync.status.as_ref(), &handed.hash_before) {
+            Verdict::Done => self.confirm(target, handed, waited).await?,
+            Verdict::Silent => match self.0.options.patience.checked_sub(waited) {
+                Some(left) if !left.is_zero() => Observation::Wait(left),
+                _ => Observation::Unanswered(waited),
+            },
+            // It may be of what was given before.
+            Verdict::Trouble(_) if waited < MOMENT && handed.open => Observation::Wait(MOMENT - waited),
+            Verdict::Trouble(trouble) => {
+                let pause = self.again_after(handed.failures);
+                if waited >= pause && target.secret.state != State::Synced {
+                    Observation::Retry(Attempt::Failed(handed.failures + 1))
+                } else {
+                    self.in_trouble(target, trouble, pause.saturating_sub(waited)).await?
+                }
+            }
+        })
+    }
+
+    /// The extension has not said anything of what it was given: it may be at work on others, or not at all.
+    pub(in crate::edge::engine) fn judge_silence<'a>(
+        &self,
+        target: &Target<'_>,
+        waited: Duration,
+        delegated: impl Iterator<Item = &'a Handed> + Clone,
+    ) -> Observation {
+        let Some(handed) = target.handed else { return Observation::Again };
+        let (patience, told) = (self.0.options.patience, self.told(handed));
+        let is_later =
+            |other: &Handed| !other.open && self.told(other).saturating_duration_since(told) > patience;
+        let waiting = Waiting {
+            patience,
+            waited,
+            nudges: handed.nudges,
+            quiet: self.0.pairs.quiet_for(),
+            is_overtaken: delegated.clone().any(is_later),
+        };
+        match waiting.judge() {
+            Patience::Wait(pause) => Observation::Wait(pause),
+            Patience::Busy(pause) => {
+                let waiting = delegated.filter(|other| other.open).count();
+                let message = format!(
+                    "The Secret Store extension is at work on others; {waiting} synced secrets wait for it. It comes to this one by itself."
+                );
+                Observation::Busy(message, pause)
+            }
+            Patience::Dead(pause) => Observation::Failed(silence(pause)),
+            Patience::Nudge => {
+                let state = VaultState { statuses: handed.statuses.clone(), values: Vec::new() };
+                Observation::Resend(state, Attempt::Unanswered(handed.nudges + 1))
+            }
+        }
+    }
+
+    /// How long after it was told the extension is told to try again what it has failed so often: at a growing pause, no longer than
+    /// until the next check, and not before its trouble was looked at.
+    fn again_after(&self, failures: u32) -> Duration {
+        again_after(failures).min(self.0.shortest_check).max(2 * MOMENT)
+    }
+
+    /// The extension says that all is well: so it is where the Secret is there and nobody else's hand is in it.
+    async fn confirm(
+        &self,
+        target: &Target<'_>,
+        handed: &Handed,
+        waited: Duration,
+    ) -> Result<Observation, EdgeError> {
+        // An extension that sets no label of its own is told so once, and then believed.
+        let wants_mark = !handed.open || handed.nudges == 0;
+        let name = target.secret.id.as_str();
+        let seen = self.0.index.get(name);
+        Ok(match self.0.edge.made(target.secret, target.known(), wants_mark).await? {
+            Made::Whole(written) => {
+                self.0.index.note(name, &seen, &written);
+                Observation::Confirmed(written)
+            }
+            // Its watch may be behind.
+            Made::Nothing if waited < MOMENT => Observation::Wait(MOMENT - waited),
+            Made::Nothing => Observation::Drifted(Drift::default()),
+            Made::Edited => edited(),
+            Made::Foreign => Observation::Conflict,
+        })
+    }
+
+    /// The extension has failed; it is told to try again after this.
+    async fn in_trouble(
+        &self,
+        target: &Target<'_>,
+        trouble: Trouble,
+        again_in: Duration,
+    ) -> Result<Observation, EdgeError> {
+        Ok(match self.0.edge.made(target.secret, target.known(), true).await {
+            Ok(Made::Foreign) => Observation::Conflict,
+            Ok(Made::Edited) if trouble.reason == Reason::EdgeConflict => edited(),
+            _ => Observation::Failed(of_trouble(target, trouble, again_in)),
+        })
+    }
+}
+
+/// Somebody wrote or removed keys of the Secret, and the extension takes nothing by force.
+fn edited() -> Observation {
+    Observation::Drifted(Drift { manager: None, must_release: true })
+}
+
+fn silence(pause: Duration) -> Failure {
+    let message = "The Secret Store extension does not act on the SecretSync. Look whether its controller runs in the namespace \
+                   azure-secret-store, whether it watches this namespace, and whether its provider `azure` is installed.";
+    Failure {
+        reason: Reason::EngineNotResponding,
+        message: message.to_owned(),
+        problems: Vec::new(),
+        retry: Retry::Soon(Some(pause)),
+    }
+}
+
+/// After so many failures of the extension, how long to wait before it is told again.
+fn again_after(failures: u32) -> Duration {
+    (2 * MOMENT).saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_PAUSE)
+}
+
+/// A failure of the extension, and which references it names: after a partial sync, each with its own reason.
+fn of_trouble(target: &Target<'_>, trouble: Trouble, again_in: Duration) -> Failure {
+    let problem = |(place, reference): (usize, &Reference)| {
+        let (key, vault_secret) = (reference.key.as_str(), reference.vault_secret.as_str());
+        let mut objects = trouble.objects.iter();
+        let left = objects.find(|left| left.path == key || left.path.eq_ignore_ascii_case(vault_secret));
+        match left {
+            Some(left) => Some((place, left.reason, left.message.clone())),
+            None => (trouble.objects.is_empty() && trouble.is_about(vault_secret))
+                .then(|| (place, trouble.reason, trouble.message.clone())),
+        }
+    };
+    let problems = target.secret.references.iter().enumerate().filter_map(problem).collect();
+    let retry = Retry::After(again_in.max(HALT_CHECK));
+    Failure { reason: trouble.reason, message: trouble.message, problems, retry }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_extension_fails_it_is_told_again_at_a_growing_pause_and_within_a_minute_for_ever() {
+        let pauses = [0, 1, 2, 3, 4, 5, u32::MAX].map(|failures| again_after(failures).as_secs());
+        assert_eq!(pauses, [4, 8, 16, 32, 50, 50, 50]);
+    }
+}

@@ -1,0 +1,174 @@
+//! One attempt to bring the edge to what is recorded, by the engine that a synced secret has: it decides, and what it answers is recorded.
+
+use std::time::Duration;
+
+use super::{
+    Reconciler,
+    fights::Fight,
+    queue::{Outcome, Work},
+};
+use crate::{
+    edge::{
+        EdgeError,
+        engine::{
+            Applied, Attempt, Comparison, Drift, Engine, Failure, Look, Observation, Retry, Target,
+            VaultState,
+        },
+    },
+    model::{ConditionType, Reason, State},
+    store::{Record, StoreError},
+};
+
+impl Reconciler {
+    /// Looks at the edge, and does what follows from it.
+    pub(super) async fn observe(
+        &self,
+        (record, target): (&Record, &Target<'_>),
+        engine: &Engine,
+        look: Look,
+        work: &Work,
+    ) -> Result<Outcome, StoreError> {
+        let mut observation = match engine.observe(target, look).await {
+            Ok(observation) => observation,
+            Err(error) => return self.record_failure(record, (&error).into()).await,
+        };
+        if let Observation::Unanswered(waited) = observation {
+            let records = self.0.store.view().snapshot().records;
+            let delegated = records.iter().filter_map(|other| other.handed.as_ref());
+            observation = engine.judge_silence(target, waited, delegated);
+        }
+        match observation {
+            Observation::Wait(pause) => Ok(Outcome::After(pause)),
+            Observation::Again | Observation::Unanswered(_) => Ok(Outcome::Again),
+            Observation::Unchanged(written) => self.record_unchanged(record, written).await,
+            Observation::Confirmed(written) => self.record_confirmed(record, written).await,
+            Observation::Drifted(drift) => self.repair((record, target), engine, drift, work).await,
+            Observation::Conflict => self.in_conflict((record, target), engine).await,
+            Observation::Busy(message, pause) => self.record_busy(record, message, pause).await,
+            Observation::Retry(attempt) => self.sync((record, target), engine, work, attempt).await,
+            Observation::Resend(state, attempt) => self.apply((record, target), engine, state, attempt).await,
+            Observation::Failed(failure) => self.record_failure(record, failure).await,
+        }
+    }
+
+    /// Reads the vault and brings the edge to what it has. Where a reference can't be read, the edge stays as it is.
+    pub(super) async fn sync(
+        &self,
+        (record, target): (&Record, &Target<'_>),
+        engine: &Engine,
+        work: &Work,
+        attempt: Attempt,
+    ) -> Result<Outcome, StoreError> {
+        if let Err(error) = engine.check_owner(target).await {
+            return self.record_failure(record, (&error).into()).await;
+        }
+        let state = work.unless_superseded(self.vault_state(record, work.reads.clone())).await;
+        let state = match state {
+            None => return Ok(Outcome::Again),
+            Some(Err(failure)) => return self.record_failure(record, failure).await,
+            Some(Ok(state)) => state,
+        };
+        match engine.compare(target, &state, attempt) {
+            Comparison::Differs(attempt) => self.apply((record, target), engine, state, attempt).await,
+            Comparison::Same => self.record_compared(record, state.statuses).await,
+            Comparison::Awaited => Ok(Outcome::Again),
+        }
+    }
+
+    /// Puts back what somebody changed; at a growing pause where they do it again and again.
+    pub(super) async fn repair(
+        &self,
+        (record, target): (&Record, &Target<'_>),
+        engine: &Engine,
+        drift: Drift,
+        work: &Work,
+    ) -> Result<Outcome, StoreError> {
+        // Asked first: what is released no longer says whose it was.
+        if let Some(fight) = self.0.fights.of(record.secret.uid).filter(|fight| !fight.pause.is_zero()) {
+            let manager = match drift.manager {
+                Some(manager) => Some(manager),
+                None => engine.other_manager(&record.secret.id).await,
+            };
+            return self.record_fight(record, &fight, manager.as_deref()).await;
+        }
+        if drift.must_release {
+            self.forget_delegated(record).await?;
+            if let Err(error) = engine.release_keys(target).await {
+                return self.record_failure(record, (&error).into()).await;
+            }
+        }
+        match engine.repair(target, drift.must_release) {
+            None => self.sync((record, target), engine, work, Attempt::Drift).await,
+            Some((state, attempt)) => {
+                if attempt != Attempt::Drift {
+                    self.0.fights.repaired(record.secret.uid);
+                }
+                self.apply((record, target), engine, state, attempt).await
+            }
+        }
+    }
+
+    async fn apply(
+        &self,
+        (record, target): (&Record, &Target<'_>),
+        engine: &Engine,
+        state: VaultState,
+        attempt: Attempt,
+    ) -> Result<Outcome, StoreError> {
+        match engine.apply(target, state, attempt).await {
+            Ok(Applied::Synced(synced)) => self.record_synced(record, synced, attempt).await,
+            Ok(Applied::Delegated(delegated)) => self.record_delegated(record, delegated, attempt).await,
+            Ok(Applied::Conflict) => self.in_conflict((record, target), engine).await,
+            Err(error) => self.record_failure(record, (&error).into()).await,
+        }
+    }
+
+    /// A Secret of somebody else has come under the name: that is told, and all of ours is taken out of it.
+    async fn in_conflict(
+        &self,
+        (record, target): (&Record, &Target<'_>),
+        engine: &Engine,
+    ) -> Result<Outcome, StoreError> {
+        let conflict = EdgeError::conflict(&record.secret.id);
+        let outcome = self.record_failure(record, (&conflict).into()).await?;
+        match engine.withdraw(target).await {
+            Ok(None) => Ok(outcome),
+            Ok(Some(pause)) => Ok(Outcome::After(pause)),
+            Err(error) => {
+                tracing::debug!(%error, "the Secret of somebody else is not free of ours yet; trying again");
+                Ok(Outcome::Retry(None))
+            }
+        }
+    }
+
+    /// How long a fight about a synced secret keeps the service from repairing it; nothing where somebody asks for it.
+    pub(super) fn pause_of_fight(&self, record: &Record, work: &Work) -> Option<Duration> {
+        let is_told = record.secret.condition(ConditionType::Synced)?.reason == Reason::EdgeContested;
+        let is_asked = work.reads.is_some()
+            || record.sync_requests != record.synced_requests
+            || record.secret.state == State::Deleting;
+        let fight = self.0.fights.of(record.secret.uid).filter(|_| is_told && !is_asked)?;
+        Some(fight.pause).filter(|pause| !pause.is_zero())
+    }
+
+    async fn record_fight(
+        &self,
+        record: &Record,
+        fight: &Fight,
+        other: Option<&str>,
+    ) -> Result<Outcome, StoreError> {
+        let who = other.map_or_else(|| "Somebody".to_owned(), |other| format!("The manager {other:?}"));
+        let message = format!(
+            "{who} puts other content into the Secret or deletes it each time the service repairs it: {} repairs so far. The \
+             service goes on, at a growing pause. Keep that manager from writing this Secret, or delete the synced secret.",
+            fight.repairs
+        );
+        let failure = Failure {
+            reason: Reason::EdgeContested,
+            message,
+            problems: Vec::new(),
+            retry: Retry::After(fight.pause),
+        };
+        self.record_failure(record, failure).await
+    }
+}

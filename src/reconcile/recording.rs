@@ -1,0 +1,266 @@
+//! Records what an attempt brought: each in one transaction, with its audit event, and with the outcome for the queue.
+
+use super::{Reconciler, observe, queue::Outcome};
+use crate::{
+    edge::{
+        Written,
+        engine::{Attempt, Delegated, Failure, Retry, Synced},
+    },
+    model::{self, AuditAction, Condition, ConditionType, Handed, Reason, ReferenceStatus, State, Status},
+    store::{NewAuditEvent, Record, StoreError},
+};
+
+impl Reconciler {
+    /// The Secret holds what the vault has.
+    pub(super) async fn record_synced(
+        &self,
+        attempted: &Record,
+        synced: Synced,
+        attempt: Attempt,
+    ) -> Result<Outcome, StoreError> {
+        let Synced { written, digest, statuses, is_from_memory } = synced;
+        let mut transaction = self.0.store.begin().await?;
+        let Some(mut current) = transaction.current(attempted.secret.uid) else {
+            return Ok(Outcome::Done);
+        };
+        let rotated = rotated(attempted, &statuses);
+        // Where nothing was written, nobody has looked at the edge either.
+        let is_repair = attempt == Attempt::Drift && !is_from_memory;
+        if is_repair {
+            self.0.fights.repaired(attempted.secret.uid);
+        }
+        // Of a fight the audit has one row, and not one for each repair.
+        let is_told = is_repair && self.0.fights.of(attempted.secret.uid).is_none();
+        let changed = current.edge.digest.as_deref() != Some(digest.as_slice()) || is_told;
+        let last_look = current.secret.sync_time;
+        observe::synced(&mut current, attempted, statuses, written, digest);
+        if is_from_memory {
+            current.secret.sync_time = last_look;
+        }
+        let stale = current.secret.generation != attempted.secret.generation;
+        transaction.update(current).await?;
+        if changed {
+            let action = if is_repair { AuditAction::DriftRepaired } else { AuditAction::Synced };
+            let event = match rotated {
+                Some(keys) => event(AuditAction::Rotated, attempted, &format!("New versions under {keys}.")),
+                None => event(action, attempted, "The edge holds what the references say."),
+            };
+            transaction.audit(event).await?;
+        }
+        transaction.commit().await?;
+        Ok(if stale { Outcome::Again } else { Outcome::Done })
+    }
+
+    /// The Secret is another one than was written, and holds the same.
+    pub(super) async fn record_unchanged(
+        &self,
+        record: &Record,
+        written: Written,
+    ) -> Result<Outcome, StoreError> {
+        let mut transaction = self.0.store.begin().await?;
+        let Some(mut current) = transaction.current(record.secret.uid) else {
+            return Ok(Outcome::Done);
+        };
+        current.edge.uid = Some(written.uid);
+        current.edge.resource_version = Some(written.resource_version);
+        transaction.update(current).await?;
+        transaction.commit().await?;
+        Ok(Outcome::Done)
+    }
+
+    /// The edge holds already what the vault has: remember when the vault was looked at.
+    pub(super) async fn record_compared(
+        &self,
+        record: &Record,
+        statuses: Vec<ReferenceStatus>,
+    ) -> Result<Outcome, StoreError> {
+        let mut transaction = self.0.store.begin().await?;
+        let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(Outcome::Done) };
+        for (reference, status) in record.secret.references.iter().zip(statuses) {
+            let held = current.secret.references.iter_mut().find(|held| held.asks_the_same(reference));
+            if let Some(held) = held {
+                held.status = status;
+            }
+        }
+        transaction.update(current).await?;
+        transaction.commit().await?;
+        Ok(Outcome::Done)
+    }
+
+    /// The extension was told what to do.
+    pub(super) async fn record_delegated(
+        &self,
+        record: &Record,
+        delegated: Delegated,
+        attempt: Attempt,
+    ) -> Result<Outcome, StoreError> {
+        let Delegated { handed, digest, repaired, look_again } = delegated;
+        let mut transaction = self.0.store.begin().await?;
+        let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(Outcome::Done) };
+        current.edge.digest = Some(digest);
+        current.handed = Some(handed);
+        transaction.update(current).await?;
+        if attempt == Attempt::Drift {
+            self.0.fights.repaired(record.secret.uid);
+        }
+        // Of a fight the audit has one row, and not one for each repair.
+        let is_fight = self.0.fights.of(record.secret.uid).is_some();
+        if let Some(detail) = repaired.filter(|_| !is_fight) {
+            transaction.audit(event(AuditAction::DriftRepaired, record, &detail)).await?;
+        }
+        transaction.commit().await?;
+        Ok(Outcome::After(look_again))
+    }
+
+    /// The extension has done what it was told.
+    pub(super) async fn record_confirmed(
+        &self,
+        attempted: &Record,
+        written: Written,
+    ) -> Result<Outcome, StoreError> {
+        let Some(handed) = &attempted.handed else { return Ok(Outcome::Again) };
+        let mut transaction = self.0.store.begin().await?;
+        let Some(mut current) = transaction.current(attempted.secret.uid) else { return Ok(Outcome::Done) };
+        if current.handed.as_ref() != Some(handed) {
+            return Ok(Outcome::Again);
+        }
+        if !handed.open && current.secret.state == State::Synced {
+            // The extension wrote the Secret again by itself.
+            current.edge.uid = Some(written.uid);
+            current.edge.resource_version = Some(written.resource_version);
+            transaction.update(current).await?;
+            transaction.commit().await?;
+            return Ok(Outcome::Done);
+        }
+        let rotated = rotated(attempted, &handed.statuses);
+        let is_news = matches!(current.secret.state, State::Degraded | State::Failed)
+            || current.secret.synced_generation != handed.generation;
+        let digest = current.edge.digest.clone().unwrap_or_default();
+        observe::synced(&mut current, attempted, handed.statuses.clone(), written, digest);
+        current.handed = Some(Handed { open: false, ..handed.clone() });
+        let stale = current.secret.generation != attempted.secret.generation;
+        transaction.update(current).await?;
+        if let Some(keys) = rotated {
+            transaction
+                .audit(event(AuditAction::Rotated, attempted, &format!("New versions under {keys}.")))
+                .await?;
+        } else if is_news {
+            transaction
+                .audit(event(AuditAction::Synced, attempted, "The edge holds what the references say."))
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(if stale { Outcome::Again } else { Outcome::Done })
+    }
+
+    /// The extension is at work on others, and comes to this one too.
+    pub(super) async fn record_busy(
+        &self,
+        record: &Record,
+        message: String,
+        pause: std::time::Duration,
+    ) -> Result<Outcome, StoreError> {
+        let mut transaction = self.0.store.begin().await?;
+        let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(Outcome::Done) };
+        if current.handed != record.handed || observe::is_outdated(record, &current.secret) {
+            return Ok(Outcome::Again);
+        }
+        if current.secret.state != State::Deleting {
+            current.secret.state = State::Pending;
+            let condition = Condition::new(ConditionType::Synced, Status::False, Reason::Pending, message);
+            current.secret.set_condition(condition);
+            transaction.update(current).await?;
+            transaction.commit().await?;
+        }
+        Ok(Outcome::Retry(Some(pause)))
+    }
+
+    /// What is released looks as if the extension had written it: whoever is killed before it is told again begins with that.
+    pub(super) async fn forget_delegated(&self, record: &Record) -> Result<(), StoreError> {
+        let mut transaction = self.0.store.begin().await?;
+        let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(()) };
+        if current.handed != record.handed {
+            return Ok(());
+        }
+        if let Some(handed) = &mut current.handed {
+            handed.generation = 0;
+            transaction.update(current).await?;
+            transaction.commit().await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn record_failure(
+        &self,
+        attempted: &Record,
+        failure: Failure,
+    ) -> Result<Outcome, StoreError> {
+        // Another process acts for the instance by now: what it makes of this synced secret is not for this one to tell.
+        if self.stands_by() {
+            return Ok(Outcome::Retry(None));
+        }
+        let Failure { reason, message, problems, retry } = failure;
+        let next = match retry {
+            Retry::Unread => return Ok(Outcome::Retry(None)),
+            Retry::Soon(at_least) => Outcome::Retry(at_least),
+            Retry::After(pause) => Outcome::After(pause),
+            Retry::Later => Outcome::Retry(None),
+        };
+        let mut transaction = self.0.store.begin().await?;
+        let Some(mut current) = transaction.current(attempted.secret.uid) else {
+            return Ok(Outcome::Done);
+        };
+        // A call has begun to store what this look found missing. It wakes the next look when it ends.
+        if current.secret.state != State::Deleting
+            && current.secret.references.iter().any(|reference| reference.create_pending)
+            && self.is_creating(attempted.secret.uid)
+        {
+            return Ok(Outcome::Done);
+        }
+        let before = (
+            current.secret.state,
+            current.secret.condition(ConditionType::Synced).map(|condition| condition.reason),
+        );
+        observe::failed(&mut current, attempted, reason, message.clone(), &problems);
+        let now = (
+            current.secret.state,
+            current.secret.condition(ConditionType::Synced).map(|condition| condition.reason),
+        );
+        let outdated = observe::is_outdated(attempted, &current.secret);
+        transaction.update(current).await?;
+        let fight = self.0.fights.of(attempted.secret.uid).filter(|_| reason == Reason::EdgeContested);
+        if now != before && fight.as_ref().is_none_or(|fight| fight.is_new) {
+            if fight.is_some() {
+                self.0.fights.told(attempted.secret.uid);
+            }
+            tracing::warn!(synced_secret = %attempted.secret.id, reason = reason.as_str(), "{message}");
+            let event = NewAuditEvent {
+                outcome: model::Outcome(reason.as_str().to_owned()),
+                ..event(AuditAction::SyncFailed, attempted, &message)
+            };
+            transaction.audit(event).await?;
+        }
+        transaction.commit().await?;
+        Ok(if outdated { Outcome::Again } else { next })
+    }
+}
+
+/// The keys whose version is another than before.
+fn rotated(before: &Record, statuses: &[ReferenceStatus]) -> Option<String> {
+    let keys: Vec<_> = before
+        .secret
+        .references
+        .iter()
+        .zip(statuses)
+        .filter(|(reference, status)| {
+            reference.status.synced_version.is_some()
+                && reference.status.synced_version != status.synced_version
+        })
+        .map(|(reference, _)| reference.key.as_str())
+        .collect();
+    (!keys.is_empty()).then(|| keys.join(", "))
+}
+
+pub(super) fn event(action: AuditAction, record: &Record, detail: &str) -> NewAuditEvent {
+    NewAuditEvent::by_service(action, record.secret.name(), detail)
+}

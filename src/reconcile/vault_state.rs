@@ -1,0 +1,142 @@
+//! What the vault has for all references of a synced secret: the values, or what describes them, as its engine needs it.
+
+use std::sync::Arc;
+
+use futures::future::join_all;
+use jiff::Timestamp;
+use zeroize::Zeroizing;
+
+use super::{
+    Reads, Reconciler,
+    failure::{explain, vault_retry},
+    observe,
+};
+use crate::{
+    edge::engine::{Failure, Problem, Retry, VaultState, reads_values},
+    model::{Reason, Reference, ReferenceStatus, VaultSecretVersion, VaultValue, VaultVersion},
+    store::Record,
+    vault::{Priority, VaultError},
+};
+
+/// What one reference has in the vault.
+type Found = (ReferenceStatus, Option<(Zeroizing<Vec<u8>>, VaultVersion)>);
+
+impl Reconciler {
+    /// The reads to answer a record with: the shared ones, where they are not older than what was asked for.
+    fn reads_for(&self, record: &Record, shared: Option<Arc<Reads>>) -> Arc<Reads> {
+        shared
+            .filter(|reads| reads.answer(record.asked))
+            .unwrap_or_else(|| Arc::new(Reads::new(self.0.vault.clone(), Priority::Background)))
+    }
+
+    /// What the vault has for all references; every problem is named.
+    pub(super) async fn vault_state(
+        &self,
+        record: &Record,
+        shared: Option<Arc<Reads>>,
+    ) -> Result<VaultState, Failure> {
+        let reads = self.reads_for(record, shared);
+        let references = &record.secret.references;
+        let needs_values = reads_values(record.engine);
+        let looks = references.iter().map(|reference| look(reference, &reads, needs_values));
+        let looks = join_all(looks).await;
+        let state = collect(references, looks)?;
+        self.0.comparisons.note(record.followed());
+        Ok(state)
+    }
+}
+
+/// Why a reference has nothing that could be synced.
+enum Unusable {
+    Vault(Arc<VaultError>),
+    Encoding(String),
+}
+
+async fn look(reference: &Reference, reads: &Reads, needs_value: bool) -> Result<Found, Unusable> {
+    match needs_value {
+        true => read(reference, reads).await,
+        false => describe(reference, reads).await,
+    }
+}
+
+async fn read(reference: &Reference, reads: &Reads) -> Result<Found, Unusable> {
+    let value =
+        reads.get(&reference.vault_secret, reference.version.as_ref()).await.map_err(Unusable::Vault)?;
+    let (bytes, status) = decode(reference, &value).map_err(Unusable::Encoding)?;
+    let version = status.synced_version.clone().expect("a value that was read has a version");
+    Ok((status, Some((bytes, version))))
+}
+
+async fn describe(reference: &Reference, reads: &Reads) -> Result<Found, Unusable> {
+    let look = reads.describe(&reference.vault_secret, reference.version.as_ref()).await;
+    let look = look.map_err(Unusable::Vault)?;
+    Ok((status(&look.versions, look.time, reference), None))
+}
+
+fn collect(references: &[Reference], looks: Vec<Result<Found, Unusable>>) -> Result<VaultState, Failure> {
+    let (mut state, mut problems, mut retry) = (VaultState::default(), Vec::new(), Retry::Later);
+    let mut seen = Vec::new();
+    for (place, look) in looks.into_iter().enumerate() {
+        match look {
+            Ok((status, value)) => {
+                seen.extend(status.synced_version.clone().map(|version| (place, version)));
+                state.statuses.push(status);
+                state.values.extend(value);
+            }
+            Err(Unusable::Encoding(message)) => problems.push((place, Reason::InvalidEncoding, message)),
+            Err(Unusable::Vault(error)) => {
+                retry = vault_retry(&error, retry);
+                problems.push((place, error.condition_reason(), explain(&error)));
+            }
+        }
+    }
+    match Failure::of_references(references, problems, retry) {
+        None => Ok(state),
+        Some(failure) => Err(held_back(failure, references, &seen)),
+    }
+}
+
+/// Adds the references that could be read to a failure, where the edge holds another version of them: it keeps that one until
+/// the others can be read, too.
+fn held_back(mut failure: Failure, references: &[Reference], read: &[(usize, VaultVersion)]) -> Failure {
+    let Some(cause) = failure.problems.first().map(|(place, ..)| &references[*place].key) else {
+        return failure;
+    };
+    let message = |held: &VaultVersion, version: &VaultVersion| {
+        format!(
+            "The vault has version {version}, and the edge keeps {held} until key {cause} can be read: a Secret is never \
+             half new."
+        )
+    };
+    let problem = |(place, version): &(usize, VaultVersion)| {
+        let held = references[*place].status.synced_version.as_ref()?;
+        (held != version).then(|| (*place, Reason::HeldBack, message(held, version)))
+    };
+    let problems: Vec<Problem> = read.iter().filter_map(problem).collect();
+    failure.problems.extend(problems);
+    failure
+}
+
+fn decode(
+    reference: &Reference,
+    value: &VaultValue,
+) -> Result<(Zeroizing<Vec<u8>>, ReferenceStatus), String> {
+    let bytes = reference.encoding.decode(&value.value).map_err(|error| {
+        format!(
+            "{error}. Store it in that encoding, or change the reference's encoding with UpdateSyncedSecret."
+        )
+    })?;
+    Ok((bytes, observe::status_of(value)))
+}
+
+/// What a reference will hold. Where the vault does not tell which of several versions of one second came last, one that is not held
+/// yet: that makes the extension sync, and it gets the right one. It does so once: what was seen when that second was over was handed
+/// with all of them there, and the extension has had its choice.
+fn status(versions: &[VaultSecretVersion], seen: Timestamp, reference: &Reference) -> ReferenceStatus {
+    let held = &reference.status;
+    let is_held = |version: &&VaultSecretVersion| Some(&version.version) == held.synced_version.as_ref();
+    let kept = versions.iter().find(is_held).filter(|_| held.settled);
+    let another = versions.iter().find(|version| !is_held(version));
+    let version = kept.or(another).or(versions.first()).expect("a look brings a version or an error");
+    observe::status_of_version(version, seen)
+}
