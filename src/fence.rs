@@ -1,7 +1,8 @@
-//! The fence before all that writes in the vault and at the edge: open only while this process acts for the instance.
+//! The fence for all writes to the vault and the cluster. It is open only while this process is the leader.
 //!
-//! A write begins only while the fence lets writes begin, and is cut when the time of this process ends: by then another process may act.
-//! All of it goes by the monotonic clock, so no clock that is set forward or back opens it.
+//! A write starts only while the fence is open, and is cancelled when this process's leadership ends, because
+//! another process may lead from then on. All times are monotonic, so changing the system clock can't open
+//! the fence.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,66 +11,66 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-/// How long a write waits for the first word on whether this process acts: right after a start, somebody is just being asked.
+/// How long a write waits for the first result of leader election after the start.
 pub const MOMENT: Duration = Duration::from_secs(5);
 
-/// Whether writes may begin, and until when they must have ended. Clones share it.
+/// Whether writes may start, and when they must end. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Fence(Arc<watch::Sender<Gate>>);
 
-/// How the fence stands.
+/// The state of the fence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Gate {
-    /// Nobody has said anything yet.
+    /// Leader election has no result yet.
     Unasked,
-    /// Writes begin before the one moment, and end before the other.
+    /// Writes may start before the one time, and must end before the other.
     Open { begin_before: Instant, end_before: Instant },
-    /// No write begins, and what is under way is cut.
+    /// No write may start, and writes in flight are cancelled.
     Shut,
-    /// There is nobody else.
+    /// There is no other process.
     Always,
 }
 
-/// Why a write did not go through.
+/// Why a write was not carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fenced {
-    /// It was not begun.
-    #[error("this process does not act for the instance")]
+    /// It was not started.
+    #[error("this process is not the leader of the instance")]
     NotBegun,
-    /// It was cut: it may have taken effect.
-    #[error("the write was cut, because another process may act for the instance from now on")]
+    /// It was cancelled. It may have taken effect.
+    #[error("the write was cancelled, because another process may be the leader of the instance now")]
     Cut,
 }
 
 // === impl Fence ===
 
 impl Fence {
-    /// A fence that is shut until somebody opens it.
+    /// A fence that is shut until leader election opens it.
     pub fn new() -> Self {
         Self(Arc::new(watch::Sender::new(Gate::Unasked)))
     }
 
-    /// One that is always open: for who is alone, or writes nothing.
+    /// A fence that is always open: for a process that is alone or writes nothing.
     pub fn always() -> Self {
         Self(Arc::new(watch::Sender::new(Gate::Always)))
     }
 
-    /// Lets writes begin before a moment, and cuts them at another.
+    /// Lets writes start until `begin_before`, and cancels them at `end_before`.
     pub fn open(&self, begin_before: Instant, end_before: Instant) {
         self.0.send_replace(Gate::Open { begin_before, end_before });
     }
 
-    /// Lets nothing through, and cuts what is under way.
+    /// Lets nothing through, and cancels writes in flight.
     pub fn shut(&self) {
         self.0.send_replace(Gate::Shut);
     }
 
-    /// Whether a write may begin now.
+    /// Whether a write may start now.
     pub fn is_open(&self) -> bool {
         self.0.borrow().begins()
     }
 
-    /// Until when writes may begin; absent where none may, or where that has no end.
+    /// Until when writes may start; `None` if none may, or if there is no limit.
     pub fn begin_before(&self) -> Option<Instant> {
         match *self.0.borrow() {
             Gate::Open { begin_before, .. } => Some(begin_before),
@@ -77,13 +78,13 @@ impl Fence {
         }
     }
 
-    /// Waits a moment for the first word, where there was none yet.
+    /// Waits for the first result of leader election, for [`MOMENT`] at most.
     pub async fn asked(&self) {
         let mut gate = self.0.subscribe();
         let _ = timeout(MOMENT, gate.wait_for(|gate| *gate != Gate::Unasked)).await;
     }
 
-    /// Carries out one write, which is told how long it may take at most; absent where nobody cuts it.
+    /// Runs one write. It receives the time that it may take; `None` for no limit.
     pub async fn guard<T, F: Future<Output = T>>(
         &self,
         write: impl FnOnce(Option<Duration>) -> F,
@@ -100,7 +101,7 @@ impl Fence {
         }
     }
 
-    /// Returns when what is under way must have ended. A renewal puts that off.
+    /// Returns when writes in flight must end. A renewal of the leadership extends that.
     async fn ended(&self) {
         let mut gate = self.0.subscribe();
         loop {

@@ -1,7 +1,7 @@
-//! What is made from files that others renew, and made anew when they hold something else.
+//! Values that are loaded from files and reloaded when the files change, such as certificates.
 //!
-//! A disk may be slow, and one in the network may hang for ever. So the files are looked at on a thread where that holds up nobody, one look
-//! at a time, and whoever needs what they say goes on with what they said before.
+//! A disk can be slow, and a network disk can hang forever. So files are read on a separate thread, one read
+//! at a time, and meanwhile everyone uses the previous value.
 
 use std::{
     fmt::{self, Display},
@@ -11,24 +11,24 @@ use std::{
 
 use tokio::{task::JoinHandle, time::Instant};
 
-/// Files, and what is made from them.
+/// Loads a value from files.
 pub trait Source: Send + Sync + 'static {
-    /// What is made from them.
+    /// The loaded value.
     type Made: Clone + Send + 'static;
-    /// Why nothing can be made from them.
+    /// Why the files are not usable.
     type Problem: Display + PartialEq + Send;
 
-    /// Looks at the files; what is made from them, where that is something else than before. May block.
+    /// Reads the files. Returns a value if they changed. May block.
     fn look(&self, before: &Self::Made) -> Result<Option<Self::Made>, Self::Problem>;
 
-    /// Says that what the files hold now is used.
+    /// Logs that the new content is in use.
     fn tell_taken(&self, made: &Self::Made);
 
-    /// Says that what the files hold now can't be used, and what they said before still counts.
+    /// Logs that the new content is not usable, and that the previous value stays in use.
     fn tell_unusable(&self, problem: &Self::Problem);
 }
 
-/// Follows files. A clone is about the same ones.
+/// A value that follows its files. Clones share it.
 pub struct Followed<S: Source>(Arc<Inner<S>>);
 
 struct Inner<S: Source> {
@@ -39,35 +39,35 @@ struct Inner<S: Source> {
 
 struct Held<S: Source> {
     made: S::Made,
-    /// When they were looked at since it was first made.
+    /// When the files were last read since the first load.
     looked: Option<Instant>,
     is_looking: bool,
-    /// Why the files can't be used, as the log has it.
+    /// The problem that was last logged.
     told: Option<S::Problem>,
 }
 
 // === impl Followed ===
 
 impl<S: Source> Followed<S> {
-    /// Follows files that `made` was made from, and that are looked at no more often than once in `every`.
+    /// Follows the files that `made` was loaded from. Reads them at most once per `every`.
     pub fn new(source: S, made: S::Made, every: Duration) -> Self {
         let held = Held { made, looked: None, is_looking: false, told: None };
         Self(Arc::new(Inner { source, every, held: Mutex::new(held) }))
     }
 
-    /// What was last made. Where it is time to, the files are looked at meanwhile.
+    /// The current value. Starts a read in the background if one is due.
     pub fn current(&self) -> S::Made {
         let looking = self.look(self.0.every);
         drop(looking);
         self.made()
     }
 
-    /// What was last made.
+    /// The current value.
     pub fn made(&self) -> S::Made {
         self.0.held().made.clone()
     }
 
-    /// Begins to look at the files, unless a look is under way or the last one was less than `pause` ago.
+    /// Starts to read the files, unless a read is in progress or the last one was less than `pause` ago.
     pub fn look(&self, pause: Duration) -> Option<JoinHandle<()>> {
         let before = {
             let mut held = self.0.held();
@@ -79,7 +79,7 @@ impl<S: Source> Followed<S> {
         };
         let inner = self.0.clone();
         Some(tokio::task::spawn_blocking(move || {
-            // Also where it panics, the next look comes.
+            // Also ends the read if it panics.
             let done = Done(&inner);
             let found = inner.source.look(&before);
             inner.take(found);
@@ -124,7 +124,7 @@ impl<S: Source> Inner<S> {
     }
 }
 
-/// The end of a look.
+/// Ends a read when dropped.
 struct Done<'a, S: Source>(&'a Inner<S>);
 
 impl<S: Source> Drop for Done<'_, S> {

@@ -1,21 +1,21 @@
-//! What time others say it is: the vault and the API server, by the `Date` of their answers.
+//! The clocks of the vault and the API server, from the `Date` header of their responses.
 //!
-//! What they date (versions, expiry) is judged by their clock and not by this machine's, which somebody may set. Between two answers it goes
-//! on by the monotonic clock.
+//! Their timestamps (versions, expiry) are compared with their own clock, because this machine's clock may be
+//! wrong. Between two responses the time advances by the monotonic clock.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp, fmt::rfc2822::DateTimeParser};
 use tokio::time::Instant;
 
-/// How far two clocks may be apart without harm. A date in an answer is exact to a second, and may be under way for some.
+/// Skew between two clocks that does no harm. A `Date` has a resolution of a second, and responses take time.
 pub const HARMLESS: SignedDuration = SignedDuration::from_secs(5);
 
-/// The clock of a peer. A clone is about the same one.
+/// The clock of a peer. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct PeerClock(Arc<Mutex<Option<Told>>>);
 
-/// What a peer said, and when it was heard.
+/// A date from a peer, and when it arrived.
 #[derive(Clone, Copy, Debug)]
 struct Told {
     date: Timestamp,
@@ -23,21 +23,21 @@ struct Told {
 }
 
 impl PeerClock {
-    /// Takes in the date of an answer that has just come, as HTTP writes it.
+    /// Records the HTTP date of a response that just arrived.
     pub fn hear(&self, date: &str) {
         if let Ok(date) = DateTimeParser::new().parse_timestamp(date) {
             *self.lock() = Some(Told { date, heard: Instant::now() });
         }
     }
 
-    /// What it shows now, at the earliest; what this machine's clock shows where the peer has said nothing yet.
+    /// The earliest time that it can be now; this machine's time before the first response.
     pub fn now(&self) -> Timestamp {
         self.shows().unwrap_or_else(Timestamp::now)
     }
 
-    /// By how much this machine's clock is ahead of it; negative where it is behind, and nothing where the peer has said nothing yet.
+    /// How far this machine's clock is ahead; negative if it is behind, `None` before the first response.
     pub fn skew(&self) -> Option<SignedDuration> {
-        // The date leaves out up to a second.
+        // The date is truncated to a second.
         Some(Timestamp::now().duration_since(self.shows()?) - SignedDuration::from_millis(500))
     }
 

@@ -220,7 +220,7 @@ fn details_fit_into_a_header_however_much_is_wrong() {
     assert!(violations.last().unwrap().description.contains("more have no room"));
 
     let long = status_of(vault(VaultError::Unreachable("ä".repeat(100_000).into())));
-    assert!(long.message().chars().count() < 1_300 && long.message().contains("Try again later"));
+    assert!(long.message().chars().count() < 1_300 && long.message().contains("Retry later"));
 }
 
 #[test]

@@ -12,8 +12,8 @@ use crate::config::{Config, Field, Loaded, Many, Sources};
 pub(super) struct Configuration {
     /// The configuration file (TOML)
     ///
-    /// Every field can also be set by its environment variable, which overrides the file, and by its flag, which overrides both.
-    /// `serve --print-config` prints a file with all fields.
+    /// Every field can also be set by its environment variable, which overrides the file, and by its flag,
+    /// which overrides both. `serve --print-config` prints a file with all fields.
     #[arg(long, env = "SECRET_SERVICE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(flatten)]

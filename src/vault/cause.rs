@@ -1,4 +1,4 @@
-//! Why bytes did not travel, or no token was to be had: in a few words, and without anything that was on the way.
+//! Short causes of failed connections and failed token requests, without any transferred content.
 
 use std::{error::Error as StdError, io};
 
@@ -7,7 +7,7 @@ use azure_core::{Error, error::ErrorKind};
 use super::{VaultError, assertion::AssertionError};
 use crate::quote::{Quote, chain};
 
-/// What an error of the credential means. It holds the answer of the token endpoint, where there was one.
+/// Maps an error of the credential. It contains the response of the token endpoint, if there was one.
 pub(super) fn of_missing_token(error: &Error) -> VaultError {
     let chain = || below(error).filter_map(|error| error.downcast_ref::<Error>());
     let text = below(error).map(ToString::to_string).collect::<Vec<_>>().join("\n");
@@ -20,7 +20,7 @@ pub(super) fn of_missing_token(error: &Error) -> VaultError {
         })
     });
     if let Some(code) = code {
-        return VaultError::Unauthenticated(format!("Entra ID refuses a token ({code})").into());
+        return VaultError::Unauthenticated(format!("Entra ID refused a token ({code})").into());
     }
     if let Some(error) = find::<AssertionError>(error) {
         return VaultError::Unauthenticated(Quote::error(error));
@@ -28,32 +28,32 @@ pub(super) fn of_missing_token(error: &Error) -> VaultError {
     let told = chain().find_map(|error| match error.kind() {
         ErrorKind::HttpResponse { status, .. } => Some(match u16::from(*status) {
             status @ (408 | 429 | 500..) => {
-                VaultError::Unreachable(format!("the token endpoint fails with status {status}").into())
+                VaultError::Unreachable(format!("the token endpoint failed with status {status}").into())
             }
-            status => {
-                VaultError::Unauthenticated(format!("the token endpoint answers with status {status}").into())
-            }
+            status => VaultError::Unauthenticated(
+                format!("the token endpoint answered with status {status}").into(),
+            ),
         }),
         ErrorKind::Connection | ErrorKind::Io => Some(VaultError::Unreachable(
-            format!("no answer of the token endpoint: {}", of_lost_bytes(error)).into(),
+            format!("no answer from the token endpoint: {}", of_lost_bytes(error)).into(),
         )),
         ErrorKind::DataConversion => {
-            Some(VaultError::Unreachable("the token endpoint's answer is not understood".into()))
+            Some(VaultError::Unreachable("unexpected answer from the token endpoint".into()))
         }
         ErrorKind::Credential | ErrorKind::Other => None,
     });
     told.unwrap_or_else(|| {
         let what = match text.as_str() {
-            text if text.contains("az login") => "the Azure CLI asks for `az login`",
+            text if text.contains("az login") => "the Azure CLI is not signed in; run `az login`",
             text if text.contains("not found on PATH") => "the Azure CLI is not installed",
             text if text.contains("federated token") => "the federated token file can't be read",
-            _ => "the credential gives no token",
+            _ => "the credential returned no token",
         };
         VaultError::Unauthenticated(what.into())
     })
 }
 
-/// Why bytes did not travel, in a few words: what the operating system, DNS or TLS say.
+/// A short cause of a failed connection, from the operating system, DNS or TLS.
 pub(super) fn of_lost_bytes(error: &Error) -> Quote {
     if let Some(tls) = find::<rustls::Error>(error) {
         return format!("TLS: {}", Quote::error(tls)).into();
@@ -71,7 +71,7 @@ pub(super) fn of_lost_bytes(error: &Error) -> Quote {
     }
 }
 
-/// An error and all below it.
+/// An error and its sources.
 fn below(error: &Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
     chain(error)
 }
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn a_refused_application_tells_its_code_wherever_it_stands() {
         let refusal =
-            |code: &str| VaultError::Unauthenticated(format!("Entra ID refuses a token ({code})").into());
+            |code: &str| VaultError::Unauthenticated(format!("Entra ID refused a token ({code})").into());
         let described = Error::with_message(ErrorKind::DataConversion, "canary AADSTS7000215: canary\r\n");
         assert_eq!(of_credential(described), refusal("AADSTS7000215"));
         assert_eq!(of_credential(response(401, Some("700016,1"))), refusal("AADSTS700016"));

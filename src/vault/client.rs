@@ -43,18 +43,18 @@ use crate::{
     quote::Quote,
 };
 
-/// Pages of versions of one secret: 25,000 versions are more than anyone has, and a vault that says so is not one.
+/// Maximum pages of versions of one secret. Nobody has 25,000 versions; a vault that says so is broken.
 const MOST_PAGES: usize = 1_000;
-/// How often a request that changes nothing more by being sent again is tried in all.
+/// Attempts in all for idempotent requests.
 const TRIES: u32 = 3;
-/// The wait before the second try; the third waits four times as long. Half of it is jitter.
+/// Back-off before the second attempt. It is four times as long before the third. Half of it is jitter.
 const BACK_OFF: Duration = Duration::from_millis(200);
 
-/// A Key Vault, as one of those who use it. Cheap to clone; all clones share connections, token and pace.
+/// A client of a Key Vault, for one caller. Cheap to clone: clones share connections, token and rate limiter.
 #[derive(Clone)]
 pub struct Vault {
     inner: Arc<Inner>,
-    /// Whom requests are for that a person waits for.
+    /// The caller of interactive requests.
     caller: Arc<str>,
 }
 
@@ -63,35 +63,35 @@ struct Inner {
     sdk: SecretClient,
     transport: Arc<Transport>,
     pace: Arc<Pace>,
-    /// Held by the request that goes ahead of all others.
+    /// Held by the first request, while the others wait for its authentication challenge.
     ahead: Mutex<()>,
     timeout: Duration,
-    /// What the last attempt to store a value said of the right to; nothing before the first.
+    /// What the last write said about the right to write; `None` before the first.
     may_set: RwLock<Option<LastSet>>,
-    /// What is renewed where the credential is no longer accepted.
+    /// The file to renew if the credential is no longer accepted.
     credential_file: Option<PathBuf>,
     configured_tenant: Option<String>,
     environment_tenant: Option<String>,
 }
 
-/// What an attempt to store a value said of the right to.
+/// What a write said about the right to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastSet {
-    /// When.
+    /// When it was sent.
     pub time: Timestamp,
-    /// The refusal, where the right was missing.
+    /// The error, if the right was missing.
     pub refused: Option<VaultError>,
 }
 
 // === impl Vault ===
 
 impl Vault {
-    /// Prepares the client; the vault is first asked when something is needed of it.
+    /// Creates the client. It connects with the first request.
     pub fn connect(options: &Options) -> Result<Self, VaultError> {
         Self::connect_behind(options, Fence::always())
     }
 
-    /// The same, with a fence that lets writes through only while this process acts for the instance.
+    /// The same with a fence that only lets writes through while this process is the leader.
     pub fn connect_behind(options: &Options, fence: Fence) -> Result<Self, VaultError> {
         if options.uri.scheme() != "https" || options.uri.host().is_none() {
             return Err(VaultError::Configuration(format!("{} is not an https:// URI", options.uri).into()));
@@ -103,7 +103,7 @@ impl Vault {
             verify_challenge_resource: Some(options.verify_challenge),
             client_options: ClientOptions {
                 transport: Some(SdkTransport::new(transport.clone())),
-                // Tries are ours: see `Inner::call`.
+                // Retries are ours: see `Inner::call`.
                 retry: RetryOptions::none(),
                 ..Default::default()
             },
@@ -131,34 +131,34 @@ impl Vault {
         Ok(Self { inner: Arc::new(inner), caller: Arc::default() })
     }
 
-    /// The clock of the vault: what it dates is judged by it.
+    /// The vault's clock, for comparing the vault's timestamps.
     pub fn clock(&self) -> &PeerClock {
         self.inner.transport.clock()
     }
 
-    /// For a caller: its requests wait for each other, and for nobody else's.
+    /// A client for a caller, whose requests have their own queue.
     pub fn of(&self, caller: &str) -> Self {
         Self { inner: self.inner.clone(), caller: caller.into() }
     }
 
-    /// Where it is.
+    /// The vault's URI.
     pub fn uri(&self) -> &Url {
         &self.inner.uri
     }
 
-    /// Whose it is: the configured tenant, or the one of its challenge; absent while neither is known.
+    /// The vault's tenant, from the configuration or from its challenge; `None` while neither is known.
     pub fn tenant_id(&self) -> Option<String> {
         let configured = self.inner.configured_tenant.as_deref();
         let known = configured.or_else(|| self.inner.transport.challenger());
         known.map(str::to_owned).or_else(|| self.inner.environment_tenant.clone())
     }
 
-    /// HTTP requests that were sent to the vault so far, those without an answer included.
+    /// HTTP requests sent to the vault so far, including those without a response.
     pub fn requests(&self) -> u64 {
         self.inner.transport.requests()
     }
 
-    /// A page of the secrets.
+    /// Lists a page of secrets.
     pub async fn list_page(
         &self,
         from: Option<&str>,
@@ -180,7 +180,7 @@ impl Vault {
         Ok(Page { items: items.into_iter().map(convert::secret).collect::<Result<_, _>>()?, next })
     }
 
-    /// A page of the versions of a secret. The vault answers an empty page for a name that it doesn't have.
+    /// Lists a page of versions of a secret. For an unknown name the vault returns an empty page.
     pub async fn versions_page(
         &self,
         name: &VaultSecretName,
@@ -190,7 +190,7 @@ impl Vault {
         self.inner.versions_page(name, from, &self.party(priority), self.inner.deadline()).await
     }
 
-    /// All versions of a secret.
+    /// Lists all versions of a secret.
     pub async fn versions_all(
         &self,
         name: &VaultSecretName,
@@ -204,15 +204,16 @@ impl Vault {
             versions.extend(page.items);
             let Some(next) = page.next else { return Ok(versions) };
             if seen.len() >= MOST_PAGES || !seen.insert(next.clone()) {
-                return Err(VaultError::Malformed("its pages go round in circles".into()));
+                return Err(VaultError::Malformed("its pages form a loop".into()));
             }
             from = Some(next);
         }
     }
 
-    /// A version, or the latest one, without its value: what [`Vault::get`] would read. Costs a call for every 25 versions.
+    /// The version that [`Vault::get`] would read, without its value. Needs a request for every 25 versions.
     ///
-    /// Several where nobody can tell: times have whole seconds, and the list does not say which of a second came last.
+    /// Returns several if the latest is ambiguous: times have whole seconds, and the list has no order within
+    /// a second.
     pub async fn describe(
         &self,
         name: &VaultSecretName,
@@ -245,7 +246,7 @@ impl Vault {
         }
     }
 
-    /// The value of a version, or of the latest one.
+    /// Reads the value of a version, or of the latest one.
     pub async fn get(
         &self,
         name: &VaultSecretName,
@@ -273,8 +274,8 @@ impl Vault {
         }
     }
 
-    /// Stores a value: a new secret, or a new version of one that is there. Sent once: after `Unreachable`, `Timeout` or
-    /// `Malformed` the value may or may not be stored.
+    /// Stores a value, as a new secret or as a new version of an existing one. Sent only once: after
+    /// `Unreachable`, `Timeout` or `Malformed` the value may or may not be stored.
     pub async fn set(
         &self,
         name: &VaultSecretName,
@@ -294,13 +295,14 @@ impl Vault {
         without_value(stored?)
     }
 
-    /// What the last attempt to store a value said of the right to; nothing before the first.
+    /// What the last write said about the right to write; `None` before the first.
     pub fn last_set(&self) -> Option<LastSet> {
         self.inner.may_set.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Tries whether a value could be stored, by a request that has none: a vault refuses it for the missing right, or for the missing
-    /// value where the right is there. The version is what a vault has made of it that takes secrets without a value.
+    /// Checks the right to store values, with a request that has no value. A vault rejects it because of the
+    /// missing right, or else because of the missing value. A version is only returned by vaults that accept
+    /// secrets without a value.
     pub async fn try_set(
         &self,
         name: &VaultSecretName,
@@ -354,7 +356,7 @@ impl Vault {
         }
     }
 
-    /// The name of a deleted secret as the vault spells it; `None` where there is none of that name.
+    /// The name of a deleted secret in the vault's spelling; `None` if there is none.
     pub async fn deleted(
         &self,
         name: &VaultSecretName,
@@ -378,8 +380,8 @@ impl Vault {
 // === impl Inner ===
 
 impl Inner {
-    /// Remembers what an attempt to store a value said of the right to. The vault asks for the right before it looks at what is to be
-    /// stored; what never came that far says nothing.
+    /// Records what a write said about the right to write. The vault checks the right before the content, so
+    /// most errors say nothing about it.
     fn note_set(&self, error: Option<&VaultError>) {
         let refused = match error {
             None | Some(VaultError::Rejected { .. } | VaultError::SoftDeleted { .. }) => None,
@@ -394,7 +396,8 @@ impl Inner {
         Instant::now() + self.timeout
     }
 
-    /// A credential that is not accepted is renewed in its file; the service reads it again by itself.
+    /// Adds the credential's file to an authentication error: somebody has to renew it, and the service
+    /// rereads it.
     fn with_file(&self, error: VaultError) -> VaultError {
         match (error, &self.credential_file) {
             (VaultError::Unauthenticated(why), Some(file)) => VaultError::Unauthenticated(
@@ -404,12 +407,13 @@ impl Inner {
         }
     }
 
-    /// Sends a request at the client's pace until its deadline.
+    /// Sends a request through the rate limiter, with retries until its deadline.
     ///
-    /// The SDK's own retries are off. They would sleep through a Retry-After that is longer than the deadline, where the
-    /// caller should hear `Throttled`; they would hold a slot while they sleep; and they would send a PUT again whose answer
-    /// was lost, which makes a second version. So: a 429 is not tried again here, it slows down the whole client, and callers
-    /// come back when it says; a vault that fails or can't be reached is tried `tries` times.
+    /// The SDK's own retries are off. They would sleep through a Retry-After beyond the deadline, when the
+    /// caller should get `Throttled`; they would hold a slot while they sleep; and they would repeat a PUT
+    /// whose response was lost, which creates a second version. So a 429 is not retried here: it slows down
+    /// the whole client, and callers retry after the given delay. If the vault fails or can't be reached, the
+    /// request is sent up to `tries` times.
     async fn call<T, F>(
         &self,
         asked: Asked<'_>,
@@ -452,15 +456,15 @@ impl Inner {
         }
     }
 
-    /// Sends a request. The SDK learns from a challenge where tokens come from, and sends without one until then: so one request
-    /// goes ahead, and those that come meanwhile wait for its end, or each of them would be challenged too.
+    /// Sends a request. The SDK learns from a challenge where to get tokens, and sends none until then. So
+    /// one request goes first, and the others wait for it; otherwise each would be challenged.
     async fn challenged_once<T>(&self, request: impl Future<Output = T>) -> T {
         if self.transport.sends_tokens() {
             return request.await;
         }
         let _ahead = match self.ahead.try_lock() {
             Ok(ahead) => Some(ahead),
-            // However it ended: where it failed, nobody else stands in line for the same failure.
+            // Even if it failed: the others then run concurrently instead of failing one after the other.
             Err(_) => {
                 drop(self.ahead.lock().await);
                 None
@@ -493,7 +497,8 @@ impl Inner {
         Ok(Page { items: items.into_iter().map(convert::version).collect::<Result<_, _>>()?, next })
     }
 
-    /// The vault says the same of a missing version and of a missing secret; its versions tell them apart.
+    /// The vault returns the same error for a missing version and a missing secret. The list of versions
+    /// tells which.
     async fn which_is_missing(
         &self,
         name: &VaultSecretName,
@@ -504,13 +509,13 @@ impl Inner {
         match self.versions_page(name, None, party, deadline).await {
             Ok(page) if page.items.is_empty() => VaultError::NotFound { name: name.clone() },
             Err(error @ VaultError::NotFound { .. }) => error,
-            // Who may not list is told what is known.
+            // Without the right to list, keep the error.
             Ok(_) | Err(_) => missing,
         }
     }
 }
 
-/// Parses a body that holds a value, and wipes it: the SDK's copy is the only one by then.
+/// Parses a body that contains a value, and wipes it. The SDK's copy is the only one by then.
 fn parse_and_wipe(body: ResponseBody) -> azure_core::Result<Secret> {
     let secret = body.json();
     if let Ok(mut bytes) = azure_core::Bytes::from(body).try_into_mut() {
@@ -526,7 +531,7 @@ fn value(headers: &Headers, mut secret: Secret) -> Result<VaultValue, VaultError
     Ok(VaultValue { value, version: convert::version_of(secret)?, read_time })
 }
 
-/// What the vault says of a value that it stored; it sends the value along.
+/// The stored version. The vault returns the value, too, which is wiped.
 fn without_value(mut stored: Secret) -> Result<VaultSecretVersion, VaultError> {
     stored.value.zeroize();
     convert::version_of(stored)

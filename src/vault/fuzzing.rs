@@ -1,4 +1,4 @@
-//! What comes from a vault, or from what takes itself for one: pages, secrets, errors, and the links between pages.
+//! Fuzz target for responses of a vault: pages, secrets, errors, and the links between pages.
 
 use azure_core::{
     error::ErrorKind,
@@ -13,7 +13,7 @@ use super::{
     sdk_error::{Asked, explain},
 };
 
-/// Any bytes as an answer: the first two are its status.
+/// Any bytes as a response. The first two are its status.
 pub fn answers(data: &[u8]) {
     let Some((status, body)) = data.split_first_chunk::<2>() else { return };
     errors(100 + u16::from_be_bytes(*status) % 500, body);
@@ -33,7 +33,7 @@ pub fn answers(data: &[u8]) {
     }
 }
 
-/// What a vault says of an error may be anything; what we say of it is one line of bounded length.
+/// An error response may contain anything. Our message about it is one line of bounded length.
 fn errors(status: u16, body: &[u8]) {
     let status = StatusCode::from(status);
     let raw_response = Some(Box::new(RawResponse::from_bytes(status, Headers::new(), body.to_vec())));

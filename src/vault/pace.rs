@@ -1,9 +1,10 @@
-//! The pace of the whole client: how many requests are in flight, who goes first, and how a throttling vault slows it down.
+//! The client's rate limiter: how many requests are in flight, in which order, and how throttling by the
+//! vault slows it down.
 //!
-//! Whoever waits stands in the queue of its own caller, and the callers take turns, so that one who asks for much makes nobody wait but
-//! itself. A caller has no more than half of the slots that the other callers leave, so there is always one for the next; and no more than an eighth
-//! of those who wait, or of what is left of the rate for those who asked for little. What the service does for nobody in particular has a queue
-//! too: persons go before it, and never for ever.
+//! Each caller has its own queue, and callers take turns, so a caller with many requests only delays itself.
+//! A caller gets at most half of the slots that other callers leave free, so there is always one for the next
+//! caller. It gets at most an eighth of the queue, and the last eighth of the rate is reserved for callers
+//! that sent little. The service's own work has a queue, too. Callers go first, but can't starve it.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -17,88 +18,89 @@ use tokio::{
     time::{Instant, sleep_until, timeout_at},
 };
 
-/// A person goes before the background, but after so many persons in a row the background has its turn too.
+/// After this many callers in a row, the background gets a turn.
 const PERSONS_IN_A_ROW: u32 = 8;
-/// One of so many parts is the most that one may take of what all share.
+/// A caller's share of a common resource is one of this many parts.
 const SHARE: usize = 8;
 /// The window of the request rate.
 const WINDOW: Duration = Duration::from_secs(10);
-/// The least pause after a 429, so that the others in flight that hear the same count as one.
+/// Minimum pause after a 429, so that other requests in flight that also get a 429 count as the same event.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
-/// The longest pause: a vault asks for seconds, and a wrong header must not silence the client for a day.
+/// Maximum pause. A vault asks for seconds; a wrong header must not stop the client for a day.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(300);
-/// The longest pause where the vault names none.
+/// Maximum pause if the vault gives no Retry-After.
 const LONGEST_GUESS: Duration = Duration::from_secs(32);
 
-/// The pace of a client.
+/// The rate limiter of a client.
 pub(super) struct Pace {
     limits: Limits,
     state: Mutex<State>,
 }
 
-/// What the requests of all together may take.
+/// Limits for all requests together.
 #[derive(Clone, Copy)]
 pub(super) struct Limits {
-    /// Requests in flight while the vault does not throttle; at least one.
+    /// Maximum requests in flight while the vault does not throttle; at least one.
     pub(super) in_flight: usize,
-    /// Requests that wait.
+    /// Maximum queued requests.
     pub(super) waiting: usize,
-    /// Requests in any ten seconds.
+    /// Maximum requests in any ten seconds.
     pub(super) per_window: Option<u32>,
 }
 
-/// For whom a request is.
+/// Who a request is for. Each party has a queue.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Party {
-    /// A person who calls; nobody in particular where it has no name.
+    /// A caller of the API; an empty name for no particular one.
     Caller(Arc<str>),
-    /// What the service does by itself.
+    /// The service's own work.
     Background,
 }
 
-/// A request in flight: ends with its drop.
+/// The slot of a request in flight. Dropping it frees the slot.
 pub(super) struct Permit {
     pace: Arc<Pace>,
     party: Party,
 }
 
-/// Why a request may not go in time.
+/// Why a request can't be sent in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refused {
-    /// The client pauses for so long, which is past the deadline.
+    /// The client pauses for this long, which is past the deadline.
     Pausing(Duration),
-    /// Too many are before it.
+    /// It did not get its turn before the deadline.
     TooLate,
-    /// As many of this caller wait as may, or as many of all.
+    /// The queue of this caller, or of all, is full.
     TooMany,
 }
 
 struct State {
-    /// Requests that may be in flight now. Additive increase, multiplicative decrease; the fraction counts towards the next one.
+    /// Requests that may be in flight now. Additive increase, multiplicative decrease (AIMD); the fraction
+    /// accumulates.
     allowed: f64,
     in_flight: usize,
-    /// Of all that wait, are in flight or were sent in the last window.
+    /// Parties with requests that are queued, in flight or were sent in the last window.
     shares: HashMap<Party, Share>,
-    /// Callers with a request that waits, in the order of their turns.
+    /// Callers with queued requests, in the order of their turns.
     turns: VecDeque<Party>,
     waiting: usize,
     persons_in_a_row: u32,
-    /// Nothing is sent before.
+    /// Nothing is sent before this time.
     resume: Option<Instant>,
     /// 429s since the last success.
     strikes: u32,
     /// The requests of the last window, and when they were sent.
     sent: VecDeque<(Instant, Party)>,
-    /// When somebody looks again who may go.
+    /// When a timer next admits requests.
     alarm: Option<Instant>,
 }
 
-/// What one party has of all.
+/// The requests of one party.
 #[derive(Default)]
 struct Share {
     waiting: VecDeque<Waiter>,
     in_flight: usize,
-    /// In the last window.
+    /// Requests sent in the last window.
     sent: usize,
 }
 
@@ -110,14 +112,14 @@ struct Waiter {
 // === impl Pace ===
 
 impl Pace {
-    /// A pace within these limits.
+    /// A rate limiter with these limits.
     pub(super) fn new(limits: Limits) -> Arc<Self> {
         let per_window = limits.per_window.map(|requests| requests.max(1));
         let limits = Limits { in_flight: limits.in_flight.max(1), per_window, ..limits };
         Arc::new(Self { limits, state: Mutex::new(State::new(limits.in_flight)) })
     }
 
-    /// Waits until a request may be sent, and answers at once where that will not be before its deadline.
+    /// Waits until a request may be sent. Fails immediately if that can't be before its deadline.
     pub(super) async fn enter(self: &Arc<Self>, party: &Party, deadline: Instant) -> Result<Permit, Refused> {
         let granted = self.queue(party, deadline)?;
         self.admit();
@@ -127,14 +129,14 @@ impl Pace {
         }
     }
 
-    /// The vault took a request: one more may be in flight once as many as now have been.
+    /// The vault accepted a request. Allows one more in flight after as many successes as are allowed now.
     pub(super) fn succeeded(&self) {
         let mut state = self.state();
         state.strikes = 0;
         state.allowed = (state.allowed + 1.0 / state.allowed).min(self.limits.in_flight as f64);
     }
 
-    /// The vault throttles: everyone pauses, then half as many requests are in flight.
+    /// The vault throttles. Everyone pauses, then half as many requests may be in flight.
     pub(super) fn throttled(&self, retry_after: Option<Duration>) {
         let now = Instant::now();
         let mut state = self.state();
@@ -145,11 +147,11 @@ impl Pace {
         let pause = retry_after.unwrap_or_else(|| guess(state.strikes)).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
         let resume = state.resume.map_or(now + pause, |resume| resume.max(now + pause));
         state.resume = Some(resume);
-        // Whoever can't wait so long hears it now: their channel closes.
+        // Requests whose deadline is earlier fail now: dropping a waiter closes its channel.
         state.keep_waiting(|waiter| waiter.deadline > resume);
     }
 
-    /// A place in the queue of a party.
+    /// Puts a request into the queue of its party.
     fn queue(&self, party: &Party, deadline: Instant) -> Result<oneshot::Receiver<Permit>, Refused> {
         let now = Instant::now();
         let mut state = self.state();
@@ -163,17 +165,17 @@ impl Pace {
         }
     }
 
-    /// Lets in whoever may go now, in turn.
+    /// Admits all requests that may be sent now, in turn.
     fn admit(self: &Arc<Self>) {
         loop {
             let Some((party, waiter)) = self.state().next_in(Instant::now(), &self.limits) else { break };
-            // A waiter that has left in the meantime gives the slot back with the drop of the permit.
+            // If the waiter has left in the meantime, dropping the permit frees the slot.
             drop(waiter.slot.send(Permit { pace: self.clone(), party }));
         }
         self.come_back();
     }
 
-    /// Where only time stands in the way of who waits, looks again when it has passed.
+    /// If queued requests only wait for time to pass, admits them when it has passed.
     fn come_back(self: &Arc<Self>) {
         let Some(at) = self.state().alarm(Instant::now(), &self.limits) else { return };
         let pace = Arc::downgrade(self);
@@ -184,7 +186,7 @@ impl Pace {
                 pace.admit();
             }
         };
-        // At the end there is nobody left to look for.
+        // During shutdown there is no runtime and nobody left to admit.
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(look);
         }
@@ -228,9 +230,9 @@ impl State {
             share >= own || state.waiting >= most
         };
         if is_full(self) {
-            // Those who have left are still in their queues.
+            // Waiters that have left may still be in their queues.
             self.keep_waiting(|waiter| !waiter.slot.is_closed());
-            // What the service does by itself has workers of its own number, and no caller shall make them fail.
+            // The service's own work has a fixed number of workers, and no caller may make them fail.
             if is_full(self) && *party != Party::Background {
                 return false;
             }
@@ -244,7 +246,7 @@ impl State {
         true
     }
 
-    /// Takes a slot for whoever is next; `None` where nobody may go now.
+    /// Takes a slot for the next request; `None` if none may be sent now.
     fn next_in(&mut self, now: Instant, limits: &Limits) -> Option<(Party, Waiter)> {
         self.forget_sent(now);
         if self.resume.is_some_and(|resume| resume > now) {
@@ -268,13 +270,13 @@ impl State {
         }
     }
 
-    /// The caller whose turn it is, of those who may go now.
+    /// The next caller in turn that may send now.
     fn next_caller(&mut self, limits: &Limits) -> Option<Party> {
         let turn = self.turns.iter().position(|caller| self.may_go(caller, limits))?;
         self.turns.remove(turn)
     }
 
-    /// Takes the first waiter of a party; a caller that has more of them has its next turn after all others.
+    /// Takes the first waiter of a party. A caller with more waiters gets its next turn after all others.
     fn take(&mut self, party: &Party) -> Option<Waiter> {
         let share = self.shares.get_mut(party)?;
         let waiter = share.waiting.pop_front()?;
@@ -286,7 +288,7 @@ impl State {
         Some(waiter)
     }
 
-    /// Counts a request as in flight and as sent.
+    /// Counts a request as in flight and sent.
     fn go(&mut self, party: &Party, now: Instant, limits: &Limits) {
         let background = self.shares.get(&Party::Background);
         let background_waits = background.is_some_and(|share| !share.waiting.is_empty());
@@ -303,7 +305,7 @@ impl State {
         }
     }
 
-    /// A request has ended.
+    /// Counts a request as completed.
     fn leave(&mut self, party: &Party) {
         self.in_flight -= 1;
         if let Some(share) = self.shares.get_mut(party) {
@@ -312,20 +314,21 @@ impl State {
         self.forget(party);
     }
 
-    /// Whether a party has somebody who waits, and a slot and the rate for them.
+    /// Whether a party has a waiter, a free slot and rate left.
     fn may_go(&self, party: &Party, limits: &Limits) -> bool {
         let Some(share) = self.shares.get(party).filter(|share| !share.waiting.is_empty()) else {
             return false;
         };
         let allowed = self.allowed as usize;
-        // An eighth of the slots is for persons alone, and another one for what the service does by itself: a vault that answers
-        // the one kind slowly does not stop the other.
+        // An eighth of the slots is reserved for callers, and another for the service's own work: if the
+        // vault answers the one kind slowly, it does not stop the other.
         let kept = if allowed > 1 { (allowed / SHARE).max(1) } else { 0 };
         let background = self.shares.get(&Party::Background).map_or(0, |share| share.in_flight);
         let has_slot = match party {
             Party::Background => share.in_flight + kept < allowed.max(1),
             Party::Caller(_) => {
-                // Slots that nobody wants serve whoever is there: a fixed part would make one caller alone wait for nobody.
+                // Unused slots are available to everyone: with a fixed share, a lone caller would wait for
+                // nobody.
                 let left = allowed.saturating_sub(self.in_flight - background - share.in_flight);
                 share.in_flight < (left / 2).max(1) && self.in_flight - background + kept < allowed.max(1)
             }
@@ -333,7 +336,8 @@ impl State {
         has_slot && self.in_flight < allowed && self.has_rate(share.sent, limits)
     }
 
-    /// Whether who has sent so many may send one more now. The last eighth of the rate is for those who have sent little.
+    /// Whether a party that sent `sent` requests may send one more. The last eighth of the rate is for those
+    /// that sent little.
     fn has_rate(&self, sent: usize, limits: &Limits) -> bool {
         let Some(per_window) = limits.per_window.map(|requests| requests as usize) else { return true };
         let kept = per_window / SHARE;
@@ -341,7 +345,7 @@ impl State {
         left > kept || (left > 0 && sent < kept / 2)
     }
 
-    /// When a party may send by the pause and by the rate, where that is later than now.
+    /// When the pause and the rate let a party send, if that is later than now.
     fn rate_allows_at(&mut self, party: &Party, now: Instant, limits: &Limits) -> Option<Instant> {
         self.forget_sent(now);
         let sent = self.shares.get(party).map_or(0, |share| share.sent);
@@ -351,7 +355,7 @@ impl State {
         resume.max(rate)
     }
 
-    /// When to look again who may go, where somebody waits and nobody looks before.
+    /// When a timer must admit requests, if there are waiters and no earlier timer.
     fn alarm(&mut self, now: Instant, limits: &Limits) -> Option<Instant> {
         let resume = self.resume.filter(|resume| *resume > now);
         let is_scarce = self.waiting > 0 && !self.has_rate(usize::MAX, limits);
@@ -376,7 +380,7 @@ impl State {
         }
     }
 
-    /// Keeps nothing of who has nothing.
+    /// Drops the entry of a party without requests.
     fn forget(&mut self, party: &Party) {
         let is_empty = |share: &Share| share.waiting.is_empty() && share.in_flight == 0 && share.sent == 0;
         if self.shares.get(party).is_some_and(is_empty) {
@@ -384,7 +388,7 @@ impl State {
         }
     }
 
-    /// Lets those leave who are not to wait.
+    /// Drops the waiters for which `stays` is false.
     fn keep_waiting(&mut self, stays: impl Fn(&Waiter) -> bool) {
         self.shares.values_mut().for_each(|share| share.waiting.retain(&stays));
         self.waiting = self.shares.values().map(|share| share.waiting.len()).sum();
@@ -401,7 +405,8 @@ impl State {
     }
 }
 
-/// A pause where the vault names none: doubles with every 429 in a row, with jitter so that its callers don't come back as one.
+/// The pause if the vault gives no Retry-After. Doubles with every 429 in a row, with jitter so that clients
+/// don't retry at the same time.
 fn guess(strikes: u32) -> Duration {
     let longest = Duration::from_secs(1 << strikes.min(5)).min(LONGEST_GUESS);
     longest.mul_f64(rand::random_range(0.5..=1.0))

@@ -1,4 +1,4 @@
-//! Pages of a list, and the vault's links from one to the next.
+//! Pages of a list and the links between them.
 
 use azure_core::http::{Pager, pager::PagerContinuation};
 use azure_security_keyvault_secrets::models::{ListSecretPropertiesResult, SecretProperties};
@@ -8,11 +8,11 @@ use url::Url;
 use super::VaultError;
 use crate::model::VaultSecretName;
 
-/// Entries of a page: what Key Vault gives at most.
+/// Page size: the maximum of Key Vault.
 pub(super) const PAGE: i32 = 25;
 
-/// A list that the vault keeps. Its links are followed only to the vault itself and only within the list, because a request
-/// carries our token.
+/// A list in the vault. Links are followed only to the vault itself and only within the list, because a
+/// request carries our token.
 pub(super) struct List<'a> {
     vault: &'a Url,
     path: String,
@@ -31,17 +31,17 @@ impl<'a> List<'a> {
         Self { vault, path: format!("/secrets/{name}/versions") }
     }
 
-    /// A continuation that came from outside, as the SDK takes it.
+    /// Validates a continuation from a caller or from the vault.
     pub(super) fn continuation(&self, from: Option<&str>) -> Result<Option<PagerContinuation>, VaultError> {
         from.map(|from| {
             let link = Url::parse(from).ok().filter(|link| self.contains(link));
             link.map(PagerContinuation::Link)
-                .ok_or_else(|| VaultError::Malformed("a continuation that is not of this list".into()))
+                .ok_or_else(|| VaultError::Malformed("the continuation belongs to another list".into()))
         })
         .transpose()
     }
 
-    /// The continuation that came with the page `from`, as text.
+    /// Validates the continuation that came with the page `from`.
     pub(super) fn next(
         &self,
         next: Option<PagerContinuation>,
@@ -49,7 +49,7 @@ impl<'a> List<'a> {
     ) -> Result<Option<String>, VaultError> {
         let next = self.continuation(next.as_ref().map(AsRef::as_ref))?;
         match next.is_some() && next.as_ref() == from {
-            true => Err(VaultError::Malformed("a page that goes on with itself".into())),
+            true => Err(VaultError::Malformed("a page continues with itself".into())),
             false => Ok(next.map(Into::into)),
         }
     }
@@ -62,7 +62,7 @@ impl<'a> List<'a> {
     }
 }
 
-/// The page that a pager starts with, and where it goes on.
+/// Fetches the first page of a pager, and its continuation.
 pub(super) async fn one_page(
     pager: Pager<ListSecretPropertiesResult>,
 ) -> azure_core::Result<(Vec<SecretProperties>, Option<PagerContinuation>)> {

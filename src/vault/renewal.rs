@@ -1,8 +1,9 @@
-//! A credential that forgets what was refused: a token by the vault, or what it shows for one by the token endpoint.
+//! A credential that is recreated after a rejection by the vault or the token endpoint.
 //!
-//! The SDK's credentials keep a token until it expires, and give it again even after the vault has answered 401 to it (a revoked
-//! token, an identity that was made anew). That of a workload also keeps what was in its token file for ten minutes, and shows it
-//! again even after it was refused and the file has been renewed; a client secret is in it for good. A new credential has no token yet, and reads the file.
+//! The SDK's credentials cache a token until it expires, even after the vault answered 401 to it (a revoked
+//! token, a recreated identity). The workload identity credential also caches its token file for ten minutes,
+//! even after it was rejected and the file was rotated. A client secret stays in it forever. A new credential
+//! has no cached token and reads the file again.
 
 use std::{
     sync::{
@@ -18,21 +19,21 @@ use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions}
 use super::{Options, VaultError, transport::Transport};
 use crate::files::{Followed, Source};
 
-/// Where everything is refused, a credential is made anew no more often than once in so long.
+/// Minimum time between two recreations, if everything is rejected.
 const INTERVAL: Duration = Duration::from_secs(10);
-/// How long whoever needs a token waits for the new one to be made.
+/// How long a request for a token waits for the new credential.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The configured credential, made anew after a refusal.
+/// The configured credential, recreated after a rejection.
 #[derive(Debug)]
 pub(super) struct Renewable {
     vault: Arc<Transport>,
     credential: Followed<Configured>,
-    /// Whether it gave no token when it was last asked.
+    /// Whether the last request for a token failed.
     failed: AtomicBool,
 }
 
-/// What a credential is made from: its files, where it has any, and nothing that it remembers.
+/// Creates the credential from its options and files.
 struct Configured {
     options: Options,
     vault: Arc<Transport>,
@@ -41,11 +42,11 @@ struct Configured {
 // === impl Renewable ===
 
 impl Renewable {
-    /// The credential of `options` for a vault whose answers `vault` sees.
+    /// The credential in `options`. `vault` is the transport that sees the vault's rejections.
     pub(super) fn new(options: &Options, vault: Arc<Transport>) -> Result<Arc<Self>, VaultError> {
         let credential = options.credential.connect(options, &vault)?;
         let configured = Configured { options: options.clone(), vault: vault.clone() };
-        // It is looked at after a refusal, and not because of the time.
+        // It is recreated after a rejection, not periodically.
         let credential = Followed::new(configured, credential, Duration::MAX);
         Ok(Arc::new(Self { vault, credential, failed: AtomicBool::new(false) }))
     }
@@ -54,7 +55,7 @@ impl Renewable {
         let is_refused = self.vault.is_token_refused() || self.failed.load(Ordering::Relaxed);
         if is_refused && let Some(making) = self.credential.look(INTERVAL) {
             self.vault.forget_token_refused();
-            // On a disk that is slower, the next one who asks gets it.
+            // If the disk is slower, the next request gets the new credential.
             let _ = tokio::time::timeout(PATIENCE, making).await;
         }
         self.credential.made()
@@ -84,11 +85,11 @@ impl Source for Configured {
         self.options.credential.connect(&self.options, &self.vault).map(Some)
     }
 
-    /// Whether it is of any use shows with the next token.
+    /// The next token shows whether it works, so there is nothing to log.
     fn tell_taken(&self, _: &Arc<dyn TokenCredential>) {}
 
-    /// What can't be made anew (a file that is being replaced) stays as it is until the next refusal.
+    /// If it can't be recreated (a file that is being replaced), the old one stays until the next rejection.
     fn tell_unusable(&self, error: &VaultError) {
-        tracing::warn!(%error, "the credential for the vault can't be made anew; it is tried again");
+        tracing::warn!(%error, "can't recreate the vault credential; retrying");
     }
 }

@@ -1,4 +1,5 @@
-//! What the errors of the Azure SDK mean. Their texts can hold bodies, so little of them is kept: codes, and causes without content.
+//! Maps errors of the Azure SDK to [`VaultError`]. Their texts can contain bodies, so only codes and causes
+//! are kept.
 
 use std::time::Duration;
 
@@ -27,18 +28,18 @@ use crate::{
 
 const DATE: HeaderName = HeaderName::from_static("date");
 
-/// What was asked of the vault, in the words of an error.
+/// The request that failed, for error messages.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked<'a> {
-    /// What a refusal forbids: `read values`.
+    /// The operation, as in "refuses to …": `read values`.
     pub(super) operation: &'static str,
-    /// The secret it is about, if one.
+    /// The secret that was requested, if any.
     pub(super) name: Option<&'a VaultSecretName>,
-    /// The version it is about, if one.
+    /// The version that was requested, if any.
     pub(super) version: Option<&'a VaultVersion>,
 }
 
-/// What an error of the SDK means for what was asked.
+/// Maps an error of the SDK.
 pub(super) fn explain(error: &Error, asked: Asked<'_>) -> VaultError {
     if find::<TooLarge>(error).is_some() {
         return VaultError::Malformed(Quote::error(&TooLarge));
@@ -53,27 +54,27 @@ pub(super) fn explain(error: &Error, asked: Asked<'_>) -> VaultError {
             Answer::new((*status).into(), response).explain(asked)
         }
         ErrorKind::HttpResponse { status, raw_response: None, .. } => {
-            VaultError::Malformed(format!("an answer of status {status} without content").into())
+            VaultError::Malformed(format!("status {status} without content").into())
         }
         ErrorKind::Credential => of_missing_token(error),
         ErrorKind::Connection | ErrorKind::Io => VaultError::Unreachable(of_lost_bytes(error)),
-        // serde's words quote what they stumble over, which may be a value.
-        ErrorKind::DataConversion => VaultError::Malformed("it is not what Key Vault sends".into()),
-        // The SDK compares the challenge's resource with the vault's domain, and says so with this kind.
+        // serde's errors quote the input, which may be a value.
+        ErrorKind::DataConversion => VaultError::Malformed("unexpected content".into()),
+        // The SDK uses this kind if the challenge's resource does not match the vault's domain.
         ErrorKind::Other => VaultError::Malformed(Quote::error(error)),
     }
 }
 
-/// When a response was sent, by the clock of who sent it.
+/// The `Date` header of a response.
 pub(super) fn date(headers: &Headers) -> Option<OffsetDateTime> {
     parse_rfc7231(headers.get_optional_str(&DATE)?).ok()
 }
 
-/// An answer that is not a success.
+/// A response with an error status.
 struct Answer<'a> {
     status: u16,
     headers: &'a Headers,
-    /// From the general to the particular, for example `Forbidden`, `ForbiddenByRbac`.
+    /// Error codes from general to specific, for example `Forbidden`, `ForbiddenByRbac`.
     codes: Vec<String>,
     message: String,
 }
@@ -117,10 +118,10 @@ impl<'a> Answer<'a> {
             }
             (429, _) => VaultError::Throttled { retry_after: retry_after(self.headers) },
             (408 | 500.., _) => {
-                VaultError::Unreachable(format!("it fails with status {}", self.status).into())
+                VaultError::Unreachable(format!("it failed with status {}", self.status).into())
             }
             (400.., _) => VaultError::Rejected { status: self.status, code: self.code() },
-            _ => VaultError::Malformed(format!("an answer of status {}", self.status).into()),
+            _ => VaultError::Malformed(format!("unexpected status {}", self.status).into()),
         }
     }
 
@@ -128,7 +129,8 @@ impl<'a> Answer<'a> {
         self.codes.iter().any(|held| held == code)
     }
 
-    /// `ForbiddenByFirewall`, `ForbiddenByConnection` (no private endpoint), and the errors of virtual networks.
+    /// Whether a firewall refused: `ForbiddenByFirewall`, `ForbiddenByConnection` (no private endpoint), or
+    /// an error of virtual networks.
     fn is_firewall(&self) -> bool {
         self.codes.iter().any(|code| {
             matches!(code.as_str(), "ForbiddenByFirewall" | "ForbiddenByConnection")
@@ -136,13 +138,13 @@ impl<'a> Answer<'a> {
         })
     }
 
-    /// The most particular code.
+    /// The most specific code.
     fn code(&self) -> String {
         self.codes.last().cloned().unwrap_or_else(|| "no code".to_owned())
     }
 }
 
-/// How long the vault asks to wait: seconds or a date, or milliseconds in the headers of Azure.
+/// The retry delay that the vault asks for: seconds or a date, or milliseconds in Azure's own headers.
 fn retry_after(headers: &Headers) -> Option<Duration> {
     let milliseconds = |name: &HeaderName| {
         let text = headers.get_optional_str(name)?;
@@ -153,7 +155,7 @@ fn retry_after(headers: &Headers) -> Option<Duration> {
         if let Ok(seconds) = text.parse() {
             return Some(Duration::from_secs(seconds));
         }
-        // By the vault's own clock where it tells the time, so that a wrong clock here does no harm.
+        // Prefer the vault's clock, so that a wrong local clock does no harm.
         let now = date(headers).unwrap_or_else(OffsetDateTime::now_utc);
         Some((parse_rfc7231(text).ok()? - now).try_into().unwrap_or_default())
     };
@@ -162,7 +164,7 @@ fn retry_after(headers: &Headers) -> Option<Duration> {
     asked.map(|pause| pause.min(LONGEST_PAUSE))
 }
 
-/// Whether a text of the vault is an error code, which may be shown.
+/// Whether a text looks like an error code, which is safe to show.
 fn is_code(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))

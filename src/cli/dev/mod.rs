@@ -1,4 +1,5 @@
-//! `secret-service dev`: the service on loopback with doubles of Key Vault and Kubernetes. Not for production.
+//! `secret-service dev`: the service on loopback with doubles of Key Vault and Kubernetes. Not for
+//! production.
 
 mod announce;
 mod data;
