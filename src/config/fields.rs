@@ -164,7 +164,7 @@ macro_rules! configuration {
                 let mut fields = Self::FIELDS.iter();
                 $(let $field: Option<$value> = reader.read(fields.next()?);)+
                 let section = Self {$($field: $field?,)+};
-                $crate::config::rules::Rules::check(&section, reader);
+                $crate::config::validation::Rules::check(&section, reader);
                 Some(section)
             }
         })+

@@ -4,16 +4,16 @@
 //! before. The descriptions here also make `--help`, the manual page, `--print-config` and
 //! docs/configuration.md.
 
+mod enums;
+mod error;
 mod fields;
-mod mistake;
-mod names;
 mod print;
 mod reader;
-mod rules;
 mod scalars;
 mod sources;
+mod types;
+mod validation;
 mod value;
-mod words;
 
 use std::{
     net::SocketAddr,
@@ -24,13 +24,13 @@ use std::{
 
 use secrecy::SecretString;
 
+pub use enums::{CloudName, CredentialKind, Engine};
+pub use error::{Mistake, Mistakes};
 pub use fields::{Field, Section};
-pub use mistake::{Mistake, Mistakes};
-pub use names::{HostUrl, LogFilter, Namespace, ObjectName, Origin, Share};
 pub use reader::Loaded;
 pub use sources::Sources;
+pub use types::{HostUrl, LogFilter, Namespace, ObjectName, Origin, Share};
 pub use value::{Kind, Many};
-pub use words::{CloudName, CredentialKind, Engine};
 
 use crate::{
     model::{AccessRule, NamePattern, ReservedName, SecretType, UsageRule},

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use super::{
     Config, Field, Mistake, Mistakes, Sources,
-    mistake::Place,
-    rules,
+    error::Place,
     sources::FileValues,
+    validation,
     value::{Raw, Value},
 };
 
@@ -42,7 +42,7 @@ impl Loaded {
         reader.mistakes.extend(sources.unknown_variables());
         let config = Config::read(&mut reader);
         if let Some(config) = &config {
-            rules::across(config, &mut reader);
+            validation::across(config, &mut reader);
         }
         match config {
             Some(config) if reader.mistakes.is_empty() => Ok(Self { config, places: reader.places }),

@@ -10,7 +10,7 @@ use toml::{
     de::{DeString, DeTable, DeValue},
 };
 
-use super::{Config, Field, Mistake, Section, mistake::Place, value::Raw};
+use super::{Config, Field, Mistake, Section, error::Place, value::Raw};
 use crate::quote::Quote;
 
 /// Prefix of all our environment variables.

@@ -2,16 +2,16 @@
 //! rate limiting and fair queueing.
 
 mod assertion;
-mod cause;
 mod client;
 mod convert;
 mod credential;
+mod credential_error;
 mod error;
 #[cfg(any(fuzzing, test))]
 pub(crate) mod fuzzing;
-mod pace;
 mod paging;
-mod renewal;
+mod rate_limiter;
+mod renewable_credential;
 mod sdk_error;
 #[cfg(test)]
 mod tests;

@@ -16,8 +16,8 @@ use azure_security_keyvault_secrets::models::KeyVaultError;
 
 use super::{
     VaultError,
-    cause::{code_in, find, of_lost_bytes, of_missing_token},
-    pace::LONGEST_PAUSE,
+    credential_error::{code_in, find, of_lost_bytes, of_missing_token},
+    rate_limiter::LONGEST_PAUSE,
     transport::TooLarge,
 };
 use crate::{

@@ -13,9 +13,9 @@ use kube::{
 };
 
 use super::{
-    Dev, Engine, NAMESPACE,
+    Dev, Engine, NAMESPACE, crds,
     data::{DataDirectory, Remembered},
-    kinds, seeds,
+    seeds,
 };
 use crate::{
     cli::Failure,
@@ -58,7 +58,7 @@ impl Doubles {
             tokio::join!(KeyVault::start(vault, authority), Cluster::start(cluster, authority));
         let (vault, cluster) = (vault.map_err(Failure::failed)?, cluster.map_err(Failure::failed)?);
         let client = client(&cluster).await?;
-        kinds::install(&client).await?;
+        crds::install(&client).await?;
         // Whoever is on this machine may call the service without a password; the vault beside it is no
         // stricter.
         vault.faults().set(|settings| settings.any_application = true);

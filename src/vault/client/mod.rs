@@ -30,9 +30,9 @@ use zeroize::Zeroize;
 
 use super::{
     Options, Page, Priority, VaultError, convert,
-    pace::{Limits, Pace, Party, Refused},
     paging::{List, PAGE, one_page},
-    renewal::Renewable,
+    rate_limiter::{Limits, Pace, Party, Refused},
+    renewable_credential::Renewable,
     sdk_error::{Asked, date, explain},
     transport::{Proxies, Transport},
 };
