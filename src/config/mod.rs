@@ -25,12 +25,12 @@ use std::{
 use secrecy::SecretString;
 
 pub use enums::{CloudName, CredentialKind, Engine};
-pub use error::{Mistake, Mistakes};
+pub use error::{ConfigError, ConfigErrors};
 pub use fields::{Field, Section};
-pub use reader::Loaded;
+pub use reader::LoadedConfig;
 pub use sources::Sources;
-pub use types::{HostUrl, LogFilter, Namespace, ObjectName, Origin, Share};
-pub use value::{Kind, Many};
+pub use types::{Fraction, HostUrl, LogFilter, Namespace, ObjectName, Origin};
+pub use value::{Cardinality, ValueType};
 
 use crate::{
     model::{AccessRule, NamePattern, ReservedName, SecretType, UsageRule},
@@ -119,7 +119,7 @@ fields::configuration! {
         interval: Duration = "5m",
         /// How much to vary the interval at random, as a fraction of it. 0.1 means up to 10 % shorter or
         /// longer.
-        jitter: Share = "0.1",
+        jitter: Fraction = "0.1",
         /// Number of workers that reconcile synced secrets.
         workers: NonZeroUsize = "8",
     }
