@@ -20,7 +20,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 /// Lifetime of an assertion, as Entra ID recommends.
-const LIFE: Duration = Duration::from_secs(600);
+const LIFETIME: Duration = Duration::from_secs(600);
 
 /// Signs assertions with the key of a PEM file.
 #[derive(Debug)]
@@ -98,7 +98,7 @@ impl CertificateAssertion {
             jti: Uuid::new_v4(),
             nbf: now.as_second(),
             iat: now.as_second(),
-            exp: now.as_second() + LIFE.as_secs() as i64,
+            exp: now.as_second() + LIFETIME.as_secs() as i64,
         };
         jsonwebtoken::encode(&header, &claims, &key).map_err(|_| AssertionError::NoKey(self.pem_file.clone()))
     }

@@ -15,9 +15,9 @@ use super::VaultError;
 use crate::model::{NewVaultSecret, VaultSecret, VaultSecretName, VaultSecretVersion};
 
 /// Maximum size of a request without the value: 15 tags with 256 characters on each side, and the attributes.
-const REST_OF_REQUEST: usize = 16 * 1024;
+const MAX_REQUEST_OVERHEAD: usize = 16 * 1024;
 /// Maximum size of one character in JSON: `\u0000`.
-const LONGEST_ESCAPE: usize = 6;
+const MAX_ESCAPE: usize = 6;
 
 /// Converts an entry of a list of secrets.
 pub(super) fn secret(listed: SecretProperties) -> Result<VaultSecret, VaultError> {
@@ -88,7 +88,7 @@ pub(super) fn set_request(new: &NewVaultSecret) -> azure_core::Result<Bytes> {
         value: Some(new.value.expose_secret().to_owned()),
     };
     // Allocated once: a buffer that grows leaves copies behind.
-    let room = new.value.expose_secret().len() * LONGEST_ESCAPE + REST_OF_REQUEST;
+    let room = new.value.expose_secret().len() * MAX_ESCAPE + MAX_REQUEST_OVERHEAD;
     let mut body = Zeroizing::new(Vec::with_capacity(room));
     let written = serde_json::to_writer(&mut *body, &parameters);
     parameters.value.zeroize();

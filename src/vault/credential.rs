@@ -130,7 +130,7 @@ impl Credential {
                 return read.connect(options, vault);
             }
             Self::ClientSecret { tenant_id, client_id, secret } => {
-                let client_options = client_options(options, vault.beside());
+                let client_options = client_options(options, vault.share_connections());
                 let secret = Secret::new(secret.expose_secret().to_owned());
                 let options = ClientSecretCredentialOptions { client_options };
                 ClientSecretCredential::new(tenant_id, client_id.clone(), secret, Some(options))
@@ -189,7 +189,7 @@ impl Credential {
 }
 
 fn assertion_options(options: &Options, vault: &Transport) -> ClientAssertionCredentialOptions {
-    ClientAssertionCredentialOptions { client_options: client_options(options, vault.beside()) }
+    ClientAssertionCredentialOptions { client_options: client_options(options, vault.share_connections()) }
 }
 
 fn client_options(options: &Options, transport: Arc<Transport>) -> ClientOptions {

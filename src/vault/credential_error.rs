@@ -8,13 +8,13 @@ use super::{VaultError, assertion::AssertionError};
 use crate::quote::{Quote, chain};
 
 /// Maps an error of the credential. It contains the response of the token endpoint, if there was one.
-pub(super) fn of_missing_token(error: &Error) -> VaultError {
-    let chain = || below(error).filter_map(|error| error.downcast_ref::<Error>());
-    let text = below(error).map(ToString::to_string).collect::<Vec<_>>().join("\n");
-    let code = code_in(&text, "AADSTS").or_else(|| {
+pub(super) fn map_credential_error(error: &Error) -> VaultError {
+    let chain = || sources(error).filter_map(|error| error.downcast_ref::<Error>());
+    let text = sources(error).map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    let code = find_code(&text, "AADSTS").or_else(|| {
         chain().find_map(|error| match error.kind() {
             ErrorKind::HttpResponse { error_code: Some(codes), .. } => {
-                code_in(&format!("AADSTS{codes}"), "AADSTS")
+                find_code(&format!("AADSTS{codes}"), "AADSTS")
             }
             _ => None,
         })
@@ -22,7 +22,7 @@ pub(super) fn of_missing_token(error: &Error) -> VaultError {
     if let Some(code) = code {
         return VaultError::Unauthenticated(format!("Entra ID refused a token ({code})").into());
     }
-    if let Some(error) = find::<AssertionError>(error) {
+    if let Some(error) = find_source::<AssertionError>(error) {
         return VaultError::Unauthenticated(Quote::error(error));
     }
     let told = chain().find_map(|error| match error.kind() {
@@ -35,7 +35,7 @@ pub(super) fn of_missing_token(error: &Error) -> VaultError {
             ),
         }),
         ErrorKind::Connection | ErrorKind::Io => Some(VaultError::Unreachable(
-            format!("no answer from the token endpoint: {}", of_lost_bytes(error)).into(),
+            format!("no answer from the token endpoint: {}", connection_cause(error)).into(),
         )),
         ErrorKind::DataConversion => {
             Some(VaultError::Unreachable("unexpected answer from the token endpoint".into()))
@@ -54,35 +54,37 @@ pub(super) fn of_missing_token(error: &Error) -> VaultError {
 }
 
 /// A short cause of a failed connection, from the operating system, DNS or TLS.
-pub(super) fn of_lost_bytes(error: &Error) -> Quote {
-    if let Some(tls) = find::<rustls::Error>(error) {
+pub(super) fn connection_cause(error: &Error) -> Quote {
+    if let Some(tls) = find_source::<rustls::Error>(error) {
         return format!("TLS: {}", Quote::error(tls)).into();
     }
-    if below(error).any(|error| error.to_string().contains("dns error")) {
+    if sources(error).any(|error| error.to_string().contains("dns error")) {
         return format!("DNS: {}", Quote::cause(error)).into();
     }
-    if below(error).filter_map(|error| error.downcast_ref::<reqwest::Error>()).any(reqwest::Error::is_timeout)
+    if sources(error)
+        .filter_map(|error| error.downcast_ref::<reqwest::Error>())
+        .any(reqwest::Error::is_timeout)
     {
         return io::ErrorKind::TimedOut.to_string().into();
     }
-    match find::<io::Error>(error).map(io::Error::kind) {
+    match find_source::<io::Error>(error).map(io::Error::kind) {
         None | Some(io::ErrorKind::Other | io::ErrorKind::InvalidData) => Quote::cause(error),
         Some(kind) => kind.to_string().into(),
     }
 }
 
 /// An error and its sources.
-fn below(error: &Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+fn sources(error: &Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
     chain(error)
 }
 
 /// The innermost error of a type.
-pub(super) fn find<T: StdError + 'static>(error: &Error) -> Option<&T> {
-    below(error).filter_map(|error| error.downcast_ref::<T>()).last()
+pub(super) fn find_source<T: StdError + 'static>(error: &Error) -> Option<&T> {
+    sources(error).filter_map(|error| error.downcast_ref::<T>()).last()
 }
 
 /// The first code of a family in a text: `AADSTS7000215`, `AKV10032`.
-pub(super) fn code_in(text: &str, family: &str) -> Option<String> {
+pub(super) fn find_code(text: &str, family: &str) -> Option<String> {
     text.match_indices(family).find_map(|(at, _)| {
         let digits = &text[at + family.len()..];
         let length = digits.bytes().take(10).take_while(u8::is_ascii_digit).count();
@@ -105,7 +107,7 @@ mod tests {
 
     fn of_credential(inner: Error) -> VaultError {
         let text = inner.to_string();
-        let told = of_missing_token(&Error::with_error(ErrorKind::Credential, inner, text));
+        let told = map_credential_error(&Error::with_error(ErrorKind::Credential, inner, text));
         assert!(!format!("{told:?}").contains("canary"), "{told:?}");
         told
     }
@@ -114,11 +116,11 @@ mod tests {
     fn bytes_that_do_not_travel_tell_a_short_cause() {
         for kind in [io::ErrorKind::ConnectionRefused, io::ErrorKind::ConnectionReset] {
             let error = Error::with_error(ErrorKind::Io, io::Error::from(kind), "canary");
-            assert_eq!(*of_lost_bytes(&error), kind.to_string());
+            assert_eq!(*connection_cause(&error), kind.to_string());
         }
         let issuer = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
         let twice = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, issuer));
-        let why = of_lost_bytes(&Error::new(ErrorKind::Connection, twice));
+        let why = connection_cause(&Error::new(ErrorKind::Connection, twice));
         assert!(why.contains("TLS") && why.contains("UnknownIssuer"), "{why}");
     }
 
@@ -129,8 +131,8 @@ mod tests {
         let described = Error::with_message(ErrorKind::DataConversion, "canary AADSTS7000215: canary\r\n");
         assert_eq!(of_credential(described), refusal("AADSTS7000215"));
         assert_eq!(of_credential(response(401, Some("700016,1"))), refusal("AADSTS700016"));
-        assert_eq!(code_in("AADSTS AADSTSx AADSTS12", "AADSTS").as_deref(), Some("AADSTS12"));
-        assert_eq!(code_in("AADSTSé", "AADSTS"), None);
+        assert_eq!(find_code("AADSTS AADSTSx AADSTS12", "AADSTS").as_deref(), Some("AADSTS12"));
+        assert_eq!(find_code("AADSTSé", "AADSTS"), None);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use url::Url;
 use super::{
     convert,
     paging::List,
-    sdk_error::{Asked, explain},
+    sdk_error::{Operation, map_error},
 };
 
 /// Any bytes as a response. The first two are its status.
@@ -39,7 +39,7 @@ fn errors(status: u16, body: &[u8]) {
     let raw_response = Some(Box::new(RawResponse::from_bytes(status, Headers::new(), body.to_vec())));
     let error = ErrorKind::HttpResponse { status, error_code: None, raw_response }.into_error();
     let name = "pump".parse().expect("it is a name");
-    let told = explain(&error, Asked { operation: "read values", name: Some(&name), version: None });
+    let told = map_error(&error, Operation { operation: "read values", name: Some(&name), version: None });
     let told = format!("{told}. {}", told.remedy());
     assert!(told.len() < 2_000 && !told.contains('\n'), "{told}");
 }
@@ -47,7 +47,7 @@ fn errors(status: u16, body: &[u8]) {
 /// A link is followed to the vault itself and within its list, or not at all: a request carries our token.
 fn links(text: &str) {
     let vault: Url = "https://contoso.vault.azure.net/".parse().expect("it is a URL");
-    if let Ok(Some(followed)) = List::of_secrets(&vault).continuation(Some(text)) {
+    if let Ok(Some(followed)) = List::secrets(&vault).continuation(Some(text)) {
         let link: Url = followed.as_ref().parse().expect("it was one");
         assert_eq!((link.scheme(), link.host_str(), link.port()), ("https", vault.host_str(), None));
         assert!(link.path().trim_end_matches('/').eq_ignore_ascii_case("/secrets"), "{link}");

@@ -9,7 +9,7 @@ use super::VaultError;
 use crate::model::VaultSecretName;
 
 /// Page size: the maximum of Key Vault.
-pub(super) const PAGE: i32 = 25;
+pub(super) const PAGE_SIZE: i32 = 25;
 
 /// A list in the vault. Links are followed only to the vault itself and only within the list, because a
 /// request carries our token.
@@ -22,12 +22,12 @@ pub(super) struct List<'a> {
 
 impl<'a> List<'a> {
     /// The secrets of a vault.
-    pub(super) fn of_secrets(vault: &'a Url) -> Self {
+    pub(super) fn secrets(vault: &'a Url) -> Self {
         Self { vault, path: "/secrets".to_owned() }
     }
 
     /// The versions of a secret.
-    pub(super) fn of_versions(vault: &'a Url, name: &VaultSecretName) -> Self {
+    pub(super) fn versions(vault: &'a Url, name: &VaultSecretName) -> Self {
         Self { vault, path: format!("/secrets/{name}/versions") }
     }
 
@@ -63,7 +63,7 @@ impl<'a> List<'a> {
 }
 
 /// Fetches the first page of a pager, and its continuation.
-pub(super) async fn one_page(
+pub(super) async fn first_page(
     pager: Pager<ListSecretPropertiesResult>,
 ) -> azure_core::Result<(Vec<SecretProperties>, Option<PagerContinuation>)> {
     let mut pages = pager.into_pages();
@@ -79,7 +79,7 @@ mod tests {
     fn a_continuation_stays_within_the_list_of_the_vault() {
         let vault = Url::parse("https://contoso.vault.azure.net/").unwrap();
         let name = "Pump".parse().unwrap();
-        let (secrets, versions) = (List::of_secrets(&vault), List::of_versions(&vault, &name));
+        let (secrets, versions) = (List::secrets(&vault), List::versions(&vault, &name));
         for (list, link, good) in [
             (&secrets, "https://contoso.vault.azure.net:443/secrets?api-version=7.4&$skiptoken=x", true),
             (&secrets, "https://CONTOSO.vault.azure.net/Secrets/", true),

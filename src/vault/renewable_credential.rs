@@ -20,32 +20,32 @@ use super::{Options, VaultError, transport::Transport};
 use crate::files::{Followed, Source};
 
 /// Minimum time between two recreations, if everything is rejected.
-const INTERVAL: Duration = Duration::from_secs(10);
+const MIN_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a request for a token waits for the new credential.
-const PATIENCE: Duration = Duration::from_secs(1);
+const MAX_WAIT: Duration = Duration::from_secs(1);
 
 /// The configured credential, recreated after a rejection.
 #[derive(Debug)]
-pub(super) struct Renewable {
+pub(super) struct RenewableCredential {
     vault: Arc<Transport>,
-    credential: Followed<Configured>,
+    credential: Followed<CredentialLoader>,
     /// Whether the last request for a token failed.
     failed: AtomicBool,
 }
 
 /// Creates the credential from its options and files.
-struct Configured {
+struct CredentialLoader {
     options: Options,
     vault: Arc<Transport>,
 }
 
-// === impl Renewable ===
+// === impl RenewableCredential ===
 
-impl Renewable {
+impl RenewableCredential {
     /// The credential in `options`. `vault` is the transport that sees the vault's rejections.
     pub(super) fn new(options: &Options, vault: Arc<Transport>) -> Result<Arc<Self>, VaultError> {
         let credential = options.credential.connect(options, &vault)?;
-        let configured = Configured { options: options.clone(), vault: vault.clone() };
+        let configured = CredentialLoader { options: options.clone(), vault: vault.clone() };
         // It is recreated after a rejection, not periodically.
         let credential = Followed::new(configured, credential, Duration::MAX);
         Ok(Arc::new(Self { vault, credential, failed: AtomicBool::new(false) }))
@@ -53,17 +53,17 @@ impl Renewable {
 
     async fn current(&self) -> Arc<dyn TokenCredential> {
         let is_refused = self.vault.is_token_refused() || self.failed.load(Ordering::Relaxed);
-        if is_refused && let Some(making) = self.credential.look(INTERVAL) {
+        if is_refused && let Some(making) = self.credential.look(MIN_INTERVAL) {
             self.vault.forget_token_refused();
             // If the disk is slower, the next request gets the new credential.
-            let _ = tokio::time::timeout(PATIENCE, making).await;
+            let _ = tokio::time::timeout(MAX_WAIT, making).await;
         }
         self.credential.made()
     }
 }
 
 #[async_trait]
-impl TokenCredential for Renewable {
+impl TokenCredential for RenewableCredential {
     async fn get_token(
         &self,
         scopes: &[&str],
@@ -75,9 +75,9 @@ impl TokenCredential for Renewable {
     }
 }
 
-// === impl Configured ===
+// === impl CredentialLoader ===
 
-impl Source for Configured {
+impl Source for CredentialLoader {
     type Made = Arc<dyn TokenCredential>;
     type Problem = VaultError;
 

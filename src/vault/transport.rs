@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// Maximum size of a response. A page of 25 secrets with all tags has about 200 KiB.
-const LARGEST_BODY: usize = 1024 * 1024;
+const MAX_BODY: usize = 1024 * 1024;
 /// Timeout for connecting, unless the deadline of calls is shorter.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Idle connections are closed soon, because their buffers contain the last values that went through them,
@@ -43,15 +43,15 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 const DATE: HeaderName = HeaderName::from_static("date");
 
 /// How often the CA file is checked for changes.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+const CA_FILE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// An HTTP client for the SDK.
 #[derive(Debug)]
 pub(super) struct Transport {
-    trusted: Followed<Trust>,
+    trusted: Followed<TrustLoader>,
     fence: Fence,
     requests: AtomicU64,
-    challenger: OnceLock<String>,
+    challenge_tenant: OnceLock<String>,
     sends_tokens: AtomicBool,
     token_refused: AtomicBool,
     clock: PeerClock,
@@ -61,39 +61,39 @@ pub(super) struct Transport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Proxies {
     /// Use the proxy in the environment, if any.
-    OfEnvironment,
+    FromEnvironment,
     /// Use none: the endpoint is on this machine.
     None,
 }
 
 /// A response that is larger than any valid one.
 #[derive(Debug, thiserror::Error)]
-#[error("it is larger than {LARGEST_BODY} bytes")]
-pub(super) struct TooLarge;
+#[error("it is larger than {MAX_BODY} bytes")]
+pub(super) struct ResponseTooLarge;
 
 // === impl Transport ===
 
 impl Transport {
     /// A client that trusts the machine's CA certificates and those in `options.ca_file`.
     pub(super) fn new(options: &Options, proxies: Proxies, fence: Fence) -> Result<Arc<Self>, VaultError> {
-        let trust = Trust { options: options.clone(), proxies };
+        let trust = TrustLoader { options: options.clone(), proxies };
         let made = trust.made()?;
         // Without a file there is nothing to check.
-        let every = if options.ca_file.is_some() { LOOK_EVERY } else { Duration::MAX };
-        Ok(Arc::new(Self::over(Followed::new(trust, made, every), fence)))
+        let every = if options.ca_file.is_some() { CA_FILE_INTERVAL } else { Duration::MAX };
+        Ok(Arc::new(Self::with_client(Followed::new(trust, made, every), fence)))
     }
 
     /// A transport with the same connections and trust, but its own state.
-    pub(super) fn beside(&self) -> Arc<Self> {
-        Arc::new(Self::over(self.trusted.clone(), self.fence.clone()))
+    pub(super) fn share_connections(&self) -> Arc<Self> {
+        Arc::new(Self::with_client(self.trusted.clone(), self.fence.clone()))
     }
 
-    fn over(trusted: Followed<Trust>, fence: Fence) -> Self {
+    fn with_client(trusted: Followed<TrustLoader>, fence: Fence) -> Self {
         Self {
             trusted,
             fence,
             requests: AtomicU64::new(0),
-            challenger: OnceLock::new(),
+            challenge_tenant: OnceLock::new(),
             sends_tokens: AtomicBool::new(false),
             token_refused: AtomicBool::new(false),
             clock: PeerClock::default(),
@@ -111,8 +111,8 @@ impl Transport {
     }
 
     /// The tenant that the vault's 401 challenge named.
-    pub(super) fn challenger(&self) -> Option<&str> {
-        self.challenger.get().map(String::as_str)
+    pub(super) fn challenge_tenant(&self) -> Option<&str> {
+        self.challenge_tenant.get().map(String::as_str)
     }
 
     /// Whether requests carry a token by now. The first one doesn't, because its challenge says where to get
@@ -131,9 +131,9 @@ impl Transport {
         self.token_refused.store(false, Ordering::Relaxed);
     }
 
-    fn note_challenge(&self, request: &Request, headers: &Headers) {
+    fn record_challenge(&self, request: &Request, headers: &Headers) {
         if let Some(tenant) = headers.get_optional_str(&WWW_AUTHENTICATE).and_then(tenant_of_challenge) {
-            self.challenger.get_or_init(|| tenant);
+            self.challenge_tenant.get_or_init(|| tenant);
         }
         if carries_token(request) {
             self.token_refused.store(true, Ordering::Relaxed);
@@ -150,7 +150,7 @@ impl HttpClient for Transport {
         }
         let trust = self.trusted.current();
         let send = || trust.client.execute_request(request);
-        let answer = match writes(request) {
+        let answer = match is_write(request) {
             true => self.fence.guard(|_| send()).await.map_err(fenced)?,
             false => send().await,
         };
@@ -159,7 +159,7 @@ impl HttpClient for Transport {
             self.clock.hear(date);
         }
         if status == StatusCode::Unauthorized {
-            self.note_challenge(request, &headers);
+            self.record_challenge(request, &headers);
         }
         let body = collect(&headers, body).await?;
         Ok(AsyncRawResponse::from_bytes(status, headers, body))
@@ -167,7 +167,7 @@ impl HttpClient for Transport {
 }
 
 /// Whether a request changes something in the vault. A token request is a POST, too, but carries no token.
-fn writes(request: &Request) -> bool {
+fn is_write(request: &Request) -> bool {
     match request.method() {
         Method::Get | Method::Head => false,
         Method::Post => carries_token(request),
@@ -186,15 +186,15 @@ fn carries_token(request: &Request) -> bool {
 /// Reads a body up to the limit. It may contain a value, so it is wiped when the SDK drops it. It is one
 /// piece, because the SDK would leave copies behind while joining pieces.
 async fn collect(headers: &Headers, mut body: AsyncResponseBody) -> azure_core::Result<Bytes> {
-    let too_large = || azure_core::Error::new(ErrorKind::Other, TooLarge);
+    let too_large = || azure_core::Error::new(ErrorKind::Other, ResponseTooLarge);
     let announced = headers.get_optional_str(&CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > LARGEST_BODY) {
+    if announced.is_some_and(|length| length > MAX_BODY) {
         return Err(too_large());
     }
     let mut collected = Zeroizing::new(Vec::with_capacity(announced.unwrap_or_default()));
     while let Some(piece) = body.next().await {
         let piece = piece?;
-        if collected.len() + piece.len() > LARGEST_BODY {
+        if collected.len() + piece.len() > MAX_BODY {
             return Err(too_large());
         }
         collected.extend_from_slice(&piece);
@@ -204,41 +204,41 @@ async fn collect(headers: &Headers, mut body: AsyncResponseBody) -> azure_core::
 
 /// Creates clients that trust the machine's CA certificates and those in a file.
 #[derive(Debug)]
-struct Trust {
+struct TrustLoader {
     options: Options,
     proxies: Proxies,
 }
 
 /// A client, and the content of the CA file that it was created from.
 #[derive(Clone)]
-struct Trusting {
+struct TrustedClient {
     client: reqwest::Client,
     pem: Option<Arc<[u8]>>,
 }
 
-// === impl Trust ===
+// === impl TrustLoader ===
 
-impl Trust {
-    fn made(&self) -> Result<Trusting, VaultError> {
+impl TrustLoader {
+    fn made(&self) -> Result<TrustedClient, VaultError> {
         let pem = read(&self.options)?;
         let client = client(&self.options, self.proxies, pem.as_deref())?;
-        Ok(Trusting { client, pem: pem.map(Arc::from) })
+        Ok(TrustedClient { client, pem: pem.map(Arc::from) })
     }
 }
 
-impl Source for Trust {
-    type Made = Trusting;
+impl Source for TrustLoader {
+    type Made = TrustedClient;
     type Problem = VaultError;
 
     /// A new client also drops connections to servers that the file no longer trusts.
-    fn look(&self, before: &Trusting) -> Result<Option<Trusting>, VaultError> {
+    fn look(&self, before: &TrustedClient) -> Result<Option<TrustedClient>, VaultError> {
         if read(&self.options)?.as_deref() == before.pem.as_deref() {
             return Ok(None);
         }
         self.made().map(Some)
     }
 
-    fn tell_taken(&self, _: &Trusting) {
+    fn tell_taken(&self, _: &TrustedClient) {
         tracing::info!(file = ?self.options.ca_file, "the vault's CA file changed and was reloaded");
     }
 

@@ -30,10 +30,10 @@ use zeroize::Zeroize;
 
 use super::{
     Options, Page, Priority, VaultError, convert,
-    paging::{List, PAGE, one_page},
-    rate_limiter::{Limits, Pace, Party, Refused},
-    renewable_credential::Renewable,
-    sdk_error::{Asked, date, explain},
+    paging::{List, PAGE_SIZE, first_page},
+    rate_limiter::{Limits, Owner, RateLimiter, Rejected},
+    renewable_credential::RenewableCredential,
+    sdk_error::{Operation, date, map_error},
     transport::{Proxies, Transport},
 };
 use crate::{
@@ -44,9 +44,9 @@ use crate::{
 };
 
 /// Maximum pages of versions of one secret. Nobody has 25,000 versions; a vault that says so is broken.
-const MOST_PAGES: usize = 1_000;
+const MAX_PAGES: usize = 1_000;
 /// Attempts in all for idempotent requests.
-const TRIES: u32 = 3;
+const IDEMPOTENT_ATTEMPTS: u32 = 3;
 /// Back-off before the second attempt. It is four times as long before the third. Half of it is jitter.
 const BACK_OFF: Duration = Duration::from_millis(200);
 
@@ -62,9 +62,9 @@ struct Inner {
     uri: Url,
     sdk: SecretClient,
     transport: Arc<Transport>,
-    pace: Arc<Pace>,
+    rate_limiter: Arc<RateLimiter>,
     /// Held by the first request, while the others wait for its authentication challenge.
-    ahead: Mutex<()>,
+    first_request: Mutex<()>,
     timeout: Duration,
     /// What the last write said about the right to write; `None` before the first.
     may_set: RwLock<Option<LastSet>>,
@@ -96,7 +96,7 @@ impl Vault {
         if options.uri.scheme() != "https" || options.uri.host().is_none() {
             return Err(VaultError::Configuration(format!("{} is not an https:// URI", options.uri).into()));
         }
-        let transport = Transport::new(options, Proxies::OfEnvironment, fence)?;
+        let transport = Transport::new(options, Proxies::FromEnvironment, fence)?;
         let defaults = SecretClientOptions::default();
         let sdk_options = SecretClientOptions {
             api_version: options.api_version.clone().unwrap_or(defaults.api_version),
@@ -108,7 +108,7 @@ impl Vault {
                 ..Default::default()
             },
         };
-        let credential = Renewable::new(options, transport.clone())?;
+        let credential = RenewableCredential::new(options, transport.clone())?;
         let sdk = SecretClient::new(options.uri.as_str(), credential, Some(sdk_options))
             .map_err(|error| VaultError::Configuration(Quote::error(&error)))?;
         let limits = Limits {
@@ -120,8 +120,8 @@ impl Vault {
             uri: options.uri.clone(),
             sdk,
             transport,
-            pace: Pace::new(limits),
-            ahead: Mutex::default(),
+            rate_limiter: RateLimiter::new(limits),
+            first_request: Mutex::default(),
             timeout: options.timeout,
             may_set: RwLock::default(),
             credential_file: options.credential.file().map(Path::to_owned),
@@ -149,7 +149,7 @@ impl Vault {
     /// The vault's tenant, from the configuration or from its challenge; `None` while neither is known.
     pub fn tenant_id(&self) -> Option<String> {
         let configured = self.inner.configured_tenant.as_deref();
-        let known = configured.or_else(|| self.inner.transport.challenger());
+        let known = configured.or_else(|| self.inner.transport.challenge_tenant());
         known.map(str::to_owned).or_else(|| self.inner.environment_tenant.clone())
     }
 
@@ -164,16 +164,16 @@ impl Vault {
         from: Option<&str>,
         priority: Priority,
     ) -> Result<Page<VaultSecret>, VaultError> {
-        let list = List::of_secrets(&self.inner.uri);
+        let list = List::secrets(&self.inner.uri);
         let from = list.continuation(from)?;
-        let asked = Asked { operation: "list secrets", name: None, version: None };
+        let operation = Operation { operation: "list secrets", name: None, version: None };
         let (items, next) = self
             .inner
-            .call(asked, &self.party(priority), self.inner.deadline(), TRIES, || async {
+            .call(operation, &self.owner(priority), self.inner.deadline(), IDEMPOTENT_ATTEMPTS, || async {
                 let method_options = PagerOptions { continuation: from.clone(), ..Default::default() };
                 let options =
-                    SecretClientListSecretPropertiesOptions { maxresults: Some(PAGE), method_options };
-                one_page(self.inner.sdk.list_secret_properties(Some(options))?).await
+                    SecretClientListSecretPropertiesOptions { maxresults: Some(PAGE_SIZE), method_options };
+                first_page(self.inner.sdk.list_secret_properties(Some(options))?).await
             })
             .await?;
         let next = list.next(next, from.as_ref())?;
@@ -187,7 +187,7 @@ impl Vault {
         from: Option<&str>,
         priority: Priority,
     ) -> Result<Page<VaultSecretVersion>, VaultError> {
-        self.inner.versions_page(name, from, &self.party(priority), self.inner.deadline()).await
+        self.inner.versions_page(name, from, &self.owner(priority), self.inner.deadline()).await
     }
 
     /// Lists all versions of a secret.
@@ -203,7 +203,7 @@ impl Vault {
             let page = self.versions_page(name, from.as_deref(), priority).await?;
             versions.extend(page.items);
             let Some(next) = page.next else { return Ok(versions) };
-            if seen.len() >= MOST_PAGES || !seen.insert(next.clone()) {
+            if seen.len() >= MAX_PAGES || !seen.insert(next.clone()) {
                 return Err(VaultError::Malformed("its pages form a loop".into()));
             }
             from = Some(next);
@@ -239,10 +239,10 @@ impl Vault {
         }
     }
 
-    fn party(&self, priority: Priority) -> Party {
+    fn owner(&self, priority: Priority) -> Owner {
         match priority {
-            Priority::Interactive => Party::Caller(self.caller.clone()),
-            Priority::Background => Party::Background,
+            Priority::Interactive => Owner::Caller(self.caller.clone()),
+            Priority::Background => Owner::Background,
         }
     }
 
@@ -254,10 +254,10 @@ impl Vault {
         priority: Priority,
     ) -> Result<VaultValue, VaultError> {
         let deadline = self.inner.deadline();
-        let asked = Asked { operation: "read values", name: Some(name), version };
+        let operation = Operation { operation: "read values", name: Some(name), version };
         let read = self
             .inner
-            .call(asked, &self.party(priority), deadline, TRIES, || async {
+            .call(operation, &self.owner(priority), deadline, IDEMPOTENT_ATTEMPTS, || async {
                 let secret_version = version.map(|version| version.as_str().to_owned());
                 let options = SecretClientGetSecretOptions { secret_version, ..Default::default() };
                 let answer = self.inner.sdk.get_secret(name.as_str(), Some(options)).await?;
@@ -268,7 +268,7 @@ impl Vault {
         match read {
             Ok((headers, secret)) => value(&headers, secret),
             Err(missing @ VaultError::VersionNotFound { .. }) => {
-                Err(self.inner.which_is_missing(name, missing, &self.party(priority), deadline).await)
+                Err(self.inner.distinguish_not_found(name, missing, &self.owner(priority), deadline).await)
             }
             Err(error) => Err(error),
         }
@@ -282,16 +282,16 @@ impl Vault {
         new: &NewVaultSecret,
         priority: Priority,
     ) -> Result<VaultSecretVersion, VaultError> {
-        let asked = Asked { operation: "create secrets", name: Some(name), version: None };
+        let operation = Operation { operation: "create secrets", name: Some(name), version: None };
         let stored = self
             .inner
-            .call(asked, &self.party(priority), self.inner.deadline(), 1, || async {
+            .call(operation, &self.owner(priority), self.inner.deadline(), 1, || async {
                 let parameters = Into::into(convert::set_request(new)?);
                 let answer = self.inner.sdk.set_secret(name.as_str(), parameters, None).await?;
                 parse_and_wipe(answer.into_body())
             })
             .await;
-        self.inner.note_set(stored.as_ref().err());
+        self.inner.record_write_result(stored.as_ref().err());
         without_value(stored?)
     }
 
@@ -308,10 +308,10 @@ impl Vault {
         name: &VaultSecretName,
         priority: Priority,
     ) -> Result<VaultSecretVersion, VaultError> {
-        let asked = Asked { operation: "create secrets", name: Some(name), version: None };
+        let operation = Operation { operation: "create secrets", name: Some(name), version: None };
         let stored = self
             .inner
-            .call(asked, &self.party(priority), self.inner.deadline(), 1, || async {
+            .call(operation, &self.owner(priority), self.inner.deadline(), 1, || async {
                 let nothing = SetSecretParameters::default().try_into()?;
                 let answer = self.inner.sdk.set_secret(name.as_str(), nothing, None).await?;
                 parse_and_wipe(answer.into_body())
@@ -329,10 +329,10 @@ impl Vault {
         priority: Priority,
     ) -> Result<(), VaultError> {
         let deadline = self.inner.deadline();
-        let asked = Asked { operation: "change secrets", name: Some(name), version: Some(version) };
+        let operation = Operation { operation: "change secrets", name: Some(name), version: Some(version) };
         let changed = self
             .inner
-            .call(asked, &self.party(priority), deadline, TRIES, || async {
+            .call(operation, &self.owner(priority), deadline, IDEMPOTENT_ATTEMPTS, || async {
                 let parameters = UpdateSecretPropertiesParameters {
                     secret_attributes: Some(SecretAttributes {
                         enabled: Some(enabled),
@@ -350,7 +350,7 @@ impl Vault {
             .await;
         match changed {
             Err(missing @ VaultError::VersionNotFound { .. }) => {
-                Err(self.inner.which_is_missing(name, missing, &self.party(priority), deadline).await)
+                Err(self.inner.distinguish_not_found(name, missing, &self.owner(priority), deadline).await)
             }
             other => other.map(drop),
         }
@@ -362,10 +362,10 @@ impl Vault {
         name: &VaultSecretName,
         priority: Priority,
     ) -> Result<Option<VaultSecretName>, VaultError> {
-        let asked = Asked { operation: "see deleted secrets", name: Some(name), version: None };
+        let operation = Operation { operation: "see deleted secrets", name: Some(name), version: None };
         let found = self
             .inner
-            .call(asked, &self.party(priority), self.inner.deadline(), TRIES, || async {
+            .call(operation, &self.owner(priority), self.inner.deadline(), IDEMPOTENT_ATTEMPTS, || async {
                 self.inner.sdk.get_deleted_secret(name.as_str(), None).await?.into_model()
             })
             .await;
@@ -382,7 +382,7 @@ impl Vault {
 impl Inner {
     /// Records what a write said about the right to write. The vault checks the right before the content, so
     /// most errors say nothing about it.
-    fn note_set(&self, error: Option<&VaultError>) {
+    fn record_write_result(&self, error: Option<&VaultError>) {
         let refused = match error {
             None | Some(VaultError::Rejected { .. } | VaultError::SoftDeleted { .. }) => None,
             Some(error @ VaultError::Forbidden { .. }) => Some(error.clone()),
@@ -413,42 +413,44 @@ impl Inner {
     /// caller should get `Throttled`; they would hold a slot while they sleep; and they would repeat a PUT
     /// whose response was lost, which creates a second version. So a 429 is not retried here: it slows down
     /// the whole client, and callers retry after the given delay. If the vault fails or can't be reached, the
-    /// request is sent up to `tries` times.
+    /// request is sent up to `attempts` times.
     async fn call<T, F>(
         &self,
-        asked: Asked<'_>,
-        party: &Party,
+        operation: Operation<'_>,
+        owner: &Owner,
         deadline: Instant,
-        tries: u32,
+        attempts: u32,
         request: impl Fn() -> F,
     ) -> Result<T, VaultError>
     where
         F: Future<Output = azure_core::Result<T>>,
     {
-        let mut tried = 0;
+        let mut attempted = 0;
         loop {
-            let permit = match self.pace.enter(party, deadline).await {
+            let permit = match self.rate_limiter.enter(owner, deadline).await {
                 Ok(permit) => permit,
-                Err(Refused::Pausing(left)) => return Err(VaultError::Throttled { retry_after: Some(left) }),
-                Err(Refused::TooLate) if *party == Party::Background => {
+                Err(Rejected::Paused(left)) => return Err(VaultError::Throttled { retry_after: Some(left) }),
+                Err(Rejected::DeadlineExceeded) if *owner == Owner::Background => {
                     return Err(VaultError::Timeout { after: self.timeout });
                 }
-                Err(Refused::TooLate | Refused::TooMany) => return Err(VaultError::TooManyWait),
+                Err(Rejected::DeadlineExceeded | Rejected::QueueFull) => return Err(VaultError::TooManyWait),
             };
-            let answer = match timeout_at(deadline, self.challenged_once(request())).await {
-                Ok(answer) => answer.map_err(|error| self.with_file(explain(&error, asked))),
+            let answer = match timeout_at(deadline, self.after_challenge(request())).await {
+                Ok(answer) => answer.map_err(|error| self.with_file(map_error(&error, operation))),
                 Err(_) => Err(VaultError::Timeout { after: self.timeout }),
             };
             match &answer {
-                Ok(_) => self.pace.succeeded(),
-                Err(VaultError::Throttled { retry_after }) => self.pace.throttled(*retry_after),
+                Ok(_) => self.rate_limiter.succeeded(),
+                Err(VaultError::Throttled { retry_after }) => self.rate_limiter.throttled(*retry_after),
                 Err(_) => {}
             }
             drop(permit);
-            let pause = BACK_OFF.mul_f64(4f64.powi(tried as i32) * rand::random_range(0.5..=1.0));
-            tried += 1;
+            let pause = BACK_OFF.mul_f64(4f64.powi(attempted as i32) * rand::random_range(0.5..=1.0));
+            attempted += 1;
             match answer {
-                Err(VaultError::Unreachable(_)) if tried < tries && Instant::now() + pause < deadline => {
+                Err(VaultError::Unreachable(_))
+                    if attempted < attempts && Instant::now() + pause < deadline =>
+                {
                     sleep(pause).await;
                 }
                 answer => return answer,
@@ -458,15 +460,15 @@ impl Inner {
 
     /// Sends a request. The SDK learns from a challenge where to get tokens, and sends none until then. So
     /// one request goes first, and the others wait for it; otherwise each would be challenged.
-    async fn challenged_once<T>(&self, request: impl Future<Output = T>) -> T {
+    async fn after_challenge<T>(&self, request: impl Future<Output = T>) -> T {
         if self.transport.sends_tokens() {
             return request.await;
         }
-        let _ahead = match self.ahead.try_lock() {
-            Ok(ahead) => Some(ahead),
+        let _ahead = match self.first_request.try_lock() {
+            Ok(first_request) => Some(first_request),
             // Even if it failed: the others then run concurrently instead of failing one after the other.
             Err(_) => {
-                drop(self.ahead.lock().await);
+                drop(self.first_request.lock().await);
                 None
             }
         };
@@ -477,20 +479,20 @@ impl Inner {
         &self,
         name: &VaultSecretName,
         from: Option<&str>,
-        party: &Party,
+        owner: &Owner,
         deadline: Instant,
     ) -> Result<Page<VaultSecretVersion>, VaultError> {
-        let list = List::of_versions(&self.uri, name);
+        let list = List::versions(&self.uri, name);
         let from = list.continuation(from)?;
-        let asked = Asked { operation: "list secrets", name: Some(name), version: None };
+        let operation = Operation { operation: "list secrets", name: Some(name), version: None };
         let (items, next) = self
-            .call(asked, party, deadline, TRIES, || async {
+            .call(operation, owner, deadline, IDEMPOTENT_ATTEMPTS, || async {
                 let method_options = PagerOptions { continuation: from.clone(), ..Default::default() };
                 let options = SecretClientListSecretPropertiesVersionsOptions {
-                    maxresults: Some(PAGE),
+                    maxresults: Some(PAGE_SIZE),
                     method_options,
                 };
-                one_page(self.sdk.list_secret_properties_versions(name.as_str(), Some(options))?).await
+                first_page(self.sdk.list_secret_properties_versions(name.as_str(), Some(options))?).await
             })
             .await?;
         let next = list.next(next, from.as_ref())?;
@@ -499,14 +501,14 @@ impl Inner {
 
     /// The vault returns the same error for a missing version and a missing secret. The list of versions
     /// tells which.
-    async fn which_is_missing(
+    async fn distinguish_not_found(
         &self,
         name: &VaultSecretName,
         missing: VaultError,
-        party: &Party,
+        owner: &Owner,
         deadline: Instant,
     ) -> VaultError {
-        match self.versions_page(name, None, party, deadline).await {
+        match self.versions_page(name, None, owner, deadline).await {
             Ok(page) if page.items.is_empty() => VaultError::NotFound { name: name.clone() },
             Err(error @ VaultError::NotFound { .. }) => error,
             // Without the right to list, keep the error.
