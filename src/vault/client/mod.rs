@@ -1,26 +1,16 @@
-//! The operations on the vault.
+//! The client of the vault: connection, identity, and how requests are sent. The operations are in `read` and `write`.
+
+mod read;
+mod write;
 
 use std::{
-    collections::HashSet,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, RwLock},
     time::Duration,
 };
 
-use azure_core::http::{
-    ClientOptions, RetryOptions, Transport as SdkTransport, headers::Headers, pager::PagerOptions,
-    response::ResponseBody,
-};
-use azure_security_keyvault_secrets::{
-    SecretClient, SecretClientOptions,
-    models::{
-        Secret, SecretAttributes, SecretClientGetSecretOptions, SecretClientListSecretPropertiesOptions,
-        SecretClientListSecretPropertiesVersionsOptions, SecretClientUpdateSecretPropertiesOptions,
-        SetSecretParameters, UpdateSecretPropertiesParameters,
-    },
-};
-use jiff::Timestamp;
-use secrecy::SecretString;
+use azure_core::http::{ClientOptions, RetryOptions, Transport as SdkTransport, response::ResponseBody};
+use azure_security_keyvault_secrets::{SecretClient, SecretClientOptions, models::Secret};
 use tokio::{
     sync::Mutex,
     time::{Instant, sleep, timeout_at},
@@ -29,22 +19,15 @@ use url::Url;
 use zeroize::Zeroize;
 
 use super::{
-    Options, Page, Priority, VaultError, convert,
-    paging::{List, PAGE_SIZE, first_page},
+    Options, Priority, VaultError,
     rate_limiter::{Limits, Owner, RateLimiter, Rejected},
     renewable_credential::RenewableCredential,
-    sdk_error::{Operation, date, map_error},
+    sdk_error::{Operation, map_error},
     transport::{Proxies, Transport},
 };
-use crate::{
-    fence::Fence,
-    model::{NewVaultSecret, VaultSecret, VaultSecretName, VaultSecretVersion, VaultValue, VaultVersion},
-    peer_clock::PeerClock,
-    quote::Quote,
-};
+use crate::{fence::Fence, peer_clock::PeerClock, quote::Quote};
+pub use write::LastSet;
 
-/// Maximum pages of versions of one secret. Nobody has 25,000 versions; a vault that says so is broken.
-const MAX_PAGES: usize = 1_000;
 /// Attempts in all for idempotent requests.
 const IDEMPOTENT_ATTEMPTS: u32 = 3;
 /// Back-off before the second attempt. It is four times as long before the third. Half of it is jitter.
@@ -72,15 +55,6 @@ struct Inner {
     credential_file: Option<PathBuf>,
     configured_tenant: Option<String>,
     environment_tenant: Option<String>,
-}
-
-/// What a write said about the right to write.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LastSet {
-    /// When it was sent.
-    pub time: Timestamp,
-    /// The error, if the right was missing.
-    pub refused: Option<VaultError>,
 }
 
 // === impl Vault ===
@@ -158,221 +132,10 @@ impl Vault {
         self.inner.transport.requests()
     }
 
-    /// Lists a page of secrets.
-    pub async fn list_page(
-        &self,
-        from: Option<&str>,
-        priority: Priority,
-    ) -> Result<Page<VaultSecret>, VaultError> {
-        let list = List::secrets(&self.inner.uri);
-        let from = list.continuation(from)?;
-        let operation = Operation { operation: "list secrets", name: None, version: None };
-        let (items, next) = self
-            .inner
-            .call(operation, &self.owner(priority), self.inner.deadline(), IDEMPOTENT_ATTEMPTS, || async {
-                let method_options = PagerOptions { continuation: from.clone(), ..Default::default() };
-                let options =
-                    SecretClientListSecretPropertiesOptions { maxresults: Some(PAGE_SIZE), method_options };
-                first_page(self.inner.sdk.list_secret_properties(Some(options))?).await
-            })
-            .await?;
-        let next = list.next(next, from.as_ref())?;
-        Ok(Page { items: items.into_iter().map(convert::secret).collect::<Result<_, _>>()?, next })
-    }
-
-    /// Lists a page of versions of a secret. For an unknown name the vault returns an empty page.
-    pub async fn versions_page(
-        &self,
-        name: &VaultSecretName,
-        from: Option<&str>,
-        priority: Priority,
-    ) -> Result<Page<VaultSecretVersion>, VaultError> {
-        self.inner.versions_page(name, from, &self.owner(priority), self.inner.deadline()).await
-    }
-
-    /// Lists all versions of a secret.
-    pub async fn versions_all(
-        &self,
-        name: &VaultSecretName,
-        priority: Priority,
-    ) -> Result<Vec<VaultSecretVersion>, VaultError> {
-        let mut versions = Vec::new();
-        let mut seen = HashSet::new();
-        let mut from: Option<String> = None;
-        loop {
-            let page = self.versions_page(name, from.as_deref(), priority).await?;
-            versions.extend(page.items);
-            let Some(next) = page.next else { return Ok(versions) };
-            if seen.len() >= MAX_PAGES || !seen.insert(next.clone()) {
-                return Err(VaultError::Malformed("its pages form a loop".into()));
-            }
-            from = Some(next);
-        }
-    }
-
-    /// The version that [`Vault::get`] would read, without its value. Needs a request for every 25 versions.
-    ///
-    /// Returns several if the latest is ambiguous: times have whole seconds, and the list has no order within
-    /// a second.
-    pub async fn describe(
-        &self,
-        name: &VaultSecretName,
-        version: Option<&VaultVersion>,
-        priority: Priority,
-    ) -> Result<Vec<VaultSecretVersion>, VaultError> {
-        let mut versions = self.versions_all(name, priority).await?;
-        let is_known = !versions.is_empty();
-        let last = versions.iter().filter_map(|listed| listed.create_time).max();
-        versions.retain(|listed| match version {
-            Some(version) => listed.version == *version,
-            None => listed.create_time == last,
-        });
-        match version {
-            Some(version) if is_known && versions.is_empty() => {
-                Err(VaultError::VersionNotFound { name: name.clone(), version: version.clone() })
-            }
-            _ if versions.is_empty() => Err(VaultError::NotFound { name: name.clone() }),
-            version if versions.iter().all(|listed| !listed.enabled) => {
-                Err(VaultError::Disabled { name: name.clone(), version: version.cloned() })
-            }
-            _ => Ok(versions),
-        }
-    }
-
     fn owner(&self, priority: Priority) -> Owner {
         match priority {
             Priority::Interactive => Owner::Caller(self.caller.clone()),
             Priority::Background => Owner::Background,
-        }
-    }
-
-    /// Reads the value of a version, or of the latest one.
-    pub async fn get(
-        &self,
-        name: &VaultSecretName,
-        version: Option<&VaultVersion>,
-        priority: Priority,
-    ) -> Result<VaultValue, VaultError> {
-        let deadline = self.inner.deadline();
-        let operation = Operation { operation: "read values", name: Some(name), version };
-        let read = self
-            .inner
-            .call(operation, &self.owner(priority), deadline, IDEMPOTENT_ATTEMPTS, || async {
-                let secret_version = version.map(|version| version.as_str().to_owned());
-                let options = SecretClientGetSecretOptions { secret_version, ..Default::default() };
-                let answer = self.inner.sdk.get_secret(name.as_str(), Some(options)).await?;
-                let (_, headers, body) = answer.deconstruct();
-                Ok((headers, parse_and_wipe(body)?))
-            })
-            .await;
-        match read {
-            Ok((headers, secret)) => value(&headers, secret),
-            Err(missing @ VaultError::VersionNotFound { .. }) => {
-                Err(self.inner.distinguish_not_found(name, missing, &self.owner(priority), deadline).await)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Stores a value, as a new secret or as a new version of an existing one. Sent only once: after
-    /// `Unreachable`, `Timeout` or `Malformed` the value may or may not be stored.
-    pub async fn set(
-        &self,
-        name: &VaultSecretName,
-        new: &NewVaultSecret,
-        priority: Priority,
-    ) -> Result<VaultSecretVersion, VaultError> {
-        let operation = Operation { operation: "create secrets", name: Some(name), version: None };
-        let stored = self
-            .inner
-            .call(operation, &self.owner(priority), self.inner.deadline(), 1, || async {
-                let parameters = Into::into(convert::set_request(new)?);
-                let answer = self.inner.sdk.set_secret(name.as_str(), parameters, None).await?;
-                parse_and_wipe(answer.into_body())
-            })
-            .await;
-        self.inner.record_write_result(stored.as_ref().err());
-        without_value(stored?)
-    }
-
-    /// What the last write said about the right to write; `None` before the first.
-    pub fn last_set(&self) -> Option<LastSet> {
-        self.inner.may_set.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Checks the right to store values, with a request that has no value. A vault rejects it because of the
-    /// missing right, or else because of the missing value. A version is only returned by vaults that accept
-    /// secrets without a value.
-    pub async fn try_set(
-        &self,
-        name: &VaultSecretName,
-        priority: Priority,
-    ) -> Result<VaultSecretVersion, VaultError> {
-        let operation = Operation { operation: "create secrets", name: Some(name), version: None };
-        let stored = self
-            .inner
-            .call(operation, &self.owner(priority), self.inner.deadline(), 1, || async {
-                let nothing = SetSecretParameters::default().try_into()?;
-                let answer = self.inner.sdk.set_secret(name.as_str(), nothing, None).await?;
-                parse_and_wipe(answer.into_body())
-            })
-            .await?;
-        without_value(stored)
-    }
-
-    /// Enables or disables a version.
-    pub async fn set_enabled(
-        &self,
-        name: &VaultSecretName,
-        version: &VaultVersion,
-        enabled: bool,
-        priority: Priority,
-    ) -> Result<(), VaultError> {
-        let deadline = self.inner.deadline();
-        let operation = Operation { operation: "change secrets", name: Some(name), version: Some(version) };
-        let changed = self
-            .inner
-            .call(operation, &self.owner(priority), deadline, IDEMPOTENT_ATTEMPTS, || async {
-                let parameters = UpdateSecretPropertiesParameters {
-                    secret_attributes: Some(SecretAttributes {
-                        enabled: Some(enabled),
-                        ..Default::default()
-                    }),
-                    ..Default::default()
-                };
-                let options = SecretClientUpdateSecretPropertiesOptions {
-                    secret_version: Some(version.as_str().to_owned()),
-                    ..Default::default()
-                };
-                let parameters = parameters.try_into()?;
-                self.inner.sdk.update_secret_properties(name.as_str(), parameters, Some(options)).await
-            })
-            .await;
-        match changed {
-            Err(missing @ VaultError::VersionNotFound { .. }) => {
-                Err(self.inner.distinguish_not_found(name, missing, &self.owner(priority), deadline).await)
-            }
-            other => other.map(drop),
-        }
-    }
-
-    /// The name of a deleted secret in the vault's spelling; `None` if there is none.
-    pub async fn deleted(
-        &self,
-        name: &VaultSecretName,
-        priority: Priority,
-    ) -> Result<Option<VaultSecretName>, VaultError> {
-        let operation = Operation { operation: "see deleted secrets", name: Some(name), version: None };
-        let found = self
-            .inner
-            .call(operation, &self.owner(priority), self.inner.deadline(), IDEMPOTENT_ATTEMPTS, || async {
-                self.inner.sdk.get_deleted_secret(name.as_str(), None).await?.into_model()
-            })
-            .await;
-        match found {
-            Ok(deleted) => convert::name_of(&deleted).map(Some),
-            Err(VaultError::NotFound { .. }) => Ok(None),
-            Err(error) => Err(error),
         }
     }
 }
@@ -380,18 +143,6 @@ impl Vault {
 // === impl Inner ===
 
 impl Inner {
-    /// Records what a write said about the right to write. The vault checks the right before the content, so
-    /// most errors say nothing about it.
-    fn record_write_result(&self, error: Option<&VaultError>) {
-        let refused = match error {
-            None | Some(VaultError::Rejected { .. } | VaultError::SoftDeleted { .. }) => None,
-            Some(error @ VaultError::Forbidden { .. }) => Some(error.clone()),
-            Some(_) => return,
-        };
-        let last = LastSet { time: crate::model::now(), refused };
-        *self.may_set.write().unwrap_or_else(PoisonError::into_inner) = Some(last);
-    }
-
     fn deadline(&self) -> Instant {
         Instant::now() + self.timeout
     }
@@ -474,47 +225,6 @@ impl Inner {
         };
         request.await
     }
-
-    async fn versions_page(
-        &self,
-        name: &VaultSecretName,
-        from: Option<&str>,
-        owner: &Owner,
-        deadline: Instant,
-    ) -> Result<Page<VaultSecretVersion>, VaultError> {
-        let list = List::versions(&self.uri, name);
-        let from = list.continuation(from)?;
-        let operation = Operation { operation: "list secrets", name: Some(name), version: None };
-        let (items, next) = self
-            .call(operation, owner, deadline, IDEMPOTENT_ATTEMPTS, || async {
-                let method_options = PagerOptions { continuation: from.clone(), ..Default::default() };
-                let options = SecretClientListSecretPropertiesVersionsOptions {
-                    maxresults: Some(PAGE_SIZE),
-                    method_options,
-                };
-                first_page(self.sdk.list_secret_properties_versions(name.as_str(), Some(options))?).await
-            })
-            .await?;
-        let next = list.next(next, from.as_ref())?;
-        Ok(Page { items: items.into_iter().map(convert::version).collect::<Result<_, _>>()?, next })
-    }
-
-    /// The vault returns the same error for a missing version and a missing secret. The list of versions
-    /// tells which.
-    async fn distinguish_not_found(
-        &self,
-        name: &VaultSecretName,
-        missing: VaultError,
-        owner: &Owner,
-        deadline: Instant,
-    ) -> VaultError {
-        match self.versions_page(name, None, owner, deadline).await {
-            Ok(page) if page.items.is_empty() => VaultError::NotFound { name: name.clone() },
-            Err(error @ VaultError::NotFound { .. }) => error,
-            // Without the right to list, keep the error.
-            Ok(_) | Err(_) => missing,
-        }
-    }
 }
 
 /// Parses a body that contains a value, and wipes it. The SDK's copy is the only one by then.
@@ -524,17 +234,4 @@ fn parse_and_wipe(body: ResponseBody) -> azure_core::Result<Secret> {
         bytes.as_mut().zeroize();
     }
     secret
-}
-
-fn value(headers: &Headers, mut secret: Secret) -> Result<VaultValue, VaultError> {
-    let value = secret.value.take().map(SecretString::from);
-    let value = value.ok_or_else(|| VaultError::Malformed("a secret without a value".into()))?;
-    let read_time = convert::time(date(headers)).unwrap_or_else(Timestamp::now);
-    Ok(VaultValue { value, version: convert::version_of(secret)?, read_time })
-}
-
-/// The stored version. The vault returns the value, too, which is wiped.
-fn without_value(mut stored: Secret) -> Result<VaultSecretVersion, VaultError> {
-    stored.value.zeroize();
-    convert::version_of(stored)
 }

@@ -1,6 +1,6 @@
 //! The rate limiter under a paused clock.
 
-use super::*;
+use super::{state::WINDOW, *};
 
 fn in_seconds(seconds: u64) -> Instant {
     Instant::now() + Duration::from_secs(seconds)
