@@ -40,7 +40,7 @@ pub(super) struct State {
 
 /// The requests of one owner.
 #[derive(Default)]
-struct OwnerQueue {
+pub(super) struct OwnerQueue {
     waiting: VecDeque<Waiter>,
     in_flight: usize,
     /// Requests sent in the last window.
