@@ -12,17 +12,17 @@ use tokio::{
 };
 
 /// How long a write waits for the first result of leader election after the start.
-pub const MOMENT: Duration = Duration::from_secs(5);
+pub const ELECTION_WAIT: Duration = Duration::from_secs(5);
 
 /// Whether writes may start, and when they must end. Clones share it.
 #[derive(Clone, Debug)]
-pub struct Fence(Arc<watch::Sender<Gate>>);
+pub struct Fence(Arc<watch::Sender<State>>);
 
 /// The state of the fence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Gate {
+enum State {
     /// Leader election has no result yet.
-    Unasked,
+    Undecided,
     /// Writes may start before the one time, and must end before the other.
     Open { begin_before: Instant, end_before: Instant },
     /// No write may start, and writes in flight are cancelled.
@@ -33,13 +33,13 @@ enum Gate {
 
 /// Why a write was not carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Fenced {
+pub enum FenceError {
     /// It was not started.
     #[error("this process is not the leader of the instance")]
-    NotBegun,
+    NotStarted,
     /// It was cancelled. It may have taken effect.
     #[error("the write was cancelled, because another process may be the leader of the instance now")]
-    Cut,
+    Cancelled,
 }
 
 // === impl Fence ===
@@ -47,71 +47,71 @@ pub enum Fenced {
 impl Fence {
     /// A fence that is shut until leader election opens it.
     pub fn new() -> Self {
-        Self(Arc::new(watch::Sender::new(Gate::Unasked)))
+        Self(Arc::new(watch::Sender::new(State::Undecided)))
     }
 
     /// A fence that is always open: for a process that is alone or writes nothing.
     pub fn always() -> Self {
-        Self(Arc::new(watch::Sender::new(Gate::Always)))
+        Self(Arc::new(watch::Sender::new(State::Always)))
     }
 
     /// Lets writes start until `begin_before`, and cancels them at `end_before`.
     pub fn open(&self, begin_before: Instant, end_before: Instant) {
-        self.0.send_replace(Gate::Open { begin_before, end_before });
+        self.0.send_replace(State::Open { begin_before, end_before });
     }
 
     /// Lets nothing through, and cancels writes in flight.
     pub fn shut(&self) {
-        self.0.send_replace(Gate::Shut);
+        self.0.send_replace(State::Shut);
     }
 
     /// Whether a write may start now.
     pub fn is_open(&self) -> bool {
-        self.0.borrow().begins()
+        self.0.borrow().may_start()
     }
 
     /// Until when writes may start; `None` if none may, or if there is no limit.
     pub fn begin_before(&self) -> Option<Instant> {
         match *self.0.borrow() {
-            Gate::Open { begin_before, .. } => Some(begin_before),
-            Gate::Unasked | Gate::Shut | Gate::Always => None,
+            State::Open { begin_before, .. } => Some(begin_before),
+            State::Undecided | State::Shut | State::Always => None,
         }
     }
 
-    /// Waits for the first result of leader election, for [`MOMENT`] at most.
-    pub async fn asked(&self) {
-        let mut gate = self.0.subscribe();
-        let _ = timeout(MOMENT, gate.wait_for(|gate| *gate != Gate::Unasked)).await;
+    /// Waits for the first result of leader election, for [`ELECTION_WAIT`] at most.
+    pub async fn decided(&self) {
+        let mut state = self.0.subscribe();
+        let _ = timeout(ELECTION_WAIT, state.wait_for(|state| *state != State::Undecided)).await;
     }
 
     /// Runs one write. It receives the time that it may take; `None` for no limit.
     pub async fn guard<T, F: Future<Output = T>>(
         &self,
         write: impl FnOnce(Option<Duration>) -> F,
-    ) -> Result<T, Fenced> {
-        self.asked().await;
-        let gate = *self.0.borrow();
-        if !gate.begins() {
-            return Err(Fenced::NotBegun);
+    ) -> Result<T, FenceError> {
+        self.decided().await;
+        let state = *self.0.borrow();
+        if !state.may_start() {
+            return Err(FenceError::NotStarted);
         }
         tokio::select! {
             biased;
-            () = self.ended() => Err(Fenced::Cut),
-            written = write(gate.left()) => Ok(written),
+            () = self.must_end() => Err(FenceError::Cancelled),
+            written = write(state.time_left()) => Ok(written),
         }
     }
 
     /// Returns when writes in flight must end. A renewal of the leadership extends that.
-    async fn ended(&self) {
-        let mut gate = self.0.subscribe();
+    async fn must_end(&self) {
+        let mut state = self.0.subscribe();
         loop {
-            let now = *gate.borrow_and_update();
+            let now = *state.borrow_and_update();
             match now {
-                Gate::Unasked | Gate::Shut => return,
-                Gate::Always => return std::future::pending().await,
-                Gate::Open { end_before, .. } => tokio::select! {
+                State::Undecided | State::Shut => return,
+                State::Always => return std::future::pending().await,
+                State::Open { end_before, .. } => tokio::select! {
                     () = sleep_until(end_before) => return,
-                    _ = gate.changed() => {}
+                    _ = state.changed() => {}
                 },
             }
         }
@@ -124,21 +124,21 @@ impl Default for Fence {
     }
 }
 
-// === impl Gate ===
+// === impl State ===
 
-impl Gate {
-    fn begins(self) -> bool {
+impl State {
+    fn may_start(self) -> bool {
         match self {
             Self::Open { begin_before, .. } => Instant::now() < begin_before,
             Self::Always => true,
-            Self::Unasked | Self::Shut => false,
+            Self::Undecided | Self::Shut => false,
         }
     }
 
-    fn left(self) -> Option<Duration> {
+    fn time_left(self) -> Option<Duration> {
         match self {
             Self::Open { end_before, .. } => Some(end_before.saturating_duration_since(Instant::now())),
-            Self::Unasked | Self::Shut | Self::Always => None,
+            Self::Undecided | Self::Shut | Self::Always => None,
         }
     }
 }
@@ -166,7 +166,7 @@ mod tests {
         sleep(seconds(9)).await;
         assert_eq!(fence.guard(async |left| left).await, Ok(Some(seconds(5))));
         sleep(seconds(1)).await;
-        assert_eq!(fence.guard(async |_| ()).await, Err(Fenced::NotBegun));
+        assert_eq!(fence.guard(async |_| ()).await, Err(FenceError::NotStarted));
         assert_eq!(Fence::always().guard(async |left| left).await, Ok(None));
     }
 
@@ -174,7 +174,7 @@ mod tests {
     async fn a_write_that_is_under_way_when_the_time_ends_is_cut_and_a_renewal_puts_that_off() {
         let (fence, begun) = (opened(), Instant::now());
         sleep(seconds(9)).await;
-        assert_eq!(fence.guard(async |_| sleep(seconds(60)).await).await, Err(Fenced::Cut));
+        assert_eq!(fence.guard(async |_| sleep(seconds(60)).await).await, Err(FenceError::Cancelled));
         assert_eq!(begun.elapsed(), seconds(14));
 
         let (fence, begun) = (opened(), Instant::now());
@@ -194,7 +194,7 @@ mod tests {
             fence.shut();
         };
         let (written, ()) = tokio::join!(fence.guard(async |_| sleep(seconds(5)).await), taken);
-        assert_eq!((written, begun.elapsed()), (Err(Fenced::Cut), seconds(1)));
+        assert_eq!((written, begun.elapsed()), (Err(FenceError::Cancelled), seconds(1)));
     }
 
     #[tokio::test(start_paused = true)]
@@ -207,7 +207,7 @@ mod tests {
         let (written, ()) = tokio::join!(fence.guard(async |_| ()), said);
         assert_eq!((written, begun.elapsed()), (Ok(()), seconds(1)));
         let (silent, begun) = (Fence::new(), Instant::now());
-        assert_eq!(silent.guard(async |_| ()).await, Err(Fenced::NotBegun));
-        assert_eq!(begun.elapsed(), MOMENT);
+        assert_eq!(silent.guard(async |_| ()).await, Err(FenceError::NotStarted));
+        assert_eq!(begun.elapsed(), ELECTION_WAIT);
     }
 }

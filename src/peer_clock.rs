@@ -9,44 +9,44 @@ use jiff::{SignedDuration, Timestamp, fmt::rfc2822::DateTimeParser};
 use tokio::time::Instant;
 
 /// Skew between two clocks that does no harm. A `Date` has a resolution of a second, and responses take time.
-pub const HARMLESS: SignedDuration = SignedDuration::from_secs(5);
+pub const TOLERATED_SKEW: SignedDuration = SignedDuration::from_secs(5);
 
 /// The clock of a peer. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct PeerClock(Arc<Mutex<Option<Told>>>);
+pub struct PeerClock(Arc<Mutex<Option<Reading>>>);
 
 /// A date from a peer, and when it arrived.
 #[derive(Clone, Copy, Debug)]
-struct Told {
+struct Reading {
     date: Timestamp,
-    heard: Instant,
+    received: Instant,
 }
 
 impl PeerClock {
     /// Records the HTTP date of a response that just arrived.
-    pub fn hear(&self, date: &str) {
+    pub fn record_date(&self, date: &str) {
         if let Ok(date) = DateTimeParser::new().parse_timestamp(date) {
-            *self.lock() = Some(Told { date, heard: Instant::now() });
+            *self.lock() = Some(Reading { date, received: Instant::now() });
         }
     }
 
     /// The earliest time that it can be now; this machine's time before the first response.
     pub fn now(&self) -> Timestamp {
-        self.shows().unwrap_or_else(Timestamp::now)
+        self.estimate().unwrap_or_else(Timestamp::now)
     }
 
     /// How far this machine's clock is ahead; negative if it is behind, `None` before the first response.
     pub fn skew(&self) -> Option<SignedDuration> {
         // The date is truncated to a second.
-        Some(Timestamp::now().duration_since(self.shows()?) - SignedDuration::from_millis(500))
+        Some(Timestamp::now().duration_since(self.estimate()?) - SignedDuration::from_millis(500))
     }
 
-    fn shows(&self) -> Option<Timestamp> {
-        let told = (*self.lock())?;
-        told.date.checked_add(told.heard.elapsed()).ok()
+    fn estimate(&self) -> Option<Timestamp> {
+        let reading = (*self.lock())?;
+        reading.date.checked_add(reading.received.elapsed()).ok()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Told>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Reading>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -61,9 +61,9 @@ mod tests {
     async fn it_goes_on_from_what_the_peer_said_whatever_this_machine_shows() {
         let clock = PeerClock::default();
         assert_eq!(clock.skew(), None);
-        clock.hear("not a date");
+        clock.record_date("not a date");
         assert_eq!(clock.skew(), None);
-        clock.hear("Sun, 06 Nov 1994 08:49:37 GMT");
+        clock.record_date("Sun, 06 Nov 1994 08:49:37 GMT");
         tokio::time::advance(Duration::from_secs(60)).await;
         assert_eq!(clock.now(), "1994-11-06T08:50:37Z".parse::<Timestamp>().unwrap());
         let years = clock.skew().unwrap().as_hours() / (365 * 24);
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn clocks_that_agree_have_no_skew_worth_a_word() {
         let clock = PeerClock::default();
-        clock.hear(&Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string());
-        assert!(clock.skew().unwrap().abs() < HARMLESS);
+        clock.record_date(&Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string());
+        assert!(clock.skew().unwrap().abs() < TOLERATED_SKEW);
     }
 }

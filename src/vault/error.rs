@@ -65,7 +65,7 @@ pub enum VaultError {
     },
     /// The queue of requests is full, for one caller or for all, or the request did not get its turn in time.
     #[error("too many requests are waiting for the vault, of this caller or of all callers")]
-    TooManyWait,
+    QueueFull,
     /// The vault rejects the request.
     #[error("the vault rejected the request: {code} (status {status})")]
     Rejected {
@@ -79,7 +79,7 @@ pub enum VaultError {
     Unreachable(Quote),
     /// Nothing was sent, because another process is or may be the leader.
     #[error("nothing was written to the vault: this process is not the leader of the instance")]
-    NotLeading,
+    NotLeader,
     /// No answer in time.
     #[error("the vault did not answer within {}", humantime::format_duration(*.after))]
     Timeout {
@@ -101,9 +101,9 @@ impl VaultError {
         match self {
             Self::SoftDeleted { being_deleted, .. } => *being_deleted,
             Self::Throttled { .. }
-            | Self::TooManyWait
+            | Self::QueueFull
             | Self::Unreachable(_)
-            | Self::NotLeading
+            | Self::NotLeader
             | Self::Timeout { .. }
             | Self::Malformed(_)
             | Self::Unauthenticated(_) => true,
@@ -128,9 +128,9 @@ impl VaultError {
             Self::Forbidden { .. } => Reason::VaultForbidden,
             Self::Firewall => Reason::VaultFirewall,
             Self::Unauthenticated(_) => Reason::VaultUnauthenticated,
-            Self::Throttled { .. } | Self::TooManyWait => Reason::VaultThrottled,
+            Self::Throttled { .. } | Self::QueueFull => Reason::VaultThrottled,
             Self::Rejected { .. } => Reason::VaultRejected,
-            Self::NotLeading => Reason::StandingBy,
+            Self::NotLeader => Reason::StandingBy,
             Self::Configuration(_) | Self::Unreachable(_) | Self::Timeout { .. } | Self::Malformed(_) => {
                 Reason::VaultUnreachable
             }
@@ -171,14 +171,14 @@ impl VaultError {
                     .to_owned()
             }
             Self::Throttled { .. } => "Retry later; the service slows down automatically.".to_owned(),
-            Self::TooManyWait => {
+            Self::QueueFull => {
                 "Retry when some of your calls have completed, or ask the operator to raise vault.waiting."
                     .to_owned()
             }
             Self::Rejected { .. } => {
                 "Fix what the code names; the vault will not accept the request unchanged.".to_owned()
             }
-            Self::NotLeading => {
+            Self::NotLeader => {
                 "Retry later, or call the process that holds the Lease of the instance.".to_owned()
             }
             Self::Unreachable(_) | Self::Timeout { .. } => {

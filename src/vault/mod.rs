@@ -21,7 +21,7 @@ use std::{path::PathBuf, time::Duration};
 
 use url::Url;
 
-pub use client::{LastSet, Vault};
+pub use client::{LastWrite, Vault};
 pub use credential::{Cloud, Credential};
 pub use error::VaultError;
 

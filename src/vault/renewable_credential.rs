@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 
 use super::{Options, VaultError, transport::Transport};
-use crate::files::{Followed, Source};
+use crate::files::{Loader, Reloadable};
 
 /// Minimum time between two recreations, if everything is rejected.
 const MIN_INTERVAL: Duration = Duration::from_secs(10);
@@ -28,7 +28,7 @@ const MAX_WAIT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct RenewableCredential {
     vault: Arc<Transport>,
-    credential: Followed<CredentialLoader>,
+    credential: Reloadable<CredentialLoader>,
     /// Whether the last request for a token failed.
     failed: AtomicBool,
 }
@@ -47,18 +47,18 @@ impl RenewableCredential {
         let credential = options.credential.connect(options, &vault)?;
         let configured = CredentialLoader { options: options.clone(), vault: vault.clone() };
         // It is recreated after a rejection, not periodically.
-        let credential = Followed::new(configured, credential, Duration::MAX);
+        let credential = Reloadable::new(configured, credential, Duration::MAX);
         Ok(Arc::new(Self { vault, credential, failed: AtomicBool::new(false) }))
     }
 
     async fn current(&self) -> Arc<dyn TokenCredential> {
         let is_refused = self.vault.is_token_refused() || self.failed.load(Ordering::Relaxed);
-        if is_refused && let Some(making) = self.credential.look(MIN_INTERVAL) {
+        if is_refused && let Some(making) = self.credential.start_reload(MIN_INTERVAL) {
             self.vault.forget_token_refused();
             // If the disk is slower, the next request gets the new credential.
             let _ = tokio::time::timeout(MAX_WAIT, making).await;
         }
-        self.credential.made()
+        self.credential.value()
     }
 }
 
@@ -77,19 +77,19 @@ impl TokenCredential for RenewableCredential {
 
 // === impl CredentialLoader ===
 
-impl Source for CredentialLoader {
-    type Made = Arc<dyn TokenCredential>;
-    type Problem = VaultError;
+impl Loader for CredentialLoader {
+    type Value = Arc<dyn TokenCredential>;
+    type Error = VaultError;
 
-    fn look(&self, _: &Arc<dyn TokenCredential>) -> Result<Option<Arc<dyn TokenCredential>>, VaultError> {
+    fn reload(&self, _: &Arc<dyn TokenCredential>) -> Result<Option<Arc<dyn TokenCredential>>, VaultError> {
         self.options.credential.connect(&self.options, &self.vault).map(Some)
     }
 
     /// The next token shows whether it works, so there is nothing to log.
-    fn tell_taken(&self, _: &Arc<dyn TokenCredential>) {}
+    fn log_reloaded(&self, _: &Arc<dyn TokenCredential>) {}
 
     /// If it can't be recreated (a file that is being replaced), the old one stays until the next rejection.
-    fn tell_unusable(&self, error: &VaultError) {
+    fn log_unusable(&self, error: &VaultError) {
         tracing::warn!(%error, "can't recreate the vault credential; retrying");
     }
 }

@@ -21,7 +21,7 @@ use super::{
     transport::ResponseTooLarge,
 };
 use crate::{
-    fence::Fenced,
+    fence::FenceError,
     model::{VaultSecretName, VaultVersion},
     quote::Quote,
 };
@@ -44,9 +44,9 @@ pub(super) fn map_error(error: &Error, operation: Operation<'_>) -> VaultError {
     if find_source::<ResponseTooLarge>(error).is_some() {
         return VaultError::Malformed(Quote::error(&ResponseTooLarge));
     }
-    match find_source::<Fenced>(error) {
-        Some(Fenced::NotBegun) => return VaultError::NotLeading,
-        Some(cut @ Fenced::Cut) => return VaultError::Unreachable(Quote::error(cut)),
+    match find_source::<FenceError>(error) {
+        Some(FenceError::NotStarted) => return VaultError::NotLeader,
+        Some(cut @ FenceError::Cancelled) => return VaultError::Unreachable(Quote::error(cut)),
         None => {}
     }
     match error.kind() {

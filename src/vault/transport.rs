@@ -26,8 +26,8 @@ use zeroize::Zeroizing;
 
 use super::{Options, VaultError};
 use crate::{
-    fence::{Fence, Fenced},
-    files::{Followed, Source},
+    fence::{Fence, FenceError},
+    files::{Loader, Reloadable},
     peer_clock::PeerClock,
     quote::Quote,
 };
@@ -48,7 +48,7 @@ const CA_FILE_INTERVAL: Duration = Duration::from_secs(10);
 /// An HTTP client for the SDK.
 #[derive(Debug)]
 pub(super) struct Transport {
-    trusted: Followed<TrustLoader>,
+    trusted: Reloadable<TrustLoader>,
     fence: Fence,
     requests: AtomicU64,
     challenge_tenant: OnceLock<String>,
@@ -77,10 +77,10 @@ impl Transport {
     /// A client that trusts the machine's CA certificates and those in `options.ca_file`.
     pub(super) fn new(options: &Options, proxies: Proxies, fence: Fence) -> Result<Arc<Self>, VaultError> {
         let trust = TrustLoader { options: options.clone(), proxies };
-        let made = trust.made()?;
+        let made = trust.load()?;
         // Without a file there is nothing to check.
         let every = if options.ca_file.is_some() { CA_FILE_INTERVAL } else { Duration::MAX };
-        Ok(Arc::new(Self::with_client(Followed::new(trust, made, every), fence)))
+        Ok(Arc::new(Self::with_client(Reloadable::new(trust, made, every), fence)))
     }
 
     /// A transport with the same connections and trust, but its own state.
@@ -88,7 +88,7 @@ impl Transport {
         Arc::new(Self::with_client(self.trusted.clone(), self.fence.clone()))
     }
 
-    fn with_client(trusted: Followed<TrustLoader>, fence: Fence) -> Self {
+    fn with_client(trusted: Reloadable<TrustLoader>, fence: Fence) -> Self {
         Self {
             trusted,
             fence,
@@ -156,7 +156,7 @@ impl HttpClient for Transport {
         };
         let (status, headers, body) = answer?.deconstruct();
         if let Some(date) = headers.get_optional_str(&DATE) {
-            self.clock.hear(date);
+            self.clock.record_date(date);
         }
         if status == StatusCode::Unauthorized {
             self.record_challenge(request, &headers);
@@ -175,7 +175,7 @@ fn is_write(request: &Request) -> bool {
     }
 }
 
-fn fenced(fenced: Fenced) -> azure_core::Error {
+fn fenced(fenced: FenceError) -> azure_core::Error {
     azure_core::Error::new(ErrorKind::Other, fenced)
 }
 
@@ -219,30 +219,30 @@ struct TrustedClient {
 // === impl TrustLoader ===
 
 impl TrustLoader {
-    fn made(&self) -> Result<TrustedClient, VaultError> {
+    fn load(&self) -> Result<TrustedClient, VaultError> {
         let pem = read(&self.options)?;
         let client = client(&self.options, self.proxies, pem.as_deref())?;
         Ok(TrustedClient { client, pem: pem.map(Arc::from) })
     }
 }
 
-impl Source for TrustLoader {
-    type Made = TrustedClient;
-    type Problem = VaultError;
+impl Loader for TrustLoader {
+    type Value = TrustedClient;
+    type Error = VaultError;
 
     /// A new client also drops connections to servers that the file no longer trusts.
-    fn look(&self, before: &TrustedClient) -> Result<Option<TrustedClient>, VaultError> {
+    fn reload(&self, before: &TrustedClient) -> Result<Option<TrustedClient>, VaultError> {
         if read(&self.options)?.as_deref() == before.pem.as_deref() {
             return Ok(None);
         }
-        self.made().map(Some)
+        self.load().map(Some)
     }
 
-    fn tell_taken(&self, _: &TrustedClient) {
+    fn log_reloaded(&self, _: &TrustedClient) {
         tracing::info!(file = ?self.options.ca_file, "the vault's CA file changed and was reloaded");
     }
 
-    fn tell_unusable(&self, error: &VaultError) {
+    fn log_unusable(&self, error: &VaultError) {
         tracing::warn!(%error, "can't use the vault's CA file; its previous content stays in effect. Fix the file");
     }
 }

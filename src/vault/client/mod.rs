@@ -26,7 +26,7 @@ use super::{
     transport::{Proxies, Transport},
 };
 use crate::{fence::Fence, peer_clock::PeerClock, quote::Quote};
-pub use write::LastSet;
+pub use write::LastWrite;
 
 /// Attempts in all for idempotent requests.
 const IDEMPOTENT_ATTEMPTS: u32 = 3;
@@ -50,7 +50,7 @@ struct Inner {
     first_request: Mutex<()>,
     timeout: Duration,
     /// What the last write said about the right to write; `None` before the first.
-    may_set: RwLock<Option<LastSet>>,
+    last_write: RwLock<Option<LastWrite>>,
     /// The file to renew if the credential is no longer accepted.
     credential_file: Option<PathBuf>,
     configured_tenant: Option<String>,
@@ -97,7 +97,7 @@ impl Vault {
             rate_limiter: RateLimiter::new(limits),
             first_request: Mutex::default(),
             timeout: options.timeout,
-            may_set: RwLock::default(),
+            last_write: RwLock::default(),
             credential_file: options.credential.file().map(Path::to_owned),
             configured_tenant: options.credential.tenant_id().map(str::to_owned),
             environment_tenant: options.credential.tenant_id_of_environment(),
@@ -184,7 +184,7 @@ impl Inner {
                 Err(Rejected::DeadlineExceeded) if *owner == Owner::Background => {
                     return Err(VaultError::Timeout { after: self.timeout });
                 }
-                Err(Rejected::DeadlineExceeded | Rejected::QueueFull) => return Err(VaultError::TooManyWait),
+                Err(Rejected::DeadlineExceeded | Rejected::QueueFull) => return Err(VaultError::QueueFull),
             };
             let answer = match timeout_at(deadline, self.after_challenge(request())).await {
                 Ok(answer) => answer.map_err(|error| self.with_file(map_error(&error, operation))),

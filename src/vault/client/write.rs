@@ -18,7 +18,7 @@ use crate::model::{NewVaultSecret, VaultSecretName, VaultSecretVersion, VaultVer
 
 /// What a write said about the right to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LastSet {
+pub struct LastWrite {
     /// When it was sent.
     pub time: Timestamp,
     /// The error, if the right was missing.
@@ -42,14 +42,14 @@ impl Vault {
     }
 
     /// What the last write said about the right to write; `None` before the first.
-    pub fn last_set(&self) -> Option<LastSet> {
-        self.inner.may_set.read().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn last_write(&self) -> Option<LastWrite> {
+        self.inner.last_write.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Checks the right to store values, with a request that has no value. A vault rejects it because of the
     /// missing right, or else because of the missing value. A version is only returned by vaults that accept
     /// secrets without a value.
-    pub async fn try_set(
+    pub async fn probe_set(
         &self,
         name: &VaultSecretName,
         priority: Priority,
@@ -120,8 +120,8 @@ impl Inner {
             Some(error @ VaultError::Forbidden { .. }) => Some(error.clone()),
             Some(_) => return,
         };
-        let last = LastSet { time: crate::model::now(), refused };
-        *self.may_set.write().unwrap_or_else(PoisonError::into_inner) = Some(last);
+        let last = LastWrite { time: crate::model::now(), refused };
+        *self.last_write.write().unwrap_or_else(PoisonError::into_inner) = Some(last);
     }
 }
 
