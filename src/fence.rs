@@ -1,7 +1,8 @@
-//! The fence before all that writes in the vault and at the edge: open only while this process acts for the instance.
+//! The fence for all writes to the vault and the cluster. It is open only while this process is the leader.
 //!
-//! A write begins only while the fence lets writes begin, and is cut when the time of this process ends: by then another process may act.
-//! All of it goes by the monotonic clock, so no clock that is set forward or back opens it.
+//! A write starts only while the fence is open, and is cancelled when this process's leadership ends, because
+//! another process may lead from then on. All times are monotonic, so changing the system clock can't open
+//! the fence.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,107 +11,107 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-/// How long a write waits for the first word on whether this process acts: right after a start, somebody is just being asked.
-pub const MOMENT: Duration = Duration::from_secs(5);
+/// How long a write waits for the first result of leader election after the start.
+pub const ELECTION_WAIT: Duration = Duration::from_secs(5);
 
-/// Whether writes may begin, and until when they must have ended. Clones share it.
+/// Whether writes may start, and when they must end. Clones share it.
 #[derive(Clone, Debug)]
-pub struct Fence(Arc<watch::Sender<Gate>>);
+pub struct Fence(Arc<watch::Sender<State>>);
 
-/// How the fence stands.
+/// The state of the fence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Gate {
-    /// Nobody has said anything yet.
-    Unasked,
-    /// Writes begin before the one moment, and end before the other.
+enum State {
+    /// Leader election has no result yet.
+    Undecided,
+    /// Writes may start before the one time, and must end before the other.
     Open { begin_before: Instant, end_before: Instant },
-    /// No write begins, and what is under way is cut.
+    /// No write may start, and writes in flight are cancelled.
     Shut,
-    /// There is nobody else.
+    /// There is no other process.
     Always,
 }
 
-/// Why a write did not go through.
+/// Why a write was not carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Fenced {
-    /// It was not begun.
-    #[error("this process does not act for the instance")]
-    NotBegun,
-    /// It was cut: it may have taken effect.
-    #[error("the write was cut, because another process may act for the instance from now on")]
-    Cut,
+pub enum FenceError {
+    /// It was not started.
+    #[error("this process is not the leader of the instance")]
+    NotStarted,
+    /// It was cancelled. It may have taken effect.
+    #[error("the write was cancelled, because another process may be the leader of the instance now")]
+    Cancelled,
 }
 
 // === impl Fence ===
 
 impl Fence {
-    /// A fence that is shut until somebody opens it.
+    /// A fence that is shut until leader election opens it.
     pub fn new() -> Self {
-        Self(Arc::new(watch::Sender::new(Gate::Unasked)))
+        Self(Arc::new(watch::Sender::new(State::Undecided)))
     }
 
-    /// One that is always open: for who is alone, or writes nothing.
+    /// A fence that is always open: for a process that is alone or writes nothing.
     pub fn always() -> Self {
-        Self(Arc::new(watch::Sender::new(Gate::Always)))
+        Self(Arc::new(watch::Sender::new(State::Always)))
     }
 
-    /// Lets writes begin before a moment, and cuts them at another.
+    /// Lets writes start until `begin_before`, and cancels them at `end_before`.
     pub fn open(&self, begin_before: Instant, end_before: Instant) {
-        self.0.send_replace(Gate::Open { begin_before, end_before });
+        self.0.send_replace(State::Open { begin_before, end_before });
     }
 
-    /// Lets nothing through, and cuts what is under way.
+    /// Lets nothing through, and cancels writes in flight.
     pub fn shut(&self) {
-        self.0.send_replace(Gate::Shut);
+        self.0.send_replace(State::Shut);
     }
 
-    /// Whether a write may begin now.
+    /// Whether a write may start now.
     pub fn is_open(&self) -> bool {
-        self.0.borrow().begins()
+        self.0.borrow().may_start()
     }
 
-    /// Until when writes may begin; absent where none may, or where that has no end.
+    /// Until when writes may start; `None` if none may, or if there is no limit.
     pub fn begin_before(&self) -> Option<Instant> {
         match *self.0.borrow() {
-            Gate::Open { begin_before, .. } => Some(begin_before),
-            Gate::Unasked | Gate::Shut | Gate::Always => None,
+            State::Open { begin_before, .. } => Some(begin_before),
+            State::Undecided | State::Shut | State::Always => None,
         }
     }
 
-    /// Waits a moment for the first word, where there was none yet.
-    pub async fn asked(&self) {
-        let mut gate = self.0.subscribe();
-        let _ = timeout(MOMENT, gate.wait_for(|gate| *gate != Gate::Unasked)).await;
+    /// Waits for the first result of leader election, for [`ELECTION_WAIT`] at most.
+    pub async fn decided(&self) {
+        let mut state = self.0.subscribe();
+        let _ = timeout(ELECTION_WAIT, state.wait_for(|state| *state != State::Undecided)).await;
     }
 
-    /// Carries out one write, which is told how long it may take at most; absent where nobody cuts it.
+    /// Runs one write. It receives the time that it may take; `None` for no limit.
     pub async fn guard<T, F: Future<Output = T>>(
         &self,
         write: impl FnOnce(Option<Duration>) -> F,
-    ) -> Result<T, Fenced> {
-        self.asked().await;
-        let gate = *self.0.borrow();
-        if !gate.begins() {
-            return Err(Fenced::NotBegun);
+    ) -> Result<T, FenceError> {
+        self.decided().await;
+        let state = *self.0.borrow();
+        if !state.may_start() {
+            return Err(FenceError::NotStarted);
         }
         tokio::select! {
             biased;
-            () = self.ended() => Err(Fenced::Cut),
-            written = write(gate.left()) => Ok(written),
+            () = self.must_end() => Err(FenceError::Cancelled),
+            written = write(state.time_left()) => Ok(written),
         }
     }
 
-    /// Returns when what is under way must have ended. A renewal puts that off.
-    async fn ended(&self) {
-        let mut gate = self.0.subscribe();
+    /// Returns when writes in flight must end. A renewal of the leadership extends that.
+    async fn must_end(&self) {
+        let mut state = self.0.subscribe();
         loop {
-            let now = *gate.borrow_and_update();
+            let now = *state.borrow_and_update();
             match now {
-                Gate::Unasked | Gate::Shut => return,
-                Gate::Always => return std::future::pending().await,
-                Gate::Open { end_before, .. } => tokio::select! {
+                State::Undecided | State::Shut => return,
+                State::Always => return std::future::pending().await,
+                State::Open { end_before, .. } => tokio::select! {
                     () = sleep_until(end_before) => return,
-                    _ = gate.changed() => {}
+                    _ = state.changed() => {}
                 },
             }
         }
@@ -123,21 +124,21 @@ impl Default for Fence {
     }
 }
 
-// === impl Gate ===
+// === impl State ===
 
-impl Gate {
-    fn begins(self) -> bool {
+impl State {
+    fn may_start(self) -> bool {
         match self {
             Self::Open { begin_before, .. } => Instant::now() < begin_before,
             Self::Always => true,
-            Self::Unasked | Self::Shut => false,
+            Self::Undecided | Self::Shut => false,
         }
     }
 
-    fn left(self) -> Option<Duration> {
+    fn time_left(self) -> Option<Duration> {
         match self {
             Self::Open { end_before, .. } => Some(end_before.saturating_duration_since(Instant::now())),
-            Self::Unasked | Self::Shut | Self::Always => None,
+            Self::Undecided | Self::Shut | Self::Always => None,
         }
     }
 }
@@ -165,7 +166,7 @@ mod tests {
         sleep(seconds(9)).await;
         assert_eq!(fence.guard(async |left| left).await, Ok(Some(seconds(5))));
         sleep(seconds(1)).await;
-        assert_eq!(fence.guard(async |_| ()).await, Err(Fenced::NotBegun));
+        assert_eq!(fence.guard(async |_| ()).await, Err(FenceError::NotStarted));
         assert_eq!(Fence::always().guard(async |left| left).await, Ok(None));
     }
 
@@ -173,7 +174,7 @@ mod tests {
     async fn a_write_that_is_under_way_when_the_time_ends_is_cut_and_a_renewal_puts_that_off() {
         let (fence, begun) = (opened(), Instant::now());
         sleep(seconds(9)).await;
-        assert_eq!(fence.guard(async |_| sleep(seconds(60)).await).await, Err(Fenced::Cut));
+        assert_eq!(fence.guard(async |_| sleep(seconds(60)).await).await, Err(FenceError::Cancelled));
         assert_eq!(begun.elapsed(), seconds(14));
 
         let (fence, begun) = (opened(), Instant::now());
@@ -193,7 +194,7 @@ mod tests {
             fence.shut();
         };
         let (written, ()) = tokio::join!(fence.guard(async |_| sleep(seconds(5)).await), taken);
-        assert_eq!((written, begun.elapsed()), (Err(Fenced::Cut), seconds(1)));
+        assert_eq!((written, begun.elapsed()), (Err(FenceError::Cancelled), seconds(1)));
     }
 
     #[tokio::test(start_paused = true)]
@@ -206,7 +207,7 @@ mod tests {
         let (written, ()) = tokio::join!(fence.guard(async |_| ()), said);
         assert_eq!((written, begun.elapsed()), (Ok(()), seconds(1)));
         let (silent, begun) = (Fence::new(), Instant::now());
-        assert_eq!(silent.guard(async |_| ()).await, Err(Fenced::NotBegun));
-        assert_eq!(begun.elapsed(), MOMENT);
+        assert_eq!(silent.guard(async |_| ()).await, Err(FenceError::NotStarted));
+        assert_eq!(begun.elapsed(), ELECTION_WAIT);
     }
 }

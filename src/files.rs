@@ -1,7 +1,7 @@
-//! What is made from files that others renew, and made anew when they hold something else.
+//! Values that are loaded from files and reloaded when the files change, such as certificates.
 //!
-//! A disk may be slow, and one in the network may hang for ever. So the files are looked at on a thread where that holds up nobody, one look
-//! at a time, and whoever needs what they say goes on with what they said before.
+//! A disk can be slow, and a network disk can hang forever. So files are read on a separate thread, one read
+//! at a time, and meanwhile everyone uses the previous value.
 
 use std::{
     fmt::{self, Display},
@@ -12,90 +12,90 @@ use std::{
 use parking_lot::{Mutex, MutexGuard};
 use tokio::{task::JoinHandle, time::Instant};
 
-/// Files, and what is made from them.
-pub trait Source: Send + Sync + 'static {
-    /// What is made from them.
-    type Made: Clone + Send + 'static;
-    /// Why nothing can be made from them.
-    type Problem: Display + PartialEq + Send;
+/// Loads a value from files.
+pub trait Loader: Send + Sync + 'static {
+    /// The loaded value.
+    type Value: Clone + Send + 'static;
+    /// Why the files are not usable.
+    type Error: Display + PartialEq + Send;
 
-    /// Looks at the files; what is made from them, where that is something else than before. May block.
-    fn look(&self, before: &Self::Made) -> Result<Option<Self::Made>, Self::Problem>;
+    /// Reads the files. Returns a value if they changed. May block.
+    fn reload(&self, before: &Self::Value) -> Result<Option<Self::Value>, Self::Error>;
 
-    /// Says that what the files hold now is used.
-    fn tell_taken(&self, made: &Self::Made);
+    /// Logs that the new content is in use.
+    fn log_reloaded(&self, made: &Self::Value);
 
-    /// Says that what the files hold now can't be used, and what they said before still counts.
-    fn tell_unusable(&self, problem: &Self::Problem);
+    /// Logs that the new content is not usable, and that the previous value stays in use.
+    fn log_unusable(&self, problem: &Self::Error);
 }
 
-/// Follows files. A clone is about the same ones.
-pub struct Followed<S: Source>(Arc<Inner<S>>);
+/// A value that follows its files. Clones share it.
+pub struct Reloadable<S: Loader>(Arc<Inner<S>>);
 
-struct Inner<S: Source> {
-    source: S,
+struct Inner<S: Loader> {
+    loader: S,
     every: Duration,
-    held: Mutex<Held<S>>,
+    held: Mutex<State<S>>,
 }
 
-struct Held<S: Source> {
-    made: S::Made,
-    /// When they were looked at since it was first made.
-    looked: Option<Instant>,
-    is_looking: bool,
-    /// Why the files can't be used, as the log has it.
-    told: Option<S::Problem>,
+struct State<S: Loader> {
+    made: S::Value,
+    /// When the files were last read since the first load.
+    last_read: Option<Instant>,
+    is_reading: bool,
+    /// The problem that was last logged.
+    logged: Option<S::Error>,
 }
 
-// === impl Followed ===
+// === impl Reloadable ===
 
-impl<S: Source> Followed<S> {
-    /// Follows files that `made` was made from, and that are looked at no more often than once in `every`.
-    pub fn new(source: S, made: S::Made, every: Duration) -> Self {
-        let held = Held { made, looked: None, is_looking: false, told: None };
-        Self(Arc::new(Inner { source, every, held: Mutex::new(held) }))
+impl<S: Loader> Reloadable<S> {
+    /// Follows the files that `made` was loaded from. Reads them at most once per `every`.
+    pub fn new(loader: S, made: S::Value, every: Duration) -> Self {
+        let held = State { made, last_read: None, is_reading: false, logged: None };
+        Self(Arc::new(Inner { loader, every, held: Mutex::new(held) }))
     }
 
-    /// What was last made. Where it is time to, the files are looked at meanwhile.
-    pub fn current(&self) -> S::Made {
-        let looking = self.look(self.0.every);
+    /// The current value. Starts a read in the background if one is due.
+    pub fn current(&self) -> S::Value {
+        let looking = self.start_reload(self.0.every);
         drop(looking);
-        self.made()
+        self.value()
     }
 
-    /// What was last made.
-    pub fn made(&self) -> S::Made {
+    /// The current value.
+    pub fn value(&self) -> S::Value {
         self.0.held().made.clone()
     }
 
-    /// Begins to look at the files, unless a look is under way or the last one was less than `pause` ago.
-    pub fn look(&self, pause: Duration) -> Option<JoinHandle<()>> {
+    /// Starts to read the files, unless a read is in progress or the last one was less than `pause` ago.
+    pub fn start_reload(&self, pause: Duration) -> Option<JoinHandle<()>> {
         let before = {
             let mut held = self.0.held();
-            if held.is_looking || held.looked.is_some_and(|looked| looked.elapsed() < pause) {
+            if held.is_reading || held.last_read.is_some_and(|last_read| last_read.elapsed() < pause) {
                 return None;
             }
-            held.is_looking = true;
+            held.is_reading = true;
             held.made.clone()
         };
         let inner = self.0.clone();
         Some(tokio::task::spawn_blocking(move || {
-            // Also where it panics, the next look comes.
+            // Also ends the read if it panics.
             let done = Done(&inner);
-            let found = inner.source.look(&before);
+            let found = inner.loader.reload(&before);
             inner.take(found);
             drop(done);
         }))
     }
 }
 
-impl<S: Source> fmt::Debug for Followed<S> {
+impl<S: Loader> fmt::Debug for Reloadable<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Followed").finish_non_exhaustive()
+        f.debug_struct("Reloadable").finish_non_exhaustive()
     }
 }
 
-impl<S: Source> Clone for Followed<S> {
+impl<S: Loader> Clone for Reloadable<S> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
@@ -103,35 +103,35 @@ impl<S: Source> Clone for Followed<S> {
 
 // === impl Inner ===
 
-impl<S: Source> Inner<S> {
-    fn take(&self, found: Result<Option<S::Made>, S::Problem>) {
+impl<S: Loader> Inner<S> {
+    fn take(&self, found: Result<Option<S::Value>, S::Error>) {
         let mut held = self.held();
         match found {
-            Ok(None) => held.told = None,
+            Ok(None) => held.logged = None,
             Ok(Some(made)) => {
-                self.source.tell_taken(&made);
-                (held.made, held.told) = (made, None);
+                self.loader.log_reloaded(&made);
+                (held.made, held.logged) = (made, None);
             }
-            Err(problem) if held.told.as_ref() != Some(&problem) => {
-                self.source.tell_unusable(&problem);
-                held.told = Some(problem);
+            Err(problem) if held.logged.as_ref() != Some(&problem) => {
+                self.loader.log_unusable(&problem);
+                held.logged = Some(problem);
             }
             Err(_) => {}
         }
     }
 
-    fn held(&self) -> MutexGuard<'_, Held<S>> {
+    fn held(&self) -> MutexGuard<'_, State<S>> {
         self.held.lock()
     }
 }
 
-/// The end of a look.
-struct Done<'a, S: Source>(&'a Inner<S>);
+/// Ends a read when dropped.
+struct Done<'a, S: Loader>(&'a Inner<S>);
 
-impl<S: Source> Drop for Done<'_, S> {
+impl<S: Loader> Drop for Done<'_, S> {
     fn drop(&mut self) {
         let mut held = self.0.held();
-        (held.is_looking, held.looked) = (false, Some(Instant::now()));
+        (held.is_reading, held.last_read) = (false, Some(Instant::now()));
     }
 }
 
@@ -157,41 +157,41 @@ mod tests {
         told: Arc<Mutex<Vec<String>>>,
     }
 
-    impl Source for Slow {
-        type Made = u32;
-        type Problem = String;
+    impl Loader for Slow {
+        type Value = u32;
+        type Error = String;
 
-        fn look(&self, _: &u32) -> Result<Option<u32>, String> {
+        fn reload(&self, _: &u32) -> Result<Option<u32>, String> {
             self.looks.fetch_add(1, Ordering::Relaxed);
             self.answers.lock().recv().unwrap()
         }
 
-        fn tell_taken(&self, made: &u32) {
+        fn log_reloaded(&self, made: &u32) {
             self.told.lock().push(made.to_string());
         }
 
-        fn tell_unusable(&self, problem: &String) {
+        fn log_unusable(&self, problem: &String) {
             self.told.lock().push(problem.clone());
         }
     }
 
-    fn followed() -> (Followed<Slow>, Disk) {
+    fn followed() -> (Reloadable<Slow>, Disk) {
         let (answers, receiver) = channel();
         let disk = Disk { answers, looks: Arc::default(), told: Arc::default() };
         let slow = Slow { answers: Mutex::new(receiver), looks: disk.looks.clone(), told: disk.told.clone() };
-        (Followed::new(slow, 0, Duration::ZERO), disk)
+        (Reloadable::new(slow, 0, Duration::ZERO), disk)
     }
 
     #[tokio::test]
     async fn a_disk_that_hangs_holds_up_nobody_and_is_asked_once() {
         let (followed, disk) = followed();
-        let looking = followed.look(Duration::ZERO).expect("it is time to look");
+        let looking = followed.start_reload(Duration::ZERO).expect("it is time to look");
         for _ in 0..3 {
             assert_eq!(followed.current(), 0, "what the files said before still counts");
         }
         disk.answers.send(Ok(Some(1))).unwrap();
         looking.await.unwrap();
-        assert_eq!((followed.made(), disk.looks.load(Ordering::Relaxed)), (1, 1));
+        assert_eq!((followed.value(), disk.looks.load(Ordering::Relaxed)), (1, 1));
     }
 
     #[tokio::test]
@@ -200,10 +200,10 @@ mod tests {
         let answers = [Err("torn"), Err("torn"), Err("gone"), Ok(None), Err("gone"), Ok(Some(2))];
         for answer in answers {
             disk.answers.send(answer.map_err(str::to_owned)).unwrap();
-            followed.look(Duration::ZERO).expect("no look is under way").await.unwrap();
+            followed.start_reload(Duration::ZERO).expect("no look is under way").await.unwrap();
         }
         assert_eq!(*disk.told.lock(), ["torn", "gone", "gone", "2"]);
-        assert_eq!(followed.made(), 2);
+        assert_eq!(followed.value(), 2);
     }
 
     #[tokio::test(start_paused = true)]
@@ -212,8 +212,8 @@ mod tests {
         for _ in 0..2 {
             tokio::time::advance(Duration::from_secs(10)).await;
             disk.answers.send(Ok(None)).unwrap();
-            followed.look(Duration::from_secs(10)).expect("it is time to look").await.unwrap();
-            assert!(followed.look(Duration::from_secs(10)).is_none(), "it was just looked at");
+            followed.start_reload(Duration::from_secs(10)).expect("it is time to look").await.unwrap();
+            assert!(followed.start_reload(Duration::from_secs(10)).is_none(), "it was just last_read at");
         }
     }
 }

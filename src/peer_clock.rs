@@ -1,7 +1,7 @@
-//! What time others say it is: the vault and the API server, by the `Date` of their answers.
+//! The clocks of the vault and the API server, from the `Date` header of their responses.
 //!
-//! What they date (versions, expiry) is judged by their clock and not by this machine's, which somebody may set. Between two answers it goes
-//! on by the monotonic clock.
+//! Their timestamps (versions, expiry) are compared with their own clock, because this machine's clock may be
+//! wrong. Between two responses the time advances by the monotonic clock.
 
 use std::sync::Arc;
 
@@ -9,45 +9,45 @@ use jiff::{SignedDuration, Timestamp, fmt::rfc2822::DateTimeParser};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
-/// How far two clocks may be apart without harm. A date in an answer is exact to a second, and may be under way for some.
-pub const HARMLESS: SignedDuration = SignedDuration::from_secs(5);
+/// Skew between two clocks that does no harm. A `Date` has a resolution of a second, and responses take time.
+pub const TOLERATED_SKEW: SignedDuration = SignedDuration::from_secs(5);
 
-/// The clock of a peer. A clone is about the same one.
+/// The clock of a peer. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct PeerClock(Arc<Mutex<Option<Told>>>);
+pub struct PeerClock(Arc<Mutex<Option<Reading>>>);
 
-/// What a peer said, and when it was heard.
+/// A date from a peer, and when it arrived.
 #[derive(Clone, Copy, Debug)]
-struct Told {
+struct Reading {
     date: Timestamp,
-    heard: Instant,
+    received: Instant,
 }
 
 impl PeerClock {
-    /// Takes in the date of an answer that has just come, as HTTP writes it.
-    pub fn hear(&self, date: &str) {
+    /// Records the HTTP date of a response that just arrived.
+    pub fn record_date(&self, date: &str) {
         if let Ok(date) = DateTimeParser::new().parse_timestamp(date) {
-            *self.lock() = Some(Told { date, heard: Instant::now() });
+            *self.lock() = Some(Reading { date, received: Instant::now() });
         }
     }
 
-    /// What it shows now, at the earliest; what this machine's clock shows where the peer has said nothing yet.
+    /// The earliest time that it can be now; this machine's time before the first response.
     pub fn now(&self) -> Timestamp {
-        self.shows().unwrap_or_else(Timestamp::now)
+        self.estimate().unwrap_or_else(Timestamp::now)
     }
 
-    /// By how much this machine's clock is ahead of it; negative where it is behind, and nothing where the peer has said nothing yet.
+    /// How far this machine's clock is ahead; negative if it is behind, `None` before the first response.
     pub fn skew(&self) -> Option<SignedDuration> {
-        // The date leaves out up to a second.
-        Some(Timestamp::now().duration_since(self.shows()?) - SignedDuration::from_millis(500))
+        // The date is truncated to a second.
+        Some(Timestamp::now().duration_since(self.estimate()?) - SignedDuration::from_millis(500))
     }
 
-    fn shows(&self) -> Option<Timestamp> {
-        let told = (*self.lock())?;
-        told.date.checked_add(told.heard.elapsed()).ok()
+    fn estimate(&self) -> Option<Timestamp> {
+        let reading = (*self.lock())?;
+        reading.date.checked_add(reading.received.elapsed()).ok()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Told>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Reading>> {
         self.0.lock()
     }
 }
@@ -62,9 +62,9 @@ mod tests {
     async fn it_goes_on_from_what_the_peer_said_whatever_this_machine_shows() {
         let clock = PeerClock::default();
         assert_eq!(clock.skew(), None);
-        clock.hear("not a date");
+        clock.record_date("not a date");
         assert_eq!(clock.skew(), None);
-        clock.hear("Sun, 06 Nov 1994 08:49:37 GMT");
+        clock.record_date("Sun, 06 Nov 1994 08:49:37 GMT");
         tokio::time::advance(Duration::from_secs(60)).await;
         assert_eq!(clock.now(), "1994-11-06T08:50:37Z".parse::<Timestamp>().unwrap());
         let years = clock.skew().unwrap().as_hours() / (365 * 24);
@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn clocks_that_agree_have_no_skew_worth_a_word() {
         let clock = PeerClock::default();
-        clock.hear(&Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string());
-        assert!(clock.skew().unwrap().abs() < HARMLESS);
+        clock.record_date(&Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string());
+        assert!(clock.skew().unwrap().abs() < TOLERATED_SKEW);
     }
 }

@@ -1,9 +1,10 @@
-//! What another program or library said, as it may be repeated to people: the one place that decides how much of it.
+//! Text from other programs and libraries, cleaned so that it can be shown to people. This is the only place
+//! that does so.
 //!
-//! Such text may be a dump, may steer a terminal, and may hold what nobody should read: a credential plugin of a kubeconfig prints
-//! tokens, a parser quotes the line that it stumbles over. So a [`Quote`] is one line of bounded length without control characters,
-//! of what a subprocess printed it holds nothing, and of a document that can't be read only the place. Errors of ours that pass on
-//! somebody else's words hold a `Quote` and no `String`.
+//! Such text may be very long, may control a terminal, and may contain secrets: a kubeconfig's credential
+//! plugin prints tokens, a parser quotes the line that it can't read. So a [`Quote`] is one line of bounded
+//! length without control characters. It contains no output of a subprocess, and of a document that can't be
+//! parsed only the position. Our errors that pass on foreign text contain a `Quote`, not a `String`.
 
 use std::{error::Error, fmt, io, ops::Deref};
 
@@ -12,24 +13,26 @@ use tokio::task::JoinError;
 
 use crate::model::steers;
 
-/// The longest quote, in characters.
+/// Maximum length of a quote, in characters.
 const LIMIT: usize = 300;
-/// What of it is from the end: what others pass on stands at the front and the cause at the end, so the middle is what goes.
+/// Characters kept from the end of a longer text. The context is at the front and the cause at the end, so
+/// the middle is cut.
 const TAIL: usize = 200;
 
-/// Words of another program or library that may be repeated in messages, conditions, audit and log.
+/// Text of another program or library that is safe to repeat in messages, conditions, the audit log and the
+/// log.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Quote(String);
 
 // === impl Quote ===
 
 impl Quote {
-    /// What an error says of itself and of what caused it, as its `Display` has it.
+    /// The message of an error, as its `Display` prints it.
     pub fn error(error: &(dyn Error + 'static)) -> Self {
         Self(line(&own_words(error).unwrap_or_else(|| error.to_string())))
     }
 
-    /// The innermost cause of an error.
+    /// The message of an error's innermost cause.
     pub fn cause(error: &(dyn Error + 'static)) -> Self {
         let root = || chain(error).last().map(ToString::to_string).unwrap_or_default();
         Self(line(&own_words(error).unwrap_or_else(root)))
@@ -62,7 +65,8 @@ impl fmt::Debug for Quote {
     }
 }
 
-/// An error and all below it. An [`io::Error`] hides the error that it wraps from `source`, so it is looked into.
+/// An error and its sources. An [`io::Error`] hides the error that it wraps from `source`, so it is
+/// unwrapped.
 pub fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error| {
         let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
@@ -70,7 +74,7 @@ pub fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (
     })
 }
 
-/// What is told instead of an error whose own words hold more than anybody should read.
+/// Our own message for errors whose message may contain secrets.
 fn own_words(error: &(dyn Error + 'static)) -> Option<String> {
     chain(error).find_map(|error| {
         if let Some(error) = error.downcast_ref() {
@@ -79,12 +83,12 @@ fn own_words(error: &(dyn Error + 'static)) -> Option<String> {
         if let Some(KubeconfigError::Parse(error)) = error.downcast_ref() {
             let place =
                 error.location().map(|place| format!(" (line {}, column {})", place.line(), place.column()));
-            return Some(format!("the kubeconfig is not what it should be{}", place.unwrap_or_default()));
+            return Some(format!("the kubeconfig is invalid{}", place.unwrap_or_default()));
         }
         if let Some(error) = error.downcast_ref::<serde_json::Error>() {
             let place = (error.line(), error.column());
             return Some(format!(
-                "an answer is not the JSON that is expected (line {}, column {})",
+                "a response is not the expected JSON (line {}, column {})",
                 place.0, place.1
             ));
         }
@@ -93,11 +97,12 @@ fn own_words(error: &(dyn Error + 'static)) -> Option<String> {
     })
 }
 
-/// Why a kubeconfig's credentials can't be had. Whoever prints them prints secrets.
+/// Why the credentials in a kubeconfig are not usable. The original messages contain secrets.
 fn of_credentials(error: &AuthError) -> String {
     match error {
         AuthError::AuthExecRun { out, .. } => format!(
-            "the credential plugin of the kubeconfig ended with {}; what it printed is not repeated: run it by hand to see it",
+            "the credential plugin of the kubeconfig ended with {}; its output is not shown, because it may \
+             contain secrets: run it by hand",
             out.status
         ),
         AuthError::AuthExecStart(error) => {
@@ -107,21 +112,20 @@ fn of_credentials(error: &AuthError) -> String {
         | AuthError::ParseTokenKey(_)
         | AuthError::MalformedTokenExpirationDate(_)
         | AuthError::ExecPluginFailed => {
-            "the credential plugin of the kubeconfig did not print an ExecCredential that can be used"
-                .to_owned()
+            "the credential plugin of the kubeconfig did not print a usable ExecCredential".to_owned()
         }
         AuthError::ReadTokenFile(error, file) => {
             format!("the token file {} can't be read: {}", file.display(), error.kind())
         }
-        // Of the kubeconfig itself, before anything was run.
+        // About the kubeconfig itself, before anything was run.
         AuthError::MissingCommand | AuthError::ExecMissingClusterInfo | AuthError::NoValidNativeRootCA(_) => {
             error.to_string()
         }
-        _ => "the credentials of the kubeconfig can't be used".to_owned(),
+        _ => "the credentials in the kubeconfig are not usable".to_owned(),
     }
 }
 
-/// One line of bounded length, without control characters and without the rules that others draw between paragraphs.
+/// One line of bounded length, without control characters and without separator lines such as `-----`.
 fn line(text: &str) -> String {
     let is_rule = |word: &&str| word.len() > 3 && word.bytes().all(|byte| byte == b'-');
     let words = text.split(|c: char| c.is_whitespace() || steers(c));

@@ -1,7 +1,8 @@
-//! Logs: text for people, JSON for machines, on standard error; and what may never speak in them.
+//! Logging to standard error: text for people, JSON for programs. Targets that could log secrets are
+//! silenced.
 //!
-//! A thread of its own writes them: whoever reads standard error too slowly, or a disk that hangs, holds up nothing else. Where lines come faster
-//! than they are taken, the newest are dropped and counted.
+//! A dedicated thread writes the log, so a slow reader or a hanging disk blocks nothing else. If lines come
+//! faster than they can be written, the newest are dropped and counted.
 
 use std::{env, sync::OnceLock};
 
@@ -16,15 +17,16 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-/// Where a filter is looked for before the configured level counts.
+/// Variables with a filter that takes precedence over the configured level.
 const VARIABLES: [&str; 2] = ["SECRET_SERVICE_LOG", "RUST_LOG"];
 
-/// Lines that wait to be written; more are dropped.
+/// Maximum buffered lines. More are dropped.
 const LINES: usize = 4 * 1024;
 
 static COUNTER: OnceLock<ErrorCounter> = OnceLock::new();
 
-/// Who could print bodies, headers or statements, and the most that they may say, whatever filter is asked for.
+/// Targets that could log bodies, headers or SQL statements, with their maximum level, whatever the filter
+/// says.
 const PINNED: [(&str, LevelFilter); 15] = [
     ("azure_core", LevelFilter::WARN),
     ("azure_identity", LevelFilter::WARN),
@@ -33,9 +35,9 @@ const PINNED: [(&str, LevelFilter); 15] = [
     ("hyper", LevelFilter::WARN),
     ("hyper_util", LevelFilter::WARN),
     ("kube", LevelFilter::WARN),
-    // Warns with the whole body where an answer can't be parsed: that may be a Secret. Its errors are told by `edge`.
+    // Logs the whole body if a response can't be parsed, which may be a Secret. `edge` reports its errors.
     ("kube_client", LevelFilter::OFF),
-    // Warns with whole errors, which may hold what a credential plugin printed. They are told by `edge` too.
+    // Logs whole errors, which may contain the output of a credential plugin. `edge` reports them, too.
     ("kube_runtime", LevelFilter::OFF),
     ("reqwest", LevelFilter::WARN),
     ("rustls", LevelFilter::WARN),
@@ -45,22 +47,22 @@ const PINNED: [(&str, LevelFilter); 15] = [
     ("typespec_client_core", LevelFilter::WARN),
 ];
 
-/// How log lines look.
+/// Format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
     /// For people.
     #[default]
     Text,
-    /// For machines: one object a line.
+    /// For programs: one JSON object per line.
     Json,
 }
 
-/// Logging that was started. Dropped, it waits until all lines are written, a second at most.
-#[must_use = "lines that are not written yet are lost with the process"]
+/// Running logging. Dropping it waits until all lines are written, for a second at most.
+#[must_use = "buffered lines are lost if it is not dropped at the end"]
 pub struct Logging(#[allow(dead_code, reason = "it is dropped")] WorkerGuard);
 
-/// Starts logging, once a process. `filter` is a level (`info`) or a list of targets (`info,secret_service::vault=debug`);
-/// `SECRET_SERVICE_LOG` and `RUST_LOG` come before it.
+/// Starts logging, once per process. `filter` is a level (`info`) or a list of targets
+/// (`info,secret_service::vault=debug`). `SECRET_SERVICE_LOG` and `RUST_LOG` take precedence.
 pub fn start(format: Format, filter: &str) -> Result<Logging, ParseError> {
     let variable = VARIABLES.into_iter().find_map(|name| env::var(name).ok().filter(|text| !text.is_empty()));
     let filter = parse(variable.as_deref().unwrap_or(filter))?;
@@ -75,12 +77,12 @@ pub fn start(format: Format, filter: &str) -> Result<Logging, ParseError> {
     Ok(Logging(guard))
 }
 
-/// Lines that were dropped since the start because they came faster than they were written.
+/// Lines dropped since the start, because they came faster than they were written.
 pub fn dropped_lines() -> u64 {
     COUNTER.get().map_or(0, |counter| counter.dropped_lines() as u64)
 }
 
-/// Reads a filter.
+/// Parses a filter.
 pub fn parse(filter: &str) -> Result<EnvFilter, ParseError> {
     EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse(filter)
 }
@@ -101,12 +103,12 @@ where
     }
 }
 
-/// What no filter can turn on.
+/// The filter that no setting can turn off: [`PINNED`].
 fn may_speak() -> FilterFn {
     filter_fn(|metadata: &Metadata<'_>| {
         let target = metadata.target();
         let root = target.split("::").next().unwrap_or(target);
-        // `sqlx` stands for `sqlx_core` and `sqlx_sqlite` too, `kube` for `kube_runtime`.
+        // `sqlx` also covers `sqlx_core` and `sqlx_sqlite`, `kube` also `kube_runtime`.
         let pin = PINNED.iter().filter(|(name, _)| belongs(root, name)).max_by_key(|(name, _)| name.len());
         pin.is_none_or(|(_, most)| metadata.level() <= most)
     })

@@ -5,15 +5,15 @@ use std::{collections::BTreeMap, path::PathBuf};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, error::Error};
 
 use super::Failure;
-use crate::config::{Config, Field, Loaded, Many, Sources};
+use crate::config::{Cardinality, Config, Field, LoadedConfig, Sources};
 
 /// The configuration: a file, and flags for each of its fields.
 #[derive(Debug, Args)]
 pub(super) struct Configuration {
     /// The configuration file (TOML)
     ///
-    /// Every field can also be set by its environment variable, which overrides the file, and by its flag, which overrides both.
-    /// `serve --print-config` prints a file with all fields.
+    /// Every field can also be set by its environment variable, which overrides the file, and by its flag,
+    /// which overrides both. `serve --print-config` prints a file with all fields.
     #[arg(long, env = "SECRET_SERVICE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(flatten)]
@@ -28,11 +28,11 @@ struct Flags(BTreeMap<&'static str, Vec<String>>);
 
 impl Configuration {
     /// Reads the configuration. Reports all errors at once.
-    pub fn load(self) -> Result<Loaded, Failure> {
+    pub fn load(self) -> Result<LoadedConfig, Failure> {
         let sources = Sources::gather(self.config, self.flags.0);
         let loaded = sources
             .map_err(|mistake| vec![mistake])
-            .and_then(|sources| Loaded::from(&sources).map_err(|mistakes| mistakes.0));
+            .and_then(|sources| LoadedConfig::from(&sources).map_err(|mistakes| mistakes.0));
         loaded.map_err(|mistakes| Failure::mistakes(&mistakes))
     }
 }
@@ -79,11 +79,11 @@ fn argument(field: &'static Field) -> Option<Arg> {
     let (help, accepts) = (field.help(), field.accepts());
     let flag = Arg::new(field.path)
         .long(field.flag()?)
-        .value_name(field.kind.name)
+        .value_name(field.value_type.name)
         .help(format!("{} {notes}", help.trim_end_matches('.')))
         .long_help(format!("{help}\n\nAccepted: {accepts}.\n{notes}"));
-    Some(match (field.many, field.kind.name) {
-        (Many::List, _) => flag.action(ArgAction::Append),
+    Some(match (field.cardinality, field.value_type.name) {
+        (Cardinality::List, _) => flag.action(ArgAction::Append),
         (_, "BOOLEAN") => flag.num_args(0..=1).require_equals(true).default_missing_value("true"),
         _ => flag,
     })

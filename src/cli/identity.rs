@@ -13,8 +13,8 @@ const DIGEST_BYTES: usize = 8;
 /// The host name is truncated to the length of a Kubernetes label.
 const HOST_CHARS: usize = 63;
 
-/// `HOST_DIGEST`. The digest covers what makes this database unique: its key, its path and inode, and the boot ID,
-/// which differs on a copy of the whole machine.
+/// `HOST_DIGEST`. The digest covers what makes this database unique: its key, its path and inode, and the
+/// boot ID, which differs on a copy of the whole machine.
 pub(super) fn of(database: &Path, signer: &Signer) -> String {
     let place = fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
     let file = fs::metadata(database).map(|file| (file.dev(), file.ino())).unwrap_or_default();

@@ -23,7 +23,7 @@ use std::{error::Error, fmt, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{config::Mistake, model::steers, quote::Quote};
+use crate::{config::ConfigError, model::steers, quote::Quote};
 
 /// Manage the secrets of an Azure IoT Operations instance at the edge
 ///
@@ -151,7 +151,7 @@ impl Failure {
     }
 
     /// The configuration is invalid.
-    fn mistakes(mistakes: &[Mistake]) -> Self {
+    fn mistakes(mistakes: &[ConfigError]) -> Self {
         Self { lines: mistakes.iter().map(ToString::to_string).collect(), code: Self::USAGE }
     }
 

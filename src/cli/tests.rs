@@ -62,7 +62,7 @@ fn a_flag_may_be_given_without_a_value_where_it_is_a_boolean_and_again_where_it_
 fn the_defaults_of_the_configuration_are_those_of_the_server() {
     let environment = [("SECRET_SERVICE_VAULT_URI".to_owned(), "https://a.vault.azure.net".to_owned())];
     let sources = crate::config::Sources { environment: environment.into(), ..Default::default() };
-    let config = crate::config::Loaded::from(&sources).unwrap().config;
+    let config = crate::config::LoadedConfig::from(&sources).unwrap().config;
     let settings = service::Settings::from_config(&config).unwrap();
     let configured = format!("{:?}", settings.server.limits);
     // Callers of `dev`, of the tests and of the benches are trusted to call as often as they like.
@@ -85,7 +85,7 @@ fn where_nothing_else_is_said_nobody_takes_more_than_an_eighth_of_what_all_share
         set("LIMITS_OPEN_STREAMS_PER_ADDRESS", "200"),
     ];
     let sources = crate::config::Sources { environment: environment.into(), ..Default::default() };
-    let config = crate::config::Loaded::from(&sources).unwrap().config;
+    let config = crate::config::LoadedConfig::from(&sources).unwrap().config;
     let limits = service::Settings::from_config(&config).unwrap().server.limits;
     assert_eq!((limits.calls_per_caller, limits.watches_per_caller), (10, 1));
     assert_eq!((limits.connections_per_caller, limits.request_bytes_per_caller), (100, 1_048_576));

@@ -1,6 +1,6 @@
 //! The metadata of a field, and the macro that makes metadata and types from one description.
 
-use super::value::{Kind, Many};
+use super::value::{Cardinality, ValueType};
 
 /// A group of fields: a table in the TOML file.
 #[derive(Debug)]
@@ -24,10 +24,10 @@ pub struct Field {
     pub path: &'static str,
     /// Description, as written in the source: lines with a leading blank.
     help: &'static str,
-    /// How many values it takes.
-    pub many: Many,
+    /// How cardinality values it takes.
+    pub cardinality: Cardinality,
     /// Type of a value.
-    pub kind: Kind,
+    pub value_type: ValueType,
     /// Value if it is not set.
     pub default: Option<&'static str>,
 }
@@ -37,7 +37,7 @@ pub struct Field {
 impl Section {
     /// Heading, without a full stop.
     pub fn help(&self) -> String {
-        unwrapped(self.help)
+        join_lines(self.help)
     }
 
     /// Looks up a field by its name within the section.
@@ -56,7 +56,7 @@ impl Section {
 impl Field {
     /// Description, as one paragraph.
     pub fn help(&self) -> String {
-        unwrapped(self.help)
+        join_lines(self.help)
     }
 
     /// Its environment variable: `SECRET_SERVICE_VAULT_URI`.
@@ -67,35 +67,43 @@ impl Field {
     /// Its flag without the leading dashes: `vault-uri`. Secrets have none, because other users can see a
     /// process's arguments.
     pub fn flag(&self) -> Option<String> {
-        (!self.kind.is_secret).then(|| format!("{}-{}", self.section, self.name).replace('_', "-"))
+        (!self.value_type.is_secret).then(|| format!("{}-{}", self.section, self.name).replace('_', "-"))
     }
 
     /// The accepted values.
     pub fn accepts(&self) -> String {
-        match self.many {
-            Many::List => format!("a list, each {}", self.kind.accepts),
-            Many::One | Many::Optional => self.kind.accepts.to_owned(),
+        match self.cardinality {
+            Cardinality::List => format!("a list, each {}", self.value_type.accepts),
+            Cardinality::One | Cardinality::Optional => self.value_type.accepts.to_owned(),
         }
     }
 
     /// Whether it has to be set.
     pub fn is_required(&self) -> bool {
-        self.many == Many::One && self.default.is_none()
+        self.cardinality == Cardinality::One && self.default.is_none()
+    }
+
+    /// How to set it, for error messages.
+    pub(super) fn how_to_set(&self) -> String {
+        match self.flag() {
+            Some(flag) => format!("set it in the file, with {} or with --{flag}", self.variable()),
+            None => format!("set {}", self.variable()),
+        }
     }
 
     pub(super) const fn new(
         names: (&'static str, &'static str, &'static str),
         help: &'static str,
-        value: (Many, Kind),
+        value: (Cardinality, ValueType),
         default: Option<&'static str>,
     ) -> Self {
-        let ((section, name, path), (many, kind)) = (names, value);
-        Self { section, name, path, help, many, kind, default }
+        let ((section, name, path), (cardinality, value_type)) = (names, value);
+        Self { section, name, path, help, cardinality, value_type, default }
     }
 }
 
 /// Joins the lines of a doc comment.
-fn unwrapped(text: &str) -> String {
+fn join_lines(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -142,7 +150,7 @@ macro_rules! configuration {
             }
 
             /// The value of every field as TOML; `None` if it has none or must not be shown.
-            fn printed(&self) -> Vec<Option<String>> {
+            fn to_toml(&self) -> Vec<Option<String>> {
                 vec![$($($crate::config::value::Value::print(&self.$section.$field),)+)+]
             }
         }
@@ -153,8 +161,8 @@ macro_rules! configuration {
                     (stringify!($section), stringify!($field), concat!(stringify!($section), ".", stringify!($field))),
                     concat!($($help, " "),+),
                     (
-                        <$value as $crate::config::value::Value>::MANY,
-                        <$value as $crate::config::value::Value>::KIND,
+                        <$value as $crate::config::value::Value>::CARDINALITY,
+                        <$value as $crate::config::value::Value>::TYPE,
                     ),
                     $crate::config::fields::configuration!(@default $($default)?),
                 ),
@@ -164,7 +172,7 @@ macro_rules! configuration {
                 let mut fields = Self::FIELDS.iter();
                 $(let $field: Option<$value> = reader.read(fields.next()?);)+
                 let section = Self {$($field: $field?,)+};
-                $crate::config::rules::Rules::check(&section, reader);
+                $crate::config::validation::Validate::validate(&section, &mut reader.errors);
                 Some(section)
             }
         })+

@@ -4,16 +4,16 @@
 //! before. The descriptions here also make `--help`, the manual page, `--print-config` and
 //! docs/configuration.md.
 
+mod enums;
+mod error;
 mod fields;
-mod mistake;
-mod names;
 mod print;
 mod reader;
-mod rules;
 mod scalars;
 mod sources;
+mod types;
+mod validation;
 mod value;
-mod words;
 
 use std::{
     net::SocketAddr,
@@ -24,13 +24,13 @@ use std::{
 
 use secrecy::SecretString;
 
+pub use enums::{CloudName, CredentialKind, Engine};
+pub use error::{ConfigError, ConfigErrors};
 pub use fields::{Field, Section};
-pub use mistake::{Mistake, Mistakes};
-pub use names::{HostUrl, LogFilter, Namespace, ObjectName, Origin, Share};
-pub use reader::Loaded;
+pub use reader::LoadedConfig;
 pub use sources::Sources;
-pub use value::{Kind, Many};
-pub use words::{CloudName, CredentialKind, Engine};
+pub use types::{Fraction, HostUrl, LogFilter, Namespace, ObjectName, Origin};
+pub use value::{Cardinality, ValueType};
 
 use crate::{
     model::{AccessRule, NamePattern, ReservedName, SecretType, UsageRule},
@@ -119,7 +119,7 @@ fields::configuration! {
         interval: Duration = "5m",
         /// How much to vary the interval at random, as a fraction of it. 0.1 means up to 10 % shorter or
         /// longer.
-        jitter: Share = "0.1",
+        jitter: Fraction = "0.1",
         /// Number of workers that reconcile synced secrets.
         workers: NonZeroUsize = "8",
     }

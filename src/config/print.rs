@@ -1,16 +1,16 @@
 //! The effective configuration as a TOML file with comments, without secrets: what `--print-config` prints.
 
-use super::{Config, Field, Loaded};
+use super::{Config, Field, LoadedConfig};
 
 /// Comments are wrapped at this column.
 const WIDTH: usize = 100;
 
-impl Loaded {
+impl LoadedConfig {
     /// A configuration file with the same values, except secrets.
     pub fn print(&self) -> String {
         let mut text =
             String::from("# The effective configuration of secret-service. Use it as a --config file.\n");
-        let mut values = self.config.printed().into_iter();
+        let mut values = self.config.to_toml().into_iter();
         for section in Config::SECTIONS {
             text.push('\n');
             comment(&mut text, &format!("{}.", section.help()));
@@ -26,13 +26,13 @@ impl Loaded {
     fn print_field(&self, text: &mut String, field: &Field, value: Option<String>) {
         comment(text, &field.help());
         comment(text, &format!("Accepted: {}.", field.accepts()));
-        let place = self.places.get(field.path);
-        let origin = place.map_or_else(|| "the default".to_owned(), ToString::to_string);
+        let location = self.locations.get(field.path);
+        let origin = location.map_or_else(|| "the default".to_owned(), ToString::to_string);
         let flag = field.flag().map(|flag| format!(" or --{flag}")).unwrap_or_default();
         comment(text, &format!("Also set by {}{flag}. Set by: {origin}.", field.variable()));
         let line = match value {
             Some(value) => format!("{} = {value}", field.name),
-            None if place.is_some() => format!("# {} is set but not shown", field.name),
+            None if location.is_some() => format!("# {} is set but not shown", field.name),
             None => format!("# {} =", field.name),
         };
         text.push_str(&line);

@@ -9,11 +9,11 @@ use std::{
 
 use secrecy::SecretString;
 
-use super::value::{Kind, Scalar, not};
+use super::value::{Scalar, ValueType, is_not};
 use crate::quote::Quote;
 
 impl Scalar for String {
-    const KIND: Kind = Kind::new("TEXT", "text that is not empty");
+    const TYPE: ValueType = ValueType::new("TEXT", "text that is not empty");
 
     fn parse(text: &str) -> Result<Self, String> {
         if text.trim().is_empty() { Err("is empty".to_owned()) } else { Ok(text.to_owned()) }
@@ -25,7 +25,7 @@ impl Scalar for String {
 }
 
 impl Scalar for SecretString {
-    const KIND: Kind = Kind {
+    const TYPE: ValueType = ValueType {
         name: "SECRET",
         accepts: "a secret that is not empty; environment variable only",
         is_secret: true,
@@ -41,7 +41,7 @@ impl Scalar for SecretString {
 }
 
 impl Scalar for PathBuf {
-    const KIND: Kind = Kind::new("PATH", "a path");
+    const TYPE: ValueType = ValueType::new("PATH", "a path");
 
     fn parse(text: &str) -> Result<Self, String> {
         if text.is_empty() { Err("is empty".to_owned()) } else { Ok(text.into()) }
@@ -53,10 +53,10 @@ impl Scalar for PathBuf {
 }
 
 impl Scalar for bool {
-    const KIND: Kind = Kind::new("BOOLEAN", "true or false");
+    const TYPE: ValueType = ValueType::new("BOOLEAN", "true or false");
 
     fn parse(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| not(text, "a boolean"))
+        text.parse().map_err(|_| is_not(text, "a boolean"))
     }
 
     fn print(&self) -> Option<toml::Value> {
@@ -65,7 +65,7 @@ impl Scalar for bool {
 }
 
 impl Scalar for Duration {
-    const KIND: Kind = Kind::new(
+    const TYPE: ValueType = ValueType::new(
         "DURATION",
         "a duration above zero with its unit, for example \"500ms\", \"30s\" or \"5m\"",
     );
@@ -84,13 +84,13 @@ impl Scalar for Duration {
 }
 
 impl Scalar for SocketAddr {
-    const KIND: Kind = Kind::new(
+    const TYPE: ValueType = ValueType::new(
         "ADDRESS:PORT",
         "an IP address and a port, for example \"127.0.0.1:50051\" or \"[::1]:50051\"",
     );
 
     fn parse(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| not(text, "an IP address and a port"))
+        text.parse().map_err(|_| is_not(text, "an IP address and a port"))
     }
 
     fn print(&self) -> Option<toml::Value> {
@@ -98,14 +98,14 @@ impl Scalar for SocketAddr {
     }
 }
 
-macro_rules! counts {
+macro_rules! positive_integers {
     ($($type:ty)+) => {$(
         impl Scalar for $type {
-            const KIND: Kind = Kind::new("NUMBER", "a whole number of at least 1");
+            const TYPE: ValueType = ValueType::new("NUMBER", "a whole number of at least 1");
 
             fn parse(text: &str) -> Result<Self, String> {
                 // TOML allows 1_000.
-                text.replace('_', "").parse().map_err(|_| not(text, "a whole number of at least 1"))
+                text.replace('_', "").parse().map_err(|_| is_not(text, "a whole number of at least 1"))
             }
 
             fn print(&self) -> Option<toml::Value> {
@@ -114,4 +114,4 @@ macro_rules! counts {
         }
     )+};
 }
-counts!(NonZeroU32 NonZeroUsize);
+positive_integers!(NonZeroU32 NonZeroUsize);

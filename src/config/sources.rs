@@ -10,7 +10,7 @@ use toml::{
     de::{DeString, DeTable, DeValue},
 };
 
-use super::{Config, Field, Mistake, Section, mistake::Place, value::Raw};
+use super::{Config, ConfigError, Field, Section, error::Location, value::Raw};
 use crate::quote::Quote;
 
 /// Prefix of all our environment variables.
@@ -28,19 +28,19 @@ pub struct Sources {
 }
 
 /// The values in the file, by the path of their field.
-pub(super) type FileValues = BTreeMap<&'static str, (Raw, Place)>;
+pub(super) type FileValues = BTreeMap<&'static str, (Raw, Location)>;
 
 impl Sources {
     /// Reads the file and this process's environment.
     pub fn gather(
         file: Option<PathBuf>,
         flags: BTreeMap<&'static str, Vec<String>>,
-    ) -> Result<Self, Mistake> {
+    ) -> Result<Self, ConfigError> {
         let file = match file {
             None => None,
             Some(path) => {
-                let text = std::fs::read_to_string(&path).map_err(|error| Mistake {
-                    place: Some(Place::line(&path, None)),
+                let text = std::fs::read_to_string(&path).map_err(|error| ConfigError {
+                    location: Some(Location::line(&path, None)),
                     path: None,
                     problem: format!("can't read the configuration file: {}", Quote::error(&error)),
                 })?;
@@ -54,28 +54,28 @@ impl Sources {
     }
 
     /// The value of a field's variable. An empty one counts as unset.
-    pub(super) fn variable(&self, field: &Field) -> Option<(Raw, Place)> {
+    pub(super) fn variable(&self, field: &Field) -> Option<(Raw, Location)> {
         let name = field.variable();
         let value = self.environment.get(&name).filter(|value| !value.is_empty())?;
-        Some((Raw::One(value.clone()), Place::Variable(name)))
+        Some((Raw::One(value.clone()), Location::Variable(name)))
     }
 
     /// The value of a field's flag.
-    pub(super) fn flag(&self, field: &Field) -> Option<(Raw, Place)> {
+    pub(super) fn flag(&self, field: &Field) -> Option<(Raw, Location)> {
         let raw = match self.flags.get(field.path)?.as_slice() {
             [one] => Raw::One(one.clone()),
-            many => Raw::List(many.to_vec()),
+            cardinality => Raw::List(cardinality.to_vec()),
         };
-        Some((raw, Place::Flag(field.flag()?)))
+        Some((raw, Location::Flag(field.flag()?)))
     }
 
     /// The values in the file, and the errors of the file itself.
-    pub(super) fn read_file(&self) -> (FileValues, Vec<Mistake>) {
+    pub(super) fn read_file(&self) -> (FileValues, Vec<ConfigError>) {
         let Some((path, text)) = &self.file else { return Default::default() };
-        let mut file = File { path, text, values: FileValues::new(), mistakes: Vec::new() };
+        let mut file = File { path, text, values: FileValues::new(), errors: Vec::new() };
         let (table, errors) = DeTable::parse_recoverable(text);
         for error in &errors {
-            file.mistake(
+            file.error(
                 error.span().map_or(0, |span| span.start),
                 None,
                 Quote::from(error.message()).to_string(),
@@ -87,11 +87,11 @@ impl Sources {
                 file.read_section(key, value);
             }
         }
-        (file.values, file.mistakes)
+        (file.values, file.errors)
     }
 
     /// Variables with our prefix that no field has.
-    pub(super) fn unknown_variables(&self) -> Vec<Mistake> {
+    pub(super) fn unknown_variables(&self) -> Vec<ConfigError> {
         let ours = |name: &&String| {
             let section = Config::SECTIONS.iter().find(|section| {
                 let prefix = format!("{PREFIX}{}_", section.name.to_uppercase());
@@ -99,12 +99,12 @@ impl Sources {
             });
             section.is_some_and(|section| section.fields.iter().all(|field| field.variable() != **name))
         };
-        let mistake = |name: &String| Mistake {
-            place: Some(Place::Variable(name.clone())),
+        let error = |name: &String| ConfigError {
+            location: Some(Location::Variable(name.clone())),
             path: None,
             problem: "unknown variable; --help lists all of them".to_owned(),
         };
-        self.environment.keys().filter(ours).map(mistake).collect()
+        self.environment.keys().filter(ours).map(error).collect()
     }
 }
 
@@ -119,7 +119,7 @@ struct File<'a> {
     path: &'a Path,
     text: &'a str,
     values: FileValues,
-    mistakes: Vec<Mistake>,
+    errors: Vec<ConfigError>,
 }
 
 impl File<'_> {
@@ -127,7 +127,7 @@ impl File<'_> {
         let (name, at) = (key.get_ref().as_ref(), key.span().start);
         let Some(section) = Config::SECTIONS.iter().find(|section| section.name == name) else {
             let known = Config::SECTIONS.iter().map(|section| section.name).collect::<Vec<_>>().join(", ");
-            return self.mistake(
+            return self.error(
                 at,
                 Some(name.to_owned()),
                 format!("unknown section; the sections are {known}"),
@@ -138,7 +138,7 @@ impl File<'_> {
                 "is a section, not a field: write [{name}] and its fields below it ({})",
                 section.names()
             );
-            return self.mistake(at, Some(name.to_owned()), problem);
+            return self.error(at, Some(name.to_owned()), problem);
         };
         for (key, value) in table {
             self.read_field(section, key, value);
@@ -149,32 +149,32 @@ impl File<'_> {
         let (name, at) = (key.get_ref().as_ref(), key.span().start);
         let path = Some(format!("{}.{name}", section.name));
         match section.field(name) {
-            None => self.mistake(
+            None => self.error(
                 at,
                 path,
                 format!("unknown field; the fields of [{}] are {}", section.name, section.names()),
             ),
-            Some(field) if field.kind.is_secret => {
+            Some(field) if field.value_type.is_secret => {
                 let problem = format!(
                     "secrets are not allowed in this file: set {}, or name a file in {}.{name}_file",
                     field.variable(),
                     section.name
                 );
-                self.mistake(at, path, problem);
+                self.error(at, path, problem);
             }
             Some(field) => match raw(value.get_ref()) {
                 Some(raw) => {
-                    let place = Place::line(self.path, self.line(at));
-                    self.values.insert(field.path, (raw, place));
+                    let location = Location::line(self.path, self.line(at));
+                    self.values.insert(field.path, (raw, location));
                 }
-                None => self.mistake(at, path, format!("is a table; accepted: {}", field.accepts())),
+                None => self.error(at, path, format!("is a table; accepted: {}", field.accepts())),
             },
         }
     }
 
-    fn mistake(&mut self, at: usize, path: Option<String>, problem: String) {
-        let place = Some(Place::line(self.path, self.line(at)));
-        self.mistakes.push(Mistake { place, path, problem });
+    fn error(&mut self, at: usize, path: Option<String>, problem: String) {
+        let location = Some(Location::line(self.path, self.line(at)));
+        self.errors.push(ConfigError { location, path, problem });
     }
 
     fn line(&self, at: usize) -> usize {

@@ -16,13 +16,13 @@ fn sources(file: &str, environment: &[(&str, &str)], flags: &[(&'static str, &st
 }
 
 fn mistakes(file: &str, environment: &[(&str, &str)]) -> Vec<String> {
-    let mistakes = Loaded::from(&sources(file, environment, &[])).unwrap_err();
+    let mistakes = LoadedConfig::from(&sources(file, environment, &[])).unwrap_err();
     mistakes.0.iter().map(ToString::to_string).collect()
 }
 
 #[test]
 fn the_vault_alone_must_be_configured() {
-    let config = Loaded::from(&sources("", &[VAULT], &[])).unwrap().config;
+    let config = LoadedConfig::from(&sources("", &[VAULT], &[])).unwrap().config;
     assert_eq!(config.kubernetes.namespace.0, "azure-iot-operations");
     assert_eq!(config.sync.interval, Duration::from_secs(300));
     assert_eq!(config.server.listen, ["127.0.0.1:50051".parse().unwrap()]);
@@ -33,9 +33,9 @@ fn flags_come_before_the_environment_and_the_environment_before_the_file() {
     let file =
         "vault.uri = 'https://file.vault.azure.net'\nsync = { workers = 2, jitter = 0.5, interval = '1m' }";
     let environment = [("SECRET_SERVICE_SYNC_WORKERS", "3"), ("SECRET_SERVICE_SYNC_INTERVAL", "2m")];
-    let config = Loaded::from(&sources(file, &environment, &[("sync.interval", "3m")])).unwrap().config;
+    let config = LoadedConfig::from(&sources(file, &environment, &[("sync.interval", "3m")])).unwrap().config;
     assert_eq!(config.vault.uri.0.as_str(), "https://file.vault.azure.net/");
-    assert_eq!(config.sync.jitter, Share(0.5));
+    assert_eq!(config.sync.jitter, Fraction(0.5));
     assert_eq!(config.sync.workers.get(), 3);
     assert_eq!(config.sync.interval, Duration::from_secs(180));
 }
@@ -47,7 +47,7 @@ fn an_empty_variable_counts_as_none_and_a_list_has_commas() {
         ("SECRET_SERVICE_SYNC_WORKERS", ""),
         ("SECRET_SERVICE_SERVER_LISTEN", "127.0.0.1:1, [::1]:2"),
     ];
-    let config = Loaded::from(&sources("", &environment, &[])).unwrap().config;
+    let config = LoadedConfig::from(&sources("", &environment, &[])).unwrap().config;
     assert_eq!(config.sync.workers.get(), 8);
     assert_eq!(config.server.listen.len(), 2);
 }
@@ -56,7 +56,7 @@ fn an_empty_variable_counts_as_none_and_a_list_has_commas() {
 fn rules_about_uses_come_before_those_that_are_built_in_and_every_wrong_one_is_named() {
     let file = "usages.rules = ['Camera.example.com spec.users[*].secretRef SECRET user+password|token', '*.example.com']";
     let environment = [VAULT, ("SECRET_SERVICE_USAGES_INTERVAL", "1m")];
-    let loaded = Loaded::from(&sources(file, &environment, &[])).unwrap();
+    let loaded = LoadedConfig::from(&sources(file, &environment, &[])).unwrap();
     let rules = &loaded.config.usages.rules;
     assert_eq!(rules[0].to_string(), "Camera.example.com spec.users[*].secretRef SECRET user+password|token");
     assert_eq!((rules.len(), rules[1].group()), (2, "example.com"));
@@ -179,9 +179,9 @@ authority_host = 'https://login.example'
 #[test]
 fn listening_beyond_the_machine_without_tls_needs_insecure_and_a_unix_socket_needs_no_address() {
     let insecure = "server = { listen = ['0.0.0.0:1'], insecure = true }";
-    assert!(Loaded::from(&sources(insecure, &[VAULT], &[])).is_ok());
+    assert!(LoadedConfig::from(&sources(insecure, &[VAULT], &[])).is_ok());
     let socket = "server = { listen = [], unix_socket = '/run/grpc.sock' }";
-    assert!(Loaded::from(&sources(socket, &[VAULT], &[])).unwrap().config.server.listen.is_empty());
+    assert!(LoadedConfig::from(&sources(socket, &[VAULT], &[])).unwrap().config.server.listen.is_empty());
     assert!(mistakes("server = { listen = [] }", &[VAULT])[0].contains("nothing to listen on"));
 }
 
@@ -193,7 +193,7 @@ fn callers_without_credentials_beyond_loopback_and_without_tls_are_refused_with_
             "server = {{ listen = ['{listen}'], insecure = {insecure} }}\nauthentication = {{ anonymous = \
              {anonymous} }}"
         );
-        Loaded::from(&sources(&file, &[VAULT], &[]))
+        LoadedConfig::from(&sources(&file, &[VAULT], &[]))
     };
     let refused = open("0.0.0.0:1", true, true).unwrap_err().0;
     assert_eq!(refused.len(), 1, "{refused:#?}");
@@ -239,14 +239,14 @@ fn variables_that_kubernetes_sets_for_a_service_of_our_name_are_no_error() {
         ("SECRET_SERVICE_VAULT_PORT_443_TCP", "tcp://10.0.0.1:443"),
         ("SECRET_SERVICE_LOG", "debug"),
     ];
-    assert!(Loaded::from(&sources("", &environment, &[])).is_ok());
+    assert!(LoadedConfig::from(&sources("", &environment, &[])).is_ok());
 }
 
 #[test]
 fn a_secret_is_neither_printed_nor_in_debug_output() {
     let file = "credential = { kind = 'client-secret', tenant_id = 't', client_id = 'c' }";
     let environment = [VAULT, ("SECRET_SERVICE_CREDENTIAL_SECRET", "canary")];
-    let loaded = Loaded::from(&sources(file, &environment, &[])).unwrap();
+    let loaded = LoadedConfig::from(&sources(file, &environment, &[])).unwrap();
     let printed = loaded.print();
     assert!(!printed.contains("canary") && !format!("{loaded:?}").contains("canary"));
     assert!(printed.contains("# secret is set but not shown"), "{printed}");
@@ -256,8 +256,8 @@ fn a_secret_is_neither_printed_nor_in_debug_output() {
 #[test]
 fn the_printed_file_has_the_same_values() {
     let file = "[sync]\njitter = 0.25\n[server]\nlisten = ['127.0.0.1:1', '[::1]:2']\n[kubernetes]\ncontext = 'a \"b\"'\n";
-    let printed = Loaded::from(&sources(file, &[VAULT], &[])).unwrap().print();
-    let again = Loaded::from(&sources(&printed, &[], &[])).unwrap();
+    let printed = LoadedConfig::from(&sources(file, &[VAULT], &[])).unwrap().print();
+    let again = LoadedConfig::from(&sources(&printed, &[], &[])).unwrap();
     let values = |printed: &str| {
         let lines = printed.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
         lines.map(str::to_owned).collect::<Vec<_>>()
@@ -273,7 +273,7 @@ fn the_printed_file_has_the_same_values() {
 fn every_default_is_valid_and_every_field_is_described() {
     for field in Config::SECTIONS.iter().flat_map(|section| section.fields) {
         assert!(field.help().ends_with('.'), "{}", field.path);
-        assert!(!field.kind.accepts.is_empty(), "{}", field.path);
+        assert!(!field.value_type.accepts.is_empty(), "{}", field.path);
     }
-    assert_eq!(Loaded::from(&sources("", &[], &[])).unwrap_err().0.len(), 1);
+    assert_eq!(LoadedConfig::from(&sources("", &[], &[])).unwrap_err().0.len(), 1);
 }

@@ -11,22 +11,22 @@ pub(super) enum Raw {
 
 /// The type of a field: a scalar, an optional one, or a list of them.
 pub(super) trait Value: Sized {
-    /// How many scalars it holds.
-    const MANY: Many;
+    /// How cardinality scalars it holds.
+    const CARDINALITY: Cardinality;
     /// The type of one scalar.
-    const KIND: Kind;
+    const TYPE: ValueType;
 
     /// Parses it. The error says what is wrong; the caller adds what is accepted.
     fn read(raw: &Raw) -> Result<Self, String>;
     /// The value of an unset field without a default; `None` if the field is required.
-    fn absent() -> Option<Self>;
+    fn unset() -> Option<Self>;
     /// As TOML; `None` if there is no value or it must not be shown.
     fn print(&self) -> Option<String>;
 }
 
-/// How many values a field takes.
+/// How cardinality values a field takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Many {
+pub enum Cardinality {
     /// Exactly one.
     One,
     /// One or none.
@@ -37,7 +37,7 @@ pub enum Many {
 
 /// The type of a value, as help and error messages describe it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kind {
+pub struct ValueType {
     /// Placeholder in `--help`.
     pub name: &'static str,
     /// The accepted values.
@@ -49,7 +49,7 @@ pub struct Kind {
 /// One value. Parsing validates it, so every instance is valid.
 pub(super) trait Scalar: Sized {
     /// Its type, for help and errors.
-    const KIND: Kind;
+    const TYPE: ValueType;
 
     /// Parses it. The error says what is wrong; the caller adds what is accepted.
     fn parse(text: &str) -> Result<Self, String>;
@@ -60,8 +60,8 @@ pub(super) trait Scalar: Sized {
 // === impl Value ===
 
 impl<T: Scalar> Value for T {
-    const MANY: Many = Many::One;
-    const KIND: Kind = <T as Scalar>::KIND;
+    const CARDINALITY: Cardinality = Cardinality::One;
+    const TYPE: ValueType = <T as Scalar>::TYPE;
 
     fn read(raw: &Raw) -> Result<Self, String> {
         match raw {
@@ -70,7 +70,7 @@ impl<T: Scalar> Value for T {
         }
     }
 
-    fn absent() -> Option<Self> {
+    fn unset() -> Option<Self> {
         None
     }
 
@@ -80,14 +80,14 @@ impl<T: Scalar> Value for T {
 }
 
 impl<T: Scalar> Value for Option<T> {
-    const MANY: Many = Many::Optional;
-    const KIND: Kind = <T as Scalar>::KIND;
+    const CARDINALITY: Cardinality = Cardinality::Optional;
+    const TYPE: ValueType = <T as Scalar>::TYPE;
 
     fn read(raw: &Raw) -> Result<Self, String> {
         <T as Value>::read(raw).map(Some)
     }
 
-    fn absent() -> Option<Self> {
+    fn unset() -> Option<Self> {
         Some(None)
     }
 
@@ -97,8 +97,8 @@ impl<T: Scalar> Value for Option<T> {
 }
 
 impl<T: Scalar> Value for Vec<T> {
-    const MANY: Many = Many::List;
-    const KIND: Kind = <T as Scalar>::KIND;
+    const CARDINALITY: Cardinality = Cardinality::List;
+    const TYPE: ValueType = <T as Scalar>::TYPE;
 
     /// Flags and variables write a list with commas.
     fn read(raw: &Raw) -> Result<Self, String> {
@@ -116,7 +116,7 @@ impl<T: Scalar> Value for Vec<T> {
         if problems.is_empty() { Ok(values) } else { Err(problems.join("; ")) }
     }
 
-    fn absent() -> Option<Self> {
+    fn unset() -> Option<Self> {
         Some(Vec::new())
     }
 
@@ -126,15 +126,15 @@ impl<T: Scalar> Value for Vec<T> {
     }
 }
 
-// === impl Kind ===
+// === impl ValueType ===
 
-impl Kind {
+impl ValueType {
     pub(super) const fn new(name: &'static str, accepts: &'static str) -> Self {
         Self { name, accepts, is_secret: false }
     }
 }
 
 /// The error for a text that is not a `what`.
-pub(super) fn not(text: &str, what: &str) -> String {
+pub(super) fn is_not(text: &str, what: &str) -> String {
     format!("{text:?} is not {what}")
 }

@@ -21,8 +21,8 @@ use super::{
     watches::{SILENT, Watches},
 };
 use crate::{
-    fence::Fenced,
-    files::{Followed, Source},
+    fence::FenceError,
+    files::{Loader, Reloadable},
     peer_clock::PeerClock,
     quote::Quote,
 };
@@ -36,14 +36,14 @@ const CLOCK_SET: SignedDuration = SignedDuration::from_secs(30);
 pub(super) async fn connect(options: &Options, clock: PeerClock) -> Result<Client, EdgeError> {
     let cluster = ClusterFiles(options.clone());
     let (made, cluster) = on_a_thread(move || (cluster.made(), cluster)).await?;
-    let (followed, watches) = (Followed::new(cluster, made?, LOOK_EVERY), Watches::default());
+    let (followed, watches) = (Reloadable::new(cluster, made?, LOOK_EVERY), Watches::default());
     let patience = options.timeout;
     let send = service_fn(move |request: http::Request<Body>| {
         let (client, watches, clock) = (followed.current().client, watches.clone(), clock.clone());
         async move {
             let response = watches.send(client, request, patience).await?;
             if let Some(date) = response.headers().get(DATE).and_then(|date| date.to_str().ok()) {
-                clock.hear(date);
+                clock.record_date(date);
             }
             Ok::<_, BoxError>(response)
         }
@@ -63,8 +63,8 @@ pub(super) fn fenced(client: Client, leadership: Leadership, namespace: &str) ->
             let write = async |left| client.send(within(request, left)).await;
             match leadership.fence().guard(write).await {
                 Ok(sent) => sent.map_err(BoxError::from),
-                Err(Fenced::NotBegun) => Err(leadership.refusal().into()),
-                Err(cut @ Fenced::Cut) => Err(EdgeError::Unreachable(Quote::error(&cut)).into()),
+                Err(FenceError::NotStarted) => Err(leadership.refusal().into()),
+                Err(cut @ FenceError::Cancelled) => Err(EdgeError::Unreachable(Quote::error(&cut)).into()),
             }
         }
     });
@@ -137,20 +137,20 @@ impl ClusterFiles {
     }
 }
 
-impl Source for ClusterFiles {
-    type Made = Made;
-    type Problem = EdgeError;
+impl Loader for ClusterFiles {
+    type Value = Made;
+    type Error = EdgeError;
 
-    fn look(&self, before: &Made) -> Result<Option<Made>, EdgeError> {
+    fn reload(&self, before: &Made) -> Result<Option<Made>, EdgeError> {
         let is_same = before.files.digest() == before.digest && !before.is_clock_set();
         if is_same { Ok(None) } else { self.made().map(Some) }
     }
 
-    fn tell_taken(&self, made: &Made) {
+    fn log_reloaded(&self, made: &Made) {
         tracing::info!(files = %made.files, "the kubeconfig, or the clock, has changed; what the files say now is used");
     }
 
-    fn tell_unusable(&self, error: &EdgeError) {
+    fn log_unusable(&self, error: &EdgeError) {
         tracing::warn!(
             files = %Files::of(&self.0), %error,
             "the kubeconfig has changed and can't be used; what it said before still counts. Mend it"
@@ -379,15 +379,15 @@ mod tests {
         let timeout = Duration::from_secs(5);
         let files = ClusterFiles(Options { kubeconfig, context: None, namespace: "x".into(), timeout });
         let mut made = files.made().unwrap();
-        assert!(files.look(&made).unwrap().is_none(), "nothing has changed");
+        assert!(files.reload(&made).unwrap().is_none(), "nothing has changed");
         let (hour, (wall, monotonic)) = (SignedDuration::from_hours(1), made.at);
         for set in [wall + hour, wall - hour] {
             made.at = (set, monotonic);
-            assert!(files.look(&made).unwrap().is_some(), "{set}");
+            assert!(files.reload(&made).unwrap().is_some(), "{set}");
         }
         tokio::time::advance(Duration::from_secs(3_600)).await;
         made.at = (wall - hour, monotonic);
-        assert!(files.look(&made).unwrap().is_none(), "an hour has passed by both clocks");
+        assert!(files.reload(&made).unwrap().is_none(), "an hour has passed by both clocks");
     }
 
     #[tokio::test]

@@ -21,7 +21,7 @@ pub(super) fn unseen_failure(gap: &Gap) -> Failure {
 /// The sooner of two: one reference that may mend itself is worth a try.
 pub(super) fn vault_retry(error: &VaultError, other: Retry) -> Retry {
     match (error.is_transient(), other) {
-        _ if matches!(error, VaultError::TooManyWait) => Retry::Unread,
+        _ if matches!(error, VaultError::QueueFull) => Retry::Unread,
         (_, Retry::Unread) => Retry::Unread,
         (false, other) => other,
         (true, Retry::Soon(at_least)) => Retry::Soon(at_least.max(error.retry_after())),

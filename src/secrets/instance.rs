@@ -12,7 +12,7 @@ use super::{
 use crate::{
     edge::{EdgeError, Standing},
     model::{Condition, ConditionType, Reason, Status, SyncEngine, VaultSecretName},
-    vault::{LastSet, Priority, Vault, VaultError},
+    vault::{LastWrite, Priority, Vault, VaultError},
 };
 
 /// A name that nobody uses; nothing of it is ever stored, unless by a vault that takes secrets without a value.
@@ -94,14 +94,14 @@ pub async fn check_vault(vault: &Vault, engine: Option<SyncEngine>) -> Vec<Condi
         reachable(list.as_ref().err()),
         permission(ConditionType::CanList, list.as_ref().err()),
         can_get,
-        can_create(vault.last_set()),
+        can_create(vault.last_write()),
     ]
 }
 
 /// CanCreate, tried by a write that has nothing in it to store. For a person who asks for it: it stands in the vault's log as a failed
 /// write, and nobody knows what another vendor's vault makes of it.
 pub async fn probe_writes(vault: &Vault) -> Condition {
-    of_probe(vault.try_set(&probe_name(), Priority::Interactive).await.err())
+    of_probe(vault.probe_set(&probe_name(), Priority::Interactive).await.err())
 }
 
 fn of_probe(refused: Option<VaultError>) -> Condition {
@@ -125,7 +125,7 @@ fn probe_name() -> VaultSecretName {
     PROBE.parse().expect("the probe's name is valid")
 }
 
-fn can_create(last: Option<LastSet>) -> Condition {
+fn can_create(last: Option<LastWrite>) -> Condition {
     let kind = ConditionType::CanCreate;
     match last {
         None => {
@@ -133,11 +133,11 @@ fn can_create(last: Option<LastSet>) -> Condition {
                            to try it now, run `secret-service check --probe-writes`.";
             Condition::new(kind, Status::Unknown, Reason::NotChecked, message)
         }
-        Some(LastSet { time, refused: Some(error) }) => {
+        Some(LastWrite { time, refused: Some(error) }) => {
             let message = format!("{error}, at {time:.0}. {}", error.remedy());
             Condition::new(kind, Status::False, error.condition_reason(), message)
         }
-        Some(LastSet { time, refused: None }) => {
+        Some(LastWrite { time, refused: None }) => {
             let message = format!("The right is there: it was last used at {time:.0}.");
             Condition::new(kind, Status::True, Reason::Allowed, message)
         }

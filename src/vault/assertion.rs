@@ -1,7 +1,8 @@
-//! A client assertion: the JWT by which an application with a certificate proves to Entra ID that it has the key.
+//! A client assertion: the JWT with which an application proves to Entra ID that it has the key of its
+//! certificate.
 //!
-//! As in "Microsoft identity platform application authentication certificate credentials": PS256, the certificate named by
-//! its SHA-256 thumbprint. The SDK's own certificate credential needs OpenSSL, which this signs without.
+//! See "Microsoft identity platform application authentication certificate credentials": PS256, with the
+//! certificate's SHA-256 thumbprint. The SDK's certificate credential needs OpenSSL; this one doesn't.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -18,31 +19,32 @@ use url::Url;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-/// How long an assertion may be used: as long as Entra ID recommends.
-const LIFE: Duration = Duration::from_secs(600);
+/// Lifetime of an assertion, as Entra ID recommends.
+const LIFETIME: Duration = Duration::from_secs(600);
 
 /// Signs assertions with the key of a PEM file.
 #[derive(Debug)]
 pub(super) struct CertificateAssertion {
-    /// Certificate and RSA key (PKCS#8 or PKCS#1, unencrypted). Read for each assertion, so a rotated file is used at once.
+    /// Certificate and RSA key (PKCS#8 or PKCS#1, unencrypted). Read for each assertion, so a rotated file is
+    /// used immediately.
     pub(super) pem_file: PathBuf,
     /// The application.
     pub(super) client_id: String,
-    /// Where the assertion is used.
+    /// The audience of the assertion.
     pub(super) token_endpoint: Url,
 }
 
-/// Why no assertion can be made. Names the file, never what is in it.
+/// Why no assertion can be signed. Names the file, never its content.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AssertionError {
     /// The file can't be read.
-    #[error("the certificate file {}: {}", .0.display(), .1.kind())]
+    #[error("can't read the certificate file {}: {}", .0.display(), .1.kind())]
     File(PathBuf, std::io::Error),
-    /// No certificate in it.
+    /// The file has no certificate.
     #[error("the certificate file {} has no certificate", .0.display())]
     NoCertificate(PathBuf),
-    /// No key in it, or not one that signs.
-    #[error("the certificate file {} has no RSA key that signs", .0.display())]
+    /// The file has no key, or not an RSA key.
+    #[error("the certificate file {} has no usable RSA key", .0.display())]
     NoKey(PathBuf),
 }
 
@@ -68,7 +70,7 @@ impl ClientAssertion for CertificateAssertion {
 }
 
 impl CertificateAssertion {
-    /// Whether the file can be used now.
+    /// Checks that the file is usable.
     pub(super) fn check(&self) -> Result<(), AssertionError> {
         let pem = std::fs::read(&self.pem_file).map_err(|error| self.unreadable(error))?;
         self.sign(&Zeroizing::new(pem), Timestamp::now()).map(drop)
@@ -96,13 +98,13 @@ impl CertificateAssertion {
             jti: Uuid::new_v4(),
             nbf: now.as_second(),
             iat: now.as_second(),
-            exp: now.as_second() + LIFE.as_secs() as i64,
+            exp: now.as_second() + LIFETIME.as_secs() as i64,
         };
         jsonwebtoken::encode(&header, &claims, &key).map_err(|_| AssertionError::NoKey(self.pem_file.clone()))
     }
 }
 
-/// The private key of a PEM file that holds more than that, from its BEGIN to its END.
+/// The private key block of a PEM file, from BEGIN to END.
 fn key_block(pem: &[u8]) -> Option<&[u8]> {
     let text = std::str::from_utf8(pem).ok()?;
     let label = text.lines().find_map(|line| {
@@ -185,9 +187,9 @@ mod tests {
         let ec = KeyPair::generate().unwrap().serialize_pem();
         for (content, why) in [
             (made.pem[split..].to_owned(), "no certificate"),
-            (made.pem[..split].to_owned(), "no RSA key"),
-            (format!("{}{ec}", &made.pem[..split]), "no RSA key"),
-            (format!("{}x", &made.pem[..made.pem.len() - 40]), "no RSA key"),
+            (made.pem[..split].to_owned(), "no usable RSA key"),
+            (format!("{}{ec}", &made.pem[..split]), "no usable RSA key"),
+            (format!("{}x", &made.pem[..made.pem.len() - 40]), "no usable RSA key"),
             (String::new(), "no certificate"),
         ] {
             std::fs::write(&made.assertion.pem_file, content).unwrap();

@@ -1,4 +1,4 @@
-//! From the models of the SDK to ours and back.
+//! Conversion between the SDK's models and ours.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -14,12 +14,12 @@ use zeroize::{Zeroize, Zeroizing};
 use super::VaultError;
 use crate::model::{NewVaultSecret, VaultSecret, VaultSecretName, VaultSecretVersion};
 
-/// Room for everything in a request but the value: 15 tags of 256 characters each side, the attributes.
-const REST_OF_REQUEST: usize = 16 * 1024;
-/// What one character of a value takes at most in JSON: `\u0000`.
-const LONGEST_ESCAPE: usize = 6;
+/// Maximum size of a request without the value: 15 tags with 256 characters on each side, and the attributes.
+const MAX_REQUEST_OVERHEAD: usize = 16 * 1024;
+/// Maximum size of one character in JSON: `\u0000`.
+const MAX_ESCAPE: usize = 6;
 
-/// A secret as a page of secrets shows it.
+/// Converts an entry of a list of secrets.
 pub(super) fn secret(listed: SecretProperties) -> Result<VaultSecret, VaultError> {
     let name = name(&id(&listed)?)?;
     let attributes = listed.attributes.unwrap_or_default();
@@ -36,7 +36,7 @@ pub(super) fn secret(listed: SecretProperties) -> Result<VaultSecret, VaultError
     })
 }
 
-/// A version as a page of versions shows it.
+/// Converts an entry of a list of versions.
 pub(super) fn version(listed: SecretProperties) -> Result<VaultSecretVersion, VaultError> {
     let id = id(&listed)?;
     let attributes = listed.attributes.unwrap_or_default();
@@ -45,7 +45,7 @@ pub(super) fn version(listed: SecretProperties) -> Result<VaultSecretVersion, Va
         version: id
             .version
             .and_then(|version| version.parse().ok())
-            .ok_or_else(|| malformed("an id without a version"))?,
+            .ok_or_else(|| malformed("an ID without a version"))?,
         enabled: attributes.enabled.unwrap_or(true),
         content_type: listed.content_type.unwrap_or_default(),
         create_time: time(attributes.created),
@@ -57,7 +57,7 @@ pub(super) fn version(listed: SecretProperties) -> Result<VaultSecretVersion, Va
     })
 }
 
-/// The version that a secret with its value is; the value itself is left out.
+/// The version of a secret, without the value.
 pub(super) fn version_of(secret: Secret) -> Result<VaultSecretVersion, VaultError> {
     let mut listed = SecretProperties::default();
     listed.id = secret.id;
@@ -68,12 +68,12 @@ pub(super) fn version_of(secret: Secret) -> Result<VaultSecretVersion, VaultErro
     version(listed)
 }
 
-/// The name in the id of anything.
+/// The name in the ID of a resource.
 pub(super) fn name_of(resource: &impl ResourceExt) -> Result<VaultSecretName, VaultError> {
     name(&id(resource)?)
 }
 
-/// The body of a request that stores a value: wiped when the last who sends it lets go.
+/// The body of a request that stores a value. It is wiped when the last reference is dropped.
 pub(super) fn set_request(new: &NewVaultSecret) -> azure_core::Result<Bytes> {
     let attributes = SecretAttributes {
         not_before: new.not_before_time.and_then(sdk_time),
@@ -87,8 +87,8 @@ pub(super) fn set_request(new: &NewVaultSecret) -> azure_core::Result<Bytes> {
         tags: Some(new.tags.clone().into_iter().collect()).filter(|tags: &HashMap<_, _>| !tags.is_empty()),
         value: Some(new.value.expose_secret().to_owned()),
     };
-    // Large enough from the start: a buffer that grows leaves copies behind.
-    let room = new.value.expose_secret().len() * LONGEST_ESCAPE + REST_OF_REQUEST;
+    // Allocated once: a buffer that grows leaves copies behind.
+    let room = new.value.expose_secret().len() * MAX_ESCAPE + MAX_REQUEST_OVERHEAD;
     let mut body = Zeroizing::new(Vec::with_capacity(room));
     let written = serde_json::to_writer(&mut *body, &parameters);
     parameters.value.zeroize();
@@ -96,7 +96,7 @@ pub(super) fn set_request(new: &NewVaultSecret) -> azure_core::Result<Bytes> {
     Ok(Bytes::from_owner(body))
 }
 
-/// A time of the SDK as ours, to the second, as the vault keeps it.
+/// Converts a time. The vault stores whole seconds.
 pub(super) fn time(time: Option<OffsetDateTime>) -> Option<Timestamp> {
     Timestamp::from_second(time?.unix_timestamp()).ok()
 }
@@ -106,11 +106,11 @@ fn sdk_time(time: Timestamp) -> Option<OffsetDateTime> {
 }
 
 fn id(resource: &impl ResourceExt) -> Result<ResourceId, VaultError> {
-    resource.resource_id().map_err(|_| malformed("a secret without an id"))
+    resource.resource_id().map_err(|_| malformed("a secret without an ID"))
 }
 
 fn name(id: &ResourceId) -> Result<VaultSecretName, VaultError> {
-    id.name.parse().map_err(|_| malformed("an id without a name"))
+    id.name.parse().map_err(|_| malformed("an ID without a name"))
 }
 
 fn tags(tags: Option<HashMap<String, String>>) -> BTreeMap<String, String> {

@@ -1,4 +1,4 @@
-//! As whom the service comes to the vault.
+//! The credentials that the service can use for the vault.
 
 use std::{
     path::{Path, PathBuf},
@@ -28,10 +28,11 @@ use super::{
 };
 use crate::{fence::Fence, quote::Quote};
 
-/// As whom the service comes to the vault.
+/// How the service authenticates to the vault.
 #[derive(Clone, Debug)]
 pub enum Credential {
-    /// A federated service-account token (AKS, Arc): `AZURE_CLIENT_ID`, `AZURE_TENANT_ID`, `AZURE_FEDERATED_TOKEN_FILE` where absent.
+    /// A federated service account token (AKS, Arc). `None` fields come from `AZURE_CLIENT_ID`,
+    /// `AZURE_TENANT_ID` and `AZURE_FEDERATED_TOKEN_FILE`.
     WorkloadIdentity {
         /// Application or managed identity.
         client_id: Option<String>,
@@ -40,9 +41,9 @@ pub enum Credential {
         /// The projected token.
         token_file: Option<PathBuf>,
     },
-    /// The machine's identity; the system-assigned one where no client id is given.
+    /// The managed identity of the machine: system-assigned, unless there is a client ID.
     ManagedIdentity {
-        /// A user-assigned identity.
+        /// Client ID of a user-assigned identity.
         client_id: Option<String>,
     },
     /// An application with a secret.
@@ -54,13 +55,13 @@ pub enum Credential {
         /// Its secret.
         secret: SecretString,
     },
-    /// An application with the secret in a file, which is read again for each new credential.
+    /// An application with its secret in a file, which is read again for each new credential.
     ClientSecretFile {
         /// Its tenant.
         tenant_id: String,
         /// Application.
         client_id: String,
-        /// Where its secret is.
+        /// File with its secret.
         secret_file: PathBuf,
     },
     /// An application with a certificate and its key, in one PEM file.
@@ -72,17 +73,17 @@ pub enum Credential {
         /// Certificate and RSA key.
         pem_file: PathBuf,
     },
-    /// Whoever is signed in with the Azure CLI.
+    /// The user who is signed in with the Azure CLI.
     AzureCli {
         /// The tenant to sign in to.
         tenant_id: Option<String>,
     },
 }
 
-/// Where tokens come from.
+/// The cloud that issues tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cloud {
-    /// Azure.
+    /// The global Azure cloud.
     Public,
     /// Azure operated by 21Vianet.
     China,
@@ -98,8 +99,8 @@ pub enum Cloud {
 // === impl Credential ===
 
 impl Credential {
-    /// What gets tokens for the vault, beside whose transport it works. Looks at files and at the environment, and not yet at
-    /// the network.
+    /// Creates the SDK's credential, which shares connections with `vault`. Reads files and the environment,
+    /// but does not use the network yet.
     pub(super) fn connect(
         &self,
         options: &Options,
@@ -116,7 +117,7 @@ impl Credential {
                 .map(|credential| credential as _)
             }
             Self::ManagedIdentity { client_id } => {
-                // The machine itself answers, at a link-local address.
+                // The endpoint is on the machine itself, at a link-local address, so no proxy.
                 let client_options =
                     client_options(options, Transport::new(options, Proxies::None, Fence::always())?);
                 let user_assigned_id = client_id.clone().map(UserAssignedId::ClientId);
@@ -129,7 +130,7 @@ impl Credential {
                 return read.connect(options, vault);
             }
             Self::ClientSecret { tenant_id, client_id, secret } => {
-                let client_options = client_options(options, vault.beside());
+                let client_options = client_options(options, vault.share_connections());
                 let secret = Secret::new(secret.expose_secret().to_owned());
                 let options = ClientSecretCredentialOptions { client_options };
                 ClientSecretCredential::new(tenant_id, client_id.clone(), secret, Some(options))
@@ -160,7 +161,7 @@ impl Credential {
         credential.map_err(unusable)
     }
 
-    /// The tenant that the configuration names.
+    /// The tenant in the configuration.
     pub(super) fn tenant_id(&self) -> Option<&str> {
         match self {
             Self::WorkloadIdentity { tenant_id, .. } | Self::AzureCli { tenant_id } => tenant_id.as_deref(),
@@ -171,7 +172,7 @@ impl Credential {
         }
     }
 
-    /// The file that a person renews where the credential is no longer accepted.
+    /// The file to renew if the credential is no longer accepted.
     pub(super) fn file(&self) -> Option<&Path> {
         match self {
             Self::ClientSecretFile { secret_file: file, .. }
@@ -181,21 +182,21 @@ impl Credential {
         }
     }
 
-    /// The tenant that the environment names, where this kind looks there.
+    /// The tenant in the environment, for kinds that use it.
     pub(super) fn tenant_id_of_environment(&self) -> Option<String> {
         matches!(self, Self::WorkloadIdentity { .. }).then(|| std::env::var("AZURE_TENANT_ID").ok()).flatten()
     }
 }
 
 fn assertion_options(options: &Options, vault: &Transport) -> ClientAssertionCredentialOptions {
-    ClientAssertionCredentialOptions { client_options: client_options(options, vault.beside()) }
+    ClientAssertionCredentialOptions { client_options: client_options(options, vault.share_connections()) }
 }
 
 fn client_options(options: &Options, transport: Arc<Transport>) -> ClientOptions {
     ClientOptions {
         transport: Some(SdkTransport::new(transport)),
-        // Asking for a token changes nothing, so a lost request is sent again, and soon: a call waits for it. Managed
-        // identity overrides this with what its endpoint wants.
+        // A token request is idempotent, so a lost one is retried, and soon, because a call waits for it.
+        // Managed identity overrides this with what its endpoint requires.
         retry: RetryOptions::exponential(ExponentialRetryOptions {
             initial_delay: Duration::milliseconds(50),
             max_delay: Duration::seconds(2),
@@ -207,19 +208,19 @@ fn client_options(options: &Options, transport: Arc<Transport>) -> ClientOptions
     }
 }
 
-/// The SDK's words on a credential that can't be made name files, variables and ids, and no secret.
+/// The SDK's errors about an unusable credential name files, variables and IDs, but no secrets.
 fn unusable(error: impl std::error::Error + 'static) -> VaultError {
     VaultError::Configuration(format!("the credential: {}", Quote::error(&error)).into())
 }
 
-/// A secret as a file holds it, without the line break that editors leave at its end.
+/// Reads a secret from a file, without the line break that editors add.
 fn read_secret(file: &Path) -> Result<SecretString, VaultError> {
     let wrong = |why: Quote| {
         VaultError::Configuration(format!("the file with the client secret {}: {why}", file.display()).into())
     };
     let bytes = Zeroizing::new(std::fs::read(file).map_err(|error| wrong(Quote::error(&error)))?);
     let text = std::str::from_utf8(&bytes).ok().map(|text| text.trim_end_matches(['\r', '\n']));
-    let text = text.filter(|text| !text.is_empty()).ok_or_else(|| wrong("it holds no text".into()))?;
+    let text = text.filter(|text| !text.is_empty()).ok_or_else(|| wrong("it is empty or not text".into()))?;
     Ok(text.to_owned().into())
 }
 
@@ -239,7 +240,7 @@ impl Cloud {
         }
     }
 
-    /// Where the SDK asks for a tenant's tokens in this cloud.
+    /// The endpoint that the SDK requests a tenant's tokens from.
     fn token_endpoint(&self, tenant_id: &str) -> Result<Url, VaultError> {
         let authority = match self {
             Self::Public => "https://login.microsoftonline.com",

@@ -1,4 +1,4 @@
-//! Why the vault did not do what was asked, in the terms of who must mend it.
+//! Errors of the vault, each with a remedy for the person who can fix it.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use crate::{
     quote::Quote,
 };
 
-/// An error of the vault. No message holds a value, a token or a body.
+/// An error of the vault. No message contains a value, a token or a body.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VaultError {
-    /// What is configured can't be used.
-    #[error("the vault's configuration can't be used: {0}")]
+    /// The configuration is not usable.
+    #[error("the vault configuration is not usable: {0}")]
     Configuration(Quote),
     /// No such secret.
     #[error("the vault has no secret {:?}", .name.as_str())]
     NotFound {
-        /// The name that was asked for.
+        /// The requested name.
         name: VaultSecretName,
     },
     /// No such version of a secret.
@@ -24,70 +24,70 @@ pub enum VaultError {
     VersionNotFound {
         /// The secret.
         name: VaultSecretName,
-        /// The version that was asked for.
+        /// The requested version.
         version: VaultVersion,
     },
-    /// The version may not be read.
+    /// The version is disabled.
     #[error("the vault secret {:?}{} is disabled", .name.as_str(), of_version(.version.as_ref()))]
     Disabled {
         /// The secret.
         name: VaultSecretName,
-        /// The version that was asked for; absent for the latest.
+        /// The requested version; `None` for the latest.
         version: Option<VaultVersion>,
     },
     /// The name is taken by a deleted secret that can be recovered.
-    #[error("the vault holds a deleted secret {:?}", .name.as_str())]
+    #[error("the name is taken by the deleted vault secret {:?}", .name.as_str())]
     SoftDeleted {
         /// Its name.
         name: VaultSecretName,
-        /// True while the vault is still deleting (or recovering, or purging) it.
+        /// Whether the vault is still deleting, recovering or purging it.
         being_deleted: bool,
     },
     /// The identity lacks the right.
     #[error("the vault refuses to {operation}: the service's identity lacks the right ({code})")]
     Forbidden {
-        /// What was refused: `list secrets`, `read values`, `create secrets` …
+        /// The operation: `list secrets`, `read values`, `create secrets` …
         operation: &'static str,
         /// The vault's inner error code, for example `ForbiddenByRbac`.
         code: String,
     },
-    /// The vault's firewall refuses the network that we come from.
-    #[error("the vault's firewall refuses the network of this service")]
+    /// The vault's firewall blocks our network.
+    #[error("the vault's firewall blocks the network of this service")]
     Firewall,
-    /// No token, or one that the vault does not accept.
+    /// There is no token, or the vault does not accept it.
     #[error("the service can't authenticate to the vault: {0}")]
     Unauthenticated(Quote),
-    /// The vault asks us to slow down.
-    #[error("the vault throttles its callers")]
+    /// The vault throttles us.
+    #[error("the vault throttles requests")]
     Throttled {
-        /// How long to wait at least, where the vault says so.
+        /// The minimum time to wait, if the vault gave one.
         retry_after: Option<Duration>,
     },
-    /// More requests of one caller, or of all, wait for their turn than may, or than had one in time.
-    #[error("too many requests wait for the vault, of this caller or of all")]
-    TooManyWait,
-    /// The vault does not accept the request as it is.
-    #[error("the vault refuses the request: {code} (status {status})")]
+    /// The queue of requests is full, for one caller or for all, or the request did not get its turn in time.
+    #[error("too many requests are waiting for the vault, of this caller or of all callers")]
+    QueueFull,
+    /// The vault rejects the request.
+    #[error("the vault rejected the request: {code} (status {status})")]
     Rejected {
         /// HTTP status.
         status: u16,
         /// The vault's error code.
         code: String,
     },
-    /// The vault can't be reached, or fails.
+    /// The vault can't be reached, or it fails.
     #[error("the vault can't be reached: {0}")]
     Unreachable(Quote),
-    /// Nothing was sent: another process acts for the instance, or may.
-    #[error("nothing was written to the vault: this process does not act for the instance")]
-    NotLeading,
+    /// Nothing was sent, because another process is or may be the leader.
+    #[error("nothing was written to the vault: this process is not the leader of the instance")]
+    NotLeader,
     /// No answer in time.
     #[error("the vault did not answer within {}", humantime::format_duration(*.after))]
     Timeout {
         /// The deadline.
         after: Duration,
     },
-    /// The answer is not what Key Vault says.
-    #[error("the vault's answer is not understood: {0}")]
+    /// The response is not one of Key Vault.
+    #[error("unexpected answer from the vault: {0}")]
     Malformed(Quote),
 }
 
@@ -96,14 +96,14 @@ fn of_version(version: Option<&VaultVersion>) -> String {
 }
 
 impl VaultError {
-    /// Whether waiting may be enough.
+    /// Whether a retry may succeed.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::SoftDeleted { being_deleted, .. } => *being_deleted,
             Self::Throttled { .. }
-            | Self::TooManyWait
+            | Self::QueueFull
             | Self::Unreachable(_)
-            | Self::NotLeading
+            | Self::NotLeader
             | Self::Timeout { .. }
             | Self::Malformed(_)
             | Self::Unauthenticated(_) => true,
@@ -111,7 +111,7 @@ impl VaultError {
         }
     }
 
-    /// How long to wait before another try, where the vault says so.
+    /// How long to wait before a retry, if the vault says so.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Throttled { retry_after } => *retry_after,
@@ -119,7 +119,7 @@ impl VaultError {
         }
     }
 
-    /// The reason in conditions.
+    /// The reason for conditions.
     pub fn condition_reason(&self) -> Reason {
         match self {
             Self::NotFound { .. } | Self::SoftDeleted { .. } => Reason::VaultSecretNotFound,
@@ -128,69 +128,64 @@ impl VaultError {
             Self::Forbidden { .. } => Reason::VaultForbidden,
             Self::Firewall => Reason::VaultFirewall,
             Self::Unauthenticated(_) => Reason::VaultUnauthenticated,
-            Self::Throttled { .. } | Self::TooManyWait => Reason::VaultThrottled,
+            Self::Throttled { .. } | Self::QueueFull => Reason::VaultThrottled,
             Self::Rejected { .. } => Reason::VaultRejected,
-            Self::NotLeading => Reason::StandingBy,
+            Self::NotLeader => Reason::StandingBy,
             Self::Configuration(_) | Self::Unreachable(_) | Self::Timeout { .. } | Self::Malformed(_) => {
                 Reason::VaultUnreachable
             }
         }
     }
 
-    /// What a person should do next, in one sentence.
+    /// What to do about it.
     pub fn remedy(&self) -> String {
         match self {
-            Self::Configuration(_) => "Mend the vault's part of the configuration.".to_owned(),
+            Self::Configuration(_) => {
+                "Fix the sections vault, credential and cloud of the configuration.".to_owned()
+            }
             Self::NotFound { name } => {
                 format!(
-                    "Create it with CreateVaultSecret, or look with ListVaultSecrets for what {name:?} should be."
+                    "Create {name:?} with CreateVaultSecret, or find the right name with ListVaultSecrets."
                 )
             }
             Self::VersionNotFound { name, .. } => {
-                format!(
-                    "Look with ListVaultSecretVersions for the versions of {name:?}, or follow the latest."
-                )
+                format!("Find the versions of {name:?} with ListVaultSecretVersions, or follow the latest.")
             }
-            Self::Disabled { .. } => "Enable it in the vault, or refer to another version.".to_owned(),
-            Self::SoftDeleted { being_deleted: true, .. } => {
-                "Wait until the vault has finished, then try again.".to_owned()
-            }
+            Self::Disabled { .. } => "Enable it in the vault, or reference another version.".to_owned(),
+            Self::SoftDeleted { being_deleted: true, .. } => "Retry when the vault has finished.".to_owned(),
             Self::SoftDeleted { .. } => {
                 "Recover or purge it in the vault, or choose another name.".to_owned()
             }
             Self::Forbidden { operation, .. } => {
                 format!(
-                    "Give the service's identity the role {}. A new role assignment takes some minutes to take effect; what waits \
-                     for it is tried again by itself.",
+                    "Assign the role {} to the service's identity. A role assignment takes a few minutes to \
+                     take effect; the service retries automatically.",
                     role(operation)
                 )
             }
             Self::Firewall => {
-                "Allow this network in the vault's firewall, or reach the vault by a private endpoint."
-                    .to_owned()
+                "Allow this network in the vault's firewall, or use a private endpoint.".to_owned()
             }
             Self::Unauthenticated(_) => {
-                "Check the credential in the configuration: its kind, client id, tenant and secret or file."
+                "Check the credential in the configuration: kind, client ID, tenant, and secret or file."
                     .to_owned()
             }
-            Self::Throttled { .. } => "Try again later; the service slows down by itself.".to_owned(),
-            Self::TooManyWait => {
-                "Wait for some of your calls to end, or ask the operator for a higher vault.waiting."
+            Self::Throttled { .. } => "Retry later; the service slows down automatically.".to_owned(),
+            Self::QueueFull => {
+                "Retry when some of your calls have completed, or ask the operator to raise vault.waiting."
                     .to_owned()
             }
             Self::Rejected { .. } => {
-                "Mend what the code names: the vault will not accept it as it is.".to_owned()
+                "Fix what the code names; the vault will not accept the request unchanged.".to_owned()
             }
-            Self::NotLeading => {
-                "Try again later, or call the process that holds the Lease of the instance.".to_owned()
+            Self::NotLeader => {
+                "Retry later, or call the process that holds the Lease of the instance.".to_owned()
             }
             Self::Unreachable(_) | Self::Timeout { .. } => {
-                "Try again later; if it stays so, check the network, the proxy and the vault's URI."
-                    .to_owned()
+                "Retry later. If it persists, check the network, the proxy and vault.uri.".to_owned()
             }
             Self::Malformed(_) => {
-                "Check that the vault's URI is that of a Key Vault and that no proxy answers in its place."
-                    .to_owned()
+                "Check that vault.uri is a Key Vault, and that no proxy answers in its place.".to_owned()
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What comes from a vault, or from what takes itself for one: pages, secrets, errors, and the links between pages.
+//! Fuzz target for responses of a vault: pages, secrets, errors, and the links between pages.
 
 use azure_core::{
     error::ErrorKind,
@@ -10,10 +10,10 @@ use url::Url;
 use super::{
     convert,
     paging::List,
-    sdk_error::{Asked, explain},
+    sdk_error::{Operation, map_error},
 };
 
-/// Any bytes as an answer: the first two are its status.
+/// Any bytes as a response. The first two are its status.
 pub fn answers(data: &[u8]) {
     let Some((status, body)) = data.split_first_chunk::<2>() else { return };
     errors(100 + u16::from_be_bytes(*status) % 500, body);
@@ -33,13 +33,13 @@ pub fn answers(data: &[u8]) {
     }
 }
 
-/// What a vault says of an error may be anything; what we say of it is one line of bounded length.
+/// An error response may contain anything. Our message about it is one line of bounded length.
 fn errors(status: u16, body: &[u8]) {
     let status = StatusCode::from(status);
     let raw_response = Some(Box::new(RawResponse::from_bytes(status, Headers::new(), body.to_vec())));
     let error = ErrorKind::HttpResponse { status, error_code: None, raw_response }.into_error();
     let name = "pump".parse().expect("it is a name");
-    let told = explain(&error, Asked { operation: "read values", name: Some(&name), version: None });
+    let told = map_error(&error, Operation { operation: "read values", name: Some(&name), version: None });
     let told = format!("{told}. {}", told.remedy());
     assert!(told.len() < 2_000 && !told.contains('\n'), "{told}");
 }
@@ -47,7 +47,7 @@ fn errors(status: u16, body: &[u8]) {
 /// A link is followed to the vault itself and within its list, or not at all: a request carries our token.
 fn links(text: &str) {
     let vault: Url = "https://contoso.vault.azure.net/".parse().expect("it is a URL");
-    if let Ok(Some(followed)) = List::of_secrets(&vault).continuation(Some(text)) {
+    if let Ok(Some(followed)) = List::secrets(&vault).continuation(Some(text)) {
         let link: Url = followed.as_ref().parse().expect("it was one");
         assert_eq!((link.scheme(), link.host_str(), link.port()), ("https", vault.host_str(), None));
         assert!(link.path().trim_end_matches('/').eq_ignore_ascii_case("/secrets"), "{link}");

@@ -1,17 +1,17 @@
-//! The Key Vault, through the Azure SDK: secrets and versions in the model's terms, under deadlines, at a pace that the vault
-//! bears.
+//! The Key Vault client on top of the Azure SDK: secrets and versions in terms of the model, with deadlines,
+//! rate limiting and fair queueing.
 
 mod assertion;
-mod cause;
 mod client;
 mod convert;
 mod credential;
+mod credential_error;
 mod error;
 #[cfg(any(fuzzing, test))]
 pub(crate) mod fuzzing;
-mod pace;
 mod paging;
-mod renewal;
+mod rate_limiter;
+mod renewable_credential;
 mod sdk_error;
 #[cfg(test)]
 mod tests;
@@ -21,12 +21,12 @@ use std::{path::PathBuf, time::Duration};
 
 use url::Url;
 
-pub use client::{LastSet, Vault};
+pub use client::{LastWrite, Vault};
 pub use credential::{Cloud, Credential};
 pub use error::VaultError;
 
-/// The tracing targets that telemetry pins to `warn`. At `debug` and `trace` the SDK logs URLs and headers of requests, and the
-/// HTTP and TLS crates below it log frames and headers as they travel, tokens among them.
+/// The tracing targets that telemetry limits to `warn`. At `debug` and `trace` the SDK logs URLs and headers
+/// of requests, and the HTTP and TLS crates below it log frames and headers, including tokens.
 pub const QUIET_TARGETS: &[&str] = &[
     "azure_core",
     "azure_identity",
@@ -40,45 +40,46 @@ pub const QUIET_TARGETS: &[&str] = &[
     "typespec_client_core",
 ];
 
-/// Which vault, as whom, and how.
+/// Options of the client.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// For example `https://contoso.vault.azure.net/`.
+    /// The vault, for example `https://contoso.vault.azure.net/`.
     pub uri: Url,
-    /// As whom.
+    /// The identity of the client.
     pub credential: Credential,
-    /// Where tokens come from.
+    /// The cloud that issues tokens.
     pub cloud: Cloud,
-    /// The `api-version` of every request; the SDK's own where absent.
+    /// The `api-version` of every request; `None` for the SDK's default.
     pub api_version: Option<String>,
-    /// Whether the resource named by the vault's 401 challenge must be of the vault's own domain.
+    /// Whether to check that the vault's 401 challenge names a resource in the vault's own domain.
     pub verify_challenge: bool,
-    /// Certificates (PEM) to trust besides the public ones.
+    /// Certificates (PEM) to trust in addition to the public ones.
     pub ca_file: Option<PathBuf>,
-    /// Deadline of every call, retries included.
+    /// Deadline of every call, including retries.
     pub timeout: Duration,
-    /// Requests in flight at a time: each is a connection. Of one caller half of those that the others leave, at most.
+    /// Maximum requests in flight. Each uses a connection. One caller gets at most half of those that others
+    /// leave free.
     pub concurrency: usize,
-    /// Requests that wait for their turn. Of one caller an eighth at most.
+    /// Maximum queued requests. One caller gets at most an eighth.
     pub waiting: usize,
-    /// Requests in any ten seconds; Key Vault bears 4,000 over all its callers. Unlimited where absent.
+    /// Maximum requests in any ten seconds; `None` for no limit. Key Vault allows 4,000 for all its clients.
     pub requests_per_10s: Option<u32>,
 }
 
-/// Who waits for a call.
+/// Who waits for the result of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Priority {
-    /// A person, or who calls for one, see [`Vault::of`]: goes first.
+    /// A caller of the API, see [`Vault::of`]. Goes first.
     Interactive,
-    /// Nobody.
+    /// Nobody: the service's own work.
     Background,
 }
 
-/// A page of a list that the vault keeps.
+/// A page of a list in the vault.
 #[derive(Clone, Debug)]
 pub struct Page<T> {
     /// In the vault's order; at most 25.
     pub items: Vec<T>,
-    /// The vault's own continuation, opaque; absent after the last page.
+    /// The vault's opaque continuation; `None` on the last page.
     pub next: Option<String>,
 }

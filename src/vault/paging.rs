@@ -1,4 +1,4 @@
-//! Pages of a list, and the vault's links from one to the next.
+//! Pages of a list and the links between them.
 
 use azure_core::http::{Pager, pager::PagerContinuation};
 use azure_security_keyvault_secrets::models::{ListSecretPropertiesResult, SecretProperties};
@@ -8,11 +8,11 @@ use url::Url;
 use super::VaultError;
 use crate::model::VaultSecretName;
 
-/// Entries of a page: what Key Vault gives at most.
-pub(super) const PAGE: i32 = 25;
+/// Page size: the maximum of Key Vault.
+pub(super) const PAGE_SIZE: i32 = 25;
 
-/// A list that the vault keeps. Its links are followed only to the vault itself and only within the list, because a request
-/// carries our token.
+/// A list in the vault. Links are followed only to the vault itself and only within the list, because a
+/// request carries our token.
 pub(super) struct List<'a> {
     vault: &'a Url,
     path: String,
@@ -22,26 +22,26 @@ pub(super) struct List<'a> {
 
 impl<'a> List<'a> {
     /// The secrets of a vault.
-    pub(super) fn of_secrets(vault: &'a Url) -> Self {
+    pub(super) fn secrets(vault: &'a Url) -> Self {
         Self { vault, path: "/secrets".to_owned() }
     }
 
     /// The versions of a secret.
-    pub(super) fn of_versions(vault: &'a Url, name: &VaultSecretName) -> Self {
+    pub(super) fn versions(vault: &'a Url, name: &VaultSecretName) -> Self {
         Self { vault, path: format!("/secrets/{name}/versions") }
     }
 
-    /// A continuation that came from outside, as the SDK takes it.
+    /// Validates a continuation from a caller or from the vault.
     pub(super) fn continuation(&self, from: Option<&str>) -> Result<Option<PagerContinuation>, VaultError> {
         from.map(|from| {
             let link = Url::parse(from).ok().filter(|link| self.contains(link));
             link.map(PagerContinuation::Link)
-                .ok_or_else(|| VaultError::Malformed("a continuation that is not of this list".into()))
+                .ok_or_else(|| VaultError::Malformed("the continuation belongs to another list".into()))
         })
         .transpose()
     }
 
-    /// The continuation that came with the page `from`, as text.
+    /// Validates the continuation that came with the page `from`.
     pub(super) fn next(
         &self,
         next: Option<PagerContinuation>,
@@ -49,7 +49,7 @@ impl<'a> List<'a> {
     ) -> Result<Option<String>, VaultError> {
         let next = self.continuation(next.as_ref().map(AsRef::as_ref))?;
         match next.is_some() && next.as_ref() == from {
-            true => Err(VaultError::Malformed("a page that goes on with itself".into())),
+            true => Err(VaultError::Malformed("a page continues with itself".into())),
             false => Ok(next.map(Into::into)),
         }
     }
@@ -62,8 +62,8 @@ impl<'a> List<'a> {
     }
 }
 
-/// The page that a pager starts with, and where it goes on.
-pub(super) async fn one_page(
+/// Fetches the first page of a pager, and its continuation.
+pub(super) async fn first_page(
     pager: Pager<ListSecretPropertiesResult>,
 ) -> azure_core::Result<(Vec<SecretProperties>, Option<PagerContinuation>)> {
     let mut pages = pager.into_pages();
@@ -79,7 +79,7 @@ mod tests {
     fn a_continuation_stays_within_the_list_of_the_vault() {
         let vault = Url::parse("https://contoso.vault.azure.net/").unwrap();
         let name = "Pump".parse().unwrap();
-        let (secrets, versions) = (List::of_secrets(&vault), List::of_versions(&vault, &name));
+        let (secrets, versions) = (List::secrets(&vault), List::versions(&vault, &name));
         for (list, link, good) in [
             (&secrets, "https://contoso.vault.azure.net:443/secrets?api-version=7.4&$skiptoken=x", true),
             (&secrets, "https://CONTOSO.vault.azure.net/Secrets/", true),

@@ -1,4 +1,5 @@
-//! What the errors of the Azure SDK mean. Their texts can hold bodies, so little of them is kept: codes, and causes without content.
+//! Maps errors of the Azure SDK to [`VaultError`]. Their texts can contain bodies, so only codes and causes
+//! are kept.
 
 use std::time::Duration;
 
@@ -15,72 +16,72 @@ use azure_security_keyvault_secrets::models::KeyVaultError;
 
 use super::{
     VaultError,
-    cause::{code_in, find, of_lost_bytes, of_missing_token},
-    pace::LONGEST_PAUSE,
-    transport::TooLarge,
+    credential_error::{connection_cause, find_code, find_source, map_credential_error},
+    rate_limiter::MAX_PAUSE,
+    transport::ResponseTooLarge,
 };
 use crate::{
-    fence::Fenced,
+    fence::FenceError,
     model::{VaultSecretName, VaultVersion},
     quote::Quote,
 };
 
 const DATE: HeaderName = HeaderName::from_static("date");
 
-/// What was asked of the vault, in the words of an error.
+/// The request that failed, for error messages.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked<'a> {
-    /// What a refusal forbids: `read values`.
+pub(super) struct Operation<'a> {
+    /// The operation, as in "refuses to …": `read values`.
     pub(super) operation: &'static str,
-    /// The secret it is about, if one.
+    /// The secret that was requested, if any.
     pub(super) name: Option<&'a VaultSecretName>,
-    /// The version it is about, if one.
+    /// The version that was requested, if any.
     pub(super) version: Option<&'a VaultVersion>,
 }
 
-/// What an error of the SDK means for what was asked.
-pub(super) fn explain(error: &Error, asked: Asked<'_>) -> VaultError {
-    if find::<TooLarge>(error).is_some() {
-        return VaultError::Malformed(Quote::error(&TooLarge));
+/// Maps an error of the SDK.
+pub(super) fn map_error(error: &Error, operation: Operation<'_>) -> VaultError {
+    if find_source::<ResponseTooLarge>(error).is_some() {
+        return VaultError::Malformed(Quote::error(&ResponseTooLarge));
     }
-    match find::<Fenced>(error) {
-        Some(Fenced::NotBegun) => return VaultError::NotLeading,
-        Some(cut @ Fenced::Cut) => return VaultError::Unreachable(Quote::error(cut)),
+    match find_source::<FenceError>(error) {
+        Some(FenceError::NotStarted) => return VaultError::NotLeader,
+        Some(cut @ FenceError::Cancelled) => return VaultError::Unreachable(Quote::error(cut)),
         None => {}
     }
     match error.kind() {
         ErrorKind::HttpResponse { status, raw_response: Some(response), .. } => {
-            Answer::new((*status).into(), response).explain(asked)
+            ErrorResponse::new((*status).into(), response).map_error(operation)
         }
         ErrorKind::HttpResponse { status, raw_response: None, .. } => {
-            VaultError::Malformed(format!("an answer of status {status} without content").into())
+            VaultError::Malformed(format!("status {status} without content").into())
         }
-        ErrorKind::Credential => of_missing_token(error),
-        ErrorKind::Connection | ErrorKind::Io => VaultError::Unreachable(of_lost_bytes(error)),
-        // serde's words quote what they stumble over, which may be a value.
-        ErrorKind::DataConversion => VaultError::Malformed("it is not what Key Vault sends".into()),
-        // The SDK compares the challenge's resource with the vault's domain, and says so with this kind.
+        ErrorKind::Credential => map_credential_error(error),
+        ErrorKind::Connection | ErrorKind::Io => VaultError::Unreachable(connection_cause(error)),
+        // serde's errors quote the input, which may be a value.
+        ErrorKind::DataConversion => VaultError::Malformed("unexpected content".into()),
+        // The SDK uses this kind if the challenge's resource does not match the vault's domain.
         ErrorKind::Other => VaultError::Malformed(Quote::error(error)),
     }
 }
 
-/// When a response was sent, by the clock of who sent it.
+/// The `Date` header of a response.
 pub(super) fn date(headers: &Headers) -> Option<OffsetDateTime> {
     parse_rfc7231(headers.get_optional_str(&DATE)?).ok()
 }
 
-/// An answer that is not a success.
-struct Answer<'a> {
+/// A response with an error status.
+struct ErrorResponse<'a> {
     status: u16,
     headers: &'a Headers,
-    /// From the general to the particular, for example `Forbidden`, `ForbiddenByRbac`.
+    /// Error codes from general to specific, for example `Forbidden`, `ForbiddenByRbac`.
     codes: Vec<String>,
     message: String,
 }
 
-// === impl Answer ===
+// === impl ErrorResponse ===
 
-impl<'a> Answer<'a> {
+impl<'a> ErrorResponse<'a> {
     fn new(status: u16, response: &'a RawResponse) -> Self {
         let error = response.body().json::<KeyVaultError>().ok().and_then(|body| body.error);
         let message = error.as_ref().and_then(|error| error.message.clone()).unwrap_or_default();
@@ -89,21 +90,21 @@ impl<'a> Answer<'a> {
         Self { status, headers: response.headers(), codes, message }
     }
 
-    fn explain(&self, asked: Asked<'_>) -> VaultError {
-        match (self.status, asked.name) {
+    fn map_error(&self, operation: Operation<'_>) -> VaultError {
+        match (self.status, operation.name) {
             (401, _) => {
-                let code = code_in(&self.message, "AKV").or_else(|| code_in(&self.message, "AADSTS"));
+                let code = find_code(&self.message, "AKV").or_else(|| find_code(&self.message, "AADSTS"));
                 let code = code.unwrap_or_else(|| self.code());
                 VaultError::Unauthenticated(format!("the vault does not accept the token ({code})").into())
             }
             (403, Some(name)) if self.has("SecretDisabled") => {
-                VaultError::Disabled { name: name.clone(), version: asked.version.cloned() }
+                VaultError::Disabled { name: name.clone(), version: operation.version.cloned() }
             }
             (403, _) if self.is_firewall() => VaultError::Firewall,
-            (403, _) => VaultError::Forbidden { operation: asked.operation, code: self.code() },
+            (403, _) => VaultError::Forbidden { operation: operation.operation, code: self.code() },
             (404, Some(name)) if self.codes.iter().any(|code| code.ends_with("NotFound")) => {
                 let name = name.clone();
-                match asked.version.cloned() {
+                match operation.version.cloned() {
                     Some(version) => VaultError::VersionNotFound { name, version },
                     None => VaultError::NotFound { name },
                 }
@@ -117,10 +118,10 @@ impl<'a> Answer<'a> {
             }
             (429, _) => VaultError::Throttled { retry_after: retry_after(self.headers) },
             (408 | 500.., _) => {
-                VaultError::Unreachable(format!("it fails with status {}", self.status).into())
+                VaultError::Unreachable(format!("it failed with status {}", self.status).into())
             }
             (400.., _) => VaultError::Rejected { status: self.status, code: self.code() },
-            _ => VaultError::Malformed(format!("an answer of status {}", self.status).into()),
+            _ => VaultError::Malformed(format!("unexpected status {}", self.status).into()),
         }
     }
 
@@ -128,7 +129,8 @@ impl<'a> Answer<'a> {
         self.codes.iter().any(|held| held == code)
     }
 
-    /// `ForbiddenByFirewall`, `ForbiddenByConnection` (no private endpoint), and the errors of virtual networks.
+    /// Whether a firewall refused: `ForbiddenByFirewall`, `ForbiddenByConnection` (no private endpoint), or
+    /// an error of virtual networks.
     fn is_firewall(&self) -> bool {
         self.codes.iter().any(|code| {
             matches!(code.as_str(), "ForbiddenByFirewall" | "ForbiddenByConnection")
@@ -136,13 +138,13 @@ impl<'a> Answer<'a> {
         })
     }
 
-    /// The most particular code.
+    /// The most specific code.
     fn code(&self) -> String {
         self.codes.last().cloned().unwrap_or_else(|| "no code".to_owned())
     }
 }
 
-/// How long the vault asks to wait: seconds or a date, or milliseconds in the headers of Azure.
+/// The retry delay that the vault asks for: seconds or a date, or milliseconds in Azure's own headers.
 fn retry_after(headers: &Headers) -> Option<Duration> {
     let milliseconds = |name: &HeaderName| {
         let text = headers.get_optional_str(name)?;
@@ -153,16 +155,16 @@ fn retry_after(headers: &Headers) -> Option<Duration> {
         if let Ok(seconds) = text.parse() {
             return Some(Duration::from_secs(seconds));
         }
-        // By the vault's own clock where it tells the time, so that a wrong clock here does no harm.
+        // Prefer the vault's clock, so that a wrong local clock does no harm.
         let now = date(headers).unwrap_or_else(OffsetDateTime::now_utc);
         Some((parse_rfc7231(text).ok()? - now).try_into().unwrap_or_default())
     };
-    let asked =
+    let delay =
         milliseconds(&X_MS_RETRY_AFTER_MS).or_else(|| milliseconds(&RETRY_AFTER_MS)).or_else(standard);
-    asked.map(|pause| pause.min(LONGEST_PAUSE))
+    delay.map(|pause| pause.min(MAX_PAUSE))
 }
 
-/// Whether a text of the vault is an error code, which may be shown.
+/// Whether a text looks like an error code, which is safe to show.
 fn is_code(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
@@ -193,10 +195,12 @@ mod tests {
         format!(r#"{{"error":{{"code":"{code}","message":"AKV10032: canary-value"{inner}}}}}"#)
     }
 
-    fn explained(error: &Error) -> VaultError {
+    fn mapped(error: &Error) -> VaultError {
         let (name, version) = (NAME.parse().unwrap(), VERSION.parse().unwrap());
-        let explained =
-            explain(error, Asked { operation: "read values", name: Some(&name), version: Some(&version) });
+        let explained = map_error(
+            error,
+            Operation { operation: "read values", name: Some(&name), version: Some(&version) },
+        );
         assert!(!format!("{explained} {explained:?}").contains("canary"), "{explained:?}");
         explained
     }
@@ -237,19 +241,18 @@ mod tests {
             (429, "Throttled", "", VaultError::Throttled { retry_after: None }),
         ] {
             assert_eq!(
-                explained(&response(status, &[], &body(code, inner))),
+                mapped(&response(status, &[], &body(code, inner))),
                 meaning,
                 "{status} {code} {inner}"
             );
         }
-        assert!(matches!(explained(&response(503, &[], "")), VaultError::Unreachable(_)));
-        assert!(matches!(explained(&response(302, &[], "")), VaultError::Malformed(_)));
+        assert!(matches!(mapped(&response(503, &[], "")), VaultError::Unreachable(_)));
+        assert!(matches!(mapped(&response(302, &[], "")), VaultError::Malformed(_)));
     }
 
     #[test]
     fn a_refused_token_tells_the_vaults_code() {
-        let VaultError::Unauthenticated(why) = explained(&response(401, &[], &body("Unauthorized", "")))
-        else {
+        let VaultError::Unauthenticated(why) = mapped(&response(401, &[], &body("Unauthorized", ""))) else {
             panic!()
         };
         assert!(why.contains("AKV10032"), "{why}");
@@ -260,15 +263,14 @@ mod tests {
         for text in
             ["<html>canary", "", "[]", r#"{"error":"canary"}"#, r#"{"error":{"code":"canary value"}}"#]
         {
-            let error = explained(&response(404, &[], text));
+            let error = mapped(&response(404, &[], text));
             assert_eq!(error, VaultError::Rejected { status: 404, code: "no code".to_owned() }, "{text}");
         }
     }
 
     #[test]
     fn retry_after_is_read_in_all_its_forms() {
-        let throttled =
-            |headers: &[(&'static str, &str)]| explained(&response(429, headers, "")).retry_after();
+        let throttled = |headers: &[(&'static str, &str)]| mapped(&response(429, headers, "")).retry_after();
         let seconds = |seconds| Some(Duration::from_secs(seconds));
         assert_eq!(throttled(&[("retry-after", "7")]), seconds(7));
         assert_eq!(throttled(&[("retry-after-ms", "250")]), Some(Duration::from_millis(250)));
@@ -279,7 +281,7 @@ mod tests {
         let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!(throttled(&[("retry-after", "Sun, 06 Nov 1994 08:49:57 GMT"), date]), seconds(20));
         assert_eq!(throttled(&[("retry-after", "Sun, 06 Nov 1994 08:49:57 GMT")]), seconds(0));
-        assert_eq!(throttled(&[("retry-after", "86400")]), Some(LONGEST_PAUSE));
+        assert_eq!(throttled(&[("retry-after", "86400")]), Some(MAX_PAUSE));
         assert_eq!(throttled(&[("retry-after", "-1")]), None);
         assert_eq!(throttled(&[("retry-after", "soon")]), None);
         assert_eq!(throttled(&[]), None);
@@ -289,6 +291,6 @@ mod tests {
     fn what_is_wrong_with_a_body_is_not_quoted() {
         let serde = serde_json::from_str::<Vec<u8>>(r#""canary""#).unwrap_err();
         assert!(serde.to_string().contains("canary"));
-        assert!(matches!(explained(&serde.into()), VaultError::Malformed(_)));
+        assert!(matches!(mapped(&serde.into()), VaultError::Malformed(_)));
     }
 }

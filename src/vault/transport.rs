@@ -1,4 +1,5 @@
-//! How bytes travel to the vault and to whoever gives tokens: TLS, proxies, connections, and a bound on what comes back.
+//! The HTTP transport to the vault and the token endpoint: TLS, proxies, connections, and a limit on response
+//! sizes.
 
 use std::{
     path::Path,
@@ -25,113 +26,114 @@ use zeroize::Zeroizing;
 
 use super::{Options, VaultError};
 use crate::{
-    fence::{Fence, Fenced},
-    files::{Followed, Source},
+    fence::{Fence, FenceError},
+    files::{Loader, Reloadable},
     peer_clock::PeerClock,
     quote::Quote,
 };
 
-/// No answer of a vault or of a token endpoint is larger: a page of 25 secrets with all their tags has some 200 KiB.
-const LARGEST_BODY: usize = 1024 * 1024;
-/// A connection that is not made by then won't be; less where the deadline of calls is shorter.
+/// Maximum size of a response. A page of 25 secrets with all tags has about 200 KiB.
+const MAX_BODY: usize = 1024 * 1024;
+/// Timeout for connecting, unless the deadline of calls is shorter.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Idle connections are given up soon: their buffers hold the values that went through them last. (And before the vault's side or a
-/// firewall on the way forgets them.)
+/// Idle connections are closed soon, because their buffers contain the last values that went through them,
+/// and before the vault or a firewall drops them.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 const DATE: HeaderName = HeaderName::from_static("date");
 
-/// How often the CA file is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// How often the CA file is checked for changes.
+const CA_FILE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// An HTTP client for the SDK.
 #[derive(Debug)]
 pub(super) struct Transport {
-    trusted: Followed<Trust>,
+    trusted: Reloadable<TrustLoader>,
     fence: Fence,
     requests: AtomicU64,
-    challenger: OnceLock<String>,
+    challenge_tenant: OnceLock<String>,
     sends_tokens: AtomicBool,
     token_refused: AtomicBool,
     clock: PeerClock,
 }
 
-/// Whether the proxies of the environment (`HTTPS_PROXY`, `NO_PROXY` …) are used.
+/// Whether to use the proxies in the environment (`HTTPS_PROXY`, `NO_PROXY` …).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Proxies {
-    /// Where the environment names one.
-    OfEnvironment,
-    /// Never: the other side is on this machine.
+    /// Use the proxy in the environment, if any.
+    FromEnvironment,
+    /// Use none: the endpoint is on this machine.
     None,
 }
 
-/// An answer that is larger than any that is expected.
+/// A response that is larger than any valid one.
 #[derive(Debug, thiserror::Error)]
-#[error("the answer is larger than {LARGEST_BODY} bytes")]
-pub(super) struct TooLarge;
+#[error("it is larger than {MAX_BODY} bytes")]
+pub(super) struct ResponseTooLarge;
 
 // === impl Transport ===
 
 impl Transport {
-    /// A client that trusts the machine's certificates and those of `options.ca_file`.
+    /// A client that trusts the machine's CA certificates and those in `options.ca_file`.
     pub(super) fn new(options: &Options, proxies: Proxies, fence: Fence) -> Result<Arc<Self>, VaultError> {
-        let trust = Trust { options: options.clone(), proxies };
-        let made = trust.made()?;
-        // Where there is no file, there is nothing to look at.
-        let every = if options.ca_file.is_some() { LOOK_EVERY } else { Duration::MAX };
-        Ok(Arc::new(Self::over(Followed::new(trust, made, every), fence)))
+        let trust = TrustLoader { options: options.clone(), proxies };
+        let made = trust.load()?;
+        // Without a file there is nothing to check.
+        let every = if options.ca_file.is_some() { CA_FILE_INTERVAL } else { Duration::MAX };
+        Ok(Arc::new(Self::with_client(Reloadable::new(trust, made, every), fence)))
     }
 
-    /// The same connections and trust, with notes of its own.
-    pub(super) fn beside(&self) -> Arc<Self> {
-        Arc::new(Self::over(self.trusted.clone(), self.fence.clone()))
+    /// A transport with the same connections and trust, but its own state.
+    pub(super) fn share_connections(&self) -> Arc<Self> {
+        Arc::new(Self::with_client(self.trusted.clone(), self.fence.clone()))
     }
 
-    fn over(trusted: Followed<Trust>, fence: Fence) -> Self {
+    fn with_client(trusted: Reloadable<TrustLoader>, fence: Fence) -> Self {
         Self {
             trusted,
             fence,
             requests: AtomicU64::new(0),
-            challenger: OnceLock::new(),
+            challenge_tenant: OnceLock::new(),
             sends_tokens: AtomicBool::new(false),
             token_refused: AtomicBool::new(false),
             clock: PeerClock::default(),
         }
     }
 
-    /// The clock of who answers.
+    /// The clock of the server.
     pub(super) fn clock(&self) -> &PeerClock {
         &self.clock
     }
 
-    /// Requests sent.
+    /// Number of requests sent.
     pub(super) fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }
 
-    /// The tenant that a 401 named as the one to get tokens from.
-    pub(super) fn challenger(&self) -> Option<&str> {
-        self.challenger.get().map(String::as_str)
+    /// The tenant that the vault's 401 challenge named.
+    pub(super) fn challenge_tenant(&self) -> Option<&str> {
+        self.challenge_tenant.get().map(String::as_str)
     }
 
-    /// Whether requests carry a token by now: the first can't, because the challenge to it tells where tokens come from.
+    /// Whether requests carry a token by now. The first one doesn't, because its challenge says where to get
+    /// tokens.
     pub(super) fn sends_tokens(&self) -> bool {
         self.sends_tokens.load(Ordering::Relaxed)
     }
 
-    /// Whether a token was refused since that was last forgotten.
+    /// Whether a token was rejected since the last [`Self::forget_token_refused`].
     pub(super) fn is_token_refused(&self) -> bool {
         self.token_refused.load(Ordering::Relaxed)
     }
 
-    /// The refused token is replaced.
+    /// Resets [`Self::is_token_refused`], because the token is replaced.
     pub(super) fn forget_token_refused(&self) {
         self.token_refused.store(false, Ordering::Relaxed);
     }
 
-    fn note_challenge(&self, request: &Request, headers: &Headers) {
+    fn record_challenge(&self, request: &Request, headers: &Headers) {
         if let Some(tenant) = headers.get_optional_str(&WWW_AUTHENTICATE).and_then(tenant_of_challenge) {
-            self.challenger.get_or_init(|| tenant);
+            self.challenge_tenant.get_or_init(|| tenant);
         }
         if carries_token(request) {
             self.token_refused.store(true, Ordering::Relaxed);
@@ -148,24 +150,24 @@ impl HttpClient for Transport {
         }
         let trust = self.trusted.current();
         let send = || trust.client.execute_request(request);
-        let answer = match writes(request) {
+        let answer = match is_write(request) {
             true => self.fence.guard(|_| send()).await.map_err(fenced)?,
             false => send().await,
         };
         let (status, headers, body) = answer?.deconstruct();
         if let Some(date) = headers.get_optional_str(&DATE) {
-            self.clock.hear(date);
+            self.clock.record_date(date);
         }
         if status == StatusCode::Unauthorized {
-            self.note_challenge(request, &headers);
+            self.record_challenge(request, &headers);
         }
         let body = collect(&headers, body).await?;
         Ok(AsyncRawResponse::from_bytes(status, headers, body))
     }
 }
 
-/// Whether a request changes something in the vault. Who gives tokens is asked by a POST, which carries none.
-fn writes(request: &Request) -> bool {
+/// Whether a request changes something in the vault. A token request is a POST, too, but carries no token.
+fn is_write(request: &Request) -> bool {
     match request.method() {
         Method::Get | Method::Head => false,
         Method::Post => carries_token(request),
@@ -173,7 +175,7 @@ fn writes(request: &Request) -> bool {
     }
 }
 
-fn fenced(fenced: Fenced) -> azure_core::Error {
+fn fenced(fenced: FenceError) -> azure_core::Error {
     azure_core::Error::new(ErrorKind::Other, fenced)
 }
 
@@ -181,18 +183,18 @@ fn carries_token(request: &Request) -> bool {
     request.headers().get_optional_str(&AUTHORIZATION).is_some()
 }
 
-/// Reads a body up to the bound. It may hold a value, so it is wiped when the SDK lets go of it; and it comes as one piece,
-/// because the SDK would leave copies behind while it puts pieces together.
+/// Reads a body up to the limit. It may contain a value, so it is wiped when the SDK drops it. It is one
+/// piece, because the SDK would leave copies behind while joining pieces.
 async fn collect(headers: &Headers, mut body: AsyncResponseBody) -> azure_core::Result<Bytes> {
-    let too_large = || azure_core::Error::new(ErrorKind::Other, TooLarge);
+    let too_large = || azure_core::Error::new(ErrorKind::Other, ResponseTooLarge);
     let announced = headers.get_optional_str(&CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > LARGEST_BODY) {
+    if announced.is_some_and(|length| length > MAX_BODY) {
         return Err(too_large());
     }
     let mut collected = Zeroizing::new(Vec::with_capacity(announced.unwrap_or_default()));
     while let Some(piece) = body.next().await {
         let piece = piece?;
-        if collected.len() + piece.len() > LARGEST_BODY {
+        if collected.len() + piece.len() > MAX_BODY {
             return Err(too_large());
         }
         collected.extend_from_slice(&piece);
@@ -200,48 +202,48 @@ async fn collect(headers: &Headers, mut body: AsyncResponseBody) -> azure_core::
     Ok(Bytes::from_owner(collected))
 }
 
-/// What a client is made from: the machine's certificates, and those of a file.
+/// Creates clients that trust the machine's CA certificates and those in a file.
 #[derive(Debug)]
-struct Trust {
+struct TrustLoader {
     options: Options,
     proxies: Proxies,
 }
 
-/// A client, and what the file held that it was made from.
+/// A client, and the content of the CA file that it was created from.
 #[derive(Clone)]
-struct Trusting {
+struct TrustedClient {
     client: reqwest::Client,
     pem: Option<Arc<[u8]>>,
 }
 
-// === impl Trust ===
+// === impl TrustLoader ===
 
-impl Trust {
-    fn made(&self) -> Result<Trusting, VaultError> {
+impl TrustLoader {
+    fn load(&self) -> Result<TrustedClient, VaultError> {
         let pem = read(&self.options)?;
         let client = client(&self.options, self.proxies, pem.as_deref())?;
-        Ok(Trusting { client, pem: pem.map(Arc::from) })
+        Ok(TrustedClient { client, pem: pem.map(Arc::from) })
     }
 }
 
-impl Source for Trust {
-    type Made = Trusting;
-    type Problem = VaultError;
+impl Loader for TrustLoader {
+    type Value = TrustedClient;
+    type Error = VaultError;
 
-    /// Connections to whom the file no longer vouches for end with the client before.
-    fn look(&self, before: &Trusting) -> Result<Option<Trusting>, VaultError> {
+    /// A new client also drops connections to servers that the file no longer trusts.
+    fn reload(&self, before: &TrustedClient) -> Result<Option<TrustedClient>, VaultError> {
         if read(&self.options)?.as_deref() == before.pem.as_deref() {
             return Ok(None);
         }
-        self.made().map(Some)
+        self.load().map(Some)
     }
 
-    fn tell_taken(&self, _: &Trusting) {
-        tracing::info!(file = ?self.options.ca_file, "the CA file of the vault has changed and is used now");
+    fn log_reloaded(&self, _: &TrustedClient) {
+        tracing::info!(file = ?self.options.ca_file, "the vault's CA file changed and was reloaded");
     }
 
-    fn tell_unusable(&self, error: &VaultError) {
-        tracing::warn!(%error, "what the CA file of the vault said before still counts. Mend it");
+    fn log_unusable(&self, error: &VaultError) {
+        tracing::warn!(%error, "can't use the vault's CA file; its previous content stays in effect. Fix the file");
     }
 }
 
@@ -257,13 +259,13 @@ fn client(options: &Options, proxies: Proxies, ca_pem: Option<&[u8]>) -> Result<
     if proxies == Proxies::None {
         builder = builder.no_proxy();
     }
-    // Uses the process's crypto provider where one is installed and aws-lc-rs otherwise.
+    // Uses the process's crypto provider if one is installed, otherwise aws-lc-rs.
     builder.build().map_err(|error| {
-        VaultError::Configuration(format!("the HTTP client can't be made: {}", Quote::cause(&error)).into())
+        VaultError::Configuration(format!("can't create the HTTP client: {}", Quote::cause(&error)).into())
     })
 }
 
-/// What the CA file holds, where there is one.
+/// The content of the CA file, if there is one.
 fn read(options: &Options) -> Result<Option<Vec<u8>>, VaultError> {
     let read = options.ca_file.as_ref().map(std::fs::read).transpose();
     read.map_err(|error| unusable(options, &Quote::error(&error)))
@@ -273,7 +275,7 @@ fn extra_certificates(options: &Options, pem: Option<&[u8]>) -> Result<Vec<Certi
     let Some(pem) = pem else { return Ok(Vec::new()) };
     match Certificate::from_pem_bundle(pem) {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        Ok(_) => Err(unusable(options, &"it has no certificate".into())),
+        Ok(_) => Err(unusable(options, &"it contains no certificate".into())),
         Err(error) => Err(unusable(options, &Quote::cause(&error))),
     }
 }

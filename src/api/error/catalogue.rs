@@ -156,7 +156,7 @@ fn vault(name: VaultSecretName) -> Vec<VaultError> {
         VaultError::Firewall,
         VaultError::Unauthenticated("…".into()),
         VaultError::Throttled { retry_after: None },
-        VaultError::TooManyWait,
+        VaultError::QueueFull,
         rejected(400, "BadParameter"),
         rejected(409, "Conflict"),
         VaultError::Unreachable("…".into()),

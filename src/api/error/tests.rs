@@ -86,7 +86,7 @@ fn causes() -> Vec<(Cause, Code, &'static str)> {
         (vault(VaultError::Firewall), PermissionDenied, "VAULT_FIREWALL"),
         (vault(VaultError::Unauthenticated(text().into())), Unavailable, "VAULT_UNAUTHENTICATED"),
         (vault(VaultError::Throttled { retry_after: None }), ResourceExhausted, "VAULT_THROTTLED"),
-        (vault(VaultError::TooManyWait), ResourceExhausted, "VAULT_TOO_MANY_WAIT"),
+        (vault(VaultError::QueueFull), ResourceExhausted, "VAULT_TOO_MANY_WAIT"),
         (vault(VaultError::Rejected { status: 400, code: text() }), InvalidArgument, "VAULT_REJECTED"),
         (vault(VaultError::Rejected { status: 409, code: text() }), FailedPrecondition, "VAULT_REJECTED"),
         (vault(VaultError::Unreachable(text().into())), Unavailable, "VAULT_UNREACHABLE"),
@@ -220,7 +220,7 @@ fn details_fit_into_a_header_however_much_is_wrong() {
     assert!(violations.last().unwrap().description.contains("more have no room"));
 
     let long = status_of(vault(VaultError::Unreachable("ä".repeat(100_000).into())));
-    assert!(long.message().chars().count() < 1_300 && long.message().contains("Try again later"));
+    assert!(long.message().chars().count() < 1_300 && long.message().contains("Retry later"));
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::{
     },
     config::Config,
     model::{Condition, ConditionType, Reason, Status, SyncEngine},
-    peer_clock::HARMLESS,
+    peer_clock::TOLERATED_SKEW,
     quote::Quote,
     secrets::{check_vault, probe_writes},
     store::{self, Room, Schema},
@@ -213,8 +213,8 @@ pub(super) fn of_clock(check: &'static str, peer: &str, skew: Option<SignedDurat
         return Row::unknown(check, format!("Not checked: {peer} does not answer."));
     };
     let by = humantime::format_duration(Duration::from_secs(skew.abs().as_secs().unsigned_abs()));
-    match (skew.abs() <= HARMLESS, skew.is_negative()) {
-        (true, _) => Row::yes(check, format!("Within {} s of {peer}.", HARMLESS.as_secs())),
+    match (skew.abs() <= TOLERATED_SKEW, skew.is_negative()) {
+        (true, _) => Row::yes(check, format!("Within {} s of {peer}.", TOLERATED_SKEW.as_secs())),
         (false, is_behind) => {
             let side = if is_behind { "behind" } else { "ahead of" };
             let remedy = "Correct the clock that is wrong, preferably with NTP (chrony, systemd-timesyncd): the validity of \

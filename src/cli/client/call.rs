@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tonic::{Code, Request, Response, Status};
 use tonic_types::StatusExt;
 
-use super::{connection::Stub, refusal::Refusal};
+use super::{call_error::Refusal, connection::Stub};
 
 /// First back-off between retries, if the service gives no retry delay. Doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(200);

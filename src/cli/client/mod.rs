@@ -3,11 +3,11 @@
 mod arguments;
 mod audit;
 mod call;
+mod call_error;
 mod confirm;
 mod connection;
 mod health;
 mod output;
-mod refusal;
 mod secrets;
 mod table;
 mod value;

@@ -18,9 +18,9 @@ use kubernetes_double::{self as kube_double, Cluster};
 use secret_store_extension_double::{self as extension, Extension};
 
 use super::{
-    Dev, Engine, NAMESPACE,
+    Dev, Engine, NAMESPACE, crds,
     data::{DataDirectory, Remembered},
-    kinds, seeds,
+    seeds,
 };
 use crate::cli::Failure;
 
@@ -54,7 +54,7 @@ impl Doubles {
             tokio::join!(KeyVault::start(vault, authority), Cluster::start(cluster, authority));
         let (vault, cluster) = (vault.map_err(Failure::failed)?, cluster.map_err(Failure::failed)?);
         let client = client(&cluster).await?;
-        kinds::install(&client).await?;
+        crds::install(&client).await?;
         // Whoever is on this machine may call the service without a password; the vault beside it is no
         // stricter.
         vault.faults().set(|settings| settings.any_application = true);

@@ -1,9 +1,10 @@
-//! `secret-service dev`: the service on loopback with doubles of Key Vault and Kubernetes. Not for production.
+//! `secret-service dev`: the service on loopback with doubles of Key Vault and Kubernetes. Not for
+//! production.
 
-mod announce;
+mod crds;
 mod data;
 mod doubles;
-mod kinds;
+mod endpoints;
 mod seeds;
 
 use std::{collections::BTreeSet, env, net::SocketAddr, path::PathBuf, time::Duration};
@@ -25,9 +26,9 @@ use crate::{
     telemetry::{self, Format},
     vault,
 };
-use announce::Place;
 use data::DataDirectory;
 use doubles::Doubles;
+use endpoints::Place;
 
 /// The namespace of the instance, as Azure IoT Operations names it.
 const NAMESPACE: &str = "azure-iot-operations";

@@ -17,7 +17,7 @@ use tokio::{
 pub use election::{Election, LeaseHolder, Place};
 
 use super::EdgeError;
-use crate::fence::{Fence, MOMENT};
+use crate::fence::{ELECTION_WAIT, Fence};
 
 /// How long a Lease counts after it was renewed.
 pub const LEASE_DURATION: Duration = Duration::from_secs(15);
@@ -139,7 +139,7 @@ impl Leadership {
     /// Waits a moment until this process knows all that the holder before knew. Whether it does.
     pub async fn has_caught_up(&self) -> bool {
         let mut predecessor = self.inner.predecessor.subscribe();
-        timeout(MOMENT, predecessor.wait_for(Option::is_none)).await.is_ok()
+        timeout(ELECTION_WAIT, predecessor.wait_for(Option::is_none)).await.is_ok()
     }
 
     /// This process knows all that a holder before knew, whose database was at that place.
@@ -160,7 +160,7 @@ impl Leadership {
 
     /// An error where this process does not act: who does, or why nobody can tell. Waits a moment for the first word after a start.
     pub async fn check(&self) -> Result<(), EdgeError> {
-        self.fence.asked().await;
+        self.fence.decided().await;
         match self.is_leading() {
             true => Ok(()),
             false => Err(self.refusal()),
@@ -172,7 +172,7 @@ impl Leadership {
         match self.standing() {
             Standing::StandingBy { holder } => EdgeError::NotLeading { holder },
             Standing::Unknown(error) => error,
-            Standing::Unasked => EdgeError::Timeout(MOMENT),
+            Standing::Unasked => EdgeError::Timeout(ELECTION_WAIT),
             Standing::Leading { .. } => EdgeError::Timeout(RENEW_DEADLINE),
         }
     }

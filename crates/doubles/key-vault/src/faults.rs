@@ -1,13 +1,11 @@
 //! What a test switches: rules that make chosen requests fail, and the settings of the vault's behaviour.
 
 use std::{
-    sync::{
-        Mutex, MutexGuard, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use serde::{Deserialize, Serialize};
 
 use super::{operation::Operation, throttle::Throttle};
@@ -174,12 +172,12 @@ impl Faults {
 
     /// The settings.
     pub fn settings(&self) -> Settings {
-        *self.settings.read().unwrap_or_else(PoisonError::into_inner)
+        *self.settings.read()
     }
 
     /// Changes settings, for requests that come from now on.
     pub fn set(&self, change: impl FnOnce(&mut Settings)) {
-        change(&mut self.settings.write().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.settings.write());
     }
 
     /// The fault that a request meets, counted.
@@ -201,7 +199,7 @@ impl Faults {
     }
 
     fn lock(&self) -> MutexGuard<'_, Rules> {
-        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rules.lock()
     }
 }
 

@@ -1,18 +1,13 @@
 //! Who may come to the vault: the application that the double knows, and the tokens that it issues and accepts.
 
-use std::{
-    io,
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
-    sync::{Arc, PoisonError, RwLock},
-    time::Duration,
-};
+use std::{io, os::unix::fs::OpenOptionsExt, path::Path, sync::Arc, time::Duration};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use doubles_common::Credential;
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use parking_lot::RwLock;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -104,7 +99,7 @@ impl Identity {
     /// Accepts the client assertions that a verifier vouches for, besides those of verifiers registered before. Until one is
     /// registered, none is accepted.
     pub fn register(&self, verifier: Arc<dyn AssertionVerifier>) {
-        self.verifiers.write().unwrap_or_else(PoisonError::into_inner).push(verifier);
+        self.verifiers.write().push(verifier);
     }
 
     /// Whether a secret is the client secret.
@@ -114,7 +109,7 @@ impl Identity {
 
     /// Whether any verifier vouches for an assertion; where none does, the word of the one that it came nearest to.
     pub(super) async fn vouched(&self, assertion: &Assertion<'_>) -> Result<(), Rejected> {
-        let verifiers = self.verifiers.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let verifiers = self.verifiers.read().clone();
         let mut nearest = None;
         for verifier in verifiers {
             match verifier.verify(assertion).await {

@@ -1,14 +1,11 @@
 //! The operations that change the vault, each durable before it is answered.
 
-use std::{
-    collections::BTreeMap,
-    sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::OnceLock, time::Duration};
 
 use axum::{http::StatusCode, response::Response};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use doubles_common::disk::{Disk, DiskError};
+use parking_lot::{RwLock, RwLockReadGuard};
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
@@ -87,7 +84,7 @@ impl Vault {
 
     /// What the vault holds now.
     pub(super) fn read(&self) -> RwLockReadGuard<'_, State> {
-        self.state.read().unwrap_or_else(PoisonError::into_inner)
+        self.state.read()
     }
 
     /// PUT: a new secret, or a new version of one that is there.
@@ -279,7 +276,7 @@ impl Vault {
             changes.iter().flat_map(|change| state.writes(change)).collect()
         };
         self.disk.write(writes).await?;
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.write();
         for change in changes {
             if let Some(witness) = self.witness.get() {
                 witness::tell(witness, &change);
@@ -291,7 +288,7 @@ impl Vault {
 
     fn begin(&self, name: &str, doing: Doing, clock: &Clock, lasts: Duration) {
         let now = clock.now();
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.write();
         state.begin(key(name), doing, now + lasts, now);
     }
 

@@ -1,8 +1,9 @@
 //! Throttling: a token bucket, as a real vault refuses callers that ask too often.
 
-use std::{sync::Mutex, time::Duration};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 /// How many requests the vault bears.
@@ -41,7 +42,7 @@ impl Bucket {
     /// Whether the vault bears one more request. Refused ones count too, as with the real vault: the level may fall below
     /// nothing, by one burst at most.
     pub(super) fn admits(&self, throttle: &Throttle, now: Timestamp) -> bool {
-        let mut level = self.level.lock().expect("nothing panics while the bucket is held");
+        let mut level = self.level.lock();
         let before = level.take().unwrap_or(Level { requests: throttle.burst, at: now });
         let gained =
             now.duration_since(before.at).max(SignedDuration::ZERO).as_secs_f64() * throttle.per_second;

@@ -1,10 +1,8 @@
 //! Who a bearer token belongs to, and what they may do.
 
-use std::{
-    collections::HashMap,
-    sync::{RwLock, RwLockReadGuard, RwLockWriteGuard},
-};
+use std::collections::HashMap;
 
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use serde::{Deserialize, Serialize};
 
 /// A user as TokenReview shows one.
@@ -149,11 +147,11 @@ impl Policy {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Inner> {
-        self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0.read()
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Inner> {
-        self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0.write()
     }
 }
 

@@ -44,7 +44,7 @@ use std::{
     io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::Arc,
 };
 
 use axum_server::tls_rustls::{RustlsConfig, from_tcp_rustls};
@@ -52,6 +52,7 @@ use doubles_common::{
     disk::{Disk, DiskError},
     tls::{Authority, TlsError},
 };
+use parking_lot::Mutex;
 use tokio::{sync::Notify, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -197,7 +198,7 @@ impl Cluster {
 
     /// What was asked so far.
     pub fn requests(&self) -> RequestCounts {
-        self.server.counts.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.server.counts.lock().clone()
     }
 
     /// Stops at once: open watches end, and everything that was answered is on disk.

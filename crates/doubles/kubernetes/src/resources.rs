@@ -1,7 +1,8 @@
 //! Which resources are served: the built-in ones, and those of the installed CustomResourceDefinitions.
 
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
+use parking_lot::RwLock;
 use serde_json::Value;
 
 use super::{
@@ -94,11 +95,11 @@ impl Registry {
         for (_, definition) in definitions {
             all.extend(custom(&definition.value).map(Arc::new));
         }
-        *self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(all);
+        *self.0.write() = Arc::new(all);
     }
 
     pub fn all(&self) -> Arc<Vec<Arc<ResourceType>>> {
-        self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.0.read().clone()
     }
 
     pub fn find(&self, group: &str, version: &str, plural: &str) -> Option<Served> {

@@ -90,11 +90,7 @@ impl ResourceRequest<'_> {
     /// The answer, with the faults that are ordered for it.
     async fn answer(&self, body: &[u8]) -> Result<Response<Body>, Reset> {
         let aim = self.path.aim(self.verb);
-        self.server
-            .counts
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .count(self.verb, &self.path.plural);
+        self.server.counts.lock().count(self.verb, &self.path.plural);
         if let Some(answer) = self.strike(&aim, Phase::Before).await? {
             return Ok(answer);
         }

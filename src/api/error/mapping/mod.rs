@@ -341,10 +341,10 @@ impl Verdict {
             VaultError::Throttled { .. } => {
                 new(ResourceExhausted, "VAULT_THROTTLED").retry(error.retry_after().unwrap_or(THROTTLED))
             }
-            VaultError::TooManyWait => new(ResourceExhausted, "VAULT_TOO_MANY_WAIT").retry(SOON),
+            VaultError::QueueFull => new(ResourceExhausted, "VAULT_TOO_MANY_WAIT").retry(SOON),
             VaultError::Rejected { status: 400 | 413, .. } => new(InvalidArgument, "VAULT_REJECTED"),
             VaultError::Rejected { .. } => new(FailedPrecondition, "VAULT_REJECTED"),
-            VaultError::NotLeading => new(Unavailable, "NOT_LEADER").retry(LATER),
+            VaultError::NotLeader => new(Unavailable, "NOT_LEADER").retry(LATER),
             VaultError::Unreachable(_) => new(Unavailable, "VAULT_UNREACHABLE").retry(LATER),
             // DEADLINE_EXCEEDED is the caller's deadline; this one was ours.
             VaultError::Timeout { .. } => new(Unavailable, "VAULT_TIMEOUT").retry(LATER),

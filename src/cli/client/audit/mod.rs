@@ -8,7 +8,7 @@ use prost_types::Timestamp;
 use super::{
     Common, EXIT_CODES, arguments,
     call::pages,
-    refusal::Refusal,
+    call_error::Refusal,
     table::{cell, moment, table},
 };
 use crate::{cli::Failure, proto};

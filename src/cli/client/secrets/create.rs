@@ -1,4 +1,5 @@
-//! `secrets create` and `secrets add`, named after "Create new" and "Add from Azure Key Vault" in the Azure portal.
+//! `secrets create` and `secrets add`, named after "Create new" and "Add from Azure Key Vault" in the Azure
+//! portal.
 
 use super::{
     super::{

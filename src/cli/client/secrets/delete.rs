@@ -6,9 +6,9 @@ use super::{
     super::{
         arguments::SyncedName,
         call::Client,
+        call_error::Refusal,
         confirm::confirm,
         output::Output,
-        refusal::Refusal,
         request_id,
         table::{id, in_use, keys, plain, word},
     },

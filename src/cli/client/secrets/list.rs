@@ -4,8 +4,8 @@ use super::{
     super::{
         arguments::SyncedName,
         call::{Client, pages},
+        call_error::Refusal,
         output::Output,
-        refusal::Refusal,
         table::{self, ago, cell, description, id, moment, plain, table, when, word, yes},
     },
     filter::Filter,

@@ -19,8 +19,8 @@ use super::{
     Common, EXIT_CODES,
     arguments::SyncedName,
     call::Client,
+    call_error::Refusal,
     output::Output,
-    refusal::Refusal,
     table::{problem, synced_secrets, word},
 };
 use crate::{

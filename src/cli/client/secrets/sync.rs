@@ -7,8 +7,8 @@ use super::{
     super::{
         arguments::SyncedName,
         call::Client,
+        call_error::Refusal,
         output::Output,
-        refusal::Refusal,
         table::{id, synced_secrets},
     },
     Waiting, list, print_each,

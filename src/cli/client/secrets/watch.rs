@@ -8,8 +8,8 @@ use tonic::Code;
 use super::{
     super::{
         call::{Client, first_pause, longer},
+        call_error::Refusal,
         output::Output,
-        refusal::Refusal,
         table::{id, keys, problem, word},
     },
     filter::Filter,

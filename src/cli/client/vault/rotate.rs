@@ -7,8 +7,8 @@ use super::{
     super::{
         arguments::VaultName,
         call::Client,
+        call_error::Refusal,
         output::Output,
-        refusal::Refusal,
         request_id,
         table::{moment, plain},
         value::ABOUT,

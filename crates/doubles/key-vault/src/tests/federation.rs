@@ -3,7 +3,7 @@
 use std::{
     net::{Ipv4Addr, TcpListener},
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -15,6 +15,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use doubles_common::tls::Authority;
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, jwk::Jwk};
+use parking_lot::Mutex;
 use rcgen::{KeyPair, PKCS_RSA_SHA256};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -61,7 +62,7 @@ impl Issuer {
             let (published, asked) = (published.clone(), asked.clone());
             move || async move {
                 asked.fetch_add(1, Ordering::Relaxed);
-                Json(json!({"keys": *published.lock().unwrap()}))
+                Json(json!({"keys": *published.lock()}))
             }
         };
         let app = Router::new()
@@ -76,7 +77,7 @@ impl Issuer {
     fn publish(&self, key: &Key) {
         let mut jwk = Jwk::from_encoding_key(&key.signing, Algorithm::RS256).unwrap();
         jwk.common.key_id = Some(key.id.to_owned());
-        self.published.lock().unwrap().push(serde_json::to_value(jwk).unwrap());
+        self.published.lock().push(serde_json::to_value(jwk).unwrap());
     }
 
     fn verifier(&self) -> FederatedVerifier {
@@ -185,7 +186,7 @@ async fn a_new_key_of_the_issuer_is_learned_when_it_is_first_met() {
     assert_eq!(verify(&verifier, &new.sign(&claims)).await, Err(Rejected::Signature));
     issuer.publish(&new);
     assert_eq!(verify(&verifier, &new.sign(&claims)).await, Ok(()));
-    issuer.published.lock().unwrap().remove(0);
+    issuer.published.lock().remove(0);
     assert_eq!(verify(&verifier, &Key::new("third").sign(&claims)).await, Err(Rejected::Signature));
     assert_eq!(verify(&verifier, &old.sign(&claims)).await, Err(Rejected::Signature), "it is withdrawn");
     let asked = issuer.asked.load(Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Why bytes did not travel, or no token was to be had: in a few words, and without anything that was on the way.
+//! Short causes of failed connections and failed token requests, without any transferred content.
 
 use std::{error::Error as StdError, io};
 
@@ -7,82 +7,84 @@ use azure_core::{Error, error::ErrorKind};
 use super::{VaultError, assertion::AssertionError};
 use crate::quote::{Quote, chain};
 
-/// What an error of the credential means. It holds the answer of the token endpoint, where there was one.
-pub(super) fn of_missing_token(error: &Error) -> VaultError {
-    let chain = || below(error).filter_map(|error| error.downcast_ref::<Error>());
-    let text = below(error).map(ToString::to_string).collect::<Vec<_>>().join("\n");
-    let code = code_in(&text, "AADSTS").or_else(|| {
+/// Maps an error of the credential. It contains the response of the token endpoint, if there was one.
+pub(super) fn map_credential_error(error: &Error) -> VaultError {
+    let chain = || sources(error).filter_map(|error| error.downcast_ref::<Error>());
+    let text = sources(error).map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    let code = find_code(&text, "AADSTS").or_else(|| {
         chain().find_map(|error| match error.kind() {
             ErrorKind::HttpResponse { error_code: Some(codes), .. } => {
-                code_in(&format!("AADSTS{codes}"), "AADSTS")
+                find_code(&format!("AADSTS{codes}"), "AADSTS")
             }
             _ => None,
         })
     });
     if let Some(code) = code {
-        return VaultError::Unauthenticated(format!("Entra ID refuses a token ({code})").into());
+        return VaultError::Unauthenticated(format!("Entra ID refused a token ({code})").into());
     }
-    if let Some(error) = find::<AssertionError>(error) {
+    if let Some(error) = find_source::<AssertionError>(error) {
         return VaultError::Unauthenticated(Quote::error(error));
     }
     let told = chain().find_map(|error| match error.kind() {
         ErrorKind::HttpResponse { status, .. } => Some(match u16::from(*status) {
             status @ (408 | 429 | 500..) => {
-                VaultError::Unreachable(format!("the token endpoint fails with status {status}").into())
+                VaultError::Unreachable(format!("the token endpoint failed with status {status}").into())
             }
-            status => {
-                VaultError::Unauthenticated(format!("the token endpoint answers with status {status}").into())
-            }
+            status => VaultError::Unauthenticated(
+                format!("the token endpoint answered with status {status}").into(),
+            ),
         }),
         ErrorKind::Connection | ErrorKind::Io => Some(VaultError::Unreachable(
-            format!("no answer of the token endpoint: {}", of_lost_bytes(error)).into(),
+            format!("no answer from the token endpoint: {}", connection_cause(error)).into(),
         )),
         ErrorKind::DataConversion => {
-            Some(VaultError::Unreachable("the token endpoint's answer is not understood".into()))
+            Some(VaultError::Unreachable("unexpected answer from the token endpoint".into()))
         }
         ErrorKind::Credential | ErrorKind::Other => None,
     });
     told.unwrap_or_else(|| {
         let what = match text.as_str() {
-            text if text.contains("az login") => "the Azure CLI asks for `az login`",
+            text if text.contains("az login") => "the Azure CLI is not signed in; run `az login`",
             text if text.contains("not found on PATH") => "the Azure CLI is not installed",
             text if text.contains("federated token") => "the federated token file can't be read",
-            _ => "the credential gives no token",
+            _ => "the credential returned no token",
         };
         VaultError::Unauthenticated(what.into())
     })
 }
 
-/// Why bytes did not travel, in a few words: what the operating system, DNS or TLS say.
-pub(super) fn of_lost_bytes(error: &Error) -> Quote {
-    if let Some(tls) = find::<rustls::Error>(error) {
+/// A short cause of a failed connection, from the operating system, DNS or TLS.
+pub(super) fn connection_cause(error: &Error) -> Quote {
+    if let Some(tls) = find_source::<rustls::Error>(error) {
         return format!("TLS: {}", Quote::error(tls)).into();
     }
-    if below(error).any(|error| error.to_string().contains("dns error")) {
+    if sources(error).any(|error| error.to_string().contains("dns error")) {
         return format!("DNS: {}", Quote::cause(error)).into();
     }
-    if below(error).filter_map(|error| error.downcast_ref::<reqwest::Error>()).any(reqwest::Error::is_timeout)
+    if sources(error)
+        .filter_map(|error| error.downcast_ref::<reqwest::Error>())
+        .any(reqwest::Error::is_timeout)
     {
         return io::ErrorKind::TimedOut.to_string().into();
     }
-    match find::<io::Error>(error).map(io::Error::kind) {
+    match find_source::<io::Error>(error).map(io::Error::kind) {
         None | Some(io::ErrorKind::Other | io::ErrorKind::InvalidData) => Quote::cause(error),
         Some(kind) => kind.to_string().into(),
     }
 }
 
-/// An error and all below it.
-fn below(error: &Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+/// An error and its sources.
+fn sources(error: &Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
     chain(error)
 }
 
 /// The innermost error of a type.
-pub(super) fn find<T: StdError + 'static>(error: &Error) -> Option<&T> {
-    below(error).filter_map(|error| error.downcast_ref::<T>()).last()
+pub(super) fn find_source<T: StdError + 'static>(error: &Error) -> Option<&T> {
+    sources(error).filter_map(|error| error.downcast_ref::<T>()).last()
 }
 
 /// The first code of a family in a text: `AADSTS7000215`, `AKV10032`.
-pub(super) fn code_in(text: &str, family: &str) -> Option<String> {
+pub(super) fn find_code(text: &str, family: &str) -> Option<String> {
     text.match_indices(family).find_map(|(at, _)| {
         let digits = &text[at + family.len()..];
         let length = digits.bytes().take(10).take_while(u8::is_ascii_digit).count();
@@ -105,7 +107,7 @@ mod tests {
 
     fn of_credential(inner: Error) -> VaultError {
         let text = inner.to_string();
-        let told = of_missing_token(&Error::with_error(ErrorKind::Credential, inner, text));
+        let told = map_credential_error(&Error::with_error(ErrorKind::Credential, inner, text));
         assert!(!format!("{told:?}").contains("canary"), "{told:?}");
         told
     }
@@ -114,23 +116,23 @@ mod tests {
     fn bytes_that_do_not_travel_tell_a_short_cause() {
         for kind in [io::ErrorKind::ConnectionRefused, io::ErrorKind::ConnectionReset] {
             let error = Error::with_error(ErrorKind::Io, io::Error::from(kind), "canary");
-            assert_eq!(*of_lost_bytes(&error), kind.to_string());
+            assert_eq!(*connection_cause(&error), kind.to_string());
         }
         let issuer = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
         let twice = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, issuer));
-        let why = of_lost_bytes(&Error::new(ErrorKind::Connection, twice));
+        let why = connection_cause(&Error::new(ErrorKind::Connection, twice));
         assert!(why.contains("TLS") && why.contains("UnknownIssuer"), "{why}");
     }
 
     #[test]
     fn a_refused_application_tells_its_code_wherever_it_stands() {
         let refusal =
-            |code: &str| VaultError::Unauthenticated(format!("Entra ID refuses a token ({code})").into());
+            |code: &str| VaultError::Unauthenticated(format!("Entra ID refused a token ({code})").into());
         let described = Error::with_message(ErrorKind::DataConversion, "canary AADSTS7000215: canary\r\n");
         assert_eq!(of_credential(described), refusal("AADSTS7000215"));
         assert_eq!(of_credential(response(401, Some("700016,1"))), refusal("AADSTS700016"));
-        assert_eq!(code_in("AADSTS AADSTSx AADSTS12", "AADSTS").as_deref(), Some("AADSTS12"));
-        assert_eq!(code_in("AADSTSé", "AADSTS"), None);
+        assert_eq!(find_code("AADSTS AADSTSx AADSTS12", "AADSTS").as_deref(), Some("AADSTS12"));
+        assert_eq!(find_code("AADSTSé", "AADSTS"), None);
     }
 
     #[test]

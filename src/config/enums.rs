@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use super::value::{Kind, Scalar};
+use super::value::{Scalar, ValueType};
 use crate::telemetry::Format;
 
 /// Implements [`Scalar`] for an enum, with a word for each variant.
-macro_rules! words {
+macro_rules! string_enum {
     ($type:ty, $name:literal, $accepts:literal, $($word:literal => $value:path,)+) => {
         impl Scalar for $type {
-            const KIND: Kind = Kind::new($name, $accepts);
+            const TYPE: ValueType = ValueType::new($name, $accepts);
 
             fn parse(text: &str) -> Result<Self, String> {
                 match text {
@@ -40,7 +40,7 @@ pub enum CredentialKind {
     AzureCli,
 }
 
-words! {
+string_enum! {
     CredentialKind, "KIND",
     "workload-identity, managed-identity, client-secret, client-certificate or azure-cli",
     "workload-identity" => CredentialKind::WorkloadIdentity,
@@ -63,7 +63,7 @@ pub enum CloudName {
     Custom,
 }
 
-words! {
+string_enum! {
     CloudName, "CLOUD", "public, china, us-government or custom",
     "public" => CloudName::Public,
     "china" => CloudName::China,
@@ -82,14 +82,14 @@ pub enum Engine {
     Direct,
 }
 
-words! {
+string_enum! {
     Engine, "ENGINE", "auto, secret-store or direct",
     "auto" => Engine::Auto,
     "secret-store" => Engine::SecretStore,
     "direct" => Engine::Direct,
 }
 
-words! {
+string_enum! {
     Format, "FORMAT", "text or json",
     "text" => Format::Text,
     "json" => Format::Json,

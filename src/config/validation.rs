@@ -4,8 +4,8 @@ use std::{path::Path, time::Duration};
 
 use super::{
     Audit, Authentication, Authorization, Backup, Cloud, CloudName, Config, Credential, CredentialKind,
-    Database, Kubernetes, Limits, Log, SecretStore, Server, Sync, SyncedSecrets, Usages, Vault,
-    reader::Reader,
+    Database, Field, Kubernetes, Limits, Log, SecretStore, Server, Sync, SyncedSecrets, Usages, Vault,
+    error::ErrorCollector,
 };
 use crate::{
     access::{LONGEST_DECISION_LIFE, LONGEST_TOKEN_LIFE},
@@ -13,121 +13,121 @@ use crate::{
 };
 
 /// Audit events are kept long enough for somebody to read them.
-const SHORTEST_RETENTION: Duration = Duration::from_secs(86_400);
+const MIN_RETENTION: Duration = Duration::from_secs(86_400);
 
 /// Minimum size of the audit log and of the change feed: less would hold almost nothing.
-const SMALLEST_BUDGET: usize = 1_048_576;
+const MIN_BYTES: usize = 1_048_576;
 
 /// More frequent backups would keep the service busy with little else.
-const SHORTEST_BACKUP_INTERVAL: Duration = Duration::from_secs(60);
+const MIN_BACKUP_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Minimum rows and bytes for denied calls: less would hold almost nothing.
-const SMALLEST_RING: (usize, usize) = (100, 65_536);
+const MIN_DENIALS: (usize, usize) = (100, 65_536);
 
 /// Validates a section whose fields are all valid by themselves.
-pub(super) trait Rules {
-    /// Records errors with the reader.
-    fn check(&self, _reader: &mut Reader<'_>) {}
+pub(super) trait Validate {
+    /// Adds the errors that it finds.
+    fn validate(&self, _errors: &mut ErrorCollector) {}
 }
 
-impl Rules for Sync {}
-impl Rules for SecretStore {}
-impl Rules for SyncedSecrets {}
-impl Rules for Usages {}
-impl Rules for Log {}
+impl Validate for Sync {}
+impl Validate for SecretStore {}
+impl Validate for SyncedSecrets {}
+impl Validate for Usages {}
+impl Validate for Log {}
 
-impl Rules for Vault {
-    fn check(&self, reader: &mut Reader<'_>) {
-        readable("vault.ca_file", self.ca_file.as_deref(), reader);
+impl Validate for Vault {
+    fn validate(&self, errors: &mut ErrorCollector) {
+        check_readable("vault.ca_file", self.ca_file.as_deref(), errors);
     }
 }
 
-impl Rules for Credential {
-    fn check(&self, reader: &mut Reader<'_>) {
+impl Validate for Credential {
+    fn validate(&self, errors: &mut ErrorCollector) {
         use CredentialKind::{ClientCertificate, ClientSecret, ManagedIdentity, WorkloadIdentity};
-        let of_application = [ClientSecret, ClientCertificate];
+        let application = [ClientSecret, ClientCertificate];
         let not_managed = [WorkloadIdentity, ClientSecret, ClientCertificate, CredentialKind::AzureCli];
         let with_client = [WorkloadIdentity, ManagedIdentity, ClientSecret, ClientCertificate];
         let (tenant, client) = (self.tenant_id.is_some(), self.client_id.is_some());
-        self.belongs("credential.tenant_id", tenant, &not_managed, &of_application, reader);
-        self.belongs("credential.client_id", client, &with_client, &of_application, reader);
+        self.check_use("credential.tenant_id", tenant, &not_managed, &application, errors);
+        self.check_use("credential.client_id", client, &with_client, &application, errors);
         let certificate = (self.certificate_file.is_some(), [ClientCertificate]);
-        self.belongs("credential.certificate_file", certificate.0, &certificate.1, &certificate.1, reader);
-        self.belongs("credential.token_file", self.token_file.is_some(), &[WorkloadIdentity], &[], reader);
-        self.belongs("credential.secret_file", self.secret_file.is_some(), &[ClientSecret], &[], reader);
-        self.belongs("credential.secret", self.secret.is_some(), &[ClientSecret], &[], reader);
-        self.check_secret(reader);
-        readable("credential.secret_file", self.secret_file.as_deref(), reader);
-        readable("credential.certificate_file", self.certificate_file.as_deref(), reader);
+        self.check_use("credential.certificate_file", certificate.0, &certificate.1, &certificate.1, errors);
+        self.check_use("credential.token_file", self.token_file.is_some(), &[WorkloadIdentity], &[], errors);
+        self.check_use("credential.secret_file", self.secret_file.is_some(), &[ClientSecret], &[], errors);
+        self.check_use("credential.secret", self.secret.is_some(), &[ClientSecret], &[], errors);
+        self.check_secret(errors);
+        check_readable("credential.secret_file", self.secret_file.as_deref(), errors);
+        check_readable("credential.certificate_file", self.certificate_file.as_deref(), errors);
     }
 }
 
 impl Credential {
     /// Checks a field that only some kinds of credential use, and that some of them require.
-    fn belongs(
+    fn check_use(
         &self,
         path: &'static str,
         is_set: bool,
         used_by: &[CredentialKind],
         needed_by: &[CredentialKind],
-        reader: &mut Reader<'_>,
+        errors: &mut ErrorCollector,
     ) {
         let kind = self.kind;
         if is_set && !used_by.contains(&kind) {
-            reader.mistake(
+            errors.add(
                 path,
                 format!("not used with credential.kind = \"{kind}\"; remove it, or choose another kind"),
             );
         }
         if !is_set && needed_by.contains(&kind) {
-            let how = Reader::how_to_set(path);
-            reader.mistake(path, format!("required for credential.kind = \"{kind}\"; {how}"));
+            let how = how_to_set(path);
+            errors.add(path, format!("required for credential.kind = \"{kind}\"; {how}"));
         }
     }
 
-    fn check_secret(&self, reader: &mut Reader<'_>) {
+    fn check_secret(&self, errors: &mut ErrorCollector) {
         let count = usize::from(self.secret.is_some()) + usize::from(self.secret_file.is_some());
         if self.kind == CredentialKind::ClientSecret && count != 1 {
-            let how = Reader::how_to_set("credential.secret");
+            let how = how_to_set("credential.secret");
             let wrong =
                 if count == 0 { "required for credential.kind = \"client-secret\"" } else { "set twice" };
-            reader.mistake("credential.secret_file", format!("{wrong}; name a file here, or {how}"));
+            errors.add("credential.secret_file", format!("{wrong}; name a file here, or {how}"));
         }
     }
 }
 
-impl Rules for Cloud {
-    fn check(&self, reader: &mut Reader<'_>) {
+impl Validate for Cloud {
+    fn validate(&self, errors: &mut ErrorCollector) {
         let path = "cloud.authority_host";
         match (self.name, &self.authority_host) {
             (CloudName::Custom, None) => {
-                let how = Reader::how_to_set(path);
-                reader.mistake(path, format!("required for cloud.name = \"custom\"; {how}"));
+                let how = how_to_set(path);
+                errors.add(path, format!("required for cloud.name = \"custom\"; {how}"));
             }
             (CloudName::Custom, Some(_)) | (_, None) => {}
             (_, Some(_)) => {
-                reader.mistake(path, "only used with cloud.name = \"custom\"; remove it, or set cloud.name");
+                errors.add(path, "only used with cloud.name = \"custom\"; remove it, or set cloud.name");
             }
         }
     }
 }
 
-impl Rules for Kubernetes {
-    fn check(&self, reader: &mut Reader<'_>) {
-        readable("kubernetes.kubeconfig", self.kubeconfig.as_deref(), reader);
+impl Validate for Kubernetes {
+    fn validate(&self, errors: &mut ErrorCollector) {
+        check_readable("kubernetes.kubeconfig", self.kubeconfig.as_deref(), errors);
     }
 }
 
-impl Rules for Authentication {
-    fn check(&self, reader: &mut Reader<'_>) {
+impl Validate for Authentication {
+    fn validate(&self, errors: &mut ErrorCollector) {
         if !self.tokens && !self.anonymous && self.client_ca_file.is_none() {
             let problem = "no caller could authenticate; set authentication.tokens = true, authentication.client_ca_file, or \
                            authentication.anonymous = true";
-            reader.mistake("authentication.tokens", problem);
+            errors.add("authentication.tokens", problem);
         }
         if self.client_crl_file.is_some() && self.client_ca_file.is_none() {
             let problem = "without client certificates there is nothing to revoke; set authentication.client_ca_file too";
-            reader.mistake("authentication.client_crl_file", problem);
+            errors.add("authentication.client_crl_file", problem);
         }
         let policies = [
             ("authentication.allow_unknown_revocation", self.allow_unknown_revocation),
@@ -135,74 +135,74 @@ impl Rules for Authentication {
         ];
         for (path, _) in policies.into_iter().filter(|(_, is_set)| *is_set && self.client_crl_file.is_none())
         {
-            reader.mistake(
+            errors.add(
                 path,
                 "only used with revocation lists; set authentication.client_crl_file, or remove it",
             );
         }
-        readable("authentication.client_ca_file", self.client_ca_file.as_deref(), reader);
-        readable("authentication.client_crl_file", self.client_crl_file.as_deref(), reader);
+        check_readable("authentication.client_ca_file", self.client_ca_file.as_deref(), errors);
+        check_readable("authentication.client_crl_file", self.client_crl_file.as_deref(), errors);
         if self.token_cache > LONGEST_TOKEN_LIFE {
-            reader.mistake("authentication.token_cache", "longer than 60 s; accepted: at most \"60s\"");
+            errors.add("authentication.token_cache", "longer than 60 s; accepted: at most \"60s\"");
         }
         if self.audience.is_empty() {
-            reader.mistake("authentication.audience", "empty; accepted: a name such as \"secret-service\"");
+            errors.add("authentication.audience", "empty; accepted: a name such as \"secret-service\"");
         }
     }
 }
 
-impl Rules for Authorization {
-    fn check(&self, reader: &mut Reader<'_>) {
+impl Validate for Authorization {
+    fn validate(&self, errors: &mut ErrorCollector) {
         if self.decision_cache > LONGEST_DECISION_LIFE {
-            reader.mistake("authorization.decision_cache", "longer than 10 s; accepted: at most \"10s\"");
+            errors.add("authorization.decision_cache", "longer than 10 s; accepted: at most \"10s\"");
         }
     }
 }
 
-impl Rules for Audit {
-    fn check(&self, reader: &mut Reader<'_>) {
-        if self.retention < SHORTEST_RETENTION {
-            reader.mistake("audit.retention", "shorter than a day; accepted: \"1d\" or longer");
+impl Validate for Audit {
+    fn validate(&self, errors: &mut ErrorCollector) {
+        if self.retention < MIN_RETENTION {
+            errors.add("audit.retention", "shorter than a day; accepted: \"1d\" or longer");
         }
-        if self.bytes.get() < SMALLEST_BUDGET {
-            reader.mistake("audit.bytes", format!("fewer than {SMALLEST_BUDGET}"));
+        if self.bytes.get() < MIN_BYTES {
+            errors.add("audit.bytes", format!("fewer than {MIN_BYTES}"));
         }
-        let (rows, bytes) = SMALLEST_RING;
+        let (rows, bytes) = MIN_DENIALS;
         if self.denials_rows.get() < rows {
-            reader.mistake("audit.denials_rows", format!("fewer than {rows}"));
+            errors.add("audit.denials_rows", format!("fewer than {rows}"));
         }
         if self.denials_bytes.get() < bytes {
-            reader.mistake("audit.denials_bytes", format!("fewer than {bytes}"));
+            errors.add("audit.denials_bytes", format!("fewer than {bytes}"));
         }
     }
 }
 
-impl Rules for Backup {
-    fn check(&self, reader: &mut Reader<'_>) {
-        if self.interval < SHORTEST_BACKUP_INTERVAL {
-            reader.mistake("backup.interval", "shorter than a minute; accepted: \"1m\" or longer");
+impl Validate for Backup {
+    fn validate(&self, errors: &mut ErrorCollector) {
+        if self.interval < MIN_BACKUP_INTERVAL {
+            errors.add("backup.interval", "shorter than a minute; accepted: \"1m\" or longer");
         }
     }
 }
 
-impl Rules for Database {
-    fn check(&self, reader: &mut Reader<'_>) {
-        if self.feed_bytes.get() < SMALLEST_BUDGET {
-            reader.mistake("database.feed_bytes", format!("fewer than {SMALLEST_BUDGET}"));
+impl Validate for Database {
+    fn validate(&self, errors: &mut ErrorCollector) {
+        if self.feed_bytes.get() < MIN_BYTES {
+            errors.add("database.feed_bytes", format!("fewer than {MIN_BYTES}"));
         }
     }
 }
 
-impl Rules for Limits {
-    fn check(&self, reader: &mut Reader<'_>) {
+impl Validate for Limits {
+    fn validate(&self, errors: &mut ErrorCollector) {
         if self.call_timeout > self.longest_call {
-            reader.mistake(
+            errors.add(
                 "limits.call_timeout",
                 "longer than limits.longest_call; shorten it, or raise limits.longest_call",
             );
         }
         if self.request_bytes < self.message_bytes {
-            reader.mistake(
+            errors.add(
                 "limits.request_bytes",
                 "smaller than limits.message_bytes, so a request of that size would never be accepted; raise \
                  it, or lower limits.message_bytes",
@@ -211,11 +211,10 @@ impl Rules for Limits {
     }
 }
 
-impl Rules for Server {
-    fn check(&self, reader: &mut Reader<'_>) {
+impl Validate for Server {
+    fn validate(&self, errors: &mut ErrorCollector) {
         if self.listen.is_empty() && self.unix_socket.is_none() {
-            reader
-                .mistake("server.listen", "nothing to listen on; set an address here, or server.unix_socket");
+            errors.add("server.listen", "nothing to listen on; set an address here, or server.unix_socket");
         }
         let is_protected = self.insecure || self.tls_cert_file.is_some();
         for address in self.listen.iter().filter(|address| !address.ip().is_loopback() && !is_protected) {
@@ -224,18 +223,18 @@ impl Rules for Server {
                  use a loopback address, server.unix_socket, or server.tls_cert_file and its key; or set \
                  server.insecure = true if the network encrypts by itself"
             );
-            reader.mistake("server.listen", problem);
+            errors.add("server.listen", problem);
         }
         let both = "server.tls_cert_file and server.tls_key_file need each other";
         match (&self.tls_cert_file, &self.tls_key_file) {
-            (Some(_), None) => reader.mistake("server.tls_key_file", format!("missing: {both}")),
-            (None, Some(_)) => reader.mistake("server.tls_cert_file", format!("missing: {both}")),
+            (Some(_), None) => errors.add("server.tls_key_file", format!("missing: {both}")),
+            (None, Some(_)) => errors.add("server.tls_cert_file", format!("missing: {both}")),
             (Some(_), Some(_)) | (None, None) => {}
         }
-        readable("server.tls_cert_file", self.tls_cert_file.as_deref(), reader);
-        readable("server.tls_key_file", self.tls_key_file.as_deref(), reader);
+        check_readable("server.tls_cert_file", self.tls_cert_file.as_deref(), errors);
+        check_readable("server.tls_key_file", self.tls_key_file.as_deref(), errors);
         if !self.allowed_origins.is_empty() && !self.grpc_web {
-            reader.mistake(
+            errors.add(
                 "server.allowed_origins",
                 "only used by browsers; set server.grpc_web = true, or remove it",
             );
@@ -244,7 +243,7 @@ impl Rules for Server {
 }
 
 /// Checks combinations of fields from several sections.
-pub(super) fn across(config: &Config, reader: &mut Reader<'_>) {
+pub(super) fn check_combinations(config: &Config, errors: &mut ErrorCollector) {
     let (server, anonymous) = (&config.server, config.authentication.anonymous);
     let is_open = anonymous && server.insecure && server.tls_cert_file.is_none();
     for address in server.listen.iter().filter(|address| is_open && !address.ip().is_loopback()) {
@@ -254,19 +253,25 @@ pub(super) fn across(config: &Config, reader: &mut Reader<'_>) {
              connects from loopback. Set authentication.anonymous = false, use server.tls_cert_file and its \
              key instead of server.insecure, or listen only on loopback addresses and server.unix_socket"
         );
-        reader.mistake("server.insecure", problem);
+        errors.add("server.insecure", problem);
     }
 }
 
+/// How to set the field at this path.
+fn how_to_set(path: &str) -> String {
+    let field = Config::SECTIONS.iter().flat_map(|section| section.fields).find(|field| field.path == path);
+    field.map(Field::how_to_set).unwrap_or_default()
+}
+
 /// Checks that a named file exists and can be read.
-fn readable(path: &'static str, file: Option<&Path>, reader: &mut Reader<'_>) {
+fn check_readable(path: &'static str, file: Option<&Path>, errors: &mut ErrorCollector) {
     let Some(file) = file else { return };
     let problem = match std::fs::File::open(file).and_then(|opened| opened.metadata()) {
         Ok(metadata) if metadata.is_dir() => "is a directory".to_owned(),
         Ok(_) => return,
         Err(error) => format!("can't be read: {}", Quote::error(&error)),
     };
-    reader.mistake(
+    errors.add(
         path,
         format!("{:?} {problem}; name a file that the service can read", file.display().to_string()),
     );

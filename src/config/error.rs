@@ -1,12 +1,12 @@
 //! Errors in the configuration. Each is one line: where, what is wrong, what is accepted.
 
-use std::{fmt, path::Path};
+use std::{collections::BTreeMap, fmt, path::Path};
 
 /// One error.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistake {
+pub struct ConfigError {
     /// Where the value was set; `None` if it was not set at all.
-    pub place: Option<Place>,
+    pub location: Option<Location>,
     /// The field, for example `vault.uri`; `None` if the error is about the whole file.
     pub path: Option<String>,
     /// What is wrong, and what is accepted.
@@ -15,7 +15,7 @@ pub struct Mistake {
 
 /// Where a value was set.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Location {
     /// A line of the file, counted from 1; `None` for the whole file.
     File(String, Option<usize>),
     /// An environment variable.
@@ -26,18 +26,37 @@ pub enum Place {
 
 /// All errors in a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistakes(pub Vec<Mistake>);
+pub struct ConfigErrors(pub Vec<ConfigError>);
 
-// === impl Place ===
+/// Collects errors while a configuration is read.
+#[derive(Default)]
+pub(super) struct ErrorCollector {
+    /// The errors so far.
+    pub errors: Vec<ConfigError>,
+    /// Where each value was set, by the path of its field.
+    pub locations: BTreeMap<&'static str, Location>,
+}
 
-impl Place {
+// === impl ErrorCollector ===
+
+impl ErrorCollector {
+    /// Adds an error about a field whose value is valid by itself.
+    pub(super) fn add(&mut self, path: &'static str, problem: impl Into<String>) {
+        let location = self.locations.get(path).cloned();
+        self.errors.push(ConfigError { location, path: Some(path.to_owned()), problem: problem.into() });
+    }
+}
+
+// === impl Location ===
+
+impl Location {
     /// A line of a file.
     pub(super) fn line(file: &Path, line: impl Into<Option<usize>>) -> Self {
         Self::File(file.display().to_string(), line.into())
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(file, Some(line)) => write!(f, "{file}:{line}"),
@@ -48,10 +67,10 @@ impl fmt::Display for Place {
     }
 }
 
-impl fmt::Display for Mistake {
+impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(place) = &self.place {
-            write!(f, "{place}: ")?;
+        if let Some(location) = &self.location {
+            write!(f, "{location}: ")?;
         }
         if let Some(path) = &self.path {
             write!(f, "{path}: ")?;
@@ -60,16 +79,16 @@ impl fmt::Display for Mistake {
     }
 }
 
-impl fmt::Display for Mistakes {
+impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, mistake) in self.0.iter().enumerate() {
-            if place > 0 {
+        for (index, error) in self.0.iter().enumerate() {
+            if index > 0 {
                 writeln!(f)?;
             }
-            mistake.fmt(f)?;
+            error.fmt(f)?;
         }
         Ok(())
     }
 }
 
-impl std::error::Error for Mistakes {}
+impl std::error::Error for ConfigErrors {}

@@ -4,7 +4,7 @@ use std::{fmt::Display, str::FromStr};
 
 use url::Url;
 
-use super::value::{Kind, Scalar, not};
+use super::value::{Scalar, ValueType, is_not};
 use crate::{
     model::{AccessRule, NamePattern, ReservedName, SecretType, SyncedSecretId, UsageRule},
     quote::Quote,
@@ -29,7 +29,7 @@ pub struct ObjectName(pub String);
 
 /// A fraction, from 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Share(pub f64);
+pub struct Fraction(pub f64);
 
 /// A filter for log lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,13 +37,13 @@ pub struct LogFilter(pub String);
 
 // === impl Scalar ===
 
-impl Scalar for Share {
-    const KIND: Kind = Kind::new("SHARE", "a number from 0 to 1");
+impl Scalar for Fraction {
+    const TYPE: ValueType = ValueType::new("SHARE", "a number from 0 to 1");
 
     fn parse(text: &str) -> Result<Self, String> {
         match text.parse() {
             Ok(share) if (0.0..=1.0).contains(&share) => Ok(Self(share)),
-            _ => Err(not(text, "a number from 0 to 1")),
+            _ => Err(is_not(text, "a number from 0 to 1")),
         }
     }
 
@@ -53,8 +53,10 @@ impl Scalar for Share {
 }
 
 impl Scalar for HostUrl {
-    const KIND: Kind =
-        Kind::new("URL", "an https URL without a path, for example \"https://contoso.vault.azure.net/\"");
+    const TYPE: ValueType = ValueType::new(
+        "URL",
+        "an https URL without a path, for example \"https://contoso.vault.azure.net/\"",
+    );
 
     fn parse(text: &str) -> Result<Self, String> {
         let url: Url =
@@ -77,8 +79,10 @@ impl Scalar for HostUrl {
 }
 
 impl Scalar for Origin {
-    const KIND: Kind =
-        Kind::new("ORIGIN", "scheme, host and an optional port, for example \"https://console.example\"");
+    const TYPE: ValueType = ValueType::new(
+        "ORIGIN",
+        "scheme, host and an optional port, for example \"https://console.example\"",
+    );
 
     fn parse(text: &str) -> Result<Self, String> {
         let is_origin = text.parse::<Url>().is_ok_and(|url| {
@@ -88,7 +92,7 @@ impl Scalar for Origin {
         if is_origin {
             Ok(Self(text.trim_end_matches('/').to_owned()))
         } else {
-            Err(not(text, "the origin of a web page"))
+            Err(is_not(text, "the origin of a web page"))
         }
     }
 
@@ -98,7 +102,7 @@ impl Scalar for Origin {
 }
 
 impl Scalar for Namespace {
-    const KIND: Kind = Kind::new("NAMESPACE", "1 to 63 lowercase letters, digits and '-'");
+    const TYPE: ValueType = ValueType::new("NAMESPACE", "1 to 63 lowercase letters, digits and '-'");
 
     fn parse(text: &str) -> Result<Self, String> {
         let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
@@ -106,7 +110,7 @@ impl Scalar for Namespace {
             && text.bytes().all(is_inner)
             && !text.starts_with('-')
             && !text.ends_with('-');
-        if is_label { Ok(Self(text.to_owned())) } else { Err(not(text, "the name of a namespace")) }
+        if is_label { Ok(Self(text.to_owned())) } else { Err(is_not(text, "the name of a namespace")) }
     }
 
     fn print(&self) -> Option<toml::Value> {
@@ -115,13 +119,13 @@ impl Scalar for Namespace {
 }
 
 impl Scalar for ObjectName {
-    const KIND: Kind = Kind::new("NAME", "1 to 253 lowercase letters, digits, '-' and '.'");
+    const TYPE: ValueType = ValueType::new("NAME", "1 to 253 lowercase letters, digits, '-' and '.'");
 
     fn parse(text: &str) -> Result<Self, String> {
         // The same rule applies to the names of Secrets.
         match text.parse::<SyncedSecretId>() {
             Ok(name) => Ok(Self(name.to_string())),
-            Err(_) => Err(not(text, "the name of an object in Kubernetes")),
+            Err(_) => Err(is_not(text, "the name of an object in Kubernetes")),
         }
     }
 
@@ -131,7 +135,7 @@ impl Scalar for ObjectName {
 }
 
 impl Scalar for LogFilter {
-    const KIND: Kind = Kind::new(
+    const TYPE: ValueType = ValueType::new(
         "FILTER",
         "error, warn, info, debug or trace, or a list such as \"info,secret_service::vault=debug\"",
     );
@@ -139,7 +143,7 @@ impl Scalar for LogFilter {
     fn parse(text: &str) -> Result<Self, String> {
         match telemetry::parse(text) {
             Ok(_) if !text.trim().is_empty() => Ok(Self(text.to_owned())),
-            _ => Err(not(text, "a log filter")),
+            _ => Err(is_not(text, "a log filter")),
         }
     }
 
@@ -154,7 +158,7 @@ fn parsed<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
 }
 
 impl Scalar for UsageRule {
-    const KIND: Kind = Kind::new(
+    const TYPE: ValueType = ValueType::new(
         "RULE",
         "a rule such as \"Camera.example.com spec.login.secretRef SECRET username+password\" or \
          \"Camera.example.com spec.users[*].passwordSecretName SECRET/KEY\"",
@@ -170,7 +174,7 @@ impl Scalar for UsageRule {
 }
 
 impl Scalar for AccessRule {
-    const KIND: Kind = Kind::new(
+    const TYPE: ValueType = ValueType::new(
         "RULE",
         "a rule such as \"deny * vaultSecrets/prod-*\" or \"allow system:serviceaccounts:line-1 \
          syncedSecrets/line1-*\"",
@@ -186,7 +190,7 @@ impl Scalar for AccessRule {
 }
 
 impl Scalar for SecretType {
-    const KIND: Kind = Kind::new("TYPE", "a Secret type such as \"example.com/license\"");
+    const TYPE: ValueType = ValueType::new("TYPE", "a Secret type such as \"example.com/license\"");
 
     fn parse(text: &str) -> Result<Self, String> {
         match text.is_empty() {
@@ -201,7 +205,7 @@ impl Scalar for SecretType {
 }
 
 impl Scalar for NamePattern {
-    const KIND: Kind = Kind::new("PATTERN", "a pattern such as \"line.example.com/*\"");
+    const TYPE: ValueType = ValueType::new("PATTERN", "a pattern such as \"line.example.com/*\"");
 
     fn parse(text: &str) -> Result<Self, String> {
         parsed(text)
@@ -213,8 +217,8 @@ impl Scalar for NamePattern {
 }
 
 impl Scalar for ReservedName {
-    const KIND: Kind =
-        Kind::new("NAME", "a pattern and the owner of the names, such as \"grafana-* Grafana\"");
+    const TYPE: ValueType =
+        ValueType::new("NAME", "a pattern and the owner of the names, such as \"grafana-* Grafana\"");
 
     fn parse(text: &str) -> Result<Self, String> {
         parsed(text)
