@@ -22,6 +22,7 @@ mod signals;
 use std::{error::Error, fmt, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+use futures::{FutureExt, future::LocalBoxFuture};
 
 use crate::{config::Mistake, model::steers, quote::Quote};
 
@@ -71,8 +72,12 @@ pub struct Failure {
 // === impl Cli ===
 
 impl Cli {
-    /// Runs the command.
-    pub async fn run(self) -> ExitCode {
+    /// Runs the command. Boxed, so that the compiler makes the code of all commands once, here, and not again in whatever calls this.
+    pub fn run(self) -> LocalBoxFuture<'static, ExitCode> {
+        self.run_command().boxed_local()
+    }
+
+    async fn run_command(self) -> ExitCode {
         let ended = match self.command {
             #[cfg(feature = "dev")]
             Command::Dev(dev) => dev.run().await,
