@@ -61,7 +61,7 @@ async fn a_status_that_could_not_be_written_is_written_by_the_next_try() {
     fixture.site.somebody.sets("untold", "new").await;
     let before = fixture.status("untold").await["syncHash"].clone();
     let fault = Fault::Status { code: 503, reason: "ServiceUnavailable".to_owned(), retry_after: None };
-    let once = FaultRule::always(fault).verb("update").resource("secretsyncs").times(1);
+    let once = FaultRule::new(fault).verb("update").resource("secretsyncs").times(1);
     fixture.site.cluster().faults().add(once);
     fixture.extension.poll().await;
     assert_eq!(fixture.site.edge("untold").await.unwrap()["password"], "new");

@@ -49,8 +49,8 @@ fn hang(site: &Site, point: Point) {
             site.vault.faults().add(if after { rule.after() } else { rule });
         }
         Point::Edge(verb, resource, after) => {
-            let hang = FaultRule::always(Fault::Hang).verb(verb).resource(resource);
-            site.cluster().faults().add(if after { hang.after_effect() } else { hang });
+            let hang = FaultRule::new(Fault::Hang).verb(verb).resource(resource);
+            site.cluster().faults().add(if after { hang.after() } else { hang });
         }
     }
 }

@@ -35,7 +35,7 @@ async fn synced_in(engine: &str) -> Site {
 
 /// Starts the other engine and kills it at the point, before or after the request took effect.
 async fn killed_at(site: &Site, engine: &str, (verb, resource): Point, phase: Phase) {
-    let hang = FaultRule { phase, ..FaultRule::always(Fault::Hang).verb(verb).resource(resource) };
+    let hang = FaultRule { phase, ..FaultRule::new(Fault::Hang).verb(verb).resource(resource) };
     site.cluster().faults().add(hang);
     let before = site.cluster().requests().of(verb, resource);
     let process = Process::serve_in(engine, site).await;

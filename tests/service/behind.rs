@@ -38,7 +38,7 @@ async fn a_secretsync_that_the_watch_does_not_show_yet_is_not_one_that_somebody_
         return;
     }
     let mut world = with_one(Options::default()).await;
-    world.cluster().faults().add(FaultRule::always(Fault::WatchSilent).resource("secretsyncs"));
+    world.cluster().faults().add(FaultRule::new(Fault::WatchSilent).resource("secretsyncs"));
     let writes = |world: &World| world.cluster().requests().of("patch", "secretsyncs");
     let before = writes(&world);
     let request = CreateSyncedSecretRequest { wait: None, ..create("b", vec![existing("k", "v")]) };
@@ -60,7 +60,7 @@ async fn a_secretsync_that_goes_while_the_watch_is_behind_comes_back() {
         return;
     }
     let mut world = with_one(Options::default()).await;
-    world.cluster().faults().add(FaultRule::always(Fault::WatchSilent).resource("secretsyncs"));
+    world.cluster().faults().add(FaultRule::new(Fault::WatchSilent).resource("secretsyncs"));
     let request = CreateSyncedSecretRequest { wait: None, ..create("b", vec![existing("k", "v")]) };
     world.client.create_synced_secret(request).await.unwrap();
     until_so("it is written", async || world.syncs().get_opt("b").await.unwrap().is_some()).await;
@@ -76,7 +76,7 @@ async fn what_the_extension_said_before_it_was_told_is_no_answer() {
         return;
     }
     let mut world = with_one(Options { patience: Duration::from_secs(60), ..Options::default() }).await;
-    world.cluster().faults().add(FaultRule::always(Fault::WatchSilent).resource("secretsyncs"));
+    world.cluster().faults().add(FaultRule::new(Fault::WatchSilent).resource("secretsyncs"));
     let hash = async || world.syncs().get("a").await.unwrap().status.unwrap().sync_hash;
     let before = hash().await;
     // What the extension does now, the watch does not tell.

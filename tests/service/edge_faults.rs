@@ -14,7 +14,7 @@ use crate::support::{
 
 fn on(verb: &str, fault: Fault) -> FaultRule {
     let resource = if verb == "patch" { written() } else { "secrets" };
-    FaultRule::always(fault).verb(verb).resource(resource)
+    FaultRule::new(fault).verb(verb).resource(resource)
 }
 
 fn status(code: u16, reason: &str) -> Fault {
@@ -180,7 +180,7 @@ async fn a_write_whose_answer_is_lost_is_found_again_and_not_a_conflict() {
     let mut world =
         World::start_with(Options { edge_timeout: Duration::from_millis(700), ..Options::default() }).await;
     world.seed("v", "value").await;
-    world.cluster().faults().add(on("patch", Fault::Hang).times(1).after_effect());
+    world.cluster().faults().add(on("patch", Fault::Hang).times(1).after());
     let request = CreateSyncedSecretRequest { wait: None, ..create("a", vec![existing("k", "v")]) };
     world.client.create_synced_secret(request).await.unwrap();
     world.until_state("a", State::Synced).await;

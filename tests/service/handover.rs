@@ -37,7 +37,7 @@ fn has_little_patience(world: &mut World) {
 }
 
 fn fails() -> FaultRule {
-    FaultRule::always(Fault::Status { code: 503, reason: "ServiceUnavailable".to_owned(), retry_after: None })
+    FaultRule::new(Fault::Status { code: 503, reason: "ServiceUnavailable".to_owned(), retry_after: None })
 }
 
 fn kubectl() -> PatchParams {

@@ -333,9 +333,9 @@ async fn a_write_that_is_under_way_at_the_edge_is_cut_before_the_lease_expires()
     world.seed("v", "value").await;
     create_vault_secret(&mut world.client, "it-leads").await.unwrap();
     // From the next renewal on, nothing about the Lease is answered; and a first write takes for ever.
-    let hangs = FaultRule::always(Fault::Hang);
+    let hangs = FaultRule::new(Fault::Hang);
     world.cluster().faults().add(hangs.clone().resource("leases"));
-    world.cluster().faults().add(hangs.verb("patch").name("a"));
+    world.cluster().faults().add(hangs.verb("patch").named("a"));
     let begun = Instant::now();
     let asked = CreateSyncedSecretRequest { wait: None, ..create("a", vec![existing("k", "v")]) };
     world.client.create_synced_secret(asked).await.unwrap();
@@ -399,7 +399,7 @@ async fn whoever_stands_by_repairs_nothing_and_looks_at_all_anew_when_it_takes_o
     let edit = json!({ "stringData": { "k": "edited" } });
     world.secrets().patch("edited", &PatchParams::default(), &Patch::Merge(edit)).await.unwrap();
     sleep(Duration::from_secs(1)).await;
-    world.cluster().faults().add(FaultRule::always(Fault::WatchSilent).resource("secrets"));
+    world.cluster().faults().add(FaultRule::new(Fault::WatchSilent).resource("secrets"));
     world.secrets().delete("removed", &DeleteParams::default()).await.unwrap();
     world.somebody.sets("w", "newer").await;
     sleep(Duration::from_secs(2)).await;
@@ -431,7 +431,7 @@ async fn without_the_right_to_the_lease_a_change_is_refused_and_told_which_right
     let mut world = World::start().await;
     let forbidden = Fault::Status { code: 403, reason: "Forbidden".to_owned(), retry_after: None };
     world.stop_service().await;
-    world.cluster().faults().add(FaultRule::always(forbidden).resource("leases"));
+    world.cluster().faults().add(FaultRule::new(forbidden).resource("leases"));
     world.start_service().await;
     let wanted = SyncedSecret::default();
     let request = CreateSyncedSecretRequest {

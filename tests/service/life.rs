@@ -37,8 +37,8 @@ async fn it_serves_once_the_edge_is_readable_whatever_the_vault_does() {
     assert_eq!(health(&world, "iotoperations.secrets.v1.SecretService").await, ServingStatus::Serving);
 
     let away = Fault::Status { code: 503, reason: "ServiceUnavailable".to_owned(), retry_after: None };
-    world.cluster().faults().add(FaultRule::always(away).resource("secrets"));
-    world.cluster().faults().add(FaultRule::always(Fault::WatchDrop).verb("watch").resource("secrets"));
+    world.cluster().faults().add(FaultRule::new(away).resource("secrets"));
+    world.cluster().faults().add(FaultRule::new(Fault::WatchDrop).verb("watch").resource("secrets"));
     until_health(&world, ServingStatus::NotServing).await;
     world.cluster().faults().clear();
     until_health(&world, ServingStatus::Serving).await;

@@ -38,10 +38,10 @@ async fn a_conflict_while_a_rivals_key_is_taken_out_empties_nothing_of_ours() {
     let Some(mut world) = world_with_one(direct()).await else { return };
     // The write that puts ours back is let through; the one that takes theirs out meets a change.
     let faults = [
-        FaultRule::always(Fault::Delay { millis: 1 }).name("a").verb("patch").resource("secrets").times(2),
-        status(409, "Conflict").name("a").verb("patch").resource("secrets").times(1),
+        FaultRule::new(Fault::Delay { millis: 1 }).named("a").verb("patch").resource("secrets").times(2),
+        status(409, "Conflict").named("a").verb("patch").resource("secrets").times(1),
     ];
-    faults.into_iter().for_each(|fault| world.cluster().faults().add(fault));
+    faults.into_iter().for_each(|fault| _ = world.cluster().faults().add(fault));
     // From here on a read of the vault takes a while: what is lost now stays lost long enough to be seen.
     let theirs = json!({ "data": { "theirs": "dGhlaXJz" } });
     world.secrets().patch("a", &argocd(), &Patch::Merge(&theirs)).await.unwrap();
@@ -59,10 +59,10 @@ async fn a_first_write_into_a_strangers_secret_does_not_make_it_ours_at_a_switch
     let Some(mut world) = world(direct()).await else { return };
     world.seed("v", "value").await;
     let first =
-        || FaultRule::always(Fault::Delay { millis: 1_000 }).name("a").verb("patch").resource("secrets");
+        || FaultRule::new(Fault::Delay { millis: 1_000 }).named("a").verb("patch").resource("secrets");
     world.cluster().faults().add(first().times(1));
     // Its answer never comes.
-    let mut lost = first().after_effect();
+    let mut lost = first().after();
     lost.fault = Fault::Hang;
     world.cluster().faults().add(lost);
     let before = edge_writes(&world).await;

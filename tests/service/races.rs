@@ -132,7 +132,7 @@ pub(super) fn slow(world: &World, operation: Operation, vault_secret: &str, dura
 }
 
 pub(super) fn status(code: u16, reason: &str) -> FaultRule {
-    FaultRule::always(Fault::Status { code, reason: reason.to_owned(), retry_after: None })
+    FaultRule::new(Fault::Status { code, reason: reason.to_owned(), retry_after: None })
 }
 
 /// The API server answers nobody, and its watches tell nothing.
@@ -140,7 +140,7 @@ pub(super) fn takes_down(world: &World) {
     world
         .cluster()
         .faults()
-        .set(vec![FaultRule::always(Fault::WatchSilent), status(503, "ServiceUnavailable")]);
+        .replace(vec![FaultRule::new(Fault::WatchSilent), status(503, "ServiceUnavailable")]);
 }
 
 /// The API server does not serve the extension's kinds for these verbs.
@@ -330,7 +330,7 @@ async fn the_secret_of_a_strangers_secretsync_keeps_its_keys() {
     world.classes().create(&kubectl(), &class).await.unwrap();
 
     // Theirs comes between the look whether the name is free and the first write.
-    let first = FaultRule::always(Fault::Delay { millis: 1_000 }).verb("patch").resource(PAIR[1]).times(1);
+    let first = FaultRule::new(Fault::Delay { millis: 1_000 }).verb("patch").resource(PAIR[1]).times(1);
     world.cluster().faults().add(first);
     let writes = || world.cluster().requests().of("patch", PAIR[1]);
     let before = writes();
@@ -464,7 +464,7 @@ async fn a_retry_after_of_a_century_stops_nothing() {
     let Some(mut world) = world(direct()).await else { return };
     world.seed("v", "value").await;
     let busy = Fault::Status { code: 429, reason: "TooManyRequests".to_owned(), retry_after: Some(u32::MAX) };
-    world.cluster().faults().add(FaultRule::always(busy).verb("patch").resource("secrets").times(1));
+    world.cluster().faults().add(FaultRule::new(busy).verb("patch").resource("secrets").times(1));
     let asked = CreateSyncedSecretRequest { wait: None, ..of_v("a") };
     world.client.create_synced_secret(asked).await.unwrap();
     world.until_state("a", State::Failed).await;
@@ -479,7 +479,7 @@ async fn a_retry_after_of_a_century_stops_nothing() {
 async fn a_write_that_fails_after_it_took_effect_is_tried_again_ever_more_rarely() {
     let Some(world) = world_with_one(secret_store()).await else { return };
     let writes = || world.cluster().requests().of("patch", "secretsyncs");
-    let broken = status(500, "InternalError").verb("patch").resource("secretsyncs").after_effect();
+    let broken = status(500, "InternalError").verb("patch").resource("secretsyncs").after();
     world.cluster().faults().add(broken);
     let before = writes();
     world.client.clone().update_synced_secret(with_description("a", "x")).await.unwrap();
@@ -655,7 +655,7 @@ async fn an_adoption_takes_back_no_sync_now_and_the_next_one_looks() {
     let adopt = AdoptSyncedSecretRequest { name: name("a"), ..Default::default() };
     let adoption = tokio::spawn(async move { adopter.adopt_synced_secret(adopt).await });
     until_asked(&world, Operation::SecretGet, 1).await;
-    let look = FaultRule::always(Fault::Delay { millis: 2_000 }).verb("get").resource("secrets").times(1);
+    let look = FaultRule::new(Fault::Delay { millis: 2_000 }).verb("get").resource("secrets").times(1);
     world.cluster().faults().add(look);
     syncer.sync_synced_secret(sync("a")).await.unwrap();
     adoption.await.unwrap().unwrap();

@@ -200,7 +200,7 @@ fn auto() -> Options {
 /// The cluster's answer to who asks for the SecretSyncs, before their definition is established.
 fn not_served() -> FaultRule {
     let missing = Fault::Status { code: 404, reason: "NotFound".to_owned(), retry_after: None };
-    FaultRule::always(missing).resource("/apis/secret-sync.x-k8s.io/v1alpha1")
+    FaultRule::new(missing).resource("/apis/secret-sync.x-k8s.io/v1alpha1")
 }
 
 #[tokio::test]

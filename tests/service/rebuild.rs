@@ -292,7 +292,7 @@ async fn a_rebuild_waits_for_a_cluster_that_is_away() {
         return;
     }
     let away = Fault::Status { code: 503, reason: "ServiceUnavailable".to_owned(), retry_after: None };
-    world.cluster().faults().add(FaultRule::always(away));
+    world.cluster().faults().add(FaultRule::new(away));
     world.lose_database().await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert!(all(&mut world).await.is_empty());
@@ -326,7 +326,7 @@ async fn that_a_name_is_absent_is_told_only_after_the_rebuild() {
     world.seed("v", "x").await;
     world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
     let away = Fault::Status { code: 503, reason: "ServiceUnavailable".to_owned(), retry_after: None };
-    world.cluster().faults().add(FaultRule::always(away).resource("secrets"));
+    world.cluster().faults().add(FaultRule::new(away).resource("secrets"));
     world.lose_database().await;
     let refused = world.client.get_synced_secret(get("a")).await.unwrap_err();
     assert_eq!(told(&refused).reason, "DATABASE_REBUILDING", "{refused:?}");
@@ -358,7 +358,7 @@ async fn an_adoption_before_the_rebuild_is_not_taken_back_by_it() {
     if !needs_the_double("an_adoption_before_the_rebuild_is_not_taken_back_by_it") {
         return;
     }
-    let hang = FaultRule::always(Fault::Hang).verb("patch");
+    let hang = FaultRule::new(Fault::Hang).verb("patch");
     world.cluster().faults().add(hang);
     world.client.adopt_synced_secret(adopt("a", vec![existing("k", "w")])).await.unwrap();
     Store::ask_rebuild(&world.directory().join("secret-service.db")).await.unwrap();
@@ -413,7 +413,7 @@ async fn what_the_extension_made_stays_its_own_although_its_kinds_are_served_lat
     world.options.is_auto = true;
     let missing = || Fault::Status { code: 404, reason: "NotFound".to_owned(), retry_after: None };
     for resource in ["secretsyncs", "secretproviderclasses"] {
-        world.cluster().faults().add(FaultRule::always(missing()).resource(resource));
+        world.cluster().faults().add(FaultRule::new(missing()).resource(resource));
     }
     world.lose_database().await;
     tokio::time::sleep(Duration::from_secs(6)).await;
@@ -440,7 +440,7 @@ async fn a_rebuild_that_waits_for_the_extensions_kinds_records_nothing_meanwhile
     world.secrets().create(&theirs, &Secret { metadata, ..Secret::default() }).await.unwrap();
     let missing = || Fault::Status { code: 404, reason: "NotFound".to_owned(), retry_after: None };
     for resource in ["secretsyncs", "secretproviderclasses"] {
-        world.cluster().faults().add(FaultRule::always(missing()).resource(resource));
+        world.cluster().faults().add(FaultRule::new(missing()).resource(resource));
     }
     world.lose_database().await;
     tokio::time::sleep(Duration::from_secs(10)).await;

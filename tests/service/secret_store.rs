@@ -320,7 +320,7 @@ async fn a_secret_that_the_cluster_refuses_is_told_also_where_the_check_comes_of
     let mut world = World::start_with(often()).await;
     world.seed("pump-user", "operator").await;
     let forbidden = Fault::Status { code: 403, reason: "Forbidden".to_owned(), retry_after: None };
-    world.cluster().faults().add(FaultRule::always(forbidden).verb("patch").resource("secrets"));
+    world.cluster().faults().add(FaultRule::new(forbidden).verb("patch").resource("secrets"));
     let request = create("edp1", vec![existing("username", "pump-user")]);
     let told = world.client.create_synced_secret(request).await.unwrap().into_inner();
     assert_eq!(told.state(), State::Failed, "{told:?}");
@@ -378,7 +378,7 @@ async fn validate_only_asks_the_api_server_and_leaves_nothing() {
 
 /// Lists of a resource come late, so that others are there first.
 fn late(resource: &str) -> FaultRule {
-    FaultRule::always(Fault::Delay { millis: 700 }).verb("list").resource(resource)
+    FaultRule::new(Fault::Delay { millis: 700 }).verb("list").resource(resource)
 }
 
 #[tokio::test]
@@ -728,7 +728,7 @@ async fn a_class_that_somebody_makes_at_the_same_moment_is_a_conflict_and_keeps_
     }
     let mut world = World::start_with(engine()).await;
     world.seed("pump-user", "operator").await;
-    let late = FaultRule::always(Fault::Delay { millis: 700 }).verb("patch");
+    let late = FaultRule::new(Fault::Delay { millis: 700 }).verb("patch");
     world.cluster().faults().add(late.resource("secretproviderclasses"));
     ask_for(&mut world, "edp1").await;
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -848,7 +848,7 @@ async fn a_busy_extension_is_waited_for_and_told_with_how_many_wait() {
     let mut world = World::start_with(Options { patience: Duration::from_secs(5), ..engine() }).await;
     world.seed("pump-user", "operator").await;
     // One after the other: the last one has to wait for many times the patience.
-    let slow = FaultRule::always(Fault::Delay { millis: 350 }).verb("patch").resource("secrets");
+    let slow = FaultRule::new(Fault::Delay { millis: 350 }).verb("patch").resource("secrets");
     world.cluster().faults().add(slow);
     let ids: Vec<String> = (0..40).map(|number| format!("edp{number}")).collect();
     for id in &ids {

@@ -344,7 +344,7 @@ async fn a_deletion_that_was_answered_is_not_undone_by_an_update_that_was_still_
     world.seed("slow", "value").await;
     let made =
         world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap().into_inner();
-    world.cluster().faults().add(FaultRule::always(unavailable()).verb("delete").resource(written()));
+    world.cluster().faults().add(FaultRule::new(unavailable()).verb("delete").resource(written()));
     for read in [Operation::SecretGet, Operation::SecretListVersions] {
         world.vault.faults().add(Rule::new(delay(1)).on(read).named("slow"));
     }
@@ -430,7 +430,7 @@ async fn sync_now_does_not_say_synced_while_the_api_server_answers_nobody() {
     world.seed("v", "value").await;
     let made = world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
     let before = made.into_inner().sync_time;
-    world.cluster().faults().add(FaultRule::always(unavailable()));
+    world.cluster().faults().add(FaultRule::new(unavailable()));
 
     let told = world.client.sync_synced_secret(sync("a")).await.unwrap().into_inner();
     assert_eq!((told.state(), synced_reason(&told)), (State::Degraded, "EdgeUnreachable"), "{told:?}");
@@ -475,7 +475,7 @@ async fn sync_now_finds_that_the_secret_is_gone_although_the_watch_is_silent() {
     let mut world = World::start().await;
     world.seed("v", "value").await;
     world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
-    world.cluster().faults().add(FaultRule::always(Fault::WatchSilent).resource("secrets"));
+    world.cluster().faults().add(FaultRule::new(Fault::WatchSilent).resource("secrets"));
     world.secrets().delete("a", &DeleteParams::default()).await.unwrap();
 
     let told = world.client.sync_synced_secret(sync("a")).await.unwrap().into_inner();
@@ -632,7 +632,7 @@ async fn a_secret_that_somebody_makes_under_our_first_write_stays_theirs_althoug
     world.seed("v", "value").await;
     let patches = || world.cluster().requests().of("patch", "secrets");
     let before = patches();
-    let patch = |fault: Fault| FaultRule::always(fault).verb("patch").resource("secrets");
+    let patch = |fault: Fault| FaultRule::new(fault).verb("patch").resource("secrets");
     world.cluster().faults().add(FaultRule { count: Some(1), ..patch(Fault::Delay { millis: 1_500 }) });
     world.cluster().faults().add(FaultRule { count: Some(1), ..patch(unavailable()) });
     let mut client = world.client.clone();

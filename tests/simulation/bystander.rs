@@ -65,7 +65,7 @@ pub async fn install(kube: &Client) {
 /// The next list of Secrets fails.
 pub fn fail_the_first_list(cluster: &Cluster) {
     let fault = Fault::Status { code: 503, reason: "ServiceUnavailable".to_owned(), retry_after: None };
-    cluster.faults().add(FaultRule::always(fault).verb("list").resource("secrets").times(2));
+    cluster.faults().add(FaultRule::new(fault).verb("list").resource("secrets").times(2));
 }
 
 /// Asks what is used until told to stop.

@@ -122,19 +122,19 @@ fn cluster_rule(random: &mut StdRng, synced_secrets: usize) -> FaultRule {
     ];
     let of_watches = [Fault::WatchSilent, Fault::WatchSilent, Fault::WatchDrop, Fault::WatchExpired];
     if random.random_bool(0.25) {
-        let rule = FaultRule::always(of_watches.choose(random).expect("some").clone());
+        let rule = FaultRule::new(of_watches.choose(random).expect("some").clone());
         return if rule.fault == Fault::WatchSilent { rule } else { rule.times(random.random_range(1..4)) };
     }
     let fault = of_requests.choose(random).expect("some").clone();
     // Somebody else isn't asked about: what happens to them has an end.
-    let mut rule = FaultRule::always(fault);
+    let mut rule = FaultRule::new(fault);
     if random.random_bool(0.6) {
         rule = rule.verb(["get", "list", "patch", "delete", "watch"].choose(random).expect("some"));
     }
     if random.random_bool(0.5) {
         rule = rule.resource("secrets");
         if random.random_bool(0.4) {
-            rule = rule.name(&format!("secret-{}", random.random_range(0..synced_secrets)));
+            rule = rule.named(&format!("secret-{}", random.random_range(0..synced_secrets)));
         }
     }
     if random.random_bool(0.4) {
@@ -142,7 +142,7 @@ fn cluster_rule(random: &mut StdRng, synced_secrets: usize) -> FaultRule {
     }
     // What says that it was not done was not done.
     let is_lost = !matches!(rule.fault, Fault::Status { code: ..500, .. });
-    if is_lost && random.random_bool(0.4) { rule.after_effect() } else { rule }
+    if is_lost && random.random_bool(0.4) { rule.after() } else { rule }
 }
 
 /// Waits; false where it is time to stop.

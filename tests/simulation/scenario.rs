@@ -60,7 +60,7 @@ pub async fn run(plan: Plan, database: Handle) -> Report {
         }
     }
     if world.plan.is_silent {
-        world.cluster.faults().add(FaultRule::always(Fault::WatchSilent).resource("secrets"));
+        world.cluster.faults().add(FaultRule::new(Fault::WatchSilent).resource("secrets"));
     }
     let watching = CancellationToken::new();
     let first = tokio::spawn(watchers::watch(world.clone(), watching.clone()));

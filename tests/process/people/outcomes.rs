@@ -111,7 +111,7 @@ async fn adopt_waits_for_the_edge_and_fails_where_it_does_not_come_to_hold_it() 
         return;
     }
     let refused = Fault::Status { code: 422, reason: "Invalid".to_owned(), retry_after: None };
-    world.cluster().faults().add(FaultRule::always(refused).verb("patch").resource(written()));
+    world.cluster().faults().add(FaultRule::new(refused).verb("patch").resource(written()));
     made_by_hand(&world, "fails").await;
     let failed = say(&world, &adopt("fails", &[])).await;
     assert!(failed.out.contains("fails"), "{failed:?}");
@@ -119,7 +119,7 @@ async fn adopt_waits_for_the_edge_and_fails_where_it_does_not_come_to_hold_it() 
     assert!(told.contains("fails is recorded, but ") && !told.contains("pending"), "{told}");
 
     world.cluster().faults().clear();
-    world.cluster().faults().add(FaultRule::always(Fault::Hang).verb("patch").resource(written()));
+    world.cluster().faults().add(FaultRule::new(Fault::Hang).verb("patch").resource(written()));
     made_by_hand(&world, "hangs").await;
     let pending = say(&world, &adopt("hangs", &["--wait", "1s"])).await.failed(9);
     assert!(pending.contains("hangs is recorded, but pending: "), "{pending}");

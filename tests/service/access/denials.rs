@@ -151,7 +151,7 @@ async fn while_the_cluster_does_not_answer_nobody_is_let_in_who_is_not_remembere
     for review in ["tokenreviews", "subjectaccessreviews"] {
         list_as(&world, &viewer).await.unwrap_or_else(|told| panic!("{}", told.message));
         let away = Fault::Status { code: 503, reason: "ServiceUnavailable".to_owned(), retry_after: None };
-        world.cluster().faults().add(FaultRule::always(away).resource(review));
+        world.cluster().faults().add(FaultRule::new(away).resource(review));
         list_as(&world, &viewer).await.unwrap_or_else(|told| panic!("{}", told.message));
         sleep(REMEMBERED * 2).await;
         for token in [&viewer, &editor] {

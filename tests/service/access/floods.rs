@@ -95,7 +95,7 @@ async fn the_reviews_of_one_caller_make_nobody_elses_wait() {
     let world = world(|_| {}).await;
     let (flood, mut viewer) = (caller(&world, "nobody").await, caller(&world, "viewer").await);
     let slow = Fault::Delay { millis: 3_000 };
-    world.cluster().faults().add(FaultRule::always(slow).resource("subjectaccessreviews"));
+    world.cluster().faults().add(FaultRule::new(slow).resource("subjectaccessreviews"));
     let flooding = tokio::spawn(async move { ask(&flood, 200, 200).await });
     // After a review of the right on all names come those of the names.
     tokio::time::sleep(Duration::from_secs(4)).await;

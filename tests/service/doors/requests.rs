@@ -255,7 +255,7 @@ async fn a_call_about_which_nobody_can_tell_ends_before_the_request_comes() {
     let world = locked(|limits| limits.receive_timeout = Duration::from_secs(60)).await;
     let token = world.token("editor", AUDIENCE).await;
     let broken = Fault::Status { code: 500, reason: "InternalError".to_owned(), retry_after: None };
-    world.cluster().faults().add(FaultRule::always(broken).resource("subjectaccessreviews"));
+    world.cluster().faults().add(FaultRule::new(broken).resource("subjectaccessreviews"));
     let connection = Http2::connect(world.address(), 2).await;
     let path = format!("{SERVICE}/GetSyncedSecret");
     let refused = connection.begin(&path, Some(&token), Bytes::new(), false).await.end().await;

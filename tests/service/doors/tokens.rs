@@ -74,7 +74,7 @@ async fn slow(change: impl FnOnce(&mut api::Limits)) -> (World, Channel) {
     let mut viewer = callers::client(channel.clone(), Some(&viewer));
     viewer.list_synced_secrets(ListSyncedSecretsRequest::default()).await.unwrap();
     let slow = Fault::Delay { millis: 4_000 };
-    world.cluster().faults().add(FaultRule::always(slow).resource("tokenreviews"));
+    world.cluster().faults().add(FaultRule::new(slow).resource("tokenreviews"));
     world.account("renewed", &BOTH, &LOOKING, &[]).await;
     (world, channel)
 }

@@ -28,7 +28,7 @@ async fn a_use_that_appears_before_the_removal_holds_the_deletion_back_until_it_
     }
     let mut world = made(&["a"]).await;
     // The last look before the removal fails for a while: time for somebody.
-    world.cluster().faults().add(FaultRule::always(refused(503)).verb("list").resource("devices"));
+    world.cluster().faults().add(FaultRule::new(refused(503)).verb("list").resource("devices"));
     let request = DeleteSyncedSecretRequest { wait: None, ..delete("a") };
     let accepted = world.client.delete_synced_secret(request).await.unwrap().into_inner();
     assert_eq!(accepted.state(), State::Deleting);
@@ -64,7 +64,7 @@ async fn a_kind_that_is_not_served_for_a_moment_hides_no_use_from_a_deletion() {
     let mut patient = options();
     patient.usages.interval = Duration::from_secs(4);
     let mut world = made_on(site, &["a"], patient).await;
-    world.cluster().faults().add(FaultRule::always(refused(503)).verb("list").resource("devices"));
+    world.cluster().faults().add(FaultRule::new(refused(503)).verb("list").resource("devices"));
     let request = DeleteSyncedSecretRequest { wait: None, ..delete("a") };
     world.client.delete_synced_secret(request).await.unwrap();
     used(&mut world, "late", "a").await;
@@ -72,7 +72,7 @@ async fn a_kind_that_is_not_served_for_a_moment_hides_no_use_from_a_deletion() {
     world.stop_service().await;
     let not_found = Fault::Status { code: 404, reason: "NotFound".to_owned(), retry_after: None };
     let group = "/apis/deviceregistry.microsoft.com";
-    world.cluster().faults().set(vec![FaultRule::always(not_found).resource(group)]);
+    world.cluster().faults().replace(vec![FaultRule::new(not_found).resource(group)]);
     world.start_service().await;
     let begun = std::time::Instant::now();
     while begun.elapsed() < Duration::from_secs(3) {
@@ -93,7 +93,7 @@ async fn a_deletion_that_is_held_back_can_be_forced() {
     let mut world = made(&["a"]).await;
     // A watch that has silently died: the call knows nothing of the use, the last look does.
     let silent = Fault::WatchSilent;
-    world.cluster().faults().add(FaultRule::always(silent).verb("watch").resource("assetendpointprofiles"));
+    world.cluster().faults().add(FaultRule::new(silent).verb("watch").resource("assetendpointprofiles"));
     world.applies(PROFILE, "unseen", naming("a/username")).await;
     let begun = Instant::now();
     let held = world.client.delete_synced_secret(delete("a")).await.unwrap().into_inner();
@@ -103,7 +103,7 @@ async fn a_deletion_that_is_held_back_can_be_forced() {
     world
         .cluster()
         .faults()
-        .add(FaultRule::always(Fault::Delay { millis: 1_000 }).verb("delete").resource("secrets"));
+        .add(FaultRule::new(Fault::Delay { millis: 1_000 }).verb("delete").resource("secrets"));
     let request = DeleteSyncedSecretRequest { force: true, ..delete("a") };
     world.client.delete_synced_secret(request).await.unwrap();
     assert!(world.edge("a").await.is_none());
@@ -116,7 +116,7 @@ async fn that_a_deletion_was_forced_outlives_a_restart() {
     }
     let mut world = made(&["a"]).await;
     used(&mut world, "p", "a").await;
-    world.cluster().faults().add(FaultRule::always(refused(503)).verb("delete").resource("secrets"));
+    world.cluster().faults().add(FaultRule::new(refused(503)).verb("delete").resource("secrets"));
     let request = DeleteSyncedSecretRequest { force: true, wait: None, ..delete("a") };
     world.client.delete_synced_secret(request).await.unwrap();
     world.restart().await;
@@ -135,7 +135,7 @@ async fn a_use_that_appears_in_the_moment_of_the_removal_is_reported() {
     world
         .cluster()
         .faults()
-        .add(FaultRule::always(Fault::Delay { millis: 1_500 }).verb("delete").resource("secrets"));
+        .add(FaultRule::new(Fault::Delay { millis: 1_500 }).verb("delete").resource("secrets"));
     let mut client = world.client.clone();
     let deletion = tokio::spawn(async move { client.delete_synced_secret(delete("a")).await });
     while world.cluster().requests().of("delete", "secrets") == 0 {

@@ -32,10 +32,11 @@ async fn a_watch_that_breaks_misses_nothing() {
         world
             .cluster()
             .faults()
-            .add(FaultRule::always(broken).verb(verb).resource("assetendpointprofiles").times(2));
-        world.cluster().faults().add(
-            FaultRule::always(Fault::WatchDrop).verb("watch").resource("assetendpointprofiles").times(1),
-        );
+            .add(FaultRule::new(broken).verb(verb).resource("assetendpointprofiles").times(2));
+        world
+            .cluster()
+            .faults()
+            .add(FaultRule::new(Fault::WatchDrop).verb("watch").resource("assetendpointprofiles").times(1));
         let profile = format!("p-{number}");
         used(&mut world, &profile, "a").await;
         world.cluster().faults().clear();
@@ -53,7 +54,7 @@ async fn before_the_first_look_nothing_is_deleted_without_force_and_what_was_kno
     let mut world = made(&["a", "b"]).await;
     used(&mut world, "p", "a").await;
     world.stop_service().await;
-    world.cluster().faults().add(FaultRule::always(refused(503)).verb("list").resource("devices"));
+    world.cluster().faults().add(FaultRule::new(refused(503)).verb("list").resource("devices"));
     world.start_service().await;
     assert!(is_in_use(&world.get("a").await, "Used") && is_in_use(&world.get("b").await, "NotUsed"));
 
@@ -81,7 +82,7 @@ async fn a_kind_that_the_service_may_not_look_at_makes_uses_unknown_and_says_wha
     users::define(&site.kube, &users::definition(&group, "camera", "v1")).await;
     // A real cluster forbids what no role grants.
     if site.is_double() {
-        site.cluster().faults().add(FaultRule::always(refused(403)).verb("list").resource("cameras"));
+        site.cluster().faults().add(FaultRule::new(refused(403)).verb("list").resource("cameras"));
     }
     let rule = format!("Camera.{group} spec.passwordSecretName SECRET/KEY");
     let mut world = made_on(site, &["a", "b"], with_rules(&[rule])).await;
@@ -178,7 +179,7 @@ async fn before_the_secrets_were_ever_listed_none_of_them_is_missing() {
         until_usages(&mut world, "foreign", |usages| usages.iter().any(|usage| !usage.secret_missing)).await;
         let before = world.get("a").await;
         world.stop_service().await;
-        world.cluster().faults().add(FaultRule::always(fault).verb("list").resource("secrets"));
+        world.cluster().faults().add(FaultRule::new(fault).verb("list").resource("secrets"));
         world.start_service().await;
 
         // Long enough for the first list to fail, and for what is believed to be gone to be looked for.
@@ -210,7 +211,7 @@ async fn a_kind_that_is_not_served_for_a_moment_is_not_forgotten() {
     let mut world = made_on(site, &["a"], with_pauses).await;
     used(&mut world, "p", "a").await;
     for path in ["/apis/deviceregistry.microsoft.com", "/apis/deviceregistry.microsoft.com/v1"] {
-        world.cluster().faults().add(FaultRule::always(refused(404)).resource(path).times(1));
+        world.cluster().faults().add(FaultRule::new(refused(404)).resource(path).times(1));
         // Long enough for a look that meets the fault and for one that doesn't.
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(3) {
@@ -235,7 +236,7 @@ async fn what_used_a_synced_secret_before_a_start_is_waited_for_when_its_kind_is
     let mut world = made_on(site, &["a", "b"], with_pauses).await;
     used(&mut world, "p", "a").await;
     world.stop_service().await;
-    let missing = FaultRule::always(refused(404)).resource("/apis/deviceregistry.microsoft.com");
+    let missing = FaultRule::new(refused(404)).resource("/apis/deviceregistry.microsoft.com");
     world.cluster().faults().add(missing.clone().times(1));
     world.start_service().await;
     let refused = world.client.delete_synced_secret(delete("a")).await.unwrap_err();

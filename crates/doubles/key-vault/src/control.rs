@@ -52,10 +52,7 @@ async fn replace_rules(
     State(shared): State<Arc<Shared>>,
     Json(rules): Json<Vec<Rule>>,
 ) -> Json<Vec<SetRule>> {
-    shared.faults.clear();
-    for rule in rules {
-        shared.faults.add(rule);
-    }
+    shared.faults.replace(rules);
     Json(shared.faults.rules())
 }
 

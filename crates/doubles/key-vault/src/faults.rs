@@ -1,38 +1,22 @@
 //! What a test switches: rules that make chosen requests fail, and the settings of the vault's behaviour.
 
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard, RwLock};
+use doubles_common::faults::{Counted, FaultRules, Phase};
+use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 
 use super::{operation::Operation, throttle::Throttle};
 
-/// The switches. Where no rule is set, a request pays one atomic read for them.
+/// The switches.
 #[derive(Default)]
 pub struct Faults {
-    any: AtomicBool,
-    rules: Mutex<Rules>,
+    rules: FaultRules<Rule>,
     settings: RwLock<Settings>,
 }
 
-#[derive(Default)]
-struct Rules {
-    last_id: u64,
-    rules: Vec<SetRule>,
-}
-
 /// A rule that is set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct SetRule {
-    /// Counts up from 1.
-    pub id: u64,
-    /// The rule, with what is left of its count.
-    #[serde(flatten)]
-    pub rule: Rule,
-}
+pub type SetRule = doubles_common::faults::SetRule<Rule>;
 
 /// Which requests meet a fault, and which fault. Of several that match, the one that was added first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,17 +36,6 @@ pub struct Rule {
     pub phase: Phase,
     /// What happens.
     pub action: Action,
-}
-
-/// When a fault happens.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Phase {
-    /// In place of the operation.
-    #[default]
-    Before,
-    /// Once the operation has taken effect, in place of its answer.
-    After,
 }
 
 /// What happens to a request. On the wire `{"kind": "delay", "milliseconds": 200}` and so on.
@@ -142,32 +115,27 @@ impl Faults {
 
     /// Adds a rule; answers its id.
     pub fn add(&self, rule: Rule) -> u64 {
-        let mut rules = self.lock();
-        rules.last_id += 1;
-        let id = rules.last_id;
-        rules.rules.push(SetRule { id, rule });
-        self.any.store(true, Ordering::Release);
-        id
+        self.rules.add(rule)
     }
 
     /// Takes a rule away; false where it isn't set, or used up.
     pub fn remove(&self, id: u64) -> bool {
-        let mut rules = self.lock();
-        let before = rules.rules.len();
-        rules.rules.retain(|rule| rule.id != id);
-        self.any.store(!rules.rules.is_empty(), Ordering::Release);
-        rules.rules.len() < before
+        self.rules.remove(id)
+    }
+
+    /// Replaces all rules; the settings stay.
+    pub fn replace(&self, rules: Vec<Rule>) {
+        self.rules.replace(rules);
     }
 
     /// Takes all rules away; the settings stay.
     pub fn clear(&self) {
-        self.lock().rules.clear();
-        self.any.store(false, Ordering::Release);
+        self.rules.replace(Vec::new());
     }
 
     /// The rules that are set and not used up.
     pub fn rules(&self) -> Vec<SetRule> {
-        self.lock().rules.clone()
+        self.rules.list()
     }
 
     /// The settings.
@@ -182,24 +150,8 @@ impl Faults {
 
     /// The fault that a request meets, counted.
     pub(super) fn take(&self, operation: Operation, name: &str) -> Option<(Phase, Action)> {
-        if !self.any.load(Ordering::Acquire) {
-            return None;
-        }
-        let mut rules = self.lock();
-        let set = rules.rules.iter_mut().find(|set| set.rule.matches(operation, name))?;
-        let (id, met) = (set.id, (set.rule.phase, set.rule.action.clone()));
-        if let Some(left) = &mut set.rule.count {
-            *left = left.saturating_sub(1);
-            if *left == 0 {
-                rules.rules.retain(|rule| rule.id != id);
-                self.any.store(!rules.rules.is_empty(), Ordering::Release);
-            }
-        }
-        Some(met)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Rules> {
-        self.rules.lock()
+        let rule = self.rules.take(|rule| rule.matches(operation, name))?;
+        Some((rule.phase, rule.action))
     }
 }
 
@@ -232,9 +184,18 @@ impl Rule {
     }
 
     fn matches(&self, operation: Operation, name: &str) -> bool {
-        self.count != Some(0)
-            && self.operation.map_or(operation != Operation::Token, |own| own == operation)
+        self.operation.map_or(operation != Operation::Token, |own| own == operation)
             && self.name.as_deref().is_none_or(|own| own.eq_ignore_ascii_case(name))
+    }
+}
+
+impl Counted for Rule {
+    fn count(&self) -> Option<u32> {
+        self.count
+    }
+
+    fn count_down(&mut self) {
+        self.count = self.count.map(|left| left.saturating_sub(1));
     }
 }
 

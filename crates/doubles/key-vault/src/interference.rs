@@ -7,10 +7,11 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use doubles_common::faults::Phase;
 use futures::{StreamExt, stream};
 
 use super::{
-    faults::{Action, Phase},
+    faults::Action,
     operation::Operation,
     refusal::Refusal,
     router::{Shared, challenge},

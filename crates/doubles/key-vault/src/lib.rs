@@ -84,8 +84,8 @@ use url::Url;
 
 pub use assertion::{Assertion, AssertionVerifier, CertificateVerifier, Rejected, UnusableCertificate};
 pub use clock::Clock;
-pub use doubles_common::Credential;
-pub use faults::{Action, Faults, Phase, Rule, SetRule, Settings};
+pub use doubles_common::{Credential, faults::Phase};
+pub use faults::{Action, Faults, Rule, SetRule, Settings};
 pub use federation::{FEDERATED_AUDIENCE, FederatedIdentity, FederatedVerifier, UnusableIssuer};
 pub use hosts::{AUTHORITY_HOST, public_host};
 pub use identity::Identity;

@@ -37,7 +37,7 @@ pub(super) fn answer(
     }
     match (what, method) {
         ("faults", &Method::GET) => {}
-        ("faults", &Method::PUT) => server.faults.set(parse(body)?),
+        ("faults", &Method::PUT) => server.faults.replace(parse(body)?),
         ("faults", &Method::DELETE) => server.faults.clear(),
         ("users", &Method::PUT) => {
             server.policy.clear_rules();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
+use doubles_common::faults::{Counted, FaultRules, Phase};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
@@ -31,17 +31,6 @@ pub struct FaultRule {
     pub phase: Phase,
     /// What happens.
     pub fault: Fault,
-}
-
-/// When a fault strikes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Phase {
-    /// Instead of the request.
-    #[default]
-    Before,
-    /// After it took effect, so that only the answer is lost.
-    After,
 }
 
 /// What a fault does.
@@ -90,43 +79,42 @@ pub(super) struct Aim<'a> {
 }
 
 /// The faults that are ordered now.
+#[derive(Default)]
 pub struct Faults {
-    rules: Mutex<Vec<FaultRule>>,
-    /// Wakes the watches.
-    changed: watch::Sender<u64>,
+    rules: FaultRules<FaultRule>,
 }
 
 // === impl Faults ===
 
 impl Faults {
-    pub(super) fn new() -> Self {
-        Self { rules: Mutex::default(), changed: watch::Sender::new(0) }
+    /// Adds a rule after the others; answers its id.
+    pub fn add(&self, rule: FaultRule) -> u64 {
+        self.rules.add(rule)
     }
 
-    /// Adds a rule after the others.
-    pub fn add(&self, rule: FaultRule) {
-        self.lock().push(rule);
-        self.changed.send_modify(|version| *version += 1);
+    /// Removes a rule; false where it isn't set, or used up.
+    pub fn remove(&self, id: u64) -> bool {
+        self.rules.remove(id)
+    }
+
+    /// Replaces all rules.
+    pub fn replace(&self, rules: Vec<FaultRule>) {
+        self.rules.replace(rules);
     }
 
     /// Removes all rules.
     pub fn clear(&self) {
-        self.set(Vec::new());
-    }
-
-    /// Replaces all rules.
-    pub fn set(&self, rules: Vec<FaultRule>) {
-        *self.lock() = rules;
-        self.changed.send_modify(|version| *version += 1);
+        self.rules.replace(Vec::new());
     }
 
     /// The rules that still strike, with what is left of their counts.
     pub fn rules(&self) -> Vec<FaultRule> {
-        self.lock().clone()
+        self.rules.list().into_iter().map(|set| set.rule).collect()
     }
 
+    /// Wakes the watches.
     pub(super) fn subscribe(&self) -> watch::Receiver<u64> {
-        self.changed.subscribe()
+        self.rules.subscribe()
     }
 
     /// The first fault that strikes a request in a phase; takes one from its count.
@@ -146,23 +134,7 @@ impl Faults {
     }
 
     fn take(&self, wanted: impl Fn(&FaultRule) -> bool) -> Option<Fault> {
-        let mut rules = self.lock();
-        let index = rules.iter().position(wanted)?;
-        let rule = &mut rules[index];
-        let fault = rule.fault.clone();
-        // A silent watch asks again and again: its rule stands until it is cleared.
-        let lasts = matches!(fault, Fault::WatchSilent | Fault::WatchDead);
-        if let Some(count) = rule.count.as_mut().filter(|_| !lasts) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                rules.remove(index);
-            }
-        }
-        Some(fault)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<FaultRule>> {
-        self.rules.lock()
+        self.rules.take(wanted).map(|rule| rule.fault)
     }
 }
 
@@ -170,7 +142,7 @@ impl Faults {
 
 impl FaultRule {
     /// A fault that strikes every request, without end.
-    pub fn always(fault: Fault) -> Self {
+    pub fn new(fault: Fault) -> Self {
         Self {
             verb: None,
             resource: None,
@@ -195,7 +167,7 @@ impl FaultRule {
     }
 
     /// Only objects of this name.
-    pub fn name(mut self, name: &str) -> Self {
+    pub fn named(mut self, name: &str) -> Self {
         self.name = Some(name.to_owned());
         self
     }
@@ -207,7 +179,7 @@ impl FaultRule {
     }
 
     /// After the request took effect.
-    pub fn after_effect(mut self) -> Self {
+    pub fn after(mut self) -> Self {
         self.phase = Phase::After;
         self
     }
@@ -215,11 +187,23 @@ impl FaultRule {
     fn hits(&self, aim: &Aim<'_>) -> bool {
         let hits =
             |condition: &Option<String>, value: &str| condition.as_ref().is_none_or(|wanted| wanted == value);
-        self.count != Some(0)
-            && hits(&self.verb, aim.verb)
+        hits(&self.verb, aim.verb)
             && hits(&self.resource, aim.resource)
             && hits(&self.namespace, aim.namespace)
             && hits(&self.name, aim.name)
+    }
+}
+
+impl Counted for FaultRule {
+    fn count(&self) -> Option<u32> {
+        self.count
+    }
+
+    fn count_down(&mut self) {
+        // A silent watch asks again and again: its rule stands until it is cleared.
+        if !matches!(self.fault, Fault::WatchSilent | Fault::WatchDead) {
+            self.count = self.count.map(|left| left.saturating_sub(1));
+        }
     }
 }
 

@@ -57,9 +57,11 @@ use tokio::{sync::Notify, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+pub use doubles_common::faults::Phase;
+
 pub use self::{
     auth::{Policy, Rule, User},
-    faults::{Fault, FaultRule, Faults, Phase},
+    faults::{Fault, FaultRule, Faults},
     store::Happened,
 };
 use self::{
@@ -144,7 +146,7 @@ impl Cluster {
             registry: Registry::new(&store),
             store,
             policy: Policy::default(),
-            faults: Faults::new(),
+            faults: Faults::default(),
             counts: Mutex::default(),
             work: Notify::new(),
             closing: CancellationToken::new(),

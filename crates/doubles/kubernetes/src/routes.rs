@@ -6,12 +6,13 @@ use axum::{
     body::{Body, to_bytes},
     http::{Method, Request, Response, header::AUTHORIZATION, request::Parts},
 };
+use doubles_common::faults::Phase;
 
 use super::{
     Server,
     auth::{API_AUDIENCE, User},
     control, decode, delete, discovery,
-    faults::{Aim, Fault, Phase},
+    faults::{Aim, Fault},
     openapi, read,
     request::{Query, ResourcePath, Target},
     resources::{Class, Served},

@@ -13,7 +13,7 @@ use crate::{Fault, FaultRule};
 async fn a_status_strikes_as_often_as_ordered() {
     let fixture = Fixture::start().await;
     let fault = Fault::Status { code: 503, reason: "ServiceUnavailable".into(), retry_after: Some(7) };
-    fixture.cluster.faults().add(FaultRule::always(fault).verb("get").name("a").times(1));
+    fixture.cluster.faults().add(FaultRule::new(fault).verb("get").named("a").times(1));
     let (code, status) = fixture.get(&path("a")).await;
     assert_eq!((code, &status["details"]["retryAfterSeconds"]), (503, &json!(7)));
     assert_eq!(fixture.get(&path("a")).await.0, 404);
@@ -22,7 +22,7 @@ async fn a_status_strikes_as_often_as_ordered() {
 #[tokio::test]
 async fn an_answer_can_be_lost_after_the_effect() {
     let fixture = Fixture::start().await;
-    let rule = FaultRule::always(Fault::Reset).verb("create").resource("secrets").times(1).after_effect();
+    let rule = FaultRule::new(Fault::Reset).verb("create").resource("secrets").times(1).after();
     fixture.cluster.faults().add(rule);
     let object = serde_json::from_value(secret("a", "one")).unwrap();
     assert!(fixture.secrets().await.create(&PostParams::default(), &object).await.is_err());
@@ -32,11 +32,11 @@ async fn an_answer_can_be_lost_after_the_effect() {
 #[tokio::test]
 async fn answers_can_be_late_or_never_come() {
     let fixture = Fixture::start().await;
-    fixture.cluster.faults().add(FaultRule::always(Fault::Delay { millis: 100 }));
+    fixture.cluster.faults().add(FaultRule::new(Fault::Delay { millis: 100 }));
     let begun = Instant::now();
     fixture.get(&path("")).await;
     assert!(begun.elapsed() >= Duration::from_millis(100));
-    fixture.cluster.faults().set(vec![FaultRule::always(Fault::Hang)]);
+    fixture.cluster.faults().replace(vec![FaultRule::new(Fault::Hang)]);
     let client = fixture.secrets().await;
     assert!(tokio::time::timeout(Duration::from_millis(200), client.get("a")).await.is_err());
     fixture.cluster.stop().await;
@@ -54,16 +54,16 @@ async fn open_watches_fall_silent_expire_and_drop() {
     };
     let faults = fixture.cluster.faults();
     let mut events = open().await;
-    faults.add(FaultRule::always(Fault::WatchSilent));
+    faults.add(FaultRule::new(Fault::WatchSilent));
     fixture.post(&path(""), &secret("a", "one")).await;
     assert!(tokio::time::timeout(Duration::from_millis(200), events.next()).await.is_err());
     faults.clear();
     assert!(events.next().await.unwrap().unwrap().contains("ADDED"));
-    faults.add(FaultRule::always(Fault::WatchDrop).times(1));
+    faults.add(FaultRule::new(Fault::WatchDrop).times(1));
     assert!(events.next().await.is_none());
     let mut events = open().await;
     assert!(events.next().await.unwrap().unwrap().contains("ADDED"));
-    faults.add(FaultRule::always(Fault::WatchExpired).times(1));
+    faults.add(FaultRule::new(Fault::WatchExpired).times(1));
     assert!(events.next().await.unwrap().unwrap().contains("\"code\":410"));
     assert!(events.next().await.is_none());
     // The version from before is too old now for everybody.
