@@ -32,7 +32,7 @@ pub use access::{
 pub use adoption::{Adoptable, AdoptableSync, SyncedInto};
 pub use engine::{
     direct::secret::{Observed, Written},
-    secret_store::{self, FederatedAccount},
+    secret_store::{self, FederatedAccount, ForeignKey},
 };
 pub use error::EdgeError;
 pub use index::{Index, Labelled, Seen};

@@ -38,7 +38,7 @@ impl Reconciler {
     }
 
     /// Whether any synced secret of ours is in the hands of the Secret Store extension.
-    pub fn has_secret_store_records(&self) -> bool {
+    pub fn has_delegated(&self) -> bool {
         self.in_use().is_delegated()
     }
 

@@ -49,11 +49,19 @@ pub enum OrphanRemoval {
     Wait(Duration),
 }
 
+/// The engine that takes a Kubernetes Secret of another tool over as it is. From there it goes to the other one, where that is to be.
+pub const ADOPTING: SyncEngine = SyncEngine::Direct;
+
 /// Whether the engine of this kind needs the values of the references.
 pub fn reads_values(kind: SyncEngine) -> bool {
+    !is_delegated(kind)
+}
+
+/// Whether the Secret Store extension writes the Secrets of this engine.
+pub fn is_delegated(kind: SyncEngine) -> bool {
     match kind {
-        SyncEngine::Direct => true,
-        SyncEngine::SecretStore => false,
+        SyncEngine::Direct => false,
+        SyncEngine::SecretStore => true,
     }
 }
 

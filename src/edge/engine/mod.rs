@@ -13,14 +13,18 @@ use std::time::Duration;
 
 pub use choice::{InUse, once_served};
 pub use direct::Direct;
-pub use engines::{Engines, Listed, OrphanRemoval, Settings, object_kind, reads_values};
+pub use engines::{
+    ADOPTING, Engines, Listed, OrphanRemoval, Settings, is_delegated, object_kind, reads_values,
+};
 pub use secret_store::SecretStore;
 pub use types::{
     Applied, Attempt, Comparison, Delegated, Digest, Drift, Failure, Look, Objection, Observation,
     Preparation, Problem, Released, Retry, Step, Synced, Target, Trigger, VaultState, sentence,
 };
 
-use super::EdgeError;
+use uuid::Uuid;
+
+use super::{Adoptable, AdoptableSync, EdgeError};
 use crate::model::{Handed, SyncEngine, SyncedSecret, SyncedSecretId};
 
 /// How a synced secret reaches the edge. Cheap to clone.
@@ -30,6 +34,25 @@ pub enum Engine {
     Direct(Direct),
     /// This service writes a SecretSync and a SecretProviderClass, and the Secret Store extension writes the Secret.
     SecretStore(SecretStore),
+}
+
+/// An object of another tool that can be adopted.
+#[derive(Debug)]
+pub enum AdoptableObject {
+    /// A Kubernetes Secret.
+    Secret(Adoptable),
+    /// A SecretSync.
+    SecretSync(AdoptableSync),
+}
+
+impl AdoptableObject {
+    /// The uid that Kubernetes gave it.
+    pub fn uid(&self) -> &str {
+        match self {
+            Self::Secret(secret) => &secret.uid,
+            Self::SecretSync(sync) => &sync.uid,
+        }
+    }
 }
 
 impl Engine {
@@ -68,6 +91,27 @@ impl Engine {
             Self::Direct(engine) => engine.check_name(id).await,
             Self::SecretStore(engine) => engine.check_name(id).await,
         }
+    }
+
+    /// Fails where the name of what this engine would write beside a Secret that is adopted is somebody else's.
+    pub async fn check_adopted_name(&self, id: &SyncedSecretId, uid: Uuid) -> Result<(), EdgeError> {
+        match self {
+            Self::Direct(_) => Ok(()),
+            Self::SecretStore(engine) => engine.check_adopted_name(id, uid).await,
+        }
+    }
+
+    /// The object of another tool that can be adopted and that an engine like this one writes; nothing where there is none. `may_read`:
+    /// whether the service may read values.
+    pub async fn adoptable(
+        &self,
+        id: &SyncedSecretId,
+        may_read: bool,
+    ) -> Result<Option<AdoptableObject>, EdgeError> {
+        Ok(match self {
+            Self::Direct(engine) => engine.adoptable(id, may_read).await?.map(AdoptableObject::Secret),
+            Self::SecretStore(engine) => engine.adoptable(id).await?.map(AdoptableObject::SecretSync),
+        })
     }
 
     /// Asks the API server whether it would accept what [`Engine::apply`] writes; changes nothing. `edge_uid` is the Secret that was

@@ -9,7 +9,7 @@ pub(super) use plan::plan;
 
 use super::{Applied, Digest, Drift, Observation, Released, Synced, Target, VaultState};
 use crate::{
-    edge::{Desired, Edge, EdgeError, Index, Observed, Seen, Written},
+    edge::{Adoptable, Desired, Edge, EdgeError, Index, Observed, Seen, Written},
     model::{SyncedSecret, SyncedSecretId},
 };
 
@@ -29,6 +29,14 @@ impl Direct {
 
     pub(super) async fn check_name(&self, id: &SyncedSecretId) -> Result<(), EdgeError> {
         self.edge.check_name(id).await
+    }
+
+    pub(super) async fn adoptable(
+        &self,
+        id: &SyncedSecretId,
+        may_read: bool,
+    ) -> Result<Option<Adoptable>, EdgeError> {
+        self.edge.adoptable(id, may_read).await
     }
 
     pub(super) async fn dry_run(

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     edge::{
-        Edge, EdgeError, Index,
+        AdoptableSync, Edge, EdgeError, Index,
         engine::{Attempt, Comparison, Digest, Look, Objection, Settings, Step, Target, Trigger, VaultState},
     },
     model::{Handed, State, SyncedSecret, SyncedSecretId},
@@ -114,6 +114,21 @@ impl SecretStore {
 
     pub(in crate::edge::engine) async fn check_name(&self, id: &SyncedSecretId) -> Result<(), EdgeError> {
         tokio::try_join!(self.0.edge.check_name(id), self.0.edge.check_pair_name(id)).map(|_| ())
+    }
+
+    pub(in crate::edge::engine) async fn check_adopted_name(
+        &self,
+        id: &SyncedSecretId,
+        uid: Uuid,
+    ) -> Result<(), EdgeError> {
+        self.0.edge.check_class_name(id, uid).await
+    }
+
+    pub(in crate::edge::engine) async fn adoptable(
+        &self,
+        id: &SyncedSecretId,
+    ) -> Result<Option<AdoptableSync>, EdgeError> {
+        self.0.edge.adoptable_sync(id, &self.0.options.vault_name).await
     }
 
     pub(in crate::edge::engine) async fn dry_run(&self, secret: &SyncedSecret) -> Result<(), EdgeError> {
