@@ -13,7 +13,7 @@ pub(crate) mod fuzzing;
 mod index;
 mod lease;
 mod manifest;
-mod remains;
+mod recovery;
 mod reviews;
 mod table;
 mod usages;
@@ -38,7 +38,7 @@ pub use error::EdgeError;
 pub use index::{Index, Labelled, Seen};
 pub use lease::{Election, Leadership, LeaseHolder, LeaseOptions, Place, Standing};
 pub use manifest::{Content, Desired, MANAGED_BY, UID_LABEL, is_reserved};
-pub use remains::{AllRemains, Remains};
+pub use recovery::{AllRemains, Remains};
 pub use usages::{Gap, USAGE_VERBS, UsageOptions, Usages};
 
 use crate::peer_clock::PeerClock;

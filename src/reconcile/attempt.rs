@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Reconciler,
-    fights::Fight,
+    contention::Fight,
     queue::{Outcome, Work},
 };
 use crate::{

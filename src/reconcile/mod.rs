@@ -3,25 +3,25 @@
 
 mod attempt;
 mod comparisons;
-mod created;
-pub mod creation;
+mod contention;
 mod engine;
 mod failure;
-mod fights;
-mod housekeeping;
+mod handover;
+mod import;
 mod last_reason;
 mod leadership;
-mod mirror;
-mod observe;
 mod orphans;
+pub mod ownership;
+mod pruning;
 mod queue;
-mod reads;
 pub mod rebuild;
+mod record_update;
 mod recording;
 mod removal;
-mod restored;
+mod restore;
 mod rotation;
-mod switch;
+mod shared_reads;
+mod unstored_values;
 mod usages;
 mod vault_state;
 mod worker;
@@ -39,9 +39,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-pub use observe::expiring;
-pub use reads::{Read, Reads};
+pub use record_update::expiring;
 pub use removal::is_held;
+pub use shared_reads::{Read, Reads};
 
 use crate::{
     edge::{
@@ -55,7 +55,7 @@ use crate::{
     vault::{Priority, Vault},
 };
 use comparisons::Comparisons;
-use fights::Fights;
+use contention::Fights;
 use queue::{Lane, Queue};
 
 /// Names of changed Secrets on their way from the watch to the queue.

@@ -1,6 +1,6 @@
 //! Records what an attempt brought: each in one transaction, with its audit event, and with the outcome for the queue.
 
-use super::{Reconciler, observe, queue::Outcome};
+use super::{Reconciler, queue::Outcome, record_update};
 use crate::{
     edge::{
         Written,
@@ -33,7 +33,7 @@ impl Reconciler {
         let is_told = is_repair && self.0.fights.of(attempted.secret.uid).is_none();
         let changed = current.edge.digest.as_deref() != Some(digest.as_slice()) || is_told;
         let last_look = current.secret.sync_time;
-        observe::synced(&mut current, attempted, statuses, written, digest);
+        record_update::synced(&mut current, attempted, statuses, written, digest);
         if is_from_memory {
             current.secret.sync_time = last_look;
         }
@@ -136,7 +136,7 @@ impl Reconciler {
         let is_news = matches!(current.secret.state, State::Degraded | State::Failed)
             || current.secret.synced_generation != handed.generation;
         let digest = current.edge.digest.clone().unwrap_or_default();
-        observe::synced(&mut current, attempted, handed.statuses.clone(), written, digest);
+        record_update::synced(&mut current, attempted, handed.statuses.clone(), written, digest);
         current.handed = Some(Handed { open: false, ..handed.clone() });
         let stale = current.secret.generation != attempted.secret.generation;
         transaction.update(current).await?;
@@ -158,7 +158,7 @@ impl Reconciler {
     ) -> Result<Outcome, StoreError> {
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(Outcome::Done) };
-        if current.handed != record.handed || observe::is_outdated(record, &current.secret) {
+        if current.handed != record.handed || record_update::is_outdated(record, &current.secret) {
             return Ok(Outcome::Again);
         }
         if current.secret.state != State::Deleting {
@@ -217,12 +217,12 @@ impl Reconciler {
             current.secret.state,
             current.secret.condition(ConditionType::Synced).map(|condition| condition.reason),
         );
-        observe::failed(&mut current, attempted, reason, message.clone(), &problems);
+        record_update::failed(&mut current, attempted, reason, message.clone(), &problems);
         let now = (
             current.secret.state,
             current.secret.condition(ConditionType::Synced).map(|condition| condition.reason),
         );
-        let outdated = observe::is_outdated(attempted, &current.secret);
+        let outdated = record_update::is_outdated(attempted, &current.secret);
         transaction.update(current).await?;
         let fight = self.0.fights.of(attempted.secret.uid).filter(|_| reason == Reason::EdgeContested);
         if now != before && fight.as_ref().is_none_or(|fight| fight.is_new) {

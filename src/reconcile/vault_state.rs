@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::{
     Reads, Reconciler,
     failure::{explain, vault_retry},
-    observe,
+    record_update,
 };
 use crate::{
     edge::engine::{Failure, Problem, Retry, VaultState, reads_values},
@@ -126,7 +126,7 @@ fn decode(
             "{error}. Store it in that encoding, or change the reference's encoding with UpdateSyncedSecret."
         )
     })?;
-    Ok((bytes, observe::status_of(value)))
+    Ok((bytes, record_update::status_of(value)))
 }
 
 /// What a reference will hold. Where the vault does not tell which of several versions of one second came last, one that is not held
@@ -138,5 +138,5 @@ fn status(versions: &[VaultSecretVersion], seen: Timestamp, reference: &Referenc
     let kept = versions.iter().find(is_held).filter(|_| held.settled);
     let another = versions.iter().find(|version| !is_held(version));
     let version = kept.or(another).or(versions.first()).expect("a look brings a version or an error");
-    observe::status_of_version(version, seen)
+    record_update::status_of_version(version, seen)
 }

@@ -14,7 +14,7 @@ use crate::{
         self, Condition, ConditionType, Origin, Reason, Reference, State, Status, SyncedSecret,
         VaultSecretName, mapping,
     },
-    reconcile::{Reads, Wake, creation},
+    reconcile::{Reads, Wake, ownership},
     store::{Record, StoreError},
 };
 
@@ -160,7 +160,7 @@ impl Secrets {
             else {
                 continue;
             };
-            let (name, tag) = (new.reference.vault_secret, creation::tag_of(record.secret.uid, waiting));
+            let (name, tag) = (new.reference.vault_secret, ownership::tag_of(record.secret.uid, waiting));
             match self.store_new(&name, create, &tag, may_be_stored).await {
                 Ok(Stored { unverified: Some(error), .. }) => {
                     nothing_stored = false;

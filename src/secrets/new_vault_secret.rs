@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use super::{Cause, Problem, Secrets};
 use crate::{
     model::{NewVaultSecret, VaultSecretName, VaultSecretVersion, VaultValue},
-    reconcile::creation::{self, Creation},
+    reconcile::ownership::{self, Creation},
     vault::{Priority, VaultError},
 };
 
@@ -60,7 +60,7 @@ impl Secrets {
                 Creation::Free => {}
             }
         }
-        new.tags.insert(creation::TAG.to_owned(), tag.to_owned());
+        new.tags.insert(ownership::TAG.to_owned(), tag.to_owned());
         let version = self
             .vault()
             .set(name, &new, Priority::Interactive)
@@ -79,7 +79,7 @@ impl Secrets {
     }
 
     async fn find_creation(&self, name: &VaultSecretName, tag: &str) -> Result<Creation, Arc<VaultError>> {
-        creation::find(self.vault(), name, tag, Priority::Interactive).await.map_err(Arc::new)
+        ownership::find(self.vault(), name, tag, Priority::Interactive).await.map_err(Arc::new)
     }
 }
 

@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use super::{Call, Cause, Error, Secrets, new_vault_secret::may_have_been_stored};
 use crate::{
     model::{NewVaultSecret, Outcome, SyncedSecretId, VaultSecret, VaultSecretName, VaultSecretVersion},
-    reconcile::{Wake, creation},
+    reconcile::{Wake, ownership},
     store::NewAuditEvent,
     vault::{Priority, VaultError},
 };
@@ -187,14 +187,14 @@ impl Secrets {
         }
         let tag = self.tag(&call);
         let stored = versions.into_iter().find(|version| {
-            again.is_some() && version.tags.get(creation::TAG).is_some_and(|held| *held == tag)
+            again.is_some() && version.tags.get(ownership::TAG).is_some_and(|held| *held == tag)
         });
         let version = match stored {
             Some(version) => version,
             None => {
                 self.begin_vault_write(&call, "AddVaultSecretVersion", &resource(&name), again.is_none())
                     .await?;
-                new.tags.insert(creation::TAG.to_owned(), tag);
+                new.tags.insert(ownership::TAG.to_owned(), tag);
                 let stored = self.vault().set(&name, &new, Priority::Interactive).await;
                 let stored = stored.map_err(|error| Cause::Vault(Arc::new(error)));
                 self.end_vault_write(&call, "AddVaultSecretVersion", &resource(&name), stored)

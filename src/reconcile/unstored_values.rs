@@ -2,8 +2,8 @@
 
 use super::{
     Reconciler,
-    creation::{self, Creation},
     failure::{explain, vault_retry},
+    ownership::{self, Creation},
     queue::{Outcome, Work},
 };
 use crate::{
@@ -20,8 +20,8 @@ impl Reconciler {
         let mut problems = Vec::new();
         let mut retry = Retry::Later;
         for (place, reference) in pending(record) {
-            let tag = creation::tag_of(record.secret.uid, reference);
-            let found = creation::find(&self.0.vault, &reference.vault_secret, &tag, Priority::Background);
+            let tag = ownership::tag_of(record.secret.uid, reference);
+            let found = ownership::find(&self.0.vault, &reference.vault_secret, &tag, Priority::Background);
             let Some(found) = work.unless_superseded(found).await else { return Ok(Outcome::Again) };
             match found {
                 Ok(Creation::Ours(_)) => stored.push(reference.clone()),

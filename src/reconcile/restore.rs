@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{Reconciler, last_reason::LastReason, observe, rebuild::RebuildError};
+use super::{Reconciler, last_reason::LastReason, rebuild::RebuildError, record_update};
 use crate::{
     model::{ConditionType, Origin, Reason, State},
     store::{RebuildCause, Record, Restored, StoreError},
@@ -116,7 +116,7 @@ impl Reconciler {
     async fn record_missing(&self, missing: &Record, message: String) -> Result<(), StoreError> {
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(missing.secret.uid) else { return Ok(()) };
-        observe::failed(&mut current, missing, Reason::NotAtEdgeAfterRestore, message, &[]);
+        record_update::failed(&mut current, missing, Reason::NotAtEdgeAfterRestore, message, &[]);
         transaction.update(current).await?;
         transaction.commit().await
     }
