@@ -15,9 +15,9 @@ use crate::model::{
 };
 
 /// Rotation checks that may fail before the knowledge counts as old.
-const MISSED: u32 = 3;
+const MISSED_CHECKS: u32 = 3;
 /// A check of a large vault takes a while: knowledge that is younger never counts as old.
-const YOUNG: Duration = Duration::from_secs(10);
+const MIN_STALE_AGE: Duration = Duration::from_secs(10);
 
 /// When what was compared.
 pub(super) struct Comparisons {
@@ -45,7 +45,7 @@ impl Comparisons {
     /// Nothing compared yet, with a check every so often.
     pub(super) fn new(interval: Duration) -> Self {
         let known = Known { start: Moment::now(), compared: HashMap::new(), trouble: None };
-        Self { state: Mutex::new(known), limit: (interval * MISSED).max(YOUNG) }
+        Self { state: Mutex::new(known), limit: (interval * MISSED_CHECKS).max(MIN_STALE_AGE) }
     }
 
     /// These have just been compared.
@@ -244,7 +244,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn knowledge_of_a_few_seconds_is_never_old_however_often_is_checked() {
         let (comparisons, secret) = (Comparisons::new(SECOND), synced(&["a"]));
-        advance(YOUNG).await;
+        advance(MIN_STALE_AGE).await;
         assert_eq!(comparisons.condition_of(&secret), None);
         advance(SECOND).await;
         assert_eq!(said(&comparisons.condition_of(&secret).unwrap()), OLD);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Reconciler, queue::Outcome, recording::event};
+use super::{Reconciler, queue::Requeue, recording::event};
 use crate::{
     edge::EdgeError,
     edge::engine::{Engine, Failure, Objection, Preparation, Released, Retry},
@@ -31,7 +31,7 @@ impl Reconciler {
     }
 
     /// Releases the Secret from its engine; the other one writes it with the next look.
-    pub(super) async fn switch(&self, record: &Record, to: SyncEngine) -> Result<Outcome, StoreError> {
+    pub(super) async fn switch(&self, record: &Record, to: SyncEngine) -> Result<Requeue, StoreError> {
         match self.0.engines.of(to).check(&record.secret).into_iter().next() {
             None => {}
             Some(Objection::Field(violation)) => {
@@ -41,7 +41,7 @@ impl Reconciler {
         }
         let Released { secret, must_rewrite } =
             match self.release(record, &self.0.engines.of(record.engine)).await? {
-                Ok(Progress::Wait(pause)) => return Ok(Outcome::After(pause)),
+                Ok(Progress::Wait(pause)) => return Ok(Requeue::After(pause)),
                 Ok(Progress::Released(released)) => released,
                 Err(error) => return self.record_failure(record, (&error).into()).await,
             };
@@ -62,7 +62,7 @@ impl Reconciler {
 
     /// Removes what the other engine would go on writing by: a pair that came back with its kinds, or that a late write made. Nothing where
     /// the watch is behind, and there is none.
-    pub(super) async fn remove_left(&self, record: &Record) -> Result<Option<Outcome>, StoreError> {
+    pub(super) async fn remove_left(&self, record: &Record) -> Result<Option<Requeue>, StoreError> {
         let Some(other) = self.0.engines.other_writer(record.engine, &record.secret) else { return Ok(None) };
         match other.has_left(&self.target(record)).await {
             Ok(true) => {}
@@ -70,13 +70,13 @@ impl Reconciler {
             Ok(false) | Err(_) => return Ok(None),
         }
         let released = match self.release(record, &other).await? {
-            Ok(Progress::Wait(pause)) => return Ok(Some(Outcome::After(pause))),
+            Ok(Progress::Wait(pause)) => return Ok(Some(Requeue::After(pause))),
             Ok(Progress::Released(released)) => released,
             Err(error) => return self.record_failure(record, (&error).into()).await.map(Some),
         };
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(record.secret.uid) else {
-            return Ok(Some(Outcome::Done));
+            return Ok(Some(Requeue::Never));
         };
         current.edge.uid = released.secret.map(|secret| secret.uid);
         current.edge.digest = None;
@@ -86,7 +86,7 @@ impl Reconciler {
             "A SecretSync or a class of it had come back, by which the extension would write its Secret.";
         transaction.audit(event("OrphanRemoved", record, detail)).await?;
         transaction.commit().await?;
-        Ok(Some(Outcome::Again))
+        Ok(Some(Requeue::Now))
     }
 
     /// Stops whoever writes the Secret, and makes it one that the other engine can write.
@@ -120,15 +120,15 @@ impl Reconciler {
         &self,
         record: &Record,
         change: impl FnOnce(&mut Record),
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<Requeue, StoreError> {
         let mut transaction = self.0.store.begin().await?;
-        let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(Outcome::Done) };
+        let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(Requeue::Never) };
         change(&mut current);
         let detail = format!("From {} to {}.", record.engine.as_str(), current.engine.as_str());
         transaction.update(current).await?;
         transaction.audit(event("EngineSwitched", record, &detail)).await?;
         transaction.commit().await?;
-        Ok(Outcome::Again)
+        Ok(Requeue::Now)
     }
 }
 

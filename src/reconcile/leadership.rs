@@ -11,7 +11,7 @@ use super::Reconciler;
 use crate::edge::Standing;
 
 /// The pause after a list that failed.
-const AGAIN: Duration = Duration::from_secs(2);
+const RETRY_PAUSE: Duration = Duration::from_secs(2);
 
 impl Reconciler {
     /// Returns while no other process acts for the instance: at once, or when it has ended and the edge has been listed anew.
@@ -67,7 +67,7 @@ impl Reconciler {
     async fn take_over(&self) -> bool {
         while let Err(error) = self.0.index.list_anew(&self.0.edge).await {
             tracing::debug!(%error, "the edge can't be listed after a takeover; trying again");
-            sleep(AGAIN).await;
+            sleep(RETRY_PAUSE).await;
             if !self.0.edge.leadership().is_leading() {
                 return false;
             }

@@ -41,7 +41,7 @@ use uuid::Uuid;
 
 pub use record_update::expiring;
 pub use removal::is_held;
-pub use shared_reads::{Read, Reads};
+pub use shared_reads::{ReadResult, SharedReads};
 
 use crate::{
     edge::{
@@ -55,7 +55,7 @@ use crate::{
     vault::{Priority, Vault},
 };
 use comparisons::Comparisons;
-use contention::Fights;
+use contention::Contentions;
 use queue::{Lane, Queue};
 
 /// Names of changed Secrets on their way from the watch to the queue.
@@ -70,7 +70,7 @@ const DELETION_WORKERS: usize = 16;
 #[derive(Clone, Default)]
 pub struct Wake {
     /// Read its values anew, and share the reads with whoever else has these.
-    pub refetch: Option<Arc<Reads>>,
+    pub refetch: Option<Arc<SharedReads>>,
     /// A person waits for it.
     pub interactive: bool,
 }
@@ -116,9 +116,9 @@ struct Inner {
     /// How many calls are storing new vault secrets of a synced secret right now.
     creating: Mutex<HashMap<Uuid, usize>>,
     comparisons: Comparisons,
-    fights: Fights,
+    contentions: Contentions,
     /// Tells that what the database does not know may have changed at the edge.
-    strays: watch::Sender<()>,
+    unrecorded: watch::Sender<()>,
     /// Whether another process acts for the instance.
     stands_by: watch::Sender<bool>,
     /// This process has taken over from another one.
@@ -160,7 +160,7 @@ impl Reconciler {
             digest,
             shortest_check,
         );
-        let (comparisons, fights) = (Comparisons::new(options.interval), Fights::default());
+        let (comparisons, contentions) = (Comparisons::new(options.interval), Contentions::default());
         Self(Arc::new(Inner {
             store,
             vault,
@@ -174,8 +174,8 @@ impl Reconciler {
             list_pages,
             creating,
             comparisons,
-            fights,
-            strays: watch::Sender::new(()),
+            contentions,
+            unrecorded: watch::Sender::new(()),
             stands_by: watch::Sender::new(false),
             taken_over: Notify::new(),
             may_work: watch::Sender::new(false),
@@ -204,14 +204,14 @@ impl Reconciler {
         tasks.spawn(self.0.index.clone().run(self.0.edge.clone(), changed.clone(), stop.clone()));
         tasks.spawn(self.clone().follow_extension(changed, stop.clone()));
         tasks.spawn(self.clone().follow_leadership(stop.clone()));
-        tasks.spawn(self.clone().mirror(stop.clone()));
+        tasks.spawn(self.clone().import(stop.clone()));
         tasks.spawn(self.clone().rebuild(stop.clone()));
         tasks.spawn(self.clone().follow(names));
         self.0.usages.expect(self.kinds_of_users());
         tasks.spawn(self.0.usages.clone().run(stop.clone()));
         tasks.spawn(self.clone().record_uses(stop.clone()));
         tasks.spawn(self.clone().rotate(stop.clone()));
-        tasks.spawn(self.clone().keep_house(stop.clone()));
+        tasks.spawn(self.clone().prune_periodically(stop.clone()));
         tasks.spawn(self.clone().run_delays(stop.clone()));
         tasks.spawn(self.clone().settle_restore(stop.clone()));
         for (lane, workers) in [
@@ -256,8 +256,8 @@ impl Reconciler {
     }
 
     /// Reads that calls and the reconciler share, for a caller who waits, by whose handle of the vault.
-    pub fn reads(&self, vault: &Vault) -> Arc<Reads> {
-        Arc::new(Reads::new(vault.clone(), Priority::Interactive))
+    pub fn shared_reads(&self, vault: &Vault) -> Arc<SharedReads> {
+        Arc::new(SharedReads::new(vault.clone(), Priority::Interactive))
     }
 
     /// Says that a call is storing the new vault secrets of a synced secret.
@@ -276,7 +276,7 @@ impl Reconciler {
             }
         }
         self.0.engines.labels().for_each(|uid| self.wake_orphan(uid));
-        self.0.strays.send_replace(());
+        self.0.unrecorded.send_replace(());
     }
 
     fn is_unsettled(&self, record: &Record, settings: &Settings) -> bool {
@@ -312,7 +312,7 @@ impl Reconciler {
         self.0.engines.labels_of(name).for_each(|uid| self.wake_orphan(uid));
         let record = name.parse().ok().and_then(|id| self.0.store.view().get(&id));
         if record.as_ref().is_none_or(|record| record.secret.origin == Origin::Unmanaged) {
-            self.0.strays.send_replace(());
+            self.0.unrecorded.send_replace(());
         }
         if let Some(record) = record {
             self.wake(record.secret.uid, Wake::default());

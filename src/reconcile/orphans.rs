@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{
     Reconciler,
-    queue::{Lane, Outcome},
+    queue::{Lane, Requeue},
 };
 use crate::{
     edge::{EdgeError, engine::OrphanRemoval},
@@ -22,28 +22,28 @@ impl Reconciler {
     }
 
     /// Removes what the edge holds of a synced secret that this database knows to be deleted.
-    pub(super) async fn remove_orphan(&self, uid: Uuid) -> Result<Outcome, StoreError> {
-        let Some(deleted) = self.0.store.deleted(uid).await? else { return Ok(Outcome::Done) };
+    pub(super) async fn remove_orphan(&self, uid: Uuid) -> Result<Requeue, StoreError> {
+        let Some(deleted) = self.0.store.deleted(uid).await? else { return Ok(Requeue::Never) };
         let id = deleted.id.clone();
         match self.0.engines.remove_orphan(&deleted).await {
-            Ok(OrphanRemoval::Absent) => Ok(Outcome::Done),
-            Ok(OrphanRemoval::Wait(pause)) => Ok(Outcome::After(pause)),
+            Ok(OrphanRemoval::Absent) => Ok(Requeue::Never),
+            Ok(OrphanRemoval::Wait(pause)) => Ok(Requeue::After(pause)),
             Ok(OrphanRemoval::Removed) => self.record_orphan(uid, &id).await,
-            Err(EdgeError::Throttled(after)) => Ok(Outcome::Retry(after)),
+            Err(EdgeError::Throttled(after)) => Ok(Requeue::Backoff(after)),
             Err(error) => {
                 tracing::debug!(%uid, synced_secret = %id, %error, "what a late write left can't be removed yet");
-                Ok(Outcome::Retry(None))
+                Ok(Requeue::Backoff(None))
             }
         }
     }
 
-    async fn record_orphan(&self, uid: Uuid, id: &SyncedSecretId) -> Result<Outcome, StoreError> {
+    async fn record_orphan(&self, uid: Uuid, id: &SyncedSecretId) -> Result<Requeue, StoreError> {
         tracing::warn!(%uid, synced_secret = %id, "a late write had brought something of a deleted one back; it was removed");
         let mut transaction = self.0.store.begin().await?;
         let detail = "A late write had brought something of it back after its deletion.";
         let event = NewAuditEvent::by_service("OrphanRemoved", format!("syncedSecrets/{id}"), detail);
         transaction.audit(event).await?;
         transaction.commit().await?;
-        Ok(Outcome::Done)
+        Ok(Requeue::Never)
     }
 }

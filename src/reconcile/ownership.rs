@@ -16,7 +16,7 @@ pub const TAG: &str = "secret-service";
 
 /// What the vault holds under the name of a new secret.
 #[derive(Debug)]
-pub enum Creation {
+pub enum Ownership {
     /// Nothing.
     Free,
     /// The value that was to be stored for this purpose.
@@ -35,12 +35,12 @@ pub fn tag_of(uid: Uuid, reference: &Reference) -> String {
 }
 
 /// Finds out what stands under a name, and gives the name back where we came second.
-pub async fn find(
+pub async fn probe(
     vault: &Vault,
     name: &VaultSecretName,
     tag: &str,
     priority: Priority,
-) -> Result<Creation, VaultError> {
+) -> Result<Ownership, VaultError> {
     let versions = match vault.versions_all(name, priority).await {
         Ok(versions) => versions,
         Err(VaultError::NotFound { .. }) => Vec::new(),
@@ -48,7 +48,7 @@ pub async fn find(
     };
     let is_ours = |version: &&VaultSecretVersion| version.tags.get(TAG).is_some_and(|held| held == tag);
     let Some(ours) = versions.iter().find(is_ours) else {
-        return Ok(if versions.is_empty() { Creation::Free } else { Creation::Taken });
+        return Ok(if versions.is_empty() { Ownership::Free } else { Ownership::Taken });
     };
     // Times have whole seconds: who stands beside us in the same one counts as the first.
     let first = versions
@@ -56,12 +56,12 @@ pub async fn find(
         .filter(|version| !is_ours(version) && version.create_time <= ours.create_time)
         .max_by_key(|version| version.create_time);
     match first {
-        None => Ok(Creation::Ours(ours.clone())),
+        None => Ok(Ownership::Ours(ours.clone())),
         // Given back before.
-        Some(_) if !ours.enabled => Ok(Creation::Taken),
+        Some(_) if !ours.enabled => Ok(Ownership::Taken),
         Some(first) => {
             give_back(vault, ours, first, priority).await?;
-            Ok(Creation::Taken)
+            Ok(Ownership::Taken)
         }
     }
 }

@@ -8,14 +8,15 @@ use super::Reconciler;
 use crate::store::StoreError;
 
 /// How often it is looked at what is old.
-const EVERY: Duration = Duration::from_secs(600);
+const PRUNE_INTERVAL: Duration = Duration::from_secs(600);
 /// How often it is looked at what takes room: it may come fast.
-const ROOM_EVERY: Duration = Duration::from_secs(15);
+const BUDGET_INTERVAL: Duration = Duration::from_secs(15);
 
 impl Reconciler {
     /// Prunes now and then until told to stop.
-    pub(super) async fn keep_house(self, stop: CancellationToken) {
-        let (mut every, mut room) = (tokio::time::interval(EVERY), tokio::time::interval(ROOM_EVERY));
+    pub(super) async fn prune_periodically(self, stop: CancellationToken) {
+        let (mut every, mut room) =
+            (tokio::time::interval(PRUNE_INTERVAL), tokio::time::interval(BUDGET_INTERVAL));
         loop {
             let kept = tokio::select! {
                 _ = every.tick() => self.prune().await,

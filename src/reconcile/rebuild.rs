@@ -16,9 +16,9 @@ use crate::{
 };
 
 /// How often it is looked whether somebody asks for a rebuild.
-const ASKED_EVERY: Duration = Duration::from_secs(3);
+const POLL_INTERVAL: Duration = Duration::from_secs(3);
 /// The longest pause between two attempts.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 /// Synced secrets in one transaction.
 const BATCH: usize = 200;
 /// Objects that are left alone and named in the audit; the log names all.
@@ -201,7 +201,7 @@ impl Finding {
     }
 
     /// How it is listed while the database does not know it.
-    pub(super) fn stray(self) -> Option<(SyncedSecretId, (SyncedSecret, SyncEngine))> {
+    pub(super) fn unrecorded(self) -> Option<(SyncedSecretId, (SyncedSecret, SyncEngine))> {
         let (mirror, engine) = match self {
             Self::Unknown { record, mirror, .. } => (mirror, record.engine),
             Self::Left { mirror, engine, .. } => (mirror, engine),
@@ -250,11 +250,11 @@ impl Finding {
 impl Reconciler {
     /// Rebuilds the database where that is asked for, until told to stop.
     pub(super) async fn rebuild(self, stop: CancellationToken) {
-        let (mut pause, mut told) = (ASKED_EVERY, LastReason::default());
+        let (mut pause, mut told) = (POLL_INTERVAL, LastReason::default());
         loop {
             match self.rebuild_if_asked().await {
                 Ok(()) => {
-                    pause = ASKED_EVERY;
+                    pause = POLL_INTERVAL;
                     told.clear();
                 }
                 Err(error) => {
@@ -262,7 +262,7 @@ impl Reconciler {
                     if told.is_news(&error) {
                         tracing::warn!(%error, "the database can't be rebuilt from the edge yet; trying again");
                     }
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    pause = (pause * 2).min(LONGEST_BACKOFF);
                 }
             }
             tokio::select! {
@@ -297,7 +297,7 @@ impl Reconciler {
             tracing::warn!(rebuilt, "the database was rebuilt from what the edge holds");
         }
         // What is left alone is listed.
-        self.0.strays.send_replace(());
+        self.0.unrecorded.send_replace(());
         match findings.is_complete {
             true => Ok(()),
             false => Err(EdgeError::NotServed { kind: "SecretSync".to_owned() }.into()),

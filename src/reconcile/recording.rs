@@ -1,6 +1,6 @@
 //! Records what an attempt brought: each in one transaction, with its audit event, and with the outcome for the queue.
 
-use super::{Reconciler, queue::Outcome, record_update};
+use super::{Reconciler, queue::Requeue, record_update};
 use crate::{
     edge::{
         Written,
@@ -17,20 +17,20 @@ impl Reconciler {
         attempted: &Record,
         synced: Synced,
         attempt: Attempt,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<Requeue, StoreError> {
         let Synced { written, digest, statuses, is_from_memory } = synced;
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(attempted.secret.uid) else {
-            return Ok(Outcome::Done);
+            return Ok(Requeue::Never);
         };
         let rotated = rotated(attempted, &statuses);
         // Where nothing was written, nobody has looked at the edge either.
         let is_repair = attempt == Attempt::Drift && !is_from_memory;
         if is_repair {
-            self.0.fights.repaired(attempted.secret.uid);
+            self.0.contentions.record_repair(attempted.secret.uid);
         }
         // Of a fight the audit has one row, and not one for each repair.
-        let is_told = is_repair && self.0.fights.of(attempted.secret.uid).is_none();
+        let is_told = is_repair && self.0.contentions.get(attempted.secret.uid).is_none();
         let changed = current.edge.digest.as_deref() != Some(digest.as_slice()) || is_told;
         let last_look = current.secret.sync_time;
         record_update::synced(&mut current, attempted, statuses, written, digest);
@@ -48,7 +48,7 @@ impl Reconciler {
             transaction.audit(event).await?;
         }
         transaction.commit().await?;
-        Ok(if stale { Outcome::Again } else { Outcome::Done })
+        Ok(if stale { Requeue::Now } else { Requeue::Never })
     }
 
     /// The Secret is another one than was written, and holds the same.
@@ -56,16 +56,16 @@ impl Reconciler {
         &self,
         record: &Record,
         written: Written,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<Requeue, StoreError> {
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(record.secret.uid) else {
-            return Ok(Outcome::Done);
+            return Ok(Requeue::Never);
         };
         current.edge.uid = Some(written.uid);
         current.edge.resource_version = Some(written.resource_version);
         transaction.update(current).await?;
         transaction.commit().await?;
-        Ok(Outcome::Done)
+        Ok(Requeue::Never)
     }
 
     /// The edge holds already what the vault has: remember when the vault was looked at.
@@ -73,9 +73,9 @@ impl Reconciler {
         &self,
         record: &Record,
         statuses: Vec<ReferenceStatus>,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<Requeue, StoreError> {
         let mut transaction = self.0.store.begin().await?;
-        let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(Outcome::Done) };
+        let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(Requeue::Never) };
         for (reference, status) in record.secret.references.iter().zip(statuses) {
             let held = current.secret.references.iter_mut().find(|held| held.asks_the_same(reference));
             if let Some(held) = held {
@@ -84,7 +84,7 @@ impl Reconciler {
         }
         transaction.update(current).await?;
         transaction.commit().await?;
-        Ok(Outcome::Done)
+        Ok(Requeue::Never)
     }
 
     /// The extension was told what to do.
@@ -93,23 +93,23 @@ impl Reconciler {
         record: &Record,
         delegated: Delegated,
         attempt: Attempt,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<Requeue, StoreError> {
         let Delegated { handed, digest, repaired, look_again } = delegated;
         let mut transaction = self.0.store.begin().await?;
-        let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(Outcome::Done) };
+        let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(Requeue::Never) };
         current.edge.digest = Some(digest);
         current.handed = Some(handed);
         transaction.update(current).await?;
         if attempt == Attempt::Drift {
-            self.0.fights.repaired(record.secret.uid);
+            self.0.contentions.record_repair(record.secret.uid);
         }
         // Of a fight the audit has one row, and not one for each repair.
-        let is_fight = self.0.fights.of(record.secret.uid).is_some();
+        let is_fight = self.0.contentions.get(record.secret.uid).is_some();
         if let Some(detail) = repaired.filter(|_| !is_fight) {
             transaction.audit(event("DriftRepaired", record, &detail)).await?;
         }
         transaction.commit().await?;
-        Ok(Outcome::After(look_again))
+        Ok(Requeue::After(look_again))
     }
 
     /// The extension has done what it was told.
@@ -117,12 +117,12 @@ impl Reconciler {
         &self,
         attempted: &Record,
         written: Written,
-    ) -> Result<Outcome, StoreError> {
-        let Some(handed) = &attempted.handed else { return Ok(Outcome::Again) };
+    ) -> Result<Requeue, StoreError> {
+        let Some(handed) = &attempted.handed else { return Ok(Requeue::Now) };
         let mut transaction = self.0.store.begin().await?;
-        let Some(mut current) = transaction.current(attempted.secret.uid) else { return Ok(Outcome::Done) };
+        let Some(mut current) = transaction.current(attempted.secret.uid) else { return Ok(Requeue::Never) };
         if current.handed.as_ref() != Some(handed) {
-            return Ok(Outcome::Again);
+            return Ok(Requeue::Now);
         }
         if !handed.open && current.secret.state == State::Synced {
             // The extension wrote the Secret again by itself.
@@ -130,7 +130,7 @@ impl Reconciler {
             current.edge.resource_version = Some(written.resource_version);
             transaction.update(current).await?;
             transaction.commit().await?;
-            return Ok(Outcome::Done);
+            return Ok(Requeue::Never);
         }
         let rotated = rotated(attempted, &handed.statuses);
         let is_news = matches!(current.secret.state, State::Degraded | State::Failed)
@@ -146,7 +146,7 @@ impl Reconciler {
             transaction.audit(event("Synced", attempted, "The edge holds what the references say.")).await?;
         }
         transaction.commit().await?;
-        Ok(if stale { Outcome::Again } else { Outcome::Done })
+        Ok(if stale { Requeue::Now } else { Requeue::Never })
     }
 
     /// The extension is at work on others, and comes to this one too.
@@ -155,11 +155,11 @@ impl Reconciler {
         record: &Record,
         message: String,
         pause: std::time::Duration,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<Requeue, StoreError> {
         let mut transaction = self.0.store.begin().await?;
-        let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(Outcome::Done) };
+        let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(Requeue::Never) };
         if current.handed != record.handed || record_update::is_outdated(record, &current.secret) {
-            return Ok(Outcome::Again);
+            return Ok(Requeue::Now);
         }
         if current.secret.state != State::Deleting {
             current.secret.state = State::Pending;
@@ -168,7 +168,7 @@ impl Reconciler {
             transaction.update(current).await?;
             transaction.commit().await?;
         }
-        Ok(Outcome::Retry(Some(pause)))
+        Ok(Requeue::Backoff(Some(pause)))
     }
 
     /// What is released looks as if the extension had written it: whoever is killed before it is told again begins with that.
@@ -190,28 +190,28 @@ impl Reconciler {
         &self,
         attempted: &Record,
         failure: Failure,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<Requeue, StoreError> {
         // Another process acts for the instance by now: what it makes of this synced secret is not for this one to tell.
         if self.stands_by() {
-            return Ok(Outcome::Retry(None));
+            return Ok(Requeue::Backoff(None));
         }
         let Failure { reason, message, problems, retry } = failure;
         let next = match retry {
-            Retry::Unread => return Ok(Outcome::Retry(None)),
-            Retry::Soon(at_least) => Outcome::Retry(at_least),
-            Retry::After(pause) => Outcome::After(pause),
-            Retry::Later => Outcome::Retry(None),
+            Retry::Unread => return Ok(Requeue::Backoff(None)),
+            Retry::Soon(at_least) => Requeue::Backoff(at_least),
+            Retry::After(pause) => Requeue::After(pause),
+            Retry::Later => Requeue::Backoff(None),
         };
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(attempted.secret.uid) else {
-            return Ok(Outcome::Done);
+            return Ok(Requeue::Never);
         };
         // A call has begun to store what this look found missing. It wakes the next look when it ends.
         if current.secret.state != State::Deleting
             && current.secret.references.iter().any(|reference| reference.create_pending)
             && self.is_creating(attempted.secret.uid)
         {
-            return Ok(Outcome::Done);
+            return Ok(Requeue::Never);
         }
         let before = (
             current.secret.state,
@@ -224,10 +224,10 @@ impl Reconciler {
         );
         let outdated = record_update::is_outdated(attempted, &current.secret);
         transaction.update(current).await?;
-        let fight = self.0.fights.of(attempted.secret.uid).filter(|_| reason == Reason::EdgeContested);
+        let fight = self.0.contentions.get(attempted.secret.uid).filter(|_| reason == Reason::EdgeContested);
         if now != before && fight.as_ref().is_none_or(|fight| fight.is_new) {
             if fight.is_some() {
-                self.0.fights.told(attempted.secret.uid);
+                self.0.contentions.mark_reported(attempted.secret.uid);
             }
             tracing::warn!(synced_secret = %attempted.secret.id, reason = reason.as_str(), "{message}");
             let event = NewAuditEvent {
@@ -237,7 +237,7 @@ impl Reconciler {
             transaction.audit(event).await?;
         }
         transaction.commit().await?;
-        Ok(if outdated { Outcome::Again } else { next })
+        Ok(if outdated { Requeue::Now } else { next })
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Reconciler, failure::unseen_failure, queue::Outcome, recording::event};
+use super::{Reconciler, failure::unseen_failure, queue::Requeue, recording::event};
 use crate::{
     edge::Gap,
     model::{Condition, ConditionType, Reason, State, Status, SyncedSecret, Usage},
@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// How soon to look again whether it is still used; what is seen to change comes sooner.
-const HELD: Duration = Duration::from_secs(30);
+const USES_RECHECK: Duration = Duration::from_secs(30);
 
 /// Whether the deletion of a synced secret waits because something uses it.
 pub fn is_held(record: &Record) -> bool {
@@ -22,7 +22,7 @@ pub fn is_held(record: &Record) -> bool {
 }
 
 impl Reconciler {
-    pub(super) async fn remove(&self, record: &Record) -> Result<Outcome, StoreError> {
+    pub(super) async fn remove(&self, record: &Record) -> Result<Requeue, StoreError> {
         let secret = &record.secret;
         match self.uses_in_the_way(record).await {
             Ok(uses) if uses.is_empty() => {}
@@ -31,7 +31,7 @@ impl Reconciler {
         }
         match self.0.engines.of(record.engine).remove(&self.target(record)).await {
             Ok(None) => {}
-            Ok(Some(pause)) => return Ok(Outcome::After(pause)),
+            Ok(Some(pause)) => return Ok(Requeue::After(pause)),
             Err(error) => return self.record_failure(record, (&error).into()).await,
         }
         // Between the look and the removal there was a moment: who used that is told of.
@@ -51,7 +51,7 @@ impl Reconciler {
                 .await?;
         }
         transaction.commit().await?;
-        Ok(Outcome::Done)
+        Ok(Requeue::Never)
     }
 
     /// The uses as the API server has them now: between the call that deletes and this there was time for a new one. None
@@ -71,17 +71,17 @@ impl Reconciler {
         self.0.usages.look(secret.id.as_str(), &users).await
     }
 
-    async fn hold(&self, record: &Record, uses: &[Usage]) -> Result<Outcome, StoreError> {
+    async fn hold(&self, record: &Record, uses: &[Usage]) -> Result<Requeue, StoreError> {
         let message = format!(
             "The deletion waits for {}. Take the name out there, or delete with force.",
             Usage::in_words(uses)
         );
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(record.secret.uid) else {
-            return Ok(Outcome::Done);
+            return Ok(Requeue::Never);
         };
         if current.delete_forced {
-            return Ok(Outcome::Again);
+            return Ok(Requeue::Now);
         }
         let is_new = !is_held(&current);
         let condition = Condition::new(ConditionType::Synced, Status::False, Reason::Used, message.as_str());
@@ -93,7 +93,7 @@ impl Reconciler {
             transaction.audit(NewAuditEvent { outcome, ..event("DeletionHeld", record, &message) }).await?;
         }
         transaction.commit().await?;
-        Ok(Outcome::After(HELD))
+        Ok(Requeue::After(USES_RECHECK))
     }
 }
 

@@ -16,9 +16,9 @@ use crate::{
 };
 
 /// How soon it is tried again where the database fails.
-const AGAIN: Duration = Duration::from_secs(1);
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// How long the lists of the extension's resources are waited for: a cluster may not serve them.
-const PAIRS: Duration = Duration::from_secs(30);
+const LISTS_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Whether a synced secret waits for a person since the database was restored. What is asked for since then sets another condition.
 pub(super) fn is_held(record: &Record) -> bool {
@@ -60,7 +60,7 @@ impl Reconciler {
                     if told.is_news(&error) {
                         tracing::error!(%error, "a database that is behind can't be held against the edge yet; trying again");
                     }
-                    tokio::time::sleep(AGAIN).await;
+                    tokio::time::sleep(RETRY_PAUSE).await;
                 }
             }
         }
@@ -100,7 +100,7 @@ impl Reconciler {
                 self.0.engines.until_listed(record.engine).await;
             }
         };
-        let _ = timeout(PAIRS, lists).await;
+        let _ = timeout(LISTS_DEADLINE, lists).await;
         for record in records.iter().filter(|record| self.is_missing(record)) {
             let message = format!(
                 "The edge no longer holds it. {why} It may have been deleted since, and is not written again by itself. Sync it now to \

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use rand::RngExt;
 use tokio_util::sync::CancellationToken;
 
-use super::{Reads, Reconciler, Wake, expiring, failure::explain};
+use super::{Reconciler, SharedReads, Wake, expiring, failure::explain};
 use crate::{
     edge::engine::reads_values,
     model::{Condition, ConditionType, Origin, State, VaultSecret, VaultSecretName, VaultVersion},
@@ -50,7 +50,7 @@ impl Reconciler {
                 tracing::warn!(%error, "expiry could not be recorded; trying again with the next check");
             }
             let view = self.0.store.view();
-            self.0.fights.prune(|uid| view.get_by_uid(uid).is_some());
+            self.0.contentions.prune(|uid| view.get_by_uid(uid).is_some());
             if let Err(error) = self.check().await {
                 tracing::warn!(%error, "what the rotation check found could not be recorded; trying again with the next one");
             }
@@ -64,7 +64,7 @@ impl Reconciler {
         let mut changed = Vec::new();
         let swept = self.sweep(&mut left, &mut changed).await;
         self.0.comparisons.note(names.iter().filter(|name| !left.contains_key(*name)));
-        let reads = Arc::new(Reads::new(self.0.vault.clone(), Priority::Background));
+        let reads = Arc::new(SharedReads::new(self.0.vault.clone(), Priority::Background));
         let trouble = match swept {
             Err(error) if error.is_transient() => Some(explain(&error)),
             // A vault that refuses the list may give the secrets one by one.
@@ -178,7 +178,7 @@ struct Answers {
 }
 
 /// Asks for each.
-async fn ask(left: BTreeMap<VaultSecretName, Followed>, reads: &Reads) -> Answers {
+async fn ask(left: BTreeMap<VaultSecretName, Followed>, reads: &SharedReads) -> Answers {
     let ask = |(name, followed): (VaultSecretName, Followed)| async move {
         let held = followed.is_held(&name, reads).await;
         (name, followed, held)
@@ -220,7 +220,7 @@ impl Followed {
     }
 
     /// Whether everybody holds the latest version, as the vault has it now. A value is read only where it would be for a sync.
-    async fn is_held(&self, name: &VaultSecretName, reads: &Reads) -> Result<bool, Arc<VaultError>> {
+    async fn is_held(&self, name: &VaultSecretName, reads: &SharedReads) -> Result<bool, Arc<VaultError>> {
         if self.users.iter().any(|record| reads_values(record.engine)) {
             let value = reads.get(name, None).await?;
             return Ok(self.all_hold(name, &value.version.version));

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use super::{
-    Reads, Reconciler,
+    Reconciler, SharedReads,
     failure::{explain, vault_retry},
     record_update,
 };
@@ -23,17 +23,17 @@ type Found = (ReferenceStatus, Option<(Zeroizing<Vec<u8>>, VaultVersion)>);
 
 impl Reconciler {
     /// The reads to answer a record with: the shared ones, where they are not older than what was asked for.
-    fn reads_for(&self, record: &Record, shared: Option<Arc<Reads>>) -> Arc<Reads> {
+    fn reads_for(&self, record: &Record, shared: Option<Arc<SharedReads>>) -> Arc<SharedReads> {
         shared
             .filter(|reads| reads.answer(record.asked))
-            .unwrap_or_else(|| Arc::new(Reads::new(self.0.vault.clone(), Priority::Background)))
+            .unwrap_or_else(|| Arc::new(SharedReads::new(self.0.vault.clone(), Priority::Background)))
     }
 
     /// What the vault has for all references; every problem is named.
     pub(super) async fn vault_state(
         &self,
         record: &Record,
-        shared: Option<Arc<Reads>>,
+        shared: Option<Arc<SharedReads>>,
     ) -> Result<VaultState, Failure> {
         let reads = self.reads_for(record, shared);
         let references = &record.secret.references;
@@ -52,14 +52,14 @@ enum Unusable {
     Encoding(String),
 }
 
-async fn look(reference: &Reference, reads: &Reads, needs_value: bool) -> Result<Found, Unusable> {
+async fn look(reference: &Reference, reads: &SharedReads, needs_value: bool) -> Result<Found, Unusable> {
     match needs_value {
         true => read(reference, reads).await,
         false => describe(reference, reads).await,
     }
 }
 
-async fn read(reference: &Reference, reads: &Reads) -> Result<Found, Unusable> {
+async fn read(reference: &Reference, reads: &SharedReads) -> Result<Found, Unusable> {
     let value =
         reads.get(&reference.vault_secret, reference.version.as_ref()).await.map_err(Unusable::Vault)?;
     let (bytes, status) = decode(reference, &value).map_err(Unusable::Encoding)?;
@@ -67,7 +67,7 @@ async fn read(reference: &Reference, reads: &Reads) -> Result<Found, Unusable> {
     Ok((status, Some((bytes, version))))
 }
 
-async fn describe(reference: &Reference, reads: &Reads) -> Result<Found, Unusable> {
+async fn describe(reference: &Reference, reads: &SharedReads) -> Result<Found, Unusable> {
     let look = reads.describe(&reference.vault_secret, reference.version.as_ref()).await;
     let look = look.map_err(Unusable::Vault)?;
     Ok((status(&look.versions, look.time, reference), None))

@@ -18,7 +18,7 @@ use crate::{
         self, ConditionType, Origin, Reason, Reference, ReferenceStatus, SecretType, State, SyncEngine,
         SyncedSecret, SyncedSecretId, mapping,
     },
-    reconcile::{Reads, Wake},
+    reconcile::{SharedReads, Wake},
     store::{EdgeRecord, Record},
 };
 
@@ -112,7 +112,7 @@ impl Secrets {
         let is_ours = |seen: &&Arc<Record>| seen.secret.origin == Origin::Managed;
         let had = seen.as_ref().filter(is_ours).map(|seen| &seen.secret.secret_type);
         self.check_adoptable(Some(secret_type).filter(|found| had != Some(*found)), &labels)?;
-        let reads = self.0.reconciler.reads(self.vault());
+        let reads = self.0.reconciler.shared_reads(self.vault());
         let class_is_new = seen.as_ref().is_none_or(|seen| seen.secret.origin == Origin::Unmanaged);
         self.check_adoption(engine, &record, &keys, class_is_new, &reads).await?;
         if validate_only {
@@ -185,7 +185,7 @@ impl Secrets {
         record: &Record,
         keys: &BTreeSet<String>,
         class_is_new: bool,
-        reads: &Reads,
+        reads: &SharedReads,
     ) -> Result<(), Error> {
         let secret = &record.secret;
         let told: BTreeSet<String> =

@@ -202,7 +202,7 @@ impl Secrets {
                     .map_err(|cause| field("parent", cause))?
             }
         };
-        let reads = self.0.reconciler.reads(self.vault());
+        let reads = self.0.reconciler.shared_reads(self.vault());
         for user in self.0.store.view().users_of(&name) {
             self.0.reconciler.wake(user.secret.uid, Wake { refetch: Some(reads.clone()), interactive: true });
         }

@@ -8,14 +8,14 @@ use super::Engines;
 use crate::model::SyncEngine;
 
 /// How often the cluster is asked what it serves until it answers.
-const AGAIN: Duration = Duration::from_secs(2);
+const ERROR_PAUSE: Duration = Duration::from_secs(2);
 /// How often it is asked whether the extension's resources have come: soon at first, because an API server that has just started
 /// does not serve custom resources yet.
-const NOT_SERVED: Duration = Duration::from_secs(1);
+const FIRST_POLL: Duration = Duration::from_secs(1);
 /// The same in the long run.
-const STILL_NOT_SERVED: Duration = Duration::from_secs(30);
+const LONGEST_POLL: Duration = Duration::from_secs(30);
 /// How long the resources must have been missing before a namespace that has no synced secrets begins with the direct engine.
-const CONFIRMED: Duration = Duration::from_secs(3);
+const ABSENCE_CONFIRMED_AFTER: Duration = Duration::from_secs(3);
 
 /// Which engines synced secrets have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,12 +63,12 @@ impl Engines {
                     if let Some(chosen) = decided(missing, in_use()).filter(|_| !missing_but) {
                         return chosen;
                     }
-                    NOT_SERVED
+                    FIRST_POLL
                 }
                 Err(error) => {
                     missing_since = None;
                     tracing::debug!(%error, "the cluster does not say which engines it can do; asking again");
-                    AGAIN
+                    ERROR_PAUSE
                 }
             };
             tokio::time::sleep(pause).await;
@@ -77,10 +77,10 @@ impl Engines {
 
     /// Waits until the extension's resources are served: in the direct engine, too, others may use them.
     pub async fn until_served(&self) {
-        let mut pause = NOT_SERVED;
+        let mut pause = FIRST_POLL;
         while self.edge().has_secret_store().await != Ok(true) {
             tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(STILL_NOT_SERVED);
+            pause = (pause * 2).min(LONGEST_POLL);
         }
     }
 }
@@ -106,7 +106,7 @@ fn decided(missing: Option<Duration>, in_use: InUse) -> Option<(SyncEngine, &'st
             SyncEngine::SecretStore,
             "the Secret Store extension's resources are not served, but synced secrets are in its hands",
         )),
-        Some(since) if in_use.direct || since >= CONFIRMED => {
+        Some(since) if in_use.direct || since >= ABSENCE_CONFIRMED_AFTER => {
             Some((SyncEngine::Direct, "the Secret Store extension's resources are not served"))
         }
         Some(_) => None,

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Made, SecretStore, observe::MOMENT};
+use super::{Made, SecretStore, observe::WATCH_LAG};
 use crate::{
     edge::{
         EdgeError, Seen,
@@ -49,7 +49,7 @@ impl SecretStore {
             digest: self.digest_of(&pair),
             repaired: repaired(attempt, &written.taken_out),
             // The watch tells of the answer; this is for when none comes.
-            look_again: MOMENT,
+            look_again: WATCH_LAG,
         }))
     }
 

@@ -17,12 +17,12 @@ use crate::{
 };
 
 /// What stood in the status before is not an answer, and a watch may be behind another for a moment.
-pub(super) const MOMENT: Duration = Duration::from_secs(2);
+pub(super) const WATCH_LAG: Duration = Duration::from_secs(2);
 /// A watch that is behind for longer may stay so.
-const LONG: Duration = Duration::from_secs(10);
+const LONG_WATCH_LAG: Duration = Duration::from_secs(10);
 /// What the extension fails it is told to try again after a pause that doubles with each failure, up to this: whatever was wrong, the
 /// extension finds it mended within a minute.
-const LONGEST_PAUSE: Duration = Duration::from_secs(50);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(50);
 
 impl SecretStore {
     pub(in crate::edge::engine) async fn observe(
@@ -31,7 +31,7 @@ impl SecretStore {
         look: Look,
     ) -> Result<Observation, EdgeError> {
         match look {
-            Look::Lists => self.0.edge.can_list_pairs().await.map(|()| Observation::Wait(MOMENT)),
+            Look::Lists => self.0.edge.can_list_pairs().await.map(|()| Observation::Wait(WATCH_LAG)),
             Look::OwnWrite(behind) => self.find_own_write(target, behind).await,
             Look::Answer | Look::Secret => self.judge(target).await,
         }
@@ -40,12 +40,12 @@ impl SecretStore {
     /// The watch is behind our own write. What went again before that was noted has no event any more, so the API server is asked at last.
     async fn find_own_write(&self, target: &Target<'_>, behind: Duration) -> Result<Observation, EdgeError> {
         let id = &target.secret.id;
-        let Some(handed) = target.handed.filter(|_| behind >= LONG) else {
-            return Ok(Observation::Wait(MOMENT));
+        let Some(handed) = target.handed.filter(|_| behind >= LONG_WATCH_LAG) else {
+            return Ok(Observation::Wait(WATCH_LAG));
         };
         let (sync_uid, class_uid) = (handed.sync_uid.as_deref(), handed.class_uid.as_deref());
         if self.0.edge.has_pair(id, sync_uid, class_uid).await? {
-            return Ok(Observation::Wait(LONG));
+            return Ok(Observation::Wait(LONG_WATCH_LAG));
         }
         self.0.pairs.forget(id.as_str());
         Ok(Observation::Again)
@@ -54,7 +54,7 @@ impl SecretStore {
     async fn judge(&self, target: &Target<'_>) -> Result<Observation, EdgeError> {
         let Some(handed) = target.handed else { return Ok(Observation::Again) };
         let SyncSeen::There(sync) = self.0.pairs.sync(target.secret.id.as_str()) else {
-            return Ok(Observation::Wait(MOMENT));
+            return Ok(Observation::Wait(WATCH_LAG));
         };
         let waited = self.told(handed).elapsed();
         Ok(match verdict(sync.status.as_ref(), &handed.hash_before) {
@@ -64,7 +64,7 @@ impl SecretStore {
                 _ => Observation::Unanswered(waited),
             },
             // It may be of what was given before.
-            Verdict::Trouble(_) if waited < MOMENT && handed.open => Observation::Wait(MOMENT - waited),
+            Verdict::Trouble(_) if waited < WATCH_LAG && handed.open => Observation::Wait(WATCH_LAG - waited),
             Verdict::Trouble(trouble) => {
                 let pause = self.again_after(handed.failures);
                 if waited >= pause && target.secret.state != State::Synced {
@@ -114,7 +114,7 @@ impl SecretStore {
     /// How long after it was told the extension is told to try again what it has failed so often: at a growing pause, no longer than
     /// until the next check, and not before its trouble was looked at.
     fn again_after(&self, failures: u32) -> Duration {
-        again_after(failures).min(self.0.shortest_check).max(2 * MOMENT)
+        again_after(failures).min(self.0.shortest_check).max(2 * WATCH_LAG)
     }
 
     /// The extension says that all is well: so it is where the Secret is there and nobody else's hand is in it.
@@ -134,7 +134,7 @@ impl SecretStore {
                 Observation::Confirmed(written)
             }
             // Its watch may be behind.
-            Made::Nothing if waited < MOMENT => Observation::Wait(MOMENT - waited),
+            Made::Nothing if waited < WATCH_LAG => Observation::Wait(WATCH_LAG - waited),
             Made::Nothing => Observation::Drifted(Drift::default()),
             Made::Edited => edited(),
             Made::Foreign => Observation::Conflict,
@@ -174,7 +174,7 @@ fn silence(pause: Duration) -> Failure {
 
 /// After so many failures of the extension, how long to wait before it is told again.
 fn again_after(failures: u32) -> Duration {
-    (2 * MOMENT).saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_PAUSE)
+    (2 * WATCH_LAG).saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_BACKOFF)
 }
 
 /// A failure of the extension, and which references it names: after a partial sync, each with its own reason.
