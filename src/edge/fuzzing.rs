@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use super::secret_store::{SecretProviderClass, SecretSync, Verdict, as_synced_secret, objects, verdict};
+use super::secret_store::{
+    SecretProviderClass, SecretSync, SyncOutcome, as_synced_secret, objects, sync_outcome,
+};
 use crate::model::{GroupKind, Subject, UsageRule, UsageRules};
 
 /// Any bytes as a SecretSync and its class: JSON of both, in a list.
@@ -15,8 +17,8 @@ pub fn custom_resources(data: &[u8]) {
     let mut parts = parts.into_iter();
     let Some(Ok(sync)) = parts.next().map(serde_json::from_value::<SecretSync>) else { return };
     let class = parts.next().and_then(|class| serde_json::from_value::<SecretProviderClass>(class).ok());
-    if let Verdict::Trouble(trouble) = verdict(sync.status.as_ref(), "") {
-        assert!(trouble.message.len() < 4_000, "what the extension says is shortened");
+    if let SyncOutcome::Failed(failed) = sync_outcome(sync.status.as_ref(), "") {
+        assert!(failed.message.len() < 4_000, "what the extension says is shortened");
     }
     if let Some(secret) = as_synced_secret(&sync, class.as_ref(), "contoso-aio") {
         let mut keys: Vec<String> =

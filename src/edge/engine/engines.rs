@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     Digest, Direct, Engine, SecretStore, Target,
-    secret_store::{self, Access, SyncSeen, as_synced_secret},
+    secret_store::{self, ExtensionIdentity, SyncSeen, as_synced_secret},
 };
 use crate::{
     edge::{Edge, EdgeError, Index, Labelled, Seen},
@@ -28,7 +28,7 @@ pub struct Engines {
 /// The settings of the engines as the cluster has them now. Looks through all classes: ask once for many synced secrets.
 pub struct Settings {
     /// As whom the extension comes to the vault; absent where that is not known.
-    pub(super) access: Option<Access>,
+    pub(super) identity: Option<ExtensionIdentity>,
 }
 
 /// Which objects were ever listed to the end.
@@ -101,7 +101,7 @@ impl Engines {
 
     /// The settings of now.
     pub fn settings(&self) -> Settings {
-        Settings { access: self.secret_store.access().ok() }
+        Settings { identity: self.secret_store.identity().ok() }
     }
 
     /// The uids of synced secrets that objects of the namespace carry as our label.

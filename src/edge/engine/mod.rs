@@ -131,8 +131,8 @@ impl Engine {
     /// Its settings of now.
     pub fn settings(&self) -> Settings {
         match self {
-            Self::Direct(_) => Settings { access: None },
-            Self::SecretStore(engine) => Settings { access: engine.access().ok() },
+            Self::Direct(_) => Settings { identity: None },
+            Self::SecretStore(engine) => Settings { identity: engine.identity().ok() },
         }
     }
 

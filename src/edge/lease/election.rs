@@ -136,7 +136,7 @@ impl Election {
             }
         }
         leadership.ended();
-        self.give_back().await;
+        self.remove_traces().await;
     }
 
     fn settle(&mut self, look: Result<Look, EdgeError>) {
@@ -245,7 +245,7 @@ impl Election {
     }
 
     /// Lets others take it at once.
-    async fn give_back(&mut self) {
+    async fn remove_traces(&mut self) {
         let Some(mut lease) = self.held.take() else { return };
         self.tell_place(&mut lease);
         let now = MicroTime(Timestamp::now());

@@ -103,7 +103,7 @@ impl Direct {
 
     /// Gives the Secret's keys to the extension.
     pub(super) async fn release(&self, target: &Target<'_>) -> Result<Released, EdgeError> {
-        let secret = self.edge.let_go(target.secret, target.edge.uid.as_deref()).await?;
+        let secret = self.edge.release_to_extension(target.secret, target.edge.uid.as_deref()).await?;
         // The extension writes it in any case.
         Ok(Released { secret, must_rewrite: false })
     }

@@ -79,7 +79,7 @@ impl Edge {
         let Some(found) = self.find(&self.secrets, asked.id.as_str()).await? else { return Ok(()) };
         match owner(&found.metadata, asked.uid, edge_uid) {
             Owner::Us => Ok(()),
-            Owner::Merged => Err(self.leave_to_others(&asked.id).await?),
+            Owner::Merged => Err(self.withdraw_from_secret(&asked.id).await?),
             Owner::Other => Err(EdgeError::conflict(&asked.id)),
         }
     }
@@ -138,7 +138,7 @@ impl Edge {
         };
         match owner(&found.metadata, uid, edge_uid) {
             Owner::Us => {}
-            Owner::Merged => return self.leave_to_others(id).await.map(drop),
+            Owner::Merged => return self.withdraw_from_secret(id).await.map(drop),
             Owner::Other => return Ok(()),
         }
         self.remove_exactly(id, &found.metadata).await
@@ -208,13 +208,16 @@ impl Edge {
         };
         match owner(&found.metadata, desired.secret.uid, edge_uid) {
             Owner::Us => Ok(found.metadata.uid),
-            Owner::Merged => Err(self.leave_to_others(id).await?),
+            Owner::Merged => Err(self.withdraw_from_secret(id).await?),
             Owner::Other => Err(EdgeError::conflict(id)),
         }
     }
 
     /// Takes what a first write of ours has merged into a Secret of somebody else out of it again. The conflict that it was.
-    pub(in crate::edge) async fn leave_to_others(&self, id: &SyncedSecretId) -> Result<EdgeError, EdgeError> {
+    pub(in crate::edge) async fn withdraw_from_secret(
+        &self,
+        id: &SyncedSecretId,
+    ) -> Result<EdgeError, EdgeError> {
         let nothing = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": id } });
         let parameters = PatchParams::apply(FIELD_MANAGER);
         self.call(self.secrets.patch_metadata(id.as_str(), &parameters, &Patch::Apply(nothing))).await?;
@@ -272,7 +275,7 @@ impl Edge {
         if !has_other_managers(&metadata) {
             return Ok(written(&metadata));
         }
-        Err(self.leave_to_others(id).await?)
+        Err(self.withdraw_from_secret(id).await?)
     }
 }
 

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Made, SecretStore, observe::WATCH_LAG};
+use super::{SecretState, SecretStore, observe::WATCH_LAG};
 use crate::{
     edge::{
         EdgeError, Seen,
@@ -58,12 +58,15 @@ impl SecretStore {
         match self.0.index.get(target.secret.id.as_str()) {
             Seen::Gone => Ok(false),
             Seen::There(there) if Some(&there.uid) == target.edge.uid.as_ref() => Ok(false),
-            _ => Ok(self.0.edge.made(target.secret, target.known(), true).await? == Made::Foreign),
+            _ => {
+                Ok(self.0.edge.secret_state(target.secret, target.known(), true).await?
+                    == SecretState::Foreign)
+            }
         }
     }
 
     pub(in crate::edge::engine) async fn other_manager(&self, id: &SyncedSecretId) -> Option<String> {
-        self.0.edge.rival(id).await
+        self.0.edge.last_writer(id).await
     }
 
     pub(in crate::edge::engine) async fn release_keys(&self, target: &Target<'_>) -> Result<(), EdgeError> {

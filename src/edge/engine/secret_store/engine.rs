@@ -11,8 +11,8 @@ use url::Url;
 use uuid::Uuid;
 
 use super::{
-    Access, Known, Options, Pair, SecretProviderClass, StoreIndex, SyncSeen, Verdict, plan, verdict,
-    violations,
+    ExtensionIdentity, KnownUids, Options, Pair, SecretProviderClass, StoreIndex, SyncOutcome, SyncSeen,
+    plan, sync_outcome, violations,
 };
 use crate::{
     edge::{
@@ -38,7 +38,7 @@ pub(in crate::edge::engine) struct Inner {
     /// The shortest time between two rotation checks.
     pub(super) shortest_check: Duration,
     /// Since when the extension has been kept from writing a Secret.
-    pub(super) halted: Mutex<HashMap<Uuid, Instant>>,
+    pub(super) suspended_since: Mutex<HashMap<Uuid, Instant>>,
     /// Since when the API server has said that it serves none of the extension's kinds, whenever it was asked.
     pub(super) kinds_gone_since: Mutex<Option<Instant>>,
     pub(super) started: Instant,
@@ -60,7 +60,7 @@ impl SecretStore {
             vault,
             digest,
             shortest_check,
-            halted: Mutex::default(),
+            suspended_since: Mutex::default(),
             kinds_gone_since: Mutex::default(),
             started: Instant::now(),
         }))
@@ -80,10 +80,10 @@ impl SecretStore {
     }
 
     /// As whom the extension comes to the vault. Looks through all classes: ask once for many synced secrets.
-    pub(in crate::edge::engine) fn access(&self) -> Result<Access, EdgeError> {
+    pub(in crate::edge::engine) fn identity(&self) -> Result<ExtensionIdentity, EdgeError> {
         // Asked first: a list that ends between the two questions is not one that lacks what is looked for.
         let is_complete = self.0.pairs.is_complete();
-        match self.0.options.access(&self.0.pairs.classes()) {
+        match self.0.options.identity(&self.0.pairs.classes()) {
             Err(_) if !is_complete => {
                 Err(EdgeError::Unreachable("its SecretProviderClasses are not listed yet".into()))
             }
@@ -93,7 +93,7 @@ impl SecretStore {
 
     /// The pair of a synced secret, as it should be.
     pub(super) fn pair(&self, secret: &SyncedSecret) -> Result<Pair, EdgeError> {
-        Ok(Pair::of(secret, &self.0.vault, &self.access()?))
+        Ok(Pair::of(secret, &self.0.vault, &self.identity()?))
     }
 
     pub(super) fn digest_of(&self, pair: &Pair) -> Vec<u8> {
@@ -180,7 +180,7 @@ impl SecretStore {
         sync: &SyncSeen,
         class: Option<&SecretProviderClass>,
     ) -> bool {
-        let (Some(written), Some(access)) = (&target.edge.digest, &settings.access) else { return false };
+        let (Some(written), Some(access)) = (&target.edge.digest, &settings.identity) else { return false };
         let pair = Pair::of(target.secret, &self.0.vault, access);
         let is_changed = match (sync, class, target.handed) {
             (SyncSeen::There(sync), Some(class), Some(handed)) => {
@@ -205,16 +205,16 @@ impl SecretStore {
         }
         match plan::is_awaited(target, &state.statuses) {
             // Told again before it has answered, it would begin again, and the wait for it too.
-            true if !self.is_in_trouble(target) => Comparison::Awaited,
+            true if !self.has_failed(target) => Comparison::Awaited,
             true => Comparison::Differs(attempt),
             // What it has failed at counts for these versions alone.
             false => Comparison::Differs(Attempt::New),
         }
     }
 
-    fn is_in_trouble(&self, target: &Target<'_>) -> bool {
+    fn has_failed(&self, target: &Target<'_>) -> bool {
         let SyncSeen::There(sync) = self.0.pairs.sync(target.secret.id.as_str()) else { return false };
-        matches!(verdict(sync.status.as_ref(), ""), Verdict::Trouble(_))
+        matches!(sync_outcome(sync.status.as_ref(), ""), SyncOutcome::Failed(_))
     }
 
     /// What the extension was told last, or has done.
@@ -238,8 +238,8 @@ impl SecretStore {
 
 impl<'a> Target<'a> {
     /// By which uids its things at the edge are known.
-    pub(super) fn known(&self) -> Known<'a> {
-        Known {
+    pub(super) fn known(&self) -> KnownUids<'a> {
+        KnownUids {
             uid: self.secret.uid,
             secret: self.edge.uid.as_deref(),
             sync: self.handed.and_then(|handed| handed.sync_uid.as_deref()).or(self.adopted),

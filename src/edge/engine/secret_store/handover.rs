@@ -16,7 +16,8 @@ use kube::{
 use serde_json::{Value, json};
 
 use super::{
-    EXTENSION, FIELD_MANAGER, Known, LABEL_PREFIX, Pair, SecretSync, Verdict, secret::labels_of, verdict,
+    EXTENSION, FIELD_MANAGER, KnownUids, LABEL_PREFIX, Pair, SecretSync, SyncOutcome, secret::labels_of,
+    sync_outcome,
 };
 use crate::{
     edge::{
@@ -32,13 +33,13 @@ const NO_CLASS: &str = "secret-service-handing-over";
 
 /// Whether the extension still writes a Secret.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Halt {
+pub enum Suspension {
     /// There is no SecretSync.
-    Gone,
+    Absent,
     /// It has said that it has no class any more.
-    Noticed,
+    Confirmed,
     /// It was told so, and has not said anything.
-    Told,
+    Requested,
 }
 
 impl Edge {
@@ -61,31 +62,36 @@ impl Edge {
     }
 
     /// Keeps the extension from writing the Secret any more.
-    pub async fn halt(&self, id: &SyncedSecretId, known: Known<'_>, force: &str) -> Result<Halt, EdgeError> {
+    pub async fn suspend(
+        &self,
+        id: &SyncedSecretId,
+        known: KnownUids<'_>,
+        force: &str,
+    ) -> Result<Suspension, EdgeError> {
         let Some(there) = self.ours(&self.syncs(), id.as_str(), known).await? else {
-            return Ok(Halt::Gone);
+            return Ok(Suspension::Absent);
         };
         let sync = self.call(self.syncs().get(id.as_str())).await?;
         if sync.spec.secret_provider_class_name != NO_CLASS {
             let spec = json!({ "secretProviderClassName": NO_CLASS, "forceSynchronization": force });
             self.patch_sync(id.as_str(), &json!({ "metadata": { "uid": there.uid }, "spec": spec })).await?;
-            return Ok(Halt::Told);
+            return Ok(Suspension::Requested);
         }
-        Ok(if has_noticed(&sync) { Halt::Noticed } else { Halt::Told })
+        Ok(if has_confirmed_suspension(&sync) { Suspension::Confirmed } else { Suspension::Requested })
     }
 
     /// Makes the Secret of a SecretSync one that no object owns, that carries our label, and whose fields are ours. Its values stay. Of
     /// somebody else's Secret only what the extension merged into it is taken out.
-    pub async fn set_free(
+    pub async fn take_from_extension(
         &self,
         asked: &SyncedSecret,
-        known: Known<'_>,
+        known: KnownUids<'_>,
     ) -> Result<Option<Written>, EdgeError> {
         let id = &asked.id;
         let (secret, sync) = self.secret_and_sync(id, known).await?;
         let Some(secret) = secret else { return Ok(None) };
         if !known.is_ours(&secret, sync.as_ref()) {
-            return self.give_back(id, known).await.map(|()| None);
+            return self.remove_traces(id, known).await.map(|()| None);
         }
         let free = json!({ "metadata": {
             "resourceVersion": secret.resource_version,
@@ -97,14 +103,18 @@ impl Edge {
     }
 
     /// Removes the pair, and leaves the Secret that was set free.
-    pub async fn drop_pair(&self, id: &SyncedSecretId, known: Known<'_>) -> Result<(), EdgeError> {
+    pub async fn remove_pair_keep_secret(
+        &self,
+        id: &SyncedSecretId,
+        known: KnownUids<'_>,
+    ) -> Result<(), EdgeError> {
         self.remove_one(&self.syncs(), id.as_str(), known).await?;
         self.remove_one(&self.classes(), id.as_str(), known).await
     }
 
     /// Takes the keys of a Secret out of everybody's hands, ours included, and gives them to the extension, which never takes anything by
     /// force. Nothing of the Secret changes but our label.
-    pub async fn let_go(
+    pub async fn release_to_extension(
         &self,
         asked: &SyncedSecret,
         edge_uid: Option<&str>,
@@ -115,7 +125,7 @@ impl Edge {
         };
         match owner(&secret.metadata, uid, edge_uid) {
             Owner::Us => {}
-            Owner::Merged => return Err(self.leave_to_others(id).await?),
+            Owner::Merged => return Err(self.withdraw_from_secret(id).await?),
             Owner::Other => return Err(EdgeError::conflict(id)),
         }
         let metadata = json!({
@@ -214,12 +224,12 @@ pub(super) fn as_us() -> PatchParams {
 }
 
 /// Whether the extension says that the class is not there.
-fn has_noticed(sync: &SecretSync) -> bool {
+fn has_confirmed_suspension(sync: &SecretSync) -> bool {
     const NO_CLASS_SAID: [&str; 3] =
         ["SecretProviderClassMisconfigured", "ControllerSpcError", "ControllerSPCError"];
     let conditions = sync.status.iter().flat_map(|status| &status.conditions);
     let says_so = conditions.into_iter().any(|condition| NO_CLASS_SAID.contains(&condition.reason.as_str()));
-    says_so && matches!(verdict(sync.status.as_ref(), ""), Verdict::Trouble(_))
+    says_so && matches!(sync_outcome(sync.status.as_ref(), ""), SyncOutcome::Failed(_))
 }
 
 #[cfg(test)]

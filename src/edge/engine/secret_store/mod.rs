@@ -18,7 +18,7 @@ mod plan;
 mod removal;
 mod resources;
 mod secret;
-mod verdict;
+mod sync_status;
 mod watch;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, OwnerReference};
@@ -34,17 +34,17 @@ use uuid::Uuid;
 pub use cluster::FederatedAccount;
 pub use engine::SecretStore;
 pub use foreign::{ForeignKey, as_synced_secret, foreign_keys};
-pub use handover::Halt;
+pub use handover::Suspension;
 use handover::as_us;
 pub use objects::Object;
 pub use options::Options;
-pub use pair::{Access, Pair, Violation, violations};
+pub use pair::{ExtensionIdentity, Pair, Violation, violations};
 pub use resources::{
     SecretObject, SecretObjectData, SecretProviderClass, SecretSync, SecretSyncStatus, SyncCondition,
 };
-pub use secret::Made;
+pub use secret::SecretState;
 pub(in crate::edge) use secret::{has_keys_of_others, is_made_by_extension};
-pub use verdict::{Left, Trouble, Verdict, verdict};
+pub use sync_status::{FailedObject, SyncFailure, SyncOutcome, sync_outcome};
 pub use watch::{StoreIndex, SyncSeen};
 
 use crate::{
@@ -65,7 +65,7 @@ pub(in crate::edge) const LABEL_PREFIX: &str = "secrets-store.sync.x-k8s.io";
 /// By which uids what stands at the edge is known as that of a synced secret. Labels and owners are hints only: the extension merges
 /// them into whatever stands under the name.
 #[derive(Clone, Copy, Debug)]
-pub struct Known<'a> {
+pub struct KnownUids<'a> {
     /// The synced secret's own, which the label holds.
     pub uid: Uuid,
     /// The Secret's.
@@ -80,9 +80,9 @@ pub struct Known<'a> {
     pub are_kinds_gone: bool,
 }
 
-// === impl Known ===
+// === impl KnownUids ===
 
-impl<'a> Known<'a> {
+impl<'a> KnownUids<'a> {
     /// Of a synced secret that has nothing at the edge yet.
     fn nothing(uid: Uuid) -> Self {
         Self { uid, secret: None, sync: None, class: None, trusts_label: false, are_kinds_gone: false }
@@ -126,7 +126,7 @@ impl Edge {
     pub async fn apply_pair(
         &self,
         pair: &Pair,
-        known: Known<'_>,
+        known: KnownUids<'_>,
         force: &str,
     ) -> Result<PairWritten, EdgeError> {
         let (classes, syncs) = (self.classes(), self.syncs());
@@ -160,8 +160,8 @@ impl Edge {
     pub async fn try_apply_pair(&self, pair: &Pair, uid: Uuid) -> Result<(), EdgeError> {
         let (classes, syncs) = (self.classes(), self.syncs());
         tokio::try_join!(
-            self.ours(&classes, pair.name(), Known::nothing(uid)),
-            self.ours(&syncs, pair.name(), Known::nothing(uid))
+            self.ours(&classes, pair.name(), KnownUids::nothing(uid)),
+            self.ours(&syncs, pair.name(), KnownUids::nothing(uid))
         )?;
         let dry_run = PatchParams { dry_run: true, ..PatchParams::apply(FIELD_MANAGER).force() };
         let (class, sync) = (Patch::Apply(&pair.class), Patch::Apply(&pair.sync));
@@ -174,7 +174,7 @@ impl Edge {
 
     /// Removes what is ours: the Secret, while there is the SecretSync that proves whose it is, then the SecretSync, then the class. What the
     /// extension makes again in between is removed after the SecretSync, without which it makes no more.
-    pub async fn remove_pair(&self, id: &SyncedSecretId, known: Known<'_>) -> Result<(), EdgeError> {
+    pub async fn remove_pair(&self, id: &SyncedSecretId, known: KnownUids<'_>) -> Result<(), EdgeError> {
         let (secret, sync) = self.secret_and_sync(id, known).await?;
         let is_ours = |secret: &ObjectMeta| known.is_ours(secret, sync.as_ref());
         if let Some(secret) = secret.filter(is_ours) {
@@ -223,14 +223,14 @@ impl Edge {
     /// Whether the names of the pair are free for a new synced secret.
     pub async fn check_pair_name(&self, id: &SyncedSecretId) -> Result<(), EdgeError> {
         // Nobody has the nil uid: whatever is there is somebody else's.
-        let (classes, syncs, nobodys) = (self.classes(), self.syncs(), Known::nothing(Uuid::nil()));
+        let (classes, syncs, nobodys) = (self.classes(), self.syncs(), KnownUids::nothing(Uuid::nil()));
         tokio::try_join!(self.ours(&classes, id.as_str(), nobodys), self.ours(&syncs, id.as_str(), nobodys),)?;
         Ok(())
     }
 
     /// Whether the name of the class is free, or the class has the label of this synced secret.
     pub async fn check_class_name(&self, id: &SyncedSecretId, uid: Uuid) -> Result<(), EdgeError> {
-        self.ours(&self.classes(), id.as_str(), Known::nothing(uid)).await.map(|_| ())
+        self.ours(&self.classes(), id.as_str(), KnownUids::nothing(uid)).await.map(|_| ())
     }
 
     /// The SecretSyncs of the namespace.
@@ -255,7 +255,7 @@ impl Edge {
         &self,
         api: &Api<K>,
         name: &str,
-        known: Known<'_>,
+        known: KnownUids<'_>,
     ) -> Result<Option<ObjectMeta>, EdgeError>
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
@@ -265,8 +265,8 @@ impl Edge {
             Some(found) if known.has::<K>(&found.metadata) => Ok(Some(found.metadata)),
             Some(found) => {
                 if carries_uid(&found.metadata, known.uid) {
-                    // Left by a first write of ours that met somebody else's.
-                    self.let_go_of(api, name).await?;
+                    // FailedObject by a first write of ours that met somebody else's.
+                    self.withdraw_our_fields(api, name).await?;
                 }
                 Err(conflict::<K>(name))
             }
@@ -293,7 +293,7 @@ impl Edge {
         &self,
         api: &Api<K>,
         name: &str,
-        known: Known<'_>,
+        known: KnownUids<'_>,
     ) -> Result<Option<PartialObjectMeta<K>>, EdgeError>
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
@@ -321,14 +321,14 @@ impl Edge {
             (written, _) => written?,
         };
         if there.is_none() && has_other_writers(written.meta()) {
-            self.let_go_of(api, &name).await?;
+            self.withdraw_our_fields(api, &name).await?;
             return Err(conflict::<K>(&name));
         }
         Ok(written)
     }
 
     /// Takes all that we applied out of what somebody else made.
-    async fn let_go_of<K>(&self, api: &Api<K>, name: &str) -> Result<(), EdgeError>
+    async fn withdraw_our_fields<K>(&self, api: &Api<K>, name: &str) -> Result<(), EdgeError>
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
     {
@@ -367,7 +367,7 @@ impl Edge {
     }
 
     /// Removes one of the two, and says so only when it is gone: one that a finalizer holds is still there for the extension.
-    async fn remove_one<K>(&self, api: &Api<K>, name: &str, known: Known<'_>) -> Result<(), EdgeError>
+    async fn remove_one<K>(&self, api: &Api<K>, name: &str, known: KnownUids<'_>) -> Result<(), EdgeError>
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
     {

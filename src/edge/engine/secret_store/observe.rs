@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::{
-    Made, SecretStore, SyncSeen, Trouble, Verdict,
+    SecretState, SecretStore, SyncFailure, SyncOutcome, SyncSeen,
     patience::{Patience, Waiting},
-    removal::HALT_CHECK,
-    verdict,
+    removal::SUSPENSION_POLL,
+    sync_outcome,
 };
 use crate::{
     edge::{
@@ -57,20 +57,22 @@ impl SecretStore {
             return Ok(Observation::Wait(WATCH_LAG));
         };
         let waited = self.told(handed).elapsed();
-        Ok(match verdict(sync.status.as_ref(), &handed.hash_before) {
-            Verdict::Done => self.confirm(target, handed, waited).await?,
-            Verdict::Silent => match self.0.options.patience.checked_sub(waited) {
+        Ok(match sync_outcome(sync.status.as_ref(), &handed.hash_before) {
+            SyncOutcome::Synced => self.confirm(target, handed, waited).await?,
+            SyncOutcome::Unanswered => match self.0.options.patience.checked_sub(waited) {
                 Some(left) if !left.is_zero() => Observation::Wait(left),
                 _ => Observation::Unanswered(waited),
             },
             // It may be of what was given before.
-            Verdict::Trouble(_) if waited < WATCH_LAG && handed.open => Observation::Wait(WATCH_LAG - waited),
-            Verdict::Trouble(trouble) => {
+            SyncOutcome::Failed(_) if waited < WATCH_LAG && handed.open => {
+                Observation::Wait(WATCH_LAG - waited)
+            }
+            SyncOutcome::Failed(failed) => {
                 let pause = self.again_after(handed.failures);
                 if waited >= pause && target.secret.state != State::Synced {
                     Observation::Retry(Attempt::Failed(handed.failures + 1))
                 } else {
-                    self.in_trouble(target, trouble, pause.saturating_sub(waited)).await?
+                    self.judge_failure(target, failed, pause.saturating_sub(waited)).await?
                 }
             }
         })
@@ -128,30 +130,30 @@ impl SecretStore {
         let wants_mark = !handed.open || handed.nudges == 0;
         let name = target.secret.id.as_str();
         let seen = self.0.index.get(name);
-        Ok(match self.0.edge.made(target.secret, target.known(), wants_mark).await? {
-            Made::Whole(written) => {
+        Ok(match self.0.edge.secret_state(target.secret, target.known(), wants_mark).await? {
+            SecretState::Intact(written) => {
                 self.0.index.note(name, &seen, &written);
                 Observation::Confirmed(written)
             }
             // Its watch may be behind.
-            Made::Nothing if waited < WATCH_LAG => Observation::Wait(WATCH_LAG - waited),
-            Made::Nothing => Observation::Drifted(Drift::default()),
-            Made::Edited => edited(),
-            Made::Foreign => Observation::Conflict,
+            SecretState::Missing if waited < WATCH_LAG => Observation::Wait(WATCH_LAG - waited),
+            SecretState::Missing => Observation::Drifted(Drift::default()),
+            SecretState::Edited => edited(),
+            SecretState::Foreign => Observation::Conflict,
         })
     }
 
     /// The extension has failed; it is told to try again after this.
-    async fn in_trouble(
+    async fn judge_failure(
         &self,
         target: &Target<'_>,
-        trouble: Trouble,
+        failed: SyncFailure,
         again_in: Duration,
     ) -> Result<Observation, EdgeError> {
-        Ok(match self.0.edge.made(target.secret, target.known(), true).await {
-            Ok(Made::Foreign) => Observation::Conflict,
-            Ok(Made::Edited) if trouble.reason == Reason::EdgeConflict => edited(),
-            _ => Observation::Failed(of_trouble(target, trouble, again_in)),
+        Ok(match self.0.edge.secret_state(target.secret, target.known(), true).await {
+            Ok(SecretState::Foreign) => Observation::Conflict,
+            Ok(SecretState::Edited) if failed.reason == Reason::EdgeConflict => edited(),
+            _ => Observation::Failed(failure_of(target, failed, again_in)),
         })
     }
 }
@@ -178,20 +180,20 @@ fn again_after(failures: u32) -> Duration {
 }
 
 /// A failure of the extension, and which references it names: after a partial sync, each with its own reason.
-fn of_trouble(target: &Target<'_>, trouble: Trouble, again_in: Duration) -> Failure {
+fn failure_of(target: &Target<'_>, failed: SyncFailure, again_in: Duration) -> Failure {
     let problem = |(place, reference): (usize, &Reference)| {
         let (key, vault_secret) = (reference.key.as_str(), reference.vault_secret.as_str());
-        let mut objects = trouble.objects.iter();
+        let mut objects = failed.objects.iter();
         let left = objects.find(|left| left.path == key || left.path.eq_ignore_ascii_case(vault_secret));
         match left {
             Some(left) => Some((place, left.reason, left.message.clone())),
-            None => (trouble.objects.is_empty() && trouble.is_about(vault_secret))
-                .then(|| (place, trouble.reason, trouble.message.clone())),
+            None => (failed.objects.is_empty() && failed.is_about(vault_secret))
+                .then(|| (place, failed.reason, failed.message.clone())),
         }
     };
     let problems = target.secret.references.iter().enumerate().filter_map(problem).collect();
-    let retry = Retry::After(again_in.max(HALT_CHECK));
-    Failure { reason: trouble.reason, message: trouble.message, problems, retry }
+    let retry = Retry::After(again_in.max(SUSPENSION_POLL));
+    Failure { reason: failed.reason, message: failed.message, problems, retry }
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ const LABEL_CHARS: usize = 63;
 
 /// As whom the extension comes to which vault.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Access {
+pub struct ExtensionIdentity {
     /// The service account in the instance's namespace.
     pub service_account: String,
     /// The identity that is federated with it.
@@ -62,7 +62,7 @@ pub struct Violation {
 
 impl Pair {
     /// What the extension is to do for a synced secret.
-    pub fn of(secret: &SyncedSecret, vault: &Url, access: &Access) -> Self {
+    pub fn of(secret: &SyncedSecret, vault: &Url, access: &ExtensionIdentity) -> Self {
         let name = secret.id.as_str();
         let mut class = SecretProviderClass::new(name, class_spec(secret, access));
         class.meta_mut().labels = Some(labels(secret));
@@ -143,7 +143,7 @@ fn holds(held: Option<&BTreeMap<String, String>>, asked: Option<&BTreeMap<String
     asked.into_iter().flatten().all(|(key, value)| held.and_then(|held| held.get(key)) == Some(value))
 }
 
-fn class_spec(secret: &SyncedSecret, access: &Access) -> SecretProviderClassSpec {
+fn class_spec(secret: &SyncedSecret, access: &ExtensionIdentity) -> SecretProviderClassSpec {
     let objects: Vec<Object> = secret.references.iter().map(object).collect();
     let mut parameters = BTreeMap::from([
         ("clientID".to_owned(), access.client_id.clone()),
@@ -168,7 +168,7 @@ fn object(reference: &Reference) -> Object {
     }
 }
 
-fn sync_spec(secret: &SyncedSecret, access: &Access) -> SecretSyncSpec {
+fn sync_spec(secret: &SyncedSecret, access: &ExtensionIdentity) -> SecretSyncSpec {
     let data = |reference: &Reference| SecretObjectData {
         source_path: reference.key.to_string(),
         target_key: reference.key.to_string(),

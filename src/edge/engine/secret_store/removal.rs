@@ -6,14 +6,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Halt, Known, Made, SecretStore};
+use super::{KnownUids, SecretState, SecretStore, Suspension};
 use crate::edge::{
     EdgeError,
     engine::{Preparation, Released, Target},
 };
 
 /// How soon to look again whether the extension has noticed that it is to stop.
-pub(super) const HALT_CHECK: Duration = Duration::from_millis(500);
+pub(super) const SUSPENSION_POLL: Duration = Duration::from_millis(500);
 
 impl SecretStore {
     /// Takes the pair away from under a Secret of somebody else, and out of that Secret what the extension merged into it: first the
@@ -29,31 +29,35 @@ impl SecretStore {
     async fn withdraw_known(
         &self,
         target: &Target<'_>,
-        known: Known<'_>,
+        known: KnownUids<'_>,
     ) -> Result<Option<Duration>, EdgeError> {
         let (edge, id) = (&self.0.edge, &target.secret.id);
-        match self.halt(target, known).await {
+        match self.suspend(target, known).await {
             Ok(Some(pause)) => return Ok(Some(pause)),
             // A SecretSync of somebody else is none of ours.
             Ok(None) | Err(EdgeError::Conflict { .. }) => {}
             Err(error) => return Err(error),
         }
-        edge.give_back(id, known).await?;
-        edge.drop_pair(id, known).await?;
+        edge.remove_traces(id, known).await?;
+        edge.remove_pair_keep_secret(id, known).await?;
         Ok(None)
     }
 
     /// Keeps the extension from writing a Secret. Says how long to wait until that is certain.
-    async fn halt(&self, target: &Target<'_>, known: Known<'_>) -> Result<Option<Duration>, EdgeError> {
+    async fn suspend(
+        &self,
+        target: &Target<'_>,
+        known: KnownUids<'_>,
+    ) -> Result<Option<Duration>, EdgeError> {
         let force = Uuid::new_v4().simple().to_string();
-        let halt = self.0.edge.halt(&target.secret.id, known, &force).await?;
-        let mut halted = self.0.halted.lock().expect("no one panics while holding it");
-        let told = *halted.entry(target.secret.uid).or_insert_with(Instant::now);
-        if halt == Halt::Told && told.elapsed() < self.0.options.patience {
-            return Ok(Some(HALT_CHECK));
+        let suspension = self.0.edge.suspend(&target.secret.id, known, &force).await?;
+        let mut suspended_since = self.0.suspended_since.lock().expect("no one panics while holding it");
+        let told = *suspended_since.entry(target.secret.uid).or_insert_with(Instant::now);
+        if suspension == Suspension::Requested && told.elapsed() < self.0.options.patience {
+            return Ok(Some(SUSPENSION_POLL));
         }
         // An extension that says nothing for so long does not run; when it does, it finds no class.
-        halted.remove(&target.secret.uid);
+        suspended_since.remove(&target.secret.uid);
         Ok(None)
     }
 
@@ -77,7 +81,7 @@ impl SecretStore {
     ) -> Result<Option<Duration>, EdgeError> {
         match self.remove_known(target, target.known()).await {
             Err(EdgeError::NotServed { .. }) if self.are_kinds_gone().await => {
-                self.remove_known(target, Known { are_kinds_gone: true, ..target.known() }).await
+                self.remove_known(target, KnownUids { are_kinds_gone: true, ..target.known() }).await
             }
             removed => removed,
         }
@@ -86,23 +90,23 @@ impl SecretStore {
     async fn remove_known(
         &self,
         target: &Target<'_>,
-        known: Known<'_>,
+        known: KnownUids<'_>,
     ) -> Result<Option<Duration>, EdgeError> {
         let (edge, id) = (&self.0.edge, &target.secret.id);
         // An extension that is still at work would merge its owner into whatever comes under the name, and that would go with it.
         if target.handed.is_none_or(|handed| handed.open) {
-            match self.halt(target, known).await {
+            match self.suspend(target, known).await {
                 Ok(Some(pause)) => return Ok(Some(pause)),
                 Ok(None) | Err(EdgeError::Conflict { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
-        if edge.made(target.secret, known, true).await? == Made::Foreign {
+        if edge.secret_state(target.secret, known, true).await? == SecretState::Foreign {
             return self.withdraw_known(target, known).await;
         }
         edge.remove_pair(id, known).await?;
         // Somebody else may have been there in between, and the extension too.
-        edge.give_back(id, known).await?;
+        edge.remove_traces(id, known).await?;
         Ok(None)
     }
 
@@ -114,14 +118,18 @@ impl SecretStore {
     ) -> Result<Preparation, EdgeError> {
         match self.prepare_known(target, target.known()).await {
             Err(EdgeError::NotServed { .. }) if self.are_kinds_gone().await => {
-                self.prepare_known(target, Known { are_kinds_gone: true, ..target.known() }).await
+                self.prepare_known(target, KnownUids { are_kinds_gone: true, ..target.known() }).await
             }
             prepared => prepared,
         }
     }
 
-    async fn prepare_known(&self, target: &Target<'_>, known: Known<'_>) -> Result<Preparation, EdgeError> {
-        if let Some(pause) = self.halt(target, known).await? {
+    async fn prepare_known(
+        &self,
+        target: &Target<'_>,
+        known: KnownUids<'_>,
+    ) -> Result<Preparation, EdgeError> {
+        if let Some(pause) = self.suspend(target, known).await? {
             return Ok(Preparation::Wait(pause));
         }
         let own = self.0.edge.own_secret(&target.secret.id, known).await?;
@@ -132,15 +140,15 @@ impl SecretStore {
     pub(in crate::edge::engine) async fn release(&self, target: &Target<'_>) -> Result<Released, EdgeError> {
         match self.release_known(target, target.known()).await {
             Err(EdgeError::NotServed { .. }) if self.are_kinds_gone().await => {
-                self.release_known(target, Known { are_kinds_gone: true, ..target.known() }).await
+                self.release_known(target, KnownUids { are_kinds_gone: true, ..target.known() }).await
             }
             released => released,
         }
     }
 
-    async fn release_known(&self, target: &Target<'_>, known: Known<'_>) -> Result<Released, EdgeError> {
-        let secret = self.0.edge.set_free(target.secret, known).await?;
-        self.0.edge.drop_pair(&target.secret.id, known).await?;
+    async fn release_known(&self, target: &Target<'_>, known: KnownUids<'_>) -> Result<Released, EdgeError> {
+        let secret = self.0.edge.take_from_extension(target.secret, known).await?;
+        self.0.edge.remove_pair_keep_secret(&target.secret.id, known).await?;
         Ok(Released { secret, must_rewrite: true })
     }
 

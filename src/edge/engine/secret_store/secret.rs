@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use serde_json::{Map, Value, json};
 
-use super::{EXTENSION, Known, LABEL_PREFIX, SecretSync, handover::handed_over};
+use super::{EXTENSION, KnownUids, LABEL_PREFIX, SecretSync, handover::handed_over};
 use crate::{
     edge::{
         Edge, EdgeError, FIELD_MANAGER, Written,
@@ -17,11 +17,11 @@ use crate::{
 
 /// What stands under the name of a SecretSync.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Made {
+pub enum SecretState {
     /// No Secret.
-    Nothing,
+    Missing,
     /// The Secret of this SecretSync, as the extension made it.
-    Whole(Written),
+    Intact(Written),
     /// The Secret of this SecretSync, and someone else has written or removed keys or labels of it.
     Edited,
     /// A Secret that this SecretSync has not made.
@@ -30,20 +30,20 @@ pub enum Made {
 
 impl Edge {
     /// Looks at the Secret of the SecretSync of a synced secret. `wants_mark`: whether it must have a label of the extension.
-    pub async fn made(
+    pub async fn secret_state(
         &self,
         asked: &SyncedSecret,
-        known: Known<'_>,
+        known: KnownUids<'_>,
         wants_mark: bool,
-    ) -> Result<Made, EdgeError> {
+    ) -> Result<SecretState, EdgeError> {
         let (secret, sync) = self.secret_and_sync(&asked.id, known).await?;
-        let Some(secret) = secret else { return Ok(Made::Nothing) };
+        let Some(secret) = secret else { return Ok(SecretState::Missing) };
         if !known.is_ours(&secret, sync.as_ref()) {
-            return Ok(Made::Foreign);
+            return Ok(SecretState::Foreign);
         }
-        Ok(match is_whole(&secret, sync.as_ref(), asked, wants_mark) {
-            true => Made::Whole(written(&secret)),
-            false => Made::Edited,
+        Ok(match is_intact(&secret, sync.as_ref(), asked, wants_mark) {
+            true => SecretState::Intact(written(&secret)),
+            false => SecretState::Edited,
         })
     }
 
@@ -51,7 +51,7 @@ impl Edge {
     pub async fn own_secret(
         &self,
         id: &SyncedSecretId,
-        known: Known<'_>,
+        known: KnownUids<'_>,
     ) -> Result<Option<Written>, EdgeError> {
         let (secret, sync) = self.secret_and_sync(id, known).await?;
         let own = secret.filter(|secret| known.is_ours(secret, sync.as_ref()));
@@ -60,7 +60,7 @@ impl Edge {
 
     /// Who else than this service and the extension wrote last to the SecretSync of a synced secret or to its Secret; nobody where that
     /// can't be told.
-    pub async fn rival(&self, id: &SyncedSecretId) -> Option<String> {
+    pub async fn last_writer(&self, id: &SyncedSecretId) -> Option<String> {
         let syncs = self.syncs();
         let found = tokio::try_join!(self.find(&self.secrets, id.as_str()), self.find(&syncs, id.as_str()));
         let (secret, sync) = found.ok()?;
@@ -71,7 +71,7 @@ impl Edge {
 
     /// Gives the keys and labels of a Secret to the extension, out of everybody's hands: it never takes anything by force. The values stay
     /// until it writes its own, and nothing in the Secret tells any more that they are not; keys that the synced secret does not have go.
-    pub async fn release_keys(&self, asked: &SyncedSecret, known: Known<'_>) -> Result<(), EdgeError> {
+    pub async fn release_keys(&self, asked: &SyncedSecret, known: KnownUids<'_>) -> Result<(), EdgeError> {
         let id = &asked.id;
         let is_key = |key: &str| asked.references.iter().any(|reference| reference.key.as_str() == key);
         let (secret, sync) = self.secret_and_sync(id, known).await?;
@@ -97,7 +97,7 @@ impl Edge {
 
     /// Takes out of somebody else's Secret what the extension merged into it for a SecretSync of ours: the owner, with which it would be
     /// garbage-collected, the labels, and the keys that are in nobody else's hands. The extension must have been halted before.
-    pub async fn give_back(&self, id: &SyncedSecretId, known: Known<'_>) -> Result<(), EdgeError> {
+    pub async fn remove_traces(&self, id: &SyncedSecretId, known: KnownUids<'_>) -> Result<(), EdgeError> {
         let (secret, sync) = self.secret_and_sync(id, known).await?;
         let Some(secret) = secret.filter(|secret| !known.is_ours(secret, sync.as_ref())) else {
             return Ok(());
@@ -123,7 +123,7 @@ impl Edge {
     pub(super) async fn secret_and_sync(
         &self,
         id: &SyncedSecretId,
-        known: Known<'_>,
+        known: KnownUids<'_>,
     ) -> Result<(Option<ObjectMeta>, Option<ObjectMeta>), EdgeError> {
         let syncs = self.syncs();
         let (secret, sync) = tokio::try_join!(
@@ -134,9 +134,9 @@ impl Edge {
     }
 }
 
-// === impl Known ===
+// === impl KnownUids ===
 
-impl Known<'_> {
+impl KnownUids<'_> {
     /// Whether the extension made a Secret for the SecretSync that is remembered, and that is gone.
     fn is_left_behind(&self, secret: &ObjectMeta) -> bool {
         let mut owners = secret.owner_references.iter().flatten();
@@ -201,7 +201,7 @@ pub(in crate::edge) fn has_keys_of_others(secret: &ObjectMeta) -> bool {
 }
 
 /// Whether a Secret of ours is owned by its SecretSync, has all keys and labels from the extension, and none from anybody else.
-fn is_whole(secret: &ObjectMeta, sync: Option<&ObjectMeta>, asked: &SyncedSecret, wants_mark: bool) -> bool {
+fn is_intact(secret: &ObjectMeta, sync: Option<&ObjectMeta>, asked: &SyncedSecret, wants_mark: bool) -> bool {
     let mut owners = secret.owner_references.iter().flatten();
     let is_owned = owners.any(|owner| Some(&owner.uid) == sync.and_then(|sync| sync.uid.as_ref()));
     let has_foreign_keys = data_keys(secret, |manager| manager != EXTENSION).next().is_some();
@@ -282,7 +282,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::edge::secret_store::Known;
+    use crate::edge::secret_store::KnownUids;
 
     const SECOND: &str = "2026-01-02T03:04:05Z";
     const LATER: &str = "2026-01-02T03:04:09Z";
@@ -337,7 +337,7 @@ mod tests {
             SECOND,
             &[entry("kubectl-create", SECOND, json!({ "f:data": { "f:a": {} } })), of_extension(SECOND)],
         );
-        let knows = |secret| Known {
+        let knows = |secret| KnownUids {
             uid,
             secret,
             sync: Some("of-the-sync"),
@@ -352,7 +352,7 @@ mod tests {
         let left = secret(SECOND, &[of_extension(SECOND)]);
         assert!(knows(None).is_ours(&left, None), "the SecretSync that it was made for is remembered");
         assert!(!knows(None).is_ours(&merged, None));
-        let theirs = Known { sync: Some("another"), ..knows(Some("of-the-secret")) };
+        let theirs = KnownUids { sync: Some("another"), ..knows(Some("of-the-secret")) };
         assert!(!theirs.is_ours(&merged, Some(&sync(SECOND))), "somebody else's SecretSync goes on with it");
     }
 

@@ -17,18 +17,18 @@ const NAMED: usize = 5;
 
 /// What the extension has made of what it was given.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum SyncOutcome {
     /// The Secret holds it.
-    Done,
+    Synced,
     /// It has not said anything since.
-    Silent,
+    Unanswered,
     /// It failed, wholly or in part.
-    Trouble(Trouble),
+    Failed(SyncFailure),
 }
 
 /// Why the extension did not do what it was given.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Trouble {
+pub struct SyncFailure {
     /// In our terms.
     pub reason: Reason,
     /// The extension's own reason and words, shortened, and what to do next.
@@ -36,14 +36,14 @@ pub struct Trouble {
     /// Since when the condition says so, where it says when.
     pub since: Option<Timestamp>,
     /// After a partial sync, what became of each object that was not synced.
-    pub objects: Vec<Left>,
+    pub objects: Vec<FailedObject>,
     /// All that the extension says, to find in it what it is about. May be a dump.
     text: String,
 }
 
 /// An object that a partial sync left behind.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Left {
+pub struct FailedObject {
     /// The key, or the object's path.
     pub path: String,
     /// In our terms.
@@ -60,9 +60,9 @@ static AZURE: LazyLock<Regex> = LazyLock::new(|| {
 static OBJECT: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r#"objectName:\s*"?([0-9A-Za-z-]+)"#).expect("it is a regex"));
 
-// === impl Trouble ===
+// === impl SyncFailure ===
 
-impl Trouble {
+impl SyncFailure {
     /// Whether the extension's words are about a vault secret.
     pub fn is_about(&self, vault_secret: &str) -> bool {
         match OBJECT.captures_iter(&self.text).last() {
@@ -80,18 +80,18 @@ fn names(text: &str, name: &str) -> bool {
 }
 
 /// What a status means, given the hash that it had when the extension was last given something to do.
-pub fn verdict(status: Option<&SecretSyncStatus>, hash_before: &str) -> Verdict {
-    let Some(status) = status else { return Verdict::Silent };
+pub fn sync_outcome(status: Option<&SecretSyncStatus>, hash_before: &str) -> SyncOutcome {
+    let Some(status) = status else { return SyncOutcome::Unanswered };
     match status
         .conditions
         .iter()
         .filter(|condition| is_bad(condition))
         .max_by_key(|bad| bad.last_transition_time)
     {
-        Some(bad) => Verdict::Trouble(trouble(bad)),
+        Some(bad) => SyncOutcome::Failed(failed(bad)),
         // The hash is made of both generations and of `forceSynchronization` too, so every success has another one.
-        None if !status.sync_hash.is_empty() && status.sync_hash != hash_before => Verdict::Done,
-        None => Verdict::Silent,
+        None if !status.sync_hash.is_empty() && status.sync_hash != hash_before => SyncOutcome::Synced,
+        None => SyncOutcome::Unanswered,
     }
 }
 
@@ -104,7 +104,7 @@ fn is_bad(condition: &SyncCondition) -> bool {
     }
 }
 
-fn trouble(condition: &SyncCondition) -> Trouble {
+fn failed(condition: &SyncCondition) -> SyncFailure {
     let (reason, remedy) = meaning(&condition.reason, &condition.message);
     let objects =
         if condition.reason == "PartialSync" { left_behind(&condition.message) } else { Vec::new() };
@@ -123,7 +123,7 @@ fn trouble(condition: &SyncCondition) -> Trouble {
         words.trim_end_matches('.')
     );
     let text = condition.message.clone();
-    Trouble { reason, message, since: condition.last_transition_time, objects, text }
+    SyncFailure { reason, message, since: condition.last_transition_time, objects, text }
 }
 
 /// What a person has to read of a message: the cause that Azure names, and for which object; else the beginning and the end.
@@ -241,7 +241,7 @@ fn is_success(outcome: &str) -> bool {
 }
 
 /// The objects that a partial sync left behind, from its JSON: object to outcome.
-fn left_behind(message: &str) -> Vec<Left> {
+fn left_behind(message: &str) -> Vec<FailedObject> {
     let start = message.find('{').unwrap_or(message.len());
     let outcomes: Map<String, Value> = serde_json::from_str(&message[start..]).unwrap_or_default();
     let said = |outcome: Value| match outcome {
@@ -253,7 +253,7 @@ fn left_behind(message: &str) -> Vec<Left> {
     left.map(|(path, said)| {
         let (reason, remedy) = of_the_vault(&said);
         let message = format!("{}. {remedy}", words(&said).trim_end_matches('.'));
-        Left { path: Quote::from(path).to_string(), reason, message }
+        FailedObject { path: Quote::from(path).to_string(), reason, message }
     })
     .collect()
 }
@@ -281,8 +281,8 @@ mod tests {
     }
 
     fn reason_of(condition: SyncCondition) -> Reason {
-        match verdict(Some(&status("new", &[condition])), "old") {
-            Verdict::Trouble(trouble) => trouble.reason,
+        match sync_outcome(Some(&status("new", &[condition])), "old") {
+            SyncOutcome::Failed(failed) => failed.reason,
             other => panic!("{other:?}"),
         }
     }
@@ -296,16 +296,20 @@ mod tests {
 
     #[test]
     fn it_is_done_when_the_hash_has_changed_and_no_condition_says_otherwise() {
-        assert_eq!(verdict(Some(&status("new", &good())), "old"), Verdict::Done);
-        assert_eq!(verdict(Some(&status("new", &good())), ""), Verdict::Done);
-        assert_eq!(verdict(Some(&status("old", &good())), "old"), Verdict::Silent, "that is of before");
-        assert_eq!(verdict(None, ""), Verdict::Silent);
-        assert_eq!(verdict(Some(&status("", &[])), ""), Verdict::Silent);
+        assert_eq!(sync_outcome(Some(&status("new", &good())), "old"), SyncOutcome::Synced);
+        assert_eq!(sync_outcome(Some(&status("new", &good())), ""), SyncOutcome::Synced);
+        assert_eq!(
+            sync_outcome(Some(&status("old", &good())), "old"),
+            SyncOutcome::Unanswered,
+            "that is of before"
+        );
+        assert_eq!(sync_outcome(None, ""), SyncOutcome::Unanswered);
+        assert_eq!(sync_outcome(Some(&status("", &[])), ""), SyncOutcome::Unanswered);
         let starting = [
             condition("SecretCreated", "Unknown", "SyncStarting", ""),
             condition("SecretUpdated", "Unknown", "NoUpdatesAttemptedYet", ""),
         ];
-        assert_eq!(verdict(Some(&status("", &starting)), ""), Verdict::Silent);
+        assert_eq!(sync_outcome(Some(&status("", &starting)), ""), SyncOutcome::Unanswered);
     }
 
     #[test]
@@ -314,9 +318,11 @@ mod tests {
             condition("SecretCreated", "False", "ControllerPatchError", "conflict with kubectl"),
             condition("SecretUpdated", "True", "SecretUpToDate", ""),
         ];
-        let Verdict::Trouble(trouble) = verdict(Some(&status("new", &side_by_side)), "old") else { panic!() };
-        assert_eq!(trouble.reason, Reason::EdgeConflict);
-        assert!(trouble.message.contains("ControllerPatchError (SecretCreated): conflict with kubectl."));
+        let SyncOutcome::Failed(failed) = sync_outcome(Some(&status("new", &side_by_side)), "old") else {
+            panic!()
+        };
+        assert_eq!(failed.reason, Reason::EdgeConflict);
+        assert!(failed.message.contains("ControllerPatchError (SecretCreated): conflict with kubectl."));
     }
 
     #[test]
@@ -361,24 +367,26 @@ mod tests {
             assert_eq!(reason_of(refused), Reason::EdgeForbidden, "{said}");
         }
         assert_eq!(reason_of(condition("Update", "Unknown", "UnknownError", "")), Reason::ExtensionFailed);
-        let Verdict::Trouble(trouble) =
-            verdict(Some(&status("", &[condition("New", "False", "OfTomorrow", "word")])), "")
+        let SyncOutcome::Failed(failed) =
+            sync_outcome(Some(&status("", &[condition("New", "False", "OfTomorrow", "word")])), "")
         else {
             panic!()
         };
-        assert!(trouble.message.starts_with("The Secret Store extension says OfTomorrow (New): word."));
+        assert!(failed.message.starts_with("The Secret Store extension says OfTomorrow (New): word."));
     }
 
     #[test]
     fn a_partial_sync_names_what_it_left_behind() {
         let said = r#"Partially synced: {"username":"Succeeded","password":"SecretNotFound"}"#;
         let partial = condition("SecretUpdated", "True", "PartialSync", said);
-        let Verdict::Trouble(trouble) = verdict(Some(&status("new", &[partial])), "old") else { panic!() };
-        assert_eq!(trouble.reason, Reason::PartiallySynced);
-        let [left] = trouble.objects.as_slice() else { panic!("{trouble:?}") };
+        let SyncOutcome::Failed(failed) = sync_outcome(Some(&status("new", &[partial])), "old") else {
+            panic!()
+        };
+        assert_eq!(failed.reason, Reason::PartiallySynced);
+        let [left] = failed.objects.as_slice() else { panic!("{failed:?}") };
         assert_eq!((left.path.as_str(), left.reason), ("password", Reason::VaultSecretNotFound));
         assert!(left.message.starts_with("SecretNotFound. Create the vault secret"), "{left:?}");
-        assert!(trouble.message.contains("password: SecretNotFound"));
+        assert!(failed.message.contains("password: SecretNotFound"));
         let unreadable = condition("SecretUpdated", "False", "PartialSync", "{[");
         assert_eq!(reason_of(unreadable), Reason::PartiallySynced);
     }
@@ -410,9 +418,11 @@ mod tests {
         ] {
             let said = format!("failed to patch secret \"a\": {said}");
             let refused = condition("SecretUpdated", "False", "ControllerPatchError", &said);
-            let Verdict::Trouble(trouble) = verdict(Some(&status("", &[refused])), "") else { panic!() };
-            assert_eq!(trouble.reason, reason, "{said}");
-            assert!(trouble.message.contains(next), "{}", trouble.message);
+            let SyncOutcome::Failed(failed) = sync_outcome(Some(&status("", &[refused])), "") else {
+                panic!()
+            };
+            assert_eq!(failed.reason, reason, "{said}");
+            assert!(failed.message.contains(next), "{}", failed.message);
         }
     }
 
@@ -426,14 +436,14 @@ mod tests {
             "through this and that, ".repeat(30)
         );
         let failed = condition("SecretUpdated", "False", "ProviderError", &said);
-        let Verdict::Trouble(trouble) = verdict(Some(&status("", &[failed])), "") else { panic!() };
-        assert_eq!(trouble.reason, Reason::VaultSecretDisabled);
+        let SyncOutcome::Failed(failed) = sync_outcome(Some(&status("", &[failed])), "") else { panic!() };
+        assert_eq!(failed.reason, Reason::VaultSecretDisabled);
         assert_eq!(
-            trouble.message,
+            failed.message,
             "The Secret Store extension says ProviderError (SecretUpdated): the vault secret \"pump-pass\": Operation get is not \
              allowed on a disabled secret. Enable the vault secret, or refer to another version."
         );
-        assert!(trouble.is_about("pump-pass") && !trouble.is_about("pump"), "{trouble:?}");
+        assert!(failed.is_about("pump-pass") && !failed.is_about("pump"), "{failed:?}");
         for (said, reason) in [
             ("illegal base64 data at input byte 4", Reason::InvalidEncoding),
             ("encoding/hex: invalid byte: U+006E 'n'", Reason::InvalidEncoding),
@@ -453,11 +463,12 @@ mod tests {
     #[test]
     fn a_dump_is_shortened_to_a_line() {
         let dump = "GET https://x\n".repeat(100);
-        let Verdict::Trouble(trouble) =
-            verdict(Some(&status("", &[condition("SecretCreated", "False", "ProviderError", &dump)])), "")
-        else {
+        let SyncOutcome::Failed(failed) = sync_outcome(
+            Some(&status("", &[condition("SecretCreated", "False", "ProviderError", &dump)])),
+            "",
+        ) else {
             panic!()
         };
-        assert!(trouble.message.len() < 600 && !trouble.message.contains('\n'), "{}", trouble.message);
+        assert!(failed.message.len() < 600 && !failed.message.contains('\n'), "{}", failed.message);
     }
 }
