@@ -16,12 +16,11 @@ use kube::{
 use serde_json::{Value, json};
 
 use super::{
-    EXTENSION, FIELD_MANAGER, KnownUids, LABEL_PREFIX, Pair, SecretSync, SyncOutcome, secret::labels_of,
-    sync_outcome,
+    EXTENSION, KnownUids, LABEL_PREFIX, Pair, SecretSync, SyncOutcome, secret::labels_of, sync_outcome,
 };
 use crate::{
     edge::{
-        Edge, EdgeError, UID_LABEL, Written,
+        Edge, EdgeError, FIELD_MANAGER, UID_LABEL, Written,
         engine::direct::secret::{Owner, data_keys, owner, written},
         manifest::labels,
     },
