@@ -1,4 +1,4 @@
-//! One attempt to bring the edge to what is recorded, by the engine that a synced secret has: it decides, and what it answers is recorded.
+//! The steps of one reconciliation. The engine decides and writes; this file reads the vault for it and records its answers.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::{
 };
 
 impl Reconciler {
-    /// Looks at the edge, and does what follows from it.
+    /// Asks the engine to look at the edge, and acts on its observation.
     pub(super) async fn observe(
         &self,
         (record, target): (&Record, &Target<'_>),
@@ -51,7 +51,7 @@ impl Reconciler {
         }
     }
 
-    /// Reads the vault and brings the edge to what it has. Where a reference can't be read, the edge stays as it is.
+    /// Reads the vault and writes the edge. If any reference can't be read, the edge keeps what it has.
     pub(super) async fn sync(
         &self,
         (record, target): (&Record, &Target<'_>),
@@ -75,7 +75,7 @@ impl Reconciler {
         }
     }
 
-    /// Puts back what somebody changed; at a growing pause where they do it again and again.
+    /// Repairs drift. If the same drift keeps coming back, repairs come at a growing pause.
     pub(super) async fn repair(
         &self,
         (record, target): (&Record, &Target<'_>),
@@ -83,7 +83,7 @@ impl Reconciler {
         drift: Drift,
         work: &Work,
     ) -> Result<Requeue, StoreError> {
-        // Asked first: what is released no longer says whose it was.
+        // Ask before the release: afterwards managedFields no longer tell whose the keys were.
         if let Some(fight) = self.0.contentions.get(record.secret.uid).filter(|fight| !fight.pause.is_zero())
         {
             let manager = match drift.manager {
@@ -124,7 +124,7 @@ impl Reconciler {
         }
     }
 
-    /// A Secret of somebody else has come under the name: that is told, and all of ours is taken out of it.
+    /// Somebody else's Secret has the name. Records the conflict, and takes everything of ours out of that Secret.
     async fn in_conflict(
         &self,
         (record, target): (&Record, &Target<'_>),
@@ -142,7 +142,7 @@ impl Reconciler {
         }
     }
 
-    /// How long a fight about a synced secret keeps the service from repairing it; nothing where somebody asks for it.
+    /// How long contention delays the next repair. None if a person asks for a sync.
     pub(super) fn contention_pause(&self, record: &Record, work: &Work) -> Option<Duration> {
         let is_told = record.secret.condition(ConditionType::Synced)?.reason == Reason::EdgeContested;
         let is_asked = work.reads.is_some()

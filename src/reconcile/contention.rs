@@ -1,5 +1,5 @@
-//! Somebody else who puts their own content back whenever the service repairs it: repairs come at a growing pause then, and
-//! the synced secret says who it is.
+//! Contention: another manager restores its own content each time the service repairs a Secret. Repairs then come at a growing pause, and the
+//! synced secret names that manager.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -10,39 +10,39 @@ use std::{
 use tokio::time::Instant;
 use uuid::Uuid;
 
-/// Repairs within [`WINDOW`] that are drift; one more is a fight.
+/// Repairs within [`WINDOW`] that count as drift. One more is contention.
 const REPAIRS: usize = 3;
 /// How long a repair counts.
 const WINDOW: Duration = Duration::from_secs(1_200);
-/// The pause before the first repair of a fight; doubles with each one after.
+/// The pause before the first repair under contention. Doubles with each repair.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
-/// The longest pause; well within [`WINDOW`], so that a fight that goes on stays one.
+/// The longest pause. Well within [`WINDOW`], so that ongoing contention stays one.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
-/// The latest repairs of each synced secret. Of this process alone: after a start, whoever contentions shows it again.
+/// The recent repairs of each synced secret. In memory only: after a restart, contention shows again.
 #[derive(Default)]
 pub(super) struct Contentions(Mutex<HashMap<Uuid, Repairs>>);
 
 #[derive(Default)]
 struct Repairs {
     times: VecDeque<Instant>,
-    /// Whether the fight is in the audit already.
+    /// Whether the audit has it already.
     reported: bool,
 }
 
-/// A fight, as far as it can be told.
+/// Contention about one synced secret.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Contention {
     /// Repairs within the window.
     pub(super) repairs: usize,
-    /// Until the next repair; zero where it is due.
+    /// Time until the next repair. Zero if it is due.
     pub(super) pause: Duration,
-    /// Whether nobody was told of it before.
+    /// Whether it has not been reported yet.
     pub(super) is_new: bool,
 }
 
 impl Contentions {
-    /// The fight about a synced secret, where there is one.
+    /// The contention about a synced secret, if any.
     pub(super) fn get(&self, uid: Uuid) -> Option<Contention> {
         let mut all = self.lock();
         let repairs = all.get_mut(&uid)?;
@@ -66,14 +66,14 @@ impl Contentions {
         repairs.times.push_back(Instant::now());
     }
 
-    /// Remembers that somebody was told of the fight.
+    /// Remembers that it was reported.
     pub(super) fn mark_reported(&self, uid: Uuid) {
         if let Some(repairs) = self.lock().get_mut(&uid) {
             repairs.reported = true;
         }
     }
 
-    /// Forgets contentions that are over, and synced secrets that are gone.
+    /// Forgets what is over, and synced secrets that are gone.
     pub(super) fn prune(&self, is_there: impl Fn(Uuid) -> bool) {
         let now = Instant::now();
         self.lock().retain(|uid, repairs| {

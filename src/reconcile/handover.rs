@@ -1,4 +1,4 @@
-//! Brings a synced secret from one engine to the other: whoever writes its Secret hands it over first, as it is.
+//! Hands a synced secret over from one engine to the other. The current writer releases the Secret first, without changing it.
 
 use std::time::Duration;
 
@@ -10,15 +10,15 @@ use crate::{
     store::{Record, StoreError},
 };
 
-/// How far a Secret has come on its way to another engine.
+/// How far the release has come.
 enum Progress {
-    /// Whoever writes it has not stopped yet; go on after this.
+    /// The current writer has not stopped yet. Check again after this time.
     Wait(Duration),
     Released(Released),
 }
 
 impl Reconciler {
-    /// The engine that a synced secret is to get, where it is another than the one that it has.
+    /// The engine that a synced secret has to be handed over to, if any.
     pub(super) fn other_engine(&self, record: &Record) -> Option<SyncEngine> {
         let secret = &record.secret;
         let is_busy = secret.state == State::Deleting
@@ -26,11 +26,11 @@ impl Reconciler {
             || self.is_creating(secret.uid)
             || secret.references.iter().any(|reference| reference.create_pending);
         let engine = self.engine().ok().filter(|engine| !is_busy && *engine != record.engine)?;
-        // Nothing is let go of before there is somebody to take it over.
+        // Release nothing before the other engine can take it over.
         self.0.engines.of(engine).can_take_over().then_some(engine)
     }
 
-    /// Releases the Secret from its engine; the other one writes it with the next look.
+    /// Releases the Secret from its engine. The other engine writes it with the next look.
     pub(super) async fn switch(&self, record: &Record, to: SyncEngine) -> Result<Requeue, StoreError> {
         match self.0.engines.of(to).check(&record.secret).into_iter().next() {
             None => {}
@@ -60,8 +60,8 @@ impl Reconciler {
         .await
     }
 
-    /// Removes what the other engine would go on writing by: a pair that came back with its kinds, or that a late write made. Nothing where
-    /// the watch is behind, and there is none.
+    /// Removes leftovers by which the other engine would still write the Secret: a SecretSync that came back with its kind, or that a late write
+    /// created. Does nothing if the watch is outdated and there are none.
     pub(super) async fn remove_left(&self, record: &Record) -> Result<Option<Requeue>, StoreError> {
         let Some(other) = self.0.engines.other_writer(record.engine, &record.secret) else { return Ok(None) };
         match other.has_left(&self.target(record)).await {
@@ -89,7 +89,7 @@ impl Reconciler {
         Ok(Some(Requeue::Now))
     }
 
-    /// Stops whoever writes the Secret, and makes it one that the other engine can write.
+    /// Stops the current writer of the Secret, then releases the Secret to the other engine.
     async fn release(
         &self,
         record: &Record,

@@ -1,6 +1,6 @@
-//! Work goes on only while no other process acts for the instance, and begins anew when this one takes over.
+//! Pauses the workers while another process holds the Lease, and starts over when this process takes over.
 //!
-//! What keeps a write from going through is the fence before it; this keeps the workers from trying, and from telling what they can't know.
+//! The fence in the client is what blocks writes. This file keeps the workers from trying, and from reporting states that they can't know.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::Reconciler;
 use crate::edge::Standing;
 
-/// The pause after a list that failed.
+/// The pause before a failed list is retried.
 const RETRY_PAUSE: Duration = Duration::from_secs(2);
 
 impl Reconciler {

@@ -1,5 +1,5 @@
-//! Secrets, SecretSyncs and classes at the edge whose synced secret has been deleted. A write that was under way when the deletion was done, or that the
-//! API server took up only after its client had given it up, makes one: it is removed again.
+//! Orphans: objects at the edge whose synced secret was deleted. A write that was in flight during the deletion, or that the API server applied
+//! after its client had timed out, creates one.
 
 use uuid::Uuid;
 
@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl Reconciler {
-    /// Looks soon for what is left of a synced secret, where there is none of this uid.
+    /// Enqueues a uid if there is no synced secret of it.
     pub(super) fn wake_orphan(&self, uid: Uuid) {
         if self.0.store.view().get_by_uid(uid).is_none() {
             self.0.queue.push(uid, Lane::Deletion, None);

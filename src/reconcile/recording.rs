@@ -1,4 +1,4 @@
-//! Records what an attempt brought: each in one transaction, with its audit event, and with the outcome for the queue.
+//! Records the result of a reconciliation, each in one transaction with its audit event. Each function returns when to requeue.
 
 use super::{Reconciler, queue::Requeue, record_update};
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl Reconciler {
-    /// The Secret holds what the vault has.
+    /// The Secret holds what the vault has: the synced secret is SYNCED.
     pub(super) async fn record_synced(
         &self,
         attempted: &Record,
@@ -24,12 +24,12 @@ impl Reconciler {
             return Ok(Requeue::Never);
         };
         let rotated = rotated(attempted, &statuses);
-        // Where nothing was written, nobody has looked at the edge either.
+        // If nothing was written, the edge was not looked at either.
         let is_repair = attempt == Attempt::Drift && !is_from_memory;
         if is_repair {
             self.0.contentions.record_repair(attempted.secret.uid);
         }
-        // Of a fight the audit has one row, and not one for each repair.
+        // Contention gets one audit row, not one for each repair.
         let is_told = is_repair && self.0.contentions.get(attempted.secret.uid).is_none();
         let changed = current.edge.digest.as_deref() != Some(digest.as_slice()) || is_told;
         let last_look = current.secret.sync_time;
@@ -51,7 +51,7 @@ impl Reconciler {
         Ok(if stale { Requeue::Now } else { Requeue::Never })
     }
 
-    /// The Secret is another one than was written, and holds the same.
+    /// The Secret is not the one that was written, but holds the same content. Records its uid and version.
     pub(super) async fn record_unchanged(
         &self,
         record: &Record,
@@ -68,7 +68,7 @@ impl Reconciler {
         Ok(Requeue::Never)
     }
 
-    /// The edge holds already what the vault has: remember when the vault was looked at.
+    /// The edge already holds what the vault has. Records when the vault was read.
     pub(super) async fn record_compared(
         &self,
         record: &Record,
@@ -87,7 +87,7 @@ impl Reconciler {
         Ok(Requeue::Never)
     }
 
-    /// The extension was told what to do.
+    /// The SecretSync and its class were written; the extension now has to act.
     pub(super) async fn record_delegated(
         &self,
         record: &Record,
@@ -103,7 +103,7 @@ impl Reconciler {
         if attempt == Attempt::Drift {
             self.0.contentions.record_repair(record.secret.uid);
         }
-        // Of a fight the audit has one row, and not one for each repair.
+        // Contention gets one audit row, not one for each repair.
         let is_fight = self.0.contentions.get(record.secret.uid).is_some();
         if let Some(detail) = repaired.filter(|_| !is_fight) {
             transaction.audit(event("DriftRepaired", record, &detail)).await?;
@@ -112,7 +112,7 @@ impl Reconciler {
         Ok(Requeue::After(look_again))
     }
 
-    /// The extension has done what it was told.
+    /// The extension has written the Secret.
     pub(super) async fn record_confirmed(
         &self,
         attempted: &Record,
@@ -125,7 +125,7 @@ impl Reconciler {
             return Ok(Requeue::Now);
         }
         if !handed.open && current.secret.state == State::Synced {
-            // The extension wrote the Secret again by itself.
+            // The extension wrote the Secret again on its own.
             current.edge.uid = Some(written.uid);
             current.edge.resource_version = Some(written.resource_version);
             transaction.update(current).await?;
@@ -149,7 +149,7 @@ impl Reconciler {
         Ok(if stale { Requeue::Now } else { Requeue::Never })
     }
 
-    /// The extension is at work on others, and comes to this one too.
+    /// The extension is working on other SecretSyncs and has not come to this one yet.
     pub(super) async fn record_busy(
         &self,
         record: &Record,
@@ -171,7 +171,8 @@ impl Reconciler {
         Ok(Requeue::Backoff(Some(pause)))
     }
 
-    /// What is released looks as if the extension had written it: whoever is killed before it is told again begins with that.
+    /// After a release, the keys look as if the extension had written them. If the process is killed before the next write, the next look must
+    /// start with that write.
     pub(super) async fn forget_delegated(&self, record: &Record) -> Result<(), StoreError> {
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(()) };
@@ -241,7 +242,7 @@ impl Reconciler {
     }
 }
 
-/// The keys whose version is another than before.
+/// The keys whose version changed.
 fn rotated(before: &Record, statuses: &[ReferenceStatus]) -> Option<String> {
     let keys: Vec<_> = before
         .secret

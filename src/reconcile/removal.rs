@@ -1,5 +1,5 @@
-//! Removes what was deleted from the edge, unless something has come to use it since: then the deletion waits, as Kubernetes
-//! itself lets a volume wait that a pod still uses.
+//! Removes deleted synced secrets from the edge. If a resource has started to use one in the meantime, its deletion waits, as Kubernetes does
+//! with a volume that a pod still uses.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::{
     store::{NewAuditEvent, Record, StoreError},
 };
 
-/// How soon to look again whether it is still used; what is seen to change comes sooner.
+/// How often to check whether it is still used. A change that is seen triggers a check earlier.
 const USES_RECHECK: Duration = Duration::from_secs(30);
 
 /// Whether the deletion of a synced secret waits because something uses it.
@@ -34,10 +34,10 @@ impl Reconciler {
             Ok(Some(pause)) => return Ok(Requeue::After(pause)),
             Err(error) => return self.record_failure(record, (&error).into()).await,
         }
-        // Between the look and the removal there was a moment: who used that is told of.
+        // A resource may have started to use it between the check and the removal: report that.
         let late = self.uses_in_the_way(record).await.unwrap_or_default();
         let mut transaction = self.0.store.begin().await?;
-        // Nobody takes a deletion back, but its generation may have grown since.
+        // A deletion can't be undone, but its generation may have grown since.
         transaction.remove(record).await?;
         transaction
             .audit(event("Removed", record, "Removed from the edge; the vault was not touched."))

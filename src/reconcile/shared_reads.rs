@@ -1,4 +1,4 @@
-//! Reads of the vault that several share: one read of a value serves all synced secrets that want it at the same time.
+//! Vault reads that are shared: one read of a value serves all synced secrets that need it at the same time.
 
 use std::{
     collections::HashMap,
@@ -14,10 +14,10 @@ use crate::{
     vault::{Priority, Vault, VaultError},
 };
 
-/// Values answer for no longer than this; whoever comes later reads anew. They are wiped when the last look that shares them ends.
+/// How long a set of reads may be used. The values are wiped when the last user drops the set.
 const READS_LIFETIME: Duration = Duration::from_secs(30);
 
-/// What a read brought.
+/// The result of a read.
 pub type ReadResult = Result<Arc<VaultValue>, Arc<VaultError>>;
 
 /// Reads of one moment. The values live as long as it does, and are wiped with it.
@@ -29,14 +29,14 @@ pub struct SharedReads {
     descriptions: Mutex<HashMap<Key, Arc<OnceCell<DescribeResult>>>>,
 }
 
-/// What a look without the value brought.
+/// The result of a look without the value.
 pub type DescribeResult = Result<Arc<Description>, Arc<VaultError>>;
 
-/// What a look without the value saw.
+/// What the vault tells of a secret without its value.
 pub struct Description {
-    /// The version, or several where the vault's times don't tell which is the latest.
+    /// The version. Several if the vault's timestamps don't tell which is the latest.
     pub versions: Vec<VaultSecretVersion>,
-    /// When it began, by the vault's clock.
+    /// When the look began, by the vault's clock.
     pub time: Timestamp,
 }
 
@@ -64,7 +64,7 @@ impl SharedReads {
     /// A version, or the latest one, without its value.
     pub async fn describe(&self, name: &VaultSecretName, version: Option<&VaultVersion>) -> DescribeResult {
         let key = (name.clone(), version.cloned());
-        // Just stored here, and so just seen.
+        // It was just stored through this set.
         if let Some(Ok(stored)) = self.cell(key.clone()).get() {
             return Ok(Arc::new(Description {
                 versions: vec![stored.version.clone()],
@@ -83,7 +83,7 @@ impl SharedReads {
 
     /// Remembers a value that was just stored as the latest: it need not be read.
     pub fn put(&self, name: VaultSecretName, value: VaultValue) {
-        // Somebody was faster: what they read is as good.
+        // If somebody else read it first, their result is as good.
         let _ = self.cell((name, None)).set(Ok(Arc::new(value)));
     }
 

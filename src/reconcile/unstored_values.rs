@@ -1,4 +1,4 @@
-//! Goes on with "Create new" after its call was cut off.
+//! Resumes "Create new" after its call was interrupted.
 
 use super::{
     Reconciler,
@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl Reconciler {
-    /// After a crash in the middle of "Create new": what the vault holds with our tag was stored, the rest was not.
+    /// Finds out which values an interrupted "Create new" has stored: those that the vault holds with our tag.
     pub(super) async fn find_created(&self, record: &Record, work: &Work) -> Result<Requeue, StoreError> {
         let mut stored: Vec<Reference> = Vec::new();
         let mut problems = Vec::new();

@@ -22,7 +22,7 @@ use crate::{
 type Found = (ReferenceStatus, Option<(Zeroizing<Vec<u8>>, VaultVersion)>);
 
 impl Reconciler {
-    /// The reads to answer a record with: the shared ones, where they are not older than what was asked for.
+    /// The shared reads if they are recent enough for what was asked; new ones otherwise.
     fn reads_for(&self, record: &Record, shared: Option<Arc<SharedReads>>) -> Arc<SharedReads> {
         shared
             .filter(|reads| reads.answer(record.asked))
@@ -46,7 +46,7 @@ impl Reconciler {
     }
 }
 
-/// Why a reference has nothing that could be synced.
+/// Why a reference can't be synced.
 enum Unusable {
     Vault(Arc<VaultError>),
     Encoding(String),
@@ -96,8 +96,7 @@ fn collect(references: &[Reference], looks: Vec<Result<Found, Unusable>>) -> Res
     }
 }
 
-/// Adds the references that could be read to a failure, where the edge holds another version of them: it keeps that one until
-/// the others can be read, too.
+/// Adds a problem for each reference that could be read and has a new version: the edge keeps the old version until all can be read.
 fn held_back(mut failure: Failure, references: &[Reference], read: &[(usize, VaultVersion)]) -> Failure {
     let Some(cause) = failure.problems.first().map(|(place, ..)| &references[*place].key) else {
         return failure;

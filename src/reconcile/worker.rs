@@ -1,4 +1,4 @@
-//! The loop of a worker: takes a synced secret from the queue, asks its engine for the next step, and takes it.
+//! The worker loop: takes a synced secret from the queue, asks its engine for the next step, and carries it out.
 
 use tokio_util::sync::CancellationToken;
 
@@ -27,7 +27,7 @@ impl Reconciler {
             let uid = work.uid;
             let outcome = match self.look_after(work).await {
                 Ok(outcome) => outcome,
-                // What was looked at has been changed by a call meanwhile.
+                // A call changed the synced secret in the meantime.
                 Err(StoreError::Stale) => Requeue::Backoff(None),
                 Err(error) => {
                     tracing::error!(%uid, %error, "the database failed; trying again");
@@ -38,7 +38,7 @@ impl Reconciler {
         }
     }
 
-    /// Waits for work of a lane, and for the end of whoever else acts for the instance.
+    /// Waits for work in a lane, and until no other process holds the Lease.
     async fn next_work(&self, lane: Lane) -> Work {
         loop {
             self.until_acting().await;
