@@ -31,21 +31,21 @@ pub struct Settings {
     pub(super) identity: Option<ExtensionIdentity>,
 }
 
-/// Which objects were ever listed to the end.
+/// Which kinds of objects have been listed completely.
 #[derive(Clone, Copy)]
 pub struct Listed {
     secrets: bool,
     syncs: bool,
 }
 
-/// What became of an orphan.
+/// The result of removing an orphan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrphanRemoval {
     /// There was none.
     Absent,
     /// It was removed.
     Removed,
-    /// Whoever writes it has to be stopped first; go on after this.
+    /// Its writer must stop first. Call again after this time.
     Wait(Duration),
 }
 
@@ -141,7 +141,7 @@ impl Engines {
         self.secret_store.pairs().listed()
     }
 
-    /// What was ever listed to the end. Ask before looking for something that may be missing.
+    /// What has been listed completely. Ask before you conclude that something is missing.
     pub fn listed(&self) -> Listed {
         Listed { secrets: self.index.is_complete(), syncs: self.secret_store.is_listed() }
     }
@@ -159,7 +159,7 @@ impl Engines {
             || matches!(self.secret_store.pairs().sync(name), SyncSeen::There(_) | SyncSeen::Behind(_))
     }
 
-    /// The other engine, where the watch shows something by which it would go on writing the Secret of a synced secret of this kind.
+    /// The other engine, if the watch shows an object by which it would still write this Secret.
     pub fn other_writer(&self, kind: SyncEngine, secret: &SyncedSecret) -> Option<Engine> {
         let shows = kind == SyncEngine::Direct
             && secret.state != State::Deleting
@@ -167,7 +167,7 @@ impl Engines {
         shows.then(|| self.of(SyncEngine::SecretStore))
     }
 
-    /// Whether the extension's kinds are gone from the cluster for good, and all that it had with them.
+    /// Whether the extension's kinds are gone from the cluster for good, together with all its objects.
     pub async fn are_kinds_gone(&self) -> bool {
         self.secret_store.are_kinds_gone().await
     }

@@ -1,7 +1,7 @@
-//! Tells the extension what to do.
+//! Writes the SecretSync and its class.
 //!
-//! The extension acts when a SecretSync changes and at a poll of its own. It does not notice what happens to the Secret, and what
-//! fails it tries again ever more rarely: so each time that something is to happen, `forceSynchronization` gets a new word.
+//! The extension acts when a SecretSync changes, and at its own poll. It does not notice changes of the Secret, and retries failures more and
+//! more rarely. So each write sets `forceSynchronization` to a new value.
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -48,12 +48,12 @@ impl SecretStore {
             handed,
             digest: self.digest_of(&pair),
             repaired: repaired(attempt, &written.taken_out),
-            // The watch tells of the answer; this is for when none comes.
+            // The watch shows the answer. This is for the case that none comes.
             look_again: WATCH_LAG,
         }))
     }
 
-    /// Whether a Secret of somebody else stands under the name. Only what the watch does not know as ours is looked at.
+    /// Whether somebody else's Secret has the name. Asks the API server only if the watch does not show our own.
     async fn is_foreign(&self, target: &Target<'_>) -> Result<bool, EdgeError> {
         match self.0.index.get(target.secret.id.as_str()) {
             Seen::Gone => Ok(false),
@@ -74,7 +74,7 @@ impl SecretStore {
     }
 }
 
-/// What the audit says of what somebody else had done.
+/// The audit detail about what somebody else had changed.
 fn repaired(attempt: Attempt, taken_out: &[String]) -> Option<String> {
     let written =
         "Somebody changed what the Secret Store extension was given, or the Secret; both are written again.";

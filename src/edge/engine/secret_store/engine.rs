@@ -1,4 +1,4 @@
-//! The Secret Store engine itself: what it holds, and what it decides before anything is written.
+//! The Secret Store engine: its state, and its decisions before a write.
 
 use std::{
     collections::HashMap,
@@ -79,9 +79,9 @@ impl SecretStore {
         self.0.pairs.is_complete()
     }
 
-    /// As whom the extension comes to the vault. Looks through all classes: ask once for many synced secrets.
+    /// The identity that the extension uses for the vault. Scans all classes: ask once for many synced secrets.
     pub(in crate::edge::engine) fn identity(&self) -> Result<ExtensionIdentity, EdgeError> {
-        // Asked first: a list that ends between the two questions is not one that lacks what is looked for.
+        // Ask first: a list that completes between the two questions does not lack what is searched for.
         let is_complete = self.0.pairs.is_complete();
         match self.0.options.identity(&self.0.pairs.classes()) {
             Err(_) if !is_complete => {
@@ -100,12 +100,12 @@ impl SecretStore {
         (self.0.digest)("pair", &pair.content())
     }
 
-    /// When the extension was given something to do; no earlier than this process began to wait for it.
+    /// When the pair was written, but not before this process started to wait for the answer.
     pub(super) fn told(&self, handed: &Handed) -> Instant {
         self.0.started + handed.told.unwrap_or_default()
     }
 
-    /// The extension must know whom to be, and its keys and labels have narrower rules.
+    /// The extension needs an identity, and has stricter rules for keys and labels.
     pub(in crate::edge::engine) fn check(&self, secret: &SyncedSecret) -> Vec<Objection> {
         let references: Vec<_> = secret.references.iter().collect();
         let violations = violations(&references, &secret.labels).into_iter().map(Objection::Field);
@@ -142,8 +142,7 @@ impl SecretStore {
         settings: &Settings,
     ) -> Step {
         match self.step(target, trigger, settings) {
-            // Before the first lists, nobody can tell what the extension has made of what it was given. Why they don't come is for
-            // whoever waits to know.
+            // Before the first lists are complete, nothing is known of the extension's answer. Whoever waits should be told why they are not.
             Step::Nothing
                 if target.secret.state != State::Synced && !trigger.creating && !self.is_listed() =>
             {
@@ -171,8 +170,8 @@ impl SecretStore {
         }
     }
 
-    /// Whether what was written is no longer what would be: the settings of the engine have changed since, or somebody changed at the edge
-    /// what no generation tells of.
+    /// Whether a write would differ from the last one: the engine's settings have changed, or somebody changed metadata, which does not change a
+    /// generation.
     fn is_written_otherwise(
         &self,
         target: &Target<'_>,
@@ -204,10 +203,10 @@ impl SecretStore {
             return Comparison::Same;
         }
         match plan::is_awaited(target, &state.statuses) {
-            // Told again before it has answered, it would begin again, and the wait for it too.
+            // A second write before its answer would make it start over, and restart the wait.
             true if !self.has_failed(target) => Comparison::Awaited,
             true => Comparison::Differs(attempt),
-            // What it has failed at counts for these versions alone.
+            // Failures count for one set of versions only.
             false => Comparison::Differs(Attempt::New),
         }
     }

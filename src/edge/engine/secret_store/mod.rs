@@ -10,6 +10,7 @@ mod expectations;
 mod foreign;
 mod handover;
 mod known;
+mod managed_fields;
 pub(in crate::edge) mod objects;
 mod observe;
 mod options;

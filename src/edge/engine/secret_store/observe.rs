@@ -1,4 +1,4 @@
-//! What the extension has made of what it was given, and what to do about it.
+//! What the extension has done with a SecretSync, and what to do about it.
 
 use std::time::Duration;
 
@@ -16,12 +16,11 @@ use crate::{
     model::{Handed, Reason, Reference, State},
 };
 
-/// What stood in the status before is not an answer, and a watch may be behind another for a moment.
+/// How far one watch may lag behind another. A status that is younger than the write by less than this may be an old one.
 pub(super) const WATCH_LAG: Duration = Duration::from_secs(2);
-/// A watch that is behind for longer may stay so.
+/// A watch that lags for longer may never catch up.
 const LONG_WATCH_LAG: Duration = Duration::from_secs(10);
-/// What the extension fails it is told to try again after a pause that doubles with each failure, up to this: whatever was wrong, the
-/// extension finds it mended within a minute.
+/// The longest pause before the extension is told to retry; it doubles with each failure. Under a minute, so that a fix is found in time.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(50);
 
 impl SecretStore {
@@ -37,7 +36,8 @@ impl SecretStore {
         }
     }
 
-    /// The watch is behind our own write. What went again before that was noted has no event any more, so the API server is asked at last.
+    /// The watch has not shown our own write. If the object was deleted before the write was noted, no event will come, so finally ask the API
+    /// server.
     async fn find_own_write(&self, target: &Target<'_>, behind: Duration) -> Result<Observation, EdgeError> {
         let id = &target.secret.id;
         let Some(handed) = target.handed.filter(|_| behind >= LONG_WATCH_LAG) else {
@@ -63,7 +63,7 @@ impl SecretStore {
                 Some(left) if !left.is_zero() => Observation::Wait(left),
                 _ => Observation::Unanswered(waited),
             },
-            // It may be of what was given before.
+            // The failure may belong to the write before.
             SyncOutcome::Failed(_) if waited < WATCH_LAG && handed.open => {
                 Observation::Wait(WATCH_LAG - waited)
             }
@@ -78,7 +78,7 @@ impl SecretStore {
         })
     }
 
-    /// The extension has not said anything of what it was given: it may be at work on others, or not at all.
+    /// The extension has not answered. It may be busy with other SecretSyncs, or not running.
     pub(in crate::edge::engine) fn judge_silence<'a>(
         &self,
         target: &Target<'_>,
@@ -113,20 +113,20 @@ impl SecretStore {
         }
     }
 
-    /// How long after it was told the extension is told to try again what it has failed so often: at a growing pause, no longer than
-    /// until the next check, and not before its trouble was looked at.
+    /// How long to wait before telling the extension to retry after this many failures. Not longer than until the next rotation check, and not
+    /// before its failure was seen.
     fn again_after(&self, failures: u32) -> Duration {
         again_after(failures).min(self.0.shortest_check).max(2 * WATCH_LAG)
     }
 
-    /// The extension says that all is well: so it is where the Secret is there and nobody else's hand is in it.
+    /// The extension reports success. Believe it if the Secret exists and nobody else has written to it.
     async fn confirm(
         &self,
         target: &Target<'_>,
         handed: &Handed,
         waited: Duration,
     ) -> Result<Observation, EdgeError> {
-        // An extension that sets no label of its own is told so once, and then believed.
+        // An extension that sets no label of its own is told to write once more, and then believed.
         let wants_mark = !handed.open || handed.nudges == 0;
         let name = target.secret.id.as_str();
         let seen = self.0.index.get(name);
@@ -135,7 +135,7 @@ impl SecretStore {
                 self.0.index.note(name, &seen, &written);
                 Observation::Confirmed(written)
             }
-            // Its watch may be behind.
+            // The extension's own watch may lag.
             SecretState::Missing if waited < WATCH_LAG => Observation::Wait(WATCH_LAG - waited),
             SecretState::Missing => Observation::Drifted(Drift::default()),
             SecretState::Edited => edited(),
@@ -143,7 +143,7 @@ impl SecretStore {
         })
     }
 
-    /// The extension has failed; it is told to try again after this.
+    /// The extension has failed. It is told to retry after `again_in`.
     async fn judge_failure(
         &self,
         target: &Target<'_>,
@@ -158,7 +158,7 @@ impl SecretStore {
     }
 }
 
-/// Somebody wrote or removed keys of the Secret, and the extension takes nothing by force.
+/// Somebody changed keys of the Secret. The extension never forces, so the keys must be released first.
 fn edited() -> Observation {
     Observation::Drifted(Drift { manager: None, must_release: true })
 }
@@ -174,12 +174,12 @@ fn silence(pause: Duration) -> Failure {
     }
 }
 
-/// After so many failures of the extension, how long to wait before it is told again.
+/// The pause after this many failures.
 fn again_after(failures: u32) -> Duration {
     (2 * WATCH_LAG).saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_BACKOFF)
 }
 
-/// A failure of the extension, and which references it names: after a partial sync, each with its own reason.
+/// Assigns a failure of the extension to the references that it names. After a partial sync, each has its own reason.
 fn failure_of(target: &Target<'_>, failed: SyncFailure, again_in: Duration) -> Failure {
     let problem = |(place, reference): (usize, &Reference)| {
         let (key, vault_secret) = (reference.key.as_str(), reference.vault_secret.as_str());

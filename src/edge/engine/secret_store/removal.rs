@@ -1,5 +1,5 @@
-//! Takes what is ours away from the edge, or out of the extension's hands. The extension is always stopped first: one that is still at work
-//! would merge its owner into whatever comes under the name.
+//! Removes our objects from the edge, or releases the Secret. The extension is always suspended first: otherwise it would merge its owner
+//! reference into any new Secret of the name.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::edge::{
     engine::{Preparation, Released, Target},
 };
 
-/// How soon to look again whether the extension has noticed that it is to stop.
+/// How often to check whether the extension has noticed its suspension.
 pub(super) const SUSPENSION_POLL: Duration = Duration::from_millis(500);
 
 impl SecretStore {
@@ -34,7 +34,7 @@ impl SecretStore {
         let (edge, id) = (&self.0.edge, &target.secret.id);
         match self.suspend(target, known).await {
             Ok(Some(pause)) => return Ok(Some(pause)),
-            // A SecretSync of somebody else is none of ours.
+            // Somebody else's SecretSync does not concern us.
             Ok(None) | Err(EdgeError::Conflict { .. }) => {}
             Err(error) => return Err(error),
         }
@@ -43,7 +43,7 @@ impl SecretStore {
         Ok(None)
     }
 
-    /// Keeps the extension from writing a Secret. Says how long to wait until that is certain.
+    /// Keeps the extension from writing the Secret. Returns a pause while that is not certain.
     async fn suspend(
         &self,
         target: &Target<'_>,
@@ -56,7 +56,7 @@ impl SecretStore {
         if suspension == Suspension::Requested && told.elapsed() < self.0.options.patience {
             return Ok(Some(SUSPENSION_POLL));
         }
-        // An extension that says nothing for so long does not run; when it does, it finds no class.
+        // An extension that is silent for this long does not run. When it starts, it finds no class.
         suspended_since.remove(&target.secret.uid);
         Ok(None)
     }
@@ -105,7 +105,7 @@ impl SecretStore {
             return self.withdraw_known(target, known).await;
         }
         edge.remove_pair(id, known).await?;
-        // Somebody else may have been there in between, and the extension too.
+        // Somebody else, and the extension too, may have written in between.
         edge.remove_traces(id, known).await?;
         Ok(None)
     }

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use serde_json::{Map, Value, json};
 
-use super::{EXTENSION, KnownUids, LABEL_PREFIX, SecretSync, handover::handed_over};
+use super::{
+    EXTENSION, KnownUids, LABEL_PREFIX, SecretSync,
+    managed_fields::{handed_over, labels_of},
+};
 use crate::{
     edge::{
         Edge, EdgeError, FIELD_MANAGER, Written,
@@ -261,16 +264,6 @@ fn without_traces(secret: &ObjectMeta, sync_uid: Option<&str>) -> Option<Value> 
         patch["data"] = Value::Object(keys);
     }
     Some(patch)
-}
-
-/// The labels in the hands of these entries.
-pub(super) fn labels_of<'a>(
-    entries: impl Iterator<Item = &'a ManagedFieldsEntry>,
-) -> impl Iterator<Item = String> {
-    entries
-        .filter_map(|entry| entry.fields_v1.as_ref()?.0.pointer("/f:metadata/f:labels")?.as_object())
-        .flat_map(|labels| labels.keys())
-        .filter_map(|label| label.strip_prefix("f:").map(str::to_owned))
 }
 
 fn is_of_extension(entry: &ManagedFieldsEntry) -> bool {
