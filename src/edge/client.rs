@@ -1,7 +1,8 @@
-//! The client of the Kubernetes API, made anew when the kubeconfig or a certificate that it names has changed.
+//! The client of the Kubernetes API, made anew when the kubeconfig or a certificate that it names has
+//! changed.
 //!
-//! The SDK reads the token files of a kubeconfig again by itself, and in a pod the account's token and the cluster's authority; the
-//! rest it reads once.
+//! The SDK reads the token files of a kubeconfig again by itself, and in a pod the account's token and the
+//! cluster's authority; the rest it reads once.
 
 use std::{env, ffi::OsString, path::PathBuf, time::Duration};
 
@@ -51,8 +52,8 @@ pub(super) async fn connect(options: &Options, clock: PeerClock) -> Result<Clien
     Ok(Client::new(send, options.namespace.clone()))
 }
 
-/// A client whose writes go through only while this process acts for the instance, and are given up, by the API server too, before
-/// another process may act.
+/// A client whose writes go through only while this process acts for the instance, and are given up, by the
+/// API server too, before another process may act.
 pub(super) fn fenced(client: Client, leadership: Leadership, namespace: &str) -> Client {
     let send = service_fn(move |request: http::Request<Body>| {
         let (client, leadership) = (client.clone(), leadership.clone());
@@ -93,7 +94,8 @@ fn within(mut request: http::Request<Body>, left: Option<Duration>) -> http::Req
     request
 }
 
-/// The files that somebody renews where the API server does not accept us; none where the pod's own account is used.
+/// The files that somebody renews where the API server does not accept us; none where the pod's own account
+/// is used.
 pub(super) fn kubeconfigs(options: &Options) -> Vec<PathBuf> {
     let named = |path: &PathBuf| vec![path.clone()];
     let of_environment = || {
@@ -161,8 +163,8 @@ impl Source for ClusterFiles {
 // === impl Made ===
 
 impl Made {
-    /// Whether this machine's clock was set since. The SDK reads a pod's token again when that clock says so: after it was set back, it would
-    /// show the old one for as long.
+    /// Whether this machine's clock was set since. The SDK reads a pod's token again when that clock says so:
+    /// after it was set back, it would show the old one for as long.
     fn is_clock_set(&self) -> bool {
         let (wall, monotonic) = self.at;
         let passed = SignedDuration::try_from(monotonic.elapsed()).unwrap_or(SignedDuration::MAX);

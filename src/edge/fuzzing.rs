@@ -1,4 +1,5 @@
-//! What comes from the cluster: custom resources of others with any status, and resources that may use secrets.
+//! What comes from the cluster: custom resources of others with any status, and resources that may use
+//! secrets.
 
 use serde_json::Value;
 
@@ -30,7 +31,8 @@ pub fn custom_resources(data: &[u8]) {
     }
 }
 
-/// Any bytes as a rule, a line, and a resource, JSON: whatever is found, is a secret's name of bounded length at a place of its own.
+/// Any bytes as a rule, a line, and a resource, JSON: whatever is found, is a secret's name of bounded length
+/// at a place of its own.
 pub fn usages(data: &[u8]) {
     let Some(end) = data.iter().position(|byte| *byte == b'\n') else { return };
     let rule = std::str::from_utf8(&data[..end]).ok().and_then(|line| line.parse::<UsageRule>().ok());

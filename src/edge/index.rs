@@ -32,8 +32,8 @@ pub struct Index(Arc<Inner>);
 
 struct Inner {
     known: RwLock<Known>,
-    /// Whether the latest word of the watch was a good one; absent until it has said anything. What is known is another question:
-    /// a watch that was refused has said something, and nothing is known.
+    /// Whether the latest word of the watch was a good one; absent until it has said anything. What is known
+    /// is another question: a watch that was refused has said something, and nothing is known.
     healthy: watch::Sender<Option<bool>>,
 }
 
@@ -91,8 +91,9 @@ impl Index {
         self.read().is_complete
     }
 
-    /// Remembers an answer of the API server before the watch tells of it; `before` is what was known before it was asked. What
-    /// the watch has told since stays: it may be newer than the answer, and nothing would tell of it again.
+    /// Remembers an answer of the API server before the watch tells of it; `before` is what was known before
+    /// it was asked. What the watch has told since stays: it may be newer than the answer, and nothing would
+    /// tell of it again.
     pub fn note(&self, name: &str, before: &Seen, written: &Written) {
         let mut known = self.write();
         if known.get(name) == *before {
@@ -170,8 +171,9 @@ impl Index {
                     let listed = edge.list_written().await;
                     let is_well = listed.is_ok();
                     let names = listed.map(|listed| self.replace(listed)).unwrap_or_default();
-                    // A watch that is resumed after a failure says nothing until something changes: a list says that all is well.
-                    // Only after what was listed is known: whoever hears of it looks at once.
+                    // A watch that is resumed after a failure says nothing until something changes: a list
+                    // says that all is well. Only after what was listed is known: whoever hears of it looks
+                    // at once.
                     self.set_healthy(is_well);
                     look = (!is_well).then(|| Instant::now() + RECHECK);
                     names

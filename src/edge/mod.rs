@@ -1,7 +1,7 @@
 //! The edge: the Kubernetes Secrets of one namespace, through the Kubernetes API.
 //!
-//! What is written carries the uid of its synced secret as a label, and the mapping as annotations, so that the edge alone
-//! is enough to rebuild the database. Only what carries that label is ever changed or deleted.
+//! What is written carries the uid of its synced secret as a label, and the mapping as annotations, so that
+//! the edge alone is enough to rebuild the database. Only what carries that label is ever changed or deleted.
 
 mod access;
 mod adoption;
@@ -139,8 +139,9 @@ impl Edge {
         }
     }
 
-    /// The metadata of an object; none where the API server says that it has none of this name. A 404 that names no object is of an API
-    /// server that does not serve the resource at the moment, and says nothing of what is stored.
+    /// The metadata of an object; none where the API server says that it has none of this name. A 404 that
+    /// names no object is of an API server that does not serve the resource at the moment, and says nothing
+    /// of what is stored.
     async fn find<K>(&self, api: &Api<K>, name: &str) -> Result<Option<PartialObjectMeta<K>>, EdgeError>
     where
         K: Resource + Clone + DeserializeOwned + std::fmt::Debug,

@@ -1,4 +1,5 @@
-//! What the edge holds of synced secrets, read back from what this service writes there: enough to make the database anew.
+//! What the edge holds of synced secrets, read back from what this service writes there: enough to make the
+//! database anew.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -31,7 +32,8 @@ pub struct Remains {
     pub engine: SyncEngine,
     /// The uid that the Kubernetes Secret has.
     pub edge_uid: Option<String>,
-    /// The synced secret as it was asked for, PENDING; or why nobody can tell what exactly that was, as a part of a sentence.
+    /// The synced secret as it was asked for, PENDING; or why nobody can tell what exactly that was, as a
+    /// part of a sentence.
     pub asked: Result<SyncedSecret, String>,
     /// How it is listed where the database does not know it: UNMANAGED, by the uid that Kubernetes gave it.
     pub mirror: SyncedSecret,
@@ -65,9 +67,10 @@ struct Asked {
 }
 
 impl Edge {
-    /// All that carries our label, whoever put it there. `vault` is the vault of this service, `admission` what synced secrets may be.
-    /// Reads no value and changes nothing. `are_kinds_gone`: whether the cluster is known to serve no SecretSyncs any more; before,
-    /// what a SecretSync made is left out where none is served.
+    /// All that carries our label, whoever put it there. `vault` is the vault of this service, `admission`
+    /// what synced secrets may be. Reads no value and changes nothing. `are_kinds_gone`: whether the cluster
+    /// is known to serve no SecretSyncs any more; before, what a SecretSync made is left out where none is
+    /// served.
     pub async fn remains(
         &self,
         vault: &Url,
@@ -128,8 +131,9 @@ impl<'a> Labelled<'a> {
         Self { metadata, engine: SyncEngine::Direct, secret_type, edge_uid, asked }
     }
 
-    /// A SecretSync, and the Secret of its name and label. The extension merges labels and owner into whatever stands there: it is ours
-    /// where the extension made it, or where it is on its way from one engine to the other and nobody else has keys in it.
+    /// A SecretSync, and the Secret of its name and label. The extension merges labels and owner into
+    /// whatever stands there: it is ours where the extension made it, or where it is on its way from one
+    /// engine to the other and nobody else has keys in it.
     fn sync(sync: &'a SecretSync, secret: Option<&'a ObjectMeta>, vault: &Url) -> Self {
         let (metadata, object) = (&sync.metadata, &sync.spec.secret_object);
         let is_owner = |owner: &OwnerReference| Some(&owner.uid) == metadata.uid.as_ref();
@@ -212,7 +216,8 @@ impl Asked {
             conditions: vec![condition],
             origin: Origin::Managed,
             generation,
-            // The direct engine writes all of a generation at once. What the extension has made of it, it has to be asked.
+            // The direct engine writes all of a generation at once. What the extension has made of it, it has
+            // to be asked.
             synced_generation: if engine == SyncEngine::Direct { generation } else { 0 },
             ..mirror.clone()
         }

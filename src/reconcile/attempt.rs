@@ -1,4 +1,5 @@
-//! The steps of one reconciliation. The engine decides and writes; this file reads the vault for it and records its answers.
+//! The steps of one reconciliation. The engine decides and writes; this file reads the vault for it and
+//! records its answers.
 
 use std::time::Duration;
 
@@ -124,7 +125,8 @@ impl Reconciler {
         }
     }
 
-    /// Somebody else's Secret has the name. Records the conflict, and takes everything of ours out of that Secret.
+    /// Somebody else's Secret has the name. Records the conflict, and takes everything of ours out of that
+    /// Secret.
     async fn in_conflict(
         &self,
         (record, target): (&Record, &Target<'_>),

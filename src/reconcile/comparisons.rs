@@ -1,5 +1,5 @@
-//! How old the knowledge of the vault is: when each vault secret that somebody follows was last compared with what the edge
-//! holds, and why not since.
+//! How old the knowledge of the vault is: when each vault secret that somebody follows was last compared with
+//! what the edge holds, and why not since.
 
 use std::{
     collections::HashMap,

@@ -1,5 +1,5 @@
-//! Contention: another manager restores its own content each time the service repairs a Secret. Repairs then come at a growing pause, and the
-//! synced secret names that manager.
+//! Contention: another manager restores its own content each time the service repairs a Secret. Repairs then
+//! come at a growing pause, and the synced secret names that manager.
 
 use std::{
     collections::{HashMap, VecDeque},

@@ -15,7 +15,8 @@ use crate::{
     store::Record,
 };
 
-/// How long a call waits for the choice: a cluster that is there has answered by then, and what it did not serve is confirmed.
+/// How long a call waits for the choice: a cluster that is there has answered by then, and what it did not
+/// serve is confirmed.
 const CHOICE_DEADLINE: Duration = Duration::from_secs(5);
 
 impl Reconciler {

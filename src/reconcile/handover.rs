@@ -1,4 +1,5 @@
-//! Hands a synced secret over from one engine to the other. The current writer releases the Secret first, without changing it.
+//! Hands a synced secret over from one engine to the other. The current writer releases the Secret first,
+//! without changing it.
 
 use std::time::Duration;
 
@@ -60,8 +61,8 @@ impl Reconciler {
         .await
     }
 
-    /// Removes leftovers by which the other engine would still write the Secret: a SecretSync that came back with its kind, or that a late write
-    /// created. Does nothing if the watch is outdated and there are none.
+    /// Removes leftovers by which the other engine would still write the Secret: a SecretSync that came back
+    /// with its kind, or that a late write created. Does nothing if the watch is outdated and there are none.
     pub(super) async fn remove_left(&self, record: &Record) -> Result<Option<Requeue>, StoreError> {
         let Some(other) = self.0.engines.other_writer(record.engine, &record.secret) else { return Ok(None) };
         match other.has_left(&self.target(record)).await {

@@ -1,5 +1,6 @@
-//! Mirrors the SecretSyncs of others into the records, as UNMANAGED, so that they are listed, watched and filtered like our own. So it does
-//! with what carries the label of a synced secret that the database does not know.
+//! Mirrors the SecretSyncs of others into the records, as UNMANAGED, so that they are listed, watched and
+//! filtered like our own. So it does with what carries the label of a synced secret that the database does
+//! not know.
 //!
 //! Level-triggered: whenever a watch tells of a change, all are compared.
 
@@ -127,8 +128,8 @@ impl Reconciler {
         syncs.map(|(secret, engine)| (secret.id.clone(), (secret, engine))).collect()
     }
 
-    /// What carries the label of a synced secret that the database does not know, and that it has not deleted. What was looked at before
-    /// is not read again.
+    /// What carries the label of a synced secret that the database does not know, and that it has not
+    /// deleted. What was looked at before is not read again.
     async fn unrecorded(&self, examined: &mut Examined) -> Result<Others, RebuildError> {
         let labelled = self.0.engines.labelled();
         let is_known = |one: &&Labelled| self.0.store.view().get_by_uid(one.label).is_some();

@@ -1,6 +1,7 @@
 //! Pauses the workers while another process holds the Lease, and starts over when this process takes over.
 //!
-//! The fence in the client is what blocks writes. This file keeps the workers from trying, and from reporting states that they can't know.
+//! The fence in the client is what blocks writes. This file keeps the workers from trying, and from reporting
+//! states that they can't know.
 
 use std::time::Duration;
 
@@ -14,7 +15,8 @@ use crate::edge::Standing;
 const RETRY_PAUSE: Duration = Duration::from_secs(2);
 
 impl Reconciler {
-    /// Returns while no other process acts for the instance: at once, or when it has ended and the edge has been listed anew.
+    /// Returns while no other process acts for the instance: at once, or when it has ended and the edge has
+    /// been listed anew.
     pub(super) async fn until_acting(&self) {
         let mut stands_by = self.0.stands_by.subscribe();
         let _ = stands_by.wait_for(|stands_by| !stands_by).await;
@@ -62,8 +64,8 @@ impl Reconciler {
         }
     }
 
-    /// Others may have changed anything at the edge and in the vault since this process last looked, and no event of a watch has to tell.
-    /// Whether all is being looked at again.
+    /// Others may have changed anything at the edge and in the vault since this process last looked, and no
+    /// event of a watch has to tell. Whether all is being looked at again.
     async fn take_over(&self) -> bool {
         while let Err(error) = self.0.index.list_anew(&self.0.edge).await {
             tracing::debug!(%error, "the edge can't be listed after a takeover; trying again");
@@ -74,7 +76,8 @@ impl Reconciler {
         }
         self.settle_history().await;
         self.0.stands_by.send_replace(false);
-        // The rotation check looks at all that is unsettled, too; but it may be waiting for the vault just now.
+        // The rotation check looks at all that is unsettled, too; but it may be waiting for the vault just
+        // now.
         self.wake_unsettled();
         self.0.taken_over.notify_one();
         true

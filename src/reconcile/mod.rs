@@ -1,5 +1,5 @@
-//! Reconciles the edge with the database. Level-triggered: correctness never depends on an event. Events, calls and the rotation check only
-//! make the next look come sooner.
+//! Reconciles the edge with the database. Level-triggered: correctness never depends on an event. Events,
+//! calls and the rotation check only make the next look come sooner.
 
 mod attempt;
 mod comparisons;
@@ -61,8 +61,8 @@ use queue::{Lane, Queue};
 /// Names of changed Secrets on their way from the watch to the queue.
 const CHANGED_BUFFER: usize = 256;
 
-/// Workers for synced secrets that a person waits for, and for deletions. Enough of them that a hanging vault or cluster does not block the
-/// others.
+/// Workers for synced secrets that a person waits for, and for deletions. Enough of them that a hanging vault
+/// or cluster does not block the others.
 const INTERACTIVE_WORKERS: usize = 32;
 const DELETION_WORKERS: usize = 16;
 
@@ -111,7 +111,8 @@ struct Inner {
     usages: Usages,
     queue: Queue,
     options: Options,
-    /// The least number of pages in the vault's list. The rotation check does not start a list that costs more than asking for each secret.
+    /// The least number of pages in the vault's list. The rotation check does not start a list that costs
+    /// more than asking for each secret.
     list_pages: AtomicUsize,
     /// For each synced secret, the number of calls that are storing new vault secrets of it right now.
     creating: Mutex<HashMap<Uuid, usize>>,
@@ -123,11 +124,13 @@ struct Inner {
     stands_by: watch::Sender<bool>,
     /// Notifies when this process has taken over from another one.
     taken_over: Notify,
-    /// Whether the workers may start. After a restore they wait until the database was compared with the edge.
+    /// Whether the workers may start. After a restore they wait until the database was compared with the
+    /// edge.
     may_work: watch::Sender<bool>,
 }
 
-/// A guard: while it lives, a call is storing new vault secrets of a synced secret, and the reconciler does not touch that synced secret.
+/// A guard: while it lives, a call is storing new vault secrets of a synced secret, and the reconciler does
+/// not touch that synced secret.
 pub struct Creating {
     reconciler: Reconciler,
     uid: Uuid,
@@ -255,7 +258,8 @@ impl Reconciler {
         self.0.comparisons.condition()
     }
 
-    /// A set of vault reads that a call and the reconciler share. `vault` is the handle of the caller, who waits.
+    /// A set of vault reads that a call and the reconciler share. `vault` is the handle of the caller, who
+    /// waits.
     pub fn shared_reads(&self, vault: &Vault) -> Arc<SharedReads> {
         Arc::new(SharedReads::new(vault.clone(), Priority::Interactive))
     }
@@ -266,7 +270,8 @@ impl Reconciler {
         Creating { reconciler: self.clone(), uid }
     }
 
-    /// Enqueues every synced secret that is not as it should be: after a start, after each relist of the edge, and with each rotation check.
+    /// Enqueues every synced secret that is not as it should be: after a start, after each relist of the
+    /// edge, and with each rotation check.
     fn wake_unsettled(&self) {
         let settings = self.0.engines.settings();
         for record in self.0.store.view().snapshot().records {
@@ -287,8 +292,8 @@ impl Reconciler {
             || self.0.engines.other_writer(record.engine, &record.secret).is_some()
     }
 
-    /// Enqueues the synced secrets whose objects changed. An object that was deleted before the watch started has no event, so the end of
-    /// each list enqueues everything that is unsettled.
+    /// Enqueues the synced secrets whose objects changed. An object that was deleted before the watch started
+    /// has no event, so the end of each list enqueues everything that is unsettled.
     async fn follow(self, mut names: mpsc::Receiver<String>) {
         let (mut healthy, mut listed) = (self.0.index.healthy(), self.0.engines.relisted());
         loop {

@@ -1,5 +1,5 @@
-//! Orphans: objects at the edge whose synced secret was deleted. A write that was in flight during the deletion, or that the API server applied
-//! after its client had timed out, creates one.
+//! Orphans: objects at the edge whose synced secret was deleted. A write that was in flight during the
+//! deletion, or that the API server applied after its client had timed out, creates one.
 
 use uuid::Uuid;
 

@@ -1,8 +1,8 @@
 //! Whether a new vault secret was stored, by whom, and who was first.
 //!
-//! The vault has no create-only write: a PUT on a name that exists adds a version. So every secret that we create carries a
-//! tag with what it was created for; the versions tell who was first; and where someone else was, their value becomes the
-//! latest again and ours is disabled.
+//! The vault has no create-only write: a PUT on a name that exists adds a version. So every secret that we
+//! create carries a tag with what it was created for; the versions tell who was first; and where someone else
+//! was, their value becomes the latest again and ours is disabled.
 
 use uuid::Uuid;
 
@@ -25,8 +25,9 @@ pub enum Ownership {
     Taken,
 }
 
-/// Tells the value of one call apart from that of another which asks for the same vault secret, also where the write of a call that was
-/// cut off arrives late. Of the first generation, and of what an earlier release recorded, it is the uid alone.
+/// Tells the value of one call apart from that of another which asks for the same vault secret, also where
+/// the write of a call that was cut off arrives late. Of the first generation, and of what an earlier release
+/// recorded, it is the uid alone.
 pub fn tag_of(uid: Uuid, reference: &Reference) -> String {
     match reference.create_generation {
         0 | 1 => uid.to_string(),
@@ -66,8 +67,8 @@ pub async fn probe(
     }
 }
 
-/// Makes the value of who was first the latest again, unless somebody has stored another one since, then disables ours. A version
-/// gets no newer by being found again: done twice, it stores once.
+/// Makes the value of who was first the latest again, unless somebody has stored another one since, then
+/// disables ours. A version gets no newer by being found again: done twice, it stores once.
 async fn give_back(
     vault: &Vault,
     ours: &VaultSecretVersion,

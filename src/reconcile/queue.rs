@@ -1,13 +1,13 @@
-//! The work queue, by the rules of client-go's `workqueue`: each key is waiting, processing or delayed, never two of them,
-//! so a synced secret has at most one worker.
+//! The work queue, by the rules of client-go's `workqueue`: each key is waiting, processing or delayed, never
+//! two of them, so a synced secret has at most one worker.
 //!
 //! - A key that is pushed while it waits stays where it is, or moves up to the more urgent lane.
 //! - A key that is pushed while it is processed becomes dirty and is processed once more afterwards.
 //! - A key that is pushed while it is delayed waits at once; its back-off stays until it ends a look quietly.
 //! - A key has at most one delay, so a failure never starts a second chain of retries.
 //!
-//! Each lane has workers of its own: a vault that hangs for some holds up no deletion, and what a person waits for only where
-//! that very synced secret is being looked at.
+//! Each lane has workers of its own: a vault that hangs for some holds up no deletion, and what a person
+//! waits for only where that very synced secret is being looked at.
 
 use std::{
     collections::{BTreeMap, HashMap, hash_map::Entry as MapEntry},
@@ -29,7 +29,8 @@ use super::SharedReads;
 
 /// The first pause after a failure; doubles with each one after.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// The longest pause, also where an answer asks for a longer one: whatever was wrong, it is found mended within this time.
+/// The longest pause, also where an answer asks for a longer one: whatever was wrong, it is found mended
+/// within this time.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Events shorten a pause to no less than this part of the longest one.
@@ -58,7 +59,8 @@ pub(super) struct Work {
     pub(super) uid: Uuid,
     /// Reads of the vault that whoever asked for the look shares.
     pub(super) reads: Option<Arc<SharedReads>>,
-    /// Cancelled when somebody more urgent waits for the end of this look: they need another answer of the vault, or none.
+    /// Cancelled when somebody more urgent waits for the end of this look: they need another answer of the
+    /// vault, or none.
     pub(super) superseded: CancellationToken,
 }
 
@@ -208,7 +210,8 @@ impl State {
                 entry.lane = lane;
                 Some(self.line_up(uid))
             }
-            // A key that fails is not looked at ever again because of events that keep coming: its own writes make some.
+            // A key that fails is not looked at ever again because of events that keep coming: its own writes
+            // make some.
             Phase::Delayed(delay) if lane == Lane::Background && entry.failures > 0 => {
                 let soon = entry.not_before.unwrap_or_else(Instant::now).max(Instant::now());
                 if self.delayed.deadline(delay) > soon {

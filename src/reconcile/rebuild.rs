@@ -1,6 +1,8 @@
-//! Records again what the edge holds and the database does not know: after it was lost, or put back to an earlier state.
+//! Records again what the edge holds and the database does not know: after it was lost, or put back to an
+//! earlier state.
 //!
-//! Nothing at the edge is touched. What is recorded so is PENDING, and then looked at like all that was just asked for.
+//! Nothing at the edge is touched. What is recorded so is PENDING, and then looked at like all that was just
+//! asked for.
 
 use std::{sync::Arc, time::Duration};
 
@@ -95,8 +97,8 @@ pub async fn find(store: Option<&Store>, source: Source<'_>) -> Result<Findings,
     Ok(Findings { all, is_complete: remains.is_complete })
 }
 
-/// Records what was found, and that the rebuild is done where it is. An attempt that records nothing and is not the last says nothing either:
-/// it may be made again and again.
+/// Records what was found, and that the rebuild is done where it is. An attempt that records nothing and is
+/// not the last says nothing either: it may be made again and again.
 pub async fn record(store: &Store, findings: &Findings, cause: RebuildCause) -> Result<(), StoreError> {
     if !findings.is_complete && !findings.all.iter().any(Finding::is_news) {
         return Ok(());
@@ -118,7 +120,8 @@ pub async fn record(store: &Store, findings: &Findings, cause: RebuildCause) -> 
     transaction.commit().await
 }
 
-/// What the object of a synced secret that is recorded or was deleted says is not news: what somebody did to it is drift.
+/// What the object of a synced secret that is recorded or was deleted says is not news: what somebody did to
+/// it is drift.
 async fn finding(
     store: Option<&Store>,
     remains: Remains,
@@ -316,7 +319,8 @@ impl Reconciler {
         Ok(cause.filter(|cause| *cause != RebuildCause::New || self.0.options.rebuild))
     }
 
-    /// Whether what is not recorded may be at the edge all the same, because a lost database is still to be rebuilt.
+    /// Whether what is not recorded may be at the edge all the same, because a lost database is still to be
+    /// rebuilt.
     pub fn is_rebuilding(&self) -> bool {
         *self.0.store.unfilled().borrow()
     }

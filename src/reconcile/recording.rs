@@ -1,4 +1,5 @@
-//! Records the result of a reconciliation, each in one transaction with its audit event. Each function returns when to requeue.
+//! Records the result of a reconciliation, each in one transaction with its audit event. Each function
+//! returns when to requeue.
 
 use super::{Reconciler, queue::Requeue, record_update};
 use crate::{
@@ -171,8 +172,8 @@ impl Reconciler {
         Ok(Requeue::Backoff(Some(pause)))
     }
 
-    /// After a release, the keys look as if the extension had written them. If the process is killed before the next write, the next look must
-    /// start with that write.
+    /// After a release, the keys look as if the extension had written them. If the process is killed before
+    /// the next write, the next look must start with that write.
     pub(super) async fn forget_delegated(&self, record: &Record) -> Result<(), StoreError> {
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(()) };
@@ -192,7 +193,8 @@ impl Reconciler {
         attempted: &Record,
         failure: Failure,
     ) -> Result<Requeue, StoreError> {
-        // Another process acts for the instance by now: what it makes of this synced secret is not for this one to tell.
+        // Another process acts for the instance by now: what it makes of this synced secret is not for this
+        // one to tell.
         if self.stands_by() {
             return Ok(Requeue::Backoff(None));
         }

@@ -1,5 +1,5 @@
-//! Removes deleted synced secrets from the edge. If a resource has started to use one in the meantime, its deletion waits, as Kubernetes does
-//! with a volume that a pod still uses.
+//! Removes deleted synced secrets from the edge. If a resource has started to use one in the meantime, its
+//! deletion waits, as Kubernetes does with a volume that a pod still uses.
 
 use std::time::Duration;
 
@@ -54,8 +54,8 @@ impl Reconciler {
         Ok(Requeue::Never)
     }
 
-    /// The uses as the API server has them now: between the call that deletes and this there was time for a new one. None
-    /// where whoever deleted it wanted so whatever uses it.
+    /// The uses as the API server has them now: between the call that deletes and this there was time for a
+    /// new one. None where whoever deleted it wanted so whatever uses it.
     async fn uses_in_the_way(&self, record: &Record) -> Result<Vec<Usage>, Gap> {
         match record.delete_forced {
             true => Ok(Vec::new()),
@@ -63,8 +63,8 @@ impl Reconciler {
         }
     }
 
-    /// The uses of a synced secret as the API server has them now. What is known to use it, from before a restart too, must be there to
-    /// be looked at.
+    /// The uses of a synced secret as the API server has them now. What is known to use it, from before a
+    /// restart too, must be there to be looked at.
     pub async fn look_for_uses(&self, secret: &SyncedSecret) -> Result<Vec<Usage>, Gap> {
         let mut users = secret.users.clone();
         users.extend(self.0.usages.of(secret.id.as_str()).iter().map(|usage| usage.user()));

@@ -1,8 +1,9 @@
-//! A database of an earlier time than what the edge holds, because it was restored from a backup or another process with another database has
-//! acted since, is held against the edge before anything is written there.
+//! A database of an earlier time than what the edge holds, because it was restored from a backup or another
+//! process with another database has acted since, is held against the edge before anything is written there.
 //!
-//! What the edge holds is recorded: what was made since, and later generations. What it no longer holds may have been deleted since, and is not
-//! brought back by itself: it says so, and waits for a person, who syncs it or deletes it.
+//! What the edge holds is recorded: what was made since, and later generations. What it no longer holds may
+//! have been deleted since, and is not brought back by itself: it says so, and waits for a person, who syncs
+//! it or deletes it.
 
 use std::time::Duration;
 
@@ -20,7 +21,8 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// How long the lists of the extension's resources are waited for: a cluster may not serve them.
 const LISTS_DEADLINE: Duration = Duration::from_secs(30);
 
-/// Whether a synced secret waits for a person since the database was restored. What is asked for since then sets another condition.
+/// Whether a synced secret waits for a person since the database was restored. What is asked for since then
+/// sets another condition.
 pub(super) fn is_held(record: &Record) -> bool {
     let reason = record.secret.condition(ConditionType::Synced).map(|condition| condition.reason);
     reason == Some(Reason::NotAtEdgeAfterRestore)
@@ -29,7 +31,8 @@ pub(super) fn is_held(record: &Record) -> bool {
 }
 
 impl Reconciler {
-    /// Lets the workers begin: at once, but for a database that may be behind, which is held against the edge first.
+    /// Lets the workers begin: at once, but for a database that may be behind, which is held against the edge
+    /// first.
     pub(super) async fn settle_restore(self, stop: CancellationToken) {
         // Whose turn it is is known within a moment; while nobody can tell, nothing is written anyway.
         let _ = self.0.edge.leadership().check().await;
@@ -49,7 +52,8 @@ impl Reconciler {
         let _ = self.0.may_work.subscribe().wait_for(|may| *may).await;
     }
 
-    /// Brings the database up to what the edge holds, where it is of an earlier time than that. Tries until it has.
+    /// Brings the database up to what the edge holds, where it is of an earlier time than that. Tries until
+    /// it has.
     pub(super) async fn settle_history(&self) {
         let mut told = LastReason::default();
         loop {
@@ -127,7 +131,8 @@ impl Reconciler {
             && !self.shows(record)
     }
 
-    /// Whether a synced secret is left alone: it waits for a person, and nobody has brought it back at the edge.
+    /// Whether a synced secret is left alone: it waits for a person, and nobody has brought it back at the
+    /// edge.
     pub(super) fn waits_for_a_person(&self, record: &Record) -> bool {
         is_held(record) && !self.shows(record)
     }

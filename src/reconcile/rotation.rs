@@ -1,7 +1,8 @@
-//! The rotation check: finds out which vault secrets changed since their values were last read, at the lower of two costs.
+//! The rotation check: finds out which vault secrets changed since their values were last read, at the lower
+//! of two costs.
 //!
-//! Listing the vault costs a call for every 25 secrets in it; asking for each followed secret costs a call each. The check
-//! lists, and turns to asking as soon as the list has cost as much as asking would.
+//! Listing the vault costs a call for every 25 secrets in it; asking for each followed secret costs a call
+//! each. The check lists, and turns to asking as soon as the list has cost as much as asking would.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -90,8 +91,8 @@ impl Reconciler {
         self.record_comparisons().await
     }
 
-    /// Compares what the vault lists, and takes it out of `left`. Stops where it has cost as much as asking for each would,
-    /// and is not begun again while it is known to.
+    /// Compares what the vault lists, and takes it out of `left`. Stops where it has cost as much as asking
+    /// for each would, and is not begun again while it is known to.
     async fn sweep(
         &self,
         left: &mut BTreeMap<VaultSecretName, Followed>,
@@ -213,13 +214,15 @@ fn followed(records: Vec<Arc<Record>>) -> BTreeMap<VaultSecretName, Followed> {
 }
 
 impl Followed {
-    /// Whether the list shows another `updated` than at the last read, or that read was too close to it to tell.
+    /// Whether the list shows another `updated` than at the last read, or that read was too close to it to
+    /// tell.
     fn differs_from(&self, listed: &VaultSecret) -> bool {
         self.holdings(&listed.name)
             .any(|status| !status.settled || status.vault_update_time != listed.update_time)
     }
 
-    /// Whether everybody holds the latest version, as the vault has it now. A value is read only where it would be for a sync.
+    /// Whether everybody holds the latest version, as the vault has it now. A value is read only where it
+    /// would be for a sync.
     async fn is_held(&self, name: &VaultSecretName, reads: &SharedReads) -> Result<bool, Arc<VaultError>> {
         if self.users.iter().any(|record| reads_values(record.engine)) {
             let value = reads.get(name, None).await?;

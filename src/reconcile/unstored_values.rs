@@ -14,7 +14,8 @@ use crate::{
 };
 
 impl Reconciler {
-    /// Finds out which values an interrupted "Create new" has stored: those that the vault holds with our tag.
+    /// Finds out which values an interrupted "Create new" has stored: those that the vault holds with our
+    /// tag.
     pub(super) async fn find_created(&self, record: &Record, work: &Work) -> Result<Requeue, StoreError> {
         let mut stored: Vec<Reference> = Vec::new();
         let mut problems = Vec::new();

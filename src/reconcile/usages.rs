@@ -1,7 +1,8 @@
-//! Records what uses each synced secret, so that lists filter by it, watches tell of it and a restart knows it.
+//! Records what uses each synced secret, so that lists filter by it, watches tell of it and a restart knows
+//! it.
 //!
-//! Level-triggered: after a start, and whenever what can be known changes, all are compared; in between, those whose uses
-//! have changed and those that were written themselves.
+//! Level-triggered: after a start, and whenever what can be known changes, all are compared; in between,
+//! those whose uses have changed and those that were written themselves.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -148,8 +149,8 @@ fn in_use(users: &BTreeSet<User>, gap: Option<&Gap>) -> Condition {
     Condition::new(ConditionType::InUse, status, reason, message)
 }
 
-/// What can't be looked at for a while is named without the error of the moment: each of its changes would be one of every
-/// synced secret.
+/// What can't be looked at for a while is named without the error of the moment: each of its changes would be
+/// one of every synced secret.
 fn unknown(gap: &Gap) -> String {
     match gap.is_for_good() {
         true => format!("Whether anything uses it is not known: {gap}. {}", gap.remedy()),

@@ -1,4 +1,5 @@
-//! What the vault has for all references of a synced secret: the values, or what describes them, as its engine needs it.
+//! What the vault has for all references of a synced secret: the values, or what describes them, as its
+//! engine needs it.
 
 use std::sync::Arc;
 
@@ -96,7 +97,8 @@ fn collect(references: &[Reference], looks: Vec<Result<Found, Unusable>>) -> Res
     }
 }
 
-/// Adds a problem for each reference that could be read and has a new version: the edge keeps the old version until all can be read.
+/// Adds a problem for each reference that could be read and has a new version: the edge keeps the old version
+/// until all can be read.
 fn held_back(mut failure: Failure, references: &[Reference], read: &[(usize, VaultVersion)]) -> Failure {
     let Some(cause) = failure.problems.first().map(|(place, ..)| &references[*place].key) else {
         return failure;
@@ -128,9 +130,10 @@ fn decode(
     Ok((bytes, record_update::status_of(value)))
 }
 
-/// What a reference will hold. Where the vault does not tell which of several versions of one second came last, one that is not held
-/// yet: that makes the extension sync, and it gets the right one. It does so once: what was seen when that second was over was handed
-/// with all of them there, and the extension has had its choice.
+/// What a reference will hold. Where the vault does not tell which of several versions of one second came
+/// last, one that is not held yet: that makes the extension sync, and it gets the right one. It does so once:
+/// what was seen when that second was over was handed with all of them there, and the extension has had its
+/// choice.
 fn status(versions: &[VaultSecretVersion], seen: Timestamp, reference: &Reference) -> ReferenceStatus {
     let held = &reference.status;
     let is_held = |version: &&VaultSecretVersion| Some(&version.version) == held.synced_version.as_ref();

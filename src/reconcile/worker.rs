@@ -1,4 +1,5 @@
-//! The worker loop: takes a synced secret from the queue, asks its engine for the next step, and carries it out.
+//! The worker loop: takes a synced secret from the queue, asks its engine for the next step, and carries it
+//! out.
 
 use tokio_util::sync::CancellationToken;
 

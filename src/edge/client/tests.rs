@@ -68,7 +68,8 @@ fn identity(authority: &Issuer, name: &str) -> (rcgen::Certificate, KeyPair) {
     (params.signed_by(&key, authority).unwrap(), key)
 }
 
-/// An API server that lets in whoever shows a certificate of the authority; its port, and the name in the last one that was shown.
+/// An API server that lets in whoever shows a certificate of the authority; its port, and the name in the
+/// last one that was shown.
 async fn serve(authority: &Issuer) -> (u16, watch::Receiver<String>) {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let mut roots = RootCertStore::empty();

@@ -9,12 +9,13 @@ use crate::model::SyncEngine;
 
 /// How often the cluster is asked what it serves until it answers.
 const ERROR_PAUSE: Duration = Duration::from_secs(2);
-/// How often it is asked whether the extension's resources have come: soon at first, because an API server that has just started
-/// does not serve custom resources yet.
+/// How often it is asked whether the extension's resources have come: soon at first, because an API server
+/// that has just started does not serve custom resources yet.
 const FIRST_POLL: Duration = Duration::from_secs(1);
 /// The same in the long run.
 const LONGEST_POLL: Duration = Duration::from_secs(30);
-/// How long the resources must have been missing before a namespace that has no synced secrets begins with the direct engine.
+/// How long the resources must have been missing before a namespace that has no synced secrets begins with
+/// the direct engine.
 const ABSENCE_CONFIRMED_AFTER: Duration = Duration::from_secs(3);
 
 /// Which engines synced secrets have.
@@ -44,8 +45,8 @@ impl InUse {
 }
 
 impl Engines {
-    /// Chooses the engine of new synced secrets by what the cluster serves, and says why. Asks until that can be told. `is_rebuilding`:
-    /// what a lost database knew of may be in the extension's hands.
+    /// Chooses the engine of new synced secrets by what the cluster serves, and says why. Asks until that can
+    /// be told. `is_rebuilding`: what a lost database knew of may be in the extension's hands.
     pub async fn choose(
         &self,
         in_use: impl Fn() -> InUse,
@@ -85,8 +86,9 @@ impl Engines {
     }
 }
 
-/// The engine to change to when the extension's resources came after the choice, and why. They are taken up where nothing is in the hands of
-/// the direct engine. What is, is handed over after a restart: not while people work with it.
+/// The engine to change to when the extension's resources came after the choice, and why. They are taken up
+/// where nothing is in the hands of the direct engine. What is, is handed over after a restart: not while
+/// people work with it.
 pub fn once_served(chosen: Option<SyncEngine>, in_use: InUse) -> Option<(SyncEngine, &'static str)> {
     (chosen == Some(SyncEngine::Direct) && !in_use.direct).then_some((
         SyncEngine::SecretStore,
@@ -94,11 +96,12 @@ pub fn once_served(chosen: Option<SyncEngine>, in_use: InUse) -> Option<(SyncEng
     ))
 }
 
-/// The engine where none is configured, and why; nothing where that is still to be seen. `missing` is how long the cluster has said that it
-/// does not serve the extension's resources, nothing where it does.
+/// The engine where none is configured, and why; nothing where that is still to be seen. `missing` is how
+/// long the cluster has said that it does not serve the extension's resources, nothing where it does.
 ///
-/// Resources that are missing are no order to take anything out of the extension's hands: an API server that has just started, an
-/// upgrade or a definition that was deleted by mistake look the same as an extension that is gone for good.
+/// Resources that are missing are no order to take anything out of the extension's hands: an API server that
+/// has just started, an upgrade or a definition that was deleted by mistake look the same as an extension
+/// that is gone for good.
 fn decided(missing: Option<Duration>, in_use: InUse) -> Option<(SyncEngine, &'static str)> {
     match missing {
         None => Some((SyncEngine::SecretStore, "the Secret Store extension's resources are served")),

@@ -25,7 +25,8 @@ pub struct Engines {
     secret_store: SecretStore,
 }
 
-/// The settings of the engines as the cluster has them now. Looks through all classes: ask once for many synced secrets.
+/// The settings of the engines as the cluster has them now. Looks through all classes: ask once for many
+/// synced secrets.
 pub struct Settings {
     /// As whom the extension comes to the vault; absent where that is not known.
     pub(super) identity: Option<ExtensionIdentity>,
@@ -49,7 +50,8 @@ pub enum OrphanRemoval {
     Wait(Duration),
 }
 
-/// The engine that takes a Kubernetes Secret of another tool over as it is. From there it goes to the other one, where that is to be.
+/// The engine that takes a Kubernetes Secret of another tool over as it is. From there it goes to the other
+/// one, where that is to be.
 pub const ADOPTING: SyncEngine = SyncEngine::Direct;
 
 /// Whether the engine of this kind needs the values of the references.
@@ -76,7 +78,8 @@ pub fn object_kind(kind: SyncEngine) -> &'static str {
 // === impl Engines ===
 
 impl Engines {
-    /// The engines of a process that works with one vault. `shortest_check` is the shortest time between two rotation checks.
+    /// The engines of a process that works with one vault. `shortest_check` is the shortest time between two
+    /// rotation checks.
     pub fn new(
         edge: Edge,
         index: Index,
@@ -136,7 +139,8 @@ impl Engines {
         self.secret_store.pairs().changed()
     }
 
-    /// Tells that the extension's resources were listed anew, or that the extension acts again after a long silence.
+    /// Tells that the extension's resources were listed anew, or that the extension acts again after a long
+    /// silence.
     pub fn relisted(&self) -> watch::Receiver<()> {
         self.secret_store.pairs().listed()
     }

@@ -1,7 +1,9 @@
-//! The two ways in which a synced secret reaches the edge: this service writes its Secret itself, or the Secret Store extension does.
+//! The two ways in which a synced secret reaches the edge: this service writes its Secret itself, or the
+//! Secret Store extension does.
 //!
-//! An engine decides what to do next, writes, and interprets what it finds at the edge. It knows neither the database nor the vault: the
-//! reconciler reads the vault for it, and records, requeues and audits its answers.
+//! An engine decides what to do next, writes, and interprets what it finds at the edge. It knows neither the
+//! database nor the vault: the reconciler reads the vault for it, and records, requeues and audits its
+//! answers.
 
 mod choice;
 pub(super) mod direct;
@@ -32,7 +34,8 @@ use crate::model::{Handed, SyncEngine, SyncedSecret, SyncedSecretId};
 pub enum Engine {
     /// This service reads the values and writes the Secret.
     Direct(Direct),
-    /// This service writes a SecretSync and a SecretProviderClass, and the Secret Store extension writes the Secret.
+    /// This service writes a SecretSync and a SecretProviderClass, and the Secret Store extension writes the
+    /// Secret.
     SecretStore(SecretStore),
 }
 
@@ -93,7 +96,8 @@ impl Engine {
         }
     }
 
-    /// Fails where the name of what this engine would write beside a Secret that is adopted is somebody else's.
+    /// Fails where the name of what this engine would write beside a Secret that is adopted is somebody
+    /// else's.
     pub async fn check_adopted_name(&self, id: &SyncedSecretId, uid: Uuid) -> Result<(), EdgeError> {
         match self {
             Self::Direct(_) => Ok(()),
@@ -101,8 +105,8 @@ impl Engine {
         }
     }
 
-    /// The object of another tool that can be adopted and that an engine like this one writes; nothing where there is none. `may_read`:
-    /// whether the service may read values.
+    /// The object of another tool that can be adopted and that an engine like this one writes; nothing where
+    /// there is none. `may_read`: whether the service may read values.
     pub async fn adoptable(
         &self,
         id: &SyncedSecretId,
@@ -114,8 +118,8 @@ impl Engine {
         })
     }
 
-    /// Asks the API server whether it would accept what [`Engine::apply`] writes; changes nothing. `edge_uid` is the Secret that was
-    /// written before.
+    /// Asks the API server whether it would accept what [`Engine::apply`] writes; changes nothing. `edge_uid`
+    /// is the Secret that was written before.
     pub async fn dry_run(
         &self,
         secret: &SyncedSecret,
@@ -160,7 +164,8 @@ impl Engine {
         }
     }
 
-    /// Decides what to do about a write that the extension has not answered for this long. `delegated` is everything that it was given.
+    /// Decides what to do about a write that the extension has not answered for this long. `delegated` is
+    /// everything that it was given.
     pub fn judge_silence<'a>(
         &self,
         target: &Target<'_>,
@@ -190,7 +195,8 @@ impl Engine {
         }
     }
 
-    /// What to write to repair drift. None if the vault must be read first. `is_released`: whether [`Engine::release_keys`] was called.
+    /// What to write to repair drift. None if the vault must be read first. `is_released`: whether
+    /// [`Engine::release_keys`] was called.
     pub fn repair(&self, target: &Target<'_>, is_released: bool) -> Option<(VaultState, Attempt)> {
         match self {
             Self::Direct(_) => None,

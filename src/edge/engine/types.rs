@@ -213,7 +213,8 @@ pub struct Failure {
 /// When trying again makes sense.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Retry {
-    /// The reads of a waiting caller were refused because too many wait for the vault: there is nothing to report. Retry with own reads.
+    /// The reads of a waiting caller were refused because too many wait for the vault: there is nothing to
+    /// report. Retry with own reads.
     Unread,
     /// It may recover by itself. Retry with back-off, and not before this time.
     Soon(Option<Duration>),

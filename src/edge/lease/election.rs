@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 use super::{LEASE_DURATION, Leadership, RENEW_DEADLINE, RETRY_PERIOD, Standing};
 use crate::edge::{Edge, EdgeError, FIELD_MANAGER};
 
-/// How long a request about the Lease may take: two of them have room before the holder must stop, as in kube-controller-manager.
+/// How long a request about the Lease may take: two of them have room before the holder must stop, as in
+/// kube-controller-manager.
 const TRY: Duration = RENEW_DEADLINE.checked_div(2).expect("two is not zero");
 /// How often a race for the Lease is run again at once.
 const RACES: usize = 3;
@@ -52,7 +53,8 @@ struct Seen {
 /// How a look at the Lease ended.
 #[derive(Debug, PartialEq, Eq)]
 enum Look {
-    /// This process holds it, by a request that was sent then; `anew` where another one, or nobody, held it before.
+    /// This process holds it, by a request that was sent then; `anew` where another one, or nobody, held it
+    /// before.
     Ours { sent: Instant, anew: bool },
     /// Another one does.
     Theirs(String),
@@ -68,7 +70,8 @@ pub struct LeaseHolder {
 }
 
 impl Edge {
-    /// Takes part in the election for the Lease of a name, as somebody of this identity, whose database is at that place.
+    /// Takes part in the election for the Lease of a name, as somebody of this identity, whose database is at
+    /// that place.
     pub fn election(&self, name: &str, identity: String, place: Place) -> Election {
         Election {
             leases: self.leases(),
@@ -118,7 +121,8 @@ impl Edge {
 // === impl Election ===
 
 impl Election {
-    /// Takes the Lease whenever it can be had, and renews it, until told to stop. Nothing writes any more by then: it gives the Lease back.
+    /// Takes the Lease whenever it can be had, and renews it, until told to stop. Nothing writes any more by
+    /// then: it gives the Lease back.
     pub async fn run(mut self, stop: CancellationToken) {
         let leadership = self.leadership.clone();
         loop {
@@ -194,7 +198,8 @@ impl Election {
         }
     }
 
-    /// Makes it without a holder. It is taken like any other, so that a right that is missing shows at once, and not at the first renewal.
+    /// Makes it without a holder. It is taken like any other, so that a right that is missing shows at once,
+    /// and not at the first renewal.
     async fn create(&self) -> Result<Lease, EdgeError> {
         let metadata = ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
         let spec = LeaseSpec { lease_transitions: Some(0), ..LeaseSpec::default() };

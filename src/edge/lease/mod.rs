@@ -1,8 +1,10 @@
-//! Which process acts for the instance: who holds the Lease of its namespace, by the rules of client-go's leader election.
+//! Which process acts for the instance: who holds the Lease of its namespace, by the rules of client-go's
+//! leader election.
 //!
-//! The holder renews the Lease every [`RETRY_PERIOD`]. It begins no write once the last renewal is [`RENEW_DEADLINE`] old, and cuts
-//! those under way [`MARGIN`] before the Lease expires, which is [`LEASE_DURATION`] after it: no other process takes it before. A
-//! process judges another one's Lease by its own monotonic clock, from when it saw the Lease change, and by no clock of the other.
+//! The holder renews the Lease every [`RETRY_PERIOD`]. It begins no write once the last renewal is
+//! [`RENEW_DEADLINE`] old, and cuts those under way [`MARGIN`] before the Lease expires, which is
+//! [`LEASE_DURATION`] after it: no other process takes it before. A process judges another one's Lease by its
+//! own monotonic clock, from when it saw the Lease change, and by no clock of the other.
 
 mod election;
 
@@ -27,7 +29,8 @@ pub const LEASE_DURATION: Duration = Duration::from_secs(15);
 pub const RENEW_DEADLINE: Duration = Duration::from_secs(10);
 /// The pause between two looks at the Lease, or two renewals.
 pub const RETRY_PERIOD: Duration = Duration::from_secs(2);
-/// How long before the Lease expires a write that is under way is cut: clocks of two machines don't run alike.
+/// How long before the Lease expires a write that is under way is cut: clocks of two machines don't run
+/// alike.
 pub const MARGIN: Duration = Duration::from_secs(1);
 
 /// The Lease, and who this process is in it.
@@ -52,8 +55,8 @@ pub enum Standing {
     Unasked,
     /// This process holds it.
     Leading {
-        /// Counts the times that it took the Lease although others could have had it before: then what it knows may be old. 0 where it has
-        /// held the Lease since its start.
+        /// Counts the times that it took the Lease although others could have had it before: then what it
+        /// knows may be old. 0 where it has held the Lease since its start.
         term: u64,
     },
     /// Another process does.
@@ -160,7 +163,8 @@ impl Leadership {
         self.inner.predecessor.send_replace(place);
     }
 
-    /// An error where this process does not act: who does, or why nobody can tell. Waits a moment for the first word after a start.
+    /// An error where this process does not act: who does, or why nobody can tell. Waits a moment for the
+    /// first word after a start.
     pub async fn check(&self) -> Result<(), EdgeError> {
         self.fence.asked().await;
         match self.is_leading() {
@@ -179,8 +183,8 @@ impl Leadership {
         }
     }
 
-    /// The Lease was renewed by a request that was sent at that moment: from the answer on, nobody takes it before it expires. `anew` where
-    /// others could have had it meanwhile.
+    /// The Lease was renewed by a request that was sent at that moment: from the answer on, nobody takes it
+    /// before it expires. `anew` where others could have had it meanwhile.
     fn renewed(&self, sent: Instant, identity: &str, anew: bool) {
         self.note(identity);
         let term = {

@@ -28,8 +28,8 @@ use crate::model::GroupKind;
 const JITTER: f64 = 0.2;
 /// A kind that has not been served for so long is gone.
 const MISSING: Duration = Duration::from_secs(5);
-/// After a watch has ended because its kind is gone, and while one that was there before the start is missing, the kinds are looked
-/// at so soon.
+/// After a watch has ended because its kind is gone, and while one that was there before the start is
+/// missing, the kinds are looked at so soon.
 const SOON: Duration = Duration::from_millis(500);
 
 /// The watches that run, by kind, each with the version that it watches.

@@ -48,7 +48,8 @@ impl Direct {
         self.edge.try_apply(&self.desired(secret, state.values), edge_uid).await
     }
 
-    /// The Secret is not the one that was written last. If it holds the same, it is remembered; else it has to be put right.
+    /// The Secret is not the one that was written last. If it holds the same, it is remembered; else it has
+    /// to be put right.
     pub(super) async fn observe(&self, target: &Target<'_>) -> Result<Observation, EdgeError> {
         Ok(match self.edge.observe(target.secret, target.edge.uid.as_deref()).await? {
             Observed::Ours { written, content, .. }
@@ -82,7 +83,8 @@ impl Direct {
             return Err(EdgeError::TooLarge);
         }
         let digest = self.digest_of(desired.content().as_bytes());
-        // Memory answers nobody who asked: for them the API server is asked what the edge holds, by the write itself.
+        // Memory answers nobody who asked: for them the API server is asked what the edge holds, by the write
+        // itself.
         let held = if target.is_unsettled() { None } else { held(target, &digest) };
         let is_from_memory = held.is_some();
         let written = match held {

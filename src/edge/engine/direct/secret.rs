@@ -49,7 +49,8 @@ pub(in crate::edge) enum Owner {
 }
 
 impl Edge {
-    /// Looks at the Secret of a synced secret. Reads its values, to compare them; they are wiped before this returns.
+    /// Looks at the Secret of a synced secret. Reads its values, to compare them; they are wiped before this
+    /// returns.
     pub async fn observe(&self, asked: &SyncedSecret, edge_uid: Option<&str>) -> Result<Observed, EdgeError> {
         let found = self.call(self.secrets.get_opt(asked.id.as_str())).await?;
         let Some(secret) = found else {
@@ -86,9 +87,10 @@ impl Edge {
 
     /// Makes the Secret what it should be, in one write.
     ///
-    /// `edge_uid` is the Secret that we wrote before: the write takes back by force what others changed of it. Where it is gone, a new
-    /// one is made; where another one stands in its place, that is looked at first. The first write forces nothing: where someone
-    /// else's Secret appears at the same moment, that one stays as it is and this is a conflict.
+    /// `edge_uid` is the Secret that we wrote before: the write takes back by force what others changed of
+    /// it. Where it is gone, a new one is made; where another one stands in its place, that is looked at
+    /// first. The first write forces nothing: where someone else's Secret appears at the same moment, that
+    /// one stays as it is and this is a conflict.
     pub async fn apply(&self, desired: &Desired<'_>, edge_uid: Option<&str>) -> Result<Written, EdgeError> {
         let changed = match edge_uid {
             None => None,
@@ -97,7 +99,8 @@ impl Edge {
                 done => return done,
             },
         };
-        // The Secret that we knew is gone or was replaced, or somebody wrote to it between two writes of ours.
+        // The Secret that we knew is gone or was replaced, or somebody wrote to it between two writes of
+        // ours.
         match (self.own_uid(desired, edge_uid).await?, changed) {
             (Some(uid), Some((known, message))) if uid == known => Err(EdgeError::Changed(message)),
             (Some(uid), _) => self.write_ours(desired, &uid).await,
@@ -196,7 +199,8 @@ impl Edge {
         }
     }
 
-    /// The uid of our own Secret where it is there, also where we don't remember it: killed between write and record.
+    /// The uid of our own Secret where it is there, also where we don't remember it: killed between write and
+    /// record.
     async fn own_uid(
         &self,
         desired: &Desired<'_>,
@@ -213,7 +217,8 @@ impl Edge {
         }
     }
 
-    /// Takes what a first write of ours has merged into a Secret of somebody else out of it again. The conflict that it was.
+    /// Takes what a first write of ours has merged into a Secret of somebody else out of it again. The
+    /// conflict that it was.
     pub(in crate::edge) async fn withdraw_from_secret(
         &self,
         id: &SyncedSecretId,
@@ -279,8 +284,9 @@ impl Edge {
     }
 }
 
-/// The Secret that is remembered is ours, whatever somebody did to its label. Of any other one the label is a hint: a first write
-/// merges it into whatever stands under the name, so others who wrote keys or the type were there before us.
+/// The Secret that is remembered is ours, whatever somebody did to its label. Of any other one the label is a
+/// hint: a first write merges it into whatever stands under the name, so others who wrote keys or the type
+/// were there before us.
 pub(in crate::edge) fn owner(metadata: &ObjectMeta, uid: Uuid, edge_uid: Option<&str>) -> Owner {
     let is_remembered = edge_uid.is_some() && metadata.uid.as_deref() == edge_uid;
     match uid_label(metadata) {

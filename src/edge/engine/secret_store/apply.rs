@@ -1,7 +1,8 @@
 //! Writes the SecretSync and its class.
 //!
-//! The extension acts when a SecretSync changes, and at its own poll. It does not notice changes of the Secret, and retries failures more and
-//! more rarely. So each write sets `forceSynchronization` to a new value.
+//! The extension acts when a SecretSync changes, and at its own poll. It does not notice changes of the
+//! Secret, and retries failures more and more rarely. So each write sets `forceSynchronization` to a new
+//! value.
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -53,7 +54,8 @@ impl SecretStore {
         }))
     }
 
-    /// Whether somebody else's Secret has the name. Asks the API server only if the watch does not show our own.
+    /// Whether somebody else's Secret has the name. Asks the API server only if the watch does not show our
+    /// own.
     async fn is_foreign(&self, target: &Target<'_>) -> Result<bool, EdgeError> {
         match self.0.index.get(target.secret.id.as_str()) {
             Seen::Gone => Ok(false),

@@ -39,7 +39,8 @@ pub(in crate::edge::engine) struct Inner {
     pub(super) shortest_check: Duration,
     /// Since when the extension has been kept from writing a Secret.
     pub(super) suspended_since: Mutex<HashMap<Uuid, Instant>>,
-    /// Since when the API server has said that it serves none of the extension's kinds, whenever it was asked.
+    /// Since when the API server has said that it serves none of the extension's kinds, whenever it was
+    /// asked.
     pub(super) kinds_gone_since: Mutex<Option<Instant>>,
     pub(super) started: Instant,
 }
@@ -79,7 +80,8 @@ impl SecretStore {
         self.0.pairs.is_complete()
     }
 
-    /// The identity that the extension uses for the vault. Scans all classes: ask once for many synced secrets.
+    /// The identity that the extension uses for the vault. Scans all classes: ask once for many synced
+    /// secrets.
     pub(in crate::edge::engine) fn identity(&self) -> Result<ExtensionIdentity, EdgeError> {
         // Ask first: a list that completes between the two questions does not lack what is searched for.
         let is_complete = self.0.pairs.is_complete();
@@ -142,7 +144,8 @@ impl SecretStore {
         settings: &Settings,
     ) -> Step {
         match self.step(target, trigger, settings) {
-            // Before the first lists are complete, nothing is known of the extension's answer. Whoever waits should be told why they are not.
+            // Before the first lists are complete, nothing is known of the extension's answer. Whoever waits
+            // should be told why they are not.
             Step::Nothing
                 if target.secret.state != State::Synced && !trigger.creating && !self.is_listed() =>
             {
@@ -170,8 +173,8 @@ impl SecretStore {
         }
     }
 
-    /// Whether a write would differ from the last one: the engine's settings have changed, or somebody changed metadata, which does not change a
-    /// generation.
+    /// Whether a write would differ from the last one: the engine's settings have changed, or somebody
+    /// changed metadata, which does not change a generation.
     fn is_written_otherwise(
         &self,
         target: &Target<'_>,

@@ -21,14 +21,15 @@ use crate::{
 pub struct ForeignKey {
     /// The key in the Kubernetes Secret.
     pub key: String,
-    /// The reference that it amounts to, as far as one can show it; with a problem where there is an obstacle.
+    /// The reference that it amounts to, as far as one can show it; with a problem where there is an
+    /// obstacle.
     pub reference: Option<Reference>,
     /// Why no reference asks for just the same: a sentence.
     pub obstacle: Option<String>,
 }
 
-/// The synced secret that a SecretSync of somebody else amounts to; nothing where it is ours, or no name or uid of ours fits it.
-/// `vault_name` is the vault of this service.
+/// The synced secret that a SecretSync of somebody else amounts to; nothing where it is ours, or no name or
+/// uid of ours fits it. `vault_name` is the vault of this service.
 pub fn as_synced_secret(
     sync: &SecretSync,
     class: Option<&SecretProviderClass>,

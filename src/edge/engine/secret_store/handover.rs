@@ -1,9 +1,11 @@
 //! Handing a Secret over between the extension and this service, without a moment in which it is not there.
 //!
-//! Whoever gives it makes the other one the owner of its fields, and takes none of them out of everybody's hands: a server-side apply removes
-//! what its manager owned and no longer asks for, and a field that nobody owns stays for ever.
+//! Whoever gives it makes the other one the owner of its fields, and takes none of them out of everybody's
+//! hands: a server-side apply removes what its manager owned and no longer asks for, and a field that nobody
+//! owns stays for ever.
 //!
-//! Every step can be done again, and what was done shows at the edge: whoever is killed in between goes on from there.
+//! Every step can be done again, and what was done shows at the edge: whoever is killed in between goes on
+//! from there.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
@@ -40,8 +42,8 @@ pub enum Suspension {
 }
 
 impl Edge {
-    /// Takes what somebody else wrote into a SecretSync out of their hands, and makes it what it should be. The class that it named
-    /// stays: others may use it.
+    /// Takes what somebody else wrote into a SecretSync out of their hands, and makes it what it should be.
+    /// The class that it named stays: others may use it.
     pub(super) async fn take_over(
         &self,
         pair: &Pair,
@@ -77,8 +79,8 @@ impl Edge {
         Ok(if has_confirmed_suspension(&sync) { Suspension::Confirmed } else { Suspension::Requested })
     }
 
-    /// Makes the Secret of a SecretSync one that no object owns, that carries our label, and whose fields are ours. Its values stay. Of
-    /// somebody else's Secret only what the extension merged into it is taken out.
+    /// Makes the Secret of a SecretSync one that no object owns, that carries our label, and whose fields are
+    /// ours. Its values stay. Of somebody else's Secret only what the extension merged into it is taken out.
     pub async fn take_from_extension(
         &self,
         asked: &SyncedSecret,
@@ -109,8 +111,8 @@ impl Edge {
         self.remove_one(&self.classes(), id.as_str(), known).await
     }
 
-    /// Takes the keys of a Secret out of everybody's hands, ours included, and gives them to the extension, which never takes anything by
-    /// force. Nothing of the Secret changes but our label.
+    /// Takes the keys of a Secret out of everybody's hands, ours included, and gives them to the extension,
+    /// which never takes anything by force. Nothing of the Secret changes but our label.
     pub async fn release_to_extension(
         &self,
         asked: &SyncedSecret,

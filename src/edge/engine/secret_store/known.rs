@@ -7,8 +7,8 @@ use uuid::Uuid;
 use super::SecretSync;
 use crate::edge::manifest::{carries_uid, is_merged};
 
-/// By which uids what stands at the edge is known as that of a synced secret. Labels and owners are hints only: the extension merges
-/// them into whatever stands under the name.
+/// By which uids what stands at the edge is known as that of a synced secret. Labels and owners are hints
+/// only: the extension merges them into whatever stands under the name.
 #[derive(Clone, Copy, Debug)]
 pub struct KnownUids<'a> {
     /// The synced secret's own, which the label holds.
@@ -19,7 +19,8 @@ pub struct KnownUids<'a> {
     pub sync: Option<&'a str>,
     /// The class's.
     pub class: Option<&'a str>,
-    /// Whether the pair was written before its uids were remembered: then there is nothing better than the label.
+    /// Whether the pair was written before its uids were remembered: then there is nothing better than the
+    /// label.
     pub trusts_label: bool,
     /// Whether the extension's kinds are gone for good, and all SecretSyncs and classes with them.
     pub are_kinds_gone: bool,
@@ -38,8 +39,8 @@ impl<'a> KnownUids<'a> {
         if K::kind(&()) == SecretSync::kind(&()) { self.sync } else { self.class }
     }
 
-    /// Whether one of the two is the one that is remembered, or carries the label of our synced secret and is not somebody else's into
-    /// which a first write of ours has merged it.
+    /// Whether one of the two is the one that is remembered, or carries the label of our synced secret and is
+    /// not somebody else's into which a first write of ours has merged it.
     pub(super) fn has<K: Resource<DynamicType = ()>>(&self, metadata: &ObjectMeta) -> bool {
         let remembered = self.of::<K>();
         let is_remembered = remembered.is_some() && metadata.uid.as_deref() == remembered;

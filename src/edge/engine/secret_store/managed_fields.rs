@@ -12,8 +12,9 @@ use crate::{
     model::SyncedSecret,
 };
 
-/// The entries of `managedFields` with all that this service or the extension writes into a Secret in one's hands, as if it had applied just
-/// that: the type, the labels, and the keys that are wanted. What else others have, they keep.
+/// The entries of `managedFields` with all that this service or the extension writes into a Secret in one's
+/// hands, as if it had applied just that: the type, the labels, and the keys that are wanted. What else
+/// others have, they keep.
 pub(super) fn handed_over(
     metadata: &ObjectMeta,
     asked: &SyncedSecret,
@@ -74,8 +75,8 @@ fn without(mut entry: Value, labels: &BTreeSet<String>) -> Value {
     entry
 }
 
-/// An entry of `managedFields`, as of an apply. Where there is none at all, the API server gives every field to a manager `before-first-apply`
-/// at the next apply, and that one would stand in the way.
+/// An entry of `managedFields`, as of an apply. Where there is none at all, the API server gives every field
+/// to a manager `before-first-apply` at the next apply, and that one would stand in the way.
 pub(super) fn entry_of(manager: &str, api_version: &str, fields: Value) -> Value {
     json!({
         "manager": manager, "operation": "Apply", "apiVersion": api_version,

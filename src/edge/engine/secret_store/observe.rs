@@ -16,11 +16,13 @@ use crate::{
     model::{Handed, Reason, Reference, State},
 };
 
-/// How far one watch may lag behind another. A status that is younger than the write by less than this may be an old one.
+/// How far one watch may lag behind another. A status that is younger than the write by less than this may be
+/// an old one.
 pub(super) const WATCH_LAG: Duration = Duration::from_secs(2);
 /// A watch that lags for longer may never catch up.
 const LONG_WATCH_LAG: Duration = Duration::from_secs(10);
-/// The longest pause before the extension is told to retry; it doubles with each failure. Under a minute, so that a fix is found in time.
+/// The longest pause before the extension is told to retry; it doubles with each failure. Under a minute, so
+/// that a fix is found in time.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(50);
 
 impl SecretStore {
@@ -36,8 +38,8 @@ impl SecretStore {
         }
     }
 
-    /// The watch has not shown our own write. If the object was deleted before the write was noted, no event will come, so finally ask the API
-    /// server.
+    /// The watch has not shown our own write. If the object was deleted before the write was noted, no event
+    /// will come, so finally ask the API server.
     async fn find_own_write(&self, target: &Target<'_>, behind: Duration) -> Result<Observation, EdgeError> {
         let id = &target.secret.id;
         let Some(handed) = target.handed.filter(|_| behind >= LONG_WATCH_LAG) else {
@@ -113,8 +115,8 @@ impl SecretStore {
         }
     }
 
-    /// How long to wait before telling the extension to retry after this many failures. Not longer than until the next rotation check, and not
-    /// before its failure was seen.
+    /// How long to wait before telling the extension to retry after this many failures. Not longer than until
+    /// the next rotation check, and not before its failure was seen.
     fn again_after(&self, failures: u32) -> Duration {
         again_after(failures).min(self.0.shortest_check).max(2 * WATCH_LAG)
     }
@@ -179,7 +181,8 @@ fn again_after(failures: u32) -> Duration {
     (2 * WATCH_LAG).saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_BACKOFF)
 }
 
-/// Assigns a failure of the extension to the references that it names. After a partial sync, each has its own reason.
+/// Assigns a failure of the extension to the references that it names. After a partial sync, each has its own
+/// reason.
 fn failure_of(target: &Target<'_>, failed: SyncFailure, again_in: Duration) -> Failure {
     let problem = |(place, reference): (usize, &Reference)| {
         let (key, vault_secret) = (reference.key.as_str(), reference.vault_secret.as_str());

@@ -1,4 +1,5 @@
-//! What the extension must know to come to the vault: configured, or taken from the class that the instance was set up with.
+//! What the extension must know to come to the vault: configured, or taken from the class that the instance
+//! was set up with.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,5 +1,5 @@
-//! The two resources of a synced secret in the Secret Store engine: a class of its own, so that one bad reference never breaks
-//! another synced secret, and the SecretSync.
+//! The two resources of a synced secret in the Secret Store engine: a class of its own, so that one bad
+//! reference never breaks another synced secret, and the SecretSync.
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
@@ -21,7 +21,8 @@ use crate::{
     model::{Encoding, Reference, SyncedSecret},
 };
 
-/// What a `sourcePath` and a `targetKey` may be: the rule of SecretSync's schema, stricter than that of Kubernetes for keys.
+/// What a `sourcePath` and a `targetKey` may be: the rule of SecretSync's schema, stricter than that of
+/// Kubernetes for keys.
 static KEY: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"^[A-Za-z0-9.]([-A-Za-z0-9]+([-._a-zA-Z0-9]?[A-Za-z0-9])*)?(/([0-9]+))*$")
         .expect("it is a regex")
@@ -77,8 +78,8 @@ impl Pair {
         json!([self.class, self.sync]).to_string().into_bytes()
     }
 
-    /// Whether what stands at the edge, written when this was, is still all of this and has nothing added to it. Labels and
-    /// annotations change no generation, so nothing else tells that they are gone.
+    /// Whether what stands at the edge, written when this was, is still all of this and has nothing added to
+    /// it. Labels and annotations change no generation, so nothing else tells that they are gone.
     pub fn is_held_by(&self, class: &SecretProviderClass, sync: &SecretSync) -> bool {
         let (asked, held) = (&self.sync.spec, &sync.spec);
         let data = |spec: &SecretSyncSpec| -> BTreeMap<String, String> {
@@ -155,7 +156,8 @@ fn class_spec(secret: &SyncedSecret, access: &ExtensionIdentity) -> SecretProvid
     SecretProviderClassSpec { provider: super::PROVIDER.to_owned(), parameters }
 }
 
-/// The key is the alias: it is there for every reference, no two are the same, and the schema's rule for both is one.
+/// The key is the alias: it is there for every reference, no two are the same, and the schema's rule for both
+/// is one.
 fn object(reference: &Reference) -> Object {
     let encoding = Some(reference.encoding).filter(|encoding| *encoding != Encoding::Utf8);
     Object {

@@ -34,8 +34,9 @@ pub struct PairWritten {
 }
 
 impl Edge {
-    /// Writes the pair: the class first, because a SecretSync without one fails and is tried again ever more rarely. `force` is
-    /// a word that was not used before: it makes the extension act also where nothing else has changed.
+    /// Writes the pair: the class first, because a SecretSync without one fails and is tried again ever more
+    /// rarely. `force` is a word that was not used before: it makes the extension act also where nothing else
+    /// has changed.
     pub async fn apply_pair(
         &self,
         pair: &Pair,
@@ -85,8 +86,9 @@ impl Edge {
         Ok(())
     }
 
-    /// Removes what is ours: the Secret, while there is the SecretSync that proves whose it is, then the SecretSync, then the class. What the
-    /// extension makes again in between is removed after the SecretSync, without which it makes no more.
+    /// Removes what is ours: the Secret, while there is the SecretSync that proves whose it is, then the
+    /// SecretSync, then the class. What the extension makes again in between is removed after the SecretSync,
+    /// without which it makes no more.
     pub async fn remove_pair(&self, id: &SyncedSecretId, known: KnownUids<'_>) -> Result<(), EdgeError> {
         let (secret, sync) = self.secret_and_sync(id, known).await?;
         let is_ours = |secret: &ObjectMeta| known.is_ours(secret, sync.as_ref());
@@ -101,7 +103,8 @@ impl Edge {
         self.remove_one(&self.classes(), id.as_str(), known).await
     }
 
-    /// Whether the SecretSync or the class of a name is there with the label of this synced secret, asked afresh.
+    /// Whether the SecretSync or the class of a name is there with the label of this synced secret, asked
+    /// afresh.
     pub async fn has_labelled(&self, id: &SyncedSecretId, uid: Uuid) -> Result<bool, EdgeError> {
         let (sync, class) = self.pair_metadata(id).await?;
         let mut found = sync.iter().chain(&class);
@@ -186,7 +189,8 @@ impl Edge {
         }
     }
 
-    /// The metadata of one of the two. Where none of its kind is served, that is an error, and not that it is missing.
+    /// The metadata of one of the two. Where none of its kind is served, that is an error, and not that it is
+    /// missing.
     async fn metadata_of<K>(
         &self,
         api: &Api<K>,
@@ -201,7 +205,8 @@ impl Edge {
         }
     }
 
-    /// The same for whoever gives up what there is of the two: where their kinds are gone for good, there is none.
+    /// The same for whoever gives up what there is of the two: where their kinds are gone for good, there is
+    /// none.
     pub(super) async fn metadata_or_gone<K>(
         &self,
         api: &Api<K>,
@@ -217,8 +222,8 @@ impl Edge {
         }
     }
 
-    /// Writes one of the two. What is ours is taken back by force; where it is not there yet, someone else may be faster, and
-    /// loses nothing.
+    /// Writes one of the two. What is ours is taken back by force; where it is not there yet, someone else
+    /// may be faster, and loses nothing.
     async fn apply_one<K>(&self, api: &Api<K>, wanted: &K, there: Option<&ObjectMeta>) -> Result<K, EdgeError>
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Serialize + std::fmt::Debug,
@@ -252,8 +257,8 @@ impl Edge {
         self.call(api.patch_metadata(name, &parameters, &Patch::Apply(nothing))).await.map(|_| ())
     }
 
-    /// An apply leaves what others added: a key that can't be synced holds up all of them, and a parameter may change whom the
-    /// extension comes to the vault as. Just that is taken out.
+    /// An apply leaves what others added: a key that can't be synced holds up all of them, and a parameter
+    /// may change whom the extension comes to the vault as. Just that is taken out.
     async fn take_out_what_was_added(
         &self,
         pair: &Pair,
@@ -279,7 +284,8 @@ impl Edge {
         Ok((class, sync, parameters.chain(keys).collect()))
     }
 
-    /// Removes one of the two, and says so only when it is gone: one that a finalizer holds is still there for the extension.
+    /// Removes one of the two, and says so only when it is gone: one that a finalizer holds is still there
+    /// for the extension.
     pub(super) async fn remove_one<K>(
         &self,
         api: &Api<K>,

@@ -1,5 +1,5 @@
-//! What to do with a synced secret of the Secret Store engine, from what is recorded and what was seen: pure, so that every case is a
-//! line of a test.
+//! What to do with a synced secret of the Secret Store engine, from what is recorded and what was seen: pure,
+//! so that every case is a line of a test.
 
 use super::{SecretProviderClass, SyncOutcome, SyncSeen, sync_outcome};
 use crate::{
@@ -36,7 +36,8 @@ pub(super) fn plan(
             match is_changed {
                 true => Step::Repair,
                 false if is_settled(target, handed) && !has_failed => Step::Nothing,
-                // The extension has done all that it was given; what failed since is in the vault, and may be mended.
+                // The extension has done all that it was given; what failed since is in the vault, and may be
+                // mended.
                 false if !handed.open && target.secret.state != State::Synced => Step::Apply,
                 false => Step::Observe(Look::Answer),
             }

@@ -1,5 +1,5 @@
-//! Removes our objects from the edge, or releases the Secret. The extension is always suspended first: otherwise it would merge its owner
-//! reference into any new Secret of the name.
+//! Removes our objects from the edge, or releases the Secret. The extension is always suspended first:
+//! otherwise it would merge its owner reference into any new Secret of the name.
 
 use std::time::Duration;
 
@@ -16,9 +16,10 @@ use crate::edge::{
 pub(super) const SUSPENSION_POLL: Duration = Duration::from_millis(500);
 
 impl SecretStore {
-    /// Takes the pair away from under a Secret of somebody else, and out of that Secret what the extension merged into it: first the
-    /// extension is kept from writing, then the Secret loses its owner, then the SecretSync goes. In another order the Secret would be
-    /// garbage-collected. Says how long to wait for the extension, where it has to be.
+    /// Takes the pair away from under a Secret of somebody else, and out of that Secret what the extension
+    /// merged into it: first the extension is kept from writing, then the Secret loses its owner, then the
+    /// SecretSync goes. In another order the Secret would be garbage-collected. Says how long to wait for the
+    /// extension, where it has to be.
     pub(in crate::edge::engine) async fn withdraw(
         &self,
         target: &Target<'_>,
@@ -61,8 +62,9 @@ impl SecretStore {
         Ok(None)
     }
 
-    /// Whether the extension's kinds are gone for good: the API server has said so whenever it was asked, for as long as the extension may
-    /// be silent. Asked where they turned out not to be served; one answer alone may be of an API server that has just started.
+    /// Whether the extension's kinds are gone for good: the API server has said so whenever it was asked, for
+    /// as long as the extension may be silent. Asked where they turned out not to be served; one answer alone
+    /// may be of an API server that has just started.
     pub(in crate::edge::engine) async fn are_kinds_gone(&self) -> bool {
         let is_gone = self.0.edge.lacks_store_kinds().await == Ok(true);
         let mut gone_since = self.0.kinds_gone_since.lock().expect("no one panics while holding it");
@@ -74,7 +76,8 @@ impl SecretStore {
         gone_since.is_some_and(|since| since.elapsed() >= self.0.options.patience)
     }
 
-    /// Removes the pair and what the extension made of it. Says how long to wait for the extension, where it has to be.
+    /// Removes the pair and what the extension made of it. Says how long to wait for the extension, where it
+    /// has to be.
     pub(in crate::edge::engine) async fn remove(
         &self,
         target: &Target<'_>,
@@ -93,7 +96,8 @@ impl SecretStore {
         known: KnownUids<'_>,
     ) -> Result<Option<Duration>, EdgeError> {
         let (edge, id) = (&self.0.edge, &target.secret.id);
-        // An extension that is still at work would merge its owner into whatever comes under the name, and that would go with it.
+        // An extension that is still at work would merge its owner into whatever comes under the name, and
+        // that would go with it.
         if target.handed.is_none_or(|handed| handed.open) {
             match self.suspend(target, known).await {
                 Ok(Some(pause)) => return Ok(Some(pause)),
@@ -110,8 +114,8 @@ impl SecretStore {
         Ok(None)
     }
 
-    /// Halts the extension, and finds the Secret that is ours. The SecretSync may be all that proves whose Secret it is: whoever is killed
-    /// once that is gone must know it.
+    /// Halts the extension, and finds the Secret that is ours. The SecretSync may be all that proves whose
+    /// Secret it is: whoever is killed once that is gone must know it.
     pub(in crate::edge::engine) async fn prepare_release(
         &self,
         target: &Target<'_>,
@@ -136,7 +140,8 @@ impl SecretStore {
         Ok(Preparation::Ready(own.map(|own| own.uid)))
     }
 
-    /// Makes the Secret ours, and removes the pair; where the extension's kinds are gone for good, only the first.
+    /// Makes the Secret ours, and removes the pair; where the extension's kinds are gone for good, only the
+    /// first.
     pub(in crate::edge::engine) async fn release(&self, target: &Target<'_>) -> Result<Released, EdgeError> {
         match self.release_known(target, target.known()).await {
             Err(EdgeError::NotServed { .. }) if self.are_kinds_gone().await => {

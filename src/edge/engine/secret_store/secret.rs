@@ -32,7 +32,8 @@ pub enum SecretState {
 }
 
 impl Edge {
-    /// Looks at the Secret of the SecretSync of a synced secret. `wants_mark`: whether it must have a label of the extension.
+    /// Looks at the Secret of the SecretSync of a synced secret. `wants_mark`: whether it must have a label
+    /// of the extension.
     pub async fn secret_state(
         &self,
         asked: &SyncedSecret,
@@ -61,8 +62,8 @@ impl Edge {
         Ok(own.map(|secret| written(&secret)))
     }
 
-    /// Who else than this service and the extension wrote last to the SecretSync of a synced secret or to its Secret; nobody where that
-    /// can't be told.
+    /// Who else than this service and the extension wrote last to the SecretSync of a synced secret or to its
+    /// Secret; nobody where that can't be told.
     pub async fn last_writer(&self, id: &SyncedSecretId) -> Option<String> {
         let syncs = self.syncs();
         let found = tokio::try_join!(self.find(&self.secrets, id.as_str()), self.find(&syncs, id.as_str()));
@@ -72,8 +73,9 @@ impl Edge {
         last_other_manager(metadata, &[FIELD_MANAGER, EXTENSION])
     }
 
-    /// Gives the keys and labels of a Secret to the extension, out of everybody's hands: it never takes anything by force. The values stay
-    /// until it writes its own, and nothing in the Secret tells any more that they are not; keys that the synced secret does not have go.
+    /// Gives the keys and labels of a Secret to the extension, out of everybody's hands: it never takes
+    /// anything by force. The values stay until it writes its own, and nothing in the Secret tells any more
+    /// that they are not; keys that the synced secret does not have go.
     pub async fn release_keys(&self, asked: &SyncedSecret, known: KnownUids<'_>) -> Result<(), EdgeError> {
         let id = &asked.id;
         let is_key = |key: &str| asked.references.iter().any(|reference| reference.key.as_str() == key);
@@ -98,8 +100,9 @@ impl Edge {
         self.patch_secret(id, patch).await.map(|_| ())
     }
 
-    /// Takes out of somebody else's Secret what the extension merged into it for a SecretSync of ours: the owner, with which it would be
-    /// garbage-collected, the labels, and the keys that are in nobody else's hands. The extension must have been halted before.
+    /// Takes out of somebody else's Secret what the extension merged into it for a SecretSync of ours: the
+    /// owner, with which it would be garbage-collected, the labels, and the keys that are in nobody else's
+    /// hands. The extension must have been halted before.
     pub async fn remove_traces(&self, id: &SyncedSecretId, known: KnownUids<'_>) -> Result<(), EdgeError> {
         let (secret, sync) = self.secret_and_sync(id, known).await?;
         let Some(secret) = secret.filter(|secret| !known.is_ours(secret, sync.as_ref())) else {
@@ -146,7 +149,8 @@ impl KnownUids<'_> {
         self.sync.is_some_and(|sync| owners.any(|owner| owner.uid == sync)) && is_made_by_extension(secret)
     }
 
-    /// Whether a Secret is that of this synced secret: the one that is remembered, or one that its SecretSync has made for sure.
+    /// Whether a Secret is that of this synced secret: the one that is remembered, or one that its SecretSync
+    /// has made for sure.
     pub(super) fn is_ours(&self, secret: &ObjectMeta, sync: Option<&ObjectMeta>) -> bool {
         let our_sync = sync.filter(|sync| self.has::<SecretSync>(sync));
         let owned_by = |sync: &ObjectMeta| {
@@ -165,8 +169,8 @@ impl KnownUids<'_> {
     }
 }
 
-/// Whether the extension made a Secret for a SecretSync, and did not merge its keys into one that somebody else made. That it is owned by the
-/// SecretSync proves nothing.
+/// Whether the extension made a Secret for a SecretSync, and did not merge its keys into one that somebody
+/// else made. That it is owned by the SecretSync proves nothing.
 fn is_made_for(secret: &ObjectMeta, sync: &ObjectMeta) -> bool {
     secret.creation_timestamp.as_ref() >= sync.creation_timestamp.as_ref() && is_made_by_extension(secret)
 }
@@ -203,7 +207,8 @@ pub(in crate::edge) fn has_keys_of_others(secret: &ObjectMeta) -> bool {
     })
 }
 
-/// Whether a Secret of ours is owned by its SecretSync, has all keys and labels from the extension, and none from anybody else.
+/// Whether a Secret of ours is owned by its SecretSync, has all keys and labels from the extension, and none
+/// from anybody else.
 fn is_intact(secret: &ObjectMeta, sync: Option<&ObjectMeta>, asked: &SyncedSecret, wants_mark: bool) -> bool {
     let mut owners = secret.owner_references.iter().flatten();
     let is_owned = owners.any(|owner| Some(&owner.uid) == sync.and_then(|sync| sync.uid.as_ref()));
@@ -214,7 +219,8 @@ fn is_intact(secret: &ObjectMeta, sync: Option<&ObjectMeta>, asked: &SyncedSecre
     let held = secret.labels.as_ref();
     let has_labels =
         labels(asked).iter().all(|(label, value)| held.and_then(|held| held.get(label)) == Some(value));
-    // Which label the extension sets is its own affair, but without one its admission policy refuses the next write.
+    // Which label the extension sets is its own affair, but without one its admission policy refuses the next
+    // write.
     let has_mark = held.into_iter().flatten().any(|(label, _)| label.starts_with(LABEL_PREFIX));
     is_owned && !has_foreign_keys && has_all_keys && has_labels && (has_mark || !wants_mark)
 }

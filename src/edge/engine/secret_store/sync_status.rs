@@ -1,4 +1,5 @@
-//! What the conditions of a SecretSync mean: pure. No condition alone tells the truth, and an unknown reason is passed on.
+//! What the conditions of a SecretSync mean: pure. No condition alone tells the truth, and an unknown reason
+//! is passed on.
 
 use std::sync::LazyLock;
 
@@ -52,7 +53,8 @@ pub struct FailedObject {
     pub message: String,
 }
 
-/// An error of Azure in the words of its SDK for Go: `Code="…" Message="…"`, and as the vault itself has it, in JSON.
+/// An error of Azure in the words of its SDK for Go: `Code="…" Message="…"`, and as the vault itself has it,
+/// in JSON.
 static AZURE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r#"Message="((?:[^"\\]|\\.)*)"|"message"\s*:\s*"((?:[^"\\]|\\.)*)""#).expect("it is a regex")
 });
@@ -89,7 +91,8 @@ pub fn sync_outcome(status: Option<&SecretSyncStatus>, hash_before: &str) -> Syn
         .max_by_key(|bad| bad.last_transition_time)
     {
         Some(bad) => SyncOutcome::Failed(failed(bad)),
-        // The hash is made of both generations and of `forceSynchronization` too, so every success has another one.
+        // The hash is made of both generations and of `forceSynchronization` too, so every success has
+        // another one.
         None if !status.sync_hash.is_empty() && status.sync_hash != hash_before => SyncOutcome::Synced,
         None => SyncOutcome::Unanswered,
     }
@@ -126,7 +129,8 @@ fn failed(condition: &SyncCondition) -> SyncFailure {
     SyncFailure { reason, message, since: condition.last_transition_time, objects, text }
 }
 
-/// What a person has to read of a message: the cause that Azure names, and for which object; else the beginning and the end.
+/// What a person has to read of a message: the cause that Azure names, and for which object; else the
+/// beginning and the end.
 fn words(message: &str) -> Quote {
     let Some(cause) = AZURE.captures_iter(message).last() else { return message.into() };
     let cause = cause.get(1).or(cause.get(2)).map_or("", |cause| cause.as_str());
@@ -234,7 +238,8 @@ fn of_the_vault(message: &str) -> (Reason, &'static str) {
     }
 }
 
-/// Whether the outcome of an object is a good one: a word, and not a text in which the word may stand as well.
+/// Whether the outcome of an object is a good one: a word, and not a text in which the word may stand as
+/// well.
 fn is_success(outcome: &str) -> bool {
     let outcome = outcome.to_lowercase();
     outcome.len() < 64 && outcome.contains("succe") && !outcome.contains("unsucce")
