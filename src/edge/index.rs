@@ -31,7 +31,7 @@ const RECHECK: Duration = Duration::from_secs(2);
 pub struct Index(Arc<Inner>);
 
 struct Inner {
-    known: RwLock<Known>,
+    known: RwLock<Cache>,
     /// Whether the latest word of the watch was a good one; absent until it has said anything. What is known
     /// is another question: a watch that was refused has said something, and nothing is known.
     healthy: watch::Sender<Option<bool>>,
@@ -46,7 +46,7 @@ struct Entry {
 }
 
 /// What is known of the namespace's Secrets.
-struct Known {
+struct Cache {
     secrets: HashMap<String, Entry>,
     /// Whether they were ever listed to the end. Before, what is not among them may still be there.
     is_complete: bool,
@@ -77,7 +77,7 @@ pub struct Labelled {
 impl Index {
     /// An index that knows nothing yet.
     pub fn new() -> Self {
-        let known = Known { secrets: HashMap::new(), is_complete: false };
+        let known = Cache { secrets: HashMap::new(), is_complete: false };
         Self(Arc::new(Inner { known: RwLock::new(known), healthy: watch::Sender::new(None) }))
     }
 
@@ -230,20 +230,20 @@ impl Index {
         let gone = known.secrets.keys().filter(|name| !listed.contains_key(*name));
         let changed = listed.iter().filter(|(name, entry)| known.secrets.get(*name) != Some(*entry));
         let names = gone.chain(changed.map(|(name, _)| name)).cloned().collect();
-        *known = Known { secrets: listed, is_complete: true };
+        *known = Cache { secrets: listed, is_complete: true };
         names
     }
 
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, Known> {
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Cache> {
         self.0.known.read().expect("no one panics while holding the index")
     }
 
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Known> {
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Cache> {
         self.0.known.write().expect("no one panics while holding the index")
     }
 }
 
-impl Known {
+impl Cache {
     fn get(&self, name: &str) -> Seen {
         match self.secrets.get(name) {
             Some(entry) => Seen::There(entry.written.clone()),

@@ -38,7 +38,7 @@ pub use error::EdgeError;
 pub use index::{Index, Labelled, Seen};
 pub use lease::{Election, Leadership, LeaseHolder, LeaseOptions, Place, Standing};
 pub use manifest::{Content, Desired, MANAGED_BY, UID_LABEL, is_reserved};
-pub use recovery::{AllRemains, Remains};
+pub use recovery::{Recovered, Recovery};
 pub use usages::{Gap, USAGE_VERBS, UsageOptions, Usages};
 
 use crate::peer_clock::PeerClock;

@@ -25,7 +25,7 @@ use crate::{
 
 /// An object at the edge that carries the label of a synced secret.
 #[derive(Clone, Debug)]
-pub struct Remains {
+pub struct Recovered {
     /// The uid that its label says.
     pub label: Option<Uuid>,
     /// Who writes it.
@@ -41,15 +41,15 @@ pub struct Remains {
 
 /// All that there is.
 #[derive(Debug)]
-pub struct AllRemains {
+pub struct Recovery {
     /// Each object.
-    pub objects: Vec<Remains>,
+    pub objects: Vec<Recovered>,
     /// False where Secrets are left out, because the SecretSyncs that made them are not served at the moment.
     pub is_complete: bool,
 }
 
 /// An object that carries our label.
-struct Labelled<'a> {
+struct LabelledObject<'a> {
     metadata: &'a ObjectMeta,
     engine: SyncEngine,
     secret_type: &'a str,
@@ -71,12 +71,12 @@ impl Edge {
     /// what synced secrets may be. Reads no value and changes nothing. `are_kinds_gone`: whether the cluster
     /// is known to serve no SecretSyncs any more; before, what a SecretSync made is left out where none is
     /// served.
-    pub async fn remains(
+    pub async fn recover(
         &self,
         vault: &Url,
         admission: &Admission,
         are_kinds_gone: bool,
-    ) -> Result<AllRemains, EdgeError> {
+    ) -> Result<Recovery, EdgeError> {
         let mut secrets = self.printed_all(UID_LABEL).await?;
         let mut is_complete = true;
         let syncs = match self.labelled_syncs().await {
@@ -95,14 +95,14 @@ impl Edge {
         for sync in &syncs {
             let label = uid_label(&sync.metadata);
             let secret = made.remove(name(&sync.metadata)).filter(|secret| uid_label(secret) == label);
-            labelled.push(Labelled::sync(sync, secret, vault));
+            labelled.push(LabelledObject::sync(sync, secret, vault));
         }
         let alone = secrets.iter().filter(|secret| made.contains_key(name(&secret.metadata)));
-        labelled.extend(alone.map(|secret| Labelled::secret(secret, vault)));
+        labelled.extend(alone.map(|secret| LabelledObject::secret(secret, vault)));
         leave_copies(&mut labelled);
         labelled.iter_mut().for_each(|one| one.leave_unless_admitted(admission));
-        let objects = labelled.into_iter().filter_map(Labelled::remains).collect();
-        Ok(AllRemains { objects, is_complete })
+        let objects = labelled.into_iter().filter_map(LabelledObject::recover).collect();
+        Ok(Recovery { objects, is_complete })
     }
 
     async fn labelled_syncs(&self) -> Result<Vec<SecretSync>, EdgeError> {
@@ -113,9 +113,9 @@ impl Edge {
     }
 }
 
-// === impl Labelled ===
+// === impl LabelledObject ===
 
-impl<'a> Labelled<'a> {
+impl<'a> LabelledObject<'a> {
     /// A Secret beside which there is no SecretSync.
     fn secret(secret: &'a Printed, vault: &Url) -> Self {
         let (metadata, secret_type) = (&secret.metadata, secret.secret_type.as_str());
@@ -166,7 +166,7 @@ impl<'a> Labelled<'a> {
     }
 
     /// Nothing where its name or its uid is none.
-    fn remains(self) -> Option<Remains> {
+    fn recover(self) -> Option<Recovered> {
         let Self { metadata, engine, secret_type, edge_uid, asked } = self;
         let created = metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0);
         let mut mirror = SyncedSecret {
@@ -193,7 +193,7 @@ impl<'a> Labelled<'a> {
         }
         mirror.set_condition(not_recorded(metadata, asked.as_ref().err()));
         let label = uid_label(metadata).and_then(|label| label.parse().ok());
-        Some(Remains { label, engine, edge_uid: edge_uid.cloned(), asked, mirror })
+        Some(Recovered { label, engine, edge_uid: edge_uid.cloned(), asked, mirror })
     }
 }
 
@@ -251,7 +251,7 @@ fn asked(
 }
 
 /// Of two objects with one uid nobody can tell which is the synced secret.
-fn leave_copies(labelled: &mut [Labelled<'_>]) {
+fn leave_copies(labelled: &mut [LabelledObject<'_>]) {
     let mut names: HashMap<Uuid, Vec<&str>> = HashMap::new();
     for one in labelled.iter() {
         if let Ok(asked) = &one.asked {

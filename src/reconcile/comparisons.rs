@@ -21,12 +21,12 @@ const MIN_STALE_AGE: Duration = Duration::from_secs(10);
 
 /// When what was compared.
 pub(super) struct Comparisons {
-    state: Mutex<Known>,
+    state: Mutex<ComparisonState>,
     /// Knowledge that is older counts as old.
     limit: Duration,
 }
 
-struct Known {
+struct ComparisonState {
     /// What was not compared by this process is taken to be known since its start.
     start: Moment,
     compared: HashMap<VaultSecretName, Moment>,
@@ -44,7 +44,7 @@ struct Moment {
 impl Comparisons {
     /// Nothing compared yet, with a check every so often.
     pub(super) fn new(interval: Duration) -> Self {
-        let known = Known { start: Moment::now(), compared: HashMap::new(), trouble: None };
+        let known = ComparisonState { start: Moment::now(), compared: HashMap::new(), trouble: None };
         Self { state: Mutex::new(known), limit: (interval * MISSED_CHECKS).max(MIN_STALE_AGE) }
     }
 
@@ -99,18 +99,18 @@ impl Comparisons {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Known> {
+    fn lock(&self) -> MutexGuard<'_, ComparisonState> {
         self.state.lock().expect("no one panics while holding it")
     }
 }
 
-impl Known {
+impl ComparisonState {
     fn moment(&self, name: &VaultSecretName) -> Moment {
         self.compared.get(name).copied().unwrap_or(self.start)
     }
 
     fn not_compared(&self, oldest: Moment) -> Condition {
-        let why = self.trouble.as_deref().unwrap_or("the rotation check has not come to it");
+        let why = self.trouble.as_deref().unwrap_or("the rotation check has not reached it");
         let message = format!(
             "Last compared with the vault at {}; the edge may hold older versions. {why}",
             oldest.time

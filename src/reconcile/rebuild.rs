@@ -12,7 +12,7 @@ use url::Url;
 
 use super::{Reconciler, Wake, last_reason::LastReason};
 use crate::{
-    edge::{Edge, EdgeError, Remains, engine::object_kind},
+    edge::{Edge, EdgeError, Recovered, engine::object_kind},
     model::{Admission, Origin, State, SyncEngine, SyncedSecret, SyncedSecretId, mapping},
     store::{EdgeRecord, NewAuditEvent, RebuildCause, Record, Store, StoreError, Transaction},
 };
@@ -89,12 +89,12 @@ pub struct Findings {
 /// Looks for what a rebuild would record; without a database, for all.
 pub async fn find(store: Option<&Store>, source: Source<'_>) -> Result<Findings, RebuildError> {
     let Source { edge, vault, admission, are_kinds_gone, is_behind } = source;
-    let remains = edge.remains(vault, admission, are_kinds_gone).await?;
+    let recovered = edge.recover(vault, admission, are_kinds_gone).await?;
     let mut all = Vec::new();
-    for object in remains.objects {
+    for object in recovered.objects {
         all.extend(finding(store, object, is_behind).await?);
     }
-    Ok(Findings { all, is_complete: remains.is_complete })
+    Ok(Findings { all, is_complete: recovered.is_complete })
 }
 
 /// Records what was found, and that the rebuild is done where it is. An attempt that records nothing and is
@@ -124,10 +124,10 @@ pub async fn record(store: &Store, findings: &Findings, cause: RebuildCause) -> 
 /// it is drift.
 async fn finding(
     store: Option<&Store>,
-    remains: Remains,
+    recovered: Recovered,
     is_behind: bool,
 ) -> Result<Option<Finding>, StoreError> {
-    let Remains { label, engine, edge_uid, asked, mirror } = remains;
+    let Recovered { label, engine, edge_uid, asked, mirror } = recovered;
     let view = store.map(Store::view);
     let known = view.and_then(|view| view.get_by_uid(label?));
     if known.is_none()
@@ -217,7 +217,7 @@ impl Finding {
     async fn record(&self, transaction: &mut Transaction) -> Result<(), StoreError> {
         let (record, why) = match self {
             Self::Left { mirror, why, .. } => {
-                tracing::warn!(synced_secret = %mirror.id, why, "what the edge holds under a label of ours is left alone");
+                tracing::warn!(synced_secret = %mirror.id, why, "an object with a label of ours is left alone");
                 return Ok(());
             }
             Self::Unknown { record, instead_of, .. } => {

@@ -29,7 +29,7 @@ pub struct Election {
     /// Tells how far the database of this process is, for who comes after it.
     place: Place,
     leadership: Leadership,
-    seen: Option<Seen>,
+    seen: Option<ObservedLease>,
     /// The Lease as this process wrote it last, while it is thought to hold it.
     held: Option<Lease>,
     /// Why the last look failed, since one went well.
@@ -44,7 +44,7 @@ pub type Place = Box<dyn Fn() -> String + Send + Sync>;
 const PLACE: &str = "secret-service.iotoperations/place";
 
 /// The Lease as it was last seen.
-struct Seen {
+struct ObservedLease {
     spec: LeaseSpec,
     /// When it was first seen like this, by the clock of this process.
     since: Instant,
@@ -236,13 +236,13 @@ impl Election {
     fn note(&mut self, lease: &Lease) {
         let spec = lease.spec.clone().unwrap_or_default();
         if self.seen.as_ref().is_none_or(|seen| seen.spec != spec) {
-            self.seen = Some(Seen { spec, since: Instant::now() });
+            self.seen = Some(ObservedLease { spec, since: Instant::now() });
         }
     }
 
     /// Who else holds the Lease, as far as this process has seen.
     fn other_holder(&self) -> Option<String> {
-        let Seen { spec, since } = self.seen.as_ref()?;
+        let ObservedLease { spec, since } = self.seen.as_ref()?;
         let holder = spec.holder_identity.as_ref().filter(|holder| !holder.is_empty())?;
         let lasts = spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok());
         let lasts = lasts.filter(|seconds| *seconds > 0).map_or(LEASE_DURATION, Duration::from_secs);

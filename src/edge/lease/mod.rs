@@ -2,7 +2,7 @@
 //! leader election.
 //!
 //! The holder renews the Lease every [`RETRY_PERIOD`]. It begins no write once the last renewal is
-//! [`RENEW_DEADLINE`] old, and cuts those under way [`MARGIN`] before the Lease expires, which is
+//! [`RENEW_DEADLINE`] old, and cuts those under way [`EXPIRY_MARGIN`] before the Lease expires, which is
 //! [`LEASE_DURATION`] after it: no other process takes it before. A process judges another one's Lease by its
 //! own monotonic clock, from when it saw the Lease change, and by no clock of the other.
 
@@ -31,7 +31,7 @@ pub const RENEW_DEADLINE: Duration = Duration::from_secs(10);
 pub const RETRY_PERIOD: Duration = Duration::from_secs(2);
 /// How long before the Lease expires a write that is under way is cut: clocks of two machines don't run
 /// alike.
-pub const MARGIN: Duration = Duration::from_secs(1);
+pub const EXPIRY_MARGIN: Duration = Duration::from_secs(1);
 
 /// The Lease, and who this process is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -192,7 +192,7 @@ impl Leadership {
             holders.term += u64::from(anew);
             holders.term
         };
-        self.fence.open(sent + RENEW_DEADLINE, sent + LEASE_DURATION - MARGIN);
+        self.fence.open(sent + RENEW_DEADLINE, sent + LEASE_DURATION - EXPIRY_MARGIN);
         if self.set(Standing::Leading { term }) {
             tracing::info!(identity, "this process holds the Lease and acts for the instance");
         }
@@ -279,7 +279,7 @@ mod tests {
         assert_eq!(leadership.check().await, Err(EdgeError::Unreachable("the way is gone".into())));
         assert!(!under_way.is_finished(), "it goes on while nobody else can have the Lease");
         assert!(under_way.await.unwrap().is_err());
-        assert_eq!(begun.elapsed(), LEASE_DURATION - MARGIN);
+        assert_eq!(begun.elapsed(), LEASE_DURATION - EXPIRY_MARGIN);
     }
 
     #[tokio::test(start_paused = true)]
