@@ -138,7 +138,7 @@ impl Reconciler {
             Ok(None) => Ok(outcome),
             Ok(Some(pause)) => Ok(Requeue::After(pause)),
             Err(error) => {
-                tracing::debug!(%error, "the Secret of somebody else is not free of ours yet; trying again");
+                tracing::debug!(%error, "our fields are not removed from somebody else's Secret yet; trying again");
                 Ok(Requeue::Backoff(None))
             }
         }
@@ -162,8 +162,8 @@ impl Reconciler {
     ) -> Result<Requeue, StoreError> {
         let who = other.map_or_else(|| "Somebody".to_owned(), |other| format!("The manager {other:?}"));
         let message = format!(
-            "{who} puts other content into the Secret or deletes it each time the service repairs it: {} repairs so far. The \
-             service goes on, at a growing pause. Keep that manager from writing this Secret, or delete the synced secret.",
+            "{who} overwrites or deletes the Secret each time the service repairs it: {} repairs so far. Repairs continue, at \
+             growing intervals. Stop that manager from writing this Secret, or delete the synced secret.",
             fight.repairs
         );
         let failure = Failure {

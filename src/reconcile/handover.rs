@@ -83,8 +83,7 @@ impl Reconciler {
         current.edge.digest = None;
         current.sync_requests += 1;
         transaction.update(current).await?;
-        let detail =
-            "A SecretSync or a class of it had come back, by which the extension would write its Secret.";
+        let detail = "A SecretSync or SecretProviderClass of it had reappeared, with which the extension would write its Secret.";
         transaction.audit(event("OrphanRemoved", record, detail)).await?;
         transaction.commit().await?;
         Ok(Some(Requeue::Now))
@@ -135,6 +134,6 @@ impl Reconciler {
 
 fn unfit(message: &str) -> Failure {
     let message =
-        format!("It can't go to the Secret Store engine: {message}. Change it with UpdateSyncedSecret.");
+        format!("The Secret Store engine can't sync it: {message}. Change it with UpdateSyncedSecret.");
     Failure { reason: Reason::EdgeRejected, message, problems: Vec::new(), retry: Retry::Later }
 }

@@ -61,7 +61,7 @@ impl Reconciler {
                 Ok(()) => told.clear(),
                 Err(error) => {
                     if told.is_news(&error) {
-                        tracing::error!(%error, "what others made could not be recorded; trying again");
+                        tracing::error!(%error, "objects of others could not be imported; trying again");
                     }
                     sleep(RETRY_PAUSE).await;
                     changed.mark_changed();

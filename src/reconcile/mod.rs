@@ -231,7 +231,7 @@ impl Reconciler {
             // The service must not look healthy when one of its tasks is gone.
             match ended {
                 Err(error) => {
-                    tracing::error!(error = %Quote::error(&error), "a task of the reconciler has died; stopping")
+                    tracing::error!(error = %Quote::error(&error), "a task of the reconciler panicked; stopping")
                 }
                 Ok(()) if !stop.is_cancelled() => {
                     tracing::error!("a task of the reconciler has ended; stopping")

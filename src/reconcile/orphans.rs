@@ -31,16 +31,16 @@ impl Reconciler {
             Ok(OrphanRemoval::Removed) => self.record_orphan(uid, &id).await,
             Err(EdgeError::Throttled(after)) => Ok(Requeue::Backoff(after)),
             Err(error) => {
-                tracing::debug!(%uid, synced_secret = %id, %error, "what a late write left can't be removed yet");
+                tracing::debug!(%uid, synced_secret = %id, %error, "an orphan can't be removed yet; trying again");
                 Ok(Requeue::Backoff(None))
             }
         }
     }
 
     async fn record_orphan(&self, uid: Uuid, id: &SyncedSecretId) -> Result<Requeue, StoreError> {
-        tracing::warn!(%uid, synced_secret = %id, "a late write had brought something of a deleted one back; it was removed");
+        tracing::warn!(%uid, synced_secret = %id, "a late write had recreated an object of a deleted synced secret; it was removed");
         let mut transaction = self.0.store.begin().await?;
-        let detail = "A late write had brought something of it back after its deletion.";
+        let detail = "A late write had recreated an object of it after its deletion.";
         let event = NewAuditEvent::by_service("OrphanRemoved", format!("syncedSecrets/{id}"), detail);
         transaction.audit(event).await?;
         transaction.commit().await?;

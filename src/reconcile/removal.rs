@@ -44,7 +44,7 @@ impl Reconciler {
             .await?;
         if !late.is_empty() {
             tracing::warn!(synced_secret = %secret.id, uses = %Usage::in_words(&late), "used while it was being deleted");
-            let detail = format!("Now it is missing to {}.", Usage::in_words(&late));
+            let detail = format!("It is missing now for {}.", Usage::in_words(&late));
             let outcome = in_the_way();
             transaction
                 .audit(NewAuditEvent { outcome, ..event("UsedWhileDeleted", record, &detail) })
@@ -73,7 +73,7 @@ impl Reconciler {
 
     async fn hold(&self, record: &Record, uses: &[Usage]) -> Result<Requeue, StoreError> {
         let message = format!(
-            "The deletion waits for {}. Take the name out there, or delete with force.",
+            "The deletion waits: {} still uses the Secret. Remove the name there, or delete with force.",
             Usage::in_words(uses)
         );
         let mut transaction = self.0.store.begin().await?;

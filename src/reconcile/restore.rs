@@ -62,7 +62,7 @@ impl Reconciler {
                 Ok(()) => return self.0.edge.leadership().caught_up(predecessor.as_deref()),
                 Err(error) => {
                     if told.is_news(&error) {
-                        tracing::error!(%error, "a database that is behind can't be held against the edge yet; trying again");
+                        tracing::error!(%error, "an outdated database can't be compared with the edge yet; trying again");
                     }
                     tokio::time::sleep(RETRY_PAUSE).await;
                 }
@@ -94,7 +94,7 @@ impl Reconciler {
             // The place that another one told last is some seconds older than the last that it did.
             return if self.stands_by() { self.rebuild_because(RebuildCause::Behind).await } else { Ok(()) };
         };
-        tracing::warn!("{why} Nothing is written to the edge before it is known what the edge holds");
+        tracing::warn!("{why} Nothing is written to the edge until it was compared with the database");
         // Only a list that is complete says what is gone.
         let _ = self.0.index.healthy().wait_for(|healthy| *healthy == Some(true)).await;
         self.rebuild_because(RebuildCause::Behind).await?;

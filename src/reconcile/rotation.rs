@@ -48,12 +48,12 @@ impl Reconciler {
             }
             self.wake_unsettled();
             if let Err(error) = self.refresh_expiry().await {
-                tracing::warn!(%error, "expiry could not be recorded; trying again with the next check");
+                tracing::warn!(%error, "expiry conditions could not be recorded; trying again with the next check");
             }
             let view = self.0.store.view();
             self.0.contentions.prune(|uid| view.get_by_uid(uid).is_some());
             if let Err(error) = self.check().await {
-                tracing::warn!(%error, "what the rotation check found could not be recorded; trying again with the next one");
+                tracing::warn!(%error, "the result of the rotation check could not be recorded; trying again with the next check");
             }
         }
     }
@@ -80,7 +80,9 @@ impl Reconciler {
             }
         };
         if let Some(trouble) = &trouble {
-            tracing::warn!("the rotation check did not compare everything; the next one goes on. {trouble}");
+            tracing::warn!(
+                "the rotation check did not compare everything; the next check continues. {trouble}"
+            );
         }
         // Who has come to follow something meanwhile has read it.
         let followed = followed(self.0.store.view().snapshot().records);

@@ -105,8 +105,8 @@ fn held_back(mut failure: Failure, references: &[Reference], read: &[(usize, Vau
     };
     let message = |held: &VaultVersion, version: &VaultVersion| {
         format!(
-            "The vault has version {version}, and the edge keeps {held} until key {cause} can be read: a Secret is never \
-             half new."
+            "The vault has version {version}, but the edge keeps {held} until key {cause} can be read: all keys of a Secret \
+             change together."
         )
     };
     let problem = |(place, version): &(usize, VaultVersion)| {

@@ -78,10 +78,9 @@ impl SecretStore {
 
 /// The audit detail about what somebody else had changed.
 fn repaired(attempt: Attempt, taken_out: &[String]) -> Option<String> {
-    let written =
-        "Somebody changed what the Secret Store extension was given, or the Secret; both are written again.";
+    let written = "Somebody changed the SecretSync, its class or the Secret; all are written again.";
     match taken_out.is_empty() {
         true => (attempt == Attempt::Drift).then(|| written.to_owned()),
-        false => Some(format!("{written} Taken out was what had been added: {}.", taken_out.join(", "))),
+        false => Some(format!("{written} Removed what had been added: {}.", taken_out.join(", "))),
     }
 }

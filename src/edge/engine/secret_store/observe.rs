@@ -103,7 +103,7 @@ impl SecretStore {
             Patience::Busy(pause) => {
                 let waiting = delegated.filter(|other| other.open).count();
                 let message = format!(
-                    "The Secret Store extension is at work on others; {waiting} synced secrets wait for it. It comes to this one by itself."
+                    "The Secret Store extension is busy with other SecretSyncs; {waiting} synced secrets wait for it. No action is needed."
                 );
                 Observation::Busy(message, pause)
             }
@@ -166,8 +166,8 @@ fn edited() -> Observation {
 }
 
 fn silence(pause: Duration) -> Failure {
-    let message = "The Secret Store extension does not act on the SecretSync. Look whether its controller runs in the namespace \
-                   azure-secret-store, whether it watches this namespace, and whether its provider `azure` is installed.";
+    let message = "The Secret Store extension does not act on the SecretSync. Check that its controller runs in the namespace \
+                   azure-secret-store and watches this namespace, and that its provider `azure` is installed.";
     Failure {
         reason: Reason::EngineNotResponding,
         message: message.to_owned(),

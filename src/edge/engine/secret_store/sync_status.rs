@@ -144,13 +144,14 @@ fn meaning(reason: &str, message: &str) -> (Reason, &'static str) {
     match reason {
         "ProviderError" | "RemoteSecretStoreFetchFailed" => of_the_vault(message),
         "PartialSync" => {
-            let remedy = "Mend what is named; until then the Secret holds some new values and some old ones.";
+            let remedy =
+                "Fix the objects named above. Until then the Secret holds some new values and some old ones.";
             (Reason::PartiallySynced, remedy)
         }
         "ControllerPatchError" => of_the_api_server(message),
         "SecretProviderClassMisconfigured" | "ControllerSpcError" | "ControllerSPCError" => (
             Reason::ExtensionFailed,
-            "The service writes the class again; if this stays, look whether the provider `azure` is installed.",
+            "The service writes the class again. If this persists, check that the provider `azure` is installed.",
         ),
         "InvalidClusterSecretLabelError"
         | "InvalidClusterSecretAnnotationError"
@@ -161,7 +162,7 @@ fn meaning(reason: &str, message: &str) -> (Reason, &'static str) {
             Reason::EdgeRejected,
             "An admission policy of the cluster refuses the Secret; look at the extension's policies and its allowed types.",
         ),
-        _ => (Reason::ExtensionFailed, "Look into the extension's log, in the namespace azure-secret-store."),
+        _ => (Reason::ExtensionFailed, "See the extension's log, in the namespace azure-secret-store."),
     }
 }
 
@@ -191,7 +192,7 @@ fn of_the_api_server(message: &str) -> (Reason, &'static str) {
     } else {
         (
             Reason::ExtensionFailed,
-            "The extension tries again by itself; look at the API server if this stays.",
+            "The extension tries again by itself. If this persists, check the API server.",
         )
     }
 }
@@ -200,7 +201,7 @@ fn of_the_api_server(message: &str) -> (Reason, &'static str) {
 fn of_the_vault(message: &str) -> (Reason, &'static str) {
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
     if says(&["ForbiddenByFirewall"]) {
-        (Reason::VaultFirewall, "Let the edge's network through the vault's firewall.")
+        (Reason::VaultFirewall, "Allow the edge's network in the vault's firewall.")
     } else if says(&["SecretDisabled", "disabled secret"]) {
         (Reason::VaultSecretDisabled, "Enable the vault secret, or refer to another version.")
     } else if says(&["SecretNotFound"]) {
@@ -208,7 +209,7 @@ fn of_the_vault(message: &str) -> (Reason, &'static str) {
     } else if says(&["AADSTS"]) {
         (
             Reason::VaultUnauthenticated,
-            "Look at the service account's federated credential and the client and tenant ids.",
+            "Check the service account's federated credential and the client and tenant ids.",
         )
     } else if says(&["illegal base64 data", "encoding/hex:"]) {
         (
@@ -227,14 +228,14 @@ fn of_the_vault(message: &str) -> (Reason, &'static str) {
              take effect; the service tries again by itself.",
         )
     } else if says(&["Throttled", "429"]) {
-        (Reason::VaultThrottled, "Wait: the extension tries again by itself.")
+        (Reason::VaultThrottled, "Wait. The extension tries again by itself.")
     } else if says(&["no such host", "dial tcp", "connection refused", "deadline exceeded", "Timeout"]) {
         (
             Reason::VaultUnreachable,
-            "Look at the network and the DNS between the edge and the vault; the extension tries again by itself.",
+            "Check the network and DNS between the edge and the vault. The extension tries again by itself.",
         )
     } else {
-        (Reason::ExtensionFailed, "Look into the extension's log, in the namespace azure-secret-store.")
+        (Reason::ExtensionFailed, "See the extension's log, in the namespace azure-secret-store.")
     }
 }
 
