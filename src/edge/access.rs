@@ -22,8 +22,8 @@ pub const REQUIRED_VERBS: [&str; 6] = ["get", "list", "watch", "create", "patch"
 
 /// What the direct engine does in its namespace.
 pub const SECRET_RIGHTS: Rights = written("", "secrets");
-/// What the Secret Store engine does to the Secrets that the extension makes: sees them, without their values, takes back what
-/// somebody else has written to them, and removes them with their synced secret.
+/// What the Secret Store engine does to the Secrets that the extension makes: sees them, without their
+/// values, takes back what somebody else has written to them, and removes them with their synced secret.
 pub const SEEN_SECRET_RIGHTS: Rights = Rights {
     group: "",
     resource: "secrets",
@@ -35,7 +35,8 @@ pub const STORE_RIGHTS: [Rights; 2] = [
     written("secret-sync.x-k8s.io", "secretsyncs"),
     written("secrets-store.csi.x-k8s.io", "secretproviderclasses"),
 ];
-/// What is looked at there to tell whether the Secret Store extension can come to the vault; it comes without that.
+/// What is looked at there to tell whether the Secret Store extension can come to the vault; it comes without
+/// that.
 pub const ACCOUNT_RIGHTS: Rights =
     Rights { group: "", resource: "serviceaccounts", verbs: &["get"], scope: Scope::Namespace };
 /// What is asked of the cluster about callers: whose a token is, and what its owner may do.
@@ -140,8 +141,8 @@ impl Edge {
         self.call(self.metadata.list(&one)).await.map(|_| ())
     }
 
-    /// Whether the namespace is there: a list in one that isn't is empty, a write is refused. Changes nothing. Where we may not
-    /// write, it counts as there: the rights that are missing are told elsewhere.
+    /// Whether the namespace is there: a list in one that isn't is empty, a write is refused. Changes
+    /// nothing. Where we may not write, it counts as there: the rights that are missing are told elsewhere.
     pub async fn check_namespace(&self) -> Result<(), EdgeError> {
         let probe = Secret {
             metadata: ObjectMeta { name: Some(PROBE.to_owned()), ..ObjectMeta::default() },
@@ -149,7 +150,8 @@ impl Edge {
         };
         let dry_run = PostParams { dry_run: true, ..PostParams::default() };
         match self.call(self.secrets.create(&dry_run, &probe)).await {
-            // Somebody made it: so the namespace is there. Who may not make Secrets, as in the Secret Store engine, is not told.
+            // Somebody made it: so the namespace is there. Who may not make Secrets, as in the Secret Store
+            // engine, is not told.
             Err(EdgeError::Changed(_) | EdgeError::Forbidden(_)) => Ok(()),
             other => other.map(|_| ()),
         }

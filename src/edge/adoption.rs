@@ -1,4 +1,5 @@
-//! What others made, before it is taken over: Kubernetes Secrets and SecretSyncs. Asked afresh, and without a value where none may be read.
+//! What others made, before it is taken over: Kubernetes Secrets and SecretSyncs. Asked afresh, and without a
+//! value where none may be read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,7 +26,8 @@ pub struct Adoptable {
     pub keys: BTreeSet<String>,
     /// The labels that are neither ours nor the extension's.
     pub labels: BTreeMap<String, String>,
-    /// Keys that it has besides these: nobody whom Kubernetes remembers wrote them, so their names are not known.
+    /// Keys that it has besides these: nobody whom Kubernetes remembers wrote them, so their names are not
+    /// known.
     pub unknown_keys: usize,
     /// Whether its content can't be changed, for all that is known without reading it.
     pub immutable: bool,
@@ -72,8 +74,9 @@ pub struct SyncedInto {
 impl Edge {
     /// Looks at a Secret that may be taken over; `None` where there is none.
     ///
-    /// Whoever may read has its type and its keys from the Secret itself, and wipes its values at once. Whoever may not has the keys
-    /// from `managedFields`, and their number and the type as the API server prints them.
+    /// Whoever may read has its type and its keys from the Secret itself, and wipes its values at once.
+    /// Whoever may not has the keys from `managedFields`, and their number and the type as the API server
+    /// prints them.
     pub async fn adoptable(
         &self,
         id: &SyncedSecretId,
@@ -129,7 +132,8 @@ impl Edge {
         }))
     }
 
-    /// Looks at a SecretSync that may be taken over; `None` where there is none. `vault_name` is the vault of this service.
+    /// Looks at a SecretSync that may be taken over; `None` where there is none. `vault_name` is the vault of
+    /// this service.
     pub async fn adoptable_sync(
         &self,
         id: &SyncedSecretId,
@@ -162,7 +166,8 @@ fn synced_into(secret: &ObjectMeta, sync: &SecretSync) -> SyncedInto {
     }
 }
 
-/// The labels that neither this service nor the extension sets: those of theirs are written anew, whatever they say now.
+/// The labels that neither this service nor the extension sets: those of theirs are written anew, whatever
+/// they say now.
 fn labels_of_others<'a>(
     labels: impl IntoIterator<Item = (&'a String, &'a String)>,
 ) -> BTreeMap<String, String> {

@@ -50,7 +50,8 @@ pub enum EdgeError {
     /// The namespace isn't there.
     #[error("the namespace {0:?} is not there")]
     NamespaceMissing(String),
-    /// The custom resources of the Secret Store extension are not installed, or not in the version that is written here.
+    /// The custom resources of the Secret Store extension are not installed, or not in the version that is
+    /// written here.
     #[error("the cluster does not serve the kind {kind} of the Secret Store extension")]
     NotServed {
         /// The kind.

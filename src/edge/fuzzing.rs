@@ -1,8 +1,11 @@
-//! What comes from the cluster: custom resources of others with any status, and resources that may use secrets.
+//! What comes from the cluster: custom resources of others with any status, and resources that may use
+//! secrets.
 
 use serde_json::Value;
 
-use super::secret_store::{SecretProviderClass, SecretSync, Verdict, as_synced_secret, objects, verdict};
+use super::secret_store::{
+    SecretProviderClass, SecretSync, SyncOutcome, as_synced_secret, objects, sync_outcome,
+};
 use crate::model::{GroupKind, Subject, UsageRule, UsageRules};
 
 /// Any bytes as a SecretSync and its class: JSON of both, in a list.
@@ -15,8 +18,8 @@ pub fn custom_resources(data: &[u8]) {
     let mut parts = parts.into_iter();
     let Some(Ok(sync)) = parts.next().map(serde_json::from_value::<SecretSync>) else { return };
     let class = parts.next().and_then(|class| serde_json::from_value::<SecretProviderClass>(class).ok());
-    if let Verdict::Trouble(trouble) = verdict(sync.status.as_ref(), "") {
-        assert!(trouble.message.len() < 4_000, "what the extension says is shortened");
+    if let SyncOutcome::Failed(failed) = sync_outcome(sync.status.as_ref(), "") {
+        assert!(failed.message.len() < 4_000, "what the extension says is shortened");
     }
     if let Some(secret) = as_synced_secret(&sync, class.as_ref(), "contoso-aio") {
         let mut keys: Vec<String> =
@@ -28,7 +31,8 @@ pub fn custom_resources(data: &[u8]) {
     }
 }
 
-/// Any bytes as a rule, a line, and a resource, JSON: whatever is found, is a secret's name of bounded length at a place of its own.
+/// Any bytes as a rule, a line, and a resource, JSON: whatever is found, is a secret's name of bounded length
+/// at a place of its own.
 pub fn usages(data: &[u8]) {
     let Some(end) = data.iter().position(|byte| *byte == b'\n') else { return };
     let rule = std::str::from_utf8(&data[..end]).ok().and_then(|line| line.parse::<UsageRule>().ok());

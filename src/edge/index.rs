@@ -27,9 +27,9 @@ const RECHECK: Duration = Duration::from_secs(2);
 pub struct Index(Arc<Inner>);
 
 struct Inner {
-    known: RwLock<Known>,
-    /// Whether the latest word of the watch was a good one; absent until it has said anything. What is known is another question:
-    /// a watch that was refused has said something, and nothing is known.
+    known: RwLock<Cache>,
+    /// Whether the latest word of the watch was a good one; absent until it has said anything. What is known
+    /// is another question: a watch that was refused has said something, and nothing is known.
     healthy: watch::Sender<Option<bool>>,
 }
 
@@ -42,7 +42,7 @@ struct Entry {
 }
 
 /// What is known of the namespace's Secrets.
-struct Known {
+struct Cache {
     secrets: HashMap<String, Entry>,
     /// Whether they were ever listed to the end. Before, what is not among them may still be there.
     is_complete: bool,
@@ -73,7 +73,7 @@ pub struct Labelled {
 impl Index {
     /// An index that knows nothing yet.
     pub fn new() -> Self {
-        let known = Known { secrets: HashMap::new(), is_complete: false };
+        let known = Cache { secrets: HashMap::new(), is_complete: false };
         Self(Arc::new(Inner { known: RwLock::new(known), healthy: watch::Sender::new(None) }))
     }
 
@@ -87,8 +87,9 @@ impl Index {
         self.read().is_complete
     }
 
-    /// Remembers an answer of the API server before the watch tells of it; `before` is what was known before it was asked. What
-    /// the watch has told since stays: it may be newer than the answer, and nothing would tell of it again.
+    /// Remembers an answer of the API server before the watch tells of it; `before` is what was known before
+    /// it was asked. What the watch has told since stays: it may be newer than the answer, and nothing would
+    /// tell of it again.
     pub fn note(&self, name: &str, before: &Seen, written: &Written) {
         let mut known = self.write();
         if known.get(name) == *before {
@@ -166,8 +167,9 @@ impl Index {
                     let listed = edge.list_written().await;
                     let is_well = listed.is_ok();
                     let names = listed.map(|listed| self.replace(listed)).unwrap_or_default();
-                    // A watch that is resumed after a failure says nothing until something changes: a list says that all is well.
-                    // Only after what was listed is known: whoever hears of it looks at once.
+                    // A watch that is resumed after a failure says nothing until something changes: a list
+                    // says that all is well. Only after what was listed is known: whoever hears of it looks
+                    // at once.
                     self.set_healthy(is_well);
                     look = (!is_well).then(|| Instant::now() + RECHECK);
                     names
@@ -224,20 +226,20 @@ impl Index {
         let gone = known.secrets.keys().filter(|name| !listed.contains_key(*name));
         let changed = listed.iter().filter(|(name, entry)| known.secrets.get(*name) != Some(*entry));
         let names = gone.chain(changed.map(|(name, _)| name)).cloned().collect();
-        *known = Known { secrets: listed, is_complete: true };
+        *known = Cache { secrets: listed, is_complete: true };
         names
     }
 
-    fn read(&self) -> parking_lot::RwLockReadGuard<'_, Known> {
+    fn read(&self) -> parking_lot::RwLockReadGuard<'_, Cache> {
         self.0.known.read()
     }
 
-    fn write(&self) -> parking_lot::RwLockWriteGuard<'_, Known> {
+    fn write(&self) -> parking_lot::RwLockWriteGuard<'_, Cache> {
         self.0.known.write()
     }
 }
 
-impl Known {
+impl Cache {
     fn get(&self, name: &str) -> Seen {
         match self.secrets.get(name) {
             Some(entry) => Seen::There(entry.written.clone()),

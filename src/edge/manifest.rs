@@ -245,8 +245,8 @@ fn writes(entry: &ManagedFieldsEntry, path: &[&str]) -> bool {
     path.iter().fold(fields, |fields, part| fields?.get(*part)).is_some()
 }
 
-/// Whether somebody else made it, by writing one of these fields, and a first write of ours has merged our label into it. Whoever
-/// puts a copy of ours back writes the label, too.
+/// Whether somebody else made it, by writing one of these fields, and a first write of ours has merged our
+/// label into it. Whoever puts a copy of ours back writes the label, too.
 pub(super) fn is_merged(metadata: &ObjectMeta, made_by: &[&str]) -> bool {
     let label = format!("f:{UID_LABEL}");
     let others = || {
@@ -265,7 +265,8 @@ impl Content {
         &self.0
     }
 
-    /// What a Secret at the edge holds of what we answer for: all data, our annotations, the labels that we set.
+    /// What a Secret at the edge holds of what we answer for: all data, our annotations, the labels that we
+    /// set.
     pub(super) fn of_edge(secret: &Secret, asked: &SyncedSecret) -> Self {
         let empty = BTreeMap::new();
         let data = secret.data.as_ref().into_iter().flatten();

@@ -1,7 +1,7 @@
 //! The edge: the Kubernetes Secrets of one namespace, through the Kubernetes API.
 //!
-//! What is written carries the uid of its synced secret as a label, and the mapping as annotations, so that the edge alone
-//! is enough to rebuild the database. Only what carries that label is ever changed or deleted.
+//! What is written carries the uid of its synced secret as a label, and the mapping as annotations, so that
+//! the edge alone is enough to rebuild the database. Only what carries that label is ever changed or deleted.
 
 mod access;
 mod adoption;
@@ -13,7 +13,7 @@ pub(crate) mod fuzzing;
 mod index;
 mod lease;
 mod manifest;
-mod remains;
+mod recovery;
 mod reviews;
 mod table;
 mod usages;
@@ -32,13 +32,13 @@ pub use access::{
 pub use adoption::{Adoptable, AdoptableSync, SyncedInto};
 pub use engine::{
     direct::secret::{Observed, Written},
-    secret_store::{self, FederatedAccount},
+    secret_store::{self, FederatedAccount, ForeignKey},
 };
 pub use error::EdgeError;
 pub use index::{Index, Labelled, Seen};
 pub use lease::{Election, Leadership, LeaseHolder, LeaseOptions, Place, Standing};
 pub use manifest::{Content, Desired, MANAGED_BY, UID_LABEL, is_reserved};
-pub use remains::{AllRemains, Remains};
+pub use recovery::{Recovered, Recovery};
 pub use usages::{Gap, USAGE_VERBS, UsageOptions, Usages};
 
 use crate::peer_clock::PeerClock;
@@ -139,8 +139,9 @@ impl Edge {
         }
     }
 
-    /// The metadata of an object; none where the API server says that it has none of this name. A 404 that names no object is of an API
-    /// server that does not serve the resource at the moment, and says nothing of what is stored.
+    /// The metadata of an object; none where the API server says that it has none of this name. A 404 that
+    /// names no object is of an API server that does not serve the resource at the moment, and says nothing
+    /// of what is stored.
     async fn find<K>(&self, api: &Api<K>, name: &str) -> Result<Option<PartialObjectMeta<K>>, EdgeError>
     where
         K: Resource + Clone + DeserializeOwned + std::fmt::Debug,

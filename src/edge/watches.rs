@@ -1,9 +1,11 @@
-//! Watches that fall silent, and how that is found out: for every watch there is, because it is a property of the client.
+//! Watches that fall silent, and how that is found out: for every watch there is, because it is a property of
+//! the client.
 //!
-//! A connection may be cut without a word, and a server or a proxy may leave it open and say nothing for ever. So a watch has to be heard: the
-//! API server sends a bookmark at the latest when the time of a watch is almost over. One that is not heard for longer is told what the
-//! API server tells whoever has missed too much, 410: then it lists anew, whoever it is, and knows again what is there. To resume it where it
-//! was could be as silent.
+//! A connection may be cut without a word, and a server or a proxy may leave it open and say nothing for
+//! ever. So a watch has to be heard: the API server sends a bookmark at the latest when the time of a watch
+//! is almost over. One that is not heard for longer is told what the API server tells whoever has missed too
+//! much, 410: then it lists anew, whoever it is, and knows again what is there. To resume it where it was
+//! could be as silent.
 
 use std::{
     collections::HashMap,
@@ -25,11 +27,14 @@ use url::form_urlencoded;
 
 use super::PAGE;
 
-/// Seconds after which the API server is to end a watch, so that it is begun anew. It is heard some seconds before.
+/// Seconds after which the API server is to end a watch, so that it is begun anew. It is heard some seconds
+/// before.
 const RENEWED: u32 = 45;
-/// A connection that has brought nothing for so long is dead: by then the API server would have ended a watch on it.
+/// A connection that has brought nothing for so long is dead: by then the API server would have ended a watch
+/// on it.
 pub(super) const SILENT: Duration = Duration::from_secs(RENEWED as u64 + 5);
-/// A watch that is not heard for so long, over all its connections, lists anew: whatever has happened is known within a minute.
+/// A watch that is not heard for so long, over all its connections, lists anew: whatever has happened is
+/// known within a minute.
 const UNHEARD: Duration = Duration::from_secs(RENEWED as u64 + 10);
 
 /// How every watch of the service is run.
@@ -58,7 +63,8 @@ struct Ear {
 // === impl Watches ===
 
 impl Watches {
-    /// Sends a request. One for a watch is answered at once or not at all; for others, whoever asks has a deadline.
+    /// Sends a request. One for a watch is answered at once or not at all; for others, whoever asks has a
+    /// deadline.
     pub(super) async fn send(
         &self,
         client: Client,

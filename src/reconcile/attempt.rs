@@ -1,11 +1,12 @@
-//! One attempt to bring the edge to what is recorded, by the engine that a synced secret has: it decides, and what it answers is recorded.
+//! The steps of one reconciliation. The engine decides and writes; this file reads the vault for it and
+//! records its answers.
 
 use std::time::Duration;
 
 use super::{
     Reconciler,
-    fights::Fight,
-    queue::{Outcome, Work},
+    contention::Contention,
+    queue::{Requeue, Work},
 };
 use crate::{
     edge::{
@@ -20,14 +21,14 @@ use crate::{
 };
 
 impl Reconciler {
-    /// Looks at the edge, and does what follows from it.
+    /// Asks the engine to look at the edge, and acts on its observation.
     pub(super) async fn observe(
         &self,
         (record, target): (&Record, &Target<'_>),
         engine: &Engine,
         look: Look,
         work: &Work,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<Requeue, StoreError> {
         let mut observation = match engine.observe(target, look).await {
             Ok(observation) => observation,
             Err(error) => return self.record_failure(record, (&error).into()).await,
@@ -38,8 +39,8 @@ impl Reconciler {
             observation = engine.judge_silence(target, waited, delegated);
         }
         match observation {
-            Observation::Wait(pause) => Ok(Outcome::After(pause)),
-            Observation::Again | Observation::Unanswered(_) => Ok(Outcome::Again),
+            Observation::Wait(pause) => Ok(Requeue::After(pause)),
+            Observation::Again | Observation::Unanswered(_) => Ok(Requeue::Now),
             Observation::Unchanged(written) => self.record_unchanged(record, written).await,
             Observation::Confirmed(written) => self.record_confirmed(record, written).await,
             Observation::Drifted(drift) => self.repair((record, target), engine, drift, work).await,
@@ -51,45 +52,46 @@ impl Reconciler {
         }
     }
 
-    /// Reads the vault and brings the edge to what it has. Where a reference can't be read, the edge stays as it is.
+    /// Reads the vault and writes the edge. If any reference can't be read, the edge keeps what it has.
     pub(super) async fn sync(
         &self,
         (record, target): (&Record, &Target<'_>),
         engine: &Engine,
         work: &Work,
         attempt: Attempt,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<Requeue, StoreError> {
         if let Err(error) = engine.check_owner(target).await {
             return self.record_failure(record, (&error).into()).await;
         }
         let state = work.unless_superseded(self.vault_state(record, work.reads.clone())).await;
         let state = match state {
-            None => return Ok(Outcome::Again),
+            None => return Ok(Requeue::Now),
             Some(Err(failure)) => return self.record_failure(record, failure).await,
             Some(Ok(state)) => state,
         };
         match engine.compare(target, &state, attempt) {
             Comparison::Differs(attempt) => self.apply((record, target), engine, state, attempt).await,
             Comparison::Same => self.record_compared(record, state.statuses).await,
-            Comparison::Awaited => Ok(Outcome::Again),
+            Comparison::Awaited => Ok(Requeue::Now),
         }
     }
 
-    /// Puts back what somebody changed; at a growing pause where they do it again and again.
+    /// Repairs drift. If the same drift keeps coming back, repairs come at a growing pause.
     pub(super) async fn repair(
         &self,
         (record, target): (&Record, &Target<'_>),
         engine: &Engine,
         drift: Drift,
         work: &Work,
-    ) -> Result<Outcome, StoreError> {
-        // Asked first: what is released no longer says whose it was.
-        if let Some(fight) = self.0.fights.of(record.secret.uid).filter(|fight| !fight.pause.is_zero()) {
+    ) -> Result<Requeue, StoreError> {
+        // Ask before the release: afterwards managedFields no longer tell whose the keys were.
+        if let Some(fight) = self.0.contentions.get(record.secret.uid).filter(|fight| !fight.pause.is_zero())
+        {
             let manager = match drift.manager {
                 Some(manager) => Some(manager),
                 None => engine.other_manager(&record.secret.id).await,
             };
-            return self.record_fight(record, &fight, manager.as_deref()).await;
+            return self.record_contention(record, &fight, manager.as_deref()).await;
         }
         if drift.must_release {
             self.forget_delegated(record).await?;
@@ -101,7 +103,7 @@ impl Reconciler {
             None => self.sync((record, target), engine, work, Attempt::Drift).await,
             Some((state, attempt)) => {
                 if attempt != Attempt::Drift {
-                    self.0.fights.repaired(record.secret.uid);
+                    self.0.contentions.record_repair(record.secret.uid);
                 }
                 self.apply((record, target), engine, state, attempt).await
             }
@@ -114,7 +116,7 @@ impl Reconciler {
         engine: &Engine,
         state: VaultState,
         attempt: Attempt,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<Requeue, StoreError> {
         match engine.apply(target, state, attempt).await {
             Ok(Applied::Synced(synced)) => self.record_synced(record, synced, attempt).await,
             Ok(Applied::Delegated(delegated)) => self.record_delegated(record, delegated, attempt).await,
@@ -123,44 +125,45 @@ impl Reconciler {
         }
     }
 
-    /// A Secret of somebody else has come under the name: that is told, and all of ours is taken out of it.
+    /// Somebody else's Secret has the name. Records the conflict, and takes everything of ours out of that
+    /// Secret.
     async fn in_conflict(
         &self,
         (record, target): (&Record, &Target<'_>),
         engine: &Engine,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<Requeue, StoreError> {
         let conflict = EdgeError::conflict(&record.secret.id);
         let outcome = self.record_failure(record, (&conflict).into()).await?;
         match engine.withdraw(target).await {
             Ok(None) => Ok(outcome),
-            Ok(Some(pause)) => Ok(Outcome::After(pause)),
+            Ok(Some(pause)) => Ok(Requeue::After(pause)),
             Err(error) => {
-                tracing::debug!(%error, "the Secret of somebody else is not free of ours yet; trying again");
-                Ok(Outcome::Retry(None))
+                tracing::debug!(%error, "our fields are not removed from somebody else's Secret yet; trying again");
+                Ok(Requeue::Backoff(None))
             }
         }
     }
 
-    /// How long a fight about a synced secret keeps the service from repairing it; nothing where somebody asks for it.
-    pub(super) fn pause_of_fight(&self, record: &Record, work: &Work) -> Option<Duration> {
+    /// How long contention delays the next repair. None if a person asks for a sync.
+    pub(super) fn contention_pause(&self, record: &Record, work: &Work) -> Option<Duration> {
         let is_told = record.secret.condition(ConditionType::Synced)?.reason == Reason::EdgeContested;
         let is_asked = work.reads.is_some()
             || record.sync_requests != record.synced_requests
             || record.secret.state == State::Deleting;
-        let fight = self.0.fights.of(record.secret.uid).filter(|_| is_told && !is_asked)?;
+        let fight = self.0.contentions.get(record.secret.uid).filter(|_| is_told && !is_asked)?;
         Some(fight.pause).filter(|pause| !pause.is_zero())
     }
 
-    async fn record_fight(
+    async fn record_contention(
         &self,
         record: &Record,
-        fight: &Fight,
+        fight: &Contention,
         other: Option<&str>,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<Requeue, StoreError> {
         let who = other.map_or_else(|| "Somebody".to_owned(), |other| format!("The manager {other:?}"));
         let message = format!(
-            "{who} puts other content into the Secret or deletes it each time the service repairs it: {} repairs so far. The \
-             service goes on, at a growing pause. Keep that manager from writing this Secret, or delete the synced secret.",
+            "{who} overwrites or deletes the Secret each time the service repairs it: {} repairs so far. Repairs continue, at \
+             growing intervals. Stop that manager from writing this Secret, or delete the synced secret.",
             fight.repairs
         );
         let failure = Failure {

@@ -1,5 +1,5 @@
-//! How old the knowledge of the vault is: when each vault secret that somebody follows was last compared with what the edge
-//! holds, and why not since.
+//! How old the knowledge of the vault is: when each vault secret that somebody follows was last compared with
+//! what the edge holds, and why not since.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -12,18 +12,18 @@ use crate::model::{
 };
 
 /// Rotation checks that may fail before the knowledge counts as old.
-const MISSED: u32 = 3;
+const MISSED_CHECKS: u32 = 3;
 /// A check of a large vault takes a while: knowledge that is younger never counts as old.
-const YOUNG: Duration = Duration::from_secs(10);
+const MIN_STALE_AGE: Duration = Duration::from_secs(10);
 
 /// When what was compared.
 pub(super) struct Comparisons {
-    state: Mutex<Known>,
+    state: Mutex<ComparisonState>,
     /// Knowledge that is older counts as old.
     limit: Duration,
 }
 
-struct Known {
+struct ComparisonState {
     /// What was not compared by this process is taken to be known since its start.
     start: Moment,
     compared: HashMap<VaultSecretName, Moment>,
@@ -41,8 +41,8 @@ struct Moment {
 impl Comparisons {
     /// Nothing compared yet, with a check every so often.
     pub(super) fn new(interval: Duration) -> Self {
-        let known = Known { start: Moment::now(), compared: HashMap::new(), trouble: None };
-        Self { state: Mutex::new(known), limit: (interval * MISSED).max(YOUNG) }
+        let known = ComparisonState { start: Moment::now(), compared: HashMap::new(), trouble: None };
+        Self { state: Mutex::new(known), limit: (interval * MISSED_CHECKS).max(MIN_STALE_AGE) }
     }
 
     /// These have just been compared.
@@ -96,18 +96,18 @@ impl Comparisons {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Known> {
+    fn lock(&self) -> MutexGuard<'_, ComparisonState> {
         self.state.lock()
     }
 }
 
-impl Known {
+impl ComparisonState {
     fn moment(&self, name: &VaultSecretName) -> Moment {
         self.compared.get(name).copied().unwrap_or(self.start)
     }
 
     fn not_compared(&self, oldest: Moment) -> Condition {
-        let why = self.trouble.as_deref().unwrap_or("the rotation check has not come to it");
+        let why = self.trouble.as_deref().unwrap_or("the rotation check has not reached it");
         let message = format!(
             "Last compared with the vault at {}; the edge may hold older versions. {why}",
             oldest.time
@@ -241,7 +241,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn knowledge_of_a_few_seconds_is_never_old_however_often_is_checked() {
         let (comparisons, secret) = (Comparisons::new(SECOND), synced(&["a"]));
-        advance(YOUNG).await;
+        advance(MIN_STALE_AGE).await;
         assert_eq!(comparisons.condition_of(&secret), None);
         advance(SECOND).await;
         assert_eq!(said(&comparisons.condition_of(&secret).unwrap()), OLD);

@@ -15,7 +15,8 @@ use crate::{
     store::Record,
 };
 
-/// How long a call waits for the choice: a cluster that is there has answered by then, and what it did not serve is confirmed.
+/// How long a call waits for the choice: a cluster that is there has answered by then, and what it did not
+/// serve is confirmed.
 const CHOICE_DEADLINE: Duration = Duration::from_secs(5);
 
 impl Reconciler {
@@ -38,7 +39,7 @@ impl Reconciler {
     }
 
     /// Whether any synced secret of ours is in the hands of the Secret Store extension.
-    pub fn has_secret_store_records(&self) -> bool {
+    pub fn has_delegated(&self) -> bool {
         self.in_use().is_delegated()
     }
 

@@ -1,4 +1,4 @@
-//! What the vault's errors, and what can't be seen of uses, mean for an attempt.
+//! Converts errors of the vault, and gaps in what is known of uses, into failures of a reconciliation.
 
 use crate::{
     edge::{
@@ -9,7 +9,7 @@ use crate::{
     vault::VaultError,
 };
 
-/// What is to be removed may be in use, for all that can be seen.
+/// The uses of a synced secret can't be seen, so it can't be removed.
 pub(super) fn unseen_failure(gap: &Gap) -> Failure {
     let message = sentence(&format!("what uses it can't be seen: {gap}"), &gap.remedy());
     match &gap.error {
@@ -18,7 +18,7 @@ pub(super) fn unseen_failure(gap: &Gap) -> Failure {
     }
 }
 
-/// The sooner of two: one reference that may mend itself is worth a try.
+/// The earlier of two retries: if one reference may recover by itself, retry soon.
 pub(super) fn vault_retry(error: &VaultError, other: Retry) -> Retry {
     match (error.is_transient(), other) {
         _ if matches!(error, VaultError::QueueFull) => Retry::Unread,

@@ -1,13 +1,13 @@
-//! Says why something fails once, and not with every attempt.
+//! Logs a repeated failure once, not with every attempt.
 
 use std::fmt::Display;
 
-/// Why the last attempt failed; nothing where it went well.
+/// The error of the last attempt; empty if it succeeded.
 #[derive(Default)]
 pub(super) struct LastReason(String);
 
 impl LastReason {
-    /// Takes note of a failure; whether it has another reason than the one before.
+    /// Records a failure. Returns whether it differs from the one before.
     pub(super) fn is_news(&mut self, error: &impl Display) -> bool {
         let reason = error.to_string();
         let is_news = self.0 != reason;
@@ -15,7 +15,7 @@ impl LastReason {
         is_news
     }
 
-    /// An attempt went well.
+    /// Records a success.
     pub(super) fn clear(&mut self) {
         self.0.clear();
     }

@@ -1,6 +1,7 @@
-//! Work goes on only while no other process acts for the instance, and begins anew when this one takes over.
+//! Pauses the workers while another process holds the Lease, and starts over when this process takes over.
 //!
-//! What keeps a write from going through is the fence before it; this keeps the workers from trying, and from telling what they can't know.
+//! The fence in the client is what blocks writes. This file keeps the workers from trying, and from reporting
+//! states that they can't know.
 
 use std::time::Duration;
 
@@ -10,11 +11,12 @@ use tokio_util::sync::CancellationToken;
 use super::Reconciler;
 use crate::edge::Standing;
 
-/// The pause after a list that failed.
-const AGAIN: Duration = Duration::from_secs(2);
+/// The pause before a failed list is retried.
+const RETRY_PAUSE: Duration = Duration::from_secs(2);
 
 impl Reconciler {
-    /// Returns while no other process acts for the instance: at once, or when it has ended and the edge has been listed anew.
+    /// Returns while no other process acts for the instance: at once, or when it has ended and the edge has
+    /// been listed anew.
     pub(super) async fn until_acting(&self) {
         let mut stands_by = self.0.stands_by.subscribe();
         let _ = stands_by.wait_for(|stands_by| !stands_by).await;
@@ -62,19 +64,20 @@ impl Reconciler {
         }
     }
 
-    /// Others may have changed anything at the edge and in the vault since this process last looked, and no event of a watch has to tell.
-    /// Whether all is being looked at again.
+    /// Others may have changed anything at the edge and in the vault since this process last looked, and no
+    /// event of a watch has to tell. Whether all is being looked at again.
     async fn take_over(&self) -> bool {
         while let Err(error) = self.0.index.list_anew(&self.0.edge).await {
             tracing::debug!(%error, "the edge can't be listed after a takeover; trying again");
-            sleep(AGAIN).await;
+            sleep(RETRY_PAUSE).await;
             if !self.0.edge.leadership().is_leading() {
                 return false;
             }
         }
         self.settle_history().await;
         self.0.stands_by.send_replace(false);
-        // The rotation check looks at all that is unsettled, too; but it may be waiting for the vault just now.
+        // The rotation check looks at all that is unsettled, too; but it may be waiting for the vault just
+        // now.
         self.wake_unsettled();
         self.0.taken_over.notify_one();
         true

@@ -1,27 +1,27 @@
-//! Brings the edge to what is recorded, again and again, from any point: level-triggered, so that nothing depends on having
-//! seen an event. Events, calls and the rotation check only make the next look come sooner.
+//! Reconciles the edge with the database. Level-triggered: correctness never depends on an event. Events,
+//! calls and the rotation check only make the next look come sooner.
 
 mod attempt;
 mod comparisons;
-mod created;
-pub mod creation;
+mod contention;
 mod engine;
 mod failure;
-mod fights;
-mod housekeeping;
+mod handover;
+mod import;
 mod last_reason;
 mod leadership;
-mod mirror;
-mod observe;
 mod orphans;
+pub mod ownership;
+mod pruning;
 mod queue;
-mod reads;
 pub mod rebuild;
+mod record_update;
 mod recording;
 mod removal;
-mod restored;
+mod restore;
 mod rotation;
-mod switch;
+mod shared_reads;
+mod unstored_values;
 mod usages;
 mod vault_state;
 mod worker;
@@ -40,9 +40,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-pub use observe::expiring;
-pub use reads::{Read, Reads};
+pub use record_update::expiring;
 pub use removal::is_held;
+pub use shared_reads::{ReadResult, SharedReads};
 
 use crate::{
     edge::{
@@ -56,23 +56,23 @@ use crate::{
     vault::{Priority, Vault},
 };
 use comparisons::Comparisons;
-use fights::Fights;
+use contention::Contentions;
 use queue::{Lane, Queue};
 
 /// Names of changed Secrets on their way from the watch to the queue.
 const CHANGED_BUFFER: usize = 256;
 
-/// Workers for what a person waits for, and for deletions: enough that a vault or cluster that hangs for some of them does not
-/// hold up the others.
+/// Workers for synced secrets that a person waits for, and for deletions. Enough of them that a hanging vault
+/// or cluster does not block the others.
 const INTERACTIVE_WORKERS: usize = 32;
 const DELETION_WORKERS: usize = 16;
 
 /// Why to look at a synced secret.
 #[derive(Clone, Default)]
 pub struct Wake {
-    /// Read its values anew, and share the reads with whoever else has these.
-    pub refetch: Option<Arc<Reads>>,
-    /// A person waits for it.
+    /// Read its values again, and share the reads with everyone who holds this set.
+    pub refetch: Option<Arc<SharedReads>>,
+    /// A person is waiting for it.
     pub interactive: bool,
 }
 
@@ -83,21 +83,21 @@ pub struct Options {
     pub interval: Duration,
     /// The share of the interval by which each check comes earlier or later, 0 to 1.
     pub jitter: f64,
-    /// Synced secrets worked on at a time for which nobody waits.
+    /// Workers for synced secrets that nobody is waiting for.
     pub workers: usize,
-    /// How new synced secrets reach the edge; by what the cluster serves where absent.
+    /// The engine of new synced secrets. If absent, it depends on what the cluster serves.
     pub engine: Option<SyncEngine>,
-    /// What the Secret Store extension is told.
+    /// Settings of the Secret Store engine.
     pub secret_store: secret_store::Options,
-    /// How long what is recorded is kept, and how much of it.
+    /// How long, and how much of, the history is kept.
     pub keep: Keep,
-    /// Whether a new database is filled with what the edge holds.
+    /// Whether a new database is rebuilt from the edge.
     pub rebuild: bool,
-    /// What synced secrets may be that are found at the edge.
+    /// The admission rules for synced secrets that are found at the edge.
     pub admission: Admission,
 }
 
-/// The reconciler: one per process, shared by everybody who has something to wake.
+/// The reconciler. One per process; cheap to clone.
 #[derive(Clone)]
 pub struct Reconciler(Arc<Inner>);
 
@@ -112,23 +112,26 @@ struct Inner {
     usages: Usages,
     queue: Queue,
     options: Options,
-    /// Pages that the vault's list has at least: a list that costs more than asking for each secret is not begun.
+    /// The least number of pages in the vault's list. The rotation check does not start a list that costs
+    /// more than asking for each secret.
     list_pages: AtomicUsize,
-    /// How many calls are storing new vault secrets of a synced secret right now.
+    /// For each synced secret, the number of calls that are storing new vault secrets of it right now.
     creating: Mutex<HashMap<Uuid, usize>>,
     comparisons: Comparisons,
-    fights: Fights,
-    /// Tells that what the database does not know may have changed at the edge.
-    strays: watch::Sender<()>,
-    /// Whether another process acts for the instance.
+    contentions: Contentions,
+    /// Notifies when objects that the database does not know may have changed at the edge.
+    unrecorded: watch::Sender<()>,
+    /// Whether another process holds the Lease.
     stands_by: watch::Sender<bool>,
-    /// This process has taken over from another one.
+    /// Notifies when this process has taken over from another one.
     taken_over: Notify,
-    /// Whether the workers may begin: not before a restored database was held against the edge.
+    /// Whether the workers may start. After a restore they wait until the database was compared with the
+    /// edge.
     may_work: watch::Sender<bool>,
 }
 
-/// While it lives, a call is storing the new vault secrets of a synced secret and the reconciler leaves it alone.
+/// A guard: while it lives, a call is storing new vault secrets of a synced secret, and the reconciler does
+/// not touch that synced secret.
 pub struct Creating {
     reconciler: Reconciler,
     uid: Uuid,
@@ -161,7 +164,7 @@ impl Reconciler {
             digest,
             shortest_check,
         );
-        let (comparisons, fights) = (Comparisons::new(options.interval), Fights::default());
+        let (comparisons, contentions) = (Comparisons::new(options.interval), Contentions::default());
         Self(Arc::new(Inner {
             store,
             vault,
@@ -175,44 +178,44 @@ impl Reconciler {
             list_pages,
             creating,
             comparisons,
-            fights,
-            strays: watch::Sender::new(()),
+            contentions,
+            unrecorded: watch::Sender::new(()),
             stands_by: watch::Sender::new(false),
             taken_over: Notify::new(),
             may_work: watch::Sender::new(false),
         }))
     }
 
-    /// The Secrets of the namespace as they were last seen.
+    /// The cache of the namespace's Secrets.
     pub fn index(&self) -> &Index {
         &self.0.index
     }
 
-    /// How it works.
+    /// Its options.
     pub fn options(&self) -> &Options {
         &self.0.options
     }
 
-    /// What uses them.
+    /// The resources that use synced secrets.
     pub fn usages(&self) -> &Usages {
         &self.0.usages
     }
 
-    /// Works until told to stop; what is under way is finished first.
+    /// Runs until `stop` is cancelled, and finishes the work in progress first.
     pub async fn run(self, stop: CancellationToken) {
         let mut tasks = JoinSet::new();
         let (changed, names) = mpsc::channel(CHANGED_BUFFER);
         tasks.spawn(self.0.index.clone().run(self.0.edge.clone(), changed.clone(), stop.clone()));
         tasks.spawn(self.clone().follow_extension(changed, stop.clone()));
         tasks.spawn(self.clone().follow_leadership(stop.clone()));
-        tasks.spawn(self.clone().mirror(stop.clone()));
+        tasks.spawn(self.clone().import(stop.clone()));
         tasks.spawn(self.clone().rebuild(stop.clone()));
         tasks.spawn(self.clone().follow(names));
         self.0.usages.expect(self.kinds_of_users());
         tasks.spawn(self.0.usages.clone().run(stop.clone()));
         tasks.spawn(self.clone().record_uses(stop.clone()));
         tasks.spawn(self.clone().rotate(stop.clone()));
-        tasks.spawn(self.clone().keep_house(stop.clone()));
+        tasks.spawn(self.clone().prune_periodically(stop.clone()));
         tasks.spawn(self.clone().run_delays(stop.clone()));
         tasks.spawn(self.clone().settle_restore(stop.clone()));
         for (lane, workers) in [
@@ -226,10 +229,10 @@ impl Reconciler {
         }
         self.wake_unsettled();
         while let Some(ended) = tasks.join_next().await {
-            // A task that is gone must not look like a service that works.
+            // The service must not look healthy when one of its tasks is gone.
             match ended {
                 Err(error) => {
-                    tracing::error!(error = %Quote::error(&error), "a task of the reconciler has died; stopping")
+                    tracing::error!(error = %Quote::error(&error), "a task of the reconciler panicked; stopping")
                 }
                 Ok(()) if !stop.is_cancelled() => {
                     tracing::error!("a task of the reconciler has ended; stopping")
@@ -240,7 +243,7 @@ impl Reconciler {
         }
     }
 
-    /// Looks at a synced secret soon.
+    /// Enqueues a synced secret.
     pub fn wake(&self, uid: Uuid, wake: Wake) {
         let Some(record) = self.0.store.view().get_by_uid(uid) else { return };
         let lane = match wake.interactive {
@@ -251,24 +254,25 @@ impl Reconciler {
         self.0.queue.push(uid, lane, wake.refetch);
     }
 
-    /// How old the knowledge of the vault is.
+    /// The `Compared` condition of the vault: how recent the last comparison is.
     pub fn compared(&self) -> Condition {
         self.0.comparisons.condition()
     }
 
-    /// Reads that calls and the reconciler share, for a caller who waits, by whose handle of the vault.
-    pub fn reads(&self, vault: &Vault) -> Arc<Reads> {
-        Arc::new(Reads::new(vault.clone(), Priority::Interactive))
+    /// A set of vault reads that a call and the reconciler share. `vault` is the handle of the caller, who
+    /// waits.
+    pub fn shared_reads(&self, vault: &Vault) -> Arc<SharedReads> {
+        Arc::new(SharedReads::new(vault.clone(), Priority::Interactive))
     }
 
-    /// Says that a call is storing the new vault secrets of a synced secret.
+    /// Marks that a call is storing new vault secrets of a synced secret, until the guard is dropped.
     pub fn creating(&self, uid: Uuid) -> Creating {
         *self.0.creating.lock().entry(uid).or_default() += 1;
         Creating { reconciler: self.clone(), uid }
     }
 
-    /// Looks at all that is not as it should be: after a start, whenever the edge has been listed anew, and with every
-    /// rotation check.
+    /// Enqueues every synced secret that is not as it should be: after a start, after each relist of the
+    /// edge, and with each rotation check.
     fn wake_unsettled(&self) {
         let settings = self.0.engines.settings();
         for record in self.0.store.view().snapshot().records {
@@ -277,7 +281,7 @@ impl Reconciler {
             }
         }
         self.0.engines.labels().for_each(|uid| self.wake_orphan(uid));
-        self.0.strays.send_replace(());
+        self.0.unrecorded.send_replace(());
     }
 
     fn is_unsettled(&self, record: &Record, settings: &Settings) -> bool {
@@ -289,8 +293,8 @@ impl Reconciler {
             || self.0.engines.other_writer(record.engine, &record.secret).is_some()
     }
 
-    /// Turns names of Secrets that changed into work, where they are ours. What is gone since before the watch began has no
-    /// event: the end of a list is looked at as a whole.
+    /// Enqueues the synced secrets whose objects changed. An object that was deleted before the watch started
+    /// has no event, so the end of each list enqueues everything that is unsettled.
     async fn follow(self, mut names: mpsc::Receiver<String>) {
         let (mut healthy, mut listed) = (self.0.index.healthy(), self.0.engines.relisted());
         loop {
@@ -313,7 +317,7 @@ impl Reconciler {
         self.0.engines.labels_of(name).for_each(|uid| self.wake_orphan(uid));
         let record = name.parse().ok().and_then(|id| self.0.store.view().get(&id));
         if record.as_ref().is_none_or(|record| record.secret.origin == Origin::Unmanaged) {
-            self.0.strays.send_replace(());
+            self.0.unrecorded.send_replace(());
         }
         if let Some(record) = record {
             self.wake(record.secret.uid, Wake::default());
@@ -340,7 +344,7 @@ impl Drop for Creating {
             if *calls.get() == 0 {
                 calls.remove();
                 drop(creating);
-                // What came meanwhile was put off.
+                // Looks that came in the meantime were put off.
                 self.reconciler.wake(self.uid, Wake::default());
             }
         }

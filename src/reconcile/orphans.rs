@@ -1,11 +1,11 @@
-//! Secrets, SecretSyncs and classes at the edge whose synced secret has been deleted. A write that was under way when the deletion was done, or that the
-//! API server took up only after its client had given it up, makes one: it is removed again.
+//! Orphans: objects at the edge whose synced secret was deleted. A write that was in flight during the
+//! deletion, or that the API server applied after its client had timed out, creates one.
 
 use uuid::Uuid;
 
 use super::{
     Reconciler,
-    queue::{Lane, Outcome},
+    queue::{Lane, Requeue},
 };
 use crate::{
     edge::{EdgeError, engine::OrphanRemoval},
@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl Reconciler {
-    /// Looks soon for what is left of a synced secret, where there is none of this uid.
+    /// Enqueues a uid if there is no synced secret of it.
     pub(super) fn wake_orphan(&self, uid: Uuid) {
         if self.0.store.view().get_by_uid(uid).is_none() {
             self.0.queue.push(uid, Lane::Deletion, None);
@@ -22,29 +22,29 @@ impl Reconciler {
     }
 
     /// Removes what the edge holds of a synced secret that this database knows to be deleted.
-    pub(super) async fn remove_orphan(&self, uid: Uuid) -> Result<Outcome, StoreError> {
-        let Some(deleted) = self.0.store.deleted(uid).await? else { return Ok(Outcome::Done) };
+    pub(super) async fn remove_orphan(&self, uid: Uuid) -> Result<Requeue, StoreError> {
+        let Some(deleted) = self.0.store.deleted(uid).await? else { return Ok(Requeue::Never) };
         let id = deleted.id.clone();
         match self.0.engines.remove_orphan(&deleted).await {
-            Ok(OrphanRemoval::Absent) => Ok(Outcome::Done),
-            Ok(OrphanRemoval::Wait(pause)) => Ok(Outcome::After(pause)),
+            Ok(OrphanRemoval::Absent) => Ok(Requeue::Never),
+            Ok(OrphanRemoval::Wait(pause)) => Ok(Requeue::After(pause)),
             Ok(OrphanRemoval::Removed) => self.record_orphan(uid, &id).await,
-            Err(EdgeError::Throttled(after)) => Ok(Outcome::Retry(after)),
+            Err(EdgeError::Throttled(after)) => Ok(Requeue::Backoff(after)),
             Err(error) => {
-                tracing::debug!(%uid, synced_secret = %id, %error, "what a late write left can't be removed yet");
-                Ok(Outcome::Retry(None))
+                tracing::debug!(%uid, synced_secret = %id, %error, "an orphan can't be removed yet; trying again");
+                Ok(Requeue::Backoff(None))
             }
         }
     }
 
-    async fn record_orphan(&self, uid: Uuid, id: &SyncedSecretId) -> Result<Outcome, StoreError> {
-        tracing::warn!(%uid, synced_secret = %id, "a late write had brought something of a deleted one back; it was removed");
+    async fn record_orphan(&self, uid: Uuid, id: &SyncedSecretId) -> Result<Requeue, StoreError> {
+        tracing::warn!(%uid, synced_secret = %id, "a late write had recreated an object of a deleted synced secret; it was removed");
         let mut transaction = self.0.store.begin().await?;
-        let detail = "A late write had brought something of it back after its deletion.";
+        let detail = "A late write had recreated an object of it after its deletion.";
         let event =
             NewAuditEvent::by_service(AuditAction::OrphanRemoved, format!("syncedSecrets/{id}"), detail);
         transaction.audit(event).await?;
         transaction.commit().await?;
-        Ok(Outcome::Done)
+        Ok(Requeue::Never)
     }
 }

@@ -1,13 +1,13 @@
-//! The work queue, by the rules of client-go's `workqueue`: each key is waiting, processing or delayed, never two of them,
-//! so a synced secret has at most one worker.
+//! The work queue, by the rules of client-go's `workqueue`: each key is waiting, processing or delayed, never
+//! two of them, so a synced secret has at most one worker.
 //!
 //! - A key that is pushed while it waits stays where it is, or moves up to the more urgent lane.
 //! - A key that is pushed while it is processed becomes dirty and is processed once more afterwards.
 //! - A key that is pushed while it is delayed waits at once; its back-off stays until it ends a look quietly.
 //! - A key has at most one delay, so a failure never starts a second chain of retries.
 //!
-//! Each lane has workers of its own: a vault that hangs for some holds up no deletion, and what a person waits for only where
-//! that very synced secret is being looked at.
+//! Each lane has workers of its own: a vault that hangs for some holds up no deletion, and what a person
+//! waits for only where that very synced secret is being looked at.
 
 use std::{
     collections::{BTreeMap, HashMap, hash_map::Entry as MapEntry},
@@ -26,11 +26,12 @@ use tokio_util::{
 };
 use uuid::Uuid;
 
-use super::Reads;
+use super::SharedReads;
 
 /// The first pause after a failure; doubles with each one after.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// The longest pause, also where an answer asks for a longer one: whatever was wrong, it is found mended within this time.
+/// The longest pause, also where an answer asks for a longer one: whatever was wrong, it is found mended
+/// within this time.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Events shorten a pause to no less than this part of the longest one.
@@ -58,22 +59,23 @@ pub(super) struct Queue {
 pub(super) struct Work {
     pub(super) uid: Uuid,
     /// Reads of the vault that whoever asked for the look shares.
-    pub(super) reads: Option<Arc<Reads>>,
-    /// Cancelled when somebody more urgent waits for the end of this look: they need another answer of the vault, or none.
+    pub(super) reads: Option<Arc<SharedReads>>,
+    /// Cancelled when somebody more urgent waits for the end of this look: they need another answer of the
+    /// vault, or none.
     pub(super) superseded: CancellationToken,
 }
 
 /// How a look ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum Requeue {
     /// There is nothing left to do until the next event.
-    Done,
+    Never,
     /// Look again at once: what was looked at has changed.
-    Again,
+    Now,
     /// Look again after this time. It is no failure.
     After(Duration),
     /// It failed: look again after a pause that grows with each failure, and not before this time.
-    Retry(Option<Duration>),
+    Backoff(Option<Duration>),
 }
 
 #[derive(Default)]
@@ -90,7 +92,7 @@ struct Entry {
     phase: Phase,
     /// The lane of the look that is waited for, under way or delayed.
     lane: Lane,
-    reads: Option<Arc<Reads>>,
+    reads: Option<Arc<SharedReads>>,
     failures: u32,
     /// When the next look for which nobody waits may begin at the earliest.
     not_before: Option<Instant>,
@@ -126,7 +128,7 @@ impl Work {
 
 impl Queue {
     /// Asks for a look as soon as a worker of the lane is free, with these reads or newer ones.
-    pub(super) fn push(&self, uid: Uuid, lane: Lane, reads: Option<Arc<Reads>>) {
+    pub(super) fn push(&self, uid: Uuid, lane: Lane, reads: Option<Arc<SharedReads>>) {
         let mut state = self.lock();
         if let Some(lane) = state.push(uid, lane, reads) {
             self.ready[lane as usize].notify_one();
@@ -152,7 +154,7 @@ impl Queue {
     }
 
     /// Takes work back.
-    pub(super) fn finish(&self, uid: Uuid, outcome: Outcome) {
+    pub(super) fn finish(&self, uid: Uuid, outcome: Requeue) {
         let mut state = self.lock();
         if let Some(lane) = state.finish(uid, outcome) {
             self.ready[lane as usize].notify_one();
@@ -184,7 +186,7 @@ impl Queue {
 
 impl State {
     /// The lane that has got work by it.
-    fn push(&mut self, uid: Uuid, lane: Lane, reads: Option<Arc<Reads>>) -> Option<Lane> {
+    fn push(&mut self, uid: Uuid, lane: Lane, reads: Option<Arc<SharedReads>>) -> Option<Lane> {
         let entry = match self.entries.entry(uid) {
             MapEntry::Vacant(vacant) => {
                 let phase = Phase::Waiting(self.arrivals);
@@ -209,7 +211,8 @@ impl State {
                 entry.lane = lane;
                 Some(self.line_up(uid))
             }
-            // A key that fails is not looked at ever again because of events that keep coming: its own writes make some.
+            // A key that fails is not looked at ever again because of events that keep coming: its own writes
+            // make some.
             Phase::Delayed(delay) if lane == Lane::Background && entry.failures > 0 => {
                 let soon = entry.not_before.unwrap_or_else(Instant::now).max(Instant::now());
                 if self.delayed.deadline(delay) > soon {
@@ -234,22 +237,22 @@ impl State {
     }
 
     /// The lane that has got work by it.
-    fn finish(&mut self, uid: Uuid, outcome: Outcome) -> Option<Lane> {
+    fn finish(&mut self, uid: Uuid, outcome: Requeue) -> Option<Lane> {
         let entry = self.entries.get_mut(&uid)?;
         let Phase::Processing { dirty, .. } = entry.phase else { return None };
         let asked = dirty.unwrap_or(Lane::Background);
         // A deletion stays one until it is done. For everything else nobody waits once the look is over.
         let kept = if entry.lane == Lane::Deletion { Lane::Deletion } else { Lane::Background };
         let (lane, delay) = match (outcome, dirty) {
-            (Outcome::Done, None) => {
+            (Requeue::Never, None) => {
                 self.entries.remove(&uid);
                 return None;
             }
-            (Outcome::Done, Some(asked)) => (asked, None),
-            (Outcome::Again, _) => (entry.lane.max(asked), None),
-            (Outcome::After(pause), None) => (kept, Some(pause)),
-            (Outcome::After(_), Some(asked)) => (kept.max(asked), None),
-            (Outcome::Retry(at_least), dirty) => {
+            (Requeue::Never, Some(asked)) => (asked, None),
+            (Requeue::Now, _) => (entry.lane.max(asked), None),
+            (Requeue::After(pause), None) => (kept, Some(pause)),
+            (Requeue::After(_), Some(asked)) => (kept.max(asked), None),
+            (Requeue::Backoff(at_least), dirty) => {
                 let at_least = at_least.unwrap_or_default().min(LONGEST_PAUSE);
                 let soonest = (ceiling(entry.failures) / SHORTENED).max(at_least);
                 let pause = jittered(ceiling(entry.failures)).max(soonest);
@@ -285,7 +288,7 @@ impl State {
 }
 
 /// Of two sets of reads, the one that began last.
-fn newest(held: Option<Arc<Reads>>, other: Option<Arc<Reads>>) -> Option<Arc<Reads>> {
+fn newest(held: Option<Arc<SharedReads>>, other: Option<Arc<SharedReads>>) -> Option<Arc<SharedReads>> {
     match (held, other) {
         (Some(held), Some(other)) => Some(if other.begun() >= held.begun() { other } else { held }),
         (held, other) => other.or(held),

@@ -1,6 +1,8 @@
-//! Records again what the edge holds and the database does not know: after it was lost, or put back to an earlier state.
+//! Records again what the edge holds and the database does not know: after it was lost, or put back to an
+//! earlier state.
 //!
-//! Nothing at the edge is touched. What is recorded so is PENDING, and then looked at like all that was just asked for.
+//! Nothing at the edge is touched. What is recorded so is PENDING, and then looked at like all that was just
+//! asked for.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,15 +12,15 @@ use url::Url;
 
 use super::{Reconciler, Wake, last_reason::LastReason};
 use crate::{
-    edge::{Edge, EdgeError, Remains, engine::object_kind},
+    edge::{Edge, EdgeError, Recovered, engine::object_kind},
     model::{Admission, AuditAction, Origin, State, SyncEngine, SyncedSecret, SyncedSecretId, mapping},
     store::{EdgeRecord, NewAuditEvent, RebuildCause, Record, Store, StoreError, Transaction},
 };
 
 /// How often it is looked whether somebody asks for a rebuild.
-const ASKED_EVERY: Duration = Duration::from_secs(3);
+const POLL_INTERVAL: Duration = Duration::from_secs(3);
 /// The longest pause between two attempts.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 /// Synced secrets in one transaction.
 const BATCH: usize = 200;
 /// Objects that are left alone and named in the audit; the log names all.
@@ -87,16 +89,16 @@ pub struct Findings {
 /// Looks for what a rebuild would record; without a database, for all.
 pub async fn find(store: Option<&Store>, source: Source<'_>) -> Result<Findings, RebuildError> {
     let Source { edge, vault, admission, are_kinds_gone, is_behind } = source;
-    let remains = edge.remains(vault, admission, are_kinds_gone).await?;
+    let recovered = edge.recover(vault, admission, are_kinds_gone).await?;
     let mut all = Vec::new();
-    for object in remains.objects {
+    for object in recovered.objects {
         all.extend(finding(store, object, is_behind).await?);
     }
-    Ok(Findings { all, is_complete: remains.is_complete })
+    Ok(Findings { all, is_complete: recovered.is_complete })
 }
 
-/// Records what was found, and that the rebuild is done where it is. An attempt that records nothing and is not the last says nothing either:
-/// it may be made again and again.
+/// Records what was found, and that the rebuild is done where it is. An attempt that records nothing and is
+/// not the last says nothing either: it may be made again and again.
 pub async fn record(store: &Store, findings: &Findings, cause: RebuildCause) -> Result<(), StoreError> {
     if !findings.is_complete && !findings.all.iter().any(Finding::is_news) {
         return Ok(());
@@ -118,13 +120,14 @@ pub async fn record(store: &Store, findings: &Findings, cause: RebuildCause) -> 
     transaction.commit().await
 }
 
-/// What the object of a synced secret that is recorded or was deleted says is not news: what somebody did to it is drift.
+/// What the object of a synced secret that is recorded or was deleted says is not news: what somebody did to
+/// it is drift.
 async fn finding(
     store: Option<&Store>,
-    remains: Remains,
+    recovered: Recovered,
     is_behind: bool,
 ) -> Result<Option<Finding>, StoreError> {
-    let Remains { label, engine, edge_uid, asked, mirror } = remains;
+    let Recovered { label, engine, edge_uid, asked, mirror } = recovered;
     let view = store.map(Store::view);
     let known = view.and_then(|view| view.get_by_uid(label?));
     if known.is_none()
@@ -201,7 +204,7 @@ impl Finding {
     }
 
     /// How it is listed while the database does not know it.
-    pub(super) fn stray(self) -> Option<(SyncedSecretId, (SyncedSecret, SyncEngine))> {
+    pub(super) fn unrecorded(self) -> Option<(SyncedSecretId, (SyncedSecret, SyncEngine))> {
         let (mirror, engine) = match self {
             Self::Unknown { record, mirror, .. } => (mirror, record.engine),
             Self::Left { mirror, engine, .. } => (mirror, engine),
@@ -214,7 +217,7 @@ impl Finding {
     async fn record(&self, transaction: &mut Transaction) -> Result<(), StoreError> {
         let (record, why) = match self {
             Self::Left { mirror, why, .. } => {
-                tracing::warn!(synced_secret = %mirror.id, why, "what the edge holds under a label of ours is left alone");
+                tracing::warn!(synced_secret = %mirror.id, why, "an object with a label of ours is left alone");
                 return Ok(());
             }
             Self::Unknown { record, instead_of, .. } => {
@@ -252,11 +255,11 @@ impl Finding {
 impl Reconciler {
     /// Rebuilds the database where that is asked for, until told to stop.
     pub(super) async fn rebuild(self, stop: CancellationToken) {
-        let (mut pause, mut told) = (ASKED_EVERY, LastReason::default());
+        let (mut pause, mut told) = (POLL_INTERVAL, LastReason::default());
         loop {
             match self.rebuild_if_asked().await {
                 Ok(()) => {
-                    pause = ASKED_EVERY;
+                    pause = POLL_INTERVAL;
                     told.clear();
                 }
                 Err(error) => {
@@ -264,7 +267,7 @@ impl Reconciler {
                     if told.is_news(&error) {
                         tracing::warn!(%error, "the database can't be rebuilt from the edge yet; trying again");
                     }
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    pause = (pause * 2).min(LONGEST_BACKOFF);
                 }
             }
             tokio::select! {
@@ -299,7 +302,7 @@ impl Reconciler {
             tracing::warn!(rebuilt, "the database was rebuilt from what the edge holds");
         }
         // What is left alone is listed.
-        self.0.strays.send_replace(());
+        self.0.unrecorded.send_replace(());
         match findings.is_complete {
             true => Ok(()),
             false => Err(EdgeError::NotServed { kind: "SecretSync".to_owned() }.into()),
@@ -318,7 +321,8 @@ impl Reconciler {
         Ok(cause.filter(|cause| *cause != RebuildCause::New || self.0.options.rebuild))
     }
 
-    /// Whether what is not recorded may be at the edge all the same, because a lost database is still to be rebuilt.
+    /// Whether what is not recorded may be at the edge all the same, because a lost database is still to be
+    /// rebuilt.
     pub fn is_rebuilding(&self) -> bool {
         *self.0.store.unfilled().borrow()
     }

@@ -1,6 +1,7 @@
-//! Records what an attempt brought: each in one transaction, with its audit event, and with the outcome for the queue.
+//! Records the result of a reconciliation, each in one transaction with its audit event. Each function
+//! returns when to requeue.
 
-use super::{Reconciler, observe, queue::Outcome};
+use super::{Reconciler, queue::Requeue, record_update};
 use crate::{
     edge::{
         Written,
@@ -11,29 +12,29 @@ use crate::{
 };
 
 impl Reconciler {
-    /// The Secret holds what the vault has.
+    /// The Secret holds what the vault has: the synced secret is SYNCED.
     pub(super) async fn record_synced(
         &self,
         attempted: &Record,
         synced: Synced,
         attempt: Attempt,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<Requeue, StoreError> {
         let Synced { written, digest, statuses, is_from_memory } = synced;
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(attempted.secret.uid) else {
-            return Ok(Outcome::Done);
+            return Ok(Requeue::Never);
         };
         let rotated = rotated(attempted, &statuses);
-        // Where nothing was written, nobody has looked at the edge either.
+        // If nothing was written, the edge was not looked at either.
         let is_repair = attempt == Attempt::Drift && !is_from_memory;
         if is_repair {
-            self.0.fights.repaired(attempted.secret.uid);
+            self.0.contentions.record_repair(attempted.secret.uid);
         }
-        // Of a fight the audit has one row, and not one for each repair.
-        let is_told = is_repair && self.0.fights.of(attempted.secret.uid).is_none();
+        // Contention gets one audit row, not one for each repair.
+        let is_told = is_repair && self.0.contentions.get(attempted.secret.uid).is_none();
         let changed = current.edge.digest.as_deref() != Some(digest.as_slice()) || is_told;
         let last_look = current.secret.sync_time;
-        observe::synced(&mut current, attempted, statuses, written, digest);
+        record_update::synced(&mut current, attempted, statuses, written, digest);
         if is_from_memory {
             current.secret.sync_time = last_look;
         }
@@ -48,34 +49,34 @@ impl Reconciler {
             transaction.audit(event).await?;
         }
         transaction.commit().await?;
-        Ok(if stale { Outcome::Again } else { Outcome::Done })
+        Ok(if stale { Requeue::Now } else { Requeue::Never })
     }
 
-    /// The Secret is another one than was written, and holds the same.
+    /// The Secret is not the one that was written, but holds the same content. Records its uid and version.
     pub(super) async fn record_unchanged(
         &self,
         record: &Record,
         written: Written,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<Requeue, StoreError> {
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(record.secret.uid) else {
-            return Ok(Outcome::Done);
+            return Ok(Requeue::Never);
         };
         current.edge.uid = Some(written.uid);
         current.edge.resource_version = Some(written.resource_version);
         transaction.update(current).await?;
         transaction.commit().await?;
-        Ok(Outcome::Done)
+        Ok(Requeue::Never)
     }
 
-    /// The edge holds already what the vault has: remember when the vault was looked at.
+    /// The edge already holds what the vault has. Records when the vault was read.
     pub(super) async fn record_compared(
         &self,
         record: &Record,
         statuses: Vec<ReferenceStatus>,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<Requeue, StoreError> {
         let mut transaction = self.0.store.begin().await?;
-        let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(Outcome::Done) };
+        let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(Requeue::Never) };
         for (reference, status) in record.secret.references.iter().zip(statuses) {
             let held = current.secret.references.iter_mut().find(|held| held.asks_the_same(reference));
             if let Some(held) = held {
@@ -84,59 +85,59 @@ impl Reconciler {
         }
         transaction.update(current).await?;
         transaction.commit().await?;
-        Ok(Outcome::Done)
+        Ok(Requeue::Never)
     }
 
-    /// The extension was told what to do.
+    /// The SecretSync and its class were written; the extension now has to act.
     pub(super) async fn record_delegated(
         &self,
         record: &Record,
         delegated: Delegated,
         attempt: Attempt,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<Requeue, StoreError> {
         let Delegated { handed, digest, repaired, look_again } = delegated;
         let mut transaction = self.0.store.begin().await?;
-        let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(Outcome::Done) };
+        let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(Requeue::Never) };
         current.edge.digest = Some(digest);
         current.handed = Some(handed);
         transaction.update(current).await?;
         if attempt == Attempt::Drift {
-            self.0.fights.repaired(record.secret.uid);
+            self.0.contentions.record_repair(record.secret.uid);
         }
-        // Of a fight the audit has one row, and not one for each repair.
-        let is_fight = self.0.fights.of(record.secret.uid).is_some();
+        // Contention gets one audit row, not one for each repair.
+        let is_fight = self.0.contentions.get(record.secret.uid).is_some();
         if let Some(detail) = repaired.filter(|_| !is_fight) {
             transaction.audit(event(AuditAction::DriftRepaired, record, &detail)).await?;
         }
         transaction.commit().await?;
-        Ok(Outcome::After(look_again))
+        Ok(Requeue::After(look_again))
     }
 
-    /// The extension has done what it was told.
+    /// The extension has written the Secret.
     pub(super) async fn record_confirmed(
         &self,
         attempted: &Record,
         written: Written,
-    ) -> Result<Outcome, StoreError> {
-        let Some(handed) = &attempted.handed else { return Ok(Outcome::Again) };
+    ) -> Result<Requeue, StoreError> {
+        let Some(handed) = &attempted.handed else { return Ok(Requeue::Now) };
         let mut transaction = self.0.store.begin().await?;
-        let Some(mut current) = transaction.current(attempted.secret.uid) else { return Ok(Outcome::Done) };
+        let Some(mut current) = transaction.current(attempted.secret.uid) else { return Ok(Requeue::Never) };
         if current.handed.as_ref() != Some(handed) {
-            return Ok(Outcome::Again);
+            return Ok(Requeue::Now);
         }
         if !handed.open && current.secret.state == State::Synced {
-            // The extension wrote the Secret again by itself.
+            // The extension wrote the Secret again on its own.
             current.edge.uid = Some(written.uid);
             current.edge.resource_version = Some(written.resource_version);
             transaction.update(current).await?;
             transaction.commit().await?;
-            return Ok(Outcome::Done);
+            return Ok(Requeue::Never);
         }
         let rotated = rotated(attempted, &handed.statuses);
         let is_news = matches!(current.secret.state, State::Degraded | State::Failed)
             || current.secret.synced_generation != handed.generation;
         let digest = current.edge.digest.clone().unwrap_or_default();
-        observe::synced(&mut current, attempted, handed.statuses.clone(), written, digest);
+        record_update::synced(&mut current, attempted, handed.statuses.clone(), written, digest);
         current.handed = Some(Handed { open: false, ..handed.clone() });
         let stale = current.secret.generation != attempted.secret.generation;
         transaction.update(current).await?;
@@ -150,20 +151,20 @@ impl Reconciler {
                 .await?;
         }
         transaction.commit().await?;
-        Ok(if stale { Outcome::Again } else { Outcome::Done })
+        Ok(if stale { Requeue::Now } else { Requeue::Never })
     }
 
-    /// The extension is at work on others, and comes to this one too.
+    /// The extension is working on other SecretSyncs and has not come to this one yet.
     pub(super) async fn record_busy(
         &self,
         record: &Record,
         message: String,
         pause: std::time::Duration,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<Requeue, StoreError> {
         let mut transaction = self.0.store.begin().await?;
-        let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(Outcome::Done) };
-        if current.handed != record.handed || observe::is_outdated(record, &current.secret) {
-            return Ok(Outcome::Again);
+        let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(Requeue::Never) };
+        if current.handed != record.handed || record_update::is_outdated(record, &current.secret) {
+            return Ok(Requeue::Now);
         }
         if current.secret.state != State::Deleting {
             current.secret.state = State::Pending;
@@ -172,10 +173,11 @@ impl Reconciler {
             transaction.update(current).await?;
             transaction.commit().await?;
         }
-        Ok(Outcome::Retry(Some(pause)))
+        Ok(Requeue::Backoff(Some(pause)))
     }
 
-    /// What is released looks as if the extension had written it: whoever is killed before it is told again begins with that.
+    /// After a release, the keys look as if the extension had written them. If the process is killed before
+    /// the next write, the next look must start with that write.
     pub(super) async fn forget_delegated(&self, record: &Record) -> Result<(), StoreError> {
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(()) };
@@ -194,44 +196,45 @@ impl Reconciler {
         &self,
         attempted: &Record,
         failure: Failure,
-    ) -> Result<Outcome, StoreError> {
-        // Another process acts for the instance by now: what it makes of this synced secret is not for this one to tell.
+    ) -> Result<Requeue, StoreError> {
+        // Another process acts for the instance by now: what it makes of this synced secret is not for this
+        // one to tell.
         if self.stands_by() {
-            return Ok(Outcome::Retry(None));
+            return Ok(Requeue::Backoff(None));
         }
         let Failure { reason, message, problems, retry } = failure;
         let next = match retry {
-            Retry::Unread => return Ok(Outcome::Retry(None)),
-            Retry::Soon(at_least) => Outcome::Retry(at_least),
-            Retry::After(pause) => Outcome::After(pause),
-            Retry::Later => Outcome::Retry(None),
+            Retry::Unread => return Ok(Requeue::Backoff(None)),
+            Retry::Soon(at_least) => Requeue::Backoff(at_least),
+            Retry::After(pause) => Requeue::After(pause),
+            Retry::Later => Requeue::Backoff(None),
         };
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(attempted.secret.uid) else {
-            return Ok(Outcome::Done);
+            return Ok(Requeue::Never);
         };
         // A call has begun to store what this look found missing. It wakes the next look when it ends.
         if current.secret.state != State::Deleting
             && current.secret.references.iter().any(|reference| reference.create_pending)
             && self.is_creating(attempted.secret.uid)
         {
-            return Ok(Outcome::Done);
+            return Ok(Requeue::Never);
         }
         let before = (
             current.secret.state,
             current.secret.condition(ConditionType::Synced).map(|condition| condition.reason),
         );
-        observe::failed(&mut current, attempted, reason, message.clone(), &problems);
+        record_update::failed(&mut current, attempted, reason, message.clone(), &problems);
         let now = (
             current.secret.state,
             current.secret.condition(ConditionType::Synced).map(|condition| condition.reason),
         );
-        let outdated = observe::is_outdated(attempted, &current.secret);
+        let outdated = record_update::is_outdated(attempted, &current.secret);
         transaction.update(current).await?;
-        let fight = self.0.fights.of(attempted.secret.uid).filter(|_| reason == Reason::EdgeContested);
+        let fight = self.0.contentions.get(attempted.secret.uid).filter(|_| reason == Reason::EdgeContested);
         if now != before && fight.as_ref().is_none_or(|fight| fight.is_new) {
             if fight.is_some() {
-                self.0.fights.told(attempted.secret.uid);
+                self.0.contentions.mark_reported(attempted.secret.uid);
             }
             tracing::warn!(synced_secret = %attempted.secret.id, reason = reason.as_str(), "{message}");
             let event = NewAuditEvent {
@@ -241,11 +244,11 @@ impl Reconciler {
             transaction.audit(event).await?;
         }
         transaction.commit().await?;
-        Ok(if outdated { Outcome::Again } else { next })
+        Ok(if outdated { Requeue::Now } else { next })
     }
 }
 
-/// The keys whose version is another than before.
+/// The keys whose version changed.
 fn rotated(before: &Record, statuses: &[ReferenceStatus]) -> Option<String> {
     let keys: Vec<_> = before
         .secret

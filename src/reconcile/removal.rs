@@ -1,17 +1,17 @@
-//! Removes what was deleted from the edge, unless something has come to use it since: then the deletion waits, as Kubernetes
-//! itself lets a volume wait that a pod still uses.
+//! Removes deleted synced secrets from the edge. If a resource has started to use one in the meantime, its
+//! deletion waits, as Kubernetes does with a volume that a pod still uses.
 
 use std::time::Duration;
 
-use super::{Reconciler, failure::unseen_failure, queue::Outcome, recording::event};
+use super::{Reconciler, failure::unseen_failure, queue::Requeue, recording::event};
 use crate::{
     edge::Gap,
     model::{AuditAction, Condition, ConditionType, Reason, State, Status, SyncedSecret, Usage},
     store::{NewAuditEvent, Record, StoreError},
 };
 
-/// How soon to look again whether it is still used; what is seen to change comes sooner.
-const HELD: Duration = Duration::from_secs(30);
+/// How often to check whether it is still used. A change that is seen triggers a check earlier.
+const USES_RECHECK: Duration = Duration::from_secs(30);
 
 /// Whether the deletion of a synced secret waits because something uses it.
 pub fn is_held(record: &Record) -> bool {
@@ -22,7 +22,7 @@ pub fn is_held(record: &Record) -> bool {
 }
 
 impl Reconciler {
-    pub(super) async fn remove(&self, record: &Record) -> Result<Outcome, StoreError> {
+    pub(super) async fn remove(&self, record: &Record) -> Result<Requeue, StoreError> {
         let secret = &record.secret;
         match self.uses_in_the_way(record).await {
             Ok(uses) if uses.is_empty() => {}
@@ -31,31 +31,31 @@ impl Reconciler {
         }
         match self.0.engines.of(record.engine).remove(&self.target(record)).await {
             Ok(None) => {}
-            Ok(Some(pause)) => return Ok(Outcome::After(pause)),
+            Ok(Some(pause)) => return Ok(Requeue::After(pause)),
             Err(error) => return self.record_failure(record, (&error).into()).await,
         }
-        // Between the look and the removal there was a moment: who used that is told of.
+        // A resource may have started to use it between the check and the removal: report that.
         let late = self.uses_in_the_way(record).await.unwrap_or_default();
         let mut transaction = self.0.store.begin().await?;
-        // Nobody takes a deletion back, but its generation may have grown since.
+        // A deletion can't be undone, but its generation may have grown since.
         transaction.remove(record).await?;
         transaction
             .audit(event(AuditAction::Removed, record, "Removed from the edge; the vault was not touched."))
             .await?;
         if !late.is_empty() {
             tracing::warn!(synced_secret = %secret.id, uses = %Usage::in_words(&late), "used while it was being deleted");
-            let detail = format!("Now it is missing to {}.", Usage::in_words(&late));
+            let detail = format!("It is missing now for {}.", Usage::in_words(&late));
             let outcome = in_the_way();
             transaction
                 .audit(NewAuditEvent { outcome, ..event(AuditAction::UsedWhileDeleted, record, &detail) })
                 .await?;
         }
         transaction.commit().await?;
-        Ok(Outcome::Done)
+        Ok(Requeue::Never)
     }
 
-    /// The uses as the API server has them now: between the call that deletes and this there was time for a new one. None
-    /// where whoever deleted it wanted so whatever uses it.
+    /// The uses as the API server has them now: between the call that deletes and this there was time for a
+    /// new one. None where whoever deleted it wanted so whatever uses it.
     async fn uses_in_the_way(&self, record: &Record) -> Result<Vec<Usage>, Gap> {
         match record.delete_forced {
             true => Ok(Vec::new()),
@@ -63,25 +63,25 @@ impl Reconciler {
         }
     }
 
-    /// The uses of a synced secret as the API server has them now. What is known to use it, from before a restart too, must be there to
-    /// be looked at.
+    /// The uses of a synced secret as the API server has them now. What is known to use it, from before a
+    /// restart too, must be there to be looked at.
     pub async fn look_for_uses(&self, secret: &SyncedSecret) -> Result<Vec<Usage>, Gap> {
         let mut users = secret.users.clone();
         users.extend(self.0.usages.of(secret.id.as_str()).iter().map(|usage| usage.user()));
         self.0.usages.look(secret.id.as_str(), &users).await
     }
 
-    async fn hold(&self, record: &Record, uses: &[Usage]) -> Result<Outcome, StoreError> {
+    async fn hold(&self, record: &Record, uses: &[Usage]) -> Result<Requeue, StoreError> {
         let message = format!(
-            "The deletion waits for {}. Take the name out there, or delete with force.",
+            "The deletion waits: {} still uses the Secret. Remove the name there, or delete with force.",
             Usage::in_words(uses)
         );
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(record.secret.uid) else {
-            return Ok(Outcome::Done);
+            return Ok(Requeue::Never);
         };
         if current.delete_forced {
-            return Ok(Outcome::Again);
+            return Ok(Requeue::Now);
         }
         let is_new = !is_held(&current);
         let condition = Condition::new(ConditionType::Synced, Status::False, Reason::Used, message.as_str());
@@ -95,7 +95,7 @@ impl Reconciler {
                 .await?;
         }
         transaction.commit().await?;
-        Ok(Outcome::After(HELD))
+        Ok(Requeue::After(USES_RECHECK))
     }
 }
 

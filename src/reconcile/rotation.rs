@@ -1,7 +1,8 @@
-//! The rotation check: finds out which vault secrets changed since their values were last read, at the lower of two costs.
+//! The rotation check: finds out which vault secrets changed since their values were last read, at the lower
+//! of two costs.
 //!
-//! Listing the vault costs a call for every 25 secrets in it; asking for each followed secret costs a call each. The check
-//! lists, and turns to asking as soon as the list has cost as much as asking would.
+//! Listing the vault costs a call for every 25 secrets in it; asking for each followed secret costs a call
+//! each. The check lists, and turns to asking as soon as the list has cost as much as asking would.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -15,7 +16,7 @@ use jiff::Timestamp;
 use rand::RngExt;
 use tokio_util::sync::CancellationToken;
 
-use super::{Reads, Reconciler, Wake, expiring, failure::explain};
+use super::{Reconciler, SharedReads, Wake, expiring, failure::explain};
 use crate::{
     edge::engine::reads_values,
     model::{Condition, ConditionType, Origin, State, VaultSecret, VaultSecretName, VaultVersion},
@@ -47,12 +48,12 @@ impl Reconciler {
             }
             self.wake_unsettled();
             if let Err(error) = self.refresh_expiry().await {
-                tracing::warn!(%error, "expiry could not be recorded; trying again with the next check");
+                tracing::warn!(%error, "expiry conditions could not be recorded; trying again with the next check");
             }
             let view = self.0.store.view();
-            self.0.fights.prune(|uid| view.get_by_uid(uid).is_some());
+            self.0.contentions.prune(|uid| view.get_by_uid(uid).is_some());
             if let Err(error) = self.check().await {
-                tracing::warn!(%error, "what the rotation check found could not be recorded; trying again with the next one");
+                tracing::warn!(%error, "the result of the rotation check could not be recorded; trying again with the next check");
             }
         }
     }
@@ -64,7 +65,7 @@ impl Reconciler {
         let mut changed = Vec::new();
         let swept = self.sweep(&mut left, &mut changed).await;
         self.0.comparisons.note(names.iter().filter(|name| !left.contains_key(*name)));
-        let reads = Arc::new(Reads::new(self.0.vault.clone(), Priority::Background));
+        let reads = Arc::new(SharedReads::new(self.0.vault.clone(), Priority::Background));
         let trouble = match swept {
             Err(error) if error.is_transient() => Some(explain(&error)),
             // A vault that refuses the list may give the secrets one by one.
@@ -79,7 +80,9 @@ impl Reconciler {
             }
         };
         if let Some(trouble) = &trouble {
-            tracing::warn!("the rotation check did not compare everything; the next one goes on. {trouble}");
+            tracing::warn!(
+                "the rotation check did not compare everything; the next check continues. {trouble}"
+            );
         }
         // Who has come to follow something meanwhile has read it.
         let followed = followed(self.0.store.view().snapshot().records);
@@ -90,8 +93,8 @@ impl Reconciler {
         self.record_comparisons().await
     }
 
-    /// Compares what the vault lists, and takes it out of `left`. Stops where it has cost as much as asking for each would,
-    /// and is not begun again while it is known to.
+    /// Compares what the vault lists, and takes it out of `left`. Stops where it has cost as much as asking
+    /// for each would, and is not begun again while it is known to.
     async fn sweep(
         &self,
         left: &mut BTreeMap<VaultSecretName, Followed>,
@@ -178,7 +181,7 @@ struct Answers {
 }
 
 /// Asks for each.
-async fn ask(left: BTreeMap<VaultSecretName, Followed>, reads: &Reads) -> Answers {
+async fn ask(left: BTreeMap<VaultSecretName, Followed>, reads: &SharedReads) -> Answers {
     let ask = |(name, followed): (VaultSecretName, Followed)| async move {
         let held = followed.is_held(&name, reads).await;
         (name, followed, held)
@@ -213,14 +216,16 @@ fn followed(records: Vec<Arc<Record>>) -> BTreeMap<VaultSecretName, Followed> {
 }
 
 impl Followed {
-    /// Whether the list shows another `updated` than at the last read, or that read was too close to it to tell.
+    /// Whether the list shows another `updated` than at the last read, or that read was too close to it to
+    /// tell.
     fn differs_from(&self, listed: &VaultSecret) -> bool {
         self.holdings(&listed.name)
             .any(|status| !status.settled || status.vault_update_time != listed.update_time)
     }
 
-    /// Whether everybody holds the latest version, as the vault has it now. A value is read only where it would be for a sync.
-    async fn is_held(&self, name: &VaultSecretName, reads: &Reads) -> Result<bool, Arc<VaultError>> {
+    /// Whether everybody holds the latest version, as the vault has it now. A value is read only where it
+    /// would be for a sync.
+    async fn is_held(&self, name: &VaultSecretName, reads: &SharedReads) -> Result<bool, Arc<VaultError>> {
         if self.users.iter().any(|record| reads_values(record.engine)) {
             let value = reads.get(name, None).await?;
             return Ok(self.all_hold(name, &value.version.version));

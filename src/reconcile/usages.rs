@@ -1,7 +1,8 @@
-//! Records what uses each synced secret, so that lists filter by it, watches tell of it and a restart knows it.
+//! Records what uses each synced secret, so that lists filter by it, watches tell of it and a restart knows
+//! it.
 //!
-//! Level-triggered: after a start, and whenever what can be known changes, all are compared; in between, those whose uses
-//! have changed and those that were written themselves.
+//! Level-triggered: after a start, and whenever what can be known changes, all are compared; in between,
+//! those whose uses have changed and those that were written themselves.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -44,7 +45,7 @@ impl Reconciler {
         let mut progress = Progress { sequence, gap: None, settling: true, all: true };
         loop {
             if let Err(error) = self.record_changed_uses(&mut progress).await {
-                tracing::error!(%error, "what uses the synced secrets could not be recorded; trying again");
+                tracing::error!(%error, "the uses of synced secrets could not be recorded; trying again");
                 progress.all = true;
                 sleep(TICK).await;
             }
@@ -141,20 +142,20 @@ impl Reconciler {
 
 fn in_use(users: &BTreeSet<User>, gap: Option<&Gap>) -> Condition {
     let (status, reason, message) = match (users.len(), gap) {
-        (0, None) => (Status::False, Reason::NotUsed, "No resource names it.".to_owned()),
+        (0, None) => (Status::False, Reason::NotUsed, "No resource uses it.".to_owned()),
         (0, Some(gap)) => (Status::Unknown, Reason::Unknown, unknown(gap)),
         _ => (Status::True, Reason::Used, format!("Used by {}.", in_words(users.iter(), NAMED))),
     };
     Condition::new(ConditionType::InUse, status, reason, message)
 }
 
-/// What can't be looked at for a while is named without the error of the moment: each of its changes would be one of every
-/// synced secret.
+/// What can't be looked at for a while is named without the error of the moment: each of its changes would be
+/// one of every synced secret.
 fn unknown(gap: &Gap) -> String {
     match gap.is_for_good() {
-        true => format!("Whether anything uses it is not known: {gap}. {}", gap.remedy()),
+        true => format!("It is not known whether anything uses it: {gap}. {}", gap.remedy()),
         false => format!(
-            "Whether anything uses it is not known: {} can't be looked at now. The service goes on by itself when it can.",
+            "It is not known whether anything uses it: {} can't be read now. The service keeps trying.",
             gap.what
         ),
     }

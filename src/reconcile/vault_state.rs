@@ -1,4 +1,5 @@
-//! What the vault has for all references of a synced secret: the values, or what describes them, as its engine needs it.
+//! What the vault has for all references of a synced secret: the values, or what describes them, as its
+//! engine needs it.
 
 use std::sync::Arc;
 
@@ -7,9 +8,9 @@ use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use super::{
-    Reads, Reconciler,
+    Reconciler, SharedReads,
     failure::{explain, vault_retry},
-    observe,
+    record_update,
 };
 use crate::{
     edge::engine::{Failure, Problem, Retry, VaultState, reads_values},
@@ -22,18 +23,18 @@ use crate::{
 type Found = (ReferenceStatus, Option<(Zeroizing<Vec<u8>>, VaultVersion)>);
 
 impl Reconciler {
-    /// The reads to answer a record with: the shared ones, where they are not older than what was asked for.
-    fn reads_for(&self, record: &Record, shared: Option<Arc<Reads>>) -> Arc<Reads> {
+    /// The shared reads if they are recent enough for what was asked; new ones otherwise.
+    fn reads_for(&self, record: &Record, shared: Option<Arc<SharedReads>>) -> Arc<SharedReads> {
         shared
             .filter(|reads| reads.answer(record.asked))
-            .unwrap_or_else(|| Arc::new(Reads::new(self.0.vault.clone(), Priority::Background)))
+            .unwrap_or_else(|| Arc::new(SharedReads::new(self.0.vault.clone(), Priority::Background)))
     }
 
     /// What the vault has for all references; every problem is named.
     pub(super) async fn vault_state(
         &self,
         record: &Record,
-        shared: Option<Arc<Reads>>,
+        shared: Option<Arc<SharedReads>>,
     ) -> Result<VaultState, Failure> {
         let reads = self.reads_for(record, shared);
         let references = &record.secret.references;
@@ -46,20 +47,20 @@ impl Reconciler {
     }
 }
 
-/// Why a reference has nothing that could be synced.
+/// Why a reference can't be synced.
 enum Unusable {
     Vault(Arc<VaultError>),
     Encoding(String),
 }
 
-async fn look(reference: &Reference, reads: &Reads, needs_value: bool) -> Result<Found, Unusable> {
+async fn look(reference: &Reference, reads: &SharedReads, needs_value: bool) -> Result<Found, Unusable> {
     match needs_value {
         true => read(reference, reads).await,
         false => describe(reference, reads).await,
     }
 }
 
-async fn read(reference: &Reference, reads: &Reads) -> Result<Found, Unusable> {
+async fn read(reference: &Reference, reads: &SharedReads) -> Result<Found, Unusable> {
     let value =
         reads.get(&reference.vault_secret, reference.version.as_ref()).await.map_err(Unusable::Vault)?;
     let (bytes, status) = decode(reference, &value).map_err(Unusable::Encoding)?;
@@ -67,7 +68,7 @@ async fn read(reference: &Reference, reads: &Reads) -> Result<Found, Unusable> {
     Ok((status, Some((bytes, version))))
 }
 
-async fn describe(reference: &Reference, reads: &Reads) -> Result<Found, Unusable> {
+async fn describe(reference: &Reference, reads: &SharedReads) -> Result<Found, Unusable> {
     let look = reads.describe(&reference.vault_secret, reference.version.as_ref()).await;
     let look = look.map_err(Unusable::Vault)?;
     Ok((status(&look.versions, look.time, reference), None))
@@ -96,16 +97,16 @@ fn collect(references: &[Reference], looks: Vec<Result<Found, Unusable>>) -> Res
     }
 }
 
-/// Adds the references that could be read to a failure, where the edge holds another version of them: it keeps that one until
-/// the others can be read, too.
+/// Adds a problem for each reference that could be read and has a new version: the edge keeps the old version
+/// until all can be read.
 fn held_back(mut failure: Failure, references: &[Reference], read: &[(usize, VaultVersion)]) -> Failure {
     let Some(cause) = failure.problems.first().map(|(place, ..)| &references[*place].key) else {
         return failure;
     };
     let message = |held: &VaultVersion, version: &VaultVersion| {
         format!(
-            "The vault has version {version}, and the edge keeps {held} until key {cause} can be read: a Secret is never \
-             half new."
+            "The vault has version {version}, but the edge keeps {held} until key {cause} can be read: all keys of a Secret \
+             change together."
         )
     };
     let problem = |(place, version): &(usize, VaultVersion)| {
@@ -126,17 +127,18 @@ fn decode(
             "{error}. Store it in that encoding, or change the reference's encoding with UpdateSyncedSecret."
         )
     })?;
-    Ok((bytes, observe::status_of(value)))
+    Ok((bytes, record_update::status_of(value)))
 }
 
-/// What a reference will hold. Where the vault does not tell which of several versions of one second came last, one that is not held
-/// yet: that makes the extension sync, and it gets the right one. It does so once: what was seen when that second was over was handed
-/// with all of them there, and the extension has had its choice.
+/// What a reference will hold. Where the vault does not tell which of several versions of one second came
+/// last, one that is not held yet: that makes the extension sync, and it gets the right one. It does so once:
+/// what was seen when that second was over was handed with all of them there, and the extension has had its
+/// choice.
 fn status(versions: &[VaultSecretVersion], seen: Timestamp, reference: &Reference) -> ReferenceStatus {
     let held = &reference.status;
     let is_held = |version: &&VaultSecretVersion| Some(&version.version) == held.synced_version.as_ref();
     let kept = versions.iter().find(is_held).filter(|_| held.settled);
     let another = versions.iter().find(|version| !is_held(version));
     let version = kept.or(another).or(versions.first()).expect("a look brings a version or an error");
-    observe::status_of_version(version, seen)
+    record_update::status_of_version(version, seen)
 }

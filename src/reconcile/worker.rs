@@ -1,10 +1,11 @@
-//! The loop of a worker: takes a synced secret from the queue, asks its engine for the next step, and takes it.
+//! The worker loop: takes a synced secret from the queue, asks its engine for the next step, and carries it
+//! out.
 
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Reconciler,
-    queue::{Lane, Outcome, Work},
+    queue::{Lane, Requeue, Work},
 };
 use crate::{
     edge::engine::{Attempt, Drift, Step, Trigger},
@@ -27,18 +28,18 @@ impl Reconciler {
             let uid = work.uid;
             let outcome = match self.look_after(work).await {
                 Ok(outcome) => outcome,
-                // What was looked at has been changed by a call meanwhile.
-                Err(StoreError::Stale) => Outcome::Retry(None),
+                // A call changed the synced secret in the meantime.
+                Err(StoreError::Stale) => Requeue::Backoff(None),
                 Err(error) => {
                     tracing::error!(%uid, %error, "the database failed; trying again");
-                    Outcome::Retry(None)
+                    Requeue::Backoff(None)
                 }
             };
             self.0.queue.finish(uid, outcome);
         }
     }
 
-    /// Waits for work of a lane, and for the end of whoever else acts for the instance.
+    /// Waits for work in a lane, and until no other process holds the Lease.
     async fn next_work(&self, lane: Lane) -> Work {
         loop {
             self.until_acting().await;
@@ -46,21 +47,21 @@ impl Reconciler {
             if !self.stands_by() {
                 return work;
             }
-            self.0.queue.finish(work.uid, Outcome::Again);
+            self.0.queue.finish(work.uid, Requeue::Now);
         }
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(uid = %work.uid))]
-    async fn look_after(&self, work: Work) -> Result<Outcome, StoreError> {
+    async fn look_after(&self, work: Work) -> Result<Requeue, StoreError> {
         let uid = work.uid;
         let Some(record) = self.0.store.view().get_by_uid(uid) else {
             return self.remove_orphan(uid).await;
         };
         if record.secret.origin == Origin::Unmanaged || self.waits_for_a_person(&record) {
-            return Ok(Outcome::Done);
+            return Ok(Requeue::Never);
         }
-        if let Some(pause) = self.pause_of_fight(&record, &work) {
-            return Ok(Outcome::After(pause));
+        if let Some(pause) = self.contention_pause(&record, &work) {
+            return Ok(Requeue::After(pause));
         }
         if let Some(engine) = self.other_engine(&record) {
             return self.switch(&record, engine).await;
@@ -72,7 +73,7 @@ impl Reconciler {
         let trigger = Trigger { creating: self.is_creating(uid), refetch: work.reads.is_some() };
         let on = (record.as_ref(), &target);
         match engine.plan(&target, trigger, &engine.settings()) {
-            Step::Nothing => Ok(Outcome::Done),
+            Step::Nothing => Ok(Requeue::Never),
             Step::Remove => self.remove(&record).await,
             Step::FindCreated => self.find_created(&record, &work).await,
             Step::Apply => self.sync(on, &engine, &work, Attempt::New).await,

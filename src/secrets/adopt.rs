@@ -9,12 +9,16 @@ use uuid::Uuid;
 
 use super::{Call, Cause, Error, NewReference, Problem, Referable, Secrets, create::accept};
 use crate::{
-    edge::{Adoptable, AdoptableSync, UID_LABEL, is_reserved, secret_store::ForeignKey},
+    edge::{
+        Adoptable, AdoptableSync, ForeignKey, UID_LABEL,
+        engine::{ADOPTING, AdoptableObject, reads_values},
+        is_reserved,
+    },
     model::{
         self, AuditAction, ConditionType, Origin, Reason, Reference, ReferenceStatus, SecretType, State,
         SyncEngine, SyncedSecret, SyncedSecretId, mapping,
     },
-    reconcile::{Reads, Wake},
+    reconcile::{SharedReads, Wake},
     store::{EdgeRecord, Record},
 };
 
@@ -67,20 +71,18 @@ impl Secrets {
         }
         let engine = self.0.reconciler.engine()?;
         let Taken { record, keys, labels } = match &seen {
-            Some(record) if record.secret.origin == Origin::Unmanaged => match record.engine {
-                SyncEngine::SecretStore => {
-                    let there = self.adoptable_sync(record).await?;
-                    let uid = self.uid_of(there.label.as_deref()).await?.unwrap_or(record.secret.uid);
-                    of_secret_sync(record, uid, adoption.references, there)?
+            Some(record) if record.secret.origin == Origin::Unmanaged => {
+                match self.adoptable(engine, record).await? {
+                    AdoptableObject::SecretSync(there) => {
+                        let uid = self.uid_of(there.label.as_deref()).await?.unwrap_or(record.secret.uid);
+                        of_secret_sync(record, uid, adoption.references, there)?
+                    }
+                    AdoptableObject::Secret(there) => {
+                        let uid = self.uid_of(there.label.as_deref()).await?.unwrap_or_else(Uuid::now_v7);
+                        of_plain_secret(adoption, uid, there)?
+                    }
                 }
-                SyncEngine::Direct => {
-                    let there = self.0.edge.adoptable(&adoption.id, engine == SyncEngine::Direct).await?;
-                    let there = there.filter(|there| there.uid == record.secret.uid.to_string());
-                    let there = there.ok_or_else(|| Error::Stale(record.secret.name()))?;
-                    let uid = self.uid_of(there.label.as_deref()).await?.unwrap_or_else(Uuid::now_v7);
-                    of_plain_secret(adoption, uid, there)?
-                }
-            },
+            }
             Some(record) if record.secret.state == State::Deleting => {
                 return Err(Cause::Deleting(adoption.id).into());
             }
@@ -88,7 +90,7 @@ impl Secrets {
                 return self.adopted_already(&call, &adoption, record, validate_only).await;
             }
             _ => {
-                let there = self.0.edge.adoptable(&adoption.id, engine == SyncEngine::Direct).await?;
+                let there = self.0.edge.adoptable(&adoption.id, reads_values(engine)).await?;
                 match (&seen, there) {
                     (Some(record), Some(there)) => of_conflict(record, adoption.references, there)?,
                     // What was in the way is gone, or is no Secret: the reconciler tells which.
@@ -110,7 +112,7 @@ impl Secrets {
         let is_ours = |seen: &&Arc<Record>| seen.secret.origin == Origin::Managed;
         let had = seen.as_ref().filter(is_ours).map(|seen| &seen.secret.secret_type);
         self.check_adoptable(Some(secret_type).filter(|found| had != Some(*found)), &labels)?;
-        let reads = self.0.reconciler.reads(self.vault());
+        let reads = self.0.reconciler.shared_reads(self.vault());
         let class_is_new = seen.as_ref().is_none_or(|seen| seen.secret.origin == Origin::Unmanaged);
         self.check_adoption(engine, &record, &keys, class_is_new, &reads).await?;
         if validate_only {
@@ -168,11 +170,11 @@ impl Secrets {
         }
     }
 
-    /// The SecretSync as it is now: what was mirrored may be a moment old, and no key may be lost.
-    async fn adoptable_sync(&self, mirrored: &Record) -> Result<AdoptableSync, Error> {
-        let vault_name = &self.0.reconciler.options().secret_store.vault_name;
-        let there = self.0.edge.adoptable_sync(&mirrored.secret.id, vault_name).await?;
-        let there = there.filter(|there| there.uid == mirrored.secret.uid.to_string());
+    /// The object as it is now: what was mirrored may be a moment old, and no key may be lost.
+    async fn adoptable(&self, engine: SyncEngine, mirrored: &Record) -> Result<AdoptableObject, Error> {
+        let writer = self.0.reconciler.engine_of(mirrored.engine);
+        let there = writer.adoptable(&mirrored.secret.id, reads_values(engine)).await?;
+        let there = there.filter(|there| there.uid() == mirrored.secret.uid.to_string());
         there.ok_or_else(|| Error::Stale(mirrored.secret.name()))
     }
 
@@ -183,7 +185,7 @@ impl Secrets {
         record: &Record,
         keys: &BTreeSet<String>,
         class_is_new: bool,
-        reads: &Reads,
+        reads: &SharedReads,
     ) -> Result<(), Error> {
         let secret = &record.secret;
         let told: BTreeSet<String> =
@@ -194,8 +196,8 @@ impl Secrets {
             return Err(Error::invalid("references", rule));
         }
         let mut problems = self.check_engine(engine, secret);
-        if engine == SyncEngine::SecretStore && class_is_new {
-            let class = self.0.edge.check_class_name(&secret.id, secret.uid).await;
+        if class_is_new {
+            let class = self.0.reconciler.engine_of(engine).check_adopted_name(&secret.id, secret.uid).await;
             problems.extend(class.err().map(|error| Problem::new("name", Cause::Edge(error))));
         }
         let references: Vec<_> = secret
@@ -323,8 +325,7 @@ fn of_plain_secret(adoption: Adoption, uid: Uuid, there: Adoptable) -> Result<Ta
         ..SyncedSecret::new(adoption.id, uid, Origin::Managed, model::now())
     };
     become_ours(&mut secret);
-    // The direct engine takes a Secret as it is; from there it goes to the other one, where that is to be.
-    let mut record = Record::new(secret, SyncEngine::Direct);
+    let mut record = Record::new(secret, ADOPTING);
     record.edge.uid = Some(there.uid);
     Ok(Taken { record, keys: there.keys, labels: there.labels })
 }
@@ -344,8 +345,7 @@ fn of_conflict(conflicting: &Record, given: Vec<NewReference>, there: Adoptable)
         secret.references = given.into_iter().map(|new| new.reference).collect();
     }
     become_ours(&mut secret);
-    // As above.
-    let mut record = Record { secret, engine: SyncEngine::Direct, handed: None, ..conflicting.clone() };
+    let mut record = Record { secret, engine: ADOPTING, handed: None, ..conflicting.clone() };
     record.edge = EdgeRecord { uid: Some(there.uid), ..EdgeRecord::default() };
     Ok(Taken { record, keys: there.keys, labels: there.labels })
 }

@@ -14,7 +14,7 @@ use crate::{
         engine::{Objection, VaultState, reads_values},
     },
     model::{Reference, SyncEngine, SyncedSecret, SyncedSecretId, VaultSecretName, VaultVersion, limits},
-    reconcile::Reads,
+    reconcile::SharedReads,
     vault::{Priority, VaultError},
 };
 
@@ -26,7 +26,7 @@ impl Secrets {
         engine: SyncEngine,
         references: &[NewReference],
         held: &[Reference],
-        reads: &Reads,
+        reads: &SharedReads,
     ) -> Vec<Problem> {
         let mut checks = Vec::with_capacity(references.len());
         for (place, new) in references.iter().enumerate() {
@@ -43,7 +43,7 @@ impl Secrets {
         engine: SyncEngine,
         place: usize,
         new: &NewReference,
-        reads: &Reads,
+        reads: &SharedReads,
     ) -> Option<Problem> {
         let cause = match &new.create {
             Some(_) => self.check_new(&new.reference.vault_secret).await,
@@ -58,7 +58,7 @@ impl Secrets {
         engine: SyncEngine,
         secret: &SyncedSecret,
         references: &[NewReference],
-        reads: &Reads,
+        reads: &SharedReads,
         edge_uid: Option<&str>,
     ) -> Result<(), Error> {
         let engine = self.0.reconciler.engine_of(engine);
@@ -105,7 +105,7 @@ impl Secrets {
     }
 }
 
-async fn check_existing(engine: SyncEngine, new: &NewReference, reads: &Reads) -> Result<(), Cause> {
+async fn check_existing(engine: SyncEngine, new: &NewReference, reads: &SharedReads) -> Result<(), Cause> {
     let reference = &new.reference;
     let (name, version) = (&reference.vault_secret, reference.version.as_ref());
     if !reads_values(engine) {
@@ -133,7 +133,7 @@ fn not_expired(name: &VaultSecretName, expire_time: Option<Timestamp>, now: Time
 pub(super) async fn check_values(
     engine: SyncEngine,
     references: &[NewReference],
-    reads: &Reads,
+    reads: &SharedReads,
 ) -> Result<(), Error> {
     if reads_values(engine) {
         return values(references, reads).await.map(drop);
@@ -153,7 +153,7 @@ pub(super) async fn check_values(
 /// The bytes that the edge will get; an error where together they are too many.
 async fn values(
     references: &[NewReference],
-    reads: &Reads,
+    reads: &SharedReads,
 ) -> Result<Vec<(Zeroizing<Vec<u8>>, VaultVersion)>, Error> {
     let mut values = Vec::with_capacity(references.len());
     for NewReference { reference, create } in references {

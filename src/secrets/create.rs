@@ -14,7 +14,7 @@ use crate::{
         self, AuditAction, Condition, ConditionType, Origin, Reason, Reference, State, Status, SyncedSecret,
         VaultSecretName, mapping,
     },
-    reconcile::{Reads, Wake, creation},
+    reconcile::{SharedReads, Wake, ownership},
     store::{Record, StoreError},
 };
 
@@ -49,7 +49,7 @@ impl Secrets {
         let engine = self.0.reconciler.engine_soon().await?;
         let secret = asked(&new);
         Error::refuse(self.check_engine(engine, &secret))?;
-        let reads = self.0.reconciler.reads(self.vault());
+        let reads = self.0.reconciler.shared_reads(self.vault());
         let _reserved = self.reserve(names_to_create(&new.references)).map_err(Error::Refused)?;
         let (mut problems, edge) = tokio::join!(
             self.check_references(engine, &new.references, &[], &reads),
@@ -105,7 +105,7 @@ impl Secrets {
         if record.secret.state == State::Deleting || !is_left(record, generation, &references) {
             return Ok(());
         }
-        let reads = self.0.reconciler.reads(self.vault());
+        let reads = self.0.reconciler.shared_reads(self.vault());
         let _reserved = self.reserve(names_to_create(&references)).map_err(Error::Refused)?;
         let creating = self.0.reconciler.creating(record.secret.uid);
         self.record_attempt(record.secret.uid, generation, &references).await?;
@@ -151,7 +151,7 @@ impl Secrets {
         record: &Record,
         generation: i64,
         references: Vec<NewReference>,
-        reads: &Arc<Reads>,
+        reads: &Arc<SharedReads>,
         may_be_stored: bool,
     ) -> Result<(), StoringFailed> {
         let (mut stored, mut problems, mut nothing_stored) = (Vec::new(), Vec::new(), true);
@@ -160,7 +160,7 @@ impl Secrets {
             else {
                 continue;
             };
-            let (name, tag) = (new.reference.vault_secret, creation::tag_of(record.secret.uid, waiting));
+            let (name, tag) = (new.reference.vault_secret, ownership::tag_of(record.secret.uid, waiting));
             match self.store_new(&name, create, &tag, may_be_stored).await {
                 Ok(Stored { unverified: Some(error), .. }) => {
                     nothing_stored = false;

@@ -10,7 +10,7 @@ use super::{
     setup::{Choice, Setup, check_setup},
 };
 use crate::{
-    edge::{EdgeError, Standing},
+    edge::{EdgeError, Standing, engine::is_delegated},
     model::{Condition, ConditionType, Reason, Status, SyncEngine, VaultSecretName},
     vault::{LastWrite, Priority, Vault, VaultError},
 };
@@ -46,7 +46,7 @@ impl Secrets {
         let (vault, edge, reconciler) = (self.vault(), &self.0.edge, &self.0.reconciler);
         let engine = reconciler.engine().ok();
         let options = reconciler.options();
-        let is_held = reconciler.has_secret_store_records();
+        let is_held = reconciler.has_delegated();
         let choice = Choice { configured: options.engine, taken: engine, is_held };
         let (mut conditions, mut setup, edge) = tokio::join!(
             check_vault(vault, engine),
@@ -146,7 +146,7 @@ fn can_create(last: Option<LastWrite>) -> Condition {
 
 /// Whoever never reads a value does not ask for the right: each refusal would stand in the vault's log.
 async fn can_get(vault: &Vault, name: &VaultSecretName, engine: Option<SyncEngine>) -> Condition {
-    if engine == Some(SyncEngine::SecretStore) {
+    if engine.is_some_and(is_delegated) {
         let message =
             "Not tried: in the Secret Store engine the service reads no values, the extension does.";
         return Condition::new(ConditionType::CanGet, Status::Unknown, Reason::NotChecked, message);
@@ -208,7 +208,7 @@ fn leader(standing: &Standing) -> Condition {
 fn secure_settings(vault: &[Condition], edge: Result<(), EdgeError>, setup: &Setup) -> Condition {
     let kind = ConditionType::SecureSettings;
     let needed: &[ConditionType] = match setup.engine {
-        Some(SyncEngine::SecretStore) => &[ConditionType::Reachable, ConditionType::CanList],
+        Some(engine) if is_delegated(engine) => &[ConditionType::Reachable, ConditionType::CanList],
         _ => &[ConditionType::Reachable, ConditionType::CanList, ConditionType::CanGet],
     };
     let missing = vault.iter().find(|held| needed.contains(&held.kind) && held.status != Status::True);
@@ -235,7 +235,7 @@ fn secure_settings(vault: &[Condition], edge: Result<(), EdgeError>, setup: &Set
 /// What the Secret Store engine needs and does not have, or may not have.
 fn unmet(setup: &Setup) -> Vec<(Status, String)> {
     let installed = &setup.installed;
-    let is_needed = setup.engine == Some(SyncEngine::SecretStore);
+    let is_needed = setup.engine.is_some_and(is_delegated);
     let absent = (is_needed && installed.status == Status::False)
         .then(|| (installed.status, installed.message.clone()));
     let needs = setup.needs.iter().filter(|need| need.status != Status::True);

@@ -55,7 +55,7 @@ use crate::{
 };
 pub use crate::{
     edge::{EdgeError, Gap, is_reserved},
-    reconcile::creation::TAG as RESERVED_TAG,
+    reconcile::ownership::TAG as RESERVED_TAG,
     store::{AuditFilter, BackupStanding, FeedPlace, History, Request, Room, Signer, StoreError, StoreFault},
     vault::VaultError,
 };

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use super::{Cause, Problem, Secrets};
 use crate::{
     model::{NewVaultSecret, VaultSecretName, VaultSecretVersion, VaultValue},
-    reconcile::creation::{self, Creation},
+    reconcile::ownership::{self, Ownership},
     vault::{Priority, VaultError},
 };
 
@@ -55,20 +55,20 @@ impl Secrets {
     ) -> Result<Stored, Cause> {
         if may_be_stored {
             match self.find_creation(name, tag).await.map_err(Cause::Vault)? {
-                Creation::Ours(version) => return Ok(Stored { version, value: None, unverified: None }),
-                Creation::Taken => return Err(Cause::VaultSecretExists(name.clone())),
-                Creation::Free => {}
+                Ownership::Ours(version) => return Ok(Stored { version, value: None, unverified: None }),
+                Ownership::Taken => return Err(Cause::VaultSecretExists(name.clone())),
+                Ownership::Free => {}
             }
         }
-        new.tags.insert(creation::TAG.to_owned(), tag.to_owned());
+        new.tags.insert(ownership::TAG.to_owned(), tag.to_owned());
         let version = self
             .vault()
             .set(name, &new, Priority::Interactive)
             .await
             .map_err(|error| Cause::Vault(Arc::new(error)))?;
         let unverified = match self.find_creation(name, tag).await {
-            Ok(Creation::Taken) => return Err(Cause::VaultSecretExists(name.clone())),
-            Ok(Creation::Ours(_) | Creation::Free) => None,
+            Ok(Ownership::Taken) => return Err(Cause::VaultSecretExists(name.clone())),
+            Ok(Ownership::Ours(_) | Ownership::Free) => None,
             Err(error) => Some(error),
         };
         let value = std::mem::replace(&mut new.value, SecretString::from(""));
@@ -78,8 +78,8 @@ impl Secrets {
         Ok(Stored { version, value: Some(value), unverified })
     }
 
-    async fn find_creation(&self, name: &VaultSecretName, tag: &str) -> Result<Creation, Arc<VaultError>> {
-        creation::find(self.vault(), name, tag, Priority::Interactive).await.map_err(Arc::new)
+    async fn find_creation(&self, name: &VaultSecretName, tag: &str) -> Result<Ownership, Arc<VaultError>> {
+        ownership::probe(self.vault(), name, tag, Priority::Interactive).await.map_err(Arc::new)
     }
 }
 

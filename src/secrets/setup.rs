@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::{
     edge::{
         ACCOUNT_RIGHTS, Edge, EdgeError, FederatedAccount,
-        secret_store::{Access, Options, PROVIDER, SecretProviderClass, SecretSync},
+        secret_store::{ExtensionIdentity, Options, PROVIDER, SecretProviderClass, SecretSync},
     },
     model::{Condition, ConditionType, Reason, Status, SyncEngine},
     quote::Quote,
@@ -196,7 +196,7 @@ async fn needs(edge: &Edge, options: &Options) -> Vec<Need> {
     let (classes, account) =
         tokio::join!(edge.list_classes(), edge.service_account(&options.service_account));
     let unseen = |kind, error: &EdgeError| Need { kind, status: Status::Unknown, message: error.explained() };
-    let access = classes.as_ref().map(|classes| options.access(classes));
+    let access = classes.as_ref().map(|classes| options.identity(classes));
     let identity = access.as_ref().ok().and_then(|access| Some(access.as_ref().ok()?.client_id.as_str()));
     let vaults = classes.as_ref().map(|classes| of_vaults(classes, options));
     vec![
@@ -206,7 +206,7 @@ async fn needs(edge: &Edge, options: &Options) -> Vec<Need> {
     ]
 }
 
-fn of_access(access: &Result<Access, EdgeError>) -> Need {
+fn of_access(access: &Result<ExtensionIdentity, EdgeError>) -> Need {
     let (status, message) = match access {
         Ok(access) => {
             let message = format!(

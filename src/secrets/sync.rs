@@ -39,7 +39,7 @@ impl Secrets {
         transaction.update(current).await?;
         transaction.audit(call.event(AuditAction::SyncSyncedSecret, secret.name(), "")).await?;
         transaction.commit().await?;
-        let wake = Wake { refetch: Some(self.0.reconciler.reads(self.vault())), interactive: true };
+        let wake = Wake { refetch: Some(self.0.reconciler.shared_reads(self.vault())), interactive: true };
         self.0.reconciler.wake(secret.uid, wake);
         let done = |record: Option<&Record>| {
             record.is_none_or(|record| {

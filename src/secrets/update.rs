@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     model::{self, AuditAction, Reference, State, SyncedSecret, SyncedSecretId, mapping},
-    reconcile::{Creating, Reads, Wake},
+    reconcile::{Creating, SharedReads, Wake},
     store::{Record, StoreError},
 };
 
@@ -62,7 +62,7 @@ impl Secrets {
         if let Some(recorded) = self.replayed(&call).await? {
             return self.update_again(call, recorded, changes, mode).await;
         }
-        let reads = self.0.reconciler.reads(self.vault());
+        let reads = self.0.reconciler.shared_reads(self.vault());
         let given = changes.references.take();
         let _reserved =
             self.reserve(names_to_create(given.as_deref().unwrap_or_default())).map_err(Error::Refused)?;
@@ -98,7 +98,7 @@ impl Secrets {
         call: &Call,
         changes: &Changes,
         given: Option<&[NewReference]>,
-        reads: &Reads,
+        reads: &SharedReads,
         mode: Mode,
     ) -> Result<Accepted, Error> {
         let record = self.find_managed(&changes.id)?;

@@ -8,7 +8,7 @@ use crate::{
         AuditAction, NewVaultSecret, Outcome, SyncedSecretId, VaultSecret, VaultSecretName,
         VaultSecretVersion,
     },
-    reconcile::{Wake, creation},
+    reconcile::{Wake, ownership},
     store::NewAuditEvent,
     vault::{Priority, VaultError},
 };
@@ -191,7 +191,7 @@ impl Secrets {
         }
         let tag = self.tag(&call);
         let stored = versions.into_iter().find(|version| {
-            again.is_some() && version.tags.get(creation::TAG).is_some_and(|held| *held == tag)
+            again.is_some() && version.tags.get(ownership::TAG).is_some_and(|held| *held == tag)
         });
         let version = match stored {
             Some(version) => version,
@@ -203,7 +203,7 @@ impl Secrets {
                     again.is_none(),
                 )
                 .await?;
-                new.tags.insert(creation::TAG.to_owned(), tag);
+                new.tags.insert(ownership::TAG.to_owned(), tag);
                 let stored = self.vault().set(&name, &new, Priority::Interactive).await;
                 let stored = stored.map_err(|error| Cause::Vault(Arc::new(error)));
                 self.end_vault_write(&call, AuditAction::AddVaultSecretVersion, &resource(&name), stored)
@@ -211,7 +211,7 @@ impl Secrets {
                     .map_err(|cause| field("parent", cause))?
             }
         };
-        let reads = self.0.reconciler.reads(self.vault());
+        let reads = self.0.reconciler.shared_reads(self.vault());
         for user in self.0.store.view().users_of(&name) {
             self.0.reconciler.wake(user.secret.uid, Wake { refetch: Some(reads.clone()), interactive: true });
         }

@@ -165,7 +165,7 @@ const CLUSTER: &[Row] = &[
         held_by: &[
             "tests/service/renewed.rs::a_kubeconfig_that_is_renewed_is_used_without_a_restart",
             "tests/service/renewed.rs::an_authority_of_the_cluster_that_is_renewed_in_its_file_is_trusted_without_a_restart",
-            "src/edge/client.rs::a_client_certificate_that_is_renewed_in_the_kubeconfig_or_in_its_file_is_shown_within_seconds",
+            "src/edge/client/tests.rs::a_client_certificate_that_is_renewed_in_the_kubeconfig_or_in_its_file_is_shown_within_seconds",
         ],
     },
     Row {

@@ -1,6 +1,6 @@
 //! Files with secrets and certificates that are renewed on disk: taken up without a restart, and named while they are wrong.
 //!
-//! What is in a client certificate of a kubeconfig is held by the tests of `src/edge/client.rs`, a workload's token file by those of
+//! What is in a client certificate of a kubeconfig is held by the tests of `src/edge/client/tests.rs`, a workload's token file by those of
 //! `src/vault/tests/identity.rs` and `tests/control_plane`, and the server's own files by `tests/service/access/certificates.rs`.
 
 use std::{io::Write, os::unix::fs::OpenOptionsExt, path::PathBuf, time::Duration};

@@ -8,14 +8,15 @@ use super::Engines;
 use crate::model::SyncEngine;
 
 /// How often the cluster is asked what it serves until it answers.
-const AGAIN: Duration = Duration::from_secs(2);
-/// How often it is asked whether the extension's resources have come: soon at first, because an API server that has just started
-/// does not serve custom resources yet.
-const NOT_SERVED: Duration = Duration::from_secs(1);
+const ERROR_PAUSE: Duration = Duration::from_secs(2);
+/// How often it is asked whether the extension's resources have come: soon at first, because an API server
+/// that has just started does not serve custom resources yet.
+const FIRST_POLL: Duration = Duration::from_secs(1);
 /// The same in the long run.
-const STILL_NOT_SERVED: Duration = Duration::from_secs(30);
-/// How long the resources must have been missing before a namespace that has no synced secrets begins with the direct engine.
-const CONFIRMED: Duration = Duration::from_secs(3);
+const LONGEST_POLL: Duration = Duration::from_secs(30);
+/// How long the resources must have been missing before a namespace that has no synced secrets begins with
+/// the direct engine.
+const ABSENCE_CONFIRMED_AFTER: Duration = Duration::from_secs(3);
 
 /// Which engines synced secrets have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,8 +45,8 @@ impl InUse {
 }
 
 impl Engines {
-    /// Chooses the engine of new synced secrets by what the cluster serves, and says why. Asks until that can be told. `is_rebuilding`:
-    /// what a lost database knew of may be in the extension's hands.
+    /// Chooses the engine of new synced secrets by what the cluster serves, and says why. Asks until that can
+    /// be told. `is_rebuilding`: what a lost database knew of may be in the extension's hands.
     pub async fn choose(
         &self,
         in_use: impl Fn() -> InUse,
@@ -63,12 +64,12 @@ impl Engines {
                     if let Some(chosen) = decided(missing, in_use()).filter(|_| !missing_but) {
                         return chosen;
                     }
-                    NOT_SERVED
+                    FIRST_POLL
                 }
                 Err(error) => {
                     missing_since = None;
                     tracing::debug!(%error, "the cluster does not say which engines it can do; asking again");
-                    AGAIN
+                    ERROR_PAUSE
                 }
             };
             tokio::time::sleep(pause).await;
@@ -77,16 +78,17 @@ impl Engines {
 
     /// Waits until the extension's resources are served: in the direct engine, too, others may use them.
     pub async fn until_served(&self) {
-        let mut pause = NOT_SERVED;
+        let mut pause = FIRST_POLL;
         while self.edge().has_secret_store().await != Ok(true) {
             tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(STILL_NOT_SERVED);
+            pause = (pause * 2).min(LONGEST_POLL);
         }
     }
 }
 
-/// The engine to change to when the extension's resources came after the choice, and why. They are taken up where nothing is in the hands of
-/// the direct engine. What is, is handed over after a restart: not while people work with it.
+/// The engine to change to when the extension's resources came after the choice, and why. They are taken up
+/// where nothing is in the hands of the direct engine. What is, is handed over after a restart: not while
+/// people work with it.
 pub fn once_served(chosen: Option<SyncEngine>, in_use: InUse) -> Option<(SyncEngine, &'static str)> {
     (chosen == Some(SyncEngine::Direct) && !in_use.direct).then_some((
         SyncEngine::SecretStore,
@@ -94,11 +96,12 @@ pub fn once_served(chosen: Option<SyncEngine>, in_use: InUse) -> Option<(SyncEng
     ))
 }
 
-/// The engine where none is configured, and why; nothing where that is still to be seen. `missing` is how long the cluster has said that it
-/// does not serve the extension's resources, nothing where it does.
+/// The engine where none is configured, and why; nothing where that is still to be seen. `missing` is how
+/// long the cluster has said that it does not serve the extension's resources, nothing where it does.
 ///
-/// Resources that are missing are no order to take anything out of the extension's hands: an API server that has just started, an
-/// upgrade or a definition that was deleted by mistake look the same as an extension that is gone for good.
+/// Resources that are missing are no order to take anything out of the extension's hands: an API server that
+/// has just started, an upgrade or a definition that was deleted by mistake look the same as an extension
+/// that is gone for good.
 fn decided(missing: Option<Duration>, in_use: InUse) -> Option<(SyncEngine, &'static str)> {
     match missing {
         None => Some((SyncEngine::SecretStore, "the Secret Store extension's resources are served")),
@@ -106,7 +109,7 @@ fn decided(missing: Option<Duration>, in_use: InUse) -> Option<(SyncEngine, &'st
             SyncEngine::SecretStore,
             "the Secret Store extension's resources are not served, but synced secrets are in its hands",
         )),
-        Some(since) if in_use.direct || since >= CONFIRMED => {
+        Some(since) if in_use.direct || since >= ABSENCE_CONFIRMED_AFTER => {
             Some((SyncEngine::Direct, "the Secret Store extension's resources are not served"))
         }
         Some(_) => None,

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     Digest, Direct, Engine, SecretStore, Target,
-    secret_store::{self, Access, SyncSeen, as_synced_secret},
+    secret_store::{self, ExtensionIdentity, SyncSeen, as_synced_secret},
 };
 use crate::{
     edge::{Edge, EdgeError, Index, Labelled, Seen},
@@ -25,35 +25,45 @@ pub struct Engines {
     secret_store: SecretStore,
 }
 
-/// The settings of the engines as the cluster has them now. Looks through all classes: ask once for many synced secrets.
+/// The settings of the engines as the cluster has them now. Looks through all classes: ask once for many
+/// synced secrets.
 pub struct Settings {
     /// As whom the extension comes to the vault; absent where that is not known.
-    pub(super) access: Option<Access>,
+    pub(super) identity: Option<ExtensionIdentity>,
 }
 
-/// Which objects were ever listed to the end.
+/// Which kinds of objects have been listed completely.
 #[derive(Clone, Copy)]
 pub struct Listed {
     secrets: bool,
     syncs: bool,
 }
 
-/// What became of an orphan.
+/// The result of removing an orphan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrphanRemoval {
     /// There was none.
     Absent,
     /// It was removed.
     Removed,
-    /// Whoever writes it has to be stopped first; go on after this.
+    /// Its writer must stop first. Call again after this time.
     Wait(Duration),
 }
 
+/// The engine that takes a Kubernetes Secret of another tool over as it is. From there it goes to the other
+/// one, where that is to be.
+pub const ADOPTING: SyncEngine = SyncEngine::Direct;
+
 /// Whether the engine of this kind needs the values of the references.
 pub fn reads_values(kind: SyncEngine) -> bool {
+    !is_delegated(kind)
+}
+
+/// Whether the Secret Store extension writes the Secrets of this engine.
+pub fn is_delegated(kind: SyncEngine) -> bool {
     match kind {
-        SyncEngine::Direct => true,
-        SyncEngine::SecretStore => false,
+        SyncEngine::Direct => false,
+        SyncEngine::SecretStore => true,
     }
 }
 
@@ -68,7 +78,8 @@ pub fn object_kind(kind: SyncEngine) -> &'static str {
 // === impl Engines ===
 
 impl Engines {
-    /// The engines of a process that works with one vault. `shortest_check` is the shortest time between two rotation checks.
+    /// The engines of a process that works with one vault. `shortest_check` is the shortest time between two
+    /// rotation checks.
     pub fn new(
         edge: Edge,
         index: Index,
@@ -93,7 +104,7 @@ impl Engines {
 
     /// The settings of now.
     pub fn settings(&self) -> Settings {
-        Settings { access: self.secret_store.access().ok() }
+        Settings { identity: self.secret_store.identity().ok() }
     }
 
     /// The uids of synced secrets that objects of the namespace carry as our label.
@@ -128,12 +139,13 @@ impl Engines {
         self.secret_store.pairs().changed()
     }
 
-    /// Tells that the extension's resources were listed anew, or that the extension acts again after a long silence.
+    /// Tells that the extension's resources were listed anew, or that the extension acts again after a long
+    /// silence.
     pub fn relisted(&self) -> watch::Receiver<()> {
         self.secret_store.pairs().listed()
     }
 
-    /// What was ever listed to the end. Ask before looking for something that may be missing.
+    /// What has been listed completely. Ask before you conclude that something is missing.
     pub fn listed(&self) -> Listed {
         Listed { secrets: self.index.is_complete(), syncs: self.secret_store.is_listed() }
     }
@@ -151,7 +163,7 @@ impl Engines {
             || matches!(self.secret_store.pairs().sync(name), SyncSeen::There(_) | SyncSeen::Behind(_))
     }
 
-    /// The other engine, where the watch shows something by which it would go on writing the Secret of a synced secret of this kind.
+    /// The other engine, if the watch shows an object by which it would still write this Secret.
     pub fn other_writer(&self, kind: SyncEngine, secret: &SyncedSecret) -> Option<Engine> {
         let shows = kind == SyncEngine::Direct
             && secret.state != State::Deleting
@@ -159,7 +171,7 @@ impl Engines {
         shows.then(|| self.of(SyncEngine::SecretStore))
     }
 
-    /// Whether the extension's kinds are gone from the cluster for good, and all that it had with them.
+    /// Whether the extension's kinds are gone from the cluster for good, together with all its objects.
     pub async fn are_kinds_gone(&self) -> bool {
         self.secret_store.are_kinds_gone().await
     }

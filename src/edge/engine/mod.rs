@@ -1,7 +1,9 @@
-//! The two ways in which a synced secret reaches the edge: this service writes its Secret itself, or the Secret Store extension does.
+//! The two ways in which a synced secret reaches the edge: this service writes its Secret itself, or the
+//! Secret Store extension does.
 //!
-//! An engine decides: what to do next, how to write, and what a look at the edge means. It knows neither the database nor the vault;
-//! the reconciler reads the vault for it, and records, queues and audits what it answers.
+//! An engine decides what to do next, writes, and interprets what it finds at the edge. It knows neither the
+//! database nor the vault: the reconciler reads the vault for it, and records, requeues and audits its
+//! answers.
 
 mod choice;
 pub(super) mod direct;
@@ -13,14 +15,18 @@ use std::time::Duration;
 
 pub use choice::{InUse, once_served};
 pub use direct::Direct;
-pub use engines::{Engines, Listed, OrphanRemoval, Settings, object_kind, reads_values};
+pub use engines::{
+    ADOPTING, Engines, Listed, OrphanRemoval, Settings, is_delegated, object_kind, reads_values,
+};
 pub use secret_store::SecretStore;
 pub use types::{
     Applied, Attempt, Comparison, Delegated, Digest, Drift, Failure, Look, Objection, Observation,
     Preparation, Problem, Released, Retry, Step, Synced, Target, Trigger, VaultState, sentence,
 };
 
-use super::EdgeError;
+use uuid::Uuid;
+
+use super::{Adoptable, AdoptableSync, EdgeError};
 use crate::model::{Handed, SyncEngine, SyncedSecret, SyncedSecretId};
 
 /// How a synced secret reaches the edge. Cheap to clone.
@@ -28,8 +34,28 @@ use crate::model::{Handed, SyncEngine, SyncedSecret, SyncedSecretId};
 pub enum Engine {
     /// This service reads the values and writes the Secret.
     Direct(Direct),
-    /// This service writes a SecretSync and a SecretProviderClass, and the Secret Store extension writes the Secret.
+    /// This service writes a SecretSync and a SecretProviderClass, and the Secret Store extension writes the
+    /// Secret.
     SecretStore(SecretStore),
+}
+
+/// An object of another tool that can be adopted.
+#[derive(Debug)]
+pub enum AdoptableObject {
+    /// A Kubernetes Secret.
+    Secret(Adoptable),
+    /// A SecretSync.
+    SecretSync(AdoptableSync),
+}
+
+impl AdoptableObject {
+    /// The uid that Kubernetes gave it.
+    pub fn uid(&self) -> &str {
+        match self {
+            Self::Secret(secret) => &secret.uid,
+            Self::SecretSync(sync) => &sync.uid,
+        }
+    }
 }
 
 impl Engine {
@@ -54,7 +80,7 @@ impl Engine {
         }
     }
 
-    /// What of a synced secret this engine can't do.
+    /// What keeps this engine from syncing a synced secret; empty if nothing does.
     pub fn check(&self, secret: &SyncedSecret) -> Vec<Objection> {
         match self {
             Self::Direct(_) => Vec::new(),
@@ -70,8 +96,30 @@ impl Engine {
         }
     }
 
-    /// Asks the API server whether it would accept what [`Engine::apply`] writes; changes nothing. `edge_uid` is the Secret that was
-    /// written before.
+    /// Fails where the name of what this engine would write beside a Secret that is adopted is somebody
+    /// else's.
+    pub async fn check_adopted_name(&self, id: &SyncedSecretId, uid: Uuid) -> Result<(), EdgeError> {
+        match self {
+            Self::Direct(_) => Ok(()),
+            Self::SecretStore(engine) => engine.check_adopted_name(id, uid).await,
+        }
+    }
+
+    /// The object of another tool that can be adopted and that an engine like this one writes; nothing where
+    /// there is none. `may_read`: whether the service may read values.
+    pub async fn adoptable(
+        &self,
+        id: &SyncedSecretId,
+        may_read: bool,
+    ) -> Result<Option<AdoptableObject>, EdgeError> {
+        Ok(match self {
+            Self::Direct(engine) => engine.adoptable(id, may_read).await?.map(AdoptableObject::Secret),
+            Self::SecretStore(engine) => engine.adoptable(id).await?.map(AdoptableObject::SecretSync),
+        })
+    }
+
+    /// Asks the API server whether it would accept what [`Engine::apply`] writes; changes nothing. `edge_uid`
+    /// is the Secret that was written before.
     pub async fn dry_run(
         &self,
         secret: &SyncedSecret,
@@ -84,15 +132,15 @@ impl Engine {
         }
     }
 
-    /// Its settings of now.
+    /// Its current settings.
     pub fn settings(&self) -> Settings {
         match self {
-            Self::Direct(_) => Settings { access: None },
-            Self::SecretStore(engine) => Settings { access: engine.access().ok() },
+            Self::Direct(_) => Settings { identity: None },
+            Self::SecretStore(engine) => Settings { identity: engine.identity().ok() },
         }
     }
 
-    /// Decides the next step, from what is remembered and what the watches show.
+    /// Decides the next step, from what is recorded and what the watches show.
     pub fn plan(&self, target: &Target<'_>, trigger: Trigger, settings: &Settings) -> Step {
         match self {
             Self::Direct(_) => direct::plan(target, trigger),
@@ -100,7 +148,7 @@ impl Engine {
         }
     }
 
-    /// Whether there is anything to do that nobody has to ask for.
+    /// Whether there is anything to do even if nobody asks for it.
     pub fn is_unsettled(&self, target: &Target<'_>, settings: &Settings) -> bool {
         match self {
             Self::Direct(_) => direct::plan(target, Trigger::default()) != Step::Nothing,
@@ -116,7 +164,8 @@ impl Engine {
         }
     }
 
-    /// What it means that nothing has answered a write for so long, given what else was delegated to the extension.
+    /// Decides what to do about a write that the extension has not answered for this long. `delegated` is
+    /// everything that it was given.
     pub fn judge_silence<'a>(
         &self,
         target: &Target<'_>,
@@ -129,7 +178,7 @@ impl Engine {
         }
     }
 
-    /// Fails where somebody else's object stands in the way, before anything is read of the vault.
+    /// Fails if somebody else's object has the name. Called before any value is read.
     pub async fn check_owner(&self, target: &Target<'_>) -> Result<(), EdgeError> {
         match self {
             Self::Direct(engine) => engine.check_owner(target).await,
@@ -138,7 +187,7 @@ impl Engine {
         }
     }
 
-    /// Whether what the vault has has to be written.
+    /// Whether the state of the vault has to be written.
     pub fn compare(&self, target: &Target<'_>, state: &VaultState, attempt: Attempt) -> Comparison {
         match self {
             Self::Direct(_) => Comparison::Differs(attempt),
@@ -146,7 +195,8 @@ impl Engine {
         }
     }
 
-    /// What to write to repair a drift; nothing where the vault has to be read for it. `is_released`: [`Engine::release_keys`] came before.
+    /// What to write to repair drift. None if the vault must be read first. `is_released`: whether
+    /// [`Engine::release_keys`] was called.
     pub fn repair(&self, target: &Target<'_>, is_released: bool) -> Option<(VaultState, Attempt)> {
         match self {
             Self::Direct(_) => None,
@@ -154,7 +204,7 @@ impl Engine {
         }
     }
 
-    /// Brings the edge to what is asked for, in one consistent write.
+    /// Writes the edge, in one consistent write.
     pub async fn apply(
         &self,
         target: &Target<'_>,
@@ -167,7 +217,7 @@ impl Engine {
         }
     }
 
-    /// Who else wrote last to what this engine writes; nobody where that can't be told.
+    /// The field manager besides the engine's own that wrote last, if it can be told.
     pub async fn other_manager(&self, id: &SyncedSecretId) -> Option<String> {
         match self {
             Self::Direct(_) => None,
@@ -175,7 +225,7 @@ impl Engine {
         }
     }
 
-    /// Takes keys that somebody else wrote or removed out of their hands, for whoever writes the Secret and takes nothing by force.
+    /// Releases keys that another manager owns, so that a writer that never forces can take them.
     pub async fn release_keys(&self, target: &Target<'_>) -> Result<(), EdgeError> {
         match self {
             Self::Direct(_) => Ok(()),
@@ -183,7 +233,7 @@ impl Engine {
         }
     }
 
-    /// Takes all of ours out of a Secret of somebody else that has come under the name. Says how long to wait before going on.
+    /// Takes everything of ours out of somebody else's Secret. Returns a pause if it has to be called again.
     pub async fn withdraw(&self, target: &Target<'_>) -> Result<Option<Duration>, EdgeError> {
         match self {
             Self::Direct(_) => Ok(None),
@@ -191,7 +241,7 @@ impl Engine {
         }
     }
 
-    /// Removes what is ours. Says how long to wait before going on.
+    /// Removes what is ours from the edge. Returns a pause if it has to be called again.
     pub async fn remove(&self, target: &Target<'_>) -> Result<Option<Duration>, EdgeError> {
         match self {
             Self::Direct(engine) => engine.remove(target).await.map(|()| None),
@@ -199,7 +249,7 @@ impl Engine {
         }
     }
 
-    /// Stops whoever writes the Secret, before [`Engine::release`].
+    /// Stops the writer of the Secret, before [`Engine::release`].
     pub async fn prepare_release(&self, target: &Target<'_>) -> Result<Preparation, EdgeError> {
         match self {
             Self::Direct(_) => Ok(Preparation::Ready(None)),
@@ -207,7 +257,7 @@ impl Engine {
         }
     }
 
-    /// Makes the Secret one that the other engine can write, as it is, and leaves the rest of it to that engine.
+    /// Releases the Secret to the other engine, without changing its content.
     pub async fn release(&self, target: &Target<'_>) -> Result<Released, EdgeError> {
         match self {
             Self::Direct(engine) => engine.release(target).await,
@@ -215,7 +265,7 @@ impl Engine {
         }
     }
 
-    /// Whether anything of this synced secret that this engine would write by is at the edge, asked afresh.
+    /// Asks the API server whether objects exist by which this engine would write the Secret.
     pub async fn has_left(&self, target: &Target<'_>) -> Result<bool, EdgeError> {
         match self {
             Self::Direct(_) => Ok(false),

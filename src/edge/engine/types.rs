@@ -30,7 +30,7 @@ pub struct Target<'a> {
     pub seen: Seen,
 }
 
-/// Why a synced secret is looked at.
+/// Why a synced secret is reconciled.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Trigger {
     /// A call is storing new vault secrets of it right now.
@@ -42,15 +42,15 @@ pub struct Trigger {
 /// The next step for a synced secret.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step {
-    /// All is as it should be, or somebody else is at it.
+    /// Nothing to do, or a call is still working on it.
     Nothing,
     /// Remove it from the edge, then forget it.
     Remove,
     /// Find out whether the vault holds what "Create new" was to store.
     FindCreated,
-    /// Ask the vault what there is, and write.
+    /// Read the vault and write the edge.
     Apply,
-    /// Put back what somebody changed.
+    /// Repair drift.
     Repair,
     /// Look at the edge.
     Observe(Look),
@@ -59,26 +59,26 @@ pub enum Step {
 /// What [`crate::edge::engine::Engine::observe`] is to find out.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Look {
-    /// Whether the Secret, which is not the one that was written, still holds what it should.
+    /// Whether the Secret still holds what it should, although it is not the one that was written.
     Secret,
-    /// Why the extension's resources are not listed yet.
+    /// Why the extension's resources could not be listed yet.
     Lists,
-    /// Whether our own write, which the watch has not shown for so long, is still there.
+    /// Whether our own write still exists. The watch has not shown it for this long.
     OwnWrite(Duration),
-    /// What the extension has made of what it was given.
+    /// Whether the extension has written the Secret.
     Answer,
 }
 
 /// Why the edge is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attempt {
-    /// There is something new.
+    /// Something new was asked for, or the vault has something new.
     New,
     /// Somebody changed what was written.
     Drift,
-    /// The extension has left it alone; so often it was told again because of that.
+    /// The extension has not reacted. The number of writes for that reason.
     Unanswered(u32),
-    /// The extension has failed at it so often.
+    /// The extension has failed. The number of failures.
     Failed(u32),
 }
 
@@ -91,22 +91,22 @@ pub struct VaultState {
     pub values: Vec<(Zeroizing<Vec<u8>>, VaultVersion)>,
 }
 
-/// What the vault has, compared with what was written.
+/// How the state of the vault compares with what was written.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Comparison {
     /// Write it, for this reason.
     Differs(Attempt),
     /// The edge holds it.
     Same,
-    /// It was written, and whether the extension has done it is not known yet.
+    /// It was written already, and the extension has not finished it yet.
     Awaited,
 }
 
-/// What a write brought.
+/// The result of a write.
 pub enum Applied {
     /// The Secret holds what it should.
     Synced(Synced),
-    /// The extension was told what to do.
+    /// The extension has to act now.
     Delegated(Delegated),
     /// A Secret of somebody else stands under the name; nothing was written.
     Conflict,
@@ -124,37 +124,37 @@ pub struct Synced {
     pub is_from_memory: bool,
 }
 
-/// What the extension was told.
+/// A write that the extension has to carry out.
 pub struct Delegated {
-    /// What there is to remember of it.
+    /// To be recorded.
     pub handed: Handed,
     /// Of what was written.
     pub digest: Vec<u8>,
     /// For the audit: what somebody else had changed.
     pub repaired: Option<String>,
-    /// Look again after this, if the watch does not tell of an answer before.
+    /// When to look again if the watch shows no answer before.
     pub look_again: Duration,
 }
 
-/// What a look at the edge means.
+/// What the engine has found at the edge.
 pub enum Observation {
-    /// Nothing can be said yet; look again after this.
+    /// Not known yet. Look again after this time.
     Wait(Duration),
     /// Something has changed: plan again.
     Again,
-    /// The Secret holds what was written, and is this one by now.
+    /// The Secret holds what was written, and this is its identity now.
     Unchanged(Written),
-    /// The extension has done what it was told; the Secret is this one.
+    /// The extension has written the Secret, and this is its identity.
     Confirmed(Written),
     /// Somebody changed what was written.
     Drifted(Drift),
     /// A Secret of somebody else stands under the name.
     Conflict,
-    /// The extension has not answered for so long; see [`crate::edge::engine::Engine::judge_silence`].
+    /// The extension has not answered for this long; see [`crate::edge::engine::Engine::judge_silence`].
     Unanswered(Duration),
-    /// The extension is at work on others: the message says so. Look again after this.
+    /// The extension is working on other SecretSyncs: the message for the condition, and when to look again.
     Busy(String, Duration),
-    /// Ask the vault again, and write.
+    /// Read the vault and write again.
     Retry(Attempt),
     /// Write the same again.
     Resend(VaultState, Attempt),
@@ -171,34 +171,34 @@ pub struct Drift {
     pub must_release: bool,
 }
 
-/// What stands between a synced secret and its release to the other engine.
+/// Whether a Secret can be released now.
 pub enum Preparation {
-    /// Whoever writes the Secret has not stopped yet; go on after this.
+    /// Its writer has not stopped yet. Check again after this time.
     Wait(Duration),
-    /// It can be released. The uid of its Secret, where it has become known, is to be recorded before.
+    /// It can. If the uid of the Secret is given, record it before the release.
     Ready(Option<String>),
 }
 
-/// A Secret in nobody's hands.
+/// A Secret that the other engine can write.
 pub struct Released {
     /// The Secret, where there is one.
     pub secret: Option<Written>,
-    /// Whether it is to be written once by its next engine, whatever its state says.
+    /// Whether the next engine must write it once, even if it is SYNCED.
     pub must_rewrite: bool,
 }
 
-/// Something that an engine can't do for a synced secret.
+/// Why an engine can't sync a synced secret.
 pub enum Objection {
     /// A field has a value that the engine does not take.
     Field(Violation),
-    /// The engine lacks something of its own.
+    /// The engine is not set up.
     Engine(EdgeError),
 }
 
-/// A problem of one reference: its place, the reason and the words.
+/// A problem with one reference: its index, the reason and the message.
 pub type Problem = (usize, Reason, String);
 
-/// Why an attempt did not bring the edge to what is recorded.
+/// Why a reconciliation failed.
 pub struct Failure {
     /// For the condition.
     pub reason: Reason,
@@ -213,13 +213,14 @@ pub struct Failure {
 /// When trying again makes sense.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Retry {
-    /// The caller for whom it was looked at had no turn at the vault: nothing is known that could be told. The next look is the service's own.
+    /// The reads of a waiting caller were refused because too many wait for the vault: there is nothing to
+    /// report. Retry with own reads.
     Unread,
-    /// Waiting may be enough.
+    /// It may recover by itself. Retry with back-off, and not before this time.
     Soon(Option<Duration>),
-    /// Waiting for so long is part of the plan.
+    /// After this time, as planned.
     After(Duration),
-    /// Somebody must mend something; whether they have is looked at again and again, at a growing pause.
+    /// A person must fix something. Retry with back-off until they have.
     Later,
 }
 
@@ -247,7 +248,7 @@ impl Target<'_> {
         }
         let is_pending = self.secret.references.iter().any(|reference| reference.create_pending);
         is_pending.then_some(match trigger.creating {
-            // Its call is still at it.
+            // Its call is still storing them.
             true => Step::Nothing,
             false => Step::FindCreated,
         })
@@ -257,7 +258,7 @@ impl Target<'_> {
 // === impl Failure ===
 
 impl Failure {
-    /// The failure that the problems of references amount to; none where there are none.
+    /// One failure for the problems of several references. None if there are no problems.
     pub fn of_references(references: &[Reference], problems: Vec<Problem>, retry: Retry) -> Option<Self> {
         let (place, reason, message) = problems.first()?;
         let (reason, message) = (*reason, format!("Key {}: {message}", references[*place].key));

@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 use super::{LEASE_DURATION, Leadership, RENEW_DEADLINE, RETRY_PERIOD, Standing};
 use crate::edge::{Edge, EdgeError, FIELD_MANAGER};
 
-/// How long a request about the Lease may take: two of them have room before the holder must stop, as in kube-controller-manager.
+/// How long a request about the Lease may take: two of them have room before the holder must stop, as in
+/// kube-controller-manager.
 const TRY: Duration = RENEW_DEADLINE.checked_div(2).expect("two is not zero");
 /// How often a race for the Lease is run again at once.
 const RACES: usize = 3;
@@ -28,7 +29,7 @@ pub struct Election {
     /// Tells how far the database of this process is, for who comes after it.
     place: Place,
     leadership: Leadership,
-    seen: Option<Seen>,
+    seen: Option<ObservedLease>,
     /// The Lease as this process wrote it last, while it is thought to hold it.
     held: Option<Lease>,
     /// Why the last look failed, since one went well.
@@ -43,7 +44,7 @@ pub type Place = Box<dyn Fn() -> String + Send + Sync>;
 const PLACE: &str = "secret-service.iotoperations/place";
 
 /// The Lease as it was last seen.
-struct Seen {
+struct ObservedLease {
     spec: LeaseSpec,
     /// When it was first seen like this, by the clock of this process.
     since: Instant,
@@ -52,7 +53,8 @@ struct Seen {
 /// How a look at the Lease ended.
 #[derive(Debug, PartialEq, Eq)]
 enum Look {
-    /// This process holds it, by a request that was sent then; `anew` where another one, or nobody, held it before.
+    /// This process holds it, by a request that was sent then; `anew` where another one, or nobody, held it
+    /// before.
     Ours { sent: Instant, anew: bool },
     /// Another one does.
     Theirs(String),
@@ -68,7 +70,8 @@ pub struct LeaseHolder {
 }
 
 impl Edge {
-    /// Takes part in the election for the Lease of a name, as somebody of this identity, whose database is at that place.
+    /// Takes part in the election for the Lease of a name, as somebody of this identity, whose database is at
+    /// that place.
     pub fn election(&self, name: &str, identity: String, place: Place) -> Election {
         Election {
             leases: self.leases(),
@@ -118,7 +121,8 @@ impl Edge {
 // === impl Election ===
 
 impl Election {
-    /// Takes the Lease whenever it can be had, and renews it, until told to stop. Nothing writes any more by then: it gives the Lease back.
+    /// Takes the Lease whenever it can be had, and renews it, until told to stop. Nothing writes any more by
+    /// then: it gives the Lease back.
     pub async fn run(mut self, stop: CancellationToken) {
         let leadership = self.leadership.clone();
         loop {
@@ -136,7 +140,7 @@ impl Election {
             }
         }
         leadership.ended();
-        self.give_back().await;
+        self.remove_traces().await;
     }
 
     fn settle(&mut self, look: Result<Look, EdgeError>) {
@@ -194,7 +198,8 @@ impl Election {
         }
     }
 
-    /// Makes it without a holder. It is taken like any other, so that a right that is missing shows at once, and not at the first renewal.
+    /// Makes it without a holder. It is taken like any other, so that a right that is missing shows at once,
+    /// and not at the first renewal.
     async fn create(&self) -> Result<Lease, EdgeError> {
         let metadata = ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
         let spec = LeaseSpec { lease_transitions: Some(0), ..LeaseSpec::default() };
@@ -231,13 +236,13 @@ impl Election {
     fn note(&mut self, lease: &Lease) {
         let spec = lease.spec.clone().unwrap_or_default();
         if self.seen.as_ref().is_none_or(|seen| seen.spec != spec) {
-            self.seen = Some(Seen { spec, since: Instant::now() });
+            self.seen = Some(ObservedLease { spec, since: Instant::now() });
         }
     }
 
     /// Who else holds the Lease, as far as this process has seen.
     fn other_holder(&self) -> Option<String> {
-        let Seen { spec, since } = self.seen.as_ref()?;
+        let ObservedLease { spec, since } = self.seen.as_ref()?;
         let holder = spec.holder_identity.as_ref().filter(|holder| !holder.is_empty())?;
         let lasts = spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok());
         let lasts = lasts.filter(|seconds| *seconds > 0).map_or(LEASE_DURATION, Duration::from_secs);
@@ -245,7 +250,7 @@ impl Election {
     }
 
     /// Lets others take it at once.
-    async fn give_back(&mut self) {
+    async fn remove_traces(&mut self) {
         let Some(mut lease) = self.held.take() else { return };
         self.tell_place(&mut lease);
         let now = MicroTime(Timestamp::now());

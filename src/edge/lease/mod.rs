@@ -1,8 +1,10 @@
-//! Which process acts for the instance: who holds the Lease of its namespace, by the rules of client-go's leader election.
+//! Which process acts for the instance: who holds the Lease of its namespace, by the rules of client-go's
+//! leader election.
 //!
-//! The holder renews the Lease every [`RETRY_PERIOD`]. It begins no write once the last renewal is [`RENEW_DEADLINE`] old, and cuts
-//! those under way [`MARGIN`] before the Lease expires, which is [`LEASE_DURATION`] after it: no other process takes it before. A
-//! process judges another one's Lease by its own monotonic clock, from when it saw the Lease change, and by no clock of the other.
+//! The holder renews the Lease every [`RETRY_PERIOD`]. It begins no write once the last renewal is
+//! [`RENEW_DEADLINE`] old, and cuts those under way [`EXPIRY_MARGIN`] before the Lease expires, which is
+//! [`LEASE_DURATION`] after it: no other process takes it before. A process judges another one's Lease by its
+//! own monotonic clock, from when it saw the Lease change, and by no clock of the other.
 
 mod election;
 
@@ -25,8 +27,9 @@ pub const LEASE_DURATION: Duration = Duration::from_secs(15);
 pub const RENEW_DEADLINE: Duration = Duration::from_secs(10);
 /// The pause between two looks at the Lease, or two renewals.
 pub const RETRY_PERIOD: Duration = Duration::from_secs(2);
-/// How long before the Lease expires a write that is under way is cut: clocks of two machines don't run alike.
-pub const MARGIN: Duration = Duration::from_secs(1);
+/// How long before the Lease expires a write that is under way is cut: clocks of two machines don't run
+/// alike.
+pub const EXPIRY_MARGIN: Duration = Duration::from_secs(1);
 
 /// The Lease, and who this process is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,8 +53,8 @@ pub enum Standing {
     Unasked,
     /// This process holds it.
     Leading {
-        /// Counts the times that it took the Lease although others could have had it before: then what it knows may be old. 0 where it has
-        /// held the Lease since its start.
+        /// Counts the times that it took the Lease although others could have had it before: then what it
+        /// knows may be old. 0 where it has held the Lease since its start.
         term: u64,
     },
     /// Another process does.
@@ -158,7 +161,8 @@ impl Leadership {
         self.inner.predecessor.send_replace(place);
     }
 
-    /// An error where this process does not act: who does, or why nobody can tell. Waits a moment for the first word after a start.
+    /// An error where this process does not act: who does, or why nobody can tell. Waits a moment for the
+    /// first word after a start.
     pub async fn check(&self) -> Result<(), EdgeError> {
         self.fence.decided().await;
         match self.is_leading() {
@@ -177,8 +181,8 @@ impl Leadership {
         }
     }
 
-    /// The Lease was renewed by a request that was sent at that moment: from the answer on, nobody takes it before it expires. `anew` where
-    /// others could have had it meanwhile.
+    /// The Lease was renewed by a request that was sent at that moment: from the answer on, nobody takes it
+    /// before it expires. `anew` where others could have had it meanwhile.
     fn renewed(&self, sent: Instant, identity: &str, anew: bool) {
         self.note(identity);
         let term = {
@@ -186,7 +190,7 @@ impl Leadership {
             holders.term += u64::from(anew);
             holders.term
         };
-        self.fence.open(sent + RENEW_DEADLINE, sent + LEASE_DURATION - MARGIN);
+        self.fence.open(sent + RENEW_DEADLINE, sent + LEASE_DURATION - EXPIRY_MARGIN);
         if self.set(Standing::Leading { term }) {
             tracing::info!(identity, "this process holds the Lease and acts for the instance");
         }
@@ -273,7 +277,7 @@ mod tests {
         assert_eq!(leadership.check().await, Err(EdgeError::Unreachable("the way is gone".into())));
         assert!(!under_way.is_finished(), "it goes on while nobody else can have the Lease");
         assert!(under_way.await.unwrap().is_err());
-        assert_eq!(begun.elapsed(), LEASE_DURATION - MARGIN);
+        assert_eq!(begun.elapsed(), LEASE_DURATION - EXPIRY_MARGIN);
     }
 
     #[tokio::test(start_paused = true)]

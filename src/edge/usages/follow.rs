@@ -27,10 +27,10 @@ use crate::model::GroupKind;
 /// The share of the interval by which each look at the kinds comes earlier or later.
 const JITTER: f64 = 0.2;
 /// A kind that has not been served for so long is gone.
-const MISSING: Duration = Duration::from_secs(5);
-/// After a watch has ended because its kind is gone, and while one that was there before the start is missing, the kinds are looked
-/// at so soon.
-const SOON: Duration = Duration::from_millis(500);
+const GONE_AFTER: Duration = Duration::from_secs(5);
+/// After a watch has ended because its kind is gone, and while one that was there before the start is
+/// missing, the kinds are looked at so soon.
+const RECHECK_PAUSE: Duration = Duration::from_millis(500);
 
 /// The watches that run, by kind, each with the version that it watches.
 type Running = HashMap<GroupKind, (ApiResource, AbortHandle)>;
@@ -63,7 +63,7 @@ impl Usages {
                 Some(ended) = watches.join_next() => match ended {
                     Ok(_) => {
                         running.retain(|_, (_, watch)| !watch.is_finished());
-                        sleep(SOON).await;
+                        sleep(RECHECK_PAUSE).await;
                     }
                     Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
                     // Stopped because the kind is gone or is served in another version.
@@ -75,7 +75,7 @@ impl Usages {
 
     /// Looks at which kinds are served, and begins and ends watches.
     async fn adjust(&self, watches: &mut JoinSet<GroupKind>, running: &mut Running) {
-        let patience = self.0.options.interval.min(MISSING);
+        let patience = self.0.options.interval.min(GONE_AFTER);
         let mut are_all_known = true;
         for (group, served) in self.served().await {
             match served {
@@ -127,13 +127,13 @@ impl Usages {
             match end {
                 End::Gone => return group_kind(&kind),
                 End::Behind if listed => {}
-                End::Behind => sleep(pauses.next().unwrap_or(SOON)).await,
+                End::Behind => sleep(pauses.next().unwrap_or(RECHECK_PAUSE)).await,
                 End::Failed(error) => {
                     let kind = group_kind(&kind);
                     if self.change(|known| known.kind_failed(&kind, error.clone())) {
                         tracing::warn!(%kind, %error, "a kind can't be watched for uses; it is tried again");
                     }
-                    sleep(pauses.next().unwrap_or(SOON)).await;
+                    sleep(pauses.next().unwrap_or(RECHECK_PAUSE)).await;
                 }
             }
         }
@@ -197,7 +197,7 @@ impl Usages {
 
     fn next_look(&self) -> Duration {
         if self.read().is_expecting() {
-            return SOON;
+            return RECHECK_PAUSE;
         }
         self.0.options.interval.mul_f64(1.0 + rand::random_range(-JITTER..=JITTER))
     }

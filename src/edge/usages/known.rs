@@ -19,7 +19,8 @@ pub(super) struct Known {
     all: BTreeMap<UsagePlace, Arc<Usage>>,
     groups: BTreeMap<String, Looked>,
     kinds: BTreeMap<GroupKind, Kind>,
-    /// Kinds that used something before the start and that the cluster has not served since, and for how long it has said so.
+    /// Kinds that used something before the start and that the cluster has not served since, and for how long
+    /// it has said so.
     expected: BTreeMap<String, Expected>,
     /// Secrets whose uses have changed and nobody has asked yet.
     pub changed: HashSet<String>,
@@ -151,8 +152,9 @@ impl Known {
 
     /// The cluster serves these kinds of a group, and no others; the kinds that are gone.
     ///
-    /// A kind that was there is gone when it has been missing for as long as `patience`: an API server that has just started does
-    /// not serve custom resources yet, and what uses a secret must not be forgotten for that.
+    /// A kind that was there is gone when it has been missing for as long as `patience`: an API server that
+    /// has just started does not serve custom resources yet, and what uses a secret must not be forgotten for
+    /// that.
     pub fn group_looked_at(
         &mut self,
         group: &str,

@@ -11,8 +11,8 @@ use crate::model::{GroupKind, Subject, Usage, User};
 impl Usages {
     /// The uses of a secret as the API server has them now, kinds included that came a moment ago.
     ///
-    /// `users` are known to use it. Where the API server serves nothing of their kind, it says nothing of them: it may be starting, and
-    /// who records the uses takes that for gone only after a while.
+    /// `users` are known to use it. Where the API server serves nothing of their kind, it says nothing of
+    /// them: it may be starting, and who records the uses takes that for gone only after a while.
     pub async fn look(&self, secret: &str, users: &[User]) -> Result<Vec<Usage>, Gap> {
         let mut kinds = Vec::new();
         for (group, served) in self.served().await {

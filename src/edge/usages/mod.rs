@@ -1,5 +1,5 @@
-//! Who uses which Secret: a watch over the resources of the namespace that can name one, of whatever kinds and versions the
-//! cluster serves. Only what the rules find in a resource is kept, not the resource.
+//! Who uses which Secret: a watch over the resources of the namespace that can name one, of whatever kinds
+//! and versions the cluster serves. Only what the rules find in a resource is kept, not the resource.
 
 mod access;
 mod discovery;
@@ -61,8 +61,9 @@ impl Usages {
         Self(Arc::new(Inner { edge, options, known: RwLock::new(known), changed: watch::Sender::new(0) }))
     }
 
-    /// Says which kinds used something before the start. An API server that has just started does not serve custom resources yet:
-    /// what they use is not known before they are served, or are missing for some seconds.
+    /// Says which kinds used something before the start. An API server that has just started does not serve
+    /// custom resources yet: what they use is not known before they are served, or are missing for some
+    /// seconds.
     pub fn expect(&self, kinds: BTreeSet<String>) {
         self.change(|known| known.expect(kinds));
     }

@@ -34,7 +34,7 @@ async fn a_key_that_is_pushed_twice_is_processed_once() {
     push(&queue, uid, Lane::Background);
     push(&queue, uid, Lane::Background);
     assert_eq!(queue.pop(Lane::Background).await.uid, uid);
-    queue.finish(uid, Outcome::Done);
+    queue.finish(uid, Requeue::Never);
     assert_eq!(next(&queue, Lane::Background), None);
 }
 
@@ -46,7 +46,7 @@ async fn a_key_that_moves_up_to_another_lane_leaves_nothing_behind() {
     assert_eq!(queue.pop(Lane::Interactive).await.uid, uid);
     assert_eq!(next(&queue, Lane::Background), None, "a second worker would get it");
     push(&queue, uid, Lane::Background);
-    queue.finish(uid, Outcome::Again);
+    queue.finish(uid, Requeue::Now);
     assert_eq!(next(&queue, Lane::Interactive), Some(uid));
     assert_eq!(next(&queue, Lane::Background), None);
 }
@@ -60,9 +60,9 @@ async fn a_key_that_is_pushed_while_it_is_processed_is_processed_once_more_and_n
         push(&queue, uid, lane);
         assert!(LANES.iter().all(|lane| next(&queue, *lane).is_none()));
     }
-    queue.finish(uid, Outcome::Done);
+    queue.finish(uid, Requeue::Never);
     assert_eq!(queue.pop(Lane::Interactive).await.uid, uid);
-    queue.finish(uid, Outcome::Done);
+    queue.finish(uid, Requeue::Never);
     assert!(queue.lock().entries.is_empty());
 }
 
@@ -76,9 +76,9 @@ async fn whoever_is_more_urgent_supersedes_the_look_that_is_under_way() {
         assert!(!work.superseded.is_cancelled(), "as urgent is not more urgent");
         push(&queue, uid, urgent);
         assert_eq!(work.unless_superseded(std::future::pending::<()>()).await, None);
-        queue.finish(uid, Outcome::Done);
+        queue.finish(uid, Requeue::Never);
         assert_eq!(queue.pop(urgent).await.uid, uid);
-        queue.finish(uid, Outcome::Done);
+        queue.finish(uid, Requeue::Never);
     }
 }
 
@@ -91,7 +91,7 @@ async fn a_look_that_nobody_cuts_short_gets_what_it_waits_for() {
 }
 
 /// Reads that begin now.
-fn reads() -> Arc<Reads> {
+fn reads() -> Arc<SharedReads> {
     let vault = Vault::connect(&vault::Options {
         uri: "https://contoso.vault.azure.net/".parse().unwrap(),
         credential: vault::Credential::AzureCli { tenant_id: None },
@@ -104,7 +104,7 @@ fn reads() -> Arc<Reads> {
         waiting: 2_048,
         requests_per_10s: None,
     });
-    Arc::new(Reads::new(vault.unwrap(), Priority::Background))
+    Arc::new(SharedReads::new(vault.unwrap(), Priority::Background))
 }
 
 #[tokio::test(start_paused = true)]
@@ -124,7 +124,7 @@ async fn a_look_gets_the_newest_reads_that_it_was_asked_for_with() {
         }
         let work = queue.pop(Lane::Background).await;
         assert!(Arc::ptr_eq(&work.reads.unwrap(), &newer));
-        queue.finish(uid, Outcome::Done);
+        queue.finish(uid, Requeue::Never);
     }
     push(&queue, uid, Lane::Background);
     assert!(queue.pop(Lane::Background).await.reads.is_none());
@@ -139,7 +139,7 @@ async fn a_look_whose_own_write_makes_an_event_is_backed_off_all_the_same() {
         if let Some(uid) = next(&queue, Lane::Background) {
             looks += 1;
             push(&queue, uid, Lane::Background);
-            queue.finish(uid, Outcome::Retry(None));
+            queue.finish(uid, Requeue::Backoff(None));
             push(&queue, uid, Lane::Background);
         }
         advance(Duration::from_millis(100)).await;
@@ -154,7 +154,7 @@ async fn a_failure_comes_back_after_its_pause_and_not_before_the_time_it_was_giv
     push(&queue, uid, Lane::Background);
     queue.pop(Lane::Background).await;
     let failed = Instant::now();
-    queue.finish(uid, Outcome::Retry(Some(Duration::from_secs(20))));
+    queue.finish(uid, Requeue::Backoff(Some(Duration::from_secs(20))));
     push(&queue, uid, Lane::Background);
     tokio::select! {
         () = queue.run_delays() => {}
@@ -173,7 +173,7 @@ async fn events_that_keep_coming_start_no_further_chain_of_retries() {
         if let Some(uid) = next(&queue, Lane::Background) {
             looks += 1;
             push(&queue, uid, Lane::Background);
-            queue.finish(uid, Outcome::Retry(None));
+            queue.finish(uid, Requeue::Backoff(None));
         }
         advance(Duration::from_millis(10)).await;
         run_due(&queue).await;
@@ -184,7 +184,7 @@ async fn events_that_keep_coming_start_no_further_chain_of_retries() {
         run_due(&queue).await;
         if let Some(uid) = next(&queue, Lane::Background) {
             looks += 1;
-            queue.finish(uid, Outcome::Retry(None));
+            queue.finish(uid, Requeue::Backoff(None));
         }
     }
     assert!(looks <= 200, "{looks} looks in an hour");
@@ -197,11 +197,11 @@ async fn an_event_shortens_the_pause_of_a_failure_to_an_eighth_of_the_longest() 
         push(&queue, uid, Lane::Interactive);
         for _ in 0..8 {
             queue.pop(Lane::Interactive).await;
-            queue.finish(uid, Outcome::Retry(None));
+            queue.finish(uid, Requeue::Backoff(None));
             push(&queue, uid, Lane::Interactive);
         }
         queue.pop(Lane::Interactive).await;
-        queue.finish(uid, Outcome::Retry(None));
+        queue.finish(uid, Requeue::Backoff(None));
         push(&queue, uid, Lane::Background);
     }
     let shortened = LONGEST_PAUSE / SHORTENED;
@@ -221,10 +221,10 @@ async fn a_person_does_not_wait_for_the_end_of_a_back_off() {
     let (queue, uid) = (Queue::default(), Uuid::new_v4());
     push(&queue, uid, Lane::Background);
     queue.pop(Lane::Background).await;
-    queue.finish(uid, Outcome::Retry(Some(Duration::MAX)));
+    queue.finish(uid, Requeue::Backoff(Some(Duration::MAX)));
     push(&queue, uid, Lane::Interactive);
     assert_eq!(next(&queue, Lane::Interactive), Some(uid));
-    queue.finish(uid, Outcome::Done);
+    queue.finish(uid, Requeue::Never);
     advance(LONGEST_PAUSE).await;
     run_due(&queue).await;
     assert_eq!(next(&queue, Lane::Background), None, "the delay is gone, too");
@@ -237,7 +237,7 @@ async fn an_answer_that_asks_for_a_day_holds_a_key_no_longer_than_the_longest_pa
         push(&queue, uid, Lane::Background);
         queue.pop(Lane::Background).await;
         let failed = Instant::now();
-        queue.finish(uid, Outcome::Retry(Some(asked)));
+        queue.finish(uid, Requeue::Backoff(Some(asked)));
         push(&queue, uid, Lane::Background);
         assert_eq!(next(&queue, Lane::Background), None, "the answer is heeded");
         tokio::select! {
@@ -274,7 +274,7 @@ enum Place {
 enum Operation {
     Push(u8, Lane),
     Pop(Lane),
-    Finish(u8, Outcome),
+    Finish(u8, Requeue),
     /// Longer than any delay.
     Wait,
 }
@@ -311,17 +311,17 @@ impl Model {
         }
     }
 
-    fn finish(&mut self, key: u8, outcome: Outcome) {
+    fn finish(&mut self, key: u8, outcome: Requeue) {
         let Some(Place::Processing(held, dirty)) = self.places.remove(&key) else { return };
         let kept = if held == Lane::Deletion { held } else { Lane::Background };
-        if matches!(outcome, Outcome::Retry(_)) {
+        if matches!(outcome, Requeue::Backoff(_)) {
             self.failed.insert(key);
         }
         match (outcome, dirty) {
-            (Outcome::Done, None) => drop(self.failed.remove(&key)),
-            (Outcome::Done, Some(lane)) => self.wait(key, lane),
-            (Outcome::Again, dirty) => self.wait(key, held.max(dirty.unwrap_or(Lane::Background))),
-            (Outcome::After(_), None) | (Outcome::Retry(_), None | Some(Lane::Background)) => {
+            (Requeue::Never, None) => drop(self.failed.remove(&key)),
+            (Requeue::Never, Some(lane)) => self.wait(key, lane),
+            (Requeue::Now, dirty) => self.wait(key, held.max(dirty.unwrap_or(Lane::Background))),
+            (Requeue::After(_), None) | (Requeue::Backoff(_), None | Some(Lane::Background)) => {
                 self.places.insert(key, Place::Delayed(kept));
             }
             (_, Some(lane)) => self.wait(key, kept.max(lane)),
@@ -340,11 +340,11 @@ impl ReferenceStateMachine for Model {
     fn transitions(_: &Self) -> BoxedStrategy<Operation> {
         let lane = || prop::sample::select(LANES.to_vec());
         let outcome = prop::sample::select(vec![
-            Outcome::Done,
-            Outcome::Again,
-            Outcome::After(Duration::from_secs(7)),
-            Outcome::Retry(None),
-            Outcome::Retry(Some(Duration::from_secs(70))),
+            Requeue::Never,
+            Requeue::Now,
+            Requeue::After(Duration::from_secs(7)),
+            Requeue::Backoff(None),
+            Requeue::Backoff(Some(Duration::from_secs(70))),
         ]);
         prop_oneof![
             4 => (0..4_u8, lane()).prop_map(|(key, lane)| Operation::Push(key, lane)),

@@ -9,7 +9,7 @@ pub(super) use plan::plan;
 
 use super::{Applied, Digest, Drift, Observation, Released, Synced, Target, VaultState};
 use crate::{
-    edge::{Desired, Edge, EdgeError, Index, Observed, Seen, Written},
+    edge::{Adoptable, Desired, Edge, EdgeError, Index, Observed, Seen, Written},
     model::{SyncedSecret, SyncedSecretId},
 };
 
@@ -31,6 +31,14 @@ impl Direct {
         self.edge.check_name(id).await
     }
 
+    pub(super) async fn adoptable(
+        &self,
+        id: &SyncedSecretId,
+        may_read: bool,
+    ) -> Result<Option<Adoptable>, EdgeError> {
+        self.edge.adoptable(id, may_read).await
+    }
+
     pub(super) async fn dry_run(
         &self,
         secret: &SyncedSecret,
@@ -40,7 +48,8 @@ impl Direct {
         self.edge.try_apply(&self.desired(secret, state.values), edge_uid).await
     }
 
-    /// The Secret is not the one that was written last. If it holds the same, it is remembered; else it has to be put right.
+    /// The Secret is not the one that was written last. If it holds the same, it is remembered; else it has
+    /// to be put right.
     pub(super) async fn observe(&self, target: &Target<'_>) -> Result<Observation, EdgeError> {
         Ok(match self.edge.observe(target.secret, target.edge.uid.as_deref()).await? {
             Observed::Ours { written, content, .. }
@@ -74,7 +83,8 @@ impl Direct {
             return Err(EdgeError::TooLarge);
         }
         let digest = self.digest_of(desired.content().as_bytes());
-        // Memory answers nobody who asked: for them the API server is asked what the edge holds, by the write itself.
+        // Memory answers nobody who asked: for them the API server is asked what the edge holds, by the write
+        // itself.
         let held = if target.is_unsettled() { None } else { held(target, &digest) };
         let is_from_memory = held.is_some();
         let written = match held {
@@ -95,7 +105,7 @@ impl Direct {
 
     /// Gives the Secret's keys to the extension.
     pub(super) async fn release(&self, target: &Target<'_>) -> Result<Released, EdgeError> {
-        let secret = self.edge.let_go(target.secret, target.edge.uid.as_deref()).await?;
+        let secret = self.edge.release_to_extension(target.secret, target.edge.uid.as_deref()).await?;
         // The extension writes it in any case.
         Ok(Released { secret, must_rewrite: false })
     }

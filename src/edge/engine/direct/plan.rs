@@ -1,5 +1,5 @@
-//! What to do with a synced secret of the direct engine, from what is recorded and what was seen: pure, so that every case is a line of a
-//! test.
+//! What to do with a synced secret of the direct engine, from what is recorded and what was seen: pure, so
+//! that every case is a line of a test.
 
 use crate::edge::{
     Seen,

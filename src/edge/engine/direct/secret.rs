@@ -49,7 +49,8 @@ pub(in crate::edge) enum Owner {
 }
 
 impl Edge {
-    /// Looks at the Secret of a synced secret. Reads its values, to compare them; they are wiped before this returns.
+    /// Looks at the Secret of a synced secret. Reads its values, to compare them; they are wiped before this
+    /// returns.
     pub async fn observe(&self, asked: &SyncedSecret, edge_uid: Option<&str>) -> Result<Observed, EdgeError> {
         let found = self.call(self.secrets.get_opt(asked.id.as_str())).await?;
         let Some(secret) = found else {
@@ -79,16 +80,17 @@ impl Edge {
         let Some(found) = self.find(&self.secrets, asked.id.as_str()).await? else { return Ok(()) };
         match owner(&found.metadata, asked.uid, edge_uid) {
             Owner::Us => Ok(()),
-            Owner::Merged => Err(self.leave_to_others(&asked.id).await?),
+            Owner::Merged => Err(self.withdraw_from_secret(&asked.id).await?),
             Owner::Other => Err(EdgeError::conflict(&asked.id)),
         }
     }
 
     /// Makes the Secret what it should be, in one write.
     ///
-    /// `edge_uid` is the Secret that we wrote before: the write takes back by force what others changed of it. Where it is gone, a new
-    /// one is made; where another one stands in its place, that is looked at first. The first write forces nothing: where someone
-    /// else's Secret appears at the same moment, that one stays as it is and this is a conflict.
+    /// `edge_uid` is the Secret that we wrote before: the write takes back by force what others changed of
+    /// it. Where it is gone, a new one is made; where another one stands in its place, that is looked at
+    /// first. The first write forces nothing: where someone else's Secret appears at the same moment, that
+    /// one stays as it is and this is a conflict.
     pub async fn apply(&self, desired: &Desired<'_>, edge_uid: Option<&str>) -> Result<Written, EdgeError> {
         let changed = match edge_uid {
             None => None,
@@ -97,7 +99,8 @@ impl Edge {
                 done => return done,
             },
         };
-        // The Secret that we knew is gone or was replaced, or somebody wrote to it between two writes of ours.
+        // The Secret that we knew is gone or was replaced, or somebody wrote to it between two writes of
+        // ours.
         match (self.own_uid(desired, edge_uid).await?, changed) {
             (Some(uid), Some((known, message))) if uid == known => Err(EdgeError::Changed(message)),
             (Some(uid), _) => self.write_ours(desired, &uid).await,
@@ -138,7 +141,7 @@ impl Edge {
         };
         match owner(&found.metadata, uid, edge_uid) {
             Owner::Us => {}
-            Owner::Merged => return self.leave_to_others(id).await.map(drop),
+            Owner::Merged => return self.withdraw_from_secret(id).await.map(drop),
             Owner::Other => return Ok(()),
         }
         self.remove_exactly(id, &found.metadata).await
@@ -196,7 +199,8 @@ impl Edge {
         }
     }
 
-    /// The uid of our own Secret where it is there, also where we don't remember it: killed between write and record.
+    /// The uid of our own Secret where it is there, also where we don't remember it: killed between write and
+    /// record.
     async fn own_uid(
         &self,
         desired: &Desired<'_>,
@@ -208,13 +212,17 @@ impl Edge {
         };
         match owner(&found.metadata, desired.secret.uid, edge_uid) {
             Owner::Us => Ok(found.metadata.uid),
-            Owner::Merged => Err(self.leave_to_others(id).await?),
+            Owner::Merged => Err(self.withdraw_from_secret(id).await?),
             Owner::Other => Err(EdgeError::conflict(id)),
         }
     }
 
-    /// Takes what a first write of ours has merged into a Secret of somebody else out of it again. The conflict that it was.
-    pub(in crate::edge) async fn leave_to_others(&self, id: &SyncedSecretId) -> Result<EdgeError, EdgeError> {
+    /// Takes what a first write of ours has merged into a Secret of somebody else out of it again. The
+    /// conflict that it was.
+    pub(in crate::edge) async fn withdraw_from_secret(
+        &self,
+        id: &SyncedSecretId,
+    ) -> Result<EdgeError, EdgeError> {
         let nothing = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": id } });
         let parameters = PatchParams::apply(FIELD_MANAGER);
         self.call(self.secrets.patch_metadata(id.as_str(), &parameters, &Patch::Apply(nothing))).await?;
@@ -272,12 +280,13 @@ impl Edge {
         if !has_other_managers(&metadata) {
             return Ok(written(&metadata));
         }
-        Err(self.leave_to_others(id).await?)
+        Err(self.withdraw_from_secret(id).await?)
     }
 }
 
-/// The Secret that is remembered is ours, whatever somebody did to its label. Of any other one the label is a hint: a first write
-/// merges it into whatever stands under the name, so others who wrote keys or the type were there before us.
+/// The Secret that is remembered is ours, whatever somebody did to its label. Of any other one the label is a
+/// hint: a first write merges it into whatever stands under the name, so others who wrote keys or the type
+/// were there before us.
 pub(in crate::edge) fn owner(metadata: &ObjectMeta, uid: Uuid, edge_uid: Option<&str>) -> Owner {
     let is_remembered = edge_uid.is_some() && metadata.uid.as_deref() == edge_uid;
     match uid_label(metadata) {

@@ -1,12 +1,13 @@
-//! Tells the extension what to do.
+//! Writes the SecretSync and its class.
 //!
-//! The extension acts when a SecretSync changes and at a poll of its own. It does not notice what happens to the Secret, and what
-//! fails it tries again ever more rarely: so each time that something is to happen, `forceSynchronization` gets a new word.
+//! The extension acts when a SecretSync changes, and at its own poll. It does not notice changes of the
+//! Secret, and retries failures more and more rarely. So each write sets `forceSynchronization` to a new
+//! value.
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Made, SecretStore, observe::MOMENT};
+use super::{SecretState, SecretStore, observe::WATCH_LAG};
 use crate::{
     edge::{
         EdgeError, Seen,
@@ -48,22 +49,26 @@ impl SecretStore {
             handed,
             digest: self.digest_of(&pair),
             repaired: repaired(attempt, &written.taken_out),
-            // The watch tells of the answer; this is for when none comes.
-            look_again: MOMENT,
+            // The watch shows the answer. This is for the case that none comes.
+            look_again: WATCH_LAG,
         }))
     }
 
-    /// Whether a Secret of somebody else stands under the name. Only what the watch does not know as ours is looked at.
+    /// Whether somebody else's Secret has the name. Asks the API server only if the watch does not show our
+    /// own.
     async fn is_foreign(&self, target: &Target<'_>) -> Result<bool, EdgeError> {
         match self.0.index.get(target.secret.id.as_str()) {
             Seen::Gone => Ok(false),
             Seen::There(there) if Some(&there.uid) == target.edge.uid.as_ref() => Ok(false),
-            _ => Ok(self.0.edge.made(target.secret, target.known(), true).await? == Made::Foreign),
+            _ => {
+                Ok(self.0.edge.secret_state(target.secret, target.known(), true).await?
+                    == SecretState::Foreign)
+            }
         }
     }
 
     pub(in crate::edge::engine) async fn other_manager(&self, id: &SyncedSecretId) -> Option<String> {
-        self.0.edge.rival(id).await
+        self.0.edge.last_writer(id).await
     }
 
     pub(in crate::edge::engine) async fn release_keys(&self, target: &Target<'_>) -> Result<(), EdgeError> {
@@ -71,12 +76,11 @@ impl SecretStore {
     }
 }
 
-/// What the audit says of what somebody else had done.
+/// The audit detail about what somebody else had changed.
 fn repaired(attempt: Attempt, taken_out: &[String]) -> Option<String> {
-    let written =
-        "Somebody changed what the Secret Store extension was given, or the Secret; both are written again.";
+    let written = "Somebody changed the SecretSync, its class or the Secret; all are written again.";
     match taken_out.is_empty() {
         true => (attempt == Attempt::Drift).then(|| written.to_owned()),
-        false => Some(format!("{written} Taken out was what had been added: {}.", taken_out.join(", "))),
+        false => Some(format!("{written} Removed what had been added: {}.", taken_out.join(", "))),
     }
 }

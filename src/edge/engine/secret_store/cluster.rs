@@ -28,7 +28,8 @@ impl Edge {
         Ok(self.missing_store_resources().await?.is_empty())
     }
 
-    /// The extension's resources that are not served in the version in which they are written here, as `PLURAL.GROUP/VERSION`.
+    /// The extension's resources that are not served in the version in which they are written here, as
+    /// `PLURAL.GROUP/VERSION`.
     pub async fn missing_store_resources(&self) -> Result<Vec<String>, EdgeError> {
         let (syncs, classes) = tokio::try_join!(
             self.missing_resource::<SecretSync>(),
@@ -37,8 +38,8 @@ impl Edge {
         Ok(syncs.into_iter().chain(classes).collect())
     }
 
-    /// Whether the API server says that it serves none of the extension's kinds in any version. One that is merely not served in the
-    /// version that is written here is stored all the same.
+    /// Whether the API server says that it serves none of the extension's kinds in any version. One that is
+    /// merely not served in the version that is written here is stored all the same.
     pub async fn lacks_store_kinds(&self) -> Result<bool, EdgeError> {
         let (syncs, classes) =
             tokio::try_join!(self.serves::<SecretSync>(), self.serves::<SecretProviderClass>())?;
@@ -67,8 +68,8 @@ impl Edge {
         }))
     }
 
-    /// Whether a kind is served in any version. Only a whole answer says that it isn't: a 404 may be of an API server that does not serve it
-    /// at the moment.
+    /// Whether a kind is served in any version. Only a whole answer says that it isn't: a 404 may be of an
+    /// API server that does not serve it at the moment.
     async fn serves<K: Resource<DynamicType = ()>>(&self) -> Result<bool, EdgeError> {
         let (group, plural) = (K::group(&()), K::plural(&()));
         let groups = self.call(self.client.list_api_groups()).await?.groups;

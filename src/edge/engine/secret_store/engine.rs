@@ -1,4 +1,4 @@
-//! The Secret Store engine itself: what it holds, and what it decides before anything is written.
+//! The Secret Store engine: its state, and its decisions before a write.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -8,12 +8,12 @@ use url::Url;
 use uuid::Uuid;
 
 use super::{
-    Access, Known, Options, Pair, SecretProviderClass, StoreIndex, SyncSeen, Verdict, plan, verdict,
-    violations,
+    ExtensionIdentity, KnownUids, Options, Pair, SecretProviderClass, StoreIndex, SyncOutcome, SyncSeen,
+    plan, sync_outcome, violations,
 };
 use crate::{
     edge::{
-        Edge, EdgeError, Index,
+        AdoptableSync, Edge, EdgeError, Index,
         engine::{Attempt, Comparison, Digest, Look, Objection, Settings, Step, Target, Trigger, VaultState},
     },
     model::{Handed, State, SyncedSecret, SyncedSecretId},
@@ -35,8 +35,9 @@ pub(in crate::edge::engine) struct Inner {
     /// The shortest time between two rotation checks.
     pub(super) shortest_check: Duration,
     /// Since when the extension has been kept from writing a Secret.
-    pub(super) halted: Mutex<HashMap<Uuid, Instant>>,
-    /// Since when the API server has said that it serves none of the extension's kinds, whenever it was asked.
+    pub(super) suspended_since: Mutex<HashMap<Uuid, Instant>>,
+    /// Since when the API server has said that it serves none of the extension's kinds, whenever it was
+    /// asked.
     pub(super) kinds_gone_since: Mutex<Option<Instant>>,
     pub(super) started: Instant,
 }
@@ -57,7 +58,7 @@ impl SecretStore {
             vault,
             digest,
             shortest_check,
-            halted: Mutex::default(),
+            suspended_since: Mutex::default(),
             kinds_gone_since: Mutex::default(),
             started: Instant::now(),
         }))
@@ -76,11 +77,12 @@ impl SecretStore {
         self.0.pairs.is_complete()
     }
 
-    /// As whom the extension comes to the vault. Looks through all classes: ask once for many synced secrets.
-    pub(in crate::edge::engine) fn access(&self) -> Result<Access, EdgeError> {
-        // Asked first: a list that ends between the two questions is not one that lacks what is looked for.
+    /// The identity that the extension uses for the vault. Scans all classes: ask once for many synced
+    /// secrets.
+    pub(in crate::edge::engine) fn identity(&self) -> Result<ExtensionIdentity, EdgeError> {
+        // Ask first: a list that completes between the two questions does not lack what is searched for.
         let is_complete = self.0.pairs.is_complete();
-        match self.0.options.access(&self.0.pairs.classes()) {
+        match self.0.options.identity(&self.0.pairs.classes()) {
             Err(_) if !is_complete => {
                 Err(EdgeError::Unreachable("its SecretProviderClasses are not listed yet".into()))
             }
@@ -90,19 +92,19 @@ impl SecretStore {
 
     /// The pair of a synced secret, as it should be.
     pub(super) fn pair(&self, secret: &SyncedSecret) -> Result<Pair, EdgeError> {
-        Ok(Pair::of(secret, &self.0.vault, &self.access()?))
+        Ok(Pair::of(secret, &self.0.vault, &self.identity()?))
     }
 
     pub(super) fn digest_of(&self, pair: &Pair) -> Vec<u8> {
         (self.0.digest)("pair", &pair.content())
     }
 
-    /// When the extension was given something to do; no earlier than this process began to wait for it.
+    /// When the pair was written, but not before this process started to wait for the answer.
     pub(super) fn told(&self, handed: &Handed) -> Instant {
         self.0.started + handed.told.unwrap_or_default()
     }
 
-    /// The extension must know whom to be, and its keys and labels have narrower rules.
+    /// The extension needs an identity, and has stricter rules for keys and labels.
     pub(in crate::edge::engine) fn check(&self, secret: &SyncedSecret) -> Vec<Objection> {
         let references: Vec<_> = secret.references.iter().collect();
         let violations = violations(&references, &secret.labels).into_iter().map(Objection::Field);
@@ -111,6 +113,21 @@ impl SecretStore {
 
     pub(in crate::edge::engine) async fn check_name(&self, id: &SyncedSecretId) -> Result<(), EdgeError> {
         tokio::try_join!(self.0.edge.check_name(id), self.0.edge.check_pair_name(id)).map(|_| ())
+    }
+
+    pub(in crate::edge::engine) async fn check_adopted_name(
+        &self,
+        id: &SyncedSecretId,
+        uid: Uuid,
+    ) -> Result<(), EdgeError> {
+        self.0.edge.check_class_name(id, uid).await
+    }
+
+    pub(in crate::edge::engine) async fn adoptable(
+        &self,
+        id: &SyncedSecretId,
+    ) -> Result<Option<AdoptableSync>, EdgeError> {
+        self.0.edge.adoptable_sync(id, &self.0.options.vault_name).await
     }
 
     pub(in crate::edge::engine) async fn dry_run(&self, secret: &SyncedSecret) -> Result<(), EdgeError> {
@@ -124,8 +141,8 @@ impl SecretStore {
         settings: &Settings,
     ) -> Step {
         match self.step(target, trigger, settings) {
-            // Before the first lists, nobody can tell what the extension has made of what it was given. Why they don't come is for
-            // whoever waits to know.
+            // Before the first lists are complete, nothing is known of the extension's answer. Whoever waits
+            // should be told why they are not.
             Step::Nothing
                 if target.secret.state != State::Synced && !trigger.creating && !self.is_listed() =>
             {
@@ -153,8 +170,8 @@ impl SecretStore {
         }
     }
 
-    /// Whether what was written is no longer what would be: the settings of the engine have changed since, or somebody changed at the edge
-    /// what no generation tells of.
+    /// Whether a write would differ from the last one: the engine's settings have changed, or somebody
+    /// changed metadata, which does not change a generation.
     fn is_written_otherwise(
         &self,
         target: &Target<'_>,
@@ -162,7 +179,7 @@ impl SecretStore {
         sync: &SyncSeen,
         class: Option<&SecretProviderClass>,
     ) -> bool {
-        let (Some(written), Some(access)) = (&target.edge.digest, &settings.access) else { return false };
+        let (Some(written), Some(access)) = (&target.edge.digest, &settings.identity) else { return false };
         let pair = Pair::of(target.secret, &self.0.vault, access);
         let is_changed = match (sync, class, target.handed) {
             (SyncSeen::There(sync), Some(class), Some(handed)) => {
@@ -186,17 +203,17 @@ impl SecretStore {
             return Comparison::Same;
         }
         match plan::is_awaited(target, &state.statuses) {
-            // Told again before it has answered, it would begin again, and the wait for it too.
-            true if !self.is_in_trouble(target) => Comparison::Awaited,
+            // A second write before its answer would make it start over, and restart the wait.
+            true if !self.has_failed(target) => Comparison::Awaited,
             true => Comparison::Differs(attempt),
-            // What it has failed at counts for these versions alone.
+            // Failures count for one set of versions only.
             false => Comparison::Differs(Attempt::New),
         }
     }
 
-    fn is_in_trouble(&self, target: &Target<'_>) -> bool {
+    fn has_failed(&self, target: &Target<'_>) -> bool {
         let SyncSeen::There(sync) = self.0.pairs.sync(target.secret.id.as_str()) else { return false };
-        matches!(verdict(sync.status.as_ref(), ""), Verdict::Trouble(_))
+        matches!(sync_outcome(sync.status.as_ref(), ""), SyncOutcome::Failed(_))
     }
 
     /// What the extension was told last, or has done.
@@ -220,8 +237,8 @@ impl SecretStore {
 
 impl<'a> Target<'a> {
     /// By which uids its things at the edge are known.
-    pub(super) fn known(&self) -> Known<'a> {
-        Known {
+    pub(super) fn known(&self) -> KnownUids<'a> {
+        KnownUids {
             uid: self.secret.uid,
             secret: self.edge.uid.as_deref(),
             sync: self.handed.and_then(|handed| handed.sync_uid.as_deref()).or(self.adopted),

@@ -1,4 +1,5 @@
-//! What we wrote ourselves, until the watch over its kind shows it: what the watch showed before is older, and says nothing of it.
+//! What we wrote ourselves, until the watch over its kind shows it: what the watch showed before is older,
+//! and says nothing of it.
 
 use std::{collections::HashMap, time::Duration};
 

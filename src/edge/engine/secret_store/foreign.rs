@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    PROVIDER, SecretObjectData, SecretProviderClass, SecretSync, Verdict, objects, objects::Object, verdict,
+    PROVIDER, SecretObjectData, SecretProviderClass, SecretSync, SyncOutcome, objects, objects::Object,
+    sync_outcome,
 };
 use crate::{
     edge::manifest::uid_label,
@@ -19,14 +20,15 @@ use crate::{
 pub struct ForeignKey {
     /// The key in the Kubernetes Secret.
     pub key: String,
-    /// The reference that it amounts to, as far as one can show it; with a problem where there is an obstacle.
+    /// The reference that it amounts to, as far as one can show it; with a problem where there is an
+    /// obstacle.
     pub reference: Option<Reference>,
     /// Why no reference asks for just the same: a sentence.
     pub obstacle: Option<String>,
 }
 
-/// The synced secret that a SecretSync of somebody else amounts to; nothing where it is ours, or no name or uid of ours fits it.
-/// `vault_name` is the vault of this service.
+/// The synced secret that a SecretSync of somebody else amounts to; nothing where it is ours, or no name or
+/// uid of ours fits it. `vault_name` is the vault of this service.
 pub fn as_synced_secret(
     sync: &SecretSync,
     class: Option<&SecretProviderClass>,
@@ -185,18 +187,18 @@ fn object_obstacle(object: &Object, data: &SecretObjectData) -> Option<String> {
 fn state(sync: &SecretSync) -> (State, Condition) {
     let condition = |status, reason, message| Condition::new(ConditionType::Synced, status, reason, message);
     let has_synced = sync.status.as_ref().is_some_and(|status| !status.sync_hash.is_empty());
-    match verdict(sync.status.as_ref(), "") {
-        Verdict::Done => {
+    match sync_outcome(sync.status.as_ref(), "") {
+        SyncOutcome::Synced => {
             let message = "The Secret Store extension has synced it.".to_owned();
             (State::Synced, condition(Status::True, Reason::Synced, message))
         }
-        Verdict::Silent => {
+        SyncOutcome::Unanswered => {
             let message = "The Secret Store extension has not said anything of it yet.".to_owned();
             (State::Pending, condition(Status::False, Reason::Pending, message))
         }
-        Verdict::Trouble(trouble) => {
+        SyncOutcome::Failed(failed) => {
             let state = if has_synced { State::Degraded } else { State::Failed };
-            (state, condition(Status::False, trouble.reason, trouble.message))
+            (state, condition(Status::False, failed.reason, failed.message))
         }
     }
 }

@@ -1,7 +1,8 @@
-//! The Secret Store engine: writes the custom resources of Azure's Secret Store extension, and lets the extension copy the values.
+//! The Secret Store engine: writes the custom resources of Azure's Secret Store extension, and lets the
+//! extension copy the values.
 //!
-//! Both resources carry the name and the uid of their synced secret. The class is owned by the SecretSync, as the Secret is, so
-//! whoever deletes that deletes all.
+//! Both resources carry the name and the uid of their synced secret. The class is owned by the SecretSync, as
+//! the Secret is, so whoever deletes that deletes all.
 
 mod apply;
 mod cluster;
@@ -9,51 +10,37 @@ mod engine;
 mod expectations;
 mod foreign;
 mod handover;
+mod known;
+mod managed_fields;
 pub(in crate::edge) mod objects;
 mod observe;
 mod options;
 mod pair;
+mod pair_api;
 mod patience;
 mod plan;
 mod removal;
 mod resources;
 mod secret;
-mod verdict;
+mod sync_status;
 mod watch;
-
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, OwnerReference};
-use kube::{
-    Api, Resource, ResourceExt,
-    api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions},
-    core::PartialObjectMeta,
-};
-use serde::{Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value, json};
-use uuid::Uuid;
 
 pub use cluster::FederatedAccount;
 pub use engine::SecretStore;
 pub use foreign::{ForeignKey, as_synced_secret, foreign_keys};
-pub use handover::Halt;
-use handover::as_us;
+pub use handover::Suspension;
+pub use known::KnownUids;
 pub use objects::Object;
 pub use options::Options;
-pub use pair::{Access, Pair, Violation, violations};
+pub use pair::{ExtensionIdentity, Pair, Violation, violations};
+pub use pair_api::PairWritten;
 pub use resources::{
     SecretObject, SecretObjectData, SecretProviderClass, SecretSync, SecretSyncStatus, SyncCondition,
 };
-pub use secret::Made;
+pub use secret::SecretState;
 pub(in crate::edge) use secret::{has_keys_of_others, is_made_by_extension};
-pub use verdict::{Left, Trouble, Verdict, verdict};
+pub use sync_status::{FailedObject, SyncFailure, SyncOutcome, sync_outcome};
 pub use watch::{StoreIndex, SyncSeen};
-
-use crate::{
-    edge::{
-        Edge, EdgeError, FIELD_MANAGER,
-        manifest::{carries_uid, is_merged},
-    },
-    model::SyncedSecretId,
-};
 
 /// The provider of Key Vault.
 pub const PROVIDER: &str = "azure";
@@ -61,370 +48,3 @@ pub const PROVIDER: &str = "azure";
 pub(in crate::edge) const EXTENSION: &str = "secrets-store-sync-controller";
 /// What the labels that belong to the extension begin with.
 pub(in crate::edge) const LABEL_PREFIX: &str = "secrets-store.sync.x-k8s.io";
-
-/// By which uids what stands at the edge is known as that of a synced secret. Labels and owners are hints only: the extension merges
-/// them into whatever stands under the name.
-#[derive(Clone, Copy, Debug)]
-pub struct Known<'a> {
-    /// The synced secret's own, which the label holds.
-    pub uid: Uuid,
-    /// The Secret's.
-    pub secret: Option<&'a str>,
-    /// The SecretSync's.
-    pub sync: Option<&'a str>,
-    /// The class's.
-    pub class: Option<&'a str>,
-    /// Whether the pair was written before its uids were remembered: then there is nothing better than the label.
-    pub trusts_label: bool,
-    /// Whether the extension's kinds are gone for good, and all SecretSyncs and classes with them.
-    pub are_kinds_gone: bool,
-}
-
-// === impl Known ===
-
-impl<'a> Known<'a> {
-    /// Of a synced secret that has nothing at the edge yet.
-    fn nothing(uid: Uuid) -> Self {
-        Self { uid, secret: None, sync: None, class: None, trusts_label: false, are_kinds_gone: false }
-    }
-
-    /// What is remembered of one of the two.
-    fn of<K: Resource<DynamicType = ()>>(&self) -> Option<&'a str> {
-        if K::kind(&()) == SecretSync::kind(&()) { self.sync } else { self.class }
-    }
-
-    /// Whether one of the two is the one that is remembered, or carries the label of our synced secret and is not somebody else's into
-    /// which a first write of ours has merged it.
-    fn has<K: Resource<DynamicType = ()>>(&self, metadata: &ObjectMeta) -> bool {
-        let remembered = self.of::<K>();
-        let is_remembered = remembered.is_some() && metadata.uid.as_deref() == remembered;
-        is_remembered
-            || (carries_uid(metadata, self.uid) && (self.trusts_label || !is_merged(metadata, &["f:spec"])))
-    }
-}
-
-/// What stands at the edge after the pair was written.
-#[derive(Clone, Debug)]
-pub struct PairWritten {
-    /// `metadata.uid` of the SecretSync.
-    pub sync_uid: Option<String>,
-    /// `metadata.uid` of the class.
-    pub class_uid: Option<String>,
-    /// `metadata.generation` of the SecretSync.
-    pub sync_generation: i64,
-    /// `metadata.generation` of the class.
-    pub class_generation: i64,
-    /// `status.syncHash` as the write found it.
-    pub sync_hash: String,
-    /// What others had added to the two, which is taken out again.
-    pub taken_out: Vec<String>,
-}
-
-impl Edge {
-    /// Writes the pair: the class first, because a SecretSync without one fails and is tried again ever more rarely. `force` is
-    /// a word that was not used before: it makes the extension act also where nothing else has changed.
-    pub async fn apply_pair(
-        &self,
-        pair: &Pair,
-        known: Known<'_>,
-        force: &str,
-    ) -> Result<PairWritten, EdgeError> {
-        let (classes, syncs) = (self.classes(), self.syncs());
-        let (class_there, sync_there) =
-            tokio::try_join!(self.ours(&classes, pair.name(), known), self.ours(&syncs, pair.name(), known))?;
-        let mut class = pair.class.clone();
-        class.meta_mut().owner_references = sync_there.as_ref().map(|metadata| vec![owner(metadata)]);
-        let mut written = self.apply_one(&classes, &class, class_there.as_ref()).await?;
-        if let Some(there) = sync_there.as_ref().filter(|there| !carries_uid(there, known.uid)) {
-            self.take_over(pair, there, force).await?;
-        }
-        let mut sync = pair.sync.clone();
-        sync.spec.force_synchronization = Some(force.to_owned());
-        let sync = self.apply_one(&syncs, &sync, sync_there.as_ref()).await?;
-        if sync_there.as_ref().and_then(|there| there.uid.as_ref()) != sync.metadata.uid.as_ref() {
-            class.meta_mut().owner_references = Some(vec![owner(&sync.metadata)]);
-            written = self.apply_one(&classes, &class, Some(&written.metadata)).await?;
-        }
-        let (written, sync, taken_out) = self.take_out_what_was_added(pair, written, sync).await?;
-        Ok(PairWritten {
-            sync_uid: sync.metadata.uid,
-            class_uid: written.metadata.uid,
-            sync_generation: sync.metadata.generation.unwrap_or_default(),
-            class_generation: written.metadata.generation.unwrap_or_default(),
-            sync_hash: sync.status.unwrap_or_default().sync_hash,
-            taken_out,
-        })
-    }
-
-    /// Asks the API server whether it would accept the pair; changes nothing.
-    pub async fn try_apply_pair(&self, pair: &Pair, uid: Uuid) -> Result<(), EdgeError> {
-        let (classes, syncs) = (self.classes(), self.syncs());
-        tokio::try_join!(
-            self.ours(&classes, pair.name(), Known::nothing(uid)),
-            self.ours(&syncs, pair.name(), Known::nothing(uid))
-        )?;
-        let dry_run = PatchParams { dry_run: true, ..PatchParams::apply(FIELD_MANAGER).force() };
-        let (class, sync) = (Patch::Apply(&pair.class), Patch::Apply(&pair.sync));
-        tokio::try_join!(
-            self.call(classes.patch(pair.name(), &dry_run, &class)),
-            self.call(syncs.patch(pair.name(), &dry_run, &sync)),
-        )?;
-        Ok(())
-    }
-
-    /// Removes what is ours: the Secret, while there is the SecretSync that proves whose it is, then the SecretSync, then the class. What the
-    /// extension makes again in between is removed after the SecretSync, without which it makes no more.
-    pub async fn remove_pair(&self, id: &SyncedSecretId, known: Known<'_>) -> Result<(), EdgeError> {
-        let (secret, sync) = self.secret_and_sync(id, known).await?;
-        let is_ours = |secret: &ObjectMeta| known.is_ours(secret, sync.as_ref());
-        if let Some(secret) = secret.filter(is_ours) {
-            self.remove_exactly(id, &secret).await?;
-        }
-        self.remove_one(&self.syncs(), id.as_str(), known).await?;
-        let again = self.find(&self.secrets, id.as_str()).await?.map(|again| again.metadata);
-        if let Some(again) = again.filter(is_ours) {
-            self.remove_exactly(id, &again).await?;
-        }
-        self.remove_one(&self.classes(), id.as_str(), known).await
-    }
-
-    /// Whether the SecretSync or the class of a name is there with the label of this synced secret, asked afresh.
-    pub async fn has_labelled(&self, id: &SyncedSecretId, uid: Uuid) -> Result<bool, EdgeError> {
-        let (sync, class) = self.pair_metadata(id).await?;
-        let mut found = sync.iter().chain(&class);
-        Ok(found.any(|metadata| carries_uid(metadata, uid)))
-    }
-
-    /// Whether the SecretSync and the class of these uids are there, asked afresh.
-    pub async fn has_pair(
-        &self,
-        id: &SyncedSecretId,
-        sync_uid: Option<&str>,
-        class_uid: Option<&str>,
-    ) -> Result<bool, EdgeError> {
-        let (sync, class) = self.pair_metadata(id).await?;
-        let has = |found: Option<ObjectMeta>, uid: Option<&str>| {
-            found.is_some_and(|found| found.uid.as_deref() == uid)
-        };
-        Ok(has(sync, sync_uid) && has(class, class_uid))
-    }
-
-    /// The metadata of the SecretSync and of the class of a name, whoever made them.
-    async fn pair_metadata(
-        &self,
-        id: &SyncedSecretId,
-    ) -> Result<(Option<ObjectMeta>, Option<ObjectMeta>), EdgeError> {
-        let (syncs, classes) = (self.syncs(), self.classes());
-        let (sync, class) =
-            tokio::try_join!(self.metadata_of(&syncs, id.as_str()), self.metadata_of(&classes, id.as_str()))?;
-        Ok((sync.map(|sync| sync.metadata), class.map(|class| class.metadata)))
-    }
-
-    /// Whether the names of the pair are free for a new synced secret.
-    pub async fn check_pair_name(&self, id: &SyncedSecretId) -> Result<(), EdgeError> {
-        // Nobody has the nil uid: whatever is there is somebody else's.
-        let (classes, syncs, nobodys) = (self.classes(), self.syncs(), Known::nothing(Uuid::nil()));
-        tokio::try_join!(self.ours(&classes, id.as_str(), nobodys), self.ours(&syncs, id.as_str(), nobodys),)?;
-        Ok(())
-    }
-
-    /// Whether the name of the class is free, or the class has the label of this synced secret.
-    pub async fn check_class_name(&self, id: &SyncedSecretId, uid: Uuid) -> Result<(), EdgeError> {
-        self.ours(&self.classes(), id.as_str(), Known::nothing(uid)).await.map(|_| ())
-    }
-
-    /// The SecretSyncs of the namespace.
-    pub(in crate::edge) fn syncs(&self) -> Api<SecretSync> {
-        Api::namespaced(self.client.clone(), &self.namespace)
-    }
-
-    /// An error where the extension's resources can't be listed.
-    pub async fn can_list_pairs(&self) -> Result<(), EdgeError> {
-        let one = ListParams::default().limit(1);
-        self.call(self.syncs().list_metadata(&one)).await?;
-        self.call(self.classes().list_metadata(&one)).await.map(drop)
-    }
-
-    /// The classes of the namespace.
-    pub(in crate::edge) fn classes(&self) -> Api<SecretProviderClass> {
-        Api::namespaced(self.client.clone(), &self.namespace)
-    }
-
-    /// The metadata of what stands under a name; an error where it isn't ours.
-    async fn ours<K>(
-        &self,
-        api: &Api<K>,
-        name: &str,
-        known: Known<'_>,
-    ) -> Result<Option<ObjectMeta>, EdgeError>
-    where
-        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
-    {
-        match self.metadata_or_gone(api, name, known).await? {
-            None => Ok(None),
-            Some(found) if known.has::<K>(&found.metadata) => Ok(Some(found.metadata)),
-            Some(found) => {
-                if carries_uid(&found.metadata, known.uid) {
-                    // Left by a first write of ours that met somebody else's.
-                    self.let_go_of(api, name).await?;
-                }
-                Err(conflict::<K>(name))
-            }
-        }
-    }
-
-    /// The metadata of one of the two. Where none of its kind is served, that is an error, and not that it is missing.
-    async fn metadata_of<K>(
-        &self,
-        api: &Api<K>,
-        name: &str,
-    ) -> Result<Option<PartialObjectMeta<K>>, EdgeError>
-    where
-        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
-    {
-        match self.find(api, name).await {
-            Err(EdgeError::NotFound(_)) => Err(not_served::<K>()),
-            found => found,
-        }
-    }
-
-    /// The same for whoever gives up what there is of the two: where their kinds are gone for good, there is none.
-    async fn metadata_or_gone<K>(
-        &self,
-        api: &Api<K>,
-        name: &str,
-        known: Known<'_>,
-    ) -> Result<Option<PartialObjectMeta<K>>, EdgeError>
-    where
-        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
-    {
-        match self.metadata_of(api, name).await {
-            Err(EdgeError::NotServed { .. }) if known.are_kinds_gone => Ok(None),
-            found => found,
-        }
-    }
-
-    /// Writes one of the two. What is ours is taken back by force; where it is not there yet, someone else may be faster, and
-    /// loses nothing.
-    async fn apply_one<K>(&self, api: &Api<K>, wanted: &K, there: Option<&ObjectMeta>) -> Result<K, EdgeError>
-    where
-        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Serialize + std::fmt::Debug,
-    {
-        let mut wanted = wanted.clone();
-        wanted.meta_mut().uid = there.and_then(|there| there.uid.clone());
-        let parameters = PatchParams { force: there.is_some(), ..PatchParams::apply(FIELD_MANAGER) };
-        let name = wanted.name_any();
-        let written = self.call(api.patch(&name, &parameters, &Patch::Apply(&wanted))).await;
-        let written = match (written, there) {
-            (Err(EdgeError::Changed(_)), None) => return Err(conflict::<K>(&name)),
-            (Err(EdgeError::NotFound(_)), _) => return Err(not_served::<K>()),
-            (written, _) => written?,
-        };
-        if there.is_none() && has_other_writers(written.meta()) {
-            self.let_go_of(api, &name).await?;
-            return Err(conflict::<K>(&name));
-        }
-        Ok(written)
-    }
-
-    /// Takes all that we applied out of what somebody else made.
-    async fn let_go_of<K>(&self, api: &Api<K>, name: &str) -> Result<(), EdgeError>
-    where
-        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
-    {
-        let nothing = json!({
-            "apiVersion": K::api_version(&()), "kind": K::kind(&()), "metadata": { "name": name },
-        });
-        let parameters = PatchParams::apply(FIELD_MANAGER);
-        self.call(api.patch_metadata(name, &parameters, &Patch::Apply(nothing))).await.map(|_| ())
-    }
-
-    /// An apply leaves what others added: a key that can't be synced holds up all of them, and a parameter may change whom the
-    /// extension comes to the vault as. Just that is taken out.
-    async fn take_out_what_was_added(
-        &self,
-        pair: &Pair,
-        mut class: SecretProviderClass,
-        mut sync: SecretSync,
-    ) -> Result<(SecretProviderClass, SecretSync, Vec<String>), EdgeError> {
-        let (parameters, keys) = (pair.added_parameters(&class), pair.added_keys(&sync));
-        let exactly = |metadata: &ObjectMeta| json!({ "uid": metadata.uid, "resourceVersion": metadata.resource_version });
-        if !parameters.is_empty() {
-            let gone: Map<String, Value> =
-                parameters.iter().map(|name| (name.clone(), Value::Null)).collect();
-            let patch = json!({ "metadata": exactly(&class.metadata), "spec": { "parameters": gone } });
-            let classes = self.classes();
-            class = self.call(classes.patch(pair.name(), &as_us(), &Patch::Merge(patch))).await?;
-        }
-        if !keys.is_empty() {
-            let data = json!({ "secretObject": { "data": pair.sync.spec.secret_object.data } });
-            let patch = json!({ "metadata": exactly(&sync.metadata), "spec": data });
-            sync = self.patch_sync(pair.name(), &patch).await?;
-        }
-        let parameters = parameters.into_iter().map(|name| format!("the parameter {name}"));
-        let keys = keys.into_iter().map(|key| format!("the key {key}"));
-        Ok((class, sync, parameters.chain(keys).collect()))
-    }
-
-    /// Removes one of the two, and says so only when it is gone: one that a finalizer holds is still there for the extension.
-    async fn remove_one<K>(&self, api: &Api<K>, name: &str, known: Known<'_>) -> Result<(), EdgeError>
-    where
-        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
-    {
-        let Some(found) = self.metadata_or_gone(api, name, known).await? else { return Ok(()) };
-        if !known.has::<K>(&found.metadata) {
-            return Ok(());
-        }
-        if found.metadata.deletion_timestamp.is_some() {
-            return Err(terminating::<K>(name));
-        }
-        let exactly = Preconditions { uid: found.metadata.uid, resource_version: None };
-        match self.call(api.delete(name, &DeleteParams::background().preconditions(exactly))).await {
-            Ok(answer) => match answer.left() {
-                Some(left) if left.meta().finalizers.iter().flatten().next().is_some() => {
-                    Err(terminating::<K>(name))
-                }
-                _ => Ok(()),
-            },
-            // Gone, or its kind is not served at the moment.
-            Err(EdgeError::NotFound(said)) => match self.metadata_of(api, name).await? {
-                None => Ok(()),
-                Some(_) => Err(EdgeError::Changed(said)),
-            },
-            // Replaced by another one, or so it is said: the next look sees whose it is.
-            Err(error) => Err(error),
-        }
-    }
-}
-
-fn not_served<K: Resource<DynamicType = ()>>() -> EdgeError {
-    EdgeError::NotServed { kind: K::kind(&()).into_owned() }
-}
-
-fn conflict<K: Resource<DynamicType = ()>>(name: &str) -> EdgeError {
-    EdgeError::Conflict { kind: K::kind(&()).into_owned(), name: name.to_owned() }
-}
-
-fn terminating<K: Resource<DynamicType = ()>>(name: &str) -> EdgeError {
-    EdgeError::Terminating { kind: K::kind(&()).into_owned(), name: name.to_owned() }
-}
-
-fn owner(sync: &ObjectMeta) -> OwnerReference {
-    OwnerReference {
-        api_version: SecretSync::api_version(&()).into_owned(),
-        kind: SecretSync::kind(&()).into_owned(),
-        name: sync.name.clone().unwrap_or_default(),
-        uid: sync.uid.clone().unwrap_or_default(),
-        ..OwnerReference::default()
-    }
-}
-
-/// Whether anybody else wrote more than the status.
-fn has_other_writers(metadata: &ObjectMeta) -> bool {
-    let mut entries = metadata.managed_fields.iter().flatten();
-    entries.any(|entry| !is_of_us(entry) && entry.subresource.is_none())
-}
-
-fn is_of_us(entry: &ManagedFieldsEntry) -> bool {
-    entry.manager.as_deref() == Some(FIELD_MANAGER)
-}

@@ -1,4 +1,5 @@
-//! The parameter `objects` of a SecretProviderClass for Azure: a string that holds YAML whose array holds strings that hold YAML.
+//! The parameter `objects` of a SecretProviderClass for Azure: a string that holds YAML whose array holds
+//! strings that hold YAML.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +23,8 @@ pub struct Object {
     /// How a certificate with its key is written: `pem`, which it is where absent, or `pfx`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub object_format: Option<String>,
-    /// How many versions a SecretSync may take, from the pinned one or the latest backwards; 0 and 1 mean it alone.
+    /// How many versions a SecretSync may take, from the pinned one or the latest backwards; 0 and 1 mean it
+    /// alone.
     #[serde(skip_serializing_if = "is_one")]
     pub object_version_history: u32,
 }

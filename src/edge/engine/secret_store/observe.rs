@@ -1,12 +1,12 @@
-//! What the extension has made of what it was given, and what to do about it.
+//! What the extension has done with a SecretSync, and what to do about it.
 
 use std::time::Duration;
 
 use super::{
-    Made, SecretStore, SyncSeen, Trouble, Verdict,
+    SecretState, SecretStore, SyncFailure, SyncOutcome, SyncSeen,
     patience::{Patience, Waiting},
-    removal::HALT_CHECK,
-    verdict,
+    removal::SUSPENSION_POLL,
+    sync_outcome,
 };
 use crate::{
     edge::{
@@ -16,13 +16,14 @@ use crate::{
     model::{Handed, Reason, Reference, State},
 };
 
-/// What stood in the status before is not an answer, and a watch may be behind another for a moment.
-pub(super) const MOMENT: Duration = Duration::from_secs(2);
-/// A watch that is behind for longer may stay so.
-const LONG: Duration = Duration::from_secs(10);
-/// What the extension fails it is told to try again after a pause that doubles with each failure, up to this: whatever was wrong, the
-/// extension finds it mended within a minute.
-const LONGEST_PAUSE: Duration = Duration::from_secs(50);
+/// How far one watch may lag behind another. A status that is younger than the write by less than this may be
+/// an old one.
+pub(super) const WATCH_LAG: Duration = Duration::from_secs(2);
+/// A watch that lags for longer may never catch up.
+const LONG_WATCH_LAG: Duration = Duration::from_secs(10);
+/// The longest pause before the extension is told to retry; it doubles with each failure. Under a minute, so
+/// that a fix is found in time.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(50);
 
 impl SecretStore {
     pub(in crate::edge::engine) async fn observe(
@@ -31,21 +32,22 @@ impl SecretStore {
         look: Look,
     ) -> Result<Observation, EdgeError> {
         match look {
-            Look::Lists => self.0.edge.can_list_pairs().await.map(|()| Observation::Wait(MOMENT)),
+            Look::Lists => self.0.edge.can_list_pairs().await.map(|()| Observation::Wait(WATCH_LAG)),
             Look::OwnWrite(behind) => self.find_own_write(target, behind).await,
             Look::Answer | Look::Secret => self.judge(target).await,
         }
     }
 
-    /// The watch is behind our own write. What went again before that was noted has no event any more, so the API server is asked at last.
+    /// The watch has not shown our own write. If the object was deleted before the write was noted, no event
+    /// will come, so finally ask the API server.
     async fn find_own_write(&self, target: &Target<'_>, behind: Duration) -> Result<Observation, EdgeError> {
         let id = &target.secret.id;
-        let Some(handed) = target.handed.filter(|_| behind >= LONG) else {
-            return Ok(Observation::Wait(MOMENT));
+        let Some(handed) = target.handed.filter(|_| behind >= LONG_WATCH_LAG) else {
+            return Ok(Observation::Wait(WATCH_LAG));
         };
         let (sync_uid, class_uid) = (handed.sync_uid.as_deref(), handed.class_uid.as_deref());
         if self.0.edge.has_pair(id, sync_uid, class_uid).await? {
-            return Ok(Observation::Wait(LONG));
+            return Ok(Observation::Wait(LONG_WATCH_LAG));
         }
         self.0.pairs.forget(id.as_str());
         Ok(Observation::Again)
@@ -54,29 +56,31 @@ impl SecretStore {
     async fn judge(&self, target: &Target<'_>) -> Result<Observation, EdgeError> {
         let Some(handed) = target.handed else { return Ok(Observation::Again) };
         let SyncSeen::There(sync) = self.0.pairs.sync(target.secret.id.as_str()) else {
-            return Ok(Observation::Wait(MOMENT));
+            return Ok(Observation::Wait(WATCH_LAG));
         };
         let waited = self.told(handed).elapsed();
-        Ok(match verdict(sync.status.as_ref(), &handed.hash_before) {
-            Verdict::Done => self.confirm(target, handed, waited).await?,
-            Verdict::Silent => match self.0.options.patience.checked_sub(waited) {
+        Ok(match sync_outcome(sync.status.as_ref(), &handed.hash_before) {
+            SyncOutcome::Synced => self.confirm(target, handed, waited).await?,
+            SyncOutcome::Unanswered => match self.0.options.patience.checked_sub(waited) {
                 Some(left) if !left.is_zero() => Observation::Wait(left),
                 _ => Observation::Unanswered(waited),
             },
-            // It may be of what was given before.
-            Verdict::Trouble(_) if waited < MOMENT && handed.open => Observation::Wait(MOMENT - waited),
-            Verdict::Trouble(trouble) => {
+            // The failure may belong to the write before.
+            SyncOutcome::Failed(_) if waited < WATCH_LAG && handed.open => {
+                Observation::Wait(WATCH_LAG - waited)
+            }
+            SyncOutcome::Failed(failed) => {
                 let pause = self.again_after(handed.failures);
                 if waited >= pause && target.secret.state != State::Synced {
                     Observation::Retry(Attempt::Failed(handed.failures + 1))
                 } else {
-                    self.in_trouble(target, trouble, pause.saturating_sub(waited)).await?
+                    self.judge_failure(target, failed, pause.saturating_sub(waited)).await?
                 }
             }
         })
     }
 
-    /// The extension has not said anything of what it was given: it may be at work on others, or not at all.
+    /// The extension has not answered. It may be busy with other SecretSyncs, or not running.
     pub(in crate::edge::engine) fn judge_silence<'a>(
         &self,
         target: &Target<'_>,
@@ -99,7 +103,7 @@ impl SecretStore {
             Patience::Busy(pause) => {
                 let waiting = delegated.filter(|other| other.open).count();
                 let message = format!(
-                    "The Secret Store extension is at work on others; {waiting} synced secrets wait for it. It comes to this one by itself."
+                    "The Secret Store extension is busy with other SecretSyncs; {waiting} synced secrets wait for it. No action is needed."
                 );
                 Observation::Busy(message, pause)
             }
@@ -111,59 +115,59 @@ impl SecretStore {
         }
     }
 
-    /// How long after it was told the extension is told to try again what it has failed so often: at a growing pause, no longer than
-    /// until the next check, and not before its trouble was looked at.
+    /// How long to wait before telling the extension to retry after this many failures. Not longer than until
+    /// the next rotation check, and not before its failure was seen.
     fn again_after(&self, failures: u32) -> Duration {
-        again_after(failures).min(self.0.shortest_check).max(2 * MOMENT)
+        again_after(failures).min(self.0.shortest_check).max(2 * WATCH_LAG)
     }
 
-    /// The extension says that all is well: so it is where the Secret is there and nobody else's hand is in it.
+    /// The extension reports success. Believe it if the Secret exists and nobody else has written to it.
     async fn confirm(
         &self,
         target: &Target<'_>,
         handed: &Handed,
         waited: Duration,
     ) -> Result<Observation, EdgeError> {
-        // An extension that sets no label of its own is told so once, and then believed.
+        // An extension that sets no label of its own is told to write once more, and then believed.
         let wants_mark = !handed.open || handed.nudges == 0;
         let name = target.secret.id.as_str();
         let seen = self.0.index.get(name);
-        Ok(match self.0.edge.made(target.secret, target.known(), wants_mark).await? {
-            Made::Whole(written) => {
+        Ok(match self.0.edge.secret_state(target.secret, target.known(), wants_mark).await? {
+            SecretState::Intact(written) => {
                 self.0.index.note(name, &seen, &written);
                 Observation::Confirmed(written)
             }
-            // Its watch may be behind.
-            Made::Nothing if waited < MOMENT => Observation::Wait(MOMENT - waited),
-            Made::Nothing => Observation::Drifted(Drift::default()),
-            Made::Edited => edited(),
-            Made::Foreign => Observation::Conflict,
+            // The extension's own watch may lag.
+            SecretState::Missing if waited < WATCH_LAG => Observation::Wait(WATCH_LAG - waited),
+            SecretState::Missing => Observation::Drifted(Drift::default()),
+            SecretState::Edited => edited(),
+            SecretState::Foreign => Observation::Conflict,
         })
     }
 
-    /// The extension has failed; it is told to try again after this.
-    async fn in_trouble(
+    /// The extension has failed. It is told to retry after `again_in`.
+    async fn judge_failure(
         &self,
         target: &Target<'_>,
-        trouble: Trouble,
+        failed: SyncFailure,
         again_in: Duration,
     ) -> Result<Observation, EdgeError> {
-        Ok(match self.0.edge.made(target.secret, target.known(), true).await {
-            Ok(Made::Foreign) => Observation::Conflict,
-            Ok(Made::Edited) if trouble.reason == Reason::EdgeConflict => edited(),
-            _ => Observation::Failed(of_trouble(target, trouble, again_in)),
+        Ok(match self.0.edge.secret_state(target.secret, target.known(), true).await {
+            Ok(SecretState::Foreign) => Observation::Conflict,
+            Ok(SecretState::Edited) if failed.reason == Reason::EdgeConflict => edited(),
+            _ => Observation::Failed(failure_of(target, failed, again_in)),
         })
     }
 }
 
-/// Somebody wrote or removed keys of the Secret, and the extension takes nothing by force.
+/// Somebody changed keys of the Secret. The extension never forces, so the keys must be released first.
 fn edited() -> Observation {
     Observation::Drifted(Drift { manager: None, must_release: true })
 }
 
 fn silence(pause: Duration) -> Failure {
-    let message = "The Secret Store extension does not act on the SecretSync. Look whether its controller runs in the namespace \
-                   azure-secret-store, whether it watches this namespace, and whether its provider `azure` is installed.";
+    let message = "The Secret Store extension does not act on the SecretSync. Check that its controller runs in the namespace \
+                   azure-secret-store and watches this namespace, and that its provider `azure` is installed.";
     Failure {
         reason: Reason::EngineNotResponding,
         message: message.to_owned(),
@@ -172,26 +176,27 @@ fn silence(pause: Duration) -> Failure {
     }
 }
 
-/// After so many failures of the extension, how long to wait before it is told again.
+/// The pause after this many failures.
 fn again_after(failures: u32) -> Duration {
-    (2 * MOMENT).saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_PAUSE)
+    (2 * WATCH_LAG).saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_BACKOFF)
 }
 
-/// A failure of the extension, and which references it names: after a partial sync, each with its own reason.
-fn of_trouble(target: &Target<'_>, trouble: Trouble, again_in: Duration) -> Failure {
+/// Assigns a failure of the extension to the references that it names. After a partial sync, each has its own
+/// reason.
+fn failure_of(target: &Target<'_>, failed: SyncFailure, again_in: Duration) -> Failure {
     let problem = |(place, reference): (usize, &Reference)| {
         let (key, vault_secret) = (reference.key.as_str(), reference.vault_secret.as_str());
-        let mut objects = trouble.objects.iter();
+        let mut objects = failed.objects.iter();
         let left = objects.find(|left| left.path == key || left.path.eq_ignore_ascii_case(vault_secret));
         match left {
             Some(left) => Some((place, left.reason, left.message.clone())),
-            None => (trouble.objects.is_empty() && trouble.is_about(vault_secret))
-                .then(|| (place, trouble.reason, trouble.message.clone())),
+            None => (failed.objects.is_empty() && failed.is_about(vault_secret))
+                .then(|| (place, failed.reason, failed.message.clone())),
         }
     };
     let problems = target.secret.references.iter().enumerate().filter_map(problem).collect();
-    let retry = Retry::After(again_in.max(HALT_CHECK));
-    Failure { reason: trouble.reason, message: trouble.message, problems, retry }
+    let retry = Retry::After(again_in.max(SUSPENSION_POLL));
+    Failure { reason: failed.reason, message: failed.message, problems, retry }
 }
 
 #[cfg(test)]

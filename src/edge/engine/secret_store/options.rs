@@ -1,10 +1,11 @@
-//! What the extension must know to come to the vault: configured, or taken from the class that the instance was set up with.
+//! What the extension must know to come to the vault: configured, or taken from the class that the instance
+//! was set up with.
 
 use std::{sync::Arc, time::Duration};
 
 use kube::ResourceExt;
 
-use super::{Access, PROVIDER, SecretProviderClass};
+use super::{ExtensionIdentity, PROVIDER, SecretProviderClass};
 use crate::edge::EdgeError;
 
 /// The names of the classes that `az iot ops secretsync enable` makes: this, and seven hex digits.
@@ -43,12 +44,12 @@ impl Default for Options {
 
 impl Options {
     /// As whom the extension comes to the vault, given the classes of the namespace.
-    pub fn access(&self, classes: &[Arc<SecretProviderClass>]) -> Result<Access, EdgeError> {
+    pub fn identity(&self, classes: &[Arc<SecretProviderClass>]) -> Result<ExtensionIdentity, EdgeError> {
         let default =
             classes.iter().filter(|class| self.is_default(class)).min_by_key(|class| class.name_any());
         let from_class = |parameter: &str| default?.spec.parameters.get(parameter).cloned();
         let missing = |setting: &'static str| EdgeError::SettingMissing { setting };
-        Ok(Access {
+        Ok(ExtensionIdentity {
             service_account: self.service_account.clone(),
             client_id: self
                 .client_id
@@ -95,17 +96,17 @@ mod tests {
             class("opc-ua-connector", "contoso-aio", "wrong"),
             class("spc-ops-1a2b3c4", "Contoso-AIO", "right"),
         ];
-        let access = options().access(&classes).unwrap();
+        let access = options().identity(&classes).unwrap();
         assert_eq!((access.client_id.as_str(), access.tenant_id.as_str()), ("right", "tenant"));
         let configured = Options { client_id: Some("own".to_owned()), ..options() };
-        assert_eq!(configured.access(&classes).unwrap().client_id, "own");
+        assert_eq!(configured.identity(&classes).unwrap().client_id, "own");
     }
 
     #[test]
     fn what_is_missing_is_named_as_the_setting_to_set() {
-        let missing = options().access(&[]).unwrap_err();
+        let missing = options().identity(&[]).unwrap_err();
         assert!(missing.to_string().contains("secret_store.client_id"), "{missing}");
-        let half = Options { client_id: Some("own".to_owned()), ..options() }.access(&[]).unwrap_err();
+        let half = Options { client_id: Some("own".to_owned()), ..options() }.identity(&[]).unwrap_err();
         assert!(half.to_string().contains("secret_store.tenant_id"), "{half}");
     }
 }

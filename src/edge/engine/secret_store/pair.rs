@@ -1,5 +1,5 @@
-//! The two resources of a synced secret in the Secret Store engine: a class of its own, so that one bad reference never breaks
-//! another synced secret, and the SecretSync.
+//! The two resources of a synced secret in the Secret Store engine: a class of its own, so that one bad
+//! reference never breaks another synced secret, and the SecretSync.
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
@@ -21,7 +21,8 @@ use crate::{
     model::{Encoding, Reference, SyncedSecret},
 };
 
-/// What a `sourcePath` and a `targetKey` may be: the rule of SecretSync's schema, stricter than that of Kubernetes for keys.
+/// What a `sourcePath` and a `targetKey` may be: the rule of SecretSync's schema, stricter than that of
+/// Kubernetes for keys.
 static KEY: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"^[A-Za-z0-9.]([-A-Za-z0-9]+([-._a-zA-Z0-9]?[A-Za-z0-9])*)?(/([0-9]+))*$")
         .expect("it is a regex")
@@ -31,7 +32,7 @@ const LABEL_CHARS: usize = 63;
 
 /// As whom the extension comes to which vault.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Access {
+pub struct ExtensionIdentity {
     /// The service account in the instance's namespace.
     pub service_account: String,
     /// The identity that is federated with it.
@@ -62,7 +63,7 @@ pub struct Violation {
 
 impl Pair {
     /// What the extension is to do for a synced secret.
-    pub fn of(secret: &SyncedSecret, vault: &Url, access: &Access) -> Self {
+    pub fn of(secret: &SyncedSecret, vault: &Url, access: &ExtensionIdentity) -> Self {
         let name = secret.id.as_str();
         let mut class = SecretProviderClass::new(name, class_spec(secret, access));
         class.meta_mut().labels = Some(labels(secret));
@@ -77,8 +78,8 @@ impl Pair {
         json!([self.class, self.sync]).to_string().into_bytes()
     }
 
-    /// Whether what stands at the edge, written when this was, is still all of this and has nothing added to it. Labels and
-    /// annotations change no generation, so nothing else tells that they are gone.
+    /// Whether what stands at the edge, written when this was, is still all of this and has nothing added to
+    /// it. Labels and annotations change no generation, so nothing else tells that they are gone.
     pub fn is_held_by(&self, class: &SecretProviderClass, sync: &SecretSync) -> bool {
         let (asked, held) = (&self.sync.spec, &sync.spec);
         let data = |spec: &SecretSyncSpec| -> BTreeMap<String, String> {
@@ -143,7 +144,7 @@ fn holds(held: Option<&BTreeMap<String, String>>, asked: Option<&BTreeMap<String
     asked.into_iter().flatten().all(|(key, value)| held.and_then(|held| held.get(key)) == Some(value))
 }
 
-fn class_spec(secret: &SyncedSecret, access: &Access) -> SecretProviderClassSpec {
+fn class_spec(secret: &SyncedSecret, access: &ExtensionIdentity) -> SecretProviderClassSpec {
     let objects: Vec<Object> = secret.references.iter().map(object).collect();
     let mut parameters = BTreeMap::from([
         ("clientID".to_owned(), access.client_id.clone()),
@@ -155,7 +156,8 @@ fn class_spec(secret: &SyncedSecret, access: &Access) -> SecretProviderClassSpec
     SecretProviderClassSpec { provider: super::PROVIDER.to_owned(), parameters }
 }
 
-/// The key is the alias: it is there for every reference, no two are the same, and the schema's rule for both is one.
+/// The key is the alias: it is there for every reference, no two are the same, and the schema's rule for both
+/// is one.
 fn object(reference: &Reference) -> Object {
     let encoding = Some(reference.encoding).filter(|encoding| *encoding != Encoding::Utf8);
     Object {
@@ -168,7 +170,7 @@ fn object(reference: &Reference) -> Object {
     }
 }
 
-fn sync_spec(secret: &SyncedSecret, access: &Access) -> SecretSyncSpec {
+fn sync_spec(secret: &SyncedSecret, access: &ExtensionIdentity) -> SecretSyncSpec {
     let data = |reference: &Reference| SecretObjectData {
         source_path: reference.key.to_string(),
         target_key: reference.key.to_string(),

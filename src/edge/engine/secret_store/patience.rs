@@ -1,5 +1,6 @@
-//! How long to wait for the Secret Store extension: pure. One that is at work on others is busy, and comes to this one too; one that is at
-//! work on nobody is not there. Either way something may get lost, so what it leaves alone for long it is told again, ever more rarely.
+//! How long to wait for the Secret Store extension: pure. One that is at work on others is busy, and comes to
+//! this one too; one that is at work on nobody is not there. Either way something may get lost, so what it
+//! leaves alone for long it is told again, ever more rarely.
 
 use std::time::Duration;
 

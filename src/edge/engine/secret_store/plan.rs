@@ -1,7 +1,7 @@
-//! What to do with a synced secret of the Secret Store engine, from what is recorded and what was seen: pure, so that every case is a
-//! line of a test.
+//! What to do with a synced secret of the Secret Store engine, from what is recorded and what was seen: pure,
+//! so that every case is a line of a test.
 
-use super::{SecretProviderClass, SyncSeen, Verdict, verdict};
+use super::{SecretProviderClass, SyncOutcome, SyncSeen, sync_outcome};
 use crate::{
     edge::{
         Seen,
@@ -32,11 +32,12 @@ pub(super) fn plan(
             let is_changed = sync_generation > handed.sync_generation
                 || class_generation.is_none_or(|generation| generation > handed.class_generation);
             // The extension polls by itself, and may fail then at what it had done before.
-            let is_in_trouble = matches!(verdict(sync.status.as_ref(), ""), Verdict::Trouble(_));
+            let has_failed = matches!(sync_outcome(sync.status.as_ref(), ""), SyncOutcome::Failed(_));
             match is_changed {
                 true => Step::Repair,
-                false if is_settled(target, handed) && !is_in_trouble => Step::Nothing,
-                // The extension has done all that it was given; what failed since is in the vault, and may be mended.
+                false if is_settled(target, handed) && !has_failed => Step::Nothing,
+                // The extension has done all that it was given; what failed since is in the vault, and may be
+                // mended.
                 false if !handed.open && target.secret.state != State::Synced => Step::Apply,
                 false => Step::Observe(Look::Answer),
             }

@@ -1,24 +1,25 @@
-//! Takes what is ours away from the edge, or out of the extension's hands. The extension is always stopped first: one that is still at work
-//! would merge its owner into whatever comes under the name.
+//! Removes our objects from the edge, or releases the Secret. The extension is always suspended first:
+//! otherwise it would merge its owner reference into any new Secret of the name.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Halt, Known, Made, SecretStore};
+use super::{KnownUids, SecretState, SecretStore, Suspension};
 use crate::edge::{
     EdgeError,
     engine::{Preparation, Released, Target},
 };
 
-/// How soon to look again whether the extension has noticed that it is to stop.
-pub(super) const HALT_CHECK: Duration = Duration::from_millis(500);
+/// How often to check whether the extension has noticed its suspension.
+pub(super) const SUSPENSION_POLL: Duration = Duration::from_millis(500);
 
 impl SecretStore {
-    /// Takes the pair away from under a Secret of somebody else, and out of that Secret what the extension merged into it: first the
-    /// extension is kept from writing, then the Secret loses its owner, then the SecretSync goes. In another order the Secret would be
-    /// garbage-collected. Says how long to wait for the extension, where it has to be.
+    /// Takes the pair away from under a Secret of somebody else, and out of that Secret what the extension
+    /// merged into it: first the extension is kept from writing, then the Secret loses its owner, then the
+    /// SecretSync goes. In another order the Secret would be garbage-collected. Says how long to wait for the
+    /// extension, where it has to be.
     pub(in crate::edge::engine) async fn withdraw(
         &self,
         target: &Target<'_>,
@@ -29,36 +30,41 @@ impl SecretStore {
     async fn withdraw_known(
         &self,
         target: &Target<'_>,
-        known: Known<'_>,
+        known: KnownUids<'_>,
     ) -> Result<Option<Duration>, EdgeError> {
         let (edge, id) = (&self.0.edge, &target.secret.id);
-        match self.halt(target, known).await {
+        match self.suspend(target, known).await {
             Ok(Some(pause)) => return Ok(Some(pause)),
-            // A SecretSync of somebody else is none of ours.
+            // Somebody else's SecretSync does not concern us.
             Ok(None) | Err(EdgeError::Conflict { .. }) => {}
             Err(error) => return Err(error),
         }
-        edge.give_back(id, known).await?;
-        edge.drop_pair(id, known).await?;
+        edge.remove_traces(id, known).await?;
+        edge.remove_pair_keep_secret(id, known).await?;
         Ok(None)
     }
 
-    /// Keeps the extension from writing a Secret. Says how long to wait until that is certain.
-    async fn halt(&self, target: &Target<'_>, known: Known<'_>) -> Result<Option<Duration>, EdgeError> {
+    /// Keeps the extension from writing the Secret. Returns a pause while that is not certain.
+    async fn suspend(
+        &self,
+        target: &Target<'_>,
+        known: KnownUids<'_>,
+    ) -> Result<Option<Duration>, EdgeError> {
         let force = Uuid::new_v4().simple().to_string();
-        let halt = self.0.edge.halt(&target.secret.id, known, &force).await?;
-        let mut halted = self.0.halted.lock();
-        let told = *halted.entry(target.secret.uid).or_insert_with(Instant::now);
-        if halt == Halt::Told && told.elapsed() < self.0.options.patience {
-            return Ok(Some(HALT_CHECK));
+        let suspension = self.0.edge.suspend(&target.secret.id, known, &force).await?;
+        let mut suspended_since = self.0.suspended_since.lock();
+        let told = *suspended_since.entry(target.secret.uid).or_insert_with(Instant::now);
+        if suspension == Suspension::Requested && told.elapsed() < self.0.options.patience {
+            return Ok(Some(SUSPENSION_POLL));
         }
-        // An extension that says nothing for so long does not run; when it does, it finds no class.
-        halted.remove(&target.secret.uid);
+        // An extension that is silent for this long does not run. When it starts, it finds no class.
+        suspended_since.remove(&target.secret.uid);
         Ok(None)
     }
 
-    /// Whether the extension's kinds are gone for good: the API server has said so whenever it was asked, for as long as the extension may
-    /// be silent. Asked where they turned out not to be served; one answer alone may be of an API server that has just started.
+    /// Whether the extension's kinds are gone for good: the API server has said so whenever it was asked, for
+    /// as long as the extension may be silent. Asked where they turned out not to be served; one answer alone
+    /// may be of an API server that has just started.
     pub(in crate::edge::engine) async fn are_kinds_gone(&self) -> bool {
         let is_gone = self.0.edge.lacks_store_kinds().await == Ok(true);
         let mut gone_since = self.0.kinds_gone_since.lock();
@@ -70,14 +76,15 @@ impl SecretStore {
         gone_since.is_some_and(|since| since.elapsed() >= self.0.options.patience)
     }
 
-    /// Removes the pair and what the extension made of it. Says how long to wait for the extension, where it has to be.
+    /// Removes the pair and what the extension made of it. Says how long to wait for the extension, where it
+    /// has to be.
     pub(in crate::edge::engine) async fn remove(
         &self,
         target: &Target<'_>,
     ) -> Result<Option<Duration>, EdgeError> {
         match self.remove_known(target, target.known()).await {
             Err(EdgeError::NotServed { .. }) if self.are_kinds_gone().await => {
-                self.remove_known(target, Known { are_kinds_gone: true, ..target.known() }).await
+                self.remove_known(target, KnownUids { are_kinds_gone: true, ..target.known() }).await
             }
             removed => removed,
         }
@@ -86,61 +93,67 @@ impl SecretStore {
     async fn remove_known(
         &self,
         target: &Target<'_>,
-        known: Known<'_>,
+        known: KnownUids<'_>,
     ) -> Result<Option<Duration>, EdgeError> {
         let (edge, id) = (&self.0.edge, &target.secret.id);
-        // An extension that is still at work would merge its owner into whatever comes under the name, and that would go with it.
+        // An extension that is still at work would merge its owner into whatever comes under the name, and
+        // that would go with it.
         if target.handed.is_none_or(|handed| handed.open) {
-            match self.halt(target, known).await {
+            match self.suspend(target, known).await {
                 Ok(Some(pause)) => return Ok(Some(pause)),
                 Ok(None) | Err(EdgeError::Conflict { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
-        if edge.made(target.secret, known, true).await? == Made::Foreign {
+        if edge.secret_state(target.secret, known, true).await? == SecretState::Foreign {
             return self.withdraw_known(target, known).await;
         }
         edge.remove_pair(id, known).await?;
-        // Somebody else may have been there in between, and the extension too.
-        edge.give_back(id, known).await?;
+        // Somebody else, and the extension too, may have written in between.
+        edge.remove_traces(id, known).await?;
         Ok(None)
     }
 
-    /// Halts the extension, and finds the Secret that is ours. The SecretSync may be all that proves whose Secret it is: whoever is killed
-    /// once that is gone must know it.
+    /// Halts the extension, and finds the Secret that is ours. The SecretSync may be all that proves whose
+    /// Secret it is: whoever is killed once that is gone must know it.
     pub(in crate::edge::engine) async fn prepare_release(
         &self,
         target: &Target<'_>,
     ) -> Result<Preparation, EdgeError> {
         match self.prepare_known(target, target.known()).await {
             Err(EdgeError::NotServed { .. }) if self.are_kinds_gone().await => {
-                self.prepare_known(target, Known { are_kinds_gone: true, ..target.known() }).await
+                self.prepare_known(target, KnownUids { are_kinds_gone: true, ..target.known() }).await
             }
             prepared => prepared,
         }
     }
 
-    async fn prepare_known(&self, target: &Target<'_>, known: Known<'_>) -> Result<Preparation, EdgeError> {
-        if let Some(pause) = self.halt(target, known).await? {
+    async fn prepare_known(
+        &self,
+        target: &Target<'_>,
+        known: KnownUids<'_>,
+    ) -> Result<Preparation, EdgeError> {
+        if let Some(pause) = self.suspend(target, known).await? {
             return Ok(Preparation::Wait(pause));
         }
         let own = self.0.edge.own_secret(&target.secret.id, known).await?;
         Ok(Preparation::Ready(own.map(|own| own.uid)))
     }
 
-    /// Makes the Secret ours, and removes the pair; where the extension's kinds are gone for good, only the first.
+    /// Makes the Secret ours, and removes the pair; where the extension's kinds are gone for good, only the
+    /// first.
     pub(in crate::edge::engine) async fn release(&self, target: &Target<'_>) -> Result<Released, EdgeError> {
         match self.release_known(target, target.known()).await {
             Err(EdgeError::NotServed { .. }) if self.are_kinds_gone().await => {
-                self.release_known(target, Known { are_kinds_gone: true, ..target.known() }).await
+                self.release_known(target, KnownUids { are_kinds_gone: true, ..target.known() }).await
             }
             released => released,
         }
     }
 
-    async fn release_known(&self, target: &Target<'_>, known: Known<'_>) -> Result<Released, EdgeError> {
-        let secret = self.0.edge.set_free(target.secret, known).await?;
-        self.0.edge.drop_pair(&target.secret.id, known).await?;
+    async fn release_known(&self, target: &Target<'_>, known: KnownUids<'_>) -> Result<Released, EdgeError> {
+        let secret = self.0.edge.take_from_extension(target.secret, known).await?;
+        self.0.edge.remove_pair_keep_secret(&target.secret.id, known).await?;
         Ok(Released { secret, must_rewrite: true })
     }
 

@@ -1,6 +1,7 @@
 //! The custom resources of the Secret Store extension, as far as they are read and written here.
 //!
-//! What is read may have been written by anybody and by any version: what is absent has its default, what is unknown is left out.
+//! What is read may have been written by anybody and by any version: what is absent has its default, what is
+//! unknown is left out.
 
 use std::collections::BTreeMap;
 

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use serde_json::{Map, Value, json};
 
-use super::{EXTENSION, Known, LABEL_PREFIX, SecretSync, handover::handed_over};
+use super::{
+    EXTENSION, KnownUids, LABEL_PREFIX, SecretSync,
+    managed_fields::{handed_over, labels_of},
+};
 use crate::{
     edge::{
         Edge, EdgeError, FIELD_MANAGER, Written,
@@ -17,11 +20,11 @@ use crate::{
 
 /// What stands under the name of a SecretSync.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Made {
+pub enum SecretState {
     /// No Secret.
-    Nothing,
+    Missing,
     /// The Secret of this SecretSync, as the extension made it.
-    Whole(Written),
+    Intact(Written),
     /// The Secret of this SecretSync, and someone else has written or removed keys or labels of it.
     Edited,
     /// A Secret that this SecretSync has not made.
@@ -29,21 +32,22 @@ pub enum Made {
 }
 
 impl Edge {
-    /// Looks at the Secret of the SecretSync of a synced secret. `wants_mark`: whether it must have a label of the extension.
-    pub async fn made(
+    /// Looks at the Secret of the SecretSync of a synced secret. `wants_mark`: whether it must have a label
+    /// of the extension.
+    pub async fn secret_state(
         &self,
         asked: &SyncedSecret,
-        known: Known<'_>,
+        known: KnownUids<'_>,
         wants_mark: bool,
-    ) -> Result<Made, EdgeError> {
+    ) -> Result<SecretState, EdgeError> {
         let (secret, sync) = self.secret_and_sync(&asked.id, known).await?;
-        let Some(secret) = secret else { return Ok(Made::Nothing) };
+        let Some(secret) = secret else { return Ok(SecretState::Missing) };
         if !known.is_ours(&secret, sync.as_ref()) {
-            return Ok(Made::Foreign);
+            return Ok(SecretState::Foreign);
         }
-        Ok(match is_whole(&secret, sync.as_ref(), asked, wants_mark) {
-            true => Made::Whole(written(&secret)),
-            false => Made::Edited,
+        Ok(match is_intact(&secret, sync.as_ref(), asked, wants_mark) {
+            true => SecretState::Intact(written(&secret)),
+            false => SecretState::Edited,
         })
     }
 
@@ -51,16 +55,16 @@ impl Edge {
     pub async fn own_secret(
         &self,
         id: &SyncedSecretId,
-        known: Known<'_>,
+        known: KnownUids<'_>,
     ) -> Result<Option<Written>, EdgeError> {
         let (secret, sync) = self.secret_and_sync(id, known).await?;
         let own = secret.filter(|secret| known.is_ours(secret, sync.as_ref()));
         Ok(own.map(|secret| written(&secret)))
     }
 
-    /// Who else than this service and the extension wrote last to the SecretSync of a synced secret or to its Secret; nobody where that
-    /// can't be told.
-    pub async fn rival(&self, id: &SyncedSecretId) -> Option<String> {
+    /// Who else than this service and the extension wrote last to the SecretSync of a synced secret or to its
+    /// Secret; nobody where that can't be told.
+    pub async fn last_writer(&self, id: &SyncedSecretId) -> Option<String> {
         let syncs = self.syncs();
         let found = tokio::try_join!(self.find(&self.secrets, id.as_str()), self.find(&syncs, id.as_str()));
         let (secret, sync) = found.ok()?;
@@ -69,9 +73,10 @@ impl Edge {
         last_other_manager(metadata, &[FIELD_MANAGER, EXTENSION])
     }
 
-    /// Gives the keys and labels of a Secret to the extension, out of everybody's hands: it never takes anything by force. The values stay
-    /// until it writes its own, and nothing in the Secret tells any more that they are not; keys that the synced secret does not have go.
-    pub async fn release_keys(&self, asked: &SyncedSecret, known: Known<'_>) -> Result<(), EdgeError> {
+    /// Gives the keys and labels of a Secret to the extension, out of everybody's hands: it never takes
+    /// anything by force. The values stay until it writes its own, and nothing in the Secret tells any more
+    /// that they are not; keys that the synced secret does not have go.
+    pub async fn release_keys(&self, asked: &SyncedSecret, known: KnownUids<'_>) -> Result<(), EdgeError> {
         let id = &asked.id;
         let is_key = |key: &str| asked.references.iter().any(|reference| reference.key.as_str() == key);
         let (secret, sync) = self.secret_and_sync(id, known).await?;
@@ -95,9 +100,10 @@ impl Edge {
         self.patch_secret(id, patch).await.map(|_| ())
     }
 
-    /// Takes out of somebody else's Secret what the extension merged into it for a SecretSync of ours: the owner, with which it would be
-    /// garbage-collected, the labels, and the keys that are in nobody else's hands. The extension must have been halted before.
-    pub async fn give_back(&self, id: &SyncedSecretId, known: Known<'_>) -> Result<(), EdgeError> {
+    /// Takes out of somebody else's Secret what the extension merged into it for a SecretSync of ours: the
+    /// owner, with which it would be garbage-collected, the labels, and the keys that are in nobody else's
+    /// hands. The extension must have been halted before.
+    pub async fn remove_traces(&self, id: &SyncedSecretId, known: KnownUids<'_>) -> Result<(), EdgeError> {
         let (secret, sync) = self.secret_and_sync(id, known).await?;
         let Some(secret) = secret.filter(|secret| !known.is_ours(secret, sync.as_ref())) else {
             return Ok(());
@@ -123,7 +129,7 @@ impl Edge {
     pub(super) async fn secret_and_sync(
         &self,
         id: &SyncedSecretId,
-        known: Known<'_>,
+        known: KnownUids<'_>,
     ) -> Result<(Option<ObjectMeta>, Option<ObjectMeta>), EdgeError> {
         let syncs = self.syncs();
         let (secret, sync) = tokio::try_join!(
@@ -134,16 +140,17 @@ impl Edge {
     }
 }
 
-// === impl Known ===
+// === impl KnownUids ===
 
-impl Known<'_> {
+impl KnownUids<'_> {
     /// Whether the extension made a Secret for the SecretSync that is remembered, and that is gone.
     fn is_left_behind(&self, secret: &ObjectMeta) -> bool {
         let mut owners = secret.owner_references.iter().flatten();
         self.sync.is_some_and(|sync| owners.any(|owner| owner.uid == sync)) && is_made_by_extension(secret)
     }
 
-    /// Whether a Secret is that of this synced secret: the one that is remembered, or one that its SecretSync has made for sure.
+    /// Whether a Secret is that of this synced secret: the one that is remembered, or one that its SecretSync
+    /// has made for sure.
     pub(super) fn is_ours(&self, secret: &ObjectMeta, sync: Option<&ObjectMeta>) -> bool {
         let our_sync = sync.filter(|sync| self.has::<SecretSync>(sync));
         let owned_by = |sync: &ObjectMeta| {
@@ -162,8 +169,8 @@ impl Known<'_> {
     }
 }
 
-/// Whether the extension made a Secret for a SecretSync, and did not merge its keys into one that somebody else made. That it is owned by the
-/// SecretSync proves nothing.
+/// Whether the extension made a Secret for a SecretSync, and did not merge its keys into one that somebody
+/// else made. That it is owned by the SecretSync proves nothing.
 fn is_made_for(secret: &ObjectMeta, sync: &ObjectMeta) -> bool {
     secret.creation_timestamp.as_ref() >= sync.creation_timestamp.as_ref() && is_made_by_extension(secret)
 }
@@ -200,8 +207,9 @@ pub(in crate::edge) fn has_keys_of_others(secret: &ObjectMeta) -> bool {
     })
 }
 
-/// Whether a Secret of ours is owned by its SecretSync, has all keys and labels from the extension, and none from anybody else.
-fn is_whole(secret: &ObjectMeta, sync: Option<&ObjectMeta>, asked: &SyncedSecret, wants_mark: bool) -> bool {
+/// Whether a Secret of ours is owned by its SecretSync, has all keys and labels from the extension, and none
+/// from anybody else.
+fn is_intact(secret: &ObjectMeta, sync: Option<&ObjectMeta>, asked: &SyncedSecret, wants_mark: bool) -> bool {
     let mut owners = secret.owner_references.iter().flatten();
     let is_owned = owners.any(|owner| Some(&owner.uid) == sync.and_then(|sync| sync.uid.as_ref()));
     let has_foreign_keys = data_keys(secret, |manager| manager != EXTENSION).next().is_some();
@@ -211,7 +219,8 @@ fn is_whole(secret: &ObjectMeta, sync: Option<&ObjectMeta>, asked: &SyncedSecret
     let held = secret.labels.as_ref();
     let has_labels =
         labels(asked).iter().all(|(label, value)| held.and_then(|held| held.get(label)) == Some(value));
-    // Which label the extension sets is its own affair, but without one its admission policy refuses the next write.
+    // Which label the extension sets is its own affair, but without one its admission policy refuses the next
+    // write.
     let has_mark = held.into_iter().flatten().any(|(label, _)| label.starts_with(LABEL_PREFIX));
     is_owned && !has_foreign_keys && has_all_keys && has_labels && (has_mark || !wants_mark)
 }
@@ -263,16 +272,6 @@ fn without_traces(secret: &ObjectMeta, sync_uid: Option<&str>) -> Option<Value> 
     Some(patch)
 }
 
-/// The labels in the hands of these entries.
-pub(super) fn labels_of<'a>(
-    entries: impl Iterator<Item = &'a ManagedFieldsEntry>,
-) -> impl Iterator<Item = String> {
-    entries
-        .filter_map(|entry| entry.fields_v1.as_ref()?.0.pointer("/f:metadata/f:labels")?.as_object())
-        .flat_map(|labels| labels.keys())
-        .filter_map(|label| label.strip_prefix("f:").map(str::to_owned))
-}
-
 fn is_of_extension(entry: &ManagedFieldsEntry) -> bool {
     entry.manager.as_deref() == Some(EXTENSION)
 }
@@ -282,7 +281,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::edge::secret_store::Known;
+    use crate::edge::secret_store::KnownUids;
 
     const SECOND: &str = "2026-01-02T03:04:05Z";
     const LATER: &str = "2026-01-02T03:04:09Z";
@@ -337,7 +336,7 @@ mod tests {
             SECOND,
             &[entry("kubectl-create", SECOND, json!({ "f:data": { "f:a": {} } })), of_extension(SECOND)],
         );
-        let knows = |secret| Known {
+        let knows = |secret| KnownUids {
             uid,
             secret,
             sync: Some("of-the-sync"),
@@ -352,7 +351,7 @@ mod tests {
         let left = secret(SECOND, &[of_extension(SECOND)]);
         assert!(knows(None).is_ours(&left, None), "the SecretSync that it was made for is remembered");
         assert!(!knows(None).is_ours(&merged, None));
-        let theirs = Known { sync: Some("another"), ..knows(Some("of-the-secret")) };
+        let theirs = KnownUids { sync: Some("another"), ..knows(Some("of-the-secret")) };
         assert!(!theirs.is_ours(&merged, Some(&sync(SECOND))), "somebody else's SecretSync goes on with it");
     }
 

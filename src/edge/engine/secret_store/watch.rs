@@ -61,7 +61,8 @@ pub enum SyncSeen {
     There(Arc<SecretSync>),
     /// There is none.
     Gone,
-    /// What was last seen is older than what we wrote ourselves, and has been for so long: it says nothing of that.
+    /// What was last seen is older than what we wrote ourselves, and has been for so long: it says nothing of
+    /// that.
     Behind(Duration),
     /// Nobody knows: the first lists are not complete.
     Unknown,
@@ -93,7 +94,8 @@ impl StoreIndex {
         self.0.expected_classes.expect(name, written.class_uid.clone(), written.class_generation);
     }
 
-    /// Forgets our own write of a name: the API server has been asked, and what was written is no longer there.
+    /// Forgets our own write of a name: the API server has been asked, and what was written is no longer
+    /// there.
     pub fn forget(&self, name: &str) {
         self.0.expected_syncs.forget(name);
         self.0.expected_classes.forget(name);
@@ -170,8 +172,8 @@ impl StoreIndex {
         self.0.changed.subscribe()
     }
 
-    /// Tells that all was listed anew: what is gone since the list before has no event of its own. And that the extension, silent for
-    /// long, acts again: whoever waits for it may look.
+    /// Tells that all was listed anew: what is gone since the list before has no event of its own. And that
+    /// the extension, silent for long, acts again: whoever waits for it may look.
     pub fn listed(&self) -> watch::Receiver<()> {
         self.0.listed.subscribe()
     }
@@ -201,7 +203,8 @@ impl StoreIndex {
 // === impl Inner ===
 
 impl Inner {
-    /// Takes note of a SecretSync before it takes the place of what was seen before: only the extension writes the status.
+    /// Takes note of a SecretSync before it takes the place of what was seen before: only the extension
+    /// writes the status.
     fn note(&self, sync: &SecretSync) {
         let before = self.syncs.get(&ObjectRef::from_obj(sync));
         if !before.is_some_and(|before| before.status != sync.status) {

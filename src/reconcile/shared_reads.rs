@@ -1,4 +1,4 @@
-//! Reads of the vault that several share: one read of a value serves all synced secrets that want it at the same time.
+//! Vault reads that are shared: one read of a value serves all synced secrets that need it at the same time.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -11,35 +11,35 @@ use crate::{
     vault::{Priority, Vault, VaultError},
 };
 
-/// Values answer for no longer than this; whoever comes later reads anew. They are wiped when the last look that shares them ends.
-const FRESH: Duration = Duration::from_secs(30);
+/// How long a set of reads may be used. The values are wiped when the last user drops the set.
+const READS_LIFETIME: Duration = Duration::from_secs(30);
 
-/// What a read brought.
-pub type Read = Result<Arc<VaultValue>, Arc<VaultError>>;
+/// The result of a read.
+pub type ReadResult = Result<Arc<VaultValue>, Arc<VaultError>>;
 
 /// Reads of one moment. The values live as long as it does, and are wiped with it.
-pub struct Reads {
+pub struct SharedReads {
     vault: Vault,
     priority: Priority,
     begun: Instant,
-    cells: Mutex<HashMap<Key, Arc<OnceCell<Read>>>>,
-    descriptions: Mutex<HashMap<Key, Arc<OnceCell<Described>>>>,
+    cells: Mutex<HashMap<Key, Arc<OnceCell<ReadResult>>>>,
+    descriptions: Mutex<HashMap<Key, Arc<OnceCell<DescribeResult>>>>,
 }
 
-/// What a look without the value brought.
-pub type Described = Result<Arc<Seen>, Arc<VaultError>>;
+/// The result of a look without the value.
+pub type DescribeResult = Result<Arc<Description>, Arc<VaultError>>;
 
-/// What a look without the value saw.
-pub struct Seen {
-    /// The version, or several where the vault's times don't tell which is the latest.
+/// What the vault tells of a secret without its value.
+pub struct Description {
+    /// The version. Several if the vault's timestamps don't tell which is the latest.
     pub versions: Vec<VaultSecretVersion>,
-    /// When it began, by the vault's clock.
+    /// When the look began, by the vault's clock.
     pub time: Timestamp,
 }
 
 type Key = (VaultSecretName, Option<VaultVersion>);
 
-impl Reads {
+impl SharedReads {
     pub(super) fn new(vault: Vault, priority: Priority) -> Self {
         Self {
             vault,
@@ -51,7 +51,7 @@ impl Reads {
     }
 
     /// The value of a version, or of the latest one; from the vault the first time.
-    pub async fn get(&self, name: &VaultSecretName, version: Option<&VaultVersion>) -> Read {
+    pub async fn get(&self, name: &VaultSecretName, version: Option<&VaultVersion>) -> ReadResult {
         let cell = self.cell((name.clone(), version.cloned()));
         let read =
             || async { self.vault.get(name, version, self.priority).await.map(Arc::new).map_err(Arc::new) };
@@ -59,24 +59,27 @@ impl Reads {
     }
 
     /// A version, or the latest one, without its value.
-    pub async fn describe(&self, name: &VaultSecretName, version: Option<&VaultVersion>) -> Described {
+    pub async fn describe(&self, name: &VaultSecretName, version: Option<&VaultVersion>) -> DescribeResult {
         let key = (name.clone(), version.cloned());
-        // Just stored here, and so just seen.
+        // It was just stored through this set.
         if let Some(Ok(stored)) = self.cell(key.clone()).get() {
-            return Ok(Arc::new(Seen { versions: vec![stored.version.clone()], time: stored.read_time }));
+            return Ok(Arc::new(Description {
+                versions: vec![stored.version.clone()],
+                time: stored.read_time,
+            }));
         }
         let cell = self.descriptions.lock().entry(key).or_default().clone();
         let look = || async {
             let time = self.vault.clock().now();
             let versions = self.vault.describe(name, version, self.priority).await.map_err(Arc::new)?;
-            Ok(Arc::new(Seen { versions, time }))
+            Ok(Arc::new(Description { versions, time }))
         };
         cell.get_or_init(look).await.clone()
     }
 
     /// Remembers a value that was just stored as the latest: it need not be read.
     pub fn put(&self, name: VaultSecretName, value: VaultValue) {
-        // Somebody was faster: what they read is as good.
+        // If somebody else read it first, their result is as good.
         let _ = self.cell((name, None)).set(Ok(Arc::new(value)));
     }
 
@@ -87,10 +90,10 @@ impl Reads {
 
     /// Whether they answer what was asked for at a time: not made before it, and still of this moment.
     pub(super) fn answer(&self, asked: Option<Instant>) -> bool {
-        self.begun.elapsed() < FRESH && asked.is_none_or(|asked| self.begun >= asked)
+        self.begun.elapsed() < READS_LIFETIME && asked.is_none_or(|asked| self.begun >= asked)
     }
 
-    fn cell(&self, key: Key) -> Arc<OnceCell<Read>> {
+    fn cell(&self, key: Key) -> Arc<OnceCell<ReadResult>> {
         self.cells.lock().entry(key).or_default().clone()
     }
 }

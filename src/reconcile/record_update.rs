@@ -71,8 +71,8 @@ pub(super) fn synced(
     secret.set_condition(expiring);
 }
 
-/// Whether what was attempted is no longer what there is to do: another change was asked for, or a value that was missing
-/// has been stored.
+/// Whether what was attempted is no longer what there is to do: another change was asked for, or a value that
+/// was missing has been stored.
 pub(super) fn is_outdated(attempted: &Record, current: &SyncedSecret) -> bool {
     let pending = |secret: &SyncedSecret| -> Vec<bool> {
         secret.references.iter().map(|reference| reference.create_pending).collect()

@@ -1,10 +1,10 @@
-//! Goes on with "Create new" after its call was cut off.
+//! Resumes "Create new" after its call was interrupted.
 
 use super::{
     Reconciler,
-    creation::{self, Creation},
     failure::{explain, vault_retry},
-    queue::{Outcome, Work},
+    ownership::{self, Ownership},
+    queue::{Requeue, Work},
 };
 use crate::{
     edge::engine::{Failure, Retry},
@@ -14,18 +14,19 @@ use crate::{
 };
 
 impl Reconciler {
-    /// After a crash in the middle of "Create new": what the vault holds with our tag was stored, the rest was not.
-    pub(super) async fn find_created(&self, record: &Record, work: &Work) -> Result<Outcome, StoreError> {
+    /// Finds out which values an interrupted "Create new" has stored: those that the vault holds with our
+    /// tag.
+    pub(super) async fn find_created(&self, record: &Record, work: &Work) -> Result<Requeue, StoreError> {
         let mut stored: Vec<Reference> = Vec::new();
         let mut problems = Vec::new();
         let mut retry = Retry::Later;
         for (place, reference) in pending(record) {
-            let tag = creation::tag_of(record.secret.uid, reference);
-            let found = creation::find(&self.0.vault, &reference.vault_secret, &tag, Priority::Background);
-            let Some(found) = work.unless_superseded(found).await else { return Ok(Outcome::Again) };
+            let tag = ownership::tag_of(record.secret.uid, reference);
+            let found = ownership::probe(&self.0.vault, &reference.vault_secret, &tag, Priority::Background);
+            let Some(found) = work.unless_superseded(found).await else { return Ok(Requeue::Now) };
             match found {
-                Ok(Creation::Ours(_)) => stored.push(reference.clone()),
-                Ok(Creation::Free | Creation::Taken) => {
+                Ok(Ownership::Ours(_)) => stored.push(reference.clone()),
+                Ok(Ownership::Free | Ownership::Taken) => {
                     problems.push((place, Reason::ValueNotStored, not_stored(reference)));
                 }
                 Err(error) => {
@@ -37,7 +38,7 @@ impl Reconciler {
         if !stored.is_empty() {
             let mut transaction = self.0.store.begin().await?;
             let Some(mut current) = transaction.current(record.secret.uid) else {
-                return Ok(Outcome::Done);
+                return Ok(Requeue::Never);
             };
             let is_stored = |held: &&mut Reference| stored.iter().any(|stored| held.creates_the_same(stored));
             for reference in current.secret.references.iter_mut().filter(is_stored) {
@@ -47,7 +48,7 @@ impl Reconciler {
             transaction.commit().await?;
         }
         match problems.first().cloned() {
-            None => Ok(Outcome::Again),
+            None => Ok(Requeue::Now),
             Some((_, reason, message)) => {
                 self.record_failure(record, Failure { reason, message, problems, retry }).await
             }

@@ -1,4 +1,4 @@
-//! Forgets what has been kept long enough, or takes too much room.
+//! Prunes rows that are too old, or that take too much space.
 
 use std::time::Duration;
 
@@ -7,15 +7,16 @@ use tokio_util::sync::CancellationToken;
 use super::Reconciler;
 use crate::store::StoreError;
 
-/// How often it is looked at what is old.
-const EVERY: Duration = Duration::from_secs(600);
-/// How often it is looked at what takes room: it may come fast.
-const ROOM_EVERY: Duration = Duration::from_secs(15);
+/// How often old rows are pruned.
+const PRUNE_INTERVAL: Duration = Duration::from_secs(600);
+/// How often the space budget is enforced. Space can fill up fast.
+const BUDGET_INTERVAL: Duration = Duration::from_secs(15);
 
 impl Reconciler {
-    /// Prunes now and then until told to stop.
-    pub(super) async fn keep_house(self, stop: CancellationToken) {
-        let (mut every, mut room) = (tokio::time::interval(EVERY), tokio::time::interval(ROOM_EVERY));
+    /// Runs until `stop` is cancelled.
+    pub(super) async fn prune_periodically(self, stop: CancellationToken) {
+        let (mut every, mut room) =
+            (tokio::time::interval(PRUNE_INTERVAL), tokio::time::interval(BUDGET_INTERVAL));
         loop {
             let kept = tokio::select! {
                 _ = every.tick() => self.prune().await,

@@ -1,8 +1,9 @@
-//! Brings a synced secret from one engine to the other: whoever writes its Secret hands it over first, as it is.
+//! Hands a synced secret over from one engine to the other. The current writer releases the Secret first,
+//! without changing it.
 
 use std::time::Duration;
 
-use super::{Reconciler, queue::Outcome, recording::event};
+use super::{Reconciler, queue::Requeue, recording::event};
 use crate::{
     edge::EdgeError,
     edge::engine::{Engine, Failure, Objection, Preparation, Released, Retry},
@@ -10,15 +11,15 @@ use crate::{
     store::{Record, StoreError},
 };
 
-/// How far a Secret has come on its way to another engine.
+/// How far the release has come.
 enum Progress {
-    /// Whoever writes it has not stopped yet; go on after this.
+    /// The current writer has not stopped yet. Check again after this time.
     Wait(Duration),
     Released(Released),
 }
 
 impl Reconciler {
-    /// The engine that a synced secret is to get, where it is another than the one that it has.
+    /// The engine that a synced secret has to be handed over to, if any.
     pub(super) fn other_engine(&self, record: &Record) -> Option<SyncEngine> {
         let secret = &record.secret;
         let is_busy = secret.state == State::Deleting
@@ -26,12 +27,12 @@ impl Reconciler {
             || self.is_creating(secret.uid)
             || secret.references.iter().any(|reference| reference.create_pending);
         let engine = self.engine().ok().filter(|engine| !is_busy && *engine != record.engine)?;
-        // Nothing is let go of before there is somebody to take it over.
+        // Release nothing before the other engine can take it over.
         self.0.engines.of(engine).can_take_over().then_some(engine)
     }
 
-    /// Releases the Secret from its engine; the other one writes it with the next look.
-    pub(super) async fn switch(&self, record: &Record, to: SyncEngine) -> Result<Outcome, StoreError> {
+    /// Releases the Secret from its engine. The other engine writes it with the next look.
+    pub(super) async fn switch(&self, record: &Record, to: SyncEngine) -> Result<Requeue, StoreError> {
         match self.0.engines.of(to).check(&record.secret).into_iter().next() {
             None => {}
             Some(Objection::Field(violation)) => {
@@ -41,7 +42,7 @@ impl Reconciler {
         }
         let Released { secret, must_rewrite } =
             match self.release(record, &self.0.engines.of(record.engine)).await? {
-                Ok(Progress::Wait(pause)) => return Ok(Outcome::After(pause)),
+                Ok(Progress::Wait(pause)) => return Ok(Requeue::After(pause)),
                 Ok(Progress::Released(released)) => released,
                 Err(error) => return self.record_failure(record, (&error).into()).await,
             };
@@ -60,9 +61,9 @@ impl Reconciler {
         .await
     }
 
-    /// Removes what the other engine would go on writing by: a pair that came back with its kinds, or that a late write made. Nothing where
-    /// the watch is behind, and there is none.
-    pub(super) async fn remove_left(&self, record: &Record) -> Result<Option<Outcome>, StoreError> {
+    /// Removes leftovers by which the other engine would still write the Secret: a SecretSync that came back
+    /// with its kind, or that a late write created. Does nothing if the watch is outdated and there are none.
+    pub(super) async fn remove_left(&self, record: &Record) -> Result<Option<Requeue>, StoreError> {
         let Some(other) = self.0.engines.other_writer(record.engine, &record.secret) else { return Ok(None) };
         match other.has_left(&self.target(record)).await {
             Ok(true) => {}
@@ -70,26 +71,25 @@ impl Reconciler {
             Ok(false) | Err(_) => return Ok(None),
         }
         let released = match self.release(record, &other).await? {
-            Ok(Progress::Wait(pause)) => return Ok(Some(Outcome::After(pause))),
+            Ok(Progress::Wait(pause)) => return Ok(Some(Requeue::After(pause))),
             Ok(Progress::Released(released)) => released,
             Err(error) => return self.record_failure(record, (&error).into()).await.map(Some),
         };
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(record.secret.uid) else {
-            return Ok(Some(Outcome::Done));
+            return Ok(Some(Requeue::Never));
         };
         current.edge.uid = released.secret.map(|secret| secret.uid);
         current.edge.digest = None;
         current.sync_requests += 1;
         transaction.update(current).await?;
-        let detail =
-            "A SecretSync or a class of it had come back, by which the extension would write its Secret.";
+        let detail = "A SecretSync or SecretProviderClass of it had reappeared, with which the extension would write its Secret.";
         transaction.audit(event(AuditAction::OrphanRemoved, record, detail)).await?;
         transaction.commit().await?;
-        Ok(Some(Outcome::Again))
+        Ok(Some(Requeue::Now))
     }
 
-    /// Stops whoever writes the Secret, and makes it one that the other engine can write.
+    /// Stops the current writer of the Secret, then releases the Secret to the other engine.
     async fn release(
         &self,
         record: &Record,
@@ -120,20 +120,20 @@ impl Reconciler {
         &self,
         record: &Record,
         change: impl FnOnce(&mut Record),
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<Requeue, StoreError> {
         let mut transaction = self.0.store.begin().await?;
-        let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(Outcome::Done) };
+        let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(Requeue::Never) };
         change(&mut current);
         let detail = format!("From {} to {}.", record.engine.as_str(), current.engine.as_str());
         transaction.update(current).await?;
         transaction.audit(event(AuditAction::EngineSwitched, record, &detail)).await?;
         transaction.commit().await?;
-        Ok(Outcome::Again)
+        Ok(Requeue::Now)
     }
 }
 
 fn unfit(message: &str) -> Failure {
     let message =
-        format!("It can't go to the Secret Store engine: {message}. Change it with UpdateSyncedSecret.");
+        format!("The Secret Store engine can't sync it: {message}. Change it with UpdateSyncedSecret.");
     Failure { reason: Reason::EdgeRejected, message, problems: Vec::new(), retry: Retry::Later }
 }

@@ -1,4 +1,5 @@
-//! What the edge holds of synced secrets, read back from what this service writes there: enough to make the database anew.
+//! What the edge holds of synced secrets, read back from what this service writes there: enough to make the
+//! database anew.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -24,14 +25,15 @@ use crate::{
 
 /// An object at the edge that carries the label of a synced secret.
 #[derive(Clone, Debug)]
-pub struct Remains {
+pub struct Recovered {
     /// The uid that its label says.
     pub label: Option<Uuid>,
     /// Who writes it.
     pub engine: SyncEngine,
     /// The uid that the Kubernetes Secret has.
     pub edge_uid: Option<String>,
-    /// The synced secret as it was asked for, PENDING; or why nobody can tell what exactly that was, as a part of a sentence.
+    /// The synced secret as it was asked for, PENDING; or why nobody can tell what exactly that was, as a
+    /// part of a sentence.
     pub asked: Result<SyncedSecret, String>,
     /// How it is listed where the database does not know it: UNMANAGED, by the uid that Kubernetes gave it.
     pub mirror: SyncedSecret,
@@ -39,15 +41,15 @@ pub struct Remains {
 
 /// All that there is.
 #[derive(Debug)]
-pub struct AllRemains {
+pub struct Recovery {
     /// Each object.
-    pub objects: Vec<Remains>,
+    pub objects: Vec<Recovered>,
     /// False where Secrets are left out, because the SecretSyncs that made them are not served at the moment.
     pub is_complete: bool,
 }
 
 /// An object that carries our label.
-struct Labelled<'a> {
+struct LabelledObject<'a> {
     metadata: &'a ObjectMeta,
     engine: SyncEngine,
     secret_type: &'a str,
@@ -65,15 +67,16 @@ struct Asked {
 }
 
 impl Edge {
-    /// All that carries our label, whoever put it there. `vault` is the vault of this service, `admission` what synced secrets may be.
-    /// Reads no value and changes nothing. `are_kinds_gone`: whether the cluster is known to serve no SecretSyncs any more; before,
-    /// what a SecretSync made is left out where none is served.
-    pub async fn remains(
+    /// All that carries our label, whoever put it there. `vault` is the vault of this service, `admission`
+    /// what synced secrets may be. Reads no value and changes nothing. `are_kinds_gone`: whether the cluster
+    /// is known to serve no SecretSyncs any more; before, what a SecretSync made is left out where none is
+    /// served.
+    pub async fn recover(
         &self,
         vault: &Url,
         admission: &Admission,
         are_kinds_gone: bool,
-    ) -> Result<AllRemains, EdgeError> {
+    ) -> Result<Recovery, EdgeError> {
         let mut secrets = self.printed_all(UID_LABEL).await?;
         let mut is_complete = true;
         let syncs = match self.labelled_syncs().await {
@@ -92,14 +95,14 @@ impl Edge {
         for sync in &syncs {
             let label = uid_label(&sync.metadata);
             let secret = made.remove(name(&sync.metadata)).filter(|secret| uid_label(secret) == label);
-            labelled.push(Labelled::sync(sync, secret, vault));
+            labelled.push(LabelledObject::sync(sync, secret, vault));
         }
         let alone = secrets.iter().filter(|secret| made.contains_key(name(&secret.metadata)));
-        labelled.extend(alone.map(|secret| Labelled::secret(secret, vault)));
+        labelled.extend(alone.map(|secret| LabelledObject::secret(secret, vault)));
         leave_copies(&mut labelled);
         labelled.iter_mut().for_each(|one| one.leave_unless_admitted(admission));
-        let objects = labelled.into_iter().filter_map(Labelled::remains).collect();
-        Ok(AllRemains { objects, is_complete })
+        let objects = labelled.into_iter().filter_map(LabelledObject::recover).collect();
+        Ok(Recovery { objects, is_complete })
     }
 
     async fn labelled_syncs(&self) -> Result<Vec<SecretSync>, EdgeError> {
@@ -110,9 +113,9 @@ impl Edge {
     }
 }
 
-// === impl Labelled ===
+// === impl LabelledObject ===
 
-impl<'a> Labelled<'a> {
+impl<'a> LabelledObject<'a> {
     /// A Secret beside which there is no SecretSync.
     fn secret(secret: &'a Printed, vault: &Url) -> Self {
         let (metadata, secret_type) = (&secret.metadata, secret.secret_type.as_str());
@@ -128,8 +131,9 @@ impl<'a> Labelled<'a> {
         Self { metadata, engine: SyncEngine::Direct, secret_type, edge_uid, asked }
     }
 
-    /// A SecretSync, and the Secret of its name and label. The extension merges labels and owner into whatever stands there: it is ours
-    /// where the extension made it, or where it is on its way from one engine to the other and nobody else has keys in it.
+    /// A SecretSync, and the Secret of its name and label. The extension merges labels and owner into
+    /// whatever stands there: it is ours where the extension made it, or where it is on its way from one
+    /// engine to the other and nobody else has keys in it.
     fn sync(sync: &'a SecretSync, secret: Option<&'a ObjectMeta>, vault: &Url) -> Self {
         let (metadata, object) = (&sync.metadata, &sync.spec.secret_object);
         let is_owner = |owner: &OwnerReference| Some(&owner.uid) == metadata.uid.as_ref();
@@ -162,7 +166,7 @@ impl<'a> Labelled<'a> {
     }
 
     /// Nothing where its name or its uid is none.
-    fn remains(self) -> Option<Remains> {
+    fn recover(self) -> Option<Recovered> {
         let Self { metadata, engine, secret_type, edge_uid, asked } = self;
         let created = metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0);
         let (id, uid) = (name(metadata).parse().ok()?, metadata.uid.as_deref()?.parse().ok()?);
@@ -178,7 +182,7 @@ impl<'a> Labelled<'a> {
         }
         mirror.set_condition(not_recorded(metadata, asked.as_ref().err()));
         let label = uid_label(metadata).and_then(|label| label.parse().ok());
-        Some(Remains { label, engine, edge_uid: edge_uid.cloned(), asked, mirror })
+        Some(Recovered { label, engine, edge_uid: edge_uid.cloned(), asked, mirror })
     }
 }
 
@@ -201,7 +205,8 @@ impl Asked {
             conditions: vec![condition],
             origin: Origin::Managed,
             generation,
-            // The direct engine writes all of a generation at once. What the extension has made of it, it has to be asked.
+            // The direct engine writes all of a generation at once. What the extension has made of it, it has
+            // to be asked.
             synced_generation: if engine == SyncEngine::Direct { generation } else { 0 },
             ..mirror.clone()
         }
@@ -235,7 +240,7 @@ fn asked(
 }
 
 /// Of two objects with one uid nobody can tell which is the synced secret.
-fn leave_copies(labelled: &mut [Labelled<'_>]) {
+fn leave_copies(labelled: &mut [LabelledObject<'_>]) {
     let mut names: HashMap<Uuid, Vec<&str>> = HashMap::new();
     for one in labelled.iter() {
         if let Ok(asked) = &one.asked {

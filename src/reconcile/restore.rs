@@ -1,26 +1,28 @@
-//! A database of an earlier time than what the edge holds, because it was restored from a backup or another process with another database has
-//! acted since, is held against the edge before anything is written there.
+//! A database of an earlier time than what the edge holds, because it was restored from a backup or another
+//! process with another database has acted since, is held against the edge before anything is written there.
 //!
-//! What the edge holds is recorded: what was made since, and later generations. What it no longer holds may have been deleted since, and is not
-//! brought back by itself: it says so, and waits for a person, who syncs it or deletes it.
+//! What the edge holds is recorded: what was made since, and later generations. What it no longer holds may
+//! have been deleted since, and is not brought back by itself: it says so, and waits for a person, who syncs
+//! it or deletes it.
 
 use std::time::Duration;
 
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{Reconciler, last_reason::LastReason, observe, rebuild::RebuildError};
+use super::{Reconciler, last_reason::LastReason, rebuild::RebuildError, record_update};
 use crate::{
     model::{ConditionType, Origin, Reason, State},
     store::{RebuildCause, Record, Restored, StoreError},
 };
 
 /// How soon it is tried again where the database fails.
-const AGAIN: Duration = Duration::from_secs(1);
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// How long the lists of the extension's resources are waited for: a cluster may not serve them.
-const PAIRS: Duration = Duration::from_secs(30);
+const LISTS_DEADLINE: Duration = Duration::from_secs(30);
 
-/// Whether a synced secret waits for a person since the database was restored. What is asked for since then sets another condition.
+/// Whether a synced secret waits for a person since the database was restored. What is asked for since then
+/// sets another condition.
 pub(super) fn is_held(record: &Record) -> bool {
     let reason = record.secret.condition(ConditionType::Synced).map(|condition| condition.reason);
     reason == Some(Reason::NotAtEdgeAfterRestore)
@@ -29,7 +31,8 @@ pub(super) fn is_held(record: &Record) -> bool {
 }
 
 impl Reconciler {
-    /// Lets the workers begin: at once, but for a database that may be behind, which is held against the edge first.
+    /// Lets the workers begin: at once, but for a database that may be behind, which is held against the edge
+    /// first.
     pub(super) async fn settle_restore(self, stop: CancellationToken) {
         // Whose turn it is is known within a moment; while nobody can tell, nothing is written anyway.
         let _ = self.0.edge.leadership().check().await;
@@ -49,7 +52,8 @@ impl Reconciler {
         let _ = self.0.may_work.subscribe().wait_for(|may| *may).await;
     }
 
-    /// Brings the database up to what the edge holds, where it is of an earlier time than that. Tries until it has.
+    /// Brings the database up to what the edge holds, where it is of an earlier time than that. Tries until
+    /// it has.
     pub(super) async fn settle_history(&self) {
         let mut told = LastReason::default();
         loop {
@@ -58,9 +62,9 @@ impl Reconciler {
                 Ok(()) => return self.0.edge.leadership().caught_up(predecessor.as_deref()),
                 Err(error) => {
                     if told.is_news(&error) {
-                        tracing::error!(%error, "a database that is behind can't be held against the edge yet; trying again");
+                        tracing::error!(%error, "an outdated database can't be compared with the edge yet; trying again");
                     }
-                    tokio::time::sleep(AGAIN).await;
+                    tokio::time::sleep(RETRY_PAUSE).await;
                 }
             }
         }
@@ -90,7 +94,7 @@ impl Reconciler {
             // The place that another one told last is some seconds older than the last that it did.
             return if self.stands_by() { self.rebuild_because(RebuildCause::Behind).await } else { Ok(()) };
         };
-        tracing::warn!("{why} Nothing is written to the edge before it is known what the edge holds");
+        tracing::warn!("{why} Nothing is written to the edge until it was compared with the database");
         // Only a list that is complete says what is gone.
         let _ = self.0.index.healthy().wait_for(|healthy| *healthy == Some(true)).await;
         self.rebuild_because(RebuildCause::Behind).await?;
@@ -100,7 +104,7 @@ impl Reconciler {
                 self.0.engines.until_listed(record.engine).await;
             }
         };
-        let _ = timeout(PAIRS, lists).await;
+        let _ = timeout(LISTS_DEADLINE, lists).await;
         for record in records.iter().filter(|record| self.is_missing(record)) {
             let message = format!(
                 "The edge no longer holds it. {why} It may have been deleted since, and is not written again by itself. Sync it now to \
@@ -116,7 +120,7 @@ impl Reconciler {
     async fn record_missing(&self, missing: &Record, message: String) -> Result<(), StoreError> {
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(missing.secret.uid) else { return Ok(()) };
-        observe::failed(&mut current, missing, Reason::NotAtEdgeAfterRestore, message, &[]);
+        record_update::failed(&mut current, missing, Reason::NotAtEdgeAfterRestore, message, &[]);
         transaction.update(current).await?;
         transaction.commit().await
     }
@@ -127,7 +131,8 @@ impl Reconciler {
             && !self.shows(record)
     }
 
-    /// Whether a synced secret is left alone: it waits for a person, and nobody has brought it back at the edge.
+    /// Whether a synced secret is left alone: it waits for a person, and nobody has brought it back at the
+    /// edge.
     pub(super) fn waits_for_a_person(&self, record: &Record) -> bool {
         is_held(record) && !self.shows(record)
     }

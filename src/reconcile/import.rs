@@ -1,5 +1,6 @@
-//! Mirrors the SecretSyncs of others into the records, as UNMANAGED, so that they are listed, watched and filtered like our own. So it does
-//! with what carries the label of a synced secret that the database does not know.
+//! Mirrors the SecretSyncs of others into the records, as UNMANAGED, so that they are listed, watched and
+//! filtered like our own. So it does with what carries the label of a synced secret that the database does
+//! not know.
 //!
 //! Level-triggered: whenever a watch tells of a change, all are compared.
 
@@ -25,9 +26,9 @@ use crate::{
 };
 
 /// Changes that come together are taken in together.
-const TOGETHER: Duration = Duration::from_millis(100);
+const DEBOUNCE: Duration = Duration::from_millis(100);
 /// The pause after the database failed.
-const AGAIN: Duration = Duration::from_secs(2);
+const RETRY_PAUSE: Duration = Duration::from_secs(2);
 /// Changes in one transaction.
 const BATCH: usize = 200;
 
@@ -44,57 +45,57 @@ enum Difference {
 type Others = HashMap<SyncedSecretId, (SyncedSecret, SyncEngine)>;
 
 /// What carries a label of ours and is not recorded, and was looked at: its uid in Kubernetes, and the label.
-type LookedAt = HashSet<(String, Uuid)>;
+type Examined = HashSet<(String, Uuid)>;
 
 impl Reconciler {
     /// Mirrors until told to stop.
-    pub(super) async fn mirror(self, stop: CancellationToken) {
-        let (mut changed, mut strays) = (self.0.engines.changed(), self.0.strays.subscribe());
-        let (mut looked_at, mut told) = (LookedAt::new(), LastReason::default());
+    pub(super) async fn import(self, stop: CancellationToken) {
+        let (mut changed, mut unrecorded) = (self.0.engines.changed(), self.0.unrecorded.subscribe());
+        let (mut examined, mut told) = (Examined::new(), LastReason::default());
         loop {
             tokio::select! {
                 () = self.until_acting() => {}
                 () = stop.cancelled() => return,
             }
-            match self.take_in_others(&mut looked_at).await {
+            match self.import_others(&mut examined).await {
                 Ok(()) => told.clear(),
                 Err(error) => {
                     if told.is_news(&error) {
-                        tracing::error!(%error, "what others made could not be recorded; trying again");
+                        tracing::error!(%error, "objects of others could not be imported; trying again");
                     }
-                    sleep(AGAIN).await;
+                    sleep(RETRY_PAUSE).await;
                     changed.mark_changed();
                 }
             }
             tokio::select! {
                 () = stop.cancelled() => return,
-                _ = changed.changed() => sleep(TOGETHER).await,
-                _ = strays.changed() => sleep(TOGETHER).await,
+                _ = changed.changed() => sleep(DEBOUNCE).await,
+                _ = unrecorded.changed() => sleep(DEBOUNCE).await,
             }
         }
     }
 
-    async fn take_in_others(&self, looked_at: &mut LookedAt) -> Result<(), RebuildError> {
+    async fn import_others(&self, examined: &mut Examined) -> Result<(), RebuildError> {
         // Asked first: a list that ends meanwhile is not one that lacks what is looked for.
         let listed = self.0.engines.listed();
-        let strays = self.strays(looked_at).await;
+        let unrecorded = self.unrecorded(examined).await;
         // Where they can't be read, those that are known stay, and everybody else's is mirrored all the same.
-        let mut others = strays.as_ref().map_or_else(|_| self.mirrored_strays(), Others::clone);
+        let mut others = unrecorded.as_ref().map_or_else(|_| self.imported_unrecorded(), Others::clone);
         if listed.are_syncs() {
             others.extend(self.syncs_of_others());
         }
         for batch in self.differences(others, listed).chunks(BATCH) {
             let mut transaction = self.0.store.begin().await?;
             for difference in batch {
-                self.take_in(&mut transaction, difference).await?;
+                self.import_difference(&mut transaction, difference).await?;
             }
             transaction.commit().await?;
         }
-        strays.map(drop)
+        unrecorded.map(drop)
     }
 
     /// What was adopted since the comparison is no longer a mirror of anything and stays as it is.
-    async fn take_in(
+    async fn import_difference(
         &self,
         transaction: &mut Transaction,
         difference: &Difference,
@@ -116,7 +117,7 @@ impl Reconciler {
                     return Ok(());
                 };
                 let read = current.secret.generation;
-                let secret = brought_up_to_date(&current.secret, seen.clone());
+                let secret = merged(&current.secret, seen.clone());
                 transaction.change(read, Record { secret, ..current }).await
             }
         }
@@ -127,35 +128,35 @@ impl Reconciler {
         syncs.map(|(secret, engine)| (secret.id.clone(), (secret, engine))).collect()
     }
 
-    /// What carries the label of a synced secret that the database does not know, and that it has not deleted. What was looked at before
-    /// is not read again.
-    async fn strays(&self, looked_at: &mut LookedAt) -> Result<Others, RebuildError> {
+    /// What carries the label of a synced secret that the database does not know, and that it has not
+    /// deleted. What was looked at before is not read again.
+    async fn unrecorded(&self, examined: &mut Examined) -> Result<Others, RebuildError> {
         let labelled = self.0.engines.labelled();
         let is_known = |one: &&Labelled| self.0.store.view().get_by_uid(one.label).is_some();
-        let unknown: LookedAt =
+        let unknown: Examined =
             labelled.iter().filter(|one| !is_known(one)).map(|one| (one.uid.clone(), one.label)).collect();
-        looked_at.retain(|one| unknown.contains(one));
+        examined.retain(|one| unknown.contains(one));
         let there: HashSet<&str> = unknown.iter().map(|(uid, _)| uid.as_str()).collect();
-        let mut strays = self.mirrored_strays();
-        strays.retain(|_, (mirror, _)| there.contains(mirror.uid.to_string().as_str()));
+        let mut unrecorded = self.imported_unrecorded();
+        unrecorded.retain(|_, (mirror, _)| there.contains(mirror.uid.to_string().as_str()));
         // What is about to be rebuilt is not somebody else's.
-        if self.rebuild_cause().await?.is_some() || unknown.is_subset(looked_at) {
-            return Ok(strays);
+        if self.rebuild_cause().await?.is_some() || unknown.is_subset(examined) {
+            return Ok(unrecorded);
         }
         let findings =
             rebuild::find(Some(&self.0.store), self.source(self.0.engines.are_kinds_gone().await)).await?;
-        strays.extend(findings.all.into_iter().filter_map(Finding::stray));
+        unrecorded.extend(findings.all.into_iter().filter_map(Finding::unrecorded));
         if findings.is_complete {
-            looked_at.extend(unknown);
+            examined.extend(unknown);
         }
-        Ok(strays)
+        Ok(unrecorded)
     }
 
     /// Those that are mirrored already.
-    fn mirrored_strays(&self) -> Others {
+    fn imported_unrecorded(&self) -> Others {
         let records = self.0.store.view().snapshot().records;
-        let strays = records.iter().filter(|record| is_stray(&record.secret));
-        strays.map(|stray| (stray.secret.id.clone(), (stray.secret.clone(), stray.engine))).collect()
+        let unrecorded = records.iter().filter(|record| is_unrecorded(&record.secret));
+        unrecorded.map(|one| (one.secret.id.clone(), (one.secret.clone(), one.engine))).collect()
     }
 
     /// Removals come first: a SecretSync that was made anew has the same name and another uid.
@@ -177,7 +178,7 @@ impl Reconciler {
             match records.get(&id) {
                 Some(record) if record.secret.origin == Origin::Managed => {}
                 Some(record) if record.secret.uid == secret.uid => {
-                    if brought_up_to_date(&record.secret, secret.clone()) != record.secret {
+                    if merged(&record.secret, secret.clone()) != record.secret {
                         rest.push(Difference::Changed(secret));
                     }
                 }
@@ -189,13 +190,13 @@ impl Reconciler {
     }
 }
 
-fn is_stray(secret: &SyncedSecret) -> bool {
+fn is_unrecorded(secret: &SyncedSecret) -> bool {
     let told = secret.condition(ConditionType::Synced).map(|condition| condition.reason);
     secret.origin == Origin::Unmanaged && told == Some(Reason::NotRecorded)
 }
 
 /// What is recorded, with what was seen now; what the edge does not tell stays.
-fn brought_up_to_date(recorded: &SyncedSecret, seen: SyncedSecret) -> SyncedSecret {
+fn merged(recorded: &SyncedSecret, seen: SyncedSecret) -> SyncedSecret {
     let mut now =
         SyncedSecret { conditions: recorded.conditions.clone(), users: recorded.users.clone(), ..seen };
     for condition in seen.conditions {

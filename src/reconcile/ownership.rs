@@ -1,8 +1,8 @@
 //! Whether a new vault secret was stored, by whom, and who was first.
 //!
-//! The vault has no create-only write: a PUT on a name that exists adds a version. So every secret that we create carries a
-//! tag with what it was created for; the versions tell who was first; and where someone else was, their value becomes the
-//! latest again and ours is disabled.
+//! The vault has no create-only write: a PUT on a name that exists adds a version. So every secret that we
+//! create carries a tag with what it was created for; the versions tell who was first; and where someone else
+//! was, their value becomes the latest again and ours is disabled.
 
 use uuid::Uuid;
 
@@ -16,7 +16,7 @@ pub const TAG: &str = "secret-service";
 
 /// What the vault holds under the name of a new secret.
 #[derive(Debug)]
-pub enum Creation {
+pub enum Ownership {
     /// Nothing.
     Free,
     /// The value that was to be stored for this purpose.
@@ -25,8 +25,9 @@ pub enum Creation {
     Taken,
 }
 
-/// Tells the value of one call apart from that of another which asks for the same vault secret, also where the write of a call that was
-/// cut off arrives late. Of the first generation, and of what an earlier release recorded, it is the uid alone.
+/// Tells the value of one call apart from that of another which asks for the same vault secret, also where
+/// the write of a call that was cut off arrives late. Of the first generation, and of what an earlier release
+/// recorded, it is the uid alone.
 pub fn tag_of(uid: Uuid, reference: &Reference) -> String {
     match reference.create_generation {
         0 | 1 => uid.to_string(),
@@ -35,12 +36,12 @@ pub fn tag_of(uid: Uuid, reference: &Reference) -> String {
 }
 
 /// Finds out what stands under a name, and gives the name back where we came second.
-pub async fn find(
+pub async fn probe(
     vault: &Vault,
     name: &VaultSecretName,
     tag: &str,
     priority: Priority,
-) -> Result<Creation, VaultError> {
+) -> Result<Ownership, VaultError> {
     let versions = match vault.versions_all(name, priority).await {
         Ok(versions) => versions,
         Err(VaultError::NotFound { .. }) => Vec::new(),
@@ -48,7 +49,7 @@ pub async fn find(
     };
     let is_ours = |version: &&VaultSecretVersion| version.tags.get(TAG).is_some_and(|held| held == tag);
     let Some(ours) = versions.iter().find(is_ours) else {
-        return Ok(if versions.is_empty() { Creation::Free } else { Creation::Taken });
+        return Ok(if versions.is_empty() { Ownership::Free } else { Ownership::Taken });
     };
     // Times have whole seconds: who stands beside us in the same one counts as the first.
     let first = versions
@@ -56,18 +57,18 @@ pub async fn find(
         .filter(|version| !is_ours(version) && version.create_time <= ours.create_time)
         .max_by_key(|version| version.create_time);
     match first {
-        None => Ok(Creation::Ours(ours.clone())),
+        None => Ok(Ownership::Ours(ours.clone())),
         // Given back before.
-        Some(_) if !ours.enabled => Ok(Creation::Taken),
+        Some(_) if !ours.enabled => Ok(Ownership::Taken),
         Some(first) => {
             give_back(vault, ours, first, priority).await?;
-            Ok(Creation::Taken)
+            Ok(Ownership::Taken)
         }
     }
 }
 
-/// Makes the value of who was first the latest again, unless somebody has stored another one since, then disables ours. A version
-/// gets no newer by being found again: done twice, it stores once.
+/// Makes the value of who was first the latest again, unless somebody has stored another one since, then
+/// disables ours. A version gets no newer by being found again: done twice, it stores once.
 async fn give_back(
     vault: &Vault,
     ours: &VaultSecretVersion,

@@ -1,5 +1,5 @@
-//! Somebody else who puts their own content back whenever the service repairs it: repairs come at a growing pause then, and
-//! the synced secret says who it is.
+//! Contention: another manager restores its own content each time the service repairs a Secret. Repairs then
+//! come at a growing pause, and the synced secret names that manager.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -10,40 +10,40 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-/// Repairs within [`WINDOW`] that are drift; one more is a fight.
+/// Repairs within [`WINDOW`] that count as drift. One more is contention.
 const REPAIRS: usize = 3;
 /// How long a repair counts.
 const WINDOW: Duration = Duration::from_secs(1_200);
-/// The pause before the first repair of a fight; doubles with each one after.
+/// The pause before the first repair under contention. Doubles with each repair.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
-/// The longest pause; well within [`WINDOW`], so that a fight that goes on stays one.
+/// The longest pause. Well within [`WINDOW`], so that ongoing contention stays one.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
-/// The latest repairs of each synced secret. Of this process alone: after a start, whoever fights shows it again.
+/// The recent repairs of each synced secret. In memory only: after a restart, contention shows again.
 #[derive(Default)]
-pub(super) struct Fights(Mutex<HashMap<Uuid, Repairs>>);
+pub(super) struct Contentions(Mutex<HashMap<Uuid, Repairs>>);
 
 #[derive(Default)]
 struct Repairs {
     times: VecDeque<Instant>,
-    /// Whether the fight is in the audit already.
-    told: bool,
+    /// Whether the audit has it already.
+    reported: bool,
 }
 
-/// A fight, as far as it can be told.
+/// Contention about one synced secret.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Fight {
+pub(super) struct Contention {
     /// Repairs within the window.
     pub(super) repairs: usize,
-    /// Until the next repair; zero where it is due.
+    /// Time until the next repair. Zero if it is due.
     pub(super) pause: Duration,
-    /// Whether nobody was told of it before.
+    /// Whether it has not been reported yet.
     pub(super) is_new: bool,
 }
 
-impl Fights {
-    /// The fight about a synced secret, where there is one.
-    pub(super) fn of(&self, uid: Uuid) -> Option<Fight> {
+impl Contentions {
+    /// The contention about a synced secret, if any.
+    pub(super) fn get(&self, uid: Uuid) -> Option<Contention> {
         let mut all = self.lock();
         let repairs = all.get_mut(&uid)?;
         repairs.forget(Instant::now());
@@ -55,25 +55,25 @@ impl Fights {
         let doublings = u32::try_from(count - REPAIRS).unwrap_or(u32::MAX).min(16);
         let pause = FIRST_PAUSE.saturating_mul(1 << doublings).min(LONGEST_PAUSE);
         let pause = (last + pause).saturating_duration_since(Instant::now());
-        Some(Fight { repairs: count, pause, is_new: !repairs.told })
+        Some(Contention { repairs: count, pause, is_new: !repairs.reported })
     }
 
     /// Counts a repair.
-    pub(super) fn repaired(&self, uid: Uuid) {
+    pub(super) fn record_repair(&self, uid: Uuid) {
         let mut all = self.lock();
         let repairs = all.entry(uid).or_default();
         repairs.forget(Instant::now());
         repairs.times.push_back(Instant::now());
     }
 
-    /// Remembers that somebody was told of the fight.
-    pub(super) fn told(&self, uid: Uuid) {
+    /// Remembers that it was reported.
+    pub(super) fn mark_reported(&self, uid: Uuid) {
         if let Some(repairs) = self.lock().get_mut(&uid) {
-            repairs.told = true;
+            repairs.reported = true;
         }
     }
 
-    /// Forgets fights that are over, and synced secrets that are gone.
+    /// Forgets what is over, and synced secrets that are gone.
     pub(super) fn prune(&self, is_there: impl Fn(Uuid) -> bool) {
         let now = Instant::now();
         self.lock().retain(|uid, repairs| {
@@ -92,7 +92,7 @@ impl Repairs {
         while self.times.front().is_some_and(|time| now.duration_since(*time) >= WINDOW) {
             self.times.pop_front();
         }
-        self.told &= self.times.len() >= REPAIRS;
+        self.reported &= self.times.len() >= REPAIRS;
     }
 }
 
@@ -104,18 +104,18 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_few_repairs_are_drift_and_more_are_a_fight_with_a_pause_that_grows_and_is_bounded() {
-        let (fights, uid) = (Fights::default(), Uuid::new_v4());
+        let (contentions, uid) = (Contentions::default(), Uuid::new_v4());
         for _ in 0..REPAIRS {
-            assert_eq!(fights.of(uid), None);
-            fights.repaired(uid);
+            assert_eq!(contentions.get(uid), None);
+            contentions.record_repair(uid);
         }
         let mut pauses = Vec::new();
         for _ in 0..8 {
-            let pause = fights.of(uid).unwrap().pause;
+            let pause = contentions.get(uid).unwrap().pause;
             pauses.push(pause.as_secs());
             advance(pause).await;
-            assert_eq!(fights.of(uid).unwrap().pause, Duration::ZERO, "the repair is due");
-            fights.repaired(uid);
+            assert_eq!(contentions.get(uid).unwrap().pause, Duration::ZERO, "the repair is due");
+            contentions.record_repair(uid);
         }
         assert_eq!(pauses[..5], [10, 20, 40, 80, 160]);
         assert!(pauses.iter().all(|pause| *pause <= LONGEST_PAUSE.as_secs()));
@@ -123,36 +123,36 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_fight_ends_with_quiet_and_is_told_once() {
-        let (fights, uid) = (Fights::default(), Uuid::new_v4());
-        (0..REPAIRS).for_each(|_| fights.repaired(uid));
-        assert!(fights.of(uid).unwrap().is_new);
-        fights.told(uid);
-        assert!(!fights.of(uid).unwrap().is_new);
+        let (contentions, uid) = (Contentions::default(), Uuid::new_v4());
+        (0..REPAIRS).for_each(|_| contentions.record_repair(uid));
+        assert!(contentions.get(uid).unwrap().is_new);
+        contentions.mark_reported(uid);
+        assert!(!contentions.get(uid).unwrap().is_new);
         advance(WINDOW).await;
-        assert_eq!(fights.of(uid), None);
-        fights.prune(|_| true);
-        assert!(fights.lock().is_empty());
+        assert_eq!(contentions.get(uid), None);
+        contentions.prune(|_| true);
+        assert!(contentions.lock().is_empty());
     }
     #[tokio::test(start_paused = true)]
     async fn a_fight_that_begins_again_after_quiet_is_told_again() {
-        let (fights, uid) = (Fights::default(), Uuid::new_v4());
+        let (contentions, uid) = (Contentions::default(), Uuid::new_v4());
         for _ in 0..2 {
-            (0..REPAIRS).for_each(|_| fights.repaired(uid));
-            assert!(fights.of(uid).unwrap().is_new);
-            fights.told(uid);
+            (0..REPAIRS).for_each(|_| contentions.record_repair(uid));
+            assert!(contentions.get(uid).unwrap().is_new);
+            contentions.mark_reported(uid);
             advance(WINDOW).await;
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn only_what_is_there_and_was_repaired_of_late_is_remembered() {
-        let (fights, there, gone, quiet) =
-            (Fights::default(), Uuid::new_v4(), Uuid::new_v4(), Uuid::new_v4());
-        fights.repaired(quiet);
+        let (contentions, there, gone, quiet) =
+            (Contentions::default(), Uuid::new_v4(), Uuid::new_v4(), Uuid::new_v4());
+        contentions.record_repair(quiet);
         advance(WINDOW).await;
-        fights.repaired(there);
-        fights.repaired(gone);
-        fights.prune(|uid| uid != gone);
-        assert_eq!(fights.lock().keys().collect::<Vec<_>>(), [&there]);
+        contentions.record_repair(there);
+        contentions.record_repair(gone);
+        contentions.prune(|uid| uid != gone);
+        assert_eq!(contentions.lock().keys().collect::<Vec<_>>(), [&there]);
     }
 }

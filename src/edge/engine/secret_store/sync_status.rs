@@ -1,0 +1,268 @@
+//! What the conditions of a SecretSync mean: pure. No condition alone tells the truth, and an unknown reason
+//! is passed on.
+
+use std::sync::LazyLock;
+
+use jiff::Timestamp;
+use regex::Regex;
+use serde_json::{Map, Value};
+
+use super::{SecretSyncStatus, SyncCondition};
+use crate::{edge::error::IMMUTABLE, model::Reason, quote::Quote};
+
+/// What a condition says before anything was tried.
+const NOTHING_YET: [&str; 3] = ["SyncStarting", "NoUpdatesAttemptedYet", "Unknown"];
+
+/// Objects of a partial sync that one message names.
+const NAMED: usize = 5;
+
+/// What the extension has made of what it was given.
+#[derive(Debug, PartialEq, Eq)]
+pub enum SyncOutcome {
+    /// The Secret holds it.
+    Synced,
+    /// It has not said anything since.
+    Unanswered,
+    /// It failed, wholly or in part.
+    Failed(SyncFailure),
+}
+
+/// Why the extension did not do what it was given.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SyncFailure {
+    /// In our terms.
+    pub reason: Reason,
+    /// The extension's own reason and words, shortened, and what to do next.
+    pub message: String,
+    /// Since when the condition says so, where it says when.
+    pub since: Option<Timestamp>,
+    /// After a partial sync, what became of each object that was not synced.
+    pub objects: Vec<FailedObject>,
+    /// All that the extension says, to find in it what it is about. May be a dump.
+    text: String,
+}
+
+/// An object that a partial sync left behind.
+#[derive(Debug, PartialEq, Eq)]
+pub struct FailedObject {
+    /// The key, or the object's path.
+    pub path: String,
+    /// In our terms.
+    pub reason: Reason,
+    /// The extension's words, shortened, and what to do next.
+    pub message: String,
+}
+
+/// An error of Azure in the words of its SDK for Go: `Code="…" Message="…"`, and as the vault itself has it,
+/// in JSON.
+static AZURE: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r#"Message="((?:[^"\\]|\\.)*)"|"message"\s*:\s*"((?:[^"\\]|\\.)*)""#).expect("it is a regex")
+});
+/// The object that an error of Azure's provider is about.
+static OBJECT: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r#"objectName:\s*"?([0-9A-Za-z-]+)"#).expect("it is a regex"));
+
+// === impl SyncFailure ===
+
+impl SyncFailure {
+    /// Whether the extension's words are about a vault secret.
+    pub fn is_about(&self, vault_secret: &str) -> bool {
+        match OBJECT.captures_iter(&self.text).last() {
+            Some(named) => named[1].eq_ignore_ascii_case(vault_secret),
+            None => names(&self.text, vault_secret),
+        }
+    }
+}
+
+/// Whether a text has a name as a whole word.
+fn names(text: &str, name: &str) -> bool {
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    text.match_indices(name)
+        .any(|(at, _)| !text[..at].ends_with(is_of_name) && !text[at + name.len()..].starts_with(is_of_name))
+}
+
+/// What a status means, given the hash that it had when the extension was last given something to do.
+pub fn sync_outcome(status: Option<&SecretSyncStatus>, hash_before: &str) -> SyncOutcome {
+    let Some(status) = status else { return SyncOutcome::Unanswered };
+    match status
+        .conditions
+        .iter()
+        .filter(|condition| is_bad(condition))
+        .max_by_key(|bad| bad.last_transition_time)
+    {
+        Some(bad) => SyncOutcome::Failed(failed(bad)),
+        // The hash is made of both generations and of `forceSynchronization` too, so every success has
+        // another one.
+        None if !status.sync_hash.is_empty() && status.sync_hash != hash_before => SyncOutcome::Synced,
+        None => SyncOutcome::Unanswered,
+    }
+}
+
+fn is_bad(condition: &SyncCondition) -> bool {
+    match condition.status.as_str() {
+        _ if condition.reason == "PartialSync" => true,
+        "True" => false,
+        "False" => true,
+        _ => !NOTHING_YET.contains(&condition.reason.as_str()),
+    }
+}
+
+fn failed(condition: &SyncCondition) -> SyncFailure {
+    let (reason, remedy) = meaning(&condition.reason, &condition.message);
+    let objects =
+        if condition.reason == "PartialSync" { left_behind(&condition.message) } else { Vec::new() };
+    let words = match objects.is_empty() {
+        true => words(&condition.message).to_string(),
+        false => {
+            let said = objects.iter().take(NAMED).map(|left| format!("{}: {}", left.path, left.message));
+            let more = objects.len().checked_sub(NAMED).filter(|more| *more > 0);
+            said.chain(more.map(|more| format!("And {more} more."))).collect::<Vec<_>>().join(" ")
+        }
+    };
+    let message = format!(
+        "The Secret Store extension says {} ({}): {}. {remedy}",
+        Quote::from(&condition.reason),
+        Quote::from(&condition.r#type),
+        words.trim_end_matches('.')
+    );
+    let text = condition.message.clone();
+    SyncFailure { reason, message, since: condition.last_transition_time, objects, text }
+}
+
+/// What a person has to read of a message: the cause that Azure names, and for which object; else the
+/// beginning and the end.
+fn words(message: &str) -> Quote {
+    let Some(cause) = AZURE.captures_iter(message).last() else { return message.into() };
+    let cause = cause.get(1).or(cause.get(2)).map_or("", |cause| cause.as_str());
+    let object =
+        OBJECT.captures_iter(message).last().map(|named| format!("the vault secret {:?}: ", &named[1]));
+    format!("{}{cause}", object.unwrap_or_default()).into()
+}
+
+/// The extension's reason in our terms, and what a person should do next.
+fn meaning(reason: &str, message: &str) -> (Reason, &'static str) {
+    match reason {
+        "ProviderError" | "RemoteSecretStoreFetchFailed" => of_the_vault(message),
+        "PartialSync" => {
+            let remedy =
+                "Fix the objects named above. Until then the Secret holds some new values and some old ones.";
+            (Reason::PartiallySynced, remedy)
+        }
+        "ControllerPatchError" => of_the_api_server(message),
+        "SecretProviderClassMisconfigured" | "ControllerSpcError" | "ControllerSPCError" => (
+            Reason::ExtensionFailed,
+            "The service writes the class again. If this persists, check that the provider `azure` is installed.",
+        ),
+        "InvalidClusterSecretLabelError"
+        | "InvalidClusterSecretAnnotationError"
+        | "UserInputValidationFailed" => {
+            (Reason::EdgeRejected, "Change what the message names with UpdateSyncedSecret.")
+        }
+        "ValidatingAdmissionPolicyCheckFailed" => (
+            Reason::EdgeRejected,
+            "An admission policy of the cluster refuses the Secret; look at the extension's policies and its allowed types.",
+        ),
+        _ => (Reason::ExtensionFailed, "See the extension's log, in the namespace azure-secret-store."),
+    }
+}
+
+/// What stands behind a refusal of the API server, by its own words.
+fn of_the_api_server(message: &str) -> (Reason, &'static str) {
+    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    if says(&["immutable"]) {
+        (Reason::EdgeRejected, IMMUTABLE)
+    } else if says(&["Required value"]) {
+        (
+            Reason::EdgeRejected,
+            "A Secret of this type has the keys that the message names: add references for them with UpdateSyncedSecret.",
+        )
+    } else if says(&["is invalid", "Invalid value", "Unsupported value"]) {
+        (Reason::EdgeRejected, "Change what the message names with UpdateSyncedSecret.")
+    } else if says(&["forbidden", "denied"]) {
+        (
+            Reason::EdgeForbidden,
+            "Give the extension's account the right to write Secrets here, or look at the admission policies of the cluster.",
+        )
+    } else if says(&["conflict"]) {
+        (
+            Reason::EdgeConflict,
+            "Somebody else's fields are in the way; the service takes them out of a Secret that the extension made. Another \
+             Secret of that name must be adopted or deleted.",
+        )
+    } else {
+        (
+            Reason::ExtensionFailed,
+            "The extension tries again by itself. If this persists, check the API server.",
+        )
+    }
+}
+
+/// What stands behind an error of the provider, by the vault's own words in it.
+fn of_the_vault(message: &str) -> (Reason, &'static str) {
+    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    if says(&["ForbiddenByFirewall"]) {
+        (Reason::VaultFirewall, "Allow the edge's network in the vault's firewall.")
+    } else if says(&["SecretDisabled", "disabled secret"]) {
+        (Reason::VaultSecretDisabled, "Enable the vault secret, or refer to another version.")
+    } else if says(&["SecretNotFound"]) {
+        (Reason::VaultSecretNotFound, "Create the vault secret or the version, or change the reference.")
+    } else if says(&["AADSTS"]) {
+        (
+            Reason::VaultUnauthenticated,
+            "Check the service account's federated credential and the client and tenant ids.",
+        )
+    } else if says(&["illegal base64 data", "encoding/hex:"]) {
+        (
+            Reason::InvalidEncoding,
+            "Store the value in that encoding, or change the reference's encoding with UpdateSyncedSecret.",
+        )
+    } else if says(&["Only 'tls.key' and 'tls.crt' are supported"]) {
+        (
+            Reason::EdgeRejected,
+            "A Secret of the type kubernetes.io/tls has the keys tls.crt and tls.key only: change the references with UpdateSyncedSecret.",
+        )
+    } else if says(&["Forbidden"]) {
+        (
+            Reason::VaultForbidden,
+            "Give the identity of secret sync the role Key Vault Secrets User on the vault. A new role assignment takes some minutes to \
+             take effect; the service tries again by itself.",
+        )
+    } else if says(&["Throttled", "429"]) {
+        (Reason::VaultThrottled, "Wait. The extension tries again by itself.")
+    } else if says(&["no such host", "dial tcp", "connection refused", "deadline exceeded", "Timeout"]) {
+        (
+            Reason::VaultUnreachable,
+            "Check the network and DNS between the edge and the vault. The extension tries again by itself.",
+        )
+    } else {
+        (Reason::ExtensionFailed, "See the extension's log, in the namespace azure-secret-store.")
+    }
+}
+
+/// Whether the outcome of an object is a good one: a word, and not a text in which the word may stand as
+/// well.
+fn is_success(outcome: &str) -> bool {
+    let outcome = outcome.to_lowercase();
+    outcome.len() < 64 && outcome.contains("succe") && !outcome.contains("unsucce")
+}
+
+/// The objects that a partial sync left behind, from its JSON: object to outcome.
+fn left_behind(message: &str) -> Vec<FailedObject> {
+    let start = message.find('{').unwrap_or(message.len());
+    let outcomes: Map<String, Value> = serde_json::from_str(&message[start..]).unwrap_or_default();
+    let said = |outcome: Value| match outcome {
+        Value::String(text) => text,
+        other => other.to_string(),
+    };
+    let outcomes = outcomes.into_iter().map(|(path, outcome)| (path, said(outcome)));
+    let left = outcomes.filter(|(_, said)| !is_success(said));
+    left.map(|(path, said)| {
+        let (reason, remedy) = of_the_vault(&said);
+        let message = format!("{}. {remedy}", words(&said).trim_end_matches('.'));
+        FailedObject { path: Quote::from(path).to_string(), reason, message }
+    })
+    .collect()
+}
+
+#[cfg(test)]
+mod tests;

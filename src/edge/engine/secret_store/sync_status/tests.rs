@@ -1,0 +1,193 @@
+//! What statuses of a SecretSync mean, by example.
+
+use super::*;
+
+fn condition(r#type: &str, status: &str, reason: &str, message: &str) -> SyncCondition {
+    SyncCondition {
+        r#type: r#type.to_owned(),
+        status: status.to_owned(),
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+        last_transition_time: None,
+    }
+}
+
+fn status(hash: &str, conditions: &[SyncCondition]) -> SecretSyncStatus {
+    SecretSyncStatus {
+        conditions: conditions.to_vec(),
+        sync_hash: hash.to_owned(),
+        last_successful_sync_time: None,
+    }
+}
+
+fn reason_of(condition: SyncCondition) -> Reason {
+    match sync_outcome(Some(&status("new", &[condition])), "old") {
+        SyncOutcome::Failed(failed) => failed.reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn good() -> [SyncCondition; 2] {
+    [
+        condition("SecretCreated", "True", "CreateSuccessful", ""),
+        condition("SecretUpdated", "True", "SecretUpToDate", ""),
+    ]
+}
+
+#[test]
+fn it_is_done_when_the_hash_has_changed_and_no_condition_says_otherwise() {
+    assert_eq!(sync_outcome(Some(&status("new", &good())), "old"), SyncOutcome::Synced);
+    assert_eq!(sync_outcome(Some(&status("new", &good())), ""), SyncOutcome::Synced);
+    assert_eq!(
+        sync_outcome(Some(&status("old", &good())), "old"),
+        SyncOutcome::Unanswered,
+        "that is of before"
+    );
+    assert_eq!(sync_outcome(None, ""), SyncOutcome::Unanswered);
+    assert_eq!(sync_outcome(Some(&status("", &[])), ""), SyncOutcome::Unanswered);
+    let starting = [
+        condition("SecretCreated", "Unknown", "SyncStarting", ""),
+        condition("SecretUpdated", "Unknown", "NoUpdatesAttemptedYet", ""),
+    ];
+    assert_eq!(sync_outcome(Some(&status("", &starting)), ""), SyncOutcome::Unanswered);
+}
+
+#[test]
+fn one_condition_that_says_no_counts_whatever_the_other_says() {
+    let side_by_side = [
+        condition("SecretCreated", "False", "ControllerPatchError", "conflict with kubectl"),
+        condition("SecretUpdated", "True", "SecretUpToDate", ""),
+    ];
+    let SyncOutcome::Failed(failed) = sync_outcome(Some(&status("new", &side_by_side)), "old") else {
+        panic!()
+    };
+    assert_eq!(failed.reason, Reason::EdgeConflict);
+    assert!(failed.message.contains("ControllerPatchError (SecretCreated): conflict with kubectl."));
+}
+
+#[test]
+fn an_error_of_the_provider_is_told_by_what_the_vault_said() {
+    for (said, reason) in [
+        ("code: SecretNotFound", Reason::VaultSecretNotFound),
+        ("Forbidden ... ForbiddenByRbac", Reason::VaultForbidden),
+        ("Forbidden ... ForbiddenByFirewall", Reason::VaultFirewall),
+        ("Forbidden ... SecretDisabled", Reason::VaultSecretDisabled),
+        ("AADSTS700016: no such application", Reason::VaultUnauthenticated),
+        ("StatusCode=429", Reason::VaultThrottled),
+        ("whatever", Reason::ExtensionFailed),
+    ] {
+        assert_eq!(reason_of(condition("SecretUpdated", "False", "ProviderError", said)), reason, "{said}");
+    }
+}
+
+#[test]
+fn every_reason_that_is_known_has_a_meaning_and_the_others_are_passed_on() {
+    for (reason, meaning) in [
+        ("RemoteSecretStoreFetchFailed", Reason::ExtensionFailed),
+        ("SecretProviderClassMisconfigured", Reason::ExtensionFailed),
+        ("InvalidClusterSecretLabelError", Reason::EdgeRejected),
+        ("InvalidClusterSecretAnnotationError", Reason::EdgeRejected),
+        ("ControllerSyncError", Reason::ExtensionFailed),
+        ("ControllerPatchError", Reason::ExtensionFailed),
+        ("UserInputValidationFailed", Reason::EdgeRejected),
+        ("ControllerSpcError", Reason::ExtensionFailed),
+        ("ControllerInternalError", Reason::ExtensionFailed),
+        ("ValidatingAdmissionPolicyCheckFailed", Reason::EdgeRejected),
+        ("ControllerSyncFailed", Reason::ExtensionFailed),
+        ("OfTomorrow", Reason::ExtensionFailed),
+    ] {
+        assert_eq!(reason_of(condition("SecretUpdated", "False", reason, "")), meaning, "{reason}");
+    }
+    for said in ["secrets \"a\" is forbidden: no right", "admission webhook \"x\" denied the request"] {
+        let refused = condition("SecretCreated", "False", "ControllerPatchError", said);
+        assert_eq!(reason_of(refused), Reason::EdgeForbidden, "{said}");
+    }
+    assert_eq!(reason_of(condition("Update", "Unknown", "UnknownError", "")), Reason::ExtensionFailed);
+    let SyncOutcome::Failed(failed) =
+        sync_outcome(Some(&status("", &[condition("New", "False", "OfTomorrow", "word")])), "")
+    else {
+        panic!()
+    };
+    assert!(failed.message.starts_with("The Secret Store extension says OfTomorrow (New): word."));
+}
+
+#[test]
+fn a_partial_sync_names_what_it_left_behind() {
+    let said = r#"Partially synced: {"username":"Succeeded","password":"SecretNotFound"}"#;
+    let partial = condition("SecretUpdated", "True", "PartialSync", said);
+    let SyncOutcome::Failed(failed) = sync_outcome(Some(&status("new", &[partial])), "old") else { panic!() };
+    assert_eq!(failed.reason, Reason::PartiallySynced);
+    let [left] = failed.objects.as_slice() else { panic!("{failed:?}") };
+    assert_eq!((left.path.as_str(), left.reason), ("password", Reason::VaultSecretNotFound));
+    assert!(left.message.starts_with("SecretNotFound. Create the vault secret"), "{left:?}");
+    assert!(failed.message.contains("password: SecretNotFound"));
+    let unreadable = condition("SecretUpdated", "False", "PartialSync", "{[");
+    assert_eq!(reason_of(unreadable), Reason::PartiallySynced);
+}
+
+#[test]
+fn a_refusal_of_the_api_server_is_told_by_what_it_said() {
+    for (said, reason, next) in [
+        (
+            r#"Secret "a" is invalid: data: Forbidden: field is immutable when `immutable` is set"#,
+            Reason::EdgeRejected,
+            "delete the Secret",
+        ),
+        (r#"Secret "a" is invalid: data[tls.crt]: Required value"#, Reason::EdgeRejected, "add references"),
+        (
+            r#"Secret "a" is invalid: metadata.labels: Invalid value"#,
+            Reason::EdgeRejected,
+            "UpdateSyncedSecret",
+        ),
+        (r#"Apply failed with 1 conflict: conflict with "kubectl-patch""#, Reason::EdgeConflict, "adopted"),
+        ("etcdserver: request timed out", Reason::ExtensionFailed, "tries again"),
+    ] {
+        let said = format!("failed to patch secret \"a\": {said}");
+        let refused = condition("SecretUpdated", "False", "ControllerPatchError", &said);
+        let SyncOutcome::Failed(failed) = sync_outcome(Some(&status("", &[refused])), "") else { panic!() };
+        assert_eq!(failed.reason, reason, "{said}");
+        assert!(failed.message.contains(next), "{}", failed.message);
+    }
+}
+
+#[test]
+fn an_error_of_the_vault_is_told_as_a_sentence_with_its_cause_and_for_its_object_only() {
+    let said = format!(
+        "rpc error: code = Unknown desc = failed to mount secrets store objects: {} failed to mount objects, error: failed to \
+         get objectType:secret, objectName:pump-pass, objectVersion:: keyvault.BaseClient#GetSecret: Failure responding to \
+         request: StatusCode=403 -- Original Error: autorest/azure: Service returned an error. Status=403 Code=\"Forbidden\" \
+         Message=\"Operation get is not allowed on a disabled secret.\" InnerError={{\"code\":\"SecretDisabled\"}}",
+        "through this and that, ".repeat(30)
+    );
+    let failed = condition("SecretUpdated", "False", "ProviderError", &said);
+    let SyncOutcome::Failed(failed) = sync_outcome(Some(&status("", &[failed])), "") else { panic!() };
+    assert_eq!(failed.reason, Reason::VaultSecretDisabled);
+    assert_eq!(
+        failed.message,
+        "The Secret Store extension says ProviderError (SecretUpdated): the vault secret \"pump-pass\": Operation get is not \
+         allowed on a disabled secret. Enable the vault secret, or refer to another version."
+    );
+    assert!(failed.is_about("pump-pass") && !failed.is_about("pump"), "{failed:?}");
+    for (said, reason) in [
+        ("illegal base64 data at input byte 4", Reason::InvalidEncoding),
+        ("encoding/hex: invalid byte: U+006E 'n'", Reason::InvalidEncoding),
+        ("dial tcp: lookup contoso.vault.azure.net: no such host", Reason::VaultUnreachable),
+        ("key 'ca.crt' is not supported. Only 'tls.key' and 'tls.crt' are supported", Reason::EdgeRejected),
+    ] {
+        assert_eq!(
+            reason_of(condition("SecretUpdated", "False", "RemoteSecretStoreFetchFailed", said)),
+            reason
+        );
+    }
+}
+
+#[test]
+fn a_dump_is_shortened_to_a_line() {
+    let dump = "GET https://x\n".repeat(100);
+    let SyncOutcome::Failed(failed) =
+        sync_outcome(Some(&status("", &[condition("SecretCreated", "False", "ProviderError", &dump)])), "")
+    else {
+        panic!()
+    };
+    assert!(failed.message.len() < 600 && !failed.message.contains('\n'), "{}", failed.message);
+}
