@@ -186,7 +186,7 @@ fn of_several_problems_what_no_retry_mends_decides_and_all_are_listed() {
     let violations = all.get_details_bad_request().unwrap().field_violations;
     assert!(violations.len() > 10 && violations[3].field == "synced_secret.references[3].vault_secret");
     let mut seen = vec![code(&problems)];
-    problems.sort_by_key(|problem| Verdict::of_cause(&problem.cause).rank());
+    problems.sort_by_key(|problem| ErrorMapping::of_cause(&problem.cause).rank());
     while problems.len() > 1 {
         problems.remove(0);
         seen.push(code(&problems));
