@@ -1,7 +1,8 @@
 //! The decisions of the cluster: SubjectAccessReviews, cached for a few seconds.
 //!
-//! The permission on all names is reviewed first, so that a caller who has it costs one review. Other callers cost a review for each name. These
-//! have a rate limit for each caller, so that nobody waits for another caller's reviews.
+//! The permission on all names is reviewed first, so that a caller who has it costs one review. Other callers
+//! cost a review for each name. These have a rate limit for each caller, so that nobody waits for another
+//! caller's reviews.
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 

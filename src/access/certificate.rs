@@ -7,7 +7,8 @@ use x509_parser::{
 
 use crate::model::{ActorError, Identity};
 
-/// Names with this prefix belong to the cluster: no client certificate may name a service account or a cluster administrator.
+/// Names with this prefix belong to the cluster: no client certificate may name a service account or a
+/// cluster administrator.
 const RESERVED_PREFIX: &str = "system:";
 /// The group of all authenticated users in Kubernetes.
 const AUTHENTICATED: &str = "system:authenticated";

@@ -1,7 +1,9 @@
-//! Authentication and authorization: identities from certificates and tokens, decisions by the cluster and by the configured rules.
+//! Authentication and authorization: identities from certificates and tokens, decisions by the cluster and by
+//! the configured rules.
 //!
-//! The cluster decides: a TokenReview says whom a token belongs to, a SubjectAccessReview what that user may do. Its answers are cached for a
-//! short time, in caches of bounded size. If it does not answer, calls are denied.
+//! The cluster decides: a TokenReview says whom a token belongs to, a SubjectAccessReview what that user may
+//! do. Its answers are cached for a short time, in caches of bounded size. If it does not answer, calls are
+//! denied.
 
 mod access_reviews;
 mod certificate;
@@ -50,7 +52,8 @@ pub struct Options {
 pub struct TokenOptions {
     /// The audience that they must be for.
     pub audience: String,
-    /// How long their owner is cached, but not longer than the token is valid; at most [`LONGEST_TOKEN_LIFE`].
+    /// How long their owner is cached, but not longer than the token is valid; at most
+    /// [`LONGEST_TOKEN_LIFE`].
     pub life: Duration,
     /// TokenReviews a second for unknown tokens, from all addresses.
     pub unknown_per_second: NonZeroU32,
@@ -218,8 +221,8 @@ impl AccessControl {
         }
     }
 
-    /// The caller with these credentials. A certificate takes precedence over a token, as in Kubernetes. A caller with invalid credentials is
-    /// never treated as an anonymous one.
+    /// The caller with these credentials. A certificate takes precedence over a token, as in Kubernetes. A
+    /// caller with invalid credentials is never treated as an anonymous one.
     pub async fn authenticate(&self, credentials: Credentials) -> Result<Caller, AccessError> {
         let Credentials { certificate, token, place, rate_limit_key, is_local } = credentials;
         if let Some(certificate) = certificate {

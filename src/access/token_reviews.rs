@@ -19,8 +19,8 @@ use crate::{edge::Edge, model::Identity};
 
 /// Tokens of each kind cached before the oldest are evicted.
 const MAX_TOKENS: u64 = 10_000;
-/// The shortest time that an owner is cached, even if the token expires soon or our clock is ahead of the cluster's. Otherwise, each call with a
-/// known token would cause a review.
+/// The shortest time that an owner is cached, even if the token expires soon or our clock is ahead of the
+/// cluster's. Otherwise, each call with a known token would cause a review.
 const MIN_OWNER_LIFE: Duration = Duration::from_secs(1);
 /// How long a rejected token is cached.
 const REJECTED_LIFE: Duration = Duration::from_secs(5);
@@ -32,14 +32,16 @@ pub(super) struct TokenReviews {
     edge: Edge,
     options: TokenOptions,
     owners: Cache<[u8; 32], ReviewedOwner>,
-    /// Tokens that were accepted lately. Their reviews are not rate limited, so a flood of invalid tokens cannot make a valid one fail.
+    /// Tokens that were accepted lately. Their reviews are not rate limited, so a flood of invalid tokens
+    /// cannot make a valid one fail.
     known: Cache<[u8; 32], ()>,
     /// Rejected tokens, in a cache of their own: a flood of invalid tokens evicts no owner.
     rejected: Cache<[u8; 32], ()>,
     rate_limits: ReviewRateLimits,
 }
 
-/// The rate limits on reviews of unknown tokens, so that a flood of invalid tokens does not overload the cluster.
+/// The rate limits on reviews of unknown tokens, so that a flood of invalid tokens does not overload the
+/// cluster.
 struct ReviewRateLimits {
     per_key: (NonZeroU32, KeyedRateLimiter<RateLimitKey>),
     /// The limit for all addresses together. Authorized callers are few and need no common limit.
@@ -83,8 +85,8 @@ impl TokenReviews {
         self.owners.contains_key(&key) || self.known.contains_key(&key)
     }
 
-    /// The owner of a token. Concurrent calls with the same token share one review. The review of an unknown token counts against the rate
-    /// limit of `rate_limit_key`.
+    /// The owner of a token. Concurrent calls with the same token share one review. The review of an unknown
+    /// token counts against the rate limit of `rate_limit_key`.
     pub(super) async fn owner(
         &self,
         token: &SecretString,

@@ -1,7 +1,9 @@
-//! gRPC: the contract of `proto/` over the use cases in [`secrets`](crate::secrets), and the server that it runs on.
+//! gRPC: the contract of `proto/` over the use cases in [`secrets`](crate::secrets), and the server that it
+//! runs on.
 //!
 //! - `server` accepts connections and passes each request through its layers: browser guard, call layer, RPC.
-//! - `rpc` carries out the RPCs: one file holds what an RPC requires, how its request is read, and what it answers.
+//! - `rpc` carries out the RPCs: one file holds what an RPC requires, how its request is read, and what it
+//!   answers.
 //! - `connection` listens, terminates TLS, tracks connections, and enforces limits.
 //! - `error` turns every error into a gRPC status.
 //!

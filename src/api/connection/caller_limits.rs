@@ -21,8 +21,8 @@ struct Inner {
     calls: Budget,
     watches: Budget,
     bytes: Budget,
-    /// Calls that wait for the rest of a request, and its bytes, if the caller is not authorized yet: it lacks the permission on all names,
-    /// and which name it needs is known only when the request is read.
+    /// Calls that wait for the rest of a request, and its bytes, if the caller is not authorized yet: it
+    /// lacks the permission on all names, and which name it needs is known only when the request is read.
     undecided: (Budget, Budget),
     message_bytes: (Limit, usize),
     small_message_bytes: (Limit, usize),
@@ -86,8 +86,8 @@ impl CallerLimits {
         }
     }
 
-    /// The limits on the body of a request, and the permit for its bytes. A caller that is not authorized yet gets only a small part of the
-    /// budgets.
+    /// The limits on the body of a request, and the permit for its bytes. A caller that is not authorized yet
+    /// gets only a small part of the budgets.
     pub(crate) fn request(
         &self,
         caller: &str,

@@ -1,4 +1,5 @@
-//! The file descriptors of the process: connections leave enough for the database, the vault, the cluster and the TLS files.
+//! The file descriptors of the process: connections leave enough for the database, the vault, the cluster and
+//! the TLS files.
 
 use rustix::process::{Resource, getrlimit};
 

@@ -1,4 +1,5 @@
-//! Listeners: TCP addresses and Unix sockets. Accepting continues when the process runs out of file descriptors.
+//! Listeners: TCP addresses and Unix sockets. Accepting continues when the process runs out of file
+//! descriptors.
 
 use std::{
     convert::Infallible,
@@ -92,7 +93,8 @@ fn accept_forever<T>(
     })
 }
 
-/// Removes the socket of a process that is gone. Fails if a process still listens there, or if the file is not a socket.
+/// Removes the socket of a process that is gone. Fails if a process still listens there, or if the file is
+/// not a socket.
 async fn remove_stale_socket(path: &Path) -> io::Result<()> {
     let metadata = match std::fs::symlink_metadata(path) {
         Ok(metadata) => metadata,

@@ -57,7 +57,8 @@ impl From<UdsConnectInfo> for Peer {
     }
 }
 
-/// What counts as one address. An IPv6 host can use any of the 2^64 addresses of its network, so that network counts.
+/// What counts as one address. An IPv6 host can use any of the 2^64 addresses of its network, so that network
+/// counts.
 fn place(address: IpAddr) -> String {
     match address {
         IpAddr::V6(address) if !address.is_loopback() => {

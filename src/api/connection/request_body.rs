@@ -18,7 +18,8 @@ use super::{
     limit::{Limit, LimitHits},
 };
 
-/// A request that takes longer than this is late. It counts from the head of the request, which may arrive before the rest.
+/// A request that takes longer than this is late. It counts from the head of the request, which may arrive
+/// before the rest.
 const LATE_AFTER: Duration = Duration::from_millis(250);
 /// Each gRPC message begins with a flag and its length.
 const PREFIX_BYTES: usize = 5;
@@ -32,7 +33,8 @@ pub(crate) struct BodyLimits {
     arrived: usize,
     /// How long all of it may take.
     time: (Limit, Duration),
-    /// A message larger than this takes its bytes from these permits. Smaller ones are free: even many of them are few bytes.
+    /// A message larger than this takes its bytes from these permits. Smaller ones are free: even many of
+    /// them are few bytes.
     pub(crate) bytes: (usize, Vec<Arc<Permit>>),
     /// A late request takes one call of this caller from this budget.
     pub(crate) late: Option<(Budget, String)>,

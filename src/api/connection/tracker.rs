@@ -1,8 +1,9 @@
 //! How many connections there may be, and which one is closed for a new one.
 //!
-//! A connection is unauthenticated until a call on it was authorized. The limits on unauthenticated connections are low, in total and for
-//! each address. At such a limit, the oldest is closed for the new one, so that everybody gets the chance to authenticate. At the limit on
-//! all connections, an idle one is closed: one that has no authorized call in flight. The Unix socket has a reserve of its own.
+//! A connection is unauthenticated until a call on it was authorized. The limits on unauthenticated
+//! connections are low, in total and for each address. At such a limit, the oldest is closed for the new one,
+//! so that everybody gets the chance to authenticate. At the limit on all connections, an idle one is closed:
+//! one that has no authorized call in flight. The Unix socket has a reserve of its own.
 
 use std::{
     collections::{HashMap, VecDeque},

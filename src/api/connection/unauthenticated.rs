@@ -1,5 +1,5 @@
-//! Calls without credentials: health and reflection. They have small budgets of their own, in total and for each address, and a maximum
-//! duration.
+//! Calls without credentials: health and reflection. They have small budgets of their own, in total and for
+//! each address, and a maximum duration.
 
 use std::{
     pin::Pin,
@@ -61,8 +61,8 @@ pin_project! {
         #[pin]
         deadline: Sleep,
         limit: (Limit, Duration),
-        // Without a maximum once a caller is authorized on the connection: a client that uses the watch to check its own connection would
-        // take its end for that of the connection.
+        // Without a maximum once a caller is authorized on the connection: a client that uses the watch to
+        // check its own connection would take its end for that of the connection.
         exempt: Option<TrackedConnection>,
         limit_hits: LimitHits,
         has_ended: bool,
@@ -134,7 +134,8 @@ impl UnauthenticatedCalls {
         LimitedBody::body(body, limits)
     }
 
-    /// Its answer. A stream has a maximum duration, except a health watch on a connection with an authorized caller.
+    /// Its answer. A stream has a maximum duration, except a health watch on a connection with an authorized
+    /// caller.
     pub(crate) fn answer(
         &self,
         call: UnauthenticatedCall,

@@ -29,7 +29,8 @@ pub struct DocumentedError {
     pub is_retried: bool,
 }
 
-/// All errors of the use cases and of access, as samples about `pump-7`, and those of the server; without the limits.
+/// All errors of the use cases and of access, as samples about `pump-7`, and those of the server; without the
+/// limits.
 pub(crate) fn errors() -> Vec<DocumentedError> {
     let whole = whole().into_iter().map(|error| (error.to_string(), ErrorMapping::of(&error)));
     let causes = causes().into_iter().map(|cause| (cause.to_string(), ErrorMapping::of_cause(&cause)));

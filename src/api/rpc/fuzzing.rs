@@ -28,7 +28,8 @@ pub fn names(text: &str) {
     }
 }
 
-/// Opens any bytes as a token and as a position: no token may be forged, and an issued one must return its position.
+/// Opens any bytes as a token and as a position: no token may be forged, and an issued one must return its
+/// position.
 pub fn tokens(data: &[u8]) {
     let signer = Signer::new(b"a key that nobody knows");
     let scope = |filter: &[u8]| {

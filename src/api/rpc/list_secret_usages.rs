@@ -71,7 +71,8 @@ async fn page(
     Ok(ListSecretUsagesResponse { usages, next_page_token })
 }
 
-/// A usage. Whether its key is missing tells the keys of the synced secret, so only callers who see them are told.
+/// A usage. Whether its key is missing tells the keys of the synced secret, so only callers who see them are
+/// told.
 fn shown_usage(
     secrets: &Secrets,
     visibility: Option<&KeyVisibility>,

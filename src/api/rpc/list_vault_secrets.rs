@@ -39,7 +39,8 @@ async fn page(
     let from = scope.open::<VaultCursor>(&token)?.unwrap_or_default();
     let filter =
         VaultFilter { name_contains: message.name_contains.clone(), unsynced_only: message.unsynced_only };
-    // The vault's cursor points only to the end of what was read: a page that is too large is read again with fewer secrets.
+    // The vault's cursor points only to the end of what was read: a page that is too large is read again with
+    // fewer secrets.
     loop {
         let page = secrets.list_vault_secrets(&filter, from.clone(), limit).await?;
         let vault_secrets: Vec<_> = page.items.into_iter().map(convert::listed_vault_secret).collect();

@@ -1,4 +1,5 @@
-//! The methods of the contract. A request path is the caller's text; these names are ours and may stand in logs and metrics.
+//! The methods of the contract. A request path is the caller's text; these names are ours and may stand in
+//! logs and metrics.
 
 use super::request::RpcRequest;
 use crate::{model::Permission, proto};

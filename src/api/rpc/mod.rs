@@ -1,8 +1,9 @@
-//! The RPCs of the contract, one file each: the permissions that the RPC requires, how its request is read, the use case that it calls,
-//! and its answer.
+//! The RPCs of the contract, one file each: the permissions that the RPC requires, how its request is read,
+//! the use case that it calls, and its answer.
 //!
-//! Beside them stands what they share: `auth` (who calls and whether they may), `request` and `mutation` (what requests have in common),
-//! `convert` (resources on the wire and in the model), `pages` and `token` (lists). `method` lists all RPCs for the server's layers.
+//! Beside them stands what they share: `auth` (who calls and whether they may), `request` and `mutation`
+//! (what requests have in common), `convert` (resources on the wire and in the model), `pages` and `token`
+//! (lists). `method` lists all RPCs for the server's layers.
 
 mod add_vault_secret_version;
 mod adopt_synced_secret;
@@ -73,7 +74,8 @@ impl Service {
         self.secrets.of(&auth::caller(request.extensions()).to_string())
     }
 
-    /// Authorizes references to vault secrets that only the use case can tell, because they don't stand in the request.
+    /// Authorizes references to vault secrets that only the use case can tell, because they don't stand in
+    /// the request.
     async fn authorize_references(
         &self,
         caller: &Caller,

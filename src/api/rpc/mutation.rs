@@ -1,4 +1,5 @@
-//! What requests that change something have in common: who calls, until when, under which request id, dry run or not.
+//! What requests that change something have in common: who calls, until when, under which request id, dry run
+//! or not.
 
 use std::time::Duration;
 
@@ -34,7 +35,8 @@ pub(super) struct MutationOptions {
 
 /// A request that changes something.
 pub(super) trait MutationRequest: RpcRequest {
-    /// Takes the options out of the request, so that the rest can be compared with the request that a request id stands for.
+    /// Takes the options out of the request, so that the rest can be compared with the request that a request
+    /// id stands for.
     fn take_options(&mut self) -> MutationOptions;
 }
 

@@ -26,7 +26,8 @@ impl Pages {
         Self { bytes: answer_bytes.saturating_sub(RESERVED_BYTES).max(answer_bytes / 2) }
     }
 
-    /// The items that fit, at least one, and the token of the next page if there are more; `position_of` says where an item stands.
+    /// The items that fit, at least one, and the token of the next page if there are more; `position_of` says
+    /// where an item stands.
     pub(super) fn fill<T: Message, P: Position>(
         &self,
         scope: &TokenScope,
@@ -54,7 +55,8 @@ impl Pages {
     }
 }
 
-/// AIP-158: 0 means the default, a larger size than the maximum means the maximum, and a negative one is an error.
+/// AIP-158: 0 means the default, a larger size than the maximum means the maximum, and a negative one is an
+/// error.
 pub(super) fn page_size(wire: i32) -> Result<usize, Error> {
     match usize::try_from(wire) {
         Ok(0) => Ok(DEFAULT_PAGE_SIZE),

@@ -1,7 +1,7 @@
 //! What every request of the contract says of its RPC, and the permissions that requests share.
 //!
-//! A request whose resource name is invalid requires the permission on the whole collection: it is refused anyway, and only a caller
-//! with that permission learns why.
+//! A request whose resource name is invalid requires the permission on the whole collection: it is refused
+//! anyway, and only a caller with that permission learns why.
 
 use prost::Message;
 
@@ -15,7 +15,8 @@ use crate::{
 pub(crate) trait RpcRequest: Message + Default {
     /// The name of the RPC.
     const METHOD: &'static str;
-    /// Whether the request names its resource. A caller without the permission on all names may have it on this one.
+    /// Whether the request names its resource. A caller without the permission on all names may have it on
+    /// this one.
     const NAMES_RESOURCE: bool = false;
     /// Whether the request may carry secret values, and so may be large.
     const CARRIES_VALUES: bool = false;
@@ -34,10 +35,12 @@ pub(super) fn vault_secret(verb: Verb, name: &str) -> Permission {
     Permission::vault_secret(verb, convert::vault_secret_name("name", name).ok())
 }
 
-/// Adds what the references require: `existing` of a vault secret that exists already, and `create` of one that is created.
+/// Adds what the references require: `existing` of a vault secret that exists already, and `create` of one
+/// that is created.
 ///
-/// A reference gives its caller the value of the vault secret. Whoever creates one brings the value and learns nothing. Each reference is
-/// checked on its own: one that creates a vault secret does not permit another one to refer to the same name.
+/// A reference gives its caller the value of the vault secret. Whoever creates one brings the value and
+/// learns nothing. Each reference is checked on its own: one that creates a vault secret does not permit
+/// another one to refer to the same name.
 pub(super) fn with_references<'a>(
     first: Permission,
     references: impl IntoIterator<Item = &'a proto::SecretReference>,

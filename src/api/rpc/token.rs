@@ -1,7 +1,8 @@
-//! Page and resume tokens: opaque, unforgeable, and valid only for the method and filter that they were issued for.
+//! Page and resume tokens: opaque, unforgeable, and valid only for the method and filter that they were
+//! issued for.
 //!
-//! A token is base64url of a version byte, the time of issue, the position, and a MAC by this database's key over all of that, the
-//! method and the filter. The service keeps no state for it.
+//! A token is base64url of a version byte, the time of issue, the position, and a MAC by this database's key
+//! over all of that, the method and the filter. The service keeps no state for it.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -172,7 +173,8 @@ impl Position for UsagePlace {
     }
 }
 
-/// The number of entries shown of a page of the vault, then the vault's token of that page unless it is the first.
+/// The number of entries shown of a page of the vault, then the vault's token of that page unless it is the
+/// first.
 impl Position for VaultCursor {
     fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = (self.shown as u64).to_be_bytes().to_vec();

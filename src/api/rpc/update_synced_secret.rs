@@ -44,8 +44,9 @@ pub(super) async fn call(
     Ok(Response::new(convert::synced_secret(&updated)))
 }
 
-/// The vault secrets that the update may refer to. The caller needs a permission for each new one, but not for those that the synced secret
-/// refers to already; of these, it keeps the permitted ones even if another caller removes them meanwhile.
+/// The vault secrets that the update may refer to. The caller needs a permission for each new one, but not
+/// for those that the synced secret refers to already; of these, it keeps the permitted ones even if another
+/// caller removes them meanwhile.
 async fn referable(
     service: &Service,
     caller: &Caller,

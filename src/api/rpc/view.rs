@@ -17,7 +17,8 @@ pub(super) fn is_full(wire: i32, by_default: bool) -> Result<bool, Error> {
     }
 }
 
-/// A synced secret as a caller sees it; in the full view with its usages. Without `visibility`, the caller may get this one.
+/// A synced secret as a caller sees it; in the full view with its usages. Without `visibility`, the caller
+/// may get this one.
 pub(super) fn shown_synced_secret(
     secrets: &Secrets,
     visibility: Option<&KeyVisibility>,

@@ -1,4 +1,5 @@
-//! The admission of a call to the contract: authentication, the limits of its caller, and authorization as far as the method tells.
+//! The admission of a call to the contract: authentication, the limits of its caller, and authorization as
+//! far as the method tells.
 
 use std::sync::Arc;
 

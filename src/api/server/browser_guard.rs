@@ -1,7 +1,8 @@
 //! The browser guard: gRPC passes, and a request of a browser must come from an allowed origin.
 //!
-//! A page of another origin is refused by CORS and by the Origin header of the call itself. A page of the same origin could be any site whose
-//! name resolves to this service (DNS rebinding), so the name in Host must be one of ours.
+//! A page of another origin is refused by CORS and by the Origin header of the call itself. A page of the
+//! same origin could be any site whose name resolves to this service (DNS rebinding), so the name in Host
+//! must be one of ours.
 
 use std::{
     convert::Infallible,
@@ -58,7 +59,8 @@ pin_project! {
 // === impl AllowedOrigins ===
 
 impl AllowedOrigins {
-    /// Parses origins as browsers send them, such as `https://console.example:8443`; the error is the first invalid one.
+    /// Parses origins as browsers send them, such as `https://console.example:8443`; the error is the first
+    /// invalid one.
     pub(crate) fn new(origins: &[String]) -> Result<Self, String> {
         let mut allowed = Self::default();
         for origin in origins {
@@ -78,7 +80,8 @@ impl AllowedOrigins {
         headers.get_all(ORIGIN).iter().all(|origin| self.origins.contains(origin))
     }
 
-    /// Whether the host of a request is an address, `localhost`, or that of an allowed origin: names that no other site can let resolve to us.
+    /// Whether the host of a request is an address, `localhost`, or that of an allowed origin: names that no
+    /// other site can let resolve to us.
     fn allows_host_of<B>(&self, request: &Request<B>) -> bool {
         let header = || {
             let mut all = request.headers().get_all(HOST).iter();

@@ -1,8 +1,9 @@
 //! The call layer, which every call passes: request id, deadline, admission, panics, access log and metrics.
 //!
-//! It is one hand-written future and not a stack of tower layers. Each step ends in a gRPC status with our error details, which the layers of
-//! tower and tower-http don't make; an admitted call holds its permits until the peer has read the answer; and the log and the metrics
-//! count what any step answered, also after a panic or a deadline.
+//! It is one hand-written future and not a stack of tower layers. Each step ends in a gRPC status with our
+//! error details, which the layers of tower and tower-http don't make; an admitted call holds its permits
+//! until the peer has read the answer; and the log and the metrics count what any step answered, also after a
+//! panic or a deadline.
 
 use std::{
     convert::Infallible,
@@ -83,7 +84,8 @@ pin_project! {
     }
 }
 
-/// What a call holds until the peer has read its answer. A watch has limits of its own and releases this when it begins.
+/// What a call holds until the peer has read its answer. A watch has limits of its own and releases this when
+/// it begins.
 enum Held {
     Unauthenticated { _permit: Permit },
     Admitted { _admitted: Admitted },
@@ -265,7 +267,8 @@ impl Future for CallFuture {
 
 /// Turns a panic into an answer, so that a bug ends only its own call.
 fn catch_panic<T>(poll: impl FnOnce() -> Poll<T>, answer: impl FnOnce(Status) -> T) -> Poll<T> {
-    // Unwind safety: the future that panicked is dropped and never polled again. The panic message is on standard error.
+    // Unwind safety: the future that panicked is dropped and never polled again. The panic message is on
+    // standard error.
     std::panic::catch_unwind(AssertUnwindSafe(poll)).unwrap_or_else(|_| {
         tracing::error!("a call panicked");
         Poll::Ready(answer(status(&Error::Internal, "")))

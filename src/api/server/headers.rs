@@ -11,8 +11,8 @@ use crate::api::error::server_status;
 /// The id of a call in the logs of both sides, in its request and its answer.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const GRPC_TIMEOUT: &str = "grpc-timeout";
-/// Headers that a request may have once: a proxy in front of the service may have checked another one than the first. The authorizer
-/// checks the header with the credentials.
+/// Headers that a request may have once: a proxy in front of the service may have checked another one than
+/// the first. The authorizer checks the header with the credentials.
 const UNIQUE: [HeaderName; 3] = [REQUEST_ID, HeaderName::from_static(GRPC_TIMEOUT), CONTENT_TYPE];
 
 /// Refuses a request with a header that must be unique and is not.

@@ -1,4 +1,5 @@
-//! Metrics for Prometheus: calls by method and code, synced secrets by state, database, certificates. They contain no names and no values.
+//! Metrics for Prometheus: calls by method and code, synced secrets by state, database, certificates. They
+//! contain no names and no values.
 
 use std::{fmt, pin::pin, sync::Arc, time::Duration};
 
@@ -107,8 +108,8 @@ impl Metrics {
         Ok(page)
     }
 
-    /// Serves the metrics at `/metrics` until `stop`, without waiting for scrapes in progress. A connection serves one scrape, and has a
-    /// timeout.
+    /// Serves the metrics at `/metrics` until `stop`, without waiting for scrapes in progress. A connection
+    /// serves one scrape, and has a timeout.
     pub(crate) async fn serve(
         self,
         listener: TcpListener,

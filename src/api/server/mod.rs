@@ -43,8 +43,9 @@ use crate::{
 
 /// Bytes of all headers of a request.
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
-/// What a peer may send before we read it: of one request, and on its connection. Most requests fit; a larger one takes a round trip for each
-/// such part. So nobody can fill our memory with requests that will be refused.
+/// What a peer may send before we read it: of one request, and on its connection. Most requests fit; a larger
+/// one takes a round trip for each such part. So nobody can fill our memory with requests that will be
+/// refused.
 const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 256 * 1024;
 /// Streams that a peer opened and reset before we accepted them; more close the connection (CVE-2023-44487).
@@ -115,7 +116,8 @@ impl Server {
 
     /// Serves until `stop`, then finishes the calls in flight. Health reports `ready`.
     ///
-    /// Mutations whose caller no longer waits may still be running when this returns: [`Secrets::drain`] waits for them.
+    /// Mutations whose caller no longer waits may still be running when this returns: [`Secrets::drain`]
+    /// waits for them.
     pub async fn run(
         self,
         secrets: Secrets,
@@ -209,8 +211,8 @@ async fn serve_metrics(
     }
 }
 
-/// Waits for all listeners. After the stop, waits for connections with a call in flight, but not longer than `drain`. The first listener that
-/// fails stops the others.
+/// Waits for all listeners. After the stop, waits for connections with a call in flight, but not longer than
+/// `drain`. The first listener that fails stops the others.
 async fn serve(
     mut listeners: JoinSet<Result<(), transport::Error>>,
     Shutdown { stop, drain, abort }: Shutdown,

@@ -26,7 +26,8 @@ pub(super) fn routes(reporter: &HealthReporter, reflection: bool) -> Result<Rout
     Ok(routes.add_service(v1).add_service(v1alpha).prepare())
 }
 
-/// The messages in the details of our errors, as `google/rpc/error_details.proto`: tonic-types compiles them without the folder.
+/// The messages in the details of our errors, as `google/rpc/error_details.proto`: tonic-types compiles them
+/// without the folder.
 fn error_details() -> FileDescriptorSet {
     let mut described = FileDescriptorSet::decode(tonic_types::pb::FILE_DESCRIPTOR_SET)
         .expect("tonic-types contains valid descriptors");

@@ -1,5 +1,5 @@
-//! The API over real sockets: the generated client on one side, the use cases over a real database on the other. The vault
-//! and the cluster are not there; what needs them is tested where they are.
+//! The API over real sockets: the generated client on one side, the use cases over a real database on the
+//! other. The vault and the cluster are not there; what needs them is tested where they are.
 
 mod life;
 mod limits;

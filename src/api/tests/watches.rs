@@ -251,7 +251,8 @@ async fn token(running: &Running) -> String {
     }
 }
 
-/// A new process, which has no change in memory, on the same database, after all changes but so many were pruned.
+/// A new process, which has no change in memory, on the same database, after all changes but so many were
+/// pruned.
 async fn restarted(running: Running, kept: i64) -> Running {
     let mut transaction = running.house.store.begin().await.unwrap();
     transaction.prune_changes(Timestamp::now() + Duration::from_secs(60), kept).await.unwrap();

@@ -1,4 +1,5 @@
-//! Client certificates after the handshake: they are verified for each call, because they may have been revoked or have expired since.
+//! Client certificates after the handshake: they are verified for each call, because they may have been
+//! revoked or have expired since.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,8 +17,8 @@ const MAX_VERIFIED: u64 = 4_096;
 /// How long a verification is remembered.
 const VERIFIED_FOR: Duration = Duration::from_secs(5);
 
-/// Verifies client certificates by the content of the files when they were read. When they change, it is replaced, and nothing that it
-/// remembers is used any more.
+/// Verifies client certificates by the content of the files when they were read. When they change, it is
+/// replaced, and nothing that it remembers is used any more.
 #[derive(Clone)]
 pub(crate) struct ClientCertificates {
     verifier: Option<Arc<dyn ClientCertVerifier>>,

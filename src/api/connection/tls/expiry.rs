@@ -1,5 +1,6 @@
-//! When the TLS files expire. The log says so at the start and at every change, and so do `secret-service check` and the metrics. Nothing
-//! else shows it: an expired client CA still vouches for clients, and an outdated revocation list still revokes what it lists.
+//! When the TLS files expire. The log says so at the start and at every change, and so do `secret-service
+//! check` and the metrics. Nothing else shows it: an expired client CA still vouches for clients, and an
+//! outdated revocation list still revokes what it lists.
 
 use jiff::{SignedDuration, Timestamp};
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
@@ -83,7 +84,8 @@ impl ExpiryKind {
 // === impl Expiry ===
 
 impl Expiry {
-    /// Certificates, in order. One that can't be read here has no date, and the TLS library has its own word about it.
+    /// Certificates, in order. One that can't be read here has no date, and the TLS library has its own word
+    /// about it.
     pub(super) fn certificates(kind: ExpiryKind, all: &[CertificateDer<'_>]) -> Vec<Self> {
         let expiry = all.iter().filter_map(|der| {
             let (_, read) = X509Certificate::from_der(der).ok()?;
@@ -102,7 +104,8 @@ impl Expiry {
         expiry.collect()
     }
 
-    /// Whether it has expired. A revocation list is valid for days and renewed automatically, so it never expires soon.
+    /// Whether it has expired. A revocation list is valid for days and renewed automatically, so it never
+    /// expires soon.
     pub fn status(&self, now: Timestamp) -> ExpiryStatus {
         match self.time {
             Some(time) if time <= now => ExpiryStatus::Expired,

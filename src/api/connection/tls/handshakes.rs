@@ -1,5 +1,5 @@
-//! TLS handshakes: many at a time, each with a timeout. A connection that stalls in its handshake is an unauthenticated connection, and is
-//! closed for a new one as any other.
+//! TLS handshakes: many at a time, each with a timeout. A connection that stalls in its handshake is an
+//! unauthenticated connection, and is closed for a new one as any other.
 
 use std::{convert::Infallible, time::Duration};
 

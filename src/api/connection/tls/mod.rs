@@ -1,4 +1,5 @@
-//! TLS: the server's certificate, the client CAs, and the revocation lists. The files are read again when they change.
+//! TLS: the server's certificate, the client CAs, and the revocation lists. The files are read again when
+//! they change.
 
 mod client_certificates;
 mod expiry;
@@ -30,7 +31,8 @@ use crate::quote::Quote;
 const CLIENT_CA: &str = "the client CA file";
 const REVOCATION_LISTS: &str = "the revocation list file";
 
-/// How often the files are read again. A revoked certificate may work for this long, plus the time that a verification is remembered.
+/// How often the files are read again. A revoked certificate may work for this long, plus the time that a
+/// verification is remembered.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The current content of the files. A clone shares it.
@@ -91,7 +93,8 @@ impl Certificates {
         self.loaded.borrow().expiries.clone()
     }
 
-    /// Reads the files again until the service stops. If they cannot be used, that is logged once, and the previous content stays in use.
+    /// Reads the files again until the service stops. If they cannot be used, that is logged once, and the
+    /// previous content stays in use.
     pub(crate) async fn follow(self, stop: CancellationToken) {
         let (mut logged, mut expiries) = (Quote::from(""), ExpiryLog::default());
         expiries.log(&self.expiries(), Timestamp::now());
@@ -174,7 +177,8 @@ impl Contents {
         digest(&SHA256, &all).as_ref().try_into().expect("SHA-256 has 32 bytes")
     }
 
-    /// Verifies the certificates of clients that show one. The handshake does not require one: health checks need none.
+    /// Verifies the certificates of clients that show one. The handshake does not require one: health checks
+    /// need none.
     fn verifier(&self, revocation: Revocation) -> Result<Option<Arc<dyn ClientCertVerifier>>, Quote> {
         let Some(client_ca) = &self.client_ca else { return Ok(None) };
         let mut roots = RootCertStore::empty();

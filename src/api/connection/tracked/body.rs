@@ -1,4 +1,5 @@
-//! The body of an answer: notes when the peer has room for more, and keeps what its call holds until it is read.
+//! The body of an answer: notes when the peer has room for more, and keeps what its call holds until it is
+//! read.
 
 use std::{
     pin::Pin,

@@ -51,7 +51,8 @@ impl<IO> TrackedIo<IO> {
         &self.connection
     }
 
-    /// Fails if the connection must be closed now. Called on every read and write, because a stalled peer may allow only one of them.
+    /// Fails if the connection must be closed now. Called on every read and write, because a stalled peer may
+    /// allow only one of them.
     fn check(
         check: &mut Interval,
         (connection, send_timeout): (&TrackedConnection, Duration),

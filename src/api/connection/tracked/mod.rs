@@ -1,7 +1,8 @@
 //! A tracked connection: where it comes from, which calls are in flight on it, and when it is closed.
 //!
-//! It is closed when its peer does not read an answer for too long, and when it has to make room for a new connection. So a client that
-//! reads slowly, or only connects, does not take anything from the others for long.
+//! It is closed when its peer does not read an answer for too long, and when it has to make room for a new
+//! connection. So a client that reads slowly, or only connects, does not take anything from the others for
+//! long.
 
 mod body;
 mod io;
@@ -25,7 +26,8 @@ pub(crate) use io::TrackedIo;
 
 use super::peer::Peer;
 
-/// The longest gap between two parts of an answer to a peer far away: a connection that was silent for longer has sent all it had.
+/// The longest gap between two parts of an answer to a peer far away: a connection that was silent for longer
+/// has sent all it had.
 const SILENT_BEFORE_CLOSE: Duration = Duration::from_secs(1);
 
 /// A connection. It is in the extensions of every request on it; a clone shares it.
@@ -145,8 +147,9 @@ impl ConnectionState {
         !lock(&self.calls).in_flight.values().any(|call| call.is_authorized)
     }
 
-    /// Whether it can be closed without breaking a call: none is in flight, and since this was first asked, no byte was transferred for
-    /// [`SILENT_BEFORE_CLOSE`]. A connection that never had a call can be closed at once.
+    /// Whether it can be closed without breaking a call: none is in flight, and since this was first asked,
+    /// no byte was transferred for [`SILENT_BEFORE_CLOSE`]. A connection that never had a call can be closed
+    /// at once.
     pub(crate) fn is_done(&self) -> bool {
         let (now, transferred) = (Instant::now(), self.transferred.load(Ordering::Relaxed));
         let mut calls = lock(&self.calls);

@@ -49,8 +49,9 @@ impl ErrorMapping {
         self
     }
 
-    /// The problem with the lowest rank decides the code of the whole call. First come problems that only another request solves, then those
-    /// that someone must solve elsewhere, last those that solve themselves: a program must not retry while another problem is permanent.
+    /// The problem with the lowest rank decides the code of the whole call. First come problems that only
+    /// another request solves, then those that someone must solve elsewhere, last those that solve
+    /// themselves: a program must not retry while another problem is permanent.
     pub(crate) fn rank(&self) -> u8 {
         match self.code {
             Code::InvalidArgument => 0,
@@ -154,7 +155,8 @@ impl ErrorMapping {
                 "Delete its owner without the Secret first, or keep using the tool that created it.",
             )
             .about("syncedSecrets", id),
-            // FAILED_PRECONDITION and not UNAVAILABLE: the caller should look at its state, not retry in a loop.
+            // FAILED_PRECONDITION and not UNAVAILABLE: the caller should look at its state, not retry in a
+            // loop.
             Cause::Deleting(id) => Self::new(
                 FailedPrecondition,
                 "SYNCED_SECRET_DELETING",

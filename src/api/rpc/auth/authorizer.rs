@@ -88,7 +88,8 @@ impl Authorizer {
         Ok(request)
     }
 
-    /// Authorizes a method before its request is read; false if the decision depends on what the request names.
+    /// Authorizes a method before its request is read; false if the decision depends on what the request
+    /// names.
     pub(crate) async fn authorize_method(&self, caller: &Caller, method: &Method) -> Result<bool, Status> {
         let required = (method.required_permissions)();
         if !method.names_resource {

@@ -1,4 +1,5 @@
-//! The credentials that a request presents: a bearer token, the client certificate of its connection, its address.
+//! The credentials that a request presents: a bearer token, the client certificate of its connection, its
+//! address.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! A watch outlives the decisions that let it begin: its caller is authenticated and authorized again while it lasts.
+//! A watch outlives the decisions that let it begin: its caller is authenticated and authorized again while
+//! it lasts.
 
 use tokio::time::Instant;
 use tonic::{Request, Status};
@@ -41,7 +42,8 @@ impl Reauthorization {
         &self.key_visibility
     }
 
-    /// Returns when the caller is no longer authorized, and says why. The future may be dropped and awaited again.
+    /// Returns when the caller is no longer authorized, and says why. The future may be dropped and awaited
+    /// again.
     pub(crate) async fn revoked(&mut self) -> Status {
         let Some(context) = &self.context else { return std::future::pending().await };
         loop {

@@ -34,7 +34,8 @@ pub(in crate::api::rpc) fn synced_secret(secret: &SyncedSecret) -> proto::Synced
     }
 }
 
-/// Removes everything that reveals the keys of a Secret: the references, messages about them, and whether a used key is missing.
+/// Removes everything that reveals the keys of a Secret: the references, messages about them, and whether a
+/// used key is missing.
 pub(in crate::api::rpc) fn withhold_keys(shown: &mut proto::SyncedSecret) {
     shown.references.clear();
     let synced = ConditionType::Synced.as_str();

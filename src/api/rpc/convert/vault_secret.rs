@@ -55,7 +55,8 @@ pub(in crate::api::rpc) fn vault_secret(
     NewVaultSecret { value, content_type: wire.content_type, not_before_time, expire_time, tags: wire.tags }
 }
 
-/// Copies exactly the bytes of the value and wipes the original, so that no freed allocation contains the value.
+/// Copies exactly the bytes of the value and wipes the original, so that no freed allocation contains the
+/// value.
 pub(in crate::api::rpc) fn take_value(value: &mut String) -> SecretString {
     let mut original = mem::take(value);
     let copy: Box<str> = original.as_str().into();

@@ -19,8 +19,9 @@ pub(super) fn resumable((event, span): Told) -> Event {
 
 /// Keeps one event for each synced secret: at the place of its last event, with the last state.
 ///
-/// A watch that resumes from the token of such an event must miss nothing. If changes before that place were folded into a later
-/// event, the token points before the first of them. The resumed watch then gets the last state again.
+/// A watch that resumes from the token of such an event must miss nothing. If changes before that place were
+/// folded into a later event, the token points before the first of them. The resumed watch then gets the last
+/// state again.
 pub(super) fn coalesced(events: Vec<Told>) -> VecDeque<Event> {
     /// The events of one synced secret; no event if they cancel each other out.
     struct Fold {
@@ -53,7 +54,8 @@ pub(super) fn coalesced(events: Vec<Told>) -> VecDeque<Event> {
     kept
 }
 
-/// The event that replaces two of one synced secret, for a watcher that saw neither; `None` if nothing is left to send.
+/// The event that replaces two of one synced secret, for a watcher that saw neither; `None` if nothing is
+/// left to send.
 fn combined(before: Option<WatchEvent>, event: WatchEvent) -> Option<WatchEvent> {
     use WatchEvent::{Added, Deleted, Modified};
     match (before, event) {

@@ -1,7 +1,8 @@
 //! The stream of one watch: the initial state, then every change, as fast as the watcher reads.
 //!
-//! The stream pulls from the change feed when the connection has room, so a slow watcher holds no more in memory than its current batch.
-//! Events of the initial state have no resume token: a watch that ends within it starts again.
+//! The stream pulls from the change feed when the connection has room, so a slow watcher holds no more in
+//! memory than its current batch. Events of the initial state have no resume token: a watch that ends within
+//! it starts again.
 
 use std::{collections::VecDeque, time::Duration};
 

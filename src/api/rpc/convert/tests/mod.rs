@@ -257,7 +257,11 @@ fn labels_follow_the_rules_of_kubernetes() {
     for value in ["-", "a b", "v\n", &"v".repeat(64)] {
         refused(labelled("a", value), "synced_secret.labels", "not a label value");
     }
-    refused(labelled("app.kubernetes.io/managed-by", "me"), "synced_secret.labels", "which this service sets");
+    refused(
+        labelled("app.kubernetes.io/managed-by", "me"),
+        "synced_secret.labels",
+        "which this service sets",
+    );
     let labels = (0..=limits::LABELS).map(|place| (format!("l{place}"), String::new())).collect();
     refused(create("a", SyncedSecret { labels, ..wanted() }), "synced_secret.labels", "at most 64");
 }

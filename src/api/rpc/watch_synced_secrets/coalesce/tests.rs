@@ -17,7 +17,8 @@ fn event(kind: u8, secret: &Arc<SyncedSecret>, generation: i64) -> WatchEvent {
 }
 
 fn place(sequence: i64) -> FeedPlace {
-    // A history of its own for each place, so that a token with the sequence of one and the history of another shows.
+    // A history of its own for each place, so that a token with the sequence of one and the history of
+    // another shows.
     FeedPlace { sequence, history: std::array::from_fn(|_| u8::try_from(sequence).unwrap()) }
 }
 
