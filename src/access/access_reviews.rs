@@ -85,7 +85,7 @@ impl AccessReviews {
             .decisions
             .try_get_with((user.clone(), permission.clone()), self.review(user, verb, permission))
             .await;
-        decision.map_err(|refusal: Arc<AccessError>| (*refusal).clone())
+        decision.map_err(|error: Arc<AccessError>| (*error).clone())
     }
 
     async fn review(

@@ -97,7 +97,7 @@ impl TokenReviews {
             return Err(self.rejected_error());
         }
         let owner = self.owners.try_get_with(key, self.review(key, token, rate_limit_key)).await;
-        owner.map_err(|refusal: Arc<AccessError>| (*refusal).clone())?.identity
+        owner.map_err(|error: Arc<AccessError>| (*error).clone())?.identity
     }
 
     async fn review(

@@ -217,7 +217,7 @@ fn details_fit_into_a_header_however_much_is_wrong() {
     let size = status.details().len() * 4 / 3 + status.message().len();
     assert!(size < 8_000, "{size}");
     let violations = status.get_details_bad_request().unwrap().field_violations;
-    assert!(violations.last().unwrap().description.contains("more have no room"));
+    assert!(violations.last().unwrap().description.contains("more do not fit"));
 
     let long = status_of(vault(VaultError::Unreachable("ä".repeat(100_000).into())));
     assert!(long.message().chars().count() < 1_300 && long.message().contains("Try again later"));

@@ -1,6 +1,6 @@
 //! When the TLS files expire. The log says so at the start and at every change, and so do `secret-service
-//! check` and the metrics. Nothing else shows it: an expired client CA still vouches for clients, and an
-//! outdated revocation list still revokes what it lists.
+//! check` and the metrics. Nothing else shows it: certificates of an expired client CA are still accepted,
+//! and an outdated revocation list still revokes what it lists.
 
 use jiff::{SignedDuration, Timestamp};
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
@@ -73,7 +73,7 @@ impl ExpiryKind {
     fn consequence(self) -> &'static str {
         match self {
             Self::Serving => "clients refuse the service",
-            Self::ClientAuthority => "it still vouches for clients",
+            Self::ClientAuthority => "certificates that it issued are still accepted",
             Self::RevocationList => {
                 "certificates revoked since then are accepted, unless authentication.require_current_crl refuses all certificates of its issuer"
             }
@@ -84,24 +84,23 @@ impl ExpiryKind {
 // === impl Expiry ===
 
 impl Expiry {
-    /// Certificates, in order. One that can't be read here has no date, and the TLS library has its own word
-    /// about it.
+    /// The expiries of certificates, in order. Skips one that cannot be parsed: the TLS library reports that.
     pub(super) fn certificates(kind: ExpiryKind, all: &[CertificateDer<'_>]) -> Vec<Self> {
-        let expiry = all.iter().filter_map(|der| {
+        let expiries = all.iter().filter_map(|der| {
             let (_, read) = X509Certificate::from_der(der).ok()?;
             Some(Self { kind, name: named(read.subject()), time: time(read.validity().not_after) })
         });
-        expiry.collect()
+        expiries.collect()
     }
 
     /// The expiries of revocation lists, in order.
     pub(super) fn revocation_lists(all: &[CertificateRevocationListDer<'_>]) -> Vec<Self> {
-        let expiry = all.iter().filter_map(|der| {
+        let expiries = all.iter().filter_map(|der| {
             let (_, read) = CertificateRevocationList::from_der(der).ok()?;
             let time = read.next_update().and_then(time);
             Some(Self { kind: ExpiryKind::RevocationList, name: named(read.issuer()), time })
         });
-        expiry.collect()
+        expiries.collect()
     }
 
     /// Whether it has expired. A revocation list is valid for days and renewed automatically, so it never

@@ -1,4 +1,4 @@
-//! Whatever comes in, conversions answer.
+//! No request makes a conversion panic.
 
 use proptest::prelude::*;
 
