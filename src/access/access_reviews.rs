@@ -1,7 +1,8 @@
-//! What the cluster grants to whom: asked of it, and remembered for a few seconds.
+//! The decisions of the cluster: SubjectAccessReviews, cached for a few seconds.
 //!
-//! A right on all names is asked for first, so that whoever has it costs one review and not one for each name. Whoever has rights on
-//! single names only is asked about for each, at a pace of its own: nobody waits for another caller's reviews.
+//! The permission on all names is reviewed first, so that a caller who has it costs one review. Other callers
+//! cost a review for each name. These have a rate limit for each caller, so that nobody waits for another
+//! caller's reviews.
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
@@ -9,51 +10,51 @@ use governor::Quota;
 use moka::future::Cache;
 use tokio::sync::Semaphore;
 
-use super::{AccessError, LONGEST_DECISION_LIFE, Options, rate_limiter::Rate, undecided};
+use super::{AccessError, LONGEST_DECISION_LIFE, Options, rate_limiter::KeyedRateLimiter, undecided};
 use crate::{
     edge::Edge,
     model::{Identity, Permission, Verb},
 };
 
-/// Decisions that are remembered at a time.
-const DECISIONS: u64 = 10_000;
-/// Callers that are told apart before those are forgotten that have been quiet.
-const CALLERS: u64 = 10_000;
-/// How long a caller is quiet before its reviews are no longer counted.
-const QUIET: Duration = Duration::from_secs(120);
-/// Reviews of single names that a caller may cause at once: one call names a hundred at most.
-const BURST: NonZeroU32 = NonZeroU32::new(128).expect("it is not zero");
-/// One of so many parts is the most that one caller may take of the reviews under way.
-const SHARE: usize = 8;
+/// Decisions cached before the oldest are evicted.
+const MAX_DECISIONS: u64 = 10_000;
+/// Callers with a semaphore before idle ones are evicted.
+const MAX_CALLERS: u64 = 10_000;
+/// After how long without reviews the semaphore of a caller is evicted.
+const CALLER_IDLE: Duration = Duration::from_secs(120);
+/// Reviews of single names that a caller may cause at once: one call has at most a hundred names.
+const REVIEW_BURST: NonZeroU32 = NonZeroU32::new(128).expect("it is not zero");
+/// A caller may use one of this many parts of the concurrent reviews.
+const CALLER_SHARE: usize = 8;
 
-/// The decisions of the cluster.
-pub(super) struct Decisions {
+/// Makes and caches SubjectAccessReviews.
+pub(super) struct AccessReviews {
     edge: Edge,
     life: Duration,
-    made: Cache<(Arc<Identity>, Permission), bool>,
+    decisions: Cache<(Arc<Identity>, Permission), bool>,
     /// Reviews of single names, by caller.
-    pace: Rate<String>,
-    /// Reviews under way, of all callers and of each.
-    under_way: Semaphore,
+    rate: KeyedRateLimiter<String>,
+    /// Concurrent reviews, in total and of each caller.
+    concurrent: Semaphore,
     of_caller: Cache<String, Arc<Semaphore>>,
     share: usize,
 }
 
-// === impl Decisions ===
+// === impl AccessReviews ===
 
-impl Decisions {
+impl AccessReviews {
     pub(super) fn new(edge: Edge, options: &Options) -> Self {
         let life = options.decision_life.min(LONGEST_DECISION_LIFE);
-        let quota =
-            Quota::per_second(options.reviews_per_second).allow_burst(BURST.max(options.reviews_per_second));
+        let quota = Quota::per_second(options.reviews_per_second)
+            .allow_burst(REVIEW_BURST.max(options.reviews_per_second));
         Self {
             edge,
             life,
-            made: Cache::builder().max_capacity(DECISIONS).time_to_live(life).build(),
-            pace: Rate::new(quota),
-            under_way: Semaphore::new(options.reviews_under_way.max(1)),
-            of_caller: Cache::builder().max_capacity(CALLERS).time_to_idle(QUIET).build(),
-            share: (options.reviews_under_way / SHARE).max(1),
+            decisions: Cache::builder().max_capacity(MAX_DECISIONS).time_to_live(life).build(),
+            rate: KeyedRateLimiter::new(quota),
+            concurrent: Semaphore::new(options.reviews_under_way.max(1)),
+            of_caller: Cache::builder().max_capacity(MAX_CALLERS).time_to_idle(CALLER_IDLE).build(),
+            share: (options.reviews_under_way / CALLER_SHARE).max(1),
         }
     }
 
@@ -61,45 +62,53 @@ impl Decisions {
         self.life
     }
 
-    /// Whether something is granted to a user: for all names, or for the one that is asked for.
+    /// Whether a user has a permission, on all names or on this one.
     pub(super) async fn is_granted(
         &self,
         user: &Arc<Identity>,
         verb: Verb,
-        ask: &Permission,
+        permission: &Permission,
     ) -> Result<bool, AccessError> {
-        let of_all = Permission::all(verb, ask.resource);
-        Ok(self.decision(user, verb, &of_all).await?
-            || (ask.name.is_some() && self.decision(user, verb, ask).await?))
+        let on_all = Permission::all(verb, permission.resource);
+        Ok(self.decision(user, verb, &on_all).await?
+            || (permission.name.is_some() && self.decision(user, verb, permission).await?))
     }
 
-    /// What the cluster says, or said a moment ago. Calls that want to know the same meanwhile wait for one review.
+    /// The cached or a new decision. Concurrent calls that need the same decision share one review.
     async fn decision(
         &self,
         user: &Arc<Identity>,
         verb: Verb,
-        ask: &Permission,
+        permission: &Permission,
     ) -> Result<bool, AccessError> {
-        let made = self.made.try_get_with((user.clone(), ask.clone()), self.review(user, verb, ask)).await;
-        made.map_err(|refusal: Arc<AccessError>| (*refusal).clone())
+        let decision = self
+            .decisions
+            .try_get_with((user.clone(), permission.clone()), self.review(user, verb, permission))
+            .await;
+        decision.map_err(|error: Arc<AccessError>| (*error).clone())
     }
 
-    async fn review(&self, user: &Identity, verb: Verb, ask: &Permission) -> Result<bool, AccessError> {
-        if ask.name.is_some() {
-            self.keep_pace(&user.name)?;
+    async fn review(
+        &self,
+        user: &Identity,
+        verb: Verb,
+        permission: &Permission,
+    ) -> Result<bool, AccessError> {
+        if permission.name.is_some() {
+            self.check_rate(&user.name)?;
         }
         let own = async { Arc::new(Semaphore::new(self.share)) };
         let own = self.of_caller.get_with_by_ref(&user.name, own).await;
-        // Its own share first: whoever waits for that waits for nobody else, and keeps nobody waiting.
+        // The caller's own semaphore first: while it waits there, it does not block others.
         let _own = own.acquire().await.map_err(|_| AccessError::Undecided)?;
-        let _one_of_all = self.under_way.acquire().await.map_err(|_| AccessError::Undecided)?;
-        let granted = self.edge.review_access(user, verb, ask).await;
+        let _one_of_all = self.concurrent.acquire().await.map_err(|_| AccessError::Undecided)?;
+        let granted = self.edge.review_access(user, verb, permission).await;
         granted.map_err(|error| undecided(&error))
     }
 
-    /// Whether a caller may cause one more review of a single name now.
-    fn keep_pace(&self, caller: &str) -> Result<(), AccessError> {
-        let kept = self.pace.allow(&caller.to_owned());
-        kept.map_err(|wait| AccessError::TooManyReviews { caller: caller.to_owned(), wait })
+    /// Counts a review of a single name against the rate limit of its caller.
+    fn check_rate(&self, caller: &str) -> Result<(), AccessError> {
+        let allowed = self.rate.check(&caller.to_owned());
+        allowed.map_err(|wait| AccessError::TooManyReviews { caller: caller.to_owned(), wait })
     }
 }

@@ -1,4 +1,4 @@
-//! Whose a client certificate is: its first URI among the subject alternative names, else its common name.
+//! The user of a client certificate: its first URI subject alternative name, otherwise its common name.
 
 use x509_parser::{
     extensions::GeneralName,
@@ -7,29 +7,30 @@ use x509_parser::{
 
 use crate::model::{ActorError, Identity};
 
-/// What begins so is the cluster's own: no certificate of ours makes anybody a service account or a master.
-const RESERVED: &str = "system:";
-/// Everybody whom somebody vouches for belongs to this group in Kubernetes.
+/// Names with this prefix belong to the cluster: no client certificate may name a service account or a
+/// cluster administrator.
+const RESERVED_PREFIX: &str = "system:";
+/// The group of all authenticated users in Kubernetes.
 const AUTHENTICATED: &str = "system:authenticated";
 
-/// Why a certificate names nobody.
+/// Why a certificate names no user.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CertificateError {
-    /// It can't be read.
-    #[error("it is no X.509 certificate")]
+    /// It cannot be parsed.
+    #[error("it is not an X.509 certificate")]
     Malformed,
-    /// Neither a URI nor a common name.
-    #[error("it has neither a URI among its subject alternative names nor a common name")]
+    /// It has neither a URI nor a common name.
+    #[error("it has neither a URI subject alternative name nor a common name")]
     Nameless,
-    /// It names a user of the cluster's own.
+    /// Its name belongs to the cluster.
     #[error("names that begin with \"system:\" belong to the cluster")]
     Reserved,
-    /// Nobody may be called so.
+    /// Its name is not allowed.
     #[error(transparent)]
-    NoActor(#[from] ActorError),
+    InvalidActor(#[from] ActorError),
 }
 
-/// The user that a certificate names. Its organizations are the groups, as in Kubernetes.
+/// The user of a certificate. Its organizations are the groups, as in Kubernetes.
 pub(super) fn identity(der: &[u8]) -> Result<Identity, CertificateError> {
     let (_, certificate) = X509Certificate::from_der(der).map_err(|_| CertificateError::Malformed)?;
     let subject = certificate.subject();
@@ -41,11 +42,11 @@ pub(super) fn identity(der: &[u8]) -> Result<Identity, CertificateError> {
     let common_name = || subject.iter_common_name().find_map(|name| name.as_str().ok());
     let name = uri.or_else(common_name).filter(|name| !name.is_empty());
     let name = name.ok_or(CertificateError::Nameless)?;
-    if name.starts_with(RESERVED) {
+    if name.starts_with(RESERVED_PREFIX) {
         return Err(CertificateError::Reserved);
     }
     let organizations = subject.iter_organization().filter_map(|name| name.as_str().ok());
-    let groups = organizations.filter(|group| !group.starts_with(RESERVED)).chain([AUTHENTICATED]);
+    let groups = organizations.filter(|group| !group.starts_with(RESERVED_PREFIX)).chain([AUTHENTICATED]);
     let groups = groups.map(str::to_owned).collect();
     Ok(Identity { name: name.to_owned(), groups, ..Identity::default() }.checked()?)
 }
@@ -70,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_uri_names_the_user_and_without_one_the_common_name_does() {
+    fn a_uri_names_the_user_and_without_one_the_common_name() {
         let spiffe = "spiffe://contoso.example/console";
         let named = identity(&certificate("console", &["operators"], Some(spiffe))).unwrap();
         assert_eq!(
@@ -81,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn no_certificate_makes_anybody_a_user_or_a_group_of_the_cluster() {
+    fn a_certificate_cannot_name_a_user_or_group_of_the_cluster() {
         let stolen = identity(&certificate("system:serviceaccount:kube-system:admin", &[], None));
         assert_eq!(stolen, Err(CertificateError::Reserved));
         assert_eq!(
@@ -93,14 +94,14 @@ mod tests {
     }
 
     #[test]
-    fn no_certificate_makes_anybody_the_service_or_a_name_that_steers_a_terminal() {
+    fn a_certificate_cannot_name_the_service_or_contain_control_characters() {
         assert_eq!(identity(&certificate("sync", &[], None)), Err(ActorError::Reserved.into()));
         assert_eq!(identity(&certificate("a", &[], Some("unix:uid=0"))), Err(ActorError::Reserved.into()));
         assert_eq!(identity(&certificate("pump\u{1b}[2J", &[], None)), Err(ActorError::Control.into()));
     }
 
     #[test]
-    fn a_certificate_that_names_nobody_is_nobodys() {
+    fn a_certificate_without_a_name_is_refused() {
         assert_eq!(identity(&certificate("", &["operators"], None)), Err(CertificateError::Nameless));
         assert_eq!(identity(b"no certificate"), Err(CertificateError::Malformed));
     }

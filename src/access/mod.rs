@@ -1,7 +1,9 @@
-//! Who may call, and what they may do: identities from certificates and tokens, decisions by the cluster and by the rules.
+//! Authentication and authorization: identities from certificates and tokens, decisions by the cluster and by
+//! the configured rules.
 //!
-//! The cluster is the authority: TokenReview says who a token belongs to, SubjectAccessReview what its user may do. What it
-//! said is remembered for a short time, in caches of a bounded size. Where it does not answer, nobody is let in.
+//! The cluster decides: a TokenReview says whom a token belongs to, a SubjectAccessReview what that user may
+//! do. Its answers are cached for a short time, in caches of bounded size. If it does not answer, calls are
+//! denied.
 
 mod access_reviews;
 mod certificate;
@@ -13,52 +15,53 @@ use std::{num::NonZeroU32, sync::Arc, time::Duration};
 use secrecy::SecretString;
 
 pub use certificate::CertificateError;
-pub(crate) use rate_limiter::Rate;
+pub(crate) use rate_limiter::KeyedRateLimiter;
 
 use crate::{
     edge::{Edge, EdgeError},
     model::{AccessRules, ActorError, Caller, Permission},
     quote::Quote,
 };
-use access_reviews::Decisions;
-use token_reviews::Tokens;
+use access_reviews::AccessReviews;
+use token_reviews::TokenReviews;
 
-/// The longest that the owner of a token is remembered.
+/// The longest time that the owner of a token is cached.
 pub const LONGEST_TOKEN_LIFE: Duration = Duration::from_secs(60);
-/// The longest that a decision is remembered.
+/// The longest time that a decision is cached.
 pub const LONGEST_DECISION_LIFE: Duration = Duration::from_secs(10);
 
-/// Who is let in, and how.
+/// The options of access control.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Whether tokens of the cluster's service accounts count.
+    /// How to review tokens of the cluster; `None` to accept no tokens.
     pub tokens: Option<TokenOptions>,
     /// Whether callers on this machine need no credentials.
     pub anonymous: bool,
-    /// How long a decision of the cluster is remembered; at most [`LONGEST_DECISION_LIFE`].
+    /// How long a decision of the cluster is cached; at most [`LONGEST_DECISION_LIFE`].
     pub decision_life: Duration,
-    /// Reviews of rights on single names that one caller may cause in a second.
+    /// SubjectAccessReviews for single names a second that one caller may cause.
     pub reviews_per_second: NonZeroU32,
-    /// Reviews of rights that are under way at a time. Of one caller an eighth at most.
+    /// Concurrent SubjectAccessReviews; of one caller at most an eighth of them.
     pub reviews_under_way: usize,
-    /// What callers may name, whatever they are granted.
+    /// Which names callers may use, whatever the cluster grants them.
     pub rules: AccessRules,
 }
 
-/// How tokens are looked at.
+/// How tokens are reviewed.
 #[derive(Clone, Debug)]
 pub struct TokenOptions {
-    /// Whom they must be for.
+    /// The audience that they must be for.
     pub audience: String,
-    /// How long their owner is remembered, and never longer than the token is valid; at most [`LONGEST_TOKEN_LIFE`].
+    /// How long their owner is cached, but not longer than the token is valid; at most
+    /// [`LONGEST_TOKEN_LIFE`].
     pub life: Duration,
-    /// Tokens a second from all addresses that nobody knows yet and of which the cluster is asked.
+    /// TokenReviews a second for unknown tokens, from all addresses.
     pub unknown_per_second: NonZeroU32,
     /// The same from one address, or over the connections of one caller.
     pub unknown_per_second_per_address: NonZeroU32,
 }
 
-/// What a call shows of its caller.
+/// The credentials of a call.
 #[derive(Debug)]
 pub struct Credentials {
     /// A client certificate (DER) that was verified.
@@ -67,96 +70,96 @@ pub struct Credentials {
     pub token: Option<SecretString>,
     /// Where the call comes from.
     pub place: String,
-    /// At whose expense a token is looked at that nobody knows.
-    pub payer: Payer,
-    /// Whether that is this machine.
+    /// Whose rate limit the review of an unknown token counts against.
+    pub rate_limit_key: RateLimitKey,
+    /// Whether it comes from this machine.
     pub is_local: bool,
 }
 
-/// At whose expense a token is looked at that nobody knows.
+/// Whose rate limit the review of an unknown token counts against.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Payer {
-    /// A caller who was let in over the same connection before.
+pub enum RateLimitKey {
+    /// The caller that was authorized on the same connection before.
     Caller(Arc<str>),
-    /// An address, where nobody was.
+    /// The address of a connection without an authorized caller.
     Address(String),
 }
 
-/// Why a call is not let in.
+/// Why a call is denied.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AccessError {
-    /// Nothing says who calls.
-    #[error("the call shows no credentials")]
+    /// Neither a token nor a certificate.
+    #[error("the call has no credentials")]
     NoCredentials,
-    /// An `Authorization` that is no bearer token.
-    #[error("the authorization header is no bearer token")]
-    NotBearer,
-    /// A token came where none counts.
-    #[error("tokens are not accepted here")]
-    TokensOff,
-    /// The cluster does not know the token, or it is for another audience.
-    #[error("the token is not valid, or not for the audience {0:?}")]
+    /// An `Authorization` header without a bearer token.
+    #[error("the authorization header is not a bearer token")]
+    NotBearerToken,
+    /// A token, but the service accepts none.
+    #[error("the service does not accept tokens")]
+    TokensDisabled,
+    /// The cluster does not accept the token, or it is for another audience.
+    #[error("the token is invalid, or not for the audience {0:?}")]
     TokenRejected(String),
-    /// The owner of the token has a name that nobody may have here.
+    /// The owner of the token has a name that is not allowed.
     #[error("the token's owner is not accepted: {0}")]
-    TokenOfNoActor(ActorError),
-    /// More than one `Authorization`: nobody can tell which one counts.
+    TokenOwnerRejected(ActorError),
+    /// More than one `Authorization` header, so it is not clear which one counts.
     #[error("the call has more than one authorization header")]
-    CredentialsRepeated,
-    /// The certificate names nobody, or is no longer valid.
+    DuplicateCredentials,
+    /// The certificate names no user, or is no longer valid.
     #[error("the client certificate is not accepted: {0}")]
     CertificateRejected(Quote),
     /// The cluster does not grant it.
-    #[error("{caller:?} may not {} {resource}", .ask.verb.map_or("name", crate::model::Verb::as_str), resource = .ask.resource_name())]
+    #[error("{caller:?} may not {} {resource}", .permission.verb.map_or("name", crate::model::Verb::as_str), resource = .permission.resource_name())]
     Forbidden {
-        /// Who.
+        /// The caller.
         caller: String,
-        /// What.
-        ask: Permission,
-        /// Where.
+        /// What it lacks.
+        permission: Permission,
+        /// The namespace of the instance.
         namespace: String,
     },
     /// A rule of the configuration denies it.
-    #[error("{caller:?} may not name {resource}: {why}", resource = .ask.resource_name())]
-    AgainstTheRules {
-        /// Who.
+    #[error("{caller:?} may not use {resource}: {why}", resource = .permission.resource_name())]
+    DeniedByRule {
+        /// The caller.
         caller: String,
-        /// What.
-        ask: Permission,
-        /// The rule.
+        /// What it lacks.
+        permission: Permission,
+        /// The rule, as part of a sentence.
         why: String,
     },
-    /// Too many tokens that nobody has looked at yet.
-    #[error("too many unknown tokens a second{} ({limit})", if *.of_payer { " from one address or caller" } else { "" })]
-    TooManyTokens {
-        /// As many are looked at.
+    /// Too many reviews of unknown tokens.
+    #[error("too many unknown tokens a second{} ({limit})", if *.per_caller { " from one address or caller" } else { "" })]
+    TooManyUnknownTokens {
+        /// The limit.
         limit: u32,
-        /// Whether that is of the caller's address alone, or of who was let in over its connection.
-        of_payer: bool,
-        /// When there is room again.
+        /// Whether it is the limit for one address or caller.
+        per_caller: bool,
+        /// When to retry.
         wait: Duration,
     },
-    /// Too many names for which a caller has no right on all of them.
-    #[error("{caller:?} asks for more names than the cluster is asked about for one caller")]
+    /// Too many reviews for single names of a caller without a permission on all names.
+    #[error("{caller:?} uses more names than the service reviews for one caller")]
     TooManyReviews {
-        /// Who.
+        /// The caller.
         caller: String,
-        /// Until when.
+        /// When to retry.
         wait: Duration,
     },
-    /// Nobody can tell now.
-    #[error("whether the caller may do this can't be found out: the Kubernetes API does not say")]
+    /// The cluster does not answer.
+    #[error("access could not be checked: the Kubernetes API did not answer")]
     Undecided,
 }
 
-/// The authority over all calls.
+/// Authenticates and authorizes callers. A clone shares everything.
 #[derive(Clone)]
 pub struct AccessControl(Arc<Inner>);
 
 struct Inner {
-    tokens: Option<Tokens>,
+    tokens: Option<TokenReviews>,
     anonymous: bool,
-    decisions: Decisions,
+    decisions: AccessReviews,
     rules: AccessRules,
     namespace: String,
 }
@@ -177,7 +180,7 @@ impl Default for TokenOptions {
 // === impl Options ===
 
 impl Options {
-    /// Who calls from this machine may do everything, and nobody else anything.
+    /// Callers on this machine may do everything; others nothing.
     pub fn local_only() -> Self {
         Self {
             tokens: None,
@@ -193,23 +196,23 @@ impl Options {
 // === impl AccessControl ===
 
 impl AccessControl {
-    /// The authority of an instance; the cluster is first asked when somebody calls.
+    /// Access control of an instance. The first call asks the cluster.
     pub fn new(edge: Edge, options: Options) -> Self {
         Self(Arc::new(Inner {
             namespace: edge.namespace().to_owned(),
-            decisions: Decisions::new(edge.clone(), &options),
-            tokens: options.tokens.map(|tokens| Tokens::new(edge, tokens)),
+            decisions: AccessReviews::new(edge.clone(), &options),
+            tokens: options.tokens.map(|tokens| TokenReviews::new(edge, tokens)),
             anonymous: options.anonymous,
             rules: options.rules,
         }))
     }
 
-    /// How long a decision holds: what lasts longer than this asks anew.
+    /// How long a decision is valid: a call that lasts longer must be authorized again.
     pub fn decision_life(&self) -> Duration {
         self.0.decisions.life()
     }
 
-    /// Whether nothing needs to be asked, or the cluster about a token that was good lately, to say who calls.
+    /// Whether these credentials can be authenticated without a review of an unknown token.
     pub fn recognizes(&self, credentials: &Credentials) -> bool {
         match (&credentials.certificate, &credentials.token, &self.0.tokens) {
             (Some(_), ..) => true,
@@ -218,10 +221,10 @@ impl AccessControl {
         }
     }
 
-    /// Who calls. A certificate comes before a token, as in Kubernetes; who shows credentials is never taken for somebody else
-    /// because they are bad.
-    pub async fn identify(&self, credentials: Credentials) -> Result<Caller, AccessError> {
-        let Credentials { certificate, token, place, payer, is_local } = credentials;
+    /// The caller with these credentials. A certificate takes precedence over a token, as in Kubernetes. A
+    /// caller with invalid credentials is never treated as an anonymous one.
+    pub async fn authenticate(&self, credentials: Credentials) -> Result<Caller, AccessError> {
+        let Credentials { certificate, token, place, rate_limit_key, is_local } = credentials;
         if let Some(certificate) = certificate {
             let identity = certificate::identity(&certificate);
             let identity =
@@ -229,45 +232,45 @@ impl AccessControl {
             return Ok(Caller::Known(Arc::new(identity)));
         }
         if let (Some(token), Some(tokens)) = (&token, &self.0.tokens) {
-            return tokens.owner(token, payer).await.map(Caller::Known);
+            return tokens.owner(token, rate_limit_key).await.map(Caller::Known);
         }
         match token {
             _ if is_local && self.0.anonymous => Ok(Caller::Local(place)),
-            Some(_) => Err(AccessError::TokensOff),
+            Some(_) => Err(AccessError::TokensDisabled),
             None => Err(AccessError::NoCredentials),
         }
     }
 
-    /// Whether the cluster grants a caller all this, whatever the rules say about the names.
-    pub async fn grants(&self, caller: &Caller, asks: &[Permission]) -> Result<bool, AccessError> {
+    /// Whether the cluster grants a caller all these permissions, whatever the rules say about the names.
+    pub async fn is_granted(&self, caller: &Caller, required: &[Permission]) -> Result<bool, AccessError> {
         let Caller::Known(identity) = caller else { return Ok(true) };
-        for ask in asks {
-            let Some(verb) = ask.verb else { continue };
-            if !self.0.decisions.is_granted(identity, verb, ask).await? {
+        for permission in required {
+            let Some(verb) = permission.verb else { continue };
+            if !self.0.decisions.is_granted(identity, verb, permission).await? {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    /// Whether a caller may do all that a call asks for.
-    pub async fn permit(&self, caller: &Caller, asks: &[Permission]) -> Result<(), AccessError> {
-        for ask in asks {
-            if let (Caller::Known(identity), Some(verb)) = (caller, ask.verb) {
-                let is_granted = self.0.decisions.is_granted(identity, verb, ask).await?;
+    /// Succeeds if a caller has all these permissions, from the cluster and by the rules.
+    pub async fn authorize(&self, caller: &Caller, required: &[Permission]) -> Result<(), AccessError> {
+        for permission in required {
+            if let (Caller::Known(identity), Some(verb)) = (caller, permission.verb) {
+                let is_granted = self.0.decisions.is_granted(identity, verb, permission).await?;
                 if !is_granted {
                     let namespace = self.0.namespace.clone();
                     return Err(AccessError::Forbidden {
                         caller: caller.to_string(),
-                        ask: ask.clone(),
+                        permission: permission.clone(),
                         namespace,
                     });
                 }
             }
-            if let Some(why) = self.refusal_by_rule(caller, ask) {
-                return Err(AccessError::AgainstTheRules {
+            if let Some(why) = self.denied_by_rule(caller, permission) {
+                return Err(AccessError::DeniedByRule {
                     caller: caller.to_string(),
-                    ask: ask.clone(),
+                    permission: permission.clone(),
                     why,
                 });
             }
@@ -275,14 +278,14 @@ impl AccessControl {
         Ok(())
     }
 
-    /// Why the rules do not let a caller name something, whatever the cluster grants. Nothing where they do.
-    pub fn refusal_by_rule(&self, caller: &Caller, ask: &Permission) -> Option<String> {
-        self.0.rules.refusal(caller, ask)
+    /// Why the rules deny a permission, whatever the cluster grants; `None` if they allow it.
+    pub fn denied_by_rule(&self, caller: &Caller, permission: &Permission) -> Option<String> {
+        self.0.rules.refusal(caller, permission)
     }
 }
 
-/// The operator is told why; the caller, whom nobody knows yet, only that.
+/// The log says why; the caller, who is not authenticated yet, learns only that it failed.
 fn undecided(error: &EdgeError) -> AccessError {
-    tracing::warn!(%error, "the cluster does not say who a caller is or what it may do; the call is refused");
+    tracing::warn!(%error, "denied a call: the cluster did not answer a TokenReview or SubjectAccessReview");
     AccessError::Undecided
 }

@@ -1,4 +1,4 @@
-//! Who a token belongs to: asked of the cluster, and remembered for a short time.
+//! The owners of tokens: TokenReviews, cached for a short time.
 
 use std::{
     num::NonZeroU32,
@@ -12,136 +12,148 @@ use moka::{Expiry, future::Cache};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::{AccessError, LONGEST_TOKEN_LIFE, Payer, TokenOptions, rate_limiter::Rate, undecided};
+use super::{
+    AccessError, LONGEST_TOKEN_LIFE, RateLimitKey, TokenOptions, rate_limiter::KeyedRateLimiter, undecided,
+};
 use crate::{edge::Edge, model::Identity};
 
-/// Tokens of each kind that are remembered at a time.
-const TOKENS: u64 = 10_000;
-/// The shortest that the owner of a token is remembered, also where its end is near or our clock runs ahead of the cluster's: a known token
-/// is reviewed whenever its owner is forgotten.
-const SHORTEST_LIFE: Duration = Duration::from_secs(1);
-/// How long a token is remembered that the cluster does not know.
-const UNKNOWN_LIFE: Duration = Duration::from_secs(5);
-/// How long a token that was somebody's is looked at again before those that nobody knows.
+/// Tokens of each kind cached before the oldest are evicted.
+const MAX_TOKENS: u64 = 10_000;
+/// The shortest time that an owner is cached, even if the token expires soon or our clock is ahead of the
+/// cluster's. Otherwise, each call with a known token would cause a review.
+const MIN_OWNER_LIFE: Duration = Duration::from_secs(1);
+/// How long a rejected token is cached.
+const REJECTED_LIFE: Duration = Duration::from_secs(5);
+/// How long a token counts as known after it was accepted.
 const KNOWN_LIFE: Duration = Duration::from_secs(3_600);
 
-/// The owners of tokens, by the digest of the token: the token itself is not kept.
-pub(super) struct Tokens {
+/// Makes and caches TokenReviews, by the digest of the token: the token itself is not kept.
+pub(super) struct TokenReviews {
     edge: Edge,
     options: TokenOptions,
-    owners: Cache<[u8; 32], Owner>,
-    /// Those that were somebody's lately. They are reviewed again whatever unknown ones come besides: made-up tokens make no good one
-    /// fail.
+    owners: Cache<[u8; 32], ReviewedOwner>,
+    /// Tokens that were accepted lately. Their reviews are not rate limited, so a flood of invalid tokens
+    /// cannot make a valid one fail.
     known: Cache<[u8; 32], ()>,
-    /// Those that are nobody's, apart from the others: however many are made up, they push no owner out.
+    /// Rejected tokens, in a cache of their own: a flood of invalid tokens evicts no owner.
     rejected: Cache<[u8; 32], ()>,
-    pace: Pace,
+    rate_limits: ReviewRateLimits,
 }
 
-/// How often the cluster is asked about tokens that nobody knows: whoever makes tokens up shall not keep it busy.
-struct Pace {
-    each: (NonZeroU32, Rate<Payer>),
-    /// Of all addresses. Callers who were let in are not so many that they need a limit together.
+/// The rate limits on reviews of unknown tokens, so that a flood of invalid tokens does not overload the
+/// cluster.
+struct ReviewRateLimits {
+    per_key: (NonZeroU32, KeyedRateLimiter<RateLimitKey>),
+    /// The limit for all addresses together. Authorized callers are few and need no common limit.
     addresses: (NonZeroU32, DefaultDirectRateLimiter),
 }
 
-/// Whose a token is, or why its owner is not let in, and how long that may be believed.
+/// The owner of a token, or why it is denied, and how long that is cached.
 #[derive(Clone)]
-struct Owner {
+struct ReviewedOwner {
     identity: Result<Arc<Identity>, AccessError>,
     life: Duration,
 }
 
-/// The part of a token's claims that matters here. The cluster has verified them.
+/// The claims that matter here. The cluster has verified them.
 #[derive(Deserialize)]
 struct Claims {
     /// Seconds since 1970-01-01 UTC (RFC 7519).
     exp: Option<f64>,
 }
 
-struct OfOwner;
+struct OwnerExpiry;
 
-// === impl Tokens ===
+// === impl TokenReviews ===
 
-impl Tokens {
+impl TokenReviews {
     pub(super) fn new(edge: Edge, options: TokenOptions) -> Self {
-        let remembered = || Cache::builder().max_capacity(TOKENS);
+        let cache = || Cache::builder().max_capacity(MAX_TOKENS);
         Self {
             edge,
-            owners: Cache::builder().max_capacity(TOKENS).expire_after(OfOwner).build(),
-            known: remembered().time_to_live(KNOWN_LIFE).build(),
-            rejected: remembered().time_to_live(UNKNOWN_LIFE.min(options.life)).build(),
-            pace: Pace::new(&options),
+            owners: Cache::builder().max_capacity(MAX_TOKENS).expire_after(OwnerExpiry).build(),
+            known: cache().time_to_live(KNOWN_LIFE).build(),
+            rejected: cache().time_to_live(REJECTED_LIFE.min(options.life)).build(),
+            rate_limits: ReviewRateLimits::new(&options),
             options,
         }
     }
 
-    /// Whether a token was somebody's lately.
+    /// Whether a token was accepted lately.
     pub(super) fn recognizes(&self, token: &SecretString) -> bool {
         let key = key(token);
         self.owners.contains_key(&key) || self.known.contains_key(&key)
     }
 
-    /// Whose a token is. Calls that come with the same one meanwhile wait for one review. One that nobody knows is reviewed at the
-    /// expense of a payer.
+    /// The owner of a token. Concurrent calls with the same token share one review. The review of an unknown
+    /// token counts against the rate limit of `rate_limit_key`.
     pub(super) async fn owner(
         &self,
         token: &SecretString,
-        payer: Payer,
+        rate_limit_key: RateLimitKey,
     ) -> Result<Arc<Identity>, AccessError> {
         let key = key(token);
         if self.rejected.contains_key(&key) {
-            return Err(self.not_valid());
+            return Err(self.rejected_error());
         }
-        let owner = self.owners.try_get_with(key, self.review(key, token, payer)).await;
-        owner.map_err(|refusal: Arc<AccessError>| (*refusal).clone())?.identity
+        let owner = self.owners.try_get_with(key, self.review(key, token, rate_limit_key)).await;
+        owner.map_err(|error: Arc<AccessError>| (*error).clone())?.identity
     }
 
-    async fn review(&self, key: [u8; 32], token: &SecretString, payer: Payer) -> Result<Owner, AccessError> {
+    async fn review(
+        &self,
+        key: [u8; 32],
+        token: &SecretString,
+        rate_limit_key: RateLimitKey,
+    ) -> Result<ReviewedOwner, AccessError> {
         if !self.known.contains_key(&key) {
-            self.pace.allow(payer)?;
+            self.rate_limits.check(rate_limit_key)?;
         }
         let token = token.expose_secret();
         let review = self.edge.review_token(token, &self.options.audience).await;
         let Some(identity) = review.map_err(|error| undecided(&error))? else {
             self.known.invalidate(&key).await;
             self.rejected.insert(key, ()).await;
-            return Err(self.not_valid());
+            return Err(self.rejected_error());
         };
         self.known.insert(key, ()).await;
         let longest = self.options.life.min(LONGEST_TOKEN_LIFE);
-        let identity = identity.checked().map(Arc::new).map_err(AccessError::TokenOfNoActor);
-        Ok(Owner { identity, life: life(token, longest) })
+        let identity = identity.checked().map(Arc::new).map_err(AccessError::TokenOwnerRejected);
+        Ok(ReviewedOwner { identity, life: life(token, longest) })
     }
 
-    fn not_valid(&self) -> AccessError {
+    fn rejected_error(&self) -> AccessError {
         AccessError::TokenRejected(self.options.audience.clone())
     }
 }
 
-// === impl Pace ===
+// === impl ReviewRateLimits ===
 
-impl Pace {
+impl ReviewRateLimits {
     fn new(options: &TokenOptions) -> Self {
-        let (each, all) = (options.unknown_per_second_per_address, options.unknown_per_second);
+        let (per_key, all) = (options.unknown_per_second_per_address, options.unknown_per_second);
         Self {
-            each: (each, Rate::new(Quota::per_second(each))),
+            per_key: (per_key, KeyedRateLimiter::new(Quota::per_second(per_key))),
             addresses: (all, RateLimiter::direct(Quota::per_second(all))),
         }
     }
 
-    fn allow(&self, payer: Payer) -> Result<(), AccessError> {
-        let (number, each) = &self.each;
-        let allowed = each.allow(&payer);
-        allowed.map_err(|wait| AccessError::TooManyTokens { limit: number.get(), of_payer: true, wait })?;
-        if let Payer::Caller(_) = payer {
+    fn check(&self, rate_limit_key: RateLimitKey) -> Result<(), AccessError> {
+        let (number, per_key) = &self.per_key;
+        let allowed = per_key.check(&rate_limit_key);
+        allowed.map_err(|wait| AccessError::TooManyUnknownTokens {
+            limit: number.get(),
+            per_caller: true,
+            wait,
+        })?;
+        if let RateLimitKey::Caller(_) = rate_limit_key {
             return Ok(());
         }
         let (number, addresses) = &self.addresses;
         let now = addresses.clock().now();
-        addresses.check().map_err(|until| AccessError::TooManyTokens {
+        addresses.check().map_err(|until| AccessError::TooManyUnknownTokens {
             limit: number.get(),
-            of_payer: false,
+            per_caller: false,
             wait: until.wait_time_from(now),
         })
     }
@@ -152,18 +164,18 @@ fn key(token: &SecretString) -> [u8; 32] {
     key.as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
-impl Expiry<[u8; 32], Owner> for OfOwner {
-    fn expire_after_create(&self, _: &[u8; 32], owner: &Owner, _: Instant) -> Option<Duration> {
+impl Expiry<[u8; 32], ReviewedOwner> for OwnerExpiry {
+    fn expire_after_create(&self, _: &[u8; 32], owner: &ReviewedOwner, _: Instant) -> Option<Duration> {
         Some(owner.life)
     }
 }
 
-/// How long the owner of a token is remembered.
+/// How long the owner of a token is cached.
 fn life(token: &str, longest: Duration) -> Duration {
-    remaining(token).map_or(longest, |remaining| remaining.max(SHORTEST_LIFE).min(longest))
+    remaining(token).map_or(longest, |remaining| remaining.max(MIN_OWNER_LIFE).min(longest))
 }
 
-/// How long a token is still valid, where it says so: tokens of service accounts do, those of other kinds need not.
+/// How long a token remains valid, if it says so: service account tokens do, others may not.
 fn remaining(token: &str) -> Option<Duration> {
     let claims = jsonwebtoken::dangerous::insecure_decode_claims::<Claims>(token).ok()?;
     let end = UNIX_EPOCH + Duration::try_from_secs_f64(claims.exp?).ok()?;
@@ -177,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_owner_is_remembered_until_the_token_ends_and_never_so_shortly_that_each_call_is_a_review() {
+    fn an_owner_is_cached_until_the_token_expires_but_never_so_briefly_that_each_call_causes_a_review() {
         let token = |seconds: i64| {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
             let claims = serde_json::json!({ "exp": now.checked_add_signed(seconds).unwrap() });
@@ -186,7 +198,7 @@ mod tests {
         let longest = Duration::from_secs(60);
         assert_eq!(life(&token(600), longest), longest);
         assert!((28..=30).contains(&life(&token(30), longest).as_secs()));
-        assert_eq!(life(&token(-5), longest), SHORTEST_LIFE, "our clock runs ahead of the cluster's");
+        assert_eq!(life(&token(-5), longest), MIN_OWNER_LIFE, "our clock runs ahead of the cluster's");
         assert_eq!(life(&token(-5), Duration::from_millis(500)), Duration::from_millis(500));
         assert_eq!(life("opaque", longest), longest);
     }

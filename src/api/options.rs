@@ -1,4 +1,4 @@
-//! What the server is told, and why it can't serve.
+//! The options of the server, and its errors.
 
 use std::{fmt, net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
@@ -6,24 +6,24 @@ use tonic::transport;
 
 use crate::quote::Quote;
 
-/// How the server listens and what it bears.
+/// The options of the server.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Where; at least one.
+    /// Where to listen: at least one.
     pub listen: Vec<Listen>,
     /// TLS on the TCP addresses.
     pub tls: Option<Tls>,
-    /// Where metrics are served, over plain HTTP; nowhere where absent.
+    /// Where to serve metrics over plain HTTP; `None` to serve none.
     pub metrics: Option<SocketAddr>,
-    /// What it bears.
+    /// Its limits.
     pub limits: Limits,
-    /// Whether clients may ask for the contract.
+    /// Whether to serve reflection.
     pub reflection: bool,
-    /// Whether browsers may call: gRPC-Web, also over HTTP/1.1.
+    /// Whether to serve gRPC-Web, over HTTP/2 and HTTP/1.1.
     pub grpc_web: bool,
-    /// The pages that may, by origin: `https://console.example:8443`.
+    /// The origins of pages that may call, such as `https://console.example:8443`.
     pub allowed_origins: Vec<String>,
-    /// How long calls in flight may take to finish after the stop.
+    /// How long calls in flight may take to finish when the server stops.
     pub drain: Duration,
 }
 
@@ -32,124 +32,124 @@ pub struct Options {
 pub enum Listen {
     /// An address and a port; port 0 takes a free one.
     Tcp(SocketAddr),
-    /// A socket file, open to its owner alone.
+    /// A socket file that only its owner may use.
     Unix(PathBuf),
 }
 
-/// The files of TLS, in PEM. They are read again when they change.
+/// The TLS files, in PEM. They are read again when they change.
 #[derive(Clone, Debug)]
 pub struct Tls {
     /// The server's certificate and its chain, leaf first.
     pub cert_file: PathBuf,
     /// Its key.
     pub key_file: PathBuf,
-    /// The authorities that vouch for clients; without them no client shows a certificate.
+    /// The CAs of clients; `None` if clients use no certificates.
     pub client_ca_file: Option<PathBuf>,
-    /// What those authorities took back: a list of each.
+    /// The revocation lists of those CAs.
     pub client_crl_file: Option<PathBuf>,
-    /// What counts where those lists do not say it all.
+    /// How to treat certificates that the lists do not cover.
     pub revocation: Revocation,
 }
 
-/// What becomes of a client certificate of which the revocation lists do not say that it is good.
+/// How to treat a client certificate whose status the revocation lists do not show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Revocation {
-    /// Whether it is let in where an authority in its chain has no list.
+    /// Whether to accept it if a CA in its chain has no list.
     pub allow_unknown: bool,
-    /// Whether it is refused where the list about it should have been renewed by now.
+    /// Whether to refuse it if its list is past the next update.
     pub require_current: bool,
 }
 
-/// What the server bears. Beyond a limit, callers get RESOURCE_EXHAUSTED with the time to wait.
+/// The limits of the server. A call that exceeds one gets RESOURCE_EXHAUSTED with the time to wait.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Bytes of a request that may carry values of secrets.
+    /// Bytes of a request that may carry secret values.
     pub message_bytes: usize,
     /// Bytes of any other request.
     pub small_message_bytes: usize,
     /// How long a request may take to arrive.
     pub receive_timeout: Duration,
-    /// Bytes of an answer; lists make shorter pages. Clients accept 4 MiB by default.
+    /// Bytes of an answer; pages of lists are cut to fit. Clients accept 4 MiB by default.
     pub answer_bytes: usize,
-    /// Calls at a time, over all connections; health, reflection and open watches don't count.
+    /// Concurrent calls on all connections, without health, reflection and open watches.
     pub concurrent_calls: usize,
-    /// Calls at a time on one connection.
+    /// Concurrent calls on one connection.
     pub streams_per_connection: u32,
-    /// Calls at a time of one caller, those included whose answers it has not taken.
+    /// Concurrent calls of one caller, including those whose answers it has not read.
     pub calls_per_caller: usize,
-    /// Bytes of all requests larger than a small one that arrive or are carried out.
+    /// Bytes of all requests in flight that are larger than a small one.
     pub request_bytes: usize,
-    /// The same of one caller.
+    /// The same for one caller.
     pub request_bytes_per_caller: usize,
-    /// Calls a second of one caller, and as many at once; any number where absent.
+    /// Calls a second of one caller, with a burst of as many; `None` for no limit.
     pub calls_per_second: Option<NonZeroU32>,
     /// Open watches.
     pub watchers: usize,
     /// Open watches of one caller.
     pub watches_per_caller: usize,
-    /// Calls at a time that show no credentials and are answered at once: health. And as many whose credentials are looked at.
+    /// Concurrent health checks; and separately, concurrent calls whose credentials are being checked.
     pub open_calls: usize,
-    /// The same from one address.
+    /// The same for one address.
     pub open_calls_per_address: usize,
-    /// Streams at a time that need no credentials: watches of health, and reflection.
+    /// Concurrent streams without credentials: health watches and reflection.
     pub open_streams: usize,
-    /// The same from one address.
+    /// The same for one address.
     pub open_streams_per_address: usize,
-    /// How long a stream of reflection may last.
+    /// How long a reflection stream may last.
     pub reflection_timeout: Duration,
-    /// How long a watch of health may last.
+    /// How long a health watch may last.
     pub health_watch_timeout: Duration,
-    /// Connections at a time, besides the reserve of the Unix socket.
+    /// Connections, without the reserve of the Unix socket.
     pub connections: usize,
-    /// Those of them on which one caller was let in first.
+    /// Those of them whose first authorized caller is the same.
     pub connections_per_caller: usize,
-    /// Those of them on which no call was let in so far.
+    /// Those of them on which no caller was authorized yet.
     pub open_connections: usize,
-    /// The same from one address.
+    /// The same for one address.
     pub open_connections_per_address: usize,
-    /// Connections through the Unix socket that count for none of these.
+    /// Connections to the Unix socket that none of these limits counts.
     pub unix_connections: usize,
-    /// Calls through the Unix socket when there is no room left for others.
+    /// Calls to the Unix socket that are accepted when all other limits on calls are reached.
     pub unix_calls: usize,
-    /// Connections at a time to where metrics are served.
+    /// Connections to the metrics address.
     pub metrics_connections: usize,
-    /// How long one of them may take for its request and its page.
+    /// How long a scrape may take.
     pub metrics_timeout: Duration,
-    /// How long a peer may leave an answer, or a part of it, where it is.
+    /// How long a peer may leave a part of an answer unread.
     pub send_timeout: Duration,
-    /// Time of a call that has no deadline of its own.
+    /// The timeout of a call without a deadline.
     pub call_timeout: Duration,
-    /// Longest time of a call, whatever its deadline.
+    /// The longest timeout of a call.
     pub longest_call: Duration,
-    /// How often a quiet watch gives a sign of life.
+    /// How often a watch without events sends a bookmark.
     pub heartbeat: Duration,
 }
 
-/// Why the server can't serve.
+/// Why the server cannot serve.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// Nothing to listen at.
-    #[error("no address to listen at is configured")]
+    /// No listener is configured.
+    #[error("no address to listen on is configured")]
     NoAddress,
-    /// An address or a socket file.
-    #[error("can't listen at {at}: {}", Quote::error(.source))]
+    /// An address or a socket file cannot be bound.
+    #[error("cannot listen on {at}: {}", Quote::error(.source))]
     Listen {
         /// Where.
         at: String,
         /// Why not.
         source: std::io::Error,
     },
-    /// The certificate or its key.
-    #[error("the TLS certificate and key can't be used: {0}")]
+    /// The TLS files cannot be used.
+    #[error("the TLS files cannot be used: {0}")]
     Tls(Quote),
-    /// An origin that no browser sends.
+    /// An allowed origin is invalid.
     #[error("{0:?} is not an origin such as https://console.example:8443")]
     Origin(String),
-    /// A descriptor of ours is broken.
-    #[error("reflection can't be served: {}", Quote::error(.0))]
+    /// The descriptors for reflection are invalid.
+    #[error("cannot serve reflection: {}", Quote::error(.0))]
     Reflection(tonic_reflection::server::Error),
     /// A listener failed while serving.
-    #[error("serving failed: {}", Quote::error(.0))]
+    #[error("a listener failed: {}", Quote::error(.0))]
     Serve(transport::Error),
 }
 

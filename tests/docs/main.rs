@@ -67,9 +67,14 @@ fn every_reason_in_the_code_is_on_the_page_of_errors() {
     let page = tables::errors();
     let sources = [
         include_str!("../../src/api/error/mapping/mod.rs"),
-        include_str!("../../src/api/server/call_layer.rs"),
+        include_str!("../../src/api/error/mapping/access.rs"),
+        include_str!("../../src/api/error/mapping/edge.rs"),
+        include_str!("../../src/api/error/mapping/store.rs"),
+        include_str!("../../src/api/error/mapping/vault.rs"),
         include_str!("../../src/api/connection/limit.rs"),
-        include_str!("../../src/api/rpc/watch_synced_secrets/mod.rs"),
+        include_str!("../../src/api/rpc/watch_synced_secrets/stream.rs"),
+        include_str!("../../src/api/server/call_layer.rs"),
+        include_str!("../../src/api/server/headers.rs"),
     ];
     let is_reason = |text: &&str| {
         text.len() > 4

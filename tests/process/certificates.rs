@@ -133,10 +133,10 @@ async fn what_ends_or_has_ended_is_told_at_start_by_check_and_by_metrics_until_i
     let (code, holds, found) = check(&site).await;
     assert_eq!((code, holds.as_str()), (0, "warning"), "{found}");
     for words in [
-        "serving certificate \"CN=service\" ends soon",
+        "serving certificate \"CN=service\" expires soon",
         "server.tls_cert_file",
-        "client authority \"CN=people\" has ended",
-        "revocation list of \"CN=people\" has ended",
+        "client CA \"CN=people\" expired at",
+        "revocation list of \"CN=people\" expired at",
         "authentication.client_crl_file",
     ] {
         assert!(found.contains(words), "{words}: {found}");
@@ -145,15 +145,15 @@ async fn what_ends_or_has_ended_is_told_at_start_by_check_and_by_metrics_until_i
     make(site.directory(), &Left { serving: None, ..good });
     let (code, holds, found) = check(&site).await;
     assert_eq!((code, holds.as_str()), (1, "no"), "{found}");
-    assert!(found.contains("has ended"), "{found}");
+    assert!(found.contains("expired at"), "{found}");
 
     make(site.directory(), &Left { serving: None, authority: Some(20 * DAY), list: None });
     let mut serving = serve(&site).await;
     let logged = |words: &str| std::fs::read_to_string(log(&site)).unwrap().matches(words).count();
     let [ended, soon, old] = [
-        "serving certificate \\\"CN=service\\\" has ended",
-        "client authority \\\"CN=people\\\" ends soon",
-        "revocation list of \\\"CN=people\\\" has ended",
+        "serving certificate \\\"CN=service\\\" expired at",
+        "client CA \\\"CN=people\\\" expires soon",
+        "revocation list of \\\"CN=people\\\" expired at",
     ];
     until_so("it is logged", async || [ended, soon, old].map(logged) == [1; 3]).await;
     let certificate =
@@ -170,7 +170,7 @@ async fn what_ends_or_has_ended_is_told_at_start_by_check_and_by_metrics_until_i
     until_so("it is read again", async || days(&site, &certificate("serving")).await.round() == 90.0).await;
     assert_eq!(days(&site, list).await.round(), 1.0);
     make(site.directory(), &Left { serving: Some(10 * DAY), ..good });
-    until_so("what was renewed with too little is told", async || logged("ends soon") == 2).await;
+    until_so("what was renewed with too little is told", async || logged("expires soon") == 2).await;
     assert_eq!([ended, old].map(logged), [1; 2], "once each");
     assert!(terminate(&mut serving).await.success());
 }

@@ -1,4 +1,4 @@
-//! Something that all share and of which nobody may take all: so much in all, and so much for each who holds some of it.
+//! A shared amount of something, such as calls or bytes, with a limit in total and a limit for each holder.
 
 use std::{
     collections::HashMap,
@@ -11,7 +11,7 @@ use std::{
 use parking_lot::{Mutex, MutexGuard};
 use tonic::Status;
 
-use crate::api::connection::limit::{Limit, Refusals};
+use super::limit::{Limit, LimitHits};
 
 /// A budget. A clone shares it.
 #[derive(Clone)]
@@ -21,7 +21,7 @@ struct Inner {
     all: (Limit, usize),
     each: (Limit, usize),
     held: Mutex<Held>,
-    refusals: Refusals,
+    limit_hits: LimitHits,
 }
 
 #[derive(Default)]
@@ -30,8 +30,8 @@ struct Held {
     by_holder: HashMap<String, usize>,
 }
 
-/// A part of a budget that somebody holds; given back when it is dropped.
-pub(crate) struct Share {
+/// A part of a budget; returned when it is dropped.
+pub(crate) struct Permit {
     budget: Arc<Inner>,
     holder: String,
     amount: AtomicUsize,
@@ -40,22 +40,22 @@ pub(crate) struct Share {
 // === impl Budget ===
 
 impl Budget {
-    pub(crate) fn new(all: (Limit, usize), each: (Limit, usize), refusals: Refusals) -> Self {
-        Self(Arc::new(Inner { all, each, held: Mutex::default(), refusals }))
+    pub(crate) fn new(all: (Limit, usize), each: (Limit, usize), limit_hits: LimitHits) -> Self {
+        Self(Arc::new(Inner { all, each, held: Mutex::default(), limit_hits }))
     }
 
-    /// What is taken when another budget is spent, by who may take from both.
+    /// A budget to take from when another one is spent: see [`Budget::take_or`].
     pub(crate) fn reserve((limit, amount): (Limit, usize)) -> Self {
-        Self::new((limit, amount), (limit, amount), Refusals::default())
+        Self::new((limit, amount), (limit, amount), LimitHits::default())
     }
 
-    /// A part for a holder; a refusal says which limit was hit, and is counted.
-    pub(crate) fn take(&self, holder: &str, amount: usize) -> Result<Share, Status> {
+    /// Takes a part for a holder. A refusal names the limit, and is counted.
+    pub(crate) fn take(&self, holder: &str, amount: usize) -> Result<Permit, Status> {
         self.try_take(holder, amount).map_err(|limit| self.refuse(limit))
     }
 
-    /// The same from a reserve where this has no room left for anybody.
-    pub(crate) fn take_or(&self, reserve: &Self, holder: &str, amount: usize) -> Result<Share, Status> {
+    /// The same, from a reserve if this budget is spent.
+    pub(crate) fn take_or(&self, reserve: &Self, holder: &str, amount: usize) -> Result<Permit, Status> {
         let taken = self.try_take(holder, amount).or_else(|limit| match limit == self.0.all {
             true => reserve.try_take(holder, amount).map_err(|_| limit),
             false => Err(limit),
@@ -63,9 +63,9 @@ impl Budget {
         taken.map_err(|limit| self.refuse(limit))
     }
 
-    fn try_take(&self, holder: &str, amount: usize) -> Result<Share, (Limit, usize)> {
+    fn try_take(&self, holder: &str, amount: usize) -> Result<Permit, (Limit, usize)> {
         self.0.add(holder, amount)?;
-        Ok(Share { budget: self.0.clone(), holder: holder.to_owned(), amount: amount.into() })
+        Ok(Permit { budget: self.0.clone(), holder: holder.to_owned(), amount: amount.into() })
     }
 
     fn refuse(&self, limit: (Limit, usize)) -> Status {
@@ -78,7 +78,7 @@ impl Inner {
         let mut held = self.held();
         let all = held.all.saturating_add(amount);
         let each = held.by_holder.get(holder).copied().unwrap_or_default().saturating_add(amount);
-        // Whoever has too much is told so, also where there is none left for anybody.
+        // A holder with too much is told so even if the budget is spent, too.
         if each > self.each.1 {
             return Err(self.each);
         }
@@ -94,18 +94,18 @@ impl Inner {
     }
 
     fn refuse(&self, (limit, number): (Limit, usize)) -> Status {
-        self.refusals.count(limit);
-        limit.refusal(number)
+        self.limit_hits.count(limit);
+        limit.exceeded(number)
     }
 
-    /// No lock is held across anything that could panic.
+    /// Ignores poison: nothing that could panic happens under the lock.
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock()
     }
 }
 
-impl Share {
-    /// Takes more of the budget.
+impl Permit {
+    /// Takes more from the budget.
     pub(crate) fn grow(&self, amount: usize) -> Result<(), Status> {
         self.budget.add(&self.holder, amount).map_err(|limit| self.budget.refuse(limit))?;
         self.amount.fetch_add(amount, Ordering::Relaxed);
@@ -118,7 +118,7 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for Permit {
     fn drop(&mut self) {
         let (mut held, amount) = (self.budget.held(), *self.amount.get_mut());
         held.all -= amount;
@@ -136,11 +136,11 @@ mod tests {
     use super::*;
 
     fn budget(all: usize, each: usize) -> Budget {
-        Budget::new((Limit::ConcurrentCalls, all), (Limit::CallsPerCaller, each), Refusals::default())
+        Budget::new((Limit::ConcurrentCalls, all), (Limit::CallsPerCaller, each), LimitHits::default())
     }
 
     #[test]
-    fn a_share_is_free_again_when_it_is_given_back_and_nothing_is_kept_of_who_holds_none() {
+    fn a_dropped_permit_is_returned_and_holders_of_nothing_are_forgotten() {
         let budget = budget(100, 2);
         let (first, second) = (budget.take("a", 1).unwrap(), budget.take("a", 1).unwrap());
         assert!(budget.take("a", 1).is_err());
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_says_which_limit_was_hit_and_its_number() {
+    fn a_refusal_names_the_limit_and_its_number() {
         let budget = budget(3, 2);
         let _held = (budget.take("a", 2).unwrap(), budget.take("b", 1).unwrap());
         let of_caller = budget.take("a", 1).err().unwrap();
@@ -164,18 +164,18 @@ mod tests {
     }
 
     #[test]
-    fn a_share_grows_as_far_as_the_budget_goes_and_gives_all_of_it_back() {
+    fn a_permit_grows_up_to_the_limit_and_returns_all_of_it() {
         let budget = budget(10, 5);
-        let share = budget.take("a", 0).unwrap();
-        share.grow(3).unwrap();
-        assert!(share.grow(3).is_err(), "more than one may have");
-        share.grow(2).unwrap();
-        drop(share);
+        let permit = budget.take("a", 0).unwrap();
+        permit.grow(3).unwrap();
+        assert!(permit.grow(3).is_err(), "more than one holder may have");
+        permit.grow(2).unwrap();
+        drop(permit);
         assert_eq!(budget.0.held().all, 0);
     }
 
     #[test]
-    fn a_reserve_is_there_when_the_budget_is_spent_and_not_for_who_has_too_much() {
+    fn a_reserve_serves_when_the_budget_is_spent_but_not_a_holder_with_too_much() {
         let (budget, reserve) = (budget(2, 2), Budget::reserve((Limit::UnixCalls, 1)));
         let _held = budget.take("a", 2).unwrap();
         assert!(budget.take_or(&reserve, "a", 1).is_err());

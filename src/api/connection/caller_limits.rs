@@ -1,50 +1,47 @@
-//! What one caller may take of what all share: calls a second, calls, bytes of requests and watches at a time.
+//! Limits on what callers use at a time: calls, watches, bytes of requests; and on their calls a second.
 
 use std::{sync::Arc, time::Duration};
 
 use governor::Quota;
 use tonic::Status;
 
-use crate::access::Rate;
-use crate::api::{
-    connection::{
-        budget::{Budget, Share},
-        limit::{Limit, Refusals},
-        request_body::Terms,
-    },
-    options::Limits,
-    rpc::methods::Method,
+use super::{
+    budget::{Budget, Permit},
+    limit::{Limit, LimitHits},
+    request_body::BodyLimits,
 };
+use crate::{access::KeyedRateLimiter, api::options::Limits};
 
-/// All callers. A clone is about the same ones.
+/// The limits and what all callers use of them. A clone shares both.
 #[derive(Clone)]
-pub(crate) struct Crowd(Arc<Inner>);
+pub(crate) struct CallerLimits(Arc<Inner>);
 
 struct Inner {
-    rate: Option<(u32, Rate<String>)>,
+    rate: Option<(u32, KeyedRateLimiter<String>)>,
     calls: Budget,
     watches: Budget,
     bytes: Budget,
-    /// Calls that wait for the rest of a request, and its bytes, where the caller has no right to every name: whether it has one to its
-    /// is known when the request is read.
+    /// Calls that wait for the rest of a request, and its bytes, if the caller is not authorized yet: it
+    /// lacks the permission on all names, and which name it needs is known only when the request is read.
     undecided: (Budget, Budget),
     message_bytes: (Limit, usize),
     small_message_bytes: (Limit, usize),
     receive_timeout: (Limit, Duration),
-    /// Of calls, for the Unix socket.
+    /// Calls reserved for the Unix socket.
     reserve: Budget,
-    refusals: Refusals,
+    limit_hits: LimitHits,
 }
 
-// === impl Crowd ===
+// === impl CallerLimits ===
 
-impl Crowd {
-    pub(crate) fn new(limits: &Limits, reserve: Budget, refusals: Refusals) -> Self {
-        let rate = limits.calls_per_second.map(|rate| (rate.get(), Rate::new(Quota::per_second(rate))));
-        let budget = |all, each| Budget::new(all, each, refusals.clone());
+impl CallerLimits {
+    pub(crate) fn new(limits: &Limits, reserve: Budget, limit_hits: LimitHits) -> Self {
+        let rate =
+            limits.calls_per_second.map(|rate| (rate.get(), KeyedRateLimiter::new(Quota::per_second(rate))));
+        let budget = |all, each| Budget::new(all, each, limit_hits.clone());
         let (calls, bytes) = (limits.concurrent_calls, limits.request_bytes);
         let undecided_calls = (eighth(calls), eighth(eighth(calls)));
-        // A message that may be must have room, whoever sends it.
+        // The largest message that is allowed must fit, whoever sends it.
         let undecided_bytes = eighth(bytes).max(limits.message_bytes);
         Self(Arc::new(Inner {
             rate,
@@ -74,14 +71,14 @@ impl Crowd {
             small_message_bytes: (Limit::SmallMessageBytes, limits.small_message_bytes),
             receive_timeout: (Limit::ReceiveTimeout, limits.receive_timeout),
             reserve,
-            refusals,
+            limit_hits,
         }))
     }
 
-    /// A call of a caller, perhaps through the Unix socket.
-    pub(crate) fn call(&self, caller: &str, is_unix: bool) -> Result<Share, Status> {
+    /// Begins a call of a caller.
+    pub(crate) fn call(&self, caller: &str, is_unix: bool) -> Result<Permit, Status> {
         if let Some((number, rate)) = &self.0.rate {
-            rate.allow(&caller.to_owned()).map_err(|wait| self.too_fast(*number, wait))?;
+            rate.check(&caller.to_owned()).map_err(|wait| self.calling_too_fast(*number, wait))?;
         }
         match is_unix {
             true => self.0.calls.take_or(&self.0.reserve, caller, 1),
@@ -89,42 +86,42 @@ impl Crowd {
         }
     }
 
-    /// How a request of a caller arrives, and the bytes that it takes. Where it is not known yet that its caller may do what it asks for,
-    /// little of what all share is in it.
+    /// The limits on the body of a request, and the permit for its bytes. A caller that is not authorized yet
+    /// gets only a small part of the budgets.
     pub(crate) fn request(
         &self,
         caller: &str,
-        method: Option<&Method>,
-        is_decided: bool,
-    ) -> Result<(Terms, Arc<Share>), Status> {
+        carries_values: bool,
+        is_authorized: bool,
+    ) -> Result<(BodyLimits, Arc<Permit>), Status> {
         let bytes = Arc::new(self.0.bytes.take(caller, 0)?);
-        let largest = match method.is_some_and(|method| method.carries_values) {
+        let largest = match carries_values {
             true => self.0.message_bytes,
             false => self.0.small_message_bytes,
         };
-        let (small, refusals) = (self.0.small_message_bytes.1, self.0.refusals.clone());
-        let mut terms = Terms::new(largest, self.0.receive_timeout, small, refusals);
-        terms.bytes.1.push(bytes.clone());
-        if !is_decided {
+        let (small, limit_hits) = (self.0.small_message_bytes.1, self.0.limit_hits.clone());
+        let mut body = BodyLimits::new(largest, self.0.receive_timeout, small, limit_hits);
+        body.bytes.1.push(bytes.clone());
+        if !is_authorized {
             let (calls, undecided_bytes) = &self.0.undecided;
-            terms.late = Some((calls.clone(), caller.to_owned()));
-            terms.bytes.1.push(Arc::new(undecided_bytes.take(caller, 0)?));
+            body.late = Some((calls.clone(), caller.to_owned()));
+            body.bytes.1.push(Arc::new(undecided_bytes.take(caller, 0)?));
         }
-        Ok((terms, bytes))
+        Ok((body, bytes))
     }
 
-    /// A watch of a caller.
-    pub(crate) fn watch(&self, caller: &str) -> Result<Share, Status> {
+    /// Begins a watch of a caller.
+    pub(crate) fn watch(&self, caller: &str) -> Result<Permit, Status> {
         self.0.watches.take(caller, 1)
     }
 
-    fn too_fast(&self, number: u32, wait: Duration) -> Status {
-        self.0.refusals.count(Limit::CallsPerSecond);
-        Limit::CallsPerSecond.refusal_until(number, Some(wait.max(Duration::from_millis(1))))
+    fn calling_too_fast(&self, number: u32, wait: Duration) -> Status {
+        self.0.limit_hits.count(Limit::CallsPerSecond);
+        Limit::CallsPerSecond.exceeded_until(number, Some(wait.max(Duration::from_millis(1))))
     }
 }
 
-/// What nobody may take more of than.
+/// The largest part of something that one holder may use.
 fn eighth(all: usize) -> usize {
     (all / 8).max(1)
 }
@@ -134,16 +131,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_caller_that_calls_too_often_is_told_when_to_come_back_and_others_are_not() {
+    fn a_caller_that_calls_too_often_is_told_when_to_retry_and_others_are_not_affected() {
         let limits = Limits { calls_per_second: std::num::NonZeroU32::new(5), ..Limits::default() };
-        let crowd = Crowd::new(&limits, Budget::reserve((Limit::UnixCalls, 1)), Refusals::default());
+        let limits = CallerLimits::new(&limits, Budget::reserve((Limit::UnixCalls, 1)), LimitHits::default());
         for _ in 0..5 {
-            crowd.call("a", false).unwrap();
+            limits.call("a", false).unwrap();
         }
-        let told = crowd.call("a", false).err().unwrap();
+        let refused = limits.call("a", false).err().unwrap();
         use tonic_types::StatusExt;
-        let wait = told.get_details_retry_info().unwrap().retry_delay.unwrap();
+        let wait = refused.get_details_retry_info().unwrap().retry_delay.unwrap();
         assert!(wait > Duration::ZERO && wait <= Duration::from_millis(200), "{wait:?}");
-        crowd.call("b", false).unwrap();
+        limits.call("b", false).unwrap();
     }
 }

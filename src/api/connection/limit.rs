@@ -1,4 +1,4 @@
-//! Every limit on what callers and connections take of what all share: its option, and what whoever runs into it is told.
+//! Every limit on callers and connections: its option, and the error for a call that exceeds it.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use prometheus_client::{
 };
 use tonic::{Code, Status};
 
-use crate::api::error::of_server;
+use crate::api::error::{catalogue::DocumentedError, server_status};
 
 /// A limit, by its option in `limits`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,8 +44,8 @@ pub(crate) enum Limit {
     UndecidedBytesPerCaller,
 }
 
-/// What a limit is called, and what it means to whoever runs into it.
-struct Described {
+/// The option of a limit, and the error for a call that exceeds it.
+struct Description {
     option: &'static str,
     code: Code,
     reason: &'static str,
@@ -53,28 +53,28 @@ struct Described {
     happened: &'static str,
     /// One sentence: what to do.
     remedy: &'static str,
-    /// When to try again, where waiting may be enough.
+    /// When to retry, if waiting may help.
     retry: Option<Duration>,
 }
 
-/// Counts by limit what was refused or cut.
+/// Counts how often each limit refused or closed something.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Refusals(Family<Label, Counter>);
+pub(crate) struct LimitHits(Family<Label, Counter>);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Label {
     limit: Limit,
 }
 
-/// After a call: they are short.
-const A_CALL_LATER: Option<Duration> = Some(Duration::from_secs(1));
-/// After a stream: they are long.
-const A_STREAM_LATER: Option<Duration> = Some(Duration::from_secs(10));
+/// Retry when a call has ended: calls are short.
+const RETRY_AFTER_CALL: Option<Duration> = Some(Duration::from_secs(1));
+/// Retry when a stream has ended: streams are long.
+const RETRY_AFTER_STREAM: Option<Duration> = Some(Duration::from_secs(10));
 
 // === impl Limit ===
 
 impl Limit {
-    /// All that a call can run into, for the reference in `docs/errors.md`.
+    /// The limits that a call can exceed, for `docs/errors.md`.
     pub(crate) const OF_CALLS: [Self; 14] = [
         Self::MessageBytes,
         Self::ReceiveTimeout,
@@ -92,8 +92,8 @@ impl Limit {
         Self::RequestBytes,
     ];
 
-    fn described(self) -> Described {
-        let described = |option, reason, happened, remedy, retry| Described {
+    fn description(self) -> Description {
+        let exceeded = |option, reason, happened, remedy, retry| Description {
             option,
             code: Code::ResourceExhausted,
             reason,
@@ -103,90 +103,90 @@ impl Limit {
         };
         let connections = |option| {
             let happened = "Too many connections";
-            described(option, "", happened, "Connect again later.", A_STREAM_LATER)
+            exceeded(option, "", happened, "Connect again later.", RETRY_AFTER_STREAM)
         };
         let unknown_tokens = |option| {
             let happened = "Too many unknown tokens";
-            described(option, "TOO_MANY_UNKNOWN_TOKENS", happened, "Retry later.", A_CALL_LATER)
+            exceeded(option, "TOO_MANY_UNKNOWN_TOKENS", happened, "Retry later.", RETRY_AFTER_CALL)
         };
         match self {
-            Self::ConcurrentCalls => described(
+            Self::ConcurrentCalls => exceeded(
                 "concurrent_calls",
                 "TOO_MANY_CALLS",
                 "Too many concurrent calls",
                 "Retry after one completes.",
-                A_CALL_LATER,
+                RETRY_AFTER_CALL,
             ),
-            Self::CallsPerCaller => described(
+            Self::CallsPerCaller => exceeded(
                 "calls_per_caller",
                 "TOO_MANY_CALLS_OF_CALLER",
                 "Too many concurrent calls of one caller, including those whose answers it has not read",
                 "Retry after one of yours completes.",
-                A_CALL_LATER,
+                RETRY_AFTER_CALL,
             ),
-            Self::CallsPerSecond => described(
+            Self::CallsPerSecond => exceeded(
                 "calls_per_second",
                 "CALLING_TOO_FAST",
                 "Too many calls a second of one caller",
                 "Call less often, or ask the operator for a higher limits.calls_per_second.",
-                A_CALL_LATER,
+                RETRY_AFTER_CALL,
             ),
-            Self::Watchers => described(
+            Self::Watchers => exceeded(
                 "watchers",
                 "TOO_MANY_WATCHES",
                 "Too many open watches",
                 "Close one, or retry later.",
-                A_STREAM_LATER,
+                RETRY_AFTER_STREAM,
             ),
-            Self::WatchesPerCaller => described(
+            Self::WatchesPerCaller => exceeded(
                 "watches_per_caller",
                 "TOO_MANY_WATCHES_OF_CALLER",
                 "Too many open watches of one caller",
                 "Close one, or share one.",
-                A_STREAM_LATER,
+                RETRY_AFTER_STREAM,
             ),
-            Self::OpenCalls => described(
+            Self::OpenCalls => exceeded(
                 "open_calls",
                 "TOO_MANY_OPEN_CALLS",
                 "Too many concurrent calls without credentials, or whose credentials are being checked",
                 "Retry after one completes.",
-                A_CALL_LATER,
+                RETRY_AFTER_CALL,
             ),
-            Self::OpenCallsPerAddress => described(
+            Self::OpenCallsPerAddress => exceeded(
                 "open_calls_per_address",
                 "TOO_MANY_OPEN_CALLS_OF_ADDRESS",
                 "Too many concurrent calls from one address without credentials, or whose credentials are being checked",
                 "Retry after one completes.",
-                A_CALL_LATER,
+                RETRY_AFTER_CALL,
             ),
-            Self::OpenStreams => described(
+            Self::OpenStreams => exceeded(
                 "open_streams",
                 "TOO_MANY_OPEN_STREAMS",
                 "Too many open streams of health watches and reflection",
                 "Close one, or retry later.",
-                A_STREAM_LATER,
+                RETRY_AFTER_STREAM,
             ),
-            Self::OpenStreamsPerAddress => described(
+            Self::OpenStreamsPerAddress => exceeded(
                 "open_streams_per_address",
                 "TOO_MANY_OPEN_STREAMS_OF_ADDRESS",
                 "Too many open streams of health watches and reflection from one address",
                 "Close one, or share one.",
-                A_STREAM_LATER,
+                RETRY_AFTER_STREAM,
             ),
-            Self::ReflectionTimeout | Self::HealthWatchTimeout => Described {
+            Self::ReflectionTimeout | Self::HealthWatchTimeout => Description {
                 code: Code::DeadlineExceeded,
-                ..described(
+                ..exceeded(
                     match self {
                         Self::ReflectionTimeout => "reflection_timeout",
                         _ => "health_watch_timeout",
                     },
                     "STREAM_TIMEOUT",
-                    "The stream has lasted as long as it may",
+                    "The stream reached its maximum duration",
                     "Open it again.",
                     None,
                 )
             },
-            Self::MessageBytes | Self::SmallMessageBytes => described(
+            Self::MessageBytes | Self::SmallMessageBytes => exceeded(
                 match self {
                     Self::MessageBytes => "message_bytes",
                     _ => "small_message_bytes",
@@ -197,47 +197,47 @@ impl Limit {
                 None,
             ),
             Self::MetricsConnections => connections("metrics_connections"),
-            // The refusal is that of the door.
+            // The error comes from the authorizer.
             Self::UnknownTokens => unknown_tokens("unknown_tokens_per_second"),
             Self::UnknownTokensPerAddress => unknown_tokens("unknown_tokens_per_second_per_address"),
-            Self::RequestBytes => described(
+            Self::RequestBytes => exceeded(
                 "request_bytes",
                 "TOO_MANY_REQUEST_BYTES",
                 "Too many bytes of requests in flight",
                 "Retry after one completes.",
-                A_CALL_LATER,
+                RETRY_AFTER_CALL,
             ),
-            Self::RequestBytesPerCaller => described(
+            Self::RequestBytesPerCaller => exceeded(
                 "request_bytes_per_caller",
                 "TOO_MANY_REQUEST_BYTES_OF_CALLER",
                 "Too many bytes of requests of one caller in flight",
                 "Retry after one of yours completes.",
-                A_CALL_LATER,
+                RETRY_AFTER_CALL,
             ),
-            Self::UndecidedCalls | Self::UndecidedBytes => Described {
-                happened: "Too many requests are arriving from callers without a right to all names",
+            Self::UndecidedCalls | Self::UndecidedBytes => Description {
+                happened: "Too many incoming requests of callers without a permission on all names",
                 ..match self {
-                    Self::UndecidedCalls => Self::ConcurrentCalls.described(),
-                    _ => Self::RequestBytes.described(),
+                    Self::UndecidedCalls => Self::ConcurrentCalls.description(),
+                    _ => Self::RequestBytes.description(),
                 }
             },
-            Self::UndecidedCallsPerCaller | Self::UndecidedBytesPerCaller => Described {
-                happened: "Too many requests are arriving from one caller without a right to all names",
+            Self::UndecidedCallsPerCaller | Self::UndecidedBytesPerCaller => Description {
+                happened: "Too many incoming requests of one caller without a permission on all names",
                 ..match self {
-                    Self::UndecidedCallsPerCaller => Self::CallsPerCaller.described(),
-                    _ => Self::RequestBytesPerCaller.described(),
+                    Self::UndecidedCallsPerCaller => Self::CallsPerCaller.description(),
+                    _ => Self::RequestBytesPerCaller.description(),
                 }
             },
-            // A reserve: who finds it spent has run into the limit before it.
-            Self::UnixCalls => Described { option: "unix_calls", ..Self::ConcurrentCalls.described() },
-            // No call is told of these: the connection ends.
+            // A reserve: a call that finds it spent has exceeded the other limit, too.
+            Self::UnixCalls => Description { option: "unix_calls", ..Self::ConcurrentCalls.description() },
+            // No call gets these errors: the connection is closed.
             Self::Connections => connections("connections"),
             Self::ConnectionsPerCaller => connections("connections_per_caller"),
             Self::OpenConnections => connections("open_connections"),
             Self::OpenConnectionsPerAddress => connections("open_connections_per_address"),
-            Self::ReceiveTimeout => Described {
+            Self::ReceiveTimeout => Description {
                 code: Code::DeadlineExceeded,
-                ..described(
+                ..exceeded(
                     "receive_timeout",
                     "REQUEST_TIMEOUT",
                     "The request did not arrive in time",
@@ -248,36 +248,37 @@ impl Limit {
         }
     }
 
-    /// What a call is told that runs into it.
-    pub(crate) fn refusal(self, number: impl std::fmt::Display) -> Status {
-        let retry = self.described().retry;
-        self.refusal_until(number, retry)
+    /// The error for a call that exceeds the limit.
+    pub(crate) fn exceeded(self, number: impl std::fmt::Display) -> Status {
+        let retry = self.description().retry;
+        self.exceeded_until(number, retry)
     }
 
-    /// The same, where it is known when there is room again.
-    pub(crate) fn refusal_until(self, number: impl std::fmt::Display, retry: Option<Duration>) -> Status {
-        let Described { code, reason, happened, remedy, .. } = self.described();
-        of_server(code, reason, &format!("{happened} ({number}). {remedy}"), retry)
+    /// The same, if it is known when to retry.
+    pub(crate) fn exceeded_until(self, number: impl std::fmt::Display, retry: Option<Duration>) -> Status {
+        let Description { code, reason, happened, remedy, .. } = self.description();
+        server_status(code, reason, &format!("{happened} ({number}). {remedy}"), retry)
     }
 
-    /// Code, reason, what happened, what to do, and whether waiting may be enough.
-    pub(crate) fn documented(self) -> (Code, &'static str, &'static str, &'static str, bool) {
-        let Described { code, reason, happened, remedy, retry, .. } = self.described();
-        (code, reason, happened, remedy, retry.is_some())
+    /// The error for `docs/errors.md`.
+    pub(crate) fn documented(self) -> DocumentedError {
+        let Description { code, reason, happened, remedy, retry, .. } = self.description();
+        let (happened, remedy) = (happened.to_owned(), remedy.to_owned());
+        DocumentedError { reason, code, happened, remedy, is_retried: retry.is_some() }
     }
 }
 
 impl EncodeLabelValue for Limit {
     fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
-        self.described().option.encode(encoder)
+        self.description().option.encode(encoder)
     }
 }
 
-// === impl Refusals ===
+// === impl LimitHits ===
 
-impl Refusals {
+impl LimitHits {
     pub(crate) fn register(&self, registry: &mut Registry) {
-        let help = "Calls that were refused, and connections that were cut or refused, by the limit that they ran into";
+        let help = "Calls refused, and connections refused or closed, by the limit that they exceeded";
         registry.register("limits_hit", help, self.0.clone());
     }
 

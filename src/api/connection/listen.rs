@@ -1,4 +1,5 @@
-//! Where the server listens: TCP addresses and Unix sockets, and accepting that outlives a lack of file descriptors.
+//! Listeners: TCP addresses and Unix sockets. Accepting continues when the process runs out of file
+//! descriptors.
 
 use std::{
     convert::Infallible,
@@ -17,18 +18,18 @@ use tonic::transport::server::TcpIncoming;
 use crate::api::options::{Listen, ServerError};
 use crate::quote::Quote;
 
-/// Where dead peers are found out when nothing is sent.
+/// After this long without data, the kernel checks whether the peer is alive.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
-/// Between tries to accept while there is no file descriptor for it.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The pause before the next attempt to accept after one failed.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// A place that is listened at.
+/// A bound listener.
 pub(crate) enum Listener {
     Tcp(TcpListener),
     Unix(UnixListener, SocketFile),
 }
 
-/// The file of a Unix socket; gone with it.
+/// The file of a Unix socket; removed when it is dropped.
 pub(crate) struct SocketFile(PathBuf);
 
 // === impl Listener ===
@@ -39,7 +40,7 @@ impl Listener {
         match listen {
             Listen::Tcp(address) => bind(*address).await.map(Self::Tcp),
             Listen::Unix(path) => {
-                make_way(path).await.map_err(error)?;
+                remove_stale_socket(path).await.map_err(error)?;
                 let listener = bind_for_owner(path).map_err(error)?;
                 Ok(Self::Unix(listener, SocketFile(path.clone())))
             }
@@ -56,67 +57,70 @@ impl Listener {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // Whoever removed it before us did no harm.
+        // It may have been removed already.
         let _ = std::fs::remove_file(&self.0);
     }
 }
 
-/// Takes an address.
+/// Binds a TCP address.
 pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, ServerError> {
     let error = |source| ServerError::Listen { at: address.to_string(), source };
     TcpListener::bind(address).await.map_err(error)
 }
 
-/// Connections to an address.
+/// The connections to a TCP listener.
 pub(crate) fn tcp(listener: TcpListener) -> impl Stream<Item = Result<TcpStream, Infallible>> {
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(TCP_KEEPALIVE));
-    patient(incoming)
+    accept_forever(incoming)
 }
 
-/// Connections to a socket file.
+/// The connections to a Unix socket.
 pub(crate) fn unix(listener: UnixListener) -> impl Stream<Item = Result<UnixStream, Infallible>> {
-    patient(UnixListenerStream::new(listener))
+    accept_forever(UnixListenerStream::new(listener))
 }
 
-/// What can't be accepted now may be accepted later: no error of one connection ends the server.
-fn patient<T>(incoming: impl Stream<Item = io::Result<T>>) -> impl Stream<Item = Result<T, Infallible>> {
+/// Continues after errors: no failed connection stops the server.
+fn accept_forever<T>(
+    incoming: impl Stream<Item = io::Result<T>>,
+) -> impl Stream<Item = Result<T, Infallible>> {
     incoming.filter_map(async |accepted| match accepted {
         Ok(connection) => Some(Ok(connection)),
         Err(error) => {
-            tracing::warn!(error = %Quote::error(&error), "a connection could not be accepted");
-            tokio::time::sleep(ACCEPT_PAUSE).await;
+            tracing::warn!(error = %Quote::error(&error), "failed to accept a connection; trying again");
+            tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
             None
         }
     })
 }
 
-/// Removes the file of a process that is gone; leaves one that still listens, and what is no socket.
-async fn make_way(path: &Path) -> io::Result<()> {
+/// Removes the socket of a process that is gone. Fails if a process still listens there, or if the file is
+/// not a socket.
+async fn remove_stale_socket(path: &Path) -> io::Result<()> {
     let metadata = match std::fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
     if !metadata.file_type().is_socket() {
-        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "a file that is no socket is in the way"));
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the file exists and is not a socket"));
     }
     match UnixStream::connect(path).await {
-        Ok(_) => Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens there")),
+        Ok(_) => Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens at this socket")),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
         Err(error) => Err(error),
     }
 }
 
-/// Binds under another name and renames, so that the file is never open to others, not even for a moment.
+/// Binds under another name and renames, so that other users can never connect.
 fn bind_for_owner(path: &Path) -> io::Result<UnixListener> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}", std::process::id()));
-    let unready = path.with_file_name(name);
-    let _ = std::fs::remove_file(&unready);
-    let listener = UnixListener::bind(&unready)?;
-    let ready = std::fs::set_permissions(&unready, std::fs::Permissions::from_mode(0o600))
-        .and_then(|()| std::fs::rename(&unready, path));
-    ready.inspect_err(|_| drop(std::fs::remove_file(&unready)))?;
+    let temporary = path.with_file_name(name);
+    let _ = std::fs::remove_file(&temporary);
+    let listener = UnixListener::bind(&temporary)?;
+    let renamed = std::fs::set_permissions(&temporary, std::fs::Permissions::from_mode(0o600))
+        .and_then(|()| std::fs::rename(&temporary, path));
+    renamed.inspect_err(|_| drop(std::fs::remove_file(&temporary)))?;
     Ok(listener)
 }
 
@@ -129,7 +133,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_socket_file_is_its_owners_alone_and_goes_with_the_listener() {
+    async fn a_socket_file_is_only_for_its_owner_and_is_removed_with_the_listener() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("api.sock");
         let listener = Listener::bind(&Listen::Unix(path.clone())).await.unwrap();
@@ -140,7 +144,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stale_socket_file_is_replaced_and_one_in_use_or_another_file_is_not() {
+    async fn a_stale_socket_file_is_replaced_but_not_one_in_use_or_another_file() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("api.sock");
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
@@ -151,14 +155,14 @@ mod tests {
 
         std::fs::write(&path, "precious").unwrap();
         let error = Listener::bind(&Listen::Unix(path.clone())).await.err().unwrap().to_string();
-        assert!(error.contains("no socket"), "{error}");
+        assert!(error.contains("not a socket"), "{error}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_error_of_one_connection_ends_nothing() {
+    async fn a_failed_connection_does_not_stop_accepting() {
         let accepted = [Err(io::Error::other("out of file descriptors")), Ok(7), Ok(8)];
-        let connections: Vec<_> = patient(futures::stream::iter(accepted)).collect().await;
+        let connections: Vec<_> = accept_forever(futures::stream::iter(accepted)).collect().await;
         assert_eq!(connections, [Ok(7), Ok(8)]);
     }
 }

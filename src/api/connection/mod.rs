@@ -1,4 +1,4 @@
-//! Connections: where the server listens, TLS, what is tracked of each connection, and what callers may take of what all share.
+//! Connections: listeners, TLS, tracked connections, and the limits on what callers and connections use.
 
 pub(crate) mod budget;
 pub(crate) mod caller_limits;

@@ -1,4 +1,4 @@
-//! Whoever is at the other end of a connection, as far as the connection tells.
+//! The peer of a connection: its address, and the certificates that it showed.
 
 use std::{
     net::{IpAddr, Ipv6Addr},
@@ -8,13 +8,13 @@ use std::{
 use rustls::pki_types::CertificateDer;
 use tonic::transport::server::{TcpConnectInfo, UdsConnectInfo};
 
-/// Where a connection comes from.
+/// The peer of a connection.
 pub(crate) struct Peer {
-    /// For the audit, as long as nobody knows who it is.
+    /// Its name in the audit while it is not authenticated: `anonymous@192.0.2.1`, `unix:uid=1000`.
     pub(crate) place: String,
     /// Whether it is on this machine.
     pub(crate) is_local: bool,
-    /// Whether it comes through a Unix socket.
+    /// Whether it connected to a Unix socket.
     pub(crate) is_unix: bool,
     /// The certificates that the client showed, leaf first.
     pub(crate) chain: Option<Arc<Vec<CertificateDer<'static>>>>,
@@ -23,12 +23,12 @@ pub(crate) struct Peer {
 // === impl Peer ===
 
 impl Peer {
-    pub(crate) fn nobody() -> Self {
+    pub(crate) fn unknown() -> Self {
         Self { place: "anonymous".to_owned(), is_local: false, is_unix: false, chain: None }
     }
 
-    /// The same, with the certificates that it showed.
-    pub(crate) fn showing(&self, chain: Option<Arc<Vec<CertificateDer<'static>>>>) -> Self {
+    /// The same peer with the certificates that it showed.
+    pub(crate) fn with_certificates(&self, chain: Option<Arc<Vec<CertificateDer<'static>>>>) -> Self {
         let Self { place, is_local, is_unix, .. } = self;
         Self { place: place.clone(), is_local: *is_local, is_unix: *is_unix, chain }
     }
@@ -38,7 +38,7 @@ impl From<TcpConnectInfo> for Peer {
     fn from(tcp: TcpConnectInfo) -> Self {
         let address = tcp.remote_addr().map(|address| address.ip().to_canonical());
         let is_local = address.is_some_and(|address| address.is_loopback());
-        address.map_or_else(Self::nobody, |address| Self {
+        address.map_or_else(Self::unknown, |address| Self {
             place: format!("anonymous@{}", place(address)),
             is_local,
             is_unix: false,
@@ -57,7 +57,8 @@ impl From<UdsConnectInfo> for Peer {
     }
 }
 
-/// What counts as one address: a host has as many of IPv6 as it likes, out of the 2^64 of its network.
+/// What counts as one address. An IPv6 host can use any of the 2^64 addresses of its network, so that network
+/// counts.
 fn place(address: IpAddr) -> String {
     match address {
         IpAddr::V6(address) if !address.is_loopback() => {
@@ -72,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_addresses_of_a_host_count_as_one() {
+    fn the_ipv6_addresses_of_a_network_count_as_one() {
         let of = |text: &str| place(text.parse().unwrap());
         assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
         assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2::2"));

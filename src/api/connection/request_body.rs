@@ -1,4 +1,4 @@
-//! A request while it arrives: how large it may be, and how long it may take.
+//! The body of a request while it arrives: how large it may be, and how long it may take.
 
 use std::{
     pin::Pin,
@@ -13,72 +13,74 @@ use pin_project_lite::pin_project;
 use tokio::time::Sleep;
 use tonic::{Status, body::Body};
 
-use crate::api::connection::{
-    budget::{Budget, Share},
-    limit::{Limit, Refusals},
+use super::{
+    budget::{Budget, Permit},
+    limit::{Limit, LimitHits},
 };
 
-/// How long a request may be on its way before it counts as late: the head of a request may come before the rest.
-const SOON: Duration = Duration::from_millis(250);
-/// A flag and a length stand before each message of gRPC.
-const PREFIX: usize = 5;
+/// A request that takes longer than this is late. It counts from the head of the request, which may arrive
+/// before the rest.
+const LATE_AFTER: Duration = Duration::from_millis(250);
+/// Each gRPC message begins with a flag and its length.
+const PREFIX_BYTES: usize = 5;
 
-/// How a request may arrive.
-pub(crate) struct Terms {
-    /// Bytes of its messages: of all together, or of each where it is a stream.
+/// The limits on a body.
+pub(crate) struct BodyLimits {
+    /// Bytes of all its messages together; of a stream, of each message.
     largest: (Limit, usize),
     pub(crate) is_stream: bool,
-    /// Bytes of messages that have begun, where they count together.
+    /// Bytes of the messages that have begun; not counted for a stream.
     arrived: usize,
-    /// Until all of it is there.
+    /// How long all of it may take.
     time: (Limit, Duration),
-    /// What the bytes of a message that is larger than this are taken from: however many small ones there are, they are few bytes.
-    pub(crate) bytes: (usize, Vec<Arc<Share>>),
-    /// What it takes from the budget of a caller, where it is longer on its way than most are.
+    /// A message larger than this takes its bytes from these permits. Smaller ones are free: even many of
+    /// them are few bytes.
+    pub(crate) bytes: (usize, Vec<Arc<Permit>>),
+    /// A late request takes one call of this caller from this budget.
     pub(crate) late: Option<(Budget, String)>,
-    refusals: Refusals,
+    limit_hits: LimitHits,
 }
 
 pin_project! {
-    /// A body that arrives on terms.
-    pub(crate) struct Arriving {
+    /// A body with limits.
+    pub(crate) struct LimitedBody {
         #[pin]
         body: Body,
-        // It costs something only where the body makes us wait.
+        // Set only when the body is not there yet, because a timer costs something.
         #[pin]
         deadline: Option<Sleep>,
-        messages: Messages,
-        terms: Terms,
-        // What it holds since it is late.
-        late: Option<Share>,
+        messages: MessageFraming,
+        limits: BodyLimits,
+        // Held once the request is late.
+        late: Option<Permit>,
         is_refused: bool,
     }
 }
 
-/// Finds the lengths of messages in the data of a body.
+/// Finds the messages in the data of a body, by their prefixes.
 #[derive(Default)]
-struct Messages {
-    prefix: [u8; PREFIX],
-    /// Bytes of the prefix that are there.
+struct MessageFraming {
+    prefix: [u8; PREFIX_BYTES],
+    /// Bytes of the prefix that have arrived.
     filled: usize,
-    /// Bytes of the message that are not there yet.
+    /// Bytes of the message that have not arrived yet.
     missing: usize,
 }
 
-// === impl Arriving ===
+// === impl LimitedBody ===
 
-impl Arriving {
-    pub(crate) fn body(body: Body, terms: Terms) -> Body {
-        // Of what is there already nothing can be late or too large.
+impl LimitedBody {
+    pub(crate) fn body(body: Body, limits: BodyLimits) -> Body {
+        // A body that has ended cannot be late or too large.
         if body.is_end_stream() {
             return body;
         }
-        let messages = Messages::default();
-        Body::new(Self { body, deadline: None, messages, terms, late: None, is_refused: false })
+        let messages = MessageFraming::default();
+        Body::new(Self { body, deadline: None, messages, limits, late: None, is_refused: false })
     }
 }
 
-impl http_body::Body for Arriving {
+impl http_body::Body for LimitedBody {
     type Data = Bytes;
     type Error = Status;
 
@@ -94,15 +96,15 @@ impl http_body::Body for Arriving {
             Poll::Ready(frame) => frame,
             Poll::Pending => {
                 if this.deadline.is_none() {
-                    this.deadline.set(Some(tokio::time::sleep(this.terms.first_wait())));
+                    this.deadline.set(Some(tokio::time::sleep(this.limits.first_wait())));
                 }
                 loop {
                     if let Some(deadline) = this.deadline.as_mut().as_pin_mut() {
                         ready!(deadline.poll(context));
                     }
-                    match this.terms.wait_on() {
-                        Ok((share, wait)) => {
-                            *this.late = Some(share);
+                    match this.limits.become_late() {
+                        Ok((permit, wait)) => {
+                            *this.late = Some(permit);
                             this.deadline.set(Some(tokio::time::sleep(wait)));
                         }
                         Err(status) => {
@@ -115,7 +117,7 @@ impl http_body::Body for Arriving {
         };
         if let Some(Ok(frame)) = &frame
             && let Some(data) = frame.data_ref()
-            && let Err(status) = this.messages.pass(data, |length| this.terms.admit(length))
+            && let Err(status) = this.messages.scan(data, |length| this.limits.admit(length))
         {
             *this.is_refused = true;
             return Poll::Ready(Some(Err(status)));
@@ -132,61 +134,69 @@ impl http_body::Body for Arriving {
     }
 }
 
-// === impl Terms ===
+// === impl BodyLimits ===
 
-impl Terms {
-    /// Of a call whose messages may be so large, all together, and have so much time. Messages up to `small` cost nothing.
+impl BodyLimits {
+    /// The limits of a unary call. Messages of up to `small` bytes are free.
     pub(crate) fn new(
         largest: (Limit, usize),
         time: (Limit, Duration),
         small: usize,
-        refusals: Refusals,
+        limit_hits: LimitHits,
     ) -> Self {
-        Self { largest, is_stream: false, arrived: 0, time, bytes: (small, Vec::new()), late: None, refusals }
+        Self {
+            largest,
+            is_stream: false,
+            arrived: 0,
+            time,
+            bytes: (small, Vec::new()),
+            late: None,
+            limit_hits,
+        }
     }
 
-    /// A message of a length, before any of it is kept.
+    /// Admits a message of this length, before any of it is buffered.
     fn admit(&mut self, length: usize) -> Result<(), Status> {
         let (limit, largest) = self.largest;
         if length > largest - self.arrived {
-            self.refusals.count(limit);
-            return Err(limit.refusal(format!("{largest} bytes")));
+            self.limit_hits.count(limit);
+            return Err(limit.exceeded(format!("{largest} bytes")));
         }
         if !self.is_stream {
             self.arrived += length;
         }
-        let (small, budgets) = &self.bytes;
-        budgets.iter().filter(|_| length > *small).try_for_each(|share| share.grow(length))
+        let (small, permits) = &self.bytes;
+        permits.iter().filter(|_| length > *small).try_for_each(|permit| permit.grow(length))
     }
 
     fn first_wait(&self) -> Duration {
         match self.late {
-            Some(_) => SOON.min(self.time.1),
+            Some(_) => LATE_AFTER.min(self.time.1),
             None => self.time.1,
         }
     }
 
-    /// What a request holds that is late, and how long it may still be on its way.
-    fn wait_on(&mut self) -> Result<(Share, Duration), Status> {
-        let wait = self.time.1.saturating_sub(SOON);
+    /// Counts a request as late; returns what it holds from now on, and how long it may still take.
+    fn become_late(&mut self) -> Result<(Permit, Duration), Status> {
+        let wait = self.time.1.saturating_sub(LATE_AFTER);
         match self.late.take() {
             Some((budget, holder)) if !wait.is_zero() => Ok((budget.take(&holder, 1)?, wait)),
-            _ => Err(self.too_late()),
+            _ => Err(self.timed_out()),
         }
     }
 
-    fn too_late(&self) -> Status {
+    fn timed_out(&self) -> Status {
         let (limit, time) = self.time;
-        self.refusals.count(limit);
-        limit.refusal(format!("{time:?}"))
+        self.limit_hits.count(limit);
+        limit.exceeded(format!("{time:?}"))
     }
 }
 
-// === impl Messages ===
+// === impl MessageFraming ===
 
-impl Messages {
-    /// Looks at the next data, and asks for each message that begins in it.
-    fn pass(
+impl MessageFraming {
+    /// Scans the next data, and asks for each message that begins in it.
+    fn scan(
         &mut self,
         mut data: &[u8],
         mut admit: impl FnMut(usize) -> Result<(), Status>,
@@ -198,11 +208,11 @@ impl Messages {
                 data = &data[passed..];
                 continue;
             }
-            let passed = (PREFIX - self.filled).min(data.len());
+            let passed = (PREFIX_BYTES - self.filled).min(data.len());
             self.prefix[self.filled..self.filled + passed].copy_from_slice(&data[..passed]);
             self.filled += passed;
             data = &data[passed..];
-            if self.filled == PREFIX {
+            if self.filled == PREFIX_BYTES {
                 let [_, length @ ..] = self.prefix;
                 self.missing = u32::from_be_bytes(length) as usize;
                 self.filled = 0;
@@ -229,29 +239,29 @@ mod tests {
 
     proptest! {
         #[test]
-        fn messages_are_found_however_the_bytes_are_cut(
+        fn messages_are_found_however_the_data_is_split(
             lengths in proptest::collection::vec(0..40_usize, 0..6),
             cut in 1..20_usize,
         ) {
-            let (mut messages, mut found) = (Messages::default(), Vec::new());
+            let (mut messages, mut found) = (MessageFraming::default(), Vec::new());
             for part in framed(&lengths).chunks(cut) {
-                messages.pass(part, |length| { found.push(length); Ok(()) }).unwrap();
+                messages.scan(part, |length| { found.push(length); Ok(()) }).unwrap();
             }
             prop_assert_eq!(found, lengths);
         }
     }
 
-    fn terms(is_stream: bool) -> Terms {
+    fn limits(is_stream: bool) -> BodyLimits {
         let (largest, time) =
             ((Limit::SmallMessageBytes, 10), (Limit::ReceiveTimeout, Duration::from_secs(1)));
-        Terms { is_stream, ..Terms::new(largest, time, 10, Refusals::default()) }
+        BodyLimits { is_stream, ..BodyLimits::new(largest, time, 10, LimitHits::default()) }
     }
 
     #[test]
-    fn messages_of_a_stream_are_as_large_as_one_may_be_and_those_of_a_call_all_together() {
-        let (mut stream, mut call) = (terms(true), terms(false));
-        for terms in [&mut stream, &mut call] {
-            terms.admit(10).unwrap();
+    fn each_message_of_a_stream_and_all_messages_of_a_call_together_may_be_this_large() {
+        let (mut stream, mut call) = (limits(true), limits(false));
+        for limits in [&mut stream, &mut call] {
+            limits.admit(10).unwrap();
         }
         stream.admit(10).unwrap();
         assert!(stream.admit(11).is_err());

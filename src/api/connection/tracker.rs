@@ -1,8 +1,9 @@
-//! Which connections there may be, and which gives way to a new one.
+//! How many connections there may be, and which one is closed for a new one.
 //!
-//! A connection is open to everybody until a call on it was let in. Open ones have little room, in all and for each address; there the
-//! new one comes in and the oldest goes, so whoever has something to show can show it. A connection on which nothing is under way but
-//! health and reflection does nothing: it gives way too. What comes through the Unix socket has a reserve that nobody else can take.
+//! A connection is unauthenticated until a call on it was authorized. The limits on unauthenticated
+//! connections are low, in total and for each address. At such a limit, the oldest is closed for the new one,
+//! so that everybody gets the chance to authenticate. At the limit on all connections, an idle one is closed:
+//! one that has no authorized call in flight. The Unix socket has a reserve of its own.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -14,148 +15,158 @@ use futures::{Stream, StreamExt};
 use parking_lot::Mutex;
 use tonic::transport::server::Connected;
 
-use crate::api::connection::{
-    limit::{Limit, Refusals},
+use super::{
+    limit::{Limit, LimitHits},
     peer::Peer,
-    tracked::{self, Line, Wire},
+    tracked::{self, ConnectionState, TrackedConnection, TrackedIo},
 };
 
-/// How often connections are looked at while the service ends.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How often the tracker looks for connections that it can close while the service stops.
+const DRAIN_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How many connections of what kind there may be.
+/// How many connections there may be.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Room {
-    /// All that don't come through the Unix socket.
+pub(crate) struct ConnectionLimits {
+    /// All except those to the Unix socket.
     pub(crate) all: (Limit, usize),
-    /// Those of them on which no call was let in.
-    pub(crate) open: (Limit, usize),
+    /// Those of them that are unauthenticated.
+    pub(crate) unauthenticated: (Limit, usize),
     /// The same from one address.
-    pub(crate) open_per_address: (Limit, usize),
-    /// Those of them on which one caller was let in first.
+    pub(crate) unauthenticated_per_address: (Limit, usize),
+    /// Those of them whose first authorized caller is the same.
     pub(crate) per_caller: (Limit, usize),
-    /// Those through the Unix socket that count for none of this.
+    /// The reserve of the Unix socket, which none of these limits counts.
     pub(crate) unix: usize,
 }
 
-/// All connections of a server, the oldest first. A clone is about the same ones.
+/// All connections of a server. A clone shares them.
 #[derive(Clone)]
-pub(crate) struct Lines(Arc<Inner>);
+pub(crate) struct ConnectionTracker(Arc<Inner>);
 
 struct Inner {
-    room: Room,
+    limits: ConnectionLimits,
     send_timeout: Duration,
-    open: Mutex<VecDeque<Weak<tracked::Inner>>>,
-    refusals: Refusals,
+    /// The oldest first.
+    connections: Mutex<VecDeque<Weak<ConnectionState>>>,
+    limit_hits: LimitHits,
 }
 
-// === impl Lines ===
+// === impl ConnectionTracker ===
 
-impl Lines {
-    pub(crate) fn new(room: Room, send_timeout: Duration, refusals: Refusals) -> Self {
-        Self(Arc::new(Inner { room, send_timeout, open: Mutex::default(), refusals }))
+impl ConnectionTracker {
+    pub(crate) fn new(limits: ConnectionLimits, send_timeout: Duration, limit_hits: LimitHits) -> Self {
+        Self(Arc::new(Inner { limits, send_timeout, connections: Mutex::default(), limit_hits }))
     }
 
-    /// Makes lines of connections, where there is room.
-    pub(crate) fn of<IO, E>(
+    /// Tracks incoming connections, and closes those that exceed the limits.
+    pub(crate) fn track<IO, E>(
         self,
         incoming: impl Stream<Item = Result<IO, E>>,
-    ) -> impl Stream<Item = Result<Wire<IO>, E>>
+    ) -> impl Stream<Item = Result<TrackedIo<IO>, E>>
     where
         IO: Connected,
         Peer: From<IO::ConnectInfo>,
     {
         incoming.filter_map(move |accepted| {
-            let wire = accepted.map(|io| self.open(io)).transpose();
-            async move { wire }
+            let tracked = accepted.map(|io| self.accept(io)).transpose();
+            async move { tracked }
         })
     }
 
-    /// A caller was let in on one more of them. Where it has more than one may, the oldest that does nothing gives way.
-    pub(crate) fn let_in(&self, caller: &str) {
-        let lines: Vec<_> = tracked::lock(&self.0.open).iter().filter_map(Weak::upgrade).collect();
+    /// A caller now owns one more connection. If it has too many, its oldest idle one is closed.
+    pub(crate) fn authorized(&self, caller: &str) {
+        let connections = self.connections();
         let of_caller =
-            |line: &&Arc<tracked::Inner>| !line.peer.is_unix && !line.is_cut() && line.is_owned_by(caller);
-        let (limit, number) = self.0.room.per_caller;
-        if lines.iter().filter(of_caller).count() > number {
-            self.cut(lines.iter().filter(of_caller).find(|line| line.is_idle()), limit);
+            |one: &&Arc<ConnectionState>| !one.peer.is_unix && !one.is_closed() && one.is_owned_by(caller);
+        let (limit, number) = self.0.limits.per_caller;
+        if connections.iter().filter(of_caller).count() > number {
+            self.close(connections.iter().filter(of_caller).find(|one| one.is_idle()), limit);
         }
     }
 
-    /// Cuts the connections that nobody can miss any more, one after the other. Never returns.
-    pub(crate) async fn end(&self) {
-        let mut look = tokio::time::interval(LOOK_EVERY);
+    /// Closes each connection as soon as that breaks no call. Never returns.
+    pub(crate) async fn drain(&self) {
+        let mut check = tokio::time::interval(DRAIN_CHECK_INTERVAL);
         loop {
-            look.tick().await;
-            let lines: Vec<_> = tracked::lock(&self.0.open).iter().filter_map(Weak::upgrade).collect();
-            lines.iter().filter(|line| line.is_done()).for_each(|line| line.cut());
+            check.tick().await;
+            let connections = self.connections();
+            connections.iter().filter(|one| one.is_done()).for_each(|one| one.close());
         }
     }
 
-    fn open<IO>(&self, io: IO) -> Option<Wire<IO>>
+    fn accept<IO>(&self, io: IO) -> Option<TrackedIo<IO>>
     where
         IO: Connected,
         Peer: From<IO::ConnectInfo>,
     {
         let peer = Peer::from(io.connect_info());
-        let mut open = tracked::lock(&self.0.open);
-        open.retain(|line| line.upgrade().is_some_and(|line| !line.is_cut()));
-        let lines: Vec<_> = open.iter().filter_map(Weak::upgrade).collect();
-        if !self.make_room(&lines, &peer) {
-            let (limit, number) = self.0.room.all;
-            self.0.refusals.count(limit);
-            tracing::warn!(limit = number, "a connection is refused: as many as may be are in use");
+        let mut all = tracked::lock(&self.0.connections);
+        all.retain(|one| one.upgrade().is_some_and(|one| !one.is_closed()));
+        let connections: Vec<_> = all.iter().filter_map(Weak::upgrade).collect();
+        if !self.make_room(&connections, &peer) {
+            let (limit, number) = self.0.limits.all;
+            self.0.limit_hits.count(limit);
+            tracing::warn!(limit = number, "refused a connection: too many connections, and none is idle");
             return None;
         }
-        let line = Arc::new(tracked::Inner::new(peer));
-        open.push_back(Arc::downgrade(&line));
-        Some(Wire::new(io, Line::new(line), self.0.send_timeout))
+        let state = Arc::new(ConnectionState::new(peer));
+        all.push_back(Arc::downgrade(&state));
+        Some(TrackedIo::new(io, TrackedConnection::new(state), self.0.send_timeout))
     }
 
-    /// Cuts who gives way to a new connection; false where nobody does.
-    fn make_room(&self, lines: &[Arc<tracked::Inner>], new: &Peer) -> bool {
-        let Room { all, open, open_per_address, unix, .. } = self.0.room;
-        let (of_unix, others): (Vec<_>, Vec<_>) = lines.iter().partition(|line| line.peer.is_unix);
+    /// Closes a connection for a new one if necessary; false if none can be closed.
+    fn make_room(&self, connections: &[Arc<ConnectionState>], new: &Peer) -> bool {
+        let ConnectionLimits { all, unauthenticated, unauthenticated_per_address, unix, .. } = self.0.limits;
+        let (of_unix, others): (Vec<_>, Vec<_>) = connections.iter().partition(|one| one.peer.is_unix);
         if new.is_unix && of_unix.len() < unix {
             return true;
         }
-        // Beyond its reserve, what comes through the socket counts as anything else does.
+        // Beyond its reserve, a connection to the Unix socket counts as any other.
         let counted: Vec<_> = match of_unix.len() > unix {
-            true => lines.iter().collect(),
+            true => connections.iter().collect(),
             false => others,
         };
         let count = counted.len() - if of_unix.len() > unix { unix } else { 0 };
-        let strangers: Vec<_> = counted.iter().copied().filter(|line| !line.is_owned()).collect();
-        let of_place = |place: &str| strangers.iter().copied().find(|line| line.peer.place == place);
-        let from_here = strangers.iter().filter(|line| line.peer.place == new.place).count();
-        if !new.is_unix && from_here >= open_per_address.1 {
-            return self.cut(of_place(&new.place), open_per_address.0);
+        let strangers: Vec<_> = counted.iter().copied().filter(|one| !one.is_owned()).collect();
+        let oldest_from = |place: &str| strangers.iter().copied().find(|one| one.peer.place == place);
+        let from_here = strangers.iter().filter(|one| one.peer.place == new.place).count();
+        if !new.is_unix && from_here >= unauthenticated_per_address.1 {
+            return self.close(oldest_from(&new.place), unauthenticated_per_address.0);
         }
-        if !new.is_unix && strangers.len() >= open.1 {
-            return self.cut(most(&strangers).and_then(of_place), open.0);
+        if !new.is_unix && strangers.len() >= unauthenticated.1 {
+            let oldest = most_frequent_place(&strangers).and_then(oldest_from);
+            return self.close(oldest, unauthenticated.0);
         }
         if count < all.1 {
             return true;
         }
-        let idle = strangers.first().copied().or_else(|| counted.into_iter().find(|line| line.is_idle()));
-        self.cut(idle, all.0)
+        let idle = strangers.first().copied().or_else(|| counted.into_iter().find(|one| one.is_idle()));
+        self.close(idle, all.0)
     }
 
-    fn cut(&self, line: Option<&Arc<tracked::Inner>>, limit: Limit) -> bool {
-        if let Some(line) = line {
-            tracing::debug!(peer = line.peer.place, ?limit, "a connection gives way to a new one");
-            self.0.refusals.count(limit);
-            line.cut();
+    fn close(&self, connection: Option<&Arc<ConnectionState>>, limit: Limit) -> bool {
+        if let Some(connection) = connection {
+            tracing::debug!(
+                peer = connection.peer.place,
+                ?limit,
+                "closed a connection to make room for a new one"
+            );
+            self.0.limit_hits.count(limit);
+            connection.close();
         }
-        line.is_some()
+        connection.is_some()
+    }
+
+    fn connections(&self) -> Vec<Arc<ConnectionState>> {
+        tracked::lock(&self.0.connections).iter().filter_map(Weak::upgrade).collect()
     }
 }
 
 /// The place that most of these come from.
-fn most<'a>(lines: &[&'a Arc<tracked::Inner>]) -> Option<&'a str> {
+fn most_frequent_place<'a>(connections: &[&'a Arc<ConnectionState>]) -> Option<&'a str> {
     let mut by_place: HashMap<&str, usize> = HashMap::new();
-    for line in lines {
-        *by_place.entry(&line.peer.place).or_default() += 1;
+    for connection in connections {
+        *by_place.entry(&connection.peer.place).or_default() += 1;
     }
     by_place.into_iter().max_by_key(|(_, many)| *many).map(|(place, _)| place)
 }

@@ -1,5 +1,5 @@
-//! What needs no credentials: health and reflection. It lives on small budgets of its own, in all and for each address, and nothing of
-//! it lasts for as long as its caller wants.
+//! Calls without credentials: health and reflection. They have small budgets of their own, in total and for
+//! each address, and a maximum duration.
 
 use std::{
     pin::Pin,
@@ -14,63 +14,71 @@ use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep};
 use tonic::{Status, body::Body};
 
-use crate::access::Payer;
-use crate::api::{
-    connection::{
-        budget::{Budget, Share},
-        limit::{Limit, Refusals},
-        peer::Peer,
-        request_body::{Arriving, Terms},
-        tracked::Line,
-    },
-    options::Limits,
-    rpc::methods::Open,
+use super::{
+    budget::{Budget, Permit},
+    limit::{Limit, LimitHits},
+    peer::Peer,
+    request_body::{BodyLimits, LimitedBody},
+    tracked::TrackedConnection,
 };
+use crate::{access::RateLimitKey, api::options::Limits};
 
-/// A stream of questions that the peer does not end is ended this long after that of the answers.
-const AFTER_ANSWERS: Duration = Duration::from_secs(1);
+/// The requests of a reflection stream may end this long after its answers.
+const REQUESTS_END_AFTER_ANSWERS: Duration = Duration::from_secs(1);
 
-/// The budgets of what needs no credentials. A clone shares them.
+/// The budgets of calls without credentials. A clone shares them.
 #[derive(Clone)]
-pub(crate) struct OpenCalls {
+pub(crate) struct UnauthenticatedCalls {
     calls: Budget,
     streams: Budget,
-    /// Calls of the contract about which nobody knows yet who calls.
-    visits: Budget,
-    /// Of all three, for the Unix socket.
+    /// Calls of the contract whose credentials are being checked.
+    authenticating: Budget,
+    /// Calls of all three kinds that are reserved for the Unix socket.
     reserve: Budget,
     message_bytes: usize,
     receive_timeout: Duration,
     health_watch_timeout: Duration,
     reflection_timeout: Duration,
-    refusals: Refusals,
+    limit_hits: LimitHits,
+}
+
+/// A kind of call without credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UnauthenticatedCall {
+    /// A unary call, answered at once.
+    Unary,
+    /// A health watch.
+    HealthWatch,
+    /// A reflection stream.
+    Reflection,
 }
 
 pin_project! {
-    /// An answer that ends with a status when it has lasted long enough.
-    struct Lasting {
+    /// An answer that ends with a status after its maximum duration.
+    struct TimeLimitedBody {
         #[pin]
         body: Body,
         #[pin]
         deadline: Sleep,
         limit: (Limit, Duration),
-        // Where it may last after all: a client that looks after its own connection this way takes the end of the watch for ours.
-        line: Option<Line>,
-        refusals: Refusals,
+        // Without a maximum once a caller is authorized on the connection: a client that uses the watch to
+        // check its own connection would take its end for that of the connection.
+        exempt: Option<TrackedConnection>,
+        limit_hits: LimitHits,
         has_ended: bool,
     }
 }
 
-// === impl OpenCalls ===
+// === impl UnauthenticatedCalls ===
 
-impl OpenCalls {
-    pub(crate) fn new(limits: &Limits, reserve: Budget, refusals: Refusals) -> Self {
-        let budget = |all, each| Budget::new(all, each, refusals.clone());
+impl UnauthenticatedCalls {
+    pub(crate) fn new(limits: &Limits, reserve: Budget, limit_hits: LimitHits) -> Self {
+        let budget = |all, each| Budget::new(all, each, limit_hits.clone());
         let calls = (Limit::OpenCalls, limits.open_calls);
         let calls_per_address = (Limit::OpenCallsPerAddress, limits.open_calls_per_address);
         Self {
             calls: budget(calls, calls_per_address),
-            visits: budget(calls, calls_per_address),
+            authenticating: budget(calls, calls_per_address),
             streams: budget(
                 (Limit::OpenStreams, limits.open_streams),
                 (Limit::OpenStreamsPerAddress, limits.open_streams_per_address),
@@ -80,63 +88,75 @@ impl OpenCalls {
             receive_timeout: limits.receive_timeout,
             health_watch_timeout: limits.health_watch_timeout,
             reflection_timeout: limits.reflection_timeout,
-            refusals,
+            limit_hits,
         }
     }
 
-    /// A call from somewhere, as long as the share is held.
-    pub(crate) fn begin(&self, open: Open, peer: &Peer) -> Result<Share, Status> {
-        let budget = match open {
-            Open::Call => &self.calls,
-            Open::HealthWatch | Open::Reflection => &self.streams,
+    /// Begins a call; the permit lasts as long as the call.
+    pub(crate) fn begin(&self, call: UnauthenticatedCall, peer: &Peer) -> Result<Permit, Status> {
+        let budget = match call {
+            UnauthenticatedCall::Unary => &self.calls,
+            UnauthenticatedCall::HealthWatch | UnauthenticatedCall::Reflection => &self.streams,
         };
         self.take(budget, &peer.place, peer.is_unix)
     }
 
-    /// A call of the contract, until it is known who calls.
-    pub(crate) fn visit(&self, payer: &Payer, is_unix: bool) -> Result<Share, Status> {
-        let payer = match payer {
-            Payer::Caller(caller) => caller,
-            Payer::Address(address) => address.as_str(),
+    /// Begins the authentication of a call of the contract.
+    pub(crate) fn authenticate(&self, key: &RateLimitKey, is_unix: bool) -> Result<Permit, Status> {
+        let holder = match key {
+            RateLimitKey::Caller(caller) => caller,
+            RateLimitKey::Address(address) => address.as_str(),
         };
-        self.take(&self.visits, payer, is_unix)
+        self.take(&self.authenticating, holder, is_unix)
     }
 
-    fn take(&self, budget: &Budget, holder: &str, is_unix: bool) -> Result<Share, Status> {
+    fn take(&self, budget: &Budget, holder: &str, is_unix: bool) -> Result<Permit, Status> {
         match is_unix {
             true => budget.take_or(&self.reserve, holder, 1),
             false => budget.take(holder, 1),
         }
     }
 
-    /// Its request: small, and soon.
-    pub(crate) fn request(&self, open: Open, body: Body) -> Body {
-        let time = match open {
-            // The questions may come for as long as the answers, which end with the status.
-            Open::Reflection => (Limit::ReflectionTimeout, self.reflection_timeout + AFTER_ANSWERS),
-            Open::Call | Open::HealthWatch => (Limit::ReceiveTimeout, self.receive_timeout),
+    /// Its request must be small and arrive in time.
+    pub(crate) fn request(&self, call: UnauthenticatedCall, body: Body) -> Body {
+        let time = match call {
+            // The requests may last as long as the answers, which end with the status.
+            UnauthenticatedCall::Reflection => {
+                (Limit::ReflectionTimeout, self.reflection_timeout + REQUESTS_END_AFTER_ANSWERS)
+            }
+            UnauthenticatedCall::Unary | UnauthenticatedCall::HealthWatch => {
+                (Limit::ReceiveTimeout, self.receive_timeout)
+            }
         };
         let largest = (Limit::SmallMessageBytes, self.message_bytes);
-        let mut terms = Terms::new(largest, time, self.message_bytes, self.refusals.clone());
-        terms.is_stream = open == Open::Reflection;
-        Arriving::body(body, terms)
+        let mut limits = BodyLimits::new(largest, time, self.message_bytes, self.limit_hits.clone());
+        limits.is_stream = call == UnauthenticatedCall::Reflection;
+        LimitedBody::body(body, limits)
     }
 
-    /// Its answer: a stream ends after a time, but for a watch of health on a connection on which somebody was let in.
-    pub(crate) fn answer(&self, open: Open, body: Body, line: Option<&Line>) -> Body {
-        let (limit, line) = match open {
-            Open::Call => return body,
-            Open::HealthWatch => ((Limit::HealthWatchTimeout, self.health_watch_timeout), line.cloned()),
-            Open::Reflection => ((Limit::ReflectionTimeout, self.reflection_timeout), None),
+    /// Its answer. A stream has a maximum duration, except a health watch on a connection with an authorized
+    /// caller.
+    pub(crate) fn answer(
+        &self,
+        call: UnauthenticatedCall,
+        body: Body,
+        connection: Option<&TrackedConnection>,
+    ) -> Body {
+        let (limit, exempt) = match call {
+            UnauthenticatedCall::Unary => return body,
+            UnauthenticatedCall::HealthWatch => {
+                ((Limit::HealthWatchTimeout, self.health_watch_timeout), connection.cloned())
+            }
+            UnauthenticatedCall::Reflection => ((Limit::ReflectionTimeout, self.reflection_timeout), None),
         };
-        let (deadline, refusals) = (tokio::time::sleep(limit.1), self.refusals.clone());
-        Body::new(Lasting { body, deadline, limit, line, refusals, has_ended: false })
+        let (deadline, limit_hits) = (tokio::time::sleep(limit.1), self.limit_hits.clone());
+        Body::new(TimeLimitedBody { body, deadline, limit, exempt, limit_hits, has_ended: false })
     }
 }
 
-// === impl Lasting ===
+// === impl TimeLimitedBody ===
 
-impl http_body::Body for Lasting {
+impl http_body::Body for TimeLimitedBody {
     type Data = Bytes;
     type Error = Status;
 
@@ -150,11 +170,11 @@ impl http_body::Body for Lasting {
         }
         let (limit, time) = *this.limit;
         while this.deadline.as_mut().poll(context).is_ready() {
-            if this.line.as_ref().and_then(Line::owner).is_none() {
+            if this.exempt.as_ref().and_then(TrackedConnection::owner).is_none() {
                 *this.has_ended = true;
-                this.refusals.count(limit);
+                this.limit_hits.count(limit);
                 let mut trailers = HeaderMap::new();
-                let written = limit.refusal(format!("{time:?}")).add_header(&mut trailers);
+                let written = limit.exceeded(format!("{time:?}")).add_header(&mut trailers);
                 return Poll::Ready(Some(written.map(|()| Frame::trailers(trailers))));
             }
             this.deadline.as_mut().reset(Instant::now() + time);

@@ -1,10 +1,10 @@
-//! Every error that a caller can be told, with a sample of it, for the reference in `docs/errors.md`.
+//! A sample of every error that a caller can get, for the reference in `docs/errors.md`.
 
 use std::{sync::Arc, time::Duration};
 
 use tonic::Code;
 
-use crate::api::{connection::limit::Limit, error::mapping::Verdict};
+use super::mapping::ErrorMapping;
 use crate::{
     access::AccessError,
     model::{
@@ -14,34 +14,36 @@ use crate::{
     secrets::{Cause, EdgeError, Error, Gap, StoreError, VaultError},
 };
 
-/// An error on the wire.
+/// An error that a caller can get.
 #[derive(Debug)]
 pub struct DocumentedError {
     /// UPPER_SNAKE_CASE; stable: programs decide by it.
     pub reason: &'static str,
     /// The canonical code.
     pub code: Code,
-    /// What happened, as a message would begin.
+    /// What happened: the beginning of a message.
     pub happened: String,
-    /// What to do next, as a message would end.
+    /// What to do: the end of a message.
     pub remedy: String,
-    /// Whether waiting may be enough: the answer says how long.
+    /// Whether to retry; the answer says after how long.
     pub is_retried: bool,
 }
 
-/// All of them, as samples about `pump-7`.
-pub fn errors() -> Vec<DocumentedError> {
-    let whole = whole().into_iter().map(|error| (error.to_string(), Verdict::of(&error)));
-    let causes = causes().into_iter().map(|cause| (cause.to_string(), Verdict::of_cause(&cause)));
-    let of = |(happened, verdict): (String, Verdict)| DocumentedError {
-        reason: verdict.reason,
-        code: verdict.code,
+/// All errors of the use cases and of access, as samples about `pump-7`, and those of the server; without the
+/// limits.
+pub(crate) fn errors() -> Vec<DocumentedError> {
+    let whole = whole().into_iter().map(|error| (error.to_string(), ErrorMapping::of(&error)));
+    let causes = causes().into_iter().map(|cause| (cause.to_string(), ErrorMapping::of_cause(&cause)));
+    let of = |(happened, mapping): (String, ErrorMapping)| DocumentedError {
+        reason: mapping.reason,
+        code: mapping.code,
         happened,
-        remedy: verdict.remedy,
-        is_retried: verdict.retry.is_some(),
+        remedy: mapping.remedy,
+        is_retried: mapping.retry.is_some(),
     };
-    let refusals = refusals().into_iter().map(|refusal| (refusal.to_string(), Verdict::of_refusal(&refusal)));
-    causes.chain(whole).chain(refusals).map(of).chain(of_server()).collect()
+    let denied =
+        access_errors().into_iter().map(|error| (error.to_string(), ErrorMapping::of_access_error(&error)));
+    causes.chain(whole).chain(denied).map(of).chain(server_errors()).collect()
 }
 
 fn whole() -> Vec<Error> {
@@ -66,21 +68,25 @@ fn whole() -> Vec<Error> {
     ]
 }
 
-fn refusals() -> Vec<AccessError> {
+fn access_errors() -> Vec<AccessError> {
     let (caller, audience) = (|| "system:serviceaccount:ot:console".to_owned(), "secret-service".to_owned());
-    let ask = || Permission::synced_secret(Verb::Update, "pump-7".parse().ok());
+    let permission = || Permission::synced_secret(Verb::Update, "pump-7".parse().ok());
     let why = "the rule \"deny * syncedSecrets/pump-*\" denies it".to_owned();
     vec![
         AccessError::NoCredentials,
-        AccessError::TokensOff,
-        AccessError::NotBearer,
+        AccessError::TokensDisabled,
+        AccessError::NotBearerToken,
         AccessError::TokenRejected(audience),
-        AccessError::TokenOfNoActor(ActorError::Reserved),
-        AccessError::CredentialsRepeated,
+        AccessError::TokenOwnerRejected(ActorError::Reserved),
+        AccessError::DuplicateCredentials,
         AccessError::CertificateRejected("…".into()),
-        AccessError::Forbidden { caller: caller(), ask: ask(), namespace: "azure-iot-operations".to_owned() },
-        AccessError::AgainstTheRules { caller: caller(), ask: ask(), why },
-        AccessError::TooManyTokens { limit: 20, of_payer: true, wait: Duration::from_secs(1) },
+        AccessError::Forbidden {
+            caller: caller(),
+            permission: permission(),
+            namespace: "azure-iot-operations".to_owned(),
+        },
+        AccessError::DeniedByRule { caller: caller(), permission: permission(), why },
+        AccessError::TooManyUnknownTokens { limit: 20, per_caller: true, wait: Duration::from_secs(1) },
         AccessError::TooManyReviews { caller: caller(), wait: Duration::from_secs(1) },
         AccessError::Undecided,
     ]
@@ -91,7 +97,7 @@ fn causes() -> Vec<Cause> {
         return Vec::new();
     };
     let mut causes = vec![
-        Cause::Invalid("the field breaks the rule that the message names".to_owned()),
+        Cause::Invalid("must follow the rule in the message".to_owned()),
         Cause::NoSyncedSecret(id.clone()),
         Cause::Rebuilding,
         Cause::SyncedSecretExists(id.clone()),
@@ -189,62 +195,61 @@ fn edge() -> Vec<EdgeError> {
     ]
 }
 
-/// What the server itself says, before and around the use cases.
-fn of_server() -> impl Iterator<Item = DocumentedError> {
+/// The errors of the server itself.
+fn server_errors() -> impl Iterator<Item = DocumentedError> {
     let (exhausted, late) = (Code::ResourceExhausted, Code::DeadlineExceeded);
     let samples = [
         (
             exhausted,
             "DATABASE_FULL",
             "The database's disk is full",
-            "Free space on it; what was recorded is safe.",
+            "Free space on it; recorded changes are safe.",
             true,
         ),
         (
             Code::Unavailable,
             "DATABASE_READ_ONLY",
-            "The database's disk, or its file, may not be written",
-            "Permission the operator to let the service write it; what was recorded is safe.",
+            "The database's disk or its file is read-only",
+            "Ask the operator to make it writable; recorded changes are safe.",
             true,
         ),
         (
             Code::Unavailable,
             "STOPPING",
-            "The service is stopping; what was recorded until now goes on",
-            "Call again with the same request_id when it is back.",
+            "The service is stopping; recorded changes continue",
+            "Retry with the same request_id when it is back.",
             true,
         ),
         (
             Code::InvalidArgument,
             "MALFORMED_MESSAGE",
-            "The request is not a message of this method",
-            "Send it as the proto says.",
+            "The request is not a valid message of this method",
+            "Send the message that the proto defines.",
             false,
         ),
         (
             Code::InvalidArgument,
             "HEADER_REPEATED",
-            "A header that counts once came more than once",
+            "A header that must be unique was sent more than once",
             "Send it once.",
             false,
         ),
         (
             Code::Unimplemented,
             "NO_SUCH_METHOD",
-            "The contract has no such method, or not in this form",
-            "See the methods by reflection.",
+            "The service has no such method, or not in this form",
+            "List the methods by reflection.",
             false,
         ),
         (
             late,
             "DEADLINE_EXCEEDED",
-            "The deadline has passed; what was recorded until then goes on",
-            "See what it is now with Get, or call again with the same request_id and more time.",
+            "The deadline has passed; recorded changes continue",
+            "Look at the result with Get, or retry with the same request_id and a longer deadline.",
             false,
         ),
     ];
-    let limits = Limit::OF_CALLS.map(Limit::documented);
-    samples.into_iter().chain(limits).map(|(code, reason, happened, remedy, is_retried)| DocumentedError {
+    samples.into_iter().map(|(code, reason, happened, remedy, is_retried)| DocumentedError {
         reason,
         code,
         happened: happened.to_owned(),

@@ -1,4 +1,4 @@
-//! Errors on the wire: a gRPC status whose details say everything that a program and a person need.
+//! Errors on the wire: a gRPC status with details for programs and a message for people.
 
 pub(crate) mod catalogue;
 pub(crate) mod mapping;
@@ -8,29 +8,30 @@ use std::collections::HashMap;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, StatusExt};
 
-use crate::api::error::mapping::Verdict;
+use mapping::ErrorMapping;
+
 use crate::{
     access::AccessError,
     secrets::{Cause, Error, Problem},
 };
 
-/// The domain of every reason.
+/// The domain of every error reason.
 pub const DOMAIN: &str = "secret-service.iotoperations";
-/// Details travel in a header, and clients accept 8 KiB of headers: this much of it is for violations, before base64.
-const VIOLATION_BYTES: usize = 3_500;
-/// Characters of a message.
-const MESSAGE_CHARS: usize = 1_000;
+/// Bytes of all violations, before base64: details are sent in a header, and clients accept 8 KiB of headers.
+const MAX_VIOLATION_BYTES: usize = 3_500;
+/// Longer messages are truncated.
+const MAX_MESSAGE_CHARS: usize = 1_000;
 
-/// The status of an error in a call about a resource; an empty name where it is about none.
+/// The status of an error in a call about a resource; `resource` is empty if the call is about none.
 pub(crate) fn status(error: &Error, resource: &str) -> Status {
-    let verdict = Verdict::of(error);
+    let mapping = ErrorMapping::of(error);
     if let Error::Store(cause) = error {
-        tracing::error!(%cause, reason = verdict.reason, "the database failed a call");
+        tracing::error!(%cause, reason = mapping.reason, "a call failed because of the database");
     }
     let no_problems = Vec::new();
     let problems = if let Error::Refused(problems) = error { problems } else { &no_problems };
-    let message = message(error, problems, &verdict);
-    let mut details = details(&verdict, resource);
+    let message = message(error, problems, &mapping);
+    let mut details = details(&mapping, resource);
     let violations = match error {
         Error::RequestIdReused | Error::RequestOfAnotherHistory => {
             vec![("request_id".to_owned(), error.to_string())]
@@ -42,11 +43,11 @@ pub(crate) fn status(error: &Error, resource: &str) -> Status {
         details.set_bad_request(violations.collect::<Vec<_>>());
     }
     add_preconditions(&mut details, problems, resource);
-    if matches!(verdict.code, Code::NotFound | Code::AlreadyExists) {
-        let name = verdict.resource.as_deref().unwrap_or(resource);
+    if matches!(mapping.code, Code::NotFound | Code::AlreadyExists) {
+        let name = mapping.resource.as_deref().unwrap_or(resource);
         details.set_resource_info(kind_of(name), name, "", &message);
     }
-    Status::with_error_details(verdict.code, message, details)
+    Status::with_error_details(mapping.code, message, details)
 }
 
 /// For `map_err`: the status of an error in a call about a resource.
@@ -60,41 +61,41 @@ pub(crate) fn plain(error: Error) -> Status {
     status(&error, "")
 }
 
-/// The status of a call that is not let in.
-pub(crate) fn of_refusal(refusal: &AccessError, verdict: &Verdict) -> Status {
-    let message = format!("{}. {}", capitalized(&refusal.to_string()), verdict.remedy);
-    Status::with_error_details(verdict.code, message, details(verdict, ""))
+/// The status of a call that is denied.
+pub(crate) fn access_denied(error: &AccessError, mapping: &ErrorMapping) -> Status {
+    let message = format!("{}. {}", capitalized(&error.to_string()), mapping.remedy);
+    Status::with_error_details(mapping.code, message, details(mapping, ""))
 }
 
-/// A status of the server itself, with the same details as any other.
-pub(crate) fn of_server(
+/// A status of the server itself, with the same details as that of any other error.
+pub(crate) fn server_status(
     code: Code,
     reason: &'static str,
     message: &str,
     retry: Option<std::time::Duration>,
 ) -> Status {
-    let verdict = Verdict { code, reason, remedy: String::new(), resource: None, holder: None, retry };
-    Status::with_error_details(code, message, details(&verdict, ""))
+    let mapping = ErrorMapping { code, reason, remedy: String::new(), resource: None, holder: None, retry };
+    Status::with_error_details(code, message, details(&mapping, ""))
 }
 
-fn details(verdict: &Verdict, resource: &str) -> ErrorDetails {
-    let name = verdict.resource.as_deref().unwrap_or(resource);
+fn details(mapping: &ErrorMapping, resource: &str) -> ErrorDetails {
+    let name = mapping.resource.as_deref().unwrap_or(resource);
     let resource = Some(name).filter(|name| !name.is_empty()).map(|name| ("resource", name));
-    let holder = verdict.holder.as_deref().map(|holder| ("holder", holder));
+    let holder = mapping.holder.as_deref().map(|holder| ("holder", holder));
     let entries = resource.into_iter().chain(holder);
     let metadata: HashMap<_, _> = entries.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
-    let mut details = ErrorDetails::with_error_info(verdict.reason, DOMAIN, metadata);
-    if verdict.retry.is_some() {
-        details.set_retry_info(verdict.retry);
+    let mut details = ErrorDetails::with_error_info(mapping.reason, DOMAIN, metadata);
+    if mapping.retry.is_some() {
+        details.set_retry_info(mapping.retry);
     }
     details
 }
 
-/// One sentence of what happened, one of what to do.
-fn message(error: &Error, problems: &[Problem], verdict: &Verdict) -> String {
-    let decisive = problems.iter().find(|problem| Verdict::of_cause(&problem.cause) == *verdict);
+/// What happened, and what to do.
+fn message(error: &Error, problems: &[Problem], mapping: &ErrorMapping) -> String {
+    let decisive = problems.iter().find(|problem| ErrorMapping::of_cause(&problem.cause) == *mapping);
     let happened = match decisive {
-        Some(problem) if verdict.code == Code::InvalidArgument && !problem.field.is_empty() => {
+        Some(problem) if mapping.code == Code::InvalidArgument && !problem.field.is_empty() => {
             format!("{}: {}", problem.field, problem.cause)
         }
         Some(problem) => capitalized(&problem.cause.to_string()),
@@ -104,11 +105,11 @@ fn message(error: &Error, problems: &[Problem], verdict: &Verdict) -> String {
         0 | 1 => String::new(),
         all => format!(" ({} more in the details)", all - 1),
     };
-    let happened = shortened(happened.trim_end_matches('.'), MESSAGE_CHARS);
-    format!("{happened}{more}. {}", verdict.remedy)
+    let happened = truncated(happened.trim_end_matches('.'), MAX_MESSAGE_CHARS);
+    format!("{happened}{more}. {}", mapping.remedy)
 }
 
-/// Every problem with a field, as far as the details have room.
+/// The problems with fields, as many as fit.
 fn violations(problems: &[Problem]) -> Vec<(String, String)> {
     let (mut violations, mut bytes) = (Vec::new(), 0);
     let with_field = problems.iter().filter(|problem| !problem.field.is_empty());
@@ -116,24 +117,23 @@ fn violations(problems: &[Problem]) -> Vec<(String, String)> {
     for problem in with_field {
         let violation = (problem.field.clone(), capitalized(&problem.cause.to_string()));
         bytes += violation.0.len() + violation.1.len();
-        if bytes > VIOLATION_BYTES && !violations.is_empty() {
+        if bytes > MAX_VIOLATION_BYTES && !violations.is_empty() {
             let rest = all - violations.len();
-            violations
-                .push((problem.field.clone(), format!("This and {} more have no room here.", rest - 1)));
+            violations.push((problem.field.clone(), format!("This and {} more do not fit here.", rest - 1)));
             break;
         }
-        violations.push((violation.0, shortened(&violation.1, MESSAGE_CHARS)));
+        violations.push((violation.0, truncated(&violation.1, MAX_MESSAGE_CHARS)));
     }
     violations
 }
 
 fn add_preconditions(details: &mut ErrorDetails, problems: &[Problem], resource: &str) {
     let mut bytes = 0;
-    // With fields they repeat what the violations say, so they get what room is left.
+    // With fields, they repeat the violations, so they get less space.
     let room = if problems.iter().all(|problem| problem.field.is_empty()) {
-        VIOLATION_BYTES
+        MAX_VIOLATION_BYTES
     } else {
-        VIOLATION_BYTES / 3
+        MAX_VIOLATION_BYTES / 3
     };
     let failed =
         problems.iter().filter_map(|problem| precondition(problem, resource)).take_while(|violation| {
@@ -147,10 +147,10 @@ fn add_preconditions(details: &mut ErrorDetails, problems: &[Problem], resource:
     }
 }
 
-/// What must be otherwise before the call can succeed; of a use, the resource and the field in it.
+/// A precondition of the call that does not hold; of a usage, the resource and the field in it.
 fn precondition(problem: &Problem, resource: &str) -> Option<PreconditionViolation> {
-    let verdict = Verdict::of_cause(&problem.cause);
-    if verdict.code != Code::FailedPrecondition {
+    let mapping = ErrorMapping::of_cause(&problem.cause);
+    if mapping.code != Code::FailedPrecondition {
         return None;
     }
     Some(match &problem.cause {
@@ -158,9 +158,9 @@ fn precondition(problem: &Problem, resource: &str) -> Option<PreconditionViolati
             PreconditionViolation::new("IN_USE", usage.subject(), &*usage.field)
         }
         cause => {
-            let subject = verdict.resource.unwrap_or_else(|| resource.to_owned());
-            let text = shortened(&capitalized(&cause.to_string()), MESSAGE_CHARS);
-            PreconditionViolation::new(verdict.reason, subject, text)
+            let subject = mapping.resource.unwrap_or_else(|| resource.to_owned());
+            let text = truncated(&capitalized(&cause.to_string()), MAX_MESSAGE_CHARS);
+            PreconditionViolation::new(mapping.reason, subject, text)
         }
     })
 }
@@ -179,7 +179,7 @@ fn capitalized(text: &str) -> String {
     characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
 }
 
-fn shortened(text: &str, limit: usize) -> String {
+fn truncated(text: &str, limit: usize) -> String {
     match text.char_indices().nth(limit) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),

@@ -186,7 +186,7 @@ fn of_several_problems_what_no_retry_mends_decides_and_all_are_listed() {
     let violations = all.get_details_bad_request().unwrap().field_violations;
     assert!(violations.len() > 10 && violations[3].field == "synced_secret.references[3].vault_secret");
     let mut seen = vec![code(&problems)];
-    problems.sort_by_key(|problem| Verdict::of_cause(&problem.cause).rank());
+    problems.sort_by_key(|problem| ErrorMapping::of_cause(&problem.cause).rank());
     while problems.len() > 1 {
         problems.remove(0);
         seen.push(code(&problems));
@@ -217,7 +217,7 @@ fn details_fit_into_a_header_however_much_is_wrong() {
     let size = status.details().len() * 4 / 3 + status.message().len();
     assert!(size < 8_000, "{size}");
     let violations = status.get_details_bad_request().unwrap().field_violations;
-    assert!(violations.last().unwrap().description.contains("more have no room"));
+    assert!(violations.last().unwrap().description.contains("more do not fit"));
 
     let long = status_of(vault(VaultError::Unreachable("ä".repeat(100_000).into())));
     assert!(long.message().chars().count() < 1_300 && long.message().contains("Retry later"));

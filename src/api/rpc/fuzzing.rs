@@ -1,15 +1,15 @@
-//! What comes from callers as text, held to its rules: names, and tokens of pages and of watches.
+//! Fuzz targets for what callers send as text: names, page tokens and resume tokens.
 
 use crate::api::rpc::{
     convert,
-    token::{Place, Scope},
+    token::{Position, TokenScope},
 };
 use crate::{
     model::{SecretKey, SecretType, SyncedSecretId, UsagePlace, VaultSecretName, VaultVersion},
     secrets::{Signer, VaultCursor},
 };
 
-/// Any text as any name: what is a name prints as what is read as the same again.
+/// Parses any text as every kind of name: a valid name must survive printing and parsing again.
 pub fn names(text: &str) {
     same::<SyncedSecretId>(text);
     same::<VaultSecretName>(text);
@@ -24,15 +24,20 @@ pub fn names(text: &str) {
         assert_eq!(text, format!("vaultSecrets/{name}"));
     }
     if let Err(error) = convert::synced_secret_name("name", text) {
-        assert!(error.to_string().len() < 1_000, "no message repeats what was sent without a bound");
+        assert!(error.to_string().len() < 1_000, "a message must not repeat unbounded input");
     }
 }
 
-/// Any bytes as a token, and as a place: nothing is a token that we have not made, and what we made is the same again.
+/// Opens any bytes as a token and as a position: no token may be forged, and an issued one must return its
+/// position.
 pub fn tokens(data: &[u8]) {
     let signer = Signer::new(b"a key that nobody knows");
     let scope = |filter: &[u8]| {
-        Scope::pages((signer.clone(), jiff::Timestamp::UNIX_EPOCH), "ListSyncedSecrets", filter.to_vec())
+        TokenScope::page_tokens(
+            (signer.clone(), jiff::Timestamp::UNIX_EPOCH),
+            "ListSyncedSecrets",
+            filter.to_vec(),
+        )
     };
     if let Ok(text) = std::str::from_utf8(data) {
         let opened = scope(b"").open::<i64>(text);
@@ -44,17 +49,17 @@ pub fn tokens(data: &[u8]) {
     returns::<i64>(&scope, data);
 }
 
-fn returns<P: Place + PartialEq + std::fmt::Debug>(scope: &impl Fn(&[u8]) -> Scope, data: &[u8]) {
+fn returns<P: Position + PartialEq + std::fmt::Debug>(scope: &impl Fn(&[u8]) -> TokenScope, data: &[u8]) {
     let Some(place) = P::from_bytes(data) else { return };
     let token = scope(b"filter").issue(&place);
-    // A token that is longer than any of ours is not opened.
+    // A token that is too long is refused.
     if let Ok(opened) = scope(b"filter").open::<P>(&token) {
         assert_eq!(opened, Some(place));
     } else {
         assert!(token.len() > 16 * 1024);
     }
     assert!(scope(b"another").open::<P>(&token).is_err());
-    // Any change makes it no token.
+    // A changed token must be refused.
     let mut changed = token.into_bytes();
     let at = data.len() % changed.len();
     changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };

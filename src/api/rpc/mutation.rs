@@ -1,4 +1,5 @@
-//! From a request on the wire to who calls, until when, how, and under which id.
+//! What requests that change something have in common: who calls, until when, under which request id, dry run
+//! or not.
 
 use std::time::Duration;
 
@@ -8,57 +9,66 @@ use tonic::Request;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::api::rpc::{auth, convert::Violations, permissions::Asking};
-use crate::{
-    proto,
-    secrets::{self, Call, LONGEST_WAIT, Mode, Secrets},
-};
+use super::{auth, convert::Violations, deadline::deadline, request::RpcRequest};
+use crate::secrets::{self, Call, LONGEST_WAIT, Mode, Secrets};
 
-/// A call that did not come through the server's gate, which gives every call its deadline.
-const UNARY_DEADLINE: Duration = Duration::from_secs(30);
+/// The deadline of a call that did not pass the call layer, which gives every call one.
+const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
 
-/// When the caller no longer waits; an extension of the request.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Deadline(pub(crate) Instant);
-
-/// A request that changes something, with everything around its content.
-pub(crate) struct Mutation<T> {
-    pub(crate) call: Call,
-    pub(crate) mode: Mode,
-    /// The request without the fields that say how it is carried out.
-    pub(crate) message: T,
+/// A request that changes something, apart from the fields that say how it is carried out.
+pub(super) struct Mutation<T> {
+    pub(super) call: Call,
+    pub(super) mode: Mode,
+    /// The request without those fields.
+    pub(super) message: T,
     /// What is wrong with those fields.
-    pub(crate) violations: Violations,
+    pub(super) violations: Violations,
 }
 
 /// The fields of a request that say how it is carried out.
 #[derive(Default)]
-pub(crate) struct Envelope {
-    request_id: String,
-    validate_only: bool,
-    wait: Option<prost_types::Duration>,
+pub(super) struct MutationOptions {
+    pub(super) request_id: String,
+    pub(super) validate_only: bool,
+    pub(super) wait: Option<prost_types::Duration>,
 }
 
 /// A request that changes something.
-pub(crate) trait Changing: Asking + Message + Sized {
-    /// Takes the fields that say how it is carried out, so that what is left is what is asked for.
-    fn open(&mut self) -> Envelope;
+pub(super) trait MutationRequest: RpcRequest {
+    /// Takes the options out of the request, so that the rest can be compared with the request that a request
+    /// id stands for.
+    fn take_options(&mut self) -> MutationOptions;
 }
+
+/// Implements [`MutationRequest`] for a request with these options.
+macro_rules! mutation_request {
+    ($request:ident, [$($field:ident),+]) => {
+        impl $crate::api::rpc::mutation::MutationRequest for $request {
+            fn take_options(&mut self) -> $crate::api::rpc::mutation::MutationOptions {
+                let mut options = $crate::api::rpc::mutation::MutationOptions::default();
+                $(options.$field = std::mem::take(&mut self.$field);)+
+                options
+            }
+        }
+    };
+}
+
+pub(super) use mutation_request;
 
 // === impl Mutation ===
 
-impl<T: Changing> Mutation<T> {
+impl<T: MutationRequest> Mutation<T> {
     /// Reads who calls and how the request is to be carried out.
-    pub(crate) fn of(secrets: &Secrets, request: Request<T>) -> Self {
-        let deadline = deadline(&request).unwrap_or_else(|| Instant::now() + UNARY_DEADLINE);
+    pub(super) fn of(secrets: &Secrets, request: Request<T>) -> Self {
+        let deadline = deadline(&request).unwrap_or_else(|| Instant::now() + DEFAULT_DEADLINE);
         let actor = auth::caller(request.extensions()).to_string();
         let mut message = request.into_inner();
-        let Envelope { request_id, validate_only, wait } = message.open();
+        let MutationOptions { request_id, validate_only, wait } = message.take_options();
 
         let mut violations = Violations::default();
         let wait = violations.take("wait", read_wait(wait)).unwrap_or_default();
         let id = violations.take("request_id", read_request_id(&request_id)).flatten();
-        // What changes nothing is not recorded.
+        // A dry run changes nothing, so its id is not recorded.
         let request = id.filter(|_| !validate_only).map(|id| {
             let fingerprint = fingerprint(secrets, &message);
             secrets::Request { caller: actor.clone(), id, method: T::METHOD, fingerprint }
@@ -68,20 +78,15 @@ impl<T: Changing> Mutation<T> {
     }
 }
 
-/// When the caller no longer waits, as the server's gate read it.
-pub(crate) fn deadline<T>(request: &Request<T>) -> Option<Instant> {
-    request.extensions().get::<Deadline>().map(|deadline| deadline.0)
-}
-
-/// A keyed digest of all that is asked for, values included. The encoding is deterministic: maps are ordered.
+/// A keyed digest of the whole request, values included. The encoding is deterministic: maps are ordered.
 fn fingerprint(secrets: &Secrets, message: &impl Message) -> [u8; 32] {
     let encoded = Zeroizing::new(message.encode_to_vec());
     secrets.signer().sign("request-fingerprint", &encoded)
 }
 
-/// At most [`LONGEST_WAIT`]; a longer one ends then, with the state that says how far it is.
+/// A longer wait than [`LONGEST_WAIT`] ends after that; the answer then shows the state that was reached.
 fn read_wait(wait: Option<prost_types::Duration>) -> Result<Duration, &'static str> {
-    const RULE: &str = "a wait is a duration from 0 to 60 seconds";
+    const RULE: &str = "must be a duration from 0 to 60 seconds";
     let Some(wait) = wait else { return Ok(Duration::ZERO) };
     // The conversion overflows at the negative end.
     if wait.seconds < 0 {
@@ -92,42 +97,19 @@ fn read_wait(wait: Option<prost_types::Duration>) -> Result<Duration, &'static s
 }
 
 fn read_request_id(text: &str) -> Result<Option<Uuid>, &'static str> {
-    const RULE: &str =
-        "a request_id is a UUID such as 0191a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b, and not all zeros";
+    const RULE: &str = "must be a UUID such as 0191a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b, and not all zeros";
     if text.is_empty() {
         return Ok(None);
     }
-    // The hyphenated form only: the parser would take others, which another release may not.
+    // The parser also accepts other forms of a UUID, which another release may not.
     let id = (text.len() == 36).then(|| Uuid::try_parse(text).ok()).flatten();
     id.filter(|id| !id.is_nil()).map(Some).ok_or(RULE)
 }
 
-// === impl Changing ===
-
-macro_rules! changing {
-    ($request:ident, [$($field:ident),+]) => {
-        impl Changing for proto::$request {
-            fn open(&mut self) -> Envelope {
-                let mut envelope = Envelope::default();
-                $(envelope.$field = std::mem::take(&mut self.$field);)+
-                envelope
-            }
-        }
-    };
-}
-
-changing!(CreateVaultSecretRequest, [request_id, validate_only]);
-changing!(AddVaultSecretVersionRequest, [request_id]);
-changing!(CreateSyncedSecretRequest, [request_id, validate_only, wait]);
-changing!(AdoptSyncedSecretRequest, [request_id, validate_only]);
-changing!(UpdateSyncedSecretRequest, [request_id, validate_only, wait]);
-changing!(DeleteSyncedSecretRequest, [request_id, validate_only, wait]);
-changing!(SyncSyncedSecretRequest, [wait]);
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::tests::house;
+    use crate::{api::tests::house, proto};
 
     fn create(value: &str, request_id: &str, seconds: i64) -> Request<proto::CreateSyncedSecretRequest> {
         let create = proto::NewVaultSecret { value: value.into(), ..Default::default() };

@@ -1,15 +1,69 @@
-//! UpdateSyncedSecret: which fields are to change, by the update mask, and to what.
+//! UpdateSyncedSecret. The update mask says which fields change.
 
-use super::convert::{
-    Violations, in_collection, quoted,
-    synced_secret::{REFERENCES, description, labels, references},
+use tonic::{Request, Response};
+
+use super::{
+    Answer, Service, auth,
+    convert::{self, Violations, quoted, synced_secret::*},
+    mutation::{Mutation, mutation_request},
+    request::{RpcRequest, synced_secret, with_references},
 };
 use crate::{
-    proto,
+    api::error::{about, plain},
+    model::{Caller, Permission, Verb::Update},
+    proto::{self, UpdateSyncedSecretRequest},
     secrets::{Changes, Error, Referable},
 };
 
-/// The fields that a mask can name.
+impl RpcRequest for UpdateSyncedSecretRequest {
+    const METHOD: &'static str = "UpdateSyncedSecret";
+    const NAMES_RESOURCE: bool = true;
+    const CARRIES_VALUES: bool = true;
+
+    fn required_permissions(&self) -> Vec<Permission> {
+        let secret = self.synced_secret.as_ref();
+        let update = synced_secret(Update, secret.map_or("", |secret| &secret.name));
+        let references = secret.iter().flat_map(|secret| &secret.references);
+        // Which references are new is known only when the update is read: `referable` authorizes those.
+        with_references(update, references, Permission::naming)
+    }
+}
+
+mutation_request!(UpdateSyncedSecretRequest, [request_id, validate_only, wait]);
+
+pub(super) async fn call(
+    service: &Service,
+    request: Request<UpdateSyncedSecretRequest>,
+) -> Answer<proto::SyncedSecret> {
+    let caller = auth::caller(request.extensions());
+    let Mutation { call, mode, message, violations } = service.mutation(request).await?;
+    let mut changes = changes(message, violations).map_err(plain)?;
+    changes.referable = referable(service, &caller, &changes).await?;
+    let name = format!("syncedSecrets/{}", changes.id);
+    let updated = service.secrets.update_synced_secret(call, changes, mode).await.map_err(about(name))?;
+    Ok(Response::new(convert::synced_secret(&updated)))
+}
+
+/// The vault secrets that the update may refer to. The caller needs a permission for each new one, but not
+/// for those that the synced secret refers to already; of these, it keeps the permitted ones even if another
+/// caller removes them meanwhile.
+async fn referable(
+    service: &Service,
+    caller: &Caller,
+    changes: &Changes,
+) -> Result<Referable, tonic::Status> {
+    let (mut referable, held) = service.secrets.referred_by_update(changes);
+    service.authorize_references(caller, UpdateSyncedSecretRequest::METHOD, &referable).await?;
+    // With an etag, an update of something that was changed meanwhile is refused anyway.
+    for name in held.names().filter(|_| changes.etag.is_empty()) {
+        if service.authorizer.is_allowed(caller, &Permission::reference(Some(name.clone()))).await {
+            referable.add(name.clone());
+        }
+    }
+    Ok(referable)
+}
+
+/// The fields that an update mask can name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Mask {
     references: bool,
@@ -17,22 +71,21 @@ struct Mask {
     description: bool,
 }
 
-/// UpdateSyncedSecret.
-pub(crate) fn changes(
-    message: proto::UpdateSyncedSecretRequest,
+pub(super) fn changes(
+    message: UpdateSyncedSecretRequest,
     mut violations: Violations,
 ) -> Result<Changes, Error> {
     let Some(wire) = message.synced_secret else {
-        violations.add("synced_secret", "it is required: its name says which");
+        violations.add("synced_secret", "is required: its name says which synced secret changes");
         return violations.finish(None);
     };
-    let id = violations.take("synced_secret.name", in_collection("syncedSecrets", &wire.name));
+    let id = violations.synced_secret("synced_secret.name", &wire.name);
     let paths = message.update_mask.map(|mask| mask.paths).unwrap_or_default();
     let mask = match paths.is_empty() {
         true => populated(&wire, &mut violations),
         false => named(&paths, &mut violations),
     };
-    // Read also where the mask leaves it out: no value may stay behind, and what is wrong there is a mistake too.
+    // Read even if the mask leaves them out, so that every value is wiped.
     let mut ignored = Violations::default();
     let noted = if mask.references { &mut violations } else { &mut ignored };
     let asked = references(REFERENCES, wire.references, noted);
@@ -58,7 +111,7 @@ fn populated(wire: &proto::SyncedSecret, violations: &mut Violations) -> Mask {
         description: !wire.description.is_empty(),
     };
     if mask == Mask::default() {
-        violations.add("update_mask", "nothing is to change: name references, labels or description");
+        violations.add("update_mask", "must name what changes: references, labels or description");
     }
     mask
 }
@@ -82,14 +135,14 @@ fn not_a_path(path: &str) -> String {
     match path.split(['.', '[']).next().unwrap_or_default() {
         whole @ ("references" | "labels") => {
             format!(
-                "{shown} is a part of {whole}, which is replaced as a whole: name {whole} and send all of them"
+                "contains {shown}: {whole} can only be replaced as a whole; name {whole} and send all of them"
             )
         }
         "secret_type" => {
             format!(
-                "{shown} can't be changed: Kubernetes fixes it; delete the synced secret and create it anew"
+                "contains {shown}, which Kubernetes does not let change; delete the synced secret and create a new one"
             )
         }
-        _ => format!("{shown} can't be changed; name references, labels, description, or *"),
+        _ => format!("contains {shown}, which can't be changed; use references, labels, description, or *"),
     }
 }

@@ -1,7 +1,8 @@
-//! The first look at a request: gRPC goes straight on; what comes from a browser must come from a page that is allowed.
+//! The browser guard: gRPC passes, and a request of a browser must come from an allowed origin.
 //!
-//! A page that is not on the list can neither call us across origins (CORS, and the Origin of the call itself) nor as the
-//! same origin under a name that it points at us (DNS rebinding): the name in Host must be one of ours.
+//! A page of another origin is refused by CORS and by the Origin header of the call itself. A page of the
+//! same origin could be any site whose name resolves to this service (DNS rebinding), so the name in Host
+//! must be one of ours.
 
 use std::{
     convert::Infallible,
@@ -22,40 +23,44 @@ use tonic_web::{GrpcWebLayer, GrpcWebService};
 use tower::{Layer, Service};
 use tower_http::cors::{AllowOrigin, Cors, CorsLayer};
 
-use crate::api::server::call_layer::{Call, Gate, REQUEST_ID};
+use super::{
+    call_layer::{CallFuture, CallLayer},
+    headers::REQUEST_ID,
+};
 
-/// A browser asks again for leave after this long.
-const PREFLIGHT_LIFE: Duration = Duration::from_secs(600);
+/// How long a browser remembers the answer to a preflight request.
+const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(600);
 
-/// The service of a connection.
+/// The outermost service of a connection.
 #[derive(Clone)]
-pub(crate) struct Front {
-    gate: Gate,
-    /// gRPC-Web, where it is served. Shared, because this service is cloned for every request.
-    web: Option<Arc<Cors<GrpcWebService<Gate>>>>,
-    allowed: Arc<Allowed>,
+pub(crate) struct BrowserGuard {
+    calls: CallLayer,
+    /// gRPC-Web, if it is enabled. Shared, because this service is cloned for every request.
+    web: Option<Arc<Cors<GrpcWebService<CallLayer>>>>,
+    allowed: Arc<AllowedOrigins>,
 }
 
-/// Pages that may call us.
+/// The origins of pages that may call.
 #[derive(Debug, Default)]
-pub(crate) struct Allowed {
+pub(crate) struct AllowedOrigins {
     origins: Vec<HeaderValue>,
     hosts: Vec<String>,
 }
 
 pin_project! {
-    #[project = AnswerProjection]
-    pub(crate) enum Answer {
-        Grpc { #[pin] call: Call },
+    #[project = ResponseFutureProjection]
+    pub(crate) enum ResponseFuture {
+        Grpc { #[pin] call: CallFuture },
         Web { call: BoxFuture<'static, Result<Response<Body>, Infallible>> },
         Refused { why: Option<(StatusCode, &'static str)> },
     }
 }
 
-// === impl Allowed ===
+// === impl AllowedOrigins ===
 
-impl Allowed {
-    /// Origins as browsers send them, `https://console.example:8443`; the first one that isn't is the error.
+impl AllowedOrigins {
+    /// Parses origins as browsers send them, such as `https://console.example:8443`; the error is the first
+    /// invalid one.
     pub(crate) fn new(origins: &[String]) -> Result<Self, String> {
         let mut allowed = Self::default();
         for origin in origins {
@@ -70,13 +75,14 @@ impl Allowed {
         Ok(allowed)
     }
 
-    /// A page that isn't on the list may not call, whatever it calls.
-    fn origin(&self, headers: &HeaderMap) -> bool {
+    /// Whether the origins of a request are allowed; a request without any is.
+    fn allows_origin_of(&self, headers: &HeaderMap) -> bool {
         headers.get_all(ORIGIN).iter().all(|origin| self.origins.contains(origin))
     }
 
-    /// No one can point the name of someone else's site at an address, `localhost` or the name of an allowed page.
-    fn host<B>(&self, request: &Request<B>) -> bool {
+    /// Whether the host of a request is an address, `localhost`, or that of an allowed origin: names that no
+    /// other site can let resolve to us.
+    fn allows_host_of<B>(&self, request: &Request<B>) -> bool {
         let header = || {
             let mut all = request.headers().get_all(HOST).iter();
             let host = all.next()?.to_str().ok();
@@ -91,56 +97,58 @@ impl Allowed {
     }
 }
 
-// === impl Front ===
+// === impl BrowserGuard ===
 
-impl Front {
-    pub(crate) fn new(gate: Gate, allowed: Allowed, grpc_web: bool) -> Self {
-        let web = grpc_web.then(|| Arc::new(cors(&allowed).layer(GrpcWebLayer::new().layer(gate.clone()))));
-        Self { gate, web, allowed: Arc::new(allowed) }
+impl BrowserGuard {
+    pub(crate) fn new(calls: CallLayer, allowed: AllowedOrigins, grpc_web: bool) -> Self {
+        let web = grpc_web.then(|| Arc::new(cors(&allowed).layer(GrpcWebLayer::new().layer(calls.clone()))));
+        Self { calls, web, allowed: Arc::new(allowed) }
     }
 }
 
-impl Service<Request<Body>> for Front {
+impl Service<Request<Body>> for BrowserGuard {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Answer;
+    type Future = ResponseFuture;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Body>) -> Answer {
-        if !self.allowed.origin(request.headers()) {
+    fn call(&mut self, request: Request<Body>) -> ResponseFuture {
+        if !self.allowed.allows_origin_of(request.headers()) {
             return refused(
                 StatusCode::FORBIDDEN,
-                "this origin is not allowed to call; see allowed_origins\n",
+                "This origin is not allowed to call this service. Add it to allowed_origins.\n",
             );
         }
         let web = is_web(&request);
         if !web && request.version() == Version::HTTP_2 {
             return match is_grpc(request.headers()) {
-                true => Answer::Grpc { call: self.gate.call(request) },
-                false => refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "this is a gRPC service\n"),
+                true => ResponseFuture::Grpc { call: self.calls.call(request) },
+                false => refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "This is a gRPC service.\n"),
             };
         }
         match &self.web {
-            Some(_) if !self.allowed.host(&request) => {
-                refused(StatusCode::FORBIDDEN, "this service is not known under this host name\n")
+            Some(_) if !self.allowed.allows_host_of(&request) => {
+                refused(StatusCode::FORBIDDEN, "This service does not accept this host name.\n")
             }
-            Some(stack) if web => Answer::Web { call: Box::pin(stack.as_ref().clone().call(request)) },
-            _ => refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "this is a gRPC service\n"),
+            Some(stack) if web => {
+                ResponseFuture::Web { call: Box::pin(stack.as_ref().clone().call(request)) }
+            }
+            _ => refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "This is a gRPC service.\n"),
         }
     }
 }
 
-impl Future for Answer {
+impl Future for ResponseFuture {
     type Output = Result<Response<Body>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
-            AnswerProjection::Grpc { call } => call.poll(context),
-            AnswerProjection::Web { call } => call.as_mut().poll(context),
-            AnswerProjection::Refused { why } => {
+            ResponseFutureProjection::Grpc { call } => call.poll(context),
+            ResponseFutureProjection::Web { call } => call.as_mut().poll(context),
+            ResponseFutureProjection::Refused { why } => {
                 let (status, text) = why.take().unwrap_or((StatusCode::BAD_REQUEST, ""));
                 let mut response = Response::new(Body::new(text.to_owned()));
                 *response.status_mut() = status;
@@ -151,7 +159,7 @@ impl Future for Answer {
     }
 }
 
-fn cors(allowed: &Allowed) -> CorsLayer {
+fn cors(allowed: &AllowedOrigins) -> CorsLayer {
     let name = HeaderName::from_static;
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(allowed.origins.clone()))
@@ -171,10 +179,10 @@ fn cors(allowed: &Allowed) -> CorsLayer {
             name("grpc-message"),
             name("grpc-status-details-bin"),
         ])
-        .max_age(PREFLIGHT_LIFE)
+        .max_age(PREFLIGHT_MAX_AGE)
 }
 
-/// gRPC-Web, or a browser that asks for leave to call.
+/// Whether a request is gRPC-Web, or a preflight request of a browser.
 fn is_web<B>(request: &Request<B>) -> bool {
     request.method() == Method::OPTIONS || content_type(request.headers()).starts_with("application/grpc-web")
 }
@@ -189,8 +197,8 @@ fn content_type(headers: &HeaderMap) -> &str {
     headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-fn refused(status: StatusCode, text: &'static str) -> Answer {
-    Answer::Refused { why: Some((status, text)) }
+fn refused(status: StatusCode, text: &'static str) -> ResponseFuture {
+    ResponseFuture::Refused { why: Some((status, text)) }
 }
 
 #[cfg(test)]
@@ -199,7 +207,7 @@ mod tests {
 
     #[test]
     fn origins_are_scheme_and_authority_and_nothing_more() {
-        let allowed = |origin: &str| Allowed::new(&[origin.to_owned()]);
+        let allowed = |origin: &str| AllowedOrigins::new(&[origin.to_owned()]);
         assert!(allowed("https://console.example:8443").is_ok());
         assert!(allowed("http://127.0.0.1:3000").is_ok());
         for bad in ["*", "", "null", "console.example", "https://a/b", "https://a/", "file:///x"] {
@@ -208,10 +216,11 @@ mod tests {
     }
 
     #[test]
-    fn only_names_that_nobody_else_can_point_at_us_are_our_host() {
-        let allowed = Allowed::new(&["https://console.example".to_owned()]).unwrap();
-        let host =
-            |host: &str| allowed.host(&Request::builder().uri("/").header(HOST, host).body(()).unwrap());
+    fn only_hosts_that_no_other_site_can_let_resolve_to_us_are_allowed() {
+        let allowed = AllowedOrigins::new(&["https://console.example".to_owned()]).unwrap();
+        let host = |host: &str| {
+            allowed.allows_host_of(&Request::builder().uri("/").header(HOST, host).body(()).unwrap())
+        };
         for ours in ["127.0.0.1:50051", "[::1]:50051", "localhost:50051", "LOCALHOST", "console.example:443"]
         {
             assert!(host(ours), "{ours}");

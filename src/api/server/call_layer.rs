@@ -1,297 +1,284 @@
-//! The one layer that every call passes: its id, its deadline, the limit on calls at a time, who calls, and its line in the
-//! access log.
+//! The call layer, which every call passes: request id, deadline, admission, panics, access log and metrics.
+//!
+//! It is one hand-written future and not a stack of tower layers. Each step ends in a gRPC status with our
+//! error details, which the layers of tower and tower-http don't make; an admitted call holds its permits
+//! until the peer has read the answer; and the log and the metrics count what any step answered, also after a
+//! panic or a deadline.
 
 use std::{
     convert::Infallible,
     panic::AssertUnwindSafe,
     pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use futures::future::BoxFuture;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header::CONTENT_TYPE};
+use http::{HeaderValue, Request, Response};
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::{Code, Status, body::Body, service::Routes};
-use uuid::Uuid;
 
-use crate::api::{
-    connection::{
-        budget::Share,
-        caller_limits::Crowd,
-        request_body::Arriving,
-        tracked::{Line, OnLine},
-        tracker::Lines,
-        unauthenticated::OpenCalls,
-    },
-    error::{of_server, status},
-    options::Limits,
-    rpc::{
-        auth::{self, Door, Shown},
-        methods::{Method, Open, Route, WATCH, route},
-        mutation::Deadline,
-        service::Service,
-    },
-    server::metrics::Metrics,
+use super::{
+    admission::{Admission, Admitted},
+    headers::{self, REQUEST_ID},
+    metrics::Metrics,
+    route::{Route, route},
 };
-use crate::{proto::secret_service_server::SecretServiceServer, secrets::Error};
+use crate::{
+    api::{
+        connection::{
+            budget::Permit,
+            tracked::{TrackedCall, TrackedConnection},
+            tracker::ConnectionTracker,
+            unauthenticated::{UnauthenticatedCall, UnauthenticatedCalls},
+        },
+        error::{server_status, status},
+        options::Limits,
+        rpc::{Service, deadline::Deadline, method::WATCH},
+    },
+    proto::secret_service_server::SecretServiceServer,
+    secrets::Error,
+};
 
-/// In and out: the id under which a call stands in the logs of both sides.
-pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const GRPC_TIMEOUT: &str = "grpc-timeout";
-/// Headers of which the first counts: whoever stands before us may have looked at another one. Of credentials the door says so.
-const READ_ONCE: [HeaderName; 3] = [REQUEST_ID, HeaderName::from_static(GRPC_TIMEOUT), CONTENT_TYPE];
 const GRPC_STATUS: &str = "grpc-status";
 const GRPC_DETAILS: &str = "grpc-status-details-bin";
-/// The answer leaves this much before the caller's deadline, or a tenth of the time where that is less.
-const MARGIN: Duration = Duration::from_millis(20);
+/// An answer is sent this long before the caller's deadline, or a tenth of its timeout if that is less.
+const ANSWER_BEFORE_DEADLINE: Duration = Duration::from_millis(20);
+/// How long a client should wait before it retries when the service stops.
+const RETRY_AFTER_STOP: Duration = Duration::from_secs(1);
 
-/// What all calls go through, on every listener.
+/// The service behind all listeners.
 #[derive(Clone)]
-pub(crate) struct Gate {
-    door: Door,
-    crowd: Crowd,
-    metrics: Metrics,
+pub(crate) struct CallLayer {
+    admission: Admission,
     contract: SecretServiceServer<Service>,
-    /// What needs no credentials: health and reflection.
+    /// Health and reflection.
     others: Routes,
-    open: OpenCalls,
+    unauthenticated: UnauthenticatedCalls,
+    metrics: Metrics,
+    connections: ConnectionTracker,
     call_timeout: Duration,
     longest_call: Duration,
-    lines: Lines,
-    /// Calls that are still under way when the service ends are cut off.
-    too_late: CancellationToken,
+    /// Cancels the calls that are still in flight when the service must end.
+    abort: CancellationToken,
 }
 
 pin_project! {
-    /// A call under way.
-    pub(crate) struct Call {
+    /// A call in flight.
+    pub(crate) struct CallFuture {
         #[pin]
-        inner: Inner,
+        stage: Stage,
         #[pin]
         deadline: Sleep,
         #[pin]
-        too_late: WaitForCancellationFutureOwned,
+        aborted: WaitForCancellationFutureOwned,
         method: &'static str,
-        metrics: Metrics,
         id: HeaderValue,
-        began: Instant,
-        held: Option<Holding>,
-        on_line: Option<OnLine>,
-        lines: Lines,
+        begun: Instant,
+        held: Option<Held>,
+        tracked: Option<TrackedCall>,
+        connections: ConnectionTracker,
+        metrics: Metrics,
     }
 }
 
-/// What a call takes of what all share, until its answer is taken; a watch has its own limits and gives this back at once.
-enum Holding {
-    Open { _share: Share },
-    Entered { _held: Held },
-}
-
-/// What a call takes whose caller was let in.
-struct Held {
-    share: Share,
-    _bytes: Arc<Share>,
-}
-
-/// What a call of the contract passes on its way in.
-struct Entrance {
-    door: Door,
-    crowd: Crowd,
-    open: OpenCalls,
+/// What a call holds until the peer has read its answer. A watch has limits of its own and releases this when
+/// it begins.
+enum Held {
+    Unauthenticated { _permit: Permit },
+    Admitted { _admitted: Admitted },
 }
 
 pin_project! {
-    #[project = InnerProjection]
-    enum Inner {
-        Entering {
-            entering: BoxFuture<'static, Result<(Request<Body>, Held), Status>>,
+    #[project = StageProjection]
+    enum Stage {
+        Admitting {
+            admission: BoxFuture<'static, Result<(Request<Body>, Admitted), Status>>,
             contract: SecretServiceServer<Service>,
         },
         Contract { #[pin] future: <SecretServiceServer<Service> as tower::Service<Request<Body>>>::Future },
-        Open {
+        Unauthenticated {
             #[pin]
             future: <Routes as tower::Service<Request<Body>>>::Future,
-            open: Open,
-            calls: OpenCalls,
+            call: UnauthenticatedCall,
+            calls: UnauthenticatedCalls,
         },
         Refused { status: Option<Status> },
     }
 }
 
-// === impl Gate ===
+// === impl CallLayer ===
 
-impl Gate {
-    pub(crate) fn new(
-        (door, crowd, metrics): (Door, Crowd, Metrics),
+impl CallLayer {
+    pub(super) fn new(
+        admission: Admission,
         contract: SecretServiceServer<Service>,
-        (others, open): (Routes, OpenCalls),
-        (limits, lines): (&Limits, Lines),
-        too_late: CancellationToken,
+        (others, unauthenticated): (Routes, UnauthenticatedCalls),
+        (metrics, connections): (Metrics, ConnectionTracker),
+        limits: &Limits,
+        abort: CancellationToken,
     ) -> Self {
         let (call_timeout, longest_call) = (limits.call_timeout, limits.longest_call);
-        Self { door, crowd, metrics, contract, others, open, call_timeout, longest_call, lines, too_late }
+        Self {
+            admission,
+            contract,
+            others,
+            unauthenticated,
+            metrics,
+            connections,
+            call_timeout,
+            longest_call,
+            abort,
+        }
     }
 
-    /// Begins what needs no credentials.
-    fn open(&mut self, open: Open, request: Request<Body>) -> (Option<Holding>, Inner) {
-        match self.open.begin(open, &auth::peer(request.extensions())) {
-            Ok(share) => {
-                let request = request.map(|body| self.open.request(open, body));
-                let (future, calls) = (tower::Service::call(&mut self.others, request), self.open.clone());
-                (Some(Holding::Open { _share: share }), Inner::Open { future, open, calls })
+    fn begin_unauthenticated(
+        &mut self,
+        call: UnauthenticatedCall,
+        request: Request<Body>,
+    ) -> (Option<Held>, Stage) {
+        let peer = TrackedConnection::peer_of(request.extensions());
+        match self.unauthenticated.begin(call, &peer) {
+            Ok(permit) => {
+                let request = request.map(|body| self.unauthenticated.request(call, body));
+                let future = tower::Service::call(&mut self.others, request);
+                let calls = self.unauthenticated.clone();
+                (
+                    Some(Held::Unauthenticated { _permit: permit }),
+                    Stage::Unauthenticated { future, call, calls },
+                )
             }
-            Err(status) => (None, Inner::Refused { status: Some(status) }),
+            Err(status) => (None, Stage::Refused { status: Some(status) }),
         }
     }
 }
 
-impl tower::Service<Request<Body>> for Gate {
+impl tower::Service<Request<Body>> for CallLayer {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Call;
+    type Future = CallFuture;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        // None of the services behind us ever makes a caller wait here.
+        // The inner services are always ready.
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Call {
-        let began = Instant::now();
+    fn call(&mut self, mut request: Request<Body>) -> CallFuture {
+        let begun = Instant::now();
         let (route, method) = route(request.uri().path());
-        let on_line = Line::of(request.extensions()).map(Line::begin);
-        let id = request.headers().get(&REQUEST_ID).filter(|id| is_id(id)).cloned().unwrap_or_else(new_id);
-        let asked = timeout(request.headers());
-        let time = asked.unwrap_or(self.call_timeout).min(self.longest_call);
-        // A watch lasts as long as its caller wants; only its beginning has our limits.
-        let lasts = if method == WATCH { asked } else { Some(time) };
-        if let Some(lasts) = lasts {
-            request.extensions_mut().insert(Deadline(began + lasts));
+        let tracked = TrackedConnection::of(request.extensions()).map(TrackedConnection::begin_call);
+        let id = headers::request_id(request.headers());
+        let requested = headers::timeout(request.headers());
+        let timeout = requested.unwrap_or(self.call_timeout).min(self.longest_call);
+        // A watch lasts as long as its caller wants; our timeout applies only until it begins.
+        let lifetime = if method == WATCH { requested } else { Some(timeout) };
+        if let Some(lifetime) = lifetime {
+            request.extensions_mut().insert(Deadline(begun + lifetime));
         }
-        let (held, inner) = match (once(request.headers()), route) {
-            (Err(status), _) => (None, Inner::Refused { status: Some(status) }),
-            (Ok(()), Route::Open(open)) => {
-                on_line.iter().for_each(OnLine::is_open);
-                self.open(open, request)
+        let (held, stage) = match (headers::check_unique(request.headers()), route) {
+            (Err(status), _) => (None, Stage::Refused { status: Some(status) }),
+            (Ok(()), Route::Unauthenticated(call)) => {
+                tracked.iter().for_each(TrackedCall::unauthenticated);
+                self.begin_unauthenticated(call, request)
             }
             (Ok(()), Route::Contract(known)) => {
-                let (door, crowd, open) = (self.door.clone(), self.crowd.clone(), self.open.clone());
-                let entering = Box::pin(Entrance { door, crowd, open }.enter((known, method), request));
-                (None, Inner::Entering { entering, contract: self.contract.clone() })
+                let admission = Box::pin(self.admission.clone().admit((known, method), request));
+                (None, Stage::Admitting { admission, contract: self.contract.clone() })
             }
         };
-        let deadline = tokio::time::sleep_until(began + time - MARGIN.min(time / 10));
-        let (metrics, lines) = (self.metrics.clone(), self.lines.clone());
-        let too_late = self.too_late.clone().cancelled_owned();
-        Call { inner, deadline, too_late, method, metrics, id, began, held, on_line, lines }
+        let margin = ANSWER_BEFORE_DEADLINE.min(timeout / 10);
+        CallFuture {
+            stage,
+            deadline: tokio::time::sleep_until(begun + timeout - margin),
+            aborted: self.abort.clone().cancelled_owned(),
+            method,
+            id,
+            begun,
+            held,
+            tracked,
+            connections: self.connections.clone(),
+            metrics: self.metrics.clone(),
+        }
     }
 }
 
-// === impl Call ===
+// === impl CallFuture ===
 
-impl Future for Call {
+impl Future for CallFuture {
     type Output = Result<Response<Body>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        if let InnerProjection::Entering { entering, contract } = this.inner.as_mut().project()
-            && let Poll::Ready(entered) = caught(|| entering.as_mut().poll(context), Err)
+        if let StageProjection::Admitting { admission, contract } = this.stage.as_mut().project()
+            && let Poll::Ready(result) = catch_panic(|| admission.as_mut().poll(context), Err)
         {
-            let next = match entered {
-                Ok((request, held)) => {
-                    if let Some(on_line) = this.on_line
-                        && on_line.let_in(held.share.holder())
+            let next = match result {
+                Ok((request, admitted)) => {
+                    if let Some(tracked) = this.tracked
+                        && tracked.authorized(admitted.caller())
                     {
-                        this.lines.let_in(held.share.holder());
+                        this.connections.authorized(admitted.caller());
                     }
-                    *this.held = Some(Holding::Entered { _held: held });
-                    Inner::Contract { future: tower::Service::call(contract, request) }
+                    *this.held = Some(Held::Admitted { _admitted: admitted });
+                    Stage::Contract { future: tower::Service::call(contract, request) }
                 }
-                Err(status) => Inner::Refused { status: Some(status) },
+                Err(status) => Stage::Refused { status: Some(status) },
             };
-            this.inner.set(next);
+            this.stage.set(next);
         }
-        let answered = match this.inner.project() {
-            InnerProjection::Entering { .. } => Poll::Pending,
-            InnerProjection::Contract { future } => {
-                caught(|| future.poll(context), |status| Ok(status.into_http())).map_ok(with_details)
+        let answered = match this.stage.project() {
+            StageProjection::Admitting { .. } => Poll::Pending,
+            StageProjection::Contract { future } => {
+                catch_panic(|| future.poll(context), |status| Ok(status.into_http())).map_ok(with_details)
             }
-            InnerProjection::Open { future, open, calls } => {
+            StageProjection::Unauthenticated { future, call, calls } => {
                 let answered = future.poll(context);
-                let line = this.on_line.as_ref().map(OnLine::line);
-                answered.map_ok(|response| with_details(response).map(|body| calls.answer(*open, body, line)))
+                let connection = this.tracked.as_ref().map(TrackedCall::connection);
+                answered.map_ok(|response| {
+                    with_details(response).map(|body| calls.answer(*call, body, connection))
+                })
             }
-            InnerProjection::Refused { status } => {
-                Poll::Ready(Ok(status.take().unwrap_or_else(deadline_passed).into_http()))
+            StageProjection::Refused { status } => {
+                Poll::Ready(Ok(status.take().unwrap_or_else(deadline_exceeded).into_http()))
             }
         };
         let mut response = match answered {
             Poll::Ready(Ok(response)) => response,
-            // The timer costs something only once it is polled: calls that are answered at once never set it.
-            Poll::Pending if this.too_late.poll(context).is_ready() => cut_off().into_http(),
+            // A timer costs something when it is first polled: calls that are answered at once never poll it.
+            Poll::Pending if this.aborted.poll(context).is_ready() => aborted().into_http(),
             Poll::Pending => {
-                std::task::ready!(this.deadline.poll(context));
-                deadline_passed().into_http()
+                ready!(this.deadline.poll(context));
+                deadline_exceeded().into_http()
             }
         };
-        let (code, took) = (status_of(&response), this.began.elapsed());
-        log(this.method, code, took, this.id);
-        this.metrics.called(this.method, code, took);
+        let (code, duration) = (status_of(&response), this.begun.elapsed());
+        log(this.method, code, duration, this.id);
+        this.metrics.called(this.method, code, duration);
         response.headers_mut().insert(REQUEST_ID, this.id.clone());
         let held = this.held.take().filter(|_| *this.method != WATCH);
-        Poll::Ready(Ok(match this.on_line.take() {
-            Some(on_line) => response.map(|body| on_line.answer(body, held)),
+        Poll::Ready(Ok(match this.tracked.take() {
+            Some(tracked) => response.map(|body| tracked.answer(body, held)),
             None => response,
         }))
     }
 }
 
-/// A defect of ours ends its own call alone, and with an answer.
-fn caught<T>(poll: impl FnOnce() -> Poll<T>, answer: impl FnOnce(Status) -> T) -> Poll<T> {
-    // What panicked is dropped, and nothing of it is seen again. The panic itself is on standard error by then.
+/// Turns a panic into an answer, so that a bug ends only its own call.
+fn catch_panic<T>(poll: impl FnOnce() -> Poll<T>, answer: impl FnOnce(Status) -> T) -> Poll<T> {
+    // Unwind safety: the future that panicked is dropped and never polled again. The panic message is on
+    // standard error.
     std::panic::catch_unwind(AssertUnwindSafe(poll)).unwrap_or_else(|_| {
-        tracing::error!("a call has died");
+        tracing::error!("a call panicked");
         Poll::Ready(answer(status(&Error::Internal, "")))
     })
 }
 
-// === impl Entrance ===
-
-impl Entrance {
-    /// Finds out who calls, takes its share of what all callers share, and asks for its right as far as that can be without the request.
-    async fn enter(
-        self,
-        (method, name): (Option<&'static Method>, &'static str),
-        mut request: Request<Body>,
-    ) -> Result<(Request<Body>, Held), Status> {
-        let Self { door, crowd, open } = self;
-        let shown = Shown::take(&mut request);
-        let is_unix = shown.peer().is_unix;
-        // Until it is known who calls, it is a call like any other that shows no credentials.
-        let visit = match door.recognizes(&shown) {
-            true => None,
-            false => Some(open.visit(shown.payer(), is_unix)?),
-        };
-        let request = door.clone().identify(name, shown, request).await?;
-        drop(visit);
-        let caller = auth::caller(request.extensions());
-        let share = crowd.call(&caller.to_string(), is_unix)?;
-        let is_decided = match method {
-            Some(method) => door.foresees(&caller, method).await?,
-            None => true,
-        };
-        let (terms, bytes) = crowd.request(share.holder(), method, is_decided)?;
-        Ok((request.map(|body| Arriving::body(body, terms)), Held { share, _bytes: bytes }))
-    }
-}
-
-/// A line of the access log: successes are for debugging, what the service can't do is for its operator.
-fn log(method: &'static str, code: Code, took: Duration, id: &HeaderValue) {
+/// Logs a call. Successes are logged for debugging; failures of the service are logged for its operator.
+fn log(method: &'static str, code: Code, duration: Duration, id: &HeaderValue) {
     let request_id = id.to_str().unwrap_or_default();
-    let milliseconds = took.as_micros() as f64 / 1_000.0;
+    let milliseconds = duration.as_micros() as f64 / 1_000.0;
     match code {
         Code::Ok => tracing::debug!(method, request_id, milliseconds, "answered"),
         Code::Internal | Code::Unknown | Code::DataLoss | Code::Unavailable => {
@@ -301,89 +288,49 @@ fn log(method: &'static str, code: Code, took: Duration, id: &HeaderValue) {
     }
 }
 
-/// The code of an answer that has nothing but a status; others are well so far.
+/// The code of an answer that consists of a status only; other answers are OK so far.
 fn status_of(response: &Response<Body>) -> Code {
     let status = response.headers().get(GRPC_STATUS);
     status.map_or(Code::Ok, |status| Code::from_bytes(status.as_bytes()))
 }
 
-/// Errors of tonic itself come without details, and under codes that mean something else in our contract.
+/// Replaces errors of tonic, which have no details, and codes with another meaning in our contract.
 fn with_details(response: Response<Body>) -> Response<Body> {
     let code = status_of(&response);
     if code == Code::Ok || response.headers().contains_key(GRPC_DETAILS) {
         return response;
     }
-    let status = match code {
-        Code::OutOfRange => {
-            let message = "The request is larger than the service accepts. Send less in one request.";
-            of_server(Code::ResourceExhausted, "MESSAGE_TOO_LARGE", message, None)
-        }
-        Code::Internal => {
-            let message = "The request is not a message of this method. Send it as the proto says.";
-            of_server(Code::InvalidArgument, "MALFORMED_MESSAGE", message, None)
-        }
-        Code::Unimplemented => {
-            let message =
-                "The contract has no such method, or not in this form. See the methods by reflection.";
-            of_server(Code::Unimplemented, "NO_SUCH_METHOD", message, None)
-        }
+    let (code, reason, message) = match code {
+        Code::OutOfRange => (
+            Code::ResourceExhausted,
+            "MESSAGE_TOO_LARGE",
+            "The request is larger than the service accepts. Send less in one request.",
+        ),
+        Code::Internal => (
+            Code::InvalidArgument,
+            "MALFORMED_MESSAGE",
+            "The request is not a valid message of this method. Send the message that the proto defines.",
+        ),
+        Code::Unimplemented => (
+            Code::Unimplemented,
+            "NO_SUCH_METHOD",
+            "The service has no such method, or not in this form. List the methods by reflection.",
+        ),
         _ => return response,
     };
-    status.into_http()
+    server_status(code, reason, message, None).into_http()
 }
 
-/// Refuses what comes more than once and counts once.
-fn once(headers: &HeaderMap) -> Result<(), Status> {
-    let is_repeated = |name: &&HeaderName| headers.get_all(*name).iter().nth(1).is_some();
-    match READ_ONCE.iter().find(is_repeated) {
-        Some(name) => {
-            let message = format!("The header {name} comes more than once. Send it once.");
-            Err(of_server(Code::InvalidArgument, "HEADER_REPEATED", &message, None))
-        }
-        None => Ok(()),
-    }
+fn aborted() -> Status {
+    let message = "The service is stopping and no longer waits for this call; recorded changes continue. Retry with the same request_id \
+                   when it is back.";
+    server_status(Code::Unavailable, "STOPPING", message, Some(RETRY_AFTER_STOP))
 }
 
-/// The time that a caller gives us, as gRPC over HTTP/2 writes it: at most eight digits and a unit.
-fn timeout(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(GRPC_TIMEOUT)?.to_str().ok()?;
-    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    if digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let amount: u64 = digits.parse().ok()?;
-    Some(match unit {
-        "H" => Duration::from_secs(amount * 3600),
-        "M" => Duration::from_secs(amount * 60),
-        "S" => Duration::from_secs(amount),
-        "m" => Duration::from_millis(amount),
-        "u" => Duration::from_micros(amount),
-        "n" => Duration::from_nanos(amount),
-        _ => return None,
-    })
-}
-
-/// An id of the caller's that may stand in our logs.
-fn is_id(id: &HeaderValue) -> bool {
-    (1..=128).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
-}
-
-fn new_id() -> HeaderValue {
-    let mut text = Uuid::encode_buffer();
-    let text = Uuid::new_v4().hyphenated().encode_lower(&mut text);
-    HeaderValue::from_str(text).expect("a UUID is visible ASCII")
-}
-
-fn cut_off() -> Status {
-    let message = "The service is stopping and waits no longer for the end of this call; what was recorded until now goes on. Call again \
-                   with the same request_id when it is back.";
-    of_server(Code::Unavailable, "STOPPING", message, Some(Duration::from_secs(1)))
-}
-
-fn deadline_passed() -> Status {
-    let message = "The deadline has passed; what was recorded until now goes on. See what it is now with Get, or call \
-                   again with the same request_id and more time.";
-    of_server(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", message, None)
+fn deadline_exceeded() -> Status {
+    let message = "The deadline has passed; recorded changes continue. Look at the result with Get, or retry with the same request_id and \
+                   a longer deadline.";
+    server_status(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", message, None)
 }
 
 #[cfg(test)]
@@ -393,37 +340,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_timeout_is_read_as_grpc_writes_it_and_nothing_else() {
-        let read = |text: &str| {
-            timeout(&HeaderMap::from_iter([(
-                HeaderName::from_static(GRPC_TIMEOUT),
-                HeaderValue::from_str(text).unwrap(),
-            )]))
-        };
-        assert_eq!(read("3S"), Some(Duration::from_secs(3)));
-        assert_eq!(read("99999999H"), Some(Duration::from_secs(99_999_999 * 3600)));
-        assert_eq!(read("250m"), Some(Duration::from_millis(250)));
-        assert_eq!(read("7u"), Some(Duration::from_micros(7)));
-        for bad in ["", "S", "3", "3s", "-1S", "+1S", "100000000S", "1.5S", "S3"] {
-            assert_eq!(read(bad), None, "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn a_call_that_panics_is_answered_like_any_other_failure_of_ours() {
-        let Poll::Ready(status) = caught(|| panic!("in a test"), |status| status) else {
+    fn a_call_that_panics_gets_the_error_internal() {
+        let Poll::Ready(status) = catch_panic(|| panic!("in a test"), |status| status) else {
             panic!("it is answered at once");
         };
         assert_eq!(status.code(), Code::Internal);
         assert_eq!(status.get_error_details().error_info().unwrap().reason, "INTERNAL");
-    }
-
-    #[test]
-    fn an_id_of_the_caller_is_short_and_printable() {
-        assert!(is_id(&HeaderValue::from_static("run-7/step:1")));
-        for bad in ["", "a b", &"x".repeat(129)] {
-            assert!(!is_id(&HeaderValue::from_str(bad).unwrap()), "{bad:?}");
-        }
-        assert!(is_id(&new_id()));
     }
 }

@@ -1,4 +1,5 @@
-//! What is counted, for Prometheus: calls by method and code, and where the synced secrets stand. No name of theirs and no value is in it.
+//! Metrics for Prometheus: calls by method and code, synced secrets by state, database, certificates. They
+//! contain no names and no values.
 
 use std::{fmt, pin::pin, sync::Arc, time::Duration};
 
@@ -29,117 +30,118 @@ use tonic::Code;
 
 use crate::api::{
     connection::{
-        limit::Refusals,
+        limit::LimitHits,
         listen,
         tls::{Certificates, ExpiryKind},
-        tracker::Lines,
+        tracker::ConnectionTracker,
     },
     error::code_name,
 };
 use crate::{secrets::Secrets, telemetry};
 
-/// What Prometheus asks for first.
+/// The content type that Prometheus prefers.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The counters of a server.
+/// The metrics of a server.
 #[derive(Clone)]
 pub(crate) struct Metrics(Arc<Inner>);
 
 struct Inner {
     registry: Registry,
-    calls: Family<Labels, Counter>,
-    seconds: Family<Method, Histogram, fn() -> Histogram>,
+    calls: Family<CallLabels, Counter>,
+    seconds: Family<MethodLabel, Histogram, fn() -> Histogram>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Labels {
+struct CallLabels {
     method: &'static str,
     code: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Method {
+struct MethodLabel {
     method: &'static str,
 }
 
-/// Where the synced secrets stand: looked at when somebody asks.
-struct AtScrape(Secrets);
+/// Collects the state of the synced secrets at each scrape.
+struct SyncedSecretCollector(Secrets);
 
-/// What the database takes, and how its backups went: looked at when somebody asks.
-struct Database(Secrets);
+/// Collects the size of the database and the state of its backups at each scrape.
+struct DatabaseCollector(Secrets);
 
-/// When the files of TLS end: looked at when somebody asks.
-struct Ends(Certificates);
+/// Collects the expiries of the TLS files at each scrape.
+struct ExpiryCollector(Certificates);
 
 // === impl Metrics ===
 
 impl Metrics {
-    pub(crate) fn new(secrets: Secrets, certificates: Option<Certificates>, refusals: &Refusals) -> Self {
+    pub(crate) fn new(secrets: Secrets, certificates: Option<Certificates>, limit_hits: &LimitHits) -> Self {
         let mut registry = Registry::with_prefix("secret_service");
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The release that runs", build);
         let calls = Family::default();
-        registry.register("calls", "Calls that were answered, by method and canonical code", calls.clone());
+        registry.register("calls", "Calls answered, by method and gRPC code", calls.clone());
         // From half a millisecond to half a minute.
         let histogram = || Histogram::new(exponential_buckets(0.000_5, 4.0, 9));
         let seconds = Family::new_with_constructor(histogram as fn() -> Histogram);
-        let help = "How long calls took until their answer began";
+        let help = "Time until the answer began";
         registry.register_with_unit("call_duration", help, Unit::Seconds, seconds.clone());
-        refusals.register(&mut registry);
-        registry.register_collector(Box::new(Database(secrets.clone())));
-        registry.register_collector(Box::new(AtScrape(secrets)));
+        limit_hits.register(&mut registry);
+        registry.register_collector(Box::new(DatabaseCollector(secrets.clone())));
+        registry.register_collector(Box::new(SyncedSecretCollector(secrets)));
         if let Some(certificates) = certificates {
-            registry.register_collector(Box::new(Ends(certificates)));
+            registry.register_collector(Box::new(ExpiryCollector(certificates)));
         }
         Self(Arc::new(Inner { registry, calls, seconds }))
     }
 
-    /// Counts a call. The method is one of a fixed set, never the caller's text.
+    /// Counts a call. `method` is one of a fixed set, never text of the caller.
     pub(crate) fn called(&self, method: &'static str, code: Code, took: Duration) {
-        self.0.calls.get_or_create(&Labels { method, code: code_name(code) }).inc();
-        self.0.seconds.get_or_create(&Method { method }).observe(took.as_secs_f64());
+        self.0.calls.get_or_create(&CallLabels { method, code: code_name(code) }).inc();
+        self.0.seconds.get_or_create(&MethodLabel { method }).observe(took.as_secs_f64());
     }
 
-    /// All of it, as OpenMetrics writes it.
-    fn text(&self) -> Result<String, fmt::Error> {
+    /// All metrics in the OpenMetrics format.
+    fn encode(&self) -> Result<String, fmt::Error> {
         let mut page = String::new();
         text::encode(&mut page, &self.0.registry)?;
         Ok(page)
     }
 
-    /// Serves them at `/metrics` until `stop`; nobody who asks for them is waited for then. A connection is for one page, and not for long.
+    /// Serves the metrics at `/metrics` until `stop`, without waiting for scrapes in progress. A connection
+    /// serves one scrape, and has a timeout.
     pub(crate) async fn serve(
         self,
         listener: TcpListener,
-        (lines, time): (Lines, Duration),
+        (connections, timeout): (ConnectionTracker, Duration),
         stop: CancellationToken,
     ) {
         let page = async move || {
-            let page = self.text().map_err(|_| axum::http::StatusCode::INTERNAL_SERVER_ERROR)?;
+            let page = self.encode().map_err(|_| axum::http::StatusCode::INTERNAL_SERVER_ERROR)?;
             Ok::<_, axum::http::StatusCode>(([(CONTENT_TYPE, OPEN_METRICS)], page))
         };
         let pages = Router::new().route("/metrics", get(page));
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(time).keep_alive(false);
-        let mut incoming = pin!(lines.of(listen::tcp(listener)));
-        let mut under_way = JoinSet::new();
+        http.timer(TokioTimer::new()).header_read_timeout(timeout).keep_alive(false);
+        let mut incoming = pin!(connections.track(listen::tcp(listener)));
+        let mut in_progress = JoinSet::new();
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                Some(_) = under_way.join_next() => {}
+                Some(_) = in_progress.join_next() => {}
                 accepted = incoming.next() => {
-                    let Some(Ok(wire)) = accepted else { return };
+                    let Some(Ok(io)) = accepted else { return };
                     let pages = TowerToHyperService::new(pages.clone());
-                    under_way.spawn(tokio::time::timeout(time, http.serve_connection(TokioIo::new(wire), pages)));
+                    in_progress.spawn(tokio::time::timeout(timeout, http.serve_connection(TokioIo::new(io), pages)));
                 }
             }
         }
     }
 }
 
-// === impl AtScrape ===
+// === impl SyncedSecretCollector ===
 
-impl Collector for AtScrape {
+impl Collector for SyncedSecretCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let standing = self.0.standing();
         let gauge = ConstGauge::new(0);
@@ -151,56 +153,56 @@ impl Collector for AtScrape {
         let waits =
             standing.unsynced_since.map_or(0.0, |since| Timestamp::now().duration_since(since).as_secs_f64());
         let help =
-            "How long the synced secret that is out of sync for longest has been so; 0 where all are in sync";
+            "How long the longest out-of-sync synced secret has been out of sync; 0 if all are in sync";
         let unit = Some(&Unit::Seconds);
         let longest = encoder.encode_descriptor("longest_unsynced", help, unit, gauge.metric_type())?;
         ConstGauge::new(waits.max(0.0)).encode(longest)?;
-        let help = "1 where this process acts for the instance, 0 where it stands by";
+        let help = "1 if this process is the leader, 0 if it is on standby";
         let leader = encoder.encode_descriptor("leader", help, None, gauge.metric_type())?;
         ConstGauge::new(i64::from(standing.is_leading)).encode(leader)?;
         let changes = ConstCounter::new(standing.holder_changes);
-        let help = "How often this process saw the Lease of the instance with another holder than before";
+        let help = "How often this process saw the holder of the instance's Lease change";
         changes.encode(encoder.encode_descriptor(
             "lease_holder_changes",
             help,
             None,
             changes.metric_type(),
         )?)?;
-        let help = "By how much this machine's clock is ahead of that of the vault and of the API server";
+        let help = "How far this machine's clock is ahead of that of the vault and of the API server";
         let mut skews = encoder.encode_descriptor("clock_skew", help, unit, gauge.metric_type())?;
         for (peer, skew) in self.0.skews() {
             ConstGauge::new(skew.as_secs_f64()).encode(skews.encode_family(&[("peer", peer)])?)?;
         }
         let dropped = ConstCounter::new(telemetry::dropped_lines());
-        let help = "Log lines that were dropped because they came faster than they could be written";
+        let help = "Log lines dropped because they came faster than they could be written";
         dropped.encode(encoder.encode_descriptor("log_lines_dropped", help, None, dropped.metric_type())?)
     }
 }
 
-impl fmt::Debug for AtScrape {
+impl fmt::Debug for SyncedSecretCollector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AtScrape")
+        f.write_str("SyncedSecretCollector")
     }
 }
 
-// === impl Database ===
+// === impl DatabaseCollector ===
 
-impl Collector for Database {
+impl Collector for DatabaseCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let (room, gauge, unit) = (self.0.room(), ConstGauge::new(0).metric_type(), Some(&Unit::Bytes));
         let number = |number: u64| ConstGauge::new(i64::try_from(number).unwrap_or(i64::MAX));
-        let help = "What the database takes: its file, what of the file holds nothing and is used before it grows, its write-ahead log";
+        let help = "Size of the database: its file, the free space within the file, its write-ahead log";
         let mut parts = encoder.encode_descriptor("database", help, unit, gauge)?;
         for (part, bytes) in [("file", room.database), ("free", room.growing.free), ("log", room.log)] {
             number(bytes).encode(parts.encode_family(&[("part", part)])?)?;
         }
         if let Some(free) = room.disk_free {
-            let help = "What is free on the disk of the database";
+            let help = "Free space on the disk of the database";
             number(free).encode(encoder.encode_descriptor("database_disk_free", help, unit, gauge)?)?;
         }
         let growing = room.growing;
         let of = [("audit", growing.audit), ("denials", growing.denials), ("feed", growing.feed)];
-        let help = "What grows with use, about: events of what was done, denials, the change feed";
+        let help = "Approximate size of what grows with use: audit events, denials, the change feed";
         let mut recorded = encoder.encode_descriptor("recorded", help, unit, gauge)?;
         for (what, taken) in of {
             number(taken.bytes).encode(recorded.encode_family(&[("what", what)])?)?;
@@ -211,52 +213,51 @@ impl Collector for Database {
         }
         let Some(backups) = self.0.backups() else { return Ok(()) };
         if let Some(last) = backups.last_success {
-            let (help, unit) =
-                ("When the newest backup was made, in seconds since 1970", Some(&Unit::Seconds));
+            let (help, unit) = ("Time of the newest backup, in seconds since 1970", Some(&Unit::Seconds));
             let made = encoder.encode_descriptor("backup_last_success_timestamp", help, unit, gauge)?;
             ConstGauge::new(last.as_second()).encode(made)?;
         }
-        let help = "The size of the newest backup";
+        let help = "Size of the newest backup";
         number(backups.bytes).encode(encoder.encode_descriptor("backup", help, unit, gauge)?)?;
         let kept = number(backups.kept as u64);
-        kept.encode(encoder.encode_descriptor("backups_kept", "Backups that are there", None, gauge)?)?;
+        kept.encode(encoder.encode_descriptor("backups_kept", "Backups kept", None, gauge)?)?;
         let failures = ConstCounter::new(backups.failures);
-        let help = "Backups that failed since the service started";
+        let help = "Failed backups since the service started";
         failures.encode(encoder.encode_descriptor("backup_failures", help, None, failures.metric_type())?)
     }
 }
 
-impl fmt::Debug for Database {
+impl fmt::Debug for DatabaseCollector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Database")
+        f.write_str("DatabaseCollector")
     }
 }
 
-// === impl Ends ===
+// === impl ExpiryCollector ===
 
-impl Collector for Ends {
+impl Collector for ExpiryCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let (dates, unit) = (self.0.dates(), Some(&Unit::Seconds));
+        let (expiries, unit) = (self.0.expiries(), Some(&Unit::Seconds));
         let first = |kind| {
-            let ends = dates.iter().filter(|dated| dated.kind == kind).filter_map(|dated| dated.ends);
-            ends.min().map(|ends| ConstGauge::new(ends.as_second()))
+            let times = expiries.iter().filter(|expiry| expiry.kind == kind).filter_map(|expiry| expiry.time);
+            times.min().map(|time| ConstGauge::new(time.as_second()))
         };
         let kind = ConstGauge::new(0).metric_type();
-        let help = "When the first certificate of a file ends, in seconds since 1970";
+        let help = "When the first certificate of a file expires, in seconds since 1970";
         let mut certificates = encoder.encode_descriptor("certificate_not_after", help, unit, kind)?;
         for (name, kind) in [("serving", ExpiryKind::Serving), ("client_ca", ExpiryKind::ClientAuthority)] {
-            if let Some(ends) = first(kind) {
-                ends.encode(certificates.encode_family(&[("certificate", name)])?)?;
+            if let Some(time) = first(kind) {
+                time.encode(certificates.encode_family(&[("certificate", name)])?)?;
             }
         }
-        let Some(ends) = first(ExpiryKind::RevocationList) else { return Ok(()) };
-        let help = "When the first revocation list is past its next update, in seconds since 1970";
-        ends.encode(encoder.encode_descriptor("revocation_list_next_update", help, unit, kind)?)
+        let Some(time) = first(ExpiryKind::RevocationList) else { return Ok(()) };
+        let help = "When the first revocation list is due for its next update, in seconds since 1970";
+        time.encode(encoder.encode_descriptor("revocation_list_next_update", help, unit, kind)?)
     }
 }
 
-impl fmt::Debug for Ends {
+impl fmt::Debug for ExpiryCollector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Ends")
+        f.write_str("ExpiryCollector")
     }
 }

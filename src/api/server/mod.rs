@@ -1,9 +1,13 @@
-//! The server: binds, serves the contract with health and reflection, and ends without cutting off a call.
+//! The server: binds its listeners, serves the contract with health and reflection, and drains when it stops.
 
+mod admission;
 mod browser_guard;
 mod call_layer;
+mod headers;
 mod health;
 mod metrics;
+mod route;
+mod unauthenticated_routes;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -12,57 +16,62 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-use crate::api::{
-    connection::{
-        budget::Budget,
-        caller_limits::Crowd,
-        file_descriptors,
-        limit::{Limit, Refusals},
-        listen::{self, Listener},
-        tls::{self, Certificates},
-        tracker::{Lines, Room},
-        unauthenticated::OpenCalls,
+use admission::Admission;
+use browser_guard::{AllowedOrigins, BrowserGuard};
+use call_layer::CallLayer;
+use metrics::Metrics;
+
+use crate::{
+    access::AccessControl,
+    api::{
+        connection::{
+            budget::Budget,
+            caller_limits::CallerLimits,
+            file_descriptors,
+            limit::{Limit, LimitHits},
+            listen::{self, Listener},
+            tls::{self, Certificates},
+            tracker::{ConnectionLimits, ConnectionTracker},
+            unauthenticated::UnauthenticatedCalls,
+        },
+        options::{Limits, Options, ServerError},
+        rpc::{Service, auth::Authorizer, pages::Pages, watch_synced_secrets::Watches},
     },
-    options::{Limits, Options, ServerError},
-    rpc::{auth::Door, pages::Pages, service::Service, watch_synced_secrets::Watches},
-    server::{
-        browser_guard::{Allowed, Front},
-        call_layer::Gate,
-        metrics::Metrics,
-    },
+    proto::secret_service_server::SecretServiceServer,
+    secrets::Secrets,
 };
-use crate::{access::AccessControl, proto::secret_service_server::SecretServiceServer, secrets::Secrets};
 
 /// Bytes of all headers of a request.
-const HEADER_BYTES: u32 = 16 * 1024;
-/// What a peer may send before we read it, of one request and of all on its connection: most requests fit in, larger ones take a round
-/// trip for each such part, and nobody fills our memory with what is going to be refused.
+const MAX_HEADER_BYTES: u32 = 16 * 1024;
+/// What a peer may send before we read it: of one request, and on its connection. Most requests fit; a larger
+/// one takes a round trip for each such part. So nobody can fill our memory with requests that will be
+/// refused.
 const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 256 * 1024;
-/// Streams that a peer opened and reset before we looked at them; more end the connection (CVE-2023-44487).
-const PENDING_RESETS: usize = 20;
-/// Silence after which a peer is asked whether it is there, and how long it has to say so.
-const PING_AFTER: Duration = Duration::from_secs(30);
+/// Streams that a peer opened and reset before we accepted them; more close the connection (CVE-2023-44487).
+const MAX_PENDING_RESETS: usize = 20;
+/// After how long without data a peer is pinged, and how long it may take to answer.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the answers to calls that are cut off have to leave.
-const LAST_WORD: Duration = Duration::from_millis(500);
+/// How long the answers to aborted calls may take to be sent.
+const ABORT_GRACE: Duration = Duration::from_millis(500);
 
-/// How the server ends.
+/// How the server stops.
 #[derive(Default)]
-struct Ending {
-    /// No new connections from now on.
+struct Shutdown {
+    /// Accepts no more connections.
     stop: CancellationToken,
-    /// How long calls have after that.
+    /// How long calls may take after that.
     drain: Duration,
-    /// What is still under way is cut off, and told so.
-    too_late: CancellationToken,
+    /// Aborts the calls that are still in flight.
+    abort: CancellationToken,
 }
 
-/// A server that is bound and not serving yet.
+/// A server that is bound but not serving yet.
 pub struct Server {
     options: Options,
-    allowed: Allowed,
+    allowed: AllowedOrigins,
     certificates: Option<Certificates>,
     listeners: Vec<Listener>,
     addresses: Vec<SocketAddr>,
@@ -72,13 +81,13 @@ pub struct Server {
 // === impl Server ===
 
 impl Server {
-    /// Checks the options and takes every address; nothing is answered before [`Server::run`].
+    /// Checks the options and binds every address. No call is answered before [`Server::run`].
     pub async fn bind(mut options: Options) -> Result<Self, ServerError> {
         if options.listen.is_empty() {
             return Err(ServerError::NoAddress);
         }
         file_descriptors::fit(&mut options.limits);
-        let allowed = Allowed::new(&options.allowed_origins).map_err(ServerError::Origin)?;
+        let allowed = AllowedOrigins::new(&options.allowed_origins).map_err(ServerError::Origin)?;
         let certificates = match &options.tls {
             Some(tls) => Some(Certificates::load(tls.clone(), options.grpc_web).await?),
             None => None,
@@ -95,19 +104,20 @@ impl Server {
         Ok(Self { options, allowed, certificates, listeners, addresses, metrics })
     }
 
-    /// The TCP addresses, with the ports that were taken.
+    /// The TCP addresses, with the ports that were bound.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
-    /// Where metrics are served.
+    /// The address that serves metrics.
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.metrics.as_ref().and_then(|listener| listener.local_addr().ok())
     }
 
-    /// Serves until `stop`, then finishes what is in flight. Health says what `ready` says.
+    /// Serves until `stop`, then finishes the calls in flight. Health reports `ready`.
     ///
-    /// Mutations that a caller no longer waits for may still be under way when this returns: [`Secrets::drain`] waits for them.
+    /// Mutations whose caller no longer waits may still be running when this returns: [`Secrets::drain`]
+    /// waits for them.
     pub async fn run(
         self,
         secrets: Secrets,
@@ -115,45 +125,61 @@ impl Server {
         ready: watch::Receiver<bool>,
         stop: CancellationToken,
     ) -> Result<(), ServerError> {
-        // A listener that fails ends the others, but not the caller's token.
+        // A failed listener stops the others, but must not cancel the token of our caller.
         let stop = stop.child_token();
         let reporter = HealthReporter::new();
         health::report(&reporter, ServingStatus::NotServing).await;
-        let others = health::routes(&reporter, self.options.reflection)?;
+        let others = unauthenticated_routes::routes(&reporter, self.options.reflection)?;
         let limits = &self.options.limits;
-        let refusals = Refusals::default();
-        let door = Door::new(access, secrets.clone(), self.certificates.clone(), refusals.clone());
-        let reserve = Budget::reserve((Limit::UnixCalls, limits.unix_calls));
-        let crowd = Crowd::new(limits, reserve.clone(), refusals.clone());
-        let metrics = Metrics::new(secrets.clone(), self.certificates.clone(), &refusals);
-        let contract = contract(door.clone(), secrets, (limits, crowd.clone()), &stop);
-        let open = OpenCalls::new(limits, reserve, refusals.clone());
-        let lines = Lines::new(room(limits), limits.send_timeout, refusals.clone());
-        let ending = Ending { stop: stop.clone(), drain: self.options.drain, ..Ending::default() };
-        let (ours, others) = ((door, crowd, metrics.clone()), (others, open));
-        let gate = Gate::new(ours, contract, others, (limits, lines.clone()), ending.too_late.clone());
-        let front = Front::new(gate, self.allowed, self.options.grpc_web);
+        let limit_hits = LimitHits::default();
+        let connections =
+            ConnectionTracker::new(connection_limits(limits), limits.send_timeout, limit_hits.clone());
+        let scrapes = ConnectionTracker::new(
+            metrics_connection_limits(limits),
+            limits.send_timeout,
+            limit_hits.clone(),
+        );
+        let metrics = Metrics::new(secrets.clone(), self.certificates.clone(), &limit_hits);
+        let shutdown = Shutdown { stop: stop.clone(), drain: self.options.drain, ..Shutdown::default() };
 
-        let metrics_lines = Lines::new(metrics_room(limits), limits.send_timeout, refusals);
-        let metrics_lines = (metrics_lines, limits.metrics_timeout);
+        let reserve = Budget::reserve((Limit::UnixCalls, limits.unix_calls));
+        let caller_limits = CallerLimits::new(limits, reserve.clone(), limit_hits.clone());
+        let unauthenticated = UnauthenticatedCalls::new(limits, reserve, limit_hits.clone());
+        let certificates = self.certificates.clone();
+        let authorizer = Authorizer::new(access, secrets.clone(), certificates, limit_hits);
+        let contract = contract(authorizer.clone(), secrets, (limits, caller_limits.clone()), &stop);
+        let admission = Admission::new(authorizer, caller_limits, unauthenticated.clone());
+        let calls = CallLayer::new(
+            admission,
+            contract,
+            (others, unauthenticated),
+            (metrics.clone(), connections.clone()),
+            limits,
+            shutdown.abort.clone(),
+        );
+        let service = BrowserGuard::new(calls, self.allowed, self.options.grpc_web);
+
+        let scrapes = (scrapes, limits.metrics_timeout);
         let mut listeners = JoinSet::new();
         for listener in self.listeners {
-            let (builder, front, stop) = (builder(&self.options), front.clone(), stop.clone());
-            let lines = lines.clone();
+            let (builder, service, stop) = (builder(&self.options), service.clone(), stop.clone());
+            let connections = connections.clone();
             match (listener, self.certificates.clone()) {
                 (Listener::Tcp(listener), Some(certificates)) => listeners.spawn(async move {
                     let (incoming, stopped) = (listen::tcp(listener), stop.cancelled_owned());
-                    let incoming = tls::secured(lines.of(incoming), certificates);
-                    builder.serve_with_incoming_shutdown(front, incoming, stopped).await
+                    let incoming = tls::secured(connections.track(incoming), certificates);
+                    builder.serve_with_incoming_shutdown(service, incoming, stopped).await
                 }),
                 (Listener::Tcp(listener), None) => listeners.spawn(async move {
-                    let (incoming, stopped) = (lines.of(listen::tcp(listener)), stop.cancelled_owned());
-                    builder.serve_with_incoming_shutdown(front, incoming, stopped).await
+                    let (incoming, stopped) = (listen::tcp(listener), stop.cancelled_owned());
+                    let incoming = connections.track(incoming);
+                    builder.serve_with_incoming_shutdown(service, incoming, stopped).await
                 }),
                 (Listener::Unix(listener, file), _) => listeners.spawn(async move {
                     let _file = file;
-                    let (incoming, stopped) = (lines.of(listen::unix(listener)), stop.cancelled_owned());
-                    builder.serve_with_incoming_shutdown(front, incoming, stopped).await
+                    let (incoming, stopped) = (listen::unix(listener), stop.cancelled_owned());
+                    let incoming = connections.track(incoming);
+                    builder.serve_with_incoming_shutdown(service, incoming, stopped).await
                 }),
             };
         }
@@ -162,9 +188,9 @@ impl Server {
                 certificates.follow(stop.clone()).await;
             }
         };
-        let metrics_served = serve_metrics(self.metrics, metrics, metrics_lines, stop.clone());
+        let metrics_served = serve_metrics(self.metrics, metrics, scrapes, stop.clone());
         let (served, (), (), ()) = tokio::join!(
-            serve(listeners, ending, lines),
+            serve(listeners, shutdown, connections),
             health::follow(reporter, ready, stop.clone()),
             follow_files,
             metrics_served
@@ -173,24 +199,24 @@ impl Server {
     }
 }
 
-/// Serves metrics, where they are wanted.
+/// Serves metrics, if they have an address.
 async fn serve_metrics(
     listener: Option<TcpListener>,
     metrics: Metrics,
-    lines: (Lines, Duration),
+    connections: (ConnectionTracker, Duration),
     stop: CancellationToken,
 ) {
     if let Some(listener) = listener {
-        metrics.serve(listener, lines, stop).await;
+        metrics.serve(listener, connections, stop).await;
     }
 }
 
-/// Waits for all listeners; after the stop, only for connections with a call, and not longer than `drain`. The first error ends the
-/// others.
+/// Waits for all listeners. After the stop, waits for connections with a call in flight, but not longer than
+/// `drain`. The first listener that fails stops the others.
 async fn serve(
     mut listeners: JoinSet<Result<(), transport::Error>>,
-    Ending { stop, drain, too_late }: Ending,
-    lines: Lines,
+    Shutdown { stop, drain, abort }: Shutdown,
+    connections: ConnectionTracker,
 ) -> Result<(), ServerError> {
     let mut served = Ok(());
     let mut all_ended = async || {
@@ -204,48 +230,54 @@ async fn serve(
     let drained = async {
         stop.cancelled().await;
         tokio::time::sleep(drain).await;
-        tracing::warn!("calls were still in flight after {drain:?} and are cut off");
-        too_late.cancel();
-        tokio::time::sleep(LAST_WORD).await;
+        tracing::warn!("aborting calls that are still in flight after {drain:?}");
+        abort.cancel();
+        tokio::time::sleep(ABORT_GRACE).await;
     };
-    let end_lines = async {
+    let close_connections = async {
         stop.cancelled().await;
-        lines.end().await;
+        connections.drain().await;
     };
     tokio::select! {
         () = all_ended() => {}
         () = drained => {}
-        () = end_lines => {}
+        () = close_connections => {}
     }
     served
 }
 
-fn room(limits: &Limits) -> Room {
-    Room {
+fn connection_limits(limits: &Limits) -> ConnectionLimits {
+    ConnectionLimits {
         all: (Limit::Connections, limits.connections),
-        open: (Limit::OpenConnections, limits.open_connections),
-        open_per_address: (Limit::OpenConnectionsPerAddress, limits.open_connections_per_address),
+        unauthenticated: (Limit::OpenConnections, limits.open_connections),
+        unauthenticated_per_address: (Limit::OpenConnectionsPerAddress, limits.open_connections_per_address),
         per_caller: (Limit::ConnectionsPerCaller, limits.connections_per_caller),
         unix: limits.unix_connections,
     }
 }
 
-/// All that ask for metrics are strangers, and one address has no more than half of the room.
-fn metrics_room(limits: &Limits) -> Room {
+/// Scrapes need no credentials. One address gets at most half of the connections.
+fn metrics_connection_limits(limits: &Limits) -> ConnectionLimits {
     let all = (Limit::MetricsConnections, limits.metrics_connections);
     let of_address = (Limit::MetricsConnections, limits.metrics_connections.div_ceil(2));
-    Room { all, open: all, open_per_address: of_address, per_caller: all, unix: 0 }
+    ConnectionLimits {
+        all,
+        unauthenticated: all,
+        unauthenticated_per_address: of_address,
+        per_caller: all,
+        unix: 0,
+    }
 }
 
 fn contract(
-    door: Door,
+    authorizer: Authorizer,
     secrets: Secrets,
-    (limits, crowd): (&Limits, Crowd),
+    (limits, caller_limits): (&Limits, CallerLimits),
     stop: &CancellationToken,
 ) -> SecretServiceServer<Service> {
-    let watches = Watches::new(crowd, limits.heartbeat, stop.clone());
+    let watches = Watches::new(caller_limits, limits.heartbeat, stop.clone());
     let pages = Pages::within(limits.answer_bytes);
-    SecretServiceServer::new(Service { door, secrets, watches, pages })
+    SecretServiceServer::new(Service { authorizer, secrets, watches, pages })
         .max_decoding_message_size(limits.message_bytes)
         .max_encoding_message_size(limits.answer_bytes)
 }
@@ -256,8 +288,8 @@ fn builder(options: &Options) -> transport::Server {
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(options.limits.streams_per_connection)
-        .http2_max_header_list_size(HEADER_BYTES)
-        .http2_max_pending_accept_reset_streams(Some(PENDING_RESETS))
-        .http2_keepalive_interval(Some(PING_AFTER))
+        .http2_max_header_list_size(MAX_HEADER_BYTES)
+        .http2_max_pending_accept_reset_streams(Some(MAX_PENDING_RESETS))
+        .http2_keepalive_interval(Some(PING_INTERVAL))
         .http2_keepalive_timeout(Some(PING_TIMEOUT))
 }

@@ -138,7 +138,7 @@ async fn a_call_that_outlives_its_deadline_is_told_that_what_was_recorded_goes_o
     let held = running.house.store.begin().await.unwrap();
     let late = client.sync_synced_secret(sync(0)).await.unwrap_err();
     assert_eq!((late.code(), reason(&late).as_str()), (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"));
-    assert!(late.message().contains("goes on"), "{late}");
+    assert!(late.message().contains("changes continue"), "{late}");
 
     let mut request = tonic::Request::new(sync(0));
     request.metadata_mut().insert("grpc-timeout", "200m".parse().unwrap());

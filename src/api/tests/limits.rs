@@ -1,4 +1,4 @@
-//! What nobody may take from the others: connections, calls, watches, and the patience of the server.
+//! Limits: connections, calls, watches, and clients that do not read.
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -10,7 +10,7 @@ use tonic::{Code, transport::Endpoint};
 use super::*;
 use crate::proto::{ListSyncedSecretsRequest, WatchSyncedSecretsRequest};
 
-/// More than anything here takes, also on a busy machine.
+/// Longer than anything here takes, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn lists(client: &mut SecretServiceClient<Channel>) -> Result<(), Status> {
@@ -42,7 +42,7 @@ async fn who_does_not_take_an_answer_loses_the_connection_and_others_do_not() {
         while watch.message().await?.is_some() {}
         Ok::<(), Status>(())
     };
-    timeout(PATIENCE, told).await.unwrap().expect_err("the connection was cut in the middle of the watch");
+    timeout(PATIENCE, told).await.unwrap().expect_err("the connection was closed in the middle of the watch");
     lists(&mut good).await.unwrap();
     running.house.insert(secret("new")).await;
     let event = timeout(PATIENCE, quiet.message()).await.unwrap().unwrap().unwrap();

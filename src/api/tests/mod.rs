@@ -1,5 +1,5 @@
-//! The API over real sockets: the generated client on one side, the use cases over a real database on the other. The vault
-//! and the cluster are not there; what needs them is tested where they are.
+//! The API over real sockets, with the generated client and the use cases over a real database. There is no vault
+//! and no cluster: tests/service tests what needs them.
 
 mod life;
 mod limits;
@@ -38,7 +38,7 @@ pub(super) struct House {
     pub(super) directory: TempDir,
 }
 
-/// A house that is served.
+/// A running server over a house.
 struct Running {
     house: House,
     address: SocketAddr,

@@ -23,7 +23,7 @@ async fn what_is_not_there_is_named_with_what_to_do() {
     assert_eq!(refused.get_details_error_info().unwrap().metadata["resource"], "syncedSecrets/nobody");
     assert_eq!(
         refused.message(),
-        "There is no synced secret \"nobody\". Look with ListSyncedSecrets for what there is, or create it."
+        "There is no synced secret \"nobody\". Find existing ones with ListSyncedSecrets, or create it."
     );
 }
 
@@ -131,9 +131,8 @@ async fn what_is_not_grpc_is_refused() {
     assert_eq!(response.status(), 415);
 }
 
-/// A call whose message is just these bytes.
 #[tokio::test]
-async fn who_hangs_up_on_a_refusal_is_in_the_audit_all_the_same() {
+async fn a_denial_is_recorded_even_if_the_caller_hangs_up() {
     let house = house().await;
     let denial = Denial {
         actor: "anonymous@192.0.2.1".to_owned(),
@@ -142,7 +141,7 @@ async fn who_hangs_up_on_a_refusal_is_in_the_audit_all_the_same() {
         outcome: Outcome("UNAUTHENTICATED".to_owned()),
         detail: "no credentials".to_owned(),
     };
-    // As far as the first wait, and no further.
+    // Polled once, then dropped.
     let mut recording = Box::pin(house.secrets.record_denial(denial));
     assert!(futures::poll!(&mut recording).is_pending());
     drop(recording);
@@ -152,6 +151,7 @@ async fn who_hangs_up_on_a_refusal_is_in_the_audit_all_the_same() {
     assert_eq!(actors, ["anonymous@192.0.2.1"]);
 }
 
+/// The status of a call with exactly these bytes as its message.
 async fn raw(channel: Channel, method: &str, message: &'static [u8]) -> Status {
     let mut framed = vec![0];
     framed.extend(u32::try_from(message.len()).unwrap().to_be_bytes());

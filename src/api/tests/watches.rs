@@ -87,8 +87,11 @@ async fn what_leaves_the_filter_is_deleted_to_that_watcher() {
 async fn a_token_from_beyond_the_feed_is_out_of_range_and_a_forged_one_invalid() {
     let running = serve(|_| ()).await;
     running.house.insert(secret("a")).await;
-    let scope =
-        crate::api::rpc::token::Scope::watch(running.house.secrets.signer(), "WatchSyncedSecrets", vec![]);
+    let scope = crate::api::rpc::token::TokenScope::watch(
+        running.house.secrets.signer(),
+        "WatchSyncedSecrets",
+        vec![],
+    );
     let mut client = running.client().await;
     let beyond = scope.issue(&FeedPlace { sequence: 2, ..running.house.store.view().snapshot().place });
     // As the release issued it that knew of no history.
@@ -248,7 +251,8 @@ async fn token(running: &Running) -> String {
     }
 }
 
-/// A new process, which has no change in memory, on the same database, after all changes but so many were pruned.
+/// A new process, which has no change in memory, on the same database, after all changes but so many were
+/// pruned.
 async fn restarted(running: Running, kept: i64) -> Running {
     let mut transaction = running.house.store.begin().await.unwrap();
     transaction.prune_changes(Timestamp::now() + Duration::from_secs(60), kept).await.unwrap();

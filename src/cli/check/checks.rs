@@ -170,8 +170,8 @@ async fn of_tls(config: &Config) -> Option<Row> {
     };
     let now = Timestamp::now();
     let problems = dates.iter().filter_map(|dated| dated.problem(now)).collect::<Vec<_>>().join(" ");
-    let first = dates.iter().filter_map(|dated| dated.ends).min();
-    // Without these no caller gets in, so they fail the check. The others are warnings.
+    let first = dates.iter().filter_map(|dated| dated.time).min();
+    // What lets nobody in any more is broken; of the rest somebody should know.
     let is_broken = |dated: &Expiry| match dated.kind {
         ExpiryKind::Serving => true,
         ExpiryKind::ClientAuthority => false,

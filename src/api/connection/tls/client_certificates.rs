@@ -1,4 +1,5 @@
-//! Client certificates during the life of a connection: what was good at the handshake may be revoked or over since.
+//! Client certificates after the handshake: they are verified for each call, because they may have been
+//! revoked or have expired since.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,38 +12,41 @@ use rustls::{
 
 use crate::quote::Quote;
 
-/// Certificates that are remembered as good at a time.
-const GOOD: u64 = 4_096;
-/// How long a certificate is good once it was verified.
-const GOOD_FOR: Duration = Duration::from_secs(5);
+/// Verified certificates kept before the oldest are evicted.
+const MAX_VERIFIED: u64 = 4_096;
+/// How long a verification is remembered.
+const VERIFIED_FOR: Duration = Duration::from_secs(5);
 
-/// Verifies client certificates against what the files said when this was made. It goes when they change, and all that it
-/// remembers with it.
+/// Verifies client certificates by the content of the files when they were read. When they change, it is
+/// replaced, and nothing that it remembers is used any more.
 #[derive(Clone)]
 pub(crate) struct ClientCertificates {
     verifier: Option<Arc<dyn ClientCertVerifier>>,
     /// By the digest of the leaf.
-    good: Cache<[u8; 32], ()>,
+    verified: Cache<[u8; 32], ()>,
 }
 
 // === impl ClientCertificates ===
 
 impl ClientCertificates {
     pub(super) fn new(verifier: Option<Arc<dyn ClientCertVerifier>>) -> Self {
-        Self { verifier, good: Cache::builder().max_capacity(GOOD).time_to_live(GOOD_FOR).build() }
+        Self {
+            verifier,
+            verified: Cache::builder().max_capacity(MAX_VERIFIED).time_to_live(VERIFIED_FOR).build(),
+        }
     }
 
-    /// Whether a chain, leaf first, is good now; else why not.
+    /// Verifies a chain, leaf first.
     pub(crate) fn verify(&self, chain: &[CertificateDer<'_>]) -> Result<(), Quote> {
         let (Some(verifier), Some((leaf, between))) = (&self.verifier, chain.split_first()) else {
-            return Err("nobody here vouches for clients any more".into());
+            return Err("the service no longer has a client CA".into());
         };
         let key: [u8; 32] = digest(&SHA256, leaf).as_ref().try_into().expect("SHA-256 has 32 bytes");
-        if self.good.contains_key(&key) {
+        if self.verified.contains_key(&key) {
             return Ok(());
         }
         verifier.verify_client_cert(leaf, between, UnixTime::now()).map_err(|error| Quote::error(&error))?;
-        self.good.insert(key, ());
+        self.verified.insert(key, ());
         Ok(())
     }
 }

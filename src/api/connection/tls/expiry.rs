@@ -1,5 +1,6 @@
-//! When the files of TLS end: told in the log at start and whenever it changes, by `secret-service check`, and by metrics. Nothing
-//! else tells: an expired authority goes on vouching, and a revocation list that nobody renews goes on revoking what it did.
+//! When the TLS files expire. The log says so at the start and at every change, and so do `secret-service
+//! check` and the metrics. Nothing else shows it: certificates of an expired client CA are still accepted,
+//! and an outdated revocation list still revokes what it lists.
 
 use jiff::{SignedDuration, Timestamp};
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
@@ -12,55 +13,55 @@ use x509_parser::{
 
 use crate::quote::Quote;
 
-/// A certificate that ends within this time ends soon.
-const SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// A certificate that expires within this time is reported.
+const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// Something of the files of TLS that ends.
+/// The expiry of something in the TLS files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expiry {
     /// What it is.
     pub kind: ExpiryKind,
-    /// Whom it names: the subject of a certificate, the issuer of a list.
+    /// The subject of a certificate, or the issuer of a revocation list.
     pub name: Quote,
-    /// When it ends; a list that does not say when the next one comes never does.
-    pub ends: Option<Timestamp>,
+    /// When it expires; `None` for a revocation list without a next update.
+    pub time: Option<Timestamp>,
 }
 
-/// What ends.
+/// What expires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ExpiryKind {
     /// The server's certificate, or one of its chain.
     Serving,
-    /// An authority that vouches for clients.
+    /// A client CA.
     ClientAuthority,
-    /// What such an authority took back.
+    /// A revocation list of a client CA.
     RevocationList,
 }
 
-/// Where something stands that ends.
+/// Whether something has expired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ExpiryStatus {
-    /// It holds.
+    /// It is valid.
     Valid,
-    /// It ends within 30 days.
+    /// It expires within 30 days.
     ExpiresSoon,
-    /// It has ended.
+    /// It has expired.
     Expired,
 }
 
 // === impl ExpiryKind ===
 
 impl ExpiryKind {
-    /// For people.
+    /// Its name in messages.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Serving => "the serving certificate",
-            Self::ClientAuthority => "the client authority",
+            Self::ClientAuthority => "the client CA",
             Self::RevocationList => "the revocation list of",
         }
     }
 
-    /// The setting that names its file.
+    /// The setting with its file.
     pub fn setting(self) -> &'static str {
         match self {
             Self::Serving => "server.tls_cert_file",
@@ -72,9 +73,9 @@ impl ExpiryKind {
     fn consequence(self) -> &'static str {
         match self {
             Self::Serving => "clients refuse the service",
-            Self::ClientAuthority => "it still vouches for clients",
+            Self::ClientAuthority => "certificates that it issued are still accepted",
             Self::RevocationList => {
-                "what was revoked since is let in, unless authentication.require_current_crl refuses all whom it is about"
+                "certificates revoked since then are accepted, unless authentication.require_current_crl refuses all certificates of its issuer"
             }
         }
     }
@@ -83,46 +84,49 @@ impl ExpiryKind {
 // === impl Expiry ===
 
 impl Expiry {
-    /// Certificates, in order. One that can't be read here has no date, and the TLS library has its own word about it.
+    /// The expiries of certificates, in order. Skips one that cannot be parsed: the TLS library reports that.
     pub(super) fn certificates(kind: ExpiryKind, all: &[CertificateDer<'_>]) -> Vec<Self> {
-        let dated = all.iter().filter_map(|der| {
+        let expiries = all.iter().filter_map(|der| {
             let (_, read) = X509Certificate::from_der(der).ok()?;
-            Some(Self { kind, name: named(read.subject()), ends: time(read.validity().not_after) })
+            Some(Self { kind, name: named(read.subject()), time: time(read.validity().not_after) })
         });
-        dated.collect()
+        expiries.collect()
     }
 
-    /// Revocation lists, in order.
-    pub(super) fn lists(all: &[CertificateRevocationListDer<'_>]) -> Vec<Self> {
-        let dated = all.iter().filter_map(|der| {
+    /// The expiries of revocation lists, in order.
+    pub(super) fn revocation_lists(all: &[CertificateRevocationListDer<'_>]) -> Vec<Self> {
+        let expiries = all.iter().filter_map(|der| {
             let (_, read) = CertificateRevocationList::from_der(der).ok()?;
-            let ends = read.next_update().and_then(time);
-            Some(Self { kind: ExpiryKind::RevocationList, name: named(read.issuer()), ends })
+            let time = read.next_update().and_then(time);
+            Some(Self { kind: ExpiryKind::RevocationList, name: named(read.issuer()), time })
         });
-        dated.collect()
+        expiries.collect()
     }
 
-    /// Where it stands. A list is made for days and renewed by machines: it never ends soon.
+    /// Whether it has expired. A revocation list is valid for days and renewed automatically, so it never
+    /// expires soon.
     pub fn status(&self, now: Timestamp) -> ExpiryStatus {
-        match self.ends {
-            Some(ends) if ends <= now => ExpiryStatus::Expired,
-            Some(ends) if self.kind != ExpiryKind::RevocationList && ends.duration_since(now) <= SOON => {
+        match self.time {
+            Some(time) if time <= now => ExpiryStatus::Expired,
+            Some(time)
+                if self.kind != ExpiryKind::RevocationList && time.duration_since(now) <= EXPIRES_SOON =>
+            {
                 ExpiryStatus::ExpiresSoon
             }
             _ => ExpiryStatus::Valid,
         }
     }
 
-    /// What is to be said of it now: a sentence, and what to do. Nothing where it holds.
+    /// The problem and what to do; `None` while it is valid.
     pub fn problem(&self, now: Timestamp) -> Option<String> {
-        let (ends, kind) = (self.ends?, self.kind);
+        let (time, kind) = (self.time?, self.kind);
         let what = format!("{} {:?}", kind.as_str(), &*self.name);
-        let renew = format!("Renew {}; the service reads it again by itself.", kind.setting());
+        let renew = format!("Renew the file in {}; the service reads it again by itself.", kind.setting());
         match self.status(now) {
             ExpiryStatus::Valid => None,
-            ExpiryStatus::ExpiresSoon => Some(format!("{what} ends soon, at {ends}. {renew}")),
+            ExpiryStatus::ExpiresSoon => Some(format!("{what} expires soon, at {time}. {renew}")),
             ExpiryStatus::Expired => {
-                Some(format!("{what} has ended at {ends}: {}. {renew}", kind.consequence()))
+                Some(format!("{what} expired at {time}: {}. {renew}", kind.consequence()))
             }
         }
     }
@@ -136,25 +140,27 @@ fn time(time: ASN1Time) -> Option<Timestamp> {
     Timestamp::from_second(time.timestamp()).ok()
 }
 
-/// Says in the log what has changed since it was said last.
+/// Logs the expiries whose status has changed.
 #[derive(Default)]
-pub(super) struct Told(Vec<(ExpiryKind, Quote, ExpiryStatus)>);
+pub(super) struct ExpiryLog(Vec<(ExpiryKind, Quote, ExpiryStatus)>);
 
-// === impl Told ===
+// === impl ExpiryLog ===
 
-impl Told {
-    pub(super) fn tell(&mut self, all: &[Expiry], now: Timestamp) {
-        let standings =
-            all.iter().map(|dated| (dated.kind, dated.name.clone(), dated.status(now))).collect::<Vec<_>>();
-        for (dated, standing) in all.iter().zip(&standings) {
-            let Some(problem) = dated.problem(now).filter(|_| !self.0.contains(standing)) else { continue };
-            let ends = dated.ends.map(|ends| ends.to_string());
-            match standing.2 {
-                ExpiryStatus::Expired => tracing::error!(ends, "{problem}"),
-                _ => tracing::warn!(ends, "{problem}"),
+impl ExpiryLog {
+    pub(super) fn log(&mut self, all: &[Expiry], now: Timestamp) {
+        let statuses = all
+            .iter()
+            .map(|expiry| (expiry.kind, expiry.name.clone(), expiry.status(now)))
+            .collect::<Vec<_>>();
+        for (expiry, status) in all.iter().zip(&statuses) {
+            let Some(problem) = expiry.problem(now).filter(|_| !self.0.contains(status)) else { continue };
+            let time = expiry.time.map(|time| time.to_string());
+            match status.2 {
+                ExpiryStatus::Expired => tracing::error!(time, "{problem}"),
+                _ => tracing::warn!(time, "{problem}"),
             }
         }
-        self.0 = standings;
+        self.0 = statuses;
     }
 }
 
@@ -162,9 +168,9 @@ impl Told {
 mod tests {
     use super::*;
 
-    fn dated(kind: ExpiryKind, days: i64) -> Expiry {
-        let ends = Some(now() + SignedDuration::from_hours(24 * days));
-        Expiry { kind, name: "CN=pump".into(), ends }
+    fn expiry(kind: ExpiryKind, days: i64) -> Expiry {
+        let time = Some(now() + SignedDuration::from_hours(24 * days));
+        Expiry { kind, name: "CN=pump".into(), time }
     }
 
     fn now() -> Timestamp {
@@ -172,25 +178,25 @@ mod tests {
     }
 
     #[test]
-    fn what_ends_within_thirty_days_ends_soon_and_a_list_only_when_it_has() {
+    fn a_certificate_expires_soon_30_days_before_and_a_revocation_list_never() {
         use ExpiryKind::{RevocationList, Serving};
-        for (kind, days, standing) in [
+        for (kind, days, status) in [
             (Serving, 31, ExpiryStatus::Valid),
             (Serving, 30, ExpiryStatus::ExpiresSoon),
             (Serving, 0, ExpiryStatus::Expired),
             (RevocationList, 1, ExpiryStatus::Valid),
             (RevocationList, 0, ExpiryStatus::Expired),
         ] {
-            assert_eq!(dated(kind, days).status(now()), standing, "{kind:?} {days}");
+            assert_eq!(expiry(kind, days).status(now()), status, "{kind:?} {days}");
         }
-        let forever = Expiry { ends: None, ..dated(RevocationList, 0) };
+        let forever = Expiry { time: None, ..expiry(RevocationList, 0) };
         assert_eq!(forever.status(now()), ExpiryStatus::Valid);
     }
 
     #[test]
-    fn a_problem_names_what_ends_when_and_the_setting() {
-        assert_eq!(dated(ExpiryKind::Serving, 90).problem(now()), None);
-        let problem = dated(ExpiryKind::Serving, 7).problem(now()).unwrap();
+    fn a_problem_names_what_expires_when_and_the_setting() {
+        assert_eq!(expiry(ExpiryKind::Serving, 90).problem(now()), None);
+        let problem = expiry(ExpiryKind::Serving, 7).problem(now()).unwrap();
         for word in ["serving certificate", "CN=pump", "2026-12-03", "server.tls_cert_file"] {
             assert!(problem.contains(word), "{word}: {problem}");
         }

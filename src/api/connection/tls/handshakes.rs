@@ -1,4 +1,5 @@
-//! Handshakes: many at a time, and none for long. Whoever begins and says no more is an open connection as any other, and gives way.
+//! TLS handshakes: many at a time, each with a timeout. A connection that stalls in its handshake is an
+//! unauthenticated connection, and is closed for a new one as any other.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -10,33 +11,32 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::Certificates;
-use crate::{api::connection::tracked::Wire, quote::Quote};
+use crate::{api::connection::tracked::TrackedIo, quote::Quote};
 
-/// How long a handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Connections whose handshake is done. As many are under way as there may be connections.
+/// The connections whose handshake succeeded. The limits on connections bound how many are in progress.
 pub(crate) fn secured<IO>(
-    incoming: impl Stream<Item = Result<Wire<IO>, Infallible>>,
+    incoming: impl Stream<Item = Result<TrackedIo<IO>, Infallible>>,
     certificates: Certificates,
-) -> impl Stream<Item = Result<TlsStream<Wire<IO>>, Infallible>>
+) -> impl Stream<Item = Result<TlsStream<TrackedIo<IO>>, Infallible>>
 where
     IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     async_stream::stream! {
         let mut incoming = std::pin::pin!(incoming);
-        let mut under_way = JoinSet::new();
+        let mut in_progress = JoinSet::new();
         loop {
             tokio::select! {
                 accepted = incoming.next() => match accepted {
                     Some(Ok(connection)) => {
                         let acceptor = TlsAcceptor::from(certificates.server());
-                        under_way.spawn(handshake(acceptor, connection));
+                        in_progress.spawn(handshake(acceptor, connection));
                     }
                     Some(Err(never)) => match never {},
                     None => break,
                 },
-                Some(done) = under_way.join_next() => {
+                Some(done) = in_progress.join_next() => {
                     if let Ok(Some(connection)) = done {
                         yield Ok(connection);
                     }
@@ -46,14 +46,14 @@ where
     }
 }
 
-async fn handshake<IO>(acceptor: TlsAcceptor, connection: Wire<IO>) -> Option<TlsStream<Wire<IO>>>
+async fn handshake<IO>(acceptor: TlsAcceptor, connection: TrackedIo<IO>) -> Option<TlsStream<TrackedIo<IO>>>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    match tokio::time::timeout(HANDSHAKE, acceptor.accept(connection)).await {
+    match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(connection)).await {
         Ok(Ok(connection)) => {
-            let (wire, session) = connection.get_ref();
-            wire.line().secured(session.peer_certificates());
+            let (tracked, session) = connection.get_ref();
+            tracked.connection().secured(session.peer_certificates());
             Some(connection)
         }
         Ok(Err(error)) => {

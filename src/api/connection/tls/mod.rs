@@ -1,5 +1,5 @@
-//! TLS: the server's certificate, the authorities that vouch for clients and the certificates that they took back, all read
-//! again when their files change.
+//! TLS: the server's certificate, the client CAs, and the revocation lists. The files are read again when
+//! they change.
 
 mod client_certificates;
 mod expiry;
@@ -20,21 +20,22 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 pub(crate) use client_certificates::ClientCertificates;
-use expiry::Told;
+use expiry::ExpiryLog;
 pub use expiry::{Expiry, ExpiryKind, ExpiryStatus};
 pub(crate) use handshakes::secured;
 
 use crate::api::options::{Revocation, ServerError, Tls};
 use crate::quote::Quote;
 
-/// What messages call the files with the authorities for clients, and with what these took back.
-const AUTHORITIES: &str = "the client authorities";
-const LISTS: &str = "the revocation lists";
+/// What messages call the files.
+const CLIENT_CA: &str = "the client CA file";
+const REVOCATION_LISTS: &str = "the revocation list file";
 
-/// How often the files are looked at. With the life of a verification, this is how long a revoked certificate may still work.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How often the files are read again. A revoked certificate may work for this long, plus the time that a
+/// verification is remembered.
+const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What the files say now. A clone sees what the others see.
+/// The current content of the files. A clone shares it.
 #[derive(Clone)]
 pub(crate) struct Certificates {
     files: Arc<Tls>,
@@ -42,18 +43,18 @@ pub(crate) struct Certificates {
     loaded: Arc<watch::Sender<Loaded>>,
 }
 
-/// What the files said when they were read.
+/// The content of the files when they were read.
 #[derive(Clone)]
 struct Loaded {
-    /// Of all that was read, to see a change.
+    /// Of all files, to detect a change.
     digest: [u8; 32],
     server: Arc<ServerConfig>,
-    /// Where an authority for clients is configured.
+    /// Verifies client certificates, if a client CA is configured.
     clients: ClientCertificates,
-    dates: Arc<[Expiry]>,
+    expiries: Arc<[Expiry]>,
 }
 
-/// The files as they are.
+/// The bytes of the files.
 struct Contents {
     cert: Vec<u8>,
     key: Zeroizing<Vec<u8>>,
@@ -61,9 +62,9 @@ struct Contents {
     client_crl: Option<Vec<u8>>,
 }
 
-/// Reads the files as the server would; what of them ends, and when.
+/// Reads the files as the server would, and returns what in them expires.
 pub async fn tls_expiries(files: Tls) -> Result<Vec<Expiry>, ServerError> {
-    Ok(Certificates::load(files, false).await?.dates().to_vec())
+    Ok(Certificates::load(files, false).await?.expiries().to_vec())
 }
 
 // === impl Certificates ===
@@ -77,47 +78,48 @@ impl Certificates {
         Ok(Self { files: Arc::new(files), protocols, loaded: Arc::new(watch::Sender::new(loaded)) })
     }
 
-    /// What the next handshake is done with.
+    /// The configuration for the next handshake.
     fn server(&self) -> Arc<ServerConfig> {
         self.loaded.borrow().server.clone()
     }
 
-    /// What client certificates are verified with, now.
+    /// Verifies client certificates by the current files.
     pub(crate) fn clients(&self) -> ClientCertificates {
         self.loaded.borrow().clients.clone()
     }
 
-    /// What of the files ends, and when.
-    pub(crate) fn dates(&self) -> Arc<[Expiry]> {
-        self.loaded.borrow().dates.clone()
+    /// What in the files expires.
+    pub(crate) fn expiries(&self) -> Arc<[Expiry]> {
+        self.loaded.borrow().expiries.clone()
     }
 
-    /// Looks at the files again and again, until told to stop. What can't be used is told once, and what was there before stays.
+    /// Reads the files again until the service stops. If they cannot be used, that is logged once, and the
+    /// previous content stays in use.
     pub(crate) async fn follow(self, stop: CancellationToken) {
-        let (mut told, mut dates) = (Quote::from(""), Told::default());
-        dates.tell(&self.dates(), Timestamp::now());
-        while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
-            match self.look().await {
+        let (mut logged, mut expiries) = (Quote::from(""), ExpiryLog::default());
+        expiries.log(&self.expiries(), Timestamp::now());
+        while stop.run_until_cancelled(tokio::time::sleep(RELOAD_INTERVAL)).await.is_some() {
+            match self.reload().await {
                 Ok(is_new) => {
                     if is_new {
-                        tracing::info!(cert_file = %self.files.cert_file.display(), "the TLS files have changed and are used now");
+                        tracing::info!(cert_file = %self.files.cert_file.display(), "the TLS files have changed; new connections use them");
                     }
-                    told = Quote::from("");
+                    logged = Quote::from("");
                 }
-                Err(problem) if problem != told => {
+                Err(problem) if problem != logged => {
                     tracing::warn!(
                         %problem,
-                        "the TLS files have changed and can't be used; what they said before still counts. Mend them"
+                        "the TLS files have changed and cannot be used; the previous ones stay in use. Fix the files"
                     );
-                    told = problem;
+                    logged = problem;
                 }
                 Err(_) => {}
             }
-            dates.tell(&self.dates(), Timestamp::now());
+            expiries.log(&self.expiries(), Timestamp::now());
         }
     }
 
-    async fn look(&self) -> Result<bool, Quote> {
+    async fn reload(&self) -> Result<bool, Quote> {
         let contents = Contents::read(&self.files).await?;
         if contents.digest() == self.loaded.borrow().digest {
             return Ok(false);
@@ -145,7 +147,7 @@ impl Loaded {
         let mut server = builder.with_single_cert(chain, key).map_err(|error| Quote::error(&error))?;
         server.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         let (server, clients) = (Arc::new(server), ClientCertificates::new(verifier));
-        Ok(Self { digest: contents.digest(), server, clients, dates: contents.dates()?.into() })
+        Ok(Self { digest: contents.digest(), server, clients, expiries: contents.expiries()?.into() })
     }
 }
 
@@ -175,18 +177,18 @@ impl Contents {
         digest(&SHA256, &all).as_ref().try_into().expect("SHA-256 has 32 bytes")
     }
 
-    /// Verifies clients that show a certificate; whether one must be shown is not for the handshake to decide: who asks for
-    /// health needs none.
+    /// Verifies the certificates of clients that show one. The handshake does not require one: health checks
+    /// need none.
     fn verifier(&self, revocation: Revocation) -> Result<Option<Arc<dyn ClientCertVerifier>>, Quote> {
         let Some(client_ca) = &self.client_ca else { return Ok(None) };
         let mut roots = RootCertStore::empty();
-        for root in certificates(client_ca).map_err(|why| about(AUTHORITIES, &why))? {
-            roots.add(root).map_err(|error| about(AUTHORITIES, &Quote::error(&error)))?;
+        for root in certificates(client_ca).map_err(|why| about(CLIENT_CA, &why))? {
+            roots.add(root).map_err(|error| about(CLIENT_CA, &Quote::error(&error)))?;
         }
-        // By default the whole chain is looked at, and who is in no list is refused.
+        // By default, this checks the whole chain, and refuses a certificate that no list covers.
         let mut verifier =
             WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::new(default_provider()))
-                .with_crls(self.lists()?)
+                .with_crls(self.revocation_lists()?)
                 .allow_unauthenticated();
         if revocation.allow_unknown {
             verifier = verifier.allow_unknown_revocation_status();
@@ -197,30 +199,30 @@ impl Contents {
         verifier.build().map(Some).map_err(|error| Quote::error(&error))
     }
 
-    fn lists(&self) -> Result<Vec<CertificateRevocationListDer<'static>>, Quote> {
+    fn revocation_lists(&self) -> Result<Vec<CertificateRevocationListDer<'static>>, Quote> {
         let lists = self.client_crl.as_deref().map(CertificateRevocationListDer::pem_slice_iter);
         let lists: Result<Vec<_>, _> = lists.into_iter().flatten().collect();
-        let lists = lists.map_err(|error| about(LISTS, &Quote::error(&error)))?;
+        let lists = lists.map_err(|error| about(REVOCATION_LISTS, &Quote::error(&error)))?;
         match lists.is_empty() && self.client_crl.is_some() {
-            true => Err(about(LISTS, &"there is none in the file".into())),
+            true => Err(about(REVOCATION_LISTS, &"the file contains no revocation list".into())),
             false => Ok(lists),
         }
     }
 
-    fn dates(&self) -> Result<Vec<Expiry>, Quote> {
-        let mut dates = Expiry::certificates(ExpiryKind::Serving, &certificates(&self.cert)?);
+    fn expiries(&self) -> Result<Vec<Expiry>, Quote> {
+        let mut expiries = Expiry::certificates(ExpiryKind::Serving, &certificates(&self.cert)?);
         if let Some(client_ca) = &self.client_ca {
-            dates.extend(Expiry::certificates(ExpiryKind::ClientAuthority, &certificates(client_ca)?));
+            expiries.extend(Expiry::certificates(ExpiryKind::ClientAuthority, &certificates(client_ca)?));
         }
-        dates.extend(Expiry::lists(&self.lists()?));
-        Ok(dates)
+        expiries.extend(Expiry::revocation_lists(&self.revocation_lists()?));
+        Ok(expiries)
     }
 }
 
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Quote> {
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match certificates {
-        Ok(none) if none.is_empty() => Err("there is none in the file".into()),
+        Ok(none) if none.is_empty() => Err("the file contains no certificate".into()),
         Ok(certificates) => Ok(certificates),
         Err(error) => Err(Quote::error(&error)),
     }

@@ -1,381 +1,245 @@
-//! A connection: where it comes from, what is under way on it, and when it is cut.
+//! A tracked connection: where it comes from, which calls are in flight on it, and when it is closed.
 //!
-//! It is cut when its peer does not take an answer for too long, and when it has to give way to another one: so neither who reads
-//! slowly nor who only connects takes anything from the others for long.
+//! It is closed when its peer does not read an answer for too long, and when it has to make room for a new
+//! connection. So a client that reads slowly, or only connects, does not take anything from the others for
+//! long.
+
+mod body;
+mod io;
 
 use std::{
     collections::HashMap,
-    io,
-    pin::Pin,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    task::{Context, Poll, ready},
     time::Duration,
 };
 
-use bytes::Bytes;
 use futures::task::AtomicWaker;
 use http::Extensions;
-use http_body::{Frame, SizeHint};
 use parking_lot::{Mutex, MutexGuard};
-use pin_project_lite::pin_project;
 use rustls::pki_types::CertificateDer;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Instant, Interval, MissedTickBehavior},
-};
-use tonic::{
-    Status,
-    body::Body,
-    transport::server::{Connected, TlsConnectInfo},
-};
+use tokio::time::Instant;
+use tonic::{body::Body, transport::server::TlsConnectInfo};
 
-use crate::api::connection::peer::Peer;
+pub(crate) use io::TrackedIo;
 
-/// How often a connection looks whether its peer takes its answers.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How long a peer far away may take to make room for the next part of an answer.
-const BETWEEN_PARTS: Duration = Duration::from_secs(1);
+use super::peer::Peer;
 
-/// What is known of a connection; in the extensions of every request that comes over it.
+/// The longest gap between two parts of an answer to a peer far away: a connection that was silent for longer
+/// has sent all it had.
+const SILENT_BEFORE_CLOSE: Duration = Duration::from_secs(1);
+
+/// A connection. It is in the extensions of every request on it; a clone shares it.
 #[derive(Clone)]
-pub(crate) struct Line(Arc<Inner>);
+pub(crate) struct TrackedConnection(Arc<ConnectionState>);
 
-pub(crate) struct Inner {
+pub(crate) struct ConnectionState {
     pub(crate) peer: Arc<Peer>,
-    /// The same with what it showed in the handshake of TLS, once that is done.
+    /// The peer with the certificates that it showed in the TLS handshake, once that is done.
     secured: OnceLock<Arc<Peer>>,
-    /// Who was let in on it first: whose it is.
+    /// The first caller that was authorized on the connection.
     owner: OnceLock<Arc<str>>,
     calls: Mutex<Calls>,
-    /// Bytes that were read and written.
-    moved: AtomicU64,
-    is_cut: AtomicBool,
-    /// The task of the connection, for when it is cut.
+    /// Bytes read and written.
+    transferred: AtomicU64,
+    is_closed: AtomicBool,
+    /// The task of the connection, to wake when it is closed.
     waker: AtomicWaker,
 }
 
-/// Calls on a connection, by number.
+/// The calls on a connection, by number.
 #[derive(Default)]
 struct Calls {
     last: u64,
-    under_way: HashMap<u64, UnderWay>,
-    /// How much had moved when that was last looked at, and since when no more has.
-    still: Option<(u64, Instant)>,
+    in_flight: HashMap<u64, CallState>,
+    /// Bytes transferred when this was last checked, and since when there were no more.
+    silent: Option<(u64, Instant)>,
 }
 
 #[derive(Default)]
-struct UnderWay {
-    /// When the last part of the answer was handed over that the peer has left no room after.
-    handed_over: Option<Instant>,
-    /// Whether its caller was let in; health and reflection are open to everybody.
-    is_let_in: bool,
-    /// Whether it is one of health or reflection, which nobody waits for the end of.
-    is_open: bool,
+struct CallState {
+    /// When a part of the answer was handed to the connection, unless the peer has room for the next part.
+    unread_since: Option<Instant>,
+    /// Whether its caller was authorized.
+    is_authorized: bool,
+    /// Whether it is a call of health or reflection, whose end nobody waits for.
+    is_unauthenticated: bool,
 }
 
-/// A call on a line, until its answer is taken.
-pub(crate) struct OnLine {
-    line: Line,
+/// A call on a connection, until the peer has read its answer.
+pub(crate) struct TrackedCall {
+    connection: TrackedConnection,
     number: u64,
 }
 
-pin_project! {
-    /// The socket of a line.
-    pub(crate) struct Wire<IO> {
-        #[pin]
-        io: IO,
-        line: Line,
-        look: Interval,
-        send_timeout: Duration,
-    }
-}
+// === impl TrackedConnection ===
 
-pin_project! {
-    /// An answer, which holds on to what its call holds until it is taken.
-    pub(crate) struct Taken<Held> {
-        #[pin]
-        body: Body,
-        call: OnLine,
-        held: Held,
-    }
-}
-
-// === impl Line ===
-
-impl Line {
-    pub(crate) fn new(inner: Arc<Inner>) -> Self {
-        Self(inner)
+impl TrackedConnection {
+    pub(crate) fn new(state: Arc<ConnectionState>) -> Self {
+        Self(state)
     }
 
-    /// The line that a request comes over.
+    /// The connection of a request.
     pub(crate) fn of(request: &Extensions) -> Option<&Self> {
         request.get::<Self>().or_else(|| request.get::<TlsConnectInfo<Self>>().map(TlsConnectInfo::get_ref))
     }
 
-    /// Where it comes from, and what it showed.
-    pub(crate) fn peer(&self) -> Arc<Peer> {
+    /// Where a request comes from.
+    pub(crate) fn peer_of(request: &Extensions) -> Arc<Peer> {
+        Self::of(request).map_or_else(|| Arc::new(Peer::unknown()), Self::peer)
+    }
+
+    /// Where the connection comes from, with the certificates that the peer showed.
+    fn peer(&self) -> Arc<Peer> {
         self.0.secured.get().unwrap_or(&self.0.peer).clone()
     }
 
-    /// The handshake is done, and showed these certificates.
+    /// The TLS handshake is done, and the peer showed these certificates.
     pub(crate) fn secured(&self, chain: Option<&[CertificateDer<'static>]>) {
         let chain = chain.map(|chain| Arc::new(chain.to_vec()));
-        // There is one handshake on a connection.
-        let _ = self.0.secured.set(Arc::new(self.0.peer.showing(chain)));
+        // A connection has one handshake.
+        let _ = self.0.secured.set(Arc::new(self.0.peer.with_certificates(chain)));
     }
 
-    /// Who was let in on it first.
+    /// The first caller that was authorized on the connection.
     pub(crate) fn owner(&self) -> Option<&Arc<str>> {
         self.0.owner.get()
     }
 
-    /// A call begins.
-    pub(crate) fn begin(&self) -> OnLine {
+    /// Begins a call.
+    pub(crate) fn begin_call(&self) -> TrackedCall {
         let mut calls = lock(&self.0.calls);
         calls.last += 1;
         let number = calls.last;
-        calls.under_way.insert(number, UnderWay::default());
-        OnLine { line: self.clone(), number }
+        calls.in_flight.insert(number, CallState::default());
+        TrackedCall { connection: self.clone(), number }
     }
 }
 
-impl Inner {
+// === impl ConnectionState ===
+
+impl ConnectionState {
     pub(crate) fn new(peer: Peer) -> Self {
         Self {
             peer: Arc::new(peer),
             secured: OnceLock::new(),
             owner: OnceLock::new(),
             calls: Mutex::default(),
-            moved: AtomicU64::new(0),
-            is_cut: AtomicBool::new(false),
+            transferred: AtomicU64::new(0),
+            is_closed: AtomicBool::new(false),
             waker: AtomicWaker::new(),
         }
     }
 
-    /// Whether somebody was let in on it.
+    /// Whether a caller was authorized on it.
     pub(crate) fn is_owned(&self) -> bool {
         self.owner.get().is_some()
     }
 
-    /// Whether a caller was the first.
+    /// Whether this caller was the first that was authorized on it.
     pub(crate) fn is_owned_by(&self, caller: &str) -> bool {
         self.owner.get().is_some_and(|owner| **owner == *caller)
     }
 
-    /// Whether nothing is under way on it but what is open to everybody.
+    /// Whether no authorized call is in flight on it.
     pub(crate) fn is_idle(&self) -> bool {
-        !lock(&self.calls).under_way.values().any(|call| call.is_let_in)
+        !lock(&self.calls).in_flight.values().any(|call| call.is_authorized)
     }
 
-    /// Whether nobody can miss it any more: no call is under way on it, and as far as this was asked, nothing has moved on it for as long
-    /// as the rest of an answer may take from one of its parts to the next. Where there was no call yet, nothing has to move.
+    /// Whether it can be closed without breaking a call: none is in flight, and since this was first asked,
+    /// no byte was transferred for [`SILENT_BEFORE_CLOSE`]. A connection that never had a call can be closed
+    /// at once.
     pub(crate) fn is_done(&self) -> bool {
-        let (now, moved) = (Instant::now(), self.moved.load(Ordering::Relaxed));
+        let (now, transferred) = (Instant::now(), self.transferred.load(Ordering::Relaxed));
         let mut calls = lock(&self.calls);
-        if calls.under_way.values().any(|call| !call.is_open) {
-            calls.still = None;
+        if calls.in_flight.values().any(|call| !call.is_unauthenticated) {
+            calls.silent = None;
             return false;
         }
-        let still = calls.still.filter(|(before, _)| *before == moved);
-        let (_, since) = *calls.still.insert(still.unwrap_or((moved, now)));
-        calls.last == 0 || now.duration_since(since) >= BETWEEN_PARTS
+        let silent = calls.silent.filter(|(before, _)| *before == transferred);
+        let (_, since) = *calls.silent.insert(silent.unwrap_or((transferred, now)));
+        calls.last == 0 || now.duration_since(since) >= SILENT_BEFORE_CLOSE
     }
 
-    pub(crate) fn is_cut(&self) -> bool {
-        self.is_cut.load(Ordering::Relaxed)
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn cut(&self) {
-        self.is_cut.store(true, Ordering::Relaxed);
+    /// Closes the connection the next time that its task reads or writes, and wakes that.
+    pub(crate) fn close(&self) {
+        self.is_closed.store(true, Ordering::Relaxed);
         self.waker.wake();
     }
 
-    fn note_moved(&self, bytes: usize) {
-        self.moved.fetch_add(bytes as u64, Ordering::Relaxed);
+    fn add_transferred(&self, bytes: usize) {
+        self.transferred.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    fn note_written(&self, written: &Poll<io::Result<usize>>) {
-        if let Poll::Ready(Ok(bytes)) = written {
-            self.note_moved(*bytes);
-        }
-    }
-
-    fn is_stalled(&self, patience: Duration) -> bool {
+    /// Whether the peer has left an answer unread for longer than this.
+    fn is_stalled(&self, timeout: Duration) -> bool {
         let now = Instant::now();
         let calls = lock(&self.calls);
-        let mut handed_over = calls.under_way.values().filter_map(|call| call.handed_over);
-        handed_over.any(|since| now.duration_since(since) > patience)
+        let mut unread = calls.in_flight.values().filter_map(|call| call.unread_since);
+        unread.any(|since| now.duration_since(since) > timeout)
     }
 }
 
-// === impl OnLine ===
+// === impl TrackedCall ===
 
-impl OnLine {
-    /// A part of the answer was handed over, or there is room for the next one.
-    fn note(&self, handed_over: Option<Instant>) {
-        self.update(|call| call.handed_over = handed_over);
+impl TrackedCall {
+    /// Marks the call as authorized. True if its caller is the first on this connection.
+    pub(crate) fn authorized(&self, caller: &str) -> bool {
+        self.update(|call| call.is_authorized = true);
+        !self.connection.0.is_owned() && self.connection.0.owner.set(caller.into()).is_ok()
     }
 
-    /// Its caller was let in. True where nobody was on this connection before.
-    pub(crate) fn let_in(&self, caller: &str) -> bool {
-        self.update(|call| call.is_let_in = true);
-        !self.line.0.is_owned() && self.line.0.owner.set(caller.into()).is_ok()
+    /// Marks the call as one of health or reflection.
+    pub(crate) fn unauthenticated(&self) {
+        self.update(|call| call.is_unauthenticated = true);
     }
 
-    /// It is one of health or reflection.
-    pub(crate) fn is_open(&self) {
-        self.update(|call| call.is_open = true);
+    /// Its connection.
+    pub(crate) fn connection(&self) -> &TrackedConnection {
+        &self.connection
     }
 
-    /// What it is a call on.
-    pub(crate) fn line(&self) -> &Line {
-        &self.line
+    /// Its answer, which keeps `held` until the peer has read it.
+    pub(crate) fn answer<Held: Send + 'static>(self, body: Body, held: Held) -> Body {
+        body::tracked(body, self, held)
     }
 
-    fn update(&self, change: impl FnOnce(&mut UnderWay)) {
-        if let Some(call) = lock(&self.line.0.calls).under_way.get_mut(&self.number) {
+    fn set_unread_since(&self, time: Option<Instant>) {
+        self.update(|call| call.unread_since = time);
+    }
+
+    fn update(&self, change: impl FnOnce(&mut CallState)) {
+        if let Some(call) = lock(&self.connection.0.calls).in_flight.get_mut(&self.number) {
             change(call);
         }
     }
-
-    /// An answer of this call, which holds on to something until it is taken.
-    pub(crate) fn answer<Held: Send + 'static>(self, body: Body, held: Held) -> Body {
-        Body::new(Taken { body, call: self, held })
-    }
 }
 
-impl Drop for OnLine {
+impl Drop for TrackedCall {
     fn drop(&mut self) {
-        lock(&self.line.0.calls).under_way.remove(&self.number);
+        lock(&self.connection.0.calls).in_flight.remove(&self.number);
     }
 }
 
-// === impl Taken ===
-
-impl<Held> http_body::Body for Taken<Held> {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let this = self.project();
-        // Whoever polls has room for more.
-        this.call.note(None);
-        let frame = ready!(this.body.poll_frame(context));
-        this.call.note(Some(Instant::now()));
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-// === impl Wire ===
-
-impl<IO> Connected for Wire<IO> {
-    type ConnectInfo = Line;
-
-    fn connect_info(&self) -> Line {
-        self.line.clone()
-    }
-}
-
-impl<IO> Wire<IO> {
-    pub(crate) fn new(io: IO, line: Line, send_timeout: Duration) -> Self {
-        let mut look = tokio::time::interval(LOOK_EVERY);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { io, line, look, send_timeout }
-    }
-
-    /// What it is the socket of.
-    pub(crate) fn line(&self) -> &Line {
-        &self.line
-    }
-
-    /// Why the connection ends now, where it does. Asked whenever something is read or written: a peer that takes nothing lets us do
-    /// no more than one of both.
-    fn end(
-        look: &mut Interval,
-        (line, send_timeout): (&Line, Duration),
-        context: &mut Context<'_>,
-    ) -> io::Result<()> {
-        line.0.waker.register(context.waker());
-        if line.0.is_cut() {
-            return Err(io::Error::other("it does nothing, and gives way to another connection"));
-        }
-        while look.poll_tick(context).is_ready() {
-            if line.0.is_stalled(send_timeout) {
-                tracing::info!(
-                    peer = line.0.peer.place,
-                    "a connection is cut: its peer does not take its answers"
-                );
-                return Err(io::Error::new(io::ErrorKind::TimedOut, "answers are not taken"));
-            }
-        }
-        Ok(())
-    }
-}
-
-impl<IO: AsyncRead> AsyncRead for Wire<IO> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = self.project();
-        Self::end(this.look, (this.line, *this.send_timeout), context)?;
-        let before = buffer.filled().len();
-        let read = this.io.poll_read(context, buffer);
-        this.line.0.note_moved(buffer.filled().len() - before);
-        read
-    }
-}
-
-impl<IO: AsyncWrite> AsyncWrite for Wire<IO> {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        let this = self.project();
-        Self::end(this.look, (this.line, *this.send_timeout), context)?;
-        let written = this.io.poll_write(context, buffer);
-        this.line.0.note_written(&written);
-        written
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.project().io.poll_flush(context)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.project().io.poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffers: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.project();
-        Self::end(this.look, (this.line, *this.send_timeout), context)?;
-        let written = this.io.poll_write_vectored(context, buffers);
-        this.line.0.note_written(&written);
-        written
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-}
-
-/// No lock is held across anything that could panic.
+/// Nothing that could panic happens under these locks.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_of_no_connection_is_not_local() {
+        let peer = TrackedConnection::peer_of(&Extensions::new());
+        assert!(!peer.is_local);
+        assert_eq!(peer.place, "anonymous");
+    }
 }

@@ -1,4 +1,4 @@
-//! New vault secrets: the value is moved out of the request, into a type that forgets it safely, before anything else.
+//! A new vault secret in a request. Its value moves first, out of the request into a type that wipes it.
 
 use std::{collections::BTreeMap, mem};
 
@@ -6,54 +6,30 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 use zeroize::Zeroize;
 
-use super::{Violations, in_collection, quoted, time};
+use super::{Violations, quoted, time};
 use crate::{
-    model::{NewVaultSecret, VaultSecretName, limits},
+    model::{NewVaultSecret, limits},
     proto,
-    secrets::{Error, RESERVED_TAG},
+    secrets::RESERVED_TAG,
 };
 
-/// CreateVaultSecret.
-pub(crate) fn create_vault_secret(
-    message: proto::CreateVaultSecretRequest,
-    mut violations: Violations,
-) -> Result<(VaultSecretName, NewVaultSecret), Error> {
-    let id = message.vault_secret_id;
-    let name = match id.strip_prefix("vaultSecrets/") {
-        Some(id) => Err(format!("it is an id, not a name: use {}", quoted(id))),
-        None => id.parse::<VaultSecretName>().map_err(|error| error.to_string()),
-    };
-    let name = violations.take("vault_secret_id", name);
-    let secret = required("secret", message.secret, &mut violations);
-    violations.finish(name.zip(secret))
-}
-
-/// AddVaultSecretVersion.
-pub(crate) fn new_version(
-    message: proto::AddVaultSecretVersionRequest,
-    mut violations: Violations,
-) -> Result<(VaultSecretName, NewVaultSecret), Error> {
-    let name = violations.take("parent", in_collection("vaultSecrets", &message.parent));
-    let secret = required("secret", message.secret, &mut violations);
-    violations.finish(name.zip(secret))
-}
-
-fn required(
+/// The new vault secret that a request must have.
+pub(in crate::api::rpc) fn required_vault_secret(
     field: &str,
     secret: Option<proto::NewVaultSecret>,
     violations: &mut Violations,
 ) -> Option<NewVaultSecret> {
     match secret {
-        Some(secret) => Some(new_vault_secret(field, secret, violations)),
+        Some(secret) => Some(vault_secret(field, secret, violations)),
         None => {
-            violations.add(field, "it is required: it brings the value");
+            violations.add(field, "is required: it holds the value");
             None
         }
     }
 }
 
-/// What "Create new" stores.
-pub(crate) fn new_vault_secret(
+/// Reads a new vault secret.
+pub(in crate::api::rpc) fn vault_secret(
     field: &str,
     mut wire: proto::NewVaultSecret,
     violations: &mut Violations,
@@ -61,33 +37,34 @@ pub(crate) fn new_vault_secret(
     let value = take_value(&mut wire.value);
     let bytes = value.expose_secret().len();
     if bytes == 0 {
-        violations.add(format!("{field}.value"), "a value is required");
+        violations.add(format!("{field}.value"), "is required");
     } else if bytes > limits::VALUE_BYTES {
         violations.add(
             format!("{field}.value"),
-            format!("a value has at most {} bytes of UTF-8; this one has {bytes}", limits::VALUE_BYTES),
+            format!("must have at most {} bytes of UTF-8, and has {bytes}", limits::VALUE_BYTES),
         );
     }
     if wire.content_type.chars().count() > limits::CONTENT_TYPE_CHARS || has_control(&wire.content_type) {
         violations.add(
             format!("{field}.content_type"),
-            format!("a content type has at most {} printable characters", limits::CONTENT_TYPE_CHARS),
+            format!("must have at most {} printable characters", limits::CONTENT_TYPE_CHARS),
         );
     }
-    let (not_before_time, expire_time) = life(field, &wire, violations);
+    let (not_before_time, expire_time) = lifetime(field, &wire, violations);
     check_tags(field, &wire.tags, violations);
     NewVaultSecret { value, content_type: wire.content_type, not_before_time, expire_time, tags: wire.tags }
 }
 
-/// Copies exactly the value's bytes, so that no allocation is given back with them in it, and wipes the original.
-pub(crate) fn take_value(value: &mut String) -> SecretString {
+/// Copies exactly the bytes of the value and wipes the original, so that no freed allocation contains the
+/// value.
+pub(in crate::api::rpc) fn take_value(value: &mut String) -> SecretString {
     let mut original = mem::take(value);
     let copy: Box<str> = original.as_str().into();
     original.zeroize();
     SecretBox::new(copy)
 }
 
-fn life(
+fn lifetime(
     field: &str,
     wire: &proto::NewVaultSecret,
     violations: &mut Violations,
@@ -98,13 +75,15 @@ fn life(
     let not_before = read("not_before_time", wire.not_before_time);
     let expire = read("expire_time", wire.expire_time);
     if expire.is_some_and(|expire| expire <= Timestamp::now()) {
-        violations
-            .add(format!("{field}.expire_time"), "it lies in the past: what has expired can't be synced");
+        violations.add(
+            format!("{field}.expire_time"),
+            "must lie in the future: an expired vault secret is not synced",
+        );
     }
     if let (Some(not_before), Some(expire)) = (not_before, expire)
         && not_before >= expire
     {
-        violations.add(format!("{field}.not_before_time"), "it must lie before expire_time");
+        violations.add(format!("{field}.not_before_time"), "must be before expire_time");
     }
     (not_before, expire)
 }
@@ -112,17 +91,17 @@ fn life(
 fn check_tags(field: &str, tags: &BTreeMap<String, String>, violations: &mut Violations) {
     let field = format!("{field}.tags");
     if tags.len() > limits::TAGS {
-        violations.add(&field, format!("a vault secret has at most {} tags of a caller", limits::TAGS));
+        violations.add(&field, format!("must have at most {} tags", limits::TAGS));
     }
     for (name, value) in tags {
         let fits = |text: &str| text.chars().count() <= limits::TAG_CHARS && !has_control(text);
         if name == RESERVED_TAG {
-            violations.add(&field, format!("the tag {name:?} is this service's own"));
+            violations.add(&field, format!("must not contain the tag {name:?}, which this service sets"));
         } else if name.is_empty() || !fits(name) || !fits(value) {
             violations.add(
                 &field,
                 format!(
-                    "a tag's name and value have at most {} printable characters, the name at least one: {}",
+                    "must have names of 1 to {0} and values of up to {0} printable characters: {1}",
                     limits::TAG_CHARS,
                     quoted(name)
                 ),

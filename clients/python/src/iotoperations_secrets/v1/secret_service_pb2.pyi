@@ -150,7 +150,7 @@ class VaultSecret(_message.Message):
     enabled: _builtins.bool
     content_type: _builtins.str
     managed: _builtins.bool
-    """True where the vault manages it as part of a certificate."""
+    """Whether the vault manages it as part of a certificate."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -163,7 +163,7 @@ class VaultSecret(_message.Message):
     def tags(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     @_builtins.property
     def synced_secrets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names of the synced secrets that hold a reference to it."""
+        """Names of the synced secrets that refer to it."""
 
     def __init__(
         self,
@@ -224,7 +224,7 @@ Global___VaultSecretVersion: _TypeAlias = VaultSecretVersion  # noqa: Y015
 
 @_typing.final
 class NewVaultSecret(_message.Message):
-    """What "Create new" stores in the vault. Input only, from the caller to the vault; never stored or returned here."""
+    """A secret that "Create new" stores in the vault. Input only: this service neither stores nor returns it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -430,7 +430,7 @@ class CreateVaultSecretRequest(_message.Message):
     vault_secret_id: _builtins.str
     """^[0-9a-zA-Z-]{1,127}$"""
     request_id: _builtins.str
-    """A UUID: a retry with the same id and content is the same request (AIP-155)."""
+    """A UUID. A retry with the same id and content is the same request (AIP-155)."""
     validate_only: _builtins.bool
     @_builtins.property
     def secret(self) -> Global___NewVaultSecret: ...
@@ -491,11 +491,11 @@ class SyncedSecret(_message.Message):
         DESCRIPTOR: _descriptor.EnumDescriptor
         STATE_UNSPECIFIED: SyncedSecret._State.ValueType  # 0
         STATE_PENDING: SyncedSecret._State.ValueType  # 1
-        """Accepted; the edge does not hold it yet."""
+        """Accepted, but not synced yet."""
         STATE_SYNCED: SyncedSecret._State.ValueType  # 2
-        """The edge holds what the references say."""
+        """The edge is in sync with the references."""
         STATE_DEGRADED: SyncedSecret._State.ValueType  # 3
-        """The edge holds the last known values; the latest attempt failed, see conditions."""
+        """The edge has the last known values; the latest attempt failed, see conditions."""
         STATE_FAILED: SyncedSecret._State.ValueType  # 4
         """Never synced, and the latest attempt failed, see conditions."""
         STATE_DELETING: SyncedSecret._State.ValueType  # 5
@@ -503,11 +503,11 @@ class SyncedSecret(_message.Message):
     class State(_State, metaclass=_StateEnumTypeWrapper): ...
     STATE_UNSPECIFIED: SyncedSecret.State.ValueType  # 0
     STATE_PENDING: SyncedSecret.State.ValueType  # 1
-    """Accepted; the edge does not hold it yet."""
+    """Accepted, but not synced yet."""
     STATE_SYNCED: SyncedSecret.State.ValueType  # 2
-    """The edge holds what the references say."""
+    """The edge is in sync with the references."""
     STATE_DEGRADED: SyncedSecret.State.ValueType  # 3
-    """The edge holds the last known values; the latest attempt failed, see conditions."""
+    """The edge has the last known values; the latest attempt failed, see conditions."""
     STATE_FAILED: SyncedSecret.State.ValueType  # 4
     """Never synced, and the latest attempt failed, see conditions."""
     STATE_DELETING: SyncedSecret.State.ValueType  # 5
@@ -522,14 +522,14 @@ class SyncedSecret(_message.Message):
         ORIGIN_MANAGED: SyncedSecret._Origin.ValueType  # 1
         """Created or adopted through this service."""
         ORIGIN_UNMANAGED: SyncedSecret._Origin.ValueType  # 2
-        """Found at the edge, made by another tool; read-only until adopted."""
+        """Found at the edge, created by another tool; read-only until adopted."""
 
     class Origin(_Origin, metaclass=_OriginEnumTypeWrapper): ...
     ORIGIN_UNSPECIFIED: SyncedSecret.Origin.ValueType  # 0
     ORIGIN_MANAGED: SyncedSecret.Origin.ValueType  # 1
     """Created or adopted through this service."""
     ORIGIN_UNMANAGED: SyncedSecret.Origin.ValueType  # 2
-    """Found at the edge, made by another tool; read-only until adopted."""
+    """Found at the edge, created by another tool; read-only until adopted."""
 
     @_typing.final
     class LabelsEntry(_message.Message):
@@ -572,24 +572,24 @@ class SyncedSecret(_message.Message):
     uid: _builtins.str
     """Output only."""
     etag: _builtins.str
-    """Output only; send it back to change only what you saw."""
+    """Output only. Send it back to change only the state that you read."""
     description: _builtins.str
     secret_type: _builtins.str
-    """Kubernetes Secret type, of those that may be synced; "Opaque" where empty."""
+    """Type of the Kubernetes Secret; "Opaque" if empty."""
     state: Global___SyncedSecret.State.ValueType
-    """Output only, as everything below."""
+    """Output only, as all fields below."""
     origin: Global___SyncedSecret.Origin.ValueType
     generation: _builtins.int
-    """Grows with every change of what is asked for."""
+    """Incremented by every change of the spec."""
     synced_generation: _builtins.int
-    """The generation that the edge holds."""
+    """The generation that the edge has."""
     @_builtins.property
     def references(self) -> _containers.RepeatedCompositeFieldContainer[Global___SecretReference]:
-        """At least one; keys are unique. Lists and watches leave out those of UNMANAGED ones for who may not get them."""
+        """At least one, with unique keys. Lists and watches omit those of UNMANAGED ones that the caller may not get."""
 
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Without a prefix, and what the configuration allows besides."""
+        """Without a prefix, or with one that the configuration allows."""
 
     @_builtins.property
     def conditions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Condition]:
@@ -605,7 +605,7 @@ class SyncedSecret(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def sync_time(self) -> _timestamp_pb2.Timestamp:
-        """When the edge last held just what the references say."""
+        """When the edge was last in sync with the references."""
 
     def __init__(
         self,
@@ -648,14 +648,14 @@ class SecretReference(_message.Message):
     class _EncodingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[SecretReference._Encoding.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         ENCODING_UNSPECIFIED: SecretReference._Encoding.ValueType  # 0
-        """The value's bytes as they are."""
+        """The bytes of the value, unchanged."""
         ENCODING_BASE64: SecretReference._Encoding.ValueType  # 1
         """The value is base64; the edge gets the decoded bytes."""
         ENCODING_HEX: SecretReference._Encoding.ValueType  # 2
 
     class Encoding(_Encoding, metaclass=_EncodingEnumTypeWrapper): ...
     ENCODING_UNSPECIFIED: SecretReference.Encoding.ValueType  # 0
-    """The value's bytes as they are."""
+    """The bytes of the value, unchanged."""
     ENCODING_BASE64: SecretReference.Encoding.ValueType  # 1
     """The value is base64; the edge gets the decoded bytes."""
     ENCODING_HEX: SecretReference.Encoding.ValueType  # 2
@@ -673,10 +673,10 @@ class SecretReference(_message.Message):
     vault_secret: _builtins.str
     """"vaultSecrets/{vault secret name}"."""
     version: _builtins.str
-    """Pinned version; follows the latest where empty."""
+    """Pinned version; the latest if empty."""
     encoding: Global___SecretReference.Encoding.ValueType
     synced_version: _builtins.str
-    """Output only: the version that the edge holds."""
+    """Output only: the version at the edge."""
     @_builtins.property
     def create(self) -> Global___NewVaultSecret:
         """Input only: create the vault secret first ("Create new")."""
@@ -687,7 +687,7 @@ class SecretReference(_message.Message):
 
     @_builtins.property
     def problem(self) -> Global___Condition:
-        """Output only: why this reference is not in sync; absent where it is."""
+        """Output only: why this reference is not in sync; absent if it is."""
 
     def __init__(
         self,
@@ -740,7 +740,7 @@ class Condition(_message.Message):
     reason: _builtins.str
     """CamelCase, stable, for programs: see the reference in docs."""
     message: _builtins.str
-    """For people: what happened and what to do next. Never a value."""
+    """For people: what happened and what to do. Never a value."""
     @_builtins.property
     def last_transition_time(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
@@ -786,15 +786,15 @@ class SecretUsage(_message.Message):
     field: _builtins.str
     """"spec.authentication.usernamePasswordCredentials.usernameSecretName" """
     key: _builtins.str
-    """The key that it uses; empty where it uses the whole secret."""
+    """The key that it uses; empty if it uses the whole secret."""
     key_missing: _builtins.bool
-    """True where the synced secret has no such key: the resource can't work."""
+    """Whether the synced secret lacks this key, so that the resource cannot work."""
     synced_secret: _builtins.str
-    """"syncedSecrets/{id}" that it names, whether it exists or not."""
+    """"syncedSecrets/{id}" that it names, even if that does not exist."""
     secret_missing: _builtins.bool
-    """True where no such secret is at the edge: the resource can't work."""
+    """Whether the secret does not exist at the edge, so that the resource cannot work."""
     guessed: _builtins.bool
-    """True where only the field's name says that it names a secret."""
+    """Whether only the name of the field suggests that it names a secret."""
     def __init__(
         self,
         *,
@@ -851,10 +851,10 @@ class SyncedSecretFilter(_message.Message):
         RESOURCE_FIELD_NUMBER: _builtins.int
         UNUSED_FIELD_NUMBER: _builtins.int
         kind: _builtins.str
-        """"AssetEndpointProfile"; any resource where `resource` is empty."""
+        """"AssetEndpointProfile"; all its resources if `resource` is empty."""
         resource: _builtins.str
         unused: _builtins.bool
-        """Only those that nothing uses."""
+        """Only synced secrets that nothing uses."""
         def __init__(
             self,
             *,
@@ -918,7 +918,7 @@ class CreateSyncedSecretRequest(_message.Message):
     def synced_secret(self) -> Global___SyncedSecret: ...
     @_builtins.property
     def wait(self) -> _duration_pb2.Duration:
-        """Return when it is synced or has failed, or after this long; 0 returns at once."""
+        """Returns when it is synced or has failed, or after this time; 0 returns at once."""
 
     def __init__(
         self,
@@ -1022,7 +1022,7 @@ class WatchSyncedSecretsRequest(_message.Message):
     FILTER_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """From an earlier response; OUT_OF_RANGE where too old: watch anew without it."""
+    """From an earlier response. OUT_OF_RANGE if too old: watch again without it."""
     @_builtins.property
     def filter(self) -> Global___SyncedSecretFilter: ...
     def __init__(
@@ -1054,7 +1054,7 @@ class WatchSyncedSecretsResponse(_message.Message):
         TYPE_MODIFIED: WatchSyncedSecretsResponse._Type.ValueType  # 2
         TYPE_DELETED: WatchSyncedSecretsResponse._Type.ValueType  # 3
         TYPE_BOOKMARK: WatchSyncedSecretsResponse._Type.ValueType  # 4
-        """The first one says that the initial state is complete; later ones are heartbeats."""
+        """The first one means that the initial state is complete; later ones are heartbeats."""
 
     class Type(_Type, metaclass=_TypeEnumTypeWrapper): ...
     TYPE_UNSPECIFIED: WatchSyncedSecretsResponse.Type.ValueType  # 0
@@ -1062,7 +1062,7 @@ class WatchSyncedSecretsResponse(_message.Message):
     TYPE_MODIFIED: WatchSyncedSecretsResponse.Type.ValueType  # 2
     TYPE_DELETED: WatchSyncedSecretsResponse.Type.ValueType  # 3
     TYPE_BOOKMARK: WatchSyncedSecretsResponse.Type.ValueType  # 4
-    """The first one says that the initial state is complete; later ones are heartbeats."""
+    """The first one means that the initial state is complete; later ones are heartbeats."""
 
     TYPE_FIELD_NUMBER: _builtins.int
     SYNCED_SECRET_FIELD_NUMBER: _builtins.int
@@ -1071,7 +1071,7 @@ class WatchSyncedSecretsResponse(_message.Message):
     resume_token: _builtins.str
     @_builtins.property
     def synced_secret(self) -> Global___SyncedSecret:
-        """With DELETED, as it was last seen; absent with BOOKMARK."""
+        """With DELETED, its last state; absent with BOOKMARK."""
 
     def __init__(
         self,
@@ -1101,7 +1101,7 @@ class UpdateSyncedSecretRequest(_message.Message):
     validate_only: _builtins.bool
     @_builtins.property
     def synced_secret(self) -> Global___SyncedSecret:
-        """`name` says which; an `etag` that no longer matches is ABORTED."""
+        """`name` says which. ABORTED if `etag` no longer matches."""
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
@@ -1140,7 +1140,7 @@ class DeleteSyncedSecretRequest(_message.Message):
     name: _builtins.str
     etag: _builtins.str
     force: _builtins.bool
-    """Delete although something uses it."""
+    """Deletes it even if something uses it."""
     allow_missing: _builtins.bool
     request_id: _builtins.str
     validate_only: _builtins.bool
@@ -1201,7 +1201,7 @@ class AdoptSyncedSecretRequest(_message.Message):
     request_id: _builtins.str
     @_builtins.property
     def references(self) -> _containers.RepeatedCompositeFieldContainer[Global___SecretReference]:
-        """Needed where the edge resource does not say where its keys come from."""
+        """Required if the resource at the edge does not say where its keys come from."""
 
     def __init__(
         self,
@@ -1227,7 +1227,7 @@ class ListSecretUsagesRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
-    """"syncedSecrets/{id}", or "syncedSecrets/-" for all, the broken ones included."""
+    """"syncedSecrets/{id}", or "syncedSecrets/-" for all, including those that do not exist."""
     page_size: _builtins.int
     page_token: _builtins.str
     def __init__(

@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class SecretServiceStub(object):
-    """SecretService manages the secrets of one Azure IoT Operations instance: the references that it takes from its one Azure
-    Key Vault, and the synced secrets that hold them at the edge as Kubernetes Secrets. No method returns a secret value.
+    """SecretService manages the secrets of one Azure IoT Operations instance: references to secrets in its Azure Key Vault, and the
+    synced secrets that hold their values at the edge as Kubernetes Secrets. No method returns a secret value.
     """
 
     def __init__(self, channel):
@@ -119,13 +119,13 @@ class SecretServiceStub(object):
 
 
 class SecretServiceServicer(object):
-    """SecretService manages the secrets of one Azure IoT Operations instance: the references that it takes from its one Azure
-    Key Vault, and the synced secrets that hold them at the edge as Kubernetes Secrets. No method returns a secret value.
+    """SecretService manages the secrets of one Azure IoT Operations instance: references to secrets in its Azure Key Vault, and the
+    synced secrets that hold their values at the edge as Kubernetes Secrets. No method returns a secret value.
     """
 
     def GetVault(self, request, context):
         """---- The Key Vault ------------------------------------------------------------------------------------------------
-        The vault that this instance is bound to, and what a check of access to it found that is at most some seconds old.
+        The vault of this instance, and the result of an access check that is at most a few seconds old.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -151,15 +151,15 @@ class SecretServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CreateVaultSecret(self, request, context):
-        """Creates a secret in the vault without syncing it. ALREADY_EXISTS where the name is taken, FAILED_PRECONDITION where it
-        is taken by a soft-deleted secret: a value in the vault is never overwritten by a create.
+        """Creates a secret in the vault without syncing it. ALREADY_EXISTS if the name is taken, FAILED_PRECONDITION if a
+        soft-deleted secret has it: a create never overwrites a value in the vault.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AddVaultSecretVersion(self, request, context):
-        """Adds a new version (a new value) to a secret in the vault; references that follow the latest version are re-synced.
+        """Adds a new version (a new value) to a secret in the vault. References to the latest version are synced again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -167,7 +167,7 @@ class SecretServiceServicer(object):
 
     def CreateSyncedSecret(self, request, context):
         """---- Synced secrets at the edge -----------------------------------------------------------------------------------
-        Records the mapping and syncs it. A reference with `create` is first created in the vault ("Create new").
+        Creates a synced secret and syncs it. For a reference with `create`, the vault secret is created first ("Create new").
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -180,14 +180,14 @@ class SecretServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListSyncedSecrets(self, request, context):
-        """"Manage secrets": the synced secrets of the instance, or of the resource being viewed (filter.used_by).
+        """"Manage secrets": the synced secrets of the instance, or those that a resource uses (filter.used_by).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchSyncedSecrets(self, request, context):
-        """Streams what ListSyncedSecrets would show, then every change, with bookmarks to resume from.
+        """Streams what ListSyncedSecrets would list, then every change, with bookmarks to resume from.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -200,7 +200,7 @@ class SecretServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DeleteSyncedSecret(self, request, context):
-        """Deletes from the edge, never from the vault. FAILED_PRECONDITION, naming the users, while something uses it.
+        """Deletes a synced secret from the edge, never from the vault. FAILED_PRECONDITION with its usages while something uses it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -214,7 +214,7 @@ class SecretServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def AdoptSyncedSecret(self, request, context):
-        """Takes over a Kubernetes Secret or SecretSync that another tool made, so that it is managed here.
+        """Adopts a Kubernetes Secret or SecretSync that another tool created, so that this service manages it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -229,7 +229,7 @@ class SecretServiceServicer(object):
 
     def ListAuditEvents(self, request, context):
         """---- History ------------------------------------------------------------------------------------------------------
-        Who did what, when, with which result. Newest first.
+        The audit: who did what, when, with which result. Newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -327,8 +327,8 @@ def add_SecretServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SecretService(object):
-    """SecretService manages the secrets of one Azure IoT Operations instance: the references that it takes from its one Azure
-    Key Vault, and the synced secrets that hold them at the edge as Kubernetes Secrets. No method returns a secret value.
+    """SecretService manages the secrets of one Azure IoT Operations instance: references to secrets in its Azure Key Vault, and the
+    synced secrets that hold their values at the edge as Kubernetes Secrets. No method returns a secret value.
     """
 
     @staticmethod

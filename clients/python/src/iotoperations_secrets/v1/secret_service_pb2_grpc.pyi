@@ -31,8 +31,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class SecretServiceStub:
-    """SecretService manages the secrets of one Azure IoT Operations instance: the references that it takes from its one Azure
-    Key Vault, and the synced secrets that hold them at the edge as Kubernetes Secrets. No method returns a secret value.
+    """SecretService manages the secrets of one Azure IoT Operations instance: references to secrets in its Azure Key Vault, and the
+    synced secrets that hold their values at the edge as Kubernetes Secrets. No method returns a secret value.
     """
 
     @_typing.overload
@@ -41,88 +41,88 @@ class SecretServiceStub:
     def __new__(cls, channel: _aio.Channel) -> SecretServiceAsyncStub: ...
     GetVault: _grpc.UnaryUnaryMultiCallable[_secret_service_pb2.GetVaultRequest, _secret_service_pb2.Vault]
     """---- The Key Vault ------------------------------------------------------------------------------------------------
-    The vault that this instance is bound to, and what a check of access to it found that is at most some seconds old.
+    The vault of this instance, and the result of an access check that is at most a few seconds old.
     """
     ListVaultSecrets: _grpc.UnaryUnaryMultiCallable[_secret_service_pb2.ListVaultSecretsRequest, _secret_service_pb2.ListVaultSecretsResponse]
     """The secrets in the vault, without values: the choices behind "Add from Azure Key Vault"."""
     GetVaultSecret: _grpc.UnaryUnaryMultiCallable[_secret_service_pb2.GetVaultSecretRequest, _secret_service_pb2.VaultSecret]
     ListVaultSecretVersions: _grpc.UnaryUnaryMultiCallable[_secret_service_pb2.ListVaultSecretVersionsRequest, _secret_service_pb2.ListVaultSecretVersionsResponse]
     CreateVaultSecret: _grpc.UnaryUnaryMultiCallable[_secret_service_pb2.CreateVaultSecretRequest, _secret_service_pb2.VaultSecret]
-    """Creates a secret in the vault without syncing it. ALREADY_EXISTS where the name is taken, FAILED_PRECONDITION where it
-    is taken by a soft-deleted secret: a value in the vault is never overwritten by a create.
+    """Creates a secret in the vault without syncing it. ALREADY_EXISTS if the name is taken, FAILED_PRECONDITION if a
+    soft-deleted secret has it: a create never overwrites a value in the vault.
     """
     AddVaultSecretVersion: _grpc.UnaryUnaryMultiCallable[_secret_service_pb2.AddVaultSecretVersionRequest, _secret_service_pb2.VaultSecretVersion]
-    """Adds a new version (a new value) to a secret in the vault; references that follow the latest version are re-synced."""
+    """Adds a new version (a new value) to a secret in the vault. References to the latest version are synced again."""
     CreateSyncedSecret: _grpc.UnaryUnaryMultiCallable[_secret_service_pb2.CreateSyncedSecretRequest, _secret_service_pb2.SyncedSecret]
     """---- Synced secrets at the edge -----------------------------------------------------------------------------------
-    Records the mapping and syncs it. A reference with `create` is first created in the vault ("Create new").
+    Creates a synced secret and syncs it. For a reference with `create`, the vault secret is created first ("Create new").
     """
     GetSyncedSecret: _grpc.UnaryUnaryMultiCallable[_secret_service_pb2.GetSyncedSecretRequest, _secret_service_pb2.SyncedSecret]
     ListSyncedSecrets: _grpc.UnaryUnaryMultiCallable[_secret_service_pb2.ListSyncedSecretsRequest, _secret_service_pb2.ListSyncedSecretsResponse]
-    """"Manage secrets": the synced secrets of the instance, or of the resource being viewed (filter.used_by)."""
+    """"Manage secrets": the synced secrets of the instance, or those that a resource uses (filter.used_by)."""
     WatchSyncedSecrets: _grpc.UnaryStreamMultiCallable[_secret_service_pb2.WatchSyncedSecretsRequest, _secret_service_pb2.WatchSyncedSecretsResponse]
-    """Streams what ListSyncedSecrets would show, then every change, with bookmarks to resume from."""
+    """Streams what ListSyncedSecrets would list, then every change, with bookmarks to resume from."""
     UpdateSyncedSecret: _grpc.UnaryUnaryMultiCallable[_secret_service_pb2.UpdateSyncedSecretRequest, _secret_service_pb2.SyncedSecret]
     DeleteSyncedSecret: _grpc.UnaryUnaryMultiCallable[_secret_service_pb2.DeleteSyncedSecretRequest, _secret_service_pb2.SyncedSecret]
-    """Deletes from the edge, never from the vault. FAILED_PRECONDITION, naming the users, while something uses it."""
+    """Deletes a synced secret from the edge, never from the vault. FAILED_PRECONDITION with its usages while something uses it."""
     SyncSyncedSecret: _grpc.UnaryUnaryMultiCallable[_secret_service_pb2.SyncSyncedSecretRequest, _secret_service_pb2.SyncedSecret]
     """Syncs all references now, without waiting for the next rotation check."""
     AdoptSyncedSecret: _grpc.UnaryUnaryMultiCallable[_secret_service_pb2.AdoptSyncedSecretRequest, _secret_service_pb2.SyncedSecret]
-    """Takes over a Kubernetes Secret or SecretSync that another tool made, so that it is managed here."""
+    """Adopts a Kubernetes Secret or SecretSync that another tool created, so that this service manages it."""
     ListSecretUsages: _grpc.UnaryUnaryMultiCallable[_secret_service_pb2.ListSecretUsagesRequest, _secret_service_pb2.ListSecretUsagesResponse]
     """The AIO resources that use a synced secret, one row per field that names it."""
     ListAuditEvents: _grpc.UnaryUnaryMultiCallable[_secret_service_pb2.ListAuditEventsRequest, _secret_service_pb2.ListAuditEventsResponse]
     """---- History ------------------------------------------------------------------------------------------------------
-    Who did what, when, with which result. Newest first.
+    The audit: who did what, when, with which result. Newest first.
     """
 
 @_typing.type_check_only
 class SecretServiceAsyncStub(SecretServiceStub):
-    """SecretService manages the secrets of one Azure IoT Operations instance: the references that it takes from its one Azure
-    Key Vault, and the synced secrets that hold them at the edge as Kubernetes Secrets. No method returns a secret value.
+    """SecretService manages the secrets of one Azure IoT Operations instance: references to secrets in its Azure Key Vault, and the
+    synced secrets that hold their values at the edge as Kubernetes Secrets. No method returns a secret value.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetVault: _aio.UnaryUnaryMultiCallable[_secret_service_pb2.GetVaultRequest, _secret_service_pb2.Vault]  # type: ignore[assignment]
     """---- The Key Vault ------------------------------------------------------------------------------------------------
-    The vault that this instance is bound to, and what a check of access to it found that is at most some seconds old.
+    The vault of this instance, and the result of an access check that is at most a few seconds old.
     """
     ListVaultSecrets: _aio.UnaryUnaryMultiCallable[_secret_service_pb2.ListVaultSecretsRequest, _secret_service_pb2.ListVaultSecretsResponse]  # type: ignore[assignment]
     """The secrets in the vault, without values: the choices behind "Add from Azure Key Vault"."""
     GetVaultSecret: _aio.UnaryUnaryMultiCallable[_secret_service_pb2.GetVaultSecretRequest, _secret_service_pb2.VaultSecret]  # type: ignore[assignment]
     ListVaultSecretVersions: _aio.UnaryUnaryMultiCallable[_secret_service_pb2.ListVaultSecretVersionsRequest, _secret_service_pb2.ListVaultSecretVersionsResponse]  # type: ignore[assignment]
     CreateVaultSecret: _aio.UnaryUnaryMultiCallable[_secret_service_pb2.CreateVaultSecretRequest, _secret_service_pb2.VaultSecret]  # type: ignore[assignment]
-    """Creates a secret in the vault without syncing it. ALREADY_EXISTS where the name is taken, FAILED_PRECONDITION where it
-    is taken by a soft-deleted secret: a value in the vault is never overwritten by a create.
+    """Creates a secret in the vault without syncing it. ALREADY_EXISTS if the name is taken, FAILED_PRECONDITION if a
+    soft-deleted secret has it: a create never overwrites a value in the vault.
     """
     AddVaultSecretVersion: _aio.UnaryUnaryMultiCallable[_secret_service_pb2.AddVaultSecretVersionRequest, _secret_service_pb2.VaultSecretVersion]  # type: ignore[assignment]
-    """Adds a new version (a new value) to a secret in the vault; references that follow the latest version are re-synced."""
+    """Adds a new version (a new value) to a secret in the vault. References to the latest version are synced again."""
     CreateSyncedSecret: _aio.UnaryUnaryMultiCallable[_secret_service_pb2.CreateSyncedSecretRequest, _secret_service_pb2.SyncedSecret]  # type: ignore[assignment]
     """---- Synced secrets at the edge -----------------------------------------------------------------------------------
-    Records the mapping and syncs it. A reference with `create` is first created in the vault ("Create new").
+    Creates a synced secret and syncs it. For a reference with `create`, the vault secret is created first ("Create new").
     """
     GetSyncedSecret: _aio.UnaryUnaryMultiCallable[_secret_service_pb2.GetSyncedSecretRequest, _secret_service_pb2.SyncedSecret]  # type: ignore[assignment]
     ListSyncedSecrets: _aio.UnaryUnaryMultiCallable[_secret_service_pb2.ListSyncedSecretsRequest, _secret_service_pb2.ListSyncedSecretsResponse]  # type: ignore[assignment]
-    """"Manage secrets": the synced secrets of the instance, or of the resource being viewed (filter.used_by)."""
+    """"Manage secrets": the synced secrets of the instance, or those that a resource uses (filter.used_by)."""
     WatchSyncedSecrets: _aio.UnaryStreamMultiCallable[_secret_service_pb2.WatchSyncedSecretsRequest, _secret_service_pb2.WatchSyncedSecretsResponse]  # type: ignore[assignment]
-    """Streams what ListSyncedSecrets would show, then every change, with bookmarks to resume from."""
+    """Streams what ListSyncedSecrets would list, then every change, with bookmarks to resume from."""
     UpdateSyncedSecret: _aio.UnaryUnaryMultiCallable[_secret_service_pb2.UpdateSyncedSecretRequest, _secret_service_pb2.SyncedSecret]  # type: ignore[assignment]
     DeleteSyncedSecret: _aio.UnaryUnaryMultiCallable[_secret_service_pb2.DeleteSyncedSecretRequest, _secret_service_pb2.SyncedSecret]  # type: ignore[assignment]
-    """Deletes from the edge, never from the vault. FAILED_PRECONDITION, naming the users, while something uses it."""
+    """Deletes a synced secret from the edge, never from the vault. FAILED_PRECONDITION with its usages while something uses it."""
     SyncSyncedSecret: _aio.UnaryUnaryMultiCallable[_secret_service_pb2.SyncSyncedSecretRequest, _secret_service_pb2.SyncedSecret]  # type: ignore[assignment]
     """Syncs all references now, without waiting for the next rotation check."""
     AdoptSyncedSecret: _aio.UnaryUnaryMultiCallable[_secret_service_pb2.AdoptSyncedSecretRequest, _secret_service_pb2.SyncedSecret]  # type: ignore[assignment]
-    """Takes over a Kubernetes Secret or SecretSync that another tool made, so that it is managed here."""
+    """Adopts a Kubernetes Secret or SecretSync that another tool created, so that this service manages it."""
     ListSecretUsages: _aio.UnaryUnaryMultiCallable[_secret_service_pb2.ListSecretUsagesRequest, _secret_service_pb2.ListSecretUsagesResponse]  # type: ignore[assignment]
     """The AIO resources that use a synced secret, one row per field that names it."""
     ListAuditEvents: _aio.UnaryUnaryMultiCallable[_secret_service_pb2.ListAuditEventsRequest, _secret_service_pb2.ListAuditEventsResponse]  # type: ignore[assignment]
     """---- History ------------------------------------------------------------------------------------------------------
-    Who did what, when, with which result. Newest first.
+    The audit: who did what, when, with which result. Newest first.
     """
 
 class SecretServiceServicer(metaclass=_abc_1.ABCMeta):
-    """SecretService manages the secrets of one Azure IoT Operations instance: the references that it takes from its one Azure
-    Key Vault, and the synced secrets that hold them at the edge as Kubernetes Secrets. No method returns a secret value.
+    """SecretService manages the secrets of one Azure IoT Operations instance: references to secrets in its Azure Key Vault, and the
+    synced secrets that hold their values at the edge as Kubernetes Secrets. No method returns a secret value.
     """
 
     @_abc_1.abstractmethod
@@ -132,7 +132,7 @@ class SecretServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_secret_service_pb2.Vault, _abc.Awaitable[_secret_service_pb2.Vault]]:
         """---- The Key Vault ------------------------------------------------------------------------------------------------
-        The vault that this instance is bound to, and what a check of access to it found that is at most some seconds old.
+        The vault of this instance, and the result of an access check that is at most a few seconds old.
         """
 
     @_abc_1.abstractmethod
@@ -163,8 +163,8 @@ class SecretServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _secret_service_pb2.CreateVaultSecretRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_secret_service_pb2.VaultSecret, _abc.Awaitable[_secret_service_pb2.VaultSecret]]:
-        """Creates a secret in the vault without syncing it. ALREADY_EXISTS where the name is taken, FAILED_PRECONDITION where it
-        is taken by a soft-deleted secret: a value in the vault is never overwritten by a create.
+        """Creates a secret in the vault without syncing it. ALREADY_EXISTS if the name is taken, FAILED_PRECONDITION if a
+        soft-deleted secret has it: a create never overwrites a value in the vault.
         """
 
     @_abc_1.abstractmethod
@@ -173,7 +173,7 @@ class SecretServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _secret_service_pb2.AddVaultSecretVersionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_secret_service_pb2.VaultSecretVersion, _abc.Awaitable[_secret_service_pb2.VaultSecretVersion]]:
-        """Adds a new version (a new value) to a secret in the vault; references that follow the latest version are re-synced."""
+        """Adds a new version (a new value) to a secret in the vault. References to the latest version are synced again."""
 
     @_abc_1.abstractmethod
     def CreateSyncedSecret(
@@ -182,7 +182,7 @@ class SecretServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_secret_service_pb2.SyncedSecret, _abc.Awaitable[_secret_service_pb2.SyncedSecret]]:
         """---- Synced secrets at the edge -----------------------------------------------------------------------------------
-        Records the mapping and syncs it. A reference with `create` is first created in the vault ("Create new").
+        Creates a synced secret and syncs it. For a reference with `create`, the vault secret is created first ("Create new").
         """
 
     @_abc_1.abstractmethod
@@ -198,7 +198,7 @@ class SecretServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _secret_service_pb2.ListSyncedSecretsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_secret_service_pb2.ListSyncedSecretsResponse, _abc.Awaitable[_secret_service_pb2.ListSyncedSecretsResponse]]:
-        """"Manage secrets": the synced secrets of the instance, or of the resource being viewed (filter.used_by)."""
+        """"Manage secrets": the synced secrets of the instance, or those that a resource uses (filter.used_by)."""
 
     @_abc_1.abstractmethod
     def WatchSyncedSecrets(
@@ -206,7 +206,7 @@ class SecretServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _secret_service_pb2.WatchSyncedSecretsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_secret_service_pb2.WatchSyncedSecretsResponse], _abc.AsyncIterator[_secret_service_pb2.WatchSyncedSecretsResponse]]:
-        """Streams what ListSyncedSecrets would show, then every change, with bookmarks to resume from."""
+        """Streams what ListSyncedSecrets would list, then every change, with bookmarks to resume from."""
 
     @_abc_1.abstractmethod
     def UpdateSyncedSecret(
@@ -221,7 +221,7 @@ class SecretServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _secret_service_pb2.DeleteSyncedSecretRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_secret_service_pb2.SyncedSecret, _abc.Awaitable[_secret_service_pb2.SyncedSecret]]:
-        """Deletes from the edge, never from the vault. FAILED_PRECONDITION, naming the users, while something uses it."""
+        """Deletes a synced secret from the edge, never from the vault. FAILED_PRECONDITION with its usages while something uses it."""
 
     @_abc_1.abstractmethod
     def SyncSyncedSecret(
@@ -237,7 +237,7 @@ class SecretServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _secret_service_pb2.AdoptSyncedSecretRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_secret_service_pb2.SyncedSecret, _abc.Awaitable[_secret_service_pb2.SyncedSecret]]:
-        """Takes over a Kubernetes Secret or SecretSync that another tool made, so that it is managed here."""
+        """Adopts a Kubernetes Secret or SecretSync that another tool created, so that this service manages it."""
 
     @_abc_1.abstractmethod
     def ListSecretUsages(
@@ -254,7 +254,7 @@ class SecretServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_secret_service_pb2.ListAuditEventsResponse, _abc.Awaitable[_secret_service_pb2.ListAuditEventsResponse]]:
         """---- History ------------------------------------------------------------------------------------------------------
-        Who did what, when, with which result. Newest first.
+        The audit: who did what, when, with which result. Newest first.
         """
 
 def add_SecretServiceServicer_to_server(servicer: SecretServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

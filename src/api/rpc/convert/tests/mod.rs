@@ -9,7 +9,11 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
 use super::*;
-use crate::api::rpc::update_synced_secret::changes;
+use crate::api::rpc::{
+    add_vault_secret_version::new_version, create_synced_secret::new_synced_secret,
+    create_vault_secret::new_vault_secret, get_vault, list_audit_events, pages::page_size,
+    update_synced_secret::changes, view::is_full,
+};
 use crate::{
     model::{UsedBy, limits},
     proto::{self, NewVaultSecret, SecretReference, SyncedSecret},
@@ -86,12 +90,12 @@ fn after(seconds: i64) -> Option<prost_types::Timestamp> {
 }
 
 #[test]
-fn a_valid_request_becomes_what_it_asks_for() {
+fn a_valid_request_is_converted() {
     let mut wire = wanted();
     wire.name = "syncedSecrets/edp1secrets".into();
     wire.references.push(SecretReference { key: "password".into(), ..creating("hunter2") });
     wire.labels = BTreeMap::from([("example.com/line".into(), "7".into()), ("empty".into(), String::new())]);
-    // Output only: not looked at.
+    // Output-only fields are ignored.
     (wire.uid, wire.state, wire.generation) = ("nonsense".into(), 77, -1);
     wire.references[0].synced_version = "nonsense".into();
     let new = create("edp1secrets", wire).unwrap();
@@ -104,7 +108,7 @@ fn a_valid_request_becomes_what_it_asks_for() {
 }
 
 #[test]
-fn ids_and_names_show_what_was_meant() {
+fn errors_of_ids_and_names_show_the_valid_form() {
     refused(create("Edp1", wanted()), "synced_secret_id", "lower case");
     refused(create("", wanted()), "synced_secret_id", "1 to 253");
     refused(create("syncedSecrets/a", wanted()), "synced_secret_id", "use \"a\"");
@@ -116,7 +120,7 @@ fn ids_and_names_show_what_was_meant() {
     refused(synced_secret_name("name", "vaultSecrets/x"), "name", "use syncedSecrets/{id}");
     refused(synced_secret_name("name", "syncedSecrets/../x"), "name", "Kubernetes Secret");
     refused(vault_secret_name("name", "Edp1"), "name", "use vaultSecrets/Edp1");
-    refused(vault_name("vaults/x"), "name", "\"vault\"");
+    refused(get_vault::check_name("vaults/x"), "name", "\"vault\"");
     refused(
         new_synced_secret(
             proto::CreateSyncedSecretRequest { synced_secret_id: "a".into(), ..Default::default() },
@@ -154,9 +158,9 @@ fn references_follow_their_rules() {
 }
 
 #[test]
-fn what_is_created_has_no_version_yet_and_is_created_once() {
+fn a_created_vault_secret_has_no_version_and_is_created_once() {
     let both = with_reference(|wire| (wire.version, wire.create) = ("0".repeat(32), creating("v").create));
-    refused(both, "synced_secret.references[0].version", "leave it empty");
+    refused(both, "synced_secret.references[0].version", "must be empty");
     let again =
         SecretReference { key: "b".into(), vault_secret: "vaultSecrets/EDP1-user".into(), ..creating("v") };
     let twice = SyncedSecret { references: vec![creating("v"), again], ..wanted() };
@@ -164,7 +168,7 @@ fn what_is_created_has_no_version_yet_and_is_created_once() {
 }
 
 #[test]
-fn values_have_a_size_and_an_encoding_and_are_never_shown() {
+fn values_have_a_maximum_size_and_an_encoding_and_never_appear_in_errors() {
     let value = "synced_secret.references[0].create.value";
     let sized = |bytes: usize| with_create(|create| create.value = "v".repeat(bytes));
     assert!(sized(limits::VALUE_BYTES).is_ok());
@@ -187,9 +191,9 @@ fn a_value_is_taken_out_of_the_request() {
 }
 
 #[test]
-fn life_times_lie_ahead_and_in_order() {
+fn times_lie_in_the_future_and_in_order() {
     let field = |name: &str| format!("synced_secret.references[0].create.{name}");
-    refused(with_create(|create| create.expire_time = after(-1)), &field("expire_time"), "past");
+    refused(with_create(|create| create.expire_time = after(-1)), &field("expire_time"), "future");
     let swapped =
         with_create(|create| (create.not_before_time, create.expire_time) = (after(200), after(100)));
     refused(swapped, &field("not_before_time"), "before expire_time");
@@ -219,7 +223,7 @@ fn tags_and_content_types_fit_into_the_vault() {
     ] {
         refused(tagged(vec![(name, value)]), &field("tags"), "256");
     }
-    refused(tagged(vec![("secret-service".into(), "x".into())]), &field("tags"), "own");
+    refused(tagged(vec![("secret-service".into(), "x".into())]), &field("tags"), "which this service sets");
     let typed = |text: String| with_create(|create| create.content_type = text);
     assert!(typed("x".repeat(255)).is_ok());
     refused(typed("x".repeat(256)), &field("content_type"), "255");
@@ -253,7 +257,11 @@ fn labels_follow_the_rules_of_kubernetes() {
     for value in ["-", "a b", "v\n", &"v".repeat(64)] {
         refused(labelled("a", value), "synced_secret.labels", "not a label value");
     }
-    refused(labelled("app.kubernetes.io/managed-by", "me"), "synced_secret.labels", "own");
+    refused(
+        labelled("app.kubernetes.io/managed-by", "me"),
+        "synced_secret.labels",
+        "which this service sets",
+    );
     let labels = (0..=limits::LABELS).map(|place| (format!("l{place}"), String::new())).collect();
     refused(create("a", SyncedSecret { labels, ..wanted() }), "synced_secret.labels", "at most 64");
 }
@@ -270,7 +278,7 @@ fn descriptions_and_types_have_limits() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_said_at_once() {
+fn all_violations_are_reported_at_once() {
     let wire = SyncedSecret {
         name: "b".into(),
         secret_type: "a b".into(),

@@ -14,7 +14,7 @@ fn update(paths: &[&str], change: impl FnOnce(&mut SyncedSecret)) -> Result<Chan
 }
 
 #[test]
-fn a_mask_says_what_changes_and_without_one_what_is_not_empty_does() {
+fn the_mask_says_what_changes_and_without_one_the_populated_fields_change() {
     let which = |changes: Changes| {
         (changes.references.is_some(), changes.labels.is_some(), changes.description.is_some())
     };
@@ -23,20 +23,20 @@ fn a_mask_says_what_changes_and_without_one_what_is_not_empty_does() {
     assert_eq!(which(update(&["*"], |_| ()).unwrap()), (true, true, true));
     assert_eq!(which(update(&[], |_| ()).unwrap()), (true, false, false));
     assert_eq!(which(update(&[], |wire| wire.description = "d".into()).unwrap()), (true, false, true));
-    refused(update(&[], |wire| wire.references.clear()), "update_mask", "nothing is to change");
-    // What the mask leaves out is not looked at.
+    refused(update(&[], |wire| wire.references.clear()), "update_mask", "must name what changes");
+    // Fields that the mask leaves out are ignored.
     assert!(update(&["labels"], |wire| wire.references[0].key = "a b".into()).is_ok());
     refused(update(&["*"], |wire| wire.references.clear()), "synced_secret.references", "at least one");
     refused(update(&["description"], |wire| wire.name = "a".into()), "synced_secret.name", "syncedSecrets/a");
 }
 
 #[test]
-fn paths_that_can_not_change_are_refused_with_what_to_name() {
+fn a_path_that_cannot_change_is_refused_with_the_valid_ones() {
     for (path, part) in [
         ("references.key", "name references"),
         ("references[0].version", "name references"),
         ("labels.line", "name labels"),
-        ("secret_type", "create it anew"),
+        ("secret_type", "create a new one"),
         ("state", "can't be changed"),
         ("nonsense", "references, labels, description"),
         ("", "references, labels, description"),
@@ -50,7 +50,7 @@ fn vault_secrets_are_created_by_id_and_need_a_value() {
     let create = |id: &str, secret| {
         let request =
             proto::CreateVaultSecretRequest { vault_secret_id: id.into(), secret, ..Default::default() };
-        create_vault_secret(request, Violations::default())
+        new_vault_secret(request, Violations::default())
     };
     let secret = || creating("v").create;
     assert!(create("edp1-user", secret()).is_ok());
@@ -64,7 +64,7 @@ fn vault_secrets_are_created_by_id_and_need_a_value() {
 }
 
 #[test]
-fn lists_are_asked_for_within_limits() {
+fn requests_of_lists_are_checked() {
     assert_eq!((page_size(0).unwrap(), page_size(7).unwrap(), page_size(i32::MAX).unwrap()), (100, 7, 1_000));
     refused(page_size(-1), "page_size", "0 or more");
     refused(is_full(9, false), "view", "knows");
@@ -75,21 +75,24 @@ fn lists_are_asked_for_within_limits() {
         filter(wire)
     };
     refused(filtered(&|wire| wire.states = vec![1, 99]), "filter.states[1]", "knows");
-    refused(filtered(&|wire| wire.states = vec![0]), "filter.states[0]", "name a state");
+    refused(filtered(&|wire| wire.states = vec![0]), "filter.states[0]", "must be a state");
     refused(filtered(&|wire| wire.origin = 99), "filter.origin", "knows");
     refused(filtered(&|wire| wire.vault_secret = "x".into()), "filter.vault_secret", "vaultSecrets/x");
     let used_by = |kind: &str, unused| {
         let used_by = proto::synced_secret_filter::UsedBy { kind: kind.into(), unused, ..Default::default() };
         filtered(&|wire| wire.used_by = Some(used_by.clone()))
     };
-    refused(used_by("Device", true), "filter.used_by", "either unused or the others");
+    refused(used_by("Device", true), "filter.used_by", "either unused or the other fields");
     assert_eq!(used_by("", true).unwrap().used_by, Some(UsedBy::Nothing));
     assert!(matches!(
         used_by("Device", false).unwrap().used_by,
         Some(UsedBy::Resource { resource: None, .. })
     ));
     let audit = |resource: &str| {
-        audit_filter(&proto::ListAuditEventsRequest { resource: resource.into(), ..Default::default() })
+        list_audit_events::filter(&proto::ListAuditEventsRequest {
+            resource: resource.into(),
+            ..Default::default()
+        })
     };
     refused(audit("edp1"), "resource", "syncedSecrets/edp1 or vaultSecrets/edp1");
     assert!(audit("vault").is_ok() && audit("syncedSecrets/a").is_ok());

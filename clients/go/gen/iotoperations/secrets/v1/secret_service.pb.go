@@ -131,9 +131,9 @@ type SyncedSecret_State int32
 
 const (
 	SyncedSecret_STATE_UNSPECIFIED SyncedSecret_State = 0
-	SyncedSecret_STATE_PENDING     SyncedSecret_State = 1 // Accepted; the edge does not hold it yet.
-	SyncedSecret_STATE_SYNCED      SyncedSecret_State = 2 // The edge holds what the references say.
-	SyncedSecret_STATE_DEGRADED    SyncedSecret_State = 3 // The edge holds the last known values; the latest attempt failed, see conditions.
+	SyncedSecret_STATE_PENDING     SyncedSecret_State = 1 // Accepted, but not synced yet.
+	SyncedSecret_STATE_SYNCED      SyncedSecret_State = 2 // The edge is in sync with the references.
+	SyncedSecret_STATE_DEGRADED    SyncedSecret_State = 3 // The edge has the last known values; the latest attempt failed, see conditions.
 	SyncedSecret_STATE_FAILED      SyncedSecret_State = 4 // Never synced, and the latest attempt failed, see conditions.
 	SyncedSecret_STATE_DELETING    SyncedSecret_State = 5
 )
@@ -190,7 +190,7 @@ type SyncedSecret_Origin int32
 const (
 	SyncedSecret_ORIGIN_UNSPECIFIED SyncedSecret_Origin = 0
 	SyncedSecret_ORIGIN_MANAGED     SyncedSecret_Origin = 1 // Created or adopted through this service.
-	SyncedSecret_ORIGIN_UNMANAGED   SyncedSecret_Origin = 2 // Found at the edge, made by another tool; read-only until adopted.
+	SyncedSecret_ORIGIN_UNMANAGED   SyncedSecret_Origin = 2 // Found at the edge, created by another tool; read-only until adopted.
 )
 
 // Enum value maps for SyncedSecret_Origin.
@@ -237,7 +237,7 @@ func (SyncedSecret_Origin) EnumDescriptor() ([]byte, []int) {
 type SecretReference_Encoding int32
 
 const (
-	SecretReference_ENCODING_UNSPECIFIED SecretReference_Encoding = 0 // The value's bytes as they are.
+	SecretReference_ENCODING_UNSPECIFIED SecretReference_Encoding = 0 // The bytes of the value, unchanged.
 	SecretReference_ENCODING_BASE64      SecretReference_Encoding = 1 // The value is base64; the edge gets the decoded bytes.
 	SecretReference_ENCODING_HEX         SecretReference_Encoding = 2
 )
@@ -342,7 +342,7 @@ const (
 	WatchSyncedSecretsResponse_TYPE_ADDED       WatchSyncedSecretsResponse_Type = 1
 	WatchSyncedSecretsResponse_TYPE_MODIFIED    WatchSyncedSecretsResponse_Type = 2
 	WatchSyncedSecretsResponse_TYPE_DELETED     WatchSyncedSecretsResponse_Type = 3
-	WatchSyncedSecretsResponse_TYPE_BOOKMARK    WatchSyncedSecretsResponse_Type = 4 // The first one says that the initial state is complete; later ones are heartbeats.
+	WatchSyncedSecretsResponse_TYPE_BOOKMARK    WatchSyncedSecretsResponse_Type = 4 // The first one means that the initial state is complete; later ones are heartbeats.
 )
 
 // Enum value maps for WatchSyncedSecretsResponse_Type.
@@ -484,8 +484,8 @@ type VaultSecret struct {
 	NotBeforeTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=not_before_time,json=notBeforeTime,proto3" json:"not_before_time,omitempty"`
 	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	Tags          map[string]string      `protobuf:"bytes,8,rep,name=tags,proto3" json:"tags,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Managed       bool                   `protobuf:"varint,9,opt,name=managed,proto3" json:"managed,omitempty"`                                  // True where the vault manages it as part of a certificate.
-	SyncedSecrets []string               `protobuf:"bytes,10,rep,name=synced_secrets,json=syncedSecrets,proto3" json:"synced_secrets,omitempty"` // Names of the synced secrets that hold a reference to it.
+	Managed       bool                   `protobuf:"varint,9,opt,name=managed,proto3" json:"managed,omitempty"`                                  // Whether the vault manages it as part of a certificate.
+	SyncedSecrets []string               `protobuf:"bytes,10,rep,name=synced_secrets,json=syncedSecrets,proto3" json:"synced_secrets,omitempty"` // Names of the synced secrets that refer to it.
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -666,7 +666,7 @@ func (x *VaultSecretVersion) GetExpireTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// What "Create new" stores in the vault. Input only, from the caller to the vault; never stored or returned here.
+// A secret that "Create new" stores in the vault. Input only: this service neither stores nor returns it.
 type NewVaultSecret struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Value         string                 `protobuf:"bytes,1,opt,name=value,proto3" json:"value,omitempty"` // Required, at most 25,600 bytes.
@@ -1067,7 +1067,7 @@ type CreateVaultSecretRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	VaultSecretId string                 `protobuf:"bytes,1,opt,name=vault_secret_id,json=vaultSecretId,proto3" json:"vault_secret_id,omitempty"` // ^[0-9a-zA-Z-]{1,127}$
 	Secret        *NewVaultSecret        `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
-	RequestId     string                 `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"` // A UUID: a retry with the same id and content is the same request (AIP-155).
+	RequestId     string                 `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"` // A UUID. A retry with the same id and content is the same request (AIP-155).
 	ValidateOnly  bool                   `protobuf:"varint,4,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1195,21 +1195,21 @@ type SyncedSecret struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
 	Name        string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // "syncedSecrets/{id}"; the id is the name of the Kubernetes Secret.
 	Uid         string                 `protobuf:"bytes,2,opt,name=uid,proto3" json:"uid,omitempty"`   // Output only.
-	Etag        string                 `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"` // Output only; send it back to change only what you saw.
+	Etag        string                 `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"` // Output only. Send it back to change only the state that you read.
 	Description string                 `protobuf:"bytes,4,opt,name=description,proto3" json:"description,omitempty"`
-	SecretType  string                 `protobuf:"bytes,5,opt,name=secret_type,json=secretType,proto3" json:"secret_type,omitempty"` // Kubernetes Secret type, of those that may be synced; "Opaque" where empty.
-	// At least one; keys are unique. Lists and watches leave out those of UNMANAGED ones for who may not get them.
+	SecretType  string                 `protobuf:"bytes,5,opt,name=secret_type,json=secretType,proto3" json:"secret_type,omitempty"` // Type of the Kubernetes Secret; "Opaque" if empty.
+	// At least one, with unique keys. Lists and watches omit those of UNMANAGED ones that the caller may not get.
 	References       []*SecretReference     `protobuf:"bytes,6,rep,name=references,proto3" json:"references,omitempty"`
-	Labels           map[string]string      `protobuf:"bytes,7,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // Without a prefix, and what the configuration allows besides.
-	State            SyncedSecret_State     `protobuf:"varint,8,opt,name=state,proto3,enum=iotoperations.secrets.v1.SyncedSecret_State" json:"state,omitempty"`                           // Output only, as everything below.
+	Labels           map[string]string      `protobuf:"bytes,7,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // Without a prefix, or with one that the configuration allows.
+	State            SyncedSecret_State     `protobuf:"varint,8,opt,name=state,proto3,enum=iotoperations.secrets.v1.SyncedSecret_State" json:"state,omitempty"`                           // Output only, as all fields below.
 	Conditions       []*Condition           `protobuf:"bytes,9,rep,name=conditions,proto3" json:"conditions,omitempty"`                                                                   // Synced, InUse, Expiring.
 	Origin           SyncedSecret_Origin    `protobuf:"varint,10,opt,name=origin,proto3,enum=iotoperations.secrets.v1.SyncedSecret_Origin" json:"origin,omitempty"`
 	Usages           []*SecretUsage         `protobuf:"bytes,11,rep,name=usages,proto3" json:"usages,omitempty"` // With VIEW_FULL only.
 	CreateTime       *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	UpdateTime       *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
-	SyncTime         *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=sync_time,json=syncTime,proto3" json:"sync_time,omitempty"`                          // When the edge last held just what the references say.
-	Generation       int64                  `protobuf:"varint,15,opt,name=generation,proto3" json:"generation,omitempty"`                                     // Grows with every change of what is asked for.
-	SyncedGeneration int64                  `protobuf:"varint,16,opt,name=synced_generation,json=syncedGeneration,proto3" json:"synced_generation,omitempty"` // The generation that the edge holds.
+	SyncTime         *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=sync_time,json=syncTime,proto3" json:"sync_time,omitempty"`                          // When the edge was last in sync with the references.
+	Generation       int64                  `protobuf:"varint,15,opt,name=generation,proto3" json:"generation,omitempty"`                                     // Incremented by every change of the spec.
+	SyncedGeneration int64                  `protobuf:"varint,16,opt,name=synced_generation,json=syncedGeneration,proto3" json:"synced_generation,omitempty"` // The generation that the edge has.
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -1361,12 +1361,12 @@ type SecretReference struct {
 	state         protoimpl.MessageState   `protogen:"open.v1"`
 	Key           string                   `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`                                    // For example "username".
 	VaultSecret   string                   `protobuf:"bytes,2,opt,name=vault_secret,json=vaultSecret,proto3" json:"vault_secret,omitempty"` // "vaultSecrets/{vault secret name}".
-	Version       string                   `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`                            // Pinned version; follows the latest where empty.
+	Version       string                   `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`                            // Pinned version; the latest if empty.
 	Encoding      SecretReference_Encoding `protobuf:"varint,4,opt,name=encoding,proto3,enum=iotoperations.secrets.v1.SecretReference_Encoding" json:"encoding,omitempty"`
 	Create        *NewVaultSecret          `protobuf:"bytes,5,opt,name=create,proto3" json:"create,omitempty"`                                    // Input only: create the vault secret first ("Create new").
-	SyncedVersion string                   `protobuf:"bytes,6,opt,name=synced_version,json=syncedVersion,proto3" json:"synced_version,omitempty"` // Output only: the version that the edge holds.
+	SyncedVersion string                   `protobuf:"bytes,6,opt,name=synced_version,json=syncedVersion,proto3" json:"synced_version,omitempty"` // Output only: the version at the edge.
 	ExpireTime    *timestamppb.Timestamp   `protobuf:"bytes,7,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`          // Output only.
-	Problem       *Condition               `protobuf:"bytes,8,opt,name=problem,proto3" json:"problem,omitempty"`                                  // Output only: why this reference is not in sync; absent where it is.
+	Problem       *Condition               `protobuf:"bytes,8,opt,name=problem,proto3" json:"problem,omitempty"`                                  // Output only: why this reference is not in sync; absent if it is.
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1462,7 +1462,7 @@ type Condition struct {
 	Type               string                 `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
 	Status             Condition_Status       `protobuf:"varint,2,opt,name=status,proto3,enum=iotoperations.secrets.v1.Condition_Status" json:"status,omitempty"`
 	Reason             string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`   // CamelCase, stable, for programs: see the reference in docs.
-	Message            string                 `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"` // For people: what happened and what to do next. Never a value.
+	Message            string                 `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"` // For people: what happened and what to do. Never a value.
 	LastTransitionTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=last_transition_time,json=lastTransitionTime,proto3" json:"last_transition_time,omitempty"`
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
@@ -1541,11 +1541,11 @@ type SecretUsage struct {
 	Namespace     string                 `protobuf:"bytes,3,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	Resource      string                 `protobuf:"bytes,4,opt,name=resource,proto3" json:"resource,omitempty"`                                 // Name of the resource.
 	Field         string                 `protobuf:"bytes,5,opt,name=field,proto3" json:"field,omitempty"`                                       // "spec.authentication.usernamePasswordCredentials.usernameSecretName"
-	Key           string                 `protobuf:"bytes,6,opt,name=key,proto3" json:"key,omitempty"`                                           // The key that it uses; empty where it uses the whole secret.
-	KeyMissing    bool                   `protobuf:"varint,7,opt,name=key_missing,json=keyMissing,proto3" json:"key_missing,omitempty"`          // True where the synced secret has no such key: the resource can't work.
-	SyncedSecret  string                 `protobuf:"bytes,8,opt,name=synced_secret,json=syncedSecret,proto3" json:"synced_secret,omitempty"`     // "syncedSecrets/{id}" that it names, whether it exists or not.
-	SecretMissing bool                   `protobuf:"varint,9,opt,name=secret_missing,json=secretMissing,proto3" json:"secret_missing,omitempty"` // True where no such secret is at the edge: the resource can't work.
-	Guessed       bool                   `protobuf:"varint,10,opt,name=guessed,proto3" json:"guessed,omitempty"`                                 // True where only the field's name says that it names a secret.
+	Key           string                 `protobuf:"bytes,6,opt,name=key,proto3" json:"key,omitempty"`                                           // The key that it uses; empty if it uses the whole secret.
+	KeyMissing    bool                   `protobuf:"varint,7,opt,name=key_missing,json=keyMissing,proto3" json:"key_missing,omitempty"`          // Whether the synced secret lacks this key, so that the resource cannot work.
+	SyncedSecret  string                 `protobuf:"bytes,8,opt,name=synced_secret,json=syncedSecret,proto3" json:"synced_secret,omitempty"`     // "syncedSecrets/{id}" that it names, even if that does not exist.
+	SecretMissing bool                   `protobuf:"varint,9,opt,name=secret_missing,json=secretMissing,proto3" json:"secret_missing,omitempty"` // Whether the secret does not exist at the edge, so that the resource cannot work.
+	Guessed       bool                   `protobuf:"varint,10,opt,name=guessed,proto3" json:"guessed,omitempty"`                                 // Whether only the name of the field suggests that it names a secret.
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1741,7 +1741,7 @@ type CreateSyncedSecretRequest struct {
 	SyncedSecret   *SyncedSecret          `protobuf:"bytes,2,opt,name=synced_secret,json=syncedSecret,proto3" json:"synced_secret,omitempty"`
 	RequestId      string                 `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	ValidateOnly   bool                   `protobuf:"varint,4,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
-	Wait           *durationpb.Duration   `protobuf:"bytes,5,opt,name=wait,proto3" json:"wait,omitempty"` // Return when it is synced or has failed, or after this long; 0 returns at once.
+	Wait           *durationpb.Duration   `protobuf:"bytes,5,opt,name=wait,proto3" json:"wait,omitempty"` // Returns when it is synced or has failed, or after this time; 0 returns at once.
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -1994,7 +1994,7 @@ func (x *ListSyncedSecretsResponse) GetTotalSize() int32 {
 type WatchSyncedSecretsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Filter        *SyncedSecretFilter    `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
-	ResumeToken   string                 `protobuf:"bytes,2,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"` // From an earlier response; OUT_OF_RANGE where too old: watch anew without it.
+	ResumeToken   string                 `protobuf:"bytes,2,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"` // From an earlier response. OUT_OF_RANGE if too old: watch again without it.
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2046,7 +2046,7 @@ func (x *WatchSyncedSecretsRequest) GetResumeToken() string {
 type WatchSyncedSecretsResponse struct {
 	state         protoimpl.MessageState          `protogen:"open.v1"`
 	Type          WatchSyncedSecretsResponse_Type `protobuf:"varint,1,opt,name=type,proto3,enum=iotoperations.secrets.v1.WatchSyncedSecretsResponse_Type" json:"type,omitempty"`
-	SyncedSecret  *SyncedSecret                   `protobuf:"bytes,2,opt,name=synced_secret,json=syncedSecret,proto3" json:"synced_secret,omitempty"` // With DELETED, as it was last seen; absent with BOOKMARK.
+	SyncedSecret  *SyncedSecret                   `protobuf:"bytes,2,opt,name=synced_secret,json=syncedSecret,proto3" json:"synced_secret,omitempty"` // With DELETED, its last state; absent with BOOKMARK.
 	ResumeToken   string                          `protobuf:"bytes,3,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2105,7 +2105,7 @@ func (x *WatchSyncedSecretsResponse) GetResumeToken() string {
 
 type UpdateSyncedSecretRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	SyncedSecret  *SyncedSecret          `protobuf:"bytes,1,opt,name=synced_secret,json=syncedSecret,proto3" json:"synced_secret,omitempty"` // `name` says which; an `etag` that no longer matches is ABORTED.
+	SyncedSecret  *SyncedSecret          `protobuf:"bytes,1,opt,name=synced_secret,json=syncedSecret,proto3" json:"synced_secret,omitempty"` // `name` says which. ABORTED if `etag` no longer matches.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`       // references, labels, description.
 	RequestId     string                 `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	ValidateOnly  bool                   `protobuf:"varint,4,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
@@ -2183,7 +2183,7 @@ type DeleteSyncedSecretRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Etag          string                 `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
-	Force         bool                   `protobuf:"varint,3,opt,name=force,proto3" json:"force,omitempty"` // Delete although something uses it.
+	Force         bool                   `protobuf:"varint,3,opt,name=force,proto3" json:"force,omitempty"` // Deletes it even if something uses it.
 	AllowMissing  bool                   `protobuf:"varint,4,opt,name=allow_missing,json=allowMissing,proto3" json:"allow_missing,omitempty"`
 	RequestId     string                 `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	ValidateOnly  bool                   `protobuf:"varint,6,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
@@ -2326,7 +2326,7 @@ func (x *SyncSyncedSecretRequest) GetWait() *durationpb.Duration {
 type AdoptSyncedSecretRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	References    []*SecretReference     `protobuf:"bytes,2,rep,name=references,proto3" json:"references,omitempty"` // Needed where the edge resource does not say where its keys come from.
+	References    []*SecretReference     `protobuf:"bytes,2,rep,name=references,proto3" json:"references,omitempty"` // Required if the resource at the edge does not say where its keys come from.
 	ValidateOnly  bool                   `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	RequestId     string                 `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -2393,7 +2393,7 @@ func (x *AdoptSyncedSecretRequest) GetRequestId() string {
 
 type ListSecretUsagesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Parent        string                 `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"` // "syncedSecrets/{id}", or "syncedSecrets/-" for all, the broken ones included.
+	Parent        string                 `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"` // "syncedSecrets/{id}", or "syncedSecrets/-" for all, including those that do not exist.
 	PageSize      int32                  `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	PageToken     string                 `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -2725,9 +2725,9 @@ func (x *ListAuditEventsResponse) GetNextPageToken() string {
 
 type SyncedSecretFilter_UsedBy struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"` // "AssetEndpointProfile"; any resource where `resource` is empty.
+	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"` // "AssetEndpointProfile"; all its resources if `resource` is empty.
 	Resource      string                 `protobuf:"bytes,2,opt,name=resource,proto3" json:"resource,omitempty"`
-	Unused        bool                   `protobuf:"varint,3,opt,name=unused,proto3" json:"unused,omitempty"` // Only those that nothing uses.
+	Unused        bool                   `protobuf:"varint,3,opt,name=unused,proto3" json:"unused,omitempty"` // Only synced secrets that nothing uses.
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

@@ -46,40 +46,40 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// SecretService manages the secrets of one Azure IoT Operations instance: the references that it takes from its one Azure
-// Key Vault, and the synced secrets that hold them at the edge as Kubernetes Secrets. No method returns a secret value.
+// SecretService manages the secrets of one Azure IoT Operations instance: references to secrets in its Azure Key Vault, and the
+// synced secrets that hold their values at the edge as Kubernetes Secrets. No method returns a secret value.
 type SecretServiceClient interface {
 	// ---- The Key Vault ------------------------------------------------------------------------------------------------
-	// The vault that this instance is bound to, and what a check of access to it found that is at most some seconds old.
+	// The vault of this instance, and the result of an access check that is at most a few seconds old.
 	GetVault(ctx context.Context, in *GetVaultRequest, opts ...grpc.CallOption) (*Vault, error)
 	// The secrets in the vault, without values: the choices behind "Add from Azure Key Vault".
 	ListVaultSecrets(ctx context.Context, in *ListVaultSecretsRequest, opts ...grpc.CallOption) (*ListVaultSecretsResponse, error)
 	GetVaultSecret(ctx context.Context, in *GetVaultSecretRequest, opts ...grpc.CallOption) (*VaultSecret, error)
 	ListVaultSecretVersions(ctx context.Context, in *ListVaultSecretVersionsRequest, opts ...grpc.CallOption) (*ListVaultSecretVersionsResponse, error)
-	// Creates a secret in the vault without syncing it. ALREADY_EXISTS where the name is taken, FAILED_PRECONDITION where it
-	// is taken by a soft-deleted secret: a value in the vault is never overwritten by a create.
+	// Creates a secret in the vault without syncing it. ALREADY_EXISTS if the name is taken, FAILED_PRECONDITION if a
+	// soft-deleted secret has it: a create never overwrites a value in the vault.
 	CreateVaultSecret(ctx context.Context, in *CreateVaultSecretRequest, opts ...grpc.CallOption) (*VaultSecret, error)
-	// Adds a new version (a new value) to a secret in the vault; references that follow the latest version are re-synced.
+	// Adds a new version (a new value) to a secret in the vault. References to the latest version are synced again.
 	AddVaultSecretVersion(ctx context.Context, in *AddVaultSecretVersionRequest, opts ...grpc.CallOption) (*VaultSecretVersion, error)
 	// ---- Synced secrets at the edge -----------------------------------------------------------------------------------
-	// Records the mapping and syncs it. A reference with `create` is first created in the vault ("Create new").
+	// Creates a synced secret and syncs it. For a reference with `create`, the vault secret is created first ("Create new").
 	CreateSyncedSecret(ctx context.Context, in *CreateSyncedSecretRequest, opts ...grpc.CallOption) (*SyncedSecret, error)
 	GetSyncedSecret(ctx context.Context, in *GetSyncedSecretRequest, opts ...grpc.CallOption) (*SyncedSecret, error)
-	// "Manage secrets": the synced secrets of the instance, or of the resource being viewed (filter.used_by).
+	// "Manage secrets": the synced secrets of the instance, or those that a resource uses (filter.used_by).
 	ListSyncedSecrets(ctx context.Context, in *ListSyncedSecretsRequest, opts ...grpc.CallOption) (*ListSyncedSecretsResponse, error)
-	// Streams what ListSyncedSecrets would show, then every change, with bookmarks to resume from.
+	// Streams what ListSyncedSecrets would list, then every change, with bookmarks to resume from.
 	WatchSyncedSecrets(ctx context.Context, in *WatchSyncedSecretsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchSyncedSecretsResponse], error)
 	UpdateSyncedSecret(ctx context.Context, in *UpdateSyncedSecretRequest, opts ...grpc.CallOption) (*SyncedSecret, error)
-	// Deletes from the edge, never from the vault. FAILED_PRECONDITION, naming the users, while something uses it.
+	// Deletes a synced secret from the edge, never from the vault. FAILED_PRECONDITION with its usages while something uses it.
 	DeleteSyncedSecret(ctx context.Context, in *DeleteSyncedSecretRequest, opts ...grpc.CallOption) (*SyncedSecret, error)
 	// Syncs all references now, without waiting for the next rotation check.
 	SyncSyncedSecret(ctx context.Context, in *SyncSyncedSecretRequest, opts ...grpc.CallOption) (*SyncedSecret, error)
-	// Takes over a Kubernetes Secret or SecretSync that another tool made, so that it is managed here.
+	// Adopts a Kubernetes Secret or SecretSync that another tool created, so that this service manages it.
 	AdoptSyncedSecret(ctx context.Context, in *AdoptSyncedSecretRequest, opts ...grpc.CallOption) (*SyncedSecret, error)
 	// The AIO resources that use a synced secret, one row per field that names it.
 	ListSecretUsages(ctx context.Context, in *ListSecretUsagesRequest, opts ...grpc.CallOption) (*ListSecretUsagesResponse, error)
 	// ---- History ------------------------------------------------------------------------------------------------------
-	// Who did what, when, with which result. Newest first.
+	// The audit: who did what, when, with which result. Newest first.
 	ListAuditEvents(ctx context.Context, in *ListAuditEventsRequest, opts ...grpc.CallOption) (*ListAuditEventsResponse, error)
 }
 
@@ -264,40 +264,40 @@ func (c *secretServiceClient) ListAuditEvents(ctx context.Context, in *ListAudit
 // All implementations must embed UnimplementedSecretServiceServer
 // for forward compatibility.
 //
-// SecretService manages the secrets of one Azure IoT Operations instance: the references that it takes from its one Azure
-// Key Vault, and the synced secrets that hold them at the edge as Kubernetes Secrets. No method returns a secret value.
+// SecretService manages the secrets of one Azure IoT Operations instance: references to secrets in its Azure Key Vault, and the
+// synced secrets that hold their values at the edge as Kubernetes Secrets. No method returns a secret value.
 type SecretServiceServer interface {
 	// ---- The Key Vault ------------------------------------------------------------------------------------------------
-	// The vault that this instance is bound to, and what a check of access to it found that is at most some seconds old.
+	// The vault of this instance, and the result of an access check that is at most a few seconds old.
 	GetVault(context.Context, *GetVaultRequest) (*Vault, error)
 	// The secrets in the vault, without values: the choices behind "Add from Azure Key Vault".
 	ListVaultSecrets(context.Context, *ListVaultSecretsRequest) (*ListVaultSecretsResponse, error)
 	GetVaultSecret(context.Context, *GetVaultSecretRequest) (*VaultSecret, error)
 	ListVaultSecretVersions(context.Context, *ListVaultSecretVersionsRequest) (*ListVaultSecretVersionsResponse, error)
-	// Creates a secret in the vault without syncing it. ALREADY_EXISTS where the name is taken, FAILED_PRECONDITION where it
-	// is taken by a soft-deleted secret: a value in the vault is never overwritten by a create.
+	// Creates a secret in the vault without syncing it. ALREADY_EXISTS if the name is taken, FAILED_PRECONDITION if a
+	// soft-deleted secret has it: a create never overwrites a value in the vault.
 	CreateVaultSecret(context.Context, *CreateVaultSecretRequest) (*VaultSecret, error)
-	// Adds a new version (a new value) to a secret in the vault; references that follow the latest version are re-synced.
+	// Adds a new version (a new value) to a secret in the vault. References to the latest version are synced again.
 	AddVaultSecretVersion(context.Context, *AddVaultSecretVersionRequest) (*VaultSecretVersion, error)
 	// ---- Synced secrets at the edge -----------------------------------------------------------------------------------
-	// Records the mapping and syncs it. A reference with `create` is first created in the vault ("Create new").
+	// Creates a synced secret and syncs it. For a reference with `create`, the vault secret is created first ("Create new").
 	CreateSyncedSecret(context.Context, *CreateSyncedSecretRequest) (*SyncedSecret, error)
 	GetSyncedSecret(context.Context, *GetSyncedSecretRequest) (*SyncedSecret, error)
-	// "Manage secrets": the synced secrets of the instance, or of the resource being viewed (filter.used_by).
+	// "Manage secrets": the synced secrets of the instance, or those that a resource uses (filter.used_by).
 	ListSyncedSecrets(context.Context, *ListSyncedSecretsRequest) (*ListSyncedSecretsResponse, error)
-	// Streams what ListSyncedSecrets would show, then every change, with bookmarks to resume from.
+	// Streams what ListSyncedSecrets would list, then every change, with bookmarks to resume from.
 	WatchSyncedSecrets(*WatchSyncedSecretsRequest, grpc.ServerStreamingServer[WatchSyncedSecretsResponse]) error
 	UpdateSyncedSecret(context.Context, *UpdateSyncedSecretRequest) (*SyncedSecret, error)
-	// Deletes from the edge, never from the vault. FAILED_PRECONDITION, naming the users, while something uses it.
+	// Deletes a synced secret from the edge, never from the vault. FAILED_PRECONDITION with its usages while something uses it.
 	DeleteSyncedSecret(context.Context, *DeleteSyncedSecretRequest) (*SyncedSecret, error)
 	// Syncs all references now, without waiting for the next rotation check.
 	SyncSyncedSecret(context.Context, *SyncSyncedSecretRequest) (*SyncedSecret, error)
-	// Takes over a Kubernetes Secret or SecretSync that another tool made, so that it is managed here.
+	// Adopts a Kubernetes Secret or SecretSync that another tool created, so that this service manages it.
 	AdoptSyncedSecret(context.Context, *AdoptSyncedSecretRequest) (*SyncedSecret, error)
 	// The AIO resources that use a synced secret, one row per field that names it.
 	ListSecretUsages(context.Context, *ListSecretUsagesRequest) (*ListSecretUsagesResponse, error)
 	// ---- History ------------------------------------------------------------------------------------------------------
-	// Who did what, when, with which result. Newest first.
+	// The audit: who did what, when, with which result. Newest first.
 	ListAuditEvents(context.Context, *ListAuditEventsRequest) (*ListAuditEventsResponse, error)
 	mustEmbedUnimplementedSecretServiceServer()
 }

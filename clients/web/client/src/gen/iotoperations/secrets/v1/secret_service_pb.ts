@@ -116,14 +116,14 @@ export type VaultSecret = Message<"iotoperations.secrets.v1.VaultSecret"> & {
   tags: { [key: string]: string };
 
   /**
-   * True where the vault manages it as part of a certificate.
+   * Whether the vault manages it as part of a certificate.
    *
    * @generated from field: bool managed = 9;
    */
   managed: boolean;
 
   /**
-   * Names of the synced secrets that hold a reference to it.
+   * Names of the synced secrets that refer to it.
    *
    * @generated from field: repeated string synced_secrets = 10;
    */
@@ -177,7 +177,7 @@ export const VaultSecretVersionSchema: GenMessage<VaultSecretVersion> = /*@__PUR
   messageDesc(file_iotoperations_secrets_v1_secret_service, 2);
 
 /**
- * What "Create new" stores in the vault. Input only, from the caller to the vault; never stored or returned here.
+ * A secret that "Create new" stores in the vault. Input only: this service neither stores nor returns it.
  *
  * @generated from message iotoperations.secrets.v1.NewVaultSecret
  */
@@ -377,7 +377,7 @@ export type CreateVaultSecretRequest = Message<"iotoperations.secrets.v1.CreateV
   secret?: NewVaultSecret | undefined;
 
   /**
-   * A UUID: a retry with the same id and content is the same request (AIP-155).
+   * A UUID. A retry with the same id and content is the same request (AIP-155).
    *
    * @generated from field: string request_id = 3;
    */
@@ -444,7 +444,7 @@ export type SyncedSecret = Message<"iotoperations.secrets.v1.SyncedSecret"> & {
   uid: string;
 
   /**
-   * Output only; send it back to change only what you saw.
+   * Output only. Send it back to change only the state that you read.
    *
    * @generated from field: string etag = 3;
    */
@@ -456,28 +456,28 @@ export type SyncedSecret = Message<"iotoperations.secrets.v1.SyncedSecret"> & {
   description: string;
 
   /**
-   * Kubernetes Secret type, of those that may be synced; "Opaque" where empty.
+   * Type of the Kubernetes Secret; "Opaque" if empty.
    *
    * @generated from field: string secret_type = 5;
    */
   secretType: string;
 
   /**
-   * At least one; keys are unique. Lists and watches leave out those of UNMANAGED ones for who may not get them.
+   * At least one, with unique keys. Lists and watches omit those of UNMANAGED ones that the caller may not get.
    *
    * @generated from field: repeated iotoperations.secrets.v1.SecretReference references = 6;
    */
   references: SecretReference[];
 
   /**
-   * Without a prefix, and what the configuration allows besides.
+   * Without a prefix, or with one that the configuration allows.
    *
    * @generated from field: map<string, string> labels = 7;
    */
   labels: { [key: string]: string };
 
   /**
-   * Output only, as everything below.
+   * Output only, as all fields below.
    *
    * @generated from field: iotoperations.secrets.v1.SyncedSecret.State state = 8;
    */
@@ -513,21 +513,21 @@ export type SyncedSecret = Message<"iotoperations.secrets.v1.SyncedSecret"> & {
   updateTime?: Timestamp | undefined;
 
   /**
-   * When the edge last held just what the references say.
+   * When the edge was last in sync with the references.
    *
    * @generated from field: google.protobuf.Timestamp sync_time = 14;
    */
   syncTime?: Timestamp | undefined;
 
   /**
-   * Grows with every change of what is asked for.
+   * Incremented by every change of the spec.
    *
    * @generated from field: int64 generation = 15;
    */
   generation: bigint;
 
   /**
-   * The generation that the edge holds.
+   * The generation that the edge has.
    *
    * @generated from field: int64 synced_generation = 16;
    */
@@ -551,21 +551,21 @@ export enum SyncedSecret_State {
   UNSPECIFIED = 0,
 
   /**
-   * Accepted; the edge does not hold it yet.
+   * Accepted, but not synced yet.
    *
    * @generated from enum value: STATE_PENDING = 1;
    */
   PENDING = 1,
 
   /**
-   * The edge holds what the references say.
+   * The edge is in sync with the references.
    *
    * @generated from enum value: STATE_SYNCED = 2;
    */
   SYNCED = 2,
 
   /**
-   * The edge holds the last known values; the latest attempt failed, see conditions.
+   * The edge has the last known values; the latest attempt failed, see conditions.
    *
    * @generated from enum value: STATE_DEGRADED = 3;
    */
@@ -607,7 +607,7 @@ export enum SyncedSecret_Origin {
   MANAGED = 1,
 
   /**
-   * Found at the edge, made by another tool; read-only until adopted.
+   * Found at the edge, created by another tool; read-only until adopted.
    *
    * @generated from enum value: ORIGIN_UNMANAGED = 2;
    */
@@ -641,7 +641,7 @@ export type SecretReference = Message<"iotoperations.secrets.v1.SecretReference"
   vaultSecret: string;
 
   /**
-   * Pinned version; follows the latest where empty.
+   * Pinned version; the latest if empty.
    *
    * @generated from field: string version = 3;
    */
@@ -660,7 +660,7 @@ export type SecretReference = Message<"iotoperations.secrets.v1.SecretReference"
   create?: NewVaultSecret | undefined;
 
   /**
-   * Output only: the version that the edge holds.
+   * Output only: the version at the edge.
    *
    * @generated from field: string synced_version = 6;
    */
@@ -674,7 +674,7 @@ export type SecretReference = Message<"iotoperations.secrets.v1.SecretReference"
   expireTime?: Timestamp | undefined;
 
   /**
-   * Output only: why this reference is not in sync; absent where it is.
+   * Output only: why this reference is not in sync; absent if it is.
    *
    * @generated from field: iotoperations.secrets.v1.Condition problem = 8;
    */
@@ -693,7 +693,7 @@ export const SecretReferenceSchema: GenMessage<SecretReference> = /*@__PURE__*/
  */
 export enum SecretReference_Encoding {
   /**
-   * The value's bytes as they are.
+   * The bytes of the value, unchanged.
    *
    * @generated from enum value: ENCODING_UNSPECIFIED = 0;
    */
@@ -740,7 +740,7 @@ export type Condition = Message<"iotoperations.secrets.v1.Condition"> & {
   reason: string;
 
   /**
-   * For people: what happened and what to do next. Never a value.
+   * For people: what happened and what to do. Never a value.
    *
    * @generated from field: string message = 4;
    */
@@ -830,35 +830,35 @@ export type SecretUsage = Message<"iotoperations.secrets.v1.SecretUsage"> & {
   field: string;
 
   /**
-   * The key that it uses; empty where it uses the whole secret.
+   * The key that it uses; empty if it uses the whole secret.
    *
    * @generated from field: string key = 6;
    */
   key: string;
 
   /**
-   * True where the synced secret has no such key: the resource can't work.
+   * Whether the synced secret lacks this key, so that the resource cannot work.
    *
    * @generated from field: bool key_missing = 7;
    */
   keyMissing: boolean;
 
   /**
-   * "syncedSecrets/{id}" that it names, whether it exists or not.
+   * "syncedSecrets/{id}" that it names, even if that does not exist.
    *
    * @generated from field: string synced_secret = 8;
    */
   syncedSecret: string;
 
   /**
-   * True where no such secret is at the edge: the resource can't work.
+   * Whether the secret does not exist at the edge, so that the resource cannot work.
    *
    * @generated from field: bool secret_missing = 9;
    */
   secretMissing: boolean;
 
   /**
-   * True where only the field's name says that it names a secret.
+   * Whether only the name of the field suggests that it names a secret.
    *
    * @generated from field: bool guessed = 10;
    */
@@ -921,7 +921,7 @@ export const SyncedSecretFilterSchema: GenMessage<SyncedSecretFilter> = /*@__PUR
  */
 export type SyncedSecretFilter_UsedBy = Message<"iotoperations.secrets.v1.SyncedSecretFilter.UsedBy"> & {
   /**
-   * "AssetEndpointProfile"; any resource where `resource` is empty.
+   * "AssetEndpointProfile"; all its resources if `resource` is empty.
    *
    * @generated from field: string kind = 1;
    */
@@ -933,7 +933,7 @@ export type SyncedSecretFilter_UsedBy = Message<"iotoperations.secrets.v1.Synced
   resource: string;
 
   /**
-   * Only those that nothing uses.
+   * Only synced secrets that nothing uses.
    *
    * @generated from field: bool unused = 3;
    */
@@ -974,7 +974,7 @@ export type CreateSyncedSecretRequest = Message<"iotoperations.secrets.v1.Create
   validateOnly: boolean;
 
   /**
-   * Return when it is synced or has failed, or after this long; 0 returns at once.
+   * Returns when it is synced or has failed, or after this time; 0 returns at once.
    *
    * @generated from field: google.protobuf.Duration wait = 5;
    */
@@ -1081,7 +1081,7 @@ export type WatchSyncedSecretsRequest = Message<"iotoperations.secrets.v1.WatchS
   filter?: SyncedSecretFilter | undefined;
 
   /**
-   * From an earlier response; OUT_OF_RANGE where too old: watch anew without it.
+   * From an earlier response. OUT_OF_RANGE if too old: watch again without it.
    *
    * @generated from field: string resume_token = 2;
    */
@@ -1105,7 +1105,7 @@ export type WatchSyncedSecretsResponse = Message<"iotoperations.secrets.v1.Watch
   type: WatchSyncedSecretsResponse_Type;
 
   /**
-   * With DELETED, as it was last seen; absent with BOOKMARK.
+   * With DELETED, its last state; absent with BOOKMARK.
    *
    * @generated from field: iotoperations.secrets.v1.SyncedSecret synced_secret = 2;
    */
@@ -1149,7 +1149,7 @@ export enum WatchSyncedSecretsResponse_Type {
   DELETED = 3,
 
   /**
-   * The first one says that the initial state is complete; later ones are heartbeats.
+   * The first one means that the initial state is complete; later ones are heartbeats.
    *
    * @generated from enum value: TYPE_BOOKMARK = 4;
    */
@@ -1167,7 +1167,7 @@ export const WatchSyncedSecretsResponse_TypeSchema: GenEnum<WatchSyncedSecretsRe
  */
 export type UpdateSyncedSecretRequest = Message<"iotoperations.secrets.v1.UpdateSyncedSecretRequest"> & {
   /**
-   * `name` says which; an `etag` that no longer matches is ABORTED.
+   * `name` says which. ABORTED if `etag` no longer matches.
    *
    * @generated from field: iotoperations.secrets.v1.SyncedSecret synced_secret = 1;
    */
@@ -1218,7 +1218,7 @@ export type DeleteSyncedSecretRequest = Message<"iotoperations.secrets.v1.Delete
   etag: string;
 
   /**
-   * Delete although something uses it.
+   * Deletes it even if something uses it.
    *
    * @generated from field: bool force = 3;
    */
@@ -1284,7 +1284,7 @@ export type AdoptSyncedSecretRequest = Message<"iotoperations.secrets.v1.AdoptSy
   name: string;
 
   /**
-   * Needed where the edge resource does not say where its keys come from.
+   * Required if the resource at the edge does not say where its keys come from.
    *
    * @generated from field: repeated iotoperations.secrets.v1.SecretReference references = 2;
    */
@@ -1313,7 +1313,7 @@ export const AdoptSyncedSecretRequestSchema: GenMessage<AdoptSyncedSecretRequest
  */
 export type ListSecretUsagesRequest = Message<"iotoperations.secrets.v1.ListSecretUsagesRequest"> & {
   /**
-   * "syncedSecrets/{id}", or "syncedSecrets/-" for all, the broken ones included.
+   * "syncedSecrets/{id}", or "syncedSecrets/-" for all, including those that do not exist.
    *
    * @generated from field: string parent = 1;
    */
@@ -1536,15 +1536,15 @@ export const SyncedSecretViewSchema: GenEnum<SyncedSecretView> = /*@__PURE__*/
   enumDesc(file_iotoperations_secrets_v1_secret_service, 1);
 
 /**
- * SecretService manages the secrets of one Azure IoT Operations instance: the references that it takes from its one Azure
- * Key Vault, and the synced secrets that hold them at the edge as Kubernetes Secrets. No method returns a secret value.
+ * SecretService manages the secrets of one Azure IoT Operations instance: references to secrets in its Azure Key Vault, and the
+ * synced secrets that hold their values at the edge as Kubernetes Secrets. No method returns a secret value.
  *
  * @generated from service iotoperations.secrets.v1.SecretService
  */
 export const SecretService: GenService<{
   /**
    * ---- The Key Vault ------------------------------------------------------------------------------------------------
-   * The vault that this instance is bound to, and what a check of access to it found that is at most some seconds old.
+   * The vault of this instance, and the result of an access check that is at most a few seconds old.
    *
    * @generated from rpc iotoperations.secrets.v1.SecretService.GetVault
    */
@@ -1580,8 +1580,8 @@ export const SecretService: GenService<{
     output: typeof ListVaultSecretVersionsResponseSchema;
   },
   /**
-   * Creates a secret in the vault without syncing it. ALREADY_EXISTS where the name is taken, FAILED_PRECONDITION where it
-   * is taken by a soft-deleted secret: a value in the vault is never overwritten by a create.
+   * Creates a secret in the vault without syncing it. ALREADY_EXISTS if the name is taken, FAILED_PRECONDITION if a
+   * soft-deleted secret has it: a create never overwrites a value in the vault.
    *
    * @generated from rpc iotoperations.secrets.v1.SecretService.CreateVaultSecret
    */
@@ -1591,7 +1591,7 @@ export const SecretService: GenService<{
     output: typeof VaultSecretSchema;
   },
   /**
-   * Adds a new version (a new value) to a secret in the vault; references that follow the latest version are re-synced.
+   * Adds a new version (a new value) to a secret in the vault. References to the latest version are synced again.
    *
    * @generated from rpc iotoperations.secrets.v1.SecretService.AddVaultSecretVersion
    */
@@ -1602,7 +1602,7 @@ export const SecretService: GenService<{
   },
   /**
    * ---- Synced secrets at the edge -----------------------------------------------------------------------------------
-   * Records the mapping and syncs it. A reference with `create` is first created in the vault ("Create new").
+   * Creates a synced secret and syncs it. For a reference with `create`, the vault secret is created first ("Create new").
    *
    * @generated from rpc iotoperations.secrets.v1.SecretService.CreateSyncedSecret
    */
@@ -1620,7 +1620,7 @@ export const SecretService: GenService<{
     output: typeof SyncedSecretSchema;
   },
   /**
-   * "Manage secrets": the synced secrets of the instance, or of the resource being viewed (filter.used_by).
+   * "Manage secrets": the synced secrets of the instance, or those that a resource uses (filter.used_by).
    *
    * @generated from rpc iotoperations.secrets.v1.SecretService.ListSyncedSecrets
    */
@@ -1630,7 +1630,7 @@ export const SecretService: GenService<{
     output: typeof ListSyncedSecretsResponseSchema;
   },
   /**
-   * Streams what ListSyncedSecrets would show, then every change, with bookmarks to resume from.
+   * Streams what ListSyncedSecrets would list, then every change, with bookmarks to resume from.
    *
    * @generated from rpc iotoperations.secrets.v1.SecretService.WatchSyncedSecrets
    */
@@ -1648,7 +1648,7 @@ export const SecretService: GenService<{
     output: typeof SyncedSecretSchema;
   },
   /**
-   * Deletes from the edge, never from the vault. FAILED_PRECONDITION, naming the users, while something uses it.
+   * Deletes a synced secret from the edge, never from the vault. FAILED_PRECONDITION with its usages while something uses it.
    *
    * @generated from rpc iotoperations.secrets.v1.SecretService.DeleteSyncedSecret
    */
@@ -1668,7 +1668,7 @@ export const SecretService: GenService<{
     output: typeof SyncedSecretSchema;
   },
   /**
-   * Takes over a Kubernetes Secret or SecretSync that another tool made, so that it is managed here.
+   * Adopts a Kubernetes Secret or SecretSync that another tool created, so that this service manages it.
    *
    * @generated from rpc iotoperations.secrets.v1.SecretService.AdoptSyncedSecret
    */
@@ -1689,7 +1689,7 @@ export const SecretService: GenService<{
   },
   /**
    * ---- History ------------------------------------------------------------------------------------------------------
-   * Who did what, when, with which result. Newest first.
+   * The audit: who did what, when, with which result. Newest first.
    *
    * @generated from rpc iotoperations.secrets.v1.SecretService.ListAuditEvents
    */

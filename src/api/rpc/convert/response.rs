@@ -1,18 +1,18 @@
-//! Model to wire.
+//! Resources of the model, as answers carry them.
 
 use jiff::Timestamp;
 
 use crate::{
     model::{
-        AuditEvent, Condition, ConditionType, Encoding, Origin, Reference, State, Status, SyncEngine,
-        SyncedSecret, VaultSecretVersion,
+        Condition, ConditionType, Encoding, Origin, Reference, State, Status, SyncedSecret,
+        VaultSecretVersion,
     },
     proto,
-    secrets::{ListedUsage, ListedVaultSecret, VaultStatus, WatchEvent},
+    secrets::{ListedUsage, ListedVaultSecret},
 };
 
-/// A synced secret. One that was only validated has no uid and no etag yet.
-pub(crate) fn synced_secret(secret: &SyncedSecret) -> proto::SyncedSecret {
+/// A synced secret. The answer to a dry run has neither uid nor etag.
+pub(in crate::api::rpc) fn synced_secret(secret: &SyncedSecret) -> proto::SyncedSecret {
     let exists = !secret.uid.is_nil();
     proto::SyncedSecret {
         name: secret.name(),
@@ -26,28 +26,30 @@ pub(crate) fn synced_secret(secret: &SyncedSecret) -> proto::SyncedSecret {
         conditions: secret.conditions.iter().map(condition).collect(),
         origin: origin(secret.origin).into(),
         usages: Vec::new(),
-        create_time: Some(time(secret.create_time)),
-        update_time: Some(time(secret.update_time)),
-        sync_time: secret.sync_time.map(time),
+        create_time: Some(timestamp(secret.create_time)),
+        update_time: Some(timestamp(secret.update_time)),
+        sync_time: secret.sync_time.map(timestamp),
         generation: secret.generation,
         synced_generation: secret.synced_generation,
     }
 }
 
-/// Leaves out what tells the keys of a Secret: the references, what is said of them, and whether one that is used is missing.
-pub(crate) fn withhold_keys(shown: &mut proto::SyncedSecret) {
+/// Removes everything that reveals the keys of a Secret: the references, messages about them, and whether a
+/// used key is missing.
+pub(in crate::api::rpc) fn withhold_keys(shown: &mut proto::SyncedSecret) {
     shown.references.clear();
     let synced = ConditionType::Synced.as_str();
     for condition in shown.conditions.iter_mut().filter(|condition| condition.r#type == synced) {
-        condition.message = "Another tool made it; whoever may get it is told more.".to_owned();
+        condition.message =
+            "Another tool manages this Secret. Details are shown only to callers who may get it.".to_owned();
     }
     for usage in &mut shown.usages {
         usage.key_missing = false;
     }
 }
 
-/// A use of a synced secret.
-pub(crate) fn secret_usage(listed: &ListedUsage) -> proto::SecretUsage {
+/// A usage of a synced secret.
+pub(in crate::api::rpc) fn secret_usage(listed: &ListedUsage) -> proto::SecretUsage {
     let usage = &listed.usage;
     proto::SecretUsage {
         api_version: usage.api_version.clone(),
@@ -63,30 +65,17 @@ pub(crate) fn secret_usage(listed: &ListedUsage) -> proto::SecretUsage {
     }
 }
 
-/// An event of a watch, with the token to resume after it.
-pub(crate) fn watch_response(event: &WatchEvent, resume_token: String) -> proto::WatchSyncedSecretsResponse {
-    use proto::watch_synced_secrets_response::Type;
-    let (kind, secret) = match event {
-        WatchEvent::Added(secret) => (Type::Added, Some(secret)),
-        WatchEvent::Modified(secret) => (Type::Modified, Some(secret)),
-        WatchEvent::Deleted(secret) => (Type::Deleted, Some(secret)),
-        WatchEvent::Bookmark => (Type::Bookmark, None),
-    };
-    let synced_secret = secret.map(|secret| synced_secret(secret));
-    proto::WatchSyncedSecretsResponse { r#type: kind.into(), synced_secret, resume_token }
-}
-
-/// A vault secret and who refers to it.
-pub(crate) fn listed_vault_secret(listed: ListedVaultSecret) -> proto::VaultSecret {
+/// A vault secret and the synced secrets that refer to it.
+pub(in crate::api::rpc) fn listed_vault_secret(listed: ListedVaultSecret) -> proto::VaultSecret {
     let secret = listed.secret;
     proto::VaultSecret {
         name: format!("vaultSecrets/{}", secret.name),
         enabled: secret.enabled,
         content_type: secret.content_type,
-        create_time: secret.create_time.map(time),
-        update_time: secret.update_time.map(time),
-        not_before_time: secret.not_before_time.map(time),
-        expire_time: secret.expire_time.map(time),
+        create_time: secret.create_time.map(timestamp),
+        update_time: secret.update_time.map(timestamp),
+        not_before_time: secret.not_before_time.map(timestamp),
+        expire_time: secret.expire_time.map(timestamp),
         tags: secret.tags,
         managed: secret.managed,
         synced_secrets: listed.synced_secrets.iter().map(|id| format!("syncedSecrets/{id}")).collect(),
@@ -94,44 +83,13 @@ pub(crate) fn listed_vault_secret(listed: ListedVaultSecret) -> proto::VaultSecr
 }
 
 /// A version of a vault secret.
-pub(crate) fn vault_secret_version(version: &VaultSecretVersion) -> proto::VaultSecretVersion {
+pub(in crate::api::rpc) fn vault_secret_version(version: &VaultSecretVersion) -> proto::VaultSecretVersion {
     proto::VaultSecretVersion {
         name: format!("vaultSecrets/{}/versions/{}", version.name, version.version),
         enabled: version.enabled,
-        create_time: version.create_time.map(time),
-        not_before_time: version.not_before_time.map(time),
-        expire_time: version.expire_time.map(time),
-    }
-}
-
-/// The vault and its state.
-pub(crate) fn vault(status: &VaultStatus) -> proto::Vault {
-    let engine = match status.engine {
-        Some(SyncEngine::SecretStore) => proto::SyncEngine::SecretStore,
-        Some(SyncEngine::Direct) => proto::SyncEngine::Direct,
-        None => proto::SyncEngine::Unspecified,
-    };
-    proto::Vault {
-        name: "vault".to_owned(),
-        uri: status.uri.to_string(),
-        tenant_id: status.tenant_id.clone().unwrap_or_default(),
-        engine: engine.into(),
-        conditions: status.conditions.iter().map(condition).collect(),
-        check_time: Some(time(status.check_time)),
-    }
-}
-
-/// A line of history.
-pub(crate) fn audit_event(event: AuditEvent) -> proto::AuditEvent {
-    proto::AuditEvent {
-        name: format!("auditEvents/{}", event.sequence),
-        event_time: Some(time(event.event_time)),
-        actor: event.actor,
-        action: event.action.into(),
-        resource: event.resource,
-        outcome: event.outcome.0,
-        detail: event.detail,
-        request_id: event.request_id,
+        create_time: version.create_time.map(timestamp),
+        not_before_time: version.not_before_time.map(timestamp),
+        expire_time: version.expire_time.map(timestamp),
     }
 }
 
@@ -149,12 +107,12 @@ fn reference(reference: &Reference) -> proto::SecretReference {
         encoding: encoding.into(),
         create: None,
         synced_version: reference.status.synced_version.as_ref().map(text).unwrap_or_default(),
-        expire_time: reference.status.expire_time.map(time),
+        expire_time: reference.status.expire_time.map(timestamp),
         problem: reference.status.problem.as_ref().map(condition),
     }
 }
 
-fn condition(condition: &Condition) -> proto::Condition {
+pub(in crate::api::rpc) fn condition(condition: &Condition) -> proto::Condition {
     let status = match condition.status {
         Status::True => proto::condition::Status::True,
         Status::False => proto::condition::Status::False,
@@ -165,18 +123,18 @@ fn condition(condition: &Condition) -> proto::Condition {
         status: status.into(),
         reason: condition.reason.as_str().to_owned(),
         message: condition.message.clone(),
-        last_transition_time: Some(time(condition.last_transition_time)),
+        last_transition_time: Some(timestamp(condition.last_transition_time)),
     }
 }
 
 fn state(state: State) -> proto::synced_secret::State {
-    use proto::synced_secret::State as Wire;
+    use proto::synced_secret::State as TrackedIo;
     match state {
-        State::Pending => Wire::Pending,
-        State::Synced => Wire::Synced,
-        State::Degraded => Wire::Degraded,
-        State::Failed => Wire::Failed,
-        State::Deleting => Wire::Deleting,
+        State::Pending => TrackedIo::Pending,
+        State::Synced => TrackedIo::Synced,
+        State::Degraded => TrackedIo::Degraded,
+        State::Failed => TrackedIo::Failed,
+        State::Deleting => TrackedIo::Deleting,
     }
 }
 
@@ -187,8 +145,8 @@ fn origin(origin: Origin) -> proto::synced_secret::Origin {
     }
 }
 
-/// The wire counts nanoseconds forwards from the second, also before 1970.
-fn time(time: Timestamp) -> prost_types::Timestamp {
+/// On the wire, nanoseconds count forwards from the second, also before 1970.
+pub(in crate::api::rpc) fn timestamp(time: Timestamp) -> prost_types::Timestamp {
     let (mut seconds, mut nanos) = (time.as_second(), time.subsec_nanosecond());
     if nanos < 0 {
         (seconds, nanos) = (seconds - 1, nanos + 1_000_000_000);

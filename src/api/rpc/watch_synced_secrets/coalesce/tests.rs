@@ -1,4 +1,4 @@
-//! Coalescing: what a watcher that is behind is told comes to the same.
+//! A watcher gets the same result from coalesced events.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -17,7 +17,8 @@ fn event(kind: u8, secret: &Arc<SyncedSecret>, generation: i64) -> WatchEvent {
 }
 
 fn place(sequence: i64) -> FeedPlace {
-    // A history of its own for each place, so that a token with the sequence of one and the history of another shows.
+    // A history of its own for each place, so that a token with the sequence of one and the history of
+    // another shows.
     FeedPlace { sequence, history: std::array::from_fn(|_| u8::try_from(sequence).unwrap()) }
 }
 
@@ -31,7 +32,7 @@ fn sequence(place: &Option<FeedPlace>) -> i64 {
     found.sequence
 }
 
-/// What a feed tells of three synced secrets that come, change and go; with the sequence as generation.
+/// A feed of three synced secrets that are added, modified and deleted; the generation is the sequence number.
 fn feed(steps: &[(usize, bool)]) -> Vec<Told> {
     let secrets = ["a", "b", "c"].map(|id| Arc::new(secret(id)));
     let mut there = [false; 3];
@@ -49,7 +50,7 @@ fn feed(steps: &[(usize, bool)]) -> Vec<Told> {
         .collect()
 }
 
-/// What a client holds, and whether every event fitted to it.
+/// The state of a client, which checks that every event fits.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Client(BTreeMap<Uuid, i64>);
 
@@ -91,7 +92,7 @@ fn one_synced_secret_is_told_once_with_its_last_state() {
 
 #[test]
 fn a_token_never_points_behind_what_was_folded_into_a_later_event() {
-    // a is added, b is added, a changes: told are b and then a.
+    // a is added, b is added, a changes: sent are b and then a.
     let told = coalesced(feed(&[(0, false), (1, false), (0, false)]));
     assert_eq!(told.iter().map(|(_, place)| sequence(place)).collect::<Vec<_>>(), [0, 3]);
 }

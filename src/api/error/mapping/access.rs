@@ -1,0 +1,100 @@
+//! The mapping of denied calls.
+
+use std::time::Duration;
+
+use tonic::Code;
+
+use super::{ErrorMapping, RETRY_LATER};
+use crate::{
+    access::AccessError,
+    model::{ACCESS_GROUP, Verb},
+};
+
+impl ErrorMapping {
+    /// The mapping of a denied call.
+    pub(crate) fn of_access_error(error: &AccessError) -> Self {
+        use Code::*;
+        match error {
+            AccessError::NoCredentials => Self::new(
+                Unauthenticated,
+                "CREDENTIALS_MISSING",
+                "Send a service account token in the authorization header, or use a client certificate.",
+            ),
+            AccessError::TokensDisabled => Self::new(
+                Unauthenticated,
+                "TOKENS_NOT_ACCEPTED",
+                "Use a client certificate, or ask the operator to enable authentication.tokens.",
+            ),
+            AccessError::NotBearerToken => {
+                Self::new(Unauthenticated, "CREDENTIALS_REJECTED", "Send \"authorization: Bearer TOKEN\".")
+            }
+            AccessError::TokenRejected(audience) => Self::new(
+                Unauthenticated,
+                "CREDENTIALS_REJECTED",
+                format!(
+                    "Get a new one, for example with `kubectl create token ACCOUNT --audience {audience}`."
+                ),
+            ),
+            AccessError::TokenOwnerRejected(_) => Self::new(
+                Unauthenticated,
+                "CREDENTIALS_REJECTED",
+                "Use a token of an account with another name.",
+            ),
+            AccessError::DuplicateCredentials => Self::new(
+                Unauthenticated,
+                "CREDENTIALS_REJECTED",
+                "Send \"authorization: Bearer TOKEN\" once.",
+            ),
+            AccessError::CertificateRejected(_) => Self::new(
+                Unauthenticated,
+                "CREDENTIALS_REJECTED",
+                "Use a valid one that names its owner.",
+            ),
+            AccessError::Forbidden { permission, namespace, .. } => Self {
+                resource: Some(permission.resource_name()),
+                ..Self::new(
+                    PermissionDenied,
+                    "CALLER_FORBIDDEN",
+                    format!(
+                        "Grant the verb {} on {}.{ACCESS_GROUP} in the namespace {namespace:?} with a Role and a RoleBinding{}.",
+                        permission.verb.map_or("get", Verb::as_str),
+                        permission.resource.as_str(),
+                        on_name(permission.name.as_deref()),
+                    ),
+                )
+            },
+            AccessError::DeniedByRule { permission, .. } => Self {
+                resource: Some(permission.resource_name()),
+                ..Self::new(
+                    PermissionDenied,
+                    "NAME_NOT_ALLOWED",
+                    "Use another name, or ask the operator to change authorization.rules.",
+                )
+            },
+            AccessError::TooManyUnknownTokens { wait, .. } => Self::new(
+                ResourceExhausted,
+                "TOO_MANY_UNKNOWN_TOKENS",
+                "Retry later with a valid token.",
+            )
+            .retry((*wait).max(Duration::from_millis(1))),
+            AccessError::TooManyReviews { wait, .. } => Self::new(
+                ResourceExhausted,
+                "TOO_MANY_NAMES_ASKED",
+                "Retry later, or have the permission granted on all names, with a Role without resourceNames: that takes a single review.",
+            )
+            .retry((*wait).max(Duration::from_millis(1))),
+            // Denied, too; but the credentials may be valid, and waiting may help.
+            AccessError::Undecided => Self::new(
+                Unavailable,
+                "ACCESS_UNDECIDED",
+                "Retry later; if this continues, ask the operator to look at the service's log.",
+            )
+            .retry(RETRY_LATER),
+        }
+    }
+}
+
+/// How to grant the permission on this name only.
+fn on_name(name: Option<&str>) -> String {
+    name.map_or_else(String::new, |name| format!(", with resourceNames: [{name:?}] for this one only"))
+}

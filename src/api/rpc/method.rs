@@ -1,0 +1,95 @@
+//! The methods of the contract. A request path is the caller's text; these names are ours and may stand in
+//! logs and metrics.
+
+use super::request::RpcRequest;
+use crate::{model::Permission, proto};
+
+/// The only method without a deadline of ours: it lasts as long as its caller wants.
+pub(crate) const WATCH: &str = <proto::WatchSyncedSecretsRequest as RpcRequest>::METHOD;
+
+/// What is known of a method before its request is read.
+#[derive(Debug)]
+pub(crate) struct Method {
+    pub(crate) name: &'static str,
+    /// What the caller must be allowed to do, whatever the request names.
+    pub(crate) required_permissions: fn() -> Vec<Permission>,
+    /// See [`RpcRequest::NAMES_RESOURCE`].
+    pub(crate) names_resource: bool,
+    /// See [`RpcRequest::CARRIES_VALUES`].
+    pub(crate) carries_values: bool,
+}
+
+static METHODS: [Method; 16] = [
+    Method::of::<proto::GetSyncedSecretRequest>(),
+    Method::of::<proto::ListSyncedSecretsRequest>(),
+    Method::of::<proto::WatchSyncedSecretsRequest>(),
+    Method::of::<proto::CreateSyncedSecretRequest>(),
+    Method::of::<proto::UpdateSyncedSecretRequest>(),
+    Method::of::<proto::DeleteSyncedSecretRequest>(),
+    Method::of::<proto::SyncSyncedSecretRequest>(),
+    Method::of::<proto::AdoptSyncedSecretRequest>(),
+    Method::of::<proto::ListSecretUsagesRequest>(),
+    Method::of::<proto::GetVaultRequest>(),
+    Method::of::<proto::ListVaultSecretsRequest>(),
+    Method::of::<proto::GetVaultSecretRequest>(),
+    Method::of::<proto::ListVaultSecretVersionsRequest>(),
+    Method::of::<proto::CreateVaultSecretRequest>(),
+    Method::of::<proto::AddVaultSecretVersionRequest>(),
+    Method::of::<proto::ListAuditEventsRequest>(),
+];
+
+// === impl Method ===
+
+impl Method {
+    /// The method of the contract with this name.
+    pub(crate) fn find(name: &str) -> Option<&'static Self> {
+        METHODS.iter().find(|method| method.name == name)
+    }
+
+    const fn of<T: RpcRequest>() -> Self {
+        Self {
+            name: T::METHOD,
+            required_permissions: || T::default().required_permissions(),
+            names_resource: T::NAMES_RESOURCE,
+            carries_values: T::CARRIES_VALUES,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost_reflect::{DescriptorPool, Kind, MessageDescriptor};
+
+    use super::*;
+
+    /// Whether a message has a field of a type, however deep.
+    fn has(message: &MessageDescriptor, name: &str, depth: usize) -> bool {
+        depth > 0
+            && message.fields().any(|field| match field.kind() {
+                Kind::Message(kind) => kind.name() == name || has(&kind, name, depth - 1),
+                _ => false,
+            })
+    }
+
+    #[test]
+    fn every_rpc_of_the_contract_is_known_with_what_its_request_can_carry_and_name() {
+        let pool = DescriptorPool::decode(proto::FILE_DESCRIPTOR_SET).unwrap();
+        let service = pool.get_service_by_name("iotoperations.secrets.v1.SecretService").unwrap();
+        assert_eq!(service.methods().len(), METHODS.len());
+        for method in service.methods() {
+            let known = Method::find(method.name()).unwrap();
+            let input = method.input();
+            assert_eq!(known.carries_values, has(&input, "NewVaultSecret", 6), "{}", known.name);
+            let names = ["name", "parent", "synced_secret", "synced_secret_id", "vault_secret_id"];
+            let names_resource = names.iter().any(|name| input.get_field_by_name(name).is_some());
+            // There is one vault.
+            let names_resource = names_resource && !["GetVault", "ListVaultSecrets"].contains(&known.name);
+            assert!(known.names_resource || !names_resource, "{}", known.name);
+            assert!(
+                (known.required_permissions)().iter().all(|permission| permission.name.is_none()),
+                "{}",
+                known.name
+            );
+        }
+    }
+}
