@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
 };
 
-use super::{Failure, configuration::Configuration, signals};
+use super::{CommandError, configuration::Configuration, signals};
 use crate::store::{self, back_up};
 
 /// Back up the database while the service runs
@@ -50,15 +50,15 @@ Exit codes:
 
 impl Backup {
     /// Makes the backup.
-    pub async fn run(self) -> Result<(), Failure> {
+    pub async fn run(self) -> Result<(), CommandError> {
         let database = self.configuration.load()?.config.database.path;
-        let made = signals::until_told(async |stop| {
+        let made = signals::run_until_signal(async |stop| {
             tokio::select! {
-                made = back_up(&database, &self.file, self.overwrite) => made.map_err(Failure::failed),
-                () = stop.cancelled() => Err(Failure::failed("stopped by a signal before the backup was complete")),
+                made = back_up(&database, &self.file, self.overwrite) => made.map_err(CommandError::failed),
+                () = stop.cancelled() => Err(CommandError::failed("stopped by a signal before the backup was complete")),
             }
         });
-        let made: store::Backup = made.await.map_err(Failure::failed)??;
+        let made: store::Backup = made.await.map_err(CommandError::failed)??;
         let store::Manifest { schema, sequence, audit_sequence, sha256, .. } = made.manifest;
         let told = writeln!(
             io::stdout().lock(),
@@ -67,6 +67,6 @@ impl Backup {
             made.file.display(),
             made.bytes
         );
-        told.map_err(Failure::failed)
+        told.map_err(CommandError::failed)
     }
 }

@@ -3,7 +3,7 @@
 
 use kube::Client;
 
-use crate::{cli::Failure, doubles::definitions};
+use crate::{cli::CommandError, doubles::definitions};
 
 /// The definitions, with open schemas.
 const DEFINITIONS: [&str; 4] = [
@@ -16,6 +16,6 @@ const DEFINITIONS: [&str; 4] = [
 const MANAGER: &str = "secret-service-dev";
 
 /// Installs the definitions.
-pub(super) async fn install(client: &Client) -> Result<(), Failure> {
-    definitions::install(client, MANAGER, &DEFINITIONS).await.map_err(Failure::failed)
+pub(super) async fn install(client: &Client) -> Result<(), CommandError> {
+    definitions::install(client, MANAGER, &DEFINITIONS).await.map_err(CommandError::failed)
 }

@@ -14,11 +14,11 @@ use kube::{
 
 use super::{
     Dev, Engine, NAMESPACE, crds,
-    data::{DataDirectory, Remembered},
+    data::{DataDirectory, State},
     seeds,
 };
 use crate::{
-    cli::Failure,
+    cli::CommandError,
     doubles::{
         extension::{self, Extension},
         kube::{self as kube_double, Cluster},
@@ -42,8 +42,8 @@ pub(super) struct Doubles {
 
 impl Doubles {
     /// Starts them on what the data directory holds, on the ports of the last run where these are free.
-    pub async fn start(dev: &Dev, data: &DataDirectory, authority: &Authority) -> Result<Self, Failure> {
-        let remembered = data.remembered();
+    pub async fn start(dev: &Dev, data: &DataDirectory, authority: &Authority) -> Result<Self, CommandError> {
+        let remembered = data.load_state();
         let vault = vault_double::Options {
             directory: data.subdirectory("vault")?,
             port: free_or_any(remembered.vault_port),
@@ -56,7 +56,7 @@ impl Doubles {
         };
         let (vault, cluster) =
             tokio::join!(KeyVault::start(vault, authority), Cluster::start(cluster, authority));
-        let (vault, cluster) = (vault.map_err(Failure::failed)?, cluster.map_err(Failure::failed)?);
+        let (vault, cluster) = (vault.map_err(CommandError::failed)?, cluster.map_err(CommandError::failed)?);
         let client = client(&cluster).await?;
         crds::install(&client).await?;
         // Whoever is on this machine may call the service without a password; the vault beside it is no
@@ -67,15 +67,15 @@ impl Doubles {
             port: free_or_any(remembered.proxy_port),
             routes: hosts.into_iter().map(|host| (host, vault.address())).collect(),
         };
-        let proxy = Proxy::start(proxy).await.map_err(Failure::failed)?;
+        let proxy = Proxy::start(proxy).await.map_err(CommandError::failed)?;
         if !remembered.seeded {
-            seeds::plant(&vault).await?;
+            seeds::create_samples(&vault).await?;
         }
         let extension = match dev.engine {
             Engine::Direct => None,
             Engine::SecretStore => Some(start_extension(dev, authority, &vault, &cluster, &client).await?),
         };
-        data.remember(&Remembered {
+        data.save_state(&State {
             vault_port: vault.address().port(),
             proxy_port: proxy.address().port(),
             kube_port: cluster.url().port().unwrap_or_default(),
@@ -101,10 +101,10 @@ async fn start_extension(
     vault: &KeyVault,
     cluster: &Cluster,
     client: &Client,
-) -> Result<Extension, Failure> {
-    extension::install(client).await.map_err(Failure::failed)?;
+) -> Result<Extension, CommandError> {
+    extension::install(client).await.map_err(CommandError::failed)?;
     let identity = &vault.credential().client_id;
-    extension::enable(client, NAMESPACE, identity).await.map_err(Failure::failed)?;
+    extension::enable(client, NAMESPACE, identity).await.map_err(CommandError::failed)?;
     let access = extension::VaultAccess {
         vaults: BTreeMap::from([(dev.vault_name.clone(), vault.uri())]),
         authority_host: vault.authority_host(),
@@ -115,14 +115,14 @@ async fn start_extension(
         rotation_poll_interval: dev.interval,
         ..extension::Options::new(cluster.kubeconfig(), access)
     };
-    Extension::start(options).await.map_err(Failure::failed)
+    Extension::start(options).await.map_err(CommandError::failed)
 }
 
 /// A client of the cluster, as anybody's.
-async fn client(cluster: &Cluster) -> Result<Client, Failure> {
-    let kubeconfig = Kubeconfig::read_from(cluster.kubeconfig()).map_err(Failure::failed)?;
+async fn client(cluster: &Cluster) -> Result<Client, CommandError> {
+    let kubeconfig = Kubeconfig::read_from(cluster.kubeconfig()).map_err(CommandError::failed)?;
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
-    Client::try_from(config.map_err(Failure::failed)?).map_err(Failure::failed)
+    Client::try_from(config.map_err(CommandError::failed)?).map_err(CommandError::failed)
 }
 
 /// The port of the last run, so that what was told to clients stays true; any other where it is taken.
