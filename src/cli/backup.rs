@@ -60,13 +60,13 @@ impl Backup {
         });
         let made: store::Backup = made.await.map_err(CommandError::failed)??;
         let store::Manifest { schema, sequence, audit_sequence, sha256, .. } = made.manifest;
-        let told = writeln!(
+        let written = writeln!(
             io::stdout().lock(),
             "{}: {} bytes, schema {schema}, up to change {sequence} and audit event {audit_sequence}, \
              SHA-256 {sha256}",
             made.file.display(),
             made.bytes
         );
-        told.map_err(CommandError::failed)
+        written.map_err(CommandError::failed)
     }
 }

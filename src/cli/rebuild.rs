@@ -71,8 +71,8 @@ Exit codes:
   2  invalid command line or configuration; each error is one line";
 
 /// Printed if the cluster does not serve the extension's kinds.
-const INCOMPLETE: &str = "The cluster does not serve SecretSyncs at the moment, so the Secrets created by them are left out. A running \
-                        service retries automatically.";
+const INCOMPLETE: &str = "The cluster does not serve SecretSyncs at the moment, so the Secrets created by them \
+                          are left out. A running service retries automatically.";
 
 /// One line of the report.
 #[derive(Serialize)]

@@ -66,7 +66,7 @@ impl Restore {
             || "There was no database before.".to_owned(),
             |kept| format!("The previous database is {}.", kept.display()),
         );
-        let told = writeln!(
+        let written = writeln!(
             io::stdout().lock(),
             "{} was restored from {}, made at {:.0}: up to change {} and audit event {}. {kept}",
             database.display(),
@@ -75,6 +75,6 @@ impl Restore {
             manifest.sequence,
             manifest.audit_sequence,
         );
-        told.map_err(CommandError::failed)
+        written.map_err(CommandError::failed)
     }
 }

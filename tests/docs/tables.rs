@@ -38,8 +38,9 @@ pub fn configuration() -> String {
 }
 
 fn add_field(page: &mut String, field: &Field) {
-    let flag =
-        field.flag().map_or_else(|| "none; other users could see it".to_owned(), |flag| format!("`--{flag}`"));
+    let flag = field
+        .flag()
+        .map_or_else(|| "none; other users could see it".to_owned(), |flag| format!("`--{flag}`"));
     let default = match field.default {
         Some(default) => format!("`{default}`"),
         None if field.is_required() => "none; required".to_owned(),

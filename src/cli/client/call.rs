@@ -130,14 +130,14 @@ pub(super) fn first_back_off() -> Duration {
 /// How long to wait before a retry; `None` if the call would fail again.
 fn retry_delay(status: &Status, pause: Duration) -> Option<Duration> {
     let details = status.get_error_details();
-    let told = details.retry_info().and_then(|info| info.retry_delay);
+    let requested = details.retry_info().and_then(|info| info.retry_delay);
     let in_progress = || details.error_info().is_some_and(|info| info.reason == "REQUEST_IN_PROGRESS");
     match status.code() {
-        Code::Unavailable => Some(told.unwrap_or(pause)),
+        Code::Unavailable => Some(requested.unwrap_or(pause)),
         // Without a retry delay it is a limit that waiting does not lift.
-        Code::ResourceExhausted => told,
+        Code::ResourceExhausted => requested,
         // Our own first attempt, whose answer was lost.
-        Code::Aborted if in_progress() => Some(told.unwrap_or(pause)),
+        Code::Aborted if in_progress() => Some(requested.unwrap_or(pause)),
         Code::DeadlineExceeded => None,
         _ if is_unanswered(status) => Some(pause),
         _ => None,

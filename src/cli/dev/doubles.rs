@@ -28,20 +28,20 @@ use crate::{
     },
 };
 
-/// The doubles, up and running.
+/// The running doubles.
 pub(super) struct Doubles {
     pub vault: KeyVault,
     pub cluster: Cluster,
-    /// Leads Azure's own names to the vault.
+    /// Routes Azure's host names to the vault.
     pub proxy: Proxy,
-    /// Where the engine is the Secret Store extension.
+    /// Runs with the secret-store engine only.
     extension: Option<Extension>,
 }
 
 // === impl Doubles ===
 
 impl Doubles {
-    /// Starts them on what the data directory holds, on the ports of the last run where these are free.
+    /// Starts them with the state in the data directory, on the ports of the last run if these are free.
     pub async fn start(dev: &Dev, data: &DataDirectory, authority: &Authority) -> Result<Self, CommandError> {
         let remembered = data.load_state();
         let vault = vault_double::Options {
@@ -59,8 +59,7 @@ impl Doubles {
         let (vault, cluster) = (vault.map_err(CommandError::failed)?, cluster.map_err(CommandError::failed)?);
         let client = client(&cluster).await?;
         crds::install(&client).await?;
-        // Whoever is on this machine may call the service without a password; the vault beside it is no
-        // stricter.
+        // Everyone on this machine may call the service without credentials, so the vault is no stricter.
         vault.faults().set(|settings| settings.any_application = true);
         let hosts = [vault_double::public_host(&dev.vault_name), vault_double::AUTHORITY_HOST.to_owned()];
         let proxy = proxy::Options {
@@ -84,7 +83,7 @@ impl Doubles {
         Ok(Self { vault, cluster, proxy, extension })
     }
 
-    /// Stops them, who calls others first.
+    /// Stops them, clients before servers.
     pub async fn stop(self) {
         if let Some(extension) = self.extension {
             extension.stop().await;
@@ -94,7 +93,7 @@ impl Doubles {
     }
 }
 
-/// Installs the extension's custom resources and starts the stand-in of its controller.
+/// Installs the extension's custom resources and starts the double of its controller.
 async fn start_extension(
     dev: &Dev,
     authority: &Authority,
@@ -125,7 +124,7 @@ async fn client(cluster: &Cluster) -> Result<Client, CommandError> {
     Client::try_from(config.map_err(CommandError::failed)?).map_err(CommandError::failed)
 }
 
-/// The port of the last run, so that what was told to clients stays true; any other where it is taken.
+/// The port of the last run, so that clients keep working; 0 for any free port if it is taken.
 fn free_or_any(port: u16) -> u16 {
     match TcpListener::bind((IpAddr::V4(Ipv4Addr::LOCALHOST), port)) {
         Ok(_) => port,

@@ -53,8 +53,8 @@ impl Rotate {
             false => {
                 let before = self.before(client).await?;
                 let about = self.keep(&before, given)?;
-                if let Some(told) = given_up(&before, &about) {
-                    eprintln!("{told}");
+                if let Some(message) = dropped_times(&before, &about) {
+                    eprintln!("{message}");
                 }
                 about
             }
@@ -116,7 +116,7 @@ impl Rotate {
 }
 
 /// A message about the times of the previous version that the new one drops.
-fn given_up(before: &VaultSecret, new: &NewVaultSecret) -> Option<String> {
+fn dropped_times(before: &VaultSecret, new: &NewVaultSecret) -> Option<String> {
     let times = [
         ("not valid before", before.not_before_time, new.not_before_time, "--not-before"),
         ("expires at", before.expire_time, new.expire_time, "--expires"),
