@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
 };
 
-use super::{Failure, configuration::Configuration, signals};
+use super::{CommandError, configuration::Configuration, signals};
 use crate::store::{self, back_up};
 
 /// Back up the database while the service runs
@@ -50,23 +50,23 @@ Exit codes:
 
 impl Backup {
     /// Makes the backup.
-    pub async fn run(self) -> Result<(), Failure> {
+    pub async fn run(self) -> Result<(), CommandError> {
         let database = self.configuration.load()?.config.database.path;
-        let made = signals::until_told(async |stop| {
+        let made = signals::run_until_signal(async |stop| {
             tokio::select! {
-                made = back_up(&database, &self.file, self.overwrite) => made.map_err(Failure::failed),
-                () = stop.cancelled() => Err(Failure::failed("stopped by a signal before the backup was complete")),
+                made = back_up(&database, &self.file, self.overwrite) => made.map_err(CommandError::failed),
+                () = stop.cancelled() => Err(CommandError::failed("stopped by a signal before the backup was complete")),
             }
         });
-        let made: store::Backup = made.await.map_err(Failure::failed)??;
+        let made: store::Backup = made.await.map_err(CommandError::failed)??;
         let store::Manifest { schema, sequence, audit_sequence, sha256, .. } = made.manifest;
-        let told = writeln!(
+        let written = writeln!(
             io::stdout().lock(),
             "{}: {} bytes, schema {schema}, up to change {sequence} and audit event {audit_sequence}, \
              SHA-256 {sha256}",
             made.file.display(),
             made.bytes
         );
-        told.map_err(Failure::failed)
+        written.map_err(CommandError::failed)
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, error::Error};
 
-use super::Failure;
+use super::CommandError;
 use crate::config::{Cardinality, Config, Field, LoadedConfig, Sources};
 
 /// The configuration: a file, and flags for each of its fields.
@@ -28,12 +28,12 @@ struct Flags(BTreeMap<&'static str, Vec<String>>);
 
 impl Configuration {
     /// Reads the configuration. Reports all errors at once.
-    pub fn load(self) -> Result<LoadedConfig, Failure> {
+    pub fn load(self) -> Result<LoadedConfig, CommandError> {
         let sources = Sources::gather(self.config, self.flags.0);
         let loaded = sources
             .map_err(|mistake| vec![mistake])
             .and_then(|sources| LoadedConfig::from(&sources).map_err(|mistakes| mistakes.0));
-        loaded.map_err(|mistakes| Failure::mistakes(&mistakes))
+        loaded.map_err(|mistakes| CommandError::invalid_config(&mistakes))
     }
 }
 

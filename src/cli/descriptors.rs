@@ -6,12 +6,12 @@ use crate::quote::Quote;
 
 /// More than all connections and everything else need. Not as many as the kernel may allow: some child
 /// processes close every possible descriptor one by one.
-const ENOUGH: u64 = 65_536;
+const WANTED_FILES: u64 = 65_536;
 
 /// Raises the soft limit: its default on many machines is far too low for a server.
-pub(super) fn raise() {
+pub(super) fn raise_limit() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    let wanted = maximum.map_or(ENOUGH, |maximum| maximum.min(ENOUGH));
+    let wanted = maximum.map_or(WANTED_FILES, |maximum| maximum.min(WANTED_FILES));
     if current.is_some_and(|current| current < wanted)
         && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum })
     {

@@ -8,7 +8,7 @@ use std::{
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-use super::{Cli, Failure};
+use super::{Cli, CommandError};
 
 /// Print shell completions
 ///
@@ -29,7 +29,7 @@ pub struct Man {
 
 impl Completions {
     /// Prints them.
-    pub fn run(self) -> Result<(), Failure> {
+    pub fn run(self) -> Result<(), CommandError> {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Cli::command(), "secret-service", &mut script);
         print(&script)
@@ -38,18 +38,20 @@ impl Completions {
 
 impl Man {
     /// Prints the page, or writes the pages.
-    pub fn run(self) -> Result<(), Failure> {
+    pub fn run(self) -> Result<(), CommandError> {
         match self.dir {
-            Some(directory) => clap_mangen::generate_to(Cli::command(), directory).map_err(Failure::failed),
+            Some(directory) => {
+                clap_mangen::generate_to(Cli::command(), directory).map_err(CommandError::failed)
+            }
             None => {
                 let mut page = Vec::new();
-                clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(Failure::failed)?;
+                clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(CommandError::failed)?;
                 print(&page)
             }
         }
     }
 }
 
-fn print(bytes: &[u8]) -> Result<(), Failure> {
-    io::stdout().lock().write_all(bytes).map_err(Failure::failed)
+fn print(bytes: &[u8]) -> Result<(), CommandError> {
+    io::stdout().lock().write_all(bytes).map_err(CommandError::failed)
 }

@@ -15,7 +15,7 @@ const HOST_CHARS: usize = 63;
 
 /// `HOST_DIGEST`. The digest covers what makes this database unique: its key, its path and inode, and the
 /// boot ID, which differs on a copy of the whole machine.
-pub(super) fn of(database: &Path, signer: &Signer) -> String {
+pub(super) fn holder_identity(database: &Path, signer: &Signer) -> String {
     let place = fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
     let file = fs::metadata(database).map(|file| (file.dev(), file.ino())).unwrap_or_default();
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
@@ -43,23 +43,23 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (here, there) = (directory.path().join("a.db"), directory.path().join("b.db"));
         let store = Store::open(&here).await.unwrap();
-        let first = of(&here, &store.signer());
+        let first = holder_identity(&here, &store.signer());
         store.close().await;
         let again = Store::open(&here).await.unwrap();
-        assert_eq!(of(&here, &again.signer()), first);
+        assert_eq!(holder_identity(&here, &again.signer()), first);
         again.close().await;
 
         fs::copy(&here, &there).unwrap();
         let copy = Store::open(&there).await.unwrap();
-        assert_ne!(of(&there, &copy.signer()), first, "the copy beside it");
+        assert_ne!(holder_identity(&there, &copy.signer()), first, "the copy beside it");
         copy.close().await;
         fs::rename(&there, &here).unwrap();
         let replaced = Store::open(&here).await.unwrap();
-        assert_ne!(of(&here, &replaced.signer()), first, "the copy in its place");
+        assert_ne!(holder_identity(&here, &replaced.signer()), first, "the copy in its place");
         replaced.close().await;
         fs::remove_file(&here).unwrap();
         let other = Store::open(&here).await.unwrap();
-        assert_ne!(of(&here, &other.signer()), first, "another one in its place");
+        assert_ne!(holder_identity(&here, &other.signer()), first, "another one in its place");
         other.close().await;
         let (host, digest) = first.rsplit_once('_').unwrap();
         assert!(!host.is_empty() && digest.len() == 2 * DIGEST_BYTES, "{first}");

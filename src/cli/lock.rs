@@ -43,14 +43,14 @@ fn process(pid: Option<&u32>) -> String {
 
 impl Lock {
     /// Locks a file by means of `NAME.lock` beside it.
-    pub fn beside(of: &Path) -> Result<Self, LockError> {
+    pub fn for_file(of: &Path) -> Result<Self, LockError> {
         let mut name = of.as_os_str().to_owned();
         name.push(".lock");
-        Self::take(of, PathBuf::from(name))
+        Self::acquire(of, PathBuf::from(name))
     }
 
     /// Locks `of` by means of the file at `path`, and writes our process id into it.
-    pub fn take(of: &Path, path: PathBuf) -> Result<Self, LockError> {
+    pub fn acquire(of: &Path, path: PathBuf) -> Result<Self, LockError> {
         let opened =
             OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(&path);
         let mut file = opened.map_err(|error| LockError::File { path: path.clone(), error })?;
@@ -86,19 +86,19 @@ mod tests {
     fn a_second_one_is_told_who_holds_it_and_gets_it_once_the_first_is_gone() {
         let directory = tempfile::tempdir().unwrap();
         let database = directory.path().join("a.db");
-        let first = Lock::beside(&database).unwrap();
+        let first = Lock::for_file(&database).unwrap();
 
-        let refused = Lock::beside(&database).unwrap_err();
+        let refused = Lock::for_file(&database).unwrap_err();
         assert!(matches!(refused, LockError::Held { pid, .. } if pid == Some(std::process::id())));
         assert!(refused.to_string().contains(&format!("process {}", std::process::id())), "{refused}");
 
         drop(first);
-        Lock::beside(&database).unwrap();
+        Lock::for_file(&database).unwrap();
     }
 
     #[test]
     fn a_directory_that_is_not_there_is_named() {
-        let refused = Lock::beside(Path::new("/nowhere/at/all.db")).unwrap_err();
+        let refused = Lock::for_file(Path::new("/nowhere/at/all.db")).unwrap_err();
         assert!(refused.to_string().contains("/nowhere/at/all.db.lock"), "{refused}");
     }
 }

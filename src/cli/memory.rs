@@ -9,7 +9,7 @@ use crate::quote::Quote;
 
 /// Turns off core dumps and, on Linux, inspection by other processes. If the kernel refuses, the process runs
 /// anyway.
-pub(super) fn guard() {
+pub(super) fn protect() {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     if let Err(error) = setrlimit(Resource::Core, none).and_then(|()| forbid_inspection()) {
         tracing::warn!(

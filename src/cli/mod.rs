@@ -63,7 +63,7 @@ enum Command {
 
 /// Why a command failed: lines for people, and the exit code for programs.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Failure {
+pub struct CommandError {
     lines: Vec<String>,
     code: u8,
 }
@@ -123,9 +123,9 @@ impl Cli {
     }
 }
 
-// === impl Failure ===
+// === impl CommandError ===
 
-impl Failure {
+impl CommandError {
     const FAILED: u8 = 1;
     const USAGE: u8 = 2;
 
@@ -135,23 +135,23 @@ impl Failure {
     }
 
     /// An error from the service: what happened, followed by indented lines with the remedy and the details.
-    fn told(lines: impl IntoIterator<Item = String>, code: u8) -> Self {
+    fn with_details(lines: impl IntoIterator<Item = String>, code: u8) -> Self {
         Self { lines: vec![lines.into_iter().collect::<Vec<_>>().join("\n  ")], code }
     }
 
     /// Combines two failures. The exit code is that of the first.
-    fn and(mut self, other: Self) -> Self {
+    fn merge(mut self, other: Self) -> Self {
         self.lines.extend(other.lines);
         self
     }
 
     /// Standard output was closed, as by `| head`. There is nothing left to do and nothing to report.
-    fn unread() -> Self {
+    fn broken_pipe() -> Self {
         Self { lines: Vec::new(), code: 0 }
     }
 
     /// The configuration is invalid.
-    fn mistakes(mistakes: &[ConfigError]) -> Self {
+    fn invalid_config(mistakes: &[ConfigError]) -> Self {
         Self { lines: mistakes.iter().map(ToString::to_string).collect(), code: Self::USAGE }
     }
 
@@ -161,7 +161,7 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, line) in self.lines.iter().enumerate() {
             if place > 0 {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    Failure,
+    CommandError,
     configuration::Configuration,
     lock::{Lock, LockError},
     report_output::ReportOutput,
@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// How often to check whether the service is done.
-const DONE_EVERY: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Rebuild lost records from the Secrets in the cluster
 ///
@@ -71,8 +71,8 @@ Exit codes:
   2  invalid command line or configuration; each error is one line";
 
 /// Printed if the cluster does not serve the extension's kinds.
-const LEFT_OUT: &str = "The cluster does not serve SecretSyncs at the moment, so the Secrets created by them are left out. A running \
-                        service retries automatically.";
+const INCOMPLETE: &str = "The cluster does not serve SecretSyncs at the moment, so the Secrets created by them \
+                          are left out. A running service retries automatically.";
 
 /// One line of the report.
 #[derive(Serialize)]
@@ -90,17 +90,17 @@ struct Row {
 
 impl Rebuild {
     /// Finds what the database lacks, records it and prints a report.
-    pub async fn run(self) -> Result<(), Failure> {
+    pub async fn run(self) -> Result<(), CommandError> {
         let Self { configuration, dry_run, output, timeout } = self;
         let config = configuration.load()?.config;
-        let _logging = telemetry::start(Format::Text, "off").map_err(Failure::usage)?;
+        let _logging = telemetry::start(Format::Text, "off").map_err(CommandError::usage)?;
         let database = &config.database.path;
         let read = async || Store::open_to_read(database).await.map_err(|error| with_path(&config, error));
-        let findings = match Lock::beside(database) {
+        let findings = match Lock::for_file(database) {
             Err(LockError::Held { .. }) => {
                 let findings = find(&config, Some(&read().await?)).await?;
                 if !dry_run {
-                    ask(&config, timeout).await?;
+                    request_rebuild(&config, timeout).await?;
                     let left = find(&config, Some(&read().await?))
                         .await?
                         .all
@@ -108,14 +108,14 @@ impl Rebuild {
                         .filter(|one| one.is_news())
                         .count();
                     if left > 0 {
-                        return Err(Failure::failed(format!(
+                        return Err(CommandError::failed(format!(
                             "{left} synced secrets are still not recorded; run the command again"
                         )));
                     }
                 }
                 findings
             }
-            Err(error) => return Err(Failure::failed(error)),
+            Err(error) => return Err(CommandError::failed(error)),
             Ok(_lock) if dry_run && !database.exists() => find(&config, None).await?,
             Ok(_lock) if dry_run => find(&config, Some(&read().await?)).await?,
             Ok(_lock) => {
@@ -126,38 +126,38 @@ impl Rebuild {
             }
         };
         if !findings.is_complete {
-            eprintln!("{LEFT_OUT}");
+            eprintln!("{INCOMPLETE}");
         }
         print(&findings.all, dry_run, output)
     }
 }
 
 /// Asks the running service to rebuild, and waits until it is done.
-async fn ask(config: &Config, timeout: u64) -> Result<(), Failure> {
+async fn request_rebuild(config: &Config, timeout: u64) -> Result<(), CommandError> {
     let path = &config.database.path;
     let asked = Store::ask_rebuild(path).await.map_err(|error| with_path(config, error))?;
     let store = Store::open_to_read(path).await.map_err(|error| with_path(config, error))?;
     let end = Instant::now() + Duration::from_secs(timeout);
-    while store.rebuild_cause().await.map_err(Failure::failed)? == Some(asked) {
+    while store.rebuild_cause().await.map_err(CommandError::failed)? == Some(asked) {
         if Instant::now() >= end {
-            return Err(Failure::failed(format!(
+            return Err(CommandError::failed(format!(
                 "the service did not finish within {timeout} s; it keeps trying, and its log shows the cause"
             )));
         }
-        sleep(DONE_EVERY).await;
+        sleep(POLL_INTERVAL).await;
     }
     Ok(())
 }
 
 /// Rebuilds in this process, if no service is running.
-async fn record(config: &Config, store: &Store) -> Result<Findings, Failure> {
-    let cause = store.rebuild_cause().await.map_err(Failure::failed)?.unwrap_or(RebuildCause::Asked(0));
+async fn record(config: &Config, store: &Store) -> Result<Findings, CommandError> {
+    let cause = store.rebuild_cause().await.map_err(CommandError::failed)?.unwrap_or(RebuildCause::Asked(0));
     let findings = find(config, Some(store)).await?;
-    rebuild::record(store, &findings, cause).await.map_err(Failure::failed)?;
+    rebuild::record(store, &findings, cause).await.map_err(CommandError::failed)?;
     Ok(findings)
 }
 
-fn print(findings: &[Finding], dry_run: bool, output: ReportOutput) -> Result<(), Failure> {
+fn print(findings: &[Finding], dry_run: bool, output: ReportOutput) -> Result<(), CommandError> {
     let rows: Vec<Row> = findings.iter().map(|finding| Row::of(finding, dry_run)).collect();
     let text = match output {
         ReportOutput::Json => {
@@ -176,7 +176,7 @@ fn print(findings: &[Finding], dry_run: bool, output: ReportOutput) -> Result<()
             table.trim_fmt()
         }
     };
-    writeln!(io::stdout().lock(), "{text}").map_err(Failure::failed)
+    writeln!(io::stdout().lock(), "{text}").map_err(CommandError::failed)
 }
 
 // === impl Row ===
@@ -200,15 +200,15 @@ impl Row {
 }
 
 /// Finds what the cluster holds and the database lacks; everything if there is no database.
-async fn find(config: &Config, store: Option<&Store>) -> Result<Findings, Failure> {
+async fn find(config: &Config, store: Option<&Store>) -> Result<Findings, CommandError> {
     let edge = Edge::connect(&edge_options(config))
         .await
-        .map_err(|error| Failure::failed(RebuildError::from(error)))?;
+        .map_err(|error| CommandError::failed(RebuildError::from(error)))?;
     let (vault, admission) = (&config.vault.uri.0, &admission(config));
     let source = Source { edge: &edge, vault, admission, are_kinds_gone: false, is_behind: false };
-    rebuild::find(store, source).await.map_err(Failure::failed)
+    rebuild::find(store, source).await.map_err(CommandError::failed)
 }
 
-fn with_path(config: &Config, error: StoreError) -> Failure {
-    Failure::failed(format!("{}: {error}", config.database.path.display()))
+fn with_path(config: &Config, error: StoreError) -> CommandError {
+    CommandError::failed(format!("{}: {error}", config.database.path.display()))
 }

@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
 };
 
-use super::{Failure, configuration::Configuration, lock::Lock, settings::instance};
+use super::{CommandError, configuration::Configuration, lock::Lock, settings::instance};
 use crate::{
     store::{Restoration, restore},
     telemetry,
@@ -52,19 +52,21 @@ Exit codes:
 
 impl Restore {
     /// Restores the backup.
-    pub async fn run(self) -> Result<(), Failure> {
+    pub async fn run(self) -> Result<(), CommandError> {
         let config = self.configuration.load()?.config;
         // Audit events are logged too, as they are while the service runs.
-        let _logging = telemetry::start(config.log.format, &config.log.level.0).map_err(Failure::usage)?;
+        let _logging =
+            telemetry::start(config.log.format, &config.log.level.0).map_err(CommandError::usage)?;
         let database = &config.database.path;
-        let _lock = Lock::beside(database).map_err(Failure::failed)?;
-        let restored = restore(&self.file, database, &instance(&config)).await.map_err(Failure::failed)?;
+        let _lock = Lock::for_file(database).map_err(CommandError::failed)?;
+        let restored =
+            restore(&self.file, database, &instance(&config)).await.map_err(CommandError::failed)?;
         let Restoration { manifest, kept } = restored;
         let kept = kept.map_or_else(
             || "There was no database before.".to_owned(),
             |kept| format!("The previous database is {}.", kept.display()),
         );
-        let told = writeln!(
+        let written = writeln!(
             io::stdout().lock(),
             "{} was restored from {}, made at {:.0}: up to change {} and audit event {}. {kept}",
             database.display(),
@@ -73,6 +75,6 @@ impl Restore {
             manifest.sequence,
             manifest.audit_sequence,
         );
-        told.map_err(Failure::failed)
+        written.map_err(CommandError::failed)
     }
 }

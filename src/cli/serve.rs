@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::{
-    Failure,
+    CommandError,
     configuration::Configuration,
     descriptors, memory,
     service::{Service, Settings},
@@ -49,24 +49,26 @@ Exit codes:
 
 impl Serve {
     /// Runs until a signal stops it.
-    pub async fn run(self) -> Result<(), Failure> {
+    pub async fn run(self) -> Result<(), CommandError> {
         let loaded = self.configuration.load()?;
         if self.print_config {
-            return io::stdout().lock().write_all(loaded.print().as_bytes()).map_err(Failure::failed);
+            return io::stdout().lock().write_all(loaded.print().as_bytes()).map_err(CommandError::failed);
         }
         let config = loaded.config;
-        let _logging = telemetry::start(config.log.format, &config.log.level.0).map_err(Failure::usage)?;
-        memory::guard();
-        descriptors::raise();
-        signals::until_told(async |stop| {
-            let service = Service::start(Settings::from_config(&config)?).await.map_err(Failure::failed)?;
+        let _logging =
+            telemetry::start(config.log.format, &config.log.level.0).map_err(CommandError::usage)?;
+        memory::protect();
+        descriptors::raise_limit();
+        signals::run_until_signal(async |stop| {
+            let service =
+                Service::start(Settings::from_config(&config)?).await.map_err(CommandError::failed)?;
             log_start(&config, &service);
-            let ended = service.run(stop).await.map_err(Failure::failed);
+            let ended = service.run(stop).await.map_err(CommandError::failed);
             tracing::info!(failed = ended.is_err(), "the service has stopped");
             ended
         })
         .await
-        .map_err(Failure::failed)?
+        .map_err(CommandError::failed)?
     }
 }
 

@@ -26,12 +26,12 @@ use crate::{
 };
 
 /// How often readiness is checked. Changes of the watch on the cluster are noticed immediately.
-const READINESS_EVERY: Duration = Duration::from_secs(3);
+const READINESS_INTERVAL: Duration = Duration::from_secs(3);
 /// How long the database may take to answer a readiness check.
 const DATABASE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Every step of the shutdown gets at least this long, even past the deadline.
-const MOMENT: Duration = Duration::from_secs(1);
+const MIN_SHUTDOWN_STEP: Duration = Duration::from_secs(1);
 
 /// The options of every part of the service.
 pub struct Settings {
@@ -111,13 +111,13 @@ pub enum RunError {
     #[error(
         "the database file was removed or replaced; restart the service to use the file that is there now"
     )]
-    Lost,
+    DatabaseReplaced,
     /// A part of the service stopped by itself.
     #[error("the {0} stopped unexpectedly; see the log")]
-    Ended(&'static str),
+    PartEnded(&'static str),
     /// A part of the service panicked.
     #[error("a part of the service panicked: {}", Quote::error(.0))]
-    Died(#[from] JoinError),
+    PartPanicked(#[from] JoinError),
 }
 
 /// The parts that run concurrently.
@@ -156,7 +156,7 @@ impl Service {
             access,
             server,
         } = settings;
-        let lock = Lock::beside(&database)?;
+        let lock = Lock::for_file(&database)?;
         let leadership = Leadership::new();
         let vault = Vault::connect_behind(&vault, leadership.fence().clone()).map_err(StartError::Vault)?;
         let edge = Edge::connect_behind(&edge, leadership).await.map_err(StartError::Edge)?;
@@ -166,7 +166,8 @@ impl Service {
         let store = Store::open_with(&database, store).await.map_err(of_store)?;
         store.belong_to(&instance).await.map_err(of_store)?;
 
-        let identity = lease.identity.unwrap_or_else(|| identity::of(&database, &store.signer()));
+        let identity =
+            lease.identity.unwrap_or_else(|| identity::holder_identity(&database, &store.signer()));
         let place = Box::new({
             let store = store.clone();
             move || store.view().place().to_string()
@@ -231,8 +232,8 @@ impl Service {
         } = self;
         // The server stops before the rest: a call that is draining may still need the reconciler.
         let (stop_server, stop_rest) = (CancellationToken::new(), CancellationToken::new());
-        let give_back = CancellationToken::new();
-        let mut election = AbortOnDropHandle::new(tokio::spawn(election.run(give_back.clone())));
+        let release_lease = CancellationToken::new();
+        let mut election = AbortOnDropHandle::new(tokio::spawn(election.run(release_lease.clone())));
         let mut parts = Parts::new();
         let serving = server.run(secrets.clone(), access, ready.subscribe(), stop_server.clone());
         parts.spawn(async move { Ok(serving.await.map(|()| Part::Server)?) });
@@ -252,8 +253,8 @@ impl Service {
 
         let mut result = tokio::select! {
             () = stop.cancelled() => Ok(()),
-            ended = parts.join_next() => Err(unasked(ended)),
-            ended = &mut election => Err(ended.map_or_else(RunError::Died, |()| RunError::Ended("election"))),
+            ended = parts.join_next() => Err(unexpected_end(ended)),
+            ended = &mut election => Err(ended.map_or_else(RunError::PartPanicked, |()| RunError::PartEnded("election"))),
         };
         stop_server.cancel();
         let deadline = Instant::now() + drain;
@@ -262,26 +263,37 @@ impl Service {
         }
         // One deadline for all steps: whoever stops the process knows `drain`, not its steps.
         let goes_on = "the next start continues with what is recorded";
-        let mut is_quiet = until(deadline, secrets.drain(), "calls", goes_on).await;
+        let mut is_drained = wait_until(deadline, secrets.drain(), "calls", goes_on).await;
         stop_rest.cancel();
-        is_quiet &= until(deadline, all_ended(&mut parts), "syncs", goes_on).await;
+        is_drained &= wait_until(deadline, all_ended(&mut parts), "syncs", goes_on).await;
         parts.shutdown().await;
         // A write that was cut off may still take effect. Then the Lease is kept until it expires.
-        match is_quiet {
-            true => give_back.cancel(),
+        match is_drained {
+            true => release_lease.cancel(),
             false => election.abort(),
         }
-        until(deadline, async { drop(election.await) }, "requests for the Lease", "it expires by itself")
-            .await;
-        until(deadline, store.close(), "uses of the database", "the next start reads its write-ahead log")
-            .await;
+        wait_until(
+            deadline,
+            async { drop(election.await) },
+            "requests for the Lease",
+            "it expires by itself",
+        )
+        .await;
+        wait_until(
+            deadline,
+            store.close(),
+            "uses of the database",
+            "the next start reads its write-ahead log",
+        )
+        .await;
         result
     }
 }
 
-/// Waits for work in flight until the deadline, and at least for [`MOMENT`]. Returns whether it finished.
-async fn until(deadline: Instant, end: impl Future<Output = ()>, what: &str, consequence: &str) -> bool {
-    let ended = tokio::time::timeout_at(deadline.max(Instant::now() + MOMENT), end).await.is_ok();
+/// Waits for work in flight until the deadline, and at least for [`MIN_SHUTDOWN_STEP`]. Returns whether it
+/// finished.
+async fn wait_until(deadline: Instant, end: impl Future<Output = ()>, what: &str, consequence: &str) -> bool {
+    let ended = tokio::time::timeout_at(deadline.max(Instant::now() + MIN_SHUTDOWN_STEP), end).await.is_ok();
     if !ended {
         tracing::warn!("{what} were still in flight at shutdown; {consequence}");
     }
@@ -289,19 +301,19 @@ async fn until(deadline: Instant, end: impl Future<Output = ()>, what: &str, con
 }
 
 /// The error of a part that stopped without being asked to.
-fn unasked(ended: Option<Result<Result<Part, RunError>, JoinError>>) -> RunError {
+fn unexpected_end(ended: Option<Result<Result<Part, RunError>, JoinError>>) -> RunError {
     match ended {
-        Some(Ok(Ok(part))) => RunError::Ended(part.name()),
+        Some(Ok(Ok(part))) => RunError::PartEnded(part.name()),
         Some(Ok(Err(error))) => error,
-        Some(Err(died)) => RunError::Died(died),
-        None => RunError::Ended("service"),
+        Some(Err(died)) => RunError::PartPanicked(died),
+        None => RunError::PartEnded("service"),
     }
 }
 
 async fn until_server_ended(parts: &mut Parts) -> Result<(), RunError> {
     match parts.join_next().await.transpose()?.transpose()? {
         Some(Part::Server) | None => Ok(()),
-        Some(part) => Err(RunError::Ended(part.name())),
+        Some(part) => Err(RunError::PartEnded(part.name())),
     }
 }
 
@@ -320,7 +332,7 @@ async fn watch_readiness(
         let answers = store.answers(DATABASE_TIMEOUT).await;
         let stands = *fault.borrow_and_update();
         if stands == Some(StoreFault::Lost) {
-            return Err(RunError::Lost);
+            return Err(RunError::DatabaseReplaced);
         }
         let database = answers && stands.is_none();
         let watched = *edge.borrow_and_update() == Some(true);
@@ -335,7 +347,7 @@ async fn watch_readiness(
             _ = edge.changed() => {}
             _ = fault.changed() => {}
             _ = unfilled.changed() => {}
-            () = tokio::time::sleep(READINESS_EVERY) => {}
+            () = tokio::time::sleep(READINESS_INTERVAL) => {}
             () = stop.cancelled() => return Ok(Part::Readiness),
         }
     }

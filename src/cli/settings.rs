@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use super::{Failure, service::Settings};
+use super::{CommandError, service::Settings};
 use crate::{
     access,
     api::{self, Listen, Tls},
@@ -14,11 +14,11 @@ use crate::{
 
 impl Settings {
     /// Converts a configuration. Files with secrets and keys are read later, by the code that uses them.
-    pub fn from_config(config: &Config) -> Result<Self, Failure> {
+    pub fn from_config(config: &Config) -> Result<Self, CommandError> {
         Ok(Self {
             database: config.database.path.clone(),
             instance: instance(config),
-            backups: schedule(config),
+            backups: backup_schedule(config),
             vault: vault_options(config),
             edge: edge_options(config),
             lease: edge::LeaseOptions { name: config.kubernetes.lease.0.clone(), identity: None },
@@ -29,7 +29,7 @@ impl Settings {
                 workers: config.sync.workers.get(),
                 engine: configured_engine(config),
                 secret_store: secret_store_options(config),
-                keep: kept(config),
+                keep: retention(config),
                 rebuild: config.database.rebuild,
                 admission: admission(config),
             },
@@ -53,7 +53,7 @@ pub(super) fn instance(config: &Config) -> store::Instance {
 }
 
 /// Retention of the audit log and the change feed.
-fn kept(config: &Config) -> store::Keep {
+fn retention(config: &Config) -> store::Keep {
     store::Keep {
         audit: config.audit.retention,
         audit_bytes: config.audit.bytes.get() as u64,
@@ -63,7 +63,7 @@ fn kept(config: &Config) -> store::Keep {
 }
 
 /// The backup schedule, if a directory is configured. File names contain the vault and the namespace.
-pub(super) fn schedule(config: &Config) -> Option<store::Schedule> {
+pub(super) fn backup_schedule(config: &Config) -> Option<store::Schedule> {
     let config::Backup { directory, interval, keep } = &config.backup;
     Some(store::Schedule {
         directory: directory.clone()?,
@@ -220,14 +220,14 @@ pub(super) fn tls_options(config: &Config) -> Option<Tls> {
     })
 }
 
-fn server_options(config: &Config) -> Result<api::Options, Failure> {
+fn server_options(config: &Config) -> Result<api::Options, CommandError> {
     let (server, limits) = (&config.server, &config.limits);
     let tcp = server.listen.iter().copied().map(Listen::Tcp);
     let unix = server.unix_socket.iter().cloned().map(Listen::Unix);
     let tls = tls_options(config);
     if tls.is_none() && config.authentication.client_ca_file.is_some() {
         let text = "authentication.client_ca_file: only used with TLS; set server.tls_cert_file and its key";
-        return Err(Failure::usage(text));
+        return Err(CommandError::usage(text));
     }
     Ok(api::Options {
         listen: tcp.chain(unix).collect(),
@@ -239,22 +239,22 @@ fn server_options(config: &Config) -> Result<api::Options, Failure> {
             answer_bytes: limits.answer_bytes.get(),
             concurrent_calls: limits.concurrent_calls.get(),
             streams_per_connection: limits.streams_per_connection.get(),
-            calls_per_caller: share(limits.calls_per_caller, limits.concurrent_calls),
+            calls_per_caller: or_eighth(limits.calls_per_caller, limits.concurrent_calls),
             request_bytes: limits.request_bytes.get(),
-            request_bytes_per_caller: share(limits.request_bytes_per_caller, limits.request_bytes),
+            request_bytes_per_caller: or_eighth(limits.request_bytes_per_caller, limits.request_bytes),
             calls_per_second: Some(limits.calls_per_second),
             watchers: limits.watchers.get(),
-            watches_per_caller: share(limits.watches_per_caller, limits.watchers),
+            watches_per_caller: or_eighth(limits.watches_per_caller, limits.watchers),
             open_calls: limits.open_calls.get(),
-            open_calls_per_address: of_address(limits.open_calls_per_address, limits.open_calls),
+            open_calls_per_address: or_quarter(limits.open_calls_per_address, limits.open_calls),
             open_streams: limits.open_streams.get(),
-            open_streams_per_address: of_address(limits.open_streams_per_address, limits.open_streams),
+            open_streams_per_address: or_quarter(limits.open_streams_per_address, limits.open_streams),
             reflection_timeout: limits.reflection_timeout,
             health_watch_timeout: limits.health_watch_timeout,
             connections: limits.connections.get(),
-            connections_per_caller: share(limits.connections_per_caller, limits.connections),
+            connections_per_caller: or_eighth(limits.connections_per_caller, limits.connections),
             open_connections: limits.open_connections.get(),
-            open_connections_per_address: of_address(
+            open_connections_per_address: or_quarter(
                 limits.open_connections_per_address,
                 limits.open_connections,
             ),
@@ -277,11 +277,11 @@ fn server_options(config: &Config) -> Result<api::Options, Failure> {
 
 /// The share of one address: as configured, or a quarter. Many legitimate callers can share an address,
 /// behind an ingress or NAT.
-fn of_address(configured: Option<NonZeroUsize>, all: NonZeroUsize) -> usize {
+fn or_quarter(configured: Option<NonZeroUsize>, all: NonZeroUsize) -> usize {
     configured.map_or(all.get() / 4, NonZeroUsize::get).max(1)
 }
 
 /// The share of one caller: as configured, or an eighth.
-fn share(configured: Option<NonZeroUsize>, all: NonZeroUsize) -> usize {
+fn or_eighth(configured: Option<NonZeroUsize>, all: NonZeroUsize) -> usize {
     configured.map_or(all.get() / 8, NonZeroUsize::get).max(1)
 }

@@ -7,7 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// Exit code of a process that a signal ended, as shells show it: 128 plus the signal's number.
-const KILLED_BY: i32 = 128;
+const SIGNAL_EXIT_BASE: i32 = 128;
 
 struct Signals {
     terminate: Signal,
@@ -15,7 +15,7 @@ struct Signals {
 }
 
 /// Runs `work` and cancels its token on the first signal.
-pub async fn until_told<T>(work: impl AsyncFnOnce(CancellationToken) -> T) -> io::Result<T> {
+pub async fn run_until_signal<T>(work: impl AsyncFnOnce(CancellationToken) -> T) -> io::Result<T> {
     let mut signals =
         Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
     let stop = CancellationToken::new();
@@ -28,7 +28,7 @@ pub async fn until_told<T>(work: impl AsyncFnOnce(CancellationToken) -> T) -> io
     stop.cancel();
     tokio::select! {
         done = &mut work => Ok(done),
-        number = signals.next() => std::process::exit(KILLED_BY + number.as_raw_value()),
+        number = signals.next() => std::process::exit(SIGNAL_EXIT_BASE + number.as_raw_value()),
     }
 }
 

@@ -96,12 +96,12 @@ fn where_nothing_else_is_said_nobody_takes_more_than_an_eighth_of_what_all_share
 fn a_failure_is_one_line_that_names_its_causes_once() {
     let cause = std::io::Error::other("the disk is full");
     let error = crate::store::StoreError::Database(sqlx::Error::Io(cause));
-    let line = Failure::failed(error).to_string();
+    let line = CommandError::failed(error).to_string();
     assert_eq!(line.matches("the disk is full").count(), 1, "{line}");
     assert!(line.starts_with("error: the database: ") && !line.contains('\n'), "{line}");
 }
 
 #[test]
 fn a_line_break_in_an_error_does_not_break_the_line() {
-    assert_eq!(Failure::usage("a\nb").to_string(), "error: a b");
+    assert_eq!(CommandError::usage("a\nb").to_string(), "error: a b");
 }

@@ -25,7 +25,7 @@ pub(super) fn map_credential_error(error: &Error) -> VaultError {
     if let Some(error) = find_source::<AssertionError>(error) {
         return VaultError::Unauthenticated(Quote::error(error));
     }
-    let told = chain().find_map(|error| match error.kind() {
+    let mapped = chain().find_map(|error| match error.kind() {
         ErrorKind::HttpResponse { status, .. } => Some(match u16::from(*status) {
             status @ (408 | 429 | 500..) => {
                 VaultError::Unreachable(format!("the token endpoint failed with status {status}").into())
@@ -42,7 +42,7 @@ pub(super) fn map_credential_error(error: &Error) -> VaultError {
         }
         ErrorKind::Credential | ErrorKind::Other => None,
     });
-    told.unwrap_or_else(|| {
+    mapped.unwrap_or_else(|| {
         let what = match text.as_str() {
             text if text.contains("az login") => "the Azure CLI is not signed in; run `az login`",
             text if text.contains("not found on PATH") => "the Azure CLI is not installed",

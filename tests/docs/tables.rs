@@ -10,8 +10,8 @@ use secret_service::{
 
 pub fn conditions() -> String {
     let mut page = String::from(
-        "# Conditions\n\nA condition says what holds of a synced secret or of the vault (`type`, `status`), why (`reason`, stable, \
-         for programs), and what to do (`message`, for people).\n\n## Types\n\n| type | what it says |\n|---|---|\n",
+        "# Conditions\n\nA condition describes the state of a synced secret or of the vault (`type`, `status`), why it is so \
+         (`reason`, stable, for programs), and what to do (`message`, for people).\n\n## Types\n\n| type | what it says |\n|---|---|\n",
     );
     for kind in ConditionType::ALL {
         let _ = writeln!(page, "| `{}` | {} |", kind.as_str(), kind.meaning());
@@ -37,8 +37,8 @@ pub fn audit() -> String {
 
 pub fn configuration() -> String {
     let mut page = String::from(
-        "# The configuration of `secret-service serve`\n\nA field is set in the TOML file that `--config` names, by its environment \
-         variable or by its flag, each before the one before. `serve --print-config` prints what holds.\n",
+        "# The configuration of `secret-service serve`\n\nSet a field in the TOML file that `--config` names, with its environment \
+         variable, or with its flag. Each overrides the one before. `serve --print-config` prints the effective values.\n",
     );
     for section in Config::SECTIONS {
         let _ = write!(page, "\n## [{}]\n\n{}.\n", section.name, section.help().trim_end_matches('.'));
@@ -50,11 +50,12 @@ pub fn configuration() -> String {
 }
 
 fn add_field(page: &mut String, field: &Field) {
-    let flag =
-        field.flag().map_or_else(|| "none; it must not be seen".to_owned(), |flag| format!("`--{flag}`"));
+    let flag = field
+        .flag()
+        .map_or_else(|| "none; other users could see it".to_owned(), |flag| format!("`--{flag}`"));
     let default = match field.default {
         Some(default) => format!("`{default}`"),
-        None if field.is_required() => "none; it must be set".to_owned(),
+        None if field.is_required() => "none; required".to_owned(),
         None => "none".to_owned(),
     };
     let _ = write!(

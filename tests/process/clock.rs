@@ -126,7 +126,8 @@ async fn check_and_metrics_say_how_far_the_clock_is_off() {
     let Some(clock) = Clock::of(&site, "a clock that is off") else { return };
     let file = site.directory().join("c.toml");
     std::fs::write(&file, configuration(&site, 0)).unwrap();
-    for (offset, holds, word) in [(0, "yes", "apart"), (7_230, "warning", "2h"), (-YEAR, "warning", "behind")]
+    for (offset, holds, word) in
+        [(0, "yes", "Within"), (7_230, "warning", "2h"), (-YEAR, "warning", "behind")]
     {
         clock.set(offset);
         let ended = Command::from(command(&["check", "-o", "json", "--config"]))

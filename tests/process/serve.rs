@@ -79,7 +79,7 @@ async fn a_check_says_what_holds_what_does_not_and_what_to_do() {
     site.vault.faults().add(Rule::new(Action::ForbiddenByRbac).on(Operation::SecretGet));
     let (code, table, said) = output(&check).await;
     assert_eq!(code, Some(1), "{table}{said}");
-    assert!(table.contains("NO") && table.contains("Key Vault Secrets User"), "{table}");
+    assert!(table.contains("NO") && table.contains("Secrets User"), "{table}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{checks::of_clock, report::Row};
+use super::{clock::check_clock, report::CheckResult};
 use crate::{
     cli::settings::{configured_engine, edge_options, secret_store_options, usage_options},
     config::Config,
@@ -36,17 +36,17 @@ const ACCOUNT: &str = "secret store: the service account has that identity";
 const ONE_VAULT: &str = "secret store: all classes use this vault";
 
 /// Runs all checks. Also returns the engine for new synced secrets, if it can be determined.
-pub(super) async fn check(config: &Config) -> (Option<SyncEngine>, Vec<Row>) {
+pub(super) async fn check(config: &Config) -> (Option<SyncEngine>, Vec<CheckResult>) {
     let edge = match Edge::connect(&edge_options(config)).await {
         Ok(edge) => edge,
-        Err(error) => return (None, vec![row(CLUSTER, Err(error), "")]),
+        Err(error) => return (None, vec![from_result(CLUSTER, Err(error), "")]),
     };
     let found = format!("{} exists and accepts Secrets.", config.kubernetes.namespace.0);
     let namespace = edge.check_namespace().await;
     if namespace.as_ref().is_err_and(EdgeError::is_transient) {
-        let nobody = |check| Row::unknown(check, "Not checked: the cluster does not answer.");
+        let nobody = |check| CheckResult::unknown(check, "Not checked: the cluster does not answer.");
         let unknown = [RIGHTS, WATCH, LEASE, CALLERS, USES, CLOCK, ENGINE].map(nobody);
-        return (None, [row(NAMESPACE, namespace, &found)].into_iter().chain(unknown).collect());
+        return (None, [from_result(NAMESPACE, namespace, &found)].into_iter().chain(unknown).collect());
     }
     let usages = Usages::new(edge.clone(), usage_options(config));
     let (options, choice) =
@@ -64,18 +64,19 @@ pub(super) async fn check(config: &Config) -> (Option<SyncEngine>, Vec<Row>) {
         Some(SyncEngine::Direct) | None => SECRET_RIGHTS,
     };
     let rights = rights(RIGHTS, &edge, &[on_secrets]).await;
-    let clock = of_clock(CLOCK, "the API server", edge.clock().skew());
-    let mut rows = vec![row(NAMESPACE, namespace, &found), rights, watch, lease, callers, uses, clock];
-    rows.extend(of_setup(&edge, setup).await);
+    let clock = check_clock(CLOCK, "the API server", edge.clock().skew());
+    let mut rows =
+        vec![from_result(NAMESPACE, namespace, &found), rights, watch, lease, callers, uses, clock];
+    rows.extend(check_engine(&edge, setup).await);
     (engine, rows)
 }
 
-async fn rights(check: &'static str, edge: &Edge, needed: &[Rights]) -> Row {
+async fn rights(check: &'static str, edge: &Edge, needed: &[Rights]) -> CheckResult {
     match edge.missing_rights(needed).await {
         Ok(missing) if missing.is_empty() => {
             let all =
                 needed.iter().map(|rights| format!("{} on {}", rights.verbs.join(", "), rights.resource));
-            Row::yes(check, format!("The service may {}.", all.collect::<Vec<_>>().join("; ")))
+            CheckResult::passed(check, format!("The service may {}.", all.collect::<Vec<_>>().join("; ")))
         }
         Ok(missing) => {
             let place = match needed.iter().any(|rights| rights.scope == Scope::Cluster) {
@@ -87,17 +88,17 @@ async fn rights(check: &'static str, edge: &Edge, needed: &[Rights]) -> Row {
                 "The service may not {missing}. Bind its service account to a {place}, as in \
                  deploy/manifests."
             );
-            Row::no(check, found)
+            CheckResult::failed(check, found)
         }
-        Err(error) => row(check, Err(error), ""),
+        Err(error) => from_result(check, Err(error), ""),
     }
 }
 
 /// Checks the rights on the Lease, and shows its holder.
-async fn lease(edge: &Edge, name: &str) -> Row {
+async fn lease(edge: &Edge, name: &str) -> CheckResult {
     let missing = match edge.missing_lease_verbs(name).await {
         Ok(missing) => missing,
-        Err(error) => return row(LEASE, Err(error), ""),
+        Err(error) => return from_result(LEASE, Err(error), ""),
     };
     if !missing.is_empty() {
         let found = format!(
@@ -107,68 +108,72 @@ async fn lease(edge: &Edge, name: &str) -> Row {
             missing.join(", "),
             edge.namespace()
         );
-        return Row::no(LEASE, found);
+        return CheckResult::failed(LEASE, found);
     }
     match edge.lease_holder(name).await {
         Ok(Some(LeaseHolder { identity, renewed })) => {
             let renewed = renewed.map_or_else(String::new, |time| format!(", last renewed at {time:.0}"));
-            Row::yes(LEASE, format!("{identity:?} holds the Lease {name:?}{renewed}."))
+            CheckResult::passed(LEASE, format!("{identity:?} holds the Lease {name:?}{renewed}."))
         }
-        Ok(None) => Row::yes(
+        Ok(None) => CheckResult::passed(
             LEASE,
             format!("Nobody holds the Lease {name:?}: the next process that starts takes it."),
         ),
-        Err(error) => row(LEASE, Err(error), ""),
+        Err(error) => from_result(LEASE, Err(error), ""),
     }
 }
 
 /// Without these rights every caller with credentials is refused.
-async fn callers(edge: &Edge, config: &Config) -> Row {
+async fn callers(edge: &Edge, config: &Config) -> CheckResult {
     match config.authentication.tokens {
         true => rights(CALLERS, edge, &[TOKEN_RIGHTS, DECISION_RIGHTS]).await,
-        false => Row::yes(CALLERS, "Not needed: authentication.tokens is off."),
+        false => CheckResult::passed(CALLERS, "Not needed: authentication.tokens is off."),
     }
 }
 
 /// The engine and, for the secret-store engine, its prerequisites.
-async fn of_setup(edge: &Edge, setup: Setup) -> Vec<Row> {
+async fn check_engine(edge: &Edge, setup: Setup) -> Vec<CheckResult> {
     let Setup { engine, chosen, installed, needs } = setup;
-    let mut rows = vec![of_condition(ENGINE, chosen, Row::unknown)];
+    let mut rows = vec![from_condition(ENGINE, chosen, CheckResult::unknown)];
     if engine == Some(SyncEngine::SecretStore) {
         rows.push(rights(STORE_RIGHTS_ROW, edge, &STORE_RIGHTS).await);
-        rows.push(of_condition(EXTENSION, installed, Row::warning));
-        rows.extend(needs.into_iter().map(of_need));
+        rows.push(from_condition(EXTENSION, installed, CheckResult::warning));
+        rows.extend(needs.into_iter().map(from_need));
     }
     rows
 }
 
-fn of_condition(check: &'static str, held: Condition, unknown: fn(&'static str, String) -> Row) -> Row {
+fn from_condition(
+    check: &'static str,
+    held: Condition,
+    unknown: fn(&'static str, String) -> CheckResult,
+) -> CheckResult {
     match held.status {
-        Status::True => Row::yes(check, held.message),
-        Status::False => Row::no(check, held.message),
+        Status::True => CheckResult::passed(check, held.message),
+        Status::False => CheckResult::failed(check, held.message),
         Status::Unknown => unknown(check, held.message),
     }
 }
 
-fn of_need(Need { kind, status, message }: Need) -> Row {
+fn from_need(Need { kind, status, message }: Need) -> CheckResult {
     let check = match kind {
         NeedKind::Access => ACCESS,
         NeedKind::ServiceAccount => ACCOUNT,
         NeedKind::OneVault => ONE_VAULT,
     };
     match status {
-        Status::True => Row::yes(check, message),
-        Status::False => Row::no(check, message),
+        Status::True => CheckResult::passed(check, message),
+        Status::False => CheckResult::failed(check, message),
         // The extension may have access to the vault although the service can't see how.
-        Status::Unknown if kind == NeedKind::ServiceAccount => Row::warning(check, message),
-        Status::Unknown => Row::unknown(check, message),
+        Status::Unknown if kind == NeedKind::ServiceAccount => CheckResult::warning(check, message),
+        Status::Unknown => CheckResult::unknown(check, message),
     }
 }
 
-async fn uses(usages: &Usages) -> Row {
+async fn uses(usages: &Usages) -> CheckResult {
     match usages.forbidden_groups().await {
         Ok(groups) if groups.is_empty() => {
-            Row::yes(USES, "The service may list and watch all kinds in the usage rules.")
+            CheckResult::passed(USES, "The service may list and watch all kinds in the usage rules.")
         }
         Ok(groups) => {
             let found = format!(
@@ -177,14 +182,14 @@ async fn uses(usages: &Usages) -> Row {
                 USAGE_VERBS.join(" and "),
                 groups.join(", ")
             );
-            Row::no(USES, found)
+            CheckResult::failed(USES, found)
         }
-        Err(error) => row(USES, Err(error), ""),
+        Err(error) => from_result(USES, Err(error), ""),
     }
 }
 
 /// Starts a watch and waits until its first list is complete.
-async fn watch(edge: &Edge, timeout: Duration) -> Row {
+async fn watch(edge: &Edge, timeout: Duration) -> CheckResult {
     let (index, stop) = (Index::new(), CancellationToken::new());
     let (changed, _names) = mpsc::channel(CHANGED_BUFFER);
     let mut healthy = index.healthy();
@@ -197,17 +202,17 @@ async fn watch(edge: &Edge, timeout: Duration) -> Row {
     };
     let ((), up) = tokio::join!(index.run(edge.clone(), changed, stop.clone()), up);
     match up {
-        true => Row::yes(WATCH, "The watch works."),
+        true => CheckResult::passed(WATCH, "The watch works."),
         false => {
             let found = "The watch does not start. Grant list and watch, and check that no proxy cuts long responses.";
-            Row::no(WATCH, found)
+            CheckResult::failed(WATCH, found)
         }
     }
 }
 
-fn row(check: &'static str, found: Result<(), EdgeError>, good: &str) -> Row {
+fn from_result(check: &'static str, found: Result<(), EdgeError>, good: &str) -> CheckResult {
     match found {
-        Ok(()) => Row::yes(check, good),
-        Err(error) => Row::no(check, error.explained()),
+        Ok(()) => CheckResult::passed(check, good),
+        Err(error) => CheckResult::failed(check, error.explained()),
     }
 }

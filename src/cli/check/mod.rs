@@ -1,10 +1,11 @@
 //! `secret-service check`: checks the service's prerequisites without running it.
 
 mod checks;
+mod clock;
 mod cluster;
 mod report;
 
-use super::{Failure, configuration::Configuration, report_output::ReportOutput};
+use super::{CommandError, configuration::Configuration, report_output::ReportOutput};
 use crate::telemetry::{self, Format};
 
 /// Check the service's prerequisites and say how to fix what is missing
@@ -41,15 +42,15 @@ Exit codes:
 
 impl Check {
     /// Runs all checks and prints the report.
-    pub async fn run(self) -> Result<(), Failure> {
+    pub async fn run(self) -> Result<(), CommandError> {
         let config = self.configuration.load()?.config;
         // The report contains everything that matters.
-        let _logging = telemetry::start(Format::Text, "off").map_err(Failure::usage)?;
+        let _logging = telemetry::start(Format::Text, "off").map_err(CommandError::usage)?;
         let report = checks::run(&config, self.probe_writes).await?;
         report.print(matches!(self.output, ReportOutput::Json))?;
-        match report.broken() {
+        match report.failures() {
             0 => Ok(()),
-            broken => Err(Failure::failed(format!("{broken} of {} checks failed", report.0.len()))),
+            broken => Err(CommandError::failed(format!("{broken} of {} checks failed", report.0.len()))),
         }
     }
 }

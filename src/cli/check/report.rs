@@ -5,17 +5,17 @@ use std::io::{self, Write};
 use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
 use serde::Serialize;
 
-use crate::cli::Failure;
+use crate::cli::CommandError;
 
 /// The results of all checks.
-pub(super) struct Report(pub Vec<Row>);
+pub(super) struct Report(pub Vec<CheckResult>);
 
 /// The result of one check.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Row {
+pub(super) struct CheckResult {
     /// What was checked.
     pub check: &'static str,
-    pub holds: Holds,
+    pub holds: CheckStatus,
     /// What was found, and how to fix it.
     pub found: String,
 }
@@ -23,7 +23,7 @@ pub(super) struct Row {
 /// The outcome of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Holds {
+pub(super) enum CheckStatus {
     Yes,
     No,
     /// Could not be checked, because something else is broken.
@@ -34,17 +34,17 @@ pub(super) enum Holds {
 
 impl Report {
     /// Number of checks that failed or could not be carried out, without warnings.
-    pub fn broken(&self) -> usize {
-        self.0.iter().filter(|row| matches!(row.holds, Holds::No | Holds::Unknown)).count()
+    pub fn failures(&self) -> usize {
+        self.0.iter().filter(|row| matches!(row.holds, CheckStatus::No | CheckStatus::Unknown)).count()
     }
 
-    pub fn print(&self, as_json: bool) -> Result<(), Failure> {
+    pub fn print(&self, as_json: bool) -> Result<(), CommandError> {
         let text = if as_json { self.json() } else { self.table().to_string() };
-        writeln!(io::stdout().lock(), "{text}").map_err(Failure::failed)
+        writeln!(io::stdout().lock(), "{text}").map_err(CommandError::failed)
     }
 
     fn json(&self) -> String {
-        let report = serde_json::json!({"ok": self.broken() == 0, "checks": self.0});
+        let report = serde_json::json!({"ok": self.failures() == 0, "checks": self.0});
         serde_json::to_string_pretty(&report).expect("plain data is always JSON")
     }
 
@@ -65,25 +65,25 @@ impl Report {
     }
 }
 
-impl Row {
-    pub fn yes(check: &'static str, found: impl Into<String>) -> Self {
-        Self { check, holds: Holds::Yes, found: found.into() }
+impl CheckResult {
+    pub fn passed(check: &'static str, found: impl Into<String>) -> Self {
+        Self { check, holds: CheckStatus::Yes, found: found.into() }
     }
 
-    pub fn no(check: &'static str, found: impl Into<String>) -> Self {
-        Self { check, holds: Holds::No, found: found.into() }
+    pub fn failed(check: &'static str, found: impl Into<String>) -> Self {
+        Self { check, holds: CheckStatus::No, found: found.into() }
     }
 
     pub fn unknown(check: &'static str, found: impl Into<String>) -> Self {
-        Self { check, holds: Holds::Unknown, found: found.into() }
+        Self { check, holds: CheckStatus::Unknown, found: found.into() }
     }
 
     pub fn warning(check: &'static str, found: impl Into<String>) -> Self {
-        Self { check, holds: Holds::Warning, found: found.into() }
+        Self { check, holds: CheckStatus::Warning, found: found.into() }
     }
 }
 
-impl Holds {
+impl CheckStatus {
     fn word(self) -> &'static str {
         match self {
             Self::Yes => "yes",
@@ -100,10 +100,11 @@ mod tests {
 
     #[test]
     fn a_report_is_ok_where_everything_holds_that_syncing_needs() {
-        let mut report = Report(vec![Row::yes("a", "fine"), Row::warning("b", "not for everybody")]);
-        assert_eq!((report.broken(), &json(&report)["ok"]), (0, &true.into()));
-        report.0.extend([Row::unknown("c", "who knows"), Row::no("d", "mend it")]);
-        assert_eq!((report.broken(), &json(&report)["ok"]), (2, &false.into()));
+        let mut report =
+            Report(vec![CheckResult::passed("a", "fine"), CheckResult::warning("b", "not for everybody")]);
+        assert_eq!((report.failures(), &json(&report)["ok"]), (0, &true.into()));
+        report.0.extend([CheckResult::unknown("c", "who knows"), CheckResult::failed("d", "mend it")]);
+        assert_eq!((report.failures(), &json(&report)["ok"]), (2, &false.into()));
         assert_eq!(json(&report)["checks"][3]["holds"], "no");
         let table = report.table().to_string();
         assert!(table.contains("mend it") && table.contains("warning"), "{table}");

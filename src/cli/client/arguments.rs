@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, path::PathBuf, str::FromStr, time::SystemTime};
 use prost_types::Timestamp;
 
 use crate::{
-    cli::Failure,
+    cli::CommandError,
     model::{SecretKey, VaultSecretName, VaultVersion},
     proto::{SecretReference, secret_reference::Encoding},
 };
@@ -65,9 +65,9 @@ impl FromStr for VaultName {
 }
 
 /// Parses `KEY=VAULT_SECRET` or, if a version may be pinned, `KEY=VAULT_SECRET@VERSION`.
-pub(super) fn reference(flag: &str, text: &str, may_pin: bool) -> Result<SecretReference, Failure> {
+pub(super) fn reference(flag: &str, text: &str, may_pin: bool) -> Result<SecretReference, CommandError> {
     let (key, rest) = pair(flag, text)?;
-    let wrong = |problem: String| Failure::usage(format!("{flag} {key}=…: {problem}"));
+    let wrong = |problem: String| CommandError::usage(format!("{flag} {key}=…: {problem}"));
     let key: SecretKey = key.parse().map_err(|error| wrong(format!("{error}")))?;
     let (vault_secret, version) = match rest.split_once('@') {
         Some(_) if !may_pin => {
@@ -89,14 +89,16 @@ pub(super) fn reference(flag: &str, text: &str, may_pin: bool) -> Result<SecretR
 }
 
 /// Applies `KEY=base64` or `KEY=hex` to the references with these keys.
-pub(super) fn encode(references: &mut [SecretReference], encodings: &[String]) -> Result<(), Failure> {
+pub(super) fn encode(references: &mut [SecretReference], encodings: &[String]) -> Result<(), CommandError> {
     for text in encodings {
         let (key, word) = pair("--encoding", text)?;
         let encoding = match word {
             "base64" => Encoding::Base64,
             "hex" => Encoding::Hex,
             "none" => Encoding::Unspecified,
-            _ => return Err(Failure::usage(format!("--encoding {key}=…: expected base64, hex or none"))),
+            _ => {
+                return Err(CommandError::usage(format!("--encoding {key}=…: expected base64, hex or none")));
+            }
         };
         let named = references.iter_mut().find(|reference| reference.key == key);
         named.ok_or_else(|| no_key("--encoding", key))?.set_encoding(encoding);
@@ -105,20 +107,20 @@ pub(super) fn encode(references: &mut [SecretReference], encodings: &[String]) -
 }
 
 /// Parses `KEY=FILE` into files by key.
-pub(super) fn files(texts: &[String]) -> Result<BTreeMap<String, PathBuf>, Failure> {
+pub(super) fn files(texts: &[String]) -> Result<BTreeMap<String, PathBuf>, CommandError> {
     let pairs = texts.iter().map(|text| pair("--value-file", text));
     pairs.map(|pair| pair.map(|(key, file)| (key.to_owned(), file.into()))).collect()
 }
 
 /// Parses labels or tags: `KEY=VALUE`.
-pub(super) fn words(flag: &str, texts: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+pub(super) fn words(flag: &str, texts: &[String]) -> Result<BTreeMap<String, String>, CommandError> {
     let pairs = texts.iter().map(|text| pair(flag, text));
     pairs.map(|pair| pair.map(|(key, word)| (key.to_owned(), word.to_owned()))).collect()
 }
 
 /// The error if no reference has the key that a flag names.
-pub(super) fn no_key(flag: &str, key: &str) -> Failure {
-    Failure::usage(format!("{flag} {key}: no reference has this key"))
+pub(super) fn no_key(flag: &str, key: &str) -> CommandError {
+    CommandError::usage(format!("{flag} {key}: no reference has this key"))
 }
 
 /// Parses a time in the past: RFC 3339, or a duration ago.
@@ -145,9 +147,9 @@ fn moment(
     Ok(Timestamp { seconds: i64::try_from(seconds).map_err(|_| wrong)?, nanos: 0 })
 }
 
-fn pair<'a>(flag: &str, text: &'a str) -> Result<(&'a str, &'a str), Failure> {
+fn pair<'a>(flag: &str, text: &'a str) -> Result<(&'a str, &'a str), CommandError> {
     let both = text.split_once('=').filter(|(key, _)| !key.is_empty());
-    both.ok_or_else(|| Failure::usage(format!("{flag}: expected KEY=…, with a key before the first =")))
+    both.ok_or_else(|| CommandError::usage(format!("{flag}: expected KEY=…, with a key before the first =")))
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Calls to the service with retries, and lists with automatic paging.
 
 use std::{
-    error::Error as _,
     io::{self, IsTerminal},
     time::Duration,
 };
@@ -10,16 +9,19 @@ use tokio::time::Instant;
 use tonic::{Code, Request, Response, Status};
 use tonic_types::StatusExt;
 
-use super::{call_error::Refusal, connection::Stub};
+use super::{
+    bearer::Stub,
+    call_error::{CallError, is_unanswered},
+};
 
-/// First back-off between retries, if the service gives no retry delay. Doubles up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// First back-off between retries, if the service gives no retry delay. Doubles up to [`MAX_BACK_OFF`].
+const FIRST_BACK_OFF: Duration = Duration::from_millis(200);
+const MAX_BACK_OFF: Duration = Duration::from_secs(5);
 /// How long to retry a service that does not answer at all. A person who gave the wrong port should not wait
 /// for the whole timeout of a call.
-const ABSENCE: Duration = Duration::from_secs(5);
+const UNANSWERED_TIMEOUT: Duration = Duration::from_secs(5);
 /// The requested page size. The service may return less.
-const PAGE: usize = 1_000;
+const PAGE_SIZE: usize = 1_000;
 
 /// A client for the service.
 #[derive(Clone)]
@@ -40,8 +42,8 @@ impl Client {
     }
 
     /// Converts the status of such a call.
-    pub fn refusal(&self, status: Status) -> Refusal {
-        Refusal::new(status, &self.address)
+    pub fn error(&self, status: Status) -> CallError {
+        CallError::new(status, &self.address)
     }
 
     /// A call without a server-side wait.
@@ -49,7 +51,7 @@ impl Client {
         &self,
         message: T,
         method: impl AsyncFn(Stub, Request<T>) -> Result<Response<R>, Status>,
-    ) -> Result<R, Refusal> {
+    ) -> Result<R, CallError> {
         self.call_and_wait(message, Duration::ZERO, method).await
     }
 
@@ -59,10 +61,10 @@ impl Client {
         message: T,
         wait: Duration,
         method: impl AsyncFn(Stub, Request<T>) -> Result<Response<R>, Status>,
-    ) -> Result<R, Refusal> {
+    ) -> Result<R, CallError> {
         let begun = Instant::now();
         let deadline = begun + self.timeout + wait;
-        let mut pause = FIRST_PAUSE;
+        let mut pause = FIRST_BACK_OFF;
         loop {
             let mut request = Request::new(message.clone());
             request.set_timeout(deadline.saturating_duration_since(Instant::now()));
@@ -72,24 +74,25 @@ impl Client {
                 Ok(Err(status)) => status,
                 Err(_) => Status::deadline_exceeded("The service did not answer in time"),
             };
-            let until = if is_absent(&status) { deadline.min(begun + ABSENCE) } else { deadline };
-            match after(&status, pause) {
+            let until =
+                if is_unanswered(&status) { deadline.min(begun + UNANSWERED_TIMEOUT) } else { deadline };
+            match retry_delay(&status, pause) {
                 Some(wait) if Instant::now() + wait < until => {
-                    if pause == FIRST_PAUSE {
-                        self.say_that_it_is_tried_anew(&status);
+                    if pause == FIRST_BACK_OFF {
+                        self.announce_retry(&status);
                     }
                     tokio::time::sleep(wait).await;
                 }
-                _ => return Err(self.refusal(status)),
+                _ => return Err(self.error(status)),
             }
-            pause = longer(pause);
+            pause = next_back_off(pause);
         }
     }
 
     /// Tells a person at a terminal why the command takes longer.
-    fn say_that_it_is_tried_anew(&self, status: &Status) {
+    fn announce_retry(&self, status: &Status) {
         if io::stderr().is_terminal() {
-            eprintln!("{}; retrying …", self.refusal(status.clone()).what());
+            eprintln!("{}; retrying …", self.error(status.clone()).what());
         }
     }
 }
@@ -97,11 +100,11 @@ impl Client {
 /// Fetches all pages of a list, up to a limit.
 pub(super) async fn pages<T>(
     limit: Option<usize>,
-    page: impl AsyncFn(i32, String) -> Result<(Vec<T>, String), Refusal>,
-) -> Result<Vec<T>, Refusal> {
+    page: impl AsyncFn(i32, String) -> Result<(Vec<T>, String), CallError>,
+) -> Result<Vec<T>, CallError> {
     let (mut all, mut token) = (Vec::new(), String::new());
     loop {
-        let left = limit.map_or(PAGE, |limit| limit.saturating_sub(all.len()).min(PAGE));
+        let left = limit.map_or(PAGE_SIZE, |limit| limit.saturating_sub(all.len()).min(PAGE_SIZE));
         if left == 0 {
             return Ok(all);
         }
@@ -115,33 +118,28 @@ pub(super) async fn pages<T>(
 }
 
 /// The back-off after this one.
-pub(super) fn longer(pause: Duration) -> Duration {
-    (pause * 2).min(LONGEST_PAUSE)
+pub(super) fn next_back_off(pause: Duration) -> Duration {
+    (pause * 2).min(MAX_BACK_OFF)
 }
 
 /// The back-off after the first failure.
-pub(super) fn first_pause() -> Duration {
-    FIRST_PAUSE
-}
-
-/// Whether the service did not answer: the connection failed or broke.
-pub(super) fn is_absent(status: &Status) -> bool {
-    status.source().is_some() && status.get_error_details().error_info().is_none()
+pub(super) fn first_back_off() -> Duration {
+    FIRST_BACK_OFF
 }
 
 /// How long to wait before a retry; `None` if the call would fail again.
-fn after(status: &Status, pause: Duration) -> Option<Duration> {
+fn retry_delay(status: &Status, pause: Duration) -> Option<Duration> {
     let details = status.get_error_details();
-    let told = details.retry_info().and_then(|info| info.retry_delay);
+    let requested = details.retry_info().and_then(|info| info.retry_delay);
     let in_progress = || details.error_info().is_some_and(|info| info.reason == "REQUEST_IN_PROGRESS");
     match status.code() {
-        Code::Unavailable => Some(told.unwrap_or(pause)),
+        Code::Unavailable => Some(requested.unwrap_or(pause)),
         // Without a retry delay it is a limit that waiting does not lift.
-        Code::ResourceExhausted => told,
+        Code::ResourceExhausted => requested,
         // Our own first attempt, whose answer was lost.
-        Code::Aborted if in_progress() => Some(told.unwrap_or(pause)),
+        Code::Aborted if in_progress() => Some(requested.unwrap_or(pause)),
         Code::DeadlineExceeded => None,
-        _ if is_absent(status) => Some(pause),
+        _ if is_unanswered(status) => Some(pause),
         _ => None,
     }
 }
@@ -154,28 +152,28 @@ mod tests {
 
     const PAUSE: Duration = Duration::from_millis(300);
 
-    fn told(code: Code, reason: &str, retry: Option<u64>) -> Option<Duration> {
+    fn delay(code: Code, reason: &str, retry: Option<u64>) -> Option<Duration> {
         let mut details = ErrorDetails::with_error_info(reason, crate::api::DOMAIN, []);
         if let Some(seconds) = retry {
             details.set_retry_info(Some(Duration::from_secs(seconds)));
         }
-        after(&Status::with_error_details(code, "m", details), PAUSE)
+        retry_delay(&Status::with_error_details(code, "m", details), PAUSE)
     }
 
     #[test]
     fn a_call_is_repeated_when_the_service_says_and_only_where_that_helps() {
-        assert_eq!(told(Code::Unavailable, "VAULT_UNREACHABLE", Some(5)), Some(Duration::from_secs(5)));
-        assert_eq!(told(Code::ResourceExhausted, "TOO_MANY_CALLS", Some(1)), Some(Duration::from_secs(1)));
-        assert_eq!(told(Code::Aborted, "REQUEST_IN_PROGRESS", None), Some(PAUSE));
+        assert_eq!(delay(Code::Unavailable, "VAULT_UNREACHABLE", Some(5)), Some(Duration::from_secs(5)));
+        assert_eq!(delay(Code::ResourceExhausted, "TOO_MANY_CALLS", Some(1)), Some(Duration::from_secs(1)));
+        assert_eq!(delay(Code::Aborted, "REQUEST_IN_PROGRESS", None), Some(PAUSE));
         for (code, reason) in [
             (Code::ResourceExhausted, "MESSAGE_TOO_LARGE"),
             (Code::Aborted, "CHANGED_MEANWHILE"),
             (Code::NotFound, "SYNCED_SECRET_NOT_FOUND"),
             (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
         ] {
-            assert_eq!(told(code, reason, None), None, "{reason}");
+            assert_eq!(delay(code, reason, None), None, "{reason}");
         }
-        assert_eq!(after(&Status::unavailable("the connection failed"), PAUSE), Some(PAUSE));
+        assert_eq!(retry_delay(&Status::unavailable("the connection failed"), PAUSE), Some(PAUSE));
     }
 
     #[tokio::test]
@@ -194,7 +192,7 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_a_limit() {
-        assert_eq!(longer(FIRST_PAUSE), FIRST_PAUSE * 2);
-        assert_eq!(longer(LONGEST_PAUSE), LONGEST_PAUSE);
+        assert_eq!(next_back_off(FIRST_BACK_OFF), FIRST_BACK_OFF * 2);
+        assert_eq!(next_back_off(MAX_BACK_OFF), MAX_BACK_OFF);
     }
 }

@@ -5,12 +5,12 @@ use std::error::Error as _;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use super::{call::is_absent, table::plain};
-use crate::cli::Failure;
+use super::table::plain;
+use crate::cli::CommandError;
 
 /// The service's messages name RPCs and fields. People at the command line get the matching commands and
 /// flags.
-const COMMANDS: [(&str, &str); 15] = [
+const COMMAND_NAMES: [(&str, &str); 15] = [
     ("ListSyncedSecrets", "`secrets list`"),
     ("GetSyncedSecret", "`secrets get`"),
     ("UpdateSyncedSecret", "`secrets update`"),
@@ -30,12 +30,12 @@ const COMMANDS: [(&str, &str); 15] = [
 
 /// The error of a call.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(super) struct CallError {
     status: Box<Status>,
     address: String,
 }
 
-impl Refusal {
+impl CallError {
     pub fn new(status: Status, address: &str) -> Self {
         Self { status: Box::new(status), address: address.to_owned() }
     }
@@ -45,21 +45,21 @@ impl Refusal {
     }
 
     /// Whether it has this reason (`ErrorInfo.reason`).
-    pub fn is_because(&self, reason: &str) -> bool {
+    pub fn has_reason(&self, reason: &str) -> bool {
         self.status.get_error_details().error_info().is_some_and(|info| info.reason == reason)
     }
 
     /// Whether the service did not answer.
-    pub fn is_absence(&self) -> bool {
-        is_absent(&self.status)
+    pub fn is_unanswered(&self) -> bool {
+        is_unanswered(&self.status)
     }
 
     /// What happened, in one line.
     pub fn what(&self) -> String {
-        if self.is_absence() {
+        if self.is_unanswered() {
             return format!("no answer from the service at {}: {}", self.address, root_cause(&self.status));
         }
-        let (what, _) = parts(self.status.message());
+        let (what, _) = split_remedy(self.status.message());
         match what {
             "" => format!("the service returned {:?} without a message", self.code()),
             what => plain(what),
@@ -68,15 +68,16 @@ impl Refusal {
 
     /// What to do about it, if known.
     fn remedy(&self) -> Option<String> {
-        if self.is_absence() {
+        if self.is_unanswered() {
             return Some(
                 "Check that it is running (`secret-service dev` or `serve`), and check --address, --tls and \
                  --ca-file."
                     .to_owned(),
             );
         }
-        let (_, remedy) = parts(self.status.message());
-        let named = COMMANDS.iter().fold(plain(remedy?), |text, (rpc, command)| text.replace(rpc, command));
+        let (_, remedy) = split_remedy(self.status.message());
+        let named =
+            COMMAND_NAMES.iter().fold(plain(remedy?), |text, (rpc, command)| text.replace(rpc, command));
         Some(named)
     }
 
@@ -103,17 +104,22 @@ impl Refusal {
     }
 }
 
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
-        let lines = std::iter::once(refusal.what()).chain(refusal.remedy()).chain(refusal.details());
-        Failure::told(lines, exit_code(refusal.code(), refusal.is_absence()))
+impl From<CallError> for CommandError {
+    fn from(error: CallError) -> Self {
+        let lines = std::iter::once(error.what()).chain(error.remedy()).chain(error.details());
+        CommandError::with_details(lines, exit_code(error.code(), error.is_unanswered()))
     }
 }
 
+/// Whether the service did not answer: the connection failed or broke.
+pub(super) fn is_unanswered(status: &Status) -> bool {
+    status.source().is_some() && status.get_error_details().error_info().is_none()
+}
+
 /// The exit code for a status code. [`super::EXIT_CODES`] documents it.
-fn exit_code(code: Code, is_absence: bool) -> u8 {
+fn exit_code(code: Code, is_unanswered: bool) -> u8 {
     match code {
-        _ if is_absence => 7,
+        _ if is_unanswered => 7,
         Code::InvalidArgument => 2,
         Code::NotFound => 3,
         Code::AlreadyExists => 4,
@@ -126,7 +132,7 @@ fn exit_code(code: Code, is_absence: bool) -> u8 {
 }
 
 /// Splits a message into what happened and its last sentence, which is the remedy.
-fn parts(message: &str) -> (&str, Option<&str>) {
+fn split_remedy(message: &str) -> (&str, Option<&str>) {
     match message.rsplit_once(". ") {
         Some((what, remedy)) => (what, Some(remedy)),
         None => (message.trim_end_matches('.'), None),
@@ -151,8 +157,8 @@ mod tests {
     use super::*;
 
     fn failure(code: Code, message: &str, details: ErrorDetails) -> String {
-        let refusal = Refusal::new(Status::with_error_details(code, message, details), "here:1");
-        Failure::from(refusal).to_string()
+        let error = CallError::new(Status::with_error_details(code, message, details), "here:1");
+        CommandError::from(error).to_string()
     }
 
     #[test]

@@ -10,34 +10,22 @@ use std::{
     time::Duration,
 };
 
-use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use tonic::{
-    Request, Status,
-    metadata::{Ascii, MetadataValue},
-    service::{Interceptor, interceptor::InterceptedService},
-    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
-};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use zeroize::Zeroizing;
 
-use super::call::Client;
-use crate::{cli::Failure, proto::secret_service_client::SecretServiceClient};
+use super::{bearer::Bearer, call::Client};
+use crate::{cli::CommandError, proto::secret_service_client::SecretServiceClient};
 
 /// Where a `dev` in the current directory publishes its address.
 const DEV: &str = ".secret-service/dev.json";
 /// The default address of the service.
 const DEFAULT: &str = "127.0.0.1:50051";
 const DEFAULT_PORT: u16 = 50051;
-/// The environment variable with a token. There is no flag, because other users can see a process's
-/// arguments.
-const TOKEN: &str = "SECRET_SERVICE_TOKEN";
 /// Timeout for connecting.
 const CONNECT: Duration = Duration::from_secs(5);
 /// Interval of HTTP/2 keep-alive pings.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
-
-/// The generated client, which sends the token with every call.
-pub(super) type Stub = SecretServiceClient<InterceptedService<Channel, Bearer>>;
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Connection")]
@@ -81,14 +69,6 @@ enum Address {
     Unix(PathBuf),
 }
 
-/// Adds the token to every call.
-#[derive(Clone)]
-pub(super) enum Bearer {
-    None,
-    Text(SecretString),
-    File(PathBuf),
-}
-
 /// The part of dev.json that the client reads.
 #[derive(Deserialize)]
 struct Dev {
@@ -105,19 +85,19 @@ impl Connection {
     }
 
     /// A connection for calls without a token, and its address.
-    pub fn channel(self) -> Result<(Channel, String), Failure> {
+    pub fn channel(self) -> Result<(Channel, String), CommandError> {
         let tls = self.tls_config()?;
         let address = self.address.map_or_else(nearby, Ok)?;
         Ok((address.endpoint(tls)?.connect_lazy(), address.to_string()))
     }
 
     /// A client. It connects with the first call.
-    pub fn open(self) -> Result<Client, Failure> {
+    pub fn open(self) -> Result<Client, CommandError> {
         let tls = self.tls_config()?;
-        let bearer = Bearer::of(self.token_file.as_deref())?;
+        let bearer = Bearer::new(self.token_file.as_deref())?;
         let address = self.address.map_or_else(nearby, Ok)?;
         if !matches!(bearer, Bearer::None) && tls.is_none() && !address.is_on_this_machine() {
-            return Err(Failure::usage(
+            return Err(CommandError::usage(
                 "refusing to send a token over the network in clear text: use --tls or --ca-file FILE",
             ));
         }
@@ -127,7 +107,7 @@ impl Connection {
         Ok(Client::new(stub.max_decoding_message_size(usize::MAX), self.timeout, address.to_string()))
     }
 
-    fn tls_config(&self) -> Result<Option<ClientTlsConfig>, Failure> {
+    fn tls_config(&self) -> Result<Option<ClientTlsConfig>, CommandError> {
         let asked =
             self.tls || self.ca_file.is_some() || self.cert_file.is_some() || self.server_name.is_some();
         if !asked {
@@ -163,10 +143,10 @@ impl Address {
         }
     }
 
-    fn endpoint(&self, tls: Option<ClientTlsConfig>) -> Result<Endpoint, Failure> {
+    fn endpoint(&self, tls: Option<ClientTlsConfig>) -> Result<Endpoint, CommandError> {
         let uri = match (self, &tls) {
             (Self::Unix(_), Some(_)) => {
-                return Err(Failure::usage("a Unix socket has no TLS: omit the TLS flags"));
+                return Err(CommandError::usage("a Unix socket has no TLS: omit the TLS flags"));
             }
             (Self::Unix(path), None) => format!("unix:{}", path.display()),
             (Self::Tcp { host, port }, None) => format!("http://{host}:{port}"),
@@ -174,12 +154,12 @@ impl Address {
         };
         let mut endpoint = Endpoint::from_shared(uri)
             .and_then(|endpoint| endpoint.user_agent(concat!("secret-service/", env!("CARGO_PKG_VERSION"))))
-            .map_err(Failure::usage)?
+            .map_err(CommandError::usage)?
             .connect_timeout(CONNECT)
             .http2_keep_alive_interval(KEEP_ALIVE)
             .keep_alive_while_idle(true);
         if let Some(tls) = tls {
-            endpoint = endpoint.tls_config(tls).map_err(Failure::usage)?;
+            endpoint = endpoint.tls_config(tls).map_err(CommandError::usage)?;
         }
         Ok(endpoint)
     }
@@ -217,55 +197,14 @@ impl std::fmt::Display for Address {
     }
 }
 
-// === impl Bearer ===
-
-impl Bearer {
-    fn of(file: Option<&Path>) -> Result<Self, Failure> {
-        if let Some(file) = file {
-            // Read now, so that a wrong path is an error of the command line and not of every call.
-            read_token(file).map_err(|problem| Failure::usage(format!("--token-file: {problem}")))?;
-            return Ok(Self::File(file.to_owned()));
-        }
-        match std::env::var(TOKEN) {
-            Ok(token) if !token.trim().is_empty() => Ok(Self::Text(token.trim().to_owned().into())),
-            _ => Ok(Self::None),
-        }
-    }
-}
-
-impl Interceptor for Bearer {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let token = match self {
-            Self::None => return Ok(request),
-            Self::Text(token) => token.clone(),
-            Self::File(file) => read_token(file).map_err(Status::unauthenticated)?,
-        };
-        let header = Zeroizing::new(format!("Bearer {}", token.expose_secret()));
-        let mut header: MetadataValue<Ascii> =
-            header.parse().map_err(|_| Status::unauthenticated("the token is not a single line of ASCII"))?;
-        header.set_sensitive(true);
-        request.metadata_mut().insert("authorization", header);
-        Ok(request)
-    }
-}
-
-fn read_token(file: &Path) -> Result<SecretString, String> {
-    let text = fs::read_to_string(file).map(Zeroizing::new);
-    let text = text.map_err(|error| format!("{:?}: {error}", file.display().to_string()))?;
-    match text.trim() {
-        "" => Err(format!("{:?} is empty", file.display().to_string())),
-        token => Ok(token.to_owned().into()),
-    }
-}
-
-fn read(flag: &str, file: &Path) -> Result<Vec<u8>, Failure> {
+fn read(flag: &str, file: &Path) -> Result<Vec<u8>, CommandError> {
     fs::read(file)
-        .map_err(|error| Failure::usage(format!("{flag}: {:?}: {error}", file.display().to_string())))
+        .map_err(|error| CommandError::usage(format!("{flag}: {:?}: {error}", file.display().to_string())))
 }
 
 /// The address if none is given: that of a `dev` that runs here, otherwise the default.
-fn nearby() -> Result<Address, Failure> {
-    running_dev(Path::new(DEV)).map_or_else(|| DEFAULT.parse(), Ok).map_err(Failure::usage)
+fn nearby() -> Result<Address, CommandError> {
+    running_dev(Path::new(DEV)).map_or_else(|| DEFAULT.parse(), Ok).map_err(CommandError::usage)
 }
 
 /// The address in a dev.json, if that `dev` still runs. The directory may come from somebody else, so only a
@@ -322,14 +261,5 @@ mod tests {
         ended.wait().unwrap();
         assert_eq!(found("127.0.0.1:7", ended.id()), None);
         assert_eq!(running_dev(&directory.path().join("none")), None);
-    }
-
-    #[test]
-    fn a_token_goes_into_the_call_and_never_into_what_is_printed() {
-        let mut bearer = Bearer::Text("canary-token".to_owned().into());
-        let request = bearer.call(Request::new(())).unwrap();
-        let header = request.metadata().get("authorization").unwrap();
-        assert_eq!(header.to_str().unwrap(), "Bearer canary-token");
-        assert!(!format!("{request:?}").contains("canary"));
     }
 }

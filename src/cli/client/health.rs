@@ -5,7 +5,7 @@ use tonic_health::pb::{
 };
 
 use super::connection::Connection;
-use crate::cli::Failure;
+use crate::cli::CommandError;
 
 /// Check whether a service is ready
 ///
@@ -35,7 +35,7 @@ Exit codes:
 
 impl Health {
     /// Runs the command.
-    pub async fn run(self) -> Result<(), Failure> {
+    pub async fn run(self) -> Result<(), CommandError> {
         let patience = self.connection.timeout();
         let (channel, address) = self.connection.channel()?;
         let mut health = HealthClient::new(channel);
@@ -44,15 +44,16 @@ impl Health {
             Ok(answer) => answer,
             Err(_) => {
                 let patience = humantime::format_duration(patience);
-                return Err(Failure::failed(format!("{address} did not answer within {patience}")));
+                return Err(CommandError::failed(format!("{address} did not answer within {patience}")));
             }
         };
-        let answer = answer
-            .map_err(|status| Failure::failed(format!("{address} does not answer: {}", status.message())))?;
+        let answer = answer.map_err(|status| {
+            CommandError::failed(format!("{address} does not answer: {}", status.message()))
+        })?;
         match answer.into_inner().status() {
             ServingStatus::Serving => Ok(()),
             _ if self.live => Ok(()),
-            _ => Err(Failure::failed(format!("{address} is not ready; see its log"))),
+            _ => Err(CommandError::failed(format!("{address} is not ready; see its log"))),
         }
     }
 }

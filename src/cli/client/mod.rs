@@ -2,6 +2,7 @@
 
 mod arguments;
 mod audit;
+mod bearer;
 mod call;
 mod call_error;
 mod confirm;
@@ -19,7 +20,7 @@ pub(super) use secrets::Secrets;
 pub(super) use vault::Vault;
 
 use self::{call::Client, connection::Connection, output::Output};
-use super::{Failure, memory};
+use super::{CommandError, memory};
 
 /// The exit codes of the client commands.
 pub(super) const EXIT_CODES: &str = "\
@@ -47,9 +48,9 @@ struct Common {
 
 impl Common {
     /// The client, and the output format.
-    fn open(self) -> Result<(Client, Output), Failure> {
+    fn open(self) -> Result<(Client, Output), CommandError> {
         // Values pass through this process.
-        memory::guard();
+        memory::protect();
         Ok((self.connection.open()?, self.output))
     }
 }

@@ -9,7 +9,7 @@ use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage};
 
 use crate::{
-    cli::Failure,
+    cli::CommandError,
     proto::{self, FILE_DESCRIPTOR_SET},
 };
 
@@ -41,12 +41,12 @@ pub(super) trait Answer: Message {
 
 impl Output {
     /// Prints a response; `table` formats it for people.
-    pub fn print<A: Answer>(self, answer: &A, table: impl FnOnce(&A) -> String) -> Result<(), Failure> {
+    pub fn print<A: Answer>(self, answer: &A, table: impl FnOnce(&A) -> String) -> Result<(), CommandError> {
         match self {
             Self::Table => say(&table(answer)),
             Self::Json => say(&json(answer, true)?),
             Self::Yaml => {
-                say(serde_yaml_ng::to_string(&dynamic(answer)?).map_err(Failure::failed)?.trim_end())
+                say(serde_yaml_ng::to_string(&dynamic(answer)?).map_err(CommandError::failed)?.trim_end())
             }
             Self::Name => say(&answer.names().join("\n")),
         }
@@ -57,12 +57,12 @@ impl Output {
         self,
         answer: &A,
         line: impl FnOnce(&A) -> Option<String>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), CommandError> {
         match self {
             Self::Table => line(answer).map_or(Ok(()), |line| say(&line)),
             Self::Json => say(&json(answer, false)?),
             Self::Yaml => {
-                let text = serde_yaml_ng::to_string(&dynamic(answer)?).map_err(Failure::failed)?;
+                let text = serde_yaml_ng::to_string(&dynamic(answer)?).map_err(CommandError::failed)?;
                 say(&format!("---\n{}", text.trim_end()))
             }
             Self::Name => say(&answer.names().join("\n")),
@@ -71,28 +71,28 @@ impl Output {
 }
 
 /// Writes lines to standard output. If it was closed, as by `… | head`, the command ends without an error.
-pub(super) fn say(text: &str) -> Result<(), Failure> {
+pub(super) fn say(text: &str) -> Result<(), CommandError> {
     if text.is_empty() {
         return Ok(());
     }
     let mut stdout = io::stdout().lock();
     match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::unread()),
-        written => written.map_err(Failure::failed),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(CommandError::broken_pipe()),
+        written => written.map_err(CommandError::failed),
     }
 }
 
-fn json<A: Answer>(answer: &A, pretty: bool) -> Result<String, Failure> {
+fn json<A: Answer>(answer: &A, pretty: bool) -> Result<String, CommandError> {
     let dynamic = dynamic(answer)?;
     let text = if pretty { serde_json::to_string_pretty(&dynamic) } else { serde_json::to_string(&dynamic) };
-    text.map_err(Failure::failed)
+    text.map_err(CommandError::failed)
 }
 
 /// The response as a message with reflection.
-fn dynamic<A: Answer>(answer: &A) -> Result<DynamicMessage, Failure> {
+fn dynamic<A: Answer>(answer: &A) -> Result<DynamicMessage, CommandError> {
     let message = CONTRACT.as_ref().and_then(|contract| contract.get_message_by_name(A::MESSAGE));
-    let message = message.ok_or_else(|| Failure::failed("the built-in API definition is invalid"))?;
-    DynamicMessage::decode(message, answer.encode_to_vec().as_slice()).map_err(Failure::failed)
+    let message = message.ok_or_else(|| CommandError::failed("the built-in API definition is invalid"))?;
+    DynamicMessage::decode(message, answer.encode_to_vec().as_slice()).map_err(CommandError::failed)
 }
 
 macro_rules! answers {

@@ -9,13 +9,13 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use crate::{cli::Failure, model::limits::VALUE_BYTES, proto::NewVaultSecret};
+use crate::{cli::CommandError, model::limits::VALUE_BYTES, proto::NewVaultSecret};
 
 /// Stands for standard input where a file is expected.
 const STDIN: &str = "-";
 
 /// The help section of commands that take values.
-pub(super) const ABOUT: &str = "\
+pub(super) const VALUES_HELP: &str = "\
 Values:
   A value is never an argument, because other users of the machine can see
   arguments. The command prompts for it, hidden and twice, or reads it from
@@ -26,7 +26,7 @@ Values:
 
 /// How to read values.
 #[derive(Debug, clap::Args)]
-pub(super) struct Reading {
+pub(super) struct ValueInput {
     /// Keep a line break at the end of standard input
     #[arg(long)]
     keep_newline: bool,
@@ -42,15 +42,15 @@ impl Value {
     }
 }
 
-impl Reading {
+impl ValueInput {
     /// Reads the value of `what`: from the file if there is one, otherwise from a prompt.
-    pub fn read(&self, what: &str, file: Option<&Path>) -> Result<Value, Failure> {
+    pub fn read(&self, what: &str, file: Option<&Path>) -> Result<Value, CommandError> {
         let value = match file {
             Some(file) if file == Path::new(STDIN) => self.standard_input(),
             Some(file) => from_file(file),
             None => return ask(what),
         };
-        value.map_err(|problem| Failure::usage(format!("the value of {what}: {problem}")))
+        value.map_err(|problem| CommandError::usage(format!("the value of {what}: {problem}")))
     }
 
     fn standard_input(&self) -> Result<Value, String> {
@@ -60,14 +60,14 @@ impl Reading {
                     .to_owned(),
             );
         }
-        let mut value = take(io::stdin().lock())?;
+        let mut value = read_text(io::stdin().lock())?;
         if !self.keep_newline && value.ends_with('\n') {
             value.pop();
             if value.ends_with('\r') {
                 value.pop();
             }
         }
-        checked(value)
+        validate(value)
     }
 }
 
@@ -78,28 +78,28 @@ pub(super) fn is_stdin(file: &Path) -> bool {
 
 fn from_file(file: &Path) -> Result<Value, String> {
     let problem = |error: io::Error| format!("{:?}: {error}", file.display().to_string());
-    checked(take(File::open(file).map_err(problem)?)?)
+    validate(read_text(File::open(file).map_err(problem)?)?)
 }
 
 /// Prompts twice, because the input is hidden.
-fn ask(what: &str) -> Result<Value, Failure> {
+fn ask(what: &str) -> Result<Value, CommandError> {
     if !io::stdin().is_terminal() {
-        return Err(Failure::usage(format!(
+        return Err(CommandError::usage(format!(
             "the value of {what}: can't prompt, because standard input is not a terminal; use --value-file \
              with a file, or with - for standard input"
         )));
     }
     let ask =
-        |prompt: String| rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(Failure::failed);
+        |prompt: String| rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(CommandError::failed);
     let (first, again) = (ask(format!("Value of {what} (hidden): "))?, ask("Repeat the value: ".to_owned())?);
     if first != again {
-        return Err(Failure::failed("the two values differ; nothing was changed"));
+        return Err(CommandError::failed("the two values differ; nothing was changed"));
     }
-    checked(first).map_err(|problem| Failure::usage(format!("the value of {what}: {problem}")))
+    validate(first).map_err(|problem| CommandError::usage(format!("the value of {what}: {problem}")))
 }
 
 /// Reads text into a buffer that is allocated once: one that grows would leave copies behind.
-fn take(source: impl Read) -> Result<Zeroizing<String>, String> {
+fn read_text(source: impl Read) -> Result<Zeroizing<String>, String> {
     // One byte more than the maximum, to detect a longer value, and room for a line break that is removed.
     let most = VALUE_BYTES + 3;
     let mut bytes = Zeroizing::new(Vec::with_capacity(most + 32));
@@ -113,7 +113,7 @@ fn take(source: impl Read) -> Result<Zeroizing<String>, String> {
     })
 }
 
-fn checked(value: Zeroizing<String>) -> Result<Value, String> {
+fn validate(value: Zeroizing<String>) -> Result<Value, String> {
     match value.len() {
         0 => Err("it is empty".to_owned()),
         1..=VALUE_BYTES => Ok(Value(value)),
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     fn of(bytes: &[u8]) -> Result<String, String> {
-        checked(take(bytes)?).map(|value| value.into_new().value)
+        validate(read_text(bytes)?).map(|value| value.into_new().value)
     }
 
     #[test]

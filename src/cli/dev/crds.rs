@@ -4,7 +4,7 @@
 use kube::Client;
 use secret_store_extension_double::definitions;
 
-use crate::cli::Failure;
+use crate::cli::CommandError;
 
 /// The definitions, with open schemas.
 const DEFINITIONS: [&str; 4] = [
@@ -17,6 +17,6 @@ const DEFINITIONS: [&str; 4] = [
 const MANAGER: &str = "secret-service-dev";
 
 /// Installs the definitions.
-pub(super) async fn install(client: &Client) -> Result<(), Failure> {
-    definitions::install(client, MANAGER, &DEFINITIONS).await.map_err(Failure::failed)
+pub(super) async fn install(client: &Client) -> Result<(), CommandError> {
+    definitions::install(client, MANAGER, &DEFINITIONS).await.map_err(CommandError::failed)
 }

@@ -10,12 +10,12 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::cli::{Failure, lock::Lock};
+use crate::cli::{CommandError, lock::Lock};
 
 /// Addresses and files of dev mode; exists while it is ready.
-const PLACE: &str = "dev.json";
+const ENDPOINTS_FILE: &str = "dev.json";
 /// State that is kept between runs.
-const REMEMBERED: &str = "remembered.json";
+const STATE_FILE: &str = "remembered.json";
 /// Also marks a directory as created by dev mode.
 const GITIGNORE: &str = ".gitignore";
 
@@ -28,7 +28,7 @@ pub(super) struct DataDirectory {
 /// State that a run leaves for the next one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub(super) struct Remembered {
+pub(super) struct State {
     /// The port of the Key Vault.
     pub vault_port: u16,
     /// The port of the proxy that routes Azure's host names to it.
@@ -41,12 +41,13 @@ pub(super) struct Remembered {
 
 impl DataDirectory {
     /// Locks the directory, creates it if it does not exist, and removes the dev.json of an earlier run.
-    pub fn open(path: &Path) -> Result<Self, Failure> {
-        let failed = |error: io::Error| Failure::failed(format!("--data-dir {}: {error}", path.display()));
+    pub fn open(path: &Path) -> Result<Self, CommandError> {
+        let failed =
+            |error: io::Error| CommandError::failed(format!("--data-dir {}: {error}", path.display()));
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
         let path = path.canonicalize().map_err(failed)?;
         if is_foreign(&path).map_err(failed)? {
-            return Err(Failure::usage(format!(
+            return Err(CommandError::usage(format!(
                 "--data-dir {}: not empty, and not created by dev mode. Choose another directory; it need \
                  not exist",
                 path.display()
@@ -54,9 +55,9 @@ impl DataDirectory {
         }
         fs::set_permissions(&path, Permissions::from_mode(0o700)).map_err(failed)?;
         fs::write(path.join(GITIGNORE), "*\n").map_err(failed)?;
-        let lock = Lock::take(&path, path.join("dev.lock")).map_err(Failure::failed)?;
+        let lock = Lock::acquire(&path, path.join("dev.lock")).map_err(CommandError::failed)?;
         let directory = Self { path, _lock: lock };
-        directory.withdraw();
+        directory.unpublish();
         Ok(directory)
     }
 
@@ -69,35 +70,35 @@ impl DataDirectory {
     }
 
     /// A subdirectory, created if it does not exist.
-    pub fn subdirectory(&self, name: &str) -> Result<PathBuf, Failure> {
+    pub fn subdirectory(&self, name: &str) -> Result<PathBuf, CommandError> {
         let path = self.path.join(name);
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&path)
-            .map_err(|error| Failure::failed(format!("{}: {error}", path.display())))?;
+            .map_err(|error| CommandError::failed(format!("{}: {error}", path.display())))?;
         Ok(path)
     }
 
     /// The state of the last run; the default if there is none or it can't be read.
-    pub fn remembered(&self) -> Remembered {
-        let text = fs::read(self.path.join(REMEMBERED)).unwrap_or_default();
+    pub fn load_state(&self) -> State {
+        let text = fs::read(self.path.join(STATE_FILE)).unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()
     }
 
     /// Stores the state for the next run.
-    pub fn remember(&self, remembered: &Remembered) -> Result<(), Failure> {
-        self.write(REMEMBERED, &to_json(remembered)).map(|_| ())
+    pub fn save_state(&self, remembered: &State) -> Result<(), CommandError> {
+        self.write(STATE_FILE, &to_json(remembered)).map(|_| ())
     }
 
     /// Writes dev.json.
-    pub fn publish(&self, place: &impl Serialize) -> Result<PathBuf, Failure> {
-        self.write(PLACE, &to_json(place))
+    pub fn publish(&self, place: &impl Serialize) -> Result<PathBuf, CommandError> {
+        self.write(ENDPOINTS_FILE, &to_json(place))
     }
 
     /// Removes dev.json, because it is no longer true.
-    pub fn withdraw(&self) {
-        let path = self.path.join(PLACE);
+    pub fn unpublish(&self) {
+        let path = self.path.join(ENDPOINTS_FILE);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 tracing::warn!(%error, path = %path.display(), "can't remove an outdated file");
@@ -107,7 +108,7 @@ impl DataDirectory {
     }
 
     /// Writes a file that only its owner can read, atomically.
-    pub fn write(&self, name: &str, content: &[u8]) -> Result<PathBuf, Failure> {
+    pub fn write(&self, name: &str, content: &[u8]) -> Result<PathBuf, CommandError> {
         let (path, draft) = (self.path.join(name), self.path.join(format!(".{name}.draft")));
         let written = || {
             let mut file =
@@ -116,7 +117,7 @@ impl DataDirectory {
             file.sync_all()?;
             fs::rename(&draft, &path)
         };
-        written().map_err(|error| Failure::failed(format!("{}: {error}", path.display())))?;
+        written().map_err(|error| CommandError::failed(format!("{}: {error}", path.display())))?;
         Ok(path)
     }
 }
@@ -155,14 +156,14 @@ mod tests {
     fn a_stale_place_is_removed_and_what_was_remembered_is_found() {
         let parent = tempfile::tempdir().unwrap();
         let data = DataDirectory::open(parent.path()).unwrap();
-        let remembered = Remembered { vault_port: 1, proxy_port: 3, kube_port: 2, seeded: true };
-        data.remember(&remembered).unwrap();
+        let remembered = State { vault_port: 1, proxy_port: 3, kube_port: 2, seeded: true };
+        data.save_state(&remembered).unwrap();
         data.publish(&serde_json::json!({})).unwrap();
         drop(data);
 
         let data = DataDirectory::open(parent.path()).unwrap();
         assert!(!data.path().join("dev.json").exists());
-        assert_eq!(data.remembered(), remembered);
+        assert_eq!(data.load_state(), remembered);
     }
 
     #[test]

@@ -19,27 +19,27 @@ use secret_store_extension_double::{self as extension, Extension};
 
 use super::{
     Dev, Engine, NAMESPACE, crds,
-    data::{DataDirectory, Remembered},
+    data::{DataDirectory, State},
     seeds,
 };
-use crate::cli::Failure;
+use crate::cli::CommandError;
 
-/// The doubles, up and running.
+/// The running doubles.
 pub(super) struct Doubles {
     pub vault: KeyVault,
     pub cluster: Cluster,
-    /// Leads Azure's own names to the vault.
+    /// Routes Azure's host names to the vault.
     pub proxy: Proxy,
-    /// Where the engine is the Secret Store extension.
+    /// Runs with the secret-store engine only.
     extension: Option<Extension>,
 }
 
 // === impl Doubles ===
 
 impl Doubles {
-    /// Starts them on what the data directory holds, on the ports of the last run where these are free.
-    pub async fn start(dev: &Dev, data: &DataDirectory, authority: &Authority) -> Result<Self, Failure> {
-        let remembered = data.remembered();
+    /// Starts them with the state in the data directory, on the ports of the last run if these are free.
+    pub async fn start(dev: &Dev, data: &DataDirectory, authority: &Authority) -> Result<Self, CommandError> {
+        let remembered = data.load_state();
         let vault = vault_double::Options {
             directory: data.subdirectory("vault")?,
             port: free_or_any(remembered.vault_port),
@@ -52,26 +52,25 @@ impl Doubles {
         };
         let (vault, cluster) =
             tokio::join!(KeyVault::start(vault, authority), Cluster::start(cluster, authority));
-        let (vault, cluster) = (vault.map_err(Failure::failed)?, cluster.map_err(Failure::failed)?);
+        let (vault, cluster) = (vault.map_err(CommandError::failed)?, cluster.map_err(CommandError::failed)?);
         let client = client(&cluster).await?;
         crds::install(&client).await?;
-        // Whoever is on this machine may call the service without a password; the vault beside it is no
-        // stricter.
+        // Everyone on this machine may call the service without credentials, so the vault is no stricter.
         vault.faults().set(|settings| settings.any_application = true);
         let hosts = [vault_double::public_host(&dev.vault_name), vault_double::AUTHORITY_HOST.to_owned()];
         let proxy = proxy::Options {
             port: free_or_any(remembered.proxy_port),
             routes: hosts.into_iter().map(|host| (host, vault.address())).collect(),
         };
-        let proxy = Proxy::start(proxy).await.map_err(Failure::failed)?;
+        let proxy = Proxy::start(proxy).await.map_err(CommandError::failed)?;
         if !remembered.seeded {
-            seeds::plant(&vault).await?;
+            seeds::create_samples(&vault).await?;
         }
         let extension = match dev.engine {
             Engine::Direct => None,
             Engine::SecretStore => Some(start_extension(dev, authority, &vault, &cluster, &client).await?),
         };
-        data.remember(&Remembered {
+        data.save_state(&State {
             vault_port: vault.address().port(),
             proxy_port: proxy.address().port(),
             kube_port: cluster.url().port().unwrap_or_default(),
@@ -80,7 +79,7 @@ impl Doubles {
         Ok(Self { vault, cluster, proxy, extension })
     }
 
-    /// Stops them, who calls others first.
+    /// Stops them, clients before servers.
     pub async fn stop(self) {
         if let Some(extension) = self.extension {
             extension.stop().await;
@@ -90,17 +89,17 @@ impl Doubles {
     }
 }
 
-/// Installs the extension's custom resources and starts the stand-in of its controller.
+/// Installs the extension's custom resources and starts the double of its controller.
 async fn start_extension(
     dev: &Dev,
     authority: &Authority,
     vault: &KeyVault,
     cluster: &Cluster,
     client: &Client,
-) -> Result<Extension, Failure> {
-    extension::install(client).await.map_err(Failure::failed)?;
+) -> Result<Extension, CommandError> {
+    extension::install(client).await.map_err(CommandError::failed)?;
     let identity = &vault.credential().client_id;
-    extension::enable(client, NAMESPACE, identity).await.map_err(Failure::failed)?;
+    extension::enable(client, NAMESPACE, identity).await.map_err(CommandError::failed)?;
     let access = extension::VaultAccess {
         vaults: BTreeMap::from([(dev.vault_name.clone(), vault.uri())]),
         authority_host: vault.authority_host(),
@@ -111,17 +110,17 @@ async fn start_extension(
         rotation_poll_interval: dev.interval,
         ..extension::Options::new(cluster.kubeconfig(), access)
     };
-    Extension::start(options).await.map_err(Failure::failed)
+    Extension::start(options).await.map_err(CommandError::failed)
 }
 
 /// A client of the cluster, as anybody's.
-async fn client(cluster: &Cluster) -> Result<Client, Failure> {
-    let kubeconfig = Kubeconfig::read_from(cluster.kubeconfig()).map_err(Failure::failed)?;
+async fn client(cluster: &Cluster) -> Result<Client, CommandError> {
+    let kubeconfig = Kubeconfig::read_from(cluster.kubeconfig()).map_err(CommandError::failed)?;
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
-    Client::try_from(config.map_err(Failure::failed)?).map_err(Failure::failed)
+    Client::try_from(config.map_err(CommandError::failed)?).map_err(CommandError::failed)
 }
 
-/// The port of the last run, so that what was told to clients stays true; any other where it is taken.
+/// The port of the last run, so that clients keep working; 0 for any free port if it is taken.
 fn free_or_any(port: u16) -> u16 {
     match TcpListener::bind((IpAddr::V4(Ipv4Addr::LOCALHOST), port)) {
         Ok(_) => port,

@@ -14,7 +14,7 @@ use serde::Serialize;
 use url::form_urlencoded;
 
 use super::{NAMESPACE, data::DataDirectory, doubles::Doubles};
-use crate::cli::Failure;
+use crate::cli::CommandError;
 
 /// Files in the data directory with the vault credential, in the two forms that clients take.
 const TOKEN_REQUEST: &str = "vault-token-request";
@@ -22,7 +22,7 @@ const CLIENT_SECRET: &str = "vault-client-secret";
 
 /// The addresses and files of dev mode.
 #[derive(Serialize)]
-pub(super) struct Place {
+pub(super) struct Endpoints {
     /// Address of the gRPC server.
     grpc: String,
     vault_uri: String,
@@ -48,14 +48,14 @@ pub(super) struct Place {
     token_request: SecretString,
 }
 
-impl Place {
+impl Endpoints {
     pub fn of(
         data: &DataDirectory,
         authority: &Authority,
         doubles: &Doubles,
         vault_name: &str,
         grpc: SocketAddr,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, CommandError> {
         let credential = doubles.vault.credential();
         let token_request: SecretString = form_urlencoded::Serializer::new(String::new())
             .append_pair("grant_type", "client_credentials")
@@ -70,7 +70,7 @@ impl Place {
             grpc: grpc.to_string(),
             vault_uri: doubles.vault.uri().to_string(),
             vault_ca: authority.path().to_owned(),
-            vault_token_url: token_url.map_err(Failure::failed)?.to_string(),
+            vault_token_url: token_url.map_err(CommandError::failed)?.to_string(),
             vault_token_request: data.path().join(TOKEN_REQUEST),
             vault_public_uri: format!("https://{}/", public_host(vault_name)),
             vault_proxy: doubles.proxy.url().as_str().trim_end_matches('/').to_owned(),
@@ -87,26 +87,26 @@ impl Place {
     }
 
     /// Writes the file for programs, then prints the summary for people, who then find the file.
-    pub fn announce(&self, data: &DataDirectory) -> Result<(), Failure> {
+    pub fn announce(&self, data: &DataDirectory) -> Result<(), CommandError> {
         data.write(TOKEN_REQUEST, self.token_request.expose_secret().as_bytes())?;
         data.write(CLIENT_SECRET, self.client_secret.expose_secret().as_bytes())?;
         let file = data.publish(self)?;
         // A closed standard output is no reason to stop.
-        let _ = write!(io::stdout().lock(), "{}", Page { place: self, file: &file });
+        let _ = write!(io::stdout().lock(), "{}", Summary { place: self, file: &file });
         Ok(())
     }
 }
 
 /// The summary for people.
-struct Page<'a> {
-    place: &'a Place,
+struct Summary<'a> {
+    place: &'a Endpoints,
     file: &'a Path,
 }
 
-impl fmt::Display for Page<'_> {
+impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Place { grpc, vault_uri, vault_ca, vault_token_url, vault_token_request, .. } = self.place;
-        let Place { vault_public_uri, vault_proxy, kubeconfig, database, namespace, .. } = self.place;
+        let Endpoints { grpc, vault_uri, vault_ca, vault_token_url, vault_token_request, .. } = self.place;
+        let Endpoints { vault_public_uri, vault_proxy, kubeconfig, database, namespace, .. } = self.place;
         let service = "iotoperations.secrets.v1.SecretService";
         let create = r#"{"synced_secret_id": "pump-7", "synced_secret": {"references": [{"key": "username", "vault_secret": "vaultSecrets/pump-7-username"}, {"key": "password", "vault_secret": "vaultSecrets/pump-7-password"}]}, "wait": "5s"}"#;
         write!(
@@ -137,8 +137,8 @@ impl fmt::Display for Page<'_> {
 mod tests {
     use super::*;
 
-    fn place() -> Place {
-        Place {
+    fn endpoints() -> Endpoints {
+        Endpoints {
             grpc: "127.0.0.1:50051".to_owned(),
             vault_uri: "https://127.0.0.1:4443/".to_owned(),
             vault_ca: "/d/ca.pem".into(),
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn dev_json_says_what_the_contract_promises_and_no_secret() {
-        let json = serde_json::to_value(place()).unwrap();
+        let json = serde_json::to_value(endpoints()).unwrap();
         let promised = ["grpc", "vault_uri", "vault_ca", "kubeconfig", "database", "namespace"];
         for key in promised {
             assert!(json[key].is_string(), "{key}");
@@ -171,8 +171,8 @@ mod tests {
 
     #[test]
     fn the_page_has_three_lines_to_try_and_no_secret() {
-        let place = place();
-        let page = Page { place: &place, file: Path::new("/d/dev.json") }.to_string();
+        let place = endpoints();
+        let page = Summary { place: &place, file: Path::new("/d/dev.json") }.to_string();
         assert_eq!(page.matches("grpcurl -plaintext").count(), 3);
         assert!(page.contains("NOT FOR PRODUCTION") && !page.contains("canary"));
         assert!(page.contains("HTTPS_PROXY=http://127.0.0.1:4444 SSL_CERT_FILE=/d/ca.pem"));

@@ -13,7 +13,7 @@ use doubles_common::tls::Authority;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Failure, memory,
+    CommandError, memory,
     service::{Service, Settings},
     signals,
 };
@@ -28,7 +28,7 @@ use crate::{
 };
 use data::DataDirectory;
 use doubles::Doubles;
-use endpoints::Place;
+use endpoints::Endpoints;
 
 /// The namespace of the instance, as Azure IoT Operations names it.
 const NAMESPACE: &str = "azure-iot-operations";
@@ -118,20 +118,20 @@ impl From<Engine> for SyncEngine {
 
 impl Dev {
     /// Runs until a signal stops it.
-    pub async fn run(self) -> Result<(), Failure> {
-        let _logging = telemetry::start(Format::Text, "info").map_err(Failure::usage)?;
-        memory::guard();
+    pub async fn run(self) -> Result<(), CommandError> {
+        let _logging = telemetry::start(Format::Text, "info").map_err(CommandError::usage)?;
+        memory::protect();
         let set = env::vars_os().filter(|(_, value)| !value.is_empty());
-        refuse_production(self.listen, set.filter_map(|(name, _)| name.into_string().ok()))?;
-        signals::until_told(async |stop| self.serve(stop).await).await.map_err(Failure::failed)?
+        refuse_in_production(self.listen, set.filter_map(|(name, _)| name.into_string().ok()))?;
+        signals::run_until_signal(async |stop| self.serve(stop).await).await.map_err(CommandError::failed)?
     }
 
-    async fn serve(self, stop: CancellationToken) -> Result<(), Failure> {
+    async fn serve(self, stop: CancellationToken) -> Result<(), CommandError> {
         let data = DataDirectory::open(&self.data_dir)?;
-        let authority = Authority::load_or_create(data.path()).map_err(Failure::failed)?;
+        let authority = Authority::load_or_create(data.path()).map_err(CommandError::failed)?;
         let doubles = Doubles::start(&self, &data, &authority).await?;
         let ended = self.serve_with(&data, &authority, &doubles, stop).await;
-        data.withdraw();
+        data.unpublish();
         doubles.stop().await;
         ended
     }
@@ -142,19 +142,19 @@ impl Dev {
         authority: &Authority,
         doubles: &Doubles,
         stop: CancellationToken,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), CommandError> {
         let service =
-            Service::start(self.settings(data, authority, doubles)).await.map_err(Failure::failed)?;
+            Service::start(self.settings(data, authority, doubles)).await.map_err(CommandError::failed)?;
         let (address, mut ready) = (service.addresses().first().copied(), service.ready());
         let announced = async {
             // The doubles run. If the service does not get ready, the log says why, and this waits.
             if ready.wait_for(|ready| *ready).await.is_ok() {
                 let grpc = address.unwrap_or(self.listen);
-                Place::of(data, authority, doubles, &self.vault_name, grpc)?.announce(data)?;
+                Endpoints::of(data, authority, doubles, &self.vault_name, grpc)?.announce(data)?;
             }
-            Ok::<(), Failure>(())
+            Ok::<(), CommandError>(())
         };
-        let running = async { service.run(stop).await.map_err(Failure::failed) };
+        let running = async { service.run(stop).await.map_err(CommandError::failed) };
         tokio::try_join!(running, announced).map(|_| ())
     }
 
@@ -223,13 +223,16 @@ impl Dev {
 
 /// Dev mode has no authentication, so it must neither be reachable from other machines nor run beside a real
 /// instance.
-fn refuse_production(listen: SocketAddr, environment: impl Iterator<Item = String>) -> Result<(), Failure> {
+fn refuse_in_production(
+    listen: SocketAddr,
+    environment: impl Iterator<Item = String>,
+) -> Result<(), CommandError> {
     if !listen.ip().is_loopback() {
         let text = format!(
             "--listen {listen}: dev mode has no authentication, so it listens on loopback only, for example \
              127.0.0.1:50051"
         );
-        return Err(Failure::usage(text));
+        return Err(CommandError::usage(text));
     }
     let present: BTreeSet<String> =
         environment.filter(|name| PRODUCTION.iter().any(|production| name.starts_with(production))).collect();
@@ -238,7 +241,7 @@ fn refuse_production(listen: SocketAddr, environment: impl Iterator<Item = Strin
         let text = format!(
             "dev mode must not run in production, but {names} is set. Use `secret-service serve`, or unset it"
         );
-        return Err(Failure::usage(text));
+        return Err(CommandError::usage(text));
     }
     Ok(())
 }
@@ -260,7 +263,7 @@ mod tests {
 
     fn refused(listen: &str, environment: &[&str]) -> Option<String> {
         let environment = environment.iter().map(ToString::to_string);
-        refuse_production(listen.parse().unwrap(), environment).err().map(|failure| failure.to_string())
+        refuse_in_production(listen.parse().unwrap(), environment).err().map(|failure| failure.to_string())
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 
 use crate::{
-    cli::{Failure, client::arguments, client::output::say},
+    cli::{CommandError, client::arguments, client::output::say},
     model::{Anchor, ChainWalk, ChainedEvent},
     store::{AuditFault, AuditReport, export_audit, verify_audit},
 };
@@ -106,7 +106,7 @@ Exit codes:
 
 impl Verify {
     /// Runs the command.
-    pub(super) async fn run(self) -> Result<(), Failure> {
+    pub(super) async fn run(self) -> Result<(), CommandError> {
         let (place, found) = match &self.file {
             Some(file) => (file, verify_file(file, self.anchor)?),
             None => {
@@ -127,8 +127,11 @@ impl Verify {
 }
 
 /// The outer error is about reading the file, the inner one about the chain.
-fn verify_file(file: &Path, anchor: Option<Anchor>) -> Result<Result<AuditReport, Failure>, Failure> {
-    let unreadable = |error: io::Error| Failure::failed(format!("{}: {error}", file.display()));
+fn verify_file(
+    file: &Path,
+    anchor: Option<Anchor>,
+) -> Result<Result<AuditReport, CommandError>, CommandError> {
+    let unreadable = |error: io::Error| CommandError::failed(format!("{}: {error}", file.display()));
     let reader: Box<dyn BufRead> = match file == Path::new("-") {
         true => Box::new(io::stdin().lock()),
         false => Box::new(BufReader::new(File::open(file).map_err(unreadable)?)),
@@ -137,7 +140,7 @@ fn verify_file(file: &Path, anchor: Option<Anchor>) -> Result<Result<AuditReport
     for (number, line) in (1..).zip(reader.lines()) {
         let line = line.map_err(unreadable)?;
         let event: ChainedEvent = serde_json::from_str(&line)
-            .map_err(|error| Failure::failed(format!("{}:{number}: {error}", file.display())))?;
+            .map_err(|error| CommandError::failed(format!("{}:{number}: {error}", file.display())))?;
         let begun = walk.take().map_or_else(|| ChainWalk::open(event.event.sequence, anchor), Ok);
         let stepped = begun.and_then(|mut at| at.step(&event).map(|()| at));
         match stepped {
@@ -146,15 +149,15 @@ fn verify_file(file: &Path, anchor: Option<Anchor>) -> Result<Result<AuditReport
         }
     }
     let Some(walk) = walk else {
-        return Err(Failure::failed(format!("{}: it contains no events", file.display())));
+        return Err(CommandError::failed(format!("{}: it contains no events", file.display())));
     };
     let base = walk.base();
     let ended = walk.end(None).map_err(|error| of_fault(file, error.into()));
     Ok(ended.map(|(events, head)| AuditReport { events, base, head }))
 }
 
-fn of_fault(place: &Path, fault: AuditFault) -> Failure {
-    Failure::failed(format!("{}: {fault}", place.display()))
+fn of_fault(place: &Path, fault: AuditFault) -> CommandError {
+    CommandError::failed(format!("{}: {fault}", place.display()))
 }
 
 fn words(place: &Path, report: &AuditReport, anchor: Option<Anchor>) -> String {
@@ -192,14 +195,14 @@ fn json(found: Result<&AuditReport, &str>) -> String {
 
 impl Export {
     /// Runs the command.
-    pub(super) async fn run(self) -> Result<(), Failure> {
+    pub(super) async fn run(self) -> Result<(), CommandError> {
         let since = self.since.map_or(Timestamp::MIN, |since| {
             Timestamp::new(since.seconds, since.nanos).unwrap_or(Timestamp::MIN)
         });
         let mut out: Box<dyn Write> = match &self.to {
             Some(file) => {
                 let made = File::create(file);
-                Box::new(made.map_err(|error| Failure::failed(format!("{}: {error}", file.display())))?)
+                Box::new(made.map_err(|error| CommandError::failed(format!("{}: {error}", file.display())))?)
             }
             None => Box::new(io::stdout().lock()),
         };
@@ -214,8 +217,8 @@ impl Export {
         .await;
         exported.map_err(|fault| of_fault(&self.database.path, fault))?;
         match out.flush() {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::unread()),
-            flushed => flushed.map_err(Failure::failed),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(CommandError::broken_pipe()),
+            flushed => flushed.map_err(CommandError::failed),
         }
     }
 }

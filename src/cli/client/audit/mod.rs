@@ -8,10 +8,10 @@ use prost_types::Timestamp;
 use super::{
     Common, EXIT_CODES, arguments,
     call::pages,
-    call_error::Refusal,
+    call_error::CallError,
     table::{cell, moment, table},
 };
-use crate::{cli::Failure, proto};
+use crate::{cli::CommandError, proto};
 
 /// Read and verify the audit log
 #[derive(Debug, clap::Args)]
@@ -46,7 +46,7 @@ struct List {
 
 impl Audit {
     /// Runs the command.
-    pub async fn run(self) -> Result<(), Failure> {
+    pub async fn run(self) -> Result<(), CommandError> {
         match self.command {
             Command::List(list) => list.run().await,
             Command::Verify(verify) => verify.run().await,
@@ -56,14 +56,14 @@ impl Audit {
 }
 
 impl List {
-    async fn run(self) -> Result<(), Failure> {
+    async fn run(self) -> Result<(), CommandError> {
         let (client, output) = self.common.open()?;
         let page = async |page_size, page_token| {
             let (resource, since_time) = (self.resource.clone().unwrap_or_default(), self.since);
             let request = proto::ListAuditEventsRequest { page_size, page_token, resource, since_time };
             let page =
                 client.call(request, async |mut stub, request| stub.list_audit_events(request).await).await?;
-            Ok::<_, Refusal>((page.audit_events, page.next_page_token))
+            Ok::<_, CallError>((page.audit_events, page.next_page_token))
         };
         let audit_events = pages(Some(self.limit), page).await?;
         let answer = proto::ListAuditEventsResponse { audit_events, ..Default::default() };

@@ -2,11 +2,11 @@
 
 use super::{
     super::{arguments::SyncedName, call::Client, output::Output, request_id},
-    create::Finish,
+    completion::Completion,
     print_row,
     references::{Encodings, existing},
 };
-use crate::{cli::Failure, proto};
+use crate::{cli::CommandError, proto};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -29,11 +29,11 @@ pub(super) struct Adopt {
     #[command(flatten)]
     encodings: Encodings,
     #[command(flatten)]
-    finish: Finish,
+    finish: Completion,
 }
 
 impl Adopt {
-    pub async fn run(self, client: &Client, output: Output) -> Result<(), Failure> {
+    pub async fn run(self, client: &Client, output: Output) -> Result<(), CommandError> {
         let mut references = existing("--from", &self.from)?;
         self.encodings.apply(&mut references)?;
         let request = proto::AdoptSyncedSecretRequest {
@@ -43,7 +43,7 @@ impl Adopt {
             request_id: request_id(),
         };
         let adopt =
-            async |mut stub: super::super::connection::Stub, request| stub.adopt_synced_secret(request).await;
+            async |mut stub: super::super::bearer::Stub, request| stub.adopt_synced_secret(request).await;
         let adopted = client.call(request, adopt).await?;
         if self.finish.validate_only {
             return print_row(output, &adopted);
@@ -53,7 +53,7 @@ impl Adopt {
         print_row(output, &seen)?;
         match failed {
             // It was adopted; only its state is unknown.
-            Some(refusal) => waiting.unknown(&seen.name, &refusal).map_or(Ok(()), Err),
+            Some(error) => waiting.unknown(&seen.name, &error).map_or(Ok(()), Err),
             None => waiting.check(&seen),
         }
     }

@@ -8,18 +8,18 @@ use super::{
         output::Output,
         request_id, value,
     },
-    Waiting, print_row,
+    completion::Completion,
     references::{Encodings, New, existing},
     update::{Change, change},
 };
 use crate::{
-    cli::Failure,
+    cli::CommandError,
     proto::{self, SecretReference, SyncedSecret},
 };
 
 /// Create a synced secret from new or existing secrets in the vault
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = format!("{}\n\n{}", CREATE_EXAMPLES, value::ABOUT))]
+#[command(after_long_help = format!("{}\n\n{}", CREATE_EXAMPLES, value::VALUES_HELP))]
 pub(super) struct Create {
     /// Name of the synced secret and of its Kubernetes Secret
     name: SyncedName,
@@ -33,7 +33,7 @@ pub(super) struct Create {
     #[command(flatten)]
     about: About,
     #[command(flatten)]
-    finish: Finish,
+    finish: Completion,
 }
 
 /// Add existing vault secrets, as a new synced secret or to an existing one
@@ -55,7 +55,7 @@ pub(super) struct Add {
     #[command(flatten)]
     about: About,
     #[command(flatten)]
-    finish: Finish,
+    finish: Completion,
 }
 
 /// The fields of a synced secret besides its references.
@@ -73,17 +73,6 @@ struct About {
     secret_type: String,
 }
 
-/// When the command finishes.
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Completion")]
-pub(super) struct Finish {
-    #[command(flatten)]
-    pub waiting: Waiting,
-    /// Validate the request against the vault and the cluster without changing anything
-    #[arg(long)]
-    pub validate_only: bool,
-}
-
 const CREATE_EXAMPLES: &str = "\
 Examples:
   secret-service secrets create pump-7 --new username=pump-7-user --new password=pump-7-password
@@ -97,9 +86,9 @@ Examples:
   secret-service secrets add --to pump-7 token=pump-7-token";
 
 impl Create {
-    pub async fn run(self, client: &Client, output: Output) -> Result<(), Failure> {
+    pub async fn run(self, client: &Client, output: Output) -> Result<(), CommandError> {
         if self.new.is_empty() && self.from.is_empty() {
-            return Err(Failure::usage(
+            return Err(CommandError::usage(
                 "no references: use --new KEY=VAULT_SECRET or --from KEY=VAULT_SECRET",
             ));
         }
@@ -114,17 +103,17 @@ impl Create {
 }
 
 impl Add {
-    pub async fn run(self, client: &Client, output: Output) -> Result<(), Failure> {
+    pub async fn run(self, client: &Client, output: Output) -> Result<(), CommandError> {
         if let Some(name) = &self.to {
             let mut references = existing("KEY=VAULT_SECRET", &self.items)?;
             self.encodings.apply(&mut references)?;
             let change_of = Change { new: references, keys_must_be_free: true, ..Default::default() };
             return change(client, output, name, &change_of, &self.finish).await;
         }
-        let (name, items) = self.items.split_first().ok_or_else(|| Failure::usage("NAME is missing"))?;
-        let name = name.parse().map_err(|problem| Failure::usage(format!("NAME: {problem}")))?;
+        let (name, items) = self.items.split_first().ok_or_else(|| CommandError::usage("NAME is missing"))?;
+        let name = name.parse().map_err(|problem| CommandError::usage(format!("NAME: {problem}")))?;
         if items.is_empty() {
-            return Err(Failure::usage("nothing to add: give KEY=VAULT_SECRET after the name"));
+            return Err(CommandError::usage("nothing to add: give KEY=VAULT_SECRET after the name"));
         }
         let mut references = existing("KEY=VAULT_SECRET", items)?;
         self.encodings.apply(&mut references)?;
@@ -149,27 +138,19 @@ impl About {
     }
 }
 
-impl Finish {
-    /// Prints the result, and fails if the command waited and the change was not applied to the cluster.
-    pub fn end(&self, output: Output, secret: SyncedSecret) -> Result<(), Failure> {
-        print_row(output, &secret)?;
-        if self.validate_only { Ok(()) } else { self.waiting.check(&secret) }
-    }
-}
-
 async fn create(
     client: &Client,
     output: Output,
     name: &SyncedName,
     secret: SyncedSecret,
-    finish: &Finish,
-) -> Result<(), Failure> {
+    finish: &Completion,
+) -> Result<(), CommandError> {
     let request = proto::CreateSyncedSecretRequest {
         synced_secret_id: name.id().to_owned(),
         synced_secret: Some(secret),
         request_id: request_id(),
         validate_only: finish.validate_only,
-        wait: finish.waiting.wire(),
+        wait: finish.waiting.to_proto(),
     };
     let created = client
         .call_and_wait(request, finish.waiting.time(), async |mut stub, request| {

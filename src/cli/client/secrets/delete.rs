@@ -6,16 +6,16 @@ use super::{
     super::{
         arguments::SyncedName,
         call::Client,
-        call_error::Refusal,
+        call_error::CallError,
         confirm::confirm,
         output::Output,
         request_id,
         table::{id, in_use, keys, plain, word},
     },
-    Waiting, get, glance, list, print_each,
+    Wait, get, get_basic, list, print_each,
 };
 use crate::{
-    cli::Failure,
+    cli::CommandError,
     proto::{self, SecretUsage, SyncedSecret, condition::Status},
 };
 
@@ -44,7 +44,7 @@ pub(super) struct Delete {
     #[arg(long)]
     validate_only: bool,
     #[command(flatten)]
-    waiting: Waiting,
+    waiting: Wait,
 }
 
 /// What to delete: a name, and the etag of the state that a person confirmed.
@@ -54,35 +54,35 @@ struct Target {
 }
 
 /// The state after a deletion.
-enum Look {
+enum Remains {
     Gone,
     /// The cluster still has it.
     There(Box<SyncedSecret>),
     /// The deletion is recorded, but its state can't be read.
-    Unknown(String, Refusal),
+    Unknown(String, CallError),
 }
 
 impl Delete {
-    pub async fn run(self, client: &Client, output: Output) -> Result<(), Failure> {
+    pub async fn run(self, client: &Client, output: Output) -> Result<(), CommandError> {
         if self.etag.is_some() && self.name.len() > 1 {
-            return Err(Failure::usage("--etag: only allowed with a single synced secret"));
+            return Err(CommandError::usage("--etag: only allowed with a single synced secret"));
         }
         let targets = match self.yes || self.validate_only {
             true => self.name.iter().map(|name| self.target(name.full(), String::new())).collect(),
             false => self.ask(client).await?,
         };
-        let (mut results, mut looks) = (Vec::with_capacity(targets.len()), Vec::new());
+        let (mut results, mut remains) = (Vec::with_capacity(targets.len()), Vec::new());
         for target in targets {
             let deleted = self.delete(client, target).await;
             if let Ok(deleted) = &deleted
                 && !self.validate_only
             {
-                looks.push(look(client, deleted).await);
+                remains.push(check_remains(client, deleted).await);
             }
             results.push(deleted);
         }
-        let table = |deleted: &[SyncedSecret]| self.told(deleted, &looks);
-        print_each(output, results, table, |_| looks.iter().filter_map(|look| self.behind(look)).collect())
+        let table = |deleted: &[SyncedSecret]| self.describe(deleted, &remains);
+        print_each(output, results, table, |_| remains.iter().filter_map(|look| self.behind(look)).collect())
     }
 
     fn target(&self, name: String, seen: String) -> Target {
@@ -90,21 +90,21 @@ impl Delete {
     }
 
     /// The failure if the command waited and the deletion was not applied to the cluster.
-    fn behind(&self, look: &Look) -> Option<Failure> {
+    fn behind(&self, look: &Remains) -> Option<CommandError> {
         match look {
-            Look::Gone => None,
-            Look::There(secret) => self.waiting.check(secret).err(),
-            Look::Unknown(name, why) => self.waiting.unknown(name, why),
+            Remains::Gone => None,
+            Remains::There(secret) => self.waiting.check(secret).err(),
+            Remains::Unknown(name, why) => self.waiting.unknown(name, why),
         }
     }
 
     /// One line per synced secret.
-    fn told(&self, deleted: &[SyncedSecret], looks: &[Look]) -> String {
+    fn describe(&self, deleted: &[SyncedSecret], remains: &[Remains]) -> String {
         let line = |secret: &SyncedSecret| {
-            let is_gone = looks.iter().all(|look| match look {
-                Look::Gone => true,
-                Look::There(left) => left.name != secret.name,
-                Look::Unknown(name, _) => *name != secret.name,
+            let is_gone = remains.iter().all(|look| match look {
+                Remains::Gone => true,
+                Remains::There(left) => left.name != secret.name,
+                Remains::Unknown(name, _) => *name != secret.name,
             });
             let what = match secret.uid.is_empty() {
                 true => "did not exist",
@@ -118,7 +118,7 @@ impl Delete {
     }
 
     /// Shows what would be deleted, and asks once for all.
-    async fn ask(&self, client: &Client) -> Result<Vec<Target>, Failure> {
+    async fn ask(&self, client: &Client) -> Result<Vec<Target>, CommandError> {
         let (mut shown, mut targets) = (Vec::new(), Vec::new());
         for name in &self.name {
             match get(client, name).await {
@@ -127,8 +127,8 @@ impl Delete {
                     shown.push(show(&secret, uses)?);
                     targets.push(self.target(secret.name, secret.etag));
                 }
-                Err(refusal) if refusal.code() == Code::NotFound && self.ignore_missing => {}
-                Err(refusal) => return Err(refusal.into()),
+                Err(error) if error.code() == Code::NotFound && self.ignore_missing => {}
+                Err(error) => return Err(error.into()),
             }
         }
         if !targets.is_empty() {
@@ -140,7 +140,7 @@ impl Delete {
         Ok(targets)
     }
 
-    async fn delete(&self, client: &Client, target: Target) -> Result<SyncedSecret, Refusal> {
+    async fn delete(&self, client: &Client, target: Target) -> Result<SyncedSecret, CallError> {
         let request = proto::DeleteSyncedSecretRequest {
             name: target.name,
             etag: target.etag,
@@ -148,7 +148,7 @@ impl Delete {
             allow_missing: self.ignore_missing,
             request_id: request_id(),
             validate_only: self.validate_only,
-            wait: self.waiting.wire(),
+            wait: self.waiting.to_proto(),
         };
         client
             .call_and_wait(request, self.waiting.time(), async |mut stub, request| {
@@ -160,17 +160,17 @@ impl Delete {
 
 /// Checks whether the cluster still has it, because the response of the deletion does not say. Only NOT_FOUND
 /// means that it is gone; any other error leaves the state unknown.
-async fn look(client: &Client, deleted: &SyncedSecret) -> Look {
-    match glance(client, &deleted.name).await {
-        Ok(found) if found.uid == deleted.uid => Look::There(Box::new(found)),
-        Ok(_) => Look::Gone,
-        Err(refusal) if refusal.code() == Code::NotFound => Look::Gone,
-        Err(refusal) => Look::Unknown(deleted.name.clone(), refusal),
+async fn check_remains(client: &Client, deleted: &SyncedSecret) -> Remains {
+    match get_basic(client, &deleted.name).await {
+        Ok(found) if found.uid == deleted.uid => Remains::There(Box::new(found)),
+        Ok(_) => Remains::Gone,
+        Err(error) if error.code() == Code::NotFound => Remains::Gone,
+        Err(error) => Remains::Unknown(deleted.name.clone(), error),
     }
 }
 
 /// The question's details: what would be deleted and what uses it.
-fn show(secret: &SyncedSecret, uses: Result<Vec<SecretUsage>, Refusal>) -> Result<String, Failure> {
+fn show(secret: &SyncedSecret, uses: Result<Vec<SecretUsage>, CallError>) -> Result<String, CommandError> {
     let mut lines = vec![format!("{} ({})", id(&secret.name), word(secret.state()).to_lowercase())];
     if !secret.description.is_empty() {
         lines.push(plain(&secret.description));
@@ -186,10 +186,10 @@ fn show(secret: &SyncedSecret, uses: Result<Vec<SecretUsage>, Refusal>) -> Resul
         Ok(uses) => lines.extend(uses.iter().map(|one| {
             format!("used by: {} {} ({})", plain(&one.kind), plain(&one.resource), plain(&one.field))
         })),
-        Err(refusal) if refusal.is_because("USAGES_NOT_YET_KNOWN") => {
+        Err(error) if error.has_reason("USAGES_NOT_YET_KNOWN") => {
             lines.push("used by: not known yet".to_owned());
         }
-        Err(refusal) => return Err(refusal.into()),
+        Err(error) => return Err(error.into()),
     }
     Ok(lines.join("\n  "))
 }

@@ -4,7 +4,7 @@ use clap::ValueEnum;
 
 use super::super::arguments::{self, VaultName};
 use crate::{
-    cli::Failure,
+    cli::CommandError,
     proto::{
         SyncedSecretFilter,
         synced_secret::{Origin, State},
@@ -51,7 +51,7 @@ enum Word {
 
 impl Filter {
     /// As the protobuf message.
-    pub fn wire(&self) -> Result<SyncedSecretFilter, Failure> {
+    pub fn to_proto(&self) -> Result<SyncedSecretFilter, CommandError> {
         let used_by = self.used_by.as_deref().map(|text| {
             let (kind, resource) = text.split_once('/').unwrap_or((text, ""));
             UsedBy { kind: kind.to_owned(), resource: resource.to_owned(), unused: false }

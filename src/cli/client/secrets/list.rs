@@ -4,7 +4,7 @@ use super::{
     super::{
         arguments::SyncedName,
         call::{Client, pages},
-        call_error::Refusal,
+        call_error::CallError,
         output::Output,
         table::{self, ago, cell, description, id, moment, plain, table, when, word, yes},
     },
@@ -12,7 +12,7 @@ use super::{
     get,
 };
 use crate::{
-    cli::Failure,
+    cli::CommandError,
     proto::{self, SecretUsage, SyncedSecret, secret_reference::Encoding, synced_secret::Origin},
 };
 
@@ -44,8 +44,8 @@ pub(super) struct Usages {
 }
 
 impl List {
-    pub async fn run(self, client: &Client, output: Output) -> Result<(), Failure> {
-        let synced_secrets = all(client, &self.filter.wire()?, self.limit).await?;
+    pub async fn run(self, client: &Client, output: Output) -> Result<(), CommandError> {
+        let synced_secrets = all(client, &self.filter.to_proto()?, self.limit).await?;
         let total_size = i32::try_from(synced_secrets.len()).unwrap_or(i32::MAX);
         let answer = proto::ListSyncedSecretsResponse { synced_secrets, total_size, ..Default::default() };
         output.print(&answer, |answer| table::synced_secrets(&answer.synced_secrets))
@@ -53,14 +53,14 @@ impl List {
 }
 
 impl Get {
-    pub async fn run(self, client: &Client, output: Output) -> Result<(), Failure> {
+    pub async fn run(self, client: &Client, output: Output) -> Result<(), CommandError> {
         let secret = get(client, &self.name).await?;
         output.print(&secret, whole)
     }
 }
 
 impl Usages {
-    pub async fn run(self, client: &Client, output: Output) -> Result<(), Failure> {
+    pub async fn run(self, client: &Client, output: Output) -> Result<(), CommandError> {
         let usages = usages(client, self.name.as_ref(), self.limit).await?;
         let answer = proto::ListSecretUsagesResponse { usages, ..Default::default() };
         output.print(&answer, |answer| usages_table(&answer.usages))
@@ -72,7 +72,7 @@ pub(super) async fn all(
     client: &Client,
     filter: &proto::SyncedSecretFilter,
     limit: Option<usize>,
-) -> Result<Vec<SyncedSecret>, Refusal> {
+) -> Result<Vec<SyncedSecret>, CallError> {
     let page = async |page_size, page_token| {
         let filter = Some(filter.clone());
         let request = proto::ListSyncedSecretsRequest { page_size, page_token, filter, ..Default::default() };
@@ -88,7 +88,7 @@ pub(super) async fn usages(
     client: &Client,
     name: Option<&SyncedName>,
     limit: Option<usize>,
-) -> Result<Vec<SecretUsage>, Refusal> {
+) -> Result<Vec<SecretUsage>, CallError> {
     let page = async |page_size, page_token| {
         let parent = name.map_or_else(|| "syncedSecrets/-".to_owned(), SyncedName::full);
         let request = proto::ListSecretUsagesRequest { parent, page_size, page_token };

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use super::super::{
     arguments::{encode, files, no_key, reference},
-    value::{Reading, is_stdin},
+    value::{ValueInput, is_stdin},
 };
-use crate::{cli::Failure, proto::SecretReference};
+use crate::{cli::CommandError, proto::SecretReference};
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "References")]
@@ -20,7 +20,7 @@ pub(super) struct New {
     #[arg(long, value_name = "KEY=FILE")]
     value_file: Vec<String>,
     #[command(flatten)]
-    reading: Reading,
+    reading: ValueInput,
 }
 
 #[derive(Debug, clap::Args)]
@@ -38,17 +38,17 @@ impl New {
 
     /// Reads the references with their values. Validates everything else first, so that nobody types a value
     /// in vain.
-    pub fn read(&self) -> Result<Vec<SecretReference>, Failure> {
+    pub fn read(&self) -> Result<Vec<SecretReference>, CommandError> {
         let files = files(&self.value_file)?;
         let mut references =
             self.new.iter().map(|text| reference("--new", text, false)).collect::<Result<Vec<_>, _>>()?;
         for key in files.keys() {
             if references.iter().all(|reference| reference.key != *key) {
-                return Err(Failure::usage(format!("--value-file {key}=…: no --new has this key")));
+                return Err(CommandError::usage(format!("--value-file {key}=…: no --new has this key")));
             }
         }
         if files.values().filter(|file| is_stdin(file)).count() > 1 {
-            return Err(Failure::usage("--value-file: only one value can come from standard input"));
+            return Err(CommandError::usage("--value-file: only one value can come from standard input"));
         }
         for reference in &mut references {
             let file = files.get(&reference.key).map(PathBuf::as_path);
@@ -59,7 +59,7 @@ impl New {
 }
 
 impl Encodings {
-    pub fn apply(&self, references: &mut [SecretReference]) -> Result<(), Failure> {
+    pub fn apply(&self, references: &mut [SecretReference]) -> Result<(), CommandError> {
         encode(references, &self.encoding)
     }
 
@@ -69,7 +69,7 @@ impl Encodings {
 }
 
 /// Parses references to existing vault secrets.
-pub(super) fn existing(flag: &str, texts: &[String]) -> Result<Vec<SecretReference>, Failure> {
+pub(super) fn existing(flag: &str, texts: &[String]) -> Result<Vec<SecretReference>, CommandError> {
     texts.iter().map(|text| reference(flag, text, true)).collect()
 }
 
@@ -84,7 +84,7 @@ pub(super) fn put(held: &mut Vec<SecretReference>, new: Vec<SecretReference>) {
 }
 
 /// Removes references by their keys.
-pub(super) fn take(held: &mut Vec<SecretReference>, keys: &[String]) -> Result<(), Failure> {
+pub(super) fn take(held: &mut Vec<SecretReference>, keys: &[String]) -> Result<(), CommandError> {
     for key in keys {
         let before = held.len();
         held.retain(|reference| reference.key != *key);

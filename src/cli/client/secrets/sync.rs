@@ -7,14 +7,14 @@ use super::{
     super::{
         arguments::SyncedName,
         call::Client,
-        call_error::Refusal,
+        call_error::CallError,
         output::Output,
         table::{id, synced_secrets},
     },
-    Waiting, list, print_each,
+    Wait, list, print_each,
 };
 use crate::{
-    cli::Failure,
+    cli::CommandError,
     proto::{
         self, SyncedSecret,
         synced_secret::{Origin, State},
@@ -22,10 +22,10 @@ use crate::{
 };
 
 /// Concurrent calls. The service limits the rate of requests to the vault by itself.
-const AT_A_TIME: usize = 8;
+const CONCURRENCY: usize = 8;
 
 /// How many of the skipped ones are named.
-const NAMED: usize = 10;
+const MAX_NAMED: usize = 10;
 
 /// Read the values from the vault again and sync them now
 ///
@@ -39,31 +39,30 @@ pub(super) struct Sync {
     #[arg(long)]
     all: bool,
     #[command(flatten)]
-    waiting: Waiting,
+    waiting: Wait,
 }
 
 impl Sync {
-    pub async fn run(self, client: &Client, output: Output) -> Result<(), Failure> {
+    pub async fn run(self, client: &Client, output: Output) -> Result<(), CommandError> {
         let names = match self.all {
             true => choose(list::all(client, &proto::SyncedSecretFilter::default(), None).await?),
             false => self.name.iter().map(SyncedName::full).collect(),
         };
         let calls = names.into_iter().map(|name| self.sync(client, name));
-        let results: Vec<_> = stream::iter(calls).buffered(AT_A_TIME).collect().await;
+        let results: Vec<_> = stream::iter(calls).buffered(CONCURRENCY).collect().await;
         let results = results.into_iter().filter(|result| !self.is_gone(result)).collect();
         print_each(output, results, synced_secrets, |synced| self.waiting.check_all(synced))
     }
 
     /// Whether --all is set and this one was deleted between the list and the call.
-    fn is_gone(&self, result: &Result<SyncedSecret, Refusal>) -> bool {
-        let is_gone = |refusal: &Refusal| {
-            refusal.code() == Code::NotFound || refusal.is_because("SYNCED_SECRET_DELETING")
-        };
+    fn is_gone(&self, result: &Result<SyncedSecret, CallError>) -> bool {
+        let is_gone =
+            |error: &CallError| error.code() == Code::NotFound || error.has_reason("SYNCED_SECRET_DELETING");
         self.all && result.as_ref().is_err_and(is_gone)
     }
 
-    async fn sync(&self, client: &Client, name: String) -> Result<SyncedSecret, Refusal> {
-        let request = proto::SyncSyncedSecretRequest { name, wait: self.waiting.wire() };
+    async fn sync(&self, client: &Client, name: String) -> Result<SyncedSecret, CallError> {
+        let request = proto::SyncSyncedSecretRequest { name, wait: self.waiting.to_proto() };
         client
             .call_and_wait(request, self.waiting.time(), async |mut stub, request| {
                 stub.sync_synced_secret(request).await
@@ -88,7 +87,7 @@ fn choose(all: Vec<SyncedSecret>) -> Vec<String> {
 
 /// The first names and the number of the others.
 fn named(some: &[SyncedSecret]) -> String {
-    let names: Vec<_> = some.iter().take(NAMED).map(|secret| id(&secret.name)).collect();
+    let names: Vec<_> = some.iter().take(MAX_NAMED).map(|secret| id(&secret.name)).collect();
     let more = some.len() - names.len();
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!("{}{more}", names.join(", "))

@@ -12,21 +12,21 @@ use super::{
         output::Output,
         request_id, value,
     },
-    create::Finish,
+    completion::Completion,
     get,
     references::{Encodings, New, existing, put, take},
 };
 use crate::{
-    cli::Failure,
+    cli::CommandError,
     proto::{self, SecretReference, SyncedSecret},
 };
 
 /// Attempts in all if others change the synced secret concurrently.
-const TRIES: usize = 5;
+const ATTEMPTS: usize = 5;
 
 /// Change the references, labels or description of a synced secret
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = format!("{}\n\n{}", EXAMPLES, value::ABOUT))]
+#[command(after_long_help = format!("{}\n\n{}", EXAMPLES, value::VALUES_HELP))]
 pub(super) struct Update {
     /// Name of the synced secret
     name: SyncedName,
@@ -54,7 +54,7 @@ pub(super) struct Update {
     #[arg(long, value_name = "ETAG", help_heading = "Completion")]
     etag: Option<String>,
     #[command(flatten)]
-    finish: Finish,
+    finish: Completion,
 }
 
 const EXAMPLES: &str = "\
@@ -78,7 +78,7 @@ pub(super) struct Change<'a> {
 }
 
 impl Update {
-    pub async fn run(self, client: &Client, output: Output) -> Result<(), Failure> {
+    pub async fn run(self, client: &Client, output: Output) -> Result<(), CommandError> {
         let mut new = existing("--set", &self.set)?;
         let labels = arguments::words("--label", &self.label)?;
         new.extend(self.new.read()?);
@@ -98,12 +98,12 @@ impl Update {
 
 impl Change<'_> {
     /// Applies the change and returns the paths of the changed fields.
-    fn make(&self, secret: &mut SyncedSecret) -> Result<Vec<String>, Failure> {
+    fn make(&self, secret: &mut SyncedSecret) -> Result<Vec<String>, CommandError> {
         let mut paths = Vec::new();
         if !self.new.is_empty() || !self.remove.is_empty() || self.encodings.is_some() {
             let taken = |new: &&SecretReference| secret.references.iter().any(|held| held.key == new.key);
             if let Some(taken) = self.new.iter().find(taken).filter(|_| self.keys_must_be_free) {
-                return Err(Failure::usage(format!(
+                return Err(CommandError::usage(format!(
                     "the key {} exists already; replace it with `secrets update --set {}=…`",
                     taken.key, taken.key
                 )));
@@ -125,7 +125,7 @@ impl Change<'_> {
             paths.push("description".to_owned());
         }
         match paths.is_empty() {
-            true => Err(Failure::usage("nothing to change: `secrets update --help` lists the options")),
+            true => Err(CommandError::usage("nothing to change: `secrets update --help` lists the options")),
             false => Ok(paths),
         }
     }
@@ -137,9 +137,9 @@ pub(super) async fn change(
     output: Output,
     name: &SyncedName,
     change: &Change<'_>,
-    finish: &Finish,
-) -> Result<(), Failure> {
-    let mut tries = if change.etag.is_some() { 1 } else { TRIES };
+    finish: &Completion,
+) -> Result<(), CommandError> {
+    let mut attempts = if change.etag.is_some() { 1 } else { ATTEMPTS };
     loop {
         let mut secret = get(client, name).await?;
         let paths = change.make(&mut secret)?;
@@ -151,16 +151,16 @@ pub(super) async fn change(
             update_mask: Some(FieldMask { paths }),
             request_id: request_id(),
             validate_only: finish.validate_only,
-            wait: finish.waiting.wire(),
+            wait: finish.waiting.to_proto(),
         };
         let updated = client
             .call_and_wait(request, finish.waiting.time(), async |mut stub, request| {
                 stub.update_synced_secret(request).await
             })
             .await;
-        tries -= 1;
+        attempts -= 1;
         match updated {
-            Err(refusal) if tries > 0 && refusal.code() == Code::Aborted => {}
+            Err(error) if attempts > 0 && error.code() == Code::Aborted => {}
             updated => return finish.end(output, updated?),
         }
     }

@@ -7,15 +7,15 @@ use tonic::Code;
 
 use super::{
     super::{
-        call::{Client, first_pause, longer},
-        call_error::Refusal,
+        call::{Client, first_back_off, next_back_off},
+        call_error::CallError,
         output::Output,
         table::{id, keys, problem, word},
     },
     filter::Filter,
 };
 use crate::{
-    cli::Failure,
+    cli::CommandError,
     proto::{
         SyncedSecretFilter, WatchSyncedSecretsRequest, WatchSyncedSecretsResponse,
         watch_synced_secrets_response::Type,
@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The service sends a heartbeat every 30 seconds. After two missed ones the connection counts as lost.
-const SILENCE: Duration = Duration::from_secs(75);
+const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// Print changes of synced secrets as they happen, until stopped
 ///
@@ -43,14 +43,14 @@ enum End {
     /// It can resume.
     Interrupted(String),
     /// It can't resume.
-    Failed(Failure),
+    Failed(CommandError),
 }
 
 impl Watch {
-    pub async fn run(self, client: &Client, output: Output) -> Result<(), Failure> {
-        let filter = self.filter.wire()?;
+    pub async fn run(self, client: &Client, output: Output) -> Result<(), CommandError> {
+        let filter = self.filter.to_proto()?;
         let mut token = self.resume_token.clone().unwrap_or_default();
-        let (mut pause, mut seen) = (first_pause(), false);
+        let (mut pause, mut seen) = (first_back_off(), false);
         loop {
             let before = token.clone();
             let begun = Instant::now();
@@ -58,15 +58,15 @@ impl Watch {
                 End::Failed(failure) => return Err(failure),
                 End::Interrupted(why) => why,
             };
-            if token != before || begun.elapsed() > SILENCE {
-                pause = first_pause();
+            if token != before || begun.elapsed() > HEARTBEAT_TIMEOUT {
+                pause = first_back_off();
             }
             // Once per disconnect.
-            if pause == first_pause() {
+            if pause == first_back_off() {
                 eprintln!("{why}; reconnecting …");
             }
             tokio::time::sleep(pause).await;
-            pause = longer(pause);
+            pause = next_back_off(pause);
         }
     }
 }
@@ -86,16 +86,16 @@ async fn watch(
         // attempt.
         true => {
             let opened = stub.watch_synced_secrets(request).await.map(tonic::Response::into_inner);
-            opened.map_err(|status| client.refusal(status))
+            opened.map_err(|status| client.error(status))
         }
         false => open_first(client, request).await,
     };
     let mut stream = match opened {
         Ok(stream) => stream,
-        Err(refusal) => return end(refusal, token, *seen),
+        Err(error) => return end(error, token, *seen),
     };
     loop {
-        match tokio::time::timeout(SILENCE, stream.message()).await {
+        match tokio::time::timeout(HEARTBEAT_TIMEOUT, stream.message()).await {
             Ok(Ok(Some(event))) => {
                 *seen = true;
                 if !event.resume_token.is_empty() {
@@ -106,7 +106,7 @@ async fn watch(
                 }
             }
             Ok(Ok(None)) => return End::Interrupted("the service ended the watch".to_owned()),
-            Ok(Err(status)) => return end(client.refusal(status), token, *seen),
+            Ok(Err(status)) => return end(client.error(status), token, *seen),
             Err(_) => return End::Interrupted("no heartbeat from the service".to_owned()),
         }
     }
@@ -115,7 +115,7 @@ async fn watch(
 async fn open_first(
     client: &Client,
     request: WatchSyncedSecretsRequest,
-) -> Result<tonic::Streaming<WatchSyncedSecretsResponse>, Refusal> {
+) -> Result<tonic::Streaming<WatchSyncedSecretsResponse>, CallError> {
     client
         .call(request, async |mut stub, mut request| {
             // A watch has no end, so the deadline of a call must not apply.
@@ -126,20 +126,20 @@ async fn open_first(
 }
 
 /// Whether a watch can resume after an error.
-fn end(refusal: Refusal, token: &mut String, seen: bool) -> End {
-    if seen && refusal.is_because("RESUME_TOKEN_OUT_OF_RANGE") {
+fn end(error: CallError, token: &mut String, seen: bool) -> End {
+    if seen && error.has_reason("RESUME_TOKEN_OUT_OF_RANGE") {
         token.clear();
         return End::Interrupted(
             "the changes since the disconnect are no longer kept, so the watch starts again".to_owned(),
         );
     }
     let passes = matches!(
-        refusal.code(),
+        error.code(),
         Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Aborted
     );
-    match seen && (passes || refusal.is_absence()) {
-        true => End::Interrupted(refusal.what()),
-        false => End::Failed(refusal.into()),
+    match seen && (passes || error.is_unanswered()) {
+        true => End::Interrupted(error.what()),
+        false => End::Failed(error.into()),
     }
 }
 

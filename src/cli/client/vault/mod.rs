@@ -11,14 +11,14 @@ use super::{
     Common, EXIT_CODES,
     arguments::{self, VaultName},
     call::{Client, pages},
-    call_error::Refusal,
+    call_error::CallError,
     output::Output,
     request_id,
     table::{ago, cell, conditions, description, id, table, when, yes},
-    value::{ABOUT, Reading},
+    value::{VALUES_HELP, ValueInput},
 };
 use crate::{
-    cli::Failure,
+    cli::CommandError,
     proto::{self, condition::Status},
 };
 
@@ -78,7 +78,7 @@ struct Versions {
 
 /// Create a secret in the vault without syncing it
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = ABOUT)]
+#[command(after_long_help = VALUES_HELP)]
 struct Create {
     /// Name of the vault secret
     name: VaultName,
@@ -102,7 +102,7 @@ struct New {
     #[arg(long, value_name = "FILE")]
     value_file: Option<PathBuf>,
     #[command(flatten)]
-    reading: Reading,
+    reading: ValueInput,
     /// Content type of the value, for example text/plain
     #[arg(long, value_name = "TYPE")]
     content_type: Option<String>,
@@ -119,7 +119,7 @@ struct New {
 
 impl Vault {
     /// Runs the command.
-    pub async fn run(self) -> Result<(), Failure> {
+    pub async fn run(self) -> Result<(), CommandError> {
         let (client, output) = self.common.open()?;
         match self.command {
             Command::List(list) => list.run(&client, output).await,
@@ -132,7 +132,7 @@ impl Vault {
 }
 
 impl List {
-    async fn run(self, client: &Client, output: Output) -> Result<(), Failure> {
+    async fn run(self, client: &Client, output: Output) -> Result<(), CommandError> {
         let page = async |page_size, page_token| {
             let request = proto::ListVaultSecretsRequest {
                 page_size,
@@ -143,7 +143,7 @@ impl List {
             let page = client
                 .call(request, async |mut stub, request| stub.list_vault_secrets(request).await)
                 .await?;
-            Ok::<_, Refusal>((page.vault_secrets, page.next_page_token))
+            Ok::<_, CallError>((page.vault_secrets, page.next_page_token))
         };
         let vault_secrets = pages(self.limit, page).await?;
         let answer = proto::ListVaultSecretsResponse { vault_secrets, ..Default::default() };
@@ -152,14 +152,14 @@ impl List {
 }
 
 impl Versions {
-    async fn run(self, client: &Client, output: Output) -> Result<(), Failure> {
+    async fn run(self, client: &Client, output: Output) -> Result<(), CommandError> {
         let page = async |page_size, page_token| {
             let parent = self.name.full();
             let request = proto::ListVaultSecretVersionsRequest { parent, page_size, page_token };
             let page = client
                 .call(request, async |mut stub, request| stub.list_vault_secret_versions(request).await)
                 .await?;
-            Ok::<_, Refusal>((page.versions, page.next_page_token))
+            Ok::<_, CallError>((page.versions, page.next_page_token))
         };
         let versions = pages(self.limit, page).await?;
         let answer = proto::ListVaultSecretVersionsResponse { versions, ..Default::default() };
@@ -168,7 +168,7 @@ impl Versions {
 }
 
 impl Create {
-    async fn run(self, client: &Client, output: Output) -> Result<(), Failure> {
+    async fn run(self, client: &Client, output: Output) -> Result<(), CommandError> {
         let request = proto::CreateVaultSecretRequest {
             vault_secret_id: self.name.id().to_owned(),
             secret: Some(self.new.with_value(&self.name, self.new.about()?)?),
@@ -183,7 +183,7 @@ impl Create {
 
 impl New {
     /// The attributes without the value.
-    fn about(&self) -> Result<proto::NewVaultSecret, Failure> {
+    fn about(&self) -> Result<proto::NewVaultSecret, CommandError> {
         Ok(proto::NewVaultSecret {
             content_type: self.content_type.clone().unwrap_or_default(),
             not_before_time: self.not_before,
@@ -198,13 +198,13 @@ impl New {
         &self,
         name: &VaultName,
         about: proto::NewVaultSecret,
-    ) -> Result<proto::NewVaultSecret, Failure> {
+    ) -> Result<proto::NewVaultSecret, CommandError> {
         let value = self.reading.read(name.id(), self.value_file.as_deref())?.into_new().value;
         Ok(proto::NewVaultSecret { value, ..about })
     }
 }
 
-async fn check(client: &Client, output: Output) -> Result<(), Failure> {
+async fn check(client: &Client, output: Output) -> Result<(), CommandError> {
     let request = proto::GetVaultRequest { name: "vault".to_owned() };
     let vault = client.call(request, async |mut stub, request| stub.get_vault(request).await).await?;
     output.print(&vault, |vault| {
@@ -224,7 +224,7 @@ async fn check(client: &Client, output: Output) -> Result<(), Failure> {
     let broken: Vec<_> = needed(vault.engine()).iter().copied().filter(fails).collect();
     match broken.is_empty() {
         true => Ok(()),
-        false => Err(Failure::failed(format!("failed: {}", broken.join(", ")))),
+        false => Err(CommandError::failed(format!("failed: {}", broken.join(", ")))),
     }
 }
 

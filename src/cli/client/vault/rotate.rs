@@ -7,16 +7,16 @@ use super::{
     super::{
         arguments::VaultName,
         call::Client,
-        call_error::Refusal,
+        call_error::CallError,
         output::Output,
         request_id,
         table::{moment, plain},
-        value::ABOUT,
+        value::VALUES_HELP,
     },
     New, versions_table,
 };
 use crate::{
-    cli::Failure,
+    cli::CommandError,
     proto::{self, NewVaultSecret, VaultSecret},
     secrets::RESERVED_TAG,
 };
@@ -27,7 +27,7 @@ use crate::{
 /// tags of the previous one, except what the flags change. It keeps the not-before and expiry times only with
 /// --keep-dates; otherwise the command reports that they are dropped.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = ABOUT)]
+#[command(after_long_help = VALUES_HELP)]
 pub(super) struct Rotate {
     /// Name of the vault secret
     name: VaultName,
@@ -45,7 +45,7 @@ pub(super) struct Rotate {
 }
 
 impl Rotate {
-    pub async fn run(self, client: &Client, output: Output) -> Result<(), Failure> {
+    pub async fn run(self, client: &Client, output: Output) -> Result<(), CommandError> {
         let given = self.new.about()?;
         // Report every error before somebody types a value.
         let about = match self.keep_nothing {
@@ -53,8 +53,8 @@ impl Rotate {
             false => {
                 let before = self.before(client).await?;
                 let about = self.keep(&before, given)?;
-                if let Some(told) = given_up(&before, &about) {
-                    eprintln!("{told}");
+                if let Some(message) = dropped_times(&before, &about) {
+                    eprintln!("{message}");
                 }
                 about
             }
@@ -71,26 +71,26 @@ impl Rotate {
     }
 
     /// The secret with the attributes of its latest version.
-    async fn before(&self, client: &Client) -> Result<VaultSecret, Failure> {
+    async fn before(&self, client: &Client) -> Result<VaultSecret, CommandError> {
         let request = proto::GetVaultSecretRequest { name: self.name.full() };
         let found = client.call(request, async |mut stub, request| stub.get_vault_secret(request).await);
-        found.await.map_err(|refusal: Refusal| match refusal.code() {
-            Code::PermissionDenied => Failure::from(refusal).and(Failure::failed(
+        found.await.map_err(|error: CallError| match error.code() {
+            Code::PermissionDenied => CommandError::from(error).merge(CommandError::failed(
                 "nothing was rotated, because the attributes to keep can't be read; \
                  use --keep-nothing to store a version without them",
             )),
-            _ => refusal.into(),
+            _ => error.into(),
         })
     }
 
     /// The attributes of the new version: those that are set, otherwise those of the previous version.
-    fn keep(&self, before: &VaultSecret, given: NewVaultSecret) -> Result<NewVaultSecret, Failure> {
+    fn keep(&self, before: &VaultSecret, given: NewVaultSecret) -> Result<NewVaultSecret, CommandError> {
         let mut tags = before.tags.clone();
         // This tag identifies the call that stored a version, so each version has its own.
         tags.remove(RESERVED_TAG);
         for key in &self.remove_tag {
             if tags.remove(key).is_none() {
-                return Err(Failure::usage(format!(
+                return Err(CommandError::usage(format!(
                     "--remove-tag {key}: the previous version has no such tag"
                 )));
             }
@@ -103,7 +103,7 @@ impl Rotate {
             let text = format!(
                 "--keep-dates: the previous version expired at {time}; set --expires for the new one"
             );
-            return Err(Failure::usage(text));
+            return Err(CommandError::usage(text));
         }
         Ok(NewVaultSecret {
             content_type: self.new.content_type.clone().unwrap_or_else(|| before.content_type.clone()),
@@ -116,7 +116,7 @@ impl Rotate {
 }
 
 /// A message about the times of the previous version that the new one drops.
-fn given_up(before: &VaultSecret, new: &NewVaultSecret) -> Option<String> {
+fn dropped_times(before: &VaultSecret, new: &NewVaultSecret) -> Option<String> {
     let times = [
         ("not valid before", before.not_before_time, new.not_before_time, "--not-before"),
         ("expires at", before.expire_time, new.expire_time, "--expires"),
