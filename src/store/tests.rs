@@ -12,7 +12,11 @@ mod schemas;
 use std::path::{Path, PathBuf};
 
 use jiff::{Timestamp, ToSpan};
-use sqlx::{ConnectOptions, Connection, SqlitePool, migrate::Migrator, sqlite::SqliteConnectOptions};
+use sqlx::{
+    ConnectOptions, Connection, SqlitePool,
+    migrate::Migrator,
+    sqlite::{SqliteConnectOptions, SqlitePoolOptions},
+};
 use tempfile::TempDir;
 use uuid::Uuid;
 
