@@ -90,13 +90,16 @@ pub enum BackupError {
         error: StoreError,
     },
     /// A file or a directory.
-    #[error("{}: {}", .path.display(), Quote::error(.error))]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// What is wrong.
-        error: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+/// What is wrong with a file or a directory.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {}", .path.display(), Quote::error(.error))]
+pub struct FileError {
+    path: PathBuf,
+    error: io::Error,
 }
 
 /// A file that nobody sees yet. Dropped, it is gone.
@@ -192,9 +195,9 @@ impl Draft {
         let renamed = if overwrite { fs::rename(&self.0, file) } else { rename_new(&self.0, file) };
         renamed.map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => BackupError::Exists(file.to_owned()),
-            _ => BackupError::File { path: file.to_owned(), error },
+            _ => of_file(file)(error).into(),
         })?;
-        sync_directory(file).map_err(of_file(directory(file)))
+        Ok(sync_directory(file).map_err(of_file(directory(file)))?)
     }
 }
 
@@ -258,7 +261,7 @@ fn stamp(time: Timestamp) -> String {
     time.to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
-fn of_file(path: &Path) -> impl FnOnce(io::Error) -> BackupError {
+fn of_file(path: &Path) -> impl Fn(io::Error) -> FileError {
     let path = path.to_owned();
-    move |error| BackupError::File { path, error }
+    move |error| FileError { path: path.clone(), error }
 }

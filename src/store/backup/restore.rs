@@ -14,12 +14,11 @@ use jiff::Timestamp;
 use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
 
 use super::{
-    BUSY_TIMEOUT, Manifest, StoreError, directory, file_name, manifest, siblings, stamp, sync_directory,
-    with_suffix,
+    BUSY_TIMEOUT, FileError, Manifest, StoreError, directory, file_name, manifest, of_file, siblings, stamp,
+    sync_directory, with_suffix,
 };
 use crate::{
     model::AuditAction,
-    quote::Quote,
     store::{
         Instance, NewAuditEvent, Options, Store, StoreFault,
         inspect::find_damage,
@@ -90,13 +89,8 @@ pub enum RestoreError {
         error: StoreError,
     },
     /// A file or a directory.
-    #[error("{}: {}", .path.display(), Quote::error(.error))]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// What is wrong.
-        error: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
 }
 
 /// Makes a backup the database. Whoever calls this sees to it that no service works on the database.
@@ -130,7 +124,7 @@ pub(in crate::store) async fn restore_by_steps(
     before_step().map_err(of_file(database))?;
     let of_backup = |error| RestoreError::Backup { file: backup.to_owned(), error };
     make_ready(&draft, (backup, &manifest), kept.as_deref(), instance).await.map_err(of_backup)?;
-    let mut tell = || before_step().map_err(of_file(database));
+    let mut tell = || before_step().map_err(of_file(database)).map_err(RestoreError::from);
     tell()?;
     let replaced = Replaced { database, kept: kept.as_deref() };
     replaced.link(&mut tell)?;
@@ -152,7 +146,7 @@ fn copy(backup: &Path, draft: &Path) -> Result<(), RestoreError> {
     let mut from = File::open(backup).map_err(of_file(backup))?;
     let to = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft);
     let mut to = to.map_err(of_file(draft))?;
-    io::copy(&mut from, &mut to).and_then(|_| to.sync_all()).map_err(of_file(draft))
+    Ok(io::copy(&mut from, &mut to).and_then(|_| to.sync_all()).map_err(of_file(draft))?)
 }
 
 /// Whether a copy of a backup is what was made once, for this instance, of a schema that this release knows.
@@ -351,9 +345,4 @@ fn clear_draft(database: &Path) -> io::Result<()> {
         return Ok(());
     }
     siblings(database, |name| name.starts_with(&prefix))?.into_iter().try_for_each(fs::remove_file)
-}
-
-fn of_file(path: &Path) -> impl Fn(io::Error) -> RestoreError {
-    let path = path.to_owned();
-    move |error| RestoreError::File { path: path.clone(), error }
 }

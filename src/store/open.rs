@@ -1,0 +1,158 @@
+//! Opening the database: one connection that writes, several that read, and what has to be in order first.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use parking_lot::Mutex as SyncMutex;
+use sqlx::{
+    ConnectOptions, Connection, SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use tokio::{
+    sync::{Mutex, watch},
+    time::timeout,
+};
+
+use super::{
+    BUSY_TIMEOUT, Inner, Options, Signer, Store, StoreError, View, audit, backup, changes, clock,
+    fault::Faults,
+    identity, inspect, rebuild,
+    schema::{self, BackupFirst},
+    settings, synced_secrets,
+};
+
+/// The longest that a start looks for damage.
+const LONGEST_LOOK: Duration = Duration::from_secs(10);
+/// Connections that read besides the writer.
+const READERS: u32 = 4;
+
+impl Store {
+    /// Opens the database, makes it or brings it to the current schema, and reads what is in it.
+    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_with(path, Options::default()).await
+    }
+
+    /// Opens the database, to work as the options say.
+    pub async fn open_with(path: &Path, options: Options) -> Result<Self, StoreError> {
+        options.run(Self::opened(path, options.clone(), BackupFirst::Yes)).await
+    }
+
+    /// Opens the database as it is, beside a process that may work with it: it is never changed, and nothing else is shown of it than was
+    /// committed until now. An error where its schema is not the one of this release.
+    pub async fn open_to_read(path: &Path) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY_TIMEOUT);
+        let readers = SqlitePoolOptions::new().max_connections(READERS).connect_with(options).await?;
+        inspect::check_current(&readers).await?;
+        let faults = Faults::new(path, Arc::default()).map_err(sqlx::Error::Io)?;
+        let signer = Signer::new(&settings::known_key(&readers).await?);
+        Self::with(readers.clone(), readers, signer, faults, Options::default()).await
+    }
+
+    pub(super) async fn opened(
+        path: &Path,
+        driving: Options,
+        backup_first: BackupFirst,
+    ) -> Result<Self, StoreError> {
+        backup::mend_interrupted(path).map_err(sqlx::Error::Io)?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full);
+        let suspect = Arc::<AtomicBool>::default();
+        let writer = writer(options.clone(), suspect.clone()).await?;
+        restrict_to_owner(path)?;
+        let faults = Faults::new(path, suspect).map_err(sqlx::Error::Io)?;
+        look_for_damage(&options).await?;
+        schema::migrate(&writer, path, backup_first).await?;
+        if settings::get(&writer, backup::NAME).await?.is_some() {
+            return Err(StoreError::IsBackup);
+        }
+        let unguarded = audit::restore_guards(&writer).await?;
+        audit::complete(&writer).await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .connect_with(options.create_if_missing(false).read_only(true))
+            .await?;
+
+        let signer = Signer::new(&settings::key(&writer).await?);
+        let store = Self::with(writer, readers, signer, faults, driving).await?;
+        rebuild::mark_new(&store).await?;
+        for guard in unguarded {
+            store.tell_unguarded(guard).await?;
+        }
+        Ok(store)
+    }
+
+    async fn with(
+        writer: SqlitePool,
+        readers: SqlitePool,
+        signer: Signer,
+        faults: Faults,
+        options: Options,
+    ) -> Result<Self, StoreError> {
+        let (epoch, clock) = (identity::epoch(&writer).await?, clock::read(&writer).await?);
+        let (records, place) = (synced_secrets::load(&readers).await?, changes::last_place(&readers).await?);
+        let view = View::new(records, place);
+        let inner = Inner {
+            writer,
+            readers,
+            turn: Arc::new(Mutex::new(())),
+            view,
+            sequence: watch::Sender::new(place.sequence),
+            commits: watch::Sender::new(()),
+            signer,
+            epoch,
+            clock,
+            unfilled: watch::Sender::new(false),
+            faults,
+            backups: SyncMutex::default(),
+            growing: SyncMutex::default(),
+            options,
+        };
+        Ok(Self(Arc::new(inner)))
+    }
+}
+
+/// The one connection that writes. Where the disk fails a transaction, SQLite ends it by itself, and the connection goes on waiting for its
+/// end; and one that is opened while the file can't be written never writes to it. So after each fault the next one who writes gets another.
+async fn writer(options: SqliteConnectOptions, suspect: Arc<AtomicBool>) -> Result<SqlitePool, sqlx::Error> {
+    let pool = SqlitePoolOptions::new().max_connections(1).before_acquire(move |connection, _| {
+        let is_suspect = suspect.swap(false, Ordering::AcqRel);
+        Box::pin(async move {
+            // After this one, what was asked of it before is done.
+            connection.ping().await?;
+            Ok(!connection.is_in_transaction() && !is_suspect)
+        })
+    });
+    pool.connect_with(options).await
+}
+
+/// On a connection of its own: a look that takes too long goes on there until it ends, and nobody waits for it.
+async fn look_for_damage(options: &SqliteConnectOptions) -> Result<(), StoreError> {
+    let mut connection = options.connect().await?;
+    match timeout(LONGEST_LOOK, inspect::find_damage(&mut connection)).await {
+        Ok(found) => found?,
+        Err(_) => {
+            tracing::warn!(
+                "the database is too large to look for damage in {LONGEST_LOOK:?}; the start goes on"
+            );
+            return Ok(());
+        }
+    }
+    Ok(connection.close().await?)
+}
+
+fn restrict_to_owner(path: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+        .map_err(|error| StoreError::Database(sqlx::Error::Io(error)))
+}

@@ -1,0 +1,323 @@
+//! The audit: its chains, what is done to them in the file, pruning and export.
+
+use super::*;
+use crate::model::ChainedEvent;
+
+#[tokio::test]
+async fn the_history_is_read_newest_first_by_resource_and_page() {
+    let (_directory, store) = open().await;
+    for resource in ["x", "y", "x"] {
+        let event = NewAuditEvent {
+            actor: "tests".into(),
+            action: AuditAction::CreateSyncedSecret,
+            resource: resource.into(),
+            outcome: Outcome::ok(),
+            detail: String::new(),
+            request_id: String::new(),
+        };
+        store.audit(event).await.unwrap();
+    }
+    let filter = AuditFilter { resource: "x".into(), ..AuditFilter::default() };
+    let events = store.audit_events(&filter, 10).await.unwrap();
+    assert_eq!(events.iter().map(|event| event.sequence).collect::<Vec<_>>(), [3, 1]);
+    let next = AuditFilter { before: Some(3), ..filter };
+    assert_eq!(store.audit_events(&next, 10).await.unwrap().len(), 1);
+}
+
+/// A database of five events, closed, and where it lies.
+async fn audited() -> (TempDir, std::path::PathBuf) {
+    let (directory, store) = open().await;
+    for resource in ["a", "b", "c", "d", "e"] {
+        store.audit(event(resource)).await.unwrap();
+    }
+    store.close().await;
+    let path = directory.path().join("state.db");
+    (directory, path)
+}
+
+/// Takes away what guards against accidents.
+const UNGUARD: &str = "DROP TRIGGER audit_events_are_not_changed; DROP TRIGGER audit_events_are_not_removed";
+
+#[tokio::test]
+async fn the_audit_is_whole_while_the_service_works_on_it_and_after_a_restart() {
+    let (directory, path) = audited().await;
+    let store = Store::open(&path).await.unwrap();
+    store.audit(event("f")).await.unwrap();
+    let report = verify_audit(&path, None).await.unwrap();
+    assert_eq!((report.events, report.base.changes.sequence, report.head.sequence()), (6, 0, 6));
+    store.audit(event("g")).await.unwrap();
+    assert_eq!(verify_audit(&path, Some(report.anchor())).await.unwrap().events, 7);
+    drop(directory);
+}
+
+#[tokio::test]
+async fn events_are_neither_changed_nor_removed_by_accident() {
+    let (_directory, path) = audited().await;
+    for statement in ["UPDATE audit_events SET actor = 'x' WHERE sequence = 2", "DELETE FROM audit_events"] {
+        let refused = tamper(&path, statement).await.unwrap_err().to_string();
+        assert!(refused.contains("event of the audit can"), "{refused}");
+    }
+    verify_audit(&path, None).await.unwrap();
+}
+
+#[tokio::test]
+async fn triggers_that_somebody_took_away_or_made_idle_are_put_back_at_the_next_start_and_told() {
+    let (_directory, path) = audited().await;
+    let idle = "DROP TRIGGER audit_events_are_not_changed; DROP TRIGGER audit_events_are_not_removed; \
+                CREATE TRIGGER audit_events_are_not_changed BEFORE UPDATE ON audit_events BEGIN SELECT 1; END; \
+                DROP TRIGGER audit_denials_are_not_changed; DROP TRIGGER audit_denials_are_not_removed; \
+                CREATE TRIGGER audit_denials_are_not_removed BEFORE DELETE ON audit_denials BEGIN SELECT 1; END";
+    tamper(&path, idle).await.unwrap();
+    let store = Store::open(&path).await.unwrap();
+    let events = store.audit_events(&AuditFilter::default(), 4).await.unwrap();
+    let triggers = [
+        "audit_events_are_not_changed",
+        "audit_events_are_not_removed",
+        "audit_denials_are_not_changed",
+        "audit_denials_are_not_removed",
+    ];
+    for (event, trigger) in events.iter().rev().zip(triggers) {
+        assert_eq!(
+            (event.action.as_str(), event.actor.as_str()),
+            ("AuditGuardRestored", "sync"),
+            "{event:?}"
+        );
+        assert!(event.detail.contains(trigger), "{event:?}");
+    }
+    store.audit_denials(vec![denied("noise", "x")], &SMALL).await.unwrap();
+    store.close().await;
+    for statement in [
+        "UPDATE audit_events SET actor = 'x' WHERE sequence = 2",
+        "DELETE FROM audit_events",
+        "UPDATE audit_denials SET actor = 'x'",
+        "DELETE FROM audit_denials",
+    ] {
+        let refused = tamper(&path, statement).await.unwrap_err().to_string();
+        assert!(refused.contains("event of the audit can"), "{refused}");
+    }
+
+    Store::open(&path).await.unwrap().close().await;
+    assert_eq!(verify_audit(&path, None).await.unwrap().events, 10, "what is in place is not told");
+}
+
+#[tokio::test]
+async fn whatever_is_done_to_an_event_in_the_file_is_found_out() {
+    for (statement, expected) in [
+        ("UPDATE audit_events SET actor = 'x' WHERE sequence = 2", "event 2 is not what"),
+        ("UPDATE audit_events SET event_time = event_time + 1 WHERE sequence = 2", "event 2 is not what"),
+        ("UPDATE audit_events SET outcome = 'OK ' WHERE sequence = 5", "event 5 is not what"),
+        ("UPDATE audit_events SET hash = zeroblob(32) WHERE sequence = 3", "event 3 is not what"),
+        ("DELETE FROM audit_events WHERE sequence = 3", "event 3 is missing"),
+        ("DELETE FROM audit_events WHERE sequence = 1", "event 1 is missing"),
+        ("DELETE FROM audit_events WHERE sequence > 3", "the newest ones have been removed"),
+        (
+            "UPDATE audit_events SET sequence = 99 WHERE sequence = 2; \
+          UPDATE audit_events SET sequence = 2 WHERE sequence = 3; \
+          UPDATE audit_events SET sequence = 3 WHERE sequence = 99",
+            "event 2 is not what",
+        ),
+    ] {
+        let (_directory, path) = audited().await;
+        tamper(&path, UNGUARD).await.unwrap();
+        tamper(&path, statement).await.unwrap();
+        let found = verify_audit(&path, None).await.unwrap_err().to_string();
+        assert!(found.contains(expected), "{statement}: {found}");
+    }
+}
+
+#[tokio::test]
+async fn a_tail_that_is_cut_with_the_end_of_the_chain_is_found_out_by_an_anchor() {
+    let (_directory, path) = audited().await;
+    let anchor = verify_audit(&path, None).await.unwrap().anchor();
+    tamper(&path, UNGUARD).await.unwrap();
+    let cut = "DELETE FROM audit_events WHERE sequence > 3; UPDATE audit_chain SET head_sequence = 3, \
+               head_hash = (SELECT hash FROM audit_events WHERE sequence = 3)";
+    tamper(&path, cut).await.unwrap();
+    assert_eq!(verify_audit(&path, None).await.unwrap().events, 3, "by itself it looks whole");
+    let found = verify_audit(&path, Some(anchor)).await.unwrap_err().to_string();
+    assert!(found.contains("the newest ones have been removed"), "{found}");
+}
+
+#[tokio::test]
+async fn what_is_left_after_pruning_is_whole_and_says_that_something_was_pruned() {
+    let (_directory, path) = audited().await;
+    let old = verify_audit(&path, None).await.unwrap().anchor();
+    let store = Store::open(&path).await.unwrap();
+    let mut transaction = store.begin().await.unwrap();
+    transaction.prune_audit(Timestamp::now() + 1.hour()).await.unwrap();
+    transaction.commit().await.unwrap();
+    store.audit(event("f")).await.unwrap();
+    let events = store.audit_events(&AuditFilter::default(), 10).await.unwrap();
+    let actions: Vec<_> = events.iter().map(|event| event.action.as_str()).collect();
+    assert_eq!(actions, ["CreateSyncedSecret", "AuditPruned"]);
+    let report = verify_audit(&path, Some(old)).await.unwrap();
+    assert_eq!((report.events, report.base.changes), (2, old));
+    // A clock that went back leaves the younger ones in front where they are.
+    let mut transaction = store.begin().await.unwrap();
+    transaction.prune_audit(Timestamp::now() - 1.hour()).await.unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!(verify_audit(&path, None).await.unwrap().events, 2);
+}
+
+#[tokio::test]
+async fn events_of_a_release_without_a_chain_are_chained_when_the_database_is_opened() {
+    let (_directory, path) = audited().await;
+    tamper(&path, UNGUARD).await.unwrap();
+    tamper(&path, "DELETE FROM audit_events WHERE sequence = 1; UPDATE audit_events SET hash = NULL, beside = NULL; DELETE FROM audit_chain")
+        .await
+        .unwrap();
+    assert!(matches!(verify_audit(&path, None).await, Err(AuditFault::Unchained)));
+    Store::open(&path).await.unwrap().close().await;
+    let report = verify_audit(&path, None).await.unwrap();
+    // With two that say that a trigger was put back.
+    assert_eq!((report.events, report.base.changes.sequence, report.head.sequence()), (6, 1, 7));
+}
+
+#[tokio::test]
+async fn an_export_holds_every_event_with_its_hash() {
+    let (_directory, path) = audited().await;
+    let mut lines = Vec::new();
+    let collect = |event: ChainedEvent| {
+        lines.push(event);
+        Ok(())
+    };
+    export_audit(&path, collect).await.unwrap();
+    let head = verify_audit(&path, None).await.unwrap().anchor();
+    assert_eq!(lines.len(), 5);
+    assert_eq!(lines.last().unwrap().hash, head.hash);
+}
+
+#[tokio::test]
+async fn however_many_denials_come_every_change_is_kept_and_the_newest_denials_are() {
+    let (directory, store) = open().await;
+    let path = directory.path().join("state.db");
+    let mut anchors = Vec::new();
+    for change in 0..20 {
+        store.audit(event(&format!("changed-{change}"))).await.unwrap();
+        anchors.push(verify_audit(&path, None).await.unwrap().anchor());
+        for noise in 0..10 {
+            store.audit_denials(vec![denied("noise", &format!("{change}-{noise}"))], &SMALL).await.unwrap();
+        }
+    }
+    let events = store.audit_events(&AuditFilter::default(), 1_000).await.unwrap();
+    assert_eq!(events.iter().filter(|event| event.resource.starts_with("changed-")).count(), 20);
+    let told: Vec<_> = events.iter().filter(|event| event.actor == "noise").collect();
+    assert!((10..=16).contains(&told.len()), "{}", told.len());
+    assert_eq!(told[0].resource, "19-9");
+    let sequences: Vec<_> = events.iter().map(|event| event.sequence).collect();
+    assert!(sequences.is_sorted_by(|newer, older| newer > older), "{sequences:?}");
+    let said =
+        events.iter().find(|event| event.action == AuditAction::AuditPruned).expect("it says what went");
+    assert!(
+        said.detail.contains("denials up to the one of") && said.detail.contains("to make room"),
+        "{}",
+        said.detail
+    );
+
+    for anchor in anchors {
+        let report = verify_audit(&path, Some(anchor)).await.unwrap();
+        assert_eq!((report.base.changes.sequence, report.events), (0, events.len() as u64));
+    }
+}
+
+#[tokio::test]
+async fn the_ring_is_bounded_by_bytes_too_and_holds_the_newest_whatever_its_size() {
+    let (directory, store) = open().await;
+    let ring = Ring { rows: 1_000, bytes: 10_000 };
+    for number in 0..100 {
+        let long = format!("{number}-{}", "x".repeat(500));
+        store.audit_denials(vec![denied("noise", &long)], &ring).await.unwrap();
+    }
+    let kept: i64 = sqlx::query_scalar("SELECT sum(length(resource)) FROM audit_denials")
+        .fetch_one(&store.0.readers)
+        .await
+        .unwrap();
+    assert!((2_000..=10_000).contains(&kept), "{kept}");
+    store.audit_denials(vec![denied("noise", &"y".repeat(50_000))], &ring).await.unwrap();
+    let events = store.audit_events(&AuditFilter::default(), 2).await.unwrap();
+    assert!(events.iter().any(|event| event.resource.starts_with('y')));
+    verify_audit(&directory.path().join("state.db"), None).await.unwrap();
+}
+
+#[tokio::test]
+async fn whatever_is_done_to_a_denial_in_the_file_is_found_out_and_no_change_goes_as_one() {
+    const UNGUARD_DENIALS: &str =
+        "DROP TRIGGER audit_denials_are_not_changed; DROP TRIGGER audit_denials_are_not_removed";
+    // Events 1 to 5 are changes, 6 to 8 denials, 9 a change.
+    for (statement, expected) in [
+        ("UPDATE audit_denials SET actor = 'x' WHERE sequence = 7", "event 7 is not what"),
+        ("UPDATE audit_denials SET beside = zeroblob(32) WHERE sequence = 7", "event 7 is not what"),
+        ("DELETE FROM audit_denials WHERE sequence = 6", "event 6 is missing"),
+        ("DELETE FROM audit_denials WHERE sequence = 8", "event 8 is missing"),
+        // A change that is made to look as a denial that was pruned.
+        (
+            "UPDATE audit_chain SET denials_base_sequence = 7, \
+                    denials_base_hash = (SELECT hash FROM audit_denials WHERE sequence = 7); \
+             DELETE FROM audit_events WHERE sequence = 5; DELETE FROM audit_denials WHERE sequence <= 7",
+            "event 8 is not what",
+        ),
+        // The newest denial with the end of its chain.
+        (
+            "DELETE FROM audit_denials WHERE sequence = 8; UPDATE audit_chain SET denials_head_sequence = 7, \
+                    denials_head_hash = (SELECT hash FROM audit_denials WHERE sequence = 7)",
+            "event 8 is missing",
+        ),
+    ] {
+        let (_directory, path) = audited().await;
+        let store = Store::open(&path).await.unwrap();
+        let denials = ["f", "g", "h"].map(|resource| denied("noise", resource)).to_vec();
+        store.audit_denials(denials, &SMALL).await.unwrap();
+        store.audit(event("i")).await.unwrap();
+        store.close().await;
+        for table in ["audit_denials", "audit_events"] {
+            let refused = match table {
+                "audit_denials" => tamper(&path, "DELETE FROM audit_denials").await,
+                _ => tamper(&path, "DELETE FROM audit_events").await,
+            };
+            assert!(refused.unwrap_err().to_string().contains("event of the audit can"), "{table}");
+        }
+        verify_audit(&path, None).await.unwrap();
+        tamper(&path, UNGUARD).await.unwrap();
+        tamper(&path, UNGUARD_DENIALS).await.unwrap();
+        tamper(&path, statement).await.unwrap();
+        let found = verify_audit(&path, None).await.unwrap_err().to_string();
+        assert!(found.contains(expected), "{statement}: {found}");
+    }
+}
+
+#[tokio::test]
+async fn denials_too_are_forgotten_when_they_have_been_kept_long_enough() {
+    let (directory, store) = open().await;
+    store.audit_denials(vec![denied("noise", "x")], &SMALL).await.unwrap();
+    store.audit(event("y")).await.unwrap();
+    let mut transaction = store.begin().await.unwrap();
+    transaction.prune_audit(Timestamp::now() + 1.hour()).await.unwrap();
+    transaction.commit().await.unwrap();
+    let events = store.audit_events(&AuditFilter::default(), 10).await.unwrap();
+    assert!(events.iter().all(|event| event.action == AuditAction::AuditPruned), "{events:?}");
+    let report = verify_audit(&directory.path().join("state.db"), None).await.unwrap();
+    assert_eq!((report.base.denials.sequence, report.base.changes.sequence), (1, 2));
+}
+
+#[tokio::test]
+async fn an_export_holds_both_chains_and_can_be_walked_from_anywhere() {
+    let (directory, store) = open().await;
+    for number in 0..30 {
+        store.audit(event("x")).await.unwrap();
+        store.audit_denials(vec![denied("noise", &number.to_string())], &SMALL).await.unwrap();
+    }
+    let mut lines = Vec::new();
+    let collect = |event: ChainedEvent| {
+        lines.push(event);
+        Ok(())
+    };
+    export_audit(&directory.path().join("state.db"), collect).await.unwrap();
+    for begin in [0, 1, lines.len() / 2, lines.len() - 1] {
+        let mut walk = ChainWalk::open(lines[begin].event.sequence, None).unwrap();
+        lines[begin..].iter().try_for_each(|event| walk.step(event)).unwrap();
+        assert_eq!(walk.end(None).unwrap().0, (lines.len() - begin) as u64);
+    }
+    let text = serde_json::to_string(lines.last().unwrap()).unwrap();
+    assert!(text.contains("\"chain\":\"denials\""), "{text}");
+    assert_eq!(serde_json::from_str::<ChainedEvent>(&text).unwrap(), *lines.last().unwrap());
+}
