@@ -172,7 +172,7 @@ mod tests {
         advance(SECOND).await;
         let old = comparisons.condition_of(&secret).unwrap();
         assert_eq!(said(&old), OLD);
-        assert!(old.message.contains("has not come to it"), "{}", old.message);
+        assert!(old.message.contains("has not reached it"), "{}", old.message);
         comparisons.end_check(|_| true, Some("The vault is away.".to_owned()));
         let old = comparisons.condition_of(&secret).unwrap();
         assert!(old.message.ends_with("The vault is away."), "{}", old.message);

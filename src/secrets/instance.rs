@@ -5,10 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use url::Url;
 
-use super::{
-    Error, Secrets,
-    setup::{Choice, Setup, check_setup},
-};
+use super::{Choice, Error, Secrets, Setup, check_setup};
 use crate::{
     edge::{EdgeError, Standing, engine::is_delegated},
     model::{Condition, ConditionType, Reason, Status, SyncEngine, VaultSecretName},

@@ -14,7 +14,6 @@ mod list;
 mod looks;
 mod new_vault_secret;
 mod referable;
-mod setup;
 mod standing;
 mod sync;
 mod update;
@@ -35,7 +34,6 @@ pub use error::{Cause, Error, Problem};
 pub use instance::{VaultStatus, check_vault, probe_writes};
 pub use list::{Listed, Span, Told, WatchEvent, Watcher};
 pub use referable::Referable;
-pub use setup::{Choice, Need, NeedKind, Setup, check_setup};
 pub use standing::Standing;
 pub use update::Changes;
 pub use usages::ListedUsage;
@@ -54,7 +52,11 @@ use crate::{
     vault::Vault,
 };
 pub use crate::{
-    edge::{EdgeError, Gap, is_reserved},
+    edge::{
+        EdgeError, Gap,
+        engine::{Choice, Need, NeedKind, Setup, check_setup},
+        is_reserved,
+    },
     reconcile::ownership::TAG as RESERVED_TAG,
     store::{AuditFilter, BackupStanding, FeedPlace, History, Request, Room, Signer, StoreError, StoreFault},
     vault::VaultError,

@@ -9,6 +9,7 @@ mod choice;
 pub(super) mod direct;
 mod engines;
 pub mod secret_store;
+mod setup;
 mod types;
 
 use std::time::Duration;
@@ -19,6 +20,7 @@ pub use engines::{
     ADOPTING, Engines, Listed, OrphanRemoval, Settings, is_delegated, object_kind, reads_values,
 };
 pub use secret_store::SecretStore;
+pub use setup::{Choice, Need, NeedKind, Setup, check_setup};
 pub use types::{
     Applied, Attempt, Comparison, Delegated, Digest, Drift, Failure, Look, Objection, Observation,
     Preparation, Problem, Released, Retry, Step, Synced, Target, Trigger, VaultState, sentence,

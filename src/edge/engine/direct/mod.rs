@@ -3,6 +3,8 @@
 mod plan;
 pub(in crate::edge) mod secret;
 
+use std::sync::Arc;
+
 use url::Url;
 
 pub(super) use plan::plan;
@@ -15,7 +17,9 @@ use crate::{
 
 /// The direct engine. Cheap to clone.
 #[derive(Clone)]
-pub struct Direct {
+pub struct Direct(Arc<Inner>);
+
+struct Inner {
     edge: Edge,
     index: Index,
     vault: Url,
@@ -24,11 +28,11 @@ pub struct Direct {
 
 impl Direct {
     pub(super) fn new(edge: Edge, index: Index, vault: Url, digest: Digest) -> Self {
-        Self { edge, index, vault, digest }
+        Self(Arc::new(Inner { edge, index, vault, digest }))
     }
 
     pub(super) async fn check_name(&self, id: &SyncedSecretId) -> Result<(), EdgeError> {
-        self.edge.check_name(id).await
+        self.0.edge.check_name(id).await
     }
 
     pub(super) async fn adoptable(
@@ -36,7 +40,7 @@ impl Direct {
         id: &SyncedSecretId,
         may_read: bool,
     ) -> Result<Option<Adoptable>, EdgeError> {
-        self.edge.adoptable(id, may_read).await
+        self.0.edge.adoptable(id, may_read).await
     }
 
     pub(super) async fn dry_run(
@@ -45,17 +49,17 @@ impl Direct {
         state: VaultState,
         edge_uid: Option<&str>,
     ) -> Result<(), EdgeError> {
-        self.edge.try_apply(&self.desired(secret, state.values), edge_uid).await
+        self.0.edge.try_apply(&self.desired(secret, state.values), edge_uid).await
     }
 
     /// The Secret is not the one that was written last. If it holds the same, it is remembered; else it has
     /// to be put right.
     pub(super) async fn observe(&self, target: &Target<'_>) -> Result<Observation, EdgeError> {
-        Ok(match self.edge.observe(target.secret, target.edge.uid.as_deref()).await? {
+        Ok(match self.0.edge.observe(target.secret, target.edge.uid.as_deref()).await? {
             Observed::Ours { written, content, .. }
                 if Some(self.digest_of(content.as_bytes())) == target.edge.digest =>
             {
-                self.index.note(target.secret.id.as_str(), &target.seen, &written);
+                self.0.index.note(target.secret.id.as_str(), &target.seen, &written);
                 Observation::Unchanged(written)
             }
             Observed::Foreign => Observation::Conflict,
@@ -70,7 +74,7 @@ impl Direct {
     pub(super) async fn check_owner(&self, target: &Target<'_>) -> Result<(), EdgeError> {
         match &target.seen {
             Seen::There(there) if Some(&there.uid) != target.edge.uid.as_ref() => {
-                self.edge.check_ours(target.secret, target.edge.uid.as_deref()).await
+                self.0.edge.check_ours(target.secret, target.edge.uid.as_deref()).await
             }
             _ => Ok(()),
         }
@@ -90,8 +94,8 @@ impl Direct {
         let written = match held {
             Some(written) => written,
             None => {
-                let written = self.edge.apply(&desired, target.edge.uid.as_deref()).await?;
-                self.index.note(target.secret.id.as_str(), &target.seen, &written);
+                let written = self.0.edge.apply(&desired, target.edge.uid.as_deref()).await?;
+                self.0.index.note(target.secret.id.as_str(), &target.seen, &written);
                 written
             }
         };
@@ -100,12 +104,12 @@ impl Direct {
 
     pub(super) async fn remove(&self, target: &Target<'_>) -> Result<(), EdgeError> {
         let secret = target.secret;
-        self.edge.remove(&secret.id, secret.uid, target.edge.uid.as_deref()).await
+        self.0.edge.remove(&secret.id, secret.uid, target.edge.uid.as_deref()).await
     }
 
     /// Gives the Secret's keys to the extension.
     pub(super) async fn release(&self, target: &Target<'_>) -> Result<Released, EdgeError> {
-        let secret = self.edge.release_to_extension(target.secret, target.edge.uid.as_deref()).await?;
+        let secret = self.0.edge.release_to_extension(target.secret, target.edge.uid.as_deref()).await?;
         // The extension writes it in any case.
         Ok(Released { secret, must_rewrite: false })
     }
@@ -115,11 +119,11 @@ impl Direct {
         secret: &'a SyncedSecret,
         values: Vec<(zeroize::Zeroizing<Vec<u8>>, crate::model::VaultVersion)>,
     ) -> Desired<'a> {
-        Desired { secret, vault: &self.vault, values }
+        Desired { secret, vault: &self.0.vault, values }
     }
 
     fn digest_of(&self, content: &[u8]) -> Vec<u8> {
-        (self.digest)("edge content", content)
+        (self.0.digest)("edge content", content)
     }
 }
 
