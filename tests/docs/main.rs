@@ -6,6 +6,7 @@
 
 mod api;
 mod faults;
+mod paths;
 mod tables;
 
 use std::path::PathBuf;
