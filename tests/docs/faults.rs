@@ -98,7 +98,7 @@ const VAULT: &[Row] = &[
         within: "20 s after a short outage",
         held_by: &[
             "tests/service/vault_faults.rs::reads_lists_and_deletes_go_on_while_the_vault_is_down",
-            "tests/service/side_by_side.rs::a_vault_that_hangs_holds_neither_deletions_nor_those_who_need_none_of_it",
+            "tests/service/side_by_side/workers.rs::a_vault_that_hangs_holds_neither_deletions_nor_those_who_need_none_of_it",
         ],
     },
     Row {
@@ -175,7 +175,7 @@ const CLUSTER: &[Row] = &[
         within: "20 s after a first try",
         held_by: &[
             "tests/service/edge_faults.rs::a_cluster_that_refuses_or_fails_leaves_a_reason_and_is_tried_again",
-            "tests/service/races.rs::a_right_that_is_given_back_is_used_without_another_call",
+            "tests/service/races/retries.rs::a_right_that_is_given_back_is_used_without_another_call",
         ],
     },
     Row {
@@ -192,7 +192,7 @@ const CLUSTER: &[Row] = &[
         callers_see: "FAILED; other synced secrets are not held up",
         afterwards: "\"Sync now\" does not wait for it",
         within: "at once, by \"Sync now\"",
-        held_by: &["tests/service/races.rs::a_retry_after_of_a_century_stops_nothing"],
+        held_by: &["tests/service/races/retries.rs::a_retry_after_of_a_century_stops_nothing"],
     },
     Row {
         fault: "a write whose answer never comes",
@@ -246,7 +246,9 @@ const CLUSTER: &[Row] = &[
         callers_see: "DEGRADED, `EdgeRejected`: delete the Secret",
         afterwards: "deleted, it is made anew",
         within: "20 s",
-        held_by: &["tests/service/secret_store.rs::an_immutable_secret_is_told_as_one_with_what_to_do"],
+        held_by: &[
+            "tests/service/secret_store/conditions.rs::an_immutable_secret_is_told_as_one_with_what_to_do",
+        ],
     },
     Row {
         fault: "a Secret that a finalizer holds",

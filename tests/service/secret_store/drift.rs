@@ -1,0 +1,173 @@
+//! Changes that somebody made by hand are undone.
+
+use super::*;
+
+#[tokio::test]
+async fn a_secret_that_was_deleted_by_hand_comes_back() {
+    let world = with_one(engine()).await;
+    world.secrets().delete("edp1", &DeleteParams::default()).await.unwrap();
+    until_edge(&world, "edp1", "username", "operator").await;
+}
+
+#[tokio::test]
+async fn a_secret_that_was_edited_by_hand_is_put_back_without_a_gap() {
+    let mut world = with_one(engine()).await;
+    let before = uid(&world, "edp1").await;
+    let edit = json!({
+        "stringData": { "username": "mallory", "extra": "x" },
+        "metadata": { "labels": { "app.kubernetes.io/managed-by": "mallory" } },
+    });
+    let kubectl = PatchParams { field_manager: Some("kubectl-patch".to_owned()), ..PatchParams::default() };
+    world.secrets().patch("edp1", &kubectl, &Patch::Merge(edit)).await.unwrap();
+    until_edge(&world, "edp1", "username", "operator").await;
+    assert_eq!(uid(&world, "edp1").await, before);
+    assert!(!world.edge("edp1").await.unwrap().contains_key("extra"));
+    world.until_state("edp1", State::Synced).await;
+}
+
+#[tokio::test]
+async fn a_label_that_was_taken_off_is_put_back() {
+    let world = with_one(engine()).await;
+    let edit = json!({ "metadata": { "labels": { "secret-service.iotoperations/uid": null } } });
+    world.secrets().patch("edp1", &PatchParams::default(), &Patch::Merge(edit)).await.unwrap();
+    until(&world, "the label is there again", async |world: &World| {
+        let labels = world.secrets().get("edp1").await.unwrap().metadata.labels.unwrap();
+        labels.contains_key("secret-service.iotoperations/uid")
+    })
+    .await;
+}
+
+fn owner_of(class: &SecretProviderClass) -> Option<String> {
+    Some(class.metadata.owner_references.as_ref()?.first()?.uid.clone())
+}
+
+#[tokio::test]
+async fn what_somebody_did_to_the_secretsync_or_the_class_is_undone() {
+    let world = with_one(engine()).await;
+    world.seed("other", "x").await;
+    let kubectl = PatchParams { field_manager: Some("kubectl-edit".to_owned()), ..PatchParams::default() };
+    let edit = json!({ "spec": { "secretProviderClassName": "another" } });
+    world.syncs().patch("edp1", &kubectl, &Patch::Merge(edit)).await.unwrap();
+    let edit = json!({ "spec": { "parameters": { "keyvaultName": "another" } } });
+    world.classes().patch("edp1", &kubectl, &Patch::Merge(edit)).await.unwrap();
+    until(&world, "both are as they were", async |world: &World| {
+        let sync = world.syncs().get("edp1").await.unwrap();
+        // A collector that has just learned of the resource may take a class away; it comes back.
+        let class = world.classes().get_opt("edp1").await.unwrap();
+        sync.spec.secret_provider_class_name == "edp1"
+            && class.is_some_and(|class| class.spec.parameters["keyvaultName"] == "contoso-aio")
+    })
+    .await;
+
+    world.syncs().delete("edp1", &DeleteParams::background()).await.unwrap();
+    // The collector may be faster.
+    let _ = world.classes().delete("edp1", &DeleteParams::background()).await;
+    until_edge(&world, "edp1", "username", "operator").await;
+    until(&world, "the pair is there again", async |world: &World| {
+        let owner = world.syncs().get_opt("edp1").await.unwrap().and_then(|sync| sync.metadata.uid);
+        let class = world.classes().get_opt("edp1").await.unwrap();
+        owner.is_some() && class.is_some_and(|class| owner_of(&class) == owner)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_key_that_was_taken_out_by_hand_comes_back_as_does_the_extensions_own_label() {
+    let mut world = World::start_with(engine()).await;
+    world.seed("pump-user", "operator").await;
+    world.seed("pump-pass", "7").await;
+    let request = create("edp1", vec![existing("username", "pump-user"), existing("password", "pump-pass")]);
+    world.client.create_synced_secret(request).await.unwrap();
+    let before = uid(&world, "edp1").await;
+    let removed = json!([{ "op": "remove", "path": "/data/password" }]);
+    let removed = Patch::<Secret>::Json(serde_json::from_value(removed).unwrap());
+    let kubectl = PatchParams { field_manager: Some("kubectl-patch".to_owned()), ..PatchParams::default() };
+    world.secrets().patch("edp1", &kubectl, &removed).await.unwrap();
+    until_edge(&world, "edp1", "password", "7").await;
+    assert_eq!(uid(&world, "edp1").await, before);
+    world.until_state("edp1", State::Synced).await;
+
+    let label = json!({ "metadata": { "labels": { "secrets-store.sync.x-k8s.io": null } } });
+    world.secrets().patch("edp1", &kubectl, &Patch::Merge(label)).await.unwrap();
+    until(&world, "the label is there again", async |world: &World| {
+        let labels = world.secrets().get("edp1").await.unwrap().metadata.labels.unwrap();
+        labels.contains_key("secrets-store.sync.x-k8s.io")
+    })
+    .await;
+}
+
+/// Takes our labels off both.
+async fn take_labels_off(world: &World, id: &str) {
+    let nothing = json!({ "metadata": { "labels": null } });
+    let kubectl = PatchParams { field_manager: Some("kubectl-label".to_owned()), ..PatchParams::default() };
+    world.syncs().patch(id, &kubectl, &Patch::Merge(&nothing)).await.unwrap();
+    world.classes().patch(id, &kubectl, &Patch::Merge(&nothing)).await.unwrap();
+}
+
+async fn is_labelled(world: &World, id: &str) -> bool {
+    let label = "secret-service.iotoperations/uid";
+    let (sync, class) = (world.syncs().get(id).await.unwrap(), world.classes().get(id).await.unwrap());
+    sync.labels().contains_key(label) && class.labels().contains_key(label)
+}
+
+#[tokio::test]
+async fn a_pair_without_its_labels_is_still_ours_and_gets_them_back() {
+    let mut world = with_one(engine()).await;
+    take_labels_off(&world, "edp1").await;
+    until(&world, "the labels are there again", async |world: &World| is_labelled(world, "edp1").await).await;
+    world.until_state("edp1", State::Synced).await;
+
+    world.stop_service().await;
+    take_labels_off(&world, "edp1").await;
+    world.start_service().await;
+    until(&world, "the labels are there again", async |world: &World| is_labelled(world, "edp1").await).await;
+    world.until_state("edp1", State::Synced).await;
+    assert!(
+        world
+            .client
+            .list_audit_events(audit())
+            .await
+            .unwrap()
+            .into_inner()
+            .audit_events
+            .iter()
+            .any(|event| event.action == "DriftRepaired")
+    );
+
+    take_labels_off(&world, "edp1").await;
+    world.client.delete_synced_secret(delete("edp1")).await.unwrap();
+    assert!(world.syncs().get_opt("edp1").await.unwrap().is_none());
+    assert!(world.classes().get_opt("edp1").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn what_somebody_adds_to_the_pair_is_taken_out_again_and_told_in_the_audit() {
+    let mut world = with_one(engine()).await;
+    let kubectl = PatchParams { field_manager: Some("kubectl-patch".to_owned()), ..PatchParams::default() };
+    let key = json!([{
+        "op": "add", "path": "/spec/secretObject/data/-",
+        "value": { "sourcePath": "nowhere", "targetKey": "extra" },
+    }]);
+    let key = Patch::<SecretSync>::Json(serde_json::from_value(key).unwrap());
+    world.syncs().patch("edp1", &kubectl, &key).await.unwrap();
+    let parameter = json!({ "spec": { "parameters": { "usePodIdentity": "true" } } });
+    world.classes().patch("edp1", &kubectl, &Patch::Merge(parameter)).await.unwrap();
+    until(&world, "both are as they were", async |world: &World| {
+        let sync = world.syncs().get("edp1").await.unwrap();
+        let class = world.classes().get("edp1").await.unwrap();
+        sync.spec.secret_object.data.len() == 1 && !class.spec.parameters.contains_key("usePodIdentity")
+    })
+    .await;
+    for what in ["the key extra", "the parameter usePodIdentity"] {
+        until(&world, "it is told", async |world: &World| {
+            let events = world.client.clone().list_audit_events(audit()).await.unwrap().into_inner();
+            let mut events = events.audit_events.iter();
+            events.any(|event| event.action == "DriftRepaired" && event.detail.contains(what))
+        })
+        .await;
+    }
+    // What is ours is as before, also for the extension.
+    world.somebody.sets("pump-user", "new").await;
+    world.client.sync_synced_secret(sync("edp1")).await.unwrap();
+    assert_eq!(world.edge("edp1").await.unwrap(), [("username".to_owned(), "new".to_owned())].into());
+}

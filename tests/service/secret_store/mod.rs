@@ -1,0 +1,85 @@
+//! The Secret Store engine: the service writes a class and a SecretSync, the extension copies the values.
+
+mod conditions;
+mod drift;
+mod ownership;
+mod restarts;
+mod syncing;
+
+use std::time::Duration;
+
+use k8s_openapi::{
+    api::core::v1::Secret, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use key_vault_double::Operation;
+use kube::{
+    ResourceExt,
+    api::{DeleteParams, Patch, PatchParams, PostParams},
+};
+use kubernetes_double::{Fault, FaultRule};
+use secret_service::{
+    edge::secret_store::{SecretProviderClass, SecretSync},
+    model::SyncEngine,
+    proto::{
+        CreateSyncedSecretRequest, GetVaultRequest, GetVaultSecretRequest, ListAuditEventsRequest,
+        SecretReference, SyncEngine as Engine, SyncedSecret, synced_secret::State,
+    },
+};
+use secret_store_extension_double::Extension;
+use serde_json::json;
+use tonic::Code;
+
+use crate::support::{Options, World, needs_the_double, requests::*, until as until_secret};
+
+fn engine() -> Options {
+    Options { engine: SyncEngine::SecretStore, ..Options::default() }
+}
+
+fn often() -> Options {
+    Options { interval: Duration::from_millis(300), ..engine() }
+}
+
+async fn with_one(options: Options) -> World {
+    let mut world = World::start_with(options).await;
+    world.seed("pump-user", "operator").await;
+    let request = create("edp1", vec![existing("username", "pump-user")]);
+    let made = world.client.create_synced_secret(request).await.unwrap().into_inner();
+    assert_eq!(made.state(), State::Synced, "{made:?}");
+    world
+}
+
+async fn uid(world: &World, id: &str) -> String {
+    world.secrets().get(id).await.unwrap().metadata.uid.unwrap()
+}
+
+async fn until_edge(world: &World, id: &str, key: &str, value: &str) {
+    for _ in 0..400 {
+        if world.edge(id).await.is_some_and(|edge| edge.get(key).is_some_and(|held| held == value)) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{id} never came to hold it: {:?}", world.edge(id).await);
+}
+
+/// Longer than the garbage collector of a real cluster takes to learn of new custom resources: 30 seconds.
+async fn until(world: &World, what: &str, is_so: impl AsyncFn(&World) -> bool) {
+    for _ in 0..1_200 {
+        if is_so(world).await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("never: {what}");
+}
+
+fn audit() -> ListAuditEventsRequest {
+    ListAuditEventsRequest { resource: name("edp1"), page_size: 100, ..Default::default() }
+}
+
+/// Asks for it, and does not wait for the edge.
+async fn ask_for(world: &mut World, id: &str) {
+    let request = create(id, vec![existing("username", "pump-user")]);
+    let request = CreateSyncedSecretRequest { wait: None, ..request };
+    world.client.create_synced_secret(request).await.unwrap();
+}

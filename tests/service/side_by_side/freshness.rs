@@ -1,0 +1,125 @@
+//! A state is reported only after somebody has looked.
+
+use super::*;
+
+#[tokio::test]
+async fn sync_now_does_not_say_synced_while_the_api_server_answers_nobody() {
+    if !needs_the_double("sync_now_does_not_say_synced…") {
+        return;
+    }
+    let mut world = World::start().await;
+    world.seed("v", "value").await;
+    let made = world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    let before = made.into_inner().sync_time;
+    world.cluster().faults().add(FaultRule::new(unavailable()));
+
+    let told = world.client.sync_synced_secret(sync("a")).await.unwrap().into_inner();
+    assert_eq!((told.state(), synced_reason(&told)), (State::Degraded, "EdgeUnreachable"), "{told:?}");
+    assert_eq!(told.sync_time, before, "nobody has looked since");
+    world.cluster().faults().clear();
+    world.until_state("a", State::Synced).await;
+}
+
+#[tokio::test]
+async fn sync_now_that_is_not_waited_for_does_not_answer_with_what_was_seen_before() {
+    let mut world = World::start().await;
+    world.seed("v", "value").await;
+    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    let asked = secret_service::proto::SyncSyncedSecretRequest { wait: None, ..sync("a") };
+    let told = world.client.sync_synced_secret(asked).await.unwrap().into_inner();
+    assert_ne!(told.state(), State::Synced, "nobody can have looked yet");
+    world.until_state("a", State::Synced).await;
+}
+
+#[tokio::test]
+async fn sync_now_answers_as_soon_as_it_has_looked_although_nothing_has_changed() {
+    if !needs_the_direct_engine("sync_now_answers_as_soon…") {
+        return;
+    }
+    let mut world = World::start().await;
+    world.seed("v", "value").await;
+    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    world.somebody.enables("v", false).await;
+    for _ in 0..3 {
+        let begun = Instant::now();
+        let told = world.client.sync_synced_secret(sync("a")).await.unwrap().into_inner();
+        assert_eq!(synced_reason(&told), "VaultSecretDisabled");
+        assert!(begun.elapsed() < Duration::from_secs(5), "it waited for a change: {:?}", begun.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn sync_now_finds_that_the_secret_is_gone_although_the_watch_is_silent() {
+    if !needs_the_double("sync_now_finds…") {
+        return;
+    }
+    let mut world = World::start().await;
+    world.seed("v", "value").await;
+    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    world.cluster().faults().add(FaultRule::new(Fault::WatchSilent).resource("secrets"));
+    world.secrets().delete("a", &DeleteParams::default()).await.unwrap();
+
+    let told = world.client.sync_synced_secret(sync("a")).await.unwrap().into_inner();
+    assert_eq!(told.state(), State::Synced, "{told:?}");
+    assert_eq!(world.edge("a").await.unwrap()["k"], "value", "SYNCED, and nothing is there");
+}
+
+#[tokio::test]
+async fn references_follow_the_latest_also_where_the_vault_can_not_be_listed() {
+    let mut world =
+        World::start_with(Options { interval: Duration::from_secs(1), ..Options::default() }).await;
+    world.seed("v", "one").await;
+    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    world.vault.faults().add(Rule::new(Action::ForbiddenByRbac).on(Operation::SecretList));
+    sleep(Duration::from_millis(1_100)).await;
+    world.somebody.sets("v", "two").await;
+    let begun = Instant::now();
+    while world.edge("a").await.unwrap()["k"] != "two" {
+        assert!(begun.elapsed() < PATIENCE, "rotation has ended");
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn knowledge_of_the_vault_that_is_old_says_so_and_how_old_it_is() {
+    let mut world =
+        World::start_with(Options { interval: Duration::from_secs(1), ..Options::default() }).await;
+    world.seed("v", "one").await;
+    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    let compared = |secret: &SyncedSecret| {
+        let held = secret.conditions.iter().find(|condition| condition.r#type == "Compared");
+        held.map(|condition| condition.reason.clone())
+    };
+    assert_eq!(compared(&world.get("a").await), None, "nothing to say while all is well");
+    let gone = Action::Status { status: 503, code: "Unavailable".to_owned(), inner: None, retry_after: None };
+    world.vault.faults().add(Rule::new(gone));
+
+    let old = world.until("a", |secret| compared(secret).as_deref() == Some("NotCompared")).await;
+    let condition = old.conditions.iter().find(|condition| condition.r#type == "Compared").unwrap();
+    assert!(condition.message.starts_with("Last compared with the vault at 20"), "{}", condition.message);
+    let vault = world.client.get_vault(GetVaultRequest::default()).await.unwrap().into_inner();
+    let condition = vault.conditions.iter().find(|condition| condition.r#type == "Compared").unwrap();
+    assert_eq!(condition.reason, "NotCompared", "{condition:?}");
+    world.vault.faults().clear();
+    world.until("a", |secret| compared(secret).as_deref() == Some("Compared")).await;
+}
+
+#[tokio::test]
+async fn a_reference_that_a_sibling_holds_back_says_so() {
+    let mut world = World::start().await;
+    world.seed("user", "u1").await;
+    world.seed("pass", "p1").await;
+    let references = vec![existing("username", "user"), existing("password", "pass")];
+    world.client.create_synced_secret(create("pair", references)).await.unwrap();
+    sleep(Duration::from_millis(1_100)).await;
+    world.somebody.sets("user", "u2").await;
+    world.somebody.enables("pass", false).await;
+    let told = world.client.sync_synced_secret(sync("pair")).await.unwrap().into_inner();
+    let reasons: Vec<_> = told
+        .references
+        .iter()
+        .map(|held| held.problem.as_ref().map(|problem| problem.reason.as_str()))
+        .collect();
+    assert_eq!(reasons, [Some("HeldBack"), Some("VaultSecretDisabled")]);
+    assert_eq!(synced_reason(&told), "VaultSecretDisabled");
+}

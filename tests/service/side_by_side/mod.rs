@@ -1,0 +1,82 @@
+//! Calls beside calls, and calls beside the reconciler and others at the edge and in the vault: what one was answered stands,
+//! and no state is told that nobody looked at.
+
+mod acknowledgements;
+mod freshness;
+mod other_managers;
+mod request_ids;
+mod unstored_values;
+mod workers;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use k8s_openapi::api::core::v1::Secret;
+use key_vault_double::{Action, Operation, Rule};
+use kube::{
+    ResourceExt,
+    api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams},
+};
+use kubernetes_double::{Fault, FaultRule};
+use secret_service::{
+    edge::{FIELD_MANAGER, UID_LABEL},
+    proto::{
+        AddVaultSecretVersionRequest, AdoptSyncedSecretRequest, CreateSyncedSecretRequest,
+        CreateVaultSecretRequest, DeleteSyncedSecretRequest, GetVaultRequest, ListAuditEventsRequest,
+        ListVaultSecretVersionsRequest, SyncSyncedSecretRequest, SyncedSecret, UpdateSyncedSecretRequest,
+        synced_secret::State,
+    },
+};
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+use tonic::Code;
+use uuid::Uuid;
+
+use crate::support::{
+    Options, PATIENCE, World, needs_the_direct_engine, needs_the_double, requests::*, written,
+};
+
+fn delay(seconds: u64) -> Action {
+    Action::Delay { duration: Duration::from_secs(seconds) }
+}
+
+fn unavailable() -> Fault {
+    Fault::Status { code: 503, reason: "ServiceUnavailable".to_owned(), retry_after: None }
+}
+
+async fn merge(world: &World, id: &str, patch: serde_json::Value) {
+    world.secrets().patch(id, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+}
+
+/// Waits until the vault was asked so often.
+async fn asked(world: &World, operation: Operation, times: u64) {
+    let begun = Instant::now();
+    while world.vault.requests().of(operation) < times {
+        assert!(begun.elapsed() < PATIENCE, "the vault is never asked");
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn versions(world: &mut World, vault_secret: &str) -> usize {
+    let request = ListVaultSecretVersionsRequest { parent: vault_name(vault_secret), ..Default::default() };
+    world.client.list_vault_secret_versions(request).await.unwrap().into_inner().versions.len()
+}
+
+fn with_description(id: &str, description: &str) -> UpdateSyncedSecretRequest {
+    let wanted =
+        SyncedSecret { name: name(id), description: description.to_owned(), ..SyncedSecret::default() };
+    update(wanted, &["description"])
+}
+
+fn with_references(
+    id: &str,
+    references: Vec<secret_service::proto::SecretReference>,
+) -> UpdateSyncedSecretRequest {
+    let wanted = SyncedSecret { name: name(id), references, ..SyncedSecret::default() };
+    update(wanted, &["references"])
+}
+
+async fn actions(world: &mut World, id: &str) -> Vec<String> {
+    let request = ListAuditEventsRequest { resource: name(id), page_size: 500, ..Default::default() };
+    let events = world.client.list_audit_events(request).await.unwrap().into_inner().audit_events;
+    events.into_iter().map(|event| event.action).collect()
+}
