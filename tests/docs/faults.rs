@@ -299,8 +299,8 @@ const LEASE: &[Row] = &[
         afterwards: "it takes over when the holder has ended or its Lease has expired",
         within: "5 s; 20 s after kill -9",
         held_by: &[
-            "tests/service/leader.rs::a_second_database_serves_reads_names_the_holder_and_takes_over_at_once_when_that_one_stops",
-            "tests/service/leader.rs::a_killed_service_goes_on_at_once_on_its_own_database_and_on_a_copy_only_when_the_lease_has_expired",
+            "tests/service/leader/mod.rs::a_second_database_serves_reads_names_the_holder_and_takes_over_at_once_when_that_one_stops",
+            "tests/service/leader/mod.rs::a_killed_service_goes_on_at_once_on_its_own_database_and_on_a_copy_only_when_the_lease_has_expired",
             "tests/process/leader.rs::one_process_writes_and_the_other_takes_over_when_it_is_told_to_stop_or_killed",
         ],
     },
@@ -310,7 +310,7 @@ const LEASE: &[Row] = &[
         afterwards: "what was made and changed is what the edge says; what was deleted waits for a person",
         within: "25 s",
         held_by: &[
-            "tests/service/leader.rs::who_takes_over_with_an_older_database_takes_nothing_back_of_what_the_holder_was_told",
+            "tests/service/leader/mod.rs::who_takes_over_with_an_older_database_takes_nothing_back_of_what_the_holder_was_told",
         ],
     },
     Row {
@@ -319,8 +319,8 @@ const LEASE: &[Row] = &[
         afterwards: "it has stopped writing, and cut what was under way, before another one may act",
         within: "5 s",
         held_by: &[
-            "tests/service/leader.rs::a_holder_without_the_api_server_stops_writing_before_the_other_takes_over",
-            "tests/service/leader.rs::a_write_that_is_under_way_at_the_edge_is_cut_before_the_lease_expires",
+            "tests/service/leader/partition.rs::a_holder_without_the_api_server_stops_writing_before_the_other_takes_over",
+            "tests/service/leader/partition.rs::a_write_that_is_under_way_at_the_edge_is_cut_before_the_lease_expires",
         ],
     },
     Row {
@@ -329,7 +329,7 @@ const LEASE: &[Row] = &[
         afterwards: "with the right, changes are accepted",
         within: "5 s",
         held_by: &[
-            "tests/service/leader.rs::without_the_right_to_the_lease_a_change_is_refused_and_told_which_right_is_missing",
+            "tests/service/leader/mod.rs::without_the_right_to_the_lease_a_change_is_refused_and_told_which_right_is_missing",
         ],
     },
 ];
@@ -404,11 +404,11 @@ const DISK: &[Row] = &[
         afterwards: "what the edge holds is recorded again; nothing there is touched; what can't be read is UNMANAGED, `NotRecorded`",
         within: "20 s, once the cluster answers",
         held_by: &[
-            "tests/service/rebuild.rs::a_lost_database_is_rebuilt_with_all_that_was_asked_for",
-            "tests/service/rebuild.rs::a_rebuild_touches_nothing_at_the_edge",
-            "tests/service/rebuild.rs::that_a_name_is_absent_is_told_only_after_the_rebuild",
-            "tests/service/rebuild.rs::what_can_not_be_read_in_full_is_listed_with_the_reason_and_can_be_adopted",
-            "tests/service/rebuild.rs::a_secret_that_the_extension_merged_into_stays_its_owners_when_the_database_is_lost",
+            "tests/service/rebuild/mod.rs::a_lost_database_is_rebuilt_with_all_that_was_asked_for",
+            "tests/service/rebuild/mod.rs::a_rebuild_touches_nothing_at_the_edge",
+            "tests/service/rebuild/meanwhile.rs::that_a_name_is_absent_is_told_only_after_the_rebuild",
+            "tests/service/rebuild/listed.rs::what_can_not_be_read_in_full_is_listed_with_the_reason_and_can_be_adopted",
+            "tests/service/rebuild/mod.rs::a_secret_that_the_extension_merged_into_stays_its_owners_when_the_database_is_lost",
             "tests/process/rebuild.rs::a_database_is_rebuilt_while_no_service_runs",
         ],
     },

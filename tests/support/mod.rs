@@ -9,9 +9,11 @@ pub mod client_go;
 #[path = "control_plane/mod.rs"]
 pub mod control_plane;
 pub mod disk;
+mod options;
 pub mod requests;
 pub mod script;
 pub mod search;
+mod site;
 pub mod somebody;
 pub mod users;
 
@@ -26,6 +28,7 @@ use k8s_openapi::api::core::v1::Secret;
 use key_vault_double::KeyVault;
 use kube::{Api, Client};
 use kubernetes_double::Cluster;
+use options::settings;
 use secrecy::{ExposeSecret, SecretString};
 use secret_service::{
     access, api,
@@ -48,6 +51,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, transport::Channel};
 
+pub use options::Options;
+pub use site::Site;
+
 pub const NAMESPACE: &str = "azure-iot-operations";
 /// What the Secret Store extension calls the vault.
 pub const VAULT: &str = "contoso-aio";
@@ -55,25 +61,6 @@ pub const VAULT: &str = "contoso-aio";
 pub const ENGINE: &str = "SECRET_SERVICE_TESTS_ENGINE";
 /// Nothing on loopback takes this long, also on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A vault and a cluster, and the hands of others on both.
-pub struct Site {
-    pub vault: KeyVault,
-    /// The instance's namespace; on a real cluster, of this site alone.
-    pub namespace: String,
-    /// Who the service is in the cluster: on a real one, the least-privileged account that the product documents.
-    pub kubeconfig: PathBuf,
-    /// Somebody who may do everything there.
-    pub kube: Client,
-    /// That somebody's kubeconfig.
-    pub admin_kubeconfig: PathBuf,
-    double: Option<Cluster>,
-    /// What stands in for the Secret Store extension, in its engine.
-    pub extension: Option<Extension>,
-    pub somebody: Somebody,
-    pub directory: TempDir,
-    pub ca: PathBuf,
-}
 
 /// A site with a service in this process.
 pub struct World {
@@ -93,189 +80,6 @@ struct Running {
     stop: CancellationToken,
     task: JoinHandle<()>,
     address: std::net::SocketAddr,
-}
-
-/// What a test may choose.
-#[derive(Clone)]
-pub struct Options {
-    /// Between rotation checks: long, so that a test that doesn't ask for it sees none.
-    pub interval: Duration,
-    pub vault_timeout: Duration,
-    /// Requests to the vault that may wait for their turn.
-    pub vault_waiting: usize,
-    pub edge_timeout: Duration,
-    pub limits: api::Limits,
-    pub usages: edge::UsageOptions,
-    /// What synced secrets may be.
-    pub admission: Admission,
-    /// Who may call: everybody on this machine, where nothing is chosen.
-    pub access: access::Options,
-    /// The use cases.
-    pub secrets: secrets::Options,
-    pub tls: Option<api::Tls>,
-    /// Port 0 takes any free one, and another after a restart.
-    pub listen: std::net::SocketAddr,
-    /// As whom the service comes to the vault: the application with its secret, where nothing is chosen.
-    pub credential: Option<vault::Credential>,
-    /// How new synced secrets reach the edge.
-    pub engine: SyncEngine,
-    /// Whether the service finds out the engine by itself.
-    pub is_auto: bool,
-    /// How long the Secret Store extension may be silent.
-    pub patience: Duration,
-    /// Whether a new database is filled with what the edge holds.
-    pub rebuild: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            interval: Duration::from_secs(3_600),
-            vault_timeout: Duration::from_secs(5),
-            vault_waiting: 2_048,
-            edge_timeout: Duration::from_secs(5),
-            limits: api::Limits::default(),
-            usages: edge::UsageOptions::default(),
-            admission: Admission::default(),
-            access: access::Options::local_only(),
-            // What a test asks for is what it has just ordered.
-            secrets: secrets::Options { vault_look_life: Duration::ZERO, ..secrets::Options::default() },
-            tls: None,
-            listen: "127.0.0.1:0".parse().unwrap(),
-            credential: None,
-            engine: engine(),
-            is_auto: false,
-            patience: PATIENCE,
-            rebuild: true,
-        }
-    }
-}
-
-// === impl Site ===
-
-impl Site {
-    /// On the double, or on a namespace of its own of the real control plane that the tests share.
-    pub async fn start() -> Self {
-        match is_real() {
-            true => Self::on(control_plane::shared().await).await,
-            false => Self::on_double().await,
-        }
-    }
-
-    /// On a real control plane.
-    pub async fn on(plane: &control_plane::ControlPlane) -> Self {
-        let namespace = format!("t-{}", uuid::Uuid::new_v4());
-        let kubeconfig = plane.instance(&namespace).await;
-        Self::of_account(plane, namespace, kubeconfig).await
-    }
-
-    /// On a real control plane, as an account of its own.
-    pub async fn of_account(
-        plane: &control_plane::ControlPlane,
-        namespace: String,
-        kubeconfig: PathBuf,
-    ) -> Self {
-        let (directory, authority) = ground();
-        let vault = vault_double(directory.path(), &authority).await;
-        Self {
-            kubeconfig,
-            namespace,
-            kube: plane.admin().await,
-            admin_kubeconfig: plane.admin_kubeconfig().to_owned(),
-            double: None,
-            extension: None,
-            somebody: Somebody::at(&vault, authority.path()),
-            vault,
-            directory,
-            ca: authority.path().to_owned(),
-        }
-    }
-
-    async fn on_double() -> Self {
-        let (directory, authority) = ground();
-        let vault = vault_double(directory.path(), &authority).await;
-        let double = kubernetes_double(directory.path(), &authority).await;
-        Self {
-            kubeconfig: double.kubeconfig().to_owned(),
-            namespace: NAMESPACE.to_owned(),
-            kube: control_plane::client(double.kubeconfig()).await,
-            admin_kubeconfig: double.kubeconfig().to_owned(),
-            double: Some(double),
-            extension: None,
-            somebody: Somebody::at(&vault, authority.path()),
-            vault,
-            directory,
-            ca: authority.path().to_owned(),
-        }
-    }
-
-    /// Installs the Secret Store extension, with what stands in for its controller.
-    pub async fn install_extension(&mut self) {
-        extension::install(&self.kube).await.unwrap();
-        let identity = &self.vault.credential().client_id;
-        extension::enable(&self.kube, &self.namespace, identity).await.unwrap();
-        self.extension = Some(Extension::start(self.extension_options()).await.unwrap());
-    }
-
-    /// What the extension's stand-in works with: no poll of its own within a test.
-    pub fn extension_options(&self) -> extension::Options {
-        let vault = extension::VaultAccess {
-            vaults: BTreeMap::from([(VAULT.to_owned(), self.vault.uri())]),
-            authority_host: self.vault.authority_host(),
-            credential: self.vault.credential().clone(),
-            ca_file: self.ca.clone(),
-        };
-        let namespaces = Some(vec![self.namespace.clone()]);
-        extension::Options { namespaces, ..extension::Options::new(&self.admin_kubeconfig, vault) }
-    }
-
-    /// The SecretSyncs of the instance's namespace.
-    pub fn syncs(&self) -> Api<SecretSync> {
-        Api::namespaced(self.kube.clone(), &self.namespace)
-    }
-
-    /// The SecretProviderClasses of the instance's namespace.
-    pub fn classes(&self) -> Api<SecretProviderClass> {
-        Api::namespaced(self.kube.clone(), &self.namespace)
-    }
-
-    /// The double of Kubernetes, for its faults: tests that need it begin with [`needs_the_double`].
-    pub fn cluster(&self) -> &Cluster {
-        self.double.as_ref().expect("a real cluster has no faults to order")
-    }
-
-    pub fn is_double(&self) -> bool {
-        self.double.is_some()
-    }
-
-    /// The Secrets of the instance's namespace.
-    pub fn secrets(&self) -> Api<Secret> {
-        Api::namespaced(self.kube.clone(), &self.namespace)
-    }
-
-    /// Lets the service look into a group besides those of its documented role. The double lets it look everywhere.
-    pub async fn allows(&self, group: &str) {
-        if !self.is_double() {
-            control_plane::shared().await.allow(&self.namespace, group).await;
-        }
-    }
-
-    /// What the edge holds under a name, as text.
-    pub async fn edge(&self, name: &str) -> Option<BTreeMap<String, String>> {
-        let secret = self.secrets().get_opt(name).await.unwrap()?;
-        let text =
-            |(key, bytes): (String, k8s_openapi::ByteString)| (key, String::from_utf8(bytes.0).unwrap());
-        Some(secret.data.unwrap_or_default().into_iter().map(text).collect())
-    }
-
-    /// Puts a secret into the vault, as somebody else would.
-    pub async fn seed(&self, name: &str, value: &str) {
-        self.vault.seed(name, SecretString::from(value), None, BTreeMap::new()).await.unwrap();
-    }
-
-    pub fn directory(&self) -> &Path {
-        self.directory.path()
-    }
 }
 
 // === impl World ===
@@ -483,15 +287,6 @@ pub fn needs_the_double(test: &str) -> bool {
     !is_real()
 }
 
-/// A directory, and a certificate authority in it.
-fn ground() -> (TempDir, Authority) {
-    // Somebody else may have been faster.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let directory = tempfile::tempdir().unwrap();
-    let authority = Authority::load_or_create(directory.path()).unwrap();
-    (directory, authority)
-}
-
 /// The engine that the environment asks for; the direct one where it doesn't.
 pub fn engine() -> SyncEngine {
     match std::env::var(ENGINE).as_deref() {
@@ -516,83 +311,6 @@ pub fn needs_the_direct_engine(test: &str) -> bool {
         script::say(&format!("{test}: SKIPPED, the Secret Store engine does not do this"));
     }
     is_direct
-}
-
-async fn vault_double(directory: &Path, authority: &Authority) -> KeyVault {
-    use key_vault_double::Options;
-    let options = Options { directory: directory.to_owned(), port: 0, latency: Duration::ZERO };
-    KeyVault::start(options, authority).await.unwrap()
-}
-
-async fn kubernetes_double(directory: &Path, authority: &Authority) -> Cluster {
-    use kubernetes_double::Options;
-    let options = Options { directory: directory.to_owned(), port: 0, namespace: NAMESPACE.to_owned() };
-    Cluster::start(options, authority).await.unwrap()
-}
-
-fn settings(site: &Site, options: &Options) -> Settings {
-    let credential = options.credential.clone().unwrap_or_else(|| {
-        let application = site.vault.credential();
-        vault::Credential::ClientSecret {
-            tenant_id: application.tenant_id.clone(),
-            client_id: application.client_id.clone(),
-            secret: SecretString::from(application.secret.expose_secret()),
-        }
-    });
-    Settings {
-        database: site.directory().join("secret-service.db"),
-        instance: store::Instance { vault: site.vault.uri().to_string(), namespace: site.namespace.clone() },
-        backups: None,
-        vault: vault::Options {
-            uri: site.vault.uri(),
-            credential,
-            cloud: vault::Cloud::Custom { authority_host: site.vault.authority_host() },
-            api_version: None,
-            verify_challenge: false,
-            ca_file: Some(site.ca.clone()),
-            timeout: options.vault_timeout,
-            concurrency: 16,
-            waiting: options.vault_waiting,
-            requests_per_10s: None,
-        },
-        edge: edge::Options {
-            kubeconfig: Some(site.kubeconfig.clone()),
-            context: None,
-            namespace: site.namespace.clone(),
-            timeout: options.edge_timeout,
-        },
-        lease: edge::LeaseOptions::default(),
-        reconcile: reconcile::Options {
-            interval: options.interval,
-            jitter: 0.1,
-            workers: 8,
-            engine: (!options.is_auto).then_some(options.engine),
-            secret_store: secret_store::Options {
-                client_id: Some(site.vault.credential().client_id.clone()),
-                tenant_id: Some(site.vault.credential().tenant_id.clone()),
-                vault_name: VAULT.to_owned(),
-                patience: options.patience,
-                ..secret_store::Options::default()
-            },
-            keep: store::Keep { audit: Duration::from_secs(86_400), ..store::Keep::default() },
-            rebuild: options.rebuild,
-            admission: options.admission.clone(),
-        },
-        usages: options.usages.clone(),
-        admission: options.admission.clone(),
-        secrets: options.secrets,
-        access: options.access.clone(),
-        server: api::Options {
-            listen: vec![api::Listen::Tcp(options.listen)],
-            tls: options.tls.clone(),
-            limits: options.limits.clone(),
-            metrics: None,
-            reflection: true,
-            grpc_web: true,
-            allowed_origins: Vec::new(),
-            drain: Duration::from_secs(5),
-        },
-    }
 }
 
 async fn run(settings: Settings) -> Running {
