@@ -90,7 +90,7 @@ const OURS: [&str; 9] = [
 ];
 /// Files that have others' errors in hand too, and how often each repeats an error of ours, or only looks into another one.
 const ALLOWED: [(&str, usize); 20] = [
-    ("api/error/catalogue.rs", 2),
+    ("api/error/catalogue.rs", 3),
     ("cli/check/checks.rs", 3),
     ("cli/mod.rs", 1),
     ("cli/rebuild.rs", 1),
@@ -130,14 +130,18 @@ fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
 
 #[test]
 fn nobody_repeats_an_error_of_somebody_else_but_through_a_quote() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (root, model) = (package.join("src"), package.join("crates/model/src"));
     let (mut files, mut raw) = (Vec::new(), Vec::new());
     sources(&root, &mut files);
+    let of_service = files.len();
+    sources(&model, &mut files);
+    assert!(files.len() - of_service > 10, "the model is looked at, too");
     let pattern = |text| Regex::new(text).unwrap();
     let (libraries, told, variant) = (pattern(LIBRARIES), pattern(RAW), pattern(VARIANT));
     assert!(files.len() > 150, "they are all looked at");
     for file in files {
-        let name = file.strip_prefix(&root).unwrap().display().to_string();
+        let name = file.strip_prefix(&root).or(file.strip_prefix(package)).unwrap().display().to_string();
         let text = std::fs::read_to_string(&file).unwrap();
         let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
         for found in variant.captures_iter(text) {
