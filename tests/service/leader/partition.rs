@@ -145,7 +145,7 @@ async fn a_write_that_is_under_way_at_the_edge_is_cut_before_the_lease_expires()
     let took = begun.elapsed();
     assert!(Duration::from_secs(10) < took && took < Duration::from_secs(15), "{took:?}");
     let why = &cut.conditions.iter().find(|condition| condition.r#type == "Synced").unwrap().message;
-    assert!(why.contains("cut"), "{why}");
+    assert!(why.contains("cancelled"), "{why}");
     world.cluster().faults().clear();
     world.until_state("a", State::Synced).await;
 }
