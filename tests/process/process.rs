@@ -10,12 +10,11 @@ use std::{
     time::Duration,
 };
 
-use secrecy::ExposeSecret;
 use secret_service::proto::secret_service_client::SecretServiceClient;
 use tokio::process::{Child, Command};
 use tonic::transport::Channel;
 
-use crate::support::{PATIENCE, Site, VAULT};
+use crate::support::{PATIENCE, Site, VAULT, configuration::Configuration};
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_secret-service");
 
@@ -193,56 +192,16 @@ pub fn free_port() -> u16 {
 pub const DIRECT: &str = "engine = \"direct\"\n";
 
 pub fn configuration(site: &Site, port: u16) -> String {
-    let credential = site.vault.credential();
-    let secret = site.directory().join("client-secret");
-    std::fs::write(&secret, credential.secret.expose_secret()).unwrap();
-    let path = |path: &Path| path.display().to_string();
-    format!(
-        r#"
-[vault]
-uri = "{vault}"
-verify_challenge = false
-ca_file = "{ca}"
-timeout = "2s"
-# What a test asks for is what it has just ordered.
-look_cache = "1ms"
-
-[credential]
-kind = "client-secret"
-tenant_id = "{tenant}"
-client_id = "{client}"
-secret_file = "{secret}"
-
-[cloud]
-name = "custom"
-authority_host = "{authority}"
-
-[kubernetes]
-kubeconfig = "{kubeconfig}"
-namespace = "{namespace}"
-timeout = "2s"
-
-[sync]
-{DIRECT}interval = "1s"
-
-[server]
-listen = ["127.0.0.1:{port}"]
-
-[authentication]
-tokens = false
-anonymous = true
-
-[database]
-path = "{database}"
-"#,
-        namespace = site.namespace,
-        vault = site.vault.uri(),
-        ca = path(&site.ca),
-        tenant = credential.tenant_id,
-        client = credential.client_id,
-        secret = path(&secret),
-        authority = site.vault.authority_host(),
-        kubeconfig = path(&site.kubeconfig),
-        database = path(&site.directory().join("serve.db")),
-    )
+    let configuration = Configuration {
+        vault: &site.vault,
+        ca: &site.ca,
+        kubeconfig: &site.kubeconfig,
+        namespace: &site.namespace,
+        directory: site.directory(),
+        port,
+        // What a test asks for is what it has just ordered.
+        lines_of_vault: "look_cache = \"1ms\"\n",
+        sync: &format!("{DIRECT}interval = \"1s\"\n"),
+    };
+    configuration.text()
 }

@@ -10,7 +10,7 @@ use doubles_common::tls::Authority;
 use hyper_util::rt::TokioIo;
 use key_vault_double::KeyVault;
 use kubernetes_double::Cluster;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use secret_service::{model::SyncEngine, proto::secret_service_client::SecretServiceClient};
 use secret_store_extension_double::Extension;
 use tempfile::TempDir;
@@ -23,6 +23,7 @@ use crate::{
     model::Ledger,
     plan::Plan,
     settings::INTERVAL,
+    support::configuration::Configuration,
 };
 
 pub const NAMESPACE: &str = "azure-iot-operations";
@@ -145,57 +146,17 @@ impl World {
 
     /// The flags and the file of every start.
     fn configure(&self) {
-        let application = self.vault.credential();
-        let secret = self.path("client-secret");
-        std::fs::write(&secret, application.secret.expose_secret()).expect("a file");
-        let text = |path: &Path| path.display().to_string();
-        let configuration = format!(
-            r#"
-[vault]
-uri = "{vault}"
-verify_challenge = false
-ca_file = "{ca}"
-timeout = "2s"
-
-[credential]
-kind = "client-secret"
-tenant_id = "{tenant}"
-client_id = "{client}"
-secret_file = "{secret}"
-
-[cloud]
-name = "custom"
-authority_host = "{authority}"
-
-[kubernetes]
-kubeconfig = "{kubeconfig}"
-namespace = "{NAMESPACE}"
-timeout = "2s"
-
-[sync]
-interval = "{interval}s"
-
-[server]
-listen = ["127.0.0.1:{port}"]
-
-[authentication]
-tokens = false
-anonymous = true
-
-[database]
-path = "{database}"
-"#,
-            vault = self.vault.uri(),
-            ca = text(&self.ca),
-            tenant = application.tenant_id,
-            client = application.client_id,
-            secret = text(&secret),
-            authority = self.vault.authority_host(),
-            kubeconfig = text(self.cluster.kubeconfig()),
-            interval = INTERVAL.as_secs(),
-            port = self.port,
-            database = text(&self.path("serve.db")),
-        );
+        let configuration = Configuration {
+            vault: &self.vault,
+            ca: &self.ca,
+            kubeconfig: self.cluster.kubeconfig(),
+            namespace: NAMESPACE,
+            directory: self.directory.path(),
+            port: self.port,
+            lines_of_vault: "",
+            sync: &format!("interval = \"{}s\"\n", INTERVAL.as_secs()),
+        };
+        let configuration = configuration.text();
         std::fs::write(self.path("serve.toml"), configuration).expect("a file");
     }
 

@@ -6,6 +6,7 @@
 
 pub mod callers;
 pub mod client_go;
+pub mod configuration;
 #[path = "control_plane/mod.rs"]
 pub mod control_plane;
 pub mod disk;
