@@ -158,8 +158,8 @@ impl VaultError {
             }
             Self::Forbidden { operation, .. } => {
                 format!(
-                    "Assign the role {} to the service's identity. A role assignment takes a few minutes to \
-                     take effect; the service retries automatically.",
+                    "Assign the role {} to the service's identity; a role assignment takes a few minutes to \
+                     take effect, and the service retries by itself.",
                     role(operation)
                 )
             }
@@ -182,7 +182,7 @@ impl VaultError {
                 "Retry later, or call the process that holds the Lease of the instance.".to_owned()
             }
             Self::Unreachable(_) | Self::Timeout { .. } => {
-                "Retry later. If it persists, check the network, the proxy and vault.uri.".to_owned()
+                "Retry later; if it persists, check the network, the proxy and vault.uri.".to_owned()
             }
             Self::Malformed(_) => {
                 "Check that vault.uri is a Key Vault, and that no proxy answers in its place.".to_owned()

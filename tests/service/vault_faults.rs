@@ -105,14 +105,14 @@ async fn each_refusal_of_the_vault_has_its_code_its_reason_and_its_remedy() {
     let cases = [
         (Action::ForbiddenByRbac, Code::PermissionDenied, "role"),
         (Action::ForbiddenByFirewall, Code::PermissionDenied, "firewall"),
-        (Action::Hang, Code::Unavailable, "again"),
+        (Action::Hang, Code::Unavailable, "Retry"),
         (Action::MalformedJson, Code::Unavailable, "Key Vault"),
         (Action::WrongContent, Code::Unavailable, "Key Vault"),
-        (Action::Truncate, Code::Unavailable, "again"),
-        (Action::ResetMidBody, Code::Unavailable, "again"),
-        (status(500, "InternalServerError"), Code::Unavailable, "again"),
-        (status(503, "ServiceUnavailable"), Code::Unavailable, "again"),
-        (status(429, "Throttled"), Code::ResourceExhausted, "again"),
+        (Action::Truncate, Code::Unavailable, "Retry"),
+        (Action::ResetMidBody, Code::Unavailable, "Retry"),
+        (status(500, "InternalServerError"), Code::Unavailable, "Retry"),
+        (status(503, "ServiceUnavailable"), Code::Unavailable, "Retry"),
+        (status(429, "Throttled"), Code::ResourceExhausted, "Retry"),
     ];
     for (action, code, remedy) in cases {
         world.vault.faults().add(Rule::new(action.clone()).on(look));
@@ -304,7 +304,7 @@ async fn what_a_person_mends_in_the_vault_is_found_long_before_the_next_rotation
         let told = world.until_state(id, State::Degraded).await;
         assert_eq!(synced_reason(&told), reason);
         let message = &told.conditions[0].message;
-        assert_eq!(message.contains("takes some minutes"), id == "role", "{message}");
+        assert_eq!(message.contains("takes a few minutes"), id == "role", "{message}");
     }
     // It has been tried again, in vain.
     tokio::time::sleep(Duration::from_secs(5)).await;

@@ -172,6 +172,14 @@ fn every_error_has_its_code_its_reason_and_two_sentences() {
 }
 
 #[test]
+fn every_remedy_is_one_sentence_because_clients_show_the_last_one() {
+    let is_one = |remedy: &str| remedy.ends_with('.') && !remedy.trim_end_matches('.').contains(". ");
+    let errors = crate::api::errors();
+    let wrong: Vec<_> = errors.iter().filter(|error| !is_one(&error.remedy)).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
 fn of_several_problems_what_no_retry_mends_decides_and_all_are_listed() {
     let mut problems: Vec<_> = causes()
         .into_iter()
