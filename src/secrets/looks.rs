@@ -1,4 +1,4 @@
-//! A look that several callers share, as long as it is new enough.
+//! A check whose result several callers share while it is recent enough.
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ fn run<T: Clone + Send + Sync + 'static>(look: impl Future<Output = T> + Send + 
     async move {
         look.await
             .inspect_err(
-                |error| tracing::error!(error = %Quote::error(error), "a look at the vault has died"),
+                |error| tracing::error!(error = %Quote::error(error), "a check of the vault panicked"),
             )
             .ok()
     }

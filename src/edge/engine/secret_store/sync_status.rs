@@ -224,7 +224,7 @@ fn of_the_vault(message: &str) -> (Reason, &'static str) {
     } else if says(&["Forbidden"]) {
         (
             Reason::VaultForbidden,
-            "Give the identity of secret sync the role Key Vault Secrets User on the vault. A new role assignment takes some minutes to \
+            "Give the identity of secret sync the role Key Vault Secrets User on the vault. A new role assignment takes a few minutes to \
              take effect; the service tries again by itself.",
         )
     } else if says(&["Throttled", "429"]) {
