@@ -9,8 +9,7 @@ use secret_service::{
     edge::FIELD_MANAGER,
     model::SyncEngine,
     proto::{
-        CreateSyncedSecretRequest, DeleteSyncedSecretRequest, ListAuditEventsRequest,
-        SyncSyncedSecretRequest, synced_secret::State,
+        CreateSyncedSecretRequest, DeleteSyncedSecretRequest, SyncSyncedSecretRequest, synced_secret::State,
     },
 };
 use secret_store_extension_double::Extension;
@@ -24,12 +23,6 @@ async fn with_one(options: Options) -> World {
     let made = world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await;
     assert_eq!(made.unwrap().into_inner().state(), State::Synced);
     world
-}
-
-async fn actions(world: &World, id: &str) -> Vec<String> {
-    let request = ListAuditEventsRequest { resource: name(id), page_size: 500, ..Default::default() };
-    let events = world.client.clone().list_audit_events(request).await.unwrap().into_inner().audit_events;
-    events.into_iter().map(|event| event.action).collect()
 }
 
 #[tokio::test]
@@ -47,7 +40,7 @@ async fn a_secretsync_that_the_watch_does_not_show_yet_is_not_one_that_somebody_
     assert_eq!(writes(&world) - before, 1, "it is written once");
     let told = world.client.clone().get_synced_secret(get("b")).await.unwrap().into_inner();
     assert_eq!((told.state(), synced_reason(&told)), (State::Pending, "Pending"), "{told:?}");
-    assert!(!actions(&world, "b").await.contains(&"DriftRepaired".to_owned()));
+    assert!(!world.actions("b").await.contains(&"DriftRepaired".to_owned()));
 
     world.cluster().faults().clear();
     world.until_state("b", State::Synced).await;
@@ -147,7 +140,7 @@ async fn an_orphan_that_a_finalizer_holds_is_not_told_as_removed_while_it_is_the
     })
     .await;
     tokio::time::sleep(Duration::from_secs(3)).await;
-    assert!(!actions(&world, "a").await.contains(&"OrphanRemoved".to_owned()), "it is still there");
+    assert!(!world.actions("a").await.contains(&"OrphanRemoved".to_owned()), "it is still there");
 
     holds(&world, "a", None).await;
     until_so("nothing is left", async || {

@@ -18,8 +18,8 @@ use tonic::Code;
 use uuid::Uuid;
 
 use super::races::{
-    PAIR, a_strangers_like, actions, direct, holds, kubectl, makes_a_secret, of_v, secret_store, slow,
-    status, stays, takes_down, until_asked, with_description, with_references, world, world_with_one,
+    PAIR, a_strangers_like, direct, holds, kubectl, makes_a_secret, of_v, secret_store, slow, status, stays,
+    takes_down, until_asked, world, world_with_one,
 };
 use crate::support::{Options, World, requests::*, until_so};
 
@@ -111,7 +111,7 @@ async fn a_strangers_secretsync_that_takes_on_our_label_is_not_swept_away() {
         world.syncs().get_opt("a").await.unwrap().is_some() && holds(&world, "a", "theirs", "theirs").await
     })
     .await;
-    assert!(!actions(&world, "a").await.iter().any(|action| action == "OrphanRemoved"));
+    assert!(!world.actions("a").await.iter().any(|action| action == "OrphanRemoved"));
     assert!(world.cluster().requests().of("delete", PAIR[0]) == 0);
 }
 
@@ -161,7 +161,7 @@ async fn two_versions_of_one_second_are_synced_once_and_not_again_at_each_check(
         assert_eq!(world.edge(id).await.unwrap()["k"], "second");
     }
     // In the two seconds that are open, each of the four checks may hand the other version; after them none does.
-    let rotated = actions(&world, "a").await.iter().filter(|action| *action == "Rotated").count();
+    let rotated = world.actions("a").await.iter().filter(|action| *action == "Rotated").count();
     assert!(rotated <= 5, "{rotated} rotations of what nobody rotated");
 }
 

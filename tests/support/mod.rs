@@ -40,8 +40,8 @@ use secret_service::{
     },
     model::{Admission, SyncEngine},
     proto::{
-        ListSecretUsagesRequest, SyncedSecret, secret_service_client::SecretServiceClient,
-        synced_secret::State,
+        ListAuditEventsRequest, ListSecretUsagesRequest, SyncedSecret,
+        secret_service_client::SecretServiceClient, synced_secret::State,
     },
     reconcile, secrets, store, vault,
 };
@@ -206,6 +206,17 @@ impl World {
     /// Waits until a synced secret is as wanted.
     pub async fn until(&mut self, id: &str, wanted: impl Fn(&SyncedSecret) -> bool) -> SyncedSecret {
         until(&mut self.client, id, wanted).await
+    }
+
+    /// The actions in the audit about a synced secret.
+    pub async fn actions(&self, id: &str) -> Vec<String> {
+        let request = ListAuditEventsRequest {
+            resource: requests::name(id),
+            page_size: 500,
+            ..ListAuditEventsRequest::default()
+        };
+        let answer = self.client.clone().list_audit_events(request).await.unwrap().into_inner();
+        answer.audit_events.into_iter().map(|event| event.action).collect()
     }
 
     /// Waits until there is no such synced secret.

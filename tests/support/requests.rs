@@ -55,6 +55,17 @@ pub fn update(synced_secret: SyncedSecret, paths: &[&str]) -> UpdateSyncedSecret
     }
 }
 
+/// Update the references alone, and wait for the edge.
+pub fn with_references(id: &str, references: Vec<SecretReference>) -> UpdateSyncedSecretRequest {
+    update(SyncedSecret { name: name(id), references, ..Default::default() }, &["references"])
+}
+
+/// Update the description alone, and wait for the edge.
+pub fn with_description(id: &str, description: &str) -> UpdateSyncedSecretRequest {
+    let description = description.to_owned();
+    update(SyncedSecret { name: name(id), description, ..Default::default() }, &["description"])
+}
+
 /// Delete, and wait until it is gone.
 pub fn delete(id: &str) -> DeleteSyncedSecretRequest {
     DeleteSyncedSecretRequest { name: name(id), wait: WAIT, ..Default::default() }

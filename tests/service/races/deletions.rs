@@ -64,7 +64,7 @@ async fn a_pair_that_is_written_after_its_deletion_is_removed_again_and_its_name
     world.syncs().patch("a", &late, &Patch::Apply(&sync)).await.unwrap();
 
     until_so("the orphan is told of", async || {
-        actions(&world, "a").await.iter().any(|action| action == "OrphanRemoved")
+        world.actions("a").await.iter().any(|action| action == "OrphanRemoved")
     })
     .await;
     until_edge_is_empty(&world, "a").await;

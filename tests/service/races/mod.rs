@@ -27,8 +27,7 @@ use secret_service::{
     model::SyncEngine,
     proto::{
         AdoptSyncedSecretRequest, CreateSyncedSecretRequest, DeleteSyncedSecretRequest,
-        GetVaultSecretRequest, ListAuditEventsRequest, SecretReference, SyncedSecret,
-        UpdateSyncedSecretRequest, synced_secret::State,
+        GetVaultSecretRequest, SyncedSecret, UpdateSyncedSecretRequest, synced_secret::State,
     },
 };
 use secret_store_extension_double::{self as extension, Extension};
@@ -79,23 +78,6 @@ pub(super) async fn world_with_one(options: Options) -> Option<World> {
 
 pub(super) fn of_v(id: &str) -> CreateSyncedSecretRequest {
     create(id, vec![existing("k", "v")])
-}
-
-pub(super) fn with_references(id: &str, references: Vec<SecretReference>) -> UpdateSyncedSecretRequest {
-    let wanted = SyncedSecret { name: name(id), references, ..SyncedSecret::default() };
-    update(wanted, &["references"])
-}
-
-pub(super) fn with_description(id: &str, description: &str) -> UpdateSyncedSecretRequest {
-    let wanted =
-        SyncedSecret { name: name(id), description: description.to_owned(), ..SyncedSecret::default() };
-    UpdateSyncedSecretRequest { wait: None, ..update(wanted, &["description"]) }
-}
-
-pub(super) async fn actions(world: &World, id: &str) -> Vec<String> {
-    let request = ListAuditEventsRequest { resource: name(id), page_size: 500, ..Default::default() };
-    let events = world.client.clone().list_audit_events(request).await.unwrap().into_inner().audit_events;
-    events.into_iter().map(|event| event.action).collect()
 }
 
 /// What must not happen may happen late: it is watched for a while.
@@ -208,7 +190,7 @@ async fn is_told_and_damped(world: &mut World) -> SyncedSecret {
     sleep(Duration::from_secs(5)).await;
     let written = writes() - before;
     assert!(written <= 3, "{written} writes of the SecretSync in 5 s");
-    let actions = actions(world, "a").await;
+    let actions = world.actions("a").await;
     let repairs = actions.iter().filter(|action| *action == "DriftRepaired").count();
     assert!(repairs <= 4, "{repairs} repairs in the audit: {actions:?}");
     told

@@ -56,13 +56,13 @@ async fn a_switch_while_the_extensions_kinds_are_not_served_leaves_no_second_wri
     serves_no_pairs(&world, &["get", "list", "watch", "patch", "delete"]);
     world.start_service_with(SyncEngine::Direct).await;
     stays(2, "nobody switched what can't be seen", async || {
-        !actions(&world, "a").await.iter().any(|action| action == "EngineSwitched")
+        !world.actions("a").await.iter().any(|action| action == "EngineSwitched")
     })
     .await;
     world.cluster().faults().clear();
 
     until_so("it is switched", async || {
-        actions(&world, "a").await.iter().any(|action| action == "EngineSwitched")
+        world.actions("a").await.iter().any(|action| action == "EngineSwitched")
     })
     .await;
     world.until_state("a", State::Synced).await;

@@ -45,7 +45,12 @@ async fn a_write_that_fails_after_it_took_effect_is_tried_again_ever_more_rarely
     let broken = status(500, "InternalError").verb("patch").resource("secretsyncs").after();
     world.cluster().faults().add(broken);
     let before = writes();
-    world.client.clone().update_synced_secret(with_description("a", "x")).await.unwrap();
+    world
+        .client
+        .clone()
+        .update_synced_secret(UpdateSyncedSecretRequest { wait: None, ..with_description("a", "x") })
+        .await
+        .unwrap();
 
     // The pause before the next one is at least four seconds, whatever the events that the write itself makes.
     until_so("it was tried six times", async || writes() >= before + 6).await;
@@ -92,7 +97,11 @@ async fn an_update_that_failed_beside_another_is_not_answered_ok_when_it_comes_a
     let (mut first, again) = (world.client.clone(), asked.clone());
     let call = tokio::spawn(async move { first.update_synced_secret(asked).await });
     until_asked(&world, Operation::SecretSet, 1).await;
-    world.client.update_synced_secret(with_description("a", "theirs")).await.unwrap();
+    world
+        .client
+        .update_synced_secret(UpdateSyncedSecretRequest { wait: None, ..with_description("a", "theirs") })
+        .await
+        .unwrap();
     world.somebody.sets("fresh", "theirs").await;
     world.somebody.deletes("fresh").await;
     let refusal = call.await.unwrap().unwrap_err();

@@ -21,9 +21,8 @@ use secret_service::{
     edge::{FIELD_MANAGER, UID_LABEL},
     proto::{
         AddVaultSecretVersionRequest, AdoptSyncedSecretRequest, CreateSyncedSecretRequest,
-        CreateVaultSecretRequest, DeleteSyncedSecretRequest, GetVaultRequest, ListAuditEventsRequest,
-        ListVaultSecretVersionsRequest, SyncSyncedSecretRequest, SyncedSecret, UpdateSyncedSecretRequest,
-        synced_secret::State,
+        CreateVaultSecretRequest, DeleteSyncedSecretRequest, GetVaultRequest, ListVaultSecretVersionsRequest,
+        SyncSyncedSecretRequest, SyncedSecret, UpdateSyncedSecretRequest, synced_secret::State,
     },
 };
 use serde_json::json;
@@ -59,24 +58,4 @@ async fn asked(world: &World, operation: Operation, times: u64) {
 async fn versions(world: &mut World, vault_secret: &str) -> usize {
     let request = ListVaultSecretVersionsRequest { parent: vault_name(vault_secret), ..Default::default() };
     world.client.list_vault_secret_versions(request).await.unwrap().into_inner().versions.len()
-}
-
-fn with_description(id: &str, description: &str) -> UpdateSyncedSecretRequest {
-    let wanted =
-        SyncedSecret { name: name(id), description: description.to_owned(), ..SyncedSecret::default() };
-    update(wanted, &["description"])
-}
-
-fn with_references(
-    id: &str,
-    references: Vec<secret_service::proto::SecretReference>,
-) -> UpdateSyncedSecretRequest {
-    let wanted = SyncedSecret { name: name(id), references, ..SyncedSecret::default() };
-    update(wanted, &["references"])
-}
-
-async fn actions(world: &mut World, id: &str) -> Vec<String> {
-    let request = ListAuditEventsRequest { resource: name(id), page_size: 500, ..Default::default() };
-    let events = world.client.list_audit_events(request).await.unwrap().into_inner().audit_events;
-    events.into_iter().map(|event| event.action).collect()
 }

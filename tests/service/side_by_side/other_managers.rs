@@ -41,7 +41,7 @@ async fn a_controller_that_puts_its_own_back_is_named_and_answered_at_a_growing_
     let after =
         (world.cluster().requests().of("patch", "secrets"), world.vault.requests().of(Operation::SecretGet));
     assert!(after.0 - before.0 <= 3 && after.1 - before.1 <= 1, "{before:?} {after:?}");
-    let actions = actions(&mut world, "a").await;
+    let actions = world.actions("a").await;
     assert!(actions.len() <= 8, "{actions:?}");
     // The service goes on, more rarely.
     world.until("a", |secret| format!("{:?}", secret.conditions).contains("4 repairs so far")).await;
@@ -75,7 +75,7 @@ async fn a_touch_that_leaves_the_content_of_a_secret_is_no_drift() {
     let written = world.cluster().requests().of("patch", "secrets") - writes;
     assert_eq!(written, 1, "the touch alone");
     assert_eq!(world.get("a").await.state(), State::Synced);
-    assert!(!actions(&mut world, "a").await.contains(&"DriftRepaired".to_owned()));
+    assert!(!world.actions("a").await.contains(&"DriftRepaired".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
