@@ -181,7 +181,7 @@ impl Edge {
             Some(found) if known.has::<K>(&found.metadata) => Ok(Some(found.metadata)),
             Some(found) => {
                 if carries_uid(&found.metadata, known.uid) {
-                    // FailedObject by a first write of ours that met somebody else's.
+                    // Left by a first write of ours that met somebody else's.
                     self.withdraw_our_fields(api, name).await?;
                 }
                 Err(conflict::<K>(name))
