@@ -154,10 +154,10 @@ impl ExpiryLog {
             .collect::<Vec<_>>();
         for (expiry, status) in all.iter().zip(&statuses) {
             let Some(problem) = expiry.problem(now).filter(|_| !self.0.contains(status)) else { continue };
-            let time = expiry.time.map(|time| time.to_string());
+            let ends = expiry.time.map(|time| time.to_string());
             match status.2 {
-                ExpiryStatus::Expired => tracing::error!(time, "{problem}"),
-                _ => tracing::warn!(time, "{problem}"),
+                ExpiryStatus::Expired => tracing::error!(ends, "{problem}"),
+                _ => tracing::warn!(ends, "{problem}"),
             }
         }
         self.0 = statuses;

@@ -34,24 +34,24 @@ fn used_by(wire: proto::synced_secret_filter::UsedBy) -> Result<UsedBy, &'static
 }
 
 fn state(wire: i32) -> Result<State, &'static str> {
-    use proto::synced_secret::State as TrackedIo;
-    match TrackedIo::try_from(wire) {
-        Ok(TrackedIo::Pending) => Ok(State::Pending),
-        Ok(TrackedIo::Synced) => Ok(State::Synced),
-        Ok(TrackedIo::Degraded) => Ok(State::Degraded),
-        Ok(TrackedIo::Failed) => Ok(State::Failed),
-        Ok(TrackedIo::Deleting) => Ok(State::Deleting),
-        Ok(TrackedIo::Unspecified) => Err("must be a state; leave the list empty for all states"),
+    use proto::synced_secret::State as WireState;
+    match WireState::try_from(wire) {
+        Ok(WireState::Pending) => Ok(State::Pending),
+        Ok(WireState::Synced) => Ok(State::Synced),
+        Ok(WireState::Degraded) => Ok(State::Degraded),
+        Ok(WireState::Failed) => Ok(State::Failed),
+        Ok(WireState::Deleting) => Ok(State::Deleting),
+        Ok(WireState::Unspecified) => Err("must be a state; leave the list empty for all states"),
         Err(_) => Err("is not a state that this release knows"),
     }
 }
 
 fn origin(wire: i32) -> Result<Option<Origin>, &'static str> {
-    use proto::synced_secret::Origin as TrackedIo;
-    match TrackedIo::try_from(wire) {
-        Ok(TrackedIo::Unspecified) => Ok(None),
-        Ok(TrackedIo::Managed) => Ok(Some(Origin::Managed)),
-        Ok(TrackedIo::Unmanaged) => Ok(Some(Origin::Unmanaged)),
+    use proto::synced_secret::Origin as WireOrigin;
+    match WireOrigin::try_from(wire) {
+        Ok(WireOrigin::Unspecified) => Ok(None),
+        Ok(WireOrigin::Managed) => Ok(Some(Origin::Managed)),
+        Ok(WireOrigin::Unmanaged) => Ok(Some(Origin::Unmanaged)),
         Err(_) => Err("is not an origin that this release knows"),
     }
 }

@@ -128,13 +128,13 @@ pub(in crate::api::rpc) fn condition(condition: &Condition) -> proto::Condition 
 }
 
 fn state(state: State) -> proto::synced_secret::State {
-    use proto::synced_secret::State as TrackedIo;
+    use proto::synced_secret::State as WireState;
     match state {
-        State::Pending => TrackedIo::Pending,
-        State::Synced => TrackedIo::Synced,
-        State::Degraded => TrackedIo::Degraded,
-        State::Failed => TrackedIo::Failed,
-        State::Deleting => TrackedIo::Deleting,
+        State::Pending => WireState::Pending,
+        State::Synced => WireState::Synced,
+        State::Degraded => WireState::Degraded,
+        State::Failed => WireState::Failed,
+        State::Deleting => WireState::Deleting,
     }
 }
 
