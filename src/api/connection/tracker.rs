@@ -18,7 +18,7 @@ use tonic::transport::server::Connected;
 use super::{
     limit::{Limit, LimitHits},
     peer::Peer,
-    tracked::{self, ConnectionState, TrackedConnection, TrackedIo},
+    tracked::{ConnectionState, TrackedConnection, TrackedIo},
 };
 
 /// How often the tracker looks for connections that it can close while the service stops.
@@ -100,7 +100,7 @@ impl ConnectionTracker {
         Peer: From<IO::ConnectInfo>,
     {
         let peer = Peer::from(io.connect_info());
-        let mut all = tracked::lock(&self.0.connections);
+        let mut all = self.0.connections.lock();
         all.retain(|one| one.upgrade().is_some_and(|one| !one.is_closed()));
         let connections: Vec<_> = all.iter().filter_map(Weak::upgrade).collect();
         if !self.make_room(&connections, &peer) {
@@ -158,7 +158,7 @@ impl ConnectionTracker {
     }
 
     fn connections(&self) -> Vec<Arc<ConnectionState>> {
-        tracked::lock(&self.0.connections).iter().filter_map(Weak::upgrade).collect()
+        self.0.connections.lock().iter().filter_map(Weak::upgrade).collect()
     }
 }
 

@@ -18,7 +18,7 @@ use std::{
 
 use futures::task::AtomicWaker;
 use http::Extensions;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use rustls::pki_types::CertificateDer;
 use tokio::time::Instant;
 use tonic::{body::Body, transport::server::TlsConnectInfo};
@@ -110,7 +110,7 @@ impl TrackedConnection {
 
     /// Begins a call.
     pub(crate) fn begin_call(&self) -> TrackedCall {
-        let mut calls = lock(&self.0.calls);
+        let mut calls = self.0.calls.lock();
         calls.last += 1;
         let number = calls.last;
         calls.in_flight.insert(number, CallState::default());
@@ -145,7 +145,7 @@ impl ConnectionState {
 
     /// Whether no authorized call is in flight on it.
     pub(crate) fn is_idle(&self) -> bool {
-        !lock(&self.calls).in_flight.values().any(|call| call.is_authorized)
+        !self.calls.lock().in_flight.values().any(|call| call.is_authorized)
     }
 
     /// Whether it can be closed without breaking a call: none is in flight, and since this was first asked,
@@ -153,7 +153,7 @@ impl ConnectionState {
     /// at once.
     pub(crate) fn is_done(&self) -> bool {
         let (now, transferred) = (Instant::now(), self.transferred.load(Ordering::Relaxed));
-        let mut calls = lock(&self.calls);
+        let mut calls = self.calls.lock();
         if calls.in_flight.values().any(|call| !call.is_unauthenticated) {
             calls.silent = None;
             return false;
@@ -180,7 +180,7 @@ impl ConnectionState {
     /// Whether the peer has left an answer unread for longer than this.
     fn is_stalled(&self, timeout: Duration) -> bool {
         let now = Instant::now();
-        let calls = lock(&self.calls);
+        let calls = self.calls.lock();
         let mut unread = calls.in_flight.values().filter_map(|call| call.unread_since);
         unread.any(|since| now.duration_since(since) > timeout)
     }
@@ -215,7 +215,7 @@ impl TrackedCall {
     }
 
     fn update(&self, change: impl FnOnce(&mut CallState)) {
-        if let Some(call) = lock(&self.connection.0.calls).in_flight.get_mut(&self.number) {
+        if let Some(call) = self.connection.0.calls.lock().in_flight.get_mut(&self.number) {
             change(call);
         }
     }
@@ -223,13 +223,8 @@ impl TrackedCall {
 
 impl Drop for TrackedCall {
     fn drop(&mut self) {
-        lock(&self.connection.0.calls).in_flight.remove(&self.number);
+        self.connection.0.calls.lock().in_flight.remove(&self.number);
     }
-}
-
-/// Nothing that could panic happens under these locks.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock()
 }
 
 #[cfg(test)]
