@@ -121,6 +121,10 @@ impl Reconciler {
             Ok(Applied::Synced(synced)) => self.record_synced(record, synced, attempt).await,
             Ok(Applied::Delegated(delegated)) => self.record_delegated(record, delegated, attempt).await,
             Ok(Applied::Conflict) => self.in_conflict((record, target), engine).await,
+            Ok(Applied::Interrupted { error, repaired }) => {
+                self.record_repaired(record, &repaired).await?;
+                self.record_failure(record, (&error).into()).await
+            }
             Err(error) => self.record_failure(record, (&error).into()).await,
         }
     }

@@ -113,6 +113,17 @@ impl Reconciler {
         Ok(Requeue::After(look_again))
     }
 
+    /// A write repaired a part before it failed. Only the audit tells of that part: it is no longer there to
+    /// be found.
+    pub(super) async fn record_repaired(&self, record: &Record, detail: &str) -> Result<(), StoreError> {
+        let mut transaction = self.0.store.begin().await?;
+        if transaction.current(record.secret.uid).is_some() {
+            transaction.audit(event(AuditAction::DriftRepaired, record, detail)).await?;
+            transaction.commit().await?;
+        }
+        Ok(())
+    }
+
     /// The extension has written the Secret.
     pub(super) async fn record_confirmed(
         &self,

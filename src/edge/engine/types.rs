@@ -110,6 +110,13 @@ pub enum Applied {
     Delegated(Delegated),
     /// A Secret of somebody else stands under the name; nothing was written.
     Conflict,
+    /// The write failed after it had repaired a part.
+    Interrupted {
+        /// Why it failed.
+        error: EdgeError,
+        /// The audit detail about that part. No later look finds it again.
+        repaired: String,
+    },
 }
 
 /// A Secret that holds what it should.

@@ -17,7 +17,7 @@ async fn a_secret_that_was_edited_by_hand_is_put_back_without_a_gap() {
         "stringData": { "username": "mallory", "extra": "x" },
         "metadata": { "labels": { "app.kubernetes.io/managed-by": "mallory" } },
     });
-    let kubectl = PatchParams { field_manager: Some("kubectl-patch".to_owned()), ..PatchParams::default() };
+    let kubectl = kubectl();
     world.secrets().patch("edp1", &kubectl, &Patch::Merge(edit)).await.unwrap();
     until_edge(&world, "edp1", "username", "operator").await;
     assert_eq!(uid(&world, "edp1").await, before);
@@ -81,7 +81,7 @@ async fn a_key_that_was_taken_out_by_hand_comes_back_as_does_the_extensions_own_
     let before = uid(&world, "edp1").await;
     let removed = json!([{ "op": "remove", "path": "/data/password" }]);
     let removed = Patch::<Secret>::Json(serde_json::from_value(removed).unwrap());
-    let kubectl = PatchParams { field_manager: Some("kubectl-patch".to_owned()), ..PatchParams::default() };
+    let kubectl = kubectl();
     world.secrets().patch("edp1", &kubectl, &removed).await.unwrap();
     until_edge(&world, "edp1", "password", "7").await;
     assert_eq!(uid(&world, "edp1").await, before);
@@ -140,34 +140,69 @@ async fn a_pair_without_its_labels_is_still_ours_and_gets_them_back() {
     assert!(world.classes().get_opt("edp1").await.unwrap().is_none());
 }
 
-#[tokio::test]
-async fn what_somebody_adds_to_the_pair_is_taken_out_again_and_told_in_the_audit() {
-    let mut world = with_one(engine()).await;
-    let kubectl = PatchParams { field_manager: Some("kubectl-patch".to_owned()), ..PatchParams::default() };
+fn kubectl() -> PatchParams {
+    PatchParams { field_manager: Some("kubectl-patch".to_owned()), ..PatchParams::default() }
+}
+
+/// Adds a key to the SecretSync and a parameter to its class.
+async fn add_to_the_pair(world: &World, kubectl: &PatchParams) {
     let key = json!([{
         "op": "add", "path": "/spec/secretObject/data/-",
         "value": { "sourcePath": "nowhere", "targetKey": "extra" },
     }]);
     let key = Patch::<SecretSync>::Json(serde_json::from_value(key).unwrap());
-    world.syncs().patch("edp1", &kubectl, &key).await.unwrap();
+    world.syncs().patch("edp1", kubectl, &key).await.unwrap();
     let parameter = json!({ "spec": { "parameters": { "usePodIdentity": "true" } } });
-    world.classes().patch("edp1", &kubectl, &Patch::Merge(parameter)).await.unwrap();
+    world.classes().patch("edp1", kubectl, &Patch::Merge(parameter)).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_somebody_adds_to_the_pair_is_taken_out_again_and_told_in_the_audit() {
+    let mut world = with_one(engine()).await;
+    add_to_the_pair(&world, &kubectl()).await;
     until(&world, "both are as they were", async |world: &World| {
         let sync = world.syncs().get("edp1").await.unwrap();
         let class = world.classes().get("edp1").await.unwrap();
         sync.spec.secret_object.data.len() == 1 && !class.spec.parameters.contains_key("usePodIdentity")
     })
     .await;
-    for what in ["the key extra", "the parameter usePodIdentity"] {
-        until(&world, "it is told", async |world: &World| {
-            let events = world.client.clone().list_audit_events(audit()).await.unwrap().into_inner();
-            let mut events = events.audit_events.iter();
-            events.any(|event| event.action == "DriftRepaired" && event.detail.contains(what))
-        })
-        .await;
-    }
+    until_told(&world, "the key extra").await;
+    until_told(&world, "the parameter usePodIdentity").await;
     // What is ours is as before, also for the extension.
     world.somebody.sets("pump-user", "new").await;
     world.client.sync_synced_secret(sync("edp1")).await.unwrap();
     assert_eq!(world.edge("edp1").await.unwrap(), [("username".to_owned(), "new".to_owned())].into());
+}
+
+/// The extension writes the status of the SecretSync between two writes of the repair, which then fails.
+#[tokio::test]
+async fn what_a_repair_removed_before_it_failed_is_told_in_the_audit() {
+    let mut world = with_one(engine()).await;
+    world.stop_service().await;
+    let kubectl = kubectl();
+    add_to_the_pair(&world, &kubectl).await;
+    let late = FaultRule::new(Fault::Delay { millis: 500 }).verb("patch").resource("secretproviderclasses");
+    world.cluster().faults().add(late);
+    world.start_service().await;
+    for turn in 0..1_000 {
+        if !world.classes().get("edp1").await.unwrap().spec.parameters.contains_key("usePodIdentity") {
+            break;
+        }
+        let touch = json!({ "metadata": { "annotations": { "touched": turn.to_string() } } });
+        world.syncs().patch("edp1", &kubectl, &Patch::Merge(touch)).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    world.cluster().faults().clear();
+    until_told(&world, "the parameter usePodIdentity").await;
+    until_told(&world, "the key extra").await;
+}
+
+/// Waits until the audit names what a repair removed.
+async fn until_told(world: &World, what: &str) {
+    until(world, what, async |world: &World| {
+        let events = world.client.clone().list_audit_events(audit()).await.unwrap().into_inner();
+        let mut events = events.audit_events.iter();
+        events.any(|event| event.action == "DriftRepaired" && event.detail.contains(what))
+    })
+    .await;
 }

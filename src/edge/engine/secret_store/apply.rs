@@ -7,7 +7,7 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{SecretState, SecretStore, observe::WATCH_LAG};
+use super::{PairError, SecretState, SecretStore, observe::WATCH_LAG};
 use crate::{
     edge::{
         EdgeError, Seen,
@@ -15,6 +15,8 @@ use crate::{
     },
     model::{Handed, SyncedSecretId},
 };
+
+const CHANGED: &str = "Somebody changed the SecretSync, its class or the Secret; all are written again.";
 
 impl SecretStore {
     pub(in crate::edge::engine) async fn apply(
@@ -28,7 +30,10 @@ impl SecretStore {
             return Ok(Applied::Conflict);
         }
         let force = Uuid::new_v4().simple().to_string();
-        let written = self.0.edge.apply_pair(&pair, target.known(), &force).await?;
+        let written = match self.0.edge.apply_pair(&pair, target.known(), &force).await {
+            Ok(written) => written,
+            Err(PairError { error, removed }) => return interrupted(error, &removed),
+        };
         self.0.pairs.note(target.secret.id.as_str(), &written);
         let handed = Handed {
             generation: target.secret.generation,
@@ -48,7 +53,7 @@ impl SecretStore {
         Ok(Applied::Delegated(Delegated {
             handed,
             digest: self.digest_of(&pair),
-            repaired: repaired(attempt, &written.taken_out),
+            repaired: repaired(attempt, &written.removed),
             // The watch shows the answer. This is for the case that none comes.
             look_again: WATCH_LAG,
         }))
@@ -76,11 +81,22 @@ impl SecretStore {
     }
 }
 
-/// The audit detail about what somebody else had changed.
-fn repaired(attempt: Attempt, taken_out: &[String]) -> Option<String> {
-    let written = "Somebody changed the SecretSync, its class or the Secret; all are written again.";
-    match taken_out.is_empty() {
-        true => (attempt == Attempt::Drift).then(|| written.to_owned()),
-        false => Some(format!("{written} Removed what had been added: {}.", taken_out.join(", "))),
+/// A write that failed. What it had removed by then is still recorded.
+fn interrupted(error: EdgeError, removed: &[String]) -> Result<Applied, EdgeError> {
+    match removed.is_empty() {
+        true => Err(error),
+        false => Ok(Applied::Interrupted { error, repaired: removed_detail(removed) }),
     }
+}
+
+/// The audit detail about what somebody else had changed.
+fn repaired(attempt: Attempt, removed: &[String]) -> Option<String> {
+    match removed.is_empty() {
+        true => (attempt == Attempt::Drift).then(|| CHANGED.to_owned()),
+        false => Some(removed_detail(removed)),
+    }
+}
+
+fn removed_detail(removed: &[String]) -> String {
+    format!("{CHANGED} Removed what had been added: {}.", removed.join(", "))
 }

@@ -29,8 +29,24 @@ pub struct PairWritten {
     pub class_generation: i64,
     /// `status.syncHash` as the write found it.
     pub sync_hash: String,
-    /// What others had added to the two, which is taken out again.
-    pub taken_out: Vec<String>,
+    /// What others had added to the two and this write removed.
+    pub removed: Vec<String>,
+}
+
+/// A write of the pair failed.
+#[derive(Debug)]
+pub struct PairError {
+    /// The call that failed.
+    pub error: EdgeError,
+    /// What others had added to the two and this write had removed by then. The next look won't find it, so
+    /// it must be recorded now.
+    pub removed: Vec<String>,
+}
+
+impl From<EdgeError> for PairError {
+    fn from(error: EdgeError) -> Self {
+        Self { error, removed: Vec::new() }
+    }
 }
 
 impl Edge {
@@ -42,7 +58,7 @@ impl Edge {
         pair: &Pair,
         known: KnownUids<'_>,
         force: &str,
-    ) -> Result<PairWritten, EdgeError> {
+    ) -> Result<PairWritten, PairError> {
         let (classes, syncs) = (self.classes(), self.syncs());
         let (class_there, sync_there) =
             tokio::try_join!(self.ours(&classes, pair.name(), known), self.ours(&syncs, pair.name(), known))?;
@@ -59,14 +75,18 @@ impl Edge {
             class.meta_mut().owner_references = Some(vec![owner(&sync.metadata)]);
             written = self.apply_one(&classes, &class, Some(&written.metadata)).await?;
         }
-        let (written, sync, taken_out) = self.take_out_what_was_added(pair, written, sync).await?;
+        let mut removed = Vec::new();
+        let (written, sync) = match self.remove_additions(pair, written, sync, &mut removed).await {
+            Ok(pair) => pair,
+            Err(error) => return Err(PairError { error, removed }),
+        };
         Ok(PairWritten {
             sync_uid: sync.metadata.uid,
             class_uid: written.metadata.uid,
             sync_generation: sync.metadata.generation.unwrap_or_default(),
             class_generation: written.metadata.generation.unwrap_or_default(),
             sync_hash: sync.status.unwrap_or_default().sync_hash,
-            taken_out,
+            removed,
         })
     }
 
@@ -258,13 +278,15 @@ impl Edge {
     }
 
     /// An apply leaves what others added: a key that can't be synced holds up all of them, and a parameter
-    /// may change whom the extension comes to the vault as. Just that is taken out.
-    async fn take_out_what_was_added(
+    /// may change whom the extension comes to the vault as. Removes just that, and adds to `removed` what is
+    /// gone, also where a later call fails: the extension writes its status at the same time.
+    async fn remove_additions(
         &self,
         pair: &Pair,
         mut class: SecretProviderClass,
         mut sync: SecretSync,
-    ) -> Result<(SecretProviderClass, SecretSync, Vec<String>), EdgeError> {
+        removed: &mut Vec<String>,
+    ) -> Result<(SecretProviderClass, SecretSync), EdgeError> {
         let (parameters, keys) = (pair.added_parameters(&class), pair.added_keys(&sync));
         let exactly = |metadata: &ObjectMeta| json!({ "uid": metadata.uid, "resourceVersion": metadata.resource_version });
         if !parameters.is_empty() {
@@ -273,15 +295,15 @@ impl Edge {
             let patch = json!({ "metadata": exactly(&class.metadata), "spec": { "parameters": gone } });
             let classes = self.classes();
             class = self.call(classes.patch(pair.name(), &as_us(), &Patch::Merge(patch))).await?;
+            removed.extend(parameters.into_iter().map(|name| format!("the parameter {name}")));
         }
         if !keys.is_empty() {
             let data = json!({ "secretObject": { "data": pair.sync.spec.secret_object.data } });
             let patch = json!({ "metadata": exactly(&sync.metadata), "spec": data });
             sync = self.patch_sync(pair.name(), &patch).await?;
+            removed.extend(keys.into_iter().map(|key| format!("the key {key}")));
         }
-        let parameters = parameters.into_iter().map(|name| format!("the parameter {name}"));
-        let keys = keys.into_iter().map(|key| format!("the key {key}"));
-        Ok((class, sync, parameters.chain(keys).collect()))
+        Ok((class, sync))
     }
 
     /// Removes one of the two, and says so only when it is gone: one that a finalizer holds is still there
