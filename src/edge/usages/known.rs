@@ -264,9 +264,9 @@ impl Gap {
     /// What a person should do next, in one sentence.
     pub fn remedy(&self) -> String {
         match &self.error {
-            None => "Try again in a moment: the first look is under way.".to_owned(),
+            None => "Retry in a few seconds.".to_owned(),
             Some(EdgeError::Forbidden(_)) => format!(
-                "Give the service's account the verbs {} on all resources of {} in its namespace, as deploy/manifests does.",
+                "Grant the service account the verbs {} on all resources of {} in its namespace (see deploy/manifests).",
                 super::USAGE_VERBS.join(" and "),
                 self.group
             ),
@@ -278,8 +278,8 @@ impl Gap {
 impl fmt::Display for Gap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.error {
-            None => write!(f, "{} was not looked at yet", self.what),
-            Some(error) => write!(f, "{} can't be looked at: {error}", self.what),
+            None => write!(f, "{} was not listed yet", self.what),
+            Some(error) => write!(f, "{} can't be listed: {error}", self.what),
         }
     }
 }
