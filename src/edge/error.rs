@@ -35,7 +35,7 @@ pub enum EdgeError {
     },
     /// Another process is the leader for the instance; nothing was written.
     #[error("another process is the leader for the instance: {holder:?} holds the Lease")]
-    NotLeading {
+    NotLeader {
         /// Who holds the Lease.
         holder: String,
     },
@@ -123,7 +123,7 @@ impl EdgeError {
             Self::Changed(_)
                 | Self::Terminating { .. }
                 | Self::Throttled(_)
-                | Self::NotLeading { .. }
+                | Self::NotLeader { .. }
                 | Self::Unreachable(_)
                 | Self::Timeout(_)
         )
@@ -141,7 +141,7 @@ impl EdgeError {
                 Reason::EdgeRejected
             }
             Self::Changed(_) => Reason::Pending,
-            Self::NotLeading { .. } => Reason::StandingBy,
+            Self::NotLeader { .. } => Reason::StandingBy,
             Self::Configuration(_) | Self::Throttled(_) | Self::Unreachable(_) | Self::Timeout(_) => {
                 Reason::EdgeUnreachable
             }
@@ -173,7 +173,7 @@ impl EdgeError {
                 "Remove the finalizer, or wait until its controller does; the service then continues by itself."
                     .to_owned()
             }
-            Self::NotLeading { .. } => {
+            Self::NotLeader { .. } => {
                 "Call the leader, or wait until this process becomes the leader.".to_owned()
             }
             Self::Changed(_) => "Retry; the service also retries by itself.".to_owned(),

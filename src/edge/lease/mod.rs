@@ -174,7 +174,7 @@ impl Leadership {
     /// Why this process writes nothing.
     pub(in crate::edge) fn refusal(&self) -> EdgeError {
         match self.standing() {
-            Standing::StandingBy { holder } => EdgeError::NotLeading { holder },
+            Standing::StandingBy { holder } => EdgeError::NotLeader { holder },
             Standing::Unknown(error) => error,
             Standing::Unasked => EdgeError::Timeout(ELECTION_WAIT),
             Standing::Leading { .. } => EdgeError::Timeout(RENEW_DEADLINE),
@@ -288,7 +288,7 @@ mod tests {
         leadership.renewed(now, "mine", false);
         assert_eq!((leadership.standing(), leadership.changes()), (Standing::Leading { term: 0 }, 0));
         leadership.taken("theirs");
-        let refusal = EdgeError::NotLeading { holder: "theirs".to_owned() };
+        let refusal = EdgeError::NotLeader { holder: "theirs".to_owned() };
         assert_eq!((leadership.check().await, leadership.changes()), (Err(refusal), 1));
         leadership.renewed(now, "mine", true);
         leadership.renewed(now, "mine", false);
