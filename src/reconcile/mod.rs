@@ -251,7 +251,7 @@ impl Reconciler {
             true => Lane::Interactive,
             false => Lane::Background,
         };
-        self.0.queue.push(uid, lane, wake.refetch);
+        self.0.queue.add(uid, lane, wake.refetch);
     }
 
     /// The `Compared` condition of the vault: how recent the last comparison is.
