@@ -78,7 +78,7 @@ impl Reconciler {
         self.0.stands_by.send_replace(false);
         // The rotation check looks at all that is unsettled, too; but it may be waiting for the vault just
         // now.
-        self.wake_unsettled();
+        self.enqueue_unsettled();
         self.0.taken_over.notify_one();
         true
     }

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::{Reconciler, Wake, last_reason::LastReason};
+use super::{EnqueueOptions, Reconciler, last_reason::LastReason};
 use crate::{
     edge::{Edge, EdgeError, Recovered, engine::object_kind},
     model::{Admission, AuditAction, Origin, State, SyncEngine, SyncedSecret, SyncedSecretId, mapping},
@@ -295,7 +295,7 @@ impl Reconciler {
             if let Finding::Unknown { record, .. } | Finding::Newer(_, record) = finding {
                 rebuilt += 1;
                 // Whoever lost a database waits for all of it.
-                self.wake(record.secret.uid, Wake { refetch: None, interactive: true });
+                self.enqueue(record.secret.uid, EnqueueOptions { refetch: None, interactive: true });
             }
         }
         if rebuilt > 0 {
