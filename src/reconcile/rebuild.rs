@@ -253,18 +253,18 @@ impl Finding {
 }
 
 impl Reconciler {
-    /// Rebuilds the database where that is asked for, until told to stop.
+    /// Rebuilds the database if that is configured, until told to stop.
     pub(super) async fn rebuild(self, stop: CancellationToken) {
-        let (mut pause, mut told) = (POLL_INTERVAL, LastReason::default());
+        let (mut pause, mut last_reason) = (POLL_INTERVAL, LastReason::default());
         loop {
             match self.rebuild_if_asked().await {
                 Ok(()) => {
                     pause = POLL_INTERVAL;
-                    told.clear();
+                    last_reason.clear();
                 }
                 Err(error) => {
                     // The cluster may be away for long.
-                    if told.is_news(&error) {
+                    if last_reason.is_news(&error) {
                         tracing::warn!(%error, "the database can't be rebuilt from the edge yet; trying again");
                     }
                     pause = (pause * 2).min(LONGEST_BACKOFF);
