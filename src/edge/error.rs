@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::{model::Reason, quote::Quote};
 
-/// An error of the edge. No message contains a secret value: the API names fields and keys, and we never quote
-/// bodies.
+/// An error of the edge. No message contains a secret value: the API names fields and keys, and we never
+/// quote bodies.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EdgeError {
     /// The kubeconfig or the pod's service account is unusable.
