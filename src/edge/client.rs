@@ -150,7 +150,10 @@ impl Loader for ClusterFiles {
     }
 
     fn log_reloaded(&self, loaded: &LoadedClient) {
-        tracing::info!(files = %loaded.files, "the kubeconfig or the system clock changed; reloaded the Kubernetes client");
+        tracing::info!(
+            files = %loaded.files,
+            "the kubeconfig or the system clock changed; reloaded the Kubernetes client"
+        );
     }
 
     fn log_unusable(&self, error: &EdgeError) {

@@ -170,7 +170,8 @@ impl EdgeError {
                 )
             }
             Self::Terminating { .. } => {
-                "Remove the finalizer, or wait until its controller does; the service then continues by itself."
+                "Remove the finalizer, or wait until its controller does; the service then continues by \
+                 itself."
                     .to_owned()
             }
             Self::NotLeader { .. } => {
@@ -178,8 +179,9 @@ impl EdgeError {
             }
             Self::Changed(_) => "Retry; the service also retries by itself.".to_owned(),
             Self::Forbidden(_) => format!(
-                "Grant the service account the verbs {} on secrets in its namespace (with the Secret Store engine \
-                 also on secretsyncs and secretproviderclasses), and {} on leases, as deploy/manifests does.",
+                "Grant the service account the verbs {} on secrets in its namespace (with the Secret Store \
+                 engine also on secretsyncs and secretproviderclasses), and {} on leases, as deploy/manifests \
+                 does.",
                 super::REQUIRED_VERBS.join(", "),
                 super::LEASE_VERBS.join(", ")
             ),
@@ -195,9 +197,7 @@ impl EdgeError {
             Self::NotFound(_) => "Check that the cluster serves the resource.".to_owned(),
             Self::TooLarge => "Split the references across several synced secrets.".to_owned(),
             Self::Rejected(said) if said.contains("immutable") => IMMUTABLE.to_owned(),
-            Self::Rejected(_) => {
-                "Fix the field named above and retry.".to_owned()
-            }
+            Self::Rejected(_) => "Fix the field named above and retry.".to_owned(),
             Self::Throttled(_) | Self::Unreachable(_) | Self::Timeout(_) => {
                 "Retry later; the service continues by itself as soon as the cluster answers.".to_owned()
             }

@@ -262,8 +262,8 @@ fn not_recorded(metadata: &ObjectMeta, why: Option<&String>) -> Condition {
     let message = match why {
         None => format!("{what}. Run `secret-service rebuild` to record it again."),
         Some(why) => format!(
-            "{what}, and can't be recorded again, because {why}. Adopt it with AdoptSyncedSecret and a reference \
-             for each key, or delete it from the cluster."
+            "{what}, and can't be recorded again, because {why}. Adopt it with AdoptSyncedSecret and a \
+             reference for each key, or delete it from the cluster."
         ),
     };
     Condition::new(ConditionType::Synced, Status::Unknown, Reason::NotRecorded, message)

@@ -265,7 +265,8 @@ impl Gap {
         match &self.error {
             None => "Retry in a few seconds.".to_owned(),
             Some(EdgeError::Forbidden(_)) => format!(
-                "Grant the service account the verbs {} on all resources of {} in its namespace (see deploy/manifests).",
+                "Grant the service account the verbs {} on all resources of {} in its namespace (see \
+                 deploy/manifests).",
                 super::USAGE_VERBS.join(" and "),
                 self.group
             ),
