@@ -1,4 +1,4 @@
-//! What the service's own account may do at the edge, and whether the edge answers.
+//! What the service account may do at the edge, and whether the edge is reachable.
 
 use k8s_openapi::{
     api::{
@@ -17,34 +17,33 @@ use super::{Edge, EdgeError};
 /// The name of a Secret that is never written.
 const PROBE: &str = "secret-service-access-probe";
 
-/// The verbs that an engine needs on what it writes, in its namespace.
+/// The verbs that an engine needs on the resources that it writes, in its namespace.
 pub const REQUIRED_VERBS: [&str; 6] = ["get", "list", "watch", "create", "patch", "delete"];
 
-/// What the direct engine does in its namespace.
+/// The permissions that the direct engine needs in its namespace.
 pub const SECRET_RIGHTS: Rights = written("", "secrets");
-/// What the Secret Store engine does to the Secrets that the extension makes: sees them, without their
-/// values, takes back what somebody else has written to them, and removes them with their synced secret.
+/// The permissions that the Secret Store engine needs on the Secrets of the extension: it watches their
+/// metadata, reverts changes of others, and removes a Secret with its synced secret.
 pub const SEEN_SECRET_RIGHTS: Rights = Rights {
     group: "",
     resource: "secrets",
     verbs: &["get", "list", "watch", "patch", "delete"],
     scope: Scope::Namespace,
 };
-/// What the Secret Store engine does there besides.
+/// The permissions that the Secret Store engine needs in addition.
 pub const STORE_RIGHTS: [Rights; 2] = [
     written("secret-sync.x-k8s.io", "secretsyncs"),
     written("secrets-store.csi.x-k8s.io", "secretproviderclasses"),
 ];
-/// What is looked at there to tell whether the Secret Store extension can come to the vault; it comes without
-/// that.
+/// An optional permission: the service checks whether the extension's service account can reach the vault.
 pub const ACCOUNT_RIGHTS: Rights =
     Rights { group: "", resource: "serviceaccounts", verbs: &["get"], scope: Scope::Namespace };
-/// What is asked of the cluster about callers: whose a token is, and what its owner may do.
+/// The permission to ask the cluster whose token a caller presents.
 pub const TOKEN_RIGHTS: Rights = review("authentication.k8s.io", "tokenreviews");
-/// The other half.
+/// The permission to ask the cluster what a caller may do.
 pub const DECISION_RIGHTS: Rights = review("authorization.k8s.io", "subjectaccessreviews");
 
-/// What whoever acts for the instance does with its Lease. No Role can narrow `create` to a name.
+/// The verbs on the Lease that the leader needs. A Role can't restrict `create` to a name.
 pub const LEASE_VERBS: [&str; 3] = ["create", "get", "update"];
 
 /// Verbs on a resource.
@@ -78,7 +77,7 @@ const fn review(group: &'static str, resource: &'static str) -> Rights {
 }
 
 impl Edge {
-    /// Asks the API server which of these rights are not granted to us, each as `VERBS on RESOURCE`.
+    /// Asks the API server which of these permissions we lack, each as `VERBS on RESOURCE`.
     pub async fn missing_rights(&self, needed: &[Rights]) -> Result<Vec<String>, EdgeError> {
         let mut missing = Vec::new();
         for Rights { group, resource, verbs, scope } in needed {
@@ -102,7 +101,7 @@ impl Edge {
         Ok(missing)
     }
 
-    /// Asks the API server which verbs on the Lease of a name are not granted to us.
+    /// Asks the API server which verbs on the Lease of a name we lack.
     pub async fn missing_lease_verbs(&self, name: &str) -> Result<Vec<&'static str>, EdgeError> {
         let mut missing = Vec::new();
         for verb in LEASE_VERBS {
@@ -121,7 +120,7 @@ impl Edge {
         Ok(missing)
     }
 
-    /// Asks the API server whether something is granted to us.
+    /// Asks the API server whether we have a permission.
     pub(super) async fn is_allowed(&self, asked: ResourceAttributes) -> Result<bool, EdgeError> {
         let reviews: Api<SelfSubjectAccessReview> = Api::all(self.open.clone());
         let review = SelfSubjectAccessReview {
@@ -135,14 +134,15 @@ impl Edge {
         Ok(answer.status.is_some_and(|status| status.allowed))
     }
 
-    /// Whether the Secrets of the namespace can be read right now: one entry, metadata only.
+    /// Checks that the Secrets of the namespace can be listed right now: one entry, metadata only.
     pub async fn ping(&self) -> Result<(), EdgeError> {
         let one = ListParams::default().limit(1);
         self.call(self.metadata.list(&one)).await.map(|_| ())
     }
 
-    /// Whether the namespace is there: a list in one that isn't is empty, a write is refused. Changes
-    /// nothing. Where we may not write, it counts as there: the rights that are missing are told elsewhere.
+    /// Checks that the namespace exists, by a dry run of a write: a list in a missing namespace is just
+    /// empty. Without the permission to write, the namespace counts as existing: another check reports the
+    /// permission.
     pub async fn check_namespace(&self) -> Result<(), EdgeError> {
         let probe = Secret {
             metadata: ObjectMeta { name: Some(PROBE.to_owned()), ..ObjectMeta::default() },
@@ -150,8 +150,8 @@ impl Edge {
         };
         let dry_run = PostParams { dry_run: true, ..PostParams::default() };
         match self.call(self.secrets.create(&dry_run, &probe)).await {
-            // Somebody made it: so the namespace is there. Who may not make Secrets, as in the Secret Store
-            // engine, is not told.
+            // If the Secret exists, so does the namespace. If we may not create Secrets, as with the Secret
+            // Store engine, the API server does not say.
             Err(EdgeError::Changed(_) | EdgeError::Forbidden(_)) => Ok(()),
             other => other.map(|_| ()),
         }

@@ -1,5 +1,5 @@
-//! What others made, before it is taken over: Kubernetes Secrets and SecretSyncs. Asked afresh, and without a
-//! value where none may be read.
+//! Reads Secrets and SecretSyncs of other tools before an adoption. Asks the API server each time, and reads
+//! no values if the service may not read them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,12 +26,11 @@ pub struct Adoptable {
     pub keys: BTreeSet<String>,
     /// The labels that are neither ours nor the extension's.
     pub labels: BTreeMap<String, String>,
-    /// Keys that it has besides these: nobody whom Kubernetes remembers wrote them, so their names are not
-    /// known.
+    /// The number of further keys. No entry in `managedFields` names them, so their names are unknown.
     pub unknown_keys: usize,
-    /// Whether its content can't be changed, for all that is known without reading it.
+    /// Whether its content is immutable, as far as that is known without reading it.
     pub immutable: bool,
-    /// Who owns it and would go on writing it, for example `ExternalSecret pump-7`.
+    /// Its owner, which would continue to write it, for example `ExternalSecret pump-7`.
     pub owner: Option<String>,
     /// The uid of a synced secret that it carries as our label, as it is written there.
     pub label: Option<String>,
@@ -72,11 +71,11 @@ pub struct SyncedInto {
 }
 
 impl Edge {
-    /// Looks at a Secret that may be taken over; `None` where there is none.
+    /// Reads a Secret that may be adopted; `None` if there is none.
     ///
-    /// Whoever may read has its type and its keys from the Secret itself, and wipes its values at once.
-    /// Whoever may not has the keys from `managedFields`, and their number and the type as the API server
-    /// prints them.
+    /// With `may_read`, the type and the keys come from the Secret itself, and its values are wiped at once.
+    /// Without it, the keys come from `managedFields`, and their number and the type come from the API
+    /// server's Table output.
     pub async fn adoptable(
         &self,
         id: &SyncedSecretId,
@@ -132,8 +131,8 @@ impl Edge {
         }))
     }
 
-    /// Looks at a SecretSync that may be taken over; `None` where there is none. `vault_name` is the vault of
-    /// this service.
+    /// Reads a SecretSync that may be adopted; `None` if there is none. `vault_name` is the vault of this
+    /// service.
     pub async fn adoptable_sync(
         &self,
         id: &SyncedSecretId,
@@ -166,8 +165,7 @@ fn synced_into(secret: &ObjectMeta, sync: &SecretSync) -> SyncedInto {
     }
 }
 
-/// The labels that neither this service nor the extension sets: those of theirs are written anew, whatever
-/// they say now.
+/// The labels that neither this service nor the extension sets. Both overwrite their own labels anyway.
 fn labels_of_others<'a>(
     labels: impl IntoIterator<Item = (&'a String, &'a String)>,
 ) -> BTreeMap<String, String> {
@@ -175,7 +173,7 @@ fn labels_of_others<'a>(
     others.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
-/// Whether anybody has set `immutable`: to what, metadata does not tell.
+/// Whether anybody has set `immutable`. The metadata does not show the value.
 fn names_immutable(metadata: &ObjectMeta) -> bool {
     let mut entries = metadata.managed_fields.iter().flatten();
     entries.any(|entry| entry.fields_v1.as_ref().is_some_and(|fields| fields.0.get("f:immutable").is_some()))

@@ -1,8 +1,8 @@
-//! The client of the Kubernetes API, made anew when the kubeconfig or a certificate that it names has
-//! changed.
+//! The client of the Kubernetes API. It is rebuilt when the kubeconfig, or a certificate that the kubeconfig
+//! names, changes.
 //!
-//! The SDK reads the token files of a kubeconfig again by itself, and in a pod the account's token and the
-//! cluster's authority; the rest it reads once.
+//! The SDK itself reloads only token files and, in a pod, the service account's token and the cluster's CA.
+//! It reads everything else once.
 
 use std::{env, ffi::OsString, path::PathBuf, time::Duration};
 
@@ -19,7 +19,7 @@ use tower::{BoxError, service_fn};
 
 use super::{
     EdgeError, Leadership, Options,
-    watches::{SILENT, Watches},
+    watches::{READ_TIMEOUT, Watches},
 };
 use crate::{
     fence::FenceError,
@@ -28,21 +28,22 @@ use crate::{
     quote::Quote,
 };
 
-/// How often the files are looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
-/// A clock that has gone wrong by more since the client was made was set.
-const CLOCK_SET: SignedDuration = SignedDuration::from_secs(30);
+/// How often the files are checked for changes.
+const RELOAD_INTERVAL: Duration = Duration::from_secs(10);
+/// If the wall clock and the monotonic clock differ by more than this since the client was built, somebody
+/// set the wall clock.
+const CLOCK_STEP: SignedDuration = SignedDuration::from_secs(30);
 
-/// A client that follows its files.
+/// A client that reloads its files.
 pub(super) async fn connect(options: &Options, clock: PeerClock) -> Result<Client, EdgeError> {
     let cluster = ClusterFiles(options.clone());
-    let (made, cluster) = on_a_thread(move || (cluster.made(), cluster)).await?;
-    let (followed, watches) = (Reloadable::new(cluster, made?, LOOK_EVERY), Watches::default());
-    let patience = options.timeout;
+    let (loaded, cluster) = run_blocking(move || (cluster.load(), cluster)).await?;
+    let (reloadable, watches) = (Reloadable::new(cluster, loaded?, RELOAD_INTERVAL), Watches::default());
+    let deadline = options.timeout;
     let send = service_fn(move |request: http::Request<Body>| {
-        let (client, watches, clock) = (followed.current().client, watches.clone(), clock.clone());
+        let (client, watches, clock) = (reloadable.current().client, watches.clone(), clock.clone());
         async move {
-            let response = watches.send(client, request, patience).await?;
+            let response = watches.send(client, request, deadline).await?;
             if let Some(date) = response.headers().get(DATE).and_then(|date| date.to_str().ok()) {
                 clock.record_date(date);
             }
@@ -52,8 +53,8 @@ pub(super) async fn connect(options: &Options, clock: PeerClock) -> Result<Clien
     Ok(Client::new(send, options.namespace.clone()))
 }
 
-/// A client whose writes go through only while this process acts for the instance, and are given up, by the
-/// API server too, before another process may act.
+/// A client that sends writes only while this process is the leader. Both the client and the API server give
+/// a write up before another process can become the leader.
 pub(super) fn fenced(client: Client, leadership: Leadership, namespace: &str) -> Client {
     let send = service_fn(move |request: http::Request<Body>| {
         let (client, leadership) = (client.clone(), leadership.clone());
@@ -72,14 +73,14 @@ pub(super) fn fenced(client: Client, leadership: Leadership, namespace: &str) ->
     Client::new(send, namespace.to_owned())
 }
 
-/// Whether a request changes something.
+/// Whether a request changes anything; a dry run does not.
 fn writes(request: &http::Request<Body>) -> bool {
     let is_dry =
         || request.uri().query().is_some_and(|query| query.split('&').any(|part| part == "dryRun=All"));
     !matches!(*request.method(), Method::GET | Method::HEAD) && !is_dry()
 }
 
-/// The request, with the time that the API server may take for it.
+/// Adds the time that the API server may take for the request.
 fn within(mut request: http::Request<Body>, left: Option<Duration>) -> http::Request<Body> {
     let Some(left) = left else { return request };
     let uri = request.uri();
@@ -94,8 +95,8 @@ fn within(mut request: http::Request<Body>, left: Option<Duration>) -> http::Req
     request
 }
 
-/// The files that somebody renews where the API server does not accept us; none where the pod's own account
-/// is used.
+/// The kubeconfig files whose credentials a person has to renew when the API server rejects them. Empty if
+/// the pod's service account is used.
 pub(super) fn kubeconfigs(options: &Options) -> Vec<PathBuf> {
     let named = |path: &PathBuf| vec![path.clone()];
     let of_environment = || {
@@ -107,68 +108,72 @@ pub(super) fn kubeconfigs(options: &Options) -> Vec<PathBuf> {
     files.into_iter().filter(|file| file.is_file()).collect()
 }
 
-/// The kubeconfigs and what they name, or what a pod has instead.
+/// Loads a client from the kubeconfigs and the files that they name, or from the pod's service account.
 struct ClusterFiles(Options);
 
-/// A client, and what it was made from.
+/// A client, and the files that it was built from.
 #[derive(Clone)]
-struct Made {
+struct LoadedClient {
     client: Client,
     files: Files,
     digest: [u8; 32],
-    /// When, by the clock that may be set and by the one that may not.
-    at: (Timestamp, Instant),
+    /// When it was built, by the wall clock and by the monotonic clock.
+    built_at: (Timestamp, Instant),
 }
 
-/// What a client was made from.
+/// The files that a client is built from.
 #[derive(Clone)]
 struct Files {
     kubeconfigs: Vec<PathBuf>,
-    /// The certificates and keys that they name.
+    /// The certificates and keys that the kubeconfigs name.
     named: Vec<PathBuf>,
 }
 
 // === impl ClusterFiles ===
 
 impl ClusterFiles {
-    fn made(&self) -> Result<Made, EdgeError> {
+    fn load(&self) -> Result<LoadedClient, EdgeError> {
         let files = Files::of(&self.0);
         let digest = files.digest();
-        let at = (Timestamp::now(), Instant::now());
-        Ok(Made { client: made(&self.0)?, files, digest, at })
+        let built_at = (Timestamp::now(), Instant::now());
+        Ok(LoadedClient { client: build_client(&self.0)?, files, digest, built_at })
     }
 }
 
 impl Loader for ClusterFiles {
-    type Value = Made;
+    type Value = LoadedClient;
     type Error = EdgeError;
 
-    fn reload(&self, before: &Made) -> Result<Option<Made>, EdgeError> {
+    fn reload(&self, before: &LoadedClient) -> Result<Option<LoadedClient>, EdgeError> {
         let is_same = before.files.digest() == before.digest && !before.is_clock_set();
-        if is_same { Ok(None) } else { self.made().map(Some) }
+        if is_same { Ok(None) } else { self.load().map(Some) }
     }
 
-    fn log_reloaded(&self, made: &Made) {
-        tracing::info!(files = %made.files, "the kubeconfig, or the clock, has changed; what the files say now is used");
+    fn log_reloaded(&self, loaded: &LoadedClient) {
+        tracing::info!(
+            files = %loaded.files,
+            "the kubeconfig or the system clock changed; reloaded the Kubernetes client"
+        );
     }
 
     fn log_unusable(&self, error: &EdgeError) {
         tracing::warn!(
             files = %Files::of(&self.0), %error,
-            "the kubeconfig has changed and can't be used; what it said before still counts. Mend it"
+            "the changed kubeconfig is invalid; the service keeps the previous one. Fix the kubeconfig"
         );
     }
 }
 
-// === impl Made ===
+// === impl LoadedClient ===
 
-impl Made {
-    /// Whether this machine's clock was set since. The SDK reads a pod's token again when that clock says so:
-    /// after it was set back, it would show the old one for as long.
+impl LoadedClient {
+    /// Whether somebody has set this machine's clock since the client was built. The SDK reloads a pod's
+    /// token by the wall clock: after the clock is set back, it would keep using an expired token for that
+    /// long.
     fn is_clock_set(&self) -> bool {
-        let (wall, monotonic) = self.at;
+        let (wall, monotonic) = self.built_at;
         let passed = SignedDuration::try_from(monotonic.elapsed()).unwrap_or(SignedDuration::MAX);
-        (Timestamp::now().duration_since(wall) - passed).abs() > CLOCK_SET
+        (Timestamp::now().duration_since(wall) - passed).abs() > CLOCK_STEP
     }
 }
 
@@ -187,7 +192,7 @@ impl Files {
         Self { named: named.collect(), kubeconfigs }
     }
 
-    /// Of all that they hold; a file that is not there holds nothing.
+    /// A digest of the content of all files; a missing file counts as empty.
     fn digest(&self) -> [u8; 32] {
         let mut all = Context::new(&SHA256);
         for file in self.kubeconfigs.iter().chain(&self.named) {
@@ -205,22 +210,23 @@ impl std::fmt::Display for Files {
     }
 }
 
-/// A client of what the files say now. Reads them, and runs the plugin that they name and waits for it.
-fn made(options: &Options) -> Result<Client, EdgeError> {
-    // It waits for files alone, and not by the runtime.
+/// Builds a client from the files as they are now. Blocks: it reads the files, and runs the exec plugin that
+/// they name.
+fn build_client(options: &Options) -> Result<Client, EdgeError> {
+    // This future only reads files, and needs no runtime.
     let mut config = futures::executor::block_on(configuration(options))?;
-    config.read_timeout = Some(SILENT.max(options.timeout));
+    config.read_timeout = Some(READ_TIMEOUT.max(options.timeout));
     config.connect_timeout = Some(options.timeout.min(Duration::from_secs(5)));
     config.default_retry = false;
     Client::try_from(config).map_err(|error| EdgeError::Configuration(Quote::error(&error)))
 }
 
-/// Runs what may wait for a disk.
-async fn on_a_thread<T: Send + 'static>(
+/// Runs something that may wait for a disk on a thread of its own.
+async fn run_blocking<T: Send + 'static>(
     something: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, EdgeError> {
     let ran = tokio::task::spawn_blocking(something).await;
-    ran.map_err(|died| EdgeError::Configuration(Quote::error(&died)))
+    ran.map_err(|panicked| EdgeError::Configuration(Quote::error(&panicked)))
 }
 
 async fn configuration(options: &Options) -> Result<Config, EdgeError> {
@@ -235,7 +241,7 @@ async fn configuration(options: &Options) -> Result<Config, EdgeError> {
         (None, None) => Config::infer().await.map_err(|error| unusable(&error)),
     }?;
     if let Some(plugin) = &mut config.auth_info.exec {
-        // Nobody sits here whom it could ask; and what it complains of would go to our log as it is.
+        // There is no terminal to prompt on, and the plugin's stderr would go to our log unfiltered.
         plugin.interactive_mode = Some(ExecInteractiveMode::Never);
     }
     Ok(config)

@@ -1,76 +1,77 @@
-//! Why the Kubernetes API did not do what was asked, in the terms of who must mend it.
+//! Errors of the Kubernetes API, by who has to fix them.
 
 use std::time::Duration;
 
 use crate::{model::Reason, quote::Quote};
 
-/// An error of the edge. No message holds a value: the API names fields and keys, and we quote no bodies.
+/// An error of the edge. No message contains a secret value: the API names fields and keys, and we never
+/// quote bodies.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EdgeError {
-    /// The kubeconfig or the pod's account can't be used.
-    #[error("the cluster's configuration can't be used: {0}")]
+    /// The kubeconfig or the pod's service account is unusable.
+    #[error("the cluster configuration is invalid: {0}")]
     Configuration(Quote),
-    /// Something of this name is there and is not ours.
-    #[error("a Kubernetes {kind} {name:?} that this service does not manage is in the way")]
+    /// An object of this name exists, and this service does not manage it.
+    #[error("the Kubernetes {kind} {name:?} exists and is not managed by this service")]
     Conflict {
         /// `Secret`, or a kind of the Secret Store extension.
         kind: String,
         /// Its name.
         name: String,
     },
-    /// What is ours is being deleted and something holds it back.
-    #[error("the Kubernetes {kind} {name:?} is being deleted and a finalizer holds it back")]
+    /// Our object is being deleted, but a finalizer blocks the deletion.
+    #[error("the Kubernetes {kind} {name:?} is being deleted, but a finalizer blocks the deletion")]
     Terminating {
         /// `Secret`, or a kind of the Secret Store extension.
         kind: String,
         /// Its name.
         name: String,
     },
-    /// The engine needs a setting that nobody has made.
+    /// The engine needs a setting that is missing.
     #[error("the Secret Store engine needs {setting}")]
     SettingMissing {
         /// The field of the configuration.
         setting: &'static str,
     },
-    /// Another process acts for the instance; nothing was written.
-    #[error("another process acts for the instance: {holder:?} holds its Lease")]
-    NotLeading {
+    /// Another process is the leader for the instance; nothing was written.
+    #[error("another process is the leader for the instance: {holder:?} holds the Lease")]
+    NotLeader {
         /// Who holds the Lease.
         holder: String,
     },
-    /// It changed between our look and our write.
-    #[error("the Kubernetes Secret changed meanwhile: {0}")]
+    /// It changed between our read and our write.
+    #[error("the Kubernetes Secret was changed concurrently: {0}")]
     Changed(Quote),
-    /// The service's account lacks a right.
-    #[error("the Kubernetes API refuses: {0}")]
+    /// The service account lacks a permission.
+    #[error("the Kubernetes API denied access: {0}")]
     Forbidden(Quote),
     /// The service's credentials are not accepted.
     #[error("the Kubernetes API does not accept the service's credentials: {0}")]
     Unauthenticated(Quote),
-    /// The namespace isn't there.
-    #[error("the namespace {0:?} is not there")]
+    /// The namespace does not exist.
+    #[error("the namespace {0:?} does not exist")]
     NamespaceMissing(String),
-    /// The custom resources of the Secret Store extension are not installed, or not in the version that is
-    /// written here.
+    /// The custom resources of the Secret Store extension are not installed, or not in the version that this
+    /// service writes.
     #[error("the cluster does not serve the kind {kind} of the Secret Store extension")]
     NotServed {
         /// The kind.
         kind: String,
     },
-    /// Nothing of that name.
-    #[error("the Kubernetes API has no such resource: {0}")]
+    /// No object of that name exists.
+    #[error("the Kubernetes API found no such resource: {0}")]
     NotFound(Quote),
     /// The API server asks us to slow down.
     #[error("the Kubernetes API is overloaded")]
     Throttled(Option<Duration>),
-    /// The values together are too large.
-    #[error("the values together are larger than a Kubernetes Secret can be")]
+    /// The values together exceed the size limit of a Secret.
+    #[error("the values together exceed the size limit of a Kubernetes Secret")]
     TooLarge,
     /// The API server does not accept the Secret as it is.
-    #[error("the Kubernetes API refuses the Secret: {0}")]
+    #[error("the Kubernetes API rejected the Secret: {0}")]
     Rejected(Quote),
-    /// The API server can't be reached or fails.
-    #[error("the Kubernetes API can't be reached: {0}")]
+    /// The API server is unreachable or fails.
+    #[error("the Kubernetes API is unreachable: {0}")]
     Unreachable(Quote),
     /// No answer in time.
     #[error("the Kubernetes API did not answer within {}", humantime::format_duration(*.0))]
@@ -78,12 +79,12 @@ pub enum EdgeError {
 }
 
 impl EdgeError {
-    /// A Secret that is not ours stands under this name.
+    /// A Secret of this name exists that this service does not manage.
     pub fn conflict(name: impl ToString) -> Self {
         Self::Conflict { kind: "Secret".to_owned(), name: name.to_string() }
     }
 
-    /// Our Secret of this name is being deleted and something holds it back.
+    /// Our Secret of this name is being deleted, but a finalizer blocks the deletion.
     pub(super) fn terminating(name: impl ToString) -> Self {
         Self::Terminating { kind: "Secret".to_owned(), name: name.to_string() }
     }
@@ -92,9 +93,9 @@ impl EdgeError {
     pub(super) fn of(error: &kube::Error, namespace: &str) -> Self {
         let status = match error {
             kube::Error::Api(status) => status,
-            // Our own: the fence's.
+            // Our own error, from the fence.
             kube::Error::Service(inner) if inner.is::<Self>() => {
-                return inner.downcast_ref::<Self>().expect("it was just looked at").clone();
+                return inner.downcast_ref::<Self>().expect("its type was just checked").clone();
             }
             error => return Self::Unreachable(Quote::cause(error)),
         };
@@ -105,7 +106,7 @@ impl EdgeError {
             404 if status.message.contains("namespaces \"") => Self::NamespaceMissing(namespace.to_owned()),
             404 => Self::NotFound(message),
             409 => Self::Changed(message),
-            // An apply to another object than the one that it names by its uid.
+            // The apply named the object by its uid, and another object has the name now.
             422 if status.message.contains("metadata.uid: Invalid value") => Self::Changed(message),
             413 => Self::TooLarge,
             422 if status.message.contains("Too long") => Self::TooLarge,
@@ -115,14 +116,14 @@ impl EdgeError {
         }
     }
 
-    /// Whether waiting may be enough.
+    /// Whether a retry may succeed without anybody's help.
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
             Self::Changed(_)
                 | Self::Terminating { .. }
                 | Self::Throttled(_)
-                | Self::NotLeading { .. }
+                | Self::NotLeader { .. }
                 | Self::Unreachable(_)
                 | Self::Timeout(_)
         )
@@ -140,7 +141,7 @@ impl EdgeError {
                 Reason::EdgeRejected
             }
             Self::Changed(_) => Reason::Pending,
-            Self::NotLeading { .. } => Reason::StandingBy,
+            Self::NotLeader { .. } => Reason::StandingBy,
             Self::Configuration(_) | Self::Throttled(_) | Self::Unreachable(_) | Self::Timeout(_) => {
                 Reason::EdgeUnreachable
             }
@@ -156,7 +157,7 @@ impl EdgeError {
     pub fn remedy(&self) -> String {
         match self {
             Self::Configuration(_) => {
-                "Name a kubeconfig file that is valid, or run in a pod with a service account.".to_owned()
+                "Set a valid kubeconfig file, or run in a pod with a service account.".to_owned()
             }
             Self::Conflict { kind, name } => {
                 format!(
@@ -169,36 +170,36 @@ impl EdgeError {
                 )
             }
             Self::Terminating { .. } => {
-                "Remove the finalizer, or wait for who set it; the service goes on by itself.".to_owned()
-            }
-            Self::NotLeading { .. } => {
-                "Call that process, or wait until it has ended: this one takes over then, by itself."
+                "Remove the finalizer, or wait until its controller does; the service then continues by \
+                 itself."
                     .to_owned()
             }
-            Self::Changed(_) => "Try again; the service does so by itself.".to_owned(),
+            Self::NotLeader { .. } => {
+                "Call the leader, or wait until this process becomes the leader.".to_owned()
+            }
+            Self::Changed(_) => "Retry; the service also retries by itself.".to_owned(),
             Self::Forbidden(_) => format!(
-                "Give the service's account the verbs {} on secrets in its namespace, in the Secret Store engine on \
-                 secretsyncs and secretproviderclasses too, and {} on leases, as deploy/manifests has them.",
+                "Grant the service account the verbs {} on secrets in its namespace (with the Secret Store \
+                 engine also on secretsyncs and secretproviderclasses), and {} on leases, as deploy/manifests \
+                 does.",
                 super::REQUIRED_VERBS.join(", "),
                 super::LEASE_VERBS.join(", ")
             ),
             Self::Unauthenticated(_) => {
-                "Renew the credentials in the kubeconfig or of the pod's account.".to_owned()
+                "Renew the credentials in the kubeconfig or of the pod's service account.".to_owned()
             }
             Self::NamespaceMissing(namespace) => {
-                format!("Create the namespace {namespace:?}, or configure the one of the instance.")
+                format!("Create the namespace {namespace:?}, or configure the namespace of the instance.")
             }
             Self::NotServed { .. } => {
                 "Install the Secret Store extension in the cluster, or set sync.engine to direct.".to_owned()
             }
             Self::NotFound(_) => "Check that the cluster serves the resource.".to_owned(),
-            Self::TooLarge => "Spread the references over several synced secrets.".to_owned(),
+            Self::TooLarge => "Split the references across several synced secrets.".to_owned(),
             Self::Rejected(said) if said.contains("immutable") => IMMUTABLE.to_owned(),
-            Self::Rejected(_) => {
-                "Mend what the message names: the API server will not accept it as it is.".to_owned()
-            }
+            Self::Rejected(_) => "Fix the field named above and retry.".to_owned(),
             Self::Throttled(_) | Self::Unreachable(_) | Self::Timeout(_) => {
-                "Try again later; the service goes on by itself when the cluster answers.".to_owned()
+                "Retry later; the service continues by itself as soon as the cluster answers.".to_owned()
             }
         }
     }
@@ -209,5 +210,6 @@ fn retry_after(status: &kube::core::Status) -> Option<Duration> {
     (seconds > 0).then(|| Duration::from_secs(u64::from(seconds)))
 }
 
-/// What to do about a Secret that can't be changed.
-pub(super) const IMMUTABLE: &str = "What it names can't be changed in a Kubernetes Secret that is there: delete the Secret, and it is made anew.";
+/// The remedy for an immutable Secret, or for a change of an immutable field such as `type`.
+pub(super) const IMMUTABLE: &str =
+    "The field named above is immutable: delete the Secret, and the service creates it again.";

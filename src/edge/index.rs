@@ -1,4 +1,4 @@
-//! What the watch over the namespace's Secrets last said: metadata only, never a value.
+//! A cache of the metadata of the namespace's Secrets, kept by a watch. It never contains a value.
 
 use std::{collections::HashMap, pin::pin, sync::Arc, time::Duration};
 
@@ -19,21 +19,21 @@ use uuid::Uuid;
 use super::{Edge, EdgeError, Written, manifest::uid_label, watches};
 use crate::quote::Quote;
 
-/// After a failure of the watch, how soon all is listed beside it, and how soon again where that fails too.
+/// The pause before a list of all Secrets after the watch has failed, and before the next one if that fails.
 const RECHECK: Duration = Duration::from_secs(2);
 
-/// The Secrets of the namespace as they were last seen.
+/// The cache of the namespace's Secrets.
 #[derive(Clone)]
 pub struct Index(Arc<Inner>);
 
 struct Inner {
     known: RwLock<Cache>,
-    /// Whether the latest word of the watch was a good one; absent until it has said anything. What is known
-    /// is another question: a watch that was refused has said something, and nothing is known.
+    /// Whether the watch works; None until its first event or error. This does not tell whether the cache is
+    /// complete: a watch that was denied is unhealthy, and the cache is empty.
     healthy: watch::Sender<Option<bool>>,
 }
 
-/// A Secret, as far as its metadata was seen.
+/// The cached metadata of a Secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Entry {
     written: Written,
@@ -44,7 +44,7 @@ struct Entry {
 /// What is known of the namespace's Secrets.
 struct Cache {
     secrets: HashMap<String, Entry>,
-    /// Whether they were ever listed to the end. Before, what is not among them may still be there.
+    /// Whether all Secrets were listed once. Before that, a Secret that is not cached may still exist.
     is_complete: bool,
 }
 
@@ -55,7 +55,7 @@ pub enum Seen {
     There(Written),
     /// There is none.
     Gone,
-    /// Nobody knows: the first list is not complete.
+    /// Unknown: the first list is not complete.
     Unknown,
 }
 
@@ -77,19 +77,19 @@ impl Index {
         Self(Arc::new(Inner { known: RwLock::new(known), healthy: watch::Sender::new(None) }))
     }
 
-    /// What was last seen under a name.
+    /// What the cache knows of a name.
     pub fn get(&self, name: &str) -> Seen {
         self.read().get(name)
     }
 
-    /// Whether all Secrets were ever listed. Before, what it does not show may be there all the same.
+    /// Whether all Secrets were listed once. Before that, a Secret that is not cached may still exist.
     pub fn is_complete(&self) -> bool {
         self.read().is_complete
     }
 
-    /// Remembers an answer of the API server before the watch tells of it; `before` is what was known before
-    /// it was asked. What the watch has told since stays: it may be newer than the answer, and nothing would
-    /// tell of it again.
+    /// Records the response to a write before the watch shows it. `before` is what the cache knew before the
+    /// write. If the watch has changed the entry since then, the entry stays: it may be newer than the
+    /// response, and no further event would correct it.
     pub fn note(&self, name: &str, before: &Seen, written: &Written) {
         let mut known = self.write();
         if known.get(name) == *before {
@@ -103,7 +103,7 @@ impl Index {
         self.read().secrets.get(name)?.label
     }
 
-    /// The Secrets that carry one.
+    /// The Secrets that carry our label.
     pub fn labelled(&self) -> Vec<Labelled> {
         let labelled = |(name, entry): (&String, &Entry)| {
             Some(Labelled { name: name.clone(), uid: entry.written.uid.clone(), label: entry.label? })
@@ -111,19 +111,19 @@ impl Index {
         self.read().secrets.iter().filter_map(labelled).collect()
     }
 
-    /// Whether the watch is up: `None` while it has said nothing at all.
+    /// Whether the watch works; None until its first event or error.
     pub fn healthy(&self) -> watch::Receiver<Option<bool>> {
         self.0.healthy.subscribe()
     }
 
-    /// Lists all anew, whatever the watch has told.
-    pub async fn list_anew(&self, edge: &Edge) -> Result<(), EdgeError> {
+    /// Relists all Secrets now, independently of the watch.
+    pub async fn relist(&self, edge: &Edge) -> Result<(), EdgeError> {
         let listed = edge.list_written().await?;
         self.replace(listed);
         Ok(())
     }
 
-    /// Watches until told to stop, and says the name of every Secret that changed.
+    /// Watches until told to stop, and sends the name of every Secret that changed.
     pub async fn run(self, edge: Edge, changed: mpsc::Sender<String>, stop: CancellationToken) {
         tokio::select! {
             () = self.follow(edge, changed) => {}
@@ -134,7 +134,7 @@ impl Index {
     async fn follow(&self, edge: Edge, changed: mpsc::Sender<String>) {
         let mut events = pin!(watcher(edge.metadata.clone(), watches::config()).default_backoff().boxed());
         let mut listing: Option<HashMap<String, Entry>> = None;
-        // Until the watch has listed, it is not waited for longer than for any other answer.
+        // The first list of the watch gets no more time than any other request.
         let patience = edge.timeout;
         let mut look = Some(Instant::now() + patience);
         loop {
@@ -147,15 +147,15 @@ impl Index {
                         self.take(event, &mut listing)
                     }
                     Ok(None) => return,
-                    // It has missed something and lists anew: nothing has failed.
+                    // The watch has fallen behind and relists: that is not a failure.
                     Err(watcher::Error::WatchError(status)) if status.code == 410 => {
                         look.get_or_insert(Instant::now() + patience);
                         continue;
                     }
                     Err(error) => {
-                        // Once: it is tried again and again for as long as the cluster is away.
+                        // Log it once: the watch retries for as long as the cluster is unreachable.
                         if *self.0.healthy.borrow() != Some(false) {
-                            tracing::warn!(error = %Quote::error(&error), "the watch over Secrets failed; it is tried again");
+                            tracing::warn!(error = %Quote::error(&error), "the watch of Secrets failed; retrying");
                         }
                         self.set_healthy(false);
                         let soon = Instant::now() + RECHECK;
@@ -167,8 +167,8 @@ impl Index {
                     let listed = edge.list_written().await;
                     let is_well = listed.is_ok();
                     let names = listed.map(|listed| self.replace(listed)).unwrap_or_default();
-                    // A watch that is resumed after a failure says nothing until something changes: a list
-                    // says that all is well. Only after what was listed is known: whoever hears of it looks
+                    // A watch that resumes after a failure has no event until something changes, so a list
+                    // shows that the cluster is back. Set it only after `replace`: subscribers read the cache
                     // at once.
                     self.set_healthy(is_well);
                     look = (!is_well).then(|| Instant::now() + RECHECK);
@@ -183,7 +183,7 @@ impl Index {
         }
     }
 
-    /// Takes in an event; the names that changed by it.
+    /// Processes an event. Returns the names that it changed.
     fn take(
         &self,
         event: watcher::Event<PartialObjectMeta<Secret>>,
@@ -220,7 +220,7 @@ impl Index {
         self.0.healthy.send_if_modified(|healthy| healthy.replace(now) != Some(now));
     }
 
-    /// Takes in a complete list; the names whose Secrets differ from what was seen before.
+    /// Replaces the cache by a complete list. Returns the names that differ from the cache before.
     fn replace(&self, listed: HashMap<String, Entry>) -> Vec<String> {
         let mut known = self.write();
         let gone = known.secrets.keys().filter(|name| !listed.contains_key(*name));
@@ -263,7 +263,7 @@ impl Edge {
     }
 }
 
-/// Waits until then; for ever where there is no such time.
+/// Waits until a time; forever if there is none.
 async fn at(time: Option<Instant>) {
     match time {
         Some(time) => sleep_until(time).await,

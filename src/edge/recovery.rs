@@ -1,5 +1,4 @@
-//! What the edge holds of synced secrets, read back from what this service writes there: enough to make the
-//! database anew.
+//! Reads synced secrets back from the objects that this service writes at the edge, to rebuild the database.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -32,19 +31,20 @@ pub struct Recovered {
     pub engine: SyncEngine,
     /// The uid that the Kubernetes Secret has.
     pub edge_uid: Option<String>,
-    /// The synced secret as it was asked for, PENDING; or why nobody can tell what exactly that was, as a
-    /// part of a sentence.
+    /// The synced secret as a caller asked for it, PENDING; or why it can't be recovered, as a part of a
+    /// sentence.
     pub asked: Result<SyncedSecret, String>,
-    /// How it is listed where the database does not know it: UNMANAGED, by the uid that Kubernetes gave it.
+    /// How the object is listed if the database does not know it: UNMANAGED, with the uid that Kubernetes
+    /// gave it.
     pub mirror: SyncedSecret,
 }
 
-/// All that there is.
+/// All recovered objects.
 #[derive(Debug)]
 pub struct Recovery {
-    /// Each object.
+    /// The objects.
     pub objects: Vec<Recovered>,
-    /// False where Secrets are left out, because the SecretSyncs that made them are not served at the moment.
+    /// False if Secrets are missing, because the cluster does not serve their SecretSyncs at the moment.
     pub is_complete: bool,
 }
 
@@ -54,11 +54,11 @@ struct LabelledObject<'a> {
     engine: SyncEngine,
     secret_type: &'a str,
     edge_uid: Option<&'a String>,
-    /// What was asked for, or why that can't be told.
+    /// What a caller asked for, or why that is unknown.
     asked: Result<Asked, String>,
 }
 
-/// What was asked for.
+/// What a caller asked for.
 struct Asked {
     uid: Uuid,
     noted: Noted,
@@ -67,10 +67,10 @@ struct Asked {
 }
 
 impl Edge {
-    /// All that carries our label, whoever put it there. `vault` is the vault of this service, `admission`
-    /// what synced secrets may be. Reads no value and changes nothing. `are_kinds_gone`: whether the cluster
-    /// is known to serve no SecretSyncs any more; before, what a SecretSync made is left out where none is
-    /// served.
+    /// All objects that carry our label, whoever set it. `vault` is the vault of this service, `admission`
+    /// the admission rules. Reads no value and changes nothing. `are_kinds_gone` says whether the cluster is
+    /// known to have dropped the SecretSync kind for good. If it is false and the cluster serves no
+    /// SecretSyncs, the Secrets that SecretSyncs own are left out.
     pub async fn recover(
         &self,
         vault: &Url,
@@ -116,24 +116,24 @@ impl Edge {
 // === impl LabelledObject ===
 
 impl<'a> LabelledObject<'a> {
-    /// A Secret beside which there is no SecretSync.
+    /// A Secret without a SecretSync.
     fn secret(secret: &'a Printed, vault: &Url) -> Self {
         let (metadata, secret_type) = (&secret.metadata, secret.secret_type.as_str());
         let asked = match metadata.owner_references.iter().flatten().next() {
             Some(owner) => {
                 let (kind, owner) = (Quote::from(&owner.kind), Quote::from(&owner.name));
-                Err(format!("it is owned by the {kind} {owner}, which can't be read as one of this service"))
+                Err(format!("its owner is the {kind} {owner}, which was not written by this service"))
             }
-            None if is_merged(metadata, &["f:data", "f:type"]) => Err("somebody else made it".to_owned()),
+            None if is_merged(metadata, &["f:data", "f:type"]) => Err("another tool created it".to_owned()),
             None => asked(metadata, secret_type, own_labels(metadata), vault),
         };
         let edge_uid = metadata.uid.as_ref();
         Self { metadata, engine: SyncEngine::Direct, secret_type, edge_uid, asked }
     }
 
-    /// A SecretSync, and the Secret of its name and label. The extension merges labels and owner into
-    /// whatever stands there: it is ours where the extension made it, or where it is on its way from one
-    /// engine to the other and nobody else has keys in it.
+    /// A SecretSync, and the Secret with its name and label. The extension merges labels and owner into any
+    /// existing Secret. So the Secret counts as ours only if the extension created it, or if it is being
+    /// handed over between the engines and nobody else has keys in it.
     fn sync(sync: &'a SecretSync, secret: Option<&'a ObjectMeta>, vault: &Url) -> Self {
         let (metadata, object) = (&sync.metadata, &sync.spec.secret_object);
         let is_owner = |owner: &OwnerReference| Some(&owner.uid) == metadata.uid.as_ref();
@@ -142,9 +142,9 @@ impl<'a> LabelledObject<'a> {
             owners => owners.iter().any(is_owner) && is_made_by_extension(secret),
         };
         let asked = match secret {
-            _ if is_merged(metadata, &["f:spec"]) => Err("somebody else made it".to_owned()),
+            _ if is_merged(metadata, &["f:spec"]) => Err("another tool created it".to_owned()),
             Some(secret) if !is_own(secret) => {
-                Err("nobody can tell whether the Secret of its name was there before it".to_owned())
+                Err("the Secret of its name may have existed before it".to_owned())
             }
             _ => asked(metadata, &object.r#type, object.labels.clone(), vault),
         };
@@ -152,7 +152,7 @@ impl<'a> LabelledObject<'a> {
         Self { metadata, engine: SyncEngine::SecretStore, secret_type: &object.r#type, edge_uid, asked }
     }
 
-    /// What may not be created may not be recorded either: whoever may write Secrets could ask for it.
+    /// Applies the admission rules, because anybody who may write Secrets could otherwise bypass them.
     fn leave_unless_admitted(&mut self, admission: &Admission) {
         let Ok(asked) = &self.asked else { return };
         let owner = name(self.metadata).parse().ok().and_then(|id| admission.owner(&id).map(str::to_owned));
@@ -165,7 +165,7 @@ impl<'a> LabelledObject<'a> {
         }
     }
 
-    /// Nothing where its name or its uid is none.
+    /// None if its name or uid is invalid.
     fn recover(self) -> Option<Recovered> {
         let Self { metadata, engine, secret_type, edge_uid, asked } = self;
         let created = metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0);
@@ -193,7 +193,7 @@ impl Asked {
     fn synced_secret(self, mirror: &SyncedSecret, engine: SyncEngine) -> SyncedSecret {
         let Self { uid, noted, secret_type, labels } = self;
         let Noted { references, generation, description, .. } = noted;
-        let message = "Rebuilt from the edge, which was not compared with the vault yet.";
+        let message = "Rebuilt from the edge, and not compared with the vault yet.";
         let condition = Condition::new(ConditionType::Synced, Status::False, Reason::Pending, message);
         SyncedSecret {
             uid,
@@ -205,15 +205,15 @@ impl Asked {
             conditions: vec![condition],
             origin: Origin::Managed,
             generation,
-            // The direct engine writes all of a generation at once. What the extension has made of it, it has
-            // to be asked.
+            // The direct engine writes a generation in one request. The extension has to report whether it
+            // has synced the generation.
             synced_generation: if engine == SyncEngine::Direct { generation } else { 0 },
             ..mirror.clone()
         }
     }
 }
 
-/// What was asked for, by what this service wrote into an object.
+/// What a caller asked for, from the annotations and labels that this service wrote.
 fn asked(
     metadata: &ObjectMeta,
     secret_type: &str,
@@ -225,21 +225,21 @@ fn asked(
     if metadata.deletion_timestamp.is_some() {
         return Err("it is being deleted".to_owned());
     }
-    // Whoever copies an object copies its annotations, too.
+    // A copy of an object has the same annotations, but another field manager.
     if !is_noted_by_us(metadata) {
         return Err("its annotations were not written by this service".to_owned());
     }
     let noted = noted(metadata.annotations.as_ref().unwrap_or(&BTreeMap::new()))?;
     if noted.vault.parse::<Url>().ok().as_ref() != Some(vault) {
-        return Err(format!("it is of another vault, {}", Quote::from(noted.vault)));
+        return Err(format!("it belongs to another vault, {}", Quote::from(noted.vault)));
     }
     let secret_type =
-        secret_type.parse().map_err(|error| format!("its type is none of a synced secret: {error}"))?;
+        secret_type.parse().map_err(|error| format!("synced secrets can't have its type: {error}"))?;
     labels.retain(|label, _| !is_reserved(label) && !label.starts_with(LABEL_PREFIX));
     Ok(Asked { uid, noted, secret_type, labels })
 }
 
-/// Of two objects with one uid nobody can tell which is the synced secret.
+/// If two objects carry the same uid, neither is recovered: one is a copy, and nothing shows which.
 fn leave_copies(labelled: &mut [LabelledObject<'_>]) {
     let mut names: HashMap<Uuid, Vec<&str>> = HashMap::new();
     for one in labelled.iter() {
@@ -257,16 +257,15 @@ fn leave_copies(labelled: &mut [LabelledObject<'_>]) {
 
 fn not_recorded(metadata: &ObjectMeta, why: Option<&String>) -> Condition {
     let label = Quote::from(uid_label(metadata).unwrap_or_default());
-    let told = match why {
-        None => "`secret-service rebuild` records it again".to_owned(),
+    let what =
+        format!("The object carries the label of a synced secret ({label}) that is not in the database");
+    let message = match why {
+        None => format!("{what}. Run `secret-service rebuild` to record it again."),
         Some(why) => format!(
-            "it can't be recorded again, because {why}. Take it over with AdoptSyncedSecret and a reference for each key, or delete \
-             it from the cluster"
+            "{what}, and can't be recorded again, because {why}. Adopt it with AdoptSyncedSecret and a \
+             reference for each key, or delete it from the cluster."
         ),
     };
-    let message = format!(
-        "The edge holds it with the label of a synced secret ({label}) that the database does not know; {told}."
-    );
     Condition::new(ConditionType::Synced, Status::Unknown, Reason::NotRecorded, message)
 }
 
@@ -282,7 +281,7 @@ fn is_of_a_sync(secret: &ObjectMeta) -> bool {
     secret.owner_references.iter().flatten().any(is_sync)
 }
 
-/// The labels that we wrote, or that the extension got from us.
+/// The labels that we wrote, or that the extension wrote for us.
 fn own_labels(metadata: &ObjectMeta) -> BTreeMap<String, String> {
     let is_own = |label: &str| {
         let path = ["f:metadata", "f:labels", &format!("f:{label}")];

@@ -1,4 +1,4 @@
-//! What the API server says of our callers: who a token belongs to, and what its user may do.
+//! Asks the API server about our callers: who a token belongs to, and what its user may do.
 
 use std::collections::BTreeMap;
 
@@ -12,20 +12,21 @@ use super::{Edge, EdgeError};
 use crate::model::{ACCESS_GROUP, Identity, Permission, Verb};
 
 impl Edge {
-    /// Who a token belongs to, where it is one for this audience. By TokenReview.
+    /// The user of a token, if the token is valid for this audience. Uses a TokenReview.
     pub async fn review_token(&self, token: &str, audience: &str) -> Result<Option<Identity>, EdgeError> {
         let reviews: Api<TokenReview> = Api::all(self.open.clone());
         let asked = TokenReviewSpec { audiences: Some(vec![audience.to_owned()]), token: token.to_owned() };
         let review = TokenReview { spec: asked, ..TokenReview::default() };
         let answer = self.call(reviews.create(&PostParams::default(), &review)).await?;
         let status = answer.status.unwrap_or_default();
-        // An API server that knows no audiences names none, and has looked at none.
+        // An API server without support for audiences returns none, and has checked none.
         let is_for_us = status.audiences.unwrap_or_default().iter().any(|named| named == audience);
         let is_known = status.authenticated == Some(true) && is_for_us;
         Ok(status.user.filter(|_| is_known).and_then(identity))
     }
 
-    /// Whether the cluster grants something to a user in the instance's namespace. By SubjectAccessReview.
+    /// Whether the cluster grants a user a permission in the instance's namespace. Uses a
+    /// SubjectAccessReview.
     pub async fn review_access(
         &self,
         user: &Identity,
@@ -56,7 +57,7 @@ impl Edge {
     }
 }
 
-/// A user without a name is nobody.
+/// None if the user has no name.
 fn identity(user: UserInfo) -> Option<Identity> {
     let name = user.username.filter(|name| !name.is_empty())?;
     let extra: BTreeMap<_, _> = user.extra.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What `kubectl get` prints: of a Secret its name, type, number of keys and age, and no value.
+//! Secrets as the Table output that `kubectl get` prints: name, type, number of keys and age, but no values.
 
 use http::header::ACCEPT;
 use k8s_openapi::{
@@ -48,7 +48,7 @@ struct Object {
 }
 
 impl Edge {
-    /// A Secret of a name; `None` where there is none.
+    /// The Secret of a name; `None` if there is none.
     pub(super) async fn printed(&self, name: &str) -> Result<Option<Printed>, EdgeError> {
         match self.table(&format!("/{name}"), &[]).await {
             Ok(table) => Ok(table.printed()?.into_iter().next()),
@@ -57,7 +57,7 @@ impl Edge {
         }
     }
 
-    /// All Secrets that a label selector selects.
+    /// All Secrets that match a label selector.
     pub(super) async fn printed_all(&self, selector: &str) -> Result<Vec<Printed>, EdgeError> {
         let (mut all, mut token) = (Vec::new(), String::new());
         loop {

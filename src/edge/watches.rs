@@ -1,11 +1,10 @@
-//! Watches that fall silent, and how that is found out: for every watch there is, because it is a property of
-//! the client.
+//! Detects watches that have gone silent. The client does this for every watch, so no watch can be forgotten.
 //!
-//! A connection may be cut without a word, and a server or a proxy may leave it open and say nothing for
-//! ever. So a watch has to be heard: the API server sends a bookmark at the latest when the time of a watch
-//! is almost over. One that is not heard for longer is told what the API server tells whoever has missed too
-//! much, 410: then it lists anew, whoever it is, and knows again what is there. To resume it where it was
-//! could be as silent.
+//! A connection may break without notice, and a server or a proxy may keep it open and send nothing. A
+//! healthy watch is never silent for long: the API server sends a bookmark at the latest shortly before the
+//! watch times out. If a watch is silent for longer, we end it with 410 Gone, as the API server does for a
+//! watch that has fallen behind. The watcher then relists, and knows the current state again. A watch that
+//! only resumed could be just as silent.
 
 use std::{
     collections::HashMap,
@@ -27,35 +26,33 @@ use url::form_urlencoded;
 
 use super::PAGE;
 
-/// Seconds after which the API server is to end a watch, so that it is begun anew. It is heard some seconds
-/// before.
-const RENEWED: u32 = 45;
-/// A connection that has brought nothing for so long is dead: by then the API server would have ended a watch
-/// on it.
-pub(super) const SILENT: Duration = Duration::from_secs(RENEWED as u64 + 5);
-/// A watch that is not heard for so long, over all its connections, lists anew: whatever has happened is
-/// known within a minute.
-const UNHEARD: Duration = Duration::from_secs(RENEWED as u64 + 10);
+/// The `timeoutSeconds` of each watch. The API server sends a bookmark some seconds before it ends the watch.
+const WATCH_TIMEOUT_SECONDS: u32 = 45;
+/// A connection without data for this long is dead: the API server would have ended any watch on it by then.
+pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(WATCH_TIMEOUT_SECONDS as u64 + 5);
+/// A watch without data for this long, over all its connections, has to relist: so the service knows every
+/// change within a minute.
+const SILENCE_LIMIT: Duration = Duration::from_secs(WATCH_TIMEOUT_SECONDS as u64 + 10);
 
-/// How every watch of the service is run.
+/// The configuration of every watch of the service.
 pub(super) fn config() -> watcher::Config {
-    watcher::Config::default().page_size(PAGE).timeout(RENEWED)
+    watcher::Config::default().page_size(PAGE).timeout(WATCH_TIMEOUT_SECONDS)
 }
 
-/// When each watch was last heard. A clone is about the same ones.
+/// When each watch last received data. Clones share the same state.
 #[derive(Clone, Default)]
 pub(super) struct Watches(Arc<Mutex<HashMap<String, Instant>>>);
 
-/// The answer to a request: to that of a watch, with an ear for whether it falls silent.
-pub(super) struct Answer {
+/// The body of a response. If it is that of a watch, its silence is limited.
+pub(super) struct ResponseBody {
     body: Body,
-    ear: Option<Ear>,
+    silence: Option<SilenceTimer>,
 }
 
-struct Ear {
+struct SilenceTimer {
     watches: Watches,
     watch: String,
-    unheard: Pin<Box<Sleep>>,
+    deadline: Pin<Box<Sleep>>,
     is_line_open: bool,
     is_over: bool,
 }
@@ -63,23 +60,24 @@ struct Ear {
 // === impl Watches ===
 
 impl Watches {
-    /// Sends a request. One for a watch is answered at once or not at all; for others, whoever asks has a
-    /// deadline.
+    /// Sends a request. `deadline` bounds the response headers of a watch; callers bound all other requests
+    /// themselves.
     pub(super) async fn send(
         &self,
         client: Client,
         request: Request<Body>,
-        patience: Duration,
-    ) -> Result<Response<Answer>, BoxError> {
+        deadline: Duration,
+    ) -> Result<Response<ResponseBody>, BoxError> {
         let Some(watch) = watch_of(&request) else {
-            return Ok(client.send(request).await?.map(|body| Answer { body, ear: None }));
+            return Ok(client.send(request).await?.map(|body| ResponseBody { body, silence: None }));
         };
         let last = *self.lock().entry(watch.clone()).or_insert_with(Instant::now);
-        let response = timeout(patience, client.send(request)).await??;
+        let response = timeout(deadline, client.send(request)).await??;
         let is_watch = response.status().is_success();
-        let unheard = Box::pin(sleep_until(last + UNHEARD));
-        let ear = Ear { watches: self.clone(), watch, unheard, is_line_open: false, is_over: false };
-        Ok(response.map(|body| Answer { body, ear: is_watch.then_some(ear) }))
+        let deadline = Box::pin(sleep_until(last + SILENCE_LIMIT));
+        let timer =
+            SilenceTimer { watches: self.clone(), watch, deadline, is_line_open: false, is_over: false };
+        Ok(response.map(|body| ResponseBody { body, silence: is_watch.then_some(timer) }))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
@@ -87,7 +85,7 @@ impl Watches {
     }
 }
 
-/// What a request watches, wherever it goes on from; nothing where it is for something else.
+/// Identifies the watch of a request, whatever version it resumes from. None if the request is not a watch.
 fn watch_of(request: &Request<Body>) -> Option<String> {
     let pairs = || form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes());
     pairs().find(|(name, value)| name == "watch" && matches!(value.as_ref(), "true" | "1"))?;
@@ -97,27 +95,27 @@ fn watch_of(request: &Request<Body>) -> Option<String> {
     Some(format!("{}?{selection}", request.uri().path()))
 }
 
-// === impl Ear ===
+// === impl SilenceTimer ===
 
-impl Ear {
-    fn hear(&mut self, data: &[u8]) {
+impl SilenceTimer {
+    fn receive(&mut self, data: &[u8]) {
         let Some(last) = data.last() else { return };
         self.is_line_open = *last != b'\n';
-        self.note();
+        self.reset();
     }
 
-    fn note(&mut self) {
+    fn reset(&mut self) {
         let now = Instant::now();
         self.watches.lock().insert(self.watch.clone(), now);
-        self.unheard.as_mut().reset(now + UNHEARD);
+        self.deadline.as_mut().reset(now + SILENCE_LIMIT);
     }
 
-    /// Ends the watch, as the API server does for whoever has missed too much.
+    /// Ends the watch, as the API server does for a watch that has fallen behind.
     fn end(&mut self) -> Bytes {
-        tracing::info!(watch = self.watch, "a watch was silent for too long and lists anew");
+        tracing::info!(watch = self.watch, "a watch was silent for too long; relisting");
         self.is_over = true;
-        // It has all the time again to begin anew.
-        self.note();
+        // The next watch gets the full time.
+        self.reset();
         let status = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "reason": "Expired", "code": 410,
             "message": "the watch was silent for too long",
@@ -127,9 +125,9 @@ impl Ear {
     }
 }
 
-// === impl Answer ===
+// === impl ResponseBody ===
 
-impl http_body::Body for Answer {
+impl http_body::Body for ResponseBody {
     type Data = Bytes;
     type Error = kube::Error;
 
@@ -137,19 +135,19 @@ impl http_body::Body for Answer {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, kube::Error>>> {
-        let Self { body, ear } = self.get_mut();
-        let Some(ear) = ear else { return Pin::new(body).poll_frame(context) };
-        if ear.is_over {
+        let Self { body, silence } = self.get_mut();
+        let Some(timer) = silence else { return Pin::new(body).poll_frame(context) };
+        if timer.is_over {
             return Poll::Ready(None);
         }
         match Pin::new(body).poll_frame(context) {
             Poll::Pending => {
-                ready!(ear.unheard.as_mut().poll(context));
-                Poll::Ready(Some(Ok(Frame::data(ear.end()))))
+                ready!(timer.deadline.as_mut().poll(context));
+                Poll::Ready(Some(Ok(Frame::data(timer.end()))))
             }
             Poll::Ready(frame) => {
                 if let Some(Ok(frame)) = &frame {
-                    ear.hear(frame.data_ref().map(Bytes::as_ref).unwrap_or_default());
+                    timer.receive(frame.data_ref().map(Bytes::as_ref).unwrap_or_default());
                 }
                 Poll::Ready(frame)
             }
@@ -157,7 +155,7 @@ impl http_body::Body for Answer {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ear.is_none() && self.body.is_end_stream()
+        self.silence.is_none() && self.body.is_end_stream()
     }
 }
 
@@ -171,7 +169,7 @@ mod tests {
 
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_secs(5);
+    const DEADLINE: Duration = Duration::from_secs(5);
     const BOOKMARK: &[u8] = b"{\"type\":\"BOOKMARK\"}\n";
 
     type Piece = Result<Frame<Bytes>, Infallible>;
@@ -180,7 +178,7 @@ mod tests {
         Ok(Frame::data(Bytes::from_static(text)))
     }
 
-    /// An API server whose answers are made of these pieces.
+    /// An API server that answers with these pieces.
     fn server<S>(pieces: impl Fn() -> S + Clone + Send + Sync + 'static) -> Client
     where
         S: Stream<Item = Piece> + Send + 'static,
@@ -196,13 +194,13 @@ mod tests {
         Request::get(format!("/api/v1/namespaces/x/secrets?{query}")).body(Body::empty()).unwrap()
     }
 
-    async fn watch(watches: &Watches, server: &Client, version: u32) -> Answer {
+    async fn watch(watches: &Watches, server: &Client, version: u32) -> ResponseBody {
         let request = request(&format!("watch=true&timeoutSeconds=45&resourceVersion={version}"));
-        watches.send(server.clone(), request, PATIENCE).await.unwrap().into_body()
+        watches.send(server.clone(), request, DEADLINE).await.unwrap().into_body()
     }
 
-    /// All that an answer brings.
-    async fn brought(answer: Answer) -> String {
+    /// The whole text of a response.
+    async fn text_of(answer: ResponseBody) -> String {
         String::from_utf8(answer.collect().await.unwrap().to_bytes().to_vec()).unwrap()
     }
 
@@ -212,65 +210,65 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_watch_that_is_never_heard_is_told_to_list_anew() {
+    async fn a_silent_watch_is_told_to_relist() {
         let (watches, server, begun) = (Watches::default(), server(stream::pending), Instant::now());
-        let brought = brought(watch(&watches, &server, 1).await).await;
-        assert!(is_end(&brought), "{brought}");
-        assert_eq!(begun.elapsed().as_secs(), UNHEARD.as_secs());
+        let text = text_of(watch(&watches, &server, 1).await).await;
+        assert!(is_end(&text), "{text}");
+        assert_eq!(begun.elapsed().as_secs(), SILENCE_LIMIT.as_secs());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_that_ends_in_time_and_is_never_heard_is_told_too_over_all_its_connections() {
+    async fn a_watch_that_ends_in_time_but_is_silent_over_all_its_connections_is_told_to_relist() {
         let ends = || {
-            stream::once(tokio::time::sleep(Duration::from_secs(u64::from(RENEWED))))
+            stream::once(tokio::time::sleep(Duration::from_secs(u64::from(WATCH_TIMEOUT_SECONDS))))
                 .filter_map(|()| async { None })
         };
         let (watches, server, begun) = (Watches::default(), server(ends), Instant::now());
-        assert_eq!(brought(watch(&watches, &server, 1).await).await, "");
-        let brought = brought(watch(&watches, &server, 2).await).await;
-        assert!(is_end(&brought), "{brought}");
-        assert_eq!(begun.elapsed().as_secs(), UNHEARD.as_secs());
+        assert_eq!(text_of(watch(&watches, &server, 1).await).await, "");
+        let text = text_of(watch(&watches, &server, 2).await).await;
+        assert!(is_end(&text), "{text}");
+        assert_eq!(begun.elapsed().as_secs(), SILENCE_LIMIT.as_secs());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_quiet_watch_with_bookmarks_goes_on_for_ever() {
         let bookmarks = || {
             stream::iter(0..1_000).then(|_| async {
-                tokio::time::sleep(UNHEARD - Duration::from_secs(1)).await;
+                tokio::time::sleep(SILENCE_LIMIT - Duration::from_secs(1)).await;
                 piece(BOOKMARK)
             })
         };
         let (watches, server) = (Watches::default(), server(bookmarks));
-        assert_eq!(brought(watch(&watches, &server, 1).await).await.lines().count(), 1_000);
+        assert_eq!(text_of(watch(&watches, &server, 1).await).await.lines().count(), 1_000);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_was_cut_off_in_the_middle_of_a_line_is_not_mixed_with_the_end() {
+    async fn a_line_that_was_cut_off_is_not_mixed_with_the_end() {
         let half = || stream::iter([piece(BOOKMARK), piece(b"{\"type\":\"ADD")]).chain(stream::pending());
         let (watches, server) = (Watches::default(), server(half));
-        let brought = brought(watch(&watches, &server, 1).await).await;
-        let lines: Vec<_> = brought.lines().collect();
+        let text = text_of(watch(&watches, &server, 1).await).await;
+        let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines[1], "{\"type\":\"ADD");
-        assert!(is_end(lines[2]), "{brought}");
+        assert!(is_end(lines[2]), "{text}");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whatever_is_no_watch_is_left_alone() {
+    async fn requests_other_than_watches_are_left_alone() {
         let late = || {
             stream::once(async {
-                tokio::time::sleep(2 * UNHEARD).await;
+                tokio::time::sleep(2 * SILENCE_LIMIT).await;
                 piece(b"{}")
             })
         };
         let (watches, server) = (Watches::default(), server(late));
-        let answer = watches.send(server, request("limit=500&watch=false"), PATIENCE).await.unwrap();
-        assert_eq!(brought(answer.into_body()).await, "{}");
+        let answer = watches.send(server, request("limit=500&watch=false"), DEADLINE).await.unwrap();
+        assert_eq!(text_of(answer.into_body()).await, "{}");
     }
 
-    /// Those who run the doubles, and a client of another kind.
+    /// Folders that start the doubles, or contain a client of another kind.
     const OTHERS: [&str; 2] = ["cli/dev", "cli/client"];
 
-    /// What is not made by these is not known to be alive.
+    /// A client built elsewhere would not detect silent watches.
     #[test]
     fn every_client_of_the_api_server_and_every_watch_is_made_in_one_place() {
         let makes =

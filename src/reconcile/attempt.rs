@@ -36,7 +36,7 @@ impl Reconciler {
         if let Observation::Unanswered(waited) = observation {
             let records = self.0.store.view().snapshot().records;
             let delegated = records.iter().filter_map(|other| other.handed.as_ref());
-            observation = engine.judge_silence(target, waited, delegated);
+            observation = engine.evaluate_silence(target, waited, delegated);
         }
         match observation {
             Observation::Wait(pause) => Ok(Requeue::After(pause)),

@@ -86,6 +86,6 @@ impl Reconciler {
     fn set_engine(&self, engine: SyncEngine, why: &str) {
         tracing::info!(engine = engine.as_str(), "the engine was chosen: {why}");
         self.0.engine.send_replace(Some(engine));
-        self.wake_unsettled();
+        self.enqueue_unsettled();
     }
 }

@@ -48,19 +48,19 @@ type Others = HashMap<SyncedSecretId, (SyncedSecret, SyncEngine)>;
 type Examined = HashSet<(String, Uuid)>;
 
 impl Reconciler {
-    /// Mirrors until told to stop.
+    /// Imports until told to stop.
     pub(super) async fn import(self, stop: CancellationToken) {
         let (mut changed, mut unrecorded) = (self.0.engines.changed(), self.0.unrecorded.subscribe());
-        let (mut examined, mut told) = (Examined::new(), LastReason::default());
+        let (mut examined, mut last_reason) = (Examined::new(), LastReason::default());
         loop {
             tokio::select! {
                 () = self.until_acting() => {}
                 () = stop.cancelled() => return,
             }
             match self.import_others(&mut examined).await {
-                Ok(()) => told.clear(),
+                Ok(()) => last_reason.clear(),
                 Err(error) => {
-                    if told.is_news(&error) {
+                    if last_reason.is_news(&error) {
                         tracing::error!(%error, "objects of others could not be imported; trying again");
                     }
                     sleep(RETRY_PAUSE).await;
@@ -191,8 +191,8 @@ impl Reconciler {
 }
 
 fn is_unrecorded(secret: &SyncedSecret) -> bool {
-    let told = secret.condition(ConditionType::Synced).map(|condition| condition.reason);
-    secret.origin == Origin::Unmanaged && told == Some(Reason::NotRecorded)
+    let reason = secret.condition(ConditionType::Synced).map(|condition| condition.reason);
+    secret.origin == Origin::Unmanaged && reason == Some(Reason::NotRecorded)
 }
 
 /// What is recorded, with what was seen now; what the edge does not tell stays.

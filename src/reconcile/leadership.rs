@@ -67,7 +67,7 @@ impl Reconciler {
     /// Others may have changed anything at the edge and in the vault since this process last looked, and no
     /// event of a watch has to tell. Whether all is being looked at again.
     async fn take_over(&self) -> bool {
-        while let Err(error) = self.0.index.list_anew(&self.0.edge).await {
+        while let Err(error) = self.0.index.relist(&self.0.edge).await {
             tracing::debug!(%error, "the edge can't be listed after a takeover; trying again");
             sleep(RETRY_PAUSE).await;
             if !self.0.edge.leadership().is_leading() {
@@ -78,7 +78,7 @@ impl Reconciler {
         self.0.stands_by.send_replace(false);
         // The rotation check looks at all that is unsettled, too; but it may be waiting for the vault just
         // now.
-        self.wake_unsettled();
+        self.enqueue_unsettled();
         self.0.taken_over.notify_one();
         true
     }

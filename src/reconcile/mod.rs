@@ -67,12 +67,12 @@ const CHANGED_BUFFER: usize = 256;
 const INTERACTIVE_WORKERS: usize = 32;
 const DELETION_WORKERS: usize = 16;
 
-/// Why to look at a synced secret.
+/// How a synced secret is enqueued.
 #[derive(Clone, Default)]
-pub struct Wake {
-    /// Read its values again, and share the reads with everyone who holds this set.
+pub struct EnqueueOptions {
+    /// Read the values again, and share the reads with everyone who holds this set.
     pub refetch: Option<Arc<SharedReads>>,
-    /// A person is waiting for it.
+    /// A person is waiting: use the interactive lane.
     pub interactive: bool,
 }
 
@@ -227,7 +227,7 @@ impl Reconciler {
                 tasks.spawn(self.clone().work(lane, stop.clone()));
             }
         }
-        self.wake_unsettled();
+        self.enqueue_unsettled();
         while let Some(ended) = tasks.join_next().await {
             // The service must not look healthy when one of its tasks is gone.
             match ended {
@@ -244,14 +244,14 @@ impl Reconciler {
     }
 
     /// Enqueues a synced secret.
-    pub fn wake(&self, uid: Uuid, wake: Wake) {
+    pub fn enqueue(&self, uid: Uuid, options: EnqueueOptions) {
         let Some(record) = self.0.store.view().get_by_uid(uid) else { return };
-        let lane = match wake.interactive {
+        let lane = match options.interactive {
             _ if record.secret.state == State::Deleting => Lane::Deletion,
             true => Lane::Interactive,
             false => Lane::Background,
         };
-        self.0.queue.push(uid, lane, wake.refetch);
+        self.0.queue.add(uid, lane, options.refetch);
     }
 
     /// The `Compared` condition of the vault: how recent the last comparison is.
@@ -273,14 +273,14 @@ impl Reconciler {
 
     /// Enqueues every synced secret that is not as it should be: after a start, after each relist of the
     /// edge, and with each rotation check.
-    fn wake_unsettled(&self) {
+    fn enqueue_unsettled(&self) {
         let settings = self.0.engines.settings();
         for record in self.0.store.view().snapshot().records {
             if self.is_unsettled(&record, &settings) {
-                self.wake(record.secret.uid, Wake::default());
+                self.enqueue(record.secret.uid, EnqueueOptions::default());
             }
         }
-        self.0.engines.labels().for_each(|uid| self.wake_orphan(uid));
+        self.0.engines.labels().for_each(|uid| self.enqueue_orphan(uid));
         self.0.unrecorded.send_replace(());
     }
 
@@ -300,27 +300,27 @@ impl Reconciler {
         loop {
             tokio::select! {
                 name = names.recv() => match name {
-                    Some(name) => self.wake_named(&name),
+                    Some(name) => self.enqueue_named(&name),
                     None => return,
                 },
-                Ok(()) = listed.changed() => self.wake_unsettled(),
+                Ok(()) = listed.changed() => self.enqueue_unsettled(),
                 Ok(()) = healthy.changed() => {
                     if *healthy.borrow_and_update() == Some(true) {
-                        self.wake_unsettled();
+                        self.enqueue_unsettled();
                     }
                 }
             }
         }
     }
 
-    fn wake_named(&self, name: &str) {
-        self.0.engines.labels_of(name).for_each(|uid| self.wake_orphan(uid));
+    fn enqueue_named(&self, name: &str) {
+        self.0.engines.labels_of(name).for_each(|uid| self.enqueue_orphan(uid));
         let record = name.parse().ok().and_then(|id| self.0.store.view().get(&id));
         if record.as_ref().is_none_or(|record| record.secret.origin == Origin::Unmanaged) {
             self.0.unrecorded.send_replace(());
         }
         if let Some(record) = record {
-            self.wake(record.secret.uid, Wake::default());
+            self.enqueue(record.secret.uid, EnqueueOptions::default());
         }
     }
 
@@ -345,7 +345,7 @@ impl Drop for Creating {
                 calls.remove();
                 drop(creating);
                 // Looks that came in the meantime were put off.
-                self.reconciler.wake(self.uid, Wake::default());
+                self.reconciler.enqueue(self.uid, EnqueueOptions::default());
             }
         }
     }

@@ -15,9 +15,9 @@ use crate::{
 
 impl Reconciler {
     /// Enqueues a uid if there is no synced secret of it.
-    pub(super) fn wake_orphan(&self, uid: Uuid) {
+    pub(super) fn enqueue_orphan(&self, uid: Uuid) {
         if self.0.store.view().get_by_uid(uid).is_none() {
-            self.0.queue.push(uid, Lane::Deletion, None);
+            self.0.queue.add(uid, Lane::Deletion, None);
         }
     }
 

@@ -1,9 +1,9 @@
 //! The work queue, by the rules of client-go's `workqueue`: each key is waiting, processing or delayed, never
 //! two of them, so a synced secret has at most one worker.
 //!
-//! - A key that is pushed while it waits stays where it is, or moves up to the more urgent lane.
-//! - A key that is pushed while it is processed becomes dirty and is processed once more afterwards.
-//! - A key that is pushed while it is delayed waits at once; its back-off stays until it ends a look quietly.
+//! - A key that is added while it waits stays where it is, or moves up to the more urgent lane.
+//! - A key that is added while it is processed becomes dirty and is processed once more afterwards.
+//! - A key that is added while it is delayed waits at once; its back-off stays until it ends a look quietly.
 //! - A key has at most one delay, so a failure never starts a second chain of retries.
 //!
 //! Each lane has workers of its own: a vault that hangs for some holds up no deletion, and what a person
@@ -55,7 +55,7 @@ pub(super) struct Queue {
     ready: [Notify; Lane::COUNT],
 }
 
-/// A synced secret that a worker looks at. The worker returns it with [`Queue::finish`].
+/// A synced secret that a worker looks at. The worker returns it with [`Queue::done`].
 pub(super) struct Work {
     pub(super) uid: Uuid,
     /// Reads of the vault that whoever asked for the look shares.
@@ -101,7 +101,7 @@ struct Entry {
 enum Phase {
     /// Its place in its lane.
     Waiting(u64),
-    /// With the wish for one more look, where it was pushed meanwhile.
+    /// With the wish for one more look, where it was added meanwhile.
     Processing {
         dirty: Option<Lane>,
         superseded: CancellationToken,
@@ -128,35 +128,35 @@ impl Work {
 
 impl Queue {
     /// Asks for a look as soon as a worker of the lane is free, with these reads or newer ones.
-    pub(super) fn push(&self, uid: Uuid, lane: Lane, reads: Option<Arc<SharedReads>>) {
+    pub(super) fn add(&self, uid: Uuid, lane: Lane, reads: Option<Arc<SharedReads>>) {
         let mut state = self.lock();
-        if let Some(lane) = state.push(uid, lane, reads) {
+        if let Some(lane) = state.add(uid, lane, reads) {
             self.ready[lane as usize].notify_one();
         }
     }
 
     /// Waits for work of a lane.
-    pub(super) async fn pop(&self, lane: Lane) -> Work {
+    pub(super) async fn get(&self, lane: Lane) -> Work {
         let ready = &self.ready[lane as usize];
         loop {
-            let pushed = ready.notified();
+            let added = ready.notified();
             {
                 let mut state = self.lock();
-                if let Some(work) = state.pop(lane) {
+                if let Some(work) = state.get(lane) {
                     if !state.waiting[lane as usize].is_empty() {
                         ready.notify_one();
                     }
                     return work;
                 }
             }
-            pushed.await;
+            added.await;
         }
     }
 
     /// Takes work back.
-    pub(super) fn finish(&self, uid: Uuid, outcome: Requeue) {
+    pub(super) fn done(&self, uid: Uuid, outcome: Requeue) {
         let mut state = self.lock();
-        if let Some(lane) = state.finish(uid, outcome) {
+        if let Some(lane) = state.done(uid, outcome) {
             self.ready[lane as usize].notify_one();
         }
     }
@@ -186,7 +186,7 @@ impl Queue {
 
 impl State {
     /// The lane that has got work by it.
-    fn push(&mut self, uid: Uuid, lane: Lane, reads: Option<Arc<SharedReads>>) -> Option<Lane> {
+    fn add(&mut self, uid: Uuid, lane: Lane, reads: Option<Arc<SharedReads>>) -> Option<Lane> {
         let entry = match self.entries.entry(uid) {
             MapEntry::Vacant(vacant) => {
                 let phase = Phase::Waiting(self.arrivals);
@@ -228,7 +228,7 @@ impl State {
         }
     }
 
-    fn pop(&mut self, lane: Lane) -> Option<Work> {
+    fn get(&mut self, lane: Lane) -> Option<Work> {
         let (_, uid) = self.waiting[lane as usize].pop_first()?;
         let superseded = CancellationToken::new();
         let entry = self.entries.get_mut(&uid).expect("what waits has an entry");
@@ -237,7 +237,7 @@ impl State {
     }
 
     /// The lane that has got work by it.
-    fn finish(&mut self, uid: Uuid, outcome: Requeue) -> Option<Lane> {
+    fn done(&mut self, uid: Uuid, outcome: Requeue) -> Option<Lane> {
         let entry = self.entries.get_mut(&uid)?;
         let Phase::Processing { dirty, .. } = entry.phase else { return None };
         let asked = dirty.unwrap_or(Lane::Background);

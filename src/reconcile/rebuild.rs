@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::{Reconciler, Wake, last_reason::LastReason};
+use super::{EnqueueOptions, Reconciler, last_reason::LastReason};
 use crate::{
     edge::{Edge, EdgeError, Recovered, engine::object_kind},
     model::{Admission, AuditAction, Origin, State, SyncEngine, SyncedSecret, SyncedSecretId, mapping},
@@ -253,18 +253,18 @@ impl Finding {
 }
 
 impl Reconciler {
-    /// Rebuilds the database where that is asked for, until told to stop.
+    /// Rebuilds the database if that is configured, until told to stop.
     pub(super) async fn rebuild(self, stop: CancellationToken) {
-        let (mut pause, mut told) = (POLL_INTERVAL, LastReason::default());
+        let (mut pause, mut last_reason) = (POLL_INTERVAL, LastReason::default());
         loop {
             match self.rebuild_if_asked().await {
                 Ok(()) => {
                     pause = POLL_INTERVAL;
-                    told.clear();
+                    last_reason.clear();
                 }
                 Err(error) => {
                     // The cluster may be away for long.
-                    if told.is_news(&error) {
+                    if last_reason.is_news(&error) {
                         tracing::warn!(%error, "the database can't be rebuilt from the edge yet; trying again");
                     }
                     pause = (pause * 2).min(LONGEST_BACKOFF);
@@ -295,7 +295,7 @@ impl Reconciler {
             if let Finding::Unknown { record, .. } | Finding::Newer(_, record) = finding {
                 rebuilt += 1;
                 // Whoever lost a database waits for all of it.
-                self.wake(record.secret.uid, Wake { refetch: None, interactive: true });
+                self.enqueue(record.secret.uid, EnqueueOptions { refetch: None, interactive: true });
             }
         }
         if rebuilt > 0 {

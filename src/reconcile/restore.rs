@@ -55,13 +55,13 @@ impl Reconciler {
     /// Brings the database up to what the edge holds, where it is of an earlier time than that. Tries until
     /// it has.
     pub(super) async fn settle_history(&self) {
-        let mut told = LastReason::default();
+        let mut last_reason = LastReason::default();
         loop {
             let predecessor = self.0.edge.leadership().predecessor();
             match self.hold_against_edge(predecessor.as_deref()).await {
                 Ok(()) => return self.0.edge.leadership().caught_up(predecessor.as_deref()),
                 Err(error) => {
-                    if told.is_news(&error) {
+                    if last_reason.is_news(&error) {
                         tracing::error!(%error, "an outdated database can't be compared with the edge yet; trying again");
                     }
                     tokio::time::sleep(RETRY_PAUSE).await;
@@ -91,7 +91,7 @@ impl Reconciler {
 
     async fn hold_against_edge(&self, predecessor: Option<&str>) -> Result<(), RebuildError> {
         let Some(why) = self.behind(predecessor).await? else {
-            // The place that another one told last is some seconds older than the last that it did.
+            // The position that another process recorded last is some seconds older than its last change.
             return if self.stands_by() { self.rebuild_because(RebuildCause::Behind).await } else { Ok(()) };
         };
         tracing::warn!("{why} Nothing is written to the edge until it was compared with the database");

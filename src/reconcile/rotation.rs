@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use rand::RngExt;
 use tokio_util::sync::CancellationToken;
 
-use super::{Reconciler, SharedReads, Wake, expiring, failure::explain};
+use super::{EnqueueOptions, Reconciler, SharedReads, expiring, failure::explain};
 use crate::{
     edge::engine::reads_values,
     model::{Condition, ConditionType, Origin, State, VaultSecret, VaultSecretName, VaultVersion},
@@ -46,7 +46,7 @@ impl Reconciler {
             if self.stands_by() {
                 continue;
             }
-            self.wake_unsettled();
+            self.enqueue_unsettled();
             if let Err(error) = self.refresh_expiry().await {
                 tracing::warn!(%error, "expiry conditions could not be recorded; trying again with the next check");
             }
@@ -88,7 +88,10 @@ impl Reconciler {
         let followed = followed(self.0.store.view().snapshot().records);
         self.0.comparisons.end_check(|name| followed.contains_key(name), trouble);
         for record in changed.iter().flat_map(|followed| &followed.users) {
-            self.wake(record.secret.uid, Wake { refetch: Some(reads.clone()), interactive: false });
+            self.enqueue(
+                record.secret.uid,
+                EnqueueOptions { refetch: Some(reads.clone()), interactive: false },
+            );
         }
         self.record_comparisons().await
     }

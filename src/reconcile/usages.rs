@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::{Reconciler, Wake};
+use super::{EnqueueOptions, Reconciler};
 use crate::{
     edge::Gap,
     model::{Condition, ConditionType, Reason, State, Status, SyncedSecret, SyncedSecretId, User, in_words},
@@ -134,7 +134,7 @@ impl Reconciler {
         }
         // A deletion that a use holds back goes on when the use is gone.
         for record in stale.iter().filter(|record| record.secret.state == State::Deleting) {
-            self.wake(record.secret.uid, Wake::default());
+            self.enqueue(record.secret.uid, EnqueueOptions::default());
         }
         Ok(())
     }

@@ -35,7 +35,7 @@ impl Reconciler {
                     Requeue::Backoff(None)
                 }
             };
-            self.0.queue.finish(uid, outcome);
+            self.0.queue.done(uid, outcome);
         }
     }
 
@@ -43,11 +43,11 @@ impl Reconciler {
     async fn next_work(&self, lane: Lane) -> Work {
         loop {
             self.until_acting().await;
-            let work = self.0.queue.pop(lane).await;
+            let work = self.0.queue.get(lane).await;
             if !self.stands_by() {
                 return work;
             }
-            self.0.queue.finish(work.uid, Requeue::Now);
+            self.0.queue.done(work.uid, Requeue::Now);
         }
     }
 

@@ -18,7 +18,7 @@ use crate::{
         self, AuditAction, ConditionType, Origin, Reason, Reference, ReferenceStatus, SecretType, State,
         SyncEngine, SyncedSecret, SyncedSecretId, mapping,
     },
-    reconcile::{SharedReads, Wake},
+    reconcile::{EnqueueOptions, SharedReads},
     store::{EdgeRecord, Record},
 };
 
@@ -95,7 +95,9 @@ impl Secrets {
                     (Some(record), Some(there)) => of_conflict(record, adoption.references, there)?,
                     // What was in the way is gone, or is no Secret: the reconciler tells which.
                     (Some(record), None) => {
-                        self.0.reconciler.wake(record.secret.uid, Wake { refetch: None, interactive: true });
+                        self.0
+                            .reconciler
+                            .enqueue(record.secret.uid, EnqueueOptions { refetch: None, interactive: true });
                         return self.adopted_already(&call, &adoption, record, validate_only).await;
                     }
                     (None, Some(there)) => {
@@ -119,7 +121,7 @@ impl Secrets {
             return Ok(record.secret);
         }
         let secret = self.record_adoption(&call, record, seen.as_deref()).await?;
-        self.0.reconciler.wake(secret.uid, Wake { refetch: None, interactive: true });
+        self.0.reconciler.enqueue(secret.uid, EnqueueOptions { refetch: None, interactive: true });
         Ok(secret)
     }
 

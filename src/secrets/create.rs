@@ -14,7 +14,7 @@ use crate::{
         self, AuditAction, Condition, ConditionType, Origin, Reason, Reference, State, Status, SyncedSecret,
         VaultSecretName, mapping,
     },
-    reconcile::{SharedReads, Wake, ownership},
+    reconcile::{EnqueueOptions, SharedReads, ownership},
     store::{Record, StoreError},
 };
 
@@ -75,7 +75,9 @@ impl Secrets {
             self.withdraw_creation(&call, &record).await?;
         }
         drop(creating);
-        self.0.reconciler.wake(record.secret.uid, Wake { refetch: Some(reads), interactive: true });
+        self.0
+            .reconciler
+            .enqueue(record.secret.uid, EnqueueOptions { refetch: Some(reads), interactive: true });
         stored.map_err(|failed| Error::Refused(failed.problems))?;
         self.wait_for_generation(&call, record.secret, mode.wait).await
     }
@@ -111,7 +113,9 @@ impl Secrets {
         self.record_attempt(record.secret.uid, generation, &references).await?;
         let stored = self.store_references(record, generation, references, &reads, true).await;
         drop(creating);
-        self.0.reconciler.wake(record.secret.uid, Wake { refetch: Some(reads), interactive: true });
+        self.0
+            .reconciler
+            .enqueue(record.secret.uid, EnqueueOptions { refetch: Some(reads), interactive: true });
         stored.map_err(|failed| Error::Refused(failed.problems))
     }
 

@@ -3,7 +3,7 @@
 use super::{Call, Cause, Error, Mode, Secrets, update::check_etag};
 use crate::{
     model::{self, AuditAction, Origin, State, SyncedSecret, SyncedSecretId, Usage},
-    reconcile::Wake,
+    reconcile::EnqueueOptions,
 };
 
 /// How something that may not be there is deleted.
@@ -96,7 +96,7 @@ impl Secrets {
         };
         transaction.audit(call.event(AuditAction::DeleteSyncedSecret, secret.name(), detail)).await?;
         transaction.commit().await?;
-        self.0.reconciler.wake(secret.uid, Wake { refetch: None, interactive: true });
+        self.0.reconciler.enqueue(secret.uid, EnqueueOptions { refetch: None, interactive: true });
         Ok(Some(self.wait_until_gone(&call, secret, mode.wait).await?))
     }
 }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::{Call, Cause, Error, LONGEST_WAIT, Secrets};
 use crate::{
     model::{AuditAction, Condition, ConditionType, Reason, State, Status, SyncedSecret, SyncedSecretId},
-    reconcile::{Wake, is_held},
+    reconcile::{EnqueueOptions, is_held},
     store::{Record, Transaction},
 };
 
@@ -39,8 +39,9 @@ impl Secrets {
         transaction.update(current).await?;
         transaction.audit(call.event(AuditAction::SyncSyncedSecret, secret.name(), "")).await?;
         transaction.commit().await?;
-        let wake = Wake { refetch: Some(self.0.reconciler.shared_reads(self.vault())), interactive: true };
-        self.0.reconciler.wake(secret.uid, wake);
+        let options =
+            EnqueueOptions { refetch: Some(self.0.reconciler.shared_reads(self.vault())), interactive: true };
+        self.0.reconciler.enqueue(secret.uid, options);
         let done = |record: Option<&Record>| {
             record.is_none_or(|record| {
                 // A later request resets the state until its own sync attempt has ended.

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     model::{self, AuditAction, Reference, State, SyncedSecret, SyncedSecretId, mapping},
-    reconcile::{Creating, SharedReads, Wake},
+    reconcile::{Creating, EnqueueOptions, SharedReads},
     store::{Record, StoreError},
 };
 
@@ -87,7 +87,9 @@ impl Secrets {
             self.withdraw_change(&call, &before, &recorded).await?;
         }
         drop(creating);
-        self.0.reconciler.wake(recorded.secret.uid, Wake { refetch: Some(reads), interactive: true });
+        self.0
+            .reconciler
+            .enqueue(recorded.secret.uid, EnqueueOptions { refetch: Some(reads), interactive: true });
         stored.map_err(|failed| Error::Refused(failed.problems))?;
         self.wait_for_generation(&call, recorded.secret, mode.wait).await
     }

@@ -8,7 +8,7 @@ use crate::{
         AuditAction, NewVaultSecret, Outcome, SyncedSecretId, VaultSecret, VaultSecretName,
         VaultSecretVersion,
     },
-    reconcile::{Wake, ownership},
+    reconcile::{EnqueueOptions, ownership},
     store::NewAuditEvent,
     vault::{Priority, VaultError},
 };
@@ -213,7 +213,9 @@ impl Secrets {
         };
         let reads = self.0.reconciler.shared_reads(self.vault());
         for user in self.0.store.view().users_of(&name) {
-            self.0.reconciler.wake(user.secret.uid, Wake { refetch: Some(reads.clone()), interactive: true });
+            self.0
+                .reconciler
+                .enqueue(user.secret.uid, EnqueueOptions { refetch: Some(reads.clone()), interactive: true });
         }
         Ok(version)
     }

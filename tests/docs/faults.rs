@@ -219,7 +219,7 @@ const CLUSTER: &[Row] = &[
         within: "a minute",
         held_by: &[
             "tests/service/usages/silence.rs::every_watch_that_says_nothing_and_never_ends_is_found_out_within_a_minute",
-            "src/edge/watches.rs::one_that_ends_in_time_and_is_never_heard_is_told_too_over_all_its_connections",
+            "src/edge/watches.rs::a_watch_that_ends_in_time_but_is_silent_over_all_its_connections_is_told_to_relist",
             "src/edge/watches.rs::every_client_of_the_api_server_and_every_watch_is_made_in_one_place",
         ],
     },

@@ -27,9 +27,9 @@ pub struct Handed {
     pub requests: i64,
     /// When, to show.
     pub time: Timestamp,
-    /// When, to measure with: how long after its start this process gave it. Absent where an earlier process did.
+    /// The uptime of this process at the write, to measure with. Absent if an earlier process wrote it.
     #[serde(skip)]
-    pub told: Option<Duration>,
+    pub uptime: Option<Duration>,
     /// `metadata.generation` of the SecretSync and of its class after the write: a higher one was written by someone else.
     pub sync_generation: i64,
     /// See `sync_generation`.

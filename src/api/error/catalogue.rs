@@ -180,7 +180,7 @@ fn edge() -> Vec<EdgeError> {
         EdgeError::conflict(name()),
         EdgeError::Terminating { kind: "Secret".to_owned(), name: name() },
         EdgeError::SettingMissing { setting: "secret_store.client_id" },
-        EdgeError::NotLeading { holder: "…".to_owned() },
+        EdgeError::NotLeader { holder: "…".to_owned() },
         EdgeError::Changed(word().into()),
         EdgeError::Forbidden(word().into()),
         EdgeError::Unauthenticated(word().into()),

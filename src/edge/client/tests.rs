@@ -123,29 +123,29 @@ async fn until_shown(client: &Client, shown: &watch::Receiver<String>, name: &st
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     };
-    timeout(3 * LOOK_EVERY, asks)
+    timeout(3 * RELOAD_INTERVAL, asks)
         .await
         .unwrap_or_else(|_| panic!("{name} is never shown: {}", *shown.borrow()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_the_clock_was_set_the_client_is_made_anew_and_not_because_time_passes() {
+async fn after_the_clock_was_set_the_client_is_rebuilt_and_not_because_time_passes() {
     let file = tempfile::NamedTempFile::new().unwrap();
     write_kubeconfig(file.path(), 1, &authority(), &serde_json::json!({ "token": "t" }));
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let kubeconfig = Some(file.path().to_owned());
     let timeout = Duration::from_secs(5);
     let files = ClusterFiles(Options { kubeconfig, context: None, namespace: "x".into(), timeout });
-    let mut made = files.made().unwrap();
-    assert!(files.reload(&made).unwrap().is_none(), "nothing has changed");
-    let (hour, (wall, monotonic)) = (SignedDuration::from_hours(1), made.at);
+    let mut loaded = files.load().unwrap();
+    assert!(files.reload(&loaded).unwrap().is_none(), "nothing has changed");
+    let (hour, (wall, monotonic)) = (SignedDuration::from_hours(1), loaded.built_at);
     for set in [wall + hour, wall - hour] {
-        made.at = (set, monotonic);
-        assert!(files.reload(&made).unwrap().is_some(), "{set}");
+        loaded.built_at = (set, monotonic);
+        assert!(files.reload(&loaded).unwrap().is_some(), "{set}");
     }
     tokio::time::advance(Duration::from_secs(3_600)).await;
-    made.at = (wall - hour, monotonic);
-    assert!(files.reload(&made).unwrap().is_none(), "an hour has passed by both clocks");
+    loaded.built_at = (wall - hour, monotonic);
+    assert!(files.reload(&loaded).unwrap().is_none(), "an hour has passed by both clocks");
 }
 
 #[tokio::test]

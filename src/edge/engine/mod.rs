@@ -168,7 +168,7 @@ impl Engine {
 
     /// Decides what to do about a write that the extension has not answered for this long. `delegated` is
     /// everything that it was given.
-    pub fn judge_silence<'a>(
+    pub fn evaluate_silence<'a>(
         &self,
         target: &Target<'_>,
         waited: Duration,
@@ -176,7 +176,7 @@ impl Engine {
     ) -> Observation {
         match self {
             Self::Direct(_) => Observation::Again,
-            Self::SecretStore(engine) => engine.judge_silence(target, waited, delegated),
+            Self::SecretStore(engine) => engine.evaluate_silence(target, waited, delegated),
         }
     }
 

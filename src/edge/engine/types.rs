@@ -157,7 +157,7 @@ pub enum Observation {
     Drifted(Drift),
     /// A Secret of somebody else stands under the name.
     Conflict,
-    /// The extension has not answered for this long; see [`crate::edge::engine::Engine::judge_silence`].
+    /// The extension has not answered for this long; see [`crate::edge::engine::Engine::evaluate_silence`].
     Unanswered(Duration),
     /// The extension is working on other SecretSyncs: the message for the condition, and when to look again.
     Busy(String, Duration),

@@ -1,4 +1,4 @@
-//! The election: takes the Lease, renews it, judges another holder's, and gives it back at the end.
+//! The leader election: acquires and renews the Lease, checks another holder's, and releases it at the end.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ use tokio_util::sync::CancellationToken;
 use super::{LEASE_DURATION, Leadership, RENEW_DEADLINE, RETRY_PERIOD, Standing};
 use crate::edge::{Edge, EdgeError, FIELD_MANAGER};
 
-/// How long a request about the Lease may take: two of them have room before the holder must stop, as in
+/// The deadline of a request about the Lease. Two requests fit in before the holder has to stop, as in
 /// kube-controller-manager.
-const TRY: Duration = RENEW_DEADLINE.checked_div(2).expect("two is not zero");
-/// How often a race for the Lease is run again at once.
-const RACES: usize = 3;
+const REQUEST_TIMEOUT: Duration = RENEW_DEADLINE.checked_div(2).expect("two is not zero");
+/// How many times a conflict on the Lease is retried at once.
+const CONFLICT_RETRIES: usize = 3;
 
 /// One process's part in the election.
 pub struct Election {
@@ -26,27 +26,27 @@ pub struct Election {
     leases: Api<Lease>,
     name: String,
     identity: String,
-    /// Tells how far the database of this process is, for who comes after it.
+    /// How far the database of this process is, for its successor.
     place: Place,
     leadership: Leadership,
     seen: Option<ObservedLease>,
-    /// The Lease as this process wrote it last, while it is thought to hold it.
+    /// The Lease as this process wrote it last, while it considers itself the holder.
     held: Option<Lease>,
-    /// Why the last look failed, since one went well.
+    /// The error of the last attempt, if it failed.
     trouble: Option<EdgeError>,
     has_looked: bool,
 }
 
-/// How far a database is in its history.
+/// The position of a database in its history.
 pub type Place = Box<dyn Fn() -> String + Send + Sync>;
 
-/// Annotation: how far the database of the holder is. A successor whose database never was there is behind.
+/// Annotation: the position of the holder's database. A successor whose database never reached it is behind.
 const PLACE: &str = "secret-service.iotoperations/place";
 
-/// The Lease as it was last seen.
+/// The Lease as it was last observed.
 struct ObservedLease {
     spec: LeaseSpec,
-    /// When it was first seen like this, by the clock of this process.
+    /// When this version was first observed, by the clock of this process.
     since: Instant,
 }
 
@@ -172,7 +172,7 @@ impl Election {
         let mut raced = 0;
         loop {
             match self.look_once().await {
-                Err(EdgeError::Changed(_)) if raced < RACES => raced += 1,
+                Err(EdgeError::Changed(_)) if raced < CONFLICT_RETRIES => raced += 1,
                 looked => return looked,
             }
         }
@@ -266,7 +266,9 @@ impl Election {
     }
 
     async fn ask<T>(&self, question: impl Future<Output = Result<T, EdgeError>>) -> Result<T, EdgeError> {
-        tokio::time::timeout(TRY, question).await.unwrap_or(Err(EdgeError::Timeout(TRY)))
+        tokio::time::timeout(REQUEST_TIMEOUT, question)
+            .await
+            .unwrap_or(Err(EdgeError::Timeout(REQUEST_TIMEOUT)))
     }
 }
 

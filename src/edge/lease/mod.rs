@@ -21,14 +21,14 @@ pub use election::{Election, LeaseHolder, Place};
 use super::EdgeError;
 use crate::fence::{ELECTION_WAIT, Fence};
 
-/// How long a Lease counts after it was renewed.
+/// How long a Lease is valid after its renewal.
 pub const LEASE_DURATION: Duration = Duration::from_secs(15);
-/// How long the holder goes on beginning writes after a renewal.
+/// How long after a renewal the holder still starts writes.
 pub const RENEW_DEADLINE: Duration = Duration::from_secs(10);
-/// The pause between two looks at the Lease, or two renewals.
+/// The pause between two attempts to acquire or renew the Lease.
 pub const RETRY_PERIOD: Duration = Duration::from_secs(2);
-/// How long before the Lease expires a write that is under way is cut: clocks of two machines don't run
-/// alike.
+/// How long before the expiry of the Lease running writes are cancelled: the clocks of two machines run at
+/// slightly different rates.
 pub const EXPIRY_MARGIN: Duration = Duration::from_secs(1);
 
 /// The Lease, and who this process is in it.
@@ -36,7 +36,7 @@ pub const EXPIRY_MARGIN: Duration = Duration::from_secs(1);
 pub struct LeaseOptions {
     /// Its name, in the namespace of the instance.
     pub name: String,
-    /// The `holderIdentity` of this process. Where it is absent, it is made of the host and the database.
+    /// The `holderIdentity` of this process. If absent, it is derived from the host and the database.
     pub identity: Option<String>,
 }
 
@@ -174,7 +174,7 @@ impl Leadership {
     /// Why this process writes nothing.
     pub(in crate::edge) fn refusal(&self) -> EdgeError {
         match self.standing() {
-            Standing::StandingBy { holder } => EdgeError::NotLeading { holder },
+            Standing::StandingBy { holder } => EdgeError::NotLeader { holder },
             Standing::Unknown(error) => error,
             Standing::Unasked => EdgeError::Timeout(ELECTION_WAIT),
             Standing::Leading { .. } => EdgeError::Timeout(RENEW_DEADLINE),
@@ -288,7 +288,7 @@ mod tests {
         leadership.renewed(now, "mine", false);
         assert_eq!((leadership.standing(), leadership.changes()), (Standing::Leading { term: 0 }, 0));
         leadership.taken("theirs");
-        let refusal = EdgeError::NotLeading { holder: "theirs".to_owned() };
+        let refusal = EdgeError::NotLeader { holder: "theirs".to_owned() };
         assert_eq!((leadership.check().await, leadership.changes()), (Err(refusal), 1));
         leadership.renewed(now, "mine", true);
         leadership.renewed(now, "mine", false);

@@ -1,15 +1,15 @@
-//! Whether the service's account may look for uses.
+//! Whether the service account may find usages.
 
 use k8s_openapi::api::authorization::v1::ResourceAttributes;
 
 use super::Usages;
 use crate::edge::EdgeError;
 
-/// The verbs on all resources of a group that looking for uses needs, in the namespace.
+/// The verbs on all resources of a group, in the namespace, that finding usages needs.
 pub const USAGE_VERBS: [&str; 2] = ["list", "watch"];
 
 impl Usages {
-    /// The groups that the account may not look into.
+    /// The groups that the service account may not list and watch.
     pub async fn forbidden_groups(&self) -> Result<Vec<String>, EdgeError> {
         let mut forbidden = Vec::new();
         for group in self.0.options.rules.groups() {

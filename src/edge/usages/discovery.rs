@@ -1,6 +1,7 @@
-//! Which kinds that the rules look into the cluster serves, each in the version that its group prefers.
+//! Discovers which kinds of the rules the cluster serves, each in the preferred version of its group.
 //!
-//! Asked group by group: that is a few small answers, and needs no right to look at definitions.
+//! Asks group by group: that takes a few small responses, and needs no permission on
+//! CustomResourceDefinitions.
 
 use futures::future::join_all;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIGroup, APIResource};
@@ -10,7 +11,7 @@ use super::{EdgeError, Usages};
 use crate::quote::Quote;
 
 impl Usages {
-    /// The kinds of all groups, each group with what was found or why nothing was.
+    /// The kinds of all groups, or the error of each group that can't be discovered.
     pub(super) async fn served(&self) -> Vec<(String, Result<Vec<ApiResource>, EdgeError>)> {
         let groups = self.0.options.rules.groups();
         join_all(
@@ -26,7 +27,7 @@ impl Usages {
             let list = self.0.edge.call(self.0.edge.client.list_api_group_resources(&group_version)).await;
             let resources = match list {
                 Ok(list) => list.resources,
-                // Gone between the two questions.
+                // The version was removed between the two requests.
                 Err(EdgeError::NotFound(_)) => continue,
                 Err(error) => return Err(error),
             };
@@ -40,7 +41,7 @@ impl Usages {
         Ok(served)
     }
 
-    /// The versions of a group, the preferred one first; none where there is no such group.
+    /// The versions of a group, the preferred one first; empty if the group does not exist.
     async fn versions(&self, group: &str) -> Result<Vec<String>, EdgeError> {
         let request = http::Request::get(format!("/apis/{group}")).body(Vec::new());
         let request = request.map_err(|error| EdgeError::Configuration(Quote::error(&error)))?;

@@ -1,4 +1,4 @@
-//! One watch for each kind that is served; kinds that come and go are followed.
+//! Runs one watch per served kind, and starts and stops watches as kinds come and go.
 
 use std::{collections::HashMap, pin::pin, time::Duration};
 
@@ -24,22 +24,22 @@ use super::{
 };
 use crate::model::GroupKind;
 
-/// The share of the interval by which each look at the kinds comes earlier or later.
+/// The share of the interval by which each discovery comes earlier or later.
 const JITTER: f64 = 0.2;
-/// A kind that has not been served for so long is gone.
+/// A kind that has not been served for this long is gone.
 const GONE_AFTER: Duration = Duration::from_secs(5);
-/// After a watch has ended because its kind is gone, and while one that was there before the start is
-/// missing, the kinds are looked at so soon.
+/// The pause before the next discovery after a watch has ended because its kind is gone, and while a kind
+/// that existed before the start is missing.
 const RECHECK_PAUSE: Duration = Duration::from_millis(500);
 
-/// The watches that run, by kind, each with the version that it watches.
+/// The running watches by kind, each with the version that it watches.
 type Running = HashMap<GroupKind, (ApiResource, AbortHandle)>;
 
 /// Why a watch has ended.
 enum End {
     /// The kind is no longer served.
     Gone,
-    /// It has fallen behind: the list that begins the next one tells all that was missed.
+    /// It has fallen behind: the next watch begins with a list, which shows everything that was missed.
     Behind,
     /// It failed.
     Failed(EdgeError),
@@ -73,7 +73,7 @@ impl Usages {
         }
     }
 
-    /// Looks at which kinds are served, and begins and ends watches.
+    /// Discovers the served kinds, and starts and stops watches.
     async fn adjust(&self, watches: &mut JoinSet<GroupKind>, running: &mut Running) {
         let patience = self.0.options.interval.min(GONE_AFTER);
         let mut are_all_known = true;
@@ -94,7 +94,7 @@ impl Usages {
                 Err(error) => {
                     are_all_known = false;
                     if self.change(|known| known.group_failed(&group, error.clone())) {
-                        tracing::warn!(%group, %error, "the kinds of a group can't be looked at; it is tried again");
+                        tracing::warn!(%group, %error, "the kinds of an API group can't be discovered; retrying");
                     }
                 }
             }
@@ -104,7 +104,7 @@ impl Usages {
         }
     }
 
-    /// Begins to watch a kind, unless it is watched in this version.
+    /// Starts a watch of a kind, unless one of this version is running.
     fn begin(&self, kind: ApiResource, watches: &mut JoinSet<GroupKind>, running: &mut Running) {
         let before = running.get(&group_kind(&kind));
         if before.is_some_and(|(watched, _)| *watched == kind) {
@@ -131,7 +131,7 @@ impl Usages {
                 End::Failed(error) => {
                     let kind = group_kind(&kind);
                     if self.change(|known| known.kind_failed(&kind, error.clone())) {
-                        tracing::warn!(%kind, %error, "a kind can't be watched for uses; it is tried again");
+                        tracing::warn!(%kind, %error, "a kind can't be watched for usages; retrying");
                     }
                     sleep(pauses.next().unwrap_or(RECHECK_PAUSE)).await;
                 }
@@ -139,7 +139,7 @@ impl Usages {
         }
     }
 
-    /// Lists, then watches from there on; why that ended.
+    /// Lists, then watches from there. Returns why the watch ended.
     async fn watch_once(&self, kind: &ApiResource, listed: &mut bool) -> End {
         let mut events = pin!(watcher(self.api(kind), watches::config()).boxed());
         let mut listing = Listing::new();
@@ -152,7 +152,7 @@ impl Usages {
         }
     }
 
-    /// Takes in an event; whether it was the end of a list.
+    /// Processes an event. Returns whether it completed a list.
     fn take(&self, kind: &ApiResource, event: Event<DynamicObject>, listing: &mut Listing) -> bool {
         match event {
             Event::Init => listing.clear(),

@@ -1,4 +1,4 @@
-//! What is known of uses, in memory, and what is not.
+//! The known usages in memory, and the gaps in them.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -13,16 +13,15 @@ use tokio::time::Instant;
 use super::EdgeError;
 use crate::model::{GroupKind, Usage, UsagePlace};
 
-/// All uses, and how complete that is.
+/// All known usages, and which kinds and groups were listed.
 pub(super) struct Known {
     /// In the order of pages: by secret, then by what uses it.
     all: BTreeMap<UsagePlace, Arc<Usage>>,
     groups: BTreeMap<String, Looked>,
     kinds: BTreeMap<GroupKind, Kind>,
-    /// Kinds that used something before the start and that the cluster has not served since, and for how long
-    /// it has said so.
+    /// Kinds that used something before the start and that the cluster has not served since then.
     expected: BTreeMap<String, Expected>,
-    /// Secrets whose uses have changed and nobody has asked yet.
+    /// Secrets whose usages have changed since the consumer last took them.
     pub changed: HashSet<String>,
 }
 
@@ -30,44 +29,44 @@ pub(super) struct Known {
 #[derive(Default)]
 struct Kind {
     looked: Looked,
-    /// The uses in each resource.
+    /// The usages in each resource.
     resources: HashMap<String, Vec<UsagePlace>>,
-    /// Since when the cluster says that it does not serve it.
+    /// Since when the cluster has not served it.
     missing_since: Option<Instant>,
 }
 
-/// A kind, known by its name alone.
+/// A kind of which only the name is known.
 #[derive(Default)]
 struct Expected {
     looked: Looked,
     missing_since: Option<Instant>,
 }
 
-/// Whether something was looked at.
+/// Whether a kind or group was listed.
 struct Looked {
-    /// Since when there is something to look at.
+    /// When it was discovered.
     found: Instant,
-    /// At least once.
+    /// Whether it was listed at least once.
     once: bool,
-    /// Why it can't be looked at now, and since when.
+    /// Why it can't be listed now, and since when.
     trouble: Option<(EdgeError, Instant)>,
 }
 
-/// Something in which uses may be hidden.
+/// A kind or group that may contain unknown usages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap {
-    /// `KIND.GROUP`, or the group where not even its kinds are known.
+    /// `KIND.GROUP`, or the group if its kinds are unknown.
     pub what: String,
     /// The group.
     pub group: String,
-    /// Why it isn't known; nothing where the answer is still on its way.
+    /// Why it can't be listed. None if the first list is still in progress.
     pub error: Option<EdgeError>,
 }
 
 // === impl Known ===
 
 impl Known {
-    /// Nothing yet of these groups.
+    /// Knows nothing about these groups yet.
     pub fn nothing_of(groups: BTreeSet<&str>) -> Self {
         let groups = groups.into_iter().map(|group| (group.to_owned(), Looked::default())).collect();
         let (all, kinds, expected) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
@@ -79,12 +78,12 @@ impl Known {
         self.expected = kinds.into_iter().map(|kind| (kind, Expected::default())).collect();
     }
 
-    /// Whether a kind that was expected is still to come.
+    /// Whether an expected kind is still missing.
     pub fn is_expecting(&self) -> bool {
         !self.expected.is_empty()
     }
 
-    /// All groups were looked at: what was expected and has been missing for as long as `patience` is gone.
+    /// All groups were discovered. Expected kinds that have been missing for `patience` count as gone.
     pub fn all_looked_at(&mut self, patience: Duration) {
         self.expected
             .retain(|_, kind| kind.missing_since.get_or_insert_with(Instant::now).elapsed() < patience);
@@ -117,12 +116,12 @@ impl Known {
         }
     }
 
-    /// What was never looked at.
+    /// A kind or group that was never listed.
     pub fn unseen(&self) -> Option<Gap> {
         self.gap_where(|looked| !looked.once)
     }
 
-    /// What is not known: what a person must mend, and what should have been looked at some time ago.
+    /// A kind or group that only a person can fix, or whose list is overdue by `grace`.
     pub fn gap(&self, grace: Duration) -> Option<Gap> {
         self.gap_where(|looked| match &looked.trouble {
             Some((error, since)) => is_for_good(error) || since.elapsed() > grace,
@@ -141,20 +140,20 @@ impl Known {
             let error = looked.trouble.as_ref().map(|(error, _)| error.clone());
             Gap { what, group: group.clone(), error }
         };
-        // What will mend itself comes first: before it has, nobody can say that only the rest is missing.
+        // Transient gaps come first: while one exists, nobody knows whether the permanent ones are the only
+        // ones.
         open.map(gap).min_by_key(Gap::is_for_good)
     }
 
-    /// The kinds of a group can't be looked at; whether that is news.
+    /// The kinds of a group can't be discovered. Returns whether the error is new.
     pub fn group_failed(&mut self, group: &str, error: EdgeError) -> bool {
         self.groups.entry(group.to_owned()).or_default().fail(error)
     }
 
-    /// The cluster serves these kinds of a group, and no others; the kinds that are gone.
+    /// The cluster serves exactly these kinds of a group. Returns the kinds that are gone.
     ///
-    /// A kind that was there is gone when it has been missing for as long as `patience`: an API server that
-    /// has just started does not serve custom resources yet, and what uses a secret must not be forgotten for
-    /// that.
+    /// A known kind is gone when it has been missing for `patience`: an API server that has just started does
+    /// not serve custom resources yet, and their usages must not be forgotten because of that.
     pub fn group_looked_at(
         &mut self,
         group: &str,
@@ -178,7 +177,7 @@ impl Known {
         gone
     }
 
-    /// A kind can't be watched; whether that is news.
+    /// A kind can't be watched. Returns whether the error is new.
     pub fn kind_failed(&mut self, kind: &GroupKind, error: EdgeError) -> bool {
         self.kinds.get_mut(kind).is_some_and(|known| known.looked.fail(error))
     }
@@ -196,7 +195,7 @@ impl Known {
         }
     }
 
-    /// A resource has these uses now; none where it is gone.
+    /// A resource has these usages now; none if it was deleted.
     pub fn resource_seen(&mut self, kind: &GroupKind, name: &str, usages: Vec<Usage>) {
         let Some(known) = self.kinds.get_mut(kind) else { return };
         let places: Vec<UsagePlace> = usages.iter().map(Usage::place).collect();
@@ -216,7 +215,7 @@ impl Known {
         self.changed.extend(before.into_keys().map(|place| place.secret));
     }
 
-    /// With a kind its resources are gone.
+    /// Removes a kind with its resources.
     fn kind_gone(&mut self, kind: &GroupKind) {
         let resources = self.kinds.remove(kind).map(|known| known.resources).unwrap_or_default();
         for place in resources.into_values().flatten() {
@@ -256,7 +255,7 @@ fn first_of(secret: &str) -> Bound<UsagePlace> {
 // === impl Gap ===
 
 impl Gap {
-    /// Whether waiting is of no use: a person must mend it.
+    /// Whether only a person can fix it, so that waiting does not help.
     pub fn is_for_good(&self) -> bool {
         self.error.as_ref().is_some_and(is_for_good)
     }
@@ -264,9 +263,10 @@ impl Gap {
     /// What a person should do next, in one sentence.
     pub fn remedy(&self) -> String {
         match &self.error {
-            None => "Try again in a moment: the first look is under way.".to_owned(),
+            None => "Retry in a few seconds.".to_owned(),
             Some(EdgeError::Forbidden(_)) => format!(
-                "Give the service's account the verbs {} on all resources of {} in its namespace, as deploy/manifests does.",
+                "Grant the service account the verbs {} on all resources of {} in its namespace (see \
+                 deploy/manifests).",
                 super::USAGE_VERBS.join(" and "),
                 self.group
             ),
@@ -278,8 +278,8 @@ impl Gap {
 impl fmt::Display for Gap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.error {
-            None => write!(f, "{} was not looked at yet", self.what),
-            Some(error) => write!(f, "{} can't be looked at: {error}", self.what),
+            None => write!(f, "{} was not listed yet", self.what),
+            Some(error) => write!(f, "{} can't be listed: {error}", self.what),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Looks at the resources themselves: what a watch tells may be late, what the API server lists is so.
+//! Lists the resources themselves: a watch may lag behind, a list is current.
 
 use std::collections::HashMap;
 
@@ -9,10 +9,10 @@ use super::{EdgeError, Gap, Usages};
 use crate::model::{GroupKind, Subject, Usage, User};
 
 impl Usages {
-    /// The uses of a secret as the API server has them now, kinds included that came a moment ago.
+    /// The current usages of a secret, from the API server, including kinds that were just installed.
     ///
-    /// `users` are known to use it. Where the API server serves nothing of their kind, it says nothing of
-    /// them: it may be starting, and who records the uses takes that for gone only after a while.
+    /// `users` are known to use the secret. If the API server does not serve one of their kinds, that is a
+    /// gap: the API server may be starting, and the kind counts as gone only after a while.
     pub async fn look(&self, secret: &str, users: &[User]) -> Result<Vec<Usage>, Gap> {
         let mut kinds = Vec::new();
         for (group, served) in self.served().await {
@@ -36,7 +36,7 @@ impl Usages {
         Ok(uses)
     }
 
-    /// The uses in the resources of a kind; nothing where it is no longer served.
+    /// The usages in the resources of a kind; None if the kind is no longer served.
     async fn look_into(&self, kind: &ApiResource, secret: &str) -> Result<Option<Vec<Usage>>, EdgeError> {
         let mut uses = Vec::new();
         let take = |object: DynamicObject| {
@@ -45,7 +45,7 @@ impl Usages {
         };
         match self.0.edge.each(&self.api(kind), take).await {
             Ok(()) => Ok(Some(uses)),
-            // The kind went between the two questions.
+            // The kind was removed between the two requests.
             Err(EdgeError::NotFound(_)) => Ok(None),
             Err(error) => Err(error),
         }
@@ -55,7 +55,7 @@ impl Usages {
         Api::namespaced_with(self.0.edge.client.clone(), &self.0.edge.namespace, kind)
     }
 
-    /// The name of a resource and the uses in it. One that is being deleted still uses what it names.
+    /// The name of a resource and its usages. A resource that is being deleted still uses what it names.
     pub(super) fn uses_in(&self, kind: &ApiResource, object: &DynamicObject) -> (String, Vec<Usage>) {
         let name = object.metadata.name.clone().unwrap_or_default();
         let group_kind = group_kind(kind);
@@ -74,5 +74,5 @@ pub(super) fn group_kind(kind: &ApiResource) -> GroupKind {
     GroupKind { group: kind.group.clone(), kind: kind.kind.clone() }
 }
 
-/// The resources of a list that is under way, and the uses in each.
+/// The resources of a list in progress, and the usages in each.
 pub(super) type Listing = HashMap<String, Vec<Usage>>;

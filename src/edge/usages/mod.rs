@@ -1,5 +1,6 @@
-//! Who uses which Secret: a watch over the resources of the namespace that can name one, of whatever kinds
-//! and versions the cluster serves. Only what the rules find in a resource is kept, not the resource.
+//! Finds which resources use which Secret: watches all resources of the namespace that can name a Secret, in
+//! whatever kinds and versions the cluster serves. Keeps only the usages that the rules find, not the
+//! resources.
 
 mod access;
 mod discovery;
@@ -22,19 +23,19 @@ use super::{Edge, EdgeError, watches};
 use crate::model::{Usage, UsagePlace, UsageRules};
 use known::Known;
 
-/// Trouble with a watch counts from here on: what was known before it holds that long.
+/// How long a failing watch is tolerated: until then, the usages known before still count.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// What is looked for, and how often.
+/// Which usages are found, and how often the kinds are discovered.
 #[derive(Clone, Debug)]
 pub struct UsageOptions {
     /// Which fields name secrets.
     pub rules: UsageRules,
-    /// How often the cluster is asked which kinds it serves: they come and go.
+    /// How often the kinds that the cluster serves are discovered: they come and go.
     pub interval: Duration,
 }
 
-/// The uses in the namespace as they were last seen.
+/// A cache of the usages in the namespace.
 #[derive(Clone)]
 pub struct Usages(Arc<Inner>);
 
@@ -42,7 +43,7 @@ struct Inner {
     edge: Edge,
     options: UsageOptions,
     known: RwLock<Known>,
-    /// Grows with every change of what is known.
+    /// A version that grows with every change of the cache.
     changed: watch::Sender<u64>,
 }
 
@@ -55,60 +56,59 @@ impl Default for UsageOptions {
 // === impl Usages ===
 
 impl Usages {
-    /// One that knows nothing until it runs.
+    /// An empty cache, which `run` fills.
     pub fn new(edge: Edge, options: UsageOptions) -> Self {
         let known = Known::nothing_of(options.rules.groups());
         Self(Arc::new(Inner { edge, options, known: RwLock::new(known), changed: watch::Sender::new(0) }))
     }
 
-    /// Says which kinds used something before the start. An API server that has just started does not serve
-    /// custom resources yet: what they use is not known before they are served, or are missing for some
-    /// seconds.
+    /// Sets which kinds used something before the start. An API server that has just started does not serve
+    /// custom resources yet, so their usages are unknown until it serves them, or has not for some seconds.
     pub fn expect(&self, kinds: BTreeSet<String>) {
         self.change(|known| known.expect(kinds));
     }
 
-    /// The uses of a secret, by what uses it.
+    /// The usages of a secret, ordered by the user.
     pub fn of(&self, secret: &str) -> Vec<Arc<Usage>> {
         self.read().of(secret)
     }
 
-    /// The next `limit` uses after a place, of one secret or of all.
+    /// The next `limit` usages after a place, of one secret or of all.
     pub fn page(&self, secret: Option<&str>, after: Option<&UsagePlace>, limit: usize) -> Vec<Arc<Usage>> {
         self.read().page(secret, after, limit)
     }
 
-    /// What was never looked at, where there is anything: a use may be hidden there.
+    /// A kind or group that was never listed, if there is one: it may contain unknown usages.
     pub fn unseen(&self) -> Option<Gap> {
         self.read().unseen()
     }
 
-    /// What is not known, and is not about to be.
+    /// A kind or group whose usages are unknown, and will not be known soon.
     pub fn gap(&self) -> Option<Gap> {
         self.read().gap(GRACE)
     }
 
-    /// Whether a first look at something is under way: what was known before it holds that long.
+    /// Whether a first list is in progress: until it is complete, the usages known before still count.
     pub fn is_settling(&self) -> bool {
         let known = self.read();
         known.unseen().is_some() && known.gap(GRACE).is_none()
     }
 
-    /// Waits until everything was looked at once, or nothing more can be; what is left unseen.
+    /// Waits until everything was listed once, or the rest can't be listed. Returns a gap that is left.
     pub async fn settled(&self, until: Instant) -> Option<Gap> {
         let mut changed = self.0.changed.subscribe();
         let settled = changed.wait_for(|_| self.unseen().is_none_or(|gap| gap.is_for_good()));
-        // The end of the time is no error: the gap says what is missing.
+        // A timeout is not an error: the gap says what is missing.
         let _ = timeout_at(until, settled).await;
         self.unseen()
     }
 
-    /// Tells of every change of what is known.
+    /// Notifies of every change.
     pub fn changed(&self) -> watch::Receiver<u64> {
         self.0.changed.subscribe()
     }
 
-    /// The secrets whose uses have changed since this was last asked. For one who asks.
+    /// Takes the secrets whose usages have changed since the last call. For a single consumer.
     pub fn take_changed(&self) -> Vec<String> {
         self.write().changed.drain().collect()
     }

@@ -9,13 +9,13 @@ use crate::vault::{self, Priority, Vault};
 
 const LANES: [Lane; Lane::COUNT] = [Lane::Background, Lane::Interactive, Lane::Deletion];
 
-fn push(queue: &Queue, uid: Uuid, lane: Lane) {
-    queue.push(uid, lane, None);
+fn add(queue: &Queue, uid: Uuid, lane: Lane) {
+    queue.add(uid, lane, None);
 }
 
 /// The next key of a lane, where there is one without waiting.
 fn next(queue: &Queue, lane: Lane) -> Option<Uuid> {
-    queue.lock().pop(lane).map(|work| work.uid)
+    queue.lock().get(lane).map(|work| work.uid)
 }
 
 /// Ends the delays that are due.
@@ -24,40 +24,40 @@ async fn run_due(queue: &Queue) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_is_pushed_twice_is_processed_once() {
+async fn a_key_that_added_twice_is_processed_once() {
     let (queue, uid) = (Queue::default(), Uuid::new_v4());
-    push(&queue, uid, Lane::Background);
-    push(&queue, uid, Lane::Background);
-    assert_eq!(queue.pop(Lane::Background).await.uid, uid);
-    queue.finish(uid, Requeue::Never);
+    add(&queue, uid, Lane::Background);
+    add(&queue, uid, Lane::Background);
+    assert_eq!(queue.get(Lane::Background).await.uid, uid);
+    queue.done(uid, Requeue::Never);
     assert_eq!(next(&queue, Lane::Background), None);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_key_that_moves_up_to_another_lane_leaves_nothing_behind() {
     let (queue, uid) = (Queue::default(), Uuid::new_v4());
-    push(&queue, uid, Lane::Background);
-    push(&queue, uid, Lane::Interactive);
-    assert_eq!(queue.pop(Lane::Interactive).await.uid, uid);
+    add(&queue, uid, Lane::Background);
+    add(&queue, uid, Lane::Interactive);
+    assert_eq!(queue.get(Lane::Interactive).await.uid, uid);
     assert_eq!(next(&queue, Lane::Background), None, "a second worker would get it");
-    push(&queue, uid, Lane::Background);
-    queue.finish(uid, Requeue::Now);
+    add(&queue, uid, Lane::Background);
+    queue.done(uid, Requeue::Now);
     assert_eq!(next(&queue, Lane::Interactive), Some(uid));
     assert_eq!(next(&queue, Lane::Background), None);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_is_pushed_while_it_is_processed_is_processed_once_more_and_not_beside() {
+async fn a_key_that_added_while_it_is_processed_is_processed_once_more_and_not_beside() {
     let (queue, uid) = (Queue::default(), Uuid::new_v4());
-    push(&queue, uid, Lane::Background);
-    queue.pop(Lane::Background).await;
+    add(&queue, uid, Lane::Background);
+    queue.get(Lane::Background).await;
     for lane in [Lane::Interactive, Lane::Background] {
-        push(&queue, uid, lane);
+        add(&queue, uid, lane);
         assert!(LANES.iter().all(|lane| next(&queue, *lane).is_none()));
     }
-    queue.finish(uid, Requeue::Never);
-    assert_eq!(queue.pop(Lane::Interactive).await.uid, uid);
-    queue.finish(uid, Requeue::Never);
+    queue.done(uid, Requeue::Never);
+    assert_eq!(queue.get(Lane::Interactive).await.uid, uid);
+    queue.done(uid, Requeue::Never);
     assert!(queue.lock().entries.is_empty());
 }
 
@@ -65,23 +65,23 @@ async fn a_key_that_is_pushed_while_it_is_processed_is_processed_once_more_and_n
 async fn whoever_is_more_urgent_supersedes_the_look_that_is_under_way() {
     let (queue, uid) = (Queue::default(), Uuid::new_v4());
     for (lane, urgent) in [(Lane::Background, Lane::Interactive), (Lane::Interactive, Lane::Deletion)] {
-        push(&queue, uid, lane);
-        let work = queue.pop(lane).await;
-        push(&queue, uid, lane);
+        add(&queue, uid, lane);
+        let work = queue.get(lane).await;
+        add(&queue, uid, lane);
         assert!(!work.superseded.is_cancelled(), "as urgent is not more urgent");
-        push(&queue, uid, urgent);
+        add(&queue, uid, urgent);
         assert_eq!(work.unless_superseded(std::future::pending::<()>()).await, None);
-        queue.finish(uid, Requeue::Never);
-        assert_eq!(queue.pop(urgent).await.uid, uid);
-        queue.finish(uid, Requeue::Never);
+        queue.done(uid, Requeue::Never);
+        assert_eq!(queue.get(urgent).await.uid, uid);
+        queue.done(uid, Requeue::Never);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_look_that_nobody_cuts_short_gets_what_it_waits_for() {
     let (queue, uid) = (Queue::default(), Uuid::new_v4());
-    push(&queue, uid, Lane::Background);
-    let work = queue.pop(Lane::Background).await;
+    add(&queue, uid, Lane::Background);
+    let work = queue.get(Lane::Background).await;
     assert_eq!(work.unless_superseded(async { 7 }).await, Some(7));
 }
 
@@ -115,27 +115,27 @@ async fn a_look_gets_the_newest_reads_that_it_was_asked_for_with() {
         vec![None, Some(&newer)],
     ] {
         for reads in asked {
-            queue.push(uid, Lane::Background, reads.cloned());
+            queue.add(uid, Lane::Background, reads.cloned());
         }
-        let work = queue.pop(Lane::Background).await;
+        let work = queue.get(Lane::Background).await;
         assert!(Arc::ptr_eq(&work.reads.unwrap(), &newer));
-        queue.finish(uid, Requeue::Never);
+        queue.done(uid, Requeue::Never);
     }
-    push(&queue, uid, Lane::Background);
-    assert!(queue.pop(Lane::Background).await.reads.is_none());
+    add(&queue, uid, Lane::Background);
+    assert!(queue.get(Lane::Background).await.reads.is_none());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_look_whose_own_write_makes_an_event_is_backed_off_all_the_same() {
     let (queue, uid) = (Queue::default(), Uuid::new_v4());
-    push(&queue, uid, Lane::Background);
+    add(&queue, uid, Lane::Background);
     let mut looks = 0;
     for _ in 0..3_600 {
         if let Some(uid) = next(&queue, Lane::Background) {
             looks += 1;
-            push(&queue, uid, Lane::Background);
-            queue.finish(uid, Requeue::Backoff(None));
-            push(&queue, uid, Lane::Background);
+            add(&queue, uid, Lane::Background);
+            queue.done(uid, Requeue::Backoff(None));
+            add(&queue, uid, Lane::Background);
         }
         advance(Duration::from_millis(100)).await;
         run_due(&queue).await;
@@ -146,14 +146,14 @@ async fn a_look_whose_own_write_makes_an_event_is_backed_off_all_the_same() {
 #[tokio::test(start_paused = true)]
 async fn a_failure_comes_back_after_its_pause_and_not_before_the_time_it_was_given() {
     let (queue, uid) = (Queue::default(), Uuid::new_v4());
-    push(&queue, uid, Lane::Background);
-    queue.pop(Lane::Background).await;
+    add(&queue, uid, Lane::Background);
+    queue.get(Lane::Background).await;
     let failed = Instant::now();
-    queue.finish(uid, Requeue::Backoff(Some(Duration::from_secs(20))));
-    push(&queue, uid, Lane::Background);
+    queue.done(uid, Requeue::Backoff(Some(Duration::from_secs(20))));
+    add(&queue, uid, Lane::Background);
     tokio::select! {
         () = queue.run_delays() => {}
-        work = queue.pop(Lane::Background) => assert_eq!(work.uid, uid),
+        work = queue.get(Lane::Background) => assert_eq!(work.uid, uid),
     }
     assert!(failed.elapsed() >= Duration::from_secs(20));
 }
@@ -161,14 +161,14 @@ async fn a_failure_comes_back_after_its_pause_and_not_before_the_time_it_was_giv
 #[tokio::test(start_paused = true)]
 async fn events_that_keep_coming_start_no_further_chain_of_retries() {
     let (queue, uid) = (Queue::default(), Uuid::new_v4());
-    push(&queue, uid, Lane::Background);
+    add(&queue, uid, Lane::Background);
     let mut looks = 0;
     for _ in 0..200 {
-        push(&queue, uid, Lane::Background);
+        add(&queue, uid, Lane::Background);
         if let Some(uid) = next(&queue, Lane::Background) {
             looks += 1;
-            push(&queue, uid, Lane::Background);
-            queue.finish(uid, Requeue::Backoff(None));
+            add(&queue, uid, Lane::Background);
+            queue.done(uid, Requeue::Backoff(None));
         }
         advance(Duration::from_millis(10)).await;
         run_due(&queue).await;
@@ -179,7 +179,7 @@ async fn events_that_keep_coming_start_no_further_chain_of_retries() {
         run_due(&queue).await;
         if let Some(uid) = next(&queue, Lane::Background) {
             looks += 1;
-            queue.finish(uid, Requeue::Backoff(None));
+            queue.done(uid, Requeue::Backoff(None));
         }
     }
     assert!(looks <= 200, "{looks} looks in an hour");
@@ -189,15 +189,15 @@ async fn events_that_keep_coming_start_no_further_chain_of_retries() {
 async fn an_event_shortens_the_pause_of_a_failure_to_an_eighth_of_the_longest() {
     let (queue, uids) = (Queue::default(), [(); 16].map(|()| Uuid::new_v4()));
     for uid in uids {
-        push(&queue, uid, Lane::Interactive);
+        add(&queue, uid, Lane::Interactive);
         for _ in 0..8 {
-            queue.pop(Lane::Interactive).await;
-            queue.finish(uid, Requeue::Backoff(None));
-            push(&queue, uid, Lane::Interactive);
+            queue.get(Lane::Interactive).await;
+            queue.done(uid, Requeue::Backoff(None));
+            add(&queue, uid, Lane::Interactive);
         }
-        queue.pop(Lane::Interactive).await;
-        queue.finish(uid, Requeue::Backoff(None));
-        push(&queue, uid, Lane::Background);
+        queue.get(Lane::Interactive).await;
+        queue.done(uid, Requeue::Backoff(None));
+        add(&queue, uid, Lane::Background);
     }
     let shortened = LONGEST_PAUSE / SHORTENED;
     advance(shortened - Duration::from_millis(10)).await;
@@ -214,12 +214,12 @@ async fn an_event_shortens_the_pause_of_a_failure_to_an_eighth_of_the_longest() 
 #[tokio::test(start_paused = true)]
 async fn a_person_does_not_wait_for_the_end_of_a_back_off() {
     let (queue, uid) = (Queue::default(), Uuid::new_v4());
-    push(&queue, uid, Lane::Background);
-    queue.pop(Lane::Background).await;
-    queue.finish(uid, Requeue::Backoff(Some(Duration::MAX)));
-    push(&queue, uid, Lane::Interactive);
+    add(&queue, uid, Lane::Background);
+    queue.get(Lane::Background).await;
+    queue.done(uid, Requeue::Backoff(Some(Duration::MAX)));
+    add(&queue, uid, Lane::Interactive);
     assert_eq!(next(&queue, Lane::Interactive), Some(uid));
-    queue.finish(uid, Requeue::Never);
+    queue.done(uid, Requeue::Never);
     advance(LONGEST_PAUSE).await;
     run_due(&queue).await;
     assert_eq!(next(&queue, Lane::Background), None, "the delay is gone, too");
@@ -229,15 +229,15 @@ async fn a_person_does_not_wait_for_the_end_of_a_back_off() {
 async fn an_answer_that_asks_for_a_day_holds_a_key_no_longer_than_the_longest_pause() {
     for asked in [Duration::from_secs(86_400), Duration::MAX] {
         let (queue, uid) = (Queue::default(), Uuid::new_v4());
-        push(&queue, uid, Lane::Background);
-        queue.pop(Lane::Background).await;
+        add(&queue, uid, Lane::Background);
+        queue.get(Lane::Background).await;
         let failed = Instant::now();
-        queue.finish(uid, Requeue::Backoff(Some(asked)));
-        push(&queue, uid, Lane::Background);
+        queue.done(uid, Requeue::Backoff(Some(asked)));
+        add(&queue, uid, Lane::Background);
         assert_eq!(next(&queue, Lane::Background), None, "the answer is heeded");
         tokio::select! {
             () = queue.run_delays() => {}
-            work = queue.pop(Lane::Background) => assert_eq!(work.uid, uid),
+            work = queue.get(Lane::Background) => assert_eq!(work.uid, uid),
         }
         // Timers are exact to the millisecond.
         assert!(failed.elapsed() <= LONGEST_PAUSE + Duration::from_millis(1), "{:?}", failed.elapsed());

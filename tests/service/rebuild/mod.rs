@@ -227,7 +227,7 @@ async fn a_secret_that_the_extension_merged_into_stays_its_owners_when_the_datab
         .await;
     world.remove_database();
     world.start_service().await;
-    is_listed(&mut world, "a", "was there before").await;
+    is_listed(&mut world, "a", "may have existed before").await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(world.edge("a").await.unwrap()["theirs"], "precious");
 }

@@ -20,7 +20,7 @@ impl ErrorMapping {
             }
             EdgeError::SettingMissing { .. } => new(FailedPrecondition, "SETTING_MISSING"),
             // Another process may become the leader at any time; a retry at the shared address finds it.
-            EdgeError::NotLeading { holder } => {
+            EdgeError::NotLeader { holder } => {
                 Self { holder: Some(holder.clone()), ..new(Unavailable, "NOT_LEADER") }.retry(RETRY_LATER)
             }
             EdgeError::Changed(_) => new(Aborted, "EDGE_CHANGED").retry(RETRY_SOON),

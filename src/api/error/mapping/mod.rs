@@ -218,7 +218,7 @@ impl ErrorMapping {
     /// A usage may exist where the service could not look.
     fn of_gap(gap: &Gap, may_force: bool) -> Self {
         let remedy = match may_force {
-            true => format!("{}, or delete it with `force`.", gap.remedy().trim_end_matches('.')),
+            true => format!("{}, or set `force` to delete it anyway.", gap.remedy().trim_end_matches('.')),
             false => gap.remedy(),
         };
         match gap.is_for_good() {

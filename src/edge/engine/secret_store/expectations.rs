@@ -1,5 +1,5 @@
-//! What we wrote ourselves, until the watch over its kind shows it: what the watch showed before is older,
-//! and says nothing of it.
+//! Our own writes that the watch has not shown yet (client-go's expectations). Until it does, the cache is
+//! older than the write.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 #[derive(Default)]
 pub(super) struct Expectations(Mutex<HashMap<String, Write>>);
 
-/// What stood at the edge after a write.
+/// The object as it was after our write.
 struct Write {
     uid: Option<String>,
     generation: i64,
@@ -19,17 +19,17 @@ struct Write {
 }
 
 impl Expectations {
-    /// Expects a write to be shown.
+    /// Expects the watch to show a write.
     pub(super) fn expect(&self, name: &str, uid: Option<String>, generation: i64) {
         self.lock().insert(name.to_owned(), Write { uid, generation, time: Instant::now() });
     }
 
-    /// Expects nothing of a name any more.
+    /// Drops the expectation of a name.
     pub(super) fn forget(&self, name: &str) {
         self.lock().remove(name);
     }
 
-    /// For how long what is shown under a name has been older than the latest write; nothing where it isn't.
+    /// How long the cached object has been older than the latest write. None if it is not older.
     pub(super) fn unmet(&self, name: &str, shown: Option<&ObjectMeta>) -> Option<Duration> {
         let mut all = self.lock();
         let write = all.get(name)?;
@@ -42,7 +42,7 @@ impl Expectations {
         Some(write.time.elapsed())
     }
 
-    /// The watch says that an object is gone.
+    /// The watch reported a deletion.
     pub(super) fn deleted(&self, object: &ObjectMeta) {
         let Some(name) = object.name.as_deref() else { return };
         let mut all = self.lock();
@@ -51,7 +51,7 @@ impl Expectations {
         }
     }
 
-    /// A list was taken in that was begun then: it showed what was written before, or that is gone.
+    /// A list that began at that time is complete: it contains every earlier write, or the object is gone.
     pub(super) fn listed(&self, begun: Instant) {
         self.lock().retain(|_, write| write.time >= begun);
     }

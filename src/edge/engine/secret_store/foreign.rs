@@ -1,4 +1,4 @@
-//! A SecretSync that somebody else made, in the terms of the model: pure.
+//! Converts a SecretSync of another tool to the model. No I/O.
 
 use jiff::Timestamp;
 
@@ -15,20 +15,19 @@ use crate::{
     quote::Quote,
 };
 
-/// A key of a SecretSync of somebody else.
+/// A key of a SecretSync that another tool created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForeignKey {
     /// The key in the Kubernetes Secret.
     pub key: String,
-    /// The reference that it amounts to, as far as one can show it; with a problem where there is an
-    /// obstacle.
+    /// The equivalent reference, as far as one can express the key; with a problem if there is an obstacle.
     pub reference: Option<Reference>,
-    /// Why no reference asks for just the same: a sentence.
+    /// Why no reference is exactly equivalent: a sentence.
     pub obstacle: Option<String>,
 }
 
-/// The synced secret that a SecretSync of somebody else amounts to; nothing where it is ours, or no name or
-/// uid of ours fits it. `vault_name` is the vault of this service.
+/// The synced secret that shows a SecretSync of another tool. None if the SecretSync is ours, or if its name
+/// or uid is not valid for a synced secret. `vault_name` is the vault of this service.
 pub fn as_synced_secret(
     sync: &SecretSync,
     class: Option<&SecretProviderClass>,
@@ -45,7 +44,7 @@ pub fn as_synced_secret(
         foreign_keys(sync, class, vault_name).into_iter().partition(|key| key.reference.is_some());
     let secret_type = sync.spec.secret_object.r#type.parse();
     let untold_type = secret_type.as_ref().err().map(|error| format!("Its type is not shown: {error}."));
-    // What has no name that a reference could have is told at least.
+    // Keys that no reference can name appear in the condition at least.
     for obstacle in hidden.iter().filter_map(|key| key.obstacle.as_ref()).chain(&untold_type) {
         condition.message = format!("{} {obstacle}", condition.message);
     }
@@ -63,7 +62,7 @@ pub fn as_synced_secret(
     })
 }
 
-/// All keys of a SecretSync, whether a reference can express them or not: none is ever left out.
+/// All keys of a SecretSync, including those that no reference can express.
 pub fn foreign_keys(
     sync: &SecretSync,
     class: Option<&SecretProviderClass>,
@@ -97,7 +96,7 @@ fn foreign_key(
 ) -> ForeignKey {
     let sentence = |why: &str| {
         format!(
-            "Key {:?}: {}. Name a reference for it when you adopt this with AdoptSyncedSecret.",
+            "Key {:?}: {}. Specify a reference for it when you adopt this with AdoptSyncedSecret.",
             Quote::from(&data.target_key),
             Quote::from(why)
         )
@@ -109,7 +108,7 @@ fn foreign_key(
     let named = match (key, vault_secret) {
         (Ok(key), Ok(vault_secret)) => Ok((key, vault_secret)),
         (Err(error), _) => Err(sentence(&error.to_string())),
-        (_, Err(error)) => Err(sentence(&format!("{name:?} is no vault secret: {error}"))),
+        (_, Err(error)) => Err(sentence(&format!("{name:?} is not a valid vault secret name: {error}"))),
     };
     let (key, vault_secret) = match named {
         Ok(named) => named,
@@ -134,7 +133,7 @@ fn foreign_key(
     ForeignKey { key: data.target_key.clone(), reference: Some(reference), obstacle }
 }
 
-/// Why nothing that a SecretSync takes comes from the vault of this service.
+/// Why the keys of a SecretSync do not come from the vault of this service.
 fn source_obstacle(
     sync: &SecretSync,
     class: Option<&SecretProviderClass>,
@@ -142,46 +141,47 @@ fn source_obstacle(
 ) -> Option<(Reason, String)> {
     let name = &sync.spec.secret_provider_class_name;
     let Some(class) = class else {
-        let why = format!("its SecretProviderClass {name:?} is not there");
+        let why = format!("its SecretProviderClass {name:?} does not exist");
         return Some((Reason::SettingsMissing, why));
     };
     let provider = &class.spec.provider;
     if provider != PROVIDER {
         let why =
-            format!("its SecretProviderClass {name:?} is of the provider {provider:?}, not {PROVIDER:?}");
+            format!("its SecretProviderClass {name:?} uses the provider {provider:?}, not {PROVIDER:?}");
         return Some((Reason::NotAdoptable, why));
     }
     let vault = class.spec.parameters.get("keyvaultName").map(|name| name.trim()).unwrap_or_default();
     if !vault.eq_ignore_ascii_case(vault_name) {
-        let why = format!("it comes from the vault {vault:?}, and this service works with {vault_name:?}");
+        let why = format!("it comes from the vault {vault:?}, but this service uses {vault_name:?}");
         return Some((Reason::NotAdoptable, why));
     }
     None
 }
 
-/// Why no reference asks for just what an object of a class brings.
+/// Why no reference is equivalent to an object of a class.
 fn object_obstacle(object: &Object, data: &SecretObjectData) -> Option<String> {
     let name = &object.object_name;
     let set = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     if object.object_type != "secret" {
         let kind = &object.object_type;
-        return Some(format!("{name:?} is of the objectType {kind:?}; a reference takes secrets only"));
+        return Some(format!("{name:?} has the objectType {kind:?}; references support only secrets"));
     }
     if object.object_version_history > 1 {
         let path = &data.source_path;
         return Some(format!(
-            "{path:?} counts the versions of {name:?} back (objectVersionHistory); a reference takes the latest or a pinned one"
+            "{path:?} selects an older version of {name:?} (objectVersionHistory); references support only the \
+             latest or a pinned version"
         ));
     }
     if let Some(version) = set(&object.object_version).filter(|text| text.parse::<VaultVersion>().is_err()) {
-        return Some(format!("{version:?} is no version of {name:?}"));
+        return Some(format!("{version:?} is not a valid version of {name:?}"));
     }
     if encoding(object).is_none() {
         let encoding = set(&object.object_encoding).unwrap_or_default();
-        return Some(format!("no reference has the objectEncoding {encoding:?}"));
+        return Some(format!("references do not support the objectEncoding {encoding:?}"));
     }
     let format = set(&object.object_format).filter(|format| !format.eq_ignore_ascii_case("pem"));
-    format.map(|format| format!("no reference has the objectFormat {format:?}"))
+    format.map(|format| format!("references do not support the objectFormat {format:?}"))
 }
 
 fn state(sync: &SecretSync) -> (State, Condition) {
@@ -189,11 +189,11 @@ fn state(sync: &SecretSync) -> (State, Condition) {
     let has_synced = sync.status.as_ref().is_some_and(|status| !status.sync_hash.is_empty());
     match sync_outcome(sync.status.as_ref(), "") {
         SyncOutcome::Synced => {
-            let message = "The Secret Store extension has synced it.".to_owned();
+            let message = "The Secret Store extension has synced the Secret.".to_owned();
             (State::Synced, condition(Status::True, Reason::Synced, message))
         }
         SyncOutcome::Unanswered => {
-            let message = "The Secret Store extension has not said anything of it yet.".to_owned();
+            let message = "The Secret Store extension has not reported a result yet.".to_owned();
             (State::Pending, condition(Status::False, Reason::Pending, message))
         }
         SyncOutcome::Failed(failed) => {
@@ -203,7 +203,7 @@ fn state(sync: &SecretSync) -> (State, Condition) {
     }
 }
 
-/// The encoding that an object names; none where it is one that references don't have.
+/// The encoding of an object; none if references do not support it.
 fn encoding(object: &Object) -> Option<Encoding> {
     let named = object.object_encoding.as_deref().unwrap_or_default();
     let is_named = |encoding: &Encoding| named.eq_ignore_ascii_case(encoding.name());
@@ -215,7 +215,7 @@ fn encoding(object: &Object) -> Option<Encoding> {
 
 fn unknown(sync: &SecretSync, path: &str) -> String {
     format!(
-        "its SecretProviderClass {:?} has no object {path:?} that can be read",
+        "its SecretProviderClass {:?} has no object {path:?}, or the object is malformed",
         sync.spec.secret_provider_class_name
     )
 }
@@ -255,14 +255,14 @@ mod tests {
     }
 
     #[test]
-    fn the_references_are_those_that_the_class_tells() {
+    fn the_references_come_from_the_class() {
         let class = class(
             "array:\n- |\n  objectName: opc-username\n  objectType: secret\n- |\n  objectName: opc-password\n  objectType: secret\n  objectAlias: pw\n  \
              objectVersion: 0123456789abcdef0123456789abcdef\n  objectEncoding: hex\n",
         );
         let secret = as_synced_secret(&sync(), Some(&class), "contoso-aio").unwrap();
         assert_eq!((secret.origin, secret.state), (Origin::Unmanaged, State::Pending));
-        let told: Vec<_> = secret
+        let references: Vec<_> = secret
             .references
             .iter()
             .map(|held| {
@@ -270,7 +270,7 @@ mod tests {
             })
             .collect();
         assert_eq!(
-            told,
+            references,
             [
                 ("username", "opc-username", Encoding::Utf8, false),
                 ("password", "opc-password", Encoding::Hex, true),
@@ -312,7 +312,11 @@ mod tests {
             ("objectName: db\nobjectType: cert", "db", "objectType \"cert\""),
             ("objectName: db\nobjectType: key", "db", "objectType \"key\""),
             ("objectName: db", "db", "objectType \"\""),
-            ("objectName: db\nobjectType: secret\nobjectVersion: newest", "db", "\"newest\" is no version"),
+            (
+                "objectName: db\nobjectType: secret\nobjectVersion: newest",
+                "db",
+                "\"newest\" is not a valid version",
+            ),
             ("objectName: db\nobjectType: secret\nobjectEncoding: base32", "db", "objectEncoding \"base32\""),
             ("objectName: db\nobjectType: secret\nobjectFormat: pfx", "db", "objectFormat \"pfx\""),
         ] {
@@ -359,7 +363,7 @@ mod tests {
         for (keys, why) in [
             (other_vault, "the vault \"Contoso-AIO\""),
             (other_provider, "the provider \"vault\""),
-            (missing, "\"spc-ops-1a2b3c4\" is not there"),
+            (missing, "\"spc-ops-1a2b3c4\" does not exist"),
         ] {
             assert_eq!(keys.len(), 3);
             for key in keys {

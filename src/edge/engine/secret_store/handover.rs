@@ -1,11 +1,11 @@
-//! Handing a Secret over between the extension and this service, without a moment in which it is not there.
+//! Hands a Secret over between the extension and this service. The Secret exists at all times.
 //!
-//! Whoever gives it makes the other one the owner of its fields, and takes none of them out of everybody's
-//! hands: a server-side apply removes what its manager owned and no longer asks for, and a field that nobody
-//! owns stays for ever.
+//! The previous writer makes the next one the owner of its fields, and leaves no field without an owner: a
+//! server-side apply removes the fields that its manager owned and no longer sets, but a field without an
+//! owner stays forever.
 //!
-//! Every step can be done again, and what was done shows at the edge: whoever is killed in between goes on
-//! from there.
+//! Every step is idempotent, and its result is visible at the edge: after a crash, the hand-over resumes
+//! there.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
@@ -27,7 +27,7 @@ use crate::{
     model::{SyncedSecret, SyncedSecretId},
 };
 
-/// A class that is never there: with it, the extension stops before it writes.
+/// A class that never exists: with it, the extension stops before it writes.
 const NO_CLASS: &str = "secret-service-handing-over";
 
 /// Whether the extension still writes a Secret.
@@ -35,15 +35,15 @@ const NO_CLASS: &str = "secret-service-handing-over";
 pub enum Suspension {
     /// There is no SecretSync.
     Absent,
-    /// It has said that it has no class any more.
+    /// The extension has reported that the class is missing, so it no longer writes.
     Confirmed,
-    /// It was told so, and has not said anything.
+    /// The class was removed, but the extension has not reported that yet.
     Requested,
 }
 
 impl Edge {
-    /// Takes what somebody else wrote into a SecretSync out of their hands, and makes it what it should be.
-    /// The class that it named stays: others may use it.
+    /// Takes the ownership of all fields of another tool's SecretSync, and sets the desired spec. The
+    /// previous class stays, because others may use it.
     pub(super) async fn take_over(
         &self,
         pair: &Pair,
@@ -52,7 +52,7 @@ impl Edge {
     ) -> Result<(), EdgeError> {
         let mut spec = pair.sync.spec.clone();
         spec.force_synchronization = Some(force.to_owned());
-        // By a merge the list of keys is replaced; an apply would leave those of others in it.
+        // A merge patch replaces the list of keys; a server-side apply would keep the keys of others.
         self.patch_sync(pair.name(), &json!({ "metadata": { "uid": there.uid }, "spec": spec })).await?;
         let fields = json!({ "f:spec": { "f:secretProviderClassName": {} } });
         let entry = entry_of(FIELD_MANAGER, &SecretSync::api_version(&()), fields);
@@ -60,7 +60,7 @@ impl Edge {
         self.patch_sync(pair.name(), &nobodys).await.map(|_| ())
     }
 
-    /// Keeps the extension from writing the Secret any more.
+    /// Stops the extension from writing the Secret.
     pub async fn suspend(
         &self,
         id: &SyncedSecretId,
@@ -79,8 +79,9 @@ impl Edge {
         Ok(if has_confirmed_suspension(&sync) { Suspension::Confirmed } else { Suspension::Requested })
     }
 
-    /// Makes the Secret of a SecretSync one that no object owns, that carries our label, and whose fields are
-    /// ours. Its values stay. Of somebody else's Secret only what the extension merged into it is taken out.
+    /// Takes the Secret of a SecretSync from the extension: removes the owner reference, sets our label, and
+    /// makes us the manager of its fields. The values stay. From another tool's Secret, only the fields that
+    /// the extension merged into it are removed.
     pub async fn take_from_extension(
         &self,
         asked: &SyncedSecret,
@@ -101,7 +102,7 @@ impl Edge {
         self.patch_secret(id, free).await.map(Some)
     }
 
-    /// Removes the pair, and leaves the Secret that was set free.
+    /// Removes the SecretSync and the class, and keeps the Secret, which has been taken from the extension.
     pub async fn remove_pair_keep_secret(
         &self,
         id: &SyncedSecretId,
@@ -111,8 +112,8 @@ impl Edge {
         self.remove_one(&self.classes(), id.as_str(), known).await
     }
 
-    /// Takes the keys of a Secret out of everybody's hands, ours included, and gives them to the extension,
-    /// which never takes anything by force. Nothing of the Secret changes but our label.
+    /// Makes the extension the manager of all keys of a Secret, because the extension never forces conflicts.
+    /// Nothing else changes in the Secret, except our label.
     pub async fn release_to_extension(
         &self,
         asked: &SyncedSecret,
@@ -150,7 +151,7 @@ pub(super) fn as_us() -> PatchParams {
     PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() }
 }
 
-/// Whether the extension says that the class is not there.
+/// Whether the extension reports that the class is missing.
 fn has_confirmed_suspension(sync: &SecretSync) -> bool {
     const NO_CLASS_SAID: [&str; 3] =
         ["SecretProviderClassMisconfigured", "ControllerSpcError", "ControllerSPCError"];

@@ -34,7 +34,7 @@ impl SecretStore {
         match look {
             Look::Lists => self.0.edge.can_list_pairs().await.map(|()| Observation::Wait(WATCH_LAG)),
             Look::OwnWrite(behind) => self.find_own_write(target, behind).await,
-            Look::Answer | Look::Secret => self.judge(target).await,
+            Look::Answer | Look::Secret => self.evaluate(target).await,
         }
     }
 
@@ -53,12 +53,12 @@ impl SecretStore {
         Ok(Observation::Again)
     }
 
-    async fn judge(&self, target: &Target<'_>) -> Result<Observation, EdgeError> {
+    async fn evaluate(&self, target: &Target<'_>) -> Result<Observation, EdgeError> {
         let Some(handed) = target.handed else { return Ok(Observation::Again) };
         let SyncSeen::There(sync) = self.0.pairs.sync(target.secret.id.as_str()) else {
             return Ok(Observation::Wait(WATCH_LAG));
         };
-        let waited = self.told(handed).elapsed();
+        let waited = self.delegated_at(handed).elapsed();
         Ok(match sync_outcome(sync.status.as_ref(), &handed.hash_before) {
             SyncOutcome::Synced => self.confirm(target, handed, waited).await?,
             SyncOutcome::Unanswered => match self.0.options.patience.checked_sub(waited) {
@@ -74,23 +74,24 @@ impl SecretStore {
                 if waited >= pause && target.secret.state != State::Synced {
                     Observation::Retry(Attempt::Failed(handed.failures + 1))
                 } else {
-                    self.judge_failure(target, failed, pause.saturating_sub(waited)).await?
+                    self.evaluate_failure(target, failed, pause.saturating_sub(waited)).await?
                 }
             }
         })
     }
 
     /// The extension has not answered. It may be busy with other SecretSyncs, or not running.
-    pub(in crate::edge::engine) fn judge_silence<'a>(
+    pub(in crate::edge::engine) fn evaluate_silence<'a>(
         &self,
         target: &Target<'_>,
         waited: Duration,
         delegated: impl Iterator<Item = &'a Handed> + Clone,
     ) -> Observation {
         let Some(handed) = target.handed else { return Observation::Again };
-        let (patience, told) = (self.0.options.patience, self.told(handed));
-        let is_later =
-            |other: &Handed| !other.open && self.told(other).saturating_duration_since(told) > patience;
+        let (patience, delegated_at) = (self.0.options.patience, self.delegated_at(handed));
+        let is_later = |other: &Handed| {
+            !other.open && self.delegated_at(other).saturating_duration_since(delegated_at) > patience
+        };
         let waiting = Waiting {
             patience,
             waited,
@@ -98,7 +99,7 @@ impl SecretStore {
             quiet: self.0.pairs.quiet_for(),
             is_overtaken: delegated.clone().any(is_later),
         };
-        match waiting.judge() {
+        match waiting.decide() {
             Patience::Wait(pause) => Observation::Wait(pause),
             Patience::Busy(pause) => {
                 let waiting = delegated.filter(|other| other.open).count();
@@ -146,7 +147,7 @@ impl SecretStore {
     }
 
     /// The extension has failed. It is told to retry after `again_in`.
-    async fn judge_failure(
+    async fn evaluate_failure(
         &self,
         target: &Target<'_>,
         failed: SyncFailure,

@@ -16,7 +16,7 @@ use crate::{
     model::SyncedSecretId,
 };
 
-/// What stands at the edge after the pair was written.
+/// The pair as it is at the edge after a write.
 #[derive(Clone, Debug)]
 pub struct PairWritten {
     /// `metadata.uid` of the SecretSync.
@@ -29,7 +29,7 @@ pub struct PairWritten {
     pub class_generation: i64,
     /// `status.syncHash` as the write found it.
     pub sync_hash: String,
-    /// What others had added to the two and this write removed.
+    /// Fields that others had added to the pair, and that the write removed again.
     pub removed: Vec<String>,
 }
 
@@ -38,8 +38,8 @@ pub struct PairWritten {
 pub struct PairError {
     /// The call that failed.
     pub error: EdgeError,
-    /// What others had added to the two and this write had removed by then. The next look won't find it, so
-    /// it must be recorded now.
+    /// Fields that others had added and that the write had already removed. The next look won't find them,
+    /// so they must be recorded now.
     pub removed: Vec<String>,
 }
 
@@ -50,9 +50,9 @@ impl From<EdgeError> for PairError {
 }
 
 impl Edge {
-    /// Writes the pair: the class first, because a SecretSync without one fails and is tried again ever more
-    /// rarely. `force` is a word that was not used before: it makes the extension act also where nothing else
-    /// has changed.
+    /// Writes the pair: the class first, because a SecretSync without a class fails, and the extension
+    /// retries it with a growing back-off. `force` is a new value for `forceSynchronization`: it makes the
+    /// extension sync even if nothing else has changed.
     pub async fn apply_pair(
         &self,
         pair: &Pair,
@@ -106,9 +106,9 @@ impl Edge {
         Ok(())
     }
 
-    /// Removes what is ours: the Secret, while there is the SecretSync that proves whose it is, then the
-    /// SecretSync, then the class. What the extension makes again in between is removed after the SecretSync,
-    /// without which it makes no more.
+    /// Removes our objects: first the Secret, while the SecretSync still proves whose it is, then the
+    /// SecretSync, then the class. The extension may create the Secret again before the SecretSync is gone,
+    /// so the Secret is removed once more after it.
     pub async fn remove_pair(&self, id: &SyncedSecretId, known: KnownUids<'_>) -> Result<(), EdgeError> {
         let (secret, sync) = self.secret_and_sync(id, known).await?;
         let is_ours = |secret: &ObjectMeta| known.is_ours(secret, sync.as_ref());
@@ -123,15 +123,15 @@ impl Edge {
         self.remove_one(&self.classes(), id.as_str(), known).await
     }
 
-    /// Whether the SecretSync or the class of a name is there with the label of this synced secret, asked
-    /// afresh.
+    /// Whether a SecretSync or class of this name carries the label of this synced secret. Asks the API
+    /// server.
     pub async fn has_labelled(&self, id: &SyncedSecretId, uid: Uuid) -> Result<bool, EdgeError> {
         let (sync, class) = self.pair_metadata(id).await?;
         let mut found = sync.iter().chain(&class);
         Ok(found.any(|metadata| carries_uid(metadata, uid)))
     }
 
-    /// Whether the SecretSync and the class of these uids are there, asked afresh.
+    /// Whether the SecretSync and the class with these uids exist. Asks the API server.
     pub async fn has_pair(
         &self,
         id: &SyncedSecretId,
@@ -145,7 +145,7 @@ impl Edge {
         Ok(has(sync, sync_uid) && has(class, class_uid))
     }
 
-    /// The metadata of the SecretSync and of the class of a name, whoever made them.
+    /// The metadata of the SecretSync and of the class of a name, whoever created them.
     async fn pair_metadata(
         &self,
         id: &SyncedSecretId,
@@ -158,7 +158,7 @@ impl Edge {
 
     /// Whether the names of the pair are free for a new synced secret.
     pub async fn check_pair_name(&self, id: &SyncedSecretId) -> Result<(), EdgeError> {
-        // Nobody has the nil uid: whatever is there is somebody else's.
+        // Nobody has the nil uid, so any existing object counts as somebody else's.
         let (classes, syncs, nobodys) = (self.classes(), self.syncs(), KnownUids::nothing(Uuid::nil()));
         tokio::try_join!(self.ours(&classes, id.as_str(), nobodys), self.ours(&syncs, id.as_str(), nobodys),)?;
         Ok(())
@@ -186,7 +186,7 @@ impl Edge {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    /// The metadata of what stands under a name; an error where it isn't ours.
+    /// The metadata of the object of a name; an error if it is not ours.
     pub(super) async fn ours<K>(
         &self,
         api: &Api<K>,
@@ -201,7 +201,7 @@ impl Edge {
             Some(found) if known.has::<K>(&found.metadata) => Ok(Some(found.metadata)),
             Some(found) => {
                 if carries_uid(&found.metadata, known.uid) {
-                    // Left by a first write of ours that met somebody else's.
+                    // Our first write was merged into somebody else's object.
                     self.withdraw_our_fields(api, name).await?;
                 }
                 Err(conflict::<K>(name))
@@ -209,8 +209,8 @@ impl Edge {
         }
     }
 
-    /// The metadata of one of the two. Where none of its kind is served, that is an error, and not that it is
-    /// missing.
+    /// The metadata of one object of the pair. An error, and not None, if the cluster does not serve its
+    /// kind.
     async fn metadata_of<K>(
         &self,
         api: &Api<K>,
@@ -225,8 +225,8 @@ impl Edge {
         }
     }
 
-    /// The same for whoever gives up what there is of the two: where their kinds are gone for good, there is
-    /// none.
+    /// The same for a removal: if the cluster is known to have dropped the kinds for good, the object is
+    /// gone.
     pub(super) async fn metadata_or_gone<K>(
         &self,
         api: &Api<K>,
@@ -242,8 +242,8 @@ impl Edge {
         }
     }
 
-    /// Writes one of the two. What is ours is taken back by force; where it is not there yet, someone else
-    /// may be faster, and loses nothing.
+    /// Writes one object of the pair. Forces conflicts only on an object that is ours: if it does not exist
+    /// yet, somebody else may create it first, and must not lose anything.
     async fn apply_one<K>(&self, api: &Api<K>, wanted: &K, there: Option<&ObjectMeta>) -> Result<K, EdgeError>
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Serialize + std::fmt::Debug,
@@ -265,7 +265,7 @@ impl Edge {
         Ok(written)
     }
 
-    /// Takes all that we applied out of what somebody else made.
+    /// Removes all fields that we applied from somebody else's object.
     async fn withdraw_our_fields<K>(&self, api: &Api<K>, name: &str) -> Result<(), EdgeError>
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
@@ -277,9 +277,9 @@ impl Edge {
         self.call(api.patch_metadata(name, &parameters, &Patch::Apply(nothing))).await.map(|_| ())
     }
 
-    /// An apply leaves what others added: a key that can't be synced holds up all of them, and a parameter
-    /// may change whom the extension comes to the vault as. Removes just that, and adds to `removed` what is
-    /// gone, also where a later call fails: the extension writes its status at the same time.
+    /// A server-side apply keeps what others added. A key that can't be synced blocks all keys, and a
+    /// parameter may change the identity that the extension uses at the vault. So exactly these are removed.
+    /// `removed` names them, also if a later call fails: the extension writes its status at the same time.
     async fn remove_additions(
         &self,
         pair: &Pair,
@@ -306,8 +306,8 @@ impl Edge {
         Ok((class, sync))
     }
 
-    /// Removes one of the two, and says so only when it is gone: one that a finalizer holds is still there
-    /// for the extension.
+    /// Removes one object of the pair, and succeeds only when it is gone: while a finalizer blocks the
+    /// deletion, the extension still acts on the object.
     pub(super) async fn remove_one<K>(
         &self,
         api: &Api<K>,
@@ -332,12 +332,12 @@ impl Edge {
                 }
                 _ => Ok(()),
             },
-            // Gone, or its kind is not served at the moment.
+            // It is gone, or the cluster does not serve its kind at the moment.
             Err(EdgeError::NotFound(said)) => match self.metadata_of(api, name).await? {
                 None => Ok(()),
                 Some(_) => Err(EdgeError::Changed(said)),
             },
-            // Replaced by another one, or so it is said: the next look sees whose it is.
+            // Probably another object replaced it: the next reconciliation sees whose it is.
             Err(error) => Err(error),
         }
     }
@@ -365,7 +365,7 @@ fn owner(sync: &ObjectMeta) -> OwnerReference {
     }
 }
 
-/// Whether anybody else wrote more than the status.
+/// Whether anybody else wrote fields other than the status.
 fn has_other_writers(metadata: &ObjectMeta) -> bool {
     let mut entries = metadata.managed_fields.iter().flatten();
     entries.any(|entry| !is_of_us(entry) && entry.subresource.is_none())

@@ -36,7 +36,7 @@ pub(super) enum Patience {
 }
 
 impl Waiting {
-    pub(super) fn judge(self) -> Patience {
+    pub(super) fn decide(self) -> Patience {
         let Self { patience, waited, nudges, quiet, is_overtaken } = self;
         if waited < patience {
             return Patience::Wait(patience - waited);
@@ -59,31 +59,31 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    fn judged(waited: u64, nudges: u32, quiet: u64, is_overtaken: bool) -> Patience {
+    fn decided(waited: u64, nudges: u32, quiet: u64, is_overtaken: bool) -> Patience {
         let (patience, waited, quiet) = (seconds(30), seconds(waited), seconds(quiet));
-        Waiting { patience, waited, nudges, quiet, is_overtaken }.judge()
+        Waiting { patience, waited, nudges, quiet, is_overtaken }.decide()
     }
 
     #[test]
     fn an_extension_that_serves_others_is_busy_however_long_this_one_waits() {
         for waited in [30, 60, 600, 6_000] {
-            assert_eq!(judged(waited, 0, 29, false), Patience::Busy(seconds(30)), "{waited}");
+            assert_eq!(decided(waited, 0, 29, false), Patience::Busy(seconds(30)), "{waited}");
         }
     }
 
     #[test]
     fn one_that_serves_nobody_is_dead_once_somebody_has_waited_for_it() {
-        assert_eq!(judged(29, 0, 6_000, false), Patience::Wait(seconds(1)));
-        assert_eq!(judged(30, 0, 30, false), Patience::Dead(seconds(30)));
-        assert_eq!(judged(30, 0, 29, false), Patience::Busy(seconds(30)));
+        assert_eq!(decided(29, 0, 6_000, false), Patience::Wait(seconds(1)));
+        assert_eq!(decided(30, 0, 30, false), Patience::Dead(seconds(30)));
+        assert_eq!(decided(30, 0, 29, false), Patience::Busy(seconds(30)));
     }
 
     #[test]
     fn what_is_passed_over_is_told_again_ever_more_rarely_up_to_a_longest_pause() {
         for (nudges, pause) in [(0, 60), (1, 120), (2, 240), (3, 480), (4, 960), (5, 960), (u32::MAX, 960)] {
             for (quiet, is_overtaken) in [(0, true), (30, false)] {
-                assert_eq!(judged(pause, nudges, quiet, is_overtaken), Patience::Nudge, "{nudges}");
-                assert_ne!(judged(pause - 1, nudges, quiet, is_overtaken), Patience::Nudge, "{nudges}");
+                assert_eq!(decided(pause, nudges, quiet, is_overtaken), Patience::Nudge, "{nudges}");
+                assert_ne!(decided(pause - 1, nudges, quiet, is_overtaken), Patience::Nudge, "{nudges}");
             }
         }
     }

@@ -53,8 +53,8 @@ impl SecretStore {
         let force = Uuid::new_v4().simple().to_string();
         let suspension = self.0.edge.suspend(&target.secret.id, known, &force).await?;
         let mut suspended_since = self.0.suspended_since.lock();
-        let told = *suspended_since.entry(target.secret.uid).or_insert_with(Instant::now);
-        if suspension == Suspension::Requested && told.elapsed() < self.0.options.patience {
+        let suspended_at = *suspended_since.entry(target.secret.uid).or_insert_with(Instant::now);
+        if suspension == Suspension::Requested && suspended_at.elapsed() < self.0.options.patience {
             return Ok(Some(SUSPENSION_POLL));
         }
         // An extension that is silent for this long does not run. When it starts, it finds no class.

@@ -1,4 +1,4 @@
-//! The SecretSyncs and classes of the namespace as the watches last showed them, whoever made them.
+//! A cache of all SecretSyncs and classes of the namespace, kept by watches.
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -26,17 +26,17 @@ use crate::{
     quote::Quote,
 };
 
-/// Whoever says nothing for longer was not at work.
-const SILENT: Duration = Duration::from_secs(10);
+/// If the extension wrote no status for longer than this, it was not running.
+const EXTENSION_IDLE: Duration = Duration::from_secs(10);
 
-/// What the watches showed.
+/// The cache of SecretSyncs and classes.
 #[derive(Clone)]
 pub struct StoreIndex(Arc<Inner>);
 
 struct Inner {
     syncs: Store<SecretSync>,
     classes: Store<SecretProviderClass>,
-    /// The other ends, until the watches run.
+    /// The writers of the stores, until the watches run.
     writers: Mutex<Option<(Writer<SecretSync>, Writer<SecretProviderClass>)>>,
     namespace: String,
     changed: watch::Sender<()>,
@@ -49,7 +49,7 @@ struct Inner {
 /// When the extension was last seen to act on a SecretSync, whoever made it.
 #[derive(Clone, Copy)]
 struct Acts {
-    /// Since when that could be seen.
+    /// When the watches began to observe it.
     seen_since: Instant,
     last: Option<Instant>,
 }
@@ -61,10 +61,9 @@ pub enum SyncSeen {
     There(Arc<SecretSync>),
     /// There is none.
     Gone,
-    /// What was last seen is older than what we wrote ourselves, and has been for so long: it says nothing of
-    /// that.
+    /// The cache has been older than our own write for this long.
     Behind(Duration),
-    /// Nobody knows: the first lists are not complete.
+    /// Unknown: the first lists are not complete.
     Unknown,
 }
 
@@ -88,14 +87,13 @@ impl StoreIndex {
         }))
     }
 
-    /// Remembers our own write before the watches tell of it.
+    /// Records our own write before the watches show it.
     pub fn note(&self, name: &str, written: &PairWritten) {
         self.0.expected_syncs.expect(name, written.sync_uid.clone(), written.sync_generation);
         self.0.expected_classes.expect(name, written.class_uid.clone(), written.class_generation);
     }
 
-    /// Forgets our own write of a name: the API server has been asked, and what was written is no longer
-    /// there.
+    /// Forgets our own write of a name, because the API server says that the object no longer exists.
     pub fn forget(&self, name: &str) {
         self.0.expected_syncs.forget(name);
         self.0.expected_classes.forget(name);
@@ -103,7 +101,7 @@ impl StoreIndex {
 
     /// The SecretSync of a name.
     pub fn sync(&self, name: &str) -> SyncSeen {
-        // Half of the pair says nothing: a class that is not listed yet would look like one that is gone.
+        // Both lists must be complete: a class that is not listed yet would look deleted.
         if !self.is_complete() {
             return SyncSeen::Unknown;
         }
@@ -161,19 +159,19 @@ impl StoreIndex {
         self.0.classes.state()
     }
 
-    /// For how long the extension has not been seen to act on any SecretSync, although that could be seen.
+    /// How long the extension has not updated any SecretSync while the watches were running.
     pub fn quiet_for(&self) -> Duration {
         let acts = *self.0.acts.lock();
         acts.last.map_or(acts.seen_since, |last| last.max(acts.seen_since)).elapsed()
     }
 
-    /// Tells of every change of one of them.
+    /// Notifies of every change of a SecretSync or class.
     pub fn changed(&self) -> watch::Receiver<()> {
         self.0.changed.subscribe()
     }
 
-    /// Tells that all was listed anew: what is gone since the list before has no event of its own. And that
-    /// the extension, silent for long, acts again: whoever waits for it may look.
+    /// Notifies of every relist, because objects that were deleted before it have no event of their own. Also
+    /// notifies when the extension works again after a long silence.
     pub fn listed(&self) -> watch::Receiver<()> {
         self.0.listed.subscribe()
     }
@@ -183,7 +181,7 @@ impl StoreIndex {
         is_ready(&self.0.syncs) && is_ready(&self.0.classes)
     }
 
-    /// Watches until told to stop, and says the name of every SecretSync and class that changed.
+    /// Watches until told to stop, and sends the name of every SecretSync and class that changed.
     pub async fn run(self, edge: Edge, changed: mpsc::Sender<String>, stop: CancellationToken) {
         let Some((syncs, classes)) = self.0.writers.lock().await.take() else { return };
         let (expected_syncs, expected_classes) = (&self.0.expected_syncs, &self.0.expected_classes);
@@ -203,15 +201,15 @@ impl StoreIndex {
 // === impl Inner ===
 
 impl Inner {
-    /// Takes note of a SecretSync before it takes the place of what was seen before: only the extension
-    /// writes the status.
+    /// Compares a SecretSync with the cached one before it replaces that. Only the extension writes the
+    /// status, so a changed status shows that the extension is running.
     fn note(&self, sync: &SecretSync) {
         let before = self.syncs.get(&ObjectRef::from_obj(sync));
         if !before.is_some_and(|before| before.status != sync.status) {
             return;
         }
         let mut acts = self.acts.lock();
-        let was_silent = acts.last.is_none_or(|last| last.elapsed() > SILENT);
+        let was_silent = acts.last.is_none_or(|last| last.elapsed() > EXTENSION_IDLE);
         acts.last = Some(Instant::now());
         drop(acts);
         if was_silent {
@@ -219,7 +217,7 @@ impl Inner {
         }
     }
 
-    /// All is listed anew: what went on before could not be seen.
+    /// A relist has finished. The watch may have missed updates before it.
     fn begin(&self) {
         self.acts.lock().seen_since = Instant::now();
         self.changed.send_replace(());
@@ -247,7 +245,7 @@ async fn follow<K>(
 {
     let kind = K::kind(&());
     let events = watcher(api, watches::config()).default_backoff();
-    // A large part of every object that nobody asks for.
+    // managedFields are a large part of every object, and nobody reads them here.
     let slim = events.modify(|object| {
         object.managed_fields_mut().clear();
         note(object);
@@ -271,7 +269,7 @@ async fn follow<K>(
                 continue;
             }
             Err(error) => {
-                tracing::debug!(%kind, error = %Quote::error(&error), "a watch failed; it is tried again");
+                tracing::debug!(%kind, error = %Quote::error(&error), "a watch failed; retrying");
                 continue;
             }
         };

@@ -83,7 +83,7 @@ fn what_was_not_looked_at_or_is_in_trouble_for_long_is_a_gap() {
     assert_eq!(known.unseen(), None);
     known.group_looked_at(GROUP, &[kind()].into(), Duration::ZERO);
     let unseen = known.unseen().unwrap();
-    assert_eq!((unseen.to_string().contains("not looked at yet"), unseen.is_for_good()), (true, false));
+    assert_eq!((unseen.to_string().contains("not listed yet"), unseen.is_for_good()), (true, false));
     assert!(known.gap(Duration::ZERO).is_some() && known.gap(LONG).is_none());
 
     known.kind_failed(&kind(), EdgeError::Forbidden("no".into()));

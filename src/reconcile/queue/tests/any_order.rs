@@ -19,9 +19,9 @@ enum Place {
 
 #[derive(Clone, Debug)]
 enum Operation {
-    Push(u8, Lane),
-    Pop(Lane),
-    Finish(u8, Requeue),
+    Add(u8, Lane),
+    Get(Lane),
+    Done(u8, Requeue),
     /// Longer than any delay.
     Wait,
 }
@@ -46,7 +46,7 @@ impl Model {
         self.order.iter().copied().find(|key| self.places.get(key) == Some(&Place::Waiting(lane)))
     }
 
-    fn push(&mut self, key: u8, lane: Lane) {
+    fn add(&mut self, key: u8, lane: Lane) {
         match self.places.get(&key).copied() {
             Some(Place::Waiting(held)) if lane <= held => {}
             Some(Place::Processing(held, dirty)) => {
@@ -58,7 +58,7 @@ impl Model {
         }
     }
 
-    fn finish(&mut self, key: u8, outcome: Requeue) {
+    fn done(&mut self, key: u8, outcome: Requeue) {
         let Some(Place::Processing(held, dirty)) = self.places.remove(&key) else { return };
         let kept = if held == Lane::Deletion { held } else { Lane::Background };
         if matches!(outcome, Requeue::Backoff(_)) {
@@ -94,9 +94,9 @@ impl ReferenceStateMachine for Model {
             Requeue::Backoff(Some(Duration::from_secs(70))),
         ]);
         prop_oneof![
-            4 => (0..4_u8, lane()).prop_map(|(key, lane)| Operation::Push(key, lane)),
-            4 => lane().prop_map(Operation::Pop),
-            4 => (0..4_u8, outcome).prop_map(|(key, outcome)| Operation::Finish(key, outcome)),
+            4 => (0..4_u8, lane()).prop_map(|(key, lane)| Operation::Add(key, lane)),
+            4 => lane().prop_map(Operation::Get),
+            4 => (0..4_u8, outcome).prop_map(|(key, outcome)| Operation::Done(key, outcome)),
             1 => Just(Operation::Wait),
         ]
         .boxed()
@@ -104,20 +104,20 @@ impl ReferenceStateMachine for Model {
 
     fn preconditions(model: &Self, operation: &Operation) -> bool {
         match operation {
-            Operation::Finish(key, _) => matches!(model.places.get(key), Some(Place::Processing(..))),
+            Operation::Done(key, _) => matches!(model.places.get(key), Some(Place::Processing(..))),
             _ => true,
         }
     }
 
     fn apply(mut model: Self, operation: &Operation) -> Self {
         match *operation {
-            Operation::Push(key, lane) => model.push(key, lane),
-            Operation::Pop(lane) => {
+            Operation::Add(key, lane) => model.add(key, lane),
+            Operation::Get(lane) => {
                 if let Some(key) = model.first(lane) {
                     model.places.insert(key, Place::Processing(lane, None));
                 }
             }
-            Operation::Finish(key, outcome) => model.finish(key, outcome),
+            Operation::Done(key, outcome) => model.done(key, outcome),
             Operation::Wait => {
                 for (key, place) in model.places.clone() {
                     if let Place::Delayed(lane) = place {
@@ -133,7 +133,7 @@ impl ReferenceStateMachine for Model {
 struct Subject {
     queue: Queue,
     runtime: Runtime,
-    popped: Option<u8>,
+    taken: Option<u8>,
 }
 
 fn uid(key: u8) -> Uuid {
@@ -181,15 +181,15 @@ impl StateMachineTest for Laws {
     fn init_test(_: &Model) -> Subject {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        Subject { queue: Queue::default(), runtime, popped: None }
+        Subject { queue: Queue::default(), runtime, taken: None }
     }
 
     fn apply(mut subject: Subject, _: &Model, operation: Operation) -> Subject {
         let entered = subject.runtime.enter();
         match operation {
-            Operation::Push(key, lane) => push(&subject.queue, uid(key), lane),
-            Operation::Pop(lane) => subject.popped = next(&subject.queue, lane).map(key),
-            Operation::Finish(key, outcome) => subject.queue.finish(uid(key), outcome),
+            Operation::Add(key, lane) => add(&subject.queue, uid(key), lane),
+            Operation::Get(lane) => subject.taken = next(&subject.queue, lane).map(key),
+            Operation::Done(key, outcome) => subject.queue.done(uid(key), outcome),
             Operation::Wait => subject.wait(),
         }
         drop(entered);
