@@ -1,4 +1,5 @@
-//! Whether what is asked for may be at all: types, labels and names, by the one rule of the model. What is recorded already is not asked.
+//! Checks types, labels and names against the admission rules of the model. What is already recorded is not
+//! checked again.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +7,7 @@ use super::{Cause, Error, NewSyncedSecret, Problem, Secrets};
 use crate::model::{SecretType, SyncedSecretId};
 
 impl Secrets {
-    /// Refuses a new synced secret of a name, a type or labels that may not be.
+    /// Refuses a new synced secret whose name, type or labels are not admitted.
     pub(super) fn check_admitted(&self, new: &NewSyncedSecret) -> Result<(), Error> {
         let admission = &self.0.admission;
         let secret_type = admission.check_type(&new.secret_type).err();
@@ -17,7 +18,7 @@ impl Secrets {
         Error::refuse(problems)
     }
 
-    /// Refuses to take over what is of a type or has labels that may not be.
+    /// Refuses to adopt a Secret whose type or labels are not admitted.
     pub(super) fn check_adoptable(
         &self,
         secret_type: Option<&SecretType>,
@@ -29,7 +30,7 @@ impl Secrets {
         Error::refuse(problems.map(|error| Problem::invalid("name", error)).collect())
     }
 
-    /// Refuses labels that may not be, but for those that were there before.
+    /// Refuses labels that are not admitted, except those that were there before.
     pub(super) fn check_labels_added(
         &self,
         labels: &BTreeMap<String, String>,
@@ -40,7 +41,7 @@ impl Secrets {
         self.0.admission.check_labels(&added).map_err(|error| Error::invalid("labels", error))
     }
 
-    /// The problem with a name that belongs to somebody.
+    /// The problem with a reserved name; none if the name is free.
     pub(super) fn reserved(&self, field: &str, id: &SyncedSecretId) -> Option<Problem> {
         let owner = self.0.admission.owner(id)?.to_owned();
         Some(Problem::new(field, Cause::Reserved { id: id.clone(), owner }))

@@ -1,4 +1,4 @@
-//! The checks before an intent is recorded: what is asked for must be possible in the vault and at the edge, now.
+//! The checks before an intent is recorded: the vault and the edge must accept the request now.
 
 use std::sync::Arc;
 
@@ -19,8 +19,8 @@ use crate::{
 };
 
 impl Secrets {
-    /// Everything that can be known to be wrong with references that are not `held` yet. Values that were read stay in
-    /// `reads` for the sync.
+    /// All problems of the references that are not `held` yet. The values that it reads stay in `reads` for
+    /// the sync.
     pub(super) async fn check_references(
         &self,
         engine: SyncEngine,
@@ -52,7 +52,7 @@ impl Secrets {
         cause.err().map(|cause| Problem::new(format!("references[{place}].{}", field_of(new, &cause)), cause))
     }
 
-    /// Asks the API server whether it would accept what is to be written for a synced secret.
+    /// Dry run: asks the API server whether it would accept the objects of a synced secret.
     pub(super) async fn try_apply(
         &self,
         engine: SyncEngine,
@@ -72,7 +72,7 @@ impl Secrets {
         self.0.reconciler.engine_of(engine).check_name(id).await
     }
 
-    /// What only this engine can't do.
+    /// Problems that only this engine has with the synced secret.
     pub(super) fn check_engine(&self, engine: SyncEngine, secret: &SyncedSecret) -> Vec<Problem> {
         let problem = |objection| match objection {
             Objection::Field(violation) => Problem::new(violation.field, Cause::Invalid(violation.message)),
@@ -94,7 +94,7 @@ impl Secrets {
             Err(error) => return Err(Cause::Vault(Arc::new(error))),
         }
         match deleted {
-            // Without the right to look at deleted secrets, the write itself will tell.
+            // Without permission to read deleted secrets, only the write itself can tell.
             Ok(None) | Err(VaultError::Forbidden { .. }) => Ok(()),
             Ok(Some(_)) => {
                 let error = VaultError::SoftDeleted { name: name.clone(), being_deleted: false };
@@ -109,7 +109,7 @@ async fn check_existing(engine: SyncEngine, new: &NewReference, reads: &SharedRe
     let reference = &new.reference;
     let (name, version) = (&reference.vault_secret, reference.version.as_ref());
     if !reads_values(engine) {
-        // Whoever never reads a value can't tell whether it is in its encoding.
+        // The encoding can't be checked: this engine never reads the value.
         let look = reads.describe(name, version).await.map_err(Cause::Vault)?;
         return not_expired(name, look.versions.first().and_then(|version| version.expire_time), look.time);
     }
@@ -129,7 +129,7 @@ fn not_expired(name: &VaultSecretName, expire_time: Option<Timestamp>, now: Time
     }
 }
 
-/// Whether the values that are to be stored can be synced, as far as the engine gets to see them.
+/// Checks that the values to store can be synced, as far as the engine sees them.
 pub(super) async fn check_values(
     engine: SyncEngine,
     references: &[NewReference],
@@ -150,7 +150,7 @@ pub(super) async fn check_values(
     Ok(())
 }
 
-/// The bytes that the edge will get; an error where together they are too many.
+/// The bytes that the edge will get; an error if they exceed the limit of a Secret.
 async fn values(
     references: &[NewReference],
     reads: &SharedReads,
@@ -176,14 +176,15 @@ async fn values(
         false => Err(Error::invalid(
             "references",
             format!(
-                "the values together exceed {} bytes, the limit of a Kubernetes Secret; spread them over several",
+                "the values together exceed {} bytes, the limit of a Kubernetes Secret; split them across \
+                 several synced secrets",
                 limits::SECRET_BYTES
             ),
         )),
     }
 }
 
-/// The field of a reference that a problem is about.
+/// The field of a reference that a problem concerns.
 fn field_of(new: &NewReference, cause: &Cause) -> &'static str {
     match cause {
         Cause::Vault(error) if matches!(**error, VaultError::VersionNotFound { .. }) => "version",

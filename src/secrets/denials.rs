@@ -1,5 +1,5 @@
-//! Calls that were not let in, in the audit: the first of a kind at once, its repetitions as a number, so that a flood of them
-//! fills no disk. Every actor has a budget of its own: whoever floods is told of in fewer words, and nobody else is.
+//! Audits denied calls: the first of a kind at once, its repetitions as a count, so that a flood can't fill
+//! the disk. Each actor has its own budget: a flood reduces the detail for that actor only.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -15,62 +15,63 @@ use crate::{
     store::{NewAuditEvent, Ring, StoreError},
 };
 
-/// How long repetitions are counted before they are told.
+/// How long repetitions are counted before they are recorded.
 const WINDOW: Duration = Duration::from_secs(60);
-/// Kinds that are counted at a time. Where there would be more, those of the actor who began first are told before their time.
+/// Maximum kinds counted at a time. Beyond it, the counts of the oldest actor are recorded early.
 const KINDS: usize = 16_384;
-/// How many are recorded in one transaction: whoever else writes has a turn in between.
+/// Denials recorded in one transaction, so that other writers get a turn in between.
 const AT_A_TIME: usize = 100;
 
-/// How calls that were not let in are recorded.
+/// How denied calls are recorded.
 #[derive(Clone, Copy, Debug)]
 pub struct DenialOptions {
-    /// Kinds of one actor that are told apart within a minute; more are told without what they were about.
+    /// Kinds of one actor that are recorded separately within a minute; further ones are recorded without the
+    /// resource.
     pub kinds_per_actor: usize,
-    /// How much room they have in the audit.
+    /// Space for them in the audit.
     pub ring: Ring,
 }
 
-/// A call that was not let in.
+/// A denied call.
 #[derive(Clone, Debug)]
 pub struct Denial {
-    /// Who called, as far as anybody knows.
+    /// Who called, as far as known.
     pub actor: String,
     /// The RPC.
     pub action: AuditAction,
-    /// Resource name; empty where the call is about none, or nobody has looked.
+    /// Resource name; empty if the call has none, or it was not determined.
     pub resource: String,
-    /// The code that the caller was told.
+    /// The code that the caller got.
     pub outcome: Outcome,
     /// For people.
     pub detail: String,
 }
 
-/// What makes two denials of an actor one kind: action, resource and outcome.
+/// Denials of one actor with the same action, resource and outcome are one kind.
 type Kind = (AuditAction, String, String);
 
 /// The denials of the last minute.
 pub(super) struct Denials {
     options: DenialOptions,
     actors: Mutex<Actors>,
-    /// Those that the database did not take, to be tried again; no more than are counted at a time.
+    /// Denials whose recording failed, kept for a retry; at most `KINDS`.
     unwritten: Mutex<Vec<Denial>>,
 }
 
 #[derive(Default)]
 struct Actors {
     by_name: HashMap<String, Kinds>,
-    /// Their names, by when they began.
+    /// Their names, oldest first.
     order: VecDeque<String>,
     kinds: usize,
 }
 
-/// The denials of one actor, from the first one on.
+/// The denials of one actor since the first one.
 struct Kinds {
     since: Instant,
-    /// How often after the first, which was told.
+    /// Repetitions after the first, which was recorded at once.
     more: HashMap<Kind, u64>,
-    /// Those that are told without a resource, for want of room.
+    /// The same for denials recorded without a resource, beyond `kinds_per_actor`.
     brief: HashMap<Kind, u64>,
 }
 
@@ -89,7 +90,7 @@ impl Denials {
         Self { options, actors: Mutex::default(), unwritten: Mutex::default() }
     }
 
-    /// Those that the database did not take before, and these.
+    /// The denials whose recording failed before, and these.
     fn unwritten_and(&self, denials: Vec<Denial>) -> Vec<Denial> {
         let mut all = std::mem::take(&mut *self.unwritten.lock());
         all.extend(denials);
@@ -102,7 +103,7 @@ impl Denials {
         unwritten.truncate(KINDS);
     }
 
-    /// What is to be recorded now: the denial where it is the first of its kind, and the numbers of those whose minute is over.
+    /// What to record now: the denial if it is the first of its kind, and the counts whose minute is over.
     fn note(&self, denial: Denial, now: Instant) -> Vec<Denial> {
         let mut actors = self.actors.lock();
         let mut due = actors.told_if(|since| now - since >= WINDOW);
@@ -113,7 +114,7 @@ impl Denials {
         due
     }
 
-    /// The numbers of all that was counted.
+    /// All counts.
     fn all(&self) -> Vec<Denial> {
         self.actors.lock().told_if(|_| true)
     }
@@ -122,7 +123,7 @@ impl Denials {
 // === impl Actors ===
 
 impl Actors {
-    /// Counts a denial, and gives it back where it is to be told now.
+    /// Counts a denial, and returns it if it must be recorded now.
     fn count(&mut self, mut denial: Denial, now: Instant, most: usize) -> Option<Denial> {
         let kinds = self.by_name.entry(denial.actor.clone()).or_insert_with(|| {
             self.order.push_back(denial.actor.clone());
@@ -133,7 +134,7 @@ impl Actors {
             false => {
                 denial.resource = String::new();
                 denial.detail =
-                    format!("and other resources, more than are told apart; the last: {}", denial.detail);
+                    format!("and other resources, too many to record each; the last one: {}", denial.detail);
                 &mut kinds.brief
             }
         };
@@ -146,7 +147,7 @@ impl Actors {
         Some(denial)
     }
 
-    /// Takes out those who began so long ago.
+    /// Takes out the actors whose window is over.
     fn told_if(&mut self, is_over: impl Fn(Instant) -> bool) -> Vec<Denial> {
         let mut told = Vec::new();
         while let Some(first) = self.order.front()
@@ -157,7 +158,7 @@ impl Actors {
         told
     }
 
-    /// Takes out who began first; what was repeated is told.
+    /// Takes out the oldest actor; returns its repetitions.
     fn first_told(&mut self) -> Vec<Denial> {
         let Some(actor) = self.order.pop_front() else { return Vec::new() };
         let Some(Kinds { more, brief, .. }) = self.by_name.remove(&actor) else { return Vec::new() };
@@ -185,17 +186,17 @@ impl Denial {
 // === impl Secrets ===
 
 impl Secrets {
-    /// Records a denial. Where it can't be, the call is refused all the same.
+    /// Records a denial. If that fails, the call is refused all the same.
     pub async fn record_denial(&self, denial: Denial) {
         let this = self.clone();
-        // To its end, also when the caller hangs up: whoever is refused does not decide whether that is recorded.
+        // In a task, so that a caller who disconnects can't prevent the record.
         let recorded = self.0.tasks.spawn(async move {
             this.record_all(this.0.denials.note(denial, Instant::now())).await;
         });
         let _ = recorded.await;
     }
 
-    /// Records what was counted until now: before anybody looks, and at the end.
+    /// Records all counts: before the audit is read, and at shutdown.
     pub(super) async fn settle_denials(&self) {
         self.record_all(self.0.denials.all()).await;
     }
@@ -205,7 +206,7 @@ impl Secrets {
         while !denials.is_empty() {
             let rest = denials.split_off(denials.len().min(AT_A_TIME));
             if let Err(error) = self.record_some(&denials).await {
-                tracing::error!(%error, "denials could not be recorded; they are tried again with the next one");
+                tracing::error!(%error, "failed to record denied calls; retrying with the next one");
                 denials.extend(rest);
                 return self.0.denials.keep_unwritten(denials);
             }

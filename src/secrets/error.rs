@@ -1,4 +1,4 @@
-//! Why a use case refused or failed: every problem at once, each with the field it is about.
+//! Why a use case refused or failed. All problems are reported at once, each with its field.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use crate::{
     vault::VaultError,
 };
 
-/// What a caller is told instead of an answer.
+/// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// At least one problem with what was asked; nothing was changed.
+    /// The request has at least one problem; nothing was changed.
     #[error("{}", .0.first().map(|problem| problem.cause.to_string()).unwrap_or_default())]
     Refused(Vec<Problem>),
     /// The etag is not the current one.
@@ -29,15 +29,16 @@ pub enum Error {
     /// The same request is being carried out right now.
     #[error("the same request is being carried out right now")]
     InProgress,
-    /// The resume token points before the oldest change that is kept, or into a history that the database no longer has.
+    /// The resume token points before the oldest change that is kept, or the database was restored since.
     #[error(
-        "the changes after this resume token are no longer kept, or the database was put back to an earlier state"
+        "the changes after this resume token are no longer kept, or the database was restored to an earlier \
+         state"
     )]
     TooOld,
     /// The database failed.
     #[error("the database failed")]
     Store(#[source] StoreError),
-    /// A defect of ours.
+    /// A defect of this service.
     #[error("the service failed")]
     Internal,
 }
@@ -45,7 +46,7 @@ pub enum Error {
 /// One problem with a request.
 #[derive(Clone, Debug)]
 pub struct Problem {
-    /// Path of the field in the request, in proto names; empty where it is about the whole.
+    /// Path of the field in the request, in proto names; empty if the problem concerns the whole request.
     pub field: String,
     /// What is wrong.
     pub cause: Cause,
@@ -54,24 +55,25 @@ pub struct Problem {
 /// What is wrong.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Cause {
-    /// The field can never be accepted like this. The text is the rule.
+    /// The field violates a rule, which the text states.
     #[error("{0}")]
     Invalid(String),
     /// There is no such synced secret.
     #[error("there is no synced secret {:?}", .0.as_str())]
     NoSyncedSecret(SyncedSecretId),
-    /// Nobody can tell whether there is such a synced secret: the database was lost, and what the edge holds is not recorded yet.
+    /// It is unknown whether this synced secret exists: the database was lost and is still being rebuilt.
     #[error(
-        "the database is being rebuilt from the edge, and what is not in it yet may be there all the same"
+        "the database is being rebuilt from the edge, so a synced secret that it does not hold yet may \
+         still exist"
     )]
     Rebuilding,
     /// The id is taken.
     #[error("a synced secret {:?} exists", .0.as_str())]
     SyncedSecretExists(SyncedSecretId),
-    /// Another tool made it.
-    #[error("the synced secret {:?} was made by another tool", .0.as_str())]
+    /// Another tool created it.
+    #[error("the synced secret {:?} was created by another tool", .0.as_str())]
     Unmanaged(SyncedSecretId),
-    /// Something at the edge owns the Secret and would go on writing it.
+    /// The Secret has an owner at the edge, which would keep writing it.
     #[error("the Kubernetes Secret {:?} is owned by {owner}", .id.as_str())]
     Owned {
         /// The Secret.
@@ -79,18 +81,18 @@ pub enum Cause {
         /// Kind and name.
         owner: String,
     },
-    /// Its name is not for anybody to take.
+    /// The name is reserved.
     #[error("the name {:?} is reserved: it belongs to {owner}", .id.as_str())]
     Reserved {
         /// The name.
         id: SyncedSecretId,
-        /// Whose it is.
+        /// Who owns the name.
         owner: String,
     },
     /// It is being removed from the edge.
     #[error("the synced secret {:?} is being deleted", .0.as_str())]
     Deleting(SyncedSecretId),
-    /// Something uses it.
+    /// A resource uses it.
     #[error("the synced secret {:?} is used by {usage}", .id.as_str())]
     InUse {
         /// The synced secret.
@@ -98,7 +100,7 @@ pub enum Cause {
         /// What uses it.
         usage: Arc<Usage>,
     },
-    /// Something uses one of its keys.
+    /// A resource uses one of its keys.
     #[error("the key {:?} of the synced secret {:?} is used by {usage}", .key.as_str(), .id.as_str())]
     KeyInUse {
         /// The synced secret.
@@ -108,26 +110,27 @@ pub enum Cause {
         /// What uses it.
         usage: Arc<Usage>,
     },
-    /// Nobody can tell what uses it.
-    #[error("what uses the synced secrets is not known: {gap}")]
+    /// It is unknown which resources use it.
+    #[error("it is not known which resources use the synced secrets: {gap}")]
     UsagesUnknown {
-        /// What is not known.
+        /// What could not be checked.
         gap: Gap,
-        /// Whether the call can insist.
+        /// Whether the call offers `force`.
         may_force: bool,
     },
-    /// The vault holds a secret of that name.
-    #[error("the vault holds a secret {:?} already", .0.as_str())]
+    /// The vault already has a secret with that name.
+    #[error("the vault already has a secret {:?}", .0.as_str())]
     VaultSecretExists(VaultSecretName),
     /// Another call is creating it.
     #[error("another call is creating the vault secret {:?} right now", .0.as_str())]
     BeingCreated(VaultSecretName),
-    /// It is stored, but it is not known whether another creator was first.
-    #[error("the vault secret {:?} is stored, but whether another creator was first can't be told: {error}", .name.as_str())]
+    /// It is stored, but the service could not verify that no other client created it first.
+    #[error("the vault secret {:?} is stored, but it is unknown whether another client created it first: \
+        {error}", .name.as_str())]
     Unverified {
         /// The vault secret.
         name: VaultSecretName,
-        /// Why not.
+        /// Why it could not be verified.
         error: Arc<VaultError>,
     },
     /// The version has expired.
@@ -135,16 +138,16 @@ pub enum Cause {
     Expired {
         /// The vault secret.
         name: VaultSecretName,
-        /// When.
+        /// When it expired.
         at: Timestamp,
     },
     /// The value is not in the encoding that the reference names.
     #[error("{error} in {name:?}", name = .0.as_str(), error = .1)]
     NotEncoded(VaultSecretName, #[source] EncodingError),
-    /// The vault.
+    /// The vault refused or failed.
     #[error(transparent)]
     Vault(Arc<VaultError>),
-    /// The edge.
+    /// The edge refused or failed.
     #[error(transparent)]
     Edge(EdgeError),
 }
@@ -155,19 +158,19 @@ impl Problem {
         Self { field: field.into(), cause }
     }
 
-    /// A field that can never be accepted like this.
+    /// A field that violates a rule.
     pub fn invalid(field: impl Into<String>, rule: impl ToString) -> Self {
         Self::new(field, Cause::Invalid(rule.to_string()))
     }
 }
 
 impl Error {
-    /// The request as a whole can never be accepted like this.
+    /// One field violates a rule.
     pub fn invalid(field: impl Into<String>, rule: impl ToString) -> Self {
         Self::Refused(vec![Problem::invalid(field, rule)])
     }
 
-    /// The same, where the references, the labels and the type that it is about stand within a field of the request.
+    /// The same error, for a request that carries references, labels and type inside of `field`.
     pub(super) fn within(self, field: &str) -> Self {
         let Self::Refused(mut problems) = self else { return self };
         for problem in &mut problems {
@@ -179,7 +182,7 @@ impl Error {
         Self::Refused(problems)
     }
 
-    /// An error where there are problems.
+    /// An error if there are problems.
     pub fn refuse(problems: Vec<Problem>) -> Result<(), Self> {
         if problems.is_empty() { Ok(()) } else { Err(Self::Refused(problems)) }
     }

@@ -4,7 +4,7 @@ use super::{Error, Secrets};
 use crate::{model::AuditEvent, store::AuditFilter};
 
 impl Secrets {
-    /// A page of the history, newest first, and whether there is more.
+    /// A page of audit events, newest first, and whether there are more.
     pub async fn list_audit_events(
         &self,
         filter: &AuditFilter,

@@ -1,5 +1,6 @@
-//! Calls with a `request_id` that are under way. The same call again waits for the first one's end before anything is
-//! checked. Then it is refused as that one was, or finds what that one has recorded: one call, one effect, one answer.
+//! Calls with a `request_id` that are in flight. A retry waits until the first call has ended, before
+//! anything is checked. Then it gets the same refusal, or finds what the first call recorded: one call, one
+//! effect, one answer.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -12,7 +13,7 @@ use uuid::Uuid;
 
 use super::{Call, Error, Problem, Request, sync::MARGIN};
 
-/// The calls under way, by caller and request id.
+/// The calls in flight, by caller and request id.
 #[derive(Clone, Default)]
 pub(super) struct InFlight(Arc<Mutex<HashMap<Key, Underway>>>);
 
@@ -21,20 +22,21 @@ type Key = (String, Uuid);
 struct Underway {
     method: &'static str,
     fingerprint: [u8; 32],
-    /// Closes when the call ends; holds the refusal, where it was refused.
+    /// Closes when the call ends; holds the refusal if it was refused.
     end: watch::Receiver<Option<Refusal>>,
 }
 
-/// While it lives, no other call has this caller and request id.
+/// While this exists, no other call runs with this caller and request id.
 #[must_use]
 pub(super) struct Turn {
     in_flight: InFlight,
     key: Key,
-    /// Dropped after the entry is gone: whoever waits then finds the way free.
+    /// Dropped after the entry is removed, so that a waiting retry finds the slot free.
     end: watch::Sender<Option<Refusal>>,
 }
 
-/// Why a call was refused, for whoever sent the same one. What failed in the service itself is tried anew.
+/// Why a call was refused, for its retries. A failure of the service itself is not kept: the retry runs
+/// again.
 #[derive(Clone)]
 enum Refusal {
     Problems(Vec<Problem>),
@@ -42,7 +44,7 @@ enum Refusal {
 }
 
 impl Turn {
-    /// Tells those who wait how the call ended.
+    /// Tells waiting retries how the call ended.
     pub(super) fn end<T>(&self, answer: &Result<T, Error>) {
         let refusal = match answer {
             Err(Error::Refused(problems)) => Refusal::Problems(problems.clone()),
@@ -63,7 +65,8 @@ impl From<Refusal> for Error {
 }
 
 impl InFlight {
-    /// Waits until no other call has this one's request id, or until its deadline. Nothing to wait for without an id.
+    /// Waits until no other call with this request id is in flight, or until the deadline. Returns at once
+    /// without an id.
     pub(super) async fn enter(&self, call: &Call) -> Result<Option<Turn>, Error> {
         let Some(request) = &call.request else { return Ok(None) };
         loop {

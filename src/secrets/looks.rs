@@ -1,4 +1,4 @@
-//! A look that several callers share, as long as it is new enough.
+//! A check whose result several callers share while it is recent enough.
 
 use std::time::Duration;
 
@@ -23,8 +23,9 @@ impl<T: Clone> Default for Looks<T> {
 }
 
 impl<T: Clone + Send + Sync + 'static> Looks<T> {
-    /// What the last look found, where that began no longer ago than its `life`, and else what this one finds; nothing where that has died. It
-    /// goes to its end, whoever waits for it: one that stopped half way would keep what it holds of the vault's pace.
+    /// What the last look found, where that began no longer ago than its `life`, and else what this one
+    /// finds; nothing where that has died. It goes to its end, whoever waits for it: one that stopped half
+    /// way would keep what it holds of the vault's pace.
     pub(super) async fn last(
         &self,
         life: Duration,
@@ -46,7 +47,7 @@ fn run<T: Clone + Send + Sync + 'static>(look: impl Future<Output = T> + Send + 
     async move {
         look.await
             .inspect_err(
-                |error| tracing::error!(error = %Quote::error(error), "a look at the vault has died"),
+                |error| tracing::error!(error = %Quote::error(error), "a check of the vault panicked"),
             )
             .ok()
     }

@@ -1,4 +1,4 @@
-//! The use cases: what each RPC means. Records intent, does the vault's half, wakes the reconciler and waits for it.
+//! The use cases behind the RPCs: record the intent, write to the vault, wake the reconciler and wait for it.
 
 mod admission;
 mod adopt;
@@ -39,7 +39,7 @@ pub use update::Changes;
 pub use usages::ListedUsage;
 pub use vault_secrets::{ListedVaultSecret, VaultCursor, VaultFilter, VaultSecretPage};
 
-// What the API needs of the rooms below, so that it knows no other room than this one.
+// Re-exported for the API, so that it depends on this module alone.
 use crate::{
     edge::Edge,
     model::{
@@ -66,7 +66,7 @@ use denials::Denials;
 use in_flight::InFlight;
 use looks::Looks;
 
-/// The longest that a call waits for the edge.
+/// Maximum time that a call waits for the edge.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// The use cases of the service, for one of its callers.
@@ -78,9 +78,9 @@ struct Inner {
     edge: Edge,
     reconciler: Reconciler,
     admission: Admission,
-    /// Mutations under way: they go on when the caller hangs up, and are waited for at the end.
+    /// Running mutations: they continue when the caller disconnects, and shutdown waits for them.
     tasks: TaskTracker,
-    /// Vault secrets that calls are creating right now, folded.
+    /// Names of vault secrets that calls are creating right now, in lower case.
     reserved: Mutex<HashSet<String>>,
     in_flight: InFlight,
     denials: Denials,
@@ -88,12 +88,12 @@ struct Inner {
     looks: Looks<Arc<VaultStatus>>,
 }
 
-/// How the use cases work.
+/// Options of the use cases.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Calls that are not let in.
+    /// Auditing of denied calls.
     pub denials: DenialOptions,
-    /// How long what GetVault found is told to others too.
+    /// How long callers of GetVault share the result of one check.
     pub vault_look_life: Duration,
 }
 
@@ -102,15 +102,15 @@ pub struct Options {
 pub struct Call {
     /// For the audit.
     pub actor: String,
-    /// When it began: what was observed before does not answer it.
+    /// When it began: an earlier observation does not answer it.
     pub begun: Instant,
     /// When the caller no longer waits.
     pub deadline: Instant,
-    /// The caller's `request_id`, where there is one.
+    /// The caller's `request_id`, if any.
     pub request: Option<Request>,
 }
 
-/// A synced secret to be.
+/// A synced secret to create.
 #[derive(Debug)]
 pub struct NewSyncedSecret {
     /// Its id.
@@ -125,12 +125,12 @@ pub struct NewSyncedSecret {
     pub labels: std::collections::BTreeMap<String, String>,
 }
 
-/// A reference to be, and the vault secret to create for it.
+/// A reference to create, and the vault secret to create for it.
 #[derive(Debug)]
 pub struct NewReference {
     /// The reference.
     pub reference: Reference,
-    /// The value that "Create new" stores first.
+    /// The vault secret that "Create new" stores first.
     pub create: Option<NewVaultSecret>,
 }
 
@@ -154,7 +154,7 @@ impl Default for Options {
 // === impl Secrets ===
 
 impl Secrets {
-    /// The use cases over these parts.
+    /// Builds the use cases from their parts.
     pub fn new(
         store: Store,
         vault: Vault,
@@ -171,22 +171,22 @@ impl Secrets {
         Self(Arc::new(inner), vault)
     }
 
-    /// The use cases for a caller: what they need of the vault waits for its own requests, and for nobody else's.
+    /// The use cases for one caller: its requests to the vault queue behind its own requests only.
     pub fn of(&self, caller: &str) -> Self {
         Self(self.0.clone(), self.1.of(caller))
     }
 
-    /// The vault, as this caller's.
+    /// The vault, with this caller's request queue.
     fn vault(&self) -> &Vault {
         &self.1
     }
 
-    /// What the database takes.
+    /// Disk space that the database uses.
     pub fn room(&self) -> Room {
         self.0.store.room()
     }
 
-    /// How the scheduled backups went; `None` where none are to be made.
+    /// Status of the scheduled backups; `None` if none are scheduled.
     pub fn backups(&self) -> Option<BackupStanding> {
         self.0.store.backup_standing()
     }
@@ -196,31 +196,31 @@ impl Secrets {
         self.0.store.signer()
     }
 
-    /// What the clock of the database shows: what lives for a time grows old by it, however this machine's clock is set.
+    /// The time by the database's clock: retention and expiry follow it, however this machine's clock is set.
     pub fn clock(&self) -> jiff::Timestamp {
         self.0.store.clock()
     }
 
-    /// By how much this machine's clock is ahead of each peer's that has told its own.
+    /// By how much this machine's clock is ahead of each peer's clock, as far as known.
     pub fn skews(&self) -> Vec<(&'static str, jiff::SignedDuration)> {
         let clocks = [("vault", self.vault().clock()), ("cluster", self.0.edge.clock())];
         clocks.into_iter().filter_map(|(peer, clock)| Some((peer, clock.skew()?))).collect()
     }
 
-    /// Signs page tokens: those of a database before it was restored are none.
+    /// Signs page tokens; tokens from before a restore become invalid.
     pub fn page_signer(&self) -> Signer {
         self.0.store.page_signer()
     }
 
-    /// Waits for the mutations under way, and records what was counted only.
+    /// Waits for running mutations, and records the denials that were only counted so far.
     pub async fn drain(&self) {
         self.settle_denials().await;
         self.0.tasks.close();
         self.0.tasks.wait().await;
     }
 
-    /// Runs a mutation to its end, also when the caller hangs up in the middle. The same call again waits for its turn. A process that does
-    /// not act for the instance refuses it.
+    /// Runs a mutation to completion, even if the caller disconnects. A retry waits for the first call.
+    /// Refuses the call if this process is not the leader.
     async fn to_the_end<T, F>(
         &self,
         call: Call,
@@ -230,7 +230,7 @@ impl Secrets {
         T: Send + 'static,
         F: Future<Output = Result<T, Error>> + Send + 'static,
     {
-        // Before anything else: what this process would record, another one that acts for the instance would never hear of.
+        // First of all: the leader would never learn of what this process records.
         self.0.edge.leadership().check().await?;
         if !self.0.edge.leadership().has_caught_up().await {
             return Err(Cause::Rebuilding.into());
@@ -251,12 +251,13 @@ impl Secrets {
             answer
         };
         self.0.tasks.spawn(mutation).await.unwrap_or_else(|error| {
-            tracing::error!(error = %Quote::error(&error), "a call has died");
+            tracing::error!(error = %Quote::error(&error), "a call panicked");
             Err(Error::Internal)
         })
     }
 
-    /// What new vault secrets of a call carry, so that a retry of the call knows them again, and nobody else's call of the same id does.
+    /// The tag that new vault secrets of a call carry. A retry of the call recognizes them by it; another
+    /// caller's call with the same id does not.
     fn tag(&self, call: &Call) -> String {
         let Some(request) = &call.request else { return Uuid::new_v4().to_string() };
         let content = [request.caller.as_bytes(), &[0], request.id.as_bytes()].concat();
@@ -268,7 +269,7 @@ impl Secrets {
         self.0.store.view().get(id).ok_or_else(|| self.absent(id))
     }
 
-    /// That a name is not recorded is no answer while a lost database is still to be rebuilt.
+    /// The error for a name that is not recorded: `Rebuilding` while a lost database is still being rebuilt.
     fn absent(&self, id: &SyncedSecretId) -> Error {
         match self.0.reconciler.is_rebuilding() {
             true => Cause::Rebuilding.into(),
@@ -276,7 +277,7 @@ impl Secrets {
         }
     }
 
-    /// A synced secret of ours.
+    /// A synced secret that this service manages.
     fn find_managed(&self, id: &SyncedSecretId) -> Result<Arc<Record>, Error> {
         let record = self.find(id)?;
         match record.secret.origin {
@@ -285,7 +286,7 @@ impl Secrets {
         }
     }
 
-    /// The synced secret as it is now; as it was last known where it is gone.
+    /// The current synced secret; `last_known` if it is gone.
     fn latest(&self, last_known: SyncedSecret) -> SyncedSecret {
         self.0.store.view().get_by_uid(last_known.uid).map_or(last_known, |record| record.secret.clone())
     }
@@ -294,7 +295,7 @@ impl Secrets {
 // === impl NewReference ===
 
 impl NewReference {
-    /// The reference as the call records it that makes this generation.
+    /// The reference as the call that creates this generation records it.
     fn recorded_with(&self, generation: i64) -> Reference {
         let create_generation = if self.create.is_some() { generation } else { 0 };
         Reference { create_generation, ..self.reference.clone() }
@@ -304,7 +305,7 @@ impl NewReference {
 // === impl Call ===
 
 impl Call {
-    /// An audit event of this call that went well.
+    /// A successful audit event of this call.
     fn event(&self, action: AuditAction, resource: String, detail: impl Into<String>) -> NewAuditEvent {
         NewAuditEvent {
             actor: self.actor.clone(),

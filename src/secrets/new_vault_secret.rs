@@ -1,4 +1,5 @@
-//! Storing new secrets in the vault, so that no call creates one twice and none overwrites another's.
+//! Stores new secrets in the vault: a call never creates one twice and never overwrites another call's
+//! secret.
 
 use std::sync::Arc;
 
@@ -11,18 +12,18 @@ use crate::{
     vault::{Priority, VaultError},
 };
 
-/// While it lives, no other call of this process creates these vault secrets.
+/// While this exists, no other call of this process creates these vault secrets.
 pub(super) struct Reservation {
     secrets: Secrets,
     names: Vec<String>,
 }
 
-/// A vault secret that a call wanted and now is there.
+/// A vault secret that a call created, or found as its own.
 pub(super) struct Stored {
     pub(super) version: VaultSecretVersion,
-    /// The value, where this very call stored it.
+    /// The value, if this call stored it.
     pub(super) value: Option<VaultValue>,
-    /// Why it can't be told now whether another creator was first. It is stored all the same.
+    /// Why the service could not verify that no other client created it first. It is stored all the same.
     pub(super) unverified: Option<Arc<VaultError>>,
 }
 
@@ -45,7 +46,7 @@ impl Secrets {
         if problems.is_empty() { Ok(reservation) } else { Err(problems) }
     }
 
-    /// Stores a new vault secret under a tag. Where the same was stored under that tag before, that one is the answer.
+    /// Stores a new vault secret with a tag. If it was stored with that tag before, returns that one.
     pub(super) async fn store_new(
         &self,
         name: &VaultSecretName,
@@ -72,7 +73,7 @@ impl Secrets {
             Err(error) => Some(error),
         };
         let value = std::mem::replace(&mut new.value, SecretString::from(""));
-        // In the moment of the update another one may come.
+        // Another update may arrive in the same second.
         let read_time = version.update_time.unwrap_or_default();
         let value = VaultValue { value, read_time, version: version.clone() };
         Ok(Stored { version, value: Some(value), unverified })
@@ -92,7 +93,7 @@ impl Drop for Reservation {
     }
 }
 
-/// Whether a failed write may have reached the vault all the same.
+/// Whether a failed write may still have reached the vault.
 pub(super) fn may_have_been_stored(cause: &Cause) -> bool {
     match cause {
         Cause::Vault(error) => {

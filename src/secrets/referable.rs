@@ -1,19 +1,20 @@
-//! The vault secrets that a call may let a synced secret hold: asked for before anything is looked at in the vault, and held to when the
-//! call is carried out, because the synced secret may have changed in between.
+//! The vault secrets that a call may reference. They are authorized before the vault is read, and checked
+//! again when the call is carried out, because the synced secret may have changed in between.
 
 use std::collections::BTreeSet;
 
 use super::{Adoption, Changes, Error, Secrets};
 use crate::model::{Reference, SyncedSecret, VaultSecretName};
 
-/// The vault secrets that the caller of an update or of an adoption was found to be allowed to refer to.
+/// The vault secrets that the caller of an update or an adoption is authorized to reference.
 #[derive(Clone, Debug, Default)]
 pub struct Referable(BTreeSet<VaultSecretName>);
 
 // === impl Referable ===
 
 impl Referable {
-    /// Refuses references that nobody has asked for and that are not `held`: the synced secret is not what it was when it was asked.
+    /// Refuses references that were not authorized and that are not `held`: the synced secret has changed
+    /// since.
     pub(super) fn check<'a>(
         &self,
         secret: &SyncedSecret,
@@ -29,7 +30,7 @@ impl Referable {
         }
     }
 
-    /// One more.
+    /// Adds a vault secret.
     pub fn add(&mut self, name: VaultSecretName) {
         self.0.insert(name);
     }
@@ -47,7 +48,8 @@ impl FromIterator<VaultSecretName> for Referable {
 }
 
 impl Secrets {
-    /// The vault secrets that an update refers to anew, and those that its synced secret holds just so already.
+    /// The vault secrets that an update newly references, and those that the synced secret already references
+    /// the same way.
     pub fn referred_by_update(&self, changes: &Changes) -> (Referable, Referable) {
         let record = self.0.store.view().get(&changes.id);
         let held = record.as_ref().map(|record| record.secret.references.as_slice()).unwrap_or_default();
@@ -60,7 +62,7 @@ impl Secrets {
         (names(anew), names(held))
     }
 
-    /// The vault secrets that an adoption refers to, and those that what it takes over is known to hold.
+    /// The vault secrets that an adoption names, and those that the adopted object is known to reference.
     pub fn referred_by_adoption(&self, adoption: &Adoption) -> Referable {
         let record = self.0.store.view().get(&adoption.id);
         let held = record.iter().flat_map(|record| &record.secret.references);
@@ -69,8 +71,8 @@ impl Secrets {
     }
 }
 
-/// Whether a synced secret has a reference already. One whose value is not known to be stored says nothing of who stored the one that
-/// stands under its name in the vault.
+/// Whether a synced secret already has a reference. A pending one does not count: the secret with that name
+/// in the vault may be someone else's.
 fn is_held(reference: &Reference, held: &[Reference]) -> bool {
     held.iter().any(|held| !held.create_pending && held.asks_the_same(reference))
 }
@@ -89,7 +91,7 @@ mod tests {
         };
         assert!(check(&[], held, held).is_ok());
         assert!(check(&["EDP1-user"], held, &[]).is_ok());
-        // Another call has taken it out meanwhile.
+        // Another call has removed it meanwhile.
         assert!(matches!(check(&["other"], held, &[]), Err(Error::Stale(_))));
         let under_another_key = [Reference { key: "other".parse().unwrap(), ..held[0].clone() }];
         assert!(check(&[], &under_another_key, held).is_err());

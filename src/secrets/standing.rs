@@ -1,25 +1,25 @@
-//! Where all synced secrets stand, in numbers.
+//! Statistics of the synced secrets, for metrics.
 
 use jiff::Timestamp;
 
 use super::Secrets;
 use crate::model::{ConditionType, Origin, State, Status};
 
-/// How many there are, and for how long it has not been well.
+/// Counts by state, the longest time out of sync, and leadership.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
-    /// How many of ours are in each state; every state is there.
+    /// Number of managed synced secrets by state; lists every state.
     pub states: [(State, u64); 5],
-    /// Since when the one that is out of sync for longest has been so; absent where all are in sync.
+    /// Since when the longest unsynced secret has been out of sync; absent if all are in sync.
     pub unsynced_since: Option<Timestamp>,
     /// Whether this process acts for the instance.
     pub is_leading: bool,
-    /// How often the Lease was seen with another holder than before.
+    /// How often the holder of the Lease was seen to change.
     pub holder_changes: u64,
 }
 
 impl Secrets {
-    /// Where those stand that this service manages.
+    /// Statistics of the synced secrets that this service manages.
     pub fn standing(&self) -> Standing {
         let leadership = self.0.edge.leadership();
         let mut standing = Standing {
@@ -37,7 +37,7 @@ impl Secrets {
                 *number += u64::from(*state == secret.state);
             }
             if secret.state != State::Synced {
-                // One that is being deleted may have been in sync until then.
+                // A secret that is being deleted may have been in sync until its deletion.
                 let synced = secret.condition(ConditionType::Synced);
                 let synced = synced.filter(|synced| synced.status != Status::True);
                 let since = synced.map_or(secret.update_time, |condition| condition.last_transition_time);

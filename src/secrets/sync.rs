@@ -1,4 +1,4 @@
-//! SyncSyncedSecret, and how calls wait for the edge and are recognized when they come again.
+//! SyncSyncedSecret; how calls wait for the edge; how retries of a call are recognized.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use crate::{
     store::{Record, Transaction},
 };
 
-/// A call that waits returns this much before its deadline, so that the answer still arrives.
+/// A waiting call returns this long before its deadline, so that the response still arrives in time.
 pub(super) const MARGIN: Duration = Duration::from_millis(100);
 
 impl Secrets {
-    /// Reads all references of a synced secret anew and brings the edge to them.
+    /// Reads all references of a synced secret again and applies them to the edge.
     pub async fn sync_synced_secret(
         &self,
         call: Call,
@@ -43,7 +43,7 @@ impl Secrets {
         self.0.reconciler.wake(secret.uid, wake);
         let done = |record: Option<&Record>| {
             record.is_none_or(|record| {
-                // Whoever asked later is answered by another look: the state is theirs until then.
+                // A later request resets the state until its own sync attempt has ended.
                 let is_settled = record.secret.state.is_settled();
                 record.synced_requests >= asked && is_settled || record.secret.state == State::Deleting
             })
@@ -52,8 +52,8 @@ impl Secrets {
         Ok(self.latest(secret))
     }
 
-    /// Waits until a generation, or one that came after it, is at the edge or has failed; the state of the answer says how far it
-    /// is.
+    /// Waits until this generation or a later one is at the edge or has failed. The returned state tells how
+    /// far it got.
     pub(super) async fn wait_for_generation(
         &self,
         call: &Call,
@@ -69,7 +69,7 @@ impl Secrets {
         Ok(self.latest(secret))
     }
 
-    /// Waits until it is gone from the edge, or is known to wait for what uses it.
+    /// Waits until it is removed from the edge, or its deletion is held because something uses it.
     pub(super) async fn wait_until_gone(
         &self,
         call: &Call,
@@ -80,7 +80,7 @@ impl Secrets {
         Ok(self.latest(secret))
     }
 
-    /// Waits for `done`, the wait asked for, or shortly before the caller's deadline.
+    /// Waits for `done`, but no longer than `wait` and until shortly before the caller's deadline.
     async fn wait_for(
         &self,
         call: &Call,
@@ -97,16 +97,16 @@ impl Secrets {
                 }
             }
         };
-        // Running out of time is no error: the state in the answer says how far it is.
+        // A timeout is no error: the returned state tells how far it got.
         let _ = tokio::time::timeout_at(until, wait).await;
     }
 
-    /// What a call answered when it came before.
+    /// The recorded answer if this call is a retry.
     pub(super) async fn replayed(&self, call: &Call) -> Result<Option<SyncedSecret>, Error> {
         Ok(self.replayed_answer(call).await?.flatten())
     }
 
-    /// The same, where the answer may have been that there is nothing.
+    /// The same, for a call whose answer may have been empty.
     pub(super) async fn replayed_answer(&self, call: &Call) -> Result<Option<Option<SyncedSecret>>, Error> {
         let Some(request) = &call.request else { return Ok(None) };
         let Some(recorded) = self.0.store.recorded(request).await? else { return Ok(None) };
@@ -114,7 +114,7 @@ impl Secrets {
         serde_json::from_slice(&response).map(Some).map_err(|_| Error::Internal)
     }
 
-    /// Records a call and its answer, so that it is recognized when it comes again.
+    /// Records a call and its answer, so that a retry is recognized.
     pub(super) async fn note_request(
         &self,
         transaction: &mut Transaction,
@@ -124,14 +124,14 @@ impl Secrets {
         self.note_answer(transaction, call, Some(secret)).await
     }
 
-    /// Forgets a call that is refused after it was recorded. Whatever becomes of what it recorded, its retry is judged anew: the answer
-    /// that was recorded is not the one that was given.
+    /// Deletes the record of a call that is refused after it was recorded: the recorded answer is not the one
+    /// that the caller got, so a retry must be checked again.
     pub(super) async fn forget(&self, transaction: &mut Transaction, call: &Call) -> Result<(), Error> {
         let Some(request) = &call.request else { return Ok(()) };
         Ok(transaction.forget_request(request).await?)
     }
 
-    /// The same, where the answer may be that there is nothing.
+    /// The same, for a call whose answer may be empty.
     pub(super) async fn note_answer(
         &self,
         transaction: &mut Transaction,
@@ -145,11 +145,11 @@ impl Secrets {
     }
 }
 
-/// What was seen before does not answer who asks now.
+/// Resets the state to pending: an earlier observation does not answer this request.
 fn ask(secret: &mut SyncedSecret) {
     let message = match secret.sync_time {
-        Some(time) => format!("Asked to sync; the last look that found it in sync was at {time}."),
-        None => "Asked to sync; it was never in sync.".to_owned(),
+        Some(time) => format!("Sync requested; last seen in sync at {time}."),
+        None => "Sync requested; never in sync before.".to_owned(),
     };
     secret.state = State::Pending;
     secret.set_condition(Condition::new(ConditionType::Synced, Status::False, Reason::Pending, message));

@@ -1,4 +1,4 @@
-//! ListSecretUsages, and what stands in the way of a deletion or of a change.
+//! ListSecretUsages, and the usages that block a deletion or an update.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,23 +11,25 @@ use crate::{
     store::Record,
 };
 
-/// How long a call waits for the first look at what uses what, after a start.
+/// How long a call waits for the first listing of usages after a start.
 const SETTLING: Duration = Duration::from_secs(5);
 
-/// A use, and whether what it names is there.
+/// A usage, and whether the secret and the key that it names exist.
 pub struct ListedUsage {
-    /// The use.
+    /// The usage.
     pub usage: Arc<Usage>,
     /// The synced secret lacks a key that it needs.
     pub key_missing: bool,
-    /// The edge was looked at, and there is no such secret.
+    /// The edge was listed, and it has no such Secret.
     pub secret_missing: bool,
 }
 
 impl Secrets {
-    /// The uses after a place, of one synced secret or of all, the broken ones included; and whether there are more.
+    /// The usages after a place, of one synced secret or of all, broken ones included; and whether there are
+    /// more.
     ///
-    /// Where a kind can't be looked at for good, what is known of the others is listed; the condition `InUse` says so.
+    /// If a kind can never be listed, only the usages of the others are returned; the condition `InUse` says
+    /// so.
     pub async fn list_secret_usages(
         &self,
         deadline: Option<Instant>,
@@ -48,12 +50,13 @@ impl Secrets {
         Ok((page.into_iter().map(|usage| self.judged(usage)).collect(), more))
     }
 
-    /// The uses of a synced secret, as far as they are known.
+    /// The known usages of a synced secret.
     pub fn usages_of(&self, id: &SyncedSecretId) -> Vec<ListedUsage> {
         self.0.reconciler.usages().of(id.as_str()).into_iter().map(|usage| self.judged(usage)).collect()
     }
 
-    /// What uses a synced secret that is to be deleted; refused where anything does, or may, and nobody says `force`.
+    /// The usages that a forced deletion overrides. Without `force`, an error if anything uses the synced
+    /// secret, or may.
     pub(super) async fn uses_to_overrule(
         &self,
         call: &Call,
@@ -77,7 +80,7 @@ impl Secrets {
         }
     }
 
-    /// Refuses references that lack a key which something uses.
+    /// Refuses an update that drops a key which a resource uses.
     pub(super) async fn check_keys_kept(
         &self,
         call: &Call,
@@ -92,12 +95,12 @@ impl Secrets {
             return Ok(());
         }
         let (id, usages) = (&record.secret.id, self.0.reconciler.usages());
-        // Where a kind can't be looked at for good, what is known must do: an update has no way to insist.
+        // If a kind can never be listed, the known usages must do: an update has no `force`.
         let unseen = usages.settled(until(Some(call.deadline))).await;
         if let Some(gap) = unseen.filter(|gap| !gap.is_for_good()) {
             return Err(Cause::UsagesUnknown { gap, may_force: false }.into());
         }
-        // The API server knows best; where it can't be asked, what the watch told must do.
+        // The API server has the newest state; if it can't be reached, fall back to the watch.
         let uses = match self.0.reconciler.look_for_uses(&record.secret).await {
             Ok(uses) => uses.into_iter().map(Arc::new).collect(),
             Err(_) => usages.of(id.as_str()),
@@ -115,9 +118,9 @@ impl Secrets {
     fn judged(&self, usage: Arc<Usage>) -> ListedUsage {
         let id: Option<SyncedSecretId> = usage.secret.parse().ok();
         let record = id.as_ref().and_then(|id| self.0.store.view().get(id));
-        // What nobody has looked at is not missing.
+        // A secret that was not looked up yet is not missing.
         let secret_missing = self.0.reconciler.index().get(&usage.secret) == Seen::Gone;
-        // Of a Secret that another tool made, the keys are not known: looking would read its values.
+        // The keys of another tool's Secret are unknown: listing them would read its values.
         let key_missing = record.is_some_and(|record| {
             let has = |key: &str| record.secret.references.iter().any(|held| held.key.as_str() == key);
             usage.needs.is_missing(has)
@@ -126,7 +129,7 @@ impl Secrets {
     }
 }
 
-/// When a call no longer waits for the first look.
+/// Until when a call waits for the first listing.
 fn until(deadline: Option<Instant>) -> Instant {
     let settled = Instant::now() + SETTLING;
     deadline.map_or(settled, |deadline| settled.min(deadline - super::sync::MARGIN))
