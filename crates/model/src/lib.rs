@@ -1,4 +1,4 @@
-//! What the service talks about, without any I/O. A value of these types that exists is valid: parse, don't validate.
+//! The domain model, without any I/O. A value of these types is always valid: parse, don't validate.
 
 mod access;
 mod admission;
@@ -29,7 +29,8 @@ pub use usage::{
 };
 pub use vault_secret::{NewVaultSecret, VaultSecret, VaultSecretVersion, VaultValue};
 
-/// Now, as exactly as the database keeps it: to the microsecond, so that a time is the same after a restart.
+/// The current time in microseconds, the precision of the database, so that a time is the same after a
+/// restart.
 pub fn now() -> jiff::Timestamp {
     let now = jiff::Timestamp::now();
     jiff::Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
