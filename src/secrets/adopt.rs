@@ -35,7 +35,7 @@ pub struct Adoption {
 }
 
 /// What is adopted, as it will be recorded.
-struct Taken {
+struct Adopted {
     record: Record,
     /// The keys of the Secret.
     keys: BTreeSet<String>,
@@ -52,7 +52,8 @@ impl Secrets {
         adoption: Adoption,
         validate_only: bool,
     ) -> Result<SyncedSecret, Error> {
-        self.to_the_end(call, async move |this, call| this.adopt(call, adoption, validate_only).await).await
+        self.run_to_completion(call, async move |this, call| this.adopt(call, adoption, validate_only).await)
+            .await
     }
 
     async fn adopt(
@@ -71,16 +72,16 @@ impl Secrets {
             Error::refuse(self.reserved("name", &adoption.id).into_iter().collect())?;
         }
         let engine = self.0.reconciler.engine()?;
-        let Taken { record, keys, labels } = match &seen {
+        let Adopted { record, keys, labels } = match &seen {
             Some(record) if record.secret.origin == Origin::Unmanaged => {
                 match self.adoptable(engine, record).await? {
                     AdoptableObject::SecretSync(there) => {
                         let uid = self.uid_of(there.label.as_deref()).await?.unwrap_or(record.secret.uid);
-                        of_secret_sync(record, uid, adoption.references, there)?
+                        adopt_secret_sync(record, uid, adoption.references, there)?
                     }
                     AdoptableObject::Secret(there) => {
                         let uid = self.uid_of(there.label.as_deref()).await?.unwrap_or_else(Uuid::now_v7);
-                        of_plain_secret(adoption, uid, there)?
+                        adopt_plain_secret(adoption, uid, there)?
                     }
                 }
             }
@@ -93,7 +94,7 @@ impl Secrets {
             _ => {
                 let there = self.0.edge.adoptable(&adoption.id, reads_values(engine)).await?;
                 match (&seen, there) {
-                    (Some(record), Some(there)) => of_conflict(record, adoption.references, there)?,
+                    (Some(record), Some(there)) => adopt_conflicting(record, adoption.references, there)?,
                     // The conflicting object is gone or is not a Secret: the reconciler finds out.
                     (Some(record), None) => {
                         self.0.reconciler.wake(record.secret.uid, Wake { refetch: None, interactive: true });
@@ -101,7 +102,7 @@ impl Secrets {
                     }
                     (None, Some(there)) => {
                         let uid = self.uid_of(there.label.as_deref()).await?.unwrap_or_else(Uuid::now_v7);
-                        of_plain_secret(adoption, uid, there)?
+                        adopt_plain_secret(adoption, uid, there)?
                     }
                     (None, None) => return Err(self.absent(&adoption.id)),
                 }
@@ -135,7 +136,7 @@ impl Secrets {
     ) -> Result<SyncedSecret, Error> {
         let secret = &record.secret;
         let is_held =
-            |new: &NewReference| secret.references.iter().any(|held| held.asks_the_same(&new.reference));
+            |new: &NewReference| secret.references.iter().any(|held| held.has_same_spec(&new.reference));
         let asked = &adoption.references;
         if !asked.is_empty() && (asked.len() != secret.references.len() || !asked.iter().all(is_held)) {
             return Err(Cause::SyncedSecretExists(secret.id.clone()).into());
@@ -254,12 +255,12 @@ impl Secrets {
 }
 
 /// Adopts another tool's SecretSync in place: the extension keeps writing the Secret.
-fn of_secret_sync(
+fn adopt_secret_sync(
     mirrored: &Record,
     uid: Uuid,
     given: Vec<NewReference>,
     there: AdoptableSync,
-) -> Result<Taken, Error> {
+) -> Result<Adopted, Error> {
     let mut keys: BTreeSet<String> = there.keys.iter().map(|key| key.key.clone()).collect();
     let mut labels = there.labels;
     let mut record = mirrored.clone();
@@ -287,7 +288,7 @@ fn of_secret_sync(
     record.adopted = Some(there.uid);
     record.secret.secret_type = secret_type(&there.secret_type)?;
     record.secret.references = match given.is_empty() {
-        true => as_they_are(there.keys)?,
+        true => equivalent_references(there.keys)?,
         false => given.into_iter().map(|new| new.reference).collect(),
     };
     let secret = &mut record.secret;
@@ -295,13 +296,13 @@ fn of_secret_sync(
         reference.status = ReferenceStatus::default();
     }
     secret.labels.retain(|label, _| !is_reserved(label));
-    become_ours(secret);
-    Ok(Taken { record, keys, labels })
+    become_managed(secret);
+    Ok(Adopted { record, keys, labels })
 }
 
 /// The references that are equivalent to the keys, if there is one for each key; otherwise a problem for each
 /// key without one.
-fn as_they_are(keys: Vec<ForeignKey>) -> Result<Vec<Reference>, Error> {
+fn equivalent_references(keys: Vec<ForeignKey>) -> Result<Vec<Reference>, Error> {
     let obstacles = keys.iter().filter_map(|key| key.obstacle.as_ref());
     let problems = obstacles.map(|obstacle| Problem::invalid("references", obstacle)).collect();
     Error::refuse(problems)?;
@@ -319,7 +320,7 @@ fn beside(key: &str) -> Problem {
 }
 
 /// Adopts a Kubernetes Secret without a SecretSync.
-fn of_plain_secret(adoption: Adoption, uid: Uuid, there: Adoptable) -> Result<Taken, Error> {
+fn adopt_plain_secret(adoption: Adoption, uid: Uuid, there: Adoptable) -> Result<Adopted, Error> {
     check_plain_secret(&adoption.id, &there)?;
     let references: Vec<Reference> = adoption.references.into_iter().map(|new| new.reference).collect();
     let mut secret = SyncedSecret {
@@ -329,14 +330,18 @@ fn of_plain_secret(adoption: Adoption, uid: Uuid, there: Adoptable) -> Result<Ta
         generation: there.generation.unwrap_or_default(),
         ..SyncedSecret::new(adoption.id, uid, Origin::Managed, model::now())
     };
-    become_ours(&mut secret);
+    become_managed(&mut secret);
     let mut record = Record::new(secret, ADOPTING);
     record.edge.uid = Some(there.uid);
-    Ok(Taken { record, keys: there.keys, labels: there.labels })
+    Ok(Adopted { record, keys: there.keys, labels: there.labels })
 }
 
 /// Lets a managed synced secret take over another tool's Kubernetes Secret of the same name.
-fn of_conflict(conflicting: &Record, given: Vec<NewReference>, there: Adoptable) -> Result<Taken, Error> {
+fn adopt_conflicting(
+    conflicting: &Record,
+    given: Vec<NewReference>,
+    there: Adoptable,
+) -> Result<Adopted, Error> {
     check_plain_secret(&conflicting.secret.id, &there)?;
     if there.label.as_ref().is_some_and(|label| *label != conflicting.secret.uid.to_string()) {
         let rule = format!(
@@ -350,10 +355,10 @@ fn of_conflict(conflicting: &Record, given: Vec<NewReference>, there: Adoptable)
     if !given.is_empty() {
         secret.references = given.into_iter().map(|new| new.reference).collect();
     }
-    become_ours(&mut secret);
+    become_managed(&mut secret);
     let mut record = Record { secret, engine: ADOPTING, handed: None, ..conflicting.clone() };
     record.edge = EdgeRecord { uid: Some(there.uid), ..EdgeRecord::default() };
-    Ok(Taken { record, keys: there.keys, labels: there.labels })
+    Ok(Adopted { record, keys: there.keys, labels: there.labels })
 }
 
 /// Whether a Secret can be adopted as it is.
@@ -389,7 +394,7 @@ fn is_in_conflict(record: &Record) -> bool {
         && record.secret.has_reason(ConditionType::Synced, Reason::EdgeConflict)
 }
 
-fn become_ours(secret: &mut SyncedSecret) {
+fn become_managed(secret: &mut SyncedSecret) {
     secret.origin = Origin::Managed;
     secret.update_time = model::now();
     secret.generation += 1;

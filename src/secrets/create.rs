@@ -35,7 +35,8 @@ impl Secrets {
         new: NewSyncedSecret,
         mode: Mode,
     ) -> Result<SyncedSecret, Error> {
-        let created = self.to_the_end(call, async move |this, call| this.create(call, new, mode).await).await;
+        let created =
+            self.run_to_completion(call, async move |this, call| this.create(call, new, mode).await).await;
         created.map_err(|error| error.within("synced_secret"))
     }
 
@@ -45,7 +46,7 @@ impl Secrets {
         }
         self.check_admitted(&new)?;
         if let Some(taken) = self.0.store.view().get(&new.id) {
-            return Err(taken_by(&taken));
+            return Err(name_taken(&taken));
         }
         let engine = self.0.reconciler.engine_soon().await?;
         let secret = asked(&new);
@@ -103,7 +104,7 @@ impl Secrets {
         generation: i64,
         references: Vec<NewReference>,
     ) -> Result<(), Error> {
-        if record.secret.state == State::Deleting || !is_left(record, generation, &references) {
+        if record.secret.state == State::Deleting || !has_unstored(record, generation, &references) {
             return Ok(());
         }
         let reads = self.0.reconciler.shared_reads(self.vault());
@@ -126,7 +127,7 @@ impl Secrets {
     ) -> Result<(), StoreError> {
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(uid) else { return Ok(()) };
-        if !current.secret.state.is_settled() || !is_left(&current, generation, references) {
+        if !current.secret.state.is_settled() || !has_unstored(&current, generation, references) {
             return Ok(());
         }
         accept(&mut current.secret);
@@ -269,7 +270,7 @@ pub(super) fn names_to_create(
 }
 
 /// Whether a value of the call that recorded this generation is still to be stored.
-fn is_left(record: &Record, generation: i64, references: &[NewReference]) -> bool {
+fn has_unstored(record: &Record, generation: i64, references: &[NewReference]) -> bool {
     references.iter().any(|new| new.create.is_some() && waiting(record, generation, &new.reference).is_some())
 }
 
@@ -278,12 +279,12 @@ fn is_left(record: &Record, generation: i64, references: &[NewReference]) -> boo
 fn waiting<'a>(record: &'a Record, generation: i64, reference: &Reference) -> Option<&'a Reference> {
     record.secret.references.iter().find(|held| {
         held.create_pending
-            && held.asks_the_same(reference)
+            && held.has_same_spec(reference)
             && (held.create_generation == generation || held.create_generation == 0)
     })
 }
 
-fn taken_by(record: &Record) -> Error {
+fn name_taken(record: &Record) -> Error {
     let id = record.secret.id.clone();
     match record.secret.state {
         _ if record.secret.origin == Origin::Unmanaged => {

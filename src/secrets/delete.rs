@@ -27,7 +27,7 @@ impl Secrets {
         deletion: Deletion,
         mode: Mode,
     ) -> Result<Option<SyncedSecret>, Error> {
-        self.to_the_end(call, async move |this, call| this.delete(call, deletion, mode).await).await
+        self.run_to_completion(call, async move |this, call| this.delete(call, deletion, mode).await).await
     }
 
     /// Answers for a synced secret that does not exist. Records the answer, so that a retry deletes nothing
@@ -67,7 +67,7 @@ impl Secrets {
             return Err(Cause::Unmanaged(deletion.id).into());
         }
         check_etag(&record, &deletion.etag)?;
-        let overruled = self.uses_to_overrule(&call, &deletion.id, deletion.force).await?;
+        let overridden = self.check_unused(&call, &deletion.id, deletion.force).await?;
         if mode.validate_only {
             return Ok(Some(record.secret.clone()));
         }
@@ -89,7 +89,7 @@ impl Secrets {
         current.delete_forced |= deletion.force;
         transaction.change(read, current).await?;
         self.note_request(&mut transaction, &call, &secret).await?;
-        let detail = match overruled.as_slice() {
+        let detail = match overridden.as_slice() {
             [] => "From the edge only; the vault is not touched.".to_owned(),
             uses => {
                 format!("Forced, although it is used by {}. The vault is not touched.", Usage::in_words(uses))

@@ -11,15 +11,15 @@ use parking_lot::Mutex;
 use tokio::{sync::watch, time::timeout_at};
 use uuid::Uuid;
 
-use super::{Call, Error, Problem, Request, sync::MARGIN};
+use super::{Call, Error, Problem, Request, sync::RESPONSE_MARGIN};
 
 /// The calls in flight, by caller and request id.
 #[derive(Clone, Default)]
-pub(super) struct InFlight(Arc<Mutex<HashMap<Key, Underway>>>);
+pub(super) struct InFlight(Arc<Mutex<HashMap<Key, InFlightCall>>>);
 
 type Key = (String, Uuid);
 
-struct Underway {
+struct InFlightCall {
     method: &'static str,
     fingerprint: [u8; 32],
     /// Closes when the call ends; holds the refusal if it was refused.
@@ -74,7 +74,8 @@ impl InFlight {
                 Ok(turn) => return Ok(Some(turn)),
                 Err(end) => end,
             };
-            let ended = timeout_at(call.deadline - MARGIN, async { while end.changed().await.is_ok() {} });
+            let ended =
+                timeout_at(call.deadline - RESPONSE_MARGIN, async { while end.changed().await.is_ok() {} });
             ended.await.map_err(|_| Error::InProgress)?;
             let refusal = end.borrow().clone();
             if let Some(refusal) = refusal {
@@ -96,7 +97,7 @@ impl InFlight {
             }
             Entry::Vacant(vacant) => {
                 let (sender, end) = watch::channel(None);
-                vacant.insert(Underway { method: request.method, fingerprint: request.fingerprint, end });
+                vacant.insert(InFlightCall { method: request.method, fingerprint: request.fingerprint, end });
                 Ok(Ok(Turn { in_flight: self.clone(), key, end: sender }))
             }
         }

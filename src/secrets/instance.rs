@@ -35,12 +35,12 @@ impl Secrets {
     /// waits for no caller's requests.
     pub async fn get_vault(&self) -> Result<Arc<VaultStatus>, Error> {
         let this = self.of("");
-        let look = async move { Arc::new(this.look_at_vault().await) };
-        self.0.looks.last(self.0.options.vault_look_life, look).await.ok_or(Error::Internal)
+        let look = async move { Arc::new(this.run_vault_check().await) };
+        self.0.vault_checks.last(self.0.options.vault_check_lifetime, look).await.ok_or(Error::Internal)
     }
 
     /// Runs the check. Changes nothing.
-    async fn look_at_vault(&self) -> VaultStatus {
+    async fn run_vault_check(&self) -> VaultStatus {
         let (vault, edge, reconciler) = (self.vault(), &self.0.edge, &self.0.reconciler);
         let engine = reconciler.engine().ok();
         let options = reconciler.options();
@@ -51,7 +51,7 @@ impl Secrets {
             check_setup(edge, &options.secret_store, choice),
             edge.ping()
         );
-        setup.installed = self.with_what_waits(setup.installed);
+        setup.installed = self.with_unanswered(setup.installed);
         conditions.push(secure_settings(&conditions, edge, &setup));
         let leader = leader(&self.0.edge.leadership().standing());
         conditions.extend([setup.installed, setup.chosen, reconciler.compared(), leader]);
@@ -65,7 +65,7 @@ impl Secrets {
     }
 
     /// The condition of the extension: false if a managed synced secret waits for it in vain.
-    fn with_what_waits(&self, installed: Condition) -> Condition {
+    fn with_unanswered(&self, installed: Condition) -> Condition {
         let records = self.0.store.view().snapshot().records;
         let waits = records.iter().find_map(|record| {
             let synced = record.secret.condition(ConditionType::Synced);
@@ -99,10 +99,10 @@ pub async fn check_vault(vault: &Vault, engine: Option<SyncEngine>) -> Vec<Condi
 /// Checks CanCreate by a write without a value. Only on request: the vault logs it as a failed write, and
 /// another vendor's vault may behave differently.
 pub async fn probe_writes(vault: &Vault) -> Condition {
-    of_probe(vault.probe_set(&probe_name(), Priority::Interactive).await.err())
+    probe_result(vault.probe_set(&probe_name(), Priority::Interactive).await.err())
 }
 
-fn of_probe(refused: Option<VaultError>) -> Condition {
+fn probe_result(refused: Option<VaultError>) -> Condition {
     let kind = ConditionType::CanCreate;
     match refused {
         None => {
@@ -148,7 +148,8 @@ fn can_create(last: Option<LastWrite>) -> Condition {
 /// Not checked with an engine that never reads a value: each refusal would show up in the vault's log.
 async fn can_get(vault: &Vault, name: &VaultSecretName, engine: Option<SyncEngine>) -> Condition {
     if engine.is_some_and(is_delegated) {
-        let message = "Not checked: with the Secret Store engine, the extension reads the values and this service \
+        let message = "Not checked: with the Secret Store engine, the extension reads the values and this \
+            service \
              does not.";
         return Condition::new(ConditionType::CanGet, Status::Unknown, Reason::NotChecked, message);
     }
@@ -251,14 +252,15 @@ mod tests {
 
     #[test]
     fn a_vault_that_has_stored_the_trial_is_told_with_the_name_to_delete() {
-        let stored = of_probe(None);
+        let stored = probe_result(None);
         assert_eq!(stored.status, Status::True);
         assert!(
             stored.message.contains("delete the secret \"secret-service-access-probe\""),
             "{}",
             stored.message
         );
-        let refused = of_probe(Some(VaultError::Rejected { status: 400, code: "BadParameter".to_owned() }));
+        let refused =
+            probe_result(Some(VaultError::Rejected { status: 400, code: "BadParameter".to_owned() }));
         assert!(refused.message.contains("Nothing was stored"), "{}", refused.message);
         assert_eq!(refused.status, Status::True);
     }

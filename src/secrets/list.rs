@@ -37,7 +37,7 @@ pub enum WatchEvent {
 }
 
 /// An event and its place in the feed; without a place in the initial state.
-pub type Told = (WatchEvent, Option<Span>);
+pub type PlacedEvent = (WatchEvent, Option<Span>);
 
 /// Where a watch can resume: before an event, to receive it again, or after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub struct Watcher {
     filter: Filter,
     told: FeedPlace,
     /// Events that are ready and not sent yet.
-    ready: VecDeque<Told>,
+    ready: VecDeque<PlacedEvent>,
 }
 
 impl Secrets {
@@ -103,7 +103,7 @@ impl Secrets {
 
 impl Watcher {
     /// The next event.
-    pub async fn next(&mut self) -> Result<Told, Error> {
+    pub async fn next(&mut self) -> Result<PlacedEvent, Error> {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return Ok(event);
@@ -117,7 +117,7 @@ impl Watcher {
     }
 
     /// A bookmark with the current place. Only call it between events.
-    pub fn bookmark(&self) -> Told {
+    pub fn bookmark(&self) -> PlacedEvent {
         (WatchEvent::Bookmark, Some(Span { before: self.told, after: self.told }))
     }
 

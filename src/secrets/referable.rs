@@ -74,7 +74,7 @@ impl Secrets {
 /// Whether a synced secret already has a reference. A pending one does not count: the secret with that name
 /// in the vault may be someone else's.
 fn is_held(reference: &Reference, held: &[Reference]) -> bool {
-    held.iter().any(|held| !held.create_pending && held.asks_the_same(reference))
+    held.iter().any(|held| !held.create_pending && held.has_same_spec(reference))
 }
 
 #[cfg(test)]

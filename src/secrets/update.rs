@@ -53,8 +53,9 @@ impl Secrets {
         changes: Changes,
         mode: Mode,
     ) -> Result<SyncedSecret, Error> {
-        let updated =
-            self.to_the_end(call, async move |this, call| this.update(call, changes, mode).await).await;
+        let updated = self
+            .run_to_completion(call, async move |this, call| this.update(call, changes, mode).await)
+            .await;
         updated.map_err(|error| error.within("synced_secret"))
     }
 
@@ -198,7 +199,7 @@ impl Secrets {
         secret.labels.clone_from(&before.secret.labels);
         secret.references.clone_from(&before.secret.references);
         for reference in &mut secret.references {
-            if let Some(held) = observed.iter().find(|held| held.asks_the_same(reference)) {
+            if let Some(held) = observed.iter().find(|held| held.has_same_spec(reference)) {
                 reference.status.clone_from(&held.status);
             }
         }
@@ -241,7 +242,7 @@ fn change(record: &mut Record, changes: &Changes, references: &[NewReference]) {
         if new.create.is_some() {
             return new.recorded_with(secret.generation + 1);
         }
-        let held = secret.references.iter().find(|held| held.asks_the_same(&new.reference));
+        let held = secret.references.iter().find(|held| held.has_same_spec(&new.reference));
         held.unwrap_or(&new.reference).clone()
     };
     secret.references = references.iter().map(keep).collect();

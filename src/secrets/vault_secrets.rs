@@ -125,7 +125,7 @@ impl Secrets {
         new: NewVaultSecret,
         validate_only: bool,
     ) -> Result<ListedVaultSecret, Error> {
-        self.to_the_end(call, async move |this, call| {
+        self.run_to_completion(call, async move |this, call| {
             this.create_in_vault(call, name, new, validate_only).await
         })
         .await
@@ -171,7 +171,7 @@ impl Secrets {
         name: VaultSecretName,
         new: NewVaultSecret,
     ) -> Result<VaultSecretVersion, Error> {
-        self.to_the_end(call, async move |this, call| this.add_version(call, name, new).await).await
+        self.run_to_completion(call, async move |this, call| this.add_version(call, name, new).await).await
     }
 
     async fn add_version(

@@ -30,7 +30,7 @@ pub struct Handed {
     /// When it was handed over, for measuring: time since the start of this process. Absent if an earlier
     /// process did it.
     #[serde(skip)]
-    pub told: Option<Duration>,
+    pub handed_at: Option<Duration>,
     /// `metadata.generation` of the SecretSync and of its class after the write: a higher one means that
     /// someone else wrote it.
     pub sync_generation: i64,

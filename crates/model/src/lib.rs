@@ -21,7 +21,7 @@ pub use audit::{
 };
 pub use condition::{Condition, ConditionType, Reason, Status};
 pub use edge_state::{EdgeRecord, Handed};
-pub use names::{NameError, SecretKey, SyncedSecretId, VaultSecretName, VaultVersion, steers};
+pub use names::{NameError, SecretKey, SyncedSecretId, VaultSecretName, VaultVersion, is_unprintable};
 pub use reference::{Encoding, EncodingError, Reference, ReferenceStatus, mapping};
 pub use synced_secret::{ChangeKind, Filter, Origin, SecretType, State, SyncEngine, SyncedSecret, limits};
 pub use usage::{

@@ -194,7 +194,7 @@ name!(SecretKey);
 
 /// Whether a character could control a terminal or deceive a reader: control characters, and marks that
 /// reverse or hide text.
-pub fn steers(c: char) -> bool {
+pub fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }

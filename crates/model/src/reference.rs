@@ -67,7 +67,7 @@ pub struct EncodingError(pub Encoding);
 
 impl Reference {
     /// Whether two references put the same bytes under the same key.
-    pub fn asks_the_same(&self, other: &Self) -> bool {
+    pub fn has_same_spec(&self, other: &Self) -> bool {
         self.key == other.key
             && self.vault_secret == other.vault_secret
             && self.version == other.version
@@ -76,7 +76,7 @@ impl Reference {
 
     /// Whether two references wait for the same value to be stored.
     pub fn creates_the_same(&self, other: &Self) -> bool {
-        self.create_generation == other.create_generation && self.asks_the_same(other)
+        self.create_generation == other.create_generation && self.has_same_spec(other)
     }
 }
 

@@ -143,15 +143,16 @@ impl Metrics {
 
 impl Collector for SyncedSecretCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let standing = self.0.standing();
+        let statistics = self.0.statistics();
         let gauge = ConstGauge::new(0);
         let help = "Synced secrets of this service, by state";
         let mut states = encoder.encode_descriptor("synced_secrets", help, None, gauge.metric_type())?;
-        for (state, number) in standing.states {
+        for (state, number) in statistics.states {
             ConstGauge::new(number).encode(states.encode_family(&[("state", state.as_str())])?)?;
         }
-        let waits =
-            standing.unsynced_since.map_or(0.0, |since| Timestamp::now().duration_since(since).as_secs_f64());
+        let waits = statistics
+            .unsynced_since
+            .map_or(0.0, |since| Timestamp::now().duration_since(since).as_secs_f64());
         let help =
             "How long the longest out-of-sync synced secret has been out of sync; 0 if all are in sync";
         let unit = Some(&Unit::Seconds);
@@ -159,8 +160,8 @@ impl Collector for SyncedSecretCollector {
         ConstGauge::new(waits.max(0.0)).encode(longest)?;
         let help = "1 if this process is the leader, 0 if it is on standby";
         let leader = encoder.encode_descriptor("leader", help, None, gauge.metric_type())?;
-        ConstGauge::new(i64::from(standing.is_leading)).encode(leader)?;
-        let changes = ConstCounter::new(standing.holder_changes);
+        ConstGauge::new(i64::from(statistics.is_leading)).encode(leader)?;
+        let changes = ConstCounter::new(statistics.holder_changes);
         let help = "How often this process saw the holder of the instance's Lease change";
         changes.encode(encoder.encode_descriptor(
             "lease_holder_changes",

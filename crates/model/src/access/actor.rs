@@ -2,7 +2,7 @@
 //! applies to every authenticated name.
 
 use super::Identity;
-use crate::steers;
+use crate::is_unprintable;
 
 /// The actor of what the service does by itself.
 pub const SERVICE: &str = "sync";
@@ -40,7 +40,7 @@ impl Identity {
     /// The identity, if its name is accepted as an actor. Drops groups with control characters.
     pub fn checked(mut self) -> Result<Self, ActorError> {
         check(&self.name)?;
-        self.groups.retain(|group| !group.contains(steers));
+        self.groups.retain(|group| !group.contains(is_unprintable));
         Ok(self)
     }
 }
@@ -52,7 +52,7 @@ fn check(name: &str) -> Result<(), ActorError> {
     if name.chars().count() > MAX_CHARS {
         return Err(ActorError::TooLong);
     }
-    if name.contains(steers) {
+    if name.contains(is_unprintable) {
         return Err(ActorError::Control);
     }
     // For a reader, a name that differs only in case or blanks is the same name.
