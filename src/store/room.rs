@@ -1,7 +1,7 @@
-//! Room: how much the database takes, what of it grows with use, and the budgets of that.
+//! Disk usage of the database, the tables that grow with use, and their budgets.
 //!
-//! What is forgotten leaves pages that are used again before the file grows: the file is as large as it was at its largest. A restored backup
-//! has no such pages.
+//! Pruned rows leave free pages that SQLite reuses before the file grows: the file stays as large as it ever
+//! was. A restored backup has no free pages.
 
 use std::{fs, path::Path};
 
@@ -15,7 +15,7 @@ use super::{
 
 statements! {
     SELECT = "SELECT part, rows, bytes FROM room";
-    /// The pages that are free, and the bytes of each.
+    /// The number of free pages and the page size.
     FREE = "SELECT freelist_count, page_size FROM pragma_freelist_count(), pragma_page_size()";
     OLDEST_EVENT = "SELECT min(event_time) FROM audit_events";
     /// The latest change always stays, because it holds the sequence.
@@ -23,40 +23,40 @@ statements! {
     FORGET = "DELETE FROM changes WHERE sequence <= ?1";
 }
 
-/// What a table takes.
+/// The size of a table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Taken {
     /// Its rows.
     pub rows: u64,
-    /// Their bytes, about.
+    /// Approximate bytes.
     pub bytes: u64,
 }
 
-/// What grows with use, as it was last counted.
+/// The tables that grow with use, as last counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Growing {
-    /// What was done.
+    /// Audited changes.
     pub audit: Taken,
-    /// Calls that were not let in.
+    /// Audited denials.
     pub denials: Taken,
     /// The change feed.
     pub feed: Taken,
-    /// Bytes of the file that hold nothing, and are used before it grows.
+    /// Bytes in free pages, which are reused before the file grows.
     pub free: u64,
     /// When the oldest event of the audit was recorded.
     pub oldest_event: Option<Timestamp>,
 }
 
-/// What the database takes.
+/// The disk usage of the database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Room {
     /// Bytes of the file.
     pub database: u64,
     /// Bytes of its write-ahead log.
     pub log: u64,
-    /// Bytes that are free on its disk; absent where the disk does not say.
+    /// Free bytes on its disk; absent if unknown.
     pub disk_free: Option<u64>,
-    /// What of it grows.
+    /// The growing tables.
     pub growing: Growing,
 }
 
@@ -70,7 +70,7 @@ struct TakenRow {
 // === impl Growing ===
 
 impl Growing {
-    /// Bytes of the audit that are added in a day, as far as it goes back.
+    /// Average daily growth of the audit in bytes, over the events that are kept.
     pub fn audit_bytes_a_day(&self, now: Timestamp) -> Option<u64> {
         let seconds = now.duration_since(self.oldest_event?).as_secs().max(3_600);
         Some(self.audit.bytes.saturating_mul(86_400) / seconds.unsigned_abs())
@@ -92,7 +92,7 @@ impl Room {
     }
 }
 
-/// Counts what grows.
+/// Counts the growing tables.
 pub(super) async fn count(sql: &mut SqliteConnection) -> Result<Growing, StoreError> {
     let mut growing = Growing::default();
     for TakenRow { part, rows, bytes } in sqlx::query_as(SELECT).fetch_all(&mut *sql).await? {
@@ -111,7 +111,8 @@ pub(super) async fn count(sql: &mut SqliteConnection) -> Result<Growing, StoreEr
     Ok(growing)
 }
 
-/// What a database file takes; what of it grows, where its schema knows. Also while a service works on it.
+/// Disk usage of a database file, even while a service uses it. Growing tables are only counted with the
+/// current schema.
 pub async fn measure(database: &Path) -> Result<Room, StoreError> {
     let options = SqliteConnectOptions::new().filename(database).read_only(true).busy_timeout(BUSY_TIMEOUT);
     let mut connection = options.connect().await?;
@@ -124,13 +125,13 @@ pub async fn measure(database: &Path) -> Result<Room, StoreError> {
 }
 
 impl Store {
-    /// What the database takes: what grows as it was last counted, the files as they are now.
+    /// Disk usage: files as of now, growing tables as last counted.
     pub fn room(&self) -> Room {
         let growing = *self.0.growing.lock();
         Room::of(self.0.faults.path(), growing)
     }
 
-    /// Counts what grows, and forgets the oldest of what takes more than its budget.
+    /// Counts the growing tables, and prunes the oldest rows beyond their budgets.
     pub async fn keep_to_budget(&self, keep: &Keep) -> Result<(), StoreError> {
         let mut growing = self.count_growing().await?;
         if growing.audit.bytes > keep.audit_bytes || growing.feed.bytes > keep.feed_bytes {
@@ -170,7 +171,8 @@ impl Transaction {
     }
 }
 
-/// What is to go where there is more than the budget: an eighth of it more, so that this is not done for every new row.
+/// Bytes to prune if a table exceeds its budget: an eighth of the budget more, so that not every new row
+/// prunes.
 fn excess(bytes: u64, budget: u64) -> Option<i64> {
     let excess = bytes.saturating_sub(budget - budget / 8);
     (bytes > budget).then(|| i64::try_from(excess).unwrap_or(i64::MAX))
