@@ -90,7 +90,7 @@ impl Secrets {
         match resume {
             // Pruned, or from before a restore: the changes that follow are not the ones that the client
             // missed.
-            Some(place) if !watcher.store.came_by(place).await? => return Err(Error::TooOld),
+            Some(place) if !watcher.store.has_passed(place).await? => return Err(Error::TooOld),
             Some(place) => {
                 watcher.told = place;
                 watcher.read().await?;

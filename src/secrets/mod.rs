@@ -58,7 +58,10 @@ pub use crate::{
         is_reserved,
     },
     reconcile::ownership::TAG as RESERVED_TAG,
-    store::{AuditFilter, BackupStatus, FeedPlace, History, Request, Room, Signer, StoreError, StoreFault},
+    store::{
+        AuditFilter, BackupStatus, DiskUsage, FeedPlace, HistoryDigest, Request, Signer, StoreError,
+        StoreFault,
+    },
     vault::VaultError,
 };
 
@@ -192,8 +195,8 @@ impl Secrets {
     }
 
     /// Disk space that the database uses.
-    pub fn room(&self) -> Room {
-        self.0.store.room()
+    pub fn disk_usage(&self) -> DiskUsage {
+        self.0.store.disk_usage()
     }
 
     /// Status of the scheduled backups; `None` if none are scheduled.

@@ -50,7 +50,7 @@ pub struct FeedPlace {
     /// The sequence of the last change; 0 before the first.
     pub sequence: i64,
     /// Keyed digest of all changes up to there.
-    pub history: History,
+    pub history: HistoryDigest,
 }
 
 impl fmt::Display for FeedPlace {
@@ -75,7 +75,7 @@ impl FromStr for FeedPlace {
 }
 
 /// See [`FeedPlace::history`].
-pub type History = [u8; 16];
+pub type HistoryDigest = [u8; 16];
 
 /// The next part of the feed.
 pub enum Feed {
@@ -131,7 +131,7 @@ impl Store {
 
     /// Whether the feed has passed this place. False if it is from before a restore, or if its change was
     /// pruned.
-    pub async fn came_by(&self, place: FeedPlace) -> Result<bool, StoreError> {
+    pub async fn has_passed(&self, place: FeedPlace) -> Result<bool, StoreError> {
         if place.sequence == 0 {
             return Ok(true);
         }
@@ -182,9 +182,9 @@ impl Transaction {
 /// The digest of the history including this change.
 fn next_history(
     signer: &Signer,
-    last: &History,
+    last: &HistoryDigest,
     (uid, kind, snapshot, time): (&str, &str, &str, i64),
-) -> History {
+) -> HistoryDigest {
     let mut content = last.to_vec();
     content.extend(time.to_be_bytes());
     for text in [uid, kind, snapshot] {

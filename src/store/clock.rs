@@ -92,14 +92,14 @@ impl Transaction {
     /// Prunes what has exceeded its retention, and saves the clock.
     pub async fn prune(&mut self, keep: &Keep) -> Result<(), StoreError> {
         let now = self.store.clock();
-        self.keep_clock().await?;
+        self.save_clock().await?;
         self.prune_requests(now - keep.requests).await?;
         self.prune_changes(now - keep.changes, keep.last_changes).await?;
         self.prune_audit(now - keep.audit).await
     }
 
     /// Saves the clock, so that the next run continues from there.
-    pub(super) async fn keep_clock(&mut self) -> Result<(), StoreError> {
+    pub(super) async fn save_clock(&mut self) -> Result<(), StoreError> {
         let now = self.store.clock().as_microsecond();
         self.store.run(settings::set_number(&mut self.sql, NAME, now)).await
     }

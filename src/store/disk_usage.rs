@@ -10,7 +10,7 @@ use rustix::fs::statvfs;
 use sqlx::{ConnectOptions, Connection, FromRow, SqliteConnection, sqlite::SqliteConnectOptions};
 
 use super::{
-    BUSY_TIMEOUT, Keep, Store, StoreError, Transaction, audit, rows::pushed_out, schema, statements,
+    BUSY_TIMEOUT, Keep, Store, StoreError, Transaction, audit, rows::prune_boundary, schema, statements,
 };
 
 statements! {
@@ -19,13 +19,13 @@ statements! {
     FREE = "SELECT freelist_count, page_size FROM pragma_freelist_count(), pragma_page_size()";
     OLDEST_EVENT = "SELECT min(event_time) FROM audit_events";
     /// The latest change always stays, because it holds the sequence.
-    PUSHED_OUT = pushed_out!("changes");
+    PRUNE_BOUNDARY = prune_boundary!("changes");
     FORGET = "DELETE FROM changes WHERE sequence <= ?1";
 }
 
 /// The size of a table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Taken {
+pub struct TableSize {
     /// Its rows.
     pub rows: u64,
     /// Approximate bytes.
@@ -34,13 +34,13 @@ pub struct Taken {
 
 /// The tables that grow with use, as last counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Growing {
+pub struct TableSizes {
     /// Audited changes.
-    pub audit: Taken,
+    pub audit: TableSize,
     /// Audited denials.
-    pub denials: Taken,
+    pub denials: TableSize,
     /// The change feed.
-    pub feed: Taken,
+    pub feed: TableSize,
     /// Bytes in free pages, which are reused before the file grows.
     pub free: u64,
     /// When the oldest event of the audit was recorded.
@@ -49,7 +49,7 @@ pub struct Growing {
 
 /// The disk usage of the database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Room {
+pub struct DiskUsage {
     /// Bytes of the file.
     pub database: u64,
     /// Bytes of its write-ahead log.
@@ -57,19 +57,19 @@ pub struct Room {
     /// Free bytes on its disk; absent if unknown.
     pub disk_free: Option<u64>,
     /// The growing tables.
-    pub growing: Growing,
+    pub growing: TableSizes,
 }
 
 #[derive(FromRow)]
-struct TakenRow {
+struct TableSizeRow {
     part: String,
     rows: i64,
     bytes: i64,
 }
 
-// === impl Growing ===
+// === impl TableSizes ===
 
-impl Growing {
+impl TableSizes {
     /// Average daily growth of the audit in bytes, over the events that are kept.
     pub fn audit_bytes_a_day(&self, now: Timestamp) -> Option<u64> {
         let seconds = now.duration_since(self.oldest_event?).as_secs().max(3_600);
@@ -77,8 +77,8 @@ impl Growing {
     }
 }
 
-impl Room {
-    pub(super) fn of(database: &Path, growing: Growing) -> Self {
+impl DiskUsage {
+    pub(super) fn of(database: &Path, growing: TableSizes) -> Self {
         let size = |file: &Path| fs::metadata(file).map_or(0, |metadata| metadata.len());
         let mut log = database.as_os_str().to_owned();
         log.push("-wal");
@@ -93,10 +93,10 @@ impl Room {
 }
 
 /// Counts the growing tables.
-pub(super) async fn count(sql: &mut SqliteConnection) -> Result<Growing, StoreError> {
-    let mut growing = Growing::default();
-    for TakenRow { part, rows, bytes } in sqlx::query_as(SELECT).fetch_all(&mut *sql).await? {
-        let taken = Taken { rows: rows.max(0).unsigned_abs(), bytes: bytes.max(0).unsigned_abs() };
+pub(super) async fn count(sql: &mut SqliteConnection) -> Result<TableSizes, StoreError> {
+    let mut growing = TableSizes::default();
+    for TableSizeRow { part, rows, bytes } in sqlx::query_as(SELECT).fetch_all(&mut *sql).await? {
+        let taken = TableSize { rows: rows.max(0).unsigned_abs(), bytes: bytes.max(0).unsigned_abs() };
         match part.as_str() {
             "audit_events" => growing.audit = taken,
             "audit_denials" => growing.denials = taken,
@@ -111,24 +111,24 @@ pub(super) async fn count(sql: &mut SqliteConnection) -> Result<Growing, StoreEr
     Ok(growing)
 }
 
-/// Disk usage of a database file, even while a service uses it. Growing tables are only counted with the
+/// Disk usage of a database file, even while a service uses it. TableSizes tables are only counted with the
 /// current schema.
-pub async fn measure(database: &Path) -> Result<Room, StoreError> {
+pub async fn measure(database: &Path) -> Result<DiskUsage, StoreError> {
     let options = SqliteConnectOptions::new().filename(database).read_only(true).busy_timeout(BUSY_TIMEOUT);
     let mut connection = options.connect().await?;
     let growing = match schema::missing(&mut connection).await? {
         0 => count(&mut connection).await,
-        _ => Ok(Growing::default()),
+        _ => Ok(TableSizes::default()),
     };
     connection.close().await?;
-    Ok(Room::of(database, growing?))
+    Ok(DiskUsage::of(database, growing?))
 }
 
 impl Store {
     /// Disk usage: files as of now, growing tables as last counted.
-    pub fn room(&self) -> Room {
+    pub fn disk_usage(&self) -> DiskUsage {
         let growing = *self.0.growing.lock();
-        Room::of(self.0.faults.path(), growing)
+        DiskUsage::of(self.0.faults.path(), growing)
     }
 
     /// Counts the growing tables, and prunes the oldest rows beyond their budgets.
@@ -136,7 +136,7 @@ impl Store {
         let mut growing = self.count_growing().await?;
         if growing.audit.bytes > keep.audit_bytes || growing.feed.bytes > keep.feed_bytes {
             let mut transaction = self.begin().await?;
-            transaction.make_room(&growing, keep).await?;
+            transaction.prune_to_budget(&growing, keep).await?;
             transaction.commit().await?;
             growing = self.count_growing().await?;
         }
@@ -144,7 +144,7 @@ impl Store {
         Ok(())
     }
 
-    async fn count_growing(&self) -> Result<Growing, StoreError> {
+    async fn count_growing(&self) -> Result<TableSizes, StoreError> {
         let counted = async {
             let mut sql = self.0.readers.acquire().await?;
             count(&mut sql).await
@@ -154,18 +154,18 @@ impl Store {
 }
 
 impl Transaction {
-    async fn make_room(&mut self, growing: &Growing, keep: &Keep) -> Result<(), StoreError> {
+    async fn prune_to_budget(&mut self, growing: &TableSizes, keep: &Keep) -> Result<(), StoreError> {
         if let Some(excess) = excess(growing.feed.bytes, keep.feed_bytes) {
             let forget = async {
                 let last: Option<i64> =
-                    sqlx::query_scalar(PUSHED_OUT).bind(excess).fetch_one(&mut *self.sql).await?;
+                    sqlx::query_scalar(PRUNE_BOUNDARY).bind(excess).fetch_one(&mut *self.sql).await?;
                 sqlx::query(FORGET).bind(last).execute(&mut *self.sql).await
             };
             self.store.run(forget).await?;
         }
         if let Some(excess) = excess(growing.audit.bytes, keep.audit_bytes) {
-            let pruned = self.store.run(audit::chain::push_out(&mut self.sql, excess)).await?;
-            self.say_pushed_out(pruned).await?;
+            let pruned = self.store.run(audit::chain::prune_bytes(&mut self.sql, excess)).await?;
+            self.audit_pruned_for_space(pruned).await?;
         }
         Ok(())
     }

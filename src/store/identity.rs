@@ -37,7 +37,11 @@ pub struct Restored {
 
 impl Instance {
     /// An error if a database belongs to another vault or namespace. One without that record is accepted.
-    pub(super) fn must_be(&self, vault: Option<&str>, namespace: Option<&str>) -> Result<(), StoreError> {
+    pub(super) fn check_belongs_to(
+        &self,
+        vault: Option<&str>,
+        namespace: Option<&str>,
+    ) -> Result<(), StoreError> {
         for (what, own, recorded) in
             [("vault", &self.vault, vault), ("namespace", &self.namespace, namespace)]
         {
@@ -103,7 +107,7 @@ pub(super) async fn epoch(writer: &SqlitePool) -> Result<Epoch, StoreError> {
 async fn belong_to(sql: &mut SqliteConnection, instance: &Instance) -> Result<(), StoreError> {
     let vault = settings::text(&mut *sql, settings::VAULT).await?;
     let namespace = settings::text(&mut *sql, settings::NAMESPACE).await?;
-    instance.must_be(vault.as_deref(), namespace.as_deref())?;
+    instance.check_belongs_to(vault.as_deref(), namespace.as_deref())?;
     if vault.is_none() {
         settings::set(&mut *sql, settings::VAULT, instance.vault.as_bytes()).await?;
     }

@@ -8,8 +8,9 @@ mod audit;
 mod backup;
 mod changes;
 mod clock;
-mod driving;
+mod disk_usage;
 mod error;
+mod execution;
 mod fault;
 mod identity;
 mod inspect;
@@ -17,7 +18,6 @@ mod open;
 mod rebuild;
 mod record;
 mod requests;
-mod room;
 mod rows;
 mod schema;
 mod settings;
@@ -40,11 +40,12 @@ pub use audit::{AuditFault, AuditFilter, AuditReport, NewAuditEvent, Ring, expor
 pub use backup::{
     Backup, BackupError, BackupStatus, Manifest, Restoration, RestoreError, Schedule, back_up, restore,
 };
-pub use changes::{Feed, FeedPlace, History};
+pub use changes::{Feed, FeedPlace, HistoryDigest};
 use clock::Clock;
 pub use clock::Keep;
-pub use driving::Options;
+pub use disk_usage::{DiskUsage, TableSize, TableSizes, measure};
 pub use error::StoreError;
+pub use execution::Options;
 use fault::Faults;
 pub use fault::StoreFault;
 pub use identity::{Epoch, Instance, Restored};
@@ -52,7 +53,6 @@ pub use inspect::{Schema, inspect};
 pub use rebuild::RebuildCause;
 pub use record::{EdgeRecord, Handed, Record};
 pub use requests::{Recorded, Request};
-pub use room::{Growing, Room, Taken, measure};
 pub use signer::Signer;
 pub use transaction::Transaction;
 pub use view::{Snapshot, View};
@@ -82,7 +82,7 @@ struct Inner {
     /// Status of the scheduled backups, if any.
     backups: SyncMutex<Option<BackupStatus>>,
     /// Sizes of the growing tables as last counted.
-    growing: SyncMutex<Growing>,
+    growing: SyncMutex<TableSizes>,
     options: Options,
 }
 
@@ -138,7 +138,7 @@ impl Store {
         self.run(sqlx::query("SELECT 1").execute(&self.0.readers)).await?;
         let mut transaction = self.begin().await?;
         if self.0.faults.stands().is_some() {
-            transaction.keep_clock().await?;
+            transaction.save_clock().await?;
             transaction.commit().await?;
         }
         Ok(())

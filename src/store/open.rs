@@ -56,10 +56,10 @@ impl Store {
 
     pub(super) async fn opened(
         path: &Path,
-        driving: Options,
+        options: Options,
         backup_first: BackupFirst,
     ) -> Result<Self, StoreError> {
-        backup::mend_interrupted(path).map_err(sqlx::Error::Io)?;
+        backup::clean_up_interrupted(path).map_err(sqlx::Error::Io)?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -76,7 +76,7 @@ impl Store {
         if settings::get(&writer, backup::NAME).await?.is_some() {
             return Err(StoreError::IsBackup);
         }
-        let unguarded = audit::restore_guards(&writer).await?;
+        let restored_guards = audit::restore_guards(&writer).await?;
         audit::complete(&writer).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
@@ -84,10 +84,10 @@ impl Store {
             .await?;
 
         let signer = Signer::new(&settings::key(&writer).await?);
-        let store = Self::with(writer, readers, signer, faults, driving).await?;
+        let store = Self::with(writer, readers, signer, faults, options).await?;
         rebuild::mark_new(&store).await?;
-        for guard in unguarded {
-            store.tell_unguarded(guard).await?;
+        for guard in restored_guards {
+            store.report_restored_guard(guard).await?;
         }
         Ok(store)
     }

@@ -75,7 +75,7 @@ impl Store {
     }
 
     /// Disables the automatic rebuild of a new database.
-    pub fn leave_unfilled(&self) {
+    pub fn skip_initial_rebuild(&self) {
         self.0.unfilled.send_replace(false);
     }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use sqlx::{FromRow, Sqlite};
 use uuid::Uuid;
 
-use super::{Epoch, Store, StoreError, Transaction, driving::Sql, rows::Row, statements};
+use super::{Epoch, Store, StoreError, Transaction, execution::Sql, rows::Row, statements};
 
 statements! {
     SELECT = "SELECT method, fingerprint, uid, response, epoch FROM requests WHERE caller = ?1 AND request_id = ?2";

@@ -120,7 +120,7 @@ macro_rules! table {
 pub(super) use table;
 
 /// Selects the sequence up to which to prune a table to free `?1` bytes; the newest row always stays.
-macro_rules! pushed_out {
+macro_rules! prune_boundary {
     ($table:literal) => {
         concat!(
             "SELECT max(sequence)
@@ -135,4 +135,4 @@ macro_rules! pushed_out {
         )
     };
 }
-pub(super) use pushed_out;
+pub(super) use prune_boundary;

@@ -157,7 +157,7 @@ impl Transaction {
     }
 
     /// Deletes the imported object with a name, if there is one.
-    pub async fn remove_mirror(&mut self, id: &SyncedSecretId) -> Result<(), StoreError> {
+    pub async fn remove_imported(&mut self, id: &SyncedSecretId) -> Result<(), StoreError> {
         let mirror = self.store.view().get(id).filter(|held| held.secret.origin == Origin::Unmanaged);
         match mirror {
             Some(mirror) => self.remove_unmanaged(mirror.secret.uid).await.map(|_| ()),

@@ -2,13 +2,13 @@
 
 use tokio::sync::OwnedMutexGuard;
 
-use super::{Store, StoreError, audit, driving, view};
+use super::{Store, StoreError, audit, execution, view};
 use crate::model::ChainedEvent;
 
 /// A transaction in progress. Dropping it without [`Transaction::commit`] rolls it back.
 pub struct Transaction {
     pub(super) store: Store,
-    pub(super) sql: driving::Sql,
+    pub(super) sql: execution::Sql,
     pub(super) effects: Vec<view::Effect>,
     /// Audit events to log after the commit.
     pub(super) events: Vec<ChainedEvent>,

@@ -190,18 +190,19 @@ impl fmt::Debug for SyncedSecretCollector {
 
 impl Collector for DatabaseCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let (room, gauge, unit) = (self.0.room(), ConstGauge::new(0).metric_type(), Some(&Unit::Bytes));
+        let (usage, gauge, unit) =
+            (self.0.disk_usage(), ConstGauge::new(0).metric_type(), Some(&Unit::Bytes));
         let number = |number: u64| ConstGauge::new(i64::try_from(number).unwrap_or(i64::MAX));
         let help = "Size of the database: its file, the free space within the file, its write-ahead log";
         let mut parts = encoder.encode_descriptor("database", help, unit, gauge)?;
-        for (part, bytes) in [("file", room.database), ("free", room.growing.free), ("log", room.log)] {
+        for (part, bytes) in [("file", usage.database), ("free", usage.growing.free), ("log", usage.log)] {
             number(bytes).encode(parts.encode_family(&[("part", part)])?)?;
         }
-        if let Some(free) = room.disk_free {
+        if let Some(free) = usage.disk_free {
             let help = "Free space on the disk of the database";
             number(free).encode(encoder.encode_descriptor("database_disk_free", help, unit, gauge)?)?;
         }
-        let growing = room.growing;
+        let growing = usage.growing;
         let of = [("audit", growing.audit), ("denials", growing.denials), ("feed", growing.feed)];
         let help = "Approximate size of what grows with use: audit events, denials, the change feed";
         let mut recorded = encoder.encode_descriptor("recorded", help, unit, gauge)?;

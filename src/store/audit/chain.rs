@@ -6,7 +6,7 @@ use sqlx::{FromRow, SqliteConnection, SqlitePool};
 
 use super::{AuditRow, Row, StoreError, event_columns, statements};
 use crate::model::{Anchor, AuditHash, Chain, Link, Places};
-use crate::store::rows::pushed_out;
+use crate::store::rows::prune_boundary;
 
 statements! {
     START = "
@@ -24,7 +24,7 @@ statements! {
           FROM audit_events
          WHERE sequence < coalesce((SELECT min(sequence) FROM audit_events WHERE coalesce(kept_since, event_time) >= ?1),
                                    9223372036854775807)";
-    PUSHED_OUT = pushed_out!("audit_events");
+    PRUNE_BOUNDARY = prune_boundary!("audit_events");
     TIME = "SELECT event_time FROM audit_events WHERE sequence = ?1";
     BASE = "
         UPDATE audit_chain
@@ -129,11 +129,11 @@ pub(super) async fn prune(
 }
 
 /// Removes the oldest events to free this many bytes, but never the newest.
-pub(in crate::store) async fn push_out(
+pub(in crate::store) async fn prune_bytes(
     sql: &mut SqliteConnection,
     bytes: i64,
 ) -> Result<Option<Pruned>, StoreError> {
-    let last: Option<i64> = sqlx::query_scalar(PUSHED_OUT).bind(bytes).fetch_one(&mut *sql).await?;
+    let last: Option<i64> = sqlx::query_scalar(PRUNE_BOUNDARY).bind(bytes).fetch_one(&mut *sql).await?;
     match last {
         Some(last) => prune_up_to(sql, last).await,
         None => Ok(None),

@@ -20,7 +20,7 @@ statements! {
     OLDEST = "SELECT rows_so_far, bytes_so_far FROM audit_denials ORDER BY sequence LIMIT 1";
     NEWEST = "SELECT rows_so_far, bytes_so_far FROM audit_denials ORDER BY sequence DESC LIMIT 1";
     /// The newest row that is this far back.
-    PUSHED_OUT = "
+    PRUNE_BOUNDARY = "
         SELECT max(sequence)
           FROM audit_denials
          WHERE sequence < (SELECT sequence
@@ -70,8 +70,8 @@ impl Transaction {
         for denial in denials {
             self.insert_denial(denial).await?;
         }
-        let pruned = self.store.run(make_room(&mut self.sql, ring)).await?;
-        self.say_pruned(Chain::Denials, pruned, "denials", " to make room for newer ones").await
+        let pruned = self.store.run(prune_to_budget(&mut self.sql, ring)).await?;
+        self.audit_pruned(Chain::Denials, pruned, "denials", " to make room for newer ones").await
     }
 
     /// Prunes the oldest denials from before a time of the database's clock.
@@ -81,7 +81,7 @@ impl Transaction {
             remove(&mut self.sql, old).await
         };
         let pruned = self.store.run(old).await?;
-        self.say_pruned(Chain::Denials, pruned, "denials", "").await
+        self.audit_pruned(Chain::Denials, pruned, "denials", "").await
     }
 
     /// Appends a row to the ring, without checking the limits.
@@ -116,7 +116,7 @@ impl Transaction {
 }
 
 /// If the ring is full, removes the oldest and an eighth more, so that not every new row prunes.
-async fn make_room(sql: &mut SqliteConnection, ring: &Ring) -> Result<Option<Pruned>, StoreError> {
+async fn prune_to_budget(sql: &mut SqliteConnection, ring: &Ring) -> Result<Option<Pruned>, StoreError> {
     let (oldest, newest): (Option<SoFar>, Option<SoFar>) = (
         sqlx::query_as(OLDEST).fetch_optional(&mut *sql).await?,
         sqlx::query_as(NEWEST).fetch_optional(&mut *sql).await?,
@@ -126,12 +126,12 @@ async fn make_room(sql: &mut SqliteConnection, ring: &Ring) -> Result<Option<Pru
     if newest.rows - oldest.rows < rows && newest.bytes - oldest.bytes < bytes {
         return Ok(None);
     }
-    let pushed_out = sqlx::query_scalar(PUSHED_OUT)
+    let prune_boundary = sqlx::query_scalar(PRUNE_BOUNDARY)
         .bind((newest.rows - (rows - rows / 8)).min(newest.rows - 1))
         .bind((newest.bytes - (bytes - bytes / 8)).min(newest.bytes - 1))
         .fetch_one(&mut *sql)
         .await?;
-    remove(sql, pushed_out).await
+    remove(sql, prune_boundary).await
 }
 
 /// Removes all rows up to one, and makes it the base of the chain.

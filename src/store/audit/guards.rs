@@ -66,7 +66,10 @@ pub(in crate::store) async fn restore_guards(writer: &SqlitePool) -> Result<Vec<
 
 impl Store {
     /// Records in the log and in the audit that a trigger was restored.
-    pub(in crate::store) async fn tell_unguarded(&self, guard: &'static str) -> Result<(), StoreError> {
+    pub(in crate::store) async fn report_restored_guard(
+        &self,
+        guard: &'static str,
+    ) -> Result<(), StoreError> {
         tracing::error!(
             trigger = guard,
             "a trigger that protects the audit was removed from the database file and is restored now. Run \

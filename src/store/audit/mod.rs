@@ -158,16 +158,16 @@ impl Transaction {
     /// Prunes the oldest events from before a time of the database's clock, and records an event about it.
     pub async fn prune_audit(&mut self, before: Timestamp) -> Result<(), StoreError> {
         let pruned = self.store.run(chain::prune(&mut self.sql, before)).await?;
-        self.say_pruned(Chain::Changes, pruned, "events", "").await?;
+        self.audit_pruned(Chain::Changes, pruned, "events", "").await?;
         self.prune_denials(before).await
     }
 
     /// Records that the oldest events were pruned to free space.
-    pub(in crate::store) async fn say_pushed_out(
+    pub(in crate::store) async fn audit_pruned_for_space(
         &mut self,
         pruned: Option<Pruned>,
     ) -> Result<(), StoreError> {
-        self.say_pruned(Chain::Changes, pruned, "events", " to make room for newer ones").await
+        self.audit_pruned(Chain::Changes, pruned, "events", " to make room for newer ones").await
     }
 
     /// The next event of a chain.
@@ -190,7 +190,7 @@ impl Transaction {
     }
 
     /// Records in a chain that its oldest events were pruned.
-    async fn say_pruned(
+    async fn audit_pruned(
         &mut self,
         chain: Chain,
         pruned: Option<Pruned>,

@@ -24,7 +24,7 @@ use crate::quote::Quote;
 
 pub use manifest::Manifest;
 pub(super) use manifest::NAME;
-pub(super) use restore::mend_interrupted;
+pub(super) use restore::clean_up_interrupted;
 pub use restore::{Restoration, RestoreError, restore};
 pub use schedule::{BackupStatus, Schedule};
 #[cfg(test)]
@@ -115,10 +115,10 @@ pub async fn back_up(database: &Path, file: &Path, overwrite: bool) -> Result<Ba
     check_free_space(database, file)?;
     let draft = Draft::beside(file)?;
     copy(database, &draft.0).await?;
-    let of_copy = |error| BackupError::Copy { path: file.to_owned(), error };
-    let manifest = manifest::seal(&draft.0).await.map_err(of_copy)?;
-    check_copy(&draft.0).await.map_err(of_copy)?;
-    let bytes = fs::metadata(&draft.0).map_err(of_file(file))?.len();
+    let copy_error = |error| BackupError::Copy { path: file.to_owned(), error };
+    let manifest = manifest::seal(&draft.0).await.map_err(copy_error)?;
+    check_copy(&draft.0).await.map_err(copy_error)?;
+    let bytes = fs::metadata(&draft.0).map_err(file_error(file))?.len();
     draft.publish(file, overwrite)?;
     Ok(Backup { file: file.to_owned(), manifest, bytes })
 }
@@ -138,17 +138,17 @@ fn check_free_space(database: &Path, file: &Path) -> Result<(), BackupError> {
 
 /// Copies the database into an empty file.
 async fn copy(database: &Path, draft: &Path) -> Result<(), BackupError> {
-    let of_database = |error| BackupError::Database { path: database.to_owned(), error };
-    if !database.try_exists().map_err(of_file(database))? {
+    let database_error = |error| BackupError::Database { path: database.to_owned(), error };
+    if !database.try_exists().map_err(file_error(database))? {
         return Err(BackupError::NoDatabase(database.to_owned()));
     }
     let options = SqliteConnectOptions::new().filename(database).read_only(true).busy_timeout(BUSY_TIMEOUT);
-    let mut connection = options.connect().await.map_err(StoreError::from).map_err(of_database)?;
+    let mut connection = options.connect().await.map_err(StoreError::from).map_err(database_error)?;
     // Only the newer release knows how to back up and restore its schema.
-    schema::missing(&mut connection).await.map_err(of_database)?;
+    schema::missing(&mut connection).await.map_err(database_error)?;
     let copied = sqlx::query(COPY).bind(draft.display().to_string()).execute(&mut connection).await;
     copied.map_err(|error| BackupError::Copy { path: draft.to_owned(), error: error.into() })?;
-    connection.close().await.map_err(StoreError::from).map_err(of_database)
+    connection.close().await.map_err(StoreError::from).map_err(database_error)
 }
 
 /// Checks that a copy is intact.
@@ -188,7 +188,7 @@ impl Draft {
         let name = format!(".{}.{}.partial", file_name(file), Uuid::new_v4().simple());
         let draft = Self(file.with_file_name(name));
         let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft.0);
-        made.map_err(of_file(directory(file)))?;
+        made.map_err(file_error(directory(file)))?;
         Ok(draft)
     }
 
@@ -197,9 +197,9 @@ impl Draft {
         let renamed = if overwrite { fs::rename(&self.0, file) } else { rename_new(&self.0, file) };
         renamed.map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => BackupError::Exists(file.to_owned()),
-            _ => of_file(file)(error).into(),
+            _ => file_error(file)(error).into(),
         })?;
-        Ok(sync_directory(file).map_err(of_file(directory(file)))?)
+        Ok(sync_directory(file).map_err(file_error(directory(file)))?)
     }
 }
 
@@ -263,7 +263,7 @@ fn stamp(time: Timestamp) -> String {
     time.to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
-fn of_file(path: &Path) -> impl Fn(io::Error) -> FileError {
+fn file_error(path: &Path) -> impl Fn(io::Error) -> FileError {
     let path = path.to_owned();
     move |error| FileError { path: path.clone(), error }
 }

@@ -16,8 +16,8 @@ use jiff::Timestamp;
 use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
 
 use super::{
-    BUSY_TIMEOUT, FileError, Manifest, StoreError, directory, file_name, manifest, of_file, siblings, stamp,
-    sync_directory, with_suffix,
+    BUSY_TIMEOUT, FileError, Manifest, StoreError, directory, file_error, file_name, manifest, siblings,
+    stamp, sync_directory, with_suffix,
 };
 use crate::{
     model::AuditAction,
@@ -38,7 +38,7 @@ const DRAFT: &str = ".restoring";
 const REPLACED: &str = ".replaced-";
 
 statements! {
-    FOLD = "PRAGMA wal_checkpoint(TRUNCATE)";
+    CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)";
 }
 
 /// The result of a restore.
@@ -118,45 +118,45 @@ pub(in crate::store) async fn restore_by_steps(
     instance: &Instance,
     mut before_step: impl FnMut() -> io::Result<()>,
 ) -> Result<Restoration, RestoreError> {
-    mend_interrupted(database).map_err(of_file(database))?;
-    clear_draft(database).map_err(of_file(database))?;
+    clean_up_interrupted(database).map_err(file_error(database))?;
+    clear_draft(database).map_err(file_error(database))?;
     let draft = with_suffix(database, DRAFT);
-    before_step().map_err(of_file(database))?;
+    before_step().map_err(file_error(database))?;
     copy(backup, &draft)?;
     let manifest = verify(backup, &draft, instance).await?;
-    let kept = kept_name(database).map_err(of_file(database))?;
-    before_step().map_err(of_file(database))?;
-    let of_backup = |error| RestoreError::Backup { file: backup.to_owned(), error };
-    make_ready(&draft, (backup, &manifest), kept.as_deref(), instance).await.map_err(of_backup)?;
-    let mut tell = || before_step().map_err(of_file(database)).map_err(RestoreError::from);
+    let kept = kept_name(database).map_err(file_error(database))?;
+    before_step().map_err(file_error(database))?;
+    let backup_error = |error| RestoreError::Backup { file: backup.to_owned(), error };
+    prepare(&draft, (backup, &manifest), kept.as_deref(), instance).await.map_err(backup_error)?;
+    let mut tell = || before_step().map_err(file_error(database)).map_err(RestoreError::from);
     tell()?;
     let replaced = Replaced { database, kept: kept.as_deref() };
     replaced.link(&mut tell)?;
     tell()?;
-    let is_folded = fold(database).await?;
+    let is_checkpointed = checkpoint(database).await?;
     tell()?;
-    replaced.keep(is_folded).map_err(of_file(database))?;
+    replaced.keep(is_checkpointed).map_err(file_error(database))?;
     tell()?;
-    replaced.clear_beside().map_err(of_file(database))?;
+    replaced.remove_old_log().map_err(file_error(database))?;
     tell()?;
-    fs::rename(&draft, database).map_err(of_file(database))?;
+    fs::rename(&draft, database).map_err(file_error(database))?;
     tell()?;
-    sync_directory(database).map_err(of_file(database))?;
+    sync_directory(database).map_err(file_error(database))?;
     Ok(Restoration { manifest, kept })
 }
 
 /// Copies a backup to the draft, readable only by its owner.
 fn copy(backup: &Path, draft: &Path) -> Result<(), RestoreError> {
-    let mut from = File::open(backup).map_err(of_file(backup))?;
+    let mut from = File::open(backup).map_err(file_error(backup))?;
     let to = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft);
-    let mut to = to.map_err(of_file(draft))?;
-    Ok(io::copy(&mut from, &mut to).and_then(|_| to.sync_all()).map_err(of_file(draft))?)
+    let mut to = to.map_err(file_error(draft))?;
+    Ok(io::copy(&mut from, &mut to).and_then(|_| to.sync_all()).map_err(file_error(draft))?)
 }
 
 /// Checks that a copy of a backup is intact, belongs to this instance, and has a schema that this release
 /// supports.
 async fn verify(backup: &Path, copy: &Path, instance: &Instance) -> Result<Manifest, RestoreError> {
-    let of_backup = |error| RestoreError::Backup { file: backup.to_owned(), error };
+    let backup_error = |error| RestoreError::Backup { file: backup.to_owned(), error };
     let not_a_backup = || RestoreError::NotABackup(backup.to_owned());
     let manifest = match manifest::read(copy).await {
         Ok(manifest) => manifest.ok_or_else(not_a_backup)?,
@@ -167,12 +167,14 @@ async fn verify(backup: &Path, copy: &Path, instance: &Instance) -> Result<Manif
         {
             return Err(RestoreError::Tampered(backup.to_owned()));
         }
-        Err(error) => return Err(of_backup(error)),
+        Err(error) => return Err(backup_error(error)),
     };
-    if !manifest::is_whole(copy, &manifest).await.map_err(of_file(backup))? {
+    if !manifest::is_whole(copy, &manifest).await.map_err(file_error(backup))? {
         return Err(RestoreError::Tampered(backup.to_owned()));
     }
-    instance.must_be(manifest.vault.as_deref(), manifest.namespace.as_deref()).map_err(of_backup)?;
+    instance
+        .check_belongs_to(manifest.vault.as_deref(), manifest.namespace.as_deref())
+        .map_err(backup_error)?;
     let looked = async {
         let options = SqliteConnectOptions::new().filename(copy).read_only(true).immutable(true);
         let mut connection = options.connect().await?;
@@ -185,14 +187,14 @@ async fn verify(backup: &Path, copy: &Path, instance: &Instance) -> Result<Manif
         Ok(_) => Ok(manifest),
         Err(StoreError::Newer { schema, release }) => {
             let release = release.or(Some(manifest.release));
-            Err(of_backup(StoreError::Newer { schema, release }))
+            Err(backup_error(StoreError::Newer { schema, release }))
         }
-        Err(error) => Err(of_backup(error)),
+        Err(error) => Err(backup_error(error)),
     }
 }
 
 /// Migrates a copy of a backup, begins a new history, and records its origin in the audit.
-async fn make_ready(
+async fn prepare(
     draft: &Path,
     (backup, manifest): (&Path, &Manifest),
     kept: Option<&Path>,
@@ -229,14 +231,14 @@ async fn make_ready(
 
 /// Checkpoints the write-ahead log of a database into its file. `false` if the file is damaged: then both are
 /// kept as they are.
-async fn fold(database: &Path) -> Result<bool, RestoreError> {
+async fn checkpoint(database: &Path) -> Result<bool, RestoreError> {
     if !database.exists() {
         return Ok(false);
     }
     let folded = async {
         let options = SqliteConnectOptions::new().filename(database).busy_timeout(BUSY_TIMEOUT);
         let mut connection = options.connect().await?;
-        let folded = sqlx::query_as(FOLD).fetch_one(&mut connection).await;
+        let folded = sqlx::query_as(CHECKPOINT).fetch_one(&mut connection).await;
         connection.close().await?;
         let (busy, _, _): (i64, i64, i64) = folded?;
         Ok::<_, StoreError>(busy != 0)
@@ -274,16 +276,16 @@ impl Replaced<'_> {
         tell()?;
         let log = with_suffix(self.database, LOG);
         if log.exists() {
-            fs::hard_link(&log, with_suffix(kept, LOG)).map_err(of_file(&log))?;
+            fs::hard_link(&log, with_suffix(kept, LOG)).map_err(file_error(&log))?;
         }
         Ok(())
     }
 
     /// Makes the kept database complete.
-    fn keep(&self, is_folded: bool) -> io::Result<()> {
+    fn keep(&self, is_checkpointed: bool) -> io::Result<()> {
         let Some(kept) = self.kept else { return Ok(()) };
         let kept_log = with_suffix(kept, LOG);
-        match (kept.try_exists()?, is_folded) {
+        match (kept.try_exists()?, is_checkpointed) {
             (true, true) => remove(&kept_log)?,
             (true, false) => {}
             (false, _) => {
@@ -299,7 +301,7 @@ impl Replaced<'_> {
 
     /// Removes the log and the shared memory file of the old database, so that SQLite does not apply them to
     /// the new one. Keeps a log whose database is lost under another name.
-    fn clear_beside(&self) -> io::Result<()> {
+    fn remove_old_log(&self) -> io::Result<()> {
         let log = with_suffix(self.database, LOG);
         if self.kept.is_none() && log.try_exists()? {
             let name = format!("{REPLACED}{}{LOG}", stamp(Timestamp::now()));
@@ -325,7 +327,7 @@ fn remove(file: &Path) -> io::Result<()> {
 }
 
 /// Removes the leftovers of a restore that was killed before its rename: a hard link to the current database.
-pub(in crate::store) fn mend_interrupted(database: &Path) -> io::Result<()> {
+pub(in crate::store) fn clean_up_interrupted(database: &Path) -> io::Result<()> {
     let Some(own) = fs::metadata(database).ok().filter(|own| own.nlink() > 1) else { return Ok(()) };
     let prefix = format!("{}{REPLACED}", file_name(database));
     let is_database = |name: &str| name.starts_with(&prefix) && !name.ends_with(LOG);

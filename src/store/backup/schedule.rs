@@ -11,11 +11,11 @@ use std::{
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::{Backup, BackupError, back_up, of_file, siblings, stamp};
+use super::{Backup, BackupError, back_up, file_error, siblings, stamp};
 use crate::store::Store;
 
 /// Delay before the retry of a failed backup, unless the interval is shorter.
-const RETRY: Duration = Duration::from_secs(300);
+const RETRY_DELAY: Duration = Duration::from_secs(300);
 const SUFFIX: &str = ".backup";
 
 /// When backups are made, where they are stored and how many are kept.
@@ -63,7 +63,7 @@ impl Schedule {
 impl Store {
     /// Makes backups until stopped.
     pub async fn keep_backups(self, schedule: Schedule, stop: CancellationToken) {
-        let mut wait = self.tell_backups(&schedule).unwrap_or_default();
+        let mut wait = self.update_backup_status(&schedule).unwrap_or_default();
         loop {
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
@@ -82,7 +82,7 @@ impl Store {
                 }
                 Err(error) => {
                     self.backups().get_or_insert_default().failures += 1;
-                    let retry = schedule.interval.min(RETRY);
+                    let retry = schedule.interval.min(RETRY_DELAY);
                     tracing::error!(%error, ?retry, "failed to back up the database; retrying");
                     retry
                 }
@@ -97,21 +97,21 @@ impl Store {
 
     /// Makes a backup and removes the oldest beyond `keep`.
     async fn make_backup(&self, schedule: &Schedule) -> Result<Backup, BackupError> {
-        let of_directory = || of_file(&schedule.directory);
-        make_directory(&schedule.directory).map_err(of_directory())?;
-        clear_drafts(schedule).map_err(of_directory())?;
-        let kept = kept(schedule).map_err(of_directory())?;
+        let directory_error = || file_error(&schedule.directory);
+        make_directory(&schedule.directory).map_err(directory_error())?;
+        clear_drafts(schedule).map_err(directory_error())?;
+        let kept = kept(schedule).map_err(directory_error())?;
         let number = kept.last().map_or(1, |newest| newest.number + 1);
         let name = format!("{}-{number:06}-{}{SUFFIX}", schedule.name, stamp(Timestamp::now()));
         let (file, database) = (schedule.directory.join(name), self.0.faults.path());
         let made = self.0.options.run(back_up(database, &file, false)).await?;
-        prune(schedule).map_err(of_directory())?;
-        let _ = self.tell_backups(schedule).map_err(of_directory())?;
+        prune(schedule).map_err(directory_error())?;
+        let _ = self.update_backup_status(schedule).map_err(directory_error())?;
         Ok(made)
     }
 
     /// Updates the status from the directory, and returns the time until the next backup is due.
-    fn tell_backups(&self, schedule: &Schedule) -> io::Result<Duration> {
+    fn update_backup_status(&self, schedule: &Schedule) -> io::Result<Duration> {
         let mut status =
             BackupStatus { failures: self.backups().unwrap_or_default().failures, ..Default::default() };
         let kept = kept(schedule);
