@@ -56,7 +56,7 @@ impl Store {
 
     pub(super) async fn opened(
         path: &Path,
-        options: Options,
+        store_options: Options,
         backup_first: BackupFirst,
     ) -> Result<Self, StoreError> {
         backup::clean_up_interrupted(path).map_err(sqlx::Error::Io)?;
@@ -84,7 +84,7 @@ impl Store {
             .await?;
 
         let signer = Signer::new(&settings::key(&writer).await?);
-        let store = Self::with(writer, readers, signer, faults, options).await?;
+        let store = Self::with(writer, readers, signer, faults, store_options).await?;
         rebuild::mark_new(&store).await?;
         for guard in restored_guards {
             store.report_restored_guard(guard).await?;
