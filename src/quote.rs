@@ -11,7 +11,7 @@ use std::{error::Error, fmt, io, ops::Deref};
 use kube::{client::AuthError, config::KubeconfigError};
 use tokio::task::JoinError;
 
-use crate::model::steers;
+use crate::model::is_unprintable;
 
 /// Maximum length of a quote, in characters.
 const LIMIT: usize = 300;
@@ -128,7 +128,7 @@ fn of_credentials(error: &AuthError) -> String {
 /// One line of bounded length, without control characters and without separator lines such as `-----`.
 fn line(text: &str) -> String {
     let is_rule = |word: &&str| word.len() > 3 && word.bytes().all(|byte| byte == b'-');
-    let words = text.split(|c: char| c.is_whitespace() || steers(c));
+    let words = text.split(|c: char| c.is_whitespace() || is_unprintable(c));
     let line = words.filter(|word| !word.is_empty() && !is_rule(word)).collect::<Vec<_>>().join(" ");
     let count = line.chars().count();
     if count <= LIMIT {

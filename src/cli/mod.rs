@@ -23,7 +23,7 @@ use std::{error::Error, fmt, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{config::ConfigError, model::steers, quote::Quote};
+use crate::{config::ConfigError, model::is_unprintable, quote::Quote};
 
 /// Manage the secrets of an Azure IoT Operations instance at the edge
 ///
@@ -184,7 +184,7 @@ fn with_causes(error: &(dyn Error + 'static)) -> String {
         }
         cause = error.source();
     }
-    line.replace(steers, " ")
+    line.replace(is_unprintable, " ")
 }
 
 #[cfg(test)]

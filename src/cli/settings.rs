@@ -36,7 +36,7 @@ impl Settings {
             admission: admission(config),
             secrets: secrets::Options {
                 denials: denial_options(config),
-                vault_look_life: config.vault.look_cache,
+                vault_check_lifetime: config.vault.look_cache,
             },
             access: access_options(config),
             server: server_options(config)?,

@@ -353,7 +353,7 @@ mod tests {
         assert_eq!((noted.vault.as_str(), noted.generation), (vault().as_str(), 7));
         assert_eq!(noted.description, secret.description);
         for (place, (read, asked)) in noted.references.iter().zip(&secret.references).enumerate() {
-            assert!(read.asks_the_same(asked), "{read:?}");
+            assert!(read.has_same_spec(asked), "{read:?}");
             assert_eq!(read.status.synced_version.is_some(), place == 1);
         }
     }

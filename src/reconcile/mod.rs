@@ -149,7 +149,7 @@ impl Reconciler {
         options: Options,
     ) -> Self {
         if !options.rebuild {
-            store.leave_unfilled();
+            store.skip_initial_rebuild();
         }
         let (queue, creating, list_pages) = (Queue::default(), Mutex::default(), AtomicUsize::default());
         let engine = watch::Sender::new(options.engine);

@@ -221,7 +221,7 @@ impl Finding {
                 return Ok(());
             }
             Self::Unknown { record, instead_of, .. } => {
-                transaction.remove_mirror(&record.secret.id).await?;
+                transaction.remove_imported(&record.secret.id).await?;
                 if let Some(before) = instead_of {
                     match transaction.remove(before).await {
                         Err(StoreError::Stale) => return Ok(()),

@@ -52,7 +52,7 @@ pub(super) fn synced(
     let secret = &mut record.secret;
     secret.synced_generation = attempted.secret.generation;
     for (reference, status) in attempted.secret.references.iter().zip(statuses) {
-        if let Some(current) = secret.references.iter_mut().find(|current| current.asks_the_same(reference)) {
+        if let Some(current) = secret.references.iter_mut().find(|current| current.has_same_spec(reference)) {
             current.status = status;
         }
     }

@@ -78,7 +78,7 @@ impl Reconciler {
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(Requeue::Never) };
         for (reference, status) in record.secret.references.iter().zip(statuses) {
-            let held = current.secret.references.iter_mut().find(|held| held.asks_the_same(reference));
+            let held = current.secret.references.iter_mut().find(|held| held.has_same_spec(reference));
             if let Some(held) = held {
                 held.status = status;
             }

@@ -81,7 +81,7 @@ impl Reconciler {
             return Ok(None);
         }
         let is_known = match place.parse() {
-            Ok(place) => self.0.store.came_by(place).await?,
+            Ok(place) => self.0.store.has_passed(place).await?,
             Err(_) => false,
         };
         let other =

@@ -1,5 +1,5 @@
-//! Checks types, labels and names against the admission rules of the model. What is already recorded is not checked
-//! again.
+//! Checks types, labels and names against the admission rules of the model. What is already recorded is not
+//! checked again.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! AdoptSyncedSecret: takes over what another tool made, as it is. The Secret keeps its uid and its content, and is there all the time.
+//! AdoptSyncedSecret: takes over an object of another tool as it is. The Secret keeps its uid and content and
+//! exists all the time.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,36 +23,37 @@ use crate::{
     store::{EdgeRecord, Record},
 };
 
-/// What is to be taken over, and where its keys come from.
+/// What to adopt, and where its keys come from.
 #[derive(Debug)]
 pub struct Adoption {
     /// The name of the Kubernetes Secret.
     pub id: SyncedSecretId,
-    /// Needed where the edge does not say where the keys come from; as the edge says where empty.
+    /// Required if the edge does not record where the keys come from; empty to use what the edge records.
     pub references: Vec<NewReference>,
-    /// What it may take over or refer to.
+    /// The vault secrets that the caller may reference.
     pub referable: Referable,
 }
 
-/// What is taken over, as it is to be recorded.
-struct Taken {
+/// What is adopted, as it will be recorded.
+struct Adopted {
     record: Record,
-    /// The keys that it has.
+    /// The keys of the Secret.
     keys: BTreeSet<String>,
-    /// The labels that others have given it.
+    /// The labels that others have set.
     labels: BTreeMap<String, String>,
 }
 
 impl Secrets {
-    /// Takes over a SecretSync or a Kubernetes Secret that another tool made; also a Secret that stands in the way of a synced secret of
-    /// ours, which goes on as that. What is ours already stays as it is.
+    /// Adopts a SecretSync or a Kubernetes Secret of another tool, or a Secret that conflicts with a managed
+    /// synced secret. What is managed already stays as it is.
     pub async fn adopt_synced_secret(
         &self,
         call: Call,
         adoption: Adoption,
         validate_only: bool,
     ) -> Result<SyncedSecret, Error> {
-        self.to_the_end(call, async move |this, call| this.adopt(call, adoption, validate_only).await).await
+        self.run_to_completion(call, async move |this, call| this.adopt(call, adoption, validate_only).await)
+            .await
     }
 
     async fn adopt(
@@ -65,21 +67,21 @@ impl Secrets {
         }
         let referable = adoption.referable.clone();
         let seen = self.0.store.view().get(&adoption.id);
-        // What is ours already is taken from nobody.
+        // Adopting what is managed already takes nothing away from anyone.
         if !seen.as_ref().is_some_and(|seen| seen.secret.origin == Origin::Managed && !is_in_conflict(seen)) {
             Error::refuse(self.reserved("name", &adoption.id).into_iter().collect())?;
         }
         let engine = self.0.reconciler.engine()?;
-        let Taken { record, keys, labels } = match &seen {
+        let Adopted { record, keys, labels } = match &seen {
             Some(record) if record.secret.origin == Origin::Unmanaged => {
                 match self.adoptable(engine, record).await? {
                     AdoptableObject::SecretSync(there) => {
                         let uid = self.uid_of(there.label.as_deref()).await?.unwrap_or(record.secret.uid);
-                        of_secret_sync(record, uid, adoption.references, there)?
+                        adopt_secret_sync(record, uid, adoption.references, there)?
                     }
                     AdoptableObject::Secret(there) => {
                         let uid = self.uid_of(there.label.as_deref()).await?.unwrap_or_else(Uuid::now_v7);
-                        of_plain_secret(adoption, uid, there)?
+                        adopt_plain_secret(adoption, uid, there)?
                     }
                 }
             }
@@ -92,8 +94,8 @@ impl Secrets {
             _ => {
                 let there = self.0.edge.adoptable(&adoption.id, reads_values(engine)).await?;
                 match (&seen, there) {
-                    (Some(record), Some(there)) => of_conflict(record, adoption.references, there)?,
-                    // What was in the way is gone, or is no Secret: the reconciler tells which.
+                    (Some(record), Some(there)) => adopt_conflicting(record, adoption.references, there)?,
+                    // The conflicting object is gone or is not a Secret: the reconciler finds out.
                     (Some(record), None) => {
                         self.0
                             .reconciler
@@ -102,13 +104,13 @@ impl Secrets {
                     }
                     (None, Some(there)) => {
                         let uid = self.uid_of(there.label.as_deref()).await?.unwrap_or_else(Uuid::now_v7);
-                        of_plain_secret(adoption, uid, there)?
+                        adopt_plain_secret(adoption, uid, there)?
                     }
                     (None, None) => return Err(self.absent(&adoption.id)),
                 }
             }
         };
-        // What the SecretSync names now may be other vault secrets than those that it was seen with.
+        // The SecretSync may name other vault secrets now than when the call was authorized.
         referable.check(&record.secret, &record.secret.references, &[])?;
         let secret_type = &record.secret.secret_type;
         let is_ours = |seen: &&Arc<Record>| seen.secret.origin == Origin::Managed;
@@ -125,7 +127,8 @@ impl Secrets {
         Ok(secret)
     }
 
-    /// What is ours stays as it is. Whoever asks for other references than it has asks for a change, which this is not.
+    /// Leaves a managed synced secret as it is. An error if the call asks for other references: that would be
+    /// an update.
     async fn adopted_already(
         &self,
         call: &Call,
@@ -135,7 +138,7 @@ impl Secrets {
     ) -> Result<SyncedSecret, Error> {
         let secret = &record.secret;
         let is_held =
-            |new: &NewReference| secret.references.iter().any(|held| held.asks_the_same(&new.reference));
+            |new: &NewReference| secret.references.iter().any(|held| held.has_same_spec(&new.reference));
         let asked = &adoption.references;
         if !asked.is_empty() && (asked.len() != secret.references.len() || !asked.iter().all(is_held)) {
             return Err(Cause::SyncedSecretExists(secret.id.clone()).into());
@@ -148,31 +151,31 @@ impl Secrets {
         Ok(secret.clone())
     }
 
-    /// The uid of a synced secret that the database does not know, where what is taken over carries it: nothing with somebody else's uid is
-    /// ever written, so it goes on as that.
+    /// The uid label of the adopted object, if it names a synced secret that the database does not know. The
+    /// object keeps that uid, because the service never writes an object that carries another uid.
     async fn uid_of(&self, label: Option<&str>) -> Result<Option<Uuid>, Error> {
         let Some(label) = label else { return Ok(None) };
         if self.0.reconciler.is_rebuilding() {
             return Err(Cause::Rebuilding.into());
         }
-        let told = |said: &str| {
-            let rule = format!("it {said}; take the label {UID_LABEL} out of it, then adopt it");
+        let invalid_label = |said: &str| {
+            let rule = format!("it {said}; remove the label {UID_LABEL} from it, then adopt it");
             Error::invalid("name", rule)
         };
-        let uid = label.parse().map_err(|_| told("carries a label of this service that is not a uid"))?;
+        let uid = label.parse().map_err(|_| invalid_label("carries a uid label that is not a uid"))?;
         if let Some(known) = self.0.store.view().get_by_uid(uid) {
-            return Err(told(&format!(
+            return Err(invalid_label(&format!(
                 "carries the uid of the synced secret {:?}",
                 known.secret.id.as_str()
             )));
         }
         match self.0.store.deleted(uid).await? {
-            Some(_) => Err(told("carries the uid of a synced secret that was deleted")),
+            Some(_) => Err(invalid_label("carries the uid of a synced secret that was deleted")),
             None => Ok(Some(uid)),
         }
     }
 
-    /// The object as it is now: what was mirrored may be a moment old, and no key may be lost.
+    /// The current object: the imported state may be outdated, and adoption must not lose a key.
     async fn adoptable(&self, engine: SyncEngine, mirrored: &Record) -> Result<AdoptableObject, Error> {
         let writer = self.0.reconciler.engine_of(mirrored.engine);
         let there = writer.adoptable(&mirrored.secret.id, reads_values(engine)).await?;
@@ -180,7 +183,7 @@ impl Secrets {
         there.ok_or_else(|| Error::Stale(mirrored.secret.name()))
     }
 
-    /// What is adopted must be what it was: the same keys, from vault secrets that are there.
+    /// An adopted Secret must keep exactly its keys, and their vault secrets must exist.
     async fn check_adoption(
         &self,
         engine: SyncEngine,
@@ -190,9 +193,9 @@ impl Secrets {
         reads: &SharedReads,
     ) -> Result<(), Error> {
         let secret = &record.secret;
-        let told: BTreeSet<String> =
+        let given: BTreeSet<String> =
             secret.references.iter().map(|reference| reference.key.to_string()).collect();
-        if told != *keys {
+        if given != *keys {
             let all = keys.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
             let rule = format!("give one reference for each key of the Secret, and no other: {all}");
             return Err(Error::invalid("references", rule));
@@ -222,7 +225,7 @@ impl Secrets {
         let secret = record.secret.clone();
         let mut transaction = self.0.store.begin().await?;
         match seen {
-            // It goes on as the synced secret whose label it carries.
+            // It continues as the synced secret whose uid label it carries.
             Some(seen) if seen.secret.uid != secret.uid => {
                 if !transaction.remove_unmanaged(seen.secret.uid).await? {
                     return Err(Error::Stale(secret.name()));
@@ -237,7 +240,7 @@ impl Secrets {
                         && current.state != State::Deleting
                 });
                 let Some(current) = current else { return Err(Error::Stale(secret.name())) };
-                // What others have asked for since it was looked at stands.
+                // Keep what other calls have requested in the meantime.
                 record.sync_requests = current.sync_requests;
                 record.synced_requests = current.synced_requests;
                 record.asked = record.asked.max(current.asked);
@@ -253,13 +256,13 @@ impl Secrets {
     }
 }
 
-/// A SecretSync of somebody else, which becomes ours in place: the extension goes on writing the Secret.
-fn of_secret_sync(
+/// Adopts another tool's SecretSync in place: the extension keeps writing the Secret.
+fn adopt_secret_sync(
     mirrored: &Record,
     uid: Uuid,
     given: Vec<NewReference>,
     there: AdoptableSync,
-) -> Result<Taken, Error> {
+) -> Result<Adopted, Error> {
     let mut keys: BTreeSet<String> = there.keys.iter().map(|key| key.key.clone()).collect();
     let mut labels = there.labels;
     let mut record = mirrored.clone();
@@ -269,7 +272,8 @@ fn of_secret_sync(
     if let Some(secret) = there.secret {
         if !secret.is_owned {
             let rule = format!(
-                "the Kubernetes Secret {:?} was not made by the SecretSync of that name; delete one of the two first",
+                "the Kubernetes Secret {:?} was not created by the SecretSync of the same name; delete one \
+                 of the two first",
                 id.as_str()
             );
             return Err(Error::invalid("name", rule));
@@ -280,13 +284,13 @@ fn of_secret_sync(
         }
         keys.extend(secret.keys);
         labels.extend(secret.labels);
-        // It may have been made by hand and merged into since: whoever adopts it takes it as it is.
+        // It may have been created by hand and merged into since: it is adopted as it is.
         record.edge.uid = Some(secret.uid);
     }
     record.adopted = Some(there.uid);
     record.secret.secret_type = secret_type(&there.secret_type)?;
     record.secret.references = match given.is_empty() {
-        true => as_they_are(there.keys)?,
+        true => equivalent_references(there.keys)?,
         false => given.into_iter().map(|new| new.reference).collect(),
     };
     let secret = &mut record.secret;
@@ -294,50 +298,57 @@ fn of_secret_sync(
         reference.status = ReferenceStatus::default();
     }
     secret.labels.retain(|label, _| !is_reserved(label));
-    become_ours(secret);
-    Ok(Taken { record, keys, labels })
+    become_managed(secret);
+    Ok(Adopted { record, keys, labels })
 }
 
-/// The references that the keys amount to, where each asks for just the same; else what is in the way of each one.
-fn as_they_are(keys: Vec<ForeignKey>) -> Result<Vec<Reference>, Error> {
+/// The references that are equivalent to the keys, if there is one for each key; otherwise a problem for each
+/// key without one.
+fn equivalent_references(keys: Vec<ForeignKey>) -> Result<Vec<Reference>, Error> {
     let obstacles = keys.iter().filter_map(|key| key.obstacle.as_ref());
     let problems = obstacles.map(|obstacle| Problem::invalid("references", obstacle)).collect();
     Error::refuse(problems)?;
     Ok(keys.into_iter().filter_map(|key| key.reference).collect())
 }
 
-/// A key of a Secret that no reference and no entry of its SecretSync brings.
+/// A key of the Secret that neither a reference nor an entry of its SecretSync covers.
 fn beside(key: &str) -> Problem {
     let rule = format!(
-        "Key {key:?}: the Kubernetes Secret has it, and its SecretSync does not. Name a reference for each key when you adopt this, or \
-         take the key out of the Secret."
+        "Key {key:?}: the Kubernetes Secret has it, but its SecretSync does not. Give a reference for each \
+         key when you \
+         adopt this, or remove the key from the Secret."
     );
     Problem::invalid("references", rule)
 }
 
-/// A Kubernetes Secret that no SecretSync made.
-fn of_plain_secret(adoption: Adoption, uid: Uuid, there: Adoptable) -> Result<Taken, Error> {
+/// Adopts a Kubernetes Secret without a SecretSync.
+fn adopt_plain_secret(adoption: Adoption, uid: Uuid, there: Adoptable) -> Result<Adopted, Error> {
     check_plain_secret(&adoption.id, &there)?;
     let references: Vec<Reference> = adoption.references.into_iter().map(|new| new.reference).collect();
     let mut secret = SyncedSecret {
         secret_type: secret_type(&there.secret_type)?,
         references,
-        // What it was before has a generation, too, and one is never used twice.
+        // Its earlier life had generations, too, and a generation is never reused.
         generation: there.generation.unwrap_or_default(),
         ..SyncedSecret::new(adoption.id, uid, Origin::Managed, model::now())
     };
-    become_ours(&mut secret);
+    become_managed(&mut secret);
     let mut record = Record::new(secret, ADOPTING);
     record.edge.uid = Some(there.uid);
-    Ok(Taken { record, keys: there.keys, labels: there.labels })
+    Ok(Adopted { record, keys: there.keys, labels: there.labels })
 }
 
-/// A Kubernetes Secret of somebody else under the name of a synced secret of ours, which takes it over.
-fn of_conflict(conflicting: &Record, given: Vec<NewReference>, there: Adoptable) -> Result<Taken, Error> {
+/// Lets a managed synced secret take over another tool's Kubernetes Secret of the same name.
+fn adopt_conflicting(
+    conflicting: &Record,
+    given: Vec<NewReference>,
+    there: Adoptable,
+) -> Result<Adopted, Error> {
     check_plain_secret(&conflicting.secret.id, &there)?;
     if there.label.as_ref().is_some_and(|label| *label != conflicting.secret.uid.to_string()) {
         let rule = format!(
-            "its Kubernetes Secret carries the uid of another synced secret; take the label {UID_LABEL} out of it first"
+            "its Kubernetes Secret carries the uid of another synced secret; remove the label {UID_LABEL} \
+             from it first"
         );
         return Err(Error::invalid("name", rule));
     }
@@ -346,26 +357,28 @@ fn of_conflict(conflicting: &Record, given: Vec<NewReference>, there: Adoptable)
     if !given.is_empty() {
         secret.references = given.into_iter().map(|new| new.reference).collect();
     }
-    become_ours(&mut secret);
+    become_managed(&mut secret);
     let mut record = Record { secret, engine: ADOPTING, handed: None, ..conflicting.clone() };
     record.edge = EdgeRecord { uid: Some(there.uid), ..EdgeRecord::default() };
-    Ok(Taken { record, keys: there.keys, labels: there.labels })
+    Ok(Adopted { record, keys: there.keys, labels: there.labels })
 }
 
-/// Whether a Secret can be taken over as it is.
+/// Whether a Secret can be adopted as it is.
 fn check_plain_secret(id: &SyncedSecretId, there: &Adoptable) -> Result<(), Error> {
     if let Some(owner) = &there.owner {
         return Err(Cause::Owned { id: id.clone(), owner: owner.clone() }.into());
     }
     if there.immutable {
-        let rule = "its Kubernetes Secret is immutable, so no new version would ever reach it; delete it, and create the synced \
+        let rule = "its Kubernetes Secret is immutable and can never receive a new version; delete it, then \
+            create the synced \
                     secret with the same keys";
         return Err(Error::invalid("name", rule));
     }
     if there.unknown_keys > 0 {
         let rule = format!(
-            "{} of the keys of its Kubernetes Secret can't be told without reading values, because Kubernetes does not remember who \
-             wrote them; apply the Secret again as whoever made it, then adopt it",
+            "{} of the keys of its Kubernetes Secret can't be listed without reading values, because \
+             Kubernetes does not record \
+             who wrote them; apply the Secret again with the tool that created it, then adopt it",
             there.unknown_keys
         );
         return Err(Error::invalid("name", rule));
@@ -377,13 +390,13 @@ fn secret_type(text: &str) -> Result<SecretType, Error> {
     text.parse().map_err(|error| Error::invalid("name", error))
 }
 
-/// Whether something of somebody else stands at the edge under the name of a synced secret of ours.
+/// Whether a managed synced secret conflicts with another tool's object of the same name.
 fn is_in_conflict(record: &Record) -> bool {
     record.secret.state != State::Deleting
         && record.secret.has_reason(ConditionType::Synced, Reason::EdgeConflict)
 }
 
-fn become_ours(secret: &mut SyncedSecret) {
+fn become_managed(secret: &mut SyncedSecret) {
     secret.origin = Origin::Managed;
     secret.update_time = model::now();
     secret.generation += 1;

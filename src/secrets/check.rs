@@ -19,7 +19,8 @@ use crate::{
 };
 
 impl Secrets {
-    /// All problems of the references that are not `held` yet. The values that it reads stay in `reads` for the sync.
+    /// All problems of the references that are not `held` yet. The values that it reads stay in `reads` for
+    /// the sync.
     pub(super) async fn check_references(
         &self,
         engine: SyncEngine,
@@ -29,7 +30,7 @@ impl Secrets {
     ) -> Vec<Problem> {
         let mut checks = Vec::with_capacity(references.len());
         for (place, new) in references.iter().enumerate() {
-            let is_held = new.create.is_none() && held.iter().any(|held| held.asks_the_same(&new.reference));
+            let is_held = new.create.is_none() && held.iter().any(|held| held.has_same_spec(&new.reference));
             if !is_held {
                 checks.push(self.check_reference(engine, place, new, reads));
             }
@@ -160,8 +161,8 @@ async fn values(
         let name = &reference.vault_secret;
         values.push(match create {
             Some(create) => {
-                let unborn = "0".repeat(32).parse().expect("32 hex digits are a version");
-                (reference.encoding.decode(&create.value).map_err(not_encoded)?, unborn)
+                let placeholder = "0".repeat(32).parse().expect("32 hex digits are a version");
+                (reference.encoding.decode(&create.value).map_err(not_encoded)?, placeholder)
             }
             None => {
                 let value = reads.get(name, reference.version.as_ref()).await.map_err(Cause::Vault)?;
@@ -175,7 +176,8 @@ async fn values(
         false => Err(Error::invalid(
             "references",
             format!(
-                "the values together exceed {} bytes, the limit of a Kubernetes Secret; split them across several synced secrets",
+                "the values together exceed {} bytes, the limit of a Kubernetes Secret; split them across \
+                 several synced secrets",
                 limits::SECRET_BYTES
             ),
         )),

@@ -1,4 +1,5 @@
-//! CreateSyncedSecret: checks, records, stores new vault secrets, and lets the reconciler bring the edge to it.
+//! CreateSyncedSecret: checks, records, stores new vault secrets, and lets the reconciler apply it to the
+//! edge.
 
 use std::sync::Arc;
 
@@ -18,23 +19,24 @@ use crate::{
     store::{Record, StoreError},
 };
 
-/// How storing the new vault secrets of a synced secret ended.
+/// Why storing the new vault secrets of a synced secret failed.
 pub(super) struct StoringFailed {
     /// Every problem.
     pub(super) problems: Vec<Problem>,
-    /// Whether nothing at all was stored: then the intent can be taken back.
+    /// Whether nothing at all was stored, so that the intent can be withdrawn.
     pub(super) nothing_stored: bool,
 }
 
 impl Secrets {
-    /// Records a synced secret and syncs it; creates what it needs in the vault first.
+    /// Records a synced secret, creates its new vault secrets, and syncs it.
     pub async fn create_synced_secret(
         &self,
         call: Call,
         new: NewSyncedSecret,
         mode: Mode,
     ) -> Result<SyncedSecret, Error> {
-        let created = self.to_the_end(call, async move |this, call| this.create(call, new, mode).await).await;
+        let created =
+            self.run_to_completion(call, async move |this, call| this.create(call, new, mode).await).await;
         created.map_err(|error| error.within("synced_secret"))
     }
 
@@ -44,7 +46,7 @@ impl Secrets {
         }
         self.check_admitted(&new)?;
         if let Some(taken) = self.0.store.view().get(&new.id) {
-            return Err(taken_by(&taken));
+            return Err(name_taken(&taken));
         }
         let engine = self.0.reconciler.engine_soon().await?;
         let secret = asked(&new);
@@ -82,7 +84,7 @@ impl Secrets {
         self.wait_for_generation(&call, record.secret, mode.wait).await
     }
 
-    /// The same call again: goes on where the first one was interrupted.
+    /// A retry of the call: continues where the first one was interrupted.
     async fn create_again(
         &self,
         call: Call,
@@ -97,14 +99,14 @@ impl Secrets {
         self.wait_for_generation(&call, record.secret.clone(), mode.wait).await
     }
 
-    /// Stores what the same call was to store when it was interrupted, and has not stored yet: the call that recorded this generation.
+    /// Stores what the interrupted call that recorded this generation has not stored yet.
     pub(super) async fn store_again(
         &self,
         record: &Record,
         generation: i64,
         references: Vec<NewReference>,
     ) -> Result<(), Error> {
-        if record.secret.state == State::Deleting || !is_left(record, generation, &references) {
+        if record.secret.state == State::Deleting || !has_unstored(record, generation, &references) {
             return Ok(());
         }
         let reads = self.0.reconciler.shared_reads(self.vault());
@@ -119,7 +121,8 @@ impl Secrets {
         stored.map_err(|failed| Error::Refused(failed.problems))
     }
 
-    /// What was found missing after the interruption is being stored again: nobody is told meanwhile that it was not.
+    /// Resets a settled state to pending: the missing values are being stored again, so `ValueNotStored` no
+    /// longer holds.
     async fn record_attempt(
         &self,
         uid: Uuid,
@@ -128,7 +131,7 @@ impl Secrets {
     ) -> Result<(), StoreError> {
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(uid) else { return Ok(()) };
-        if !current.secret.state.is_settled() || !is_left(&current, generation, references) {
+        if !current.secret.state.is_settled() || !has_unstored(&current, generation, references) {
             return Ok(());
         }
         accept(&mut current.secret);
@@ -148,8 +151,8 @@ impl Secrets {
         Ok(transaction.commit().await?)
     }
 
-    /// Stores the new vault secrets of a synced secret, one after the other, and records each that is known to be stored. One
-    /// that can't be verified stays pending: the reconciler finds out.
+    /// Stores the new vault secrets of a synced secret one by one and records those that are known to be
+    /// stored. One that can't be verified stays pending, and the reconciler checks it.
     pub(super) async fn store_references(
         &self,
         record: &Record,
@@ -168,7 +171,8 @@ impl Secrets {
             match self.store_new(&name, create, &tag, may_be_stored).await {
                 Ok(Stored { unverified: Some(error), .. }) => {
                     nothing_stored = false;
-                    tracing::warn!(vault_secret = %name, %error, "a creation can't be verified yet");
+                    tracing::warn!(vault_secret = %name, %error, "can't verify the creation of a vault \
+                        secret yet");
                 }
                 Ok(Stored { value, .. }) => {
                     nothing_stored = false;
@@ -184,13 +188,14 @@ impl Secrets {
             }
         }
         if let Err(error) = self.record_stored(record, &stored).await {
-            // The tag in the vault says that they are stored: the reconciler finds it.
-            tracing::error!(%error, "what was stored in the vault could not be recorded");
+            // The reconciler finds out by the tag in the vault that they are stored.
+            tracing::error!(%error, "failed to record which vault secrets were stored");
         }
         if problems.is_empty() { Ok(()) } else { Err(StoringFailed { problems, nothing_stored }) }
     }
 
-    /// What another call has put under the same key meanwhile stays as that call recorded it.
+    /// Records the stored references. A key that another call has changed meanwhile stays as that call
+    /// recorded it.
     async fn record_stored(&self, record: &Record, stored: &[Reference]) -> Result<(), StoreError> {
         if stored.is_empty() {
             return Ok(());
@@ -205,7 +210,8 @@ impl Secrets {
             return Ok(());
         }
         pending.iter_mut().for_each(|reference| reference.create_pending = false);
-        // What it stands at was found before these values were stored: whoever waits waits for a new look.
+        // The state was observed before these values were stored: waiting calls must wait for a new sync
+        // attempt.
         if current.secret.state.is_settled() {
             accept(&mut current.secret);
         }
@@ -213,8 +219,8 @@ impl Secrets {
         transaction.commit().await
     }
 
-    /// Takes back what this call has recorded, because the vault refused all of it. Where another call has changed it since, that
-    /// one was told so and it stays: its missing values are told as ValueNotStored.
+    /// Withdraws what this call recorded, because the vault refused all of it. If another call has changed it
+    /// since, it stays, and its missing values are reported as ValueNotStored.
     async fn withdraw_creation(&self, call: &Call, record: &Record) -> Result<(), Error> {
         let mut transaction = self.0.store.begin().await?;
         self.forget(&mut transaction, call).await?;
@@ -222,7 +228,8 @@ impl Secrets {
             Err(StoreError::Stale) => {}
             removed => {
                 removed?;
-                let detail = "The vault refused; nothing was stored and nothing is kept.";
+                let detail = "The vault refused the write; nothing was stored, and the synced secret was \
+                    removed.";
                 let event = call.event(AuditAction::CreateSyncedSecretUndone, record.secret.name(), detail);
                 transaction.audit(event).await?;
             }
@@ -231,7 +238,7 @@ impl Secrets {
     }
 }
 
-/// The synced secret as it is asked for, before anything was done.
+/// The requested synced secret, before anything was done.
 fn asked(new: &NewSyncedSecret) -> SyncedSecret {
     SyncedSecret {
         description: new.description.clone(),
@@ -243,19 +250,19 @@ fn asked(new: &NewSyncedSecret) -> SyncedSecret {
     }
 }
 
-/// The condition of what was accepted and is not at the edge yet.
+/// The condition of a synced secret that was accepted and is not at the edge yet.
 fn pending() -> Condition {
     let message = "Accepted; the edge does not hold it yet.";
     Condition::new(ConditionType::Synced, Status::False, Reason::Pending, message)
 }
 
-/// Says of a synced secret that what is asked for now is not at the edge yet.
+/// Marks a synced secret as accepted and not at the edge yet.
 pub(super) fn accept(secret: &mut SyncedSecret) {
     secret.state = State::Pending;
     secret.set_condition(pending());
 }
 
-/// The references whose vault secrets are to be created, by field.
+/// The vault secrets to create, with the field that names each.
 pub(super) fn names_to_create(
     references: &[NewReference],
 ) -> impl Iterator<Item = (String, &VaultSecretName)> {
@@ -266,21 +273,22 @@ pub(super) fn names_to_create(
         .map(|(place, new)| (format!("references[{place}].vault_secret"), &new.reference.vault_secret))
 }
 
-/// Whether one of the values that a call brings is still to be stored. The call is told by the generation that it recorded.
-fn is_left(record: &Record, generation: i64, references: &[NewReference]) -> bool {
+/// Whether a value of the call that recorded this generation is still to be stored.
+fn has_unstored(record: &Record, generation: i64, references: &[NewReference]) -> bool {
     references.iter().any(|new| new.create.is_some() && waiting(record, generation, &new.reference).is_some())
 }
 
-/// The reference that waits for the value which the call of that generation brings. It may wait for the value of a later call by now.
+/// The reference that waits for the value of the call that recorded this generation; none if a later call has
+/// replaced it.
 fn waiting<'a>(record: &'a Record, generation: i64, reference: &Reference) -> Option<&'a Reference> {
     record.secret.references.iter().find(|held| {
         held.create_pending
-            && held.asks_the_same(reference)
+            && held.has_same_spec(reference)
             && (held.create_generation == generation || held.create_generation == 0)
     })
 }
 
-fn taken_by(record: &Record) -> Error {
+fn name_taken(record: &Record) -> Error {
     let id = record.secret.id.clone();
     match record.secret.state {
         _ if record.secret.origin == Origin::Unmanaged => {

@@ -1,4 +1,4 @@
-//! DeleteSyncedSecret: removes from the edge, never from the vault.
+//! DeleteSyncedSecret: removes a synced secret from the edge, never from the vault.
 
 use super::{Call, Cause, Error, Mode, Secrets, update::check_etag};
 use crate::{
@@ -6,31 +6,32 @@ use crate::{
     reconcile::EnqueueOptions,
 };
 
-/// How something that may not be there is deleted.
+/// A deletion request.
 #[derive(Clone, Debug)]
 pub struct Deletion {
     /// Which synced secret.
     pub id: SyncedSecretId,
-    /// The state that the caller saw; any where empty.
+    /// The version that the caller read; empty for any.
     pub etag: String,
-    /// Delete although something uses it.
+    /// Delete even if something uses it.
     pub force: bool,
-    /// It is no error if it isn't there.
+    /// Succeed if it does not exist.
     pub allow_missing: bool,
 }
 
 impl Secrets {
-    /// Records that a synced secret is to go, and lets the reconciler remove it. `None` where it wasn't there.
+    /// Marks a synced secret as deleting, and lets the reconciler remove it. `None` if it did not exist.
     pub async fn delete_synced_secret(
         &self,
         call: Call,
         deletion: Deletion,
         mode: Mode,
     ) -> Result<Option<SyncedSecret>, Error> {
-        self.to_the_end(call, async move |this, call| this.delete(call, deletion, mode).await).await
+        self.run_to_completion(call, async move |this, call| this.delete(call, deletion, mode).await).await
     }
 
-    /// What is not there need not be deleted. The answer is recorded: its retry deletes nothing that was made since.
+    /// Answers for a synced secret that does not exist. Records the answer, so that a retry deletes nothing
+    /// created since.
     async fn missing_already(
         &self,
         call: &Call,
@@ -66,13 +67,13 @@ impl Secrets {
             return Err(Cause::Unmanaged(deletion.id).into());
         }
         check_etag(&record, &deletion.etag)?;
-        let overruled = self.uses_to_overrule(&call, &deletion.id, deletion.force).await?;
+        let overridden = self.check_unused(&call, &deletion.id, deletion.force).await?;
         if mode.validate_only {
             return Ok(Some(record.secret.clone()));
         }
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(record.secret.uid) else {
-            // Another deletion has just been done.
+            // Another deletion has just completed.
             drop(transaction);
             return self.missing_already(&call, deletion, mode).await;
         };
@@ -88,7 +89,7 @@ impl Secrets {
         current.delete_forced |= deletion.force;
         transaction.change(read, current).await?;
         self.note_request(&mut transaction, &call, &secret).await?;
-        let detail = match overruled.as_slice() {
+        let detail = match overridden.as_slice() {
             [] => "From the edge only; the vault is not touched.".to_owned(),
             uses => {
                 format!("Forced, although it is used by {}. The vault is not touched.", Usage::in_words(uses))

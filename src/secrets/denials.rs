@@ -1,5 +1,5 @@
-//! Audits denied calls: the first of a kind at once, its repetitions as a count, so that a flood can't fill the disk.
-//! Each actor has its own budget: a flood reduces the detail for that actor only.
+//! Audits denied calls: the first of a kind at once, its repetitions as a count, so that a flood can't fill
+//! the disk. Each actor has its own budget: a flood reduces the detail for that actor only.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -16,16 +16,17 @@ use crate::{
 };
 
 /// How long repetitions are counted before they are recorded.
-const WINDOW: Duration = Duration::from_secs(60);
+const COUNT_WINDOW: Duration = Duration::from_secs(60);
 /// Maximum kinds counted at a time. Beyond it, the counts of the oldest actor are recorded early.
-const KINDS: usize = 16_384;
+const MAX_KINDS: usize = 16_384;
 /// Denials recorded in one transaction, so that other writers get a turn in between.
-const AT_A_TIME: usize = 100;
+const BATCH_SIZE: usize = 100;
 
 /// How denied calls are recorded.
 #[derive(Clone, Copy, Debug)]
 pub struct DenialOptions {
-    /// Kinds of one actor that are recorded separately within a minute; further ones are recorded without the resource.
+    /// Kinds of one actor that are recorded separately within a minute; further ones are recorded without the
+    /// resource.
     pub kinds_per_actor: usize,
     /// Space for them in the audit.
     pub ring: Ring,
@@ -53,7 +54,7 @@ type Kind = (AuditAction, String, String);
 pub(super) struct Denials {
     options: DenialOptions,
     actors: Mutex<Actors>,
-    /// Denials whose recording failed, kept for a retry; at most `KINDS`.
+    /// Denials whose recording failed, kept for a retry; at most `MAX_KINDS`.
     unwritten: Mutex<Vec<Denial>>,
 }
 
@@ -99,23 +100,23 @@ impl Denials {
     fn keep_unwritten(&self, denials: Vec<Denial>) {
         let mut unwritten = self.unwritten.lock();
         unwritten.extend(denials);
-        unwritten.truncate(KINDS);
+        unwritten.truncate(MAX_KINDS);
     }
 
     /// What to record now: the denial if it is the first of its kind, and the counts whose minute is over.
     fn note(&self, denial: Denial, now: Instant) -> Vec<Denial> {
         let mut actors = self.actors.lock();
-        let mut due = actors.told_if(|since| now - since >= WINDOW);
+        let mut due = actors.take_if(|since| now - since >= COUNT_WINDOW);
         due.extend(actors.count(denial, now, self.options.kinds_per_actor));
-        while actors.kinds > KINDS {
-            due.extend(actors.first_told());
+        while actors.kinds > MAX_KINDS {
+            due.extend(actors.take_oldest());
         }
         due
     }
 
     /// All counts.
     fn all(&self) -> Vec<Denial> {
-        self.actors.lock().told_if(|_| true)
+        self.actors.lock().take_if(|_| true)
     }
 }
 
@@ -147,18 +148,18 @@ impl Actors {
     }
 
     /// Takes out the actors whose window is over.
-    fn told_if(&mut self, is_over: impl Fn(Instant) -> bool) -> Vec<Denial> {
+    fn take_if(&mut self, is_over: impl Fn(Instant) -> bool) -> Vec<Denial> {
         let mut told = Vec::new();
         while let Some(first) = self.order.front()
             && self.by_name.get(first).is_none_or(|kinds| is_over(kinds.since))
         {
-            told.extend(self.first_told());
+            told.extend(self.take_oldest());
         }
         told
     }
 
     /// Takes out the oldest actor; returns its repetitions.
-    fn first_told(&mut self) -> Vec<Denial> {
+    fn take_oldest(&mut self) -> Vec<Denial> {
         let Some(actor) = self.order.pop_front() else { return Vec::new() };
         let Some(Kinds { more, brief, .. }) = self.by_name.remove(&actor) else { return Vec::new() };
         self.kinds -= more.len() + brief.len();
@@ -196,14 +197,14 @@ impl Secrets {
     }
 
     /// Records all counts: before the audit is read, and at shutdown.
-    pub(super) async fn settle_denials(&self) {
+    pub(super) async fn flush_denials(&self) {
         self.record_all(self.0.denials.all()).await;
     }
 
     async fn record_all(&self, denials: Vec<Denial>) {
         let mut denials = self.0.denials.unwritten_and(denials);
         while !denials.is_empty() {
-            let rest = denials.split_off(denials.len().min(AT_A_TIME));
+            let rest = denials.split_off(denials.len().min(BATCH_SIZE));
             if let Err(error) = self.record_some(&denials).await {
                 tracing::error!(%error, "failed to record denied calls; retrying with the next one");
                 denials.extend(rest);
@@ -256,7 +257,7 @@ mod tests {
             assert!(denials.note(denial("a", "x"), begun).is_empty());
         }
         assert_eq!(details(&denials.note(denial("b", "x"), begun)), ["may not"]);
-        let told = denials.note(denial("b", "y"), begun + WINDOW);
+        let told = denials.note(denial("b", "y"), begun + COUNT_WINDOW);
         assert_eq!(details(&told), ["41 more times since", "may not"]);
         assert_eq!(told[0].actor, "a");
         assert!(denials.all().is_empty(), "what happened once was told");
@@ -289,15 +290,15 @@ mod tests {
     fn however_many_are_refused_each_is_told_by_name_and_no_more_is_kept_than_there_is_room_for() {
         let (denials, begun) = (denials(), Instant::now());
         let mut told = std::collections::HashSet::new();
-        for n in 0..KINDS * 3 {
+        for n in 0..MAX_KINDS * 3 {
             let actor = format!("a{n}");
             told.extend(denials.note(denial(&actor, "x"), begun).into_iter().map(|denial| denial.actor));
             denials.note(denial(&actor, "x"), begun);
-            assert!(denials.actors.lock().kinds <= KINDS);
+            assert!(denials.actors.lock().kinds <= MAX_KINDS);
         }
-        assert_eq!(told.len(), KINDS * 3);
+        assert_eq!(told.len(), MAX_KINDS * 3);
         let rest = denials.all();
-        assert_eq!(rest.len(), KINDS, "the others were told before their time");
+        assert_eq!(rest.len(), MAX_KINDS, "the others were told before their time");
         assert_eq!(denials.actors.lock().kinds, 0);
     }
 }

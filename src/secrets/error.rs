@@ -31,7 +31,8 @@ pub enum Error {
     InProgress,
     /// The resume token points before the oldest change that is kept, or the database was restored since.
     #[error(
-        "the changes after this resume token are no longer kept, or the database was restored to an earlier state"
+        "the changes after this resume token are no longer kept, or the database was restored to an earlier \
+         state"
     )]
     TooOld,
     /// The database failed.
@@ -62,7 +63,8 @@ pub enum Cause {
     NoSyncedSecret(SyncedSecretId),
     /// It is unknown whether this synced secret exists: the database was lost and is still being rebuilt.
     #[error(
-        "the database is being rebuilt from the edge, so a synced secret that it does not hold yet may still exist"
+        "the database is being rebuilt from the edge, so a synced secret that it does not hold yet may \
+         still exist"
     )]
     Rebuilding,
     /// The id is taken.
@@ -123,7 +125,8 @@ pub enum Cause {
     #[error("another call is creating the vault secret {:?} right now", .0.as_str())]
     BeingCreated(VaultSecretName),
     /// It is stored, but the service could not verify that no other client created it first.
-    #[error("the vault secret {:?} is stored, but it is unknown whether another client created it first: {error}", .name.as_str())]
+    #[error("the vault secret {:?} is stored, but it is unknown whether another client created it first: \
+        {error}", .name.as_str())]
     Unverified {
         /// The vault secret.
         name: VaultSecretName,

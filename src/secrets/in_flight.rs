@@ -1,5 +1,6 @@
-//! Calls with a `request_id` that are in flight. A retry waits until the first call has ended, before anything is
-//! checked. Then it gets the same refusal, or finds what the first call recorded: one call, one effect, one answer.
+//! Calls with a `request_id` that are in flight. A retry waits until the first call has ended, before
+//! anything is checked. Then it gets the same refusal, or finds what the first call recorded: one call, one
+//! effect, one answer.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -10,15 +11,15 @@ use parking_lot::Mutex;
 use tokio::{sync::watch, time::timeout_at};
 use uuid::Uuid;
 
-use super::{Call, Error, Problem, Request, sync::MARGIN};
+use super::{Call, Error, Problem, Request, sync::RESPONSE_MARGIN};
 
 /// The calls in flight, by caller and request id.
 #[derive(Clone, Default)]
-pub(super) struct InFlight(Arc<Mutex<HashMap<Key, Underway>>>);
+pub(super) struct InFlight(Arc<Mutex<HashMap<Key, InFlightCall>>>);
 
 type Key = (String, Uuid);
 
-struct Underway {
+struct InFlightCall {
     method: &'static str,
     fingerprint: [u8; 32],
     /// Closes when the call ends; holds the refusal if it was refused.
@@ -34,7 +35,8 @@ pub(super) struct Turn {
     end: watch::Sender<Option<Refusal>>,
 }
 
-/// Why a call was refused, for its retries. A failure of the service itself is not kept: the retry runs again.
+/// Why a call was refused, for its retries. A failure of the service itself is not kept: the retry runs
+/// again.
 #[derive(Clone)]
 enum Refusal {
     Problems(Vec<Problem>),
@@ -63,7 +65,8 @@ impl From<Refusal> for Error {
 }
 
 impl InFlight {
-    /// Waits until no other call with this request id is in flight, or until the deadline. Returns at once without an id.
+    /// Waits until no other call with this request id is in flight, or until the deadline. Returns at once
+    /// without an id.
     pub(super) async fn enter(&self, call: &Call) -> Result<Option<Turn>, Error> {
         let Some(request) = &call.request else { return Ok(None) };
         loop {
@@ -71,7 +74,8 @@ impl InFlight {
                 Ok(turn) => return Ok(Some(turn)),
                 Err(end) => end,
             };
-            let ended = timeout_at(call.deadline - MARGIN, async { while end.changed().await.is_ok() {} });
+            let ended =
+                timeout_at(call.deadline - RESPONSE_MARGIN, async { while end.changed().await.is_ok() {} });
             ended.await.map_err(|_| Error::InProgress)?;
             let refusal = end.borrow().clone();
             if let Some(refusal) = refusal {
@@ -93,7 +97,7 @@ impl InFlight {
             }
             Entry::Vacant(vacant) => {
                 let (sender, end) = watch::channel(None);
-                vacant.insert(Underway { method: request.method, fingerprint: request.fingerprint, end });
+                vacant.insert(InFlightCall { method: request.method, fingerprint: request.fingerprint, end });
                 Ok(Ok(Turn { in_flight: self.clone(), key, end: sender }))
             }
         }

@@ -1,4 +1,4 @@
-//! GetVault: what a fresh check of the vault and of the instance's settings finds.
+//! GetVault: checks the vault and the settings of the instance.
 
 use std::sync::Arc;
 
@@ -12,34 +12,35 @@ use crate::{
     vault::{LastWrite, Priority, Vault, VaultError},
 };
 
-/// A name that nobody uses; nothing of it is ever stored, unless by a vault that takes secrets without a value.
+/// A name that nobody uses. Only a vault that accepts secrets without a value ever stores it.
 const PROBE: &str = "secret-service-access-probe";
 
 /// The vault and its state.
 pub struct VaultStatus {
     /// Where it is.
     pub uri: Url,
-    /// Whose it is, where known.
+    /// The tenant that owns it, if known.
     pub tenant_id: Option<String>,
-    /// How new synced secrets reach the edge; absent while the cluster has not said which engines it can do.
+    /// How new synced secrets reach the edge; absent until the cluster's support for engines is known.
     pub engine: Option<SyncEngine>,
-    /// What was found.
+    /// The results of the check.
     pub conditions: Vec<Condition>,
-    /// When.
+    /// When it was checked.
     pub check_time: Timestamp,
 }
 
 impl Secrets {
-    /// What the vault lets us do, and whether the instance is ready for secrets, as a check found that is at most some seconds old.
-    /// Calls that come meanwhile share it. It is nobody's in particular: nobody waits for what another caller wants of the vault.
+    /// The permissions in the vault and the readiness of the instance, from a check that is at most some
+    /// seconds old and that concurrent calls share. It has its own request queue in the vault client, so it
+    /// waits for no caller's requests.
     pub async fn get_vault(&self) -> Result<Arc<VaultStatus>, Error> {
         let this = self.of("");
-        let look = async move { Arc::new(this.look_at_vault().await) };
-        self.0.looks.last(self.0.options.vault_look_life, look).await.ok_or(Error::Internal)
+        let look = async move { Arc::new(this.run_vault_check().await) };
+        self.0.vault_checks.last(self.0.options.vault_check_lifetime, look).await.ok_or(Error::Internal)
     }
 
-    /// A check of now. Changes nothing.
-    async fn look_at_vault(&self) -> VaultStatus {
+    /// Runs the check. Changes nothing.
+    async fn run_vault_check(&self) -> VaultStatus {
         let (vault, edge, reconciler) = (self.vault(), &self.0.edge, &self.0.reconciler);
         let engine = reconciler.engine().ok();
         let options = reconciler.options();
@@ -50,7 +51,7 @@ impl Secrets {
             check_setup(edge, &options.secret_store, choice),
             edge.ping()
         );
-        setup.installed = self.with_what_waits(setup.installed);
+        setup.installed = self.with_unanswered(setup.installed);
         conditions.push(secure_settings(&conditions, edge, &setup));
         let leader = leader(&self.0.edge.leadership().standing());
         conditions.extend([setup.installed, setup.chosen, reconciler.compared(), leader]);
@@ -63,8 +64,8 @@ impl Secrets {
         }
     }
 
-    /// What the cluster shows of the extension, unless a synced secret of ours waits for it in vain.
-    fn with_what_waits(&self, installed: Condition) -> Condition {
+    /// The condition of the extension: false if a managed synced secret waits for it in vain.
+    fn with_unanswered(&self, installed: Condition) -> Condition {
         let records = self.0.store.view().snapshot().records;
         let waits = records.iter().find_map(|record| {
             let synced = record.secret.condition(ConditionType::Synced);
@@ -73,7 +74,7 @@ impl Secrets {
         });
         match waits {
             Some((id, silence)) if installed.status != Status::False => {
-                let message = format!("It does not answer the SecretSync {id:?}. {}", silence.message);
+                let message = format!("It does not respond to the SecretSync {id:?}. {}", silence.message);
                 Condition::new(installed.kind, Status::False, Reason::EngineNotResponding, message)
             }
             _ => installed,
@@ -81,8 +82,8 @@ impl Secrets {
     }
 }
 
-/// What a fresh check of the vault alone finds: Reachable, CanList, CanGet, CanCreate. Changes nothing, and tries to change nothing: what
-/// may be created is known from the last attempt.
+/// Checks the vault alone: Reachable, CanList, CanGet, CanCreate. Never tries to write: CanCreate reports the
+/// last attempt.
 pub async fn check_vault(vault: &Vault, engine: Option<SyncEngine>) -> Vec<Condition> {
     let name = probe_name();
     let (list, can_get) =
@@ -95,23 +96,25 @@ pub async fn check_vault(vault: &Vault, engine: Option<SyncEngine>) -> Vec<Condi
     ]
 }
 
-/// CanCreate, tried by a write that has nothing in it to store. For a person who asks for it: it stands in the vault's log as a failed
-/// write, and nobody knows what another vendor's vault makes of it.
+/// Checks CanCreate by a write without a value. Only on request: the vault logs it as a failed write, and
+/// another vendor's vault may behave differently.
 pub async fn probe_writes(vault: &Vault) -> Condition {
-    of_probe(vault.probe_set(&probe_name(), Priority::Interactive).await.err())
+    probe_result(vault.probe_set(&probe_name(), Priority::Interactive).await.err())
 }
 
-fn of_probe(refused: Option<VaultError>) -> Condition {
+fn probe_result(refused: Option<VaultError>) -> Condition {
     let kind = ConditionType::CanCreate;
     match refused {
         None => {
             let message = format!(
-                "The right is there. This vault takes secrets without a value and has stored the trial: delete the secret {PROBE:?} in it."
+                "The permission is granted. This vault accepts secrets without a value and stored the \
+                 probe: delete the secret {PROBE:?} in it."
             );
             Condition::new(kind, Status::True, Reason::Allowed, message)
         }
         Some(VaultError::Rejected { status: 400 | 413, .. } | VaultError::SoftDeleted { .. }) => {
-            let message = "The right is there: the vault refused a write that had no value for that alone. Nothing was stored.";
+            let message = "The permission is granted: the vault refused the probe only because it has no \
+                value. Nothing was stored.";
             Condition::new(kind, Status::True, Reason::Allowed, message)
         }
         Some(error) => permission(kind, Some(&error)),
@@ -126,8 +129,9 @@ fn can_create(last: Option<LastWrite>) -> Condition {
     let kind = ConditionType::CanCreate;
     match last {
         None => {
-            let message = "Not tried: who only looks never writes. It shows with the first vault secret that is created or rotated here; \
-                           to try it now, run `secret-service check --probe-writes`.";
+            let message = "Not checked: only a write can tell. The first vault secret that is created or \
+                rotated here will show it; to \
+                           check now, run `secret-service check --probe-writes`.";
             Condition::new(kind, Status::Unknown, Reason::NotChecked, message)
         }
         Some(LastWrite { time, refused: Some(error) }) => {
@@ -135,17 +139,18 @@ fn can_create(last: Option<LastWrite>) -> Condition {
             Condition::new(kind, Status::False, error.condition_reason(), message)
         }
         Some(LastWrite { time, refused: None }) => {
-            let message = format!("The right is there: it was last used at {time:.0}.");
+            let message = format!("The permission is granted: it was last used at {time:.0}.");
             Condition::new(kind, Status::True, Reason::Allowed, message)
         }
     }
 }
 
-/// Whoever never reads a value does not ask for the right: each refusal would stand in the vault's log.
+/// Not checked with an engine that never reads a value: each refusal would show up in the vault's log.
 async fn can_get(vault: &Vault, name: &VaultSecretName, engine: Option<SyncEngine>) -> Condition {
     if engine.is_some_and(is_delegated) {
-        let message =
-            "Not tried: in the Secret Store engine the service reads no values, the extension does.";
+        let message = "Not checked: with the Secret Store engine, the extension reads the values and this \
+            service \
+             does not.";
         return Condition::new(ConditionType::CanGet, Status::Unknown, Reason::NotChecked, message);
     }
     match vault.get(name, None, Priority::Interactive).await {
@@ -158,7 +163,7 @@ async fn can_get(vault: &Vault, name: &VaultSecretName, engine: Option<SyncEngin
 
 fn reachable(error: Option<&VaultError>) -> Condition {
     match error {
-        // Whoever refuses is there.
+        // A vault that refuses is reachable.
         None
         | Some(VaultError::Forbidden { .. } | VaultError::Throttled { .. } | VaultError::Rejected { .. }) => {
             Condition::new(ConditionType::Reachable, Status::True, Reason::Reached, "The vault answers.")
@@ -169,7 +174,7 @@ fn reachable(error: Option<&VaultError>) -> Condition {
 
 fn permission(kind: ConditionType, error: Option<&VaultError>) -> Condition {
     match error {
-        None => Condition::new(kind, Status::True, Reason::Allowed, "The right is there."),
+        None => Condition::new(kind, Status::True, Reason::Allowed, "The permission is granted."),
         Some(error @ VaultError::Forbidden { .. }) => explained(kind, Status::False, error),
         Some(error) => explained(kind, Status::Unknown, error),
     }
@@ -179,7 +184,7 @@ fn explained(kind: ConditionType, status: Status, error: &VaultError) -> Conditi
     Condition::new(kind, status, error.condition_reason(), format!("{error}. {}", error.remedy()))
 }
 
-/// Whether this process acts for the instance.
+/// Whether this process is the leader of the instance.
 fn leader(standing: &Standing) -> Condition {
     let (status, reason, message) = match standing {
         Standing::Leading { .. } => {
@@ -187,21 +192,23 @@ fn leader(standing: &Standing) -> Condition {
         }
         Standing::StandingBy { holder } => {
             let message = format!(
-                "{holder:?} holds the Lease and acts for the instance. This process shows what its own database holds, writes nothing, \
-                 and takes over when that one has ended."
+                "{holder:?} holds the Lease and acts for the instance. This process serves reads from its \
+                 own database, writes \
+                 nothing, and takes over when that process ends."
             );
             (Status::False, Reason::StandingBy, message)
         }
         Standing::Unknown(error) => (Status::Unknown, Reason::Unknown, error.explained()),
         Standing::Unasked => {
-            let message = "The process has just started, and has not been told yet who holds the Lease.";
+            let message = "The process has just started and does not know yet who holds the Lease.";
             (Status::Unknown, Reason::Unknown, message.to_owned())
         }
     };
     Condition::new(ConditionType::Leader, status, reason, message)
 }
 
-/// What syncing needs: a vault that gives what the engine asks of it, an edge that answers, and the engine's own settings.
+/// Whether syncing can work: the vault grants what the engine needs, the edge answers, and the engine's
+/// settings exist.
 fn secure_settings(vault: &[Condition], edge: Result<(), EdgeError>, setup: &Setup) -> Condition {
     let kind = ConditionType::SecureSettings;
     let needed: &[ConditionType] = match setup.engine {
@@ -213,10 +220,10 @@ fn secure_settings(vault: &[Condition], edge: Result<(), EdgeError>, setup: &Set
         missing.map(|missing| (Status::False, missing.message.clone())).into_iter().collect();
     match edge {
         Err(error) => found.push((Status::False, error.explained())),
-        // What else the cluster says is worth something only where it answers.
+        // The other findings about the cluster only count if it answers.
         Ok(()) => found.extend(unmet(setup)),
     }
-    // What stands in the way of two looks is told once.
+    // Two checks may report the same problem.
     found.dedup();
     let message = found.iter().map(|(_, message)| message.as_str()).collect::<Vec<_>>().join(" ");
     if found.is_empty() {
@@ -229,7 +236,7 @@ fn secure_settings(vault: &[Condition], edge: Result<(), EdgeError>, setup: &Set
     }
 }
 
-/// What the Secret Store engine needs and does not have, or may not have.
+/// What the engine needs and is missing or unknown.
 fn unmet(setup: &Setup) -> Vec<(Status, String)> {
     let installed = &setup.installed;
     let is_needed = setup.engine.is_some_and(is_delegated);
@@ -245,14 +252,15 @@ mod tests {
 
     #[test]
     fn a_vault_that_has_stored_the_trial_is_told_with_the_name_to_delete() {
-        let stored = of_probe(None);
+        let stored = probe_result(None);
         assert_eq!(stored.status, Status::True);
         assert!(
             stored.message.contains("delete the secret \"secret-service-access-probe\""),
             "{}",
             stored.message
         );
-        let refused = of_probe(Some(VaultError::Rejected { status: 400, code: "BadParameter".to_owned() }));
+        let refused =
+            probe_result(Some(VaultError::Rejected { status: 400, code: "BadParameter".to_owned() }));
         assert!(refused.message.contains("Nothing was stored"), "{}", refused.message);
         assert_eq!(refused.status, Status::True);
     }

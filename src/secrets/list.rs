@@ -1,4 +1,4 @@
-//! Get, List and Watch: what is recorded, from memory.
+//! Get, List and Watch of synced secrets, served from memory.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -10,36 +10,36 @@ use crate::{
     store::{Feed, FeedPlace, Record, Store},
 };
 
-/// Changes read from the feed at a time.
+/// Changes read from the feed in one query.
 const FEED_PAGE: i64 = 500;
 
 /// A page of synced secrets.
 pub struct Listed {
     /// In the order of their ids.
     pub records: Vec<Arc<Record>>,
-    /// How many match in all.
+    /// Number of all matches.
     pub total: usize,
     /// Whether there are more.
     pub more: bool,
 }
 
-/// What a watcher is told.
+/// An event of a watch.
 #[derive(Clone, Debug)]
 pub enum WatchEvent {
-    /// It is there, or has come to match.
+    /// It exists, or matches now.
     Added(Arc<SyncedSecret>),
     /// It changed.
     Modified(Arc<SyncedSecret>),
-    /// It is gone, or no longer matches; as it was last seen.
+    /// It is gone, or no longer matches; in its last known state.
     Deleted(Arc<SyncedSecret>),
-    /// Everything up to here was told.
+    /// All changes up to here were sent.
     Bookmark,
 }
 
-/// An event, and where it stands in the feed; nowhere within the initial state.
-pub type Told = (WatchEvent, Option<Span>);
+/// An event and its place in the feed; without a place in the initial state.
+pub type PlacedEvent = (WatchEvent, Option<Span>);
 
-/// Where a watch can go on: before an event, to hear it again, and after it.
+/// Where a watch can resume: before an event, to receive it again, or after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     /// Before it.
@@ -48,14 +48,14 @@ pub struct Span {
     pub after: FeedPlace,
 }
 
-/// Reads the change feed for one watcher, at the watcher's own pace.
+/// Reads the change feed for one watch, at the client's pace.
 pub struct Watcher {
     store: Store,
     changed: watch::Receiver<i64>,
     filter: Filter,
     told: FeedPlace,
-    /// Decided and not yet told.
-    ready: VecDeque<Told>,
+    /// Events that are ready and not sent yet.
+    ready: VecDeque<PlacedEvent>,
 }
 
 impl Secrets {
@@ -77,7 +77,7 @@ impl Secrets {
         Listed { records, total, more }
     }
 
-    /// Watches from the initial state on, or from a place in the feed.
+    /// Watches from the initial state, or from a place in the feed.
     pub async fn watch_synced_secrets(
         &self,
         filter: Filter,
@@ -88,8 +88,9 @@ impl Secrets {
         let (told, ready) = (FeedPlace::default(), VecDeque::new());
         let mut watcher = Watcher { store, changed, filter, told, ready };
         match resume {
-            // Pruned, or of a database that was since put back to an earlier state: what follows there is not what follows here.
-            Some(place) if !watcher.store.came_by(place).await? => return Err(Error::TooOld),
+            // Pruned, or from before a restore: the changes that follow are not the ones that the client
+            // missed.
+            Some(place) if !watcher.store.has_passed(place).await? => return Err(Error::TooOld),
             Some(place) => {
                 watcher.told = place;
                 watcher.read().await?;
@@ -102,7 +103,7 @@ impl Secrets {
 
 impl Watcher {
     /// The next event.
-    pub async fn next(&mut self) -> Result<Told, Error> {
+    pub async fn next(&mut self) -> Result<PlacedEvent, Error> {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return Ok(event);
@@ -115,17 +116,17 @@ impl Watcher {
         }
     }
 
-    /// A sign of life, with the place reached. Only between events.
-    pub fn bookmark(&self) -> Told {
+    /// A bookmark with the current place. Only call it between events.
+    pub fn bookmark(&self) -> PlacedEvent {
         (WatchEvent::Bookmark, Some(Span { before: self.told, after: self.told }))
     }
 
-    /// Whether everything decided was told.
+    /// Whether no event is waiting to be sent.
     pub fn is_idle(&self) -> bool {
         self.ready.is_empty()
     }
 
-    /// Whether everything that happened was told.
+    /// Whether all changes so far were sent.
     pub fn is_current(&self) -> bool {
         self.is_idle() && self.told.sequence == self.store.view().sequence()
     }

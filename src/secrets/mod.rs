@@ -2,19 +2,19 @@
 
 mod admission;
 mod adopt;
+mod audit;
 mod check;
 mod create;
 mod delete;
 mod denials;
 mod error;
-mod history;
 mod in_flight;
 mod instance;
 mod list;
-mod looks;
 mod new_vault_secret;
 mod referable;
-mod standing;
+mod shared_check;
+mod statistics;
 mod sync;
 mod update;
 mod usages;
@@ -32,9 +32,9 @@ pub use delete::Deletion;
 pub use denials::{Denial, DenialOptions};
 pub use error::{Cause, Error, Problem};
 pub use instance::{VaultStatus, check_vault, probe_writes};
-pub use list::{Listed, Span, Told, WatchEvent, Watcher};
+pub use list::{Listed, PlacedEvent, Span, WatchEvent, Watcher};
 pub use referable::Referable;
-pub use standing::Standing;
+pub use statistics::Statistics;
 pub use update::Changes;
 pub use usages::ListedUsage;
 pub use vault_secrets::{ListedVaultSecret, VaultCursor, VaultFilter, VaultSecretPage};
@@ -58,16 +58,19 @@ pub use crate::{
         is_reserved,
     },
     reconcile::ownership::TAG as RESERVED_TAG,
-    store::{AuditFilter, BackupStanding, FeedPlace, History, Request, Room, Signer, StoreError, StoreFault},
+    store::{
+        AuditFilter, BackupStatus, DiskUsage, FeedPlace, HistoryDigest, Request, Signer, StoreError,
+        StoreFault,
+    },
     vault::VaultError,
 };
 
 use denials::Denials;
 use in_flight::InFlight;
-use looks::Looks;
+use shared_check::SharedCheck;
 
 /// Maximum time that a call waits for the edge.
-pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
+pub const MAX_WAIT: Duration = Duration::from_secs(60);
 
 /// The use cases of the service, for one of its callers.
 #[derive(Clone)]
@@ -85,7 +88,7 @@ struct Inner {
     in_flight: InFlight,
     denials: Denials,
     options: Options,
-    looks: Looks<Arc<VaultStatus>>,
+    vault_checks: SharedCheck<Arc<VaultStatus>>,
 }
 
 /// Options of the use cases.
@@ -94,7 +97,7 @@ pub struct Options {
     /// Auditing of denied calls.
     pub denials: DenialOptions,
     /// How long callers of GetVault share the result of one check.
-    pub vault_look_life: Duration,
+    pub vault_check_lifetime: Duration,
 }
 
 /// Who calls, until when, and under which id.
@@ -147,7 +150,7 @@ pub struct Mode {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { denials: DenialOptions::default(), vault_look_life: Duration::from_secs(10) }
+        Self { denials: DenialOptions::default(), vault_check_lifetime: Duration::from_secs(10) }
     }
 }
 
@@ -164,10 +167,20 @@ impl Secrets {
         options: Options,
     ) -> Self {
         let (tasks, reserved) = (TaskTracker::new(), Mutex::default());
-        let (denials, looks) = (Denials::new(options.denials), Looks::default());
+        let (denials, vault_checks) = (Denials::new(options.denials), SharedCheck::default());
         let in_flight = InFlight::default();
-        let inner =
-            Inner { store, edge, reconciler, admission, tasks, reserved, in_flight, denials, options, looks };
+        let inner = Inner {
+            store,
+            edge,
+            reconciler,
+            admission,
+            tasks,
+            reserved,
+            in_flight,
+            denials,
+            options,
+            vault_checks,
+        };
         Self(Arc::new(inner), vault)
     }
 
@@ -182,13 +195,13 @@ impl Secrets {
     }
 
     /// Disk space that the database uses.
-    pub fn room(&self) -> Room {
-        self.0.store.room()
+    pub fn disk_usage(&self) -> DiskUsage {
+        self.0.store.disk_usage()
     }
 
     /// Status of the scheduled backups; `None` if none are scheduled.
-    pub fn backups(&self) -> Option<BackupStanding> {
-        self.0.store.backup_standing()
+    pub fn backups(&self) -> Option<BackupStatus> {
+        self.0.store.backup_status()
     }
 
     /// Signs for the API: resume tokens, fingerprints.
@@ -214,14 +227,14 @@ impl Secrets {
 
     /// Waits for running mutations, and records the denials that were only counted so far.
     pub async fn drain(&self) {
-        self.settle_denials().await;
+        self.flush_denials().await;
         self.0.tasks.close();
         self.0.tasks.wait().await;
     }
 
-    /// Runs a mutation to completion, even if the caller disconnects. A retry waits for the first call. Refuses the call if
-    /// this process is not the leader.
-    async fn to_the_end<T, F>(
+    /// Runs a mutation to completion, even if the caller disconnects. A retry waits for the first call.
+    /// Refuses the call if this process is not the leader.
+    async fn run_to_completion<T, F>(
         &self,
         call: Call,
         mutation: impl FnOnce(Self, Call) -> F + Send + 'static,
@@ -256,8 +269,8 @@ impl Secrets {
         })
     }
 
-    /// The tag that new vault secrets of a call carry. A retry of the call recognizes them by it; another caller's call with
-    /// the same id does not.
+    /// The tag that new vault secrets of a call carry. A retry of the call recognizes them by it; another
+    /// caller's call with the same id does not.
     fn tag(&self, call: &Call) -> String {
         let Some(request) = &call.request else { return Uuid::new_v4().to_string() };
         let content = [request.caller.as_bytes(), &[0], request.id.as_bytes()].concat();

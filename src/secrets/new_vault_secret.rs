@@ -1,4 +1,5 @@
-//! Stores new secrets in the vault: a call never creates one twice and never overwrites another call's secret.
+//! Stores new secrets in the vault: a call never creates one twice and never overwrites another call's
+//! secret.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! The vault secrets that a call may reference. They are authorized before the vault is read, and checked again when the
-//! call is carried out, because the synced secret may have changed in between.
+//! The vault secrets that a call may reference. They are authorized before the vault is read, and checked
+//! again when the call is carried out, because the synced secret may have changed in between.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,8 @@ pub struct Referable(BTreeSet<VaultSecretName>);
 // === impl Referable ===
 
 impl Referable {
-    /// Refuses references that were not authorized and that are not `held`: the synced secret has changed since.
+    /// Refuses references that were not authorized and that are not `held`: the synced secret has changed
+    /// since.
     pub(super) fn check<'a>(
         &self,
         secret: &SyncedSecret,
@@ -47,7 +48,8 @@ impl FromIterator<VaultSecretName> for Referable {
 }
 
 impl Secrets {
-    /// The vault secrets that an update newly references, and those that the synced secret already references the same way.
+    /// The vault secrets that an update newly references, and those that the synced secret already references
+    /// the same way.
     pub fn referred_by_update(&self, changes: &Changes) -> (Referable, Referable) {
         let record = self.0.store.view().get(&changes.id);
         let held = record.as_ref().map(|record| record.secret.references.as_slice()).unwrap_or_default();
@@ -69,10 +71,10 @@ impl Secrets {
     }
 }
 
-/// Whether a synced secret already has a reference. A pending one does not count: the secret with that name in the vault
-/// may be someone else's.
+/// Whether a synced secret already has a reference. A pending one does not count: the secret with that name
+/// in the vault may be someone else's.
 fn is_held(reference: &Reference, held: &[Reference]) -> bool {
-    held.iter().any(|held| !held.create_pending && held.asks_the_same(reference))
+    held.iter().any(|held| !held.create_pending && held.has_same_spec(reference))
 }
 
 #[cfg(test)]

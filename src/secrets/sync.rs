@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Call, Cause, Error, LONGEST_WAIT, Secrets};
+use super::{Call, Cause, Error, MAX_WAIT, Secrets};
 use crate::{
     model::{AuditAction, Condition, ConditionType, Reason, State, Status, SyncedSecret, SyncedSecretId},
     reconcile::{EnqueueOptions, is_held},
@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// A waiting call returns this long before its deadline, so that the response still arrives in time.
-pub(super) const MARGIN: Duration = Duration::from_millis(100);
+pub(super) const RESPONSE_MARGIN: Duration = Duration::from_millis(100);
 
 impl Secrets {
     /// Reads all references of a synced secret again and applies them to the edge.
@@ -22,7 +22,7 @@ impl Secrets {
         id: SyncedSecretId,
         wait: Duration,
     ) -> Result<SyncedSecret, Error> {
-        self.to_the_end(call, async move |this, call| this.sync(call, id, wait).await).await
+        self.run_to_completion(call, async move |this, call| this.sync(call, id, wait).await).await
     }
 
     async fn sync(&self, call: Call, id: SyncedSecretId, wait: Duration) -> Result<SyncedSecret, Error> {
@@ -53,7 +53,8 @@ impl Secrets {
         Ok(self.latest(secret))
     }
 
-    /// Waits until this generation or a later one is at the edge or has failed. The returned state tells how far it got.
+    /// Waits until this generation or a later one is at the edge or has failed. The returned state tells how
+    /// far it got.
     pub(super) async fn wait_for_generation(
         &self,
         call: &Call,
@@ -88,7 +89,7 @@ impl Secrets {
         wait: Duration,
         done: impl Fn(Option<&Record>) -> bool,
     ) {
-        let until = (Instant::now() + wait.min(LONGEST_WAIT)).min(call.deadline - MARGIN);
+        let until = (Instant::now() + wait.min(MAX_WAIT)).min(call.deadline - RESPONSE_MARGIN);
         let mut changed = self.0.store.commits();
         let wait = async {
             while !done(self.0.store.view().get_by_uid(secret.uid).as_deref()) {
@@ -124,8 +125,8 @@ impl Secrets {
         self.note_answer(transaction, call, Some(secret)).await
     }
 
-    /// Deletes the record of a call that is refused after it was recorded: the recorded answer is not the one that the
-    /// caller got, so a retry must be checked again.
+    /// Deletes the record of a call that is refused after it was recorded: the recorded answer is not the one
+    /// that the caller got, so a retry must be checked again.
     pub(super) async fn forget(&self, transaction: &mut Transaction, call: &Call) -> Result<(), Error> {
         let Some(request) = &call.request else { return Ok(()) };
         Ok(transaction.forget_request(request).await?)

@@ -1,4 +1,4 @@
-//! UpdateSyncedSecret: changes what is asked for.
+//! UpdateSyncedSecret: changes the description, labels or references.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -12,12 +12,12 @@ use crate::{
     store::{Record, StoreError},
 };
 
-/// What is to change; what is absent stays.
+/// The changes; absent fields stay as they are.
 #[derive(Debug)]
 pub struct Changes {
-    /// Of which synced secret.
+    /// Which synced secret.
     pub id: SyncedSecretId,
-    /// The state that the caller saw; any where empty.
+    /// The version that the caller read; empty for any.
     pub etag: String,
     /// For people.
     pub description: Option<String>,
@@ -25,36 +25,37 @@ pub struct Changes {
     pub labels: Option<BTreeMap<String, String>>,
     /// All references.
     pub references: Option<Vec<NewReference>>,
-    /// What they may refer to anew.
+    /// The vault secrets that they may newly reference.
     pub referable: Referable,
 }
 
-/// How often a change without an etag is tried on what other calls have made of it meanwhile.
+/// Attempts of a change without an etag that conflicts with other calls.
 const ATTEMPTS: u32 = 8;
 
-/// What became of a change that was checked.
+/// The result of a change that was accepted.
 enum Accepted {
-    /// Nothing was to be recorded; the synced secret as it is, or would be.
+    /// There was nothing to record: the synced secret as it is or would be.
     Nothing(Box<SyncedSecret>),
     /// It is recorded.
     Recorded {
         before: Arc<Record>,
         recorded: Box<Record>,
-        /// While new vault secrets are stored for it.
+        /// Held while its new vault secrets are stored.
         creating: Option<Creating>,
     },
 }
 
 impl Secrets {
-    /// Changes what is asked for, and syncs it.
+    /// Records the changes and syncs them.
     pub async fn update_synced_secret(
         &self,
         call: Call,
         changes: Changes,
         mode: Mode,
     ) -> Result<SyncedSecret, Error> {
-        let updated =
-            self.to_the_end(call, async move |this, call| this.update(call, changes, mode).await).await;
+        let updated = self
+            .run_to_completion(call, async move |this, call| this.update(call, changes, mode).await)
+            .await;
         updated.map_err(|error| error.within("synced_secret"))
     }
 
@@ -69,7 +70,7 @@ impl Secrets {
         let mut attempts = 1;
         let accepted = loop {
             match self.accept_change(&call, &changes, given.as_deref(), &reads, mode).await {
-                // Whoever named no etag changes whatever there is: another change that was faster is no reason to refuse this one.
+                // Without an etag, a concurrent change is no reason to refuse this one.
                 Err(Error::Stale(_)) if changes.etag.is_empty() && attempts < ATTEMPTS => attempts += 1,
                 accepted => break accepted?,
             }
@@ -94,7 +95,7 @@ impl Secrets {
         self.wait_for_generation(&call, recorded.secret, mode.wait).await
     }
 
-    /// Checks a change against what there is now, and records it.
+    /// Checks a change against the current synced secret and records it.
     async fn accept_change(
         &self,
         call: &Call,
@@ -124,7 +125,8 @@ impl Secrets {
             return Ok(Accepted::Nothing(Box::new(changed.secret)));
         }
         let creates = references.iter().any(|new| new.create.is_some());
-        // What is to be stored is not there yet, also where it was asked for before and the call then was cut off.
+        // New values must be stored even if the recorded references are equal: an earlier call may have been
+        // cut off.
         if changed == *record && !creates {
             let mut transaction = self.0.store.begin().await?;
             self.note_request(&mut transaction, call, &changed.secret).await?;
@@ -139,7 +141,7 @@ impl Secrets {
         Ok(Accepted::Recorded { before: record, recorded: Box::new(recorded), creating })
     }
 
-    /// The same call again: goes on where the first one was interrupted.
+    /// A retry of the call: continues where the first one was interrupted.
     async fn update_again(
         &self,
         call: Call,
@@ -165,7 +167,7 @@ impl Secrets {
         let mut transaction = self.0.store.begin().await?;
         let mut current = transaction.current(read.secret.uid).ok_or_else(stale)?;
         current.ask(call.begun);
-        // What has been seen of it since it was read stays.
+        // Keep what was observed since it was read.
         change(&mut current, changes, references);
         let secret = &mut current.secret;
         secret.generation = read.secret.generation + 1;
@@ -183,8 +185,8 @@ impl Secrets {
         Ok(current)
     }
 
-    /// Takes back what this call has recorded, because the vault refused all of it. Where another call has changed it since, that
-    /// one was told so and it stays: its missing values are told as ValueNotStored.
+    /// Withdraws what this call recorded, because the vault refused all of it. If another call has changed it
+    /// since, it stays, and its missing values are reported as ValueNotStored.
     async fn withdraw_change(&self, call: &Call, before: &Record, recorded: &Record) -> Result<(), Error> {
         let mut transaction = self.0.store.begin().await?;
         self.forget(&mut transaction, call).await?;
@@ -193,13 +195,13 @@ impl Secrets {
         };
         let observed = std::mem::take(&mut current.secret.references);
         let secret = &mut current.secret;
-        // A generation is never used twice: what was asked for before comes back under a new one.
+        // A generation is never reused: the previous intent comes back with a new one.
         secret.generation = recorded.secret.generation + 1;
         secret.description.clone_from(&before.secret.description);
         secret.labels.clone_from(&before.secret.labels);
         secret.references.clone_from(&before.secret.references);
         for reference in &mut secret.references {
-            if let Some(held) = observed.iter().find(|held| held.asks_the_same(reference)) {
+            if let Some(held) = observed.iter().find(|held| held.has_same_spec(reference)) {
                 reference.status.clone_from(&held.status);
             }
         }
@@ -207,7 +209,7 @@ impl Secrets {
             Err(StoreError::Stale) => {}
             changed => {
                 changed?;
-                let detail = "The vault refused; what was asked for before is asked for again.";
+                let detail = "The vault refused the write; the synced secret is as it was before the update.";
                 let event = call.event(AuditAction::UpdateSyncedSecretUndone, before.secret.name(), detail);
                 transaction.audit(event).await?;
             }
@@ -216,7 +218,7 @@ impl Secrets {
     }
 }
 
-/// An etag that is given must be the current one.
+/// An error if an etag is given and is not the current one.
 pub(super) fn check_etag(record: &Record, etag: &str) -> Result<(), Error> {
     match etag.is_empty() || etag == record.secret.etag() {
         true => Ok(()),
@@ -229,7 +231,7 @@ fn held(record: &Record) -> Vec<NewReference> {
     record.secret.references.iter().map(same).collect()
 }
 
-/// Applies changes to a record; references that stay keep what is known of them.
+/// Applies changes to a record; unchanged references keep their status.
 fn change(record: &mut Record, changes: &Changes, references: &[NewReference]) {
     let secret = &mut record.secret;
     if let Some(description) = &changes.description {
@@ -242,7 +244,7 @@ fn change(record: &mut Record, changes: &Changes, references: &[NewReference]) {
         if new.create.is_some() {
             return new.recorded_with(secret.generation + 1);
         }
-        let held = secret.references.iter().find(|held| held.asks_the_same(&new.reference));
+        let held = secret.references.iter().find(|held| held.has_same_spec(&new.reference));
         held.unwrap_or(&new.reference).clone()
     };
     secret.references = references.iter().map(keep).collect();

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// How long a call waits for the first listing of usages after a start.
-const SETTLING: Duration = Duration::from_secs(5);
+const FIRST_LISTING_WAIT: Duration = Duration::from_secs(5);
 
 /// A usage, and whether the secret and the key that it names exist.
 pub struct ListedUsage {
@@ -25,9 +25,11 @@ pub struct ListedUsage {
 }
 
 impl Secrets {
-    /// The usages after a place, of one synced secret or of all, broken ones included; and whether there are more.
+    /// The usages after a place, of one synced secret or of all, broken ones included; and whether there are
+    /// more.
     ///
-    /// If a kind can never be listed, only the usages of the others are returned; the condition `InUse` says so.
+    /// If a kind can never be listed, only the usages of the others are returned; the condition `InUse` says
+    /// so.
     pub async fn list_secret_usages(
         &self,
         deadline: Option<Instant>,
@@ -45,16 +47,17 @@ impl Secrets {
         }
         let more = page.len() > limit;
         page.truncate(limit);
-        Ok((page.into_iter().map(|usage| self.judged(usage)).collect(), more))
+        Ok((page.into_iter().map(|usage| self.with_missing(usage)).collect(), more))
     }
 
     /// The known usages of a synced secret.
     pub fn usages_of(&self, id: &SyncedSecretId) -> Vec<ListedUsage> {
-        self.0.reconciler.usages().of(id.as_str()).into_iter().map(|usage| self.judged(usage)).collect()
+        self.0.reconciler.usages().of(id.as_str()).into_iter().map(|usage| self.with_missing(usage)).collect()
     }
 
-    /// The usages that a forced deletion overrides. Without `force`, an error if anything uses the synced secret, or may.
-    pub(super) async fn uses_to_overrule(
+    /// The usages that a forced deletion overrides. Without `force`, an error if anything uses the synced
+    /// secret, or may.
+    pub(super) async fn check_unused(
         &self,
         call: &Call,
         id: &SyncedSecretId,
@@ -112,7 +115,7 @@ impl Secrets {
         Error::refuse(problems)
     }
 
-    fn judged(&self, usage: Arc<Usage>) -> ListedUsage {
+    fn with_missing(&self, usage: Arc<Usage>) -> ListedUsage {
         let id: Option<SyncedSecretId> = usage.secret.parse().ok();
         let record = id.as_ref().and_then(|id| self.0.store.view().get(id));
         // A secret that was not looked up yet is not missing.
@@ -128,6 +131,6 @@ impl Secrets {
 
 /// Until when a call waits for the first listing.
 fn until(deadline: Option<Instant>) -> Instant {
-    let settled = Instant::now() + SETTLING;
-    deadline.map_or(settled, |deadline| settled.min(deadline - super::sync::MARGIN))
+    let settled = Instant::now() + FIRST_LISTING_WAIT;
+    deadline.map_or(settled, |deadline| settled.min(deadline - super::sync::RESPONSE_MARGIN))
 }

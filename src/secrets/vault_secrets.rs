@@ -1,4 +1,4 @@
-//! The vault's half: what it holds, and new secrets and versions in it.
+//! Vault secrets: list, read, create, and add versions.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -13,7 +13,7 @@ use crate::{
     vault::{Priority, VaultError},
 };
 
-/// Which vault secrets are wanted.
+/// Selects vault secrets.
 #[derive(Clone, Debug, Default)]
 pub struct VaultFilter {
     /// Part of the name, compared without case.
@@ -22,24 +22,24 @@ pub struct VaultFilter {
     pub unsynced_only: bool,
 }
 
-/// A place in a list that the vault keeps: a page of the vault, and how much of it was shown.
+/// A place in a list of the vault: a page, and how many of its entries were returned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VaultCursor {
-    /// The vault's own continuation; the first page where absent.
+    /// The vault's continuation token; absent for the first page.
     pub page: Option<String>,
-    /// Entries of that page that were shown.
+    /// Entries of that page that were returned already.
     pub shown: usize,
 }
 
-/// A page of what the vault holds.
+/// A page of vault secrets or versions.
 pub struct VaultSecretPage<T> {
     /// In the vault's order.
     pub items: Vec<T>,
-    /// Where it goes on.
+    /// Where the next page begins; absent at the end.
     pub next: Option<VaultCursor>,
 }
 
-/// A vault secret and who refers to it.
+/// A vault secret and the synced secrets that reference it.
 pub struct ListedVaultSecret {
     /// The secret.
     pub secret: VaultSecret,
@@ -48,7 +48,7 @@ pub struct ListedVaultSecret {
 }
 
 impl Secrets {
-    /// A page of the vault's secrets. Without a filter it costs the vault's pages that it shows, and no more.
+    /// A page of the vault's secrets. Without a filter, reads no more pages of the vault than it returns.
     pub async fn list_vault_secrets(
         &self,
         filter: &VaultFilter,
@@ -70,7 +70,7 @@ impl Secrets {
         gather(page, list, from, limit).await
     }
 
-    /// A vault secret, as its latest version shows it. Reads no value.
+    /// A vault secret, described by its latest version. Reads no value.
     pub async fn get_vault_secret(&self, name: &VaultSecretName) -> Result<ListedVaultSecret, Error> {
         let versions = self.versions(name).await?;
         let latest = versions.iter().max_by_key(|version| (version.create_time, version.update_time));
@@ -78,7 +78,7 @@ impl Secrets {
         Ok(self.listed(latest.clone()))
     }
 
-    /// A vault secret as its latest version shows it, and who refers to it.
+    /// A vault secret, described by its latest version, and the synced secrets that reference it.
     fn listed(&self, latest: VaultSecretVersion) -> ListedVaultSecret {
         let users = self.0.store.view().users_of(&latest.name);
         let secret = VaultSecret {
@@ -125,7 +125,7 @@ impl Secrets {
         new: NewVaultSecret,
         validate_only: bool,
     ) -> Result<ListedVaultSecret, Error> {
-        self.to_the_end(call, async move |this, call| {
+        self.run_to_completion(call, async move |this, call| {
             this.create_in_vault(call, name, new, validate_only).await
         })
         .await
@@ -164,14 +164,14 @@ impl Secrets {
         Ok(self.listed(version))
     }
 
-    /// Adds a version to a vault secret, and re-syncs whoever follows the latest.
+    /// Adds a version to a vault secret, and re-syncs the synced secrets that follow the latest version.
     pub async fn add_vault_secret_version(
         &self,
         call: Call,
         name: VaultSecretName,
         new: NewVaultSecret,
     ) -> Result<VaultSecretVersion, Error> {
-        self.to_the_end(call, async move |this, call| this.add_version(call, name, new).await).await
+        self.run_to_completion(call, async move |this, call| this.add_version(call, name, new).await).await
     }
 
     async fn add_version(
@@ -181,7 +181,7 @@ impl Secrets {
         mut new: NewVaultSecret,
     ) -> Result<VaultSecretVersion, Error> {
         let again = self.recorded(&call).await?;
-        // What was answered is the answer, whatever became of it in the vault.
+        // A retry gets the recorded answer, whatever happened to the version since.
         if let Some(Some(response)) = &again {
             return answered(name, response);
         }
@@ -220,7 +220,7 @@ impl Secrets {
         Ok(version)
     }
 
-    /// Whether a call came before, and whether it is known to have ended well.
+    /// The record of a call, if it is a retry, with its response once it is known to have succeeded.
     async fn recorded(&self, call: &Call) -> Result<Option<Option<Vec<u8>>>, Error> {
         let Some(request) = &call.request else { return Ok(None) };
         Ok(self.0.store.recorded(request).await?.map(|recorded| recorded.response))
@@ -243,7 +243,7 @@ impl Secrets {
         Ok(transaction.commit().await?)
     }
 
-    /// Records how writing to the vault ended.
+    /// Records the result of a write to the vault.
     async fn end_vault_write(
         &self,
         call: &Call,
@@ -253,8 +253,8 @@ impl Secrets {
     ) -> Result<VaultSecretVersion, Cause> {
         let recorded = self.record_vault_write(call, action, resource, &written).await;
         if let Err(error) = recorded {
-            // The tag in the vault says what was stored; a retry finds it.
-            tracing::error!(%error, resource, "the end of a write to the vault could not be recorded");
+            // A retry finds what was stored by its tag in the vault.
+            tracing::error!(%error, resource, "failed to record the result of a vault write");
         }
         written
     }
@@ -295,7 +295,7 @@ impl Secrets {
         }
     }
 
-    /// Why there are no versions of a name: never there, or soft-deleted.
+    /// Why a name has no versions: not found, or soft-deleted.
     async fn missing(&self, name: &VaultSecretName) -> Error {
         match self.vault().deleted(name, Priority::Interactive).await {
             Ok(Some(_)) => VaultError::SoftDeleted { name: name.clone(), being_deleted: false }.into(),
@@ -304,7 +304,7 @@ impl Secrets {
     }
 }
 
-/// What a call answered when it came before. An earlier release recorded the version alone.
+/// The recorded answer of a call. An earlier release recorded the version alone.
 fn answered(name: VaultSecretName, response: &[u8]) -> Result<VaultSecretVersion, Error> {
     if let Ok(version) = serde_json::from_slice(response) {
         return Ok(version);
@@ -349,13 +349,13 @@ async fn gather<T, U, F: Future<Output = Result<crate::vault::Page<T>, VaultErro
         }
         match current.next {
             Some(next) if seen.insert(next.clone()) => at = VaultCursor { page: Some(next), shown: 0 },
-            Some(_) => return Err(VaultError::Malformed("its pages go round in circles".into()).into()),
+            Some(_) => return Err(VaultError::Malformed("its continuation links form a loop".into()).into()),
             None => return Ok(VaultSecretPage { items, next: None }),
         }
     }
 }
 
-/// What a vault secret will look like.
+/// The vault secret that a call would create, for `validate_only`.
 fn preview(name: VaultSecretName, new: &NewVaultSecret) -> ListedVaultSecret {
     let secret = VaultSecret {
         name,

@@ -21,7 +21,7 @@ statements! {
         RETURNING sequence";
     SELECT_LAST = "SELECT sequence, history FROM changes ORDER BY sequence DESC LIMIT 1";
     SELECT_PLACE = "SELECT sequence, history FROM changes WHERE sequence = ?1";
-    /// The sequence from which on nothing is missing: what is older may have been pruned.
+    /// The oldest sequence that is kept.
     SELECT_FIRST = "SELECT COALESCE(MIN(sequence), 0) FROM changes";
     SELECT_AFTER = "
         SELECT sequence, history, kind, before, snapshot
@@ -34,7 +34,7 @@ statements! {
          WHERE uid = ?1 AND kind = 'DELETED'
          ORDER BY sequence DESC
          LIMIT 1";
-    /// Both the age and the number must be passed; the latest row stays, because it holds the sequence.
+    /// Prunes rows beyond both the age and the number; the latest row stays, because it holds the sequence.
     PRUNE = "
         DELETE FROM changes
          WHERE change_time < ?1
@@ -43,14 +43,14 @@ statements! {
 
 /// A place in the feed: after a change, in the history that led to it.
 ///
-/// A database that was put back to an earlier state counts on from there. The same sequence then stands for another change, and
-/// its digest tells them apart.
+/// A restored database continues the sequence of the backup. A sequence can then belong to another change,
+/// and the digest distinguishes them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FeedPlace {
-    /// The sequence of the last change before it; 0 before the first.
+    /// The sequence of the last change; 0 before the first.
     pub sequence: i64,
     /// Keyed digest of all changes up to there.
-    pub history: History,
+    pub history: HistoryDigest,
 }
 
 impl fmt::Display for FeedPlace {
@@ -70,18 +70,18 @@ impl FromStr for FeedPlace {
                 history: hex::decode(history).ok()?.try_into().ok()?,
             })
         };
-        place().ok_or("a place in a feed is a number, a dot and 32 hex digits")
+        place().ok_or("a place in the feed is a number, a dot and 32 hex digits")
     }
 }
 
 /// See [`FeedPlace::history`].
-pub type History = [u8; 16];
+pub type HistoryDigest = [u8; 16];
 
 /// The next part of the feed.
 pub enum Feed {
     /// Oldest first; empty where the reader is up to date.
     Changes(Vec<FeedChange>),
-    /// Changes between the reader's place and the oldest kept are gone.
+    /// Changes after the reader's place were pruned already.
     TooOld,
 }
 
@@ -101,7 +101,7 @@ struct ChangeRow {
 }
 
 impl Store {
-    /// The changes after a sequence: from memory for whoever keeps up, else from the table.
+    /// The changes after a sequence: from memory if recent, otherwise from the table.
     pub async fn changes_after(&self, sequence: i64, limit: i64) -> Result<Feed, StoreError> {
         if let Some(recent) = self.view().recent_changes(sequence) {
             return Ok(Feed::Changes(recent));
@@ -118,8 +118,8 @@ impl Store {
 }
 
 impl Store {
-    /// A synced secret of ours that is known to be deleted, as it was last, as long as the feed keeps that. The mirror of a SecretSync
-    /// of somebody else is none of ours, and that it ends says nothing of what it mirrored.
+    /// The last state of a deleted managed synced secret, as long as the feed keeps it. Imported SecretSyncs
+    /// of other tools don't count: when their import ends, the object itself may still exist.
     pub async fn deleted(&self, uid: Uuid) -> Result<Option<SyncedSecret>, StoreError> {
         let snapshot: Option<String> = self
             .run(sqlx::query_scalar(SELECT_DELETED).bind(uid.to_string()).fetch_optional(&self.0.readers))
@@ -129,9 +129,9 @@ impl Store {
         Ok(last.filter(|secret: &SyncedSecret| secret.origin == Origin::Managed))
     }
 
-    /// Whether the feed came by this place: not where it is of a history that this database no longer has, and not where its
-    /// change is no longer kept.
-    pub async fn came_by(&self, place: FeedPlace) -> Result<bool, StoreError> {
+    /// Whether the feed has passed this place. False if it is from before a restore, or if its change was
+    /// pruned.
+    pub async fn has_passed(&self, place: FeedPlace) -> Result<bool, StoreError> {
         if place.sequence == 0 {
             return Ok(true);
         }
@@ -146,7 +146,7 @@ impl Store {
 }
 
 impl Transaction {
-    /// Forgets changes from before that time of the database's clock that are not among the last `keep`.
+    /// Prunes changes from before a time of the database's clock, except the last `keep`.
     pub async fn prune_changes(&mut self, before: Timestamp, keep: i64) -> Result<u64, StoreError> {
         let done = sqlx::query(PRUNE).bind(before.as_microsecond()).bind(keep).execute(&mut *self.sql);
         let done = self.store.run(done).await?;
@@ -155,7 +155,7 @@ impl Transaction {
 }
 
 impl Transaction {
-    /// Records what became of a synced secret; with a deletion, `after` is what was deleted.
+    /// Records a change of a synced secret; for a deletion, `after` is the deleted state.
     pub(super) async fn record_change(
         &mut self,
         kind: ChangeKind,
@@ -179,12 +179,12 @@ impl Transaction {
     }
 }
 
-/// The history goes on with a change.
+/// The digest of the history including this change.
 fn next_history(
     signer: &Signer,
-    last: &History,
+    last: &HistoryDigest,
     (uid, kind, snapshot, time): (&str, &str, &str, i64),
-) -> History {
+) -> HistoryDigest {
     let mut content = last.to_vec();
     content.extend(time.to_be_bytes());
     for text in [uid, kind, snapshot] {
@@ -206,7 +206,8 @@ pub(super) async fn last_place<'a>(
 impl PlaceRow {
     fn into_model(self) -> Result<FeedPlace, StoreError> {
         let row = Row { table: "changes", key: self.sequence.to_string() };
-        let history = self.history.try_into().map_err(|_| row.corrupt("history", "it has not 16 bytes"))?;
+        let history =
+            self.history.try_into().map_err(|_| row.corrupt("history", "the length is not 16 bytes"))?;
         Ok(FeedPlace { sequence: self.sequence, history })
     }
 }

@@ -1,11 +1,11 @@
-//! The clock of a database: by it, what is kept for a time grows old.
+//! The clock of a database, which retention follows.
 //!
-//! It goes on only while the service runs, by the monotonic clock, and from where it was: a wall clock that jumps, forward or
-//! back, while the service runs or between two runs, makes nothing older or younger. The time that the service does not run is
-//! not counted, so that what is to be kept for a day is kept for at least a day in which somebody could ask for it.
+//! It advances by the monotonic clock while the service runs, and continues where it stopped. A wall clock
+//! that jumps, forward or back, during a run or between runs, makes no row older or younger. Downtime is not
+//! counted, so that a row with a retention of a day is available for at least a day of operation.
 //!
-//! Its times are written as microseconds like those of the wall clock, because it began with that: rows of a release that knew no
-//! other clock grow old by it, too.
+//! Its times are microseconds like those of the wall clock, from which it started: rows of releases without
+//! this clock age by it, too.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use super::{StoreError, Transaction, settings, statements};
 const NAME: &str = "clock";
 
 statements! {
-    /// What was last recorded by the clock: after a crash it may be newer than what the settings hold.
+    /// The newest recorded time: after a crash it may be newer than the time in the settings.
     NEWEST = "
         SELECT max(coalesce((SELECT max(create_time) FROM requests), ?1),
                    coalesce((SELECT max(change_time) FROM changes), ?1),
@@ -27,27 +27,27 @@ statements! {
                    coalesce((SELECT max(kept_since) FROM audit_denials), ?1))";
 }
 
-/// See the module.
+/// The clock of a database; see the module.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clock {
-    /// What it showed when the service started.
+    /// Its time when the service started.
     began: Timestamp,
     started: Instant,
 }
 
 impl Clock {
-    /// Goes on from what it showed last.
+    /// Continues from its last time.
     pub(super) fn from(began: Timestamp) -> Self {
         Self { began, started: Instant::now() }
     }
 
     pub(super) fn now(self) -> Timestamp {
-        // A sum that can't be told is of a clock that was set to the end of time: it stands still.
+        // An overflow means that the clock was set to the end of time: it stands still.
         self.began.checked_add(self.started.elapsed()).unwrap_or(self.began)
     }
 }
 
-/// The clock as it was left; of a new database, one that begins now.
+/// The clock with its last time; the current time for a new database.
 pub(super) async fn read(writer: &SqlitePool) -> Result<Clock, StoreError> {
     let kept = settings::number(writer, NAME).await?;
     let newest: i64 = sqlx::query_scalar(NEWEST).bind(i64::MIN).fetch_one(writer).await?;
@@ -55,20 +55,20 @@ pub(super) async fn read(writer: &SqlitePool) -> Result<Clock, StoreError> {
     Ok(Clock::from(Timestamp::from_microsecond(last).unwrap_or_else(|_| Timestamp::now())))
 }
 
-/// How long what is recorded is kept.
+/// Retention of recorded data.
 #[derive(Clone, Copy, Debug)]
 pub struct Keep {
     /// Calls with a `request_id`.
     pub requests: Duration,
     /// Changes of the feed.
     pub changes: Duration,
-    /// So many changes are kept, however old they are.
+    /// This many changes are kept, whatever their age.
     pub last_changes: i64,
     /// Events of the audit.
     pub audit: Duration,
-    /// Bytes that events take, about: the oldest go before the newest, however young they are.
+    /// Approximate bytes of events: beyond it, the oldest are pruned, whatever their age.
     pub audit_bytes: u64,
-    /// Bytes that changes take, about: the same.
+    /// Approximate bytes of changes: likewise.
     pub feed_bytes: u64,
 }
 
@@ -89,17 +89,17 @@ impl Default for Keep {
 }
 
 impl Transaction {
-    /// Forgets what has been kept long enough by the clock, and keeps the clock, so that it goes on from there.
+    /// Prunes what has exceeded its retention, and saves the clock.
     pub async fn prune(&mut self, keep: &Keep) -> Result<(), StoreError> {
         let now = self.store.clock();
-        self.keep_clock().await?;
+        self.save_clock().await?;
         self.prune_requests(now - keep.requests).await?;
         self.prune_changes(now - keep.changes, keep.last_changes).await?;
         self.prune_audit(now - keep.audit).await
     }
 
-    /// Keeps the clock, so that it goes on from there.
-    pub(super) async fn keep_clock(&mut self) -> Result<(), StoreError> {
+    /// Saves the clock, so that the next run continues from there.
+    pub(super) async fn save_clock(&mut self) -> Result<(), StoreError> {
         let now = self.store.clock().as_microsecond();
         self.store.run(settings::set_number(&mut self.sql, NAME, now)).await
     }

@@ -1,21 +1,21 @@
-//! Why the database did not do what was asked.
+//! Errors of the database.
 
 use std::path::PathBuf;
 
 use super::{BackupError, StoreFault, schema};
 use crate::quote::Quote;
 
-/// Why the database did not do what was asked.
+/// Why a database operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The id is taken.
     #[error("a synced secret of this name exists")]
     AlreadyExists,
-    /// Nothing of this name is recorded.
+    /// No synced secret with this name is recorded.
     #[error("no synced secret of this name is recorded")]
     NotFound,
-    /// What is asked for has changed since it was read.
-    #[error("the synced secret was changed meanwhile")]
+    /// The synced secret has changed since it was read.
+    #[error("the synced secret was changed since it was read")]
     Stale,
     /// The call is recorded already.
     #[error("this call is recorded already")]
@@ -40,8 +40,9 @@ pub enum StoreError {
     },
     /// The database was made by a newer release.
     #[error(
-        "the database was made by a newer release{} (schema {schema}; {} knows up to {}): run that release, or go back to a \
-         backup of this one with `secret-service restore FILE`",
+        "the database was made by a newer release{} (schema {schema}; {} supports up to {}): run that \
+         release, or restore a backup \
+         of this release with `secret-service restore FILE`",
         .release.as_ref().map(|release| format!(", {release}")).unwrap_or_default(),
         env!("CARGO_PKG_VERSION"),
         schema::MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or_default()
@@ -53,40 +54,42 @@ pub enum StoreError {
         release: Option<String>,
     },
     /// The database was made by an older release.
-    #[error("the database was made by an older release; start the service once, which brings it up to date")]
+    #[error("the database was made by an older release; start the service once to migrate it")]
     Older,
-    /// The database holds what belongs to another instance.
+    /// The database belongs to another instance.
     #[error(
-        "it belongs to the {what} {recorded:?}, and {configured:?} is configured: set {} back, or give this {what} a database of its own \
-         (database.path)",
+        "it belongs to the {what} {recorded:?}, but {configured:?} is configured: change {} back, or \
+         configure another database for \
+         this {what} with database.path",
         if *.what == "vault" { "vault.uri" } else { "kubernetes.namespace" }
     )]
     Foreign {
-        /// Of what: vault or namespace.
+        /// What differs: vault or namespace.
         what: &'static str,
-        /// Whose it is.
+        /// The recorded one.
         recorded: String,
-        /// What is configured.
+        /// The configured one.
         configured: String,
     },
-    /// A backup stands where the database should be.
+    /// The file is a backup, not a database in use.
     #[error(
-        "this is a backup: put it in place with `secret-service restore FILE`, so that callers are told that it is another history"
+        "this file is a backup: install it with `secret-service restore FILE`, so that clients learn of the \
+         restore"
     )]
     IsBackup,
-    /// A migration is due, and the backup that comes before it failed.
-    #[error("it must be migrated, and the backup before that failed: {0}")]
+    /// The backup before a migration failed.
+    #[error("the database must be migrated, but the backup before the migration failed: {0}")]
     NotBackedUp(#[source] Box<BackupError>),
-    /// The database itself.
+    /// SQLite failed.
     #[error("the database: {}", Quote::error(.0))]
     Database(#[from] sqlx::Error),
-    /// A page of the file is not what SQLite wrote there.
+    /// A page of the file is corrupt.
     #[error("the database file is damaged: {0}")]
     Damaged(Quote),
-    /// The file is no longer the one that was opened: what is written to that one, the next start will not find.
-    #[error("the database file {} was removed or replaced while the service uses it", .0.display())]
+    /// The file at the path is no longer the opened one: the next start would not find what is written now.
+    #[error("the database file {} was removed or replaced while the service was using it", .0.display())]
     Lost(PathBuf),
-    /// The task that commits has ended before it was done.
+    /// The service stopped before the commit completed.
     #[error("the service is stopping")]
     Stopping,
 }
@@ -94,12 +97,12 @@ pub enum StoreError {
 // === impl StoreError ===
 
 impl StoreError {
-    /// What it says is wrong with the database's file or its disk, where it says that.
+    /// The fault of the database file or its disk that this error reports, if any.
     pub fn fault(&self) -> Option<StoreFault> {
         StoreFault::of(self)
     }
 
-    /// Whether someone else holds the database, or all its connections are taken: waiting may be enough.
+    /// Whether the database is locked, or all its connections are in use: waiting may help.
     pub fn is_busy(&self) -> bool {
         matches!(self, Self::Database(sqlx::Error::PoolTimedOut)) || matches!(self.sqlite_code(), Some(5 | 6))
     }

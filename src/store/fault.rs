@@ -1,4 +1,4 @@
-//! What is wrong with the database's file or its disk, by the errors of those who use it.
+//! Faults of the database file and its disk, derived from errors of operations.
 
 use std::{
     fs, io,
@@ -15,12 +15,12 @@ use tokio::{sync::watch, time::Instant};
 
 use super::StoreError;
 
-/// What is wrong with the database.
+/// A fault of the database file or its disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreFault {
-    /// No room is left on the disk.
+    /// The disk is full.
     Full,
-    /// The disk or the file may not be written.
+    /// The disk or the file is read-only.
     ReadOnly,
     /// The disk fails.
     Disk,
@@ -30,17 +30,18 @@ pub enum StoreFault {
     Lost,
 }
 
-/// The fault that stands, and the file that is looked at for one.
+/// The current fault and the database file.
 pub(super) struct Faults {
     stands: watch::Sender<Option<StoreFault>>,
-    /// When a write was last made durable.
+    /// When a write was last committed.
     written: Mutex<Option<Instant>>,
-    /// Set by each fault, for whoever keeps connections: one that was opened or used while the disk failed may stay as it was then.
+    /// Set by each fault, for the connection pool: a connection that was used while the disk failed may be
+    /// unusable.
     suspect: Arc<AtomicBool>,
     file: File,
 }
 
-/// The file that was opened, which others may remove or replace.
+/// The opened file, which others may remove or replace.
 struct File {
     path: PathBuf,
     /// Its device and inode.
@@ -50,7 +51,7 @@ struct File {
 // === impl StoreFault ===
 
 impl StoreFault {
-    /// What an error says is wrong, where it says that.
+    /// The fault that an error reports, if any.
     pub(super) fn of(error: &StoreError) -> Option<Self> {
         match error {
             StoreError::Lost(_) => Some(Self::Lost),
@@ -66,7 +67,7 @@ impl StoreFault {
         }
     }
 
-    /// Whether no later write can tell that it is over.
+    /// Whether a later successful write does not clear it.
     fn is_final(self) -> bool {
         matches!(self, Self::Corrupt | Self::Lost)
     }
@@ -75,13 +76,13 @@ impl StoreFault {
 // === impl Faults ===
 
 impl Faults {
-    /// None yet, of a file that is there.
+    /// No fault yet, for a file that exists.
     pub(super) fn new(path: &Path, suspect: Arc<AtomicBool>) -> io::Result<Self> {
         let file = File { path: path.to_owned(), identity: identity(path)? };
         Ok(Self { stands: watch::Sender::new(None), written: Mutex::default(), suspect, file })
     }
 
-    /// Tells of the fault that stands.
+    /// Watches the current fault.
     pub(super) fn subscribe(&self) -> watch::Receiver<Option<StoreFault>> {
         self.stands.subscribe()
     }
@@ -95,7 +96,7 @@ impl Faults {
         *self.stands.borrow()
     }
 
-    /// Whether the file that is written to is still the one that the next start will read.
+    /// Checks that the opened file is still the one at the path.
     pub(super) fn look(&self) -> Result<(), StoreError> {
         match identity(&self.file.path) {
             Ok(identity) if identity == self.file.identity => Ok(()),
@@ -104,7 +105,7 @@ impl Faults {
         }
     }
 
-    /// Takes note of an error, and logs the fault that it tells once.
+    /// Notes the fault that an error reports, and logs it once.
     pub(super) fn note(&self, error: &StoreError) {
         let Some(fault) = StoreFault::of(error) else { return };
         self.suspect.store(true, Ordering::Release);
@@ -116,11 +117,12 @@ impl Faults {
             is_new
         });
         if is_new {
-            tracing::error!(%error, file = %self.file.path.display(), "nothing can be recorded now; it is tried again");
+            tracing::error!(%error, file = %self.file.path.display(), "the database can't be written; \
+                retrying");
         }
     }
 
-    /// A write was made durable.
+    /// Notes a successful commit.
     pub(super) fn written(&self) {
         *self.last_write() = Some(Instant::now());
         let is_over = self.stands.send_if_modified(|stands| {
@@ -131,10 +133,11 @@ impl Faults {
             is_over
         });
         if is_over {
-            tracing::info!(file = %self.file.path.display(), "the database can be written again");
+            tracing::info!(file = %self.file.path.display(), "the database is writable again");
         }
     }
-    /// Whether a write was made durable since then.
+
+    /// Whether a write was committed since then.
     pub(super) fn has_written_since(&self, time: Instant) -> bool {
         self.last_write().is_some_and(|written| written >= time)
     }

@@ -1,4 +1,4 @@
-//! Which instance a database belongs to, and which history it is in.
+//! The instance that a database belongs to, and its history.
 
 use serde::{Deserialize, Serialize};
 use sqlx::{SqliteConnection, SqlitePool};
@@ -9,14 +9,15 @@ use super::{
     settings,
 };
 
-/// The name under which the settings hold what is not reconciled yet.
+/// The settings key of a restore that was not reconciled with the edge yet.
 const RESTORED: &str = "restored";
 
-/// The history of a database that goes on now; another one after each restore. What was answered in one holds in that one alone.
+/// The id of the current history of a database; each restore begins a new one. Recorded answers are only
+/// valid in theirs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Epoch(pub(super) [u8; 16]);
 
-/// Whose synced secrets are recorded: those of one namespace, from one vault.
+/// The instance whose synced secrets are recorded: one namespace and one vault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instance {
     /// Where the vault is.
@@ -25,18 +26,22 @@ pub struct Instance {
     pub namespace: String,
 }
 
-/// That a database is as a backup had it, and was not held against the edge since.
+/// A restore that was not reconciled with the edge yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restored {
-    /// What the backup said of itself: its time, its sequence.
+    /// The manifest of the backup.
     pub backup: Manifest,
 }
 
 // === impl Instance ===
 
 impl Instance {
-    /// Refuses what belongs to another vault or namespace; what does not say whose it is may be anybody's.
-    pub(super) fn must_be(&self, vault: Option<&str>, namespace: Option<&str>) -> Result<(), StoreError> {
+    /// An error if a database belongs to another vault or namespace. One without that record is accepted.
+    pub(super) fn check_belongs_to(
+        &self,
+        vault: Option<&str>,
+        namespace: Option<&str>,
+    ) -> Result<(), StoreError> {
         for (what, own, recorded) in
             [("vault", &self.vault, vault), ("namespace", &self.namespace, namespace)]
         {
@@ -50,24 +55,24 @@ impl Instance {
 }
 
 impl Store {
-    /// The history that goes on now.
+    /// The current history.
     pub fn epoch(&self) -> Epoch {
         self.0.epoch
     }
 
-    /// Signs what is good in this history alone: the places of pages.
+    /// Signs tokens that are only valid in the current history: page tokens.
     pub fn page_signer(&self) -> Signer {
         Signer::new(&self.0.signer.sign("epoch", &self.0.epoch.0))
     }
 
-    /// Records which instance the database belongs to; an error where it belongs to another one.
+    /// Records which instance the database belongs to; an error if it belongs to another one.
     pub async fn belong_to(&self, instance: &Instance) -> Result<(), StoreError> {
         let mut transaction = self.begin().await?;
         self.run(belong_to(&mut transaction.sql, instance)).await?;
         transaction.commit().await
     }
 
-    /// That it was restored and was not reconciled with the edge since, where that is so.
+    /// The restore that was not reconciled with the edge yet, if any.
     pub async fn restored(&self) -> Result<Option<Restored>, StoreError> {
         let text = self.run(settings::text(&self.0.readers, RESTORED)).await?;
         let row = Row { table: "settings", key: RESTORED.to_owned() };
@@ -76,13 +81,13 @@ impl Store {
 }
 
 impl Transaction {
-    /// Forgets that the database was restored: it was held against the edge.
+    /// Records that the restore is reconciled with the edge.
     pub async fn forget_restored(&mut self) -> Result<(), StoreError> {
         let unset = settings::unset(&mut self.sql, RESTORED);
         self.store.run(unset).await
     }
 
-    /// Begins another history, which goes on from a backup.
+    /// Begins a new history, based on a backup.
     pub(super) async fn begin_history(&mut self, backup: &Manifest) -> Result<(), StoreError> {
         let restored = json(&Restored { backup: backup.clone() });
         let begin = async {
@@ -93,7 +98,7 @@ impl Transaction {
     }
 }
 
-/// The history of a database that is migrated.
+/// The history of a migrated database.
 pub(super) async fn epoch(writer: &SqlitePool) -> Result<Epoch, StoreError> {
     let bytes = settings::get(writer, settings::EPOCH).await?.unwrap_or_default();
     Ok(Epoch(settings::fixed(settings::EPOCH, bytes)?))
@@ -102,7 +107,7 @@ pub(super) async fn epoch(writer: &SqlitePool) -> Result<Epoch, StoreError> {
 async fn belong_to(sql: &mut SqliteConnection, instance: &Instance) -> Result<(), StoreError> {
     let vault = settings::text(&mut *sql, settings::VAULT).await?;
     let namespace = settings::text(&mut *sql, settings::NAMESPACE).await?;
-    instance.must_be(vault.as_deref(), namespace.as_deref())?;
+    instance.check_belongs_to(vault.as_deref(), namespace.as_deref())?;
     if vault.is_none() {
         settings::set(&mut *sql, settings::VAULT, instance.vault.as_bytes()).await?;
     }

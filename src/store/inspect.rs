@@ -1,4 +1,4 @@
-//! What a database is before the service opens it, found without changing it.
+//! Inspects a database without changing it, before the service opens it.
 
 use std::path::Path;
 
@@ -12,20 +12,21 @@ use super::{BUSY_TIMEOUT, StoreError, schema};
 /// The schema of a database file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Schema {
-    /// There is no file yet: the service makes it.
+    /// There is no file yet: the service creates it.
     Absent,
     /// This release's.
     Current,
-    /// An earlier release's: the service brings it up to date.
+    /// An earlier release's: the service migrates it.
     Older {
-        /// Migrations that it lacks.
+        /// Number of missing migrations.
         missing: usize,
     },
 }
 
 /// The first damage, or "ok".
 const DAMAGE: &str = "PRAGMA quick_check(1)";
-/// Looks at a database file: whether it is whole, may be written, and which schema it has.
+
+/// Checks that a database file is intact and writable, and returns its schema.
 pub async fn inspect(path: &Path) -> Result<Schema, StoreError> {
     if !path.try_exists().map_err(sqlx::Error::Io)? {
         return Ok(Schema::Absent);
@@ -39,12 +40,12 @@ pub async fn inspect(path: &Path) -> Result<Schema, StoreError> {
 
 async fn look(connection: &mut SqliteConnection) -> Result<Schema, StoreError> {
     find_damage(&mut *connection).await?;
-    // Takes the right to write, and gives it back.
+    // Takes the write lock and releases it.
     connection.begin_with("BEGIN IMMEDIATE").await?.rollback().await?;
     schema(connection).await
 }
 
-/// An error where the schema is not the one of this release.
+/// An error if the schema is not the one of this release.
 pub(super) async fn check_current(readers: &SqlitePool) -> Result<(), StoreError> {
     match schema(&mut *readers.acquire().await?).await? {
         Schema::Current => Ok(()),
@@ -59,7 +60,7 @@ async fn schema(connection: &mut SqliteConnection) -> Result<Schema, StoreError>
     }
 }
 
-/// Looks for damage in the whole file.
+/// Checks the whole file for damage.
 pub(super) async fn find_damage<'e>(sql: impl SqliteExecutor<'e>) -> Result<(), StoreError> {
     let damage: String = sqlx::query_scalar(DAMAGE).fetch_one(sql).await?;
     if damage == "ok" { Ok(()) } else { Err(StoreError::Damaged(damage.into())) }

@@ -1,14 +1,16 @@
-//! What is recorded: desired and observed state, request ids, the change feed and the audit, in SQLite. All SQL is here.
+//! The database: desired and observed state, request ids, the change feed and the audit, in SQLite. All SQL
+//! is here.
 //!
-//! One writer at a time: a [`Transaction`] holds the writer until it is committed, and commits all it did or nothing.
+//! There is one writer at a time: a [`Transaction`] holds the writer until it commits everything or nothing.
 //! Readers of synced secrets never touch the disk: they read the [`View`], which holds what was committed.
 
 mod audit;
 mod backup;
 mod changes;
 mod clock;
-mod driving;
+mod disk_usage;
 mod error;
+mod execution;
 mod fault;
 mod identity;
 mod inspect;
@@ -16,7 +18,6 @@ mod open;
 mod rebuild;
 mod record;
 mod requests;
-mod room;
 mod rows;
 mod schema;
 mod settings;
@@ -37,13 +38,14 @@ use tokio::{
 
 pub use audit::{AuditFault, AuditFilter, AuditReport, NewAuditEvent, Ring, export_audit, verify_audit};
 pub use backup::{
-    Backup, BackupError, BackupStanding, Manifest, Restoration, RestoreError, Schedule, back_up, restore,
+    Backup, BackupError, BackupStatus, Manifest, Restoration, RestoreError, Schedule, back_up, restore,
 };
-pub use changes::{Feed, FeedPlace, History};
+pub use changes::{Feed, FeedPlace, HistoryDigest};
 use clock::Clock;
 pub use clock::Keep;
-pub use driving::Options;
+pub use disk_usage::{DiskUsage, TableSize, TableSizes, measure};
 pub use error::StoreError;
+pub use execution::Options;
 use fault::Faults;
 pub use fault::StoreFault;
 pub use identity::{Epoch, Instance, Restored};
@@ -51,22 +53,22 @@ pub use inspect::{Schema, inspect};
 pub use rebuild::RebuildCause;
 pub use record::{EdgeRecord, Handed, Record};
 pub use requests::{Recorded, Request};
-pub use room::{Growing, Room, Taken, measure};
 pub use signer::Signer;
 pub use transaction::Transaction;
 pub use view::{Snapshot, View};
 
-/// Waits this long for another process that holds the database.
+/// How long to wait for another process that has locked the database.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The database, and what it holds in memory.
+/// The database and its in-memory view.
 #[derive(Clone)]
 pub struct Store(Arc<Inner>);
 
 struct Inner {
     writer: SqlitePool,
     readers: SqlitePool,
-    /// Held from the beginning of a transaction until the view shows it, so that the view follows the order of commits.
+    /// Held from the begin of a transaction until the view shows it, so that the view follows the order of
+    /// commits.
     turn: Arc<Mutex<()>>,
     view: View,
     sequence: watch::Sender<i64>,
@@ -74,13 +76,13 @@ struct Inner {
     signer: Signer,
     epoch: Epoch,
     clock: Clock,
-    /// Whether it is new and still to be filled with what the edge holds.
+    /// Whether the database is new and was not rebuilt from the edge yet.
     unfilled: watch::Sender<bool>,
     faults: Faults,
-    /// How the scheduled backups went, where there are any.
-    backups: SyncMutex<Option<BackupStanding>>,
-    /// What grows, as it was last counted.
-    growing: SyncMutex<Growing>,
+    /// Status of the scheduled backups, if any.
+    backups: SyncMutex<Option<BackupStatus>>,
+    /// Sizes of the growing tables as last counted.
+    growing: SyncMutex<TableSizes>,
     options: Options,
 }
 
@@ -92,12 +94,12 @@ impl Store {
         &self.0.view
     }
 
-    /// Tells of every commit, also of what no caller sees: an attempt that failed as the one before did.
+    /// Notifies of every commit, including changes that callers can't see.
     pub fn commits(&self) -> watch::Receiver<()> {
         self.0.commits.subscribe()
     }
 
-    /// Tells of every commit that changed a synced secret, by the sequence of the change feed.
+    /// Notifies of every change in the feed, with its sequence.
     pub fn subscribe(&self) -> watch::Receiver<i64> {
         self.0.sequence.subscribe()
     }
@@ -107,22 +109,23 @@ impl Store {
         self.0.signer.clone()
     }
 
-    /// What the clock of this database shows: by it, what is kept for a time grows old, only while the service runs.
+    /// The time by the clock of this database, which only advances while the service runs. Retention follows
+    /// it.
     pub fn clock(&self) -> Timestamp {
         self.0.clock.now()
     }
 
-    /// Tells what is wrong with the database's file or its disk, until a write goes well again.
+    /// The current fault of the database file or its disk, until a write succeeds again.
     pub fn fault(&self) -> watch::Receiver<Option<StoreFault>> {
         self.0.faults.subscribe()
     }
 
-    fn backups(&self) -> MutexGuard<'_, Option<BackupStanding>> {
+    fn backups(&self) -> MutexGuard<'_, Option<BackupStatus>> {
         self.0.backups.lock()
     }
 
-    /// Whether it can be read and written, found out within a time. Where the last write failed, tries one. Whoever waits long behind others who
-    /// write knows that it can be written.
+    /// Whether the database can be read and written, checked within a time limit. Tries a write if the last
+    /// one failed. If the check times out behind other writers, a successful write of theirs counts.
     pub async fn answers(&self, within: Duration) -> bool {
         let asked = Instant::now();
         match timeout(within, self.ping()).await {
@@ -135,7 +138,7 @@ impl Store {
         self.run(sqlx::query("SELECT 1").execute(&self.0.readers)).await?;
         let mut transaction = self.begin().await?;
         if self.0.faults.stands().is_some() {
-            transaction.keep_clock().await?;
+            transaction.save_clock().await?;
             transaction.commit().await?;
         }
         Ok(())
@@ -144,12 +147,13 @@ impl Store {
     /// Moves what the write-ahead log holds into the database file and closes it.
     pub async fn close(&self) {
         self.0.options.run(self.0.readers.close()).await;
-        // Who is changing something ends first: driven inline, there would be nobody to go on while the pool waits for them.
+        // Running transactions end first: with inline execution, nothing would drive them while the pool
+        // waits for them.
         let _turn = self.0.turn.lock().await;
         self.0.options.run(self.0.writer.close()).await;
     }
 
-    /// Runs what uses the database, and takes note of what its error says of the disk.
+    /// Runs a database operation and notes the disk fault that its error reports.
     async fn run<T: Send, E: Into<StoreError> + Send>(
         &self,
         work: impl Future<Output = Result<T, E>> + Send,

@@ -1,4 +1,4 @@
-//! Opening the database: one connection that writes, several that read, and what has to be in order first.
+//! Opens the database: checks, migrations, one connection that writes, and several that read.
 
 use std::{
     path::Path,
@@ -27,24 +27,24 @@ use super::{
     settings, synced_secrets,
 };
 
-/// The longest that a start looks for damage.
-const LONGEST_LOOK: Duration = Duration::from_secs(10);
-/// Connections that read besides the writer.
+/// Time limit of the check for damage at a start.
+const DAMAGE_CHECK_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections that read, in addition to the writer.
 const READERS: u32 = 4;
 
 impl Store {
-    /// Opens the database, makes it or brings it to the current schema, and reads what is in it.
+    /// Opens the database, creates or migrates it if necessary, and loads the view.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         Self::open_with(path, Options::default()).await
     }
 
-    /// Opens the database, to work as the options say.
+    /// Opens the database with options.
     pub async fn open_with(path: &Path, options: Options) -> Result<Self, StoreError> {
         options.run(Self::opened(path, options.clone(), BackupFirst::Yes)).await
     }
 
-    /// Opens the database as it is, beside a process that may work with it: it is never changed, and nothing else is shown of it than was
-    /// committed until now. An error where its schema is not the one of this release.
+    /// Opens the database for reading, even while another process uses it. The view stays at the current
+    /// state. An error if the schema is not the one of this release.
     pub async fn open_to_read(path: &Path) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY_TIMEOUT);
         let readers = SqlitePoolOptions::new().max_connections(READERS).connect_with(options).await?;
@@ -56,10 +56,10 @@ impl Store {
 
     pub(super) async fn opened(
         path: &Path,
-        driving: Options,
+        store_options: Options,
         backup_first: BackupFirst,
     ) -> Result<Self, StoreError> {
-        backup::mend_interrupted(path).map_err(sqlx::Error::Io)?;
+        backup::clean_up_interrupted(path).map_err(sqlx::Error::Io)?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -71,12 +71,12 @@ impl Store {
         let writer = writer(options.clone(), suspect.clone()).await?;
         restrict_to_owner(path)?;
         let faults = Faults::new(path, suspect).map_err(sqlx::Error::Io)?;
-        look_for_damage(&options).await?;
+        check_for_damage(&options).await?;
         schema::migrate(&writer, path, backup_first).await?;
         if settings::get(&writer, backup::NAME).await?.is_some() {
             return Err(StoreError::IsBackup);
         }
-        let unguarded = audit::restore_guards(&writer).await?;
+        let restored_guards = audit::restore_guards(&writer).await?;
         audit::complete(&writer).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
@@ -84,10 +84,10 @@ impl Store {
             .await?;
 
         let signer = Signer::new(&settings::key(&writer).await?);
-        let store = Self::with(writer, readers, signer, faults, driving).await?;
+        let store = Self::with(writer, readers, signer, faults, store_options).await?;
         rebuild::mark_new(&store).await?;
-        for guard in unguarded {
-            store.tell_unguarded(guard).await?;
+        for guard in restored_guards {
+            store.report_restored_guard(guard).await?;
         }
         Ok(store)
     }
@@ -122,13 +122,14 @@ impl Store {
     }
 }
 
-/// The one connection that writes. Where the disk fails a transaction, SQLite ends it by itself, and the connection goes on waiting for its
-/// end; and one that is opened while the file can't be written never writes to it. So after each fault the next one who writes gets another.
+/// The one connection that writes. If the disk fails, SQLite ends the transaction by itself while the
+/// connection still waits for its end; and a connection that was opened on a read-only file never writes. So
+/// each fault replaces the connection.
 async fn writer(options: SqliteConnectOptions, suspect: Arc<AtomicBool>) -> Result<SqlitePool, sqlx::Error> {
     let pool = SqlitePoolOptions::new().max_connections(1).before_acquire(move |connection, _| {
         let is_suspect = suspect.swap(false, Ordering::AcqRel);
         Box::pin(async move {
-            // After this one, what was asked of it before is done.
+            // A ping, so that pending work of the connection is done.
             connection.ping().await?;
             Ok(!connection.is_in_transaction() && !is_suspect)
         })
@@ -136,14 +137,15 @@ async fn writer(options: SqliteConnectOptions, suspect: Arc<AtomicBool>) -> Resu
     pool.connect_with(options).await
 }
 
-/// On a connection of its own: a look that takes too long goes on there until it ends, and nobody waits for it.
-async fn look_for_damage(options: &SqliteConnectOptions) -> Result<(), StoreError> {
+/// Uses its own connection: a check that takes too long continues there, and nobody waits for it.
+async fn check_for_damage(options: &SqliteConnectOptions) -> Result<(), StoreError> {
     let mut connection = options.connect().await?;
-    match timeout(LONGEST_LOOK, inspect::find_damage(&mut connection)).await {
+    match timeout(DAMAGE_CHECK_TIMEOUT, inspect::find_damage(&mut connection)).await {
         Ok(found) => found?,
         Err(_) => {
             tracing::warn!(
-                "the database is too large to look for damage in {LONGEST_LOOK:?}; the start goes on"
+                "the check of the database for damage takes longer than {DAMAGE_CHECK_TIMEOUT:?}; starting \
+                 without it"
             );
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! Whether what the edge holds is to be recorded again: the mark in the settings that says so outlives the process.
+//! Requests to rebuild the database from the edge: a mark in the settings that survives restarts.
 
 use std::path::Path;
 
@@ -13,18 +13,18 @@ const DONE: i64 = 0;
 const NEW: i64 = 1;
 
 statements! {
-    /// Only what was read: another request may have come since.
+    /// Only the mark that was read: another request may have arrived since.
     CLEAR = "UPDATE settings SET value = ?2 WHERE name = ?1 AND value = ?3";
 }
 
-/// Why the database is to be rebuilt from the edge.
+/// Why the database must be rebuilt from the edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RebuildCause {
-    /// It was made anew and has never held anything: the one before may be lost.
+    /// It is new and was never filled: a previous one may be lost.
     New,
-    /// Somebody asked for it, by this number; 0 where they wrote no mark.
+    /// It was requested, with this number; 0 without a mark.
     Asked(i64),
-    /// It is of an earlier time than what the edge holds: a backup, or another process with another database has acted since.
+    /// It is older than the edge: it was restored, or another process with another database has acted since.
     Behind,
 }
 
@@ -41,13 +41,13 @@ impl RebuildCause {
         match self {
             Self::New => NEW,
             Self::Asked(number) => number,
-            // It has no mark: who finds that out sees to it before anything else.
+            // It has no mark: the process that detects it rebuilds before anything else.
             Self::Behind => DONE,
         }
     }
 }
 
-/// Marks a database that has never held anything. Whether it is, and was not rebuilt yet.
+/// Marks a database that was never filled, and notes whether a rebuild is pending.
 pub(super) async fn mark_new(store: &Store) -> Result<(), StoreError> {
     let mark = match settings::number(&store.0.readers, NAME).await? {
         Some(mark) => mark,
@@ -62,27 +62,28 @@ pub(super) async fn mark_new(store: &Store) -> Result<(), StoreError> {
 }
 
 impl Store {
-    /// Why the database is to be rebuilt from the edge, where it is.
+    /// Why the database must be rebuilt from the edge, if it must.
     pub async fn rebuild_cause(&self) -> Result<Option<RebuildCause>, StoreError> {
         let mark = self.run(settings::number(&self.0.readers, NAME)).await?;
         Ok(mark.and_then(RebuildCause::of))
     }
 
-    /// Tells whether the database is new and is still to be filled with what the edge holds: what is not in it may be there all the same.
+    /// Watches whether the database is new and not rebuilt yet: a synced secret that it does not hold may
+    /// still exist.
     pub fn unfilled(&self) -> watch::Receiver<bool> {
         self.0.unfilled.subscribe()
     }
 
-    /// Says that a new database is not to be filled by itself.
-    pub fn leave_unfilled(&self) {
+    /// Disables the automatic rebuild of a new database.
+    pub fn skip_initial_rebuild(&self) {
         self.0.unfilled.send_replace(false);
     }
 
-    /// Asks the process that works with a database to rebuild it; the number of the request.
+    /// Asks the process that uses a database to rebuild it; returns the request.
     pub async fn ask_rebuild(path: &Path) -> Result<RebuildCause, StoreError> {
         let options = SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT);
         let mut connection = options.connect().await?;
-        // A number of its own, so that the end of one request is not taken for that of another.
+        // A unique number, so that requests are not confused.
         let number = jiff::Timestamp::now().as_microsecond();
         settings::set_number(&mut connection, NAME, number).await?;
         connection.close().await?;
@@ -91,7 +92,7 @@ impl Store {
 }
 
 impl Transaction {
-    /// Records that the rebuild is done which was asked for so.
+    /// Records that the rebuild with this cause is done.
     pub async fn rebuilt(&mut self, cause: RebuildCause) -> Result<(), StoreError> {
         let [done, read] = [DONE, cause.mark()].map(|mark| mark.to_be_bytes().to_vec());
         let clear = sqlx::query(CLEAR).bind(NAME).bind(done).bind(read).execute(&mut *self.sql);

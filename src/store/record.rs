@@ -1,4 +1,4 @@
-//! A synced secret together with what the service remembers of its Kubernetes Secret.
+//! A synced secret with what the service remembers about its Kubernetes Secret.
 
 use tokio::time::Instant;
 
@@ -10,27 +10,27 @@ use crate::model::{SyncEngine, SyncedSecret, VaultSecretName};
 pub struct Record {
     /// What callers see.
     pub secret: SyncedSecret,
-    /// Who writes its Kubernetes Secret.
+    /// The engine that writes its Kubernetes Secret.
     pub engine: SyncEngine,
-    /// What was last written to, or seen at, the edge.
+    /// The last known Kubernetes Secret.
     pub edge: EdgeRecord,
-    /// What the Secret Store extension was last given to do; absent in the direct engine.
+    /// The last task for the Secret Store extension; absent with the direct engine.
     pub handed: Option<Handed>,
-    /// How often "Sync now" was asked for.
+    /// Number of "Sync now" requests.
     pub sync_requests: i64,
-    /// The "Sync now" that the last attempt answered.
+    /// The number of the last "Sync now" request that an attempt answered.
     pub synced_requests: i64,
-    /// The uid of a SecretSync of somebody else that is to become ours.
+    /// The uid of another tool's SecretSync that is being adopted.
     pub adopted: Option<String>,
-    /// Whether it is to be removed although something uses it.
+    /// Whether it is removed even if something uses it.
     pub delete_forced: bool,
-    /// When the call that asked for it last began: an older observation does not answer that call. Of this process alone:
-    /// absent after a start, when nobody waits any more.
+    /// When the last call for it began: an older observation does not answer that call. Not persisted: after
+    /// a restart, no call waits any more.
     pub asked: Option<Instant>,
 }
 
 impl Record {
-    /// Notes that a call which began then asks for something.
+    /// Notes a call and when it began.
     pub fn ask(&mut self, begun: Instant) {
         self.asked = self.asked.max(Some(begun));
     }
@@ -41,7 +41,7 @@ impl Record {
         followed.map(|reference| &reference.vault_secret)
     }
 
-    /// A synced secret that has just been asked for.
+    /// A new record.
     pub fn new(secret: SyncedSecret, engine: SyncEngine) -> Self {
         let (edge, handed) = (EdgeRecord::default(), None);
         Self {

@@ -1,10 +1,10 @@
-//! The table `requests`: calls with a `request_id` (AIP-155), so that a retry is the same call.
+//! The table `requests`: calls with a `request_id` (AIP-155), so that retries are recognized.
 
 use jiff::Timestamp;
 use sqlx::{FromRow, Sqlite};
 use uuid::Uuid;
 
-use super::{Epoch, Store, StoreError, Transaction, driving::Sql, rows::Row, statements};
+use super::{Epoch, Store, StoreError, Transaction, execution::Sql, rows::Row, statements};
 
 statements! {
     SELECT = "SELECT method, fingerprint, uid, response, epoch FROM requests WHERE caller = ?1 AND request_id = ?2";
@@ -16,12 +16,12 @@ statements! {
     PRUNE = "DELETE FROM requests WHERE create_time < ?1";
 }
 
-/// A call that a caller may send again.
+/// A call that its caller may retry.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Who calls, as the audit names it.
+    /// The actor, as in the audit.
     pub caller: String,
-    /// What the caller named it.
+    /// The caller's `request_id`.
     pub id: Uuid,
     /// The RPC.
     pub method: &'static str,
@@ -29,12 +29,12 @@ pub struct Request {
     pub fingerprint: [u8; 32],
 }
 
-/// What is recorded of a call.
+/// A recorded call.
 #[derive(Clone, Debug)]
 pub struct Recorded {
-    /// The synced secret that it made or changed.
+    /// The synced secret that it created or changed.
     pub uid: Option<Uuid>,
-    /// Its answer in protobuf; absent while it isn't known.
+    /// Its recorded answer; absent until it is known.
     pub response: Option<Vec<u8>>,
 }
 
@@ -48,8 +48,8 @@ struct RequestRow {
 }
 
 impl Store {
-    /// What is recorded of a call; an error where its id was used for another one, or in a history that has ended: what was answered then
-    /// may no longer be so.
+    /// The recorded call; an error if its id was used for another request, or before a restore, which may
+    /// have undone its effect.
     pub async fn recorded(&self, request: &Request) -> Result<Option<Recorded>, StoreError> {
         let select = sqlx::query_as(SELECT)
             .bind(&request.caller)
@@ -61,7 +61,7 @@ impl Store {
 }
 
 impl Transaction {
-    /// Records that a call has begun. [`StoreError::RequestRecorded`] where it is recorded already.
+    /// Records that a call has begun. [`StoreError::RequestRecorded`] if it is recorded already.
     pub async fn begin_request(
         &mut self,
         request: &Request,
@@ -94,13 +94,13 @@ impl Transaction {
         self.store.run(execute(&mut self.sql, answer)).await
     }
 
-    /// Forgets a call that changed nothing, so that it can be made again.
+    /// Deletes a call that changed nothing, so that it can be retried.
     pub async fn forget_request(&mut self, request: &Request) -> Result<(), StoreError> {
         let delete = sqlx::query(DELETE).bind(request.caller.clone()).bind(request.id.to_string());
         self.store.run(execute(&mut self.sql, delete)).await
     }
 
-    /// Forgets calls from before that time of the database's clock.
+    /// Prunes calls from before a time of the database's clock.
     pub async fn prune_requests(&mut self, before: Timestamp) -> Result<(), StoreError> {
         let prune = sqlx::query(PRUNE).bind(before.as_microsecond());
         self.store.run(execute(&mut self.sql, prune)).await

@@ -1,5 +1,5 @@
-//! Rows of tables: the columns of a table in one list, and how a stored value becomes one of the model, or an error that
-//! names table, column and row.
+//! Rows of tables: one list of the columns of a table, and the conversion of stored values, with errors that
+//! name table, column and row.
 
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
@@ -7,7 +7,7 @@ use sqlx::Sqlite;
 
 use super::StoreError;
 
-/// Where a stored value stands, for the error that names it.
+/// The place of a stored value, for error messages.
 pub(super) struct Row {
     pub(super) table: &'static str,
     pub(super) key: String,
@@ -46,11 +46,11 @@ pub(super) fn json(value: &impl Serialize) -> String {
 /// A statement with its values.
 pub(super) type Query = sqlx::query::Query<'static, Sqlite, <Sqlite as sqlx::Database>::Arguments>;
 
-/// A table with its columns in one list. It makes the struct that a row is read into, by the names of the columns; `SELECT` and `INSERT`
-/// of all columns; and the query that binds them in that order. With `updated where`, also an `UPDATE` of the row of a key that still meets
-/// a condition; it never writes the key.
+/// Declares a table by one list of its columns. Generates the struct of a row, read by column names; `SELECT`
+/// and `INSERT` of all columns; and the query that binds them in that order. `updated where` adds an `UPDATE`
+/// of the row with a key that meets a condition; it never writes the key.
 ///
-/// A new column is one line in the list, besides its migration and the mapping to the model.
+/// A new column needs one line in the list, its migration, and the mapping to the model.
 macro_rules! table {
     (
         $(#[$doc:meta])*
@@ -105,7 +105,7 @@ macro_rules! table {
                 " WHERE ", stringify!($first), " = ?", $(" AND ", stringify!($key), " = ?",)* " AND ", $guard
             );
 
-            /// Binds the values of [`Self::UPDATE`] but those of its condition.
+            /// Binds the values of [`Self::UPDATE`], except those of its condition.
             fn bind_update(self, query: crate::store::rows::Query) -> crate::store::rows::Query {
                 query
                     .bind(self.$head)
@@ -119,8 +119,8 @@ macro_rules! table {
 }
 pub(super) use table;
 
-/// Selects the sequence up to which the oldest rows of a table are to go, to free `?1` bytes; the newest row always stays.
-macro_rules! pushed_out {
+/// Selects the sequence up to which to prune a table to free `?1` bytes; the newest row always stays.
+macro_rules! prune_boundary {
     ($table:literal) => {
         concat!(
             "SELECT max(sequence)
@@ -135,4 +135,4 @@ macro_rules! pushed_out {
         )
     };
 }
-pub(super) use pushed_out;
+pub(super) use prune_boundary;

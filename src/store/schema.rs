@@ -1,4 +1,4 @@
-//! The schema: which migrations a database has had, and those that it lacks, with a backup before them.
+//! The schema: applied and missing migrations, and the backup before a migration.
 
 use std::path::Path;
 
@@ -9,23 +9,23 @@ use sqlx::{
 
 use super::{StoreError, backup, settings};
 
-/// The table of sqlx: it isn't there before the first migration.
+/// The table of sqlx, which does not exist before the first migration.
 const MIGRATIONS: &str = "SELECT version FROM _sqlx_migrations ORDER BY version";
 const HAS_MIGRATIONS: &str = "SELECT count(*) FROM sqlite_master WHERE name = '_sqlx_migrations'";
 
-/// All that this release knows.
+/// All migrations of this release.
 pub(super) static MIGRATOR: Migrator = sqlx::migrate!();
 
-/// Whether a backup comes before a migration.
+/// Whether to back up before a migration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BackupFirst {
-    /// Of the database as it was, beside it.
+    /// Yes, next to the database.
     Yes,
-    /// It is a copy itself.
+    /// No, the database is a copy itself.
     No,
 }
 
-/// The migrations that a database has had, in order; none of a new one.
+/// The applied migrations, in order; none for a new database.
 pub(super) async fn applied(sql: &mut SqliteConnection) -> Result<Vec<i64>, StoreError> {
     let tables: i64 = sqlx::query_scalar(HAS_MIGRATIONS).fetch_one(&mut *sql).await?;
     match tables {
@@ -34,7 +34,7 @@ pub(super) async fn applied(sql: &mut SqliteConnection) -> Result<Vec<i64>, Stor
     }
 }
 
-/// How many migrations a database lacks; an error where it is not for this release to open.
+/// The number of missing migrations; an error if the database is from a newer release.
 pub(super) async fn missing(sql: &mut SqliteConnection) -> Result<usize, StoreError> {
     let applied = applied(&mut *sql).await?;
     if let Some(newer) = applied.iter().rfind(|version| !MIGRATOR.version_exists(**version)) {
@@ -44,7 +44,7 @@ pub(super) async fn missing(sql: &mut SqliteConnection) -> Result<usize, StoreEr
     Ok(MIGRATOR.iter().count() - applied.len())
 }
 
-/// Brings a database to this release's schema, and notes the release that did it.
+/// Migrates a database to this release's schema, and records the release.
 pub(super) async fn migrate(
     writer: &SqlitePool,
     path: &Path,

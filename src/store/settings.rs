@@ -1,17 +1,17 @@
-//! Facts about the database itself.
+//! The table `settings`: facts about the database itself.
 
 use aws_lc_rs::rand;
 use sqlx::{SqliteConnection, SqliteExecutor, SqlitePool};
 
 use super::{StoreError, statements};
 
-/// The history that goes on now, see [`super::Epoch`].
+/// The current history, see [`super::Epoch`].
 pub(super) const EPOCH: &str = "epoch";
 /// The vault that the database belongs to.
 pub(super) const VAULT: &str = "vault";
 /// The namespace of the instance that it belongs to.
 pub(super) const NAMESPACE: &str = "namespace";
-/// The release that brought it to its schema.
+/// The release that migrated it last.
 pub(super) const RELEASE: &str = "release";
 
 statements! {
@@ -22,18 +22,18 @@ statements! {
     DELETE = "DELETE FROM settings WHERE name = ?1";
 }
 
-/// The key of this database; made when it is first asked for.
+/// The signing key of this database; generated on first use.
 pub(super) async fn key(writer: &SqlitePool) -> Result<Vec<u8>, StoreError> {
     sqlx::query(INSERT).bind("key").bind(random::<32>()?.as_slice()).execute(writer).await?;
     Ok(sqlx::query_scalar(SELECT).bind("key").fetch_one(writer).await?)
 }
 
-/// The key of this database, which a service has opened before.
+/// The signing key of a database that a service has opened before.
 pub(super) async fn known_key(readers: &SqlitePool) -> Result<Vec<u8>, StoreError> {
     Ok(sqlx::query_scalar(SELECT).bind("key").fetch_one(readers).await?)
 }
 
-/// A value; none where it was never set.
+/// A value; `None` if it was never set.
 pub(super) async fn get<'e>(
     sql: impl SqliteExecutor<'e>,
     name: &'static str,
@@ -51,22 +51,22 @@ pub(super) async fn set(
     Ok(())
 }
 
-/// Forgets a value.
+/// Deletes a value.
 pub(super) async fn unset(sql: &mut SqliteConnection, name: &'static str) -> Result<(), StoreError> {
     sqlx::query(DELETE).bind(name).execute(sql).await?;
     Ok(())
 }
 
-/// A text; none where it was never set.
+/// A text; `None` if it was never set.
 pub(super) async fn text<'e>(
     sql: impl SqliteExecutor<'e>,
     name: &'static str,
 ) -> Result<Option<String>, StoreError> {
     let value = get(sql, name).await?;
-    value.map(|bytes| String::from_utf8(bytes).map_err(|_| corrupt(name, "it is no text"))).transpose()
+    value.map(|bytes| String::from_utf8(bytes).map_err(|_| corrupt(name, "it is not UTF-8 text"))).transpose()
 }
 
-/// A number; none where it was never set.
+/// A number; `None` if it was never set.
 pub(super) async fn number(writer: &SqlitePool, name: &'static str) -> Result<Option<i64>, StoreError> {
     let value = get(writer, name).await?;
     value.map(|bytes| fixed(name, bytes).map(i64::from_be_bytes)).transpose()
@@ -86,10 +86,10 @@ pub(super) fn fixed<const LENGTH: usize>(
     name: &'static str,
     bytes: Vec<u8>,
 ) -> Result<[u8; LENGTH], StoreError> {
-    bytes.try_into().map_err(|_| corrupt(name, &format!("it has not {LENGTH} bytes")))
+    bytes.try_into().map_err(|_| corrupt(name, &format!("the length is not {LENGTH} bytes")))
 }
 
-/// Bytes that nobody can guess.
+/// Random bytes from a cryptographic generator.
 pub(super) fn random<const LENGTH: usize>() -> Result<[u8; LENGTH], StoreError> {
     let mut bytes = [0; LENGTH];
     rand::fill(&mut bytes).map_err(|_| sqlx::Error::Protocol("no random bytes".into()))?;

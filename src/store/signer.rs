@@ -1,4 +1,4 @@
-//! Signing with the key of a database.
+//! HMAC signatures with the key of a database.
 
 use aws_lc_rs::hmac;
 
@@ -9,12 +9,12 @@ pub struct Signer(hmac::Key);
 // === impl Signer ===
 
 impl Signer {
-    /// With a key.
+    /// A signer with this key.
     pub fn new(key: &[u8]) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA256, key))
     }
 
-    /// `purpose` keeps different uses apart.
+    /// Signs `content`. `purpose` separates different kinds of signatures.
     pub fn sign(&self, purpose: &str, content: &[u8]) -> [u8; 32] {
         let mut context = hmac::Context::with_key(&self.0);
         context.update(purpose.as_bytes());

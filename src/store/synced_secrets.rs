@@ -17,7 +17,7 @@ use crate::model::{ChangeKind, Encoding, Origin, Reference, ReferenceStatus, Syn
 table! {
     /// One row of `synced_secrets`.
     ///
-    /// An update changes only what was read: a record whose generation has moved on belongs to another call.
+    /// An update only changes the generation that was read: a newer one belongs to another call.
     SecretRow of synced_secrets ordered by "id", updated where "generation = ?" {
         key { uid: String, id: String, }
         description: String,
@@ -68,14 +68,14 @@ statements! {
     UPDATE_SECRET = SecretRow::UPDATE;
     SELECT_REFERENCES = ReferenceRow::SELECT;
     INSERT_REFERENCE = ReferenceRow::INSERT;
-    /// Only what was read, as above.
+    /// Only the generation that was read, as above.
     DELETE_SECRET = "DELETE FROM synced_secrets WHERE uid = ?1 AND generation = ?2";
-    /// Only what other tools made.
+    /// Only imported objects of other tools.
     DELETE_UNMANAGED = "DELETE FROM synced_secrets WHERE uid = ?1 AND origin = 'UNMANAGED'";
     DELETE_REFERENCES = "DELETE FROM secret_references WHERE uid = ?1";
 }
 
-/// Everything there is.
+/// Loads all records.
 pub(super) async fn load(readers: &SqlitePool) -> Result<Vec<Record>, StoreError> {
     let mut references: HashMap<String, Vec<Reference>> = HashMap::new();
     for row in sqlx::query_as::<_, ReferenceRow>(SELECT_REFERENCES).fetch_all(readers).await? {
@@ -105,14 +105,15 @@ impl Transaction {
         self.put(None, record).await
     }
 
-    /// Records what was observed of a synced secret, which leaves its generation as it is.
+    /// Records an observation of a synced secret, which does not change its generation.
     pub async fn update(&mut self, record: Record) -> Result<(), StoreError> {
         let generation = record.secret.generation;
         self.change(generation, record).await
     }
 
-    /// Records a change of a synced secret that was read at a generation. [`StoreError::Stale`] where it has another one by
-    /// now, [`StoreError::NotFound`] where it is gone. A change that no caller can see is not told to watchers.
+    /// Records a change of a synced secret that was read at generation `read`. [`StoreError::Stale`] if it
+    /// has another one now, [`StoreError::NotFound`] if it is gone. Watchers don't get changes that callers
+    /// can't see.
     pub async fn change(&mut self, read: i64, record: Record) -> Result<(), StoreError> {
         let before = self.current(record.secret.uid).ok_or(StoreError::NotFound)?;
         let update = SecretRow::of(&record).bind_update(sqlx::query(UPDATE_SECRET)).bind(read);
@@ -132,7 +133,7 @@ impl Transaction {
         self.put(Some(&before.secret), record).await
     }
 
-    /// Forgets a synced secret as it was read. [`StoreError::Stale`] where it was changed since, or is gone.
+    /// Deletes a synced secret that was read. [`StoreError::Stale`] if it was changed since or is gone.
     pub async fn remove(&mut self, record: &Record) -> Result<(), StoreError> {
         let remove =
             sqlx::query(DELETE_SECRET).bind(record.secret.uid.to_string()).bind(record.secret.generation);
@@ -143,7 +144,7 @@ impl Transaction {
         }
     }
 
-    /// Forgets the mirror of what another tool made, unless it has been adopted; whether there was anything to forget.
+    /// Deletes an imported object of another tool, unless it was adopted; returns whether it existed.
     pub async fn remove_unmanaged(&mut self, uid: Uuid) -> Result<bool, StoreError> {
         let Some(record) = self.current(uid) else { return Ok(false) };
         let delete = sqlx::query(DELETE_UNMANAGED).bind(uid.to_string());
@@ -155,8 +156,8 @@ impl Transaction {
         Ok(true)
     }
 
-    /// Forgets the mirror under a name, where there is one.
-    pub async fn remove_mirror(&mut self, id: &SyncedSecretId) -> Result<(), StoreError> {
+    /// Deletes the imported object with a name, if there is one.
+    pub async fn remove_imported(&mut self, id: &SyncedSecretId) -> Result<(), StoreError> {
         let mirror = self.store.view().get(id).filter(|held| held.secret.origin == Origin::Unmanaged);
         match mirror {
             Some(mirror) => self.remove_unmanaged(mirror.secret.uid).await.map(|_| ()),
@@ -328,7 +329,7 @@ impl ReferenceRow {
     }
 }
 
-/// A synced secret as callers see it: without what the rotation check remembers of its references.
+/// A synced secret as callers see it: without the internal state of the rotation check.
 fn shown(secret: &SyncedSecret) -> SyncedSecret {
     let mut shown = secret.clone();
     for reference in &mut shown.references {

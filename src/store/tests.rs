@@ -4,9 +4,9 @@ mod audit;
 mod backup;
 mod clock;
 mod disk;
+mod disk_usage;
 mod feed;
 mod guards;
-mod room;
 mod schemas;
 
 use std::path::{Path, PathBuf};
@@ -68,7 +68,7 @@ async fn every_statement_prepares_on_the_migrated_schema() {
         synced_secrets::STATEMENTS,
         changes::STATEMENTS,
         requests::STATEMENTS,
-        super::room::STATEMENTS,
+        super::disk_usage::STATEMENTS,
         super::audit::STATEMENTS,
         super::audit::chain::STATEMENTS,
         super::audit::guards::STATEMENTS,

@@ -1,24 +1,24 @@
-//! A change of the database, which happens as a whole or not at all.
+//! Transactions: atomic changes of the database.
 
 use tokio::sync::OwnedMutexGuard;
 
-use super::{Store, StoreError, audit, driving, view};
+use super::{Store, StoreError, audit, execution, view};
 use crate::model::ChainedEvent;
 
-/// A change of the database in progress. Dropped without [`Transaction::commit`], it never happened.
+/// A transaction in progress. Dropping it without [`Transaction::commit`] rolls it back.
 pub struct Transaction {
     pub(super) store: Store,
-    pub(super) sql: driving::Sql,
+    pub(super) sql: execution::Sql,
     pub(super) effects: Vec<view::Effect>,
-    /// To be logged once they are recorded.
+    /// Audit events to log after the commit.
     pub(super) events: Vec<ChainedEvent>,
-    /// Whether a new database is filled with this.
+    /// Whether this completes the rebuild of a new database.
     pub(super) filled: bool,
     _turn: OwnedMutexGuard<()>,
 }
 
 impl Store {
-    /// Begins a change; waits for the one before.
+    /// Begins a transaction; waits for the previous one.
     pub async fn begin(&self) -> Result<Transaction, StoreError> {
         let turn = self.0.turn.clone().lock_owned().await;
         self.noted(self.0.faults.look())?;
@@ -38,12 +38,12 @@ impl Store {
 // === impl Transaction ===
 
 impl Transaction {
-    /// Makes it durable, shows it in the view and tells who waits for changes. Goes on also if the caller goes away.
+    /// Commits, updates the view and notifies subscribers. Continues even if the caller is cancelled.
     pub async fn commit(self) -> Result<(), StoreError> {
         let committed = tokio::spawn(async move {
             let Self { store, sql, effects, events, filled, _turn } = self;
             store.noted(sql.commit().await)?;
-            // Committed to a file that is gone, it is lost with this process.
+            // A commit to a file that was removed is lost when this process ends.
             if let Err(lost @ StoreError::Lost(_)) = store.noted(store.0.faults.look()) {
                 return Err(lost);
             }

@@ -1,4 +1,4 @@
-//! The synced secrets as they were last committed, in memory: what Get, List and Watch read.
+//! The in-memory view of the committed synced secrets, which Get, List and Watch read.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{Record, changes::FeedPlace};
 use crate::model::{ChangeKind, Filter, SyncedSecret, SyncedSecretId, VaultSecretName};
 
-/// Changes kept in memory, so that watchers who keep up never read the disk.
+/// Changes kept in memory, so that watchers that keep up never read the disk.
 const RECENT_CHANGES: usize = 4_096;
 
 /// All synced secrets and the latest changes.
@@ -26,16 +26,16 @@ struct State {
     place: FeedPlace,
 }
 
-/// A change of the feed: what there was before and what there is after.
+/// A change of the feed, with the states before and after it.
 #[derive(Clone, Debug)]
 pub struct FeedChange {
     /// The place in the feed after it.
     pub place: FeedPlace,
-    /// Absent where it has just come into being.
+    /// Absent for a new synced secret.
     pub before: Option<Arc<SyncedSecret>>,
-    /// With [`ChangeKind::Deleted`], as it was last seen.
+    /// With [`ChangeKind::Deleted`], the last state.
     pub after: Arc<SyncedSecret>,
-    /// What happened.
+    /// The kind of change.
     pub kind: ChangeKind,
 }
 
@@ -47,13 +47,13 @@ pub struct Snapshot {
     pub place: FeedPlace,
 }
 
-/// What a committed transaction does to the view.
+/// An effect of a transaction on the view.
 pub(super) enum Effect {
     Put {
         record: Box<Record>,
         place: FeedPlace,
     },
-    /// As `Put`, for what callers don't see: no change of the feed.
+    /// Like `Put`, for changes that callers can't see: not in the feed.
     Note {
         record: Box<Record>,
     },
@@ -73,18 +73,18 @@ impl View {
         Self(RwLock::new(state))
     }
 
-    /// The synced secret of an id.
+    /// The synced secret with an id.
     pub fn get(&self, id: &SyncedSecretId) -> Option<Arc<Record>> {
         self.read().by_id.get(id).cloned()
     }
 
-    /// The synced secret of a uid.
+    /// The synced secret with a uid.
     pub fn get_by_uid(&self, uid: Uuid) -> Option<Arc<Record>> {
         let state = self.read();
         state.by_id.get(state.ids.get(&uid)?).cloned()
     }
 
-    /// The next `limit` synced secrets after an id that match, and how many match in all.
+    /// The next `limit` matching synced secrets after an id, and the number of all matches.
     pub fn page(
         &self,
         after: Option<&SyncedSecretId>,
@@ -109,13 +109,13 @@ impl View {
         (page, total)
     }
 
-    /// Everything, and the sequence of the feed it belongs to.
+    /// All records, and the place in the feed that they reflect.
     pub fn snapshot(&self) -> Snapshot {
         let state = self.read();
         Snapshot { records: state.by_id.values().cloned().collect(), place: state.place }
     }
 
-    /// Which synced secrets hold a reference to each vault secret.
+    /// The synced secrets that reference each vault secret.
     pub fn by_vault_secret(&self) -> HashMap<VaultSecretName, Vec<SyncedSecretId>> {
         let mut users: HashMap<VaultSecretName, Vec<SyncedSecretId>> = HashMap::new();
         for (id, record) in &self.read().by_id {
@@ -129,7 +129,7 @@ impl View {
         users
     }
 
-    /// The synced secrets that hold a reference to a vault secret.
+    /// The synced secrets that reference a vault secret.
     pub fn users_of(&self, name: &VaultSecretName) -> Vec<Arc<Record>> {
         let holds =
             |record: &&Arc<Record>| record.secret.references.iter().any(|held| held.vault_secret == *name);
@@ -146,12 +146,12 @@ impl View {
         self.len() == 0
     }
 
-    /// The feed's latest sequence.
+    /// The latest sequence of the feed.
     pub fn sequence(&self) -> i64 {
         self.read().place.sequence
     }
 
-    /// The feed's latest place.
+    /// The latest place in the feed.
     pub fn place(&self) -> FeedPlace {
         self.read().place
     }
@@ -163,7 +163,7 @@ impl View {
         places.take_while(|place| place.sequence >= sequence).find(|place| place.sequence == sequence)
     }
 
-    /// The changes after a sequence, oldest first; `None` where they are no longer in memory.
+    /// The changes after a sequence, oldest first; `None` if they are no longer in memory.
     pub(super) fn recent_changes(&self, after: i64) -> Option<Vec<FeedChange>> {
         let state = self.read();
         if after >= state.place.sequence {
@@ -176,7 +176,7 @@ impl View {
         })
     }
 
-    /// Shows what was committed; the feed's new sequence where it grew.
+    /// Applies committed effects; returns the new sequence of the feed if it grew.
     pub(super) fn apply(&self, effects: Vec<Effect>) -> Option<i64> {
         let mut state = self.0.write();
         let before = state.place.sequence;

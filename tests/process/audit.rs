@@ -53,7 +53,7 @@ async fn the_history_is_verified_while_the_service_runs_and_an_anchor_of_the_log
     assert!(said.contains("is not what it was when it was recorded"), "{said}");
     let (code, _, said) = audit(&site, &["verify", "--anchor", &format!("1:{}", "0".repeat(64))]).await;
     assert_eq!(code, Some(1));
-    assert!(said.contains("written anew"), "{said}");
+    assert!(said.contains("rewritten"), "{said}");
     let (code, _, _) = audit(&site, &["verify", "--anchor", "one"]).await;
     assert_eq!(code, Some(2));
     assert!(process.terminate().await.success());

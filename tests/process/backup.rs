@@ -178,7 +178,7 @@ async fn what_does_not_belong_to_the_configured_instance_is_neither_restored_nor
     let whole = std::fs::read(&backup).unwrap();
     std::fs::write(&backup, [&whole[..whole.len() - 1], &[whole[whole.len() - 1] ^ 1]].concat()).unwrap();
     let (code, said) = run(&site, &["restore", file]).await;
-    assert!(code == Some(1) && said.contains("is not what it was when it was made"), "{said}");
+    assert!(code == Some(1) && said.contains("was changed or damaged"), "{said}");
     let (code, said) = run(&site, &["restore", site.directory().join("serve.toml").to_str().unwrap()]).await;
     assert!(code == Some(1) && said.contains("is not a backup"), "{said}");
     assert_eq!(std::fs::read(site.directory().join("serve.db")).unwrap(), database);

@@ -67,7 +67,7 @@ async fn comes_back(site: &Site, process: &mut Process, prefix: &str, written: u
     all_are_there(process, prefix, written).await;
     process.client.create_synced_secret(create("again", vec![existing("k", "v")])).await.unwrap();
     assert_eq!(said(site, "non-zero transaction depth"), 0);
-    assert!(said(site, "the database can be written again") > 0);
+    assert!(said(site, "the database is writable again") > 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -55,7 +55,7 @@ async fn a_check_says_what_holds_what_does_not_and_what_to_do() {
     let check = ["check", "--config", file.to_str().unwrap()];
     let (code, table, said) = output(&check).await;
     assert_eq!(code, Some(0), "{table}{said}");
-    assert!(table.contains("Not tried") && table.contains("--probe-writes"), "{table}");
+    assert!(table.contains("Not checked") && table.contains("--probe-writes"), "{table}");
     assert_eq!(site.vault.requests().of(Operation::SecretSet), 0, "a check does not write");
 
     // Unless it is asked to: then nothing is stored all the same.

@@ -46,7 +46,7 @@ impl Default for Options {
             admission: Admission::default(),
             access: access::Options::local_only(),
             // What a test asks for is what it has just ordered.
-            secrets: secrets::Options { vault_look_life: Duration::ZERO, ..secrets::Options::default() },
+            secrets: secrets::Options { vault_check_lifetime: Duration::ZERO, ..secrets::Options::default() },
             tls: None,
             listen: "127.0.0.1:0".parse().unwrap(),
             credential: None,

@@ -1,8 +1,9 @@
-//! What a synced secret may be, whoever asks: its type, its labels, and its name.
+//! The types, labels and names that a synced secret may have, whoever asks.
 //!
-//! Others act on Secrets by just these, some of them with great rights: Helm applies the release that a Secret of its name or label
-//! describes, Argo CD takes the credentials of a cluster from one with its label. So types and labels are a list of what may be, which the
-//! configuration extends; and names that are somebody else's are reserved, with a word on whose they are.
+//! Other software acts on Secrets by exactly these, some of it with high privileges: Helm applies the release
+//! that a Secret with its name or label describes, and Argo CD takes cluster credentials from a Secret with
+//! its label. So types and labels are an allow list that the configuration extends, and names of other
+//! software are reserved for their owner.
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
@@ -10,7 +11,7 @@ use wildmatch::WildMatch;
 
 use super::{NameError, SecretType, SyncedSecretId};
 
-/// The types that may be: nobody takes orders from a Secret of these types.
+/// The allowed types: no software takes instructions from a Secret of these types.
 const TYPES: [&str; 6] = [
     "Opaque",
     "kubernetes.io/tls",
@@ -19,28 +20,28 @@ const TYPES: [&str; 6] = [
     "kubernetes.io/dockerconfigjson",
     "kubernetes.io/dockercfg",
 ];
-/// The label without a prefix by which somebody knows Secrets of their own all the same: Helm the records of its releases.
+/// The one label without a prefix that identifies Secrets of other software: the release records of Helm.
 const OF_HELM: (&str, &str) = ("owner", "helm");
-/// Whose names are whose.
+/// Reserved names and their owners.
 const RESERVED: [(&str, &str); 3] = [
-    ("sh.helm.release.v1.*", "Helm, which keeps its releases in Secrets of such names"),
+    ("sh.helm.release.v1.*", "Helm, which stores its releases in Secrets with such names"),
     ("spc-ops-*", "Azure IoT Operations, whose default SecretProviderClass has such a name"),
-    ("aio-*", "Azure IoT Operations, which keeps Secrets of its own under such names"),
+    ("aio-*", "Azure IoT Operations, which stores its own Secrets under such names"),
 ];
-/// Names of the platform that it leaves to others to fill: the connector for OPC UA mounts what it finds there.
-const TO_BE_FILLED: [&str; 3] =
+/// Names of the platform that users are expected to create: the connector for OPC UA mounts these Secrets.
+const USER_PROVIDED: [&str; 3] =
     ["aio-opc-ua-broker-trust-list", "aio-opc-ua-broker-issuer-list", "aio-opc-ua-broker-client-certificate"];
 
-/// What may be asked for. By default what is said here; the rest is the operator's.
+/// The admission rules: built-in defaults and the operator's additions.
 #[derive(Clone, Debug, Default)]
 pub struct Admission {
-    /// Types besides those that anybody may ask for.
+    /// Types allowed in addition to the built-in ones.
     pub types: Vec<SecretType>,
-    /// Labels besides those without a prefix, by their keys.
+    /// Label keys allowed in addition to those without a prefix.
     pub labels: Vec<NamePattern>,
-    /// Names besides those that are reserved anyway.
+    /// Names reserved in addition to the built-in ones.
     pub reserved: Vec<ReservedName>,
-    /// Names that are not reserved although they look like the platform's.
+    /// Names that are not reserved although they match a built-in pattern.
     pub free: Vec<NamePattern>,
 }
 
@@ -48,7 +49,7 @@ pub struct Admission {
 #[derive(Clone, Debug, PartialEq)]
 pub struct NamePattern(WildMatch);
 
-/// Names that belong to somebody: `PATTERN OWNER`, for example `grafana-* Grafana`.
+/// Names that are reserved for an owner: `PATTERN OWNER`, for example `grafana-* Grafana`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReservedName {
     pattern: NamePattern,
@@ -58,19 +59,19 @@ pub struct ReservedName {
 // === impl Admission ===
 
 impl Admission {
-    /// Refuses a type that nobody said may be.
+    /// Refuses a type that is not allowed.
     pub fn check_type(&self, secret_type: &SecretType) -> Result<(), NameError> {
         if TYPES.contains(&secret_type.as_str()) || self.types.contains(secret_type) {
             return Ok(());
         }
         Err(NameError::new(format!(
-            "the type {:?} is none of {}; the operator allows others with synced_secrets.types",
+            "the type {:?} is not one of {}; ask the operator to allow it with synced_secrets.types",
             secret_type.as_str(),
             TYPES.join(", "),
         )))
     }
 
-    /// Refuses labels that nobody said may be. The first part of a key that has two says whose it is, and they may act on it.
+    /// Refuses labels that are not allowed. The prefix of a label key names the software that may act on it.
     pub fn check_labels(&self, labels: &BTreeMap<String, String>) -> Result<(), NameError> {
         let is_admitted = |(key, value): &(&String, &String)| {
             let is_private = !key.contains('/') && (key.as_str(), value.as_str()) != OF_HELM;
@@ -78,21 +79,22 @@ impl Admission {
         };
         let Some((key, value)) = labels.iter().find(|label| !is_admitted(label)) else { return Ok(()) };
         let why = match key.contains('/') {
-            true => "whoever has that prefix may act on it",
-            false => "Helm takes the Secret for one of its releases",
+            true => "the owner of that prefix may act on it",
+            false => "Helm would treat the Secret as one of its releases",
         };
         Err(NameError::new(format!(
-            "the label {key}={value} can't be set: {why}; the operator allows it with synced_secrets.labels"
+            "the label {key}={value} is not allowed: {why}; ask the operator to allow it with \
+             synced_secrets.labels"
         )))
     }
 
-    /// Whose a name is; nobody's where it is free.
+    /// The owner of a reserved name; `None` if the name is free.
     pub fn owner(&self, id: &SyncedSecretId) -> Option<&str> {
         let name = id.as_str();
         let configured = self.reserved.iter().find(|reserved| reserved.pattern.matches(name));
         configured.map(|reserved| reserved.owner.as_str()).or_else(|| {
             let is_free =
-                TO_BE_FILLED.contains(&name) || self.free.iter().any(|pattern| pattern.matches(name));
+                USER_PROVIDED.contains(&name) || self.free.iter().any(|pattern| pattern.matches(name));
             let built_in = RESERVED.iter().find(|(pattern, _)| WildMatch::new(pattern).matches(name));
             built_in.filter(|_| !is_free).map(|(_, owner)| *owner)
         })
@@ -114,9 +116,10 @@ impl FromStr for NamePattern {
         let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./*?".contains(&byte);
         match !text.is_empty() && text.bytes().all(is_of_name) {
             true => Ok(Self(WildMatch::new(text))),
-            false => {
-                Err(NameError::new("a pattern has letters, digits, '-', '_', '.', '/', and * for any text"))
-            }
+            false => Err(NameError::new(
+                "a pattern consists of letters, digits, '-', '_', '.', '/', * for any \
+                    text and ? for any character",
+            )),
         }
     }
 }
@@ -136,7 +139,10 @@ impl FromStr for ReservedName {
         let (pattern, owner) = line.trim().split_once(char::is_whitespace).unwrap_or_default();
         let owner = owner.trim();
         if owner.is_empty() || owner.chars().any(char::is_control) {
-            return Err(NameError::new("a reserved name is a pattern and whose it is, in a few words"));
+            return Err(NameError::new(
+                "a reserved name is a pattern and its owner, for example grafana-* \
+                Grafana",
+            ));
         }
         Ok(Self { pattern: pattern.parse()?, owner: owner.to_owned() })
     }
@@ -208,7 +214,8 @@ mod tests {
         ] {
             assert!(owner(&admission, name).unwrap().contains(whose), "{name}");
         }
-        for free in ["edp1secrets", "sh.helm.release", "spc-opsx", "aio", TO_BE_FILLED[0], TO_BE_FILLED[2]] {
+        for free in ["edp1secrets", "sh.helm.release", "spc-opsx", "aio", USER_PROVIDED[0], USER_PROVIDED[2]]
+        {
             assert_eq!(owner(&admission, free), None, "{free}");
         }
         admission.reserved = vec!["secret-service-tls this service".parse().unwrap()];

@@ -1,4 +1,4 @@
-//! The record of who did what, when, with which result; each event is chained to the one before it.
+//! Audit events: who did what, when, with which result. Each event is chained to the one before it.
 
 mod action;
 mod chain;
@@ -13,15 +13,15 @@ use super::NameError;
 pub use action::AuditAction;
 pub use chain::{Anchor, ChainError, ChainWalk, Places};
 
-/// Stands first in what is hashed, so that another form of events could never be taken for this one.
-const FORM: &[u8] = b"secret-service audit 2";
-/// The same for events of a release that had one chain.
-const FORM_OF_ONE_CHAIN: &[u8] = b"secret-service audit 1";
+/// Prefix of the hashed content, so that no other format of events has the same hash.
+const FORMAT: &[u8] = b"secret-service audit 2";
+/// The same for events of releases that had a single chain.
+const SINGLE_CHAIN_FORMAT: &[u8] = b"secret-service audit 1";
 
-/// One line of history. Never holds a value.
+/// An audit event. Never holds a value of a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditEvent {
-    /// Grows by one with every event.
+    /// Increases by one with each event.
     pub sequence: i64,
     /// When it was recorded, to the microsecond.
     pub event_time: Timestamp,
@@ -35,19 +35,19 @@ pub struct AuditEvent {
     pub outcome: Outcome,
     /// For people.
     pub detail: String,
-    /// The caller's request id; empty where none.
+    /// The caller's request id; empty if none.
     pub request_id: String,
 }
 
-/// The two chains of the audit. Their events are numbered together, and each chain forgets its oldest by itself, so that calls
-/// which are not let in never push out what was done.
+/// The two chains of the audit. Their events share one sequence, and each chain prunes its own oldest events,
+/// so that denied calls never push out changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Chain {
     /// What was done.
     #[default]
     Changes,
-    /// Calls that were not let in.
+    /// Denied calls.
     Denials,
 }
 
@@ -60,11 +60,11 @@ pub struct ChainedEvent {
     /// Where it stands.
     #[serde(flatten)]
     pub link: Link,
-    /// Its hash, over all of that.
+    /// Its hash over the event and the link.
     pub hash: AuditHash,
 }
 
-/// Where an event stands.
+/// The place of an event in its chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
     /// In which chain.
@@ -72,13 +72,14 @@ pub struct Link {
     pub chain: Chain,
     /// The hash of the event before it in its chain.
     pub previous_hash: AuditHash,
-    /// The hash of the newest event of the other chain: so an anchor in one chain proves both. Absent in events of a release
-    /// that had one chain.
+    /// The hash of the newest event of the other chain, so that an anchor in one chain proves both. Absent in
+    /// events of releases that had a single chain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beside_hash: Option<AuditHash>,
 }
 
-/// What chains events: SHA-256 over where an event stands and all its fields, each with its length in front.
+/// The hash that chains events: SHA-256 over the place of an event and its fields, each prefixed with its
+/// length.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct AuditHash(pub [u8; 32]);
@@ -100,13 +101,13 @@ impl Outcome {
 // === impl AuditEvent ===
 
 impl AuditEvent {
-    /// Its hash at its place.
+    /// The hash of the event at this place.
     pub fn hash(&self, link: &Link) -> AuditHash {
         let mut context = Context::new(&SHA256);
         match (link.chain, &link.beside_hash) {
-            (Chain::Changes, None) => context.update(FORM_OF_ONE_CHAIN),
+            (Chain::Changes, None) => context.update(SINGLE_CHAIN_FORMAT),
             (chain, beside) => {
-                context.update(FORM);
+                context.update(FORMAT);
                 context.update(&[chain as u8]);
                 context.update(&beside.unwrap_or(AuditHash::START).0);
             }
@@ -126,7 +127,7 @@ impl AuditEvent {
 // === impl AuditHash ===
 
 impl AuditHash {
-    /// Of nothing: stands before the first event of all.
+    /// The hash before the first event.
     pub const START: Self = Self([0; 32]);
 }
 
@@ -170,7 +171,7 @@ impl From<AuditHash> for String {
 // === impl Chain ===
 
 impl Chain {
-    /// As exports and logs name it.
+    /// The name in exports and logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Changes => "changes",

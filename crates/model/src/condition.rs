@@ -1,4 +1,4 @@
-//! Conditions: what holds, why, and what a person should do next.
+//! Conditions: what holds, why, and what to do next.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 /// One observation with its stable reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Condition {
-    /// What it is about.
+    /// Its type.
     pub kind: ConditionType,
     /// Whether it holds.
     pub status: Status,
-    /// Why, for programs.
+    /// The reason, for programs.
     pub reason: Reason,
-    /// What happened and what to do next, for people. Never a value.
+    /// What happened and what to do next, for people. Never contains a value of a secret.
     pub message: String,
     /// When `status` last changed.
     pub last_transition_time: Timestamp,
@@ -25,7 +25,7 @@ pub enum Status {
     True,
     /// It does not.
     False,
-    /// Nobody could tell.
+    /// It could not be determined.
     Unknown,
 }
 
@@ -44,7 +44,7 @@ macro_rules! documented {
                 match self { $(Self::$variant => stringify!($variant),)+ }
             }
 
-            /// What it means, in one sentence.
+            /// Its meaning in one sentence.
             pub fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => $doc,)+ }
             }
@@ -53,15 +53,15 @@ macro_rules! documented {
 }
 
 documented! {
-    /// What a condition is about.
+    /// The type of a condition.
     ConditionType {
-        "Synced secret: the edge holds what the references say."
+        "Synced secret: the edge is in sync with the references."
         Synced,
-        "Synced secret: an AIO resource names it."
+        "Synced secret: an AIO resource uses it."
         InUse,
-        "Synced secret: a version that the edge holds has expired or soon will."
+        "Synced secret: a version at the edge has expired or will expire soon."
         Expiring,
-        "Synced secret and vault: what the edge holds was compared with the vault within the last three rotation checks."
+        "Synced secret and vault: the edge was compared with the vault within the last three rotation checks."
         Compared,
         "Vault: it answers."
         Reachable,
@@ -71,111 +71,114 @@ documented! {
         CanGet,
         "Vault: the service may create secrets."
         CanCreate,
-        "Instance: the settings that syncing needs are in place."
+        "Instance: the settings that syncing requires are in place."
         SecureSettings,
-        "Instance: the Secret Store extension is installed, and as far as can be seen it acts."
+        "Instance: the Secret Store extension is installed and, as far as the service can see, working."
         SecretStoreInstalled,
-        "Instance: it is known how new synced secrets reach the edge; the message says how, and why so."
+        "Instance: the engine for new synced secrets is known; the message names it and says why."
         EngineChosen,
-        "Instance: this process acts for it. Another one may, beside which this one serves reads alone; the message says who."
+        "Instance: this process is the leader. A process that is not the leader only serves reads; the \
+         message names the leader."
         Leader,
     }
 }
 
 documented! {
-    /// Why a condition is as it is. Stable: programs decide by it.
+    /// The reason of a condition. Stable: programs rely on it.
     Reason {
         "The edge holds what the references say."
         Synced,
         "Accepted; the edge does not hold it yet."
         Pending,
-        "The value of a new vault secret was not stored: the call that brought it ended too early. Call again with it."
+        "The value of a new vault secret was not stored, because the call ended too early. Send the value \
+         again."
         ValueNotStored,
         "The vault has no secret of this name."
         VaultSecretNotFound,
         "The vault secret, or the pinned version, is disabled."
         VaultSecretDisabled,
-        "The vault secret has no such version."
+        "The vault secret does not have this version."
         VaultVersionNotFound,
-        "The service's identity lacks the right in the vault."
+        "The service's identity lacks a permission in the vault."
         VaultForbidden,
-        "The vault's firewall refuses the service's network."
+        "The vault's firewall blocks the service's network."
         VaultFirewall,
         "The vault can't be reached."
         VaultUnreachable,
-        "The vault throttles."
+        "The vault throttles requests."
         VaultThrottled,
         "The service can't get a token for the vault."
         VaultUnauthenticated,
         "The vault refused the request for another reason."
         VaultRejected,
-        "The value is not in the encoding that the reference names."
+        "The value does not have the encoding of the reference."
         InvalidEncoding,
-        "A Secret of this name at the edge is not managed here."
+        "A Secret with this name at the edge is not managed by this service."
         EdgeConflict,
-        "Another manager puts its own content back into the Secret again and again."
+        "Another field manager keeps overwriting the Secret."
         EdgeContested,
-        "The database was restored from a backup, and the edge no longer holds it: it waits for a person, who syncs it or deletes it."
+        "The database was restored from a backup, and the edge no longer holds the Secret. Sync or delete it."
         NotAtEdgeAfterRestore,
-        "The service's account lacks the right at the edge."
+        "The service account lacks a permission at the edge."
         EdgeForbidden,
         "The Kubernetes API can't be reached."
         EdgeUnreachable,
         "The Kubernetes API refused the Secret."
         EdgeRejected,
-        "The values together exceed what a Kubernetes Secret can hold."
+        "The values together exceed the size limit of a Kubernetes Secret."
         TooLarge,
-        "The sync engine does not act on the resource."
+        "The sync engine does not respond to the resource."
         EngineNotResponding,
-        "The Secret Store extension failed; the message has its own reason and words."
+        "The Secret Store extension failed; the message quotes its reason and message."
         ExtensionFailed,
-        "The Secret Store extension synced some references and left others behind: old and new values stand side by side."
+        "The Secret Store extension synced only some references: the Secret mixes old and new values."
         PartiallySynced,
-        "A setting that the engine needs is missing."
+        "A setting that the engine requires is missing."
         SettingsMissing,
-        "What another tool asks the Secret Store extension for is something that no reference can ask for."
+        "The SecretSync of another tool uses an option that references don't support."
         NotAdoptable,
-        "The edge holds it with the label of a synced secret that the database does not know."
+        "The edge holds an object with the uid label of a synced secret that the database does not know."
         NotRecorded,
-        "At least one resource names it. A deletion waits until none does, or is forced."
+        "At least one resource uses it. A deletion waits until none does, or must be forced."
         Used,
-        "No resource names it."
+        "No resource uses it."
         NotUsed,
-        "The vault has a newer version; the edge keeps the last complete set until another reference can be read."
+        "The vault has a newer version, but another reference can't be read; the edge keeps the last \
+         complete set of values."
         HeldBack,
         "Compared with the vault within the last three rotation checks."
         Compared,
-        "Not compared with the vault for longer than three rotation checks: the edge may hold older versions."
+        "Not compared with the vault during the last three rotation checks: the edge may hold older versions."
         NotCompared,
-        "Nobody could tell."
+        "It could not be determined."
         Unknown,
-        "A version that the edge holds expires within 30 days."
+        "A version at the edge expires within 30 days."
         ExpiresSoon,
-        "A version that the edge holds has expired."
+        "A version at the edge has expired."
         Expired,
         "Nothing expires soon."
         NotExpiring,
         "It answered."
         Reached,
-        "The right is there."
+        "The permission is granted."
         Allowed,
-        "The right was not tried: the service does not need it, or only a write would tell."
+        "The permission was not checked: the service does not need it, or only a write can tell."
         NotChecked,
-        "What is needed is in place."
+        "All requirements are met."
         Ready,
-        "Something that is needed is missing."
+        "A requirement is not met."
         NotReady,
         "It is installed."
         Installed,
         "It is not installed."
         NotInstalled,
-        "The configuration says so."
+        "The configuration sets it."
         Configured,
-        "The configuration leaves it open; what the cluster serves decided."
+        "The configuration does not set it; it was detected from the cluster."
         Detected,
         "This process holds the Lease of the instance."
         Leading,
-        "Another process holds the Lease of the instance and acts for it; this one writes nothing."
+        "Another process holds the Lease of the instance; this one writes nothing."
         StandingBy,
     }
 }
@@ -188,7 +191,7 @@ impl Condition {
         Self { kind, status, reason, message: message.into(), last_transition_time: Timestamp::now() }
     }
 
-    /// Keeps the time of the last transition where the status is the one of `before`.
+    /// Keeps the transition time of `before` if the status is the same.
     pub fn since(mut self, before: Option<&Self>) -> Self {
         if let Some(before) = before.filter(|before| before.kind == self.kind && before.status == self.status)
         {

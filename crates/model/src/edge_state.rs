@@ -1,4 +1,4 @@
-//! What the service remembers of a synced secret at the edge, whichever engine writes it.
+//! What the service remembers about a synced secret at the edge, for both engines.
 
 use std::time::Duration;
 
@@ -7,49 +7,52 @@ use serde::{Deserialize, Serialize};
 
 use super::ReferenceStatus;
 
-/// The Kubernetes Secret as of the last write or look.
+/// The Kubernetes Secret as of the last write or read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EdgeRecord {
-    /// The uid that Kubernetes gave it; absent while it was never written.
+    /// Its uid in Kubernetes; absent until it is first written.
     pub uid: Option<String>,
-    /// Its version.
+    /// Its `resourceVersion`.
     pub resource_version: Option<String>,
     /// Keyed digest of the content that was written.
     pub digest: Option<Vec<u8>>,
 }
 
-/// What the Secret Store extension was given to do, and what there is to record once it has done it.
+/// A task handed to the Secret Store extension, and what to record when it is done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Handed {
-    /// The generation of what was asked for.
+    /// The generation of the synced secret.
     pub generation: i64,
     /// The "Sync now" that it answers.
     pub requests: i64,
-    /// When, to show.
+    /// When it was handed over, for display.
     pub time: Timestamp,
-    /// The uptime of this process at the write, to measure with. Absent if an earlier process wrote it.
+    /// When it was handed over, for measuring: time since the start of this process. Absent if an earlier
+    /// process did it.
     #[serde(skip)]
-    pub uptime: Option<Duration>,
-    /// `metadata.generation` of the SecretSync and of its class after the write: a higher one was written by someone else.
+    pub handed_at: Option<Duration>,
+    /// `metadata.generation` of the SecretSync and of its class after the write: a higher one means that
+    /// someone else wrote it.
     pub sync_generation: i64,
     /// See `sync_generation`.
     pub class_generation: i64,
-    /// `status.syncHash` before the write: it changes when the extension has done it.
+    /// `status.syncHash` before the write: it changes when the extension is done.
     pub hash_before: String,
-    /// What the references hold once it has.
+    /// The status of the references once it is done.
     pub statuses: Vec<ReferenceStatus>,
     /// Whether the extension's answer is not recorded yet.
     pub open: bool,
-    /// `metadata.uid` of the SecretSync and of its class; absent where they were written before this was remembered.
+    /// `metadata.uid` of the SecretSync and of its class; absent if an earlier release wrote them.
     #[serde(default)]
     pub sync_uid: Option<String>,
     /// See `sync_uid`.
     #[serde(default)]
     pub class_uid: Option<String>,
-    /// How often the extension was told again because it left this alone.
+    /// How often the extension was triggered again because it did not react.
     #[serde(default)]
     pub nudges: u32,
-    /// How often the extension was told again because it had failed at this. A new process begins anew: whoever starts it has mended something.
+    /// How often the extension was triggered again because it failed. Reset by a restart, which usually
+    /// follows a repair.
     #[serde(skip)]
     pub failures: u32,
 }

@@ -1,4 +1,4 @@
-//! What the service talks about, without any I/O. A value of these types that exists is valid: parse, don't validate.
+//! The domain model, without any I/O. A value of these types is always valid: parse, don't validate.
 
 mod access;
 mod admission;
@@ -21,7 +21,7 @@ pub use audit::{
 };
 pub use condition::{Condition, ConditionType, Reason, Status};
 pub use edge_state::{EdgeRecord, Handed};
-pub use names::{NameError, SecretKey, SyncedSecretId, VaultSecretName, VaultVersion, steers};
+pub use names::{NameError, SecretKey, SyncedSecretId, VaultSecretName, VaultVersion, is_unprintable};
 pub use reference::{Encoding, EncodingError, Reference, ReferenceStatus, mapping};
 pub use synced_secret::{ChangeKind, Filter, Origin, SecretType, State, SyncEngine, SyncedSecret, limits};
 pub use usage::{
@@ -29,7 +29,8 @@ pub use usage::{
 };
 pub use vault_secret::{NewVaultSecret, VaultSecret, VaultSecretVersion, VaultValue};
 
-/// Now, as exactly as the database keeps it: to the microsecond, so that a time is the same after a restart.
+/// The current time in microseconds, the precision of the database, so that a time is the same after a
+/// restart.
 pub fn now() -> jiff::Timestamp {
     let now = jiff::Timestamp::now();
     jiff::Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)

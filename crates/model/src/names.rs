@@ -1,4 +1,5 @@
-//! The names of the domain. Each is checked where it enters; a name that exists follows the rules of who keeps it.
+//! The names of the domain. Each is checked when it is parsed and follows the rules of the system that owns
+//! it.
 
 use std::{
     fmt,
@@ -8,13 +9,13 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-/// Why a text is not a name: one sentence that tells the rule.
+/// Why a text is not a valid name: one sentence that states the rule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NameError(String);
 
-/// The name of a secret in the Key Vault: `^[0-9a-zA-Z-]{1,127}$`. Compares case-insensitively, as the vault does, and
-/// keeps the spelling it came with.
+/// The name of a secret in the Key Vault: `^[0-9a-zA-Z-]{1,127}$`. Compares case-insensitively, as the vault
+/// does, and keeps its spelling.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct VaultSecretName(String);
@@ -24,7 +25,8 @@ pub struct VaultSecretName(String);
 #[serde(try_from = "String", into = "String")]
 pub struct VaultVersion(String);
 
-/// The id of a synced secret, which is the name of its Kubernetes Secret: an RFC 1123 subdomain of at most 253 characters.
+/// The id of a synced secret, which is the name of its Kubernetes Secret: an RFC 1123 subdomain of at most
+/// 253 characters.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SyncedSecretId(String);
@@ -45,7 +47,7 @@ impl NameError {
 // === impl VaultSecretName ===
 
 impl VaultSecretName {
-    /// The form under which spellings of one name are equal.
+    /// The name in lower case, for comparisons.
     pub fn folded(&self) -> String {
         self.0.to_ascii_lowercase()
     }
@@ -113,15 +115,16 @@ impl FromStr for SyncedSecretId {
             let inner = bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-');
             inner && !bytes.is_empty() && bytes[0] != b'-' && bytes[bytes.len() - 1] != b'-'
         };
-        ((1..=253).contains(&text.len()) && text.split('.').all(label)).then(|| Self(text.to_owned())).ok_or_else(
-            || {
+        ((1..=253).contains(&text.len()) && text.split('.').all(label))
+            .then(|| Self(text.to_owned()))
+            .ok_or_else(|| {
                 NameError(
-                    "an id is the name of a Kubernetes Secret: 1 to 253 lower case letters, digits, '-' and '.', \
+                    "an id is the name of a Kubernetes Secret: 1 to 253 lower case letters, digits, '-' and \
+                     '.', \
                      each part between dots starting and ending with a letter or digit"
                         .to_owned(),
                 )
-            },
-        )
+            })
     }
 }
 
@@ -137,7 +140,8 @@ impl FromStr for SecretKey {
             && !text.starts_with("..");
         valid.then(|| Self(text.to_owned())).ok_or_else(|| {
             NameError(
-                "a key has 1 to 253 letters, digits, '-', '_' and '.', is not '.' and does not start with '..'"
+                "a key has 1 to 253 letters, digits, '-', '_' and '.', is not '.' and does not start with \
+                 '..'"
                     .to_owned(),
             )
         })
@@ -188,8 +192,9 @@ name!(VaultVersion);
 name!(SyncedSecretId);
 name!(SecretKey);
 
-/// Whether a character is for a terminal and not for a reader: controls, and marks that turn or hide what stands beside them.
-pub fn steers(c: char) -> bool {
+/// Whether a character could control a terminal or deceive a reader: control characters, and marks that
+/// reverse or hide text.
+pub fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }

@@ -1,4 +1,4 @@
-//! One reference of a synced secret: a key at the edge and the vault secret whose value it holds.
+//! A reference of a synced secret: a key of the Kubernetes Secret and the vault secret whose value it holds.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
@@ -8,28 +8,28 @@ use zeroize::Zeroizing;
 
 use super::{Condition, SecretKey, VaultSecretName, VaultVersion};
 
-/// What a key of a synced secret holds.
+/// A key of a synced secret and where its value comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reference {
     /// The key in the Kubernetes Secret.
     pub key: SecretKey,
     /// The vault secret whose value it holds.
     pub vault_secret: VaultSecretName,
-    /// The pinned version; follows the latest where absent.
+    /// The pinned version; absent to follow the latest.
     pub version: Option<VaultVersion>,
     /// How the bytes at the edge come from the value.
     pub encoding: Encoding,
-    /// True while the value that "Create new" brought is not known to be stored in the vault.
+    /// True while the value of "Create new" is not known to be stored in the vault.
     pub create_pending: bool,
-    /// The generation of the synced secret with which that value was asked for: another call may ask for another value of the same
-    /// vault secret. 0 where an earlier release recorded it.
+    /// The generation of the synced secret whose call brought that value: another call may bring another
+    /// value for the same vault secret. 0 if an earlier release recorded it.
     #[serde(default)]
     pub create_generation: i64,
-    /// What was last seen of it.
+    /// Its last observed status.
     pub status: ReferenceStatus,
 }
 
-/// What the service last saw of a reference.
+/// The last observed status of a reference.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReferenceStatus {
     /// The version that the edge holds.
@@ -38,9 +38,10 @@ pub struct ReferenceStatus {
     pub expire_time: Option<Timestamp>,
     /// The vault's `updated` of the secret when its value was last read.
     pub vault_update_time: Option<Timestamp>,
-    /// False where `updated` could still hide a newer version: the value was read within the same seconds.
+    /// False if `updated` could still hide a newer version, because the value was read within the same
+    /// second.
     pub settled: bool,
-    /// Why it is not in sync; absent where it is.
+    /// Why it is not in sync; absent if it is.
     pub problem: Option<Condition>,
 }
 
@@ -65,8 +66,8 @@ pub struct EncodingError(pub Encoding);
 // === impl Reference ===
 
 impl Reference {
-    /// Whether two references ask for the same bytes under the same key.
-    pub fn asks_the_same(&self, other: &Self) -> bool {
+    /// Whether two references put the same bytes under the same key.
+    pub fn has_same_spec(&self, other: &Self) -> bool {
         self.key == other.key
             && self.vault_secret == other.vault_secret
             && self.version == other.version
@@ -75,7 +76,7 @@ impl Reference {
 
     /// Whether two references wait for the same value to be stored.
     pub fn creates_the_same(&self, other: &Self) -> bool {
-        self.create_generation == other.create_generation && self.asks_the_same(other)
+        self.create_generation == other.create_generation && self.has_same_spec(other)
     }
 }
 
@@ -91,7 +92,7 @@ pub fn mapping(references: &[Reference]) -> String {
 // === impl Encoding ===
 
 impl Encoding {
-    /// The name under which the mapping shows it: `utf-8`, `base64`, `hex`, as the Secret Store extension spells them.
+    /// The name: `utf-8`, `base64`, `hex`, as the Secret Store extension spells them.
     pub fn name(self) -> &'static str {
         match self {
             Self::Utf8 => "utf-8",
@@ -100,7 +101,7 @@ impl Encoding {
         }
     }
 
-    /// The encoding of a name that [`Encoding::name`] gives.
+    /// The encoding with a name of [`Encoding::name`].
     pub fn named(name: &str) -> Option<Self> {
         [Self::Utf8, Self::Base64, Self::Hex].into_iter().find(|encoding| encoding.name() == name)
     }

@@ -1,4 +1,4 @@
-//! A synced secret: what was asked for, what the edge holds, and how the two compare.
+//! A synced secret: what was requested, what the edge holds, and how the two compare.
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
@@ -14,7 +14,7 @@ use super::{
 pub mod limits {
     /// Bytes of a secret value (Key Vault).
     pub const VALUE_BYTES: usize = 25_600;
-    /// Tags of a vault secret that a caller may set: Key Vault's 15 less the one of this service.
+    /// Tags of a vault secret that a caller may set: Key Vault's 15 minus the one of this service.
     pub const TAGS: usize = 14;
     /// Characters of a tag's name and of its value (Key Vault).
     pub const TAG_CHARS: usize = 256;
@@ -35,7 +35,7 @@ pub mod limits {
 pub struct SyncedSecret {
     /// The name of the Kubernetes Secret.
     pub id: SyncedSecretId,
-    /// Never used twice, also not for the same id.
+    /// Never reused, not even for the same id.
     pub uid: Uuid,
     /// For people.
     pub description: String,
@@ -45,28 +45,28 @@ pub struct SyncedSecret {
     pub references: Vec<Reference>,
     /// Labels that the Kubernetes Secret carries too.
     pub labels: BTreeMap<String, String>,
-    /// Where it stands.
+    /// Its state.
     pub state: State,
     /// `Synced`, `InUse` and `Expiring`.
     pub conditions: Vec<Condition>,
-    /// The resources that were last seen to use it, in order; what `InUse` stands on.
+    /// The resources that were last seen to use it, in order; the basis of `InUse`.
     #[serde(default)]
     pub users: Vec<User>,
-    /// Who made it.
+    /// Who created it.
     pub origin: Origin,
-    /// When it was asked for.
+    /// When it was created.
     pub create_time: Timestamp,
-    /// Last change of what is asked for.
+    /// When its spec last changed.
     pub update_time: Timestamp,
-    /// When the edge last held just what the references say.
+    /// When the edge was last in sync with the references.
     pub sync_time: Option<Timestamp>,
-    /// Grows with every change of what is asked for.
+    /// Increases with every change of its spec.
     pub generation: i64,
     /// The generation that the edge holds; 0 for none.
     pub synced_generation: i64,
 }
 
-/// Where a synced secret stands.
+/// The state of a synced secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum State {
@@ -78,16 +78,16 @@ pub enum State {
     Degraded,
     /// Never synced, and the latest attempt failed.
     Failed,
-    /// To be removed from the edge.
+    /// Being removed from the edge.
     Deleting,
 }
 
-/// Who made a synced secret.
+/// Who created a synced secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Origin {
     /// Created or adopted through this service.
     Managed,
-    /// Found at the edge, made by another tool.
+    /// Found at the edge, created by another tool.
     Unmanaged,
 }
 
@@ -101,7 +101,7 @@ pub enum SyncEngine {
     Direct,
 }
 
-/// The type of a Kubernetes Secret. Types that grant power are refused, whoever asks.
+/// The type of a Kubernetes Secret. Types that grant privileges in the cluster are always refused.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SecretType(String);
@@ -109,18 +109,18 @@ pub struct SecretType(String);
 /// What a change did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChangeKind {
-    /// It came into being or changed.
+    /// It was created or changed.
     Put,
-    /// It is gone.
+    /// It was deleted.
     Deleted,
 }
 
-/// Which synced secrets a caller wants; every set field must match.
+/// Selects synced secrets; every set field must match.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Any of these; all where empty.
+    /// Any of these; empty for all.
     pub states: Vec<State>,
-    /// Made by.
+    /// Who created it.
     pub origin: Option<Origin>,
     /// Part of the id, compared without case.
     pub name_contains: String,
@@ -135,8 +135,8 @@ pub struct Filter {
 // === impl SyncedSecret ===
 
 impl SyncedSecret {
-    /// One of which nothing is known but its name and who made it: `Pending`, of generation 1, without references. What else is known is
-    /// written over it: `SyncedSecret { references, ..SyncedSecret::new(…) }`.
+    /// A pending synced secret of generation 1 without references. Set further fields with struct update:
+    /// `SyncedSecret { references, ..SyncedSecret::new(…) }`.
     pub fn new(id: SyncedSecretId, uid: Uuid, origin: Origin, create_time: Timestamp) -> Self {
         Self {
             id,
@@ -162,7 +162,7 @@ impl SyncedSecret {
         format!("syncedSecrets/{}", self.id)
     }
 
-    /// The opaque tag that changes with what is asked for, not with status.
+    /// The opaque tag that changes with the spec, not with the status.
     pub fn etag(&self) -> String {
         format!("\"{}-{}\"", self.uid.simple(), self.generation)
     }
@@ -177,7 +177,7 @@ impl SyncedSecret {
         self.condition(kind).is_some_and(|held| held.reason == reason)
     }
 
-    /// Sets the one condition of its type. The time of the last transition stays while the status stays.
+    /// Sets the condition of its type. Keeps the transition time if the status is unchanged.
     pub fn set_condition(&mut self, condition: Condition) {
         let place = self.conditions.iter().position(|held| held.kind == condition.kind);
         let condition = condition.since(place.map(|place| &self.conditions[place]));
@@ -186,7 +186,7 @@ impl SyncedSecret {
         self.conditions.insert(place, condition);
     }
 
-    /// Whether its use is the one that is wanted. Of what may be used, nobody knows that nothing uses it.
+    /// Whether its usage matches. `Nothing` only matches if it is known that nothing uses it.
     pub fn is_used_as(&self, wanted: &UsedBy) -> bool {
         match wanted {
             UsedBy::Nothing => self.has_reason(ConditionType::InUse, Reason::NotUsed),
@@ -201,10 +201,10 @@ impl SyncedSecret {
 // === impl State ===
 
 impl State {
-    /// All of them, in the order of a life.
+    /// All states, in the order of the life cycle.
     pub const ALL: [Self; 5] = [Self::Pending, Self::Synced, Self::Degraded, Self::Failed, Self::Deleting];
 
-    /// Whether a caller who waits has got an answer.
+    /// Whether a sync attempt has ended, so that waiting calls return.
     pub fn is_settled(self) -> bool {
         matches!(self, Self::Synced | Self::Degraded | Self::Failed)
     }
@@ -302,7 +302,7 @@ impl FromStr for SecretType {
         }
         if ["kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"].contains(&text) {
             return Err(NameError::new(format!(
-                "the type {text:?} grants power in the cluster and can't be synced"
+                "the type {text:?} grants privileges in the cluster and can't be synced"
             )));
         }
         let valid = text.len() <= 253
@@ -342,7 +342,7 @@ impl From<SecretType> for String {
 // === impl Filter ===
 
 impl Filter {
-    /// Whether a synced secret is one of those wanted.
+    /// Whether a synced secret matches.
     pub fn matches(&self, secret: &SyncedSecret) -> bool {
         (self.states.is_empty() || self.states.contains(&secret.state))
             && self.origin.is_none_or(|origin| origin == secret.origin)
@@ -358,7 +358,7 @@ impl Filter {
 
 #[cfg(any(test, feature = "test-util"))]
 impl SyncedSecret {
-    /// One to test with: asked for just now, with one reference under `username`.
+    /// A synced secret for tests: created just now, with one reference under `username`.
     pub fn example(id: &str) -> Self {
         Self {
             description: "a pump".to_owned(),

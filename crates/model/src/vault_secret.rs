@@ -1,4 +1,4 @@
-//! What the Key Vault holds: secrets and their versions without values, and the two places where a value passes through.
+//! Secrets of the Key Vault and their versions, without values; and the two types that carry a value.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -15,19 +15,19 @@ pub struct VaultSecret {
     pub name: VaultSecretName,
     /// Whether the latest version may be read.
     pub enabled: bool,
-    /// What the creator said the value is; empty where nothing.
+    /// The content type that the creator gave; empty if none.
     pub content_type: String,
-    /// Creation of the latest version.
+    /// When the latest version was created.
     pub create_time: Option<Timestamp>,
-    /// Last change of the latest version's attributes, or the addition of a version.
+    /// When the attributes of the latest version last changed, or a version was added.
     pub update_time: Option<Timestamp>,
-    /// Not meant to be used before.
+    /// Not valid before.
     pub not_before_time: Option<Timestamp>,
-    /// Not meant to be used after.
+    /// Not valid after.
     pub expire_time: Option<Timestamp>,
     /// At most 15.
     pub tags: BTreeMap<String, String>,
-    /// True where the vault manages it as part of a certificate.
+    /// Whether the vault manages it as part of a certificate.
     pub managed: bool,
 }
 
@@ -40,19 +40,19 @@ pub struct VaultSecretVersion {
     pub version: VaultVersion,
     /// Whether it may be read.
     pub enabled: bool,
-    /// What the creator said the value is; empty where nothing.
+    /// The content type that the creator gave; empty if none.
     pub content_type: String,
-    /// Creation.
+    /// When it was created.
     pub create_time: Option<Timestamp>,
-    /// Last change of its attributes.
+    /// When its attributes last changed.
     pub update_time: Option<Timestamp>,
-    /// Not meant to be used before.
+    /// Not valid before.
     pub not_before_time: Option<Timestamp>,
-    /// Not meant to be used after.
+    /// Not valid after.
     pub expire_time: Option<Timestamp>,
     /// Tags of this version.
     pub tags: BTreeMap<String, String>,
-    /// True where the vault manages it as part of a certificate.
+    /// Whether the vault manages it as part of a certificate.
     pub managed: bool,
 }
 
@@ -62,19 +62,19 @@ pub struct VaultValue {
     pub value: SecretString,
     /// The version that was read.
     pub version: VaultSecretVersion,
-    /// When the vault answered, by the vault's own clock where it said so.
+    /// When the vault answered, by the vault's clock if known.
     pub read_time: Timestamp,
 }
 
-/// What "Create new" stores: the value on its way from the caller to the vault.
+/// A new vault secret: a value on its way from the caller to the vault.
 pub struct NewVaultSecret {
     /// At most [`super::limits::VALUE_BYTES`] bytes.
     pub value: SecretString,
     /// Empty for none.
     pub content_type: String,
-    /// Not meant to be used before.
+    /// Not valid before.
     pub not_before_time: Option<Timestamp>,
-    /// Not meant to be used after.
+    /// Not valid after.
     pub expire_time: Option<Timestamp>,
     /// At most [`super::limits::TAGS`]; the service adds one of its own.
     pub tags: BTreeMap<String, String>,

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::{auth, convert::Violations, deadline::deadline, request::RpcRequest};
-use crate::secrets::{self, Call, LONGEST_WAIT, Mode, Secrets};
+use crate::secrets::{self, Call, MAX_WAIT, Mode, Secrets};
 
 /// The deadline of a call that did not pass the call layer, which gives every call one.
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
@@ -84,7 +84,7 @@ fn fingerprint(secrets: &Secrets, message: &impl Message) -> [u8; 32] {
     secrets.signer().sign("request-fingerprint", &encoded)
 }
 
-/// A longer wait than [`LONGEST_WAIT`] ends after that; the answer then shows the state that was reached.
+/// A longer wait than [`MAX_WAIT`] ends after that; the answer then shows the state that was reached.
 fn read_wait(wait: Option<prost_types::Duration>) -> Result<Duration, &'static str> {
     const RULE: &str = "must be a duration from 0 to 60 seconds";
     let Some(wait) = wait else { return Ok(Duration::ZERO) };
@@ -93,7 +93,7 @@ fn read_wait(wait: Option<prost_types::Duration>) -> Result<Duration, &'static s
         return Err(RULE);
     }
     let wait = Duration::try_from(wait).map_err(|_| RULE)?;
-    Ok(wait.min(LONGEST_WAIT))
+    Ok(wait.min(MAX_WAIT))
 }
 
 fn read_request_id(text: &str) -> Result<Option<Uuid>, &'static str> {
@@ -154,6 +154,6 @@ mod tests {
             let fields: Vec<_> = problems.iter().map(|problem| problem.field.as_str()).collect();
             assert_eq!(fields, ["wait", "request_id"], "{bad}");
         }
-        assert_eq!(Mutation::of(&house.secrets, create("a", "", 3600)).mode.wait, LONGEST_WAIT);
+        assert_eq!(Mutation::of(&house.secrets, create("a", "", 3600)).mode.wait, MAX_WAIT);
     }
 }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::request::RpcRequest;
 use crate::{
     model::{SyncedSecretId, UsagePlace},
-    secrets::{Error, FeedPlace, History, Secrets, Signer, VaultCursor},
+    secrets::{Error, FeedPlace, HistoryDigest, Secrets, Signer, VaultCursor},
 };
 
 const VERSION: u8 = 1;
@@ -146,7 +146,7 @@ impl Position for FeedPlace {
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (sequence, history) = bytes.split_first_chunk()?;
-        let history = if history.is_empty() { History::default() } else { history.try_into().ok()? };
+        let history = if history.is_empty() { HistoryDigest::default() } else { history.try_into().ok()? };
         Some(Self { sequence: i64::from_be_bytes(*sequence), history })
     }
 }

@@ -143,15 +143,16 @@ impl Metrics {
 
 impl Collector for SyncedSecretCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let standing = self.0.standing();
+        let statistics = self.0.statistics();
         let gauge = ConstGauge::new(0);
         let help = "Synced secrets of this service, by state";
         let mut states = encoder.encode_descriptor("synced_secrets", help, None, gauge.metric_type())?;
-        for (state, number) in standing.states {
+        for (state, number) in statistics.states {
             ConstGauge::new(number).encode(states.encode_family(&[("state", state.as_str())])?)?;
         }
-        let waits =
-            standing.unsynced_since.map_or(0.0, |since| Timestamp::now().duration_since(since).as_secs_f64());
+        let waits = statistics
+            .unsynced_since
+            .map_or(0.0, |since| Timestamp::now().duration_since(since).as_secs_f64());
         let help =
             "How long the longest out-of-sync synced secret has been out of sync; 0 if all are in sync";
         let unit = Some(&Unit::Seconds);
@@ -159,8 +160,8 @@ impl Collector for SyncedSecretCollector {
         ConstGauge::new(waits.max(0.0)).encode(longest)?;
         let help = "1 if this process is the leader, 0 if it is on standby";
         let leader = encoder.encode_descriptor("leader", help, None, gauge.metric_type())?;
-        ConstGauge::new(i64::from(standing.is_leading)).encode(leader)?;
-        let changes = ConstCounter::new(standing.holder_changes);
+        ConstGauge::new(i64::from(statistics.is_leading)).encode(leader)?;
+        let changes = ConstCounter::new(statistics.holder_changes);
         let help = "How often this process saw the holder of the instance's Lease change";
         changes.encode(encoder.encode_descriptor(
             "lease_holder_changes",
@@ -189,18 +190,19 @@ impl fmt::Debug for SyncedSecretCollector {
 
 impl Collector for DatabaseCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let (room, gauge, unit) = (self.0.room(), ConstGauge::new(0).metric_type(), Some(&Unit::Bytes));
+        let (usage, gauge, unit) =
+            (self.0.disk_usage(), ConstGauge::new(0).metric_type(), Some(&Unit::Bytes));
         let number = |number: u64| ConstGauge::new(i64::try_from(number).unwrap_or(i64::MAX));
         let help = "Size of the database: its file, the free space within the file, its write-ahead log";
         let mut parts = encoder.encode_descriptor("database", help, unit, gauge)?;
-        for (part, bytes) in [("file", room.database), ("free", room.growing.free), ("log", room.log)] {
+        for (part, bytes) in [("file", usage.database), ("free", usage.growing.free), ("log", usage.log)] {
             number(bytes).encode(parts.encode_family(&[("part", part)])?)?;
         }
-        if let Some(free) = room.disk_free {
+        if let Some(free) = usage.disk_free {
             let help = "Free space on the disk of the database";
             number(free).encode(encoder.encode_descriptor("database_disk_free", help, unit, gauge)?)?;
         }
-        let growing = room.growing;
+        let growing = usage.growing;
         let of = [("audit", growing.audit), ("denials", growing.denials), ("feed", growing.feed)];
         let help = "Approximate size of what grows with use: audit events, denials, the change feed";
         let mut recorded = encoder.encode_descriptor("recorded", help, unit, gauge)?;

@@ -20,7 +20,7 @@ use crate::{
     model::{Condition, ConditionType, Reason, Status, SyncEngine},
     quote::Quote,
     secrets::{check_vault, probe_writes},
-    store::{self, Room, Schema},
+    store::{self, DiskUsage, Schema},
     vault::{self, Vault},
 };
 
@@ -92,7 +92,7 @@ async fn database(config: &Config) -> Vec<CheckResult> {
 }
 
 /// The size of the database and of what grows in it.
-fn describe_size(room: &Room, config: &Config) -> String {
+fn describe_size(room: &DiskUsage, config: &Config) -> String {
     let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / (1024.0 * 1024.0));
     let growing = &room.growing;
     let mut text = format!(

@@ -1,11 +1,12 @@
-//! The chains: where they begin and end, and how they grow and are pruned. All in the transaction of what is recorded.
+//! The audit chains: their begin and end, growth and pruning, always in the transaction of the recorded
+//! change.
 
 use jiff::Timestamp;
 use sqlx::{FromRow, SqliteConnection, SqlitePool};
 
 use super::{AuditRow, Row, StoreError, event_columns, statements};
 use crate::model::{Anchor, AuditHash, Chain, Link, Places};
-use crate::store::rows::pushed_out;
+use crate::store::rows::prune_boundary;
 
 statements! {
     START = "
@@ -17,13 +18,13 @@ statements! {
                denials_base_sequence, denials_base_hash, denials_head_sequence, denials_head_hash
           FROM audit_chain";
     ADVANCE = "UPDATE audit_chain SET head_sequence = ?1, head_hash = ?2";
-    /// The newest event before which all are to go: what is younger stays, and all that comes after it.
+    /// The newest event to prune: younger events stay, and so do all events after them.
     OLD = "
         SELECT max(sequence)
           FROM audit_events
          WHERE sequence < coalesce((SELECT min(sequence) FROM audit_events WHERE coalesce(kept_since, event_time) >= ?1),
                                    9223372036854775807)";
-    PUSHED_OUT = pushed_out!("audit_events");
+    PRUNE_BOUNDARY = prune_boundary!("audit_events");
     TIME = "SELECT event_time FROM audit_events WHERE sequence = ?1";
     BASE = "
         UPDATE audit_chain
@@ -31,7 +32,7 @@ statements! {
                base_hash = (SELECT hash FROM audit_events WHERE sequence = ?1)
          WHERE base_sequence < ?1";
     REMOVE = "DELETE FROM audit_events WHERE sequence <= ?1";
-    /// Events of a release that had no chain.
+    /// Events of a release without chains.
     UNCHAINED = concat!("
         SELECT ", event_columns!(), "
           FROM audit_events
@@ -86,7 +87,7 @@ pub(super) fn hash(row: &Row, column: &'static str, bytes: &[u8]) -> Result<Audi
     bytes.try_into().map(AuditHash).map_err(|_| row.corrupt(column, "a hash has 32 bytes"))
 }
 
-/// The row, where the service has opened the database since there is a chain.
+/// The row; `None` if no release with chains has opened the database.
 pub(super) async fn row(sql: &mut SqliteConnection) -> Result<Option<ChainRow>, StoreError> {
     Ok(sqlx::query_as(SELECT).fetch_optional(sql).await?)
 }
@@ -97,7 +98,7 @@ pub(super) async fn head(sql: &mut SqliteConnection) -> Result<Places, StoreErro
     row.head()
 }
 
-/// Moves the end of the chain of what was done to a new event.
+/// Moves the end of the chain of changes to a new event.
 pub(super) async fn advance(
     sql: &mut SqliteConnection,
     sequence: i64,
@@ -109,13 +110,13 @@ pub(super) async fn advance(
 
 /// Events that were removed.
 pub(in crate::store) struct Pruned {
-    /// How many.
+    /// Their number.
     pub(super) events: u64,
     /// When the newest of them was recorded.
     pub(super) newest: Timestamp,
 }
 
-/// Removes the oldest events, as long as they are older than `before`, and makes the last of them the base.
+/// Removes the oldest events that are older than `before`, and makes the last of them the base.
 pub(super) async fn prune(
     sql: &mut SqliteConnection,
     before: Timestamp,
@@ -127,19 +128,19 @@ pub(super) async fn prune(
     }
 }
 
-/// Removes the oldest events that take so many bytes, and never the newest.
-pub(in crate::store) async fn push_out(
+/// Removes the oldest events to free this many bytes, but never the newest.
+pub(in crate::store) async fn prune_bytes(
     sql: &mut SqliteConnection,
     bytes: i64,
 ) -> Result<Option<Pruned>, StoreError> {
-    let last: Option<i64> = sqlx::query_scalar(PUSHED_OUT).bind(bytes).fetch_one(&mut *sql).await?;
+    let last: Option<i64> = sqlx::query_scalar(PRUNE_BOUNDARY).bind(bytes).fetch_one(&mut *sql).await?;
     match last {
         Some(last) => prune_up_to(sql, last).await,
         None => Ok(None),
     }
 }
 
-/// Removes all events up to one, and makes that the base.
+/// Removes all events up to one, and makes it the base.
 async fn prune_up_to(sql: &mut SqliteConnection, old: i64) -> Result<Option<Pruned>, StoreError> {
     if sqlx::query(BASE).bind(old).execute(&mut *sql).await?.rows_affected() == 0 {
         return Ok(None);
@@ -151,11 +152,11 @@ async fn prune_up_to(sql: &mut SqliteConnection, old: i64) -> Result<Option<Prun
     Ok(Some(Pruned { events, newest }))
 }
 
-/// Chains what a release recorded that had no chain. Called before anything else is recorded.
+/// Chains the events of a release without chains. Called before anything else is recorded.
 pub(in crate::store) async fn complete(writer: &SqlitePool) -> Result<(), StoreError> {
     let mut sql = writer.begin_with("BEGIN IMMEDIATE").await?;
     let first: Option<i64> = sqlx::query_scalar(FIRST).fetch_one(&mut *sql).await?;
-    // What was pruned before there was a chain left no hash.
+    // Events that were pruned before there was a chain left no hash.
     let base = first.map_or(0, |first| first - 1);
     sqlx::query(START).bind(base).bind(AuditHash::START.0.as_slice()).execute(&mut *sql).await?;
     let mut head = head(&mut sql).await?.changes;
@@ -166,7 +167,7 @@ pub(in crate::store) async fn complete(writer: &SqlitePool) -> Result<(), StoreE
         }
         for row in rows {
             let mut event = row.into_model()?;
-            // Numbers that were skipped, as SQLite may, would look like events that are gone.
+            // SQLite may skip sequences, which would look like missing events.
             let recorded = std::mem::replace(&mut event.sequence, head.sequence + 1);
             if recorded != event.sequence {
                 sqlx::query(RENUMBER).bind(recorded).bind(event.sequence).execute(&mut *sql).await?;

@@ -1,4 +1,4 @@
-//! The table `audit_denials`: calls that were not let in, in a ring of a bounded size.
+//! The table `audit_denials`: denied calls, in a ring of bounded size.
 
 use jiff::Timestamp;
 use sqlx::{FromRow, SqliteConnection};
@@ -9,8 +9,8 @@ use super::{
 };
 use crate::model::{Chain, ChainedEvent};
 
-/// What a row takes besides its texts: hashes, numbers, and the entry in the index.
-const ROW: usize = 160;
+/// Approximate bytes of a row without its texts: hashes, numbers, and the index entry.
+const ROW_OVERHEAD: usize = 160;
 
 statements! {
     INSERT = concat!("
@@ -19,8 +19,8 @@ statements! {
     ADVANCE = "UPDATE audit_chain SET denials_head_sequence = ?1, denials_head_hash = ?2";
     OLDEST = "SELECT rows_so_far, bytes_so_far FROM audit_denials ORDER BY sequence LIMIT 1";
     NEWEST = "SELECT rows_so_far, bytes_so_far FROM audit_denials ORDER BY sequence DESC LIMIT 1";
-    /// The newest of those that are so far back.
-    PUSHED_OUT = "
+    /// The newest row that is this far back.
+    PRUNE_BOUNDARY = "
         SELECT max(sequence)
           FROM audit_denials
          WHERE sequence < (SELECT sequence
@@ -28,7 +28,7 @@ statements! {
                             WHERE rows_so_far > ?1 AND bytes_so_far > ?2
                             ORDER BY sequence
                             LIMIT 1)";
-    /// The newest before which all are to go: what is younger stays, and all that comes after it.
+    /// The newest row to prune: younger rows stay, and so do all rows after them.
     OLD = "
         SELECT max(sequence)
           FROM audit_denials
@@ -42,16 +42,16 @@ statements! {
     REMOVE = "DELETE FROM audit_denials WHERE sequence <= ?1";
 }
 
-/// How much room the denials have; the oldest go before the newest would take more.
+/// The size limits of the ring; beyond them, the oldest denials are pruned.
 #[derive(Clone, Copy, Debug)]
 pub struct Ring {
     /// Events.
     pub rows: usize,
-    /// Bytes, about.
+    /// Approximate bytes.
     pub bytes: usize,
 }
 
-/// What was recorded up to a row.
+/// Running totals up to a row.
 #[derive(Clone, Copy, Default, FromRow)]
 struct SoFar {
     #[sqlx(rename = "rows_so_far")]
@@ -61,7 +61,7 @@ struct SoFar {
 }
 
 impl Transaction {
-    /// Records calls that were not let in. Where the ring has no room, the oldest go, and an event says so.
+    /// Records denied calls. If the ring is full, prunes the oldest and records an event about it.
     pub async fn audit_denials(
         &mut self,
         denials: Vec<NewAuditEvent>,
@@ -70,21 +70,21 @@ impl Transaction {
         for denial in denials {
             self.insert_denial(denial).await?;
         }
-        let pruned = self.store.run(make_room(&mut self.sql, ring)).await?;
-        self.say_pruned(Chain::Denials, pruned, "denials", " to make room for newer ones").await
+        let pruned = self.store.run(prune_to_budget(&mut self.sql, ring)).await?;
+        self.audit_pruned(Chain::Denials, pruned, "denials", " to make room for newer ones").await
     }
 
-    /// Forgets the oldest denials, as long as they are from before that time of the database's clock.
+    /// Prunes the oldest denials from before a time of the database's clock.
     pub(super) async fn prune_denials(&mut self, before: Timestamp) -> Result<(), StoreError> {
         let old = async {
             let old = sqlx::query_scalar(OLD).bind(before.as_microsecond()).fetch_one(&mut *self.sql).await?;
             remove(&mut self.sql, old).await
         };
         let pruned = self.store.run(old).await?;
-        self.say_pruned(Chain::Denials, pruned, "denials", "").await
+        self.audit_pruned(Chain::Denials, pruned, "denials", "").await
     }
 
-    /// A row at the end of the ring, however long that gets.
+    /// Appends a row to the ring, without checking the limits.
     pub(super) async fn insert_denial(&mut self, denial: NewAuditEvent) -> Result<(), StoreError> {
         let chained = self.chained(Chain::Denials, denial).await?;
         let ChainedEvent { event, hash, .. } = &chained;
@@ -96,7 +96,7 @@ impl Transaction {
             &event.detail,
             &event.request_id,
         ];
-        let bytes = ROW + event.resource.len() + texts.iter().map(|text| text.len()).sum::<usize>();
+        let bytes = ROW_OVERHEAD + event.resource.len() + texts.iter().map(|text| text.len()).sum::<usize>();
         let kept_since = self.store.clock().as_microsecond();
         let insert = async {
             let newest: Option<SoFar> = sqlx::query_as(NEWEST).fetch_optional(&mut *self.sql).await?;
@@ -115,8 +115,8 @@ impl Transaction {
     }
 }
 
-/// Removes the oldest where there is no room for all, and an eighth more, so that this is not done for every new one.
-async fn make_room(sql: &mut SqliteConnection, ring: &Ring) -> Result<Option<Pruned>, StoreError> {
+/// If the ring is full, removes the oldest and an eighth more, so that not every new row prunes.
+async fn prune_to_budget(sql: &mut SqliteConnection, ring: &Ring) -> Result<Option<Pruned>, StoreError> {
     let (oldest, newest): (Option<SoFar>, Option<SoFar>) = (
         sqlx::query_as(OLDEST).fetch_optional(&mut *sql).await?,
         sqlx::query_as(NEWEST).fetch_optional(&mut *sql).await?,
@@ -126,15 +126,15 @@ async fn make_room(sql: &mut SqliteConnection, ring: &Ring) -> Result<Option<Pru
     if newest.rows - oldest.rows < rows && newest.bytes - oldest.bytes < bytes {
         return Ok(None);
     }
-    let pushed_out = sqlx::query_scalar(PUSHED_OUT)
+    let prune_boundary = sqlx::query_scalar(PRUNE_BOUNDARY)
         .bind((newest.rows - (rows - rows / 8)).min(newest.rows - 1))
         .bind((newest.bytes - (bytes - bytes / 8)).min(newest.bytes - 1))
         .fetch_one(&mut *sql)
         .await?;
-    remove(sql, pushed_out).await
+    remove(sql, prune_boundary).await
 }
 
-/// Removes all up to one, and makes that the base of the chain.
+/// Removes all rows up to one, and makes it the base of the chain.
 async fn remove(sql: &mut SqliteConnection, last: Option<i64>) -> Result<Option<Pruned>, StoreError> {
     let Some(last) = last else { return Ok(None) };
     if sqlx::query(BASE).bind(last).execute(&mut *sql).await?.rows_affected() == 0 {

@@ -1,5 +1,5 @@
-//! The triggers that keep events of the audit from being changed or removed. The chain finds out what was done without them; they are put
-//! back so that nothing is done by accident, and told so that somebody asks who took them away.
+//! The triggers that protect audit events from changes. The chain reveals changes made without them. A
+//! missing trigger is restored against accidents, and reported so that someone investigates.
 
 use sqlx::SqlitePool;
 
@@ -10,7 +10,7 @@ statements! {
     HELD = "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND name = ?1";
 }
 
-/// Each trigger by its name and as its migration made it.
+/// Each trigger with its name and the SQL of its migration.
 const GUARDS: [(&str, &str, &str); 4] = [
     (
         "audit_events_are_not_changed",
@@ -48,7 +48,7 @@ END",
     ),
 ];
 
-/// Puts back what is missing, or is another trigger of the same name; the names of those.
+/// Restores triggers that are missing or different; returns their names.
 pub(in crate::store) async fn restore_guards(writer: &SqlitePool) -> Result<Vec<&'static str>, StoreError> {
     let mut sql = writer.begin_with("BEGIN IMMEDIATE").await?;
     let mut restored = Vec::new();
@@ -65,12 +65,15 @@ pub(in crate::store) async fn restore_guards(writer: &SqlitePool) -> Result<Vec<
 }
 
 impl Store {
-    /// Says in the log and in the audit that a trigger had to be put back.
-    pub(in crate::store) async fn tell_unguarded(&self, guard: &'static str) -> Result<(), StoreError> {
+    /// Records in the log and in the audit that a trigger was restored.
+    pub(in crate::store) async fn report_restored_guard(
+        &self,
+        guard: &'static str,
+    ) -> Result<(), StoreError> {
         tracing::error!(
             trigger = guard,
-            "somebody with the database file has taken away a trigger that guards the audit; it is back. Run `secret-service audit \
-             verify`, with an anchor from the log, to see whether events were changed"
+            "a trigger that protects the audit was removed from the database file and is restored now. Run \
+             `secret-service audit verify` with an anchor from the log to find out whether events were changed"
         );
         let detail = format!("The trigger {guard} was missing or changed when the service started.");
         self.audit(NewAuditEvent::by_service(AuditAction::AuditGuardRestored, "", detail)).await

@@ -1,4 +1,4 @@
-//! The tables `audit_events` and `audit_denials`, and the chains that hold their rows together.
+//! The tables `audit_events` and `audit_denials`, whose rows are chained.
 
 pub(super) mod chain;
 pub(super) mod denials;
@@ -41,7 +41,7 @@ statements! {
     INSERT = concat!("
         INSERT INTO audit_events (", chained_columns!(), ", kept_since)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
-    /// Newest first; a negative `before` starts at the newest, an empty resource is every one.
+    /// Newest first; a negative `before` starts at the newest, an empty resource matches all.
     SELECT = concat!("
         SELECT ", event_columns!(), "
           FROM audit_events
@@ -63,7 +63,7 @@ statements! {
 pub struct NewAuditEvent {
     /// Who acted.
     pub actor: String,
-    /// What was done.
+    /// The action.
     pub action: AuditAction,
     /// Resource name.
     pub resource: String,
@@ -71,12 +71,12 @@ pub struct NewAuditEvent {
     pub outcome: Outcome,
     /// For people.
     pub detail: String,
-    /// The caller's request id; empty where none.
+    /// The caller's request id; empty if none.
     pub request_id: String,
 }
 
 impl NewAuditEvent {
-    /// What the service did by itself, and did well; of no resource where that is empty.
+    /// A successful action of the service itself; an empty `resource` means none.
     pub fn by_service(action: AuditAction, resource: impl Into<String>, detail: impl Into<String>) -> Self {
         Self {
             actor: crate::model::SERVICE.to_owned(),
@@ -89,12 +89,12 @@ impl NewAuditEvent {
     }
 }
 
-/// Which events, newest first.
+/// Selects events, newest first.
 #[derive(Clone, Debug, Default)]
 pub struct AuditFilter {
     /// Older than this event.
     pub before: Option<i64>,
-    /// Of this resource; of all where empty.
+    /// Of this resource; empty for all.
     pub resource: String,
     /// Not older than this.
     pub since: Option<Timestamp>,
@@ -113,7 +113,7 @@ struct AuditRow {
 }
 
 impl Store {
-    /// A page of the history.
+    /// A page of audit events.
     pub async fn audit_events(
         &self,
         filter: &AuditFilter,
@@ -129,14 +129,14 @@ impl Store {
         rows.into_iter().map(AuditRow::into_model).collect()
     }
 
-    /// Records an event that stands alone.
+    /// Records an event in its own transaction.
     pub async fn audit(&self, event: NewAuditEvent) -> Result<(), StoreError> {
         let mut transaction = self.begin().await?;
         transaction.audit(event).await?;
         transaction.commit().await
     }
 
-    /// Records calls that were not let in.
+    /// Records denied calls.
     pub async fn audit_denials(&self, denials: Vec<NewAuditEvent>, ring: &Ring) -> Result<(), StoreError> {
         let mut transaction = self.begin().await?;
         transaction.audit_denials(denials, ring).await?;
@@ -145,7 +145,7 @@ impl Store {
 }
 
 impl Transaction {
-    /// Records an event with what else the transaction does.
+    /// Records an event in this transaction.
     pub async fn audit(&mut self, event: NewAuditEvent) -> Result<(), StoreError> {
         let chained = self.chained(Chain::Changes, event).await?;
         let insert = bind_chained(sqlx::query(INSERT), &chained).bind(self.store.clock().as_microsecond());
@@ -155,22 +155,22 @@ impl Transaction {
         Ok(())
     }
 
-    /// Forgets the oldest events, as long as they are from before that time of the database's clock; says so where there were any.
+    /// Prunes the oldest events from before a time of the database's clock, and records an event about it.
     pub async fn prune_audit(&mut self, before: Timestamp) -> Result<(), StoreError> {
         let pruned = self.store.run(chain::prune(&mut self.sql, before)).await?;
-        self.say_pruned(Chain::Changes, pruned, "events", "").await?;
+        self.audit_pruned(Chain::Changes, pruned, "events", "").await?;
         self.prune_denials(before).await
     }
 
-    /// Says that the oldest events made room for newer ones.
-    pub(in crate::store) async fn say_pushed_out(
+    /// Records that the oldest events were pruned to free space.
+    pub(in crate::store) async fn audit_pruned_for_space(
         &mut self,
         pruned: Option<Pruned>,
     ) -> Result<(), StoreError> {
-        self.say_pruned(Chain::Changes, pruned, "events", " to make room for newer ones").await
+        self.audit_pruned(Chain::Changes, pruned, "events", " to make room for newer ones").await
     }
 
-    /// An event that comes next in a chain.
+    /// The next event of a chain.
     async fn chained(&mut self, chain: Chain, event: NewAuditEvent) -> Result<ChainedEvent, StoreError> {
         let heads = self.store.run(chain::head(&mut self.sql)).await?;
         let NewAuditEvent { actor, action, resource, outcome, detail, request_id } = event;
@@ -189,8 +189,8 @@ impl Transaction {
         Ok(ChainedEvent { event, link, hash })
     }
 
-    /// Records in a chain that its oldest events are gone.
-    async fn say_pruned(
+    /// Records in a chain that its oldest events were pruned.
+    async fn audit_pruned(
         &mut self,
         chain: Chain,
         pruned: Option<Pruned>,
@@ -207,7 +207,8 @@ impl Transaction {
     }
 }
 
-/// An event for whoever collects logs: its hash outside of this machine is what proves later that it was not written anew.
+/// Logs an event with its hash: a copy outside of this machine can later prove that the audit was not
+/// rewritten.
 pub(super) fn log(chained: &ChainedEvent) {
     let ChainedEvent { event, link, hash } = chained;
     tracing::info!(

@@ -1,4 +1,4 @@
-//! Verifying and exporting the audit of a database file, also while a service works on it.
+//! Verifies and exports the audit of a database file, even while a service uses it.
 
 use std::path::Path;
 
@@ -23,12 +23,12 @@ statements! {
          ORDER BY sequence");
 }
 
-/// Chains that are whole.
+/// The result for chains that are intact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuditReport {
-    /// How many events they have.
+    /// Number of their events.
     pub events: u64,
-    /// The last events that were pruned; sequence 0 before the first of all.
+    /// The last pruned events; sequence 0 if none were.
     pub base: Places,
     /// The newest events.
     pub head: Places,
@@ -37,27 +37,28 @@ pub struct AuditReport {
 // === impl AuditReport ===
 
 impl AuditReport {
-    /// What to keep elsewhere: the newest change. It proves the denials before it too, and never gives way to newer ones.
+    /// The anchor to keep elsewhere: the newest change. It also proves the denials before it, and denials
+    /// can't push it out.
     pub fn anchor(&self) -> Anchor {
         self.head.changes
     }
 }
 
-/// Why an audit is not verified.
+/// Why an audit could not be verified.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditFault {
-    /// The chain is not whole.
+    /// A chain is broken.
     #[error(transparent)]
     Chain(#[from] ChainError),
-    /// The database is of a release without a chain.
-    #[error("the events are not chained yet; start the service once, which does it")]
+    /// The database is from a release without chains.
+    #[error("the events are not chained yet; start the service once to chain them")]
     Unchained,
     /// The database can't be read.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Goes along the whole chains of a database file.
+/// Verifies both chains of a database file.
 pub async fn verify_audit(path: &Path, anchor: Option<Anchor>) -> Result<AuditReport, AuditFault> {
     let mut report = None;
     read(path, async |base, head, events| {
@@ -73,7 +74,7 @@ pub async fn verify_audit(path: &Path, anchor: Option<Anchor>) -> Result<AuditRe
     report.ok_or(AuditFault::Unchained)
 }
 
-/// Hands on every event of a database file, oldest first, as it stands there.
+/// Passes every event of a database file to `take`, oldest first.
 pub async fn export_audit(
     path: &Path,
     mut take: impl FnMut(ChainedEvent) -> std::io::Result<()>,
@@ -96,10 +97,10 @@ struct ChainedRow {
     denied: bool,
 }
 
-/// The events of one moment.
+/// The events of one read transaction.
 struct Events<'a> {
     rows: futures::stream::BoxStream<'a, Result<SqliteRow, sqlx::Error>>,
-    /// What came last, of either chain.
+    /// The last hash of each chain.
     changes: AuditHash,
     denials: AuditHash,
 }
@@ -130,20 +131,20 @@ async fn read(
 ) -> Result<(), AuditFault> {
     let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY_TIMEOUT);
     let mut connection: SqliteConnection = options.connect().await.map_err(StoreError::from)?;
-    // One transaction: the end of the chain and its rows are of the same moment.
-    let mut moment = connection.begin().await.map_err(StoreError::from)?;
-    let row = chain::row(&mut moment).await.map_err(unchained)?.ok_or(AuditFault::Unchained)?;
+    // One transaction, so that the heads of the chains and the rows match.
+    let mut transaction = connection.begin().await.map_err(StoreError::from)?;
+    let row = chain::row(&mut transaction).await.map_err(unchained)?.ok_or(AuditFault::Unchained)?;
     let (base, head) = (row.base()?, row.head()?);
-    let rows = sqlx::query(ALL).fetch(&mut *moment);
+    let rows = sqlx::query(ALL).fetch(&mut *transaction);
     let mut events = Events { rows, changes: base.changes.hash, denials: base.denials.hash };
     let done = work(base, head, &mut events).await;
     drop(events);
-    moment.rollback().await.map_err(StoreError::from)?;
+    transaction.rollback().await.map_err(StoreError::from)?;
     connection.close().await.map_err(StoreError::from)?;
     done
 }
 
-/// Without the table or its columns, it is the database of a release before there were these chains.
+/// A missing table or column means a release without these chains.
 fn unchained(error: StoreError) -> AuditFault {
     match error {
         StoreError::Database(sqlx::Error::Database(error)) if error.message().contains("no such") => {

@@ -1,7 +1,7 @@
-//! What a backup says of itself, and the digest over all of it.
+//! The manifest of a backup, and the digest over the whole file.
 //!
-//! The manifest is a row of the backup's own settings, not a file beside it: one file can't be torn from its manifest, and one rename puts
-//! both in place. The digest is over every byte of the file but its own text, which counts as zeros.
+//! The manifest is a row in the settings of the backup, not a separate file: it can't get lost, and one
+//! rename publishes both. The digest covers every byte of the file; its own text counts as zeros.
 
 use std::{
     fs::{File, OpenOptions},
@@ -21,20 +21,20 @@ use sqlx::{
 
 use crate::store::{StoreError, rows::Row, schema, settings, statements};
 
-/// The name under which the settings of a backup hold its manifest, and no other database does.
+/// The settings key of the manifest, which only backups have.
 pub(in crate::store) const NAME: &str = "backup";
-/// A multiple of every page size of SQLite: the row that holds the manifest never reaches from one chunk into the next.
+/// A multiple of every page size of SQLite, so that the row of the manifest never spans two chunks.
 const CHUNK: usize = 1024 * 1024;
 
 statements! {
-    /// Of every schema.
+    /// Valid for every schema.
     SEQUENCES = "
         SELECT coalesce((SELECT max(sequence) FROM changes), 0), coalesce((SELECT max(sequence) FROM audit_events), 0)";
-    /// Without the index, which may be what is damaged.
+    /// Without the index, which may be damaged.
     SELECT = "SELECT CAST(value AS TEXT) FROM settings WHERE +name = ?1";
 }
 
-/// What a backup says of itself.
+/// The description of a backup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// When it was made.
@@ -43,15 +43,15 @@ pub struct Manifest {
     pub release: String,
     /// The schema of the database: the number of its last migration.
     pub schema: i64,
-    /// The vault that the database belongs to; absent where no service has worked on it since that is recorded.
+    /// The vault that the database belongs to; absent if only an older release has used it.
     pub vault: Option<String>,
     /// The namespace of the instance that it belongs to.
     pub namespace: Option<String>,
     /// The history that the database was in, see [`Epoch`](crate::store::Epoch).
     pub epoch: Option<String>,
-    /// The last change of a synced secret that is in it.
+    /// The sequence of the last change in it.
     pub sequence: i64,
-    /// The last event of the audit that is in it.
+    /// The sequence of the last audit event in it.
     pub audit_sequence: i64,
     /// SHA-256, in hexadecimal, of the whole file with this text as zeros.
     pub sha256: String,
@@ -59,7 +59,7 @@ pub struct Manifest {
 
 /// Writes the manifest into a copy of a database, and the digest over both.
 pub(in crate::store) async fn seal(copy: &Path) -> Result<Manifest, StoreError> {
-    // One file, with nothing beside it.
+    // A single file, without a write-ahead log.
     let options = SqliteConnectOptions::new().filename(copy).journal_mode(SqliteJournalMode::Delete);
     let mut connection = options.connect().await?;
     let mut manifest = draft(&mut connection).await?;
@@ -71,7 +71,7 @@ pub(in crate::store) async fn seal(copy: &Path) -> Result<Manifest, StoreError> 
     Ok(manifest)
 }
 
-/// The manifest of a database, with a text that is nowhere else in it where the digest is to stand.
+/// The manifest of a database, with a random placeholder for the digest.
 async fn draft(connection: &mut SqliteConnection) -> Result<Manifest, StoreError> {
     let (sequence, audit_sequence) = sqlx::query_as(SEQUENCES).fetch_one(&mut *connection).await?;
     let epoch: Option<Vec<u8>> = settings::get(&mut *connection, settings::EPOCH).await?;
@@ -88,19 +88,19 @@ async fn draft(connection: &mut SqliteConnection) -> Result<Manifest, StoreError
     })
 }
 
-/// Puts the digest where a text holds its place, makes the file durable, and gives the digest back.
+/// Replaces the placeholder by the digest, syncs the file, and returns the digest.
 fn seal_file(copy: &Path, place: &str) -> io::Result<String> {
     let file = OpenOptions::new().read(true).write(true).open(copy)?;
     let (at, digest) = digest_without(&file, place)?
-        .ok_or_else(|| io::Error::other("its manifest is not where it was written"))?;
+        .ok_or_else(|| io::Error::other("its manifest was not found in the file"))?;
     file.write_all_at(digest.as_bytes(), at)?;
     file.sync_all()?;
     Ok(digest)
 }
 
-/// The manifest of a file; `None` where it is no backup, [`StoreError::Corrupt`] where nobody can read it.
+/// The manifest of a file; `None` if it is not a backup, [`StoreError::Corrupt`] if it is unreadable.
 pub(in crate::store) async fn read(file: &Path) -> Result<Option<Manifest>, StoreError> {
-    // Nobody writes it, and nothing is to appear beside it.
+    // Immutable: nobody writes it, and SQLite must not create files next to it.
     let options = SqliteConnectOptions::new().filename(file).read_only(true).immutable(true);
     let mut connection = options.connect().await?;
     let text: Option<String> = match schema::applied(&mut connection).await?.is_empty() {
@@ -112,7 +112,7 @@ pub(in crate::store) async fn read(file: &Path) -> Result<Option<Manifest>, Stor
     text.map(|text| row.json("value", &text)).transpose()
 }
 
-/// Whether a file is byte by byte what its manifest was written over.
+/// Whether the content of a file matches the digest of its manifest.
 pub(super) async fn is_whole(file: &Path, manifest: &Manifest) -> io::Result<bool> {
     let (file, sha256) = (file.to_owned(), manifest.sha256.clone());
     let digest = tokio::task::spawn_blocking(move || digest_without(&File::open(file)?, &sha256));
@@ -120,7 +120,8 @@ pub(super) async fn is_whole(file: &Path, manifest: &Manifest) -> io::Result<boo
     Ok(digest.is_some_and(|(_, digest)| digest == manifest.sha256))
 }
 
-/// The digest of a file in which a text counts as zeros, and where that stands; `None` where it stands nowhere, or twice.
+/// The digest of a file in which `text` counts as zeros, and the offset of `text`; `None` unless it occurs
+/// exactly once.
 fn digest_without(mut file: &File, text: &str) -> io::Result<Option<(u64, String)>> {
     let (mut context, mut found) = (digest::Context::new(&digest::SHA256), Vec::new());
     let (mut chunk, mut offset) = (Vec::with_capacity(CHUNK), 0);

@@ -1,4 +1,4 @@
-//! Backups: one file, which is a database of its own with a manifest in it, and the way back from one.
+//! Backup and restore. A backup is one file: a database with a manifest in it.
 
 mod manifest;
 mod restore;
@@ -24,16 +24,16 @@ use crate::quote::Quote;
 
 pub use manifest::Manifest;
 pub(super) use manifest::NAME;
-pub(super) use restore::mend_interrupted;
+pub(super) use restore::clean_up_interrupted;
 pub use restore::{Restoration, RestoreError, restore};
-pub use schedule::{BackupStanding, Schedule};
+pub use schedule::{BackupStatus, Schedule};
 #[cfg(test)]
 pub(super) use {
     manifest::{STATEMENTS as OF_MANIFESTS, seal},
     restore::{STATEMENTS as OF_RESTORES, restore_by_steps},
 };
 
-/// So many databases of before a migration are kept.
+/// Number of backups from before migrations that are kept.
 const KEPT_BEFORE_MIGRATION: usize = 3;
 
 statements! {
@@ -45,56 +45,57 @@ statements! {
 pub struct Backup {
     /// The file.
     pub file: PathBuf,
-    /// What it says of itself.
+    /// Its manifest.
     pub manifest: Manifest,
     /// Its size.
     pub bytes: u64,
 }
 
-/// Why there is no backup.
+/// Why a backup failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    /// Something of that name is there.
-    #[error("{} exists; name another file, or give --overwrite", .0.display())]
+    /// A file with that name exists.
+    #[error("{} already exists; choose another file name or pass --overwrite", .0.display())]
     Exists(PathBuf),
     /// There is nothing to back up.
-    #[error("{}: there is no database; set database.path to the one of the service", .0.display())]
+    #[error("{}: there is no database; set database.path to the path that the service uses", .0.display())]
     NoDatabase(PathBuf),
-    /// The copy would take the room that the database needs.
+    /// The copy would take the disk space that the database needs.
     #[error(
-        "{}: {free} bytes are free on the disk of the database, and a copy takes {needed} of them; make room, or name a directory on another disk",
+        "{}: the disk of the database has {free} bytes free, but a copy needs {needed}; free some space or \
+         choose a directory on another disk",
         .path.display()
     )]
     NoRoom {
-        /// Where it was to be.
+        /// The target file.
         path: PathBuf,
-        /// Bytes that are free.
+        /// Free bytes.
         free: u64,
-        /// Bytes that the copy takes, and the database needs while it is made.
+        /// Bytes for the copy and for the growth of the database meanwhile.
         needed: u64,
     },
-    /// The database itself.
+    /// The database failed.
     #[error("{}: {error}", .path.display())]
     Database {
-        /// Its file.
+        /// The database file.
         path: PathBuf,
         /// What is wrong.
         error: StoreError,
     },
-    /// The copy is not what it should be.
-    #[error("{}: the copy can't be made: {error}", .path.display())]
+    /// The copy failed.
+    #[error("{}: the copy failed: {error}", .path.display())]
     Copy {
-        /// Where it was to be.
+        /// The target file.
         path: PathBuf,
         /// What is wrong.
         error: StoreError,
     },
-    /// A file or a directory.
+    /// A file operation failed.
     #[error(transparent)]
     File(#[from] FileError),
 }
 
-/// What is wrong with a file or a directory.
+/// An error of a file or a directory.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {}", .path.display(), Quote::error(.error))]
 pub struct FileError {
@@ -102,28 +103,28 @@ pub struct FileError {
     error: io::Error,
 }
 
-/// A file that nobody sees yet. Dropped, it is gone.
+/// A temporary file, removed on drop unless it was published.
 struct Draft(PathBuf);
 
-/// Copies a database as it is at one moment, also while a service works on it, which goes on writing meanwhile. Whoever sees the file sees
-/// all of it; only its owner reads it.
+/// Copies a consistent state of a database, even while a service writes to it. The file appears only when it
+/// is complete, and only its owner can read it.
 pub async fn back_up(database: &Path, file: &Path, overwrite: bool) -> Result<Backup, BackupError> {
     if !overwrite && fs::symlink_metadata(file).is_ok() {
         return Err(BackupError::Exists(file.to_owned()));
     }
-    leave_room(database, file)?;
+    check_free_space(database, file)?;
     let draft = Draft::beside(file)?;
     copy(database, &draft.0).await?;
-    let of_copy = |error| BackupError::Copy { path: file.to_owned(), error };
-    let manifest = manifest::seal(&draft.0).await.map_err(of_copy)?;
-    look_at(&draft.0).await.map_err(of_copy)?;
-    let bytes = fs::metadata(&draft.0).map_err(of_file(file))?.len();
+    let copy_error = |error| BackupError::Copy { path: file.to_owned(), error };
+    let manifest = manifest::seal(&draft.0).await.map_err(copy_error)?;
+    check_copy(&draft.0).await.map_err(copy_error)?;
+    let bytes = fs::metadata(&draft.0).map_err(file_error(file))?.len();
     draft.publish(file, overwrite)?;
     Ok(Backup { file: file.to_owned(), manifest, bytes })
 }
 
-/// A copy on the disk of the database must not keep the service from writing: what is written meanwhile stays in its log.
-fn leave_room(database: &Path, file: &Path) -> Result<(), BackupError> {
+/// A copy must not fill the disk of the database: the write-ahead log grows while the copy runs.
+fn check_free_space(database: &Path, file: &Path) -> Result<(), BackupError> {
     let (Ok(own), Ok(other)) = (fs::metadata(database), fs::metadata(directory(file))) else { return Ok(()) };
     let Some(disk) = statvfs(directory(file)).ok().filter(|_| own.dev() == other.dev()) else {
         return Ok(());
@@ -135,30 +136,30 @@ fn leave_room(database: &Path, file: &Path) -> Result<(), BackupError> {
     }
 }
 
-/// Copies what is there into a file that is empty.
+/// Copies the database into an empty file.
 async fn copy(database: &Path, draft: &Path) -> Result<(), BackupError> {
-    let of_database = |error| BackupError::Database { path: database.to_owned(), error };
-    if !database.try_exists().map_err(of_file(database))? {
+    let database_error = |error| BackupError::Database { path: database.to_owned(), error };
+    if !database.try_exists().map_err(file_error(database))? {
         return Err(BackupError::NoDatabase(database.to_owned()));
     }
     let options = SqliteConnectOptions::new().filename(database).read_only(true).busy_timeout(BUSY_TIMEOUT);
-    let mut connection = options.connect().await.map_err(StoreError::from).map_err(of_database)?;
-    // What a newer release has made, it alone knows how to back up and to restore.
-    schema::missing(&mut connection).await.map_err(of_database)?;
+    let mut connection = options.connect().await.map_err(StoreError::from).map_err(database_error)?;
+    // Only the newer release knows how to back up and restore its schema.
+    schema::missing(&mut connection).await.map_err(database_error)?;
     let copied = sqlx::query(COPY).bind(draft.display().to_string()).execute(&mut connection).await;
     copied.map_err(|error| BackupError::Copy { path: draft.to_owned(), error: error.into() })?;
-    connection.close().await.map_err(StoreError::from).map_err(of_database)
+    connection.close().await.map_err(StoreError::from).map_err(database_error)
 }
 
-/// Whether a copy is whole.
-async fn look_at(copy: &Path) -> Result<(), StoreError> {
+/// Checks that a copy is intact.
+async fn check_copy(copy: &Path) -> Result<(), StoreError> {
     let options = SqliteConnectOptions::new().filename(copy).read_only(true).immutable(true);
     let mut connection = options.connect().await?;
     find_damage(&mut connection).await?;
     Ok(connection.close().await?)
 }
 
-/// Keeps a database as it was before a migration, beside it; the last few of those.
+/// Backs up a database next to it before a migration, and keeps the last few of those backups.
 pub(super) async fn before_migration(database: &Path, schema: i64) -> Result<(), StoreError> {
     let prefix = format!("{}.schema-", file_name(database));
     let name = format!("{prefix}{schema:04}-{}.backup", stamp(Timestamp::now()));
@@ -167,7 +168,8 @@ pub(super) async fn before_migration(database: &Path, schema: i64) -> Result<(),
     let made = made.map_err(|error| StoreError::NotBackedUp(Box::new(error)))?;
     tracing::info!(
         file = %made.file.display(), schema, bytes = made.bytes,
-        "the database is backed up before it is migrated; an older release runs on it after `secret-service restore`"
+        "backed up the database before its migration; to return to the older release, restore it with \
+         `secret-service restore`"
     );
     let mut kept = siblings(&file, |name| name.starts_with(&prefix) && name.ends_with(".backup"))
         .map_err(sqlx::Error::Io)?;
@@ -186,30 +188,30 @@ impl Draft {
         let name = format!(".{}.{}.partial", file_name(file), Uuid::new_v4().simple());
         let draft = Self(file.with_file_name(name));
         let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft.0);
-        made.map_err(of_file(directory(file)))?;
+        made.map_err(file_error(directory(file)))?;
         Ok(draft)
     }
 
-    /// Gives it its name, for good.
+    /// Renames it to its final name and syncs the directory.
     fn publish(self, file: &Path, overwrite: bool) -> Result<(), BackupError> {
         let renamed = if overwrite { fs::rename(&self.0, file) } else { rename_new(&self.0, file) };
         renamed.map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => BackupError::Exists(file.to_owned()),
-            _ => of_file(file)(error).into(),
+            _ => file_error(file)(error).into(),
         })?;
-        Ok(sync_directory(file).map_err(of_file(directory(file)))?)
+        Ok(sync_directory(file).map_err(file_error(directory(file)))?)
     }
 }
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        // It is not there where it got its name.
+        // It no longer exists after it was published.
         let _ = fs::remove_file(&self.0);
         let _ = fs::remove_file(with_suffix(&self.0, "-journal"));
     }
 }
 
-/// Renames, unless the name is taken. Some file systems of networks know only how to look first.
+/// Renames unless the name is taken. Some network file systems can't do that atomically.
 fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => match fs::symlink_metadata(to) {
@@ -237,31 +239,31 @@ fn file_name(file: &Path) -> String {
     file.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// The same path with more at its end.
+/// The path with a suffix.
 fn with_suffix(file: &Path, suffix: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(suffix);
     name.into()
 }
 
-/// The files beside one whose names are so.
-fn siblings(file: &Path, is_so: impl Fn(&str) -> bool) -> io::Result<Vec<PathBuf>> {
+/// The files in the same directory whose names match.
+fn siblings(file: &Path, matches: impl Fn(&str) -> bool) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory(file))? {
         let entry = entry?;
-        if entry.file_name().to_str().is_some_and(&is_so) {
+        if entry.file_name().to_str().is_some_and(&matches) {
             found.push(entry.path());
         }
     }
     Ok(found)
 }
 
-/// A time as a part of a file's name.
+/// A time in the format of file names.
 fn stamp(time: Timestamp) -> String {
     time.to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
-fn of_file(path: &Path) -> impl Fn(io::Error) -> FileError {
+fn file_error(path: &Path) -> impl Fn(io::Error) -> FileError {
     let path = path.to_owned();
     move |error| FileError { path: path.clone(), error }
 }

@@ -1,7 +1,9 @@
-//! The way back: a backup becomes the database, and what it replaces is kept. Nobody else uses the database meanwhile.
+//! Restores a backup as the database and keeps the replaced one. No other process may use the database
+//! meanwhile.
 //!
-//! All is made ready in a file beside the database; then one rename puts it in place. A process that is killed anywhere leaves the old
-//! database or the new one, and what an interrupted one has left is cleared away by the next start or the next restore.
+//! The new database is prepared in a separate file next to the old one and then renamed. A process that is
+//! killed at any point leaves either the old or the new database; the next start or the next restore removes
+//! its leftovers.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -14,8 +16,8 @@ use jiff::Timestamp;
 use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
 
 use super::{
-    BUSY_TIMEOUT, FileError, Manifest, StoreError, directory, file_name, manifest, of_file, siblings, stamp,
-    sync_directory, with_suffix,
+    BUSY_TIMEOUT, FileError, Manifest, StoreError, directory, file_error, file_name, manifest, siblings,
+    stamp, sync_directory, with_suffix,
 };
 use crate::{
     model::AuditAction,
@@ -27,49 +29,51 @@ use crate::{
     },
 };
 
-/// The write-ahead log that a database has beside it while it is in use, and what those who use it share.
+/// Suffixes of the write-ahead log and the shared memory file of a database in use.
 const LOG: &str = "-wal";
 const SHARED: &str = "-shm";
-/// What is being made ready.
+/// Suffix of the database that is being prepared.
 const DRAFT: &str = ".restoring";
-/// What was replaced; its time follows.
+/// Suffix of a replaced database, followed by the time.
 const REPLACED: &str = ".replaced-";
 
 statements! {
-    FOLD = "PRAGMA wal_checkpoint(TRUNCATE)";
+    CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)";
 }
 
-/// A backup that is the database now.
+/// The result of a restore.
 #[derive(Clone, Debug)]
 pub struct Restoration {
-    /// What it says of itself.
+    /// The manifest of the backup.
     pub manifest: Manifest,
-    /// Where the database is kept that was there before.
+    /// Where the previous database is kept, if there was one.
     pub kept: Option<PathBuf>,
 }
 
-/// The database that is replaced, and the name under which it is kept, where there is one.
+/// The replaced database, and the path where it is kept if it exists.
 struct Replaced<'a> {
     database: &'a Path,
     kept: Option<&'a Path>,
 }
 
-/// Why a backup did not become the database, which is as it was.
+/// Why a restore failed; the database is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
-    /// The file is none of ours.
+    /// The file has no manifest.
     #[error(
-        "{} is not a backup: it has no manifest. Give a file that `secret-service backup` or a scheduled backup has made",
+        "{} is not a backup: it has no manifest. Choose a file that `secret-service backup` or a scheduled \
+         backup created",
         .0.display()
     )]
     NotABackup(PathBuf),
-    /// It was changed after it was made.
+    /// The file was changed after it was created.
     #[error(
-        "{} is not what it was when it was made: its content does not have the SHA-256 of its manifest. Take another backup",
+        "{} was changed or damaged: its content does not match the SHA-256 in its manifest. Use another \
+         backup",
         .0.display()
     )]
     Tampered(PathBuf),
-    /// It can't be used as it is.
+    /// The backup can't be used.
     #[error("{}: {error}", .file.display())]
     Backup {
         /// The backup.
@@ -77,10 +81,10 @@ pub enum RestoreError {
         /// What is wrong.
         error: StoreError,
     },
-    /// Somebody works on the database that is to be replaced.
-    #[error("{} is in use by another process; stop it, then restore again", .0.display())]
+    /// Another process uses the database.
+    #[error("{} is in use by another process; stop that process, then restore again", .0.display())]
     InUse(PathBuf),
-    /// The database that is to be replaced can't be kept.
+    /// The old database can't be kept.
     #[error("{}: {error}", .path.display())]
     Database {
         /// The database.
@@ -88,12 +92,12 @@ pub enum RestoreError {
         /// What is wrong.
         error: StoreError,
     },
-    /// A file or a directory.
+    /// A file operation failed.
     #[error(transparent)]
     File(#[from] FileError),
 }
 
-/// Makes a backup the database. Whoever calls this sees to it that no service works on the database.
+/// Restores a backup as the database. The caller must make sure that no service uses the database.
 pub async fn restore(
     backup: &Path,
     database: &Path,
@@ -101,73 +105,76 @@ pub async fn restore(
 ) -> Result<Restoration, RestoreError> {
     let restored = restore_by_steps(backup, database, instance, || Ok(())).await;
     if restored.is_err() {
-        // What is left of it would be in nobody's way, but takes room.
+        // A leftover draft is harmless but takes disk space.
         let _ = clear_draft(database);
     }
     restored
 }
 
-/// The same, where somebody may end it before each of the steps that change something.
+/// The same, with a hook before each step that changes something, for tests.
 pub(in crate::store) async fn restore_by_steps(
     backup: &Path,
     database: &Path,
     instance: &Instance,
     mut before_step: impl FnMut() -> io::Result<()>,
 ) -> Result<Restoration, RestoreError> {
-    mend_interrupted(database).map_err(of_file(database))?;
-    clear_draft(database).map_err(of_file(database))?;
+    clean_up_interrupted(database).map_err(file_error(database))?;
+    clear_draft(database).map_err(file_error(database))?;
     let draft = with_suffix(database, DRAFT);
-    before_step().map_err(of_file(database))?;
+    before_step().map_err(file_error(database))?;
     copy(backup, &draft)?;
     let manifest = verify(backup, &draft, instance).await?;
-    let kept = kept_name(database).map_err(of_file(database))?;
-    before_step().map_err(of_file(database))?;
-    let of_backup = |error| RestoreError::Backup { file: backup.to_owned(), error };
-    make_ready(&draft, (backup, &manifest), kept.as_deref(), instance).await.map_err(of_backup)?;
-    let mut tell = || before_step().map_err(of_file(database)).map_err(RestoreError::from);
+    let kept = kept_name(database).map_err(file_error(database))?;
+    before_step().map_err(file_error(database))?;
+    let backup_error = |error| RestoreError::Backup { file: backup.to_owned(), error };
+    prepare(&draft, (backup, &manifest), kept.as_deref(), instance).await.map_err(backup_error)?;
+    let mut tell = || before_step().map_err(file_error(database)).map_err(RestoreError::from);
     tell()?;
     let replaced = Replaced { database, kept: kept.as_deref() };
     replaced.link(&mut tell)?;
     tell()?;
-    let is_folded = fold(database).await?;
+    let is_checkpointed = checkpoint(database).await?;
     tell()?;
-    replaced.keep(is_folded).map_err(of_file(database))?;
+    replaced.keep(is_checkpointed).map_err(file_error(database))?;
     tell()?;
-    replaced.clear_beside().map_err(of_file(database))?;
+    replaced.remove_old_log().map_err(file_error(database))?;
     tell()?;
-    fs::rename(&draft, database).map_err(of_file(database))?;
+    fs::rename(&draft, database).map_err(file_error(database))?;
     tell()?;
-    sync_directory(database).map_err(of_file(database))?;
+    sync_directory(database).map_err(file_error(database))?;
     Ok(Restoration { manifest, kept })
 }
 
-/// Copies a backup to where it is made ready, for its owner alone.
+/// Copies a backup to the draft, readable only by its owner.
 fn copy(backup: &Path, draft: &Path) -> Result<(), RestoreError> {
-    let mut from = File::open(backup).map_err(of_file(backup))?;
+    let mut from = File::open(backup).map_err(file_error(backup))?;
     let to = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft);
-    let mut to = to.map_err(of_file(draft))?;
-    Ok(io::copy(&mut from, &mut to).and_then(|_| to.sync_all()).map_err(of_file(draft))?)
+    let mut to = to.map_err(file_error(draft))?;
+    Ok(io::copy(&mut from, &mut to).and_then(|_| to.sync_all()).map_err(file_error(draft))?)
 }
 
-/// Whether a copy of a backup is what was made once, for this instance, of a schema that this release knows.
+/// Checks that a copy of a backup is intact, belongs to this instance, and has a schema that this release
+/// supports.
 async fn verify(backup: &Path, copy: &Path, instance: &Instance) -> Result<Manifest, RestoreError> {
-    let of_backup = |error| RestoreError::Backup { file: backup.to_owned(), error };
+    let backup_error = |error| RestoreError::Backup { file: backup.to_owned(), error };
     let not_a_backup = || RestoreError::NotABackup(backup.to_owned());
     let manifest = match manifest::read(copy).await {
         Ok(manifest) => manifest.ok_or_else(not_a_backup)?,
-        // Not even a database: SQLITE_NOTADB.
+        // Not a database: SQLITE_NOTADB.
         Err(error) if error.sqlite_code() == Some(26) => return Err(not_a_backup()),
         Err(error)
             if matches!(error, StoreError::Corrupt { .. }) || error.fault() == Some(StoreFault::Corrupt) =>
         {
             return Err(RestoreError::Tampered(backup.to_owned()));
         }
-        Err(error) => return Err(of_backup(error)),
+        Err(error) => return Err(backup_error(error)),
     };
-    if !manifest::is_whole(copy, &manifest).await.map_err(of_file(backup))? {
+    if !manifest::is_whole(copy, &manifest).await.map_err(file_error(backup))? {
         return Err(RestoreError::Tampered(backup.to_owned()));
     }
-    instance.must_be(manifest.vault.as_deref(), manifest.namespace.as_deref()).map_err(of_backup)?;
+    instance
+        .check_belongs_to(manifest.vault.as_deref(), manifest.namespace.as_deref())
+        .map_err(backup_error)?;
     let looked = async {
         let options = SqliteConnectOptions::new().filename(copy).read_only(true).immutable(true);
         let mut connection = options.connect().await?;
@@ -180,14 +187,14 @@ async fn verify(backup: &Path, copy: &Path, instance: &Instance) -> Result<Manif
         Ok(_) => Ok(manifest),
         Err(StoreError::Newer { schema, release }) => {
             let release = release.or(Some(manifest.release));
-            Err(of_backup(StoreError::Newer { schema, release }))
+            Err(backup_error(StoreError::Newer { schema, release }))
         }
-        Err(error) => Err(of_backup(error)),
+        Err(error) => Err(backup_error(error)),
     }
 }
 
-/// Makes a copy of a backup a database of this release, in a history of its own, which says where it comes from.
-async fn make_ready(
+/// Migrates a copy of a backup, begins a new history, and records its origin in the audit.
+async fn prepare(
     draft: &Path,
     (backup, manifest): (&Path, &Manifest),
     kept: Option<&Path>,
@@ -201,12 +208,13 @@ async fn make_ready(
     let mut transaction = store.begin().await?;
     transaction.begin_history(manifest).await?;
     let kept = kept.map_or_else(
-        || "there was no database before".to_owned(),
-        |kept| format!("what was there before is kept as {}", kept.display()),
+        || "there was no previous database".to_owned(),
+        |kept| format!("the previous database is kept as {}", kept.display()),
     );
     let Manifest { time, release, schema, sequence, audit_sequence, .. } = manifest;
     let detail = format!(
-        "From {}, a backup of {time:.0} by release {release} (schema {schema}, change {sequence}, event {audit_sequence}); {kept}",
+        "From {}, a backup of {time:.0} by release {release} (schema {schema}, change {sequence}, event \
+         {audit_sequence}); {kept}",
         backup.display()
     );
     transaction.audit(NewAuditEvent::by_service(AuditAction::DatabaseRestored, "", detail)).await?;
@@ -214,23 +222,23 @@ async fn make_ready(
     store.close().await;
     for beside in [LOG, SHARED] {
         if with_suffix(draft, beside).exists() {
-            let error = io::Error::other("it could not be closed");
+            let error = io::Error::other("the write-ahead log could not be checkpointed");
             return Err(StoreError::Database(sqlx::Error::Io(error)));
         }
     }
     File::open(draft).and_then(|draft| draft.sync_all()).map_err(|error| sqlx::Error::Io(error).into())
 }
 
-/// Moves what the write-ahead log of a database holds into the file. `false` where that can't be, because the file is damaged: then both are
+/// Checkpoints the write-ahead log of a database into its file. `false` if the file is damaged: then both are
 /// kept as they are.
-async fn fold(database: &Path) -> Result<bool, RestoreError> {
+async fn checkpoint(database: &Path) -> Result<bool, RestoreError> {
     if !database.exists() {
         return Ok(false);
     }
     let folded = async {
         let options = SqliteConnectOptions::new().filename(database).busy_timeout(BUSY_TIMEOUT);
         let mut connection = options.connect().await?;
-        let folded = sqlx::query_as(FOLD).fetch_one(&mut connection).await;
+        let folded = sqlx::query_as(CHECKPOINT).fetch_one(&mut connection).await;
         connection.close().await?;
         let (busy, _, _): (i64, i64, i64) = folded?;
         Ok::<_, StoreError>(busy != 0)
@@ -244,7 +252,7 @@ async fn fold(database: &Path) -> Result<bool, RestoreError> {
     }
 }
 
-/// Where a database is kept that is replaced now; `None` where there is none.
+/// The path where the replaced database will be kept; `None` if there is no database.
 fn kept_name(database: &Path) -> io::Result<Option<PathBuf>> {
     if !database.try_exists()? {
         return Ok(None);
@@ -258,26 +266,26 @@ fn kept_name(database: &Path) -> io::Result<Option<PathBuf>> {
 // === impl Replaced ===
 
 impl Replaced<'_> {
-    /// Gives the database and its log second names. SQLite removes a log that it can't use: what it removes is then still there.
+    /// Hard-links the database and its log. SQLite may delete a log that it can't use: the link preserves it.
     fn link(&self, tell: &mut impl FnMut() -> Result<(), RestoreError>) -> Result<(), RestoreError> {
         let Some(kept) = self.kept else { return Ok(()) };
         if fs::hard_link(self.database, kept).is_err() {
-            // The file system knows no second names: it is copied once its log is folded in.
+            // Without hard links, the database is copied after the checkpoint.
             return Ok(());
         }
         tell()?;
         let log = with_suffix(self.database, LOG);
         if log.exists() {
-            fs::hard_link(&log, with_suffix(kept, LOG)).map_err(of_file(&log))?;
+            fs::hard_link(&log, with_suffix(kept, LOG)).map_err(file_error(&log))?;
         }
         Ok(())
     }
 
-    /// Sees to it that the kept database is all there.
-    fn keep(&self, is_folded: bool) -> io::Result<()> {
+    /// Makes the kept database complete.
+    fn keep(&self, is_checkpointed: bool) -> io::Result<()> {
         let Some(kept) = self.kept else { return Ok(()) };
         let kept_log = with_suffix(kept, LOG);
-        match (kept.try_exists()?, is_folded) {
+        match (kept.try_exists()?, is_checkpointed) {
             (true, true) => remove(&kept_log)?,
             (true, false) => {}
             (false, _) => {
@@ -291,9 +299,9 @@ impl Replaced<'_> {
         sync_directory(self.database)
     }
 
-    /// Takes away what stands beside the database that is about to be replaced, so that SQLite does not take it for the new one's. A log
-    /// whose database is lost is kept under a name of its own.
-    fn clear_beside(&self) -> io::Result<()> {
+    /// Removes the log and the shared memory file of the old database, so that SQLite does not apply them to
+    /// the new one. Keeps a log whose database is lost under another name.
+    fn remove_old_log(&self) -> io::Result<()> {
         let log = with_suffix(self.database, LOG);
         if self.kept.is_none() && log.try_exists()? {
             let name = format!("{REPLACED}{}{LOG}", stamp(Timestamp::now()));
@@ -310,7 +318,7 @@ fn copy_durably(from: &Path, to: &Path) -> io::Result<()> {
     File::open(to)?.sync_all()
 }
 
-/// Removes a file that may not be there.
+/// Removes a file if it exists.
 fn remove(file: &Path) -> io::Result<()> {
     match fs::remove_file(file) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -318,8 +326,8 @@ fn remove(file: &Path) -> io::Result<()> {
     }
 }
 
-/// Clears away what a restore has left that was killed before it put the new database in place: the old one has then a second name.
-pub(in crate::store) fn mend_interrupted(database: &Path) -> io::Result<()> {
+/// Removes the leftovers of a restore that was killed before its rename: a hard link to the current database.
+pub(in crate::store) fn clean_up_interrupted(database: &Path) -> io::Result<()> {
     let Some(own) = fs::metadata(database).ok().filter(|own| own.nlink() > 1) else { return Ok(()) };
     let prefix = format!("{}{REPLACED}", file_name(database));
     let is_database = |name: &str| name.starts_with(&prefix) && !name.ends_with(LOG);
@@ -338,7 +346,7 @@ pub(in crate::store) fn mend_interrupted(database: &Path) -> io::Result<()> {
     sync_directory(database)
 }
 
-/// Removes what an earlier restore was making ready.
+/// Removes the draft of an earlier restore.
 fn clear_draft(database: &Path) -> io::Result<()> {
     let prefix = format!("{}{DRAFT}", file_name(database));
     if !directory(database).try_exists()? {

@@ -1,4 +1,4 @@
-//! Backups that the service makes by itself, now and then, and of which it keeps the last few.
+//! Scheduled backups: the service makes them at an interval and keeps the last few.
 
 use std::{
     fs::{self, DirBuilder},
@@ -11,48 +11,48 @@ use std::{
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::{Backup, BackupError, back_up, of_file, siblings, stamp};
+use super::{Backup, BackupError, back_up, file_error, siblings, stamp};
 use crate::store::Store;
 
-/// After a backup that failed, the next try comes after this time, or after the interval where that is shorter.
-const RETRY: Duration = Duration::from_secs(300);
+/// Delay before the retry of a failed backup, unless the interval is shorter.
+const RETRY_DELAY: Duration = Duration::from_secs(300);
 const SUFFIX: &str = ".backup";
 
-/// When backups are made, where they are put and how many are kept.
+/// When backups are made, where they are stored and how many are kept.
 #[derive(Clone, Debug)]
 pub struct Schedule {
-    /// The directory; it is made where its parent is there.
+    /// The directory; it is created if its parent exists.
     pub directory: PathBuf,
-    /// What their names begin with, so that several instances can share a directory.
+    /// Prefix of the file names, so that several instances can share a directory.
     pub name: String,
-    /// How long after one the next is made.
+    /// The time between two backups.
     pub interval: Duration,
     /// How many are kept.
     pub keep: usize,
 }
 
-/// How the backups of a service went.
+/// Status of the scheduled backups.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct BackupStanding {
-    /// When the newest one was made; absent while there is none.
+pub struct BackupStatus {
+    /// When the newest backup was made; absent if there is none.
     pub last_success: Option<Timestamp>,
     /// Its size.
     pub bytes: u64,
-    /// How many are there.
+    /// Number of backups in the directory.
     pub kept: usize,
-    /// How many failed since the service started.
+    /// Number of failures since the service started.
     pub failures: u64,
 }
 
 /// A backup in the directory.
 struct Kept {
-    /// Counts on whatever the clock says: a clock that is set back makes no backup older than those before it.
+    /// A counter that is independent of the clock, so that a clock set back does not change the order.
     number: u64,
     file: PathBuf,
 }
 
 impl Schedule {
-    /// The newest backup and when it was made; `None` while there is none.
+    /// The newest backup and when it was made; `None` if there is none.
     pub fn newest(&self) -> io::Result<Option<(PathBuf, Timestamp)>> {
         let Some(newest) = kept(self)?.pop() else { return Ok(None) };
         let made = Timestamp::try_from(fs::metadata(&newest.file)?.modified()?).map_err(io::Error::other)?;
@@ -61,9 +61,9 @@ impl Schedule {
 }
 
 impl Store {
-    /// Makes backups until told to stop.
+    /// Makes backups until stopped.
     pub async fn keep_backups(self, schedule: Schedule, stop: CancellationToken) {
-        let mut wait = self.tell_backups(&schedule).unwrap_or_default();
+        let mut wait = self.update_backup_status(&schedule).unwrap_or_default();
         loop {
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
@@ -76,61 +76,63 @@ impl Store {
             wait = match made {
                 Ok(made) => {
                     let Backup { file, manifest, bytes } = made;
-                    tracing::info!(file = %file.display(), bytes, sequence = manifest.sequence, "the database is backed up");
+                    tracing::info!(file = %file.display(), bytes, sequence = manifest.sequence, "backed up \
+                        the database");
                     schedule.interval
                 }
                 Err(error) => {
                     self.backups().get_or_insert_default().failures += 1;
-                    let retry = schedule.interval.min(RETRY);
-                    tracing::error!(%error, ?retry, "the backup of the database failed; it is tried again");
+                    let retry = schedule.interval.min(RETRY_DELAY);
+                    tracing::error!(%error, ?retry, "failed to back up the database; retrying");
                     retry
                 }
             };
         }
     }
 
-    /// How the backups went; `None` where none are to be made.
-    pub fn backup_standing(&self) -> Option<BackupStanding> {
+    /// Status of the backups; `None` if none are scheduled.
+    pub fn backup_status(&self) -> Option<BackupStatus> {
         *self.backups()
     }
 
-    /// Makes one, and removes the oldest that are too many.
+    /// Makes a backup and removes the oldest beyond `keep`.
     async fn make_backup(&self, schedule: &Schedule) -> Result<Backup, BackupError> {
-        let of_directory = || of_file(&schedule.directory);
-        make_directory(&schedule.directory).map_err(of_directory())?;
-        clear_drafts(schedule).map_err(of_directory())?;
-        let kept = kept(schedule).map_err(of_directory())?;
+        let directory_error = || file_error(&schedule.directory);
+        make_directory(&schedule.directory).map_err(directory_error())?;
+        clear_drafts(schedule).map_err(directory_error())?;
+        let kept = kept(schedule).map_err(directory_error())?;
         let number = kept.last().map_or(1, |newest| newest.number + 1);
         let name = format!("{}-{number:06}-{}{SUFFIX}", schedule.name, stamp(Timestamp::now()));
         let (file, database) = (schedule.directory.join(name), self.0.faults.path());
         let made = self.0.options.run(back_up(database, &file, false)).await?;
-        prune(schedule).map_err(of_directory())?;
-        let _ = self.tell_backups(schedule).map_err(of_directory())?;
+        prune(schedule).map_err(directory_error())?;
+        let _ = self.update_backup_status(schedule).map_err(directory_error())?;
         Ok(made)
     }
 
-    /// Takes note of what is there, and says how long it is until the next one is due.
-    fn tell_backups(&self, schedule: &Schedule) -> io::Result<Duration> {
-        let mut standing =
-            BackupStanding { failures: self.backups().unwrap_or_default().failures, ..Default::default() };
+    /// Updates the status from the directory, and returns the time until the next backup is due.
+    fn update_backup_status(&self, schedule: &Schedule) -> io::Result<Duration> {
+        let mut status =
+            BackupStatus { failures: self.backups().unwrap_or_default().failures, ..Default::default() };
         let kept = kept(schedule);
         let newest = kept.as_ref().ok().and_then(|kept| kept.last());
         let newest = newest.map(|newest| fs::metadata(&newest.file)).transpose();
         if let Ok(Some(newest)) = &newest {
-            standing.last_success = Timestamp::try_from(newest.modified()?).ok();
-            standing.bytes = newest.len();
+            status.last_success = Timestamp::try_from(newest.modified()?).ok();
+            status.bytes = newest.len();
         }
-        standing.kept = kept.as_ref().map_or(0, Vec::len);
-        *self.backups() = Some(standing);
+        status.kept = kept.as_ref().map_or(0, Vec::len);
+        *self.backups() = Some(status);
         let _ = (kept?, newest?);
-        let made = standing.last_success.map(SystemTime::from);
-        // One of the future is of a clock that was wrong, then or now.
+        let made = status.last_success.map(SystemTime::from);
+        // A time in the future means that the clock was or is wrong.
         let age = made.and_then(|made| SystemTime::now().duration_since(made).ok());
         Ok(age.map_or(Duration::ZERO, |age| schedule.interval.saturating_sub(age)))
     }
 }
 
-/// Makes the directory where it isn't there, for its owner alone. That of a share which is not mounted has no parent to be made in.
+/// Creates the directory if it is missing, accessible to its owner only. Does not create parents: they may
+/// belong to a share that is not mounted.
 fn make_directory(directory: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(directory) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
@@ -150,7 +152,7 @@ fn kept(schedule: &Schedule) -> io::Result<Vec<Kept>> {
     Ok(kept)
 }
 
-/// The number of a backup of this schedule, by the name of its file: NAME-NUMBER-TIME.backup.
+/// The number in the file name of a backup of this schedule: NAME-NUMBER-TIME.backup.
 fn number(schedule: &Schedule, name: &str) -> Option<u64> {
     let rest = name.strip_prefix(&schedule.name)?.strip_prefix('-')?.strip_suffix(SUFFIX)?;
     let (number, time) = rest.split_once('-')?;
@@ -165,7 +167,7 @@ fn prune(schedule: &Schedule) -> io::Result<()> {
     kept.into_iter().take(too_many).try_for_each(|oldest| fs::remove_file(oldest.file))
 }
 
-/// Removes what a process has left that was killed while it made a backup.
+/// Removes drafts of a process that was killed while it made a backup.
 fn clear_drafts(schedule: &Schedule) -> io::Result<()> {
     let prefix = format!(".{}-", schedule.name);
     let is_draft = |name: &str| name.starts_with(&prefix) && name.contains(".partial");

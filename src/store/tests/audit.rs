@@ -109,7 +109,7 @@ async fn whatever_is_done_to_an_event_in_the_file_is_found_out() {
         ("UPDATE audit_events SET hash = zeroblob(32) WHERE sequence = 3", "event 3 is not what"),
         ("DELETE FROM audit_events WHERE sequence = 3", "event 3 is missing"),
         ("DELETE FROM audit_events WHERE sequence = 1", "event 1 is missing"),
-        ("DELETE FROM audit_events WHERE sequence > 3", "the newest ones have been removed"),
+        ("DELETE FROM audit_events WHERE sequence > 3", "the newest events have been removed"),
         (
             "UPDATE audit_events SET sequence = 99 WHERE sequence = 2; \
           UPDATE audit_events SET sequence = 2 WHERE sequence = 3; \
@@ -135,7 +135,7 @@ async fn a_tail_that_is_cut_with_the_end_of_the_chain_is_found_out_by_an_anchor(
     tamper(&path, cut).await.unwrap();
     assert_eq!(verify_audit(&path, None).await.unwrap().events, 3, "by itself it looks whole");
     let found = verify_audit(&path, Some(anchor)).await.unwrap_err().to_string();
-    assert!(found.contains("the newest ones have been removed"), "{found}");
+    assert!(found.contains("the newest events have been removed"), "{found}");
 }
 
 #[tokio::test]

@@ -131,7 +131,7 @@ async fn what_is_restored_is_the_backup_in_another_history_and_what_was_there_is
     // A place of the other history, although the feed comes to the same sequence.
     insert(&store, &record_of("d")).await.unwrap();
     assert_eq!(store.view().snapshot().place.sequence, late.sequence);
-    assert!(!store.came_by(late).await.unwrap());
+    assert!(!store.has_passed(late).await.unwrap());
     // The call, a page, and what outlives it: what is signed for watchers and of contents.
     assert_ne!(store.epoch(), before.0);
     assert!(matches!(store.recorded(&call).await, Err(StoreError::RequestOfAnotherHistory)));
@@ -231,7 +231,7 @@ async fn a_restore_that_is_killed_anywhere_leaves_the_old_database_or_the_new_on
                 // The next start puts its log back, if that was taken away, before it looks at anything.
                 // Unlike a process that is killed, this one still closes what it could not open.
                 tokio::time::sleep(Duration::from_millis(200)).await;
-                crate::store::backup::mend_interrupted(&home.database).unwrap();
+                crate::store::backup::clean_up_interrupted(&home.database).unwrap();
                 let log = fs::read(with_suffix(&home.database, "-wal"));
                 assert_eq!(log.ok().as_deref(), Some(b"its log".as_slice()), "{ends}: {:?}", home.files());
             } else {
@@ -273,12 +273,12 @@ async fn what_is_not_the_backup_that_was_made_is_refused() {
         let file = fs::OpenOptions::new().write(true).open(&home.backup).unwrap();
         file.write_all_at(&[good[place] ^ 1], place as u64).unwrap();
         let said = refused(&home).await;
-        assert!(said.contains("is not what it was when it was made"), "byte {place}: {said}");
+        assert!(said.contains("was changed or damaged"), "byte {place}: {said}");
         fs::write(&home.backup, &good).unwrap();
     }
     fs::write(&home.backup, &good[..good.len() - 4096]).unwrap();
     let said = refused(&home).await;
-    assert!(said.contains("not what it was") || said.contains("no manifest"), "{said}");
+    assert!(said.contains("was changed or damaged") || said.contains("no manifest"), "{said}");
 
     fs::copy(&home.database, &home.backup).unwrap();
     let said = refused(&home).await;

@@ -93,7 +93,7 @@ async fn a_database_that_is_busy_with_our_own_writes_answers() {
     let write = |store: Store| async move {
         let mut transaction = store.begin().await.unwrap();
         tokio::time::sleep(Duration::from_millis(50)).await;
-        transaction.keep_clock().await.unwrap();
+        transaction.save_clock().await.unwrap();
         transaction.commit().await.unwrap();
     };
     let writers: Vec<_> = (0..10).map(|_| tokio::spawn(write(store.clone()))).collect();

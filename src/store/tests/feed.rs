@@ -84,9 +84,9 @@ async fn a_database_of_a_release_that_knew_no_history_goes_on_with_its_sequence_
     let store = Store::open(&path).await.unwrap();
     let place = store.view().snapshot().place;
     assert_eq!(place.sequence, 3);
-    assert!(store.came_by(place).await.unwrap());
+    assert!(store.has_passed(place).await.unwrap());
     for unknown in [FeedPlace { history: Default::default(), ..place }, FeedPlace { sequence: 2, ..place }] {
-        assert!(!store.came_by(unknown).await.unwrap(), "{unknown:?}");
+        assert!(!store.has_passed(unknown).await.unwrap(), "{unknown:?}");
     }
     insert(&store, &record("d")).await.unwrap();
     assert_eq!(changes(&store, 3).await, [("d".to_owned(), ChangeKind::Put, false)]);

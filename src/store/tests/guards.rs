@@ -115,12 +115,12 @@ async fn a_place_in_the_feed_is_of_the_one_history_that_led_to_it() {
         insert(&store, &record(id)).await.unwrap();
         places.push(store.view().snapshot().place);
     }
-    assert!(store.came_by(FeedPlace::default()).await.unwrap(), "everybody began there");
+    assert!(store.has_passed(FeedPlace::default()).await.unwrap(), "everybody began there");
     let mixed = FeedPlace { history: places[0].history, ..places[1] };
     assert_ne!(mixed, places[1]);
-    assert!(!store.came_by(mixed).await.unwrap());
+    assert!(!store.has_passed(mixed).await.unwrap());
     for place in places {
-        assert!(store.came_by(place).await.unwrap());
+        assert!(store.has_passed(place).await.unwrap());
     }
 }
 

@@ -255,8 +255,8 @@ async fn holds_what_was_asked_for(store: &Store, schema: i64) {
 async fn feed_goes_on_or_is_told(store: &Store, schema: i64) {
     let place = |sequence: i64| FeedPlace { sequence, history: [sequence as u8; 16] };
     assert_eq!(store.view().sequence(), 3);
-    assert_eq!(store.came_by(place(2)).await.unwrap(), schema >= 7);
-    assert_eq!(store.came_by(place(3)).await.unwrap(), schema >= 7);
+    assert_eq!(store.has_passed(place(2)).await.unwrap(), schema >= 7);
+    assert_eq!(store.has_passed(place(3)).await.unwrap(), schema >= 7);
     match store.changes_after(1, 10).await.unwrap() {
         Feed::Changes(changes) => assert_eq!((changes.len(), schema >= 7), (2, true)),
         Feed::TooOld => assert!(schema < 7),

@@ -145,7 +145,10 @@ async fn who_floods_the_vault_makes_nobody_wait_but_itself() {
 async fn get_vault_looks_at_the_vault_once_however_many_ask() {
     let options = Options {
         access: locked(),
-        secrets: secrets::Options { vault_look_life: Duration::from_secs(60), ..secrets::Options::default() },
+        secrets: secrets::Options {
+            vault_check_lifetime: Duration::from_secs(60),
+            ..secrets::Options::default()
+        },
         ..Options::default()
     };
     let world = world_with(options).await;

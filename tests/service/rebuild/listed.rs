@@ -84,7 +84,7 @@ async fn a_copy_of_a_secret_of_ours_is_not_a_synced_secret() {
     assert_eq!(listed, [name("a")], "the uid is one that the database knows");
     let refused =
         world.client.adopt_synced_secret(adopt("copy", vec![existing("k", "v")])).await.unwrap_err();
-    assert!(violations(&refused)[0].1.contains("take the label"), "{refused:?}");
+    assert!(violations(&refused)[0].1.contains("remove the label"), "{refused:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,42 +1,46 @@
-//! Who may stand as an actor in the audit, in the log and as the owner of request ids: the one rule for names from elsewhere, however
-//! they were shown.
+//! The rule for names of actors, which appear in the audit, in the log and as owners of request ids. It
+//! applies to every authenticated name.
 
 use super::Identity;
-use crate::steers;
+use crate::is_unprintable;
 
-/// The service itself, where nobody has asked for what it does.
+/// The actor of what the service does by itself.
 pub const SERVICE: &str = "sync";
-/// Under whom earlier releases recorded those who were refused too often to be told apart: it stands in audits that are kept.
+/// The actor under which earlier releases summed up denied callers; old audit events still contain it.
 const OTHERS: &str = "others";
-/// Names of the service's own: itself, those whom it once counted together, and callers whom it knows only by where they come from.
+/// Reserved names: the service itself, the summed-up callers, and callers that are known only by their
+/// origin.
 const RESERVED: [&str; 4] = [SERVICE, OTHERS, "anonymous", "unix"];
-/// How names of such callers go on: `anonymous@127.0.0.1`, `unix:uid=1000`.
+/// What follows such a name: `anonymous@127.0.0.1`, `unix:uid=1000`.
 const GO_ON: [char; 2] = ['@', ':'];
-/// The longest name, in characters: Kubernetes' own have 325 at most.
-const LONGEST: usize = 512;
+/// Maximum characters of a name. Names of Kubernetes have at most 325.
+const MAX_CHARS: usize = 512;
 
-/// Why a name is nobody's.
+/// Why a name is not accepted as an actor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ActorError {
-    /// There is none.
+    /// The name is empty.
     #[error("the name is empty")]
     Empty,
-    /// It would fill messages.
-    #[error("the name is longer than {LONGEST} characters")]
+    /// It would fill the log and the audit.
+    #[error("the name is longer than {MAX_CHARS} characters")]
     TooLong,
-    /// It would steer a terminal, or look like another one.
+    /// It could control a terminal, or look like another name.
     #[error("the name has control characters")]
     Control,
-    /// It would be taken for the service, or for a caller without a name.
-    #[error("names such as \"sync\", \"others\", \"anonymous@…\" and \"unix:…\" belong to the service")]
+    /// It could be mistaken for the service, or for an anonymous caller.
+    #[error(
+        "names such as \"sync\", \"others\", \"anonymous@…\" and \"unix:…\" are reserved for the \
+        service"
+    )]
     Reserved,
 }
 
 impl Identity {
-    /// The identity, where its name may be an actor's; its groups are those that have no control characters.
+    /// The identity, if its name is accepted as an actor. Drops groups with control characters.
     pub fn checked(mut self) -> Result<Self, ActorError> {
         check(&self.name)?;
-        self.groups.retain(|group| !group.contains(steers));
+        self.groups.retain(|group| !group.contains(is_unprintable));
         Ok(self)
     }
 }
@@ -45,13 +49,13 @@ fn check(name: &str) -> Result<(), ActorError> {
     if name.is_empty() {
         return Err(ActorError::Empty);
     }
-    if name.chars().count() > LONGEST {
+    if name.chars().count() > MAX_CHARS {
         return Err(ActorError::TooLong);
     }
-    if name.contains(steers) {
+    if name.contains(is_unprintable) {
         return Err(ActorError::Control);
     }
-    // Neither case nor blanks make another one of it, for who reads it.
+    // For a reader, a name that differs only in case or blanks is the same name.
     let first = name.trim().split(GO_ON).next().unwrap_or_default();
     match RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(first)) {
         true => Err(ActorError::Reserved),

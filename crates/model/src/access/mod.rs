@@ -1,4 +1,4 @@
-//! Who calls, and what a call needs to be allowed: the virtual resources that callers are granted verbs on.
+//! Callers, and the permissions that a call requires: verbs on virtual resources.
 
 mod actor;
 mod rule;
@@ -10,52 +10,53 @@ pub use rule::{AccessRule, AccessRules};
 
 use super::{SyncedSecretId, VaultSecretName};
 
-/// The API group of the virtual resources. No API server serves it; its authorizer decides by it all the same.
+/// The API group of the virtual resources. No API server serves it; its authorizer still evaluates rules for
+/// it.
 pub const ACCESS_GROUP: &str = "secret-service.iotoperations";
 
 /// Who calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Caller {
-    /// Someone on this machine, who was not asked who it is because the configuration lets such callers in. The text says
-    /// where from: `anonymous@127.0.0.1`, `unix:uid=1000`.
+    /// An unauthenticated caller on this machine, which the configuration allows. The text is its origin:
+    /// `anonymous@127.0.0.1`, `unix:uid=1000`.
     Local(String),
-    /// Who a certificate or a token belongs to.
+    /// The owner of a certificate or a token.
     Known(Arc<Identity>),
 }
 
-/// A user, as Kubernetes knows users.
+/// A user in the sense of Kubernetes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Identity {
-    /// The user name; of a service account `system:serviceaccount:NAMESPACE:NAME`.
+    /// The user name; for a service account `system:serviceaccount:NAMESPACE:NAME`.
     pub name: String,
-    /// An id that outlives the name; empty where none is known.
+    /// A stable id of the user; empty if unknown.
     pub uid: String,
     /// The groups.
     pub groups: Vec<String>,
-    /// What else the API server said of the user; its authorizer may want to hear it again.
+    /// Extra attributes from the API server, passed back to its authorizer.
     pub extra: BTreeMap<String, Vec<String>>,
 }
 
-/// What is done to a virtual resource.
+/// A verb on a virtual resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verb {
-    /// Look at one.
+    /// Read one.
     Get,
-    /// Look at all.
+    /// List all.
     List,
-    /// Follow all.
+    /// Watch all.
     Watch,
-    /// Make one.
+    /// Create one.
     Create,
-    /// Change one; of a vault secret: add a version.
+    /// Change one; for a vault secret, add a version.
     Update,
     /// Remove one from the edge.
     Delete,
     /// Sync one now.
     Sync,
-    /// Take over what another tool made.
+    /// Adopt an object of another tool.
     Adopt,
-    /// Let a synced secret hold the value of one that is in the vault.
+    /// Let a synced secret reference an existing vault secret.
     Reference,
 }
 
@@ -68,15 +69,15 @@ pub enum Resource {
     VaultSecrets,
 }
 
-/// Something that a call needs to be allowed.
+/// A permission that a call requires.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Permission {
-    /// What is to be done. Nothing where the call only names the resource, as an update names the references that stay: then the
-    /// rules alone decide.
+    /// The verb. Absent if the call only names the resource, as an update names unchanged references: then
+    /// only the access rules decide.
     pub verb: Option<Verb>,
-    /// To what.
+    /// The resource.
     pub resource: Resource,
-    /// To which one, in lower case; to all, or to one whose name is not valid, where absent.
+    /// The name, in lower case; absent for all, or for an invalid name.
     pub name: Option<String>,
 }
 
@@ -100,7 +101,7 @@ impl From<Identity> for Caller {
 // === impl Verb ===
 
 impl Verb {
-    /// As rights are granted on it.
+    /// The name in RBAC rules.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Get => "get",
@@ -119,7 +120,7 @@ impl Verb {
 // === impl Resource ===
 
 impl Resource {
-    /// As rights are granted on it.
+    /// The name in RBAC rules.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::SyncedSecrets => "syncedsecrets",
@@ -127,7 +128,7 @@ impl Resource {
         }
     }
 
-    /// As resource names begin.
+    /// The collection in resource names.
     pub fn collection(self) -> &'static str {
         match self {
             Self::SyncedSecrets => "syncedSecrets",
@@ -139,28 +140,28 @@ impl Resource {
 // === impl Permission ===
 
 impl Permission {
-    /// To do something to all of them.
+    /// Permission for a verb on all of them.
     pub fn all(verb: Verb, resource: Resource) -> Self {
         Self { verb: Some(verb), resource, name: None }
     }
 
-    /// To do something to a synced secret.
+    /// Permission for a verb on a synced secret.
     pub fn synced_secret(verb: Verb, id: Option<SyncedSecretId>) -> Self {
         let name = id.map(|id| id.to_string());
         Self { verb: Some(verb), resource: Resource::SyncedSecrets, name }
     }
 
-    /// To do something to a vault secret.
+    /// Permission for a verb on a vault secret.
     pub fn vault_secret(verb: Verb, name: Option<VaultSecretName>) -> Self {
         Self { verb: Some(verb), ..Self::naming(name) }
     }
 
-    /// To refer to a vault secret: whoever may read the Kubernetes Secret reads its value then.
+    /// Permission to reference a vault secret, whose value readers of the Kubernetes Secret can then see.
     pub fn reference(name: Option<VaultSecretName>) -> Self {
         Self::vault_secret(Verb::Reference, name)
     }
 
-    /// To name a vault secret, and no more.
+    /// Permission to name a vault secret, without a verb.
     pub fn naming(name: Option<VaultSecretName>) -> Self {
         let name = name.map(|name| name.folded());
         Self { verb: None, resource: Resource::VaultSecrets, name }

@@ -1,4 +1,5 @@
-//! Rules narrow what callers may name, whatever else they are granted: one line each, the same in the configuration.
+//! Access rules restrict the names that callers may use, in addition to their grants. One line each, as in
+//! the configuration.
 
 use std::{fmt, str::FromStr};
 
@@ -21,14 +22,14 @@ pub struct AccessRule {
     pattern: WildMatch,
 }
 
-/// All rules. A name that a rule denies is refused; where rules allow some names, so is every other.
+/// All rules. A name that a rule denies is refused. If rules allow some names, all others are refused.
 #[derive(Clone, Debug, Default)]
 pub struct AccessRules(Vec<AccessRule>);
 
 // === impl AccessRules ===
 
 impl AccessRules {
-    /// Why a caller may not name something: the rule that denies it, or that no rule allows it. Nothing where it may.
+    /// Why a caller may not use a name: a rule denies it, or no rule allows it. `None` if it may.
     pub fn refusal(&self, caller: &Caller, ask: &Permission) -> Option<String> {
         let name = ask.name.as_deref()?;
         let applying =
@@ -67,7 +68,8 @@ impl FromStr for AccessRule {
     fn from_str(line: &str) -> Result<Self, NameError> {
         let wrong = || {
             NameError::new(
-                "a rule is allow or deny, a user or a group or *, and syncedSecrets/PATTERN or vaultSecrets/PATTERN",
+                "a rule is allow or deny, a user or a group or *, and syncedSecrets/PATTERN or \
+                 vaultSecrets/PATTERN",
             )
         };
         let words: Vec<&str> = line.split_whitespace().collect();

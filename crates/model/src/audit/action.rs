@@ -1,4 +1,4 @@
-//! What an event of the audit says was done.
+//! The actions of audit events.
 
 use std::{convert::Infallible, fmt, str::FromStr};
 
@@ -6,17 +6,18 @@ use serde::{Deserialize, Serialize};
 
 macro_rules! actions {
     ($($doc:literal $action:ident,)+) => {
-        /// What was done. Databases and exports hold its text; one that this release does not know stays as it is.
+        /// The action of an audit event. Databases and exports hold its text; an unknown text is kept as it
+        /// is.
         #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(from = "String", into = "String")]
         pub enum AuditAction {
             $(#[doc = $doc] $action,)+
-            /// Of another release.
+            /// An action of another release.
             Other(String),
         }
 
         impl AuditAction {
-            /// All that this release records, in the order of the documentation.
+            /// All actions that this release records, in the order of the documentation.
             pub const ALL: &'static [Self] = &[$(Self::$action,)+];
 
             /// The text in the database, in exports and on the wire.
@@ -27,7 +28,7 @@ macro_rules! actions {
                 }
             }
 
-            /// What it means, in one sentence; empty for one of another release.
+            /// Its meaning in one sentence; empty for an action of another release.
             pub fn meaning(&self) -> &'static str {
                 match self {
                     $(Self::$action => $doc,)+
@@ -50,67 +51,70 @@ macro_rules! actions {
 actions! {
     "A caller created a synced secret."
     CreateSyncedSecret,
-    "A synced secret that could not be created is gone again, because the vault refused the value of a new vault secret."
+    "A created synced secret was removed again, because the vault refused the value of a new vault secret."
     CreateSyncedSecretUndone,
     "A caller changed a synced secret."
     UpdateSyncedSecret,
-    "A synced secret is as it was before an update, because the vault refused the value of a new vault secret."
+    "An update of a synced secret was undone, because the vault refused the value of a new vault secret."
     UpdateSyncedSecretUndone,
-    "A caller deleted a synced secret: it is marked, and the service removes it from the edge."
+    "A caller deleted a synced secret: the service removes it from the edge."
     DeleteSyncedSecret,
-    "A caller asked for a synced secret to be synced now."
+    "A caller requested a sync of a synced secret."
     SyncSyncedSecret,
-    "A caller took over a Kubernetes Secret or a SecretSync that another tool had made."
+    "A caller adopted a Kubernetes Secret or a SecretSync of another tool."
     AdoptSyncedSecret,
-    "A caller created a vault secret: one event before the vault is written (`ACCEPTED`), one with the result."
+    "A caller created a vault secret: one event before the vault is written (`ACCEPTED`), one with the \
+     result."
     CreateVaultSecret,
-    "A caller added a version to a vault secret: one event before the vault is written (`ACCEPTED`), one with the result."
+    "A caller added a version to a vault secret: one event before the vault is written (`ACCEPTED`), one \
+     with the result."
     AddVaultSecretVersion,
-    "A caller asked to read a synced secret. Recorded only where that was refused."
+    "A caller tried to read a synced secret. Recorded only if it was denied."
     GetSyncedSecret,
-    "A caller asked to list synced secrets. Recorded only where that was refused."
+    "A caller tried to list synced secrets. Recorded only if it was denied."
     ListSyncedSecrets,
-    "A caller asked to watch synced secrets. Recorded only where that was refused."
+    "A caller tried to watch synced secrets. Recorded only if it was denied."
     WatchSyncedSecrets,
-    "A caller asked to see which resources use a synced secret. Recorded only where that was refused."
+    "A caller tried to see which resources use a synced secret. Recorded only if it was denied."
     ListSecretUsages,
-    "A caller asked to see the state of the vault and the instance. Recorded only where that was refused."
+    "A caller tried to see the state of the vault and the instance. Recorded only if it was denied."
     GetVault,
-    "A caller asked to list vault secrets. Recorded only where that was refused."
+    "A caller tried to list vault secrets. Recorded only if it was denied."
     ListVaultSecrets,
-    "A caller asked to read a vault secret. Recorded only where that was refused."
+    "A caller tried to read a vault secret. Recorded only if it was denied."
     GetVaultSecret,
-    "A caller asked to list the versions of a vault secret. Recorded only where that was refused."
+    "A caller tried to list the versions of a vault secret. Recorded only if it was denied."
     ListVaultSecretVersions,
-    "A caller asked to read the audit. Recorded only where that was refused."
+    "A caller tried to read the audit. Recorded only if it was denied."
     ListAuditEvents,
-    "The service wrote a synced secret to the edge, as it was asked for."
+    "The service wrote a synced secret to the edge as requested."
     Synced,
     "The service wrote newer versions from the vault to the edge."
     Rotated,
-    "The service put back what somebody had changed at the edge."
+    "The service reverted a change that someone had made at the edge."
     DriftRepaired,
-    "A synced secret can't be synced; the detail says why. Recorded when the state or the reason changes, not for each attempt."
+    "A synced secret can't be synced; the detail says why. Recorded when the state or the reason changes, \
+     not for each attempt."
     SyncFailed,
     "The service removed a deleted synced secret from the edge; the vault secrets stay."
     Removed,
-    "A deletion waits, because resources use the synced secret."
+    "A deletion is on hold, because resources use the synced secret."
     DeletionHeld,
     "A synced secret was removed from the edge although resources used it, because the deletion was forced."
     UsedWhileDeleted,
-    "The service removed an object of its own from the edge that no synced secret stands behind any more."
+    "The service removed one of its objects from the edge that no longer belongs to a synced secret."
     OrphanRemoved,
     "A synced secret was handed over to the other engine."
     EngineSwitched,
-    "A new or restored database was filled with what the edge holds; the detail counts what was found."
+    "A new or restored database was rebuilt from the edge; the detail counts what was found."
     RebuildFromEdge,
-    "A synced secret was recorded again from what the edge holds of it."
+    "A synced secret was rebuilt from the edge."
     RebuildSyncedSecret,
-    "A backup became the database."
+    "The database was restored from a backup."
     DatabaseRestored,
-    "The oldest events were removed, because of their age or to make room."
+    "The oldest events were removed, because of their age or to free space."
     AuditPruned,
-    "A trigger that keeps events from being changed or removed was missing at a start, and is back."
+    "A database trigger that protects events from changes was missing at a start and was restored."
     AuditGuardRestored,
 }
 

@@ -1,4 +1,4 @@
-//! Walks along the chains of the audit, and finds where one of them is broken.
+//! Verifies the chains of the audit and finds where one of them is broken.
 
 use std::{fmt, str::FromStr};
 
@@ -8,36 +8,34 @@ use crate::NameError;
 /// What is wrong with a chain.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChainError {
-    /// An event is not what it was, or was put in.
+    /// An event was changed or inserted.
     #[error("event {0} is not what it was when it was recorded, or the one before it is not")]
     Changed(i64),
-    /// Events are gone.
+    /// Events are missing.
     #[error("event {expected} is missing: event {found} follows the one before it")]
     Missing {
-        /// The one that should come.
+        /// The expected sequence.
         expected: i64,
-        /// The one that does.
+        /// The sequence that was found.
         found: i64,
     },
-    /// The end is gone.
-    #[error("the last event is {found}, but {expected} were recorded: the newest ones have been removed")]
+    /// The newest events are missing.
+    #[error("the last event is {found}, but {expected} were recorded: the newest events have been removed")]
     Cut {
-        /// The newest that was recorded.
+        /// The newest sequence that was recorded.
         expected: i64,
-        /// The newest that is there.
+        /// The newest sequence that exists.
         found: i64,
     },
-    /// It is whole, and another one than the anchor was taken from.
-    #[error(
-        "event {0} has another hash than the anchor: the history was written anew since the anchor was taken"
-    )]
+    /// The chain is intact, but the anchor is not from this chain.
+    #[error("event {0} has another hash than the anchor: the audit was rewritten after the anchor was taken")]
     Rewritten(i64),
-    /// The anchor is older than all that is kept.
-    #[error("event {0}, at which the anchor is, was pruned; take a newer anchor")]
+    /// The anchor is older than the oldest event that is kept.
+    #[error("event {0}, which the anchor names, was pruned; take a newer anchor")]
     Pruned(i64),
 }
 
-/// A place in a chain, as somebody has kept it elsewhere: `SEQUENCE:HASH`.
+/// A place in a chain, kept outside of the database: `SEQUENCE:HASH`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Anchor {
     /// The event.
@@ -46,7 +44,7 @@ pub struct Anchor {
     pub hash: AuditHash,
 }
 
-/// Where chains are said to begin, or to end.
+/// A place in each chain: where they begin, or where they end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Places {
     /// In the chain of what was done.
@@ -55,22 +53,22 @@ pub struct Places {
     pub denials: Anchor,
 }
 
-/// Goes along both chains, in the order of their numbers, and notices the first thing that is wrong.
+/// Verifies both chains in the order of their sequence, and reports the first fault.
 #[derive(Debug)]
 pub struct ChainWalk {
     changes: Walked,
     denials: Walked,
-    /// The number that was last reached.
+    /// The last sequence reached.
     sequence: i64,
-    /// What it must come by.
+    /// The anchor still to be passed.
     anchor: Option<Anchor>,
     events: u64,
 }
 
-/// How far a walk is in one chain.
+/// Progress in one chain.
 #[derive(Clone, Copy, Debug, Default)]
 struct Walked {
-    /// What was pruned last; unknown until the first event of the chain where nobody said so.
+    /// The last pruned event; unknown until the first event of the chain if it was not given.
     base: Option<Anchor>,
     at: Option<Anchor>,
 }
@@ -103,7 +101,7 @@ impl FromStr for Anchor {
 // === impl Places ===
 
 impl Places {
-    /// Before the first event of all.
+    /// Before the first event of both chains.
     pub const START: Self = Self { changes: Anchor::START, denials: Anchor::START };
 
     /// In one of the chains.
@@ -114,12 +112,12 @@ impl Places {
         }
     }
 
-    /// The newest number.
+    /// The newest sequence.
     pub fn sequence(&self) -> i64 {
         self.changes.sequence.max(self.denials.sequence)
     }
 
-    /// Where an event stands that comes next in a chain.
+    /// The link of the next event of a chain.
     pub fn link(&self, chain: Chain) -> Link {
         let (previous, beside) = match chain {
             Chain::Changes => (self.changes, self.denials),
@@ -145,7 +143,7 @@ impl Walked {
 // === impl ChainWalk ===
 
 impl ChainWalk {
-    /// From what was pruned last on; on its way it must come by the anchor, where there is one.
+    /// Starts after the last pruned events. The walk must pass the anchor, if there is one.
     pub fn from(base: Places, anchor: Option<Anchor>) -> Result<Self, ChainError> {
         let (changes, denials) = (Walked::from(base.changes), Walked::from(base.denials));
         let sequence = base.changes.sequence.min(base.denials.sequence);
@@ -158,7 +156,7 @@ impl ChainWalk {
         }
     }
 
-    /// From the first event on, where nobody says what was pruned.
+    /// Starts at the first event, if the last pruned events are unknown.
     pub fn open(first: i64, anchor: Option<Anchor>) -> Result<Self, ChainError> {
         let (changes, denials) = (Walked::default(), Walked::default());
         match anchor {
@@ -167,7 +165,7 @@ impl ChainWalk {
         }
     }
 
-    /// Goes to the next event.
+    /// Verifies the next event.
     pub fn step(&mut self, next: &ChainedEvent) -> Result<(), ChainError> {
         let found = next.event.sequence;
         self.go_to(found)?;
@@ -181,7 +179,7 @@ impl ChainWalk {
             *own = Walked::from(base);
         }
         let follows = own.at.is_some_and(|at| at.hash == next.link.previous_hash);
-        // What was pruned of the other chain after this event leaves nothing to compare with.
+        // If the other chain was pruned beyond this event, there is nothing to compare with.
         let beside = other.at.filter(|at| at.sequence < found).zip(next.link.beside_hash);
         let agrees = beside.is_none_or(|(at, beside)| at.hash == beside);
         if !follows || !agrees || next.event.hash(&next.link) != next.hash {
@@ -194,7 +192,8 @@ impl ChainWalk {
         self.come_by(reached)
     }
 
-    /// Ends where the chains are said to end, where that is known: how many events there were, and where the last ones are.
+    /// Ends the walk and compares with `head`, if known. Returns the number of events and the places of the
+    /// last ones.
     pub fn end(self, head: Option<Places>) -> Result<(u64, Places), ChainError> {
         let reached = Places {
             changes: self.changes.at.unwrap_or(Anchor::START),
@@ -212,7 +211,7 @@ impl ChainWalk {
         }
     }
 
-    /// What was pruned last of both chains, as far as that is known.
+    /// The last pruned events of both chains, as far as known.
     pub fn base(&self) -> Places {
         Places {
             changes: self.changes.base.unwrap_or(Anchor::START),
@@ -220,7 +219,7 @@ impl ChainWalk {
         }
     }
 
-    /// Numbers that are passed over are of events that were pruned.
+    /// Skipped sequences must belong to pruned events.
     fn go_to(&self, found: i64) -> Result<(), ChainError> {
         let expected = self.sequence + 1;
         let lacks =
@@ -231,7 +230,8 @@ impl ChainWalk {
         }
     }
 
-    /// The event before this one is the newest of one of the chains, also where it is no longer there.
+    /// Checks an anchor at the event before this one: it is the newest of one of the chains, even if it was
+    /// pruned.
     fn come_from(&mut self, link: &Link, before: i64) -> Result<(), ChainError> {
         match self.anchor {
             Some(anchor) if anchor.sequence == before => {
@@ -245,7 +245,7 @@ impl ChainWalk {
         }
     }
 
-    /// The anchor is behind once it was met.
+    /// Clears the anchor once the walk has passed it.
     fn come_by(&mut self, place: Anchor) -> Result<(), ChainError> {
         match self.anchor {
             Some(anchor) if anchor.sequence == place.sequence && anchor.hash != place.hash => {

@@ -1,4 +1,4 @@
-//! Finds the uses in a resource, by the rules. Pure, and whatever a resource holds is fine.
+//! Finds the usages in a resource by the rules. Pure; accepts any content.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,7 +12,7 @@ use super::{
     rule::{Finds, Segment, guess, is_guessed},
 };
 
-/// The built-in table: data, so that a release of AIO that moves a field is a line.
+/// The built-in table: data, so that a field that a release of AIO moves is a change of one line.
 const TABLE: &str = include_str!("rules.txt");
 
 static BUILT_IN: LazyLock<Vec<UsageRule>> = LazyLock::new(|| {
@@ -20,11 +20,11 @@ static BUILT_IN: LazyLock<Vec<UsageRule>> = LazyLock::new(|| {
     lines.map(|line| line.parse().expect("a test reads every line")).collect()
 });
 
-/// All rules: those of the configuration first, so that they come before what is built in.
+/// All rules: those of the configuration first, so that they take precedence over the built-in ones.
 #[derive(Clone, Debug)]
 pub struct UsageRules(Arc<[UsageRule]>);
 
-/// The resource that is looked into.
+/// The resource to search.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
     /// `group/version`.
@@ -40,27 +40,27 @@ pub struct Subject<'a> {
 // === impl UsageRules ===
 
 impl UsageRules {
-    /// The built-in rules, and before them others.
+    /// The given rules, followed by the built-in ones.
     pub fn with(others: impl IntoIterator<Item = UsageRule>) -> Self {
         Self(others.into_iter().chain(BUILT_IN.iter().cloned()).collect())
     }
 
-    /// No rules: nothing is looked for.
+    /// No rules: nothing is searched.
     pub fn none() -> Self {
         Self(Arc::new([]))
     }
 
-    /// The groups that they look into.
+    /// The groups that the rules cover.
     pub fn groups(&self) -> BTreeSet<&str> {
         self.0.iter().map(UsageRule::group).collect()
     }
 
-    /// Whether any looks into a kind.
+    /// Whether a rule covers a kind.
     pub fn covers(&self, group: &str, kind: &str) -> bool {
         self.0.iter().any(|rule| rule.covers(group, kind))
     }
 
-    /// The uses in a resource, by field. `body` is what it holds beside its metadata.
+    /// The usages in a resource, by field. `body` is its content without metadata.
     pub fn usages_of(&self, subject: Subject<'_>, body: &Value) -> Vec<Usage> {
         let mut found: BTreeMap<String, (String, Needs, bool)> = BTreeMap::new();
         let mut guesses = false;
@@ -102,51 +102,51 @@ impl Default for UsageRules {
     }
 }
 
-/// Every text at a path.
-fn visit(value: &Value, path: &[Segment], at: String, told: &mut impl FnMut(String, &str)) {
+/// Visits every text at a path.
+fn visit(value: &Value, path: &[Segment], at: String, visitor: &mut impl FnMut(String, &str)) {
     let Some((next, rest)) = path.split_first() else {
         if let Value::String(text) = value {
-            told(at, text);
+            visitor(at, text);
         }
         return;
     };
     match (next, value) {
         (Segment::Field(name), Value::Object(fields)) => {
             if let Some(value) = fields.get(name) {
-                visit(value, rest, field(&at, name), told);
+                visit(value, rest, field(&at, name), visitor);
             }
         }
         (Segment::AnyField, Value::Object(fields)) => {
-            fields.iter().for_each(|(name, value)| visit(value, rest, field(&at, name), told));
+            fields.iter().for_each(|(name, value)| visit(value, rest, field(&at, name), visitor));
         }
         (Segment::AnyItem, Value::Array(items)) => {
             let items = items.iter().enumerate();
-            items.for_each(|(place, value)| visit(value, rest, format!("{at}[{place}]"), told));
+            items.for_each(|(place, value)| visit(value, rest, format!("{at}[{place}]"), visitor));
         }
         _ => {}
     }
 }
 
-/// Every text in a field whose name says that it may name a secret.
-fn visit_all(value: &Value, at: String, told: &mut impl FnMut(String, &str)) {
+/// Visits every text in a field whose name suggests that it names a secret.
+fn visit_all(value: &Value, at: String, visitor: &mut impl FnMut(String, &str)) {
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
                 match value {
-                    Value::String(text) if is_guessed(name) => told(field(&at, name), text),
-                    value => visit_all(value, field(&at, name), told),
+                    Value::String(text) if is_guessed(name) => visitor(field(&at, name), text),
+                    value => visit_all(value, field(&at, name), visitor),
                 }
             }
         }
         Value::Array(items) => {
             let items = items.iter().enumerate();
-            items.for_each(|(place, value)| visit_all(value, format!("{at}[{place}]"), told));
+            items.for_each(|(place, value)| visit_all(value, format!("{at}[{place}]"), visitor));
         }
         _ => {}
     }
 }
 
-/// The path of a field: with a dot, or in brackets where the name itself has dots.
+/// The path of a field: with a dot, or in brackets if the name itself has dots.
 fn field(at: &str, name: &str) -> String {
     match (at, name.contains(['.', '[', ']'])) {
         ("", false) => name.to_owned(),

@@ -1,4 +1,4 @@
-//! A use: a field of an AIO resource that names a synced secret.
+//! A usage: a field of an AIO resource that names a synced secret.
 
 mod extract;
 mod rule;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use extract::{Subject, UsageRules};
 pub use rule::UsageRule;
 
-/// A group and a kind in it, without a version: those move between releases.
+/// A group and a kind, without a version, which changes between releases.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GroupKind {
     /// For example `deviceregistry.microsoft.com`.
@@ -34,20 +34,20 @@ pub struct Usage {
     pub resource: String,
     /// The field's path, with the map keys and list indexes of this resource.
     pub field: String,
-    /// The secret that it names, whether there is one or not, and whether there can be.
+    /// The secret that it names, even if it does not exist or the name is invalid.
     pub secret: String,
-    /// What it needs of the secret.
+    /// What it needs from the secret.
     pub needs: Needs,
-    /// Whether only the field's name says that it names a secret.
+    /// Whether only the field's name suggests that it names a secret.
     pub guessed: bool,
 }
 
-/// What a field needs of the secret that it names.
+/// What a field needs from the secret that it names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Needs {
-    /// This key. An empty one is in no secret: the field should have named one.
+    /// This key. Empty if the field names no key, which no secret can satisfy.
     Key(String),
-    /// The whole secret, with all the keys of one of these sets; with any keys where there is no set.
+    /// The whole secret, with all keys of one of these sets; with any keys if there is no set.
     Whole(Arc<[KeySet]>),
 }
 
@@ -56,11 +56,11 @@ pub enum Needs {
 pub struct KeySet {
     /// None of these may be missing.
     pub required: Vec<String>,
-    /// Used where they are there.
+    /// Used if they exist.
     pub optional: Vec<String>,
 }
 
-/// A resource that uses a synced secret, as a person would call it.
+/// A resource that uses a synced secret, in the form for display.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct User {
     /// For example `AssetEndpointProfile`.
@@ -69,7 +69,7 @@ pub struct User {
     pub resource: String,
 }
 
-/// Where a use stands among all of them: by secret, then by what uses it.
+/// The sort key of a usage: by secret, then by the resource that uses it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct UsagePlace {
     /// The secret.
@@ -84,24 +84,24 @@ pub struct UsagePlace {
     pub field: String,
 }
 
-/// Which synced secrets are wanted, by what uses them.
+/// Selects synced secrets by what uses them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UsedBy {
-    /// Used by a resource of this kind and this name; any where `None`.
+    /// Used by a resource of this kind and this name; `None` for any.
     Resource {
         /// The kind.
         kind: Option<String>,
         /// The name.
         resource: Option<String>,
     },
-    /// Used by nothing, as far as everything could be looked at.
+    /// Known to be used by nothing.
     Nothing,
 }
 
 // === impl Usage ===
 
 impl Usage {
-    /// Where it stands among all uses.
+    /// Its sort key.
     pub fn place(&self) -> UsagePlace {
         UsagePlace {
             secret: self.secret.clone(),
@@ -112,17 +112,18 @@ impl Usage {
         }
     }
 
-    /// Uses for people: the first ones, and how many more.
+    /// Usages for display: the first ones, and the number of the others.
     pub fn in_words<U: AsRef<Self>>(uses: &[U]) -> String {
         in_words(uses.iter().map(AsRef::as_ref), 5)
     }
 
-    /// The resource that it is in.
+    /// The resource that contains it.
     pub fn user(&self) -> User {
         User { kind: self.group_kind.kind.clone(), resource: self.resource.clone() }
     }
 
-    /// The resource as `kubectl get` takes it: `AssetEndpointProfile.deviceregistry.microsoft.com/opc-plc-1`.
+    /// The resource in the form of `kubectl get`:
+    /// `AssetEndpointProfile.deviceregistry.microsoft.com/opc-plc-1`.
     pub fn subject(&self) -> String {
         format!("{}/{}", self.group_kind, self.resource)
     }
@@ -156,7 +157,7 @@ impl fmt::Display for User {
 // === impl Needs ===
 
 impl Needs {
-    /// The key that the field names; empty where it uses the whole secret.
+    /// The key that the field names; empty if it uses the whole secret.
     pub fn key(&self) -> &str {
         match self {
             Self::Key(key) => key,
@@ -164,7 +165,7 @@ impl Needs {
         }
     }
 
-    /// Whether a secret with these keys lacks one that is needed.
+    /// Whether a secret with these keys lacks a required one.
     pub fn is_missing(&self, has: impl Fn(&str) -> bool) -> bool {
         match self {
             Self::Key(key) => !has(key),
@@ -172,7 +173,7 @@ impl Needs {
         }
     }
 
-    /// Whether a key of a secret with these keys is used: of several complete sets, the first is.
+    /// Whether a key of a secret with these keys is used. Of several complete sets, the first one is used.
     pub fn uses(&self, key: &str, has: impl Fn(&str) -> bool) -> bool {
         match self {
             Self::Key(named) => named == key,
@@ -194,7 +195,7 @@ impl KeySet {
     }
 }
 
-/// For people: the first so many of them, and how many more.
+/// For display: the first `named` items, and the number of the others.
 pub fn in_words<T: ToString>(all: impl ExactSizeIterator<Item = T>, named: usize) -> String {
     let more = all.len().saturating_sub(named);
     let named = all.take(named).map(|one| one.to_string()).collect::<Vec<_>>().join(", ");

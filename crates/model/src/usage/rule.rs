@@ -1,22 +1,22 @@
-//! A rule says which field of which kind names a secret, in one line that is the same in the built-in table and in the
-//! configuration.
+//! A usage rule states which field of which kind names a secret, in one line, in the built-in table and in
+//! the configuration.
 
 use std::{fmt, str::FromStr, sync::Arc};
 
 use super::{GroupKind, KeySet, Needs};
 use crate::{NameError, SecretKey, SyncedSecretId};
 
-/// Stands for every kind of a group, every field of a map, every item of a list.
+/// Matches every kind of a group, every field of a map, every item of a list.
 const ANY: &str = "*";
-/// How the name of a field ends that may name a secret.
-const GUESSED: [&str; 3] = ["SecretName", "secretRef", "SecretRef"];
-/// More characters have no name of a secret and no key.
-const LONGEST: usize = 253;
+/// Suffixes of field names that suggest that the field names a secret.
+const GUESSED_SUFFIXES: [&str; 3] = ["SecretName", "secretRef", "SecretRef"];
+/// Maximum characters of the name of a secret and of a key.
+const MAX_CHARS: usize = 253;
 
 /// Which field of which kind names a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageRule {
-    /// The kind is `*` where the rule is for every kind of the group.
+    /// The kind is `*` if the rule covers every kind of the group.
     pub(super) group_kind: GroupKind,
     pub(super) finds: Finds,
 }
@@ -26,11 +26,11 @@ pub struct UsageRule {
 pub(super) enum Finds {
     /// By its path.
     Field { path: Vec<Segment>, format: Format },
-    /// By the end of its name, anywhere below `spec`.
+    /// By the suffix of its name, anywhere below `spec`.
     Names,
 }
 
-/// A step of a path.
+/// A segment of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Segment {
     /// The field of this name.
@@ -41,7 +41,7 @@ pub(super) enum Segment {
     AnyItem,
 }
 
-/// What stands in the field.
+/// The format of the field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     /// `SECRET/KEY`.
@@ -53,12 +53,12 @@ pub(super) enum Format {
 // === impl UsageRule ===
 
 impl UsageRule {
-    /// The group that it looks into.
+    /// The group that it covers.
     pub fn group(&self) -> &str {
         &self.group_kind.group
     }
 
-    /// Whether it looks into a kind.
+    /// Whether it covers a kind.
     pub fn covers(&self, group: &str, kind: &str) -> bool {
         self.group_kind.group == group && (self.group_kind.kind == ANY || self.group_kind.kind == kind)
     }
@@ -136,7 +136,8 @@ fn path_of(text: &str) -> Result<Vec<Segment>, NameError> {
     for part in text.split('.') {
         let name = part.trim_end_matches("[*]");
         if name.is_empty() || name.contains(['[', ']']) {
-            let rule = "a path is names between dots, where * is any field and [*] behind a name any item";
+            let rule = "a path consists of names separated by dots, where * is any field and [*] after a \
+                name is any item";
             return Err(NameError::new(format!("{text:?} is not a path: {rule}")));
         }
         path.push(if name == ANY { Segment::AnyField } else { Segment::Field(name.to_owned()) });
@@ -148,7 +149,9 @@ fn path_of(text: &str) -> Result<Vec<Segment>, NameError> {
 fn format_of(text: &str, keys: Option<&str>) -> Result<Format, NameError> {
     match (text.to_ascii_uppercase().as_str(), keys) {
         ("SECRET/KEY", None) => Ok(Format::Key),
-        ("SECRET/KEY", Some(_)) => Err(NameError::new("SECRET/KEY names its key itself: leave the keys out")),
+        ("SECRET/KEY", Some(_)) => {
+            Err(NameError::new("SECRET/KEY already names its key: leave the keys out"))
+        }
         ("SECRET", keys) => {
             let sets = keys.iter().flat_map(|keys| keys.split('|')).map(key_set);
             sets.collect::<Result<Arc<[KeySet]>, _>>().map(Format::Whole)
@@ -173,14 +176,14 @@ fn key_set(text: &str) -> Result<KeySet, NameError> {
 // === impl Format ===
 
 impl Format {
-    /// The secret that a text names, and what is needed of it; nothing where the text can't be meant as a name.
+    /// The secret that a text names, and what the field needs from it; `None` if the text can't be a name.
     pub(super) fn read(&self, text: &str) -> Option<(String, Needs)> {
         let odd = |c: char| c.is_whitespace() || c.is_control();
         let (secret, key) = match self {
             Self::Key => text.split_once('/').unwrap_or((text, "")),
             Self::Whole(_) => (text, ""),
         };
-        if secret.is_empty() || secret.len() > LONGEST || key.len() > LONGEST || text.contains(odd) {
+        if secret.is_empty() || secret.len() > MAX_CHARS || key.len() > MAX_CHARS || text.contains(odd) {
             return None;
         }
         let needs = match self {
@@ -191,12 +194,12 @@ impl Format {
     }
 }
 
-/// Whether the name of a field says that it may name a secret.
+/// Whether the name of a field suggests that it names a secret.
 pub(super) fn is_guessed(name: &str) -> bool {
-    GUESSED.iter().any(|end| name.ends_with(end))
+    GUESSED_SUFFIXES.iter().any(|end| name.ends_with(end))
 }
 
-/// The secret that a text names where nobody says in which format; nothing where it can't be the name of one.
+/// The secret that a text of unknown format names; `None` if it can't be a name.
 pub(super) fn guess(text: &str) -> Option<(String, Needs)> {
     let (secret, key) = match text.split_once('/') {
         Some((secret, key)) => (secret, Some(key)),

@@ -6,14 +6,14 @@ use uuid::Uuid;
 
 use crate::{
     model::SyncedSecret,
-    secrets::{FeedPlace, Span, Told, WatchEvent},
+    secrets::{FeedPlace, PlacedEvent, Span, WatchEvent},
 };
 
 /// An event, and the place in the feed where a watch resumes after it.
 pub(super) type Event = (WatchEvent, Option<FeedPlace>);
 
 /// The event, and where a watch resumes after it.
-pub(super) fn resumable((event, span): Told) -> Event {
+pub(super) fn resumable((event, span): PlacedEvent) -> Event {
     (event, span.map(|span| span.after))
 }
 
@@ -22,7 +22,7 @@ pub(super) fn resumable((event, span): Told) -> Event {
 /// A watch that resumes from the token of such an event must miss nothing. If changes before that place were
 /// folded into a later event, the token points before the first of them. The resumed watch then gets the last
 /// state again.
-pub(super) fn coalesced(events: Vec<Told>) -> VecDeque<Event> {
+pub(super) fn coalesced(events: Vec<PlacedEvent>) -> VecDeque<Event> {
     /// The events of one synced secret; no event if they cancel each other out.
     struct Fold {
         event: Option<WatchEvent>,

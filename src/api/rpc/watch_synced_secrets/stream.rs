@@ -22,7 +22,7 @@ use crate::{
         rpc::{auth::Reauthorization, convert, token::TokenScope},
     },
     proto::{WatchSyncedSecretsResponse, watch_synced_secrets_response::Type},
-    secrets::{Told, WatchEvent, Watcher},
+    secrets::{PlacedEvent, WatchEvent, Watcher},
 };
 
 /// A watcher with more unsent events than this is behind: it gets only the last state of each synced secret.
@@ -131,7 +131,7 @@ impl Running {
     }
 
     /// All events that are ready. If there are many, the watcher is behind.
-    async fn batch(&mut self, first: Told) -> Result<VecDeque<Event>, Status> {
+    async fn batch(&mut self, first: PlacedEvent) -> Result<VecDeque<Event>, Status> {
         let mut events = vec![first];
         while !self.watcher.is_idle() {
             events.push(self.watcher.next().await.map_err(plain)?);

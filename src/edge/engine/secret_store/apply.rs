@@ -39,7 +39,7 @@ impl SecretStore {
             generation: target.secret.generation,
             requests: target.sync_requests,
             time: Timestamp::now(),
-            uptime: Some(self.0.started.elapsed()),
+            handed_at: Some(self.0.started.elapsed()),
             sync_generation: written.sync_generation,
             class_generation: written.class_generation,
             hash_before: written.sync_hash,

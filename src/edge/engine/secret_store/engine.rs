@@ -100,8 +100,8 @@ impl SecretStore {
     }
 
     /// When the pair was written, but not before this process started to wait for the answer.
-    pub(super) fn delegated_at(&self, handed: &Handed) -> Instant {
-        self.0.started + handed.uptime.unwrap_or_default()
+    pub(super) fn handed_at(&self, handed: &Handed) -> Instant {
+        self.0.started + handed.handed_at.unwrap_or_default()
     }
 
     /// The extension needs an identity, and has stricter rules for keys and labels.

@@ -58,7 +58,7 @@ impl SecretStore {
         let SyncSeen::There(sync) = self.0.pairs.sync(target.secret.id.as_str()) else {
             return Ok(Observation::Wait(WATCH_LAG));
         };
-        let waited = self.delegated_at(handed).elapsed();
+        let waited = self.handed_at(handed).elapsed();
         Ok(match sync_outcome(sync.status.as_ref(), &handed.hash_before) {
             SyncOutcome::Synced => self.confirm(target, handed, waited).await?,
             SyncOutcome::Unanswered => match self.0.options.patience.checked_sub(waited) {
@@ -88,9 +88,9 @@ impl SecretStore {
         delegated: impl Iterator<Item = &'a Handed> + Clone,
     ) -> Observation {
         let Some(handed) = target.handed else { return Observation::Again };
-        let (patience, delegated_at) = (self.0.options.patience, self.delegated_at(handed));
+        let (patience, handed_at) = (self.0.options.patience, self.handed_at(handed));
         let is_later = |other: &Handed| {
-            !other.open && self.delegated_at(other).saturating_duration_since(delegated_at) > patience
+            !other.open && self.handed_at(other).saturating_duration_since(handed_at) > patience
         };
         let waiting = Waiting {
             patience,

@@ -98,7 +98,7 @@ mod tests {
             generation: 1,
             requests: 0,
             time: Timestamp::now(),
-            uptime: None,
+            handed_at: None,
             sync_generation: 3,
             class_generation: 2,
             hash_before: "before".to_owned(),

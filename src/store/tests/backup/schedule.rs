@@ -8,10 +8,10 @@ fn schedule(directory: &Path) -> Schedule {
 }
 
 /// Waits until that many backups were made, or failed.
-async fn until(store: &Store, is_so: impl Fn(BackupStanding) -> bool) -> BackupStanding {
+async fn until(store: &Store, is_so: impl Fn(BackupStatus) -> bool) -> BackupStatus {
     let look = async {
         loop {
-            if let Some(standing) = store.backup_standing().filter(|standing| is_so(*standing)) {
+            if let Some(standing) = store.backup_status().filter(|standing| is_so(*standing)) {
                 return standing;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -47,7 +47,7 @@ async fn scheduled_backups_go_on_and_the_oldest_go() {
     until(&store, |_| has_made(9)).await;
     stop.cancel();
     running.await.unwrap();
-    let standing = store.backup_standing().unwrap();
+    let standing = store.backup_status().unwrap();
     let names = names(&schedule);
     let kept = names.iter().filter(|name| name.starts_with("contoso-aio-0")).count();
     assert!(kept == 2 && names.len() == 3 && names.iter().any(|name| name == others), "{names:?}");

@@ -273,7 +273,7 @@ fn descriptions_and_types_have_limits() {
     refused(described("x".repeat(1_025)), "synced_secret.description", "1024");
     refused(described("a\0b".into()), "synced_secret.description", "printable");
     let typed = |text: &str| create("a", SyncedSecret { secret_type: text.into(), ..wanted() });
-    refused(typed("kubernetes.io/service-account-token"), "synced_secret.secret_type", "grants power");
+    refused(typed("kubernetes.io/service-account-token"), "synced_secret.secret_type", "grants privileges");
     refused(typed("a b"), "synced_secret.secret_type", "letters");
 }
 

@@ -33,7 +33,7 @@ fn sequence(place: &Option<FeedPlace>) -> i64 {
 }
 
 /// A feed of three synced secrets that are added, modified and deleted; the generation is the sequence number.
-fn feed(steps: &[(usize, bool)]) -> Vec<Told> {
+fn feed(steps: &[(usize, bool)]) -> Vec<PlacedEvent> {
     let secrets = ["a", "b", "c"].map(|id| Arc::new(secret(id)));
     let mut there = [false; 3];
     (1..)

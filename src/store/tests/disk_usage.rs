@@ -1,10 +1,10 @@
 //! What grows with use is counted, and kept to its budget.
 
 use super::*;
-use crate::store::room::count;
+use crate::store::disk_usage::count;
 
 /// What is counted, and what there is.
-async fn counted(store: &Store) -> (Growing, Vec<(i64, i64)>) {
+async fn counted(store: &Store) -> (TableSizes, Vec<(i64, i64)>) {
     let mut sql = store.0.writer.acquire().await.unwrap();
     let growing = count(&mut sql).await.unwrap();
     let mut there = Vec::new();
@@ -15,7 +15,7 @@ async fn counted(store: &Store) -> (Growing, Vec<(i64, i64)>) {
     (growing, there)
 }
 
-async fn counts_what_is_there(store: &Store) -> Growing {
+async fn counts_what_is_there(store: &Store) -> TableSizes {
     let (growing, there) = counted(store).await;
     let told = [growing.audit, growing.denials, growing.feed];
     let told: Vec<_> = told.iter().map(|taken| (taken.rows as i64, taken.bytes as i64)).collect();
@@ -51,8 +51,8 @@ async fn what_grows_is_counted_through_everything_that_adds_and_removes() {
     let growing = counts_what_is_there(&store).await;
     assert!(growing.feed.rows == 10 && growing.audit.rows < 5, "{growing:?}");
     assert!(growing.free > 0, "what was forgotten leaves room in the file");
-    let room = store.room();
-    assert!(room.database > 0 && room.disk_free.is_some());
+    let usage = store.disk_usage();
+    assert!(usage.database > 0 && usage.disk_free.is_some());
     let measured = measure(&directory.path().join("state.db")).await.unwrap();
     assert_eq!(measured.growing, growing);
 }
@@ -65,7 +65,7 @@ async fn what_takes_more_than_its_budget_loses_its_oldest_and_says_so() {
         Keep { audit_bytes: before.audit.bytes / 2, feed_bytes: before.feed.bytes / 2, ..Keep::default() };
     store.keep_to_budget(&keep).await.unwrap();
     let after = counts_what_is_there(&store).await;
-    assert_eq!(store.room().growing, after);
+    assert_eq!(store.disk_usage().growing, after);
     for (budget, before, after) in
         [(keep.audit_bytes, before.audit, after.audit), (keep.feed_bytes, before.feed, after.feed)]
     {

@@ -1,7 +1,7 @@
-//! Room: how much the database takes, what of it grows with use, and the budgets of that.
+//! Disk usage of the database, the tables that grow with use, and their budgets.
 //!
-//! What is forgotten leaves pages that are used again before the file grows: the file is as large as it was at its largest. A restored backup
-//! has no such pages.
+//! Pruned rows leave free pages that SQLite reuses before the file grows: the file stays as large as it ever
+//! was. A restored backup has no free pages.
 
 use std::{fs, path::Path};
 
@@ -10,75 +10,75 @@ use rustix::fs::statvfs;
 use sqlx::{ConnectOptions, Connection, FromRow, SqliteConnection, sqlite::SqliteConnectOptions};
 
 use super::{
-    BUSY_TIMEOUT, Keep, Store, StoreError, Transaction, audit, rows::pushed_out, schema, statements,
+    BUSY_TIMEOUT, Keep, Store, StoreError, Transaction, audit, rows::prune_boundary, schema, statements,
 };
 
 statements! {
     SELECT = "SELECT part, rows, bytes FROM room";
-    /// The pages that are free, and the bytes of each.
+    /// The number of free pages and the page size.
     FREE = "SELECT freelist_count, page_size FROM pragma_freelist_count(), pragma_page_size()";
     OLDEST_EVENT = "SELECT min(event_time) FROM audit_events";
     /// The latest change always stays, because it holds the sequence.
-    PUSHED_OUT = pushed_out!("changes");
+    PRUNE_BOUNDARY = prune_boundary!("changes");
     FORGET = "DELETE FROM changes WHERE sequence <= ?1";
 }
 
-/// What a table takes.
+/// The size of a table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Taken {
+pub struct TableSize {
     /// Its rows.
     pub rows: u64,
-    /// Their bytes, about.
+    /// Approximate bytes.
     pub bytes: u64,
 }
 
-/// What grows with use, as it was last counted.
+/// The tables that grow with use, as last counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Growing {
-    /// What was done.
-    pub audit: Taken,
-    /// Calls that were not let in.
-    pub denials: Taken,
+pub struct TableSizes {
+    /// Audited changes.
+    pub audit: TableSize,
+    /// Audited denials.
+    pub denials: TableSize,
     /// The change feed.
-    pub feed: Taken,
-    /// Bytes of the file that hold nothing, and are used before it grows.
+    pub feed: TableSize,
+    /// Bytes in free pages, which are reused before the file grows.
     pub free: u64,
     /// When the oldest event of the audit was recorded.
     pub oldest_event: Option<Timestamp>,
 }
 
-/// What the database takes.
+/// The disk usage of the database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Room {
+pub struct DiskUsage {
     /// Bytes of the file.
     pub database: u64,
     /// Bytes of its write-ahead log.
     pub log: u64,
-    /// Bytes that are free on its disk; absent where the disk does not say.
+    /// Free bytes on its disk; absent if unknown.
     pub disk_free: Option<u64>,
-    /// What of it grows.
-    pub growing: Growing,
+    /// The growing tables.
+    pub growing: TableSizes,
 }
 
 #[derive(FromRow)]
-struct TakenRow {
+struct TableSizeRow {
     part: String,
     rows: i64,
     bytes: i64,
 }
 
-// === impl Growing ===
+// === impl TableSizes ===
 
-impl Growing {
-    /// Bytes of the audit that are added in a day, as far as it goes back.
+impl TableSizes {
+    /// Average daily growth of the audit in bytes, over the events that are kept.
     pub fn audit_bytes_a_day(&self, now: Timestamp) -> Option<u64> {
         let seconds = now.duration_since(self.oldest_event?).as_secs().max(3_600);
         Some(self.audit.bytes.saturating_mul(86_400) / seconds.unsigned_abs())
     }
 }
 
-impl Room {
-    pub(super) fn of(database: &Path, growing: Growing) -> Self {
+impl DiskUsage {
+    pub(super) fn of(database: &Path, growing: TableSizes) -> Self {
         let size = |file: &Path| fs::metadata(file).map_or(0, |metadata| metadata.len());
         let mut log = database.as_os_str().to_owned();
         log.push("-wal");
@@ -92,11 +92,11 @@ impl Room {
     }
 }
 
-/// Counts what grows.
-pub(super) async fn count(sql: &mut SqliteConnection) -> Result<Growing, StoreError> {
-    let mut growing = Growing::default();
-    for TakenRow { part, rows, bytes } in sqlx::query_as(SELECT).fetch_all(&mut *sql).await? {
-        let taken = Taken { rows: rows.max(0).unsigned_abs(), bytes: bytes.max(0).unsigned_abs() };
+/// Counts the growing tables.
+pub(super) async fn count(sql: &mut SqliteConnection) -> Result<TableSizes, StoreError> {
+    let mut growing = TableSizes::default();
+    for TableSizeRow { part, rows, bytes } in sqlx::query_as(SELECT).fetch_all(&mut *sql).await? {
+        let taken = TableSize { rows: rows.max(0).unsigned_abs(), bytes: bytes.max(0).unsigned_abs() };
         match part.as_str() {
             "audit_events" => growing.audit = taken,
             "audit_denials" => growing.denials = taken,
@@ -111,31 +111,32 @@ pub(super) async fn count(sql: &mut SqliteConnection) -> Result<Growing, StoreEr
     Ok(growing)
 }
 
-/// What a database file takes; what of it grows, where its schema knows. Also while a service works on it.
-pub async fn measure(database: &Path) -> Result<Room, StoreError> {
+/// Disk usage of a database file, even while a service uses it. TableSizes tables are only counted with the
+/// current schema.
+pub async fn measure(database: &Path) -> Result<DiskUsage, StoreError> {
     let options = SqliteConnectOptions::new().filename(database).read_only(true).busy_timeout(BUSY_TIMEOUT);
     let mut connection = options.connect().await?;
     let growing = match schema::missing(&mut connection).await? {
         0 => count(&mut connection).await,
-        _ => Ok(Growing::default()),
+        _ => Ok(TableSizes::default()),
     };
     connection.close().await?;
-    Ok(Room::of(database, growing?))
+    Ok(DiskUsage::of(database, growing?))
 }
 
 impl Store {
-    /// What the database takes: what grows as it was last counted, the files as they are now.
-    pub fn room(&self) -> Room {
+    /// Disk usage: files as of now, growing tables as last counted.
+    pub fn disk_usage(&self) -> DiskUsage {
         let growing = *self.0.growing.lock();
-        Room::of(self.0.faults.path(), growing)
+        DiskUsage::of(self.0.faults.path(), growing)
     }
 
-    /// Counts what grows, and forgets the oldest of what takes more than its budget.
+    /// Counts the growing tables, and prunes the oldest rows beyond their budgets.
     pub async fn keep_to_budget(&self, keep: &Keep) -> Result<(), StoreError> {
         let mut growing = self.count_growing().await?;
         if growing.audit.bytes > keep.audit_bytes || growing.feed.bytes > keep.feed_bytes {
             let mut transaction = self.begin().await?;
-            transaction.make_room(&growing, keep).await?;
+            transaction.prune_to_budget(&growing, keep).await?;
             transaction.commit().await?;
             growing = self.count_growing().await?;
         }
@@ -143,7 +144,7 @@ impl Store {
         Ok(())
     }
 
-    async fn count_growing(&self) -> Result<Growing, StoreError> {
+    async fn count_growing(&self) -> Result<TableSizes, StoreError> {
         let counted = async {
             let mut sql = self.0.readers.acquire().await?;
             count(&mut sql).await
@@ -153,24 +154,25 @@ impl Store {
 }
 
 impl Transaction {
-    async fn make_room(&mut self, growing: &Growing, keep: &Keep) -> Result<(), StoreError> {
+    async fn prune_to_budget(&mut self, growing: &TableSizes, keep: &Keep) -> Result<(), StoreError> {
         if let Some(excess) = excess(growing.feed.bytes, keep.feed_bytes) {
             let forget = async {
                 let last: Option<i64> =
-                    sqlx::query_scalar(PUSHED_OUT).bind(excess).fetch_one(&mut *self.sql).await?;
+                    sqlx::query_scalar(PRUNE_BOUNDARY).bind(excess).fetch_one(&mut *self.sql).await?;
                 sqlx::query(FORGET).bind(last).execute(&mut *self.sql).await
             };
             self.store.run(forget).await?;
         }
         if let Some(excess) = excess(growing.audit.bytes, keep.audit_bytes) {
-            let pruned = self.store.run(audit::chain::push_out(&mut self.sql, excess)).await?;
-            self.say_pushed_out(pruned).await?;
+            let pruned = self.store.run(audit::chain::prune_bytes(&mut self.sql, excess)).await?;
+            self.audit_pruned_for_space(pruned).await?;
         }
         Ok(())
     }
 }
 
-/// What is to go where there is more than the budget: an eighth of it more, so that this is not done for every new row.
+/// Bytes to prune if a table exceeds its budget: an eighth of the budget more, so that not every new row
+/// prunes.
 fn excess(bytes: u64, budget: u64) -> Option<i64> {
     let excess = bytes.saturating_sub(budget - budget / 8);
     (bytes > budget).then(|| i64::try_from(excess).unwrap_or(i64::MAX))

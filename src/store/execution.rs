@@ -1,4 +1,4 @@
-//! How statements are driven: the one place through which all of them run.
+//! Execution of statements: all of them run through this file.
 
 use std::ops::{Deref, DerefMut};
 
@@ -7,15 +7,15 @@ use tokio::runtime::Handle;
 
 use super::StoreError;
 
-/// How a store works.
+/// Options of a store.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// For a simulation, which runs the service in one thread under a paused clock: a statement runs to its end within the
-    /// poll that begins it. SQLite works in threads of its own, of which that clock knows nothing: time would pass while a
-    /// statement is under way, and the order of things would depend on how fast the threads are.
+    /// For a simulation, which runs the service in one thread with a paused clock: a statement runs to
+    /// completion within the poll that begins it. Otherwise SQLite's own threads, which the paused clock does
+    /// not know, would let time pass during a statement, and the order of events would depend on their speed.
     ///
-    /// What the pools do by themselves goes on in this runtime, which therefore must have a thread of its own. Absent in a
-    /// service, where a statement never holds the thread.
+    /// Background tasks of the pools run in this runtime, which therefore needs its own thread. Absent in a
+    /// service, where a statement never blocks the thread.
     pub inline: Option<Handle>,
 }
 
@@ -28,10 +28,11 @@ pub(super) struct Sql {
 // === impl Options ===
 
 impl Options {
-    /// Runs what uses the database.
+    /// Runs a database operation.
     pub(super) async fn run<T: Send>(&self, work: impl Future<Output = T> + Send) -> T {
         let Some(runtime) = &self.inline else { return work.await };
-        // In a thread of its own: how often it is polled leaves its traces in the thread's state, such as that of its hash maps.
+        // In a separate thread: the number of polls would affect thread-local state, such as the seeds of
+        // hash maps.
         std::thread::scope(|scope| {
             let driven = scope.spawn(|| {
                 let _entered = runtime.enter();
@@ -41,7 +42,7 @@ impl Options {
         })
     }
 
-    /// A transaction that ends as these options say.
+    /// A transaction with these options.
     pub(super) fn sql(&self, transaction: sqlx::Transaction<'static, Sqlite>) -> Sql {
         Sql { transaction: Some(transaction), options: self.clone() }
     }
@@ -50,7 +51,7 @@ impl Options {
 // === impl Sql ===
 
 impl Sql {
-    /// Makes it durable.
+    /// Commits it.
     pub(super) async fn commit(mut self) -> Result<(), StoreError> {
         match self.transaction.take() {
             Some(transaction) => Ok(self.options.run(transaction.commit()).await?),
@@ -63,7 +64,7 @@ impl Drop for Sql {
     fn drop(&mut self) {
         let transaction = self.transaction.take();
         match &self.options.inline {
-            // The connection goes back to its pool in a task of that runtime.
+            // A task of that runtime returns the connection to its pool.
             Some(runtime) => drop(runtime.spawn(async move { drop(transaction) })),
             None => drop(transaction),
         }

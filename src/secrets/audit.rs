@@ -11,7 +11,7 @@ impl Secrets {
         limit: usize,
     ) -> Result<(Vec<AuditEvent>, bool), Error> {
         if filter.before.is_none() {
-            self.settle_denials().await;
+            self.flush_denials().await;
         }
         let wanted = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
         let mut events = self.0.store.audit_events(filter, wanted).await?;

@@ -7,7 +7,7 @@ use crate::model::{ConditionType, Origin, State, Status};
 
 /// Counts by state, the longest time out of sync, and leadership.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct Statistics {
     /// Number of managed synced secrets by state; lists every state.
     pub states: [(State, u64); 5],
     /// Since when the longest unsynced secret has been out of sync; absent if all are in sync.
@@ -20,9 +20,9 @@ pub struct Standing {
 
 impl Secrets {
     /// Statistics of the synced secrets that this service manages.
-    pub fn standing(&self) -> Standing {
+    pub fn statistics(&self) -> Statistics {
         let leadership = self.0.edge.leadership();
-        let mut standing = Standing {
+        let mut statistics = Statistics {
             states: State::ALL.map(|state| (state, 0)),
             unsynced_since: None,
             is_leading: leadership.is_leading(),
@@ -33,7 +33,7 @@ impl Secrets {
             if secret.origin != Origin::Managed {
                 continue;
             }
-            for (state, number) in &mut standing.states {
+            for (state, number) in &mut statistics.states {
                 *number += u64::from(*state == secret.state);
             }
             if secret.state != State::Synced {
@@ -41,10 +41,10 @@ impl Secrets {
                 let synced = secret.condition(ConditionType::Synced);
                 let synced = synced.filter(|synced| synced.status != Status::True);
                 let since = synced.map_or(secret.update_time, |condition| condition.last_transition_time);
-                standing.unsynced_since =
-                    Some(standing.unsynced_since.map_or(since, |earliest| earliest.min(since)));
+                statistics.unsynced_since =
+                    Some(statistics.unsynced_since.map_or(since, |earliest| earliest.min(since)));
             }
         }
-        standing
+        statistics
     }
 }
