@@ -191,7 +191,7 @@ async fn a_database_file_that_is_removed_or_replaced_ends_the_service_before_it_
         let refusal = refusal.unwrap_err();
         assert!(["DATABASE_LOST", "STOPPING"].contains(&told(&refusal).reason.as_str()), "{refusal:?}");
         assert!(!process.ended().await.success());
-        assert!(said(&site, "removed or replaced while the service uses it") > 0);
+        assert!(said(&site, "removed or replaced while the service was using it") > 0);
     }
 }
 

@@ -90,7 +90,7 @@ async fn the_secret_store_engine_asks_for_no_values_and_shows_that_the_controlle
     world.vault.faults().add(Rule::new(Action::ForbiddenByRbac).on(Operation::SecretGet));
     says(&mut world, "EngineChosen", Status::True, "Configured", &["secret-store"]).await;
     says(&mut world, "SecureSettings", Status::True, "Ready", &[]).await;
-    says(&mut world, "CanGet", Status::Unknown, "NotChecked", &["reads no values"]).await;
+    says(&mut world, "CanGet", Status::Unknown, "NotChecked", &["this service does not"]).await;
     assert_eq!(world.vault.requests().of(Operation::SecretGet), 0);
     let how_to_look = ["first SecretSync", "kubectl get pods --namespace azure-secret-store"];
     says(&mut world, "SecretStoreInstalled", Status::Unknown, "Unknown", &how_to_look).await;
