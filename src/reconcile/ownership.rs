@@ -47,19 +47,20 @@ pub async fn probe(
         Err(VaultError::NotFound { .. }) => Vec::new(),
         Err(error) => return Err(error),
     };
-    let is_ours = |version: &&VaultSecretVersion| version.tags.get(TAG).is_some_and(|held| held == tag);
+    let is_ours =
+        |version: &&VaultSecretVersion| version.secret.tags.get(TAG).is_some_and(|held| held == tag);
     let Some(ours) = versions.iter().find(is_ours) else {
         return Ok(if versions.is_empty() { Ownership::Free } else { Ownership::Taken });
     };
     // Times have whole seconds: who stands beside us in the same one counts as the first.
     let first = versions
         .iter()
-        .filter(|version| !is_ours(version) && version.create_time <= ours.create_time)
-        .max_by_key(|version| version.create_time);
+        .filter(|version| !is_ours(version) && version.secret.create_time <= ours.secret.create_time)
+        .max_by_key(|version| version.secret.create_time);
     match first {
         None => Ok(Ownership::Ours(ours.clone())),
         // Given back before.
-        Some(_) if !ours.enabled => Ok(Ownership::Taken),
+        Some(_) if !ours.secret.enabled => Ok(Ownership::Taken),
         Some(first) => {
             give_back(vault, ours, first, priority).await?;
             Ok(Ownership::Taken)
@@ -76,18 +77,18 @@ async fn give_back(
     priority: Priority,
 ) -> Result<(), VaultError> {
     // Times have whole seconds: only the vault itself knows which is the latest.
-    let latest = vault.get(&ours.name, None, priority).await?.version.version;
+    let latest = vault.get(&ours.secret.name, None, priority).await?.version.version;
     if latest == ours.version {
-        tracing::warn!(vault_secret = %first.name, "another creator was first; their value becomes the latest again");
-        let theirs = vault.get(&first.name, Some(&first.version), priority).await?;
+        tracing::warn!(vault_secret = %first.secret.name, "another creator was first; their value becomes the latest again");
+        let theirs = vault.get(&first.secret.name, Some(&first.version), priority).await?;
         let again = NewVaultSecret {
             value: theirs.value,
-            content_type: first.content_type.clone(),
-            not_before_time: first.not_before_time,
-            expire_time: first.expire_time,
-            tags: first.tags.clone(),
+            content_type: first.secret.content_type.clone(),
+            not_before_time: first.secret.not_before_time,
+            expire_time: first.secret.expire_time,
+            tags: first.secret.tags.clone(),
         };
-        vault.set(&first.name, &again, priority).await?;
+        vault.set(&first.secret.name, &again, priority).await?;
     }
-    vault.set_enabled(&ours.name, &ours.version, false, priority).await
+    vault.set_enabled(&ours.secret.name, &ours.version, false, priority).await
 }

@@ -24,12 +24,13 @@ pub(super) fn status_of(value: &VaultValue) -> ReferenceStatus {
 /// What a reference holds once a version that was seen at that time is at the edge.
 pub(super) fn status_of_version(version: &VaultSecretVersion, seen: Timestamp) -> ReferenceStatus {
     let settled = version
+        .secret
         .update_time
         .is_some_and(|updated| seen.duration_since(updated).as_secs() >= UPDATED_RESOLUTION_SECONDS);
     ReferenceStatus {
         synced_version: Some(version.version.clone()),
-        expire_time: version.expire_time,
-        vault_update_time: version.update_time,
+        expire_time: version.secret.expire_time,
+        vault_update_time: version.secret.update_time,
         settled,
         problem: None,
     }
@@ -139,7 +140,7 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::*;
-    use crate::model::{Encoding, SyncEngine};
+    use crate::model::{Encoding, SyncEngine, VaultSecret};
 
     fn version(digit: char) -> crate::model::VaultVersion {
         digit.to_string().repeat(32).parse().unwrap()
@@ -147,16 +148,18 @@ mod tests {
 
     fn described(update_time: Option<Timestamp>) -> VaultSecretVersion {
         VaultSecretVersion {
-            name: "Edp1-User".parse().unwrap(),
+            secret: VaultSecret {
+                name: "Edp1-User".parse().unwrap(),
+                enabled: true,
+                content_type: String::new(),
+                create_time: None,
+                update_time,
+                not_before_time: None,
+                expire_time: Some(Timestamp::UNIX_EPOCH),
+                tags: Default::default(),
+                managed: false,
+            },
             version: version('1'),
-            enabled: true,
-            content_type: String::new(),
-            create_time: None,
-            update_time,
-            not_before_time: None,
-            expire_time: Some(Timestamp::UNIX_EPOCH),
-            tags: Default::default(),
-            managed: false,
         }
     }
 

@@ -111,10 +111,14 @@ async fn check_existing(engine: SyncEngine, new: &NewReference, reads: &SharedRe
     if !reads_values(engine) {
         // The encoding can't be checked: this engine never reads the value.
         let look = reads.describe(name, version).await.map_err(Cause::Vault)?;
-        return not_expired(name, look.versions.first().and_then(|version| version.expire_time), look.time);
+        return not_expired(
+            name,
+            look.versions.first().and_then(|version| version.secret.expire_time),
+            look.time,
+        );
     }
     let value = reads.get(name, version).await.map_err(Cause::Vault)?;
-    not_expired(name, value.version.expire_time, value.read_time)?;
+    not_expired(name, value.version.secret.expire_time, value.read_time)?;
     match reference.encoding.decode(&value.value) {
         Ok(_) => Ok(()),
         Err(error) => Err(Cause::NotEncoded(reference.vault_secret.clone(), error)),

@@ -74,7 +74,7 @@ impl Secrets {
         };
         let value = std::mem::replace(&mut new.value, SecretString::from(""));
         // Another update may arrive in the same second.
-        let read_time = version.update_time.unwrap_or_default();
+        let read_time = version.secret.update_time.unwrap_or_default();
         let value = VaultValue { value, read_time, version: version.clone() };
         Ok(Stored { version, value: Some(value), unverified })
     }

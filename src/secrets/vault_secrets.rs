@@ -73,25 +73,15 @@ impl Secrets {
     /// A vault secret, described by its latest version. Reads no value.
     pub async fn get_vault_secret(&self, name: &VaultSecretName) -> Result<ListedVaultSecret, Error> {
         let versions = self.versions(name).await?;
-        let latest = versions.iter().max_by_key(|version| (version.create_time, version.update_time));
+        let secrets = versions.iter().map(|version| &version.secret);
+        let latest = secrets.max_by_key(|secret| (secret.create_time, secret.update_time));
         let Some(latest) = latest else { return Err(self.missing(name).await) };
         Ok(self.listed(latest.clone()))
     }
 
-    /// A vault secret, described by its latest version, and the synced secrets that reference it.
-    fn listed(&self, latest: VaultSecretVersion) -> ListedVaultSecret {
-        let users = self.0.store.view().users_of(&latest.name);
-        let secret = VaultSecret {
-            name: latest.name,
-            enabled: latest.enabled,
-            content_type: latest.content_type,
-            create_time: latest.create_time,
-            update_time: latest.update_time,
-            not_before_time: latest.not_before_time,
-            expire_time: latest.expire_time,
-            tags: latest.tags,
-            managed: latest.managed,
-        };
+    /// A vault secret, and the synced secrets that reference it.
+    fn listed(&self, secret: VaultSecret) -> ListedVaultSecret {
+        let users = self.0.store.view().users_of(&secret.name);
         ListedVaultSecret {
             secret,
             synced_secrets: users.iter().map(|user| user.secret.id.clone()).collect(),
@@ -140,7 +130,7 @@ impl Secrets {
     ) -> Result<ListedVaultSecret, Error> {
         let again = self.recorded(&call).await?;
         if let Some(Some(response)) = &again {
-            return Ok(self.listed(answered(name, response)?));
+            return Ok(self.listed(answered(name, response)?.secret));
         }
         let reserved = self.reserve(std::iter::once(("vault_secret_id".to_owned(), &name)));
         let _reserved = reserved.map_err(Error::Refused)?;
@@ -161,7 +151,7 @@ impl Secrets {
             .end_vault_write(&call, AuditAction::CreateVaultSecret, &resource(&name), stored)
             .await
             .map_err(|cause| field("vault_secret_id", cause))?;
-        Ok(self.listed(version))
+        Ok(self.listed(version.secret))
     }
 
     /// Adds a version to a vault secret, and re-syncs the synced secrets that follow the latest version.
@@ -191,7 +181,7 @@ impl Secrets {
         }
         let tag = self.tag(&call);
         let stored = versions.into_iter().find(|version| {
-            again.is_some() && version.tags.get(ownership::TAG).is_some_and(|held| *held == tag)
+            again.is_some() && version.secret.tags.get(ownership::TAG).is_some_and(|held| *held == tag)
         });
         let version = match stored {
             Some(version) => version,
@@ -311,16 +301,18 @@ fn answered(name: VaultSecretName, response: &[u8]) -> Result<VaultSecretVersion
     }
     let version = std::str::from_utf8(response).ok().and_then(|text| text.parse().ok());
     Ok(VaultSecretVersion {
-        name,
+        secret: VaultSecret {
+            name,
+            enabled: true,
+            content_type: String::new(),
+            create_time: None,
+            update_time: None,
+            not_before_time: None,
+            expire_time: None,
+            tags: Default::default(),
+            managed: false,
+        },
         version: version.ok_or(Error::Internal)?,
-        enabled: true,
-        content_type: String::new(),
-        create_time: None,
-        update_time: None,
-        not_before_time: None,
-        expire_time: None,
-        tags: Default::default(),
-        managed: false,
     })
 }
 

@@ -38,23 +38,9 @@ pub(super) fn secret(listed: SecretProperties) -> Result<VaultSecret, VaultError
 
 /// Converts an entry of a list of versions.
 pub(super) fn version(listed: SecretProperties) -> Result<VaultSecretVersion, VaultError> {
-    let id = id(&listed)?;
-    let attributes = listed.attributes.unwrap_or_default();
-    Ok(VaultSecretVersion {
-        name: name(&id)?,
-        version: id
-            .version
-            .and_then(|version| version.parse().ok())
-            .ok_or_else(|| malformed("an ID without a version"))?,
-        enabled: attributes.enabled.unwrap_or(true),
-        content_type: listed.content_type.unwrap_or_default(),
-        create_time: time(attributes.created),
-        update_time: time(attributes.updated),
-        not_before_time: time(attributes.not_before),
-        expire_time: time(attributes.expires),
-        tags: tags(listed.tags),
-        managed: listed.managed.unwrap_or_default(),
-    })
+    let version = id(&listed)?.version.and_then(|version| version.parse().ok());
+    let version = version.ok_or_else(|| malformed("an ID without a version"))?;
+    Ok(VaultSecretVersion { secret: secret(listed)?, version })
 }
 
 /// The version of a secret, without the value.

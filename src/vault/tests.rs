@@ -100,8 +100,8 @@ async fn a_value_comes_with_its_version_and_the_vaults_time() {
         wire.vault().get(&name(), Some(&VERSION.parse().unwrap()), Priority::Interactive).await.unwrap();
     assert_eq!(read.value.expose_secret(), VALUE);
     assert_eq!(read.version.version.as_str(), VERSION);
-    assert_eq!((read.version.enabled, read.version.managed), (false, true));
-    assert_eq!(read.version.tags["line"], "4");
+    assert_eq!((read.version.secret.enabled, read.version.secret.managed), (false, true));
+    assert_eq!(read.version.secret.tags["line"], "4");
     assert_eq!(read.read_time.to_string(), "1994-11-06T08:49:37Z");
     assert_eq!(wire.asked()[0].path, format!("/secrets/Pump-Password/{VERSION}"));
     assert!(!format!("{read:?}").contains(VALUE));

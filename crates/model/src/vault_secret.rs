@@ -8,18 +8,19 @@ use serde::{Deserialize, Serialize};
 
 use super::{VaultSecretName, VaultVersion};
 
-/// A secret in the vault, without its value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A secret in the vault, without its value. The vault keeps all but the name with each version; a secret has
+/// those of its latest one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VaultSecret {
     /// As the vault spells it.
     pub name: VaultSecretName,
-    /// Whether the latest version may be read.
+    /// Whether the version may be read.
     pub enabled: bool,
     /// The content type that the creator gave; empty if none.
     pub content_type: String,
-    /// When the latest version was created.
+    /// When the version was created.
     pub create_time: Option<Timestamp>,
-    /// When the attributes of the latest version last changed, or a version was added.
+    /// When the attributes of the version last changed.
     pub update_time: Option<Timestamp>,
     /// Not valid before.
     pub not_before_time: Option<Timestamp>,
@@ -34,26 +35,11 @@ pub struct VaultSecret {
 /// A version of a vault secret, without its value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VaultSecretVersion {
-    /// The secret it belongs to.
-    pub name: VaultSecretName,
+    /// The secret, as it was or will be while this version is the latest.
+    #[serde(flatten)]
+    pub secret: VaultSecret,
     /// Its version.
     pub version: VaultVersion,
-    /// Whether it may be read.
-    pub enabled: bool,
-    /// The content type that the creator gave; empty if none.
-    pub content_type: String,
-    /// When it was created.
-    pub create_time: Option<Timestamp>,
-    /// When its attributes last changed.
-    pub update_time: Option<Timestamp>,
-    /// Not valid before.
-    pub not_before_time: Option<Timestamp>,
-    /// Not valid after.
-    pub expire_time: Option<Timestamp>,
-    /// Tags of this version.
-    pub tags: BTreeMap<String, String>,
-    /// Whether the vault manages it as part of a certificate.
-    pub managed: bool,
 }
 
 /// A value on its way from the vault to the edge.
@@ -89,5 +75,29 @@ impl fmt::Debug for VaultValue {
 impl fmt::Debug for NewVaultSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NewVaultSecret").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The database keeps answers that carry versions: each release must read those of the ones before.
+    #[test]
+    fn a_recorded_version_keeps_its_format() {
+        let recorded = serde_json::json!({
+            "name": "edp1-user",
+            "version": "1".repeat(32),
+            "enabled": true,
+            "content_type": "text/plain",
+            "create_time": "2026-11-01T00:00:00Z",
+            "update_time": "2026-11-02T00:00:00Z",
+            "not_before_time": null,
+            "expire_time": "2027-11-01T00:00:00Z",
+            "tags": { "line": "4" },
+            "managed": false,
+        });
+        let version: VaultSecretVersion = serde_json::from_value(recorded.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&version).unwrap(), recorded);
     }
 }

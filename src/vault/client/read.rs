@@ -92,17 +92,17 @@ impl Vault {
     ) -> Result<Vec<VaultSecretVersion>, VaultError> {
         let mut versions = self.versions_all(name, priority).await?;
         let is_known = !versions.is_empty();
-        let last = versions.iter().filter_map(|listed| listed.create_time).max();
+        let last = versions.iter().filter_map(|listed| listed.secret.create_time).max();
         versions.retain(|listed| match version {
             Some(version) => listed.version == *version,
-            None => listed.create_time == last,
+            None => listed.secret.create_time == last,
         });
         match version {
             Some(version) if is_known && versions.is_empty() => {
                 Err(VaultError::VersionNotFound { name: name.clone(), version: version.clone() })
             }
             _ if versions.is_empty() => Err(VaultError::NotFound { name: name.clone() }),
-            version if versions.iter().all(|listed| !listed.enabled) => {
+            version if versions.iter().all(|listed| !listed.secret.enabled) => {
                 Err(VaultError::Disabled { name: name.clone(), version: version.cloned() })
             }
             _ => Ok(versions),

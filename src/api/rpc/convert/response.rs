@@ -85,11 +85,11 @@ pub(in crate::api::rpc) fn listed_vault_secret(listed: ListedVaultSecret) -> pro
 /// A version of a vault secret.
 pub(in crate::api::rpc) fn vault_secret_version(version: &VaultSecretVersion) -> proto::VaultSecretVersion {
     proto::VaultSecretVersion {
-        name: format!("vaultSecrets/{}/versions/{}", version.name, version.version),
-        enabled: version.enabled,
-        create_time: version.create_time.map(timestamp),
-        not_before_time: version.not_before_time.map(timestamp),
-        expire_time: version.expire_time.map(timestamp),
+        name: format!("vaultSecrets/{}/versions/{}", version.secret.name, version.version),
+        enabled: version.secret.enabled,
+        create_time: version.secret.create_time.map(timestamp),
+        not_before_time: version.secret.not_before_time.map(timestamp),
+        expire_time: version.secret.expire_time.map(timestamp),
     }
 }
 
