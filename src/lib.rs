@@ -18,6 +18,7 @@
 //!   without their values; the resources there that use them; and the Lease that says which process acts for the instance.
 //! - [`reconcile`]: brings the edge to what is recorded, again and again: plan, queue, workers, rotation, and what uses what.
 //! - [`model`]: what the service talks about, without any I/O. A value that exists is valid. A crate of its own, `crates/model`.
+//! - [`backoff`]: how long to wait before a retry.
 //! - [`fence`]: lets writes to the vault and the edge through while this process acts for the instance, and no others.
 //! - [`files`]: what is made from files that others renew, without waiting for a disk.
 //! - [`peer_clock`]: what time the vault and the API server say it is.
@@ -30,6 +31,7 @@
 
 pub mod access;
 pub mod api;
+pub mod backoff;
 pub mod cli;
 pub mod config;
 pub mod edge;

@@ -19,7 +19,7 @@ const LAYERS: [&[&str]; 9] = [
     &["access", "secrets"],
     &["reconcile"],
     &["store", "vault", "edge"],
-    &["fence", "files", "peer_clock", "telemetry"],
+    &["backoff", "fence", "files", "peer_clock", "telemetry"],
     &["quote"],
     &["model", "proto"],
 ];

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use crate::backoff::Backoff;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -14,10 +15,8 @@ use uuid::Uuid;
 const REPAIRS: usize = 3;
 /// How long a repair counts.
 const WINDOW: Duration = Duration::from_secs(1_200);
-/// The pause before the first repair under contention. Doubles with each repair.
-const FIRST_PAUSE: Duration = Duration::from_secs(10);
-/// The longest pause. Well within [`WINDOW`], so that ongoing contention stays one.
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// The pauses before repairs under contention. Well within [`WINDOW`], so that ongoing contention stays one.
+const BACKOFF: Backoff = Backoff::doubling(Duration::from_secs(10), Duration::from_secs(300));
 
 /// The recent repairs of each synced secret. In memory only: after a restart, contention shows again.
 #[derive(Default)]
@@ -52,8 +51,7 @@ impl Contentions {
         if count < REPAIRS {
             return None;
         }
-        let doublings = u32::try_from(count - REPAIRS).unwrap_or(u32::MAX).min(16);
-        let pause = FIRST_PAUSE.saturating_mul(1 << doublings).min(LONGEST_PAUSE);
+        let pause = BACKOFF.pause(u32::try_from(count - REPAIRS).unwrap_or(u32::MAX));
         let pause = (last + pause).saturating_duration_since(Instant::now());
         Some(Contention { repairs: count, pause, is_new: !repairs.reported })
     }
@@ -118,7 +116,7 @@ mod tests {
             contentions.record_repair(uid);
         }
         assert_eq!(pauses[..5], [10, 20, 40, 80, 160]);
-        assert!(pauses.iter().all(|pause| *pause <= LONGEST_PAUSE.as_secs()));
+        assert!(pauses.iter().all(|pause| *pause <= 300));
     }
 
     #[tokio::test(start_paused = true)]

@@ -18,7 +18,6 @@ use std::{
 };
 
 use parking_lot::{Mutex, MutexGuard};
-use rand::RngExt;
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::{
     sync::CancellationToken,
@@ -27,9 +26,10 @@ use tokio_util::{
 use uuid::Uuid;
 
 use super::SharedReads;
+use crate::backoff::Backoff;
 
-/// The first pause after a failure; doubles with each one after.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The pauses after failures.
+const BACKOFF: Backoff = Backoff::doubling(Duration::from_secs(1), LONGEST_PAUSE);
 /// The longest pause, also where an answer asks for a longer one: whatever was wrong, it is found mended
 /// within this time.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -254,8 +254,8 @@ impl State {
             (Requeue::After(_), Some(asked)) => (kept.max(asked), None),
             (Requeue::Backoff(at_least), dirty) => {
                 let at_least = at_least.unwrap_or_default().min(LONGEST_PAUSE);
-                let soonest = (ceiling(entry.failures) / SHORTENED).max(at_least);
-                let pause = jittered(ceiling(entry.failures)).max(soonest);
+                let soonest = (BACKOFF.pause(entry.failures) / SHORTENED).max(at_least);
+                let pause = BACKOFF.with_full_jitter(entry.failures).max(soonest);
                 entry.failures = entry.failures.saturating_add(1);
                 entry.not_before = Some(Instant::now() + soonest);
                 let delay = match dirty {
@@ -293,16 +293,6 @@ fn newest(held: Option<Arc<SharedReads>>, other: Option<Arc<SharedReads>>) -> Op
         (Some(held), Some(other)) => Some(if other.begun() >= held.begun() { other } else { held }),
         (held, other) => other.or(held),
     }
-}
-
-/// The longest pause after so many failures in a row.
-fn ceiling(failures: u32) -> Duration {
-    FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(LONGEST_PAUSE)
-}
-
-/// Full jitter: anything up to the longest pause, so that many failures at once do not come back at once.
-fn jittered(longest: Duration) -> Duration {
-    longest.mul_f64(rand::rng().random_range(0.05..=1.0))
 }
 
 #[cfg(test)]

@@ -12,15 +12,16 @@ use url::Url;
 
 use super::{EnqueueOptions, Reconciler, last_reason::LastReason};
 use crate::{
+    backoff::Backoff,
     edge::{Edge, EdgeError, Recovered, engine::object_kind},
     model::{Admission, AuditAction, Origin, State, SyncEngine, SyncedSecret, SyncedSecretId, mapping},
     store::{EdgeRecord, NewAuditEvent, RebuildCause, Record, Store, StoreError, Transaction},
 };
 
-/// How often it is looked whether somebody asks for a rebuild.
+/// How often to check whether a rebuild is requested.
 const POLL_INTERVAL: Duration = Duration::from_secs(3);
-/// The longest pause between two attempts.
-const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
+/// The pauses between attempts that fail.
+const BACKOFF: Backoff = Backoff::doubling(POLL_INTERVAL, Duration::from_secs(30));
 /// Synced secrets in one transaction.
 const BATCH: usize = 200;
 /// Objects that are left alone and named in the audit; the log names all.
@@ -255,11 +256,11 @@ impl Finding {
 impl Reconciler {
     /// Rebuilds the database if that is configured, until told to stop.
     pub(super) async fn rebuild(self, stop: CancellationToken) {
-        let (mut pause, mut last_reason) = (POLL_INTERVAL, LastReason::default());
+        let (mut failures, mut last_reason) = (0, LastReason::default());
         loop {
             match self.rebuild_if_asked().await {
                 Ok(()) => {
-                    pause = POLL_INTERVAL;
+                    failures = 0;
                     last_reason.clear();
                 }
                 Err(error) => {
@@ -267,12 +268,12 @@ impl Reconciler {
                     if last_reason.is_news(&error) {
                         tracing::warn!(%error, "the database can't be rebuilt from the edge yet; trying again");
                     }
-                    pause = (pause * 2).min(LONGEST_BACKOFF);
+                    failures += 1;
                 }
             }
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = sleep(pause) => {}
+                () = sleep(BACKOFF.pause(failures)) => {}
             }
         }
     }

@@ -13,10 +13,10 @@ use super::{
     bearer::Stub,
     call_error::{CallError, is_unanswered},
 };
+use crate::backoff::Backoff;
 
-/// First back-off between retries, if the service gives no retry delay. Doubles up to [`MAX_BACK_OFF`].
-const FIRST_BACK_OFF: Duration = Duration::from_millis(200);
-const MAX_BACK_OFF: Duration = Duration::from_secs(5);
+/// The pauses between retries, if the service gives no retry delay.
+pub(super) const BACKOFF: Backoff = Backoff::doubling(Duration::from_millis(200), Duration::from_secs(5));
 /// How long to retry a service that does not answer at all. A person who gave the wrong port should not wait
 /// for the whole timeout of a call.
 const UNANSWERED_TIMEOUT: Duration = Duration::from_secs(5);
@@ -64,7 +64,7 @@ impl Client {
     ) -> Result<R, CallError> {
         let begun = Instant::now();
         let deadline = begun + self.timeout + wait;
-        let mut pause = FIRST_BACK_OFF;
+        let mut failures = 0;
         loop {
             let mut request = Request::new(message.clone());
             request.set_timeout(deadline.saturating_duration_since(Instant::now()));
@@ -76,16 +76,16 @@ impl Client {
             };
             let until =
                 if is_unanswered(&status) { deadline.min(begun + UNANSWERED_TIMEOUT) } else { deadline };
-            match retry_delay(&status, pause) {
+            match retry_delay(&status, BACKOFF.pause(failures)) {
                 Some(wait) if Instant::now() + wait < until => {
-                    if pause == FIRST_BACK_OFF {
+                    if failures == 0 {
                         self.announce_retry(&status);
                     }
                     tokio::time::sleep(wait).await;
                 }
                 _ => return Err(self.error(status)),
             }
-            pause = next_back_off(pause);
+            failures += 1;
         }
     }
 
@@ -115,16 +115,6 @@ pub(super) async fn pages<T>(
         }
         token = next;
     }
-}
-
-/// The back-off after this one.
-pub(super) fn next_back_off(pause: Duration) -> Duration {
-    (pause * 2).min(MAX_BACK_OFF)
-}
-
-/// The back-off after the first failure.
-pub(super) fn first_back_off() -> Duration {
-    FIRST_BACK_OFF
 }
 
 /// How long to wait before a retry; `None` if the call would fail again.
@@ -188,11 +178,5 @@ mod tests {
         assert_eq!(pages(None, page).await.unwrap(), all);
         assert_eq!(pages(Some(6), page).await.unwrap(), all[..6]);
         assert!(pages(Some(0), page).await.unwrap().is_empty());
-    }
-
-    #[test]
-    fn pauses_double_up_to_a_limit() {
-        assert_eq!(next_back_off(FIRST_BACK_OFF), FIRST_BACK_OFF * 2);
-        assert_eq!(next_back_off(MAX_BACK_OFF), MAX_BACK_OFF);
     }
 }

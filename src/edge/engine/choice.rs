@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Engines;
-use crate::model::SyncEngine;
+use crate::{backoff::Backoff, model::SyncEngine};
 
 /// How often the cluster is asked what it serves until it answers.
 const ERROR_PAUSE: Duration = Duration::from_secs(2);
@@ -78,10 +78,11 @@ impl Engines {
 
     /// Waits until the extension's resources are served: in the direct engine, too, others may use them.
     pub async fn until_served(&self) {
-        let mut pause = FIRST_POLL;
-        while self.edge().has_secret_store().await != Ok(true) {
+        for pause in Backoff::doubling(FIRST_POLL, LONGEST_POLL).pauses() {
+            if self.edge().has_secret_store().await == Ok(true) {
+                return;
+            }
             tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_POLL);
         }
     }
 }

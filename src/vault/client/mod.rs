@@ -26,13 +26,14 @@ use super::{
     sdk_error::{Operation, map_error},
     transport::{Proxies, Transport},
 };
-use crate::{fence::Fence, peer_clock::PeerClock, quote::Quote};
+use crate::{backoff::Backoff, fence::Fence, peer_clock::PeerClock, quote::Quote};
 pub use write::LastWrite;
 
 /// Attempts in all for idempotent requests.
 const IDEMPOTENT_ATTEMPTS: u32 = 3;
-/// Back-off before the second attempt. It is four times as long before the third. Half of it is jitter.
-const BACK_OFF: Duration = Duration::from_millis(200);
+/// Before the second attempt and before the third.
+const BACKOFF: Backoff =
+    Backoff::doubling(Duration::from_millis(200), Duration::from_millis(800)).by_factor(4.0);
 
 /// A client of a Key Vault, for one caller. Cheap to clone: clones share connections, token and rate limiter.
 #[derive(Clone)]
@@ -197,7 +198,7 @@ impl Inner {
                 Err(_) => {}
             }
             drop(permit);
-            let pause = BACK_OFF.mul_f64(4f64.powi(attempted as i32) * rand::random_range(0.5..=1.0));
+            let pause = BACKOFF.with_equal_jitter(attempted);
             attempted += 1;
             match answer {
                 Err(VaultError::Unreachable(_))

@@ -17,6 +17,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout_at},
 };
 
+use crate::backoff::Backoff;
 use state::{State, Waiter};
 
 /// Minimum pause after a 429, so that other requests in flight that also get a 429 count as the same event.
@@ -24,7 +25,7 @@ const MIN_PAUSE: Duration = Duration::from_millis(100);
 /// Maximum pause. A vault asks for seconds; a wrong header must not stop the client for a day.
 pub(super) const MAX_PAUSE: Duration = Duration::from_secs(300);
 /// Maximum pause if the vault gives no Retry-After.
-const MAX_BACK_OFF: Duration = Duration::from_secs(32);
+const BACKOFF: Backoff = Backoff::doubling(Duration::from_secs(1), Duration::from_secs(32));
 
 /// The rate limiter of a client.
 pub(super) struct RateLimiter {
@@ -108,8 +109,9 @@ impl RateLimiter {
             state.allowed = (state.allowed / 2.0).max(1.0);
             state.consecutive_throttles = state.consecutive_throttles.saturating_add(1);
         }
-        let pause =
-            retry_after.unwrap_or_else(|| back_off(state.consecutive_throttles)).clamp(MIN_PAUSE, MAX_PAUSE);
+        let pause = retry_after
+            .unwrap_or_else(|| BACKOFF.with_equal_jitter(state.consecutive_throttles))
+            .clamp(MIN_PAUSE, MAX_PAUSE);
         let resume = state.resume.map_or(now + pause, |resume| resume.max(now + pause));
         state.resume = Some(resume);
         // Requests whose deadline is earlier fail now: dropping a waiter closes its channel.
@@ -169,13 +171,6 @@ impl Drop for Permit {
         self.rate_limiter.state().complete(&self.owner);
         self.rate_limiter.admit();
     }
-}
-
-/// The pause if the vault gives no Retry-After. Doubles with every 429 in a row, with jitter so that clients
-/// don't retry at the same time.
-fn back_off(consecutive_throttles: u32) -> Duration {
-    let longest = Duration::from_secs(1 << consecutive_throttles.min(5)).min(MAX_BACK_OFF);
-    longest.mul_f64(rand::random_range(0.5..=1.0))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use super::{
     get_basic, print_row,
 };
 use crate::{
+    backoff::Backoff,
     cli::CommandError,
     proto::{SyncedSecret, synced_secret::State},
 };
@@ -62,10 +63,10 @@ impl Wait {
         secret: SyncedSecret,
     ) -> (SyncedSecret, Option<CallError>) {
         let until = Instant::now() + self.time();
-        let (mut seen, mut pause) = (secret, FIRST_POLL);
+        let (mut seen, mut pauses) = (secret, POLLS.pauses());
         while seen.state() == State::Pending && Instant::now() < until {
+            let pause = pauses.next().unwrap_or_default();
             tokio::time::sleep_until(until.min(Instant::now() + pause)).await;
-            pause = MAX_POLL.min(pause * 2);
             match get_basic(client, &seen.name).await {
                 Ok(found) => seen = found,
                 Err(error) => return (seen, Some(error)),
@@ -96,9 +97,8 @@ impl Wait {
     }
 }
 
-/// Polling interval while a secret is pending: doubles from the first to the last.
-const FIRST_POLL: Duration = Duration::from_millis(100);
-const MAX_POLL: Duration = Duration::from_secs(1);
+/// The pauses between two polls while a secret is pending.
+const POLLS: Backoff = Backoff::doubling(Duration::from_millis(100), Duration::from_secs(1));
 
 /// The exit code of a change that is recorded but not applied to the cluster.
 const EXIT_NOT_APPLIED: u8 = 9;

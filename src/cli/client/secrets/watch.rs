@@ -7,7 +7,7 @@ use tonic::Code;
 
 use super::{
     super::{
-        call::{Client, first_back_off, next_back_off},
+        call::{BACKOFF, Client},
         call_error::CallError,
         output::Output,
         table::{id, keys, problem, word},
@@ -50,7 +50,7 @@ impl Watch {
     pub async fn run(self, client: &Client, output: Output) -> Result<(), CommandError> {
         let filter = self.filter.to_proto()?;
         let mut token = self.resume_token.clone().unwrap_or_default();
-        let (mut pause, mut seen) = (first_back_off(), false);
+        let (mut failures, mut seen) = (0, false);
         loop {
             let before = token.clone();
             let begun = Instant::now();
@@ -59,14 +59,14 @@ impl Watch {
                 End::Interrupted(why) => why,
             };
             if token != before || begun.elapsed() > HEARTBEAT_TIMEOUT {
-                pause = first_back_off();
+                failures = 0;
             }
             // Once per disconnect.
-            if pause == first_back_off() {
+            if failures == 0 {
                 eprintln!("{why}; reconnecting …");
             }
-            tokio::time::sleep(pause).await;
-            pause = next_back_off(pause);
+            tokio::time::sleep(BACKOFF.pause(failures)).await;
+            failures += 1;
         }
     }
 }

@@ -9,6 +9,7 @@ use super::{
     sync_outcome,
 };
 use crate::{
+    backoff::Backoff,
     edge::{
         EdgeError,
         engine::{Attempt, Drift, Failure, Look, Observation, Retry, Target, VaultState},
@@ -21,9 +22,8 @@ use crate::{
 pub(super) const WATCH_LAG: Duration = Duration::from_secs(2);
 /// A watch that lags for longer may never catch up.
 const LONG_WATCH_LAG: Duration = Duration::from_secs(10);
-/// The longest pause before the extension is told to retry; it doubles with each failure. Under a minute, so
-/// that a fix is found in time.
-const LONGEST_BACKOFF: Duration = Duration::from_secs(50);
+/// The pauses before the extension is told to retry. Under a minute, so that a fix is found in time.
+const BACKOFF: Backoff = Backoff::doubling(Duration::from_secs(4), Duration::from_secs(50));
 
 impl SecretStore {
     pub(in crate::edge::engine) async fn observe(
@@ -119,7 +119,7 @@ impl SecretStore {
     /// How long to wait before telling the extension to retry after this many failures. Not longer than until
     /// the next rotation check, and not before its failure was seen.
     fn again_after(&self, failures: u32) -> Duration {
-        again_after(failures).min(self.0.shortest_check).max(2 * WATCH_LAG)
+        BACKOFF.pause(failures).min(self.0.shortest_check).max(2 * WATCH_LAG)
     }
 
     /// The extension reports success. Believe it if the Secret exists and nobody else has written to it.
@@ -177,11 +177,6 @@ fn silence(pause: Duration) -> Failure {
     }
 }
 
-/// The pause after this many failures.
-fn again_after(failures: u32) -> Duration {
-    (2 * WATCH_LAG).saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_BACKOFF)
-}
-
 /// Assigns a failure of the extension to the references that it names. After a partial sync, each has its own
 /// reason.
 fn failure_of(target: &Target<'_>, failed: SyncFailure, again_in: Duration) -> Failure {
@@ -206,7 +201,7 @@ mod tests {
 
     #[test]
     fn what_the_extension_fails_it_is_told_again_at_a_growing_pause_and_within_a_minute_for_ever() {
-        let pauses = [0, 1, 2, 3, 4, 5, u32::MAX].map(|failures| again_after(failures).as_secs());
+        let pauses = [0, 1, 2, 3, 4, 5, u32::MAX].map(|failures| BACKOFF.pause(failures).as_secs());
         assert_eq!(pauses, [4, 8, 16, 32, 50, 50, 50]);
     }
 }

@@ -2,10 +2,11 @@
 //! this one too; one that is at work on nobody is not there. Either way something may get lost, so what it
 //! leaves alone for long it is told again, ever more rarely.
 
+use crate::backoff::Backoff;
 use std::time::Duration;
 
-/// Doublings of the pause between two times that the extension is told.
-const DOUBLINGS: u32 = 5;
+/// The longest pause before the extension is nudged again, in units of the patience.
+const LONGEST_PAUSE: u32 = 32;
 
 /// How long a SecretSync has waited, and what the extension did meanwhile.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +42,8 @@ impl Waiting {
         if waited < patience {
             return Patience::Wait(patience - waited);
         }
-        let pause = patience.saturating_mul(2_u32.saturating_pow(nudges.saturating_add(1).min(DOUBLINGS)));
+        let (first, longest) = (patience.saturating_mul(2), patience.saturating_mul(LONGEST_PAUSE));
+        let pause = Backoff::doubling(first, longest).pause(nudges);
         let is_dead = quiet >= patience;
         match waited >= pause {
             true if is_dead || is_overtaken => Patience::Nudge,
