@@ -19,6 +19,7 @@
 //! - [`reconcile`]: brings the edge to what is recorded, again and again: plan, queue, workers, rotation, and what uses what.
 //! - [`model`]: what the service talks about, without any I/O. A value that exists is valid. A crate of its own, `crates/model`.
 //! - [`backoff`]: how long to wait before a retry.
+//! - [`explain`]: how errors say what happened and what to do next.
 //! - [`fence`]: lets writes to the vault and the edge through while this process acts for the instance, and no others.
 //! - [`files`]: what is made from files that others renew, without waiting for a disk.
 //! - [`peer_clock`]: what time the vault and the API server say it is.
@@ -35,6 +36,7 @@ pub mod backoff;
 pub mod cli;
 pub mod config;
 pub mod edge;
+pub mod explain;
 pub mod fence;
 pub mod files;
 pub mod peer_clock;

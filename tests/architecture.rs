@@ -20,7 +20,7 @@ const LAYERS: [&[&str]; 9] = [
     &["reconcile"],
     &["store", "vault", "edge"],
     &["backoff", "fence", "files", "peer_clock", "telemetry"],
-    &["quote"],
+    &["explain", "quote"],
     &["model", "proto"],
 ];
 

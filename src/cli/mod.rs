@@ -23,7 +23,7 @@ use std::{error::Error, fmt, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{config::ConfigError, model::is_unprintable, quote::Quote};
+use crate::{config::ConfigError, model::is_unprintable, quote::Quote, quote::chain};
 
 /// Manage the secrets of an Azure IoT Operations instance at the edge
 ///
@@ -176,13 +176,11 @@ impl fmt::Display for CommandError {
 /// One line with the error and its causes, leaving out causes that the text already contains.
 fn with_causes(error: &(dyn Error + 'static)) -> String {
     let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = Quote::error(error);
+    for cause in chain(error).skip(1) {
+        let text = Quote::error(cause);
         if !line.contains(&*text) {
             line = format!("{line}: {text}");
         }
-        cause = error.source();
     }
     line.replace(is_unprintable, " ")
 }

@@ -17,6 +17,7 @@ use crate::{
     access::{self, AccessControl},
     api::{self, Server, ServerError},
     edge::{self, Edge, EdgeError, Election, Index, Leadership, Usages},
+    explain::Explain,
     model::Admission,
     quote::Quote,
     reconcile::{self, Reconciler},

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{model::Reason, quote::Quote};
+use crate::{explain::Explain, model::Reason, quote::Quote};
 
 /// An error of the edge. No message contains a secret value: the API names fields and keys, and we never
 /// quote bodies.
@@ -147,14 +147,10 @@ impl EdgeError {
             }
         }
     }
+}
 
-    /// What happened, and what to do next.
-    pub fn explained(&self) -> String {
-        format!("{self}. {}", self.remedy())
-    }
-
-    /// What a person should do next, in one sentence.
-    pub fn remedy(&self) -> String {
+impl Explain for EdgeError {
+    fn remedy(&self) -> String {
         match self {
             Self::Configuration(_) => {
                 "Set a valid kubeconfig file, or run in a pod with a service account.".to_owned()

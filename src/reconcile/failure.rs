@@ -3,15 +3,16 @@
 use crate::{
     edge::{
         Gap,
-        engine::{Failure, Retry, sentence},
+        engine::{Failure, Retry},
     },
+    explain::{Explain as _, explanation},
     model::Reason,
     vault::VaultError,
 };
 
 /// The uses of a synced secret can't be seen, so it can't be removed.
 pub(super) fn unseen_failure(gap: &Gap) -> Failure {
-    let message = sentence(&format!("what uses it can't be seen: {gap}"), &gap.remedy());
+    let message = explanation(&format!("what uses it can't be seen: {gap}"), &gap.remedy());
     match &gap.error {
         Some(error) => Failure { message, ..error.into() },
         None => Failure { reason: Reason::Pending, message, problems: Vec::new(), retry: Retry::Soon(None) },
@@ -30,5 +31,5 @@ pub(super) fn vault_retry(error: &VaultError, other: Retry) -> Retry {
 }
 
 pub(super) fn explain(error: &VaultError) -> String {
-    sentence(&error.to_string(), &error.remedy())
+    error.explained()
 }

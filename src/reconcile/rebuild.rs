@@ -14,6 +14,7 @@ use super::{EnqueueOptions, Reconciler, last_reason::LastReason};
 use crate::{
     backoff::Backoff,
     edge::{Edge, EdgeError, Recovered, engine::object_kind},
+    explain::Explain,
     model::{Admission, AuditAction, Origin, State, SyncEngine, SyncedSecret, SyncedSecretId, mapping},
     store::{EdgeRecord, NewAuditEvent, RebuildCause, Record, Store, StoreError, Transaction},
 };

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{EnqueueOptions, Reconciler};
 use crate::{
     edge::Gap,
+    explain::{Explain as _, explanation},
     model::{Condition, ConditionType, Reason, State, Status, SyncedSecret, SyncedSecretId, User, in_words},
     store::{Feed, Record, StoreError},
 };
@@ -153,7 +154,7 @@ fn in_use(users: &BTreeSet<User>, gap: Option<&Gap>) -> Condition {
 /// one of every synced secret.
 fn unknown(gap: &Gap) -> String {
     match gap.is_for_good() {
-        true => format!("It is not known whether anything uses it: {gap}. {}", gap.remedy()),
+        true => explanation(&format!("it is not known whether anything uses it: {gap}"), &gap.remedy()),
         false => format!(
             "It is not known whether anything uses it: {} can't be read now. The service keeps trying.",
             gap.what

@@ -8,6 +8,7 @@ use url::Url;
 use super::{Choice, Error, Secrets, Setup, check_setup};
 use crate::{
     edge::{EdgeError, Standing, engine::is_delegated},
+    explain::{Explain as _, explanation},
     model::{Condition, ConditionType, Reason, Status, SyncEngine, VaultSecretName},
     vault::{LastWrite, Priority, Vault, VaultError},
 };
@@ -135,7 +136,7 @@ fn can_create(last: Option<LastWrite>) -> Condition {
             Condition::new(kind, Status::Unknown, Reason::NotChecked, message)
         }
         Some(LastWrite { time, refused: Some(error) }) => {
-            let message = format!("{error}, at {time:.0}. {}", error.remedy());
+            let message = explanation(&format!("{error}, at {time:.0}"), &error.remedy());
             Condition::new(kind, Status::False, error.condition_reason(), message)
         }
         Some(LastWrite { time, refused: None }) => {
@@ -181,7 +182,7 @@ fn permission(kind: ConditionType, error: Option<&VaultError>) -> Condition {
 }
 
 fn explained(kind: ConditionType, status: Status, error: &VaultError) -> Condition {
-    Condition::new(kind, status, error.condition_reason(), format!("{error}. {}", error.remedy()))
+    Condition::new(kind, status, error.condition_reason(), error.explained())
 }
 
 /// Whether this process is the leader of the instance.

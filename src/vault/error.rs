@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::{
+    explain::Explain,
     model::{Reason, VaultSecretName, VaultVersion},
     quote::Quote,
 };
@@ -136,9 +137,10 @@ impl VaultError {
             }
         }
     }
+}
 
-    /// What to do about it.
-    pub fn remedy(&self) -> String {
+impl Explain for VaultError {
+    fn remedy(&self) -> String {
         match self {
             Self::Configuration(_) => {
                 "Fix the sections vault, credential and cloud of the configuration.".to_owned()

@@ -12,6 +12,7 @@ use super::{
     paging::List,
     sdk_error::{Operation, map_error},
 };
+use crate::explain::Explain;
 
 /// Any bytes as a response. The first two are its status.
 pub fn answers(data: &[u8]) {

@@ -25,7 +25,10 @@ use self::wire::{
     CLIENT_SECRET, OTHER_TENANT, TENANT, TOKEN, VALUE, Wire, broken, challenge, endless, error, page, token,
 };
 use super::*;
-use crate::model::{NewVaultSecret, VaultSecretName};
+use crate::{
+    explain::Explain,
+    model::{NewVaultSecret, VaultSecretName},
+};
 
 const VERSION: &str = "0123456789abcdef0123456789abcdef";
 

@@ -12,6 +12,7 @@ use mapping::ErrorMapping;
 
 use crate::{
     access::AccessError,
+    explain::{capitalized, explanation, truncated},
     secrets::{Cause, Error, Problem},
 };
 
@@ -63,7 +64,7 @@ pub(crate) fn plain(error: Error) -> Status {
 
 /// The status of a call that is denied.
 pub(crate) fn access_denied(error: &AccessError, mapping: &ErrorMapping) -> Status {
-    let message = format!("{}. {}", capitalized(&error.to_string()), mapping.remedy);
+    let message = explanation(&error.to_string(), &mapping.remedy);
     Status::with_error_details(mapping.code, message, details(mapping, ""))
 }
 
@@ -171,18 +172,6 @@ fn kind_of(name: &str) -> &'static str {
         name if name.contains("/versions/") => "secret-service.iotoperations/VaultSecretVersion",
         name if name.starts_with("vaultSecrets/") => "secret-service.iotoperations/VaultSecret",
         _ => "secret-service.iotoperations/Vault",
-    }
-}
-
-fn capitalized(text: &str) -> String {
-    let mut characters = text.chars();
-    characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
-}
-
-fn truncated(text: &str, limit: usize) -> String {
-    match text.char_indices().nth(limit) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
     }
 }
 

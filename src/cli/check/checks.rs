@@ -17,6 +17,7 @@ use crate::{
         settings::{backup_schedule, tls_options, vault_options},
     },
     config::Config,
+    explain::Explain,
     model::{Condition, ConditionType, Reason, Status, SyncEngine},
     quote::Quote,
     secrets::{check_vault, probe_writes},
@@ -202,7 +203,7 @@ async fn check_the_vault(
     let vault = match Vault::connect(options) {
         Ok(vault) => vault,
         Err(error) => {
-            return vec![CheckResult::failed("vault: configured", format!("{error}. {}", error.remedy()))];
+            return vec![CheckResult::failed("vault: configured", error.explained())];
         }
     };
     let mut conditions = check_vault(&vault, engine).await;

@@ -13,6 +13,7 @@ use crate::{
         DECISION_RIGHTS, Edge, EdgeError, Index, LeaseHolder, Rights, SECRET_RIGHTS, SEEN_SECRET_RIGHTS,
         STORE_RIGHTS, Scope, TOKEN_RIGHTS, USAGE_VERBS, Usages,
     },
+    explain::Explain,
     model::{Condition, Status, SyncEngine},
     secrets::{Choice, Need, NeedKind, Setup, check_setup},
 };

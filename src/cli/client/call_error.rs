@@ -6,7 +6,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use super::table::plain;
-use crate::cli::CommandError;
+use crate::{cli::CommandError, quote::chain};
 
 /// The service's messages name RPCs and fields. People at the command line get the matching commands and
 /// flags.
@@ -141,13 +141,8 @@ fn split_remedy(message: &str) -> (&str, Option<&str>) {
 
 /// The innermost cause: "Connection refused" of "transport error: tcp connect error: Connection refused".
 fn root_cause(status: &Status) -> String {
-    let mut cause = status.source();
-    let mut text = status.message().to_owned();
-    while let Some(error) = cause {
-        text = error.to_string();
-        cause = error.source();
-    }
-    plain(&text)
+    let cause = status.source().and_then(|source| chain(source).last());
+    plain(&cause.map_or_else(|| status.message().to_owned(), ToString::to_string))
 }
 
 #[cfg(test)]

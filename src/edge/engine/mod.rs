@@ -23,7 +23,7 @@ pub use secret_store::SecretStore;
 pub use setup::{Choice, Need, NeedKind, Setup, check_setup};
 pub use types::{
     Applied, Attempt, Comparison, Delegated, Digest, Drift, Failure, Look, Objection, Observation,
-    Preparation, Problem, Released, Retry, Step, Synced, Target, Trigger, VaultState, sentence,
+    Preparation, Problem, Released, Retry, Step, Synced, Target, Trigger, VaultState,
 };
 
 use uuid::Uuid;

@@ -10,6 +10,7 @@ use crate::{
         ACCOUNT_RIGHTS, Edge, EdgeError, FederatedAccount,
         secret_store::{ExtensionIdentity, Options, PROVIDER, SecretProviderClass, SecretSync},
     },
+    explain::Explain,
     model::{Condition, ConditionType, Reason, Status, SyncEngine},
     quote::Quote,
 };

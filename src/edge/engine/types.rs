@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     edge::{EdgeError, Seen, Written, engine::secret_store::Violation},
+    explain::Explain,
     model::{EdgeRecord, Handed, Reason, Reference, ReferenceStatus, State, SyncedSecret, VaultVersion},
 };
 
@@ -280,16 +281,8 @@ impl From<&EdgeError> for Failure {
             error if error.is_transient() => Retry::Soon(None),
             _ => Retry::Later,
         };
-        let message = sentence(&error.to_string(), &error.remedy());
-        Self { reason: error.reason(), message, problems: Vec::new(), retry }
+        Self { reason: error.reason(), message: error.explained(), problems: Vec::new(), retry }
     }
-}
-
-/// What happened, then what to do next.
-pub fn sentence(what: &str, next: &str) -> String {
-    let mut characters = what.chars();
-    let first = characters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-    format!("{first}{}. {next}", characters.as_str().trim_end_matches('.'))
 }
 
 #[cfg(test)]

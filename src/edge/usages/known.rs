@@ -11,7 +11,10 @@ use std::{
 use tokio::time::Instant;
 
 use super::EdgeError;
-use crate::model::{GroupKind, Usage, UsagePlace};
+use crate::{
+    explain::Explain,
+    model::{GroupKind, Usage, UsagePlace},
+};
 
 /// All known usages, and which kinds and groups were listed.
 pub(super) struct Known {
@@ -259,9 +262,10 @@ impl Gap {
     pub fn is_for_good(&self) -> bool {
         self.error.as_ref().is_some_and(is_for_good)
     }
+}
 
-    /// What a person should do next, in one sentence.
-    pub fn remedy(&self) -> String {
+impl Explain for Gap {
+    fn remedy(&self) -> String {
         match &self.error {
             None => "Retry in a few seconds.".to_owned(),
             Some(EdgeError::Forbidden(_)) => format!(

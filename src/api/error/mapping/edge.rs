@@ -3,7 +3,7 @@
 use tonic::Code;
 
 use super::{ErrorMapping, RETRY_LATER, RETRY_SOON};
-use crate::secrets::EdgeError;
+use crate::{explain::Explain, secrets::EdgeError};
 
 impl ErrorMapping {
     pub(super) fn of_edge(error: &EdgeError) -> Self {

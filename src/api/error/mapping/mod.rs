@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use tonic::Code;
 
-use crate::secrets::{Cause, Error, Gap};
+use crate::{
+    explain::Explain,
+    secrets::{Cause, Error, Gap},
+};
 
 /// For a call that lost a race.
 const RETRY_SOON: Duration = Duration::from_secs(1);

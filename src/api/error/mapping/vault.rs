@@ -5,7 +5,7 @@ use std::time::Duration;
 use tonic::Code;
 
 use super::{ErrorMapping, RETRY_LATER, RETRY_SOON};
-use crate::secrets::VaultError;
+use crate::{explain::Explain, secrets::VaultError};
 
 /// The window over which Key Vault counts calls.
 const RETRY_AFTER_THROTTLING: Duration = Duration::from_secs(10);

@@ -17,6 +17,7 @@ pub(super) use response::{
 };
 
 use crate::{
+    explain::truncated,
     model::{SyncedSecretId, VaultSecretName},
     secrets::{Error, Problem},
 };
@@ -113,11 +114,7 @@ pub(super) fn time(wire: prost_types::Timestamp) -> Result<Timestamp, &'static s
 /// Text of a caller, shortened and escaped for a message.
 pub(super) fn quoted(text: &str) -> String {
     const LIMIT: usize = 64;
-    let mut shown: String = text.chars().take(LIMIT).collect();
-    if text.chars().nth(LIMIT).is_some() {
-        shown.push('…');
-    }
-    format!("{shown:?}")
+    format!("{:?}", truncated(text, LIMIT))
 }
 
 #[cfg(test)]
