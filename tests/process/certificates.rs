@@ -82,7 +82,7 @@ async fn check(site: &Site) -> (i32, String, String) {
         Command::from(command(&["check", "-o", "json", "--config"])).arg(&file).output().await.unwrap();
     let report: serde_json::Value = serde_json::from_slice(&ended.stdout).unwrap();
     let rows = report["checks"].as_array().unwrap();
-    let row = rows.iter().find(|row| row["check"].as_str().unwrap().starts_with("tls:")).unwrap();
+    let row = rows.iter().find(|row| row["id"] == "tls").unwrap();
     let text = |field: &str| row[field].as_str().unwrap().to_owned();
     (ended.status.code().unwrap(), text("holds"), text("found"))
 }

@@ -15,12 +15,12 @@ use tokio::process::Command;
 use super::process::{DIRECT, Process, command, configuration};
 use crate::support::{PATIENCE, Site, requests::*};
 
-const ENGINE: &str = "engine: which one, and why";
-const RIGHTS: &str = "secret store: rights on its resources";
-const EXTENSION: &str = "secret store: the extension is installed and running";
-const ACCESS: &str = "secret store: identity and tenant are known";
-const ACCOUNT: &str = "secret store: the service account has that identity";
-const ONE_VAULT: &str = "secret store: all classes use this vault";
+const ENGINE: &str = "engine";
+const RIGHTS: &str = "secret-store.rights";
+const EXTENSION: &str = "secret-store.extension";
+const ACCESS: &str = "secret-store.identity";
+const ACCOUNT: &str = "secret-store.service-account";
+const ONE_VAULT: &str = "secret-store.vault";
 /// What stands first in the host of the vault on loopback.
 const VAULT_NAME: &str = "127";
 
@@ -31,7 +31,7 @@ fn auto(site: &Site) -> String {
     text
 }
 
-/// The exit code, and by check what holds and what was found.
+/// The exit code, and by the check's id what holds and what was found.
 async fn check(site: &Site) -> (i32, BTreeMap<String, (String, String)>) {
     let file = site.directory().join("check.toml");
     std::fs::write(&file, auto(site)).unwrap();
@@ -40,7 +40,7 @@ async fn check(site: &Site) -> (i32, BTreeMap<String, (String, String)>) {
     let report: Value = serde_json::from_slice(&ended.stdout).unwrap();
     let text = |row: &Value, field: &str| row[field].as_str().unwrap().to_owned();
     let rows = report["checks"].as_array().unwrap().iter();
-    let rows = rows.map(|row| (text(row, "check"), (text(row, "holds"), text(row, "found"))));
+    let rows = rows.map(|row| (text(row, "id"), (text(row, "holds"), text(row, "found"))));
     (ended.status.code().unwrap(), rows.collect())
 }
 
@@ -89,7 +89,7 @@ async fn each_thing_that_the_secret_store_engine_needs_is_a_row_with_what_to_do(
     site.vault.faults().add(Rule::new(Action::ForbiddenByRbac).on(Operation::SecretGet));
     let (code, rows) = check(&site).await;
     assert!(rows[ENGINE].1.contains("secret-store: sync.engine is auto, and the cluster serves"), "{rows:?}");
-    assert!(rows["vault: right to read values"].1.contains("this service does not"), "{rows:?}");
+    assert!(rows["vault.get"].1.contains("this service does not"), "{rows:?}");
     assert_eq!((code, rows[ACCESS].0.as_str(), rows[RIGHTS].0.as_str()), (1, "no", "yes"), "{rows:?}");
     for words in ["secret_store.client_id", "az iot ops secretsync enable"] {
         assert!(rows[ACCESS].1.contains(words), "{rows:?}");

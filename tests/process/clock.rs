@@ -138,8 +138,8 @@ async fn check_and_metrics_say_how_far_the_clock_is_off() {
             .unwrap();
         let report: serde_json::Value = serde_json::from_slice(&ended.stdout).unwrap();
         let rows = report["checks"].as_array().unwrap();
-        for peer in ["clock: agrees with the vault", "clock: agrees with the cluster"] {
-            let row = rows.iter().find(|row| row["check"] == peer).unwrap();
+        for peer in ["vault.clock", "cluster.clock"] {
+            let row = rows.iter().find(|row| row["id"] == peer).unwrap();
             assert_eq!(row["holds"], holds, "{offset}: {row}");
             assert!(row["found"].as_str().unwrap().contains(word), "{offset}: {row}");
         }

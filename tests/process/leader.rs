@@ -16,7 +16,7 @@ use tonic::transport::Channel;
 use super::process::{Process, command, configuration, free_port};
 use crate::support::{Site, requests::*};
 
-const ROW: &str = "cluster: leader election";
+const ROW: &str = "cluster.lease";
 
 async fn change(client: &SecretServiceClient<Channel>, id: &str) -> Result<(), tonic::Status> {
     let request = CreateVaultSecretRequest {
@@ -49,7 +49,7 @@ async fn checked(site: &Site) -> String {
     std::fs::write(&file, configuration(site, 0)).unwrap();
     let mut check = Command::from(command(&["check", "-o", "json", "--config"]));
     let report: Value = serde_json::from_slice(&check.arg(&file).output().await.unwrap().stdout).unwrap();
-    let row = report["checks"].as_array().unwrap().iter().find(|row| row["check"] == ROW).expect(ROW);
+    let row = report["checks"].as_array().unwrap().iter().find(|row| row["id"] == ROW).expect(ROW);
     assert_eq!(row["holds"], "yes", "{row}");
     row["found"].as_str().unwrap().to_owned()
 }

@@ -8,6 +8,10 @@ use rustix::fs::{Access, access, statvfs};
 use super::{
     clock::check_clock,
     cluster,
+    names::{
+        BACKUP, CONFIGURATION, DATABASE, DISK, TLS, VAULT, VAULT_CLOCK, VAULT_CREATE, VAULT_GET, VAULT_LIST,
+        VAULT_REACHABLE,
+    },
     report::{CheckResult, Report},
 };
 use crate::{
@@ -28,12 +32,6 @@ use crate::{
 /// Minimum free disk space for the database to grow.
 const MIN_FREE_SPACE: u64 = 256 * 1024 * 1024;
 
-const DATABASE: &str = "database: intact, known schema, writable";
-const DISK: &str = "database: free disk space";
-const VAULT_CLOCK: &str = "clock: agrees with the vault";
-const BACKUP: &str = "backup: the newest is recent";
-const TLS: &str = "tls: certificates and revocation lists are current";
-
 /// Runs them all.
 pub(super) async fn run(config: &Config, probes_writes: bool) -> Result<Report, CommandError> {
     let options = vault_options(config);
@@ -41,7 +39,7 @@ pub(super) async fn run(config: &Config, probes_writes: bool) -> Result<Report, 
     // The rights that are needed in the vault depend on the engine.
     let vault = check_the_vault(&options, engine, probes_writes).await;
     let mut rows =
-        vec![CheckResult::passed("configuration", "Every field is valid, and every named file is readable.")];
+        vec![CheckResult::passed(CONFIGURATION, "Every field is valid, and every named file is readable.")];
     rows.extend(check_tls(config).await);
     rows.extend(database);
     rows.extend(vault);
@@ -203,7 +201,7 @@ async fn check_the_vault(
     let vault = match Vault::connect(options) {
         Ok(vault) => vault,
         Err(error) => {
-            return vec![CheckResult::failed("vault: configured", error.explained())];
+            return vec![CheckResult::failed(VAULT, error.explained())];
         }
     };
     let mut conditions = check_vault(&vault, engine).await;
@@ -219,11 +217,11 @@ async fn check_the_vault(
 
 fn from_condition(condition: Condition, answers: bool) -> CheckResult {
     let check = match condition.kind {
-        ConditionType::Reachable => "vault: reachable, accepts the token",
-        ConditionType::CanList => "vault: right to list secrets",
-        ConditionType::CanGet => "vault: right to read values",
-        ConditionType::CanCreate => "vault: right to create secrets",
-        other => other.as_str(),
+        ConditionType::Reachable => VAULT_REACHABLE,
+        ConditionType::CanList => VAULT_LIST,
+        ConditionType::CanGet => VAULT_GET,
+        ConditionType::CanCreate => VAULT_CREATE,
+        other => unreachable!("{other:?} is not a condition of the vault"),
     };
     match condition.status {
         Status::True => CheckResult::passed(check, condition.message),

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::report::CheckResult;
+use super::{names::CheckName, report::CheckResult};
 use crate::peer_clock::TOLERATED_SKEW;
 
 /// Compares this machine's clock with that of a peer.
-pub(super) fn check_clock(check: &'static str, peer: &str, skew: Option<SignedDuration>) -> CheckResult {
+pub(super) fn check_clock(check: CheckName, peer: &str, skew: Option<SignedDuration>) -> CheckResult {
     let Some(skew) = skew else {
         return CheckResult::unknown(check, format!("Not checked: {peer} does not answer."));
     };
@@ -27,11 +27,14 @@ pub(super) fn check_clock(check: &'static str, peer: &str, skew: Option<SignedDu
 
 #[cfg(test)]
 mod tests {
-    use super::{super::report::CheckStatus, *};
+    use super::{
+        super::{names::VAULT_CLOCK, report::CheckStatus},
+        *,
+    };
 
     #[test]
     fn a_clock_that_is_off_by_more_than_seconds_is_a_warning_that_says_how_far_and_what_to_do() {
-        let row = |seconds| check_clock("clock", "the vault", Some(SignedDuration::from_secs(seconds)));
+        let row = |seconds| check_clock(VAULT_CLOCK, "the vault", Some(SignedDuration::from_secs(seconds)));
         for near in [-5, 0, 5] {
             assert_eq!(row(near).holds, CheckStatus::Yes, "{near}");
         }
@@ -40,6 +43,6 @@ mod tests {
             assert_eq!(row.holds, CheckStatus::Warning, "{far}");
             assert!(row.found.contains(word) && row.found.contains("NTP"), "{}", row.found);
         }
-        assert_eq!(check_clock("clock", "the vault", None).holds, CheckStatus::Unknown);
+        assert_eq!(check_clock(VAULT_CLOCK, "the vault", None).holds, CheckStatus::Unknown);
     }
 }

@@ -5,7 +5,14 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{clock::check_clock, report::CheckResult};
+use super::{
+    clock::check_clock,
+    names::{
+        CALLERS, CLUSTER, CLUSTER_CLOCK, CheckName, ENGINE, EXTENSION, IDENTITY, LEASE, NAMESPACE, ONE_VAULT,
+        RIGHTS, SERVICE_ACCOUNT, STORE_RESOURCES, USAGES, WATCH,
+    },
+    report::CheckResult,
+};
 use crate::{
     cli::settings::{configured_engine, edge_options, secret_store_options, usage_options},
     config::Config,
@@ -21,21 +28,6 @@ use crate::{
 /// Buffer for the names of changed Secrets during the trial watch. Nobody reads them.
 const CHANGED_BUFFER: usize = 1024;
 
-const CLUSTER: &str = "cluster: configured";
-const NAMESPACE: &str = "cluster: the namespace exists";
-const RIGHTS: &str = "cluster: rights on Secrets";
-const WATCH: &str = "cluster: Secrets can be watched";
-const CALLERS: &str = "cluster: token and access reviews are allowed";
-const USES: &str = "cluster: usages of Secrets can be read";
-const LEASE: &str = "cluster: leader election";
-const CLOCK: &str = "clock: agrees with the cluster";
-const ENGINE: &str = "engine: which one, and why";
-const STORE_RIGHTS_ROW: &str = "secret store: rights on its resources";
-const EXTENSION: &str = "secret store: the extension is installed and running";
-const ACCESS: &str = "secret store: identity and tenant are known";
-const ACCOUNT: &str = "secret store: the service account has that identity";
-const ONE_VAULT: &str = "secret store: all classes use this vault";
-
 /// Runs all checks. Also returns the engine for new synced secrets, if it can be determined.
 pub(super) async fn check(config: &Config) -> (Option<SyncEngine>, Vec<CheckResult>) {
     let edge = match Edge::connect(&edge_options(config)).await {
@@ -46,7 +38,7 @@ pub(super) async fn check(config: &Config) -> (Option<SyncEngine>, Vec<CheckResu
     let namespace = edge.check_namespace().await;
     if namespace.as_ref().is_err_and(EdgeError::is_transient) {
         let nobody = |check| CheckResult::unknown(check, "Not checked: the cluster does not answer.");
-        let unknown = [RIGHTS, WATCH, LEASE, CALLERS, USES, CLOCK, ENGINE].map(nobody);
+        let unknown = [RIGHTS, WATCH, LEASE, CALLERS, USAGES, CLUSTER_CLOCK, ENGINE].map(nobody);
         return (None, [from_result(NAMESPACE, namespace, &found)].into_iter().chain(unknown).collect());
     }
     let usages = Usages::new(edge.clone(), usage_options(config));
@@ -65,14 +57,14 @@ pub(super) async fn check(config: &Config) -> (Option<SyncEngine>, Vec<CheckResu
         Some(SyncEngine::Direct) | None => SECRET_RIGHTS,
     };
     let rights = rights(RIGHTS, &edge, &[on_secrets]).await;
-    let clock = check_clock(CLOCK, "the API server", edge.clock().skew());
+    let clock = check_clock(CLUSTER_CLOCK, "the API server", edge.clock().skew());
     let mut rows =
         vec![from_result(NAMESPACE, namespace, &found), rights, watch, lease, callers, uses, clock];
     rows.extend(check_engine(&edge, setup).await);
     (engine, rows)
 }
 
-async fn rights(check: &'static str, edge: &Edge, needed: &[Rights]) -> CheckResult {
+async fn rights(check: CheckName, edge: &Edge, needed: &[Rights]) -> CheckResult {
     match edge.missing_rights(needed).await {
         Ok(missing) if missing.is_empty() => {
             let all =
@@ -137,7 +129,7 @@ async fn check_engine(edge: &Edge, setup: Setup) -> Vec<CheckResult> {
     let Setup { engine, chosen, installed, needs } = setup;
     let mut rows = vec![from_condition(ENGINE, chosen, CheckResult::unknown)];
     if engine == Some(SyncEngine::SecretStore) {
-        rows.push(rights(STORE_RIGHTS_ROW, edge, &STORE_RIGHTS).await);
+        rows.push(rights(STORE_RESOURCES, edge, &STORE_RIGHTS).await);
         rows.push(from_condition(EXTENSION, installed, CheckResult::warning));
         rows.extend(needs.into_iter().map(from_need));
     }
@@ -145,9 +137,9 @@ async fn check_engine(edge: &Edge, setup: Setup) -> Vec<CheckResult> {
 }
 
 fn from_condition(
-    check: &'static str,
+    check: CheckName,
     held: Condition,
-    unknown: fn(&'static str, String) -> CheckResult,
+    unknown: fn(CheckName, String) -> CheckResult,
 ) -> CheckResult {
     match held.status {
         Status::True => CheckResult::passed(check, held.message),
@@ -158,8 +150,8 @@ fn from_condition(
 
 fn from_need(Need { kind, status, message }: Need) -> CheckResult {
     let check = match kind {
-        NeedKind::Access => ACCESS,
-        NeedKind::ServiceAccount => ACCOUNT,
+        NeedKind::Access => IDENTITY,
+        NeedKind::ServiceAccount => SERVICE_ACCOUNT,
         NeedKind::OneVault => ONE_VAULT,
     };
     match status {
@@ -174,7 +166,7 @@ fn from_need(Need { kind, status, message }: Need) -> CheckResult {
 async fn uses(usages: &Usages) -> CheckResult {
     match usages.forbidden_groups().await {
         Ok(groups) if groups.is_empty() => {
-            CheckResult::passed(USES, "The service may list and watch all kinds in the usage rules.")
+            CheckResult::passed(USAGES, "The service may list and watch all kinds in the usage rules.")
         }
         Ok(groups) => {
             let found = format!(
@@ -183,9 +175,9 @@ async fn uses(usages: &Usages) -> CheckResult {
                 USAGE_VERBS.join(" and "),
                 groups.join(", ")
             );
-            CheckResult::failed(USES, found)
+            CheckResult::failed(USAGES, found)
         }
-        Err(error) => from_result(USES, Err(error), ""),
+        Err(error) => from_result(USAGES, Err(error), ""),
     }
 }
 
@@ -211,7 +203,7 @@ async fn watch(edge: &Edge, timeout: Duration) -> CheckResult {
     }
 }
 
-fn from_result(check: &'static str, found: Result<(), EdgeError>, good: &str) -> CheckResult {
+fn from_result(check: CheckName, found: Result<(), EdgeError>, good: &str) -> CheckResult {
     match found {
         Ok(()) => CheckResult::passed(check, good),
         Err(error) => CheckResult::failed(check, error.explained()),

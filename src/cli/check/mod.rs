@@ -3,6 +3,7 @@
 mod checks;
 mod clock;
 mod cluster;
+mod names;
 mod report;
 
 use super::{CommandError, configuration::Configuration, report_output::ReportOutput};
@@ -33,7 +34,7 @@ pub struct Check {
 const EXAMPLES: &str = "\
 Examples:
   secret-service check --config secret-service.toml
-  secret-service check --config secret-service.toml -o json | jq '.checks[] | select(.holds != \"yes\")'
+  secret-service check --config secret-service.toml -o json | jq '.checks[] | select(.holds != \"yes\").id'
 
 Exit codes:
   0  all checks that syncing depends on passed; there may be warnings

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
 use serde::Serialize;
 
+use super::names::CheckName;
 use crate::cli::CommandError;
 
 /// The results of all checks.
@@ -14,7 +15,8 @@ pub(super) struct Report(pub Vec<CheckResult>);
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(super) struct CheckResult {
     /// What was checked.
-    pub check: &'static str,
+    #[serde(flatten)]
+    pub check: CheckName,
     pub holds: CheckStatus,
     /// What was found, and how to fix it.
     pub found: String,
@@ -59,26 +61,26 @@ impl Report {
             table.set_width(120);
         }
         for row in &self.0 {
-            table.add_row([row.check, row.holds.word(), &row.found]);
+            table.add_row([row.check.title, row.holds.word(), &row.found]);
         }
         table
     }
 }
 
 impl CheckResult {
-    pub fn passed(check: &'static str, found: impl Into<String>) -> Self {
+    pub fn passed(check: CheckName, found: impl Into<String>) -> Self {
         Self { check, holds: CheckStatus::Yes, found: found.into() }
     }
 
-    pub fn failed(check: &'static str, found: impl Into<String>) -> Self {
+    pub fn failed(check: CheckName, found: impl Into<String>) -> Self {
         Self { check, holds: CheckStatus::No, found: found.into() }
     }
 
-    pub fn unknown(check: &'static str, found: impl Into<String>) -> Self {
+    pub fn unknown(check: CheckName, found: impl Into<String>) -> Self {
         Self { check, holds: CheckStatus::Unknown, found: found.into() }
     }
 
-    pub fn warning(check: &'static str, found: impl Into<String>) -> Self {
+    pub fn warning(check: CheckName, found: impl Into<String>) -> Self {
         Self { check, holds: CheckStatus::Warning, found: found.into() }
     }
 }
@@ -96,16 +98,20 @@ impl CheckStatus {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::names::{BACKUP, DISK, TLS, VAULT},
+        *,
+    };
 
     #[test]
     fn a_report_is_ok_where_everything_holds_that_syncing_needs() {
         let mut report =
-            Report(vec![CheckResult::passed("a", "fine"), CheckResult::warning("b", "not for everybody")]);
+            Report(vec![CheckResult::passed(TLS, "fine"), CheckResult::warning(BACKUP, "not for everybody")]);
         assert_eq!((report.failures(), &json(&report)["ok"]), (0, &true.into()));
-        report.0.extend([CheckResult::unknown("c", "who knows"), CheckResult::failed("d", "mend it")]);
+        report.0.extend([CheckResult::unknown(DISK, "who knows"), CheckResult::failed(VAULT, "mend it")]);
         assert_eq!((report.failures(), &json(&report)["ok"]), (2, &false.into()));
-        assert_eq!(json(&report)["checks"][3]["holds"], "no");
+        let failed = &json(&report)["checks"][3];
+        assert_eq!((&failed["id"], &failed["holds"]), (&"vault.configuration".into(), &"no".into()));
         let table = report.table().to_string();
         assert!(table.contains("mend it") && table.contains("warning"), "{table}");
     }
