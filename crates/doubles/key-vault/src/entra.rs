@@ -13,10 +13,10 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::{
+    apply::Faulted,
     assertion::{Assertion, Rejected},
     hosts::AUTHORITY_HOST,
     identity::VAULT_RESOURCE,
-    interference::Interference,
     operation::Operation,
     router::{Shared, host_of},
     wire,
@@ -69,7 +69,7 @@ pub(super) async fn instance_metadata(
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
-    if !shared.faults.settings().instance_metadata {
+    if !shared.settings().instance_metadata {
         return managed_error(
             StatusCode::NOT_FOUND,
             "not_found",
@@ -168,7 +168,7 @@ async fn grant(shared: &Shared, host: &str, tenant: &str, fields: &Fields) -> Re
     let resource = resource_of_scope(host, field("scope")?)?;
     if *client_id != credential.client_id {
         let shows_something = fields.contains_key("client_secret") || fields.contains_key("client_assertion");
-        return match shared.faults.settings().any_application && shows_something {
+        return match shared.settings().any_application && shows_something {
             true => Ok(resource),
             false => Err(EntraError::unknown_client(client_id)),
         };
@@ -213,7 +213,7 @@ fn is_vault(host: &str, resource: &str) -> bool {
 }
 
 fn entra_token(shared: &Shared, host: &str, resource: &str) -> Response {
-    let lifetime = shared.faults.settings().token_lifetime();
+    let lifetime = shared.settings().token_lifetime();
     let token = shared.identity.issue(host, resource, shared.clock.now(), lifetime);
     let answer = json!({
         "token_type": "Bearer",
@@ -240,7 +240,7 @@ async fn managed_token(shared: &Arc<Shared>, host: &str, fields: &Fields) -> Res
         if fields.get("client_id").is_some_and(|client_id| *client_id != credential.client_id) {
             return managed_error(StatusCode::BAD_REQUEST, "invalid_request", "Identity not found");
         }
-        let (now, lifetime) = (shared.clock.now(), shared.faults.settings().token_lifetime());
+        let (now, lifetime) = (shared.clock.now(), shared.settings().token_lifetime());
         let token = shared.identity.issue(host, resource, now, lifetime);
         let answer = json!({
             "access_token": token.expose_secret(),
@@ -260,8 +260,9 @@ async fn managed_token(shared: &Arc<Shared>, host: &str, fields: &Fields) -> Res
 /// Issues a token under the faults that are set for it.
 async fn faulted(shared: &Arc<Shared>, host: &str, issue: impl Future<Output = Response>) -> Response {
     shared.counters.count(Operation::Token);
-    let fault = shared.faults.take(Operation::Token, "");
-    Interference { fault, operation: Operation::Token, host, here: "", shared }.around(issue).await
+    let operation = Operation::Token;
+    let rule = shared.faults.take(&(operation, ""), |_| true);
+    Faulted { rule, operation, host, here: "", shared }.around(issue).await
 }
 
 fn managed_error(status: StatusCode, error: &str, message: &str) -> Response {

@@ -1,5 +1,5 @@
-//! The Key Vault double: a server on loopback that behaves as Azure Key Vault's secrets do, with an Entra tenant that knows one
-//! application, and with switches that make it fail.
+//! The Key Vault double: a server on loopback that behaves like Azure Key Vault's secrets, with an Entra tenant that
+//! knows one application. Tests can make it fail.
 //!
 //! # On the wire
 //! TLS on 127.0.0.1, HTTP/1.1 and HTTP/2. The paths of Key Vault's secrets (`/secrets…`, `/deletedsecrets…`); Entra's
@@ -10,35 +10,30 @@
 //! the vault alone, whose challenge, ids and links name the hosts that the real ones do, and [`AUTHORITY_HOST`] is Entra alone. The
 //! certificate has those names too.
 //!
-//! # Switches
-//! In process: [`KeyVault::faults`], [`KeyVault::clock`], [`KeyVault::identity`]. Over the wire, below `/.double/`, with the client
-//! secret in the header `x-double-key` or client id and secret as HTTP Basic:
+//! # Control
+//! In process: [`KeyVault::faults`], [`KeyVault::configure`], [`KeyVault::clock`], [`KeyVault::identity`]. Over the
+//! wire, below `/.double/`, with the client secret in the header `x-double-key` or client id and secret as HTTP Basic:
 //!
 //! | request | does |
 //! |---|---|
-//! | `GET /.double/faults` | the rules that are set, each with its `id` |
-//! | `POST /.double/faults` | adds a rule |
-//! | `PUT /.double/faults` | replaces all rules by a list of rules |
-//! | `DELETE /.double/faults[/ID]` | takes all rules away, or one |
+//! | `GET`, `POST`, `PUT`, `DELETE /.double/faults`, `DELETE /.double/faults/ID` | list, add, replace, clear and remove the [fault rules](doubles_common::faults) |
 //! | `GET`, `PUT /.double/settings` | [`Settings`]; what a PUT leaves out takes its default |
 //! | `GET /.double/requests` | [`RequestCounts`] |
-//! | `POST /.double/clock` | `{"advanceSeconds": 90}` lets time pass at once |
+//! | `POST /.double/clock` | `{"advanceSeconds": 90}` advances the clock |
 //!
-//! A rule ([`Rule`]) is, all but `action` optional:
+//! The `match` of a rule is an [`OperationMatch`]; besides the common faults there are those of [`VaultFault`]:
 //! ```json
-//! {"operation": "SecretSet", "name": "db-password", "count": 1, "phase": "after",
-//!  "action": {"kind": "status", "status": 503, "code": "ServiceUnavailable", "inner": null, "retryAfterSeconds": 2}}
+//! {"match": {"operation": "SecretSet", "name": "db-password"}, "times": 1, "phase": "after",
+//!  "fault": {"kind": "status", "status": 503, "reason": "ServiceUnavailable", "retryAfterSeconds": 2}}
 //! ```
-//! `operation` is one of [`Operation`]; `phase` is `before` (the operation isn't carried out) or `after` (it is, and its answer is
-//! lost). The other kinds of [`Action`]: `forbiddenByRbac`, `forbiddenByFirewall`, `hang`, `delay` (`milliseconds`),
-//! `resetMidBody`, `truncate`, `malformedJson`, `wrongContent`, `pageLoop`, `foreignNextLink` (`authority`), `expiredToken`. Faults
-//! are met by requests with a valid token.
+//! Rules apply only to requests with a valid token.
 //!
 //! # State
 //! In the directory: `vault.db` and `vault.key` (secrets, sealed), `vault-identity.json` (the application and the key of its
 //! tokens, for the owner alone). A write that was answered stands after a kill -9. Not kept: rules, settings, an advanced clock,
 //! and transitions, which a restart ends.
 
+mod apply;
 mod assertion;
 mod clock;
 mod control;
@@ -47,7 +42,6 @@ mod faults;
 mod federation;
 mod hosts;
 mod identity;
-mod interference;
 mod limits;
 mod operation;
 mod query;
@@ -56,6 +50,7 @@ mod refusal;
 mod requests;
 mod router;
 mod secrets;
+mod settings;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -65,6 +60,8 @@ mod witness;
 
 use std::{
     collections::BTreeMap,
+    convert::Infallible,
+    future::ready,
     io,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
@@ -72,26 +69,34 @@ use std::{
     time::Duration,
 };
 
+use axum::response::Response;
 use axum_server::{Handle, tls_rustls::RustlsConfig};
 use doubles_common::{
     disk::{Disk, DiskError},
+    faults::ConnectionReset,
     tls::{Authority, TlsError},
 };
+use parking_lot::RwLock;
 use secrecy::SecretString;
 use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::util::MapResult;
 use url::Url;
 
 pub use assertion::{Assertion, AssertionVerifier, CertificateVerifier, Rejected, UnusableCertificate};
 pub use clock::Clock;
-pub use doubles_common::{Credential, faults::Phase};
-pub use faults::{Action, Faults, Rule, SetRule, Settings};
+pub use doubles_common::{
+    Credential,
+    faults::{AnyFault, Fault, FaultRule, FaultRules, Phase},
+};
+pub use faults::{OnOperation, OperationMatch, VaultFault};
 pub use federation::{FEDERATED_AUDIENCE, FederatedIdentity, FederatedVerifier, UnusableIssuer};
 pub use hosts::{AUTHORITY_HOST, public_host};
 pub use identity::Identity;
 pub use operation::Operation;
 pub use requests::RequestCounts;
 pub use secrets::{Seed, SeedError, Seeded};
+pub use settings::Settings;
 pub use throttle::Throttle;
 pub use witness::{Happened, Version};
 
@@ -166,7 +171,8 @@ impl KeyVault {
         let shared = Arc::new(Shared {
             vault,
             identity,
-            faults: Faults::new(Settings { latency_milliseconds, ..Settings::default() }),
+            faults: Arc::default(),
+            settings: RwLock::new(Settings { latency_milliseconds, ..Settings::default() }),
             counters: requests::Counters::default(),
             clock: Clock::default(),
             bucket: throttle::Bucket::default(),
@@ -177,8 +183,11 @@ impl KeyVault {
         let handle = Handle::new();
         let tls = RustlsConfig::from_config(authority.server(&hosts::CERTIFIED)?);
         let server = axum_server::from_tcp_rustls(listener, tls).map_err(listening)?.handle(handle.clone());
-        let service = router::router(Arc::clone(&shared)).into_make_service();
-        let server = tokio::spawn(server.serve(service));
+        let router = router::router(Arc::clone(&shared));
+        let service =
+            MapResult::new(router, |Ok(answer): Result<Response, Infallible>| ConnectionReset::check(answer));
+        let connections = tower::service_fn(move |_: SocketAddr| ready(Ok::<_, Infallible>(service.clone())));
+        let server = tokio::spawn(server.serve(connections));
         Ok(Self { shared, address, handle, server: Some(server) })
     }
 
@@ -212,9 +221,19 @@ impl KeyVault {
         &self.shared.identity
     }
 
-    /// The switches.
-    pub fn faults(&self) -> &Faults {
+    /// The fault rules.
+    pub fn faults(&self) -> &FaultRules<OperationMatch> {
         &self.shared.faults
+    }
+
+    /// How the vault behaves.
+    pub fn settings(&self) -> Settings {
+        self.shared.settings()
+    }
+
+    /// Changes how the vault behaves, for requests that come from now on.
+    pub fn configure(&self, change: impl FnOnce(&mut Settings)) {
+        change(&mut self.shared.settings.write());
     }
 
     /// The clock that tokens, transitions and times of secrets go by.

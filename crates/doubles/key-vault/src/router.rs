@@ -12,22 +12,25 @@ use axum::{
     response::{IntoResponse, Response},
     routing,
 };
+use doubles_common::faults::FaultRules;
+use parking_lot::RwLock;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use zeroize::Zeroizing;
 
 use super::{
+    apply::Faulted,
     clock::Clock,
     control, entra,
-    faults::Faults,
+    faults::OperationMatch,
     hosts,
     identity::{Identity, TokenProblem, VAULT_RESOURCE},
-    interference::Interference,
     operation::{Operation, Target},
     query::Query,
     reads,
     refusal::Refusal,
     requests::Counters,
     secrets::Vault,
+    settings::Settings,
     throttle::Bucket,
 };
 
@@ -38,7 +41,8 @@ const MAX_BODY: usize = 8 << 20;
 pub(super) struct Shared {
     pub(super) vault: Vault,
     pub(super) identity: Identity,
-    pub(super) faults: Faults,
+    pub(super) faults: Arc<FaultRules<OperationMatch>>,
+    pub(super) settings: RwLock<Settings>,
     pub(super) counters: Counters,
     pub(super) clock: Clock,
     pub(super) bucket: Bucket,
@@ -105,7 +109,7 @@ pub(super) fn challenge(host: &str, tenant: &str, error: Option<&str>) -> Respon
 
 /// Everything that is the vault's.
 async fn vault(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let latency = shared.faults.settings().latency();
+    let latency = shared.settings().latency();
     if !latency.is_zero() {
         tokio::time::sleep(latency).await;
     }
@@ -161,18 +165,18 @@ impl VaultRequest {
         }
         let target = Target::parse(&self.method, self.uri.path())?;
         shared.counters.count(target.operation);
-        if let Some(throttle) = shared.faults.settings().throttle
+        if let Some(throttle) = shared.settings().throttle
             && !shared.bucket.admits(&throttle, shared.clock.now())
         {
             shared.counters.throttled.fetch_add(1, Ordering::Relaxed);
             return Err(Refusal::throttled(throttle.retry_after()));
         }
         let query = Query::parse(self.uri.query().unwrap_or_default())?;
-        let fault = shared.faults.take(target.operation, &target.name);
+        let rule = shared.faults.take(&(target.operation, &target.name), |_| true);
         let (operation, host, uri) = (target.operation, self.host.clone(), self.uri.clone());
         let here = uri.path_and_query().map_or("/", |here| here.as_str());
-        let interference = Interference { fault, operation, host: &host, here, shared };
-        Ok(interference.around(self.carry_out(shared, target, query)).await)
+        let faulted = Faulted { rule, operation, host: &host, here, shared };
+        Ok(faulted.around(self.carry_out(shared, target, query)).await)
     }
 
     /// Does what is asked. What changes the vault runs to its end even where the client is gone by then.
@@ -207,7 +211,7 @@ impl VaultRequest {
 
     async fn change(&self, shared: &Shared, target: &Target) -> Result<Response, Refusal> {
         let (vault, clock, host, name) = (&shared.vault, &shared.clock, &self.host, &target.name);
-        let lasts = shared.faults.settings().transition();
+        let lasts = shared.settings().transition();
         match target.operation {
             Operation::SecretSet => vault.set(host, name, &self.body, clock).await,
             Operation::SecretUpdate => {
@@ -228,6 +232,11 @@ impl VaultRequest {
 // === impl Shared ===
 
 impl Shared {
+    /// How the vault behaves now.
+    pub(super) fn settings(&self) -> Settings {
+        *self.settings.read()
+    }
+
     /// The tenant that the challenge names.
     pub(super) fn tenant(&self) -> &str {
         &self.identity.credential().tenant_id

@@ -57,11 +57,11 @@ use tokio::{sync::Notify, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-pub use doubles_common::faults::Phase;
+pub use doubles_common::faults::{AnyFault, Fault, FaultRule, FaultRules, Phase};
 
 pub use self::{
     auth::{Policy, Rule, User},
-    faults::{Fault, FaultRule, Faults},
+    faults::{ClusterFault, OnResource, RequestInfo, ResourceMatch},
     store::Happened,
 };
 use self::{
@@ -112,7 +112,7 @@ struct Server {
     store: Store,
     registry: Registry,
     policy: Policy,
-    faults: Faults,
+    faults: Arc<FaultRules<ResourceMatch>>,
     counts: Mutex<RequestCounts>,
     /// Wakes the controllers.
     work: Notify,
@@ -146,7 +146,7 @@ impl Cluster {
             registry: Registry::new(&store),
             store,
             policy: Policy::default(),
-            faults: Faults::default(),
+            faults: Arc::default(),
             counts: Mutex::default(),
             work: Notify::new(),
             closing: CancellationToken::new(),
@@ -183,8 +183,8 @@ impl Cluster {
         &self.kubeconfig
     }
 
-    /// The faults to order.
-    pub fn faults(&self) -> &Faults {
+    /// The fault rules.
+    pub fn faults(&self) -> &FaultRules<ResourceMatch> {
         &self.server.faults
     }
 

@@ -6,7 +6,7 @@ use axum::http::{Method, Uri};
 
 use super::{
     auth::Attributes,
-    faults::Aim,
+    faults::RequestInfo,
     resources::Served,
     status::{ApiError, Cause},
 };
@@ -109,8 +109,8 @@ impl ResourcePath {
         }
     }
 
-    pub fn aim<'a>(&'a self, verb: &'a str) -> Aim<'a> {
-        Aim { verb, resource: &self.plural, namespace: &self.namespace, name: &self.name }
+    pub fn info<'a>(&'a self, verb: &'a str) -> RequestInfo<'a> {
+        RequestInfo { verb, resource: &self.plural, namespace: &self.namespace, name: &self.name }
     }
 }
 

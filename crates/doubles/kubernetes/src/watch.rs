@@ -6,12 +6,13 @@ use axum::{
     body::{Body, Bytes},
     response::Response,
 };
+use doubles_common::faults::AnyFault;
 use serde_json::{Value, json};
 use tokio::{sync::watch::Receiver, time::Instant};
 
 use super::{
     Server,
-    faults::{Aim, Fault},
+    faults::{self, ClusterFault, RequestInfo},
     object::metadata_mut,
     request::{Query, Target},
     selectors::Selector,
@@ -128,10 +129,10 @@ impl Watch {
         loop {
             self.revisions.borrow_and_update();
             self.faults.borrow_and_update();
-            let fault = self.server.faults.strike_watch(&self.aim());
+            let fault = faults::of_watch(&self.server.faults, &self.request());
             match fault {
-                Some(Fault::WatchDrop) => return Next::End,
-                Some(Fault::WatchExpired) => {
+                Some(AnyFault::Own(ClusterFault::WatchDrop)) => return Next::End,
+                Some(AnyFault::Own(ClusterFault::WatchExpired)) => {
                     self.server.store.compact();
                     let (asked, oldest) = (self.at, self.server.store.revision());
                     return Next::Last(error_event(&too_old(asked, oldest)));
@@ -143,7 +144,8 @@ impl Watch {
                     Ok(_) => {}
                 },
             }
-            let (silent, is_dead) = (fault.is_some(), fault == Some(Fault::WatchDead));
+            let is_dead = fault == Some(AnyFault::Own(ClusterFault::WatchDead));
+            let silent = fault.is_some();
             tokio::select! {
                 changed = self.revisions.changed() => if changed.is_err() { return Next::End },
                 changed = self.faults.changed() => if changed.is_err() { return Next::End },
@@ -194,8 +196,8 @@ impl Watch {
         }
     }
 
-    fn aim(&self) -> Aim<'_> {
-        Aim {
+    fn request(&self) -> RequestInfo<'_> {
+        RequestInfo {
             verb: "watch",
             resource: &self.target.served.resource.plural,
             namespace: &self.target.namespace,

@@ -34,7 +34,7 @@ async fn without_a_token_the_vault_says_where_to_get_one_also_to_a_request_with_
 #[tokio::test]
 async fn a_token_ends_after_its_lifetime_and_a_foreign_one_is_none() {
     let mut world = World::start().await;
-    world.double.faults().set(|settings| settings.token_lifetime_seconds = 5);
+    world.double.configure(|settings| settings.token_lifetime_seconds = 5);
     world.token = world.new_token().await;
     assert_eq!(world.get("secrets").await.status, 200);
     world.double.clock().advance(Duration::from_secs(6));
@@ -119,7 +119,7 @@ async fn a_machines_identity_is_given_out_only_when_switched_on_and_with_its_hea
         Answer::of(request.send().await.unwrap()).await
     };
     assert_eq!(ask(true).await.status, 404);
-    world.double.faults().set(|settings| settings.instance_metadata = true);
+    world.double.configure(|settings| settings.instance_metadata = true);
     assert_eq!(ask(false).await.status, 400);
     let answer = ask(true).await;
     assert!(answer.body["expires_on"].as_str().unwrap().parse::<i64>().is_ok());

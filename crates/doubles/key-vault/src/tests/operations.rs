@@ -246,7 +246,7 @@ async fn a_deleted_secret_can_be_seen_recovered_and_purged() {
 async fn while_the_vault_is_still_about_it_a_secret_is_neither_here_nor_there() {
     let mut world = World::start().await;
     let lasts = Duration::from_secs(600);
-    world.double.faults().set(|settings| settings.transition_milliseconds = 600_000);
+    world.double.configure(|settings| settings.transition_milliseconds = 600_000);
     world.set("a", "v").await;
 
     world.delete("secrets/a").await;
@@ -307,13 +307,13 @@ async fn a_backup_restores_all_versions_where_the_name_is_free_and_shows_no_valu
 async fn over_its_rate_the_vault_throttles_and_counts() {
     let world = World::start().await;
     let throttle = Throttle { per_second: 0.001, burst: 2.0, retry_after_seconds: Some(7) };
-    world.double.faults().set(|settings| settings.throttle = Some(throttle));
+    world.double.configure(|settings| settings.throttle = Some(throttle));
     for _ in 0..2 {
         assert_eq!(world.get("secrets").await.status, 200);
     }
     let refused = world.get("secrets").await;
     assert_eq!((refused.error(), refused.header("retry-after")), ((429, "Throttled", ""), "7"));
-    world.double.faults().set(|settings| {
+    world.double.configure(|settings| {
         settings.throttle = Some(Throttle { retry_after_seconds: None, ..throttle });
     });
     assert_eq!(world.get("secrets").await.header("retry-after"), "");
