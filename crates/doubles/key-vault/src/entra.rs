@@ -30,7 +30,7 @@ const RESERVED_SCOPES: [&str; 3] = ["openid", "profile", "offline_access"];
 const PUBLIC_ALIASES: [&str; 4] =
     [AUTHORITY_HOST, "login.windows.net", "login.microsoft.com", "sts.windows.net"];
 
-/// An error of the token endpoint, as Entra tells it.
+/// An error of the token endpoint, in Entra's form.
 #[derive(Debug)]
 struct EntraError {
     status: StatusCode,
@@ -61,8 +61,8 @@ pub(super) async fn token(
     .await
 }
 
-/// `GET /metadata/identity/oauth2/token`: the machine's identity, as the instance metadata service gives it to anybody on the
-/// machine. Off until switched on, for the same reason.
+/// `GET /metadata/identity/oauth2/token`: the machine's identity. Off by default: like the instance metadata service, it
+/// gives tokens to anybody on the machine.
 pub(super) async fn instance_metadata(
     State(shared): State<Arc<Shared>>,
     Query(fields): Query<Fields>,
@@ -86,7 +86,7 @@ pub(super) async fn instance_metadata(
     managed_token(&shared, &host_of(&shared, &uri, &headers), &fields).await
 }
 
-/// `GET /msi/token`: the identity of an App Service, for who knows the identity header.
+/// `GET /msi/token`: the identity of an App Service, for callers that know the identity header.
 pub(super) async fn app_service(
     State(shared): State<Arc<Shared>>,
     Query(fields): Query<Fields>,
@@ -104,7 +104,7 @@ pub(super) async fn app_service(
     managed_token(&shared, &host_of(&shared, &uri, &headers), &fields).await
 }
 
-/// `GET /common/discovery/instance`: that this host is an authority.
+/// `GET /common/discovery/instance`: confirms that this host is an authority.
 pub(super) async fn instance_discovery(
     State(shared): State<Arc<Shared>>,
     uri: Uri,
@@ -125,7 +125,7 @@ pub(super) async fn instance_discovery(
     wire::json(StatusCode::OK, &document)
 }
 
-/// `GET /TENANT/v2.0/.well-known/openid-configuration`: where the token endpoint is, of a tenant that is there.
+/// `GET /TENANT/v2.0/.well-known/openid-configuration`: the token endpoint of a known tenant.
 pub(super) async fn openid_configuration(
     State(shared): State<Arc<Shared>>,
     Path(tenant): Path<String>,
@@ -257,7 +257,7 @@ async fn managed_token(shared: &Arc<Shared>, host: &str, fields: &Fields) -> Res
     .await
 }
 
-/// Issues a token under the faults that are set for it.
+/// Issues a token, with the fault that applies to it.
 async fn faulted(shared: &Arc<Shared>, host: &str, issue: impl Future<Output = Response>) -> Response {
     shared.counters.count(Operation::Token);
     let operation = Operation::Token;

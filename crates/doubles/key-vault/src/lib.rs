@@ -6,9 +6,9 @@
 //! `/TENANT/oauth2/v2.0/token` with its discovery documents; App Service's `/msi/token`; the instance metadata service's
 //! `/metadata/identity/oauth2/token`, off until a test switches it on.
 //!
-//! On loopback it is all of this at one address. Under Azure's own names, to which [`doubles_common::proxy`] leads, `NAME.vault.azure.net` is
-//! the vault alone, whose challenge, ids and links name the hosts that the real ones do, and [`AUTHORITY_HOST`] is Entra alone. The
-//! certificate has those names too.
+//! On loopback all of this is at one address. Under Azure's own names, which [`doubles_common::proxy`] routes here,
+//! `NAME.vault.azure.net` is only the vault, and its challenge, ids and links contain the same hosts as the real ones;
+//! [`AUTHORITY_HOST`] is only Entra. The certificate has those names, too.
 //!
 //! # Control
 //! In process: [`KeyVault::faults`], [`KeyVault::configure`], [`KeyVault::clock`], [`KeyVault::identity`]. Over the
@@ -29,9 +29,9 @@
 //! Rules apply only to requests with a valid token.
 //!
 //! # State
-//! In the directory: `vault.db` and `vault.key` (secrets, sealed), `vault-identity.json` (the application and the key of its
-//! tokens, for the owner alone). A write that was answered stands after a kill -9. Not kept: rules, settings, an advanced clock,
-//! and transitions, which a restart ends.
+//! In the directory: `vault.db` and `vault.key` (secrets, sealed), `vault-identity.json` (the application and the key
+//! of its tokens, readable by the owner only). An answered write survives a kill -9. Rules, settings and an advanced clock
+//! are not stored; a restart ends transitions.
 
 mod apply;
 mod assertion;
@@ -102,17 +102,17 @@ pub use witness::{Happened, Version};
 
 use router::Shared;
 
-/// How long stopping waits for requests in flight.
+/// How long a stop waits for requests in flight.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Where a double lives.
+/// Where a double stores its state and listens.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Holds its state; must be there.
+    /// Its state; must exist.
     pub directory: PathBuf,
     /// The port on 127.0.0.1; 0 for any that is free.
     pub port: u16,
-    /// How long every request to the vault takes at least; the token endpoint answers at once.
+    /// The minimum latency of requests to the vault; the token endpoint answers at once.
     pub latency: Duration,
 }
 
@@ -139,7 +139,7 @@ pub enum StartError {
     },
 }
 
-/// A running double. Dropped, it stops at once; [`KeyVault::stop`] is the kinder way.
+/// A running double. Dropped, it stops at once; use [`KeyVault::stop`] to finish requests in flight.
 pub struct KeyVault {
     shared: Arc<Shared>,
     address: SocketAddr,
@@ -150,13 +150,13 @@ pub struct KeyVault {
 // === impl KeyVault ===
 
 impl KeyVault {
-    /// Starts a double on what lies in its directory. It answers when this returns.
+    /// Starts a double with the state in its directory. It is serving when this returns.
     pub async fn start(options: Options, authority: &Authority) -> Result<Self, StartError> {
         let disk = Disk::open(&options.directory, "vault").await?;
         Self::start_on(disk, options, authority).await
     }
 
-    /// Starts a double that keeps its secrets in memory alone: no thread but the caller's has a part in its work.
+    /// Starts a double that keeps its secrets in memory only, so that it runs entirely on the caller's runtime.
     pub async fn start_in_memory(options: Options, authority: &Authority) -> Result<Self, StartError> {
         Self::start_on(Disk::nowhere()?, options, authority).await
     }
@@ -191,7 +191,7 @@ impl KeyVault {
         Ok(Self { shared, address, handle, server: Some(server) })
     }
 
-    /// 127.0.0.1 and its port: where a proxy leads Azure's names.
+    /// 127.0.0.1 and its port: the target for a proxy that routes Azure's names.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -201,7 +201,7 @@ impl KeyVault {
         Url::parse(&format!("https://{}/", self.address)).expect("an address makes a URL")
     }
 
-    /// Where tokens come from: the same server.
+    /// The authority host, which issues tokens: the same server.
     pub fn authority_host(&self) -> Url {
         self.uri()
     }
@@ -216,7 +216,7 @@ impl KeyVault {
         self.shared.identity.credential()
     }
 
-    /// The identities that the double knows: who vouches for client assertions is registered here.
+    /// The known identities; verifiers of client assertions are registered here.
     pub fn identity(&self) -> &Identity {
         &self.shared.identity
     }
@@ -236,22 +236,22 @@ impl KeyVault {
         change(&mut self.shared.settings.write());
     }
 
-    /// The clock that tokens, transitions and times of secrets go by.
+    /// The clock for tokens, transitions and timestamps of secrets.
     pub fn clock(&self) -> &Clock {
         &self.shared.clock
     }
 
-    /// Tells of every change, values included, at the moment when it is made. The first witness stays.
+    /// Calls `tell` for each change, values included, at the moment it is made. The first witness stays.
     pub fn witness(&self, tell: impl Fn(Happened<'_>) + Send + Sync + 'static) {
         self.shared.vault.witness(Box::new(tell));
     }
 
-    /// How often it was asked for what since it started.
+    /// The number of requests by operation since it started.
     pub fn requests(&self) -> RequestCounts {
         self.shared.counters.snapshot()
     }
 
-    /// Creates a secret where its name is free; never overwrites.
+    /// Creates a secret if its name is free; never overwrites.
     pub async fn seed(
         &self,
         name: &str,
@@ -263,12 +263,12 @@ impl KeyVault {
         Ok(self.seed_all(vec![seed]).await?[0])
     }
 
-    /// Creates secrets where their names are free, all in one step; answers for each, in order.
+    /// Creates the secrets whose names are free in one transaction; returns a result for each, in order.
     pub async fn seed_all(&self, seeds: Vec<Seed>) -> Result<Vec<Seeded>, SeedError> {
         self.shared.vault.seed(seeds, &self.shared.clock).await
     }
 
-    /// Stops: no new requests, those in flight get a moment to end, changes are written to their end.
+    /// Stops: accepts no new requests, gives those in flight a moment, and completes changes in progress.
     pub async fn stop(mut self) {
         self.shared.stopping.cancel();
         self.handle.graceful_shutdown(Some(GRACE));

@@ -20,7 +20,7 @@ use super::{
     view::json_response,
 };
 
-/// A token, who it belongs to and what they may do.
+/// A token with its user and their rights.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Grant {
@@ -70,7 +70,7 @@ fn grant(server: &Server, grants: Vec<Grant>) {
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    // The position, not what stands there: it may be a token.
+    // Only the position: the text there may be a token.
     serde_json::from_slice(body).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         ApiError::bad_request(format!("not what is expected here, at line {line} column {column}"))

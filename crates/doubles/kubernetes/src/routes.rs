@@ -239,7 +239,7 @@ fn about_the_server(server: &Server, parts: &Parts) -> Response<Body> {
     found.or_else(|| openapi::answer(server, path)).unwrap_or_else(no_such_path)
 }
 
-/// The answer to paths that nobody serves isn't a `Status`.
+/// The answer to unknown paths, which isn't a `Status`.
 fn no_such_path() -> Response<Body> {
     let response = Response::builder().status(404).header("content-type", "text/plain; charset=utf-8");
     response.body(Body::from("404 page not found\n")).expect("the parts are valid headers")

@@ -22,7 +22,7 @@ use super::{
 };
 
 const BOOKMARK_EVERY: Duration = Duration::from_secs(30);
-/// How long a watch lasts that names no time.
+/// The duration of a watch without `timeoutSeconds`.
 const DEFAULT_LIFE: Duration = Duration::from_secs(45 * 60);
 
 /// An open watch.
@@ -33,19 +33,19 @@ struct Watch {
     view: View,
     bookmarks: bool,
     end: Instant,
-    /// Everything up to this revision was sent.
+    /// The revision up to which everything was sent.
     at: u64,
-    /// Whether a line of data was sent: the first one of a table carries its columns.
+    /// Whether a line of data was sent: the first one of a table has its columns.
     begun: bool,
     revisions: Receiver<u64>,
     faults: Receiver<u64>,
 }
 
-/// From where a watch starts.
+/// The start of a watch.
 struct Start {
-    /// Absent to begin with the present state.
+    /// Absent to begin with the current state.
     after: Option<u64>,
-    /// Whether a bookmark marks the end of the present state.
+    /// Whether a bookmark marks the end of the initial events.
     marked: bool,
 }
 
@@ -107,7 +107,7 @@ enum Next {
 // === impl Watch ===
 
 impl Watch {
-    /// The present state as ADDED events.
+    /// The current state as ADDED events.
     fn present(&mut self, marked: bool) -> (Vec<u8>, u64) {
         let (id, namespace) = (&self.target.served.resource.id, &self.target.namespace);
         let Ok(snapshot) = self.server.store.list(id, namespace, None) else {
@@ -161,14 +161,14 @@ impl Watch {
         }
     }
 
-    /// What happened since the last call.
+    /// The changes since the last call.
     fn lines(&mut self) -> Result<Vec<u8>, TooOld> {
         let (changes, revision) = self.server.store.changes(&self.target.served.resource.id, self.at)?;
         let mut lines = Vec::new();
         for change in changes {
             let Some(kind) = self.kind(&change) else { continue };
             let left = change.before.as_ref().filter(|_| kind == "DELETED" && !change.removed);
-            // What left the selection is told as it was, with the revision of its leaving.
+            // An object that leaves the selection is sent in its last matching state, with the new revision.
             let object = match left {
                 Some(before) => &at_revision(&before.value, change.revision),
                 None => &change.after.value,
@@ -180,7 +180,7 @@ impl Watch {
         Ok(lines)
     }
 
-    /// What a change is to this watch: an object that stops matching is deleted for it.
+    /// The type of event for this watch: an object that stops matching is DELETED.
     fn kind(&self, change: &Change) -> Option<&'static str> {
         let namespace = &self.target.namespace;
         if !namespace.is_empty() && change.key.namespace != *namespace {

@@ -81,7 +81,7 @@ async fn a_client_that_gives_up_does_not_undo_a_write() {
 }
 
 #[tokio::test]
-async fn a_delayed_answer_is_the_true_one() {
+async fn latency_delays_the_true_answer() {
     let world = World::start().await;
     let delay = Fault::latency(Duration::from_millis(60));
     world.double.faults().add(FaultRule::new(delay).on(Operation::SecretSet));
@@ -126,7 +126,7 @@ async fn a_connection_breaks_without_an_answer_over_both_versions_of_http() {
 }
 
 #[tokio::test]
-async fn bodies_that_are_not_what_they_should_be() {
+async fn bodies_can_be_truncated_malformed_or_html() {
     let world = World::start().await;
     world.set("a", "v").await;
     for (fault, kind) in [
@@ -146,7 +146,7 @@ async fn bodies_that_are_not_what_they_should_be() {
 }
 
 #[tokio::test]
-async fn next_links_lead_in_a_circle_or_elsewhere() {
+async fn next_links_can_loop_or_lead_to_another_host() {
     let world = World::start().await;
     world.set("a", "v").await;
     world.double.faults().add(FaultRule::new(VaultFault::PageLoop).times(2));

@@ -137,7 +137,7 @@ async fn the_sdk_deletes_recovers_purges_backs_up_and_restores() {
 }
 
 #[tokio::test]
-async fn the_sdk_reads_the_doubles_errors() {
+async fn the_sdk_understands_the_doubles_errors() {
     let world = World::start().await;
     let client = world.sdk();
     world

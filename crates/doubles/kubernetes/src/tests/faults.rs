@@ -1,4 +1,4 @@
-//! Faults by order.
+//! Fault rules.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use super::{Fixture, path, secret};
 use crate::{ClusterFault, Fault, FaultRule, OnResource, Phase};
 
 #[tokio::test]
-async fn a_status_strikes_as_often_as_ordered() {
+async fn an_error_status_is_answered_as_many_times_as_its_rule_says() {
     let fixture = Fixture::start().await;
     let fault = Fault::retry_after(503, "ServiceUnavailable", Duration::from_secs(7));
     fixture.cluster.faults().add(FaultRule::new(fault).verb("get").named("a").times(1));
@@ -20,7 +20,7 @@ async fn a_status_strikes_as_often_as_ordered() {
 }
 
 #[tokio::test]
-async fn an_answer_can_be_lost_after_the_effect() {
+async fn an_answer_can_be_lost_after_the_write() {
     let fixture = Fixture::start().await;
     let rule = FaultRule::new(Fault::Reset).verb("create").resource("secrets").times(1).after();
     fixture.cluster.faults().add(rule);
@@ -66,7 +66,7 @@ async fn open_watches_fall_silent_expire_and_drop() {
     faults.add(FaultRule::new(ClusterFault::WatchExpired).times(1));
     assert!(events.next().await.unwrap().unwrap().contains("\"code\":410"));
     assert!(events.next().await.is_none());
-    // The version from before is too old now for everybody.
+    // The version from before is now too old for every watch.
     assert!(open().await.next().await.unwrap().unwrap().contains("\"code\":410"));
 }
 
