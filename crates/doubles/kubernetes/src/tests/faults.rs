@@ -88,6 +88,15 @@ async fn bodies_can_be_truncated_malformed_or_of_another_type() {
 }
 
 #[tokio::test]
+async fn a_truncated_watch_does_not_wait_for_the_end_of_the_watch() {
+    let fixture = Fixture::start().await;
+    fixture.cluster.faults().add(FaultRule::new(Fault::TruncatedBody).verb("watch").after());
+    let uri = format!("{}?watch=1&timeoutSeconds=60", path(""));
+    let answer = tokio::time::timeout(Duration::from_secs(10), fixture.get(&uri)).await;
+    assert!(answer.is_ok_and(|(code, body)| code == 200 && body.is_string()));
+}
+
+#[tokio::test]
 async fn fault_rules_can_be_listed_added_replaced_and_removed_over_the_wire_by_the_admin() {
     let fixture = Fixture::start().await;
     let gone = json!({ "match": { "verb": "list" }, "fault": { "kind": "namespaceGone" } });
