@@ -36,7 +36,7 @@ pub async fn prepare() -> Site {
     };
     site.vault.seed_all(names.map(seed).collect()).await.expect("the vault takes them");
     sleep(SETTLES).await;
-    site.vault.faults().set(|settings| settings.latency_milliseconds = LATENCY.as_millis() as u64);
+    site.vault.configure(|settings| settings.latency_milliseconds = LATENCY.as_millis() as u64);
     site
 }
 

@@ -129,7 +129,7 @@ async fn a_vault_token_near_its_end_is_replaced_before_the_vault_refuses_it() {
     let federated = Federated::start().await;
     federated.projected.renew(LONG).await;
     // The SDK replaces a token five minutes before its end.
-    federated.site.vault.faults().set(|settings| settings.token_lifetime_seconds = 200);
+    federated.site.vault.configure(|settings| settings.token_lifetime_seconds = 200);
     let mut world = federated.world().await;
     store(&mut world, "before").await.unwrap();
     let (given, challenges) = (tokens_given(&world), world.vault.requests().challenges);

@@ -2,7 +2,7 @@
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, ResourceExt};
-use kubernetes_double::{Fault, FaultRule};
+use kubernetes_double::{Fault, FaultRule, OnResource};
 use secret_store_extension_double::{Extension, install};
 
 use crate::{
@@ -60,7 +60,7 @@ async fn a_status_that_could_not_be_written_is_written_by_the_next_try() {
     fixture.synced("untold", "old").await;
     fixture.site.somebody.sets("untold", "new").await;
     let before = fixture.status("untold").await["syncHash"].clone();
-    let fault = Fault::Status { code: 503, reason: "ServiceUnavailable".to_owned(), retry_after: None };
+    let fault = Fault::status(503, "ServiceUnavailable");
     let once = FaultRule::new(fault).verb("update").resource("secretsyncs").times(1);
     fixture.site.cluster().faults().add(once);
     fixture.extension.poll().await;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use key_vault_double::{Action, Operation, Rule};
+use key_vault_double::{OnOperation, Operation, VaultFault};
 use kube::api::{Patch, PatchParams, PostParams};
-use kubernetes_double::Rule as Right;
+use kubernetes_double::{FaultRule, Rule as Right};
 use secret_service::{
     edge::secret_store::SecretProviderClass,
     proto::{Condition, GetVaultRequest, SyncEngine, Vault, condition::Status},
@@ -86,7 +86,7 @@ async fn each_thing_that_the_secret_store_engine_needs_is_a_row_with_what_to_do(
         true => nothing_of_it_is_needed_before_the_extension_is_there(&mut site).await,
         false => site.install_extension().await,
     }
-    site.vault.faults().add(Rule::new(Action::ForbiddenByRbac).on(Operation::SecretGet));
+    site.vault.faults().add(FaultRule::new(VaultFault::ForbiddenByRbac).on(Operation::SecretGet));
     let (code, rows) = check(&site).await;
     assert!(rows[ENGINE].1.contains("secret-store: sync.engine is auto, and the cluster serves"), "{rows:?}");
     assert!(rows["vault.get"].1.contains("this service does not"), "{rows:?}");

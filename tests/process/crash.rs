@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
-use key_vault_double::{Action, Operation, Rule};
+use key_vault_double::{OnOperation, Operation};
 use kube::api::PostParams;
-use kubernetes_double::{Fault, FaultRule};
+use kubernetes_double::{Fault, FaultRule, OnResource};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use secret_service::proto::{
     AdoptSyncedSecretRequest, CreateSyncedSecretRequest, SyncedSecret, UpdateSyncedSecretRequest,
@@ -45,7 +45,7 @@ pub const POINTS: [Point; 10] = [
 fn hang(site: &Site, point: Point) {
     match point {
         Point::Vault(operation, after) => {
-            let rule = Rule::new(Action::Hang).on(operation);
+            let rule = FaultRule::new(Fault::Hang).on(operation);
             site.vault.faults().add(if after { rule.after() } else { rule });
         }
         Point::Edge(verb, resource, after) => {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kube::ResourceExt;
-use kubernetes_double::{Fault, FaultRule, Phase};
+use kubernetes_double::{Fault, FaultRule, OnResource, Phase};
 use secret_service::proto::{SyncedSecret, synced_secret::State};
 
 use super::{process::Process, rebuild::lose_database};

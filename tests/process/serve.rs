@@ -2,7 +2,7 @@
 
 use std::process::{Output, Stdio};
 
-use key_vault_double::{Action, Operation, Rule};
+use key_vault_double::{FaultRule, OnOperation, Operation, VaultFault};
 use secrecy::ExposeSecret;
 use secret_service::proto::{
     ListSyncedSecretsRequest, ListVaultSecretsRequest, secret_service_client::SecretServiceClient,
@@ -71,12 +71,12 @@ async fn a_check_says_what_holds_what_does_not_and_what_to_do() {
     assert!(process.terminate().await.success());
 
     // Whoever never creates does without.
-    site.vault.faults().add(Rule::new(Action::ForbiddenByRbac).on(Operation::SecretSet));
+    site.vault.faults().add(FaultRule::new(VaultFault::ForbiddenByRbac).on(Operation::SecretSet));
     let (code, table, said) = output(&probing).await;
     assert_eq!(code, Some(0), "{table}{said}");
     assert!(table.contains("warning") && table.contains("Key Vault Secrets Officer"), "{table}");
 
-    site.vault.faults().add(Rule::new(Action::ForbiddenByRbac).on(Operation::SecretGet));
+    site.vault.faults().add(FaultRule::new(VaultFault::ForbiddenByRbac).on(Operation::SecretGet));
     let (code, table, said) = output(&check).await;
     assert_eq!(code, Some(1), "{table}{said}");
     assert!(table.contains("NO") && table.contains("Secrets User"), "{table}");

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use key_vault_double::{Action, Operation, Rule};
+use key_vault_double::{Fault, FaultRule, OnOperation, Operation};
 use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer, pki_types::pem::PemObject};
 use secret_service::proto::{
     ListSyncedSecretsRequest, WatchSyncedSecretsRequest, secret_service_client::SecretServiceClient,
@@ -90,7 +90,7 @@ async fn connections_on_which_nobody_waits_for_anything_do_not_hold_up_the_end()
 async fn a_call_and_a_watch_that_are_cut_off_are_told_that_the_service_stops() {
     let site = Site::start().await;
     site.seed("v", "value").await;
-    site.vault.faults().add(Rule::new(Action::Hang).on(Operation::SecretGet));
+    site.vault.faults().add(FaultRule::new(Fault::Hang).on(Operation::SecretGet));
     let flags = ["--server-drain", "2s", "--vault-timeout", "30s"];
     let mut process = Process::serve_as(&site, &configuration(&site, 0), &flags).await;
     let mut watch =

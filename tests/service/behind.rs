@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use kube::api::{ObjectMeta, Patch, PatchParams};
-use kubernetes_double::{Fault, FaultRule};
+use kubernetes_double::{ClusterFault, FaultRule, OnResource};
 use secret_service::{
     edge::FIELD_MANAGER,
     model::SyncEngine,
@@ -31,7 +31,7 @@ async fn a_secretsync_that_the_watch_does_not_show_yet_is_not_one_that_somebody_
         return;
     }
     let mut world = with_one(Options::default()).await;
-    world.cluster().faults().add(FaultRule::new(Fault::WatchSilent).resource("secretsyncs"));
+    world.cluster().faults().add(FaultRule::new(ClusterFault::WatchSilent).resource("secretsyncs"));
     let writes = |world: &World| world.cluster().requests().of("patch", "secretsyncs");
     let before = writes(&world);
     let request = CreateSyncedSecretRequest { wait: None, ..create("b", vec![existing("k", "v")]) };
@@ -53,7 +53,7 @@ async fn a_secretsync_that_goes_while_the_watch_is_behind_comes_back() {
         return;
     }
     let mut world = with_one(Options::default()).await;
-    world.cluster().faults().add(FaultRule::new(Fault::WatchSilent).resource("secretsyncs"));
+    world.cluster().faults().add(FaultRule::new(ClusterFault::WatchSilent).resource("secretsyncs"));
     let request = CreateSyncedSecretRequest { wait: None, ..create("b", vec![existing("k", "v")]) };
     world.client.create_synced_secret(request).await.unwrap();
     until_so("it is written", async || world.syncs().get_opt("b").await.unwrap().is_some()).await;
@@ -69,7 +69,7 @@ async fn what_the_extension_said_before_it_was_told_is_no_answer() {
         return;
     }
     let mut world = with_one(Options { patience: Duration::from_secs(60), ..Options::default() }).await;
-    world.cluster().faults().add(FaultRule::new(Fault::WatchSilent).resource("secretsyncs"));
+    world.cluster().faults().add(FaultRule::new(ClusterFault::WatchSilent).resource("secretsyncs"));
     let hash = async || world.syncs().get("a").await.unwrap().status.unwrap().sync_hash;
     let before = hash().await;
     // What the extension does now, the watch does not tell.

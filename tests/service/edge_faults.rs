@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
-use kubernetes_double::{Fault, FaultRule};
+use kubernetes_double::{AnyFault, ClusterFault, Fault, FaultRule, OnResource, ResourceMatch};
 use secret_service::proto::{CreateSyncedSecretRequest, ListAuditEventsRequest, synced_secret::State};
 use serde_json::json;
 
@@ -12,13 +12,13 @@ use crate::support::{
     Options, PATIENCE, World, needs_the_direct_engine, needs_the_double, requests::*, written,
 };
 
-fn on(verb: &str, fault: Fault) -> FaultRule {
+fn on(verb: &str, fault: impl Into<AnyFault<ClusterFault>>) -> FaultRule<ResourceMatch> {
     let resource = if verb == "patch" { written() } else { "secrets" };
     FaultRule::new(fault).verb(verb).resource(resource)
 }
 
 fn status(code: u16, reason: &str) -> Fault {
-    Fault::Status { code, reason: reason.to_owned(), retry_after: None }
+    Fault::status(code, reason)
 }
 
 async fn synced() -> World {
@@ -160,7 +160,7 @@ async fn a_namespace_that_is_gone_is_named_and_taken_up_again_when_it_is_there()
     }
     let mut world = World::start().await;
     world.seed("v", "value").await;
-    world.cluster().faults().add(on("patch", Fault::NamespaceGone));
+    world.cluster().faults().add(on("patch", ClusterFault::NamespaceGone));
     let request = create("a", vec![existing("k", "v")]);
     let secret = world.client.create_synced_secret(request).await.unwrap().into_inner();
     assert_eq!((secret.state(), synced_reason(&secret)), (State::Failed, "EdgeRejected"), "{secret:?}");
@@ -214,7 +214,7 @@ async fn a_watch_that_expires_or_breaks_is_resumed_and_drift_is_still_noticed() 
         return;
     }
     let world = synced().await;
-    for fault in [Fault::WatchExpired, Fault::WatchDrop] {
+    for fault in [ClusterFault::WatchExpired, ClusterFault::WatchDrop] {
         world.cluster().faults().add(on("watch", fault).times(1));
         tokio::time::sleep(Duration::from_millis(300)).await;
         world.secrets().delete("a", &DeleteParams::default()).await.unwrap();

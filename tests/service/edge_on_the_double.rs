@@ -9,7 +9,7 @@ use kube::{
     api::{DeleteParams, Patch, PatchParams, PostParams},
     config::{KubeConfigOptions, Kubeconfig},
 };
-use kubernetes_double::{self as double, Cluster, Fault, FaultRule};
+use kubernetes_double::{self as double, Cluster, ClusterFault, Fault, FaultRule, OnResource};
 use secret_service::edge::{
     ACCOUNT_RIGHTS, Edge, EdgeError, Index, Leadership, Options, SECRET_RIGHTS, STORE_RIGHTS, Seen, Standing,
 };
@@ -79,7 +79,7 @@ async fn the_admin_has_every_right_and_the_namespace_can_be_read() {
     assert_eq!(edge.missing_rights(&all).await.unwrap(), Vec::<String>::new());
     edge.ping().await.unwrap();
     assert!(!edge.has_secret_store().await.unwrap());
-    fixture.cluster.faults().add(FaultRule::new(Fault::NamespaceGone));
+    fixture.cluster.faults().add(FaultRule::new(ClusterFault::NamespaceGone));
     assert_eq!(edge.ping().await, Err(EdgeError::NamespaceMissing(NAMESPACE.to_owned())));
 }
 
@@ -94,7 +94,7 @@ async fn the_index_follows_the_watch_through_its_expiry() {
     assert_eq!(next().await.as_deref(), Some("a"));
     fixture.create_secret("b").await;
     assert_eq!(next().await.as_deref(), Some("b"));
-    fixture.cluster.faults().add(FaultRule::new(Fault::WatchExpired).times(1));
+    fixture.cluster.faults().add(FaultRule::new(ClusterFault::WatchExpired).times(1));
     fixture.secrets().delete("a", &DeleteParams::default()).await.unwrap();
     assert_eq!(next().await.as_deref(), Some("a"));
     assert_eq!(index.get("a"), Seen::Gone);
@@ -123,7 +123,7 @@ async fn of_many_who_take_the_lease_at_once_one_gets_it_and_the_others_know_who(
     fixture
         .cluster
         .faults()
-        .add(FaultRule::new(Fault::Delay { millis: 200 }).verb("update").resource("leases"));
+        .add(FaultRule::new(Fault::latency(Duration::from_millis(200))).verb("update").resource("leases"));
     let mut candidates = Vec::new();
     for number in 0..8 {
         candidates.push(candidate(&fixture, format!("candidate-{number}")).await);

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use key_vault_double::{Action, Operation, Rule};
+use key_vault_double::{OnOperation, Operation, VaultFault};
 use kube::{
     Api, ResourceExt,
     api::{DeleteParams, ObjectMeta, Patch, PatchParams},
 };
-use kubernetes_double::{Fault, FaultRule};
+use kubernetes_double::{Fault, FaultRule, OnResource, ResourceMatch};
 use secret_service::{
     edge::{
         FIELD_MANAGER,
@@ -36,8 +36,8 @@ fn has_little_patience(world: &mut World) {
     world.options.patience = Duration::from_secs(2);
 }
 
-fn fails() -> FaultRule {
-    FaultRule::new(Fault::Status { code: 503, reason: "ServiceUnavailable".to_owned(), retry_after: None })
+fn fails() -> FaultRule<ResourceMatch> {
+    FaultRule::new(Fault::status(503, "ServiceUnavailable"))
 }
 
 fn kubectl() -> PatchParams {
@@ -88,7 +88,7 @@ async fn what_an_update_dropped_that_never_reached_the_edge_goes_when_the_extens
     let mut world = with_two_keys(options(SyncEngine::Direct)).await;
     let team = json!({ "metadata": { "labels": { "example.com/team": "pumps" } } });
     world.secrets().patch("a", &kubectl(), &Patch::Merge(team)).await.unwrap();
-    world.vault.faults().add(Rule::new(Action::ForbiddenByRbac).on(Operation::SecretGet));
+    world.vault.faults().add(FaultRule::new(VaultFault::ForbiddenByRbac).on(Operation::SecretGet));
     drops_one(&mut world).await;
     world.until_state("a", State::Degraded).await;
     world.switch_engine(SyncEngine::SecretStore).await;

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use key_vault_double::{Action, Rule};
-use kubernetes_double::{Fault, FaultRule};
+use kubernetes_double::{ClusterFault, Fault, FaultRule, OnResource};
 use secret_service::proto::{ListAuditEventsRequest, ListSyncedSecretsRequest};
 use tonic::Code;
 use tonic_health::pb::{
@@ -32,13 +31,13 @@ async fn it_serves_once_the_edge_is_readable_whatever_the_vault_does() {
         return;
     }
     let world = World::start().await;
-    world.vault.faults().add(Rule::new(Action::Hang));
+    world.vault.faults().add(FaultRule::new(Fault::Hang));
     until_health(&world, ServingStatus::Serving).await;
     assert_eq!(health(&world, "iotoperations.secrets.v1.SecretService").await, ServingStatus::Serving);
 
-    let away = Fault::Status { code: 503, reason: "ServiceUnavailable".to_owned(), retry_after: None };
+    let away = Fault::status(503, "ServiceUnavailable");
     world.cluster().faults().add(FaultRule::new(away).resource("secrets"));
-    world.cluster().faults().add(FaultRule::new(Fault::WatchDrop).verb("watch").resource("secrets"));
+    world.cluster().faults().add(FaultRule::new(ClusterFault::WatchDrop).verb("watch").resource("secrets"));
     until_health(&world, ServingStatus::NotServing).await;
     world.cluster().faults().clear();
     until_health(&world, ServingStatus::Serving).await;
@@ -47,8 +46,8 @@ async fn it_serves_once_the_edge_is_readable_whatever_the_vault_does() {
 #[tokio::test]
 async fn calls_under_way_are_finished_when_it_stops() {
     let mut world = World::start().await;
-    let slow = Action::Delay { duration: Duration::from_millis(800) };
-    world.vault.faults().add(Rule::new(slow));
+    let slow = Fault::latency(Duration::from_millis(800));
+    world.vault.faults().add(FaultRule::new(slow));
     let call = {
         let mut client = world.client.clone();
         tokio::spawn(async move {

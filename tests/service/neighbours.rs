@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use key_vault_double::{Action, Operation, Rule};
+use key_vault_double::{OnOperation, Operation};
 use kube::api::{Patch, PatchParams};
-use kubernetes_double::{Fault, FaultRule};
+use kubernetes_double::{Fault, FaultRule, OnResource};
 use secret_service::{
     edge::UID_LABEL,
     model::SyncEngine,
@@ -38,14 +38,18 @@ async fn a_conflict_while_a_rivals_key_is_taken_out_empties_nothing_of_ours() {
     let Some(mut world) = world_with_one(direct()).await else { return };
     // The write that puts ours back is let through; the one that takes theirs out meets a change.
     let faults = [
-        FaultRule::new(Fault::Delay { millis: 1 }).named("a").verb("patch").resource("secrets").times(2),
+        FaultRule::new(Fault::latency(Duration::from_millis(1)))
+            .named("a")
+            .verb("patch")
+            .resource("secrets")
+            .times(2),
         status(409, "Conflict").named("a").verb("patch").resource("secrets").times(1),
     ];
     faults.into_iter().for_each(|fault| _ = world.cluster().faults().add(fault));
     // From here on a read of the vault takes a while: what is lost now stays lost long enough to be seen.
     let theirs = json!({ "data": { "theirs": "dGhlaXJz" } });
     world.secrets().patch("a", &argocd(), &Patch::Merge(&theirs)).await.unwrap();
-    let slowly = Rule::new(Action::Delay { duration: Duration::from_secs(1) });
+    let slowly = FaultRule::new(Fault::latency(Duration::from_secs(1)));
     world.vault.faults().add(slowly.on(Operation::SecretGet).named("v"));
 
     stays(3, "ours holds its key", async || holds(&world, "a", "k", "value").await).await;
@@ -58,12 +62,16 @@ async fn a_conflict_while_a_rivals_key_is_taken_out_empties_nothing_of_ours() {
 async fn a_first_write_into_a_strangers_secret_does_not_make_it_ours_at_a_switch() {
     let Some(mut world) = world(direct()).await else { return };
     world.seed("v", "value").await;
-    let first =
-        || FaultRule::new(Fault::Delay { millis: 1_000 }).named("a").verb("patch").resource("secrets");
+    let first = || {
+        FaultRule::new(Fault::latency(Duration::from_millis(1_000)))
+            .named("a")
+            .verb("patch")
+            .resource("secrets")
+    };
     world.cluster().faults().add(first().times(1));
     // Its answer never comes.
     let mut lost = first().after();
-    lost.fault = Fault::Hang;
+    lost.fault = Fault::Hang.into();
     world.cluster().faults().add(lost);
     let before = edge_writes(&world).await;
     let asked = CreateSyncedSecretRequest { wait: None, ..of_v("a") };
@@ -225,7 +233,7 @@ async fn a_look_that_began_before_sync_now_does_not_answer_it() {
     let (mut first, mut second) = (world.client.clone(), world.client.clone());
     let call = tokio::spawn(async move { first.sync_synced_secret(asked(3)).await });
     until_asked(&world, Operation::SecretGet, 1).await;
-    world.vault.faults().add(Rule::new(Action::Hang).on(Operation::SecretGet).named("v"));
+    world.vault.faults().add(FaultRule::new(Fault::Hang).on(Operation::SecretGet).named("v"));
     for told in [second.sync_synced_secret(asked(2)).await, call.await.unwrap()] {
         let told = told.unwrap().into_inner();
         assert_eq!(told.state(), State::Pending, "nobody has looked since: {told:?}");

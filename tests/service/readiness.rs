@@ -7,12 +7,12 @@ use k8s_openapi::{
     api::core::v1::ServiceAccount,
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
-use key_vault_double::{Action, Operation, Rule};
+use key_vault_double::{OnOperation, Operation, VaultFault};
 use kube::{
     Api,
     api::{DeleteParams, Patch, PatchParams, PostParams},
 };
-use kubernetes_double::{Fault, FaultRule, Rule as Right};
+use kubernetes_double::{Fault, FaultRule, OnResource, ResourceMatch, Rule as Right};
 use secret_service::{
     edge::secret_store::{SecretObjectData, SecretProviderClass, SecretSync},
     model::SyncEngine,
@@ -80,14 +80,14 @@ async fn the_direct_engine_needs_the_vaults_values_and_nothing_of_the_extension(
     // The resources of a real cluster are there for everybody.
     assert!(installed.status() == Status::False || !world.is_double(), "{installed:?}");
 
-    world.vault.faults().add(Rule::new(Action::ForbiddenByRbac).on(Operation::SecretGet));
+    world.vault.faults().add(FaultRule::new(VaultFault::ForbiddenByRbac).on(Operation::SecretGet));
     says(&mut world, "SecureSettings", Status::False, "NotReady", &["Key Vault Secrets User"]).await;
 }
 
 #[tokio::test]
 async fn the_secret_store_engine_asks_for_no_values_and_shows_that_the_controller_acts() {
     let mut world = World::start_with(engine()).await;
-    world.vault.faults().add(Rule::new(Action::ForbiddenByRbac).on(Operation::SecretGet));
+    world.vault.faults().add(FaultRule::new(VaultFault::ForbiddenByRbac).on(Operation::SecretGet));
     says(&mut world, "EngineChosen", Status::True, "Configured", &["secret-store"]).await;
     says(&mut world, "SecureSettings", Status::True, "Ready", &[]).await;
     says(&mut world, "CanGet", Status::Unknown, "NotChecked", &["this service does not"]).await;
@@ -101,7 +101,7 @@ async fn the_secret_store_engine_asks_for_no_values_and_shows_that_the_controlle
     world.client.create_synced_secret(request).await.unwrap();
     says(&mut world, "SecretStoreInstalled", Status::True, "Installed", &["\"edp1\""]).await;
 
-    world.vault.faults().add(Rule::new(Action::ForbiddenByRbac).on(Operation::SecretList));
+    world.vault.faults().add(FaultRule::new(VaultFault::ForbiddenByRbac).on(Operation::SecretList));
     says(&mut world, "SecureSettings", Status::False, "NotReady", &["list"]).await;
 }
 
@@ -198,8 +198,8 @@ fn auto() -> Options {
 }
 
 /// The cluster's answer to who asks for the SecretSyncs, before their definition is established.
-fn not_served() -> FaultRule {
-    let missing = Fault::Status { code: 404, reason: "NotFound".to_owned(), retry_after: None };
+fn not_served() -> FaultRule<ResourceMatch> {
+    let missing = Fault::status(404, "NotFound");
     FaultRule::new(missing).resource("/apis/secret-sync.x-k8s.io/v1alpha1")
 }
 

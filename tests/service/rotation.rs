@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use key_vault_double::{Action, Operation, Rule};
+use key_vault_double::{Fault, FaultRule, OnOperation, Operation, VaultFault};
 use secret_service::proto::{
     ListVaultSecretVersionsRequest, NewVaultSecret, SecretReference, SyncedSecret, synced_secret::State,
 };
@@ -13,8 +13,8 @@ fn often() -> Options {
     Options { interval: Duration::from_millis(300), ..Options::default() }
 }
 
-fn unavailable() -> Action {
-    Action::Status { status: 503, code: "Unavailable".to_owned(), inner: None, retry_after: None }
+fn unavailable() -> Fault {
+    Fault::status(503, "Unavailable")
 }
 
 #[tokio::test]
@@ -124,9 +124,9 @@ async fn where_the_vault_can_not_be_listed_a_secret_that_is_gone_is_told_and_one
     world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
     tokio::time::sleep(Duration::from_secs(3)).await;
     let faults = world.vault.faults();
-    faults.add(Rule::new(Action::ForbiddenByRbac).on(Operation::SecretList));
+    faults.add(FaultRule::new(VaultFault::ForbiddenByRbac).on(Operation::SecretList));
     for read in [Operation::SecretGet, Operation::SecretListVersions] {
-        faults.add(Rule::new(unavailable()).on(read));
+        faults.add(FaultRule::new(unavailable()).on(read));
     }
     let before = world.vault.requests();
     tokio::time::sleep(Duration::from_secs(3)).await;
@@ -136,7 +136,7 @@ async fn where_the_vault_can_not_be_listed_a_secret_that_is_gone_is_told_and_one
     assert_eq!(world.get("a").await.state(), State::Synced, "the edge holds what was last known");
 
     world.vault.faults().clear();
-    world.vault.faults().add(Rule::new(Action::ForbiddenByRbac).on(Operation::SecretList));
+    world.vault.faults().add(FaultRule::new(VaultFault::ForbiddenByRbac).on(Operation::SecretList));
     let old = world.get("a").await.references[0].synced_version.clone();
     world.somebody.sets("v", "new").await;
     world.until("a", |secret| secret.references[0].synced_version != old).await;
@@ -171,7 +171,7 @@ async fn a_vault_that_can_not_answer_a_check_is_asked_for_nothing_else_by_it() {
     world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
     // A value that was read within the second of its last change may be read once more.
     tokio::time::sleep(Duration::from_secs(3)).await;
-    world.vault.faults().add(Rule::new(unavailable()).on(Operation::SecretList));
+    world.vault.faults().add(FaultRule::new(unavailable()).on(Operation::SecretList));
     let before = world.vault.requests();
     tokio::time::sleep(Duration::from_secs(3)).await;
     let after = world.vault.requests();

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use key_vault_double::{Action, Operation, Rule};
+use key_vault_double::{AnyFault, Fault, FaultRule, OnOperation, Operation, VaultFault};
 use secret_service::{
     model::SyncEngine,
     proto::{
@@ -18,10 +18,6 @@ use crate::support::{Options, World, engine, requests::*};
 
 fn impatient() -> Options {
     Options { vault_timeout: Duration::from_millis(700), ..Options::default() }
-}
-
-fn status(status: u16, code: &str) -> Action {
-    Action::Status { status, code: code.to_owned(), inner: None, retry_after: None }
 }
 
 async fn vault(world: &mut World) -> Vault {
@@ -58,7 +54,7 @@ async fn a_healthy_vault_is_told_so_by_a_fresh_check_that_changes_nothing() {
 
 #[tokio::test]
 async fn a_look_at_the_vault_never_writes_and_what_may_be_created_is_known_from_the_last_creation() {
-    let (mut world, fails) = (World::start().await, status(503, "ServiceUnavailable"));
+    let (mut world, fails) = (World::start().await, Fault::status(503, "ServiceUnavailable"));
     let told = vault(&mut world).await;
     let (status, reason, message) = condition(&told, "CanCreate");
     assert_eq!((status, reason), (Status::Unknown, "NotChecked"), "{message}");
@@ -69,7 +65,7 @@ async fn a_look_at_the_vault_never_writes_and_what_may_be_created_is_known_from_
     let (status, reason, message) = condition(&told, "CanCreate");
     assert_eq!((status, reason), (Status::True, "Allowed"), "{message}");
 
-    world.vault.faults().add(Rule::new(Action::ForbiddenByRbac).on(Operation::SecretSet));
+    world.vault.faults().add(FaultRule::new(VaultFault::ForbiddenByRbac).on(Operation::SecretSet));
     world.client.create_vault_secret(create_vault_secret("b", "1")).await.unwrap_err();
     let told = vault(&mut world).await;
     let (status, reason, message) = condition(&told, "CanCreate");
@@ -78,7 +74,7 @@ async fn a_look_at_the_vault_never_writes_and_what_may_be_created_is_known_from_
 
     // What does not come as far as the vault's decision says nothing of it.
     world.vault.faults().clear();
-    world.vault.faults().add(Rule::new(fails).on(Operation::SecretSet));
+    world.vault.faults().add(FaultRule::new(fails).on(Operation::SecretSet));
     world.client.create_vault_secret(create_vault_secret("c", "1")).await.unwrap_err();
     assert_eq!(condition(&vault(&mut world).await, "CanCreate").1, "VaultForbidden");
 
@@ -102,30 +98,30 @@ async fn each_refusal_of_the_vault_has_its_code_its_reason_and_its_remedy() {
         SyncEngine::Direct => Operation::SecretGet,
         SyncEngine::SecretStore => Operation::SecretListVersions,
     };
-    let cases = [
-        (Action::ForbiddenByRbac, Code::PermissionDenied, "role"),
-        (Action::ForbiddenByFirewall, Code::PermissionDenied, "firewall"),
-        (Action::Hang, Code::Unavailable, "Retry"),
-        (Action::MalformedJson, Code::Unavailable, "Key Vault"),
-        (Action::WrongContent, Code::Unavailable, "Key Vault"),
-        (Action::Truncate, Code::Unavailable, "Retry"),
-        (Action::ResetMidBody, Code::Unavailable, "Retry"),
-        (status(500, "InternalServerError"), Code::Unavailable, "Retry"),
-        (status(503, "ServiceUnavailable"), Code::Unavailable, "Retry"),
-        (status(429, "Throttled"), Code::ResourceExhausted, "Retry"),
+    let cases: [(AnyFault<VaultFault>, _, _); 10] = [
+        (VaultFault::ForbiddenByRbac.into(), Code::PermissionDenied, "role"),
+        (VaultFault::ForbiddenByFirewall.into(), Code::PermissionDenied, "firewall"),
+        (Fault::Hang.into(), Code::Unavailable, "Retry"),
+        (Fault::MalformedJson.into(), Code::Unavailable, "Key Vault"),
+        (Fault::HtmlPage.into(), Code::Unavailable, "Key Vault"),
+        (Fault::TruncatedBody.into(), Code::Unavailable, "Retry"),
+        (Fault::ResetMidBody.into(), Code::Unavailable, "Retry"),
+        (Fault::status(500, "InternalServerError").into(), Code::Unavailable, "Retry"),
+        (Fault::status(503, "ServiceUnavailable").into(), Code::Unavailable, "Retry"),
+        (Fault::status(429, "Throttled").into(), Code::ResourceExhausted, "Retry"),
     ];
-    for (action, code, remedy) in cases {
-        world.vault.faults().add(Rule::new(action.clone()).on(look));
+    for (fault, code, remedy) in cases {
+        world.vault.faults().add(FaultRule::new(fault.clone()).on(look));
         let request = create("a", vec![existing("k", "v")]);
         let told = told(&world.client.create_synced_secret(request).await.unwrap_err());
-        assert_eq!(told.code, code, "{action:?}: {}", told.message);
+        assert_eq!(told.code, code, "{fault:?}: {}", told.message);
         assert!(
             told.message.contains(remedy) || told.message.contains("Check"),
-            "{action:?}: {}",
+            "{fault:?}: {}",
             told.message
         );
         let retry = told.details.retry_info().is_some();
-        assert_eq!(retry, matches!(code, Code::Unavailable | Code::ResourceExhausted), "{action:?}");
+        assert_eq!(retry, matches!(code, Code::Unavailable | Code::ResourceExhausted), "{fault:?}");
         assert!(
             world.client.get_synced_secret(get("a")).await.is_err(),
             "nothing is recorded of a refused call"
@@ -140,13 +136,8 @@ async fn each_refusal_of_the_vault_has_its_code_its_reason_and_its_remedy() {
 async fn a_retry_after_is_passed_on_and_heeded_by_the_whole_client() {
     let mut world = World::start().await;
     world.seed("v", "x").await;
-    let throttled = Action::Status {
-        status: 429,
-        code: "Throttled".to_owned(),
-        inner: None,
-        retry_after: Some(Duration::from_secs(3)),
-    };
-    world.vault.faults().add(Rule::new(throttled).times(1));
+    let throttled = Fault::retry_after(429, "Throttled", Duration::from_secs(3));
+    world.vault.faults().add(FaultRule::new(throttled).times(1));
     let told =
         told(&world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap_err());
     assert_eq!(told.code, Code::ResourceExhausted);
@@ -166,7 +157,7 @@ async fn reads_lists_and_deletes_go_on_while_the_vault_is_down() {
     for id in ["a", "b"] {
         world.client.create_synced_secret(create(id, vec![existing("k", "v")])).await.unwrap();
     }
-    world.vault.faults().add(Rule::new(Action::Hang));
+    world.vault.faults().add(FaultRule::new(Fault::Hang));
 
     let begun = Instant::now();
     world.get("a").await;
@@ -192,7 +183,7 @@ async fn what_was_accepted_before_the_vault_failed_is_synced_when_it_is_back() {
     let made =
         world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap().into_inner();
     world.seed("w", "y").await;
-    world.vault.faults().add(Rule::new(Action::Hang).on(Operation::SecretGet).times(2));
+    world.vault.faults().add(FaultRule::new(Fault::Hang).on(Operation::SecretGet).times(2));
     let wanted = secret_service::proto::SyncedSecret { description: "still taken".to_owned(), ..made };
     let changed =
         world.client.update_synced_secret(update(wanted, &["description"])).await.unwrap().into_inner();
@@ -207,7 +198,7 @@ async fn a_create_whose_answer_is_lost_is_finished_by_its_retry_and_stores_once(
     world
         .vault
         .faults()
-        .add(Rule::new(Action::Hang).on(Operation::SecretSet).named("fresh").times(1).after());
+        .add(FaultRule::new(Fault::Hang).on(Operation::SecretSet).named("fresh").times(1).after());
     let request = CreateSyncedSecretRequest {
         request_id: Uuid::new_v4().to_string(),
         ..create("a", vec![created("k", "fresh", "the value")])
@@ -225,8 +216,8 @@ async fn a_create_whose_answer_is_lost_is_finished_by_its_retry_and_stores_once(
 #[tokio::test]
 async fn somebody_who_creates_the_same_name_at_the_same_moment_keeps_their_value() {
     let world = World::start().await;
-    let slow = Action::Delay { duration: Duration::from_millis(1_500) };
-    world.vault.faults().add(Rule::new(slow).on(Operation::SecretSet).named("race").times(1));
+    let slow = Fault::latency(Duration::from_millis(1_500));
+    world.vault.faults().add(FaultRule::new(slow).on(Operation::SecretSet).named("race").times(1));
     let call = {
         let mut client = world.client.clone();
         tokio::spawn(async move {
@@ -248,13 +239,13 @@ async fn a_list_that_loops_or_leads_elsewhere_is_refused() {
     for number in 0..30 {
         world.seed(&format!("v{number}"), "x").await;
     }
-    let elsewhere = Action::ForeignNextLink { authority: "127.0.0.1:9".to_owned() };
-    world.vault.faults().add(Rule::new(elsewhere).on(Operation::SecretList));
+    let elsewhere = VaultFault::ForeignNextLink { authority: "127.0.0.1:9".to_owned() };
+    world.vault.faults().add(FaultRule::new(elsewhere).on(Operation::SecretList));
     let refused = world.client.list_vault_secrets(ListVaultSecretsRequest::default()).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unavailable);
 
     world.vault.faults().clear();
-    world.vault.faults().add(Rule::new(Action::PageLoop).on(Operation::SecretList));
+    world.vault.faults().add(FaultRule::new(VaultFault::PageLoop).on(Operation::SecretList));
     let search = ListVaultSecretsRequest { name_contains: "nowhere".to_owned(), ..Default::default() };
     let begun = Instant::now();
     assert_eq!(world.client.list_vault_secrets(search).await.unwrap_err().code(), Code::Unavailable);
@@ -266,7 +257,7 @@ async fn an_expired_token_is_renewed_without_anybody_noticing() {
     let mut world = World::start().await;
     world.seed("v", "x").await;
     world.client.list_vault_secrets(ListVaultSecretsRequest::default()).await.unwrap();
-    world.vault.faults().add(Rule::new(Action::ExpiredToken).times(1));
+    world.vault.faults().add(FaultRule::new(VaultFault::ExpiredToken).times(1));
     let secret =
         world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap().into_inner();
     assert_eq!(secret.state(), State::Synced);
@@ -284,7 +275,7 @@ async fn what_a_person_mends_in_the_vault_is_found_long_before_the_next_rotation
         let options = extension::Options { back_off, ..world.extension_options() };
         extension = Some(Extension::start(options).await.unwrap());
     }
-    let refused = [("role", Action::ForbiddenByRbac), ("firewall", Action::ForbiddenByFirewall)];
+    let refused = [("role", VaultFault::ForbiddenByRbac), ("firewall", VaultFault::ForbiddenByFirewall)];
     for id in ["role", "firewall", "disabled"] {
         world.seed(id, "value").await;
         let request = create(id, vec![existing("k", id)]);
@@ -294,7 +285,7 @@ async fn what_a_person_mends_in_the_vault_is_found_long_before_the_next_rotation
         );
     }
     for (id, refusal) in refused {
-        world.vault.faults().add(Rule::new(refusal).on(Operation::SecretGet).named(id));
+        world.vault.faults().add(FaultRule::new(refusal).on(Operation::SecretGet).named(id));
     }
     world.somebody.enables("disabled", false).await;
     for (id, reason) in

@@ -12,7 +12,7 @@ use kube::{
     api::{DynamicObject, PostParams},
     core::{ApiResource, GroupVersionKind, ObjectMeta},
 };
-use kubernetes_double::{Cluster, Fault, FaultRule};
+use kubernetes_double::{Cluster, Fault, FaultRule, OnResource};
 use rand::RngExt;
 use secret_service::{edge::UsageOptions, model::UsageRules, proto::ListSecretUsagesRequest};
 use serde_json::json;
@@ -64,7 +64,7 @@ pub async fn install(kube: &Client) {
 
 /// The next list of Secrets fails.
 pub fn fail_the_first_list(cluster: &Cluster) {
-    let fault = Fault::Status { code: 503, reason: "ServiceUnavailable".to_owned(), retry_after: None };
+    let fault = Fault::status(503, "ServiceUnavailable");
     cluster.faults().add(FaultRule::new(fault).verb("list").resource("secrets").times(2));
 }
 

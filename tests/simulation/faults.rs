@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use key_vault_double::{Action, Operation, Rule};
-use kubernetes_double::{Fault, FaultRule, Phase};
+use key_vault_double::{OnOperation, Operation, OperationMatch, VaultFault};
+use kubernetes_double::{AnyFault, ClusterFault, Fault, FaultRule, OnResource, Phase, ResourceMatch};
 use rand::{RngExt, rngs::StdRng, seq::IndexedRandom};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -25,30 +25,24 @@ pub async fn in_the_vault(world: Arc<World>, most: Duration, stop: CancellationT
     }
 }
 
-fn vault_rule(random: &mut StdRng, vault_secrets: usize) -> Rule {
-    let status = |status: u16, code: &str, retry_after| Action::Status {
-        status,
-        code: code.to_owned(),
-        inner: None,
-        retry_after,
-    };
-    let actions = [
-        Action::ForbiddenByRbac,
-        Action::ForbiddenByRbac,
-        status(429, "Throttled", Some(Duration::from_secs(2))),
-        status(429, "Throttled", None),
-        status(500, "InternalServerError", None),
-        status(503, "ServiceUnavailable", None),
-        Action::Hang,
-        Action::Delay { duration: Duration::from_millis(random.random_range(50..4_500)) },
-        Action::Delay { duration: Duration::from_millis(random.random_range(50..4_500)) },
-        Action::ResetMidBody,
-        Action::Truncate,
-        Action::MalformedJson,
-        Action::WrongContent,
-        Action::ExpiredToken,
+fn vault_rule(random: &mut StdRng, vault_secrets: usize) -> FaultRule<OperationMatch> {
+    let faults: [AnyFault<VaultFault>; 14] = [
+        VaultFault::ForbiddenByRbac.into(),
+        VaultFault::ForbiddenByRbac.into(),
+        Fault::retry_after(429, "Throttled", Duration::from_secs(2)).into(),
+        Fault::status(429, "Throttled").into(),
+        Fault::status(500, "InternalServerError").into(),
+        Fault::status(503, "ServiceUnavailable").into(),
+        Fault::Hang.into(),
+        Fault::latency(Duration::from_millis(random.random_range(50..4_500))).into(),
+        Fault::latency(Duration::from_millis(random.random_range(50..4_500))).into(),
+        Fault::ResetMidBody.into(),
+        Fault::TruncatedBody.into(),
+        Fault::MalformedJson.into(),
+        Fault::HtmlPage.into(),
+        VaultFault::ExpiredToken.into(),
     ];
-    let mut rule = Rule::new(actions.choose(random).expect("some").clone());
+    let mut rule: FaultRule<OperationMatch> = FaultRule::new(faults.choose(random).expect("some").clone());
     let operations = [
         Operation::SecretSet,
         Operation::SecretSet,
@@ -59,20 +53,20 @@ fn vault_rule(random: &mut StdRng, vault_secrets: usize) -> Rule {
     if random.random_bool(0.7) {
         rule = rule.on(*operations.choose(random).expect("some"));
     }
-    if random.random_bool(0.3) && rule.operation != Some(Operation::SecretList) {
+    if random.random_bool(0.3) && rule.matcher.operation != Some(Operation::SecretList) {
         rule = rule.named(format!("vault-{}", random.random_range(0..vault_secrets)));
     }
     if random.random_bool(0.4) {
         rule = rule.times(random.random_range(1..4));
     }
-    if rule.operation == Some(Operation::SecretSet) && random.random_bool(0.2) {
-        rule.action = status(409, "Conflict", None);
+    if rule.matcher.operation == Some(Operation::SecretSet) && random.random_bool(0.2) {
+        rule.fault = Fault::status(409, "Conflict").into();
     }
     // What says that it was not done was not done.
-    let is_lost = match &rule.action {
-        Action::Status { status, .. } => *status >= 500,
-        Action::ForbiddenByRbac | Action::ExpiredToken => false,
-        _ => true,
+    let is_lost = match &rule.fault {
+        AnyFault::Common(Fault::Status { status, .. }) => *status >= 500,
+        AnyFault::Common(_) => true,
+        AnyFault::Own(_) => false,
     };
     if is_lost && random.random_bool(0.4) { rule.after() } else { rule }
 }
@@ -99,31 +93,38 @@ pub async fn in_the_cluster(world: Arc<World>, most: Duration, stop: Cancellatio
 }
 
 /// Whether no request does what it should while a rule stands.
-fn is_total(rule: &FaultRule) -> bool {
-    let aims_at_all =
-        rule.verb.is_none() && rule.resource.is_none() && rule.name.is_none() && rule.count.is_none();
-    let fails = matches!(rule.fault, Fault::Status { .. } | Fault::Hang | Fault::Reset);
-    aims_at_all && fails && rule.phase == Phase::Before
+fn is_total(rule: &FaultRule<ResourceMatch>) -> bool {
+    let matches_all = rule.matcher == ResourceMatch::default() && rule.times.is_none();
+    let fails = matches!(rule.fault, AnyFault::Common(Fault::Status { .. } | Fault::Hang | Fault::Reset));
+    matches_all && fails && rule.phase == Phase::Before
 }
 
-fn cluster_rule(random: &mut StdRng, synced_secrets: usize) -> FaultRule {
-    let status = |code, reason: &str| Fault::Status { code, reason: reason.to_owned(), retry_after: None };
+fn cluster_rule(random: &mut StdRng, synced_secrets: usize) -> FaultRule<ResourceMatch> {
     let of_requests = [
-        status(503, "ServiceUnavailable"),
-        status(503, "ServiceUnavailable"),
-        status(500, "InternalError"),
-        status(409, "Conflict"),
-        status(429, "TooManyRequests"),
-        status(403, "Forbidden"),
+        Fault::status(503, "ServiceUnavailable"),
+        Fault::status(503, "ServiceUnavailable"),
+        Fault::status(500, "InternalError"),
+        Fault::status(409, "Conflict"),
+        Fault::status(429, "TooManyRequests"),
+        Fault::status(403, "Forbidden"),
         Fault::Hang,
         Fault::Reset,
-        Fault::Delay { millis: random.random_range(50..4_500) },
-        Fault::Delay { millis: random.random_range(50..4_500) },
+        Fault::latency(Duration::from_millis(random.random_range(50..4_500))),
+        Fault::latency(Duration::from_millis(random.random_range(50..4_500))),
     ];
-    let of_watches = [Fault::WatchSilent, Fault::WatchSilent, Fault::WatchDrop, Fault::WatchExpired];
+    let of_watches = [
+        ClusterFault::WatchSilent,
+        ClusterFault::WatchSilent,
+        ClusterFault::WatchDrop,
+        ClusterFault::WatchExpired,
+    ];
     if random.random_bool(0.25) {
         let rule = FaultRule::new(of_watches.choose(random).expect("some").clone());
-        return if rule.fault == Fault::WatchSilent { rule } else { rule.times(random.random_range(1..4)) };
+        return if rule.fault == ClusterFault::WatchSilent {
+            rule
+        } else {
+            rule.times(random.random_range(1..4))
+        };
     }
     let fault = of_requests.choose(random).expect("some").clone();
     // Somebody else isn't asked about: what happens to them has an end.
@@ -134,14 +135,14 @@ fn cluster_rule(random: &mut StdRng, synced_secrets: usize) -> FaultRule {
     if random.random_bool(0.5) {
         rule = rule.resource("secrets");
         if random.random_bool(0.4) {
-            rule = rule.named(&format!("secret-{}", random.random_range(0..synced_secrets)));
+            rule = rule.named(format!("secret-{}", random.random_range(0..synced_secrets)));
         }
     }
     if random.random_bool(0.4) {
         rule = rule.times(random.random_range(1..4));
     }
     // What says that it was not done was not done.
-    let is_lost = !matches!(rule.fault, Fault::Status { code: ..500, .. });
+    let is_lost = !matches!(rule.fault, AnyFault::Common(Fault::Status { status: ..500, .. }));
     if is_lost && random.random_bool(0.4) { rule.after() } else { rule }
 }
 

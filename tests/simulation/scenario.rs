@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use key_vault_double::{Action, Operation, Rule};
-use kubernetes_double::{Fault, FaultRule};
+use key_vault_double::{OnOperation, Operation, VaultFault};
+use kubernetes_double::{ClusterFault, Fault, FaultRule, OnResource};
 use rand::RngExt;
 use secrecy::SecretString;
 use secret_service::{model::SyncEngine, proto::ListSyncedSecretsRequest};
@@ -50,17 +50,17 @@ pub async fn run(plan: Plan, database: Handle) -> Report {
         forbid_list(&world);
     }
     if world.plan.no_set {
-        world.vault.faults().add(Rule::new(Action::ForbiddenByRbac).on(Operation::SecretSet));
+        world.vault.faults().add(FaultRule::new(VaultFault::ForbiddenByRbac).on(Operation::SecretSet));
     }
     for (operation, duration) in
         [(Operation::SecretGet, world.plan.slow_values), (Operation::SecretSet, world.plan.slow_sets)]
     {
         if !duration.is_zero() {
-            world.vault.faults().add(Rule::new(Action::Delay { duration }).on(operation));
+            world.vault.faults().add(FaultRule::new(Fault::latency(duration)).on(operation));
         }
     }
     if world.plan.is_silent {
-        world.cluster.faults().add(FaultRule::new(Fault::WatchSilent).resource("secrets"));
+        world.cluster.faults().add(FaultRule::new(ClusterFault::WatchSilent).resource("secrets"));
     }
     let watching = CancellationToken::new();
     let first = tokio::spawn(watchers::watch(world.clone(), watching.clone()));
@@ -122,7 +122,7 @@ async fn busy(world: &Arc<World>, watching: &CancellationToken) -> tokio::task::
     if let Some(most) = plan.partitions {
         trouble.spawn(partitions::on_the_way(world.clone(), most, stop.clone()));
     }
-    world.vault.faults().set(|settings| {
+    world.vault.configure(|settings| {
         settings.latency_milliseconds = u64::try_from(plan.vault_latency.as_millis()).unwrap_or(0);
     });
     let ends = tokio::spawn(end_again_and_again(world.clone()));
@@ -171,7 +171,7 @@ async fn end_again_and_again(world: Arc<World>) {
 
 fn quieten(world: &World) {
     world.vault.faults().clear();
-    world.vault.faults().set(|settings| settings.latency_milliseconds = 0);
+    world.vault.configure(|settings| settings.latency_milliseconds = 0);
     world.cluster.faults().clear();
     for gate in [&world.front, &world.to_vault, &world.to_edge] {
         gate.set_latency(Duration::ZERO);
@@ -183,7 +183,7 @@ fn quieten(world: &World) {
 }
 
 fn forbid_list(world: &World) {
-    world.vault.faults().add(Rule::new(Action::ForbiddenByRbac).on(Operation::SecretList));
+    world.vault.faults().add(FaultRule::new(VaultFault::ForbiddenByRbac).on(Operation::SecretList));
 }
 
 async fn seed_vault(world: &World) {

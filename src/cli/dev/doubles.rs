@@ -56,7 +56,7 @@ impl Doubles {
         let client = client(&cluster).await?;
         crds::install(&client).await?;
         // Everyone on this machine may call the service without credentials, so the vault is no stricter.
-        vault.faults().set(|settings| settings.any_application = true);
+        vault.configure(|settings| settings.any_application = true);
         let hosts = [vault_double::public_host(&dev.vault_name), vault_double::AUTHORITY_HOST.to_owned()];
         let proxy = proxy::Options {
             port: free_or_any(remembered.proxy_port),

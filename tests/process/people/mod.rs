@@ -6,7 +6,7 @@ mod values;
 
 use std::{process::Stdio, time::Duration};
 
-use key_vault_double::{Action, Rule};
+use key_vault_double::{Fault, FaultRule};
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt, process::Command};
 
@@ -182,7 +182,7 @@ async fn the_check_of_the_vault_fails_where_it_does_not_answer() {
     let table = say(&world, &["vault", "check"]).await.ok();
     assert!(table.contains("CanGet") && table.contains("Allowed"), "{table}");
     assert!(table.contains("EngineChosen") && table.contains("sync.engine says so"), "{table}");
-    world.vault.faults().add(Rule::new(Action::Hang));
+    world.vault.faults().add(FaultRule::new(Fault::Hang));
     let broken = say(&world, &["vault", "check", "-o", "json"]).await;
     let vault: Value = serde_json::from_str(&broken.out).unwrap();
     let reachable =

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::PostParams;
-use kubernetes_double::{Fault, FaultRule};
+use kubernetes_double::{Fault, FaultRule, OnResource};
 use secret_service::{
     access,
     edge::secret_store::{SecretProviderClass, SecretSync},
@@ -110,7 +110,7 @@ async fn adopt_waits_for_the_edge_and_fails_where_it_does_not_come_to_hold_it() 
     if !needs_the_double("adopt_waits_for_the_edge_and_fails_where_it_does_not_come_to_hold_it") {
         return;
     }
-    let refused = Fault::Status { code: 422, reason: "Invalid".to_owned(), retry_after: None };
+    let refused = Fault::status(422, "Invalid");
     world.cluster().faults().add(FaultRule::new(refused).verb("patch").resource(written()));
     made_by_hand(&world, "fails").await;
     let failed = say(&world, &adopt("fails", &[])).await;

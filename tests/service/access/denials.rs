@@ -1,7 +1,7 @@
 //! What the doors are made of: tokens, decisions, rules, and what happens while the cluster does not answer.
 
 use futures::StreamExt;
-use kubernetes_double::{Fault, FaultRule};
+use kubernetes_double::{Fault, FaultRule, OnResource};
 use secret_service::{
     proto::*,
     secrets::{self, DenialOptions},
@@ -150,7 +150,7 @@ async fn while_the_cluster_does_not_answer_nobody_is_let_in_who_is_not_remembere
     let (viewer, editor) = (world.token("viewer", AUDIENCE).await, world.token("editor", AUDIENCE).await);
     for review in ["tokenreviews", "subjectaccessreviews"] {
         list_as(&world, &viewer).await.unwrap_or_else(|told| panic!("{}", told.message));
-        let away = Fault::Status { code: 503, reason: "ServiceUnavailable".to_owned(), retry_after: None };
+        let away = Fault::status(503, "ServiceUnavailable");
         world.cluster().faults().add(FaultRule::new(away).resource(review));
         list_as(&world, &viewer).await.unwrap_or_else(|told| panic!("{}", told.message));
         sleep(REMEMBERED * 2).await;

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use futures::{StreamExt, future::join_all};
-use key_vault_double::{Action, Operation, Rule};
-use kubernetes_double::{Fault, FaultRule};
+use key_vault_double::{OnOperation, Operation};
+use kubernetes_double::{Fault, FaultRule, OnResource};
 use secret_service::{
     proto::{synced_secret::State, *},
     secrets,
@@ -94,7 +94,7 @@ async fn the_reviews_of_one_caller_make_nobody_elses_wait() {
     }
     let world = world(|_| {}).await;
     let (flood, mut viewer) = (caller(&world, "nobody").await, caller(&world, "viewer").await);
-    let slow = Fault::Delay { millis: 3_000 };
+    let slow = Fault::latency(Duration::from_millis(3_000));
     world.cluster().faults().add(FaultRule::new(slow).resource("subjectaccessreviews"));
     let flooding = tokio::spawn(async move { ask(&flood, 200, 200).await });
     // After a review of the right on all names come those of the names.
@@ -120,8 +120,8 @@ async fn who_floods_the_vault_makes_nobody_wait_but_itself() {
     let viewers = [caller(&world, "viewer").await, caller(&world, "viewer").await];
     let (mut known, mut editor) = (viewers[0].clone(), caller(&world, "editor").await);
     known.list_synced_secrets(ListSyncedSecretsRequest::default()).await.unwrap();
-    let slow = Action::Delay { duration: Duration::from_millis(500) };
-    world.vault.faults().add(Rule::new(slow).on(Operation::SecretListVersions));
+    let slow = Fault::latency(Duration::from_millis(500));
+    world.vault.faults().add(FaultRule::new(slow).on(Operation::SecretListVersions));
     let versions = (0..400).map(|number| {
         let mut viewer = viewers[number % 2].clone();
         async move {
@@ -182,8 +182,8 @@ async fn who_asks_for_more_than_its_share_of_the_vault_is_not_told_that_the_vaul
         editor.create_synced_secret(request).await.unwrap();
     }
     for operation in [Operation::SecretGet, Operation::SecretListVersions] {
-        let slow = Action::Delay { duration: Duration::from_millis(300) };
-        world.vault.faults().add(Rule::new(slow).on(operation));
+        let slow = Fault::latency(Duration::from_millis(300));
+        world.vault.faults().add(FaultRule::new(slow).on(operation));
     }
     let syncs = ids.iter().map(|id| {
         let mut editor = editor.clone();

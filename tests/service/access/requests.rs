@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use key_vault_double::{Action, Operation, Rule};
+use key_vault_double::{Fault, FaultRule, OnOperation, Operation};
 use secret_service::proto::{AddVaultSecretVersionRequest, CreateSyncedSecretRequest};
 use tonic::Code;
 use uuid::Uuid;
@@ -23,8 +23,8 @@ async fn the_same_call_of_another_caller_does_not_get_the_first_ones_answer_befo
 
     let request =
         AddVaultSecretVersionRequest { request_id: Uuid::new_v4().to_string(), ..add_version("pump", "2") };
-    let slow = Action::Delay { duration: Duration::from_secs(1) };
-    world.vault.faults().add(Rule::new(slow).on(Operation::SecretSet));
+    let slow = Fault::latency(Duration::from_secs(1));
+    world.vault.faults().add(FaultRule::new(slow).on(Operation::SecretSet));
     let (of_first, of_second) = tokio::join!(
         first.add_vault_secret_version(request.clone()),
         second.add_vault_secret_version(request.clone())

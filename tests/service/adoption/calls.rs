@@ -95,9 +95,9 @@ async fn an_adoption_that_a_change_has_overtaken_is_refused_as_stale_and_the_cha
     world.start_service().await;
     world.until_state("edp1", State::Degraded).await;
 
-    let delay = Action::Delay { duration: Duration::from_secs(1) };
+    let delay = Fault::latency(Duration::from_secs(1));
     for read in [Operation::SecretGet, Operation::SecretListVersions] {
-        world.vault.faults().add(Rule::new(delay.clone()).on(read).named("pump-pass"));
+        world.vault.faults().add(FaultRule::new(delay.clone()).on(read).named("pump-pass"));
     }
     let described =
         SyncedSecret { name: name("edp1"), description: "pump".to_owned(), ..SyncedSecret::default() };

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::FieldsV1};
-use key_vault_double::{Action, Operation, Rule};
+use key_vault_double::{Fault, FaultRule, OnOperation, Operation};
 use kube::{
     Resource, ResourceExt,
     api::{Patch, PatchParams, PostParams},

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use kubernetes_double::{Fault, FaultRule};
+use kubernetes_double::{Fault, FaultRule, OnResource};
 use prost::Message;
 use secret_service::{
     api,
@@ -254,7 +254,7 @@ async fn a_call_about_which_nobody_can_tell_ends_before_the_request_comes() {
     }
     let world = locked(|limits| limits.receive_timeout = Duration::from_secs(60)).await;
     let token = world.token("editor", AUDIENCE).await;
-    let broken = Fault::Status { code: 500, reason: "InternalError".to_owned(), retry_after: None };
+    let broken = Fault::status(500, "InternalError");
     world.cluster().faults().add(FaultRule::new(broken).resource("subjectaccessreviews"));
     let connection = Http2::connect(world.address(), 2).await;
     let path = format!("{SERVICE}/GetSyncedSecret");

@@ -3,7 +3,7 @@
 use std::{num::NonZeroU32, time::Duration};
 
 use futures::future::join_all;
-use kubernetes_double::{Fault, FaultRule};
+use kubernetes_double::{Fault, FaultRule, OnResource};
 use secret_service::{
     api,
     proto::{GetVaultRequest, ListSyncedSecretsRequest},
@@ -73,7 +73,7 @@ async fn slow(change: impl FnOnce(&mut api::Limits)) -> (World, Channel) {
     let (channel, viewer) = (world.channel().await, world.token("viewer", AUDIENCE).await);
     let mut viewer = callers::client(channel.clone(), Some(&viewer));
     viewer.list_synced_secrets(ListSyncedSecretsRequest::default()).await.unwrap();
-    let slow = Fault::Delay { millis: 4_000 };
+    let slow = Fault::latency(Duration::from_millis(4_000));
     world.cluster().faults().add(FaultRule::new(slow).resource("tokenreviews"));
     world.account("renewed", &BOTH, &LOOKING, &[]).await;
     (world, channel)

@@ -13,12 +13,12 @@ use std::{
 };
 
 use k8s_openapi::{api::coordination::v1::Lease, apimachinery::pkg::apis::meta::v1::MicroTime};
-use key_vault_double::{Action, Happened, Operation, Rule};
+use key_vault_double::{Happened, OnOperation, Operation};
 use kube::{
     Api,
     api::{DeleteParams, Patch, PatchParams},
 };
-use kubernetes_double::{Fault, FaultRule};
+use kubernetes_double::{ClusterFault, Fault, FaultRule, OnResource};
 use secret_service::proto::{
     Condition, CreateSyncedSecretRequest, CreateVaultSecretRequest, GetVaultRequest,
     ListSyncedSecretsRequest, ListVaultSecretVersionsRequest, SecretReference, SyncedSecret,
@@ -253,7 +253,7 @@ async fn whoever_stands_by_repairs_nothing_and_looks_at_all_anew_when_it_takes_o
     let edit = json!({ "stringData": { "k": "edited" } });
     world.secrets().patch("edited", &PatchParams::default(), &Patch::Merge(edit)).await.unwrap();
     sleep(Duration::from_secs(1)).await;
-    world.cluster().faults().add(FaultRule::new(Fault::WatchSilent).resource("secrets"));
+    world.cluster().faults().add(FaultRule::new(ClusterFault::WatchSilent).resource("secrets"));
     world.secrets().delete("removed", &DeleteParams::default()).await.unwrap();
     world.somebody.sets("w", "newer").await;
     sleep(Duration::from_secs(2)).await;
@@ -283,7 +283,7 @@ async fn without_the_right_to_the_lease_a_change_is_refused_and_told_which_right
         return;
     }
     let mut world = World::start().await;
-    let forbidden = Fault::Status { code: 403, reason: "Forbidden".to_owned(), retry_after: None };
+    let forbidden = Fault::status(403, "Forbidden");
     world.stop_service().await;
     world.cluster().faults().add(FaultRule::new(forbidden).resource("leases"));
     world.start_service().await;

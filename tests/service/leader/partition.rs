@@ -84,9 +84,10 @@ async fn a_holder_without_the_api_server_stops_writing_before_the_other_takes_ov
     way.close();
     let closed = Instant::now();
     // A write that takes its time begins all the while: what began in time ends in time, too.
-    world.vault.faults().add(
-        Rule::new(Action::Delay { duration: Duration::from_secs(9) }).on(Operation::SecretSet).named("v"),
-    );
+    world
+        .vault
+        .faults()
+        .add(FaultRule::new(Fault::latency(Duration::from_secs(9))).on(Operation::SecretSet).named("v"));
     let writes = async {
         let mut under_way = JoinSet::new();
         loop {

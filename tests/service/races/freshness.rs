@@ -25,7 +25,7 @@ async fn an_update_is_synced_only_when_the_edge_holds_what_it_asked_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn where_the_extension_fails_at_the_update_the_value_before_is_not_told_as_synced() {
     let Some(mut world) = world_while_the_extension_reads_v().await else { return };
-    world.vault.faults().add(Rule::new(Action::ForbiddenByRbac).on(Operation::SecretGet).named("w"));
+    world.vault.faults().add(FaultRule::new(VaultFault::ForbiddenByRbac).on(Operation::SecretGet).named("w"));
     let changed = with_references("a", vec![existing("k", "w")]);
     let told = world.client.update_synced_secret(changed).await.unwrap().into_inner();
     assert_ne!(told.state(), State::Synced, "{told:?}");
@@ -59,7 +59,7 @@ async fn what_was_just_read_is_not_told_as_not_compared() {
     world.seed("w", "value").await;
     // Knowledge younger than ten seconds never counts as old, and what was never compared is as old as the process.
     sleep(Duration::from_secs(11).saturating_sub(begun.elapsed())).await;
-    let slowly = Rule::new(Action::Delay { duration: Duration::from_secs(2) });
+    let slowly = FaultRule::new(Fault::latency(Duration::from_secs(2)));
     world.vault.faults().add(slowly.on(Operation::SecretList));
     // A check has begun that does not know of `b`.
     until_asked(&world, Operation::SecretList, 1).await;
@@ -85,7 +85,8 @@ async fn an_adoption_takes_back_no_sync_now_and_the_next_one_looks() {
     let adopt = AdoptSyncedSecretRequest { name: name("a"), ..Default::default() };
     let adoption = tokio::spawn(async move { adopter.adopt_synced_secret(adopt).await });
     until_asked(&world, Operation::SecretGet, 1).await;
-    let look = FaultRule::new(Fault::Delay { millis: 2_000 }).verb("get").resource("secrets").times(1);
+    let look =
+        FaultRule::new(Fault::latency(Duration::from_millis(2_000))).verb("get").resource("secrets").times(1);
     world.cluster().faults().add(look);
     syncer.sync_synced_secret(sync("a")).await.unwrap();
     adoption.await.unwrap().unwrap();
@@ -101,7 +102,7 @@ async fn who_points_a_key_elsewhere_does_not_wait_for_the_vault_secret_that_hang
     let options = Options { vault_timeout: Duration::from_secs(15), ..direct() };
     let Some(mut world) = world_with_one(options).await else { return };
     world.seed("w", "other").await;
-    world.vault.faults().add(Rule::new(Action::Hang).on(Operation::SecretGet).named("v"));
+    world.vault.faults().add(FaultRule::new(Fault::Hang).on(Operation::SecretGet).named("v"));
     let edit = json!({ "stringData": { "k": "edited" } });
     let before = world.vault.requests().of(Operation::SecretGet);
     world.secrets().patch("a", &PatchParams::default(), &Patch::Merge(edit)).await.unwrap();

@@ -13,12 +13,12 @@ use std::{
 };
 
 use k8s_openapi::api::core::v1::Secret;
-use key_vault_double::{Action, Operation, Rule};
+use key_vault_double::{OnOperation, Operation, VaultFault};
 use kube::{
     Api, ResourceExt,
     api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams},
 };
-use kubernetes_double::{Fault, FaultRule};
+use kubernetes_double::{ClusterFault, Fault, FaultRule, OnResource, ResourceMatch};
 use secret_service::{
     edge::{
         FIELD_MANAGER, UID_LABEL,
@@ -112,11 +112,11 @@ pub(super) fn slow(world: &World, operation: Operation, vault_secret: &str, dura
     world
         .vault
         .faults()
-        .add(Rule::new(Action::Delay { duration }).on(operation).named(vault_secret).times(1));
+        .add(FaultRule::new(Fault::latency(duration)).on(operation).named(vault_secret).times(1));
 }
 
-pub(super) fn status(code: u16, reason: &str) -> FaultRule {
-    FaultRule::new(Fault::Status { code, reason: reason.to_owned(), retry_after: None })
+pub(super) fn status(code: u16, reason: &str) -> FaultRule<ResourceMatch> {
+    FaultRule::new(Fault::status(code, reason))
 }
 
 /// The API server answers nobody, and its watches tell nothing.
@@ -124,7 +124,7 @@ pub(super) fn takes_down(world: &World) {
     world
         .cluster()
         .faults()
-        .replace(vec![FaultRule::new(Fault::WatchSilent), status(503, "ServiceUnavailable")]);
+        .replace(vec![FaultRule::new(ClusterFault::WatchSilent), status(503, "ServiceUnavailable")]);
 }
 
 /// The API server does not serve the extension's kinds for these verbs.

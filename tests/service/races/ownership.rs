@@ -13,7 +13,8 @@ async fn the_secret_of_a_strangers_secretsync_keeps_its_keys() {
     world.classes().create(&kubectl(), &class).await.unwrap();
 
     // Theirs comes between the look whether the name is free and the first write.
-    let first = FaultRule::new(Fault::Delay { millis: 1_000 }).verb("patch").resource(PAIR[1]).times(1);
+    let first =
+        FaultRule::new(Fault::latency(Duration::from_millis(1_000))).verb("patch").resource(PAIR[1]).times(1);
     world.cluster().faults().add(first);
     let writes = || world.cluster().requests().of("patch", PAIR[1]);
     let before = writes();

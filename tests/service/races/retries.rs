@@ -26,7 +26,7 @@ async fn a_right_that_is_given_back_is_used_without_another_call() {
 async fn a_retry_after_of_a_century_stops_nothing() {
     let Some(mut world) = world(direct()).await else { return };
     world.seed("v", "value").await;
-    let busy = Fault::Status { code: 429, reason: "TooManyRequests".to_owned(), retry_after: Some(u32::MAX) };
+    let busy = Fault::retry_after(429, "TooManyRequests", Duration::from_secs(u32::MAX.into()));
     world.cluster().faults().add(FaultRule::new(busy).verb("patch").resource("secrets").times(1));
     let asked = CreateSyncedSecretRequest { wait: None, ..of_v("a") };
     world.client.create_synced_secret(asked).await.unwrap();
@@ -116,7 +116,7 @@ async fn a_create_that_comes_again_stores_nothing_for_a_key_that_is_anothers_by_
     let options = Options { vault_timeout: Duration::from_secs(2), ..direct() };
     let Some(mut world) = world(options).await else { return };
     // Stored or not: the caller can't tell.
-    world.vault.faults().add(Rule::new(Action::Hang).on(Operation::SecretSet).named("first"));
+    world.vault.faults().add(FaultRule::new(Fault::Hang).on(Operation::SecretSet).named("first"));
     let asked = CreateSyncedSecretRequest {
         request_id: Uuid::new_v4().to_string(),
         ..create("a", vec![created("k", "first", "one")])

@@ -10,7 +10,7 @@ async fn a_rebuild_waits_for_a_cluster_that_is_away() {
     if !needs_the_double("a_rebuild_waits_for_a_cluster_that_is_away") {
         return;
     }
-    let away = Fault::Status { code: 503, reason: "ServiceUnavailable".to_owned(), retry_after: None };
+    let away = Fault::status(503, "ServiceUnavailable");
     world.cluster().faults().add(FaultRule::new(away));
     world.lose_database().await;
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -27,7 +27,7 @@ async fn that_a_name_is_absent_is_told_only_after_the_rebuild() {
     let mut world = World::start().await;
     world.seed("v", "x").await;
     world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
-    let away = Fault::Status { code: 503, reason: "ServiceUnavailable".to_owned(), retry_after: None };
+    let away = Fault::status(503, "ServiceUnavailable");
     world.cluster().faults().add(FaultRule::new(away).resource("secrets"));
     world.lose_database().await;
     let refused = world.client.get_synced_secret(get("a")).await.unwrap_err();
@@ -81,7 +81,7 @@ async fn what_the_extension_made_stays_its_own_although_its_kinds_are_served_lat
     world.seed("v", "x").await;
     world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
     world.options.is_auto = true;
-    let missing = || Fault::Status { code: 404, reason: "NotFound".to_owned(), retry_after: None };
+    let missing = || Fault::status(404, "NotFound");
     for resource in ["secretsyncs", "secretproviderclasses"] {
         world.cluster().faults().add(FaultRule::new(missing()).resource(resource));
     }
@@ -108,7 +108,7 @@ async fn a_rebuild_that_waits_for_the_extensions_kinds_records_nothing_meanwhile
     let metadata = ObjectMeta { name: Some("theirs".to_owned()), labels, ..ObjectMeta::default() };
     let theirs = PostParams { field_manager: Some("kubectl".to_owned()), ..PostParams::default() };
     world.secrets().create(&theirs, &Secret { metadata, ..Secret::default() }).await.unwrap();
-    let missing = || Fault::Status { code: 404, reason: "NotFound".to_owned(), retry_after: None };
+    let missing = || Fault::status(404, "NotFound");
     for resource in ["secretsyncs", "secretproviderclasses"] {
         world.cluster().faults().add(FaultRule::new(missing()).resource(resource));
     }

@@ -6,9 +6,9 @@ mod meanwhile;
 use std::{collections::BTreeMap, time::Duration};
 
 use k8s_openapi::{ByteString, api::core::v1::Secret};
-use key_vault_double::{Action, Rule};
+use key_vault_double::VaultFault;
 use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
-use kubernetes_double::{Fault, FaultRule};
+use kubernetes_double::{Fault, FaultRule, OnResource};
 use secret_service::{
     edge::UID_LABEL,
     model::SyncEngine,
@@ -143,7 +143,7 @@ async fn a_rebuild_touches_nothing_at_the_edge() {
     let before = versions(&world).await;
     // Nothing is compared with the vault meanwhile, and so nothing is written.
     world.stop_service().await;
-    world.vault.faults().add(Rule::new(Action::ForbiddenByRbac));
+    world.vault.faults().add(FaultRule::new(VaultFault::ForbiddenByRbac));
     world.remove_database();
     world.start_service().await;
     let told = world.until("rich", |secret| !secret.conditions.is_empty()).await;

@@ -38,7 +38,7 @@ async fn a_secret_that_the_cluster_refuses_is_told_also_where_the_check_comes_of
     }
     let mut world = World::start_with(often()).await;
     world.seed("pump-user", "operator").await;
-    let forbidden = Fault::Status { code: 403, reason: "Forbidden".to_owned(), retry_after: None };
+    let forbidden = Fault::status(403, "Forbidden");
     world.cluster().faults().add(FaultRule::new(forbidden).verb("patch").resource("secrets"));
     let request = create("edp1", vec![existing("username", "pump-user")]);
     let told = world.client.create_synced_secret(request).await.unwrap().into_inner();
@@ -170,7 +170,7 @@ async fn a_busy_extension_is_waited_for_and_told_with_how_many_wait() {
     let mut world = World::start_with(Options { patience: Duration::from_secs(5), ..engine() }).await;
     world.seed("pump-user", "operator").await;
     // One after the other: the last one has to wait for many times the patience.
-    let slow = FaultRule::new(Fault::Delay { millis: 350 }).verb("patch").resource("secrets");
+    let slow = FaultRule::new(Fault::latency(Duration::from_millis(350))).verb("patch").resource("secrets");
     world.cluster().faults().add(slow);
     let ids: Vec<String> = (0..40).map(|number| format!("edp{number}")).collect();
     for id in &ids {

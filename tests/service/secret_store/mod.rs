@@ -16,7 +16,7 @@ use kube::{
     ResourceExt,
     api::{DeleteParams, Patch, PatchParams, PostParams},
 };
-use kubernetes_double::{Fault, FaultRule};
+use kubernetes_double::{Fault, FaultRule, OnResource, ResourceMatch};
 use secret_service::{
     edge::secret_store::{SecretProviderClass, SecretSync},
     model::SyncEngine,

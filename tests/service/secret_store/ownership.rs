@@ -200,7 +200,7 @@ async fn a_class_that_somebody_makes_at_the_same_moment_is_a_conflict_and_keeps_
     }
     let mut world = World::start_with(engine()).await;
     world.seed("pump-user", "operator").await;
-    let late = FaultRule::new(Fault::Delay { millis: 700 }).verb("patch");
+    let late = FaultRule::new(Fault::latency(Duration::from_millis(700))).verb("patch");
     world.cluster().faults().add(late.resource("secretproviderclasses"));
     ask_for(&mut world, "edp1").await;
     tokio::time::sleep(Duration::from_millis(300)).await;

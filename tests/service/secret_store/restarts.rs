@@ -3,8 +3,8 @@
 use super::*;
 
 /// Lists of a resource come late, so that others are there first.
-fn late(resource: &str) -> FaultRule {
-    FaultRule::new(Fault::Delay { millis: 700 }).verb("list").resource(resource)
+fn late(resource: &str) -> FaultRule<ResourceMatch> {
+    FaultRule::new(Fault::latency(Duration::from_millis(700))).verb("list").resource(resource)
 }
 
 #[tokio::test]

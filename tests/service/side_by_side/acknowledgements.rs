@@ -9,7 +9,7 @@ async fn refused_beside<T>(
     beside: impl Future<Output = T>,
 ) -> (tonic::Status, T) {
     let before = world.vault.requests().of(Operation::SecretSet);
-    world.vault.faults().add(Rule::new(delay(2)).on(Operation::SecretSet).named("fresh").times(1));
+    world.vault.faults().add(FaultRule::new(delay(2)).on(Operation::SecretSet).named("fresh").times(1));
     let call = tokio::spawn(refused);
     asked(world, Operation::SecretSet, before + 1).await;
     let answer = beside.await;
@@ -106,7 +106,7 @@ async fn who_changes_the_description_while_a_value_is_being_stored_waits_for_it_
     world.seed("v", "value").await;
     world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
     let before = world.vault.requests().of(Operation::SecretSet);
-    world.vault.faults().add(Rule::new(delay(2)).on(Operation::SecretSet));
+    world.vault.faults().add(FaultRule::new(delay(2)).on(Operation::SecretSet));
     let (mut first, mut second) = (world.client.clone(), world.client.clone());
     let changed = with_references("a", vec![existing("k", "v"), created("new", "fresh", "x")]);
     let storing = tokio::spawn(async move { first.update_synced_secret(changed).await });
@@ -127,7 +127,7 @@ async fn an_update_without_an_etag_is_made_on_whatever_another_one_has_made_of_i
     world.seed("slow", "value").await;
     world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
     for read in [Operation::SecretGet, Operation::SecretListVersions] {
-        world.vault.faults().add(Rule::new(delay(1)).on(read).named("slow"));
+        world.vault.faults().add(FaultRule::new(delay(1)).on(read).named("slow"));
     }
     let (mut first, mut second) = (world.client.clone(), world.client.clone());
     let (slow, fast) =
@@ -159,7 +159,7 @@ async fn a_deletion_that_was_answered_is_not_undone_by_an_update_that_was_still_
         world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap().into_inner();
     world.cluster().faults().add(FaultRule::new(unavailable()).verb("delete").resource(written()));
     for read in [Operation::SecretGet, Operation::SecretListVersions] {
-        world.vault.faults().add(Rule::new(delay(1)).on(read).named("slow"));
+        world.vault.faults().add(FaultRule::new(delay(1)).on(read).named("slow"));
     }
     let (mut first, mut second) = (world.client.clone(), world.client.clone());
     let (slow, deletion) =

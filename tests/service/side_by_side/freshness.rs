@@ -56,7 +56,7 @@ async fn sync_now_finds_that_the_secret_is_gone_although_the_watch_is_silent() {
     let mut world = World::start().await;
     world.seed("v", "value").await;
     world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
-    world.cluster().faults().add(FaultRule::new(Fault::WatchSilent).resource("secrets"));
+    world.cluster().faults().add(FaultRule::new(ClusterFault::WatchSilent).resource("secrets"));
     world.secrets().delete("a", &DeleteParams::default()).await.unwrap();
 
     let told = world.client.sync_synced_secret(sync("a")).await.unwrap().into_inner();
@@ -70,7 +70,7 @@ async fn references_follow_the_latest_also_where_the_vault_can_not_be_listed() {
         World::start_with(Options { interval: Duration::from_secs(1), ..Options::default() }).await;
     world.seed("v", "one").await;
     world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
-    world.vault.faults().add(Rule::new(Action::ForbiddenByRbac).on(Operation::SecretList));
+    world.vault.faults().add(FaultRule::new(VaultFault::ForbiddenByRbac).on(Operation::SecretList));
     sleep(Duration::from_millis(1_100)).await;
     world.somebody.sets("v", "two").await;
     let begun = Instant::now();
@@ -91,8 +91,8 @@ async fn knowledge_of_the_vault_that_is_old_says_so_and_how_old_it_is() {
         held.map(|condition| condition.reason.clone())
     };
     assert_eq!(compared(&world.get("a").await), None, "nothing to say while all is well");
-    let gone = Action::Status { status: 503, code: "Unavailable".to_owned(), inner: None, retry_after: None };
-    world.vault.faults().add(Rule::new(gone));
+    let gone = Fault::status(503, "Unavailable");
+    world.vault.faults().add(FaultRule::new(gone));
 
     let old = world.until("a", |secret| compared(secret).as_deref() == Some("NotCompared")).await;
     let condition = old.conditions.iter().find(|condition| condition.r#type == "Compared").unwrap();

@@ -11,12 +11,12 @@ mod workers;
 use std::{collections::BTreeMap, time::Duration};
 
 use k8s_openapi::api::core::v1::Secret;
-use key_vault_double::{Action, Operation, Rule};
+use key_vault_double::{OnOperation, Operation, VaultFault};
 use kube::{
     ResourceExt,
     api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams},
 };
-use kubernetes_double::{Fault, FaultRule};
+use kubernetes_double::{ClusterFault, Fault, FaultRule, OnResource};
 use secret_service::{
     edge::{FIELD_MANAGER, UID_LABEL},
     proto::{
@@ -34,12 +34,12 @@ use crate::support::{
     Options, PATIENCE, World, needs_the_direct_engine, needs_the_double, requests::*, written,
 };
 
-fn delay(seconds: u64) -> Action {
-    Action::Delay { duration: Duration::from_secs(seconds) }
+fn delay(seconds: u64) -> Fault {
+    Fault::latency(Duration::from_secs(seconds))
 }
 
 fn unavailable() -> Fault {
-    Fault::Status { code: 503, reason: "ServiceUnavailable".to_owned(), retry_after: None }
+    Fault::status(503, "ServiceUnavailable")
 }
 
 async fn merge(world: &World, id: &str, patch: serde_json::Value) {

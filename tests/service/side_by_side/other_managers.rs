@@ -90,8 +90,8 @@ async fn a_secret_that_somebody_makes_under_our_first_write_stays_theirs_althoug
     let patches = || world.cluster().requests().of("patch", "secrets");
     let before = patches();
     let patch = |fault: Fault| FaultRule::new(fault).verb("patch").resource("secrets");
-    world.cluster().faults().add(FaultRule { count: Some(1), ..patch(Fault::Delay { millis: 1_500 }) });
-    world.cluster().faults().add(FaultRule { count: Some(1), ..patch(unavailable()) });
+    world.cluster().faults().add(patch(Fault::latency(Duration::from_millis(1_500))).times(1));
+    world.cluster().faults().add(patch(unavailable()).times(1));
     let mut client = world.client.clone();
     let call =
         tokio::spawn(async move { client.create_synced_secret(create("a", vec![existing("k", "v")])).await });

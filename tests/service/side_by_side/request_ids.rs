@@ -6,8 +6,8 @@ use super::*;
 async fn the_same_call_while_the_first_is_still_checking_gets_the_same_answer() {
     let mut world = World::start().await;
     world.seed("v", "value").await;
-    world.vault.faults().add(Rule::new(delay(1)).on(Operation::SecretGet));
-    world.vault.faults().add(Rule::new(delay(1)).on(Operation::SecretGetDeleted));
+    world.vault.faults().add(FaultRule::new(delay(1)).on(Operation::SecretGet));
+    world.vault.faults().add(FaultRule::new(delay(1)).on(Operation::SecretGetDeleted));
     let request_id = || Uuid::new_v4().to_string();
 
     let wanted = CreateSyncedSecretRequest {
@@ -39,7 +39,7 @@ async fn the_same_call_while_the_first_is_still_checking_gets_the_same_answer() 
 async fn a_version_is_added_once_by_two_overlapping_calls_of_one_request_id() {
     let mut world = World::start().await;
     world.seed("v", "value").await;
-    world.vault.faults().add(Rule::new(delay(1)).on(Operation::SecretSet));
+    world.vault.faults().add(FaultRule::new(delay(1)).on(Operation::SecretSet));
     let added =
         AddVaultSecretVersionRequest { request_id: Uuid::new_v4().to_string(), ..add_version("v", "newer") };
     let (mut first, mut second) = (world.client.clone(), world.client.clone());

@@ -8,7 +8,7 @@ async fn an_update_that_brings_the_missing_value_stores_it_although_it_changes_n
         return;
     }
     let mut world = World::start().await;
-    world.vault.faults().add(Rule::new(Action::Hang).on(Operation::SecretSet));
+    world.vault.faults().add(FaultRule::new(Fault::Hang).on(Operation::SecretSet));
     let mut client = world.client.clone();
     let cut_off = tokio::spawn(async move {
         client.create_synced_secret(create("a", vec![created("k", "fresh", "x")])).await
@@ -36,7 +36,7 @@ async fn cut_off(world: &mut World) -> CreateSyncedSecretRequest {
         request_id: Uuid::new_v4().to_string(),
         ..create("a", vec![created("k", "fresh", "x")])
     };
-    world.vault.faults().add(Rule::new(Action::Hang).on(Operation::SecretSet));
+    world.vault.faults().add(FaultRule::new(Fault::Hang).on(Operation::SecretSet));
     world.client.create_synced_secret(request.clone()).await.unwrap_err();
     world.until("a", |secret| synced_reason(secret) == "ValueNotStored").await;
     world.vault.faults().clear();
@@ -45,7 +45,7 @@ async fn cut_off(world: &mut World) -> CreateSyncedSecretRequest {
 
 /// The same call again, which takes its time to store the value: nobody is told meanwhile that it failed.
 async fn stores_again(world: &mut World, request: CreateSyncedSecretRequest) {
-    world.vault.faults().add(Rule::new(delay(3)).on(Operation::SecretSet).times(1));
+    world.vault.faults().add(FaultRule::new(delay(3)).on(Operation::SecretSet).times(1));
     let before = world.vault.requests().of(Operation::SecretSet);
     let mut client = world.client.clone();
     let again = tokio::spawn(async move { client.create_synced_secret(request).await });
@@ -75,7 +75,7 @@ async fn a_call_that_is_made_again_stores_its_own_value_and_no_other_calls() {
     }
     let mut world = World::start().await;
     let first = cut_off(&mut world).await;
-    world.vault.faults().add(Rule::new(Action::Hang).on(Operation::SecretSet));
+    world.vault.faults().add(FaultRule::new(Fault::Hang).on(Operation::SecretSet));
     let wanted = SyncedSecret {
         name: name("a"),
         references: vec![created("k", "fresh", "second")],
@@ -107,7 +107,7 @@ async fn what_was_found_missing_before_the_same_call_came_again_is_not_told_afte
     }
     let mut world = World::start().await;
     let request = cut_off(&mut world).await;
-    world.vault.faults().add(Rule::new(delay(1)).on(Operation::SecretListVersions).times(1));
+    world.vault.faults().add(FaultRule::new(delay(1)).on(Operation::SecretListVersions).times(1));
     let before = world.vault.requests().of(Operation::SecretListVersions);
     world.client.sync_synced_secret(SyncSyncedSecretRequest { wait: None, ..sync("a") }).await.unwrap();
     asked(&world, Operation::SecretListVersions, before + 1).await;
@@ -118,7 +118,7 @@ async fn what_was_found_missing_before_the_same_call_came_again_is_not_told_afte
 async fn a_creation_whose_race_can_not_be_judged_is_not_taken_for_won() {
     let mut world = World::start().await;
     // The checks before, and the one after the write: that one fails.
-    world.vault.faults().add(Rule::new(delay(1)).on(Operation::SecretSet).named("fresh").times(1));
+    world.vault.faults().add(FaultRule::new(delay(1)).on(Operation::SecretSet).named("fresh").times(1));
     let before = world.vault.requests().of(Operation::SecretSet);
     let mut client = world.client.clone();
     let call = tokio::spawn(async move {
@@ -126,7 +126,7 @@ async fn a_creation_whose_race_can_not_be_judged_is_not_taken_for_won() {
     });
     asked(&world, Operation::SecretSet, before + 1).await;
     world.somebody.sets("fresh", "theirs").await;
-    world.vault.faults().add(Rule::new(Action::ForbiddenByRbac).on(Operation::SecretListVersions));
+    world.vault.faults().add(FaultRule::new(VaultFault::ForbiddenByRbac).on(Operation::SecretListVersions));
     let answer = call.await.unwrap().unwrap().into_inner();
     assert_ne!(answer.state(), State::Synced, "nobody knows who was first: {answer:?}");
     world.vault.faults().clear();
@@ -139,7 +139,7 @@ async fn a_creation_whose_race_can_not_be_judged_is_not_taken_for_won() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_vault_secret_whose_race_could_not_be_judged_is_found_by_the_same_call_again() {
     let mut world = World::start().await;
-    world.vault.faults().add(Rule::new(delay(1)).on(Operation::SecretSet).named("fresh").times(1));
+    world.vault.faults().add(FaultRule::new(delay(1)).on(Operation::SecretSet).named("fresh").times(1));
     let before = world.vault.requests().of(Operation::SecretSet);
     let request = CreateVaultSecretRequest {
         vault_secret_id: "fresh".to_owned(),
@@ -150,7 +150,7 @@ async fn a_vault_secret_whose_race_could_not_be_judged_is_found_by_the_same_call
     let (mut client, first) = (world.client.clone(), request.clone());
     let call = tokio::spawn(async move { client.create_vault_secret(first).await });
     asked(&world, Operation::SecretSet, before + 1).await;
-    world.vault.faults().add(Rule::new(Action::ForbiddenByRbac).on(Operation::SecretListVersions));
+    world.vault.faults().add(FaultRule::new(VaultFault::ForbiddenByRbac).on(Operation::SecretListVersions));
     let refusal = call.await.unwrap().unwrap_err();
     assert_eq!(told(&refusal).reason, "CREATION_UNVERIFIED", "{refusal:?}");
 

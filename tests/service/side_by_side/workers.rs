@@ -21,8 +21,8 @@ async fn a_deletion_that_was_answered_is_not_undone_by_a_look_that_was_slow() {
     }
     world.client.create_synced_secret(create("a", vec![existing("k", "slow")])).await.unwrap();
     // Enough slow work that a key waits in one line while it is asked for in another.
-    world.vault.faults().add(Rule::new(delay(1)).on(Operation::SecretGet).named("v"));
-    world.vault.faults().add(Rule::new(delay(4)).on(Operation::SecretGet).named("slow"));
+    world.vault.faults().add(FaultRule::new(delay(1)).on(Operation::SecretGet).named("v"));
+    world.vault.faults().add(FaultRule::new(delay(4)).on(Operation::SecretGet).named("slow"));
     for other in 0..16 {
         merge(&world, &format!("other-{other}"), json!({ "stringData": { "k": "edited" } })).await;
     }
@@ -94,7 +94,7 @@ async fn a_vault_that_hangs_holds_neither_deletions_nor_those_who_need_none_of_i
             .await
             .unwrap();
     }
-    world.vault.faults().add(Rule::new(Action::Hang).on(Operation::SecretGet));
+    world.vault.faults().add(FaultRule::new(Fault::Hang).on(Operation::SecretGet));
     let before = world.vault.requests().of(Operation::SecretGet);
     for id in 0..12 {
         merge(&world, &format!("s-{id}"), json!({ "stringData": { "k": "edited" } })).await;

@@ -70,7 +70,7 @@ async fn a_kind_that_is_not_served_for_a_moment_hides_no_use_from_a_deletion() {
     used(&mut world, "late", "a").await;
     // As where the API server comes up, and the definitions after it.
     world.stop_service().await;
-    let not_found = Fault::Status { code: 404, reason: "NotFound".to_owned(), retry_after: None };
+    let not_found = Fault::status(404, "NotFound");
     let group = "/apis/deviceregistry.microsoft.com";
     world.cluster().faults().replace(vec![FaultRule::new(not_found).resource(group)]);
     world.start_service().await;
@@ -92,7 +92,7 @@ async fn a_deletion_that_is_held_back_can_be_forced() {
     }
     let mut world = made(&["a"]).await;
     // A watch that has silently died: the call knows nothing of the use, the last look does.
-    let silent = Fault::WatchSilent;
+    let silent = ClusterFault::WatchSilent;
     world.cluster().faults().add(FaultRule::new(silent).verb("watch").resource("assetendpointprofiles"));
     world.applies(PROFILE, "unseen", naming("a/username")).await;
     let begun = Instant::now();
@@ -103,7 +103,7 @@ async fn a_deletion_that_is_held_back_can_be_forced() {
     world
         .cluster()
         .faults()
-        .add(FaultRule::new(Fault::Delay { millis: 1_000 }).verb("delete").resource("secrets"));
+        .add(FaultRule::new(Fault::latency(Duration::from_millis(1_000))).verb("delete").resource("secrets"));
     let request = DeleteSyncedSecretRequest { force: true, ..delete("a") };
     world.client.delete_synced_secret(request).await.unwrap();
     assert!(world.edge("a").await.is_none());
@@ -135,7 +135,7 @@ async fn a_use_that_appears_in_the_moment_of_the_removal_is_reported() {
     world
         .cluster()
         .faults()
-        .add(FaultRule::new(Fault::Delay { millis: 1_500 }).verb("delete").resource("secrets"));
+        .add(FaultRule::new(Fault::latency(Duration::from_millis(1_500))).verb("delete").resource("secrets"));
     let mut client = world.client.clone();
     let deletion = tokio::spawn(async move { client.delete_synced_secret(delete("a")).await });
     while world.cluster().requests().of("delete", "secrets") == 0 {

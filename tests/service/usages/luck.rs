@@ -27,16 +27,17 @@ async fn a_watch_that_breaks_misses_nothing() {
         return;
     }
     let mut world = made(&["a", "b"]).await;
-    for (number, broken) in [Fault::WatchDrop, Fault::WatchExpired, refused(500)].into_iter().enumerate() {
-        let verb = if matches!(broken, Fault::Status { .. }) { "list" } else { "watch" };
+    let faults: [AnyFault<ClusterFault>; 3] =
+        [ClusterFault::WatchDrop.into(), ClusterFault::WatchExpired.into(), refused(500).into()];
+    for (number, broken) in faults.into_iter().enumerate() {
+        let verb = if matches!(broken, AnyFault::Common(_)) { "list" } else { "watch" };
         world
             .cluster()
             .faults()
             .add(FaultRule::new(broken).verb(verb).resource("assetendpointprofiles").times(2));
-        world
-            .cluster()
-            .faults()
-            .add(FaultRule::new(Fault::WatchDrop).verb("watch").resource("assetendpointprofiles").times(1));
+        world.cluster().faults().add(
+            FaultRule::new(ClusterFault::WatchDrop).verb("watch").resource("assetendpointprofiles").times(1),
+        );
         let profile = format!("p-{number}");
         used(&mut world, &profile, "a").await;
         world.cluster().faults().clear();
@@ -218,7 +219,7 @@ async fn a_kind_that_is_not_served_for_a_moment_is_not_forgotten() {
             assert!(!usages(&mut world, "a").await.is_empty(), "{path}");
             sleep(Duration::from_millis(5)).await;
         }
-        assert!(world.cluster().faults().rules().is_empty(), "it was asked");
+        assert!(world.cluster().faults().list().is_empty(), "it was asked");
         let refused = world.client.delete_synced_secret(delete("a")).await.unwrap_err();
         assert_eq!(told(&refused).reason, "SYNCED_SECRET_IN_USE");
     }
@@ -241,7 +242,7 @@ async fn what_used_a_synced_secret_before_a_start_is_waited_for_when_its_kind_is
     world.start_service().await;
     let refused = world.client.delete_synced_secret(delete("a")).await.unwrap_err();
     assert_eq!(told(&refused).reason, "SYNCED_SECRET_IN_USE");
-    assert!(world.cluster().faults().rules().is_empty(), "it was asked");
+    assert!(world.cluster().faults().list().is_empty(), "it was asked");
 
     // A kind that stays away holds nothing up for long.
     world.stop_service().await;

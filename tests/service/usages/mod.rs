@@ -7,7 +7,7 @@ mod silence;
 
 use std::time::Duration;
 
-use kubernetes_double::{Fault, FaultRule};
+use kubernetes_double::{AnyFault, ClusterFault, Fault, FaultRule, OnResource};
 use secret_service::{
     edge::UsageOptions,
     model::UsageRules,
@@ -115,7 +115,7 @@ async fn used(world: &mut World, profile: &str, id: &str) {
 }
 
 fn refused(code: u16) -> Fault {
-    Fault::Status { code, reason: String::new(), retry_after: None }
+    Fault::status(code, "")
 }
 
 async fn until_usages_end(world: &mut World, id: &str) {

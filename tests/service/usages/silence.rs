@@ -25,7 +25,7 @@ async fn every_watch_that_says_nothing_and_never_ends_is_found_out_within_a_minu
         expected.extend(["secretsyncs", "secretproviderclasses"]);
     }
     assert!(expected.iter().all(|resource| watched.contains(resource)), "{watched:?}");
-    world.cluster().faults().add(FaultRule::new(Fault::WatchDead).verb("watch"));
+    world.cluster().faults().add(FaultRule::new(ClusterFault::WatchDead).verb("watch"));
     let begun = Instant::now();
     // Nobody hears of any of these.
     world.secrets().delete("b", &DeleteParams::default()).await.unwrap();

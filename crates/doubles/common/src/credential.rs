@@ -1,4 +1,4 @@
-//! As which application clients come to the Key Vault double.
+//! The application as which clients authenticate to the Key Vault double.
 
 use secrecy::SecretString;
 

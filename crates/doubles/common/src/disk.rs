@@ -1,5 +1,5 @@
-//! Where a double keeps its state: a small durable map whose values are sealed, so that a search of the data directory
-//! finds no secret value, as little as it would in a real vault or in an etcd with encryption at rest.
+//! A double's state: a small durable map with encrypted values. A search of the data directory finds no secret value,
+//! as in a real vault or in an etcd with encryption at rest.
 
 use std::{os::unix::fs::OpenOptionsExt, path::Path};
 
@@ -12,7 +12,7 @@ use sqlx::{
 /// A durable map of `(bucket, key)` to bytes.
 #[derive(Clone)]
 pub struct Disk {
-    /// Absent where nothing is kept.
+    /// Absent where nothing is stored.
     pool: Option<SqlitePool>,
     key: std::sync::Arc<RandomizedNonceKey>,
 }
@@ -29,7 +29,7 @@ pub enum Write {
         /// The value, in the clear.
         value: Vec<u8>,
     },
-    /// Removes a key; nothing where it isn't there.
+    /// Removes a key, if it is there.
     Delete {
         /// The bucket.
         bucket: &'static str,
@@ -53,7 +53,7 @@ pub enum DiskError {
 }
 
 impl Disk {
-    /// Opens `NAME.db` in a directory, sealed with the key in `NAME.key` beside it; makes both where they aren't there.
+    /// Opens `NAME.db` in a directory, sealed with the key in `NAME.key` beside it; creates both if they are missing.
     pub async fn open(directory: &Path, name: &str) -> Result<Self, DiskError> {
         let key = load_or_create_key(&directory.join(format!("{name}.key")))?;
         let options = SqliteConnectOptions::new()
@@ -75,7 +75,7 @@ impl Disk {
         Ok(Self { pool: Some(pool), key: std::sync::Arc::new(key) })
     }
 
-    /// Keeps nothing: for a double whose state ends with it.
+    /// Stores nothing, for a double whose state may end with it.
     pub fn nowhere() -> Result<Self, DiskError> {
         let mut bytes = vec![0; AES_256_GCM.key_len()];
         aws_lc_rs::rand::fill(&mut bytes).map_err(|_| DiskError::Sealed)?;
@@ -94,7 +94,7 @@ impl Disk {
         rows.into_iter().map(|(key, sealed)| Ok((key, self.unseal(sealed)?))).collect()
     }
 
-    /// Makes all changes, or none. They stand when this returns, also after a kill -9.
+    /// Makes all changes, or none. They are durable when this returns, even after a kill -9.
     pub async fn write(&self, writes: Vec<Write>) -> Result<(), DiskError> {
         let Some(pool) = &self.pool else { return Ok(()) };
         let mut transaction = pool.begin().await?;
@@ -123,7 +123,7 @@ impl Disk {
         Ok(transaction.commit().await?)
     }
 
-    /// Seals bytes with the key of this state: for what leaves it and may come back.
+    /// Seals bytes with this state's key, for data that leaves the double and may come back.
     pub fn seal(&self, mut value: Vec<u8>) -> Result<Vec<u8>, DiskError> {
         let nonce =
             self.key.seal_in_place_append_tag(Aad::empty(), &mut value).map_err(|_| DiskError::Sealed)?;
@@ -131,7 +131,7 @@ impl Disk {
         Ok(value)
     }
 
-    /// Opens what [`Disk::seal`] has sealed.
+    /// Opens bytes that [`Disk::seal`] sealed.
     pub fn unseal(&self, mut sealed: Vec<u8>) -> Result<Vec<u8>, DiskError> {
         let at = sealed.len().checked_sub(NONCE_LEN).ok_or(DiskError::Sealed)?;
         let nonce = Nonce::try_assume_unique_for_key(&sealed.split_off(at)).map_err(|_| DiskError::Sealed)?;
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_written_is_found_after_opening_again_and_nowhere_in_the_clear() {
+    async fn writes_survive_reopening_and_are_nowhere_on_disk_in_the_clear() {
         let directory = tempfile::tempdir().unwrap();
         let disk = Disk::open(directory.path(), "double").await.unwrap();
         disk.write(vec![put("a", b"canary-1"), put("b", b"canary-2")]).await.unwrap();

@@ -1,4 +1,4 @@
-//! What the doubles share: the faults that tests order, the state that they keep, the TLS that they serve, the way to them from Azure's own names.
+//! What the doubles share: fault rules, stored state, TLS, and a proxy that routes Azure's own names to them.
 
 mod credential;
 pub mod disk;

@@ -1,7 +1,8 @@
-//! The way from Azure's own names to a double: an HTTP CONNECT proxy on loopback that leads chosen hosts there, and no other.
+//! An HTTP CONNECT proxy on loopback that routes chosen hosts, such as Azure's own names, to a double and refuses all
+//! others.
 //!
-//! A client on its production defaults needs no more than `HTTPS_PROXY` and the certificate authority. What goes through a tunnel
-//! is the client's TLS with the double; the proxy sees none of it.
+//! A client with its production defaults needs only `HTTPS_PROXY` and the certificate authority. A tunnel carries the
+//! client's TLS with the double; the proxy can't read it.
 
 use std::{
     collections::BTreeMap,
@@ -24,15 +25,15 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use url::Url;
 
-/// The port of HTTPS: no other is led anywhere.
+/// The port of HTTPS, the only one that is routed.
 const HTTPS: u16 = 443;
 
-/// What a proxy leads where.
+/// Where a proxy listens, and what it routes.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The port on 127.0.0.1; 0 for any that is free.
     pub port: u16,
-    /// By host, in lower case: the double that answers for it.
+    /// The double for each host (in lower case).
     pub routes: BTreeMap<String, SocketAddr>,
 }
 
@@ -69,7 +70,7 @@ impl Proxy {
         let address = listener.local_addr().map_err(listening)?;
         let stopping = CancellationToken::new();
         let shared = Arc::new(Shared { routes, tunnels: TaskTracker::new(), stopping: stopping.clone() });
-        let service = Router::new().fallback(lead).with_state(Arc::clone(&shared));
+        let service = Router::new().fallback(connect).with_state(Arc::clone(&shared));
         let server = axum::serve(listener, service).with_graceful_shutdown(stopping.cancelled_owned());
         Ok(Self { address, shared, server: tokio::spawn(server.into_future()) })
     }
@@ -89,7 +90,7 @@ impl Proxy {
         self.shared.stopping.cancel();
         self.shared.tunnels.close();
         self.shared.tunnels.wait().await;
-        // A client that holds its connection open without a tunnel must not hold us.
+        // A client that keeps its connection open without a tunnel must not delay this.
         self.server.abort();
     }
 }
@@ -101,8 +102,8 @@ impl Drop for Proxy {
     }
 }
 
-/// Answers a request: 200 and a tunnel, or why not.
-async fn lead(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+/// Answers a request with 200 and a tunnel, or with an error.
+async fn connect(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let Some(target) = shared.route(request.method(), request.uri()) else {
         return (StatusCode::FORBIDDEN, shared.refusal(request.method(), request.uri())).into_response();
     };
@@ -139,9 +140,7 @@ impl Shared {
     fn refusal(&self, method: &Method, uri: &Uri) -> String {
         let hosts = self.routes.keys().map(|host| format!("{host}:{HTTPS}")).collect::<Vec<_>>().join(", ");
         let asked = uri.authority().map_or("this proxy itself", |authority| authority.as_str());
-        format!(
-            "{method} to {asked} is refused: this proxy of dev mode leads CONNECT to {hosts}, and nowhere else.\n"
-        )
+        format!("{method} to {asked} is refused: this proxy of dev mode connects to {hosts} only.\n")
     }
 }
 
@@ -151,7 +150,7 @@ mod tests {
 
     use super::*;
 
-    /// A proxy that leads `vault.test` to a listener.
+    /// A proxy that routes `vault.test` to a listener.
     async fn proxy() -> (Proxy, TcpListener) {
         let double = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let routes = BTreeMap::from([("vault.test".to_owned(), double.local_addr().unwrap())]);
@@ -172,7 +171,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_chosen_host_is_led_to_its_double_byte_for_byte() {
+    async fn a_tunnel_to_a_routed_host_carries_bytes_unchanged() {
         let (proxy, listener) = proxy().await;
         let request = "CONNECT Vault.Test:443 HTTP/1.1\r\nhost: vault.test:443\r\n\r\nhello";
         let mut client = say(&proxy, request).await;
@@ -200,12 +199,12 @@ mod tests {
         for line in others {
             let text = answer(&proxy, line).await;
             assert!(text.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{line}: {text}");
-            assert!(text.contains("leads CONNECT to vault.test:443, and nowhere else"), "{line}: {text}");
+            assert!(text.contains("connects to vault.test:443 only"), "{line}: {text}");
         }
     }
 
     #[tokio::test]
-    async fn a_double_that_is_gone_is_said_to_be() {
+    async fn a_double_that_does_not_answer_is_a_bad_gateway() {
         let (proxy, double) = proxy().await;
         drop(double);
         assert!(answer(&proxy, "CONNECT vault.test:443").await.starts_with("HTTP/1.1 502 Bad Gateway\r\n"));

@@ -1,4 +1,4 @@
-//! The certificate authority of a data directory: both doubles serve TLS with certificates that it signs.
+//! The certificate authority of a data directory. It signs the TLS certificates of the doubles.
 
 use std::{
     io,
@@ -13,28 +13,28 @@ use rcgen::{
 };
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-/// A certificate authority whose certificate and key lie in a data directory (`ca.pem`, `ca.key`).
+/// A certificate authority whose certificate and key are in a data directory (`ca.pem`, `ca.key`).
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     path: PathBuf,
 }
 
-/// Why certificates can't be made.
+/// Why there is no certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file.
     #[error("the certificate authority of the doubles: {0}")]
     File(#[from] io::Error),
-    /// The making of a certificate.
+    /// A certificate can't be generated.
     #[error("a certificate for the doubles: {0}")]
     Certificate(#[from] rcgen::Error),
-    /// The use of a certificate.
+    /// A certificate can't be used.
     #[error("TLS for the doubles: {0}")]
     Rustls(#[from] rustls::Error),
 }
 
 impl Authority {
-    /// Loads the authority of a directory, or makes one.
+    /// Loads the authority of a directory, or creates one.
     pub fn load_or_create(directory: &Path) -> Result<Self, TlsError> {
         let (path, key_path) = (directory.join("ca.pem"), directory.join("ca.key"));
         let key = match std::fs::read_to_string(&key_path) {
@@ -48,7 +48,7 @@ impl Authority {
             }
             Err(error) => return Err(error.into()),
         };
-        // The same key and the same name: a certificate made again verifies what the first one signed.
+        // With the same key and name, a regenerated certificate verifies what the first one signed.
         let mut parameters = CertificateParams::default();
         parameters.distinguished_name.push(DnType::CommonName, "secret-service dev CA");
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -58,7 +58,7 @@ impl Authority {
         Ok(Self { issuer, path })
     }
 
-    /// Where the certificate lies, in PEM.
+    /// The file of the certificate, in PEM.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -68,7 +68,7 @@ impl Authority {
         self.issuer.pem()
     }
 
-    /// TLS for a server on loopback that answers to `names` too, with HTTP/2 and HTTP/1.1.
+    /// TLS for a server on loopback, with HTTP/2 and HTTP/1.1. The certificate also has `names`.
     pub fn server(&self, names: &[&str]) -> Result<Arc<rustls::ServerConfig>, TlsError> {
         let mut parameters =
             CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>())?;

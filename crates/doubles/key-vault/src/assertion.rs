@@ -1,4 +1,4 @@
-//! Client assertions: who vouches for a signed JWT that stands in for a client secret.
+//! Client assertions: verifiers of signed JWTs that clients present instead of a client secret.
 
 use std::collections::HashSet;
 
@@ -9,51 +9,51 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use rustls::{pki_types::CertificateDer, server::ParsedCertificate};
 use serde::Deserialize;
 
-/// How far (in seconds) the clock of who signs may be ahead of ours.
+/// How far (in seconds) the signer's clock may be ahead of ours.
 pub(super) const CLOCK_SKEW: i64 = 300;
 
-/// An assertion and what it must be for.
+/// An assertion, and what it is checked against.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Assertion<'a> {
     /// The JWT.
     pub token: &'a str,
-    /// The application that it is to stand for.
+    /// The application that it authenticates.
     pub client_id: &'a str,
-    /// The audiences that it may be for: the token endpoint, and the tenant's issuer.
+    /// The accepted audiences: the token endpoint, and the tenant's issuer.
     pub audiences: &'a [String],
     /// Now, by the double's clock.
     pub now: Timestamp,
 }
 
-/// Someone who knows which assertions are good: a certificate's owner, the issuer of federated tokens.
+/// Verifies assertions: by a certificate, or by the keys of a federated issuer.
 #[async_trait]
 pub trait AssertionVerifier: Send + Sync {
-    /// Whether the assertion is good for that application at that time.
+    /// Whether the assertion is valid for its application now.
     async fn verify(&self, assertion: &Assertion<'_>) -> Result<(), Rejected>;
 }
 
-/// Why an assertion is not accepted; the later, the nearer it came.
+/// Why an assertion is not accepted. Later variants passed more checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rejected {
     /// Its issuer is not registered.
     Issuer,
-    /// Nobody registered has signed it.
+    /// No registered key signed it.
     Signature,
-    /// It is of somebody else at that issuer.
+    /// Its subject is not the registered one.
     Subject,
-    /// It is for somebody else.
+    /// Its audience is another one.
     Audience,
-    /// It has expired, or is of the future.
+    /// It has expired, or is not valid yet.
     Time,
 }
 
-/// Vouches for assertions that the application signed with the key of its certificate (RS256 or PS256).
+/// Verifies assertions that the application signed with the key of its certificate (RS256 or PS256).
 pub struct CertificateVerifier {
     key: DecodingKey,
 }
 
-/// A certificate whose key can't verify assertions.
+/// A certificate with a key that can't verify assertions.
 #[derive(Debug, thiserror::Error)]
 #[error("the certificate holds no RSA key that can be used")]
 pub struct UnusableCertificate;
@@ -84,7 +84,7 @@ impl AssertionVerifier for CertificateVerifier {
     async fn verify(&self, assertion: &Assertion<'_>) -> Result<(), Rejected> {
         let mut validation = Validation::new(Algorithm::RS256);
         validation.algorithms = vec![Algorithm::RS256, Algorithm::PS256];
-        // Times go by the double's own clock.
+        // Times are checked against the double's own clock instead.
         validation.validate_exp = false;
         validation.set_audience(assertion.audiences);
         validation.required_spec_claims = HashSet::from(["aud".to_owned()]);

@@ -1,4 +1,4 @@
-//! The vault's clock: the wall's, plus what a test has advanced it by.
+//! The vault's clock: the system clock plus what a test has advanced it by.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -7,7 +7,7 @@ use std::{
 
 use jiff::Timestamp;
 
-/// The time that tokens expire by, transitions end by, and attributes show in whole seconds.
+/// The time by which tokens expire and transitions end, and which attributes show in whole seconds.
 #[derive(Debug, Default)]
 pub struct Clock {
     ahead_milliseconds: AtomicU64,
@@ -24,7 +24,7 @@ impl Clock {
         self.now().as_second()
     }
 
-    /// Lets time pass at once, for a test that would else sleep. A restart forgets it.
+    /// Advances the clock, so that a test needn't sleep. A restart forgets this.
     pub fn advance(&self, by: Duration) {
         let milliseconds = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
         self.ahead_milliseconds.fetch_add(milliseconds, Ordering::Relaxed);

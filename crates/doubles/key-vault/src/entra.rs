@@ -13,10 +13,10 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::{
+    apply::Faulted,
     assertion::{Assertion, Rejected},
     hosts::AUTHORITY_HOST,
     identity::VAULT_RESOURCE,
-    interference::Interference,
     operation::Operation,
     router::{Shared, host_of},
     wire,
@@ -30,7 +30,7 @@ const RESERVED_SCOPES: [&str; 3] = ["openid", "profile", "offline_access"];
 const PUBLIC_ALIASES: [&str; 4] =
     [AUTHORITY_HOST, "login.windows.net", "login.microsoft.com", "sts.windows.net"];
 
-/// An error of the token endpoint, as Entra tells it.
+/// An error of the token endpoint, in Entra's form.
 #[derive(Debug)]
 struct EntraError {
     status: StatusCode,
@@ -61,15 +61,15 @@ pub(super) async fn token(
     .await
 }
 
-/// `GET /metadata/identity/oauth2/token`: the machine's identity, as the instance metadata service gives it to anybody on the
-/// machine. Off until switched on, for the same reason.
+/// `GET /metadata/identity/oauth2/token`: the machine's identity. Off by default: like the instance metadata service, it
+/// gives tokens to anybody on the machine.
 pub(super) async fn instance_metadata(
     State(shared): State<Arc<Shared>>,
     Query(fields): Query<Fields>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
-    if !shared.faults.settings().instance_metadata {
+    if !shared.settings().instance_metadata {
         return managed_error(
             StatusCode::NOT_FOUND,
             "not_found",
@@ -86,7 +86,7 @@ pub(super) async fn instance_metadata(
     managed_token(&shared, &host_of(&shared, &uri, &headers), &fields).await
 }
 
-/// `GET /msi/token`: the identity of an App Service, for who knows the identity header.
+/// `GET /msi/token`: the identity of an App Service, for callers that know the identity header.
 pub(super) async fn app_service(
     State(shared): State<Arc<Shared>>,
     Query(fields): Query<Fields>,
@@ -104,7 +104,7 @@ pub(super) async fn app_service(
     managed_token(&shared, &host_of(&shared, &uri, &headers), &fields).await
 }
 
-/// `GET /common/discovery/instance`: that this host is an authority.
+/// `GET /common/discovery/instance`: confirms that this host is an authority.
 pub(super) async fn instance_discovery(
     State(shared): State<Arc<Shared>>,
     uri: Uri,
@@ -125,7 +125,7 @@ pub(super) async fn instance_discovery(
     wire::json(StatusCode::OK, &document)
 }
 
-/// `GET /TENANT/v2.0/.well-known/openid-configuration`: where the token endpoint is, of a tenant that is there.
+/// `GET /TENANT/v2.0/.well-known/openid-configuration`: the token endpoint of a known tenant.
 pub(super) async fn openid_configuration(
     State(shared): State<Arc<Shared>>,
     Path(tenant): Path<String>,
@@ -168,7 +168,7 @@ async fn grant(shared: &Shared, host: &str, tenant: &str, fields: &Fields) -> Re
     let resource = resource_of_scope(host, field("scope")?)?;
     if *client_id != credential.client_id {
         let shows_something = fields.contains_key("client_secret") || fields.contains_key("client_assertion");
-        return match shared.faults.settings().any_application && shows_something {
+        return match shared.settings().any_application && shows_something {
             true => Ok(resource),
             false => Err(EntraError::unknown_client(client_id)),
         };
@@ -213,7 +213,7 @@ fn is_vault(host: &str, resource: &str) -> bool {
 }
 
 fn entra_token(shared: &Shared, host: &str, resource: &str) -> Response {
-    let lifetime = shared.faults.settings().token_lifetime();
+    let lifetime = shared.settings().token_lifetime();
     let token = shared.identity.issue(host, resource, shared.clock.now(), lifetime);
     let answer = json!({
         "token_type": "Bearer",
@@ -240,7 +240,7 @@ async fn managed_token(shared: &Arc<Shared>, host: &str, fields: &Fields) -> Res
         if fields.get("client_id").is_some_and(|client_id| *client_id != credential.client_id) {
             return managed_error(StatusCode::BAD_REQUEST, "invalid_request", "Identity not found");
         }
-        let (now, lifetime) = (shared.clock.now(), shared.faults.settings().token_lifetime());
+        let (now, lifetime) = (shared.clock.now(), shared.settings().token_lifetime());
         let token = shared.identity.issue(host, resource, now, lifetime);
         let answer = json!({
             "access_token": token.expose_secret(),
@@ -257,11 +257,12 @@ async fn managed_token(shared: &Arc<Shared>, host: &str, fields: &Fields) -> Res
     .await
 }
 
-/// Issues a token under the faults that are set for it.
+/// Issues a token, with the fault that applies to it.
 async fn faulted(shared: &Arc<Shared>, host: &str, issue: impl Future<Output = Response>) -> Response {
     shared.counters.count(Operation::Token);
-    let fault = shared.faults.take(Operation::Token, "");
-    Interference { fault, operation: Operation::Token, host, here: "", shared }.around(issue).await
+    let operation = Operation::Token;
+    let rule = shared.faults.take(&(operation, ""), |_| true);
+    Faulted { rule, operation, host, here: "", shared }.around(issue).await
 }
 
 fn managed_error(status: StatusCode, error: &str, message: &str) -> Response {

@@ -1,4 +1,4 @@
-//! Federated credentials: tokens of another issuer, such as a cluster's for its service accounts, in the place of a secret.
+//! Federated credentials: tokens of another issuer, such as a cluster's service account tokens, instead of a secret.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -17,28 +17,28 @@ use super::assertion::{Assertion, AssertionVerifier, CLOCK_SKEW, Rejected};
 /// What Entra recommends as the audience of federated tokens.
 pub const FEDERATED_AUDIENCE: &str = "api://AzureADTokenExchange";
 
-/// An issuer that takes longer to show its keys is not there.
+/// An issuer that takes longer to serve its keys counts as unreachable.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Whose tokens are accepted: what Entra calls a federated identity credential.
 #[derive(Clone, Debug)]
 pub struct FederatedIdentity {
-    /// `iss`, letter by letter; discovery lies below it.
+    /// `iss`, exactly; the discovery document is below it.
     pub issuer: Url,
     /// `sub`: `system:serviceaccount:NAMESPACE:NAME`.
     pub subject: String,
-    /// What `aud` must name.
+    /// What `aud` must contain.
     pub audience: String,
 }
 
-/// Vouches for the tokens of a [`FederatedIdentity`], by the keys that its issuer publishes (RS256 only, as Entra).
+/// Verifies the tokens of a [`FederatedIdentity`] with the keys that its issuer publishes (RS256 only, like Entra).
 ///
-/// It comes to the issuer as Entra does, as nobody: the discovery documents must be readable without a token.
+/// Like Entra, it asks the issuer anonymously: the discovery documents must be readable without a token.
 pub struct FederatedVerifier {
     issuer: String,
     validation: Validation,
     http: reqwest::Client,
-    /// By key id, as they were when last asked for.
+    /// By key id, as of the last request.
     keys: Mutex<HashMap<String, DecodingKey>>,
 }
 
@@ -60,7 +60,7 @@ struct Claims {
     nbf: Option<i64>,
 }
 
-/// What is looked at before there is a key to verify it with.
+/// The claims that are read before the signature is verified.
 #[derive(Deserialize)]
 struct Claimed {
     iss: String,
@@ -69,7 +69,7 @@ struct Claimed {
 // === impl FederatedIdentity ===
 
 impl FederatedIdentity {
-    /// A service account of a cluster, by the audience that Entra recommends.
+    /// A service account of a cluster, with the audience that Entra recommends.
     pub fn service_account(issuer: Url, namespace: &str, name: &str) -> Self {
         let subject = format!("system:serviceaccount:{namespace}:{name}");
         Self { issuer, subject, audience: FEDERATED_AUDIENCE.to_owned() }
@@ -79,7 +79,7 @@ impl FederatedIdentity {
 // === impl FederatedVerifier ===
 
 impl FederatedVerifier {
-    /// For tokens of `identity`, whose issuer shows a certificate of the authority `ca`, in PEM.
+    /// For tokens of `identity`. `ca` (PEM) signed the certificate of the issuer's server.
     pub fn new(identity: &FederatedIdentity, ca: &[u8]) -> Result<Self, UnusableIssuer> {
         let certificates = reqwest::Certificate::from_pem_bundle(ca).map_err(UnusableIssuer)?;
         let http = reqwest::Client::builder()
@@ -90,10 +90,10 @@ impl FederatedVerifier {
             .timeout(PATIENCE)
             .build()
             .map_err(UnusableIssuer)?;
-        // An issuer without a path is written without the slash that a URL ends with.
+        // An issuer without a path has no trailing slash; a URL has one.
         let issuer = identity.issuer.as_str().trim_end_matches('/').to_owned();
         let mut validation = Validation::new(Algorithm::RS256);
-        // Times go by the double's own clock.
+        // Times are checked against the double's own clock instead.
         validation.validate_exp = false;
         validation.set_required_spec_claims(&["iss", "sub", "aud", "exp"]);
         validation.set_issuer(&[&issuer]);
@@ -102,7 +102,7 @@ impl FederatedVerifier {
         Ok(Self { issuer, validation, http, keys: Mutex::default() })
     }
 
-    /// The issuer's key of that id. One that isn't known may be new, so the issuer is asked again.
+    /// The issuer's key with that id. An unknown one may be new, so the issuer is asked again.
     async fn key(&self, id: &str) -> Option<DecodingKey> {
         let mut keys = self.keys.lock().await;
         if !keys.contains_key(id) {
@@ -119,7 +119,7 @@ impl FederatedVerifier {
     async fn published_keys(&self) -> Result<HashMap<String, DecodingKey>, reqwest::Error> {
         let discovery: Discovery =
             self.get(&format!("{}/.well-known/openid-configuration", self.issuer)).await?;
-        // Else the document of one issuer could vouch for another.
+        // Otherwise the document of one issuer could be used for another.
         if discovery.issuer != self.issuer {
             tracing::warn!(issuer = %self.issuer, "the discovery document is another issuer's");
             return Ok(HashMap::new());
@@ -143,7 +143,7 @@ impl AssertionVerifier for FederatedVerifier {
         let header = jsonwebtoken::decode_header(assertion.token).map_err(|_| Rejected::Signature)?;
         let claimed: Claimed = jsonwebtoken::dangerous::insecure_decode_claims(assertion.token)
             .map_err(|_| Rejected::Signature)?;
-        // Nobody can make us ask our issuer by the token of another.
+        // Checked first: another issuer's token must not make us send requests to ours.
         if claimed.iss != self.issuer {
             return Err(Rejected::Issuer);
         }

@@ -1,4 +1,4 @@
-//! The names that the double answers to: those of loopback, where it is all in one, and Azure's own, where each has its part.
+//! The host names of the double: loopback names serve everything, Azure's own names serve the part that is theirs.
 
 use axum::{
     extract::Request,
@@ -9,11 +9,11 @@ use axum::{
 
 use super::refusal::Refusal;
 
-/// Where Entra is in the public cloud.
+/// The host of Entra in the public cloud.
 pub const AUTHORITY_HOST: &str = "login.microsoftonline.com";
-/// What the host of a vault in the public cloud ends in.
+/// The suffix of vault hosts in the public cloud.
 const VAULT_SUFFIX: &str = ".vault.azure.net";
-/// The names on the certificate. Azure's own has a wildcard too.
+/// The names on the certificate. Azure's certificate has a wildcard, too.
 pub(super) const CERTIFIED: [&str; 3] = ["localhost", "*.vault.azure.net", AUTHORITY_HOST];
 
 /// The host of a vault in the public cloud, by its name.
@@ -21,39 +21,39 @@ pub fn public_host(vault: &str) -> String {
     format!("{}{VAULT_SUFFIX}", vault.to_ascii_lowercase())
 }
 
-/// The host that the client reached us by, with its port where that isn't HTTPS's own: it goes into ids and links.
+/// The host that the client reached us by, with its port unless that is 443. Ids and links contain it.
 pub(super) fn reached(uri: &Uri, headers: &HeaderMap, otherwise: &str) -> String {
     let header = || headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let host = uri.authority().map(|authority| authority.as_str()).or_else(header).unwrap_or(otherwise);
     host.strip_suffix(":443").unwrap_or(host).to_ascii_lowercase()
 }
 
-/// The host of the authority that a client is sent to for a token, by the host that it reached us by.
+/// The authority host that a client is sent to for a token, given the host by which it reached us.
 pub(super) fn authority(host: &str) -> &str {
     if is_vault(host) { AUTHORITY_HOST } else { host }
 }
 
-/// Whether a host is that of a vault in the public cloud: no tokens come from there.
+/// Whether a host is a vault's in the public cloud, which issues no tokens.
 fn is_vault(host: &str) -> bool {
     host.ends_with(VAULT_SUFFIX)
 }
 
-/// Whether a host is Entra's in the public cloud: no secrets lie there.
+/// Whether a host is Entra's in the public cloud, which serves no secrets.
 fn is_authority(host: &str) -> bool {
     host == AUTHORITY_HOST
 }
 
-/// Keeps Entra's endpoints away from the hosts of vaults.
+/// Hides Entra's endpoints at vault hosts.
 pub(super) async fn not_at_a_vault(request: Request, next: Next) -> Response {
     unless(is_vault, request, next).await
 }
 
-/// Keeps the endpoints of a machine's identity away from Azure's names: they are on the machine.
+/// Hides the endpoints that are local to a machine at Azure's hosts.
 pub(super) async fn only_on_this_machine(request: Request, next: Next) -> Response {
     unless(|host| is_vault(host) || is_authority(host), request, next).await
 }
 
-/// Keeps the vault away from Entra's host.
+/// Hides the vault at Entra's host.
 pub(super) async fn not_at_the_authority(request: Request, next: Next) -> Response {
     unless(is_authority, request, next).await
 }
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_is_what_the_client_says_without_the_port_of_https() {
+    fn the_host_is_the_requests_own_without_port_443() {
         let from = |uri: &'static str, host: &'static str| {
             let headers = HeaderMap::from_iter([(header::HOST, host.parse().unwrap())]);
             reached(&Uri::from_static(uri), &headers, "127.0.0.1:1")

@@ -1,4 +1,4 @@
-//! Who may come to the vault: the application that the double knows, and the tokens that it issues and accepts.
+//! Authentication: the application that the double knows, and the tokens that it issues and accepts.
 
 use std::{io, os::unix::fs::OpenOptionsExt, path::Path, sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ use super::assertion::{Assertion, AssertionVerifier, Rejected};
 
 /// The audience of tokens for Key Vault in the public cloud.
 pub(super) const VAULT_RESOURCE: &str = "https://vault.azure.net";
-/// Where the application and the key of its tokens lie, in the double's directory.
+/// The file of the application and of the token key, in the double's directory.
 const FILE: &str = "vault-identity.json";
 
 /// The identities that the double knows.
@@ -37,7 +37,7 @@ struct File {
     token_key: Zeroizing<String>,
 }
 
-/// What a token says.
+/// The claims of a token.
 #[derive(Serialize, Deserialize)]
 struct Claims {
     aud: String,
@@ -53,9 +53,9 @@ struct Claims {
 /// Why a token is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TokenProblem {
-    /// There is none.
+    /// The request has none.
     Missing,
-    /// It is not one of ours.
+    /// The double did not issue it.
     Invalid,
     /// It has expired.
     Expired,
@@ -64,7 +64,7 @@ pub(super) enum TokenProblem {
 // === impl Identity ===
 
 impl Identity {
-    /// Loads the identity of a directory, or makes one and keeps it there, readable for the owner alone.
+    /// Loads the identity of a directory, or creates one there, readable by the owner only.
     pub(super) fn load_or_create(directory: &Path) -> io::Result<Self> {
         let path = directory.join(FILE);
         let file: File = match std::fs::read(&path).map(Zeroizing::new) {
@@ -79,7 +79,7 @@ impl Identity {
             secret: SecretString::from(file.client_secret.as_str()),
         };
         let mut validation = Validation::new(Algorithm::HS256);
-        // Expiry goes by the double's own clock, and audiences are checked when a token is asked for.
+        // Expiry is checked by the double's own clock, audiences when a token is requested.
         validation.validate_exp = false;
         validation.validate_aud = false;
         Ok(Self {
@@ -96,8 +96,8 @@ impl Identity {
         &self.credential
     }
 
-    /// Accepts the client assertions that a verifier vouches for, besides those of verifiers registered before. Until one is
-    /// registered, none is accepted.
+    /// Accepts the client assertions that a verifier accepts, besides those of verifiers registered before. Without
+    /// any verifier, no assertion is accepted.
     pub fn register(&self, verifier: Arc<dyn AssertionVerifier>) {
         self.verifiers.write().push(verifier);
     }
@@ -107,7 +107,7 @@ impl Identity {
         verify_slices_are_equal(secret.as_bytes(), self.credential.secret.expose_secret().as_bytes()).is_ok()
     }
 
-    /// Whether any verifier vouches for an assertion; where none does, the word of the one that it came nearest to.
+    /// Whether any verifier accepts an assertion; if none does, the error of the one that got furthest.
     pub(super) async fn vouched(&self, assertion: &Assertion<'_>) -> Result<(), Rejected> {
         let verifiers = self.verifiers.read().clone();
         let mut nearest = None;
@@ -120,7 +120,7 @@ impl Identity {
         Err(nearest.unwrap_or(Rejected::Signature))
     }
 
-    /// A token. It stays valid over a restart, as those of Entra outlive a restart of the vault.
+    /// A token. It stays valid across a restart, as Entra's tokens survive a restart of the vault.
     pub(super) fn issue(
         &self,
         host: &str,

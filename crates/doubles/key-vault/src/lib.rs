@@ -1,44 +1,39 @@
-//! The Key Vault double: a server on loopback that behaves as Azure Key Vault's secrets do, with an Entra tenant that knows one
-//! application, and with switches that make it fail.
+//! The Key Vault double: a server on loopback that behaves like Azure Key Vault's secrets, with an Entra tenant that
+//! knows one application. Tests can make it fail.
 //!
 //! # On the wire
 //! TLS on 127.0.0.1, HTTP/1.1 and HTTP/2. The paths of Key Vault's secrets (`/secrets…`, `/deletedsecrets…`); Entra's
 //! `/TENANT/oauth2/v2.0/token` with its discovery documents; App Service's `/msi/token`; the instance metadata service's
 //! `/metadata/identity/oauth2/token`, off until a test switches it on.
 //!
-//! On loopback it is all of this at one address. Under Azure's own names, to which [`doubles_common::proxy`] leads, `NAME.vault.azure.net` is
-//! the vault alone, whose challenge, ids and links name the hosts that the real ones do, and [`AUTHORITY_HOST`] is Entra alone. The
-//! certificate has those names too.
+//! On loopback all of this is at one address. Under Azure's own names, which [`doubles_common::proxy`] routes here,
+//! `NAME.vault.azure.net` is only the vault, and its challenge, ids and links contain the same hosts as the real ones;
+//! [`AUTHORITY_HOST`] is only Entra. The certificate has those names, too.
 //!
-//! # Switches
-//! In process: [`KeyVault::faults`], [`KeyVault::clock`], [`KeyVault::identity`]. Over the wire, below `/.double/`, with the client
-//! secret in the header `x-double-key` or client id and secret as HTTP Basic:
+//! # Control
+//! In process: [`KeyVault::faults`], [`KeyVault::configure`], [`KeyVault::clock`], [`KeyVault::identity`]. Over the
+//! wire, below `/.double/`, with the client secret in the header `x-double-key` or client id and secret as HTTP Basic:
 //!
 //! | request | does |
 //! |---|---|
-//! | `GET /.double/faults` | the rules that are set, each with its `id` |
-//! | `POST /.double/faults` | adds a rule |
-//! | `PUT /.double/faults` | replaces all rules by a list of rules |
-//! | `DELETE /.double/faults[/ID]` | takes all rules away, or one |
+//! | `GET`, `POST`, `PUT`, `DELETE /.double/faults`, `DELETE /.double/faults/ID` | list, add, replace, clear and remove the [fault rules](doubles_common::faults) |
 //! | `GET`, `PUT /.double/settings` | [`Settings`]; what a PUT leaves out takes its default |
 //! | `GET /.double/requests` | [`RequestCounts`] |
-//! | `POST /.double/clock` | `{"advanceSeconds": 90}` lets time pass at once |
+//! | `POST /.double/clock` | `{"advanceSeconds": 90}` advances the clock |
 //!
-//! A rule ([`Rule`]) is, all but `action` optional:
+//! The `match` of a rule is an [`OperationMatch`]; besides the common faults there are those of [`VaultFault`]:
 //! ```json
-//! {"operation": "SecretSet", "name": "db-password", "count": 1, "phase": "after",
-//!  "action": {"kind": "status", "status": 503, "code": "ServiceUnavailable", "inner": null, "retryAfterSeconds": 2}}
+//! {"match": {"operation": "SecretSet", "name": "db-password"}, "times": 1, "phase": "after",
+//!  "fault": {"kind": "status", "status": 503, "reason": "ServiceUnavailable", "retryAfterSeconds": 2}}
 //! ```
-//! `operation` is one of [`Operation`]; `phase` is `before` (the operation isn't carried out) or `after` (it is, and its answer is
-//! lost). The other kinds of [`Action`]: `forbiddenByRbac`, `forbiddenByFirewall`, `hang`, `delay` (`milliseconds`),
-//! `resetMidBody`, `truncate`, `malformedJson`, `wrongContent`, `pageLoop`, `foreignNextLink` (`authority`), `expiredToken`. Faults
-//! are met by requests with a valid token.
+//! Rules apply only to requests with a valid token.
 //!
 //! # State
-//! In the directory: `vault.db` and `vault.key` (secrets, sealed), `vault-identity.json` (the application and the key of its
-//! tokens, for the owner alone). A write that was answered stands after a kill -9. Not kept: rules, settings, an advanced clock,
-//! and transitions, which a restart ends.
+//! In the directory: `vault.db` and `vault.key` (secrets, sealed), `vault-identity.json` (the application and the key
+//! of its tokens, readable by the owner only). An answered write survives a kill -9. Rules, settings and an advanced clock
+//! are not stored; a restart ends transitions.
 
+mod apply;
 mod assertion;
 mod clock;
 mod control;
@@ -47,7 +42,6 @@ mod faults;
 mod federation;
 mod hosts;
 mod identity;
-mod interference;
 mod limits;
 mod operation;
 mod query;
@@ -56,6 +50,7 @@ mod refusal;
 mod requests;
 mod router;
 mod secrets;
+mod settings;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -65,6 +60,8 @@ mod witness;
 
 use std::{
     collections::BTreeMap,
+    convert::Infallible,
+    future::ready,
     io,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
@@ -72,42 +69,50 @@ use std::{
     time::Duration,
 };
 
+use axum::response::Response;
 use axum_server::{Handle, tls_rustls::RustlsConfig};
 use doubles_common::{
     disk::{Disk, DiskError},
+    faults::ConnectionReset,
     tls::{Authority, TlsError},
 };
+use parking_lot::RwLock;
 use secrecy::SecretString;
 use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::util::MapResult;
 use url::Url;
 
 pub use assertion::{Assertion, AssertionVerifier, CertificateVerifier, Rejected, UnusableCertificate};
 pub use clock::Clock;
-pub use doubles_common::{Credential, faults::Phase};
-pub use faults::{Action, Faults, Rule, SetRule, Settings};
+pub use doubles_common::{
+    Credential,
+    faults::{AnyFault, Fault, FaultRule, FaultRules, Phase},
+};
+pub use faults::{OnOperation, OperationMatch, VaultFault};
 pub use federation::{FEDERATED_AUDIENCE, FederatedIdentity, FederatedVerifier, UnusableIssuer};
 pub use hosts::{AUTHORITY_HOST, public_host};
 pub use identity::Identity;
 pub use operation::Operation;
 pub use requests::RequestCounts;
 pub use secrets::{Seed, SeedError, Seeded};
+pub use settings::Settings;
 pub use throttle::Throttle;
 pub use witness::{Happened, Version};
 
 use router::Shared;
 
-/// How long stopping waits for requests in flight.
+/// How long a stop waits for requests in flight.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Where a double lives.
+/// Where a double stores its state and listens.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Holds its state; must be there.
+    /// Its state; must exist.
     pub directory: PathBuf,
     /// The port on 127.0.0.1; 0 for any that is free.
     pub port: u16,
-    /// How long every request to the vault takes at least; the token endpoint answers at once.
+    /// The minimum latency of requests to the vault; the token endpoint answers at once.
     pub latency: Duration,
 }
 
@@ -134,7 +139,7 @@ pub enum StartError {
     },
 }
 
-/// A running double. Dropped, it stops at once; [`KeyVault::stop`] is the kinder way.
+/// A running double. Dropped, it stops at once; use [`KeyVault::stop`] to finish requests in flight.
 pub struct KeyVault {
     shared: Arc<Shared>,
     address: SocketAddr,
@@ -145,13 +150,13 @@ pub struct KeyVault {
 // === impl KeyVault ===
 
 impl KeyVault {
-    /// Starts a double on what lies in its directory. It answers when this returns.
+    /// Starts a double with the state in its directory. It is serving when this returns.
     pub async fn start(options: Options, authority: &Authority) -> Result<Self, StartError> {
         let disk = Disk::open(&options.directory, "vault").await?;
         Self::start_on(disk, options, authority).await
     }
 
-    /// Starts a double that keeps its secrets in memory alone: no thread but the caller's has a part in its work.
+    /// Starts a double that keeps its secrets in memory only, so that it runs entirely on the caller's runtime.
     pub async fn start_in_memory(options: Options, authority: &Authority) -> Result<Self, StartError> {
         Self::start_on(Disk::nowhere()?, options, authority).await
     }
@@ -166,7 +171,8 @@ impl KeyVault {
         let shared = Arc::new(Shared {
             vault,
             identity,
-            faults: Faults::new(Settings { latency_milliseconds, ..Settings::default() }),
+            faults: Arc::default(),
+            settings: RwLock::new(Settings { latency_milliseconds, ..Settings::default() }),
             counters: requests::Counters::default(),
             clock: Clock::default(),
             bucket: throttle::Bucket::default(),
@@ -177,12 +183,15 @@ impl KeyVault {
         let handle = Handle::new();
         let tls = RustlsConfig::from_config(authority.server(&hosts::CERTIFIED)?);
         let server = axum_server::from_tcp_rustls(listener, tls).map_err(listening)?.handle(handle.clone());
-        let service = router::router(Arc::clone(&shared)).into_make_service();
-        let server = tokio::spawn(server.serve(service));
+        let router = router::router(Arc::clone(&shared));
+        let service =
+            MapResult::new(router, |Ok(answer): Result<Response, Infallible>| ConnectionReset::check(answer));
+        let connections = tower::service_fn(move |_: SocketAddr| ready(Ok::<_, Infallible>(service.clone())));
+        let server = tokio::spawn(server.serve(connections));
         Ok(Self { shared, address, handle, server: Some(server) })
     }
 
-    /// 127.0.0.1 and its port: where a proxy leads Azure's names.
+    /// 127.0.0.1 and its port: the target for a proxy that routes Azure's names.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -192,7 +201,7 @@ impl KeyVault {
         Url::parse(&format!("https://{}/", self.address)).expect("an address makes a URL")
     }
 
-    /// Where tokens come from: the same server.
+    /// The authority host, which issues tokens: the same server.
     pub fn authority_host(&self) -> Url {
         self.uri()
     }
@@ -207,32 +216,42 @@ impl KeyVault {
         self.shared.identity.credential()
     }
 
-    /// The identities that the double knows: who vouches for client assertions is registered here.
+    /// The known identities; verifiers of client assertions are registered here.
     pub fn identity(&self) -> &Identity {
         &self.shared.identity
     }
 
-    /// The switches.
-    pub fn faults(&self) -> &Faults {
+    /// The fault rules.
+    pub fn faults(&self) -> &FaultRules<OperationMatch> {
         &self.shared.faults
     }
 
-    /// The clock that tokens, transitions and times of secrets go by.
+    /// How the vault behaves.
+    pub fn settings(&self) -> Settings {
+        self.shared.settings()
+    }
+
+    /// Changes how the vault behaves, for requests that come from now on.
+    pub fn configure(&self, change: impl FnOnce(&mut Settings)) {
+        change(&mut self.shared.settings.write());
+    }
+
+    /// The clock for tokens, transitions and timestamps of secrets.
     pub fn clock(&self) -> &Clock {
         &self.shared.clock
     }
 
-    /// Tells of every change, values included, at the moment when it is made. The first witness stays.
+    /// Calls `tell` for each change, values included, at the moment it is made. The first witness stays.
     pub fn witness(&self, tell: impl Fn(Happened<'_>) + Send + Sync + 'static) {
         self.shared.vault.witness(Box::new(tell));
     }
 
-    /// How often it was asked for what since it started.
+    /// The number of requests by operation since it started.
     pub fn requests(&self) -> RequestCounts {
         self.shared.counters.snapshot()
     }
 
-    /// Creates a secret where its name is free; never overwrites.
+    /// Creates a secret if its name is free; never overwrites.
     pub async fn seed(
         &self,
         name: &str,
@@ -244,12 +263,12 @@ impl KeyVault {
         Ok(self.seed_all(vec![seed]).await?[0])
     }
 
-    /// Creates secrets where their names are free, all in one step; answers for each, in order.
+    /// Creates the secrets whose names are free in one transaction; returns a result for each, in order.
     pub async fn seed_all(&self, seeds: Vec<Seed>) -> Result<Vec<Seeded>, SeedError> {
         self.shared.vault.seed(seeds, &self.shared.clock).await
     }
 
-    /// Stops: no new requests, those in flight get a moment to end, changes are written to their end.
+    /// Stops: accepts no new requests, gives those in flight a moment, and completes changes in progress.
     pub async fn stop(mut self) {
         self.shared.stopping.cancel();
         self.handle.graceful_shutdown(Some(GRACE));

@@ -1,14 +1,14 @@
-//! What a secret may be: Key Vault's limits on values, tags and content types.
+//! Key Vault's limits on values, tags and content types.
 
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{refusal::Refusal, wire::PropertiesBody};
 
-/// The bytes that a value may have.
+/// The maximum size of a value in bytes.
 const MAX_VALUE: usize = 25_600;
-/// The tags that a version may have, and the characters of each key and value.
+/// The maximum number of tags, and the maximum characters of each key and value.
 const MAX_TAGS: (usize, usize) = (15, 256);
-/// The characters that a content type may have.
+/// The maximum characters of a content type.
 const MAX_CONTENT_TYPE: usize = 255;
 
 /// Refuses a value that is too long.

@@ -1,4 +1,4 @@
-//! What a request asks for: the vault's operations and how method and path name them.
+//! The vault's operations, and how method and path name them.
 
 use std::fmt;
 
@@ -27,13 +27,13 @@ pub enum Operation {
     Token,
 }
 
-/// What a request is about.
+/// The target of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target {
     pub(super) operation: Operation,
-    /// As the client spells it; empty where the operation is on the vault.
+    /// As the client spells it; empty for operations on the vault itself.
     pub(super) name: String,
-    /// Absent for the latest.
+    /// Absent for the latest version.
     pub(super) version: Option<String>,
 }
 
@@ -57,7 +57,7 @@ impl Operation {
         Self::Token,
     ];
 
-    /// Whether the vault holds something else afterwards.
+    /// Whether the operation is a write.
     pub(super) fn changes_the_vault(self) -> bool {
         matches!(
             self,
@@ -70,7 +70,7 @@ impl Operation {
         )
     }
 
-    /// What Azure's role-based access control calls it.
+    /// The name of its data action in Azure RBAC.
     pub(super) fn action(self) -> &'static str {
         match self {
             Self::SecretSet => "setSecret/action",
@@ -95,7 +95,7 @@ impl fmt::Display for Operation {
 // === impl Target ===
 
 impl Target {
-    /// Reads method and path. A trailing slash is as none: the SDKs ask for `/secrets/NAME/` where they mean the latest.
+    /// Reads method and path. A trailing slash is ignored: the SDKs request `/secrets/NAME/` for the latest version.
     pub(super) fn parse(method: &Method, path: &str) -> Result<Self, Refusal> {
         let path = path.trim_matches('/');
         let segments: Vec<&str> = path.split('/').collect();
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_operation_is_refused() {
+    fn unknown_paths_methods_and_names_are_refused() {
         let status = |method: Method, path: &str| Target::parse(&method, path).unwrap_err().status.as_u16();
         assert_eq!(status(Method::GET, "/secrets/a_b"), 400);
         assert_eq!(status(Method::GET, &format!("/secrets/{}", "a".repeat(128))), 400);

@@ -1,9 +1,8 @@
-//! What a request to the vault says in its query: the version of the API, and the page of a list.
+//! The query of a request to the vault: the API version, and the page of a list.
 
 use super::refusal::Refusal;
 
-/// The versions of the API that the double speaks: those of the years in which the secrets' part hasn't changed but for what answers
-/// show besides.
+/// The supported API versions: those between which secrets have changed only by additional fields in answers.
 const API_VERSIONS: [&str; 12] = [
     "2016-10-01",
     "7.0",
@@ -18,17 +17,17 @@ const API_VERSIONS: [&str; 12] = [
     "2025-07-01",
     "2026-04-01",
 ];
-/// The items of a page, at most and where the client doesn't say.
+/// The maximum and default number of items of a page.
 const PAGE: usize = 25;
 
 /// The query of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Query {
-    /// One that the double speaks.
+    /// A supported API version.
     pub(super) api_version: String,
     /// 1 to 25.
     pub(super) page_size: usize,
-    /// Where a list goes on.
+    /// Where the page starts.
     pub(super) skip_token: Option<String>,
 }
 
@@ -66,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_and_page_sizes_are_held_to_what_key_vault_takes() {
+    fn versions_and_page_sizes_are_checked_as_by_key_vault() {
         let message = |query| Query::parse(query).unwrap_err().message;
         assert_eq!(message(""), "api-version must be specified");
         assert!(message("api-version=7.99").starts_with("The specified version (7.99) is not recognized."));

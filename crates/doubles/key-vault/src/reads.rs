@@ -1,4 +1,4 @@
-//! The operations that only look: get, and the lists with their pages.
+//! The read operations: get, and the paged lists.
 
 use axum::{http::StatusCode, response::Response};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -11,7 +11,8 @@ use super::{
     wire::{self, Bundle, List},
 };
 
-/// GET of a secret: the value of a version, or of the latest. Expired and not yet valid ones are served, disabled ones not.
+/// GET of a secret: the value of a version, or of the latest. Expired and not yet valid versions are served, disabled
+/// ones are not.
 pub(super) fn get(
     state: &State,
     host: &str,
@@ -28,7 +29,7 @@ pub(super) fn get(
     Ok(wire::json(StatusCode::OK, &Bundle::value(host, secret, version)))
 }
 
-/// GET of a deleted secret; there is none while the vault is still deleting it.
+/// GET of a deleted secret; not found while the deletion is in progress.
 pub(super) fn get_deleted(
     state: &State,
     host: &str,
@@ -62,7 +63,7 @@ pub(super) fn list_deleted(
     }))
 }
 
-/// A page of the versions of a secret, by id; an unknown name has none.
+/// A page of the versions of a secret, by id; an empty list for an unknown name.
 pub(super) fn list_versions(
     state: &State,
     host: &str,
@@ -80,13 +81,13 @@ pub(super) fn list_versions(
     Ok(page(query, host, &path, versions, |(secret, version)| Bundle::version_item(host, secret, version)))
 }
 
-/// The live secret of a name, unless the vault is still recovering it.
+/// The live secret of a name, unless its recovery is in progress.
 fn visible<'a>(state: &'a State, name: &str, now: Timestamp) -> Option<&'a Secret> {
     let key = key(name);
     state.live(&key).filter(|_| state.doing(&key, now) != Some(Doing::Recovering))
 }
 
-/// One page of what is left, and the link to the next where more is.
+/// One page of the remaining items, and the link to the next page if there are more.
 fn page<'a, T>(
     query: &Query,
     host: &str,
@@ -108,17 +109,17 @@ fn page<'a, T>(
     wire::json(StatusCode::OK, &List { value, next_link })
 }
 
-/// Where the page after an item is, on the host that the client reached us by.
+/// The link to the page after an item, on the host by which the client reached us.
 fn next_link(query: &Query, host: &str, path: &str, last: &str) -> String {
     let token = URL_SAFE_NO_PAD.encode(format!("{MARK}{last}"));
     let (version, size) = (&query.api_version, query.page_size);
     format!("https://{host}{path}?api-version={version}&$skiptoken={token}&maxresults={size}")
 }
 
-/// Marks our tokens, so that something else's base64 is refused.
+/// The prefix of our skip tokens, so that other base64 text is refused.
 const MARK: &str = "after:";
 
-/// The key that a token says the page begins after.
+/// The key after which the page begins, from its skip token.
 fn after(query: &Query) -> Result<Option<String>, Refusal> {
     let Some(token) = &query.skip_token else { return Ok(None) };
     let bytes = URL_SAFE_NO_PAD.decode(token).ok();

@@ -1,4 +1,4 @@
-//! What Key Vault answers when it doesn't do what was asked: status, code, message, inner code.
+//! Key Vault's error answers: status, code, message, inner code.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -40,7 +40,7 @@ struct Inner<'a> {
 }
 
 impl Refusal {
-    /// The request is not as it must be.
+    /// The request is malformed.
     pub(super) fn bad_parameter(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "BadParameter", message)
     }
@@ -84,7 +84,7 @@ impl Refusal {
         Self::new(StatusCode::FORBIDDEN, "Forbidden", message).with_inner("SecretManagedByKeyVault")
     }
 
-    /// The name is taken by a deleted secret.
+    /// A deleted secret has the name.
     pub(super) fn deleted_but_recoverable(name: &str) -> Self {
         let message = format!(
             "Secret {name} is currently in a deleted but recoverable state, and its name cannot be reused; in this \
@@ -103,7 +103,7 @@ impl Refusal {
         Self::conflict("Secret is currently being recovered.").with_inner("ObjectIsBeingRecovered")
     }
 
-    /// What the request would make is there already.
+    /// The secret to create exists already.
     pub(super) fn conflict(message: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, "Conflict", message)
     }
@@ -133,7 +133,7 @@ impl Refusal {
         Self { retry_after, ..Self::new(StatusCode::TOO_MANY_REQUESTS, "Throttled", message) }
     }
 
-    /// The operation isn't there for this method.
+    /// The path doesn't have this method.
     pub(super) fn method_not_allowed(method: &Method, path: &str) -> Self {
         let message = format!("{method} is not allowed on /{path}.");
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message)
@@ -144,17 +144,17 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, "NotFound", format!("There is nothing at /{path}."))
     }
 
-    /// The body is longer than any that the vault takes.
+    /// The body is too large.
     pub(super) fn too_large() -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", "The request body is too large.")
     }
 
-    /// The double itself can't do it.
+    /// The double itself failed.
     pub(super) fn internal(message: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError", message)
     }
 
-    /// Any other.
+    /// Any other error.
     pub(super) fn new(
         status: StatusCode,
         code: impl Into<Cow<'static, str>>,

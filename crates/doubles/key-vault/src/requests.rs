@@ -1,4 +1,4 @@
-//! What the vault has been asked, counted.
+//! Counts the requests.
 
 use std::{
     collections::BTreeMap,
@@ -9,10 +9,10 @@ use serde::Serialize;
 
 use super::operation::Operation;
 
-/// How often the double was asked for what, since it started.
+/// The number of requests since the double started.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RequestCounts {
-    /// Requests by operation; those that were refused or met a fault count too, those without a valid token don't.
+    /// Requests by operation, including those that were refused or got a fault, but not those without a valid token.
     pub operations: BTreeMap<Operation, u64>,
     /// Requests that were answered with the 401 challenge.
     pub challenges: u64,
@@ -36,7 +36,7 @@ impl RequestCounts {
         self.operations.get(&operation).copied().unwrap_or_default()
     }
 
-    /// Requests to the vault: all operations but the token's, and the challenges.
+    /// Requests to the vault: all operations except `Token`, plus the challenges.
     pub fn vault(&self) -> u64 {
         self.operations.values().sum::<u64>() - self.of(Operation::Token) + self.challenges
     }
@@ -50,7 +50,7 @@ impl Counters {
         self.operations[operation as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The counts as of now.
+    /// The current counts.
     pub(super) fn snapshot(&self) -> RequestCounts {
         RequestCounts {
             operations: Operation::ALL
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_operation_has_a_counter_of_its_own() {
+    fn each_operation_has_its_own_counter() {
         let counters = Counters::default();
         for operation in Operation::ALL {
             counters.count(operation);

@@ -1,4 +1,4 @@
-//! The way of a request: from its path to the endpoint, and for the vault through challenge, throttling, api-version, fault and
+//! Routes requests to endpoints; a request to the vault passes challenge, throttling, api-version and fault before its
 //! operation.
 
 use std::sync::{Arc, atomic::Ordering};
@@ -12,45 +12,49 @@ use axum::{
     response::{IntoResponse, Response},
     routing,
 };
+use doubles_common::faults::FaultRules;
+use parking_lot::RwLock;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use zeroize::Zeroizing;
 
 use super::{
+    apply::Faulted,
     clock::Clock,
     control, entra,
-    faults::Faults,
+    faults::OperationMatch,
     hosts,
     identity::{Identity, TokenProblem, VAULT_RESOURCE},
-    interference::Interference,
     operation::{Operation, Target},
     query::Query,
     reads,
     refusal::Refusal,
     requests::Counters,
     secrets::Vault,
+    settings::Settings,
     throttle::Bucket,
 };
 
-/// The bytes that a request body may have: the longest value, each of its bytes escaped, and a whole backup.
+/// The maximum size of a request body: enough for the longest value with each byte escaped, and for a backup.
 const MAX_BODY: usize = 8 << 20;
 
 /// What all requests share.
 pub(super) struct Shared {
     pub(super) vault: Vault,
     pub(super) identity: Identity,
-    pub(super) faults: Faults,
+    pub(super) faults: Arc<FaultRules<OperationMatch>>,
+    pub(super) settings: RwLock<Settings>,
     pub(super) counters: Counters,
     pub(super) clock: Clock,
     pub(super) bucket: Bucket,
-    /// The changes that are being made: each is finished, also when its client is gone.
+    /// The writes in progress: each is completed even if its client is gone.
     pub(super) changes: TaskTracker,
     /// Cancelled when the double stops.
     pub(super) stopping: CancellationToken,
-    /// The host of a request that names none.
+    /// The host of requests without a `Host`.
     pub(super) address: String,
 }
 
-/// A request to the vault, read to its end.
+/// A request to the vault with its whole body.
 struct VaultRequest {
     method: Method,
     uri: Uri,
@@ -59,7 +63,7 @@ struct VaultRequest {
     body: Zeroizing<Vec<u8>>,
 }
 
-/// All endpoints, each at the hosts that have it.
+/// All endpoints, each at its hosts.
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     let entra = Router::new()
         .route("/{tenant}/oauth2/v2.0/token", routing::post(entra::token))
@@ -79,12 +83,12 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .with_state(shared)
 }
 
-/// The host, with its port, that the client reached us by.
+/// The host, with its port, by which the client reached us.
 pub(super) fn host_of(shared: &Shared, uri: &Uri, headers: &HeaderMap) -> String {
     hosts::reached(uri, headers, &shared.address)
 }
 
-/// 401, and where to get which token.
+/// 401 with the challenge: which authority issues tokens for which resource.
 pub(super) fn challenge(host: &str, tenant: &str, error: Option<&str>) -> Response {
     let error = error.map(|message| format!(", error=\"invalid_token\", error_description=\"{message}\""));
     let challenge = format!(
@@ -103,9 +107,9 @@ pub(super) fn challenge(host: &str, tenant: &str, error: Option<&str>) -> Respon
     response
 }
 
-/// Everything that is the vault's.
+/// All requests to the vault.
 async fn vault(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let latency = shared.faults.settings().latency();
+    let latency = shared.settings().latency();
     if !latency.is_zero() {
         tokio::time::sleep(latency).await;
     }
@@ -122,7 +126,7 @@ async fn vault(State(shared): State<Arc<Shared>>, request: Request) -> Response 
     response
 }
 
-/// What every answer of the vault carries.
+/// The headers of every answer of the vault.
 const VAULT_HEADERS: [(HeaderName, &str); 8] = [
     (header::CACHE_CONTROL, "no-cache"),
     (header::PRAGMA, "no-cache"),
@@ -140,7 +144,7 @@ const VAULT_HEADERS: [(HeaderName, &str); 8] = [
 // === impl VaultRequest ===
 
 impl VaultRequest {
-    /// Reads a request to its end, whatever becomes of it: the connection stays of use.
+    /// Reads the whole body, even of requests that are refused later, so that the connection can be reused.
     async fn read(shared: &Shared, request: Request<Body>) -> Result<Self, Refusal> {
         let (parts, body) = request.into_parts();
         let body = axum::body::to_bytes(body, MAX_BODY).await.map_err(|_| Refusal::too_large())?;
@@ -161,21 +165,21 @@ impl VaultRequest {
         }
         let target = Target::parse(&self.method, self.uri.path())?;
         shared.counters.count(target.operation);
-        if let Some(throttle) = shared.faults.settings().throttle
+        if let Some(throttle) = shared.settings().throttle
             && !shared.bucket.admits(&throttle, shared.clock.now())
         {
             shared.counters.throttled.fetch_add(1, Ordering::Relaxed);
             return Err(Refusal::throttled(throttle.retry_after()));
         }
         let query = Query::parse(self.uri.query().unwrap_or_default())?;
-        let fault = shared.faults.take(target.operation, &target.name);
+        let rule = shared.faults.take(&(target.operation, &target.name), |_| true);
         let (operation, host, uri) = (target.operation, self.host.clone(), self.uri.clone());
         let here = uri.path_and_query().map_or("/", |here| here.as_str());
-        let interference = Interference { fault, operation, host: &host, here, shared };
-        Ok(interference.around(self.carry_out(shared, target, query)).await)
+        let faulted = Faulted { rule, operation, host: &host, here, shared };
+        Ok(faulted.around(self.carry_out(shared, target, query)).await)
     }
 
-    /// Does what is asked. What changes the vault runs to its end even where the client is gone by then.
+    /// Carries out the operation. A write is completed even if its client is gone.
     async fn carry_out(self, shared: &Arc<Shared>, target: Target, query: Query) -> Response {
         let done = if target.operation.changes_the_vault() {
             let shared = Arc::clone(shared);
@@ -207,7 +211,7 @@ impl VaultRequest {
 
     async fn change(&self, shared: &Shared, target: &Target) -> Result<Response, Refusal> {
         let (vault, clock, host, name) = (&shared.vault, &shared.clock, &self.host, &target.name);
-        let lasts = shared.faults.settings().transition();
+        let lasts = shared.settings().transition();
         match target.operation {
             Operation::SecretSet => vault.set(host, name, &self.body, clock).await,
             Operation::SecretUpdate => {
@@ -228,6 +232,11 @@ impl VaultRequest {
 // === impl Shared ===
 
 impl Shared {
+    /// How the vault behaves now.
+    pub(super) fn settings(&self) -> Settings {
+        *self.settings.read()
+    }
+
     /// The tenant that the challenge names.
     pub(super) fn tenant(&self) -> &str {
         &self.identity.credential().tenant_id
@@ -237,7 +246,7 @@ impl Shared {
 // === impl TokenProblem ===
 
 impl TokenProblem {
-    /// What the challenge says of it.
+    /// The description in the challenge.
     fn message(self) -> Option<&'static str> {
         match self {
             Self::Missing => None,

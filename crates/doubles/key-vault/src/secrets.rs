@@ -1,4 +1,4 @@
-//! The operations that change the vault, each durable before it is answered.
+//! The write operations; each is durable before it is answered.
 
 use std::{collections::BTreeMap, sync::OnceLock, time::Duration};
 
@@ -19,50 +19,50 @@ use super::{
     witness::{self, Witness},
 };
 
-/// The vault: what it holds, in memory and on disk.
+/// The vault's state, in memory and on disk.
 pub(super) struct Vault {
     state: RwLock<State>,
     disk: Disk,
     witness: OnceLock<Witness>,
-    /// Held by who changes something, from looking to having written.
+    /// Held during a write, from the first read until it is stored.
     writer: tokio::sync::Mutex<()>,
 }
 
-/// What to seed.
+/// A secret to seed.
 pub struct Seed {
-    /// Name, as it shall be shown.
+    /// Name, with the case to show.
     pub name: String,
     /// Value.
     pub value: SecretString,
     /// Content type.
     pub content_type: Option<String>,
-    /// Tags; none leaves them out of answers.
+    /// Tags; if empty, answers leave them out.
     pub tags: BTreeMap<String, String>,
     /// Whether it belongs to a certificate: shown with `managed` and `kid`, and refused to PUT, PATCH and DELETE.
     pub managed: bool,
 }
 
-/// What has become of a [`Seed`].
+/// The result of a [`Seed`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seeded {
-    /// The secret is new.
+    /// The secret was created.
     Created,
-    /// The name was taken, by a live or a deleted secret; nothing has changed.
+    /// A live or deleted secret has the name; nothing has changed.
     AlreadyThere,
 }
 
 /// Why something can't be seeded.
 #[derive(Debug, thiserror::Error)]
 pub enum SeedError {
-    /// Key Vault would not take it either.
+    /// Key Vault would refuse it, too.
     #[error("the secret {name:?} can't be seeded: {message}")]
     Invalid {
         /// Its name.
         name: String,
-        /// What is wrong.
+        /// The reason.
         message: String,
     },
-    /// It can't be stored.
+    /// The state can't be written.
     #[error(transparent)]
     Disk(#[from] DiskError),
 }
@@ -70,7 +70,7 @@ pub enum SeedError {
 // === impl Vault ===
 
 impl Vault {
-    /// Opens what lies in a directory.
+    /// Opens the stored state.
     pub(super) async fn open(disk: Disk) -> Result<Self, DiskError> {
         let state = RwLock::new(State::load(&disk).await?);
         Ok(Self { state, disk, witness: OnceLock::new(), writer: tokio::sync::Mutex::default() })
@@ -82,12 +82,12 @@ impl Vault {
         let _ = self.witness.set(witness);
     }
 
-    /// What the vault holds now.
+    /// The current state.
     pub(super) fn read(&self) -> RwLockReadGuard<'_, State> {
         self.state.read()
     }
 
-    /// PUT: a new secret, or a new version of one that is there.
+    /// PUT: a new secret, or a new version of an existing one.
     pub(super) async fn set(
         &self,
         host: &str,
@@ -130,7 +130,7 @@ impl Vault {
         self.show(name, |secret| Some(Bundle::version(host, secret, secret.version(Some(&id))?)))
     }
 
-    /// DELETE: the secret with all versions can be recovered until it is purged.
+    /// DELETE: the secret can be recovered with all versions until it is purged.
     pub(super) async fn delete(
         &self,
         host: &str,
@@ -165,7 +165,7 @@ impl Vault {
         self.show(name, |secret| Some(Bundle::version(host, secret, secret.latest())))
     }
 
-    /// DELETE of a deleted secret: it is gone for good.
+    /// DELETE of a deleted secret: purges it.
     pub(super) async fn purge(&self, name: &str, clock: &Clock, lasts: Duration) -> Result<(), Refusal> {
         let _writer = self.writer.lock().await;
         check_deleted(&self.read(), name, clock)?;
@@ -174,14 +174,14 @@ impl Vault {
         Ok(())
     }
 
-    /// POST …/backup: the secret with all versions, sealed, for this vault alone.
+    /// POST …/backup: the secret with all versions, sealed, for this vault only.
     pub(super) fn backup(&self, name: &str, clock: &Clock) -> Result<Response, Refusal> {
         let bytes = live(&self.read(), name, "backup", clock)?.backup();
         let sealed = self.disk.seal(bytes).map_err(lost)?;
         Ok(wire::json(StatusCode::OK, &BackupBody { value: URL_SAFE_NO_PAD.encode(sealed) }))
     }
 
-    /// POST /secrets/restore: what a backup holds, where the name is free.
+    /// POST /secrets/restore: restores a backup if the name is free.
     pub(super) async fn restore(&self, host: &str, body: &[u8], clock: &Clock) -> Result<Response, Refusal> {
         let BackupBody { value } = wire::parse(body)?;
         let damaged = || Refusal::bad_parameter("Backup blob contains invalid or corrupt data.");
@@ -200,7 +200,7 @@ impl Vault {
         self.show(&name, |secret| Some(Bundle::version(host, secret, secret.latest())))
     }
 
-    /// Creates what isn't there yet, all in one step, without a look at tokens, faults or throttling.
+    /// Creates the secrets that don't exist yet in one transaction, regardless of tokens, faults and throttling.
     pub(super) async fn seed(&self, seeds: Vec<Seed>, clock: &Clock) -> Result<Vec<Seeded>, SeedError> {
         let _writer = self.writer.lock().await;
         let mut changes = BTreeMap::new();
@@ -235,7 +235,7 @@ impl Vault {
         Ok(self.new_version(&seed.name, seed.value, properties, seed.managed, clock)?.1)
     }
 
-    /// The id of a version to be, and the change that adds it. The caller holds the writer's lock.
+    /// The id of a new version, and the change that adds it. The caller holds the writer's lock.
     fn new_version(
         &self,
         name: &str,
@@ -268,7 +268,7 @@ impl Vault {
         Ok((version.id.clone(), Change::Version { name, managed, version }))
     }
 
-    /// Makes changes on disk, then in memory: what is read is durable.
+    /// Makes changes on disk, then in memory, so that reads see only durable state.
     async fn commit(&self, changes: impl IntoIterator<Item = Change>) -> Result<(), DiskError> {
         let changes: Vec<Change> = changes.into_iter().collect();
         let writes = {
@@ -305,7 +305,7 @@ impl Vault {
     }
 }
 
-/// The live secret that an operation works on, refused where it may not.
+/// The live secret for an operation, or the refusal.
 fn live<'a>(state: &'a State, name: &str, operation: &str, clock: &Clock) -> Result<&'a Secret, Refusal> {
     match state.doing(&key(name), clock.now()) {
         Some(Doing::Deleting | Doing::Purging) => return Err(Refusal::being_deleted()),
@@ -316,7 +316,7 @@ fn live<'a>(state: &'a State, name: &str, operation: &str, clock: &Clock) -> Res
     if secret.managed && operation != "backup" { Err(Refusal::managed(operation)) } else { Ok(secret) }
 }
 
-/// Refuses where a deleted secret has the name, or the vault is still about it.
+/// Refuses a name that a deleted secret has, or whose transition is in progress.
 fn check_free(state: &State, name: &str, clock: &Clock) -> Result<(), Refusal> {
     match state.doing(&key(name), clock.now()) {
         Some(Doing::Deleting | Doing::Purging) => Err(Refusal::being_deleted()),
@@ -326,7 +326,7 @@ fn check_free(state: &State, name: &str, clock: &Clock) -> Result<(), Refusal> {
     }
 }
 
-/// Refuses where there is no deleted secret, or not yet.
+/// Refuses if there is no deleted secret, or its deletion is in progress.
 fn check_deleted(state: &State, name: &str, clock: &Clock) -> Result<(), Refusal> {
     match state.doing(&key(name), clock.now()) {
         Some(Doing::Deleting | Doing::Purging) => Err(Refusal::being_deleted()),
@@ -336,7 +336,7 @@ fn check_deleted(state: &State, name: &str, clock: &Clock) -> Result<(), Refusal
     }
 }
 
-/// Sets what the client gave.
+/// Sets the fields that the client sent.
 fn amend(version: &mut Version, properties: PropertiesBody) {
     let attributes = properties.attributes.unwrap_or_default();
     version.enabled = attributes.enabled.unwrap_or(version.enabled);
@@ -346,7 +346,7 @@ fn amend(version: &mut Version, properties: PropertiesBody) {
     version.content_type = properties.content_type.or(version.content_type.take());
 }
 
-/// What the client is told where the double can't store.
+/// The answer when the double can't write its state.
 fn lost(error: DiskError) -> Refusal {
     Refusal::internal(error.to_string())
 }

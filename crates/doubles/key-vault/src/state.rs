@@ -1,4 +1,5 @@
-//! What the vault holds: secrets with their versions, live and deleted, in memory, and the changes that disk and memory take.
+//! The vault's state in memory (live and deleted secrets with their versions), and the changes that are made to it and
+//! to the disk.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -12,17 +13,17 @@ use zeroize::Zeroizing;
 
 use doubles_common::disk::{Disk, DiskError, Write};
 
-/// Where the secrets lie on disk, without their versions.
+/// The bucket of secrets, without their versions.
 const SECRETS: &str = "vault-secrets";
-/// Where the versions lie on disk, each under `SECRET/VERSION`.
+/// The bucket of versions; the key is `SECRET/VERSION`.
 const VERSIONS: &str = "vault-versions";
 
-/// What the vault holds. Keys are names in lower case: Key Vault's names don't tell case apart.
+/// The secrets by name in lower case: names in Key Vault are case-insensitive.
 #[derive(Default)]
 pub(super) struct State {
     live: BTreeMap<String, Secret>,
     deleted: BTreeMap<String, (Secret, Deletion)>,
-    /// What the vault is still about, by name. A restart ends all of it.
+    /// Transitions in progress, by name. A restart ends them.
     transitions: HashMap<String, Transition>,
 }
 
@@ -33,17 +34,17 @@ pub(super) struct Secret {
     pub(super) name: String,
     /// Whether it belongs to a certificate.
     pub(super) managed: bool,
-    /// By id: the order of the vault's list, which says nothing about age.
+    /// By id, the order of the vault's list; it doesn't reflect age.
     pub(super) versions: BTreeMap<String, Version>,
     latest: String,
 }
 
-/// A version. To serialize it is to store it: the value is among the fields.
+/// A version. Serialize it only to store it: the value is included.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Version {
     /// 32 hexadecimal digits.
     pub(super) id: String,
-    /// Counts the versions of a secret: creation times are whole seconds and don't order them.
+    /// Numbers the versions of a secret, because creation times in whole seconds don't order them.
     pub(super) sequence: u64,
     #[serde(serialize_with = "expose", deserialize_with = "conceal")]
     pub(super) value: SecretString,
@@ -56,14 +57,14 @@ pub(super) struct Version {
     pub(super) updated: i64,
 }
 
-/// When a secret was deleted, and when it is gone for good. Unix seconds.
+/// When a secret was deleted, and when it is due to be purged, in Unix seconds.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Deletion {
     pub(super) deleted: i64,
     pub(super) scheduled_purge: i64,
 }
 
-/// What the vault hasn't finished.
+/// A transition in progress.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Doing {
     Deleting,
@@ -76,17 +77,17 @@ struct Transition {
     until: Timestamp,
 }
 
-/// One change of what the vault holds, complete enough to be made on disk and in memory.
+/// One change of the state, with all that disk and memory need.
 pub(super) enum Change {
-    /// Adds or replaces a version; makes the secret where there is none.
+    /// Adds or replaces a version; creates the secret if needed.
     Version { name: String, managed: bool, version: Version },
-    /// Makes a secret with all its versions.
+    /// Creates a secret with all its versions.
     Secret(Secret),
     /// Moves a live secret to the deleted ones.
     Delete { key: String, deletion: Deletion },
     /// Moves a deleted secret back.
     Recover { key: String },
-    /// Forgets a deleted secret.
+    /// Purges a deleted secret.
     Purge { key: String },
 }
 
@@ -113,7 +114,7 @@ pub(super) fn key(name: &str) -> String {
 // === impl State ===
 
 impl State {
-    /// What the disk holds.
+    /// The state on disk.
     pub(super) async fn load(disk: &Disk) -> Result<Self, DiskError> {
         let mut versions: BTreeMap<String, BTreeMap<String, Version>> = BTreeMap::new();
         for (path, bytes) in disk.load(VERSIONS).await? {
@@ -144,7 +145,7 @@ impl State {
         self.deleted.get(key)
     }
 
-    /// What the vault hasn't finished with a name.
+    /// The transition of a name.
     pub(super) fn doing(&self, key: &str, now: Timestamp) -> Option<Doing> {
         self.transitions
             .get(key)
@@ -152,7 +153,7 @@ impl State {
             .map(|transition| transition.doing)
     }
 
-    /// Live secrets after a key, those left out that are still being recovered.
+    /// Live secrets after a key, without those whose recovery is in progress.
     pub(super) fn live_after(
         &self,
         after: Option<&str>,
@@ -161,7 +162,7 @@ impl State {
         range_after(&self.live, after).filter(move |(key, _)| self.doing(key, now).is_none())
     }
 
-    /// Deleted secrets after a key, those left out that are still being deleted.
+    /// Deleted secrets after a key, without those whose deletion is in progress.
     pub(super) fn deleted_after(
         &self,
         after: Option<&str>,
@@ -170,7 +171,7 @@ impl State {
         range_after(&self.deleted, after).filter(move |(key, _)| self.doing(key, now).is_none())
     }
 
-    /// Notes that the vault is about something until then; what has ended is forgotten.
+    /// Records a transition until then; drops those that have ended.
     pub(super) fn begin(&mut self, key: String, doing: Doing, until: Timestamp, now: Timestamp) {
         self.transitions.retain(|_, transition| transition.until > now);
         if until > now {
@@ -178,7 +179,7 @@ impl State {
         }
     }
 
-    /// What a change writes to disk.
+    /// The writes of a change to disk.
     pub(super) fn writes(&self, change: &Change) -> Vec<Write> {
         match change {
             Change::Version { name, managed, version } => {
@@ -249,7 +250,7 @@ fn range_after<'a, T>(
 // === impl Secret ===
 
 impl Secret {
-    /// A secret of versions; `None` where there are none.
+    /// A secret with these versions; `None` without any.
     fn new(name: String, managed: bool, versions: BTreeMap<String, Version>) -> Option<Self> {
         let latest = versions.values().max_by_key(|version| version.sequence)?.id.clone();
         Some(Self { name, managed, versions, latest })
@@ -268,13 +269,13 @@ impl Secret {
         }
     }
 
-    /// All of it in bytes, to be sealed.
+    /// The whole secret as bytes, to be sealed.
     pub(super) fn backup(&self) -> Vec<u8> {
         let versions = self.versions.values().cloned().collect();
         encode(&Backup { header: self.header(None), versions })
     }
 
-    /// A secret out of [`Secret::backup`]'s bytes.
+    /// A secret from the bytes of [`Secret::backup`].
     pub(super) fn restore(bytes: &[u8]) -> Result<Self, DiskError> {
         let Backup { header, versions } = decode(bytes)?;
         let versions = versions.into_iter().map(|version| (version.id.clone(), version)).collect();
@@ -306,7 +307,7 @@ fn encode(content: &impl Serialize) -> Vec<u8> {
 }
 
 fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, DiskError> {
-    // What was sealed with our key and isn't ours to read is damaged, or another release's.
+    // Sealed with our key but unreadable: damaged, or from another release.
     serde_json::from_slice(bytes).map_err(|_| DiskError::Sealed)
 }
 

@@ -1,4 +1,4 @@
-//! The double over real sockets: what the tests of this room share.
+//! Tests of the double over real sockets; their common parts.
 
 mod faults;
 mod federation;
@@ -28,7 +28,7 @@ struct World {
     token: String,
 }
 
-/// An answer, read to its end.
+/// An answer with its whole body.
 struct Answer {
     status: StatusCode,
     headers: reqwest::header::HeaderMap,
@@ -82,7 +82,7 @@ impl World {
         Answer::of(request.send().await.unwrap()).await
     }
 
-    /// A request with a token; `path` may have a query, to which the api-version is added.
+    /// A request with a token. The api-version is added to the query of `path`.
     fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let mut url = self.double.uri().join(path).unwrap();
         url.query_pairs_mut().append_pair("api-version", "2025-07-01");
@@ -138,7 +138,7 @@ impl Answer {
     }
 }
 
-/// A client that trusts the authority, and no proxy.
+/// A client that trusts the authority and uses no proxy.
 fn client(authority: &Authority) -> reqwest::ClientBuilder {
     let certificate = reqwest::Certificate::from_pem(authority.pem().as_bytes()).unwrap();
     reqwest::Client::builder().tls_certs_only([certificate]).no_proxy()

@@ -1,4 +1,4 @@
-//! Throttling: a token bucket, as a real vault refuses callers that ask too often.
+//! Throttling with a token bucket, like a real vault's.
 
 use std::time::Duration;
 
@@ -6,15 +6,15 @@ use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-/// How many requests the vault bears.
+/// A rate limit.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Throttle {
-    /// Requests a second in the long run.
+    /// Requests per second.
     pub per_second: f64,
-    /// Requests at once after a quiet time.
+    /// The size of a burst.
     pub burst: f64,
-    /// What `Retry-After` says, in whole seconds; the header is left out where absent, as the real vault does at times.
+    /// `Retry-After` in seconds; absent for no header, as from the real vault at times.
     #[serde(default)]
     pub retry_after_seconds: Option<u64>,
 }
@@ -32,15 +32,15 @@ struct Level {
 }
 
 impl Throttle {
-    /// The pause that a refused caller is told.
+    /// The `Retry-After` of refused requests.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         self.retry_after_seconds.map(Duration::from_secs)
     }
 }
 
 impl Bucket {
-    /// Whether the vault bears one more request. Refused ones count too, as with the real vault: the level may fall below
-    /// nothing, by one burst at most.
+    /// Whether one more request is admitted. Refused requests count, too, as with the real vault: the level may fall
+    /// below zero by at most one burst.
     pub(super) fn admits(&self, throttle: &Throttle, now: Timestamp) -> bool {
         let mut level = self.level.lock();
         let before = level.take().unwrap_or(Level { requests: throttle.burst, at: now });
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_passes_then_what_the_rate_allows_and_refused_requests_count_too() {
+    fn after_a_burst_the_rate_limits_and_refused_requests_count_too() {
         let throttle = Throttle { per_second: 1.0, burst: 2.0, retry_after_seconds: None };
         let bucket = Bucket::default();
         let start = Timestamp::UNIX_EPOCH;

@@ -36,7 +36,7 @@ pub(super) struct PropertiesBody {
     pub(super) tags: Option<BTreeMap<String, String>>,
 }
 
-/// The attributes that a client may set. What else it sends back from an answer is passed over.
+/// The attributes that a client may set. Others, sent back from an answer, are ignored.
 #[derive(Default, Deserialize)]
 pub(super) struct AttributesBody {
     pub(super) enabled: Option<bool>,
@@ -44,14 +44,14 @@ pub(super) struct AttributesBody {
     pub(super) exp: Option<i64>,
 }
 
-/// A backup, out of the vault and back into it.
+/// A backup, as an answer and as a request.
 #[derive(Serialize, Deserialize)]
 pub(super) struct BackupBody {
     /// Base64 for URLs.
     pub(super) value: String,
 }
 
-/// A secret as the vault shows it. Fields that an answer doesn't have are absent.
+/// A secret in an answer. Which fields are present depends on the operation.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Bundle<'a> {
@@ -75,7 +75,7 @@ pub(super) struct Bundle<'a> {
     tags: Option<&'a BTreeMap<String, String>>,
 }
 
-/// The attributes that the vault shows. Times are Unix seconds.
+/// The attributes in an answer. Times are Unix seconds.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Attributes {
@@ -169,9 +169,9 @@ impl Attributes {
     }
 }
 
-/// An answer in JSON. Its bytes are wiped once they are sent.
+/// A JSON answer. Its bytes are zeroized after sending.
 pub(super) fn json(status: StatusCode, content: &impl Serialize) -> Response {
-    // Room for a whole page and most values, so that growing leaves no copy behind.
+    // Large enough for a page and for most values: growing would leave copies of values behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(16 * 1024));
     serde_json::to_writer(&mut *bytes, content)
         .expect("these types have only string keys and finite numbers");
@@ -181,12 +181,12 @@ pub(super) fn json(status: StatusCode, content: &impl Serialize) -> Response {
 
 /// Reads a request body in JSON.
 pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal> {
-    // What serde_json says may hold a piece of the value.
+    // serde_json's message may quote part of the value.
     serde_json::from_slice(body)
         .map_err(|_| Refusal::bad_parameter("The request body is not the JSON that this operation takes."))
 }
 
-/// Reads a string into a type that doesn't print it and wipes it.
+/// Reads a string into a type that doesn't print it and zeroizes it.
 fn optional_secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SecretString>, D::Error> {
     Ok(Option::<String>::deserialize(from)?.map(SecretString::from))
 }

@@ -1,4 +1,4 @@
-//! Who is told of every change of the vault: a test that holds the history against what its clients believe.
+//! A witness: a callback for every change of the vault, with which a test checks what its clients believe.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use super::state::{self, Change};
 
-/// Is told of every change.
+/// The callback.
 pub(super) type Witness = Box<dyn Fn(Happened<'_>) + Send + Sync>;
 
 /// A change of the vault.
@@ -15,9 +15,9 @@ pub enum Happened<'a> {
     Version(Version<'a>),
     /// A secret was deleted.
     Deleted(&'a str),
-    /// A deleted secret is back.
+    /// A deleted secret was recovered.
     Recovered(&'a str),
-    /// A deleted secret is gone for good.
+    /// A deleted secret was purged.
     Purged(&'a str),
 }
 
@@ -27,17 +27,17 @@ pub struct Version<'a> {
     pub name: String,
     /// 32 hexadecimal digits.
     pub id: &'a str,
-    /// Counts the versions of a secret: the highest is the latest.
+    /// Numbers the versions of a secret; the highest is the latest.
     pub sequence: u64,
     /// Its value.
     pub value: &'a SecretString,
     /// Its tags.
     pub tags: Option<&'a BTreeMap<String, String>>,
-    /// Whether it may be read.
+    /// Whether it is enabled.
     pub enabled: bool,
 }
 
-/// Tells of one change.
+/// Reports one change.
 pub(super) fn tell(witness: &Witness, change: &Change) {
     let version = |name: &str, version: &state::Version| {
         witness(Happened::Version(Version {

@@ -1,4 +1,4 @@
-//! Who a bearer token belongs to, and what they may do.
+//! Authentication by bearer tokens, and authorization by rules.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct User {
     /// The user name; of service accounts `system:serviceaccount:NAMESPACE:NAME`.
     pub username: String,
-    /// An id that outlives the name.
+    /// The uid.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub uid: String,
     /// The groups.
@@ -18,7 +18,7 @@ pub struct User {
     pub groups: Vec<String>,
 }
 
-/// What a rule is about: `*` matches everything; `secrets/status` names a subresource.
+/// What a rule allows or denies: `*` matches everything; `secrets/status` names a subresource.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
     /// Verbs, e.g. `get`.
@@ -37,7 +37,7 @@ pub struct Rule {
     pub names: Vec<String>,
 }
 
-/// What somebody wants to do.
+/// The attributes of a request to authorize.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Attributes<'a> {
     pub verb: &'a str,
@@ -60,7 +60,7 @@ struct Inner {
     denied: Vec<(String, Rule)>,
 }
 
-/// A token: whose it is, and for whom.
+/// A token: its user and its audiences.
 struct Token {
     user: User,
     audiences: Vec<String>,
@@ -75,40 +75,40 @@ pub(super) const MASTERS: &str = "system:masters";
 // === impl Policy ===
 
 impl Policy {
-    /// Makes a token that belongs to a user. What the user may do is what `allow` says of the name or a group.
+    /// Adds a token of a user. Rules for the user name or a group (`allow`) give rights.
     pub fn add_token(&self, token: &str, user: User) {
         self.add_token_for(token, user, &[API_AUDIENCE]);
     }
 
-    /// The same for others than the API server, which then does not take it itself.
+    /// The same for other audiences than the API server, which then refuses the token itself.
     pub fn add_token_for(&self, token: &str, user: User, audiences: &[&str]) {
         let audiences = audiences.iter().map(ToString::to_string).collect();
         self.write().tokens.insert(token.to_owned(), Token { user, audiences });
     }
 
-    /// Makes a token invalid.
+    /// Revokes a token.
     pub fn remove_token(&self, token: &str) {
         self.write().tokens.remove(token);
     }
 
-    /// Grants something to a user or a group.
+    /// Allows a user or a group something.
     pub fn allow(&self, subject: &str, rule: Rule) {
         self.write().allowed.push((subject.to_owned(), rule));
     }
 
-    /// Forbids something to a user or a group, whatever is granted, `system:masters` included.
+    /// Denies a user or a group something, whatever is allowed, `system:masters` included.
     pub fn deny(&self, subject: &str, rule: Rule) {
         self.write().denied.push((subject.to_owned(), rule));
     }
 
-    /// Takes back every grant and prohibition.
+    /// Removes all rules.
     pub fn clear_rules(&self) {
         let mut inner = self.write();
         inner.allowed.clear();
         inner.denied.clear();
     }
 
-    /// The user of a token that is for one of these audiences, and for which of them.
+    /// The user of a token for one of these audiences, and which of them it is for.
     pub(super) fn authenticate(&self, token: &str, wanted: &[&str]) -> Option<(User, Vec<String>)> {
         let inner = self.read();
         let token = inner.tokens.get(token)?;
@@ -124,7 +124,7 @@ impl Policy {
         Some((user, fitting))
     }
 
-    /// Whether somebody may do something.
+    /// Whether a user may do something.
     pub(super) fn may(&self, user: &User, wanted: &Attributes<'_>) -> bool {
         let inner = self.read();
         let covers = |rules: &[(String, Rule)]| {
@@ -133,7 +133,7 @@ impl Policy {
         !covers(&inner.denied) && (user.is(MASTERS) || covers(&inner.allowed))
     }
 
-    /// What is granted to somebody in a namespace, for SelfSubjectRulesReview.
+    /// A user's rights in a namespace, for SelfSubjectRulesReview.
     pub(super) fn rules(&self, user: &User, namespace: &str) -> Vec<Rule> {
         let inner = self.read();
         let everything = || -> Rule {
@@ -180,7 +180,7 @@ impl Rule {
 }
 
 impl Attributes<'_> {
-    /// The sentence that the real server refuses with.
+    /// The real server's message for the refusal.
     pub fn refusal(&self, user: &User) -> String {
         let resource = match self.subresource {
             "" => self.resource.to_owned(),

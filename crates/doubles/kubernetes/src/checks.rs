@@ -1,4 +1,4 @@
-//! What the object of a write must agree with: the path, and the live object.
+//! Checks the object of a write against the path and the live object.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use super::{
 };
 
 impl Target {
-    /// Fills in the namespace of the path, and refuses another one.
+    /// Sets the namespace of the path, and refuses another one.
     pub fn check_place(&self, object: &mut Value) -> Result<(), ApiError> {
         let (found, wanted) = (meta(object, "namespace"), self.namespace.as_str());
         if !found.is_empty() && found != wanted {
@@ -34,7 +34,7 @@ impl Target {
         Ok(())
     }
 
-    /// An apply that names a uid means an object that is there.
+    /// An apply with a uid requires an existing object.
     pub fn check_absent(&self, applied: &Value) -> Result<(), ApiError> {
         let (served, uid) = (&self.served, meta(applied, "uid"));
         if !uid.is_empty() {
@@ -71,7 +71,7 @@ impl Target {
                 "Invalid value: 0: must be specified for an update",
                 "metadata.resourceVersion",
             );
-            // Named by its resource here, not by its kind.
+            // This error has the resource, not the kind.
             return Err(ApiError::invalid(served.subject(name), vec![cause]));
         }
         if !sent.is_empty() && sent != meta(live, "resourceVersion") {
@@ -80,7 +80,7 @@ impl Target {
         Ok(())
     }
 
-    /// An apply of fields that the schema doesn't have: the real server answers 500 without a reason.
+    /// The error for an apply of unknown fields: like the real server, 500 without a reason.
     pub fn undeclared(&self, paths: &[String]) -> ApiError {
         let lines: Vec<_> =
             paths.iter().map(|path| format!(".{path}: field not declared in schema")).collect();

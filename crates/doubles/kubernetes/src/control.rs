@@ -1,8 +1,17 @@
-//! The switches of the double over the wire, for tests that run it in another process: `/.double/faults`, `/.double/users`.
+//! The control endpoints, for tests that run the double in another process: `/.double/faults` and `/.double/users`.
 
-use axum::{body::Body, http::Method, response::Response};
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    http::{Method, Request, request::Parts},
+    response::Response,
+};
+use doubles_common::faults;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
+use tower::ServiceExt;
 
 use super::{
     Server,
@@ -11,7 +20,7 @@ use super::{
     view::json_response,
 };
 
-/// A token, who it belongs to and what they may do.
+/// A token with its user and their rights.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Grant {
@@ -23,31 +32,32 @@ struct Grant {
     deny: Vec<Rule>,
 }
 
-/// Answers the admin; nobody else turns switches.
-pub(super) fn answer(
+/// Answers the admin, and nobody else.
+pub(super) async fn answer(
     server: &Server,
     user: &User,
-    method: &Method,
+    parts: &Parts,
     what: &str,
-    body: &[u8],
+    body: Bytes,
 ) -> Result<Response<Body>, ApiError> {
     if !user.groups.iter().any(|group| group == MASTERS) {
         let subject = Subject { group: "", resource: what, name: "" };
-        return Err(ApiError::forbidden(subject, "only the admin turns the switches of the double"));
+        return Err(ApiError::forbidden(subject, "only the admin may configure the double"));
     }
-    match (what, method) {
-        ("faults", &Method::GET) => {}
-        ("faults", &Method::PUT) => server.faults.replace(parse(body)?),
-        ("faults", &Method::DELETE) => server.faults.clear(),
+    match (what, &parts.method) {
         ("users", &Method::PUT) => {
             server.policy.clear_rules();
-            grant(server, parse(body)?);
-            return Ok(json_response(200, &json!({})));
+            grant(server, parse(&body)?);
+            Ok(json_response(200, &json!({})))
         }
-        ("faults" | "users", _) => return Err(ApiError::method_not_allowed()),
-        _ => return Err(ApiError::no_such_resource()),
+        ("users", _) => Err(ApiError::method_not_allowed()),
+        _ => {
+            let endpoints = Router::new().nest("/.double", faults::endpoints(Arc::clone(&server.faults)));
+            let request = Request::from_parts(parts.clone(), Body::from(body));
+            let Ok(answer) = endpoints.oneshot(request).await;
+            Ok(answer)
+        }
     }
-    Ok(json_response(200, &json!(server.faults.rules())))
 }
 
 fn grant(server: &Server, grants: Vec<Grant>) {
@@ -60,7 +70,7 @@ fn grant(server: &Server, grants: Vec<Grant>) {
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    // The position, not what stands there: it may be a token.
+    // Only the position: the text there may be a token.
     serde_json::from_slice(body).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         ApiError::bad_request(format!("not what is expected here, at line {line} column {column}"))

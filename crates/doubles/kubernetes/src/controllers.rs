@@ -1,4 +1,4 @@
-//! What runs in the background: namespaces get and lose their content, and what lost its owner goes.
+//! The background controllers: namespaces and their content, and garbage collection.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,12 +13,12 @@ use super::{
     store::{Key, Stored},
 };
 
-/// The least time between two rounds.
+/// The minimum pause between rounds.
 const PAUSE: Duration = Duration::from_millis(20);
-/// How often a round is made where something changed that nobody gave notice of.
+/// The interval of rounds if something changed without a notification.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Makes rounds until the server closes.
+/// Runs rounds until the server stops.
 pub(super) async fn run(server: Arc<Server>) {
     let mut seen = 0;
     loop {
@@ -33,7 +33,7 @@ pub(super) async fn run(server: Arc<Server>) {
     }
 }
 
-/// One round over everything.
+/// One round over all objects.
 pub(super) async fn round(server: &Server) {
     drop_undefined(server).await;
     garbage::collect(server).await;
@@ -46,7 +46,7 @@ pub(super) async fn round(server: &Server) {
     }
 }
 
-/// Creates a namespace where it isn't there.
+/// Creates a namespace if it doesn't exist.
 pub(super) async fn ensure_namespace(server: &Server, name: &str) {
     ensure(
         server,
@@ -57,7 +57,7 @@ pub(super) async fn ensure_namespace(server: &Server, name: &str) {
     .await;
 }
 
-/// What every namespace has.
+/// Creates the objects that every namespace has.
 async fn furnish(server: &Server, namespace: &str) {
     let account = json!({
         "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "default", "namespace": namespace },
@@ -77,19 +77,19 @@ async fn ensure(server: &Server, resource: &str, namespace: &str, mut object: Va
     if server.store.get(resource, &key).is_none() {
         lifecycle::prepare_create(&served, &mut object);
         lifecycle::complete(&served, &mut object);
-        // Whoever was faster made the same.
+        // If somebody else was faster, they created the same.
         let _ = server.store.put(resource, &key, None, object).await;
     }
 }
 
-/// Deletes what a terminating namespace holds, then the namespace.
+/// Deletes the content of a terminating namespace, then the namespace.
 async fn empty_namespace(server: &Server, key: &Key, namespace: &Stored) {
     let mut left = false;
     for resource in server.store.resources() {
         let Some(served) = server.registry.by_id(&resource) else { continue };
         let Ok(snapshot) = server.store.list(&resource, &key.name, None) else { continue };
         for (key, stored) in snapshot.items.iter().filter(|_| served.resource.namespaced) {
-            // Gone already is as good; what has changed goes in the next round.
+            // It may be gone already; if it has changed, the next round deletes it.
             let _ = delete::collect(server, &served, key, stored, Some(Policy::Background)).await;
             left |= server.store.get(&resource, key).is_some();
         }
@@ -99,11 +99,11 @@ async fn empty_namespace(server: &Server, key: &Key, namespace: &Stored) {
     }
     let mut last = namespace.value.clone();
     last["spec"] = json!({});
-    // A write to it in between only postpones this.
+    // A write in between only delays this.
     let _ = server.store.remove(NAMESPACES, key, namespace.revision, last).await;
 }
 
-/// Removes custom resources whose definition is gone.
+/// Deletes custom resources whose definition is gone.
 async fn drop_undefined(server: &Server) {
     for resource in server.store.resources() {
         if server.registry.by_id(&resource).is_some() {

@@ -1,4 +1,4 @@
-//! CustomResourceDefinitions: their defaults, their rules and their acceptance.
+//! CustomResourceDefinitions: defaults, validation and establishment.
 
 use std::cmp::Reverse;
 
@@ -9,7 +9,7 @@ use super::{
     status::Cause,
 };
 
-/// Fills in what the real server fills in.
+/// Sets the defaults of the real server.
 pub(super) fn default(definition: &mut Value) {
     let spec = &mut definition["spec"];
     let kind = text(spec, "/names/kind").to_owned();
@@ -24,7 +24,7 @@ pub(super) fn default(definition: &mut Value) {
     }
 }
 
-/// Accepts the names of a definition at once.
+/// Accepts the names of a definition and establishes it immediately.
 pub(super) fn establish(definition: &mut Value) {
     let spec = &definition["spec"];
     let (names, versions) = (spec["names"].clone(), spec["versions"].clone());
@@ -47,7 +47,7 @@ pub(super) fn establish(definition: &mut Value) {
         json!({ "conditions": conditions, "acceptedNames": names, "storedVersions": stored });
 }
 
-/// What is wrong with a definition.
+/// The validation errors of a definition.
 pub(super) fn validate(definition: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
     let spec = &definition["spec"];

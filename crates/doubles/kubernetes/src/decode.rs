@@ -1,4 +1,4 @@
-//! From the body of a request to an object of the resource that the path names.
+//! Decodes the body of a request into an object of the resource in the path.
 
 use std::{collections::BTreeMap, iter};
 
@@ -24,7 +24,7 @@ use super::{
 
 const OFFERED: &str = "application/json, application/yaml";
 
-/// The media type of a body, without parameters; JSON where the request names none.
+/// The media type of a body, without parameters; JSON by default.
 pub(super) fn media_type(headers: &HeaderMap) -> &str {
     let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("application/json");
     value.split(';').next().unwrap_or_default().trim()
@@ -41,14 +41,14 @@ pub(super) fn parse(media_type: &str, body: &[u8]) -> Result<Value, ApiError> {
 }
 
 pub(super) fn parse_json(body: &[u8]) -> Result<Value, ApiError> {
-    // The position, never what stands there: it may be a secret.
+    // Only the position: the text there may be secret.
     serde_json::from_slice(body).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         ApiError::bad_request(format!("the body is not valid JSON at line {line} column {column}"))
     })
 }
 
-/// Reads YAML; quicker where it is JSON, which is YAML, too.
+/// Reads YAML. JSON is YAML, too, but faster to read as JSON.
 pub(super) fn parse_yaml(body: &[u8]) -> Result<Value, ApiError> {
     if let Some(Ok(value)) = body.starts_with(b"{").then(|| serde_json::from_slice(body)) {
         return Ok(value);
@@ -59,7 +59,7 @@ pub(super) fn parse_yaml(body: &[u8]) -> Result<Value, ApiError> {
     })
 }
 
-/// Checks that an object is of the kind and version of the path; fills both in where they are missing in a built-in one.
+/// Checks that an object has the kind and version of the path; sets them in a built-in object that has none.
 pub(super) fn check_type(object: &mut Value, served: &Served) -> Result<(), ApiError> {
     if !object.is_object() {
         return Err(ApiError::bad_request("the body is not an object"));
@@ -86,7 +86,7 @@ pub(super) fn check_type(object: &mut Value, served: &Served) -> Result<(), ApiE
     Ok(())
 }
 
-/// Brings an object into the form of its type: no unknown fields, no empty lists in the metadata. Returns warnings.
+/// Normalizes an object by its type: removes unknown fields and empty lists in the metadata. Returns warnings.
 pub(super) fn normalize(
     object: &mut Value,
     served: &Served,
@@ -110,7 +110,7 @@ pub(super) fn normalize(
     }
 }
 
-/// The same, naming what was dropped by its path.
+/// The same; returns the paths of dropped fields.
 pub(super) fn drop_unknown(object: &mut Value, served: &Served) -> Result<Vec<String>, ApiError> {
     let unknown = match (served.builtin(), &served.version().schema) {
         (Some(builtin), _) => normalize_builtin(object, builtin)?,
@@ -141,14 +141,14 @@ fn normalize_builtin(object: &mut Value, builtin: Builtin) -> Result<Vec<String>
     }
 }
 
-/// Through the type and back: what the type doesn't know falls away and is named.
+/// Converts to the type and back; returns the paths of unknown fields, which are dropped.
 fn retype<T: DeserializeOwned + Serialize>(object: &mut Value, kind: &str) -> Result<Vec<String>, ApiError> {
     let mut unknown = Vec::new();
     let typed: Result<T, _> = serde_ignored::deserialize(&*object, |path| {
-        // The type of the path prints optional fields with a question mark.
+        // serde_ignored marks optional fields in its paths with a question mark.
         unknown.push(path.to_string().replace(".?", "").replace('?', ""));
     });
-    // The error of serde may quote a value.
+    // serde's message may quote a value.
     let refuse = || {
         let reason = "json: cannot unmarshal a value into the type of its field";
         ApiError::bad_request(format!("{kind} in version \"v1\" cannot be handled as a {kind}: {reason}"))
@@ -200,7 +200,7 @@ fn fold_string_data(object: &mut Value) {
     }
 }
 
-/// The real server leaves empty maps and lists of its types out.
+/// The real server omits empty maps and lists of its types.
 fn drop_empty(object: &mut Value, builtin: Option<Builtin>) {
     let is_empty = |value: &Value| match value {
         Value::Null => true,
@@ -209,7 +209,7 @@ fn drop_empty(object: &mut Value, builtin: Option<Builtin>) {
         _ => false,
     };
     let metadata = metadata_mut(object);
-    // An empty list of managed fields means something: forget them.
+    // An empty list of managed fields has a meaning: to reset them.
     metadata.retain(|name, value| name == "managedFields" || !is_empty(value));
     if builtin.is_some()
         && let Some(fields) = object.as_object_mut()

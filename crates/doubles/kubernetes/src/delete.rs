@@ -1,4 +1,4 @@
-//! Deletion: preconditions, finalizers, and of whole collections.
+//! Deletion of objects and collections, with preconditions and finalizers.
 
 use std::sync::Arc;
 
@@ -16,32 +16,32 @@ use super::{
     view::{ListMeta, View, json_response},
 };
 
-/// The finalizer of an owner that waits until what it owns is freed.
+/// The finalizer of an owner that waits until its dependents are orphaned.
 pub(super) const ORPHAN: &str = "orphan";
-/// The finalizer of an owner that waits until what it owns is gone.
+/// The finalizer of an owner that waits until its dependents are gone.
 pub(super) const FOREGROUND: &str = "foregroundDeletion";
 
-/// What a deletion is asked to heed.
+/// The options of a deletion.
 struct Options {
     uid: Option<String>,
     resource_version: Option<String>,
     dry_run: bool,
-    /// Absent: as the object's finalizers say.
+    /// Absent for what the object's finalizers say.
     policy: Option<Policy>,
 }
 
-/// What becomes of what the object owns.
+/// The propagation policy: what happens to dependents.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Policy {
-    /// It goes afterwards.
+    /// Background: they are deleted afterwards.
     Background,
-    /// It goes first.
+    /// Foreground: they are deleted first.
     Foreground,
-    /// It stays, without its owner.
+    /// Orphan: they stay, without the owner.
     Orphan,
 }
 
-/// What became of an object.
+/// The result of a deletion.
 enum Outcome {
     Gone(Arc<Stored>),
     /// It waits for its finalizers.
@@ -77,7 +77,7 @@ pub(super) async fn one(
     }
 }
 
-/// DELETE of a collection; answers with what was deleted.
+/// DELETE of a collection; answers the deleted objects.
 pub(super) async fn collection(
     server: &Server,
     target: &Target,
@@ -108,7 +108,7 @@ pub(super) async fn collection(
     Ok(view.list(served, &meta, deleted.iter().map(|stored| &stored.value)))
 }
 
-/// Deletes an object for the server itself, in the state that it was seen in.
+/// Deletes an object on behalf of the server itself, if it is unchanged.
 pub(super) async fn collect(
     server: &Server,
     served: &Served,

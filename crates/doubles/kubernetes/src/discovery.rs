@@ -1,4 +1,4 @@
-//! Discovery: which groups, versions and resources there are, in the old form and the aggregated one.
+//! Discovery of groups, versions and resources, in the legacy and the aggregated form.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::{
     view::json_response,
 };
 
-/// Answers a discovery path; none where it is none.
+/// Answers a discovery path; none for other paths.
 pub(super) fn answer(server: &Server, path: &str, headers: &HeaderMap) -> Option<Response> {
     let all = server.registry.all();
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
@@ -54,7 +54,7 @@ fn version() -> Value {
     })
 }
 
-/// The version of the aggregated form that the client prefers, where it knows it.
+/// The version of the aggregated form that the client prefers, if it accepts any.
 fn aggregated(headers: &HeaderMap) -> Option<&'static str> {
     let accept = headers.get("accept")?.to_str().ok()?;
     let json_ranges = accept.split(',').filter(|range| range.trim_start().starts_with("application/json"));
@@ -157,7 +157,7 @@ fn verbs(resource: &ResourceType) -> &'static [&'static str] {
     }
 }
 
-/// The named groups, in the order in which they come.
+/// The groups, in the order of registration.
 fn groups(all: &[Arc<ResourceType>]) -> Vec<String> {
     let mut names = Vec::new();
     for resource in all.iter().filter(|resource| !resource.group.is_empty()) {
@@ -178,7 +178,7 @@ pub(super) fn versions(all: &[Arc<ResourceType>], group: &str) -> Vec<String> {
     names
 }
 
-/// The resources of a group that have a version.
+/// The resources of a group that are served at a version.
 pub(super) fn members<'a>(
     all: &'a [Arc<ResourceType>],
     group: &'a str,

@@ -1,4 +1,4 @@
-//! The garbage collector: what becomes of objects whose owners go, and of owners that wait for what they own.
+//! The garbage collector: dependents whose owners are gone, and owners that wait for their dependents.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -19,7 +19,7 @@ struct Object {
     stored: Arc<Stored>,
 }
 
-/// What an owner reference leads to.
+/// The target of an owner reference.
 enum Owner<'a> {
     There(&'a Object),
     Gone,
@@ -27,15 +27,15 @@ enum Owner<'a> {
     Unknown,
 }
 
-/// All objects, by what names them, and what each one owns.
+/// All objects, and the dependents of each.
 struct Graph<'a> {
     server: &'a Server,
     objects: HashMap<(&'a str, &'a Key), &'a Object>,
-    /// By the owner's uid: what refers to it, and whether that keeps the owner from going in the foreground.
+    /// By the owner's uid: its dependents, and whether each blocks its foreground deletion.
     dependents: HashMap<&'a str, Vec<(&'a Object, bool)>>,
 }
 
-/// One round over everything. What changes meanwhile is left to the next one.
+/// One round over all objects. The next round handles what changes meanwhile.
 pub(super) async fn collect(server: &Server) {
     let all = everything(server);
     let graph = Graph::new(server, &all);
@@ -76,7 +76,7 @@ impl<'a> Graph<'a> {
         graph
     }
 
-    /// An owner counts where kind, name and uid are right, in the namespace of what it owns or in none.
+    /// An owner must match by kind, name and uid, and be cluster-scoped or in the namespace of its dependent.
     fn owner(&self, dependent: &Object, reference: &Value) -> Owner<'a> {
         let registry = &self.server.registry;
         let Some(resource) = registry.of_kind(text(reference, "/apiVersion"), text(reference, "/kind"))
@@ -91,7 +91,7 @@ impl<'a> Graph<'a> {
         }
     }
 
-    /// What is being deleted goes on when nothing that it owns stands in its way any more.
+    /// Continues a deletion once no dependent blocks it.
     async fn release(&self, owner: &Object) {
         let dependents = self.dependents.get(owner.uid()).map(Vec::as_slice).unwrap_or_default();
         let has = |finalizer| finalizers(&owner.stored.value).any(|name| name == finalizer);
@@ -107,7 +107,7 @@ impl<'a> Graph<'a> {
         }
     }
 
-    /// What is owned goes when none of its owners stays; else it loses the references to those that go.
+    /// Deletes a dependent without remaining owners; otherwise removes its references to owners that go.
     async fn follow(&self, dependent: &Object) {
         let (mut stay, mut wait, mut leave) = (false, false, Vec::new());
         for reference in dependent.owners() {
@@ -130,11 +130,11 @@ impl<'a> Graph<'a> {
         let owns = self.dependents.contains_key(dependent.uid());
         let policy = if wait && owns { Some(Policy::Foreground) } else { None };
         let Object { served, key, stored } = dependent;
-        // Gone or changed already: the next round sees to it.
+        // It is gone or changed already: the next round handles it.
         let _ = delete::collect(self.server, served, key, stored, policy).await;
     }
 
-    /// Takes owners out of what they own.
+    /// Removes owner references from dependents.
     async fn disown(&self, dependent: &Object, uids: &[&str]) {
         let stays = |reference: &&Value| !uids.contains(&text(reference, "/uid"));
         let mut object = dependent.stored.value.clone();
@@ -149,7 +149,7 @@ impl<'a> Graph<'a> {
         self.exchange(owner, object).await;
     }
 
-    /// Puts an object in the place of its state at the beginning of the round. Where somebody was faster, the next round sees to it.
+    /// Replaces an object that is unchanged since the beginning of the round. Otherwise the next round handles it.
     async fn exchange(&self, of: &Object, object: Value) {
         let (store, id) = (&self.server.store, &of.served.resource.id);
         let written = if is_deleting(&object) && !has_finalizers(&object) {
@@ -175,7 +175,7 @@ impl Object {
         owners.into_iter().flatten()
     }
 
-    /// Whether it is being deleted and waits for what it owns.
+    /// Whether it is being deleted and waits for its dependents.
     fn is_in_foreground(&self) -> bool {
         is_deleting(&self.stored.value) && finalizers(&self.stored.value).any(|name| name == FOREGROUND)
     }

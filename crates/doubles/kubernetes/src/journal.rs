@@ -1,4 +1,4 @@
-//! Makes commits durable: one task writes them to disk in their order, many of them in one transaction.
+//! Makes commits durable: one task writes them to disk in order, many in one transaction.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use doubles_common::disk::{Disk, Write};
 pub(super) const OBJECTS: &str = "objects";
 /// The bucket of everything else.
 pub(super) const META: &str = "meta";
-/// The key of the highest revision that was given out.
+/// The key of the highest revision that was assigned.
 pub(super) const REVISION: &str = "revision";
 
 const MAX_BATCH: usize = 1_000;
@@ -20,12 +20,12 @@ const MAX_BATCH: usize = 1_000;
 pub(super) struct Commit {
     pub path: String,
     pub revision: u64,
-    /// Absent where the object is removed.
+    /// Absent for a removal.
     pub object: Option<Arc<Stored>>,
     pub done: oneshot::Sender<bool>,
 }
 
-/// Writes until every sender is gone.
+/// Writes until all senders are dropped.
 pub(super) async fn run(disk: Disk, mut commits: mpsc::UnboundedReceiver<Commit>) {
     let mut batch = Vec::new();
     while commits.recv_many(&mut batch, MAX_BATCH).await > 0 {
@@ -41,7 +41,7 @@ pub(super) async fn run(disk: Disk, mut commits: mpsc::UnboundedReceiver<Commit>
             tracing::error!(%error, "the Kubernetes double can't write its state");
         }
         for commit in batch.drain(..) {
-            // The request may have gone away meanwhile; its write stands all the same.
+            // The request may be gone meanwhile; its write is done all the same.
             let _ = commit.done.send(written.is_ok());
         }
     }

@@ -11,7 +11,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::json;
 use url::Url;
 
-/// The token of a directory; made where there is none.
+/// The token of a directory; created if there is none.
 pub(super) fn admin_token(directory: &Path) -> io::Result<String> {
     let path = directory.join("kubernetes.token");
     match fs::read_to_string(&path) {
@@ -27,7 +27,7 @@ pub(super) fn admin_token(directory: &Path) -> io::Result<String> {
     }
 }
 
-/// Writes the kubeconfig and returns where it lies.
+/// Writes the kubeconfig and returns its path.
 pub(super) fn write(
     directory: &Path,
     server: &Url,
@@ -48,7 +48,7 @@ pub(super) fn write(
     });
     let text = serde_yaml_ng::to_string(&config).map_err(io::Error::other)?;
     private(&path, text.as_bytes())?;
-    // Absolute, so that it can be handed to programs that run elsewhere.
+    // Absolute, for programs that run in another directory.
     fs::canonicalize(path)
 }
 

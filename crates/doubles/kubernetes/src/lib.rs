@@ -1,6 +1,7 @@
-//! The Kubernetes API double: a server on loopback that speaks enough of the API for `kubectl`, client libraries and us.
+//! The Kubernetes API double: a server on loopback with enough of the API for `kubectl`, client libraries and the
+//! service.
 //!
-//! It differs from the real one knowingly: its README says where, and why.
+//! The README lists the deliberate differences from the real one.
 
 mod auth;
 mod checks;
@@ -57,11 +58,11 @@ use tokio::{sync::Notify, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-pub use doubles_common::faults::Phase;
+pub use doubles_common::faults::{AnyFault, Fault, FaultRule, FaultRules, Phase};
 
 pub use self::{
     auth::{Policy, Rule, User},
-    faults::{Fault, FaultRule, Faults},
+    faults::{ClusterFault, OnResource, RequestInfo, ResourceMatch},
     store::Happened,
 };
 use self::{
@@ -69,14 +70,14 @@ use self::{
     store::Store,
 };
 
-/// Where a cluster keeps its state, and where it listens.
+/// Where a cluster stores its state and listens.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Holds the state, the admin's token and the kubeconfig.
     pub directory: PathBuf,
     /// The port on 127.0.0.1; 0 for any free one.
     pub port: u16,
-    /// A namespace that exists from the start, beside `default` and `kube-system`; the kubeconfig's default.
+    /// The default namespace of the kubeconfig; it exists from the start, like `default` and `kube-system`.
     pub namespace: String,
 }
 
@@ -103,16 +104,16 @@ pub enum StartError {
     Io(#[from] io::Error),
 }
 
-/// How often each verb was asked of each resource.
+/// The number of requests by verb and resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestCounts(BTreeMap<(String, String), u64>);
 
-/// What all requests share.
+/// The state that all requests share.
 struct Server {
     store: Store,
     registry: Registry,
     policy: Policy,
-    faults: Faults,
+    faults: Arc<FaultRules<ResourceMatch>>,
     counts: Mutex<RequestCounts>,
     /// Wakes the controllers.
     work: Notify,
@@ -124,14 +125,14 @@ struct Server {
 // === impl Cluster ===
 
 impl Cluster {
-    /// Starts a cluster on what its directory holds. It answers when this returns.
+    /// Starts a cluster with the state in its directory. It is serving when this returns.
     pub async fn start(options: Options, authority: &Authority) -> Result<Self, StartError> {
         std::fs::create_dir_all(&options.directory)?;
         let disk = Disk::open(&options.directory, "kubernetes").await?;
         Self::start_on(disk, options, authority).await
     }
 
-    /// Starts a cluster that keeps its objects in memory alone: no thread but the caller's has a part in its work.
+    /// Starts a cluster that keeps its objects in memory only, so that it runs entirely on the caller's runtime.
     pub async fn start_in_memory(options: Options, authority: &Authority) -> Result<Self, StartError> {
         std::fs::create_dir_all(&options.directory)?;
         Self::start_on(Disk::nowhere()?, options, authority).await
@@ -146,7 +147,7 @@ impl Cluster {
             registry: Registry::new(&store),
             store,
             policy: Policy::default(),
-            faults: Faults::default(),
+            faults: Arc::default(),
             counts: Mutex::default(),
             work: Notify::new(),
             closing: CancellationToken::new(),
@@ -173,7 +174,7 @@ impl Cluster {
         Ok(Self { url, kubeconfig, server, handle, tasks })
     }
 
-    /// Where the API is.
+    /// The URL of the API.
     pub fn url(&self) -> Url {
         self.url.clone()
     }
@@ -183,32 +184,32 @@ impl Cluster {
         &self.kubeconfig
     }
 
-    /// The faults to order.
-    pub fn faults(&self) -> &Faults {
+    /// The fault rules.
+    pub fn faults(&self) -> &FaultRules<ResourceMatch> {
         &self.server.faults
     }
 
-    /// The users and what they may do.
+    /// The users and their rights.
     pub fn policy(&self) -> &Policy {
         &self.server.policy
     }
 
-    /// Tells of every change at the moment when it is made. The first witness stays.
+    /// Calls `tell` for each change at the moment it is made. The first witness stays.
     pub fn witness(&self, tell: impl Fn(Happened<'_>) + Send + Sync + 'static) {
         self.server.store.witness(Box::new(tell));
     }
 
-    /// What was asked so far.
+    /// The requests so far.
     pub fn requests(&self) -> RequestCounts {
         self.server.counts.lock().clone()
     }
 
-    /// Stops at once: open watches end, and everything that was answered is on disk.
+    /// Stops at once: open watches end, and all answered writes are on disk.
     pub async fn stop(self) {
         self.server.closing.cancel();
         self.handle.graceful_shutdown(Some(std::time::Duration::from_millis(200)));
         for task in self.tasks {
-            // A task that panicked has stopped, too.
+            // A panicked task has stopped, too.
             let _ = task.await;
         }
         self.server.store.close().await;
@@ -232,22 +233,22 @@ async fn serve(
 // === impl RequestCounts ===
 
 impl RequestCounts {
-    /// How often a verb was asked of a resource (in the plural).
+    /// The number of requests with a verb for a resource (in the plural).
     pub fn of(&self, verb: &str, resource: &str) -> u64 {
         self.0.get(&(verb.to_owned(), resource.to_owned())).copied().unwrap_or(0)
     }
 
-    /// How many requests there were in all but those about a resource (in the plural).
+    /// The number of requests for all resources but one (in the plural).
     pub fn but(&self, resource: &str) -> u64 {
         self.0.iter().filter(|((_, of), _)| of != resource).map(|(_, count)| count).sum()
     }
 
-    /// The resources of which a verb was asked.
+    /// The resources that were requested with a verb.
     pub fn resources(&self, verb: &str) -> impl Iterator<Item = &str> {
         self.0.keys().filter(move |(asked, _)| asked == verb).map(|(_, resource)| resource.as_str())
     }
 
-    /// How many requests there were in all.
+    /// The number of all requests.
     pub fn total(&self) -> u64 {
         self.0.values().sum()
     }
@@ -260,7 +261,7 @@ impl RequestCounts {
 // === impl Server ===
 
 impl Server {
-    /// What follows at once from a change of a resource.
+    /// Reacts to a change of a resource.
     fn changed(&self, served: &Served) {
         if served.builtin() == Some(Builtin::Crd) {
             self.registry.rebuild(&self.store);
@@ -270,10 +271,10 @@ impl Server {
         }
     }
 
-    /// What follows at once from a step in the deletion of an object or of its owner.
+    /// Reacts to a step in the deletion of an object or of its owner.
     fn deleted(&self, served: &Served) {
         self.changed(served);
-        // What it owns may have to go.
+        // Its dependents may have to be deleted.
         self.work.notify_one();
     }
 }

@@ -1,4 +1,4 @@
-//! What the server itself sets in an object when it is created or changed.
+//! The fields that the server itself sets when an object is created or changed.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use super::{
     write::keep_identity,
 };
 
-/// Gives a new object its identity, and the defaults of its type.
+/// Sets the identity of a new object, and the defaults of its type.
 pub(super) fn prepare_create(served: &Served, object: &mut Value) {
     let generation = has_generation(served);
     let metadata = metadata_mut(object);
@@ -34,7 +34,7 @@ pub(super) fn prepare_create(served: &Served, object: &mut Value) {
     default(served, object);
 }
 
-/// Sets what belongs to no manager but to the server.
+/// Sets the fields that belong to the server, not to a manager.
 pub(super) fn complete(served: &Served, object: &mut Value) {
     match served.builtin() {
         Some(Builtin::Namespace) if object.get("status").is_none() => {
@@ -46,7 +46,7 @@ pub(super) fn complete(served: &Served, object: &mut Value) {
     }
 }
 
-/// Takes back what a change may not change, and counts the generation.
+/// Restores immutable fields, and increments the generation.
 pub(super) fn prepare_update(served: &Served, live: &Value, object: &mut Value, subresource: &str) {
     if subresource == "status" {
         let sent = std::mem::replace(object, live.clone());
@@ -69,7 +69,7 @@ pub(super) fn prepare_update(served: &Served, live: &Value, object: &mut Value, 
     }
 }
 
-/// Refuses to create something in a namespace that isn't there or is going away.
+/// Refuses to create an object in a namespace that is missing or terminating.
 pub(super) fn check_namespace(
     server: &Server,
     served: &Served,

@@ -1,4 +1,4 @@
-//! The syntax of names, labels and keys, with the sentences that the real server refuses them with.
+//! The syntax of names, labels and keys, with the real server's messages.
 
 use rand::RngExt as _;
 
@@ -8,7 +8,7 @@ const QUALIFIED: &str = "name part must consist of alphanumeric characters, '-',
 const VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 const KEY: &str = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
 
-/// What is wrong with an RFC 1123 subdomain.
+/// The errors of an RFC 1123 subdomain.
 pub(super) fn subdomain_problem(name: &str) -> Option<String> {
     if name.len() > 253 {
         return Some("must be no more than 253 bytes".to_owned());
@@ -17,7 +17,7 @@ pub(super) fn subdomain_problem(name: &str) -> Option<String> {
     (!valid).then(|| SUBDOMAIN.to_owned())
 }
 
-/// What is wrong with an RFC 1123 label.
+/// The errors of an RFC 1123 label.
 pub(super) fn label_problem(name: &str) -> Option<String> {
     if name.len() > 63 {
         return Some("must be no more than 63 bytes".to_owned());
@@ -25,7 +25,7 @@ pub(super) fn label_problem(name: &str) -> Option<String> {
     (!is_dns_label(name)).then(|| LABEL.to_owned())
 }
 
-/// What is wrong with the key of a label or an annotation.
+/// The errors of the key of a label or an annotation.
 pub(super) fn label_key_problem(key: &str) -> Option<String> {
     let (prefix, name) = match key.split_once('/') {
         Some((prefix, name)) => (Some(prefix), name),
@@ -44,7 +44,7 @@ pub(super) fn label_key_problem(key: &str) -> Option<String> {
     }
 }
 
-/// What is wrong with the value of a label.
+/// The errors of the value of a label.
 pub(super) fn label_value_problem(value: &str) -> Option<String> {
     if value.len() > 63 {
         return Some("must be no more than 63 bytes".to_owned());
@@ -52,7 +52,7 @@ pub(super) fn label_value_problem(value: &str) -> Option<String> {
     (!value.is_empty() && !is_qualified(value)).then(|| VALUE.to_owned())
 }
 
-/// What is wrong with a key of a Secret or a ConfigMap.
+/// The errors of a key of a Secret or a ConfigMap.
 pub(super) fn config_key_problem(key: &str) -> Option<String> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
     match key {

@@ -15,7 +15,7 @@ use super::{
     view::json_response,
 };
 
-/// Answers a path below `/openapi/v3`; none where it is none.
+/// Answers a path below `/openapi/v3`; none for other paths.
 pub(super) fn answer(server: &Server, path: &str) -> Option<Response> {
     let all = server.registry.all();
     let rest = path.strip_prefix("/openapi/v3")?.trim_matches('/');

@@ -7,17 +7,17 @@ use super::{
     status::{ApiError, Cause, Subject},
 };
 
-/// The type of a patch that is an object, as the real server names it.
+/// The real server's name for the type of a patch that is an object.
 const OBJECT: &str = "map[string]interface {}";
 
-/// A patch that is computed from the live object (an apply isn't).
+/// A patch that is computed from the live object (unlike an apply).
 pub(super) enum Patch {
     Json(json_patch::Patch),
     Merge(Value),
     Strategic(Value),
 }
 
-/// The key by which the items of a list are told apart in strategic merge patches.
+/// The merge key of a list in strategic merge patches.
 const MERGE_KEYS: [(&str, &str); 5] = [
     ("ownerReferences", "uid"),
     ("secrets", "name"),
@@ -59,7 +59,7 @@ impl Patch {
         }
     }
 
-    /// The live object with the patch.
+    /// Patches the live object.
     pub fn apply(&self, live: &Value) -> Result<Value, ApiError> {
         let mut object = live.clone();
         match self {
@@ -71,7 +71,7 @@ impl Patch {
     }
 }
 
-/// The refusal of a patch that makes something else of the object. The real server quotes the whole object; it may be secret.
+/// The refusal of a patch that makes the object invalid. The real server quotes the whole object, which may be secret.
 pub(super) fn unfit(error: ApiError) -> ApiError {
     let cause = Cause::new("FieldValueInvalid", format!("Invalid value: {}", error.message), "patch");
     ApiError::invalid(Subject { group: "", resource: "", name: "" }, vec![cause])
@@ -97,7 +97,7 @@ fn mismatch(patch: &Value, wanted: &str) -> String {
     format!("json: cannot unmarshal {found} into Go value of type {wanted}")
 }
 
-/// A JSON patch whose operations mean nothing, or nothing to this object.
+/// The refusal of a JSON patch that is malformed, or doesn't fit the object.
 fn rejected() -> ApiError {
     ApiError::new(422, "Invalid", "the server rejected our request due to an error in our request")
 }
@@ -134,7 +134,7 @@ fn merge_strategically(target: &mut Value, patch: &Value) {
             }
         }
     }
-    // An order can stand before the items that it orders.
+    // The directive for the order may come before the items.
     for (name, value) in changes {
         if let Some(list) = name.strip_prefix("$setElementOrder/") {
             order(fields.get_mut(list), list, value);

@@ -1,4 +1,4 @@
-//! Bodies in Kubernetes' protobuf, which `kubectl create` and client-go send for built-in kinds: read only, never answered.
+//! Decodes bodies in Kubernetes' protobuf, which `kubectl create` and client-go send for built-in kinds.
 
 use std::collections::BTreeMap;
 
@@ -99,14 +99,14 @@ struct OwnerReference {
     block_owner_deletion: Option<bool>,
 }
 
-/// Namespaces and service accounts: what is needed of them is their metadata.
+/// Namespaces and service accounts: only their metadata is needed.
 #[derive(Clone, PartialEq, Message)]
 struct MetadataOnly {
     #[prost(message, optional, tag = "1")]
     metadata: Option<ObjectMeta>,
 }
 
-// The generated Debug would print values: these two are written without it.
+// These two have no derived Debug, which would print values.
 #[derive(Clone, PartialEq, Message)]
 #[prost(skip_debug)]
 struct Secret {
@@ -135,7 +135,7 @@ struct ConfigMap {
     immutable: Option<bool>,
 }
 
-/// All access reviews; those of oneself leave the subject out.
+/// All access reviews; self reviews have no subject.
 #[derive(Clone, PartialEq, Message)]
 struct AccessReview {
     #[prost(message, optional, tag = "2")]
@@ -217,7 +217,7 @@ struct Preconditions {
 /// Reads a body as JSON.
 ///
 /// # Errors
-/// 415 for a kind that isn't read here, 400 for what isn't protobuf.
+/// 415 for an unsupported kind, 400 for malformed protobuf.
 pub(super) fn parse(body: &[u8]) -> Result<Value, ApiError> {
     let invalid = || ApiError::bad_request("the body is not a Kubernetes protobuf message");
     let envelope =
@@ -266,7 +266,7 @@ fn metadata(meta: Option<ObjectMeta>) -> Value {
         })
     });
     fields.insert("ownerReferences".to_owned(), owners.collect());
-    // None at all and an empty list can't be told apart here; to forget the managers, one empty entry is sent.
+    // No list and an empty one are the same here; clients reset the managers with one empty entry.
     if !meta.managed_fields.is_empty() {
         fields.insert(
             "managedFields".to_owned(),
@@ -297,7 +297,7 @@ fn texts<const COUNT: usize>(fields: [(&str, String); COUNT]) -> Map<String, Val
     there.map(|(name, text)| (name.to_owned(), json!(text))).collect()
 }
 
-/// As the API writes it; empty for no time.
+/// The time in the format of the API; empty for none.
 fn time(time: Option<Time>) -> String {
     let time = time.filter(|time| time.seconds != 0);
     let time = time.and_then(|time| jiff::Timestamp::from_second(time.seconds).ok());

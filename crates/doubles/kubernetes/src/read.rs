@@ -15,7 +15,7 @@ use super::{
     view::{ListMeta, View},
 };
 
-/// Where a page ends: at which revision of the whole, and after which object.
+/// The end of a page: the revision of the list, and the last object.
 #[derive(Serialize, Deserialize)]
 struct Token {
     revision: u64,
@@ -67,14 +67,14 @@ pub(super) fn list(
         items.last().filter(|_| remaining > 0).map(|(key, _)| Token::new(snapshot.revision, key).to_text());
     let meta = ListMeta {
         resource_version: snapshot.revision.to_string(),
-        // With selectors the real server doesn't count what is left.
+        // With selectors the real server doesn't count the remaining items.
         remaining_item_count: next.as_ref().filter(|_| selector.is_empty()).map(|_| remaining),
         token: next.unwrap_or_default(),
     };
     Ok(view.list(served, &meta, items.iter().map(|(_, stored): &(Arc<Key>, Arc<Stored>)| &stored.value)))
 }
 
-/// The revision that a list must show; absent for the latest one.
+/// The required revision of a list; absent for the latest.
 fn revision(server: &Server, query: &Query, token: Option<&Token>) -> Result<Option<u64>, ApiError> {
     check_match(query)?;
     let asked = query
@@ -92,13 +92,13 @@ fn revision(server: &Server, query: &Query, token: Option<&Token>) -> Result<Opt
     check_reached(server, asked)?;
     match query.get("resourceVersionMatch") {
         "Exact" => Ok(Some(asked)),
-        // Of the legacy behaviour: with a limit, the exact revision.
+        // Legacy behaviour: with a limit, the exact revision.
         "" if query.number("limit")?.is_some() => Ok(Some(asked)),
         _ => Ok(None),
     }
 }
 
-/// Refuses options of a list that don't fit each other.
+/// Refuses conflicting options of a list.
 fn check_match(query: &Query) -> Result<(), ApiError> {
     const MATCH: &str = "resourceVersionMatch";
     let refuse = |cause| Err(ApiError::invalid_options("ListOptions", cause));

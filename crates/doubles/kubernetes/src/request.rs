@@ -1,4 +1,4 @@
-//! What a request asks for: its path, its query and its verb.
+//! Parses a request: its path, its query and its verb.
 
 use std::collections::HashMap;
 
@@ -6,12 +6,12 @@ use axum::http::{Method, Uri};
 
 use super::{
     auth::Attributes,
-    faults::Aim,
+    faults::RequestInfo,
     resources::Served,
     status::{ApiError, Cause},
 };
 
-/// The length of a field manager's name.
+/// The maximum length of a field manager's name.
 const MOST_OF_A_MANAGER: usize = 128;
 
 /// The parts of a path below `/api` or `/apis` that name a resource.
@@ -40,7 +40,7 @@ pub(super) struct Target {
     pub subresource: String,
 }
 
-/// How strictly unknown fields are taken.
+/// How unknown fields are treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FieldValidation {
     Ignore,
@@ -81,7 +81,7 @@ impl ResourcePath {
         })
     }
 
-    /// The verb of a request; none where the method means nothing here.
+    /// The verb of a request; none for methods that the path doesn't have.
     pub fn verb(&self, method: &Method, query: &Query) -> Option<&'static str> {
         Some(match (method, self.name.is_empty()) {
             (&Method::GET, true) if query.flag("watch") => "watch",
@@ -97,7 +97,7 @@ impl ResourcePath {
     }
 
     pub fn attributes<'a>(&'a self, verb: &'a str) -> Attributes<'a> {
-        // A namespace is cluster-scoped, but its rights are asked for in itself.
+        // A namespace is cluster-scoped, but authorization for it is in itself.
         let own = self.group.is_empty() && self.plural == "namespaces";
         Attributes {
             verb,
@@ -109,8 +109,8 @@ impl ResourcePath {
         }
     }
 
-    pub fn aim<'a>(&'a self, verb: &'a str) -> Aim<'a> {
-        Aim { verb, resource: &self.plural, namespace: &self.namespace, name: &self.name }
+    pub fn info<'a>(&'a self, verb: &'a str) -> RequestInfo<'a> {
+        RequestInfo { verb, resource: &self.plural, namespace: &self.namespace, name: &self.name }
     }
 }
 
@@ -134,7 +134,7 @@ impl Query {
         matches!(self.get(name), "true" | "1" | "t" | "T" | "TRUE" | "True")
     }
 
-    /// A whole number; absent where it isn't given or is zero.
+    /// A whole number; absent if missing or zero.
     pub fn number(&self, name: &str) -> Result<Option<u64>, ApiError> {
         match self.get(name) {
             "" | "0" => Ok(None),
@@ -145,7 +145,7 @@ impl Query {
         }
     }
 
-    /// Refuses options of a write that mean nothing.
+    /// Refuses invalid options of a write.
     pub fn check_options(&self, verb: &str, is_apply: bool) -> Result<(), ApiError> {
         let options = match verb {
             "create" => "CreateOptions",
@@ -181,7 +181,7 @@ impl Query {
         }
     }
 
-    /// Whether nothing is to be written.
+    /// Whether the request is a dry run.
     pub fn dry_run(&self) -> bool {
         self.has("dryRun")
     }
@@ -195,7 +195,7 @@ impl Query {
     }
 }
 
-/// What `dryRun` says.
+/// Checks the value of `dryRun`.
 pub(super) fn dry_run(options: &str, value: &str) -> Result<bool, ApiError> {
     if value == "All" {
         return Ok(true);
@@ -209,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_are_understood_with_and_without_namespace_name_and_subresource() {
+    fn paths_are_parsed_with_and_without_namespace_name_and_subresource() {
         let parsed = |path: &str| {
             let path = ResourcePath::parse(path).unwrap();
             [path.group, path.version, path.namespace, path.plural, path.name, path.subresource].join(" ")

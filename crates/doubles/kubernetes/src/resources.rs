@@ -1,4 +1,4 @@
-//! Which resources are served: the built-in ones, and those of the installed CustomResourceDefinitions.
+//! The served resources: built-in ones, and those of the installed CustomResourceDefinitions.
 
 use std::sync::Arc;
 
@@ -36,12 +36,12 @@ pub(super) struct ResourceType {
     pub versions: Vec<Version>,
 }
 
-/// What a resource is to the server.
+/// The class of a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
     Builtin(Builtin),
     Custom,
-    /// Answers a question; nothing is stored.
+    /// A review: answered, not stored.
     Review,
 }
 
@@ -115,7 +115,7 @@ impl Registry {
         Some(Served { resource, index: 0 })
     }
 
-    /// The resource of a kind, where it is served in the version that `api_version` names.
+    /// The resource of a kind, if it is served at `api_version`.
     pub fn of_kind(&self, api_version: &str, kind: &str) -> Option<Arc<ResourceType>> {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
         let is_it = |resource: &&Arc<ResourceType>| {
@@ -126,7 +126,7 @@ impl Registry {
         self.all().iter().find(is_it).cloned()
     }
 
-    /// Whether a group and version are served at all.
+    /// Whether a group and version are served.
     pub fn has_version(&self, group: &str, version: &str) -> bool {
         let serves = |resource: &Arc<ResourceType>| {
             resource.group == group && resource.versions.iter().any(|served| served.name == version)
@@ -146,12 +146,12 @@ impl Served {
         api_version(&self.resource.group, &self.version().name)
     }
 
-    /// How errors name an object of it.
+    /// The name of an object in errors.
     pub fn subject<'a>(&'a self, name: &'a str) -> Subject<'a> {
         Subject { group: &self.resource.group, resource: &self.resource.plural, name }
     }
 
-    /// How validation errors name it: by kind.
+    /// The name of an object in validation errors: by kind.
     pub fn kind_subject<'a>(&'a self, name: &'a str) -> Subject<'a> {
         Subject { group: &self.resource.group, resource: &self.resource.kind, name }
     }
@@ -188,7 +188,7 @@ fn custom_version(entry: &Value) -> Version {
     }
 }
 
-/// A resource from a definition; none where it isn't established.
+/// A resource from a definition; none if it isn't established.
 fn custom(definition: &Value) -> Option<ResourceType> {
     let spec = definition.get("spec")?;
     let names = definition.pointer("/status/acceptedNames").or_else(|| spec.get("names"))?;

@@ -1,4 +1,4 @@
-//! Reviews: who a token belongs to, and who may do what.
+//! Token reviews and access reviews.
 
 use serde_json::{Value, json};
 

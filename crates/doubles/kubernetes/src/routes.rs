@@ -1,39 +1,38 @@
-//! From a request to its answer: who asks, whether they may, what breaks by order, and who answers.
+//! From a request to its answer: authentication, faults, authorization and dispatch.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, to_bytes},
-    http::{Method, Request, Response, header::AUTHORIZATION, request::Parts},
+    http::{Method, Request, Response, StatusCode, header::AUTHORIZATION, request::Parts},
 };
-use doubles_common::faults::Phase;
+use doubles_common::faults::{AnyFault, ConnectionReset, Fault, Phase};
+use serde_json::json;
 
 use super::{
     Server,
     auth::{API_AUDIENCE, User},
     control, decode, delete, discovery,
-    faults::{Aim, Fault},
+    faults::{self, ClusterFault, RequestInfo},
     openapi, read,
     request::{Query, ResourcePath, Target},
     resources::{Class, Served},
     reviews,
     status::{ApiError, Subject},
-    view::View,
+    view::{View, json_response},
     watch,
     write::{APPLY, Write},
 };
 
 const MAX_BODY: usize = 3 * 1_024 * 1_024;
 
-/// The connection is to break without an answer.
-#[derive(Debug, thiserror::Error)]
-#[error("reset by order")]
-pub(super) struct Reset;
-
 type Answer = Result<Response<Body>, ApiError>;
 
 /// Answers one request.
-pub(super) async fn serve<B>(server: Arc<Server>, request: Request<B>) -> Result<Response<Body>, Reset>
+pub(super) async fn serve<B>(
+    server: Arc<Server>,
+    request: Request<B>,
+) -> Result<Response<Body>, ConnectionReset>
 where
     B: axum::body::HttpBody<Data = axum::body::Bytes> + Send + 'static,
     B::Error: Into<axum::BoxError>,
@@ -54,14 +53,14 @@ where
         }
     };
     if let Some(what) = path.strip_prefix("/.double/") {
-        let answer = control::answer(&server, &user, &parts.method, what, &body);
+        let answer = control::answer(&server, &user, &parts, what, body).await;
         return Ok(answer.unwrap_or_else(ApiError::into_response));
     }
     let query = Query::parse(&parts.uri);
     let resource = ResourcePath::parse(path).filter(|_| !path.starts_with("/openapi"));
     let Some(resource) = resource else {
-        if let Some(fault) = server.faults.strike_path(parts.uri.path())
-            && let Some(answer) = answered_by(fault, &server, "").await?
+        if let Some(fault) = faults::of_path(&server.faults, parts.uri.path())
+            && let Some(answer) = in_place_of_request(fault, &server, "").await?
         {
             return Ok(answer);
         }
@@ -88,15 +87,24 @@ struct ResourceRequest<'a> {
 // === impl ResourceRequest ===
 
 impl ResourceRequest<'_> {
-    /// The answer, with the faults that are ordered for it.
-    async fn answer(&self, body: &[u8]) -> Result<Response<Body>, Reset> {
-        let aim = self.path.aim(self.verb);
+    /// The answer, with the faults that apply to it.
+    async fn answer(&self, body: &[u8]) -> Result<Response<Body>, ConnectionReset> {
+        let request = self.path.info(self.verb);
         self.server.counts.lock().count(self.verb, &self.path.plural);
-        if let Some(answer) = self.strike(&aim, Phase::Before).await? {
+        if let Some(fault) = self.fault(&request, Phase::Before)
+            && let Some(answer) = in_place_of_request(fault, self.server, &self.path.namespace).await?
+        {
             return Ok(answer);
         }
         let answer = self.dispatch(body).await.unwrap_or_else(ApiError::into_response);
-        Ok(self.strike(&aim, Phase::After).await?.unwrap_or(answer))
+        match self.fault(&request, Phase::After) {
+            // A watch's body has no end to wait for.
+            Some(AnyFault::Common(fault)) if fault.changes_body() && self.verb == "watch" => {
+                in_place_of_answer(fault.into(), self.server, &self.path.namespace, stub()).await
+            }
+            Some(fault) => in_place_of_answer(fault, self.server, &self.path.namespace, answer).await,
+            None => Ok(answer),
+        }
     }
 
     async fn dispatch(&self, body: &[u8]) -> Answer {
@@ -171,43 +179,48 @@ impl ResourceRequest<'_> {
         Ok(view.one(201, served, &review, &[]))
     }
 
-    /// What the first fault that strikes answers instead.
-    async fn strike(&self, aim: &Aim<'_>, phase: Phase) -> Result<Option<Response<Body>>, Reset> {
-        match self.server.faults.strike(aim, phase) {
-            Some(fault) => answered_by(fault, self.server, &self.path.namespace).await,
-            None => Ok(None),
-        }
+    fn fault(&self, request: &RequestInfo<'_>, phase: Phase) -> Option<AnyFault<ClusterFault>> {
+        faults::of_request(&self.server.faults, request, phase)
     }
 }
 
-/// What a fault answers instead; nothing where it has only taken time.
-async fn answered_by(
-    fault: Fault,
+/// What a fault answers in place of a request; nothing where it only delays the request.
+async fn in_place_of_request(
+    fault: AnyFault<ClusterFault>,
     server: &Server,
     namespace: &str,
-) -> Result<Option<Response<Body>>, Reset> {
-    if let Some(delay) = fault.delay() {
-        tokio::time::sleep(delay).await;
+) -> Result<Option<Response<Body>>, ConnectionReset> {
+    if let AnyFault::Common(Fault::Latency { duration }) = fault {
+        tokio::time::sleep(duration).await;
         return Ok(None);
     }
-    match fault {
-        Fault::Status { code, reason, retry_after } => {
-            let mut error = ApiError::new(code, &reason, "ordered by a fault rule of the double");
-            if let Some(seconds) = retry_after {
-                error = error.retry_after(seconds);
-            }
-            Ok(Some(error.into_response()))
+    in_place_of_answer(fault, server, namespace, stub()).await.map(Some)
+}
+
+/// What a fault makes of an answer.
+async fn in_place_of_answer(
+    fault: AnyFault<ClusterFault>,
+    server: &Server,
+    namespace: &str,
+    answer: Response<Body>,
+) -> Result<Response<Body>, ConnectionReset> {
+    let AnyFault::Common(fault) = fault else {
+        let gone = Subject { group: "", resource: "namespaces", name: namespace };
+        return Ok(ApiError::not_found(gone).into_response());
+    };
+    let error = |status: StatusCode, reason: String, retry_after: Option<Duration>| {
+        let mut error = ApiError::new(status.as_u16(), &reason, "set by a fault rule of the double");
+        if let Some(after) = retry_after {
+            error = error.retry_after(u32::try_from(after.as_secs()).unwrap_or(u32::MAX));
         }
-        Fault::NamespaceGone => {
-            let gone = ApiError::not_found(Subject { group: "", resource: "namespaces", name: namespace });
-            Ok(Some(gone.into_response()))
-        }
-        Fault::Hang => {
-            server.closing.cancelled().await;
-            Err(Reset)
-        }
-        _ => Err(Reset),
-    }
+        error.into_response()
+    };
+    fault.apply(answer, error, &server.closing).await
+}
+
+/// A body for faults to distort where the request isn't carried out.
+fn stub() -> Response<Body> {
+    json_response(200, &json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success" }))
 }
 
 fn authenticate(server: &Server, parts: &Parts) -> Option<User> {
@@ -226,7 +239,7 @@ fn about_the_server(server: &Server, parts: &Parts) -> Response<Body> {
     found.or_else(|| openapi::answer(server, path)).unwrap_or_else(no_such_path)
 }
 
-/// The answer to paths that nobody serves isn't a `Status`.
+/// The answer to unknown paths, which isn't a `Status`.
 fn no_such_path() -> Response<Body> {
     let response = Response::builder().status(404).header("content-type", "text/plain; charset=utf-8");
     response.body(Body::from("404 page not found\n")).expect("the parts are valid headers")

@@ -13,15 +13,15 @@ use super::status::Cause;
 /// The schema of one version of a custom resource.
 pub(super) struct CustomSchema {
     pub source: Value,
-    /// Absent where the schema can't be compiled: then everything is valid.
+    /// Absent if the schema can't be compiled; then everything is valid.
     validator: Option<Validator>,
     rules: Rules,
-    /// Whether the status is written, and so validated, apart.
+    /// Whether the status is written, and so validated, separately.
     status_apart: bool,
 }
 
 const UNKNOWN_ALLOWED: &str = "x-kubernetes-preserve-unknown-fields";
-/// With one of these, the rules in CEL aren't looked at.
+/// After one of these errors, CEL rules aren't evaluated.
 const BLOCKING: [&str; 5] = [
     "FieldValueNotSupported",
     "FieldValueRequired",
@@ -55,13 +55,13 @@ impl CustomSchema {
         default(object, &self.source);
     }
 
-    /// What is wrong with an object.
+    /// The validation errors of an object.
     pub fn validate(&self, object: &Value) -> Vec<Cause> {
         let errors = self.validator.iter().flat_map(|validator| validator.iter_errors(object));
         let mut causes: Vec<Cause> = Vec::new();
         for error in errors {
             let cause = self.cause(&error);
-            // Of a text that is too short or too long nothing else is said.
+            // The length of a text is the only error reported for it.
             let is_text = matches!(error.kind(), ValidationErrorKind::Pattern { .. });
             if !is_text || !causes.iter().any(|known| known.field == cause.field) {
                 causes.push(cause);
@@ -133,7 +133,7 @@ fn default(value: &mut Value, schema: &Value) {
             if let Some(schema) = schema.get("additionalProperties").filter(|schema| schema.is_object()) {
                 fields.values_mut().for_each(|field| default(field, schema));
             }
-            // A null where there may be none is nothing.
+            // A null that isn't allowed counts as absent.
             fields.retain(|name, field| {
                 let schema = schema["properties"].get(name).unwrap_or(&schema["additionalProperties"]);
                 !field.is_null() || !schema.is_object() || schema["nullable"] == true
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_with_its_path() {
+    fn errors_have_the_path_of_the_field() {
         let object = json!({ "spec": { "mode": "On", "port": "http", "note": null, "tags": { "t": 1 } } });
         let mut found: Vec<_> =
             schema().validate(&object).into_iter().map(|cause| (cause.field, cause.message)).collect();

@@ -11,7 +11,7 @@ use super::{
     status::ApiError,
 };
 
-/// Which objects of a resource are asked for.
+/// A label selector and a field selector.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Selector {
     labels: Vec<Requirement>,

@@ -1,4 +1,4 @@
-//! The errors of the API as the real one words them: `Status` objects.
+//! The errors of the API, `Status` objects with the real server's messages.
 
 use axum::{body::Body, http::StatusCode, response::Response};
 use serde::Serialize;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::fields::{Conflict, Conflicts};
 
-/// A failed request: what its `Status` says.
+/// A failed request, as its `Status` reports it.
 #[derive(Clone, Debug)]
 pub(super) struct ApiError {
     pub code: u16,
@@ -15,7 +15,7 @@ pub(super) struct ApiError {
     pub details: Option<Box<Details>>,
 }
 
-/// What a failure is about.
+/// The `details` of a `Status`.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Details {
@@ -33,7 +33,7 @@ pub(super) struct Details {
     pub retry_after_seconds: Option<u32>,
 }
 
-/// One reason among several.
+/// One of several causes.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Cause {
     pub reason: String,
@@ -42,7 +42,7 @@ pub(super) struct Cause {
     pub field: String,
 }
 
-/// What a failure names: the resource (or, in `Invalid`, the kind), its group and the object.
+/// The subject of an error: the resource (or, in `Invalid`, the kind), its group and the object.
 #[derive(Clone, Copy)]
 pub(super) struct Subject<'a> {
     pub group: &'a str,
@@ -122,7 +122,7 @@ impl ApiError {
         Self::new(409, "Conflict", message).about(subject)
     }
 
-    /// Optimistic concurrency: the object isn't the one that was read.
+    /// Optimistic concurrency: the object has changed since it was read.
     pub fn modified(subject: Subject<'_>) -> Self {
         Self::conflict(
             subject,
@@ -154,7 +154,7 @@ impl ApiError {
         )
     }
 
-    /// What validation found; `subject.resource` is the kind.
+    /// Validation errors; `subject.resource` is the kind.
     pub fn invalid(subject: Subject<'_>, causes: Vec<Cause>) -> Self {
         let one = |cause: &Cause| format!("{}: {}", cause.field, cause.message);
         let list = match causes.as_slice() {
@@ -169,7 +169,7 @@ impl ApiError {
         error
     }
 
-    /// An option of a request that means nothing; `options` is the kind of the options.
+    /// An invalid option of a request; `options` is the kind of the options.
     pub fn invalid_options(options: &str, cause: Cause) -> Self {
         Self::invalid(Subject { group: "meta.k8s.io", resource: options, name: "" }, vec![cause])
     }
@@ -178,7 +178,7 @@ impl ApiError {
         Self::new(500, "InternalError", format!("Internal error occurred: {message}"))
     }
 
-    /// A resourceVersion that this server hasn't reached.
+    /// A resourceVersion in the future.
     pub fn too_large_resource_version(asked: u64, current: u64) -> Self {
         let message = format!("Too large resource version: {asked}, current: {current}");
         let mut error = Self::new(504, "Timeout", format!("Timeout: {message}"));
@@ -190,7 +190,7 @@ impl ApiError {
         error
     }
 
-    /// Adds a hint when to come back.
+    /// Adds `retryAfterSeconds` and `Retry-After`.
     pub fn retry_after(mut self, seconds: u32) -> Self {
         self.details.get_or_insert_default().retry_after_seconds = Some(seconds);
         self
@@ -235,7 +235,7 @@ impl Cause {
         Self { reason: reason.to_owned(), message: message.into(), field: field.into() }
     }
 
-    /// A value that breaks a rule. `shown` is what the message quotes: never a secret value.
+    /// An invalid value. The message quotes `shown`, which must not be a secret value.
     pub fn invalid(field: impl Into<String>, shown: &str, rule: &str) -> Self {
         Self::new("FieldValueInvalid", format!("Invalid value: {shown:?}: {rule}"), field)
     }
@@ -253,7 +253,7 @@ impl Cause {
         Self::new("FieldValueRequired", message, field)
     }
 
-    /// A value that isn't among those that are known.
+    /// A value that is not one of the supported ones.
     pub fn not_supported(field: &str, shown: &str, supported: &[&str]) -> Self {
         let supported: Vec<_> = supported.iter().map(|value| format!("{value:?}")).collect();
         let message = format!("Unsupported value: {shown}: supported values: {}", supported.join(", "));

@@ -1,4 +1,4 @@
-//! The objects of the cluster with one increasing revision, and the recent history that watches read.
+//! The objects of the cluster with one increasing revision, and the recent history for watches.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -18,10 +18,11 @@ use doubles_common::disk::{Disk, DiskError};
 
 /// How many changes are kept for watches; an older resourceVersion gets 410.
 const HISTORY: usize = 20_000;
-/// What the revision leaps by at a start, so that one given out just before a kill -9, and lost, isn't given out again.
+/// The gap in revisions at a start, so that a revision that was assigned just before a kill -9, and lost, isn't
+/// reused.
 const LEAP: u64 = 1_000;
 
-/// Where an object lies within its resource. Cluster-scoped objects have an empty namespace.
+/// The key of an object within its resource. Cluster-scoped objects have an empty namespace.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Key {
     pub namespace: String,
@@ -45,21 +46,21 @@ pub(super) struct Change {
     pub removed: bool,
 }
 
-/// A change, for who is told of all of them.
+/// A change, for a witness.
 pub struct Happened<'a> {
     /// `GROUP/PLURAL`.
     pub resource: &'a str,
-    /// Empty where the resource has none.
+    /// Empty for cluster-scoped objects.
     pub namespace: &'a str,
     /// The object's name.
     pub name: &'a str,
-    /// The object after the change; as it was last where it is removed.
+    /// The object after the change; after a removal, its last state.
     pub object: &'a Value,
     /// Whether it is removed.
     pub removed: bool,
 }
 
-/// Is told of every change.
+/// The callback for every change.
 pub(super) type Witness = Box<dyn Fn(Happened<'_>) + Send + Sync>;
 
 /// The objects of one resource at one revision.
@@ -68,16 +69,16 @@ pub(super) struct Snapshot {
     pub items: Vec<(Arc<Key>, Arc<Stored>)>,
 }
 
-/// Why a write did not come to stand.
+/// Why a write failed.
 #[derive(Debug)]
 pub(super) enum CommitError {
-    /// The object isn't in the expected state any more.
+    /// The object has changed.
     Raced,
-    /// The disk refused it.
+    /// The write to disk failed.
     Disk,
 }
 
-/// That the history does not reach back so far. Holds the oldest revision that it reaches back to.
+/// The history doesn't reach back that far. Contains the oldest revision that it has.
 #[derive(Debug)]
 pub(super) struct TooOld(pub u64);
 
@@ -96,14 +97,14 @@ struct State {
     /// By resource (`GROUP/PLURAL`).
     objects: HashMap<Arc<str>, BTreeMap<Arc<Key>, Arc<Stored>>>,
     history: VecDeque<Arc<Change>>,
-    /// Absent once the store is closed.
+    /// Absent after the store is closed.
     commits: Option<mpsc::UnboundedSender<Commit>>,
 }
 
 // === impl Store ===
 
 impl Store {
-    /// Loads what the disk holds.
+    /// Loads the state from disk.
     pub async fn open(disk: Disk) -> Result<Self, DiskError> {
         let mut objects: HashMap<Arc<str>, BTreeMap<Arc<Key>, Arc<Stored>>> = HashMap::new();
         let mut revision = 0;
@@ -138,7 +139,7 @@ impl Store {
         let _ = self.witness.set(witness);
     }
 
-    /// Waits until everything is on disk. No write is accepted afterwards.
+    /// Waits until all writes are on disk. No write is accepted afterwards.
     pub async fn close(&self) {
         self.lock().commits = None;
         while !self.journal.is_finished() {
@@ -146,7 +147,7 @@ impl Store {
         }
     }
 
-    /// The latest revision, and to be told of later ones.
+    /// The latest revision, with notification of later ones.
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.revision.subscribe()
     }
@@ -160,7 +161,7 @@ impl Store {
         self.lock().objects.get(resource)?.get(key).cloned()
     }
 
-    /// Every resource that has objects.
+    /// All resources with objects.
     pub fn resources(&self) -> Vec<Arc<str>> {
         let state = self.lock();
         state
@@ -194,7 +195,7 @@ impl Store {
         Ok(Snapshot { revision: at, items })
     }
 
-    /// The changes of a resource after a revision, and the revision up to which they are complete.
+    /// The changes of a resource after a revision, and the revision up to which this is complete.
     pub fn changes(&self, resource: &str, after: u64) -> Result<(Vec<Arc<Change>>, u64), TooOld> {
         let state = self.lock();
         if after < state.oldest {
@@ -205,16 +206,17 @@ impl Store {
         Ok((changes.collect(), state.revision.max(after)))
     }
 
-    /// Forgets the history, so that every watch from before now gets 410.
+    /// Drops the history, so that every watch from before now gets 410.
     pub fn compact(&self) {
         let mut state = self.lock();
-        // A revision of its own, so that even the latest one given out is too old.
+        // With a new revision, so that even the latest one that clients have is too old.
         state.revision += 1;
         state.oldest = state.revision;
         state.history.clear();
     }
 
-    /// Writes an object where it is still at the expected revision (absent: where there is none). Returns when it is durable.
+    /// Writes an object that is still at the expected revision (absent: that doesn't exist). Returns when it is
+    /// durable.
     pub async fn put(
         &self,
         resource: &str,
@@ -227,7 +229,7 @@ impl Store {
         Ok(stored)
     }
 
-    /// Removes an object where it is still at the expected revision; returns its last state.
+    /// Removes an object that is still at the expected revision; returns its last state.
     pub async fn remove(
         &self,
         resource: &str,
@@ -259,7 +261,7 @@ impl Store {
         let (done, durable) = oneshot::channel();
         let object = (!removed).then(|| after.clone());
         let commit = Commit { path: path(resource, key), revision, object, done };
-        // Sent under the lock: the journal gets the commits in the order of their revisions.
+        // Sent under the lock, so that the journal gets the commits in the order of their revisions.
         let sent = state.commits.as_ref().is_some_and(|commits| commits.send(commit).is_ok());
         if !sent {
             return Err(CommitError::Disk);
@@ -325,7 +327,7 @@ impl State {
     }
 }
 
-/// Whether a key lies in a namespace; the empty one stands for all.
+/// Whether a key is in a namespace; an empty namespace means all.
 fn within(namespace: &str, key: &Key) -> bool {
     namespace.is_empty() || key.namespace == namespace
 }

@@ -1,4 +1,4 @@
-//! What `kubectl get` prints: the columns of a resource and the cells of an object.
+//! Tables for `kubectl get`: the columns of a resource and the cells of an object.
 
 use serde_json::{Value, json};
 
@@ -121,7 +121,7 @@ fn find<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
             rest = after;
         } else {
             let inner = rest.strip_prefix('.')?;
-            // A backslash keeps a dot in a name.
+            // A backslash escapes a dot in a name.
             let mut end = inner.len();
             let bytes = inner.as_bytes();
             for (index, byte) in bytes.iter().enumerate() {
@@ -137,7 +137,7 @@ fn find<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
     Some(at)
 }
 
-/// How long ago, as kubectl writes it.
+/// An age in kubectl's format.
 fn age(timestamp: &str) -> String {
     let Ok(time) = timestamp.parse::<jiff::Timestamp>() else { return "<unknown>".to_owned() };
     let seconds = jiff::Timestamp::now().duration_since(time).as_secs();

@@ -1,4 +1,4 @@
-//! The rules that an object must keep before it is stored, in the words of the real server.
+//! Validation of objects before they are stored, with the real server's messages.
 
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ use super::{
 const MAX_SECRET: usize = 1_048_576;
 const MAX_ANNOTATIONS: usize = 262_144;
 
-/// Checks an object against the rules, and against its live state where there is one.
+/// Validates an object, and its change from the live state if there is one.
 pub(super) fn validate(served: &Served, live: Option<&Value>, object: &Value) -> Result<(), ApiError> {
     let mut causes = metadata(served, object);
     causes.extend(owner_references(object));
@@ -102,7 +102,7 @@ fn owner_references(object: &Value) -> Vec<Cause> {
     causes
 }
 
-/// An owner reference with its fields in the real server's order.
+/// An owner reference, with fields in the real server's order.
 fn shown(reference: &Value) -> Value {
     let fields = ["apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"];
     let there = fields.iter().filter_map(|field| Some(((*field).to_owned(), reference.get(field)?.clone())));
@@ -188,7 +188,7 @@ fn lease(object: &Value) -> Vec<Cause> {
     problem.into_iter().collect()
 }
 
-/// What an immutable object must not change.
+/// The fields that an immutable object must not change.
 fn frozen(live: &Value, object: &Value, fields: &[&str]) -> Vec<Cause> {
     if live.get("immutable") != Some(&Value::Bool(true)) {
         return Vec::new();
@@ -208,7 +208,7 @@ fn keys(field: &str, object: &Value) -> Vec<Cause> {
     keys.filter_map(problem).collect()
 }
 
-/// The length of what base64 text stands for, without decoding it.
+/// The decoded length of base64 text, without decoding it.
 fn decoded_size(object: &Value, field: &str) -> usize {
     let values = object.get(field).and_then(Value::as_object).into_iter().flat_map(|data| data.values());
     let texts = values.filter_map(Value::as_str);

@@ -1,4 +1,4 @@
-//! The forms in which objects are answered: as they are, as metadata only, or as a table; in JSON or YAML.
+//! The representations of objects in answers: whole, metadata only, or a table; in JSON or YAML.
 
 use axum::{
     body::Body,
@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::{object::metadata_mut, resources::Served, status::ApiError, table};
 
-/// How the answer should look.
+/// The representation of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct View {
     shape: Shape,
@@ -24,7 +24,7 @@ enum Shape {
     Table(Include),
 }
 
-/// What a table's rows carry beside their cells.
+/// The `object` in the rows of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Include {
     None,
@@ -48,7 +48,7 @@ const OFFERED: &str = "application/json, application/yaml";
 // === impl View ===
 
 impl View {
-    /// The first form that the client accepts and that we have. Protobuf isn't one.
+    /// The first supported representation that the client accepts. Protobuf isn't supported.
     pub fn negotiate(headers: &HeaderMap, include_object: &str) -> Result<Self, ApiError> {
         let accepted: Vec<_> =
             headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
@@ -84,14 +84,14 @@ impl View {
         Some(Self { shape, yaml })
     }
 
-    /// The answer with one object.
+    /// An answer with one object.
     pub fn one(self, code: u16, served: &Served, object: &Value, warnings: &[String]) -> Response {
         let mut bytes = Vec::new();
         self.write(&mut bytes, served, object, true);
         self.response(code, bytes, warnings)
     }
 
-    /// The answer with a list.
+    /// An answer with a list.
     pub fn list<'a>(
         self,
         served: &Served,
@@ -124,7 +124,7 @@ impl View {
                 bytes.push(b',');
             }
             match self.shape {
-                // As the real server does: items of built-in lists don't repeat their type.
+                // Like the real server: items of built-in lists don't repeat their type.
                 Shape::Object => append(&mut bytes, &Shown::new(served, object, served.is_custom())),
                 _ => append(&mut bytes, &metadata_only(object)),
             }
@@ -133,7 +133,7 @@ impl View {
         self.response(200, bytes, &[])
     }
 
-    /// One line of a watch. The first line of a table carries its columns.
+    /// One line of a watch. The first line of a table has its columns.
     pub fn event(self, kind: &str, served: &Served, object: &Value, first: bool) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(512);
         bytes.extend_from_slice(b"{\"type\":");
@@ -144,7 +144,7 @@ impl View {
         bytes
     }
 
-    /// A bookmark's line.
+    /// A line with a bookmark.
     pub fn bookmark(self, served: &Served, revision: u64, initial_end: bool) -> Vec<u8> {
         let mut object = json!({ "metadata": { "resourceVersion": revision.to_string() } });
         if initial_end {
@@ -193,7 +193,7 @@ impl View {
     }
 }
 
-/// The line of an ERROR event.
+/// A line with an ERROR event.
 pub(super) fn error_event(error: &ApiError) -> Vec<u8> {
     line(&json!({ "type": "ERROR", "object": error.status() }))
 }
@@ -244,10 +244,10 @@ fn metadata_only(object: &Value) -> impl Serialize + '_ {
     }
 }
 
-/// An object under the version that was asked for, written without a copy.
+/// An object at the requested version, serialized without a copy.
 struct Shown<'a> {
     object: &'a Value,
-    /// The kind and the apiVersion, where they are shown.
+    /// The kind and the apiVersion, if they are included.
     names: Option<(&'a str, String)>,
 }
 

@@ -6,12 +6,13 @@ use axum::{
     body::{Body, Bytes},
     response::Response,
 };
+use doubles_common::faults::AnyFault;
 use serde_json::{Value, json};
 use tokio::{sync::watch::Receiver, time::Instant};
 
 use super::{
     Server,
-    faults::{Aim, Fault},
+    faults::{self, ClusterFault, RequestInfo},
     object::metadata_mut,
     request::{Query, Target},
     selectors::Selector,
@@ -21,7 +22,7 @@ use super::{
 };
 
 const BOOKMARK_EVERY: Duration = Duration::from_secs(30);
-/// How long a watch lasts that names no time.
+/// The duration of a watch without `timeoutSeconds`.
 const DEFAULT_LIFE: Duration = Duration::from_secs(45 * 60);
 
 /// An open watch.
@@ -32,19 +33,19 @@ struct Watch {
     view: View,
     bookmarks: bool,
     end: Instant,
-    /// Everything up to this revision was sent.
+    /// The revision up to which everything was sent.
     at: u64,
-    /// Whether a line of data was sent: the first one of a table carries its columns.
+    /// Whether a line of data was sent: the first one of a table has its columns.
     begun: bool,
     revisions: Receiver<u64>,
     faults: Receiver<u64>,
 }
 
-/// From where a watch starts.
+/// The start of a watch.
 struct Start {
-    /// Absent to begin with the present state.
+    /// Absent to begin with the current state.
     after: Option<u64>,
-    /// Whether a bookmark marks the end of the present state.
+    /// Whether a bookmark marks the end of the initial events.
     marked: bool,
 }
 
@@ -106,7 +107,7 @@ enum Next {
 // === impl Watch ===
 
 impl Watch {
-    /// The present state as ADDED events.
+    /// The current state as ADDED events.
     fn present(&mut self, marked: bool) -> (Vec<u8>, u64) {
         let (id, namespace) = (&self.target.served.resource.id, &self.target.namespace);
         let Ok(snapshot) = self.server.store.list(id, namespace, None) else {
@@ -128,10 +129,10 @@ impl Watch {
         loop {
             self.revisions.borrow_and_update();
             self.faults.borrow_and_update();
-            let fault = self.server.faults.strike_watch(&self.aim());
+            let fault = faults::of_watch(&self.server.faults, &self.request());
             match fault {
-                Some(Fault::WatchDrop) => return Next::End,
-                Some(Fault::WatchExpired) => {
+                Some(AnyFault::Own(ClusterFault::WatchDrop)) => return Next::End,
+                Some(AnyFault::Own(ClusterFault::WatchExpired)) => {
                     self.server.store.compact();
                     let (asked, oldest) = (self.at, self.server.store.revision());
                     return Next::Last(error_event(&too_old(asked, oldest)));
@@ -143,7 +144,8 @@ impl Watch {
                     Ok(_) => {}
                 },
             }
-            let (silent, is_dead) = (fault.is_some(), fault == Some(Fault::WatchDead));
+            let is_dead = fault == Some(AnyFault::Own(ClusterFault::WatchDead));
+            let silent = fault.is_some();
             tokio::select! {
                 changed = self.revisions.changed() => if changed.is_err() { return Next::End },
                 changed = self.faults.changed() => if changed.is_err() { return Next::End },
@@ -159,14 +161,14 @@ impl Watch {
         }
     }
 
-    /// What happened since the last call.
+    /// The changes since the last call.
     fn lines(&mut self) -> Result<Vec<u8>, TooOld> {
         let (changes, revision) = self.server.store.changes(&self.target.served.resource.id, self.at)?;
         let mut lines = Vec::new();
         for change in changes {
             let Some(kind) = self.kind(&change) else { continue };
             let left = change.before.as_ref().filter(|_| kind == "DELETED" && !change.removed);
-            // What left the selection is told as it was, with the revision of its leaving.
+            // An object that leaves the selection is sent in its last matching state, with the new revision.
             let object = match left {
                 Some(before) => &at_revision(&before.value, change.revision),
                 None => &change.after.value,
@@ -178,7 +180,7 @@ impl Watch {
         Ok(lines)
     }
 
-    /// What a change is to this watch: an object that stops matching is deleted for it.
+    /// The type of event for this watch: an object that stops matching is DELETED.
     fn kind(&self, change: &Change) -> Option<&'static str> {
         let namespace = &self.target.namespace;
         if !namespace.is_empty() && change.key.namespace != *namespace {
@@ -194,8 +196,8 @@ impl Watch {
         }
     }
 
-    fn aim(&self) -> Aim<'_> {
-        Aim {
+    fn request(&self) -> RequestInfo<'_> {
+        RequestInfo {
             verb: "watch",
             resource: &self.target.served.resource.plural,
             namespace: &self.target.namespace,

@@ -1,4 +1,4 @@
-//! Create, update, patch and apply: from what was sent to what is stored.
+//! Create, update, patch and apply.
 
 use axum::{
     http::{HeaderMap, header::USER_AGENT},
@@ -20,12 +20,12 @@ use super::{
     view::View,
 };
 
-/// How often a write without a resourceVersion is tried against an object that others change meanwhile.
+/// How often a write without a resourceVersion is retried when the object changes meanwhile.
 const ATTEMPTS: usize = 10;
 /// The media type of a server-side apply.
 pub(super) const APPLY: &str = "application/apply-patch+yaml";
 
-/// A write on its way.
+/// A write request.
 pub(super) struct Write<'a> {
     pub server: &'a Server,
     pub target: &'a Target,
@@ -34,7 +34,7 @@ pub(super) struct Write<'a> {
     pub view: View,
 }
 
-/// What became of a write.
+/// The result of a write.
 struct Written {
     code: u16,
     object: Value,
@@ -126,7 +126,7 @@ impl Write<'_> {
                 decode::normalize(&mut object, served, FieldValidation::Ignore)?;
                 lifecycle::prepare_create(served, &mut object);
                 match self.insert(object, Vec::new()).await {
-                    // Somebody else was faster: then it is merged into theirs.
+                    // Somebody else was faster: merge into their object.
                     Err(error) if error.reason == "AlreadyExists" => continue,
                     result => return result,
                 }
@@ -144,7 +144,7 @@ impl Write<'_> {
         Err(ApiError::modified(served.subject(&self.target.name)))
     }
 
-    /// Replaces the live object by what is made of it.
+    /// Replaces the live object by a new state computed from it.
     async fn replace(
         &self,
         warnings: Vec<String>,
@@ -191,7 +191,7 @@ impl Write<'_> {
         }
     }
 
-    /// Puts an object in the place of its live state; none where that isn't the live state any more.
+    /// Replaces the live object; none if it has changed meanwhile.
     async fn exchange(
         &self,
         stored: &Stored,
@@ -252,7 +252,7 @@ impl Write<'_> {
         object
     }
 
-    /// Who owns what this request writes: the named manager, else the client program.
+    /// The field manager of this request: as named, or by the user agent.
     fn manager(&self, name: &str) -> Manager {
         let agent = self.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
         let name = match name {
@@ -268,14 +268,14 @@ impl Write<'_> {
     }
 }
 
-/// Objects are stored under the storage version of their resource.
+/// Sets the storage version of the resource, in which objects are stored.
 fn to_storage(served: &Served, mut object: Value) -> Value {
     object["apiVersion"] = json!(api_version(&served.resource.group, &served.resource.storage));
     debug_assert!(!text(&object, "/kind").is_empty());
     object
 }
 
-/// Sets what a change by the server itself must not lose.
+/// Restores what a change by the server itself must not lose.
 pub(super) fn keep_identity(object: &mut Value, live: &Value) {
     for field in [
         "name",

@@ -1,4 +1,4 @@
-//! A Key Vault as Azure's provider comes to it: with no token at first, then with one that it asks for in each attempt anew.
+//! A Key Vault client like that of Azure's provider: without a token at first, then with a new token for each attempt.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -17,9 +17,9 @@ use doubles_common::Credential;
 /// Deadline of a request.
 const TIMEOUT: Duration = Duration::from_secs(10);
 const API_VERSION: &str = "7.4";
-/// What the token is for.
+/// The scope of the token.
 const SCOPE: &str = "https://vault.azure.net/.default";
-/// Between the parts of an error message.
+/// The line between the parts of an error message.
 const RULE: &str = "--------------------------------------------------------------------------------";
 
 /// The vaults.
@@ -30,7 +30,7 @@ pub(super) struct Azure {
     credential: Credential,
 }
 
-/// One attempt on one vault: its token is asked for when the vault first wants one.
+/// One attempt on one vault. It requests a token at the first challenge.
 pub(super) struct Session<'a> {
     azure: &'a Azure,
     vault: Url,
@@ -83,7 +83,7 @@ impl Azure {
         Ok(Self { http, vaults, authority_host, credential })
     }
 
-    /// Begins an attempt on a vault.
+    /// Starts an attempt on a vault.
     pub fn session(&self, vault_name: &str) -> Result<Session<'_>, String> {
         let vault = self.vaults.get(vault_name).cloned();
         let vault =
@@ -138,7 +138,7 @@ impl Session<'_> {
         Ok(url)
     }
 
-    /// Asks without a token until the vault has asked for one.
+    /// Sends requests without a token until the vault answers with a challenge.
     async fn get<T: DeserializeOwned>(&mut self, url: Url) -> Result<T, String> {
         let mut response = self.send(&url).await?;
         if response.status() == StatusCode::UNAUTHORIZED && self.token.is_none() {
@@ -161,7 +161,7 @@ fn join(base: &Url, path: &str) -> Result<Url, String> {
     base.join(path).map_err(|error| format!("{base}{path}: {error}"))
 }
 
-/// An answer's content; of a refusal, all of it, as Azure's SDK tells it: many lines.
+/// The content of an answer; for an error, the many lines that Azure's SDK prints.
 async fn parsed<T: DeserializeOwned>(method: &str, url: &Url, response: Response) -> Result<T, String> {
     let status = response.status();
     let body = response.bytes().await.map_err(|error| no_answer(&error))?;
@@ -180,7 +180,7 @@ async fn parsed<T: DeserializeOwned>(method: &str, url: &Url, response: Response
     ))
 }
 
-/// Why there is no answer, in the words of the innermost cause.
+/// The innermost cause of a failed request.
 fn no_answer(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(next) = cause.source() {

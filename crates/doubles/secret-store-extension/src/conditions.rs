@@ -1,17 +1,17 @@
-//! The two conditions of a SecretSync, as secrets-store-sync-controller names them, and what it makes of them.
+//! The two conditions of a SecretSync and how secrets-store-sync-controller sets them.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-/// Whether the Secret was made: moves until it is, and never after.
+/// Whether the Secret was created: set until it is, and never afterwards.
 pub(super) const CREATED: &str = "SecretCreated";
-/// Whether the Secret is as it should be: moves once it was made.
+/// Whether the Secret is up to date: set once it was created.
 pub(super) const UPDATED: &str = "SecretUpdated";
 
-/// What the custom resource bears in a message.
+/// The maximum length of a message in the custom resource.
 const LONGEST_MESSAGE: usize = 32_768;
 
-/// Why a condition is what it is.
+/// The reason of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reason {
     SyncStarting,
@@ -25,14 +25,14 @@ pub(super) enum Reason {
     InvalidClusterSecretAnnotationError,
     ControllerSyncError,
     ControllerPatchError,
-    /// Of the extension, and not of the controller that it is made from.
+    /// From the extension, not from the upstream controller.
     PartialSync,
 }
 
 // === impl Reason ===
 
 impl Reason {
-    /// Those that make the controller write although the hash is equal.
+    /// The reasons that make the controller write although the hash is equal.
     const FAILURES: [Self; 8] = [
         Self::ProviderError,
         Self::RemoteSecretStoreFetchFailed,
@@ -62,13 +62,13 @@ impl Reason {
     }
 }
 
-/// The conditions of a SecretSync that nobody has looked at.
+/// The conditions of a SecretSync before its first reconciliation.
 pub(super) fn begin(conditions: &mut Vec<Condition>) {
     set(conditions, CREATED, "Unknown", Reason::SyncStarting, String::new());
     set(conditions, UPDATED, "Unknown", Reason::NoUpdatesAttemptedYet, String::new());
 }
 
-/// Sets a condition. Its time is when its status last changed; `observedGeneration` is never set, as upstream doesn't.
+/// Sets a condition. Its time is that of the last change of its status; like upstream, never sets `observedGeneration`.
 pub(super) fn set(
     conditions: &mut Vec<Condition>,
     kind: &str,
@@ -94,7 +94,7 @@ pub(super) fn set(
     }
 }
 
-/// Whether one of them says that the last attempt failed.
+/// Whether a condition says that the last attempt failed.
 pub(super) fn tell_of_failure(conditions: &[Condition]) -> bool {
     conditions
         .iter()

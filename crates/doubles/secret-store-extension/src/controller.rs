@@ -1,4 +1,4 @@
-//! The loop: what the watch tells, what the poll wants, and one look at a time.
+//! The control loop: events of the watch, polls, and one reconciliation at a time.
 
 use std::collections::{HashMap, HashSet};
 
@@ -19,14 +19,14 @@ use super::{
     resources::{SecretSync, secret_syncs},
 };
 
-/// A timer has no shorter period.
+/// The minimum period of a timer.
 const SHORTEST_POLL: Duration = Duration::from_millis(1);
 
-/// The namespace of a watch; all where absent.
+/// The namespace of a watch; absent for all.
 type Scope = Option<String>;
 /// A SecretSync and its generation.
 type Identity = (Option<String>, Option<i64>);
-/// What a watch tells.
+/// An event of a watch.
 type Event = (Scope, watcher::Result<watcher::Event<SecretSync>>);
 
 /// The controller.
@@ -36,13 +36,13 @@ pub(super) struct Controller {
     scopes: Vec<Scope>,
     poll_interval: Duration,
     queue: Queue,
-    /// The SecretSyncs that are there, as they were last seen or written.
+    /// The existing SecretSyncs, as last seen or written.
     known: HashMap<Key, SecretSync>,
-    /// Which state of each was looked at last.
+    /// The state of each that was last reconciled.
     looked_at: HashMap<Key, Identity>,
-    /// Those that are gone and want a last look.
+    /// Deleted SecretSyncs that need a last reconciliation.
     departed: HashMap<Key, SecretSync>,
-    /// What the first or a new list of a watch has named so far.
+    /// The SecretSyncs of an initial list or relist in progress.
     listed: HashMap<Scope, HashSet<Key>>,
 }
 
@@ -67,7 +67,7 @@ impl Controller {
         }
     }
 
-    /// Runs until it is dropped. Who asks for a poll hears when it is over.
+    /// Runs until it is dropped. Answers each poll request when the poll is done.
     pub async fn run(mut self, mut polls: mpsc::Receiver<oneshot::Sender<()>>) {
         let mut events = self.watch();
         let (period, polls_by_itself) =
@@ -80,7 +80,7 @@ impl Controller {
                 _ = poll.tick(), if polls_by_itself => self.known.keys().cloned().for_each(|key| self.queue.push(key)),
                 Some(done) = polls.recv() => {
                     self.poll().await;
-                    // Whoever asked may have gone.
+                    // The requester may be gone.
                     let _ = done.send(());
                 }
                 key = self.queue.next() => self.look(key).await,
@@ -120,15 +120,15 @@ impl Controller {
         }
     }
 
-    /// Only what changes the generation wants a look: the status does not.
+    /// Reconciles only on a change of the generation, not of the status.
     fn see(&mut self, sync: SecretSync) {
         let key = key(&sync);
-        // The watch may be behind what was written, and what is old must not be written again.
+        // The watch may be behind our own write; an old state must not be reconciled again.
         if self.known.get(&key).is_some_and(|known| is_older(&sync, known)) {
             return;
         }
         let is_news = self.looked_at.get(&key) != Some(&identity(&sync));
-        // The look that a deletion brings about comes when the finalizers are gone, see `lose`.
+        // The reconciliation after a deletion waits for the finalizers, see `lose`.
         let is_leaving = sync.metadata.deletion_timestamp.is_some();
         self.known.insert(key.clone(), sync);
         if is_news && !is_leaving {
@@ -136,8 +136,8 @@ impl Controller {
         }
     }
 
-    /// A SecretSync that was held back by a finalizer gets one more look, from what was last seen of it. The real controller is
-    /// slower than the garbage collector by chance (4 times of 4); here it is so for certain.
+    /// A SecretSync whose finalizers delayed its removal is reconciled once more, from its last seen state. The real
+    /// controller happens to be slower than the garbage collector (4 times of 4); this one always is.
     fn lose(&mut self, key: &Key) {
         let Some(sync) = self.known.remove(key) else { return };
         self.looked_at.remove(key);
@@ -155,10 +155,10 @@ impl Controller {
         }
     }
 
-    /// Looks at one that was taken from the queue.
+    /// Reconciles a key that was taken from the queue.
     async fn look(&mut self, key: Key) {
         if let Some(mut departed) = self.departed.remove(&key) {
-            // Its status has no place any more, so this always fails; nobody asks.
+            // Its status can no longer be written, so this always fails; the result is ignored.
             let _ = self.reconciler.reconcile(&mut departed).await;
         }
         match self.known.get_mut(&key) {
@@ -173,7 +173,7 @@ impl Controller {
                         self.queue.retry(key.clone());
                     }
                 }
-                // What was written may be of a generation that nobody has looked at.
+                // The written object may have a generation that was not reconciled yet.
                 if self.looked_at.get(&key) != self.known.get(&key).map(identity).as_ref() {
                     self.queue.push(key.clone());
                 }
@@ -187,7 +187,7 @@ fn identity(sync: &SecretSync) -> Identity {
     (sync.uid(), sync.metadata.generation)
 }
 
-/// Whether one is a state before the other: of one SecretSync, whose versions are numbers that grow.
+/// Whether one is an earlier state of the same SecretSync. Resource versions are increasing numbers here.
 fn is_older(one: &SecretSync, other: &SecretSync) -> bool {
     let version = |sync: &SecretSync| sync.resource_version().and_then(|version| version.parse::<u64>().ok());
     one.uid() == other.uid() && version(one) < version(other)

@@ -1,4 +1,4 @@
-//! The installation of custom resource definitions on a cluster, as anybody would: through the wire.
+//! Installs custom resource definitions on a cluster through its API.
 
 use std::time::Duration;
 
@@ -11,19 +11,19 @@ use kube::{
 use serde::Deserialize;
 use tokio::time::timeout;
 
-/// An API server establishes a definition in a second.
+/// The timeout. An API server establishes a definition within a second.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why definitions can't be installed.
 #[derive(Debug, thiserror::Error)]
 pub enum InstallError {
-    /// A definition is none.
+    /// A definition is malformed.
     #[error("a custom resource definition can't be read: {0}")]
     Unreadable(#[from] serde_yaml_ng::Error),
-    /// The cluster refuses a definition, or can't be reached.
+    /// The cluster refuses a definition or is unreachable.
     #[error("the custom resource definitions can't be installed: {0}")]
     Refused(#[from] kube::Error),
-    /// The watch for its establishment.
+    /// The watch for a definition's establishment failed.
     #[error("the establishment of {name} can't be watched: {error}")]
     Unwatched {
         /// The definition.
@@ -32,7 +32,7 @@ pub enum InstallError {
         #[source]
         error: wait::Error,
     },
-    /// The cluster took a definition and doesn't serve it.
+    /// The cluster accepted a definition and doesn't serve it.
     #[error("{name} was not established within {}", humantime::format_duration(PATIENCE))]
     NotEstablished {
         /// The definition.
@@ -40,8 +40,7 @@ pub enum InstallError {
     },
 }
 
-/// Installs the definitions in these YAML streams under a field manager, and returns when they are established. Those that are there
-/// already stay as they are, save what these say.
+/// Applies the definitions in these YAML streams with a field manager, and returns when they are established.
 pub async fn install(client: &Client, manager: &str, streams: &[&str]) -> Result<(), InstallError> {
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
     for document in streams.iter().flat_map(|stream| serde_yaml_ng::Deserializer::from_str(stream)) {

@@ -1,4 +1,4 @@
-//! The hash by which the controller knows what it wrote last.
+//! The hash of what the controller wrote last.
 
 use std::num::NonZeroU32;
 
@@ -9,10 +9,10 @@ use super::{
     secret::Content,
 };
 
-/// As slow as the real one's: the hash lies open in the status, and must not serve to guess a value.
+/// As slow as the real one: the hash is public in the status, and must not help to guess a value.
 pub(super) const ITERATIONS: NonZeroU32 = NonZeroU32::new(100_000).expect("more than none");
 
-/// Of the content, and of what the SecretSync and its class are, by uid and generation. The uid is the salt.
+/// The hash of the content and of the uids and generations of the SecretSync and its class. The uid is the salt.
 pub(super) async fn sync_hash(
     content: &Content,
     class: &SecretProviderClass,

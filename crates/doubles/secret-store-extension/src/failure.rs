@@ -1,8 +1,8 @@
-//! How an attempt fails: the reason in the condition, and the message for who reads it.
+//! The failure of an attempt: the reason of the condition, and its message.
 
 use super::conditions::Reason;
 
-/// Why a SecretSync was not brought to its Secret. The message holds no value.
+/// Why a SecretSync was not synced. The message contains no value.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {message}", reason.as_str())]
 pub(super) struct Failure {

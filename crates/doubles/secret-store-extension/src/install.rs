@@ -1,4 +1,4 @@
-//! The installation of the extension's custom resources, and what an instance is set up with for it.
+//! Installs the extension's custom resources, and sets up an instance for it.
 
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::{
@@ -14,17 +14,18 @@ const DEFINITIONS: [&str; 2] = [
     include_str!("../../../../examples/crds/secret-store/secretproviderclasses.yaml"),
     include_str!("../../../../examples/crds/secret-store/secretsyncs.yaml"),
 ];
-/// As whom they are applied.
+/// The field manager.
 const INSTALLER: &str = "secret-store-extension";
-/// The account that `az iot ops secretsync enable` federates.
+/// The service account that `az iot ops secretsync enable` federates.
 const ACCOUNT: &str = "aio-ssc-sa";
 
-/// Installs SecretSyncs and SecretProviderClasses, and returns when they are served. Where they are installed, nothing changes.
+/// Installs SecretSyncs and SecretProviderClasses, and returns when they are served. Changes nothing if they are
+/// installed.
 pub async fn install(client: &Client) -> Result<(), InstallError> {
     definitions::install(client, INSTALLER, &DEFINITIONS).await
 }
 
-/// Makes the account as which the extension comes to the vault, with the identity that it is federated with.
+/// Creates the service account of the extension, with the identity that it is federated with.
 pub async fn enable(client: &Client, namespace: &str, client_id: &str) -> Result<(), kube::Error> {
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
     let account = json!({

@@ -1,11 +1,12 @@
-//! The stand-in for Azure Key Vault's Secret Store extension: a controller that makes Kubernetes Secrets of SecretSyncs.
+//! The double of Azure Key Vault's Secret Store extension: a controller that creates Kubernetes Secrets for
+//! SecretSyncs.
 //!
-//! It is a client on the wire of whatever cluster its kubeconfig names and of whatever vault its classes name, and behaves as the real
-//! one, [secrets-store-sync-controller] with Azure's provider, was seen to behave. Where it differs: its README.
+//! It is a client of any cluster (by its kubeconfig) and of the vaults that its classes name. It behaves as the real
+//! one, [secrets-store-sync-controller] with Azure's provider, was observed to behave. The README lists the differences.
 //!
-//! One worker looks at one SecretSync at a time: when its generation changes, when the poll interval is over, and again after a
-//! failure, with a pause that doubles. It does nothing where what it would write has the hash of what it wrote last, whatever became of
-//! the Secret meanwhile.
+//! One worker reconciles one SecretSync at a time: when its generation changes, at each poll, and after a failure with
+//! exponential back-off. It writes nothing if the hash of the content equals that of its last write, even if somebody
+//! has changed the Secret meanwhile.
 //!
 //! [secrets-store-sync-controller]: https://github.com/kubernetes-sigs/secrets-store-sync-controller
 
@@ -49,49 +50,49 @@ use doubles_common::Credential;
 pub use install::{enable, install};
 use reconcile::Reconciler;
 
-/// The name under which its fields stand in `managedFields`.
+/// Its field manager.
 pub const FIELD_MANAGER: &str = "secrets-store-sync-controller";
-/// The label of the Secrets that it makes; empty.
+/// The label of its Secrets; its value is empty.
 pub const LABEL: &str = "secrets-store.sync.x-k8s.io";
 
-/// A cluster that says nothing for so long has gone.
+/// A cluster that sends nothing for this long is considered gone.
 const READ_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// Where it works, and how.
+/// Its cluster, vaults and behaviour.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The cluster, and as whom.
+    /// The cluster and the credentials for it.
     pub kubeconfig: PathBuf,
-    /// The namespaces whose SecretSyncs it looks at; all where absent.
+    /// The namespaces whose SecretSyncs it reconciles; absent for all.
     pub namespaces: Option<Vec<String>>,
     /// The vaults.
     pub vault: VaultAccess,
-    /// Whether a Secret is written although some of its items can't be fetched (`enablePartialSecretSync`).
+    /// Whether a Secret is written even if some of its items can't be fetched (`enablePartialSecretSync`).
     pub partial_sync: bool,
-    /// How often it looks at every SecretSync (`rotationPollIntervalInSeconds`); zero for never.
+    /// The interval at which it reconciles every SecretSync (`rotationPollIntervalInSeconds`); zero for never.
     pub rotation_poll_interval: Duration,
-    /// How slow its hash is: the iterations of PBKDF2.
+    /// The PBKDF2 iterations of its hash.
     pub hash_iterations: NonZeroU32,
-    /// The `provider` of the classes that it serves.
+    /// The `provider` of its classes.
     pub provider: String,
-    /// The pause after a failure.
+    /// The back-off after a failure.
     pub back_off: BackOff,
 }
 
-/// Which vaults there are, and as whom it comes to them.
+/// The vaults and the credentials for them.
 #[derive(Clone, Debug)]
 pub struct VaultAccess {
-    /// By `keyvaultName`, in lower case: where the vault is.
+    /// The URL of each vault, by `keyvaultName` in lower case.
     pub vaults: BTreeMap<String, Url>,
-    /// Where tokens come from.
+    /// The authority that issues tokens.
     pub authority_host: Url,
-    /// As whom, whatever identity the class names.
+    /// The credential, whatever identity the class names.
     pub credential: Credential,
-    /// Certificates (PEM) to trust, and no others.
+    /// The only certificates (PEM) to trust.
     pub ca_file: PathBuf,
 }
 
-/// A pause that doubles with each failure in a row.
+/// Exponential back-off: the pause doubles with each consecutive failure.
 #[derive(Clone, Copy, Debug)]
 pub struct BackOff {
     /// The pause after the first failure.
@@ -100,14 +101,14 @@ pub struct BackOff {
     pub cap: Duration,
 }
 
-/// A running stand-in. Dropped, it stops at once.
+/// A running controller. Dropped, it stops at once.
 pub struct Extension {
     stopping: CancellationToken,
     polls: mpsc::Sender<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
 
-/// Why it can't start.
+/// Why it doesn't start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The kubeconfig.
@@ -133,7 +134,7 @@ pub enum StartError {
 // === impl Options ===
 
 impl Options {
-    /// As the extension is installed: partial sync, a poll each hour, a slow hash, Azure's provider, all namespaces.
+    /// The defaults of the extension: partial sync, a poll each hour, a slow hash, Azure's provider, all namespaces.
     pub fn new(kubeconfig: &Path, vault: VaultAccess) -> Self {
         Self {
             kubeconfig: kubeconfig.to_owned(),
@@ -151,7 +152,7 @@ impl Options {
 // === impl BackOff ===
 
 impl Default for BackOff {
-    /// That of controller-runtime: 13 tries in the first 25 seconds, then one in 16 minutes at last.
+    /// The default of controller-runtime: 13 attempts in the first 25 seconds, at last one in 16 minutes.
     fn default() -> Self {
         Self { base: Duration::from_millis(5), cap: Duration::from_secs(1_000) }
     }
@@ -160,7 +161,7 @@ impl Default for BackOff {
 // === impl Extension ===
 
 impl Extension {
-    /// Starts it. Where its custom resources aren't installed yet, it waits for them.
+    /// Starts it. It waits for its custom resources if they aren't installed yet.
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let client = client(&options.kubeconfig).await?;
         let azure = Azure::connect(&options.vault)?;
@@ -169,17 +170,17 @@ impl Extension {
         let controller = Controller::new(client.clone(), Reconciler::new(client, azure, &options), &options);
         let stop = stopping.clone();
         let task = tokio::spawn(async move {
-            // Stopped between any two steps, it goes on from there when it is started again.
+            // It can stop between any two steps, and continues from there after a restart.
             stop.run_until_cancelled(controller.run(asked)).await;
         });
         Ok(Self { stopping, polls, task })
     }
 
-    /// Looks at every SecretSync that it knows, as when the poll interval is over; returns when it has.
+    /// Reconciles every known SecretSync, like the periodic poll; returns when done.
     pub async fn poll(&self) {
         let (done, seen) = oneshot::channel();
         if self.polls.send(done).await.is_ok() {
-            // It was stopped meanwhile: then there is nothing to wait for.
+            // An error means that it was stopped meanwhile.
             let _ = seen.await;
         }
     }
@@ -188,7 +189,7 @@ impl Extension {
     pub async fn stop(mut self) {
         self.stopping.cancel();
         if let Err(error) = (&mut self.task).await {
-            tracing::error!(%error, "the stand-in of the Secret Store extension ended with an error");
+            tracing::error!(%error, "the double of the Secret Store extension ended with an error");
         }
     }
 }
@@ -202,9 +203,9 @@ impl Drop for Extension {
 async fn client(kubeconfig: &Path) -> Result<Client, StartError> {
     let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
     let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
-    // A failure is to be seen, and tried again by the controller's own measure.
+    // The controller must see failures, and retry by its own back-off.
     config.default_retry = false;
-    // The watch renews itself within this.
+    // A watch is renewed within this time.
     config.read_timeout = Some(READ_TIMEOUT);
     Ok(Client::try_from(config)?)
 }

@@ -1,10 +1,10 @@
-//! What a class of Azure's provider says: the vault, and the objects to fetch from it.
+//! The parameters of a class of Azure's provider: the vault, and the objects to fetch from it.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-/// The parameters of a class, as far as the stand-in heeds them.
+/// The parameters of a class that the double uses.
 #[derive(Debug)]
 pub(super) struct Parameters {
     /// In lower case.
@@ -12,7 +12,7 @@ pub(super) struct Parameters {
     pub objects: Vec<VaultObject>,
 }
 
-/// An object of the vault that is to become a file.
+/// An object of the vault, to be fetched as a file.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct VaultObject {
@@ -21,10 +21,10 @@ pub(super) struct VaultObject {
     object_type: String,
     #[serde(default)]
     object_alias: String,
-    /// Empty for the latest one.
+    /// Empty for the latest version.
     #[serde(default)]
     pub object_version: String,
-    /// How many versions, from that one backwards; 0 and 1 mean it alone.
+    /// The number of versions, from that one backwards; 0 and 1 mean only that one.
     #[serde(default)]
     pub object_version_history: u32,
     #[serde(default)]
@@ -48,7 +48,7 @@ impl Parameters {
             value.ok_or_else(|| format!("{name} is not set"))
         };
         let vault_name = set("keyvaultName")?.to_ascii_lowercase();
-        // The provider takes both spellings.
+        // The provider accepts both spellings.
         set("tenantID").or_else(|_| set("tenantId"))?;
         let Array { array } = serde_yaml_ng::from_str(set("objects")?)
             .map_err(|error| format!("failed to yaml unmarshal objects, error: {error}"))?;
@@ -72,7 +72,7 @@ impl VaultObject {
     fn parse(text: &str) -> Result<Self, String> {
         let object: Self = serde_yaml_ng::from_str(text).map_err(|error| error.to_string())?;
         if object.object_type != "secret" {
-            return Err(format!("objectType {:?}: the stand-in has secrets only", object.object_type));
+            return Err(format!("objectType {:?}: the double has secrets only", object.object_type));
         }
         if !["", "utf-8", "base64", "hex"].contains(&object.object_encoding.to_ascii_lowercase().as_str()) {
             return Err(format!(
@@ -86,7 +86,7 @@ impl VaultObject {
         Ok(object)
     }
 
-    /// What a `sourcePath` calls it: with a history, this and the number of the version, the newest being 0.
+    /// Its `sourcePath`; with a history, `/` and the number of the version follow, 0 for the newest.
     pub fn path(&self) -> &str {
         if self.object_alias.is_empty() { &self.object_name } else { &self.object_alias }
     }
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn objects_are_a_string_of_strings_and_versions_stay_as_they_are_written() {
+    fn objects_are_parsed_from_a_string_of_strings_and_versions_stay_verbatim() {
         let objects = "array:\n  - |\n    objectName: a\n    objectType: secret\n    objectVersion: \
                        00000000000000000000000000000012\n  - |\n    objectName: b\n    objectType: secret\n    \
                        objectAlias: other\n    objectVersionHistory: 3\n    objectEncoding: base64\n";
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_class_is_said() {
+    fn errors_in_a_class_are_reported() {
         for (objects, why) in [
             ("", "objects is not set"),
             ("array: []", "objects array is empty"),

@@ -1,8 +1,8 @@
-//! What goes into the keys of a `kubernetes.io/tls` Secret: of a PEM text, the certificates, or the private key.
+//! Splits a PEM text for a `kubernetes.io/tls` Secret into certificates and private key.
 
 use zeroize::Zeroizing;
 
-/// The part of a PEM text that belongs under a key of a TLS Secret.
+/// The part of a PEM text for a key of a TLS Secret.
 pub(super) fn part(text: &[u8], key: &str) -> Result<Zeroizing<Vec<u8>>, String> {
     let is_wanted: fn(&str) -> bool = match key {
         "tls.crt" => |label| label == "CERTIFICATE",
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn certificates_and_key_of_one_text_are_told_apart() {
+    fn a_text_is_split_into_certificates_and_key() {
         let block = |label: &str| format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n");
         let (certificate, key) = (block("CERTIFICATE"), block("EC PRIVATE KEY"));
         let both = format!("{certificate}{key}{certificate}");

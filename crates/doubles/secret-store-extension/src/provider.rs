@@ -1,4 +1,4 @@
-//! The provider: from a class to its files. It fetches all objects of the class, whoever asks and whatever for.
+//! The provider: fetches all objects of a class as files, whichever of them are needed.
 
 use std::collections::BTreeMap;
 
@@ -10,27 +10,27 @@ use super::{
     objects::{Parameters, VaultObject},
 };
 
-/// What became of a class's objects.
+/// The fetched objects of a class.
 #[derive(Default)]
 pub(super) struct Files {
     found: BTreeMap<String, Zeroizing<Vec<u8>>>,
-    /// By the object's path: why there is none.
+    /// The error for each object that couldn't be fetched, by path.
     missing: BTreeMap<String, String>,
 }
 
-/// What is under a path.
+/// The result for a path.
 pub(super) enum File<'a> {
     Found(&'a Zeroizing<Vec<u8>>),
-    /// The class names it, and it couldn't be fetched.
+    /// The class has it, but it couldn't be fetched.
     Missing(&'a str),
-    /// The class doesn't name it.
+    /// The class doesn't have it.
     Unknown,
 }
 
 // === impl Files ===
 
 impl Files {
-    /// Fetches the objects of a class. The first that is missing fails all, unless some may be missing.
+    /// Fetches the objects of a class. The first failure fails all, unless some may be missing.
     pub async fn fetch(
         azure: &Azure,
         parameters: &BTreeMap<String, String>,
@@ -55,7 +55,7 @@ impl Files {
         if let Some(content) = self.found.get(path) {
             return File::Found(content);
         }
-        // Of an object with a history, the path ends in the number of a version.
+        // The path to an object with a history ends with the number of a version.
         let object = path.split_once('/').map_or(path, |(object, _)| object);
         self.missing.get(object).map_or(File::Unknown, |why| File::Missing(why))
     }
@@ -89,7 +89,7 @@ async fn fetch(
     Ok(())
 }
 
-/// In Go's words where it can't be: its base64 passes over line breaks.
+/// Decodes a value. Errors have Go's messages; Go's base64 ignores line breaks.
 fn decoded(value: &str, encoding: &str) -> Result<Zeroizing<Vec<u8>>, String> {
     let decoded = match encoding.to_ascii_lowercase().as_str() {
         "base64" => {

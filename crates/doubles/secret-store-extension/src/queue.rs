@@ -1,5 +1,5 @@
-//! Which SecretSyncs to look at, and when: client-go's workqueue. A key that is pushed while it is looked at is looked at once more; one that
-//! failed comes again after a pause that doubles with each failure in a row.
+//! A rate-limited work queue of SecretSyncs, like client-go's. A key that is pushed while it is processed is processed
+//! once more; a failed key is retried with exponential back-off.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -13,16 +13,16 @@ use super::BackOff;
 /// A SecretSync by namespace and name.
 pub(super) type Key = (String, String);
 
-/// The SecretSyncs that want a look.
+/// The queue.
 pub(super) struct Queue {
     back_off: BackOff,
-    /// The order of those that want one now; each stands in it at most once.
+    /// The keys that are due, in order, each at most once.
     waiting: VecDeque<Key>,
-    /// Those that want one: they wait, or are being looked at and changed meanwhile.
+    /// The dirty keys: due, or changed while they are processed.
     dirty: HashSet<Key>,
-    /// Those that are being looked at.
+    /// The keys in process.
     processing: HashSet<Key>,
-    /// Those that want one later.
+    /// The keys that are due later.
     delayed: HashMap<Key, Instant>,
     failures: HashMap<Key, u32>,
 }
@@ -41,14 +41,14 @@ impl Queue {
         }
     }
 
-    /// Asks for a look at once; whatever pause there was is over.
+    /// Adds a key now, even during its back-off.
     pub fn push(&mut self, key: Key) {
         if self.dirty.insert(key.clone()) && !self.processing.contains(&key) {
             self.waiting.push_back(key);
         }
     }
 
-    /// Asks for another look after a failure.
+    /// Adds a key after its back-off.
     pub fn retry(&mut self, key: Key) {
         let failures = self.failures.entry(key.clone()).or_default();
         let due = Instant::now() + pause(self.back_off, *failures);
@@ -56,12 +56,12 @@ impl Queue {
         self.delayed.entry(key).and_modify(|already| *already = due.min(*already)).or_insert(due);
     }
 
-    /// Forgets past failures. What was asked stays asked.
+    /// Resets the back-off of a key. Does not remove it from the queue.
     pub fn forget(&mut self, key: &Key) {
         self.failures.remove(key);
     }
 
-    /// Waits for the next one. It is being looked at until [`Self::done`].
+    /// Waits for the next key, which is in process until [`Self::done`].
     pub async fn next(&mut self) -> Key {
         loop {
             self.bring_forward();
@@ -76,16 +76,16 @@ impl Queue {
         }
     }
 
-    /// Begins a look at one out of turn.
+    /// Takes a key out of turn.
     pub fn take(&mut self, key: &Key) {
         self.waiting.retain(|waiting| waiting != key);
         self.dirty.remove(key);
-        // This look is the one that it was to get later.
+        // This replaces its later turn.
         self.delayed.remove(key);
         self.processing.insert(key.clone());
     }
 
-    /// Ends a look.
+    /// Ends the processing of a key.
     pub fn done(&mut self, key: &Key) {
         self.processing.remove(key);
         if self.dirty.contains(key) {
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thirteen_tries_fall_into_the_first_25_seconds_and_the_last_pause_is_16_minutes() {
+    fn there_are_thirteen_attempts_in_the_first_25_seconds_and_the_longest_pause_is_16_minutes() {
         let back_off = BackOff::default();
         let mut tries = 1;
         let mut passed = Duration::ZERO;
@@ -134,7 +134,7 @@ mod tests {
         ("n".to_owned(), "a".to_owned())
     }
 
-    /// A look that fails.
+    /// Takes a key and fails it.
     async fn fails(queue: &mut Queue) -> Duration {
         let begun = Instant::now();
         let key = queue.next().await;
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_asked_for_meanwhile_does_not_wait_for_the_pause() {
+    async fn a_push_during_the_back_off_is_due_at_once() {
         let mut queue = Queue::new(BackOff::default());
         queue.push(key());
         for _ in 0..12 {
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_comes_while_it_is_looked_at_is_looked_at_once_more_however_that_look_ends() {
+    async fn a_key_pushed_while_in_process_is_processed_once_more_whatever_the_result() {
         for fails in [false, true] {
             let mut queue =
                 Queue::new(BackOff { base: Duration::from_secs(3_600), cap: Duration::from_secs(3_600) });
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn those_that_are_due_come_in_the_order_in_which_they_were_asked_for() {
+    async fn due_keys_come_in_the_order_of_their_pushes() {
         let mut queue = Queue::new(BackOff::default());
         let name = |name: &str| ("n".to_owned(), name.to_owned());
         for key in ["c", "a", "b", "a"] {

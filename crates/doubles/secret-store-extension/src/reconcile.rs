@@ -1,4 +1,4 @@
-//! One look at a SecretSync, in the order of the real controller.
+//! Reconciles one SecretSync, in the order of the real controller.
 
 use std::num::NonZeroU32;
 
@@ -26,12 +26,12 @@ use super::{
     secret::{Content, Secrets, fetching_failed},
 };
 
-/// Whom the tokens of service accounts are for.
+/// The audience of service account tokens.
 const AUDIENCE: &str = "api://AzureADTokenExchange";
-/// How long they live, in seconds: no longer than it takes, and as short as Kubernetes gives them.
+/// Their lifetime in seconds: the minimum that Kubernetes issues.
 const TOKEN_LIFETIME: i64 = 600;
 
-/// Brings Secrets to what their SecretSyncs say.
+/// Syncs Secrets to their SecretSyncs.
 pub(super) struct Reconciler {
     client: Client,
     azure: Azure,
@@ -48,15 +48,15 @@ impl Reconciler {
         Self { client, azure, provider, partial_sync, hash_iterations }
     }
 
-    /// Writes the Secret where what it should be is not what was written last, and the status where it changed. `sync` is the
-    /// SecretSync as it was last seen, and then as it was last written.
+    /// Writes the Secret if its content differs from the last write, and the status if it changed. `sync` is the
+    /// SecretSync as last seen, and afterwards as last written.
     pub async fn reconcile(&self, sync: &mut SecretSync) -> Result<(), Failure> {
         let mut status = sync.status.clone().unwrap_or_default();
         if status.conditions.len() < 2 {
             conditions::begin(&mut status.conditions);
             self.write_status(sync, &status).await?;
         }
-        // Which condition it is about does not change by what is written now.
+        // The condition to set is chosen before this write.
         let condition = if status.sync_hash.is_none() { CREATED } else { UPDATED };
         let written = match self.gather(sync).await {
             Ok((content, class)) => self.write(sync, &mut status, &content, &class).await,
@@ -75,7 +75,7 @@ impl Reconciler {
         Err(failure)
     }
 
-    /// What should be in the Secret. Every call asks the vault for all of the class's objects.
+    /// The content of the Secret. Every call fetches all objects of the class from the vault.
     async fn gather(&self, sync: &SecretSync) -> Result<(Content, SecretProviderClass), Failure> {
         check_reserved(&sync.spec.secret_object)?;
         let class = self.class(sync).await?;
@@ -85,7 +85,7 @@ impl Reconciler {
         Ok((Content::gather(sync, &files, &self.secrets(sync)).await?, class))
     }
 
-    /// Whether there was something to write.
+    /// Whether the Secret was written.
     async fn write(
         &self,
         sync: &SecretSync,
@@ -134,7 +134,7 @@ impl Reconciler {
     }
 
     /// Has the API server vouch for the service account, where it issues tokens. The token itself is not used: as whom the vault is
-    /// asked is the stand-in's configuration.
+    /// asked is the double's configuration.
     async fn check_account(&self, sync: &SecretSync) -> Result<(), Failure> {
         let account = sync.spec.service_account_name.as_str();
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), &namespace(sync));

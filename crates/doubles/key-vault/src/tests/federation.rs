@@ -1,4 +1,4 @@
-//! Federated tokens: which are accepted in the place of a secret, and how the issuer's keys are learned.
+//! Federated tokens: which are accepted instead of a secret, and how the issuer's keys are fetched.
 
 use std::{
     net::{Ipv4Addr, TcpListener},
@@ -28,7 +28,7 @@ use crate::{
 
 const SUBJECT: &str = "system:serviceaccount:plant:secret-service";
 
-/// An issuer on the wire, with the keys that it publishes and how often it was asked for them.
+/// An issuer as a server, with the keys that it publishes and the number of requests for them.
 struct Issuer {
     uri: Url,
     authority: Authority,
@@ -49,7 +49,7 @@ impl Issuer {
         Self::that_says(str::to_owned)
     }
 
-    /// One whose discovery document names the issuer so.
+    /// An issuer whose discovery document has this `issuer`.
     fn that_says(name: impl Fn(&str) -> String) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let authority = Authority::load_or_create(directory.path()).unwrap();
@@ -85,7 +85,7 @@ impl Issuer {
         FederatedVerifier::new(&identity, self.authority.pem().as_bytes()).unwrap()
     }
 
-    /// What a good token says, but for what is changed.
+    /// The claims of a valid token, with some changed.
     fn claims(&self, changed: &Value) -> Value {
         let now = Timestamp::now().as_second();
         let mut claims = json!({
@@ -118,7 +118,7 @@ async fn verify(verifier: &FederatedVerifier, token: &str) -> Result<(), Rejecte
 }
 
 #[tokio::test]
-async fn only_the_token_of_that_account_for_that_audience_is_accepted_while_it_is_valid() {
+async fn only_a_valid_token_of_that_account_for_that_audience_is_accepted() {
     let (issuer, key) = (Issuer::start(), Key::new("one"));
     issuer.publish(&key);
     let verifier = issuer.verifier();
@@ -147,7 +147,7 @@ async fn only_the_token_of_that_account_for_that_audience_is_accepted_while_it_i
 }
 
 #[tokio::test]
-async fn a_signature_counts_only_by_a_published_key_and_the_algorithm_of_entra() {
+async fn a_signature_is_accepted_only_with_a_published_key_and_entras_algorithm() {
     let (issuer, key, stranger) = (Issuer::start(), Key::new("one"), Key::new("one"));
     issuer.publish(&key);
     let (verifier, claims) = (issuer.verifier(), issuer.claims(&json!({})));
@@ -157,7 +157,7 @@ async fn a_signature_counts_only_by_a_published_key_and_the_algorithm_of_entra()
     };
     let coded = |text: &Value| BASE64_URL_SAFE_NO_PAD.encode(text.to_string());
     let unsigned = format!("{}.{}.", coded(&json!({"alg": "none", "kid": "one"})), coded(&claims));
-    // As if the public key were a shared secret.
+    // Signed with the public key as if it were a shared secret.
     let confused = EncodingKey::from_secret(key.public_pem.as_bytes());
     let good = key.sign(&claims);
     let (signed, signature) = good.rsplit_once('.').unwrap();
@@ -178,7 +178,7 @@ async fn a_signature_counts_only_by_a_published_key_and_the_algorithm_of_entra()
 }
 
 #[tokio::test]
-async fn a_new_key_of_the_issuer_is_learned_when_it_is_first_met() {
+async fn a_new_key_of_the_issuer_is_fetched_when_a_token_first_uses_it() {
     let (issuer, old, new) = (Issuer::start(), Key::new("old"), Key::new("new"));
     issuer.publish(&old);
     let (verifier, claims) = (issuer.verifier(), issuer.claims(&json!({})));
@@ -196,7 +196,7 @@ async fn a_new_key_of_the_issuer_is_learned_when_it_is_first_met() {
 }
 
 #[tokio::test]
-async fn keys_come_only_from_the_issuer_itself_by_a_certificate_that_is_trusted() {
+async fn keys_are_fetched_only_from_the_issuer_itself_with_a_trusted_certificate() {
     let (key, impostor) = (Key::new("one"), Issuer::that_says(|_| "https://elsewhere".to_owned()));
     impostor.publish(&key);
     let token = key.sign(&impostor.claims(&json!({})));
@@ -245,7 +245,7 @@ async fn the_token_endpoint_refuses_a_federated_token_with_entras_code_for_what_
     }
     assert_eq!(ask(json!({})).await.0, 200);
 
-    // Times go by the double's clock.
+    // The double's clock decides.
     let lasting = json!({"exp": Timestamp::now().as_second() + 600});
     world.double.clock().advance(Duration::from_secs(601));
     assert_eq!(ask(lasting).await, (401, json!([700_024])));

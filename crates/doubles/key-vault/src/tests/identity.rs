@@ -1,4 +1,4 @@
-//! Tokens: the challenge, the endpoints that issue them, and how they end.
+//! Tokens: the challenge, the endpoints that issue them, and their expiry.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,7 +13,7 @@ use crate::CertificateVerifier;
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 #[tokio::test]
-async fn without_a_token_the_vault_says_where_to_get_one_also_to_a_request_with_a_body() {
+async fn a_request_without_a_token_gets_the_challenge_even_with_a_body() {
     let world = World::start().await;
     let url = world.double.uri().join("secrets/a?api-version=7.4").unwrap();
     let request = world.http.request(Method::PUT, url).json(&json!({"value": "v"}));
@@ -32,9 +32,9 @@ async fn without_a_token_the_vault_says_where_to_get_one_also_to_a_request_with_
 }
 
 #[tokio::test]
-async fn a_token_ends_after_its_lifetime_and_a_foreign_one_is_none() {
+async fn an_expired_or_foreign_token_is_refused() {
     let mut world = World::start().await;
-    world.double.faults().set(|settings| settings.token_lifetime_seconds = 5);
+    world.double.configure(|settings| settings.token_lifetime_seconds = 5);
     world.token = world.new_token().await;
     assert_eq!(world.get("secrets").await.status, 200);
     world.double.clock().advance(Duration::from_secs(6));
@@ -46,7 +46,7 @@ async fn a_token_ends_after_its_lifetime_and_a_foreign_one_is_none() {
 }
 
 #[tokio::test]
-async fn the_token_endpoint_refuses_as_entra_does() {
+async fn the_token_endpoint_has_entras_errors() {
     let world = World::start().await;
     let credential = world.double.credential();
     let good = [
@@ -109,7 +109,7 @@ async fn an_assertion_is_accepted_only_from_a_registered_certificate() {
 }
 
 #[tokio::test]
-async fn a_machines_identity_is_given_out_only_when_switched_on_and_with_its_header() {
+async fn instance_metadata_issues_tokens_only_when_enabled_and_with_its_header() {
     let world = World::start().await;
     let path = "metadata/identity/oauth2/token?api-version=2018-02-01&resource=https%3A%2F%2Fvault.azure.net";
     let url = world.double.uri().join(path).unwrap();
@@ -119,7 +119,7 @@ async fn a_machines_identity_is_given_out_only_when_switched_on_and_with_its_hea
         Answer::of(request.send().await.unwrap()).await
     };
     assert_eq!(ask(true).await.status, 404);
-    world.double.faults().set(|settings| settings.instance_metadata = true);
+    world.double.configure(|settings| settings.instance_metadata = true);
     assert_eq!(ask(false).await.status, 400);
     let answer = ask(true).await;
     assert!(answer.body["expires_on"].as_str().unwrap().parse::<i64>().is_ok());
@@ -129,7 +129,7 @@ async fn a_machines_identity_is_given_out_only_when_switched_on_and_with_its_hea
 }
 
 #[tokio::test]
-async fn an_app_services_identity_is_given_to_who_knows_the_identity_header() {
+async fn app_service_issues_tokens_only_with_the_identity_header() {
     let world = World::start().await;
     let mut url = world.double.identity_endpoint();
     url.set_query(Some("api-version=2019-08-01&resource=https://vault.azure.net"));

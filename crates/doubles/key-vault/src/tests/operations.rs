@@ -37,7 +37,7 @@ async fn a_set_secret_is_read_with_its_attributes_and_the_headers_of_key_vault()
 }
 
 #[tokio::test]
-async fn ids_and_links_are_on_the_host_that_the_client_reached() {
+async fn ids_and_links_contain_the_host_of_the_request() {
     let world = World::start().await;
     for name in ["a", "b"] {
         world.set(name, "v").await;
@@ -51,7 +51,7 @@ async fn ids_and_links_are_on_the_host_that_the_client_reached() {
 }
 
 #[tokio::test]
-async fn both_versions_of_http_are_spoken() {
+async fn both_versions_of_http_work() {
     let world = World::start().await;
     let one = super::client(&world.authority).http1_only().build().unwrap();
     let url = world.double.uri().join("secrets?api-version=7.6").unwrap();
@@ -90,7 +90,7 @@ async fn a_second_set_adds_a_version_that_is_the_latest_even_within_the_same_sec
 }
 
 #[tokio::test]
-async fn the_list_shows_the_latest_versions_attributes_and_neither_version_nor_value() {
+async fn the_list_has_the_latest_versions_attributes_without_version_and_value() {
     let world = World::start().await;
     world.set("a", "1").await;
     let first = world.get("secrets").await.body["value"][0].clone();
@@ -118,7 +118,7 @@ async fn versions_of_an_unknown_name_are_an_empty_list() {
 }
 
 #[tokio::test]
-async fn an_update_changes_what_it_names_and_leaves_the_rest() {
+async fn an_update_changes_only_the_fields_that_it_contains() {
     let world = World::start().await;
     let body = json!({"value": "v", "contentType": "old", "tags": {"a": "b"}, "attributes": {"exp": 2_000}});
     let set = world.send(Method::PUT, "secrets/a", Some(body)).await;
@@ -145,7 +145,7 @@ async fn an_update_changes_what_it_names_and_leaves_the_rest() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_not_found() {
+async fn missing_secrets_and_versions_are_not_found() {
     let world = World::start().await;
     world.set("a", "v").await;
     let missing = world.get("secrets/b").await;
@@ -194,7 +194,7 @@ async fn bad_requests_are_refused_and_change_nothing() {
 }
 
 #[tokio::test]
-async fn an_api_version_is_demanded_and_must_be_known() {
+async fn an_api_version_is_required_and_must_be_known() {
     let world = World::start().await;
     let status = async |query: &str| {
         let url = world.double.uri().join(&format!("secrets{query}")).unwrap();
@@ -243,10 +243,10 @@ async fn a_deleted_secret_can_be_seen_recovered_and_purged() {
 }
 
 #[tokio::test]
-async fn while_the_vault_is_still_about_it_a_secret_is_neither_here_nor_there() {
+async fn during_a_transition_a_secret_is_neither_live_nor_deleted() {
     let mut world = World::start().await;
     let lasts = Duration::from_secs(600);
-    world.double.faults().set(|settings| settings.transition_milliseconds = 600_000);
+    world.double.configure(|settings| settings.transition_milliseconds = 600_000);
     world.set("a", "v").await;
 
     world.delete("secrets/a").await;
@@ -279,7 +279,7 @@ async fn while_the_vault_is_still_about_it_a_secret_is_neither_here_nor_there() 
 }
 
 #[tokio::test]
-async fn a_backup_restores_all_versions_where_the_name_is_free_and_shows_no_value() {
+async fn a_backup_restores_all_versions_if_the_name_is_free_and_contains_no_value_in_the_clear() {
     let world = World::start().await;
     world.set("a", "canary-1").await;
     let latest = world.set("a", "canary-2").await;
@@ -304,16 +304,16 @@ async fn a_backup_restores_all_versions_where_the_name_is_free_and_shows_no_valu
 }
 
 #[tokio::test]
-async fn over_its_rate_the_vault_throttles_and_counts() {
+async fn requests_over_the_rate_limit_are_throttled_and_counted() {
     let world = World::start().await;
     let throttle = Throttle { per_second: 0.001, burst: 2.0, retry_after_seconds: Some(7) };
-    world.double.faults().set(|settings| settings.throttle = Some(throttle));
+    world.double.configure(|settings| settings.throttle = Some(throttle));
     for _ in 0..2 {
         assert_eq!(world.get("secrets").await.status, 200);
     }
     let refused = world.get("secrets").await;
     assert_eq!((refused.error(), refused.header("retry-after")), ((429, "Throttled", ""), "7"));
-    world.double.faults().set(|settings| {
+    world.double.configure(|settings| {
         settings.throttle = Some(Throttle { retry_after_seconds: None, ..throttle });
     });
     assert_eq!(world.get("secrets").await.header("retry-after"), "");
@@ -321,7 +321,7 @@ async fn over_its_rate_the_vault_throttles_and_counts() {
 }
 
 #[tokio::test]
-async fn what_is_no_operation_of_secrets_is_refused() {
+async fn requests_that_are_no_operation_are_refused() {
     let world = World::start().await;
     assert_eq!(world.get("keys/a").await.status, 404);
     assert_eq!(world.send(Method::POST, "secrets/a", None).await.status, 405);

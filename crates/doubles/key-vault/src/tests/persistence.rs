@@ -1,4 +1,4 @@
-//! What a restart finds again, and what nobody finds on disk.
+//! What survives a restart, and what is not readable on disk.
 
 use std::{os::unix::fs::PermissionsExt, path::Path};
 
@@ -9,7 +9,7 @@ use super::World;
 use doubles_common::tls::Authority;
 
 #[tokio::test]
-async fn a_restart_finds_every_secret_version_attribute_and_deletion_again() {
+async fn every_secret_version_attribute_and_deletion_survives_a_restart() {
     let world = World::start().await;
     let body = json!({"value": "1", "contentType": "c", "tags": {"a": "b"}, "attributes": {"exp": 2_000}});
     world.send(Method::PUT, "secrets/Kept", Some(body)).await;
@@ -43,7 +43,7 @@ async fn a_restart_finds_every_secret_version_attribute_and_deletion_again() {
 }
 
 #[tokio::test]
-async fn what_was_answered_stands_without_an_orderly_stop() {
+async fn answered_writes_survive_a_kill() {
     let world = World::start().await;
     world.set("a", "v").await;
     // The files as a kill at this moment would leave them.
@@ -57,7 +57,7 @@ async fn what_was_answered_stands_without_an_orderly_stop() {
 }
 
 #[tokio::test]
-async fn no_value_lies_on_disk_in_the_clear_and_the_identity_is_the_owners_alone() {
+async fn no_value_is_on_disk_in_the_clear_and_only_the_owner_can_read_the_identity() {
     let world = World::start().await;
     world.set("a", "canary-1").await;
     world.double.seed("b", "canary-2".into(), None, [].into()).await.unwrap();
@@ -72,7 +72,7 @@ async fn no_value_lies_on_disk_in_the_clear_and_the_identity_is_the_owners_alone
 
 fn assert_no_canary(directory: &Path) {
     for file in std::fs::read_dir(directory).unwrap() {
-        // SQLite takes its log away when the last connection closes, which may be between the look and the read.
+        // SQLite removes its log when the last connection closes, which may be between listing and reading.
         match std::fs::read(file.unwrap().path()) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             bytes => assert!(!bytes.unwrap().windows(6).any(|window| window == b"canary")),

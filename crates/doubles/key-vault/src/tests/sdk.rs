@@ -20,7 +20,7 @@ use futures::TryStreamExt;
 use secrecy::ExposeSecret;
 
 use super::World;
-use crate::{Action, Operation, Rule};
+use crate::{Fault, FaultRule, OnOperation, Operation, VaultFault};
 
 impl World {
     /// The SDK's client, as the service makes it but for retries.
@@ -137,10 +137,13 @@ async fn the_sdk_deletes_recovers_purges_backs_up_and_restores() {
 }
 
 #[tokio::test]
-async fn the_sdk_reads_the_doubles_errors() {
+async fn the_sdk_understands_the_doubles_errors() {
     let world = World::start().await;
     let client = world.sdk();
-    world.double.faults().add(Rule::new(Action::ForbiddenByFirewall).on(Operation::SecretGet).times(1));
+    world
+        .double
+        .faults()
+        .add(FaultRule::new(VaultFault::ForbiddenByFirewall).on(Operation::SecretGet).times(1));
     let forbidden = client.get_secret("a", None).await.unwrap_err();
     // azure_core 1.1 gives up on the codes of a message with escapes in it, which the real vault's also has.
     assert_eq!(status_of(&forbidden), (403, "403".to_owned()));
@@ -148,9 +151,9 @@ async fn the_sdk_reads_the_doubles_errors() {
     assert!(std::str::from_utf8(raw.body()).unwrap().contains("ForbiddenByFirewall"));
 
     set(&client, "a", "v").await;
-    world.double.faults().add(Rule::new(Action::ResetMidBody).on(Operation::SecretGet).times(1));
+    world.double.faults().add(FaultRule::new(Fault::ResetMidBody).on(Operation::SecretGet).times(1));
     assert!(client.get_secret("a", None).await.is_err());
-    world.double.faults().add(Rule::new(Action::ExpiredToken).on(Operation::SecretGet).times(1));
+    world.double.faults().add(FaultRule::new(VaultFault::ExpiredToken).on(Operation::SecretGet).times(1));
     let value = client.get_secret("a", None).await.unwrap().into_model().unwrap().value;
     assert_eq!(value.as_deref(), Some("v"), "the SDK answers a challenge with a token of its cache");
 }

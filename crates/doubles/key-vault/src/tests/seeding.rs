@@ -1,4 +1,4 @@
-//! What is put into the vault past its front door.
+//! Seeding, which bypasses the API.
 
 use reqwest::Method;
 use serde_json::json;
@@ -21,7 +21,7 @@ async fn a_seed_creates_and_never_overwrites() {
 }
 
 #[tokio::test]
-async fn a_certificates_secret_shows_as_managed_and_is_not_to_be_changed() {
+async fn a_certificates_secret_is_shown_as_managed_and_cannot_be_changed() {
     let world = World::start().await;
     let certificate = Seed {
         name: "cert".to_owned(),

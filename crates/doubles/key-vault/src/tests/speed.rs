@@ -1,4 +1,4 @@
-//! That ten thousand secrets are no burden. Prints what it measures and asserts only what no machine is too slow for.
+//! Ten thousand secrets. Prints its measurements, and asserts only limits that even a slow machine keeps.
 
 use std::time::Instant;
 

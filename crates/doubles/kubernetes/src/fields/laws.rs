@@ -1,4 +1,4 @@
-//! What holds after any history of writes.
+//! Properties that hold after any history of writes.
 
 use proptest::{
     collection::vec,
@@ -80,7 +80,7 @@ proptest! {
     }
 }
 
-// === what histories are made of ===
+// === generators ===
 
 /// One write of a history.
 #[derive(Clone, Debug)]
@@ -91,7 +91,7 @@ struct Write {
     object: Value,
 }
 
-/// Never empty: empty maps and lists are gone when the apiserver decodes a built-in type.
+/// Never empty: the apiserver drops empty maps and lists when it decodes a built-in type.
 fn subset<T: Clone + std::fmt::Debug + 'static>(of: Vec<T>) -> impl Strategy<Value = Vec<T>> {
     let most = of.len();
     subsequence(of, 1..=most)

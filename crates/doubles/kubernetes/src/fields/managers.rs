@@ -1,4 +1,4 @@
-//! Who owns which fields: the entries of `metadata.managedFields`.
+//! The owners of fields: the entries of `metadata.managedFields`.
 
 use std::mem;
 
@@ -22,7 +22,7 @@ pub(super) struct Entry {
     pub(super) fields: FieldSet,
 }
 
-/// How fields came to be owned.
+/// The operation by which fields came to be owned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Operation {
     /// By a server-side apply.
@@ -31,14 +31,14 @@ pub enum Operation {
     Update,
 }
 
-/// Of the managers that update, as many are kept apart; the oldest of more become one.
+/// The maximum number of entries of updating managers; the oldest are merged into one.
 const MOST_UPDATERS: usize = 10;
 const OLDEST_UPDATERS: &str = "ancient-changes";
 
 // === impl Managers ===
 
 impl Managers {
-    /// Reads the entries of an object; `None` where one of them isn't valid.
+    /// Reads the entries of an object; `None` if one of them is invalid.
     pub(super) fn of(object: &Value) -> Option<Self> {
         match &object["metadata"]["managedFields"] {
             Value::Null => Some(Self::default()),
@@ -47,7 +47,7 @@ impl Managers {
         }
     }
 
-    /// Whether an object asks that all entries be forgotten: by an empty list, or one empty entry.
+    /// Whether an object resets its entries, by an empty list or one empty entry.
     pub(super) fn are_reset_by(object: &Value) -> bool {
         let Some(entries) = object["metadata"]["managedFields"].as_array() else { return false };
         match entries.as_slice() {
@@ -57,7 +57,7 @@ impl Managers {
         }
     }
 
-    /// Writes the entries into an object, in the apiserver's order. None at all leave no list.
+    /// Writes the entries into an object, in the apiserver's order. Without entries there is no list.
     pub(super) fn write_to(mut self, object: &mut Value) {
         let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
         metadata.remove("managedFields");
@@ -69,13 +69,13 @@ impl Managers {
         metadata.insert("managedFields".to_owned(), self.0.iter().map(Entry::write).collect());
     }
 
-    /// Takes out the fields that a manager applied last.
+    /// Removes and returns the fields that a manager applied last.
     pub(super) fn take_applied(&mut self, who: &Manager) -> Option<Entry> {
         let position = self.0.iter().position(|entry| entry.is_of(who, Operation::Apply))?;
         Some(self.0.remove(position))
     }
 
-    /// Gives a manager fields by update, besides those that it has so.
+    /// Adds fields to those that a manager owns by update.
     pub(super) fn add_updated(&mut self, who: &Manager, fields: FieldSet) {
         if fields.is_empty() {
             return;
@@ -89,18 +89,18 @@ impl Managers {
         }
     }
 
-    /// Takes fields from everyone.
+    /// Removes fields from all managers.
     pub(super) fn subtract(&mut self, fields: &FieldSet) {
         self.0.iter_mut().for_each(|entry| entry.fields.subtract(fields));
         self.0.retain(|entry| !entry.fields.is_empty());
     }
 
-    /// Everything that anyone owns.
+    /// The fields of all managers.
     pub(super) fn union(&self) -> FieldSet {
         self.0.iter().fold(FieldSet::default(), |all, entry| all.union(entry.fields.clone()))
     }
 
-    /// Makes one entry per version of the oldest updates, until there are no more than [`MOST_UPDATERS`].
+    /// Merges the oldest updates into one entry per version, until there are no more than [`MOST_UPDATERS`].
     pub(super) fn cap(&mut self) {
         let is_update = |entry: &Entry| entry.operation == Operation::Update;
         let mut excess = self.0.iter().filter(|entry| is_update(entry)).count().saturating_sub(MOST_UPDATERS);
@@ -146,8 +146,8 @@ impl Entry {
         }
     }
 
-    /// Whether the manager's fields by this operation are in this entry. Those that it applies are in one entry,
-    /// whatever their version.
+    /// Whether the manager's fields by this operation belong to this entry. Applied fields are in one entry, whatever
+    /// their version.
     fn is_of(&self, who: &Manager, operation: Operation) -> bool {
         self.manager == who.name()
             && self.operation == operation

@@ -1,4 +1,4 @@
-//! Objects in the light of their types: which fields they have, how two of them differ, merge, and lose fields.
+//! Typed operations on objects: their fields, comparison, merge and removal of fields.
 
 use std::{collections::BTreeSet, sync::LazyLock};
 
@@ -9,12 +9,12 @@ use super::{
     set::{Branch, FieldSet, PathElement},
 };
 
-/// What became of the fields of an object.
+/// The difference between two states of an object.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
-    /// The fields that were added or have another value now.
+    /// The fields that were added or changed.
     pub(super) written: FieldSet,
-    /// The fields that aren't there any more.
+    /// The fields that were removed.
     pub(super) removed: FieldSet,
 }
 
@@ -43,14 +43,14 @@ pub(super) fn fields_of(value: &Value, schema: &FieldSchema) -> FieldSet {
     set
 }
 
-/// How an object differs from what it was.
+/// Compares two states of an object.
 pub(super) fn compare(old: &Value, new: &Value, schema: &FieldSchema) -> Changes {
     let mut changes = Changes::default();
     changes.compare(&mut Vec::new(), Some(old), Some(new), schema);
     changes
 }
 
-/// An object with a configuration laid over it. Nothing is removed by it.
+/// Merges a configuration into an object. Removes nothing.
 pub(super) fn merge(live: &Value, applied: &Value, schema: &FieldSchema) -> Value {
     match (Shape::of(live, schema), Shape::of(applied, schema)) {
         (Shape::Map(live), Shape::Map(over)) => {
@@ -69,17 +69,17 @@ pub(super) fn merge(live: &Value, applied: &Value, schema: &FieldSchema) -> Valu
     }
 }
 
-/// An object that fields were removed from.
+/// An object after the removal of fields.
 pub(super) struct Pruned {
-    /// The object, without the maps and lists that nothing is left in.
+    /// The object, without maps and lists that became empty.
     pub(super) object: Value,
-    /// Those maps and lists. The apiserver keeps them as nulls until it has worked out who owns what, so whoever owns
-    /// one of them goes on owning it.
+    /// Those maps and lists. The apiserver keeps them as nulls until it has computed ownership, so their owners keep
+    /// them.
     pub(super) emptied: FieldSet,
 }
 
-/// Takes out of a merged object what the last configuration of its applier had, unless the new configuration or
-/// another manager owns it. `managed` is what they all own together.
+/// Removes from a merged object the fields of the applier's last configuration, unless the new configuration or another
+/// manager owns them. `managed` is the union of what all own.
 pub(super) fn prune(merged: Value, last: &FieldSet, managed: &FieldSet, schema: &FieldSchema) -> Pruned {
     if last.is_subset(managed) {
         return Pruned { object: merged, emptied: FieldSet::default() };
@@ -95,13 +95,13 @@ pub(super) fn prune(merged: Value, last: &FieldSet, managed: &FieldSet, schema: 
     Pruned::of(&merged, &all.difference(&kept).intersection(&last), schema)
 }
 
-/// What the walks below do with a value.
+/// How a value is traversed.
 enum Shape<'a> {
     /// It is one field.
     Leaf,
     /// Each member is a field.
     Map(&'a Map<String, Value>),
-    /// Each item is a field, reached by the step beside it.
+    /// Each item is a field; its step is beside it.
     List(Vec<PathElement>, &'a [Value]),
 }
 
@@ -155,7 +155,7 @@ impl<'a> Shape<'a> {
     }
 }
 
-/// The steps to the items of a list, or `None` where they can't be told apart.
+/// The steps to the items of a list, or `None` if they can't be identified.
 fn elements(items: &[Value], schema: &FieldSchema) -> Option<Vec<PathElement>> {
     let elements: Vec<_> = items.iter().map(|item| schema.element(item)).collect::<Option<_>>()?;
     let distinct: BTreeSet<_> = elements.iter().collect();
@@ -248,7 +248,7 @@ impl Pruned {
         Self { object, emptied }
     }
 
-    /// A value without some of its fields, or `None` where nothing is left, not even something emptied.
+    /// A value without some of its fields, or `None` if nothing is left, not even an emptied map or list.
     fn remove(value: &Value, gone: &FieldSet, schema: &FieldSchema, emptied: &mut FieldSet) -> Option<Value> {
         let mut keep = |element: &PathElement, value: &Value| match gone.at(element) {
             Branch { member: true, .. } => None,
@@ -279,10 +279,10 @@ impl Pruned {
     }
 }
 
-// === helpers of merging and pruning ===
+// === helpers ===
 
-/// The items of both lists. Those of the configuration come in its order, and those that only the object has before
-/// the item of the configuration that they stood before.
+/// The items of both lists. Items of the configuration keep its order; an item that only the object has stays before the
+/// configuration's item that it preceded.
 fn merge_lists(live: &[Pair<'_>], applied: &[Pair<'_>], schema: &FieldSchema) -> Value {
     let mut merged = Vec::with_capacity(live.len() + applied.len());
     let mut left = live.iter().peekable();
@@ -302,7 +302,7 @@ fn merge_lists(live: &[Pair<'_>], applied: &[Pair<'_>], schema: &FieldSchema) ->
     Value::Array(merged)
 }
 
-/// A set with every field of a structure that it has something below of.
+/// A set extended by each structure field below which it has a path.
 fn with_named(set: &FieldSet, schema: &FieldSchema) -> FieldSet {
     let mut set = set.clone();
     for (element, branch) in set.branches_mut() {

@@ -1,10 +1,10 @@
-//! Field management as the apiserver does it: who owns which fields of an object, and what an apply may change.
+//! Field management like the apiserver's: who owns which fields of an object, and what an apply may change.
 //!
-//! Pure functions over objects as JSON. What they leave to the caller:
-//! - defaults go into the object before [`update`] (whoever writes owns them) and after [`apply`] (nobody owns them);
-//! - fields that a write may not touch (`status` beside a subresource, system metadata) are put right before, too;
-//! - objects of built-in types come without nulls and without empty maps and lists, as the apiserver's decoder leaves
-//!   them; lists whose items can't be told apart are refused before (here they would count as one field).
+//! Pure functions over objects as JSON. The caller must:
+//! - set defaults before [`update`] (the writer owns them) and after [`apply`] (nobody owns them);
+//! - before both, restore fields that a write may not change (`status` beside a subresource, system metadata);
+//! - pass objects of built-in types without nulls and empty maps and lists, as the apiserver's decoder leaves them, and
+//!   refuse lists whose items can't be identified (here they would count as one field).
 
 #[cfg(test)]
 mod laws;
@@ -26,16 +26,16 @@ use self::{
     set::{FieldSet, PathElement},
 };
 
-/// Who writes, and when.
+/// The writer, and the time.
 #[derive(Clone, Debug)]
 pub struct Manager {
     /// The field manager's name; empty counts as `unknown`.
     pub name: String,
-    /// The group and version that the request speaks: `v1`, `apps/v1`.
+    /// The group and version of the request: `v1`, `apps/v1`.
     pub api_version: String,
-    /// The time of the request; seconds are kept of it.
+    /// The time of the request; stored in whole seconds.
     pub time: Timestamp,
-    /// The subresource that is written, such as `status`; empty for the object itself.
+    /// The written subresource, such as `status`; empty for the object itself.
     pub subresource: String,
 }
 
@@ -44,24 +44,24 @@ pub struct Manager {
 pub struct Conflict {
     /// The other manager.
     pub manager: String,
-    /// How it came to own the field.
+    /// The operation by which it owns the field.
     pub operation: Operation,
-    /// The version that it wrote in.
+    /// The version of its write.
     pub api_version: String,
     /// The subresource that it wrote; empty for the object itself.
     pub subresource: String,
-    /// The field, as the apiserver words it: `.data.username`.
+    /// The field in the form of the apiserver: `.data.username`.
     pub field: String,
 }
 
-/// Why an apply is refused: all conflicts, by manager. Displays as the message of the apiserver's answer.
+/// The conflicts of a refused apply, by manager. Displays like the apiserver's message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Conflicts(pub Vec<Conflict>);
 
-/// The object that a server-side apply makes of `live`, with `metadata.managedFields`.
+/// The result of a server-side apply to `live`, with `metadata.managedFields`.
 ///
 /// # Errors
-/// Where another manager owns a field that would get another value, unless `force` takes it.
+/// If another manager owns a field whose value would change, unless `force` is set.
 pub fn apply(
     live: Option<&Value>,
     applied: &Value,
@@ -99,10 +99,10 @@ pub fn apply(
     Ok(object)
 }
 
-/// The object that any other write makes of `live`: `new`, with `metadata.managedFields`.
+/// The result of any other write to `live`: `new`, with `metadata.managedFields`.
 ///
-/// `new` may bring entries of its own, which then count instead of those of `live`, unless they are invalid or the write
-/// is of a subresource. An empty list, or one empty entry, makes an object forget its managers until the next apply.
+/// Entries in `new` replace those of `live`, unless they are invalid or a subresource is written. An empty list, or one
+/// empty entry, resets the managers of an object until the next apply.
 pub fn update(live: Option<&Value>, mut new: Value, who: &Manager, schema: &FieldSchema) -> Value {
     let mut managers = Managers::after(live, &new, who);
     if live.is_some() && managers.0.is_empty() {
@@ -163,7 +163,7 @@ impl Manager {
 }
 
 impl Managers {
-    /// The managers of an object that is about to become `new`.
+    /// The managers to start from when an object becomes `new`.
     fn after(live: Option<&Value>, new: &Value, who: &Manager) -> Self {
         if who.subresource.is_empty() {
             if Self::are_reset_by(new) {
@@ -176,7 +176,7 @@ impl Managers {
         live.and_then(Self::of).unwrap_or_default()
     }
 
-    /// Refuses fields that anyone here owns.
+    /// Refuses fields that any of these managers owns.
     fn refuse(&self, written: &FieldSet) -> Result<(), Conflicts> {
         let mut conflicts: Vec<_> = self.0.iter().flat_map(|entry| entry.conflicts(written)).collect();
         conflicts.sort_by_key(Conflict::owner);
@@ -197,12 +197,12 @@ impl Entry {
     }
 }
 
-/// An object before there is anything in it.
+/// An empty object.
 fn nothing() -> Value {
     Value::Object(Map::new())
 }
 
-/// A set without the fields that are nobody's: what the apiserver itself sets, and what names the object.
+/// A set without the fields that nobody owns: those that the apiserver sets, and those that identify the object.
 fn strip(fields: FieldSet) -> FieldSet {
     const OF_METADATA: [&str; 8] = [
         "name",

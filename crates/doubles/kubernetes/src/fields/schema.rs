@@ -1,4 +1,4 @@
-//! What field management has to know of a type: which maps and lists are granular, and which are one field as a whole.
+//! What field management needs of a type: which maps and lists are granular, and which are atomic.
 
 use std::collections::BTreeMap;
 
@@ -6,27 +6,27 @@ use serde_json::Value;
 
 use super::set::{PathElement, Scalar};
 
-/// The type of a value, as far as ownership of its fields goes.
+/// The type of a value, for ownership of its fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FieldSchema {
-    /// One field: a scalar, or a map or list that is set as a whole.
+    /// Atomic: a scalar, or a map or list that is set as a whole.
     Atomic,
-    /// Told by the value: objects are granular, everything else is one field.
+    /// Decided by the value: objects are granular, everything else is atomic.
     Untyped,
-    /// A structure with known fields. What isn't among them is [`FieldSchema::Untyped`].
+    /// A structure with known fields. Unknown fields are [`FieldSchema::Untyped`].
     Struct {
         /// The fields by name.
         fields: BTreeMap<String, FieldSchema>,
-        /// Whether every object has it, empty if need be, so that nobody ever adds or removes it.
+        /// Whether every object has it, even if empty, so that nobody adds or removes it.
         always: bool,
     },
     /// A map whose keys are data, with the type of its values.
     Map(Box<FieldSchema>),
-    /// A list of scalars in which each occurs once.
+    /// A list of unique scalars.
     Set,
-    /// A list of objects that key fields tell apart.
+    /// A list of objects with key fields.
     List {
-        /// The key fields in alphabetical order, with the value that an item has where it leaves the field out.
+        /// The key fields in alphabetical order, with their defaults.
         keys: Vec<(String, Option<Value>)>,
         /// The type of the items.
         item: Box<FieldSchema>,
@@ -38,7 +38,7 @@ static UNTYPED: FieldSchema = FieldSchema::Untyped;
 // === builtin and custom types ===
 
 impl FieldSchema {
-    /// The type of a built-in kind, such as `("", "Secret")`. Of a kind that isn't known here, only the metadata is typed.
+    /// The type of a built-in kind, such as `("", "Secret")`. For unknown kinds, only the metadata is typed.
     pub fn builtin(group: &str, kind: &str) -> Self {
         match (group, kind) {
             ("", "Secret") => object([("data", map()), ("stringData", map())]),
@@ -117,7 +117,7 @@ impl FieldSchema {
 // === steps from a value of the type ===
 
 impl FieldSchema {
-    /// The type of what a step leads to, and whether it is a field that the type itself names.
+    /// The type at a step, and whether the step is a field of the type itself.
     pub(super) fn below(&self, element: &PathElement) -> (&Self, bool) {
         match element {
             PathElement::Field(name) => self.field(name),
@@ -125,7 +125,7 @@ impl FieldSchema {
         }
     }
 
-    /// The type of a field, and whether the type itself names the field.
+    /// The type of a field, and whether the type itself has it.
     pub(super) fn field(&self, name: &str) -> (&Self, bool) {
         match self {
             Self::Struct { fields, .. } => fields.get(name).map_or((&UNTYPED, false), |field| (field, true)),
@@ -142,7 +142,7 @@ impl FieldSchema {
         }
     }
 
-    /// The step to an item of a list, where the type tells its items apart and this one has what tells it apart.
+    /// The step to an item of a list, if the type has keys and the item has their values.
     pub(super) fn element(&self, item: &Value) -> Option<PathElement> {
         match self {
             Self::Set => Some(PathElement::Value(Scalar::of(item))),
@@ -159,7 +159,7 @@ impl FieldSchema {
     }
 }
 
-// === words to write types with; fields left out are scalars ===
+// === constructors of types; omitted fields are scalars ===
 
 fn object<const N: usize>(own: [(&str, FieldSchema); N]) -> FieldSchema {
     let own = own.into_iter().map(|(name, field)| (name.to_owned(), field));

@@ -1,4 +1,4 @@
-//! Sets of field paths, and how `metadata.managedFields` writes them (FieldsV1).
+//! Sets of field paths, and their form in `metadata.managedFields` (FieldsV1).
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -24,11 +24,11 @@ pub(super) enum PathElement {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Scalar(String);
 
-/// A set of paths. Owning a path says nothing about the paths below it.
+/// A set of paths. A path doesn't include the paths below it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct FieldSet(BTreeMap<PathElement, Branch>);
 
-/// What a set says of one path: whether it has it, and what it has below it. Never both nothing and empty.
+/// The part of a set at one path: whether the path is in it, and the paths below. Never without either.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Branch {
     pub(super) member: bool,
@@ -54,14 +54,14 @@ impl FieldSet {
         }
     }
 
-    /// Sets what the set says of one step from its root.
+    /// Sets the part of the set at one step from its root.
     pub(super) fn put(&mut self, element: PathElement, member: bool, below: Self) {
         if member || !below.is_empty() {
             self.0.insert(element, Branch { member, below });
         }
     }
 
-    /// What the set says of one step from its root.
+    /// The part of the set at one step from its root.
     pub(super) fn at(&self, element: &PathElement) -> &Branch {
         self.0.get(element).unwrap_or(&EMPTY)
     }
@@ -86,12 +86,12 @@ impl FieldSet {
         }
     }
 
-    /// Takes away the paths of another set.
+    /// Removes the paths of another set.
     pub(super) fn subtract(&mut self, other: &Self) {
         self.retain_by(other, |ours, theirs| ours && !theirs);
     }
 
-    /// Keeps the paths that another set has too.
+    /// Keeps only the paths that are also in another set.
     pub(super) fn intersect(&mut self, other: &Self) {
         self.retain_by(other, |ours, theirs| ours && theirs);
     }
@@ -119,8 +119,8 @@ impl FieldSet {
         })
     }
 
-    /// Every path as the apiserver words it: `.data.username`, `.metadata.ownerReferences[uid="…"]`. In its order
-    /// too: what is in the set itself before what is below it.
+    /// Every path in the form and order of the apiserver: `.data.username`, `.metadata.ownerReferences[uid="…"]`. The
+    /// set's own paths come before those below.
     pub(super) fn paths(&self) -> Vec<String> {
         let mut paths = Vec::new();
         self.collect_paths("", &mut paths);
@@ -148,12 +148,12 @@ impl FieldSet {
 // === FieldsV1 ===
 
 impl FieldSet {
-    /// The set as FieldsV1. An object without members stands for its path; with members, `.` says that it stands too.
+    /// The set as FieldsV1. `{}` is a path itself; in an object with members, `.` includes the path.
     pub(super) fn to_fields_v1(&self) -> Value {
         Value::Object(self.members())
     }
 
-    /// Reads FieldsV1, or `None` where that isn't what it is. Unknown kinds of steps are passed over.
+    /// Reads FieldsV1, or `None` if it is malformed. Unknown kinds of steps are ignored.
     pub(super) fn from_fields_v1(fields: &Value) -> Option<Self> {
         let mut set = Self::default();
         for (key, value) in fields.as_object()?.iter().filter(|(key, _)| *key != ".") {
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_of_an_unknown_kind_is_passed_over_and_a_malformed_one_refused() {
+    fn a_step_of_an_unknown_kind_is_ignored_and_a_malformed_one_refused() {
         assert!(FieldSet::from_fields_v1(&json!({"z:new": {}})).unwrap().is_empty());
         assert_eq!(FieldSet::from_fields_v1(&json!({"k:{": {}})), None);
         assert_eq!(FieldSet::from_fields_v1(&json!({"f:data": "x"})), None);

@@ -39,7 +39,7 @@ fn an_applier_owns_the_leaves_it_names_and_nothing_that_names_the_object() {
 }
 
 #[test]
-fn whoever_creates_by_update_owns_the_maps_too() {
+fn a_creator_by_update_also_owns_the_maps() {
     let object = update(None, with_data(json!({"a": "eA=="})), &by("ann"), &schema());
     assert_eq!(object["metadata"]["managedFields"][0]["operation"], "Update");
     assert_eq!(object["metadata"]["managedFields"][0]["fieldsV1"], json!({"f:data": {".": {}, "f:a": {}}}));
@@ -54,7 +54,7 @@ fn an_update_takes_the_fields_it_changes_from_whoever_has_them() {
 }
 
 #[test]
-fn a_field_that_an_update_removes_is_nobodys() {
+fn a_field_that_an_update_removes_has_no_owner() {
     let live = created("ann", json!({"a": "eA==", "b": "eA=="}));
     let object = updated(&live, "bob", json!({"b": "eA=="}));
     assert_eq!(owned(&object, "ann", Apply), [".data.b"]);
@@ -91,7 +91,7 @@ fn the_status_subresource_has_an_entry_of_its_own() {
 }
 
 #[test]
-fn entries_come_by_operation_then_time_then_name() {
+fn entries_are_ordered_by_operation_time_and_name() {
     let mut object = created("cy", json!({"a": "eA=="}));
     let others =
         [("bob", "2026-02-01T00:00:00Z"), ("zoe", "2026-01-01T00:00:00Z"), ("ann", "2026-02-01T00:00:00Z")];
@@ -105,7 +105,7 @@ fn entries_come_by_operation_then_time_then_name() {
 }
 
 #[test]
-fn the_oldest_of_more_than_ten_updaters_become_one() {
+fn the_oldest_of_more_than_ten_updaters_are_merged() {
     let mut object = secret();
     for number in 10..22 {
         let live = (number > 10).then(|| object.clone());
@@ -132,7 +132,7 @@ fn another_value_than_another_managers_is_a_conflict() {
 }
 
 #[test]
-fn all_conflicts_are_told_by_manager() {
+fn all_conflicts_are_reported_by_manager() {
     let live =
         updated(&created("cy", json!({"a": "eA==", "b": "eA=="})), "ann", json!({"a": "eQ==", "b": "eA=="}));
     let conflicts = applied(&live, "bob", json!({"a": "eg==", "b": "eg=="})).unwrap_err();
@@ -143,7 +143,7 @@ fn all_conflicts_are_told_by_manager() {
 }
 
 #[test]
-fn the_same_value_is_owned_together_and_then_guarded_by_both() {
+fn the_same_value_is_co_owned_and_then_protected_by_both() {
     let live = created("ann", json!({"a": "eA=="}));
     let both = applied(&live, "bob", json!({"a": "eA=="})).unwrap();
     assert_eq!(owned(&both, "ann", Apply), owned(&both, "bob", Apply));
@@ -167,7 +167,7 @@ fn an_applier_conflicts_with_its_own_updates() {
 }
 
 #[test]
-fn fields_of_an_object_without_managers_belong_to_whoever_came_before_the_first_apply() {
+fn fields_of_an_object_without_managers_belong_to_before_first_apply() {
     let live = with_data(json!({"a": "eA=="}));
     let conflicts = applied(&live, "ann", json!({"a": "eQ=="})).unwrap_err();
     assert_eq!(conflicts.0[0].message(), r#"conflict with "before-first-apply" using v1"#);
@@ -255,7 +255,7 @@ fn an_empty_list_or_an_empty_entry_makes_the_object_forget_its_managers() {
 }
 
 #[test]
-fn entries_that_are_not_valid_are_passed_over() {
+fn invalid_entries_are_ignored() {
     let live = created("ann", json!({"a": "eA=="}));
     let mut new = live.clone();
     new["metadata"]["managedFields"] = json!([{"manager": "bob", "operation": "Sing"}]);
@@ -315,13 +315,13 @@ fn the_lists_of_a_custom_type_are_as_its_schema_says() {
 }
 
 #[test]
-fn the_structures_that_every_object_of_a_built_in_type_has_are_nobodys() {
+fn nobody_owns_the_structures_that_every_object_of_a_built_in_type_has() {
     let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}, "spec": {"finalizers": ["k"]}});
     let object = update(None, object, &by("ann"), &FieldSchema::builtin("", "Namespace"));
     assert_eq!(object["metadata"]["managedFields"][0]["fieldsV1"], json!({"f:spec": {"f:finalizers": {}}}));
 }
 
-// === words to write rules with ===
+// === helpers ===
 
 pub(super) fn schema() -> FieldSchema {
     FieldSchema::builtin("", "Secret")

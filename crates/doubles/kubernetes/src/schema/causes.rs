@@ -1,4 +1,4 @@
-//! What breaks a schema, in the words of the real server.
+//! Schema errors, with the real server's messages.
 
 use jsonschema::{ValidationError, error::ValidationErrorKind};
 use serde_json::Value;
@@ -68,7 +68,7 @@ impl CustomSchema {
     }
 }
 
-/// A limit without the fraction that it doesn't have.
+/// A limit, without `.0` for whole numbers.
 fn number(limit: &Value) -> String {
     limit.as_f64().map_or_else(|| limit.to_string(), |limit| limit.to_string())
 }

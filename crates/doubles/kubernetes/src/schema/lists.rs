@@ -1,10 +1,10 @@
-//! Lists of type `set` and `map`, which hold no item and no key twice.
+//! Lists of type `set` and `map`, whose items or keys must be unique.
 
 use serde_json::{Map, Value};
 
 use super::{Cause, join};
 
-/// Which items of the lists in a value are there twice.
+/// The duplicate items of the lists in a value.
 pub(super) fn check(value: &Value, schema: &Value, path: &str, causes: &mut Vec<Cause>) {
     match value {
         Value::Object(fields) => {
@@ -29,7 +29,7 @@ pub(super) fn check(value: &Value, schema: &Value, path: &str, causes: &mut Vec<
     }
 }
 
-/// What tells an item from the others; none in lists where all may be alike.
+/// The identity of an item; none in lists that allow duplicates.
 fn key(item: &Value, schema: &Value) -> Option<Value> {
     match schema["x-kubernetes-list-type"].as_str()? {
         "set" => Some(item.clone()),

@@ -1,4 +1,4 @@
-//! The rules of custom resources in CEL (`x-kubernetes-validations`): those that look at the object as it is now.
+//! CEL validation rules of custom resources (`x-kubernetes-validations`), except transition rules.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use serde_json::Value;
 
 use super::Cause;
 
-/// The rules of a schema, each where it stands.
+/// The rules of a schema, by position.
 #[derive(Default)]
 pub(super) struct Rules {
     own: Vec<Rule>,
     properties: BTreeMap<String, Rules>,
-    /// Of the items of a list, or of the values of a map.
+    /// The rules of the items of a list, or of the values of a map.
     each: Option<Box<Rules>>,
 }
 
@@ -42,7 +42,7 @@ impl Rules {
         self.own.is_empty() && self.properties.is_empty() && self.each.is_none()
     }
 
-    /// Which rules a value breaks.
+    /// The rules that a value violates.
     pub(super) fn check(&self, value: &Value, path: &str, causes: &mut Vec<Cause>) {
         let broken = self.own.iter().filter(|rule| !rule.holds(value));
         causes.extend(
@@ -73,7 +73,7 @@ impl Rules {
 // === impl Rule ===
 
 impl Rule {
-    /// None where the rule is about a change, or uses what only Kubernetes' own CEL has.
+    /// None for transition rules, and rules that use Kubernetes' CEL libraries.
     fn of(rule: &Value) -> Option<Self> {
         let source = rule["rule"].as_str()?;
         let program = Program::compile(source);
@@ -87,7 +87,7 @@ impl Rule {
         })
     }
 
-    /// Whether a value keeps the rule. One that can't be evaluated here counts as kept.
+    /// Whether a value satisfies the rule. A rule that can't be evaluated here counts as satisfied.
     fn holds(&self, value: &Value) -> bool {
         let mut context = Context::default();
         let Ok(value) = to_value(value) else { return true };

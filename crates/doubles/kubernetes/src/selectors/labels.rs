@@ -1,4 +1,4 @@
-//! Label selectors: their grammar, with the sentences that the real server refuses them with.
+//! Label selectors: their grammar, with the real server's messages.
 
 use std::{iter::Peekable, vec};
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::super::names::{label_key_problem, label_value_problem};
 
-/// What a label must be.
+/// A requirement on a label.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Requirement {
     In(String, Vec<String>),
@@ -17,10 +17,10 @@ pub(super) enum Requirement {
     Less(String, i64),
 }
 
-/// The words and signs of a selector that are left.
+/// The remaining tokens of a selector.
 struct Words<'a>(Peekable<vec::IntoIter<&'a str>>);
 
-/// Reads a selector; the error is the sentence of the refusal.
+/// Parses a selector; the error is the message.
 pub(super) fn parse(selector: &str) -> Result<Vec<Requirement>, String> {
     let (mut words, mut requirements) = (Words::of(selector), Vec::new());
     while !words.peek().is_empty() {
@@ -59,7 +59,7 @@ impl<'a> Words<'a> {
         Self(words.into_iter().peekable())
     }
 
-    /// The next word, which stays; empty at the end.
+    /// The next token, not consumed; empty at the end.
     fn peek(&mut self) -> &'a str {
         self.0.peek().copied().unwrap_or_default()
     }
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_of_a_label_selector_is_understood() {
+    fn every_form_of_a_label_selector_is_parsed() {
         for selector in [
             "",
             "app=x",

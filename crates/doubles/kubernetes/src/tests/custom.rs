@@ -43,7 +43,7 @@ fn object(spec: Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_definition_is_established_and_discovered_at_once() {
+async fn a_definition_is_established_and_discovered_immediately() {
     let fixture = Fixture::start().await;
     let (code, created) = fixture.post(CRDS, &definition()).await;
     assert_eq!(code, 201, "{created}");
@@ -83,7 +83,7 @@ async fn custom_resources_are_pruned_defaulted_validated_and_served_at_every_ver
 }
 
 #[tokio::test]
-async fn spec_and_status_are_written_apart_and_only_the_spec_counts_the_generation() {
+async fn spec_and_status_are_written_separately_and_only_the_spec_changes_the_generation() {
     let fixture = Fixture::start().await;
     fixture.post(CRDS, &definition()).await;
     let (_, created) = fixture.post(&path("v1", ""), &object(json!({ "size": 1 }))).await;
@@ -106,7 +106,7 @@ async fn spec_and_status_are_written_apart_and_only_the_spec_counts_the_generati
 }
 
 #[tokio::test]
-async fn with_the_definition_its_resources_go() {
+async fn deleting_a_definition_deletes_its_resources() {
     let fixture = Fixture::start().await;
     fixture.post(CRDS, &definition()).await;
     fixture.post(&path("v1", ""), &object(json!({ "size": 1 }))).await;

@@ -1,4 +1,4 @@
-//! `kubectl` against the double; skipped, and said so, where there is no kubectl.
+//! `kubectl` against the double; skipped with a message if there is no kubectl.
 
 use std::{path::Path, process::Stdio};
 
@@ -6,7 +6,7 @@ use tokio::{io::AsyncWriteExt, process::Command};
 
 use super::{Fixture, NAMESPACE, eventually};
 
-/// Where kubectl ran: what it printed.
+/// kubectl's output.
 struct Ran {
     success: bool,
     out: String,
@@ -44,7 +44,7 @@ async fn ok(fixture: &Fixture, arguments: &str, input: &str) -> String {
     ran.out
 }
 
-/// Waits until somebody watches Secrets.
+/// Waits until there is a watch on Secrets.
 async fn until_watched(fixture: &Fixture) {
     eventually("a watch", || async { fixture.cluster.requests().of("watch", "secrets") > 0 }).await;
 }
@@ -136,7 +136,7 @@ async fn namespaces_are_created_and_deleted() {
 }
 
 #[tokio::test]
-async fn rights_are_told_and_waiting_for_a_deletion_ends() {
+async fn can_i_reports_rights_and_waiting_for_a_deletion_ends() {
     if !has_kubectl() {
         return;
     }
@@ -154,7 +154,7 @@ async fn rights_are_told_and_waiting_for_a_deletion_ends() {
 }
 
 #[tokio::test]
-async fn watching_tells_changes_until_its_time_is_up() {
+async fn a_watch_reports_changes_until_its_timeout() {
     if !has_kubectl() {
         return;
     }

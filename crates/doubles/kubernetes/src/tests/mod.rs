@@ -1,4 +1,4 @@
-//! The double under the clients that it is made for.
+//! Tests of the double with kube-rs, kubectl and plain HTTP.
 
 mod custom;
 mod faults;
@@ -54,7 +54,7 @@ impl Fixture {
         Api::namespaced(self.client().await, NAMESPACE)
     }
 
-    /// One request as it is on the wire: the status and the body.
+    /// Sends one plain request; returns the status and the body.
     async fn raw(&self, method: &str, path: &str, media_type: &str, body: &str) -> (u16, Value) {
         let request = http::Request::builder()
             .method(method)
@@ -99,7 +99,7 @@ async fn start(directory: &Path) -> Cluster {
 
 async fn client(kubeconfig: Kubeconfig) -> Client {
     let mut config = Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await.unwrap();
-    // What is tested are single answers.
+    // Single answers are tested.
     config.default_retry = false;
     Client::try_from(config).unwrap()
 }
@@ -125,5 +125,5 @@ async fn eventually<F: Future<Output = bool>>(what: &str, check: impl Fn() -> F)
         }
         tokio::time::sleep(std::time::Duration::from_millis(30)).await;
     }
-    panic!("{what} did not come about");
+    panic!("{what} did not happen");
 }

@@ -1,4 +1,4 @@
-//! Create, read, change and delete, as they are on the wire.
+//! Create, read, update and delete, as plain requests.
 
 use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
@@ -105,7 +105,7 @@ async fn string_data_is_folded_and_generated_names_are_unique() {
 }
 
 #[tokio::test]
-async fn an_update_keeps_what_is_not_the_callers_and_heeds_the_resource_version() {
+async fn an_update_keeps_server_fields_and_checks_the_resource_version() {
     let fixture = Fixture::start().await;
     let (_, first) = fixture.post(&path(""), &secret("a", "one")).await;
     let mut second = first.clone();
@@ -117,7 +117,7 @@ async fn an_update_keeps_what_is_not_the_callers_and_heeds_the_resource_version(
     let (code, status) = fixture.put(&path("a"), &first).await;
     assert_eq!((code, &status["reason"]), (409, &json!("Conflict")));
     assert!(status["message"].as_str().unwrap().contains("the object has been modified"));
-    // The same again changes nothing.
+    // The same update again changes nothing.
     let (_, third) = fixture.put(&path("a"), &second).await;
     assert_eq!(third["metadata"]["resourceVersion"], second["metadata"]["resourceVersion"]);
     let mut other = second.clone();
@@ -143,7 +143,7 @@ async fn an_immutable_secret_cannot_be_changed() {
 }
 
 #[tokio::test]
-async fn every_kind_of_patch_is_understood() {
+async fn every_kind_of_patch_works() {
     let fixture = Fixture::start().await;
     fixture.post(&path(""), &secret("a", "one")).await;
     for (media_type, patch, label) in [
@@ -210,7 +210,7 @@ async fn an_apply_of_an_unknown_field_is_refused() {
 }
 
 #[tokio::test]
-async fn a_dry_run_answers_and_writes_nothing() {
+async fn a_dry_run_answers_without_writing() {
     let fixture = Fixture::start().await;
     let (code, _) = fixture.post(&format!("{}?dryRun=All", path("")), &secret("a", "one")).await;
     assert_eq!(code, 201);
@@ -224,7 +224,7 @@ async fn a_dry_run_answers_and_writes_nothing() {
 }
 
 #[tokio::test]
-async fn deletion_heeds_preconditions_and_finalizers() {
+async fn deletion_respects_preconditions_and_finalizers() {
     let fixture = Fixture::start().await;
     let mut object = secret("a", "one");
     object["metadata"]["finalizers"] = json!(["example.com/keep"]);
@@ -251,7 +251,7 @@ async fn lists_are_paged_consistently_and_selected() {
     let secrets = fixture.secrets().await;
     let first = secrets.list(&ListParams::default().limit(2)).await.unwrap();
     assert_eq!(first.metadata.remaining_item_count, Some(3));
-    // A change between the pages doesn't show on them.
+    // A change between pages doesn't affect them.
     fixture.delete(&path("s3"), "").await;
     let token = first.metadata.continue_.unwrap();
     let rest = secrets.list(&ListParams::default().continue_token(&token)).await.unwrap();
@@ -266,7 +266,7 @@ async fn lists_are_paged_consistently_and_selected() {
 }
 
 #[tokio::test]
-async fn resource_versions_in_reads_are_heeded() {
+async fn reads_respect_resource_versions() {
     let fixture = Fixture::start().await;
     let (_, list) = fixture.get(&path("")).await;
     let at = list["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
@@ -296,7 +296,7 @@ async fn metadata_alone_is_served_without_values() {
 }
 
 #[tokio::test]
-async fn a_namespace_goes_with_everything_in_it() {
+async fn deleting_a_namespace_deletes_its_content() {
     let fixture = Fixture::start().await;
     let (code, namespace) =
         fixture.post("/api/v1/namespaces", &json!({ "metadata": { "name": "short-lived" } })).await;
@@ -319,7 +319,7 @@ async fn a_namespace_goes_with_everything_in_it() {
 }
 
 #[tokio::test]
-async fn what_lost_its_owner_is_collected() {
+async fn dependents_without_owners_are_collected() {
     let fixture = Fixture::start().await;
     let (_, owner) = fixture.post(&path(""), &secret("owner", "one")).await;
     let mut object = secret("owned", "one");
@@ -332,7 +332,7 @@ async fn what_lost_its_owner_is_collected() {
 }
 
 #[tokio::test]
-async fn everything_is_found_again_after_a_restart() {
+async fn all_state_survives_a_restart() {
     let fixture = Fixture::start().await;
     let (_, before) = fixture.post(&path(""), &secret("a", "one")).await;
     fixture.post(&path(""), &secret("b", "one")).await;

@@ -31,7 +31,7 @@ async fn with_user(fixture: &Fixture) -> Client {
 }
 
 #[tokio::test]
-async fn without_a_right_a_request_is_refused_as_the_real_server_refuses_it() {
+async fn a_request_without_rights_gets_the_real_servers_refusal() {
     let fixture = Fixture::start().await;
     let client = with_user(&fixture).await;
     let secrets: Api<Secret> = Api::namespaced(client.clone(), NAMESPACE);
@@ -60,7 +60,7 @@ async fn a_wrong_token_is_unauthorized() {
 }
 
 #[tokio::test]
-async fn users_are_made_over_the_wire() {
+async fn users_are_set_over_the_wire() {
     let fixture = Fixture::start().await;
     let grants = json!([{ "token": "t", "user": { "username": "u" }, "allow": [read_secrets()] }]);
     assert_eq!(fixture.put("/.double/users", &grants).await.0, 200);
@@ -92,7 +92,7 @@ async fn reviews_answer_from_the_same_rules() {
 }
 
 #[tokio::test]
-async fn a_token_is_good_for_its_audiences_alone() {
+async fn a_token_is_valid_only_for_its_audiences() {
     let fixture = Fixture::start().await;
     let user = User { username: "console".to_owned(), ..User::default() };
     fixture.cluster.policy().add_token_for("console-token", user, &["secret-service"]);

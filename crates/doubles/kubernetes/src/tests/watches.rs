@@ -1,4 +1,4 @@
-//! Watches, through the kube client and on the wire.
+//! Watches, with the kube client and as plain requests.
 
 use std::{pin::pin, time::Duration};
 
@@ -24,7 +24,7 @@ fn seen(event: &Value) -> (String, String) {
 }
 
 #[tokio::test]
-async fn a_watch_tells_what_happens_after_its_resource_version() {
+async fn a_watch_reports_changes_after_its_resource_version() {
     let fixture = Fixture::start().await;
     let (_, first) = fixture.post(&path(""), &secret("a", "one")).await;
     let version = first["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
@@ -113,7 +113,7 @@ async fn a_watch_from_before_the_history_gets_410() {
 }
 
 #[tokio::test]
-async fn a_watch_ends_after_its_time() {
+async fn a_watch_ends_after_its_timeout() {
     let fixture = Fixture::start().await;
     let all = lines(&fixture, "timeoutSeconds=1").await.collect::<Vec<_>>();
     tokio::time::timeout(Duration::from_secs(5), all).await.unwrap();
