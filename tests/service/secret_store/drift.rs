@@ -181,7 +181,9 @@ async fn what_a_repair_removed_before_it_failed_is_told_in_the_audit() {
     world.stop_service().await;
     let kubectl = kubectl();
     add_to_the_pair(&world, &kubectl).await;
-    let late = FaultRule::new(Fault::Delay { millis: 500 }).verb("patch").resource("secretproviderclasses");
+    let late = FaultRule::new(Fault::latency(Duration::from_millis(500)))
+        .verb("patch")
+        .resource("secretproviderclasses");
     world.cluster().faults().add(late);
     world.start_service().await;
     for turn in 0..1_000 {
