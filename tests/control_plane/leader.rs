@@ -29,9 +29,7 @@ async fn change(client: &SecretServiceClient<Channel>, id: &str) -> Result<(), t
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_the_rights_of_the_chart_one_process_writes_and_the_other_takes_over() {
-    if !control_plane::is_asked_for("who acts for the instance") {
-        return;
-    }
+    needs!(the_control_plane);
     let mut world = World::start_on(Site::on(control_plane::shared().await).await, Default::default()).await;
     world.seed("v", "value").await;
     let made: SyncedSecret =
@@ -77,9 +75,7 @@ fn without(account: &[Value], verb: &str) -> Vec<Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_right_on_the_lease_nothing_is_written_and_callers_are_told_which_one_is_missing() {
-    if !control_plane::is_asked_for("each right on the Lease") {
-        return;
-    }
+    needs!(the_control_plane);
     let plane = control_plane::shared().await;
     let account = control_plane::account(&control_plane::manifest("direct"));
     for verb in ["create", "get", "update"] {

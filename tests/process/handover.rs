@@ -7,7 +7,7 @@ use kubernetes_double::{Fault, FaultRule, Phase};
 use secret_service::proto::{SyncedSecret, synced_secret::State};
 
 use super::{process::Process, rebuild::lose_database};
-use crate::support::{PATIENCE, Site, needs_the_double, requests::*, until};
+use crate::support::{PATIENCE, Site, requests::*, until};
 
 /// Where the process is stopped: it waits for the API server's answer to this verb on this resource.
 type Point = (&'static str, &'static str);
@@ -129,22 +129,19 @@ async fn survives_without_its_database(from: &str, to: &str, points: &[Point]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hand_over_that_is_killed_anywhere_and_loses_its_database_leaves_the_secret_as_it_is() {
-    if needs_the_double("kill -9 in a hand-over, and the loss of the database") {
-        survives_without_its_database("direct", "secret-store", &TO_THE_EXTENSION).await;
-        survives_without_its_database("secret-store", "direct", &BACK).await;
-    }
+    needs!(the_double);
+    survives_without_its_database("direct", "secret-store", &TO_THE_EXTENSION).await;
+    survives_without_its_database("secret-store", "direct", &BACK).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hand_over_to_the_extension_that_is_killed_anywhere_ends_with_the_same_secret_in_its_hands() {
-    if needs_the_double("kill -9 in a hand-over to the extension") {
-        survives("direct", "secret-store", &TO_THE_EXTENSION).await;
-    }
+    needs!(the_double);
+    survives("direct", "secret-store", &TO_THE_EXTENSION).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hand_over_back_that_is_killed_anywhere_ends_with_the_same_secret_in_ours() {
-    if needs_the_double("kill -9 in a hand-over from the extension") {
-        survives("secret-store", "direct", &BACK).await;
-    }
+    needs!(the_double);
+    survives("secret-store", "direct", &BACK).await;
 }

@@ -7,7 +7,7 @@ use secret_service::proto::{
 };
 use tonic::Code;
 
-use crate::support::{World, needs_the_direct_engine, requests::*};
+use crate::support::{World, requests::*};
 
 async fn refused(world: &mut World, request: CreateSyncedSecretRequest) -> Told {
     let told = told(&world.client.create_synced_secret(request).await.unwrap_err());
@@ -161,9 +161,7 @@ async fn an_unknown_path_in_a_mask_is_refused() {
 
 #[tokio::test]
 async fn a_value_that_is_not_in_its_encoding_is_refused_and_not_shown() {
-    if !needs_the_direct_engine("reading a value to see whether it is in its encoding") {
-        return;
-    }
+    needs!(the_direct_engine);
     let mut world = World::start().await;
     world.seed("v", "hunter2!").await;
     let reference = SecretReference { encoding: 1, ..existing("k", "v") };

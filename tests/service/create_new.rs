@@ -6,7 +6,7 @@ use secret_service::proto::{
 };
 use tonic::Code;
 
-use crate::support::{World, needs_the_direct_engine, requests::*};
+use crate::support::{World, requests::*};
 
 #[tokio::test]
 async fn one_call_creates_the_vault_secrets_and_the_edge_holds_their_values() {
@@ -34,9 +34,7 @@ async fn one_call_creates_the_vault_secrets_and_the_edge_holds_their_values() {
 
 #[tokio::test]
 async fn the_secret_at_the_edge_says_whose_it_is_and_where_its_keys_come_from() {
-    if !needs_the_direct_engine("writing all of the Secret's metadata") {
-        return;
-    }
+    needs!(the_direct_engine);
     let mut world = World::start().await;
     let mut request = create("pump", vec![created("k", "pump-k", "v")]);
     let asked = request.synced_secret.as_mut().unwrap();

@@ -8,9 +8,7 @@ use kubernetes_double::{Fault, FaultRule};
 use secret_service::proto::{CreateSyncedSecretRequest, ListAuditEventsRequest, synced_secret::State};
 use serde_json::json;
 
-use crate::support::{
-    Options, PATIENCE, World, needs_the_direct_engine, needs_the_double, requests::*, written,
-};
+use crate::support::{Options, PATIENCE, World, requests::*, written};
 
 fn on(verb: &str, fault: Fault) -> FaultRule {
     let resource = if verb == "patch" { written() } else { "secrets" };
@@ -74,9 +72,7 @@ async fn an_edit_by_hand_is_repaired_and_recorded() {
 
 #[tokio::test]
 async fn a_label_that_was_taken_off_is_put_back() {
-    if !needs_the_direct_engine("putting back a label of the Secret alone") {
-        return;
-    }
+    needs!(the_direct_engine);
     let world = synced().await;
     let edit = json!({ "metadata": { "labels": null } });
     world.secrets().patch("a", &PatchParams::default(), &Patch::Merge(edit)).await.unwrap();
@@ -123,9 +119,7 @@ async fn a_secret_that_was_replaced_by_somebody_else_is_a_conflict_and_never_ove
 
 #[tokio::test]
 async fn a_cluster_that_refuses_or_fails_leaves_a_reason_and_is_tried_again() {
-    if !needs_the_double("a_cluster_that_refuses_or_fails_leaves_a_reason_and_is_tried_again") {
-        return;
-    }
+    needs!(the_double);
     let mut world =
         World::start_with(Options { interval: Duration::from_secs(1), ..Options::default() }).await;
     world.seed("v", "value").await;
@@ -155,9 +149,7 @@ async fn a_cluster_that_refuses_or_fails_leaves_a_reason_and_is_tried_again() {
 
 #[tokio::test]
 async fn a_namespace_that_is_gone_is_named_and_taken_up_again_when_it_is_there() {
-    if !needs_the_double("a_namespace_that_is_gone…") {
-        return;
-    }
+    needs!(the_double);
     let mut world = World::start().await;
     world.seed("v", "value").await;
     world.cluster().faults().add(on("patch", Fault::NamespaceGone));
@@ -174,9 +166,7 @@ async fn a_namespace_that_is_gone_is_named_and_taken_up_again_when_it_is_there()
 
 #[tokio::test]
 async fn a_write_whose_answer_is_lost_is_found_again_and_not_a_conflict() {
-    if !needs_the_double("a_write_whose_answer_is_lost_is_found_again_and_not_a_conflict") {
-        return;
-    }
+    needs!(the_double);
     let mut world =
         World::start_with(Options { edge_timeout: Duration::from_millis(700), ..Options::default() }).await;
     world.seed("v", "value").await;
@@ -210,9 +200,7 @@ async fn a_delete_that_a_finalizer_holds_back_waits_and_ends_when_it_is_gone() {
 
 #[tokio::test]
 async fn a_watch_that_expires_or_breaks_is_resumed_and_drift_is_still_noticed() {
-    if !needs_the_double("a_watch_that_expires_or_breaks_is_resumed_and_drift_is_still_noticed") {
-        return;
-    }
+    needs!(the_double);
     let world = synced().await;
     for fault in [Fault::WatchExpired, Fault::WatchDrop] {
         world.cluster().faults().add(on("watch", fault).times(1));
@@ -224,9 +212,7 @@ async fn a_watch_that_expires_or_breaks_is_resumed_and_drift_is_still_noticed() 
 
 #[tokio::test]
 async fn values_that_together_exceed_a_kubernetes_secret_are_refused_before_anything_is_written() {
-    if !needs_the_direct_engine("reading values to see how large they are") {
-        return;
-    }
+    needs!(the_direct_engine);
     let mut world = World::start().await;
     let large = "x".repeat(25_000);
     let mut references = Vec::new();

@@ -23,7 +23,7 @@ use secret_service::{
 use secret_store_extension_double::{self as extension, Extension};
 use serde_json::json;
 
-use crate::support::{Options, PATIENCE, World, needs_the_double, requests::*};
+use crate::support::{Options, PATIENCE, World, requests::*};
 
 const LABEL: &str = "line";
 
@@ -148,9 +148,7 @@ async fn with_one_that_nobody_has_seen() -> (World, Extension) {
 
 #[tokio::test]
 async fn a_secret_that_nobody_has_seen_stays_ours_where_its_hand_over_stops_half_way() {
-    if !needs_the_double("a hand-over that stops half way") {
-        return;
-    }
+    needs!(the_double);
     let (mut world, _extension) = with_one_that_nobody_has_seen().await;
     let uid = world.secrets().get("a").await.unwrap().uid();
     has_little_patience(&mut world);
@@ -170,9 +168,7 @@ async fn a_secret_that_nobody_has_seen_stays_ours_where_its_hand_over_stops_half
 
 #[tokio::test]
 async fn the_deletion_of_a_secret_that_nobody_has_seen_goes_on_where_it_stopped() {
-    if !needs_the_double("a look that fails") {
-        return;
-    }
+    needs!(the_double);
     let (mut world, _extension) = with_one_that_nobody_has_seen().await;
     let hold = json!({ "metadata": { "finalizers": ["example.com/hold"] } });
     world.secrets().patch("a", &kubectl(), &Patch::Merge(hold)).await.unwrap();
@@ -228,9 +224,7 @@ async fn puts_back(world: &World, mut class: SecretProviderClass, mut sync: Secr
 
 #[tokio::test]
 async fn what_the_extension_had_is_taken_over_once_its_kinds_are_gone_for_good() {
-    if !needs_the_double("custom resources that go away") {
-        return;
-    }
+    needs!(the_double);
     let mut world = with_one(options(SyncEngine::SecretStore)).await;
     let (class, sync) = (world.classes().get("a").await.unwrap(), world.syncs().get("a").await.unwrap());
     world.stop_service().await;
@@ -254,9 +248,7 @@ async fn what_the_extension_had_is_taken_over_once_its_kinds_are_gone_for_good()
 
 #[tokio::test]
 async fn what_the_extension_had_can_be_deleted_once_its_kinds_are_gone_for_good() {
-    if !needs_the_double("custom resources that go away") {
-        return;
-    }
+    needs!(the_double);
     let mut world = with_one(options(SyncEngine::SecretStore)).await;
     let (class, sync) = (world.classes().get("a").await.unwrap(), world.syncs().get("a").await.unwrap());
     has_little_patience(&mut world);
@@ -278,9 +270,7 @@ async fn what_the_extension_had_can_be_deleted_once_its_kinds_are_gone_for_good(
 
 #[tokio::test]
 async fn kinds_that_are_gone_for_a_moment_are_waited_for() {
-    if !needs_the_double("custom resources that go away") {
-        return;
-    }
+    needs!(the_double);
     let mut world = with_one(options(SyncEngine::SecretStore)).await;
     uninstalls(&mut world).await;
     let request = DeleteSyncedSecretRequest { wait: None, force: true, ..delete("a") };

@@ -10,7 +10,7 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use crate::support::{PATIENCE, World, needs_the_double, requests::*, search::files_with};
+use crate::support::{PATIENCE, World, requests::*, search::files_with};
 
 async fn health(world: &World, service: &str) -> ServingStatus {
     let mut client = HealthClient::new(world.channel().await);
@@ -28,9 +28,7 @@ async fn until_health(world: &World, wanted: ServingStatus) {
 
 #[tokio::test]
 async fn it_serves_once_the_edge_is_readable_whatever_the_vault_does() {
-    if !needs_the_double("it_serves_once_the_edge_is_readable_whatever_the_vault_does") {
-        return;
-    }
+    needs!(the_double);
     let world = World::start().await;
     world.vault.faults().add(Rule::new(Action::Hang));
     until_health(&world, ServingStatus::Serving).await;

@@ -20,7 +20,7 @@ use secret_service::{
 };
 use serde_json::json;
 
-use crate::support::{Options, PATIENCE, Site, World, needs_the_double, requests::*};
+use crate::support::{Options, PATIENCE, Site, World, requests::*};
 
 const ACCOUNT: &str = "aio-ssc-sa";
 const ANNOTATION: &str = "azure.workload.identity/client-id";
@@ -125,9 +125,7 @@ async fn the_account_of_the_extension_must_be_there_and_be_that_of_the_identity(
 
 #[tokio::test]
 async fn an_account_that_may_not_be_looked_at_is_unknown_and_the_right_is_named() {
-    if !needs_the_double("an account that may not be looked at") {
-        return;
-    }
+    needs!(the_double);
     let mut world = World::start_with(engine()).await;
     let all = || vec!["*".to_owned()];
     let right = Right {
@@ -180,9 +178,7 @@ async fn a_controller_that_no_longer_answers_us_is_told_although_it_did() {
 
 #[tokio::test]
 async fn resources_that_are_not_served_are_named_with_the_way_to_install_them() {
-    if !needs_the_double("the extension's resources are taken away") {
-        return;
-    }
+    needs!(the_double);
     let mut world = World::start_with(engine()).await;
     let definitions: Api<CustomResourceDefinition> = Api::all(world.kube.clone());
     definitions.delete("secretsyncs.secret-sync.x-k8s.io", &DeleteParams::default()).await.unwrap();
@@ -205,9 +201,7 @@ fn not_served() -> FaultRule {
 
 #[tokio::test]
 async fn what_the_extension_has_in_its_hands_stays_there_when_its_resources_are_not_served_at_a_start() {
-    if !needs_the_double("resources that are not served at a start") {
-        return;
-    }
+    needs!(the_double);
     let mut world = World::start_with(auto()).await;
     world.seed("pump-user", "operator").await;
     world.client.create_synced_secret(create("edp1", vec![existing("username", "pump-user")])).await.unwrap();
@@ -240,9 +234,7 @@ async fn what_the_extension_has_in_its_hands_stays_there_when_its_resources_are_
 
 #[tokio::test]
 async fn one_answer_that_the_resources_are_not_served_does_not_choose_the_direct_engine() {
-    if !needs_the_double("resources that are not served for a moment") {
-        return;
-    }
+    needs!(the_double);
     let mut site = Site::start().await;
     site.install_extension().await;
     site.cluster().faults().add(not_served().times(1));
@@ -255,9 +247,7 @@ async fn one_answer_that_the_resources_are_not_served_does_not_choose_the_direct
 
 #[tokio::test]
 async fn resources_that_come_after_the_start_are_taken_up_where_there_are_no_synced_secrets_yet() {
-    if !needs_the_double("resources that come after the start") {
-        return;
-    }
+    needs!(the_double);
     let mut site = Site::start().await;
     site.install_extension().await;
     site.cluster().faults().add(not_served());
@@ -272,9 +262,7 @@ async fn resources_that_come_after_the_start_are_taken_up_where_there_are_no_syn
 
 #[tokio::test]
 async fn resources_that_come_after_the_start_do_not_take_what_the_direct_engine_has_until_a_restart() {
-    if !needs_the_double("resources that come after the start") {
-        return;
-    }
+    needs!(the_double);
     let mut site = Site::start().await;
     site.install_extension().await;
     site.cluster().faults().add(not_served());

@@ -4,6 +4,9 @@
 // Each test binary uses its own part of this.
 #![allow(dead_code, missing_docs)]
 
+#[macro_use]
+pub mod needs;
+
 pub mod callers;
 pub mod client_go;
 pub mod configuration;
@@ -29,6 +32,7 @@ use k8s_openapi::api::core::v1::Secret;
 use key_vault_double::KeyVault;
 use kube::{Api, Client};
 use kubernetes_double::Cluster;
+use needs::is_real;
 use options::settings;
 use secrecy::{ExposeSecret, SecretString};
 use secret_service::{
@@ -286,19 +290,6 @@ pub async fn until(
     }
 }
 
-/// Whether the tests run on a real control plane.
-fn is_real() -> bool {
-    std::env::var(control_plane::CLUSTER.0).is_ok_and(|value| value == control_plane::CLUSTER.1)
-}
-
-/// For tests that order faults of the cluster: false, with a word, where the cluster is a real one.
-pub fn needs_the_double(test: &str) -> bool {
-    if is_real() {
-        script::say(&format!("{test}: SKIPPED, a real cluster has no faults to order"));
-    }
-    !is_real()
-}
-
 /// The engine that the environment asks for; the direct one where it doesn't.
 pub fn engine() -> SyncEngine {
     match std::env::var(ENGINE).as_deref() {
@@ -314,15 +305,6 @@ pub fn written() -> &'static str {
         SyncEngine::Direct => "secrets",
         SyncEngine::SecretStore => "secretsyncs",
     }
-}
-
-/// For tests of what only the direct engine does: false, with a word, where the tests run in the other one.
-pub fn needs_the_direct_engine(test: &str) -> bool {
-    let is_direct = engine() == SyncEngine::Direct;
-    if !is_direct {
-        script::say(&format!("{test}: SKIPPED, the Secret Store engine does not do this"));
-    }
-    is_direct
 }
 
 async fn run(settings: Settings) -> Running {

@@ -36,10 +36,7 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use crate::support::{
-    Beside, Options, PATIENCE, Site, World, needs_the_direct_engine, needs_the_double, requests::*, until,
-    until_so,
-};
+use crate::support::{Beside, Options, PATIENCE, Site, World, requests::*, until, until_so};
 
 /// The next look of a service that stands by, and some.
 const AT_ONCE: Duration = Duration::from_secs(5);
@@ -225,9 +222,7 @@ async fn anothers_lease_lasts_as_long_as_it_says_from_when_it_was_seen_whatever_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_stands_by_repairs_nothing_and_looks_at_all_anew_when_it_takes_over() {
-    if !needs_the_double("whoever_stands_by…") || !needs_the_direct_engine("whoever_stands_by…") {
-        return;
-    }
+    needs!(the_double, the_direct_engine);
     // The other one is to leave all of this alone.
     let mut world = World::start_with(Options { rebuild: false, ..Options::default() }).await;
     for vault_secret in ["v", "w"] {
@@ -279,9 +274,7 @@ async fn whoever_stands_by_repairs_nothing_and_looks_at_all_anew_when_it_takes_o
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_right_to_the_lease_a_change_is_refused_and_told_which_right_is_missing() {
-    if !needs_the_double("without_the_right_to_the_lease…") {
-        return;
-    }
+    needs!(the_double);
     let mut world = World::start().await;
     let forbidden = Fault::Status { code: 403, reason: "Forbidden".to_owned(), retry_after: None };
     world.stop_service().await;

@@ -38,9 +38,7 @@ use tokio::{task::JoinHandle, time::sleep};
 use tonic::Code;
 use uuid::Uuid;
 
-use crate::support::{
-    Options, PATIENCE, World, engine, needs_the_double, requests::*, script::say, until_so,
-};
+use crate::support::{Options, PATIENCE, World, needs, requests::*, until_so};
 
 /// The kinds that the Secret Store extension brings.
 pub(super) const PAIR: [&str; 2] = ["secretsyncs", "secretproviderclasses"];
@@ -55,16 +53,14 @@ pub(super) fn secret_store() -> Options {
 
 /// A world on the double, where the tests run in the engine that the race is about: each race runs once.
 pub(super) async fn world(options: Options) -> Option<World> {
-    let thread = std::thread::current();
-    let test = thread.name().unwrap_or("a race");
-    if engine() != options.engine {
-        say(&format!("{test}: SKIPPED, it is about the other engine"));
-        return None;
+    let is_its_engine = match options.engine {
+        SyncEngine::Direct => needs::the_direct_engine(),
+        SyncEngine::SecretStore => needs::the_secret_store_engine(),
+    };
+    match is_its_engine && needs::the_double() {
+        true => Some(World::start_with(options).await),
+        false => None,
     }
-    if !needs_the_double(test) {
-        return None;
-    }
-    Some(World::start_with(options).await)
 }
 
 /// The same with a synced secret `a`, whose key `k` is `value`, from the vault secret `v`.

@@ -59,9 +59,7 @@ async fn what_is_of_another_vault_is_left_alone_and_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_of_a_secret_of_ours_is_not_a_synced_secret() {
-    if !needs_the_direct_engine("a_copy_of_a_secret_of_ours_is_not_a_synced_secret") {
-        return;
-    }
+    needs!(the_direct_engine);
     let mut world = World::start().await;
     world.seed("v", "x").await;
     world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
@@ -89,9 +87,7 @@ async fn a_copy_of_a_secret_of_ours_is_not_a_synced_secret() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_listed_because_it_is_not_recorded_goes_with_its_secret() {
-    if !needs_the_direct_engine("who_is_listed_because_it_is_not_recorded_goes_with_its_secret") {
-        return;
-    }
+    needs!(the_direct_engine);
     let mut world = World::start_with(Options { rebuild: false, ..Options::default() }).await;
     world.seed("v", "x").await;
     world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();

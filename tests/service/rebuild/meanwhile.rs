@@ -7,9 +7,7 @@ async fn a_rebuild_waits_for_a_cluster_that_is_away() {
     let mut world = World::start().await;
     world.seed("v", "x").await;
     world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
-    if !needs_the_double("a_rebuild_waits_for_a_cluster_that_is_away") {
-        return;
-    }
+    needs!(the_double);
     let away = Fault::Status { code: 503, reason: "ServiceUnavailable".to_owned(), retry_after: None };
     world.cluster().faults().add(FaultRule::new(away));
     world.lose_database().await;
@@ -21,9 +19,7 @@ async fn a_rebuild_waits_for_a_cluster_that_is_away() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn that_a_name_is_absent_is_told_only_after_the_rebuild() {
-    if !needs_the_double("that_a_name_is_absent_is_told_only_after_the_rebuild") {
-        return;
-    }
+    needs!(the_double);
     let mut world = World::start().await;
     world.seed("v", "x").await;
     world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
@@ -57,9 +53,7 @@ async fn an_adoption_before_the_rebuild_is_not_taken_back_by_it() {
     world.lose_database().await;
     is_listed(&mut world, "a", "`secret-service rebuild`").await;
     // It is recorded, and the edge does not hold it yet.
-    if !needs_the_double("an_adoption_before_the_rebuild_is_not_taken_back_by_it") {
-        return;
-    }
+    needs!(the_double);
     let hang = FaultRule::new(Fault::Hang).verb("patch");
     world.cluster().faults().add(hang);
     world.client.adopt_synced_secret(adopt("a", vec![existing("k", "w")])).await.unwrap();
@@ -74,9 +68,7 @@ async fn an_adoption_before_the_rebuild_is_not_taken_back_by_it() {
 /// Kinds that an API server serves late are waited for where Secrets say that there were some.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_extension_made_stays_its_own_although_its_kinds_are_served_late() {
-    if world_is_direct() || !needs_the_double("what_the_extension_made_stays_its_own…") {
-        return;
-    }
+    needs!(the_double, the_secret_store_engine);
     let mut world = World::start().await;
     world.seed("v", "x").await;
     world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
@@ -98,9 +90,7 @@ async fn what_the_extension_made_stays_its_own_although_its_kinds_are_served_lat
 /// What is left alone beside it is told at the end, and not with every attempt.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rebuild_that_waits_for_the_extensions_kinds_records_nothing_meanwhile() {
-    if world_is_direct() || !needs_the_double("a_rebuild_that_waits_for_the_extensions_kinds…") {
-        return;
-    }
+    needs!(the_double, the_secret_store_engine);
     let mut world = World::start().await;
     world.seed("v", "x").await;
     world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();

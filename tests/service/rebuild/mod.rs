@@ -24,7 +24,7 @@ use tonic::Code;
 
 use crate::{
     adoption::{adopt, violations},
-    support::{Options, World, needs_the_direct_engine, needs_the_double, requests::*, until_so},
+    support::{Options, World, requests::*, until_so},
 };
 
 const PINNED: &str = "pinned";
@@ -135,9 +135,7 @@ async fn a_lost_database_is_rebuilt_with_all_that_was_asked_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rebuild_touches_nothing_at_the_edge() {
-    if !needs_the_direct_engine("a_rebuild_touches_nothing_at_the_edge") {
-        return;
-    }
+    needs!(the_direct_engine);
     let mut world = World::start().await;
     rich(&mut world).await;
     let before = versions(&world).await;
@@ -207,9 +205,7 @@ async fn an_update_that_the_database_lost_is_what_the_edge_says() {
 /// In the Secret Store engine: somebody's Secret stands under the name, and the extension has merged into it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_that_the_extension_merged_into_stays_its_owners_when_the_database_is_lost() {
-    if world_is_direct() || !needs_the_double("a_secret_that_the_extension_merged_into…") {
-        return;
-    }
+    needs!(the_double, the_secret_store_engine);
     let mut world = World::start().await;
     world.seed("v", "x").await;
     world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
@@ -230,8 +226,4 @@ async fn a_secret_that_the_extension_merged_into_stays_its_owners_when_the_datab
     is_listed(&mut world, "a", "may have existed before").await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(world.edge("a").await.unwrap()["theirs"], "precious");
-}
-
-fn world_is_direct() -> bool {
-    crate::support::engine() == SyncEngine::Direct
 }

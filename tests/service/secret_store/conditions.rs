@@ -33,9 +33,7 @@ async fn an_extension_that_does_not_act_is_told_with_a_remedy_and_recovers_by_it
 #[tokio::test]
 async fn a_secret_that_the_cluster_refuses_is_told_also_where_the_check_comes_often_and_is_made_when_it_may_be()
  {
-    if !needs_the_double("a cluster that refuses the extension's Secret") {
-        return;
-    }
+    needs!(the_double);
     let mut world = World::start_with(often()).await;
     world.seed("pump-user", "operator").await;
     let forbidden = Fault::Status { code: 403, reason: "Forbidden".to_owned(), retry_after: None };
@@ -143,9 +141,7 @@ async fn what_a_partial_sync_left_behind_has_its_own_reason() {
 
 #[tokio::test]
 async fn an_extension_that_is_not_installed_is_told_as_missing() {
-    if !needs_the_double("custom resources that go away") {
-        return;
-    }
+    needs!(the_double);
     let mut world = with_one(engine()).await;
     let definitions: kube::Api<CustomResourceDefinition> = kube::Api::all(world.kube.clone());
     for name in ["secretsyncs.secret-sync.x-k8s.io", "secretproviderclasses.secrets-store.csi.x-k8s.io"] {
@@ -164,9 +160,7 @@ async fn an_extension_that_is_not_installed_is_told_as_missing() {
 
 #[tokio::test]
 async fn a_busy_extension_is_waited_for_and_told_with_how_many_wait() {
-    if !needs_the_double("an extension that is slow to write") {
-        return;
-    }
+    needs!(the_double);
     let mut world = World::start_with(Options { patience: Duration::from_secs(5), ..engine() }).await;
     world.seed("pump-user", "operator").await;
     // One after the other: the last one has to wait for many times the patience.

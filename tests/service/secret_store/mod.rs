@@ -29,7 +29,7 @@ use secret_store_extension_double::Extension;
 use serde_json::json;
 use tonic::Code;
 
-use crate::support::{Options, World, needs_the_double, requests::*, until as until_secret};
+use crate::support::{Options, World, requests::*, until as until_secret};
 
 fn engine() -> Options {
     Options { engine: SyncEngine::SecretStore, ..Options::default() }

@@ -195,9 +195,7 @@ async fn a_secretsync_that_somebody_made_in_the_place_of_ours_is_a_conflict_and_
 
 #[tokio::test]
 async fn a_class_that_somebody_makes_at_the_same_moment_is_a_conflict_and_keeps_nothing_of_ours() {
-    if !needs_the_double("a write that comes late") {
-        return;
-    }
+    needs!(the_double);
     let mut world = World::start_with(engine()).await;
     world.seed("pump-user", "operator").await;
     let late = FaultRule::new(Fault::Delay { millis: 700 }).verb("patch");

@@ -4,9 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn sync_now_does_not_say_synced_while_the_api_server_answers_nobody() {
-    if !needs_the_double("sync_now_does_not_say_synced…") {
-        return;
-    }
+    needs!(the_double);
     let mut world = World::start().await;
     world.seed("v", "value").await;
     let made = world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
@@ -33,9 +31,7 @@ async fn sync_now_that_is_not_waited_for_does_not_answer_with_what_was_seen_befo
 
 #[tokio::test]
 async fn sync_now_answers_as_soon_as_it_has_looked_although_nothing_has_changed() {
-    if !needs_the_direct_engine("sync_now_answers_as_soon…") {
-        return;
-    }
+    needs!(the_direct_engine);
     let mut world = World::start().await;
     world.seed("v", "value").await;
     world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
@@ -50,9 +46,7 @@ async fn sync_now_answers_as_soon_as_it_has_looked_although_nothing_has_changed(
 
 #[tokio::test]
 async fn sync_now_finds_that_the_secret_is_gone_although_the_watch_is_silent() {
-    if !needs_the_double("sync_now_finds…") {
-        return;
-    }
+    needs!(the_double);
     let mut world = World::start().await;
     world.seed("v", "value").await;
     world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();

@@ -4,11 +4,7 @@ use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deletion_that_was_answered_is_not_undone_by_a_look_that_was_slow() {
-    if !needs_the_double("a_deletion_that_was_answered…")
-        || !needs_the_direct_engine("a_deletion_that_was_answered…")
-    {
-        return;
-    }
+    needs!(the_double, the_direct_engine);
     let mut world = World::start().await;
     world.seed("v", "value").await;
     world.seed("slow", "value").await;
@@ -46,9 +42,7 @@ async fn a_deletion_that_was_answered_is_not_undone_by_a_look_that_was_slow() {
 
 #[tokio::test]
 async fn a_write_that_lands_after_its_deletion_is_removed_again() {
-    if !needs_the_direct_engine("a_write_that_lands_after_its_deletion…") {
-        return;
-    }
+    needs!(the_direct_engine);
     let mut world = World::start().await;
     world.seed("v", "value").await;
     let made = world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
@@ -81,9 +75,7 @@ async fn a_write_that_lands_after_its_deletion_is_removed_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_vault_that_hangs_holds_neither_deletions_nor_those_who_need_none_of_it() {
-    if !needs_the_direct_engine("a_vault_that_hangs…") {
-        return;
-    }
+    needs!(the_direct_engine);
     let mut world =
         World::start_with(Options { vault_timeout: Duration::from_secs(60), ..Options::default() }).await;
     world.seed("v", "value").await;

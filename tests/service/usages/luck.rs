@@ -5,7 +5,6 @@ use secret_service::proto::{DeleteSyncedSecretRequest, condition::Status};
 use tonic::{Code, Request};
 
 use super::*;
-use crate::support::needs_the_double;
 
 #[tokio::test]
 async fn a_restart_remembers_the_uses_and_notices_what_changed_meanwhile() {
@@ -23,9 +22,7 @@ async fn a_restart_remembers_the_uses_and_notices_what_changed_meanwhile() {
 
 #[tokio::test]
 async fn a_watch_that_breaks_misses_nothing() {
-    if !needs_the_double("a watch over uses that breaks") {
-        return;
-    }
+    needs!(the_double);
     let mut world = made(&["a", "b"]).await;
     for (number, broken) in [Fault::WatchDrop, Fault::WatchExpired, refused(500)].into_iter().enumerate() {
         let verb = if matches!(broken, Fault::Status { .. }) { "list" } else { "watch" };
@@ -48,9 +45,7 @@ async fn a_watch_that_breaks_misses_nothing() {
 
 #[tokio::test]
 async fn before_the_first_look_nothing_is_deleted_without_force_and_what_was_known_holds() {
-    if !needs_the_double("a first look that fails") {
-        return;
-    }
+    needs!(the_double);
     let mut world = made(&["a", "b"]).await;
     used(&mut world, "p", "a").await;
     world.stop_service().await;
@@ -165,9 +160,7 @@ async fn a_kind_is_looked_at_in_the_version_that_its_group_prefers_whichever_tha
 
 #[tokio::test]
 async fn before_the_secrets_were_ever_listed_none_of_them_is_missing() {
-    if !needs_the_double("a first list of Secrets that fails") {
-        return;
-    }
+    needs!(the_double);
     for fault in [refused(503), Fault::Hang] {
         let mut world = made(&["a"]).await;
         // A Secret that is not ours, in use as well.
@@ -201,9 +194,7 @@ async fn before_the_secrets_were_ever_listed_none_of_them_is_missing() {
 
 #[tokio::test]
 async fn a_kind_that_is_not_served_for_a_moment_is_not_forgotten() {
-    if !needs_the_double("a kind that is not served for a moment") {
-        return;
-    }
+    needs!(the_double);
     let site = Site::start().await;
     users::install(&site.kube).await;
     let mut with_pauses = options();
@@ -226,9 +217,7 @@ async fn a_kind_that_is_not_served_for_a_moment_is_not_forgotten() {
 
 #[tokio::test]
 async fn what_used_a_synced_secret_before_a_start_is_waited_for_when_its_kind_is_not_served_at_once() {
-    if !needs_the_double("a kind that is not served at the start") {
-        return;
-    }
+    needs!(the_double);
     let site = Site::start().await;
     users::install(&site.kube).await;
     let mut with_pauses = options();

@@ -5,16 +5,14 @@ use secret_service::model::SyncEngine;
 use tokio::time::timeout;
 
 use super::*;
-use crate::support::{engine, needs_the_double, until_so};
+use crate::support::{engine, until_so};
 
 /// What happens meanwhile is known within this time.
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn every_watch_that_says_nothing_and_never_ends_is_found_out_within_a_minute() {
-    if !needs_the_double("watches that die") {
-        return;
-    }
+    needs!(the_double);
     let mut world = made(&["a", "b"]).await;
     used(&mut world, "pump", "a").await;
     let requests = world.cluster().requests();
