@@ -32,8 +32,7 @@ async fn with_the_rights_of_the_chart_one_process_writes_and_the_other_takes_ove
     needs!(the_control_plane);
     let mut world = World::start_on(Site::on(control_plane::shared().await).await, Default::default()).await;
     world.seed("v", "value").await;
-    let made: SyncedSecret =
-        world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap().into_inner();
+    let made: SyncedSecret = world.create("a", vec![existing("k", "v")]).await;
     assert_eq!(made.state(), State::Synced);
     let leases: Api<Lease> = Api::namespaced(world.kube.clone(), &world.namespace);
     let spec = async || leases.get("secret-service").await.unwrap().spec.unwrap();

@@ -18,11 +18,8 @@ use serde_json::json;
 use crate::support::{Options, World, requests::*, until_so};
 
 async fn with_one(options: Options) -> World {
-    let mut world = World::start_with(Options { engine: SyncEngine::SecretStore, ..options }).await;
-    world.seed("v", "one").await;
-    let made = world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await;
-    assert_eq!(made.unwrap().into_inner().state(), State::Synced);
-    world
+    let options = Options { engine: SyncEngine::SecretStore, ..options };
+    World::start_with(options).await.with_synced(&["a"], "one").await
 }
 
 #[tokio::test]

@@ -14,8 +14,7 @@ async fn one_call_creates_the_vault_secrets_and_the_edge_holds_their_values() {
 
     let references =
         vec![created("username", "edp1-username", "alice"), created("password", "edp1-password", "s3cret-1")];
-    let secret =
-        world.client.create_synced_secret(create("edp1secrets", references)).await.unwrap().into_inner();
+    let secret = world.create("edp1secrets", references).await;
 
     assert_eq!(secret.state(), State::Synced, "{secret:?}");
     assert_eq!((secret.generation, secret.synced_generation), (1, 1));
@@ -92,7 +91,7 @@ async fn encodings_decide_which_bytes_the_edge_gets() {
         encoded("base64", "aGk=", Encoding::Base64),
         encoded("hex", "6869", Encoding::Hex),
     ];
-    world.client.create_synced_secret(create("enc", references)).await.unwrap();
+    world.create("enc", references).await;
 
     let edge = world.edge("enc").await.unwrap();
     assert_eq!((edge["plain"].as_str(), edge["base64"].as_str(), edge["hex"].as_str()), ("aGk=", "hi", "hi"));
@@ -120,7 +119,7 @@ async fn the_vault_half_alone_creates_and_rotates() {
         .unwrap()
         .into_inner();
     assert!(version.name.starts_with("vaultSecrets/historian-token/versions/"));
-    world.client.create_synced_secret(create("h", vec![existing("token", "historian-token")])).await.unwrap();
+    world.create("h", vec![existing("token", "historian-token")]).await;
     assert_eq!(world.edge("h").await.unwrap()["token"], "two");
 
     let nowhere = AddVaultSecretVersionRequest { parent: vault_name("nowhere"), ..add_version("x", "y") };

@@ -24,10 +24,7 @@ async fn synced() -> World {
 }
 
 async fn synced_with(options: Options) -> World {
-    let mut world = World::start_with(options).await;
-    world.seed("v", "value").await;
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
-    world
+    World::start_with(options).await.with_synced(&["a"], "value").await
 }
 
 /// Waits until the edge holds just what it should again.
@@ -133,12 +130,7 @@ async fn a_cluster_that_refuses_or_fails_leaves_a_reason_and_is_tried_again() {
     for (number, (fault, reason)) in cases.into_iter().enumerate() {
         world.cluster().faults().add(on("patch", fault));
         let id = format!("x{number}");
-        let secret = world
-            .client
-            .create_synced_secret(create(&id, vec![existing("k", "v")]))
-            .await
-            .unwrap()
-            .into_inner();
+        let secret = world.create(&id, vec![existing("k", "v")]).await;
         assert_eq!((secret.state(), synced_reason(&secret)), (State::Failed, reason));
         let condition = &secret.conditions[0];
         assert!(condition.message.len() > 40, "the condition says what to do: {}", condition.message);

@@ -202,11 +202,7 @@ async fn uninstalls(world: &mut World) {
 }
 
 async fn with_one(options: Options) -> World {
-    let mut world = World::start_with(options).await;
-    world.seed("v", "value").await;
-    let made = world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await;
-    assert_eq!(made.unwrap().into_inner().state(), State::Synced);
-    world
+    World::start_with(options).await.with_synced(&["a"], "value").await
 }
 
 /// Puts a pair back as it was.

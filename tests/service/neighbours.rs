@@ -94,7 +94,7 @@ async fn a_first_write_into_a_strangers_secret_does_not_make_it_ours_at_a_switch
 async fn a_strangers_secretsync_that_takes_on_our_label_is_not_swept_away() {
     let Some(mut world) = world(secret_store()).await else { return };
     world.seed("w", "theirs").await;
-    world.client.create_synced_secret(create("model", vec![existing("theirs", "w")])).await.unwrap();
+    world.create("model", vec![existing("theirs", "w")]).await;
     let (class, stranger) = a_strangers_like(&world, "model", "a").await;
     world.classes().create(&kubectl(), &class).await.unwrap();
     world.syncs().create(&kubectl(), &stranger).await.unwrap();

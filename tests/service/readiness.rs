@@ -167,7 +167,7 @@ async fn a_controller_that_answers_nobody_is_told() {
 async fn a_controller_that_no_longer_answers_us_is_told_although_it_did() {
     let mut world = World::start_with(Options { patience: Duration::from_millis(500), ..engine() }).await;
     world.seed("pump-user", "operator").await;
-    world.client.create_synced_secret(create("edp1", vec![existing("username", "pump-user")])).await.unwrap();
+    world.create("edp1", vec![existing("username", "pump-user")]).await;
     world.stop_extension().await;
     let again = world.client.sync_synced_secret(sync("edp1")).await.unwrap().into_inner();
     assert_eq!(again.conditions[0].reason, "EngineNotResponding");
@@ -204,7 +204,7 @@ async fn what_the_extension_has_in_its_hands_stays_there_when_its_resources_are_
     needs!(the_double);
     let mut world = World::start_with(auto()).await;
     world.seed("pump-user", "operator").await;
-    world.client.create_synced_secret(create("edp1", vec![existing("username", "pump-user")])).await.unwrap();
+    world.create("edp1", vec![existing("username", "pump-user")]).await;
     let before = world.until_state("edp1", State::Synced).await;
     let given = world.syncs().get("edp1").await.unwrap();
     world.stop_service().await;
@@ -240,7 +240,7 @@ async fn one_answer_that_the_resources_are_not_served_does_not_choose_the_direct
     site.cluster().faults().add(not_served().times(1));
     let mut world = World::start_on(site, auto()).await;
     world.seed("pump-user", "operator").await;
-    world.client.create_synced_secret(create("edp1", vec![existing("username", "pump-user")])).await.unwrap();
+    world.create("edp1", vec![existing("username", "pump-user")]).await;
     says(&mut world, "EngineChosen", Status::True, "Detected", &["secret-store", "cluster serves"]).await;
     assert!(world.syncs().get_opt("edp1").await.unwrap().is_some());
 }
@@ -256,7 +256,7 @@ async fn resources_that_come_after_the_start_are_taken_up_where_there_are_no_syn
     world.cluster().faults().clear();
     until_chosen(&mut world, "secret-store").await;
     world.seed("pump-user", "operator").await;
-    world.client.create_synced_secret(create("edp1", vec![existing("username", "pump-user")])).await.unwrap();
+    world.create("edp1", vec![existing("username", "pump-user")]).await;
     assert!(world.syncs().get_opt("edp1").await.unwrap().is_some());
 }
 
@@ -268,7 +268,7 @@ async fn resources_that_come_after_the_start_do_not_take_what_the_direct_engine_
     site.cluster().faults().add(not_served());
     let mut world = World::start_on(site, auto()).await;
     world.seed("pump-user", "operator").await;
-    world.client.create_synced_secret(create("edp1", vec![existing("username", "pump-user")])).await.unwrap();
+    world.create("edp1", vec![existing("username", "pump-user")]).await;
     world.cluster().faults().clear();
     // The service has noticed by now that they are served.
     tokio::time::sleep(Duration::from_secs(10)).await;

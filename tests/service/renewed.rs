@@ -145,9 +145,7 @@ async fn files_on_a_disk_that_hangs_stop_no_call() {
     let kubeconfig = std::fs::read_to_string(&site.kubeconfig).unwrap();
     site.ca = write(&site, "authorities.pem", &authority);
     site.kubeconfig = write(&site, "kubeconfig-of-the-service", &kubeconfig);
-    let mut world = World::start_on(site, Options::default()).await;
-    world.seed("v", "value").await;
-    world.client.create_synced_secret(create("before", vec![existing("k", "v")])).await.unwrap();
+    let mut world = World::start_on(site, Options::default()).await.with_synced(&["before"], "value").await;
     let hanging = [hang(&world, "authorities.pem"), hang(&world, "kubeconfig-of-the-service")];
     // The next request makes them be looked at.
     sleep(Duration::from_secs(11)).await;

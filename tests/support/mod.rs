@@ -44,7 +44,7 @@ use secret_service::{
     },
     model::{Admission, SyncEngine},
     proto::{
-        ListAuditEventsRequest, ListSecretUsagesRequest, SyncedSecret,
+        ListAuditEventsRequest, ListSecretUsagesRequest, SecretReference, SyncedSecret,
         secret_service_client::SecretServiceClient, synced_secret::State,
     },
     reconcile, secrets, store, vault,
@@ -110,6 +110,21 @@ impl World {
         let usages = ListSecretUsagesRequest { parent: "syncedSecrets/-".to_owned(), ..Default::default() };
         let _ = tokio::time::timeout(Duration::from_secs(1), client.list_secret_usages(usages)).await;
         Self { client, running: Some(running), site, options }
+    }
+
+    /// With the vault secret `v` of this value, and synced secrets whose key `k` refers to it.
+    pub async fn with_synced(mut self, ids: &[&str], value: &str) -> Self {
+        self.seed("v", value).await;
+        for id in ids {
+            let made = self.create(id, vec![requests::existing("k", "v")]).await;
+            assert_eq!(made.state(), State::Synced, "{made:?}");
+        }
+        self
+    }
+
+    /// Creates a synced secret, and waits for the edge.
+    pub async fn create(&mut self, id: &str, references: Vec<SecretReference>) -> SyncedSecret {
+        self.client.create_synced_secret(requests::create(id, references)).await.unwrap().into_inner()
     }
 
     /// Stops the service and starts it again on the same database.

@@ -97,9 +97,7 @@ async fn is_serving(address: SocketAddr) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_database_serves_reads_names_the_holder_and_takes_over_at_once_when_that_one_stops() {
-    let mut world = World::start().await;
-    world.seed("v", "value").await;
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    let mut world = World::start().await.with_synced(&["a"], "value").await;
     let first = leader(&mut world.client).await;
     assert_eq!((first.status(), first.reason.as_str()), (Status::True, "Leading"), "{}", first.message);
 
@@ -113,7 +111,7 @@ async fn a_second_database_serves_reads_names_the_holder_and_takes_over_at_once_
     let condition = leader(&mut second.client).await;
     assert_eq!((condition.status(), condition.reason.as_str()), (Status::False, "StandingBy"));
     assert!(condition.message.contains(&holder), "{}", condition.message);
-    world.client.create_synced_secret(create("c", vec![existing("k", "v")])).await.unwrap();
+    world.create("c", vec![existing("k", "v")]).await;
 
     world.stop_service().await;
     let took = until_leading(&mut second.client, "taken-over").await;
@@ -136,7 +134,7 @@ async fn who_takes_over_with_an_older_database_takes_nothing_back_of_what_the_ho
         world.seed(name, value).await;
     }
     for id in ["changed", "deleted"] {
-        world.client.create_synced_secret(create(id, vec![existing("k", "v")])).await.unwrap();
+        world.create(id, vec![existing("k", "v")]).await;
     }
     world.stop_service().await;
     std::fs::copy(world.directory().join("secret-service.db"), database(&world, "copy")).unwrap();
@@ -151,7 +149,7 @@ async fn who_takes_over_with_an_older_database_takes_nothing_back_of_what_the_ho
     };
     world.client.update_synced_secret(update(changed, &["references"])).await.unwrap();
     world.client.delete_synced_secret(delete("deleted")).await.unwrap();
-    world.client.create_synced_secret(create("made", vec![existing("k", "w")])).await.unwrap();
+    world.create("made", vec![existing("k", "w")]).await;
     world.stop_service().await;
 
     until_leading(&mut second.client, "taken-over").await;
@@ -234,9 +232,9 @@ async fn whoever_stands_by_repairs_nothing_and_looks_at_all_anew_when_it_takes_o
     // What is pinned has nothing to do with the vault any more.
     for id in ["edited", "removed"] {
         let pinned = SecretReference { version: version.clone(), ..existing("k", "v") };
-        world.client.create_synced_secret(create(id, vec![pinned])).await.unwrap();
+        world.create(id, vec![pinned]).await;
     }
-    world.client.create_synced_secret(create("followed", vec![existing("k", "w")])).await.unwrap();
+    world.create("followed", vec![existing("k", "w")]).await;
     world.stop_service().await;
     let other = world.beside(&database(&world, "other")).await;
     until_leading(&mut other.client.clone(), "of-the-other").await;

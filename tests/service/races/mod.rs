@@ -65,11 +65,7 @@ pub(super) async fn world(options: Options) -> Option<World> {
 
 /// The same with a synced secret `a`, whose key `k` is `value`, from the vault secret `v`.
 pub(super) async fn world_with_one(options: Options) -> Option<World> {
-    let mut world = world(options).await?;
-    world.seed("v", "value").await;
-    let made = world.client.create_synced_secret(of_v("a")).await.unwrap().into_inner();
-    assert_eq!(made.state(), State::Synced, "{made:?}");
-    Some(world)
+    Some(world(options).await?.with_synced(&["a"], "value").await)
 }
 
 pub(super) fn of_v(id: &str) -> CreateSyncedSecretRequest {

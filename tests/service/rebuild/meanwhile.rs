@@ -4,9 +4,7 @@ use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rebuild_waits_for_a_cluster_that_is_away() {
-    let mut world = World::start().await;
-    world.seed("v", "x").await;
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    let mut world = World::start().await.with_synced(&["a"], "x").await;
     needs!(the_double);
     let away = Fault::Status { code: 503, reason: "ServiceUnavailable".to_owned(), retry_after: None };
     world.cluster().faults().add(FaultRule::new(away));
@@ -20,9 +18,7 @@ async fn a_rebuild_waits_for_a_cluster_that_is_away() {
 #[tokio::test(flavor = "multi_thread")]
 async fn that_a_name_is_absent_is_told_only_after_the_rebuild() {
     needs!(the_double);
-    let mut world = World::start().await;
-    world.seed("v", "x").await;
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    let mut world = World::start().await.with_synced(&["a"], "x").await;
     let away = Fault::Status { code: 503, reason: "ServiceUnavailable".to_owned(), retry_after: None };
     world.cluster().faults().add(FaultRule::new(away).resource("secrets"));
     world.lose_database().await;
@@ -69,9 +65,7 @@ async fn an_adoption_before_the_rebuild_is_not_taken_back_by_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_extension_made_stays_its_own_although_its_kinds_are_served_late() {
     needs!(the_double, the_secret_store_engine);
-    let mut world = World::start().await;
-    world.seed("v", "x").await;
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    let mut world = World::start().await.with_synced(&["a"], "x").await;
     world.options.is_auto = true;
     let missing = || Fault::Status { code: 404, reason: "NotFound".to_owned(), retry_after: None };
     for resource in ["secretsyncs", "secretproviderclasses"] {
@@ -91,9 +85,7 @@ async fn what_the_extension_made_stays_its_own_although_its_kinds_are_served_lat
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rebuild_that_waits_for_the_extensions_kinds_records_nothing_meanwhile() {
     needs!(the_double, the_secret_store_engine);
-    let mut world = World::start().await;
-    world.seed("v", "x").await;
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    let mut world = World::start().await.with_synced(&["a"], "x").await;
     let labels = Some([(UID_LABEL.to_owned(), uuid::Uuid::new_v4().to_string())].into());
     let metadata = ObjectMeta { name: Some("theirs".to_owned()), labels, ..ObjectMeta::default() };
     let theirs = PostParams { field_manager: Some("kubectl".to_owned()), ..PostParams::default() };

@@ -155,20 +155,14 @@ async fn a_rebuild_touches_nothing_at_the_edge() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_database_beside_an_empty_edge_has_an_audit_without_a_rebuild() {
-    let mut world = World::start().await;
-    world.seed("v", "x").await;
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    let mut world = World::start().await.with_synced(&["a"], "x").await;
     let actions: Vec<_> = audit(&mut world).await.into_iter().map(|event| event.action).collect();
     assert!(actions.iter().all(|action| !action.starts_with("Rebuild")), "{actions:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_deleted_before_the_database_was_lost_does_not_come_back() {
-    let mut world = World::start().await;
-    world.seed("v", "x").await;
-    for id in ["stays", "goes"] {
-        world.client.create_synced_secret(create(id, vec![existing("k", "v")])).await.unwrap();
-    }
+    let mut world = World::start().await.with_synced(&["stays", "goes"], "x").await;
     world.client.delete_synced_secret(delete("goes")).await.unwrap();
     world.lose_database().await;
     world.until_state("stays", State::Synced).await;
@@ -191,8 +185,7 @@ async fn an_update_that_the_database_lost_is_what_the_edge_says() {
     for (name, value) in [("v", "x"), ("w", "y")] {
         world.seed(name, value).await;
     }
-    let made =
-        world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap().into_inner();
+    let made = world.create("a", vec![existing("k", "v")]).await;
     let wanted = SyncedSecret { references: vec![existing("k", "w")], etag: String::new(), ..made };
     let request = update(wanted, &["references"]);
     world.client.update_synced_secret(request).await.unwrap();
@@ -206,9 +199,7 @@ async fn an_update_that_the_database_lost_is_what_the_edge_says() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_that_the_extension_merged_into_stays_its_owners_when_the_database_is_lost() {
     needs!(the_double, the_secret_store_engine);
-    let mut world = World::start().await;
-    world.seed("v", "x").await;
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    let mut world = World::start().await.with_synced(&["a"], "x").await;
     world.stop_service().await;
     world.secrets().delete("a", &DeleteParams::default()).await.unwrap();
     let theirs = PostParams { field_manager: Some("kubectl-create".to_owned()), ..PostParams::default() };

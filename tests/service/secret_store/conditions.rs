@@ -122,7 +122,7 @@ async fn what_a_partial_sync_left_behind_has_its_own_reason() {
     world.seed("pump-user", "operator").await;
     world.seed("pump-pass", "7").await;
     let references = vec![existing("username", "pump-user"), existing("password", "pump-pass")];
-    world.client.create_synced_secret(create("edp1", references)).await.unwrap();
+    world.create("edp1", references).await;
     world.somebody.sets("pump-user", "new").await;
     world.somebody.enables("pump-pass", false).await;
     world.extension.as_ref().unwrap().poll().await;

@@ -5,9 +5,7 @@ use super::*;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_controller_that_puts_its_own_back_is_named_and_answered_at_a_growing_pause() {
     needs!(the_double, the_direct_engine);
-    let mut world = World::start().await;
-    world.seed("v", "value").await;
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    let mut world = World::start().await.with_synced(&["a"], "value").await;
     let secrets = world.secrets();
     let controller = tokio::spawn(async move {
         loop {
@@ -54,9 +52,7 @@ async fn a_controller_that_puts_its_own_back_is_named_and_answered_at_a_growing_
 #[tokio::test]
 async fn a_touch_that_leaves_the_content_of_a_secret_is_no_drift() {
     needs!(the_double, the_direct_engine);
-    let mut world = World::start().await;
-    world.seed("v", "value").await;
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    let mut world = World::start().await.with_synced(&["a"], "value").await;
     let (writes, looks) =
         (world.cluster().requests().of("patch", "secrets"), world.cluster().requests().of("get", "secrets"));
     let touch = json!({ "metadata": { "annotations": { "touched": "yes" } } });

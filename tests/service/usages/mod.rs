@@ -36,7 +36,7 @@ async fn made_on(site: Site, ids: &[&str], options: Options) -> World {
     world.seed("v", "value").await;
     for id in ids {
         let references = vec![existing("username", "v"), existing("password", "v")];
-        world.client.create_synced_secret(create(id, references)).await.unwrap();
+        world.create(id, references).await;
     }
     world
 }
