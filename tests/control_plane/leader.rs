@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
-use secret_service::proto::{
-    CreateVaultSecretRequest, SyncedSecret, secret_service_client::SecretServiceClient, synced_secret::State,
-};
+use secret_service::proto::{SyncedSecret, secret_service_client::SecretServiceClient, synced_secret::State};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use tonic::{Code, transport::Channel};
@@ -19,12 +17,7 @@ use crate::{
 };
 
 async fn change(client: &SecretServiceClient<Channel>, id: &str) -> Result<(), tonic::Status> {
-    let request = CreateVaultSecretRequest {
-        vault_secret_id: id.to_owned(),
-        secret: Some(new("value")),
-        ..Default::default()
-    };
-    client.clone().create_vault_secret(request).await.map(drop)
+    client.clone().create_vault_secret(create_vault_secret(id, "value")).await.map(drop)
 }
 
 #[tokio::test(flavor = "multi_thread")]

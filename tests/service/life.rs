@@ -66,7 +66,7 @@ async fn calls_under_way_are_finished_when_it_stops() {
 
 #[tokio::test]
 async fn a_thousand_callers_at_once_are_answered_or_told_to_come_back() {
-    let mut world = World::start().await.with_synced(&["a"], "x").await;
+    let world = World::start().await.with_synced(&["a"], "x").await;
     let calls = (0..1_000).map(|_| {
         let mut client = world.client.clone();
         async move { client.list_synced_secrets(ListSyncedSecretsRequest::default()).await }

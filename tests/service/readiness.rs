@@ -16,7 +16,7 @@ use kubernetes_double::{Fault, FaultRule, Rule as Right};
 use secret_service::{
     edge::secret_store::{SecretObjectData, SecretProviderClass, SecretSync},
     model::SyncEngine,
-    proto::{Condition, GetVaultRequest, condition::Status, synced_secret::State},
+    proto::{Condition, GetVaultRequest, SyncedSecret, condition::Status, synced_secret::State},
 };
 use serde_json::json;
 
@@ -166,8 +166,7 @@ async fn a_controller_that_answers_nobody_is_told() {
 #[tokio::test]
 async fn a_controller_that_no_longer_answers_us_is_told_although_it_did() {
     let mut world = World::start_with(Options { patience: Duration::from_millis(500), ..engine() }).await;
-    world.seed("pump-user", "operator").await;
-    world.create("edp1", vec![existing("username", "pump-user")]).await;
+    create_edp1(&mut world).await;
     world.stop_extension().await;
     let again = world.client.sync_synced_secret(sync("edp1")).await.unwrap().into_inner();
     assert_eq!(again.conditions[0].reason, "EngineNotResponding");
@@ -203,8 +202,7 @@ fn not_served() -> FaultRule {
 async fn what_the_extension_has_in_its_hands_stays_there_when_its_resources_are_not_served_at_a_start() {
     needs!(the_double);
     let mut world = World::start_with(auto()).await;
-    world.seed("pump-user", "operator").await;
-    world.create("edp1", vec![existing("username", "pump-user")]).await;
+    create_edp1(&mut world).await;
     let before = world.until_state("edp1", State::Synced).await;
     let given = world.syncs().get("edp1").await.unwrap();
     world.stop_service().await;
@@ -232,15 +230,24 @@ async fn what_the_extension_has_in_its_hands_stays_there_when_its_resources_are_
     says(&mut world, "EngineChosen", Status::True, "Detected", &["cluster serves"]).await;
 }
 
+/// A service that finds the extension installed, and the cluster with a fault.
+async fn started_beside(fault: FaultRule) -> World {
+    let mut site = Site::start().await;
+    site.install_extension().await;
+    site.cluster().faults().add(fault);
+    World::start_on(site, auto()).await
+}
+
+async fn create_edp1(world: &mut World) -> SyncedSecret {
+    world.seed("pump-user", "operator").await;
+    world.create("edp1", vec![existing("username", "pump-user")]).await
+}
+
 #[tokio::test]
 async fn one_answer_that_the_resources_are_not_served_does_not_choose_the_direct_engine() {
     needs!(the_double);
-    let mut site = Site::start().await;
-    site.install_extension().await;
-    site.cluster().faults().add(not_served().times(1));
-    let mut world = World::start_on(site, auto()).await;
-    world.seed("pump-user", "operator").await;
-    world.create("edp1", vec![existing("username", "pump-user")]).await;
+    let mut world = started_beside(not_served().times(1)).await;
+    create_edp1(&mut world).await;
     says(&mut world, "EngineChosen", Status::True, "Detected", &["secret-store", "cluster serves"]).await;
     assert!(world.syncs().get_opt("edp1").await.unwrap().is_some());
 }
@@ -248,27 +255,19 @@ async fn one_answer_that_the_resources_are_not_served_does_not_choose_the_direct
 #[tokio::test]
 async fn resources_that_come_after_the_start_are_taken_up_where_there_are_no_synced_secrets_yet() {
     needs!(the_double);
-    let mut site = Site::start().await;
-    site.install_extension().await;
-    site.cluster().faults().add(not_served());
-    let mut world = World::start_on(site, auto()).await;
+    let mut world = started_beside(not_served()).await;
     until_chosen(&mut world, "direct").await;
     world.cluster().faults().clear();
     until_chosen(&mut world, "secret-store").await;
-    world.seed("pump-user", "operator").await;
-    world.create("edp1", vec![existing("username", "pump-user")]).await;
+    create_edp1(&mut world).await;
     assert!(world.syncs().get_opt("edp1").await.unwrap().is_some());
 }
 
 #[tokio::test]
 async fn resources_that_come_after_the_start_do_not_take_what_the_direct_engine_has_until_a_restart() {
     needs!(the_double);
-    let mut site = Site::start().await;
-    site.install_extension().await;
-    site.cluster().faults().add(not_served());
-    let mut world = World::start_on(site, auto()).await;
-    world.seed("pump-user", "operator").await;
-    world.create("edp1", vec![existing("username", "pump-user")]).await;
+    let mut world = started_beside(not_served()).await;
+    create_edp1(&mut world).await;
     world.cluster().faults().clear();
     // The service has noticed by now that they are served.
     tokio::time::sleep(Duration::from_secs(10)).await;

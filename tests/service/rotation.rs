@@ -150,7 +150,7 @@ fn expiring(secret: &SyncedSecret) -> &str {
 
 #[tokio::test]
 async fn a_vault_that_can_not_answer_a_check_is_asked_for_nothing_else_by_it() {
-    let mut world = World::start_with(often()).await.with_synced(&["a"], "value").await;
+    let world = World::start_with(often()).await.with_synced(&["a"], "value").await;
     // A value that was read within the second of its last change may be read once more.
     tokio::time::sleep(Duration::from_secs(3)).await;
     world.vault.faults().add(Rule::new(unavailable()).on(Operation::SecretList));

@@ -240,11 +240,9 @@ impl World {
 
     /// Waits until there is no such synced secret.
     pub async fn until_gone(&mut self, id: &str) {
-        let begun = tokio::time::Instant::now();
-        while self.client.get_synced_secret(requests::get(id)).await.is_ok() {
-            assert!(begun.elapsed() < PATIENCE, "{id} is never gone");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let client = &mut self.client;
+        let is_gone = async || client.get_synced_secret(requests::get(id)).await.is_err();
+        until_so(&format!("{id} is gone"), is_gone).await;
     }
 
     pub async fn until_state(&mut self, id: &str, state: State) -> SyncedSecret {
@@ -274,10 +272,15 @@ impl std::ops::Deref for World {
 }
 
 /// Waits until something is so.
-pub async fn until_so(what: &str, is_so: impl AsyncFn() -> bool) {
+pub async fn until_so(what: &str, is_so: impl AsyncFnMut() -> bool) {
+    until_so_within(PATIENCE, what, is_so).await;
+}
+
+/// Waits until something is so, and fails after a while.
+pub async fn until_so_within(patience: Duration, what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let begun = tokio::time::Instant::now();
     while !is_so().await {
-        assert!(begun.elapsed() < PATIENCE, "never so: {what}");
+        assert!(begun.elapsed() < patience, "never so: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -94,6 +94,18 @@ async fn until_edge_is_empty(world: &World, id: &str) {
     until_so("the Secret is gone", async || world.edge(id).await.is_none()).await;
 }
 
+/// An update that is under way while the vault takes two seconds to store `fresh`, and its request for another time.
+pub(super) fn slow_update(world: &World) -> (JoinHandle<Answer<SyncedSecret>>, UpdateSyncedSecretRequest) {
+    slow(world, Operation::SecretSet, "fresh", Duration::from_secs(2));
+    let asked = UpdateSyncedSecretRequest {
+        request_id: Uuid::new_v4().to_string(),
+        ..with_references("a", vec![existing("k", "v"), created("new", "fresh", "x")])
+    };
+    let (mut first, again) = (world.client.clone(), asked.clone());
+    let call = tokio::spawn(async move { first.update_synced_secret(asked).await });
+    (call, again)
+}
+
 /// Whether a key at the edge has this value.
 pub(super) async fn holds(world: &World, id: &str, key: &str, value: &str) -> bool {
     world.edge(id).await.is_some_and(|edge| edge.get(key).is_some_and(|held| held == value))

@@ -191,14 +191,8 @@ async fn a_busy_extension_is_waited_for_and_told_with_how_many_wait() {
 
 #[tokio::test]
 async fn what_the_extension_leaves_alone_it_is_told_again_ever_more_rarely() {
-    let mut world = World::start_with(Options { patience: Duration::from_millis(300), ..engine() }).await;
-    world.seed("pump-user", "operator").await;
-    world.stop_extension().await;
-    ask_for(&mut world, "edp1").await;
-    until(&world, "there is a SecretSync", async |world: &World| {
-        world.syncs().get_opt("edp1").await.unwrap().is_some()
-    })
-    .await;
+    let mut world =
+        asked_for_without_extension(Options { patience: Duration::from_millis(300), ..engine() }).await;
     let mut told = Vec::new();
     let begun = std::time::Instant::now();
     while told.len() < 4 {

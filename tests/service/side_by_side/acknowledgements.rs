@@ -98,7 +98,7 @@ async fn a_refused_call_that_nobody_came_after_leaves_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_changes_the_description_while_a_value_is_being_stored_waits_for_it_and_so_does_the_other() {
-    let mut world = World::start().await.with_synced(&["a"], "value").await;
+    let world = World::start().await.with_synced(&["a"], "value").await;
     let before = world.vault.requests().of(Operation::SecretSet);
     world.vault.faults().add(Rule::new(delay(2)).on(Operation::SecretSet));
     let (mut first, mut second) = (world.client.clone(), world.client.clone());
@@ -114,19 +114,25 @@ async fn who_changes_the_description_while_a_value_is_being_stored_waits_for_it_
     assert_eq!((edge["k"].as_str(), edge["new"].as_str()), ("value", "x"));
 }
 
+/// What an update of `a` answers that takes a while to read the vault secret `slow`, and a call that begins meanwhile.
+async fn beside_a_slow_update<T>(world: &World, call: impl Future<Output = T>) -> (Answer<SyncedSecret>, T) {
+    for read in [Operation::SecretGet, Operation::SecretListVersions] {
+        world.vault.faults().add(Rule::new(delay(1)).on(read).named("slow"));
+    }
+    let mut first = world.client.clone();
+    tokio::join!(first.update_synced_secret(with_references("a", vec![existing("k", "slow")])), async {
+        sleep(Duration::from_millis(300)).await;
+        call.await
+    })
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_update_without_an_etag_is_made_on_whatever_another_one_has_made_of_it() {
     let mut world = World::start().await.with_synced(&["a"], "value").await;
     world.seed("slow", "value").await;
-    for read in [Operation::SecretGet, Operation::SecretListVersions] {
-        world.vault.faults().add(Rule::new(delay(1)).on(read).named("slow"));
-    }
-    let (mut first, mut second) = (world.client.clone(), world.client.clone());
+    let mut second = world.client.clone();
     let (slow, fast) =
-        tokio::join!(first.update_synced_secret(with_references("a", vec![existing("k", "slow")])), async {
-            sleep(Duration::from_millis(300)).await;
-            second.update_synced_secret(with_description("a", "pump")).await
-        });
+        beside_a_slow_update(&world, second.update_synced_secret(with_description("a", "pump"))).await;
     fast.unwrap();
     let told = slow.unwrap().into_inner();
     assert_eq!(told.description, "pump");
@@ -146,15 +152,9 @@ async fn a_deletion_that_was_answered_is_not_undone_by_an_update_that_was_still_
     world.seed("slow", "value").await;
     let made = world.get("a").await;
     world.cluster().faults().add(FaultRule::new(unavailable()).verb("delete").resource(written()));
-    for read in [Operation::SecretGet, Operation::SecretListVersions] {
-        world.vault.faults().add(Rule::new(delay(1)).on(read).named("slow"));
-    }
-    let (mut first, mut second) = (world.client.clone(), world.client.clone());
-    let (slow, deletion) =
-        tokio::join!(first.update_synced_secret(with_references("a", vec![existing("k", "slow")])), async {
-            sleep(Duration::from_millis(300)).await;
-            second.delete_synced_secret(DeleteSyncedSecretRequest { wait: None, ..delete("a") }).await
-        });
+    let mut second = world.client.clone();
+    let request = DeleteSyncedSecretRequest { wait: None, ..delete("a") };
+    let (slow, deletion) = beside_a_slow_update(&world, second.delete_synced_secret(request)).await;
     let deletion = deletion.unwrap().into_inner();
     assert_eq!(deletion.state(), State::Deleting);
     assert!(deletion.generation > made.generation, "who read it before has read something older");

@@ -52,7 +52,7 @@ async fn sync_now_finds_that_the_secret_is_gone_although_the_watch_is_silent() {
 
 #[tokio::test]
 async fn references_follow_the_latest_also_where_the_vault_can_not_be_listed() {
-    let mut world = World::start_with(Options { interval: Duration::from_secs(1), ..Options::default() })
+    let world = World::start_with(Options { interval: Duration::from_secs(1), ..Options::default() })
         .await
         .with_synced(&["a"], "one")
         .await;

@@ -54,11 +54,7 @@ async fn a_use_that_appears_before_the_removal_holds_the_deletion_back_until_it_
 #[tokio::test]
 async fn a_kind_that_is_not_served_for_a_moment_hides_no_use_from_a_deletion() {
     needs!(the_double);
-    let site = Site::start().await;
-    users::install(&site.kube).await;
-    let mut patient = options();
-    patient.usages.interval = Duration::from_secs(4);
-    let mut world = made_on(site, &["a"], patient).await;
+    let mut world = made_with_pauses(&["a"], Duration::from_secs(4)).await;
     world.cluster().faults().add(FaultRule::new(refused(503)).verb("list").resource("devices"));
     let request = DeleteSyncedSecretRequest { wait: None, ..delete("a") };
     world.client.delete_synced_secret(request).await.unwrap();

@@ -109,11 +109,17 @@ async fn a_kind_that_the_service_may_not_look_at_makes_uses_unknown_and_says_wha
     world.client.delete_synced_secret(delete("b")).await.unwrap();
 }
 
-#[tokio::test]
-async fn kinds_that_come_and_go_are_followed_by_rules_of_the_configuration() {
+/// A site, and a group of its own that the service may look into.
+async fn with_a_group() -> (Site, String) {
     let site = Site::start().await;
     let group = format!("t{}.example.com", uuid::Uuid::new_v4().simple());
     site.allows(&group).await;
+    (site, group)
+}
+
+#[tokio::test]
+async fn kinds_that_come_and_go_are_followed_by_rules_of_the_configuration() {
+    let (site, group) = with_a_group().await;
     let rule = format!("Camera.{group} spec.users[*].passwordSecretName SECRET/KEY");
     let mut world = made_on(site, &["a"], with_rules(&[rule])).await;
     let (kind, cameras) = (format!("Camera.{group}"), users::definition(&group, "camera", "v1"));
@@ -134,9 +140,7 @@ async fn kinds_that_come_and_go_are_followed_by_rules_of_the_configuration() {
 
 #[tokio::test]
 async fn a_kind_is_looked_at_in_the_version_that_its_group_prefers_whichever_that_is() {
-    let site = Site::start().await;
-    let group = format!("t{}.example.com", uuid::Uuid::new_v4().simple());
-    site.allows(&group).await;
+    let (site, group) = with_a_group().await;
     let mut cameras = users::definition(&group, "camera", "v1");
     let newer = CustomResourceDefinitionVersion {
         name: "v2".to_owned(),
@@ -195,11 +199,7 @@ async fn before_the_secrets_were_ever_listed_none_of_them_is_missing() {
 #[tokio::test]
 async fn a_kind_that_is_not_served_for_a_moment_is_not_forgotten() {
     needs!(the_double);
-    let site = Site::start().await;
-    users::install(&site.kube).await;
-    let mut with_pauses = options();
-    with_pauses.usages.interval = Duration::from_secs(1);
-    let mut world = made_on(site, &["a"], with_pauses).await;
+    let mut world = made_with_pauses(&["a"], Duration::from_secs(1)).await;
     used(&mut world, "p", "a").await;
     for path in ["/apis/deviceregistry.microsoft.com", "/apis/deviceregistry.microsoft.com/v1"] {
         world.cluster().faults().add(FaultRule::new(refused(404)).resource(path).times(1));
@@ -218,11 +218,7 @@ async fn a_kind_that_is_not_served_for_a_moment_is_not_forgotten() {
 #[tokio::test]
 async fn what_used_a_synced_secret_before_a_start_is_waited_for_when_its_kind_is_not_served_at_once() {
     needs!(the_double);
-    let site = Site::start().await;
-    users::install(&site.kube).await;
-    let mut with_pauses = options();
-    with_pauses.usages.interval = Duration::from_secs(3);
-    let mut world = made_on(site, &["a", "b"], with_pauses).await;
+    let mut world = made_with_pauses(&["a", "b"], Duration::from_secs(3)).await;
     used(&mut world, "p", "a").await;
     world.stop_service().await;
     let missing = FaultRule::new(refused(404)).resource("/apis/deviceregistry.microsoft.com");
