@@ -20,6 +20,7 @@ pub mod search;
 mod site;
 pub mod somebody;
 pub mod users;
+pub mod vault_client;
 
 use std::{
     collections::BTreeMap,
