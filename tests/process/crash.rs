@@ -154,13 +154,18 @@ async fn a_create_that_is_killed_anywhere_is_finished_by_its_retry_and_nothing_i
     }
 }
 
+/// Creates the pair, and is killed meanwhile.
+pub async fn killed_in_create(site: &Site, point: Point) {
+    let process = Process::serve(site).await;
+    let mut client = process.client.clone();
+    killed_at(site, process, point, async move { client.create_synced_secret(pair()).await }).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_that_is_killed_and_not_retried_is_finished_or_says_what_to_do() {
     for point in POINTS.into_iter().filter(|point| !matches!(point, Point::Edge("delete", ..))) {
         let site = Site::start().await;
-        let process = Process::serve(&site).await;
-        let mut client = process.client.clone();
-        killed_at(&site, process, point, async move { client.create_synced_secret(pair()).await }).await;
+        killed_in_create(&site, point).await;
 
         let mut process = Process::serve(&site).await;
         let before_intent = matches!(

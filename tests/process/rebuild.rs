@@ -7,7 +7,7 @@ use kube::{Api, api::DeleteParams};
 use secret_service::proto::{ListSyncedSecretsRequest, synced_secret::State};
 
 use super::{
-    crash::{POINTS, Point, is_complete, killed_at, pair, with_pair_to_change},
+    crash::{POINTS, Point, is_complete, killed_at, killed_in_create, with_pair_to_change},
     process::{Process, command, configuration},
 };
 use crate::support::{PATIENCE, Site, requests::*, until};
@@ -148,9 +148,7 @@ async fn is_back(site: &Site, process: &mut Process, point: Point, sets: &[[&str
 async fn a_create_that_is_killed_anywhere_and_loses_its_database_is_what_the_edge_says() {
     for point in POINTS.into_iter().filter(|point| !matches!(point, Point::Edge("delete", ..))) {
         let site = Site::start().await;
-        let process = Process::serve(&site).await;
-        let mut client = process.client.clone();
-        killed_at(&site, process, point, async move { client.create_synced_secret(pair()).await }).await;
+        killed_in_create(&site, point).await;
         lose_database(&site).await;
         let mut process = Process::serve(&site).await;
         is_back(&site, &mut process, point, &[["alice-1", "secret-1"]]).await;
