@@ -30,9 +30,7 @@ const CHANGED_PERCENT: usize = 1;
 const LIMITS: [(&str, &str); 2] = [("limiter off", "1000000"), ("4,000 per 10 s", "4000")];
 
 fn main() {
-    if !control_plane::is_asked_for("the benchmark on a real control plane") {
-        return;
-    }
+    needs!(the_control_plane);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let (mut report, load) = (Report::default(), meter::load());

@@ -16,10 +16,10 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     runtime::Handle,
     task::JoinSet,
-    time::{interval, sleep},
+    time::{Interval, interval, sleep},
 };
 
-use crate::dial::{Http2, Target};
+use crate::dial::{Begun, Http2, Target};
 
 /// Whoever was cut or refused comes back after this.
 const BACK_AFTER: Duration = Duration::from_secs(1);
@@ -117,6 +117,13 @@ struct Deeds {
     calls: AtomicUsize,
 }
 
+/// Calls over a connection, no faster than at a pace.
+struct Calls<'a> {
+    http2: Http2,
+    pace: Interval,
+    deeds: &'a Deeds,
+}
+
 /// All of them, until they are dropped.
 pub struct Attackers {
     deeds: Arc<Deeds>,
@@ -157,6 +164,21 @@ impl fmt::Display for Attackers {
         let [open, connections, calls] = [&self.deeds.open, &self.deeds.connections, &self.deeds.calls]
             .map(|number| number.load(Ordering::Relaxed));
         write!(f, "{open} hostile connections at the end of a round, {connections} in all, {calls} calls.")
+    }
+}
+
+// === impl Calls ===
+
+impl<'a> Calls<'a> {
+    fn over(http2: Http2, pace: Duration, deeds: &'a Deeds) -> Self {
+        Self { http2, pace: interval(pace), deeds }
+    }
+
+    /// The next call when it is time for it, without the data of its request.
+    async fn next(&mut self, method: &str, token: &str) -> Result<Begun, h2::Error> {
+        self.pace.tick().await;
+        self.deeds.calls.fetch_add(1, Ordering::Relaxed);
+        self.http2.begin(request(method, token)).await
     }
 }
 
@@ -208,10 +230,9 @@ async fn slow_headers(target: &Target, number: usize) -> Ended {
 }
 
 async fn unread_watch(target: &Target, number: usize, deeds: &Deeds) -> Ended {
-    let mut http2 = target.http2(number).await?;
+    let http2 = target.http2(number).await?;
     deeds.calls.fetch_add(1, Ordering::Relaxed);
-    let request = request("WatchSyncedSecrets", &target.tokens[0]);
-    let (answer, mut body) = http2.send.send_request(request, false)?;
+    let (answer, mut body) = http2.begin(request("WatchSyncedSecrets", &target.tokens[0])).await?;
     body.send_data(framed(0, 0), true)?;
     let (head, mut body) = answer.await?.into_parts();
     if head.headers.contains_key("grpc-status") {
@@ -229,25 +250,19 @@ async fn unknown_tokens(target: &Target, (number, is_near): (usize, bool), deeds
         true => (target.http2_near().await?, BACK_AFTER),
         false => (target.http2(number).await?, Duration::from_millis(100)),
     };
-    let mut pace = interval(pace);
+    let mut calls = Calls::over(http2, pace, deeds);
     loop {
-        pace.tick().await;
-        let call = deeds.calls.fetch_add(1, Ordering::Relaxed);
-        let request = request("GetVault", &format!("made-up-{number}-{call}"));
-        let (answer, mut body) = http2.send.clone().ready().await?.send_request(request, false)?;
+        let made_up = format!("made-up-{number}-{}", deeds.calls.load(Ordering::Relaxed));
+        let (answer, mut body) = calls.next("GetVault", &made_up).await?;
         body.send_data(framed(0, 0), true)?;
         answer.await?;
     }
 }
 
 async fn oversized_messages(target: &Target, number: usize, deeds: &Deeds) -> Ended {
-    let http2 = target.http2(number).await?;
-    let mut second = interval(Duration::from_secs(1));
+    let mut calls = Calls::over(target.http2(number).await?, Duration::from_secs(1), deeds);
     loop {
-        second.tick().await;
-        deeds.calls.fetch_add(1, Ordering::Relaxed);
-        let request = request("CreateSyncedSecret", &target.tokens[0]);
-        let (answer, mut body) = http2.send.clone().ready().await?.send_request(request, false)?;
+        let (answer, mut body) = calls.next("CreateSyncedSecret", &target.tokens[0]).await?;
         // What the server does not take stays in the client; it goes with the stream.
         let _ = body.send_data(TOO_LARGE.clone(), true);
         answer.await?;
@@ -255,13 +270,9 @@ async fn oversized_messages(target: &Target, number: usize, deeds: &Deeds) -> En
 }
 
 async fn resets(target: &Target, number: usize, deeds: &Deeds) -> Ended {
-    let http2 = target.http2(number).await?;
-    let mut pace = interval(Duration::from_millis(50));
+    let mut calls = Calls::over(target.http2(number).await?, Duration::from_millis(50), deeds);
     loop {
-        pace.tick().await;
-        deeds.calls.fetch_add(1, Ordering::Relaxed);
-        let request = request("ListSyncedSecrets", &target.tokens[0]);
-        let (_, mut body) = http2.send.clone().ready().await?.send_request(request, false)?;
+        let (_, mut body) = calls.next("ListSyncedSecrets", &target.tokens[0]).await?;
         body.send_reset(h2::Reason::CANCEL);
     }
 }
@@ -300,7 +311,7 @@ impl Stream {
             Self::SilentBody => request("GetSyncedSecret", token),
             Self::Watch => request("WatchSyncedSecrets", token),
         };
-        let (answer, mut body) = http2.send.clone().ready().await?.send_request(request, false)?;
+        let (answer, mut body) = http2.begin(request).await?;
         match self {
             Self::Reflection | Self::SilentBody => {}
             Self::HealthWatch | Self::Watch => body.send_data(framed(0, 0), true)?,
@@ -325,13 +336,10 @@ fn open_request(path: &str) -> Request<()> {
 }
 
 fn request(method: &str, token: &str) -> Request<()> {
-    let uri = format!("https://localhost/iotoperations.secrets.v1.SecretService/{method}");
-    Request::post(uri)
-        .header("content-type", "application/grpc")
-        .header("te", "trailers")
-        .header("authorization", format!("Bearer {token}"))
-        .body(())
-        .expect("it is a request")
+    let mut request = open_request(&format!("iotoperations.secrets.v1.SecretService/{method}"));
+    let authorization = format!("Bearer {token}").try_into().expect("it is a token");
+    request.headers_mut().insert("authorization", authorization);
+    request
 }
 
 /// A frame of gRPC that says it has so many bytes, and has so many.

@@ -7,7 +7,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use h2::client::SendRequest;
+use h2::{
+    SendStream,
+    client::{ResponseFuture, SendRequest},
+};
+use http::Request;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
 use tokio::net::{TcpSocket, TcpStream};
@@ -27,9 +31,12 @@ pub struct Target {
 
 /// A connection that speaks HTTP/2, as long as it is kept.
 pub struct Http2 {
-    pub send: SendRequest<Bytes>,
+    send: SendRequest<Bytes>,
     _connection: AbortOnDropHandle<()>,
 }
+
+/// A call that has begun: its answer, and the data of its request.
+pub type Begun = (ResponseFuture, SendStream<Bytes>);
 
 // === impl Target ===
 
@@ -75,6 +82,11 @@ impl Http2 {
         let (send, connection) = h2::client::handshake(stream).await.map_err(io::Error::other)?;
         let connection = tokio::spawn(async move { drop(connection.await) });
         Ok(Self { send, _connection: AbortOnDropHandle::new(connection) })
+    }
+
+    /// Begins a call; the data of its request may follow.
+    pub async fn begin(&self, request: Request<()>) -> Result<Begun, h2::Error> {
+        self.send.clone().ready().await?.send_request(request, false)
     }
 }
 

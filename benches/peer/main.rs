@@ -42,9 +42,7 @@ const SETTINGS: [(&str, &[&str]); 2] =
 const OUR_FLAGS: [&str; 4] = ["--vault-requests-per-10s", "4000", "--sync-interval", "1h"];
 
 fn main() {
-    if !control_plane::is_asked_for("the benchmark beside External Secrets Operator") {
-        return;
-    }
+    needs!(the_control_plane);
     let directory =
         PathBuf::from(std::env::var_os(OPERATOR).expect("BENCH_PEER is what scripts/peer prints"));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");

@@ -131,14 +131,15 @@ level = { secret_service = 'info' }
         "serve.toml:27: log.format: \"xml\" is unknown; accepted: text or json",
         "serve.toml:28: log.level: is a table",
     ];
-    for expected in expected {
-        assert_eq!(
-            found.iter().filter(|line| line.starts_with(expected)).count(),
-            1,
-            "{expected}\n{found:#?}"
-        );
-    }
+    each_begins_one_of(&found, &expected);
     assert!(found.iter().all(|line| !line.contains('\n') && !line.contains("canary")), "{found:#?}");
+}
+
+fn each_begins_one_of(found: &[String], expected: &[&str]) {
+    for expected in expected {
+        let lines = found.iter().filter(|line| line.starts_with(expected)).count();
+        assert_eq!(lines, 1, "{expected}\n{found:#?}");
+    }
 }
 
 #[test]
@@ -166,13 +167,7 @@ authority_host = 'https://login.example'
         "serve.toml:8: credential.certificate_file: \"/\" is a directory",
         "serve.toml:10: cloud.authority_host: only used with cloud.name = \"custom\"",
     ];
-    for expected in expected {
-        assert_eq!(
-            found.iter().filter(|line| line.starts_with(expected)).count(),
-            1,
-            "{expected}\n{found:#?}"
-        );
-    }
+    each_begins_one_of(&found, &expected);
     assert_eq!(found.len(), expected.len(), "{found:#?}");
 }
 

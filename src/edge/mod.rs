@@ -139,19 +139,28 @@ impl Edge {
         }
     }
 
-    /// The metadata of an object; none where the API server says that it has none of this name. A 404 that
-    /// names no object is of an API server that does not serve the resource at the moment, and says nothing
-    /// of what is stored.
+    /// The metadata of an object; none where the API server says that it has none of this name.
     async fn find<K>(&self, api: &Api<K>, name: &str) -> Result<Option<PartialObjectMeta<K>>, EdgeError>
     where
         K: Resource + Clone + DeserializeOwned + std::fmt::Debug,
     {
+        self.call_found(name, api.get_metadata(name)).await
+    }
+
+    /// Reads one object; none where the API server says that it has none of this name. A 404 that names no
+    /// object is of an API server that does not serve the resource at the moment, and says nothing of what
+    /// is stored.
+    async fn call_found<T>(
+        &self,
+        name: &str,
+        read: impl Future<Output = kube::Result<T>>,
+    ) -> Result<Option<T>, EdgeError> {
         let is_missing = |error: &kube::Error| {
             let kube::Error::Api(status) = error else { return false };
             status.code == 404 && status.details.as_ref().is_some_and(|details| details.name == name)
         };
         let found = async {
-            match api.get_metadata(name).await {
+            match read.await {
                 Err(error) if is_missing(&error) => Ok(None),
                 found => found.map(Some),
             }

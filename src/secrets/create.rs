@@ -77,11 +77,22 @@ impl Secrets {
             self.withdraw_creation(&call, &record).await?;
         }
         drop(creating);
-        self.0
-            .reconciler
-            .enqueue(record.secret.uid, EnqueueOptions { refetch: Some(reads), interactive: true });
+        self.sync_stored(&call, record.secret, stored, reads, mode).await
+    }
+
+    /// Has a recorded change synced whose values were stored, or could not be, and waits for it.
+    pub(super) async fn sync_stored(
+        &self,
+        call: &Call,
+        secret: SyncedSecret,
+        stored: Result<(), StoringFailed>,
+        reads: Arc<SharedReads>,
+        mode: Mode,
+    ) -> Result<SyncedSecret, Error> {
+        let options = EnqueueOptions { refetch: Some(reads), interactive: true };
+        self.0.reconciler.enqueue(secret.uid, options);
         stored.map_err(|failed| Error::Refused(failed.problems))?;
-        self.wait_for_generation(&call, record.secret, mode.wait).await
+        self.wait_for_generation(call, secret, mode.wait).await
     }
 
     /// A retry of the call: continues where the first one was interrupted.

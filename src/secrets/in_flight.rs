@@ -140,18 +140,22 @@ mod tests {
         assert!(in_flight.0.lock().is_empty(), "nothing is kept of calls that ended");
     }
 
+    /// Whether the same call gets its turn that comes while the first one is under way, which fails.
+    async fn again_beside(in_flight: &InFlight, id: Uuid, error: Error) -> Result<bool, Error> {
+        let first = in_flight.enter(&call("alice", id, 1)).await.unwrap().unwrap();
+        let again = async { in_flight.enter(&call("alice", id, 1)).await.map(|turn| turn.is_some()) };
+        let failure = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            first.end::<()>(&Err(error));
+            drop(first);
+        };
+        tokio::join!(again, failure).0
+    }
+
     #[tokio::test(start_paused = true)]
     async fn the_same_call_is_refused_as_the_first_one_was() {
         let (in_flight, id) = (InFlight::default(), Uuid::new_v4());
-        let first = in_flight.enter(&call("alice", id, 1)).await.unwrap().unwrap();
-        let (again, ()) = tokio::join!(
-            async { in_flight.enter(&call("alice", id, 1)).await.map(|turn| turn.is_some()) },
-            async {
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                first.end::<()>(&Err(Error::Stale("syncedSecrets/a".to_owned())));
-                drop(first);
-            }
-        );
+        let again = again_beside(&in_flight, id, Error::Stale("syncedSecrets/a".to_owned())).await;
         assert!(matches!(again, Err(Error::Stale(_))));
         assert!(in_flight.enter(&call("alice", id, 1)).await.unwrap().is_some(), "later it is judged anew");
     }
@@ -159,15 +163,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_the_first_call_was_told_is_in_the_way_is_told_to_the_same_call_too() {
         let (in_flight, id) = (InFlight::default(), Uuid::new_v4());
-        let first = in_flight.enter(&call("alice", id, 1)).await.unwrap().unwrap();
-        let (again, ()) = tokio::join!(
-            async { in_flight.enter(&call("alice", id, 1)).await.map(|turn| turn.is_some()) },
-            async {
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                first.end::<()>(&Err(Error::invalid("description", "it is too long")));
-                drop(first);
-            }
-        );
+        let again = again_beside(&in_flight, id, Error::invalid("description", "it is too long")).await;
         let Err(Error::Refused(problems)) = again else { panic!("{again:?}") };
         assert_eq!(
             problems.iter().map(|problem| problem.field.as_str()).collect::<Vec<_>>(),
@@ -178,15 +174,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_failed_in_the_service_itself_is_tried_anew_by_the_same_call() {
         let (in_flight, id) = (InFlight::default(), Uuid::new_v4());
-        let first = in_flight.enter(&call("alice", id, 1)).await.unwrap().unwrap();
-        let (again, ()) = tokio::join!(
-            async { in_flight.enter(&call("alice", id, 1)).await.map(|turn| turn.is_some()) },
-            async {
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                first.end::<()>(&Err(Error::Internal));
-                drop(first);
-            }
-        );
+        let again = again_beside(&in_flight, id, Error::Internal).await;
         assert!(again.unwrap());
     }
 

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     model::{self, AuditAction, Reference, State, SyncedSecret, SyncedSecretId, mapping},
-    reconcile::{Creating, EnqueueOptions, SharedReads},
+    reconcile::{Creating, SharedReads},
     store::{Record, StoreError},
 };
 
@@ -88,11 +88,7 @@ impl Secrets {
             self.withdraw_change(&call, &before, &recorded).await?;
         }
         drop(creating);
-        self.0
-            .reconciler
-            .enqueue(recorded.secret.uid, EnqueueOptions { refetch: Some(reads), interactive: true });
-        stored.map_err(|failed| Error::Refused(failed.problems))?;
-        self.wait_for_generation(&call, recorded.secret, mode.wait).await
+        self.sync_stored(&call, recorded.secret, stored, reads, mode).await
     }
 
     /// Checks a change against the current synced secret and records it.

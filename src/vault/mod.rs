@@ -66,6 +66,25 @@ pub struct Options {
     pub requests_per_10s: Option<u32>,
 }
 
+#[cfg(test)]
+impl Options {
+    /// For tests that ask the vault for nothing.
+    pub(crate) fn of_tests() -> Self {
+        Self {
+            uri: "https://contoso.vault.azure.net/".parse().unwrap(),
+            credential: Credential::AzureCli { tenant_id: None },
+            cloud: Cloud::Public,
+            api_version: None,
+            verify_challenge: true,
+            ca_file: None,
+            timeout: Duration::from_secs(1),
+            concurrency: 1,
+            waiting: 2_048,
+            requests_per_10s: None,
+        }
+    }
+}
+
 /// Who waits for the result of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Priority {

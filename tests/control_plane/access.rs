@@ -55,9 +55,7 @@ fn the_chart_grants_what_the_code_says_that_it_needs_and_no_more() {
 
 #[tokio::test]
 async fn the_account_of_an_instance_reaches_the_secrets_of_its_namespace_and_nothing_else() {
-    if !control_plane::is_asked_for("rights of an instance") {
-        return;
-    }
+    needs!(the_control_plane);
     let plane = control_plane::shared().await;
     let (ours, _) = tokio::join!(plane.instance("rights"), plane.instance("rights-of-others"));
     let kube = control_plane::client(&ours).await;
@@ -76,9 +74,7 @@ async fn the_account_of_an_instance_reaches_the_secrets_of_its_namespace_and_not
 
 #[tokio::test]
 async fn the_account_of_an_instance_may_look_for_uses_where_the_role_says_and_is_told_where_not() {
-    if !control_plane::is_asked_for("rights to look for uses") {
-        return;
-    }
+    needs!(the_control_plane);
     let plane = control_plane::shared().await;
     let options = edge::Options {
         kubeconfig: Some(plane.instance("rights-of-uses").await),
@@ -100,9 +96,7 @@ async fn the_account_of_an_instance_may_look_for_uses_where_the_role_says_and_is
 
 #[tokio::test]
 async fn a_token_is_good_for_its_audience_only() {
-    if !control_plane::is_asked_for("audiences") {
-        return;
-    }
+    needs!(the_control_plane);
     let plane = control_plane::shared().await;
     plane.instance("audiences").await;
     let token = plane.token("audiences", control_plane::ACCOUNT, &[AUDIENCE], Duration::from_secs(600)).await;
@@ -126,9 +120,7 @@ async fn a_token_is_good_for_its_audience_only() {
 
 #[tokio::test]
 async fn whoever_verifies_tokens_finds_the_keys_below_the_issuer() {
-    if !control_plane::is_asked_for("discovery of keys") {
-        return;
-    }
+    needs!(the_control_plane);
     let plane = control_plane::shared().await;
     let admin = plane.admin().await;
     let ask = http::Request::get("/.well-known/openid-configuration").body(Vec::new()).unwrap();

@@ -58,9 +58,7 @@ const OURS: (&str, &str) = (UID_LABEL, "6b4c1c2e-1d6e-4f6e-9d2a-0d2f6e1a2b3c");
 
 #[tokio::test]
 async fn the_account_writes_only_secrets_of_its_own_and_none_that_others_take_orders_from() {
-    if !control_plane::is_asked_for("the admission policy") {
-        return;
-    }
+    needs!(the_control_plane);
     let plane = control_plane::shared().await;
     let kubeconfig = plane.instance("policy").await;
     let ours = hold(plane, "policy", &kubeconfig, &policy("policy")).await;
@@ -110,9 +108,7 @@ async fn the_account_writes_only_secrets_of_its_own_and_none_that_others_take_or
 
 #[tokio::test]
 async fn without_adoption_the_policy_lets_nothing_of_others_become_the_services() {
-    if !control_plane::is_asked_for("the admission policy without adoption") {
-        return;
-    }
+    needs!(the_control_plane);
     let plane = control_plane::shared().await;
     let kubeconfig = plane.instance("policy-strict").await;
     // As the chart makes it with admissionPolicy.adoption=false.
@@ -182,9 +178,7 @@ async fn lives(first: SyncEngine, then: SyncEngine) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_the_policy_everything_works_in_either_engine_and_from_one_to_the_other() {
-    if !control_plane::is_asked_for("life with the admission policy") {
-        return;
-    }
+    needs!(the_control_plane);
     lives(SyncEngine::Direct, SyncEngine::SecretStore).await;
     lives(SyncEngine::SecretStore, SyncEngine::Direct).await;
 }

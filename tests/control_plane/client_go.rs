@@ -1,15 +1,10 @@
 //! Kubernetes' own Go client on the real control plane: that its tests, which `tests/client_go.rs` holds the double to, are true.
 
-use crate::{
-    control_plane::{self, ControlPlane},
-    support::client_go,
-};
+use crate::{control_plane::ControlPlane, support::client_go};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_double_is_held_to_is_true_of_kubernetes() {
-    if !control_plane::is_asked_for("client-go") {
-        return;
-    }
+    needs!(the_control_plane);
     // One of its own: it installs the definitions of the secret store, which others expect to be absent.
     let plane = ControlPlane::start().await;
     let kubeconfig = plane.admin_kubeconfig().to_owned();

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::control_plane::{self, CLUSTER, ControlPlane};
+use crate::control_plane::{CLUSTER, ControlPlane};
 
 /// Makes the test below, in a process of its own, start a control plane and keep it.
 const HOLD: &str = "SECRET_SERVICE_TEST_HOLD_CONTROL_PLANE";
@@ -16,9 +16,7 @@ const GONE: Duration = Duration::from_secs(2);
 
 #[test]
 fn after_kill_9_of_its_parent_nothing_is_left() {
-    if !control_plane::is_asked_for("kill -9 of the parent") {
-        return;
-    }
+    needs!(the_control_plane);
     let (mut parent, processes, directory) = holder();
     assert_eq!(processes.len(), 3);
     assert!(processes.iter().all(|id| runs(id)) && directory.exists());
@@ -29,9 +27,7 @@ fn after_kill_9_of_its_parent_nothing_is_left() {
 
 #[tokio::test]
 async fn a_control_plane_that_is_dropped_leaves_nothing() {
-    if !control_plane::is_asked_for("a dropped control plane") {
-        return;
-    }
+    needs!(the_control_plane);
     let plane = ControlPlane::start().await;
     let processes: Vec<String> = plane.ids().iter().map(ToString::to_string).collect();
     let directory = plane.directory().to_owned();

@@ -56,9 +56,7 @@ fn the_secrets_that_the_chart_runs_the_service_with_are_reserved_in_its_configur
 
 #[tokio::test]
 async fn every_object_of_the_chart_is_taken_and_its_pod_is_a_restricted_one() {
-    if !control_plane::is_asked_for("the chart's objects") {
-        return;
-    }
+    needs!(the_control_plane);
     let admin = control_plane::shared().await.admin().await;
     for engine in ["direct", "secret-store", "auto"] {
         let namespace = format!("deployed-{engine}");

@@ -17,9 +17,7 @@ use crate::{control_plane, until};
 
 #[tokio::test]
 async fn the_edge_lives_on_the_documented_role() {
-    if !control_plane::is_asked_for("the edge on the documented role") {
-        return;
-    }
+    needs!(the_control_plane);
     let edge = connect("edge-role").await;
     let all = [SECRET_RIGHTS, STORE_RIGHTS[0], STORE_RIGHTS[1]];
     assert_eq!(edge.missing_rights(&all).await.unwrap(), Vec::<String>::new());
@@ -31,9 +29,7 @@ async fn the_edge_lives_on_the_documented_role() {
 
 #[tokio::test]
 async fn a_synced_secret_is_written_seen_by_the_watch_and_removed() {
-    if !control_plane::is_asked_for("the edge's life of a synced secret") {
-        return;
-    }
+    needs!(the_control_plane);
     let (edge, index, stop) = (connect("edge-life").await, Index::new(), CancellationToken::new());
     let (changed, mut changes) = mpsc::channel(16);
     let watching = tokio::spawn(index.clone().run(edge.clone(), changed, stop.clone()));
@@ -66,9 +62,7 @@ async fn a_synced_secret_is_written_seen_by_the_watch_and_removed() {
 
 #[tokio::test]
 async fn somebody_elses_secret_stays_as_it_is() {
-    if !control_plane::is_asked_for("somebody else's secret") {
-        return;
-    }
+    needs!(the_control_plane);
     let edge = connect("edge-foreign").await;
     let vault = Url::parse("https://contoso-aio.vault.azure.net").unwrap();
     // The same name for two synced secrets.

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
-use secret_service::proto::{
-    CreateVaultSecretRequest, SyncedSecret, secret_service_client::SecretServiceClient, synced_secret::State,
-};
+use secret_service::proto::{SyncedSecret, secret_service_client::SecretServiceClient, synced_secret::State};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use tonic::{Code, transport::Channel};
@@ -19,23 +17,15 @@ use crate::{
 };
 
 async fn change(client: &SecretServiceClient<Channel>, id: &str) -> Result<(), tonic::Status> {
-    let request = CreateVaultSecretRequest {
-        vault_secret_id: id.to_owned(),
-        secret: Some(new("value")),
-        ..Default::default()
-    };
-    client.clone().create_vault_secret(request).await.map(drop)
+    client.clone().create_vault_secret(create_vault_secret(id, "value")).await.map(drop)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_the_rights_of_the_chart_one_process_writes_and_the_other_takes_over() {
-    if !control_plane::is_asked_for("who acts for the instance") {
-        return;
-    }
+    needs!(the_control_plane);
     let mut world = World::start_on(Site::on(control_plane::shared().await).await, Default::default()).await;
     world.seed("v", "value").await;
-    let made: SyncedSecret =
-        world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap().into_inner();
+    let made: SyncedSecret = world.create("a", vec![existing("k", "v")]).await;
     assert_eq!(made.state(), State::Synced);
     let leases: Api<Lease> = Api::namespaced(world.kube.clone(), &world.namespace);
     let spec = async || leases.get("secret-service").await.unwrap().spec.unwrap();
@@ -77,9 +67,7 @@ fn without(account: &[Value], verb: &str) -> Vec<Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_right_on_the_lease_nothing_is_written_and_callers_are_told_which_one_is_missing() {
-    if !control_plane::is_asked_for("each right on the Lease") {
-        return;
-    }
+    needs!(the_control_plane);
     let plane = control_plane::shared().await;
     let account = control_plane::account(&control_plane::manifest("direct"));
     for verb in ["create", "get", "update"] {

@@ -3,6 +3,7 @@
 
 #![allow(missing_docs)]
 
+#[macro_use]
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -20,19 +21,14 @@ mod workload_identity;
 
 use std::time::Duration;
 
-use support::control_plane;
-use tokio::time::{Instant, sleep};
+use support::{control_plane, until_so_within};
 
 /// A namespace's end takes seconds: the controllers ask again and again whether it is empty.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Asks again until the answer is yes.
-async fn until(what: &str, mut asked: impl AsyncFnMut() -> bool) {
-    let begun = Instant::now();
-    while !asked().await {
-        assert!(begun.elapsed() < PATIENCE, "never: {what}");
-        sleep(Duration::from_millis(50)).await;
-    }
+async fn until(what: &str, is_so: impl AsyncFnMut() -> bool) {
+    until_so_within(PATIENCE, what, is_so).await;
 }
 
 /// The status code of a refusal.

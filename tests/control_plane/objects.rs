@@ -14,9 +14,7 @@ use crate::{control_plane, refusal, until};
 
 #[tokio::test]
 async fn a_field_of_another_manager_is_a_conflict_unless_forced() {
-    if !control_plane::is_asked_for("server-side apply") {
-        return;
-    }
+    needs!(the_control_plane);
     let kubeconfig = control_plane::shared().await.instance("apply").await;
     let secrets: Api<Secret> = Api::namespaced(control_plane::client(&kubeconfig).await, "apply");
     let apply = async |parameters: PatchParams, value: &str| {
@@ -32,9 +30,7 @@ async fn a_field_of_another_manager_is_a_conflict_unless_forced() {
 
 #[tokio::test]
 async fn a_namespace_takes_what_is_in_it_along() {
-    if !control_plane::is_asked_for("the end of a namespace") {
-        return;
-    }
+    needs!(the_control_plane);
     let plane = control_plane::shared().await;
     let kubeconfig = plane.instance("passing").await;
     let secrets: Api<Secret> = Api::namespaced(control_plane::client(&kubeconfig).await, "passing");
@@ -49,9 +45,7 @@ async fn a_namespace_takes_what_is_in_it_along() {
 
 #[tokio::test]
 async fn what_an_owner_owns_goes_with_it() {
-    if !control_plane::is_asked_for("garbage collection") {
-        return;
-    }
+    needs!(the_control_plane);
     let plane = control_plane::shared().await;
     plane.instance("owners").await;
     let secrets: Api<Secret> = Api::namespaced(plane.admin().await, "owners");
@@ -63,9 +57,7 @@ async fn what_an_owner_owns_goes_with_it() {
 
 #[tokio::test]
 async fn a_new_namespace_gets_its_default_account_and_the_certificate_of_the_cluster() {
-    if !control_plane::is_asked_for("what a namespace is born with") {
-        return;
-    }
+    needs!(the_control_plane);
     let plane = control_plane::shared().await;
     plane.instance("newborn").await;
     let accounts: Api<ServiceAccount> = Api::namespaced(plane.admin().await, "newborn");

@@ -299,9 +299,7 @@ async fn walked(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_the_rights_of_the_chart_everything_works_and_without_any_single_one_something_does_not() {
-    if !control_plane::is_asked_for("each right of the chart") {
-        return;
-    }
+    needs!(the_control_plane);
     let plane = control_plane::shared().await;
     users::install(&plane.admin().await).await;
     let mut walks = Vec::new();

@@ -19,9 +19,7 @@ use crate::{
 
 #[tokio::test]
 async fn without_etcd_nothing_is_written_and_with_it_again_nothing_is_lost() {
-    if !control_plane::is_asked_for("a stopped etcd") {
-        return;
-    }
+    needs!(the_control_plane);
     // One of its own: the others need their etcd.
     let plane = ControlPlane::start().await;
     let kubeconfig = plane.instance("without-etcd").await;
@@ -48,9 +46,7 @@ async fn without_etcd_nothing_is_written_and_with_it_again_nothing_is_lost() {
 
 #[tokio::test]
 async fn without_etcd_the_service_degrades_and_with_it_again_comes_back_by_itself() {
-    if !control_plane::is_asked_for("the service without etcd") {
-        return;
-    }
+    needs!(the_control_plane);
     let plane = ControlPlane::start().await;
     let options = Options { edge_timeout: Duration::from_secs(2), ..Options::default() };
     let mut world = World::start_on(Site::on(&plane).await, options).await;

@@ -49,9 +49,7 @@ struct Projected {
 
 #[tokio::test]
 async fn the_service_comes_to_the_vault_by_the_token_of_its_account_alone() {
-    if !control_plane::is_asked_for("workload identity from end to end") {
-        return;
-    }
+    needs!(the_control_plane);
     let federated = Federated::start().await;
     let token = federated.projected.renew(LONG).await;
     let mut world = federated.world().await;
@@ -66,9 +64,7 @@ async fn the_service_comes_to_the_vault_by_the_token_of_its_account_alone() {
 
 #[tokio::test]
 async fn a_token_for_somebody_else_or_of_somebody_else_is_refused_with_a_remedy() {
-    if !control_plane::is_asked_for("workload identity refused") {
-        return;
-    }
+    needs!(the_control_plane);
     let federated = Federated::start().await;
     let (plane, own) = (federated.plane, federated.site.namespace.clone());
     let others = format!("{own}-others");
@@ -111,9 +107,7 @@ async fn a_token_for_somebody_else_or_of_somebody_else_is_refused_with_a_remedy(
 
 #[tokio::test]
 async fn a_vault_token_that_ended_is_replaced_within_the_call() {
-    if !control_plane::is_asked_for("refresh of the vault's token") {
-        return;
-    }
+    needs!(the_control_plane);
     let (mut world, _) = Federated::start().await.used(LONG).await;
 
     world.vault.clock().advance(AFTER_AN_HOUR);
@@ -123,9 +117,7 @@ async fn a_vault_token_that_ended_is_replaced_within_the_call() {
 
 #[tokio::test]
 async fn a_vault_token_near_its_end_is_replaced_before_the_vault_refuses_it() {
-    if !control_plane::is_asked_for("refresh ahead of the end") {
-        return;
-    }
+    needs!(the_control_plane);
     let federated = Federated::start().await;
     federated.projected.renew(LONG).await;
     // The SDK replaces a token five minutes before its end.
@@ -141,9 +133,7 @@ async fn a_vault_token_near_its_end_is_replaced_before_the_vault_refuses_it() {
 
 #[tokio::test]
 async fn a_projected_token_that_was_renewed_in_time_is_not_noticed_by_callers() {
-    if !control_plane::is_asked_for("a renewed token file") {
-        return;
-    }
+    needs!(the_control_plane);
     let (mut world, projected) = Federated::start().await.used(SHORT).await;
 
     projected.renew(LONG).await;
@@ -153,9 +143,7 @@ async fn a_projected_token_that_was_renewed_in_time_is_not_noticed_by_callers() 
 
 #[tokio::test]
 async fn a_projected_token_that_expired_stops_callers_until_it_is_renewed() {
-    if !control_plane::is_asked_for("an expired token file") {
-        return;
-    }
+    needs!(the_control_plane);
     let (mut world, projected) = Federated::start().await.used(SHORT).await;
 
     world.vault.clock().advance(AFTER_AN_HOUR);
@@ -172,9 +160,7 @@ async fn a_projected_token_that_expired_stops_callers_until_it_is_renewed() {
 
 #[tokio::test]
 async fn a_stale_token_found_at_the_start_does_no_harm_once_it_is_renewed() {
-    if !control_plane::is_asked_for("a stale token file") {
-        return;
-    }
+    needs!(the_control_plane);
     let federated = Federated::start().await;
     federated.projected.renew(SHORT).await;
     federated.site.vault.clock().advance(SHORT);

@@ -5,10 +5,7 @@ use kube::{Api, ResourceExt};
 use kubernetes_double::{Fault, FaultRule, OnResource};
 use secret_store_extension_double::{Extension, install};
 
-use crate::{
-    fixture::{Fixture, UPDATED, eventually},
-    support::needs_the_double,
-};
+use crate::fixture::{Fixture, UPDATED, eventually};
 
 const DEFINITIONS: [&str; 2] =
     ["secretsyncs.secret-sync.x-k8s.io", "secretproviderclasses.secrets-store.csi.x-k8s.io"];
@@ -53,9 +50,7 @@ async fn a_new_version_comes_by_itself_when_the_poll_interval_is_over() {
 
 #[tokio::test]
 async fn a_status_that_could_not_be_written_is_written_by_the_next_try() {
-    if !needs_the_double("a status that can't be written") {
-        return;
-    }
+    needs!(the_double);
     let fixture = Fixture::start().await;
     fixture.synced("untold", "old").await;
     fixture.site.somebody.sets("untold", "new").await;

@@ -46,11 +46,7 @@ async fn recorded(backup: &Path) -> BTreeSet<String> {
 async fn start() -> (Site, Process, PathBuf) {
     let site = Site::start().await;
     let mut process = Process::serve(&site).await;
-    process
-        .client
-        .create_synced_secret(create("first", vec![created("k", "v", "canary-8d2e")]))
-        .await
-        .unwrap();
+    process.create("first", vec![created("k", "v", "canary-8d2e")]).await;
     let backup = site.directory().join("serve.backup");
     (site, process, backup)
 }
@@ -115,7 +111,7 @@ async fn a_restored_database_is_another_history_for_everybody_who_knew_the_other
     assert!(code == Some(1) && said.contains("--overwrite"), "{said}");
 
     // After the backup.
-    process.client.create_synced_secret(create("third", vec![existing("k", "v")])).await.unwrap();
+    process.create("third", vec![existing("k", "v")]).await;
     let watch = WatchSyncedSecretsRequest::default();
     let mut stream = process.client.watch_synced_secrets(watch).await.unwrap().into_inner();
     let token = loop {

@@ -139,9 +139,7 @@ async fn nothing_of_it_is_needed_before_the_extension_is_there(site: &mut Site) 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_right_on_the_extensions_resources_that_is_missing_is_named() {
-    if !crate::support::needs_the_double("a right that is taken away") {
-        return;
-    }
+    needs!(the_double);
     let mut site = Site::start().await;
     site.install_extension().await;
     let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();

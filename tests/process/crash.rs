@@ -42,6 +42,13 @@ pub const POINTS: [Point; 10] = [
     Point::Edge("delete", "secrets", true),
 ];
 
+/// A service with the pair at the edge, and the pair as an update changes it.
+pub async fn with_pair_to_change(site: &Site) -> (Process, SyncedSecret) {
+    let mut process = Process::serve(site).await;
+    let made = process.client.create_synced_secret(pair()).await.unwrap().into_inner();
+    (process, SyncedSecret { description: "changed".to_owned(), etag: String::new(), ..made })
+}
+
 fn hang(site: &Site, point: Point) {
     match point {
         Point::Vault(operation, after) => {
@@ -147,13 +154,18 @@ async fn a_create_that_is_killed_anywhere_is_finished_by_its_retry_and_nothing_i
     }
 }
 
+/// Creates the pair, and is killed meanwhile.
+pub async fn killed_in_create(site: &Site, point: Point) {
+    let process = Process::serve(site).await;
+    let mut client = process.client.clone();
+    killed_at(site, process, point, async move { client.create_synced_secret(pair()).await }).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_that_is_killed_and_not_retried_is_finished_or_says_what_to_do() {
     for point in POINTS.into_iter().filter(|point| !matches!(point, Point::Edge("delete", ..))) {
         let site = Site::start().await;
-        let process = Process::serve(&site).await;
-        let mut client = process.client.clone();
-        killed_at(&site, process, point, async move { client.create_synced_secret(pair()).await }).await;
+        killed_in_create(&site, point).await;
 
         let mut process = Process::serve(&site).await;
         let before_intent = matches!(
@@ -190,11 +202,8 @@ async fn a_create_that_is_killed_and_not_retried_is_finished_or_says_what_to_do(
 async fn an_update_a_rotation_and_a_delete_that_are_killed_go_on_by_themselves() {
     for point in POINTS {
         let site = Site::start().await;
-        let mut process = Process::serve(&site).await;
-        let made = process.client.create_synced_secret(pair()).await.unwrap().into_inner();
-
+        let (process, wanted) = with_pair_to_change(&site).await;
         let mut client = process.client.clone();
-        let wanted = SyncedSecret { description: "changed".to_owned(), etag: String::new(), ..made };
         let request = UpdateSyncedSecretRequest { wait: None, ..update(wanted, &["description"]) };
         killed_at(&site, process, point, async move {
             client.update_synced_secret(request).await?;

@@ -77,12 +77,17 @@ async fn is_ended(stream: &mut TcpStream, within: Duration) -> bool {
     timeout(within, ended).await.is_ok()
 }
 
+/// A service, and where it serves metrics.
+async fn serve_metrics(site: &Site, limit: &str) -> (Process, SocketAddr) {
+    let metrics = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let process = serve(site, &["--server-metrics-listen", &metrics.to_string(), limit]).await;
+    (process, metrics)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_for_metrics_that_stall_give_way_to_each_other_and_the_page_is_served() {
     let site = Site::start().await;
-    let metrics: SocketAddr = format!("127.0.0.1:{}", free_port()).parse().unwrap();
-    let flags = ["--server-metrics-listen", &metrics.to_string(), "--limits-metrics-timeout=1m"];
-    let _process = serve(&site, &flags).await;
+    let (_process, metrics) = serve_metrics(&site, "--limits-metrics-timeout=1m").await;
     let mut streams = Vec::new();
     for _ in 0..40 {
         streams.push(stalled(metrics, 2).await);
@@ -103,9 +108,7 @@ async fn requests_for_metrics_that_stall_give_way_to_each_other_and_the_page_is_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_for_metrics_that_stalls_ends_by_itself() {
     let site = Site::start().await;
-    let metrics: SocketAddr = format!("127.0.0.1:{}", free_port()).parse().unwrap();
-    let flags = ["--server-metrics-listen", &metrics.to_string(), "--limits-metrics-timeout=1s"];
-    let _process = serve(&site, &flags).await;
+    let (_process, metrics) = serve_metrics(&site, "--limits-metrics-timeout=1s").await;
     assert!(is_ended(&mut stalled(metrics, 2).await, PATIENCE).await);
     // Nor does one that asks and does not read keep its connection.
     let mut silent = tcp(metrics, 2).await;

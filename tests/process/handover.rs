@@ -1,13 +1,16 @@
 //! kill -9 in the middle of a hand-over between the engines: it ends in one owner, and the Secret is the same all the time.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use kube::ResourceExt;
 use kubernetes_double::{Fault, FaultRule, OnResource, Phase};
 use secret_service::proto::{SyncedSecret, synced_secret::State};
 
 use super::{process::Process, rebuild::lose_database};
-use crate::support::{PATIENCE, Site, needs_the_double, requests::*, until};
+use crate::support::{PATIENCE, Site, requests::*, until};
+
+/// What a Secret holds.
+type Held = BTreeMap<String, String>;
 
 /// Where the process is stopped: it waits for the API server's answer to this verb on this resource.
 type Point = (&'static str, &'static str);
@@ -23,11 +26,7 @@ async fn synced_in(engine: &str) -> Site {
     site.install_extension().await;
     site.seed("pump-user", "operator").await;
     let mut process = Process::serve_in(engine, &site).await;
-    process
-        .client
-        .create_synced_secret(create("edp1", vec![existing("username", "pump-user")]))
-        .await
-        .unwrap();
+    process.create("edp1", vec![existing("username", "pump-user")]).await;
     until(&mut process.client, "edp1", |secret| secret.state() == State::Synced).await;
     process.kill().await;
     site
@@ -75,12 +74,26 @@ async fn settled(site: &Site, engine: &str) {
     }
 }
 
+fn before_and_after(points: &[Point]) -> impl Iterator<Item = (Point, Phase)> {
+    points.iter().flat_map(|point| [(*point, Phase::Before), (*point, Phase::After)])
+}
+
+/// A site whose synced secret one engine made, and another was killed in taking over; the uid and the data of the Secret before.
+async fn killed_between(
+    from: &str,
+    to: &str,
+    point: Point,
+    phase: Phase,
+) -> (Site, Option<String>, Option<Held>) {
+    let site = synced_in(from).await;
+    let (uid, held) = (site.secrets().get("edp1").await.unwrap().uid(), site.edge("edp1").await);
+    killed_at(&site, to, point, phase).await;
+    (site, uid, held)
+}
+
 async fn survives(from: &str, to: &str, points: &[Point]) {
-    let both = |point: &Point| [(*point, Phase::Before), (*point, Phase::After)];
-    for (point, phase) in points.iter().flat_map(both) {
-        let site = synced_in(from).await;
-        let (uid, held) = (site.secrets().get("edp1").await.unwrap().uid(), site.edge("edp1").await);
-        killed_at(&site, to, point, phase).await;
+    for (point, phase) in before_and_after(points) {
+        let (site, uid, held) = killed_between(from, to, point, phase).await;
         assert_eq!(
             site.secrets().get("edp1").await.unwrap().uid(),
             uid,
@@ -104,11 +117,8 @@ async fn survives(from: &str, to: &str, points: &[Point]) {
 
 /// Where the database is lost in the middle, the Secret stays as it is: it is a synced secret again, or nobody can tell and it is listed.
 async fn survives_without_its_database(from: &str, to: &str, points: &[Point]) {
-    let both = |point: &Point| [(*point, Phase::Before), (*point, Phase::After)];
-    for (point, phase) in points.iter().flat_map(both) {
-        let site = synced_in(from).await;
-        let (uid, held) = (site.secrets().get("edp1").await.unwrap().uid(), site.edge("edp1").await);
-        killed_at(&site, to, point, phase).await;
+    for (point, phase) in before_and_after(points) {
+        let (site, uid, held) = killed_between(from, to, point, phase).await;
         lose_database(&site).await;
 
         let mut process = Process::serve_in(to, &site).await;
@@ -129,22 +139,19 @@ async fn survives_without_its_database(from: &str, to: &str, points: &[Point]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hand_over_that_is_killed_anywhere_and_loses_its_database_leaves_the_secret_as_it_is() {
-    if needs_the_double("kill -9 in a hand-over, and the loss of the database") {
-        survives_without_its_database("direct", "secret-store", &TO_THE_EXTENSION).await;
-        survives_without_its_database("secret-store", "direct", &BACK).await;
-    }
+    needs!(the_double);
+    survives_without_its_database("direct", "secret-store", &TO_THE_EXTENSION).await;
+    survives_without_its_database("secret-store", "direct", &BACK).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hand_over_to_the_extension_that_is_killed_anywhere_ends_with_the_same_secret_in_its_hands() {
-    if needs_the_double("kill -9 in a hand-over to the extension") {
-        survives("direct", "secret-store", &TO_THE_EXTENSION).await;
-    }
+    needs!(the_double);
+    survives("direct", "secret-store", &TO_THE_EXTENSION).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hand_over_back_that_is_killed_anywhere_ends_with_the_same_secret_in_ours() {
-    if needs_the_double("kill -9 in a hand-over from the extension") {
-        survives("secret-store", "direct", &BACK).await;
-    }
+    needs!(the_double);
+    survives("secret-store", "direct", &BACK).await;
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use secret_service::proto::{CreateVaultSecretRequest, secret_service_client::SecretServiceClient};
+use secret_service::proto::secret_service_client::SecretServiceClient;
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -19,12 +19,7 @@ use crate::support::{Site, requests::*};
 const ROW: &str = "cluster.lease";
 
 async fn change(client: &SecretServiceClient<Channel>, id: &str) -> Result<(), tonic::Status> {
-    let request = CreateVaultSecretRequest {
-        vault_secret_id: id.to_owned(),
-        secret: Some(new("value")),
-        ..Default::default()
-    };
-    client.clone().create_vault_secret(request).await.map(drop)
+    client.clone().create_vault_secret(create_vault_secret(id, "value")).await.map(drop)
 }
 
 /// Who holds the Lease, as a process says that stands by.

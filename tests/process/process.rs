@@ -10,11 +10,11 @@ use std::{
     time::Duration,
 };
 
-use secret_service::proto::secret_service_client::SecretServiceClient;
+use secret_service::proto::{SecretReference, SyncedSecret, secret_service_client::SecretServiceClient};
 use tokio::process::{Child, Command};
 use tonic::transport::Channel;
 
-use crate::support::{PATIENCE, Site, VAULT, configuration::Configuration};
+use crate::support::{PATIENCE, Site, VAULT, configuration::Configuration, requests::create};
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_secret-service");
 
@@ -82,6 +82,11 @@ impl Process {
         let address = started(site, logged_before).await;
         let client = connect(&format!("http://{address}")).await;
         Self { child, address: address.parse().expect("it listens at one address"), client }
+    }
+
+    /// Creates a synced secret, and waits for the edge.
+    pub async fn create(&mut self, id: &str, references: Vec<SecretReference>) -> SyncedSecret {
+        self.client.create_synced_secret(create(id, references)).await.unwrap().into_inner()
     }
 
     /// Where it listens.

@@ -8,7 +8,7 @@ use serde_yaml_ng::Value;
 use tokio::process::Command;
 
 use super::process::{Process, command, configuration, log};
-use crate::support::{Site, needs_the_double, requests::*};
+use crate::support::{Site, requests::*};
 
 /// What the plugin prints, in every way that it has.
 const SECRET: &str = "canary-5d1e";
@@ -67,9 +67,7 @@ async fn ends(site: &Site, arguments: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_credential_plugin_prints_is_in_no_message_condition_audit_or_log() {
-    if !needs_the_double("a credential plugin that prints secrets") {
-        return;
-    }
+    needs!(the_double);
     let mut site = Site::start().await;
     with_plugin(&mut site);
     let fail = site.directory().join("fail");

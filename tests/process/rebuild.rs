@@ -4,10 +4,10 @@ use std::{path::PathBuf, time::Duration};
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, api::DeleteParams};
-use secret_service::proto::{ListSyncedSecretsRequest, SyncedSecret, synced_secret::State};
+use secret_service::proto::{ListSyncedSecretsRequest, synced_secret::State};
 
 use super::{
-    crash::{POINTS, Point, is_complete, killed_at, pair},
+    crash::{POINTS, Point, is_complete, killed_at, killed_in_create, with_pair_to_change},
     process::{Process, command, configuration},
 };
 use crate::support::{PATIENCE, Site, requests::*, until};
@@ -70,17 +70,22 @@ async fn a_dry_run_says_what_would_be_recorded_and_makes_no_database() {
     assert_eq!((&json["dryRun"], json["found"].as_array().unwrap().len()), (&true.into(), 2), "{json}");
 }
 
+/// `a` and `b` are recorded again, one of them is synced, and the process ends in order.
+async fn has_both_and_syncs(mut process: Process, id: &str) {
+    assert_eq!(names(&mut process).await, [name("a"), name("b")]);
+    let synced = process.client.sync_synced_secret(sync(id)).await.unwrap().into_inner();
+    assert_eq!(synced.state(), State::Synced);
+    assert!(process.terminate().await.success());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_is_rebuilt_while_no_service_runs() {
     let site = lost().await;
     let told = rebuild(&site, &[]).await;
     assert!(told.contains("recorded") && !told.contains("to be recorded"), "{told}");
     assert!(rebuild(&site, &[]).await.contains("Nothing to record"));
-    let mut process = Process::serve_as(&site, &configuration(&site, 0), &["--database-rebuild=false"]).await;
-    assert_eq!(names(&mut process).await, [name("a"), name("b")]);
-    let synced = process.client.sync_synced_secret(sync("a")).await.unwrap().into_inner();
-    assert_eq!(synced.state(), State::Synced);
-    assert!(process.terminate().await.success());
+    let process = Process::serve_as(&site, &configuration(&site, 0), &["--database-rebuild=false"]).await;
+    has_both_and_syncs(process, "a").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,10 +97,7 @@ async fn a_service_that_runs_rebuilds_its_database_when_it_is_asked() {
     assert!(rebuild(&site, &["--dry-run"]).await.contains("to be recorded"));
     let told = rebuild(&site, &[]).await;
     assert!(told.contains("recorded"), "{told}");
-    assert_eq!(names(&mut process).await, [name("a"), name("b")]);
-    let synced = process.client.sync_synced_secret(sync("b")).await.unwrap().into_inner();
-    assert_eq!(synced.state(), State::Synced);
-    assert!(process.terminate().await.success());
+    has_both_and_syncs(process, "b").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -146,9 +148,7 @@ async fn is_back(site: &Site, process: &mut Process, point: Point, sets: &[[&str
 async fn a_create_that_is_killed_anywhere_and_loses_its_database_is_what_the_edge_says() {
     for point in POINTS.into_iter().filter(|point| !matches!(point, Point::Edge("delete", ..))) {
         let site = Site::start().await;
-        let process = Process::serve(&site).await;
-        let mut client = process.client.clone();
-        killed_at(&site, process, point, async move { client.create_synced_secret(pair()).await }).await;
+        killed_in_create(&site, point).await;
         lose_database(&site).await;
         let mut process = Process::serve(&site).await;
         is_back(&site, &mut process, point, &[["alice-1", "secret-1"]]).await;
@@ -159,10 +159,8 @@ async fn a_create_that_is_killed_anywhere_and_loses_its_database_is_what_the_edg
 async fn a_change_that_is_killed_anywhere_and_loses_its_database_is_what_the_edge_says() {
     for point in POINTS {
         let site = Site::start().await;
-        let mut process = Process::serve(&site).await;
-        let made = process.client.create_synced_secret(pair()).await.unwrap().into_inner();
+        let (process, wanted) = with_pair_to_change(&site).await;
         let mut client = process.client.clone();
-        let wanted = SyncedSecret { description: "changed".to_owned(), etag: String::new(), ..made };
         killed_at(&site, process, point, async move {
             client.update_synced_secret(update(wanted, &["description"])).await?;
             client.add_vault_secret_version(add_version("edp1-username", "alice-2")).await?;

@@ -86,11 +86,7 @@ async fn a_check_says_what_holds_what_does_not_and_what_to_do() {
 async fn it_serves_until_it_is_told_to_stop_and_logs_json_without_values() {
     let site = Site::start().await;
     let mut process = Process::serve(&site).await;
-    process
-        .client
-        .create_synced_secret(create("a", vec![created("k", "fresh", "canary-44c1")]))
-        .await
-        .unwrap();
+    process.create("a", vec![created("k", "fresh", "canary-44c1")]).await;
     assert_eq!(site.edge("a").await.unwrap()["k"], "canary-44c1");
     assert!(process.terminate().await.success());
     let log = std::fs::read_to_string(super::process::log(&site)).unwrap();

@@ -48,7 +48,7 @@ async fn the_search_box_and_the_unsynced_only_switch_narrow_the_list() {
     for name in ["Pump-7-User", "pump-7-password", "historian"] {
         world.seed(name, "v").await;
     }
-    world.client.create_synced_secret(create("pump", vec![existing("u", "pump-7-user")])).await.unwrap();
+    world.create("pump", vec![existing("u", "pump-7-user")]).await;
 
     let (all, _) = list(&mut world, ListVaultSecretsRequest::default()).await;
     assert_eq!(all.len(), 3);
@@ -75,7 +75,7 @@ async fn several_existing_secrets_become_one_synced_secret() {
     world.seed("a", "1").await;
     world.seed("b", "2").await;
     let references = vec![existing("one", "a"), existing("two", "b"), existing("again", "A")];
-    let secret = world.client.create_synced_secret(create("both", references)).await.unwrap().into_inner();
+    let secret = world.create("both", references).await;
     assert_eq!(secret.state(), State::Synced);
     let edge = world.edge("both").await.unwrap();
     assert_eq!((edge["one"].as_str(), edge["two"].as_str(), edge["again"].as_str()), ("1", "2", "1"));
@@ -95,7 +95,7 @@ async fn a_reference_can_be_pinned_to_a_version() {
         let version = version.name.rsplit('/').next().unwrap().to_owned();
         let pinned = SecretReference { version: version.clone(), ..existing("k", "a") };
         let id = format!("pinned-{number}");
-        let secret = world.client.create_synced_secret(create(&id, vec![pinned])).await.unwrap().into_inner();
+        let secret = world.create(&id, vec![pinned]).await;
         assert_eq!(secret.references[0].synced_version, version);
         held.push(world.edge(&id).await.unwrap()["k"].clone());
     }
@@ -139,7 +139,7 @@ async fn of_ten_thousand_vault_secrets_each_is_listed_once_and_the_one_that_is_s
         managed: false,
     });
     world.vault.seed_all(seeds.collect()).await.unwrap();
-    world.client.create_synced_secret(create("a", vec![existing("k", "s-07777")])).await.unwrap();
+    world.create("a", vec![existing("k", "s-07777")]).await;
     let mut seen = BTreeSet::new();
     let mut request = ListVaultSecretsRequest { page_size: 1_000, unsynced_only: true, ..Default::default() };
     loop {

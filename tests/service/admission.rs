@@ -89,7 +89,7 @@ async fn names_of_others_can_neither_be_created_nor_adopted_and_the_refusal_says
         assert_eq!(world.secrets().get(id).await.unwrap(), theirs, "{id} stays as it is");
     }
     // What the platform leaves to others to fill is theirs.
-    world.client.create_synced_secret(create("aio-opc-ua-broker-trust-list", both())).await.unwrap();
+    world.create("aio-opc-ua-broker-trust-list", both()).await;
 }
 
 #[tokio::test]

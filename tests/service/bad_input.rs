@@ -7,7 +7,7 @@ use secret_service::proto::{
 };
 use tonic::Code;
 
-use crate::support::{World, needs_the_direct_engine, requests::*};
+use crate::support::{World, requests::*};
 
 async fn refused(world: &mut World, request: CreateSyncedSecretRequest) -> Told {
     let told = told(&world.client.create_synced_secret(request).await.unwrap_err());
@@ -77,7 +77,7 @@ async fn every_mistake_of_a_create_is_named_at_once_and_nothing_is_changed() {
 async fn a_value_of_25600_bytes_is_taken_and_one_byte_more_is_not() {
     let mut world = World::start().await;
     let fits = "x".repeat(25_600);
-    world.client.create_synced_secret(create("fits", vec![created("k", "fits", &fits)])).await.unwrap();
+    world.create("fits", vec![created("k", "fits", &fits)]).await;
     assert_eq!(world.edge("fits").await.unwrap()["k"], fits);
 
     let told = refused(&mut world, create("more", vec![created("k", "more", &format!("{fits}x"))])).await;
@@ -148,10 +148,8 @@ async fn page_sizes_and_tokens_follow_the_rules() {
 
 #[tokio::test]
 async fn an_unknown_path_in_a_mask_is_refused() {
-    let mut world = World::start().await;
-    world.seed("v", "x").await;
-    let secret =
-        world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap().into_inner();
+    let mut world = World::start().await.with_synced(&["a"], "x").await;
+    let secret = world.get("a").await;
     let told = told(
         &world.client.update_synced_secret(update(secret, &["secret_type", "labels"])).await.unwrap_err(),
     );
@@ -161,9 +159,7 @@ async fn an_unknown_path_in_a_mask_is_refused() {
 
 #[tokio::test]
 async fn a_value_that_is_not_in_its_encoding_is_refused_and_not_shown() {
-    if !needs_the_direct_engine("reading a value to see whether it is in its encoding") {
-        return;
-    }
+    needs!(the_direct_engine);
     let mut world = World::start().await;
     world.seed("v", "hunter2!").await;
     let reference = SecretReference { encoding: 1, ..existing("k", "v") };
@@ -210,7 +206,7 @@ async fn a_taken_name_at_the_edge_is_refused_with_the_remedy() {
     assert_eq!(told.code, Code::AlreadyExists);
     assert!(told.message.contains("Adopt"), "{}", told.message);
     assert_eq!(world.edge("theirs").await.unwrap()["k"], "untouched");
-    world.client.create_synced_secret(create("ours", vec![existing("k", "v")])).await.unwrap();
+    world.create("ours", vec![existing("k", "v")]).await;
     let told = refused(&mut world, create("ours", vec![existing("k", "v")])).await;
     assert_eq!(told.code, Code::AlreadyExists);
 }

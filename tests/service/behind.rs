@@ -15,21 +15,16 @@ use secret_service::{
 use secret_store_extension_double::Extension;
 use serde_json::json;
 
-use crate::support::{Options, World, needs_the_double, requests::*, until_so};
+use crate::support::{Options, World, requests::*, until_so};
 
 async fn with_one(options: Options) -> World {
-    let mut world = World::start_with(Options { engine: SyncEngine::SecretStore, ..options }).await;
-    world.seed("v", "one").await;
-    let made = world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await;
-    assert_eq!(made.unwrap().into_inner().state(), State::Synced);
-    world
+    let options = Options { engine: SyncEngine::SecretStore, ..options };
+    World::start_with(options).await.with_synced(&["a"], "one").await
 }
 
 #[tokio::test]
 async fn a_secretsync_that_the_watch_does_not_show_yet_is_not_one_that_somebody_removed() {
-    if !needs_the_double("a watch that is behind") {
-        return;
-    }
+    needs!(the_double);
     let mut world = with_one(Options::default()).await;
     world.cluster().faults().add(FaultRule::new(ClusterFault::WatchSilent).resource("secretsyncs"));
     let writes = |world: &World| world.cluster().requests().of("patch", "secretsyncs");
@@ -49,9 +44,7 @@ async fn a_secretsync_that_the_watch_does_not_show_yet_is_not_one_that_somebody_
 
 #[tokio::test]
 async fn a_secretsync_that_goes_while_the_watch_is_behind_comes_back() {
-    if !needs_the_double("a watch that is behind") {
-        return;
-    }
+    needs!(the_double);
     let mut world = with_one(Options::default()).await;
     world.cluster().faults().add(FaultRule::new(ClusterFault::WatchSilent).resource("secretsyncs"));
     let request = CreateSyncedSecretRequest { wait: None, ..create("b", vec![existing("k", "v")]) };
@@ -65,9 +58,7 @@ async fn a_secretsync_that_goes_while_the_watch_is_behind_comes_back() {
 
 #[tokio::test]
 async fn what_the_extension_said_before_it_was_told_is_no_answer() {
-    if !needs_the_double("a watch that is behind") {
-        return;
-    }
+    needs!(the_double);
     let mut world = with_one(Options { patience: Duration::from_secs(60), ..Options::default() }).await;
     world.cluster().faults().add(FaultRule::new(ClusterFault::WatchSilent).resource("secretsyncs"));
     let hash = async || world.syncs().get("a").await.unwrap().status.unwrap().sync_hash;

@@ -6,7 +6,7 @@ use secret_service::proto::{
 };
 use tonic::Code;
 
-use crate::support::{World, needs_the_direct_engine, requests::*};
+use crate::support::{World, requests::*};
 
 #[tokio::test]
 async fn one_call_creates_the_vault_secrets_and_the_edge_holds_their_values() {
@@ -14,8 +14,7 @@ async fn one_call_creates_the_vault_secrets_and_the_edge_holds_their_values() {
 
     let references =
         vec![created("username", "edp1-username", "alice"), created("password", "edp1-password", "s3cret-1")];
-    let secret =
-        world.client.create_synced_secret(create("edp1secrets", references)).await.unwrap().into_inner();
+    let secret = world.create("edp1secrets", references).await;
 
     assert_eq!(secret.state(), State::Synced, "{secret:?}");
     assert_eq!((secret.generation, secret.synced_generation), (1, 1));
@@ -34,9 +33,7 @@ async fn one_call_creates_the_vault_secrets_and_the_edge_holds_their_values() {
 
 #[tokio::test]
 async fn the_secret_at_the_edge_says_whose_it_is_and_where_its_keys_come_from() {
-    if !needs_the_direct_engine("writing all of the Secret's metadata") {
-        return;
-    }
+    needs!(the_direct_engine);
     let mut world = World::start().await;
     let mut request = create("pump", vec![created("k", "pump-k", "v")]);
     let asked = request.synced_secret.as_mut().unwrap();
@@ -94,7 +91,7 @@ async fn encodings_decide_which_bytes_the_edge_gets() {
         encoded("base64", "aGk=", Encoding::Base64),
         encoded("hex", "6869", Encoding::Hex),
     ];
-    world.client.create_synced_secret(create("enc", references)).await.unwrap();
+    world.create("enc", references).await;
 
     let edge = world.edge("enc").await.unwrap();
     assert_eq!((edge["plain"].as_str(), edge["base64"].as_str(), edge["hex"].as_str()), ("aGk=", "hi", "hi"));
@@ -122,7 +119,7 @@ async fn the_vault_half_alone_creates_and_rotates() {
         .unwrap()
         .into_inner();
     assert!(version.name.starts_with("vaultSecrets/historian-token/versions/"));
-    world.client.create_synced_secret(create("h", vec![existing("token", "historian-token")])).await.unwrap();
+    world.create("h", vec![existing("token", "historian-token")]).await;
     assert_eq!(world.edge("h").await.unwrap()["token"], "two");
 
     let nowhere = AddVaultSecretVersionRequest { parent: vault_name("nowhere"), ..add_version("x", "y") };

@@ -8,9 +8,7 @@ use kubernetes_double::{AnyFault, ClusterFault, Fault, FaultRule, OnResource, Re
 use secret_service::proto::{CreateSyncedSecretRequest, ListAuditEventsRequest, synced_secret::State};
 use serde_json::json;
 
-use crate::support::{
-    Options, PATIENCE, World, needs_the_direct_engine, needs_the_double, requests::*, written,
-};
+use crate::support::{Options, PATIENCE, World, requests::*, written};
 
 fn on(verb: &str, fault: impl Into<AnyFault<ClusterFault>>) -> FaultRule<ResourceMatch> {
     let resource = if verb == "patch" { written() } else { "secrets" };
@@ -26,10 +24,7 @@ async fn synced() -> World {
 }
 
 async fn synced_with(options: Options) -> World {
-    let mut world = World::start_with(options).await;
-    world.seed("v", "value").await;
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
-    world
+    World::start_with(options).await.with_synced(&["a"], "value").await
 }
 
 /// Waits until the edge holds just what it should again.
@@ -74,9 +69,7 @@ async fn an_edit_by_hand_is_repaired_and_recorded() {
 
 #[tokio::test]
 async fn a_label_that_was_taken_off_is_put_back() {
-    if !needs_the_direct_engine("putting back a label of the Secret alone") {
-        return;
-    }
+    needs!(the_direct_engine);
     let world = synced().await;
     let edit = json!({ "metadata": { "labels": null } });
     world.secrets().patch("a", &PatchParams::default(), &Patch::Merge(edit)).await.unwrap();
@@ -123,9 +116,7 @@ async fn a_secret_that_was_replaced_by_somebody_else_is_a_conflict_and_never_ove
 
 #[tokio::test]
 async fn a_cluster_that_refuses_or_fails_leaves_a_reason_and_is_tried_again() {
-    if !needs_the_double("a_cluster_that_refuses_or_fails_leaves_a_reason_and_is_tried_again") {
-        return;
-    }
+    needs!(the_double);
     let mut world =
         World::start_with(Options { interval: Duration::from_secs(1), ..Options::default() }).await;
     world.seed("v", "value").await;
@@ -139,12 +130,7 @@ async fn a_cluster_that_refuses_or_fails_leaves_a_reason_and_is_tried_again() {
     for (number, (fault, reason)) in cases.into_iter().enumerate() {
         world.cluster().faults().add(on("patch", fault));
         let id = format!("x{number}");
-        let secret = world
-            .client
-            .create_synced_secret(create(&id, vec![existing("k", "v")]))
-            .await
-            .unwrap()
-            .into_inner();
+        let secret = world.create(&id, vec![existing("k", "v")]).await;
         assert_eq!((secret.state(), synced_reason(&secret)), (State::Failed, reason));
         let condition = &secret.conditions[0];
         assert!(condition.message.len() > 40, "the condition says what to do: {}", condition.message);
@@ -155,9 +141,7 @@ async fn a_cluster_that_refuses_or_fails_leaves_a_reason_and_is_tried_again() {
 
 #[tokio::test]
 async fn a_namespace_that_is_gone_is_named_and_taken_up_again_when_it_is_there() {
-    if !needs_the_double("a_namespace_that_is_gone…") {
-        return;
-    }
+    needs!(the_double);
     let mut world = World::start().await;
     world.seed("v", "value").await;
     world.cluster().faults().add(on("patch", ClusterFault::NamespaceGone));
@@ -174,9 +158,7 @@ async fn a_namespace_that_is_gone_is_named_and_taken_up_again_when_it_is_there()
 
 #[tokio::test]
 async fn a_write_whose_answer_is_lost_is_found_again_and_not_a_conflict() {
-    if !needs_the_double("a_write_whose_answer_is_lost_is_found_again_and_not_a_conflict") {
-        return;
-    }
+    needs!(the_double);
     let mut world =
         World::start_with(Options { edge_timeout: Duration::from_millis(700), ..Options::default() }).await;
     world.seed("v", "value").await;
@@ -210,9 +192,7 @@ async fn a_delete_that_a_finalizer_holds_back_waits_and_ends_when_it_is_gone() {
 
 #[tokio::test]
 async fn a_watch_that_expires_or_breaks_is_resumed_and_drift_is_still_noticed() {
-    if !needs_the_double("a_watch_that_expires_or_breaks_is_resumed_and_drift_is_still_noticed") {
-        return;
-    }
+    needs!(the_double);
     let world = synced().await;
     for fault in [ClusterFault::WatchExpired, ClusterFault::WatchDrop] {
         world.cluster().faults().add(on("watch", fault).times(1));
@@ -224,9 +204,7 @@ async fn a_watch_that_expires_or_breaks_is_resumed_and_drift_is_still_noticed() 
 
 #[tokio::test]
 async fn values_that_together_exceed_a_kubernetes_secret_are_refused_before_anything_is_written() {
-    if !needs_the_direct_engine("reading values to see how large they are") {
-        return;
-    }
+    needs!(the_direct_engine);
     let mut world = World::start().await;
     let large = "x".repeat(25_000);
     let mut references = Vec::new();

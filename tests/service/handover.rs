@@ -23,7 +23,7 @@ use secret_service::{
 use secret_store_extension_double::{self as extension, Extension};
 use serde_json::json;
 
-use crate::support::{Options, PATIENCE, World, needs_the_double, requests::*};
+use crate::support::{Options, PATIENCE, World, requests::*, until_so, until_so_within};
 
 const LABEL: &str = "line";
 
@@ -71,18 +71,6 @@ async fn synced_with(world: &mut World) -> (Vec<String>, bool) {
     (secret.data.unwrap_or_default().into_keys().collect(), has_label)
 }
 
-async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
-    until_long(PATIENCE, what, is_so).await;
-}
-
-async fn until_long(patience: Duration, what: &str, is_so: impl AsyncFn() -> bool) {
-    let begun = tokio::time::Instant::now();
-    while !is_so().await {
-        assert!(begun.elapsed() < patience, "never so: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
 #[tokio::test]
 async fn what_an_update_dropped_that_never_reached_the_edge_goes_when_the_extension_takes_over() {
     let mut world = with_two_keys(options(SyncEngine::Direct)).await;
@@ -92,7 +80,7 @@ async fn what_an_update_dropped_that_never_reached_the_edge_goes_when_the_extens
     drops_one(&mut world).await;
     world.until_state("a", State::Degraded).await;
     world.switch_engine(SyncEngine::SecretStore).await;
-    until("it is handed over", async || world.syncs().get_opt("a").await.unwrap().is_some()).await;
+    until_so("it is handed over", async || world.syncs().get_opt("a").await.unwrap().is_some()).await;
     world.vault.faults().clear();
 
     assert_eq!(synced_with(&mut world).await, (vec!["kept".to_owned()], false));
@@ -117,7 +105,7 @@ async fn a_key_that_was_put_back_to_the_extension_and_then_dropped_goes() {
     let edit = json!({ "stringData": { "dropped": "edited" } });
     world.secrets().patch("a", &kubectl(), &Patch::Merge(edit)).await.unwrap();
     // It is taken out of the editor's hands, and the extension would write it now.
-    until("the key is no longer the editor's", async || {
+    until_so("the key is no longer the editor's", async || {
         let managers = world.secrets().get("a").await.unwrap().metadata.managed_fields.unwrap_or_default();
         managers.iter().all(|entry| entry.manager.as_deref() != Some("kubectl-patch"))
     })
@@ -135,10 +123,10 @@ async fn with_one_that_nobody_has_seen() -> (World, Extension) {
     world.stop_extension().await;
     let request = CreateSyncedSecretRequest { wait: None, ..create("a", vec![existing("k", "v")]) };
     world.client.create_synced_secret(request).await.unwrap();
-    until("there is a SecretSync", async || world.syncs().get_opt("a").await.unwrap().is_some()).await;
+    until_so("there is a SecretSync", async || world.syncs().get_opt("a").await.unwrap().is_some()).await;
     world.stop_service().await;
     let extension = Extension::start(world.extension_options()).await.unwrap();
-    until("the extension has made it", async || {
+    until_so("the extension has made it", async || {
         let sync = world.syncs().get("a").await.unwrap();
         sync.status.is_some_and(|status| !status.sync_hash.is_empty())
     })
@@ -148,16 +136,14 @@ async fn with_one_that_nobody_has_seen() -> (World, Extension) {
 
 #[tokio::test]
 async fn a_secret_that_nobody_has_seen_stays_ours_where_its_hand_over_stops_half_way() {
-    if !needs_the_double("a hand-over that stops half way") {
-        return;
-    }
+    needs!(the_double);
     let (mut world, _extension) = with_one_that_nobody_has_seen().await;
     let uid = world.secrets().get("a").await.unwrap().uid();
     has_little_patience(&mut world);
     // The SecretSync goes, and the class can't be looked at.
     world.cluster().faults().add(fails().verb("get").resource("secretproviderclasses"));
     world.start_service_with(SyncEngine::Direct).await;
-    until("the SecretSync is gone", async || world.syncs().get_opt("a").await.unwrap().is_none()).await;
+    until_so("the SecretSync is gone", async || world.syncs().get_opt("a").await.unwrap().is_none()).await;
     world.until_state("a", State::Failed).await;
     world.cluster().faults().clear();
 
@@ -170,9 +156,7 @@ async fn a_secret_that_nobody_has_seen_stays_ours_where_its_hand_over_stops_half
 
 #[tokio::test]
 async fn the_deletion_of_a_secret_that_nobody_has_seen_goes_on_where_it_stopped() {
-    if !needs_the_double("a look that fails") {
-        return;
-    }
+    needs!(the_double);
     let (mut world, _extension) = with_one_that_nobody_has_seen().await;
     let hold = json!({ "metadata": { "finalizers": ["example.com/hold"] } });
     world.secrets().patch("a", &kubectl(), &Patch::Merge(hold)).await.unwrap();
@@ -190,7 +174,7 @@ async fn the_deletion_of_a_secret_that_nobody_has_seen_goes_on_where_it_stopped(
     let free = json!({ "metadata": { "finalizers": null } });
     world.secrets().patch("a", &kubectl(), &Patch::Merge(free)).await.unwrap();
     world.until_gone("a").await;
-    until("nothing is left", async || world.edge("a").await.is_none()).await;
+    until_so("nothing is left", async || world.edge("a").await.is_none()).await;
 }
 
 // === the extension's kinds are gone ===
@@ -201,16 +185,12 @@ async fn uninstalls(world: &mut World) {
     let definitions: Api<CustomResourceDefinition> = Api::all(world.kube.clone());
     for name in ["secretsyncs.secret-sync.x-k8s.io", "secretproviderclasses.secrets-store.csi.x-k8s.io"] {
         definitions.delete(name, &DeleteParams::default()).await.unwrap();
-        until("the kind is gone", async || definitions.get_opt(name).await.unwrap().is_none()).await;
+        until_so("the kind is gone", async || definitions.get_opt(name).await.unwrap().is_none()).await;
     }
 }
 
 async fn with_one(options: Options) -> World {
-    let mut world = World::start_with(options).await;
-    world.seed("v", "value").await;
-    let made = world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await;
-    assert_eq!(made.unwrap().into_inner().state(), State::Synced);
-    world
+    World::start_with(options).await.with_synced(&["a"], "value").await
 }
 
 /// Puts a pair back as it was.
@@ -228,9 +208,7 @@ async fn puts_back(world: &World, mut class: SecretProviderClass, mut sync: Secr
 
 #[tokio::test]
 async fn what_the_extension_had_is_taken_over_once_its_kinds_are_gone_for_good() {
-    if !needs_the_double("custom resources that go away") {
-        return;
-    }
+    needs!(the_double);
     let mut world = with_one(options(SyncEngine::SecretStore)).await;
     let (class, sync) = (world.classes().get("a").await.unwrap(), world.syncs().get("a").await.unwrap());
     world.stop_service().await;
@@ -238,12 +216,12 @@ async fn what_the_extension_had_is_taken_over_once_its_kinds_are_gone_for_good()
     uninstalls(&mut world).await;
     world.somebody.sets("v", "new").await;
     world.start_service_with(SyncEngine::Direct).await;
-    until("the service writes it itself", async || world.edge("a").await.unwrap()["k"] == "new").await;
+    until_so("the service writes it itself", async || world.edge("a").await.unwrap()["k"] == "new").await;
     world.until_state("a", State::Synced).await;
 
     // Should they come back with what they had, there is one writer all the same. That they are served is not asked often by then.
     puts_back(&world, class, sync).await;
-    until_long(3 * PATIENCE, "the pair is removed again", async || {
+    until_so_within(3 * PATIENCE, "the pair is removed again", async || {
         world.syncs().get_opt("a").await.unwrap().is_none()
             && world.classes().get_opt("a").await.unwrap().is_none()
     })
@@ -254,9 +232,7 @@ async fn what_the_extension_had_is_taken_over_once_its_kinds_are_gone_for_good()
 
 #[tokio::test]
 async fn what_the_extension_had_can_be_deleted_once_its_kinds_are_gone_for_good() {
-    if !needs_the_double("custom resources that go away") {
-        return;
-    }
+    needs!(the_double);
     let mut world = with_one(options(SyncEngine::SecretStore)).await;
     let (class, sync) = (world.classes().get("a").await.unwrap(), world.syncs().get("a").await.unwrap());
     has_little_patience(&mut world);
@@ -269,7 +245,7 @@ async fn what_the_extension_had_can_be_deleted_once_its_kinds_are_gone_for_good(
     world.stop_service().await;
     puts_back(&world, class, sync).await;
     world.start_service().await;
-    until("the pair is removed again", async || {
+    until_so("the pair is removed again", async || {
         world.syncs().get_opt("a").await.unwrap().is_none()
             && world.classes().get_opt("a").await.unwrap().is_none()
     })
@@ -278,9 +254,7 @@ async fn what_the_extension_had_can_be_deleted_once_its_kinds_are_gone_for_good(
 
 #[tokio::test]
 async fn kinds_that_are_gone_for_a_moment_are_waited_for() {
-    if !needs_the_double("custom resources that go away") {
-        return;
-    }
+    needs!(the_double);
     let mut world = with_one(options(SyncEngine::SecretStore)).await;
     uninstalls(&mut world).await;
     let request = DeleteSyncedSecretRequest { wait: None, force: true, ..delete("a") };
@@ -289,5 +263,5 @@ async fn kinds_that_are_gone_for_a_moment_are_waited_for() {
     assert_eq!(world.get("a").await.state(), State::Deleting);
     extension::install(&world.kube).await.unwrap();
     world.until_gone("a").await;
-    until("nothing is left", async || world.edge("a").await.is_none()).await;
+    until_so("nothing is left", async || world.edge("a").await.is_none()).await;
 }

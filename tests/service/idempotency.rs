@@ -88,8 +88,7 @@ async fn updates_deletes_and_vault_writes_are_recognized_too() {
     assert_eq!(first.name, again.name);
     assert_eq!(versions(&mut world, "v").await, 2);
 
-    let secret =
-        world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap().into_inner();
+    let secret = world.create("a", vec![existing("k", "v")]).await;
     let wanted = SyncedSecret { description: "x".to_owned(), ..secret };
     let changed = UpdateSyncedSecretRequest { request_id: id(), ..update(wanted, &["description"]) };
     let first = world.client.update_synced_secret(changed.clone()).await.unwrap().into_inner();

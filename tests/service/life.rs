@@ -9,7 +9,7 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use crate::support::{PATIENCE, World, needs_the_double, requests::*, search::files_with};
+use crate::support::{PATIENCE, World, requests::*, search::files_with};
 
 async fn health(world: &World, service: &str) -> ServingStatus {
     let mut client = HealthClient::new(world.channel().await);
@@ -27,9 +27,7 @@ async fn until_health(world: &World, wanted: ServingStatus) {
 
 #[tokio::test]
 async fn it_serves_once_the_edge_is_readable_whatever_the_vault_does() {
-    if !needs_the_double("it_serves_once_the_edge_is_readable_whatever_the_vault_does") {
-        return;
-    }
+    needs!(the_double);
     let world = World::start().await;
     world.vault.faults().add(FaultRule::new(Fault::Hang));
     until_health(&world, ServingStatus::Serving).await;
@@ -67,9 +65,7 @@ async fn calls_under_way_are_finished_when_it_stops() {
 
 #[tokio::test]
 async fn a_thousand_callers_at_once_are_answered_or_told_to_come_back() {
-    let mut world = World::start().await;
-    world.seed("v", "x").await;
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    let world = World::start().await.with_synced(&["a"], "x").await;
     let calls = (0..1_000).map(|_| {
         let mut client = world.client.clone();
         async move { client.list_synced_secrets(ListSyncedSecretsRequest::default()).await }
@@ -86,8 +82,7 @@ async fn a_thousand_callers_at_once_are_answered_or_told_to_come_back() {
 async fn no_value_is_found_in_any_file_or_answer() {
     let mut world = World::start().await;
     let (one, two) = ("canary-7f3a91-one", "canary-7f3a91-two");
-    let made =
-        world.client.create_synced_secret(create("a", vec![created("k", "fresh", one)])).await.unwrap();
+    let made = world.create("a", vec![created("k", "fresh", one)]).await;
     world.client.add_vault_secret_version(add_version("fresh", two)).await.unwrap();
     world.client.sync_synced_secret(sync("a")).await.unwrap();
     assert_eq!(world.edge("a").await.unwrap()["k"], two);

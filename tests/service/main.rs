@@ -2,6 +2,7 @@
 
 #![allow(missing_docs)]
 
+#[macro_use]
 #[path = "../support/mod.rs"]
 mod support;
 

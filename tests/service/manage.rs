@@ -8,15 +8,6 @@ use tonic::Code;
 
 use crate::support::{World, requests::*};
 
-async fn made(ids: &[&str]) -> World {
-    let mut world = World::start().await;
-    world.seed("v", "value").await;
-    for id in ids {
-        world.client.create_synced_secret(create(id, vec![existing("k", "v")])).await.unwrap();
-    }
-    world
-}
-
 async fn ids(world: &mut World, filter: SyncedSecretFilter) -> Vec<String> {
     let request = ListSyncedSecretsRequest { filter: Some(filter), ..Default::default() };
     let page = world.client.list_synced_secrets(request).await.unwrap().into_inner();
@@ -29,14 +20,14 @@ async fn ids(world: &mut World, filter: SyncedSecretFilter) -> Vec<String> {
 
 #[tokio::test]
 async fn pages_neither_skip_nor_repeat_while_others_come_and_go() {
-    let mut world = made(&["b", "d", "f", "h"]).await;
+    let mut world = World::start().await.with_synced(&["b", "d", "f", "h"], "value").await;
     let first = ListSyncedSecretsRequest { page_size: 2, ..Default::default() };
     let page = world.client.list_synced_secrets(first.clone()).await.unwrap().into_inner();
     assert_eq!((page.synced_secrets.len(), page.total_size), (2, 4));
 
     world.client.delete_synced_secret(delete("b")).await.unwrap();
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
-    world.client.create_synced_secret(create("e", vec![existing("k", "v")])).await.unwrap();
+    world.create("a", vec![existing("k", "v")]).await;
+    world.create("e", vec![existing("k", "v")]).await;
 
     let next = ListSyncedSecretsRequest { page_token: page.next_page_token, page_size: 10, ..first };
     let page = world.client.list_synced_secrets(next).await.unwrap().into_inner();
@@ -47,7 +38,7 @@ async fn pages_neither_skip_nor_repeat_while_others_come_and_go() {
 
 #[tokio::test]
 async fn every_set_field_of_a_filter_must_match() {
-    let mut world = made(&["pump-1", "pump-2", "valve-1"]).await;
+    let mut world = World::start().await.with_synced(&["pump-1", "pump-2", "valve-1"], "value").await;
     world.seed("other", "v").await;
     let mut labelled = create("pump-3", vec![existing("k", "other")]);
     labelled.synced_secret.as_mut().unwrap().labels.insert("line".to_owned(), "1".to_owned());
@@ -66,7 +57,7 @@ async fn every_set_field_of_a_filter_must_match() {
 
 #[tokio::test]
 async fn an_update_changes_what_its_mask_names_and_the_edge_follows() {
-    let mut world = made(&["a"]).await;
+    let mut world = World::start().await.with_synced(&["a"], "value").await;
     world.seed("w", "other value").await;
     let before = world.get("a").await;
     let wanted = SyncedSecret {
@@ -103,7 +94,7 @@ async fn an_update_changes_what_its_mask_names_and_the_edge_follows() {
 
 #[tokio::test]
 async fn an_update_that_changes_nothing_records_nothing() {
-    let mut world = made(&["a"]).await;
+    let mut world = World::start().await.with_synced(&["a"], "value").await;
     let before = world.get("a").await;
     let same = SyncedSecret { etag: String::new(), ..before.clone() };
     let same = update(same, &["description", "labels", "references"]);
@@ -117,7 +108,7 @@ async fn an_update_that_changes_nothing_records_nothing() {
 
 #[tokio::test]
 async fn an_update_can_create_vault_secrets() {
-    let mut world = made(&["a"]).await;
+    let mut world = World::start().await.with_synced(&["a"], "value").await;
     let before = world.get("a").await;
     let wanted =
         SyncedSecret { references: vec![existing("k", "v"), created("n", "brand-new", "fresh")], ..before };
@@ -129,7 +120,7 @@ async fn an_update_can_create_vault_secrets() {
 
 #[tokio::test]
 async fn a_delete_removes_from_the_edge_and_never_from_the_vault() {
-    let mut world = made(&["a"]).await;
+    let mut world = World::start().await.with_synced(&["a"], "value").await;
     world.client.delete_synced_secret(delete("a")).await.unwrap();
 
     assert!(world.edge("a").await.is_none());
@@ -147,12 +138,12 @@ async fn a_delete_removes_from_the_edge_and_never_from_the_vault() {
     assert!(told(&again).details.resource_info().is_some());
     let missing = DeleteSyncedSecretRequest { allow_missing: true, ..delete("a") };
     world.client.delete_synced_secret(missing).await.unwrap();
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    world.create("a", vec![existing("k", "v")]).await;
 }
 
 #[tokio::test]
 async fn a_delete_with_a_stale_etag_is_refused() {
-    let mut world = made(&["a"]).await;
+    let mut world = World::start().await.with_synced(&["a"], "value").await;
     let before = world.get("a").await;
     let wanted = SyncedSecret { description: "x".to_owned(), ..before.clone() };
     world.client.update_synced_secret(update(wanted, &["description"])).await.unwrap();
@@ -163,7 +154,7 @@ async fn a_delete_with_a_stale_etag_is_refused() {
 
 #[tokio::test]
 async fn the_history_tells_who_did_what_newest_first() {
-    let mut world = made(&["a"]).await;
+    let mut world = World::start().await.with_synced(&["a"], "value").await;
     world.client.sync_synced_secret(sync("a")).await.unwrap();
     world.client.delete_synced_secret(delete("a")).await.unwrap();
 

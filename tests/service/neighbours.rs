@@ -18,8 +18,8 @@ use tonic::Code;
 use uuid::Uuid;
 
 use super::races::{
-    PAIR, a_strangers_like, direct, holds, kubectl, makes_a_secret, of_v, secret_store, slow, status, stays,
-    takes_down, until_asked, world, world_with_one,
+    PAIR, a_strangers_like, direct, holds, kubectl, makes_a_secret, of_v, secret_store, slow, slow_update,
+    status, stays, takes_down, until_asked, world, world_with_one,
 };
 use crate::support::{Options, World, requests::*, until_so};
 
@@ -102,7 +102,7 @@ async fn a_first_write_into_a_strangers_secret_does_not_make_it_ours_at_a_switch
 async fn a_strangers_secretsync_that_takes_on_our_label_is_not_swept_away() {
     let Some(mut world) = world(secret_store()).await else { return };
     world.seed("w", "theirs").await;
-    world.client.create_synced_secret(create("model", vec![existing("theirs", "w")])).await.unwrap();
+    world.create("model", vec![existing("theirs", "w")]).await;
     let (class, stranger) = a_strangers_like(&world, "model", "a").await;
     world.classes().create(&kubectl(), &class).await.unwrap();
     world.syncs().create(&kubectl(), &stranger).await.unwrap();
@@ -208,13 +208,7 @@ async fn a_create_that_was_refused_beside_a_deletion_is_not_answered_ok_when_it_
 #[tokio::test(flavor = "multi_thread")]
 async fn an_update_that_was_refused_beside_a_deletion_is_not_answered_ok_when_it_comes_again() {
     let Some(mut world) = world_with_one(direct()).await else { return };
-    slow(&world, Operation::SecretSet, "fresh", Duration::from_secs(2));
-    let asked = UpdateSyncedSecretRequest {
-        request_id: Uuid::new_v4().to_string(),
-        ..with_references("a", vec![existing("k", "v"), created("new", "fresh", "x")])
-    };
-    let (mut first, again) = (world.client.clone(), asked.clone());
-    let call = tokio::spawn(async move { first.update_synced_secret(asked).await });
+    let (call, again) = slow_update(&world);
     taken_and_deleted_meanwhile(&mut world).await;
     call.await.unwrap().unwrap_err();
 

@@ -16,11 +16,11 @@ use kubernetes_double::{Fault, FaultRule, OnResource, ResourceMatch, Rule as Rig
 use secret_service::{
     edge::secret_store::{SecretObjectData, SecretProviderClass, SecretSync},
     model::SyncEngine,
-    proto::{Condition, GetVaultRequest, condition::Status, synced_secret::State},
+    proto::{Condition, GetVaultRequest, SyncedSecret, condition::Status, synced_secret::State},
 };
 use serde_json::json;
 
-use crate::support::{Options, PATIENCE, Site, World, needs_the_double, requests::*};
+use crate::support::{Options, PATIENCE, Site, World, requests::*};
 
 const ACCOUNT: &str = "aio-ssc-sa";
 const ANNOTATION: &str = "azure.workload.identity/client-id";
@@ -125,9 +125,7 @@ async fn the_account_of_the_extension_must_be_there_and_be_that_of_the_identity(
 
 #[tokio::test]
 async fn an_account_that_may_not_be_looked_at_is_unknown_and_the_right_is_named() {
-    if !needs_the_double("an account that may not be looked at") {
-        return;
-    }
+    needs!(the_double);
     let mut world = World::start_with(engine()).await;
     let all = || vec!["*".to_owned()];
     let right = Right {
@@ -168,8 +166,7 @@ async fn a_controller_that_answers_nobody_is_told() {
 #[tokio::test]
 async fn a_controller_that_no_longer_answers_us_is_told_although_it_did() {
     let mut world = World::start_with(Options { patience: Duration::from_millis(500), ..engine() }).await;
-    world.seed("pump-user", "operator").await;
-    world.client.create_synced_secret(create("edp1", vec![existing("username", "pump-user")])).await.unwrap();
+    create_edp1(&mut world).await;
     world.stop_extension().await;
     let again = world.client.sync_synced_secret(sync("edp1")).await.unwrap().into_inner();
     assert_eq!(again.conditions[0].reason, "EngineNotResponding");
@@ -180,9 +177,7 @@ async fn a_controller_that_no_longer_answers_us_is_told_although_it_did() {
 
 #[tokio::test]
 async fn resources_that_are_not_served_are_named_with_the_way_to_install_them() {
-    if !needs_the_double("the extension's resources are taken away") {
-        return;
-    }
+    needs!(the_double);
     let mut world = World::start_with(engine()).await;
     let definitions: Api<CustomResourceDefinition> = Api::all(world.kube.clone());
     definitions.delete("secretsyncs.secret-sync.x-k8s.io", &DeleteParams::default()).await.unwrap();
@@ -205,12 +200,9 @@ fn not_served() -> FaultRule<ResourceMatch> {
 
 #[tokio::test]
 async fn what_the_extension_has_in_its_hands_stays_there_when_its_resources_are_not_served_at_a_start() {
-    if !needs_the_double("resources that are not served at a start") {
-        return;
-    }
+    needs!(the_double);
     let mut world = World::start_with(auto()).await;
-    world.seed("pump-user", "operator").await;
-    world.client.create_synced_secret(create("edp1", vec![existing("username", "pump-user")])).await.unwrap();
+    create_edp1(&mut world).await;
     let before = world.until_state("edp1", State::Synced).await;
     let given = world.syncs().get("edp1").await.unwrap();
     world.stop_service().await;
@@ -238,49 +230,44 @@ async fn what_the_extension_has_in_its_hands_stays_there_when_its_resources_are_
     says(&mut world, "EngineChosen", Status::True, "Detected", &["cluster serves"]).await;
 }
 
-#[tokio::test]
-async fn one_answer_that_the_resources_are_not_served_does_not_choose_the_direct_engine() {
-    if !needs_the_double("resources that are not served for a moment") {
-        return;
-    }
+/// A service that finds the extension installed, and the cluster with a fault.
+async fn started_beside(fault: FaultRule<ResourceMatch>) -> World {
     let mut site = Site::start().await;
     site.install_extension().await;
-    site.cluster().faults().add(not_served().times(1));
-    let mut world = World::start_on(site, auto()).await;
+    site.cluster().faults().add(fault);
+    World::start_on(site, auto()).await
+}
+
+async fn create_edp1(world: &mut World) -> SyncedSecret {
     world.seed("pump-user", "operator").await;
-    world.client.create_synced_secret(create("edp1", vec![existing("username", "pump-user")])).await.unwrap();
+    world.create("edp1", vec![existing("username", "pump-user")]).await
+}
+
+#[tokio::test]
+async fn one_answer_that_the_resources_are_not_served_does_not_choose_the_direct_engine() {
+    needs!(the_double);
+    let mut world = started_beside(not_served().times(1)).await;
+    create_edp1(&mut world).await;
     says(&mut world, "EngineChosen", Status::True, "Detected", &["secret-store", "cluster serves"]).await;
     assert!(world.syncs().get_opt("edp1").await.unwrap().is_some());
 }
 
 #[tokio::test]
 async fn resources_that_come_after_the_start_are_taken_up_where_there_are_no_synced_secrets_yet() {
-    if !needs_the_double("resources that come after the start") {
-        return;
-    }
-    let mut site = Site::start().await;
-    site.install_extension().await;
-    site.cluster().faults().add(not_served());
-    let mut world = World::start_on(site, auto()).await;
+    needs!(the_double);
+    let mut world = started_beside(not_served()).await;
     until_chosen(&mut world, "direct").await;
     world.cluster().faults().clear();
     until_chosen(&mut world, "secret-store").await;
-    world.seed("pump-user", "operator").await;
-    world.client.create_synced_secret(create("edp1", vec![existing("username", "pump-user")])).await.unwrap();
+    create_edp1(&mut world).await;
     assert!(world.syncs().get_opt("edp1").await.unwrap().is_some());
 }
 
 #[tokio::test]
 async fn resources_that_come_after_the_start_do_not_take_what_the_direct_engine_has_until_a_restart() {
-    if !needs_the_double("resources that come after the start") {
-        return;
-    }
-    let mut site = Site::start().await;
-    site.install_extension().await;
-    site.cluster().faults().add(not_served());
-    let mut world = World::start_on(site, auto()).await;
-    world.seed("pump-user", "operator").await;
-    world.client.create_synced_secret(create("edp1", vec![existing("username", "pump-user")])).await.unwrap();
+    needs!(the_double);
+    let mut world = started_beside(not_served()).await;
+    create_edp1(&mut world).await;
     world.cluster().faults().clear();
     // The service has noticed by now that they are served.
     tokio::time::sleep(Duration::from_secs(10)).await;

@@ -14,7 +14,7 @@ use secret_service::{
 };
 use tokio::time::{Instant, sleep};
 
-use crate::support::{Options, PATIENCE, Site, World, needs_the_double, requests::*};
+use crate::support::{Options, PATIENCE, Site, World, requests::*};
 
 /// A file of the site, as Kubernetes changes mounted ones: another file takes the name.
 fn write(site: &Site, name: &str, text: &str) -> PathBuf {
@@ -86,9 +86,7 @@ async fn an_authority_of_the_vault_that_is_renewed_in_its_file_is_trusted_withou
 
 #[tokio::test]
 async fn a_kubeconfig_that_is_renewed_is_used_without_a_restart() {
-    if !needs_the_double("a kubeconfig with a token that nobody knows") {
-        return;
-    }
+    needs!(the_double);
     let mut site = Site::start().await;
     let good = std::fs::read_to_string(&site.kubeconfig).unwrap();
     let mut expired: serde_yaml_ng::Value = serde_yaml_ng::from_str(&good).unwrap();
@@ -107,9 +105,7 @@ async fn a_kubeconfig_that_is_renewed_is_used_without_a_restart() {
 
 #[tokio::test]
 async fn an_authority_of_the_cluster_that_is_renewed_in_its_file_is_trusted_without_a_restart() {
-    if !needs_the_double("a cluster whose authority has changed") {
-        return;
-    }
+    needs!(the_double);
     let mut site = Site::start().await;
     let good = std::fs::read_to_string(&site.ca).unwrap();
     let elsewhere = tempfile::tempdir().unwrap();
@@ -149,9 +145,7 @@ async fn files_on_a_disk_that_hangs_stop_no_call() {
     let kubeconfig = std::fs::read_to_string(&site.kubeconfig).unwrap();
     site.ca = write(&site, "authorities.pem", &authority);
     site.kubeconfig = write(&site, "kubeconfig-of-the-service", &kubeconfig);
-    let mut world = World::start_on(site, Options::default()).await;
-    world.seed("v", "value").await;
-    world.client.create_synced_secret(create("before", vec![existing("k", "v")])).await.unwrap();
+    let mut world = World::start_on(site, Options::default()).await.with_synced(&["before"], "value").await;
     let hanging = [hang(&world, "authorities.pem"), hang(&world, "kubeconfig-of-the-service")];
     // The next request makes them be looked at.
     sleep(Duration::from_secs(11)).await;

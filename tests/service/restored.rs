@@ -24,7 +24,7 @@ async fn restored_after(deleted: &[&str], since: impl AsyncFnOnce(&mut World)) -
     let mut world = World::start().await;
     world.seed("v", "value").await;
     for id in [&["kept"], deleted].concat() {
-        world.client.create_synced_secret(create(id, vec![existing("k", "v")])).await.unwrap();
+        world.create(id, vec![existing("k", "v")]).await;
         world.until_state(id, State::Synced).await;
     }
     let database = world.directory().join("secret-service.db");
@@ -76,7 +76,7 @@ async fn what_was_deleted_after_the_backup_waits_for_a_person_who_brings_it_back
 async fn what_was_made_or_changed_after_the_backup_is_what_the_edge_says() {
     let mut world = restored_after(&["remade"], async |world| {
         world.seed("w", "another").await;
-        world.client.create_synced_secret(create("made", vec![existing("k", "w")])).await.unwrap();
+        world.create("made", vec![existing("k", "w")]).await;
         let kept = SyncedSecret {
             name: name("kept"),
             description: "changed".to_owned(),
@@ -84,7 +84,7 @@ async fn what_was_made_or_changed_after_the_backup_is_what_the_edge_says() {
             ..SyncedSecret::default()
         };
         world.client.update_synced_secret(update(kept, &["description", "references"])).await.unwrap();
-        world.client.create_synced_secret(create("remade", vec![existing("other", "w")])).await.unwrap();
+        world.create("remade", vec![existing("other", "w")]).await;
     })
     .await;
     let kept = world.until("kept", |secret| secret.description == "changed").await;

@@ -22,7 +22,7 @@ async fn a_new_version_added_here_reaches_everybody_who_follows_it() {
     let mut world = World::start().await;
     world.seed("shared", "old").await;
     for id in ["a", "b"] {
-        world.client.create_synced_secret(create(id, vec![existing("k", "shared")])).await.unwrap();
+        world.create(id, vec![existing("k", "shared")]).await;
     }
     world.client.add_vault_secret_version(add_version("shared", "new")).await.unwrap();
     for id in ["a", "b"] {
@@ -36,12 +36,7 @@ async fn a_new_version_added_here_reaches_everybody_who_follows_it() {
 async fn a_new_version_added_by_somebody_else_is_found_by_the_check() {
     let mut world = World::start_with(often()).await;
     world.seed("theirs", "old").await;
-    let made = world
-        .client
-        .create_synced_secret(create("a", vec![existing("k", "theirs")]))
-        .await
-        .unwrap()
-        .into_inner();
+    let made = world.create("a", vec![existing("k", "theirs")]).await;
 
     world.somebody.sets("theirs", "new").await;
 
@@ -57,15 +52,10 @@ async fn a_new_version_added_by_somebody_else_is_found_by_the_check() {
 async fn a_pinned_reference_stays_where_it_is() {
     let mut world = World::start_with(often()).await;
     world.seed("a", "old").await;
-    let first = world
-        .client
-        .create_synced_secret(create("follows", vec![existing("k", "a")]))
-        .await
-        .unwrap()
-        .into_inner();
+    let first = world.create("follows", vec![existing("k", "a")]).await;
     let mut pinned = existing("k", "a");
     pinned.version = first.references[0].synced_version.clone();
-    world.client.create_synced_secret(create("pinned", vec![pinned])).await.unwrap();
+    world.create("pinned", vec![pinned]).await;
 
     world.somebody.sets("a", "new").await;
 
@@ -80,11 +70,7 @@ async fn a_check_without_changes_lists_and_reads_no_value() {
     let mut world = World::start_with(often()).await;
     for number in 0..30 {
         world.seed(&format!("s-{number}"), "v").await;
-        world
-            .client
-            .create_synced_secret(create(&format!("x-{number}"), vec![existing("k", &format!("s-{number}"))]))
-            .await
-            .unwrap();
+        world.create(&format!("x-{number}"), vec![existing("k", &format!("s-{number}"))]).await;
     }
     // A value that was read within the second of its last change may be read once more.
     tokio::time::sleep(Duration::from_secs(4)).await;
@@ -103,7 +89,7 @@ async fn a_list_that_costs_more_than_asking_for_each_is_not_begun_again() {
     for number in 0..30 {
         world.seed(&format!("s-{number}"), "v").await;
     }
-    world.client.create_synced_secret(create("a", vec![existing("k", "s-7")])).await.unwrap();
+    world.create("a", vec![existing("k", "s-7")]).await;
     let before = world.vault.requests().of(Operation::SecretList);
     world.options.interval = Duration::from_millis(300);
     world.restart().await;
@@ -119,9 +105,7 @@ async fn a_list_that_costs_more_than_asking_for_each_is_not_begun_again() {
 #[tokio::test]
 async fn where_the_vault_can_not_be_listed_a_secret_that_is_gone_is_told_and_one_that_can_not_be_asked_for_is_not()
  {
-    let mut world = World::start_with(often()).await;
-    world.seed("v", "value").await;
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    let mut world = World::start_with(often()).await.with_synced(&["a"], "value").await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     let faults = world.vault.faults();
     faults.add(FaultRule::new(VaultFault::ForbiddenByRbac).on(Operation::SecretList));
@@ -166,9 +150,7 @@ fn expiring(secret: &SyncedSecret) -> &str {
 
 #[tokio::test]
 async fn a_vault_that_can_not_answer_a_check_is_asked_for_nothing_else_by_it() {
-    let mut world = World::start_with(often()).await;
-    world.seed("v", "value").await;
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    let world = World::start_with(often()).await.with_synced(&["a"], "value").await;
     // A value that was read within the second of its last change may be read once more.
     tokio::time::sleep(Duration::from_secs(3)).await;
     world.vault.faults().add(FaultRule::new(unavailable()).on(Operation::SecretList));
@@ -187,7 +169,7 @@ async fn where_one_reference_can_not_be_read_the_edge_keeps_the_last_complete_se
     world.seed("user", "u1").await;
     world.seed("pass", "p1").await;
     let references = vec![existing("username", "user"), existing("password", "pass")];
-    world.client.create_synced_secret(create("pair", references)).await.unwrap();
+    world.create("pair", references).await;
 
     // The vault tells which version came last to the second.
     tokio::time::sleep(Duration::from_millis(1_100)).await;
@@ -216,7 +198,7 @@ async fn a_version_that_is_not_yet_valid_is_synced_like_any_other() {
     let tomorrow = prost_types::Timestamp { seconds: jiff::Timestamp::now().as_second() + 86_400, nanos: 0 };
     let value = NewVaultSecret { not_before_time: Some(tomorrow), ..new("early") };
     let reference = SecretReference { create: Some(value), ..existing("k", "later") };
-    let made = world.client.create_synced_secret(create("a", vec![reference])).await.unwrap().into_inner();
+    let made = world.create("a", vec![reference]).await;
     assert_eq!(made.state(), State::Synced);
     assert_eq!(world.edge("a").await.unwrap()["k"], "early");
     let versions = ListVaultSecretVersionsRequest { parent: vault_name("later"), ..Default::default() };

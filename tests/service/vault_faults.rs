@@ -152,11 +152,7 @@ async fn a_retry_after_is_passed_on_and_heeded_by_the_whole_client() {
 
 #[tokio::test]
 async fn reads_lists_and_deletes_go_on_while_the_vault_is_down() {
-    let mut world = World::start_with(impatient()).await;
-    world.seed("v", "x").await;
-    for id in ["a", "b"] {
-        world.client.create_synced_secret(create(id, vec![existing("k", "v")])).await.unwrap();
-    }
+    let mut world = World::start_with(impatient()).await.with_synced(&["a", "b"], "x").await;
     world.vault.faults().add(FaultRule::new(Fault::Hang));
 
     let begun = Instant::now();
@@ -178,10 +174,8 @@ async fn reads_lists_and_deletes_go_on_while_the_vault_is_down() {
 
 #[tokio::test]
 async fn what_was_accepted_before_the_vault_failed_is_synced_when_it_is_back() {
-    let mut world = World::start_with(impatient()).await;
-    world.seed("v", "x").await;
-    let made =
-        world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap().into_inner();
+    let mut world = World::start_with(impatient()).await.with_synced(&["a"], "x").await;
+    let made = world.get("a").await;
     world.seed("w", "y").await;
     world.vault.faults().add(FaultRule::new(Fault::Hang).on(Operation::SecretGet).times(2));
     let wanted = secret_service::proto::SyncedSecret { description: "still taken".to_owned(), ..made };
@@ -258,8 +252,7 @@ async fn an_expired_token_is_renewed_without_anybody_noticing() {
     world.seed("v", "x").await;
     world.client.list_vault_secrets(ListVaultSecretsRequest::default()).await.unwrap();
     world.vault.faults().add(FaultRule::new(VaultFault::ExpiredToken).times(1));
-    let secret =
-        world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap().into_inner();
+    let secret = world.create("a", vec![existing("k", "v")]).await;
     assert_eq!(secret.state(), State::Synced);
 }
 

@@ -10,15 +10,6 @@ use tonic::{Code, Streaming};
 
 use crate::support::{PATIENCE, World, requests::*};
 
-async fn made(ids: &[&str]) -> World {
-    let mut world = World::start().await;
-    world.seed("v", "value").await;
-    for id in ids {
-        world.client.create_synced_secret(create(id, vec![existing("k", "v")])).await.unwrap();
-    }
-    world
-}
-
 async fn watch(
     world: &mut World,
     request: WatchSyncedSecretsRequest,
@@ -38,7 +29,7 @@ fn told(response: &WatchSyncedSecretsResponse) -> (Type, &str) {
 
 #[tokio::test]
 async fn the_initial_state_comes_first_then_a_bookmark_then_every_change() {
-    let mut world = made(&["a", "b"]).await;
+    let mut world = World::start().await.with_synced(&["a", "b"], "value").await;
     let mut stream = watch(&mut world, WatchSyncedSecretsRequest::default()).await;
     assert_eq!(told(&next(&mut stream).await), (Type::Added, "a"));
     assert_eq!(told(&next(&mut stream).await), (Type::Added, "b"));
@@ -46,7 +37,7 @@ async fn the_initial_state_comes_first_then_a_bookmark_then_every_change() {
     assert_eq!(told(&bookmark), (Type::Bookmark, ""));
     assert!(!bookmark.resume_token.is_empty());
 
-    world.client.create_synced_secret(create("c", vec![existing("k", "v")])).await.unwrap();
+    world.create("c", vec![existing("k", "v")]).await;
     let added = next(&mut stream).await;
     assert_eq!(told(&added), (Type::Added, "c"));
     let mut last = added;
@@ -65,13 +56,13 @@ async fn the_initial_state_comes_first_then_a_bookmark_then_every_change() {
 
 #[tokio::test]
 async fn a_watcher_that_comes_back_after_a_restart_misses_nothing() {
-    let mut world = made(&["a"]).await;
+    let mut world = World::start().await.with_synced(&["a"], "value").await;
     let mut stream = watch(&mut world, WatchSyncedSecretsRequest::default()).await;
     next(&mut stream).await;
     let token = next(&mut stream).await.resume_token;
     drop(stream);
 
-    world.client.create_synced_secret(create("b", vec![existing("k", "v")])).await.unwrap();
+    world.create("b", vec![existing("k", "v")]).await;
     world.client.delete_synced_secret(delete("a")).await.unwrap();
     world.restart().await;
 
@@ -88,7 +79,7 @@ async fn a_watcher_that_comes_back_after_a_restart_misses_nothing() {
 
 #[tokio::test]
 async fn a_change_out_of_the_filter_is_deleted_to_that_watcher() {
-    let mut world = made(&[]).await;
+    let mut world = World::start().await.with_synced(&[], "value").await;
     let mut request = create("a", vec![existing("k", "v")]);
     request.synced_secret.as_mut().unwrap().labels.insert("line".to_owned(), "1".to_owned());
     let secret = world.client.create_synced_secret(request).await.unwrap().into_inner();
@@ -110,7 +101,7 @@ async fn a_change_out_of_the_filter_is_deleted_to_that_watcher() {
 
 #[tokio::test]
 async fn a_forged_token_is_refused_and_one_of_another_database_is_out_of_range() {
-    let mut world = made(&["a"]).await;
+    let mut world = World::start().await.with_synced(&["a"], "value").await;
     let forged = WatchSyncedSecretsRequest { resume_token: "AAAA".to_owned(), ..Default::default() };
     let refused = world.client.watch_synced_secrets(forged).await.unwrap_err();
     assert_eq!(refused.code(), Code::InvalidArgument);
@@ -119,7 +110,7 @@ async fn a_forged_token_is_refused_and_one_of_another_database_is_out_of_range()
 
 #[tokio::test]
 async fn a_watch_ends_with_a_word_when_the_service_stops() {
-    let mut world = made(&["a"]).await;
+    let mut world = World::start().await.with_synced(&["a"], "value").await;
     let mut stream = watch(&mut world, WatchSyncedSecretsRequest::default()).await;
     next(&mut stream).await;
     next(&mut stream).await;

@@ -26,6 +26,8 @@ mod partitions;
 mod plan;
 mod scenario;
 mod somebody;
+#[path = "../support/vault_client.rs"]
+mod vault_client;
 mod watchers;
 mod world;
 

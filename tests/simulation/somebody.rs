@@ -1,49 +1,21 @@
 //! Somebody else who works on the vault, by Azure's SDK. Whether it works is nothing to them: the vault may have its faults.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
-use azure_core::{
-    cloud::CustomConfiguration,
-    credentials::Secret,
-    http::{ClientOptions, RetryOptions, Transport},
-};
-use azure_identity::{ClientSecretCredential, ClientSecretCredentialOptions};
+use azure_core::http::RetryOptions;
 use azure_security_keyvault_secrets::{
-    SecretClient, SecretClientOptions,
+    SecretClient,
     models::{SecretAttributes, SetSecretParameters, UpdateSecretPropertiesParameters},
 };
 use key_vault_double::KeyVault;
-use secrecy::ExposeSecret;
+
+use crate::vault_client;
 
 pub struct Somebody(SecretClient);
 
 impl Somebody {
     pub fn at(vault: &KeyVault, ca: &Path) -> Self {
-        let pem = std::fs::read(ca).expect("the certificate of the authority");
-        let ca = reqwest::Certificate::from_pem(&pem).expect("a certificate");
-        let client = reqwest::Client::builder().tls_certs_merge([ca]).build().expect("a client");
-        let mut cloud = CustomConfiguration::default();
-        cloud.authority_host = vault.authority_host().to_string();
-        let options = ClientOptions {
-            transport: Some(Transport::new(Arc::new(client))),
-            cloud: Some(Arc::new(cloud.into())),
-            retry: RetryOptions::none(),
-            ..ClientOptions::default()
-        };
-        let application = vault.credential();
-        let credential = ClientSecretCredential::new(
-            &application.tenant_id,
-            application.client_id.clone(),
-            Secret::new(application.secret.expose_secret().to_owned()),
-            Some(ClientSecretCredentialOptions { client_options: options.clone() }),
-        );
-        let options = SecretClientOptions {
-            client_options: options,
-            verify_challenge_resource: Some(false),
-            ..SecretClientOptions::default()
-        };
-        let credential = credential.expect("a credential");
-        Self(SecretClient::new(vault.uri().as_str(), credential, Some(options)).expect("a client"))
+        Self(vault_client::client(vault, ca, RetryOptions::none()))
     }
 
     pub async fn sets(&self, name: &str, value: &str) {

@@ -49,6 +49,7 @@ mod world;
 use std::process::ExitCode;
 
 use settings::Settings;
+use support::vault_client;
 use tally::Tally;
 
 fn main() -> ExitCode {

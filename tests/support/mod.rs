@@ -4,6 +4,9 @@
 // Each test binary uses its own part of this.
 #![allow(dead_code, missing_docs)]
 
+#[macro_use]
+pub mod needs;
+
 pub mod callers;
 pub mod client_go;
 pub mod configuration;
@@ -17,6 +20,7 @@ pub mod search;
 mod site;
 pub mod somebody;
 pub mod users;
+pub mod vault_client;
 
 use std::{
     collections::BTreeMap,
@@ -29,6 +33,7 @@ use k8s_openapi::api::core::v1::Secret;
 use key_vault_double::KeyVault;
 use kube::{Api, Client};
 use kubernetes_double::Cluster;
+use needs::is_real;
 use options::settings;
 use secrecy::{ExposeSecret, SecretString};
 use secret_service::{
@@ -40,7 +45,7 @@ use secret_service::{
     },
     model::{Admission, SyncEngine},
     proto::{
-        ListAuditEventsRequest, ListSecretUsagesRequest, SyncedSecret,
+        ListAuditEventsRequest, ListSecretUsagesRequest, SecretReference, SyncedSecret,
         secret_service_client::SecretServiceClient, synced_secret::State,
     },
     reconcile, secrets, store, vault,
@@ -106,6 +111,21 @@ impl World {
         let usages = ListSecretUsagesRequest { parent: "syncedSecrets/-".to_owned(), ..Default::default() };
         let _ = tokio::time::timeout(Duration::from_secs(1), client.list_secret_usages(usages)).await;
         Self { client, running: Some(running), site, options }
+    }
+
+    /// With the vault secret `v` of this value, and synced secrets whose key `k` refers to it.
+    pub async fn with_synced(mut self, ids: &[&str], value: &str) -> Self {
+        self.seed("v", value).await;
+        for id in ids {
+            let made = self.create(id, vec![requests::existing("k", "v")]).await;
+            assert_eq!(made.state(), State::Synced, "{made:?}");
+        }
+        self
+    }
+
+    /// Creates a synced secret, and waits for the edge.
+    pub async fn create(&mut self, id: &str, references: Vec<SecretReference>) -> SyncedSecret {
+        self.client.create_synced_secret(requests::create(id, references)).await.unwrap().into_inner()
     }
 
     /// Stops the service and starts it again on the same database.
@@ -221,11 +241,9 @@ impl World {
 
     /// Waits until there is no such synced secret.
     pub async fn until_gone(&mut self, id: &str) {
-        let begun = tokio::time::Instant::now();
-        while self.client.get_synced_secret(requests::get(id)).await.is_ok() {
-            assert!(begun.elapsed() < PATIENCE, "{id} is never gone");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let client = &mut self.client;
+        let is_gone = async || client.get_synced_secret(requests::get(id)).await.is_err();
+        until_so(&format!("{id} is gone"), is_gone).await;
     }
 
     pub async fn until_state(&mut self, id: &str, state: State) -> SyncedSecret {
@@ -255,10 +273,15 @@ impl std::ops::Deref for World {
 }
 
 /// Waits until something is so.
-pub async fn until_so(what: &str, is_so: impl AsyncFn() -> bool) {
+pub async fn until_so(what: &str, is_so: impl AsyncFnMut() -> bool) {
+    until_so_within(PATIENCE, what, is_so).await;
+}
+
+/// Waits until something is so, and fails after a while.
+pub async fn until_so_within(patience: Duration, what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let begun = tokio::time::Instant::now();
     while !is_so().await {
-        assert!(begun.elapsed() < PATIENCE, "never so: {what}");
+        assert!(begun.elapsed() < patience, "never so: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -286,19 +309,6 @@ pub async fn until(
     }
 }
 
-/// Whether the tests run on a real control plane.
-fn is_real() -> bool {
-    std::env::var(control_plane::CLUSTER.0).is_ok_and(|value| value == control_plane::CLUSTER.1)
-}
-
-/// For tests that order faults of the cluster: false, with a word, where the cluster is a real one.
-pub fn needs_the_double(test: &str) -> bool {
-    if is_real() {
-        script::say(&format!("{test}: SKIPPED, a real cluster has no faults to order"));
-    }
-    !is_real()
-}
-
 /// The engine that the environment asks for; the direct one where it doesn't.
 pub fn engine() -> SyncEngine {
     match std::env::var(ENGINE).as_deref() {
@@ -314,15 +324,6 @@ pub fn written() -> &'static str {
         SyncEngine::Direct => "secrets",
         SyncEngine::SecretStore => "secretsyncs",
     }
-}
-
-/// For tests of what only the direct engine does: false, with a word, where the tests run in the other one.
-pub fn needs_the_direct_engine(test: &str) -> bool {
-    let is_direct = engine() == SyncEngine::Direct;
-    if !is_direct {
-        script::say(&format!("{test}: SKIPPED, the Secret Store engine does not do this"));
-    }
-    is_direct
 }
 
 async fn run(settings: Settings) -> Running {

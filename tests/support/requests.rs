@@ -8,6 +8,9 @@ use tonic_types::{ErrorDetails, StatusExt};
 /// Long enough for any sync that goes well.
 pub const WAIT: Option<Duration> = Some(Duration { seconds: 20, nanos: 0 });
 
+/// What a call ends with.
+pub type Answer<T> = Result<tonic::Response<T>, Status>;
+
 pub fn name(id: &str) -> String {
     format!("syncedSecrets/{id}")
 }
@@ -73,6 +76,14 @@ pub fn delete(id: &str) -> DeleteSyncedSecretRequest {
 
 pub fn sync(id: &str) -> SyncSyncedSecretRequest {
     SyncSyncedSecretRequest { name: name(id), wait: WAIT }
+}
+
+pub fn create_vault_secret(id: &str, value: &str) -> CreateVaultSecretRequest {
+    CreateVaultSecretRequest {
+        vault_secret_id: id.to_owned(),
+        secret: Some(new(value)),
+        ..Default::default()
+    }
 }
 
 pub fn add_version(vault_secret: &str, value: &str) -> AddVaultSecretVersionRequest {

@@ -109,7 +109,7 @@ impl Site {
         Api::namespaced(self.kube.clone(), &self.namespace)
     }
 
-    /// The double of Kubernetes, for its faults: tests that need it begin with [`needs_the_double`].
+    /// The double of Kubernetes, for its faults: tests that need it begin with `needs!(the_double)`.
     pub fn cluster(&self) -> &Cluster {
         self.double.as_ref().expect("a real cluster has no faults to order")
     }

@@ -1,49 +1,21 @@
 //! Somebody else who works on the vault, by Azure's SDK: the portal, a script, a colleague.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
-use azure_core::{
-    cloud::CustomConfiguration,
-    credentials::Secret,
-    http::{ClientOptions, Transport},
-    time::OffsetDateTime,
-};
-use azure_identity::{ClientSecretCredential, ClientSecretCredentialOptions};
+use azure_core::{http::RetryOptions, time::OffsetDateTime};
 use azure_security_keyvault_secrets::{
-    SecretClient, SecretClientOptions,
+    SecretClient,
     models::{SecretAttributes, SetSecretParameters, UpdateSecretPropertiesParameters},
 };
 use key_vault_double::KeyVault;
-use secrecy::ExposeSecret;
+
+use super::vault_client;
 
 pub struct Somebody(SecretClient);
 
 impl Somebody {
     pub fn at(vault: &KeyVault, ca: &Path) -> Self {
-        let pem = std::fs::read(ca).unwrap();
-        let ca = reqwest::Certificate::from_pem(&pem).unwrap();
-        let transport =
-            Transport::new(Arc::new(reqwest::Client::builder().tls_certs_merge([ca]).build().unwrap()));
-        let mut cloud = CustomConfiguration::default();
-        cloud.authority_host = vault.authority_host().to_string();
-        let options = ClientOptions {
-            transport: Some(transport),
-            cloud: Some(Arc::new(cloud.into())),
-            ..ClientOptions::default()
-        };
-        let credential = vault.credential();
-        let credential = ClientSecretCredential::new(
-            &credential.tenant_id,
-            credential.client_id.clone(),
-            Secret::new(credential.secret.expose_secret().to_owned()),
-            Some(ClientSecretCredentialOptions { client_options: options.clone() }),
-        );
-        let options = SecretClientOptions {
-            client_options: options,
-            verify_challenge_resource: Some(false),
-            ..SecretClientOptions::default()
-        };
-        Self(SecretClient::new(vault.uri().as_str(), credential.unwrap(), Some(options)).unwrap())
+        Self(vault_client::client(vault, ca, RetryOptions::default()))
     }
 
     /// Sets a value: a new secret, or a new version.

@@ -208,75 +208,44 @@ impl State {
     pub fn is_settled(self) -> bool {
         matches!(self, Self::Synced | Self::Degraded | Self::Failed)
     }
+}
 
-    /// The word in the database and in messages.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "PENDING",
-            Self::Synced => "SYNCED",
-            Self::Degraded => "DEGRADED",
-            Self::Failed => "FAILED",
-            Self::Deleting => "DELETING",
+// === the words of State, SyncEngine and Origin ===
+
+/// Gives an enum the word of each variant, for the database, the configuration and messages, and reads it.
+macro_rules! words {
+    ($name:ident, $article_and_noun:literal, $($variant:ident => $word:literal),+) => {
+        impl $name {
+            /// The word in the database, in the configuration and in messages.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)+ }
+            }
         }
-    }
-}
 
-impl FromStr for State {
-    type Err = NameError;
+        impl FromStr for $name {
+            type Err = NameError;
 
-    fn from_str(text: &str) -> Result<Self, NameError> {
-        Self::ALL
-            .into_iter()
-            .find(|state| state.as_str() == text)
-            .ok_or_else(|| NameError::new(format!("{text:?} is not a state")))
-    }
-}
-
-// === impl SyncEngine ===
-
-impl SyncEngine {
-    /// The word in the configuration, in the database and in messages.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::SecretStore => "secret-store",
-            Self::Direct => "direct",
+            fn from_str(text: &str) -> Result<Self, NameError> {
+                match text {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err(NameError::new(format!("{text:?} is not {}", $article_and_noun))),
+                }
+            }
         }
-    }
+    };
 }
 
-impl FromStr for SyncEngine {
-    type Err = NameError;
-
-    fn from_str(text: &str) -> Result<Self, NameError> {
-        [Self::SecretStore, Self::Direct]
-            .into_iter()
-            .find(|engine| engine.as_str() == text)
-            .ok_or_else(|| NameError::new(format!("{text:?} is not an engine")))
-    }
-}
-
-// === impl Origin ===
-
-impl Origin {
-    /// The word in the database.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Managed => "MANAGED",
-            Self::Unmanaged => "UNMANAGED",
-        }
-    }
-}
-
-impl FromStr for Origin {
-    type Err = NameError;
-
-    fn from_str(text: &str) -> Result<Self, NameError> {
-        [Self::Managed, Self::Unmanaged]
-            .into_iter()
-            .find(|origin| origin.as_str() == text)
-            .ok_or_else(|| NameError::new(format!("{text:?} is not an origin")))
-    }
-}
+words!(
+    State,
+    "a state",
+    Pending => "PENDING",
+    Synced => "SYNCED",
+    Degraded => "DEGRADED",
+    Failed => "FAILED",
+    Deleting => "DELETING"
+);
+words!(SyncEngine, "an engine", SecretStore => "secret-store", Direct => "direct");
+words!(Origin, "an origin", Managed => "MANAGED", Unmanaged => "UNMANAGED");
 
 // === impl SecretType ===
 

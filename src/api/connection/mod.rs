@@ -11,3 +11,12 @@ pub(crate) mod tls;
 pub(crate) mod tracked;
 pub(crate) mod tracker;
 pub(crate) mod unauthenticated;
+
+use std::task::Poll;
+
+use bytes::Bytes;
+use http_body::Frame;
+use tonic::Status;
+
+/// What a body of a request or of an answer returns when it is polled.
+type PolledFrame = Poll<Option<Result<Frame<Bytes>, Status>>>;

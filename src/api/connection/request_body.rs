@@ -8,12 +8,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::{Body as _, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::Sleep;
 use tonic::{Status, body::Body};
 
 use super::{
+    PolledFrame,
     budget::{Budget, Permit},
     limit::{Limit, LimitHits},
 };
@@ -84,10 +85,7 @@ impl http_body::Body for LimitedBody {
     type Data = Bytes;
     type Error = Status;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> PolledFrame {
         let mut this = self.project();
         if *this.is_refused {
             return Poll::Ready(None);

@@ -15,6 +15,7 @@ use tokio::time::{Instant, Sleep};
 use tonic::{Status, body::Body};
 
 use super::{
+    PolledFrame,
     budget::{Budget, Permit},
     limit::{Limit, LimitHits},
     peer::Peer,
@@ -160,10 +161,7 @@ impl http_body::Body for TimeLimitedBody {
     type Data = Bytes;
     type Error = Status;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> PolledFrame {
         let mut this = self.project();
         if *this.has_ended {
             return Poll::Ready(None);

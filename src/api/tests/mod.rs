@@ -27,7 +27,7 @@ use crate::{
     reconcile::{self, Reconciler},
     secrets::{self, Secrets},
     store::{self, Record, Store},
-    vault::{self, Cloud, Credential, Vault},
+    vault::{self, Vault},
 };
 
 /// The use cases over an empty database.
@@ -55,18 +55,7 @@ pub(super) async fn house() -> House {
 }
 
 async fn house_over(store: Store, directory: TempDir) -> House {
-    let vault = Vault::connect(&vault::Options {
-        uri: "https://contoso.vault.azure.net/".parse().unwrap(),
-        credential: Credential::AzureCli { tenant_id: None },
-        cloud: Cloud::Public,
-        api_version: None,
-        verify_challenge: true,
-        ca_file: None,
-        timeout: Duration::from_secs(1),
-        concurrency: 1,
-        waiting: 2_048,
-        requests_per_10s: None,
-    });
+    let vault = Vault::connect(&vault::Options::of_tests());
     let kubeconfig = directory.path().join("kubeconfig");
     let text = "{apiVersion: v1, kind: Config, current-context: c, contexts: [{name: c, context: {cluster: c, user: u}}], \
                 clusters: [{name: c, cluster: {server: 'http://127.0.0.1:9'}}], users: [{name: u, user: {token: t}}]}";

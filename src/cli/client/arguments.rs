@@ -2,65 +2,65 @@
 //!
 //! Errors never repeat the text after a `=`: somebody may have put a secret value there.
 
-use std::{collections::BTreeMap, path::PathBuf, str::FromStr, time::SystemTime};
+use std::{collections::BTreeMap, fmt::Display, path::PathBuf, str::FromStr, time::SystemTime};
 
 use prost_types::Timestamp;
 
 use crate::{
     cli::CommandError,
-    model::{SecretKey, VaultSecretName, VaultVersion},
+    model::{Resource, SecretKey, SyncedSecretId, VaultSecretName, VaultVersion},
     proto::{SecretReference, secret_reference::Encoding},
 };
 
-/// The id of a synced secret, given as `pump-7` or as `syncedSecrets/pump-7`, which is what `-o name` prints.
+/// The id of a resource, given as `pump-7` or with its collection as `syncedSecrets/pump-7`, which is what
+/// `-o name` prints.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct SyncedName(String);
+pub(super) struct ResourceName<Id>(Id);
 
-/// The id of a vault secret, given as `pump-7` or as `vaultSecrets/pump-7`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct VaultName(String);
+pub(super) type SyncedName = ResourceName<SyncedSecretId>;
+pub(super) type VaultName = ResourceName<VaultSecretName>;
 
-// === impl SyncedName ===
+/// The ids of a collection.
+pub(super) trait CollectionId: FromStr<Err: Display> {
+    const COLLECTION: Resource;
 
-impl SyncedName {
+    fn text(&self) -> &str;
+}
+
+impl CollectionId for SyncedSecretId {
+    const COLLECTION: Resource = Resource::SyncedSecrets;
+
+    fn text(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl CollectionId for VaultSecretName {
+    const COLLECTION: Resource = Resource::VaultSecrets;
+
+    fn text(&self) -> &str {
+        self.as_str()
+    }
+}
+
+// === impl ResourceName ===
+
+impl<Id: CollectionId> ResourceName<Id> {
     pub fn id(&self) -> &str {
-        &self.0
+        self.0.text()
     }
 
     pub fn full(&self) -> String {
-        format!("syncedSecrets/{}", self.0)
+        format!("{}/{}", Id::COLLECTION.collection(), self.id())
     }
 }
 
-impl FromStr for SyncedName {
+impl<Id: CollectionId> FromStr for ResourceName<Id> {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let id = text.strip_prefix("syncedSecrets/").unwrap_or(text);
-        let id: crate::model::SyncedSecretId = id.parse().map_err(|error| format!("{error}"))?;
-        Ok(Self(id.as_str().to_owned()))
-    }
-}
-
-// === impl VaultName ===
-
-impl VaultName {
-    pub fn id(&self) -> &str {
-        &self.0
-    }
-
-    pub fn full(&self) -> String {
-        format!("vaultSecrets/{}", self.0)
-    }
-}
-
-impl FromStr for VaultName {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let id = text.strip_prefix("vaultSecrets/").unwrap_or(text);
-        let id: VaultSecretName = id.parse().map_err(|error| format!("{error}"))?;
-        Ok(Self(id.as_str().to_owned()))
+        let bare = text.strip_prefix(Id::COLLECTION.collection()).and_then(|rest| rest.strip_prefix('/'));
+        bare.unwrap_or(text).parse().map(Self).map_err(|error: Id::Err| error.to_string())
     }
 }
 

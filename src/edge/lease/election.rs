@@ -99,17 +99,7 @@ impl Edge {
     /// The Lease; none where the API server says that it has none of this name.
     async fn lease(&self, name: &str) -> Result<Option<Lease>, EdgeError> {
         let leases = self.leases();
-        let is_missing = |error: &kube::Error| {
-            let kube::Error::Api(status) = error else { return false };
-            status.code == 404 && status.details.as_ref().is_some_and(|details| details.name == name)
-        };
-        let found = async {
-            match leases.get(name).await {
-                Err(error) if is_missing(&error) => Ok(None),
-                found => found.map(Some),
-            }
-        };
-        self.call(found).await
+        self.call_found(name, leases.get(name)).await
     }
 
     /// Past the fence: whoever does not hold the Lease must be able to take it.

@@ -87,18 +87,7 @@ async fn a_look_that_nobody_cuts_short_gets_what_it_waits_for() {
 
 /// Reads that begin now.
 fn reads() -> Arc<SharedReads> {
-    let vault = Vault::connect(&vault::Options {
-        uri: "https://contoso.vault.azure.net/".parse().unwrap(),
-        credential: vault::Credential::AzureCli { tenant_id: None },
-        cloud: vault::Cloud::Public,
-        api_version: None,
-        verify_challenge: true,
-        ca_file: None,
-        timeout: Duration::from_secs(1),
-        concurrency: 1,
-        waiting: 2_048,
-        requests_per_10s: None,
-    });
+    let vault = Vault::connect(&vault::Options::of_tests());
     Arc::new(SharedReads::new(vault.unwrap(), Priority::Background))
 }
 

@@ -7,15 +7,7 @@ use crate::model::ChainedEvent;
 async fn the_history_is_read_newest_first_by_resource_and_page() {
     let (_directory, store) = open().await;
     for resource in ["x", "y", "x"] {
-        let event = NewAuditEvent {
-            actor: "tests".into(),
-            action: AuditAction::CreateSyncedSecret,
-            resource: resource.into(),
-            outcome: Outcome::ok(),
-            detail: String::new(),
-            request_id: String::new(),
-        };
-        store.audit(event).await.unwrap();
+        store.audit(event(resource)).await.unwrap();
     }
     let filter = AuditFilter { resource: "x".into(), ..AuditFilter::default() };
     let events = store.audit_events(&filter, 10).await.unwrap();
@@ -100,6 +92,15 @@ async fn triggers_that_somebody_took_away_or_made_idle_are_put_back_at_the_next_
     assert_eq!(verify_audit(&path, None).await.unwrap().events, 10, "what is in place is not told");
 }
 
+/// What these statements do to the file is found out by the verification.
+async fn is_found_out(path: &Path, statements: &[&'static str], expected: &str) {
+    for statement in statements {
+        tamper(path, statement).await.unwrap();
+    }
+    let found = verify_audit(path, None).await.unwrap_err().to_string();
+    assert!(found.contains(expected), "{statements:?}: {found}");
+}
+
 #[tokio::test]
 async fn whatever_is_done_to_an_event_in_the_file_is_found_out() {
     for (statement, expected) in [
@@ -118,10 +119,7 @@ async fn whatever_is_done_to_an_event_in_the_file_is_found_out() {
         ),
     ] {
         let (_directory, path) = audited().await;
-        tamper(&path, UNGUARD).await.unwrap();
-        tamper(&path, statement).await.unwrap();
-        let found = verify_audit(&path, None).await.unwrap_err().to_string();
-        assert!(found.contains(expected), "{statement}: {found}");
+        is_found_out(&path, &[UNGUARD, statement], expected).await;
     }
 }
 
@@ -277,11 +275,7 @@ async fn whatever_is_done_to_a_denial_in_the_file_is_found_out_and_no_change_goe
             assert!(refused.unwrap_err().to_string().contains("event of the audit can"), "{table}");
         }
         verify_audit(&path, None).await.unwrap();
-        tamper(&path, UNGUARD).await.unwrap();
-        tamper(&path, UNGUARD_DENIALS).await.unwrap();
-        tamper(&path, statement).await.unwrap();
-        let found = verify_audit(&path, None).await.unwrap_err().to_string();
-        assert!(found.contains(expected), "{statement}: {found}");
+        is_found_out(&path, &[UNGUARD, UNGUARD_DENIALS, statement], expected).await;
     }
 }
 

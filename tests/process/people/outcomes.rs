@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{json, line, pipe, say, type_into};
-use crate::support::{Options, Site, World, callers, needs_the_double, written};
+use crate::support::{Options, Site, World, callers, written};
 
 const PORTAL: &str = include_str!("../../../examples/made-by-the-portal.yaml");
 
@@ -107,9 +107,7 @@ async fn adopt_waits_for_the_edge_and_fails_where_it_does_not_come_to_hold_it() 
     let adopted = say(&world, &adopt("waits", &[])).await.ok();
     assert!(adopted.contains("Synced"), "{adopted}");
 
-    if !needs_the_double("adopt_waits_for_the_edge_and_fails_where_it_does_not_come_to_hold_it") {
-        return;
-    }
+    needs!(the_double);
     let refused = Fault::status(422, "Invalid");
     world.cluster().faults().add(FaultRule::new(refused).verb("patch").resource(written()));
     made_by_hand(&world, "fails").await;

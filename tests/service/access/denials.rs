@@ -15,7 +15,6 @@ use super::{REMEMBERED, locked, world, world_with};
 use crate::support::{
     Options, PATIENCE, World,
     callers::{AUDIENCE, BOTH, EVERYTHING, client},
-    needs_the_double,
     requests::*,
 };
 
@@ -143,9 +142,7 @@ async fn a_rule_narrows_what_callers_may_name_whatever_the_cluster_grants() {
 
 #[tokio::test]
 async fn while_the_cluster_does_not_answer_nobody_is_let_in_who_is_not_remembered() {
-    if !needs_the_double("while_the_cluster_does_not_answer_nobody_is_let_in_who_is_not_remembered") {
-        return;
-    }
+    needs!(the_double);
     let world = world(|_| {}).await;
     let (viewer, editor) = (world.token("viewer", AUDIENCE).await, world.token("editor", AUDIENCE).await);
     for review in ["tokenreviews", "subjectaccessreviews"] {

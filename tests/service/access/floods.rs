@@ -16,7 +16,6 @@ use super::{locked, world, world_with};
 use crate::support::{
     Options, World,
     callers::{AUDIENCE, Caller},
-    needs_the_double,
     requests::*,
 };
 
@@ -49,9 +48,7 @@ async fn ask(caller: &Caller, names: usize, at_once: usize) -> Vec<Result<Respon
 
 #[tokio::test]
 async fn whoever_has_a_right_on_all_names_costs_one_review_however_many_names_it_asks_for() {
-    if !needs_the_double("whoever_has_a_right_on_all_names_costs_one_review_however_many_names_it_asks_for") {
-        return;
-    }
+    needs!(the_double);
     let world = world(|access| access.decision_life = Duration::from_secs(10)).await;
     let (viewer, before) = (caller(&world, "viewer").await, reviews(&world));
     let reasons = reasons(&ask(&viewer, 800, 64).await);
@@ -62,9 +59,7 @@ async fn whoever_has_a_right_on_all_names_costs_one_review_however_many_names_it
 
 #[tokio::test]
 async fn whoever_has_rights_on_single_names_is_asked_about_at_a_pace_and_told_so() {
-    if !needs_the_double("whoever_has_rights_on_single_names_is_asked_about_at_a_pace_and_told_so") {
-        return;
-    }
+    needs!(the_double);
     let world = world(|access| access.decision_life = Duration::from_secs(10)).await;
     world.account("line-1", &["syncedsecrets"], &["get"], &["line1"]).await;
     let mut line = caller(&world, "line-1").await;
@@ -89,9 +84,7 @@ async fn whoever_has_rights_on_single_names_is_asked_about_at_a_pace_and_told_so
 
 #[tokio::test]
 async fn the_reviews_of_one_caller_make_nobody_elses_wait() {
-    if !needs_the_double("the_reviews_of_one_caller_make_nobody_elses_wait") {
-        return;
-    }
+    needs!(the_double);
     let world = world(|_| {}).await;
     let (flood, mut viewer) = (caller(&world, "nobody").await, caller(&world, "viewer").await);
     let slow = Fault::latency(Duration::from_millis(3_000));
@@ -169,9 +162,7 @@ async fn get_vault_looks_at_the_vault_once_however_many_ask() {
 
 #[tokio::test]
 async fn who_asks_for_more_than_its_share_of_the_vault_is_not_told_that_the_vault_fails() {
-    if !needs_the_double("who_asks_for_more_than_its_share_of_the_vault…") {
-        return;
-    }
+    needs!(the_double);
     // An eighth of them for one caller: two at a time, and two that wait.
     let world = world_with(Options { access: locked(), vault_waiting: 16, ..Options::default() }).await;
     let mut editor = caller(&world, "editor").await;

@@ -8,7 +8,6 @@ use super::world;
 use crate::support::{
     World,
     callers::{AUDIENCE, BOTH, LOOKING},
-    needs_the_double,
     requests::*,
 };
 
@@ -49,9 +48,7 @@ async fn a_header_that_counts_once_is_refused_where_it_comes_twice() {
 
 #[tokio::test]
 async fn nobody_is_the_service_itself_or_a_caller_without_a_name_by_a_token() {
-    if !needs_the_double("tokens of users with chosen names") {
-        return;
-    }
+    needs!(the_double);
     let world = world(|_| {}).await;
     for (place, name) in
         ["sync", "Others", "anonymous@127.0.0.1", "unix:uid=0", "a\u{1b}[2J"].into_iter().enumerate()

@@ -15,7 +15,6 @@ use crate::{
     support::{
         Options, PATIENCE, World,
         callers::{AUDIENCE, Caller},
-        needs_the_double,
         requests::*,
         users,
     },
@@ -140,9 +139,7 @@ async fn an_adoption_tells_keys_so_it_is_for_who_may_get_too() {
 
 #[tokio::test]
 async fn a_watch_tells_keys_no_longer_when_its_caller_may_not_get_them_any_more() {
-    if !needs_the_double("keys in a watch") {
-        return;
-    }
+    needs!(the_double);
     let world = world().await;
     let mut viewer = caller(&world, "viewer", &["get", "list", "watch"], &[]).await;
     let watch = viewer.watch_synced_secrets(WatchSyncedSecretsRequest::default()).await;

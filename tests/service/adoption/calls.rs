@@ -88,7 +88,7 @@ async fn an_adoption_that_a_change_has_overtaken_is_refused_as_stale_and_the_cha
     let mut world = World::start_with(engine(SyncEngine::Direct)).await;
     world.seed("pump-user", "operator").await;
     world.seed("pump-pass", "7").await;
-    world.client.create_synced_secret(create("edp1", vec![existing("username", "pump-user")])).await.unwrap();
+    world.create("edp1", vec![existing("username", "pump-user")]).await;
     world.stop_service().await;
     world.secrets().delete("edp1", &Default::default()).await.unwrap();
     make_by_hand(&world, "edp1", "Opaque", None).await;

@@ -80,12 +80,17 @@ async fn a_secret_made_by_hand_is_adopted_by_either_engine_once_its_keys_are_tol
     }
 }
 
+/// A world whose `edp1` was synced by an engine.
+async fn synced_by(engine: SyncEngine) -> World {
+    let mut world = World::start_with(self::engine(engine)).await;
+    world.seed("pump-user", "operator").await;
+    world.create("edp1", vec![existing("username", "pump-user")]).await;
+    world
+}
+
 #[tokio::test]
 async fn another_engine_takes_over_what_the_one_before_it_synced_and_back_without_a_gap() {
-    let mut world = World::start_with(engine(SyncEngine::Direct)).await;
-    world.seed("pump-user", "operator").await;
-    let request = create("edp1", vec![existing("username", "pump-user")]);
-    world.client.create_synced_secret(request).await.unwrap();
+    let mut world = synced_by(SyncEngine::Direct).await;
     let (uid, held) =
         (world.secrets().get("edp1").await.unwrap().uid().unwrap(), world.edge("edp1").await.unwrap());
     let witness = Witness::of(&world, "edp1");
@@ -121,10 +126,7 @@ async fn another_engine_takes_over_what_the_one_before_it_synced_and_back_withou
 
 #[tokio::test]
 async fn the_extension_can_write_at_once_what_has_changed_in_the_vault_since() {
-    let mut world = World::start_with(engine(SyncEngine::Direct)).await;
-    world.seed("pump-user", "operator").await;
-    let request = create("edp1", vec![existing("username", "pump-user")]);
-    world.client.create_synced_secret(request).await.unwrap();
+    let mut world = synced_by(SyncEngine::Direct).await;
     let uid = world.secrets().get("edp1").await.unwrap().uid();
 
     world.stop_service().await;

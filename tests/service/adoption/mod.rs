@@ -29,7 +29,7 @@ use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use tonic::Code;
 use tonic_types::StatusExt;
 
-use crate::support::{Options, Site, World, requests::*};
+use crate::support::{Options, PATIENCE, Site, World, requests::*, until_so_within};
 
 const PORTAL: &str = include_str!("../../../examples/made-by-the-portal.yaml");
 
@@ -85,14 +85,9 @@ where
     objects.create(&portal, &object).await.unwrap();
 }
 
-async fn until<F: Future<Output = bool>>(is_so: impl Fn() -> F) {
-    for _ in 0..1_200 {
-        if is_so().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("it never came to be so");
+/// Longer than the garbage collector takes to learn of new custom resources.
+async fn until(is_so: impl AsyncFnMut() -> bool) {
+    until_so_within(3 * PATIENCE, "what the adoption waits for", is_so).await;
 }
 
 pub fn adopt(id: &str, references: Vec<SecretReference>) -> AdoptSyncedSecretRequest {

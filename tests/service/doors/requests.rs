@@ -21,7 +21,6 @@ use crate::{
     support::{
         Options, PATIENCE, World,
         callers::{AUDIENCE, BOTH, Caller, LOOKING},
-        needs_the_double,
         requests::get,
     },
 };
@@ -249,9 +248,7 @@ async fn who_may_not_do_it_at_all_is_refused_before_the_request_comes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_about_which_nobody_can_tell_ends_before_the_request_comes() {
-    if !needs_the_double("a_call_about_which_nobody_can_tell_ends_before_the_request_comes") {
-        return;
-    }
+    needs!(the_double);
     let world = locked(|limits| limits.receive_timeout = Duration::from_secs(60)).await;
     let token = world.token("editor", AUDIENCE).await;
     let broken = Fault::status(500, "InternalError");

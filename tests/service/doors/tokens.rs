@@ -24,7 +24,6 @@ use crate::{
     support::{
         Options, PATIENCE, World,
         callers::{self, AUDIENCE, BOTH, LOOKING},
-        needs_the_double,
     },
 };
 
@@ -126,10 +125,7 @@ async fn who_was_let_in_over_a_connection_renews_its_token_there_beside_made_up_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_that_nobody_has_looked_at_yet_take_no_call_from_those_who_are_known() {
-    let test = "tokens_that_nobody_has_looked_at_yet_take_no_call_from_those_who_are_known";
-    if !needs_the_double(test) {
-        return;
-    }
+    needs!(the_double);
     let (world, channel) = slow(|limits| {
         limits.concurrent_calls = 8;
         limits.calls_per_caller = 8;
@@ -148,10 +144,7 @@ async fn tokens_that_nobody_has_looked_at_yet_take_no_call_from_those_who_are_kn
 
 #[tokio::test(flavor = "multi_thread")]
 async fn made_up_tokens_take_no_health_check_and_no_new_token_of_who_was_let_in_from_the_same_address() {
-    let test = "made_up_tokens_take_no_health_check_and_no_new_token_of_who_was_let_in_from_the_same_address";
-    if !needs_the_double(test) {
-        return;
-    }
+    needs!(the_double);
     let (world, channel) = slow(|limits| limits.open_calls_per_address = 4).await;
     let hostile = Http2::connect(world.address(), 1).await;
     let mut held = made_up(&hostile, 5).await;
@@ -164,10 +157,7 @@ async fn made_up_tokens_take_no_health_check_and_no_new_token_of_who_was_let_in_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_token_comes_in_with_as_many_calls_as_one_caller_may_have() {
-    let test = "a_new_token_comes_in_with_as_many_calls_as_one_caller_may_have";
-    if !needs_the_double(test) {
-        return;
-    }
+    needs!(the_double);
     let (world, _) = slow(|_| ()).await;
     let channel = world.channel().await;
     let token = world.token("renewed", AUDIENCE).await;

@@ -61,11 +61,7 @@ impl Victim {
             for known in KNOWN {
                 world.seed(known, "a value").await;
             }
-            world
-                .client
-                .create_synced_secret(create("pump", vec![existing("username", "username")]))
-                .await
-                .unwrap();
+            world.create("pump", vec![existing("username", "username")]).await;
             world
         });
         Self { runtime, world, client: wire::client() }

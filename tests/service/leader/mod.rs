@@ -36,10 +36,7 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use crate::support::{
-    Beside, Options, PATIENCE, Site, World, needs_the_direct_engine, needs_the_double, requests::*, until,
-    until_so,
-};
+use crate::support::{Beside, Options, PATIENCE, Site, World, requests::*, until, until_so};
 
 /// The next look of a service that stands by, and some.
 const AT_ONCE: Duration = Duration::from_secs(5);
@@ -100,9 +97,7 @@ async fn is_serving(address: SocketAddr) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_database_serves_reads_names_the_holder_and_takes_over_at_once_when_that_one_stops() {
-    let mut world = World::start().await;
-    world.seed("v", "value").await;
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    let mut world = World::start().await.with_synced(&["a"], "value").await;
     let first = leader(&mut world.client).await;
     assert_eq!((first.status(), first.reason.as_str()), (Status::True, "Leading"), "{}", first.message);
 
@@ -116,7 +111,7 @@ async fn a_second_database_serves_reads_names_the_holder_and_takes_over_at_once_
     let condition = leader(&mut second.client).await;
     assert_eq!((condition.status(), condition.reason.as_str()), (Status::False, "StandingBy"));
     assert!(condition.message.contains(&holder), "{}", condition.message);
-    world.client.create_synced_secret(create("c", vec![existing("k", "v")])).await.unwrap();
+    world.create("c", vec![existing("k", "v")]).await;
 
     world.stop_service().await;
     let took = until_leading(&mut second.client, "taken-over").await;
@@ -139,7 +134,7 @@ async fn who_takes_over_with_an_older_database_takes_nothing_back_of_what_the_ho
         world.seed(name, value).await;
     }
     for id in ["changed", "deleted"] {
-        world.client.create_synced_secret(create(id, vec![existing("k", "v")])).await.unwrap();
+        world.create(id, vec![existing("k", "v")]).await;
     }
     world.stop_service().await;
     std::fs::copy(world.directory().join("secret-service.db"), database(&world, "copy")).unwrap();
@@ -154,7 +149,7 @@ async fn who_takes_over_with_an_older_database_takes_nothing_back_of_what_the_ho
     };
     world.client.update_synced_secret(update(changed, &["references"])).await.unwrap();
     world.client.delete_synced_secret(delete("deleted")).await.unwrap();
-    world.client.create_synced_secret(create("made", vec![existing("k", "w")])).await.unwrap();
+    world.create("made", vec![existing("k", "w")]).await;
     world.stop_service().await;
 
     until_leading(&mut second.client, "taken-over").await;
@@ -225,9 +220,7 @@ async fn anothers_lease_lasts_as_long_as_it_says_from_when_it_was_seen_whatever_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_stands_by_repairs_nothing_and_looks_at_all_anew_when_it_takes_over() {
-    if !needs_the_double("whoever_stands_by…") || !needs_the_direct_engine("whoever_stands_by…") {
-        return;
-    }
+    needs!(the_double, the_direct_engine);
     // The other one is to leave all of this alone.
     let mut world = World::start_with(Options { rebuild: false, ..Options::default() }).await;
     for vault_secret in ["v", "w"] {
@@ -239,9 +232,9 @@ async fn whoever_stands_by_repairs_nothing_and_looks_at_all_anew_when_it_takes_o
     // What is pinned has nothing to do with the vault any more.
     for id in ["edited", "removed"] {
         let pinned = SecretReference { version: version.clone(), ..existing("k", "v") };
-        world.client.create_synced_secret(create(id, vec![pinned])).await.unwrap();
+        world.create(id, vec![pinned]).await;
     }
-    world.client.create_synced_secret(create("followed", vec![existing("k", "w")])).await.unwrap();
+    world.create("followed", vec![existing("k", "w")]).await;
     world.stop_service().await;
     let other = world.beside(&database(&world, "other")).await;
     until_leading(&mut other.client.clone(), "of-the-other").await;
@@ -279,9 +272,7 @@ async fn whoever_stands_by_repairs_nothing_and_looks_at_all_anew_when_it_takes_o
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_right_to_the_lease_a_change_is_refused_and_told_which_right_is_missing() {
-    if !needs_the_double("without_the_right_to_the_lease…") {
-        return;
-    }
+    needs!(the_double);
     let mut world = World::start().await;
     let forbidden = Fault::status(403, "Forbidden");
     world.stop_service().await;

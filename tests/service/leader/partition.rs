@@ -68,9 +68,7 @@ async fn apart() -> (Way, World, Beside) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_holder_without_the_api_server_stops_writing_before_the_other_takes_over() {
-    if !needs_the_double("a_holder_without_the_api_server…") {
-        return;
-    }
+    needs!(the_double);
     let (way, world, mut second) = apart().await;
     // Every version that comes to be, by its value: first or second.
     let written: Arc<Mutex<Vec<(Instant, bool)>>> = Arc::default();
@@ -127,11 +125,7 @@ async fn a_holder_without_the_api_server_stops_writing_before_the_other_takes_ov
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_that_is_under_way_at_the_edge_is_cut_before_the_lease_expires() {
-    if !needs_the_double("a_write_that_is_under_way…")
-        || !needs_the_direct_engine("a_write_that_is_under_way…")
-    {
-        return;
-    }
+    needs!(the_double, the_direct_engine);
     let mut world = World::start_with(Options { edge_timeout: PATIENCE * 2, ..Options::default() }).await;
     world.seed("v", "value").await;
     create_vault_secret(&mut world.client, "it-leads").await.unwrap();

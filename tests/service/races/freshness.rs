@@ -63,7 +63,7 @@ async fn what_was_just_read_is_not_told_as_not_compared() {
     world.vault.faults().add(slowly.on(Operation::SecretList));
     // A check has begun that does not know of `b`.
     until_asked(&world, Operation::SecretList, 1).await;
-    world.client.create_synced_secret(create("b", vec![existing("k", "w")])).await.unwrap();
+    world.create("b", vec![existing("k", "w")]).await;
     stays(3, "`b` was just read from the vault", async || {
         let now = world.client.clone().get_synced_secret(get("b")).await.unwrap().into_inner();
         now.conditions.iter().all(|condition| condition.reason != "NotCompared")

@@ -38,9 +38,7 @@ use tokio::{task::JoinHandle, time::sleep};
 use tonic::Code;
 use uuid::Uuid;
 
-use crate::support::{
-    Options, PATIENCE, World, engine, needs_the_double, requests::*, script::say, until_so,
-};
+use crate::support::{Options, PATIENCE, World, needs, requests::*, until_so};
 
 /// The kinds that the Secret Store extension brings.
 pub(super) const PAIR: [&str; 2] = ["secretsyncs", "secretproviderclasses"];
@@ -55,25 +53,19 @@ pub(super) fn secret_store() -> Options {
 
 /// A world on the double, where the tests run in the engine that the race is about: each race runs once.
 pub(super) async fn world(options: Options) -> Option<World> {
-    let thread = std::thread::current();
-    let test = thread.name().unwrap_or("a race");
-    if engine() != options.engine {
-        say(&format!("{test}: SKIPPED, it is about the other engine"));
-        return None;
+    let is_its_engine = match options.engine {
+        SyncEngine::Direct => needs::the_direct_engine(),
+        SyncEngine::SecretStore => needs::the_secret_store_engine(),
+    };
+    match is_its_engine && needs::the_double() {
+        true => Some(World::start_with(options).await),
+        false => None,
     }
-    if !needs_the_double(test) {
-        return None;
-    }
-    Some(World::start_with(options).await)
 }
 
 /// The same with a synced secret `a`, whose key `k` is `value`, from the vault secret `v`.
 pub(super) async fn world_with_one(options: Options) -> Option<World> {
-    let mut world = world(options).await?;
-    world.seed("v", "value").await;
-    let made = world.client.create_synced_secret(of_v("a")).await.unwrap().into_inner();
-    assert_eq!(made.state(), State::Synced, "{made:?}");
-    Some(world)
+    Some(world(options).await?.with_synced(&["a"], "value").await)
 }
 
 pub(super) fn of_v(id: &str) -> CreateSyncedSecretRequest {
@@ -100,6 +92,18 @@ async fn until_edge_is_empty(world: &World, id: &str) {
     until_so("the SecretSync is gone", async || world.syncs().get_opt(id).await.unwrap().is_none()).await;
     until_so("the class is gone", async || world.classes().get_opt(id).await.unwrap().is_none()).await;
     until_so("the Secret is gone", async || world.edge(id).await.is_none()).await;
+}
+
+/// An update that is under way while the vault takes two seconds to store `fresh`, and its request for another time.
+pub(super) fn slow_update(world: &World) -> (JoinHandle<Answer<SyncedSecret>>, UpdateSyncedSecretRequest) {
+    slow(world, Operation::SecretSet, "fresh", Duration::from_secs(2));
+    let asked = UpdateSyncedSecretRequest {
+        request_id: Uuid::new_v4().to_string(),
+        ..with_references("a", vec![existing("k", "v"), created("new", "fresh", "x")])
+    };
+    let (mut first, again) = (world.client.clone(), asked.clone());
+    let call = tokio::spawn(async move { first.update_synced_secret(asked).await });
+    (call, again)
 }
 
 /// Whether a key at the edge has this value.

@@ -2,6 +2,14 @@
 
 use super::*;
 
+/// A key of somebody else's Secret under the name `a` stays, and so it does when our `a` is deleted.
+async fn stays_through_a_deletion(world: &mut World, key: &str, value: &str) {
+    stays(2, "theirs has its key", async || holds(world, "a", key, value).await).await;
+    world.client.delete_synced_secret(delete("a")).await.unwrap();
+    world.until_gone("a").await;
+    stays(1, "theirs has its key", async || holds(world, "a", key, value).await).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_secret_of_a_strangers_secretsync_keeps_its_keys() {
     let Some(mut world) = world(secret_store()).await else { return };
@@ -25,10 +33,7 @@ async fn the_secret_of_a_strangers_secretsync_keeps_its_keys() {
 
     world.until("a", |secret| synced_reason(secret) == "EdgeConflict").await;
     until_so("the extension made theirs", async || holds(&world, "a", "theirs", "theirs").await).await;
-    stays(2, "theirs has its key", async || holds(&world, "a", "theirs", "theirs").await).await;
-    world.client.delete_synced_secret(delete("a")).await.unwrap();
-    world.until_gone("a").await;
-    stays(1, "theirs has its key", async || holds(&world, "a", "theirs", "theirs").await).await;
+    stays_through_a_deletion(&mut world, "theirs", "theirs").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -44,10 +49,7 @@ async fn a_strangers_secretsync_in_the_place_of_ours_keeps_its_secret_through_a_
 
     world.start_service().await;
     world.until("a", |secret| synced_reason(secret) == "EdgeConflict").await;
-    stays(2, "theirs has its key", async || holds(&world, "a", "k", "value").await).await;
-    world.client.delete_synced_secret(delete("a")).await.unwrap();
-    world.until_gone("a").await;
-    stays(1, "theirs has its key", async || holds(&world, "a", "k", "value").await).await;
+    stays_through_a_deletion(&mut world, "k", "value").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

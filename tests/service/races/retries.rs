@@ -89,13 +89,7 @@ async fn a_call_that_can_not_take_back_what_it_recorded_leaves_it_to_the_reconci
 #[tokio::test(flavor = "multi_thread")]
 async fn an_update_that_failed_beside_another_is_not_answered_ok_when_it_comes_again() {
     let Some(mut world) = world_with_one(direct()).await else { return };
-    slow(&world, Operation::SecretSet, "fresh", Duration::from_secs(2));
-    let asked = UpdateSyncedSecretRequest {
-        request_id: Uuid::new_v4().to_string(),
-        ..with_references("a", vec![existing("k", "v"), created("new", "fresh", "x")])
-    };
-    let (mut first, again) = (world.client.clone(), asked.clone());
-    let call = tokio::spawn(async move { first.update_synced_secret(asked).await });
+    let (call, again) = slow_update(&world);
     until_asked(&world, Operation::SecretSet, 1).await;
     world
         .client

@@ -4,9 +4,7 @@ use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_can_not_be_read_in_full_is_listed_with_the_reason_and_can_be_adopted() {
-    let mut world = World::start().await;
-    world.seed("v", "x").await;
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    let mut world = World::start().await.with_synced(&["a"], "x").await;
     let uid = world.get("a").await.uid;
     world.stop_service().await;
     let damage =
@@ -38,9 +36,7 @@ async fn what_can_not_be_read_in_full_is_listed_with_the_reason_and_can_be_adopt
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_of_another_vault_is_left_alone_and_told() {
-    let mut world = World::start().await;
-    world.seed("v", "x").await;
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    let mut world = World::start().await.with_synced(&["a"], "x").await;
     world.stop_service().await;
     let other = json!({ "metadata": { "annotations": { "secret-service.iotoperations/vault": "https://other.vault.azure.net/" } } });
     let us = PatchParams { field_manager: Some("secret-service".to_owned()), ..PatchParams::default() };
@@ -59,12 +55,8 @@ async fn what_is_of_another_vault_is_left_alone_and_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_of_a_secret_of_ours_is_not_a_synced_secret() {
-    if !needs_the_direct_engine("a_copy_of_a_secret_of_ours_is_not_a_synced_secret") {
-        return;
-    }
-    let mut world = World::start().await;
-    world.seed("v", "x").await;
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    needs!(the_direct_engine);
+    let mut world = World::start().await.with_synced(&["a"], "x").await;
     let made = world.secrets().get("a").await.unwrap();
     let metadata = ObjectMeta {
         name: Some("copy".to_owned()),
@@ -89,12 +81,11 @@ async fn a_copy_of_a_secret_of_ours_is_not_a_synced_secret() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_listed_because_it_is_not_recorded_goes_with_its_secret() {
-    if !needs_the_direct_engine("who_is_listed_because_it_is_not_recorded_goes_with_its_secret") {
-        return;
-    }
-    let mut world = World::start_with(Options { rebuild: false, ..Options::default() }).await;
-    world.seed("v", "x").await;
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    needs!(the_direct_engine);
+    let mut world = World::start_with(Options { rebuild: false, ..Options::default() })
+        .await
+        .with_synced(&["a"], "x")
+        .await;
     world.lose_database().await;
     is_listed(&mut world, "a", "`secret-service rebuild`").await;
     world.secrets().delete("a", &DeleteParams::default()).await.unwrap();

@@ -4,12 +4,8 @@ use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rebuild_waits_for_a_cluster_that_is_away() {
-    let mut world = World::start().await;
-    world.seed("v", "x").await;
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
-    if !needs_the_double("a_rebuild_waits_for_a_cluster_that_is_away") {
-        return;
-    }
+    let mut world = World::start().await.with_synced(&["a"], "x").await;
+    needs!(the_double);
     let away = Fault::status(503, "ServiceUnavailable");
     world.cluster().faults().add(FaultRule::new(away));
     world.lose_database().await;
@@ -21,12 +17,8 @@ async fn a_rebuild_waits_for_a_cluster_that_is_away() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn that_a_name_is_absent_is_told_only_after_the_rebuild() {
-    if !needs_the_double("that_a_name_is_absent_is_told_only_after_the_rebuild") {
-        return;
-    }
-    let mut world = World::start().await;
-    world.seed("v", "x").await;
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    needs!(the_double);
+    let mut world = World::start().await.with_synced(&["a"], "x").await;
     let away = Fault::status(503, "ServiceUnavailable");
     world.cluster().faults().add(FaultRule::new(away).resource("secrets"));
     world.lose_database().await;
@@ -57,9 +49,7 @@ async fn an_adoption_before_the_rebuild_is_not_taken_back_by_it() {
     world.lose_database().await;
     is_listed(&mut world, "a", "`secret-service rebuild`").await;
     // It is recorded, and the edge does not hold it yet.
-    if !needs_the_double("an_adoption_before_the_rebuild_is_not_taken_back_by_it") {
-        return;
-    }
+    needs!(the_double);
     let hang = FaultRule::new(Fault::Hang).verb("patch");
     world.cluster().faults().add(hang);
     world.client.adopt_synced_secret(adopt("a", vec![existing("k", "w")])).await.unwrap();
@@ -74,12 +64,8 @@ async fn an_adoption_before_the_rebuild_is_not_taken_back_by_it() {
 /// Kinds that an API server serves late are waited for where Secrets say that there were some.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_extension_made_stays_its_own_although_its_kinds_are_served_late() {
-    if world_is_direct() || !needs_the_double("what_the_extension_made_stays_its_own…") {
-        return;
-    }
-    let mut world = World::start().await;
-    world.seed("v", "x").await;
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    needs!(the_double, the_secret_store_engine);
+    let mut world = World::start().await.with_synced(&["a"], "x").await;
     world.options.is_auto = true;
     let missing = || Fault::status(404, "NotFound");
     for resource in ["secretsyncs", "secretproviderclasses"] {
@@ -98,12 +84,8 @@ async fn what_the_extension_made_stays_its_own_although_its_kinds_are_served_lat
 /// What is left alone beside it is told at the end, and not with every attempt.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rebuild_that_waits_for_the_extensions_kinds_records_nothing_meanwhile() {
-    if world_is_direct() || !needs_the_double("a_rebuild_that_waits_for_the_extensions_kinds…") {
-        return;
-    }
-    let mut world = World::start().await;
-    world.seed("v", "x").await;
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    needs!(the_double, the_secret_store_engine);
+    let mut world = World::start().await.with_synced(&["a"], "x").await;
     let labels = Some([(UID_LABEL.to_owned(), uuid::Uuid::new_v4().to_string())].into());
     let metadata = ObjectMeta { name: Some("theirs".to_owned()), labels, ..ObjectMeta::default() };
     let theirs = PostParams { field_manager: Some("kubectl".to_owned()), ..PostParams::default() };

@@ -24,7 +24,7 @@ use tonic::Code;
 
 use crate::{
     adoption::{adopt, violations},
-    support::{Options, World, needs_the_direct_engine, needs_the_double, requests::*, until_so},
+    support::{Options, World, requests::*, until_so},
 };
 
 const PINNED: &str = "pinned";
@@ -135,9 +135,7 @@ async fn a_lost_database_is_rebuilt_with_all_that_was_asked_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rebuild_touches_nothing_at_the_edge() {
-    if !needs_the_direct_engine("a_rebuild_touches_nothing_at_the_edge") {
-        return;
-    }
+    needs!(the_direct_engine);
     let mut world = World::start().await;
     rich(&mut world).await;
     let before = versions(&world).await;
@@ -157,20 +155,14 @@ async fn a_rebuild_touches_nothing_at_the_edge() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_database_beside_an_empty_edge_has_an_audit_without_a_rebuild() {
-    let mut world = World::start().await;
-    world.seed("v", "x").await;
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    let mut world = World::start().await.with_synced(&["a"], "x").await;
     let actions: Vec<_> = audit(&mut world).await.into_iter().map(|event| event.action).collect();
     assert!(actions.iter().all(|action| !action.starts_with("Rebuild")), "{actions:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_deleted_before_the_database_was_lost_does_not_come_back() {
-    let mut world = World::start().await;
-    world.seed("v", "x").await;
-    for id in ["stays", "goes"] {
-        world.client.create_synced_secret(create(id, vec![existing("k", "v")])).await.unwrap();
-    }
+    let mut world = World::start().await.with_synced(&["stays", "goes"], "x").await;
     world.client.delete_synced_secret(delete("goes")).await.unwrap();
     world.lose_database().await;
     world.until_state("stays", State::Synced).await;
@@ -193,8 +185,7 @@ async fn an_update_that_the_database_lost_is_what_the_edge_says() {
     for (name, value) in [("v", "x"), ("w", "y")] {
         world.seed(name, value).await;
     }
-    let made =
-        world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap().into_inner();
+    let made = world.create("a", vec![existing("k", "v")]).await;
     let wanted = SyncedSecret { references: vec![existing("k", "w")], etag: String::new(), ..made };
     let request = update(wanted, &["references"]);
     world.client.update_synced_secret(request).await.unwrap();
@@ -207,12 +198,8 @@ async fn an_update_that_the_database_lost_is_what_the_edge_says() {
 /// In the Secret Store engine: somebody's Secret stands under the name, and the extension has merged into it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_that_the_extension_merged_into_stays_its_owners_when_the_database_is_lost() {
-    if world_is_direct() || !needs_the_double("a_secret_that_the_extension_merged_into…") {
-        return;
-    }
-    let mut world = World::start().await;
-    world.seed("v", "x").await;
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    needs!(the_double, the_secret_store_engine);
+    let mut world = World::start().await.with_synced(&["a"], "x").await;
     world.stop_service().await;
     world.secrets().delete("a", &DeleteParams::default()).await.unwrap();
     let theirs = PostParams { field_manager: Some("kubectl-create".to_owned()), ..PostParams::default() };
@@ -230,8 +217,4 @@ async fn a_secret_that_the_extension_merged_into_stays_its_owners_when_the_datab
     is_listed(&mut world, "a", "may have existed before").await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(world.edge("a").await.unwrap()["theirs"], "precious");
-}
-
-fn world_is_direct() -> bool {
-    crate::support::engine() == SyncEngine::Direct
 }

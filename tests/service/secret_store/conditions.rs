@@ -33,9 +33,7 @@ async fn an_extension_that_does_not_act_is_told_with_a_remedy_and_recovers_by_it
 #[tokio::test]
 async fn a_secret_that_the_cluster_refuses_is_told_also_where_the_check_comes_often_and_is_made_when_it_may_be()
  {
-    if !needs_the_double("a cluster that refuses the extension's Secret") {
-        return;
-    }
+    needs!(the_double);
     let mut world = World::start_with(often()).await;
     world.seed("pump-user", "operator").await;
     let forbidden = Fault::status(403, "Forbidden");
@@ -124,7 +122,7 @@ async fn what_a_partial_sync_left_behind_has_its_own_reason() {
     world.seed("pump-user", "operator").await;
     world.seed("pump-pass", "7").await;
     let references = vec![existing("username", "pump-user"), existing("password", "pump-pass")];
-    world.client.create_synced_secret(create("edp1", references)).await.unwrap();
+    world.create("edp1", references).await;
     world.somebody.sets("pump-user", "new").await;
     world.somebody.enables("pump-pass", false).await;
     world.extension.as_ref().unwrap().poll().await;
@@ -143,9 +141,7 @@ async fn what_a_partial_sync_left_behind_has_its_own_reason() {
 
 #[tokio::test]
 async fn an_extension_that_is_not_installed_is_told_as_missing() {
-    if !needs_the_double("custom resources that go away") {
-        return;
-    }
+    needs!(the_double);
     let mut world = with_one(engine()).await;
     let definitions: kube::Api<CustomResourceDefinition> = kube::Api::all(world.kube.clone());
     for name in ["secretsyncs.secret-sync.x-k8s.io", "secretproviderclasses.secrets-store.csi.x-k8s.io"] {
@@ -164,9 +160,7 @@ async fn an_extension_that_is_not_installed_is_told_as_missing() {
 
 #[tokio::test]
 async fn a_busy_extension_is_waited_for_and_told_with_how_many_wait() {
-    if !needs_the_double("an extension that is slow to write") {
-        return;
-    }
+    needs!(the_double);
     let mut world = World::start_with(Options { patience: Duration::from_secs(5), ..engine() }).await;
     world.seed("pump-user", "operator").await;
     // One after the other: the last one has to wait for many times the patience.
@@ -197,14 +191,8 @@ async fn a_busy_extension_is_waited_for_and_told_with_how_many_wait() {
 
 #[tokio::test]
 async fn what_the_extension_leaves_alone_it_is_told_again_ever_more_rarely() {
-    let mut world = World::start_with(Options { patience: Duration::from_millis(300), ..engine() }).await;
-    world.seed("pump-user", "operator").await;
-    world.stop_extension().await;
-    ask_for(&mut world, "edp1").await;
-    until(&world, "there is a SecretSync", async |world: &World| {
-        world.syncs().get_opt("edp1").await.unwrap().is_some()
-    })
-    .await;
+    let mut world =
+        asked_for_without_extension(Options { patience: Duration::from_millis(300), ..engine() }).await;
     let mut told = Vec::new();
     let begun = std::time::Instant::now();
     while told.len() < 4 {

@@ -29,7 +29,9 @@ use secret_store_extension_double::Extension;
 use serde_json::json;
 use tonic::Code;
 
-use crate::support::{Options, World, needs_the_double, requests::*, until as until_secret};
+use crate::support::{
+    Options, PATIENCE, World, requests::*, until as until_secret, until_so, until_so_within,
+};
 
 fn engine() -> Options {
     Options { engine: SyncEngine::SecretStore, ..Options::default() }
@@ -53,28 +55,31 @@ async fn uid(world: &World, id: &str) -> String {
 }
 
 async fn until_edge(world: &World, id: &str, key: &str, value: &str) {
-    for _ in 0..400 {
-        if world.edge(id).await.is_some_and(|edge| edge.get(key).is_some_and(|held| held == value)) {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("{id} never came to hold it: {:?}", world.edge(id).await);
+    let holds =
+        async || world.edge(id).await.is_some_and(|edge| edge.get(key).is_some_and(|held| held == value));
+    until_so(&format!("{id} holds it"), holds).await;
 }
 
 /// Longer than the garbage collector of a real cluster takes to learn of new custom resources: 30 seconds.
 async fn until(world: &World, what: &str, is_so: impl AsyncFn(&World) -> bool) {
-    for _ in 0..1_200 {
-        if is_so(world).await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("never: {what}");
+    until_so_within(3 * PATIENCE, what, async || is_so(world).await).await;
 }
 
 fn audit() -> ListAuditEventsRequest {
     ListAuditEventsRequest { resource: name("edp1"), page_size: 100, ..Default::default() }
+}
+
+/// `edp1` was asked for and has its SecretSync, and the extension is stopped.
+async fn asked_for_without_extension(options: Options) -> World {
+    let mut world = World::start_with(options).await;
+    world.seed("pump-user", "operator").await;
+    world.stop_extension().await;
+    ask_for(&mut world, "edp1").await;
+    until(&world, "there is a SecretSync", async |world: &World| {
+        world.syncs().get_opt("edp1").await.unwrap().is_some()
+    })
+    .await;
+    world
 }
 
 /// Asks for it, and does not wait for the edge.

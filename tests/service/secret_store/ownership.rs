@@ -125,14 +125,7 @@ async fn a_secret_that_the_extension_has_merged_into_survives_a_deletion_at_any_
 
 #[tokio::test]
 async fn a_secret_that_is_given_back_half_way_is_given_back_after_a_restart() {
-    let mut world = World::start_with(engine()).await;
-    world.seed("pump-user", "operator").await;
-    world.stop_extension().await;
-    ask_for(&mut world, "edp1").await;
-    until(&world, "there is a SecretSync", async |world: &World| {
-        world.syncs().get_opt("edp1").await.unwrap().is_some()
-    })
-    .await;
+    let mut world = asked_for_without_extension(engine()).await;
     world.stop_service().await;
     let made = make_by_hand(&world, "edp1", "theirs").await;
     let extension = Extension::start(world.extension_options()).await.unwrap();
@@ -195,9 +188,7 @@ async fn a_secretsync_that_somebody_made_in_the_place_of_ours_is_a_conflict_and_
 
 #[tokio::test]
 async fn a_class_that_somebody_makes_at_the_same_moment_is_a_conflict_and_keeps_nothing_of_ours() {
-    if !needs_the_double("a write that comes late") {
-        return;
-    }
+    needs!(the_double);
     let mut world = World::start_with(engine()).await;
     world.seed("pump-user", "operator").await;
     let late = FaultRule::new(Fault::latency(Duration::from_millis(700))).verb("patch");

@@ -9,9 +9,7 @@ fn late(resource: &str) -> FaultRule<ResourceMatch> {
 
 #[tokio::test]
 async fn a_restart_writes_nothing_before_it_has_seen_both_lists() {
-    if !needs_the_double("lists that come late") {
-        return;
-    }
+    needs!(the_double);
     let mut world = with_one(engine()).await;
     let before = world.syncs().get("edp1").await.unwrap().metadata.generation;
     for resource in ["secretproviderclasses", "secretsyncs"] {
@@ -25,9 +23,7 @@ async fn a_restart_writes_nothing_before_it_has_seen_both_lists() {
 
 #[tokio::test]
 async fn a_pair_that_went_while_the_service_was_away_comes_back_also_where_its_list_comes_late() {
-    if !needs_the_double("lists that come late") {
-        return;
-    }
+    needs!(the_double);
     let mut world = with_one(engine()).await;
     world.stop_service().await;
     world.syncs().delete("edp1", &DeleteParams::background()).await.unwrap();

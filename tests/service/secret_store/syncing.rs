@@ -7,7 +7,7 @@ async fn create_new_reaches_the_edge_by_a_class_and_a_secretsync_of_its_own() {
     let mut world = World::start_with(engine()).await;
     let references =
         vec![created("username", "pump-user", "operator"), created("password", "pump-pass", "7")];
-    let made = world.client.create_synced_secret(create("edp1", references)).await.unwrap().into_inner();
+    let made = world.create("edp1", references).await;
 
     assert_eq!((made.state(), made.synced_generation), (State::Synced, 1), "{made:?}");
     let edge = world.edge("edp1").await.unwrap();
@@ -111,9 +111,9 @@ async fn what_the_vault_lists_as_changed_is_forced_long_before_the_extensions_ow
 async fn a_version_added_here_reaches_everybody_who_follows_it_and_nobody_who_does_not() {
     let mut world = with_one(engine()).await;
     let first = world.get("edp1").await.references[0].synced_version.clone();
-    world.client.create_synced_secret(create("edp2", vec![existing("login", "pump-user")])).await.unwrap();
+    world.create("edp2", vec![existing("login", "pump-user")]).await;
     let pinned = SecretReference { version: first.clone(), ..existing("username", "pump-user") };
-    world.client.create_synced_secret(create("pinned", vec![pinned])).await.unwrap();
+    world.create("pinned", vec![pinned]).await;
     let told = world.client.get_vault_secret(GetVaultSecretRequest { name: vault_name("pump-user") }).await;
     assert_eq!(told.unwrap().into_inner().synced_secrets, [name("edp1"), name("edp2"), name("pinned")]);
 

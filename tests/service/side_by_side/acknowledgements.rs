@@ -20,9 +20,7 @@ async fn refused_beside<T>(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_update_takes_nothing_back_of_what_another_was_answered() {
-    let mut world = World::start().await;
-    world.seed("v", "value").await;
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    let mut world = World::start().await.with_synced(&["a"], "value").await;
     let (mut first, mut second) = (world.client.clone(), world.client.clone());
     let changed = with_references("a", vec![existing("k", "v"), created("new", "fresh", "x")]);
     let labelled = UpdateSyncedSecretRequest { wait: None, ..with_description("a", "theirs") };
@@ -68,10 +66,8 @@ async fn a_refused_create_takes_nothing_back_of_what_another_was_answered() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_call_that_nobody_came_after_leaves_nothing() {
-    let mut world = World::start().await;
-    world.seed("v", "value").await;
-    let made =
-        world.client.create_synced_secret(create("b", vec![existing("k", "v")])).await.unwrap().into_inner();
+    let mut world = World::start().await.with_synced(&["b"], "value").await;
+    let made = world.get("b").await;
     let mut first = world.client.clone();
     let request_id = Uuid::new_v4().to_string();
     let changed = UpdateSyncedSecretRequest {
@@ -102,9 +98,7 @@ async fn a_refused_call_that_nobody_came_after_leaves_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_changes_the_description_while_a_value_is_being_stored_waits_for_it_and_so_does_the_other() {
-    let mut world = World::start().await;
-    world.seed("v", "value").await;
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    let world = World::start().await.with_synced(&["a"], "value").await;
     let before = world.vault.requests().of(Operation::SecretSet);
     world.vault.faults().add(FaultRule::new(delay(2)).on(Operation::SecretSet));
     let (mut first, mut second) = (world.client.clone(), world.client.clone());
@@ -120,21 +114,25 @@ async fn who_changes_the_description_while_a_value_is_being_stored_waits_for_it_
     assert_eq!((edge["k"].as_str(), edge["new"].as_str()), ("value", "x"));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_update_without_an_etag_is_made_on_whatever_another_one_has_made_of_it() {
-    let mut world = World::start().await;
-    world.seed("v", "value").await;
-    world.seed("slow", "value").await;
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+/// What an update of `a` answers that takes a while to read the vault secret `slow`, and a call that begins meanwhile.
+async fn beside_a_slow_update<T>(world: &World, call: impl Future<Output = T>) -> (Answer<SyncedSecret>, T) {
     for read in [Operation::SecretGet, Operation::SecretListVersions] {
         world.vault.faults().add(FaultRule::new(delay(1)).on(read).named("slow"));
     }
-    let (mut first, mut second) = (world.client.clone(), world.client.clone());
+    let mut first = world.client.clone();
+    tokio::join!(first.update_synced_secret(with_references("a", vec![existing("k", "slow")])), async {
+        sleep(Duration::from_millis(300)).await;
+        call.await
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_without_an_etag_is_made_on_whatever_another_one_has_made_of_it() {
+    let mut world = World::start().await.with_synced(&["a"], "value").await;
+    world.seed("slow", "value").await;
+    let mut second = world.client.clone();
     let (slow, fast) =
-        tokio::join!(first.update_synced_secret(with_references("a", vec![existing("k", "slow")])), async {
-            sleep(Duration::from_millis(300)).await;
-            second.update_synced_secret(with_description("a", "pump")).await
-        });
+        beside_a_slow_update(&world, second.update_synced_secret(with_description("a", "pump"))).await;
     fast.unwrap();
     let told = slow.unwrap().into_inner();
     assert_eq!(told.description, "pump");
@@ -149,24 +147,14 @@ async fn an_update_without_an_etag_is_made_on_whatever_another_one_has_made_of_i
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deletion_that_was_answered_is_not_undone_by_an_update_that_was_still_checking() {
-    if !needs_the_double("a_deletion_that_was_answered…") {
-        return;
-    }
-    let mut world = World::start().await;
-    world.seed("v", "value").await;
+    needs!(the_double);
+    let mut world = World::start().await.with_synced(&["a"], "value").await;
     world.seed("slow", "value").await;
-    let made =
-        world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap().into_inner();
+    let made = world.get("a").await;
     world.cluster().faults().add(FaultRule::new(unavailable()).verb("delete").resource(written()));
-    for read in [Operation::SecretGet, Operation::SecretListVersions] {
-        world.vault.faults().add(FaultRule::new(delay(1)).on(read).named("slow"));
-    }
-    let (mut first, mut second) = (world.client.clone(), world.client.clone());
-    let (slow, deletion) =
-        tokio::join!(first.update_synced_secret(with_references("a", vec![existing("k", "slow")])), async {
-            sleep(Duration::from_millis(300)).await;
-            second.delete_synced_secret(DeleteSyncedSecretRequest { wait: None, ..delete("a") }).await
-        });
+    let mut second = world.client.clone();
+    let request = DeleteSyncedSecretRequest { wait: None, ..delete("a") };
+    let (slow, deletion) = beside_a_slow_update(&world, second.delete_synced_secret(request)).await;
     let deletion = deletion.unwrap().into_inner();
     assert_eq!(deletion.state(), State::Deleting);
     assert!(deletion.generation > made.generation, "who read it before has read something older");

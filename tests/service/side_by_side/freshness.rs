@@ -4,13 +4,9 @@ use super::*;
 
 #[tokio::test]
 async fn sync_now_does_not_say_synced_while_the_api_server_answers_nobody() {
-    if !needs_the_double("sync_now_does_not_say_synced…") {
-        return;
-    }
-    let mut world = World::start().await;
-    world.seed("v", "value").await;
-    let made = world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
-    let before = made.into_inner().sync_time;
+    needs!(the_double);
+    let mut world = World::start().await.with_synced(&["a"], "value").await;
+    let before = world.get("a").await.sync_time;
     world.cluster().faults().add(FaultRule::new(unavailable()));
 
     let told = world.client.sync_synced_secret(sync("a")).await.unwrap().into_inner();
@@ -22,9 +18,7 @@ async fn sync_now_does_not_say_synced_while_the_api_server_answers_nobody() {
 
 #[tokio::test]
 async fn sync_now_that_is_not_waited_for_does_not_answer_with_what_was_seen_before() {
-    let mut world = World::start().await;
-    world.seed("v", "value").await;
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    let mut world = World::start().await.with_synced(&["a"], "value").await;
     let asked = secret_service::proto::SyncSyncedSecretRequest { wait: None, ..sync("a") };
     let told = world.client.sync_synced_secret(asked).await.unwrap().into_inner();
     assert_ne!(told.state(), State::Synced, "nobody can have looked yet");
@@ -33,12 +27,8 @@ async fn sync_now_that_is_not_waited_for_does_not_answer_with_what_was_seen_befo
 
 #[tokio::test]
 async fn sync_now_answers_as_soon_as_it_has_looked_although_nothing_has_changed() {
-    if !needs_the_direct_engine("sync_now_answers_as_soon…") {
-        return;
-    }
-    let mut world = World::start().await;
-    world.seed("v", "value").await;
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    needs!(the_direct_engine);
+    let mut world = World::start().await.with_synced(&["a"], "value").await;
     world.somebody.enables("v", false).await;
     for _ in 0..3 {
         let begun = Instant::now();
@@ -50,12 +40,8 @@ async fn sync_now_answers_as_soon_as_it_has_looked_although_nothing_has_changed(
 
 #[tokio::test]
 async fn sync_now_finds_that_the_secret_is_gone_although_the_watch_is_silent() {
-    if !needs_the_double("sync_now_finds…") {
-        return;
-    }
-    let mut world = World::start().await;
-    world.seed("v", "value").await;
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    needs!(the_double);
+    let mut world = World::start().await.with_synced(&["a"], "value").await;
     world.cluster().faults().add(FaultRule::new(ClusterFault::WatchSilent).resource("secrets"));
     world.secrets().delete("a", &DeleteParams::default()).await.unwrap();
 
@@ -66,10 +52,10 @@ async fn sync_now_finds_that_the_secret_is_gone_although_the_watch_is_silent() {
 
 #[tokio::test]
 async fn references_follow_the_latest_also_where_the_vault_can_not_be_listed() {
-    let mut world =
-        World::start_with(Options { interval: Duration::from_secs(1), ..Options::default() }).await;
-    world.seed("v", "one").await;
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    let world = World::start_with(Options { interval: Duration::from_secs(1), ..Options::default() })
+        .await
+        .with_synced(&["a"], "one")
+        .await;
     world.vault.faults().add(FaultRule::new(VaultFault::ForbiddenByRbac).on(Operation::SecretList));
     sleep(Duration::from_millis(1_100)).await;
     world.somebody.sets("v", "two").await;
@@ -82,10 +68,10 @@ async fn references_follow_the_latest_also_where_the_vault_can_not_be_listed() {
 
 #[tokio::test]
 async fn knowledge_of_the_vault_that_is_old_says_so_and_how_old_it_is() {
-    let mut world =
-        World::start_with(Options { interval: Duration::from_secs(1), ..Options::default() }).await;
-    world.seed("v", "one").await;
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    let mut world = World::start_with(Options { interval: Duration::from_secs(1), ..Options::default() })
+        .await
+        .with_synced(&["a"], "one")
+        .await;
     let compared = |secret: &SyncedSecret| {
         let held = secret.conditions.iter().find(|condition| condition.r#type == "Compared");
         held.map(|condition| condition.reason.clone())
@@ -110,7 +96,7 @@ async fn a_reference_that_a_sibling_holds_back_says_so() {
     world.seed("user", "u1").await;
     world.seed("pass", "p1").await;
     let references = vec![existing("username", "user"), existing("password", "pass")];
-    world.client.create_synced_secret(create("pair", references)).await.unwrap();
+    world.create("pair", references).await;
     sleep(Duration::from_millis(1_100)).await;
     world.somebody.sets("user", "u2").await;
     world.somebody.enables("pass", false).await;

@@ -30,9 +30,7 @@ use tokio::time::{Instant, sleep};
 use tonic::Code;
 use uuid::Uuid;
 
-use crate::support::{
-    Options, PATIENCE, World, needs_the_direct_engine, needs_the_double, requests::*, written,
-};
+use crate::support::{Options, PATIENCE, World, requests::*, written};
 
 fn delay(seconds: u64) -> Fault {
     Fault::latency(Duration::from_secs(seconds))

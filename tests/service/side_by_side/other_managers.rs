@@ -4,13 +4,8 @@ use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_controller_that_puts_its_own_back_is_named_and_answered_at_a_growing_pause() {
-    if !needs_the_double("a_controller_that_puts_its_own_back…") || !needs_the_direct_engine("a_controller…")
-    {
-        return;
-    }
-    let mut world = World::start().await;
-    world.seed("v", "value").await;
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    needs!(the_double, the_direct_engine);
+    let mut world = World::start().await.with_synced(&["a"], "value").await;
     let secrets = world.secrets();
     let controller = tokio::spawn(async move {
         loop {
@@ -56,12 +51,8 @@ async fn a_controller_that_puts_its_own_back_is_named_and_answered_at_a_growing_
 
 #[tokio::test]
 async fn a_touch_that_leaves_the_content_of_a_secret_is_no_drift() {
-    if !needs_the_double("a_touch_that_leaves…") || !needs_the_direct_engine("a_touch_that_leaves…") {
-        return;
-    }
-    let mut world = World::start().await;
-    world.seed("v", "value").await;
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    needs!(the_double, the_direct_engine);
+    let mut world = World::start().await.with_synced(&["a"], "value").await;
     let (writes, looks) =
         (world.cluster().requests().of("patch", "secrets"), world.cluster().requests().of("get", "secrets"));
     let touch = json!({ "metadata": { "annotations": { "touched": "yes" } } });
@@ -80,11 +71,7 @@ async fn a_touch_that_leaves_the_content_of_a_secret_is_no_drift() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_that_somebody_makes_under_our_first_write_stays_theirs_although_the_cluster_fails() {
-    if !needs_the_double("a_secret_that_somebody_makes…")
-        || !needs_the_direct_engine("a_secret_that_somebody_makes…")
-    {
-        return;
-    }
+    needs!(the_double, the_direct_engine);
     let mut world = World::start().await;
     world.seed("v", "value").await;
     let patches = || world.cluster().requests().of("patch", "secrets");
@@ -120,9 +107,7 @@ async fn a_secret_that_somebody_makes_under_our_first_write_stays_theirs_althoug
 
 #[tokio::test]
 async fn an_adopted_secret_has_each_condition_once() {
-    if !needs_the_direct_engine("an_adopted_secret…") {
-        return;
-    }
+    needs!(the_direct_engine);
     let mut world = World::start().await;
     world.seed("v", "value").await;
     let secret = Secret {

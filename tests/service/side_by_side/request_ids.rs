@@ -51,10 +51,8 @@ async fn a_version_is_added_once_by_two_overlapping_calls_of_one_request_id() {
 
 #[tokio::test]
 async fn an_adoption_of_what_is_ours_is_one_call_too_and_no_way_to_change_it() {
-    let mut world = World::start().await;
-    world.seed("v", "value").await;
+    let mut world = World::start().await.with_synced(&["a"], "value").await;
     world.seed("other", "value").await;
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
     let adopt = AdoptSyncedSecretRequest {
         name: name("a"),
         references: vec![existing("k", "v")],
@@ -85,7 +83,7 @@ async fn a_deletion_of_what_was_not_there_deletes_nothing_when_it_is_sent_again(
         ..delete("a")
     };
     world.client.delete_synced_secret(gone.clone()).await.unwrap();
-    world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
+    world.create("a", vec![existing("k", "v")]).await;
     world.client.delete_synced_secret(gone).await.unwrap();
     assert_eq!(world.get("a").await.state(), State::Synced);
 }

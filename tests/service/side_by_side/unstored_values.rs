@@ -4,9 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn an_update_that_brings_the_missing_value_stores_it_although_it_changes_nothing_else() {
-    if !needs_the_double("an_update_that_brings_the_missing_value…") {
-        return;
-    }
+    needs!(the_double);
     let mut world = World::start().await;
     world.vault.faults().add(FaultRule::new(Fault::Hang).on(Operation::SecretSet));
     let mut client = world.client.clone();
@@ -60,9 +58,7 @@ async fn stores_again(world: &mut World, request: CreateSyncedSecretRequest) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_same_call_stores_again_is_not_told_as_missing() {
-    if !needs_the_double("what_the_same_call_stores_again…") {
-        return;
-    }
+    needs!(the_double);
     let mut world = World::start().await;
     let request = cut_off(&mut world).await;
     stores_again(&mut world, request).await;
@@ -70,9 +66,7 @@ async fn what_the_same_call_stores_again_is_not_told_as_missing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_is_made_again_stores_its_own_value_and_no_other_calls() {
-    if !needs_the_double("a_call_that_is_made_again…") {
-        return;
-    }
+    needs!(the_double);
     let mut world = World::start().await;
     let first = cut_off(&mut world).await;
     world.vault.faults().add(FaultRule::new(Fault::Hang).on(Operation::SecretSet));
@@ -102,9 +96,7 @@ async fn a_call_that_is_made_again_stores_its_own_value_and_no_other_calls() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_found_missing_before_the_same_call_came_again_is_not_told_after_that() {
-    if !needs_the_double("what_was_found_missing_before…") {
-        return;
-    }
+    needs!(the_double);
     let mut world = World::start().await;
     let request = cut_off(&mut world).await;
     world.vault.faults().add(FaultRule::new(delay(1)).on(Operation::SecretListVersions).times(1));

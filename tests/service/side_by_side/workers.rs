@@ -4,22 +4,14 @@ use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deletion_that_was_answered_is_not_undone_by_a_look_that_was_slow() {
-    if !needs_the_double("a_deletion_that_was_answered…")
-        || !needs_the_direct_engine("a_deletion_that_was_answered…")
-    {
-        return;
-    }
+    needs!(the_double, the_direct_engine);
     let mut world = World::start().await;
     world.seed("v", "value").await;
     world.seed("slow", "value").await;
     for other in 0..16 {
-        world
-            .client
-            .create_synced_secret(create(&format!("other-{other}"), vec![existing("k", "v")]))
-            .await
-            .unwrap();
+        world.create(&format!("other-{other}"), vec![existing("k", "v")]).await;
     }
-    world.client.create_synced_secret(create("a", vec![existing("k", "slow")])).await.unwrap();
+    world.create("a", vec![existing("k", "slow")]).await;
     // Enough slow work that a key waits in one line while it is asked for in another.
     world.vault.faults().add(FaultRule::new(delay(1)).on(Operation::SecretGet).named("v"));
     world.vault.faults().add(FaultRule::new(delay(4)).on(Operation::SecretGet).named("slow"));
@@ -46,13 +38,9 @@ async fn a_deletion_that_was_answered_is_not_undone_by_a_look_that_was_slow() {
 
 #[tokio::test]
 async fn a_write_that_lands_after_its_deletion_is_removed_again() {
-    if !needs_the_direct_engine("a_write_that_lands_after_its_deletion…") {
-        return;
-    }
-    let mut world = World::start().await;
-    world.seed("v", "value").await;
-    let made = world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();
-    let uid = made.into_inner().uid;
+    needs!(the_direct_engine);
+    let mut world = World::start().await.with_synced(&["a"], "value").await;
+    let uid = world.get("a").await.uid;
     world.client.delete_synced_secret(delete("a")).await.unwrap();
     world.until_gone("a").await;
 
@@ -81,18 +69,12 @@ async fn a_write_that_lands_after_its_deletion_is_removed_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_vault_that_hangs_holds_neither_deletions_nor_those_who_need_none_of_it() {
-    if !needs_the_direct_engine("a_vault_that_hangs…") {
-        return;
-    }
+    needs!(the_direct_engine);
     let mut world =
         World::start_with(Options { vault_timeout: Duration::from_secs(60), ..Options::default() }).await;
     world.seed("v", "value").await;
     for id in 0..12 {
-        world
-            .client
-            .create_synced_secret(create(&format!("s-{id}"), vec![existing("k", "v")]))
-            .await
-            .unwrap();
+        world.create(&format!("s-{id}"), vec![existing("k", "v")]).await;
     }
     world.vault.faults().add(FaultRule::new(Fault::Hang).on(Operation::SecretGet));
     let before = world.vault.requests().of(Operation::SecretGet);

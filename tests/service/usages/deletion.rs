@@ -4,7 +4,6 @@ use secret_service::proto::{DeleteSyncedSecretRequest, UpdateSyncedSecretRequest
 use tonic::Code;
 
 use super::*;
-use crate::support::needs_the_double;
 
 #[tokio::test]
 async fn a_forced_deletion_goes_through_and_the_history_names_the_uses() {
@@ -23,9 +22,7 @@ async fn a_forced_deletion_goes_through_and_the_history_names_the_uses() {
 
 #[tokio::test]
 async fn a_use_that_appears_before_the_removal_holds_the_deletion_back_until_it_is_gone() {
-    if !needs_the_double("a use in the race window") {
-        return;
-    }
+    needs!(the_double);
     let mut world = made(&["a"]).await;
     // The last look before the removal fails for a while: time for somebody.
     world.cluster().faults().add(FaultRule::new(refused(503)).verb("list").resource("devices"));
@@ -56,14 +53,8 @@ async fn a_use_that_appears_before_the_removal_holds_the_deletion_back_until_it_
 
 #[tokio::test]
 async fn a_kind_that_is_not_served_for_a_moment_hides_no_use_from_a_deletion() {
-    if !needs_the_double("discovery that answers 404") {
-        return;
-    }
-    let site = Site::start().await;
-    users::install(&site.kube).await;
-    let mut patient = options();
-    patient.usages.interval = Duration::from_secs(4);
-    let mut world = made_on(site, &["a"], patient).await;
+    needs!(the_double);
+    let mut world = made_with_pauses(&["a"], Duration::from_secs(4)).await;
     world.cluster().faults().add(FaultRule::new(refused(503)).verb("list").resource("devices"));
     let request = DeleteSyncedSecretRequest { wait: None, ..delete("a") };
     world.client.delete_synced_secret(request).await.unwrap();
@@ -87,9 +78,7 @@ async fn a_kind_that_is_not_served_for_a_moment_hides_no_use_from_a_deletion() {
 
 #[tokio::test]
 async fn a_deletion_that_is_held_back_can_be_forced() {
-    if !needs_the_double("forcing a deletion that is held back") {
-        return;
-    }
+    needs!(the_double);
     let mut world = made(&["a"]).await;
     // A watch that has silently died: the call knows nothing of the use, the last look does.
     let silent = ClusterFault::WatchSilent;
@@ -111,9 +100,7 @@ async fn a_deletion_that_is_held_back_can_be_forced() {
 
 #[tokio::test]
 async fn that_a_deletion_was_forced_outlives_a_restart() {
-    if !needs_the_double("a forced deletion across a restart") {
-        return;
-    }
+    needs!(the_double);
     let mut world = made(&["a"]).await;
     used(&mut world, "p", "a").await;
     world.cluster().faults().add(FaultRule::new(refused(503)).verb("delete").resource("secrets"));
@@ -128,9 +115,7 @@ async fn that_a_deletion_was_forced_outlives_a_restart() {
 
 #[tokio::test]
 async fn a_use_that_appears_in_the_moment_of_the_removal_is_reported() {
-    if !needs_the_double("a use in the moment of the removal") {
-        return;
-    }
+    needs!(the_double);
     let mut world = made(&["a"]).await;
     world
         .cluster()

@@ -5,7 +5,6 @@ use secret_service::proto::{DeleteSyncedSecretRequest, condition::Status};
 use tonic::{Code, Request};
 
 use super::*;
-use crate::support::needs_the_double;
 
 #[tokio::test]
 async fn a_restart_remembers_the_uses_and_notices_what_changed_meanwhile() {
@@ -23,9 +22,7 @@ async fn a_restart_remembers_the_uses_and_notices_what_changed_meanwhile() {
 
 #[tokio::test]
 async fn a_watch_that_breaks_misses_nothing() {
-    if !needs_the_double("a watch over uses that breaks") {
-        return;
-    }
+    needs!(the_double);
     let mut world = made(&["a", "b"]).await;
     let faults: [AnyFault<ClusterFault>; 3] =
         [ClusterFault::WatchDrop.into(), ClusterFault::WatchExpired.into(), refused(500).into()];
@@ -49,9 +46,7 @@ async fn a_watch_that_breaks_misses_nothing() {
 
 #[tokio::test]
 async fn before_the_first_look_nothing_is_deleted_without_force_and_what_was_known_holds() {
-    if !needs_the_double("a first look that fails") {
-        return;
-    }
+    needs!(the_double);
     let mut world = made(&["a", "b"]).await;
     used(&mut world, "p", "a").await;
     world.stop_service().await;
@@ -115,11 +110,17 @@ async fn a_kind_that_the_service_may_not_look_at_makes_uses_unknown_and_says_wha
     world.client.delete_synced_secret(delete("b")).await.unwrap();
 }
 
-#[tokio::test]
-async fn kinds_that_come_and_go_are_followed_by_rules_of_the_configuration() {
+/// A site, and a group of its own that the service may look into.
+async fn with_a_group() -> (Site, String) {
     let site = Site::start().await;
     let group = format!("t{}.example.com", uuid::Uuid::new_v4().simple());
     site.allows(&group).await;
+    (site, group)
+}
+
+#[tokio::test]
+async fn kinds_that_come_and_go_are_followed_by_rules_of_the_configuration() {
+    let (site, group) = with_a_group().await;
     let rule = format!("Camera.{group} spec.users[*].passwordSecretName SECRET/KEY");
     let mut world = made_on(site, &["a"], with_rules(&[rule])).await;
     let (kind, cameras) = (format!("Camera.{group}"), users::definition(&group, "camera", "v1"));
@@ -140,9 +141,7 @@ async fn kinds_that_come_and_go_are_followed_by_rules_of_the_configuration() {
 
 #[tokio::test]
 async fn a_kind_is_looked_at_in_the_version_that_its_group_prefers_whichever_that_is() {
-    let site = Site::start().await;
-    let group = format!("t{}.example.com", uuid::Uuid::new_v4().simple());
-    site.allows(&group).await;
+    let (site, group) = with_a_group().await;
     let mut cameras = users::definition(&group, "camera", "v1");
     let newer = CustomResourceDefinitionVersion {
         name: "v2".to_owned(),
@@ -166,9 +165,7 @@ async fn a_kind_is_looked_at_in_the_version_that_its_group_prefers_whichever_tha
 
 #[tokio::test]
 async fn before_the_secrets_were_ever_listed_none_of_them_is_missing() {
-    if !needs_the_double("a first list of Secrets that fails") {
-        return;
-    }
+    needs!(the_double);
     for fault in [refused(503), Fault::Hang] {
         let mut world = made(&["a"]).await;
         // A Secret that is not ours, in use as well.
@@ -202,14 +199,8 @@ async fn before_the_secrets_were_ever_listed_none_of_them_is_missing() {
 
 #[tokio::test]
 async fn a_kind_that_is_not_served_for_a_moment_is_not_forgotten() {
-    if !needs_the_double("a kind that is not served for a moment") {
-        return;
-    }
-    let site = Site::start().await;
-    users::install(&site.kube).await;
-    let mut with_pauses = options();
-    with_pauses.usages.interval = Duration::from_secs(1);
-    let mut world = made_on(site, &["a"], with_pauses).await;
+    needs!(the_double);
+    let mut world = made_with_pauses(&["a"], Duration::from_secs(1)).await;
     used(&mut world, "p", "a").await;
     for path in ["/apis/deviceregistry.microsoft.com", "/apis/deviceregistry.microsoft.com/v1"] {
         world.cluster().faults().add(FaultRule::new(refused(404)).resource(path).times(1));
@@ -227,14 +218,8 @@ async fn a_kind_that_is_not_served_for_a_moment_is_not_forgotten() {
 
 #[tokio::test]
 async fn what_used_a_synced_secret_before_a_start_is_waited_for_when_its_kind_is_not_served_at_once() {
-    if !needs_the_double("a kind that is not served at the start") {
-        return;
-    }
-    let site = Site::start().await;
-    users::install(&site.kube).await;
-    let mut with_pauses = options();
-    with_pauses.usages.interval = Duration::from_secs(3);
-    let mut world = made_on(site, &["a", "b"], with_pauses).await;
+    needs!(the_double);
+    let mut world = made_with_pauses(&["a", "b"], Duration::from_secs(3)).await;
     used(&mut world, "p", "a").await;
     world.stop_service().await;
     let missing = FaultRule::new(refused(404)).resource("/apis/deviceregistry.microsoft.com");

@@ -26,9 +26,16 @@ const USERNAME: &str = "spec.authentication.usernamePasswordCredentials.username
 
 /// A service on a cluster with the kinds of AIO, and synced secrets with the keys `username` and `password`.
 async fn made(ids: &[&str]) -> World {
+    made_with_pauses(ids, options().usages.interval).await
+}
+
+/// The same, with a pause between two looks at what kinds there are.
+async fn made_with_pauses(ids: &[&str], interval: Duration) -> World {
     let site = Site::start().await;
     users::install(&site.kube).await;
-    made_on(site, ids, options()).await
+    let mut options = options();
+    options.usages.interval = interval;
+    made_on(site, ids, options).await
 }
 
 async fn made_on(site: Site, ids: &[&str], options: Options) -> World {
@@ -36,7 +43,7 @@ async fn made_on(site: Site, ids: &[&str], options: Options) -> World {
     world.seed("v", "value").await;
     for id in ids {
         let references = vec![existing("username", "v"), existing("password", "v")];
-        world.client.create_synced_secret(create(id, references)).await.unwrap();
+        world.create(id, references).await;
     }
     world
 }

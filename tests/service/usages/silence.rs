@@ -2,19 +2,16 @@
 
 use kube::api::DeleteParams;
 use secret_service::model::SyncEngine;
-use tokio::time::timeout;
 
 use super::*;
-use crate::support::{engine, needs_the_double, until_so};
+use crate::support::{engine, until_so, until_so_within};
 
 /// What happens meanwhile is known within this time.
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn every_watch_that_says_nothing_and_never_ends_is_found_out_within_a_minute() {
-    if !needs_the_double("watches that die") {
-        return;
-    }
+    needs!(the_double);
     let mut world = made(&["a", "b"]).await;
     used(&mut world, "pump", "a").await;
     let requests = world.cluster().requests();
@@ -37,7 +34,7 @@ async fn every_watch_that_says_nothing_and_never_ends_is_found_out_within_a_minu
 
     let is_listed = async |resource: &str| {
         let before = requests.of("list", resource);
-        until_within(MINUTE, resource, async || world.cluster().requests().of("list", resource) > before)
+        until_so_within(MINUTE, resource, async || world.cluster().requests().of("list", resource) > before)
             .await;
     };
     futures::future::join_all(watched.iter().map(|resource| is_listed(resource))).await;
@@ -57,13 +54,4 @@ async fn every_watch_that_says_nothing_and_never_ends_is_found_out_within_a_minu
     for id in ["a", "b"] {
         until_so("the Secret is there", async || world.edge(id).await.is_some()).await;
     }
-}
-
-async fn until_within(time: Duration, what: &str, is_so: impl AsyncFn() -> bool) {
-    let so = async {
-        while !is_so().await {
-            sleep(Duration::from_millis(100)).await;
-        }
-    };
-    timeout(time, so).await.unwrap_or_else(|_| panic!("{what}: never listed anew"));
 }

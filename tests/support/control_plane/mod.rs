@@ -70,15 +70,6 @@ pub struct ControlPlane {
     _directory: TempDir,
 }
 
-/// Whether the environment asks for the real control plane. Where it doesn't, says that `what` is skipped.
-pub fn is_asked_for(what: &str) -> bool {
-    let asked = std::env::var(CLUSTER.0).is_ok_and(|value| value == CLUSTER.1);
-    if !asked {
-        say(&format!("{what}: SKIPPED, {}={} is not set", CLUSTER.0, CLUSTER.1));
-    }
-    asked
-}
-
 /// The one that all tests of this process share, started at first use.
 pub async fn shared() -> &'static ControlPlane {
     // The processes and the files belong to no runtime, so a later test with a runtime of its own can use them.

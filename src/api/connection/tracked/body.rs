@@ -7,12 +7,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body::{Frame, SizeHint};
+use http_body::SizeHint;
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 use tonic::{Status, body::Body};
 
-use super::TrackedCall;
+use super::{super::PolledFrame, TrackedCall};
 
 pin_project! {
     struct TrackedBody<Held> {
@@ -34,10 +34,7 @@ impl<Held> http_body::Body for TrackedBody<Held> {
     type Data = Bytes;
     type Error = Status;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> PolledFrame {
         let this = self.project();
         // The connection polls only if the peer has room for more.
         this.call.set_unread_since(None);
