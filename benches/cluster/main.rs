@@ -8,6 +8,7 @@
 mod support;
 
 mod apiserver;
+mod bare_loop;
 mod ground;
 mod meter;
 mod ours;
@@ -34,7 +35,7 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let (mut report, load) = (Report::default(), meter::load());
-        report.add(apiserver::BARE_LOOP, apiserver::bare_loop(&Site::start().await).await);
+        report.add(bare_loop::NAME, bare_loop::run(&Site::start().await).await);
         for (name, limit) in LIMITS {
             run(&mut report, name, limit).await;
         }

@@ -1,6 +1,6 @@
 //! The table `changes`: the feed that watchers read and resume from.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use sqlx::{FromRow, Sqlite};
@@ -8,9 +8,9 @@ use uuid::Uuid;
 
 use super::{
     Signer, Store, StoreError, Transaction,
+    feed::{Feed, FeedChange, FeedPlace, HistoryDigest},
     rows::{Row, json},
     statements,
-    view::FeedChange,
 };
 use crate::model::{ChangeKind, Origin, SyncedSecret};
 
@@ -39,50 +39,6 @@ statements! {
         DELETE FROM changes
          WHERE change_time < ?1
            AND sequence <= (SELECT MAX(sequence) FROM changes) - ?2";
-}
-
-/// A place in the feed: after a change, in the history that led to it.
-///
-/// A restored database continues the sequence of the backup. A sequence can then belong to another change,
-/// and the digest distinguishes them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FeedPlace {
-    /// The sequence of the last change; 0 before the first.
-    pub sequence: i64,
-    /// Keyed digest of all changes up to there.
-    pub history: HistoryDigest,
-}
-
-impl fmt::Display for FeedPlace {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}.{}", self.sequence, hex::encode(self.history))
-    }
-}
-
-impl FromStr for FeedPlace {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let place = || {
-            let (sequence, history) = text.split_once('.')?;
-            Some(Self {
-                sequence: sequence.parse().ok()?,
-                history: hex::decode(history).ok()?.try_into().ok()?,
-            })
-        };
-        place().ok_or("a place in the feed is a number, a dot and 32 hex digits")
-    }
-}
-
-/// See [`FeedPlace::history`].
-pub type HistoryDigest = [u8; 16];
-
-/// The next part of the feed.
-pub enum Feed {
-    /// Oldest first; empty where the reader is up to date.
-    Changes(Vec<FeedChange>),
-    /// Changes after the reader's place were pruned already.
-    TooOld,
 }
 
 #[derive(FromRow)]

@@ -12,8 +12,10 @@ mod disk_usage;
 mod error;
 mod execution;
 mod fault;
+mod feed;
 mod identity;
 mod inspect;
+mod migration;
 mod open;
 mod rebuild;
 mod record;
@@ -40,7 +42,6 @@ pub use audit::{AuditFault, AuditFilter, AuditReport, NewAuditEvent, Ring, expor
 pub use backup::{
     Backup, BackupError, BackupStatus, Manifest, Restoration, RestoreError, Schedule, back_up, restore,
 };
-pub use changes::{Feed, FeedPlace, HistoryDigest};
 use clock::Clock;
 pub use clock::Keep;
 pub use disk_usage::{DiskUsage, TableSize, TableSizes, measure};
@@ -48,6 +49,7 @@ pub use error::StoreError;
 pub use execution::Options;
 use fault::Faults;
 pub use fault::StoreFault;
+pub use feed::{Feed, FeedPlace, HistoryDigest};
 pub use identity::{Epoch, Instance, Restored};
 pub use inspect::{Schema, inspect};
 pub use rebuild::RebuildCause;

@@ -22,9 +22,9 @@ use tokio::{
 use super::{
     BUSY_TIMEOUT, Inner, Options, Signer, Store, StoreError, View, audit, backup, changes, clock,
     fault::Faults,
-    identity, inspect, rebuild,
-    schema::{self, BackupFirst},
-    settings, synced_secrets,
+    identity, inspect,
+    migration::{self, BackupFirst},
+    rebuild, settings, synced_secrets,
 };
 
 /// Time limit of the check for damage at a start.
@@ -72,7 +72,7 @@ impl Store {
         restrict_to_owner(path)?;
         let faults = Faults::new(path, suspect).map_err(sqlx::Error::Io)?;
         check_for_damage(&options).await?;
-        schema::migrate(&writer, path, backup_first).await?;
+        migration::migrate(&writer, path, backup_first).await?;
         if settings::get(&writer, backup::NAME).await?.is_some() {
             return Err(StoreError::IsBackup);
         }

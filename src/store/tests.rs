@@ -20,7 +20,7 @@ use sqlx::{
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use super::{view::FeedChange, *};
+use super::{feed::FeedChange, *};
 use crate::model::{
     AuditAction, ChainWalk, ChangeKind, Filter, Origin, Outcome, State, SyncEngine, SyncedSecret,
 };

@@ -9,7 +9,10 @@ use std::{
 use parking_lot::{RwLock, RwLockReadGuard};
 use uuid::Uuid;
 
-use super::{Record, changes::FeedPlace};
+use super::{
+    Record,
+    feed::{FeedChange, FeedPlace},
+};
 use crate::model::{ChangeKind, Filter, SyncedSecret, SyncedSecretId, VaultSecretName};
 
 /// Changes kept in memory, so that watchers that keep up never read the disk.
@@ -24,19 +27,6 @@ struct State {
     ids: HashMap<Uuid, SyncedSecretId>,
     recent: VecDeque<FeedChange>,
     place: FeedPlace,
-}
-
-/// A change of the feed, with the states before and after it.
-#[derive(Clone, Debug)]
-pub struct FeedChange {
-    /// The place in the feed after it.
-    pub place: FeedPlace,
-    /// Absent for a new synced secret.
-    pub before: Option<Arc<SyncedSecret>>,
-    /// With [`ChangeKind::Deleted`], the last state.
-    pub after: Arc<SyncedSecret>,
-    /// The kind of change.
-    pub kind: ChangeKind,
 }
 
 /// A consistent copy of the view.

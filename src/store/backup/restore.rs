@@ -22,10 +22,8 @@ use super::{
 use crate::{
     model::AuditAction,
     store::{
-        Instance, NewAuditEvent, Options, Store, StoreFault,
-        inspect::find_damage,
-        schema::{self, BackupFirst},
-        settings, statements,
+        Instance, NewAuditEvent, Options, Store, StoreFault, inspect::find_damage, migration::BackupFirst,
+        schema, settings, statements,
     },
 };
 

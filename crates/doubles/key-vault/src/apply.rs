@@ -10,7 +10,7 @@ use super::{
     faults::{OperationMatch, VaultFault},
     operation::Operation,
     refusal::Refusal,
-    router::{Shared, challenge},
+    shared::{Shared, challenge},
 };
 
 /// A request and the fault rule that applies to it, if any.
@@ -70,7 +70,9 @@ impl Faulted<'_> {
 
     async fn replace_with_own(&self, fault: VaultFault, answer: Response) -> Response {
         match fault {
-            VaultFault::ForbiddenByRbac => Refusal::forbidden_by_rbac(self.operation).into_response(),
+            VaultFault::ForbiddenByRbac => {
+                Refusal::forbidden_by_rbac(self.operation.action()).into_response()
+            }
             VaultFault::ForbiddenByFirewall => Refusal::forbidden_by_firewall().into_response(),
             VaultFault::ExpiredToken => {
                 challenge(self.host, self.shared.tenant(), Some("The token has expired."))

@@ -15,7 +15,7 @@ use doubles_common::faults;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{identity::Identity, requests::RequestCounts, router::Shared, settings::Settings};
+use super::{identity::Identity, requests::RequestCounts, settings::Settings, shared::Shared};
 
 /// How far to advance the clock.
 #[derive(Deserialize)]

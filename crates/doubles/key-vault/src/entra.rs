@@ -18,7 +18,7 @@ use super::{
     hosts::AUTHORITY_HOST,
     identity::VAULT_RESOURCE,
     operation::Operation,
-    router::{Shared, host_of},
+    shared::{Shared, host_of},
     wire,
 };
 

@@ -35,6 +35,7 @@
 
 mod apply;
 mod assertion;
+mod body;
 mod clock;
 mod control;
 mod entra;
@@ -51,6 +52,7 @@ mod requests;
 mod router;
 mod secrets;
 mod settings;
+mod shared;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -100,7 +102,7 @@ pub use settings::Settings;
 pub use throttle::Throttle;
 pub use witness::{Happened, Version};
 
-use router::Shared;
+use shared::Shared;
 
 /// How long a stop waits for requests in flight.
 const GRACE: Duration = Duration::from_secs(2);

@@ -5,7 +5,7 @@ use std::fmt;
 use axum::http::Method;
 use serde::{Deserialize, Serialize};
 
-use super::wire::Refusal;
+use super::refusal::Refusal;
 
 /// An operation, under the name that Key Vault's own audit log gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use axum::{
 };
 use serde::Serialize;
 
-use super::{operation::Operation, wire};
+use super::wire;
 
 /// An error answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,12 +109,12 @@ impl Refusal {
     }
 
     /// The caller's identity lacks the right.
-    pub(super) fn forbidden_by_rbac(operation: Operation) -> Self {
+    pub(super) fn forbidden_by_rbac(action: &str) -> Self {
         let message = format!(
             "Caller is not authorized to perform action on resource.\r\nIf role assignments, deny assignments or \
              role definitions were changed recently, please observe propagation time.\r\n\
              Action: 'Microsoft.KeyVault/vaults/secrets/{}'\r\nAssignment: (not found)\r\nVault: double",
-            operation.action()
+            action
         );
         Self::new(StatusCode::FORBIDDEN, "Forbidden", message).with_inner("ForbiddenByRbac")
     }

@@ -7,52 +7,26 @@ use axum::{
     Router,
     body::Body,
     extract::{DefaultBodyLimit, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     middleware,
     response::{IntoResponse, Response},
     routing,
 };
-use doubles_common::faults::FaultRules;
-use parking_lot::RwLock;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use zeroize::Zeroizing;
 
 use super::{
     apply::Faulted,
-    clock::Clock,
-    control, entra,
-    faults::OperationMatch,
-    hosts,
-    identity::{Identity, TokenProblem, VAULT_RESOURCE},
+    control, entra, hosts,
+    identity::TokenProblem,
     operation::{Operation, Target},
     query::Query,
     reads,
     refusal::Refusal,
-    requests::Counters,
-    secrets::Vault,
-    settings::Settings,
-    throttle::Bucket,
+    shared::{Shared, challenge, host_of},
 };
 
 /// The maximum size of a request body: enough for the longest value with each byte escaped, and for a backup.
 const MAX_BODY: usize = 8 << 20;
-
-/// What all requests share.
-pub(super) struct Shared {
-    pub(super) vault: Vault,
-    pub(super) identity: Identity,
-    pub(super) faults: Arc<FaultRules<OperationMatch>>,
-    pub(super) settings: RwLock<Settings>,
-    pub(super) counters: Counters,
-    pub(super) clock: Clock,
-    pub(super) bucket: Bucket,
-    /// The writes in progress: each is completed even if its client is gone.
-    pub(super) changes: TaskTracker,
-    /// Cancelled when the double stops.
-    pub(super) stopping: CancellationToken,
-    /// The host of requests without a `Host`.
-    pub(super) address: String,
-}
 
 /// A request to the vault with its whole body.
 struct VaultRequest {
@@ -81,30 +55,6 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .fallback_service(vault.with_state(Arc::clone(&shared)))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(shared)
-}
-
-/// The host, with its port, by which the client reached us.
-pub(super) fn host_of(shared: &Shared, uri: &Uri, headers: &HeaderMap) -> String {
-    hosts::reached(uri, headers, &shared.address)
-}
-
-/// 401 with the challenge: which authority issues tokens for which resource.
-pub(super) fn challenge(host: &str, tenant: &str, error: Option<&str>) -> Response {
-    let error = error.map(|message| format!(", error=\"invalid_token\", error_description=\"{message}\""));
-    let challenge = format!(
-        "Bearer authorization=\"https://{}/{tenant}\", resource=\"{VAULT_RESOURCE}\"{}",
-        hosts::authority(host),
-        error.as_deref().unwrap_or_default()
-    );
-    let message = match error {
-        Some(_) => "AKV10032: The token is not accepted.",
-        None => "AKV10000: Request is missing a Bearer or PoP token.",
-    };
-    let mut response = Refusal::unauthorized(message).into_response();
-    if let Ok(challenge) = HeaderValue::from_str(&challenge) {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-    }
-    response
 }
 
 /// All requests to the vault.
@@ -226,20 +176,6 @@ impl VaultRequest {
             Operation::SecretRestore => vault.restore(host, &self.body, clock).await,
             _ => Err(Refusal::no_such_path(self.uri.path())),
         }
-    }
-}
-
-// === impl Shared ===
-
-impl Shared {
-    /// How the vault behaves now.
-    pub(super) fn settings(&self) -> Settings {
-        *self.settings.read()
-    }
-
-    /// The tenant that the challenge names.
-    pub(super) fn tenant(&self) -> &str {
-        &self.identity.credential().tenant_id
     }
 }
 

@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use zeroize::Zeroizing;
 
 use super::{
+    body,
     clock::Clock,
     limits::{check_properties, check_value},
     operation::is_name,
@@ -95,7 +96,7 @@ impl Vault {
         body: &[u8],
         clock: &Clock,
     ) -> Result<Response, Refusal> {
-        let SetBody { value, properties } = wire::parse(body)?;
+        let SetBody { value, properties } = body::parse(body)?;
         let value = value.ok_or_else(|| Refusal::bad_parameter("Property secret has invalid value"))?;
         check_value(&value)?;
         check_properties(&properties)?;
@@ -114,7 +115,7 @@ impl Vault {
         body: &[u8],
         clock: &Clock,
     ) -> Result<Response, Refusal> {
-        let properties: PropertiesBody = wire::parse(body)?;
+        let properties: PropertiesBody = body::parse(body)?;
         check_properties(&properties)?;
         let _writer = self.writer.lock().await;
         let (id, change) = {
@@ -183,7 +184,7 @@ impl Vault {
 
     /// POST /secrets/restore: restores a backup if the name is free.
     pub(super) async fn restore(&self, host: &str, body: &[u8], clock: &Clock) -> Result<Response, Refusal> {
-        let BackupBody { value } = wire::parse(body)?;
+        let BackupBody { value } = body::parse(body)?;
         let damaged = || Refusal::bad_parameter("Backup blob contains invalid or corrupt data.");
         let sealed = URL_SAFE_NO_PAD.decode(value.trim_end_matches('=')).map_err(|_| damaged())?;
         let bytes = Zeroizing::new(self.disk.unseal(sealed).map_err(|_| damaged())?);

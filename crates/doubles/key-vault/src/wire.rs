@@ -11,7 +11,6 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize};
 use zeroize::Zeroizing;
 
-pub(super) use super::refusal::Refusal;
 use super::state::{Deletion, Secret, Version};
 
 /// The days for which a deleted secret can be recovered.
@@ -177,13 +176,6 @@ pub(super) fn json(status: StatusCode, content: &impl Serialize) -> Response {
         .expect("these types have only string keys and finite numbers");
     let kind = HeaderValue::from_static("application/json; charset=utf-8");
     (status, [(header::CONTENT_TYPE, kind)], Bytes::from_owner(bytes)).into_response()
-}
-
-/// Reads a request body in JSON.
-pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal> {
-    // serde_json's message may quote part of the value.
-    serde_json::from_slice(body)
-        .map_err(|_| Refusal::bad_parameter("The request body is not the JSON that this operation takes."))
 }
 
 /// Reads a string into a type that doesn't print it and zeroizes it.

@@ -8,9 +8,9 @@ use super::{
     Server,
     delete::{self, Policy},
     garbage, lifecycle,
-    object::{has_finalizers, is_deleting, text},
+    object::{Stored, has_finalizers, is_deleting, text},
     resources::NAMESPACES,
-    store::{Key, Stored},
+    store::Key,
 };
 
 /// The minimum pause between rounds.

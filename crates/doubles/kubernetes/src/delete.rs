@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 
 use super::{
     Server, decode,
-    object::{finalizers, has_finalizers, is_deleting, meta, metadata_mut, now, set_meta_list, text},
+    object::{Stored, finalizers, has_finalizers, is_deleting, meta, metadata_mut, now, set_meta_list, text},
     request::{self, Query, Target},
     resources::{Builtin, Served},
     selectors::Selector,
     status::{ApiError, Cause, Subject},
-    store::{CommitError, Key, Stored},
+    store::{CommitError, Key},
     view::{ListMeta, View, json_response},
 };
 

@@ -7,9 +7,9 @@ use serde_json::Value;
 use super::{
     Server,
     delete::{self, FOREGROUND, ORPHAN, Policy},
-    object::{finalizers, has_finalizers, is_deleting, meta, set_meta_list, text},
+    object::{Stored, finalizers, has_finalizers, is_deleting, meta, set_meta_list, text},
     resources::Served,
-    store::{Key, Stored},
+    store::Key,
 };
 
 /// An object of any resource.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::store::Stored;
+use super::object::Stored;
 use doubles_common::disk::{Disk, Write};
 
 /// The bucket of the objects; the key is their path.

@@ -4,11 +4,10 @@ use serde_json::{Value, json};
 
 use super::{
     Server, crd,
-    object::{is_deleting, keep, keep_meta, meta, metadata_mut, now},
+    object::{is_deleting, keep, keep_identity, keep_meta, meta, metadata_mut, now},
     resources::{Builtin, NAMESPACES, Served},
     status::{ApiError, Cause, Subject},
     store::Key,
-    write::keep_identity,
 };
 
 /// Sets the identity of a new object, and the defaults of its type.

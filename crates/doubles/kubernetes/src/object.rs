@@ -4,6 +4,12 @@ use std::iter;
 
 use serde_json::{Map, Value, json};
 
+/// An object as it is stored, its `metadata.resourceVersion` included.
+pub(super) struct Stored {
+    pub value: Value,
+    pub revision: u64,
+}
+
 /// The text at a JSON pointer; empty if there is none.
 pub(super) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
@@ -26,6 +32,23 @@ pub(super) fn metadata_mut(value: &mut Value) -> &mut Map<String, Value> {
 pub(super) fn keep_meta(value: &mut Value, from: &Value, field: &str) {
     let kept = from.get("metadata").and_then(|metadata| metadata.get(field)).cloned();
     set_or_remove(metadata_mut(value), field, kept);
+}
+
+/// Restores what a change by the server itself must not lose.
+pub(super) fn keep_identity(object: &mut Value, live: &Value) {
+    for field in [
+        "name",
+        "namespace",
+        "uid",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "generation",
+        "generateName",
+        "resourceVersion",
+    ] {
+        keep_meta(object, live, field);
+    }
 }
 
 /// Sets a list in the metadata; removes an empty one.

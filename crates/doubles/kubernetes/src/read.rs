@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Server,
+    object::Stored,
     request::{Query, Target},
     selectors::Selector,
     status::{ApiError, Cause},
-    store::{Key, Stored},
+    store::Key,
     view::{ListMeta, View},
 };
 

@@ -13,7 +13,10 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::journal::{self, Commit, META, OBJECTS, REVISION};
+use super::{
+    journal::{self, Commit, META, OBJECTS, REVISION},
+    object::Stored,
+};
 use doubles_common::disk::{Disk, DiskError};
 
 /// How many changes are kept for watches; an older resourceVersion gets 410.
@@ -27,12 +30,6 @@ const LEAP: u64 = 1_000;
 pub(super) struct Key {
     pub namespace: String,
     pub name: String,
-}
-
-/// An object as it is stored, its `metadata.resourceVersion` included.
-pub(super) struct Stored {
-    pub value: Value,
-    pub revision: u64,
 }
 
 /// One change.

@@ -10,12 +10,12 @@ use super::{
     Server, decode,
     fields::{self, Manager},
     lifecycle, names,
-    object::{has_finalizers, is_deleting, keep_meta, meta, metadata_mut, same, text},
+    object::{Stored, has_finalizers, is_deleting, meta, metadata_mut, same, text},
     patch::{self, Patch},
     request::{FieldValidation, Query, Target},
     resources::{NAMESPACES, Served, api_version},
     status::ApiError,
-    store::{CommitError, Key, Stored},
+    store::{CommitError, Key},
     validation,
     view::View,
 };
@@ -273,21 +273,4 @@ fn to_storage(served: &Served, mut object: Value) -> Value {
     object["apiVersion"] = json!(api_version(&served.resource.group, &served.resource.storage));
     debug_assert!(!text(&object, "/kind").is_empty());
     object
-}
-
-/// Restores what a change by the server itself must not lose.
-pub(super) fn keep_identity(object: &mut Value, live: &Value) {
-    for field in [
-        "name",
-        "namespace",
-        "uid",
-        "creationTimestamp",
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
-        "generation",
-        "generateName",
-        "resourceVersion",
-    ] {
-        keep_meta(object, live, field);
-    }
 }
