@@ -36,7 +36,7 @@ pub use engine::{
 };
 pub use error::EdgeError;
 pub use index::{Index, Labelled, Seen};
-pub use lease::{Election, Leadership, LeaseHolder, LeaseOptions, Place, Standing};
+pub use lease::{Election, LeaderState, Leadership, LeaseHolder, LeaseOptions, Position};
 pub use manifest::{Content, Desired, MANAGED_BY, UID_LABEL, is_reserved};
 pub use recovery::{Recovered, Recovery};
 pub use usages::{Gap, USAGE_VERBS, UsageOptions, Usages};
@@ -65,7 +65,7 @@ pub struct Options {
 /// The Secrets of the instance's namespace.
 #[derive(Clone)]
 pub struct Edge {
-    /// Writes only while this process acts for the instance.
+    /// Writes only while this process is the leader.
     client: Client,
     /// For what is written whoever acts: questions that the API server takes as objects, and the Lease.
     open: Client,
@@ -86,7 +86,7 @@ impl Edge {
         Self::connect_behind(options, Leadership::always()).await
     }
 
-    /// The same for a process that writes only while it acts for the instance.
+    /// The same for a process that writes only while it is the leader.
     pub async fn connect_behind(options: &Options, leadership: Leadership) -> Result<Self, EdgeError> {
         let clock = PeerClock::default();
         let open = client::connect(options, clock.clone()).await?;
@@ -104,7 +104,7 @@ impl Edge {
         })
     }
 
-    /// Whether this process acts for the instance.
+    /// Whether this process is the leader.
     pub fn leadership(&self) -> &Leadership {
         &self.leadership
     }

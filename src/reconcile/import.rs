@@ -54,7 +54,7 @@ impl Reconciler {
         let (mut examined, mut last_reason) = (Examined::new(), LastReason::default());
         loop {
             tokio::select! {
-                () = self.until_acting() => {}
+                () = self.wait_while_standby() => {}
                 () = stop.cancelled() => return,
             }
             match self.import_others(&mut examined).await {

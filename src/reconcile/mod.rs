@@ -122,7 +122,7 @@ struct Inner {
     /// Notifies when objects that the database does not know may have changed at the edge.
     unrecorded: watch::Sender<()>,
     /// Whether another process holds the Lease.
-    stands_by: watch::Sender<bool>,
+    is_standby: watch::Sender<bool>,
     /// Notifies when this process has taken over from another one.
     taken_over: Notify,
     /// Whether the workers may start. After a restore they wait until the database was compared with the
@@ -180,7 +180,7 @@ impl Reconciler {
             comparisons,
             contentions,
             unrecorded: watch::Sender::new(()),
-            stands_by: watch::Sender::new(false),
+            is_standby: watch::Sender::new(false),
             taken_over: Notify::new(),
             may_work: watch::Sender::new(false),
         }))
@@ -285,7 +285,7 @@ impl Reconciler {
     }
 
     fn is_unsettled(&self, record: &Record, settings: &Settings) -> bool {
-        if record.secret.origin == Origin::Unmanaged || self.waits_for_a_person(record) {
+        if record.secret.origin == Origin::Unmanaged || self.needs_user_decision(record) {
             return false;
         }
         self.other_engine(record).is_some()

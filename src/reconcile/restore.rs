@@ -92,7 +92,7 @@ impl Reconciler {
     async fn hold_against_edge(&self, predecessor: Option<&str>) -> Result<(), RebuildError> {
         let Some(why) = self.behind(predecessor).await? else {
             // The position that another process recorded last is some seconds older than its last change.
-            return if self.stands_by() { self.rebuild_because(RebuildCause::Behind).await } else { Ok(()) };
+            return if self.is_standby() { self.rebuild_because(RebuildCause::Behind).await } else { Ok(()) };
         };
         tracing::warn!("{why} Nothing is written to the edge until it was compared with the database");
         // Only a list that is complete says what is gone.
@@ -133,7 +133,7 @@ impl Reconciler {
 
     /// Whether a synced secret is left alone: it waits for a person, and nobody has brought it back at the
     /// edge.
-    pub(super) fn waits_for_a_person(&self, record: &Record) -> bool {
+    pub(super) fn needs_user_decision(&self, record: &Record) -> bool {
         is_held(record) && !self.shows(record)
     }
 

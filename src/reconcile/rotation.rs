@@ -43,7 +43,7 @@ impl Reconciler {
                 () = self.0.taken_over.notified() => {}
                 () = stop.cancelled() => return,
             }
-            if self.stands_by() {
+            if self.is_standby() {
                 continue;
             }
             self.enqueue_unsettled();

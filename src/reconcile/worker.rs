@@ -42,9 +42,9 @@ impl Reconciler {
     /// Waits for work in a lane, and until no other process holds the Lease.
     async fn next_work(&self, lane: Lane) -> Work {
         loop {
-            self.until_acting().await;
+            self.wait_while_standby().await;
             let work = self.0.queue.get(lane).await;
-            if !self.stands_by() {
+            if !self.is_standby() {
                 return work;
             }
             self.0.queue.done(work.uid, Requeue::Now);
@@ -57,7 +57,7 @@ impl Reconciler {
         let Some(record) = self.0.store.view().get_by_uid(uid) else {
             return self.remove_orphan(uid).await;
         };
-        if record.secret.origin == Origin::Unmanaged || self.waits_for_a_person(&record) {
+        if record.secret.origin == Origin::Unmanaged || self.needs_user_decision(&record) {
             return Ok(Requeue::Never);
         }
         if let Some(pause) = self.contention_pause(&record, &work) {
@@ -66,7 +66,7 @@ impl Reconciler {
         if let Some(engine) = self.other_engine(&record) {
             return self.switch(&record, engine).await;
         }
-        if let Some(outcome) = self.remove_left(&record).await? {
+        if let Some(outcome) = self.remove_leftovers(&record).await? {
             return Ok(outcome);
         }
         let (engine, target) = (self.0.engines.of(record.engine), self.target(&record));
@@ -75,10 +75,10 @@ impl Reconciler {
         match engine.plan(&target, trigger, &engine.settings()) {
             Step::Nothing => Ok(Requeue::Never),
             Step::Remove => self.remove(&record).await,
-            Step::FindCreated => self.find_created(&record, &work).await,
+            Step::ResumeCreate => self.resume_create(&record, &work).await,
             Step::Apply => self.sync(on, &engine, &work, Attempt::New).await,
             Step::Repair => self.repair(on, &engine, Drift::default(), &work).await,
-            Step::Observe(look) => self.observe(on, &engine, look, &work).await,
+            Step::Observe(aspect) => self.observe(on, &engine, aspect, &work).await,
         }
     }
 }
