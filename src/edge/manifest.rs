@@ -143,14 +143,14 @@ pub(super) fn annotations<'a>(
 const MAX_GENERATION: i64 = i64::MAX / 2;
 
 /// The generation that metadata says, whoever wrote it; none where it says nothing that can be one.
-pub(super) fn noted_generation(metadata: &ObjectMeta) -> Option<i64> {
+pub(super) fn annotated_generation(metadata: &ObjectMeta) -> Option<i64> {
     let generation = metadata.annotations.as_ref()?.get(GENERATION)?.parse().ok()?;
     (1..=MAX_GENERATION).contains(&generation).then_some(generation)
 }
 
 /// What [`annotations`] say of a synced secret.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Noted {
+pub(super) struct AnnotatedSpec {
     /// The vault that the values come from, as it was written.
     pub(super) vault: String,
     /// What was asked for, with the versions that were written.
@@ -164,7 +164,7 @@ pub(super) struct Noted {
 /// One of the references in the annotation, as [`annotations`] writes it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct NotedReference {
+struct AnnotatedReference {
     key: SecretKey,
     vault_secret: VaultSecretName,
     version: Option<VaultVersion>,
@@ -173,13 +173,13 @@ struct NotedReference {
 }
 
 /// Reads what [`annotations`] wrote; why it can't, as a part of a sentence.
-pub(super) fn noted(annotations: &BTreeMap<String, String>) -> Result<Noted, String> {
+pub(super) fn parse_annotations(annotations: &BTreeMap<String, String>) -> Result<AnnotatedSpec, String> {
     let text = |name: &str| annotations.get(name).ok_or_else(|| format!("its annotation {name} is missing"));
     let unreadable =
         |name: &str, why: &dyn fmt::Display| format!("its annotation {name} can't be read: {why}");
-    let references: Vec<NotedReference> = serde_json::from_str(text(REFERENCES)?)
+    let references: Vec<AnnotatedReference> = serde_json::from_str(text(REFERENCES)?)
         .map_err(|error| unreadable(REFERENCES, &Quote::error(&error)))?;
-    let references: Result<Vec<_>, _> = references.into_iter().map(NotedReference::into_model).collect();
+    let references: Result<Vec<_>, _> = references.into_iter().map(AnnotatedReference::into_model).collect();
     let references = references.map_err(|why| unreadable(REFERENCES, &why))?;
     let keys: BTreeSet<&str> = references.iter().map(|reference| reference.key.as_str()).collect();
     if references.is_empty() || keys.len() != references.len() {
@@ -191,10 +191,10 @@ pub(super) fn noted(annotations: &BTreeMap<String, String>) -> Result<Noted, Str
         return Err(unreadable(GENERATION, &"it is a number from 1 on"));
     }
     let description = annotations.get(DESCRIPTION).cloned().unwrap_or_default();
-    Ok(Noted { vault: text(VAULT)?.clone(), references, generation, description })
+    Ok(AnnotatedSpec { vault: text(VAULT)?.clone(), references, generation, description })
 }
 
-impl NotedReference {
+impl AnnotatedReference {
     fn into_model(self) -> Result<Reference, String> {
         let encoding = Encoding::named(&self.encoding);
         Ok(Reference {
@@ -233,8 +233,8 @@ pub(super) fn is_written_by(metadata: &ObjectMeta, manager: &str, path: &[&str])
     entries.any(|entry| entry.manager.as_deref() == Some(manager) && writes(entry, path))
 }
 
-/// Whether this service wrote the annotations that [`noted`] reads.
-pub(super) fn is_noted_by_us(metadata: &ObjectMeta) -> bool {
+/// Whether this service wrote the annotations that [`parse_annotations`] reads.
+pub(super) fn has_own_annotations(metadata: &ObjectMeta) -> bool {
     [VAULT, REFERENCES, GENERATION].iter().all(|annotation| {
         is_written_by(metadata, FIELD_MANAGER, &["f:metadata", "f:annotations", &format!("f:{annotation}")])
     })
@@ -349,10 +349,12 @@ mod tests {
             ..first.clone()
         };
         secret.references.extend([pinned("bytes", Encoding::Base64), pinned("hex", Encoding::Hex)]);
-        let noted = noted(&annotations(&secret, &vault(), |place| (place == 1).then_some(&version))).unwrap();
-        assert_eq!((noted.vault.as_str(), noted.generation), (vault().as_str(), 7));
-        assert_eq!(noted.description, secret.description);
-        for (place, (read, asked)) in noted.references.iter().zip(&secret.references).enumerate() {
+        let spec =
+            parse_annotations(&annotations(&secret, &vault(), |place| (place == 1).then_some(&version)))
+                .unwrap();
+        assert_eq!((spec.vault.as_str(), spec.generation), (vault().as_str(), 7));
+        assert_eq!(spec.description, secret.description);
+        for (place, (read, asked)) in spec.references.iter().zip(&secret.references).enumerate() {
             assert!(read.has_same_spec(asked), "{read:?}");
             assert_eq!(read.status.synced_version.is_some(), place == 1);
         }
@@ -385,7 +387,7 @@ mod tests {
             let mut annotations = written.clone();
             annotations.remove(name);
             annotations.extend(damage.map(|damage| (name.to_owned(), damage.to_owned())));
-            let why = noted(&annotations).unwrap_err();
+            let why = parse_annotations(&annotations).unwrap_err();
             assert!(why.contains(name), "{name}: {damage:?}: {why}");
         }
     }

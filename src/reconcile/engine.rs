@@ -69,7 +69,7 @@ impl Reconciler {
         Target {
             secret: &record.secret,
             edge: &record.edge,
-            handed: record.handed.as_ref(),
+            delegation: record.delegation.as_ref(),
             sync_requests: record.sync_requests,
             synced_requests: record.synced_requests,
             adopted: record.adopted.as_deref(),

@@ -51,7 +51,7 @@ pub use fault::StoreFault;
 pub use identity::{Epoch, Instance, Restored};
 pub use inspect::{Schema, inspect};
 pub use rebuild::RebuildCause;
-pub use record::{EdgeRecord, Handed, Record};
+pub use record::{Delegation, EdgeRecord, Record};
 pub use requests::{Recorded, Request};
 pub use signer::Signer;
 pub use transaction::Transaction;

@@ -20,7 +20,7 @@ pub use audit::{
     Places,
 };
 pub use condition::{Condition, ConditionType, Reason, Status};
-pub use edge_state::{EdgeRecord, Handed};
+pub use edge_state::{Delegation, EdgeRecord};
 pub use names::{NameError, SecretKey, SyncedSecretId, VaultSecretName, VaultVersion, is_unprintable};
 pub use reference::{Encoding, EncodingError, Reference, ReferenceStatus, mapping};
 pub use synced_secret::{ChangeKind, Filter, Origin, SecretType, State, SyncEngine, SyncedSecret, limits};

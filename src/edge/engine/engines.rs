@@ -188,7 +188,7 @@ impl Engines {
         let target = Target {
             secret: deleted,
             edge: &EdgeRecord::default(),
-            handed: None,
+            delegation: None,
             sync_requests: 0,
             synced_requests: 0,
             adopted: None,

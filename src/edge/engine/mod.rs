@@ -22,14 +22,14 @@ pub use engines::{
 pub use secret_store::SecretStore;
 pub use setup::{Choice, Need, NeedKind, Setup, check_setup};
 pub use types::{
-    Applied, Attempt, Comparison, Delegated, Digest, Drift, Failure, Look, Objection, Observation,
+    Applied, Aspect, Attempt, Comparison, Delegated, Digest, Drift, Failure, Objection, Observation,
     Preparation, Problem, Released, Retry, Step, Synced, Target, Trigger, VaultState, sentence,
 };
 
 use uuid::Uuid;
 
 use super::{Adoptable, AdoptableSync, EdgeError};
-use crate::model::{Handed, SyncEngine, SyncedSecret, SyncedSecretId};
+use crate::model::{Delegation, SyncEngine, SyncedSecret, SyncedSecretId};
 
 /// How a synced secret reaches the edge. Cheap to clone.
 #[derive(Clone)]
@@ -159,10 +159,10 @@ impl Engine {
     }
 
     /// Looks at the edge.
-    pub async fn observe(&self, target: &Target<'_>, look: Look) -> Result<Observation, EdgeError> {
+    pub async fn observe(&self, target: &Target<'_>, aspect: Aspect) -> Result<Observation, EdgeError> {
         match self {
             Self::Direct(engine) => engine.observe(target).await,
-            Self::SecretStore(engine) => engine.observe(target, look).await,
+            Self::SecretStore(engine) => engine.observe(target, aspect).await,
         }
     }
 
@@ -172,11 +172,11 @@ impl Engine {
         &self,
         target: &Target<'_>,
         waited: Duration,
-        delegated: impl Iterator<Item = &'a Handed> + Clone,
+        delegations: impl Iterator<Item = &'a Delegation> + Clone,
     ) -> Observation {
         match self {
             Self::Direct(_) => Observation::Again,
-            Self::SecretStore(engine) => engine.evaluate_silence(target, waited, delegated),
+            Self::SecretStore(engine) => engine.evaluate_silence(target, waited, delegations),
         }
     }
 
@@ -268,10 +268,10 @@ impl Engine {
     }
 
     /// Asks the API server whether objects exist by which this engine would write the Secret.
-    pub async fn has_left(&self, target: &Target<'_>) -> Result<bool, EdgeError> {
+    pub async fn has_leftovers(&self, target: &Target<'_>) -> Result<bool, EdgeError> {
         match self {
             Self::Direct(_) => Ok(false),
-            Self::SecretStore(engine) => engine.has_left(target).await,
+            Self::SecretStore(engine) => engine.has_leftovers(target).await,
         }
     }
 }

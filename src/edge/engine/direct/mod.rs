@@ -90,7 +90,7 @@ impl Direct {
         // Memory answers nobody who asked: for them the API server is asked what the edge holds, by the write
         // itself.
         let held = if target.is_unsettled() { None } else { held(target, &digest) };
-        let is_from_memory = held.is_some();
+        let is_from_cache = held.is_some();
         let written = match held {
             Some(written) => written,
             None => {
@@ -99,7 +99,7 @@ impl Direct {
                 written
             }
         };
-        Ok(Applied::Synced(Synced { written, digest, statuses: state.statuses, is_from_memory }))
+        Ok(Applied::Synced(Synced { written, digest, statuses: state.statuses, is_from_cache }))
     }
 
     pub(super) async fn remove(&self, target: &Target<'_>) -> Result<(), EdgeError> {

@@ -14,9 +14,11 @@ use super::{
 use crate::{
     edge::{
         AdoptableSync, Edge, EdgeError, Index,
-        engine::{Attempt, Comparison, Digest, Look, Objection, Settings, Step, Target, Trigger, VaultState},
+        engine::{
+            Aspect, Attempt, Comparison, Digest, Objection, Settings, Step, Target, Trigger, VaultState,
+        },
     },
-    model::{Handed, State, SyncedSecret, SyncedSecretId},
+    model::{Delegation, State, SyncedSecret, SyncedSecretId},
 };
 
 /// The Secret Store engine. Cheap to clone.
@@ -100,8 +102,8 @@ impl SecretStore {
     }
 
     /// When the pair was written, but not before this process started to wait for the answer.
-    pub(super) fn handed_at(&self, handed: &Handed) -> Instant {
-        self.0.started + handed.handed_at.unwrap_or_default()
+    pub(super) fn delegated_at(&self, delegation: &Delegation) -> Instant {
+        self.0.started + delegation.delegated_at.unwrap_or_default()
     }
 
     /// The extension needs an identity, and has stricter rules for keys and labels.
@@ -146,7 +148,7 @@ impl SecretStore {
             Step::Nothing
                 if target.secret.state != State::Synced && !trigger.creating && !self.is_listed() =>
             {
-                Step::Observe(Look::Lists)
+                Step::Observe(Aspect::Lists)
             }
             step => step,
         }
@@ -160,7 +162,7 @@ impl SecretStore {
         let name = target.secret.id.as_str();
         let (sync, class) = (self.0.pairs.sync(name), self.0.pairs.class(name));
         match plan::plan(target, &sync, class.as_deref(), trigger) {
-            Step::Nothing | Step::Observe(Look::Answer)
+            Step::Nothing | Step::Observe(Aspect::Answer)
                 if !trigger.creating
                     && self.is_written_otherwise(target, settings, &sync, class.as_deref()) =>
             {
@@ -181,11 +183,11 @@ impl SecretStore {
     ) -> bool {
         let (Some(written), Some(access)) = (&target.edge.digest, &settings.identity) else { return false };
         let pair = Pair::of(target.secret, &self.0.vault, access);
-        let is_changed = match (sync, class, target.handed) {
-            (SyncSeen::There(sync), Some(class), Some(handed)) => {
+        let is_changed = match (sync, class, target.delegation) {
+            (SyncSeen::There(sync), Some(class), Some(delegation)) => {
                 // A watch may be behind our own write.
-                sync.metadata.generation >= Some(handed.sync_generation)
-                    && class.metadata.generation >= Some(handed.class_generation)
+                sync.metadata.generation >= Some(delegation.sync_generation)
+                    && class.metadata.generation >= Some(delegation.class_generation)
                     && !pair.is_held_by(class, sync)
             }
             _ => false,
@@ -222,7 +224,7 @@ impl SecretStore {
         target: &Target<'_>,
         is_released: bool,
     ) -> (VaultState, Attempt) {
-        let open = target.handed.filter(|handed| handed.open);
+        let open = target.delegation.filter(|delegation| delegation.open);
         let statuses = match open {
             Some(open) => open.statuses.clone(),
             None => target.secret.references.iter().map(|reference| reference.status.clone()).collect(),
@@ -241,9 +243,9 @@ impl<'a> Target<'a> {
         KnownUids {
             uid: self.secret.uid,
             secret: self.edge.uid.as_deref(),
-            sync: self.handed.and_then(|handed| handed.sync_uid.as_deref()).or(self.adopted),
-            class: self.handed.and_then(|handed| handed.class_uid.as_deref()),
-            trusts_label: self.handed.is_some_and(|handed| handed.sync_uid.is_none()),
+            sync: self.delegation.and_then(|delegation| delegation.sync_uid.as_deref()).or(self.adopted),
+            class: self.delegation.and_then(|delegation| delegation.class_uid.as_deref()),
+            trusts_label: self.delegation.is_some_and(|delegation| delegation.sync_uid.is_none()),
             are_kinds_gone: false,
         }
     }

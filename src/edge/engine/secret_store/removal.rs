@@ -98,7 +98,7 @@ impl SecretStore {
         let (edge, id) = (&self.0.edge, &target.secret.id);
         // An extension that is still at work would merge its owner into whatever comes under the name, and
         // that would go with it.
-        if target.handed.is_none_or(|handed| handed.open) {
+        if target.delegation.is_none_or(|delegation| delegation.open) {
             match self.suspend(target, known).await {
                 Ok(Some(pause)) => return Ok(Some(pause)),
                 Ok(None) | Err(EdgeError::Conflict { .. }) => {}
@@ -157,7 +157,10 @@ impl SecretStore {
         Ok(Released { secret, must_rewrite: true })
     }
 
-    pub(in crate::edge::engine) async fn has_left(&self, target: &Target<'_>) -> Result<bool, EdgeError> {
+    pub(in crate::edge::engine) async fn has_leftovers(
+        &self,
+        target: &Target<'_>,
+    ) -> Result<bool, EdgeError> {
         self.0.edge.has_labelled(&target.secret.id, target.secret.uid).await
     }
 }
