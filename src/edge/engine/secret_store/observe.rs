@@ -130,10 +130,10 @@ impl SecretStore {
         waited: Duration,
     ) -> Result<Observation, EdgeError> {
         // An extension that sets no label of its own is told to write once more, and then believed.
-        let wants_mark = !delegation.open || delegation.nudges == 0;
+        let needs_mark = !delegation.open || delegation.nudges == 0;
         let name = target.secret.id.as_str();
         let seen = self.0.index.get(name);
-        Ok(match self.0.edge.secret_state(target.secret, target.known(), wants_mark).await? {
+        Ok(match self.0.edge.secret_state(target.secret, target.known(), needs_mark).await? {
             SecretState::Intact(written) => {
                 self.0.index.note(name, &seen, &written);
                 Observation::Confirmed(written)
