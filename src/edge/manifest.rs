@@ -246,8 +246,7 @@ fn writes(entry: &ManagedFieldsEntry, path: &[&str]) -> bool {
 }
 
 /// Whether another manager created the object (it wrote one of `created_by` fields) and our first write only
-/// merged our label into it. A manager that restores a copy of our object writes the label, too, so a label
-/// of another manager's means that the object is ours.
+/// merged our label into it. If another manager owns the label, it restored a copy of our object: not merged.
 pub(super) fn is_merged(metadata: &ObjectMeta, created_by: &[&str]) -> bool {
     let label = format!("f:{UID_LABEL}");
     let others = || {

@@ -14,8 +14,7 @@ use crate::{
 };
 
 impl Reconciler {
-    /// Finds out which values an interrupted "Create new" has stored: those that the vault holds with our
-    /// tag.
+    /// Finds out which values an interrupted "Create new" has stored: the vault holds them with our tag.
     pub(super) async fn resume_create(&self, record: &Record, work: &Work) -> Result<Requeue, StoreError> {
         let mut stored: Vec<Reference> = Vec::new();
         let mut problems = Vec::new();

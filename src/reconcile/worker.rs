@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl Reconciler {
-    /// Works through a lane until told to stop.
+    /// Processes a lane until `stop` is cancelled.
     pub(super) async fn work(self, lane: Lane, stop: CancellationToken) {
         tokio::select! {
             () = self.until_settled() => {}
@@ -26,7 +26,7 @@ impl Reconciler {
                 () = stop.cancelled() => return,
             };
             let uid = work.uid;
-            let outcome = match self.look_after(work).await {
+            let outcome = match self.reconcile(work).await {
                 Ok(outcome) => outcome,
                 // A call changed the synced secret in the meantime.
                 Err(StoreError::Stale) => Requeue::Backoff(None),
@@ -39,7 +39,7 @@ impl Reconciler {
         }
     }
 
-    /// Waits for work in a lane, and until no other process holds the Lease.
+    /// Waits for work in a lane, and while this process is a standby.
     async fn next_work(&self, lane: Lane) -> Work {
         loop {
             self.wait_while_standby().await;
@@ -52,7 +52,7 @@ impl Reconciler {
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(uid = %work.uid))]
-    async fn look_after(&self, work: Work) -> Result<Requeue, StoreError> {
+    async fn reconcile(&self, work: Work) -> Result<Requeue, StoreError> {
         let uid = work.uid;
         let Some(record) = self.0.store.view().get_by_uid(uid) else {
             return self.remove_orphan(uid).await;
