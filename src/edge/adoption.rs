@@ -62,7 +62,7 @@ pub struct AdoptableSync {
 pub struct SyncedInto {
     /// The uid that Kubernetes gave it.
     pub uid: String,
-    /// Its keys, whoever wrote them.
+    /// All its keys, no matter who wrote them.
     pub keys: BTreeSet<String>,
     /// Its labels that are neither ours nor the extension's.
     pub labels: BTreeMap<String, String>,

@@ -287,7 +287,7 @@ mod tests {
         Written { uid: "uid".into(), resource_version: version.into() }
     }
 
-    /// The watch tells of a version.
+    /// The watch reports a version.
     fn tell(index: &Index, name: &str, written: Written) {
         let mut secret = PartialObjectMeta::<Secret>::default();
         secret.metadata.name = Some(name.to_owned());

@@ -67,7 +67,7 @@ pub struct Options {
 pub struct Edge {
     /// Writes only while this process is the leader.
     client: Client,
-    /// For what is written whoever acts: questions that the API server takes as objects, and the Lease.
+    /// For writes that a standby may do, too: reviews and dry runs, and the Lease.
     open: Client,
     leadership: Leadership,
     secrets: Api<Secret>,

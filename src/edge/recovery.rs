@@ -58,7 +58,7 @@ struct LabelledObject<'a> {
     asked: Result<Asked, String>,
 }
 
-/// What a caller asked for.
+/// The specification of a synced secret, recovered from an object.
 struct Asked {
     uid: Uuid,
     spec: AnnotatedSpec,
@@ -67,7 +67,7 @@ struct Asked {
 }
 
 impl Edge {
-    /// All objects that carry our label, whoever set it. `vault` is the vault of this service, `admission`
+    /// All objects that carry our label, no matter who set it. `vault` is the vault of this service, `admission`
     /// the admission rules. Reads no value and changes nothing. `are_kinds_gone` says whether the cluster is
     /// known to have dropped the SecretSync kind for good. If it is false and the cluster serves no
     /// SecretSyncs, the Secrets that SecretSyncs own are left out.

@@ -50,8 +50,8 @@ pub enum OrphanRemoval {
     Wait(Duration),
 }
 
-/// The engine that takes a Kubernetes Secret of another tool over as it is. From there it goes to the other
-/// one, where that is to be.
+/// The engine that adopts another tool's Kubernetes Secret in place. If the other engine is chosen, a
+/// hand-over follows.
 pub const ADOPTING: SyncEngine = SyncEngine::Direct;
 
 /// Whether the engine of this kind needs the values of the references.

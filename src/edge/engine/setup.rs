@@ -14,14 +14,15 @@ use crate::{
     quote::Quote,
 };
 
-/// Whose choice the engine is.
+/// How the engine was chosen.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Choice {
-    /// The configuration's; what the cluster serves decides where absent.
+    /// The engine in the configuration; if absent, the cluster's kinds decide.
     pub configured: Option<SyncEngine>,
-    /// What a service that runs has taken.
+    /// The engine that a running service has chosen.
     pub taken: Option<SyncEngine>,
-    /// Whether synced secrets are in the hands of the Secret Store extension: they stay there until the configuration says otherwise.
+    /// Whether synced secrets use the Secret Store extension: they stay there until the configuration names
+    /// the direct engine.
     pub is_held: bool,
 }
 
@@ -93,8 +94,8 @@ fn chosen(engine: Option<SyncEngine>, choice: Choice, missing: &Result<Vec<Strin
             "the cluster serves the Secret Store extension's resources".to_owned()
         }
         (SyncEngine::SecretStore, Ok(missing)) if choice.is_held => format!(
-            "synced secrets are in the hands of the Secret Store extension, although the cluster does not serve {}: install the \
-             extension again with `az iot ops init`, or set sync.engine to direct to take them out of its hands",
+            "synced secrets use the Secret Store extension, although the cluster does not serve {}: install the extension again \
+             with `az iot ops init`, or set sync.engine to direct to hand them over to the service",
             missing.join(" and ")
         ),
         (SyncEngine::SecretStore, Ok(missing)) => {
@@ -185,7 +186,7 @@ fn of_controller(syncs: &[Arc<SecretSync>], options: &Options, now: Timestamp) -
     Condition::new(ConditionType::SecretStoreInstalled, status, reason, message)
 }
 
-/// When the controller has last said something new of a SecretSync; none where it never has.
+/// When the controller last changed a condition of a SecretSync; none if it never did.
 fn answered(sync: &SecretSync) -> Option<Timestamp> {
     let conditions = &sync.status.as_ref()?.conditions;
     let made = sync.metadata.creation_timestamp.as_ref().map(|time| time.0);
@@ -266,7 +267,7 @@ fn of_account(
         }
         (Ok(Some(Some(annotated))), Some(identity)) if !annotated.eq_ignore_ascii_case(identity) => {
             let message = format!(
-                "The service account {account} is annotated with the identity {annotated}, but the extension is told to come as \
+                "The service account {account} is annotated with the identity {annotated}, but the extension is configured to use \
                  {identity}. Set secret_store.client_id, or {}.",
                 annotate(identity)
             );

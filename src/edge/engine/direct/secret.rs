@@ -40,10 +40,10 @@ pub struct Written {
     pub resource_version: String,
 }
 
-/// Whose a Secret is, by its metadata.
+/// The owner of a Secret, by its metadata.
 pub(in crate::edge) enum Owner {
     Us,
-    /// Somebody else, and a first write of ours has put our label into it.
+    /// Another tool, but our first write has merged our label into it.
     Merged,
     Other,
 }
@@ -217,8 +217,7 @@ impl Edge {
         }
     }
 
-    /// Takes what a first write of ours has merged into a Secret of somebody else out of it again. The
-    /// conflict that it was.
+    /// Removes what our first write has merged into another tool's Secret. Returns the conflict to report.
     pub(in crate::edge) async fn withdraw_from_secret(
         &self,
         id: &SyncedSecretId,
@@ -323,7 +322,7 @@ fn has_other_managers(metadata: &ObjectMeta) -> bool {
     entries.any(|entry| entry.manager.as_deref() != Some(FIELD_MANAGER))
 }
 
-/// The keys in the hands of the managers that are asked for.
+/// The keys that the selected managers own.
 pub(in crate::edge) fn data_keys(
     metadata: &ObjectMeta,
     of: impl Fn(&str) -> bool,

@@ -46,12 +46,12 @@ impl Edge {
         Ok(!syncs && !classes)
     }
 
-    /// The classes of the namespace, whoever made them.
+    /// All classes of the namespace, including those of other tools.
     pub async fn list_classes(&self) -> Result<Vec<Arc<SecretProviderClass>>, EdgeError> {
         self.list_all().await
     }
 
-    /// The SecretSyncs of the namespace, whoever made them.
+    /// All SecretSyncs of the namespace, including those of other tools.
     pub async fn list_syncs(&self) -> Result<Vec<Arc<SecretSync>>, EdgeError> {
         self.list_all().await
     }

@@ -143,8 +143,8 @@ impl SecretStore {
         settings: &Settings,
     ) -> Step {
         match self.step(target, trigger, settings) {
-            // Before the first lists are complete, nothing is known of the extension's answer. Whoever waits
-            // should be told why they are not.
+            // Until the first lists are complete, the extension's answer is unknown. The condition should say
+            // why they are not complete.
             Step::Nothing
                 if target.secret.state != State::Synced && !trigger.creating && !self.is_listed() =>
             {

@@ -34,13 +34,13 @@ impl<'a> KnownUids<'a> {
         Self { uid, secret: None, sync: None, class: None, trusts_label: false, are_kinds_gone: false }
     }
 
-    /// What is remembered of one of the two.
+    /// The recorded uid of the SecretSync or the class.
     fn of<K: Resource<DynamicType = ()>>(&self) -> Option<&'a str> {
         if K::kind(&()) == SecretSync::kind(&()) { self.sync } else { self.class }
     }
 
-    /// Whether one of the two is the one that is remembered, or carries the label of our synced secret and is
-    /// not somebody else's into which a first write of ours has merged it.
+    /// Whether the object has the recorded uid, or carries the label of our synced secret without being
+    /// another tool's object into which our first write merged the label.
     pub(super) fn has<K: Resource<DynamicType = ()>>(&self, metadata: &ObjectMeta) -> bool {
         let remembered = self.of::<K>();
         let is_remembered = remembered.is_some() && metadata.uid.as_deref() == remembered;

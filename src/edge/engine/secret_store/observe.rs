@@ -16,13 +16,13 @@ use crate::{
     model::{Delegation, Reason, Reference, State},
 };
 
-/// How far one watch may lag behind another. A status that is younger than the write by less than this may be
-/// an old one.
+/// How far one watch may lag behind another. A status that is newer than the write by less than this may be
+/// outdated.
 pub(super) const WATCH_LAG: Duration = Duration::from_secs(2);
 /// A watch that lags for longer may never catch up.
 const LONG_WATCH_LAG: Duration = Duration::from_secs(10);
-/// The longest pause before the extension is told to retry; it doubles with each failure. Under a minute, so
-/// that a fix is found in time.
+/// The longest pause before the extension is triggered again; it doubles with each failure. Under a minute,
+/// so that a fix is noticed in time.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(50);
 
 impl SecretStore {
@@ -116,20 +116,21 @@ impl SecretStore {
         }
     }
 
-    /// How long to wait before telling the extension to retry after this many failures. Not longer than until
-    /// the next rotation check, and not before its failure was seen.
+    /// The pause before triggering the extension again after this many failures. Not longer than the interval
+    /// of the rotation check, and long enough for the watch to show its failure.
     fn again_after(&self, failures: u32) -> Duration {
         again_after(failures).min(self.0.shortest_check).max(2 * WATCH_LAG)
     }
 
-    /// The extension reports success. Believe it if the Secret exists and nobody else has written to it.
+    /// The extension reports success. Confirms it if the Secret exists and no other manager has written it.
     async fn confirm(
         &self,
         target: &Target<'_>,
         delegation: &Delegation,
         waited: Duration,
     ) -> Result<Observation, EdgeError> {
-        // An extension that sets no label of its own is told to write once more, and then believed.
+        // An extension that sets none of its labels is triggered once more; after that, the label is not
+        // required.
         let needs_mark = !delegation.open || delegation.nudges == 0;
         let name = target.secret.id.as_str();
         let seen = self.0.index.get(name);
@@ -146,7 +147,7 @@ impl SecretStore {
         })
     }
 
-    /// The extension has failed. It is told to retry after `again_in`.
+    /// The extension has failed. It is triggered again after `again_in`.
     async fn evaluate_failure(
         &self,
         target: &Target<'_>,
@@ -161,7 +162,8 @@ impl SecretStore {
     }
 }
 
-/// Somebody changed keys of the Secret. The extension never forces, so the keys must be released first.
+/// Another manager changed keys of the Secret. The extension never forces conflicts, so the keys must be
+/// released first.
 fn edited() -> Observation {
     Observation::Drifted(Drift { manager: None, must_release: true })
 }
@@ -205,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_extension_fails_it_is_told_again_at_a_growing_pause_and_within_a_minute_for_ever() {
+    fn a_failed_extension_is_triggered_again_at_a_growing_pause_below_a_minute() {
         let pauses = [0, 1, 2, 3, 4, 5, u32::MAX].map(|failures| again_after(failures).as_secs());
         assert_eq!(pauses, [4, 8, 16, 32, 50, 50, 50]);
     }

@@ -18,13 +18,13 @@ pub struct Options {
     pub service_account: String,
     /// The identity that is federated with it; that of the instance's default class where absent.
     pub client_id: Option<String>,
-    /// Its tenant; that of the instance's default class where absent.
+    /// Its tenant; if absent, that of the instance's default class.
     pub tenant_id: Option<String>,
     /// The vault's name: the first label of its host.
     pub vault_name: String,
-    /// The provider's word for the cloud; the public one where absent.
+    /// The provider's name of the cloud; if absent, the public cloud.
     pub cloud: Option<&'static str>,
-    /// How long the extension may leave a change without an answer before that is told as a problem.
+    /// How long the extension may take to answer a change before that is reported as a problem.
     pub patience: Duration,
 }
 

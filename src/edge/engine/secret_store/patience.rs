@@ -1,37 +1,37 @@
-//! How long to wait for the Secret Store extension: pure. One that is at work on others is busy, and comes to
-//! this one too; one that is at work on nobody is not there. Either way something may get lost, so what it
-//! leaves alone for long it is told again, ever more rarely.
+//! How long to wait for the Secret Store extension. Pure functions. An extension that works on other
+//! SecretSyncs is busy and will reach this one, too; one that works on none is not running. A trigger may
+//! get lost either way, so a SecretSync without an answer is written again, at a growing pause.
 
 use std::time::Duration;
 
-/// Doublings of the pause between two times that the extension is told.
+/// How often the pause between two triggers doubles.
 const DOUBLINGS: u32 = 5;
 
 /// How long a SecretSync has waited, and what the extension did meanwhile.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Waiting {
-    /// How long the extension may leave a change without an answer.
+    /// How long the extension may take to answer a change.
     pub patience: Duration,
-    /// Since it was told last.
+    /// Time since the last trigger.
     pub waited: Duration,
-    /// How often it was told again.
+    /// How often it was triggered again.
     pub nudges: u32,
-    /// For how long it has not acted on any SecretSync.
+    /// For how long the extension has not acted on any SecretSync.
     pub quiet: Duration,
-    /// Whether it has served one that it was told of long after this.
+    /// Whether the extension has answered a SecretSync that was triggered long after this one.
     pub is_overtaken: bool,
 }
 
-/// What to make of it.
+/// The state of the extension, and what to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Patience {
-    /// Nothing can be said yet; look again after this.
+    /// Not known yet; check again after this time.
     Wait(Duration),
-    /// It is at work on others; look again after this.
+    /// It works on other SecretSyncs; check again after this time.
     Busy(Duration),
-    /// It works for nobody; look again after this.
+    /// It works on none; check again after this time.
     Dead(Duration),
-    /// Tell it again.
+    /// Trigger it again.
     Nudge,
 }
 

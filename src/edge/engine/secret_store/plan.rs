@@ -147,7 +147,7 @@ mod tests {
         super::is_awaited(&record.target(Seen::Unknown), statuses)
     }
 
-    /// Where nothing else is the matter.
+    /// The step if all objects are as they were written.
     fn step_of(record: &Remembered) -> Step {
         step(record, &sync(3), Some(&class(2)), &there("7"), false, false)
     }

@@ -62,9 +62,8 @@ impl SecretStore {
         Ok(None)
     }
 
-    /// Whether the extension's kinds are gone for good: the API server has said so whenever it was asked, for
-    /// as long as the extension may be silent. Asked where they turned out not to be served; one answer alone
-    /// may be of an API server that has just started.
+    /// Whether the extension's kinds are permanently gone: the API server has not served them for as long as
+    /// the extension's patience. A single answer may come from an API server that has just started.
     pub(in crate::edge::engine) async fn are_kinds_gone(&self) -> bool {
         let is_gone = self.0.edge.lacks_store_kinds().await == Ok(true);
         let mut gone_since = self.0.kinds_gone_since.lock();
@@ -109,13 +108,13 @@ impl SecretStore {
             return self.withdraw_known(target, known).await;
         }
         edge.remove_pair(id, known).await?;
-        // Somebody else, and the extension too, may have written in between.
+        // Another manager, or the extension, may have written in the meantime.
         edge.remove_traces(id, known).await?;
         Ok(None)
     }
 
-    /// Halts the extension, and finds the Secret that is ours. The SecretSync may be all that proves whose
-    /// Secret it is: whoever is killed once that is gone must know it.
+    /// Stops the extension, and returns the uid of our Secret. The SecretSync may be the only proof that the
+    /// Secret is ours, so the uid must be recorded before the SecretSync is deleted.
     pub(in crate::edge::engine) async fn prepare_release(
         &self,
         target: &Target<'_>,

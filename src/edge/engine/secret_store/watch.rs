@@ -46,7 +46,7 @@ struct Inner {
     expected_classes: Expectations,
 }
 
-/// When the extension was last seen to act on a SecretSync, whoever made it.
+/// When the extension was last observed to act on any SecretSync.
 #[derive(Clone, Copy)]
 struct Acts {
     /// When the watches began to observe it.
