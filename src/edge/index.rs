@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_arrives_late_hides_nothing_that_the_watch_has_told_since() {
+    fn a_late_answer_hides_no_newer_version_of_the_watch() {
         let index = Index::new();
         tell(&index, "a", version("1"));
         let before = index.get("a");

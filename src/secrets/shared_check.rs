@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_check_that_dies_is_told_to_who_waits_and_to_nobody_else() {
+    async fn a_panicking_check_fails_only_its_waiters() {
         let checks = SharedCheck::<usize>::default();
         let dies = async { panic!("it dies") };
         assert_eq!(checks.last(LIFE, dies).await, None);

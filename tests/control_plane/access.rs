@@ -125,7 +125,7 @@ async fn a_token_is_good_for_its_audience_only() {
 }
 
 #[tokio::test]
-async fn whoever_verifies_tokens_finds_the_keys_below_the_issuer() {
+async fn the_issuer_serves_the_keys_that_verify_its_tokens() {
     if !control_plane::is_asked_for("discovery of keys") {
         return;
     }

@@ -76,7 +76,7 @@ fn without(account: &[Value], verb: &str) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_right_on_the_lease_nothing_is_written_and_callers_are_told_which_one_is_missing() {
+async fn without_a_right_on_the_lease_nothing_is_written_and_errors_name_the_right() {
     if !control_plane::is_asked_for("each right on the Lease") {
         return;
     }

@@ -39,7 +39,7 @@ const VAULT: &[Row] = &[
         afterwards: "it is tried again at a growing pause, in both engines, up to once a minute",
         within: "20 s after a few tries",
         held_by: &[
-            "tests/service/vault_faults.rs::what_a_person_mends_in_the_vault_is_found_long_before_the_next_rotation_check",
+            "tests/service/vault_faults.rs::a_fix_in_the_vault_is_noticed_before_the_next_rotation_check",
             "tests/service/vault_faults.rs::each_refusal_of_the_vault_has_its_code_its_reason_and_its_remedy",
         ],
     },
@@ -58,7 +58,7 @@ const VAULT: &[Row] = &[
         afterwards: "the edge keeps what it has",
         within: "",
         held_by: &[
-            "tests/service/rotation.rs::where_the_vault_can_not_be_listed_a_secret_that_is_gone_is_told_and_one_that_can_not_be_asked_for_is_not",
+            "tests/service/rotation.rs::without_list_rights_a_deleted_secret_is_reported_and_an_unreadable_one_is_not",
         ],
     },
     Row {
@@ -301,7 +301,7 @@ const LEASE: &[Row] = &[
         held_by: &[
             "tests/service/leader/mod.rs::a_second_database_serves_reads_names_the_holder_and_takes_over_at_once_when_that_one_stops",
             "tests/service/leader/mod.rs::a_killed_service_goes_on_at_once_on_its_own_database_and_on_a_copy_only_when_the_lease_has_expired",
-            "tests/process/leader.rs::one_process_writes_and_the_other_takes_over_when_it_is_told_to_stop_or_killed",
+            "tests/process/leader.rs::one_process_writes_and_the_other_takes_over_when_it_stops_or_is_killed",
         ],
     },
     Row {
@@ -310,7 +310,7 @@ const LEASE: &[Row] = &[
         afterwards: "what was made and changed is what the edge says; what was deleted waits for a person",
         within: "25 s",
         held_by: &[
-            "tests/service/leader/mod.rs::who_takes_over_with_an_older_database_takes_nothing_back_of_what_the_holder_was_told",
+            "tests/service/leader/mod.rs::a_takeover_with_an_older_database_reverts_no_acknowledged_change",
         ],
     },
     Row {
@@ -329,7 +329,7 @@ const LEASE: &[Row] = &[
         afterwards: "with the right, changes are accepted",
         within: "5 s",
         held_by: &[
-            "tests/service/leader/mod.rs::without_the_right_to_the_lease_a_change_is_refused_and_told_which_right_is_missing",
+            "tests/service/leader/mod.rs::without_the_right_to_the_lease_a_change_fails_and_names_the_right",
         ],
     },
 ];
@@ -406,7 +406,7 @@ const DISK: &[Row] = &[
         held_by: &[
             "tests/service/rebuild/mod.rs::a_lost_database_is_rebuilt_with_all_that_was_asked_for",
             "tests/service/rebuild/mod.rs::a_rebuild_touches_nothing_at_the_edge",
-            "tests/service/rebuild/meanwhile.rs::that_a_name_is_absent_is_told_only_after_the_rebuild",
+            "tests/service/rebuild/meanwhile.rs::a_name_is_reported_absent_only_after_the_rebuild",
             "tests/service/rebuild/listed.rs::what_can_not_be_read_in_full_is_listed_with_the_reason_and_can_be_adopted",
             "tests/service/rebuild/mod.rs::a_secret_that_the_extension_merged_into_stays_its_owners_when_the_database_is_lost",
             "tests/process/rebuild.rs::a_database_is_rebuilt_while_no_service_runs",
@@ -430,8 +430,8 @@ const DISK: &[Row] = &[
         within: "20 s",
         held_by: &[
             "tests/process/backup.rs::a_restored_database_is_another_history_for_everybody_who_knew_the_other_one",
-            "tests/service/restored.rs::what_was_made_or_changed_after_the_backup_is_what_the_edge_says",
-            "tests/service/restored.rs::what_was_deleted_after_the_backup_waits_for_a_person_who_brings_it_back_or_deletes_it",
+            "tests/service/restored.rs::changes_after_the_backup_are_recovered_from_the_edge",
+            "tests/service/restored.rs::a_synced_secret_deleted_after_the_backup_waits_for_a_sync_or_a_deletion",
             "src/store/tests/backup.rs::a_restore_that_is_killed_anywhere_leaves_the_old_database_or_the_new_one",
         ],
     },

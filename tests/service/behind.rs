@@ -64,7 +64,7 @@ async fn a_secretsync_that_goes_while_the_watch_is_behind_comes_back() {
 }
 
 #[tokio::test]
-async fn what_the_extension_said_before_it_was_told_is_no_answer() {
+async fn a_status_before_the_trigger_is_no_answer() {
     if !needs_the_double("a watch that is behind") {
         return;
     }

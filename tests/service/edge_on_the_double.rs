@@ -118,7 +118,7 @@ async fn candidate(fixture: &Fixture, identity: String) -> Candidate {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_many_who_take_the_lease_at_once_one_gets_it_and_the_others_know_who() {
+async fn of_many_candidates_one_acquires_the_lease_and_the_others_name_it() {
     let fixture = Fixture::start().await;
     // Whoever asks gets an answer that is old by the time it writes.
     fixture

@@ -204,7 +204,7 @@ fn not_served() -> FaultRule {
 }
 
 #[tokio::test]
-async fn what_the_extension_has_in_its_hands_stays_there_when_its_resources_are_not_served_at_a_start() {
+async fn delegated_synced_secrets_stay_delegated_if_the_kinds_are_missing_at_a_start() {
     if !needs_the_double("resources that are not served at a start") {
         return;
     }

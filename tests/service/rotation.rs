@@ -117,8 +117,7 @@ async fn a_list_that_costs_more_than_asking_for_each_is_not_begun_again() {
 }
 
 #[tokio::test]
-async fn where_the_vault_can_not_be_listed_a_secret_that_is_gone_is_told_and_one_that_can_not_be_asked_for_is_not()
- {
+async fn without_list_rights_a_deleted_secret_is_reported_and_an_unreadable_one_is_not() {
     let mut world = World::start_with(often()).await;
     world.seed("v", "value").await;
     world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();

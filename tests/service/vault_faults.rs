@@ -273,7 +273,7 @@ async fn an_expired_token_is_renewed_without_anybody_noticing() {
 }
 
 #[tokio::test]
-async fn what_a_person_mends_in_the_vault_is_found_long_before_the_next_rotation_check() {
+async fn a_fix_in_the_vault_is_noticed_before_the_next_rotation_check() {
     let mut world = World::start().await;
     let mut extension = None;
     if engine() == SyncEngine::SecretStore {

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_extension_has_in_its_hands_stays_there_however_long_its_resources_are_missing() {
+    fn delegated_synced_secrets_stay_delegated_while_the_kinds_are_missing() {
         for missing in [0, 3, 86_400] {
             for direct in [false, true] {
                 assert_eq!(engine(Some(missing), direct, true), Some(SyncEngine::SecretStore), "{missing} s");

@@ -125,7 +125,7 @@ async fn a_place_in_the_feed_is_of_the_one_history_that_led_to_it() {
 }
 
 #[tokio::test]
-async fn who_waits_for_changes_is_woken_by_what_callers_can_see_and_who_waits_for_commits_by_all() {
+async fn visible_changes_wake_change_waiters_and_every_commit_wakes_commit_waiters() {
     let (_directory, store) = open().await;
     let (mut changes, mut commits) = (store.subscribe(), store.commits());
     let mut seen = record("a");

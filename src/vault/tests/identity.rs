@@ -131,7 +131,7 @@ async fn the_tenant_of_the_challenge_is_known_where_none_is_configured() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_used_is_told_before_anything_is_sent() {
+async fn an_unusable_credential_is_reported_before_anything_is_sent() {
     let wire = Wire::start(|_| secret());
     let workload = |token_file| Credential::WorkloadIdentity {
         client_id: Some("client".to_owned()),

@@ -196,7 +196,7 @@ async fn a_busy_extension_is_waited_for_and_told_with_how_many_wait() {
 }
 
 #[tokio::test]
-async fn what_the_extension_leaves_alone_it_is_told_again_ever_more_rarely() {
+async fn a_secretsync_without_an_answer_is_triggered_again_at_a_growing_pause() {
     let mut world = World::start_with(Options { patience: Duration::from_millis(300), ..engine() }).await;
     world.seed("pump-user", "operator").await;
     world.stop_extension().await;

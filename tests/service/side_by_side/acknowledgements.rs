@@ -101,7 +101,7 @@ async fn a_refused_call_that_nobody_came_after_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_changes_the_description_while_a_value_is_being_stored_waits_for_it_and_so_does_the_other() {
+async fn updates_of_one_synced_secret_wait_for_each_other_while_a_value_is_stored() {
     let mut world = World::start().await;
     world.seed("v", "value").await;
     world.client.create_synced_secret(create("a", vec![existing("k", "v")])).await.unwrap();

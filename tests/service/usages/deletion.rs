@@ -110,7 +110,7 @@ async fn a_deletion_that_is_held_back_can_be_forced() {
 }
 
 #[tokio::test]
-async fn that_a_deletion_was_forced_outlives_a_restart() {
+async fn a_forced_deletion_survives_a_restart() {
     if !needs_the_double("a forced deletion across a restart") {
         return;
     }

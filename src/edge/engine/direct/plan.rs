@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_to_be_deleted_is_removed_whatever_else_is_the_matter() {
+    fn a_deletion_removes_regardless_of_other_conditions() {
         let mut record = synced();
         record.secret.state = State::Deleting;
         record.secret.references[0].create_pending = true;

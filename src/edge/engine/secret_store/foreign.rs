@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_carries_our_label_is_not_somebody_elses() {
+    fn an_object_with_our_label_is_not_foreign() {
         let mut ours = sync();
         let label = (crate::edge::UID_LABEL.to_owned(), uuid::Uuid::new_v4().to_string());
         ours.metadata.labels = Some([label].into());

@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_to_the_vault_is_configured_or_taken_from_the_instances_default_class_for_this_vault() {
+    fn the_vault_identity_is_configured_or_read_from_the_default_class() {
         let classes = [
             class("spc-ops-0000000", "another", "wrong"),
             class("opc-ua-connector", "contoso-aio", "wrong"),

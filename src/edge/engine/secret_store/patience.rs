@@ -72,14 +72,14 @@ mod tests {
     }
 
     #[test]
-    fn one_that_serves_nobody_is_dead_once_somebody_has_waited_for_it() {
+    fn an_extension_without_activity_is_dead_once_a_secretsync_has_waited() {
         assert_eq!(decided(29, 0, 6_000, false), Patience::Wait(seconds(1)));
         assert_eq!(decided(30, 0, 30, false), Patience::Dead(seconds(30)));
         assert_eq!(decided(30, 0, 29, false), Patience::Busy(seconds(30)));
     }
 
     #[test]
-    fn what_is_passed_over_is_told_again_ever_more_rarely_up_to_a_longest_pause() {
+    fn an_overtaken_secretsync_is_triggered_again_at_a_growing_bounded_pause() {
         for (nudges, pause) in [(0, 60), (1, 120), (2, 240), (3, 480), (4, 960), (5, 960), (u32::MAX, 960)] {
             for (quiet, is_overtaken) in [(0, true), (30, false)] {
                 assert_eq!(decided(pause, nudges, quiet, is_overtaken), Patience::Nudge, "{nudges}");

@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_older_than_our_own_write_is_neither_repaired_nor_judged() {
+    fn an_object_older_than_our_write_is_neither_repaired_nor_evaluated() {
         let behind = SyncSeen::Behind(Duration::from_secs(1));
         let mut open = synced();
         open.delegation.as_mut().unwrap().open = true;
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_extension_fails_at_later_by_itself_is_looked_at() {
+    fn a_later_failure_of_the_extension_is_observed() {
         let mut failed = SecretSync::new("edp1secrets", Default::default());
         failed.metadata.generation = Some(3);
         let condition = SyncCondition {
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_to_be_deleted_is_removed_and_what_is_being_created_is_left_to_its_call() {
+    fn a_deletion_removes_and_a_running_create_is_left_to_its_call() {
         let mut deleting = synced();
         deleting.secret.state = State::Deleting;
         assert_eq!(step(&deleting, &SyncSeen::Gone, None, &Seen::Gone, true, true), Step::Remove);

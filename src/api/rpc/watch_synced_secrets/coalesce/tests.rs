@@ -107,7 +107,7 @@ fn the_initial_state_is_left_as_it_is() {
 
 proptest! {
     #[test]
-    fn told_and_untold_come_to_the_same_and_so_does_a_watch_resumed_anywhere(
+    fn events_lists_and_resumed_watches_lead_to_the_same_state(
         steps in proptest::collection::vec((0..3_usize, any::<bool>()), 0..40),
         seen in 0..40_usize,
     ) {
