@@ -97,8 +97,8 @@ pub fn once_served(chosen: Option<SyncEngine>, in_use: InUse) -> Option<(SyncEng
     ))
 }
 
-/// The engine where none is configured, and why; nothing where that is still to be seen. `missing` is how
-/// long the cluster has said that it does not serve the extension's resources, nothing where it does.
+/// The engine if none is configured, and why; none if that is not certain yet. `missing` is how long the
+/// cluster has not served the extension's resources; none if it serves them.
 ///
 /// Resources that are missing are no order to take anything out of the extension's hands: an API server that
 /// has just started, an upgrade or a definition that was deleted by mistake look the same as an extension

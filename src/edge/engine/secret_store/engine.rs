@@ -25,21 +25,20 @@ use crate::{
 #[derive(Clone)]
 pub struct SecretStore(pub(super) Arc<Inner>);
 
-/// What the engine works with, and what it remembers.
+/// The dependencies and the state of the engine.
 pub(in crate::edge::engine) struct Inner {
     pub(super) edge: Edge,
     pub(super) index: Index,
-    /// What the extension was given, by us and by others.
+    /// All SecretSyncs and classes of the namespace, also those of other tools.
     pub(super) pairs: StoreIndex,
     pub(super) options: Options,
     pub(super) vault: Url,
     pub(super) digest: Digest,
     /// The shortest time between two rotation checks.
     pub(super) shortest_check: Duration,
-    /// Since when the extension has been kept from writing a Secret.
+    /// Since when the extension has been suspended for a Secret.
     pub(super) suspended_since: Mutex<HashMap<Uuid, Instant>>,
-    /// Since when the API server has said that it serves none of the extension's kinds, whenever it was
-    /// asked.
+    /// Since when every discovery has shown none of the extension's kinds.
     pub(super) kinds_gone_since: Mutex<Option<Instant>>,
     pub(super) started: Instant,
 }
@@ -74,15 +73,15 @@ impl SecretStore {
         &self.0.options
     }
 
-    /// Whether all that the extension was given was listed.
+    /// Whether all SecretSyncs and classes are listed.
     pub(in crate::edge::engine) fn is_listed(&self) -> bool {
         self.0.pairs.is_complete()
     }
 
-    /// The identity that the extension uses for the vault. Scans all classes: ask once for many synced
+    /// The identity that the extension uses for the vault. Scans all classes: call it once for many synced
     /// secrets.
     pub(in crate::edge::engine) fn identity(&self) -> Result<ExtensionIdentity, EdgeError> {
-        // Ask first: a list that completes between the two questions does not lack what is searched for.
+        // Read this first: a list that completes in between must not count as complete.
         let is_complete = self.0.pairs.is_complete();
         match self.0.options.identity(&self.0.pairs.classes()) {
             Err(_) if !is_complete => {
@@ -92,7 +91,7 @@ impl SecretStore {
         }
     }
 
-    /// The pair of a synced secret, as it should be.
+    /// The desired pair of a synced secret.
     pub(super) fn pair(&self, secret: &SyncedSecret) -> Result<Pair, EdgeError> {
         Ok(Pair::of(secret, &self.0.vault, &self.identity()?))
     }
@@ -101,7 +100,7 @@ impl SecretStore {
         (self.0.digest)("pair", &pair.content())
     }
 
-    /// When the pair was written, but not before this process started to wait for the answer.
+    /// When the pair was written, but not earlier than the start of this process.
     pub(super) fn delegated_at(&self, delegation: &Delegation) -> Instant {
         self.0.started + delegation.delegated_at.unwrap_or_default()
     }
@@ -172,8 +171,8 @@ impl SecretStore {
         }
     }
 
-    /// Whether a write would differ from the last one: the engine's settings have changed, or somebody
-    /// changed metadata, which does not change a generation.
+    /// Whether a write would differ from the last one: the engine's settings changed, or another manager
+    /// changed metadata, which does not increase the generation.
     fn is_written_otherwise(
         &self,
         target: &Target<'_>,
@@ -218,7 +217,7 @@ impl SecretStore {
         matches!(sync_outcome(sync.status.as_ref(), ""), SyncOutcome::Failed(_))
     }
 
-    /// What the extension was told last, or has done.
+    /// The versions of the last delegation, whether answered or not.
     pub(in crate::edge::engine) fn repair(
         &self,
         target: &Target<'_>,
@@ -238,7 +237,7 @@ impl SecretStore {
 }
 
 impl<'a> Target<'a> {
-    /// By which uids its things at the edge are known.
+    /// The recorded uids of its objects at the edge.
     pub(super) fn known(&self) -> KnownUids<'a> {
         KnownUids {
             uid: self.secret.uid,

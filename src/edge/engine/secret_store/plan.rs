@@ -1,5 +1,5 @@
-//! What to do with a synced secret of the Secret Store engine, from what is recorded and what was seen: pure,
-//! so that every case is a line of a test.
+//! Plans the next step of the Secret Store engine, from the record and the observed objects. Pure functions,
+//! so that every case is one line of a test.
 
 use super::{SecretProviderClass, SyncOutcome, SyncSeen, sync_outcome};
 use crate::{
@@ -20,24 +20,24 @@ pub(super) fn plan(
     if let Some(step) = target.first_step(trigger) {
         return step;
     }
-    let Some(delegation) = given(target).filter(|_| !trigger.refetch) else { return Step::Apply };
+    let Some(delegation) = current_delegation(target).filter(|_| !trigger.refetch) else { return Step::Apply };
     match sync {
         SyncSeen::Unknown => Step::Nothing,
         SyncSeen::Gone => Step::Repair,
-        // What somebody did before we wrote is not drift, and what the extension said then is no answer.
+        // Changes before our write are not drift, and a status before it is no answer.
         SyncSeen::Behind(behind) => Step::Observe(Aspect::OwnWrite(*behind)),
         SyncSeen::There(sync) => {
             let sync_generation = sync.metadata.generation.unwrap_or_default();
             let class_generation = class.map(|class| class.metadata.generation.unwrap_or_default());
             let is_changed = sync_generation > delegation.sync_generation
                 || class_generation.is_none_or(|generation| generation > delegation.class_generation);
-            // The extension polls by itself, and may fail then at what it had done before.
+            // The extension also polls, and may then fail although it had succeeded before.
             let has_failed = matches!(sync_outcome(sync.status.as_ref(), ""), SyncOutcome::Failed(_));
             match is_changed {
                 true => Step::Repair,
                 false if is_settled(target, delegation) && !has_failed => Step::Nothing,
-                // The extension has done all that it was given; what failed since is in the vault, and may be
-                // mended.
+                // The extension has answered the delegation; a failure since then is in the vault, and may be
+                // fixed by now.
                 false if !delegation.open && target.secret.state != State::Synced => Step::Apply,
                 false => Step::Observe(Aspect::Answer),
             }
@@ -45,8 +45,8 @@ pub(super) fn plan(
     }
 }
 
-/// What the extension was given, where that is what is asked for now.
-fn given<'a>(target: &Target<'a>) -> Option<&'a Delegation> {
+/// The last delegation, if it is for the current generation and sync request.
+fn current_delegation<'a>(target: &Target<'a>) -> Option<&'a Delegation> {
     target.delegation.filter(|delegation| {
         delegation.generation == target.secret.generation && delegation.requests == target.sync_requests
     })
@@ -61,17 +61,17 @@ fn is_settled(target: &Target<'_>, delegation: &Delegation) -> bool {
     target.secret.state == State::Synced && !delegation.open && is_same
 }
 
-/// Whether the edge holds these versions, and nobody asked for more.
+/// Whether the edge holds these versions, and no newer sync was requested.
 pub(super) fn is_held(target: &Target<'_>, statuses: &[ReferenceStatus]) -> bool {
     let held = target.secret.references.iter().map(|reference| &reference.status.synced_version);
-    given(target).is_some_and(|delegation| !delegation.open)
+    current_delegation(target).is_some_and(|delegation| !delegation.open)
         && target.secret.state == State::Synced
         && held.eq(statuses.iter().map(|status| &status.synced_version))
 }
 
-/// Whether the extension has been told of just these versions, and its answer is still awaited.
+/// Whether exactly these versions were delegated, and the extension's answer is outstanding.
 pub(super) fn is_awaited(target: &Target<'_>, statuses: &[ReferenceStatus]) -> bool {
-    given(target).filter(|delegation| delegation.open).is_some_and(|delegation| {
+    current_delegation(target).filter(|delegation| delegation.open).is_some_and(|delegation| {
         let versions = delegation.statuses.iter().map(|status| &status.synced_version);
         versions.eq(statuses.iter().map(|status| &status.synced_version))
     })

@@ -16,10 +16,9 @@ use crate::edge::{
 pub(super) const SUSPENSION_POLL: Duration = Duration::from_millis(500);
 
 impl SecretStore {
-    /// Takes the pair away from under a Secret of somebody else, and out of that Secret what the extension
-    /// merged into it: first the extension is kept from writing, then the Secret loses its owner, then the
-    /// SecretSync goes. In another order the Secret would be garbage-collected. Says how long to wait for the
-    /// extension, where it has to be.
+    /// Removes the pair of another tool's Secret, and what the extension merged into that Secret: first
+    /// suspends the extension, then removes the owner reference, then deletes the SecretSync. In another
+    /// order the Secret would be garbage-collected. Returns a pause if the extension has not stopped yet.
     pub(in crate::edge::engine) async fn withdraw(
         &self,
         target: &Target<'_>,
@@ -35,7 +34,7 @@ impl SecretStore {
         let (edge, id) = (&self.0.edge, &target.secret.id);
         match self.suspend(target, known).await {
             Ok(Some(pause)) => return Ok(Some(pause)),
-            // Somebody else's SecretSync does not concern us.
+            // There is no SecretSync of ours.
             Ok(None) | Err(EdgeError::Conflict { .. }) => {}
             Err(error) => return Err(error),
         }
@@ -75,8 +74,8 @@ impl SecretStore {
         gone_since.is_some_and(|since| since.elapsed() >= self.0.options.patience)
     }
 
-    /// Removes the pair and what the extension made of it. Says how long to wait for the extension, where it
-    /// has to be.
+    /// Removes the pair and the Secret that the extension wrote. Returns a pause if the extension has not
+    /// stopped yet.
     pub(in crate::edge::engine) async fn remove(
         &self,
         target: &Target<'_>,
@@ -95,8 +94,8 @@ impl SecretStore {
         known: KnownUids<'_>,
     ) -> Result<Option<Duration>, EdgeError> {
         let (edge, id) = (&self.0.edge, &target.secret.id);
-        // An extension that is still at work would merge its owner into whatever comes under the name, and
-        // that would go with it.
+        // A running extension would merge its owner reference into any new Secret of that name, which would
+        // then be garbage-collected.
         if target.delegation.is_none_or(|delegation| delegation.open) {
             match self.suspend(target, known).await {
                 Ok(Some(pause)) => return Ok(Some(pause)),
@@ -139,8 +138,8 @@ impl SecretStore {
         Ok(Preparation::Ready(own.map(|own| own.uid)))
     }
 
-    /// Makes the Secret ours, and removes the pair; where the extension's kinds are gone for good, only the
-    /// first.
+    /// Takes the Secret from the extension, then removes the pair. If the extension's kinds are gone, there is
+    /// no pair.
     pub(in crate::edge::engine) async fn release(&self, target: &Target<'_>) -> Result<Released, EdgeError> {
         match self.release_known(target, target.known()).await {
             Err(EdgeError::NotServed { .. }) if self.are_kinds_gone().await => {
