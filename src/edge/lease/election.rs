@@ -265,11 +265,9 @@ impl Election {
             renew_time: Some(now),
             ..lease.spec.take().unwrap_or_default()
         });
-        match self.with_timeout(self.edge.call(self.leases.replace(&self.name, &parameters(), &lease))).await
-        {
-            Ok(_) => tracing::info!("the Lease was released"),
-            Err(error) => tracing::warn!(%error, "the Lease could not be released; it expires by itself"),
-        }
+        let released =
+            self.with_timeout(self.edge.call(self.leases.replace(&self.name, &parameters(), &lease))).await;
+        self.leadership.released(released.err());
     }
 
     async fn with_timeout<T>(

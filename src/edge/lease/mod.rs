@@ -225,6 +225,14 @@ impl Leadership {
         self.fence.shut();
     }
 
+    /// Logs the result of the release. The error is none if it succeeded.
+    fn released(&self, failed: Option<EdgeError>) {
+        match failed {
+            None => tracing::info!("the Lease was released"),
+            Some(error) => tracing::warn!(%error, "the Lease could not be released; it expires by itself"),
+        }
+    }
+
     fn note_holder(&self, holder: &str) {
         let mut holders = self.holders();
         if holders.last.as_deref() != Some(holder) {
