@@ -52,7 +52,7 @@ use crate::{
     },
     model::{Admission, Condition, Origin, State, SyncEngine},
     quote::Quote,
-    store::{Keep, Record, Store},
+    store::{Record, Retention, Store},
     vault::{Priority, Vault},
 };
 use comparisons::Comparisons;
@@ -90,7 +90,7 @@ pub struct Options {
     /// Settings of the Secret Store engine.
     pub secret_store: secret_store::Options,
     /// Retention of the audit, the change feed and the request ids.
-    pub keep: Keep,
+    pub retention: Retention,
     /// Whether a new database is rebuilt from the edge.
     pub rebuild: bool,
     /// The admission rules for synced secrets that are recovered from the edge.

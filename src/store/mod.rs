@@ -42,7 +42,7 @@ pub use backup::{
 };
 pub use changes::{Feed, FeedPlace, HistoryDigest};
 use clock::Clock;
-pub use clock::Keep;
+pub use clock::Retention;
 pub use disk_usage::{DiskUsage, TableSize, TableSizes, measure};
 pub use error::StoreError;
 pub use execution::Options;

@@ -16,8 +16,8 @@ pub use access::{
 };
 pub use admission::{Admission, NamePattern, ReservedName};
 pub use audit::{
-    Anchor, AuditAction, AuditEvent, AuditHash, Chain, ChainError, ChainWalk, ChainedEvent, Link, Outcome,
-    Places,
+    Anchor, AuditAction, AuditEvent, AuditHash, Chain, ChainAnchors, ChainError, ChainWalk, ChainedEvent,
+    Link, Outcome,
 };
 pub use condition::{Condition, ConditionType, Reason, Status};
 pub use edge_state::{Delegation, EdgeRecord};
