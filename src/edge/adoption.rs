@@ -49,7 +49,7 @@ pub struct AdoptableSync {
     pub keys: Vec<ForeignKey>,
     /// The labels that it gives its Secret and that are neither ours nor the extension's.
     pub labels: BTreeMap<String, String>,
-    /// Its Secret, where there is one under the name.
+    /// The Secret of that name, if it exists.
     pub secret: Option<SyncedInto>,
     /// See [`Adoptable::label`].
     pub label: Option<String>,

@@ -49,7 +49,7 @@ pub const FIELD_MANAGER: &str = "secret-service";
 /// Objects of a page of a list.
 const PAGE: u32 = 500;
 
-/// Where the cluster is and which namespace is ours.
+/// The address of the cluster and the instance's namespace.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The kubeconfig file; where absent, `KUBECONFIG`, `~/.kube/config` or the pod's own account.
@@ -75,7 +75,7 @@ pub struct Edge {
     metadata: Api<PartialObjectMeta<Secret>>,
     namespace: String,
     timeout: Duration,
-    /// What is renewed where the API server does not accept us.
+    /// The files to name if the API server rejects the credentials.
     kubeconfigs: Arc<[PathBuf]>,
     clock: PeerClock,
 }

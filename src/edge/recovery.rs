@@ -27,7 +27,7 @@ use crate::{
 pub struct Recovered {
     /// The uid that its label says.
     pub label: Option<Uuid>,
-    /// Who writes it.
+    /// The engine that writes it.
     pub engine: SyncEngine,
     /// The uid that the Kubernetes Secret has.
     pub edge_uid: Option<String>,

@@ -1,4 +1,4 @@
-//! The types, labels and names that a synced secret may have, whoever asks.
+//! The types, labels and names that a synced secret may have, for every caller.
 //!
 //! Other software acts on Secrets by exactly these, some of it with high privileges: Helm applies the release
 //! that a Secret with its name or label describes, and Argo CD takes cluster credentials from a Secret with

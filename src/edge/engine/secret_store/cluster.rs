@@ -56,7 +56,7 @@ impl Edge {
         self.list_all().await
     }
 
-    /// A service account of the namespace; none where there is none of this name.
+    /// A service account of the namespace; none if it doesn't exist.
     pub async fn service_account(&self, name: &str) -> Result<Option<FederatedAccount>, EdgeError> {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), &self.namespace);
         let found = self.find(&accounts, name).await?;

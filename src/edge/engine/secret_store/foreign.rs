@@ -289,7 +289,7 @@ mod tests {
         assert!(as_synced_secret(&ours, None, "contoso-aio").is_none());
     }
 
-    /// What is said of the key of a SecretSync of one, whose class has this object.
+    /// The message about the key of a SecretSync with one key, whose class has this object.
     fn said_of(object: &str, path: &str) -> ForeignKey {
         let mut sync = sync();
         let data = SecretObjectData { source_path: path.to_owned(), target_key: "password".to_owned() };

@@ -46,5 +46,5 @@ pub use watch::{StoreIndex, SyncSeen};
 pub const PROVIDER: &str = "azure";
 /// The extension's own field manager.
 pub(in crate::edge) const EXTENSION: &str = "secrets-store-sync-controller";
-/// What the labels that belong to the extension begin with.
+/// The prefix of the extension's labels.
 pub(in crate::edge) const LABEL_PREFIX: &str = "secrets-store.sync.x-k8s.io";

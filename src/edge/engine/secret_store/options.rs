@@ -1,5 +1,4 @@
-//! What the extension must know to come to the vault: configured, or taken from the class that the instance
-//! was set up with.
+//! The extension's access to the vault: configured, or read from the class that the instance was set up with.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +13,7 @@ const DEFAULT_CLASS: &str = "spc-ops-";
 /// The engine's settings.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The service account as which the extension comes to the vault.
+    /// The service account that the extension uses for the vault.
     pub service_account: String,
     /// The identity that is federated with it; that of the instance's default class where absent.
     pub client_id: Option<String>,
@@ -43,7 +42,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// As whom the extension comes to the vault, given the classes of the namespace.
+    /// The identity that the extension uses for the vault. `classes` are those of the namespace.
     pub fn identity(&self, classes: &[Arc<SecretProviderClass>]) -> Result<ExtensionIdentity, EdgeError> {
         let default =
             classes.iter().filter(|class| self.is_default(class)).min_by_key(|class| class.name_any());

@@ -20,7 +20,9 @@ pub(super) fn plan(
     if let Some(step) = target.first_step(trigger) {
         return step;
     }
-    let Some(delegation) = current_delegation(target).filter(|_| !trigger.refetch) else { return Step::Apply };
+    let Some(delegation) = current_delegation(target).filter(|_| !trigger.refetch) else {
+        return Step::Apply;
+    };
     match sync {
         SyncSeen::Unknown => Step::Nothing,
         SyncSeen::Gone => Step::Repair,
