@@ -251,7 +251,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_vault_that_has_stored_the_trial_is_told_with_the_name_to_delete() {
+    fn a_stored_trial_secret_is_reported_with_the_name_to_delete() {
         let stored = probe_result(None);
         assert_eq!(stored.status, Status::True);
         assert!(

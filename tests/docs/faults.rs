@@ -74,7 +74,7 @@ const VAULT: &[Row] = &[
         afterwards: "the whole client pauses for that time",
         within: "Retry-After, at most 5 min",
         held_by: &[
-            "src/vault/tests/faults.rs::a_429_is_told_at_once_and_holds_back_the_whole_client",
+            "src/vault/tests/faults.rs::a_429_fails_at_once_and_pauses_the_whole_client",
             "src/vault/tests/faults.rs::after_a_short_pause_the_client_goes_on",
             "tests/service/vault_faults.rs::a_retry_after_is_passed_on_and_heeded_by_the_whole_client",
         ],
@@ -125,9 +125,7 @@ const VAULT: &[Row] = &[
         callers_see: "condition `Expiring`: `ExpiresSoon`, then `Expired`",
         afterwards: "it stays SYNCED",
         within: "the next check",
-        held_by: &[
-            "tests/service/rotation.rs::a_version_that_expires_while_nothing_else_happens_is_told_as_expired",
-        ],
+        held_by: &["tests/service/rotation.rs::a_version_is_reported_as_expired_without_any_other_event"],
     },
     Row {
         fault: "the vault's CA changes",
@@ -219,7 +217,7 @@ const CLUSTER: &[Row] = &[
         within: "a minute",
         held_by: &[
             "tests/service/usages/silence.rs::every_watch_that_says_nothing_and_never_ends_is_found_out_within_a_minute",
-            "src/edge/watches.rs::a_watch_that_ends_in_time_but_is_silent_over_all_its_connections_is_told_to_relist",
+            "src/edge/watches.rs::a_watch_that_is_silent_over_all_its_connections_relists",
             "src/edge/watches.rs::every_client_of_the_api_server_and_every_watch_is_made_in_one_place",
         ],
     },
@@ -246,9 +244,7 @@ const CLUSTER: &[Row] = &[
         callers_see: "DEGRADED, `EdgeRejected`: delete the Secret",
         afterwards: "once deleted, it is created again",
         within: "20 s",
-        held_by: &[
-            "tests/service/secret_store/conditions.rs::an_immutable_secret_is_told_as_one_with_what_to_do",
-        ],
+        held_by: &["tests/service/secret_store/conditions.rs::an_immutable_secret_is_reported_with_a_remedy"],
     },
     Row {
         fault: "a Secret that a finalizer holds",
@@ -351,7 +347,7 @@ const DISK: &[Row] = &[
         afterwards: "writes and health recover when the disk does",
         within: "20 s",
         held_by: &[
-            "tests/process/disk.rs::a_disk_that_fails_writes_is_told_and_used_again_when_it_takes_them",
+            "tests/process/disk.rs::a_disk_that_fails_writes_is_reported_and_used_again_when_it_recovers",
         ],
     },
     Row {
@@ -368,7 +364,7 @@ const DISK: &[Row] = &[
         callers_see: "calls that need the page are INTERNAL, `DATABASE_CORRUPT`; health stays NOT_SERVING",
         afterwards: "the next start refuses the file",
         within: "a start with an intact file",
-        held_by: &["tests/process/disk.rs::a_page_that_is_damaged_is_told_by_name_and_no_longer_served_from"],
+        held_by: &["tests/process/disk.rs::a_damaged_page_is_reported_and_no_longer_read"],
     },
     Row {
         fault: "the file is removed or replaced",
@@ -429,7 +425,7 @@ const DISK: &[Row] = &[
         afterwards: "later creations and changes are recovered from the edge; synced secrets deleted since wait for a user's decision, `NotAtEdgeAfterRestore`",
         within: "20 s",
         held_by: &[
-            "tests/process/backup.rs::a_restored_database_is_another_history_for_everybody_who_knew_the_other_one",
+            "tests/process/backup.rs::a_restored_database_starts_a_new_history_for_all_callers",
             "tests/service/restored.rs::changes_after_the_backup_are_recovered_from_the_edge",
             "tests/service/restored.rs::a_synced_secret_deleted_after_the_backup_waits_for_a_sync_or_a_deletion",
             "src/store/tests/backup.rs::a_restore_that_is_killed_anywhere_leaves_the_old_database_or_the_new_one",

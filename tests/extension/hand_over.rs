@@ -15,7 +15,7 @@ const US: &str = "secret-service";
 
 /// Observation 3.
 #[tokio::test]
-async fn an_edit_by_hand_is_mended_only_when_the_editor_is_out_of_the_managed_fields() {
+async fn an_edit_by_hand_is_reverted_only_after_the_editor_left_the_managed_fields() {
     let fixture = Fixture::start().await;
     fixture.synced("edited", "v").await;
     let witness = Witness::of(&fixture.site.secrets(), "edited").await;

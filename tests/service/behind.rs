@@ -123,7 +123,7 @@ async fn a_deletion_is_done_only_when_no_finalizer_holds_the_secretsync_any_more
 }
 
 #[tokio::test]
-async fn an_orphan_that_a_finalizer_holds_is_not_told_as_removed_while_it_is_there() {
+async fn an_orphan_with_a_finalizer_is_not_reported_as_removed_while_it_exists() {
     let options = Options { interval: Duration::from_millis(300), ..Options::default() };
     let mut world = with_one(options).await;
     let mut sync = world.syncs().get("a").await.unwrap();

@@ -155,7 +155,7 @@ async fn classes_that_lead_to_other_vaults_are_named() {
 }
 
 #[tokio::test]
-async fn a_controller_that_answers_nobody_is_told() {
+async fn a_silent_controller_is_reported() {
     let mut world = World::start_with(Options { patience: Duration::from_millis(500), ..engine() }).await;
     world.stop_extension().await;
     make_sync(&world, "theirs").await;
@@ -166,7 +166,7 @@ async fn a_controller_that_answers_nobody_is_told() {
 }
 
 #[tokio::test]
-async fn a_controller_that_no_longer_answers_us_is_told_although_it_did() {
+async fn a_controller_that_stops_answering_is_reported() {
     let mut world = World::start_with(Options { patience: Duration::from_millis(500), ..engine() }).await;
     world.seed("pump-user", "operator").await;
     world.client.create_synced_secret(create("edp1", vec![existing("username", "pump-user")])).await.unwrap();

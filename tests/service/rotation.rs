@@ -145,7 +145,7 @@ async fn without_list_rights_a_deleted_secret_is_reported_and_an_unreadable_one_
 }
 
 #[tokio::test]
-async fn a_version_that_expires_while_nothing_else_happens_is_told_as_expired() {
+async fn a_version_is_reported_as_expired_without_any_other_event() {
     let mut world = World::start_with(often()).await;
     let mut request = create("a", vec![created("k", "v", "value")]);
     let in_a_while = jiff::Timestamp::now().as_second() + 8;

@@ -43,7 +43,7 @@ fn condition<'a>(vault: &'a Vault, kind: &str) -> (Status, &'a str, &'a str) {
 }
 
 #[tokio::test]
-async fn a_healthy_vault_is_told_so_by_a_fresh_check_that_changes_nothing() {
+async fn a_fresh_check_reports_a_healthy_vault_and_changes_nothing() {
     // Who never reads a value does not try whether it may.
     let mut world = World::start_with(Options { engine: SyncEngine::Direct, ..Options::default() }).await;
     let told = vault(&mut world).await;

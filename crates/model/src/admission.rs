@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_free_or_its_owner_is_told() {
+    fn a_name_is_free_or_its_owner_is_named() {
         let owner =
             |admission: &Admission, name: &str| admission.owner(&name.parse().unwrap()).map(str::to_owned);
         let mut admission = Admission::default();

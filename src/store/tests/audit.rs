@@ -61,7 +61,7 @@ async fn events_are_neither_changed_nor_removed_by_accident() {
 }
 
 #[tokio::test]
-async fn triggers_that_somebody_took_away_or_made_idle_are_put_back_at_the_next_start_and_told() {
+async fn removed_or_disabled_triggers_are_restored_and_reported_at_the_next_start() {
     let (_directory, path) = audited().await;
     let idle = "DROP TRIGGER audit_events_are_not_changed; DROP TRIGGER audit_events_are_not_removed; \
                 CREATE TRIGGER audit_events_are_not_changed BEFORE UPDATE ON audit_events BEGIN SELECT 1; END; \

@@ -91,7 +91,7 @@ async fn a_call_is_recorded_once_for_each_caller_and_again_after_it_was_forgotte
 }
 
 #[tokio::test]
-async fn a_row_that_the_database_refuses_is_not_told_as_taken() {
+async fn a_row_that_the_database_refuses_is_not_reported_as_existing() {
     let (_directory, store) = open().await;
     refuse_rows(
         &store,

@@ -92,7 +92,7 @@ async fn nothing_is_sent_before_retry_after() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_whose_deadline_lies_within_the_pause_hears_so_at_once() {
+async fn a_call_whose_deadline_ends_within_the_pause_fails_at_once() {
     let rate_limiter = self::rate_limiter(4, None);
     rate_limiter.throttled(Some(Duration::from_secs(7)));
     let before = Instant::now();

@@ -12,7 +12,7 @@ async fn a_challenge_for_another_domain_is_refused_unless_configured() {
 }
 
 #[tokio::test]
-async fn a_refused_application_and_an_absent_token_endpoint_are_told_apart() {
+async fn a_refused_application_and_a_missing_token_endpoint_have_different_errors() {
     let body = json!({"error": "invalid_client", "error_codes": [7_000_215],
         "error_description": format!("AADSTS7000215: Invalid {CLIENT_SECRET}.\r\nTrace: {TOKEN}")});
     let wire = Wire::with_tokens(

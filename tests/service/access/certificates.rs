@@ -168,7 +168,7 @@ fn write(path: &Path, text: &str) {
 }
 
 #[tokio::test]
-async fn a_client_is_who_its_certificate_names_and_without_one_only_health_answers() {
+async fn the_certificate_names_the_client_and_without_one_only_health_answers() {
     let authority = Authority::new();
     let world = world(&authority).await;
     let console = authority.issue("console", 2, Duration::from_secs(3_600));

@@ -142,8 +142,8 @@ async fn a_rule_narrows_what_callers_may_name_whatever_the_cluster_grants() {
 }
 
 #[tokio::test]
-async fn while_the_cluster_does_not_answer_nobody_is_let_in_who_is_not_remembered() {
-    if !needs_the_double("while_the_cluster_does_not_answer_nobody_is_let_in_who_is_not_remembered") {
+async fn while_the_cluster_is_down_only_cached_tokens_are_accepted() {
+    if !needs_the_double("while_the_cluster_is_down_only_cached_tokens_are_accepted") {
         return;
     }
     let world = world(|_| {}).await;

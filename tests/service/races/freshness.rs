@@ -52,7 +52,7 @@ async fn world_while_the_extension_reads_v() -> Option<World> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_just_read_is_not_told_as_not_compared() {
+async fn a_fresh_read_counts_as_compared() {
     let begun = Instant::now();
     let options = Options { interval: Duration::from_millis(500), ..direct() };
     let Some(mut world) = world_with_one(options).await else { return };

@@ -15,7 +15,7 @@ async fn a_version_that_goes_bad_leaves_the_last_complete_set_and_is_named() {
 }
 
 #[tokio::test]
-async fn an_extension_that_does_not_act_is_told_with_a_remedy_and_recovers_by_itself() {
+async fn an_inactive_extension_is_reported_with_a_remedy_and_recovery_is_automatic() {
     let mut world = World::start_with(Options { patience: Duration::from_millis(500), ..often() }).await;
     world.stop_extension().await;
     world.seed("pump-user", "operator").await;
@@ -72,7 +72,7 @@ async fn keys_and_labels_that_the_extension_does_not_accept_are_refused_each_by_
 }
 
 #[tokio::test]
-async fn an_immutable_secret_is_told_as_one_with_what_to_do() {
+async fn an_immutable_secret_is_reported_with_a_remedy() {
     let mut world = with_one(engine()).await;
     let frozen = json!({ "immutable": true });
     let kubectl = PatchParams { field_manager: Some("kubectl-patch".to_owned()), ..PatchParams::default() };
@@ -91,7 +91,7 @@ async fn an_immutable_secret_is_told_as_one_with_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_key_that_the_type_wants_and_a_bad_encoding_are_each_told_as_what_they_are() {
+async fn a_missing_key_of_the_type_and_a_bad_encoding_have_their_own_errors() {
     let mut world = World::start_with(engine()).await;
     world.seed("pump-user", "no base64!").await;
     let mut request = create("edp1", vec![existing("username", "pump-user")]);
@@ -142,7 +142,7 @@ async fn what_a_partial_sync_left_behind_has_its_own_reason() {
 }
 
 #[tokio::test]
-async fn an_extension_that_is_not_installed_is_told_as_missing() {
+async fn a_missing_extension_is_reported() {
     if !needs_the_double("custom resources that go away") {
         return;
     }

@@ -176,7 +176,7 @@ async fn additions_to_the_pair_are_removed_and_recorded_in_the_audit() {
 
 /// The extension writes the status of the SecretSync between two writes of the repair, which then fails.
 #[tokio::test]
-async fn what_a_repair_removed_before_it_failed_is_told_in_the_audit() {
+async fn the_audit_records_what_a_failed_repair_had_removed() {
     let mut world = with_one(engine()).await;
     world.stop_service().await;
     let kubectl = kubectl();

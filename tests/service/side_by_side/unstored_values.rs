@@ -59,8 +59,8 @@ async fn stores_again(world: &mut World, request: CreateSyncedSecretRequest) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_same_call_stores_again_is_not_told_as_missing() {
-    if !needs_the_double("what_the_same_call_stores_again…") {
+async fn a_value_that_a_retry_stores_is_not_reported_as_missing() {
+    if !needs_the_double("a_value_that_a_retry_stores…") {
         return;
     }
     let mut world = World::start().await;
@@ -115,7 +115,7 @@ async fn what_was_found_missing_before_the_same_call_came_again_is_not_told_afte
 }
 
 #[tokio::test]
-async fn a_creation_whose_race_can_not_be_judged_is_not_taken_for_won() {
+async fn a_creation_with_an_uncertain_race_does_not_count_as_won() {
     let mut world = World::start().await;
     // The checks before, and the one after the write: that one fails.
     world.vault.faults().add(Rule::new(delay(1)).on(Operation::SecretSet).named("fresh").times(1));

@@ -72,7 +72,7 @@ fn walk(events: &[ChainedEvent], anchor: Option<Anchor>) -> Result<(u64, ChainAn
 }
 
 #[test]
-fn a_chain_that_nobody_touched_is_whole() {
+fn an_unchanged_chain_verifies() {
     let chain = chain(3);
     let (events, head) = walk(&chain, None).unwrap();
     assert_eq!((events, head), (3, ChainAnchors { changes: place(&chain[2]), denials: Anchor::START }));

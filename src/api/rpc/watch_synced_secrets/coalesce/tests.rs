@@ -66,7 +66,7 @@ impl Client {
 }
 
 #[test]
-fn one_synced_secret_is_told_once_with_its_last_state() {
+fn a_synced_secret_is_sent_once_with_its_last_state() {
     let a = Arc::new(secret("a"));
     let kinds = |kinds: &[u8]| {
         let events = (1..).zip(kinds).map(|(sequence, kind)| (event(*kind, &a, sequence), span(sequence)));

@@ -126,7 +126,7 @@ fn a_partial_sync_names_what_it_left_behind() {
 }
 
 #[test]
-fn a_refusal_of_the_api_server_is_told_by_what_it_said() {
+fn a_refusal_of_the_api_server_gets_the_reason_of_its_message() {
     for (said, reason, next) in [
         (
             r#"Secret "a" is invalid: data: Forbidden: field is immutable when `immutable` is set"#,
