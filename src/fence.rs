@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn right_after_a_start_a_write_waits_a_moment_for_the_first_word_and_no_longer() {
+    async fn a_write_after_a_start_waits_for_the_first_election_result() {
         let (fence, begun) = (Fence::new(), Instant::now());
         let said = async {
             sleep(seconds(1)).await;

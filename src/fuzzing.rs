@@ -45,7 +45,7 @@ mod tests {
     ];
 
     #[test]
-    fn whatever_the_fuzzers_have_found_keeps_its_promises() {
+    fn inputs_that_the_fuzzers_found_pass() {
         for (name, target) in TARGETS {
             let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
             let mut inputs = 0;

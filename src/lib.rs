@@ -15,12 +15,12 @@
 //! - [`store`]: what is recorded, in SQLite: intent, what was observed, request ids, the change feed, the audit. All SQL.
 //! - [`vault`]: the Key Vault through the Azure SDK: credentials, deadlines, pace, and what its errors mean.
 //! - [`edge`]: the Kubernetes Secrets of the instance's namespace: written in one apply, never what isn't ours, and watched
-//!   without their values; the resources there that use them; and the Lease that says which process acts for the instance.
+//!   without their values; the resources there that use them; and the leader election of its processes.
 //! - [`reconcile`]: brings the edge to what is recorded, again and again: plan, queue, workers, rotation, and what uses what.
 //! - [`model`]: what the service talks about, without any I/O. A value that exists is valid. A crate of its own, `crates/model`.
 //! - [`backoff`]: how long to wait before a retry.
 //! - [`explain`]: how errors say what happened and what to do next.
-//! - [`fence`]: lets writes to the vault and the edge through while this process acts for the instance, and no others.
+//! - [`fence`]: lets writes to the vault and the edge through only while this process is the leader.
 //! - [`files`]: what is made from files that others renew, without waiting for a disk.
 //! - [`peer_clock`]: what time the vault and the API server say it is.
 //! - [`quote`]: what other programs and libraries say, as it may be repeated to people. Every room's errors use it.

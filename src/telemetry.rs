@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn no_filter_lets_those_speak_who_could_print_bodies_or_statements() {
+    fn no_log_filter_enables_modules_that_print_bodies_or_statements() {
         let logged = logged(Format::Text, "trace,sqlx::query=trace,hyper_util::client=trace", || {
             tracing::debug!(target: "sqlx::query", "canary");
             tracing::trace!(target: "sqlx_core::logger", "canary");

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_one_is_told_who_holds_it_and_gets_it_once_the_first_is_gone() {
+    fn a_second_process_learns_who_holds_the_database_and_gets_it_afterwards() {
         let directory = tempfile::tempdir().unwrap();
         let database = directory.path().join("a.db");
         let first = Lock::for_file(&database).unwrap();

@@ -169,11 +169,11 @@ impl Service {
 
         let identity =
             lease.identity.unwrap_or_else(|| identity::holder_identity(&database, &store.signer()));
-        let place = Box::new({
+        let position = Box::new({
             let store = store.clone();
             move || store.view().place().to_string()
         });
-        let election = edge.election(&lease.name, identity, place);
+        let election = edge.election(&lease.name, identity, position);
         let index = Index::new();
         let seen = (index.clone(), Usages::new(edge.clone(), usages));
         let reconciler = Reconciler::new(store.clone(), vault.clone(), edge.clone(), seen, reconcile);

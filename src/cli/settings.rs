@@ -29,7 +29,7 @@ impl Settings {
                 workers: config.sync.workers.get(),
                 engine: configured_engine(config),
                 secret_store: secret_store_options(config),
-                keep: retention(config),
+                retention: retention(config),
                 rebuild: config.database.rebuild,
                 admission: admission(config),
             },
@@ -53,12 +53,12 @@ pub(super) fn instance(config: &Config) -> store::Instance {
 }
 
 /// Retention of the audit log and the change feed.
-fn retention(config: &Config) -> store::Keep {
-    store::Keep {
+fn retention(config: &Config) -> store::Retention {
+    store::Retention {
         audit: config.audit.retention,
         audit_bytes: config.audit.bytes.get() as u64,
         feed_bytes: config.database.feed_bytes.get() as u64,
-        ..store::Keep::default()
+        ..store::Retention::default()
     }
 }
 

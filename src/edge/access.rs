@@ -59,7 +59,7 @@ pub struct Rights {
     pub scope: Scope,
 }
 
-/// Where rights hold.
+/// The scope of rights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// In the instance's namespace.

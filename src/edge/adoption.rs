@@ -9,7 +9,7 @@ use super::{
     Edge, EdgeError,
     engine::direct::secret::{data_keys, wiped},
     is_reserved,
-    manifest::{noted_generation, uid_label},
+    manifest::{annotated_generation, uid_label},
     secret_store::{ForeignKey, LABEL_PREFIX, SecretSync, foreign_keys},
     table::Printed,
 };
@@ -49,7 +49,7 @@ pub struct AdoptableSync {
     pub keys: Vec<ForeignKey>,
     /// The labels that it gives its Secret and that are neither ours nor the extension's.
     pub labels: BTreeMap<String, String>,
-    /// Its Secret, where there is one under the name.
+    /// The Secret of that name, if it exists.
     pub secret: Option<SyncedInto>,
     /// See [`Adoptable::label`].
     pub label: Option<String>,
@@ -62,7 +62,7 @@ pub struct AdoptableSync {
 pub struct SyncedInto {
     /// The uid that Kubernetes gave it.
     pub uid: String,
-    /// Its keys, whoever wrote them.
+    /// All its keys, no matter who wrote them.
     pub keys: BTreeSet<String>,
     /// Its labels that are neither ours nor the extension's.
     pub labels: BTreeMap<String, String>,
@@ -92,7 +92,7 @@ impl Edge {
             .next()
             .map(|owner| Quote::from(format!("{} {}", owner.kind, owner.name)).to_string());
         let uid = metadata.uid.clone().unwrap_or_default();
-        let (label, generation) = (uid_label(&metadata).map(str::to_owned), noted_generation(&metadata));
+        let (label, generation) = (uid_label(&metadata).map(str::to_owned), annotated_generation(&metadata));
         if !may_read {
             let Some(Printed { secret_type, keys: count, .. }) = self.printed(id.as_str()).await? else {
                 return Ok(None);
@@ -150,7 +150,7 @@ impl Edge {
             labels: labels_of_others(&sync.spec.secret_object.labels),
             secret: secret.map(|secret| synced_into(&secret.metadata, &sync)),
             label: uid_label(&sync.metadata).map(str::to_owned),
-            generation: noted_generation(&sync.metadata),
+            generation: annotated_generation(&sync.metadata),
         }))
     }
 }

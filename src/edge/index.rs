@@ -41,7 +41,7 @@ struct Entry {
     label: Option<Uuid>,
 }
 
-/// What is known of the namespace's Secrets.
+/// The cached Secrets of the namespace.
 struct Cache {
     secrets: HashMap<String, Entry>,
     /// Whether all Secrets were listed once. Before that, a Secret that is not cached may still exist.
@@ -98,7 +98,7 @@ impl Index {
         }
     }
 
-    /// The uid of a synced secret that a Secret carries as our label, whether it is one of ours or not.
+    /// The uid in the label of a Secret, whether the Secret is ours or not.
     pub fn label_of(&self, name: &str) -> Option<Uuid> {
         self.read().secrets.get(name)?.label
     }
@@ -123,7 +123,7 @@ impl Index {
         Ok(())
     }
 
-    /// Watches until told to stop, and sends the name of every Secret that changed.
+    /// Watches until `stop` is cancelled, and sends the name of every Secret that changed.
     pub async fn run(self, edge: Edge, changed: mpsc::Sender<String>, stop: CancellationToken) {
         tokio::select! {
             () = self.follow(edge, changed) => {}
@@ -287,7 +287,7 @@ mod tests {
         Written { uid: "uid".into(), resource_version: version.into() }
     }
 
-    /// The watch tells of a version.
+    /// The watch reports a version.
     fn tell(index: &Index, name: &str, written: Written) {
         let mut secret = PartialObjectMeta::<Secret>::default();
         secret.metadata.name = Some(name.to_owned());
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_arrives_late_hides_nothing_that_the_watch_has_told_since() {
+    fn a_late_answer_hides_no_newer_version_of_the_watch() {
         let index = Index::new();
         tell(&index, "a", version("1"));
         let before = index.get("a");

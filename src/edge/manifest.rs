@@ -1,4 +1,4 @@
-//! What a Kubernetes Secret of ours looks like: labels, annotations and the digest of its content.
+//! The Kubernetes Secrets that this service writes: labels, annotations and the digest of their content.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,9 +27,9 @@ use crate::{
     quote::Quote,
 };
 
-/// Label: the uid of the synced secret. Whoever carries it is ours.
+/// Label: the uid of the synced secret. It marks the objects that this service manages.
 pub const UID_LABEL: &str = "secret-service.iotoperations/uid";
-/// Label and value that name this service as the manager.
+/// Label and value: this service is the manager.
 pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "secret-service");
 
 const PREFIX: &str = "secret-service.iotoperations/";
@@ -38,17 +38,17 @@ const REFERENCES: &str = "secret-service.iotoperations/references";
 const GENERATION: &str = "secret-service.iotoperations/generation";
 const DESCRIPTION: &str = "secret-service.iotoperations/description";
 
-/// A Kubernetes Secret as it should be.
+/// The desired Kubernetes Secret.
 pub struct Desired<'a> {
-    /// What was asked for.
+    /// The synced secret.
     pub secret: &'a SyncedSecret,
     /// The vault that the values come from.
     pub vault: &'a Url,
-    /// For each reference, in its order, the bytes and the version they are of.
+    /// The bytes and the version of each reference, in the order of the references.
     pub values: Vec<(Zeroizing<Vec<u8>>, VaultVersion)>,
 }
 
-/// Everything of a Kubernetes Secret that we answer for, in a form to compare by.
+/// The content of a Kubernetes Secret that this service manages, serialized for comparison.
 pub struct Content(Zeroizing<Vec<u8>>);
 
 /// The body of a server-side apply.
@@ -77,13 +77,13 @@ impl Desired<'_> {
         self.values.iter().map(|(bytes, _)| bytes.len()).sum::<usize>() <= limits::SECRET_BYTES
     }
 
-    /// What the Secret will hold, to compare with what it holds.
+    /// The desired content, to compare it with the current content.
     pub fn content(&self) -> Content {
         let data = self.data().map(|(key, bytes)| (key.as_str(), bytes));
         Content::of(self.secret.secret_type.as_str(), data, &self.labels(), &self.annotations())
     }
 
-    /// The body of the apply. With a uid it is refused where the Secret is another one than that.
+    /// The body of the apply. With a uid, the API server rejects it if the Secret has another uid.
     pub(super) fn manifest(&self, edge_uid: Option<&str>) -> Manifest<'_> {
         let metadata = ObjectMeta {
             name: Some(self.secret.id.to_string()),
@@ -96,7 +96,7 @@ impl Desired<'_> {
         Manifest { api_version: "v1", kind: "Secret", metadata, r#type: &self.secret.secret_type, data }
     }
 
-    /// The keys that the Secret will have.
+    /// Whether the desired Secret has this key.
     pub(super) fn has_key(&self, key: &str) -> bool {
         self.secret.references.iter().any(|reference| reference.key.as_str() == key)
     }
@@ -115,7 +115,7 @@ impl Desired<'_> {
     }
 }
 
-/// What lets the database be made anew from the edge alone.
+/// The annotations from which the database can be rebuilt.
 pub(super) fn annotations<'a>(
     secret: &SyncedSecret,
     vault: &Url,
@@ -139,32 +139,32 @@ pub(super) fn annotations<'a>(
     ])
 }
 
-/// No synced secret is changed so often: a larger number was made up, and the next one must still fit.
+/// No synced secret is changed that often: a larger number is forged. The next generation must not overflow.
 const MAX_GENERATION: i64 = i64::MAX / 2;
 
-/// The generation that metadata says, whoever wrote it; none where it says nothing that can be one.
-pub(super) fn noted_generation(metadata: &ObjectMeta) -> Option<i64> {
+/// The generation in the annotations, no matter who wrote it; none if it is missing or invalid.
+pub(super) fn annotated_generation(metadata: &ObjectMeta) -> Option<i64> {
     let generation = metadata.annotations.as_ref()?.get(GENERATION)?.parse().ok()?;
     (1..=MAX_GENERATION).contains(&generation).then_some(generation)
 }
 
-/// What [`annotations`] say of a synced secret.
+/// The specification of a synced secret, parsed from the annotations that [`annotations`] wrote.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Noted {
-    /// The vault that the values come from, as it was written.
+pub(super) struct AnnotatedSpec {
+    /// The vault that the values come from, unparsed.
     pub(super) vault: String,
-    /// What was asked for, with the versions that were written.
+    /// The references, with the versions that were written.
     pub(super) references: Vec<Reference>,
-    /// Of what was asked for.
+    /// The generation of the specification.
     pub(super) generation: i64,
-    /// For people.
+    /// The description.
     pub(super) description: String,
 }
 
 /// One of the references in the annotation, as [`annotations`] writes it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct NotedReference {
+struct AnnotatedReference {
     key: SecretKey,
     vault_secret: VaultSecretName,
     version: Option<VaultVersion>,
@@ -172,14 +172,14 @@ struct NotedReference {
     synced_version: Option<VaultVersion>,
 }
 
-/// Reads what [`annotations`] wrote; why it can't, as a part of a sentence.
-pub(super) fn noted(annotations: &BTreeMap<String, String>) -> Result<Noted, String> {
+/// Parses what [`annotations`] wrote. The error is a clause that a message can embed.
+pub(super) fn parse_annotations(annotations: &BTreeMap<String, String>) -> Result<AnnotatedSpec, String> {
     let text = |name: &str| annotations.get(name).ok_or_else(|| format!("its annotation {name} is missing"));
     let unreadable =
         |name: &str, why: &dyn fmt::Display| format!("its annotation {name} can't be read: {why}");
-    let references: Vec<NotedReference> = serde_json::from_str(text(REFERENCES)?)
+    let references: Vec<AnnotatedReference> = serde_json::from_str(text(REFERENCES)?)
         .map_err(|error| unreadable(REFERENCES, &Quote::error(&error)))?;
-    let references: Result<Vec<_>, _> = references.into_iter().map(NotedReference::into_model).collect();
+    let references: Result<Vec<_>, _> = references.into_iter().map(AnnotatedReference::into_model).collect();
     let references = references.map_err(|why| unreadable(REFERENCES, &why))?;
     let keys: BTreeSet<&str> = references.iter().map(|reference| reference.key.as_str()).collect();
     if references.is_empty() || keys.len() != references.len() {
@@ -188,13 +188,13 @@ pub(super) fn noted(annotations: &BTreeMap<String, String>) -> Result<Noted, Str
     let generation: i64 =
         text(GENERATION)?.parse().map_err(|error: ParseIntError| unreadable(GENERATION, &error))?;
     if !(1..=MAX_GENERATION).contains(&generation) {
-        return Err(unreadable(GENERATION, &"it is a number from 1 on"));
+        return Err(unreadable(GENERATION, &"it must be a number of at least 1"));
     }
     let description = annotations.get(DESCRIPTION).cloned().unwrap_or_default();
-    Ok(Noted { vault: text(VAULT)?.clone(), references, generation, description })
+    Ok(AnnotatedSpec { vault: text(VAULT)?.clone(), references, generation, description })
 }
 
-impl NotedReference {
+impl AnnotatedReference {
     fn into_model(self) -> Result<Reference, String> {
         let encoding = Encoding::named(&self.encoding);
         Ok(Reference {
@@ -209,7 +209,7 @@ impl NotedReference {
     }
 }
 
-/// The labels of what we write.
+/// The labels of the objects that this service writes.
 pub(super) fn labels(secret: &SyncedSecret) -> BTreeMap<String, String> {
     let mut labels = secret.labels.clone();
     labels.insert(MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned());
@@ -222,19 +222,19 @@ pub(super) fn carries_uid(metadata: &ObjectMeta, uid: Uuid) -> bool {
     uid_label(metadata).is_some_and(|label| label == uid.to_string())
 }
 
-/// The uid label, where there is one.
+/// The value of the uid label, if any.
 pub(super) fn uid_label(metadata: &ObjectMeta) -> Option<&str> {
     metadata.labels.as_ref()?.get(UID_LABEL).map(String::as_str)
 }
 
-/// Whether a manager wrote a field, by its path in `managedFields`.
+/// Whether `managedFields` lists the field at this path for the manager.
 pub(super) fn is_written_by(metadata: &ObjectMeta, manager: &str, path: &[&str]) -> bool {
     let mut entries = metadata.managed_fields.iter().flatten();
     entries.any(|entry| entry.manager.as_deref() == Some(manager) && writes(entry, path))
 }
 
-/// Whether this service wrote the annotations that [`noted`] reads.
-pub(super) fn is_noted_by_us(metadata: &ObjectMeta) -> bool {
+/// Whether this service wrote the annotations that [`parse_annotations`] reads.
+pub(super) fn has_own_annotations(metadata: &ObjectMeta) -> bool {
     [VAULT, REFERENCES, GENERATION].iter().all(|annotation| {
         is_written_by(metadata, FIELD_MANAGER, &["f:metadata", "f:annotations", &format!("f:{annotation}")])
     })
@@ -245,32 +245,31 @@ fn writes(entry: &ManagedFieldsEntry, path: &[&str]) -> bool {
     path.iter().fold(fields, |fields, part| fields?.get(*part)).is_some()
 }
 
-/// Whether somebody else made it, by writing one of these fields, and a first write of ours has merged our
-/// label into it. Whoever puts a copy of ours back writes the label, too.
-pub(super) fn is_merged(metadata: &ObjectMeta, made_by: &[&str]) -> bool {
+/// Whether another manager created the object (it wrote one of `created_by` fields) and our first write only
+/// merged our label into it. If another manager owns the label, it restored a copy of our object: not merged.
+pub(super) fn is_merged(metadata: &ObjectMeta, created_by: &[&str]) -> bool {
     let label = format!("f:{UID_LABEL}");
     let others = || {
         let entries = metadata.managed_fields.iter().flatten();
         entries.filter(|entry| entry.manager.as_deref() != Some(FIELD_MANAGER) && entry.subresource.is_none())
     };
-    let made_it = others().any(|entry| made_by.iter().any(|field| writes(entry, &[*field])));
-    made_it && !others().any(|entry| writes(entry, &["f:metadata", "f:labels", &label]))
+    let is_created = others().any(|entry| created_by.iter().any(|field| writes(entry, &[*field])));
+    is_created && !others().any(|entry| writes(entry, &["f:metadata", "f:labels", &label]))
 }
 
 // === impl Content ===
 
 impl Content {
-    /// The bytes to make a keyed digest of. They hold the values: never keep them.
+    /// The input of the keyed digest. It contains the values: never store it.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// What a Secret at the edge holds of what we answer for: all data, our annotations, the labels that we
-    /// set.
-    pub(super) fn of_edge(secret: &Secret, asked: &SyncedSecret) -> Self {
+    /// The managed content of a Secret at the edge: all data, our annotations and the labels that we set.
+    pub(super) fn of_edge(secret: &Secret, desired: &SyncedSecret) -> Self {
         let empty = BTreeMap::new();
         let data = secret.data.as_ref().into_iter().flatten();
-        let ours = labels(asked);
+        let ours = labels(desired);
         let set = secret.metadata.labels.as_ref().unwrap_or(&empty);
         let set = set.iter().filter(|(key, _)| ours.contains_key(*key)).map(owned).collect();
         let notes = secret.metadata.annotations.as_ref().unwrap_or(&empty);
@@ -279,7 +278,7 @@ impl Content {
         Self::of(secret.type_.as_deref().unwrap_or_default(), data, &set, &notes)
     }
 
-    /// Length before every part, so that no two contents have the same bytes.
+    /// Prefixes every part with its length, so that different contents have different bytes.
     fn of<'a>(
         secret_type: &str,
         data: impl Iterator<Item = (&'a str, &'a [u8])>,
@@ -313,7 +312,7 @@ fn owned((key, value): (&String, &String)) -> (String, String) {
     (key.clone(), value.clone())
 }
 
-// === what must not be printed ===
+// === values that must not be printed ===
 
 impl Serialize for Base64<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -336,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_annotations_say_is_read_back_just_as_it_was_asked_for() {
+    fn annotations_parse_back_to_the_same_spec() {
         let mut secret = SyncedSecret::example("edp1secrets");
         secret.description = "\"quoted\", ünïcode\n".to_owned();
         secret.generation = 7;
@@ -349,17 +348,19 @@ mod tests {
             ..first.clone()
         };
         secret.references.extend([pinned("bytes", Encoding::Base64), pinned("hex", Encoding::Hex)]);
-        let noted = noted(&annotations(&secret, &vault(), |place| (place == 1).then_some(&version))).unwrap();
-        assert_eq!((noted.vault.as_str(), noted.generation), (vault().as_str(), 7));
-        assert_eq!(noted.description, secret.description);
-        for (place, (read, asked)) in noted.references.iter().zip(&secret.references).enumerate() {
+        let spec =
+            parse_annotations(&annotations(&secret, &vault(), |place| (place == 1).then_some(&version)))
+                .unwrap();
+        assert_eq!((spec.vault.as_str(), spec.generation), (vault().as_str(), 7));
+        assert_eq!(spec.description, secret.description);
+        for (place, (read, asked)) in spec.references.iter().zip(&secret.references).enumerate() {
             assert!(read.has_same_spec(asked), "{read:?}");
             assert_eq!(read.status.synced_version.is_some(), place == 1);
         }
     }
 
     #[test]
-    fn annotations_that_somebody_damaged_are_not_guessed_at() {
+    fn damaged_annotations_are_rejected() {
         let written = annotations(&SyncedSecret::example("a"), &vault(), |_| None);
         for (name, damage) in [
             (VAULT, None),
@@ -385,7 +386,7 @@ mod tests {
             let mut annotations = written.clone();
             annotations.remove(name);
             annotations.extend(damage.map(|damage| (name.to_owned(), damage.to_owned())));
-            let why = noted(&annotations).unwrap_err();
+            let why = parse_annotations(&annotations).unwrap_err();
             assert!(why.contains(name), "{name}: {damage:?}: {why}");
         }
     }

@@ -36,7 +36,7 @@ pub use engine::{
 };
 pub use error::EdgeError;
 pub use index::{Index, Labelled, Seen};
-pub use lease::{Election, Leadership, LeaseHolder, LeaseOptions, Place, Standing};
+pub use lease::{Election, LeaderState, Leadership, LeaseHolder, LeaseOptions, Position};
 pub use manifest::{Content, Desired, MANAGED_BY, UID_LABEL, is_reserved};
 pub use recovery::{Recovered, Recovery};
 pub use usages::{Gap, USAGE_VERBS, UsageOptions, Usages};
@@ -49,7 +49,7 @@ pub const FIELD_MANAGER: &str = "secret-service";
 /// Objects of a page of a list.
 const PAGE: u32 = 500;
 
-/// Where the cluster is and which namespace is ours.
+/// The address of the cluster and the instance's namespace.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The kubeconfig file; where absent, `KUBECONFIG`, `~/.kube/config` or the pod's own account.
@@ -65,9 +65,9 @@ pub struct Options {
 /// The Secrets of the instance's namespace.
 #[derive(Clone)]
 pub struct Edge {
-    /// Writes only while this process acts for the instance.
+    /// Writes only while this process is the leader.
     client: Client,
-    /// For what is written whoever acts: questions that the API server takes as objects, and the Lease.
+    /// For writes that a standby may do, too: reviews and dry runs, and the Lease.
     open: Client,
     leadership: Leadership,
     secrets: Api<Secret>,
@@ -75,7 +75,7 @@ pub struct Edge {
     metadata: Api<PartialObjectMeta<Secret>>,
     namespace: String,
     timeout: Duration,
-    /// What is renewed where the API server does not accept us.
+    /// The files to name if the API server rejects the credentials.
     kubeconfigs: Arc<[PathBuf]>,
     clock: PeerClock,
 }
@@ -86,7 +86,7 @@ impl Edge {
         Self::connect_behind(options, Leadership::always()).await
     }
 
-    /// The same for a process that writes only while it acts for the instance.
+    /// The same for a process that writes only while it is the leader.
     pub async fn connect_behind(options: &Options, leadership: Leadership) -> Result<Self, EdgeError> {
         let clock = PeerClock::default();
         let open = client::connect(options, clock.clone()).await?;
@@ -104,7 +104,7 @@ impl Edge {
         })
     }
 
-    /// Whether this process acts for the instance.
+    /// Whether this process is the leader.
     pub fn leadership(&self) -> &Leadership {
         &self.leadership
     }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     Edge, EdgeError, FIELD_MANAGER, UID_LABEL, is_reserved,
-    manifest::{Noted, is_merged, is_noted_by_us, is_written_by, noted, uid_label},
+    manifest::{AnnotatedSpec, has_own_annotations, is_merged, is_written_by, parse_annotations, uid_label},
     secret_store::{EXTENSION, LABEL_PREFIX, SecretSync, has_keys_of_others, is_made_by_extension},
     table::Printed,
 };
@@ -27,7 +27,7 @@ use crate::{
 pub struct Recovered {
     /// The uid that its label says.
     pub label: Option<Uuid>,
-    /// Who writes it.
+    /// The engine that writes it.
     pub engine: SyncEngine,
     /// The uid that the Kubernetes Secret has.
     pub edge_uid: Option<String>,
@@ -58,16 +58,16 @@ struct LabelledObject<'a> {
     asked: Result<Asked, String>,
 }
 
-/// What a caller asked for.
+/// The specification of a synced secret, recovered from an object.
 struct Asked {
     uid: Uuid,
-    noted: Noted,
+    spec: AnnotatedSpec,
     secret_type: SecretType,
     labels: BTreeMap<String, String>,
 }
 
 impl Edge {
-    /// All objects that carry our label, whoever set it. `vault` is the vault of this service, `admission`
+    /// All objects that carry our label, no matter who set it. `vault` is the vault of this service, `admission`
     /// the admission rules. Reads no value and changes nothing. `are_kinds_gone` says whether the cluster is
     /// known to have dropped the SecretSync kind for good. If it is false and the cluster serves no
     /// SecretSyncs, the Secrets that SecretSyncs own are left out.
@@ -191,8 +191,8 @@ impl<'a> LabelledObject<'a> {
 impl Asked {
     /// The synced secret of an object that is mirrored so.
     fn synced_secret(self, mirror: &SyncedSecret, engine: SyncEngine) -> SyncedSecret {
-        let Self { uid, noted, secret_type, labels } = self;
-        let Noted { references, generation, description, .. } = noted;
+        let Self { uid, spec, secret_type, labels } = self;
+        let AnnotatedSpec { references, generation, description, .. } = spec;
         let message = "Rebuilt from the edge, and not compared with the vault yet.";
         let condition = Condition::new(ConditionType::Synced, Status::False, Reason::Pending, message);
         SyncedSecret {
@@ -226,17 +226,17 @@ fn asked(
         return Err("it is being deleted".to_owned());
     }
     // A copy of an object has the same annotations, but another field manager.
-    if !is_noted_by_us(metadata) {
+    if !has_own_annotations(metadata) {
         return Err("its annotations were not written by this service".to_owned());
     }
-    let noted = noted(metadata.annotations.as_ref().unwrap_or(&BTreeMap::new()))?;
-    if noted.vault.parse::<Url>().ok().as_ref() != Some(vault) {
-        return Err(format!("it belongs to another vault, {}", Quote::from(noted.vault)));
+    let spec = parse_annotations(metadata.annotations.as_ref().unwrap_or(&BTreeMap::new()))?;
+    if spec.vault.parse::<Url>().ok().as_ref() != Some(vault) {
+        return Err(format!("it belongs to another vault, {}", Quote::from(spec.vault)));
     }
     let secret_type =
         secret_type.parse().map_err(|error| format!("synced secrets can't have its type: {error}"))?;
     labels.retain(|label, _| !is_reserved(label) && !label.starts_with(LABEL_PREFIX));
-    Ok(Asked { uid, noted, secret_type, labels })
+    Ok(Asked { uid, spec, secret_type, labels })
 }
 
 /// If two objects carry the same uid, neither is recovered: one is a copy, and nothing shows which.

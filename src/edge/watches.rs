@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_watch_that_ends_in_time_but_is_silent_over_all_its_connections_is_told_to_relist() {
+    async fn a_watch_that_is_silent_over_all_its_connections_relists() {
         let ends = || {
             stream::once(tokio::time::sleep(Duration::from_secs(u64::from(WATCH_TIMEOUT_SECONDS))))
                 .filter_map(|()| async { None })

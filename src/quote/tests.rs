@@ -37,7 +37,7 @@ fn no_quote_steers_a_terminal_or_makes_a_line_of_its_own() {
 }
 
 #[test]
-fn of_what_a_credential_plugin_prints_or_is_given_nothing_is_told() {
+fn the_input_and_output_of_a_credential_plugin_are_never_reported() {
     let wrapped = kube::Error::Service(Box::new(failed_plugin()));
     let hidden = io::Error::other(kube::Error::Auth(failed_plugin()));
     for error in [&failed_plugin() as &(dyn Error + 'static), &wrapped, &hidden] {
@@ -52,7 +52,7 @@ fn of_what_a_credential_plugin_prints_or_is_given_nothing_is_told() {
 }
 
 #[test]
-fn of_a_document_that_can_not_be_read_only_the_place_is_told() {
+fn an_unreadable_document_is_reported_only_by_its_position() {
     let kubeconfig = "users:\n- name: a\n  user:\n    token: [canary\n";
     let error = kube::config::Kubeconfig::from_yaml(kubeconfig).unwrap_err();
     let quote = Quote::error(&error);
@@ -129,7 +129,7 @@ fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
 }
 
 #[test]
-fn nobody_repeats_an_error_of_somebody_else_but_through_a_quote() {
+fn foreign_errors_are_repeated_only_through_a_quote() {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (root, model) = (package.join("src"), package.join("crates/model/src"));
     let (mut files, mut raw) = (Vec::new(), Vec::new());

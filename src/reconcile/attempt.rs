@@ -12,7 +12,7 @@ use crate::{
     edge::{
         EdgeError,
         engine::{
-            Applied, Attempt, Comparison, Drift, Engine, Failure, Look, Observation, Retry, Target,
+            Applied, Aspect, Attempt, Comparison, Drift, Engine, Failure, Observation, Retry, Target,
             VaultState,
         },
     },
@@ -21,22 +21,22 @@ use crate::{
 };
 
 impl Reconciler {
-    /// Asks the engine to look at the edge, and acts on its observation.
+    /// Lets the engine observe the edge, and acts on its observation.
     pub(super) async fn observe(
         &self,
         (record, target): (&Record, &Target<'_>),
         engine: &Engine,
-        look: Look,
+        aspect: Aspect,
         work: &Work,
     ) -> Result<Requeue, StoreError> {
-        let mut observation = match engine.observe(target, look).await {
+        let mut observation = match engine.observe(target, aspect).await {
             Ok(observation) => observation,
             Err(error) => return self.record_failure(record, (&error).into()).await,
         };
         if let Observation::Unanswered(waited) = observation {
             let records = self.0.store.view().snapshot().records;
-            let delegated = records.iter().filter_map(|other| other.handed.as_ref());
-            observation = engine.evaluate_silence(target, waited, delegated);
+            let delegations = records.iter().filter_map(|other| other.delegation.as_ref());
+            observation = engine.evaluate_silence(target, waited, delegations);
         }
         match observation {
             Observation::Wait(pause) => Ok(Requeue::After(pause)),
@@ -76,7 +76,7 @@ impl Reconciler {
         }
     }
 
-    /// Repairs drift. If the same drift keeps coming back, repairs come at a growing pause.
+    /// Repairs drift. If the same drift keeps recurring, the pause between repairs grows.
     pub(super) async fn repair(
         &self,
         (record, target): (&Record, &Target<'_>),
@@ -84,14 +84,14 @@ impl Reconciler {
         drift: Drift,
         work: &Work,
     ) -> Result<Requeue, StoreError> {
-        // Ask before the release: afterwards managedFields no longer tell whose the keys were.
-        if let Some(fight) = self.0.contentions.get(record.secret.uid).filter(|fight| !fight.pause.is_zero())
-        {
+        // Find the manager before the release: afterwards managedFields no longer show who owned the keys.
+        let contention = self.0.contentions.get(record.secret.uid);
+        if let Some(contention) = contention.filter(|contention| !contention.pause.is_zero()) {
             let manager = match drift.manager {
                 Some(manager) => Some(manager),
                 None => engine.other_manager(&record.secret.id).await,
             };
-            return self.record_contention(record, &fight, manager.as_deref()).await;
+            return self.record_contention(record, &contention, manager.as_deref()).await;
         }
         if drift.must_release {
             self.forget_delegated(record).await?;
@@ -129,7 +129,7 @@ impl Reconciler {
         }
     }
 
-    /// Somebody else's Secret has the name. Records the conflict, and takes everything of ours out of that
+    /// The name belongs to another tool's Secret. Records the conflict, and removes our fields from that
     /// Secret.
     async fn in_conflict(
         &self,
@@ -142,39 +142,41 @@ impl Reconciler {
             Ok(None) => Ok(outcome),
             Ok(Some(pause)) => Ok(Requeue::After(pause)),
             Err(error) => {
-                tracing::debug!(%error, "our fields are not removed from somebody else's Secret yet; trying again");
+                tracing::debug!(%error, "our fields could not be removed from another tool's Secret; trying again");
                 Ok(Requeue::Backoff(None))
             }
         }
     }
 
-    /// How long contention delays the next repair. None if a person asks for a sync.
+    /// How long contention delays the next repair. None if a caller requests a sync.
     pub(super) fn contention_pause(&self, record: &Record, work: &Work) -> Option<Duration> {
-        let is_told = record.secret.condition(ConditionType::Synced)?.reason == Reason::EdgeContested;
-        let is_asked = work.reads.is_some()
+        let is_reported = record.secret.condition(ConditionType::Synced)?.reason == Reason::EdgeContested;
+        let is_requested = work.reads.is_some()
             || record.sync_requests != record.synced_requests
             || record.secret.state == State::Deleting;
-        let fight = self.0.contentions.get(record.secret.uid).filter(|_| is_told && !is_asked)?;
-        Some(fight.pause).filter(|pause| !pause.is_zero())
+        let contention =
+            self.0.contentions.get(record.secret.uid).filter(|_| is_reported && !is_requested)?;
+        Some(contention.pause).filter(|pause| !pause.is_zero())
     }
 
     async fn record_contention(
         &self,
         record: &Record,
-        fight: &Contention,
+        contention: &Contention,
         other: Option<&str>,
     ) -> Result<Requeue, StoreError> {
-        let who = other.map_or_else(|| "Somebody".to_owned(), |other| format!("The manager {other:?}"));
+        let who =
+            other.map_or_else(|| "Another manager".to_owned(), |other| format!("The manager {other:?}"));
         let message = format!(
             "{who} overwrites or deletes the Secret each time the service repairs it: {} repairs so far. Repairs continue, at \
              growing intervals. Stop that manager from writing this Secret, or delete the synced secret.",
-            fight.repairs
+            contention.repairs
         );
         let failure = Failure {
             reason: Reason::EdgeContested,
             message,
             problems: Vec::new(),
-            retry: Retry::After(fight.pause),
+            retry: Retry::After(contention.pause),
         };
         self.record_failure(record, failure).await
     }

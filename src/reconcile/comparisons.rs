@@ -1,5 +1,4 @@
-//! How old the knowledge of the vault is: when each vault secret that somebody follows was last compared with
-//! what the edge holds, and why not since.
+//! When each followed vault secret was last compared with the edge, and why the latest check could not.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -11,27 +10,27 @@ use crate::model::{
     Condition, ConditionType, Origin, Reason, State, Status, SyncedSecret, VaultSecretName, now,
 };
 
-/// Rotation checks that may fail before the knowledge counts as old.
+/// Rotation checks that may fail before a comparison counts as stale.
 const MISSED_CHECKS: u32 = 3;
-/// A check of a large vault takes a while: knowledge that is younger never counts as old.
+/// A comparison younger than this is never stale: a check of a large vault takes a while.
 const MIN_STALE_AGE: Duration = Duration::from_secs(10);
 
-/// When what was compared.
+/// The last comparison of each followed vault secret.
 pub(super) struct Comparisons {
     state: Mutex<ComparisonState>,
-    /// Knowledge that is older counts as old.
+    /// The age at which a comparison becomes stale.
     limit: Duration,
 }
 
 struct ComparisonState {
-    /// What was not compared by this process is taken to be known since its start.
+    /// Stands in for the comparison of a vault secret that this process has not compared yet.
     start: Moment,
     compared: HashMap<VaultSecretName, Moment>,
     /// Why the latest check did not compare everything.
     trouble: Option<String>,
 }
 
-/// A time by both clocks: one to measure with, one to show.
+/// A time by the monotonic clock, for measuring, and by the system clock, for display.
 #[derive(Clone, Copy)]
 struct Moment {
     at: Instant,
@@ -39,26 +38,27 @@ struct Moment {
 }
 
 impl Comparisons {
-    /// Nothing compared yet, with a check every so often.
+    /// No comparisons yet. `interval` is the interval of the rotation check.
     pub(super) fn new(interval: Duration) -> Self {
         let known = ComparisonState { start: Moment::now(), compared: HashMap::new(), trouble: None };
         Self { state: Mutex::new(known), limit: (interval * MISSED_CHECKS).max(MIN_STALE_AGE) }
     }
 
-    /// These have just been compared.
+    /// Notes that these have just been compared.
     pub(super) fn note<'a>(&self, names: impl IntoIterator<Item = &'a VaultSecretName>) {
         let now = Moment::now();
         self.lock().compared.extend(names.into_iter().map(|name| (name.clone(), now)));
     }
 
-    /// Ends a check of all that is followed: forgets the rest, and remembers what stood in the way.
+    /// Ends a check: forgets vault secrets that are no longer followed, and remembers why others could not be
+    /// compared.
     pub(super) fn end_check(&self, is_followed: impl Fn(&VaultSecretName) -> bool, trouble: Option<String>) {
         let mut known = self.lock();
         known.compared.retain(|name, _| is_followed(name));
         known.trouble = trouble;
     }
 
-    /// What a synced secret is to say of the age of its knowledge; nothing while there is nothing to say.
+    /// The `Compared` condition of a synced secret; none if it is fresh and was never stale.
     pub(super) fn condition_of(&self, secret: &SyncedSecret) -> Option<Condition> {
         if secret.origin != Origin::Managed || secret.state != State::Synced {
             return None;
@@ -67,15 +67,15 @@ impl Comparisons {
         let followed = secret.references.iter().filter(|reference| reference.version.is_none());
         let oldest =
             followed.map(|reference| known.moment(&reference.vault_secret)).min_by_key(|moment| moment.at);
-        let is_told = secret.condition(ConditionType::Compared).is_some();
+        let has_condition = secret.condition(ConditionType::Compared).is_some();
         match oldest.filter(|oldest| oldest.at.elapsed() > self.limit) {
             Some(oldest) => Some(known.not_compared(oldest)),
-            None if is_told => Some(compared("Its references were compared with the vault.")),
+            None if has_condition => Some(compared("Its references were compared with the vault.")),
             None => None,
         }
     }
 
-    /// What the vault's status says of the age of all knowledge of it.
+    /// The `Compared` condition of the vault: the oldest of all comparisons.
     pub(super) fn condition(&self) -> Condition {
         let known = self.lock();
         match known.compared.values().copied().min_by_key(|moment| moment.at) {
@@ -165,7 +165,7 @@ mod tests {
         (ConditionType::Compared, Status::Unknown, Reason::NotChecked);
 
     #[tokio::test(start_paused = true)]
-    async fn knowledge_is_old_after_three_checks_that_did_not_come_and_says_why_until_it_is_compared() {
+    async fn a_comparison_is_stale_after_three_missed_checks_and_the_condition_says_why() {
         let (comparisons, mut secret) = (Comparisons::new(INTERVAL), synced(&["a"]));
         advance(LIMIT).await;
         assert_eq!(comparisons.condition_of(&secret), None, "three checks may be missed");
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_reference_that_was_compared_longest_ago_decides() {
+    async fn the_oldest_comparison_of_all_references_decides() {
         let (comparisons, secret) = (Comparisons::new(INTERVAL), synced(&["a", "b"]));
         comparisons.note(&names(&["a"]));
         advance(LIMIT).await;
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_pinned_not_in_sync_or_not_ours_has_nothing_to_say() {
+    async fn pinned_failed_and_unmanaged_synced_secrets_get_no_compared_condition() {
         let comparisons = Comparisons::new(INTERVAL);
         let (mut pinned, mut failed, mut theirs) = (synced(&["a"]), synced(&["a"]), synced(&["a"]));
         pinned.references[0].version = Some("1".repeat(32).parse().unwrap());
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_vault_says_how_old_the_oldest_of_all_knowledge_is() {
+    async fn the_condition_of_the_vault_shows_the_oldest_comparison() {
         let comparisons = Comparisons::new(INTERVAL);
         assert_eq!(said(&comparisons.condition()), UNKNOWN);
         comparisons.note(&names(&["a"]));
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_vault_that_could_not_be_compared_since_the_start_is_told_once_that_is_long_ago() {
+    async fn a_vault_that_was_never_compared_is_reported_once_the_start_is_long_ago() {
         let comparisons = Comparisons::new(INTERVAL);
         advance(LIMIT + SECOND).await;
         assert_eq!(said(&comparisons.condition()), UNKNOWN, "nothing is followed");
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn knowledge_of_a_few_seconds_is_never_old_however_often_is_checked() {
+    async fn a_comparison_of_a_few_seconds_is_never_stale_even_with_a_short_interval() {
         let (comparisons, secret) = (Comparisons::new(SECOND), synced(&["a"]));
         advance(MIN_STALE_AGE).await;
         assert_eq!(comparisons.condition_of(&secret), None);

@@ -15,7 +15,8 @@ use uuid::Uuid;
 const REPAIRS: usize = 3;
 /// How long a repair counts.
 const WINDOW: Duration = Duration::from_secs(1_200);
-/// The pauses before repairs under contention. Well within [`WINDOW`], so that ongoing contention stays one.
+/// The pauses before repairs under contention. Well within [`WINDOW`], so that ongoing contention keeps counting as
+/// contention.
 const BACKOFF: Backoff = Backoff::doubling(Duration::from_secs(10), Duration::from_secs(300));
 
 /// The recent repairs of each synced secret. In memory only: after a restart, contention shows again.
@@ -25,7 +26,7 @@ pub(super) struct Contentions(Mutex<HashMap<Uuid, Repairs>>);
 #[derive(Default)]
 struct Repairs {
     times: VecDeque<Instant>,
-    /// Whether the audit has it already.
+    /// Whether the audit has this contention already.
     reported: bool,
 }
 
@@ -101,7 +102,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_few_repairs_are_drift_and_more_are_a_fight_with_a_pause_that_grows_and_is_bounded() {
+    async fn more_than_three_repairs_are_contention_with_a_growing_bounded_pause() {
         let (contentions, uid) = (Contentions::default(), Uuid::new_v4());
         for _ in 0..REPAIRS {
             assert_eq!(contentions.get(uid), None);
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_fight_ends_with_quiet_and_is_told_once() {
+    async fn contention_ends_without_repairs_and_is_reported_once() {
         let (contentions, uid) = (Contentions::default(), Uuid::new_v4());
         (0..REPAIRS).for_each(|_| contentions.record_repair(uid));
         assert!(contentions.get(uid).unwrap().is_new);
@@ -132,7 +133,7 @@ mod tests {
         assert!(contentions.lock().is_empty());
     }
     #[tokio::test(start_paused = true)]
-    async fn a_fight_that_begins_again_after_quiet_is_told_again() {
+    async fn contention_that_starts_again_is_reported_again() {
         let (contentions, uid) = (Contentions::default(), Uuid::new_v4());
         for _ in 0..2 {
             (0..REPAIRS).for_each(|_| contentions.record_repair(uid));
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn only_what_is_there_and_was_repaired_of_late_is_remembered() {
+    async fn prune_keeps_only_recent_repairs_of_existing_synced_secrets() {
         let (contentions, there, gone, quiet) =
             (Contentions::default(), Uuid::new_v4(), Uuid::new_v4(), Uuid::new_v4());
         contentions.record_repair(quiet);

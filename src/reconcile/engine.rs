@@ -1,4 +1,4 @@
-//! Which engine new synced secrets get: the configured one, or the one that the cluster can do.
+//! The engine of new synced secrets: the configured one, or one that the cluster supports.
 
 use std::time::Duration;
 
@@ -15,30 +15,30 @@ use crate::{
     store::Record,
 };
 
-/// How long a call waits for the choice: a cluster that is there has answered by then, and what it did not
-/// serve is confirmed.
+/// How long a call waits for the choice. A reachable cluster has answered by then, including the confirmation
+/// that a kind is not served.
 const CHOICE_DEADLINE: Duration = Duration::from_secs(5);
 
 impl Reconciler {
-    /// The engine of new synced secrets; an error while the cluster has not said which it can be.
+    /// The engine of new synced secrets. Fails until the cluster has shown which engines it supports.
     pub fn engine(&self) -> Result<SyncEngine, EdgeError> {
         let engine = *self.0.engine.borrow();
-        engine.ok_or_else(|| EdgeError::Unreachable("it has not said yet which engines it can do".into()))
+        engine.ok_or_else(|| EdgeError::Unreachable("it has not shown yet which engines it supports".into()))
     }
 
-    /// The same for who calls while the cluster is being asked, at the start: waits a moment for its answer.
+    /// Like [`Reconciler::engine`], but waits for the choice after a start.
     pub async fn engine_soon(&self) -> Result<SyncEngine, EdgeError> {
         let mut engine = self.0.engine.subscribe();
         let _ = tokio::time::timeout(CHOICE_DEADLINE, engine.wait_for(Option::is_some)).await;
         self.engine()
     }
 
-    /// The engine of this kind, to ask it something.
+    /// The engine of this kind.
     pub fn engine_of(&self, kind: SyncEngine) -> Engine {
         self.0.engines.of(kind)
     }
 
-    /// Whether any synced secret of ours is in the hands of the Secret Store extension.
+    /// Whether any managed synced secret uses the Secret Store extension.
     pub fn has_delegated(&self) -> bool {
         self.in_use().is_delegated()
     }
@@ -64,12 +64,12 @@ impl Reconciler {
         engines.watch(changed, stop).await;
     }
 
-    /// What its engine needs to know of a synced secret.
+    /// The view of a synced secret that its engine needs.
     pub(super) fn target<'a>(&self, record: &'a Record) -> Target<'a> {
         Target {
             secret: &record.secret,
             edge: &record.edge,
-            handed: record.handed.as_ref(),
+            delegation: record.delegation.as_ref(),
             sync_requests: record.sync_requests,
             synced_requests: record.synced_requests,
             adopted: record.adopted.as_deref(),

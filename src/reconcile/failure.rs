@@ -1,4 +1,4 @@
-//! Converts errors of the vault, and gaps in what is known of uses, into failures of a reconciliation.
+//! Converts errors of the vault, and unreadable uses, into failures of a reconciliation.
 
 use crate::{
     edge::{

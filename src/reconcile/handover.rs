@@ -11,7 +11,7 @@ use crate::{
     store::{Record, StoreError},
 };
 
-/// How far the release has come.
+/// The progress of a release.
 enum Progress {
     /// The current writer has not stopped yet. Check again after this time.
     Wait(Duration),
@@ -19,7 +19,7 @@ enum Progress {
 }
 
 impl Reconciler {
-    /// The engine that a synced secret has to be handed over to, if any.
+    /// The engine that a synced secret must be handed over to, if any.
     pub(super) fn other_engine(&self, record: &Record) -> Option<SyncEngine> {
         let secret = &record.secret;
         let is_busy = secret.state == State::Deleting
@@ -31,7 +31,7 @@ impl Reconciler {
         self.0.engines.of(engine).can_take_over().then_some(engine)
     }
 
-    /// Releases the Secret from its engine. The other engine writes it with the next look.
+    /// Releases the Secret from its engine. The other engine writes it in the next reconciliation.
     pub(super) async fn switch(&self, record: &Record, to: SyncEngine) -> Result<Requeue, StoreError> {
         match self.0.engines.of(to).check(&record.secret).into_iter().next() {
             None => {}
@@ -48,26 +48,27 @@ impl Reconciler {
             };
         self.record_switch(record, |current| {
             current.engine = to;
-            current.handed = None;
-            // The other engine knows its Secret by nothing else.
+            current.delegation = None;
+            // The other engine recognizes the Secret by its uid only.
             current.edge.uid = secret.map(|secret| secret.uid);
             current.edge.digest = None;
             if must_rewrite {
                 current.adopted = None;
-                // The values are read and written once, whatever the state says.
+                // Forces one read and write of the values, even if the state is SYNCED.
                 current.sync_requests += 1;
             }
         })
         .await
     }
 
-    /// Removes leftovers by which the other engine would still write the Secret: a SecretSync that came back
-    /// with its kind, or that a late write created. Does nothing if the watch is outdated and there are none.
-    pub(super) async fn remove_left(&self, record: &Record) -> Result<Option<Requeue>, StoreError> {
+    /// Removes leftover objects through which the other engine would still write the Secret: a SecretSync
+    /// that reappeared when its kind was installed again, or that a late write created. Does nothing if only
+    /// an outdated watch shows them.
+    pub(super) async fn remove_leftovers(&self, record: &Record) -> Result<Option<Requeue>, StoreError> {
         let Some(other) = self.0.engines.other_writer(record.engine, &record.secret) else { return Ok(None) };
-        match other.has_left(&self.target(record)).await {
+        match other.has_leftovers(&self.target(record)).await {
             Ok(true) => {}
-            // What is not served at the moment writes nothing either.
+            // A kind that is not served at the moment causes no writes.
             Ok(false) | Err(_) => return Ok(None),
         }
         let released = match self.release(record, &other).await? {
@@ -83,7 +84,7 @@ impl Reconciler {
         current.edge.digest = None;
         current.sync_requests += 1;
         transaction.update(current).await?;
-        let detail = "A SecretSync or SecretProviderClass of it had reappeared, with which the extension would write its Secret.";
+        let detail = "A leftover SecretSync or SecretProviderClass had reappeared; the extension would have written the Secret through it.";
         transaction.audit(event(AuditAction::OrphanRemoved, record, detail)).await?;
         transaction.commit().await?;
         Ok(Some(Requeue::Now))

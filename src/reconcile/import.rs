@@ -1,8 +1,7 @@
-//! Mirrors the SecretSyncs of others into the records, as UNMANAGED, so that they are listed, watched and
-//! filtered like our own. So it does with what carries the label of a synced secret that the database does
-//! not know.
+//! Imports the SecretSyncs of other tools as UNMANAGED records, so that callers can list, watch and filter
+//! them like managed ones. Also imports objects with our label whose synced secret is not in the database.
 //!
-//! Level-triggered: whenever a watch tells of a change, all are compared.
+//! Level-triggered: compares all of them whenever a watch reports a change.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -25,43 +24,44 @@ use crate::{
     store::{Record, StoreError, Transaction},
 };
 
-/// Changes that come together are taken in together.
+/// Changes within this time are imported together.
 const DEBOUNCE: Duration = Duration::from_millis(100);
 /// The pause after the database failed.
 const RETRY_PAUSE: Duration = Duration::from_secs(2);
 /// Changes in one transaction.
 const BATCH: usize = 200;
 
-/// A difference between what is recorded and what stands at the edge.
+/// A difference between the records and the edge.
 ///
-/// It was found outside of any transaction: whoever records it looks again at what is recorded by then.
+/// It is computed outside of any transaction, so the transaction that applies it checks the record again.
 enum Difference {
     Gone(Uuid),
     New(SyncedSecret, SyncEngine),
     Changed(SyncedSecret),
 }
 
-/// What others made, as it stands at the edge, and who writes it.
+/// The objects of other tools at the edge, with the engine that writes them.
 type Others = HashMap<SyncedSecretId, (SyncedSecret, SyncEngine)>;
 
-/// What carries a label of ours and is not recorded, and was looked at: its uid in Kubernetes, and the label.
+/// The objects with our label but without a record that were examined: their uid in Kubernetes, and the
+/// label.
 type Examined = HashSet<(String, Uuid)>;
 
 impl Reconciler {
-    /// Imports until told to stop.
+    /// Imports until `stop` is cancelled.
     pub(super) async fn import(self, stop: CancellationToken) {
         let (mut changed, mut unrecorded) = (self.0.engines.changed(), self.0.unrecorded.subscribe());
         let (mut examined, mut last_reason) = (Examined::new(), LastReason::default());
         loop {
             tokio::select! {
-                () = self.until_acting() => {}
+                () = self.wait_while_standby() => {}
                 () = stop.cancelled() => return,
             }
             match self.import_others(&mut examined).await {
                 Ok(()) => last_reason.clear(),
                 Err(error) => {
                     if last_reason.is_news(&error) {
-                        tracing::error!(%error, "objects of others could not be imported; trying again");
+                        tracing::error!(%error, "objects of other tools could not be imported; trying again");
                     }
                     sleep(RETRY_PAUSE).await;
                     changed.mark_changed();
@@ -76,10 +76,10 @@ impl Reconciler {
     }
 
     async fn import_others(&self, examined: &mut Examined) -> Result<(), RebuildError> {
-        // Asked first: a list that ends meanwhile is not one that lacks what is looked for.
+        // Read before the objects: a list that completes in the meantime must not count as complete.
         let listed = self.0.engines.listed();
         let unrecorded = self.unrecorded(examined).await;
-        // Where they can't be read, those that are known stay, and everybody else's is mirrored all the same.
+        // If they can't be read, the imported ones stay, and the other objects are still imported.
         let mut others = unrecorded.as_ref().map_or_else(|_| self.imported_unrecorded(), Others::clone);
         if listed.are_syncs() {
             others.extend(self.syncs_of_others());
@@ -94,7 +94,7 @@ impl Reconciler {
         unrecorded.map(drop)
     }
 
-    /// What was adopted since the comparison is no longer a mirror of anything and stays as it is.
+    /// A record that was adopted since the comparison is managed now, and stays unchanged.
     async fn import_difference(
         &self,
         transaction: &mut Transaction,
@@ -106,7 +106,7 @@ impl Reconciler {
                 let mut record = Record::new(secret.clone(), *engine);
                 self.note_use(&mut record.secret);
                 match transaction.insert(record).await {
-                    // Its name has been taken since: the next comparison sees by whom.
+                    // Its name was taken in the meantime: the next comparison handles that.
                     Err(StoreError::AlreadyExists) => Ok(()),
                     done => done,
                 }
@@ -128,8 +128,8 @@ impl Reconciler {
         syncs.map(|(secret, engine)| (secret.id.clone(), (secret, engine))).collect()
     }
 
-    /// What carries the label of a synced secret that the database does not know, and that it has not
-    /// deleted. What was looked at before is not read again.
+    /// The objects with our label whose synced secret is neither recorded nor deleted. Examined objects are
+    /// not read again.
     async fn unrecorded(&self, examined: &mut Examined) -> Result<Others, RebuildError> {
         let labelled = self.0.engines.labelled();
         let is_known = |one: &&Labelled| self.0.store.view().get_by_uid(one.label).is_some();
@@ -139,7 +139,7 @@ impl Reconciler {
         let there: HashSet<&str> = unknown.iter().map(|(uid, _)| uid.as_str()).collect();
         let mut unrecorded = self.imported_unrecorded();
         unrecorded.retain(|_, (mirror, _)| there.contains(mirror.uid.to_string().as_str()));
-        // What is about to be rebuilt is not somebody else's.
+        // A pending rebuild will record these objects as managed.
         if self.rebuild_cause().await?.is_some() || unknown.is_subset(examined) {
             return Ok(unrecorded);
         }
@@ -152,14 +152,14 @@ impl Reconciler {
         Ok(unrecorded)
     }
 
-    /// Those that are mirrored already.
+    /// The ones that are imported already.
     fn imported_unrecorded(&self) -> Others {
         let records = self.0.store.view().snapshot().records;
         let unrecorded = records.iter().filter(|record| is_unrecorded(&record.secret));
         unrecorded.map(|one| (one.secret.id.clone(), (one.secret.clone(), one.engine))).collect()
     }
 
-    /// Removals come first: a SecretSync that was made anew has the same name and another uid.
+    /// Computes the differences, removals first: a recreated SecretSync has the same name and another uid.
     fn differences(&self, others: Others, listed: Listed) -> Vec<Difference> {
         let records = self.0.store.view().snapshot().records;
         let records: HashMap<&SyncedSecretId, &Arc<Record>> =
@@ -167,7 +167,7 @@ impl Reconciler {
         let (mut gone, mut rest) = (Vec::new(), Vec::new());
         for record in records.values().filter(|record| record.secret.origin == Origin::Unmanaged) {
             let secret = &record.secret;
-            // What is not listed yet may be there all the same.
+            // An object may exist although its list is not complete yet.
             if listed.of(record.engine)
                 && others.get(&secret.id).is_none_or(|(seen, _)| seen.uid != secret.uid)
             {
@@ -195,7 +195,7 @@ fn is_unrecorded(secret: &SyncedSecret) -> bool {
     secret.origin == Origin::Unmanaged && reason == Some(Reason::NotRecorded)
 }
 
-/// What is recorded, with what was seen now; what the edge does not tell stays.
+/// Updates a record with the object at the edge. Fields that the object doesn't have stay.
 fn merged(recorded: &SyncedSecret, seen: SyncedSecret) -> SyncedSecret {
     let mut now =
         SyncedSecret { conditions: recorded.conditions.clone(), users: recorded.users.clone(), ..seen };

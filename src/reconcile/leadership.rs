@@ -1,7 +1,7 @@
-//! Pauses the workers while another process holds the Lease, and starts over when this process takes over.
+//! Pauses the workers while this process is a standby, and resynchronizes when it becomes the leader.
 //!
-//! The fence in the client is what blocks writes. This file keeps the workers from trying, and from reporting
-//! states that they can't know.
+//! The fence in the client blocks the writes. This file keeps the workers from trying, and from recording
+//! states that a standby can't know.
 
 use std::time::Duration;
 
@@ -9,63 +9,63 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::Reconciler;
-use crate::edge::Standing;
+use crate::edge::LeaderState;
 
 /// The pause before a failed list is retried.
 const RETRY_PAUSE: Duration = Duration::from_secs(2);
 
 impl Reconciler {
-    /// Returns while no other process acts for the instance: at once, or when it has ended and the edge has
-    /// been listed anew.
-    pub(super) async fn until_acting(&self) {
-        let mut stands_by = self.0.stands_by.subscribe();
-        let _ = stands_by.wait_for(|stands_by| !stands_by).await;
+    /// Waits while this process is a standby. Returns at once if it is not; otherwise once it has become the
+    /// leader and has listed the edge again.
+    pub(super) async fn wait_while_standby(&self) {
+        let mut is_standby = self.0.is_standby.subscribe();
+        let _ = is_standby.wait_for(|is_standby| !is_standby).await;
     }
 
-    /// Whether another process acts for the instance.
-    pub(super) fn stands_by(&self) -> bool {
-        *self.0.stands_by.borrow()
+    /// Whether this process is a standby.
+    pub(super) fn is_standby(&self) -> bool {
+        *self.0.is_standby.borrow()
     }
 
-    /// Follows who acts for the instance, until told to stop.
+    /// Follows the leader election, until `stop` is cancelled.
     pub(super) async fn follow_leadership(self, stop: CancellationToken) {
         tokio::select! {
-            () = self.follow_standings() => {}
+            () = self.follow_states() => {}
             () = stop.cancelled() => {}
         }
     }
 
-    async fn follow_standings(&self) {
-        let mut standings = self.0.edge.leadership().standings();
+    async fn follow_states(&self) {
+        let mut states = self.0.edge.leadership().subscribe();
         let mut last_term = 0;
         loop {
-            let standing = standings.borrow_and_update().clone();
-            match standing {
-                Standing::StandingBy { .. } => drop(self.0.stands_by.send_replace(true)),
-                // What another one has done since is to be known before anything is written.
-                Standing::Leading { .. }
+            let state = states.borrow_and_update().clone();
+            match state {
+                LeaderState::Standby { .. } => drop(self.0.is_standby.send_replace(true)),
+                // This process must catch up with its predecessor before it writes anything.
+                LeaderState::Leader { .. }
                     if self.0.edge.leadership().predecessor().is_some()
                         && *self.0.may_work.borrow()
-                        && !self.stands_by() =>
+                        && !self.is_standby() =>
                 {
-                    self.0.stands_by.send_replace(true);
+                    self.0.is_standby.send_replace(true);
                     continue;
                 }
-                Standing::Leading { term }
-                    if (term != last_term || self.stands_by()) && self.take_over().await =>
+                LeaderState::Leader { term }
+                    if (term != last_term || self.is_standby()) && self.take_over().await =>
                 {
                     last_term = term;
                 }
-                Standing::Leading { .. } | Standing::Unasked | Standing::Unknown(_) => {}
+                LeaderState::Leader { .. } | LeaderState::Undecided | LeaderState::Unknown(_) => {}
             }
-            if standings.changed().await.is_err() {
+            if states.changed().await.is_err() {
                 return;
             }
         }
     }
 
-    /// Others may have changed anything at the edge and in the vault since this process last looked, and no
-    /// event of a watch has to tell. Whether all is being looked at again.
+    /// Resynchronizes: another leader may have changed anything at the edge and in the vault, and a watch
+    /// need not have an event for it. Returns whether that succeeded while this process is the leader.
     async fn take_over(&self) -> bool {
         while let Err(error) = self.0.index.relist(&self.0.edge).await {
             tracing::debug!(%error, "the edge can't be listed after a takeover; trying again");
@@ -75,9 +75,8 @@ impl Reconciler {
             }
         }
         self.settle_history().await;
-        self.0.stands_by.send_replace(false);
-        // The rotation check looks at all that is unsettled, too; but it may be waiting for the vault just
-        // now.
+        self.0.is_standby.send_replace(false);
+        // The rotation check enqueues these, too, but it may be waiting for the vault.
         self.enqueue_unsettled();
         self.0.taken_over.notify_one();
         true

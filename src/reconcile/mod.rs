@@ -1,5 +1,5 @@
 //! Reconciles the edge with the database. Level-triggered: correctness never depends on an event. Events,
-//! calls and the rotation check only make the next look come sooner.
+//! calls and the rotation check only trigger the next reconciliation earlier.
 
 mod attempt;
 mod comparisons;
@@ -52,27 +52,27 @@ use crate::{
     },
     model::{Admission, Condition, Origin, State, SyncEngine},
     quote::Quote,
-    store::{Keep, Record, Store},
+    store::{Record, Retention, Store},
     vault::{Priority, Vault},
 };
 use comparisons::Comparisons;
 use contention::Contentions;
 use queue::{Lane, Queue};
 
-/// Names of changed Secrets on their way from the watch to the queue.
+/// Names of changed Secrets buffered between the watch and the queue.
 const CHANGED_BUFFER: usize = 256;
 
-/// Workers for synced secrets that a person waits for, and for deletions. Enough of them that a hanging vault
-/// or cluster does not block the others.
+/// Workers for synced secrets that a caller waits for, and for deletions. There are enough of them that a
+/// hanging vault or cluster does not block the others.
 const INTERACTIVE_WORKERS: usize = 32;
 const DELETION_WORKERS: usize = 16;
 
 /// How a synced secret is enqueued.
 #[derive(Clone, Default)]
 pub struct EnqueueOptions {
-    /// Read the values again, and share the reads with everyone who holds this set.
+    /// Read the values again, and share the reads with all holders of this set.
     pub refetch: Option<Arc<SharedReads>>,
-    /// A person is waiting: use the interactive lane.
+    /// A caller is waiting: use the interactive lane.
     pub interactive: bool,
 }
 
@@ -83,17 +83,17 @@ pub struct Options {
     pub interval: Duration,
     /// The share of the interval by which each check comes earlier or later, 0 to 1.
     pub jitter: f64,
-    /// Workers for synced secrets that nobody is waiting for.
+    /// Workers for synced secrets that no caller waits for.
     pub workers: usize,
     /// The engine of new synced secrets. If absent, it depends on what the cluster serves.
     pub engine: Option<SyncEngine>,
     /// Settings of the Secret Store engine.
     pub secret_store: secret_store::Options,
-    /// How long, and how much of, the history is kept.
-    pub keep: Keep,
+    /// Retention of the audit, the change feed and the request ids.
+    pub retention: Retention,
     /// Whether a new database is rebuilt from the edge.
     pub rebuild: bool,
-    /// The admission rules for synced secrets that are found at the edge.
+    /// The admission rules for synced secrets that are recovered from the edge.
     pub admission: Admission,
 }
 
@@ -112,21 +112,21 @@ struct Inner {
     usages: Usages,
     queue: Queue,
     options: Options,
-    /// The least number of pages in the vault's list. The rotation check does not start a list that costs
-    /// more than asking for each secret.
+    /// The known minimum number of pages of the vault's list. The rotation check does not list the vault if
+    /// that costs more calls than one for each secret.
     list_pages: AtomicUsize,
     /// For each synced secret, the number of calls that are storing new vault secrets of it right now.
     creating: Mutex<HashMap<Uuid, usize>>,
     comparisons: Comparisons,
     contentions: Contentions,
-    /// Notifies when objects that the database does not know may have changed at the edge.
+    /// Notifies when objects at the edge that are not in the database may have changed.
     unrecorded: watch::Sender<()>,
-    /// Whether another process holds the Lease.
-    stands_by: watch::Sender<bool>,
-    /// Notifies when this process has taken over from another one.
+    /// Whether this process is a standby.
+    is_standby: watch::Sender<bool>,
+    /// Notifies when this process has taken over from another leader.
     taken_over: Notify,
-    /// Whether the workers may start. After a restore they wait until the database was compared with the
-    /// edge.
+    /// Whether the workers may start. After a restore they wait until the database has been compared with
+    /// the edge.
     may_work: watch::Sender<bool>,
 }
 
@@ -180,7 +180,7 @@ impl Reconciler {
             comparisons,
             contentions,
             unrecorded: watch::Sender::new(()),
-            stands_by: watch::Sender::new(false),
+            is_standby: watch::Sender::new(false),
             taken_over: Notify::new(),
             may_work: watch::Sender::new(false),
         }))
@@ -254,13 +254,13 @@ impl Reconciler {
         self.0.queue.add(uid, lane, options.refetch);
     }
 
-    /// The `Compared` condition of the vault: how recent the last comparison is.
+    /// The `Compared` condition of the vault: the age of the last comparison.
     pub fn compared(&self) -> Condition {
         self.0.comparisons.condition()
     }
 
-    /// A set of vault reads that a call and the reconciler share. `vault` is the handle of the caller, who
-    /// waits.
+    /// A set of vault reads that a waiting call and the reconciler share. `vault` is the handle of the
+    /// caller.
     pub fn shared_reads(&self, vault: &Vault) -> Arc<SharedReads> {
         Arc::new(SharedReads::new(vault.clone(), Priority::Interactive))
     }
@@ -271,8 +271,8 @@ impl Reconciler {
         Creating { reconciler: self.clone(), uid }
     }
 
-    /// Enqueues every synced secret that is not as it should be: after a start, after each relist of the
-    /// edge, and with each rotation check.
+    /// Enqueues every synced secret that has work left: after a start, after each relist of the edge, and
+    /// with each rotation check.
     fn enqueue_unsettled(&self) {
         let settings = self.0.engines.settings();
         for record in self.0.store.view().snapshot().records {
@@ -285,7 +285,7 @@ impl Reconciler {
     }
 
     fn is_unsettled(&self, record: &Record, settings: &Settings) -> bool {
-        if record.secret.origin == Origin::Unmanaged || self.waits_for_a_person(record) {
+        if record.secret.origin == Origin::Unmanaged || self.needs_user_decision(record) {
             return false;
         }
         self.other_engine(record).is_some()
@@ -344,7 +344,7 @@ impl Drop for Creating {
             if *calls.get() == 0 {
                 calls.remove();
                 drop(creating);
-                // Looks that came in the meantime were put off.
+                // Reconciliations were skipped while the call ran.
                 self.reconciler.enqueue(self.uid, EnqueueOptions::default());
             }
         }

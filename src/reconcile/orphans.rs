@@ -14,14 +14,14 @@ use crate::{
 };
 
 impl Reconciler {
-    /// Enqueues a uid if there is no synced secret of it.
+    /// Enqueues a uid that no synced secret has.
     pub(super) fn enqueue_orphan(&self, uid: Uuid) {
         if self.0.store.view().get_by_uid(uid).is_none() {
             self.0.queue.add(uid, Lane::Deletion, None);
         }
     }
 
-    /// Removes what the edge holds of a synced secret that this database knows to be deleted.
+    /// Removes the objects of a synced secret that the database has recorded as deleted.
     pub(super) async fn remove_orphan(&self, uid: Uuid) -> Result<Requeue, StoreError> {
         let Some(deleted) = self.0.store.deleted(uid).await? else { return Ok(Requeue::Never) };
         let id = deleted.id.clone();

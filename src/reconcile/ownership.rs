@@ -1,8 +1,8 @@
-//! Whether a new vault secret was stored, by whom, and who was first.
+//! Finds out whether a new vault secret was stored, and who created it first.
 //!
-//! The vault has no create-only write: a PUT on a name that exists adds a version. So every secret that we
-//! create carries a tag with what it was created for; the versions tell who was first; and where someone else
-//! was, their value becomes the latest again and ours is disabled.
+//! The vault has no create-only write: a PUT on an existing name adds a version. So every secret that we
+//! create carries a tag that names its purpose, and the versions show who was first. If that was another
+//! creator, their value becomes the latest again and our version is disabled.
 
 use uuid::Uuid;
 
@@ -11,23 +11,23 @@ use crate::{
     vault::{Priority, Vault, VaultError},
 };
 
-/// The tag on a vault secret that tells what it was created for: [`tag_of`] a reference, or a request id.
+/// The tag on a vault secret that names its purpose: [`tag_of`] a reference, or a request id.
 pub const TAG: &str = "secret-service";
 
-/// What the vault holds under the name of a new secret.
+/// The owner of a vault secret's name.
 #[derive(Debug)]
 pub enum Ownership {
-    /// Nothing.
+    /// The name is free.
     Free,
-    /// The value that was to be stored for this purpose.
+    /// The value was stored for this purpose.
     Ours(VaultSecretVersion),
-    /// A secret of someone else, with their value as the latest.
+    /// The name belongs to another creator, with their value as the latest.
     Taken,
 }
 
-/// Tells the value of one call apart from that of another which asks for the same vault secret, also where
-/// the write of a call that was cut off arrives late. Of the first generation, and of what an earlier release
-/// recorded, it is the uid alone.
+/// The tag of a reference. It distinguishes the values of two calls that create the same vault secret, even
+/// if the write of an interrupted call arrives late. For the first generation, and for records of earlier
+/// releases, it is the uid alone.
 pub fn tag_of(uid: Uuid, reference: &Reference) -> String {
     match reference.create_generation {
         0 | 1 => uid.to_string(),
@@ -35,7 +35,7 @@ pub fn tag_of(uid: Uuid, reference: &Reference) -> String {
     }
 }
 
-/// Finds out what stands under a name, and gives the name back where we came second.
+/// Finds out who owns a name, and gives it back if another creator was first.
 pub async fn probe(
     vault: &Vault,
     name: &VaultSecretName,
@@ -52,14 +52,14 @@ pub async fn probe(
     let Some(ours) = versions.iter().find(is_ours) else {
         return Ok(if versions.is_empty() { Ownership::Free } else { Ownership::Taken });
     };
-    // Times have whole seconds: who stands beside us in the same one counts as the first.
+    // Timestamps have whole seconds: another creator in the same second counts as the first.
     let first = versions
         .iter()
         .filter(|version| !is_ours(version) && version.secret.create_time <= ours.secret.create_time)
         .max_by_key(|version| version.secret.create_time);
     match first {
         None => Ok(Ownership::Ours(ours.clone())),
-        // Given back before.
+        // Already given back.
         Some(_) if !ours.secret.enabled => Ok(Ownership::Taken),
         Some(first) => {
             give_back(vault, ours, first, priority).await?;
@@ -68,15 +68,15 @@ pub async fn probe(
     }
 }
 
-/// Makes the value of who was first the latest again, unless somebody has stored another one since, then
-/// disables ours. A version gets no newer by being found again: done twice, it stores once.
+/// Makes the first creator's value the latest again, unless a newer one was stored since, then disables ours.
+/// Idempotent: a second run finds that ours is no longer the latest, and stores nothing.
 async fn give_back(
     vault: &Vault,
     ours: &VaultSecretVersion,
     first: &VaultSecretVersion,
     priority: Priority,
 ) -> Result<(), VaultError> {
-    // Times have whole seconds: only the vault itself knows which is the latest.
+    // Timestamps have whole seconds: only the vault itself knows which version is the latest.
     let latest = vault.get(&ours.secret.name, None, priority).await?.version.version;
     if latest == ours.version {
         tracing::warn!(vault_secret = %first.secret.name, "another creator was first; their value becomes the latest again");

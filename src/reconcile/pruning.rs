@@ -20,7 +20,7 @@ impl Reconciler {
         loop {
             let kept = tokio::select! {
                 _ = every.tick() => self.prune().await,
-                _ = room.tick() => self.0.store.keep_to_budget(&self.0.options.keep).await,
+                _ = room.tick() => self.0.store.enforce_budget(&self.0.options.retention).await,
                 () = stop.cancelled() => return,
             };
             if let Err(error) = kept {
@@ -31,7 +31,7 @@ impl Reconciler {
 
     async fn prune(&self) -> Result<(), StoreError> {
         let mut transaction = self.0.store.begin().await?;
-        transaction.prune(&self.0.options.keep).await?;
+        transaction.prune(&self.0.options.retention).await?;
         transaction.commit().await
     }
 }

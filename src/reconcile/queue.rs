@@ -1,13 +1,14 @@
 //! The work queue, by the rules of client-go's `workqueue`: each key is waiting, processing or delayed, never
 //! two of them, so a synced secret has at most one worker.
 //!
-//! - A key that is added while it waits stays where it is, or moves up to the more urgent lane.
+//! - A key that is added while it waits keeps its place, or moves to the more urgent lane.
 //! - A key that is added while it is processed becomes dirty and is processed once more afterwards.
-//! - A key that is added while it is delayed waits at once; its back-off stays until it ends a look quietly.
+//! - A key that is added while it is delayed waits at once; its back-off stays until a reconciliation ends
+//!   without a failure.
 //! - A key has at most one delay, so a failure never starts a second chain of retries.
 //!
-//! Each lane has workers of its own: a vault that hangs for some holds up no deletion, and what a person
-//! waits for only where that very synced secret is being looked at.
+//! Each lane has its own workers: a hanging vault delays no deletion, and delays an interactive
+//! reconciliation only while the same synced secret is being processed.
 
 use std::{
     collections::{BTreeMap, HashMap, hash_map::Entry as MapEntry},
@@ -30,51 +31,49 @@ use crate::backoff::Backoff;
 
 /// The pauses after failures.
 const BACKOFF: Backoff = Backoff::doubling(Duration::from_secs(1), LONGEST_PAUSE);
-/// The longest pause, also where an answer asks for a longer one: whatever was wrong, it is found mended
-/// within this time.
+/// The longest pause, even if a `Retry-After` is longer: every recovery is noticed within this time.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// Events shorten a pause to no less than this part of the longest one.
+/// An event shortens a pause to at least this fraction (1/8) of the longest one.
 const SHORTENED: u32 = 8;
 
-/// Who waits for a look, the most urgent last.
+/// The priority of a reconciliation, the most urgent last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Lane {
-    /// Nobody: a retry, a rotation check, drift.
+    /// No caller waits: a retry, a rotation check, drift.
     Background,
-    /// A person.
+    /// A caller waits.
     Interactive,
-    /// A deletion. It needs nothing of the vault.
+    /// A deletion. It needs nothing from the vault.
     Deletion,
 }
 
-/// Synced secrets that want a look.
+/// The work queue of the reconciler.
 #[derive(Default)]
 pub(super) struct Queue {
     state: Mutex<State>,
     ready: [Notify; Lane::COUNT],
 }
 
-/// A synced secret that a worker looks at. The worker returns it with [`Queue::done`].
+/// A synced secret that a worker processes. The worker returns it with [`Queue::done`].
 pub(super) struct Work {
     pub(super) uid: Uuid,
-    /// Reads of the vault that whoever asked for the look shares.
+    /// Vault reads shared with the call that enqueued it.
     pub(super) reads: Option<Arc<SharedReads>>,
-    /// Cancelled when somebody more urgent waits for the end of this look: they need another answer of the
-    /// vault, or none.
+    /// Cancelled when the key is added to a more urgent lane: that needs a new answer of the vault, or none.
     pub(super) superseded: CancellationToken,
 }
 
-/// How a look ended.
+/// The result of a reconciliation, as `reconcile::Result` in controller-runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Requeue {
-    /// There is nothing left to do until the next event.
+    /// Done until the next event.
     Never,
-    /// Look again at once: what was looked at has changed.
+    /// Process it again at once: it changed in the meantime.
     Now,
-    /// Look again after this time. It is no failure.
+    /// Process it again after this time. This is no failure.
     After(Duration),
-    /// It failed: look again after a pause that grows with each failure, and not before this time.
+    /// It failed: process it again after a pause that grows with each failure, and not before this time.
     Backoff(Option<Duration>),
 }
 
@@ -87,21 +86,21 @@ struct State {
     delayed: DelayQueue<Uuid>,
 }
 
-/// A key that is in the queue, or has failed since its last quiet look.
+/// A key in the queue, or one that has failed since its last success.
 struct Entry {
     phase: Phase,
-    /// The lane of the look that is waited for, under way or delayed.
+    /// The lane in which it waits, is processed or is delayed.
     lane: Lane,
     reads: Option<Arc<SharedReads>>,
     failures: u32,
-    /// When the next look for which nobody waits may begin at the earliest.
+    /// The earliest time of the next reconciliation in the background lane.
     not_before: Option<Instant>,
 }
 
 enum Phase {
-    /// Its place in its lane.
+    /// Its position in its lane.
     Waiting(u64),
-    /// With the wish for one more look, where it was added meanwhile.
+    /// `dirty` is the lane in which it was added in the meantime.
     Processing {
         dirty: Option<Lane>,
         superseded: CancellationToken,
@@ -118,16 +117,16 @@ impl Lane {
 // === impl Work ===
 
 impl Work {
-    /// Does something in the vault, unless somebody more urgent waits for the end of this look.
-    pub(super) async fn unless_superseded<T>(&self, something: impl Future<Output = T>) -> Option<T> {
-        self.superseded.run_until_cancelled(something).await
+    /// Runs a request to the vault. Cancels it when this work is superseded, and returns none then.
+    pub(super) async fn unless_superseded<T>(&self, request: impl Future<Output = T>) -> Option<T> {
+        self.superseded.run_until_cancelled(request).await
     }
 }
 
 // === impl Queue ===
 
 impl Queue {
-    /// Asks for a look as soon as a worker of the lane is free, with these reads or newer ones.
+    /// Adds a key to a lane, to be processed with these vault reads or newer ones.
     pub(super) fn add(&self, uid: Uuid, lane: Lane, reads: Option<Arc<SharedReads>>) {
         let mut state = self.lock();
         if let Some(lane) = state.add(uid, lane, reads) {
@@ -135,7 +134,7 @@ impl Queue {
         }
     }
 
-    /// Waits for work of a lane.
+    /// Waits for work in a lane.
     pub(super) async fn get(&self, lane: Lane) -> Work {
         let ready = &self.ready[lane as usize];
         loop {
@@ -153,7 +152,7 @@ impl Queue {
         }
     }
 
-    /// Takes work back.
+    /// Ends the processing of a key.
     pub(super) fn done(&self, uid: Uuid, outcome: Requeue) {
         let mut state = self.lock();
         if let Some(lane) = state.done(uid, outcome) {
@@ -161,14 +160,14 @@ impl Queue {
         }
     }
 
-    /// Ends delays when their time has come. Never returns.
+    /// Moves keys back into their lanes when their delay expires. Never returns.
     pub(super) async fn run_delays(&self) {
         loop {
             let lane = poll_fn(|context| {
                 let mut state = self.lock();
                 match state.delayed.poll_expired(context) {
                     Poll::Ready(Some(expired)) => Poll::Ready(state.line_up(expired.into_inner())),
-                    // An empty queue wakes this task when something is put into it.
+                    // An empty delay queue wakes this task when a key is inserted.
                     Poll::Ready(None) | Poll::Pending => Poll::Pending,
                 }
             });
@@ -185,7 +184,7 @@ impl Queue {
 // === impl State ===
 
 impl State {
-    /// The lane that has got work by it.
+    /// Adds a key. Returns the lane that has new work.
     fn add(&mut self, uid: Uuid, lane: Lane, reads: Option<Arc<SharedReads>>) -> Option<Lane> {
         let entry = match self.entries.entry(uid) {
             MapEntry::Vacant(vacant) => {
@@ -211,8 +210,7 @@ impl State {
                 entry.lane = lane;
                 Some(self.line_up(uid))
             }
-            // A key that fails is not looked at ever again because of events that keep coming: its own writes
-            // make some.
+            // Events shorten the pause of a failing key, but don't end it: its own writes cause events, too.
             Phase::Delayed(delay) if lane == Lane::Background && entry.failures > 0 => {
                 let soon = entry.not_before.unwrap_or_else(Instant::now).max(Instant::now());
                 if self.delayed.deadline(delay) > soon {
@@ -231,17 +229,17 @@ impl State {
     fn get(&mut self, lane: Lane) -> Option<Work> {
         let (_, uid) = self.waiting[lane as usize].pop_first()?;
         let superseded = CancellationToken::new();
-        let entry = self.entries.get_mut(&uid).expect("what waits has an entry");
+        let entry = self.entries.get_mut(&uid).expect("a waiting key has an entry");
         entry.phase = Phase::Processing { dirty: None, superseded: superseded.clone() };
         Some(Work { uid, reads: entry.reads.take(), superseded })
     }
 
-    /// The lane that has got work by it.
+    /// Ends the processing of a key. Returns the lane that has new work.
     fn done(&mut self, uid: Uuid, outcome: Requeue) -> Option<Lane> {
         let entry = self.entries.get_mut(&uid)?;
         let Phase::Processing { dirty, .. } = entry.phase else { return None };
         let asked = dirty.unwrap_or(Lane::Background);
-        // A deletion stays one until it is done. For everything else nobody waits once the look is over.
+        // A deletion stays in its lane until it is done. No caller waits for any other retry.
         let kept = if entry.lane == Lane::Deletion { Lane::Deletion } else { Lane::Background };
         let (lane, delay) = match (outcome, dirty) {
             (Requeue::Never, None) => {
@@ -276,18 +274,18 @@ impl State {
         }
     }
 
-    /// Puts a key at the end of the lane of its entry.
+    /// Appends a key to the lane of its entry.
     fn line_up(&mut self, uid: Uuid) -> Lane {
         let place = self.arrivals;
         self.arrivals += 1;
-        let entry = self.entries.get_mut(&uid).expect("whoever lines up has an entry");
+        let entry = self.entries.get_mut(&uid).expect("a queued key has an entry");
         entry.phase = Phase::Waiting(place);
         self.waiting[entry.lane as usize].insert(place, uid);
         entry.lane
     }
 }
 
-/// Of two sets of reads, the one that began last.
+/// The newer of two sets of reads.
 fn newest(held: Option<Arc<SharedReads>>, other: Option<Arc<SharedReads>>) -> Option<Arc<SharedReads>> {
     match (held, other) {
         (Some(held), Some(other)) => Some(if other.begun() >= held.begun() { other } else { held }),

@@ -1,8 +1,7 @@
-//! Records again what the edge holds and the database does not know: after it was lost, or put back to an
-//! earlier state.
+//! Rebuilds records from the edge after the database was lost or restored to an earlier state.
 //!
-//! Nothing at the edge is touched. What is recorded so is PENDING, and then looked at like all that was just
-//! asked for.
+//! It writes nothing to the edge. The rebuilt synced secrets are PENDING, and are then reconciled like new
+//! ones.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,36 +18,36 @@ use crate::{
     store::{EdgeRecord, NewAuditEvent, RebuildCause, Record, Store, StoreError, Transaction},
 };
 
-/// How often to check whether a rebuild is requested.
+/// How often to check for a requested rebuild.
 const POLL_INTERVAL: Duration = Duration::from_secs(3);
 /// The pauses between attempts that fail.
 const BACKOFF: Backoff = Backoff::doubling(POLL_INTERVAL, Duration::from_secs(30));
 /// Synced secrets in one transaction.
 const BATCH: usize = 200;
-/// Objects that are left alone and named in the audit; the log names all.
+/// Objects left alone that the audit names; the log names all.
 const NAMED: usize = 20;
 
-/// What the edge holds and the database does not know.
+/// An object at the edge that the database does not have.
 #[derive(Debug)]
 pub enum Finding {
-    /// A synced secret.
+    /// A synced secret that is not recorded.
     Unknown {
-        /// As it is recorded.
+        /// The record to insert.
         record: Box<Record>,
         /// How it is listed until then.
         mirror: Box<SyncedSecret>,
-        /// The synced secret whose name it has, and which is no longer there.
+        /// The recorded synced secret that it replaces: it has the same name, but no longer exists.
         instead_of: Option<Arc<Record>>,
     },
-    /// A later generation of a synced secret than the database has, which was read at this one.
+    /// A later generation of a recorded synced secret, and the generation that was recorded.
     Newer(i64, Box<Record>),
-    /// What can't be recorded as a synced secret.
+    /// An object that can't be recorded as a synced secret.
     Left {
         /// How it is listed.
         mirror: Box<SyncedSecret>,
-        /// Who writes it.
+        /// The engine that writes it.
         engine: SyncEngine,
-        /// Why not: a part of a sentence.
+        /// Why not: a clause.
         why: String,
     },
 }
@@ -64,31 +63,31 @@ pub enum RebuildError {
     Store(#[from] StoreError),
 }
 
-/// Where a database is rebuilt from.
+/// The source of a rebuild.
 #[derive(Clone, Copy)]
 pub struct Source<'a> {
     /// The cluster.
     pub edge: &'a Edge,
     /// The vault of this service.
     pub vault: &'a Url,
-    /// What synced secrets may be.
+    /// The admission rules.
     pub admission: &'a Admission,
-    /// Whether the cluster is known to serve no SecretSyncs any more.
+    /// Whether the cluster certainly no longer serves SecretSyncs.
     pub are_kinds_gone: bool,
-    /// Whether the database is known to be of an earlier time than what the edge holds.
+    /// Whether the database is certainly behind the edge.
     pub is_behind: bool,
 }
 
-/// All that was found.
+/// All findings.
 #[derive(Debug)]
 pub struct Findings {
-    /// Each object that is news.
+    /// One for each object that differs from the database.
     pub all: Vec<Finding>,
-    /// False where something could not be read yet: the rebuild is not done.
+    /// False if something could not be read yet: the rebuild is not complete.
     pub is_complete: bool,
 }
 
-/// Looks for what a rebuild would record; without a database, for all.
+/// Finds what a rebuild would record. Without a database, that is everything.
 pub async fn find(store: Option<&Store>, source: Source<'_>) -> Result<Findings, RebuildError> {
     let Source { edge, vault, admission, are_kinds_gone, is_behind } = source;
     let recovered = edge.recover(vault, admission, are_kinds_gone).await?;
@@ -99,8 +98,8 @@ pub async fn find(store: Option<&Store>, source: Source<'_>) -> Result<Findings,
     Ok(Findings { all, is_complete: recovered.is_complete })
 }
 
-/// Records what was found, and that the rebuild is done where it is. An attempt that records nothing and is
-/// not the last says nothing either: it may be made again and again.
+/// Records the findings, and the end of the rebuild if they are complete. An incomplete attempt without news
+/// writes no audit event, because it may be repeated many times.
 pub async fn record(store: &Store, findings: &Findings, cause: RebuildCause) -> Result<(), StoreError> {
     if !findings.is_complete && !findings.all.iter().any(Finding::is_news) {
         return Ok(());
@@ -122,8 +121,8 @@ pub async fn record(store: &Store, findings: &Findings, cause: RebuildCause) -> 
     transaction.commit().await
 }
 
-/// What the object of a synced secret that is recorded or was deleted says is not news: what somebody did to
-/// it is drift.
+/// Compares one object with the database. The object of a recorded or deleted synced secret is no finding:
+/// its changes are drift.
 async fn finding(
     store: Option<&Store>,
     recovered: Recovered,
@@ -181,13 +180,13 @@ fn summary(findings: &[Finding], cause: RebuildCause) -> NewAuditEvent {
         .collect();
     let begins = match cause {
         RebuildCause::New => {
-            "The database was new: the audit and its chain begin anew with this event, and what was before is not in it."
+            "The database was new: the audit and its chain start with this event, without any earlier events."
         }
-        RebuildCause::Asked(_) => "A rebuild was asked for.",
-        RebuildCause::Behind => "The database was of an earlier time than what the edge holds.",
+        RebuildCause::Asked(_) => "A rebuild was requested.",
+        RebuildCause::Behind => "The database was behind the edge.",
     };
     let recorded = findings.len() - left.len();
-    let mut detail = format!("{begins} {recorded} synced secrets are recorded as the edge holds them");
+    let mut detail = format!("{begins} {recorded} synced secrets were recorded from the edge");
     if !left.is_empty() {
         let named = left.iter().take(NAMED).map(|id| id.as_str()).collect::<Vec<_>>().join(", ");
         let more = left.len().saturating_sub(NAMED);
@@ -205,7 +204,7 @@ impl Finding {
         !matches!(self, Self::Left { .. })
     }
 
-    /// How it is listed while the database does not know it.
+    /// How it is listed while it has no record.
     pub(super) fn unrecorded(self) -> Option<(SyncedSecretId, (SyncedSecret, SyncEngine))> {
         let (mirror, engine) = match self {
             Self::Unknown { record, mirror, .. } => (mirror, record.engine),
@@ -215,11 +214,11 @@ impl Finding {
         Some((mirror.id.clone(), (*mirror, engine)))
     }
 
-    /// Records it, unless the database has come to know of it otherwise.
+    /// Records it, unless another transaction has recorded it in the meantime.
     async fn record(&self, transaction: &mut Transaction) -> Result<(), StoreError> {
         let (record, why) = match self {
             Self::Left { mirror, why, .. } => {
-                tracing::warn!(synced_secret = %mirror.id, why, "an object with a label of ours is left alone");
+                tracing::warn!(synced_secret = %mirror.id, why, "an object with our label is left alone");
                 return Ok(());
             }
             Self::Unknown { record, instead_of, .. } => {
@@ -234,14 +233,14 @@ impl Finding {
                     Err(StoreError::AlreadyExists) => return Ok(()),
                     inserted => inserted?,
                 }
-                (record, "The database did not know it")
+                (record, "The database did not have it")
             }
             Self::Newer(read, record) => {
                 match transaction.change(*read, record.as_ref().clone()).await {
                     Err(StoreError::Stale | StoreError::NotFound) => return Ok(()),
                     changed => changed?,
                 }
-                (record, "The database knew an earlier generation")
+                (record, "The database had an earlier generation")
             }
         };
         let secret = &record.secret;
@@ -255,7 +254,7 @@ impl Finding {
 }
 
 impl Reconciler {
-    /// Rebuilds the database if that is configured, until told to stop.
+    /// Rebuilds the database when that is necessary or requested, until `stop` is cancelled.
     pub(super) async fn rebuild(self, stop: CancellationToken) {
         let (mut failures, mut last_reason) = (0, LastReason::default());
         loop {
@@ -265,7 +264,7 @@ impl Reconciler {
                     last_reason.clear();
                 }
                 Err(error) => {
-                    // The cluster may be away for long.
+                    // The cluster may be unreachable for a long time: log once.
                     if last_reason.is_news(&error) {
                         tracing::warn!(%error, "the database can't be rebuilt from the edge yet; trying again");
                     }
@@ -286,7 +285,7 @@ impl Reconciler {
         }
     }
 
-    /// Records what the edge holds and the database does not know.
+    /// Rebuilds the database from the edge.
     pub(super) async fn rebuild_because(&self, cause: RebuildCause) -> Result<(), RebuildError> {
         let is_behind = cause == RebuildCause::Behind;
         let source = Source { is_behind, ..self.source(self.0.engines.are_kinds_gone().await) };
@@ -296,14 +295,14 @@ impl Reconciler {
         for finding in &findings.all {
             if let Finding::Unknown { record, .. } | Finding::Newer(_, record) = finding {
                 rebuilt += 1;
-                // Whoever lost a database waits for all of it.
+                // An operator who lost a database is waiting for all of them.
                 self.enqueue(record.secret.uid, EnqueueOptions { refetch: None, interactive: true });
             }
         }
         if rebuilt > 0 {
-            tracing::warn!(rebuilt, "the database was rebuilt from what the edge holds");
+            tracing::warn!(rebuilt, "the database was rebuilt from the edge");
         }
-        // What is left alone is listed.
+        // The import lists the objects that are left alone.
         self.0.unrecorded.send_replace(());
         match findings.is_complete {
             true => Ok(()),
@@ -311,20 +310,20 @@ impl Reconciler {
         }
     }
 
-    /// Where its database is rebuilt from.
+    /// The source of its rebuilds.
     pub(super) fn source(&self, are_kinds_gone: bool) -> Source<'_> {
         let (edge, vault, admission) = (&self.0.edge, self.0.vault.uri(), &self.0.options.admission);
         Source { edge, vault, admission, are_kinds_gone, is_behind: false }
     }
 
-    /// Why the database is to be rebuilt now, where it is.
+    /// Why the database must be rebuilt now; none if it need not.
     pub(super) async fn rebuild_cause(&self) -> Result<Option<RebuildCause>, StoreError> {
         let cause = self.0.store.rebuild_cause().await?;
         Ok(cause.filter(|cause| *cause != RebuildCause::New || self.0.options.rebuild))
     }
 
-    /// Whether what is not recorded may be at the edge all the same, because a lost database is still to be
-    /// rebuilt.
+    /// Whether the rebuild of a lost database is still outstanding: the edge may have synced secrets without
+    /// a record.
     pub fn is_rebuilding(&self) -> bool {
         *self.0.store.unfilled().borrow()
     }

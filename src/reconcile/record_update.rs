@@ -1,4 +1,4 @@
-//! How what was seen changes a record: pure.
+//! Applies the results of a reconciliation to a record. Pure functions.
 
 use jiff::{Timestamp, ToSpan};
 
@@ -11,17 +11,18 @@ use crate::{
     store::{EdgeRecord, Record},
 };
 
-/// A version counts as expiring from this many days on.
+/// A version counts as expiring this many days before its expiry.
 const EXPIRES_SOON_DAYS: i64 = 30;
-/// A version that was added within this many seconds of a read may share the vault's `updated` with it.
+/// The vault's `updated` has whole seconds: a version added within this time of a read may have the same
+/// `updated` as the version that was read.
 const UPDATED_RESOLUTION_SECONDS: i64 = 2;
 
-/// What a reference holds once its value is at the edge.
+/// The status of a reference whose value is at the edge.
 pub(super) fn status_of(value: &VaultValue) -> ReferenceStatus {
     status_of_version(&value.version, value.read_time)
 }
 
-/// What a reference holds once a version that was seen at that time is at the edge.
+/// The status of a reference with this version at the edge. `seen`: when the vault was read.
 pub(super) fn status_of_version(version: &VaultSecretVersion, seen: Timestamp) -> ReferenceStatus {
     let settled = version
         .secret
@@ -36,7 +37,7 @@ pub(super) fn status_of_version(version: &VaultSecretVersion, seen: Timestamp) -
     }
 }
 
-/// The edge holds `attempted` with these statuses.
+/// Records that the edge holds `attempted` with these statuses.
 pub(super) fn synced(
     record: &mut Record,
     attempted: &Record,
@@ -57,10 +58,11 @@ pub(super) fn synced(
             current.status = status;
         }
     }
-    // Changed meanwhile, or asked again: this look began before the question, and the next one is on its way.
-    let is_asked_since =
+    // The synced secret was changed, or "Sync now" was called again, after this attempt began: the next
+    // attempt is already queued.
+    let is_superseded =
         secret.generation != attempted.secret.generation || record.sync_requests != attempted.sync_requests;
-    if secret.state == State::Deleting || is_asked_since {
+    if secret.state == State::Deleting || is_superseded {
         return;
     }
     secret.state = State::Synced;
@@ -72,8 +74,7 @@ pub(super) fn synced(
     secret.set_condition(expiring);
 }
 
-/// Whether what was attempted is no longer what there is to do: another change was asked for, or a value that
-/// was missing has been stored.
+/// Whether the attempt is outdated: the synced secret was changed, or a missing value has been stored since.
 pub(super) fn is_outdated(attempted: &Record, current: &SyncedSecret) -> bool {
     let pending = |secret: &SyncedSecret| -> Vec<bool> {
         secret.references.iter().map(|reference| reference.create_pending).collect()
@@ -81,7 +82,7 @@ pub(super) fn is_outdated(attempted: &Record, current: &SyncedSecret) -> bool {
     current.generation != attempted.secret.generation || pending(current) != pending(&attempted.secret)
 }
 
-/// The attempt failed; the edge holds what it held before. `problems` are per reference, by place.
+/// Records that the attempt failed and the edge is unchanged. `problems` name references by index.
 pub(super) fn failed(
     record: &mut Record,
     attempted: &Record,
@@ -107,7 +108,7 @@ pub(super) fn failed(
     secret.set_condition(Condition::new(ConditionType::Synced, Status::False, reason, message));
 }
 
-/// Whether what the edge holds expires, at a moment.
+/// The `Expiring` condition of the versions at the edge, at this time.
 pub fn expiring(references: &[Reference], now: Timestamp) -> Condition {
     let first = references
         .iter()
@@ -167,14 +168,14 @@ mod tests {
         ReferenceStatus { synced_version: Some(version(digit)), ..ReferenceStatus::default() }
     }
 
-    /// Asked for, and asked to sync once.
+    /// A record with one "Sync now" request.
     fn asked() -> Record {
         let mut record = Record::new(SyncedSecret::example("edp1secrets"), SyncEngine::Direct);
         record.sync_requests = 1;
         record
     }
 
-    /// What was written for `attempted` is seen.
+    /// Records that `attempted` was written.
     fn see(record: &mut Record, attempted: &Record) {
         let written = Written { uid: "uid".into(), resource_version: "7".into() };
         let statuses = vec![status('1'); attempted.secret.references.len()];
@@ -187,14 +188,14 @@ mod tests {
     }
 
     #[test]
-    fn a_version_that_was_read_within_the_seconds_of_its_update_may_hide_a_newer_one() {
+    fn a_read_within_two_seconds_of_the_update_may_have_missed_a_newer_version() {
         let updated = Timestamp::UNIX_EPOCH;
         for (seconds, settled) in [(0, false), (1, false), (2, true), (60, true), (-60, false)] {
             let seen = updated + SignedDuration::from_secs(seconds);
             assert_eq!(status_of_version(&described(Some(updated)), seen).settled, settled, "{seconds}");
         }
         let unknown = status_of_version(&described(None), Timestamp::now());
-        assert!(!unknown.settled, "a vault that tells no time of the update");
+        assert!(!unknown.settled, "a vault that reports no update time");
         let value = VaultValue {
             value: "x".into(),
             version: described(Some(updated)),
@@ -207,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_edge_holds_is_recorded_and_answers_who_asked() {
+    fn a_write_is_recorded_and_answers_the_sync_request() {
         let (mut record, attempted) = (asked(), asked());
         record.secret = attempted.secret.clone();
         see(&mut record, &attempted);
@@ -224,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sync_now_that_came_while_it_was_written_is_not_answered_by_it() {
+    fn a_write_does_not_answer_a_sync_request_that_came_after_it_began() {
         let (mut record, attempted) = (asked(), asked());
         record.sync_requests = 2;
         record.secret = attempted.secret.clone();
@@ -238,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_changed_or_deleted_meanwhile_is_not_in_sync() {
+    fn a_synced_secret_that_was_changed_or_deleted_meanwhile_is_not_in_sync() {
         for (state, generation) in [(State::Pending, 2), (State::Deleting, 1)] {
             let (mut record, attempted) = (asked(), asked());
             record.secret = attempted.secret.clone();
@@ -250,14 +251,14 @@ mod tests {
             assert_eq!((record.secret.state, record.secret.synced_generation), (state, 1));
             assert_eq!(record.secret.sync_time, None);
             assert_eq!(record.secret.condition(ConditionType::Synced), None);
-            // What was read is known all the same, of the references that still ask for it.
+            // Unchanged references get their status all the same.
             assert_eq!(record.secret.references[0].status, status('1'));
             assert_eq!(record.secret.references[1].status, ReferenceStatus::default());
         }
     }
 
     #[test]
-    fn a_failure_says_whether_the_edge_holds_something_and_names_the_reference() {
+    fn a_failure_sets_degraded_or_failed_and_names_the_reference() {
         for (synced_generation, state, expected) in [
             (0, State::Pending, State::Failed),
             (1, State::Pending, State::Degraded),
@@ -285,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reference_that_fails_again_says_since_when_and_one_that_is_mended_says_nothing() {
+    fn a_repeated_problem_keeps_its_transition_time_and_a_fixed_one_is_cleared() {
         let attempted = asked();
         let mut record = attempted.clone();
         fail(&mut record, &attempted);
@@ -299,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_of_what_is_no_longer_asked_for_is_not_told() {
+    fn an_outdated_failure_is_not_reported() {
         let attempted = asked();
         let (mut changed, mut stored) = (attempted.clone(), attempted.clone());
         changed.secret.generation = 2;
@@ -314,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn what_expires_first_decides_from_thirty_days_before() {
+    fn the_earliest_expiry_decides_from_thirty_days_before() {
         let (now, second) = (Timestamp::UNIX_EPOCH, SignedDuration::from_secs(1));
         let month = SignedDuration::from_hours(30 * 24);
         let mut references = asked().secret.references;

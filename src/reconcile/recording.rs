@@ -7,36 +7,38 @@ use crate::{
         Written,
         engine::{Attempt, Delegated, Failure, Retry, Synced},
     },
-    model::{self, AuditAction, Condition, ConditionType, Handed, Reason, ReferenceStatus, State, Status},
+    model::{
+        self, AuditAction, Condition, ConditionType, Delegation, Reason, ReferenceStatus, State, Status,
+    },
     store::{NewAuditEvent, Record, StoreError},
 };
 
 impl Reconciler {
-    /// The Secret holds what the vault has: the synced secret is SYNCED.
+    /// The Secret equals the vault: the synced secret is SYNCED.
     pub(super) async fn record_synced(
         &self,
         attempted: &Record,
         synced: Synced,
         attempt: Attempt,
     ) -> Result<Requeue, StoreError> {
-        let Synced { written, digest, statuses, is_from_memory } = synced;
+        let Synced { written, digest, statuses, is_from_cache } = synced;
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(attempted.secret.uid) else {
             return Ok(Requeue::Never);
         };
         let rotated = rotated(attempted, &statuses);
-        // If nothing was written, the edge was not looked at either.
-        let is_repair = attempt == Attempt::Drift && !is_from_memory;
+        // If nothing was written, the edge was not read either.
+        let is_repair = attempt == Attempt::Drift && !is_from_cache;
         if is_repair {
             self.0.contentions.record_repair(attempted.secret.uid);
         }
-        // Contention gets one audit row, not one for each repair.
-        let is_told = is_repair && self.0.contentions.get(attempted.secret.uid).is_none();
-        let changed = current.edge.digest.as_deref() != Some(digest.as_slice()) || is_told;
-        let last_look = current.secret.sync_time;
+        // Contention gets one audit event, not one for each repair.
+        let is_reported = is_repair && self.0.contentions.get(attempted.secret.uid).is_none();
+        let changed = current.edge.digest.as_deref() != Some(digest.as_slice()) || is_reported;
+        let last_sync_time = current.secret.sync_time;
         record_update::synced(&mut current, attempted, statuses, written, digest);
-        if is_from_memory {
-            current.secret.sync_time = last_look;
+        if is_from_cache {
+            current.secret.sync_time = last_sync_time;
         }
         let stale = current.secret.generation != attempted.secret.generation;
         transaction.update(current).await?;
@@ -52,7 +54,8 @@ impl Reconciler {
         Ok(if stale { Requeue::Now } else { Requeue::Never })
     }
 
-    /// The Secret is not the one that was written, but holds the same content. Records its uid and version.
+    /// The Secret has another uid or version than the recorded one, but the same content. Records its uid and
+    /// version.
     pub(super) async fn record_unchanged(
         &self,
         record: &Record,
@@ -69,7 +72,7 @@ impl Reconciler {
         Ok(Requeue::Never)
     }
 
-    /// The edge already holds what the vault has. Records when the vault was read.
+    /// The edge already equals the vault. Records when the vault was read.
     pub(super) async fn record_compared(
         &self,
         record: &Record,
@@ -88,33 +91,33 @@ impl Reconciler {
         Ok(Requeue::Never)
     }
 
-    /// The SecretSync and its class were written; the extension now has to act.
+    /// The SecretSync and its class were written; the extension must write the Secret.
     pub(super) async fn record_delegated(
         &self,
         record: &Record,
         delegated: Delegated,
         attempt: Attempt,
     ) -> Result<Requeue, StoreError> {
-        let Delegated { handed, digest, repaired, look_again } = delegated;
+        let Delegated { delegation, digest, repaired, requeue_after } = delegated;
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(Requeue::Never) };
         current.edge.digest = Some(digest);
-        current.handed = Some(handed);
+        current.delegation = Some(delegation);
         transaction.update(current).await?;
         if attempt == Attempt::Drift {
             self.0.contentions.record_repair(record.secret.uid);
         }
-        // Contention gets one audit row, not one for each repair.
-        let is_fight = self.0.contentions.get(record.secret.uid).is_some();
-        if let Some(detail) = repaired.filter(|_| !is_fight) {
+        // Contention gets one audit event, not one for each repair.
+        let is_contested = self.0.contentions.get(record.secret.uid).is_some();
+        if let Some(detail) = repaired.filter(|_| !is_contested) {
             transaction.audit(event(AuditAction::DriftRepaired, record, &detail)).await?;
         }
         transaction.commit().await?;
-        Ok(Requeue::After(look_again))
+        Ok(Requeue::After(requeue_after))
     }
 
-    /// A write repaired a part before it failed. Only the audit tells of that part: it is no longer there to
-    /// be found.
+    /// A write repaired a part before it failed. Records that part in the audit now, because no later
+    /// observation finds it.
     pub(super) async fn record_repaired(&self, record: &Record, detail: &str) -> Result<(), StoreError> {
         let mut transaction = self.0.store.begin().await?;
         if transaction.current(record.secret.uid).is_some() {
@@ -130,26 +133,26 @@ impl Reconciler {
         attempted: &Record,
         written: Written,
     ) -> Result<Requeue, StoreError> {
-        let Some(handed) = &attempted.handed else { return Ok(Requeue::Now) };
+        let Some(delegation) = &attempted.delegation else { return Ok(Requeue::Now) };
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(attempted.secret.uid) else { return Ok(Requeue::Never) };
-        if current.handed.as_ref() != Some(handed) {
+        if current.delegation.as_ref() != Some(delegation) {
             return Ok(Requeue::Now);
         }
-        if !handed.open && current.secret.state == State::Synced {
-            // The extension wrote the Secret again on its own.
+        if !delegation.open && current.secret.state == State::Synced {
+            // The extension wrote the Secret again at its own poll.
             current.edge.uid = Some(written.uid);
             current.edge.resource_version = Some(written.resource_version);
             transaction.update(current).await?;
             transaction.commit().await?;
             return Ok(Requeue::Never);
         }
-        let rotated = rotated(attempted, &handed.statuses);
+        let rotated = rotated(attempted, &delegation.statuses);
         let is_news = matches!(current.secret.state, State::Degraded | State::Failed)
-            || current.secret.synced_generation != handed.generation;
+            || current.secret.synced_generation != delegation.generation;
         let digest = current.edge.digest.clone().unwrap_or_default();
-        record_update::synced(&mut current, attempted, handed.statuses.clone(), written, digest);
-        current.handed = Some(Handed { open: false, ..handed.clone() });
+        record_update::synced(&mut current, attempted, delegation.statuses.clone(), written, digest);
+        current.delegation = Some(Delegation { open: false, ..delegation.clone() });
         let stale = current.secret.generation != attempted.secret.generation;
         transaction.update(current).await?;
         if let Some(keys) = rotated {
@@ -165,7 +168,7 @@ impl Reconciler {
         Ok(if stale { Requeue::Now } else { Requeue::Never })
     }
 
-    /// The extension is working on other SecretSyncs and has not come to this one yet.
+    /// The extension is working on other SecretSyncs and has not reached this one yet.
     pub(super) async fn record_busy(
         &self,
         record: &Record,
@@ -174,7 +177,7 @@ impl Reconciler {
     ) -> Result<Requeue, StoreError> {
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(Requeue::Never) };
-        if current.handed != record.handed || record_update::is_outdated(record, &current.secret) {
+        if current.delegation != record.delegation || record_update::is_outdated(record, &current.secret) {
             return Ok(Requeue::Now);
         }
         if current.secret.state != State::Deleting {
@@ -188,15 +191,15 @@ impl Reconciler {
     }
 
     /// After a release, the keys look as if the extension had written them. If the process is killed before
-    /// the next write, the next look must start with that write.
+    /// the next write, the next reconciliation must start with that write.
     pub(super) async fn forget_delegated(&self, record: &Record) -> Result<(), StoreError> {
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(()) };
-        if current.handed != record.handed {
+        if current.delegation != record.delegation {
             return Ok(());
         }
-        if let Some(handed) = &mut current.handed {
-            handed.generation = 0;
+        if let Some(delegation) = &mut current.delegation {
+            delegation.generation = 0;
             transaction.update(current).await?;
             transaction.commit().await?;
         }
@@ -208,9 +211,8 @@ impl Reconciler {
         attempted: &Record,
         failure: Failure,
     ) -> Result<Requeue, StoreError> {
-        // Another process acts for the instance by now: what it makes of this synced secret is not for this
-        // one to tell.
-        if self.stands_by() {
+        // Another process is the leader now and records the state of this synced secret.
+        if self.is_standby() {
             return Ok(Requeue::Backoff(None));
         }
         let Failure { reason, message, problems, retry } = failure;
@@ -224,7 +226,8 @@ impl Reconciler {
         let Some(mut current) = transaction.current(attempted.secret.uid) else {
             return Ok(Requeue::Never);
         };
-        // A call has begun to store what this look found missing. It wakes the next look when it ends.
+        // A call has started to store the value that was missing here. It enqueues the synced secret when it
+        // ends.
         if current.secret.state != State::Deleting
             && current.secret.references.iter().any(|reference| reference.create_pending)
             && self.is_creating(attempted.secret.uid)
@@ -242,9 +245,10 @@ impl Reconciler {
         );
         let outdated = record_update::is_outdated(attempted, &current.secret);
         transaction.update(current).await?;
-        let fight = self.0.contentions.get(attempted.secret.uid).filter(|_| reason == Reason::EdgeContested);
-        if now != before && fight.as_ref().is_none_or(|fight| fight.is_new) {
-            if fight.is_some() {
+        let contention =
+            self.0.contentions.get(attempted.secret.uid).filter(|_| reason == Reason::EdgeContested);
+        if now != before && contention.as_ref().is_none_or(|contention| contention.is_new) {
+            if contention.is_some() {
                 self.0.contentions.mark_reported(attempted.secret.uid);
             }
             tracing::warn!(synced_secret = %attempted.secret.id, reason = reason.as_str(), "{message}");

@@ -10,7 +10,7 @@ use crate::{
     store::{NewAuditEvent, Record, StoreError},
 };
 
-/// How often to check whether it is still used. A change that is seen triggers a check earlier.
+/// How often to check whether it is still used. An observed change triggers a check earlier.
 const USES_RECHECK: Duration = Duration::from_secs(30);
 
 /// Whether the deletion of a synced secret waits because something uses it.
@@ -24,7 +24,7 @@ pub fn is_held(record: &Record) -> bool {
 impl Reconciler {
     pub(super) async fn remove(&self, record: &Record) -> Result<Requeue, StoreError> {
         let secret = &record.secret;
-        match self.uses_in_the_way(record).await {
+        match self.blocking_uses(record).await {
             Ok(uses) if uses.is_empty() => {}
             Ok(uses) => return self.hold(record, &uses).await,
             Err(gap) => return self.record_failure(record, unseen_failure(&gap)).await,
@@ -35,7 +35,7 @@ impl Reconciler {
             Err(error) => return self.record_failure(record, (&error).into()).await,
         }
         // A resource may have started to use it between the check and the removal: report that.
-        let late = self.uses_in_the_way(record).await.unwrap_or_default();
+        let late = self.blocking_uses(record).await.unwrap_or_default();
         let mut transaction = self.0.store.begin().await?;
         // A deletion can't be undone, but its generation may have grown since.
         transaction.remove(record).await?;
@@ -45,7 +45,7 @@ impl Reconciler {
         if !late.is_empty() {
             tracing::warn!(synced_secret = %secret.id, uses = %Usage::in_words(&late), "used while it was being deleted");
             let detail = format!("It is missing now for {}.", Usage::in_words(&late));
-            let outcome = in_the_way();
+            let outcome = failed_precondition();
             transaction
                 .audit(NewAuditEvent { outcome, ..event(AuditAction::UsedWhileDeleted, record, &detail) })
                 .await?;
@@ -54,17 +54,17 @@ impl Reconciler {
         Ok(Requeue::Never)
     }
 
-    /// The uses as the API server has them now: between the call that deletes and this there was time for a
-    /// new one. None where whoever deleted it wanted so whatever uses it.
-    async fn uses_in_the_way(&self, record: &Record) -> Result<Vec<Usage>, Gap> {
+    /// The current uses on the API server, because a resource may have started to use it since the call that
+    /// deleted it. Empty if the deletion is forced.
+    async fn blocking_uses(&self, record: &Record) -> Result<Vec<Usage>, Gap> {
         match record.delete_forced {
             true => Ok(Vec::new()),
             false => self.look_for_uses(&record.secret).await,
         }
     }
 
-    /// The uses of a synced secret as the API server has them now. What is known to use it, from before a
-    /// restart too, must be there to be looked at.
+    /// The current uses of a synced secret on the API server. Fails if the kind of a known user, also one
+    /// recorded before a restart, can't be read.
     pub async fn look_for_uses(&self, secret: &SyncedSecret) -> Result<Vec<Usage>, Gap> {
         let mut users = secret.users.clone();
         users.extend(self.0.usages.of(secret.id.as_str()).iter().map(|usage| usage.user()));
@@ -89,7 +89,7 @@ impl Reconciler {
         transaction.update(current).await?;
         if is_new {
             tracing::warn!(synced_secret = %record.secret.id, "{message}");
-            let outcome = in_the_way();
+            let outcome = failed_precondition();
             transaction
                 .audit(NewAuditEvent { outcome, ..event(AuditAction::DeletionHeld, record, &message) })
                 .await?;
@@ -99,6 +99,6 @@ impl Reconciler {
     }
 }
 
-fn in_the_way() -> crate::model::Outcome {
+fn failed_precondition() -> crate::model::Outcome {
     crate::model::Outcome("FAILED_PRECONDITION".to_owned())
 }

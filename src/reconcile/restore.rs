@@ -1,9 +1,9 @@
-//! A database of an earlier time than what the edge holds, because it was restored from a backup or another
-//! process with another database has acted since, is held against the edge before anything is written there.
+//! Catches up a database that is behind the edge, because it was restored from a backup, or because another
+//! leader with another database has written since. Nothing is written to the edge before that is done.
 //!
-//! What the edge holds is recorded: what was made since, and later generations. What it no longer holds may
-//! have been deleted since, and is not brought back by itself: it says so, and waits for a person, who syncs
-//! it or deletes it.
+//! Newer synced secrets and later generations at the edge are recorded. A synced secret that the edge no
+//! longer holds may have been deleted since: it is not written again until a caller syncs or deletes it, and
+//! its condition says so.
 
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ use crate::{
     store::{RebuildCause, Record, Restored, StoreError},
 };
 
-/// How soon it is tried again where the database fails.
+/// The pause before a retry.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
-/// How long the lists of the extension's resources are waited for: a cluster may not serve them.
+/// How long to wait for the lists of the extension's resources: a cluster may not serve them.
 const LISTS_DEADLINE: Duration = Duration::from_secs(30);
 
-/// Whether a synced secret waits for a person since the database was restored. What is asked for since then
-/// sets another condition.
+/// Whether a synced secret has waited for a user's decision since the restore. Any later change sets another
+/// condition.
 pub(super) fn is_held(record: &Record) -> bool {
     let reason = record.secret.condition(ConditionType::Synced).map(|condition| condition.reason);
     reason == Some(Reason::NotAtEdgeAfterRestore)
@@ -31,10 +31,9 @@ pub(super) fn is_held(record: &Record) -> bool {
 }
 
 impl Reconciler {
-    /// Lets the workers begin: at once, but for a database that may be behind, which is held against the edge
-    /// first.
+    /// Lets the workers start: at once, or after a database that is behind has caught up with the edge.
     pub(super) async fn settle_restore(self, stop: CancellationToken) {
-        // Whose turn it is is known within a moment; while nobody can tell, nothing is written anyway.
+        // Leader election has a result soon. Without one, the fence blocks all writes anyway.
         let _ = self.0.edge.leadership().check().await;
         if self.0.edge.leadership().is_leading() {
             tokio::select! {
@@ -46,19 +45,18 @@ impl Reconciler {
         stop.cancelled().await;
     }
 
-    /// Waits until the workers may begin.
+    /// Waits until the workers may start.
     pub(super) async fn until_settled(&self) {
-        // The sender lives as long as this does.
+        // Can't fail: the sender lives as long as this.
         let _ = self.0.may_work.subscribe().wait_for(|may| *may).await;
     }
 
-    /// Brings the database up to what the edge holds, where it is of an earlier time than that. Tries until
-    /// it has.
+    /// Catches up a database that is behind the edge. Retries until that succeeds.
     pub(super) async fn settle_history(&self) {
         let mut last_reason = LastReason::default();
         loop {
             let predecessor = self.0.edge.leadership().predecessor();
-            match self.hold_against_edge(predecessor.as_deref()).await {
+            match self.catch_up(predecessor.as_deref()).await {
                 Ok(()) => return self.0.edge.leadership().caught_up(predecessor.as_deref()),
                 Err(error) => {
                     if last_reason.is_news(&error) {
@@ -70,32 +68,32 @@ impl Reconciler {
         }
     }
 
-    /// Why the database is of an earlier time than what the edge holds, where it is: a sentence.
+    /// Why the database is behind the edge, as a sentence; none if it is not.
     async fn behind(&self, predecessor: Option<&str>) -> Result<Option<String>, StoreError> {
         if let Some(Restored { backup }) = self.0.store.restored().await? {
             return Ok(Some(format!("The database was restored from a backup of {:.0}.", backup.time)));
         }
-        let Some(place) = predecessor else { return Ok(None) };
-        // A new database is filled in another way.
+        let Some(position) = predecessor else { return Ok(None) };
+        // A new database is rebuilt instead.
         if self.0.store.rebuild_cause().await? == Some(RebuildCause::New) {
             return Ok(None);
         }
-        let is_known = match place.parse() {
-            Ok(place) => self.0.store.has_passed(place).await?,
+        let is_known = match position.parse() {
+            Ok(position) => self.0.store.has_passed(position).await?,
             Err(_) => false,
         };
         let other =
-            "Another process has acted for the instance, with another database, since this one was written.";
+            "Another process, with another database, has been the leader since this database was written.";
         Ok((!is_known).then(|| other.to_owned()))
     }
 
-    async fn hold_against_edge(&self, predecessor: Option<&str>) -> Result<(), RebuildError> {
+    async fn catch_up(&self, predecessor: Option<&str>) -> Result<(), RebuildError> {
         let Some(why) = self.behind(predecessor).await? else {
-            // The position that another process recorded last is some seconds older than its last change.
-            return if self.stands_by() { self.rebuild_because(RebuildCause::Behind).await } else { Ok(()) };
+            // The position in the Lease is some seconds older than the predecessor's last change.
+            return if self.is_standby() { self.rebuild_because(RebuildCause::Behind).await } else { Ok(()) };
         };
-        tracing::warn!("{why} Nothing is written to the edge until it was compared with the database");
-        // Only a list that is complete says what is gone.
+        tracing::warn!("{why} Nothing is written to the edge until it has been compared with the database");
+        // Only a complete list shows what is missing.
         let _ = self.0.index.healthy().wait_for(|healthy| *healthy == Some(true)).await;
         self.rebuild_because(RebuildCause::Behind).await?;
         let records = self.0.store.view().snapshot().records;
@@ -107,8 +105,8 @@ impl Reconciler {
         let _ = timeout(LISTS_DEADLINE, lists).await;
         for record in records.iter().filter(|record| self.is_missing(record)) {
             let message = format!(
-                "The edge no longer holds it. {why} It may have been deleted since, and is not written again by itself. Sync it now to \
-                 bring it back (SyncSyncedSecret), or delete it."
+                "The edge no longer holds it. {why} It may have been deleted since, so the service does not write it again by \
+                 itself. Restore it with SyncSyncedSecret, or delete it."
             );
             self.record_missing(record, message).await?;
         }
@@ -131,13 +129,13 @@ impl Reconciler {
             && !self.shows(record)
     }
 
-    /// Whether a synced secret is left alone: it waits for a person, and nobody has brought it back at the
-    /// edge.
-    pub(super) fn waits_for_a_person(&self, record: &Record) -> bool {
+    /// Whether the workers skip a synced secret: it waits for a user's decision, and it has not reappeared at
+    /// the edge.
+    pub(super) fn needs_user_decision(&self, record: &Record) -> bool {
         is_held(record) && !self.shows(record)
     }
 
-    /// Whether the edge shows anything under its name.
+    /// Whether the edge has any object with its name.
     fn shows(&self, record: &Record) -> bool {
         self.0.engines.shows(record.secret.id.as_str())
     }
@@ -149,7 +147,7 @@ mod tests {
     use crate::model::{Condition, Status, SyncEngine, SyncedSecret};
 
     #[test]
-    fn it_waits_until_somebody_syncs_or_deletes_it_or_something_else_is_the_matter() {
+    fn a_sync_a_deletion_or_another_condition_ends_the_hold() {
         let mut record = Record::new(SyncedSecret::example("edp1secrets"), SyncEngine::Direct);
         assert!(!is_held(&record));
         let condition = |reason| Condition::new(ConditionType::Synced, Status::False, reason, "");

@@ -1,8 +1,8 @@
 //! The rotation check: finds out which vault secrets changed since their values were last read, at the lower
 //! of two costs.
 //!
-//! Listing the vault costs a call for every 25 secrets in it; asking for each followed secret costs a call
-//! each. The check lists, and turns to asking as soon as the list has cost as much as asking would.
+//! Listing the vault costs one call for every 25 secrets in it; a read of each followed secret costs one call
+//! each. The check lists, and switches to single reads when the list has cost as much as they would.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -24,26 +24,26 @@ use crate::{
     vault::{Priority, VaultError},
 };
 
-/// Vault secrets asked for at a time; the vault's client has a bound of its own over all calls.
-const ASKED_AT_A_TIME: usize = 8;
+/// Concurrent reads of vault secrets. The vault's client also limits all its calls together.
+const CONCURRENT_READS: usize = 8;
 
-/// What is known of a followed vault secret: who follows it, and what they hold.
+/// The synced secrets that follow a vault secret.
 #[derive(Default)]
 struct Followed {
     users: Vec<Arc<Record>>,
 }
 
 impl Reconciler {
-    /// Checks again and again until told to stop.
+    /// Checks periodically until `stop` is cancelled.
     pub(super) async fn rotate(self, stop: CancellationToken) {
         loop {
             tokio::select! {
                 () = tokio::time::sleep(self.next_check()) => {}
-                // The vault may have changed while another process looked after it.
+                // The vault may have changed while another process was the leader.
                 () = self.0.taken_over.notified() => {}
                 () = stop.cancelled() => return,
             }
-            if self.stands_by() {
+            if self.is_standby() {
                 continue;
             }
             self.enqueue_unsettled();
@@ -58,7 +58,7 @@ impl Reconciler {
         }
     }
 
-    /// Wakes the followers of every vault secret that changed.
+    /// Enqueues the followers of every vault secret that changed.
     pub(super) async fn check(&self) -> Result<(), StoreError> {
         let mut left = followed(self.0.store.view().snapshot().records);
         let names: BTreeSet<VaultSecretName> = left.keys().cloned().collect();
@@ -68,15 +68,15 @@ impl Reconciler {
         let reads = Arc::new(SharedReads::new(self.0.vault.clone(), Priority::Background));
         let trouble = match swept {
             Err(error) if error.is_transient() => Some(explain(&error)),
-            // A vault that refuses the list may give the secrets one by one.
+            // A vault that denies the list may still allow reads of single secrets.
             other => {
                 if let Err(error) = other {
-                    tracing::debug!(%error, "the vault can't be listed; asking for each secret");
+                    tracing::debug!(%error, "the vault can't be listed; reading each secret");
                 }
-                let asked = ask(left, &reads).await;
-                self.0.comparisons.note(&asked.compared);
-                changed.extend(asked.changed);
-                asked.trouble
+                let answers = read_each(left, &reads).await;
+                self.0.comparisons.note(&answers.compared);
+                changed.extend(answers.changed);
+                answers.trouble
             }
         };
         if let Some(trouble) = &trouble {
@@ -84,7 +84,7 @@ impl Reconciler {
                 "the rotation check did not compare everything; the next check continues. {trouble}"
             );
         }
-        // Who has come to follow something meanwhile has read it.
+        // Synced secrets that started to follow a vault secret in the meantime have read it.
         let followed = followed(self.0.store.view().snapshot().records);
         self.0.comparisons.end_check(|name| followed.contains_key(name), trouble);
         for record in changed.iter().flat_map(|followed| &followed.users) {
@@ -96,8 +96,8 @@ impl Reconciler {
         self.record_comparisons().await
     }
 
-    /// Compares what the vault lists, and takes it out of `left`. Stops where it has cost as much as asking
-    /// for each would, and is not begun again while it is known to.
+    /// Compares the vault secrets in the list, and removes them from `left`. Stops when the list has cost as
+    /// many calls as single reads would, and then skips the list in later checks of as few secrets.
     async fn sweep(
         &self,
         left: &mut BTreeMap<VaultSecretName, Followed>,
@@ -116,7 +116,7 @@ impl Reconciler {
             changed.extend(page.items.iter().filter_map(differs));
             from = page.next;
             if from.is_none() {
-                // Not in the list: gone from the vault. The look at it says so.
+                // Not in the list: deleted from the vault. The reconciliation reports that.
                 changed.extend(std::mem::take(left).into_values());
                 return Ok(());
             }
@@ -125,23 +125,23 @@ impl Reconciler {
         Ok(())
     }
 
-    /// Records where the knowledge of the vault has become old, or is no longer.
+    /// Records which synced secrets have not been compared with the vault for too long, and which have again.
     async fn record_comparisons(&self) -> Result<(), StoreError> {
         self.record_conditions(|record| self.0.comparisons.condition_of(&record.secret)).await
     }
 
-    /// Expiry comes with time, not with an event: what has come to expire since is recorded.
+    /// Updates the expiry conditions: they change with time, without an event.
     async fn refresh_expiry(&self) -> Result<(), StoreError> {
         let now = Timestamp::now();
         self.record_conditions(|record| {
-            let is_told = record.secret.condition(ConditionType::Expiring).is_some();
-            (is_told && record.secret.state == State::Synced)
+            let has_condition = record.secret.condition(ConditionType::Expiring).is_some();
+            (has_condition && record.secret.state == State::Synced)
                 .then(|| expiring(&record.secret.references, now))
         })
         .await
     }
 
-    /// Records a condition of each synced secret where it says something else than the one that stands.
+    /// Records a condition of each synced secret if its reason differs from the recorded one.
     async fn record_conditions(
         &self,
         condition_of: impl Fn(&Record) -> Option<Condition>,
@@ -173,30 +173,30 @@ impl Reconciler {
     }
 }
 
-/// What asking for each brought.
+/// The results of the single reads.
 #[derive(Default)]
 struct Answers {
-    /// Those whose latest version is another than someone holds, or that can't be had.
+    /// Those that a follower holds in another version than the latest, or that can't be read.
     changed: Vec<Followed>,
     compared: Vec<VaultSecretName>,
     /// Why one of the others could not be compared.
     trouble: Option<String>,
 }
 
-/// Asks for each.
-async fn ask(left: BTreeMap<VaultSecretName, Followed>, reads: &SharedReads) -> Answers {
-    let ask = |(name, followed): (VaultSecretName, Followed)| async move {
+/// Reads each vault secret.
+async fn read_each(left: BTreeMap<VaultSecretName, Followed>, reads: &SharedReads) -> Answers {
+    let compare = |(name, followed): (VaultSecretName, Followed)| async move {
         let held = followed.is_held(&name, reads).await;
         (name, followed, held)
     };
     let mut answers = Answers::default();
-    let mut asked = pin!(futures::stream::iter(left).map(ask).buffer_unordered(ASKED_AT_A_TIME));
-    while let Some((name, followed, held)) = asked.next().await {
+    let mut compared = pin!(futures::stream::iter(left).map(compare).buffer_unordered(CONCURRENT_READS));
+    while let Some((name, followed, held)) = compared.next().await {
         match held {
             Err(error) if error.is_transient() => answers.trouble = Some(explain(&error)),
             held => {
                 answers.compared.push(name);
-                // What the vault refuses for good is for the look to tell.
+                // The reconciliation reports a permanent error of the vault.
                 answers.changed.extend((!matches!(held, Ok(true))).then_some(followed));
             }
         }
@@ -204,7 +204,8 @@ async fn ask(left: BTreeMap<VaultSecretName, Followed>, reads: &SharedReads) -> 
     answers
 }
 
-/// The vault secrets whose latest version someone follows. Who is not in sync is looked after elsewhere.
+/// The vault secrets whose latest version a synced secret follows. Only those in sync count: the queue
+/// retries the others.
 fn followed(records: Vec<Arc<Record>>) -> BTreeMap<VaultSecretName, Followed> {
     let mut followed: HashMap<VaultSecretName, Followed> = HashMap::new();
     let is_followed = |record: &&Arc<Record>| {
@@ -219,27 +220,27 @@ fn followed(records: Vec<Arc<Record>>) -> BTreeMap<VaultSecretName, Followed> {
 }
 
 impl Followed {
-    /// Whether the list shows another `updated` than at the last read, or that read was too close to it to
-    /// tell.
+    /// Whether `updated` in the list differs from the last read, or that read was too close to the update to
+    /// be certain.
     fn differs_from(&self, listed: &VaultSecret) -> bool {
         self.holdings(&listed.name)
             .any(|status| !status.settled || status.vault_update_time != listed.update_time)
     }
 
-    /// Whether everybody holds the latest version, as the vault has it now. A value is read only where it
-    /// would be for a sync.
+    /// Whether all followers hold the latest version in the vault. Reads the value only if a sync would read
+    /// it, too.
     async fn is_held(&self, name: &VaultSecretName, reads: &SharedReads) -> Result<bool, Arc<VaultError>> {
         if self.users.iter().any(|record| reads_values(record.engine)) {
             let value = reads.get(name, None).await?;
             return Ok(self.all_hold(name, &value.version.version));
         }
         let look = reads.describe(name, None).await?;
-        // While another version may still come in the same second, nobody can tell which is the latest.
+        // While another version may still be added in the same second, the latest one is uncertain.
         let is_settled = self.holdings(name).all(|status| status.settled);
         Ok(is_settled && look.versions.iter().any(|version| self.all_hold(name, &version.version)))
     }
 
-    /// Whether everybody holds this version of it.
+    /// Whether all followers hold this version.
     fn all_hold(&self, name: &VaultSecretName, version: &VaultVersion) -> bool {
         self.holdings(name).all(|status| status.synced_version.as_ref() == Some(version))
     }
@@ -287,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_list_shows_as_it_was_at_a_read_that_was_late_enough_is_not_read_again() {
+    fn a_secret_that_is_unchanged_since_a_settled_read_is_not_read_again() {
         let (then, now) = (Timestamp::UNIX_EPOCH, Timestamp::now());
         for (settled, shown, differs) in
             [(true, then, false), (true, now, true), (false, then, true), (false, now, true)]
@@ -295,7 +296,7 @@ mod tests {
             let followed = Followed { users: vec![Arc::new(record(status(then, settled)))] };
             assert_eq!(followed.differs_from(&listed(shown)), differs, "{settled} {shown}");
         }
-        // Who pinned a version does not follow it, nor who refers to another one.
+        // A pinned reference does not follow the secret, nor does a reference to another one.
         let (mut pinned, mut other) = (record(status(now, false)), record(status(now, false)));
         pinned.secret.references[0].version = Some("1".repeat(32).parse().unwrap());
         other.secret.references[0].vault_secret = "other".parse().unwrap();
@@ -304,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_is_held_where_everybody_who_follows_it_holds_it() {
+    fn a_version_counts_as_held_if_all_followers_hold_it() {
         let version = |digit: &str| -> VaultVersion { digit.repeat(32).parse().unwrap() };
         let holds = |digit: &str| {
             let synced_version = Some(version(digit));
@@ -318,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_ours_in_sync_and_not_pinned_is_followed() {
+    fn only_managed_synced_and_unpinned_references_are_followed() {
         let example = || record(ReferenceStatus::default());
         let (mut theirs, mut failed, mut pinned) = (example(), example(), example());
         theirs.secret.origin = Origin::Unmanaged;

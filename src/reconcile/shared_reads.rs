@@ -17,7 +17,7 @@ const READS_LIFETIME: Duration = Duration::from_secs(30);
 /// The result of a read.
 pub type ReadResult = Result<Arc<VaultValue>, Arc<VaultError>>;
 
-/// Reads of one moment. The values live as long as it does, and are wiped with it.
+/// A set of vault reads. The values live as long as the set, and are wiped when it is dropped.
 pub struct SharedReads {
     vault: Vault,
     priority: Priority,
@@ -26,14 +26,14 @@ pub struct SharedReads {
     descriptions: Mutex<HashMap<Key, Arc<OnceCell<DescribeResult>>>>,
 }
 
-/// The result of a look without the value.
+/// The result of a read without the value.
 pub type DescribeResult = Result<Arc<Description>, Arc<VaultError>>;
 
-/// What the vault tells of a secret without its value.
+/// The versions of a secret, without values.
 pub struct Description {
-    /// The version. Several if the vault's timestamps don't tell which is the latest.
+    /// The version. Several if the vault's timestamps don't show which is the latest.
     pub versions: Vec<VaultSecretVersion>,
-    /// When the look began, by the vault's clock.
+    /// When the read began, by the vault's clock.
     pub time: Timestamp,
 }
 
@@ -61,7 +61,7 @@ impl SharedReads {
     /// A version, or the latest one, without its value.
     pub async fn describe(&self, name: &VaultSecretName, version: Option<&VaultVersion>) -> DescribeResult {
         let key = (name.clone(), version.cloned());
-        // It was just stored through this set.
+        // The value was just stored or read through this set.
         if let Some(Ok(stored)) = self.cell(key.clone()).get() {
             return Ok(Arc::new(Description {
                 versions: vec![stored.version.clone()],
@@ -79,16 +79,17 @@ impl SharedReads {
 
     /// Remembers a value that was just stored as the latest: it need not be read.
     pub fn put(&self, name: VaultSecretName, value: VaultValue) {
-        // If somebody else read it first, their result is as good.
+        // If another task read it first, that result is as good.
         let _ = self.cell((name, None)).set(Ok(Arc::new(value)));
     }
 
-    /// When the first of them may have been made.
+    /// The earliest time at which a read of this set can have started.
     pub(super) fn begun(&self) -> Instant {
         self.begun
     }
 
-    /// Whether they answer what was asked for at a time: not made before it, and still of this moment.
+    /// Whether the set may answer a call that began at this time: no read is older than the call, and the set
+    /// has not expired.
     pub(super) fn answer(&self, asked: Option<Instant>) -> bool {
         self.begun.elapsed() < READS_LIFETIME && asked.is_none_or(|asked| self.begun >= asked)
     }

@@ -14,9 +14,8 @@ use crate::{
 };
 
 impl Reconciler {
-    /// Finds out which values an interrupted "Create new" has stored: those that the vault holds with our
-    /// tag.
-    pub(super) async fn find_created(&self, record: &Record, work: &Work) -> Result<Requeue, StoreError> {
+    /// Finds out which values an interrupted "Create new" has stored: the vault holds them with our tag.
+    pub(super) async fn resume_create(&self, record: &Record, work: &Work) -> Result<Requeue, StoreError> {
         let mut stored: Vec<Reference> = Vec::new();
         let mut problems = Vec::new();
         let mut retry = Retry::Later;

@@ -1,8 +1,8 @@
-//! Records what uses each synced secret, so that lists filter by it, watches tell of it and a restart knows
-//! it.
+//! Records what uses each synced secret, so that lists can filter by it, watches report it and a restart
+//! keeps it.
 //!
-//! Level-triggered: after a start, and whenever what can be known changes, all are compared; in between,
-//! those whose uses have changed and those that were written themselves.
+//! Level-triggered: compares all synced secrets after a start, and when a kind becomes readable or
+//! unreadable; in between, only those whose uses or records changed.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -17,29 +17,29 @@ use crate::{
     store::{Feed, Record, StoreError},
 };
 
-/// Changes of the feed that are read at a time.
+/// Changes of the feed in one read.
 const FEED_PAGE: i64 = 500;
-/// Synced secrets in one transaction: enough to be quick, few enough for others to get their turn.
+/// Synced secrets in one transaction: enough for throughput, few enough not to delay other transactions.
 const BATCH: usize = 200;
-/// What is unknown becomes so with time, too.
+/// How often to compare without an event: uses can become unknown just by time passing.
 const TICK: Duration = Duration::from_secs(5);
 /// Users that a message names; the others are counted.
 const NAMED: usize = 3;
 
-/// How far the recording is.
+/// The progress of the recording.
 struct Progress {
-    /// The place in the change feed.
+    /// The position in the change feed.
     sequence: i64,
-    /// What could not be known then.
+    /// What could not be read at that time.
     gap: Option<Gap>,
-    /// Whether something was still to be looked at for the first time then.
+    /// Whether the first read of some kind was still outstanding at that time.
     settling: bool,
-    /// Whether all are to be compared.
+    /// Whether all synced secrets must be compared.
     all: bool,
 }
 
 impl Reconciler {
-    /// Records until told to stop.
+    /// Records until `stop` is cancelled.
     pub(super) async fn record_uses(self, stop: CancellationToken) {
         let (mut known, mut recorded) = (self.0.usages.changed(), self.0.store.subscribe());
         let sequence = self.0.store.view().sequence();
@@ -59,26 +59,26 @@ impl Reconciler {
         }
     }
 
-    /// Brings what a synced secret says of its use to what is known; whether that changed anything.
+    /// Updates the users and the `InUse` condition of a synced secret. Returns whether they changed.
     pub fn note_use(&self, secret: &mut SyncedSecret) -> bool {
         let usages = &self.0.usages;
-        // Asked first: what has settled before the uses are read can't be missing among them.
+        // Read before the uses: a kind that has settled by then can't be missing among them.
         let settling = usages.is_settling();
         let uses = usages.of(secret.id.as_str());
         let mut users: BTreeSet<User> = uses.iter().map(|usage| usage.user()).collect();
         if settling {
-            // Nothing is taken back before everything was looked at.
+            // Recorded users stay until all kinds have been read.
             users.extend(secret.users.iter().cloned());
             if users.is_empty() {
                 return false;
             }
         }
         let condition = in_use(&users, usages.gap().as_ref());
-        let says_so = |held: &Condition| {
+        let is_same = |held: &Condition| {
             (held.kind, held.status, held.reason, &held.message)
                 == (condition.kind, condition.status, condition.reason, &condition.message)
         };
-        if secret.conditions.iter().any(says_so) && secret.users.iter().eq(&users) {
+        if secret.conditions.iter().any(is_same) && secret.users.iter().eq(&users) {
             return false;
         }
         secret.users = users.into_iter().collect();
@@ -133,7 +133,7 @@ impl Reconciler {
             }
             transaction.commit().await?;
         }
-        // A deletion that a use holds back goes on when the use is gone.
+        // A deletion that waited for a use continues when the use is gone.
         for record in stale.iter().filter(|record| record.secret.state == State::Deleting) {
             self.enqueue(record.secret.uid, EnqueueOptions::default());
         }
@@ -150,8 +150,8 @@ fn in_use(users: &BTreeSet<User>, gap: Option<&Gap>) -> Condition {
     Condition::new(ConditionType::InUse, status, reason, message)
 }
 
-/// What can't be looked at for a while is named without the error of the moment: each of its changes would be
-/// one of every synced secret.
+/// The message about unreadable uses. For a temporary gap it omits the error: each change of that error would
+/// change every synced secret.
 fn unknown(gap: &Gap) -> String {
     match gap.is_for_good() {
         true => explanation(&format!("it is not known whether anything uses it: {gap}"), &gap.remedy()),

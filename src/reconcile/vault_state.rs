@@ -1,5 +1,5 @@
-//! What the vault has for all references of a synced secret: the values, or what describes them, as its
-//! engine needs it.
+//! Reads the vault for all references of a synced secret: the values, or only the versions, depending on
+//! its engine.
 
 use std::sync::Arc;
 
@@ -23,14 +23,14 @@ use crate::{
 type Found = (ReferenceStatus, Option<(Zeroizing<Vec<u8>>, VaultVersion)>);
 
 impl Reconciler {
-    /// The shared reads if they are recent enough for what was asked; new ones otherwise.
+    /// The shared reads if they are recent enough for the last call; new ones otherwise.
     fn reads_for(&self, record: &Record, shared: Option<Arc<SharedReads>>) -> Arc<SharedReads> {
         shared
             .filter(|reads| reads.answer(record.asked))
             .unwrap_or_else(|| Arc::new(SharedReads::new(self.0.vault.clone(), Priority::Background)))
     }
 
-    /// What the vault has for all references; every problem is named.
+    /// Reads the vault for all references. The failure names the problem of every reference.
     pub(super) async fn vault_state(
         &self,
         record: &Record,
@@ -97,8 +97,8 @@ fn collect(references: &[Reference], looks: Vec<Result<Found, Unusable>>) -> Res
     }
 }
 
-/// Adds a problem for each reference that could be read and has a new version: the edge keeps the old version
-/// until all can be read.
+/// Adds a problem for each reference that was read and has a new version: the edge keeps the old version
+/// until all references can be read.
 fn held_back(mut failure: Failure, references: &[Reference], read: &[(usize, VaultVersion)]) -> Failure {
     let Some(cause) = failure.problems.first().map(|(place, ..)| &references[*place].key) else {
         return failure;
@@ -130,10 +130,10 @@ fn decode(
     Ok((bytes, record_update::status_of(value)))
 }
 
-/// What a reference will hold. Where the vault does not tell which of several versions of one second came
-/// last, one that is not held yet: that makes the extension sync, and it gets the right one. It does so once:
-/// what was seen when that second was over was handed with all of them there, and the extension has had its
-/// choice.
+/// The status of a reference after the sync. The vault's timestamps may not tell which of several versions
+/// of one second is the latest. Then this picks a version that the edge does not hold yet: the extension
+/// syncs, and it reads the real latest one. That happens once: if the versions were read after that second,
+/// all of them existed when the extension was triggered.
 fn status(versions: &[VaultSecretVersion], seen: Timestamp, reference: &Reference) -> ReferenceStatus {
     let held = &reference.status;
     let is_held = |version: &&VaultSecretVersion| Some(&version.version) == held.synced_version.as_ref();

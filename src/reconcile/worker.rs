@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl Reconciler {
-    /// Works through a lane until told to stop.
+    /// Processes a lane until `stop` is cancelled.
     pub(super) async fn work(self, lane: Lane, stop: CancellationToken) {
         tokio::select! {
             () = self.until_settled() => {}
@@ -26,7 +26,7 @@ impl Reconciler {
                 () = stop.cancelled() => return,
             };
             let uid = work.uid;
-            let outcome = match self.look_after(work).await {
+            let outcome = match self.reconcile(work).await {
                 Ok(outcome) => outcome,
                 // A call changed the synced secret in the meantime.
                 Err(StoreError::Stale) => Requeue::Backoff(None),
@@ -39,12 +39,12 @@ impl Reconciler {
         }
     }
 
-    /// Waits for work in a lane, and until no other process holds the Lease.
+    /// Waits for work in a lane, and while this process is a standby.
     async fn next_work(&self, lane: Lane) -> Work {
         loop {
-            self.until_acting().await;
+            self.wait_while_standby().await;
             let work = self.0.queue.get(lane).await;
-            if !self.stands_by() {
+            if !self.is_standby() {
                 return work;
             }
             self.0.queue.done(work.uid, Requeue::Now);
@@ -52,12 +52,12 @@ impl Reconciler {
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(uid = %work.uid))]
-    async fn look_after(&self, work: Work) -> Result<Requeue, StoreError> {
+    async fn reconcile(&self, work: Work) -> Result<Requeue, StoreError> {
         let uid = work.uid;
         let Some(record) = self.0.store.view().get_by_uid(uid) else {
             return self.remove_orphan(uid).await;
         };
-        if record.secret.origin == Origin::Unmanaged || self.waits_for_a_person(&record) {
+        if record.secret.origin == Origin::Unmanaged || self.needs_user_decision(&record) {
             return Ok(Requeue::Never);
         }
         if let Some(pause) = self.contention_pause(&record, &work) {
@@ -66,7 +66,7 @@ impl Reconciler {
         if let Some(engine) = self.other_engine(&record) {
             return self.switch(&record, engine).await;
         }
-        if let Some(outcome) = self.remove_left(&record).await? {
+        if let Some(outcome) = self.remove_leftovers(&record).await? {
             return Ok(outcome);
         }
         let (engine, target) = (self.0.engines.of(record.engine), self.target(&record));
@@ -75,10 +75,10 @@ impl Reconciler {
         match engine.plan(&target, trigger, &engine.settings()) {
             Step::Nothing => Ok(Requeue::Never),
             Step::Remove => self.remove(&record).await,
-            Step::FindCreated => self.find_created(&record, &work).await,
+            Step::ResumeCreate => self.resume_create(&record, &work).await,
             Step::Apply => self.sync(on, &engine, &work, Attempt::New).await,
             Step::Repair => self.repair(on, &engine, Drift::default(), &work).await,
-            Step::Observe(look) => self.observe(on, &engine, look, &work).await,
+            Step::Observe(aspect) => self.observe(on, &engine, aspect, &work).await,
         }
     }
 }

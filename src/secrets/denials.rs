@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_is_told_at_once_and_the_others_as_a_number_when_the_minute_is_over() {
+    fn the_first_is_reported_at_once_and_the_rest_as_a_count_after_a_minute() {
         let (denials, begun) = (denials(), Instant::now());
         assert_eq!(details(&denials.note(denial("a", "x"), begun)), ["may not"]);
         for _ in 0..41 {
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_refused_more_than_is_told_apart_is_still_told_by_name() {
+    fn denials_beyond_the_budget_still_name_the_caller() {
         let (denials, begun) = (denials(), Instant::now());
         let told: Vec<_> =
             (0..1_000).flat_map(|n| denials.note(denial("a", &n.to_string()), begun)).collect();

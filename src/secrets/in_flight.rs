@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_the_first_call_was_told_is_in_the_way_is_told_to_the_same_call_too() {
+    async fn a_retry_gets_the_same_conflict_as_the_first_call() {
         let (in_flight, id) = (InFlight::default(), Uuid::new_v4());
         let again = again_beside(&in_flight, id, Error::invalid("description", "it is too long")).await;
         let Err(Error::Refused(problems)) = again else { panic!("{again:?}") };
@@ -172,14 +172,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_failed_in_the_service_itself_is_tried_anew_by_the_same_call() {
+    async fn a_call_retries_what_failed_inside_the_service() {
         let (in_flight, id) = (InFlight::default(), Uuid::new_v4());
         let again = again_beside(&in_flight, id, Error::Internal).await;
         assert!(again.unwrap());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_waits_longer_than_his_deadline_is_told_that_the_call_is_under_way() {
+    async fn a_retry_that_reaches_its_deadline_learns_that_the_call_is_in_flight() {
         let (in_flight, id) = (InFlight::default(), Uuid::new_v4());
         let _first = in_flight.enter(&call("alice", id, 1)).await.unwrap();
         let begun = Instant::now();

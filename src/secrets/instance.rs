@@ -7,7 +7,7 @@ use url::Url;
 
 use super::{Choice, Error, Secrets, Setup, check_setup};
 use crate::{
-    edge::{EdgeError, Standing, engine::is_delegated},
+    edge::{EdgeError, LeaderState, engine::is_delegated},
     explain::{Explain as _, explanation},
     model::{Condition, ConditionType, Reason, Status, SyncEngine, VaultSecretName},
     vault::{LastWrite, Priority, Vault, VaultError},
@@ -54,7 +54,7 @@ impl Secrets {
         );
         setup.installed = self.with_unanswered(setup.installed);
         conditions.push(secure_settings(&conditions, edge, &setup));
-        let leader = leader(&self.0.edge.leadership().standing());
+        let leader = leader(&self.0.edge.leadership().state());
         conditions.extend([setup.installed, setup.chosen, reconciler.compared(), leader]);
         VaultStatus {
             uri: vault.uri().clone(),
@@ -186,21 +186,21 @@ fn explained(kind: ConditionType, status: Status, error: &VaultError) -> Conditi
 }
 
 /// Whether this process is the leader of the instance.
-fn leader(standing: &Standing) -> Condition {
-    let (status, reason, message) = match standing {
-        Standing::Leading { .. } => {
-            (Status::True, Reason::Leading, "This process acts for the instance.".to_owned())
+fn leader(state: &LeaderState) -> Condition {
+    let (status, reason, message) = match state {
+        LeaderState::Leader { .. } => {
+            (Status::True, Reason::Leading, "This process is the leader of the instance.".to_owned())
         }
-        Standing::StandingBy { holder } => {
+        LeaderState::Standby { holder } => {
             let message = format!(
-                "{holder:?} holds the Lease and acts for the instance. This process serves reads from its \
+                "{holder:?} holds the Lease and is the leader of the instance. This process serves reads from its \
                  own database, writes \
                  nothing, and takes over when that process ends."
             );
             (Status::False, Reason::StandingBy, message)
         }
-        Standing::Unknown(error) => (Status::Unknown, Reason::Unknown, error.explained()),
-        Standing::Unasked => {
+        LeaderState::Unknown(error) => (Status::Unknown, Reason::Unknown, error.explained()),
+        LeaderState::Undecided => {
             let message = "The process has just started and does not know yet who holds the Lease.";
             (Status::Unknown, Reason::Unknown, message.to_owned())
         }
@@ -252,7 +252,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_vault_that_has_stored_the_trial_is_told_with_the_name_to_delete() {
+    fn a_stored_trial_secret_is_reported_with_the_name_to_delete() {
         let stored = probe_result(None);
         assert_eq!(stored.status, Status::True);
         assert!(

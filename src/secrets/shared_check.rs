@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_check_whose_first_caller_hangs_up_goes_on_for_the_others() {
+    async fn a_check_continues_for_others_after_its_first_caller_disconnects() {
         let (checks, count) = (SharedCheck::default(), Arc::default());
         let hangs_up = tokio::time::timeout(Duration::from_secs(1), checks.last(LIFE, check(&count)));
         let (hung_up, other) = tokio::join!(hangs_up, checks.last(LIFE, check(&count)));
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_check_that_dies_is_told_to_who_waits_and_to_nobody_else() {
+    async fn a_panicking_check_fails_only_its_waiters() {
         let checks = SharedCheck::<usize>::default();
         let dies = async { panic!("it dies") };
         assert_eq!(checks.last(LIFE, dies).await, None);

@@ -12,7 +12,7 @@ pub struct Statistics {
     pub states: [(State, u64); 5],
     /// Since when the longest unsynced secret has been out of sync; absent if all are in sync.
     pub unsynced_since: Option<Timestamp>,
-    /// Whether this process acts for the instance.
+    /// Whether this process is the leader.
     pub is_leading: bool,
     /// How often the holder of the Lease was seen to change.
     pub holder_changes: u64,

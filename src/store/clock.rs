@@ -57,7 +57,7 @@ pub(super) async fn read(writer: &SqlitePool) -> Result<Clock, StoreError> {
 
 /// Retention of recorded data.
 #[derive(Clone, Copy, Debug)]
-pub struct Keep {
+pub struct Retention {
     /// Calls with a `request_id`.
     pub requests: Duration,
     /// Changes of the feed.
@@ -75,7 +75,7 @@ pub struct Keep {
 /// Request ids are kept for a day (AIP-155), and the feed goes back at least a day.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-impl Default for Keep {
+impl Default for Retention {
     fn default() -> Self {
         Self {
             requests: DAY,
@@ -90,12 +90,12 @@ impl Default for Keep {
 
 impl Transaction {
     /// Prunes what has exceeded its retention, and saves the clock.
-    pub async fn prune(&mut self, keep: &Keep) -> Result<(), StoreError> {
+    pub async fn prune(&mut self, retention: &Retention) -> Result<(), StoreError> {
         let now = self.store.clock();
         self.save_clock().await?;
-        self.prune_requests(now - keep.requests).await?;
-        self.prune_changes(now - keep.changes, keep.last_changes).await?;
-        self.prune_audit(now - keep.audit).await
+        self.prune_requests(now - retention.requests).await?;
+        self.prune_changes(now - retention.changes, retention.last_changes).await?;
+        self.prune_audit(now - retention.audit).await
     }
 
     /// Saves the clock, so that the next run continues from there.

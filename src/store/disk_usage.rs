@@ -10,7 +10,7 @@ use rustix::fs::statvfs;
 use sqlx::{ConnectOptions, Connection, FromRow, SqliteConnection, sqlite::SqliteConnectOptions};
 
 use super::{
-    BUSY_TIMEOUT, Keep, Store, StoreError, Transaction, audit, rows::prune_boundary, schema, statements,
+    BUSY_TIMEOUT, Retention, Store, StoreError, Transaction, audit, rows::prune_boundary, schema, statements,
 };
 
 statements! {
@@ -132,11 +132,11 @@ impl Store {
     }
 
     /// Counts the growing tables, and prunes the oldest rows beyond their budgets.
-    pub async fn keep_to_budget(&self, keep: &Keep) -> Result<(), StoreError> {
+    pub async fn enforce_budget(&self, retention: &Retention) -> Result<(), StoreError> {
         let mut growing = self.count_growing().await?;
-        if growing.audit.bytes > keep.audit_bytes || growing.feed.bytes > keep.feed_bytes {
+        if growing.audit.bytes > retention.audit_bytes || growing.feed.bytes > retention.feed_bytes {
             let mut transaction = self.begin().await?;
-            transaction.prune_to_budget(&growing, keep).await?;
+            transaction.prune_to_budget(&growing, retention).await?;
             transaction.commit().await?;
             growing = self.count_growing().await?;
         }
@@ -154,8 +154,12 @@ impl Store {
 }
 
 impl Transaction {
-    async fn prune_to_budget(&mut self, growing: &TableSizes, keep: &Keep) -> Result<(), StoreError> {
-        if let Some(excess) = excess(growing.feed.bytes, keep.feed_bytes) {
+    async fn prune_to_budget(
+        &mut self,
+        growing: &TableSizes,
+        retention: &Retention,
+    ) -> Result<(), StoreError> {
+        if let Some(excess) = excess(growing.feed.bytes, retention.feed_bytes) {
             let forget = async {
                 let last: Option<i64> =
                     sqlx::query_scalar(PRUNE_BOUNDARY).bind(excess).fetch_one(&mut *self.sql).await?;
@@ -163,7 +167,7 @@ impl Transaction {
             };
             self.store.run(forget).await?;
         }
-        if let Some(excess) = excess(growing.audit.bytes, keep.audit_bytes) {
+        if let Some(excess) = excess(growing.audit.bytes, retention.audit_bytes) {
             let pruned = self.store.run(audit::chain::prune_bytes(&mut self.sql, excess)).await?;
             self.audit_pruned_for_space(pruned).await?;
         }

@@ -43,7 +43,7 @@ pub use backup::{
     Backup, BackupError, BackupStatus, Manifest, Restoration, RestoreError, Schedule, back_up, restore,
 };
 use clock::Clock;
-pub use clock::Keep;
+pub use clock::Retention;
 pub use disk_usage::{DiskUsage, TableSize, TableSizes, measure};
 pub use error::StoreError;
 pub use execution::Options;
@@ -53,7 +53,7 @@ pub use feed::{Feed, FeedPlace, HistoryDigest};
 pub use identity::{Epoch, Instance, Restored};
 pub use inspect::{Schema, inspect};
 pub use rebuild::RebuildCause;
-pub use record::{EdgeRecord, Handed, Record};
+pub use record::{Delegation, EdgeRecord, Record};
 pub use requests::{Recorded, Request};
 pub use signer::Signer;
 pub use transaction::Transaction;

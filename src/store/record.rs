@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-pub use crate::model::{EdgeRecord, Handed};
+pub use crate::model::{Delegation, EdgeRecord};
 use crate::model::{SyncEngine, SyncedSecret, VaultSecretName};
 
 /// A row of `synced_secrets` with its references.
@@ -14,8 +14,8 @@ pub struct Record {
     pub engine: SyncEngine,
     /// The last known Kubernetes Secret.
     pub edge: EdgeRecord,
-    /// The last task for the Secret Store extension; absent with the direct engine.
-    pub handed: Option<Handed>,
+    /// The last sync that was delegated to the Secret Store extension; absent with the direct engine.
+    pub delegation: Option<Delegation>,
     /// Number of "Sync now" requests.
     pub sync_requests: i64,
     /// The number of the last "Sync now" request that an attempt answered.
@@ -43,12 +43,12 @@ impl Record {
 
     /// A new record.
     pub fn new(secret: SyncedSecret, engine: SyncEngine) -> Self {
-        let (edge, handed) = (EdgeRecord::default(), None);
+        let (edge, delegation) = (EdgeRecord::default(), None);
         Self {
             secret,
             engine,
             edge,
-            handed,
+            delegation,
             sync_requests: 0,
             synced_requests: 0,
             adopted: None,

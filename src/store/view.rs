@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn who_holds_a_vault_secret_is_known_once_each() {
+    fn each_holder_of_a_vault_secret_is_counted_once() {
         let view = View::new(vec![record("a", &["x", "x", "y"]), record("b", &["y"])], place(2));
         let ids = |name: &str| {
             let users = view.users_of(&name.parse().unwrap());

@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_wrong_with_the_file_is_told_without_what_is_in_it() {
+    async fn an_error_of_the_file_does_not_quote_its_content() {
         let made = made();
         let split = made.pem.find("-----BEGIN PRIVATE").unwrap();
         let ec = KeyPair::generate().unwrap().serialize_pem();

@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn no_token_is_told_apart_from_no_token_endpoint() {
+    fn a_missing_token_and_a_missing_token_endpoint_have_different_errors() {
         assert!(matches!(of_credential(response(503, None)), VaultError::Unreachable(_)));
         assert!(matches!(of_credential(response(400, None)), VaultError::Unauthenticated(_)));
         let refused = Error::new(ErrorKind::Connection, io::Error::from(io::ErrorKind::ConnectionRefused));

@@ -111,7 +111,7 @@ async fn a_value_comes_with_its_version_and_the_vaults_time() {
 }
 
 #[tokio::test]
-async fn a_new_value_is_sent_with_all_its_attributes_and_only_to_who_was_authenticated() {
+async fn a_new_value_is_sent_with_all_attributes_and_only_to_an_authenticated_vault() {
     let wire = Wire::start(|_| secret());
     let stored = wire.vault().set(&name(), &new(), Priority::Interactive).await.unwrap();
     assert_eq!(stored.version.as_str(), VERSION);
@@ -228,7 +228,7 @@ async fn pages_that_go_round_in_circles_end_in_an_error() {
 }
 
 #[tokio::test]
-async fn a_missing_version_is_told_apart_from_a_missing_secret() {
+async fn a_missing_version_and_a_missing_secret_have_different_errors() {
     for there in [true, false] {
         let wire = Wire::start(move |seen| match seen.path.ends_with("/versions") {
             true if there => page(&[item(&format!("Pump-Password/{}", "a".repeat(32)))], None),

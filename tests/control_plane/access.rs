@@ -119,7 +119,7 @@ async fn a_token_is_good_for_its_audience_only() {
 }
 
 #[tokio::test]
-async fn whoever_verifies_tokens_finds_the_keys_below_the_issuer() {
+async fn the_issuer_serves_the_keys_that_verify_its_tokens() {
     needs!(the_control_plane);
     let plane = control_plane::shared().await;
     let admin = plane.admin().await;

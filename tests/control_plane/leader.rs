@@ -66,7 +66,7 @@ fn without(account: &[Value], verb: &str) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_right_on_the_lease_nothing_is_written_and_callers_are_told_which_one_is_missing() {
+async fn without_a_right_on_the_lease_nothing_is_written_and_errors_name_the_right() {
     needs!(the_control_plane);
     let plane = control_plane::shared().await;
     let account = control_plane::account(&control_plane::manifest("direct"));

@@ -1,8 +1,8 @@
-//! The fault matrix of `docs/reliability.md`: each row names the tests that hold it, and a test that is gone breaks it.
+//! The fault matrix of `docs/reliability.md`. Each row names the tests that prove it; the test of the page fails if one is missing.
 
 use std::{fmt::Write, path::Path};
 
-/// A fault, what comes of it, and what holds that.
+/// A fault, its effects, and the tests that prove them.
 struct Row {
     fault: &'static str,
     callers_see: &'static str,
@@ -16,7 +16,7 @@ const VAULT: &[Row] = &[
     Row {
         fault: "a token that is revoked or expires early (401)",
         callers_see: "nothing",
-        afterwards: "the call itself gets a new one",
+        afterwards: "the call itself gets a new token",
         within: "at once",
         held_by: &[
             "src/vault/tests/identity.rs::a_token_that_the_vault_no_longer_accepts_is_replaced_within_the_call",
@@ -35,11 +35,11 @@ const VAULT: &[Row] = &[
     },
     Row {
         fault: "a right that is missing, the firewall, a disabled version (403)",
-        callers_see: "what is synced is DEGRADED with the remedy; new references are refused",
-        afterwards: "it is tried again at a growing pause, in both engines, up to once a minute",
-        within: "20 s after a few tries",
+        callers_see: "synced secrets are DEGRADED, with the remedy; new references are refused",
+        afterwards: "both engines retry with back-off, at least once a minute",
+        within: "20 s after a few attempts",
         held_by: &[
-            "tests/service/vault_faults.rs::what_a_person_mends_in_the_vault_is_found_long_before_the_next_rotation_check",
+            "tests/service/vault_faults.rs::a_fix_in_the_vault_is_noticed_before_the_next_rotation_check",
             "tests/service/vault_faults.rs::each_refusal_of_the_vault_has_its_code_its_reason_and_its_remedy",
         ],
     },
@@ -58,31 +58,31 @@ const VAULT: &[Row] = &[
         afterwards: "the edge keeps what it has",
         within: "",
         held_by: &[
-            "tests/service/rotation.rs::where_the_vault_can_not_be_listed_a_secret_that_is_gone_is_told_and_one_that_can_not_be_asked_for_is_not",
+            "tests/service/rotation.rs::without_list_rights_a_deleted_secret_is_reported_and_an_unreadable_one_is_not",
         ],
     },
     Row {
-        fault: "a name that a deleted vault secret still has (409)",
+        fault: "the name of a soft-deleted vault secret (409)",
         callers_see: "FAILED_PRECONDITION: recover or purge it",
-        afterwards: "nothing is kept of the call",
+        afterwards: "nothing of the call is recorded",
         within: "",
         held_by: &["tests/service/create_new.rs::a_soft_deleted_name_is_refused_and_says_what_to_do"],
     },
     Row {
-        fault: "throttled (429), with and without Retry-After",
+        fault: "throttling (429), with and without Retry-After",
         callers_see: "RESOURCE_EXHAUSTED with RetryInfo, at once",
-        afterwards: "the whole client waits for as long",
-        within: "what the vault says, 5 min at most",
+        afterwards: "the whole client pauses for that time",
+        within: "Retry-After, at most 5 min",
         held_by: &[
-            "src/vault/tests/faults.rs::a_429_is_told_at_once_and_holds_back_the_whole_client",
+            "src/vault/tests/faults.rs::a_429_fails_at_once_and_pauses_the_whole_client",
             "src/vault/tests/faults.rs::after_a_short_pause_the_client_goes_on",
             "tests/service/vault_faults.rs::a_retry_after_is_passed_on_and_heeded_by_the_whole_client",
         ],
     },
     Row {
-        fault: "500, 503, reset, cut off, malformed or foreign content",
-        callers_see: "UNAVAILABLE with what to do; a single failure is not noticed by readers",
-        afterwards: "reads are tried again, a value is sent once",
+        fault: "500, 503, a reset, a truncated, malformed or foreign response",
+        callers_see: "UNAVAILABLE with the remedy; readers don't notice a single failure",
+        afterwards: "reads are retried, a value is sent once",
         within: "",
         held_by: &[
             "tests/service/vault_faults.rs::each_refusal_of_the_vault_has_its_code_its_reason_and_its_remedy",
@@ -92,9 +92,9 @@ const VAULT: &[Row] = &[
         ],
     },
     Row {
-        fault: "a vault that hangs or is away",
-        callers_see: "reads, lists and deletions go on; what needs it is UNAVAILABLE; `Reachable` is false",
-        afterwards: "everything is SYNCED by itself",
+        fault: "the vault hangs or is unreachable",
+        callers_see: "reads, lists and deletions still work; calls that need the vault are UNAVAILABLE; `Reachable` is false",
+        afterwards: "everything becomes SYNCED automatically",
         within: "20 s after a short outage",
         held_by: &[
             "tests/service/vault_faults.rs::reads_lists_and_deletes_go_on_while_the_vault_is_down",
@@ -102,18 +102,18 @@ const VAULT: &[Row] = &[
         ],
     },
     Row {
-        fault: "an answer to \"Create new\" that is lost",
+        fault: "the answer to \"Create new\" is lost",
         callers_see: "UNAVAILABLE",
-        afterwards: "the same `request_id` finishes it; the value is stored once",
+        afterwards: "a retry with the same `request_id` finishes it; the value is stored once",
         within: "at once",
         held_by: &[
             "tests/service/vault_faults.rs::a_create_whose_answer_is_lost_is_finished_by_its_retry_and_stores_once",
         ],
     },
     Row {
-        fault: "pages that go round in circles or lead elsewhere",
+        fault: "page links that loop or lead to another host",
         callers_see: "UNAVAILABLE",
-        afterwards: "no token goes elsewhere",
+        afterwards: "no token is sent to another host",
         within: "",
         held_by: &[
             "tests/service/vault_faults.rs::a_list_that_loops_or_leads_elsewhere_is_refused",
@@ -125,14 +125,12 @@ const VAULT: &[Row] = &[
         callers_see: "condition `Expiring`: `ExpiresSoon`, then `Expired`",
         afterwards: "it stays SYNCED",
         within: "the next check",
-        held_by: &[
-            "tests/service/rotation.rs::a_version_that_expires_while_nothing_else_happens_is_told_as_expired",
-        ],
+        held_by: &["tests/service/rotation.rs::a_version_is_reported_as_expired_without_any_other_event"],
     },
     Row {
-        fault: "the vault's authority changes",
-        callers_see: "`Reachable` is false, and says TLS",
-        afterwards: "`vault.ca_file` is read again; half a file counts for nothing",
+        fault: "the vault's CA changes",
+        callers_see: "`Reachable` is false and names TLS",
+        afterwards: "`vault.ca_file` is reloaded; a partial file is ignored",
         within: "20 s",
         held_by: &[
             "tests/service/renewed.rs::an_authority_of_the_vault_that_is_renewed_in_its_file_is_trusted_without_a_restart",
@@ -140,14 +138,14 @@ const VAULT: &[Row] = &[
     },
     Row {
         fault: "a version that is not yet valid",
-        callers_see: "nothing: it is synced like any other; `not_before_time` of the version says when it is",
+        callers_see: "nothing: it is synced like any other; `not_before_time` of the version shows when it becomes valid",
         afterwards: "",
         within: "",
         held_by: &["tests/service/rotation.rs::a_version_that_is_not_yet_valid_is_synced_like_any_other"],
     },
     Row {
         fault: "a vault of 10,000 secrets",
-        callers_see: "each is listed once, page by page; what is synced is followed",
+        callers_see: "each is listed once, page by page; synced ones are followed",
         afterwards: "",
         within: "",
         held_by: &[
@@ -158,9 +156,9 @@ const VAULT: &[Row] = &[
 
 const CLUSTER: &[Row] = &[
     Row {
-        fault: "a token or an authority of the kubeconfig that has expired (401, TLS)",
-        callers_see: "`SecureSettings` is not true, and names the file",
-        afterwards: "the kubeconfig and what it names are read again",
+        fault: "a token or CA of the kubeconfig has expired (401, TLS)",
+        callers_see: "`SecureSettings` is not true and names the file",
+        afterwards: "the kubeconfig and its files are reloaded",
         within: "20 s",
         held_by: &[
             "tests/service/renewed.rs::a_kubeconfig_that_is_renewed_is_used_without_a_restart",
@@ -170,34 +168,34 @@ const CLUSTER: &[Row] = &[
     },
     Row {
         fault: "403, 422, 429, 500, a connection that breaks",
-        callers_see: "FAILED with the reason and what to do",
-        afterwards: "it is tried again by itself, up to once a minute",
-        within: "20 s after a first try",
+        callers_see: "FAILED with the reason and the remedy",
+        afterwards: "the service retries at least once a minute",
+        within: "20 s after a first attempt",
         held_by: &[
             "tests/service/edge_faults.rs::a_cluster_that_refuses_or_fails_leaves_a_reason_and_is_tried_again",
             "tests/service/races/retries.rs::a_right_that_is_given_back_is_used_without_another_call",
         ],
     },
     Row {
-        fault: "a namespace that is gone (404)",
-        callers_see: "FAILED, `EdgeRejected`, and which namespace to create",
-        afterwards: "when it is there, the Secret is written",
-        within: "20 s after a first try",
+        fault: "the namespace was deleted (404)",
+        callers_see: "FAILED, `EdgeRejected`; the message names the namespace to create",
+        afterwards: "the Secret is written once the namespace exists",
+        within: "20 s after a first attempt",
         held_by: &[
             "tests/service/edge_faults.rs::a_namespace_that_is_gone_is_named_and_taken_up_again_when_it_is_there",
         ],
     },
     Row {
         fault: "a Retry-After of a century",
-        callers_see: "FAILED; other synced secrets are not held up",
+        callers_see: "FAILED; other synced secrets are not delayed",
         afterwards: "\"Sync now\" does not wait for it",
         within: "at once, by \"Sync now\"",
         held_by: &["tests/service/races/retries.rs::a_retry_after_of_a_century_stops_nothing"],
     },
     Row {
-        fault: "a write whose answer never comes",
-        callers_see: "nothing that lasts",
-        afterwards: "what was written is found, and is no conflict",
+        fault: "a write without an answer",
+        callers_see: "nothing lasting",
+        afterwards: "the written Secret is found and is no conflict",
         within: "20 s",
         held_by: &[
             "tests/service/edge_faults.rs::a_write_whose_answer_is_lost_is_found_again_and_not_a_conflict",
@@ -213,20 +211,20 @@ const CLUSTER: &[Row] = &[
         ],
     },
     Row {
-        fault: "a watch that says nothing and never ends, of whatever kind",
-        callers_see: "uses and drift as they were before",
-        afterwards: "all is listed anew, and right again",
+        fault: "any watch that stays silent and never ends",
+        callers_see: "uses and drift as before",
+        afterwards: "everything is listed again",
         within: "a minute",
         held_by: &[
             "tests/service/usages/silence.rs::every_watch_that_says_nothing_and_never_ends_is_found_out_within_a_minute",
-            "src/edge/watches.rs::a_watch_that_ends_in_time_but_is_silent_over_all_its_connections_is_told_to_relist",
+            "src/edge/watches.rs::a_watch_that_is_silent_over_all_its_connections_relists",
             "src/edge/watches.rs::every_client_of_the_api_server_and_every_watch_is_made_in_one_place",
         ],
     },
     Row {
-        fault: "etcd is away (real control plane)",
+        fault: "etcd is down (real control plane)",
         callers_see: "DEGRADED, `EdgeUnreachable`; creations are UNAVAILABLE with RetryInfo",
-        afterwards: "the edge holds what the vault has",
+        afterwards: "the edge equals the vault",
         within: "20 s after the API server is ready",
         held_by: &[
             "tests/control_plane/store.rs::without_etcd_the_service_degrades_and_with_it_again_comes_back_by_itself",
@@ -242,26 +240,24 @@ const CLUSTER: &[Row] = &[
         ],
     },
     Row {
-        fault: "a Secret that somebody made immutable (Secret Store engine)",
+        fault: "somebody makes a Secret immutable (Secret Store engine)",
         callers_see: "DEGRADED, `EdgeRejected`: delete the Secret",
-        afterwards: "deleted, it is made anew",
+        afterwards: "once deleted, it is created again",
         within: "20 s",
-        held_by: &[
-            "tests/service/secret_store/conditions.rs::an_immutable_secret_is_told_as_one_with_what_to_do",
-        ],
+        held_by: &["tests/service/secret_store/conditions.rs::an_immutable_secret_is_reported_with_a_remedy"],
     },
     Row {
         fault: "a Secret that a finalizer holds",
-        callers_see: "DELETING, and which finalizer",
-        afterwards: "the deletion ends when it is gone",
+        callers_see: "DELETING; the message names the finalizer",
+        afterwards: "the deletion finishes when the finalizer is removed",
         within: "20 s",
         held_by: &[
             "tests/service/edge_faults.rs::a_delete_that_a_finalizer_holds_back_waits_and_ends_when_it_is_gone",
         ],
     },
     Row {
-        fault: "a kind that comes, goes, is served in another version, or is not served for a moment",
-        callers_see: "uses as the cluster has them; a deletion is refused while one may be hidden",
+        fault: "a kind is added, removed, served in another version, or briefly not served",
+        callers_see: "the uses in the cluster; a deletion is refused while one may be hidden",
         afterwards: "",
         within: "20 s",
         held_by: &[
@@ -271,9 +267,9 @@ const CLUSTER: &[Row] = &[
         ],
     },
     Row {
-        fault: "a Secret that somebody edits, deletes or takes labels from",
+        fault: "somebody edits or deletes a Secret, or removes its labels",
         callers_see: "an audit event `DriftRepaired`",
-        afterwards: "it is put back in place",
+        afterwards: "it is restored",
         within: "20 s",
         held_by: &[
             "tests/service/edge_faults.rs::an_edit_by_hand_is_repaired_and_recorded",
@@ -282,9 +278,9 @@ const CLUSTER: &[Row] = &[
         ],
     },
     Row {
-        fault: "a Secret that somebody replaces by their own",
+        fault: "somebody replaces a Secret with their own",
         callers_see: "DEGRADED, `EdgeConflict`",
-        afterwards: "theirs is neither written nor deleted",
+        afterwards: "the other Secret is neither written nor deleted",
         within: "",
         held_by: &[
             "tests/service/edge_faults.rs::a_secret_that_was_replaced_by_somebody_else_is_a_conflict_and_never_overwritten",
@@ -296,27 +292,27 @@ const LEASE: &[Row] = &[
     Row {
         fault: "a second process with another database",
         callers_see: "it serves reads; changes there are UNAVAILABLE, `NOT_LEADER`, with the holder's name",
-        afterwards: "it takes over when the holder has ended or its Lease has expired",
+        afterwards: "it takes over when the leader has stopped or its Lease has expired",
         within: "5 s; 20 s after kill -9",
         held_by: &[
             "tests/service/leader/mod.rs::a_second_database_serves_reads_names_the_holder_and_takes_over_at_once_when_that_one_stops",
             "tests/service/leader/mod.rs::a_killed_service_goes_on_at_once_on_its_own_database_and_on_a_copy_only_when_the_lease_has_expired",
-            "tests/process/leader.rs::one_process_writes_and_the_other_takes_over_when_it_is_told_to_stop_or_killed",
+            "tests/process/leader.rs::one_process_writes_and_the_other_takes_over_when_it_stops_or_is_killed",
         ],
     },
     Row {
-        fault: "a successor whose database never saw what the holder did",
-        callers_see: "changes are UNAVAILABLE, `DATABASE_REBUILDING`, until it has",
-        afterwards: "what was made and changed is what the edge says; what was deleted waits for a person",
+        fault: "a new leader whose database lacks changes of the previous leader",
+        callers_see: "changes are UNAVAILABLE, `DATABASE_REBUILDING`, until it has caught up",
+        afterwards: "creations and changes are recovered from the edge; deleted synced secrets wait for a user's decision",
         within: "25 s",
         held_by: &[
-            "tests/service/leader/mod.rs::who_takes_over_with_an_older_database_takes_nothing_back_of_what_the_holder_was_told",
+            "tests/service/leader/mod.rs::a_takeover_with_an_older_database_reverts_no_acknowledged_change",
         ],
     },
     Row {
-        fault: "a holder that is cut off from the whole cluster",
-        callers_see: "after 10 s changes are UNAVAILABLE, `EDGE_UNREACHABLE`; reads go on",
-        afterwards: "it has stopped writing, and cut what was under way, before another one may act",
+        fault: "the leader is cut off from the whole cluster",
+        callers_see: "after 10 s changes are UNAVAILABLE, `EDGE_UNREACHABLE`; reads still work",
+        afterwards: "it stops writing, and cancels running writes, before another process can become the leader",
         within: "5 s",
         held_by: &[
             "tests/service/leader/partition.rs::a_holder_without_the_api_server_stops_writing_before_the_other_takes_over",
@@ -325,11 +321,11 @@ const LEASE: &[Row] = &[
     },
     Row {
         fault: "no right to the Lease",
-        callers_see: "changes are PERMISSION_DENIED, `EDGE_FORBIDDEN`, with the right that is missing",
-        afterwards: "with the right, changes are accepted",
+        callers_see: "changes are PERMISSION_DENIED, `EDGE_FORBIDDEN`, and the error names the missing right",
+        afterwards: "changes are accepted once the right is granted",
         within: "5 s",
         held_by: &[
-            "tests/service/leader/mod.rs::without_the_right_to_the_lease_a_change_is_refused_and_told_which_right_is_missing",
+            "tests/service/leader/mod.rs::without_the_right_to_the_lease_a_change_fails_and_names_the_right",
         ],
     },
 ];
@@ -337,8 +333,8 @@ const LEASE: &[Row] = &[
 const DISK: &[Row] = &[
     Row {
         fault: "the disk is full",
-        callers_see: "writes are RESOURCE_EXHAUSTED, `DATABASE_FULL`; reads go on; health is NOT_SERVING",
-        afterwards: "with room, writes and health come back; the log hardly grows meanwhile",
+        callers_see: "writes are RESOURCE_EXHAUSTED, `DATABASE_FULL`; reads still work; health is NOT_SERVING",
+        afterwards: "writes and health recover once there is space; the log hardly grows meanwhile",
         within: "20 s",
         held_by: &[
             "tests/process/disk.rs::a_disk_that_was_full_takes_writes_again_without_a_restart",
@@ -346,18 +342,18 @@ const DISK: &[Row] = &[
         ],
     },
     Row {
-        fault: "the disk fails writes, or the file may not be written",
-        callers_see: "writes are INTERNAL, `DATABASE_FAILED`, then UNAVAILABLE, `DATABASE_READ_ONLY`; reads go on; health is NOT_SERVING",
-        afterwards: "when it takes them, both come back",
+        fault: "the disk fails writes, or the file is not writable",
+        callers_see: "writes are INTERNAL, `DATABASE_FAILED`, then UNAVAILABLE, `DATABASE_READ_ONLY`; reads still work; health is NOT_SERVING",
+        afterwards: "writes and health recover when the disk does",
         within: "20 s",
         held_by: &[
-            "tests/process/disk.rs::a_disk_that_fails_writes_is_told_and_used_again_when_it_takes_them",
+            "tests/process/disk.rs::a_disk_that_fails_writes_is_reported_and_used_again_when_it_recovers",
         ],
     },
     Row {
         fault: "another process holds the database",
-        callers_see: "writes wait 5 s, then UNAVAILABLE, `DATABASE_BUSY`; reads go on; health is NOT_SERVING",
-        afterwards: "when it lets go, both come back",
+        callers_see: "writes wait 5 s, then are UNAVAILABLE, `DATABASE_BUSY`; reads still work; health is NOT_SERVING",
+        afterwards: "writes and health recover when it releases the database",
         within: "20 s",
         held_by: &[
             "tests/process/disk.rs::a_database_that_another_process_holds_takes_writes_again_when_it_lets_go",
@@ -365,15 +361,15 @@ const DISK: &[Row] = &[
     },
     Row {
         fault: "a page is damaged",
-        callers_see: "what needs it is INTERNAL, `DATABASE_CORRUPT`; health is NOT_SERVING for good",
+        callers_see: "calls that need the page are INTERNAL, `DATABASE_CORRUPT`; health stays NOT_SERVING",
         afterwards: "the next start refuses the file",
-        within: "a start with a good file",
-        held_by: &["tests/process/disk.rs::a_page_that_is_damaged_is_told_by_name_and_no_longer_served_from"],
+        within: "a start with an intact file",
+        held_by: &["tests/process/disk.rs::a_damaged_page_is_reported_and_no_longer_read"],
     },
     Row {
         fault: "the file is removed or replaced",
         callers_see: "nothing is acknowledged: UNAVAILABLE, `DATABASE_LOST`; the process ends",
-        afterwards: "the next start takes the file that is there",
+        afterwards: "the next start uses the file that is there",
         within: "a start",
         held_by: &[
             "tests/process/disk.rs::a_database_file_that_is_removed_or_replaced_ends_the_service_before_it_acknowledges_anything",
@@ -382,7 +378,7 @@ const DISK: &[Row] = &[
     Row {
         fault: "a database of a newer release",
         callers_see: "the service does not start",
-        afterwards: "the file is left alone",
+        afterwards: "the file is not changed",
         within: "",
         held_by: &[
             "src/store/tests/backup.rs::a_database_of_a_newer_release_is_refused_with_the_release_that_made_it",
@@ -391,7 +387,7 @@ const DISK: &[Row] = &[
     Row {
         fault: "a database of an older release",
         callers_see: "nothing",
-        afterwards: "it is backed up, then migrated with all that is in it; a database of every schema that landed is kept",
+        afterwards: "it is backed up, then migrated with all its data; the tests have a database of every released schema",
         within: "the start",
         held_by: &[
             "src/store/tests/schemas.rs::a_database_of_every_schema_is_migrated_with_what_is_in_it_unharmed",
@@ -400,22 +396,22 @@ const DISK: &[Row] = &[
     },
     Row {
         fault: "the database is lost",
-        callers_see: "names that are absent are UNAVAILABLE, `DATABASE_REBUILDING`, and health is NOT_SERVING, until the edge was read",
-        afterwards: "what the edge holds is recorded again; nothing there is touched; what can't be read is UNMANAGED, `NotRecorded`",
+        callers_see: "unknown names are UNAVAILABLE, `DATABASE_REBUILDING`, and health is NOT_SERVING, until the edge has been read",
+        afterwards: "the synced secrets are rebuilt from the edge, without writing to it; unreadable ones are UNMANAGED, `NotRecorded`",
         within: "20 s, once the cluster answers",
         held_by: &[
             "tests/service/rebuild/mod.rs::a_lost_database_is_rebuilt_with_all_that_was_asked_for",
             "tests/service/rebuild/mod.rs::a_rebuild_touches_nothing_at_the_edge",
-            "tests/service/rebuild/meanwhile.rs::that_a_name_is_absent_is_told_only_after_the_rebuild",
+            "tests/service/rebuild/meanwhile.rs::a_name_is_reported_absent_only_after_the_rebuild",
             "tests/service/rebuild/listed.rs::what_can_not_be_read_in_full_is_listed_with_the_reason_and_can_be_adopted",
             "tests/service/rebuild/mod.rs::a_secret_that_the_extension_merged_into_stays_its_owners_when_the_database_is_lost",
             "tests/process/rebuild.rs::a_database_is_rebuilt_while_no_service_runs",
         ],
     },
     Row {
-        fault: "kill -9 anywhere, and the database is lost with it",
+        fault: "kill -9 at any point, with the loss of the database",
         callers_see: "a broken connection",
-        afterwards: "what the edge holds is a synced secret again, whole; what it does not hold is none",
+        afterwards: "each synced secret at the edge is rebuilt completely; others don't exist",
         within: "20 s",
         held_by: &[
             "tests/process/rebuild.rs::a_create_that_is_killed_anywhere_and_loses_its_database_is_what_the_edge_says",
@@ -424,30 +420,30 @@ const DISK: &[Row] = &[
         ],
     },
     Row {
-        fault: "a database that is put back to a backup",
-        callers_see: "resume tokens are OUT_OF_RANGE; request ids and page tokens of before are refused",
-        afterwards: "what was made or changed since is what the edge says; what was deleted since waits for a person, `NotAtEdgeAfterRestore`",
+        fault: "the database is restored from a backup",
+        callers_see: "resume tokens are OUT_OF_RANGE; earlier request ids and page tokens are refused",
+        afterwards: "later creations and changes are recovered from the edge; synced secrets deleted since wait for a user's decision, `NotAtEdgeAfterRestore`",
         within: "20 s",
         held_by: &[
-            "tests/process/backup.rs::a_restored_database_is_another_history_for_everybody_who_knew_the_other_one",
-            "tests/service/restored.rs::what_was_made_or_changed_after_the_backup_is_what_the_edge_says",
-            "tests/service/restored.rs::what_was_deleted_after_the_backup_waits_for_a_person_who_brings_it_back_or_deletes_it",
+            "tests/process/backup.rs::a_restored_database_starts_a_new_history_for_all_callers",
+            "tests/service/restored.rs::changes_after_the_backup_are_recovered_from_the_edge",
+            "tests/service/restored.rs::a_synced_secret_deleted_after_the_backup_waits_for_a_sync_or_a_deletion",
             "src/store/tests/backup.rs::a_restore_that_is_killed_anywhere_leaves_the_old_database_or_the_new_one",
         ],
     },
     Row {
         fault: "a backup while eight callers write",
         callers_see: "nothing",
-        afterwards: "it holds what was answered before it, and nothing that was never asked",
+        afterwards: "it contains every change answered before it, and nothing that was never requested",
         within: "",
         held_by: &[
             "tests/process/backup.rs::a_backup_while_eight_write_holds_what_was_answered_before_it_and_nothing_that_was_never_asked",
         ],
     },
     Row {
-        fault: "a disk with CA files or kubeconfigs that hangs",
-        callers_see: "nothing: what the files said before counts",
-        afterwards: "they are read when the disk answers",
+        fault: "the disk with CA files or kubeconfigs hangs",
+        callers_see: "nothing: the previous content stays in use",
+        afterwards: "the files are read when the disk answers",
         within: "at once",
         held_by: &[
             "tests/service/renewed.rs::files_on_a_disk_that_hangs_stop_no_call",
@@ -458,9 +454,9 @@ const DISK: &[Row] = &[
 
 const PROCESS: &[Row] = &[
     Row {
-        fault: "kill -9 wherever a creation waits for somebody",
+        fault: "kill -9 at any point where a creation waits",
         callers_see: "a broken connection",
-        afterwards: "the same `request_id` finishes it and stores nothing twice; without it, SYNCED or `ValueNotStored`",
+        afterwards: "a retry with the same `request_id` finishes it and stores nothing twice; without a retry, SYNCED or `ValueNotStored`",
         within: "the next start",
         held_by: &[
             "tests/process/crash.rs::a_create_that_is_killed_anywhere_is_finished_by_its_retry_and_nothing_is_stored_twice",
@@ -468,9 +464,9 @@ const PROCESS: &[Row] = &[
         ],
     },
     Row {
-        fault: "kill -9 in an adoption, an update, a rotation, a deletion, a hand-over between the engines",
+        fault: "kill -9 during an adoption, an update, a rotation, a deletion, a hand-over between the engines",
         callers_see: "a broken connection",
-        afterwards: "it goes on by itself, an adoption with its `request_id`; the edge is never half new",
+        afterwards: "it continues automatically, an adoption with its `request_id`; the edge never has a mix of old and new values",
         within: "the next start",
         held_by: &[
             "tests/process/crash.rs::an_adoption_that_is_killed_anywhere_is_finished_by_its_retry_and_keeps_the_secret",
@@ -480,9 +476,9 @@ const PROCESS: &[Row] = &[
         ],
     },
     Row {
-        fault: "SIGTERM with calls and watches under way",
+        fault: "SIGTERM during calls and watches",
         callers_see: "calls are finished within `server.drain`; watches, and calls after that, are UNAVAILABLE, `STOPPING`",
-        afterwards: "what is recorded goes on with the next start",
+        afterwards: "the next start continues with the recorded changes",
         within: "",
         held_by: &[
             "tests/service/life.rs::calls_under_way_are_finished_when_it_stops",
@@ -490,8 +486,8 @@ const PROCESS: &[Row] = &[
         ],
     },
     Row {
-        fault: "SIGTERM with connections on which nobody waits, handshakes that stall, peers that are gone",
-        callers_see: "their connection ends",
+        fault: "SIGTERM with idle connections, stalled handshakes and vanished peers",
+        callers_see: "their connection is closed",
         afterwards: "the process ends",
         within: "5 s",
         held_by: &[
@@ -501,7 +497,7 @@ const PROCESS: &[Row] = &[
     Row {
         fault: "a restart with watchers attached",
         callers_see: "the command line waits and resumes",
-        afterwards: "they go on where they were",
+        afterwards: "they continue at their position",
         within: "20 s",
         held_by: &[
             "tests/process/people/connection.rs::a_watch_goes_on_where_it_was_when_the_service_comes_back",
@@ -509,8 +505,8 @@ const PROCESS: &[Row] = &[
     },
     Row {
         fault: "the wall clock is set forward by a year and back",
-        callers_see: "nothing; `check` warns, and a metric tells the skew",
-        afterwards: "nothing is pruned, no token grows old, rotation goes on",
+        callers_see: "nothing; `check` warns, and a metric shows the skew",
+        afterwards: "nothing is pruned, no token expires, rotation continues",
         within: "",
         held_by: &[
             "tests/process/clock.rs::a_clock_that_is_set_forward_by_a_year_and_back_prunes_nothing_and_keeps_nobody_waiting",
@@ -518,9 +514,9 @@ const PROCESS: &[Row] = &[
         ],
     },
     Row {
-        fault: "a process that may open few files, and many who connect",
-        callers_see: "new connections come in, strangers give way",
-        afterwards: "it never runs out of them; the log tells the limit at the start",
+        fault: "a low limit of open files, and many connections",
+        callers_see: "new connections are accepted; unauthenticated ones are evicted",
+        afterwards: "the process never runs out of file descriptors; the log shows the limit at the start",
         within: "",
         held_by: &[
             "tests/process/doors.rs::a_process_that_may_open_few_files_takes_as_many_connections_as_fit_and_never_runs_out",
@@ -534,7 +530,7 @@ const PROCESS: &[Row] = &[
         held_by: &["tests/service/life.rs::a_thousand_callers_at_once_are_answered_or_told_to_come_back"],
     },
     Row {
-        fault: "fields at, under and over their limits, unknown enum values, duplicated keys",
+        fault: "fields at, below and above their limits, unknown enum values, duplicate keys",
         callers_see: "INVALID_ARGUMENT that names every field at once",
         afterwards: "nothing is changed",
         within: "",
@@ -545,8 +541,8 @@ const PROCESS: &[Row] = &[
         ],
     },
     Row {
-        fault: "a `request_id` that comes again",
-        callers_see: "the same answer; INVALID_ARGUMENT where the content differs",
+        fault: "a repeated `request_id`",
+        callers_see: "the same answer; INVALID_ARGUMENT if the content differs",
         afterwards: "nothing is done twice",
         within: "",
         held_by: &[
@@ -570,7 +566,7 @@ pub fn matrix() -> String {
     for (name, rows) in sections {
         let _ = write!(
             page,
-            "### {name}\n\n| fault | what callers see | what comes after it | back within | held by |\n|---|---|---|---|---|\n"
+            "### {name}\n\n| fault | what callers see | afterwards | back within | tests |\n|---|---|---|---|---|\n"
         );
         for Row { fault, callers_see, afterwards, within, held_by } in rows {
             let tests: Vec<_> =

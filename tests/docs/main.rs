@@ -59,7 +59,7 @@ fn the_page_of_the_configuration_is_what_its_fields_say() {
 }
 
 #[test]
-fn the_page_of_errors_is_what_callers_are_told() {
+fn the_page_of_errors_lists_the_errors_of_callers() {
     is_current("errors.md", &tables::errors());
 }
 

@@ -95,7 +95,7 @@ async fn without_its_service_account_a_secretsync_fails_where_tokens_are_issued(
 
 /// Observation 11.
 #[tokio::test]
-async fn what_comes_after_its_secretsync_is_not_waited_for_and_must_be_forced() {
+async fn a_vault_secret_created_after_its_secretsync_needs_a_forced_sync() {
     let long = Duration::from_secs(3_600);
     let fixture = Fixture::start_with(|options| options.back_off = BackOff { base: long, cap: long }).await;
     fixture.class("late", &["late"]).await;

@@ -15,7 +15,7 @@ const US: &str = "secret-service";
 
 /// Observation 3.
 #[tokio::test]
-async fn an_edit_by_hand_is_mended_only_when_the_editor_is_out_of_the_managed_fields() {
+async fn an_edit_by_hand_is_reverted_only_after_the_editor_left_the_managed_fields() {
     let fixture = Fixture::start().await;
     fixture.synced("edited", "v").await;
     let witness = Witness::of(&fixture.site.secrets(), "edited").await;
@@ -138,7 +138,7 @@ async fn orphan_propagation_deletes_the_secret_all_the_same() {
 
 /// Observation 6, what works.
 #[tokio::test]
-async fn a_secretsync_whose_class_is_missing_lets_go_of_its_secret() {
+async fn a_secretsync_without_a_class_releases_its_secret() {
     let fixture = Fixture::start().await;
     fixture.synced("freed", "v").await;
     let witness = Witness::of(&fixture.site.secrets(), "freed").await;

@@ -3,7 +3,7 @@
 use crate::fixture::{CREATED, Fixture, UPDATED};
 
 #[tokio::test]
-async fn of_two_keys_the_one_that_is_there_is_written_and_each_outcome_is_told() {
+async fn of_two_keys_the_existing_one_is_written_and_both_outcomes_are_reported() {
     let fixture = Fixture::start_with(|options| options.partial_sync = true).await;
     fixture.site.seed("there", "v").await;
     fixture.class("pair", &["there", "late"]).await;

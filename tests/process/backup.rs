@@ -100,7 +100,7 @@ async fn a_backup_while_eight_write_holds_what_was_answered_before_it_and_nothin
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restored_database_is_another_history_for_everybody_who_knew_the_other_one() {
+async fn a_restored_database_starts_a_new_history_for_all_callers() {
     let (site, mut process, backup) = start().await;
     let file = backup.to_str().unwrap();
     let mut second = create("second", vec![existing("k", "v")]);

@@ -131,7 +131,7 @@ impl Drop for Refused {
 
 /// The first write fails with an I/O error; a connection that is opened after that may only read.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_disk_that_fails_writes_is_told_and_used_again_when_it_takes_them() {
+async fn a_disk_that_fails_writes_is_reported_and_used_again_when_it_recovers() {
     let site = Site::start().await;
     let mut process = Process::serve(&site).await;
     process.client.create_synced_secret(create("first", vec![created("k", "v", "value")])).await.unwrap();
@@ -149,7 +149,7 @@ async fn a_disk_that_fails_writes_is_told_and_used_again_when_it_takes_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_that_is_damaged_is_told_by_name_and_no_longer_served_from() {
+async fn a_damaged_page_is_reported_and_no_longer_read() {
     let site = Site::start().await;
     let mut process = Process::serve(&site).await;
     for number in 0..20 {

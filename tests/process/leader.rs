@@ -59,7 +59,7 @@ async fn metric(port: u16, name: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_process_writes_and_the_other_takes_over_when_it_is_told_to_stop_or_killed() {
+async fn one_process_writes_and_the_other_takes_over_when_it_stops_or_is_killed() {
     let site = Site::start().await;
     assert!(checked(&site).await.starts_with("Nobody holds the Lease"));
     let config = configuration(&site, 0);

@@ -105,7 +105,7 @@ async fn dropped_lines(metrics: &str) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_does_not_take_the_log_holds_up_nothing_else() {
+async fn a_blocked_log_reader_blocks_nothing_else() {
     let site = Site::start().await;
     let (port, metrics) = (free_port(), format!("127.0.0.1:{}", free_port()));
     let config = site.directory().join("serve.toml");

@@ -56,7 +56,7 @@ fn is_refused<T: std::fmt::Debug>(answer: Result<T, Status>, reason: &str, field
 }
 
 #[tokio::test]
-async fn names_of_others_can_neither_be_created_nor_adopted_and_the_refusal_says_whose_they_are() {
+async fn reserved_names_can_neither_be_created_nor_adopted_and_the_error_names_the_owner() {
     let reserved = patterns(&["secret-service-tls this service, which is run with it"]);
     let mut world = world(Admission { reserved, ..Admission::default() }).await;
     seed(&world).await;

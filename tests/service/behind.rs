@@ -57,7 +57,7 @@ async fn a_secretsync_that_goes_while_the_watch_is_behind_comes_back() {
 }
 
 #[tokio::test]
-async fn what_the_extension_said_before_it_was_told_is_no_answer() {
+async fn a_status_before_the_trigger_is_no_answer() {
     needs!(the_double);
     let mut world = with_one(Options { patience: Duration::from_secs(60), ..Options::default() }).await;
     world.cluster().faults().add(FaultRule::new(ClusterFault::WatchSilent).resource("secretsyncs"));
@@ -114,7 +114,7 @@ async fn a_deletion_is_done_only_when_no_finalizer_holds_the_secretsync_any_more
 }
 
 #[tokio::test]
-async fn an_orphan_that_a_finalizer_holds_is_not_told_as_removed_while_it_is_there() {
+async fn an_orphan_with_a_finalizer_is_not_reported_as_removed_while_it_exists() {
     let options = Options { interval: Duration::from_millis(300), ..Options::default() };
     let mut world = with_one(options).await;
     let mut sync = world.syncs().get("a").await.unwrap();

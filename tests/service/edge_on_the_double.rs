@@ -11,7 +11,8 @@ use kube::{
 };
 use kubernetes_double::{self as double, Cluster, ClusterFault, Fault, FaultRule, OnResource};
 use secret_service::edge::{
-    ACCOUNT_RIGHTS, Edge, EdgeError, Index, Leadership, Options, SECRET_RIGHTS, STORE_RIGHTS, Seen, Standing,
+    ACCOUNT_RIGHTS, Edge, EdgeError, Index, LeaderState, Leadership, Options, SECRET_RIGHTS, STORE_RIGHTS,
+    Seen,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -117,7 +118,7 @@ async fn candidate(fixture: &Fixture, identity: String) -> Candidate {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_many_who_take_the_lease_at_once_one_gets_it_and_the_others_know_who() {
+async fn of_many_candidates_one_acquires_the_lease_and_the_others_name_it() {
     let fixture = Fixture::start().await;
     // Whoever asks gets an answer that is old by the time it writes.
     fixture
@@ -130,7 +131,7 @@ async fn of_many_who_take_the_lease_at_once_one_gets_it_and_the_others_know_who(
     }
     for _ in 0..3 {
         let known =
-            async || candidates.iter().all(|one| !matches!(one.leadership.standing(), Standing::Unasked));
+            async || candidates.iter().all(|one| !matches!(one.leadership.state(), LeaderState::Undecided));
         until_so("a word for each", &known).await;
         until_so("a leader", async || candidates.iter().any(|one| one.leadership.is_leading())).await;
         let holder = edge(&fixture).await.lease_holder("the-lease").await.unwrap().unwrap().identity;
@@ -138,7 +139,7 @@ async fn of_many_who_take_the_lease_at_once_one_gets_it_and_the_others_know_who(
             candidates
                 .iter()
                 .filter(|one| !one.leadership.is_leading())
-                .all(|one| one.leadership.standing() == Standing::StandingBy { holder: holder.clone() })
+                .all(|one| one.leadership.state() == LeaderState::Standby { holder: holder.clone() })
         };
         until_so("all others know who", &follows).await;
         let leading = candidates.iter().filter(|one| one.leadership.is_leading()).count();
@@ -159,12 +160,12 @@ async fn a_lease_that_somebody_else_writes_themselves_into_is_lost_at_the_next_r
     let theirs = Patch::Merge(json!({ "spec": { "holderIdentity": "theirs" } }));
     fixture.leases().patch("the-lease", &PatchParams::default(), &theirs).await.unwrap();
     until_so("it is lost", async || !mine.leadership.is_leading()).await;
-    assert_eq!(mine.leadership.standing(), Standing::StandingBy { holder: "theirs".to_owned() });
+    assert_eq!(mine.leadership.state(), LeaderState::Standby { holder: "theirs".to_owned() });
     assert_eq!(mine.leadership.changes(), 1);
     // It was removed: nobody has it.
     fixture.leases().delete("the-lease", &DeleteParams::default()).await.unwrap();
     until_so("it is taken anew", async || mine.leadership.is_leading()).await;
-    assert_eq!(mine.leadership.standing(), Standing::Leading { term: 1 });
+    assert_eq!(mine.leadership.state(), LeaderState::Leader { term: 1 });
     mine.stop.cancel();
     mine.task.await.unwrap();
 }

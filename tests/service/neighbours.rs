@@ -238,7 +238,7 @@ async fn a_look_that_began_before_sync_now_does_not_answer_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_waits_for_a_list_that_is_forbidden_is_told_why_and_goes_on_when_it_is_allowed() {
+async fn a_forbidden_list_is_reported_and_syncing_continues_when_it_is_allowed() {
     let Some(mut world) = world_with_one(secret_store()).await else { return };
     world.stop_extension().await;
     let asked = UpdateSyncedSecretRequest { wait: None, ..with_description("a", "waits") };

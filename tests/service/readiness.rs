@@ -153,7 +153,7 @@ async fn classes_that_lead_to_other_vaults_are_named() {
 }
 
 #[tokio::test]
-async fn a_controller_that_answers_nobody_is_told() {
+async fn a_silent_controller_is_reported() {
     let mut world = World::start_with(Options { patience: Duration::from_millis(500), ..engine() }).await;
     world.stop_extension().await;
     make_sync(&world, "theirs").await;
@@ -164,7 +164,7 @@ async fn a_controller_that_answers_nobody_is_told() {
 }
 
 #[tokio::test]
-async fn a_controller_that_no_longer_answers_us_is_told_although_it_did() {
+async fn a_controller_that_stops_answering_is_reported() {
     let mut world = World::start_with(Options { patience: Duration::from_millis(500), ..engine() }).await;
     create_edp1(&mut world).await;
     world.stop_extension().await;
@@ -199,7 +199,7 @@ fn not_served() -> FaultRule<ResourceMatch> {
 }
 
 #[tokio::test]
-async fn what_the_extension_has_in_its_hands_stays_there_when_its_resources_are_not_served_at_a_start() {
+async fn delegated_synced_secrets_stay_delegated_if_the_kinds_are_missing_at_a_start() {
     needs!(the_double);
     let mut world = World::start_with(auto()).await;
     create_edp1(&mut world).await;

@@ -45,7 +45,7 @@ async fn restored_after(deleted: &[&str], since: impl AsyncFnOnce(&mut World)) -
 }
 
 #[tokio::test]
-async fn what_was_deleted_after_the_backup_waits_for_a_person_who_brings_it_back_or_deletes_it() {
+async fn a_synced_secret_deleted_after_the_backup_waits_for_a_sync_or_a_deletion() {
     let mut world = restored(&["wanted", "unwanted"]).await;
     for id in ["wanted", "unwanted"] {
         let held = world.until(id, |secret| synced(secret).reason == "NotAtEdgeAfterRestore").await;
@@ -73,7 +73,7 @@ async fn what_was_deleted_after_the_backup_waits_for_a_person_who_brings_it_back
 }
 
 #[tokio::test]
-async fn what_was_made_or_changed_after_the_backup_is_what_the_edge_says() {
+async fn changes_after_the_backup_are_recovered_from_the_edge() {
     let mut world = restored_after(&["remade"], async |world| {
         world.seed("w", "another").await;
         world.create("made", vec![existing("k", "w")]).await;

@@ -103,8 +103,7 @@ async fn a_list_that_costs_more_than_asking_for_each_is_not_begun_again() {
 }
 
 #[tokio::test]
-async fn where_the_vault_can_not_be_listed_a_secret_that_is_gone_is_told_and_one_that_can_not_be_asked_for_is_not()
- {
+async fn without_list_rights_a_deleted_secret_is_reported_and_an_unreadable_one_is_not() {
     let mut world = World::start_with(often()).await.with_synced(&["a"], "value").await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     let faults = world.vault.faults();
@@ -130,7 +129,7 @@ async fn where_the_vault_can_not_be_listed_a_secret_that_is_gone_is_told_and_one
 }
 
 #[tokio::test]
-async fn a_version_that_expires_while_nothing_else_happens_is_told_as_expired() {
+async fn a_version_is_reported_as_expired_without_any_other_event() {
     let mut world = World::start_with(often()).await;
     let mut request = create("a", vec![created("k", "v", "value")]);
     let in_a_while = jiff::Timestamp::now().as_second() + 8;

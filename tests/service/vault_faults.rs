@@ -39,7 +39,7 @@ fn condition<'a>(vault: &'a Vault, kind: &str) -> (Status, &'a str, &'a str) {
 }
 
 #[tokio::test]
-async fn a_healthy_vault_is_told_so_by_a_fresh_check_that_changes_nothing() {
+async fn a_fresh_check_reports_a_healthy_vault_and_changes_nothing() {
     // Who never reads a value does not try whether it may.
     let mut world = World::start_with(Options { engine: SyncEngine::Direct, ..Options::default() }).await;
     let told = vault(&mut world).await;
@@ -257,7 +257,7 @@ async fn an_expired_token_is_renewed_without_anybody_noticing() {
 }
 
 #[tokio::test]
-async fn what_a_person_mends_in_the_vault_is_found_long_before_the_next_rotation_check() {
+async fn a_fix_in_the_vault_is_noticed_before_the_next_rotation_check() {
     let mut world = World::start().await;
     let mut extension = None;
     if engine() == SyncEngine::SecretStore {

@@ -274,7 +274,10 @@ impl World {
                     patience: Duration::from_secs(20),
                     ..secret_store::Options::default()
                 },
-                keep: store::Keep { audit: Duration::from_secs(86_400), ..store::Keep::default() },
+                retention: store::Retention {
+                    audit: Duration::from_secs(86_400),
+                    ..store::Retention::default()
+                },
                 rebuild: true,
                 admission: Default::default(),
             },

@@ -102,7 +102,7 @@ pub(super) fn settings(site: &Site, options: &Options) -> Settings {
                 patience: options.patience,
                 ..secret_store::Options::default()
             },
-            keep: store::Keep { audit: Duration::from_secs(86_400), ..store::Keep::default() },
+            retention: store::Retention { audit: Duration::from_secs(86_400), ..store::Retention::default() },
             rebuild: options.rebuild,
             admission: options.admission.clone(),
         },

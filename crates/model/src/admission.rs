@@ -1,4 +1,4 @@
-//! The types, labels and names that a synced secret may have, whoever asks.
+//! The types, labels and names that a synced secret may have, for every caller.
 //!
 //! Other software acts on Secrets by exactly these, some of it with high privileges: Helm applies the release
 //! that a Secret with its name or label describes, and Argo CD takes cluster credentials from a Secret with
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_free_or_its_owner_is_told() {
+    fn a_name_is_free_or_its_owner_is_named() {
         let owner =
             |admission: &Admission, name: &str| admission.owner(&name.parse().unwrap()).map(str::to_owned);
         let mut admission = Admission::default();

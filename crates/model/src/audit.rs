@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::NameError;
 pub use action::AuditAction;
-pub use chain::{Anchor, ChainError, ChainWalk, Places};
+pub use chain::{Anchor, ChainAnchors, ChainError, ChainWalk};
 
 /// Prefix of the hashed content, so that no other format of events has the same hash.
 const FORMAT: &[u8] = b"secret-service audit 2";

@@ -18,19 +18,19 @@ pub struct EdgeRecord {
     pub digest: Option<Vec<u8>>,
 }
 
-/// A task handed to the Secret Store extension, and what to record when it is done.
+/// A sync that was delegated to the Secret Store extension, and what to record when it is done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Handed {
+pub struct Delegation {
     /// The generation of the synced secret.
     pub generation: i64,
     /// The "Sync now" that it answers.
     pub requests: i64,
-    /// When it was handed over, for display.
+    /// When it was delegated, for display.
     pub time: Timestamp,
-    /// When it was handed over, for measuring: time since the start of this process. Absent if an earlier
-    /// process did it.
+    /// When it was delegated, for measuring: time since the start of this process. Absent if an earlier
+    /// process delegated it.
     #[serde(skip)]
-    pub handed_at: Option<Duration>,
+    pub delegated_at: Option<Duration>,
     /// `metadata.generation` of the SecretSync and of its class after the write: a higher one means that
     /// someone else wrote it.
     pub sync_generation: i64,

@@ -16,11 +16,11 @@ pub use access::{
 };
 pub use admission::{Admission, NamePattern, ReservedName};
 pub use audit::{
-    Anchor, AuditAction, AuditEvent, AuditHash, Chain, ChainError, ChainWalk, ChainedEvent, Link, Outcome,
-    Places,
+    Anchor, AuditAction, AuditEvent, AuditHash, Chain, ChainAnchors, ChainError, ChainWalk, ChainedEvent,
+    Link, Outcome,
 };
 pub use condition::{Condition, ConditionType, Reason, Status};
-pub use edge_state::{EdgeRecord, Handed};
+pub use edge_state::{Delegation, EdgeRecord};
 pub use names::{NameError, SecretKey, SyncedSecretId, VaultSecretName, VaultVersion, is_unprintable};
 pub use reference::{Encoding, EncodingError, Reference, ReferenceStatus, mapping};
 pub use synced_secret::{ChangeKind, Filter, Origin, SecretType, State, SyncEngine, SyncedSecret, limits};

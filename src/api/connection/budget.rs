@@ -78,7 +78,7 @@ impl Inner {
         let mut held = self.held();
         let all = held.all.saturating_add(amount);
         let each = held.by_holder.get(holder).copied().unwrap_or_default().saturating_add(amount);
-        // A holder with too much is told so even if the budget is spent, too.
+        // A holder above its share gets that error, even if the whole budget is spent, too.
         if each > self.each.1 {
             return Err(self.each);
         }

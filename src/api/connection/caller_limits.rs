@@ -41,7 +41,7 @@ impl CallerLimits {
         let budget = |all, each| Budget::new(all, each, limit_hits.clone());
         let (calls, bytes) = (limits.concurrent_calls, limits.request_bytes);
         let undecided_calls = (eighth(calls), eighth(eighth(calls)));
-        // The largest message that is allowed must fit, whoever sends it.
+        // The largest allowed message must fit for every caller.
         let undecided_bytes = eighth(bytes).max(limits.message_bytes);
         Self(Arc::new(Inner {
             rate,

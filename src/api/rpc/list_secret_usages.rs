@@ -71,8 +71,7 @@ async fn page(
     Ok(ListSecretUsagesResponse { usages, next_page_token })
 }
 
-/// A usage. Whether its key is missing tells the keys of the synced secret, so only callers who see them are
-/// told.
+/// A usage. A missing key reveals the keys of the synced secret, so only callers who may see these get it.
 fn shown_usage(
     secrets: &Secrets,
     visibility: Option<&KeyVisibility>,

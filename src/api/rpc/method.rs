@@ -4,7 +4,7 @@
 use super::request::RpcRequest;
 use crate::{model::Permission, proto};
 
-/// The only method without a deadline of ours: it lasts as long as its caller wants.
+/// The only method without a deadline set by the service: it lasts as long as its caller wants.
 pub(crate) const WATCH: &str = <proto::WatchSyncedSecretsRequest as RpcRequest>::METHOD;
 
 /// What is known of a method before its request is read.

@@ -58,7 +58,7 @@ pub(super) use mutation_request;
 // === impl Mutation ===
 
 impl<T: MutationRequest> Mutation<T> {
-    /// Reads who calls and how the request is to be carried out.
+    /// Reads the caller and the options of the request.
     pub(super) fn of(secrets: &Secrets, request: Request<T>) -> Self {
         let deadline = deadline(&request).unwrap_or_else(|| Instant::now() + DEFAULT_DEADLINE);
         let actor = auth::caller(request.extensions()).to_string();

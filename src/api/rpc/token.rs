@@ -19,7 +19,7 @@ const MAC_BYTES: usize = 32;
 const HEAD_BYTES: usize = 1 + 8;
 /// Seconds for which a page token is valid.
 const PAGE_TOKEN_LIFE: i64 = 24 * 60 * 60;
-/// Longer than any token of ours; the longest part is the vault's own page token.
+/// Longer than any token that the service issues; the longest part is the vault's page token.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
 /// What a token is valid for: one method with one filter.

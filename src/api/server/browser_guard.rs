@@ -2,7 +2,7 @@
 //!
 //! A page of another origin is refused by CORS and by the Origin header of the call itself. A page of the
 //! same origin could be any site whose name resolves to this service (DNS rebinding), so the name in Host
-//! must be one of ours.
+//! must be one of this service.
 
 use std::{
     convert::Infallible,

@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn streams_without_credentials_are_told_apart_from_unary_calls() {
+    fn streams_and_unary_calls_without_credentials_are_distinguished() {
         let watch = unauthenticated("/grpc.health.v1.Health/Watch");
         assert_eq!(watch.0, Some(UnauthenticatedCall::HealthWatch));
         for version in ["v1", "v1alpha"] {

@@ -241,7 +241,7 @@ async fn tls_and_a_unix_socket_serve_the_same() {
 }
 
 #[tokio::test]
-async fn what_keeps_the_server_from_starting_is_said() {
+async fn the_error_names_what_prevents_a_start() {
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr().unwrap();
     let fails = async |change: &dyn Fn(&mut Options)| {

@@ -18,7 +18,7 @@ async fn lists(client: &mut SecretServiceClient<Channel>) -> Result<(), Status> 
 }
 
 #[tokio::test]
-async fn who_does_not_take_an_answer_loses_the_connection_and_others_do_not() {
+async fn a_client_that_does_not_read_its_answer_loses_the_connection() {
     let house = house().await;
     for number in 0..2_000 {
         let description = "long ".repeat(50);

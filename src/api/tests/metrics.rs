@@ -49,7 +49,7 @@ async fn calls_are_counted_by_method_and_code_and_synced_secrets_by_state_and_no
 }
 
 #[tokio::test]
-async fn who_asks_for_metrics_and_does_not_finish_keeps_nobody_from_stopping() {
+async fn an_unfinished_metrics_request_does_not_delay_the_shutdown() {
     let running = serve(|options| options.metrics = Some("127.0.0.1:0".parse().unwrap())).await;
     let mut half = tokio::net::TcpStream::connect(running.metrics.unwrap()).await.unwrap();
     half.write_all(b"GET /metrics HTTP/1.1\r\nHost:").await.unwrap();

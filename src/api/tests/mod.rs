@@ -72,7 +72,7 @@ async fn house_over(store: Store, directory: TempDir) -> House {
         workers: 1,
         engine: Some(SyncEngine::Direct),
         secret_store: secret_store::Options::default(),
-        keep: store::Keep { audit: Duration::from_secs(3_600), ..store::Keep::default() },
+        retention: store::Retention { audit: Duration::from_secs(3_600), ..store::Retention::default() },
         rebuild: false,
         admission: Admission::default(),
     };

@@ -50,7 +50,7 @@ async fn a_page_that_is_allowed_calls_over_http_1() {
 }
 
 #[tokio::test]
-async fn a_page_that_is_not_allowed_gets_nothing_whatever_it_sends() {
+async fn a_web_page_that_is_not_allowed_gets_no_answer() {
     let running = serve(|_| ()).await;
     let body = get("syncedSecrets/edp1secrets");
     let origin = ("origin", "https://evil.example");

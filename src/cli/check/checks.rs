@@ -176,7 +176,7 @@ async fn check_tls(config: &Config) -> Option<CheckResult> {
     let now = Timestamp::now();
     let problems = dates.iter().filter_map(|dated| dated.problem(now)).collect::<Vec<_>>().join(" ");
     let first = dates.iter().filter_map(|dated| dated.time).min();
-    // What lets nobody in any more is broken; of the rest somebody should know.
+    // An expired file that locks out all clients is a failure; the others are warnings.
     let is_broken = |dated: &Expiry| match dated.kind {
         ExpiryKind::Serving => true,
         ExpiryKind::ClientAuthority => false,

@@ -199,7 +199,7 @@ impl Dev {
                     vault_name: self.vault_name.clone(),
                     ..secret_store::Options::default()
                 },
-                keep: store::Keep { audit: RETENTION, ..store::Keep::default() },
+                retention: store::Retention { audit: RETENTION, ..store::Retention::default() },
                 rebuild: true,
                 admission: Admission::default(),
             },

@@ -21,7 +21,7 @@ fn request(method: Method, uri: &str) -> http::Request<Body> {
 }
 
 #[test]
-fn what_changes_nothing_needs_nobody_to_act() {
+fn reads_and_dry_runs_are_no_writes() {
     for (method, uri, changes) in [
         (Method::GET, "/api/v1/namespaces/a/secrets?watch=true", false),
         (Method::POST, "/api/v1/namespaces/a/secrets?", true),

@@ -1,4 +1,4 @@
-//! Which engine new synced secrets get: the configured one, or the one that the cluster can do.
+//! Chooses the engine of new synced secrets: the configured one, or one that the cluster supports.
 
 use std::time::Duration;
 
@@ -7,18 +7,17 @@ use tokio::time::Instant;
 use super::Engines;
 use crate::{backoff::Backoff, model::SyncEngine};
 
-/// How often the cluster is asked what it serves until it answers.
+/// The pause after a failed discovery request.
 const ERROR_PAUSE: Duration = Duration::from_secs(2);
-/// How often it is asked whether the extension's resources have come: soon at first, because an API server
-/// that has just started does not serve custom resources yet.
+/// The first pause between two checks for the extension's resources. Short, because an API server that has
+/// just started does not serve custom resources yet.
 const FIRST_POLL: Duration = Duration::from_secs(1);
-/// The same in the long run.
+/// The longest pause between two checks.
 const LONGEST_POLL: Duration = Duration::from_secs(30);
-/// How long the resources must have been missing before a namespace that has no synced secrets begins with
-/// the direct engine.
+/// How long the resources must be missing before a namespace without synced secrets gets the direct engine.
 const ABSENCE_CONFIRMED_AFTER: Duration = Duration::from_secs(3);
 
-/// Which engines synced secrets have.
+/// The engines that synced secrets use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InUse {
     direct: bool,
@@ -26,7 +25,7 @@ pub struct InUse {
 }
 
 impl InUse {
-    /// Of these engines.
+    /// The set of these engines.
     pub fn of(engines: impl IntoIterator<Item = SyncEngine>) -> Self {
         let mut in_use = Self::default();
         for engine in engines {
@@ -38,15 +37,16 @@ impl InUse {
         in_use
     }
 
-    /// Whether any synced secret is in the hands of the Secret Store extension.
+    /// Whether any synced secret uses the Secret Store extension.
     pub fn is_delegated(self) -> bool {
         self.secret_store
     }
 }
 
 impl Engines {
-    /// Chooses the engine of new synced secrets by what the cluster serves, and says why. Asks until that can
-    /// be told. `is_rebuilding`: what a lost database knew of may be in the extension's hands.
+    /// Chooses the engine of new synced secrets by the kinds that the cluster serves. Retries until they are
+    /// known. Returns the reason, too. `is_rebuilding`: whether a lost database is still being rebuilt, whose
+    /// synced secrets may use the extension.
     pub async fn choose(
         &self,
         in_use: impl Fn() -> InUse,
@@ -59,16 +59,16 @@ impl Engines {
                 Ok(is_served) => {
                     let missing =
                         (!is_served).then(|| missing_since.get_or_insert_with(Instant::now).elapsed());
-                    // What a lost database knew of may be in the extension's hands.
-                    let missing_but = missing.is_some() && is_rebuilding();
-                    if let Some(chosen) = decided(missing, in_use()).filter(|_| !missing_but) {
+                    // The synced secrets of the lost database may use the extension.
+                    let is_uncertain = missing.is_some() && is_rebuilding();
+                    if let Some(chosen) = decided(missing, in_use()).filter(|_| !is_uncertain) {
                         return chosen;
                     }
                     FIRST_POLL
                 }
                 Err(error) => {
                     missing_since = None;
-                    tracing::debug!(%error, "the cluster does not say which engines it can do; asking again");
+                    tracing::debug!(%error, "it is not known yet which engines the cluster supports; trying again");
                     ERROR_PAUSE
                 }
             };
@@ -76,7 +76,8 @@ impl Engines {
         }
     }
 
-    /// Waits until the extension's resources are served: in the direct engine, too, others may use them.
+    /// Waits until the extension's resources are served: other tools may use them even with the direct
+    /// engine.
     pub async fn until_served(&self) {
         for pause in Backoff::doubling(FIRST_POLL, LONGEST_POLL).pauses() {
             if self.edge().has_secret_store().await == Ok(true) {
@@ -87,18 +88,18 @@ impl Engines {
     }
 }
 
-/// The engine to change to when the extension's resources came after the choice, and why. They are taken up
-/// where nothing is in the hands of the direct engine. What is, is handed over after a restart: not while
-/// people work with it.
+/// The engine to change to, and why, when the extension's resources appear after the choice. Changes only if
+/// no synced secret uses the direct engine. Otherwise the hand-over waits for a restart, so that it does not
+/// happen during operation.
 pub fn once_served(chosen: Option<SyncEngine>, in_use: InUse) -> Option<(SyncEngine, &'static str)> {
     (chosen == Some(SyncEngine::Direct) && !in_use.direct).then_some((
         SyncEngine::SecretStore,
-        "the Secret Store extension's resources are served by now, and there are no synced secrets yet",
+        "the cluster now serves the Secret Store extension's resources, and there are no synced secrets yet",
     ))
 }
 
-/// The engine where none is configured, and why; nothing where that is still to be seen. `missing` is how
-/// long the cluster has said that it does not serve the extension's resources, nothing where it does.
+/// The engine if none is configured, and why; none if that is not certain yet. `missing` is how long the
+/// cluster has not served the extension's resources; none if it serves them.
 ///
 /// Resources that are missing are no order to take anything out of the extension's hands: an API server that
 /// has just started, an upgrade or a definition that was deleted by mistake look the same as an extension
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_extension_has_in_its_hands_stays_there_however_long_its_resources_are_missing() {
+    fn delegated_synced_secrets_stay_delegated_while_the_kinds_are_missing() {
         for missing in [0, 3, 86_400] {
             for direct in [false, true] {
                 assert_eq!(engine(Some(missing), direct, true), Some(SyncEngine::SecretStore), "{missing} s");

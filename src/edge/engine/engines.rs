@@ -1,4 +1,4 @@
-//! Both engines of a process, and what is known of the namespace whichever of them a synced secret has.
+//! Both engines of a process, and the queries that concern both.
 
 use std::time::Duration;
 
@@ -25,10 +25,10 @@ pub struct Engines {
     secret_store: SecretStore,
 }
 
-/// The settings of the engines as the cluster has them now. Looks through all classes: ask once for many
-/// synced secrets.
+/// The engines' current settings in the cluster. Reading them scans all classes: do it once for many synced
+/// secrets.
 pub struct Settings {
-    /// As whom the extension comes to the vault; absent where that is not known.
+    /// The identity that the extension uses for the vault, if known.
     pub(super) identity: Option<ExtensionIdentity>,
 }
 
@@ -50,8 +50,8 @@ pub enum OrphanRemoval {
     Wait(Duration),
 }
 
-/// The engine that takes a Kubernetes Secret of another tool over as it is. From there it goes to the other
-/// one, where that is to be.
+/// The engine that adopts another tool's Kubernetes Secret in place. If the other engine is chosen, a
+/// hand-over follows.
 pub const ADOPTING: SyncEngine = SyncEngine::Direct;
 
 /// Whether the engine of this kind needs the values of the references.
@@ -102,28 +102,28 @@ impl Engines {
         }
     }
 
-    /// The settings of now.
+    /// The current settings.
     pub fn settings(&self) -> Settings {
         Settings { identity: self.secret_store.identity().ok() }
     }
 
-    /// The uids of synced secrets that objects of the namespace carry as our label.
+    /// The uids in our labels on objects of the namespace.
     pub fn labels(&self) -> impl Iterator<Item = Uuid> {
         let secrets = self.index.labelled().into_iter().map(|secret| secret.label);
         secrets.chain(self.secret_store.pairs().labelled())
     }
 
-    /// The same of the objects of a name.
+    /// The uids in our labels on the objects with this name.
     pub fn labels_of(&self, name: &str) -> impl Iterator<Item = Uuid> {
         self.index.label_of(name).into_iter().chain(self.secret_store.pairs().labels_of(name))
     }
 
-    /// The Secrets and SecretSyncs that carry one.
+    /// The Secrets and SecretSyncs that carry our label.
     pub fn labelled(&self) -> Vec<Labelled> {
         [self.index.labelled(), self.secret_store.pairs().labelled_syncs()].concat()
     }
 
-    /// The SecretSyncs that somebody else made, as the synced secrets that they amount to.
+    /// The SecretSyncs of other tools, as unmanaged synced secrets.
     pub fn syncs_of_others(&self) -> Vec<(SyncedSecret, SyncEngine)> {
         let (pairs, options) = (self.secret_store.pairs(), self.secret_store.options());
         let syncs = pairs.syncs();
@@ -134,36 +134,36 @@ impl Engines {
         seen.map(|secret| (secret, SyncEngine::SecretStore)).collect()
     }
 
-    /// Tells of every change of a SecretSync or a class.
+    /// Notifies of every change of a SecretSync or a class.
     pub fn changed(&self) -> watch::Receiver<()> {
         self.secret_store.pairs().changed()
     }
 
-    /// Tells that the extension's resources were listed anew, or that the extension acts again after a long
-    /// silence.
+    /// Notifies when the extension's resources were listed again, or when the extension acts again after a
+    /// long silence.
     pub fn relisted(&self) -> watch::Receiver<()> {
         self.secret_store.pairs().listed()
     }
 
-    /// What has been listed completely. Ask before you conclude that something is missing.
+    /// The kinds that have been listed completely. Check it before concluding that an object is missing.
     pub fn listed(&self) -> Listed {
         Listed { secrets: self.index.is_complete(), syncs: self.secret_store.is_listed() }
     }
 
-    /// Waits until the resources that the extension has of an engine's synced secrets are listed.
+    /// Waits until the extension's resources are listed, if this engine uses them.
     pub async fn until_listed(&self, kind: SyncEngine) {
         let pairs = self.secret_store.pairs();
         let mut listed = pairs.listed();
         while kind == SyncEngine::SecretStore && !pairs.is_complete() && listed.changed().await.is_ok() {}
     }
 
-    /// Whether the edge shows anything under a name.
+    /// Whether the edge has any object with this name.
     pub fn shows(&self, name: &str) -> bool {
         matches!(self.index.get(name), Seen::There(_))
             || matches!(self.secret_store.pairs().sync(name), SyncSeen::There(_) | SyncSeen::Behind(_))
     }
 
-    /// The other engine, if the watch shows an object by which it would still write this Secret.
+    /// The other engine, if the watch shows an object through which it would still write this Secret.
     pub fn other_writer(&self, kind: SyncEngine, secret: &SyncedSecret) -> Option<Engine> {
         let shows = kind == SyncEngine::Direct
             && secret.state != State::Deleting
@@ -171,12 +171,12 @@ impl Engines {
         shows.then(|| self.of(SyncEngine::SecretStore))
     }
 
-    /// Whether the extension's kinds are gone from the cluster for good, together with all its objects.
+    /// Whether the extension's kinds are permanently gone from the cluster, together with all its objects.
     pub async fn are_kinds_gone(&self) -> bool {
         self.secret_store.are_kinds_gone().await
     }
 
-    /// Removes what the edge holds of a synced secret that was deleted.
+    /// Removes the objects of a deleted synced secret from the edge.
     pub async fn remove_orphan(&self, deleted: &SyncedSecret) -> Result<OrphanRemoval, EdgeError> {
         let (id, uid) = (&deleted.id, deleted.uid);
         if !self.secret_store.pairs().carries(id.as_str(), uid) {
@@ -188,7 +188,7 @@ impl Engines {
         let target = Target {
             secret: deleted,
             edge: &EdgeRecord::default(),
-            handed: None,
+            delegation: None,
             sync_requests: 0,
             synced_requests: 0,
             adopted: None,
@@ -198,7 +198,7 @@ impl Engines {
         Ok(removed.map_or(OrphanRemoval::Removed, OrphanRemoval::Wait))
     }
 
-    /// Watches the extension's resources until told to stop, and says the name of each that changed.
+    /// Watches the extension's resources until `stop` is cancelled, and sends the name of each that changed.
     pub async fn watch(&self, changed: mpsc::Sender<String>, stop: CancellationToken) {
         self.secret_store.pairs().clone().run(self.edge.clone(), changed, stop).await;
     }
@@ -211,12 +211,12 @@ impl Engines {
 // === impl Listed ===
 
 impl Listed {
-    /// Whether the SecretSyncs were.
+    /// Whether the SecretSyncs are listed.
     pub fn are_syncs(self) -> bool {
         self.syncs
     }
 
-    /// Whether the objects of an engine's synced secrets were.
+    /// Whether the objects of an engine's synced secrets are listed.
     pub fn of(self, kind: SyncEngine) -> bool {
         match kind {
             SyncEngine::Direct => self.secrets,

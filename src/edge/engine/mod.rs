@@ -1,9 +1,8 @@
-//! The two ways in which a synced secret reaches the edge: this service writes its Secret itself, or the
-//! Secret Store extension does.
+//! The two engines that write Kubernetes Secrets: this service itself, or the Secret Store extension.
 //!
-//! An engine decides what to do next, writes, and interprets what it finds at the edge. It knows neither the
+//! An engine plans the next step, writes, and interprets what it observes at the edge. It uses neither the
 //! database nor the vault: the reconciler reads the vault for it, and records, requeues and audits its
-//! answers.
+//! results.
 
 mod choice;
 pub(super) mod direct;
@@ -22,16 +21,16 @@ pub use engines::{
 pub use secret_store::SecretStore;
 pub use setup::{Choice, Need, NeedKind, Setup, check_setup};
 pub use types::{
-    Applied, Attempt, Comparison, Delegated, Digest, Drift, Failure, Look, Objection, Observation,
+    Applied, Aspect, Attempt, Comparison, Delegated, Digest, Drift, Failure, Objection, Observation,
     Preparation, Problem, Released, Retry, Step, Synced, Target, Trigger, VaultState,
 };
 
 use uuid::Uuid;
 
 use super::{Adoptable, AdoptableSync, EdgeError};
-use crate::model::{Handed, SyncEngine, SyncedSecret, SyncedSecretId};
+use crate::model::{Delegation, SyncEngine, SyncedSecret, SyncedSecretId};
 
-/// How a synced secret reaches the edge. Cheap to clone.
+/// An engine. Cheap to clone.
 #[derive(Clone)]
 pub enum Engine {
     /// This service reads the values and writes the Secret.
@@ -61,7 +60,7 @@ impl AdoptableObject {
 }
 
 impl Engine {
-    /// Which of the two it is.
+    /// The kind of this engine.
     pub fn kind(&self) -> SyncEngine {
         match self {
             Self::Direct(_) => SyncEngine::Direct,
@@ -74,7 +73,7 @@ impl Engine {
         reads_values(self.kind())
     }
 
-    /// Whether it can take a synced secret over from the other engine now.
+    /// Whether it can take over a synced secret from the other engine now.
     pub fn can_take_over(&self) -> bool {
         match self {
             Self::Direct(_) => true,
@@ -82,7 +81,7 @@ impl Engine {
         }
     }
 
-    /// What keeps this engine from syncing a synced secret; empty if nothing does.
+    /// Why this engine can't sync a synced secret; empty if it can.
     pub fn check(&self, secret: &SyncedSecret) -> Vec<Objection> {
         match self {
             Self::Direct(_) => Vec::new(),
@@ -98,8 +97,8 @@ impl Engine {
         }
     }
 
-    /// Fails where the name of what this engine would write beside a Secret that is adopted is somebody
-    /// else's.
+    /// Fails if another tool owns an object with the name of one that this engine would write beside an
+    /// adopted Secret.
     pub async fn check_adopted_name(&self, id: &SyncedSecretId, uid: Uuid) -> Result<(), EdgeError> {
         match self {
             Self::Direct(_) => Ok(()),
@@ -107,8 +106,8 @@ impl Engine {
         }
     }
 
-    /// The object of another tool that can be adopted and that an engine like this one writes; nothing where
-    /// there is none. `may_read`: whether the service may read values.
+    /// Another tool's object that this engine can adopt; none if there is none. `may_read`: whether the
+    /// service may read values.
     pub async fn adoptable(
         &self,
         id: &SyncedSecretId,
@@ -150,7 +149,7 @@ impl Engine {
         }
     }
 
-    /// Whether there is anything to do even if nobody asks for it.
+    /// Whether work is left to do without a new trigger.
     pub fn is_unsettled(&self, target: &Target<'_>, settings: &Settings) -> bool {
         match self {
             Self::Direct(_) => direct::plan(target, Trigger::default()) != Step::Nothing,
@@ -158,38 +157,38 @@ impl Engine {
         }
     }
 
-    /// Looks at the edge.
-    pub async fn observe(&self, target: &Target<'_>, look: Look) -> Result<Observation, EdgeError> {
+    /// Reads the state of the edge.
+    pub async fn observe(&self, target: &Target<'_>, aspect: Aspect) -> Result<Observation, EdgeError> {
         match self {
             Self::Direct(engine) => engine.observe(target).await,
-            Self::SecretStore(engine) => engine.observe(target, look).await,
+            Self::SecretStore(engine) => engine.observe(target, aspect).await,
         }
     }
 
-    /// Decides what to do about a write that the extension has not answered for this long. `delegated` is
-    /// everything that it was given.
+    /// Decides what to do about a delegation that the extension has not answered for this long.
+    /// `delegations` are those of all synced secrets.
     pub fn evaluate_silence<'a>(
         &self,
         target: &Target<'_>,
         waited: Duration,
-        delegated: impl Iterator<Item = &'a Handed> + Clone,
+        delegations: impl Iterator<Item = &'a Delegation> + Clone,
     ) -> Observation {
         match self {
             Self::Direct(_) => Observation::Again,
-            Self::SecretStore(engine) => engine.evaluate_silence(target, waited, delegated),
+            Self::SecretStore(engine) => engine.evaluate_silence(target, waited, delegations),
         }
     }
 
-    /// Fails if somebody else's object has the name. Called before any value is read.
+    /// Fails if another tool's object has the name. Called before any value is read.
     pub async fn check_owner(&self, target: &Target<'_>) -> Result<(), EdgeError> {
         match self {
             Self::Direct(engine) => engine.check_owner(target).await,
-            // It reads no values, and looks at the owner with each write.
+            // It reads no values, and checks the owner with each write.
             Self::SecretStore(_) => Ok(()),
         }
     }
 
-    /// Whether the state of the vault has to be written.
+    /// Whether the state of the vault must be written.
     pub fn compare(&self, target: &Target<'_>, state: &VaultState, attempt: Attempt) -> Comparison {
         match self {
             Self::Direct(_) => Comparison::Differs(attempt),
@@ -197,7 +196,7 @@ impl Engine {
         }
     }
 
-    /// What to write to repair drift. None if the vault must be read first. `is_released`: whether
+    /// The state to write to repair drift. None if the vault must be read first. `is_released`: whether
     /// [`Engine::release_keys`] was called.
     pub fn repair(&self, target: &Target<'_>, is_released: bool) -> Option<(VaultState, Attempt)> {
         match self {
@@ -219,7 +218,7 @@ impl Engine {
         }
     }
 
-    /// The field manager besides the engine's own that wrote last, if it can be told.
+    /// The other field manager that wrote last, if it is known.
     pub async fn other_manager(&self, id: &SyncedSecretId) -> Option<String> {
         match self {
             Self::Direct(_) => None,
@@ -227,7 +226,7 @@ impl Engine {
         }
     }
 
-    /// Releases keys that another manager owns, so that a writer that never forces can take them.
+    /// Releases keys that another manager owns, so that a writer that never forces conflicts can own them.
     pub async fn release_keys(&self, target: &Target<'_>) -> Result<(), EdgeError> {
         match self {
             Self::Direct(_) => Ok(()),
@@ -235,7 +234,7 @@ impl Engine {
         }
     }
 
-    /// Takes everything of ours out of somebody else's Secret. Returns a pause if it has to be called again.
+    /// Removes our fields from another tool's Secret. Returns a pause if it must be called again.
     pub async fn withdraw(&self, target: &Target<'_>) -> Result<Option<Duration>, EdgeError> {
         match self {
             Self::Direct(_) => Ok(None),
@@ -243,7 +242,7 @@ impl Engine {
         }
     }
 
-    /// Removes what is ours from the edge. Returns a pause if it has to be called again.
+    /// Removes our objects from the edge. Returns a pause if it must be called again.
     pub async fn remove(&self, target: &Target<'_>) -> Result<Option<Duration>, EdgeError> {
         match self {
             Self::Direct(engine) => engine.remove(target).await.map(|()| None),
@@ -267,11 +266,11 @@ impl Engine {
         }
     }
 
-    /// Asks the API server whether objects exist by which this engine would write the Secret.
-    pub async fn has_left(&self, target: &Target<'_>) -> Result<bool, EdgeError> {
+    /// Asks the API server whether objects exist through which this engine would write the Secret.
+    pub async fn has_leftovers(&self, target: &Target<'_>) -> Result<bool, EdgeError> {
         match self {
             Self::Direct(_) => Ok(false),
-            Self::SecretStore(engine) => engine.has_left(target).await,
+            Self::SecretStore(engine) => engine.has_leftovers(target).await,
         }
     }
 }

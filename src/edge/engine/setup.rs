@@ -1,5 +1,5 @@
-//! What syncing needs of the instance's namespace: which engine there is, and whether the Secret Store extension can do its part.
-//! Asked afresh, told with what to do next, for GetVault and for the `check` command.
+//! Checks the prerequisites of syncing in the instance's namespace: the engine, and whether the Secret Store extension works.
+//! GetVault and `check` run it; every finding has a remedy.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,51 +15,52 @@ use crate::{
     quote::Quote,
 };
 
-/// Whose choice the engine is.
+/// How the engine was chosen.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Choice {
-    /// The configuration's; what the cluster serves decides where absent.
+    /// The engine in the configuration; if absent, the cluster's kinds decide.
     pub configured: Option<SyncEngine>,
-    /// What a service that runs has taken.
+    /// The engine that a running service has chosen.
     pub taken: Option<SyncEngine>,
-    /// Whether synced secrets are in the hands of the Secret Store extension: they stay there until the configuration says otherwise.
+    /// Whether synced secrets use the Secret Store extension: they stay there until the configuration names
+    /// the direct engine.
     pub is_held: bool,
 }
 
-/// What was found.
+/// The findings.
 pub struct Setup {
-    /// How new synced secrets reach the edge; absent where the cluster does not say what it serves.
+    /// The engine of new synced secrets; absent if it is unknown what the cluster serves.
     pub engine: Option<SyncEngine>,
     /// EngineChosen: which, and why.
     pub chosen: Condition,
     /// SecretStoreInstalled.
     pub installed: Condition,
-    /// What the Secret Store engine needs besides; nothing in another one.
+    /// The other prerequisites of the Secret Store engine; empty with the direct engine.
     pub needs: Vec<Need>,
 }
 
-/// Something that the Secret Store engine needs, and what was found of it.
+/// A prerequisite of the Secret Store engine, and its state.
 pub struct Need {
-    /// What it is.
+    /// The kind of prerequisite.
     pub kind: NeedKind,
     /// Whether it is in place.
     pub status: Status,
-    /// What was found, and what to do next.
+    /// The finding, and the remedy.
     pub message: String,
 }
 
-/// What the Secret Store engine needs.
+/// A kind of prerequisite of the Secret Store engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NeedKind {
-    /// The identity and the tenant as which the extension comes to the vault.
+    /// The identity and the tenant that the extension uses for the vault.
     Access,
     /// The service account that is federated with that identity.
     ServiceAccount,
-    /// That no class of the namespace leads to another vault.
+    /// No class of the namespace refers to another vault.
     OneVault,
 }
 
-/// Looks at what the namespace has. Changes nothing.
+/// Checks the namespace. Changes nothing.
 pub async fn check_setup(edge: &Edge, options: &Options, choice: Choice) -> Setup {
     let missing = edge.missing_store_resources().await;
     let served = missing.as_ref().ok().map(|missing| match missing.is_empty() {
@@ -94,8 +95,8 @@ fn chosen(engine: Option<SyncEngine>, choice: Choice, missing: &Result<Vec<Strin
             "the cluster serves the Secret Store extension's resources".to_owned()
         }
         (SyncEngine::SecretStore, Ok(missing)) if choice.is_held => format!(
-            "synced secrets are in the hands of the Secret Store extension, although the cluster does not serve {}: install the \
-             extension again with `az iot ops init`, or set sync.engine to direct to take them out of its hands",
+            "synced secrets use the Secret Store extension, although the cluster does not serve {}: install the extension again \
+             with `az iot ops init`, or set sync.engine to direct to hand them over to the service",
             missing.join(" and ")
         ),
         (SyncEngine::SecretStore, Ok(missing)) => {
@@ -112,7 +113,7 @@ fn chosen(engine: Option<SyncEngine>, choice: Choice, missing: &Result<Vec<Strin
     Condition::new(kind, Status::True, Reason::Detected, format!("{name}: sync.engine is auto, and {why}."))
 }
 
-/// What the served resources alone say of the extension.
+/// The state of the extension, by the served resources alone.
 fn of_served(engine: Option<SyncEngine>, missing: &Result<Vec<String>, EdgeError>) -> Condition {
     let is_needed = engine == Some(SyncEngine::SecretStore);
     let (status, reason, message) = match missing {
@@ -136,7 +137,8 @@ fn of_served(engine: Option<SyncEngine>, missing: &Result<Vec<String>, EdgeError
     Condition::new(ConditionType::SecretStoreInstalled, status, reason, message)
 }
 
-/// Whether the extension acts, as far as the namespace shows: the controller's own is out of our sight.
+/// Whether the extension works, by the objects of the instance's namespace: the service can't read the
+/// controller's own namespace.
 async fn acting(edge: &Edge, options: &Options) -> Condition {
     match edge.list_syncs().await {
         Ok(syncs) => of_controller(&syncs, options, edge.clock().now()),
@@ -147,7 +149,7 @@ async fn acting(edge: &Edge, options: &Options) -> Condition {
     }
 }
 
-/// What the SecretSyncs of the namespace show of the extension's controller.
+/// The state of the extension's controller, by the SecretSyncs of the namespace.
 fn of_controller(syncs: &[Arc<SecretSync>], options: &Options, now: Timestamp) -> Condition {
     let answers = syncs.iter().filter_map(|sync| answered(sync).map(|time| (time, &sync.metadata.name)));
     let last = answers.max();
@@ -186,7 +188,7 @@ fn of_controller(syncs: &[Arc<SecretSync>], options: &Options, now: Timestamp) -
     Condition::new(ConditionType::SecretStoreInstalled, status, reason, message)
 }
 
-/// When the controller has last said something new of a SecretSync; none where it never has.
+/// When the controller last changed a condition of a SecretSync; none if it never did.
 fn answered(sync: &SecretSync) -> Option<Timestamp> {
     let conditions = &sync.status.as_ref()?.conditions;
     let made = sync.metadata.creation_timestamp.as_ref().map(|time| time.0);
@@ -223,8 +225,8 @@ fn of_access(access: &Result<ExtensionIdentity, EdgeError>) -> Need {
     Need { kind: NeedKind::Access, status, message }
 }
 
-/// The extension takes the identity from the class; the account's annotation says which one it is federated with. What says
-/// nothing may be right, what says another one is wrong.
+/// The extension uses the identity in the class; the account's annotation names the one that it is federated with. A missing
+/// annotation may be right, a different one is wrong.
 fn of_account(
     found: Result<Option<FederatedAccount>, EdgeError>,
     identity: Option<&str>,
@@ -267,7 +269,7 @@ fn of_account(
         }
         (Ok(Some(Some(annotated))), Some(identity)) if !annotated.eq_ignore_ascii_case(identity) => {
             let message = format!(
-                "The service account {account} is annotated with the identity {annotated}, but the extension is told to come as \
+                "The service account {account} is annotated with the identity {annotated}, but the extension is configured to use \
                  {identity}. Set secret_store.client_id, or {}.",
                 annotate(identity)
             );
@@ -300,7 +302,7 @@ fn of_vaults(classes: &[Arc<SecretProviderClass>], options: &Options) -> Need {
     Need { kind: NeedKind::OneVault, status, message }
 }
 
-/// `CLASS (VAULT)` where a class of Key Vault leads elsewhere.
+/// `CLASS (VAULT)` if a Key Vault class refers to another vault.
 fn of_another_vault(class: &SecretProviderClass, options: &Options) -> Option<String> {
     let vault = class.spec.parameters.get("keyvaultName")?;
     let is_other = class.spec.provider == PROVIDER && !vault.eq_ignore_ascii_case(&options.vault_name);

@@ -1,4 +1,4 @@
-//! What the reconciler and an engine tell each other.
+//! The types that the reconciler and the engines exchange.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,27 +7,27 @@ use zeroize::Zeroizing;
 use crate::{
     edge::{EdgeError, Seen, Written, engine::secret_store::Violation},
     explain::Explain,
-    model::{EdgeRecord, Handed, Reason, Reference, ReferenceStatus, State, SyncedSecret, VaultVersion},
+    model::{Delegation, EdgeRecord, Reason, Reference, ReferenceStatus, State, SyncedSecret, VaultVersion},
 };
 
 /// Makes a keyed digest of content; the first argument keeps different uses apart.
 pub type Digest = Arc<dyn Fn(&str, &[u8]) -> Vec<u8> + Send + Sync>;
 
-/// A synced secret as it is asked for, and what is remembered of it at the edge.
+/// A synced secret as desired, and the recorded state of its objects at the edge.
 pub struct Target<'a> {
-    /// What is asked for.
+    /// The desired state.
     pub secret: &'a SyncedSecret,
-    /// What was last written to, or seen at, the edge.
+    /// The Secret as it was last written or read.
     pub edge: &'a EdgeRecord,
-    /// What the extension was last given to do.
-    pub handed: Option<&'a Handed>,
-    /// How often "Sync now" was asked for.
+    /// The last sync that was delegated to the extension.
+    pub delegation: Option<&'a Delegation>,
+    /// Number of "Sync now" requests.
     pub sync_requests: i64,
-    /// The "Sync now" that the last attempt answered.
+    /// The number of the last "Sync now" request that an attempt answered.
     pub synced_requests: i64,
-    /// The uid of a SecretSync of somebody else that is to become ours.
+    /// The uid of another tool's SecretSync that is being adopted.
     pub adopted: Option<&'a str>,
-    /// What the watch showed of its Secret when this look began.
+    /// The Secret as the watch showed it when this reconciliation began.
     pub seen: Seen,
 }
 
@@ -36,7 +36,7 @@ pub struct Target<'a> {
 pub struct Trigger {
     /// A call is storing new vault secrets of it right now.
     pub creating: bool,
-    /// The vault may have something new.
+    /// The vault may have new versions: read it again.
     pub refetch: bool,
 }
 
@@ -45,26 +45,26 @@ pub struct Trigger {
 pub enum Step {
     /// Nothing to do, or a call is still working on it.
     Nothing,
-    /// Remove it from the edge, then forget it.
+    /// Remove it from the edge, then from the database.
     Remove,
-    /// Find out whether the vault holds what "Create new" was to store.
-    FindCreated,
+    /// Resume an interrupted "Create new": find out which values the vault holds.
+    ResumeCreate,
     /// Read the vault and write the edge.
     Apply,
     /// Repair drift.
     Repair,
-    /// Look at the edge.
-    Observe(Look),
+    /// Read the state of the edge.
+    Observe(Aspect),
 }
 
-/// What [`crate::edge::engine::Engine::observe`] is to find out.
+/// What [`crate::edge::engine::Engine::observe`] should find out.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Look {
-    /// Whether the Secret still holds what it should, although it is not the one that was written.
+pub enum Aspect {
+    /// Whether the Secret has the right content, although its uid or version is not the recorded one.
     Secret,
     /// Why the extension's resources could not be listed yet.
     Lists,
-    /// Whether our own write still exists. The watch has not shown it for this long.
+    /// Whether the objects that we wrote still exist. The watch has not shown them for this long.
     OwnWrite(Duration),
     /// Whether the extension has written the Secret.
     Answer,
@@ -73,107 +73,108 @@ pub enum Look {
 /// Why the edge is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attempt {
-    /// Something new was asked for, or the vault has something new.
+    /// The desired state or the vault has changed.
     New,
-    /// Somebody changed what was written.
+    /// Another manager changed what was written.
     Drift,
-    /// The extension has not reacted. The number of writes for that reason.
+    /// The extension has not reacted. Counts the writes for that reason.
     Unanswered(u32),
-    /// The extension has failed. The number of failures.
+    /// The extension has failed. Counts the failures.
     Failed(u32),
 }
 
-/// What the vault has for all references.
+/// The state of the vault for all references.
 #[derive(Default)]
 pub struct VaultState {
-    /// What to record of each reference once the edge holds it.
+    /// The status to record for each reference once the edge holds it.
     pub statuses: Vec<ReferenceStatus>,
-    /// The bytes and version of each reference; empty for an engine that reads no values.
+    /// The bytes and the version of each reference; empty for an engine that reads no values.
     pub values: Vec<(Zeroizing<Vec<u8>>, VaultVersion)>,
 }
 
 /// How the state of the vault compares with what was written.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Comparison {
-    /// Write it, for this reason.
+    /// It must be written, for this reason.
     Differs(Attempt),
-    /// The edge holds it.
+    /// The edge already holds it.
     Same,
-    /// It was written already, and the extension has not finished it yet.
+    /// It was already written, and the extension has not finished yet.
     Awaited,
 }
 
 /// The result of a write.
 pub enum Applied {
-    /// The Secret holds what it should.
+    /// The Secret has the desired content.
     Synced(Synced),
-    /// The extension has to act now.
+    /// The SecretSync was written; the extension must write the Secret.
     Delegated(Delegated),
-    /// A Secret of somebody else stands under the name; nothing was written.
+    /// The name belongs to another tool's Secret; nothing was written.
     Conflict,
     /// The write failed after it had repaired a part.
     Interrupted {
         /// Why it failed.
         error: EdgeError,
-        /// The audit detail about that part. No later look finds it again.
+        /// The audit detail about that part. No later observation finds it again.
         repaired: String,
     },
 }
 
-/// A Secret that holds what it should.
+/// A Secret with the desired content.
 pub struct Synced {
-    /// What identifies it.
+    /// Its uid and version.
     pub written: Written,
-    /// Of its content.
+    /// The digest of its content.
     pub digest: Vec<u8>,
-    /// What to record of the references.
+    /// The statuses of the references to record.
     pub statuses: Vec<ReferenceStatus>,
-    /// Whether that is known from the watch, and nothing was written.
-    pub is_from_memory: bool,
+    /// Whether the watch showed it as synced already, so that nothing was written.
+    pub is_from_cache: bool,
 }
 
 /// A write that the extension has to carry out.
 pub struct Delegated {
     /// To be recorded.
-    pub handed: Handed,
-    /// Of what was written.
+    pub delegation: Delegation,
+    /// The digest of what was written.
     pub digest: Vec<u8>,
-    /// For the audit: what somebody else had changed.
+    /// For the audit: what another manager had changed.
     pub repaired: Option<String>,
-    /// When to look again if the watch shows no answer before.
-    pub look_again: Duration,
+    /// When to reconcile again if the watch shows no answer before.
+    pub requeue_after: Duration,
 }
 
 /// What the engine has found at the edge.
 pub enum Observation {
-    /// Not known yet. Look again after this time.
+    /// Not known yet. Reconcile again after this time.
     Wait(Duration),
     /// Something has changed: plan again.
     Again,
-    /// The Secret holds what was written, and this is its identity now.
+    /// The Secret has the content that was written, and this is its current uid and version.
     Unchanged(Written),
-    /// The extension has written the Secret, and this is its identity.
+    /// The extension has written the Secret, and this is its uid and version.
     Confirmed(Written),
-    /// Somebody changed what was written.
+    /// Another manager changed what was written.
     Drifted(Drift),
-    /// A Secret of somebody else stands under the name.
+    /// The name belongs to another tool's Secret.
     Conflict,
     /// The extension has not answered for this long; see [`crate::edge::engine::Engine::evaluate_silence`].
     Unanswered(Duration),
-    /// The extension is working on other SecretSyncs: the message for the condition, and when to look again.
+    /// The extension is working on other SecretSyncs: the message of the condition, and when to reconcile
+    /// again.
     Busy(String, Duration),
     /// Read the vault and write again.
     Retry(Attempt),
-    /// Write the same again.
+    /// Write the same content again.
     Resend(VaultState, Attempt),
-    /// It failed.
+    /// The extension reported a failure.
     Failed(Failure),
 }
 
-/// What somebody changed.
+/// A change that another manager made.
 #[derive(Debug, Default)]
 pub struct Drift {
-    /// Who, by the name in `managedFields`, where the look has shown it.
+    /// The manager's name in `managedFields`, if the observation showed it.
     pub manager: Option<String>,
     /// Whether keys must be released before the repair.
     pub must_release: bool,
@@ -183,13 +184,13 @@ pub struct Drift {
 pub enum Preparation {
     /// Its writer has not stopped yet. Check again after this time.
     Wait(Duration),
-    /// It can. If the uid of the Secret is given, record it before the release.
+    /// It can be released. If the uid of the Secret is given, record it before the release.
     Ready(Option<String>),
 }
 
 /// A Secret that the other engine can write.
 pub struct Released {
-    /// The Secret, where there is one.
+    /// The Secret, if there is one.
     pub secret: Option<Written>,
     /// Whether the next engine must write it once, even if it is SYNCED.
     pub must_rewrite: bool,
@@ -197,7 +198,7 @@ pub struct Released {
 
 /// Why an engine can't sync a synced secret.
 pub enum Objection {
-    /// A field has a value that the engine does not take.
+    /// The engine does not support the value of a field.
     Field(Violation),
     /// The engine is not set up.
     Engine(EdgeError),
@@ -208,21 +209,21 @@ pub type Problem = (usize, Reason, String);
 
 /// Why a reconciliation failed.
 pub struct Failure {
-    /// For the condition.
+    /// The reason of the condition.
     pub reason: Reason,
     /// What happened, and what to do next.
     pub message: String,
-    /// Of single references.
+    /// The problems of single references.
     pub problems: Vec<Problem>,
-    /// When to try again.
+    /// When to retry.
     pub retry: Retry,
 }
 
-/// When trying again makes sense.
+/// When to retry.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Retry {
-    /// The reads of a waiting caller were refused because too many wait for the vault: there is nothing to
-    /// report. Retry with own reads.
+    /// The reads of a waiting caller were rejected because the queue for the vault is full: there is nothing
+    /// to report. Retry with new reads.
     Unread,
     /// It may recover by itself. Retry with back-off, and not before this time.
     Soon(Option<Duration>),
@@ -235,30 +236,30 @@ pub enum Retry {
 // === impl Target ===
 
 impl Target<'_> {
-    /// Whether what is remembered says by itself that something is left to do.
+    /// Whether the record alone shows that work is left to do.
     pub fn is_unsettled(&self) -> bool {
         self.secret.state != State::Synced
             || self.secret.synced_generation != self.secret.generation
             || self.synced_requests != self.sync_requests
     }
 
-    /// Whether the watch shows just the Secret that is remembered.
+    /// Whether the watch shows exactly the recorded uid and version.
     pub(super) fn is_seen_as_written(&self) -> bool {
         let Seen::There(there) = &self.seen else { return false };
         Some(&there.uid) == self.edge.uid.as_ref()
             && Some(&there.resource_version) == self.edge.resource_version.as_ref()
     }
 
-    /// The steps that come before all others, in any engine.
+    /// The steps that precede all others in both engines.
     pub(super) fn first_step(&self, trigger: Trigger) -> Option<Step> {
         if self.secret.state == State::Deleting {
             return Some(Step::Remove);
         }
         let is_pending = self.secret.references.iter().any(|reference| reference.create_pending);
         is_pending.then_some(match trigger.creating {
-            // Its call is still storing them.
+            // The call is still storing them.
             true => Step::Nothing,
-            false => Step::FindCreated,
+            false => Step::ResumeCreate,
         })
     }
 }
@@ -266,7 +267,7 @@ impl Target<'_> {
 // === impl Failure ===
 
 impl Failure {
-    /// One failure for the problems of several references. None if there are no problems.
+    /// Combines the problems of several references into one failure. None if there are no problems.
     pub fn of_references(references: &[Reference], problems: Vec<Problem>, retry: Retry) -> Option<Self> {
         let (place, reason, message) = problems.first()?;
         let (reason, message) = (*reason, format!("Key {}: {message}", references[*place].key));
@@ -289,26 +290,26 @@ impl From<&EdgeError> for Failure {
 pub(super) mod tests {
     use super::*;
 
-    /// What the reconciler would remember.
+    /// What the reconciler would have recorded.
     #[derive(Clone)]
     pub(crate) struct Remembered {
         pub(crate) secret: SyncedSecret,
         pub(crate) edge: EdgeRecord,
-        pub(crate) handed: Option<Handed>,
+        pub(crate) delegation: Option<Delegation>,
         pub(crate) sync_requests: i64,
     }
 
     impl Remembered {
         pub(crate) fn example() -> Self {
             let secret = SyncedSecret::example("edp1secrets");
-            Self { secret, edge: EdgeRecord::default(), handed: None, sync_requests: 0 }
+            Self { secret, edge: EdgeRecord::default(), delegation: None, sync_requests: 0 }
         }
 
         pub(crate) fn target(&self, seen: Seen) -> Target<'_> {
             Target {
                 secret: &self.secret,
                 edge: &self.edge,
-                handed: self.handed.as_ref(),
+                delegation: self.delegation.as_ref(),
                 sync_requests: self.sync_requests,
                 synced_requests: 0,
                 adopted: None,

@@ -1,10 +1,10 @@
-//! Which process acts for the instance: who holds the Lease of its namespace, by the rules of client-go's
-//! leader election.
+//! Leader election with a Lease in the namespace of the instance, by the rules of client-go.
 //!
-//! The holder renews the Lease every [`RETRY_PERIOD`]. It begins no write once the last renewal is
-//! [`RENEW_DEADLINE`] old, and cuts those under way [`EXPIRY_MARGIN`] before the Lease expires, which is
-//! [`LEASE_DURATION`] after it: no other process takes it before. A process judges another one's Lease by its
-//! own monotonic clock, from when it saw the Lease change, and by no clock of the other.
+//! The leader renews the Lease every [`RETRY_PERIOD`]. It starts no write when the last renewal is
+//! [`RENEW_DEADLINE`] old, and cancels running writes [`EXPIRY_MARGIN`] before the Lease expires. The Lease
+//! expires [`LEASE_DURATION`] after its renewal; no other process takes it earlier. A process measures the
+//! age of another holder's Lease with its own monotonic clock, from when it observed the last change, and
+//! never with the holder's clock.
 
 mod election;
 
@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-pub use election::{Election, LeaseHolder, Place};
+pub use election::{Election, LeaseHolder, Position};
 
 use super::EdgeError;
 use crate::fence::{ELECTION_WAIT, Fence};
@@ -31,7 +31,7 @@ pub const RETRY_PERIOD: Duration = Duration::from_secs(2);
 /// slightly different rates.
 pub const EXPIRY_MARGIN: Duration = Duration::from_secs(1);
 
-/// The Lease, and who this process is in it.
+/// The name of the Lease and the identity of this process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeaseOptions {
     /// Its name, in the namespace of the instance.
@@ -46,27 +46,27 @@ impl Default for LeaseOptions {
     }
 }
 
-/// What is known of the Lease.
+/// The role of this process in leader election.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// Nothing yet: this process has just started.
-    Unasked,
-    /// This process holds it.
-    Leading {
-        /// Counts the times that it took the Lease although others could have had it before: then what it
-        /// knows may be old. 0 where it has held the Lease since its start.
+pub enum LeaderState {
+    /// Leader election has no result yet: this process has just started.
+    Undecided,
+    /// This process holds the Lease.
+    Leader {
+        /// Grows each time this process acquires the Lease after another process may have held it: its
+        /// caches may be outdated then. 0 if it has held the Lease since its start.
         term: u64,
     },
-    /// Another process does.
-    StandingBy {
+    /// Another process holds the Lease.
+    Standby {
         /// Its `holderIdentity`.
         holder: String,
     },
-    /// Nobody can tell, and nobody else is known to hold it.
+    /// The Lease can't be read or renewed, and no other holder is known.
     Unknown(EdgeError),
 }
 
-/// Whether this process acts for the instance. Clones share it.
+/// Whether this process is the leader. Clones share it.
 #[derive(Clone)]
 pub struct Leadership {
     fence: Fence,
@@ -74,17 +74,17 @@ pub struct Leadership {
 }
 
 struct Inner {
-    standing: watch::Sender<Standing>,
-    /// How far the database of the holder before was, until this process has caught up with it.
+    state: watch::Sender<LeaderState>,
+    /// The position of the previous holder's database, until this process has caught up with it.
     predecessor: watch::Sender<Option<String>>,
     holders: Mutex<Holders>,
 }
 
-/// Who held the Lease, as far as it was seen.
+/// The observed holders of the Lease.
 #[derive(Default)]
 struct Holders {
     last: Option<String>,
-    /// How often it was another one than before.
+    /// How often the holder changed.
     changes: u64,
     /// The term of this process.
     term: u64,
@@ -93,62 +93,63 @@ struct Holders {
 // === impl Leadership ===
 
 impl Leadership {
-    /// That of a process that has not looked at the Lease yet.
+    /// For a process that takes part in leader election.
     pub fn new() -> Self {
-        Self::with(Fence::new(), Standing::Unasked)
+        Self::with(Fence::new(), LeaderState::Undecided)
     }
 
-    /// That of a process beside which there is no other.
+    /// For a process that is alone: it is always the leader.
     pub fn always() -> Self {
-        Self::with(Fence::always(), Standing::Leading { term: 0 })
+        Self::with(Fence::always(), LeaderState::Leader { term: 0 })
     }
 
-    fn with(fence: Fence, standing: Standing) -> Self {
-        let (standing, predecessor) = (watch::Sender::new(standing), watch::Sender::new(None));
-        let inner = Inner { standing, predecessor, holders: Mutex::default() };
+    fn with(fence: Fence, state: LeaderState) -> Self {
+        let (state, predecessor) = (watch::Sender::new(state), watch::Sender::new(None));
+        let inner = Inner { state, predecessor, holders: Mutex::default() };
         Self { fence, inner: Arc::new(inner) }
     }
 
-    /// The fence that is open while this process acts.
+    /// The fence that is open while this process is the leader.
     pub fn fence(&self) -> &Fence {
         &self.fence
     }
 
-    /// What is known now.
-    pub fn standing(&self) -> Standing {
-        self.inner.standing.borrow().clone()
+    /// The current state.
+    pub fn state(&self) -> LeaderState {
+        self.inner.state.borrow().clone()
     }
 
-    /// Tells of every change of it.
-    pub fn standings(&self) -> watch::Receiver<Standing> {
-        self.inner.standing.subscribe()
+    /// Notifies of every change of the state.
+    pub fn subscribe(&self) -> watch::Receiver<LeaderState> {
+        self.inner.state.subscribe()
     }
 
-    /// Whether this process acts for the instance.
+    /// Whether this process is the leader.
     pub fn is_leading(&self) -> bool {
         self.fence.is_open()
     }
 
-    /// How often the Lease was seen with another holder than before.
+    /// How often the holder of the Lease changed.
     pub fn changes(&self) -> u64 {
         self.holders().changes
     }
 
-    /// How far the database of the holder before was, where this process has not caught up with that yet.
+    /// The position of the previous holder's database; none if this process has caught up with it.
     pub fn predecessor(&self) -> Option<String> {
         self.inner.predecessor.borrow().clone()
     }
 
-    /// Waits a moment until this process knows all that the holder before knew. Whether it does.
+    /// Waits until this process has caught up with the previous holder. False if that takes longer than
+    /// [`ELECTION_WAIT`].
     pub async fn has_caught_up(&self) -> bool {
         let mut predecessor = self.inner.predecessor.subscribe();
         timeout(ELECTION_WAIT, predecessor.wait_for(Option::is_none)).await.is_ok()
     }
 
-    /// This process knows all that a holder before knew, whose database was at that place.
-    pub fn caught_up(&self, place: Option<&str>) {
+    /// Marks that this process has caught up with a previous holder whose database was at this position.
+    pub fn caught_up(&self, position: Option<&str>) {
         self.inner.predecessor.send_if_modified(|predecessor| {
-            let is_this = predecessor.as_deref() == place && place.is_some();
+            let is_this = predecessor.as_deref() == position && position.is_some();
             if is_this {
                 *predecessor = None;
             }
@@ -156,13 +157,13 @@ impl Leadership {
         });
     }
 
-    /// The Lease is being taken after a holder whose database was at that place.
-    fn follows(&self, place: Option<String>) {
-        self.inner.predecessor.send_replace(place);
+    /// Records the position of the previous holder's database when this process acquires the Lease.
+    fn set_predecessor(&self, position: Option<String>) {
+        self.inner.predecessor.send_replace(position);
     }
 
-    /// An error where this process does not act: who does, or why nobody can tell. Waits a moment for the
-    /// first word after a start.
+    /// Fails if this process is not the leader. The error names the leader, or why it is unknown. After a
+    /// start, waits for the first result of leader election.
     pub async fn check(&self) -> Result<(), EdgeError> {
         self.fence.decided().await;
         match self.is_leading() {
@@ -173,63 +174,66 @@ impl Leadership {
 
     /// Why this process writes nothing.
     pub(in crate::edge) fn refusal(&self) -> EdgeError {
-        match self.standing() {
-            Standing::StandingBy { holder } => EdgeError::NotLeader { holder },
-            Standing::Unknown(error) => error,
-            Standing::Unasked => EdgeError::Timeout(ELECTION_WAIT),
-            Standing::Leading { .. } => EdgeError::Timeout(RENEW_DEADLINE),
+        match self.state() {
+            LeaderState::Standby { holder } => EdgeError::NotLeader { holder },
+            LeaderState::Unknown(error) => error,
+            LeaderState::Undecided => EdgeError::Timeout(ELECTION_WAIT),
+            LeaderState::Leader { .. } => EdgeError::Timeout(RENEW_DEADLINE),
         }
     }
 
-    /// The Lease was renewed by a request that was sent at that moment: from the answer on, nobody takes it
-    /// before it expires. `anew` where others could have had it meanwhile.
-    fn renewed(&self, sent: Instant, identity: &str, anew: bool) {
-        self.note(identity);
+    /// The Lease was acquired or renewed by a request that was sent at `sent`: nobody else takes it before it
+    /// expires. `is_new_term`: whether another process may have held it in between.
+    fn renewed(&self, sent: Instant, identity: &str, is_new_term: bool) {
+        self.note_holder(identity);
         let term = {
             let mut holders = self.holders();
-            holders.term += u64::from(anew);
+            holders.term += u64::from(is_new_term);
             holders.term
         };
         self.fence.open(sent + RENEW_DEADLINE, sent + LEASE_DURATION - EXPIRY_MARGIN);
-        if self.set(Standing::Leading { term }) {
-            tracing::info!(identity, "this process holds the Lease and acts for the instance");
+        if self.set(LeaderState::Leader { term }) {
+            tracing::info!(identity, "this process holds the Lease: it is the leader");
         }
     }
 
-    /// Another process holds it.
-    fn taken(&self, holder: &str) {
-        self.note(holder);
+    /// Another process holds the Lease.
+    fn lost_to(&self, holder: &str) {
+        self.note_holder(holder);
         self.fence.shut();
-        if self.set(Standing::StandingBy { holder: holder.to_owned() }) {
-            tracing::warn!(holder, "another process holds the Lease; this one serves reads and stands by");
+        if self.set(LeaderState::Standby { holder: holder.to_owned() }) {
+            tracing::warn!(
+                holder,
+                "another process holds the Lease; this one is a standby and serves only reads"
+            );
         }
     }
 
-    /// Nobody can tell whose it is. What is under way may go on until the Lease expires.
+    /// The holder is unknown. Running writes may continue until the Lease expires.
     fn unknown(&self, error: EdgeError) {
         if self.fence.begin_before().is_none() {
             self.fence.shut();
         }
-        let is_new = !matches!(self.standing(), Standing::Unknown(_));
-        if self.set(Standing::Unknown(error.clone())) && is_new {
-            tracing::warn!(%error, "the Lease can't be had or renewed; this process writes nothing until it can");
+        let is_new = !matches!(self.state(), LeaderState::Unknown(_));
+        if self.set(LeaderState::Unknown(error.clone())) && is_new {
+            tracing::warn!(%error, "the Lease can't be acquired or renewed; this process writes nothing until it is");
         }
     }
 
-    /// This process writes nothing any more, because it ends.
+    /// Stops all writes, because this process ends.
     fn ended(&self) {
         self.fence.shut();
     }
 
-    /// Tried to give the Lease back; why that failed, where it did.
-    fn given_back(&self, failed: Option<EdgeError>) {
+    /// Logs the result of the release. The error is none if it succeeded.
+    fn released(&self, failed: Option<EdgeError>) {
         match failed {
-            None => tracing::info!("the Lease was given back"),
-            Some(error) => tracing::warn!(%error, "the Lease could not be given back; it expires by itself"),
+            None => tracing::info!("the Lease was released"),
+            Some(error) => tracing::warn!(%error, "the Lease could not be released; it expires by itself"),
         }
     }
 
-    fn note(&self, holder: &str) {
+    fn note_holder(&self, holder: &str) {
         let mut holders = self.holders();
         if holders.last.as_deref() != Some(holder) {
             holders.changes += u64::from(holders.last.is_some());
@@ -237,11 +241,11 @@ impl Leadership {
         }
     }
 
-    /// Whether that is news.
-    fn set(&self, standing: Standing) -> bool {
-        self.inner.standing.send_if_modified(|now| {
-            let is_news = *now != standing;
-            *now = standing;
+    /// Sets the state. Returns whether it changed.
+    fn set(&self, state: LeaderState) -> bool {
+        self.inner.state.send_if_modified(|now| {
+            let is_news = *now != state;
+            *now = state;
             is_news
         })
     }
@@ -264,8 +268,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_holder_that_can_not_renew_begins_nothing_after_ten_seconds_and_ends_all_before_the_lease_expires()
-     {
+    async fn a_leader_that_cannot_renew_starts_no_write_after_10_s_and_cancels_all_before_expiry() {
         let (leadership, begun) = (Leadership::new(), Instant::now());
         leadership.renewed(begun, "mine", true);
         let fence = leadership.fence().clone();
@@ -281,18 +284,17 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_holds_the_lease_is_told_and_changes_are_counted_and_a_term_is_new_only_where_others_could_have_had_it()
-     {
+    async fn holder_changes_are_counted_and_a_term_starts_only_if_another_process_may_have_led() {
         let leadership = Leadership::new();
         let now = Instant::now();
         leadership.renewed(now, "mine", false);
-        assert_eq!((leadership.standing(), leadership.changes()), (Standing::Leading { term: 0 }, 0));
-        leadership.taken("theirs");
+        assert_eq!((leadership.state(), leadership.changes()), (LeaderState::Leader { term: 0 }, 0));
+        leadership.lost_to("theirs");
         let refusal = EdgeError::NotLeader { holder: "theirs".to_owned() };
         assert_eq!((leadership.check().await, leadership.changes()), (Err(refusal), 1));
         leadership.renewed(now, "mine", true);
         leadership.renewed(now, "mine", false);
-        assert_eq!((leadership.standing(), leadership.changes()), (Standing::Leading { term: 1 }, 2));
+        assert_eq!((leadership.state(), leadership.changes()), (LeaderState::Leader { term: 1 }, 2));
         assert_eq!(leadership.check().await, Ok(()));
         leadership.ended();
         assert!(!leadership.is_leading());

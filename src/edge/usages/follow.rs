@@ -1,4 +1,4 @@
-//! Runs one watch per served kind, and starts and stops watches as kinds come and go.
+//! Runs one watch per served kind, and starts and stops watches as kinds are added and removed.
 
 use std::{collections::HashMap, pin::pin, time::Duration};
 
@@ -46,7 +46,7 @@ enum End {
 }
 
 impl Usages {
-    /// Watches until told to stop.
+    /// Watches until `stop` is cancelled.
     pub async fn run(self, stop: CancellationToken) {
         tokio::select! {
             () = self.follow() => {}

@@ -31,7 +31,7 @@ const GRACE: Duration = Duration::from_secs(30);
 pub struct UsageOptions {
     /// Which fields name secrets.
     pub rules: UsageRules,
-    /// How often the kinds that the cluster serves are discovered: they come and go.
+    /// How often the served kinds are discovered: they can be added and removed.
     pub interval: Duration,
 }
 

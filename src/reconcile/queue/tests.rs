@@ -24,7 +24,7 @@ async fn run_due(queue: &Queue) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_added_twice_is_processed_once() {
+async fn a_key_added_twice_is_processed_once() {
     let (queue, uid) = (Queue::default(), Uuid::new_v4());
     add(&queue, uid, Lane::Background);
     add(&queue, uid, Lane::Background);
@@ -34,7 +34,7 @@ async fn a_key_that_added_twice_is_processed_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_moves_up_to_another_lane_leaves_nothing_behind() {
+async fn a_key_that_moves_to_another_lane_leaves_its_old_lane() {
     let (queue, uid) = (Queue::default(), Uuid::new_v4());
     add(&queue, uid, Lane::Background);
     add(&queue, uid, Lane::Interactive);
@@ -47,7 +47,7 @@ async fn a_key_that_moves_up_to_another_lane_leaves_nothing_behind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_added_while_it_is_processed_is_processed_once_more_and_not_beside() {
+async fn a_key_added_while_it_is_processed_is_processed_once_more_afterwards() {
     let (queue, uid) = (Queue::default(), Uuid::new_v4());
     add(&queue, uid, Lane::Background);
     queue.get(Lane::Background).await;
@@ -62,7 +62,7 @@ async fn a_key_that_added_while_it_is_processed_is_processed_once_more_and_not_b
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_is_more_urgent_supersedes_the_look_that_is_under_way() {
+async fn a_more_urgent_add_supersedes_the_running_work() {
     let (queue, uid) = (Queue::default(), Uuid::new_v4());
     for (lane, urgent) in [(Lane::Background, Lane::Interactive), (Lane::Interactive, Lane::Deletion)] {
         add(&queue, uid, lane);
@@ -78,7 +78,7 @@ async fn whoever_is_more_urgent_supersedes_the_look_that_is_under_way() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_that_nobody_cuts_short_gets_what_it_waits_for() {
+async fn work_that_is_not_superseded_gets_its_answer() {
     let (queue, uid) = (Queue::default(), Uuid::new_v4());
     add(&queue, uid, Lane::Background);
     let work = queue.get(Lane::Background).await;
@@ -92,7 +92,7 @@ fn reads() -> Arc<SharedReads> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_gets_the_newest_reads_that_it_was_asked_for_with() {
+async fn work_gets_the_newest_reads_that_were_added() {
     let (queue, uid) = (Queue::default(), Uuid::new_v4());
     let older = reads();
     advance(Duration::from_secs(1)).await;
@@ -115,7 +115,7 @@ async fn a_look_gets_the_newest_reads_that_it_was_asked_for_with() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_whose_own_write_makes_an_event_is_backed_off_all_the_same() {
+async fn an_event_of_its_own_write_does_not_end_the_back_off() {
     let (queue, uid) = (Queue::default(), Uuid::new_v4());
     add(&queue, uid, Lane::Background);
     let mut looks = 0;
@@ -133,7 +133,7 @@ async fn a_look_whose_own_write_makes_an_event_is_backed_off_all_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_comes_back_after_its_pause_and_not_before_the_time_it_was_given() {
+async fn a_failure_is_retried_after_its_pause_and_its_retry_after() {
     let (queue, uid) = (Queue::default(), Uuid::new_v4());
     add(&queue, uid, Lane::Background);
     queue.get(Lane::Background).await;
@@ -148,7 +148,7 @@ async fn a_failure_comes_back_after_its_pause_and_not_before_the_time_it_was_giv
 }
 
 #[tokio::test(start_paused = true)]
-async fn events_that_keep_coming_start_no_further_chain_of_retries() {
+async fn repeated_events_start_no_second_chain_of_retries() {
     let (queue, uid) = (Queue::default(), Uuid::new_v4());
     add(&queue, uid, Lane::Background);
     let mut looks = 0;
@@ -201,7 +201,7 @@ async fn an_event_shortens_the_pause_of_a_failure_to_an_eighth_of_the_longest() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_person_does_not_wait_for_the_end_of_a_back_off() {
+async fn an_interactive_add_ends_a_back_off() {
     let (queue, uid) = (Queue::default(), Uuid::new_v4());
     add(&queue, uid, Lane::Background);
     queue.get(Lane::Background).await;
@@ -215,7 +215,7 @@ async fn a_person_does_not_wait_for_the_end_of_a_back_off() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_asks_for_a_day_holds_a_key_no_longer_than_the_longest_pause() {
+async fn a_retry_after_of_a_day_is_capped_at_the_longest_pause() {
     for asked in [Duration::from_secs(86_400), Duration::MAX] {
         let (queue, uid) = (Queue::default(), Uuid::new_v4());
         add(&queue, uid, Lane::Background);

@@ -126,7 +126,7 @@ pub(super) fn adopt_conflicting(
         secret.references = given.into_iter().map(|new| new.reference).collect();
     }
     become_managed(&mut secret);
-    let mut record = Record { secret, engine: ADOPTING, handed: None, ..conflicting.clone() };
+    let mut record = Record { secret, engine: ADOPTING, delegation: None, ..conflicting.clone() };
     record.edge = EdgeRecord { uid: Some(there.uid), ..EdgeRecord::default() };
     Ok(Adopted { record, keys: there.keys, labels: there.labels })
 }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use sqlx::{FromRow, SqliteConnection, SqlitePool};
 
 use super::{AuditRow, Row, StoreError, event_columns, statements};
-use crate::model::{Anchor, AuditHash, Chain, Link, Places};
+use crate::model::{Anchor, AuditHash, Chain, ChainAnchors, Link};
 use crate::store::rows::prune_boundary;
 
 statements! {
@@ -61,16 +61,16 @@ pub(super) struct ChainRow {
 
 impl ChainRow {
     /// The last events that were pruned.
-    pub(super) fn base(&self) -> Result<Places, StoreError> {
-        Ok(Places {
+    pub(super) fn base(&self) -> Result<ChainAnchors, StoreError> {
+        Ok(ChainAnchors {
             changes: anchor("base_hash", self.base_sequence, &self.base_hash)?,
             denials: anchor("denials_base_hash", self.denials_base_sequence, &self.denials_base_hash)?,
         })
     }
 
     /// The newest events.
-    pub(super) fn head(&self) -> Result<Places, StoreError> {
-        Ok(Places {
+    pub(super) fn head(&self) -> Result<ChainAnchors, StoreError> {
+        Ok(ChainAnchors {
             changes: anchor("head_hash", self.head_sequence, &self.head_hash)?,
             denials: anchor("denials_head_hash", self.denials_head_sequence, &self.denials_head_hash)?,
         })
@@ -93,7 +93,7 @@ pub(super) async fn row(sql: &mut SqliteConnection) -> Result<Option<ChainRow>, 
 }
 
 /// Where the chains end.
-pub(super) async fn head(sql: &mut SqliteConnection) -> Result<Places, StoreError> {
+pub(super) async fn head(sql: &mut SqliteConnection) -> Result<ChainAnchors, StoreError> {
     let row: ChainRow = sqlx::query_as(SELECT).fetch_one(sql).await?;
     row.head()
 }

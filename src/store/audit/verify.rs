@@ -11,7 +11,7 @@ use sqlx::{
 use super::{
     super::BUSY_TIMEOUT, AuditRow, Row, StoreError, chain, chained_columns, event_columns, statements,
 };
-use crate::model::{Anchor, AuditHash, Chain, ChainError, ChainWalk, ChainedEvent, Link, Places};
+use crate::model::{Anchor, AuditHash, Chain, ChainAnchors, ChainError, ChainWalk, ChainedEvent, Link};
 
 statements! {
     ALL = concat!("
@@ -29,9 +29,9 @@ pub struct AuditReport {
     /// Number of their events.
     pub events: u64,
     /// The last pruned events; sequence 0 if none were.
-    pub base: Places,
+    pub base: ChainAnchors,
     /// The newest events.
-    pub head: Places,
+    pub head: ChainAnchors,
 }
 
 // === impl AuditReport ===
@@ -127,7 +127,7 @@ impl Events<'_> {
 
 async fn read(
     path: &Path,
-    work: impl AsyncFnOnce(Places, Places, &mut Events<'_>) -> Result<(), AuditFault>,
+    work: impl AsyncFnOnce(ChainAnchors, ChainAnchors, &mut Events<'_>) -> Result<(), AuditFault>,
 ) -> Result<(), AuditFault> {
     let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY_TIMEOUT);
     let mut connection: SqliteConnection = options.connect().await.map_err(StoreError::from)?;

@@ -53,7 +53,7 @@ async fn events_are_neither_changed_nor_removed_by_accident() {
 }
 
 #[tokio::test]
-async fn triggers_that_somebody_took_away_or_made_idle_are_put_back_at_the_next_start_and_told() {
+async fn removed_or_disabled_triggers_are_restored_and_reported_at_the_next_start() {
     let (_directory, path) = audited().await;
     let idle = "DROP TRIGGER audit_events_are_not_changed; DROP TRIGGER audit_events_are_not_removed; \
                 CREATE TRIGGER audit_events_are_not_changed BEFORE UPDATE ON audit_events BEGIN SELECT 1; END; \
@@ -102,7 +102,7 @@ async fn is_found_out(path: &Path, statements: &[&'static str], expected: &str) 
 }
 
 #[tokio::test]
-async fn whatever_is_done_to_an_event_in_the_file_is_found_out() {
+async fn every_change_to_an_event_in_the_file_is_detected() {
     for (statement, expected) in [
         ("UPDATE audit_events SET actor = 'x' WHERE sequence = 2", "event 2 is not what"),
         ("UPDATE audit_events SET event_time = event_time + 1 WHERE sequence = 2", "event 2 is not what"),
@@ -238,7 +238,7 @@ async fn the_ring_is_bounded_by_bytes_too_and_holds_the_newest_whatever_its_size
 }
 
 #[tokio::test]
-async fn whatever_is_done_to_a_denial_in_the_file_is_found_out_and_no_change_goes_as_one() {
+async fn every_change_to_a_denial_in_the_file_is_detected() {
     const UNGUARD_DENIALS: &str =
         "DROP TRIGGER audit_denials_are_not_changed; DROP TRIGGER audit_denials_are_not_removed";
     // Events 1 to 5 are changes, 6 to 8 denials, 9 a change.

@@ -94,7 +94,7 @@ async fn a_backup_is_one_whole_file_for_its_owner_alone_that_says_what_it_is() {
 }
 
 #[tokio::test]
-async fn a_backup_replaces_nothing_unless_it_is_told_to() {
+async fn a_backup_replaces_an_existing_file_only_with_overwrite() {
     let (home, store) = Home::new().await;
     fs::write(&home.backup, "somebody's").unwrap();
     let refused = back_up(&home.database, &home.backup, false).await.unwrap_err();

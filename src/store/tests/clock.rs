@@ -7,7 +7,7 @@ async fn before_the_wall_clock_was_set_forward() -> (TempDir, Store, Request) {
     let (directory, store) = open().await;
     let path = directory.path().join("state.db");
     let mut transaction = store.begin().await.unwrap();
-    transaction.prune(&keep(Duration::from_secs(60))).await.unwrap();
+    transaction.prune(&retention(Duration::from_secs(60))).await.unwrap();
     transaction.commit().await.unwrap();
     store.close().await;
     let year_ago = (Timestamp::now() - (365 * 24).hours()).as_microsecond();
@@ -31,13 +31,13 @@ async fn before_the_wall_clock_was_set_forward() -> (TempDir, Store, Request) {
     (directory, store, request)
 }
 
-fn keep(time: Duration) -> Keep {
-    Keep { requests: time, changes: time, last_changes: 0, audit: time, ..Keep::default() }
+fn retention(time: Duration) -> Retention {
+    Retention { requests: time, changes: time, last_changes: 0, audit: time, ..Retention::default() }
 }
 
 async fn prune(store: &Store, time: Duration) {
     let mut transaction = store.begin().await.unwrap();
-    transaction.prune(&keep(time)).await.unwrap();
+    transaction.prune(&retention(time)).await.unwrap();
     transaction.commit().await.unwrap();
 }
 

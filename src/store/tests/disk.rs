@@ -13,7 +13,7 @@ async fn only_the_owner_may_read_the_database() {
 }
 
 #[tokio::test]
-async fn a_full_disk_loses_nothing_that_was_acknowledged_and_is_told_as_such() {
+async fn a_full_disk_loses_no_acknowledged_change_and_is_reported() {
     let (_directory, store) = open().await;
     insert(&store, &record("before")).await.unwrap();
     sqlx::raw_sql("PRAGMA max_page_count = 1").execute(&store.0.writer).await.unwrap();

@@ -61,13 +61,16 @@ async fn what_grows_is_counted_through_everything_that_adds_and_removes() {
 async fn what_takes_more_than_its_budget_loses_its_oldest_and_says_so() {
     let (directory, store) = used().await;
     let before = counts_what_is_there(&store).await;
-    let keep =
-        Keep { audit_bytes: before.audit.bytes / 2, feed_bytes: before.feed.bytes / 2, ..Keep::default() };
-    store.keep_to_budget(&keep).await.unwrap();
+    let retention = Retention {
+        audit_bytes: before.audit.bytes / 2,
+        feed_bytes: before.feed.bytes / 2,
+        ..Retention::default()
+    };
+    store.enforce_budget(&retention).await.unwrap();
     let after = counts_what_is_there(&store).await;
     assert_eq!(store.disk_usage().growing, after);
     for (budget, before, after) in
-        [(keep.audit_bytes, before.audit, after.audit), (keep.feed_bytes, before.feed, after.feed)]
+        [(retention.audit_bytes, before.audit, after.audit), (retention.feed_bytes, before.feed, after.feed)]
     {
         // With an eighth of air, less than one row, and the event that says so.
         assert!(after.bytes <= budget - budget / 8 + 600 && after.bytes > budget / 2, "{before:?} {after:?}");
@@ -89,11 +92,11 @@ async fn what_takes_more_than_its_budget_loses_its_oldest_and_says_so() {
 
     // Within the budget nothing goes, and nothing is written.
     let sequence = store.audit_events(&AuditFilter::default(), 1).await.unwrap()[0].sequence;
-    store.keep_to_budget(&keep).await.unwrap();
+    store.enforce_budget(&retention).await.unwrap();
     assert_eq!(store.audit_events(&AuditFilter::default(), 1).await.unwrap()[0].sequence, sequence);
     // However small it is, the newest stay: they hold the sequences.
-    let keep = Keep { audit_bytes: 1, feed_bytes: 1, ..Keep::default() };
-    store.keep_to_budget(&keep).await.unwrap();
+    let retention = Retention { audit_bytes: 1, feed_bytes: 1, ..Retention::default() };
+    store.enforce_budget(&retention).await.unwrap();
     assert!(counts_what_is_there(&store).await.feed.rows == 1);
     verify_audit(&directory.path().join("state.db"), None).await.unwrap();
 }

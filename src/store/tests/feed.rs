@@ -30,7 +30,7 @@ async fn the_feed_tells_every_visible_change_once_and_in_order_from_memory_and_f
 }
 
 #[tokio::test]
-async fn a_reader_of_the_feed_whose_place_was_pruned_is_told_so() {
+async fn a_feed_reader_learns_that_its_position_was_pruned() {
     let (directory, store) = open().await;
     for id in ["a", "b", "c"] {
         insert(&store, &record(id)).await.unwrap();

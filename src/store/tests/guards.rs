@@ -91,7 +91,7 @@ async fn a_call_is_recorded_once_for_each_caller_and_again_after_it_was_forgotte
 }
 
 #[tokio::test]
-async fn a_row_that_the_database_refuses_is_not_told_as_taken() {
+async fn a_row_that_the_database_refuses_is_not_reported_as_existing() {
     let (_directory, store) = open().await;
     refuse_rows(
         &store,
@@ -125,7 +125,7 @@ async fn a_place_in_the_feed_is_of_the_one_history_that_led_to_it() {
 }
 
 #[tokio::test]
-async fn who_waits_for_changes_is_woken_by_what_callers_can_see_and_who_waits_for_commits_by_all() {
+async fn visible_changes_wake_change_waiters_and_every_commit_wakes_commit_waiters() {
     let (_directory, store) = open().await;
     let (mut changes, mut commits) = (store.subscribe(), store.commits());
     let mut seen = record("a");

@@ -240,7 +240,7 @@ async fn holds_what_was_asked_for(store: &Store, schema: i64) {
         let is_handed = schema >= 2 && secret.id.as_str() == "handed";
         assert_eq!(record.engine == SyncEngine::SecretStore, is_handed);
         assert_eq!(
-            record.handed.take().map(|handed| handed.hash_before),
+            record.delegation.take().map(|delegation| delegation.hash_before),
             is_handed.then(|| "abc".to_owned())
         );
         assert_eq!(record.delete_forced, schema >= 3 && secret.id.as_str() == "adopted");

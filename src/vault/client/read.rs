@@ -186,7 +186,7 @@ impl Inner {
     }
 
     /// The vault returns the same error for a missing version and a missing secret. The list of versions
-    /// tells which.
+    /// shows which it was.
     pub(super) async fn distinguish_not_found(
         &self,
         name: &VaultSecretName,

@@ -71,7 +71,7 @@ async fn the_background_has_its_turn_after_eight_persons() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_stops_waiting_takes_no_slot_along() {
+async fn a_cancelled_waiter_takes_no_slot() {
     let rate_limiter = self::rate_limiter(1, None);
     let held = rate_limiter.enter(&person(), in_seconds(1)).await.ok().unwrap();
     for _ in 0..100 {
@@ -92,7 +92,7 @@ async fn nothing_is_sent_before_retry_after() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_whose_deadline_lies_within_the_pause_hears_so_at_once() {
+async fn a_call_whose_deadline_ends_within_the_pause_fails_at_once() {
     let rate_limiter = self::rate_limiter(4, None);
     rate_limiter.throttled(Some(Duration::from_secs(7)));
     let before = Instant::now();
@@ -179,7 +179,7 @@ fn flood(rate_limiter: &Arc<RateLimiter>, owner: &Owner, calls: usize) -> Arc<Mu
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_floods_the_vault_makes_nobody_wait_but_itself() {
+async fn a_caller_that_floods_the_vault_delays_only_itself() {
     let rate_limiter = self::rate_limiter(32, None);
     let flood = flood(&rate_limiter, &caller("viewer"), 200);
     tokio::time::sleep(Duration::from_millis(10)).await;
@@ -193,7 +193,7 @@ async fn who_floods_the_vault_makes_nobody_wait_but_itself() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_callers_take_turns_whoever_came_first() {
+async fn callers_take_turns_regardless_of_arrival() {
     let (rate_limiter, order) = (self::rate_limiter(1, None), Arc::default());
     let held = rate_limiter.enter(&person(), in_seconds(1)).await.ok().unwrap();
     for _ in 0..4 {
@@ -229,7 +229,7 @@ async fn eight_callers_of_a_vault_that_hangs_leave_the_service_its_slots_and_it_
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_takes_all_of_the_rate_leaves_an_eighth_for_those_who_ask_for_little() {
+async fn a_caller_that_uses_the_whole_rate_leaves_an_eighth_for_others() {
     let rate_limiter = self::rate_limiter(32, Some(160));
     let (viewer, background) = (caller("viewer"), Owner::Background);
     for owner in [&viewer, &background] {

@@ -39,7 +39,7 @@ async fn every_refusal_of_the_vault_is_understood_and_nothing_of_it_repeated() {
 }
 
 #[tokio::test]
-async fn a_429_is_told_at_once_and_holds_back_the_whole_client() {
+async fn a_429_fails_at_once_and_pauses_the_whole_client() {
     let wire = Wire::start(|_| ([("retry-after", "7")], error(429, "Throttled", "")).into_response());
     let vault = wire.vault();
     let seven = VaultError::Throttled { retry_after: Some(Duration::from_secs(7)) };

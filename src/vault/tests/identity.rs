@@ -12,7 +12,7 @@ async fn a_challenge_for_another_domain_is_refused_unless_configured() {
 }
 
 #[tokio::test]
-async fn a_refused_application_and_an_absent_token_endpoint_are_told_apart() {
+async fn a_refused_application_and_a_missing_token_endpoint_have_different_errors() {
     let body = json!({"error": "invalid_client", "error_codes": [7_000_215],
         "error_description": format!("AADSTS7000215: Invalid {CLIENT_SECRET}.\r\nTrace: {TOKEN}")});
     let wire = Wire::with_tokens(
@@ -131,7 +131,7 @@ async fn the_tenant_of_the_challenge_is_known_where_none_is_configured() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_used_is_told_before_anything_is_sent() {
+async fn an_unusable_credential_is_reported_before_anything_is_sent() {
     let wire = Wire::start(|_| secret());
     let workload = |token_file| Credential::WorkloadIdentity {
         client_id: Some("client".to_owned()),

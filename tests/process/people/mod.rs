@@ -137,7 +137,7 @@ async fn the_exit_code_says_what_went_wrong_and_the_lines_say_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_uses_a_secret_is_shown_filtered_by_and_in_the_way() {
+async fn uses_are_shown_filter_lists_and_block_deletions() {
     let site = Site::start().await;
     users::install(&site.kube).await;
     let mut world = World::start_on(site, Options::default()).await;

@@ -168,7 +168,7 @@ fn write(path: &Path, text: &str) {
 }
 
 #[tokio::test]
-async fn a_client_is_who_its_certificate_names_and_without_one_only_health_answers() {
+async fn the_certificate_names_the_client_and_without_one_only_health_answers() {
     let authority = Authority::new();
     let world = world(&authority).await;
     let console = authority.issue("console", 2, Duration::from_secs(3_600));
@@ -244,7 +244,7 @@ async fn is_let_in(world: &World, authority: &Authority, made: &Made) -> bool {
 }
 
 #[tokio::test]
-async fn who_is_under_an_authority_that_was_revoked_is_refused_on_an_open_connection_too() {
+async fn a_certificate_under_a_revoked_ca_is_refused_on_an_open_connection_too() {
     let root = Authority::new();
     let line = root.between(70);
     let lists = |revoked: &[u64]| format!("{}{}", root.revocations(revoked), line.revocations(&[]));

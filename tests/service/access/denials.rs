@@ -58,7 +58,7 @@ async fn a_watch_ends_when_its_caller_may_no_longer_watch() {
 }
 
 #[tokio::test]
-async fn whoever_makes_tokens_up_does_not_keep_the_cluster_busy_nor_anybody_out_who_is_known() {
+async fn forged_tokens_neither_flood_the_cluster_nor_block_known_callers() {
     let world = world(|access| access.tokens.as_mut().unwrap().life = PATIENCE).await;
     let token = world.token("viewer", AUDIENCE).await;
     list_as(&world, &token).await.unwrap_or_else(|told| panic!("{}", told.message));
@@ -94,7 +94,7 @@ async fn a_right_on_one_synced_secret_is_no_right_on_another() {
 }
 
 #[tokio::test]
-async fn whoever_brings_a_value_needs_the_right_to_create_vault_secrets_too() {
+async fn a_caller_that_brings_a_value_needs_the_right_to_create_vault_secrets() {
     let world = world(|_| {}).await;
     world.account("linker", &["syncedsecrets"], &EVERYTHING, &[]).await;
     world.seed("there", "canary-there").await;
@@ -141,7 +141,7 @@ async fn a_rule_narrows_what_callers_may_name_whatever_the_cluster_grants() {
 }
 
 #[tokio::test]
-async fn while_the_cluster_does_not_answer_nobody_is_let_in_who_is_not_remembered() {
+async fn while_the_cluster_is_down_only_cached_tokens_are_accepted() {
     needs!(the_double);
     let world = world(|_| {}).await;
     let (viewer, editor) = (world.token("viewer", AUDIENCE).await, world.token("editor", AUDIENCE).await);
@@ -200,7 +200,7 @@ async fn a_flood_of_denials_is_two_events_in_the_audit() {
 }
 
 #[tokio::test]
-async fn whoever_is_refused_for_thousands_of_names_takes_no_words_from_anothers_denial() {
+async fn denials_of_one_caller_take_no_room_from_those_of_another() {
     let world = world(|_| {}).await;
     world.account("noise", &["vaultsecrets"], &["get"], &[]).await;
     let noise = world.caller(Some(&world.token("noise", AUDIENCE).await)).await;

@@ -47,7 +47,7 @@ async fn ask(caller: &Caller, names: usize, at_once: usize) -> Vec<Result<Respon
 }
 
 #[tokio::test]
-async fn whoever_has_a_right_on_all_names_costs_one_review_however_many_names_it_asks_for() {
+async fn a_right_on_all_names_costs_one_review_for_any_number_of_names() {
     needs!(the_double);
     let world = world(|access| access.decision_life = Duration::from_secs(10)).await;
     let (viewer, before) = (caller(&world, "viewer").await, reviews(&world));
@@ -58,7 +58,7 @@ async fn whoever_has_a_right_on_all_names_costs_one_review_however_many_names_it
 }
 
 #[tokio::test]
-async fn whoever_has_rights_on_single_names_is_asked_about_at_a_pace_and_told_so() {
+async fn rights_on_single_names_are_reviewed_at_a_limited_rate() {
     needs!(the_double);
     let world = world(|access| access.decision_life = Duration::from_secs(10)).await;
     world.account("line-1", &["syncedsecrets"], &["get"], &["line1"]).await;
@@ -103,7 +103,7 @@ async fn the_reviews_of_one_caller_make_nobody_elses_wait() {
 }
 
 #[tokio::test]
-async fn who_floods_the_vault_makes_nobody_wait_but_itself() {
+async fn a_caller_that_floods_the_vault_delays_only_itself() {
     let mut options = Options { access: locked(), ..Options::default() };
     // As many calls of one caller as find no room before the vault.
     options.limits.calls_per_caller = 512;
@@ -161,7 +161,7 @@ async fn get_vault_looks_at_the_vault_once_however_many_ask() {
 }
 
 #[tokio::test]
-async fn who_asks_for_more_than_its_share_of_the_vault_is_not_told_that_the_vault_fails() {
+async fn a_caller_above_its_share_of_the_vault_gets_no_vault_error() {
     needs!(the_double);
     // An eighth of them for one caller: two at a time, and two that wait.
     let world = world_with(Options { access: locked(), vault_waiting: 16, ..Options::default() }).await;

@@ -101,7 +101,7 @@ fn tells_no_key(secret: &SyncedSecret) {
 }
 
 #[tokio::test]
-async fn who_may_only_list_is_told_no_key_of_what_another_tool_made() {
+async fn a_caller_that_may_only_list_sees_no_keys_of_unmanaged_secrets() {
     let world = world().await;
     let mut lister = caller(&world, "lister", &["list", "watch"], &[]).await;
     let mut of_another = caller(&world, "of-another", &["list", "watch"], &[]).await;
@@ -126,7 +126,7 @@ async fn who_may_only_list_is_told_no_key_of_what_another_tool_made() {
 }
 
 #[tokio::test]
-async fn an_adoption_tells_keys_so_it_is_for_who_may_get_too() {
+async fn an_adoption_requires_get_because_it_shows_keys() {
     let world = world().await;
     let mut adopter = caller(&world, "adopter", &["adopt"], &[]).await;
     for validate_only in [true, false] {

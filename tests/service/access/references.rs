@@ -47,7 +47,7 @@ fn is_refused<T: std::fmt::Debug>(answer: Result<T, Status>, vault_secret: &str)
 }
 
 #[tokio::test]
-async fn who_may_create_one_synced_secret_learns_nothing_of_the_vault_by_referring_to_it() {
+async fn a_caller_that_may_create_one_synced_secret_learns_nothing_about_the_vault() {
     let world = world(|_| {}).await;
     world.seed("prod", "canary-prod").await;
     let mut creator = account(&world, "creator", &[("syncedsecrets", &["create"], &["mine"])]).await;
@@ -73,7 +73,7 @@ async fn who_may_create_one_synced_secret_learns_nothing_of_the_vault_by_referri
 }
 
 #[tokio::test]
-async fn what_a_call_creates_is_its_own_and_no_leave_to_refer_to_anything_else() {
+async fn a_call_may_refer_to_what_it_creates_and_to_nothing_else() {
     let world = world(|_| {}).await;
     world.seed("prod", "canary-prod").await;
     let rights: [(&str, &[&str], &[&str]); 2] =

@@ -145,7 +145,7 @@ async fn writers(world: &World, id: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn what_came_in_the_way_of_a_synced_secret_can_be_adopted_as_it() {
+async fn a_conflicting_secret_can_be_adopted_as_the_synced_secret() {
     for engine in [SyncEngine::SecretStore, SyncEngine::Direct] {
         let mut world = World::start_with(self::engine(engine)).await;
         world.seed("pump-user", "operator").await;

@@ -34,7 +34,7 @@ async fn what_the_portal_made_is_listed_with_the_references_that_its_class_tells
 }
 
 #[tokio::test]
-async fn what_others_change_or_remove_is_seen() {
+async fn the_watch_sees_changes_and_deletions_by_others() {
     let mut world = made_by_the_portal(SyncEngine::SecretStore).await;
     listed(&mut world, "edp1secrets").await;
     world.syncs().delete("edp1secrets", &Default::default()).await.unwrap();

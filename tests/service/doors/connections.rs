@@ -91,7 +91,7 @@ async fn one_caller_keeps_so_many_connections_that_do_nothing_and_no_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_calls_by_two_names_over_a_connection_keeps_no_more_of_them() {
+async fn two_identities_on_one_connection_share_its_reserve() {
     let mut options = Options { access: access::locked(), ..Options::default() };
     options.limits.connections_per_caller = 2;
     let world = access::world_with(options).await;
@@ -109,7 +109,7 @@ async fn who_calls_by_two_names_over_a_connection_keeps_no_more_of_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_leaves_no_room_for_an_answer_loses_the_connection() {
+async fn a_client_with_a_full_receive_window_loses_the_connection() {
     let world = limited(|limits| limits.send_timeout = Duration::from_secs(1)).await;
     for path in [HEALTH_WATCH, &format!("{SERVICE}/ListSyncedSecrets")] {
         let hostile = Http2::without_room(world.address(), 2).await;
@@ -122,7 +122,7 @@ async fn who_leaves_no_room_for_an_answer_loses_the_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_has_called_with_a_right_to_keeps_the_connection_and_strangers_give_way_to_each_other() {
+async fn an_authorized_connection_stays_and_unauthorized_ones_evict_each_other() {
     let world = limited(|limits| {
         limits.open_connections = 6;
         limits.open_connections_per_address = 4;

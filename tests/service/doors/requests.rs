@@ -176,7 +176,7 @@ async fn requests_that_never_end_take_no_more_bytes_than_one_caller_and_all_may_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_has_no_right_to_every_name_sends_little_at_a_time_until_the_name_is_known() {
+async fn a_caller_without_a_right_to_all_names_sends_little_until_the_name_is_read() {
     let world = locked(|limits| limits.receive_timeout = Duration::from_secs(60)).await;
     let token = viewer(&world, "curious").await;
     let path = format!("{SERVICE}/CreateSyncedSecret");
@@ -192,7 +192,7 @@ async fn who_has_no_right_to_every_name_sends_little_at_a_time_until_the_name_is
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_has_a_right_to_one_name_calls_as_often_at_a_time_as_others_where_its_requests_come_soon() {
+async fn a_caller_with_a_right_to_one_name_gets_full_concurrency_if_its_requests_arrive_soon() {
     let world = locked(|limits| {
         limits.concurrent_calls = 64;
         limits.calls_per_caller = 64;
@@ -231,7 +231,7 @@ async fn a_request_that_carries_no_value_is_small_or_refused_before_it_is_kept()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_may_not_do_it_at_all_is_refused_before_the_request_comes() {
+async fn a_caller_without_any_right_is_refused_before_the_request_arrives() {
     let world = locked(|limits| limits.receive_timeout = Duration::from_secs(60)).await;
     // A verb that no method asks for: a Role has to have one.
     world.account("nobody", &BOTH, &["deletecollection"], &[]).await;

@@ -105,7 +105,7 @@ async fn made_up_tokens_from_the_address_of_a_good_caller_never_make_its_token_f
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_was_let_in_over_a_connection_renews_its_token_there_beside_made_up_ones() {
+async fn an_authenticated_connection_can_renew_its_token_despite_forged_ones() {
     let world = access::world(|options| {
         // As many as one address has: what made-up ones leave of it is little.
         options.tokens.as_mut().unwrap().unknown_per_second = NonZeroU32::new(20).unwrap();

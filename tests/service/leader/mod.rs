@@ -128,7 +128,7 @@ async fn a_second_database_serves_reads_names_the_holder_and_takes_over_at_once_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_takes_over_with_an_older_database_takes_nothing_back_of_what_the_holder_was_told() {
+async fn a_takeover_with_an_older_database_reverts_no_acknowledged_change() {
     let mut world = World::start().await;
     for (name, value) in [("v", "value"), ("w", "another")] {
         world.seed(name, value).await;
@@ -198,7 +198,7 @@ async fn a_killed_service_goes_on_at_once_on_its_own_database_and_on_a_copy_only
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn anothers_lease_lasts_as_long_as_it_says_from_when_it_was_seen_whatever_the_time_in_it() {
+async fn a_foreign_lease_expires_by_our_own_clock_and_its_own_duration() {
     let mut world = World::start().await;
     create_vault_secret(&mut world.client, "it-leads").await.unwrap();
     let leases: Api<Lease> = Api::namespaced(world.kube.clone(), &world.namespace);
@@ -219,7 +219,7 @@ async fn anothers_lease_lasts_as_long_as_it_says_from_when_it_was_seen_whatever_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_stands_by_repairs_nothing_and_looks_at_all_anew_when_it_takes_over() {
+async fn a_standby_repairs_nothing_and_resynchronizes_when_it_takes_over() {
     needs!(the_double, the_direct_engine);
     // The other one is to leave all of this alone.
     let mut world = World::start_with(Options { rebuild: false, ..Options::default() }).await;
@@ -271,7 +271,7 @@ async fn whoever_stands_by_repairs_nothing_and_looks_at_all_anew_when_it_takes_o
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_right_to_the_lease_a_change_is_refused_and_told_which_right_is_missing() {
+async fn without_the_right_to_the_lease_a_change_fails_and_names_the_right() {
     needs!(the_double);
     let mut world = World::start().await;
     let forbidden = Fault::status(403, "Forbidden");

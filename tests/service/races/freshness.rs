@@ -52,7 +52,7 @@ async fn world_while_the_extension_reads_v() -> Option<World> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_just_read_is_not_told_as_not_compared() {
+async fn a_fresh_read_counts_as_compared() {
     let begun = Instant::now();
     let options = Options { interval: Duration::from_millis(500), ..direct() };
     let Some(mut world) = world_with_one(options).await else { return };
@@ -98,7 +98,7 @@ async fn an_adoption_takes_back_no_sync_now_and_the_next_one_looks() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_points_a_key_elsewhere_does_not_wait_for_the_vault_secret_that_hangs() {
+async fn an_update_to_another_vault_secret_does_not_wait_for_a_hanging_one() {
     let options = Options { vault_timeout: Duration::from_secs(15), ..direct() };
     let Some(mut world) = world_with_one(options).await else { return };
     world.seed("w", "other").await;

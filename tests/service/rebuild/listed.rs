@@ -35,7 +35,7 @@ async fn what_can_not_be_read_in_full_is_listed_with_the_reason_and_can_be_adopt
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_of_another_vault_is_left_alone_and_told() {
+async fn an_object_of_another_vault_is_left_alone_and_reported() {
     let mut world = World::start().await.with_synced(&["a"], "x").await;
     world.stop_service().await;
     let other = json!({ "metadata": { "annotations": { "secret-service.iotoperations/vault": "https://other.vault.azure.net/" } } });
@@ -80,7 +80,7 @@ async fn a_copy_of_a_secret_of_ours_is_not_a_synced_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_listed_because_it_is_not_recorded_goes_with_its_secret() {
+async fn an_unrecorded_entry_disappears_with_its_secret() {
     needs!(the_direct_engine);
     let mut world = World::start_with(Options { rebuild: false, ..Options::default() })
         .await

@@ -16,7 +16,7 @@ async fn a_rebuild_waits_for_a_cluster_that_is_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn that_a_name_is_absent_is_told_only_after_the_rebuild() {
+async fn a_name_is_reported_absent_only_after_the_rebuild() {
     needs!(the_double);
     let mut world = World::start().await.with_synced(&["a"], "x").await;
     let away = Fault::status(503, "ServiceUnavailable");

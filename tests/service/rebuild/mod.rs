@@ -121,7 +121,10 @@ async fn a_lost_database_is_rebuilt_with_all_that_was_asked_for() {
     let events = audit(&mut world).await;
     let first = events.last().unwrap();
     assert_eq!((first.action.as_str(), first.outcome.as_str()), ("RebuildFromEdge", "OK"), "{events:?}");
-    assert!(first.detail.contains("begin anew") && first.detail.contains("1 synced secrets"), "{first:?}");
+    assert!(
+        first.detail.contains("start with this event") && first.detail.contains("1 synced secrets"),
+        "{first:?}"
+    );
     let own = events.iter().find(|event| event.action == "RebuildSyncedSecret").unwrap();
     assert!(own.resource == name("rich") && own.detail.contains("k=plain"), "{own:?}");
 

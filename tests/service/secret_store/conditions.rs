@@ -15,7 +15,7 @@ async fn a_version_that_goes_bad_leaves_the_last_complete_set_and_is_named() {
 }
 
 #[tokio::test]
-async fn an_extension_that_does_not_act_is_told_with_a_remedy_and_recovers_by_itself() {
+async fn an_inactive_extension_is_reported_with_a_remedy_and_recovery_is_automatic() {
     let mut world = World::start_with(Options { patience: Duration::from_millis(500), ..often() }).await;
     world.stop_extension().await;
     world.seed("pump-user", "operator").await;
@@ -70,7 +70,7 @@ async fn keys_and_labels_that_the_extension_does_not_accept_are_refused_each_by_
 }
 
 #[tokio::test]
-async fn an_immutable_secret_is_told_as_one_with_what_to_do() {
+async fn an_immutable_secret_is_reported_with_a_remedy() {
     let mut world = with_one(engine()).await;
     let frozen = json!({ "immutable": true });
     let kubectl = PatchParams { field_manager: Some("kubectl-patch".to_owned()), ..PatchParams::default() };
@@ -89,7 +89,7 @@ async fn an_immutable_secret_is_told_as_one_with_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_key_that_the_type_wants_and_a_bad_encoding_are_each_told_as_what_they_are() {
+async fn a_missing_key_of_the_type_and_a_bad_encoding_have_their_own_errors() {
     let mut world = World::start_with(engine()).await;
     world.seed("pump-user", "no base64!").await;
     let mut request = create("edp1", vec![existing("username", "pump-user")]);
@@ -140,7 +140,7 @@ async fn what_a_partial_sync_left_behind_has_its_own_reason() {
 }
 
 #[tokio::test]
-async fn an_extension_that_is_not_installed_is_told_as_missing() {
+async fn a_missing_extension_is_reported() {
     needs!(the_double);
     let mut world = with_one(engine()).await;
     let definitions: kube::Api<CustomResourceDefinition> = kube::Api::all(world.kube.clone());
@@ -190,7 +190,7 @@ async fn a_busy_extension_is_waited_for_and_told_with_how_many_wait() {
 }
 
 #[tokio::test]
-async fn what_the_extension_leaves_alone_it_is_told_again_ever_more_rarely() {
+async fn a_secretsync_without_an_answer_is_triggered_again_at_a_growing_pause() {
     let mut world =
         asked_for_without_extension(Options { patience: Duration::from_millis(300), ..engine() }).await;
     let mut told = Vec::new();

@@ -42,7 +42,7 @@ fn owner_of(class: &SecretProviderClass) -> Option<String> {
 }
 
 #[tokio::test]
-async fn what_somebody_did_to_the_secretsync_or_the_class_is_undone() {
+async fn changes_to_the_secretsync_or_the_class_are_reverted() {
     let world = with_one(engine()).await;
     world.seed("other", "x").await;
     let kubectl = PatchParams { field_manager: Some("kubectl-edit".to_owned()), ..PatchParams::default() };
@@ -157,7 +157,7 @@ async fn add_to_the_pair(world: &World, kubectl: &PatchParams) {
 }
 
 #[tokio::test]
-async fn what_somebody_adds_to_the_pair_is_taken_out_again_and_told_in_the_audit() {
+async fn additions_to_the_pair_are_removed_and_recorded_in_the_audit() {
     let mut world = with_one(engine()).await;
     add_to_the_pair(&world, &kubectl()).await;
     until(&world, "both are as they were", async |world: &World| {
@@ -176,7 +176,7 @@ async fn what_somebody_adds_to_the_pair_is_taken_out_again_and_told_in_the_audit
 
 /// The extension writes the status of the SecretSync between two writes of the repair, which then fails.
 #[tokio::test]
-async fn what_a_repair_removed_before_it_failed_is_told_in_the_audit() {
+async fn the_audit_records_what_a_failed_repair_had_removed() {
     let mut world = with_one(engine()).await;
     world.stop_service().await;
     let kubectl = kubectl();

@@ -97,7 +97,7 @@ async fn a_refused_call_that_nobody_came_after_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_changes_the_description_while_a_value_is_being_stored_waits_for_it_and_so_does_the_other() {
+async fn updates_of_one_synced_secret_wait_for_each_other_while_a_value_is_stored() {
     let world = World::start().await.with_synced(&["a"], "value").await;
     let before = world.vault.requests().of(Operation::SecretSet);
     world.vault.faults().add(FaultRule::new(delay(2)).on(Operation::SecretSet));

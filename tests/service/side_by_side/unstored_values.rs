@@ -57,7 +57,7 @@ async fn stores_again(world: &mut World, request: CreateSyncedSecretRequest) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_same_call_stores_again_is_not_told_as_missing() {
+async fn a_value_that_a_retry_stores_is_not_reported_as_missing() {
     needs!(the_double);
     let mut world = World::start().await;
     let request = cut_off(&mut world).await;
@@ -107,7 +107,7 @@ async fn what_was_found_missing_before_the_same_call_came_again_is_not_told_afte
 }
 
 #[tokio::test]
-async fn a_creation_whose_race_can_not_be_judged_is_not_taken_for_won() {
+async fn a_creation_with_an_uncertain_race_does_not_count_as_won() {
     let mut world = World::start().await;
     // The checks before, and the one after the write: that one fails.
     world.vault.faults().add(FaultRule::new(delay(1)).on(Operation::SecretSet).named("fresh").times(1));

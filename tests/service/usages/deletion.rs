@@ -99,7 +99,7 @@ async fn a_deletion_that_is_held_back_can_be_forced() {
 }
 
 #[tokio::test]
-async fn that_a_deletion_was_forced_outlives_a_restart() {
+async fn a_forced_deletion_survives_a_restart() {
     needs!(the_double);
     let mut world = made(&["a"]).await;
     used(&mut world, "p", "a").await;

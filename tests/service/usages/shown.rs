@@ -198,7 +198,7 @@ async fn uses_come_in_pages_that_neither_skip_nor_repeat() {
 }
 
 #[tokio::test]
-async fn a_watcher_is_told_when_a_secret_comes_into_use_and_out_of_it() {
+async fn a_watcher_sees_when_a_secret_becomes_used_and_unused() {
     let mut world = made(&["a"]).await;
     let unused = Some(UsedBy { unused: true, ..Default::default() });
     let filter = Some(SyncedSecretFilter { used_by: unused, ..Default::default() });

@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_rule_denies_is_refused_also_where_another_allows_it_and_in_any_case() {
+    fn a_deny_rule_beats_an_allow_rule_in_any_letter_case() {
         let rules = ["allow * vaultSecrets/*", "deny * vaultSecrets/Prod-*"];
         assert_eq!(refused(&rules, &[], "pump"), None);
         for denied in ["prod-pump", "PROD-PUMP"] {
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_allowed_some_names_is_refused_all_others_and_who_is_not_meant_is_not() {
+    fn an_allow_rule_denies_all_other_names_and_leaves_other_callers_alone() {
         let rules = ["allow line-1 vaultSecrets/line1-*", "allow line-1 vaultSecrets/shared"];
         assert_eq!(refused(&rules, &["line-1"], "line1-pump"), None);
         assert_eq!(refused(&rules, &["line-1"], "shared"), None);

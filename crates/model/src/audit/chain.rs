@@ -44,12 +44,12 @@ pub struct Anchor {
     pub hash: AuditHash,
 }
 
-/// A place in each chain: where they begin, or where they end.
+/// An anchor in each chain, at its start or its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Places {
-    /// In the chain of what was done.
+pub struct ChainAnchors {
+    /// In the chain of changes.
     pub changes: Anchor,
-    /// In the chain of calls that were not let in.
+    /// In the chain of denials.
     pub denials: Anchor,
 }
 
@@ -98,9 +98,9 @@ impl FromStr for Anchor {
     }
 }
 
-// === impl Places ===
+// === impl ChainAnchors ===
 
-impl Places {
+impl ChainAnchors {
     /// Before the first event of both chains.
     pub const START: Self = Self { changes: Anchor::START, denials: Anchor::START };
 
@@ -144,7 +144,7 @@ impl Walked {
 
 impl ChainWalk {
     /// Starts after the last pruned events. The walk must pass the anchor, if there is one.
-    pub fn from(base: Places, anchor: Option<Anchor>) -> Result<Self, ChainError> {
+    pub fn from(base: ChainAnchors, anchor: Option<Anchor>) -> Result<Self, ChainError> {
         let (changes, denials) = (Walked::from(base.changes), Walked::from(base.denials));
         let sequence = base.changes.sequence.min(base.denials.sequence);
         let mut walk = Self { changes, denials, sequence, anchor, events: 0 };
@@ -194,8 +194,8 @@ impl ChainWalk {
 
     /// Ends the walk and compares with `head`, if known. Returns the number of events and the places of the
     /// last ones.
-    pub fn end(self, head: Option<Places>) -> Result<(u64, Places), ChainError> {
-        let reached = Places {
+    pub fn end(self, head: Option<ChainAnchors>) -> Result<(u64, ChainAnchors), ChainError> {
+        let reached = ChainAnchors {
             changes: self.changes.at.unwrap_or(Anchor::START),
             denials: self.denials.at.unwrap_or(Anchor::START),
         };
@@ -212,8 +212,8 @@ impl ChainWalk {
     }
 
     /// The last pruned events of both chains, as far as known.
-    pub fn base(&self) -> Places {
-        Places {
+    pub fn base(&self) -> ChainAnchors {
+        ChainAnchors {
             changes: self.changes.base.unwrap_or(Anchor::START),
             denials: self.denials.base.unwrap_or(Anchor::START),
         }

@@ -17,7 +17,7 @@ fn event(sequence: i64) -> AuditEvent {
 
 /// Events of these chains, in this order.
 fn events_of(chains: &[Chain], of: impl Fn(i64) -> AuditEvent) -> Vec<ChainedEvent> {
-    let mut heads = Places::START;
+    let mut heads = ChainAnchors::START;
     let chained = |(sequence, chain): (i64, &Chain)| {
         let (event, link) = (of(sequence), heads.link(*chain));
         let hash = event.hash(&link);
@@ -58,24 +58,24 @@ fn place(event: &ChainedEvent) -> Anchor {
 }
 
 fn walk_from(
-    base: Places,
+    base: ChainAnchors,
     events: &[ChainedEvent],
     anchor: Option<Anchor>,
-) -> Result<(u64, Places), ChainError> {
+) -> Result<(u64, ChainAnchors), ChainError> {
     let mut walk = ChainWalk::from(base, anchor)?;
     events.iter().try_for_each(|event| walk.step(event))?;
     walk.end(None)
 }
 
-fn walk(events: &[ChainedEvent], anchor: Option<Anchor>) -> Result<(u64, Places), ChainError> {
-    walk_from(Places::START, events, anchor)
+fn walk(events: &[ChainedEvent], anchor: Option<Anchor>) -> Result<(u64, ChainAnchors), ChainError> {
+    walk_from(ChainAnchors::START, events, anchor)
 }
 
 #[test]
-fn a_chain_that_nobody_touched_is_whole() {
+fn an_unchanged_chain_verifies() {
     let chain = chain(3);
     let (events, head) = walk(&chain, None).unwrap();
-    assert_eq!((events, head), (3, Places { changes: place(&chain[2]), denials: Anchor::START }));
+    assert_eq!((events, head), (3, ChainAnchors { changes: place(&chain[2]), denials: Anchor::START }));
     assert_eq!(walk(&one_chain(3), None).unwrap().0, 3);
 }
 
@@ -83,11 +83,11 @@ fn a_chain_that_nobody_touched_is_whole() {
 fn the_oldest_denials_can_go_and_what_is_left_is_whole() {
     let both = both();
     assert_eq!(walk(&both, None).unwrap().0, 6);
-    let base = Places { changes: Anchor::START, denials: place(&both[2]) };
+    let base = ChainAnchors { changes: Anchor::START, denials: place(&both[2]) };
     let left = [&both[..1], &both[3..]].concat();
     for anchor in [place(&both[0]), place(&both[3]), place(&both[4]), place(&both[5])] {
         let (events, head) = walk_from(base, &left, Some(anchor)).unwrap();
-        assert_eq!((events, head), (4, Places { changes: place(&both[5]), denials: place(&both[4]) }));
+        assert_eq!((events, head), (4, ChainAnchors { changes: place(&both[5]), denials: place(&both[4]) }));
     }
     // What went last is known, what went before it is not.
     assert!(walk_from(base, &left, Some(place(&both[2]))).is_ok());
@@ -97,7 +97,7 @@ fn the_oldest_denials_can_go_and_what_is_left_is_whole() {
 #[test]
 fn no_change_goes_with_the_denials_nor_passes_for_one() {
     let both = both();
-    let base = Places { changes: Anchor::START, denials: place(&both[4]) };
+    let base = ChainAnchors { changes: Anchor::START, denials: place(&both[4]) };
     let without_a_change = [both[0].clone(), both[5].clone()];
     assert_eq!(walk_from(base, &without_a_change, None), Err(ChainError::Changed(6)));
     let mut moved = both.clone();
@@ -116,7 +116,7 @@ fn what_was_removed_of_one_chain_is_noticed_by_the_other_and_an_anchor_is_of_bot
         Err(ChainError::Missing { expected: 5, found: 6 })
     );
     // The last denial with the end of its chain, as if it was pruned.
-    let base = Places { changes: Anchor::START, denials: Anchor { sequence: 5, hash: both[2].hash } };
+    let base = ChainAnchors { changes: Anchor::START, denials: Anchor { sequence: 5, hash: both[2].hash } };
     let cut = [both[0].clone(), both[3].clone(), both[5].clone()];
     assert_eq!(walk_from(base, &cut, None), Err(ChainError::Changed(6)));
     let renamed = |sequence| AuditEvent { actor: "nobody".to_owned(), ..event(sequence) };

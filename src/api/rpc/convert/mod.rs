@@ -1,5 +1,5 @@
 //! Resources on the wire and in the model. A request that is invalid ends here, with all its violations at
-//! once, in the terms of the proto. What only one RPC needs stands in its file.
+//! once, in the terms of the proto. What only one RPC needs is in its file.
 
 mod filter;
 mod response;

@@ -52,8 +52,8 @@ impl Direct {
         self.0.edge.try_apply(&self.desired(secret, state.values), edge_uid).await
     }
 
-    /// The Secret is not the one that was written last. If it holds the same, it is remembered; else it has
-    /// to be put right.
+    /// The Secret has another uid or version than the recorded one. If its content is the same, these are
+    /// recorded; otherwise it is drift.
     pub(super) async fn observe(&self, target: &Target<'_>) -> Result<Observation, EdgeError> {
         Ok(match self.0.edge.observe(target.secret, target.edge.uid.as_deref()).await? {
             Observed::Ours { written, content, .. }
@@ -70,7 +70,8 @@ impl Direct {
         })
     }
 
-    /// A Secret that is not the remembered one may be somebody else's: then no value is read for it.
+    /// A Secret with another uid than the recorded one may belong to another tool: then no value is read from
+    /// the vault.
     pub(super) async fn check_owner(&self, target: &Target<'_>) -> Result<(), EdgeError> {
         match &target.seen {
             Seen::There(there) if Some(&there.uid) != target.edge.uid.as_ref() => {
@@ -80,17 +81,17 @@ impl Direct {
         }
     }
 
-    /// Brings the Secret to these values in one write.
+    /// Writes these values to the Secret in one request.
     pub(super) async fn apply(&self, target: &Target<'_>, state: VaultState) -> Result<Applied, EdgeError> {
         let desired = self.desired(target.secret, state.values);
         if !desired.fits() {
             return Err(EdgeError::TooLarge);
         }
         let digest = self.digest_of(desired.content().as_bytes());
-        // Memory answers nobody who asked: for them the API server is asked what the edge holds, by the write
-        // itself.
+        // If a caller requested the sync, the cache is no answer: the write itself shows what the API server
+        // has.
         let held = if target.is_unsettled() { None } else { held(target, &digest) };
-        let is_from_memory = held.is_some();
+        let is_from_cache = held.is_some();
         let written = match held {
             Some(written) => written,
             None => {
@@ -99,7 +100,7 @@ impl Direct {
                 written
             }
         };
-        Ok(Applied::Synced(Synced { written, digest, statuses: state.statuses, is_from_memory }))
+        Ok(Applied::Synced(Synced { written, digest, statuses: state.statuses, is_from_cache }))
     }
 
     pub(super) async fn remove(&self, target: &Target<'_>) -> Result<(), EdgeError> {
@@ -110,7 +111,7 @@ impl Direct {
     /// Gives the Secret's keys to the extension.
     pub(super) async fn release(&self, target: &Target<'_>) -> Result<Released, EdgeError> {
         let secret = self.0.edge.release_to_extension(target.secret, target.edge.uid.as_deref()).await?;
-        // The extension writes it in any case.
+        // The extension always writes it.
         Ok(Released { secret, must_rewrite: false })
     }
 
@@ -127,7 +128,7 @@ impl Direct {
     }
 }
 
-/// What the edge holds already, where that is just what it should.
+/// The Secret at the edge, if the watch shows that it already has the desired content.
 fn held(target: &Target<'_>, digest: &[u8]) -> Option<Written> {
     let Seen::There(there) = &target.seen else { return None };
     let is_same = target.edge.digest.as_deref() == Some(digest) && target.is_seen_as_written();

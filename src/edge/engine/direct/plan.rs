@@ -3,7 +3,7 @@
 
 use crate::edge::{
     Seen,
-    engine::{Look, Step, Target, Trigger},
+    engine::{Aspect, Step, Target, Trigger},
 };
 
 /// Decides the next step.
@@ -17,7 +17,7 @@ pub(in crate::edge::engine) fn plan(target: &Target<'_>, trigger: Trigger) -> St
     match target.seen {
         Seen::Unknown => Step::Nothing,
         Seen::There(_) if target.is_seen_as_written() => Step::Nothing,
-        Seen::There(_) | Seen::Gone => Step::Observe(Look::Secret),
+        Seen::There(_) | Seen::Gone => Step::Observe(Aspect::Secret),
     }
 }
 
@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn a_secret_that_was_edited_deleted_or_replaced_at_the_edge_is_looked_at() {
         for seen in [there("uid", "8"), there("other", "7"), Seen::Gone] {
-            assert_eq!(plan(&synced(), &seen, false, false), Step::Observe(Look::Secret));
+            assert_eq!(plan(&synced(), &seen, false, false), Step::Observe(Aspect::Secret));
         }
     }
 
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_to_be_deleted_is_removed_whatever_else_is_the_matter() {
+    fn a_deletion_removes_regardless_of_other_conditions() {
         let mut record = synced();
         record.secret.state = State::Deleting;
         record.secret.references[0].create_pending = true;
@@ -89,7 +89,7 @@ mod tests {
     fn a_value_that_may_not_be_stored_is_looked_for_unless_its_call_is_still_at_it() {
         let mut record = synced();
         record.secret.references[0].create_pending = true;
-        assert_eq!(plan(&record, &Seen::Gone, false, false), Step::FindCreated);
+        assert_eq!(plan(&record, &Seen::Gone, false, false), Step::ResumeCreate);
         assert_eq!(plan(&record, &Seen::Gone, true, false), Step::Nothing);
     }
 }

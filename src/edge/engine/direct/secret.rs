@@ -14,20 +14,20 @@ use crate::{
     model::{SyncedSecret, SyncedSecretId},
 };
 
-/// What stands at the edge under the name of a synced secret.
+/// The Secret at the edge with the name of a synced secret.
 pub enum Observed {
-    /// Nothing.
+    /// There is no Secret.
     Absent,
     /// Our Secret.
     Ours {
-        /// What identifies it.
+        /// Its uid and version.
         written: Written,
-        /// What it holds.
+        /// Its content.
         content: Content,
-        /// Who else wrote to it last, by the name in `managedFields`.
+        /// The other manager that last wrote it, by the name in `managedFields`.
         other_manager: Option<String>,
     },
-    /// A Secret of someone else.
+    /// Another tool's Secret.
     Foreign,
 }
 
@@ -40,16 +40,16 @@ pub struct Written {
     pub resource_version: String,
 }
 
-/// Whose a Secret is, by its metadata.
+/// The owner of a Secret, by its metadata.
 pub(in crate::edge) enum Owner {
     Us,
-    /// Somebody else, and a first write of ours has put our label into it.
+    /// Another tool, but our first write has merged our label into it.
     Merged,
     Other,
 }
 
 impl Edge {
-    /// Looks at the Secret of a synced secret. Reads its values, to compare them; they are wiped before this
+    /// Reads the Secret of a synced secret, including its values, to compare them. They are wiped before this
     /// returns.
     pub async fn observe(&self, asked: &SyncedSecret, edge_uid: Option<&str>) -> Result<Observed, EdgeError> {
         let found = self.call(self.secrets.get_opt(asked.id.as_str())).await?;
@@ -75,7 +75,7 @@ impl Edge {
         }
     }
 
-    /// An error where somebody else's Secret stands under the name of a synced secret.
+    /// Fails if another tool's Secret has the name of a synced secret.
     pub async fn check_ours(&self, asked: &SyncedSecret, edge_uid: Option<&str>) -> Result<(), EdgeError> {
         let Some(found) = self.find(&self.secrets, asked.id.as_str()).await? else { return Ok(()) };
         match owner(&found.metadata, asked.uid, edge_uid) {
@@ -85,12 +85,12 @@ impl Edge {
         }
     }
 
-    /// Makes the Secret what it should be, in one write.
+    /// Writes the desired Secret in one request.
     ///
-    /// `edge_uid` is the Secret that we wrote before: the write takes back by force what others changed of
-    /// it. Where it is gone, a new one is made; where another one stands in its place, that is looked at
-    /// first. The first write forces nothing: where someone else's Secret appears at the same moment, that
-    /// one stays as it is and this is a conflict.
+    /// `edge_uid` is the uid of the Secret that we wrote before: the write forces conflicts on it, so it
+    /// reverts changes by others. If that Secret is gone, a new one is created; if another one has replaced
+    /// it, its owner is checked first. The first write forces nothing: if another tool creates a Secret at
+    /// the same moment, that Secret is unchanged and this is a conflict.
     pub async fn apply(&self, desired: &Desired<'_>, edge_uid: Option<&str>) -> Result<Written, EdgeError> {
         let changed = match edge_uid {
             None => None,
@@ -99,8 +99,7 @@ impl Edge {
                 done => return done,
             },
         };
-        // The Secret that we knew is gone or was replaced, or somebody wrote to it between two writes of
-        // ours.
+        // The recorded Secret is gone or was replaced, or another manager wrote it between two of our writes.
         match (self.own_uid(desired, edge_uid).await?, changed) {
             (Some(uid), Some((known, message))) if uid == known => Err(EdgeError::Changed(message)),
             (Some(uid), _) => self.write_ours(desired, &uid).await,
@@ -108,7 +107,7 @@ impl Edge {
         }
     }
 
-    /// Takes back by force what others changed of our own Secret.
+    /// Writes our Secret, and forces conflicts to revert changes by others.
     async fn write_ours(&self, desired: &Desired<'_>, uid: &str) -> Result<Written, EdgeError> {
         let metadata = self.write(desired, Some(uid), true, false).await?;
         self.drop_foreign_keys(desired, metadata).await
@@ -129,7 +128,7 @@ impl Edge {
         self.write(desired, edge_uid, edge_uid.is_some(), true).await.map(|_| ())
     }
 
-    /// Removes our Secret; nothing where it isn't there or isn't ours.
+    /// Deletes our Secret. Does nothing if it doesn't exist or isn't ours.
     pub async fn remove(
         &self,
         id: &SyncedSecretId,
@@ -147,7 +146,7 @@ impl Edge {
         self.remove_exactly(id, &found.metadata).await
     }
 
-    /// Removes this Secret, and no other that has come in its place.
+    /// Deletes exactly this Secret, and none that has replaced it.
     pub(in crate::edge) async fn remove_exactly(
         &self,
         id: &SyncedSecretId,
@@ -159,7 +158,7 @@ impl Edge {
         let parameters = DeleteParams::default()
             .preconditions(Preconditions { uid: found.uid.clone(), resource_version: None });
         match self.call(self.secrets.delete(id.as_str(), &parameters)).await {
-            // Replaced by another one, or so it is said: the next look sees whose it is.
+            // It was probably replaced: the next reconciliation checks the owner.
             Err(EdgeError::NotFound(_)) => Ok(()),
             Err(error) => Err(error),
             Ok(answer) => match answer.left().map(wiped) {
@@ -177,7 +176,8 @@ impl Edge {
         }
     }
 
-    /// Removes a Secret that we alone wrote for a synced secret that is gone; whether there was one.
+    /// Deletes a Secret that only we wrote, for a synced secret that no longer exists. Returns whether there
+    /// was one.
     pub async fn remove_orphan(&self, id: &SyncedSecretId, uid: Uuid) -> Result<bool, EdgeError> {
         let Some(found) = self.find(&self.secrets, id.as_str()).await? else {
             return Ok(false);
@@ -199,8 +199,8 @@ impl Edge {
         }
     }
 
-    /// The uid of our own Secret where it is there, also where we don't remember it: killed between write and
-    /// record.
+    /// The uid of our Secret if it exists, even if it is not recorded because the process was killed after
+    /// the write.
     async fn own_uid(
         &self,
         desired: &Desired<'_>,
@@ -217,8 +217,7 @@ impl Edge {
         }
     }
 
-    /// Takes what a first write of ours has merged into a Secret of somebody else out of it again. The
-    /// conflict that it was.
+    /// Removes what our first write has merged into another tool's Secret. Returns the conflict to report.
     pub(in crate::edge) async fn withdraw_from_secret(
         &self,
         id: &SyncedSecretId,
@@ -243,7 +242,7 @@ impl Edge {
             ..PatchParams::default()
         };
         let patch = Patch::Apply(desired.manifest(edge_uid));
-        // Metadata only: the answer would bring the values back.
+        // Metadata only: a full answer would contain the values.
         let answer = self.secrets.patch_metadata(desired.secret.id.as_str(), &parameters, &patch);
         let metadata = self.call(answer).await?.metadata;
         match metadata.deletion_timestamp.is_some() {
@@ -252,7 +251,7 @@ impl Edge {
         }
     }
 
-    /// Takes away keys that others added: the Secret holds just what the references say.
+    /// Removes keys that others added: the Secret holds exactly the keys of the references.
     async fn drop_foreign_keys(
         &self,
         desired: &Desired<'_>,
@@ -275,7 +274,7 @@ impl Edge {
         Ok(written(&self.call(answer).await?.metadata))
     }
 
-    /// After a first write: a Secret that others have fields in was there before us. Lets go of it again.
+    /// After a first write: a Secret with fields of others existed before. Removes our fields from it.
     async fn refuse_foreign(&self, id: &SyncedSecretId, metadata: ObjectMeta) -> Result<Written, EdgeError> {
         if !has_other_managers(&metadata) {
             return Ok(written(&metadata));
@@ -284,9 +283,9 @@ impl Edge {
     }
 }
 
-/// The Secret that is remembered is ours, whatever somebody did to its label. Of any other one the label is a
-/// hint: a first write merges it into whatever stands under the name, so others who wrote keys or the type
-/// were there before us.
+/// The owner of a Secret. The one with the recorded uid is ours, even without the label. For any other, the
+/// label is only a hint: our first write merges it into any existing Secret, so if another manager wrote keys
+/// or the type, the Secret existed before.
 pub(in crate::edge) fn owner(metadata: &ObjectMeta, uid: Uuid, edge_uid: Option<&str>) -> Owner {
     let is_remembered = edge_uid.is_some() && metadata.uid.as_deref() == edge_uid;
     match uid_label(metadata) {
@@ -305,7 +304,7 @@ pub(in crate::edge) fn written(metadata: &ObjectMeta) -> Written {
     }
 }
 
-/// Who else than these managers wrote last.
+/// The manager, other than these, that wrote last.
 pub(in crate::edge) fn last_other_manager<'a>(
     metadata: impl IntoIterator<Item = &'a ObjectMeta>,
     known: &[&str],
@@ -323,7 +322,7 @@ fn has_other_managers(metadata: &ObjectMeta) -> bool {
     entries.any(|entry| entry.manager.as_deref() != Some(FIELD_MANAGER))
 }
 
-/// The keys in the hands of the managers that are asked for.
+/// The keys that the selected managers own.
 pub(in crate::edge) fn data_keys(
     metadata: &ObjectMeta,
     of: impl Fn(&str) -> bool,

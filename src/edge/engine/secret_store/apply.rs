@@ -13,7 +13,7 @@ use crate::{
         EdgeError, Seen,
         engine::{Applied, Attempt, Delegated, Target, VaultState},
     },
-    model::{Handed, SyncedSecretId},
+    model::{Delegation, SyncedSecretId},
 };
 
 const CHANGED: &str = "Somebody changed the SecretSync, its class or the Secret; all are written again.";
@@ -35,11 +35,11 @@ impl SecretStore {
             Err(PairError { error, removed }) => return interrupted(error, &removed),
         };
         self.0.pairs.note(target.secret.id.as_str(), &written);
-        let handed = Handed {
+        let delegation = Delegation {
             generation: target.secret.generation,
             requests: target.sync_requests,
             time: Timestamp::now(),
-            handed_at: Some(self.0.started.elapsed()),
+            delegated_at: Some(self.0.started.elapsed()),
             sync_generation: written.sync_generation,
             class_generation: written.class_generation,
             hash_before: written.sync_hash,
@@ -51,11 +51,11 @@ impl SecretStore {
             failures: if let Attempt::Failed(failures) = attempt { failures } else { 0 },
         };
         Ok(Applied::Delegated(Delegated {
-            handed,
+            delegation,
             digest: self.digest_of(&pair),
             repaired: repaired(attempt, &written.removed),
             // The watch shows the answer. This is for the case that none comes.
-            look_again: WATCH_LAG,
+            requeue_after: WATCH_LAG,
         }))
     }
 

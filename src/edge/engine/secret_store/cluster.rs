@@ -46,17 +46,17 @@ impl Edge {
         Ok(!syncs && !classes)
     }
 
-    /// The classes of the namespace, whoever made them.
+    /// All classes of the namespace, including those of other tools.
     pub async fn list_classes(&self) -> Result<Vec<Arc<SecretProviderClass>>, EdgeError> {
         self.list_all().await
     }
 
-    /// The SecretSyncs of the namespace, whoever made them.
+    /// All SecretSyncs of the namespace, including those of other tools.
     pub async fn list_syncs(&self) -> Result<Vec<Arc<SecretSync>>, EdgeError> {
         self.list_all().await
     }
 
-    /// A service account of the namespace; none where there is none of this name.
+    /// A service account of the namespace; none if it doesn't exist.
     pub async fn service_account(&self, name: &str) -> Result<Option<FederatedAccount>, EdgeError> {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), &self.namespace);
         let found = self.find(&accounts, name).await?;

@@ -14,30 +14,31 @@ use super::{
 use crate::{
     edge::{
         AdoptableSync, Edge, EdgeError, Index,
-        engine::{Attempt, Comparison, Digest, Look, Objection, Settings, Step, Target, Trigger, VaultState},
+        engine::{
+            Aspect, Attempt, Comparison, Digest, Objection, Settings, Step, Target, Trigger, VaultState,
+        },
     },
-    model::{Handed, State, SyncedSecret, SyncedSecretId},
+    model::{Delegation, State, SyncedSecret, SyncedSecretId},
 };
 
 /// The Secret Store engine. Cheap to clone.
 #[derive(Clone)]
 pub struct SecretStore(pub(super) Arc<Inner>);
 
-/// What the engine works with, and what it remembers.
+/// The dependencies and the state of the engine.
 pub(in crate::edge::engine) struct Inner {
     pub(super) edge: Edge,
     pub(super) index: Index,
-    /// What the extension was given, by us and by others.
+    /// All SecretSyncs and classes of the namespace, also those of other tools.
     pub(super) pairs: StoreIndex,
     pub(super) options: Options,
     pub(super) vault: Url,
     pub(super) digest: Digest,
     /// The shortest time between two rotation checks.
     pub(super) shortest_check: Duration,
-    /// Since when the extension has been kept from writing a Secret.
+    /// Since when the extension has been suspended for a Secret.
     pub(super) suspended_since: Mutex<HashMap<Uuid, Instant>>,
-    /// Since when the API server has said that it serves none of the extension's kinds, whenever it was
-    /// asked.
+    /// Since when every discovery has shown none of the extension's kinds.
     pub(super) kinds_gone_since: Mutex<Option<Instant>>,
     pub(super) started: Instant,
 }
@@ -72,15 +73,15 @@ impl SecretStore {
         &self.0.options
     }
 
-    /// Whether all that the extension was given was listed.
+    /// Whether all SecretSyncs and classes are listed.
     pub(in crate::edge::engine) fn is_listed(&self) -> bool {
         self.0.pairs.is_complete()
     }
 
-    /// The identity that the extension uses for the vault. Scans all classes: ask once for many synced
+    /// The identity that the extension uses for the vault. Scans all classes: call it once for many synced
     /// secrets.
     pub(in crate::edge::engine) fn identity(&self) -> Result<ExtensionIdentity, EdgeError> {
-        // Ask first: a list that completes between the two questions does not lack what is searched for.
+        // Read this first: a list that completes in between must not count as complete.
         let is_complete = self.0.pairs.is_complete();
         match self.0.options.identity(&self.0.pairs.classes()) {
             Err(_) if !is_complete => {
@@ -90,7 +91,7 @@ impl SecretStore {
         }
     }
 
-    /// The pair of a synced secret, as it should be.
+    /// The desired pair of a synced secret.
     pub(super) fn pair(&self, secret: &SyncedSecret) -> Result<Pair, EdgeError> {
         Ok(Pair::of(secret, &self.0.vault, &self.identity()?))
     }
@@ -99,9 +100,9 @@ impl SecretStore {
         (self.0.digest)("pair", &pair.content())
     }
 
-    /// When the pair was written, but not before this process started to wait for the answer.
-    pub(super) fn handed_at(&self, handed: &Handed) -> Instant {
-        self.0.started + handed.handed_at.unwrap_or_default()
+    /// When the pair was written, but not earlier than the start of this process.
+    pub(super) fn delegated_at(&self, delegation: &Delegation) -> Instant {
+        self.0.started + delegation.delegated_at.unwrap_or_default()
     }
 
     /// The extension needs an identity, and has stricter rules for keys and labels.
@@ -141,12 +142,12 @@ impl SecretStore {
         settings: &Settings,
     ) -> Step {
         match self.step(target, trigger, settings) {
-            // Before the first lists are complete, nothing is known of the extension's answer. Whoever waits
-            // should be told why they are not.
+            // Until the first lists are complete, the extension's answer is unknown. The condition should say
+            // why they are not complete.
             Step::Nothing
                 if target.secret.state != State::Synced && !trigger.creating && !self.is_listed() =>
             {
-                Step::Observe(Look::Lists)
+                Step::Observe(Aspect::Lists)
             }
             step => step,
         }
@@ -160,7 +161,7 @@ impl SecretStore {
         let name = target.secret.id.as_str();
         let (sync, class) = (self.0.pairs.sync(name), self.0.pairs.class(name));
         match plan::plan(target, &sync, class.as_deref(), trigger) {
-            Step::Nothing | Step::Observe(Look::Answer)
+            Step::Nothing | Step::Observe(Aspect::Answer)
                 if !trigger.creating
                     && self.is_written_otherwise(target, settings, &sync, class.as_deref()) =>
             {
@@ -170,8 +171,8 @@ impl SecretStore {
         }
     }
 
-    /// Whether a write would differ from the last one: the engine's settings have changed, or somebody
-    /// changed metadata, which does not change a generation.
+    /// Whether a write would differ from the last one: the engine's settings changed, or another manager
+    /// changed metadata, which does not increase the generation.
     fn is_written_otherwise(
         &self,
         target: &Target<'_>,
@@ -181,11 +182,11 @@ impl SecretStore {
     ) -> bool {
         let (Some(written), Some(access)) = (&target.edge.digest, &settings.identity) else { return false };
         let pair = Pair::of(target.secret, &self.0.vault, access);
-        let is_changed = match (sync, class, target.handed) {
-            (SyncSeen::There(sync), Some(class), Some(handed)) => {
+        let is_changed = match (sync, class, target.delegation) {
+            (SyncSeen::There(sync), Some(class), Some(delegation)) => {
                 // A watch may be behind our own write.
-                sync.metadata.generation >= Some(handed.sync_generation)
-                    && class.metadata.generation >= Some(handed.class_generation)
+                sync.metadata.generation >= Some(delegation.sync_generation)
+                    && class.metadata.generation >= Some(delegation.class_generation)
                     && !pair.is_held_by(class, sync)
             }
             _ => false,
@@ -216,13 +217,13 @@ impl SecretStore {
         matches!(sync_outcome(sync.status.as_ref(), ""), SyncOutcome::Failed(_))
     }
 
-    /// What the extension was told last, or has done.
+    /// The versions of the last delegation, whether answered or not.
     pub(in crate::edge::engine) fn repair(
         &self,
         target: &Target<'_>,
         is_released: bool,
     ) -> (VaultState, Attempt) {
-        let open = target.handed.filter(|handed| handed.open);
+        let open = target.delegation.filter(|delegation| delegation.open);
         let statuses = match open {
             Some(open) => open.statuses.clone(),
             None => target.secret.references.iter().map(|reference| reference.status.clone()).collect(),
@@ -236,14 +237,14 @@ impl SecretStore {
 }
 
 impl<'a> Target<'a> {
-    /// By which uids its things at the edge are known.
+    /// The recorded uids of its objects at the edge.
     pub(super) fn known(&self) -> KnownUids<'a> {
         KnownUids {
             uid: self.secret.uid,
             secret: self.edge.uid.as_deref(),
-            sync: self.handed.and_then(|handed| handed.sync_uid.as_deref()).or(self.adopted),
-            class: self.handed.and_then(|handed| handed.class_uid.as_deref()),
-            trusts_label: self.handed.is_some_and(|handed| handed.sync_uid.is_none()),
+            sync: self.delegation.and_then(|delegation| delegation.sync_uid.as_deref()).or(self.adopted),
+            class: self.delegation.and_then(|delegation| delegation.class_uid.as_deref()),
+            trusts_label: self.delegation.is_some_and(|delegation| delegation.sync_uid.is_none()),
             are_kinds_gone: false,
         }
     }

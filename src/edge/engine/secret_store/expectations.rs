@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_older_than_our_own_write_does_not_answer_for_it() {
+    async fn a_status_older_than_our_write_does_not_answer_it() {
         let expectations = of_a_write().await;
         for older in [None, Some(shown("first", 7)), Some(shown("second", 2))] {
             assert_eq!(expectations.unmet("a", older.as_ref()), Some(MOMENT), "{older:?}");

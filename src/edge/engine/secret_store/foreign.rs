@@ -282,14 +282,14 @@ mod tests {
     }
 
     #[test]
-    fn what_carries_our_label_is_not_somebody_elses() {
+    fn an_object_with_our_label_is_not_foreign() {
         let mut ours = sync();
         let label = (crate::edge::UID_LABEL.to_owned(), uuid::Uuid::new_v4().to_string());
         ours.metadata.labels = Some([label].into());
         assert!(as_synced_secret(&ours, None, "contoso-aio").is_none());
     }
 
-    /// What is said of the key of a SecretSync of one, whose class has this object.
+    /// The message about the key of a SecretSync with one key, whose class has this object.
     fn said_of(object: &str, path: &str) -> ForeignKey {
         let mut sync = sync();
         let data = SecretObjectData { source_path: path.to_owned(), target_key: "password".to_owned() };

@@ -1,4 +1,4 @@
-//! Whose the objects under a name are: by the uids that are remembered.
+//! Identifies the objects of a synced secret by their recorded uids.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
@@ -7,40 +7,39 @@ use uuid::Uuid;
 use super::SecretSync;
 use crate::edge::manifest::{carries_uid, is_merged};
 
-/// By which uids what stands at the edge is known as that of a synced secret. Labels and owners are hints
-/// only: the extension merges them into whatever stands under the name.
+/// The uids by which the objects of a synced secret are recognized. Labels and owner references are only
+/// hints: the extension merges them into any existing object.
 #[derive(Clone, Copy, Debug)]
 pub struct KnownUids<'a> {
-    /// The synced secret's own, which the label holds.
+    /// The uid of the synced secret, which the label contains.
     pub uid: Uuid,
-    /// The Secret's.
+    /// The uid of the Secret.
     pub secret: Option<&'a str>,
-    /// The SecretSync's.
+    /// The uid of the SecretSync.
     pub sync: Option<&'a str>,
-    /// The class's.
+    /// The uid of the class.
     pub class: Option<&'a str>,
-    /// Whether the pair was written before its uids were remembered: then there is nothing better than the
-    /// label.
+    /// Whether the pair was written by a release that did not record its uids: then only the label remains.
     pub trusts_label: bool,
-    /// Whether the extension's kinds are gone for good, and all SecretSyncs and classes with them.
+    /// Whether the extension's kinds are permanently gone, and all SecretSyncs and classes with them.
     pub are_kinds_gone: bool,
 }
 
 // === impl KnownUids ===
 
 impl<'a> KnownUids<'a> {
-    /// Of a synced secret that has nothing at the edge yet.
+    /// For a synced secret that has nothing at the edge yet.
     pub(super) fn nothing(uid: Uuid) -> Self {
         Self { uid, secret: None, sync: None, class: None, trusts_label: false, are_kinds_gone: false }
     }
 
-    /// What is remembered of one of the two.
+    /// The recorded uid of the SecretSync or the class.
     fn of<K: Resource<DynamicType = ()>>(&self) -> Option<&'a str> {
         if K::kind(&()) == SecretSync::kind(&()) { self.sync } else { self.class }
     }
 
-    /// Whether one of the two is the one that is remembered, or carries the label of our synced secret and is
-    /// not somebody else's into which a first write of ours has merged it.
+    /// Whether the object has the recorded uid, or carries the label of our synced secret without being
+    /// another tool's object into which our first write merged the label.
     pub(super) fn has<K: Resource<DynamicType = ()>>(&self, metadata: &ObjectMeta) -> bool {
         let remembered = self.of::<K>();
         let is_remembered = remembered.is_some() && metadata.uid.as_deref() == remembered;

@@ -75,8 +75,8 @@ fn without(mut entry: Value, labels: &BTreeSet<String>) -> Value {
     entry
 }
 
-/// An entry of `managedFields`, as of an apply. Where there is none at all, the API server gives every field
-/// to a manager `before-first-apply` at the next apply, and that one would stand in the way.
+/// An entry of `managedFields`, as an apply writes it. Without any entry, the API server assigns every field
+/// to a manager `before-first-apply` at the next apply, which would cause conflicts.
 pub(super) fn entry_of(manager: &str, api_version: &str, fields: Value) -> Value {
     json!({
         "manager": manager, "operation": "Apply", "apiVersion": api_version,
@@ -85,7 +85,7 @@ pub(super) fn entry_of(manager: &str, api_version: &str, fields: Value) -> Value
     })
 }
 
-/// The labels in the hands of these entries.
+/// The labels that these entries own.
 pub(super) fn labels_of<'a>(
     entries: impl Iterator<Item = &'a ManagedFieldsEntry>,
 ) -> impl Iterator<Item = String> {
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_receives_a_secret_owns_all_that_either_of_both_wrote_and_others_keep_the_rest() {
+    fn the_new_owner_gets_the_fields_of_both_engines_and_others_keep_theirs() {
         let asked = SyncedSecret::example("a");
         let given = entry(
             FIELD_MANAGER,

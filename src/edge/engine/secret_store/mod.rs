@@ -1,8 +1,8 @@
 //! The Secret Store engine: writes the custom resources of Azure's Secret Store extension, and lets the
 //! extension copy the values.
 //!
-//! Both resources carry the name and the uid of their synced secret. The class is owned by the SecretSync, as
-//! the Secret is, so whoever deletes that deletes all.
+//! Both resources carry the name and the uid of their synced secret. The SecretSync owns the class and the
+//! Secret, so deleting it deletes all three.
 
 mod apply;
 mod cluster;
@@ -46,5 +46,5 @@ pub use watch::{StoreIndex, SyncSeen};
 pub const PROVIDER: &str = "azure";
 /// The extension's own field manager.
 pub(in crate::edge) const EXTENSION: &str = "secrets-store-sync-controller";
-/// What the labels that belong to the extension begin with.
+/// The prefix of the extension's labels.
 pub(in crate::edge) const LABEL_PREFIX: &str = "secrets-store.sync.x-k8s.io";

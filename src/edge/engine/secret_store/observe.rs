@@ -12,29 +12,29 @@ use crate::{
     backoff::Backoff,
     edge::{
         EdgeError,
-        engine::{Attempt, Drift, Failure, Look, Observation, Retry, Target, VaultState},
+        engine::{Aspect, Attempt, Drift, Failure, Observation, Retry, Target, VaultState},
     },
-    model::{Handed, Reason, Reference, State},
+    model::{Delegation, Reason, Reference, State},
 };
 
-/// How far one watch may lag behind another. A status that is younger than the write by less than this may be
-/// an old one.
+/// How far one watch may lag behind another. A status that is newer than the write by less than this may be
+/// outdated.
 pub(super) const WATCH_LAG: Duration = Duration::from_secs(2);
 /// A watch that lags for longer may never catch up.
 const LONG_WATCH_LAG: Duration = Duration::from_secs(10);
-/// The pauses before the extension is told to retry. Under a minute, so that a fix is found in time.
+/// The pauses before the extension is triggered again. Under a minute, so that a fix is noticed in time.
 const BACKOFF: Backoff = Backoff::doubling(Duration::from_secs(4), Duration::from_secs(50));
 
 impl SecretStore {
     pub(in crate::edge::engine) async fn observe(
         &self,
         target: &Target<'_>,
-        look: Look,
+        aspect: Aspect,
     ) -> Result<Observation, EdgeError> {
-        match look {
-            Look::Lists => self.0.edge.can_list_pairs().await.map(|()| Observation::Wait(WATCH_LAG)),
-            Look::OwnWrite(behind) => self.find_own_write(target, behind).await,
-            Look::Answer | Look::Secret => self.evaluate(target).await,
+        match aspect {
+            Aspect::Lists => self.0.edge.can_list_pairs().await.map(|()| Observation::Wait(WATCH_LAG)),
+            Aspect::OwnWrite(behind) => self.find_own_write(target, behind).await,
+            Aspect::Answer | Aspect::Secret => self.evaluate(target).await,
         }
     }
 
@@ -42,10 +42,10 @@ impl SecretStore {
     /// will come, so finally ask the API server.
     async fn find_own_write(&self, target: &Target<'_>, behind: Duration) -> Result<Observation, EdgeError> {
         let id = &target.secret.id;
-        let Some(handed) = target.handed.filter(|_| behind >= LONG_WATCH_LAG) else {
+        let Some(delegation) = target.delegation.filter(|_| behind >= LONG_WATCH_LAG) else {
             return Ok(Observation::Wait(WATCH_LAG));
         };
-        let (sync_uid, class_uid) = (handed.sync_uid.as_deref(), handed.class_uid.as_deref());
+        let (sync_uid, class_uid) = (delegation.sync_uid.as_deref(), delegation.class_uid.as_deref());
         if self.0.edge.has_pair(id, sync_uid, class_uid).await? {
             return Ok(Observation::Wait(LONG_WATCH_LAG));
         }
@@ -54,25 +54,25 @@ impl SecretStore {
     }
 
     async fn evaluate(&self, target: &Target<'_>) -> Result<Observation, EdgeError> {
-        let Some(handed) = target.handed else { return Ok(Observation::Again) };
+        let Some(delegation) = target.delegation else { return Ok(Observation::Again) };
         let SyncSeen::There(sync) = self.0.pairs.sync(target.secret.id.as_str()) else {
             return Ok(Observation::Wait(WATCH_LAG));
         };
-        let waited = self.handed_at(handed).elapsed();
-        Ok(match sync_outcome(sync.status.as_ref(), &handed.hash_before) {
-            SyncOutcome::Synced => self.confirm(target, handed, waited).await?,
+        let waited = self.delegated_at(delegation).elapsed();
+        Ok(match sync_outcome(sync.status.as_ref(), &delegation.hash_before) {
+            SyncOutcome::Synced => self.confirm(target, delegation, waited).await?,
             SyncOutcome::Unanswered => match self.0.options.patience.checked_sub(waited) {
                 Some(left) if !left.is_zero() => Observation::Wait(left),
                 _ => Observation::Unanswered(waited),
             },
             // The failure may belong to the write before.
-            SyncOutcome::Failed(_) if waited < WATCH_LAG && handed.open => {
+            SyncOutcome::Failed(_) if waited < WATCH_LAG && delegation.open => {
                 Observation::Wait(WATCH_LAG - waited)
             }
             SyncOutcome::Failed(failed) => {
-                let pause = self.again_after(handed.failures);
+                let pause = self.again_after(delegation.failures);
                 if waited >= pause && target.secret.state != State::Synced {
-                    Observation::Retry(Attempt::Failed(handed.failures + 1))
+                    Observation::Retry(Attempt::Failed(delegation.failures + 1))
                 } else {
                     self.evaluate_failure(target, failed, pause.saturating_sub(waited)).await?
                 }
@@ -85,24 +85,24 @@ impl SecretStore {
         &self,
         target: &Target<'_>,
         waited: Duration,
-        delegated: impl Iterator<Item = &'a Handed> + Clone,
+        delegations: impl Iterator<Item = &'a Delegation> + Clone,
     ) -> Observation {
-        let Some(handed) = target.handed else { return Observation::Again };
-        let (patience, handed_at) = (self.0.options.patience, self.handed_at(handed));
-        let is_later = |other: &Handed| {
-            !other.open && self.handed_at(other).saturating_duration_since(handed_at) > patience
+        let Some(delegation) = target.delegation else { return Observation::Again };
+        let (patience, delegated_at) = (self.0.options.patience, self.delegated_at(delegation));
+        let is_later = |other: &Delegation| {
+            !other.open && self.delegated_at(other).saturating_duration_since(delegated_at) > patience
         };
         let waiting = Waiting {
             patience,
             waited,
-            nudges: handed.nudges,
+            nudges: delegation.nudges,
             quiet: self.0.pairs.quiet_for(),
-            is_overtaken: delegated.clone().any(is_later),
+            is_overtaken: delegations.clone().any(is_later),
         };
         match waiting.decide() {
             Patience::Wait(pause) => Observation::Wait(pause),
             Patience::Busy(pause) => {
-                let waiting = delegated.filter(|other| other.open).count();
+                let waiting = delegations.filter(|other| other.open).count();
                 let message = format!(
                     "The Secret Store extension is busy with other SecretSyncs; {waiting} synced secrets wait for it. No action is needed."
                 );
@@ -110,30 +110,31 @@ impl SecretStore {
             }
             Patience::Dead(pause) => Observation::Failed(silence(pause)),
             Patience::Nudge => {
-                let state = VaultState { statuses: handed.statuses.clone(), values: Vec::new() };
-                Observation::Resend(state, Attempt::Unanswered(handed.nudges + 1))
+                let state = VaultState { statuses: delegation.statuses.clone(), values: Vec::new() };
+                Observation::Resend(state, Attempt::Unanswered(delegation.nudges + 1))
             }
         }
     }
 
-    /// How long to wait before telling the extension to retry after this many failures. Not longer than until
-    /// the next rotation check, and not before its failure was seen.
+    /// The pause before triggering the extension again after this many failures. Not longer than the interval
+    /// of the rotation check, and long enough for the watch to show its failure.
     fn again_after(&self, failures: u32) -> Duration {
         BACKOFF.pause(failures).min(self.0.shortest_check).max(2 * WATCH_LAG)
     }
 
-    /// The extension reports success. Believe it if the Secret exists and nobody else has written to it.
+    /// The extension reports success. Confirms it if the Secret exists and no other manager has written it.
     async fn confirm(
         &self,
         target: &Target<'_>,
-        handed: &Handed,
+        delegation: &Delegation,
         waited: Duration,
     ) -> Result<Observation, EdgeError> {
-        // An extension that sets no label of its own is told to write once more, and then believed.
-        let wants_mark = !handed.open || handed.nudges == 0;
+        // An extension that sets none of its labels is triggered once more; after that, the label is not
+        // required.
+        let needs_mark = !delegation.open || delegation.nudges == 0;
         let name = target.secret.id.as_str();
         let seen = self.0.index.get(name);
-        Ok(match self.0.edge.secret_state(target.secret, target.known(), wants_mark).await? {
+        Ok(match self.0.edge.secret_state(target.secret, target.known(), needs_mark).await? {
             SecretState::Intact(written) => {
                 self.0.index.note(name, &seen, &written);
                 Observation::Confirmed(written)
@@ -146,7 +147,7 @@ impl SecretStore {
         })
     }
 
-    /// The extension has failed. It is told to retry after `again_in`.
+    /// The extension has failed. It is triggered again after `again_in`.
     async fn evaluate_failure(
         &self,
         target: &Target<'_>,
@@ -161,7 +162,8 @@ impl SecretStore {
     }
 }
 
-/// Somebody changed keys of the Secret. The extension never forces, so the keys must be released first.
+/// Another manager changed keys of the Secret. The extension never forces conflicts, so the keys must be
+/// released first.
 fn edited() -> Observation {
     Observation::Drifted(Drift { manager: None, must_release: true })
 }
@@ -200,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_extension_fails_it_is_told_again_at_a_growing_pause_and_within_a_minute_for_ever() {
+    fn a_failed_extension_is_triggered_again_at_a_growing_pause_below_a_minute() {
         let pauses = [0, 1, 2, 3, 4, 5, u32::MAX].map(|failures| BACKOFF.pause(failures).as_secs());
         assert_eq!(pauses, [4, 8, 16, 32, 50, 50, 50]);
     }

@@ -1,5 +1,4 @@
-//! What the extension must know to come to the vault: configured, or taken from the class that the instance
-//! was set up with.
+//! The extension's access to the vault: configured, or read from the class that the instance was set up with.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,17 +13,17 @@ const DEFAULT_CLASS: &str = "spc-ops-";
 /// The engine's settings.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The service account as which the extension comes to the vault.
+    /// The service account that the extension uses for the vault.
     pub service_account: String,
     /// The identity that is federated with it; that of the instance's default class where absent.
     pub client_id: Option<String>,
-    /// Its tenant; that of the instance's default class where absent.
+    /// Its tenant; if absent, that of the instance's default class.
     pub tenant_id: Option<String>,
     /// The vault's name: the first label of its host.
     pub vault_name: String,
-    /// The provider's word for the cloud; the public one where absent.
+    /// The provider's name of the cloud; if absent, the public cloud.
     pub cloud: Option<&'static str>,
-    /// How long the extension may leave a change without an answer before that is told as a problem.
+    /// How long the extension may take to answer a change before that is reported as a problem.
     pub patience: Duration,
 }
 
@@ -43,7 +42,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// As whom the extension comes to the vault, given the classes of the namespace.
+    /// The identity that the extension uses for the vault. `classes` are those of the namespace.
     pub fn identity(&self, classes: &[Arc<SecretProviderClass>]) -> Result<ExtensionIdentity, EdgeError> {
         let default =
             classes.iter().filter(|class| self.is_default(class)).min_by_key(|class| class.name_any());
@@ -90,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_to_the_vault_is_configured_or_taken_from_the_instances_default_class_for_this_vault() {
+    fn the_vault_identity_is_configured_or_read_from_the_default_class() {
         let classes = [
             class("spc-ops-0000000", "another", "wrong"),
             class("opc-ua-connector", "contoso-aio", "wrong"),

@@ -21,8 +21,8 @@ use crate::{
     model::{Encoding, Reference, SyncedSecret},
 };
 
-/// What a `sourcePath` and a `targetKey` may be: the rule of SecretSync's schema, stricter than that of
-/// Kubernetes for keys.
+/// The pattern of `sourcePath` and `targetKey` in SecretSync's schema, stricter than that of Kubernetes for
+/// keys.
 static KEY: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"^[A-Za-z0-9.]([-A-Za-z0-9]+([-._a-zA-Z0-9]?[A-Za-z0-9])*)?(/([0-9]+))*$")
         .expect("it is a regex")
@@ -30,7 +30,7 @@ static KEY: LazyLock<Regex> = LazyLock::new(|| {
 /// Labels of SecretSync's schema: keys and values have fewer characters than this.
 const LABEL_CHARS: usize = 63;
 
-/// As whom the extension comes to which vault.
+/// The identity and the vault that the extension uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExtensionIdentity {
     /// The service account in the instance's namespace.
@@ -41,11 +41,11 @@ pub struct ExtensionIdentity {
     pub tenant_id: String,
     /// The vault's name: the first label of its host.
     pub vault_name: String,
-    /// The provider's word for the cloud; the public one where absent.
+    /// The provider's name of the cloud; if absent, the public cloud.
     pub cloud: Option<&'static str>,
 }
 
-/// The class and the SecretSync of a synced secret, as they should be.
+/// The desired class and SecretSync of a synced secret.
 pub struct Pair {
     pub(super) class: SecretProviderClass,
     pub(super) sync: SecretSync,
@@ -62,7 +62,7 @@ pub struct Violation {
 // === impl Pair ===
 
 impl Pair {
-    /// What the extension is to do for a synced secret.
+    /// The pair for a synced secret.
     pub fn of(secret: &SyncedSecret, vault: &Url, access: &ExtensionIdentity) -> Self {
         let name = secret.id.as_str();
         let mut class = SecretProviderClass::new(name, class_spec(secret, access));
@@ -73,13 +73,14 @@ impl Pair {
         Self { class, sync }
     }
 
-    /// All that is asked for, to make a digest of.
+    /// The desired content, as the input of a digest.
     pub fn content(&self) -> Vec<u8> {
         json!([self.class, self.sync]).to_string().into_bytes()
     }
 
-    /// Whether what stands at the edge, written when this was, is still all of this and has nothing added to
-    /// it. Labels and annotations change no generation, so nothing else tells that they are gone.
+    /// Whether the objects at the edge, in the generation that was written, still have all of this content
+    /// and no additions. Changes of labels and annotations don't increase the generation, so they are compared
+    /// here.
     pub fn is_held_by(&self, class: &SecretProviderClass, sync: &SecretSync) -> bool {
         let (asked, held) = (&self.sync.spec, &sync.spec);
         let data = |spec: &SecretSyncSpec| -> BTreeMap<String, String> {
@@ -97,14 +98,14 @@ impl Pair {
             && holds(class.meta().labels.as_ref(), self.class.meta().labels.as_ref())
     }
 
-    /// Keys that somebody added to the SecretSync.
+    /// Keys that another manager added to the SecretSync.
     pub(super) fn added_keys(&self, sync: &SecretSync) -> Vec<String> {
         let asked = &self.sync.spec.secret_object.data;
         let added = sync.spec.secret_object.data.iter().filter(|entry| !asked.contains(entry));
         added.map(|entry| entry.target_key.clone()).collect()
     }
 
-    /// Parameters that somebody added to the class.
+    /// Parameters that another manager added to the class.
     pub(super) fn added_parameters(&self, class: &SecretProviderClass) -> Vec<String> {
         let asked = &self.class.spec.parameters;
         class.spec.parameters.keys().filter(|name| !asked.contains_key(*name)).cloned().collect()
@@ -115,7 +116,7 @@ impl Pair {
     }
 }
 
-/// What of a synced secret the schema of SecretSync does not accept.
+/// The fields of a synced secret that the schema of SecretSync does not accept.
 pub fn violations(references: &[&Reference], labels: &BTreeMap<String, String>) -> Vec<Violation> {
     let keys = references.iter().enumerate().filter(|(_, reference)| !KEY.is_match(reference.key.as_str()));
     let keys = keys.map(|(place, reference)| Violation {
@@ -139,7 +140,7 @@ pub fn violations(references: &[&Reference], labels: &BTreeMap<String, String>) 
     keys.chain(labels).collect()
 }
 
-/// Whether all that is asked for is held, whatever else is.
+/// Whether a map has all desired entries; it may have others.
 fn holds(held: Option<&BTreeMap<String, String>>, asked: Option<&BTreeMap<String, String>>) -> bool {
     asked.into_iter().flatten().all(|(key, value)| held.and_then(|held| held.get(key)) == Some(value))
 }
@@ -156,8 +157,8 @@ fn class_spec(secret: &SyncedSecret, access: &ExtensionIdentity) -> SecretProvid
     SecretProviderClassSpec { provider: super::PROVIDER.to_owned(), parameters }
 }
 
-/// The key is the alias: it is there for every reference, no two are the same, and the schema's rule for both
-/// is one.
+/// The key is the alias: every reference has one, they are unique, and the schema has the same pattern for
+/// both.
 fn object(reference: &Reference) -> Object {
     let encoding = Some(reference.encoding).filter(|encoding| *encoding != Encoding::Utf8);
     Object {

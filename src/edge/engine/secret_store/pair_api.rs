@@ -145,7 +145,7 @@ impl Edge {
         Ok(has(sync, sync_uid) && has(class, class_uid))
     }
 
-    /// The metadata of the SecretSync and of the class of a name, whoever created them.
+    /// The metadata of the SecretSync and of the class with this name, also of another tool's.
     async fn pair_metadata(
         &self,
         id: &SyncedSecretId,

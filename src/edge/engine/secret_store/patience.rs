@@ -1,38 +1,38 @@
-//! How long to wait for the Secret Store extension: pure. One that is at work on others is busy, and comes to
-//! this one too; one that is at work on nobody is not there. Either way something may get lost, so what it
-//! leaves alone for long it is told again, ever more rarely.
+//! How long to wait for the Secret Store extension. Pure functions. An extension that works on other
+//! SecretSyncs is busy and will reach this one, too; one that works on none is not running. A trigger may
+//! get lost either way, so a SecretSync without an answer is written again, at a growing pause.
 
 use crate::backoff::Backoff;
 use std::time::Duration;
 
-/// The longest pause before the extension is nudged again, in units of the patience.
+/// The longest pause between two triggers, in units of the patience.
 const LONGEST_PAUSE: u32 = 32;
 
 /// How long a SecretSync has waited, and what the extension did meanwhile.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Waiting {
-    /// How long the extension may leave a change without an answer.
+    /// How long the extension may take to answer a change.
     pub patience: Duration,
-    /// Since it was told last.
+    /// Time since the last trigger.
     pub waited: Duration,
-    /// How often it was told again.
+    /// How often it was triggered again.
     pub nudges: u32,
-    /// For how long it has not acted on any SecretSync.
+    /// For how long the extension has not acted on any SecretSync.
     pub quiet: Duration,
-    /// Whether it has served one that it was told of long after this.
+    /// Whether the extension has answered a SecretSync that was triggered long after this one.
     pub is_overtaken: bool,
 }
 
-/// What to make of it.
+/// The state of the extension, and what to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Patience {
-    /// Nothing can be said yet; look again after this.
+    /// Not known yet; check again after this time.
     Wait(Duration),
-    /// It is at work on others; look again after this.
+    /// It works on other SecretSyncs; check again after this time.
     Busy(Duration),
-    /// It works for nobody; look again after this.
+    /// It works on none; check again after this time.
     Dead(Duration),
-    /// Tell it again.
+    /// Trigger it again.
     Nudge,
 }
 
@@ -74,14 +74,14 @@ mod tests {
     }
 
     #[test]
-    fn one_that_serves_nobody_is_dead_once_somebody_has_waited_for_it() {
+    fn an_extension_without_activity_is_dead_once_a_secretsync_has_waited() {
         assert_eq!(decided(29, 0, 6_000, false), Patience::Wait(seconds(1)));
         assert_eq!(decided(30, 0, 30, false), Patience::Dead(seconds(30)));
         assert_eq!(decided(30, 0, 29, false), Patience::Busy(seconds(30)));
     }
 
     #[test]
-    fn what_is_passed_over_is_told_again_ever_more_rarely_up_to_a_longest_pause() {
+    fn an_overtaken_secretsync_is_triggered_again_at_a_growing_bounded_pause() {
         for (nudges, pause) in [(0, 60), (1, 120), (2, 240), (3, 480), (4, 960), (5, 960), (u32::MAX, 960)] {
             for (quiet, is_overtaken) in [(0, true), (30, false)] {
                 assert_eq!(decided(pause, nudges, quiet, is_overtaken), Patience::Nudge, "{nudges}");

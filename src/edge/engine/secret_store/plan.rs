@@ -1,13 +1,13 @@
-//! What to do with a synced secret of the Secret Store engine, from what is recorded and what was seen: pure,
-//! so that every case is a line of a test.
+//! Plans the next step of the Secret Store engine, from the record and the observed objects. Pure functions,
+//! so that every case is one line of a test.
 
 use super::{SecretProviderClass, SyncOutcome, SyncSeen, sync_outcome};
 use crate::{
     edge::{
         Seen,
-        engine::{Look, Step, Target, Trigger},
+        engine::{Aspect, Step, Target, Trigger},
     },
-    model::{Handed, ReferenceStatus, State},
+    model::{Delegation, ReferenceStatus, State},
 };
 
 /// Decides the next step.
@@ -20,59 +20,61 @@ pub(super) fn plan(
     if let Some(step) = target.first_step(trigger) {
         return step;
     }
-    let Some(handed) = given(target).filter(|_| !trigger.refetch) else { return Step::Apply };
+    let Some(delegation) = current_delegation(target).filter(|_| !trigger.refetch) else {
+        return Step::Apply;
+    };
     match sync {
         SyncSeen::Unknown => Step::Nothing,
         SyncSeen::Gone => Step::Repair,
-        // What somebody did before we wrote is not drift, and what the extension said then is no answer.
-        SyncSeen::Behind(behind) => Step::Observe(Look::OwnWrite(*behind)),
+        // Changes before our write are not drift, and a status before it is no answer.
+        SyncSeen::Behind(behind) => Step::Observe(Aspect::OwnWrite(*behind)),
         SyncSeen::There(sync) => {
             let sync_generation = sync.metadata.generation.unwrap_or_default();
             let class_generation = class.map(|class| class.metadata.generation.unwrap_or_default());
-            let is_changed = sync_generation > handed.sync_generation
-                || class_generation.is_none_or(|generation| generation > handed.class_generation);
-            // The extension polls by itself, and may fail then at what it had done before.
+            let is_changed = sync_generation > delegation.sync_generation
+                || class_generation.is_none_or(|generation| generation > delegation.class_generation);
+            // The extension also polls, and may then fail although it had succeeded before.
             let has_failed = matches!(sync_outcome(sync.status.as_ref(), ""), SyncOutcome::Failed(_));
             match is_changed {
                 true => Step::Repair,
-                false if is_settled(target, handed) && !has_failed => Step::Nothing,
-                // The extension has done all that it was given; what failed since is in the vault, and may be
-                // mended.
-                false if !handed.open && target.secret.state != State::Synced => Step::Apply,
-                false => Step::Observe(Look::Answer),
+                false if is_settled(target, delegation) && !has_failed => Step::Nothing,
+                // The extension has answered the delegation; a failure since then is in the vault, and may be
+                // fixed by now.
+                false if !delegation.open && target.secret.state != State::Synced => Step::Apply,
+                false => Step::Observe(Aspect::Answer),
             }
         }
     }
 }
 
-/// What the extension was given, where that is what is asked for now.
-fn given<'a>(target: &Target<'a>) -> Option<&'a Handed> {
-    target.handed.filter(|handed| {
-        handed.generation == target.secret.generation && handed.requests == target.sync_requests
+/// The last delegation, if it is for the current generation and sync request.
+fn current_delegation<'a>(target: &Target<'a>) -> Option<&'a Delegation> {
+    target.delegation.filter(|delegation| {
+        delegation.generation == target.secret.generation && delegation.requests == target.sync_requests
     })
 }
 
-fn is_settled(target: &Target<'_>, handed: &Handed) -> bool {
+fn is_settled(target: &Target<'_>, delegation: &Delegation) -> bool {
     let is_same = match &target.seen {
         Seen::There(_) => target.is_seen_as_written(),
         Seen::Gone => false,
         Seen::Unknown => true,
     };
-    target.secret.state == State::Synced && !handed.open && is_same
+    target.secret.state == State::Synced && !delegation.open && is_same
 }
 
-/// Whether the edge holds these versions, and nobody asked for more.
+/// Whether the edge holds these versions, and no newer sync was requested.
 pub(super) fn is_held(target: &Target<'_>, statuses: &[ReferenceStatus]) -> bool {
     let held = target.secret.references.iter().map(|reference| &reference.status.synced_version);
-    given(target).is_some_and(|handed| !handed.open)
+    current_delegation(target).is_some_and(|delegation| !delegation.open)
         && target.secret.state == State::Synced
         && held.eq(statuses.iter().map(|status| &status.synced_version))
 }
 
-/// Whether the extension has been told of just these versions, and its answer is still awaited.
+/// Whether exactly these versions were delegated, and the extension's answer is outstanding.
 pub(super) fn is_awaited(target: &Target<'_>, statuses: &[ReferenceStatus]) -> bool {
-    given(target).filter(|handed| handed.open).is_some_and(|handed| {
-        let versions = handed.statuses.iter().map(|status| &status.synced_version);
+    current_delegation(target).filter(|delegation| delegation.open).is_some_and(|delegation| {
+        let versions = delegation.statuses.iter().map(|status| &status.synced_version);
         versions.eq(statuses.iter().map(|status| &status.synced_version))
     })
 }
@@ -94,11 +96,11 @@ mod tests {
         record.secret.state = State::Synced;
         record.edge =
             EdgeRecord { uid: Some("uid".into()), resource_version: Some("7".into()), digest: Some(vec![1]) };
-        record.handed = Some(Handed {
+        record.delegation = Some(Delegation {
             generation: 1,
             requests: 0,
             time: Timestamp::now(),
-            handed_at: None,
+            delegated_at: None,
             sync_generation: 3,
             class_generation: 2,
             hash_before: "before".to_owned(),
@@ -147,7 +149,7 @@ mod tests {
         super::is_awaited(&record.target(Seen::Unknown), statuses)
     }
 
-    /// Where nothing else is the matter.
+    /// The step if all objects are as they were written.
     fn step_of(record: &Remembered) -> Step {
         step(record, &sync(3), Some(&class(2)), &there("7"), false, false)
     }
@@ -168,7 +170,7 @@ mod tests {
         let mut asked = synced();
         asked.sync_requests = 1;
         let mut never = synced();
-        never.handed = None;
+        never.delegation = None;
         let mut mended = synced();
         mended.secret.state = State::Degraded;
         for record in [changed, asked, never, mended] {
@@ -190,13 +192,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_older_than_our_own_write_is_neither_repaired_nor_judged() {
+    fn an_object_older_than_our_write_is_neither_repaired_nor_evaluated() {
         let behind = SyncSeen::Behind(Duration::from_secs(1));
         let mut open = synced();
-        open.handed.as_mut().unwrap().open = true;
+        open.delegation.as_mut().unwrap().open = true;
         for record in [synced(), open] {
             let step = step(&record, &behind, Some(&class(2)), &there("8"), false, false);
-            assert_eq!(step, Step::Observe(Look::OwnWrite(Duration::from_secs(1))));
+            assert_eq!(step, Step::Observe(Aspect::OwnWrite(Duration::from_secs(1))));
         }
         let mut changed = synced();
         changed.secret.generation = 2;
@@ -206,19 +208,19 @@ mod tests {
     #[test]
     fn an_answer_that_is_awaited_and_a_secret_that_changed_are_looked_at() {
         let mut open = synced();
-        open.handed.as_mut().unwrap().open = true;
-        assert_eq!(step_of(&open), Step::Observe(Look::Answer));
+        open.delegation.as_mut().unwrap().open = true;
+        assert_eq!(step_of(&open), Step::Observe(Aspect::Answer));
         let another = Seen::There(Written { uid: "another".into(), resource_version: "7".into() });
         for secret in [there("8"), another, Seen::Gone] {
             assert_eq!(
                 step(&synced(), &sync(3), Some(&class(2)), &secret, false, false),
-                Step::Observe(Look::Answer)
+                Step::Observe(Aspect::Answer)
             );
         }
     }
 
     #[test]
-    fn what_the_extension_fails_at_later_by_itself_is_looked_at() {
+    fn a_later_failure_of_the_extension_is_observed() {
         let mut failed = SecretSync::new("edp1secrets", Default::default());
         failed.metadata.generation = Some(3);
         let condition = SyncCondition {
@@ -231,18 +233,18 @@ mod tests {
         let failed = SyncSeen::There(Arc::new(failed));
         assert_eq!(
             step(&synced(), &failed, Some(&class(2)), &there("7"), false, false),
-            Step::Observe(Look::Answer)
+            Step::Observe(Aspect::Answer)
         );
     }
 
     #[test]
-    fn what_is_to_be_deleted_is_removed_and_what_is_being_created_is_left_to_its_call() {
+    fn a_deletion_removes_and_a_running_create_is_left_to_its_call() {
         let mut deleting = synced();
         deleting.secret.state = State::Deleting;
         assert_eq!(step(&deleting, &SyncSeen::Gone, None, &Seen::Gone, true, true), Step::Remove);
         let mut pending = synced();
         pending.secret.references[0].create_pending = true;
-        assert_eq!(step_of(&pending), Step::FindCreated);
+        assert_eq!(step_of(&pending), Step::ResumeCreate);
         assert_eq!(step(&pending, &sync(3), Some(&class(2)), &there("7"), true, false), Step::Nothing);
     }
 
@@ -253,19 +255,19 @@ mod tests {
             record.secret.references.iter().map(|reference| reference.status.clone()).collect();
         assert!(is_held(&record, &held));
         let mut awaited = synced();
-        let handed = awaited.handed.as_mut().unwrap();
-        (handed.open, handed.statuses) = (true, held.clone());
+        let delegation = awaited.delegation.as_mut().unwrap();
+        (delegation.open, delegation.statuses) = (true, held.clone());
         assert!(is_awaited(&awaited, &held) && !is_awaited(&record, &held));
         let mut newer = held.clone();
         newer[0].synced_version = Some("1".repeat(32).parse().unwrap());
         assert!(!is_held(&record, &newer) && !is_awaited(&awaited, &newer));
         let mut done = awaited.clone();
-        done.handed.as_mut().unwrap().open = false;
+        done.delegation.as_mut().unwrap().open = false;
         assert!(!is_awaited(&done, &held), "its answer was recorded");
         let changes: [fn(&mut Remembered); 4] = [
             |record| record.sync_requests = 1,
             |record| record.secret.generation = 2,
-            |record| record.handed = None,
+            |record| record.delegation = None,
             |record| record.secret.state = State::Degraded,
         ];
         for (place, change) in changes.into_iter().enumerate() {

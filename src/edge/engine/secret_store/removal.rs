@@ -16,10 +16,9 @@ use crate::edge::{
 pub(super) const SUSPENSION_POLL: Duration = Duration::from_millis(500);
 
 impl SecretStore {
-    /// Takes the pair away from under a Secret of somebody else, and out of that Secret what the extension
-    /// merged into it: first the extension is kept from writing, then the Secret loses its owner, then the
-    /// SecretSync goes. In another order the Secret would be garbage-collected. Says how long to wait for the
-    /// extension, where it has to be.
+    /// Removes the pair of another tool's Secret, and what the extension merged into that Secret: first
+    /// suspends the extension, then removes the owner reference, then deletes the SecretSync. In another
+    /// order the Secret would be garbage-collected. Returns a pause if the extension has not stopped yet.
     pub(in crate::edge::engine) async fn withdraw(
         &self,
         target: &Target<'_>,
@@ -35,7 +34,7 @@ impl SecretStore {
         let (edge, id) = (&self.0.edge, &target.secret.id);
         match self.suspend(target, known).await {
             Ok(Some(pause)) => return Ok(Some(pause)),
-            // Somebody else's SecretSync does not concern us.
+            // There is no SecretSync of ours.
             Ok(None) | Err(EdgeError::Conflict { .. }) => {}
             Err(error) => return Err(error),
         }
@@ -62,9 +61,8 @@ impl SecretStore {
         Ok(None)
     }
 
-    /// Whether the extension's kinds are gone for good: the API server has said so whenever it was asked, for
-    /// as long as the extension may be silent. Asked where they turned out not to be served; one answer alone
-    /// may be of an API server that has just started.
+    /// Whether the extension's kinds are permanently gone: the API server has not served them for as long as
+    /// the extension's patience. A single answer may come from an API server that has just started.
     pub(in crate::edge::engine) async fn are_kinds_gone(&self) -> bool {
         let is_gone = self.0.edge.lacks_store_kinds().await == Ok(true);
         let mut gone_since = self.0.kinds_gone_since.lock();
@@ -76,8 +74,8 @@ impl SecretStore {
         gone_since.is_some_and(|since| since.elapsed() >= self.0.options.patience)
     }
 
-    /// Removes the pair and what the extension made of it. Says how long to wait for the extension, where it
-    /// has to be.
+    /// Removes the pair and the Secret that the extension wrote. Returns a pause if the extension has not
+    /// stopped yet.
     pub(in crate::edge::engine) async fn remove(
         &self,
         target: &Target<'_>,
@@ -96,9 +94,9 @@ impl SecretStore {
         known: KnownUids<'_>,
     ) -> Result<Option<Duration>, EdgeError> {
         let (edge, id) = (&self.0.edge, &target.secret.id);
-        // An extension that is still at work would merge its owner into whatever comes under the name, and
-        // that would go with it.
-        if target.handed.is_none_or(|handed| handed.open) {
+        // A running extension would merge its owner reference into any new Secret of that name, which would
+        // then be garbage-collected.
+        if target.delegation.is_none_or(|delegation| delegation.open) {
             match self.suspend(target, known).await {
                 Ok(Some(pause)) => return Ok(Some(pause)),
                 Ok(None) | Err(EdgeError::Conflict { .. }) => {}
@@ -109,13 +107,13 @@ impl SecretStore {
             return self.withdraw_known(target, known).await;
         }
         edge.remove_pair(id, known).await?;
-        // Somebody else, and the extension too, may have written in between.
+        // Another manager, or the extension, may have written in the meantime.
         edge.remove_traces(id, known).await?;
         Ok(None)
     }
 
-    /// Halts the extension, and finds the Secret that is ours. The SecretSync may be all that proves whose
-    /// Secret it is: whoever is killed once that is gone must know it.
+    /// Stops the extension, and returns the uid of our Secret. The SecretSync may be the only proof that the
+    /// Secret is ours, so the uid must be recorded before the SecretSync is deleted.
     pub(in crate::edge::engine) async fn prepare_release(
         &self,
         target: &Target<'_>,
@@ -140,8 +138,8 @@ impl SecretStore {
         Ok(Preparation::Ready(own.map(|own| own.uid)))
     }
 
-    /// Makes the Secret ours, and removes the pair; where the extension's kinds are gone for good, only the
-    /// first.
+    /// Takes the Secret from the extension, then removes the pair. If the extension's kinds are gone, there is
+    /// no pair.
     pub(in crate::edge::engine) async fn release(&self, target: &Target<'_>) -> Result<Released, EdgeError> {
         match self.release_known(target, target.known()).await {
             Err(EdgeError::NotServed { .. }) if self.are_kinds_gone().await => {
@@ -157,7 +155,10 @@ impl SecretStore {
         Ok(Released { secret, must_rewrite: true })
     }
 
-    pub(in crate::edge::engine) async fn has_left(&self, target: &Target<'_>) -> Result<bool, EdgeError> {
+    pub(in crate::edge::engine) async fn has_leftovers(
+        &self,
+        target: &Target<'_>,
+    ) -> Result<bool, EdgeError> {
         self.0.edge.has_labelled(&target.secret.id, target.secret.uid).await
     }
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use kube::CustomResource;
 use serde::{Deserialize, Serialize};
 
-/// Where the values come from (`secrets-store.csi.x-k8s.io/v1`).
+/// The source of the values (`secrets-store.csi.x-k8s.io/v1`).
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[kube(
     group = "secrets-store.csi.x-k8s.io",
@@ -21,14 +21,14 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(default, rename_all = "camelCase")]
 pub struct SecretProviderClassSpec {
-    /// Who brings the values; `azure` for Key Vault.
+    /// The provider of the values; `azure` for Key Vault.
     pub provider: String,
-    /// What that provider must know.
+    /// The parameters of the provider.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub parameters: BTreeMap<String, String>,
 }
 
-/// Which values become which Kubernetes Secret (`secret-sync.x-k8s.io/v1alpha1`). Its name is the Secret's.
+/// Maps values to a Kubernetes Secret of the same name (`secret-sync.x-k8s.io/v1alpha1`).
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[kube(
     group = "secret-sync.x-k8s.io",
@@ -43,7 +43,7 @@ pub struct SecretProviderClassSpec {
 pub struct SecretSyncSpec {
     /// The SecretProviderClass, in the same namespace.
     pub secret_provider_class_name: String,
-    /// The account as which the extension comes to the vault.
+    /// The service account that the extension uses for the vault.
     pub service_account_name: String,
     /// The Kubernetes Secret.
     pub secret_object: SecretObject,
@@ -75,7 +75,7 @@ pub struct SecretObjectData {
     pub target_key: String,
 }
 
-/// What the extension says of a SecretSync.
+/// The extension's status of a SecretSync.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct SecretSyncStatus {
@@ -92,7 +92,7 @@ pub struct SecretSyncStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct SyncCondition {
-    /// What it is about.
+    /// The type of the condition.
     pub r#type: String,
     /// `True`, `False` or `Unknown`.
     pub status: String,

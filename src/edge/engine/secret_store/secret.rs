@@ -1,4 +1,4 @@
-//! The Kubernetes Secret that the extension makes: whose it is, and whose fields are in it. Never a value.
+//! The Kubernetes Secret that the extension creates: its owner and the owners of its fields. Reads no values.
 
 use std::collections::BTreeSet;
 
@@ -18,40 +18,40 @@ use crate::{
     model::{SyncedSecret, SyncedSecretId},
 };
 
-/// What stands under the name of a SecretSync.
+/// The state of the Secret with the name of a SecretSync.
 #[derive(Debug, PartialEq, Eq)]
 pub enum SecretState {
-    /// No Secret.
+    /// There is no Secret.
     Missing,
-    /// The Secret of this SecretSync, as the extension made it.
+    /// The Secret of this SecretSync, as the extension wrote it.
     Intact(Written),
-    /// The Secret of this SecretSync, and someone else has written or removed keys or labels of it.
+    /// The Secret of this SecretSync, but another manager has written or removed keys or labels.
     Edited,
-    /// A Secret that this SecretSync has not made.
+    /// A Secret that was not created for this SecretSync.
     Foreign,
 }
 
 impl Edge {
-    /// Looks at the Secret of the SecretSync of a synced secret. `wants_mark`: whether it must have a label
-    /// of the extension.
+    /// Reads the state of a synced secret's Secret. `needs_mark`: whether it must have a label of the
+    /// extension.
     pub async fn secret_state(
         &self,
-        asked: &SyncedSecret,
+        desired: &SyncedSecret,
         known: KnownUids<'_>,
-        wants_mark: bool,
+        needs_mark: bool,
     ) -> Result<SecretState, EdgeError> {
-        let (secret, sync) = self.secret_and_sync(&asked.id, known).await?;
+        let (secret, sync) = self.secret_and_sync(&desired.id, known).await?;
         let Some(secret) = secret else { return Ok(SecretState::Missing) };
         if !known.is_ours(&secret, sync.as_ref()) {
             return Ok(SecretState::Foreign);
         }
-        Ok(match is_intact(&secret, sync.as_ref(), asked, wants_mark) {
+        Ok(match is_intact(&secret, sync.as_ref(), desired, needs_mark) {
             true => SecretState::Intact(written(&secret)),
             false => SecretState::Edited,
         })
     }
 
-    /// The Secret under the name of a SecretSync, where it is that of this synced secret.
+    /// The Secret of a synced secret; none if the Secret with its name belongs to another tool.
     pub async fn own_secret(
         &self,
         id: &SyncedSecretId,
@@ -62,8 +62,8 @@ impl Edge {
         Ok(own.map(|secret| written(&secret)))
     }
 
-    /// Who else than this service and the extension wrote last to the SecretSync of a synced secret or to its
-    /// Secret; nobody where that can't be told.
+    /// The manager, other than this service and the extension, that last wrote the SecretSync or the Secret
+    /// of a synced secret; none if it is unknown.
     pub async fn last_writer(&self, id: &SyncedSecretId) -> Option<String> {
         let syncs = self.syncs();
         let found = tokio::try_join!(self.find(&self.secrets, id.as_str()), self.find(&syncs, id.as_str()));
@@ -73,12 +73,12 @@ impl Edge {
         last_other_manager(metadata, &[FIELD_MANAGER, EXTENSION])
     }
 
-    /// Gives the keys and labels of a Secret to the extension, out of everybody's hands: it never takes
-    /// anything by force. The values stay until it writes its own, and nothing in the Secret tells any more
-    /// that they are not; keys that the synced secret does not have go.
-    pub async fn release_keys(&self, asked: &SyncedSecret, known: KnownUids<'_>) -> Result<(), EdgeError> {
-        let id = &asked.id;
-        let is_key = |key: &str| asked.references.iter().any(|reference| reference.key.as_str() == key);
+    /// Makes the extension the only owner of the keys and labels of a Secret, because it never forces a
+    /// conflict. The values stay until the extension writes its own; until then the Secret does not show that
+    /// another manager wrote them. Removes keys that the synced secret does not have.
+    pub async fn release_keys(&self, desired: &SyncedSecret, known: KnownUids<'_>) -> Result<(), EdgeError> {
+        let id = &desired.id;
+        let is_key = |key: &str| desired.references.iter().any(|reference| reference.key.as_str() == key);
         let (secret, sync) = self.secret_and_sync(id, known).await?;
         let Some(metadata) = secret else { return Ok(()) };
         if !known.is_ours(&metadata, sync.as_ref()) {
@@ -91,7 +91,7 @@ impl Edge {
         let mut patch = json!({
             "metadata": {
                 "resourceVersion": metadata.resource_version,
-                "managedFields": handed_over(&metadata, asked, EXTENSION, is_key),
+                "managedFields": handed_over(&metadata, desired, EXTENSION, is_key),
             },
         });
         if !foreign.is_empty() {
@@ -100,9 +100,9 @@ impl Edge {
         self.patch_secret(id, patch).await.map(|_| ())
     }
 
-    /// Takes out of somebody else's Secret what the extension merged into it for a SecretSync of ours: the
-    /// owner, with which it would be garbage-collected, the labels, and the keys that are in nobody else's
-    /// hands. The extension must have been halted before.
+    /// Removes from another tool's Secret what the extension merged into it for our SecretSync: the owner
+    /// reference, which would get it garbage-collected, the labels, and the keys that no other manager owns.
+    /// The extension must have been stopped before.
     pub async fn remove_traces(&self, id: &SyncedSecretId, known: KnownUids<'_>) -> Result<(), EdgeError> {
         let (secret, sync) = self.secret_and_sync(id, known).await?;
         let Some(secret) = secret.filter(|secret| !known.is_ours(secret, sync.as_ref())) else {
@@ -113,7 +113,7 @@ impl Edge {
         };
         let (ours, theirs): (Vec<_>, Vec<_>) = sync.iter().partition(|sync| known.has::<SecretSync>(sync));
         let sync_uid = ours.first().and_then(|sync| sync.uid.as_deref()).or(known.sync);
-        // What the extension writes for somebody else's SecretSync is theirs.
+        // What the extension writes for another tool's SecretSync belongs to that tool.
         let is_theirs = theirs.iter().any(|sync| owned_by(sync.uid.as_deref()));
         let is_merged = (sync_uid.is_some() && owned_by(sync_uid)) || carries_uid(&secret, known.uid);
         if is_theirs || !is_merged {
@@ -125,7 +125,7 @@ impl Edge {
         }
     }
 
-    /// The metadata of the two that stand under a name.
+    /// The metadata of the Secret and the SecretSync with this name.
     pub(super) async fn secret_and_sync(
         &self,
         id: &SyncedSecretId,
@@ -143,14 +143,14 @@ impl Edge {
 // === impl KnownUids ===
 
 impl KnownUids<'_> {
-    /// Whether the extension made a Secret for the SecretSync that is remembered, and that is gone.
+    /// Whether the extension created a Secret for the recorded SecretSync, which no longer exists.
     fn is_left_behind(&self, secret: &ObjectMeta) -> bool {
         let mut owners = secret.owner_references.iter().flatten();
         self.sync.is_some_and(|sync| owners.any(|owner| owner.uid == sync)) && is_made_by_extension(secret)
     }
 
-    /// Whether a Secret is that of this synced secret: the one that is remembered, or one that its SecretSync
-    /// has made for sure.
+    /// Whether a Secret belongs to this synced secret: it has the recorded uid, or it was certainly created
+    /// for its SecretSync.
     pub(super) fn is_ours(&self, secret: &ObjectMeta, sync: Option<&ObjectMeta>) -> bool {
         let our_sync = sync.filter(|sync| self.has::<SecretSync>(sync));
         let owned_by = |sync: &ObjectMeta| {
@@ -158,24 +158,24 @@ impl KnownUids<'_> {
             owners.any(|owner| Some(&owner.uid) == sync.uid.as_ref())
         };
         if our_sync.is_none() && sync.is_some_and(owned_by) {
-            // Somebody else's SecretSync has come in the place of ours, and goes on with the Secret.
+            // Another tool's SecretSync has replaced ours and now owns the Secret.
             return false;
         }
         if sync.is_none() && self.is_left_behind(secret) {
             return true;
         }
-        let is_remembered = self.secret.is_some() && secret.uid.as_deref() == self.secret;
-        is_remembered || our_sync.is_some_and(|sync| owned_by(sync) && is_made_for(secret, sync))
+        let is_recorded = self.secret.is_some() && secret.uid.as_deref() == self.secret;
+        is_recorded || our_sync.is_some_and(|sync| owned_by(sync) && is_made_for(secret, sync))
     }
 }
 
-/// Whether the extension made a Secret for a SecretSync, and did not merge its keys into one that somebody
-/// else made. That it is owned by the SecretSync proves nothing.
+/// Whether the extension created a Secret for a SecretSync, and did not merge its keys into an existing one.
+/// An owner reference to the SecretSync is no proof: the extension adds it to an existing Secret, too.
 fn is_made_for(secret: &ObjectMeta, sync: &ObjectMeta) -> bool {
     secret.creation_timestamp.as_ref() >= sync.creation_timestamp.as_ref() && is_made_by_extension(secret)
 }
 
-/// Whether all keys of a Secret are the extension's, and nobody was there before it.
+/// Whether the extension wrote all keys of a Secret, and no other manager wrote it earlier.
 pub(in crate::edge) fn is_made_by_extension(secret: &ObjectMeta) -> bool {
     let created = secret.creation_timestamp.as_ref();
     let (extensions, others): (Vec<_>, Vec<_>) = secret
@@ -194,7 +194,7 @@ pub(in crate::edge) fn is_made_by_extension(secret: &ObjectMeta) -> bool {
         && (wrote_first || !others.iter().any(is_first))
 }
 
-/// Whether somebody else than this service and the extension has keys in a Secret, or chose its type.
+/// Whether a manager other than this service and the extension owns keys of a Secret, or set its type.
 pub(in crate::edge) fn has_keys_of_others(secret: &ObjectMeta) -> bool {
     let mut others = secret
         .managed_fields
@@ -207,25 +207,29 @@ pub(in crate::edge) fn has_keys_of_others(secret: &ObjectMeta) -> bool {
     })
 }
 
-/// Whether a Secret of ours is owned by its SecretSync, has all keys and labels from the extension, and none
-/// from anybody else.
-fn is_intact(secret: &ObjectMeta, sync: Option<&ObjectMeta>, asked: &SyncedSecret, wants_mark: bool) -> bool {
+/// Whether our Secret is owned by its SecretSync and has all its keys and labels from the extension, and none
+/// from another manager.
+fn is_intact(
+    secret: &ObjectMeta,
+    sync: Option<&ObjectMeta>,
+    desired: &SyncedSecret,
+    needs_mark: bool,
+) -> bool {
     let mut owners = secret.owner_references.iter().flatten();
     let is_owned = owners.any(|owner| Some(&owner.uid) == sync.and_then(|sync| sync.uid.as_ref()));
     let has_foreign_keys = data_keys(secret, |manager| manager != EXTENSION).next().is_some();
     let keys: BTreeSet<String> = data_keys(secret, |manager| manager == EXTENSION).collect();
-    // A key that somebody removes leaves nobody behind: it is missing from what the extension holds.
-    let has_all_keys = asked.references.iter().all(|reference| keys.contains(reference.key.as_str()));
+    // A removed key leaves no manager entry, but it is missing from the keys that the extension owns.
+    let has_all_keys = desired.references.iter().all(|reference| keys.contains(reference.key.as_str()));
     let held = secret.labels.as_ref();
     let has_labels =
-        labels(asked).iter().all(|(label, value)| held.and_then(|held| held.get(label)) == Some(value));
-    // Which label the extension sets is its own affair, but without one its admission policy refuses the next
-    // write.
+        labels(desired).iter().all(|(label, value)| held.and_then(|held| held.get(label)) == Some(value));
+    // The extension chooses its label itself, but without one its admission policy rejects the next write.
     let has_mark = held.into_iter().flatten().any(|(label, _)| label.starts_with(LABEL_PREFIX));
-    is_owned && !has_foreign_keys && has_all_keys && has_labels && (has_mark || !wants_mark)
+    is_owned && !has_foreign_keys && has_all_keys && has_labels && (has_mark || !needs_mark)
 }
 
-/// The patch that takes out what the extension and we have in a Secret; none where there is nothing.
+/// The patch that removes the extension's and our fields from a Secret; none if there are none.
 fn without_traces(secret: &ObjectMeta, sync_uid: Option<&str>) -> Option<Value> {
     let is_ours = |entry: &ManagedFieldsEntry| {
         is_of_extension(entry) || entry.manager.as_deref() == Some(FIELD_MANAGER)
@@ -259,7 +263,7 @@ fn without_traces(secret: &ObjectMeta, sync_uid: Option<&str>) -> Option<Value> 
     let mut metadata = json!({
         "resourceVersion": secret.resource_version,
         "labels": labels,
-        // One empty entry empties the list; an empty list would be taken for one that was left out.
+        // One empty entry clears the list; the API server ignores an empty list.
         "managedFields": if theirs.is_empty() { vec![json!({})] } else { theirs },
     });
     if is_owned {
@@ -309,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn that_the_extension_made_a_secret_is_believed_only_where_nobody_else_can_have() {
+    fn a_secret_counts_as_the_extensions_only_if_no_other_manager_can_have_created_it() {
         let annotates =
             |time| entry("reloader", time, json!({ "f:metadata": { "f:annotations": { "f:a": {} } } }));
         let creates = entry("kubectl-create", SECOND, json!({ "f:data": { "f:theirs": {} }, "f:type": {} }));
@@ -330,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_ours_by_its_uid_and_not_by_what_stands_in_it() {
+    fn a_secret_is_ours_by_its_uid_and_not_by_its_content() {
         let uid = uuid::Uuid::nil();
         let merged = secret(
             SECOND,
@@ -356,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_back_keeps_what_others_hold() {
+    fn removing_our_fields_keeps_the_fields_of_other_managers() {
         let merged = secret(
             SECOND,
             &[

@@ -1,5 +1,5 @@
-//! What the conditions of a SecretSync mean: pure. No condition alone tells the truth, and an unknown reason
-//! is passed on.
+//! Interprets the conditions of a SecretSync. Pure functions. No single condition is sufficient, and unknown
+//! reasons are passed on.
 
 use std::sync::LazyLock;
 
@@ -10,35 +10,35 @@ use serde_json::{Map, Value};
 use super::{SecretSyncStatus, SyncCondition};
 use crate::{edge::error::IMMUTABLE, model::Reason, quote::Quote};
 
-/// What a condition says before anything was tried.
+/// The reasons of a condition before the first attempt.
 const NOTHING_YET: [&str; 3] = ["SyncStarting", "NoUpdatesAttemptedYet", "Unknown"];
 
 /// Objects of a partial sync that one message names.
 const NAMED: usize = 5;
 
-/// What the extension has made of what it was given.
+/// The extension's result for a delegation.
 #[derive(Debug, PartialEq, Eq)]
 pub enum SyncOutcome {
-    /// The Secret holds it.
+    /// The Secret is written.
     Synced,
-    /// It has not said anything since.
+    /// The extension has not reported anything since.
     Unanswered,
-    /// It failed, wholly or in part.
+    /// It failed, completely or partially.
     Failed(SyncFailure),
 }
 
-/// Why the extension did not do what it was given.
+/// Why the extension failed.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SyncFailure {
-    /// In our terms.
+    /// The reason in our terms.
     pub reason: Reason,
-    /// The extension's own reason and words, shortened, and what to do next.
+    /// The extension's reason and message, shortened, and the remedy.
     pub message: String,
-    /// Since when the condition says so, where it says when.
+    /// The transition time of the condition, if it has one.
     pub since: Option<Timestamp>,
-    /// After a partial sync, what became of each object that was not synced.
+    /// After a partial sync, the objects that were not synced.
     pub objects: Vec<FailedObject>,
-    /// All that the extension says, to find in it what it is about. May be a dump.
+    /// The extension's full message, to search it for names. May be a dump.
     text: String,
 }
 
@@ -47,14 +47,13 @@ pub struct SyncFailure {
 pub struct FailedObject {
     /// The key, or the object's path.
     pub path: String,
-    /// In our terms.
+    /// The reason in our terms.
     pub reason: Reason,
-    /// The extension's words, shortened, and what to do next.
+    /// The extension's message, shortened, and the remedy.
     pub message: String,
 }
 
-/// An error of Azure in the words of its SDK for Go: `Code="…" Message="…"`, and as the vault itself has it,
-/// in JSON.
+/// An Azure error, as the SDK for Go formats it (`Code="…" Message="…"`) or as the vault returns it (JSON).
 static AZURE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r#"Message="((?:[^"\\]|\\.)*)"|"message"\s*:\s*"((?:[^"\\]|\\.)*)""#).expect("it is a regex")
 });
@@ -65,7 +64,7 @@ static OBJECT: LazyLock<Regex> =
 // === impl SyncFailure ===
 
 impl SyncFailure {
-    /// Whether the extension's words are about a vault secret.
+    /// Whether the extension's message names a vault secret.
     pub fn is_about(&self, vault_secret: &str) -> bool {
         match OBJECT.captures_iter(&self.text).last() {
             Some(named) => named[1].eq_ignore_ascii_case(vault_secret),
@@ -81,7 +80,7 @@ fn names(text: &str, name: &str) -> bool {
         .any(|(at, _)| !text[..at].ends_with(is_of_name) && !text[at + name.len()..].starts_with(is_of_name))
 }
 
-/// What a status means, given the hash that it had when the extension was last given something to do.
+/// Interprets a status. `hash_before` is the hash at the time of the delegation.
 pub fn sync_outcome(status: Option<&SecretSyncStatus>, hash_before: &str) -> SyncOutcome {
     let Some(status) = status else { return SyncOutcome::Unanswered };
     match status
@@ -91,8 +90,7 @@ pub fn sync_outcome(status: Option<&SecretSyncStatus>, hash_before: &str) -> Syn
         .max_by_key(|bad| bad.last_transition_time)
     {
         Some(bad) => SyncOutcome::Failed(failed(bad)),
-        // The hash is made of both generations and of `forceSynchronization` too, so every success has
-        // another one.
+        // The hash covers both generations and `forceSynchronization`, so every success changes it.
         None if !status.sync_hash.is_empty() && status.sync_hash != hash_before => SyncOutcome::Synced,
         None => SyncOutcome::Unanswered,
     }
@@ -129,8 +127,8 @@ fn failed(condition: &SyncCondition) -> SyncFailure {
     SyncFailure { reason, message, since: condition.last_transition_time, objects, text }
 }
 
-/// What a person has to read of a message: the cause that Azure names, and for which object; else the
-/// beginning and the end.
+/// The relevant part of a message: the cause that Azure names and its object; otherwise the beginning and the
+/// end.
 fn words(message: &str) -> Quote {
     let Some(cause) = AZURE.captures_iter(message).last() else { return message.into() };
     let cause = cause.get(1).or(cause.get(2)).map_or("", |cause| cause.as_str());
@@ -139,7 +137,7 @@ fn words(message: &str) -> Quote {
     format!("{}{cause}", object.unwrap_or_default()).into()
 }
 
-/// The extension's reason in our terms, and what a person should do next.
+/// The extension's reason in our terms, and the remedy.
 fn meaning(reason: &str, message: &str) -> (Reason, &'static str) {
     match reason {
         "ProviderError" | "RemoteSecretStoreFetchFailed" => of_the_vault(message),
@@ -166,7 +164,7 @@ fn meaning(reason: &str, message: &str) -> (Reason, &'static str) {
     }
 }
 
-/// What stands behind a refusal of the API server, by its own words.
+/// The cause of an API server's refusal, by its message.
 fn of_the_api_server(message: &str) -> (Reason, &'static str) {
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
     if says(&["immutable"]) {
@@ -197,7 +195,7 @@ fn of_the_api_server(message: &str) -> (Reason, &'static str) {
     }
 }
 
-/// What stands behind an error of the provider, by the vault's own words in it.
+/// The cause of a provider's error, by the vault's message in it.
 fn of_the_vault(message: &str) -> (Reason, &'static str) {
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
     if says(&["ForbiddenByFirewall"]) {
@@ -239,14 +237,13 @@ fn of_the_vault(message: &str) -> (Reason, &'static str) {
     }
 }
 
-/// Whether the outcome of an object is a good one: a word, and not a text in which the word may stand as
-/// well.
+/// Whether an object was synced: the outcome is exactly one word, and not a message that contains it.
 fn is_success(outcome: &str) -> bool {
     let outcome = outcome.to_lowercase();
     outcome.len() < 64 && outcome.contains("succe") && !outcome.contains("unsucce")
 }
 
-/// The objects that a partial sync left behind, from its JSON: object to outcome.
+/// The objects that a partial sync did not sync, from its JSON (object to outcome).
 fn left_behind(message: &str) -> Vec<FailedObject> {
     let start = message.find('{').unwrap_or(message.len());
     let outcomes: Map<String, Value> = serde_json::from_str(&message[start..]).unwrap_or_default();

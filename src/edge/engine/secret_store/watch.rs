@@ -46,7 +46,7 @@ struct Inner {
     expected_classes: Expectations,
 }
 
-/// When the extension was last seen to act on a SecretSync, whoever made it.
+/// When the extension was last observed to act on any SecretSync.
 #[derive(Clone, Copy)]
 struct Acts {
     /// When the watches began to observe it.
@@ -54,7 +54,7 @@ struct Acts {
     last: Option<Instant>,
 }
 
-/// What is known of a name.
+/// The cached state of a name.
 #[derive(Clone, Debug)]
 pub enum SyncSeen {
     /// There is such a SecretSync.
@@ -181,7 +181,7 @@ impl StoreIndex {
         is_ready(&self.0.syncs) && is_ready(&self.0.classes)
     }
 
-    /// Watches until told to stop, and sends the name of every SecretSync and class that changed.
+    /// Watches until `stop` is cancelled, and sends the name of every SecretSync and class that changed.
     pub async fn run(self, edge: Edge, changed: mpsc::Sender<String>, stop: CancellationToken) {
         let Some((syncs, classes)) = self.0.writers.lock().await.take() else { return };
         let (expected_syncs, expected_classes) = (&self.0.expected_syncs, &self.0.expected_classes);

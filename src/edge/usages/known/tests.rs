@@ -47,7 +47,7 @@ fn a_resource_that_changes_takes_its_old_uses_with_it_and_both_secrets_are_told(
 }
 
 #[test]
-fn what_a_list_does_not_show_is_gone_and_so_is_all_of_a_kind_that_goes() {
+fn a_list_removes_missing_resources_and_a_removed_kind_removes_all() {
     let mut known = listed(&[("a", "s/u", "s/p"), ("b", "s/u", "t/p")]);
     known.kind_listed(&kind(), HashMap::from([("b".to_owned(), uses("b", "s/u", "t/p"))]));
     assert_eq!(names(&known.of("s")), ["b s/u"]);
@@ -72,7 +72,7 @@ fn pages_go_on_after_a_place_and_one_secret_ends_where_the_next_begins() {
 }
 
 #[test]
-fn what_was_not_looked_at_or_is_in_trouble_for_long_is_a_gap() {
+fn a_kind_that_is_unread_or_failing_for_long_is_a_gap() {
     const LONG: Duration = Duration::from_secs(3_600);
     let mut known = Known::nothing_of([GROUP].into());
     assert_eq!(known.unseen().map(|gap| gap.what).as_deref(), Some(GROUP));

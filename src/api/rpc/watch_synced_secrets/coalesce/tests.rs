@@ -66,7 +66,7 @@ impl Client {
 }
 
 #[test]
-fn one_synced_secret_is_told_once_with_its_last_state() {
+fn a_synced_secret_is_sent_once_with_its_last_state() {
     let a = Arc::new(secret("a"));
     let kinds = |kinds: &[u8]| {
         let events = (1..).zip(kinds).map(|(sequence, kind)| (event(*kind, &a, sequence), span(sequence)));
@@ -107,7 +107,7 @@ fn the_initial_state_is_left_as_it_is() {
 
 proptest! {
     #[test]
-    fn told_and_untold_come_to_the_same_and_so_does_a_watch_resumed_anywhere(
+    fn events_lists_and_resumed_watches_lead_to_the_same_state(
         steps in proptest::collection::vec((0..3_usize, any::<bool>()), 0..40),
         seen in 0..40_usize,
     ) {

@@ -53,7 +53,7 @@ fn it_is_done_when_the_hash_has_changed_and_no_condition_says_otherwise() {
 }
 
 #[test]
-fn one_condition_that_says_no_counts_whatever_the_other_says() {
+fn one_false_condition_outweighs_a_true_one() {
     let side_by_side = [
         condition("SecretCreated", "False", "ControllerPatchError", "conflict with kubectl"),
         condition("SecretUpdated", "True", "SecretUpToDate", ""),
@@ -66,7 +66,7 @@ fn one_condition_that_says_no_counts_whatever_the_other_says() {
 }
 
 #[test]
-fn an_error_of_the_provider_is_told_by_what_the_vault_said() {
+fn an_error_of_the_provider_gets_the_reason_of_the_vault() {
     for (said, reason) in [
         ("code: SecretNotFound", Reason::VaultSecretNotFound),
         ("Forbidden ... ForbiddenByRbac", Reason::VaultForbidden),
@@ -126,7 +126,7 @@ fn a_partial_sync_names_what_it_left_behind() {
 }
 
 #[test]
-fn a_refusal_of_the_api_server_is_told_by_what_it_said() {
+fn a_refusal_of_the_api_server_gets_the_reason_of_its_message() {
     for (said, reason, next) in [
         (
             r#"Secret "a" is invalid: data: Forbidden: field is immutable when `immutable` is set"#,
