@@ -17,7 +17,7 @@ build: ## Build the release binary, target/release/secret-service.
 	$(CARGO) build --release --locked
 
 run: ## Run the service with its doubles on loopback (dev mode).
-	$(CARGO) run --release --locked -- dev
+	$(CARGO) run --locked -- dev
 
 kube: ## Run a real Kubernetes control plane on loopback (built by Go when first needed), until Ctrl-C.
 	scripts/control-plane >/dev/null
