@@ -92,7 +92,7 @@ func TestAnUnknownAPIVersionIsRefused(t *testing.T) {
 func TestTheSDKWaitsAsLongAsAThrottlingVaultAsks(t *testing.T) {
 	client, name := newClient(t), newName(t)
 	set(t, client, name, "v")
-	fault(t, "SecretGet", 1, `{"kind": "status", "status": 429, "code": "Throttled", "retryAfterSeconds": 2}`)
+	fault(t, "SecretGet", 1, `{"kind": "status", "status": 429, "reason": "Throttled", "retryAfterSeconds": 2}`)
 	begun := time.Now()
 	get(t, client, name, "")
 	// On its own it would wait 1.04 s at most.
@@ -113,9 +113,9 @@ func TestAVaultThatAlwaysThrottlesIsGivenUp(t *testing.T) {
 
 func TestTheSDKTriesAgainWhereTheVaultFails(t *testing.T) {
 	client, name := newClient(t), newName(t)
-	fault(t, "SecretSet", 1, `{"kind": "status", "status": 503, "code": "ServiceUnavailable"}`)
+	fault(t, "SecretSet", 1, `{"kind": "status", "status": 503, "reason": "ServiceUnavailable"}`)
 	set(t, client, name, "v")
-	fault(t, "SecretGet", 1, `{"kind": "status", "status": 500, "code": "InternalServerError"}`)
+	fault(t, "SecretGet", 1, `{"kind": "status", "status": 500, "reason": "InternalServerError"}`)
 	equal(t, "value", *get(t, client, name, "").Value, "v")
 	fault(t, "SecretGet", 1, `{"kind": "resetMidBody"}`)
 	equal(t, "value", *get(t, client, name, "").Value, "v")

@@ -118,9 +118,9 @@ func settings(t *testing.T, json string) {
 }
 
 // fault is met by the next so many requests for an operation.
-func fault(t *testing.T, operation string, count int, action string) {
+func fault(t *testing.T, operation string, times int, fault string) {
 	t.Helper()
-	call(t, "POST", "faults", fmt.Sprintf(`{"operation": %q, "count": %d, "action": %s}`, operation, count, action), nil)
+	call(t, "POST", "faults", fmt.Sprintf(`{"match": {"operation": %q}, "times": %d, "fault": %s}`, operation, times, fault), nil)
 	t.Cleanup(func() { call(t, "DELETE", "faults", "", nil) })
 }
 

@@ -38,12 +38,12 @@ class Double:
     def settings(self, **settings):
         self.call("PUT", "settings", settings)
 
-    def fault(self, operation, kind, count=1, **more):
-        rule = {"operation": operation, "count": count, "action": {"kind": kind, **more}}
+    def fault(self, operation, kind, times=1, **more):
+        rule = {"match": {"operation": operation}, "times": times, "fault": {"kind": kind, **more}}
         self.call("POST", "faults", rule)
 
-    def status(self, operation, status, code, count=1, **more):
-        self.fault(operation, "status", count, status=status, code=code, **more)
+    def status(self, operation, status, reason, times=1, **more):
+        self.fault(operation, "status", times, status=status, reason=reason, **more)
 
     def advance(self, seconds):
         self.call("POST", "clock", {"advanceSeconds": seconds})

@@ -137,7 +137,7 @@ def test_a_vault_that_always_throttles_is_given_up(double, name):
 
 @pytest.mark.parametrize("status, code", [(500, "InternalServerError"), (503, "ServiceUnavailable")])
 def test_the_sdk_tries_again_where_the_vault_fails(client, double, name, status, code):
-    double.status("SecretSet", status, code, count=2)
+    double.status("SecretSet", status, code, times=2)
     assert client.set_secret(name, "v").value == "v"
     double.status("SecretList", status, code)
     assert name in [of.name for of in client.list_properties_of_secrets()]

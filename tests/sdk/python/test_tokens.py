@@ -111,7 +111,7 @@ def test_a_token_that_the_vault_revokes_once_is_sent_again_after_the_challenge(c
 
 def test_a_token_that_the_vault_never_accepts_is_an_error_of_authentication(client, double, name):
     client.set_secret(name, "v")
-    double.fault("SecretGet", "expiredToken", count=9)
+    double.fault("SecretGet", "expiredToken", times=9)
     with pytest.raises(HttpResponseError) as raised:
         client.get_secret(name)
     assert error_of(raised)[:2] == (401, "Unauthorized")
@@ -143,6 +143,6 @@ def test_a_tenant_that_is_not_there_is_not_found():
 
 
 def test_a_token_endpoint_that_fails_is_asked_again(double, name):
-    double.status("Token", 503, "temporarily_unavailable", count=2)
+    double.status("Token", 503, "temporarily_unavailable", times=2)
     with SecretClient(VAULT, DefaultAzureCredential()) as client:
         assert client.set_secret(name, "v").value == "v"
