@@ -13,6 +13,7 @@ use kube::{
     api::{ObjectMeta, Patch, PatchParams},
 };
 use secret_service::{
+    explain::Explain,
     model::VaultSecretName,
     proto::{SyncedSecret, synced_secret::State},
     vault::{Cloud, Credential, Priority, Vault, VaultError},
