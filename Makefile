@@ -49,6 +49,7 @@ unit: ## Run the tests that stand beside the code.
 
 lint: format deny contract chart sbom faults image ## Check formatting, clippy (warnings are errors), dependencies, the contract and the chart.
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked --test control_plane --test soak -- -D warnings
 
 format:
 	$(CARGO) fmt --all --check

@@ -1,7 +1,7 @@
 //! The world of the soak: the doubles, which live through everything, and the ground on which the process starts again and again.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
