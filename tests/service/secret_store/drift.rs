@@ -177,6 +177,7 @@ async fn additions_to_the_pair_are_removed_and_recorded_in_the_audit() {
 /// The extension writes the status of the SecretSync between two writes of the repair, which then fails.
 #[tokio::test]
 async fn the_audit_records_what_a_failed_repair_had_removed() {
+    needs!(the_double);
     let mut world = with_one(engine()).await;
     world.stop_service().await;
     let kubectl = kubectl();
