@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     fixture::{CREATED, Fixture, UPDATED, collected, eventually},
-    support::script::say,
+    support::{kubectl, script::say},
     witness::Witness,
 };
 
@@ -19,7 +19,7 @@ async fn an_edit_by_hand_is_reverted_only_after_the_editor_left_the_managed_fiel
     let fixture = Fixture::start().await;
     fixture.synced("edited", "v").await;
     let witness = Witness::of(&fixture.site.secrets(), "edited").await;
-    let editor = PatchParams { field_manager: Some("kubectl-patch".to_owned()), ..PatchParams::default() };
+    let editor = kubectl();
     let edit = json!({"stringData": {"password": "by-hand"}});
     fixture.site.secrets().patch("edited", &editor, &Patch::Merge(edit)).await.unwrap();
 
@@ -64,7 +64,7 @@ async fn into_a_secret_that_somebody_made_first_the_controller_merges_its_keys_i
 async fn a_key_that_is_taken_out_by_hand_leaves_nobody_behind_and_nobody_notices() {
     let fixture = Fixture::start().await;
     fixture.synced("emptied", "v").await;
-    let editor = PatchParams { field_manager: Some("kubectl-patch".to_owned()), ..PatchParams::default() };
+    let editor = kubectl();
     let removed = json!([{ "op": "remove", "path": "/data/password" }]);
     let removed = Patch::<Secret>::Json(serde_json::from_value(removed).unwrap());
     fixture.site.secrets().patch("emptied", &editor, &removed).await.unwrap();

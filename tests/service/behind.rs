@@ -15,7 +15,7 @@ use secret_service::{
 use secret_store_extension_double::Extension;
 use serde_json::json;
 
-use crate::support::{Options, World, requests::*, until_so};
+use crate::support::{Options, World, kubectl, requests::*, until_so};
 
 async fn with_one(options: Options) -> World {
     let options = Options { engine: SyncEngine::SecretStore, ..options };
@@ -84,8 +84,7 @@ async fn a_status_before_the_trigger_is_no_answer() {
 
 async fn holds(world: &World, id: &str, finalizers: Option<&str>) {
     let patch = json!({ "metadata": { "finalizers": finalizers.map(|finalizer| vec![finalizer]) } });
-    let kubectl = PatchParams { field_manager: Some("kubectl-patch".to_owned()), ..PatchParams::default() };
-    world.syncs().patch(id, &kubectl, &Patch::Merge(&patch)).await.unwrap();
+    world.syncs().patch(id, &kubectl(), &Patch::Merge(&patch)).await.unwrap();
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ use secret_service::{
 use secret_store_extension_double::{self as extension, Extension};
 use serde_json::json;
 
-use crate::support::{Options, PATIENCE, World, requests::*, until_so, until_so_within};
+use crate::support::{Options, PATIENCE, World, kubectl, requests::*, until_so, until_so_within};
 
 const LABEL: &str = "line";
 
@@ -38,10 +38,6 @@ fn has_little_patience(world: &mut World) {
 
 fn fails() -> FaultRule<ResourceMatch> {
     FaultRule::new(Fault::status(503, "ServiceUnavailable"))
-}
-
-fn kubectl() -> PatchParams {
-    PatchParams { field_manager: Some("kubectl-patch".to_owned()), ..PatchParams::default() }
 }
 
 /// A synced secret `a` with the keys `kept` and `dropped` and a label.

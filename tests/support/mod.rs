@@ -31,7 +31,7 @@ use std::{
 use doubles_common::tls::Authority;
 use k8s_openapi::api::core::v1::Secret;
 use key_vault_double::KeyVault;
-use kube::{Api, Client};
+use kube::{Api, Client, api::PatchParams};
 use kubernetes_double::Cluster;
 use needs::is_real;
 use options::settings;
@@ -270,6 +270,11 @@ impl std::ops::Deref for World {
     fn deref(&self) -> &Site {
         &self.site
     }
+}
+
+/// Edits as a person does with `kubectl patch`.
+pub fn kubectl() -> PatchParams {
+    PatchParams { field_manager: Some("kubectl-patch".to_owned()), ..PatchParams::default() }
 }
 
 /// Waits until something is so.

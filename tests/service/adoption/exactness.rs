@@ -100,8 +100,7 @@ async fn a_key_that_only_the_secret_has_is_not_lost_by_the_adoption_of_its_secre
     let mut world = made_by_the_portal(SyncEngine::SecretStore).await;
     until_listed(&world, "edp1secrets").await;
     let edit = json!({ "stringData": { "by-hand": "x" } });
-    let kubectl = PatchParams { field_manager: Some("kubectl-patch".to_owned()), ..PatchParams::default() };
-    world.secrets().patch("edp1secrets", &kubectl, &Patch::Merge(edit)).await.unwrap();
+    world.secrets().patch("edp1secrets", &kubectl(), &Patch::Merge(edit)).await.unwrap();
     let refused = world.client.adopt_synced_secret(adopt("edp1secrets", vec![])).await.unwrap_err();
     let said = violations(&refused);
     assert!(said.len() == 1 && said[0].1.contains("\"by-hand\""), "{said:?}");

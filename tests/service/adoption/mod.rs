@@ -29,7 +29,7 @@ use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use tonic::Code;
 use tonic_types::StatusExt;
 
-use crate::support::{Options, PATIENCE, Site, World, requests::*, until_so_within};
+use crate::support::{Options, PATIENCE, Site, World, kubectl, requests::*, until_so_within};
 
 const PORTAL: &str = include_str!("../../../examples/made-by-the-portal.yaml");
 

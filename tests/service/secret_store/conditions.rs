@@ -73,8 +73,7 @@ async fn keys_and_labels_that_the_extension_does_not_accept_are_refused_each_by_
 async fn an_immutable_secret_is_reported_with_a_remedy() {
     let mut world = with_one(engine()).await;
     let frozen = json!({ "immutable": true });
-    let kubectl = PatchParams { field_manager: Some("kubectl-patch".to_owned()), ..PatchParams::default() };
-    world.secrets().patch("edp1", &kubectl, &Patch::Merge(frozen)).await.unwrap();
+    world.secrets().patch("edp1", &kubectl(), &Patch::Merge(frozen)).await.unwrap();
     world.somebody.sets("pump-user", "new").await;
     let told = world.client.sync_synced_secret(sync("edp1")).await.unwrap().into_inner();
     assert_eq!(

@@ -140,10 +140,6 @@ async fn a_pair_without_its_labels_is_still_ours_and_gets_them_back() {
     assert!(world.classes().get_opt("edp1").await.unwrap().is_none());
 }
 
-fn kubectl() -> PatchParams {
-    PatchParams { field_manager: Some("kubectl-patch".to_owned()), ..PatchParams::default() }
-}
-
 /// Adds a key to the SecretSync and a parameter to its class.
 async fn add_to_the_pair(world: &World, kubectl: &PatchParams) {
     let key = json!([{

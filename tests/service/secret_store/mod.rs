@@ -30,7 +30,7 @@ use serde_json::json;
 use tonic::Code;
 
 use crate::support::{
-    Options, PATIENCE, World, requests::*, until as until_secret, until_so, until_so_within,
+    Options, PATIENCE, World, kubectl, requests::*, until as until_secret, until_so, until_so_within,
 };
 
 fn engine() -> Options {
