@@ -7,7 +7,7 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{PairError, SecretState, SecretStore, observe::WATCH_LAG};
+use super::{SecretState, SecretStore, observe::WATCH_LAG};
 use crate::{
     edge::{
         EdgeError, Seen,
@@ -30,9 +30,12 @@ impl SecretStore {
             return Ok(Applied::Conflict);
         }
         let force = Uuid::new_v4().simple().to_string();
-        let written = match self.0.edge.apply_pair(&pair, target.known(), &force).await {
-            Ok(written) => written,
-            Err(PairError { error, removed }) => return interrupted(error, &removed),
+        let mut removed = Vec::new();
+        let written = match self.0.edge.apply_pair(&pair, target.known(), &force, &mut removed).await {
+            Err(error) if !removed.is_empty() => {
+                return Ok(Applied::Interrupted { error, repaired: removed_detail(&removed) });
+            }
+            written => written?,
         };
         self.0.pairs.note(target.secret.id.as_str(), &written);
         let delegation = Delegation {
@@ -53,7 +56,7 @@ impl SecretStore {
         Ok(Applied::Delegated(Delegated {
             delegation,
             digest: self.digest_of(&pair),
-            repaired: repaired(attempt, &written.removed),
+            repaired: repaired(attempt, &removed),
             // The watch shows the answer. This is for the case that none comes.
             requeue_after: WATCH_LAG,
         }))
@@ -78,14 +81,6 @@ impl SecretStore {
 
     pub(in crate::edge::engine) async fn release_keys(&self, target: &Target<'_>) -> Result<(), EdgeError> {
         self.0.edge.release_keys(target.secret, target.known()).await
-    }
-}
-
-/// A write that failed. What it had removed by then is still recorded.
-fn interrupted(error: EdgeError, removed: &[String]) -> Result<Applied, EdgeError> {
-    match removed.is_empty() {
-        true => Err(error),
-        false => Ok(Applied::Interrupted { error, repaired: removed_detail(removed) }),
     }
 }
 

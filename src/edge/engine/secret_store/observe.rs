@@ -23,7 +23,7 @@ pub(super) const WATCH_LAG: Duration = Duration::from_secs(2);
 /// A watch that lags for longer may never catch up.
 const LONG_WATCH_LAG: Duration = Duration::from_secs(10);
 /// The pauses before the extension is triggered again. Under a minute, so that a fix is noticed in time.
-const BACKOFF: Backoff = Backoff::doubling(Duration::from_secs(4), Duration::from_secs(50));
+const BACKOFF: Backoff = Backoff::doubling(WATCH_LAG.saturating_mul(2), Duration::from_secs(50));
 
 impl SecretStore {
     pub(in crate::edge::engine) async fn observe(

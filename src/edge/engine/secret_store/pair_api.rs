@@ -29,36 +29,20 @@ pub struct PairWritten {
     pub class_generation: i64,
     /// `status.syncHash` as the write found it.
     pub sync_hash: String,
-    /// Fields that others had added to the pair, and that the write removed again.
-    pub removed: Vec<String>,
-}
-
-/// A write of the pair failed.
-#[derive(Debug)]
-pub struct PairError {
-    /// The call that failed.
-    pub error: EdgeError,
-    /// Fields that others had added and that the write had already removed. The next look won't find them,
-    /// so they must be recorded now.
-    pub removed: Vec<String>,
-}
-
-impl From<EdgeError> for PairError {
-    fn from(error: EdgeError) -> Self {
-        Self { error, removed: Vec::new() }
-    }
 }
 
 impl Edge {
     /// Writes the pair: the class first, because a SecretSync without a class fails, and the extension
     /// retries it with a growing back-off. `force` is a new value for `forceSynchronization`: it makes the
-    /// extension sync even if nothing else has changed.
+    /// extension sync even if nothing else has changed. `removed` receives the fields that others had added
+    /// and that are gone now, also if the write fails afterwards: no later look finds them.
     pub async fn apply_pair(
         &self,
         pair: &Pair,
         known: KnownUids<'_>,
         force: &str,
-    ) -> Result<PairWritten, PairError> {
+        removed: &mut Vec<String>,
+    ) -> Result<PairWritten, EdgeError> {
         let (classes, syncs) = (self.classes(), self.syncs());
         let (class_there, sync_there) =
             tokio::try_join!(self.ours(&classes, pair.name(), known), self.ours(&syncs, pair.name(), known))?;
@@ -75,18 +59,13 @@ impl Edge {
             class.meta_mut().owner_references = Some(vec![owner(&sync.metadata)]);
             written = self.apply_one(&classes, &class, Some(&written.metadata)).await?;
         }
-        let mut removed = Vec::new();
-        let (written, sync) = match self.remove_additions(pair, written, sync, &mut removed).await {
-            Ok(pair) => pair,
-            Err(error) => return Err(PairError { error, removed }),
-        };
+        let (written, sync) = self.remove_additions(pair, written, sync, removed).await?;
         Ok(PairWritten {
             sync_uid: sync.metadata.uid,
             class_uid: written.metadata.uid,
             sync_generation: sync.metadata.generation.unwrap_or_default(),
             class_generation: written.metadata.generation.unwrap_or_default(),
             sync_hash: sync.status.unwrap_or_default().sync_hash,
-            removed,
         })
     }
 

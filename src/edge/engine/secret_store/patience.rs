@@ -2,8 +2,9 @@
 //! SecretSyncs is busy and will reach this one, too; one that works on none is not running. A trigger may
 //! get lost either way, so a SecretSync without an answer is written again, at a growing pause.
 
-use crate::backoff::Backoff;
 use std::time::Duration;
+
+use crate::backoff::Backoff;
 
 /// The longest pause between two triggers, in units of the patience.
 const LONGEST_PAUSE: u32 = 32;
