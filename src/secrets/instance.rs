@@ -131,8 +131,7 @@ fn can_create(last: Option<LastWrite>) -> Condition {
     match last {
         None => {
             let message = "Not checked: only a write can tell. The first vault secret that is created or \
-                rotated here will show it; to \
-                           check now, run `secret-service check --probe-writes`.";
+                rotated here will show it; to check now, run `secret-service check --probe-writes`.";
             Condition::new(kind, Status::Unknown, Reason::NotChecked, message)
         }
         Some(LastWrite { time, refused: Some(error) }) => {
@@ -150,8 +149,7 @@ fn can_create(last: Option<LastWrite>) -> Condition {
 async fn can_get(vault: &Vault, name: &VaultSecretName, engine: Option<SyncEngine>) -> Condition {
     if engine.is_some_and(is_delegated) {
         let message = "Not checked: with the Secret Store engine, the extension reads the values and this \
-            service \
-             does not.";
+            service does not.";
         return Condition::new(ConditionType::CanGet, Status::Unknown, Reason::NotChecked, message);
     }
     match vault.get(name, None, Priority::Interactive).await {
@@ -193,9 +191,8 @@ fn leader(state: &LeaderState) -> Condition {
         }
         LeaderState::Standby { holder } => {
             let message = format!(
-                "{holder:?} holds the Lease and is the leader of the instance. This process serves reads from its \
-                 own database, writes \
-                 nothing, and takes over when that process ends."
+                "{holder:?} holds the Lease and is the leader of the instance. This process serves reads \
+                 from its own database, writes nothing, and takes over when that process ends."
             );
             (Status::False, Reason::StandingBy, message)
         }

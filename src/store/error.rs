@@ -41,8 +41,7 @@ pub enum StoreError {
     /// The database was made by a newer release.
     #[error(
         "the database was made by a newer release{} (schema {schema}; {} supports up to {}): run that \
-         release, or restore a backup \
-         of this release with `secret-service restore FILE`",
+         release, or restore a backup of this release with `secret-service restore FILE`",
         .release.as_ref().map(|release| format!(", {release}")).unwrap_or_default(),
         env!("CARGO_PKG_VERSION"),
         schema::MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or_default()
@@ -59,8 +58,7 @@ pub enum StoreError {
     /// The database belongs to another instance.
     #[error(
         "it belongs to the {what} {recorded:?}, but {configured:?} is configured: change {} back, or \
-         configure another database for \
-         this {what} with database.path",
+         configure another database for this {what} with database.path",
         if *.what == "vault" { "vault.uri" } else { "kubernetes.namespace" }
     )]
     Foreign {

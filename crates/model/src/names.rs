@@ -120,8 +120,7 @@ impl FromStr for SyncedSecretId {
             .ok_or_else(|| {
                 NameError(
                     "an id is the name of a Kubernetes Secret: 1 to 253 lower case letters, digits, '-' and \
-                     '.', \
-                     each part between dots starting and ending with a letter or digit"
+                     '.', each part between dots starting and ending with a letter or digit"
                         .to_owned(),
                 )
             })

@@ -83,8 +83,7 @@ fn equivalent_references(keys: Vec<ForeignKey>) -> Result<Vec<Reference>, Error>
 fn beside(key: &str) -> Problem {
     let rule = format!(
         "Key {key:?}: the Kubernetes Secret has it, but its SecretSync does not. Give a reference for each \
-         key when you \
-         adopt this, or remove the key from the Secret."
+         key when you adopt this, or remove the key from the Secret."
     );
     Problem::invalid("references", rule)
 }
@@ -138,15 +137,14 @@ fn check_plain_secret(id: &SyncedSecretId, there: &Adoptable) -> Result<(), Erro
     }
     if there.immutable {
         let rule = "its Kubernetes Secret is immutable and can never receive a new version; delete it, then \
-            create the synced \
-                    secret with the same keys";
+            create the synced secret with the same keys";
         return Err(Error::invalid("name", rule));
     }
     if there.unknown_keys > 0 {
         let rule = format!(
             "{} of the keys of its Kubernetes Secret can't be listed without reading values, because \
-             Kubernetes does not record \
-             who wrote them; apply the Secret again with the tool that created it, then adopt it",
+             Kubernetes does not record who wrote them; apply the Secret again with the tool that created \
+             it, then adopt it",
             there.unknown_keys
         );
         return Err(Error::invalid("name", rule));
