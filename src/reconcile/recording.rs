@@ -107,24 +107,31 @@ impl Reconciler {
         if attempt == Attempt::Drift {
             self.0.contentions.record_repair(record.secret.uid);
         }
-        // Contention gets one audit event, not one for each repair.
-        let is_contested = self.0.contentions.get(record.secret.uid).is_some();
-        if let Some(detail) = repaired.filter(|_| !is_contested) {
-            transaction.audit(event(AuditAction::DriftRepaired, record, &detail)).await?;
+        if let Some(event) = repaired.and_then(|detail| self.repair_event(record, &detail)) {
+            transaction.audit(event).await?;
         }
         transaction.commit().await?;
         Ok(Requeue::After(requeue_after))
     }
 
     /// A write repaired a part before it failed. Records that part in the audit now, because no later
-    /// observation finds it.
+    /// observation finds it. Counts as a repair, so that contention bounds it, too.
     pub(super) async fn record_repaired(&self, record: &Record, detail: &str) -> Result<(), StoreError> {
         let mut transaction = self.0.store.begin().await?;
-        if transaction.current(record.secret.uid).is_some() {
-            transaction.audit(event(AuditAction::DriftRepaired, record, detail)).await?;
-            transaction.commit().await?;
+        if transaction.current(record.secret.uid).is_none() {
+            return Ok(());
         }
-        Ok(())
+        self.0.contentions.record_repair(record.secret.uid);
+        if let Some(event) = self.repair_event(record, detail) {
+            transaction.audit(event).await?;
+        }
+        transaction.commit().await
+    }
+
+    /// The audit event of a repair. Contention gets one event, not one for each repair.
+    fn repair_event(&self, record: &Record, detail: &str) -> Option<NewAuditEvent> {
+        let is_contested = self.0.contentions.get(record.secret.uid).is_some();
+        (!is_contested).then(|| event(AuditAction::DriftRepaired, record, detail))
     }
 
     /// The extension has written the Secret.
