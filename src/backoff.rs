@@ -21,12 +21,12 @@ pub struct Backoff {
 impl Backoff {
     /// Each pause is twice the one before, and none longer than `longest`.
     pub const fn doubling(first: Duration, longest: Duration) -> Self {
-        Self { first, longest, factor: 2.0 }
+        Self::growing(2.0, first, longest)
     }
 
-    /// Each pause is so many times the one before.
-    pub const fn by_factor(self, factor: f32) -> Self {
-        Self { factor, ..self }
+    /// Each pause is `factor` times the one before, and none longer than `longest`.
+    pub const fn growing(factor: f32, first: Duration, longest: Duration) -> Self {
+        Self { first, longest, factor }
     }
 
     /// The pauses, without end.
@@ -68,7 +68,8 @@ mod tests {
         let pauses = [0, 1, 2, 3, 4, 5, 6, 7, u32::MAX].map(|failures| BACKOFF.pause(failures).as_secs());
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
         assert_eq!(BACKOFF.pauses().nth(10_000), Some(Duration::from_secs(60)));
-        assert_eq!(BACKOFF.by_factor(4.0).pause(2), Duration::from_secs(16));
+        let growing = Backoff::growing(4.0, Duration::from_secs(1), Duration::from_secs(60));
+        assert_eq!(growing.pause(2), Duration::from_secs(16));
     }
 
     #[test]

@@ -36,8 +36,8 @@ impl Secrets {
     /// waits for no caller's requests.
     pub async fn get_vault(&self) -> Result<Arc<VaultStatus>, Error> {
         let this = self.of("");
-        let look = async move { Arc::new(this.run_vault_check().await) };
-        self.0.vault_checks.last(self.0.options.vault_check_lifetime, look).await.ok_or(Error::Internal)
+        let check = async move { Arc::new(this.run_vault_check().await) };
+        self.0.vault_checks.last(self.0.options.vault_check_lifetime, check).await.ok_or(Error::Internal)
     }
 
     /// Runs the check. Changes nothing.

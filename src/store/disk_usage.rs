@@ -111,7 +111,7 @@ pub(super) async fn count(sql: &mut SqliteConnection) -> Result<TableSizes, Stor
     Ok(growing)
 }
 
-/// Disk usage of a database file, even while a service uses it. TableSizes tables are only counted with the
+/// Disk usage of a database file, even while a service uses it. Its tables are counted only if the file has the
 /// current schema.
 pub async fn measure(database: &Path) -> Result<DiskUsage, StoreError> {
     let options = SqliteConnectOptions::new().filename(database).read_only(true).busy_timeout(BUSY_TIMEOUT);

@@ -9,8 +9,8 @@ use super::{
     clock::check_clock,
     cluster,
     names::{
-        BACKUP, CONFIGURATION, DATABASE, DISK, TLS, VAULT, VAULT_CLOCK, VAULT_CREATE, VAULT_GET, VAULT_LIST,
-        VAULT_REACHABLE,
+        BACKUP, CONFIGURATION, CheckName, DATABASE, DISK, TLS, VAULT, VAULT_CLOCK, VAULT_CREATE, VAULT_GET,
+        VAULT_LIST, VAULT_REACHABLE,
     },
     report::{CheckResult, Report},
 };
@@ -221,7 +221,7 @@ fn from_condition(condition: Condition, answers: bool) -> CheckResult {
         ConditionType::CanList => VAULT_LIST,
         ConditionType::CanGet => VAULT_GET,
         ConditionType::CanCreate => VAULT_CREATE,
-        other => unreachable!("{other:?} is not a condition of the vault"),
+        other => CheckName::of_condition(other),
     };
     match condition.status {
         Status::True => CheckResult::passed(check, condition.message),

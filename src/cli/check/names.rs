@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::model::ConditionType;
+
 /// A check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct CheckName {
@@ -10,6 +12,13 @@ pub(super) struct CheckName {
     /// For people. May be reworded.
     #[serde(rename = "check")]
     pub title: &'static str,
+}
+
+impl CheckName {
+    /// The check behind a condition without a name here: named as the condition is.
+    pub fn of_condition(kind: ConditionType) -> Self {
+        Self { id: kind.as_str(), title: kind.as_str() }
+    }
 }
 
 /// Declares all checks, and the list of them.

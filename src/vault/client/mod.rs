@@ -31,9 +31,8 @@ pub use write::LastWrite;
 
 /// Attempts in all for idempotent requests.
 const IDEMPOTENT_ATTEMPTS: u32 = 3;
-/// Before the second attempt and before the third.
-const BACKOFF: Backoff =
-    Backoff::doubling(Duration::from_millis(200), Duration::from_millis(800)).by_factor(4.0);
+/// The pauses before the second attempt and before the third. Half of each is jitter.
+const BACKOFF: Backoff = Backoff::growing(4.0, Duration::from_millis(200), Duration::from_millis(800));
 
 /// A client of a Key Vault, for one caller. Cheap to clone: clones share connections, token and rate limiter.
 #[derive(Clone)]

@@ -24,7 +24,8 @@ use state::{State, Waiter};
 const MIN_PAUSE: Duration = Duration::from_millis(100);
 /// Maximum pause. A vault asks for seconds; a wrong header must not stop the client for a day.
 pub(super) const MAX_PAUSE: Duration = Duration::from_secs(300);
-/// Maximum pause if the vault gives no Retry-After.
+/// The pauses if the vault gives no Retry-After: longer with every 429 in a row. Jitter keeps clients from
+/// retrying at the same time.
 const BACKOFF: Backoff = Backoff::doubling(Duration::from_secs(1), Duration::from_secs(32));
 
 /// The rate limiter of a client.
