@@ -14,6 +14,7 @@ use super::{KnownUids, Pair, SecretProviderClass, SecretSync, handover::as_us};
 use crate::{
     edge::{Edge, EdgeError, FIELD_MANAGER, manifest::carries_uid},
     model::SyncedSecretId,
+    quote::Quote,
 };
 
 /// The pair as it is at the edge after a write.
@@ -274,13 +275,13 @@ impl Edge {
             let patch = json!({ "metadata": exactly(&class.metadata), "spec": { "parameters": gone } });
             let classes = self.classes();
             class = self.call(classes.patch(pair.name(), &as_us(), &Patch::Merge(patch))).await?;
-            removed.extend(parameters.into_iter().map(|name| format!("the parameter {name}")));
+            removed.extend(parameters.into_iter().map(|name| format!("the parameter {}", Quote::from(name))));
         }
         if !keys.is_empty() {
             let data = json!({ "secretObject": { "data": pair.sync.spec.secret_object.data } });
             let patch = json!({ "metadata": exactly(&sync.metadata), "spec": data });
             sync = self.patch_sync(pair.name(), &patch).await?;
-            removed.extend(keys.into_iter().map(|key| format!("the key {key}")));
+            removed.extend(keys.into_iter().map(|key| format!("the key {}", Quote::from(key))));
         }
         Ok((class, sync))
     }
