@@ -160,10 +160,11 @@ fields::configuration! {
     /// How the service finds what uses a synced secret
     usages: Usages {
         /// Fields that reference Secrets, in addition to the built-in ones of Azure IoT Operations:
-        /// KIND.GROUP PATH SECRET/KEY, KIND.GROUP PATH SECRET [KEYS], or KIND.GROUP alone for every field
-        /// whose name ends in SecretName or secretRef. In a path, * matches any field and [*] any item. The
-        /// KIND * matches every kind. The keys a+b|c mean both a and b, or c. The service needs the verbs
-        /// list and watch on these kinds.
+        /// KIND.GROUP PATH SECRET/KEY, KIND.GROUP PATH SECRET [KEYS], KIND.GROUP PATH SECRET @FIELD where the
+        /// field FIELD beside it names the key, KIND.GROUP PATH OUTPUT for a Secret that another program
+        /// writes, or KIND.GROUP alone for every field whose name ends in SecretName or secretRef. In a path,
+        /// * matches any field, [*] any item and ** everything below. The KIND * matches every kind. The keys
+        /// a+b|c mean both a and b, or c. The service needs the verbs list and watch on these kinds.
         rules: Vec<UsageRule>,
         /// How often to ask the cluster which of these kinds it serves.
         interval: Duration = "10s",

@@ -18,10 +18,11 @@ use tokio::time::{Instant, sleep};
 use super::{PATIENCE, Site};
 
 /// The kinds of Azure IoT Operations, as `examples/` has them.
-const KINDS: [&str; 4] = [
+const KINDS: [&str; 5] = [
     include_str!("../../examples/crds/aio/deviceregistry.yaml"),
     include_str!("../../examples/crds/aio/connectivity.yaml"),
     include_str!("../../examples/crds/aio/mqttbroker.yaml"),
+    include_str!("../../examples/crds/aio/akri.yaml"),
     include_str!("../../examples/crds/aio/iotoperations.yaml"),
 ];
 

@@ -64,20 +64,29 @@ async fn every_row_of_the_table_is_found_in_a_resource_of_its_kind() {
     let mut wanted = Vec::new();
     for (place, row) in rows.enumerate() {
         let words: Vec<_> = row.split(' ').collect();
-        let mut spec = json!(format!("row-{place}{}", if words[2] == "SECRET" { "" } else { "/k" }));
-        for part in words[1].split('.').skip(1).collect::<Vec<_>>().into_iter().rev() {
+        let mut spec = json!(format!("row-{place}{}", if words[2] == "SECRET/KEY" { "/k" } else { "" }));
+        let mut parts = words[1].split('.').skip(1).collect::<Vec<_>>().into_iter().rev();
+        if let Some(beside) = words.get(3).and_then(|word| word.strip_prefix('@')) {
+            spec = json!({ parts.next().unwrap(): spec, beside: "k" });
+        }
+        for part in parts {
             spec = match part.strip_suffix("[*]") {
                 Some(list) => json!({ list: [spec] }),
+                None if part == "**" => json!({ "template": { "containers": [spec] } }),
                 None if part == "*" => json!({ "onvif-0": spec }),
                 None => json!({ part: spec }),
             };
         }
         world.applies(words[0], &format!("resource-{place}"), spec).await;
-        let field = words[1].replace("[*]", "[0]").replace('*', "onvif-0");
+        if words[2] == "OUTPUT" {
+            continue;
+        }
+        let field =
+            words[1].replace("[*]", "[0]").replace("**", "template.containers[0]").replace('*', "onvif-0");
         wanted.push((name(&format!("row-{place}")), format!("resource-{place}"), field, false));
     }
     for kind in [
-        "ConnectorTemplate.iotoperations.azure.com",
+        "ConnectorTemplate.akri.iotoperations.azure.com",
         "Instance.iotoperations.azure.com",
         "RegistryEndpoint.connectivity.iotoperations.azure.com",
     ] {
@@ -85,7 +94,7 @@ async fn every_row_of_the_table_is_found_in_a_resource_of_its_kind() {
         world.applies(kind, &guess, json!({ "pull": [{ "secretRef": guess }] })).await;
         wanted.push((name(&guess), guess, "spec.pull[0].secretRef".to_owned(), true));
     }
-    assert!(wanted.len() > 20);
+    assert!(wanted.len() > 45);
     wanted.sort();
     let all = until_usages(&mut world, "-", |usages| usages.len() >= wanted.len()).await;
     assert!(all.iter().all(|usage| usage.secret_missing), "a broken reference is listed, too");

@@ -5,11 +5,11 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     GroupKind, Needs, Usage, UsageRule,
-    rule::{Finds, Segment, guess, is_guessed},
+    rule::{Finds, Format, Segment, guess, is_guessed},
 };
 
 /// The built-in table: data, so that a field that a release of AIO moves is a change of one line.
@@ -37,6 +37,24 @@ pub struct Subject<'a> {
     pub name: &'a str,
 }
 
+/// What a field names.
+struct Found {
+    secret: String,
+    needs: Needs,
+    kind: FoundBy,
+}
+
+/// How it was found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum FoundBy {
+    /// By a rule for the field.
+    Rule,
+    /// By its name alone.
+    Guess,
+    /// By a rule that says that another program writes the secret.
+    Output,
+}
+
 // === impl UsageRules ===
 
 impl UsageRules {
@@ -62,27 +80,7 @@ impl UsageRules {
 
     /// The usages in a resource, by field. `body` is its content without metadata.
     pub fn usages_of(&self, subject: Subject<'_>, body: &Value) -> Vec<Usage> {
-        let mut found: BTreeMap<String, (String, Needs, bool)> = BTreeMap::new();
-        let mut guesses = false;
-        let GroupKind { group, kind } = subject.group_kind;
-        for rule in self.0.iter().filter(|rule| rule.covers(group, kind)) {
-            match &rule.finds {
-                Finds::Names => guesses = true,
-                Finds::Field { path, format } => visit(body, path, String::new(), &mut |field, text| {
-                    if let Some((secret, needs)) = format.read(text) {
-                        found.entry(field).or_insert((secret, needs, false));
-                    }
-                }),
-            }
-        }
-        if let (true, Some(spec)) = (guesses, body.get("spec")) {
-            visit_all(spec, "spec".to_owned(), &mut |field, text| {
-                if let Some((secret, needs)) = guess(text) {
-                    found.entry(field).or_insert((secret, needs, true));
-                }
-            });
-        }
-        let usage = |(field, (secret, needs, guessed))| Usage {
+        let usage = |(field, Found { secret, needs, kind })| Usage {
             api_version: subject.api_version.to_owned(),
             group_kind: subject.group_kind.clone(),
             namespace: subject.namespace.to_owned(),
@@ -90,9 +88,49 @@ impl UsageRules {
             field,
             secret,
             needs,
-            guessed,
+            guessed: kind == FoundBy::Guess,
         };
-        found.into_iter().map(usage).collect()
+        let found = self.search(subject.group_kind, body).into_iter();
+        found.filter(|(_, found)| found.kind != FoundBy::Output).map(usage).collect()
+    }
+
+    /// The fields of a resource that name a secret which another program writes, and these names.
+    pub fn outputs_of(&self, group_kind: &GroupKind, body: &Value) -> Vec<(String, String)> {
+        let found = self.search(group_kind, body).into_iter();
+        let outputs = found.filter(|(_, found)| found.kind == FoundBy::Output);
+        outputs.map(|(field, found)| (field, found.secret)).collect()
+    }
+
+    /// All fields that name a secret. The first rule that finds a field decides.
+    fn search(&self, GroupKind { group, kind }: &GroupKind, body: &Value) -> BTreeMap<String, Found> {
+        let mut found = BTreeMap::new();
+        let mut guesses = false;
+        for rule in self.0.iter().filter(|rule| rule.covers(group, kind)) {
+            match &rule.finds {
+                Finds::Names => guesses = true,
+                Finds::Field { path, format } => {
+                    let at = Place { field: String::new(), beside: None };
+                    visit(body, path, at, &mut |at, text| {
+                        if let Some((secret, needs)) = format.read(text, at.beside) {
+                            let kind = match format {
+                                Format::Output => FoundBy::Output,
+                                _ => FoundBy::Rule,
+                            };
+                            found.entry(at.field).or_insert(Found { secret, needs, kind });
+                        }
+                    });
+                }
+            }
+        }
+        if let (true, Some(spec)) = (guesses, body.get("spec")) {
+            visit_all(spec, "spec".to_owned(), &mut |at, value| {
+                let Some((below, secret, needs)) = guess(value) else { return false };
+                let at = below.map_or_else(|| at.to_owned(), |below| field(at, below));
+                found.entry(at).or_insert(Found { secret, needs, kind: FoundBy::Guess });
+                true
+            });
+        }
+        found
     }
 }
 
@@ -102,8 +140,16 @@ impl Default for UsageRules {
     }
 }
 
+/// Where a value stands in a resource.
+struct Place<'a> {
+    /// Its path.
+    field: String,
+    /// The fields beside it.
+    beside: Option<&'a Map<String, Value>>,
+}
+
 /// Visits every text at a path.
-fn visit(value: &Value, path: &[Segment], at: String, visitor: &mut impl FnMut(String, &str)) {
+fn visit<'a>(value: &'a Value, path: &[Segment], at: Place<'a>, visitor: &mut impl FnMut(Place<'a>, &str)) {
     let Some((next, rest)) = path.split_first() else {
         if let Value::String(text) = value {
             visitor(at, text);
@@ -113,28 +159,41 @@ fn visit(value: &Value, path: &[Segment], at: String, visitor: &mut impl FnMut(S
     match (next, value) {
         (Segment::Field(name), Value::Object(fields)) => {
             if let Some(value) = fields.get(name) {
-                visit(value, rest, field(&at, name), visitor);
+                visit(value, rest, at.field(fields, name), visitor);
             }
         }
         (Segment::AnyField, Value::Object(fields)) => {
-            fields.iter().for_each(|(name, value)| visit(value, rest, field(&at, name), visitor));
+            fields.iter().for_each(|(name, value)| visit(value, rest, at.field(fields, name), visitor));
         }
         (Segment::AnyItem, Value::Array(items)) => {
-            let items = items.iter().enumerate();
-            items.for_each(|(place, value)| visit(value, rest, format!("{at}[{place}]"), visitor));
+            items.iter().enumerate().for_each(|(place, value)| visit(value, rest, at.item(place), visitor));
+        }
+        (Segment::AnyDepth, value) => {
+            match value {
+                Value::Object(fields) => fields
+                    .iter()
+                    .for_each(|(name, value)| visit(value, path, at.field(fields, name), visitor)),
+                Value::Array(items) => {
+                    let items = items.iter().enumerate();
+                    items.for_each(|(place, value)| visit(value, path, at.item(place), visitor));
+                }
+                _ => {}
+            }
+            visit(value, rest, at, visitor);
         }
         _ => {}
     }
 }
 
-/// Visits every text in a field whose name suggests that it names a secret.
-fn visit_all(value: &Value, at: String, visitor: &mut impl FnMut(String, &str)) {
+/// Visits every field whose name suggests that it names a secret, and what is below it unless the visitor
+/// takes it.
+fn visit_all(value: &Value, at: String, visitor: &mut impl FnMut(&str, &Value) -> bool) {
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
-                match value {
-                    Value::String(text) if is_guessed(name) => visitor(field(&at, name), text),
-                    value => visit_all(value, field(&at, name), visitor),
+                let at = field(&at, name);
+                if !(is_guessed(name) && visitor(&at, value)) {
+                    visit_all(value, at, visitor);
                 }
             }
         }
@@ -143,6 +202,18 @@ fn visit_all(value: &Value, at: String, visitor: &mut impl FnMut(String, &str)) 
             items.for_each(|(place, value)| visit_all(value, format!("{at}[{place}]"), visitor));
         }
         _ => {}
+    }
+}
+
+// === impl Place ===
+
+impl<'a> Place<'a> {
+    fn field(&self, fields: &'a Map<String, Value>, name: &str) -> Self {
+        Self { field: field(&self.field, name), beside: Some(fields) }
+    }
+
+    fn item(&self, place: usize) -> Self {
+        Self { field: format!("{}[{place}]", self.field), beside: None }
     }
 }
 

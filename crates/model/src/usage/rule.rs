@@ -3,13 +3,19 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
+use serde_json::{Map, Value};
+
 use super::{GroupKind, KeySet, Needs};
 use crate::{NameError, SecretKey, SyncedSecretId};
 
 /// Matches every kind of a group, every field of a map, every item of a list.
 const ANY: &str = "*";
+/// Matches any number of fields and items, also none.
+const ANY_DEPTH: &str = "**";
 /// Suffixes of field names that suggest that the field names a secret.
-const GUESSED_SUFFIXES: [&str; 3] = ["SecretName", "secretRef", "SecretRef"];
+const GUESSED_SUFFIXES: [&str; 5] = ["SecretName", "secretName", "secretRef", "SecretRef", "secretKeyRef"];
+/// The field of a reference in object form that names the secret.
+const NAME: &str = "name";
 /// Maximum characters of the name of a secret and of a key.
 const MAX_CHARS: usize = 253;
 
@@ -39,6 +45,8 @@ pub(super) enum Segment {
     AnyField,
     /// `[*]`: every item of a list.
     AnyItem,
+    /// `**`: everything below, at any depth.
+    AnyDepth,
 }
 
 /// The format of the field.
@@ -48,6 +56,10 @@ pub(super) enum Format {
     Key,
     /// `SECRET`.
     Whole(Arc<[KeySet]>),
+    /// `SECRET @FIELD`: the field beside it names the key.
+    KeyBeside(String),
+    /// `OUTPUT`: another program writes the secret that the field names. That is no use.
+    Output,
 }
 
 // === impl UsageRule ===
@@ -78,8 +90,7 @@ impl FromStr for UsageRule {
                 (kind, Finds::Field { path: path_of(path)?, format: format_of(format, Some(keys))? })
             }
             _ => {
-                let rule =
-                    "a rule is KIND.GROUP PATH SECRET/KEY, KIND.GROUP PATH SECRET [KEYS], or KIND.GROUP";
+                let rule = "a rule is KIND.GROUP PATH SECRET/KEY, KIND.GROUP PATH SECRET [KEYS or @FIELD], KIND.GROUP PATH OUTPUT, or KIND.GROUP";
                 return Err(NameError::new(rule));
             }
         };
@@ -100,11 +111,14 @@ impl fmt::Display for UsageRule {
             match segment {
                 Segment::Field(name) => f.write_str(name)?,
                 Segment::AnyField => f.write_str(ANY)?,
+                Segment::AnyDepth => f.write_str(ANY_DEPTH)?,
                 Segment::AnyItem => f.write_str("[*]")?,
             }
         }
         match format {
             Format::Key => f.write_str(" SECRET/KEY"),
+            Format::KeyBeside(field) => write!(f, " SECRET @{field}"),
+            Format::Output => f.write_str(" OUTPUT"),
             Format::Whole(sets) if sets.is_empty() => f.write_str(" SECRET"),
             Format::Whole(sets) => {
                 let keys = |set: &KeySet| {
@@ -140,10 +154,27 @@ fn path_of(text: &str) -> Result<Vec<Segment>, NameError> {
                 name is any item";
             return Err(NameError::new(format!("{text:?} is not a path: {rule}")));
         }
-        path.push(if name == ANY { Segment::AnyField } else { Segment::Field(name.to_owned()) });
+        path.push(match name {
+            ANY => Segment::AnyField,
+            ANY_DEPTH => Segment::AnyDepth,
+            name => Segment::Field(name.to_owned()),
+        });
         path.extend((0..(part.len() - name.len()) / "[*]".len()).map(|_| Segment::AnyItem));
     }
+    check_depths(text, &path)?;
     Ok(path)
+}
+
+/// At most one `**`, so that a resource is searched in one pass; and a field after it, to know what to find.
+fn check_depths(text: &str, path: &[Segment]) -> Result<(), NameError> {
+    let depths = path.iter().filter(|segment| **segment == Segment::AnyDepth).count();
+    let is_last = path.last() == Some(&Segment::AnyDepth);
+    match depths > 1 || is_last {
+        true => {
+            Err(NameError::new(format!("{text:?} is not a path: it may have one **, with a field after it")))
+        }
+        false => Ok(()),
+    }
 }
 
 fn format_of(text: &str, keys: Option<&str>) -> Result<Format, NameError> {
@@ -152,11 +183,19 @@ fn format_of(text: &str, keys: Option<&str>) -> Result<Format, NameError> {
         ("SECRET/KEY", Some(_)) => {
             Err(NameError::new("SECRET/KEY already names its key: leave the keys out"))
         }
+        ("OUTPUT", None) => Ok(Format::Output),
+        ("OUTPUT", Some(_)) => Err(NameError::new("OUTPUT has no keys: leave them out")),
+        ("SECRET", Some(keys)) if keys.starts_with('@') => match &keys[1..] {
+            field if !field.is_empty() && !field.contains(['.', '[', ']', '*', '@']) => {
+                Ok(Format::KeyBeside(field.to_owned()))
+            }
+            _ => Err(NameError::new(format!("{keys:?} is not @ and the name of the field beside it"))),
+        },
         ("SECRET", keys) => {
             let sets = keys.iter().flat_map(|keys| keys.split('|')).map(key_set);
             sets.collect::<Result<Arc<[KeySet]>, _>>().map(Format::Whole)
         }
-        _ => Err(NameError::new(format!("{text:?} is not a format: SECRET/KEY or SECRET"))),
+        _ => Err(NameError::new(format!("{text:?} is not a format: SECRET/KEY, SECRET or OUTPUT"))),
     }
 }
 
@@ -177,18 +216,28 @@ fn key_set(text: &str) -> Result<KeySet, NameError> {
 
 impl Format {
     /// The secret that a text names, and what the field needs from it; `None` if the text can't be a name.
-    pub(super) fn read(&self, text: &str) -> Option<(String, Needs)> {
+    /// `beside` holds the fields next to it.
+    pub(super) fn read(&self, text: &str, beside: Option<&Map<String, Value>>) -> Option<(String, Needs)> {
         let odd = |c: char| c.is_whitespace() || c.is_control();
         let (secret, key) = match self {
             Self::Key => text.split_once('/').unwrap_or((text, "")),
-            Self::Whole(_) => (text, ""),
+            Self::Whole(_) | Self::Output => (text, ""),
+            Self::KeyBeside(field) => {
+                (text, beside.and_then(|beside| beside.get(field)?.as_str()).unwrap_or(""))
+            }
         };
-        if secret.is_empty() || secret.len() > MAX_CHARS || key.len() > MAX_CHARS || text.contains(odd) {
+        if secret.is_empty()
+            || secret.len() > MAX_CHARS
+            || key.len() > MAX_CHARS
+            || text.contains(odd)
+            || key.contains(odd)
+        {
             return None;
         }
         let needs = match self {
-            Self::Key => Needs::Key(key.to_owned()),
+            Self::Key | Self::KeyBeside(_) => Needs::Key(key.to_owned()),
             Self::Whole(sets) => Needs::Whole(sets.clone()),
+            Self::Output => Needs::Whole(Arc::new([])),
         };
         Some((secret.to_owned(), needs))
     }
@@ -199,16 +248,21 @@ pub(super) fn is_guessed(name: &str) -> bool {
     GUESSED_SUFFIXES.iter().any(|end| name.ends_with(end))
 }
 
-/// The secret that a text of unknown format names; `None` if it can't be a name.
-pub(super) fn guess(text: &str) -> Option<(String, Needs)> {
-    let (secret, key) = match text.split_once('/') {
-        Some((secret, key)) => (secret, Some(key)),
-        None => (text, None),
+/// The secret that a field of unknown format names, and the field below it that holds the name, if the value
+/// is an object such as `{name, key}`; `None` if it can't be a name.
+pub(super) fn guess(value: &Value) -> Option<(Option<&'static str>, String, Needs)> {
+    let text = |value: &Value, field: &str| value.get(field)?.as_str().map(str::to_owned);
+    let (below, secret, key) = match value {
+        Value::String(text) => match text.split_once('/') {
+            Some((secret, key)) => (None, secret.to_owned(), Some(key.to_owned())),
+            None => (None, text.clone(), None),
+        },
+        object => (Some(NAME), text(object, NAME)?, text(object, "key")),
     };
     secret.parse::<SyncedSecretId>().ok()?;
     let needs = match key {
         Some(key) => Needs::Key(key.parse::<SecretKey>().ok()?.into()),
         None => Needs::Whole(Arc::new([])),
     };
-    Some((secret.to_owned(), needs))
+    Some((below, secret, needs))
 }

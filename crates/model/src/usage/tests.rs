@@ -38,19 +38,35 @@ fn every_line_of_the_table_is_a_rule_that_prints_itself() {
 fn every_line_of_the_table_finds_its_field() {
     for line in lines().filter(|line| line.contains(' ')) {
         let words: Vec<_> = line.split(' ').collect();
-        let mut body = json!(if words[2] == "SECRET" { "edp1secrets" } else { "edp1secrets/username" });
-        for part in words[1].split('.').rev() {
+        let beside = words.get(3).and_then(|word| word.strip_prefix('@'));
+        let key = if words[2] == "SECRET/KEY" || beside.is_some() { "username" } else { "" };
+        let mut body = json!(if words[2] == "SECRET/KEY" { "edp1secrets/username" } else { "edp1secrets" });
+        let mut parts = words[1].split('.').rev();
+        if let Some(beside) = beside {
+            body = json!({ parts.next().unwrap(): body, beside: "username" });
+        }
+        for part in parts {
             match part.strip_suffix("[*]") {
+                None if part == "**" => body = json!({ "template": { "containers": [body] } }),
                 Some(name) => body = json!({ name: [{}, body] }),
                 None if part == "*" => body = json!({ "onvif-0": body, "other": {} }),
                 None => body = json!({ part: body }),
             }
         }
+        let field =
+            words[1].replace("[*]", "[1]").replace("**", "template.containers[0]").replace('*', "onvif-0");
         let usages = found(&UsageRules::default(), words[0], &body);
+        if words[2] == "OUTPUT" {
+            let (kind, group) = words[0].split_once('.').unwrap();
+            let group_kind = GroupKind { group: group.to_owned(), kind: kind.to_owned() };
+            let outputs = UsageRules::default().outputs_of(&group_kind, &body);
+            assert_eq!((usages, outputs), (Vec::new(), vec![(field, "edp1secrets".to_owned())]), "{line}");
+            continue;
+        }
         let [usage] = usages.as_slice() else { panic!("{line}: {usages:?}") };
-        assert_eq!(usage.field, words[1].replace("[*]", "[1]").replace('*', "onvif-0"), "{line}");
+        assert_eq!(usage.field, field, "{line}");
         assert_eq!((usage.secret.as_str(), usage.guessed), ("edp1secrets", false), "{line}");
-        assert_eq!(usage.needs.key(), if words[2] == "SECRET" { "" } else { "username" }, "{line}");
+        assert_eq!(usage.needs.key(), key, "{line}");
     }
 }
 
@@ -60,13 +76,20 @@ fn a_field_that_only_its_name_gives_away_is_a_guess_in_the_known_groups_alone() 
         "spec": {
             "runtime": { "pull.secrets": [{ "secretRef": "pull" }, { "secretRef": "https://no.name" }] },
             "tokenSecretName": "a/b", "otherSecretRef": { "name": "x" }, "secretReference": "y", "secretRef": 7,
+            "env": { "secretKeyRef": { "name": "x", "key": "k" } }, "deep": { "secretRef": { "of": { "secretName": "z" } } },
         },
         "status": { "secretRef": "seen" },
     });
-    let template = found(&UsageRules::default(), "ConnectorTemplate.iotoperations.azure.com", &body);
+    let template = found(&UsageRules::default(), "ConnectorTemplate.akri.iotoperations.azure.com", &body);
     assert_eq!(
         told(&template),
-        ["spec.runtime[pull.secrets][0].secretRef=pull/?", "spec.tokenSecretName=a/b?"]
+        [
+            "spec.deep.secretRef.of.secretName=z/?",
+            "spec.env.secretKeyRef.name=x/k?",
+            "spec.otherSecretRef.name=x/?",
+            "spec.runtime[pull.secrets][0].secretRef=pull/?",
+            "spec.tokenSecretName=a/b?",
+        ]
     );
     assert_eq!(found(&UsageRules::default(), "Pod.example.com", &body), []);
 }
@@ -100,6 +123,43 @@ fn names_that_nothing_can_have_are_uses_of_what_is_missing_and_texts_are_none() 
 }
 
 #[test]
+fn the_field_beside_a_name_holds_the_key() {
+    let template = "ConnectorTemplate.akri.iotoperations.azure.com";
+    let secrets = json!([{ "secretRef": "a", "secretKey": "k" }, { "secretRef": "b" }, { "secretRef": "c", "secretKey": 7 }]);
+    let body = json!({ "spec": { "runtimeConfiguration": { "managedConfigurationSettings": { "secrets": secrets } } } });
+    let usages = found(&UsageRules::default(), template, &body);
+    let keys: Vec<_> = usages.iter().map(|usage| (usage.secret.as_str(), usage.needs.key())).collect();
+    assert_eq!(keys, [("a", "k"), ("b", ""), ("c", "")]);
+    assert!(usages[1].needs.is_missing(|_| false), "a field that should have a key beside it and has none");
+}
+
+#[test]
+fn a_pod_template_is_searched_at_any_depth() {
+    let template = "ConnectorTemplate.akri.iotoperations.azure.com";
+    let pod = json!({
+        "volumes": [{ "secret": { "secretName": "mounted" } }, { "emptyDir": {} }],
+        "imagePullSecrets": [{ "name": "pull" }],
+        "containers": [{
+            "env": [{ "name": "A", "valueFrom": { "secretKeyRef": { "name": "env", "key": "a" } } }],
+            "envFrom": [{ "secretRef": { "name": "all" } }, { "configMapRef": { "name": "no" } }],
+        }],
+    });
+    let settings = json!({ "statefulSetConfigurationSettings": { "template": { "spec": pod } } });
+    let body = json!({ "spec": { "runtimeConfiguration": { "managedConfigurationSettings": settings } } });
+    let usages = found(&UsageRules::default(), template, &body);
+    let at = "spec.runtimeConfiguration.managedConfigurationSettings.statefulSetConfigurationSettings.template.spec";
+    assert_eq!(
+        told(&usages),
+        [
+            format!("{at}.containers[0].envFrom[0].secretRef.name=all/"),
+            format!("{at}.containers[0].env[0].valueFrom.secretKeyRef.name=env/a"),
+            format!("{at}.imagePullSecrets[0].name=pull/"),
+            format!("{at}.volumes[0].secret.secretName=mounted/"),
+        ]
+    );
+}
+
+#[test]
 fn of_alternative_keys_the_complete_ones_are_used() {
     let line = "Kind.example.com spec.x SECRET username+password+hint?|token";
     let rules = UsageRules::with([line.parse().unwrap()]);
@@ -123,6 +183,11 @@ fn what_is_no_rule_says_what_one_is() {
         ("Kind.example.com spec.x WHOLE", "not a format"),
         ("Kind.example.com spec.x SECRET/KEY k", "leave the keys out"),
         ("Kind.example.com spec.x SECRET a+/", "a key has"),
+        ("Kind.example.com spec.x SECRET @", "the field beside it"),
+        ("Kind.example.com spec.x SECRET @a.b", "the field beside it"),
+        ("Kind.example.com spec.x OUTPUT k", "has no keys"),
+        ("Kind.example.com spec.**.a.**.b SECRET", "one **"),
+        ("Kind.example.com spec.** SECRET", "one **"),
     ] {
         let error = wrong.parse::<UsageRule>().unwrap_err().to_string();
         assert!(error.contains(word), "{wrong:?}: {error}");
