@@ -12,7 +12,7 @@ impl Secrets {
         let admission = &self.0.admission;
         let secret_type = admission.check_type(&new.secret_type).err();
         let labels = admission.check_labels(&new.labels).err();
-        let mut problems: Vec<Problem> = self.reserved("synced_secret_id", &new.id).into_iter().collect();
+        let mut problems: Vec<Problem> = self.foreign_name("synced_secret_id", &new.id).into_iter().collect();
         problems.extend(secret_type.map(|error| Problem::invalid("secret_type", error)));
         problems.extend(labels.map(|error| Problem::invalid("labels", error)));
         Error::refuse(problems)
@@ -41,9 +41,13 @@ impl Secrets {
         self.0.admission.check_labels(&added).map_err(|error| Error::invalid("labels", error))
     }
 
-    /// The problem with a reserved name; none if the name is free.
-    pub(super) fn reserved(&self, field: &str, id: &SyncedSecretId) -> Option<Problem> {
-        let owner = self.0.admission.owner(id)?.to_owned();
-        Some(Problem::new(field, Cause::Reserved { id: id.clone(), owner }))
+    /// The problem with a name that belongs to another program, by configuration or because a resource says
+    /// so; none if the name is free.
+    pub(super) fn foreign_name(&self, field: &str, id: &SyncedSecretId) -> Option<Problem> {
+        if let Some(owner) = self.0.admission.owner(id) {
+            return Some(Problem::new(field, Cause::Reserved { id: id.clone(), owner: owner.to_owned() }));
+        }
+        let output = Box::new(self.0.reconciler.usages().output(id.as_str())?);
+        Some(Problem::new(field, Cause::Output { id: id.clone(), output }))
     }
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     edge::{EdgeError, Gap},
-    model::{EncodingError, SecretKey, SyncedSecretId, Usage, VaultSecretName},
+    model::{EncodingError, Output, SecretKey, SyncedSecretId, Usage, VaultSecretName},
     store::StoreError,
     vault::VaultError,
 };
@@ -88,6 +88,14 @@ pub enum Cause {
         id: SyncedSecretId,
         /// Who owns the name.
         owner: String,
+    },
+    /// Another program writes the Secret of this name.
+    #[error("another program writes the Kubernetes Secret {:?} for {output}", .id.as_str())]
+    Output {
+        /// The Secret.
+        id: SyncedSecretId,
+        /// The resource that says so.
+        output: Box<Output>,
     },
     /// It is being removed from the edge.
     #[error("the synced secret {:?} is being deleted", .0.as_str())]

@@ -87,7 +87,7 @@ impl Site {
     pub async fn applies(&self, group_kind: &str, name: &str, spec: Value) {
         let api = self.resources(group_kind);
         let object = json!({
-            "apiVersion": format!("{}/v1", group_kind.split_once('.').unwrap().1),
+            "apiVersion": format!("{0}/{1}", group_kind.split_once('.').unwrap().1, version(group_kind)),
             "kind": group_kind.split('.').next().unwrap(),
             "metadata": { "name": name },
             "spec": spec,
@@ -107,7 +107,12 @@ impl Site {
 
     fn resources(&self, group_kind: &str) -> Api<DynamicObject> {
         let (kind, group) = group_kind.split_once('.').unwrap();
-        let kind = ApiResource::from_gvk(&GroupVersionKind::gvk(group, "v1", kind));
+        let kind = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version(group_kind), kind));
         Api::namespaced_with(self.kube.clone(), &self.namespace, &kind)
     }
+}
+
+/// The version of a kind in `examples/`.
+fn version(group_kind: &str) -> &'static str {
+    if group_kind.ends_with(".akri.microsoft.com") { "v1beta1" } else { "v1" }
 }

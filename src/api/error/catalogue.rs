@@ -8,7 +8,7 @@ use super::mapping::ErrorMapping;
 use crate::{
     access::AccessError,
     model::{
-        ActorError, Encoding, EncodingError, GroupKind, Needs, Permission, SyncedSecretId, Usage,
+        ActorError, Encoding, EncodingError, GroupKind, Needs, Output, Permission, SyncedSecretId, Usage,
         VaultSecretName, VaultVersion, Verb,
     },
     secrets::{Cause, EdgeError, Error, Gap, StoreError, VaultError},
@@ -104,6 +104,7 @@ fn causes() -> Vec<Cause> {
         Cause::Unmanaged(id.clone()),
         Cause::Owned { id: id.clone(), owner: "ExternalSecret pump-7".to_owned() },
         Cause::Reserved { id: id.clone(), owner: "Helm".to_owned() },
+        Cause::Output { id: id.clone(), output: output() },
         Cause::Deleting(id.clone()),
         Cause::InUse { id: id.clone(), usage: usage() },
         Cause::UsagesUnknown { gap: gap(None), may_force: true },
@@ -136,6 +137,17 @@ pub(crate) fn usage() -> Arc<Usage> {
         secret: text("pump-7"),
         needs: Needs::Key(text("username")),
         guessed: false,
+    })
+}
+
+pub(crate) fn output() -> Box<Output> {
+    let text = str::to_owned;
+    let (group, kind) = (text("mqttbroker.iotoperations.azure.com"), text("BrokerListener"));
+    Box::new(Output {
+        group_kind: GroupKind { group, kind },
+        resource: text("default"),
+        field: text("spec.ports[0].tls.certManagerCertificateSpec.secretName"),
+        secret: text("pump-7"),
     })
 }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use super::{
-    catalogue::{gap, usage},
+    catalogue::{gap, output, usage},
     *,
 };
 use crate::{
@@ -30,6 +30,7 @@ fn causes() -> Vec<(Cause, Code, &'static str)> {
         (Cause::Rebuilding, Unavailable, "DATABASE_REBUILDING"),
         (Cause::SyncedSecretExists(id()), AlreadyExists, "SYNCED_SECRET_EXISTS"),
         (Cause::Reserved { id: id(), owner: text() }, InvalidArgument, "NAME_RESERVED"),
+        (Cause::Output { id: id(), output: output() }, FailedPrecondition, "SECRET_WRITTEN_BY_ANOTHER"),
         (Cause::Deleting(id()), FailedPrecondition, "SYNCED_SECRET_DELETING"),
         (Cause::InUse { id: id(), usage: usage() }, FailedPrecondition, "SYNCED_SECRET_IN_USE"),
         (

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     EdgeError, Usages,
-    look::{Listing, group_kind},
+    look::{Listing, Named, group_kind},
     watches,
 };
 use crate::model::GroupKind;
@@ -157,8 +157,8 @@ impl Usages {
         match event {
             Event::Init => listing.clear(),
             Event::InitApply(object) => {
-                let (name, uses) = self.uses_in(kind, &object);
-                listing.insert(name, uses);
+                let (name, named) = self.names_in(kind, &object);
+                listing.insert(name, named);
             }
             Event::InitDone => {
                 let listed = std::mem::take(listing);
@@ -166,12 +166,12 @@ impl Usages {
                 return true;
             }
             Event::Apply(object) => {
-                let (name, uses) = self.uses_in(kind, &object);
-                self.change(|known| known.resource_seen(&group_kind(kind), &name, uses));
+                let (name, named) = self.names_in(kind, &object);
+                self.change(|known| known.resource_seen(&group_kind(kind), &name, named));
             }
             Event::Delete(object) => {
                 let name = object.metadata.name.unwrap_or_default();
-                self.change(|known| known.resource_seen(&group_kind(kind), &name, Vec::new()));
+                self.change(|known| known.resource_seen(&group_kind(kind), &name, Named::default()));
             }
         }
         false

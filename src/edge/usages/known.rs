@@ -10,10 +10,13 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::EdgeError;
+use super::{
+    EdgeError,
+    look::{Listing, Named},
+};
 use crate::{
     explain::Explain,
-    model::{GroupKind, Usage, UsagePlace},
+    model::{GroupKind, Output, Usage, UsagePlace},
 };
 
 /// All known usages, and which kinds and groups were listed.
@@ -34,6 +37,8 @@ struct Kind {
     looked: Looked,
     /// The usages in each resource.
     resources: HashMap<String, Vec<UsagePlace>>,
+    /// The outputs of each resource that has any.
+    outputs: HashMap<String, Vec<Output>>,
     /// Since when the cluster has not served it.
     missing_since: Option<Instant>,
 }
@@ -119,6 +124,12 @@ impl Known {
         }
     }
 
+    /// A field that says that another program writes this secret.
+    pub fn output(&self, secret: &str) -> Option<&Output> {
+        let mut outputs = self.kinds.values().flat_map(|kind| kind.outputs.values()).flatten();
+        outputs.find(|output| output.secret == secret)
+    }
+
     /// A kind or group that was never listed.
     pub fn unseen(&self) -> Option<Gap> {
         self.gap_where(|looked| !looked.once)
@@ -186,21 +197,25 @@ impl Known {
     }
 
     /// All resources of a kind were listed.
-    pub fn kind_listed(&mut self, kind: &GroupKind, mut listed: HashMap<String, Vec<Usage>>) {
+    pub fn kind_listed(&mut self, kind: &GroupKind, mut listed: Listing) {
         let Some(known) = self.kinds.get_mut(kind) else { return };
         known.looked.succeed();
-        let gone = known.resources.keys().filter(|name| !listed.contains_key(*name));
-        for name in gone.cloned().collect::<Vec<_>>() {
-            listed.insert(name, Vec::new());
+        let before = known.resources.keys().chain(known.outputs.keys()).cloned().collect::<Vec<_>>();
+        for name in before {
+            listed.entry(name).or_default();
         }
-        for (name, usages) in listed {
-            self.resource_seen(kind, &name, usages);
+        for (name, named) in listed {
+            self.resource_seen(kind, &name, named);
         }
     }
 
-    /// A resource has these usages now; none if it was deleted.
-    pub fn resource_seen(&mut self, kind: &GroupKind, name: &str, usages: Vec<Usage>) {
+    /// A resource names these secrets now; none if it was deleted.
+    pub fn resource_seen(&mut self, kind: &GroupKind, name: &str, Named { usages, outputs }: Named) {
         let Some(known) = self.kinds.get_mut(kind) else { return };
+        match outputs.is_empty() {
+            true => known.outputs.remove(name),
+            false => known.outputs.insert(name.to_owned(), outputs),
+        };
         let places: Vec<UsagePlace> = usages.iter().map(Usage::place).collect();
         let before = match places.is_empty() {
             true => known.resources.remove(name),

@@ -6,7 +6,7 @@ use futures::future::try_join_all;
 use kube::{Api, api::DynamicObject, core::ApiResource};
 
 use super::{EdgeError, Gap, Usages};
-use crate::model::{GroupKind, Subject, Usage, User};
+use crate::model::{GroupKind, Output, Subject, Usage, User};
 
 impl Usages {
     /// The current usages of a secret, from the API server, including kinds that were just installed.
@@ -40,8 +40,8 @@ impl Usages {
     async fn look_into(&self, kind: &ApiResource, secret: &str) -> Result<Option<Vec<Usage>>, EdgeError> {
         let mut uses = Vec::new();
         let take = |object: DynamicObject| {
-            let (_, all) = self.uses_in(kind, &object);
-            uses.extend(all.into_iter().filter(|usage| usage.secret == secret));
+            let (_, named) = self.names_in(kind, &object);
+            uses.extend(named.usages.into_iter().filter(|usage| usage.secret == secret));
         };
         match self.0.edge.each(&self.api(kind), take).await {
             Ok(()) => Ok(Some(uses)),
@@ -55,8 +55,9 @@ impl Usages {
         Api::namespaced_with(self.0.edge.client.clone(), &self.0.edge.namespace, kind)
     }
 
-    /// The name of a resource and its usages. A resource that is being deleted still uses what it names.
-    pub(super) fn uses_in(&self, kind: &ApiResource, object: &DynamicObject) -> (String, Vec<Usage>) {
+    /// The name of a resource and the secrets that it names. A resource that is being deleted still uses what
+    /// it names.
+    pub(super) fn names_in(&self, kind: &ApiResource, object: &DynamicObject) -> (String, Named) {
         let name = object.metadata.name.clone().unwrap_or_default();
         let group_kind = group_kind(kind);
         let subject = Subject {
@@ -65,8 +66,10 @@ impl Usages {
             namespace: &self.0.edge.namespace,
             name: &name,
         };
-        let uses = self.0.options.rules.usages_of(subject, &object.data);
-        (name, uses)
+        let rules = &self.0.options.rules;
+        let (usages, outputs) =
+            (rules.usages_of(subject, &object.data), rules.outputs_of(subject, &object.data));
+        (name, Named { usages, outputs })
     }
 }
 
@@ -74,5 +77,14 @@ pub(super) fn group_kind(kind: &ApiResource) -> GroupKind {
     GroupKind { group: kind.group.clone(), kind: kind.kind.clone() }
 }
 
-/// The resources of a list in progress, and the usages in each.
-pub(super) type Listing = HashMap<String, Vec<Usage>>;
+/// The secrets that a resource names.
+#[derive(Default)]
+pub(super) struct Named {
+    /// Those it uses.
+    pub usages: Vec<Usage>,
+    /// Those that another program writes for it.
+    pub outputs: Vec<Output>,
+}
+
+/// The resources of a list in progress, and what each names.
+pub(super) type Listing = HashMap<String, Named>;

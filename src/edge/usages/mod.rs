@@ -20,7 +20,7 @@ pub use access::USAGE_VERBS;
 pub use known::Gap;
 
 use super::{Edge, EdgeError, watches};
-use crate::model::{Usage, UsagePlace, UsageRules};
+use crate::model::{Output, Usage, UsagePlace, UsageRules};
 use known::Known;
 
 /// How long a failing watch is tolerated: until then, the usages known before still count.
@@ -76,6 +76,11 @@ impl Usages {
     /// The next `limit` usages after a place, of one secret or of all.
     pub fn page(&self, secret: Option<&str>, after: Option<&UsagePlace>, limit: usize) -> Vec<Arc<Usage>> {
         self.read().page(secret, after, limit)
+    }
+
+    /// A resource that says that another program writes this secret, as far as the resources were listed.
+    pub fn output(&self, secret: &str) -> Option<Output> {
+        self.read().output(secret).cloned()
     }
 
     /// A kind or group that was never listed, if there is one: it may contain unknown usages.

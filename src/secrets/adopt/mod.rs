@@ -56,7 +56,7 @@ impl Secrets {
         let seen = self.0.store.view().get(&adoption.id);
         // Adopting what is managed already takes nothing away from anyone.
         if !seen.as_ref().is_some_and(|seen| seen.secret.origin == Origin::Managed && !is_in_conflict(seen)) {
-            Error::refuse(self.reserved("name", &adoption.id).into_iter().collect())?;
+            Error::refuse(self.foreign_name("name", &adoption.id).into_iter().collect())?;
         }
         let engine = self.0.reconciler.engine()?;
         let Adopted { record, keys, labels } = match &seen {

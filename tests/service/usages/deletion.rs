@@ -161,3 +161,31 @@ async fn an_update_that_drops_or_renames_a_key_in_use_is_refused() {
     world.client.update_synced_secret(renamed).await.unwrap();
     assert_eq!(world.edge("a").await.unwrap().keys().collect::<Vec<_>>(), ["user"]);
 }
+
+/// Connector templates are in a group of their own.
+#[tokio::test]
+async fn a_connector_template_blocks_the_deletion_of_all_that_it_names() {
+    const TEMPLATE: &str = "ConnectorTemplate.akri.iotoperations.azure.com";
+    let names = ["alias", "trust", "pull", "mounted"];
+    let mut world = made(&names).await;
+    let settings = json!({
+        "secrets": [{ "secretAlias": "password", "secretRef": "alias", "secretKey": "password" }],
+        "trustSettings": { "trustListSecretRef": "trust" },
+        "imageConfigurationSettings": { "registrySettings": { "containerRegistrySettings": {
+            "imagePullSecrets": [{ "secretRef": "pull" }],
+        } } },
+        "statefulSetConfigurationSettings": { "template": { "spec": {
+            "volumes": [{ "name": "v", "secret": { "secretName": "mounted" } }],
+        } } },
+    });
+    let template = json!({ "runtimeConfiguration": { "managedConfigurationSettings": settings } });
+    world.applies(TEMPLATE, "camera", template).await;
+    for id in names {
+        world.until(id, |secret| is_in_use(secret, "Used")).await;
+        let refused = told(&world.client.delete_synced_secret(delete(id)).await.unwrap_err());
+        assert_eq!(refused.reason, "SYNCED_SECRET_IN_USE", "{id}");
+        assert!(refused.message.contains("ConnectorTemplate camera"), "{}", refused.message);
+    }
+    let alias = usages(&mut world, "alias").await;
+    assert_eq!((alias[0].key.as_str(), alias[0].guessed), ("password", false));
+}

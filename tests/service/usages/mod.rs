@@ -2,6 +2,7 @@
 
 mod deletion;
 mod luck;
+mod outputs;
 mod shown;
 mod silence;
 
@@ -12,8 +13,9 @@ use secret_service::{
     edge::UsageOptions,
     model::UsageRules,
     proto::{
-        AuditEvent, Condition, ListAuditEventsRequest, ListSecretUsagesRequest, ListSyncedSecretsRequest,
-        SecretUsage, SyncedSecret, SyncedSecretFilter, synced_secret_filter::UsedBy,
+        AdoptSyncedSecretRequest, AuditEvent, Condition, CreateSyncedSecretRequest, ListAuditEventsRequest,
+        ListSecretUsagesRequest, ListSyncedSecretsRequest, SecretUsage, SyncedSecret, SyncedSecretFilter,
+        synced_secret_filter::UsedBy,
     },
 };
 use serde_json::{Value, json};

@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Map, Value};
 
 use super::{
-    GroupKind, Needs, Usage, UsageRule,
+    GroupKind, Needs, Output, Usage, UsageRule,
     rule::{Finds, Format, Segment, guess, is_guessed},
 };
 
@@ -94,11 +94,16 @@ impl UsageRules {
         found.filter(|(_, found)| found.kind != FoundBy::Output).map(usage).collect()
     }
 
-    /// The fields of a resource that name a secret which another program writes, and these names.
-    pub fn outputs_of(&self, group_kind: &GroupKind, body: &Value) -> Vec<(String, String)> {
-        let found = self.search(group_kind, body).into_iter();
-        let outputs = found.filter(|(_, found)| found.kind == FoundBy::Output);
-        outputs.map(|(field, found)| (field, found.secret)).collect()
+    /// The fields of a resource that name a secret which another program writes.
+    pub fn outputs_of(&self, subject: Subject<'_>, body: &Value) -> Vec<Output> {
+        let output = |(field, Found { secret, .. })| Output {
+            group_kind: subject.group_kind.clone(),
+            resource: subject.name.to_owned(),
+            field,
+            secret,
+        };
+        let found = self.search(subject.group_kind, body).into_iter();
+        found.filter(|(_, found)| found.kind == FoundBy::Output).map(output).collect()
     }
 
     /// All fields that name a secret. The first rule that finds a field decides.

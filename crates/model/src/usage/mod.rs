@@ -42,6 +42,19 @@ pub struct Usage {
     pub guessed: bool,
 }
 
+/// A field that names a secret which another program writes: cert-manager, for a listener's certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// Group and kind of the resource.
+    pub group_kind: GroupKind,
+    /// The resource's name.
+    pub resource: String,
+    /// The field's path.
+    pub field: String,
+    /// The secret that it names.
+    pub secret: String,
+}
+
 /// What a field needs from the secret that it names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Needs {
@@ -137,6 +150,13 @@ impl AsRef<Self> for Usage {
 
 /// For people: the resource and its field.
 impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} ({})", self.group_kind.kind, self.resource, self.field)
+    }
+}
+
+/// For people: the resource and its field.
+impl fmt::Display for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} ({})", self.group_kind.kind, self.resource, self.field)
     }

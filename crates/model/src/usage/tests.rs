@@ -59,8 +59,11 @@ fn every_line_of_the_table_finds_its_field() {
         if words[2] == "OUTPUT" {
             let (kind, group) = words[0].split_once('.').unwrap();
             let group_kind = GroupKind { group: group.to_owned(), kind: kind.to_owned() };
-            let outputs = UsageRules::default().outputs_of(&group_kind, &body);
-            assert_eq!((usages, outputs), (Vec::new(), vec![(field, "edp1secrets".to_owned())]), "{line}");
+            let subject = Subject { api_version: "v", group_kind: &group_kind, namespace: "n", name: "r" };
+            let outputs = UsageRules::default().outputs_of(subject, &body);
+            let [output] = outputs.as_slice() else { panic!("{line}: {outputs:?}") };
+            assert_eq!((usages, output.secret.as_str()), (Vec::new(), "edp1secrets"), "{line}");
+            assert_eq!(output.to_string(), format!("{kind} r ({field})"), "{line}");
             continue;
         }
         let [usage] = usages.as_slice() else { panic!("{line}: {usages:?}") };

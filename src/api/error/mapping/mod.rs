@@ -128,6 +128,12 @@ impl ErrorMapping {
                 "Choose another name; the operator configures reserved names in synced_secrets.reserved_names and synced_secrets.free_names.",
             )
             .about("syncedSecrets", id),
+            Cause::Output { id, .. } => Self::new(
+                FailedPrecondition,
+                "SECRET_WRITTEN_BY_ANOTHER",
+                "Choose another name, or let that resource name another Secret first.",
+            )
+            .about("syncedSecrets", id),
             Cause::NoSyncedSecret(id) => Self::new(
                 NotFound,
                 "SYNCED_SECRET_NOT_FOUND",

@@ -10,11 +10,11 @@ fn kind() -> GroupKind {
     GroupKind { group: GROUP.to_owned(), kind: PROFILE.to_owned() }
 }
 
-fn uses(resource: &str, username: &str, password: &str) -> Vec<Usage> {
+fn uses(resource: &str, username: &str, password: &str) -> Named {
     let credentials = json!({ "usernameSecretName": username, "passwordSecretName": password });
     let body = json!({ "spec": { "authentication": { "usernamePasswordCredentials": credentials } } });
     let subject = Subject { api_version: "v1", group_kind: &kind(), namespace: "n", name: resource };
-    UsageRules::default().usages_of(subject, &body)
+    Named { usages: UsageRules::default().usages_of(subject, &body), outputs: Vec::new() }
 }
 
 fn listed(resources: &[(&str, &str, &str)]) -> Known {
@@ -42,8 +42,25 @@ fn a_resource_that_changes_takes_its_old_uses_with_it_and_both_secrets_are_told(
     known.changed.clear();
     known.resource_seen(&kind(), "a", uses("a", "t/user", "s/password"));
     assert!(known.changed.is_empty(), "nothing has changed");
-    known.resource_seen(&kind(), "a", Vec::new());
+    known.resource_seen(&kind(), "a", Named::default());
     assert!(known.all.is_empty() && known.kinds[&kind()].resources.is_empty());
+}
+
+#[test]
+fn an_output_is_known_until_its_resource_is_gone_or_names_another_secret() {
+    let mut known = listed(&[]);
+    let output = |secret: &str| {
+        let (field, secret) = ("spec.tls.secretName".to_owned(), secret.to_owned());
+        let output = Output { group_kind: kind(), resource: "l".to_owned(), field, secret };
+        Named { outputs: vec![output], ..Named::default() }
+    };
+    known.resource_seen(&kind(), "l", output("s"));
+    assert_eq!(known.output("s").unwrap().to_string(), format!("{PROFILE} l (spec.tls.secretName)"));
+    assert!(known.of("s").is_empty() && known.changed.is_empty(), "it is no use");
+    known.resource_seen(&kind(), "l", output("t"));
+    assert!(known.output("s").is_none() && known.output("t").is_some());
+    known.kind_listed(&kind(), HashMap::new());
+    assert!(known.output("t").is_none());
 }
 
 #[test]

@@ -1,0 +1,62 @@
+//! Secrets that another program writes: no synced secret may have their names.
+
+use tonic::Code;
+
+use super::*;
+use crate::adoption::make_by_hand;
+
+const LISTENER: &str = "BrokerListener.mqttbroker.iotoperations.azure.com";
+
+/// A listener whose certificate cert-manager writes to a Secret.
+fn certificate(secret: &str) -> Value {
+    json!({ "ports": [{ "tls": { "mode": "Automatic", "certManagerCertificateSpec": { "secretName": secret } } }] })
+}
+
+/// Whether a call is refused because another program writes the Secret.
+async fn is_refused(world: &mut World, call: impl AsyncFn(&mut World) -> Result<(), tonic::Status>) -> bool {
+    let Err(status) = call(world).await else { return false };
+    let refused = told(&status);
+    assert_eq!(
+        (refused.code, refused.reason.as_str()),
+        (Code::FailedPrecondition, "SECRET_WRITTEN_BY_ANOTHER")
+    );
+    assert!(refused.message.contains("BrokerListener default"), "{}", refused.message);
+    true
+}
+
+#[tokio::test]
+async fn a_name_that_cert_manager_writes_can_not_be_created_or_adopted() {
+    let mut world = made(&[]).await;
+    world.applies(LISTENER, "default", certificate("listener-tls")).await;
+    let create = async |world: &mut World| {
+        let request = CreateSyncedSecretRequest {
+            validate_only: true,
+            ..create("listener-tls", vec![existing("k", "v")])
+        };
+        world.client.create_synced_secret(request).await.map(drop)
+    };
+    let begun = Instant::now();
+    while !is_refused(&mut world, create).await {
+        assert!(begun.elapsed() < PATIENCE, "the listener is never seen");
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert!(usages(&mut world, "-").await.is_empty(), "it is no use");
+
+    make_by_hand(&world, "listener-tls", "Opaque", None).await;
+    let adopt = async |world: &mut World| {
+        let request = AdoptSyncedSecretRequest {
+            references: vec![existing("k", "v")],
+            ..AdoptSyncedSecretRequest { name: name("listener-tls"), ..Default::default() }
+        };
+        world.client.adopt_synced_secret(request).await.map(drop)
+    };
+    assert!(is_refused(&mut world, adopt).await);
+
+    world.withdraws(LISTENER, "default").await;
+    world.secrets().delete("listener-tls", &Default::default()).await.unwrap();
+    let begun = Instant::now();
+    while is_refused(&mut world, create).await {
+        assert!(begun.elapsed() < PATIENCE, "the listener is never forgotten");
+        sleep(Duration::from_millis(10)).await;
+    }
+}
