@@ -7,7 +7,7 @@ SOAK_PROFILE = $(if $(wildcard target/release/secret-service),--release)
 
 export PATH := $(CURDIR)/.cache/bin:$(PATH)
 
-.PHONY: help build run kube test simulate simulate-faults soak mutants fuzz unit lint format faults image deny contract chart sbom generate docs bench bench-cluster bench-peer bench-hostile bench-clients tools clean
+.PHONY: help build run kube test simulate simulate-faults soak mutants fuzz unit lint format faults image deny contract chart sbom generate docs bench bench-cluster bench-image bench-peer bench-hostile bench-clients tools clean
 .DEFAULT_GOAL := help
 
 help: ## List the verbs.
@@ -49,7 +49,7 @@ unit: ## Run the tests that stand beside the code.
 
 lint: format deny contract chart sbom faults image ## Check formatting, clippy (warnings are errors), dependencies, the contract and the chart.
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	$(CARGO) clippy --locked --test control_plane --test soak -- -D warnings
+	$(CARGO) clippy --locked --test '*' --bench '*' -- -D warnings
 
 format:
 	$(CARGO) fmt --all --check
@@ -91,6 +91,11 @@ bench: ## Measure the API beside a bare tonic server in the same run.
 
 bench-cluster: ## Measure a thousand synced secrets on a real control plane beside a bare loop of server-side applies.
 	scripts/on-control-plane $(CARGO) bench --locked --bench cluster
+
+bench-image: ## The same with the binary of the image, and that binary's size. It takes ten minutes to build.
+	$(CARGO) build --locked --profile image --no-default-features --bin secret-service
+	size --format=gnu target/image/secret-service && stat --format='%s bytes, %n' target/image/secret-service
+	BENCH_BINARY=$(CURDIR)/target/image/secret-service scripts/on-control-plane $(CARGO) bench --locked --bench cluster
 
 bench-peer: ## Measure External Secrets Operator beside Secret Service on the same control plane; builds it when first needed.
 	directory=$$(scripts/peer) && BENCH_PEER=$$directory scripts/on-control-plane $(CARGO) bench --locked --bench peer

@@ -5,6 +5,7 @@
 #![allow(missing_docs)]
 
 #[path = "../../tests/support/mod.rs"]
+#[macro_use]
 mod support;
 
 mod apiserver;
@@ -21,7 +22,7 @@ use std::time::{Duration, Instant};
 use meter::{Cost, Meter};
 use process::Process;
 use report::Report;
-use support::{Site, control_plane};
+use support::Site;
 
 /// Between rotation checks, where they are measured: longer than one takes, and than it takes to see that one is over.
 const INTERVAL: &str = "5s";

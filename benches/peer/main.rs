@@ -7,11 +7,14 @@
 #![allow(missing_docs)]
 
 #[path = "../../tests/support/mod.rs"]
+#[macro_use]
 mod support;
 
 #[path = "../cluster/apiserver.rs"]
 #[allow(dead_code)]
 mod apiserver;
+#[path = "../cluster/bare_loop.rs"]
+mod bare_loop;
 #[path = "../cluster/ground.rs"]
 #[allow(dead_code)]
 mod ground;
@@ -20,6 +23,7 @@ mod ground;
 mod meter;
 mod operator;
 #[path = "../cluster/ours.rs"]
+#[allow(dead_code)]
 mod ours;
 #[path = "../../tests/process/process.rs"]
 mod process;
@@ -31,7 +35,7 @@ use std::path::{Path, PathBuf};
 use meter::{Cost, Meter};
 use operator::Operator;
 use report::Report;
-use support::{Site, control_plane};
+use support::Site;
 
 /// Names the directory of the operator.
 const OPERATOR: &str = "BENCH_PEER";
@@ -48,7 +52,7 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let (mut report, load) = (Report::default(), meter::load());
-        report.add(apiserver::BARE_LOOP, apiserver::bare_loop(&Site::start().await).await);
+        report.add(bare_loop::NAME, bare_loop::run(&Site::start().await).await);
         let ours = ours().await;
         let (our_time, mut ratios) = (ours.took.as_secs_f64(), Vec::new());
         report.add("Secret Service, 4,000 per 10 s", ours);

@@ -7,6 +7,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
+    sync::LazyLock,
     time::Duration,
 };
 
@@ -16,7 +17,10 @@ use tonic::transport::Channel;
 
 use crate::support::{PATIENCE, Site, VAULT, configuration::Configuration, requests::create};
 
-pub const BINARY: &str = env!("CARGO_BIN_EXE_secret-service");
+/// The service: what cargo built for the tests, or for `make bench-image` what the image has.
+pub static BINARY: LazyLock<String> = LazyLock::new(|| {
+    std::env::var("BENCH_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_secret-service").to_owned())
+});
 
 /// A `serve` on a site. Dropped, it is killed.
 pub struct Process {
@@ -68,7 +72,7 @@ impl Process {
     #[allow(dead_code, reason = "the benches have all")]
     pub async fn serve_limited(site: &Site, configuration: &str, flags: &[&str], descriptors: usize) -> Self {
         let limited = format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"");
-        let serve = command_of("sh", &["-c", &limited, BINARY, "serve", "--config"]);
+        let serve = command_of("sh", &["-c", &limited, &BINARY, "serve", "--config"]);
         Self::started(site, configuration, flags, serve).await
     }
 
@@ -155,7 +159,7 @@ pub fn log(site: &Site) -> PathBuf {
 
 /// The binary, in an environment that sets nothing of ours: what the machine has set must not decide a test.
 pub fn command(arguments: &[&str]) -> std::process::Command {
-    command_of(BINARY, arguments)
+    command_of(&BINARY, arguments)
 }
 
 fn command_of(program: &str, arguments: &[&str]) -> std::process::Command {

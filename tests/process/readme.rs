@@ -90,7 +90,7 @@ impl Drop for Dev {
 }
 
 fn dev(data: &Path, port: u16, engine: &str) -> Dev {
-    let dev = Command::new(BINARY)
+    let dev = Command::new(BINARY.as_str())
         .args(["dev", "--engine", engine, "--listen", &format!("127.0.0.1:{port}"), "--data-dir"])
         .arg(data)
         .stdout(std::process::Stdio::null())
