@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_write_begins_only_while_the_fence_lets_it_and_is_told_how_long_it_may_take() {
+    async fn a_write_begins_only_while_the_fence_is_open_and_gets_its_time_limit() {
         let fence = opened();
         assert_eq!(fence.guard(async |left| left).await, Ok(Some(seconds(14))));
         sleep(seconds(9)).await;
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_write_that_is_under_way_when_the_time_ends_is_cut_and_a_renewal_puts_that_off() {
+    async fn a_running_write_is_cancelled_at_expiry_and_a_renewal_postpones_it() {
         let (fence, begun) = (opened(), Instant::now());
         sleep(seconds(9)).await;
         assert_eq!(fence.guard(async |_| sleep(seconds(60)).await).await, Err(FenceError::Cancelled));
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_write_is_cut_at_once_when_another_process_is_known_to_act() {
+    async fn a_running_write_is_cancelled_at_once_when_another_process_leads() {
         let (fence, begun) = (opened(), Instant::now());
         let taken = async {
             sleep(seconds(1)).await;

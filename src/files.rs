@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_disk_that_hangs_holds_up_nobody_and_is_asked_once() {
+    async fn a_hanging_disk_blocks_no_caller_and_gets_one_read() {
         let (followed, disk) = followed();
         let looking = followed.start_reload(Duration::ZERO).expect("it is time to look");
         for _ in 0..3 {
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_can_not_be_used_is_told_once_and_again_after_it_was_good() {
+    async fn an_unusable_file_is_reported_once_and_again_after_it_was_usable() {
         let (followed, disk) = followed();
         let answers = [Err("torn"), Err("torn"), Err("gone"), Ok(None), Err("gone"), Ok(Some(2))];
         for answer in answers {
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_files_are_looked_at_no_more_often_than_is_told() {
+    async fn files_are_read_no_more_often_than_the_interval() {
         let (followed, disk) = followed();
         for _ in 0..2 {
             tokio::time::advance(Duration::from_secs(10)).await;

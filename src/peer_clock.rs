@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn it_goes_on_from_what_the_peer_said_whatever_this_machine_shows() {
+    async fn the_peers_time_advances_independently_of_the_local_clock() {
         let clock = PeerClock::default();
         assert_eq!(clock.skew(), None);
         clock.record_date("not a date");
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn clocks_that_agree_have_no_skew_worth_a_word() {
+    fn clocks_that_agree_have_no_reported_skew() {
         let clock = PeerClock::default();
         clock.record_date(&Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string());
         assert!(clock.skew().unwrap().abs() < TOLERATED_SKEW);

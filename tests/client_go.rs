@@ -10,7 +10,7 @@ use doubles_common::tls::Authority;
 use kubernetes_double::{Cluster, Options};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn kubernetes_go_client_finds_a_kubernetes() {
+async fn kubernetes_go_client_works_with_the_double() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let directory = tempfile::tempdir().unwrap();
     let authority = Authority::load_or_create(directory.path()).unwrap();

@@ -17,7 +17,7 @@ fn passes(name: &str, arguments: &[&str]) -> Option<String> {
 }
 
 #[test]
-fn its_tests_pass_against_this_binary() {
+fn the_go_client_passes_its_tests_against_this_binary() {
     let Some(printed) = passes("go-client", &["test", "-count=1", "-v"]) else { return };
     for line in printed.lines().filter(|line| line.contains("SKIPPED")) {
         say(line);
@@ -26,17 +26,17 @@ fn its_tests_pass_against_this_binary() {
 }
 
 #[test]
-fn vet_and_staticcheck_find_nothing_in_it() {
+fn the_go_client_passes_vet_and_staticcheck() {
     passes("go-client", &["lint"]);
 }
 
 #[test]
-fn its_generated_code_is_what_the_contract_says() {
+fn the_generated_go_code_matches_the_contract() {
     passes("go-client", &["current"]);
 }
 
 #[test]
-fn the_contract_follows_its_rules_and_breaks_nothing_that_landed() {
+fn the_contract_passes_lint_and_has_no_breaking_change() {
     passes("contract", &["lint"]);
     passes("contract", &["breaking"]);
 }

@@ -7,7 +7,7 @@ use script::passes;
 
 // One test, because both use the virtual environment that whoever comes first makes.
 #[test]
-fn the_python_client_is_clean_and_does_what_its_tests_promise() {
+fn the_python_client_passes_its_linters_and_tests() {
     passes("python-client", &["lint"]);
     passes("python-client", &["test"]);
 }

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 #[test]
-fn azures_python_sdk_finds_a_key_vault() {
+fn azures_python_sdk_works_with_the_double() {
     let made = Command::new(root().join("scripts/python-sdk")).output().expect("the script is there");
     let said = String::from_utf8_lossy(&made.stderr);
     assert!(made.status.success(), "scripts/python-sdk: {said}");
@@ -33,7 +33,7 @@ fn azures_python_sdk_finds_a_key_vault() {
 }
 
 #[test]
-fn azures_go_sdk_finds_a_key_vault() {
+fn azures_go_sdk_works_with_the_double() {
     if !Command::new("go").arg("version").output().is_ok_and(|output| output.status.success()) {
         return say("SKIPPED Azure's Go SDK: there is no go");
     }

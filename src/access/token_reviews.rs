@@ -189,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_owner_is_cached_until_the_token_expires_but_never_so_briefly_that_each_call_causes_a_review() {
+    fn an_owner_is_cached_until_the_token_expires_and_at_least_for_a_minimum_time() {
         let token = |seconds: i64| {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
             let claims = serde_json::json!({ "exp": now.checked_add_signed(seconds).unwrap() });

@@ -39,7 +39,7 @@ mod tests {
     use crate::store::Store;
 
     #[tokio::test]
-    async fn a_process_on_the_same_database_is_the_same_one_and_on_a_copy_it_is_not() {
+    async fn the_identity_survives_a_restart_and_differs_on_a_copy_of_the_database() {
         let directory = tempfile::tempdir().unwrap();
         let (here, there) = (directory.path().join("a.db"), directory.path().join("b.db"));
         let store = Store::open(&here).await.unwrap();

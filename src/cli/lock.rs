@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_is_not_there_is_named() {
+    fn a_missing_directory_is_named_in_the_error() {
         let refused = Lock::for_file(Path::new("/nowhere/at/all.db")).unwrap_err();
         assert!(refused.to_string().contains("/nowhere/at/all.db.lock"), "{refused}");
     }

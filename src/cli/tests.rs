@@ -50,7 +50,7 @@ fn serve_and_check_have_a_flag_for_every_field_but_secrets() {
 }
 
 #[test]
-fn a_flag_may_be_given_without_a_value_where_it_is_a_boolean_and_again_where_it_is_a_list() {
+fn a_boolean_flag_needs_no_value_and_a_list_flag_can_be_repeated() {
     let line = ["secret-service", "serve", "--server-grpc-web", "--server-listen", "a", "--server-listen=b"];
     let Command::Serve(serve) = Cli::try_parse_from(line).unwrap().command else { panic!("not serve") };
     let printed = format!("{serve:?}");
@@ -74,7 +74,7 @@ fn the_defaults_of_the_configuration_are_those_of_the_server() {
 }
 
 #[test]
-fn where_nothing_else_is_said_nobody_takes_more_than_an_eighth_of_what_all_share() {
+fn by_default_one_caller_gets_at_most_an_eighth_of_each_shared_limit() {
     let set = |name: &str, value: &str| (format!("SECRET_SERVICE_{name}"), value.to_owned());
     let environment = [
         set("VAULT_URI", "https://a.vault.azure.net"),

@@ -21,7 +21,7 @@ fn mistakes(file: &str, environment: &[(&str, &str)]) -> Vec<String> {
 }
 
 #[test]
-fn the_vault_alone_must_be_configured() {
+fn only_the_vault_must_be_configured() {
     let config = LoadedConfig::from(&sources("", &[VAULT], &[])).unwrap().config;
     assert_eq!(config.kubernetes.namespace.0, "azure-iot-operations");
     assert_eq!(config.sync.interval, Duration::from_secs(300));
@@ -53,7 +53,7 @@ fn an_empty_variable_counts_as_none_and_a_list_has_commas() {
 }
 
 #[test]
-fn rules_about_uses_come_before_those_that_are_built_in_and_every_wrong_one_is_named() {
+fn configured_usage_rules_precede_built_in_ones_and_every_invalid_one_is_reported() {
     let file = "usages.rules = ['Camera.example.com spec.users[*].secretRef SECRET user+password|token', '*.example.com']";
     let environment = [VAULT, ("SECRET_SERVICE_USAGES_INTERVAL", "1m")];
     let loaded = LoadedConfig::from(&sources(file, &environment, &[])).unwrap();
@@ -76,7 +76,7 @@ fn rules_about_uses_come_before_those_that_are_built_in_and_every_wrong_one_is_n
 }
 
 #[test]
-fn every_mistake_is_one_line_and_all_come_at_once() {
+fn every_mistake_is_one_line_and_all_are_reported_at_once() {
     let file = "\
 [vault]
 url = 'https://contoso.vault.azure.net'
@@ -181,8 +181,7 @@ fn listening_beyond_the_machine_without_tls_needs_insecure_and_a_unix_socket_nee
 }
 
 #[test]
-fn callers_without_credentials_beyond_loopback_and_without_tls_are_refused_with_both_options_and_the_ways_out()
- {
+fn anonymous_callers_beyond_loopback_without_tls_are_refused_with_both_options_and_the_alternatives() {
     let open = |listen: &str, anonymous: bool, insecure: bool| {
         let file = format!(
             "server = {{ listen = ['{listen}'], insecure = {insecure} }}\nauthentication = {{ anonymous = \

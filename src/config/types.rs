@@ -234,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_url_is_https_and_says_no_more_than_a_host() {
+    fn a_host_url_is_https_and_contains_only_a_host() {
         assert!(HostUrl::parse("https://127.0.0.1:8443").is_ok());
         for bad in ["http://a.example", "https://a.example/x", "https://a.example/?q", "a.example", ""] {
             assert!(HostUrl::parse(bad).is_err(), "{bad:?}");

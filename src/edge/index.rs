@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_late_answer_hides_no_newer_version_of_the_watch() {
+    fn a_late_response_does_not_overwrite_a_newer_watch_event() {
         let index = Index::new();
         tell(&index, "a", version("1"));
         let before = index.get("a");

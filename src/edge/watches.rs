@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_quiet_watch_with_bookmarks_goes_on_for_ever() {
+    async fn a_quiet_watch_with_bookmarks_never_times_out() {
         let bookmarks = || {
             stream::iter(0..1_000).then(|_| async {
                 tokio::time::sleep(SILENCE_LIMIT - Duration::from_secs(1)).await;
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_line_that_was_cut_off_is_not_mixed_with_the_end() {
+    async fn a_truncated_line_is_not_mixed_with_the_end_event() {
         let half = || stream::iter([piece(BOOKMARK), piece(b"{\"type\":\"ADD")]).chain(stream::pending());
         let (watches, server) = (Watches::default(), server(half));
         let text = text_of(watch(&watches, &server, 1).await).await;

@@ -20,7 +20,7 @@ fn failed_plugin() -> AuthError {
 }
 
 #[test]
-fn what_is_too_long_keeps_its_beginning_and_the_cause_at_its_end() {
+fn a_long_text_keeps_its_beginning_and_the_cause_at_its_end() {
     assert_eq!(&*Quote::from("a\n\tshort   one"), "a short one");
     let long = format!("failed to patch secret: {}: the cause", "on and on ".repeat(200));
     let short = Quote::from(&long);
@@ -30,7 +30,7 @@ fn what_is_too_long_keeps_its_beginning_and_the_cause_at_its_end() {
 }
 
 #[test]
-fn no_quote_steers_a_terminal_or_makes_a_line_of_its_own() {
+fn a_quote_contains_no_control_characters_and_no_line_breaks() {
     let quote = Quote::from("a\u{1b}[2Jb\r\nerror: forged\u{202e}c\u{9b}d\0e");
     assert_eq!(&*quote, "a [2Jb error: forged c d e");
     assert!(!quote.contains(is_unprintable));
@@ -65,7 +65,7 @@ fn an_unreadable_document_is_reported_only_by_its_position() {
 }
 
 #[tokio::test]
-async fn what_a_panic_said_is_in_no_quote() {
+async fn a_panic_message_is_never_quoted() {
     let died = tokio::spawn(async { panic!("canary") }).await.unwrap_err();
     assert_eq!(&*Quote::error(&died), "it panicked");
 }

@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_is_reported_at_once_and_the_rest_as_a_count_after_a_minute() {
+    fn the_first_denial_is_reported_at_once_and_the_rest_as_a_count_after_a_minute() {
         let (denials, begun) = (denials(), Instant::now());
         assert_eq!(details(&denials.note(denial("a", "x"), begun)), ["may not"]);
         for _ in 0..41 {
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn the_denials_of_one_take_no_room_from_anothers() {
+    fn the_denials_of_one_caller_use_no_budget_of_another() {
         let (denials, begun) = (denials(), Instant::now());
         for n in 0..100_000 {
             denials.note(denial("noise", &n.to_string()), begun);
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn however_many_are_refused_each_is_told_by_name_and_no_more_is_kept_than_there_is_room_for() {
+    fn every_denied_caller_is_reported_by_name_within_bounded_memory() {
         let (denials, begun) = (denials(), Instant::now());
         let mut told = std::collections::HashSet::new();
         for n in 0..MAX_KINDS * 3 {

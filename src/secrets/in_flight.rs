@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_same_call_is_refused_as_the_first_one_was() {
+    async fn the_same_call_gets_the_refusal_of_the_first_one() {
         let (in_flight, id) = (InFlight::default(), Uuid::new_v4());
         let again = again_beside(&in_flight, id, Error::Stale("syncedSecrets/a".to_owned())).await;
         assert!(matches!(again, Err(Error::Stale(_))));
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn other_content_is_refused_at_once_and_another_caller_is_another_call() {
+    async fn different_content_is_refused_at_once_and_another_caller_is_independent() {
         let (in_flight, id) = (InFlight::default(), Uuid::new_v4());
         let _first = in_flight.enter(&call("alice", id, 1)).await.unwrap();
         assert!(matches!(in_flight.enter(&call("alice", id, 2)).await, Err(Error::RequestIdReused)));

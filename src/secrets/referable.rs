@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reference_that_nobody_asked_for_is_stale_unless_the_synced_secret_has_it() {
+    fn an_unrequested_reference_is_stale_unless_the_synced_secret_already_has_it() {
         let secret = SyncedSecret::example("edp1");
         let held = &secret.references;
         let check = |names: &[&str], references: &[Reference], held: &[Reference]| {

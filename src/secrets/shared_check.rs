@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn those_who_come_meanwhile_share_a_check_and_those_who_come_later_have_a_new_one() {
+    async fn callers_during_a_check_share_it_and_later_callers_start_a_new_one() {
         let (checks, count) = (SharedCheck::default(), Arc::default());
         let (first, second) =
             tokio::join!(checks.last(LIFE, check(&count)), checks.last(LIFE, check(&count)));
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_check_that_nobody_waits_for_any_more_goes_to_its_end() {
+    async fn a_check_without_waiters_runs_to_its_end() {
         let (checks, ended) = (SharedCheck::default(), Arc::new(AtomicUsize::default()));
         let check = {
             let ended = ended.clone();

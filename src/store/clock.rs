@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn it_goes_on_from_where_it_was_by_the_time_that_the_service_runs() {
+    async fn the_clock_continues_from_its_saved_time_while_the_service_runs() {
         let clock = Clock::from(Timestamp::UNIX_EPOCH);
         assert_eq!(clock.now(), Timestamp::UNIX_EPOCH, "whatever the wall clock says");
         tokio::time::advance(Duration::from_secs(90)).await;
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn at_the_end_of_time_it_stands_still() {
+    async fn the_clock_stops_at_the_maximum_time() {
         let clock = Clock::from(Timestamp::MAX);
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(clock.now(), Timestamp::MAX);

@@ -96,7 +96,7 @@ mod tests {
     };
 
     #[tokio::test(start_paused = true)]
-    async fn no_time_passes_while_a_store_that_is_driven_inline_works() {
+    async fn virtual_time_stands_still_while_an_inline_store_works() {
         let worker =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let directory = tempfile::tempdir().unwrap();

@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_that_is_no_database_is_an_error() {
+    async fn a_file_that_is_not_a_database_is_an_error() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.db");
         std::fs::write(&path, "no database at all, but long enough to be taken for one ".repeat(100))

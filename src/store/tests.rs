@@ -82,7 +82,7 @@ async fn every_statement_prepares_on_the_migrated_schema() {
 }
 
 #[tokio::test]
-async fn what_was_committed_is_there_after_opening_again() {
+async fn committed_changes_survive_a_reopen() {
     let (directory, store) = open().await;
     let mut asked = record("edp1secrets");
     insert(&store, &asked).await.unwrap();
@@ -101,7 +101,7 @@ async fn what_was_committed_is_there_after_opening_again() {
 }
 
 #[tokio::test]
-async fn a_transaction_that_is_dropped_never_happened() {
+async fn a_dropped_transaction_changes_nothing() {
     let (_directory, store) = open().await;
     let mut transaction = store.begin().await.unwrap();
     transaction.insert(record("a")).await.unwrap();
@@ -112,7 +112,7 @@ async fn a_transaction_that_is_dropped_never_happened() {
 }
 
 #[tokio::test]
-async fn a_taken_id_is_already_exists_and_changes_nothing() {
+async fn a_taken_id_returns_already_exists_and_changes_nothing() {
     let (_directory, store) = open().await;
     insert(&store, &record("a")).await.unwrap();
     assert!(matches!(insert(&store, &record("a")).await, Err(StoreError::AlreadyExists)));
@@ -120,7 +120,7 @@ async fn a_taken_id_is_already_exists_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn what_was_adopted_is_not_removed_as_somebody_elses() {
+async fn an_adopted_synced_secret_is_not_removed_as_unmanaged() {
     let (_directory, store) = open().await;
     let (mut theirs, mut adopted) = (record("theirs"), record("adopted"));
     for record in [&mut theirs, &mut adopted] {
@@ -144,7 +144,7 @@ async fn what_was_adopted_is_not_removed_as_somebody_elses() {
 }
 
 #[tokio::test]
-async fn a_page_starts_after_a_name_and_counts_what_matches() {
+async fn a_page_starts_after_a_name_and_counts_all_matches() {
     let (_directory, store) = open().await;
     for id in ["a", "b", "c"] {
         insert(&store, &record(id)).await.unwrap();
@@ -156,7 +156,7 @@ async fn a_page_starts_after_a_name_and_counts_what_matches() {
 }
 
 #[tokio::test]
-async fn a_request_id_stands_for_one_request_only() {
+async fn a_request_id_identifies_one_request() {
     let (_directory, store) = open().await;
     let caller = "alice".to_owned();
     let request = Request { caller, id: Uuid::new_v4(), method: "CreateSyncedSecret", fingerprint: [1; 32] };
@@ -171,7 +171,7 @@ async fn a_request_id_stands_for_one_request_only() {
 }
 
 #[tokio::test]
-async fn a_request_id_of_another_caller_is_another_request_also_with_the_same_content() {
+async fn callers_do_not_share_request_ids_even_for_the_same_content() {
     let (_directory, store) = open().await;
     let id = Uuid::new_v4();
     let of = |caller: &str| Request {

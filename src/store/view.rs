@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_watcher_who_keeps_up_is_served_from_memory_and_one_from_before_it_is_not() {
+    fn a_current_watcher_is_served_from_memory_and_an_older_one_is_not() {
         // Two changes came before this process.
         let view = View::new(vec![record("a", &["x"])], place(2));
         assert_eq!(sequences(&view, 2), Some(vec![]));

@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_assertion_says_who_for_whom_and_how_long_and_verifies_with_the_certificates_key() {
+    async fn an_assertion_has_issuer_audience_and_expiry_and_verifies_with_the_certificates_key() {
         let made = made();
         let token = made.assertion.secret(None).await.unwrap();
         let mut validation = Validation::new(Algorithm::PS256);
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_rotated_file_is_used_at_once_and_the_key_may_stand_first() {
+    async fn a_rotated_file_is_used_at_once_and_the_key_may_come_first() {
         let (made, rotated) = (made(), self::made());
         made.assertion.secret(None).await.unwrap();
         let (certificate, key) = rotated.pem.split_at(rotated.pem.find("-----BEGIN PRIVATE").unwrap());

@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_do_not_travel_tell_a_short_cause() {
+    fn a_transport_failure_reports_a_short_cause() {
         for kind in [io::ErrorKind::ConnectionRefused, io::ErrorKind::ConnectionReset] {
             let error = Error::with_error(ErrorKind::Io, io::Error::from(kind), "canary");
             assert_eq!(*connection_cause(&error), kind.to_string());
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_application_tells_its_code_wherever_it_stands() {
+    fn a_refused_application_reports_its_code_wherever_it_appears() {
         let refusal =
             |code: &str| VaultError::Unauthenticated(format!("Entra ID refused a token ({code})").into());
         let described = Error::with_message(ErrorKind::DataConversion, "canary AADSTS7000215: canary\r\n");

@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_token_tells_the_vaults_code() {
+    fn a_refused_token_reports_the_vaults_code() {
         let VaultError::Unauthenticated(why) = mapped(&response(401, &[], &body("Unauthorized", ""))) else {
             panic!()
         };
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_error_of_key_vault_is_not_repeated() {
+    fn a_body_that_is_no_key_vault_error_is_not_quoted() {
         for text in
             ["<html>canary", "", "[]", r#"{"error":"canary"}"#, r#"{"error":{"code":"canary value"}}"#]
         {
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_body_is_not_quoted() {
+    fn a_malformed_body_is_not_quoted() {
         let serde = serde_json::from_str::<Vec<u8>>(r#""canary""#).unwrap_err();
         assert!(serde.to_string().contains("canary"));
         assert!(matches!(mapped(&serde.into()), VaultError::Malformed(_)));

@@ -75,7 +75,7 @@ fn safe(error: &VaultError) {
 }
 
 #[tokio::test]
-async fn the_first_call_is_challenged_and_the_token_serves_all_that_follow() {
+async fn the_first_call_is_challenged_and_the_token_serves_all_later_calls() {
     let wire = Wire::start(|_| secret());
     let vault = wire.vault();
     for _ in 0..3 {
@@ -88,7 +88,7 @@ async fn the_first_call_is_challenged_and_the_token_serves_all_that_follow() {
 }
 
 #[tokio::test]
-async fn first_calls_that_come_together_are_challenged_once() {
+async fn concurrent_first_calls_are_challenged_once() {
     let wire = Wire::start(|_| secret());
     let (vault, name) = (wire.vault(), name());
     let calls = (0..4).map(|_| vault.get(&name, None, Priority::Background));
@@ -157,7 +157,7 @@ async fn the_configured_api_version_is_used_on_every_page() {
 }
 
 #[tokio::test]
-async fn a_list_is_read_to_its_end_one_page_a_call() {
+async fn a_list_reads_one_page_per_call_until_its_end() {
     let wire = Wire::start(|seen| match seen.query.contains("skiptoken=b") {
         false => page(&[item("one"), item("Two")], Some("/secrets?$skiptoken=b")),
         true => page(&[item("three")], None),
@@ -188,7 +188,7 @@ async fn all_versions_are_read_over_all_pages() {
 }
 
 #[tokio::test]
-async fn a_next_link_to_anywhere_else_is_refused_and_not_followed() {
+async fn a_next_link_that_leaves_the_list_is_refused_and_not_followed() {
     for foreign in [
         "https://evil.example/secrets?$skiptoken=b",
         "https://localhost:1/secrets?$skiptoken=b",
@@ -211,7 +211,7 @@ async fn a_next_link_to_anywhere_else_is_refused_and_not_followed() {
 }
 
 #[tokio::test]
-async fn pages_that_go_round_in_circles_end_in_an_error() {
+async fn a_loop_of_pages_is_an_error() {
     let wire = Wire::start(|seen| {
         let next = if seen.query.contains("skiptoken=a") { 'b' } else { 'a' };
         page(&[], Some(&format!("/secrets/pump-password/versions?$skiptoken={next}")))

@@ -29,7 +29,7 @@ fn granted(manifest: &str) -> BTreeSet<(String, String, String)> {
 }
 
 #[test]
-fn the_chart_grants_what_the_code_says_that_it_needs_and_no_more() {
+fn the_chart_grants_exactly_the_rights_that_the_code_declares() {
     for (engine, rights) in [
         ("direct", vec![SECRET_RIGHTS]),
         ("secret-store", vec![SEEN_SECRET_RIGHTS, STORE_RIGHTS[0], STORE_RIGHTS[1], ACCOUNT_RIGHTS]),
@@ -73,7 +73,7 @@ async fn the_account_of_an_instance_reaches_the_secrets_of_its_namespace_and_not
 }
 
 #[tokio::test]
-async fn the_account_of_an_instance_may_look_for_uses_where_the_role_says_and_is_told_where_not() {
+async fn the_groups_that_the_role_does_not_grant_are_reported_as_forbidden() {
     needs!(the_control_plane);
     let plane = control_plane::shared().await;
     let options = edge::Options {
@@ -95,7 +95,7 @@ async fn the_account_of_an_instance_may_look_for_uses_where_the_role_says_and_is
 }
 
 #[tokio::test]
-async fn a_token_is_good_for_its_audience_only() {
+async fn a_token_is_valid_for_its_audience_only() {
     needs!(the_control_plane);
     let plane = control_plane::shared().await;
     plane.instance("audiences").await;

@@ -57,7 +57,7 @@ fn labelled(key: &str, value: &str) -> Value {
 const OURS: (&str, &str) = (UID_LABEL, "6b4c1c2e-1d6e-4f6e-9d2a-0d2f6e1a2b3c");
 
 #[tokio::test]
-async fn the_account_writes_only_secrets_of_its_own_and_none_that_others_take_orders_from() {
+async fn the_account_writes_only_its_own_secrets_and_none_that_control_other_controllers() {
     needs!(the_control_plane);
     let plane = control_plane::shared().await;
     let kubeconfig = plane.instance("policy").await;
@@ -107,7 +107,7 @@ async fn the_account_writes_only_secrets_of_its_own_and_none_that_others_take_or
 }
 
 #[tokio::test]
-async fn without_adoption_the_policy_lets_nothing_of_others_become_the_services() {
+async fn without_adoption_the_policy_denies_taking_over_foreign_secrets() {
     needs!(the_control_plane);
     let plane = control_plane::shared().await;
     let kubeconfig = plane.instance("policy-strict").await;
@@ -177,7 +177,7 @@ async fn lives(first: SyncEngine, then: SyncEngine) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_the_policy_everything_works_in_either_engine_and_from_one_to_the_other() {
+async fn with_the_policy_both_engines_and_the_hand_over_work() {
     needs!(the_control_plane);
     lives(SyncEngine::Direct, SyncEngine::SecretStore).await;
     lives(SyncEngine::SecretStore, SyncEngine::Direct).await;

@@ -3,7 +3,7 @@
 use crate::{control_plane::ControlPlane, support::client_go};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_double_is_held_to_is_true_of_kubernetes() {
+async fn the_go_client_test_of_the_double_passes_against_kubernetes() {
     needs!(the_control_plane);
     // One of its own: it installs the definitions of the secret store, which others expect to be absent.
     let plane = ControlPlane::start().await;

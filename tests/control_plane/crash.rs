@@ -15,7 +15,7 @@ const HOLD: &str = "SECRET_SERVICE_TEST_HOLD_CONTROL_PLANE";
 const GONE: Duration = Duration::from_secs(2);
 
 #[test]
-fn after_kill_9_of_its_parent_nothing_is_left() {
+fn a_killed_parent_leaves_no_process_of_the_control_plane() {
     needs!(the_control_plane);
     let (mut parent, processes, directory) = holder();
     assert_eq!(processes.len(), 3);
@@ -26,7 +26,7 @@ fn after_kill_9_of_its_parent_nothing_is_left() {
 }
 
 #[tokio::test]
-async fn a_control_plane_that_is_dropped_leaves_nothing() {
+async fn a_dropped_control_plane_leaves_nothing() {
     needs!(the_control_plane);
     let plane = ControlPlane::start().await;
     let processes: Vec<String> = plane.ids().iter().map(ToString::to_string).collect();
@@ -37,7 +37,7 @@ async fn a_control_plane_that_is_dropped_leaves_nothing() {
 
 /// Not a test of its own: the process that is killed.
 #[tokio::test]
-async fn holds_a_control_plane_where_asked_to() {
+async fn holds_a_control_plane_for_the_kill_test() {
     if std::env::var_os(HOLD).is_none() {
         return;
     }
@@ -51,7 +51,7 @@ async fn holds_a_control_plane_where_asked_to() {
 /// Another process with a control plane: it, the ids of the plane's processes, and its directory.
 fn holder() -> (Child, Vec<String>, PathBuf) {
     let mut parent = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "crash::holds_a_control_plane_where_asked_to", "--nocapture"])
+        .args(["--exact", "crash::holds_a_control_plane_for_the_kill_test", "--nocapture"])
         .env(HOLD, "1")
         .env(CLUSTER.0, CLUSTER.1)
         .stdout(Stdio::piped())

@@ -32,7 +32,7 @@ fn pod(deployment: &Deployment, name: &str) -> Pod {
 }
 
 #[test]
-fn the_secrets_that_the_chart_runs_the_service_with_are_reserved_in_its_configuration() {
+fn the_charts_own_secrets_are_reserved_in_the_configuration() {
     for engine in ["direct", "secret-store", "auto"] {
         let manifest = control_plane::manifest(engine);
         let objects = serde_yaml_ng::Deserializer::from_str(&manifest);
@@ -55,7 +55,7 @@ fn the_secrets_that_the_chart_runs_the_service_with_are_reserved_in_its_configur
 }
 
 #[tokio::test]
-async fn every_object_of_the_chart_is_taken_and_its_pod_is_a_restricted_one() {
+async fn the_api_server_accepts_every_object_of_the_chart_and_its_pod_is_restricted() {
     needs!(the_control_plane);
     let admin = control_plane::shared().await.admin().await;
     for engine in ["direct", "secret-store", "auto"] {

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use crate::{control_plane, until};
 
 #[tokio::test]
-async fn the_edge_lives_on_the_documented_role() {
+async fn the_documented_role_is_sufficient_for_the_edge() {
     needs!(the_control_plane);
     let edge = connect("edge-role").await;
     let all = [SECRET_RIGHTS, STORE_RIGHTS[0], STORE_RIGHTS[1]];
@@ -61,7 +61,7 @@ async fn a_synced_secret_is_written_seen_by_the_watch_and_removed() {
 }
 
 #[tokio::test]
-async fn somebody_elses_secret_stays_as_it_is() {
+async fn a_foreign_secret_stays_unchanged() {
     needs!(the_control_plane);
     let edge = connect("edge-foreign").await;
     let vault = Url::parse("https://contoso-aio.vault.azure.net").unwrap();

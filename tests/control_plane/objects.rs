@@ -29,7 +29,7 @@ async fn a_field_of_another_manager_is_a_conflict_unless_forced() {
 }
 
 #[tokio::test]
-async fn a_namespace_takes_what_is_in_it_along() {
+async fn deleting_a_namespace_deletes_its_objects() {
     needs!(the_control_plane);
     let plane = control_plane::shared().await;
     let kubeconfig = plane.instance("passing").await;
@@ -44,7 +44,7 @@ async fn a_namespace_takes_what_is_in_it_along() {
 }
 
 #[tokio::test]
-async fn what_an_owner_owns_goes_with_it() {
+async fn dependents_are_deleted_with_their_owner() {
     needs!(the_control_plane);
     let plane = control_plane::shared().await;
     plane.instance("owners").await;

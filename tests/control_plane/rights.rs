@@ -298,7 +298,7 @@ async fn walked(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_the_rights_of_the_chart_everything_works_and_without_any_single_one_something_does_not() {
+async fn the_rights_of_the_chart_are_sufficient_and_each_one_is_necessary() {
     needs!(the_control_plane);
     let plane = control_plane::shared().await;
     users::install(&plane.admin().await).await;

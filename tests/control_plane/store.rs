@@ -18,7 +18,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn without_etcd_nothing_is_written_and_with_it_again_nothing_is_lost() {
+async fn an_etcd_outage_blocks_writes_and_loses_nothing() {
     needs!(the_control_plane);
     // One of its own: the others need their etcd.
     let plane = ControlPlane::start().await;
@@ -45,7 +45,7 @@ async fn without_etcd_nothing_is_written_and_with_it_again_nothing_is_lost() {
 }
 
 #[tokio::test]
-async fn without_etcd_the_service_degrades_and_with_it_again_comes_back_by_itself() {
+async fn the_service_degrades_without_etcd_and_recovers_by_itself() {
     needs!(the_control_plane);
     let plane = ControlPlane::start().await;
     let options = Options { edge_timeout: Duration::from_secs(2), ..Options::default() };

@@ -49,7 +49,7 @@ struct Projected {
 }
 
 #[tokio::test]
-async fn the_service_comes_to_the_vault_by_the_token_of_its_account_alone() {
+async fn the_service_accesses_the_vault_with_only_its_account_token() {
     needs!(the_control_plane);
     let federated = Federated::start().await;
     let token = federated.projected.renew(LONG).await;
@@ -64,7 +64,7 @@ async fn the_service_comes_to_the_vault_by_the_token_of_its_account_alone() {
 }
 
 #[tokio::test]
-async fn a_token_for_somebody_else_or_of_somebody_else_is_refused_with_a_remedy() {
+async fn a_token_of_another_audience_or_account_is_refused_with_a_remedy() {
     needs!(the_control_plane);
     let federated = Federated::start().await;
     let (plane, own) = (federated.plane, federated.site.namespace.clone());
@@ -107,7 +107,7 @@ async fn a_token_for_somebody_else_or_of_somebody_else_is_refused_with_a_remedy(
 }
 
 #[tokio::test]
-async fn a_vault_token_that_ended_is_replaced_within_the_call() {
+async fn an_expired_vault_token_is_replaced_within_the_call() {
     needs!(the_control_plane);
     let (mut world, _) = Federated::start().await.used(LONG).await;
 
@@ -117,7 +117,7 @@ async fn a_vault_token_that_ended_is_replaced_within_the_call() {
 }
 
 #[tokio::test]
-async fn a_vault_token_near_its_end_is_replaced_before_the_vault_refuses_it() {
+async fn a_vault_token_near_its_expiry_is_replaced_before_the_vault_refuses_it() {
     needs!(the_control_plane);
     let federated = Federated::start().await;
     federated.projected.renew(LONG).await;
@@ -133,7 +133,7 @@ async fn a_vault_token_near_its_end_is_replaced_before_the_vault_refuses_it() {
 }
 
 #[tokio::test]
-async fn a_projected_token_that_was_renewed_in_time_is_not_noticed_by_callers() {
+async fn callers_do_not_notice_a_timely_renewal_of_the_projected_token() {
     needs!(the_control_plane);
     let (mut world, projected) = Federated::start().await.used(SHORT).await;
 
@@ -143,7 +143,7 @@ async fn a_projected_token_that_was_renewed_in_time_is_not_noticed_by_callers() 
 }
 
 #[tokio::test]
-async fn a_projected_token_that_expired_stops_callers_until_it_is_renewed() {
+async fn an_expired_projected_token_fails_calls_until_it_is_renewed() {
     needs!(the_control_plane);
     let (mut world, projected) = Federated::start().await.used(SHORT).await;
 

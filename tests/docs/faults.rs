@@ -20,7 +20,7 @@ const VAULT: &[Row] = &[
         within: "at once",
         held_by: &[
             "src/vault/tests/identity.rs::a_token_that_the_vault_no_longer_accepts_is_replaced_within_the_call",
-            "tests/service/vault_faults.rs::an_expired_token_is_renewed_without_anybody_noticing",
+            "tests/service/vault_faults.rs::callers_do_not_notice_the_renewal_of_an_expired_token",
         ],
     },
     Row {
@@ -29,7 +29,7 @@ const VAULT: &[Row] = &[
         afterwards: "the renewed file is read without a restart",
         within: "20 s",
         held_by: &[
-            "tests/service/renewed.rs::a_client_secret_that_is_renewed_in_its_file_is_used_without_a_restart",
+            "tests/service/renewed.rs::a_renewed_client_secret_file_is_used_without_a_restart",
             "src/vault/tests/identity.rs::a_renewed_token_file_is_read_soon_after_the_old_one_was_refused",
         ],
     },
@@ -40,7 +40,7 @@ const VAULT: &[Row] = &[
         within: "20 s after a few attempts",
         held_by: &[
             "tests/service/vault_faults.rs::a_fix_in_the_vault_is_noticed_before_the_next_rotation_check",
-            "tests/service/vault_faults.rs::each_refusal_of_the_vault_has_its_code_its_reason_and_its_remedy",
+            "tests/service/vault_faults.rs::each_vault_error_has_its_code_reason_and_remedy",
         ],
     },
     Row {
@@ -49,7 +49,7 @@ const VAULT: &[Row] = &[
         afterwards: "the edge keeps the last complete set until all can be read",
         within: "at once, by \"Sync now\"",
         held_by: &[
-            "tests/service/rotation.rs::where_one_reference_can_not_be_read_the_edge_keeps_the_last_complete_set",
+            "tests/service/rotation.rs::an_unreadable_reference_keeps_the_last_complete_set_at_the_edge",
         ],
     },
     Row {
@@ -66,7 +66,7 @@ const VAULT: &[Row] = &[
         callers_see: "FAILED_PRECONDITION: recover or purge it",
         afterwards: "nothing of the call is recorded",
         within: "",
-        held_by: &["tests/service/create_new.rs::a_soft_deleted_name_is_refused_and_says_what_to_do"],
+        held_by: &["tests/service/create_new.rs::a_soft_deleted_name_is_refused_with_a_remedy"],
     },
     Row {
         fault: "throttling (429), with and without Retry-After",
@@ -76,7 +76,7 @@ const VAULT: &[Row] = &[
         held_by: &[
             "src/vault/tests/faults.rs::a_429_fails_at_once_and_pauses_the_whole_client",
             "src/vault/tests/faults.rs::after_a_short_pause_the_client_goes_on",
-            "tests/service/vault_faults.rs::a_retry_after_is_passed_on_and_heeded_by_the_whole_client",
+            "tests/service/vault_faults.rs::a_retry_after_is_passed_on_and_respected_by_the_whole_client",
         ],
     },
     Row {
@@ -85,10 +85,10 @@ const VAULT: &[Row] = &[
         afterwards: "reads are retried, a value is sent once",
         within: "",
         held_by: &[
-            "tests/service/vault_faults.rs::each_refusal_of_the_vault_has_its_code_its_reason_and_its_remedy",
-            "src/vault/tests/faults.rs::a_broken_connection_is_tried_again_for_a_read_and_never_for_a_write",
-            "src/vault/tests/faults.rs::a_vault_that_fails_once_is_not_noticed_by_readers",
-            "src/vault/tests/faults.rs::an_answer_that_is_not_key_vaults_is_malformed",
+            "tests/service/vault_faults.rs::each_vault_error_has_its_code_reason_and_remedy",
+            "src/vault/tests/faults.rs::a_broken_connection_retries_a_read_and_never_a_write",
+            "src/vault/tests/faults.rs::readers_do_not_notice_a_single_vault_failure",
+            "src/vault/tests/faults.rs::a_response_that_is_not_key_vaults_is_malformed",
         ],
     },
     Row {
@@ -97,8 +97,8 @@ const VAULT: &[Row] = &[
         afterwards: "everything becomes SYNCED automatically",
         within: "20 s after a short outage",
         held_by: &[
-            "tests/service/vault_faults.rs::reads_lists_and_deletes_go_on_while_the_vault_is_down",
-            "tests/service/side_by_side/workers.rs::a_vault_that_hangs_holds_neither_deletions_nor_those_who_need_none_of_it",
+            "tests/service/vault_faults.rs::reads_lists_and_deletes_continue_while_the_vault_is_down",
+            "tests/service/side_by_side/workers.rs::a_hanging_vault_blocks_neither_deletions_nor_unrelated_synced_secrets",
         ],
     },
     Row {
@@ -107,7 +107,7 @@ const VAULT: &[Row] = &[
         afterwards: "a retry with the same `request_id` finishes it; the value is stored once",
         within: "at once",
         held_by: &[
-            "tests/service/vault_faults.rs::a_create_whose_answer_is_lost_is_finished_by_its_retry_and_stores_once",
+            "tests/service/vault_faults.rs::a_retry_finishes_a_create_with_a_lost_response_and_stores_once",
         ],
     },
     Row {
@@ -116,8 +116,8 @@ const VAULT: &[Row] = &[
         afterwards: "no token is sent to another host",
         within: "",
         held_by: &[
-            "tests/service/vault_faults.rs::a_list_that_loops_or_leads_elsewhere_is_refused",
-            "src/vault/tests.rs::a_next_link_to_anywhere_else_is_refused_and_not_followed",
+            "tests/service/vault_faults.rs::a_list_that_loops_or_leaves_the_vault_is_refused",
+            "src/vault/tests.rs::a_next_link_that_leaves_the_list_is_refused_and_not_followed",
         ],
     },
     Row {
@@ -132,9 +132,7 @@ const VAULT: &[Row] = &[
         callers_see: "`Reachable` is false and names TLS",
         afterwards: "`vault.ca_file` is reloaded; a partial file is ignored",
         within: "20 s",
-        held_by: &[
-            "tests/service/renewed.rs::an_authority_of_the_vault_that_is_renewed_in_its_file_is_trusted_without_a_restart",
-        ],
+        held_by: &["tests/service/renewed.rs::a_renewed_vault_ca_file_is_trusted_without_a_restart"],
     },
     Row {
         fault: "a version that is not yet valid",
@@ -149,7 +147,7 @@ const VAULT: &[Row] = &[
         afterwards: "",
         within: "",
         held_by: &[
-            "tests/service/add_existing.rs::of_ten_thousand_vault_secrets_each_is_listed_once_and_the_one_that_is_synced_is_followed",
+            "tests/service/add_existing.rs::ten_thousand_vault_secrets_are_each_listed_once_and_the_synced_one_is_followed",
         ],
     },
 ];
@@ -161,8 +159,8 @@ const CLUSTER: &[Row] = &[
         afterwards: "the kubeconfig and its files are reloaded",
         within: "20 s",
         held_by: &[
-            "tests/service/renewed.rs::a_kubeconfig_that_is_renewed_is_used_without_a_restart",
-            "tests/service/renewed.rs::an_authority_of_the_cluster_that_is_renewed_in_its_file_is_trusted_without_a_restart",
+            "tests/service/renewed.rs::a_renewed_kubeconfig_is_used_without_a_restart",
+            "tests/service/renewed.rs::a_renewed_cluster_ca_file_is_trusted_without_a_restart",
             "src/edge/client/tests.rs::a_client_certificate_that_is_renewed_in_the_kubeconfig_or_in_its_file_is_shown_within_seconds",
         ],
     },
@@ -172,8 +170,8 @@ const CLUSTER: &[Row] = &[
         afterwards: "the service retries at least once a minute",
         within: "20 s after a first attempt",
         held_by: &[
-            "tests/service/edge_faults.rs::a_cluster_that_refuses_or_fails_leaves_a_reason_and_is_tried_again",
-            "tests/service/races/retries.rs::a_right_that_is_given_back_is_used_without_another_call",
+            "tests/service/edge_faults.rs::a_refused_or_failed_write_sets_a_reason_and_is_retried",
+            "tests/service/races/retries.rs::a_restored_right_takes_effect_without_another_call",
         ],
     },
     Row {
@@ -182,7 +180,7 @@ const CLUSTER: &[Row] = &[
         afterwards: "the Secret is written once the namespace exists",
         within: "20 s after a first attempt",
         held_by: &[
-            "tests/service/edge_faults.rs::a_namespace_that_is_gone_is_named_and_taken_up_again_when_it_is_there",
+            "tests/service/edge_faults.rs::a_missing_namespace_is_reported_and_syncing_resumes_when_it_exists",
         ],
     },
     Row {
@@ -190,7 +188,7 @@ const CLUSTER: &[Row] = &[
         callers_see: "FAILED; other synced secrets are not delayed",
         afterwards: "\"Sync now\" does not wait for it",
         within: "at once, by \"Sync now\"",
-        held_by: &["tests/service/races/retries.rs::a_retry_after_of_a_century_stops_nothing"],
+        held_by: &["tests/service/races/retries.rs::a_retry_after_of_a_century_blocks_no_other_work"],
     },
     Row {
         fault: "a write without an answer",
@@ -198,7 +196,7 @@ const CLUSTER: &[Row] = &[
         afterwards: "the written Secret is found and is no conflict",
         within: "20 s",
         held_by: &[
-            "tests/service/edge_faults.rs::a_write_whose_answer_is_lost_is_found_again_and_not_a_conflict",
+            "tests/service/edge_faults.rs::a_write_with_a_lost_response_is_recognized_and_not_a_conflict",
         ],
     },
     Row {
@@ -216,7 +214,7 @@ const CLUSTER: &[Row] = &[
         afterwards: "everything is listed again",
         within: "a minute",
         held_by: &[
-            "tests/service/usages/silence.rs::every_watch_that_says_nothing_and_never_ends_is_found_out_within_a_minute",
+            "tests/service/usages/silence.rs::every_silent_watch_is_detected_within_a_minute",
             "src/edge/watches.rs::a_watch_that_is_silent_over_all_its_connections_relists",
             "src/edge/watches.rs::every_client_of_the_api_server_and_every_watch_is_made_in_one_place",
         ],
@@ -226,9 +224,7 @@ const CLUSTER: &[Row] = &[
         callers_see: "DEGRADED, `EdgeUnreachable`; creations are UNAVAILABLE with RetryInfo",
         afterwards: "the edge equals the vault",
         within: "20 s after the API server is ready",
-        held_by: &[
-            "tests/control_plane/store.rs::without_etcd_the_service_degrades_and_with_it_again_comes_back_by_itself",
-        ],
+        held_by: &["tests/control_plane/store.rs::the_service_degrades_without_etcd_and_recovers_by_itself"],
     },
     Row {
         fault: "a Secret that would be larger than 1 MiB",
@@ -252,7 +248,7 @@ const CLUSTER: &[Row] = &[
         afterwards: "the deletion finishes when the finalizer is removed",
         within: "20 s",
         held_by: &[
-            "tests/service/edge_faults.rs::a_delete_that_a_finalizer_holds_back_waits_and_ends_when_it_is_gone",
+            "tests/service/edge_faults.rs::a_deletion_waits_until_the_finalizer_of_the_secret_is_removed",
         ],
     },
     Row {
@@ -261,9 +257,9 @@ const CLUSTER: &[Row] = &[
         afterwards: "",
         within: "20 s",
         held_by: &[
-            "tests/service/usages/luck.rs::kinds_that_come_and_go_are_followed_by_rules_of_the_configuration",
-            "tests/service/usages/luck.rs::a_kind_is_looked_at_in_the_version_that_its_group_prefers_whichever_that_is",
-            "tests/service/usages/luck.rs::a_kind_that_is_not_served_for_a_moment_is_not_forgotten",
+            "tests/service/usages/luck.rs::configured_rules_follow_kinds_that_are_installed_and_removed",
+            "tests/service/usages/luck.rs::a_kind_is_watched_in_the_preferred_version_of_its_group",
+            "tests/service/usages/luck.rs::the_uses_of_a_kind_that_is_briefly_not_served_are_kept",
         ],
     },
     Row {
@@ -273,8 +269,8 @@ const CLUSTER: &[Row] = &[
         within: "20 s",
         held_by: &[
             "tests/service/edge_faults.rs::an_edit_by_hand_is_repaired_and_recorded",
-            "tests/service/edge_faults.rs::a_secret_that_was_deleted_is_made_again_also_while_the_service_was_away",
-            "tests/service/edge_faults.rs::a_label_that_was_taken_off_is_put_back",
+            "tests/service/edge_faults.rs::a_deleted_secret_is_recreated_even_if_it_was_deleted_during_downtime",
+            "tests/service/edge_faults.rs::a_removed_label_is_restored",
         ],
     },
     Row {
@@ -283,7 +279,7 @@ const CLUSTER: &[Row] = &[
         afterwards: "the other Secret is neither written nor deleted",
         within: "",
         held_by: &[
-            "tests/service/edge_faults.rs::a_secret_that_was_replaced_by_somebody_else_is_a_conflict_and_never_overwritten",
+            "tests/service/edge_faults.rs::a_secret_replaced_by_another_client_is_a_conflict_and_never_overwritten",
         ],
     },
 ];
@@ -295,8 +291,8 @@ const LEASE: &[Row] = &[
         afterwards: "it takes over when the leader has stopped or its Lease has expired",
         within: "5 s; 20 s after kill -9",
         held_by: &[
-            "tests/service/leader/mod.rs::a_second_database_serves_reads_names_the_holder_and_takes_over_at_once_when_that_one_stops",
-            "tests/service/leader/mod.rs::a_killed_service_goes_on_at_once_on_its_own_database_and_on_a_copy_only_when_the_lease_has_expired",
+            "tests/service/leader/mod.rs::a_standby_serves_reads_names_the_holder_and_takes_over_at_once_when_it_stops",
+            "tests/service/leader/mod.rs::a_killed_service_resumes_at_once_on_its_own_database_and_on_a_copy_only_after_the_lease_expires",
             "tests/process/leader.rs::one_process_writes_and_the_other_takes_over_when_it_stops_or_is_killed",
         ],
     },
@@ -316,7 +312,7 @@ const LEASE: &[Row] = &[
         within: "5 s",
         held_by: &[
             "tests/service/leader/partition.rs::a_holder_without_the_api_server_stops_writing_before_the_other_takes_over",
-            "tests/service/leader/partition.rs::a_write_that_is_under_way_at_the_edge_is_cut_before_the_lease_expires",
+            "tests/service/leader/partition.rs::a_running_write_at_the_edge_is_cancelled_before_the_lease_expires",
         ],
     },
     Row {
@@ -337,8 +333,8 @@ const DISK: &[Row] = &[
         afterwards: "writes and health recover once there is space; the log hardly grows meanwhile",
         within: "20 s",
         held_by: &[
-            "tests/process/disk.rs::a_disk_that_was_full_takes_writes_again_without_a_restart",
-            "tests/service/disk.rs::a_disk_that_was_full_loses_nothing_that_was_answered_and_takes_writes_again",
+            "tests/process/disk.rs::a_full_disk_accepts_writes_again_without_a_restart",
+            "tests/service/disk.rs::a_full_disk_loses_no_acknowledged_change_and_accepts_writes_again",
         ],
     },
     Row {
@@ -356,7 +352,7 @@ const DISK: &[Row] = &[
         afterwards: "writes and health recover when it releases the database",
         within: "20 s",
         held_by: &[
-            "tests/process/disk.rs::a_database_that_another_process_holds_takes_writes_again_when_it_lets_go",
+            "tests/process/disk.rs::a_database_locked_by_another_process_accepts_writes_again_when_the_lock_ends",
         ],
     },
     Row {
@@ -390,8 +386,8 @@ const DISK: &[Row] = &[
         afterwards: "it is backed up, then migrated with all its data; the tests have a database of every released schema",
         within: "the start",
         held_by: &[
-            "src/store/tests/schemas.rs::a_database_of_every_schema_is_migrated_with_what_is_in_it_unharmed",
-            "src/store/tests/schemas.rs::the_backup_before_a_migration_is_restored_and_of_many_the_last_three_are_kept",
+            "src/store/tests/schemas.rs::a_database_of_every_schema_is_migrated_without_data_loss",
+            "src/store/tests/schemas.rs::the_backup_before_a_migration_can_be_restored_and_the_last_three_are_kept",
         ],
     },
     Row {
@@ -400,10 +396,10 @@ const DISK: &[Row] = &[
         afterwards: "the synced secrets are rebuilt from the edge, without writing to it; unreadable ones are UNMANAGED, `NotRecorded`",
         within: "20 s, once the cluster answers",
         held_by: &[
-            "tests/service/rebuild/mod.rs::a_lost_database_is_rebuilt_with_all_that_was_asked_for",
+            "tests/service/rebuild/mod.rs::a_lost_database_is_rebuilt_with_the_complete_specification",
             "tests/service/rebuild/mod.rs::a_rebuild_touches_nothing_at_the_edge",
             "tests/service/rebuild/meanwhile.rs::a_name_is_reported_absent_only_after_the_rebuild",
-            "tests/service/rebuild/listed.rs::what_can_not_be_read_in_full_is_listed_with_the_reason_and_can_be_adopted",
+            "tests/service/rebuild/listed.rs::a_secret_that_cannot_be_read_in_full_is_listed_with_the_reason_and_can_be_adopted",
             "tests/service/rebuild/mod.rs::a_secret_that_the_extension_merged_into_stays_its_owners_when_the_database_is_lost",
             "tests/process/rebuild.rs::a_database_is_rebuilt_while_no_service_runs",
         ],
@@ -414,8 +410,8 @@ const DISK: &[Row] = &[
         afterwards: "each synced secret at the edge is rebuilt completely; others don't exist",
         within: "20 s",
         held_by: &[
-            "tests/process/rebuild.rs::a_create_that_is_killed_anywhere_and_loses_its_database_is_what_the_edge_says",
-            "tests/process/rebuild.rs::a_change_that_is_killed_anywhere_and_loses_its_database_is_what_the_edge_says",
+            "tests/process/rebuild.rs::a_create_that_is_killed_anywhere_and_loses_its_database_is_rebuilt_from_the_edge",
+            "tests/process/rebuild.rs::a_change_that_is_killed_anywhere_and_loses_its_database_is_rebuilt_from_the_edge",
             "tests/process/rebuild.rs::a_rebuild_that_is_killed_at_any_moment_is_finished_by_the_next_start",
         ],
     },
@@ -437,7 +433,7 @@ const DISK: &[Row] = &[
         afterwards: "it contains every change answered before it, and nothing that was never requested",
         within: "",
         held_by: &[
-            "tests/process/backup.rs::a_backup_while_eight_write_holds_what_was_answered_before_it_and_nothing_that_was_never_asked",
+            "tests/process/backup.rs::a_backup_during_eight_writers_contains_every_acknowledged_write_and_nothing_unrequested",
         ],
     },
     Row {
@@ -446,8 +442,8 @@ const DISK: &[Row] = &[
         afterwards: "the files are read when the disk answers",
         within: "at once",
         held_by: &[
-            "tests/service/renewed.rs::files_on_a_disk_that_hangs_stop_no_call",
-            "src/files.rs::a_disk_that_hangs_holds_up_nobody_and_is_asked_once",
+            "tests/service/renewed.rs::files_on_a_hanging_disk_block_no_call",
+            "src/files.rs::a_hanging_disk_blocks_no_caller_and_gets_one_read",
         ],
     },
 ];
@@ -460,7 +456,7 @@ const PROCESS: &[Row] = &[
         within: "the next start",
         held_by: &[
             "tests/process/crash.rs::a_create_that_is_killed_anywhere_is_finished_by_its_retry_and_nothing_is_stored_twice",
-            "tests/process/crash.rs::a_create_that_is_killed_and_not_retried_is_finished_or_says_what_to_do",
+            "tests/process/crash.rs::a_create_that_is_killed_and_not_retried_is_finished_or_reports_a_remedy",
         ],
     },
     Row {
@@ -470,9 +466,9 @@ const PROCESS: &[Row] = &[
         within: "the next start",
         held_by: &[
             "tests/process/crash.rs::an_adoption_that_is_killed_anywhere_is_finished_by_its_retry_and_keeps_the_secret",
-            "tests/process/crash.rs::an_update_a_rotation_and_a_delete_that_are_killed_go_on_by_themselves",
-            "tests/process/handover.rs::a_hand_over_to_the_extension_that_is_killed_anywhere_ends_with_the_same_secret_in_its_hands",
-            "tests/process/handover.rs::a_hand_over_back_that_is_killed_anywhere_ends_with_the_same_secret_in_ours",
+            "tests/process/crash.rs::an_update_a_rotation_and_a_delete_resume_by_themselves_after_a_kill",
+            "tests/process/handover.rs::a_hand_over_to_the_extension_that_is_killed_anywhere_completes_with_the_same_secret",
+            "tests/process/handover.rs::a_hand_over_back_that_is_killed_anywhere_completes_with_the_same_secret",
         ],
     },
     Row {
@@ -481,8 +477,8 @@ const PROCESS: &[Row] = &[
         afterwards: "the next start continues with the recorded changes",
         within: "",
         held_by: &[
-            "tests/service/life.rs::calls_under_way_are_finished_when_it_stops",
-            "tests/process/shutdown.rs::a_call_and_a_watch_that_are_cut_off_are_told_that_the_service_stops",
+            "tests/service/life.rs::running_calls_complete_during_a_shutdown",
+            "tests/process/shutdown.rs::a_call_and_a_watch_ended_by_the_shutdown_learn_the_reason",
         ],
     },
     Row {
@@ -490,18 +486,14 @@ const PROCESS: &[Row] = &[
         callers_see: "their connection is closed",
         afterwards: "the process ends",
         within: "5 s",
-        held_by: &[
-            "tests/process/shutdown.rs::connections_on_which_nobody_waits_for_anything_do_not_hold_up_the_end",
-        ],
+        held_by: &["tests/process/shutdown.rs::idle_connections_do_not_delay_the_shutdown"],
     },
     Row {
         fault: "a restart with watchers attached",
         callers_see: "the command line waits and resumes",
         afterwards: "they continue at their position",
         within: "20 s",
-        held_by: &[
-            "tests/process/people/connection.rs::a_watch_goes_on_where_it_was_when_the_service_comes_back",
-        ],
+        held_by: &["tests/process/people/connection.rs::a_watch_resumes_after_the_service_restarts"],
     },
     Row {
         fault: "the wall clock is set forward by a year and back",
@@ -509,8 +501,8 @@ const PROCESS: &[Row] = &[
         afterwards: "nothing is pruned, no token expires, rotation continues",
         within: "",
         held_by: &[
-            "tests/process/clock.rs::a_clock_that_is_set_forward_by_a_year_and_back_prunes_nothing_and_keeps_nobody_waiting",
-            "tests/process/clock.rs::check_and_metrics_say_how_far_the_clock_is_off",
+            "tests/process/clock.rs::setting_the_clock_forward_by_a_year_and_back_prunes_nothing_and_delays_nobody",
+            "tests/process/clock.rs::check_and_metrics_report_the_clock_skew",
         ],
     },
     Row {
@@ -518,16 +510,14 @@ const PROCESS: &[Row] = &[
         callers_see: "new connections are accepted; unauthenticated ones are evicted",
         afterwards: "the process never runs out of file descriptors; the log shows the limit at the start",
         within: "",
-        held_by: &[
-            "tests/process/doors.rs::a_process_that_may_open_few_files_takes_as_many_connections_as_fit_and_never_runs_out",
-        ],
+        held_by: &["tests/process/doors.rs::a_low_file_limit_bounds_the_connections_and_is_never_exhausted"],
     },
     Row {
         fault: "1,000 callers at once",
         callers_see: "an answer, or RESOURCE_EXHAUSTED with RetryInfo",
         afterwards: "",
         within: "",
-        held_by: &["tests/service/life.rs::a_thousand_callers_at_once_are_answered_or_told_to_come_back"],
+        held_by: &["tests/service/life.rs::a_thousand_concurrent_callers_get_an_answer_or_a_retry_delay"],
     },
     Row {
         fault: "fields at, below and above their limits, unknown enum values, duplicate keys",
@@ -535,8 +525,8 @@ const PROCESS: &[Row] = &[
         afterwards: "nothing is changed",
         within: "",
         held_by: &[
-            "tests/service/bad_input.rs::every_mistake_of_a_create_is_named_at_once_and_nothing_is_changed",
-            "tests/service/bad_input.rs::a_value_of_25600_bytes_is_taken_and_one_byte_more_is_not",
+            "tests/service/bad_input.rs::every_mistake_of_a_create_is_reported_at_once_and_nothing_is_changed",
+            "tests/service/bad_input.rs::a_value_of_25600_bytes_is_accepted_and_one_byte_more_is_not",
             "tests/service/bad_input.rs::a_message_over_the_limit_is_refused_before_it_is_read",
         ],
     },
@@ -546,8 +536,8 @@ const PROCESS: &[Row] = &[
         afterwards: "nothing is done twice",
         within: "",
         held_by: &[
-            "tests/service/idempotency.rs::a_create_that_is_sent_again_gives_the_same_answer_and_creates_nothing_twice",
-            "tests/service/idempotency.rs::the_same_id_with_other_content_is_refused_also_where_only_a_value_differs",
+            "tests/service/idempotency.rs::a_repeated_create_returns_the_same_response_and_creates_nothing_twice",
+            "tests/service/idempotency.rs::a_request_id_with_other_content_is_refused_even_if_only_a_value_differs",
             "tests/service/idempotency.rs::ten_callers_with_one_request_id_create_once",
         ],
     },

@@ -31,7 +31,7 @@ fn is_current(name: &str, text: &str) {
 }
 
 #[test]
-fn the_page_of_the_api_is_what_the_contract_says() {
+fn the_api_page_matches_the_contract() {
     let page = api::page();
     // The walk over the contract found something: methods, messages, enums, comments of both kinds.
     for found in
@@ -44,27 +44,27 @@ fn the_page_of_the_api_is_what_the_contract_says() {
 }
 
 #[test]
-fn the_page_of_conditions_is_what_the_model_says() {
+fn the_conditions_page_matches_the_model() {
     is_current("conditions.md", &tables::conditions());
 }
 
 #[test]
-fn the_page_of_the_audit_is_what_the_model_says() {
+fn the_audit_page_matches_the_model() {
     is_current("audit.md", &tables::audit());
 }
 
 #[test]
-fn the_page_of_the_configuration_is_what_its_fields_say() {
+fn the_configuration_page_matches_its_fields() {
     is_current("configuration.md", &tables::configuration());
 }
 
 #[test]
-fn the_page_of_errors_lists_the_errors_of_callers() {
+fn the_errors_page_lists_the_errors_of_callers() {
     is_current("errors.md", &tables::errors());
 }
 
 #[test]
-fn every_reason_in_the_code_is_on_the_page_of_errors() {
+fn the_errors_page_lists_every_reason_in_the_code() {
     let page = tables::errors();
     let sources = [
         include_str!("../../src/api/error/mapping/mod.rs"),
@@ -96,7 +96,7 @@ const MATRIX: [&str; 2] = [
 ];
 
 #[test]
-fn the_fault_matrix_is_what_the_tests_hold() {
+fn the_fault_matrix_matches_the_tests() {
     let missing = faults::missing();
     assert!(missing.is_empty(), "no test holds these rows any more: {missing:#?}");
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/reliability.md");

@@ -46,7 +46,7 @@ fn missing(root: &Path, page: &Path) -> Vec<String> {
 }
 
 #[test]
-fn what_the_pages_name_is_there() {
+fn every_path_named_in_the_docs_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut all = Vec::new();
     for folder in ROOTS {

@@ -14,7 +14,7 @@ use crate::{
 
 /// Observation 1.
 #[tokio::test]
-async fn a_missing_version_fails_all_that_share_the_class_and_each_try_asks_for_a_token() {
+async fn a_missing_version_fails_every_secretsync_of_the_class_and_each_attempt_requests_a_token() {
     let fixture = Fixture::start().await;
     for secret in ["opc-username", "opc-password", "eventhub-connection"] {
         fixture.site.seed(secret, "v").await;
@@ -31,7 +31,7 @@ async fn a_missing_version_fails_all_that_share_the_class_and_each_try_asks_for_
 
 /// Observation 1, the other half.
 #[tokio::test]
-async fn with_a_class_for_each_only_the_one_with_the_missing_version_fails() {
+async fn with_separate_classes_only_the_secretsync_with_the_missing_version_fails() {
     let fixture = Fixture::start().await;
     fixture.synced("whole", "v").await;
     fixture.site.seed("broken", "v").await;
@@ -45,7 +45,7 @@ async fn with_a_class_for_each_only_the_one_with_the_missing_version_fails() {
 
 /// Observation 8.
 #[tokio::test]
-async fn a_secret_made_by_hand_is_in_the_way_and_one_of_the_conditions_lies() {
+async fn a_secret_made_by_hand_blocks_the_sync_and_one_condition_is_wrong() {
     let fixture = Fixture::start().await;
     fixture.site.seed("taken", "of-the-vault").await;
     fixture.class("taken", &["taken"]).await;
@@ -82,7 +82,7 @@ async fn a_class_that_is_missing_or_of_another_provider_is_misconfigured() {
 }
 
 #[tokio::test]
-async fn without_its_service_account_a_secretsync_fails_where_tokens_are_issued() {
+async fn a_secretsync_without_its_service_account_fails_if_the_cluster_issues_tokens() {
     let fixture = Fixture::start().await;
     if fixture.site.is_double() {
         return say("a missing service account: SKIPPED, the Kubernetes double issues no tokens");
@@ -116,7 +116,7 @@ async fn a_vault_secret_created_after_its_secretsync_needs_a_forced_sync() {
 
 /// Observation 12.
 #[tokio::test]
-async fn the_words_of_the_vault_pass_into_the_condition_with_all_their_lines() {
+async fn the_condition_contains_the_vaults_message_with_all_its_lines() {
     let fixture = Fixture::start().await;
     fixture.class("absent", &["absent"]).await;
     fixture.sync("absent", "absent", &[("absent", "password")]).await;

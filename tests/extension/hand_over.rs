@@ -40,7 +40,7 @@ async fn an_edit_by_hand_is_reverted_only_after_the_editor_left_the_managed_fiel
 
 /// Observation 13.
 #[tokio::test]
-async fn into_a_secret_that_somebody_made_first_the_controller_merges_its_keys_its_label_and_its_owner() {
+async fn the_controller_merges_its_keys_label_and_owner_into_an_existing_secret() {
     let fixture = Fixture::start().await;
     fixture.site.seed("merged", "v").await;
     fixture.class("merged", &["merged"]).await;
@@ -61,7 +61,7 @@ async fn into_a_secret_that_somebody_made_first_the_controller_merges_its_keys_i
 
 /// Observation 14.
 #[tokio::test]
-async fn a_key_that_is_taken_out_by_hand_leaves_nobody_behind_and_nobody_notices() {
+async fn a_key_removed_by_hand_loses_its_manager_and_is_not_restored() {
     let fixture = Fixture::start().await;
     fixture.synced("emptied", "v").await;
     let editor = kubectl();
@@ -89,7 +89,7 @@ fn managers(fields: Option<Vec<ManagedFieldsEntry>>) -> Vec<String> {
 
 /// Observation 5.
 #[tokio::test]
-async fn a_secret_handed_to_the_controller_is_co_owned_until_the_giver_lets_go_of_its_fields() {
+async fn a_secret_handed_to_the_controller_is_co_owned_until_the_previous_manager_releases_its_fields() {
     let fixture = Fixture::start().await;
     fixture.site.seed("handed", "v").await;
     let whole = json!({
@@ -120,7 +120,7 @@ async fn a_secret_handed_to_the_controller_is_co_owned_until_the_giver_lets_go_o
 
 /// Observation 6.
 #[tokio::test]
-async fn orphan_propagation_deletes_the_secret_all_the_same() {
+async fn orphan_propagation_still_deletes_the_secret() {
     let fixture = Fixture::start().await;
     fixture.synced("orphan", "v").await;
     let orphan =

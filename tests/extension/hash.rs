@@ -10,7 +10,7 @@ use crate::fixture::{Fixture, UPDATED, eventually};
 
 /// Observation 2.
 #[tokio::test]
-async fn a_deleted_secret_stays_away_until_it_is_forced() {
+async fn a_deleted_secret_returns_only_after_a_forced_sync() {
     let fixture = Fixture::start().await;
     fixture.synced("deleted", "v").await;
     fixture.site.secrets().delete("deleted", &DeleteParams::default()).await.unwrap();
@@ -26,7 +26,7 @@ async fn a_deleted_secret_stays_away_until_it_is_forced() {
 
 /// Observation 4.
 #[tokio::test]
-async fn the_status_stands_still_while_the_hash_is_equal_and_moves_with_a_new_version() {
+async fn the_status_changes_only_when_a_new_version_changes_the_hash() {
     let fixture = Fixture::start().await;
     fixture.synced("still", "canary-5e1d").await;
     let (before, asked) = (fixture.status("still").await, fixture.tokens());
@@ -52,7 +52,7 @@ async fn the_status_stands_still_while_the_hash_is_equal_and_moves_with_a_new_ve
 
 /// Observation 10.
 #[tokio::test]
-async fn every_look_at_a_secretsync_costs_a_token_and_a_request_more_than_it_has_objects() {
+async fn each_reconcile_of_a_secretsync_requests_a_token_and_one_more_than_its_number_of_objects() {
     const MANY: u64 = 8;
     let fixture = Fixture::start().await;
     for number in 0..MANY {

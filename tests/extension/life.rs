@@ -11,7 +11,7 @@ const DEFINITIONS: [&str; 2] =
     ["secretsyncs.secret-sync.x-k8s.io", "secretproviderclasses.secrets-store.csi.x-k8s.io"];
 
 #[tokio::test]
-async fn what_is_installed_is_not_changed_by_another_installation() {
+async fn a_second_installation_changes_nothing() {
     let fixture = Fixture::start().await;
     let definitions: Api<CustomResourceDefinition> = Api::all(fixture.site.kube.clone());
     let versions = async || {
@@ -24,7 +24,7 @@ async fn what_is_installed_is_not_changed_by_another_installation() {
 }
 
 #[tokio::test]
-async fn stopped_it_does_nothing_and_started_again_it_makes_up_for_it() {
+async fn a_stopped_extension_does_nothing_and_catches_up_after_a_start() {
     let Fixture { site, extension, options, syncs, classes } = {
         let fixture = Fixture::start().await;
         fixture.synced("missed", "old").await;
@@ -40,7 +40,7 @@ async fn stopped_it_does_nothing_and_started_again_it_makes_up_for_it() {
 }
 
 #[tokio::test]
-async fn a_new_version_comes_by_itself_when_the_poll_interval_is_over() {
+async fn the_poll_picks_up_a_new_version() {
     let often = std::time::Duration::from_millis(300);
     let fixture = Fixture::start_with(|options| options.rotation_poll_interval = often).await;
     fixture.synced("rotated", "old").await;
@@ -49,7 +49,7 @@ async fn a_new_version_comes_by_itself_when_the_poll_interval_is_over() {
 }
 
 #[tokio::test]
-async fn a_status_that_could_not_be_written_is_written_by_the_next_try() {
+async fn a_failed_status_write_is_retried() {
     needs!(the_double);
     let fixture = Fixture::start().await;
     fixture.synced("untold", "old").await;

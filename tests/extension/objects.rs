@@ -7,7 +7,7 @@ fn object(lines: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn aliases_encodings_and_histories_become_the_paths_and_values_they_name() {
+async fn aliases_encodings_and_version_histories_yield_the_expected_paths_and_values() {
     let fixture = Fixture::start().await;
     fixture.site.seed("text", "one").await;
     fixture.site.seed("encoded", "dHdv").await;

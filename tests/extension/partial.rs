@@ -44,7 +44,7 @@ async fn a_key_that_can_no_longer_be_fetched_keeps_its_old_value_beside_a_new_on
 }
 
 #[tokio::test]
-async fn switched_off_a_missing_key_holds_the_other_back() {
+async fn without_partial_sync_a_missing_key_blocks_the_other() {
     let fixture = Fixture::start().await;
     fixture.site.seed("there", "v").await;
     fixture.class("pair", &["there", "late"]).await;

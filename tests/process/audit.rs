@@ -25,7 +25,7 @@ async fn verified(site: &Site, arguments: &[&str]) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_history_is_verified_while_the_service_runs_and_an_anchor_of_the_log_proves_it_later() {
+async fn the_audit_verifies_while_the_service_runs_and_later_against_an_anchor_from_the_log() {
     let site = Site::start().await;
     let mut process = Process::serve(&site).await;
     process.client.create_synced_secret(create("a", vec![created("k", "fresh", "canary-5a")])).await.unwrap();

@@ -52,7 +52,7 @@ async fn start() -> (Site, Process, PathBuf) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_backup_while_eight_write_holds_what_was_answered_before_it_and_nothing_that_was_never_asked() {
+async fn a_backup_during_eight_writers_contains_every_acknowledged_write_and_nothing_unrequested() {
     let (site, process, _) = start().await;
     let (answered, asked) = (Arc::new(Mutex::new(BTreeSet::new())), Arc::new(Mutex::new(BTreeSet::new())));
     let stop = Arc::new(AtomicBool::new(false));
@@ -157,7 +157,7 @@ async fn a_restored_database_starts_a_new_history_for_all_callers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_does_not_belong_to_the_configured_instance_is_neither_restored_nor_served() {
+async fn a_database_of_another_instance_is_neither_restored_nor_served() {
     let (site, process, backup) = start().await;
     let file = backup.to_str().unwrap();
     assert_eq!(run(&site, &["backup", file]).await.0, Some(0));
@@ -181,7 +181,7 @@ async fn what_does_not_belong_to_the_configured_instance_is_neither_restored_nor
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_backs_up_by_itself_and_what_it_made_brings_a_lost_database_back() {
+async fn a_scheduled_backup_restores_a_lost_database() {
     let (site, process, _) = start().await;
     assert!(process.terminate().await.success());
     let directory = site.directory().join("backups");

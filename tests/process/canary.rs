@@ -182,7 +182,7 @@ async fn no_value_stays(engine: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_value_stays_in_what_is_written_said_or_held_in_memory() {
+async fn no_value_stays_in_files_output_or_memory() {
     no_value_stays("direct").await;
 }
 
@@ -192,7 +192,7 @@ async fn no_value_stays_in_the_secret_store_engine_either() {
 }
 
 #[test]
-fn a_value_that_is_kept_is_found() {
+fn the_search_finds_a_value_that_is_kept() {
     let kept = canary("kept");
     // This very process keeps it.
     let found = search_memory(std::process::id(), std::slice::from_ref(&kept)).unwrap();

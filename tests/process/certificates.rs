@@ -122,7 +122,7 @@ async fn days(site: &Site, metric: &str) -> f64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_ends_or_has_ended_is_told_at_start_by_check_and_by_metrics_until_it_is_renewed() {
+async fn expiring_certificates_are_reported_at_start_by_check_and_by_metrics_until_renewed() {
     let site = Site::start().await;
     let good = Left { serving: Some(90 * DAY), authority: Some(900 * DAY), list: Some(DAY) };
     make(site.directory(), &good);

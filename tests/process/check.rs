@@ -79,7 +79,7 @@ async fn lead(site: &Site, class: &str, vault: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_thing_that_the_secret_store_engine_needs_is_a_row_with_what_to_do() {
+async fn each_requirement_of_the_secret_store_engine_is_a_row_with_a_remedy() {
     let mut site = Site::start().await;
     // The resources of a real cluster are there for everybody.
     match site.is_double() {
@@ -138,7 +138,7 @@ async fn nothing_of_it_is_needed_before_the_extension_is_there(site: &mut Site) 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_right_on_the_extensions_resources_that_is_missing_is_named() {
+async fn a_missing_right_on_the_extensions_resources_is_named() {
     needs!(the_double);
     let mut site = Site::start().await;
     site.install_extension().await;

@@ -64,7 +64,7 @@ async fn actions(process: &mut Process) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_is_set_forward_by_a_year_and_back_prunes_nothing_and_keeps_nobody_waiting() {
+async fn setting_the_clock_forward_by_a_year_and_back_prunes_nothing_and_delays_nobody() {
     let site = Site::start().await;
     let Some(clock) = Clock::of(&site, "a clock that is set") else { return };
     for vault_secret in ["v", "w"] {
@@ -121,7 +121,7 @@ async fn a_clock_that_is_set_forward_by_a_year_and_back_prunes_nothing_and_keeps
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn check_and_metrics_say_how_far_the_clock_is_off() {
+async fn check_and_metrics_report_the_clock_skew() {
     let site = Site::start().await;
     let Some(clock) = Clock::of(&site, "a clock that is off") else { return };
     let file = site.directory().join("c.toml");

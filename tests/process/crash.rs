@@ -162,7 +162,7 @@ pub async fn killed_in_create(site: &Site, point: Point) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_create_that_is_killed_and_not_retried_is_finished_or_says_what_to_do() {
+async fn a_create_that_is_killed_and_not_retried_is_finished_or_reports_a_remedy() {
     for point in POINTS.into_iter().filter(|point| !matches!(point, Point::Edge("delete", ..))) {
         let site = Site::start().await;
         killed_in_create(&site, point).await;
@@ -199,7 +199,7 @@ async fn a_create_that_is_killed_and_not_retried_is_finished_or_says_what_to_do(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_update_a_rotation_and_a_delete_that_are_killed_go_on_by_themselves() {
+async fn an_update_a_rotation_and_a_delete_resume_by_themselves_after_a_kill() {
     for point in POINTS {
         let site = Site::start().await;
         let (process, wanted) = with_pair_to_change(&site).await;
@@ -286,7 +286,7 @@ async fn an_adoption_that_is_killed_anywhere_is_finished_by_its_retry_and_keeps_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_at_random_moments_again_and_again_everything_acknowledged_is_there_in_the_end() {
+async fn repeated_kills_at_random_moments_lose_nothing_acknowledged() {
     let mut random = StdRng::seed_from_u64(20_261_124);
     let site = Site::start().await;
     site.seed("shared", "the shared value").await;

@@ -75,7 +75,7 @@ async fn kinds_of_the_examples_are_served(kubeconfig: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_says_what_is_where_and_finds_everything_again_after_a_kill() {
+async fn dev_mode_prints_its_endpoints_and_keeps_its_data_after_a_kill() {
     let directory = TempDir::new().unwrap();
     let mut first = dev(directory.path()).await;
     for key in ["vault_ca", "vault_client_secret_file", "kubeconfig", "database"] {
@@ -112,7 +112,7 @@ async fn it_says_what_is_where_and_finds_everything_again_after_a_kill() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn beside_the_secret_store_engine_a_secretsync_brings_its_secret() {
+async fn the_extension_double_of_dev_mode_creates_the_secret_of_a_secretsync() {
     let directory = TempDir::new().unwrap();
     let mut dev = dev_with(directory.path(), &["--engine", "secret-store"]).await;
     let (kubeconfig, namespace) =

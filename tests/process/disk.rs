@@ -71,7 +71,7 @@ async fn comes_back(site: &Site, process: &mut Process, prefix: &str, written: u
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_disk_that_was_full_takes_writes_again_without_a_restart() {
+async fn a_full_disk_accepts_writes_again_without_a_restart() {
     let Some((site, disk, mut process)) = start("a_disk_that_was_full…").await else { return };
     disk.fill();
     let (written, refusal) = create_until_refused(&mut process, "full").await;
@@ -90,7 +90,7 @@ async fn a_disk_that_was_full_takes_writes_again_without_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_another_process_holds_takes_writes_again_when_it_lets_go() {
+async fn a_database_locked_by_another_process_accepts_writes_again_when_the_lock_ends() {
     let site = Site::start().await;
     let mut process = Process::serve(&site).await;
     process.client.create_synced_secret(create("first", vec![created("k", "v", "value")])).await.unwrap();

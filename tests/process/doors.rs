@@ -34,7 +34,7 @@ async fn succeeds(arguments: &[&str], socket: &str) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_unix_socket_answers_when_connections_and_calls_are_all_taken() {
+async fn the_unix_socket_answers_when_all_connections_and_calls_are_in_use() {
     let site = Site::start().await;
     let socket = site.directory().join("api.sock").display().to_string();
     let limits = ["--limits-connections=4", "--limits-concurrent-calls=4", "--limits-calls-per-caller=4"];
@@ -85,7 +85,7 @@ async fn serve_metrics(site: &Site, limit: &str) -> (Process, SocketAddr) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_for_metrics_that_stall_give_way_to_each_other_and_the_page_is_served() {
+async fn stalled_metrics_requests_are_evicted_and_the_page_is_served() {
     let site = Site::start().await;
     let (_process, metrics) = serve_metrics(&site, "--limits-metrics-timeout=1m").await;
     let mut streams = Vec::new();
@@ -106,7 +106,7 @@ async fn requests_for_metrics_that_stall_give_way_to_each_other_and_the_page_is_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_for_metrics_that_stalls_ends_by_itself() {
+async fn a_stalled_metrics_request_times_out() {
     let site = Site::start().await;
     let (_process, metrics) = serve_metrics(&site, "--limits-metrics-timeout=1s").await;
     assert!(is_ended(&mut stalled(metrics, 2).await, PATIENCE).await);
@@ -116,7 +116,7 @@ async fn a_request_for_metrics_that_stalls_ends_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_process_that_may_open_few_files_takes_as_many_connections_as_fit_and_never_runs_out() {
+async fn a_low_file_limit_bounds_the_connections_and_is_never_exhausted() {
     const FILES: usize = 256;
     let site = Site::start().await;
     site.seed("v", "value").await;

@@ -138,20 +138,20 @@ async fn survives_without_its_database(from: &str, to: &str, points: &[Point]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hand_over_that_is_killed_anywhere_and_loses_its_database_leaves_the_secret_as_it_is() {
+async fn a_hand_over_that_is_killed_anywhere_and_loses_its_database_leaves_the_secret_unchanged() {
     needs!(the_double);
     survives_without_its_database("direct", "secret-store", &TO_THE_EXTENSION).await;
     survives_without_its_database("secret-store", "direct", &BACK).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hand_over_to_the_extension_that_is_killed_anywhere_ends_with_the_same_secret_in_its_hands() {
+async fn a_hand_over_to_the_extension_that_is_killed_anywhere_completes_with_the_same_secret() {
     needs!(the_double);
     survives("direct", "secret-store", &TO_THE_EXTENSION).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hand_over_back_that_is_killed_anywhere_ends_with_the_same_secret_in_ours() {
+async fn a_hand_over_back_that_is_killed_anywhere_completes_with_the_same_secret() {
     needs!(the_double);
     survives("secret-store", "direct", &BACK).await;
 }

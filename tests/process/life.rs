@@ -81,7 +81,7 @@ fn place_of(directory: &Path, process: &Process) -> Value {
 }
 
 #[test]
-fn dev_mode_says_where_everything_is_and_ends_well_on_sigterm() {
+fn dev_mode_prints_its_endpoints_and_stops_cleanly_on_sigterm() {
     let parent = tempfile::tempdir().unwrap();
     let directory = parent.path().join("data");
     let mut dev = Process::dev(&directory);
@@ -104,7 +104,7 @@ fn dev_mode_says_where_everything_is_and_ends_well_on_sigterm() {
 }
 
 #[test]
-fn after_a_kill_dev_mode_comes_back_at_the_same_ports() {
+fn after_a_kill_dev_mode_restarts_on_the_same_ports() {
     let parent = tempfile::tempdir().unwrap();
     let first = Process::dev(parent.path());
     let before = place_of(parent.path(), &first);
@@ -141,7 +141,7 @@ fn dev_mode_refuses_other_interfaces_and_production() {
 }
 
 #[test]
-fn a_wrong_configuration_ends_with_2_and_a_line_for_each_mistake() {
+fn an_invalid_configuration_exits_with_2_and_one_line_per_mistake() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("serve.toml");
     fs::write(&file, "[vault]\nurl = 'x'\n[sync]\nworkers = 0\n").unwrap();
@@ -158,7 +158,7 @@ fn a_wrong_configuration_ends_with_2_and_a_line_for_each_mistake() {
 }
 
 #[test]
-fn serve_and_check_run_on_what_dev_mode_offers() {
+fn serve_and_check_run_against_the_doubles_of_dev_mode() {
     let parent = tempfile::tempdir().unwrap();
     let dev = Process::dev(parent.path());
     let place = place_of(parent.path(), &dev);

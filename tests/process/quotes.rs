@@ -66,7 +66,7 @@ async fn ends(site: &Site, arguments: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_credential_plugin_prints_is_in_no_message_condition_audit_or_log() {
+async fn the_output_of_a_credential_plugin_appears_in_no_message_condition_audit_or_log() {
     needs!(the_double);
     let mut site = Site::start().await;
     with_plugin(&mut site);

@@ -106,12 +106,12 @@ fn dev(data: &Path, port: u16, engine: &str) -> Dev {
 }
 
 #[test]
-fn the_walk_of_the_readme_does_what_the_readme_shows() {
+fn the_readme_walkthrough_produces_the_output_it_shows() {
     walk("direct");
 }
 
 #[test]
-fn the_same_walk_word_for_word_in_the_secret_store_engine() {
+fn the_readme_walkthrough_is_the_same_with_the_secret_store_engine() {
     walk("secret-store");
 }
 
@@ -139,7 +139,7 @@ fn walk(engine: &str) {
 }
 
 #[test]
-fn a_shown_line_with_a_gap_fits_only_what_stands_around_it() {
+fn a_shown_line_with_an_ellipsis_matches_only_its_surrounding_text() {
     assert!(fits("a … c", "a b c") && fits("a…", "abc") && fits("abc", "abc"));
     assert!(!fits("a … c", "a b d") && !fits("b", "abc") && !fits("ab", "abc"));
 }

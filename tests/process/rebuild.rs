@@ -58,7 +58,7 @@ async fn lost() -> Site {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dry_run_says_what_would_be_recorded_and_makes_no_database() {
+async fn a_dry_run_reports_what_it_would_record_and_creates_no_database() {
     let site = lost().await;
     let told = rebuild(&site, &["--dry-run"]).await;
     for word in ["a ", "b ", "direct", "to be recorded", "k=v"] {
@@ -89,7 +89,7 @@ async fn a_database_is_rebuilt_while_no_service_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_that_runs_rebuilds_its_database_when_it_is_asked() {
+async fn a_running_service_rebuilds_its_database_on_request() {
     let site = lost().await;
     let mut process = Process::serve_as(&site, &configuration(&site, 0), &["--database-rebuild=false"]).await;
     let listed = process.client.get_synced_secret(get("a")).await;
@@ -145,7 +145,7 @@ async fn is_back(site: &Site, process: &mut Process, point: Point, sets: &[[&str
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_create_that_is_killed_anywhere_and_loses_its_database_is_what_the_edge_says() {
+async fn a_create_that_is_killed_anywhere_and_loses_its_database_is_rebuilt_from_the_edge() {
     for point in POINTS.into_iter().filter(|point| !matches!(point, Point::Edge("delete", ..))) {
         let site = Site::start().await;
         killed_in_create(&site, point).await;
@@ -156,7 +156,7 @@ async fn a_create_that_is_killed_anywhere_and_loses_its_database_is_what_the_edg
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_that_is_killed_anywhere_and_loses_its_database_is_what_the_edge_says() {
+async fn a_change_that_is_killed_anywhere_and_loses_its_database_is_rebuilt_from_the_edge() {
     for point in POINTS {
         let site = Site::start().await;
         let (process, wanted) = with_pair_to_change(&site).await;

@@ -48,7 +48,7 @@ async fn the_effective_configuration_is_printed_without_its_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_check_says_what_holds_what_does_not_and_what_to_do() {
+async fn a_check_reports_what_passes_what_fails_and_the_remedy() {
     let site = Site::start().await;
     let file = site.directory().join("c.toml");
     std::fs::write(&file, configuration(&site, free_port())).unwrap();
@@ -83,7 +83,7 @@ async fn a_check_says_what_holds_what_does_not_and_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_serves_until_it_is_told_to_stop_and_logs_json_without_values() {
+async fn serve_runs_until_sigterm_and_logs_json_without_values() {
     let site = Site::start().await;
     let mut process = Process::serve(&site).await;
     process.create("a", vec![created("k", "fresh", "canary-44c1")]).await;

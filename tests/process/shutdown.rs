@@ -61,7 +61,7 @@ async fn secured(address: SocketAddr, certificate: &str) -> TlsStream<TcpStream>
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn connections_on_which_nobody_waits_for_anything_do_not_hold_up_the_end() {
+async fn idle_connections_do_not_delay_the_shutdown() {
     let site = Site::start().await;
     let (mut child, address, certificate) = serve_with_tls(&site, "15s").await;
     let silent = TcpStream::connect(address).await.unwrap();
@@ -87,7 +87,7 @@ async fn connections_on_which_nobody_waits_for_anything_do_not_hold_up_the_end()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_and_a_watch_that_are_cut_off_are_told_that_the_service_stops() {
+async fn a_call_and_a_watch_ended_by_the_shutdown_learn_the_reason() {
     let site = Site::start().await;
     site.seed("v", "value").await;
     site.vault.faults().add(FaultRule::new(Fault::Hang).on(Operation::SecretGet));

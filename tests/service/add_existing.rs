@@ -104,7 +104,7 @@ async fn a_reference_can_be_pinned_to_a_version() {
 }
 
 #[tokio::test]
-async fn what_the_vault_does_not_have_is_not_found_each_with_its_field() {
+async fn missing_vault_secrets_are_not_found_each_with_its_field() {
     let mut world = World::start().await;
     world.seed("a", "v").await;
     let unknown = SecretReference { version: "f".repeat(32), ..existing("two", "a") };
@@ -129,7 +129,7 @@ async fn what_the_vault_does_not_have_is_not_found_each_with_its_field() {
 }
 
 #[tokio::test]
-async fn of_ten_thousand_vault_secrets_each_is_listed_once_and_the_one_that_is_synced_is_followed() {
+async fn ten_thousand_vault_secrets_are_each_listed_once_and_the_synced_one_is_followed() {
     let mut world = World::start().await;
     let seeds = (0..10_000).map(|number| Seed {
         name: format!("s-{number:05}"),

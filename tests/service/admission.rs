@@ -93,7 +93,7 @@ async fn reserved_names_can_neither_be_created_nor_adopted_and_the_error_names_t
 }
 
 #[tokio::test]
-async fn a_secret_that_others_would_take_orders_from_is_refused_unless_the_operator_says_so() {
+async fn a_secret_that_would_control_other_controllers_is_refused_unless_the_operator_allows_it() {
     let mut world = world(Admission::default()).await;
     seed(&world).await;
     let release = create_of("forged", "helm.sh/release.v1", &[("owner", "helm"), ("name", "aio")]);
@@ -137,7 +137,7 @@ async fn a_secret_that_others_would_take_orders_from_is_refused_unless_the_opera
 }
 
 #[tokio::test]
-async fn a_secret_that_others_take_orders_from_is_not_taken_over() {
+async fn a_secret_that_controls_other_controllers_is_not_adopted() {
     let mut world = world(Admission::default()).await;
     seed(&world).await;
     make_by_hand(&world, "of-a-type", "example.com/license", None).await;
@@ -171,7 +171,7 @@ async fn a_secret_that_others_take_orders_from_is_not_taken_over() {
 }
 
 #[tokio::test]
-async fn a_secretsync_that_labels_its_secret_for_others_is_not_taken_over() {
+async fn a_secretsync_that_labels_its_secret_for_other_controllers_is_not_adopted() {
     let mut world = made_by_the_portal(SyncEngine::SecretStore).await;
     listed(&mut world, "edp1secrets").await;
     let labels = json!({ "spec": { "secretObject": { "labels": { "argocd.argoproj.io/secret-type": "repository" } } } });
@@ -186,7 +186,7 @@ async fn a_secretsync_that_labels_its_secret_for_others_is_not_taken_over() {
 }
 
 #[tokio::test]
-async fn what_is_recorded_stays_what_it_is_when_the_operator_allows_less() {
+async fn stricter_admission_rules_do_not_affect_recorded_synced_secrets() {
     let mut world = world(Admission {
         types: patterns(&["example.com/license"]),
         labels: patterns(&["line.example.com/*"]),

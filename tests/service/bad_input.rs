@@ -16,7 +16,7 @@ async fn refused(world: &mut World, request: CreateSyncedSecretRequest) -> Told 
 }
 
 #[tokio::test]
-async fn every_mistake_of_a_create_is_named_at_once_and_nothing_is_changed() {
+async fn every_mistake_of_a_create_is_reported_at_once_and_nothing_is_changed() {
     let mut world = World::start().await;
     let request = CreateSyncedSecretRequest {
         synced_secret_id: "Not_A_Name".to_owned(),
@@ -74,7 +74,7 @@ async fn every_mistake_of_a_create_is_named_at_once_and_nothing_is_changed() {
 }
 
 #[tokio::test]
-async fn a_value_of_25600_bytes_is_taken_and_one_byte_more_is_not() {
+async fn a_value_of_25600_bytes_is_accepted_and_one_byte_more_is_not() {
     let mut world = World::start().await;
     let fits = "x".repeat(25_600);
     world.create("fits", vec![created("k", "fits", &fits)]).await;
@@ -111,7 +111,7 @@ async fn no_references_and_too_many_are_refused() {
 }
 
 #[tokio::test]
-async fn a_bare_id_is_shown_as_the_name_that_was_meant() {
+async fn an_error_for_a_bare_id_suggests_the_full_name() {
     let mut world = World::start().await;
     let request = GetSyncedSecretRequest { name: "edp1secrets".to_owned(), ..Default::default() };
     let told = told(&world.client.get_synced_secret(request).await.unwrap_err());

@@ -23,7 +23,7 @@ async fn with_one(options: Options) -> World {
 }
 
 #[tokio::test]
-async fn a_secretsync_that_the_watch_does_not_show_yet_is_not_one_that_somebody_removed() {
+async fn a_secretsync_not_yet_in_the_watch_does_not_count_as_removed() {
     needs!(the_double);
     let mut world = with_one(Options::default()).await;
     world.cluster().faults().add(FaultRule::new(ClusterFault::WatchSilent).resource("secretsyncs"));
@@ -43,7 +43,7 @@ async fn a_secretsync_that_the_watch_does_not_show_yet_is_not_one_that_somebody_
 }
 
 #[tokio::test]
-async fn a_secretsync_that_goes_while_the_watch_is_behind_comes_back() {
+async fn a_secretsync_deleted_while_the_watch_lags_is_recreated() {
     needs!(the_double);
     let mut world = with_one(Options::default()).await;
     world.cluster().faults().add(FaultRule::new(ClusterFault::WatchSilent).resource("secretsyncs"));
@@ -57,7 +57,7 @@ async fn a_secretsync_that_goes_while_the_watch_is_behind_comes_back() {
 }
 
 #[tokio::test]
-async fn a_status_before_the_trigger_is_no_answer() {
+async fn a_status_older_than_the_trigger_does_not_complete_the_sync() {
     needs!(the_double);
     let mut world = with_one(Options { patience: Duration::from_secs(60), ..Options::default() }).await;
     world.cluster().faults().add(FaultRule::new(ClusterFault::WatchSilent).resource("secretsyncs"));
@@ -88,7 +88,7 @@ async fn holds(world: &World, id: &str, finalizers: Option<&str>) {
 }
 
 #[tokio::test]
-async fn a_deletion_is_done_only_when_no_finalizer_holds_the_secretsync_any_more() {
+async fn a_deletion_completes_only_after_the_finalizers_of_the_secretsync_are_removed() {
     let mut world = with_one(Options::default()).await;
     holds(&world, "a", Some("example.com/hold")).await;
     let request = DeleteSyncedSecretRequest { wait: None, force: true, ..delete("a") };

@@ -32,7 +32,7 @@ async fn one_call_creates_the_vault_secrets_and_the_edge_holds_their_values() {
 }
 
 #[tokio::test]
-async fn the_secret_at_the_edge_says_whose_it_is_and_where_its_keys_come_from() {
+async fn the_edge_secret_records_its_owner_and_the_source_of_its_keys() {
     needs!(the_direct_engine);
     let mut world = World::start().await;
     let mut request = create("pump", vec![created("k", "pump-k", "v")]);
@@ -98,7 +98,7 @@ async fn encodings_decide_which_bytes_the_edge_gets() {
 }
 
 #[tokio::test]
-async fn the_vault_half_alone_creates_and_rotates() {
+async fn vault_secrets_can_be_created_and_rotated_without_a_synced_secret() {
     let mut world = World::start().await;
     let request = CreateVaultSecretRequest {
         vault_secret_id: "historian-token".to_owned(),
@@ -127,7 +127,7 @@ async fn the_vault_half_alone_creates_and_rotates() {
 }
 
 #[tokio::test]
-async fn a_soft_deleted_name_is_refused_and_says_what_to_do() {
+async fn a_soft_deleted_name_is_refused_with_a_remedy() {
     let mut world = World::start().await;
     world.seed("gone", "v").await;
     world.somebody.deletes("gone").await;

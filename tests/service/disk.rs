@@ -5,7 +5,7 @@ use secret_service::proto::synced_secret::State;
 use crate::support::{World, disk::Disk, requests::*, until, until_so};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_disk_that_was_full_loses_nothing_that_was_answered_and_takes_writes_again() {
+async fn a_full_disk_loses_no_acknowledged_change_and_accepts_writes_again() {
     let mut world = World::start().await;
     let Some(disk) = Disk::mount(&world, "a_disk_that_was_full_loses_nothing…") else { return };
     world.seed("v", "value").await;

@@ -68,7 +68,7 @@ async fn an_edit_by_hand_is_repaired_and_recorded() {
 }
 
 #[tokio::test]
-async fn a_label_that_was_taken_off_is_put_back() {
+async fn a_removed_label_is_restored() {
     needs!(the_direct_engine);
     let world = synced().await;
     let edit = json!({ "metadata": { "labels": null } });
@@ -81,7 +81,7 @@ async fn a_label_that_was_taken_off_is_put_back() {
 }
 
 #[tokio::test]
-async fn a_secret_that_was_deleted_is_made_again_also_while_the_service_was_away() {
+async fn a_deleted_secret_is_recreated_even_if_it_was_deleted_during_downtime() {
     let mut world = synced().await;
     world.secrets().delete("a", &DeleteParams::default()).await.unwrap();
     repaired(&world).await;
@@ -94,7 +94,7 @@ async fn a_secret_that_was_deleted_is_made_again_also_while_the_service_was_away
 }
 
 #[tokio::test]
-async fn a_secret_that_was_replaced_by_somebody_else_is_a_conflict_and_never_overwritten() {
+async fn a_secret_replaced_by_another_client_is_a_conflict_and_never_overwritten() {
     let mut world = synced().await;
     world.stop_service().await;
     world.secrets().delete("a", &DeleteParams::default()).await.unwrap();
@@ -115,7 +115,7 @@ async fn a_secret_that_was_replaced_by_somebody_else_is_a_conflict_and_never_ove
 }
 
 #[tokio::test]
-async fn a_cluster_that_refuses_or_fails_leaves_a_reason_and_is_tried_again() {
+async fn a_refused_or_failed_write_sets_a_reason_and_is_retried() {
     needs!(the_double);
     let mut world =
         World::start_with(Options { interval: Duration::from_secs(1), ..Options::default() }).await;
@@ -140,7 +140,7 @@ async fn a_cluster_that_refuses_or_fails_leaves_a_reason_and_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_namespace_that_is_gone_is_named_and_taken_up_again_when_it_is_there() {
+async fn a_missing_namespace_is_reported_and_syncing_resumes_when_it_exists() {
     needs!(the_double);
     let mut world = World::start().await;
     world.seed("v", "value").await;
@@ -157,7 +157,7 @@ async fn a_namespace_that_is_gone_is_named_and_taken_up_again_when_it_is_there()
 }
 
 #[tokio::test]
-async fn a_write_whose_answer_is_lost_is_found_again_and_not_a_conflict() {
+async fn a_write_with_a_lost_response_is_recognized_and_not_a_conflict() {
     needs!(the_double);
     let mut world =
         World::start_with(Options { edge_timeout: Duration::from_millis(700), ..Options::default() }).await;
@@ -170,7 +170,7 @@ async fn a_write_whose_answer_is_lost_is_found_again_and_not_a_conflict() {
 }
 
 #[tokio::test]
-async fn a_delete_that_a_finalizer_holds_back_waits_and_ends_when_it_is_gone() {
+async fn a_deletion_waits_until_the_finalizer_of_the_secret_is_removed() {
     let mut world = synced_with(Options { interval: Duration::from_secs(1), ..Options::default() }).await;
     let hold = json!({ "metadata": { "finalizers": ["example.com/hold"] } });
     world.secrets().patch("a", &PatchParams::default(), &Patch::Merge(hold)).await.unwrap();

@@ -153,7 +153,7 @@ async fn of_many_candidates_one_acquires_the_lease_and_the_others_name_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lease_that_somebody_else_writes_themselves_into_is_lost_at_the_next_renewal() {
+async fn a_lease_taken_by_another_holder_is_lost_at_the_next_renewal() {
     let fixture = Fixture::start().await;
     let mine = candidate(&fixture, "mine".to_owned()).await;
     until_so("it leads", async || mine.leadership.is_leading()).await;

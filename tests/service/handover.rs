@@ -68,7 +68,7 @@ async fn synced_with(world: &mut World) -> (Vec<String>, bool) {
 }
 
 #[tokio::test]
-async fn what_an_update_dropped_that_never_reached_the_edge_goes_when_the_extension_takes_over() {
+async fn a_key_dropped_by_an_unsynced_update_is_removed_when_the_extension_takes_over() {
     let mut world = with_two_keys(options(SyncEngine::Direct)).await;
     let team = json!({ "metadata": { "labels": { "example.com/team": "pumps" } } });
     world.secrets().patch("a", &kubectl(), &Patch::Merge(team)).await.unwrap();
@@ -85,7 +85,7 @@ async fn what_an_update_dropped_that_never_reached_the_edge_goes_when_the_extens
 }
 
 #[tokio::test]
-async fn what_an_update_dropped_that_never_reached_the_edge_goes_when_the_service_takes_over() {
+async fn a_key_dropped_by_an_unsynced_update_is_removed_when_the_service_takes_over() {
     let mut world = with_two_keys(options(SyncEngine::SecretStore)).await;
     world.stop_extension().await;
     drops_one(&mut world).await;
@@ -95,7 +95,7 @@ async fn what_an_update_dropped_that_never_reached_the_edge_goes_when_the_servic
 }
 
 #[tokio::test]
-async fn a_key_that_was_put_back_to_the_extension_and_then_dropped_goes() {
+async fn a_key_returned_to_the_extension_and_then_dropped_is_removed() {
     let mut world = with_two_keys(options(SyncEngine::SecretStore)).await;
     world.stop_extension().await;
     let edit = json!({ "stringData": { "dropped": "edited" } });
@@ -113,7 +113,7 @@ async fn a_key_that_was_put_back_to_the_extension_and_then_dropped_goes() {
 }
 
 /// `a` was asked for, and the extension has made its Secret while nobody looked; the service is stopped.
-async fn with_one_that_nobody_has_seen() -> (World, Extension) {
+async fn with_one_unobserved_secret() -> (World, Extension) {
     let mut world = World::start_with(options(SyncEngine::SecretStore)).await;
     world.seed("v", "value").await;
     world.stop_extension().await;
@@ -131,9 +131,9 @@ async fn with_one_that_nobody_has_seen() -> (World, Extension) {
 }
 
 #[tokio::test]
-async fn a_secret_that_nobody_has_seen_stays_ours_where_its_hand_over_stops_half_way() {
+async fn an_unobserved_secret_stays_ours_if_its_hand_over_is_interrupted() {
     needs!(the_double);
-    let (mut world, _extension) = with_one_that_nobody_has_seen().await;
+    let (mut world, _extension) = with_one_unobserved_secret().await;
     let uid = world.secrets().get("a").await.unwrap().uid();
     has_little_patience(&mut world);
     // The SecretSync goes, and the class can't be looked at.
@@ -151,9 +151,9 @@ async fn a_secret_that_nobody_has_seen_stays_ours_where_its_hand_over_stops_half
 }
 
 #[tokio::test]
-async fn the_deletion_of_a_secret_that_nobody_has_seen_goes_on_where_it_stopped() {
+async fn an_interrupted_deletion_of_an_unobserved_secret_resumes() {
     needs!(the_double);
-    let (mut world, _extension) = with_one_that_nobody_has_seen().await;
+    let (mut world, _extension) = with_one_unobserved_secret().await;
     let hold = json!({ "metadata": { "finalizers": ["example.com/hold"] } });
     world.secrets().patch("a", &kubectl(), &Patch::Merge(hold)).await.unwrap();
     world.cluster().faults().add(fails().verb("get").resource("secrets"));
@@ -203,7 +203,7 @@ async fn puts_back(world: &World, mut class: SecretProviderClass, mut sync: Secr
 }
 
 #[tokio::test]
-async fn what_the_extension_had_is_taken_over_once_its_kinds_are_gone_for_good() {
+async fn a_secret_of_the_extension_is_taken_over_once_its_kinds_are_uninstalled() {
     needs!(the_double);
     let mut world = with_one(options(SyncEngine::SecretStore)).await;
     let (class, sync) = (world.classes().get("a").await.unwrap(), world.syncs().get("a").await.unwrap());
@@ -227,7 +227,7 @@ async fn what_the_extension_had_is_taken_over_once_its_kinds_are_gone_for_good()
 }
 
 #[tokio::test]
-async fn what_the_extension_had_can_be_deleted_once_its_kinds_are_gone_for_good() {
+async fn a_secret_of_the_extension_can_be_deleted_once_its_kinds_are_uninstalled() {
     needs!(the_double);
     let mut world = with_one(options(SyncEngine::SecretStore)).await;
     let (class, sync) = (world.classes().get("a").await.unwrap(), world.syncs().get("a").await.unwrap());
@@ -249,7 +249,7 @@ async fn what_the_extension_had_can_be_deleted_once_its_kinds_are_gone_for_good(
 }
 
 #[tokio::test]
-async fn kinds_that_are_gone_for_a_moment_are_waited_for() {
+async fn the_service_waits_for_kinds_that_are_briefly_not_served() {
     needs!(the_double);
     let mut world = with_one(options(SyncEngine::SecretStore)).await;
     uninstalls(&mut world).await;

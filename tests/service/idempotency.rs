@@ -19,7 +19,7 @@ fn id() -> String {
 }
 
 #[tokio::test]
-async fn a_create_that_is_sent_again_gives_the_same_answer_and_creates_nothing_twice() {
+async fn a_repeated_create_returns_the_same_response_and_creates_nothing_twice() {
     let mut world = World::start().await;
     let request =
         CreateSyncedSecretRequest { request_id: id(), ..create("a", vec![created("k", "fresh", "v")]) };
@@ -33,7 +33,7 @@ async fn a_create_that_is_sent_again_gives_the_same_answer_and_creates_nothing_t
 }
 
 #[tokio::test]
-async fn the_same_id_with_other_content_is_refused_also_where_only_a_value_differs() {
+async fn a_request_id_with_other_content_is_refused_even_if_only_a_value_differs() {
     let mut world = World::start().await;
     let request =
         CreateSyncedSecretRequest { request_id: id(), ..create("a", vec![created("k", "fresh", "v")]) };
@@ -70,7 +70,7 @@ async fn ten_callers_with_one_request_id_create_once() {
 }
 
 #[tokio::test]
-async fn updates_deletes_and_vault_writes_are_recognized_too() {
+async fn repeated_updates_deletes_and_vault_writes_are_recognized() {
     let mut world = World::start().await;
     let made = CreateVaultSecretRequest {
         vault_secret_id: "v".to_owned(),
@@ -101,7 +101,7 @@ async fn updates_deletes_and_vault_writes_are_recognized_too() {
 }
 
 #[tokio::test]
-async fn a_request_that_was_refused_can_be_sent_again_once_what_was_wrong_is_mended() {
+async fn a_refused_request_can_be_retried_after_its_cause_is_fixed() {
     let mut world = World::start().await;
     let request = CreateSyncedSecretRequest { request_id: id(), ..create("a", vec![existing("k", "later")]) };
     assert_eq!(world.client.create_synced_secret(request.clone()).await.unwrap_err().code(), Code::NotFound);

@@ -26,7 +26,7 @@ async fn until_health(world: &World, wanted: ServingStatus) {
 }
 
 #[tokio::test]
-async fn it_serves_once_the_edge_is_readable_whatever_the_vault_does() {
+async fn the_service_is_ready_once_the_edge_is_readable_whatever_the_state_of_the_vault() {
     needs!(the_double);
     let world = World::start().await;
     world.vault.faults().add(FaultRule::new(Fault::Hang));
@@ -42,7 +42,7 @@ async fn it_serves_once_the_edge_is_readable_whatever_the_vault_does() {
 }
 
 #[tokio::test]
-async fn calls_under_way_are_finished_when_it_stops() {
+async fn running_calls_complete_during_a_shutdown() {
     let mut world = World::start().await;
     let slow = Fault::latency(Duration::from_millis(800));
     world.vault.faults().add(FaultRule::new(slow));
@@ -64,7 +64,7 @@ async fn calls_under_way_are_finished_when_it_stops() {
 }
 
 #[tokio::test]
-async fn a_thousand_callers_at_once_are_answered_or_told_to_come_back() {
+async fn a_thousand_concurrent_callers_get_an_answer_or_a_retry_delay() {
     let world = World::start().await.with_synced(&["a"], "x").await;
     let calls = (0..1_000).map(|_| {
         let mut client = world.client.clone();

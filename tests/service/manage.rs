@@ -19,7 +19,7 @@ async fn ids(world: &mut World, filter: SyncedSecretFilter) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn pages_neither_skip_nor_repeat_while_others_come_and_go() {
+async fn pages_neither_skip_nor_repeat_during_concurrent_changes() {
     let mut world = World::start().await.with_synced(&["b", "d", "f", "h"], "value").await;
     let first = ListSyncedSecretsRequest { page_size: 2, ..Default::default() };
     let page = world.client.list_synced_secrets(first.clone()).await.unwrap().into_inner();
@@ -153,7 +153,7 @@ async fn a_delete_with_a_stale_etag_is_refused() {
 }
 
 #[tokio::test]
-async fn the_history_tells_who_did_what_newest_first() {
+async fn the_audit_lists_who_did_what_newest_first() {
     let mut world = World::start().await.with_synced(&["a"], "value").await;
     world.client.sync_synced_secret(sync("a")).await.unwrap();
     world.client.delete_synced_secret(delete("a")).await.unwrap();

@@ -34,7 +34,7 @@ async fn edge_writes(world: &World) -> u64 {
 // === at the edge ===
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_conflict_while_a_rivals_key_is_taken_out_empties_nothing_of_ours() {
+async fn a_conflict_during_the_removal_of_a_foreign_key_does_not_empty_our_secret() {
     let Some(mut world) = world_with_one(direct()).await else { return };
     // The write that puts ours back is let through; the one that takes theirs out meets a change.
     let faults = [
@@ -59,7 +59,7 @@ async fn a_conflict_while_a_rivals_key_is_taken_out_empties_nothing_of_ours() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_first_write_into_a_strangers_secret_does_not_make_it_ours_at_a_switch() {
+async fn a_first_write_merged_into_a_foreign_secret_does_not_make_it_ours_at_a_hand_over() {
     let Some(mut world) = world(direct()).await else { return };
     world.seed("v", "value").await;
     let first = || {
@@ -99,7 +99,7 @@ async fn a_first_write_into_a_strangers_secret_does_not_make_it_ours_at_a_switch
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_strangers_secretsync_that_takes_on_our_label_is_not_swept_away() {
+async fn a_foreign_secretsync_with_our_label_is_not_deleted() {
     let Some(mut world) = world(secret_store()).await else { return };
     world.seed("w", "theirs").await;
     world.create("model", vec![existing("theirs", "w")]).await;
@@ -126,7 +126,7 @@ async fn a_strangers_secretsync_that_takes_on_our_label_is_not_swept_away() {
 // === in the vault ===
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_owner_stored_after_a_race_stays_the_latest() {
+async fn the_owners_value_stored_after_a_race_stays_the_latest() {
     let Some(world) = world(direct()).await else { return };
     // Somebody is first, ours is the second version, and while we find out, they store a third one.
     slow(&world, Operation::SecretSet, "fresh", Duration::from_millis(1_500));
@@ -186,7 +186,7 @@ async fn taken_and_deleted_meanwhile(world: &mut World) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_create_that_was_refused_beside_a_deletion_is_not_answered_ok_when_it_comes_again() {
+async fn a_retry_of_a_create_refused_during_a_deletion_does_not_return_ok() {
     let Some(mut world) = world(direct()).await else { return };
     slow(&world, Operation::SecretSet, "fresh", Duration::from_secs(2));
     let asked = CreateSyncedSecretRequest {
@@ -206,7 +206,7 @@ async fn a_create_that_was_refused_beside_a_deletion_is_not_answered_ok_when_it_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_update_that_was_refused_beside_a_deletion_is_not_answered_ok_when_it_comes_again() {
+async fn a_retry_of_an_update_refused_during_a_deletion_does_not_return_ok() {
     let Some(mut world) = world_with_one(direct()).await else { return };
     let (call, again) = slow_update(&world);
     taken_and_deleted_meanwhile(&mut world).await;
@@ -217,7 +217,7 @@ async fn an_update_that_was_refused_beside_a_deletion_is_not_answered_ok_when_it
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_look_that_began_before_sync_now_does_not_answer_it() {
+async fn a_read_that_began_before_sync_now_does_not_complete_it() {
     let Some(world) = world_with_one(direct()).await else { return };
     slow(&world, Operation::SecretGet, "v", Duration::from_secs(1));
     let asked = |seconds| SyncSyncedSecretRequest {

@@ -71,7 +71,7 @@ async fn make_sync(world: &World, name: &str) {
 }
 
 #[tokio::test]
-async fn the_direct_engine_needs_the_vaults_values_and_nothing_of_the_extension() {
+async fn the_direct_engine_requires_the_right_to_read_values_and_no_extension() {
     let mut world = World::start_with(Options { engine: SyncEngine::Direct, ..Options::default() }).await;
     says(&mut world, "EngineChosen", Status::True, "Configured", &["direct", "sync.engine"]).await;
     says(&mut world, "SecureSettings", Status::True, "Ready", &[]).await;
@@ -85,7 +85,7 @@ async fn the_direct_engine_needs_the_vaults_values_and_nothing_of_the_extension(
 }
 
 #[tokio::test]
-async fn the_secret_store_engine_asks_for_no_values_and_shows_that_the_controller_acts() {
+async fn the_secret_store_engine_reads_no_values_and_reports_that_the_controller_is_active() {
     let mut world = World::start_with(engine()).await;
     world.vault.faults().add(FaultRule::new(VaultFault::ForbiddenByRbac).on(Operation::SecretGet));
     says(&mut world, "EngineChosen", Status::True, "Configured", &["secret-store"]).await;
@@ -106,7 +106,7 @@ async fn the_secret_store_engine_asks_for_no_values_and_shows_that_the_controlle
 }
 
 #[tokio::test]
-async fn the_account_of_the_extension_must_be_there_and_be_that_of_the_identity() {
+async fn the_extensions_account_must_exist_and_match_the_identity() {
     let mut world = World::start_with(engine()).await;
     let identity = world.vault.credential().client_id.clone();
     annotate(&world, Some("another-identity")).await;
@@ -124,7 +124,7 @@ async fn the_account_of_the_extension_must_be_there_and_be_that_of_the_identity(
 }
 
 #[tokio::test]
-async fn an_account_that_may_not_be_looked_at_is_unknown_and_the_right_is_named() {
+async fn an_unreadable_account_is_reported_as_unknown_with_the_missing_right() {
     needs!(the_double);
     let mut world = World::start_with(engine()).await;
     let all = || vec!["*".to_owned()];
@@ -141,7 +141,7 @@ async fn an_account_that_may_not_be_looked_at_is_unknown_and_the_right_is_named(
 }
 
 #[tokio::test]
-async fn classes_that_lead_to_other_vaults_are_named() {
+async fn classes_of_other_vaults_are_reported() {
     let mut world = World::start_with(engine()).await;
     make_class(&world, "spc-ops-1a2b3c4", "azure", "Contoso-AIO").await;
     make_class(&world, "of-another-cloud", "vault", "elsewhere").await;
@@ -176,7 +176,7 @@ async fn a_controller_that_stops_answering_is_reported() {
 }
 
 #[tokio::test]
-async fn resources_that_are_not_served_are_named_with_the_way_to_install_them() {
+async fn kinds_that_are_not_served_are_reported_with_install_instructions() {
     needs!(the_double);
     let mut world = World::start_with(engine()).await;
     let definitions: Api<CustomResourceDefinition> = Api::all(world.kube.clone());
@@ -244,7 +244,7 @@ async fn create_edp1(world: &mut World) -> SyncedSecret {
 }
 
 #[tokio::test]
-async fn one_answer_that_the_resources_are_not_served_does_not_choose_the_direct_engine() {
+async fn a_single_not_served_response_does_not_select_the_direct_engine() {
     needs!(the_double);
     let mut world = started_beside(not_served().times(1)).await;
     create_edp1(&mut world).await;
@@ -253,7 +253,7 @@ async fn one_answer_that_the_resources_are_not_served_does_not_choose_the_direct
 }
 
 #[tokio::test]
-async fn resources_that_come_after_the_start_are_taken_up_where_there_are_no_synced_secrets_yet() {
+async fn kinds_installed_after_the_start_are_used_if_no_synced_secrets_exist() {
     needs!(the_double);
     let mut world = started_beside(not_served()).await;
     until_chosen(&mut world, "direct").await;
@@ -264,7 +264,7 @@ async fn resources_that_come_after_the_start_are_taken_up_where_there_are_no_syn
 }
 
 #[tokio::test]
-async fn resources_that_come_after_the_start_do_not_take_what_the_direct_engine_has_until_a_restart() {
+async fn kinds_installed_after_the_start_take_nothing_from_the_direct_engine_before_a_restart() {
     needs!(the_double);
     let mut world = started_beside(not_served()).await;
     create_edp1(&mut world).await;

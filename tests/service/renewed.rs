@@ -51,7 +51,7 @@ async fn until_true(world: &mut World, kind: &str) {
 }
 
 #[tokio::test]
-async fn a_client_secret_that_is_renewed_in_its_file_is_used_without_a_restart() {
+async fn a_renewed_client_secret_file_is_used_without_a_restart() {
     let site = Site::start().await;
     let secret_file = write(&site, "secret", "expired\n");
     let application = site.vault.credential().clone();
@@ -68,7 +68,7 @@ async fn a_client_secret_that_is_renewed_in_its_file_is_used_without_a_restart()
 }
 
 #[tokio::test]
-async fn an_authority_of_the_vault_that_is_renewed_in_its_file_is_trusted_without_a_restart() {
+async fn a_renewed_vault_ca_file_is_trusted_without_a_restart() {
     let mut site = Site::start().await;
     let good = std::fs::read_to_string(&site.ca).unwrap();
     let elsewhere = tempfile::tempdir().unwrap();
@@ -85,7 +85,7 @@ async fn an_authority_of_the_vault_that_is_renewed_in_its_file_is_trusted_withou
 }
 
 #[tokio::test]
-async fn a_kubeconfig_that_is_renewed_is_used_without_a_restart() {
+async fn a_renewed_kubeconfig_is_used_without_a_restart() {
     needs!(the_double);
     let mut site = Site::start().await;
     let good = std::fs::read_to_string(&site.kubeconfig).unwrap();
@@ -104,7 +104,7 @@ async fn a_kubeconfig_that_is_renewed_is_used_without_a_restart() {
 }
 
 #[tokio::test]
-async fn an_authority_of_the_cluster_that_is_renewed_in_its_file_is_trusted_without_a_restart() {
+async fn a_renewed_cluster_ca_file_is_trusted_without_a_restart() {
     needs!(the_double);
     let mut site = Site::start().await;
     let good = std::fs::read_to_string(&site.ca).unwrap();
@@ -139,7 +139,7 @@ fn let_go(file: &PathBuf, text: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn files_on_a_disk_that_hangs_stop_no_call() {
+async fn files_on_a_hanging_disk_block_no_call() {
     let mut site = Site::start().await;
     let authority = std::fs::read_to_string(&site.ca).unwrap();
     let kubeconfig = std::fs::read_to_string(&site.kubeconfig).unwrap();

@@ -18,7 +18,7 @@ fn unavailable() -> Fault {
 }
 
 #[tokio::test]
-async fn a_new_version_added_here_reaches_everybody_who_follows_it() {
+async fn a_version_added_through_the_service_reaches_all_followers() {
     let mut world = World::start().await;
     world.seed("shared", "old").await;
     for id in ["a", "b"] {
@@ -33,7 +33,7 @@ async fn a_new_version_added_here_reaches_everybody_who_follows_it() {
 }
 
 #[tokio::test]
-async fn a_new_version_added_by_somebody_else_is_found_by_the_check() {
+async fn a_version_added_by_another_client_is_found_by_the_rotation_check() {
     let mut world = World::start_with(often()).await;
     world.seed("theirs", "old").await;
     let made = world.create("a", vec![existing("k", "theirs")]).await;
@@ -49,7 +49,7 @@ async fn a_new_version_added_by_somebody_else_is_found_by_the_check() {
 }
 
 #[tokio::test]
-async fn a_pinned_reference_stays_where_it_is() {
+async fn a_pinned_reference_keeps_its_version() {
     let mut world = World::start_with(often()).await;
     world.seed("a", "old").await;
     let first = world.create("follows", vec![existing("k", "a")]).await;
@@ -83,7 +83,7 @@ async fn a_check_without_changes_lists_and_reads_no_value() {
 }
 
 #[tokio::test]
-async fn a_list_that_costs_more_than_asking_for_each_is_not_begun_again() {
+async fn a_list_that_costs_more_than_single_requests_is_not_repeated() {
     let mut world = World::start().await;
     // Two pages.
     for number in 0..30 {
@@ -148,7 +148,7 @@ fn expiring(secret: &SyncedSecret) -> &str {
 }
 
 #[tokio::test]
-async fn a_vault_that_can_not_answer_a_check_is_asked_for_nothing_else_by_it() {
+async fn a_rotation_check_whose_list_fails_sends_no_other_requests() {
     let world = World::start_with(often()).await.with_synced(&["a"], "value").await;
     // A value that was read within the second of its last change may be read once more.
     tokio::time::sleep(Duration::from_secs(3)).await;
@@ -163,7 +163,7 @@ async fn a_vault_that_can_not_answer_a_check_is_asked_for_nothing_else_by_it() {
 }
 
 #[tokio::test]
-async fn where_one_reference_can_not_be_read_the_edge_keeps_the_last_complete_set() {
+async fn an_unreadable_reference_keeps_the_last_complete_set_at_the_edge() {
     let mut world = World::start().await;
     world.seed("user", "u1").await;
     world.seed("pass", "p1").await;

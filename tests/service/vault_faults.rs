@@ -53,7 +53,7 @@ async fn a_fresh_check_reports_a_healthy_vault_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_look_at_the_vault_never_writes_and_what_may_be_created_is_known_from_the_last_creation() {
+async fn a_vault_check_never_writes_and_takes_can_create_from_the_last_creation() {
     let (mut world, fails) = (World::start().await, Fault::status(503, "ServiceUnavailable"));
     let told = vault(&mut world).await;
     let (status, reason, message) = condition(&told, "CanCreate");
@@ -90,7 +90,7 @@ async fn a_look_at_the_vault_never_writes_and_what_may_be_created_is_known_from_
 }
 
 #[tokio::test]
-async fn each_refusal_of_the_vault_has_its_code_its_reason_and_its_remedy() {
+async fn each_vault_error_has_its_code_reason_and_remedy() {
     let mut world = World::start_with(impatient()).await;
     world.seed("v", "x").await;
     // What the service itself asks the vault about a reference.
@@ -133,7 +133,7 @@ async fn each_refusal_of_the_vault_has_its_code_its_reason_and_its_remedy() {
 }
 
 #[tokio::test]
-async fn a_retry_after_is_passed_on_and_heeded_by_the_whole_client() {
+async fn a_retry_after_is_passed_on_and_respected_by_the_whole_client() {
     let mut world = World::start().await;
     world.seed("v", "x").await;
     let throttled = Fault::retry_after(429, "Throttled", Duration::from_secs(3));
@@ -151,7 +151,7 @@ async fn a_retry_after_is_passed_on_and_heeded_by_the_whole_client() {
 }
 
 #[tokio::test]
-async fn reads_lists_and_deletes_go_on_while_the_vault_is_down() {
+async fn reads_lists_and_deletes_continue_while_the_vault_is_down() {
     let mut world = World::start_with(impatient()).await.with_synced(&["a", "b"], "x").await;
     world.vault.faults().add(FaultRule::new(Fault::Hang));
 
@@ -173,7 +173,7 @@ async fn reads_lists_and_deletes_go_on_while_the_vault_is_down() {
 }
 
 #[tokio::test]
-async fn what_was_accepted_before_the_vault_failed_is_synced_when_it_is_back() {
+async fn a_change_accepted_before_a_vault_outage_is_synced_after_it() {
     let mut world = World::start_with(impatient()).await.with_synced(&["a"], "x").await;
     let made = world.get("a").await;
     world.seed("w", "y").await;
@@ -187,7 +187,7 @@ async fn what_was_accepted_before_the_vault_failed_is_synced_when_it_is_back() {
 }
 
 #[tokio::test]
-async fn a_create_whose_answer_is_lost_is_finished_by_its_retry_and_stores_once() {
+async fn a_retry_finishes_a_create_with_a_lost_response_and_stores_once() {
     let mut world = World::start_with(impatient()).await;
     world
         .vault
@@ -208,7 +208,7 @@ async fn a_create_whose_answer_is_lost_is_finished_by_its_retry_and_stores_once(
 }
 
 #[tokio::test]
-async fn somebody_who_creates_the_same_name_at_the_same_moment_keeps_their_value() {
+async fn a_concurrent_creator_of_the_same_name_keeps_its_value() {
     let world = World::start().await;
     let slow = Fault::latency(Duration::from_millis(1_500));
     world.vault.faults().add(FaultRule::new(slow).on(Operation::SecretSet).named("race").times(1));
@@ -228,7 +228,7 @@ async fn somebody_who_creates_the_same_name_at_the_same_moment_keeps_their_value
 }
 
 #[tokio::test]
-async fn a_list_that_loops_or_leads_elsewhere_is_refused() {
+async fn a_list_that_loops_or_leaves_the_vault_is_refused() {
     let mut world = World::start_with(impatient()).await;
     for number in 0..30 {
         world.seed(&format!("v{number}"), "x").await;
@@ -247,7 +247,7 @@ async fn a_list_that_loops_or_leads_elsewhere_is_refused() {
 }
 
 #[tokio::test]
-async fn an_expired_token_is_renewed_without_anybody_noticing() {
+async fn callers_do_not_notice_the_renewal_of_an_expired_token() {
     let mut world = World::start().await;
     world.seed("v", "x").await;
     world.client.list_vault_secrets(ListVaultSecretsRequest::default()).await.unwrap();

@@ -55,7 +55,7 @@ async fn the_initial_state_comes_first_then_a_bookmark_then_every_change() {
 }
 
 #[tokio::test]
-async fn a_watcher_that_comes_back_after_a_restart_misses_nothing() {
+async fn a_watch_resumed_after_a_restart_misses_nothing() {
     let mut world = World::start().await.with_synced(&["a"], "value").await;
     let mut stream = watch(&mut world, WatchSyncedSecretsRequest::default()).await;
     next(&mut stream).await;
@@ -78,7 +78,7 @@ async fn a_watcher_that_comes_back_after_a_restart_misses_nothing() {
 }
 
 #[tokio::test]
-async fn a_change_out_of_the_filter_is_deleted_to_that_watcher() {
+async fn a_synced_secret_changed_out_of_the_filter_is_sent_as_deleted() {
     let mut world = World::start().await.with_synced(&[], "value").await;
     let mut request = create("a", vec![existing("k", "v")]);
     request.synced_secret.as_mut().unwrap().labels.insert("line".to_owned(), "1".to_owned());
@@ -109,7 +109,7 @@ async fn a_forged_token_is_refused_and_one_of_another_database_is_out_of_range()
 }
 
 #[tokio::test]
-async fn a_watch_ends_with_a_word_when_the_service_stops() {
+async fn a_watch_ends_with_a_status_when_the_service_stops() {
     let mut world = World::start().await.with_synced(&["a"], "value").await;
     let mut stream = watch(&mut world, WatchSyncedSecretsRequest::default()).await;
     next(&mut stream).await;

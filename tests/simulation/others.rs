@@ -30,7 +30,7 @@ use crate::{
 const FINALIZER: &str = "tests.example/held";
 
 /// Works on the Secrets of the namespace, in the synced secrets' names.
-pub async fn meddle_at_the_edge(world: Arc<World>, most: Duration, stop: CancellationToken) {
+pub async fn edit_at_the_edge(world: Arc<World>, most: Duration, stop: CancellationToken) {
     let mut random = world.plan.random("the edge");
     let secrets: Api<Secret> = Api::namespaced(world.kube.clone(), NAMESPACE);
     let mut count = 0;
@@ -196,7 +196,7 @@ pub async fn bring_versions(world: &World) {
 }
 
 /// Works on the vault: new versions, deletions that are taken back, names that somebody else takes.
-pub async fn meddle_in_the_vault(world: Arc<World>, most: Duration, stop: CancellationToken) {
+pub async fn edit_in_the_vault(world: Arc<World>, most: Duration, stop: CancellationToken) {
     let mut random = world.plan.random("the vault");
     let somebody = Somebody::at(&world.vault, &world.ca);
     let mut count = 0;

@@ -101,7 +101,7 @@ async fn busy(world: &Arc<World>, watching: &CancellationToken) -> tokio::task::
         people.spawn(Caller::new(world.clone(), number).run(stop.clone()));
     }
     if let Some(most) = plan.edge_meddling {
-        people.spawn(others::meddle_at_the_edge(world.clone(), most, stop.clone()));
+        people.spawn(others::edit_at_the_edge(world.clone(), most, stop.clone()));
         if plan.engine == SyncEngine::SecretStore {
             people.spawn(others::come_first(world.clone(), stop.clone()));
         }
@@ -110,7 +110,7 @@ async fn busy(world: &Arc<World>, watching: &CancellationToken) -> tokio::task::
         people.spawn(bystander::ask(world.clone(), stop.clone()));
     }
     if let Some(most) = plan.vault_meddling {
-        people.spawn(others::meddle_in_the_vault(world.clone(), most, stop.clone()));
+        people.spawn(others::edit_in_the_vault(world.clone(), most, stop.clone()));
     }
     let mut trouble = JoinSet::new();
     if let Some(most) = plan.vault_faults {

@@ -41,10 +41,10 @@ impl People {
             people.spawn(Caller::new(world.clone(), number).run(stop.clone()));
         }
         if let Some(most) = world.plan.edge_meddling {
-            people.spawn(others::meddle_at_the_edge(world.clone(), most, stop.clone()));
+            people.spawn(others::edit_at_the_edge(world.clone(), most, stop.clone()));
         }
         if let Some(most) = world.plan.vault_meddling {
-            people.spawn(others::meddle_in_the_vault(world.clone(), most, stop.clone()));
+            people.spawn(others::edit_in_the_vault(world.clone(), most, stop.clone()));
         }
         if let Some(most) = world.plan.vault_faults {
             trouble.spawn(faults::in_the_vault(world.clone(), most, stop.clone()));

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_is_one_of_six_or_one_that_the_operator_named() {
+    fn a_type_is_one_of_six_or_one_allowed_by_the_operator() {
         let admission = Admission::default();
         for good in TYPES {
             assert!(admission.check_type(&good.parse().unwrap()).is_ok(), "{good}");
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_has_no_prefix_or_one_that_the_operator_named() {
+    fn a_label_has_no_prefix_or_one_allowed_by_the_operator() {
         let admission = Admission::default();
         assert!(
             admission.check_labels(&labels(&[("line", "1"), ("owner", "ada"), ("name", "helm")])).is_ok()
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_operator_writes_is_printed_as_it_is_read_and_nothing_else_is_read() {
+    fn admission_patterns_round_trip_and_other_text_is_refused() {
         let reserved: ReservedName = " grafana-*   Grafana and its  agents ".parse().unwrap();
         assert_eq!(reserved.to_string(), "grafana-* Grafana and its  agents");
         assert_eq!("line.example.com/*".parse::<NamePattern>().unwrap().to_string(), "line.example.com/*");

@@ -243,7 +243,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_parsing_panic_and_what_parses_prints_itself(text in ".*") {
+        fn no_text_makes_parsing_panic_and_parsed_names_round_trip(text in ".*") {
             if let Ok(name) = text.parse::<VaultSecretName>() { prop_assert_eq!(name.as_str(), &text) }
             if let Ok(name) = text.parse::<SyncedSecretId>() { prop_assert_eq!(name.as_str(), &text) }
             if let Ok(name) = text.parse::<SecretKey>() { prop_assert_eq!(name.as_str(), &text) }

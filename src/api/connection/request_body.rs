@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn each_message_of_a_stream_and_all_messages_of_a_call_together_may_be_this_large() {
+    fn the_size_limit_applies_to_each_message_of_a_stream_and_to_a_whole_unary_call() {
         let (mut stream, mut call) = (limits(true), limits(false));
         for limits in [&mut stream, &mut call] {
             limits.admit(10).unwrap();

@@ -181,7 +181,7 @@ fn every_remedy_is_one_sentence_because_clients_show_the_last_one() {
 }
 
 #[test]
-fn of_several_problems_what_no_retry_mends_decides_and_all_are_listed() {
+fn a_permanent_problem_decides_the_code_and_all_problems_are_listed() {
     let mut problems: Vec<_> = causes()
         .into_iter()
         .enumerate()
@@ -216,7 +216,7 @@ fn of_several_problems_what_no_retry_mends_decides_and_all_are_listed() {
 }
 
 #[test]
-fn details_fit_into_a_header_however_much_is_wrong() {
+fn details_fit_into_a_header_however_many_problems_there_are() {
     let problems = (0..5_000).map(|place| {
         let missing =
             VaultError::SoftDeleted { name: "x".repeat(127).parse().unwrap(), being_deleted: false };
@@ -233,14 +233,14 @@ fn details_fit_into_a_header_however_much_is_wrong() {
 }
 
 #[test]
-fn the_time_to_wait_is_the_vaults_where_it_says_one() {
+fn the_retry_delay_is_the_vaults_if_it_sends_one() {
     let after = Duration::from_secs(77);
     let status = status_of(vault(VaultError::Throttled { retry_after: Some(after) }));
     assert_eq!(status.get_details_retry_info().unwrap().retry_delay, Some(after));
 }
 
 #[test]
-fn a_conflict_at_the_edge_says_to_adopt_and_a_missing_right_which() {
+fn a_conflict_suggests_adoption_and_a_denial_names_the_missing_right() {
     let conflict = status_of(Cause::Edge(EdgeError::conflict("edp1secrets")));
     assert!(conflict.message().contains("AdoptSyncedSecret"), "{conflict}");
     assert_eq!(conflict.get_details_resource_info().unwrap().resource_name, "syncedSecrets/edp1secrets");
@@ -255,7 +255,7 @@ fn status_of(cause: Cause) -> Status {
 }
 
 #[test]
-fn every_use_that_stands_in_the_way_is_a_violation_of_its_own_as_far_as_there_is_room() {
+fn each_blocking_use_is_a_violation_up_to_the_size_limit() {
     let uses = |count: usize| {
         let problem = |number: usize| {
             let usage = Usage { resource: format!("opc-plc-{number}"), ..usage().as_ref().clone() };

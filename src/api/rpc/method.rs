@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn every_rpc_of_the_contract_is_known_with_what_its_request_can_carry_and_name() {
+    fn the_method_table_matches_the_requests_of_the_contract() {
         let pool = DescriptorPool::decode(proto::FILE_DESCRIPTOR_SET).unwrap();
         let service = pool.get_service_by_name("iotoperations.secrets.v1.SecretService").unwrap();
         assert_eq!(service.methods().len(), METHODS.len());

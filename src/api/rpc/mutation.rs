@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_same_request_has_the_same_fingerprint_however_long_it_waits_and_another_value_has_another() {
+    async fn the_fingerprint_depends_on_the_values_and_not_on_the_wait() {
         let house = house().await;
         let id = "0191a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b";
         let of = |value, id, wait| {
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_only_validates_is_not_recorded() {
+    async fn a_validate_only_request_is_not_recorded() {
         let house = house().await;
         let mut request = create("a", "0191a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b", 0);
         request.get_mut().validate_only = true;
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_id_that_is_no_uuid_and_a_negative_wait_are_violations_and_a_long_wait_is_60_s() {
+    async fn a_request_id_must_be_a_uuid_and_a_wait_is_nonnegative_and_capped_at_60_s() {
         let house = house().await;
         for bad in
             ["1", "{0191a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b}", "00000000-0000-0000-0000-000000000000", "ä"]

@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn only_hosts_that_no_other_site_can_let_resolve_to_us_are_allowed() {
+    fn only_hosts_safe_from_dns_rebinding_are_allowed() {
         let allowed = AllowedOrigins::new(&["https://console.example".to_owned()]).unwrap();
         let host = |host: &str| {
             allowed.allows_host_of(&Request::builder().uri("/").header(HOST, host).body(()).unwrap())

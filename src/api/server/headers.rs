@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_timeout_is_read_as_grpc_writes_it_and_nothing_else() {
+    fn only_the_grpc_timeout_format_is_accepted() {
         let read = |text: &str| {
             timeout(&HeaderMap::from_iter([(
                 HeaderName::from_static(GRPC_TIMEOUT),

@@ -27,7 +27,7 @@ async fn health(channel: Channel, service: &str) -> Result<i32, Code> {
 }
 
 #[tokio::test]
-async fn health_follows_readiness_and_the_end() {
+async fn health_follows_readiness_and_shutdown() {
     let running = serve(|_| ()).await;
     let channel = running.channel().await;
     let (serving, not_serving) = (1, 2);
@@ -103,7 +103,7 @@ async fn reflection_in_both_versions_serves_the_contract_health_and_the_error_de
 }
 
 #[tokio::test]
-async fn reflection_can_be_left_out() {
+async fn reflection_can_be_disabled() {
     let running = serve(|options| options.reflection = false).await;
     let mut client = v1::server_reflection_client::ServerReflectionClient::new(running.channel().await);
     let request = futures::stream::empty::<v1::ServerReflectionRequest>();
@@ -111,7 +111,7 @@ async fn reflection_can_be_left_out() {
 }
 
 #[tokio::test]
-async fn beyond_the_limit_calls_are_refused_at_once_with_a_time_to_wait_and_health_still_answers() {
+async fn calls_beyond_the_limit_are_refused_with_a_retry_delay_and_health_still_answers() {
     let running = serve(|options| options.limits.concurrent_calls = 1).await;
     running.house.insert(secret("a")).await;
     let channel = running.channel().await;
@@ -131,7 +131,7 @@ async fn beyond_the_limit_calls_are_refused_at_once_with_a_time_to_wait_and_heal
 }
 
 #[tokio::test]
-async fn a_call_that_outlives_its_deadline_is_told_that_what_was_recorded_goes_on() {
+async fn a_call_past_its_deadline_learns_that_recorded_work_continues() {
     let running = serve(|options| options.limits.call_timeout = Duration::from_millis(300)).await;
     running.house.insert(secret("a")).await;
     let mut client = running.client().await;
@@ -153,7 +153,7 @@ async fn a_call_that_outlives_its_deadline_is_told_that_what_was_recorded_goes_o
 }
 
 #[tokio::test]
-async fn a_wait_ends_before_the_callers_deadline_with_the_state_so_far() {
+async fn a_wait_ends_before_the_callers_deadline_with_the_current_state() {
     let running = serve(|_| ()).await;
     running.house.insert(secret("a")).await;
     let mut request = tonic::Request::new(sync(10));
@@ -163,7 +163,7 @@ async fn a_wait_ends_before_the_callers_deadline_with_the_state_so_far() {
 }
 
 #[tokio::test]
-async fn a_call_in_flight_is_finished_after_the_stop() {
+async fn a_call_in_flight_completes_during_a_shutdown() {
     let running = serve(|_| ()).await;
     running.house.insert(secret("a")).await;
     let mut client = running.client().await;
@@ -177,7 +177,7 @@ async fn a_call_in_flight_is_finished_after_the_stop() {
 }
 
 #[tokio::test]
-async fn a_call_that_does_not_finish_does_not_hold_up_the_end_for_longer_than_the_drain() {
+async fn a_hanging_call_delays_the_shutdown_no_longer_than_the_drain_timeout() {
     let running = serve(|options| options.drain = Duration::from_millis(300)).await;
     running.house.insert(secret("a")).await;
     let mut client = running.client().await;
@@ -191,7 +191,7 @@ async fn a_call_that_does_not_finish_does_not_hold_up_the_end_for_longer_than_th
 }
 
 #[tokio::test]
-async fn an_id_of_the_caller_comes_back_and_every_call_has_one() {
+async fn a_callers_request_id_is_returned_and_every_call_has_one() {
     let running = serve(|_| ()).await;
     let mut client = running.client().await;
     let mut id = async |id: Option<&str>| {
@@ -208,7 +208,7 @@ async fn an_id_of_the_caller_comes_back_and_every_call_has_one() {
 }
 
 #[tokio::test]
-async fn tls_and_a_unix_socket_serve_the_same() {
+async fn tls_and_unix_sockets_serve_the_same_api() {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let (cert_pem, key_pem) = (made.cert.pem(), made.signing_key.serialize_pem());
     let directory = tempfile::tempdir().unwrap();

@@ -50,7 +50,7 @@ async fn a_client_that_does_not_read_its_answer_loses_the_connection() {
 }
 
 #[tokio::test]
-async fn connections_that_do_nothing_give_way_and_those_that_do_something_stay() {
+async fn idle_connections_are_evicted_and_active_ones_stay() {
     let running = serve(|options| options.limits.connections = 3).await;
     let mut busy = running.client().await;
     let mut watch =
@@ -72,7 +72,7 @@ async fn connections_that_do_nothing_give_way_and_those_that_do_something_stay()
 }
 
 #[tokio::test]
-async fn nobody_may_send_more_than_a_window_of_a_request_before_it_is_read() {
+async fn a_client_can_send_at_most_one_window_before_its_request_is_read() {
     let running = serve(|_| ()).await;
     let mut stream = TcpStream::connect(running.address).await.unwrap();
     stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
@@ -86,7 +86,7 @@ async fn nobody_may_send_more_than_a_window_of_a_request_before_it_is_read() {
 }
 
 #[tokio::test]
-async fn one_caller_has_so_many_watches_and_calls_so_often_and_no_more() {
+async fn one_caller_has_limited_watches_and_a_limited_call_rate() {
     let running = serve(|options| {
         options.limits.watches_per_caller = 1;
         options.limits.calls_per_second = std::num::NonZeroU32::new(20);

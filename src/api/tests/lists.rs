@@ -6,7 +6,7 @@ use super::*;
 use crate::{model, proto::*, store::NewAuditEvent};
 
 #[tokio::test]
-async fn a_synced_secret_is_shown_as_it_is_recorded() {
+async fn a_synced_secret_is_returned_as_recorded() {
     let running = serve(|_| ()).await;
     let recorded = secret("edp1secrets");
     running.house.insert(recorded.clone()).await;
@@ -28,7 +28,7 @@ async fn a_synced_secret_is_shown_as_it_is_recorded() {
 }
 
 #[tokio::test]
-async fn pages_neither_skip_nor_repeat_while_others_come_and_go() {
+async fn pages_neither_skip_nor_repeat_during_concurrent_changes() {
     let running = serve(|_| ()).await;
     let rows: Vec<_> = ["a", "c", "e", "g", "i"].map(secret).into();
     for row in &rows {
@@ -53,7 +53,7 @@ async fn pages_neither_skip_nor_repeat_while_others_come_and_go() {
 }
 
 #[tokio::test]
-async fn filters_choose_by_every_set_field() {
+async fn a_filter_matches_every_set_field() {
     let running = serve(|_| ()).await;
     running.house.insert(secret("pump-1")).await;
     let synced = secret("pump-2");
@@ -75,7 +75,7 @@ async fn filters_choose_by_every_set_field() {
 }
 
 #[tokio::test]
-async fn a_page_ends_before_it_is_larger_than_an_answer_may_be() {
+async fn a_page_ends_before_it_exceeds_the_maximum_message_size() {
     let running = serve(|options| options.limits.answer_bytes = 20_000).await;
     for place in 0..40 {
         let description = "x".repeat(1_000);
@@ -97,7 +97,7 @@ async fn a_page_ends_before_it_is_larger_than_an_answer_may_be() {
 }
 
 #[tokio::test]
-async fn tokens_of_another_filter_or_list_or_nobody_are_refused_with_their_field() {
+async fn tokens_of_another_filter_or_list_and_forged_ones_are_refused_with_their_field() {
     let running = serve(|_| ()).await;
     running.house.insert(secret("a")).await;
     running.house.insert(secret("b")).await;
@@ -128,7 +128,7 @@ async fn tokens_of_another_filter_or_list_or_nobody_are_refused_with_their_field
 }
 
 #[tokio::test]
-async fn the_history_comes_newest_first_in_pages() {
+async fn audit_events_are_listed_newest_first_in_pages() {
     let running = serve(|_| ()).await;
     for resource in ["syncedSecrets/a", "vaultSecrets/b", "syncedSecrets/a"] {
         let event = NewAuditEvent {
@@ -160,7 +160,7 @@ async fn the_history_comes_newest_first_in_pages() {
 }
 
 #[tokio::test]
-async fn what_was_done_stands_in_the_history_with_who_did_it() {
+async fn the_audit_records_each_action_with_its_caller() {
     let running = serve(|_| ()).await;
     running.house.insert(secret("a")).await;
     let mut client = running.client().await;
@@ -173,7 +173,7 @@ async fn what_was_done_stands_in_the_history_with_who_did_it() {
 }
 
 #[tokio::test]
-async fn deleting_what_is_not_there_is_an_answer_where_that_is_allowed() {
+async fn deleting_a_missing_synced_secret_succeeds_with_allow_missing() {
     let running = serve(|_| ()).await;
     let mut client = running.client().await;
     let request = DeleteSyncedSecretRequest {

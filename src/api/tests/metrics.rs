@@ -15,7 +15,7 @@ async fn page(running: &Running) -> String {
 }
 
 #[tokio::test]
-async fn calls_are_counted_by_method_and_code_and_synced_secrets_by_state_and_none_is_named() {
+async fn metrics_count_calls_and_synced_secrets_and_contain_no_names() {
     let running = serve(|options| options.metrics = Some("127.0.0.1:0".parse().unwrap())).await;
     let good = secret("pump-7");
     running.house.insert(good.clone()).await;

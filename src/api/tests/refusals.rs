@@ -12,7 +12,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn what_is_not_there_is_named_with_what_to_do() {
+async fn not_found_errors_name_the_resource_and_the_remedy() {
     let running = serve(|_| ()).await;
     let mut client = running.client().await;
     let request = GetSyncedSecretRequest { name: "syncedSecrets/nobody".into(), view: 0 };
@@ -28,7 +28,7 @@ async fn what_is_not_there_is_named_with_what_to_do() {
 }
 
 #[tokio::test]
-async fn all_violations_come_at_once_and_nothing_is_recorded() {
+async fn all_violations_are_reported_at_once_and_nothing_is_recorded() {
     let running = serve(|_| ()).await;
     let mut client = running.client().await;
     let create = NewVaultSecret { value: "canary-7f3a".repeat(3_000), ..Default::default() };
@@ -82,7 +82,7 @@ async fn a_stale_etag_is_aborted() {
 }
 
 #[tokio::test]
-async fn the_same_request_id_is_the_same_request_and_refused_for_another() {
+async fn a_request_id_repeats_its_request_and_is_refused_for_another() {
     let running = serve(|_| ()).await;
     running.house.insert(secret("a")).await;
     running.house.insert(secret("b")).await;
@@ -119,7 +119,7 @@ async fn too_large_malformed_and_unknown_calls_get_details_too() {
 }
 
 #[tokio::test]
-async fn what_is_not_grpc_is_refused() {
+async fn requests_other_than_grpc_are_refused() {
     let running = serve(|_| ()).await;
     let channel = running.channel().await;
     let uri: Uri = format!("http://{}/iotoperations.secrets.v1.SecretService/GetVault", running.address)

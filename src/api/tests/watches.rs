@@ -27,7 +27,7 @@ async fn told(stream: &mut Streaming<WatchSyncedSecretsResponse>) -> (Type, Stri
 }
 
 #[tokio::test]
-async fn a_watch_tells_the_initial_state_a_bookmark_and_then_changes_and_goes_on_from_any_of_them() {
+async fn a_watch_sends_the_initial_state_a_bookmark_and_changes_and_resumes_from_any_of_them() {
     let running = serve(|_| ()).await;
     let a = secret("a");
     running.house.insert(a.clone()).await;
@@ -57,7 +57,7 @@ async fn a_watch_tells_the_initial_state_a_bookmark_and_then_changes_and_goes_on
 }
 
 #[tokio::test]
-async fn a_quiet_watch_gives_signs_of_life_with_a_token() {
+async fn a_quiet_watch_sends_bookmarks_with_a_token() {
     let running = serve(|options| options.limits.heartbeat = Duration::from_millis(50)).await;
     let mut client = running.client().await;
     let mut stream = watch(&mut client, "").await.unwrap();
@@ -68,7 +68,7 @@ async fn a_quiet_watch_gives_signs_of_life_with_a_token() {
 }
 
 #[tokio::test]
-async fn what_leaves_the_filter_is_deleted_to_that_watcher() {
+async fn a_synced_secret_that_leaves_the_filter_is_sent_as_deleted() {
     let running = serve(|_| ()).await;
     let a = secret("a");
     running.house.insert(a.clone()).await;
@@ -84,7 +84,7 @@ async fn what_leaves_the_filter_is_deleted_to_that_watcher() {
 }
 
 #[tokio::test]
-async fn a_token_from_beyond_the_feed_is_out_of_range_and_a_forged_one_invalid() {
+async fn a_token_beyond_the_feed_is_out_of_range_and_a_forged_one_invalid() {
     let running = serve(|_| ()).await;
     running.house.insert(secret("a")).await;
     let scope = crate::api::rpc::token::TokenScope::watch(
@@ -111,7 +111,7 @@ async fn a_token_from_beyond_the_feed_is_out_of_range_and_a_forged_one_invalid()
 }
 
 #[tokio::test]
-async fn a_token_of_before_the_oldest_change_kept_is_out_of_range() {
+async fn a_token_older_than_the_oldest_kept_change_is_out_of_range() {
     let running = serve(|_| ()).await;
     let mut tokens = Vec::new();
     for id in ["a", "b", "c"] {
@@ -126,7 +126,7 @@ async fn a_token_of_before_the_oldest_change_kept_is_out_of_range() {
 }
 
 #[tokio::test]
-async fn what_leaves_the_filter_is_deleted_also_to_who_comes_back_after_the_change_before_was_pruned() {
+async fn a_resumed_watch_gets_the_deletion_although_the_previous_change_was_pruned() {
     let running = serve(|_| ()).await;
     let a = secret("a");
     running.house.insert(a.clone()).await;
@@ -150,7 +150,7 @@ async fn what_leaves_the_filter_is_deleted_also_to_who_comes_back_after_the_chan
 }
 
 #[tokio::test]
-async fn a_token_of_a_history_that_the_database_no_longer_has_is_out_of_range() {
+async fn a_token_of_a_previous_history_is_out_of_range() {
     let running = serve(|_| ()).await;
     running.house.insert(secret("a")).await;
     let common = token(&running).await;
@@ -199,7 +199,7 @@ async fn more_watches_than_allowed_are_refused_until_one_ends() {
 }
 
 #[tokio::test]
-async fn a_slow_watcher_ends_with_the_last_state_of_everything() {
+async fn a_slow_watcher_receives_the_final_state_of_everything() {
     let running = serve(|_| ()).await;
     let mut client = running.client().await;
     let mut stream = watch(&mut client, "").await.unwrap();
@@ -226,7 +226,7 @@ async fn a_slow_watcher_ends_with_the_last_state_of_everything() {
 }
 
 #[tokio::test]
-async fn a_watch_ends_at_the_stop_with_a_status_that_says_to_resume() {
+async fn a_shutdown_ends_a_watch_with_a_status_that_says_to_resume() {
     let running = serve(|_| ()).await;
     let mut client = running.client().await;
     let mut stream = watch(&mut client, "").await.unwrap();

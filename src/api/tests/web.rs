@@ -37,7 +37,7 @@ const WEB: (&str, &str) = ("content-type", "application/grpc-web+proto");
 const HOST: (&str, &str) = ("host", "127.0.0.1");
 
 #[tokio::test]
-async fn a_page_that_is_allowed_calls_over_http_1() {
+async fn an_allowed_origin_can_call_over_http_1() {
     let running = serve(|_| ()).await;
     running.house.insert(secret("edp1secrets")).await;
     let headers = [WEB, HOST, ("origin", "https://console.example")];
@@ -50,7 +50,7 @@ async fn a_page_that_is_allowed_calls_over_http_1() {
 }
 
 #[tokio::test]
-async fn a_web_page_that_is_not_allowed_gets_no_answer() {
+async fn requests_of_other_origins_and_hosts_are_refused() {
     let running = serve(|_| ()).await;
     let body = get("syncedSecrets/edp1secrets");
     let origin = ("origin", "https://evil.example");
@@ -73,7 +73,7 @@ async fn a_web_page_that_is_not_allowed_gets_no_answer() {
 }
 
 #[tokio::test]
-async fn a_page_that_is_allowed_gets_leave_to_call() {
+async fn a_preflight_of_an_allowed_origin_succeeds() {
     let running = serve(|_| ()).await;
     let asks = [
         HOST,

@@ -33,7 +33,7 @@ mod tests {
     };
 
     #[test]
-    fn a_clock_that_is_off_by_more_than_seconds_is_a_warning_that_says_how_far_and_what_to_do() {
+    fn a_skewed_clock_is_a_warning_with_the_skew_and_a_remedy() {
         let row = |seconds| check_clock(VAULT_CLOCK, "the vault", Some(SignedDuration::from_secs(seconds)));
         for near in [-5, 0, 5] {
             assert_eq!(row(near).holds, CheckStatus::Yes, "{near}");

@@ -104,7 +104,7 @@ mod tests {
     };
 
     #[test]
-    fn a_report_is_ok_where_everything_holds_that_syncing_needs() {
+    fn a_report_is_ok_when_every_requirement_of_syncing_is_met() {
         let mut report =
             Report(vec![CheckResult::passed(TLS, "fine"), CheckResult::warning(BACKUP, "not for everybody")]);
         assert_eq!((report.failures(), &json(&report)["ok"]), (0, &true.into()));

@@ -159,7 +159,7 @@ mod tests {
     const VERSION: &str = "0123456789abcdef0123456789abcdef";
 
     #[test]
-    fn a_reference_names_a_key_a_vault_secret_and_perhaps_a_version() {
+    fn a_reference_names_a_key_a_vault_secret_and_optionally_a_version() {
         let plain = reference("--from", "user=pump-7-user", true).unwrap();
         assert_eq!((plain.key.as_str(), plain.vault_secret.as_str()), ("user", "vaultSecrets/pump-7-user"));
         assert!(plain.version.is_empty());
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_reference_is_refused_and_what_may_be_a_value_is_not_repeated() {
+    fn an_invalid_reference_is_refused_without_quoting_a_possible_value() {
         for wrong in ["canary!", "=canary", "key=canary!word", "key=a@canary", "key="] {
             let failure = reference("--new", wrong, true).unwrap_err().to_string();
             assert!(!failure.contains("canary"), "{failure}");
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_taken_as_o_name_prints_them() {
+    fn names_are_accepted_as_o_name_prints_them() {
         let name: SyncedName = "syncedSecrets/pump-7".parse().unwrap();
         assert_eq!(Ok(&name), "pump-7".parse().as_ref());
         assert_eq!(name.full(), "syncedSecrets/pump-7");
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_moments_or_spans_before_or_after_now() {
+    fn times_are_absolute_or_relative_to_now() {
         assert_eq!(past("1970-01-01T00:00:07Z").unwrap().seconds, 7);
         let (ago, ahead) = (past("1h").unwrap().seconds, future("1h").unwrap().seconds);
         assert!((7_199..=7_201).contains(&(ahead - ago)));

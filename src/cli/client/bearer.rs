@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_goes_into_the_call_and_never_into_what_is_printed() {
+    fn a_token_is_sent_and_never_printed() {
         let mut bearer = Bearer::Text("canary-token".to_owned().into());
         let request = bearer.call(Request::new(())).unwrap();
         let header = request.metadata().get("authorization").unwrap();

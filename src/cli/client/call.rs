@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_is_repeated_when_the_service_says_and_only_where_that_helps() {
+    fn a_call_is_retried_after_the_given_delay_and_only_for_retryable_errors() {
         assert_eq!(delay(Code::Unavailable, "VAULT_UNREACHABLE", Some(5)), Some(Duration::from_secs(5)));
         assert_eq!(delay(Code::ResourceExhausted, "TOO_MANY_CALLS", Some(1)), Some(Duration::from_secs(1)));
         assert_eq!(delay(Code::Aborted, "REQUEST_IN_PROGRESS", None), Some(PAUSE));
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_list_goes_on_to_its_last_page_or_to_the_limit() {
+    async fn a_list_continues_to_its_last_page_or_to_the_limit() {
         let all: Vec<usize> = (0..10).collect();
         let page = async |size: i32, token: String| {
             let from: usize = token.parse().unwrap_or_default();

@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn it_says_what_happened_then_what_to_do_then_what_is_wrong_where() {
+    fn an_error_prints_the_cause_the_remedy_and_the_violations() {
         let mut details = ErrorDetails::with_error_info("R", "d", []);
         details.set_bad_request([FieldViolation::new("request_id", "It is no\nUUID")]);
         let told = failure(Code::InvalidArgument, "It is wrong. Look with ListVaultSecrets for it.", details);

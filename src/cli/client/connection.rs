@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dev_is_believed_while_it_runs_and_only_that_it_is_on_this_machine() {
+    fn a_dev_json_counts_only_while_its_process_runs_and_only_with_a_local_address() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("dev.json");
         let found = |grpc: &str, pid: u32| {

@@ -197,13 +197,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_are_rough_and_never_negative() {
+    fn durations_are_rounded_and_never_negative() {
         let shown = [-5, 0, 119, 120, 7_199, 7_200, 172_799, 172_800, 86_400 * 800].map(span);
         assert_eq!(shown, ["0s", "0s", "119s", "2m", "119m", "2h", "47h", "2d", "2y"]);
     }
 
     #[test]
-    fn columns_stand_beneath_each_other_and_no_line_ends_in_blanks() {
+    fn columns_are_aligned_and_lines_have_no_trailing_blanks() {
         let rows = [[cell("a"), cell("x")], [cell("longer"), cell("")]];
         assert_eq!(table(["NAME", "B"], rows), "NAME    B\na       x\nlonger");
         assert_eq!(table(["NAME"], []), "");

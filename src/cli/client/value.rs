@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_text_of_a_length_that_the_vault_takes() {
+    fn a_value_is_text_within_the_vaults_size_limit() {
         assert_eq!(of("gr\u{fc}n\n".as_bytes()).unwrap(), "gr\u{fc}n\n");
         assert_eq!(of(&[b'a'; VALUE_BYTES]).unwrap().len(), VALUE_BYTES);
         assert!(of(&[b'a'; VALUE_BYTES + 1]).is_err() && of(&[b'a'; 10 * VALUE_BYTES]).is_err());
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_is_refused_without_being_shown() {
+    fn binary_data_is_refused_without_being_shown() {
         let problem = of(b"canary\xff").unwrap_err();
         assert!(problem.contains("UTF-8") && !problem.contains("canary"));
     }

@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_made_for_its_owner_alone_and_kept_out_of_version_control() {
+    fn the_directory_is_private_to_its_owner_and_ignored_by_git() {
         let parent = tempfile::tempdir().unwrap();
         let data = DataDirectory::open(&parent.path().join("a/b")).unwrap();
         assert_eq!(mode(data.path()), 0o700);
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stale_place_is_removed_and_what_was_remembered_is_found() {
+    fn opening_the_directory_removes_a_stale_dev_json_and_loads_the_saved_state() {
         let parent = tempfile::tempdir().unwrap();
         let data = DataDirectory::open(parent.path()).unwrap();
         let remembered = State { vault_port: 1, proxy_port: 3, kube_port: 2, seeded: true };

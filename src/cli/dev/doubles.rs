@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_that_is_taken_gives_way_to_any_other() {
+    fn a_free_port_replaces_a_taken_one() {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = taken.local_addr().unwrap().port();
         assert_eq!(free_or_any(port), 0);

@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn dev_json_says_what_the_contract_promises_and_no_secret() {
+    fn dev_json_has_the_documented_fields_and_no_secret() {
         let json = serde_json::to_value(endpoints()).unwrap();
         let promised = ["grpc", "vault_uri", "vault_ca", "kubeconfig", "database", "namespace"];
         for key in promised {

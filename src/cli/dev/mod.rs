@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vault_is_named_as_azure_would_let_it_be() {
+    fn a_vault_name_follows_azures_rules() {
         assert_eq!(vault_name("Contoso-AIO").as_deref(), Ok("contoso-aio"));
         for bad in ["ab", "7-pumps", "pump-", "pump--7", "pump.7", &"a".repeat(25)] {
             assert!(vault_name(bad).is_err(), "{bad}");

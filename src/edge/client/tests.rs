@@ -129,7 +129,7 @@ async fn until_shown(client: &Client, shown: &watch::Receiver<String>, name: &st
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_the_clock_was_set_the_client_is_rebuilt_and_not_because_time_passes() {
+async fn setting_the_clock_rebuilds_the_client_and_passing_time_does_not() {
     let file = tempfile::NamedTempFile::new().unwrap();
     write_kubeconfig(file.path(), 1, &authority(), &serde_json::json!({ "token": "t" }));
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();

@@ -4,7 +4,7 @@ use super::*;
 use crate::model::ChainedEvent;
 
 #[tokio::test]
-async fn the_history_is_read_newest_first_by_resource_and_page() {
+async fn the_audit_is_read_newest_first_by_resource_and_page() {
     let (_directory, store) = open().await;
     for resource in ["x", "y", "x"] {
         store.audit(event(resource)).await.unwrap();
@@ -31,7 +31,7 @@ async fn audited() -> (TempDir, std::path::PathBuf) {
 const UNGUARD: &str = "DROP TRIGGER audit_events_are_not_changed; DROP TRIGGER audit_events_are_not_removed";
 
 #[tokio::test]
-async fn the_audit_is_whole_while_the_service_works_on_it_and_after_a_restart() {
+async fn the_audit_verifies_while_the_service_writes_and_after_a_restart() {
     let (directory, path) = audited().await;
     let store = Store::open(&path).await.unwrap();
     store.audit(event("f")).await.unwrap();
@@ -124,7 +124,7 @@ async fn every_change_to_an_event_in_the_file_is_detected() {
 }
 
 #[tokio::test]
-async fn a_tail_that_is_cut_with_the_end_of_the_chain_is_found_out_by_an_anchor() {
+async fn an_anchor_detects_a_truncated_tail() {
     let (_directory, path) = audited().await;
     let anchor = verify_audit(&path, None).await.unwrap().anchor();
     tamper(&path, UNGUARD).await.unwrap();
@@ -137,7 +137,7 @@ async fn a_tail_that_is_cut_with_the_end_of_the_chain_is_found_out_by_an_anchor(
 }
 
 #[tokio::test]
-async fn what_is_left_after_pruning_is_whole_and_says_that_something_was_pruned() {
+async fn a_pruned_audit_verifies_and_reports_the_pruning() {
     let (_directory, path) = audited().await;
     let old = verify_audit(&path, None).await.unwrap().anchor();
     let store = Store::open(&path).await.unwrap();
@@ -186,7 +186,7 @@ async fn an_export_holds_every_event_with_its_hash() {
 }
 
 #[tokio::test]
-async fn however_many_denials_come_every_change_is_kept_and_the_newest_denials_are() {
+async fn a_flood_of_denials_keeps_every_change_and_the_newest_denials() {
     let (directory, store) = open().await;
     let path = directory.path().join("state.db");
     let mut anchors = Vec::new();
@@ -219,7 +219,7 @@ async fn however_many_denials_come_every_change_is_kept_and_the_newest_denials_a
 }
 
 #[tokio::test]
-async fn the_ring_is_bounded_by_bytes_too_and_holds_the_newest_whatever_its_size() {
+async fn the_ring_is_also_bounded_by_bytes_and_holds_the_newest_denial_whatever_its_size() {
     let (directory, store) = open().await;
     let ring = Ring { rows: 1_000, bytes: 10_000 };
     for number in 0..100 {
@@ -280,7 +280,7 @@ async fn every_change_to_a_denial_in_the_file_is_detected() {
 }
 
 #[tokio::test]
-async fn denials_too_are_forgotten_when_they_have_been_kept_long_enough() {
+async fn denials_are_pruned_after_their_retention() {
     let (directory, store) = open().await;
     store.audit_denials(vec![denied("noise", "x")], &SMALL).await.unwrap();
     store.audit(event("y")).await.unwrap();
@@ -294,7 +294,7 @@ async fn denials_too_are_forgotten_when_they_have_been_kept_long_enough() {
 }
 
 #[tokio::test]
-async fn an_export_holds_both_chains_and_can_be_walked_from_anywhere() {
+async fn an_export_holds_both_chains_and_verifies_from_any_event() {
     let (directory, store) = open().await;
     for number in 0..30 {
         store.audit(event("x")).await.unwrap();

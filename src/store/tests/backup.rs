@@ -77,7 +77,7 @@ async fn recorded_in(database: &Path) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_backup_is_one_whole_file_for_its_owner_alone_that_says_what_it_is() {
+async fn a_backup_is_one_complete_private_file_with_its_metadata() {
     let (home, store) = Home::new().await;
     let made = back_up(&home.database, &home.backup, false).await.unwrap();
     let metadata = fs::metadata(&home.backup).unwrap();
@@ -110,7 +110,7 @@ async fn a_backup_replaces_an_existing_file_only_with_overwrite() {
 }
 
 #[tokio::test]
-async fn what_is_restored_is_the_backup_in_another_history_and_what_was_there_is_kept() {
+async fn a_restore_starts_a_new_history_and_keeps_the_replaced_database() {
     let (home, store) = Home::new().await;
     let call = request("restored");
     let mut transaction = store.begin().await.unwrap();
@@ -162,7 +162,7 @@ fn request(content: &str) -> Request {
 }
 
 #[tokio::test]
-async fn a_lost_database_is_restored_too_whatever_it_has_left() {
+async fn a_lost_database_is_restored_whatever_files_remain() {
     let home = Home::backed_up().await;
     fs::remove_file(&home.database).unwrap();
     fs::write(with_suffix(&home.database, "-wal"), "of the lost one").unwrap();
@@ -178,7 +178,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 }
 
 #[tokio::test]
-async fn a_damaged_database_is_replaced_and_kept_with_its_log_as_it_is() {
+async fn a_damaged_database_is_replaced_and_kept_unchanged_with_its_log() {
     let home = Home::backed_up().await;
     let damaged = b"no database at all, but long enough ".repeat(300);
     fs::write(&home.database, &damaged).unwrap();
@@ -190,7 +190,7 @@ async fn a_damaged_database_is_replaced_and_kept_with_its_log_as_it_is() {
 }
 
 #[tokio::test]
-async fn what_only_the_write_ahead_log_of_the_replaced_database_holds_is_kept() {
+async fn changes_only_in_the_write_ahead_log_of_the_replaced_database_are_kept() {
     let (home, store) = Home::new().await;
     back_up(&home.database, &home.backup, false).await.unwrap();
     insert(&store, &record_of("c")).await.unwrap();
@@ -265,7 +265,7 @@ async fn refused(home: &Home) -> String {
 }
 
 #[tokio::test]
-async fn what_is_not_the_backup_that_was_made_is_refused() {
+async fn an_altered_backup_is_refused() {
     let home = Home::backed_up().await;
     let good = fs::read(&home.backup).unwrap();
     // Any byte: of the header, in the middle, the last one.
@@ -332,7 +332,7 @@ async fn a_database_of_a_newer_release_is_refused_with_the_release_that_made_it(
 }
 
 #[tokio::test]
-async fn a_backup_that_is_copied_where_the_database_should_be_is_not_taken_for_one() {
+async fn a_backup_copied_to_the_path_of_the_database_is_refused() {
     let home = Home::backed_up().await;
     fs::copy(&home.backup, &home.database).unwrap();
     let Err(refused) = Store::open(&home.database).await else { panic!("it opened") };

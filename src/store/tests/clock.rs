@@ -42,7 +42,7 @@ async fn prune(store: &Store, time: Duration) {
 }
 
 #[tokio::test]
-async fn a_wall_clock_that_was_set_forward_makes_nothing_old() {
+async fn setting_the_wall_clock_forward_expires_nothing() {
     let (_directory, store, request) = before_the_wall_clock_was_set_forward().await;
     prune(&store, Duration::from_secs(60)).await;
     assert!(store.recorded(&request).await.unwrap().is_some());
@@ -65,7 +65,7 @@ async fn a_wall_clock_that_was_set_forward_makes_nothing_old() {
 }
 
 #[tokio::test]
-async fn the_clock_of_a_database_goes_on_after_a_crash_from_what_was_last_recorded() {
+async fn after_a_crash_the_database_clock_continues_from_its_last_recorded_time() {
     let (directory, store, _) = before_the_wall_clock_was_set_forward().await;
     let before = store.clock();
     // Nothing was kept since, as in a crash.

@@ -34,7 +34,7 @@ async fn a_full_disk_loses_no_acknowledged_change_and_is_reported() {
 }
 
 #[tokio::test]
-async fn a_database_that_another_process_holds_is_waited_for_and_readers_do_not_notice() {
+async fn a_lock_of_another_process_delays_writers_and_not_readers() {
     let (directory, store) = open().await;
     insert(&store, &record("a")).await.unwrap();
     let options = SqliteConnectOptions::new().filename(directory.path().join("state.db"));
@@ -55,7 +55,7 @@ async fn a_database_that_another_process_holds_is_waited_for_and_readers_do_not_
 }
 
 #[tokio::test]
-async fn a_damaged_database_is_refused_with_the_place_of_the_damage() {
+async fn a_damaged_database_is_refused_with_the_location_of_the_damage() {
     let (directory, store) = open().await;
     insert(&store, &record("a")).await.unwrap();
     sqlx::query("UPDATE synced_secrets SET labels = 'no json'").execute(&store.0.writer).await.unwrap();
@@ -69,7 +69,7 @@ async fn a_damaged_database_is_refused_with_the_place_of_the_damage() {
 }
 
 #[tokio::test]
-async fn a_damaged_page_that_a_start_does_not_need_is_found_by_it() {
+async fn a_start_detects_damage_in_a_page_it_does_not_need() {
     let (directory, store) = open().await;
     for number in 0..200 {
         store.audit(event(&format!("syncedSecrets/{number}"))).await.unwrap();
@@ -88,7 +88,7 @@ async fn a_damaged_page_that_a_start_does_not_need_is_found_by_it() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_busy_with_our_own_writes_answers() {
+async fn a_database_busy_with_our_own_writes_counts_as_responsive() {
     let (_directory, store) = open().await;
     let write = |store: Store| async move {
         let mut transaction = store.begin().await.unwrap();

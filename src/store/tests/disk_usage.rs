@@ -40,7 +40,7 @@ async fn used() -> (TempDir, Store) {
 }
 
 #[tokio::test]
-async fn what_grows_is_counted_through_everything_that_adds_and_removes() {
+async fn size_counters_follow_every_insert_and_delete() {
     let (directory, store) = used().await;
     let growing = counts_what_is_there(&store).await;
     assert!(growing.feed.rows == 400 && growing.audit.rows == 399 && growing.denials.rows > 0, "{growing:?}");
@@ -58,7 +58,7 @@ async fn what_grows_is_counted_through_everything_that_adds_and_removes() {
 }
 
 #[tokio::test]
-async fn what_takes_more_than_its_budget_loses_its_oldest_and_says_so() {
+async fn a_table_over_its_budget_loses_its_oldest_rows_and_records_that() {
     let (directory, store) = used().await;
     let before = counts_what_is_there(&store).await;
     let retention = Retention {

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn the_feed_tells_every_visible_change_once_and_in_order_from_memory_and_from_disk() {
+async fn the_feed_returns_every_visible_change_once_and_in_order_from_memory_and_from_disk() {
     let (directory, store) = open().await;
     let mut asked = record("a");
     insert(&store, &asked).await.unwrap();
@@ -46,7 +46,7 @@ async fn a_feed_reader_learns_that_its_position_was_pruned() {
 }
 
 #[tokio::test]
-async fn what_was_there_before_a_change_is_known_although_the_change_before_was_pruned() {
+async fn the_previous_state_is_known_although_the_previous_change_was_pruned() {
     let (directory, store) = open().await;
     let mut asked = record("a");
     insert(&store, &asked).await.unwrap();
@@ -66,7 +66,7 @@ async fn what_was_there_before_a_change_is_known_although_the_change_before_was_
 }
 
 #[tokio::test]
-async fn a_database_of_a_release_that_knew_no_history_goes_on_with_its_sequence_and_begins_one() {
+async fn a_database_of_a_release_without_histories_keeps_its_sequence_and_starts_a_history() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state.db");
     let pool = SqlitePool::connect_with(SqliteConnectOptions::new().filename(&path).create_if_missing(true));

@@ -19,7 +19,7 @@ async fn refuse_rows(store: &Store, trigger: &'static str) {
 }
 
 #[tokio::test]
-async fn a_change_or_removal_of_what_was_changed_since_is_refused_and_changes_nothing() {
+async fn a_stale_update_or_removal_is_refused_and_changes_nothing() {
     let (_directory, store) = open().await;
     let read = record("a");
     insert(&store, &read).await.unwrap();
@@ -42,7 +42,7 @@ async fn a_change_or_removal_of_what_was_changed_since_is_refused_and_changes_no
 }
 
 #[tokio::test]
-async fn what_is_gone_is_neither_changed_nor_removed_again() {
+async fn a_removed_record_is_neither_updated_nor_removed_again() {
     let (_directory, store) = open().await;
     let gone = record("a");
     insert(&store, &gone).await.unwrap();
@@ -57,7 +57,7 @@ async fn what_is_gone_is_neither_changed_nor_removed_again() {
 }
 
 #[tokio::test]
-async fn a_transaction_sees_what_it_has_done_to_each_record() {
+async fn a_transaction_sees_its_own_changes() {
     let (_directory, store) = open().await;
     let (mut changed, removed, other) = (record("changed"), record("removed"), record("other"));
     for record in [&changed, &removed, &other] {
@@ -76,7 +76,7 @@ async fn a_transaction_sees_what_it_has_done_to_each_record() {
 }
 
 #[tokio::test]
-async fn a_call_is_recorded_once_for_each_caller_and_again_after_it_was_forgotten() {
+async fn a_call_is_recorded_once_for_each_caller_and_again_after_it_was_pruned() {
     let (_directory, store) = open().await;
     let (alice, bob) = (request("alice", 1), request("bob", 2));
     begin_request(&store, &alice).await.unwrap();
@@ -108,7 +108,7 @@ async fn a_row_that_the_database_refuses_is_not_reported_as_existing() {
 }
 
 #[tokio::test]
-async fn a_place_in_the_feed_is_of_the_one_history_that_led_to_it() {
+async fn a_feed_position_belongs_to_one_history() {
     let (_directory, store) = open().await;
     let mut places = Vec::new();
     for id in ["a", "b"] {
@@ -142,7 +142,7 @@ async fn visible_changes_wake_change_waiters_and_every_commit_wakes_commit_waite
 }
 
 #[test]
-fn a_later_call_is_not_answered_by_what_an_earlier_one_waited_for() {
+fn a_sync_request_keeps_the_latest_request_time() {
     let now = tokio::time::Instant::now();
     let mut asked = record("a");
     for (begun, expected) in [(now, now), (now - Duration::from_secs(1), now)] {
@@ -152,7 +152,7 @@ fn a_later_call_is_not_answered_by_what_an_earlier_one_waited_for() {
 }
 
 #[test]
-fn a_record_follows_what_it_has_not_pinned() {
+fn a_record_follows_its_unpinned_references() {
     let mut record = record("a");
     let mut pinned = record.secret.references[0].clone();
     pinned.vault_secret = "pinned".parse().unwrap();

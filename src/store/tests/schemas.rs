@@ -94,7 +94,7 @@ async fn make(schema: i64) {
 }
 
 #[tokio::test]
-async fn a_database_of_every_schema_is_kept() {
+async fn the_fixtures_include_a_database_of_every_schema() {
     if std::env::var_os("UPDATE_FIXTURES").is_some() {
         fs::create_dir_all(fixtures()).unwrap();
         for schema in schemas().into_iter().filter(|schema| !fixture(*schema).exists()) {
@@ -167,7 +167,7 @@ fn may_differ(schema: i64, table: &str, column: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_database_of_every_schema_is_migrated_with_what_is_in_it_unharmed() {
+async fn a_database_of_every_schema_is_migrated_without_data_loss() {
     for schema in schemas() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("state.db");
@@ -278,7 +278,7 @@ fn was_backed_up_before(directory: &Path, schema: i64) {
 }
 
 #[tokio::test]
-async fn the_backup_before_a_migration_is_restored_and_of_many_the_last_three_are_kept() {
+async fn the_backup_before_a_migration_can_be_restored_and_the_last_three_are_kept() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state.db");
     for number in 1..=4 {

@@ -45,7 +45,7 @@ async fn no_more_requests_are_in_flight_than_allowed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waiting_person_takes_the_next_free_slot_before_the_background() {
+async fn an_interactive_call_gets_the_next_free_slot_before_background_work() {
     let (rate_limiter, order) = (self::rate_limiter(1, None), Arc::default());
     let held = rate_limiter.enter(&person(), in_seconds(1)).await.ok().unwrap();
     queue(&rate_limiter, &Owner::Background, "background", &order).await;
@@ -57,7 +57,7 @@ async fn a_waiting_person_takes_the_next_free_slot_before_the_background() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_background_has_its_turn_after_eight_persons() {
+async fn background_work_gets_a_slot_after_eight_interactive_calls() {
     let (rate_limiter, order) = (self::rate_limiter(1, None), Arc::default());
     let held = rate_limiter.enter(&person(), in_seconds(1)).await.ok().unwrap();
     queue(&rate_limiter, &Owner::Background, "background", &order).await;
@@ -102,7 +102,7 @@ async fn a_call_whose_deadline_ends_within_the_pause_fails_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_waits_for_a_slot_hears_of_a_pause_that_outlasts_it() {
+async fn a_call_waiting_for_a_slot_fails_when_a_pause_outlasts_its_deadline() {
     let rate_limiter = self::rate_limiter(1, None);
     let _held = rate_limiter.enter(&person(), in_seconds(1)).await.ok().unwrap();
     let waiting = tokio::spawn({
@@ -117,7 +117,7 @@ async fn a_call_that_waits_for_a_slot_hears_of_a_pause_that_outlasts_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_429_halves_what_is_in_flight_once_and_successes_bring_it_back() {
+async fn a_429_halves_the_concurrency_once_and_successes_restore_it() {
     let rate_limiter = self::rate_limiter(8, None);
     for _ in 0..8 {
         rate_limiter.throttled(Some(Duration::from_secs(1)));
@@ -150,7 +150,7 @@ async fn without_retry_after_the_pauses_grow_to_a_bound() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn any_ten_seconds_see_at_most_the_configured_requests() {
+async fn the_configured_rate_holds_in_any_ten_seconds() {
     let rate_limiter = self::rate_limiter(4, Some(5));
     let start = Instant::now();
     let mut sent = Vec::new();
@@ -210,7 +210,7 @@ async fn callers_take_turns_regardless_of_arrival() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn eight_callers_of_a_vault_that_hangs_leave_the_service_its_slots_and_it_leaves_them_theirs() {
+async fn eight_callers_and_the_service_keep_their_own_slots_while_the_vault_hangs() {
     let rate_limiter = self::rate_limiter(32, None);
     let mut held = Vec::new();
     for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
@@ -248,7 +248,7 @@ async fn a_caller_that_uses_the_whole_rate_leaves_an_eighth_for_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_the_rate_is_used_up_those_who_flood_take_turns() {
+async fn flooding_callers_take_turns_when_the_rate_is_exhausted() {
     let rate_limiter = self::rate_limiter(32, Some(80));
     let (viewer, editor) =
         (flood(&rate_limiter, &caller("viewer"), 200), flood(&rate_limiter, &caller("editor"), 200));
@@ -262,7 +262,7 @@ async fn when_the_rate_is_used_up_those_who_flood_take_turns() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_more_than_an_eighth_of_those_who_wait_are_of_one_caller() {
+async fn one_caller_fills_at_most_an_eighth_of_the_queue() {
     let rate_limiter = RateLimiter::new(Limits { in_flight: 1, waiting: 80, per_window: None });
     let held = rate_limiter.enter(&person(), in_seconds(1)).await.ok().unwrap();
     let flood = flood(&rate_limiter, &caller("viewer"), 100);

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn every_refusal_of_the_vault_is_understood_and_nothing_of_it_repeated() {
+async fn every_vault_error_is_mapped_and_not_quoted() {
     type Expected = fn(&VaultError) -> bool;
     let cases: [(u16, &str, &str, Expected); 9] = [
         (
@@ -77,7 +77,7 @@ async fn a_vault_that_is_too_slow_is_a_timeout() {
 }
 
 #[tokio::test]
-async fn a_broken_connection_is_tried_again_for_a_read_and_never_for_a_write() {
+async fn a_broken_connection_retries_a_read_and_never_a_write() {
     let wire = Wire::start(|_| broken(r#"{"value":"canary-value"#));
     let vault = wire.vault();
     assert!(matches!(refused(&vault).await, VaultError::Unreachable(_)));
@@ -89,7 +89,7 @@ async fn a_broken_connection_is_tried_again_for_a_read_and_never_for_a_write() {
 }
 
 #[tokio::test]
-async fn a_vault_that_fails_once_is_not_noticed_by_readers() {
+async fn readers_do_not_notice_a_single_vault_failure() {
     let failed = AtomicUsize::new(0);
     let wire = Wire::start(move |_| match failed.fetch_add(1, Ordering::Relaxed) {
         0 => error(503, "ServiceUnavailable", ""),
@@ -99,7 +99,7 @@ async fn a_vault_that_fails_once_is_not_noticed_by_readers() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_not_key_vaults_is_malformed() {
+async fn a_response_that_is_not_key_vaults_is_malformed() {
     for body in [
         "",
         "{",
@@ -125,14 +125,14 @@ async fn an_answer_that_is_not_key_vaults_is_malformed() {
 }
 
 #[tokio::test]
-async fn a_body_without_end_is_given_up() {
+async fn an_endless_body_is_abandoned() {
     let wire = Wire::start(|_| endless());
     let VaultError::Malformed(why) = refused(&wire.vault()).await else { panic!() };
     assert!(why.contains("larger"), "{why}");
 }
 
 #[tokio::test]
-async fn a_vault_that_nobody_vouches_for_gets_nothing() {
+async fn a_vault_with_an_untrusted_certificate_receives_nothing() {
     let wire = Wire::start(|_| secret());
     let vault = Vault::connect(&Options { ca_file: None, ..wire.options() });
     // A machine without any certificates can't make a client at all.
@@ -144,7 +144,7 @@ async fn a_vault_that_nobody_vouches_for_gets_nothing() {
 }
 
 #[tokio::test]
-async fn a_vault_that_is_not_there_is_unreachable() {
+async fn a_vault_that_does_not_exist_is_unreachable() {
     let wire = Wire::start(|_| secret());
     let uri = Url::parse("https://localhost:1/").unwrap();
     let vault = Vault::connect(&Options { uri, ..wire.options() }).unwrap();

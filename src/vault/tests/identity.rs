@@ -54,7 +54,7 @@ async fn a_token_that_the_vault_no_longer_accepts_is_replaced_within_the_call() 
 }
 
 #[tokio::test]
-async fn a_vault_that_accepts_no_token_is_not_asked_for_ever_and_costs_few_tokens() {
+async fn a_vault_that_rejects_every_token_gets_few_attempts_and_few_tokens() {
     let authority = Url::parse("https://login.example/").unwrap();
     let wire = Wire::start(move |_| challenge(&authority));
     let vault = wire.vault();
@@ -84,7 +84,7 @@ async fn an_application_with_a_certificate_signs_for_its_token() {
 }
 
 #[tokio::test]
-async fn a_workload_sends_its_federated_token_and_learns_its_tenant_from_the_configuration() {
+async fn a_workload_sends_its_federated_token_and_takes_its_tenant_from_the_configuration() {
     let wire = Wire::start(|_| secret());
     let credential = Credential::WorkloadIdentity {
         client_id: Some("client".to_owned()),

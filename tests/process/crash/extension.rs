@@ -82,7 +82,7 @@ async fn until_edge(site: &Site, point: Point, username: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_create_that_is_killed_anywhere_leads_to_one_pair_whether_it_is_retried_or_not() {
+async fn a_create_that_is_killed_anywhere_leaves_one_pair_whether_it_is_retried_or_not() {
     for point in WRITES {
         for is_retried in [false, true] {
             let mut site = site().await;
@@ -168,7 +168,7 @@ async fn a_delete_that_is_killed_anywhere_leaves_nothing_of_the_pair() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_create_that_is_killed_anywhere_and_loses_its_database_is_what_the_edge_says() {
+async fn a_create_that_is_killed_anywhere_and_loses_its_database_is_rebuilt_from_the_edge() {
     for point in WRITES {
         let mut site = site().await;
         let process = Process::serve_in("secret-store", &site).await;

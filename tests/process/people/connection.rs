@@ -47,7 +47,7 @@ impl Watch {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_watch_goes_on_where_it_was_when_the_service_comes_back() {
+async fn a_watch_resumes_after_the_service_restarts() {
     let listen = format!("127.0.0.1:{}", free_port());
     let options = Options { listen: listen.parse().unwrap(), ..Options::default() };
     let mut world = World::start_with(options).await;
@@ -73,7 +73,7 @@ async fn a_watch_goes_on_where_it_was_when_the_service_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_waits_for_a_service_that_comes_back_and_does_not_wait_for_ever() {
+async fn a_call_waits_a_limited_time_for_a_restarting_service() {
     let listen = format!("127.0.0.1:{}", free_port());
     let options = Options { listen: listen.parse().unwrap(), ..Options::default() };
     let mut world = World::start_with(options).await;
@@ -89,7 +89,7 @@ async fn a_call_waits_for_a_service_that_comes_back_and_does_not_wait_for_ever()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dev_in_the_current_directory_is_found() {
+async fn the_client_finds_a_dev_service_in_the_current_directory() {
     let world = World::start().await;
     world.seed("v", "1").await;
     let here = world.directory().join("here");
@@ -102,7 +102,7 @@ async fn a_dev_in_the_current_directory_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_speaks_tls_and_over_a_unix_socket_and_sends_no_token_in_the_clear() {
+async fn the_client_supports_tls_and_unix_sockets_and_sends_no_token_in_cleartext() {
     let site = Site::start().await;
     let (port, directory) = (free_port(), site.directory());
     let _serving = serve_tls(&site, port);

@@ -66,7 +66,7 @@ async fn json(world: &World, arguments: &[&str]) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_three_stories_are_a_few_commands() {
+async fn each_of_the_three_user_stories_takes_a_few_commands() {
     let world = World::start().await;
     world.seed("pump-7-user", "admin").await;
 
@@ -104,7 +104,7 @@ async fn the_three_stories_are_a_few_commands() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_exit_code_says_what_went_wrong_and_the_lines_say_what_to_do() {
+async fn errors_have_an_exit_code_and_a_remedy() {
     let world = World::start().await;
     world.seed("v", "1").await;
     world.seed("gone", "1").await;
@@ -176,7 +176,7 @@ async fn uses_are_shown_filter_lists_and_block_deletions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_check_of_the_vault_fails_where_it_does_not_answer() {
+async fn vault_check_fails_if_the_vault_does_not_answer() {
     let options = Options { vault_timeout: Duration::from_millis(700), ..Options::default() };
     let world = World::start_with(options).await;
     let table = say(&world, &["vault", "check"]).await.ok();
@@ -192,7 +192,7 @@ async fn the_check_of_the_vault_fails_where_it_does_not_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn programs_get_the_contracts_own_json_and_all_pages_of_it() {
+async fn json_output_follows_the_contract_and_contains_all_pages() {
     let world = World::start().await;
     for number in 0..30 {
         world.seed(&format!("v-{number:02}"), "1").await;
@@ -217,7 +217,7 @@ async fn programs_get_the_contracts_own_json_and_all_pages_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn changes_at_the_same_moment_are_all_made() {
+async fn concurrent_changes_all_take_effect() {
     let world = World::start().await;
     world.seed("v", "1").await;
     say(&world, &["secrets", "add", "a", "k=v"]).await.ok();

@@ -67,7 +67,7 @@ async fn made_by_hand(world: &World, name: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sync_all_takes_what_is_managed_here_says_what_it_leaves_out_and_goes_on_after_a_failure() {
+async fn sync_all_syncs_managed_secrets_reports_skipped_ones_and_continues_after_a_failure() {
     let mut world = with_what_the_portal_made().await;
     for name in ["a", "b", "c"] {
         world.seed(name, "1").await;
@@ -94,7 +94,7 @@ async fn sync_all_takes_what_is_managed_here_says_what_it_leaves_out_and_goes_on
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn adopt_waits_for_the_edge_and_fails_where_it_does_not_come_to_hold_it() {
+async fn adopt_waits_for_the_sync_and_fails_if_it_does_not_complete() {
     let world = World::start().await;
     world.seed("user", "operator").await;
     let adopt = |name: &'static str, more: &'static [&'static str]| {
@@ -127,7 +127,7 @@ async fn adopt_waits_for_the_edge_and_fails_where_it_does_not_come_to_hold_it() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rotated_secret_keeps_its_content_type_and_tags_and_no_time_is_given_up_in_silence() {
+async fn a_rotated_secret_keeps_its_content_type_and_tags_and_drops_no_date_silently() {
     let world = World::start().await;
     let held = async || {
         let list = json(&world, &["vault", "list", "--contains", "v", "-o", "json"]).await;
@@ -193,7 +193,7 @@ async fn a_rotated_secret_keeps_its_content_type_and_tags_and_no_time_is_given_u
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deletion_is_guarded_by_an_etag_and_told_as_done_only_where_it_was_seen_to_be() {
+async fn a_deletion_sends_an_etag_and_is_reported_only_when_confirmed() {
     let tokens = access::TokenOptions {
         audience: callers::AUDIENCE.to_owned(),
         life: Duration::from_secs(60),

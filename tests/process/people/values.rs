@@ -9,7 +9,7 @@ use crate::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_standard_input_one_line_break_is_left_out_and_a_file_is_taken_as_it_is() {
+async fn one_trailing_newline_of_stdin_is_dropped_and_a_file_is_read_unchanged() {
     let world = World::start().await;
     let file = world.directory().join("value");
     std::fs::write(&file, "of a file\n").unwrap();
@@ -33,7 +33,7 @@ async fn of_standard_input_one_line_break_is_left_out_and_a_file_is_taken_as_it_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_value_is_in_no_output_whatever_is_asked() {
+async fn no_command_prints_a_value() {
     const VALUE: &str = "canary-5e1f";
     let world = World::start().await;
     let create = ["secrets", "create", "a", "--new", "k=fresh", "--value-file", "k=-"];
@@ -60,7 +60,7 @@ async fn a_value_is_in_no_output_whatever_is_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_deleted_without_a_yes() {
+async fn nothing_is_deleted_without_confirmation() {
     let world = World::start().await;
     world.seed("v", "1").await;
     say(&world, &["secrets", "add", "a", "k=v"]).await.ok();
@@ -95,7 +95,7 @@ fn at_a_terminal(address: &str, arguments: &[&str]) -> rexpect::session::PtySess
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_value_that_is_asked_for_is_asked_twice_and_not_shown() {
+async fn a_prompt_for_a_value_asks_twice_and_does_not_echo() {
     let world = World::start().await;
     let address = world.address().to_string();
     let shown = tokio::task::spawn_blocking(move || {

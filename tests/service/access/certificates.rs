@@ -191,7 +191,7 @@ async fn the_certificate_names_the_client_and_without_one_only_health_answers() 
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_revoked_or_over_stops_working_on_an_open_connection() {
+async fn a_revoked_or_expired_certificate_stops_working_on_an_open_connection() {
     let authority = Authority::new();
     let world = world(&authority).await;
     let revoked = authority.issue("console", 7, Duration::from_secs(3_600));
@@ -215,7 +215,7 @@ async fn a_certificate_that_is_revoked_or_over_stops_working_on_an_open_connecti
 }
 
 #[tokio::test]
-async fn a_new_certificate_of_the_server_is_used_without_a_restart_and_a_broken_one_is_not() {
+async fn a_renewed_server_certificate_is_used_without_a_restart_and_an_invalid_one_is_not() {
     let authority = Authority::new();
     let world = world(&authority).await;
     let console = authority.issue("console", 2, Duration::from_secs(3_600));
@@ -260,7 +260,7 @@ async fn a_certificate_under_a_revoked_ca_is_refused_on_an_open_connection_too()
 }
 
 #[tokio::test]
-async fn an_authority_in_between_without_a_list_is_refused_unless_the_configuration_lets_it_in() {
+async fn an_intermediate_ca_without_a_revocation_list_is_refused_unless_the_configuration_allows_it() {
     let root = Authority::new();
     let line = root.between(70);
     let (console, lists) = (line.issue_with_chain("console", 7), root.revocations(&[]));
@@ -276,7 +276,7 @@ async fn an_authority_in_between_without_a_list_is_refused_unless_the_configurat
 }
 
 #[tokio::test]
-async fn a_list_past_its_next_update_goes_on_revoking_and_lets_nobody_in_where_it_must_be_current() {
+async fn an_outdated_revocation_list_still_revokes_and_admits_nobody_if_it_must_be_current() {
     let authority = Authority::new();
     let lists = authority.revocations_until(&[7], OffsetDateTime::now_utc() - Duration::from_secs(60));
     let issue = |serial| authority.issue("console", serial, Duration::from_secs(3_600));
@@ -295,7 +295,7 @@ async fn a_list_past_its_next_update_goes_on_revoking_and_lets_nobody_in_where_i
 }
 
 #[tokio::test]
-async fn nobody_is_the_service_itself_or_a_caller_without_a_name_by_a_certificate() {
+async fn no_certificate_impersonates_the_service_or_an_unnamed_caller() {
     let authority = Authority::new();
     let world = world(&authority).await;
     for name in ["sync", "others", "anonymous@127.0.0.1", "unix:uid=0", "console\u{1b}[2J", "console\nsync"] {

@@ -25,7 +25,7 @@ async fn list_as(world: &World, token: &str) -> Result<(), Told> {
 }
 
 #[tokio::test]
-async fn a_deleted_service_account_stops_working_within_the_time_that_it_is_remembered() {
+async fn a_deleted_service_account_stops_working_within_the_cache_time() {
     let world = world(|_| {}).await;
     let token = world.token("viewer", AUDIENCE).await;
     list_as(&world, &token).await.unwrap_or_else(|told| panic!("{}", told.message));
@@ -200,7 +200,7 @@ async fn a_flood_of_denials_is_two_events_in_the_audit() {
 }
 
 #[tokio::test]
-async fn denials_of_one_caller_take_no_room_from_those_of_another() {
+async fn denials_of_one_caller_use_no_budget_of_another() {
     let world = world(|_| {}).await;
     world.account("noise", &["vaultsecrets"], &["get"], &[]).await;
     let noise = world.caller(Some(&world.token("noise", AUDIENCE).await)).await;
@@ -225,7 +225,7 @@ async fn denials_of_one_caller_take_no_room_from_those_of_another() {
 }
 
 #[tokio::test]
-async fn what_was_done_stays_in_the_audit_however_many_are_refused() {
+async fn a_flood_of_denials_removes_no_change_from_the_audit() {
     let options = Options {
         access: locked(),
         secrets: secrets::Options {
@@ -251,7 +251,7 @@ async fn what_was_done_stays_in_the_audit_however_many_are_refused() {
 }
 
 #[tokio::test]
-async fn what_is_done_is_in_the_audit_under_the_name_that_the_cluster_vouches_for() {
+async fn the_audit_names_the_caller_as_the_cluster_authenticated_it() {
     let world = world(|_| {}).await;
     let mut editor = world.caller(Some(&world.token("editor", AUDIENCE).await)).await;
     editor.create_synced_secret(create("mine", vec![created("a", "mine", "canary-mine")])).await.unwrap();
@@ -262,7 +262,7 @@ async fn what_is_done_is_in_the_audit_under_the_name_that_the_cluster_vouches_fo
 }
 
 #[tokio::test]
-async fn a_rule_is_about_the_references_of_an_adoption_too() {
+async fn a_rule_applies_to_the_references_of_an_adoption() {
     let world =
         world(|access| access.rules = ["deny * vaultSecrets/prod-*".parse().unwrap()].into_iter().collect())
             .await;

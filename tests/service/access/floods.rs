@@ -83,7 +83,7 @@ async fn rights_on_single_names_are_reviewed_at_a_limited_rate() {
 }
 
 #[tokio::test]
-async fn the_reviews_of_one_caller_make_nobody_elses_wait() {
+async fn the_reviews_of_one_caller_do_not_delay_those_of_others() {
     needs!(the_double);
     let world = world(|_| {}).await;
     let (flood, mut viewer) = (caller(&world, "nobody").await, caller(&world, "viewer").await);
@@ -135,7 +135,7 @@ async fn a_caller_that_floods_the_vault_delays_only_itself() {
 }
 
 #[tokio::test]
-async fn get_vault_looks_at_the_vault_once_however_many_ask() {
+async fn concurrent_get_vault_calls_share_one_check() {
     let options = Options {
         access: locked(),
         secrets: secrets::Options {

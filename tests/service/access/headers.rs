@@ -22,7 +22,7 @@ async fn list(world: &World, headers: &[(&'static str, &str)]) -> Result<(), Tol
 }
 
 #[tokio::test]
-async fn a_header_that_counts_once_is_refused_where_it_comes_twice() {
+async fn a_repeated_single_value_header_is_refused() {
     let world = world(|_| {}).await;
     let token = world.token("viewer", AUDIENCE).await;
     let (good, bad) = (format!("Bearer {token}"), "Bearer made-up".to_owned());
@@ -47,7 +47,7 @@ async fn a_header_that_counts_once_is_refused_where_it_comes_twice() {
 }
 
 #[tokio::test]
-async fn nobody_is_the_service_itself_or_a_caller_without_a_name_by_a_token() {
+async fn no_token_impersonates_the_service_or_an_unnamed_caller() {
     needs!(the_double);
     let world = world(|_| {}).await;
     for (place, name) in

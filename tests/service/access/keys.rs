@@ -138,7 +138,7 @@ async fn an_adoption_requires_get_because_it_shows_keys() {
 }
 
 #[tokio::test]
-async fn a_watch_tells_keys_no_longer_when_its_caller_may_not_get_them_any_more() {
+async fn a_watch_stops_sending_keys_when_its_caller_loses_the_right_to_get_them() {
     needs!(the_double);
     let world = world().await;
     let mut viewer = caller(&world, "viewer", &["get", "list", "watch"], &[]).await;

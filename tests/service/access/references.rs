@@ -73,7 +73,7 @@ async fn a_caller_that_may_create_one_synced_secret_learns_nothing_about_the_vau
 }
 
 #[tokio::test]
-async fn a_call_may_refer_to_what_it_creates_and_to_nothing_else() {
+async fn a_call_can_refer_to_vault_secrets_it_creates_and_to_no_others() {
     let world = world(|_| {}).await;
     world.seed("prod", "canary-prod").await;
     let rights: [(&str, &[&str], &[&str]); 2] =
@@ -89,7 +89,7 @@ async fn a_call_may_refer_to_what_it_creates_and_to_nothing_else() {
 }
 
 #[tokio::test]
-async fn an_update_asks_for_what_is_new_and_not_for_what_the_synced_secret_has() {
+async fn an_update_requires_rights_on_new_references_only() {
     let world = world(|_| {}).await;
     for name in ["prod", "other"] {
         world.seed(name, "00ff").await;
@@ -130,7 +130,7 @@ async fn an_update_asks_for_what_is_new_and_not_for_what_the_synced_secret_has()
 }
 
 #[tokio::test]
-async fn an_adoption_asks_for_the_vault_secrets_that_it_takes_over_and_for_those_that_it_names() {
+async fn an_adoption_requires_rights_on_the_vault_secrets_it_takes_over_and_names() {
     let access = access::Options { anonymous: true, ..locked() };
     let engine = secret_service::model::SyncEngine::SecretStore;
     let mut world = made_by_the_portal_for(Options { engine, access, ..Options::default() }).await;

@@ -14,7 +14,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn the_same_call_of_another_caller_does_not_get_the_first_ones_answer_before_or_after_that_has_ended() {
+async fn a_caller_never_gets_the_response_to_the_same_call_of_another_caller() {
     let world = world(|_| {}).await;
     world.account("another", &BOTH, &EVERYTHING, &[]).await;
     world.seed("pump", "1").await;

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn what_is_not_there_or_owned_by_another_controller_is_not_adopted() {
+async fn a_missing_secret_or_one_owned_by_another_controller_is_not_adopted() {
     let mut world = World::start().await;
     world.seed("pump-user", "operator").await;
     let references = || vec![existing("username", "pump-user")];
@@ -28,7 +28,7 @@ async fn what_is_not_there_or_owned_by_another_controller_is_not_adopted() {
 }
 
 #[tokio::test]
-async fn an_adoption_that_is_only_tried_changes_nothing_and_one_that_is_repeated_is_the_same() {
+async fn a_validate_only_adoption_changes_nothing_and_a_repeated_one_returns_the_same() {
     let mut world = made_by_the_portal(SyncEngine::SecretStore).await;
     let before = listed(&mut world, "edp1secrets").await;
     let mut trial = adopt("edp1secrets", vec![]);
@@ -45,7 +45,7 @@ async fn an_adoption_that_is_only_tried_changes_nothing_and_one_that_is_repeated
 }
 
 #[tokio::test]
-async fn a_rule_against_a_vault_secret_is_a_rule_against_the_adoption_of_what_holds_it() {
+async fn a_deny_rule_on_a_vault_secret_denies_adopting_a_secret_that_holds_it() {
     let mut options = engine(SyncEngine::SecretStore);
     options.access.rules = ["deny * vaultSecrets/opc-*".parse().unwrap()].into_iter().collect();
     let mut world = made_by_the_portal_for(options).await;
@@ -58,7 +58,7 @@ async fn a_rule_against_a_vault_secret_is_a_rule_against_the_adoption_of_what_ho
 }
 
 #[tokio::test]
-async fn what_is_adopted_while_its_secretsync_goes_from_the_edge_stays_recorded() {
+async fn an_adoption_stays_recorded_if_its_secretsync_is_deleted_meanwhile() {
     let mut world = made_by_the_portal(SyncEngine::SecretStore).await;
     listed(&mut world, "edp1secrets").await;
     // While somebody else holds the database, the adoption waits to be recorded, and the mirror to record that the SecretSync is gone.
@@ -84,7 +84,7 @@ async fn what_is_adopted_while_its_secretsync_goes_from_the_edge_stays_recorded(
 }
 
 #[tokio::test]
-async fn an_adoption_that_a_change_has_overtaken_is_refused_as_stale_and_the_change_stands() {
+async fn an_adoption_overtaken_by_a_change_is_refused_as_stale_and_the_change_stays() {
     let mut world = World::start_with(engine(SyncEngine::Direct)).await;
     world.seed("pump-user", "operator").await;
     world.seed("pump-pass", "7").await;

@@ -26,7 +26,7 @@ async fn made_by_somebody(site: &Site, name: &str, objects: &[&str], keys: &[(&s
 }
 
 #[tokio::test]
-async fn keys_that_no_reference_can_ask_for_are_all_listed_and_their_adoption_is_refused_key_by_key() {
+async fn keys_that_no_reference_can_express_are_all_listed_and_their_adoption_is_refused_key_by_key() {
     let mut site = Site::start().await;
     site.install_extension().await;
     site.seed("db", "v").await;
@@ -74,7 +74,7 @@ async fn keys_that_no_reference_can_ask_for_are_all_listed_and_their_adoption_is
 }
 
 #[tokio::test]
-async fn a_history_is_adopted_once_its_keys_are_told_and_the_secret_loses_none() {
+async fn a_version_history_is_adopted_once_its_references_are_given_and_the_secret_loses_no_key() {
     let mut site = Site::start().await;
     site.install_extension().await;
     site.seed("db", "v").await;
@@ -141,7 +141,7 @@ async fn a_secret_of_another_type_keeps_its_type_and_no_value_is_read_for_it() {
 }
 
 #[tokio::test]
-async fn a_secret_that_can_not_be_taken_over_is_refused_with_the_reason_and_stays_as_it_is() {
+async fn a_secret_that_cannot_be_adopted_is_refused_with_the_reason_and_stays_unchanged() {
     let mut world = World::start_with(engine(SyncEngine::SecretStore)).await;
     world.seed("pump-user", "operator").await;
     world.seed("pump-pass", "7").await;
@@ -159,7 +159,7 @@ async fn a_secret_that_can_not_be_taken_over_is_refused_with_the_reason_and_stay
 }
 
 #[tokio::test]
-async fn the_labels_of_a_secretsync_stay_with_its_adoption_but_for_those_that_the_service_sets_itself() {
+async fn an_adoption_keeps_the_labels_of_a_secretsync_except_those_the_service_sets() {
     let mut world = made_by_the_portal(SyncEngine::SecretStore).await;
     let labels = json!({ "line": "4", "app.kubernetes.io/managed-by": "portal" });
     let labels = json!({ "spec": { "secretObject": { "labels": labels } } });

@@ -45,7 +45,7 @@ async fn a_secretsync_is_adopted_in_place_by_either_engine_without_a_gap() {
 }
 
 #[tokio::test]
-async fn a_secret_made_by_hand_is_adopted_by_either_engine_once_its_keys_are_told() {
+async fn a_secret_made_by_hand_is_adopted_by_either_engine_once_its_references_are_given() {
     for engine in [SyncEngine::Direct, SyncEngine::SecretStore] {
         let mut world = World::start_with(self::engine(engine)).await;
         world.seed("pump-user", "operator").await;
@@ -89,7 +89,7 @@ async fn synced_by(engine: SyncEngine) -> World {
 }
 
 #[tokio::test]
-async fn another_engine_takes_over_what_the_one_before_it_synced_and_back_without_a_gap() {
+async fn a_hand_over_to_the_other_engine_and_back_leaves_no_gap() {
     let mut world = synced_by(SyncEngine::Direct).await;
     let (uid, held) =
         (world.secrets().get("edp1").await.unwrap().uid().unwrap(), world.edge("edp1").await.unwrap());
@@ -125,7 +125,7 @@ async fn another_engine_takes_over_what_the_one_before_it_synced_and_back_withou
 }
 
 #[tokio::test]
-async fn the_extension_can_write_at_once_what_has_changed_in_the_vault_since() {
+async fn after_a_hand_over_the_extension_writes_a_changed_value_at_once() {
     let mut world = synced_by(SyncEngine::Direct).await;
     let uid = world.secrets().get("edp1").await.unwrap().uid();
 

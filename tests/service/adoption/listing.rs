@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn what_the_portal_made_is_listed_with_the_references_that_its_class_tells() {
+async fn secrets_of_the_portal_are_listed_with_the_references_of_their_class() {
     for engine in [SyncEngine::SecretStore, SyncEngine::Direct] {
         let mut world = made_by_the_portal(engine).await;
         let secret = listed(&mut world, "edp1secrets").await;

@@ -38,7 +38,7 @@ async fn stays(stream: &mut TcpStream) {
 }
 
 /// That all but the newest connections are cut.
-async fn only_the_newest_stay(kept: &[Http2], count: usize) {
+async fn only_the_newest_connections_stay(kept: &[Http2], count: usize) {
     let (oldest, newest) = kept.split_at(kept.len() - count);
     let cut = async {
         for connection in oldest {
@@ -55,14 +55,14 @@ async fn only_the_newest_stay(kept: &[Http2], count: usize) {
 }
 
 /// Calls over a connection of its own.
-async fn serves_who_comes_next(world: &World) {
+async fn serves_the_next_client(world: &World) {
     let mut caller = callers::client(world.channel().await, None);
     let listed = timeout(PATIENCE, caller.list_synced_secrets(ListSyncedSecretsRequest::default())).await;
     listed.expect("it is answered in time").expect("who comes next is served");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_that_only_watches_health_gives_way() {
+async fn a_connection_that_only_watches_health_is_evicted() {
     let world = limited(|limits| limits.connections = 4).await;
     let mut watched = Vec::new();
     for _ in 0..6 {
@@ -71,14 +71,14 @@ async fn a_connection_that_only_watches_health_gives_way() {
         watched.push((hostile, watch.unwrap().unwrap()));
         serves(&world).await;
     }
-    serves_who_comes_next(&world).await;
+    serves_the_next_client(&world).await;
     let (_connection, mut first) = watched.remove(0);
     let cut = async { while first.data().await.is_some_and(|data| data.is_ok()) {} };
     timeout(PATIENCE, cut).await.expect("the oldest of them was cut");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_caller_keeps_so_many_connections_that_do_nothing_and_no_more() {
+async fn idle_connections_are_limited_per_caller() {
     let world = limited(|limits| limits.connections_per_caller = 3).await;
     let mut kept = Vec::new();
     for _ in 0..6 {
@@ -87,7 +87,7 @@ async fn one_caller_keeps_so_many_connections_that_do_nothing_and_no_more() {
         connection.begin(&path, None, framed(0, 0), true).await.end().await;
         kept.push(connection);
     }
-    only_the_newest_stay(&kept, 3).await;
+    only_the_newest_connections_stay(&kept, 3).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,7 +105,7 @@ async fn two_identities_on_one_connection_share_its_reserve() {
         }
         kept.push(connection);
     }
-    only_the_newest_stay(&kept, 2).await;
+    only_the_newest_connections_stay(&kept, 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,11 +147,11 @@ async fn an_authorized_connection_stays_and_unauthorized_ones_evict_each_other()
         stays(stream).await;
     }
     serves(&world).await;
-    serves_who_comes_next(&world).await;
+    serves_the_next_client(&world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn handshakes_that_go_no_further_have_no_more_room_than_other_strangers() {
+async fn stalled_handshakes_get_no_more_connections_than_other_unauthenticated_peers() {
     let site = Site::start().await;
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();

@@ -12,7 +12,7 @@ use super::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn streams_of_reflection_take_no_call_from_anybody() {
+async fn reflection_streams_use_no_calls_of_other_callers() {
     let world = limited(|limits| {
         limits.concurrent_calls = 8;
         limits.calls_per_caller = 8;
@@ -30,7 +30,7 @@ async fn streams_of_reflection_take_no_call_from_anybody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_address_has_so_many_open_streams_and_another_one_has_its_own() {
+async fn open_streams_are_limited_per_address() {
     let world = limited(|limits| {
         limits.open_streams = 6;
         limits.open_streams_per_address = 4;
@@ -72,7 +72,7 @@ async fn one_address_has_so_many_open_streams_and_another_one_has_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn health_checks_whose_requests_never_come_keep_nobody_else_from_asking() {
+async fn stalled_health_checks_do_not_block_others() {
     let world = limited(|limits| {
         limits.open_calls_per_address = 4;
         limits.receive_timeout = Duration::from_secs(5);
@@ -92,7 +92,7 @@ async fn health_checks_whose_requests_never_come_keep_nobody_else_from_asking() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_that_needs_no_credentials_ends_by_itself() {
+async fn a_stream_without_credentials_ends_by_itself() {
     let world = limited(|limits| {
         limits.reflection_timeout = Duration::from_millis(600);
         limits.health_watch_timeout = Duration::from_millis(700);
@@ -106,7 +106,7 @@ async fn a_stream_that_needs_no_credentials_ends_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_without_credentials_is_small_or_refused_before_it_is_kept() {
+async fn a_large_request_without_credentials_is_refused_before_it_is_buffered() {
     let world = limited(|_| ()).await;
     let hostile = Http2::connect(world.address(), 2).await;
     for path in [HEALTH_CHECK, HEALTH_WATCH, REFLECTION] {
@@ -124,7 +124,7 @@ async fn a_request_without_credentials_is_small_or_refused_before_it_is_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_watch_of_health_lasts_on_a_connection_of_somebody_who_was_let_in() {
+async fn a_health_watch_stays_open_on_an_authenticated_connection() {
     let world = limited(|limits| limits.health_watch_timeout = Duration::from_millis(500)).await;
     let connection = Http2::connect(world.address(), 2).await;
     connection.begin(&format!("{SERVICE}/ListSyncedSecrets"), None, framed(0, 0), true).await.end().await;

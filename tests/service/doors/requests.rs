@@ -63,7 +63,7 @@ async fn many(world: &World, count: usize, method: &str, token: &str) -> (Vec<Ht
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_callers_whose_requests_never_come_leave_the_calls_to_others() {
+async fn two_callers_with_stalled_requests_do_not_block_others() {
     let world = locked(|limits| limits.receive_timeout = Duration::from_secs(60)).await;
     let mut good = good_caller(&world).await;
     let mut held = Vec::new();
@@ -87,7 +87,7 @@ async fn two_callers_whose_requests_never_come_leave_the_calls_to_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_watch_lasts_longer_than_any_time_that_calls_have() {
+async fn a_watch_outlasts_every_call_timeout() {
     let world = locked(|limits| {
         limits.receive_timeout = Duration::from_millis(300);
         limits.call_timeout = Duration::from_secs(1);
@@ -107,7 +107,7 @@ async fn a_watch_lasts_longer_than_any_time_that_calls_have() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_viewers_leave_the_watches_to_others() {
+async fn two_callers_cannot_use_up_all_watches() {
     let world = locked(|_| ()).await;
     let (mut good, mut held) = (good_caller(&world).await, Vec::new());
     for name in ["first", "second"] {
@@ -124,7 +124,7 @@ async fn two_viewers_leave_the_watches_to_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_arrives_within_its_time_or_the_call_ends() {
+async fn a_request_that_does_not_arrive_in_time_ends_the_call() {
     let world = locked(|limits| limits.receive_timeout = Duration::from_millis(800)).await;
     let token = viewer(&world, "slow").await;
     let hostile = Http2::connect(world.address(), 2).await;
@@ -142,7 +142,7 @@ async fn a_request_arrives_within_its_time_or_the_call_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_that_never_end_take_no_more_bytes_than_one_caller_and_all_may_have() {
+async fn endless_requests_stay_within_the_byte_limits_per_caller_and_in_total() {
     let world = locked(|limits| {
         limits.request_bytes = 3 * MIB;
         limits.request_bytes_per_caller = 2 * MIB;
@@ -214,7 +214,7 @@ async fn a_caller_with_a_right_to_one_name_gets_full_concurrency_if_its_requests
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_that_carries_no_value_is_small_or_refused_before_it_is_kept() {
+async fn a_large_request_without_a_value_is_refused_before_it_is_buffered() {
     let world = locked(|_| ()).await;
     let token = world.token("editor", AUDIENCE).await;
     let hostile = Http2::connect(world.address(), 2).await;
@@ -247,7 +247,7 @@ async fn a_caller_without_any_right_is_refused_before_the_request_arrives() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_about_which_nobody_can_tell_ends_before_the_request_comes() {
+async fn a_call_that_cannot_be_authorized_ends_before_its_request_arrives() {
     needs!(the_double);
     let world = locked(|limits| limits.receive_timeout = Duration::from_secs(60)).await;
     let token = world.token("editor", AUDIENCE).await;

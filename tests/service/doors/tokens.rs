@@ -79,7 +79,7 @@ async fn slow(change: impl FnOnce(&mut api::Limits)) -> (World, Channel) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn made_up_tokens_from_the_address_of_a_good_caller_never_make_its_token_fail() {
+async fn forged_tokens_from_the_same_address_never_make_a_valid_token_fail() {
     let world = access::world(|_| ()).await;
     let mut good = world.caller(Some(&world.token("viewer", AUDIENCE).await)).await;
     good.list_synced_secrets(ListSyncedSecretsRequest::default()).await.unwrap();
@@ -124,7 +124,7 @@ async fn an_authenticated_connection_can_renew_its_token_despite_forged_ones() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tokens_that_nobody_has_looked_at_yet_take_no_call_from_those_who_are_known() {
+async fn unreviewed_tokens_use_no_calls_of_known_callers() {
     needs!(the_double);
     let (world, channel) = slow(|limits| {
         limits.concurrent_calls = 8;
@@ -143,7 +143,7 @@ async fn tokens_that_nobody_has_looked_at_yet_take_no_call_from_those_who_are_kn
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn made_up_tokens_take_no_health_check_and_no_new_token_of_who_was_let_in_from_the_same_address() {
+async fn forged_tokens_block_neither_health_checks_nor_token_renewal_from_the_same_address() {
     needs!(the_double);
     let (world, channel) = slow(|limits| limits.open_calls_per_address = 4).await;
     let hostile = Http2::connect(world.address(), 1).await;
@@ -156,7 +156,7 @@ async fn made_up_tokens_take_no_health_check_and_no_new_token_of_who_was_let_in_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_token_comes_in_with_as_many_calls_as_one_caller_may_have() {
+async fn a_new_token_can_begin_with_the_maximum_concurrent_calls_of_one_caller() {
     needs!(the_double);
     let (world, _) = slow(|_| ()).await;
     let channel = world.channel().await;

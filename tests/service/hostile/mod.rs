@@ -111,7 +111,7 @@ fn documented(answer: &Answer) -> Result<(), TestCaseError> {
 }
 
 #[test]
-fn any_message_of_any_method_is_answered_as_the_documents_say() {
+fn any_message_of_any_method_gets_a_documented_response() {
     let victim = Victim::new();
     for method in methods() {
         victim.holds(message(&method.input()), |message| {
@@ -145,7 +145,7 @@ fn any_changes() -> impl Strategy<Value = Vec<(Index, u8, u8)>> {
 }
 
 #[test]
-fn a_message_with_any_bytes_changed_is_answered_as_the_documents_say() {
+fn a_message_with_any_bytes_changed_gets_a_documented_response() {
     let victim = Victim::new();
     for method in methods() {
         victim.holds((message(&method.input()), any_changes()), |(message, changes)| {
@@ -183,7 +183,7 @@ fn any_headers() -> impl Strategy<Value = Vec<(&'static str, String)>> {
 }
 
 #[test]
-fn frames_that_are_none_under_any_headers_are_refused_and_nothing_hangs() {
+fn invalid_frames_with_any_headers_are_refused_and_nothing_hangs() {
     let victim = Victim::new();
     let names: Vec<String> = methods().iter().map(|method| method.name().to_owned()).collect();
     let method = prop_oneof![9 => select(names), 1 => "[a-zA-Z/._%-]{0,20}"];

@@ -96,7 +96,7 @@ async fn is_serving(address: SocketAddr) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_database_serves_reads_names_the_holder_and_takes_over_at_once_when_that_one_stops() {
+async fn a_standby_serves_reads_names_the_holder_and_takes_over_at_once_when_it_stops() {
     let mut world = World::start().await.with_synced(&["a"], "value").await;
     let first = leader(&mut world.client).await;
     assert_eq!((first.status(), first.reason.as_str()), (Status::True, "Leading"), "{}", first.message);
@@ -173,8 +173,7 @@ async fn a_takeover_with_an_older_database_reverts_no_acknowledged_change() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_service_goes_on_at_once_on_its_own_database_and_on_a_copy_only_when_the_lease_has_expired()
-{
+async fn a_killed_service_resumes_at_once_on_its_own_database_and_on_a_copy_only_after_the_lease_expires() {
     let mut world = World::start().await;
     create_vault_secret(&mut world.client, "before").await.unwrap();
     world.kill_service().await;

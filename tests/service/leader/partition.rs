@@ -124,7 +124,7 @@ async fn a_holder_without_the_api_server_stops_writing_before_the_other_takes_ov
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_write_that_is_under_way_at_the_edge_is_cut_before_the_lease_expires() {
+async fn a_running_write_at_the_edge_is_cancelled_before_the_lease_expires() {
     needs!(the_double, the_direct_engine);
     let mut world = World::start_with(Options { edge_timeout: PATIENCE * 2, ..Options::default() }).await;
     world.seed("v", "value").await;

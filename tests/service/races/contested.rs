@@ -3,30 +3,30 @@
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fight_about_a_secretsync_is_told_by_name_and_damped() {
+async fn contention_for_a_secretsync_is_reported_by_name_and_backs_off() {
     let Some(mut world) = world_with_one(secret_store()).await else { return };
     let label = "app.kubernetes.io/managed-by";
     let is_there = move |sync: &SecretSync| sync.labels().get(label).is_some_and(|held| held == "argocd");
     let own = json!({ "metadata": { "labels": { label: "argocd" } } });
     let opponent = argocd_wants(world.syncs(), is_there, own);
-    let told = is_told_and_damped(&mut world).await;
+    let told = is_reported_and_backs_off(&mut world).await;
     assert!(format!("{told:?}").contains("argocd"), "it does not say who fights: {told:?}");
     opponent.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fight_about_a_label_that_somebody_takes_off_a_secretsync_is_damped_although_nothing_names_them() {
+async fn contention_for_a_label_of_a_secretsync_backs_off_although_the_other_manager_is_unknown() {
     let Some(mut world) = world_with_one(secret_store()).await else { return };
     let label = "app.kubernetes.io/managed-by";
     let is_there = move |sync: &SecretSync| !sync.labels().contains_key(label);
     let opponent =
         argocd_wants(world.syncs(), is_there, json!({ "metadata": { "labels": { label: null } } }));
-    is_told_and_damped(&mut world).await;
+    is_reported_and_backs_off(&mut world).await;
     opponent.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fight_about_a_key_of_a_secret_of_the_extension_is_told_by_name_and_damped() {
+async fn contention_for_a_key_of_the_extensions_secret_is_reported_by_name_and_backs_off() {
     let Some(mut world) = world_with_one(secret_store()).await else { return };
     let opponent = argocd_wants_the_key(&world);
     // Each round of it waits for the extension.
@@ -35,7 +35,7 @@ async fn a_fight_about_a_key_of_a_secret_of_the_extension_is_told_by_name_and_da
         assert!(begun.elapsed() < 3 * PATIENCE, "nobody tells of the fight");
         sleep(Duration::from_millis(50)).await;
     }
-    let told = is_told_and_damped(&mut world).await;
+    let told = is_reported_and_backs_off(&mut world).await;
     assert!(format!("{told:?}").contains("argocd"), "it does not say who fights: {told:?}");
     opponent.abort();
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deletion_is_not_done_while_the_extensions_kinds_are_not_served() {
+async fn a_deletion_does_not_complete_while_the_extensions_kinds_are_not_served() {
     let Some(mut world) = world_with_one(secret_store()).await else { return };
     serves_no_pairs(&world, &["get", "list", "watch", "create", "update", "patch", "delete"]);
 
@@ -21,7 +21,7 @@ async fn a_deletion_is_not_done_while_the_extensions_kinds_are_not_served() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deleted_secret_is_not_back_at_the_extensions_next_poll() {
+async fn a_deleted_secret_does_not_return_at_the_extensions_next_poll() {
     let Some(mut world) = world_with_one(secret_store()).await else { return };
     world.stop_extension().await;
     let often =
@@ -75,7 +75,7 @@ async fn a_pair_that_is_written_after_its_deletion_is_removed_again_and_its_name
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_orphan_does_not_keep_its_name_from_the_next_of_that_name() {
+async fn an_orphan_does_not_block_a_new_synced_secret_of_its_name() {
     let Some(mut world) = world_with_one(direct()).await else { return };
     let uid = world.get("a").await.uid;
     world.client.delete_synced_secret(delete("a")).await.unwrap();

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sync_time_does_not_move_while_nobody_can_look_at_the_edge() {
+async fn sync_time_does_not_advance_while_the_edge_is_unreadable() {
     let options = Options { interval: Duration::from_millis(500), ..direct() };
     let Some(mut world) = world_with_one(options).await else { return };
     let before = world.get("a").await.sync_time;
@@ -13,7 +13,7 @@ async fn sync_time_does_not_move_while_nobody_can_look_at_the_edge() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_update_is_synced_only_when_the_edge_holds_what_it_asked_for() {
+async fn an_update_is_synced_only_when_the_edge_holds_its_values() {
     let Some(mut world) = world_while_the_extension_reads_v().await else { return };
     slow(&world, Operation::SecretGet, "w", Duration::from_secs(3));
     let changed = with_references("a", vec![existing("k", "w")]);
@@ -23,7 +23,7 @@ async fn an_update_is_synced_only_when_the_edge_holds_what_it_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_the_extension_fails_at_the_update_the_value_before_is_not_told_as_synced() {
+async fn the_old_value_is_not_reported_as_synced_when_the_extension_fails_to_update_it() {
     let Some(mut world) = world_while_the_extension_reads_v().await else { return };
     world.vault.faults().add(FaultRule::new(VaultFault::ForbiddenByRbac).on(Operation::SecretGet).named("w"));
     let changed = with_references("a", vec![existing("k", "w")]);
@@ -72,7 +72,7 @@ async fn a_fresh_read_counts_as_compared() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_adoption_takes_back_no_sync_now_and_the_next_one_looks() {
+async fn an_adoption_does_not_revert_a_sync_now_and_the_next_one_reads_the_edge() {
     let Some(mut world) = world_with_one(direct()).await else { return };
     world.stop_service().await;
     world.secrets().delete("a", &DeleteParams::default()).await.unwrap();

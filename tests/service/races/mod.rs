@@ -186,7 +186,7 @@ where
 }
 
 /// A fight is told, and from then on neither what is written in it nor what the audit says of it grows as it goes on.
-async fn is_told_and_damped(world: &mut World) -> SyncedSecret {
+async fn is_reported_and_backs_off(world: &mut World) -> SyncedSecret {
     let told = world.until("a", |secret| synced_reason(secret) == "EdgeContested").await;
     assert_eq!(told.state(), State::Degraded, "{told:?}");
     let writes = || world.cluster().requests().of("patch", "secretsyncs");

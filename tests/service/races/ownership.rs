@@ -11,7 +11,7 @@ async fn stays_through_a_deletion(world: &mut World, key: &str, value: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_secret_of_a_strangers_secretsync_keeps_its_keys() {
+async fn the_secret_of_a_foreign_secretsync_keeps_its_keys() {
     let Some(mut world) = world(secret_store()).await else { return };
     world.seed("v", "value").await;
     world.seed("w", "theirs").await;
@@ -37,7 +37,7 @@ async fn the_secret_of_a_strangers_secretsync_keeps_its_keys() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_strangers_secretsync_in_the_place_of_ours_keeps_its_secret_through_a_start_and_a_deletion() {
+async fn a_foreign_secretsync_in_place_of_ours_keeps_its_secret_through_a_start_and_a_deletion() {
     let Some(mut world) = world_with_one(secret_store()).await else { return };
     let (class, stranger) = a_strangers_like(&world, "a", "a").await;
     world.stop_service().await;

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_right_that_is_given_back_is_used_without_another_call() {
+async fn a_restored_right_takes_effect_without_another_call() {
     let Some(mut world) = world(direct()).await else { return };
     world.seed("v", "value").await;
     world.cluster().faults().add(status(403, "Forbidden").verb("patch").resource("secrets"));
@@ -23,7 +23,7 @@ async fn a_right_that_is_given_back_is_used_without_another_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_retry_after_of_a_century_stops_nothing() {
+async fn a_retry_after_of_a_century_blocks_no_other_work() {
     let Some(mut world) = world(direct()).await else { return };
     world.seed("v", "value").await;
     let busy = Fault::retry_after(429, "TooManyRequests", Duration::from_secs(u32::MAX.into()));
@@ -39,7 +39,7 @@ async fn a_retry_after_of_a_century_stops_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_write_that_fails_after_it_took_effect_is_tried_again_ever_more_rarely() {
+async fn a_write_that_fails_after_it_took_effect_is_retried_with_back_off() {
     let Some(world) = world_with_one(secret_store()).await else { return };
     let writes = || world.cluster().requests().of("patch", "secretsyncs");
     let broken = status(500, "InternalError").verb("patch").resource("secretsyncs").after();
@@ -61,7 +61,7 @@ async fn a_write_that_fails_after_it_took_effect_is_tried_again_ever_more_rarely
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_that_can_not_take_back_what_it_recorded_leaves_it_to_the_reconciler() {
+async fn a_call_that_cannot_revert_its_record_leaves_it_to_the_reconciler() {
     let Some(world) = world(direct()).await else { return };
     slow(&world, Operation::SecretSet, "fresh", Duration::from_secs(1));
     let mut first = world.client.clone();
@@ -87,7 +87,7 @@ async fn a_call_that_can_not_take_back_what_it_recorded_leaves_it_to_the_reconci
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_update_that_failed_beside_another_is_not_answered_ok_when_it_comes_again() {
+async fn a_retry_of_an_update_that_failed_during_another_does_not_return_ok() {
     let Some(mut world) = world_with_one(direct()).await else { return };
     let (call, again) = slow_update(&world);
     until_asked(&world, Operation::SecretSet, 1).await;
@@ -106,7 +106,7 @@ async fn an_update_that_failed_beside_another_is_not_answered_ok_when_it_comes_a
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_create_that_comes_again_stores_nothing_for_a_key_that_is_anothers_by_now() {
+async fn a_retried_create_stores_nothing_for_a_key_that_now_belongs_to_another_call() {
     let options = Options { vault_timeout: Duration::from_secs(2), ..direct() };
     let Some(mut world) = world(options).await else { return };
     // Stored or not: the caller can't tell.

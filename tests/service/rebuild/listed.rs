@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_can_not_be_read_in_full_is_listed_with_the_reason_and_can_be_adopted() {
+async fn a_secret_that_cannot_be_read_in_full_is_listed_with_the_reason_and_can_be_adopted() {
     let mut world = World::start().await.with_synced(&["a"], "x").await;
     let uid = world.get("a").await.uid;
     world.stop_service().await;

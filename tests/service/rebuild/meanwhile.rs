@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rebuild_waits_for_a_cluster_that_is_away() {
+async fn a_rebuild_waits_for_an_unreachable_cluster() {
     let mut world = World::start().await.with_synced(&["a"], "x").await;
     needs!(the_double);
     let away = Fault::status(503, "ServiceUnavailable");
@@ -34,7 +34,7 @@ async fn a_name_is_reported_absent_only_after_the_rebuild() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_adoption_before_the_rebuild_is_not_taken_back_by_it() {
+async fn a_rebuild_does_not_revert_an_earlier_adoption() {
     let mut world = World::start_with(Options { rebuild: false, ..Options::default() }).await;
     for (name, value) in [("v", "x"), ("w", "y")] {
         world.seed(name, value).await;
@@ -63,7 +63,7 @@ async fn an_adoption_before_the_rebuild_is_not_taken_back_by_it() {
 
 /// Kinds that an API server serves late are waited for where Secrets say that there were some.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_extension_made_stays_its_own_although_its_kinds_are_served_late() {
+async fn secrets_of_the_extension_stay_its_own_although_its_kinds_are_served_late() {
     needs!(the_double, the_secret_store_engine);
     let mut world = World::start().await.with_synced(&["a"], "x").await;
     world.options.is_auto = true;

@@ -103,7 +103,7 @@ async fn versions(world: &World) -> Vec<(String, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_database_is_rebuilt_with_all_that_was_asked_for() {
+async fn a_lost_database_is_rebuilt_with_the_complete_specification() {
     let mut world = World::start().await;
     let before = rich(&mut world).await;
     let at_the_edge = world.edge("rich").await.unwrap();
@@ -157,14 +157,14 @@ async fn a_rebuild_touches_nothing_at_the_edge() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_database_beside_an_empty_edge_has_an_audit_without_a_rebuild() {
+async fn the_audit_of_a_new_database_with_an_empty_edge_has_no_rebuild() {
     let mut world = World::start().await.with_synced(&["a"], "x").await;
     let actions: Vec<_> = audit(&mut world).await.into_iter().map(|event| event.action).collect();
     assert!(actions.iter().all(|action| !action.starts_with("Rebuild")), "{actions:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_deleted_before_the_database_was_lost_does_not_come_back() {
+async fn a_synced_secret_deleted_before_the_database_was_lost_does_not_return() {
     let mut world = World::start().await.with_synced(&["stays", "goes"], "x").await;
     world.client.delete_synced_secret(delete("goes")).await.unwrap();
     world.lose_database().await;
@@ -183,7 +183,7 @@ async fn is_listed(world: &mut World, id: &str, why: &str) -> SyncedSecret {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_update_that_the_database_lost_is_what_the_edge_says() {
+async fn an_update_lost_with_the_database_is_rebuilt_from_the_edge() {
     let mut world = World::start().await;
     for (name, value) in [("v", "x"), ("w", "y")] {
         world.seed(name, value).await;

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_version_that_goes_bad_leaves_the_last_complete_set_and_is_named() {
+async fn a_version_that_becomes_unusable_keeps_the_last_complete_set_and_is_named() {
     let mut world = with_one(often()).await;
     world.somebody.enables("pump-user", false).await;
     let degraded = world.until_state("edp1", State::Degraded).await;
@@ -31,8 +31,7 @@ async fn an_inactive_extension_is_reported_with_a_remedy_and_recovery_is_automat
 }
 
 #[tokio::test]
-async fn a_secret_that_the_cluster_refuses_is_told_also_where_the_check_comes_often_and_is_made_when_it_may_be()
- {
+async fn a_secret_that_the_cluster_refuses_is_reported_despite_frequent_checks_and_created_once_allowed() {
     needs!(the_double);
     let mut world = World::start_with(often()).await;
     world.seed("pump-user", "operator").await;
@@ -116,7 +115,7 @@ async fn a_missing_key_of_the_type_and_a_bad_encoding_have_their_own_errors() {
 }
 
 #[tokio::test]
-async fn what_a_partial_sync_left_behind_has_its_own_reason() {
+async fn a_partial_sync_has_its_own_reason() {
     let mut world = World::start_with(engine()).await;
     world.seed("pump-user", "operator").await;
     world.seed("pump-pass", "7").await;
@@ -158,7 +157,7 @@ async fn a_missing_extension_is_reported() {
 }
 
 #[tokio::test]
-async fn a_busy_extension_is_waited_for_and_told_with_how_many_wait() {
+async fn a_busy_extension_is_awaited_and_reported_with_the_number_of_waiting_secretsyncs() {
     needs!(the_double);
     let mut world = World::start_with(Options { patience: Duration::from_secs(5), ..engine() }).await;
     world.seed("pump-user", "operator").await;

@@ -3,14 +3,14 @@
 use super::*;
 
 #[tokio::test]
-async fn a_secret_that_was_deleted_by_hand_comes_back() {
+async fn a_secret_deleted_by_hand_is_recreated() {
     let world = with_one(engine()).await;
     world.secrets().delete("edp1", &DeleteParams::default()).await.unwrap();
     until_edge(&world, "edp1", "username", "operator").await;
 }
 
 #[tokio::test]
-async fn a_secret_that_was_edited_by_hand_is_put_back_without_a_gap() {
+async fn a_secret_edited_by_hand_is_restored_without_a_gap() {
     let mut world = with_one(engine()).await;
     let before = uid(&world, "edp1").await;
     let edit = json!({
@@ -26,7 +26,7 @@ async fn a_secret_that_was_edited_by_hand_is_put_back_without_a_gap() {
 }
 
 #[tokio::test]
-async fn a_label_that_was_taken_off_is_put_back() {
+async fn a_removed_label_is_restored() {
     let world = with_one(engine()).await;
     let edit = json!({ "metadata": { "labels": { "secret-service.iotoperations/uid": null } } });
     world.secrets().patch("edp1", &PatchParams::default(), &Patch::Merge(edit)).await.unwrap();
@@ -72,7 +72,7 @@ async fn changes_to_the_secretsync_or_the_class_are_reverted() {
 }
 
 #[tokio::test]
-async fn a_key_that_was_taken_out_by_hand_comes_back_as_does_the_extensions_own_label() {
+async fn a_key_and_the_extensions_label_removed_by_hand_are_restored() {
     let mut world = World::start_with(engine()).await;
     world.seed("pump-user", "operator").await;
     world.seed("pump-pass", "7").await;
@@ -111,7 +111,7 @@ async fn is_labelled(world: &World, id: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_pair_without_its_labels_is_still_ours_and_gets_them_back() {
+async fn a_pair_without_its_labels_is_still_ours_and_its_labels_are_restored() {
     let mut world = with_one(engine()).await;
     take_labels_off(&world, "edp1").await;
     until(&world, "the labels are there again", async |world: &World| is_labelled(world, "edp1").await).await;

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn what_somebody_else_made_under_the_name_is_not_touched() {
+async fn a_foreign_object_of_the_same_name_is_not_touched() {
     let mut world = World::start_with(engine()).await;
     world.seed("pump-user", "operator").await;
     let theirs = SecretProviderClass::new("edp1", Default::default());
@@ -46,7 +46,7 @@ async fn is_untouched(world: &World, id: &str, uid: &str, key: &str) -> bool {
 }
 
 #[tokio::test]
-async fn secrets_that_somebody_makes_before_the_extension_does_lose_nothing_and_outlive_the_synced_secrets() {
+async fn foreign_secrets_created_before_the_extension_writes_lose_nothing_and_outlive_the_synced_secrets() {
     let mut world = World::start_with(engine()).await;
     world.seed("pump-user", "operator").await;
     world.stop_extension().await;
@@ -124,7 +124,7 @@ async fn a_secret_that_the_extension_has_merged_into_survives_a_deletion_at_any_
 }
 
 #[tokio::test]
-async fn a_secret_that_is_given_back_half_way_is_given_back_after_a_restart() {
+async fn an_interrupted_release_of_a_secret_completes_after_a_restart() {
     let mut world = asked_for_without_extension(engine()).await;
     world.stop_service().await;
     let made = make_by_hand(&world, "edp1", "theirs").await;
@@ -162,7 +162,7 @@ async fn a_secret_that_is_given_back_half_way_is_given_back_after_a_restart() {
 }
 
 #[tokio::test]
-async fn a_secretsync_that_somebody_made_in_the_place_of_ours_is_a_conflict_and_stays_as_it_is() {
+async fn a_foreign_secretsync_in_place_of_ours_is_a_conflict_and_stays_unchanged() {
     let mut world = with_one(engine()).await;
     world.stop_service().await;
     world.syncs().delete("edp1", &DeleteParams::background()).await.unwrap();
@@ -187,7 +187,7 @@ async fn a_secretsync_that_somebody_made_in_the_place_of_ours_is_a_conflict_and_
 }
 
 #[tokio::test]
-async fn a_class_that_somebody_makes_at_the_same_moment_is_a_conflict_and_keeps_nothing_of_ours() {
+async fn a_class_created_concurrently_by_another_client_is_a_conflict_and_keeps_none_of_our_fields() {
     needs!(the_double);
     let mut world = World::start_with(engine()).await;
     world.seed("pump-user", "operator").await;

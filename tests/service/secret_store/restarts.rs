@@ -22,7 +22,7 @@ async fn a_restart_writes_nothing_before_it_has_seen_both_lists() {
 }
 
 #[tokio::test]
-async fn a_pair_that_went_while_the_service_was_away_comes_back_also_where_its_list_comes_late() {
+async fn a_pair_deleted_during_downtime_is_recreated_even_if_its_list_is_late() {
     needs!(the_double);
     let mut world = with_one(engine()).await;
     world.stop_service().await;
@@ -35,7 +35,7 @@ async fn a_pair_that_went_while_the_service_was_away_comes_back_also_where_its_l
 }
 
 #[tokio::test]
-async fn a_restart_finds_everything_as_it_was_and_repairs_what_happened_meanwhile() {
+async fn a_restart_keeps_everything_and_repairs_drift_from_the_downtime() {
     let mut world = with_one(engine()).await;
     let before = world.syncs().get("edp1").await.unwrap().metadata.generation;
     world.restart().await;

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn create_new_reaches_the_edge_by_a_class_and_a_secretsync_of_its_own() {
+async fn create_new_reaches_the_edge_through_its_own_class_and_secretsync() {
     let mut world = World::start_with(engine()).await;
     let references =
         vec![created("username", "pump-user", "operator"), created("password", "pump-pass", "7")];
@@ -55,7 +55,7 @@ async fn the_service_itself_reads_no_value() {
 }
 
 #[tokio::test]
-async fn the_check_reads_no_value_where_the_vault_holds_more_than_is_worth_listing() {
+async fn the_rotation_check_of_a_large_vault_lists_versions_and_reads_no_value() {
     let mut world = with_one(often()).await;
     // Two pages before the one that is followed.
     for number in 0..50 {
@@ -88,7 +88,7 @@ async fn an_update_changes_the_keys_in_place() {
 }
 
 #[tokio::test]
-async fn delete_removes_all_three_and_nothing_from_the_vault() {
+async fn delete_removes_class_secretsync_and_secret_and_nothing_from_the_vault() {
     let mut world = with_one(engine()).await;
     world.client.delete_synced_secret(delete("edp1")).await.unwrap();
     assert!(world.secrets().get_opt("edp1").await.unwrap().is_none());
@@ -98,7 +98,7 @@ async fn delete_removes_all_three_and_nothing_from_the_vault() {
 }
 
 #[tokio::test]
-async fn what_the_vault_lists_as_changed_is_forced_long_before_the_extensions_own_poll() {
+async fn a_change_listed_by_the_vault_is_synced_long_before_the_extensions_own_poll() {
     let mut world = with_one(often()).await;
     let before = world.get("edp1").await.references[0].synced_version.clone();
     world.somebody.sets("pump-user", "new").await;
@@ -108,7 +108,7 @@ async fn what_the_vault_lists_as_changed_is_forced_long_before_the_extensions_ow
 }
 
 #[tokio::test]
-async fn a_version_added_here_reaches_everybody_who_follows_it_and_nobody_who_does_not() {
+async fn a_version_added_through_the_service_reaches_all_followers_and_nobody_else() {
     let mut world = with_one(engine()).await;
     let first = world.get("edp1").await.references[0].synced_version.clone();
     world.create("edp2", vec![existing("login", "pump-user")]).await;
@@ -141,7 +141,7 @@ async fn without_a_change_nothing_is_forced() {
 }
 
 #[tokio::test]
-async fn sync_now_makes_the_extension_sync_now() {
+async fn sync_now_triggers_the_extension_at_once() {
     let mut world = with_one(engine()).await;
     world.somebody.sets("pump-user", "new").await;
     let told = world.client.sync_synced_secret(sync("edp1")).await.unwrap().into_inner();
@@ -150,7 +150,7 @@ async fn sync_now_makes_the_extension_sync_now() {
 }
 
 #[tokio::test]
-async fn validate_only_asks_the_api_server_and_leaves_nothing() {
+async fn validate_only_makes_a_dry_run_and_leaves_nothing() {
     let mut world = World::start_with(engine()).await;
     world.seed("pump-user", "operator").await;
     let mut request = create("edp1", vec![existing("username", "pump-user")]);

@@ -19,7 +19,7 @@ async fn refused_beside<T>(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_update_takes_nothing_back_of_what_another_was_answered() {
+async fn a_refused_update_reverts_nothing_acknowledged_to_another_caller() {
     let mut world = World::start().await.with_synced(&["a"], "value").await;
     let (mut first, mut second) = (world.client.clone(), world.client.clone());
     let changed = with_references("a", vec![existing("k", "v"), created("new", "fresh", "x")]);
@@ -45,7 +45,7 @@ async fn a_refused_update_takes_nothing_back_of_what_another_was_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_create_takes_nothing_back_of_what_another_was_answered() {
+async fn a_refused_create_reverts_nothing_acknowledged_to_another_caller() {
     let mut world = World::start().await;
     world.seed("v", "value").await;
     let (mut first, mut second) = (world.client.clone(), world.client.clone());
@@ -65,7 +65,7 @@ async fn a_refused_create_takes_nothing_back_of_what_another_was_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_call_that_nobody_came_after_leaves_nothing() {
+async fn a_refused_call_without_a_later_call_leaves_nothing() {
     let mut world = World::start().await.with_synced(&["b"], "value").await;
     let made = world.get("b").await;
     let mut first = world.client.clone();
@@ -127,7 +127,7 @@ async fn beside_a_slow_update<T>(world: &World, call: impl Future<Output = T>) -
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_update_without_an_etag_is_made_on_whatever_another_one_has_made_of_it() {
+async fn an_update_without_an_etag_applies_to_the_latest_state() {
     let mut world = World::start().await.with_synced(&["a"], "value").await;
     world.seed("slow", "value").await;
     let mut second = world.client.clone();
@@ -146,7 +146,7 @@ async fn an_update_without_an_etag_is_made_on_whatever_another_one_has_made_of_i
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deletion_that_was_answered_is_not_undone_by_an_update_that_was_still_checking() {
+async fn a_slow_update_does_not_undo_an_acknowledged_deletion() {
     needs!(the_double);
     let mut world = World::start().await.with_synced(&["a"], "value").await;
     world.seed("slow", "value").await;

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn sync_now_does_not_say_synced_while_the_api_server_answers_nobody() {
+async fn sync_now_does_not_report_synced_while_the_api_server_is_unavailable() {
     needs!(the_double);
     let mut world = World::start().await.with_synced(&["a"], "value").await;
     let before = world.get("a").await.sync_time;
@@ -17,7 +17,7 @@ async fn sync_now_does_not_say_synced_while_the_api_server_answers_nobody() {
 }
 
 #[tokio::test]
-async fn sync_now_that_is_not_waited_for_does_not_answer_with_what_was_seen_before() {
+async fn sync_now_without_a_wait_does_not_return_an_older_observation() {
     let mut world = World::start().await.with_synced(&["a"], "value").await;
     let asked = secret_service::proto::SyncSyncedSecretRequest { wait: None, ..sync("a") };
     let told = world.client.sync_synced_secret(asked).await.unwrap().into_inner();
@@ -26,7 +26,7 @@ async fn sync_now_that_is_not_waited_for_does_not_answer_with_what_was_seen_befo
 }
 
 #[tokio::test]
-async fn sync_now_answers_as_soon_as_it_has_looked_although_nothing_has_changed() {
+async fn sync_now_returns_after_its_read_even_if_nothing_changed() {
     needs!(the_direct_engine);
     let mut world = World::start().await.with_synced(&["a"], "value").await;
     world.somebody.enables("v", false).await;
@@ -39,7 +39,7 @@ async fn sync_now_answers_as_soon_as_it_has_looked_although_nothing_has_changed(
 }
 
 #[tokio::test]
-async fn sync_now_finds_that_the_secret_is_gone_although_the_watch_is_silent() {
+async fn sync_now_detects_a_missing_secret_although_the_watch_is_silent() {
     needs!(the_double);
     let mut world = World::start().await.with_synced(&["a"], "value").await;
     world.cluster().faults().add(FaultRule::new(ClusterFault::WatchSilent).resource("secrets"));
@@ -51,7 +51,7 @@ async fn sync_now_finds_that_the_secret_is_gone_although_the_watch_is_silent() {
 }
 
 #[tokio::test]
-async fn references_follow_the_latest_also_where_the_vault_can_not_be_listed() {
+async fn references_follow_the_latest_version_even_if_the_vault_cannot_be_listed() {
     let world = World::start_with(Options { interval: Duration::from_secs(1), ..Options::default() })
         .await
         .with_synced(&["a"], "one")
@@ -67,7 +67,7 @@ async fn references_follow_the_latest_also_where_the_vault_can_not_be_listed() {
 }
 
 #[tokio::test]
-async fn knowledge_of_the_vault_that_is_old_says_so_and_how_old_it_is() {
+async fn a_stale_comparison_with_the_vault_is_reported_with_its_age() {
     let mut world = World::start_with(Options { interval: Duration::from_secs(1), ..Options::default() })
         .await
         .with_synced(&["a"], "one")
@@ -91,7 +91,7 @@ async fn knowledge_of_the_vault_that_is_old_says_so_and_how_old_it_is() {
 }
 
 #[tokio::test]
-async fn a_reference_that_a_sibling_holds_back_says_so() {
+async fn a_reference_blocked_by_another_one_reports_it() {
     let mut world = World::start().await;
     world.seed("user", "u1").await;
     world.seed("pass", "p1").await;

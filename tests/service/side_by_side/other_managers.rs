@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_controller_that_puts_its_own_back_is_named_and_answered_at_a_growing_pause() {
+async fn a_controller_that_reverts_our_writes_is_named_and_repairs_back_off() {
     needs!(the_double, the_direct_engine);
     let mut world = World::start().await.with_synced(&["a"], "value").await;
     let secrets = world.secrets();
@@ -50,7 +50,7 @@ async fn a_controller_that_puts_its_own_back_is_named_and_answered_at_a_growing_
 }
 
 #[tokio::test]
-async fn a_touch_that_leaves_the_content_of_a_secret_is_no_drift() {
+async fn an_edit_that_keeps_the_content_of_a_secret_is_no_drift() {
     needs!(the_double, the_direct_engine);
     let mut world = World::start().await.with_synced(&["a"], "value").await;
     let (writes, looks) =
@@ -70,7 +70,7 @@ async fn a_touch_that_leaves_the_content_of_a_secret_is_no_drift() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_that_somebody_makes_under_our_first_write_stays_theirs_although_the_cluster_fails() {
+async fn a_secret_created_during_our_first_write_stays_its_creators_although_the_cluster_fails() {
     needs!(the_double, the_direct_engine);
     let mut world = World::start().await;
     world.seed("v", "value").await;

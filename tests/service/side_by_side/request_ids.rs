@@ -50,7 +50,7 @@ async fn a_version_is_added_once_by_two_overlapping_calls_of_one_request_id() {
 }
 
 #[tokio::test]
-async fn an_adoption_of_what_is_ours_is_one_call_too_and_no_way_to_change_it() {
+async fn adopting_a_managed_synced_secret_is_idempotent_and_cannot_change_it() {
     let mut world = World::start().await.with_synced(&["a"], "value").await;
     world.seed("other", "value").await;
     let adopt = AdoptSyncedSecretRequest {
@@ -74,7 +74,7 @@ async fn an_adoption_of_what_is_ours_is_one_call_too_and_no_way_to_change_it() {
 }
 
 #[tokio::test]
-async fn a_deletion_of_what_was_not_there_deletes_nothing_when_it_is_sent_again() {
+async fn a_repeated_deletion_of_a_missing_synced_secret_deletes_nothing() {
     let mut world = World::start().await;
     world.seed("v", "value").await;
     let gone = secret_service::proto::DeleteSyncedSecretRequest {

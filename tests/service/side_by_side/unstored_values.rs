@@ -65,7 +65,7 @@ async fn a_value_that_a_retry_stores_is_not_reported_as_missing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_that_is_made_again_stores_its_own_value_and_no_other_calls() {
+async fn a_retried_call_stores_its_own_value_and_not_that_of_another_call() {
     needs!(the_double);
     let mut world = World::start().await;
     let first = cut_off(&mut world).await;
@@ -95,7 +95,7 @@ async fn a_call_that_is_made_again_stores_its_own_value_and_no_other_calls() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_found_missing_before_the_same_call_came_again_is_not_told_after_that() {
+async fn a_value_reported_missing_is_no_longer_reported_after_its_call_is_retried() {
     needs!(the_double);
     let mut world = World::start().await;
     let request = cut_off(&mut world).await;
@@ -129,7 +129,7 @@ async fn a_creation_with_an_uncertain_race_does_not_count_as_won() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_vault_secret_whose_race_could_not_be_judged_is_found_by_the_same_call_again() {
+async fn a_retry_finds_a_vault_secret_with_an_undecided_race() {
     let mut world = World::start().await;
     world.vault.faults().add(FaultRule::new(delay(1)).on(Operation::SecretSet).named("fresh").times(1));
     let before = world.vault.requests().of(Operation::SecretSet);

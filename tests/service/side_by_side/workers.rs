@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deletion_that_was_answered_is_not_undone_by_a_look_that_was_slow() {
+async fn a_slow_read_does_not_undo_an_acknowledged_deletion() {
     needs!(the_double, the_direct_engine);
     let mut world = World::start().await;
     world.seed("v", "value").await;
@@ -68,7 +68,7 @@ async fn a_write_that_lands_after_its_deletion_is_removed_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_vault_that_hangs_holds_neither_deletions_nor_those_who_need_none_of_it() {
+async fn a_hanging_vault_blocks_neither_deletions_nor_unrelated_synced_secrets() {
     needs!(the_direct_engine);
     let mut world =
         World::start_with(Options { vault_timeout: Duration::from_secs(60), ..Options::default() }).await;

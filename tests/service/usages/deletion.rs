@@ -6,7 +6,7 @@ use tonic::Code;
 use super::*;
 
 #[tokio::test]
-async fn a_forced_deletion_goes_through_and_the_history_names_the_uses() {
+async fn a_forced_deletion_succeeds_and_the_audit_names_the_uses() {
     let mut world = made(&["a"]).await;
     used(&mut world, "p", "a").await;
     let request = DeleteSyncedSecretRequest { force: true, ..delete("a") };
@@ -21,7 +21,7 @@ async fn a_forced_deletion_goes_through_and_the_history_names_the_uses() {
 }
 
 #[tokio::test]
-async fn a_use_that_appears_before_the_removal_holds_the_deletion_back_until_it_is_gone() {
+async fn a_use_that_appears_before_the_removal_blocks_the_deletion_until_it_ends() {
     needs!(the_double);
     let mut world = made(&["a"]).await;
     // The last look before the removal fails for a while: time for somebody.
@@ -52,7 +52,7 @@ async fn a_use_that_appears_before_the_removal_holds_the_deletion_back_until_it_
 }
 
 #[tokio::test]
-async fn a_kind_that_is_not_served_for_a_moment_hides_no_use_from_a_deletion() {
+async fn a_kind_that_is_briefly_not_served_still_blocks_a_deletion() {
     needs!(the_double);
     let mut world = made_with_pauses(&["a"], Duration::from_secs(4)).await;
     world.cluster().faults().add(FaultRule::new(refused(503)).verb("list").resource("devices"));
@@ -77,7 +77,7 @@ async fn a_kind_that_is_not_served_for_a_moment_hides_no_use_from_a_deletion() {
 }
 
 #[tokio::test]
-async fn a_deletion_that_is_held_back_can_be_forced() {
+async fn a_blocked_deletion_can_be_forced() {
     needs!(the_double);
     let mut world = made(&["a"]).await;
     // A watch that has silently died: the call knows nothing of the use, the last look does.
@@ -114,7 +114,7 @@ async fn a_forced_deletion_survives_a_restart() {
 }
 
 #[tokio::test]
-async fn a_use_that_appears_in_the_moment_of_the_removal_is_reported() {
+async fn a_use_that_appears_during_the_removal_is_reported() {
     needs!(the_double);
     let mut world = made(&["a"]).await;
     world

@@ -7,7 +7,7 @@ use tonic::{Code, Request};
 use super::*;
 
 #[tokio::test]
-async fn a_restart_remembers_the_uses_and_notices_what_changed_meanwhile() {
+async fn a_restart_keeps_the_uses_and_detects_changes_from_the_downtime() {
     let mut world = made(&["a", "b"]).await;
     used(&mut world, "p", "a").await;
     world.stop_service().await;
@@ -21,7 +21,7 @@ async fn a_restart_remembers_the_uses_and_notices_what_changed_meanwhile() {
 }
 
 #[tokio::test]
-async fn a_watch_that_breaks_misses_nothing() {
+async fn a_broken_watch_misses_nothing() {
     needs!(the_double);
     let mut world = made(&["a", "b"]).await;
     let faults: [AnyFault<ClusterFault>; 3] =
@@ -45,7 +45,7 @@ async fn a_watch_that_breaks_misses_nothing() {
 }
 
 #[tokio::test]
-async fn before_the_first_look_nothing_is_deleted_without_force_and_what_was_known_holds() {
+async fn before_the_first_list_a_deletion_requires_force_and_recorded_uses_count() {
     needs!(the_double);
     let mut world = made(&["a", "b"]).await;
     used(&mut world, "p", "a").await;
@@ -71,7 +71,7 @@ async fn before_the_first_look_nothing_is_deleted_without_force_and_what_was_kno
 }
 
 #[tokio::test]
-async fn a_kind_that_the_service_may_not_look_at_makes_uses_unknown_and_says_what_to_do() {
+async fn a_kind_that_the_service_cannot_list_makes_uses_unknown_with_a_remedy() {
     let site = Site::start().await;
     users::install(&site.kube).await;
     let group = format!("t{}.example.com", uuid::Uuid::new_v4().simple());
@@ -119,7 +119,7 @@ async fn with_a_group() -> (Site, String) {
 }
 
 #[tokio::test]
-async fn kinds_that_come_and_go_are_followed_by_rules_of_the_configuration() {
+async fn configured_rules_follow_kinds_that_are_installed_and_removed() {
     let (site, group) = with_a_group().await;
     let rule = format!("Camera.{group} spec.users[*].passwordSecretName SECRET/KEY");
     let mut world = made_on(site, &["a"], with_rules(&[rule])).await;
@@ -140,7 +140,7 @@ async fn kinds_that_come_and_go_are_followed_by_rules_of_the_configuration() {
 }
 
 #[tokio::test]
-async fn a_kind_is_looked_at_in_the_version_that_its_group_prefers_whichever_that_is() {
+async fn a_kind_is_watched_in_the_preferred_version_of_its_group() {
     let (site, group) = with_a_group().await;
     let mut cameras = users::definition(&group, "camera", "v1");
     let newer = CustomResourceDefinitionVersion {
@@ -164,7 +164,7 @@ async fn a_kind_is_looked_at_in_the_version_that_its_group_prefers_whichever_tha
 }
 
 #[tokio::test]
-async fn before_the_secrets_were_ever_listed_none_of_them_is_missing() {
+async fn no_secret_counts_as_missing_before_the_first_list() {
     needs!(the_double);
     for fault in [refused(503), Fault::Hang] {
         let mut world = made(&["a"]).await;
@@ -198,7 +198,7 @@ async fn before_the_secrets_were_ever_listed_none_of_them_is_missing() {
 }
 
 #[tokio::test]
-async fn a_kind_that_is_not_served_for_a_moment_is_not_forgotten() {
+async fn the_uses_of_a_kind_that_is_briefly_not_served_are_kept() {
     needs!(the_double);
     let mut world = made_with_pauses(&["a"], Duration::from_secs(1)).await;
     used(&mut world, "p", "a").await;
@@ -217,7 +217,7 @@ async fn a_kind_that_is_not_served_for_a_moment_is_not_forgotten() {
 }
 
 #[tokio::test]
-async fn what_used_a_synced_secret_before_a_start_is_waited_for_when_its_kind_is_not_served_at_once() {
+async fn recorded_uses_hold_after_a_start_until_their_kind_is_served() {
     needs!(the_double);
     let mut world = made_with_pauses(&["a", "b"], Duration::from_secs(3)).await;
     used(&mut world, "p", "a").await;

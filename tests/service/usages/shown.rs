@@ -104,7 +104,7 @@ async fn every_row_of_the_table_is_found_in_a_resource_of_its_kind() {
 }
 
 #[tokio::test]
-async fn what_a_use_lacks_is_said_until_it_is_there() {
+async fn a_missing_secret_or_key_of_a_use_is_reported_until_it_exists() {
     let mut world = made(&["a"]).await;
     world.applies(PROFILE, "good", naming("a/username")).await;
     world.applies(PROFILE, "no-key", naming("a/token")).await;
@@ -143,7 +143,7 @@ async fn what_a_use_lacks_is_said_until_it_is_there() {
 }
 
 #[tokio::test]
-async fn a_list_is_filtered_by_what_uses_and_shows_it_in_the_full_view() {
+async fn a_list_is_filtered_by_use_and_shows_the_uses_in_the_full_view() {
     let mut world = made(&["a", "b", "c"]).await;
     used(&mut world, "one", "a").await;
     used(&mut world, "two", "b").await;
@@ -181,7 +181,7 @@ async fn a_list_is_filtered_by_what_uses_and_shows_it_in_the_full_view() {
 }
 
 #[tokio::test]
-async fn uses_come_in_pages_that_neither_skip_nor_repeat() {
+async fn pages_of_uses_neither_skip_nor_repeat() {
     let mut world = made(&[]).await;
     for number in 0..7 {
         world.applies(PROFILE, &format!("p-{number}"), naming(&format!("s-{}/username", number % 3))).await;

@@ -10,7 +10,7 @@ use crate::support::{engine, until_so, until_so_within};
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
-async fn every_watch_that_says_nothing_and_never_ends_is_found_out_within_a_minute() {
+async fn every_silent_watch_is_detected_within_a_minute() {
     needs!(the_double);
     let mut world = made(&["a", "b"]).await;
     used(&mut world, "pump", "a").await;

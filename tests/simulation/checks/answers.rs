@@ -4,7 +4,7 @@ use super::*;
 
 impl<'a> History<'a> {
     /// 12: who waits and is told SYNCED is told what was looked at meanwhile.
-    pub(super) fn synced_means_looked_at(&self, found: &mut Vec<String>) {
+    pub(super) fn synced_means_observed(&self, found: &mut Vec<String>) {
         for call in &self.inner.calls {
             if !matches!(call.what, What::Sync { .. } | What::Create { .. } | What::Update { .. }) {
                 continue;
@@ -24,7 +24,7 @@ impl<'a> History<'a> {
                     self.inner.blackouts.iter().any(|(begun, ended)| *begun < attempt.begin && end < *ended);
                 if is_sync && dark && self.end.is_direct {
                     found.push(format!(
-                        "12: SYNCED means looked at: call {} was told SYNCED at {:?}, but the cluster answered nothing meanwhile",
+                        "12: SYNCED means observed: call {} was told SYNCED at {:?}, but the cluster answered nothing meanwhile",
                         call.number, end.time
                     ));
                 }
@@ -33,7 +33,7 @@ impl<'a> History<'a> {
                 let read = Moment { time: attempt.begin.time.saturating_sub(age), ..attempt.begin };
                 if let Some(why) = self.was_never_so(secret, attempt.begin, read, end) {
                     found.push(format!(
-                        "12: SYNCED means looked at: call {} was told SYNCED at {:?}, but {why}",
+                        "12: SYNCED means observed: call {} was told SYNCED at {:?}, but {why}",
                         call.number, end.time
                     ));
                 }
@@ -85,7 +85,7 @@ impl<'a> History<'a> {
     }
 
     /// 12: who waits is not told before its time that it is on its way, nor that it failed while it was under way.
-    pub(super) fn waiting_calls_are_told_how_it_ended(&self, found: &mut Vec<String>) {
+    pub(super) fn waiting_calls_learn_the_outcome(&self, found: &mut Vec<String>) {
         for call in &self.inner.calls {
             let Some(mark) = written(call, "description").filter(|mark| !mark.is_empty()) else { continue };
             for attempt in &call.attempts {
@@ -101,7 +101,7 @@ impl<'a> History<'a> {
                 }
                 if secret.state() == State::Pending {
                     found.push(format!(
-                        "12: who waits is told how it ended: call {} was told PENDING after {:?} of {:?}",
+                        "12: a waiting call learns the outcome: call {} was told PENDING after {:?} of {:?}",
                         call.number,
                         end.time - attempt.begin.time,
                         attempt.wait
@@ -127,7 +127,7 @@ impl<'a> History<'a> {
     }
 
     /// 12: nobody is told that a value was not stored while a call is storing it.
-    pub(super) fn what_is_being_stored_is_not_missing(&self, found: &mut Vec<String>) {
+    pub(super) fn a_value_being_stored_is_not_missing(&self, found: &mut Vec<String>) {
         for call in &self.inner.calls {
             for attempt in &call.attempts {
                 let (Some(Outcome::Ok(Answer::Synced(secret))), Some(end)) = (&attempt.outcome, attempt.end)
@@ -138,7 +138,7 @@ impl<'a> History<'a> {
                 let asked = (attempt.begin, end);
                 if is_told && let Some(other) = self.who_is_storing(call, secret, asked) {
                     found.push(format!(
-                        "12: what is being stored is not missing: call {} was told ValueNotStored while call {} was storing the value",
+                        "12: a value being stored is not missing: call {} was told ValueNotStored while call {} was storing the value",
                         call.number, other.number
                     ));
                 }

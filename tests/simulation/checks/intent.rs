@@ -111,7 +111,7 @@ impl<'a> History<'a> {
 
     /// 1/10: what was answered OK goes by a call that deletes it, and its description by a call that began before the end of that one: never
     /// by the refusal of a third. Watchers saw every state, also those that later calls have covered up.
-    pub(super) fn refusals_take_nothing_back(&self, found: &mut Vec<String>) {
+    pub(super) fn refusals_revert_nothing(&self, found: &mut Vec<String>) {
         let Some(watcher) = self.end.watchers.first() else { return };
         for call in &self.inner.calls {
             let (What::Create { .. } | What::Update { .. }, Some((_, Answer::Synced(answer)))) =

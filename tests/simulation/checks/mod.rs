@@ -72,7 +72,7 @@ pub fn check(inner: &Inner, end: &End) -> Vec<String> {
     );
     history.intent_is_kept(&mut found);
     history.refusals_have_no_effect(&mut found);
-    history.refusals_take_nothing_back(&mut found);
+    history.refusals_revert_nothing(&mut found);
     history.one_request_is_one_call(&mut found);
     history.vault_secrets_are_created_once(&mut found);
     history.keys_come_from_one_set(&mut found);
@@ -81,9 +81,9 @@ pub fn check(inner: &Inner, end: &End) -> Vec<String> {
     history.nothing_is_written_after_its_end(&mut found);
     found.extend(inner.wrong.iter().cloned());
     history.everything_settles(&mut found);
-    history.synced_means_looked_at(&mut found);
-    history.waiting_calls_are_told_how_it_ended(&mut found);
-    history.what_is_being_stored_is_not_missing(&mut found);
+    history.synced_means_observed(&mut found);
+    history.waiting_calls_learn_the_outcome(&mut found);
+    history.a_value_being_stored_is_not_missing(&mut found);
     history.watchers_saw_everything(&mut found);
     history.quiet_is_quiet(&mut found);
     found

@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn no_name_from_elsewhere_is_that_of_the_service_or_steers_a_terminal() {
+    fn no_caller_name_is_that_of_the_service_or_contains_control_characters() {
         for name in
             ["sync", "SYNC", " sync ", "others", "anonymous", "anonymous@127.0.0.1", "unix", "unix:uid=0"]
         {
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_people_and_accounts_are_theirs() {
+    fn names_of_people_and_accounts_are_accepted() {
         let account = "system:serviceaccount:azure-iot-operations:sync";
         for name in [
             account,
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_with_control_characters_are_passed_over() {
+    fn groups_with_control_characters_are_ignored() {
         let groups = vec!["operators".to_owned(), "a\nb".to_owned()];
         let identity = Identity { name: "pump".to_owned(), groups, ..Identity::default() };
         assert_eq!(identity.checked().unwrap().groups, ["operators"]);

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_is_about_one_collection_and_about_callers_that_are_not_known_only_where_it_is_for_everybody() {
+    fn a_rule_covers_one_collection_and_only_a_rule_for_everybody_covers_unknown_callers() {
         assert_eq!(refused(&["deny * syncedSecrets/*"], &[], "pump"), None);
         let local = Caller::Local("anonymous@127.0.0.1".into());
         let ask = Permission::synced_secret(Verb::Get, Some("pump".parse().unwrap()));
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_is_printed_as_it_is_read_and_nothing_else_is_one() {
+    fn access_rules_round_trip_and_other_text_is_refused() {
         let rule: AccessRule = " deny  *   vaultSecrets/prod-* ".parse().unwrap();
         assert_eq!(rule.to_string(), "deny * vaultSecrets/prod-*");
         for bad in

@@ -80,7 +80,7 @@ fn an_unchanged_chain_verifies() {
 }
 
 #[test]
-fn the_oldest_denials_can_go_and_what_is_left_is_whole() {
+fn the_audit_verifies_after_its_oldest_denials_are_removed() {
     let both = both();
     assert_eq!(walk(&both, None).unwrap().0, 6);
     let base = ChainAnchors { changes: Anchor::START, denials: place(&both[2]) };
@@ -95,7 +95,7 @@ fn the_oldest_denials_can_go_and_what_is_left_is_whole() {
 }
 
 #[test]
-fn no_change_goes_with_the_denials_nor_passes_for_one() {
+fn a_change_can_be_neither_pruned_with_the_denials_nor_disguised_as_one() {
     let both = both();
     let base = ChainAnchors { changes: Anchor::START, denials: place(&both[4]) };
     let without_a_change = [both[0].clone(), both[5].clone()];
@@ -109,7 +109,7 @@ fn no_change_goes_with_the_denials_nor_passes_for_one() {
 }
 
 #[test]
-fn what_was_removed_of_one_chain_is_noticed_by_the_other_and_an_anchor_is_of_both() {
+fn each_chain_detects_removals_from_the_other_and_an_anchor_covers_both() {
     let both = both();
     assert_eq!(
         walk(&[&both[..4], &both[5..]].concat(), None),
@@ -127,7 +127,7 @@ fn what_was_removed_of_one_chain_is_noticed_by_the_other_and_an_anchor_is_of_bot
 }
 
 #[test]
-fn a_change_of_any_field_is_noticed() {
+fn a_change_of_any_field_is_detected() {
     type Change = fn(&mut AuditEvent);
     let changes: [Change; 7] = [
         |event| event.event_time = Timestamp::UNIX_EPOCH,
@@ -147,7 +147,7 @@ fn a_change_of_any_field_is_noticed() {
 }
 
 #[test]
-fn what_was_taken_out_swapped_or_cut_off_is_noticed() {
+fn removed_swapped_or_truncated_events_are_detected() {
     let whole = chain(4);
     let mut without = whole.clone();
     without.remove(1);
@@ -160,7 +160,7 @@ fn what_was_taken_out_swapped_or_cut_off_is_noticed() {
 }
 
 #[test]
-fn a_history_that_was_written_anew_is_whole_and_not_the_one_of_the_anchor() {
+fn a_rewritten_audit_verifies_but_does_not_match_the_anchor() {
     let whole = chain(4);
     let anchor = Anchor { sequence: 3, hash: whole[2].hash };
     assert!(walk(&whole, Some(anchor)).is_ok());
@@ -171,7 +171,7 @@ fn a_history_that_was_written_anew_is_whole_and_not_the_one_of_the_anchor() {
 }
 
 #[test]
-fn an_event_and_an_anchor_are_read_as_they_are_written() {
+fn events_and_anchors_round_trip() {
     let chained = chain(1).remove(0);
     let line = serde_json::to_string(&chained).unwrap();
     assert!(line.starts_with("{\"sequence\":1,\"event_time\":\"2023-11-14T22:13:20.000001Z\""), "{line}");
@@ -184,7 +184,7 @@ fn an_event_and_an_anchor_are_read_as_they_are_written() {
 }
 
 #[test]
-fn an_action_is_read_as_it_is_written_and_one_of_another_release_survives() {
+fn actions_round_trip_including_those_of_another_release() {
     for action in AuditAction::ALL.iter().cloned().chain([AuditAction::Other("Teleported".to_owned())]) {
         assert_eq!(AuditAction::from(action.as_str()), action);
         assert_eq!(serde_json::to_string(&action).unwrap(), format!("\"{action}\""));

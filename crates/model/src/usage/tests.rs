@@ -27,7 +27,7 @@ fn told(usages: &[Usage]) -> Vec<String> {
 }
 
 #[test]
-fn every_line_of_the_table_is_a_rule_that_prints_itself() {
+fn every_line_of_the_table_is_a_rule_that_round_trips() {
     assert!(lines().count() > 20);
     for line in lines() {
         assert_eq!(line.parse::<UsageRule>().map(|rule| rule.to_string()).as_deref(), Ok(line));
@@ -74,7 +74,7 @@ fn every_line_of_the_table_finds_its_field() {
 }
 
 #[test]
-fn a_field_that_only_its_name_gives_away_is_a_guess_in_the_known_groups_alone() {
+fn a_field_found_only_by_its_name_is_a_guess_and_only_in_known_groups() {
     let body = json!({
         "spec": {
             "runtime": { "pull.secrets": [{ "secretRef": "pull" }, { "secretRef": "https://no.name" }] },
@@ -98,7 +98,7 @@ fn a_field_that_only_its_name_gives_away_is_a_guess_in_the_known_groups_alone() 
 }
 
 #[test]
-fn a_field_that_a_rule_has_found_is_no_guess_and_configured_rules_come_first() {
+fn a_field_found_by_a_rule_is_no_guess_and_configured_rules_come_first() {
     let body = json!({ "spec": { "ports": [{ "tls": { "manual": { "secretRef": "tls" } } }] } });
     let listener = "BrokerListener.mqttbroker.iotoperations.azure.com";
     let built_in = found(&UsageRules::default(), listener, &body);
@@ -111,7 +111,7 @@ fn a_field_that_a_rule_has_found_is_no_guess_and_configured_rules_come_first() {
 }
 
 #[test]
-fn names_that_nothing_can_have_are_uses_of_what_is_missing_and_texts_are_none() {
+fn an_impossible_name_is_a_use_of_a_missing_secret_and_other_text_is_no_use() {
     let credentials = |name: &str| json!({ "spec": { "authentication": { "usernamePasswordCredentials": { "usernameSecretName": name } } } });
     let profile = "AssetEndpointProfile.deviceregistry.microsoft.com";
     let read = |name: &str| told(&found(&UsageRules::default(), profile, &credentials(name)));
@@ -175,7 +175,7 @@ fn of_alternative_keys_the_complete_ones_are_used() {
 }
 
 #[test]
-fn what_is_no_rule_says_what_one_is() {
+fn an_invalid_rule_is_refused_with_the_valid_form() {
     for (wrong, word) in [
         ("", "a rule is"),
         ("Kind.g.example spec.x SECRET k more", "a rule is"),
@@ -198,7 +198,7 @@ fn what_is_no_rule_says_what_one_is() {
 }
 
 #[test]
-fn a_filter_by_use_knows_kinds_resources_and_what_nothing_uses() {
+fn a_usage_filter_selects_kinds_resources_and_unused_secrets() {
     let user = |kind: &str, resource: &str| User { kind: kind.to_owned(), resource: resource.to_owned() };
     let users = vec![user("Device", "camera-7"), user("BrokerListener", "a")];
     let used = SyncedSecret { users, ..SyncedSecret::example("used") };
@@ -243,7 +243,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn no_resource_makes_it_panic_and_every_use_names_something(body in any_json()) {
+    fn no_resource_makes_the_search_panic_and_every_use_names_something(body in any_json()) {
         for kind in ["BrokerListener.mqttbroker.iotoperations.azure.com", "Device.namespaces.deviceregistry.microsoft.com"] {
             for usage in found(&UsageRules::default(), kind, &json!({ "spec": body })) {
                 prop_assert!(!usage.secret.is_empty());
@@ -253,7 +253,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_makes_a_rule_panic_and_what_parses_prints_itself(text in ".*") {
+    fn no_text_makes_rule_parsing_panic_and_parsed_rules_round_trip(text in ".*") {
         if let Ok(rule) = text.parse::<UsageRule>() {
             prop_assert_eq!(rule.to_string().parse::<UsageRule>(), Ok(rule));
         }

@@ -104,14 +104,14 @@ mod tests {
     }
 
     #[test]
-    fn a_reference_takes_the_place_of_the_one_with_its_key() {
+    fn a_reference_replaces_the_one_with_the_same_key() {
         let mut held = existing("--from", &["a=x".to_owned(), "b=y".to_owned()]).unwrap();
         put(&mut held, existing("--set", &["a=z".to_owned(), "c=w".to_owned()]).unwrap());
         assert_eq!(shown(&held), [("a", "vaultSecrets/z"), ("b", "vaultSecrets/y"), ("c", "vaultSecrets/w")]);
     }
 
     #[test]
-    fn what_is_taken_away_must_be_there() {
+    fn a_removed_reference_must_exist() {
         let mut held = existing("--from", &["a=x".to_owned(), "b=y".to_owned()]).unwrap();
         take(&mut held, &["a".to_owned()]).unwrap();
         assert_eq!(shown(&held), [("b", "vaultSecrets/y")]);

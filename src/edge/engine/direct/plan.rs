@@ -48,20 +48,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_synced_and_unchanged_at_the_edge_needs_nothing() {
+    fn a_synced_secret_unchanged_at_the_edge_needs_no_action() {
         assert_eq!(plan(&synced(), &there("uid", "7"), false, false), Step::Nothing);
         assert_eq!(plan(&synced(), &Seen::Unknown, false, false), Step::Nothing);
     }
 
     #[test]
-    fn a_secret_that_was_edited_deleted_or_replaced_at_the_edge_is_looked_at() {
+    fn an_edited_deleted_or_replaced_secret_is_observed() {
         for seen in [there("uid", "8"), there("other", "7"), Seen::Gone] {
             assert_eq!(plan(&synced(), &seen, false, false), Step::Observe(Aspect::Secret));
         }
     }
 
     #[test]
-    fn what_was_changed_asked_for_or_failed_is_written() {
+    fn a_changed_requested_or_failed_synced_secret_is_written() {
         let seen = there("uid", "7");
         assert_eq!(plan(&synced(), &seen, false, true), Step::Apply);
         let mut changed = synced();
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_may_not_be_stored_is_looked_for_unless_its_call_is_still_at_it() {
+    fn a_pending_create_is_resumed_unless_its_call_is_running() {
         let mut record = synced();
         record.secret.references[0].create_pending = true;
         assert_eq!(plan(&record, &Seen::Gone, false, false), Step::ResumeCreate);

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_gone_again_is_no_longer_awaited() {
+    async fn a_deleted_object_is_no_longer_expected() {
         let expectations = of_a_write().await;
         expectations.deleted(&shown("first", 7));
         assert!(expectations.unmet("a", None).is_some(), "another one of that name is gone");
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_list_answers_for_what_was_written_before_it_was_begun() {
+    async fn a_list_satisfies_expectations_of_writes_before_its_start() {
         let expectations = Expectations::default();
         let begun = Instant::now();
         advance(MOMENT).await;

@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_reference_can_express_is_shown_with_its_reason_and_never_left_out() {
+    fn a_key_that_no_reference_can_express_is_listed_with_its_reason() {
         for (object, path, why) in [
             ("objectName: db\nobjectType: secret\nobjectVersionHistory: 2", "db/0", "objectVersionHistory"),
             (
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_no_reference_can_even_name_is_told_by_the_condition() {
+    fn a_key_with_an_invalid_name_is_reported_in_the_condition() {
         let key = said_of("objectName: my_db\nobjectType: secret", "my_db");
         assert_eq!((key.key.as_str(), &key.reference), ("password", &None));
         let mut sync = sync();
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn another_vault_another_provider_and_a_missing_class_are_said_of_each_key() {
+    fn another_vault_another_provider_and_a_missing_class_are_reported_for_each_key() {
         let objects = "array: [\"objectName: opc-username\\nobjectType: secret\"]";
         let other_vault = foreign_keys(&sync(), Some(&class(objects)), "fabrikam");
         let mut other = class(objects);

@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_receiver_had_stays_its_own_and_of_the_extension_nothing_is_left() {
+    fn the_new_owner_keeps_its_own_fields_and_the_extension_keeps_none() {
         let asked = SyncedSecret::example("a");
         let had = entry(FIELD_MANAGER, "Apply", json!({ "f:metadata": { "f:annotations": { "f:a": {} } } }));
         let owner = json!({ "f:data": { "f:k": {} }, "f:metadata": { "f:ownerReferences": {} } });

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_yaml_in_yaml_and_reads_the_same() {
+    fn the_objects_parameter_is_yaml_in_yaml_and_round_trips() {
         let objects = [
             Object {
                 object_name: "edp1-username".to_owned(),
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn the_portals_hand_and_nonsense_are_read_alike() {
+    fn the_portals_format_is_read_and_invalid_input_yields_no_objects() {
         let portals =
             "array:\n  - |\n    objectName: opc-username\n    objectType: secret\n  - |\n    objectName: 7\n";
         let names: Vec<_> = read(portals).into_iter().map(|object| object.object_name).collect();

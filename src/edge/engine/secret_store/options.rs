@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named_as_the_setting_to_set() {
+    fn a_missing_value_is_reported_with_the_setting_to_set() {
         let missing = options().identity(&[]).unwrap_err();
         assert!(missing.to_string().contains("secret_store.client_id"), "{missing}");
         let half = Options { client_id: Some("own".to_owned()), ..options() }.identity(&[]).unwrap_err();

@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn an_extension_that_serves_others_is_busy_however_long_this_one_waits() {
+    fn an_extension_that_syncs_others_is_busy_however_long_one_secretsync_waits() {
         for waited in [30, 60, 600, 6_000] {
             assert_eq!(decided(waited, 0, 29, false), Patience::Busy(seconds(30)), "{waited}");
         }

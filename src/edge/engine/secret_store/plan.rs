@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_as_it_was_written_needs_nothing() {
+    fn an_unchanged_pair_needs_no_action() {
         assert_eq!(step_of(&synced()), Step::Nothing);
         let older = step(&synced(), &sync(2), Some(&class(1)), &there("7"), false, false);
         assert_eq!(older, Step::Nothing, "a watch that is behind is not a change");
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_new_is_handed_over() {
+    fn a_new_or_changed_specification_is_applied() {
         let mut changed = synced();
         changed.secret.generation = 2;
         let mut asked = synced();
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_awaited_and_a_secret_that_changed_are_looked_at() {
+    fn an_awaited_status_and_a_changed_secret_are_observed() {
         let mut open = synced();
         open.delegation.as_mut().unwrap().open = true;
         assert_eq!(step_of(&open), Step::Observe(Aspect::Answer));
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deletion_removes_and_a_running_create_is_left_to_its_call() {
+    fn a_deletion_removes_the_pair_and_a_running_create_belongs_to_its_call() {
         let mut deleting = synced();
         deleting.secret.state = State::Deleting;
         assert_eq!(step(&deleting, &SyncSeen::Gone, None, &Seen::Gone, true, true), Step::Remove);
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_vault_has_is_held_only_by_the_same_versions_and_while_nothing_else_is_asked_for() {
+    fn a_pair_holds_the_vaults_versions_only_if_they_are_equal_and_nothing_else_is_pending() {
         let record = synced();
         let held: Vec<_> =
             record.secret.references.iter().map(|reference| reference.status.clone()).collect();

@@ -30,7 +30,7 @@ fn names(usages: &[Arc<Usage>]) -> Vec<String> {
 }
 
 #[test]
-fn a_resource_that_changes_takes_its_old_uses_with_it_and_both_secrets_are_told() {
+fn a_changed_resource_replaces_its_uses_and_notifies_both_secrets() {
     let mut known = listed(&[("a", "s/user", "s/password")]);
     known.changed.clear();
     known.resource_seen(&kind(), "a", uses("a", "t/user", "s/password"));
@@ -77,7 +77,7 @@ fn a_list_removes_missing_resources_and_a_removed_kind_removes_all() {
 }
 
 #[test]
-fn pages_go_on_after_a_place_and_one_secret_ends_where_the_next_begins() {
+fn pages_continue_after_a_position_and_stop_at_the_end_of_a_secret() {
     let known = listed(&[("a", "s/u", "s/p"), ("b", "s-2/u", "s/p")]);
     let first = known.page(None, None, 2);
     let rest = known.page(None, Some(&first[1].place()), 9);
@@ -112,7 +112,7 @@ fn a_kind_that_is_unread_or_failing_for_long_is_a_gap() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_kind_that_is_not_served_for_a_moment_keeps_its_uses() {
+async fn a_kind_that_is_briefly_not_served_keeps_its_uses() {
     let mut known = listed(&[("a", "s/u", "s/p")]);
     let (nothing, patience) = (BTreeSet::new(), Duration::from_secs(5));
     for _ in 0..2 {

@@ -29,7 +29,7 @@ fn names(schedule: &Schedule) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn scheduled_backups_go_on_and_the_oldest_go() {
+async fn scheduled_backups_continue_and_the_oldest_are_deleted() {
     let (home, store) = Home::new().await;
     let schedule = Schedule { interval: Duration::from_millis(20), ..schedule(home.directory.path()) };
     fs::create_dir(&schedule.directory).unwrap();
@@ -59,7 +59,7 @@ async fn scheduled_backups_go_on_and_the_oldest_go() {
 }
 
 #[tokio::test]
-async fn a_start_makes_no_backup_before_one_is_due_and_tells_of_the_one_that_is_there() {
+async fn a_start_makes_no_backup_before_one_is_due_and_reports_the_existing_one() {
     let (home, store) = Home::new().await;
     let schedule = schedule(home.directory.path());
     fs::create_dir(&schedule.directory).unwrap();
@@ -80,7 +80,7 @@ async fn a_start_makes_no_backup_before_one_is_due_and_tells_of_the_one_that_is_
 }
 
 #[tokio::test]
-async fn a_backup_that_fails_is_told_and_tried_again() {
+async fn a_failed_backup_is_reported_and_retried() {
     let (home, store) = Home::new().await;
     let mount = home.directory.path().join("mount");
     let schedule = Schedule { interval: Duration::from_millis(20), ..schedule(&mount) };

@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_that_the_double_does_not_have_is_refused_with_all_those_that_it_has() {
+    fn an_unknown_fault_is_refused_with_the_list_of_known_ones() {
         let refused =
             |fault| serde_json::from_value::<Rule>(json!({ "fault": fault })).unwrap_err().to_string();
         let unknown = refused(json!({ "kind": "no such" }));

@@ -21,7 +21,7 @@ proptest! {
     }
 
     #[test]
-    fn what_was_applied_is_there_and_the_applier_owns_exactly_that(live in history(), object in configuration()) {
+    fn an_apply_stores_its_fields_and_owns_exactly_those(live in history(), object in configuration()) {
         let result = apply(live.as_ref(), &object, &by("ann"), true, &schema()).unwrap();
         let lost = merge::compare(&object, &merge::merge(&result, &object, &schema()), &schema()).removed;
         prop_assert!(lost.is_empty());
@@ -62,7 +62,7 @@ proptest! {
     }
 
     #[test]
-    fn nobody_owns_what_is_not_there_but_maps_and_lists_that_were_emptied(live in history(), write in write()) {
+    fn only_emptied_maps_and_lists_are_owned_without_existing(live in history(), write in write()) {
         if let Ok(result) = written(live.as_ref(), &write) {
             let there = merge::compare(&json!({}), &result, &schema()).written;
             let all = Managers::of(&result).unwrap().union().difference(&there).paths();

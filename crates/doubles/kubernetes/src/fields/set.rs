@@ -265,7 +265,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_reads_back_the_same(set in set()) {
+        fn field_sets_round_trip(set in set()) {
             prop_assert_eq!(FieldSet::from_fields_v1(&set.to_fields_v1()), Some(set));
         }
 

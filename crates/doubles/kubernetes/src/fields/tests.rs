@@ -178,13 +178,13 @@ fn fields_of_an_object_without_managers_belong_to_before_first_apply() {
 // === removal ===
 
 #[test]
-fn what_an_applier_leaves_out_is_removed() {
+fn a_field_that_its_applier_omits_is_removed() {
     let live = created("ann", json!({"a": "eA==", "b": "eA=="}));
     assert_eq!(applied(&live, "ann", json!({"a": "eA=="})).unwrap()["data"], json!({"a": "eA=="}));
 }
 
 #[test]
-fn what_an_applier_leaves_out_stays_where_another_owns_it() {
+fn a_field_that_its_applier_omits_stays_if_another_owns_it() {
     let live = created("ann", json!({"a": "eA==", "b": "eA=="}));
     let live = applied(&live, "bob", json!({"b": "eA=="})).unwrap();
     let object = applied(&live, "ann", json!({"a": "eA=="})).unwrap();
@@ -193,14 +193,14 @@ fn what_an_applier_leaves_out_stays_where_another_owns_it() {
 }
 
 #[test]
-fn leaving_out_a_whole_map_leaves_no_empty_one_behind() {
+fn omitting_a_whole_map_leaves_no_empty_map() {
     let live = created("ann", json!({"a": "eA=="}));
     let object = apply(Some(&live), &secret(), &by("ann"), false, &schema()).unwrap();
     assert_eq!(object, secret());
 }
 
 #[test]
-fn handing_over_by_applying_without_data_keeps_what_the_other_owns_too() {
+fn a_hand_over_by_applying_without_data_keeps_co_owned_fields() {
     let live = created("ann", json!({"a": "eA=="}));
     let live = applied(&live, "bob", json!({"a": "eA=="})).unwrap();
     let object = apply(Some(&live), &secret(), &by("ann"), true, &schema()).unwrap();
@@ -265,7 +265,7 @@ fn invalid_entries_are_ignored() {
 // === time ===
 
 #[test]
-fn the_time_moves_only_with_the_object() {
+fn the_time_changes_only_with_the_object() {
     let live = created("ann", json!({"a": "eA=="}));
     let later = at("ann", "2027-01-01T00:00:00Z");
     let time = |object: &Value| object["metadata"]["managedFields"][0]["time"].clone();
@@ -278,7 +278,7 @@ fn the_time_moves_only_with_the_object() {
 // === types ===
 
 #[test]
-fn the_lists_of_a_custom_type_are_as_its_schema_says() {
+fn lists_of_a_custom_type_merge_as_its_schema_says() {
     let item = json!({"type": "object", "properties": {"k": {"type": "string"}, "v": {"type": "string"}}});
     let list =
         |kind: &str| json!({"type": "array", "x-kubernetes-list-type": kind, "items": {"type": "string"}});
@@ -315,7 +315,7 @@ fn the_lists_of_a_custom_type_are_as_its_schema_says() {
 }
 
 #[test]
-fn nobody_owns_the_structures_that_every_object_of_a_built_in_type_has() {
+fn nobody_owns_the_structures_common_to_all_built_in_types() {
     let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}, "spec": {"finalizers": ["k"]}});
     let object = update(None, object, &by("ann"), &FieldSchema::builtin("", "Namespace"));
     assert_eq!(object["metadata"]["managedFields"][0]["fieldsV1"], json!({"f:spec": {"f:finalizers": {}}}));

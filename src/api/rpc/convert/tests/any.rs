@@ -33,7 +33,7 @@ fn any_reference() -> impl Strategy<Value = SecretReference> {
 
 proptest! {
     #[test]
-    fn no_request_makes_a_conversion_panic_and_what_is_refused_says_why(
+    fn no_request_makes_a_conversion_panic_and_every_refusal_has_a_reason(
         id in any_text(),
         name in any_text(),
         text in any_text(),

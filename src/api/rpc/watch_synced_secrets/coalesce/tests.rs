@@ -91,7 +91,7 @@ fn a_synced_secret_is_sent_once_with_its_last_state() {
 }
 
 #[test]
-fn a_token_never_points_behind_what_was_folded_into_a_later_event() {
+fn a_token_never_skips_a_change_merged_into_a_later_event() {
     // a is added, b is added, a changes: sent are b and then a.
     let told = coalesced(feed(&[(0, false), (1, false), (0, false)]));
     assert_eq!(told.iter().map(|(_, place)| sequence(place)).collect::<Vec<_>>(), [0, 3]);

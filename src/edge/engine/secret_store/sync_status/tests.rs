@@ -35,7 +35,7 @@ fn good() -> [SyncCondition; 2] {
 }
 
 #[test]
-fn it_is_done_when_the_hash_has_changed_and_no_condition_says_otherwise() {
+fn a_sync_is_complete_when_the_hash_changed_and_no_condition_is_false() {
     assert_eq!(sync_outcome(Some(&status("new", &good())), "old"), SyncOutcome::Synced);
     assert_eq!(sync_outcome(Some(&status("new", &good())), ""), SyncOutcome::Synced);
     assert_eq!(
@@ -66,7 +66,7 @@ fn one_false_condition_outweighs_a_true_one() {
 }
 
 #[test]
-fn an_error_of_the_provider_gets_the_reason_of_the_vault() {
+fn a_provider_error_gets_the_vault_reason() {
     for (said, reason) in [
         ("code: SecretNotFound", Reason::VaultSecretNotFound),
         ("Forbidden ... ForbiddenByRbac", Reason::VaultForbidden),
@@ -81,7 +81,7 @@ fn an_error_of_the_provider_gets_the_reason_of_the_vault() {
 }
 
 #[test]
-fn every_reason_that_is_known_has_a_meaning_and_the_others_are_passed_on() {
+fn every_known_reason_has_a_meaning_and_unknown_ones_are_passed_on() {
     for (reason, meaning) in [
         ("RemoteSecretStoreFetchFailed", Reason::ExtensionFailed),
         ("SecretProviderClassMisconfigured", Reason::ExtensionFailed),
@@ -112,7 +112,7 @@ fn every_reason_that_is_known_has_a_meaning_and_the_others_are_passed_on() {
 }
 
 #[test]
-fn a_partial_sync_names_what_it_left_behind() {
+fn a_partial_sync_names_the_failed_objects() {
     let said = r#"Partially synced: {"username":"Succeeded","password":"SecretNotFound"}"#;
     let partial = condition("SecretUpdated", "True", "PartialSync", said);
     let SyncOutcome::Failed(failed) = sync_outcome(Some(&status("new", &[partial])), "old") else { panic!() };
@@ -151,7 +151,7 @@ fn a_refusal_of_the_api_server_gets_the_reason_of_its_message() {
 }
 
 #[test]
-fn an_error_of_the_vault_is_told_as_a_sentence_with_its_cause_and_for_its_object_only() {
+fn a_vault_error_is_one_sentence_with_its_cause_and_belongs_to_its_object() {
     let said = format!(
         "rpc error: code = Unknown desc = failed to mount secrets store objects: {} failed to mount objects, error: failed to \
          get objectType:secret, objectName:pump-pass, objectVersion:: keyvault.BaseClient#GetSecret: Failure responding to \
