@@ -135,10 +135,10 @@ impl Rebuild {
 /// Asks the running service to rebuild, and waits until it is done.
 async fn request_rebuild(config: &Config, timeout: u64) -> Result<(), CommandError> {
     let path = &config.database.path;
-    let asked = Store::ask_rebuild(path).await.map_err(|error| with_path(config, error))?;
+    let request = Store::request_rebuild(path).await.map_err(|error| with_path(config, error))?;
     let store = Store::open_to_read(path).await.map_err(|error| with_path(config, error))?;
     let end = Instant::now() + Duration::from_secs(timeout);
-    while store.rebuild_cause().await.map_err(CommandError::failed)? == Some(asked) {
+    while store.rebuild_cause().await.map_err(CommandError::failed)? == Some(request) {
         if Instant::now() >= end {
             return Err(CommandError::failed(format!(
                 "the service did not finish within {timeout} s; it keeps trying, and its log shows the cause"
@@ -151,7 +151,8 @@ async fn request_rebuild(config: &Config, timeout: u64) -> Result<(), CommandErr
 
 /// Rebuilds in this process, if no service is running.
 async fn record(config: &Config, store: &Store) -> Result<Findings, CommandError> {
-    let cause = store.rebuild_cause().await.map_err(CommandError::failed)?.unwrap_or(RebuildCause::Asked(0));
+    let cause =
+        store.rebuild_cause().await.map_err(CommandError::failed)?.unwrap_or(RebuildCause::Requested(0));
     let findings = find(config, Some(store)).await?;
     rebuild::record(store, &findings, cause).await.map_err(CommandError::failed)?;
     Ok(findings)

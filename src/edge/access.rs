@@ -24,7 +24,7 @@ pub const REQUIRED_VERBS: [&str; 6] = ["get", "list", "watch", "create", "patch"
 pub const SECRET_RIGHTS: Rights = written("", "secrets");
 /// The permissions that the Secret Store engine needs on the Secrets of the extension: it watches their
 /// metadata, reverts changes of others, and removes a Secret with its synced secret.
-pub const SEEN_SECRET_RIGHTS: Rights = Rights {
+pub const STORE_SECRET_RIGHTS: Rights = Rights {
     group: "",
     resource: "secrets",
     verbs: &["get", "list", "watch", "patch", "delete"],
@@ -83,14 +83,14 @@ impl Edge {
         for Rights { group, resource, verbs, scope } in needed {
             let mut refused = Vec::new();
             for verb in *verbs {
-                let asked = ResourceAttributes {
+                let attributes = ResourceAttributes {
                     namespace: (*scope == Scope::Namespace).then(|| self.namespace.clone()),
                     verb: Some((*verb).to_owned()),
                     group: Some((*group).to_owned()),
                     resource: Some((*resource).to_owned()),
                     ..ResourceAttributes::default()
                 };
-                if !self.is_allowed(asked).await? {
+                if !self.is_allowed(attributes).await? {
                     refused.push(*verb);
                 }
             }
@@ -105,7 +105,7 @@ impl Edge {
     pub async fn missing_lease_verbs(&self, name: &str) -> Result<Vec<&'static str>, EdgeError> {
         let mut missing = Vec::new();
         for verb in LEASE_VERBS {
-            let asked = ResourceAttributes {
+            let attributes = ResourceAttributes {
                 namespace: Some(self.namespace.clone()),
                 verb: Some(verb.to_owned()),
                 group: Some("coordination.k8s.io".to_owned()),
@@ -113,7 +113,7 @@ impl Edge {
                 name: (verb != "create").then(|| name.to_owned()),
                 ..ResourceAttributes::default()
             };
-            if !self.is_allowed(asked).await? {
+            if !self.is_allowed(attributes).await? {
                 missing.push(verb);
             }
         }
@@ -121,11 +121,11 @@ impl Edge {
     }
 
     /// Asks the API server whether we have a permission.
-    pub(super) async fn is_allowed(&self, asked: ResourceAttributes) -> Result<bool, EdgeError> {
+    pub(super) async fn is_allowed(&self, attributes: ResourceAttributes) -> Result<bool, EdgeError> {
         let reviews: Api<SelfSubjectAccessReview> = Api::all(self.open.clone());
         let review = SelfSubjectAccessReview {
             spec: SelfSubjectAccessReviewSpec {
-                resource_attributes: Some(asked),
+                resource_attributes: Some(attributes),
                 ..SelfSubjectAccessReviewSpec::default()
             },
             ..SelfSubjectAccessReview::default()

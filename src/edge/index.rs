@@ -48,13 +48,13 @@ struct Cache {
     is_complete: bool,
 }
 
-/// What the index knows of a name.
+/// The cached state of a Secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Seen {
+pub enum CachedSecret {
     /// There is such a Secret.
-    There(Written),
+    Present(Written),
     /// There is none.
-    Gone,
+    Absent,
     /// Unknown: the first list is not complete.
     Unknown,
 }
@@ -78,7 +78,7 @@ impl Index {
     }
 
     /// What the cache knows of a name.
-    pub fn get(&self, name: &str) -> Seen {
+    pub fn get(&self, name: &str) -> CachedSecret {
         self.read().get(name)
     }
 
@@ -90,7 +90,7 @@ impl Index {
     /// Records the response to a write before the watch shows it. `before` is what the cache knew before the
     /// write. If the watch has changed the entry since then, the entry stays: it may be newer than the
     /// response, and no further event would correct it.
-    pub fn note(&self, name: &str, before: &Seen, written: &Written) {
+    pub fn note(&self, name: &str, before: &CachedSecret, written: &Written) {
         let mut known = self.write();
         if known.get(name) == *before {
             let label = known.secrets.get(name).and_then(|entry| entry.label);
@@ -240,11 +240,11 @@ impl Index {
 }
 
 impl Cache {
-    fn get(&self, name: &str) -> Seen {
+    fn get(&self, name: &str) -> CachedSecret {
         match self.secrets.get(name) {
-            Some(entry) => Seen::There(entry.written.clone()),
-            None if self.is_complete => Seen::Gone,
-            None => Seen::Unknown,
+            Some(entry) => CachedSecret::Present(entry.written.clone()),
+            None if self.is_complete => CachedSecret::Absent,
+            None => CachedSecret::Unknown,
         }
     }
 }
@@ -302,13 +302,13 @@ mod tests {
         tell(&index, "a", version("1"));
         let before = index.get("a");
         index.note("a", &before, &version("2"));
-        assert_eq!(index.get("a"), Seen::There(version("2")), "known before the watch tells of it");
+        assert_eq!(index.get("a"), CachedSecret::Present(version("2")), "known before the watch tells of it");
 
         let before = index.get("a");
         // We write 3; somebody writes 4, and the watch tells of both before our answer arrives.
         tell(&index, "a", version("3"));
         tell(&index, "a", version("4"));
         index.note("a", &before, &version("3"));
-        assert_eq!(index.get("a"), Seen::There(version("4")));
+        assert_eq!(index.get("a"), CachedSecret::Present(version("4")));
     }
 }

@@ -353,8 +353,8 @@ mod tests {
                 .unwrap();
         assert_eq!((spec.vault.as_str(), spec.generation), (vault().as_str(), 7));
         assert_eq!(spec.description, secret.description);
-        for (place, (read, asked)) in spec.references.iter().zip(&secret.references).enumerate() {
-            assert!(read.has_same_spec(asked), "{read:?}");
+        for (place, (read, expected)) in spec.references.iter().zip(&secret.references).enumerate() {
+            assert!(read.has_same_spec(expected), "{read:?}");
             assert_eq!(read.status.synced_version.is_some(), place == 1);
         }
     }

@@ -26,8 +26,8 @@ use kube::{Api, Client, Resource, api::ListParams, core::PartialObjectMeta};
 use serde::de::DeserializeOwned;
 
 pub use access::{
-    ACCOUNT_RIGHTS, DECISION_RIGHTS, LEASE_VERBS, REQUIRED_VERBS, Rights, SECRET_RIGHTS, SEEN_SECRET_RIGHTS,
-    STORE_RIGHTS, Scope, TOKEN_RIGHTS,
+    ACCOUNT_RIGHTS, DECISION_RIGHTS, LEASE_VERBS, REQUIRED_VERBS, Rights, SECRET_RIGHTS, STORE_RIGHTS,
+    STORE_SECRET_RIGHTS, Scope, TOKEN_RIGHTS,
 };
 pub use adoption::{Adoptable, AdoptableSync, SyncedInto};
 pub use engine::{
@@ -35,7 +35,7 @@ pub use engine::{
     secret_store::{self, FederatedAccount, ForeignKey},
 };
 pub use error::EdgeError;
-pub use index::{Index, Labelled, Seen};
+pub use index::{CachedSecret, Index, Labelled};
 pub use lease::{Election, LeaderState, Leadership, LeaseHolder, LeaseOptions, Position};
 pub use manifest::{Content, Desired, MANAGED_BY, UID_LABEL, is_reserved};
 pub use recovery::{Recovered, Recovery};

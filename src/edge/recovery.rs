@@ -33,7 +33,7 @@ pub struct Recovered {
     pub edge_uid: Option<String>,
     /// The synced secret as a caller asked for it, PENDING; or why it can't be recovered, as a part of a
     /// sentence.
-    pub asked: Result<SyncedSecret, String>,
+    pub specification: Result<SyncedSecret, String>,
     /// How the object is listed if the database does not know it: UNMANAGED, with the uid that Kubernetes
     /// gave it.
     pub mirror: SyncedSecret,
@@ -55,11 +55,11 @@ struct LabelledObject<'a> {
     secret_type: &'a str,
     edge_uid: Option<&'a String>,
     /// What a caller asked for, or why that is unknown.
-    asked: Result<Asked, String>,
+    specification: Result<Specification, String>,
 }
 
 /// The specification of a synced secret, recovered from an object.
-struct Asked {
+struct Specification {
     uid: Uuid,
     spec: AnnotatedSpec,
     secret_type: SecretType,
@@ -119,16 +119,16 @@ impl<'a> LabelledObject<'a> {
     /// A Secret without a SecretSync.
     fn secret(secret: &'a Printed, vault: &Url) -> Self {
         let (metadata, secret_type) = (&secret.metadata, secret.secret_type.as_str());
-        let asked = match metadata.owner_references.iter().flatten().next() {
+        let specification = match metadata.owner_references.iter().flatten().next() {
             Some(owner) => {
                 let (kind, owner) = (Quote::from(&owner.kind), Quote::from(&owner.name));
                 Err(format!("its owner is the {kind} {owner}, which was not written by this service"))
             }
             None if is_merged(metadata, &["f:data", "f:type"]) => Err("another tool created it".to_owned()),
-            None => asked(metadata, secret_type, own_labels(metadata), vault),
+            None => specification(metadata, secret_type, own_labels(metadata), vault),
         };
         let edge_uid = metadata.uid.as_ref();
-        Self { metadata, engine: SyncEngine::Direct, secret_type, edge_uid, asked }
+        Self { metadata, engine: SyncEngine::Direct, secret_type, edge_uid, specification }
     }
 
     /// A SecretSync, and the Secret with its name and label. The extension merges labels and owner into any
@@ -141,33 +141,39 @@ impl<'a> LabelledObject<'a> {
             [] => !has_keys_of_others(secret),
             owners => owners.iter().any(is_owner) && is_made_by_extension(secret),
         };
-        let asked = match secret {
+        let specification = match secret {
             _ if is_merged(metadata, &["f:spec"]) => Err("another tool created it".to_owned()),
             Some(secret) if !is_own(secret) => {
                 Err("the Secret of its name may have existed before it".to_owned())
             }
-            _ => asked(metadata, &object.r#type, object.labels.clone(), vault),
+            _ => specification(metadata, &object.r#type, object.labels.clone(), vault),
         };
         let edge_uid = secret.filter(|secret| is_own(secret)).and_then(|secret| secret.uid.as_ref());
-        Self { metadata, engine: SyncEngine::SecretStore, secret_type: &object.r#type, edge_uid, asked }
+        Self {
+            metadata,
+            engine: SyncEngine::SecretStore,
+            secret_type: &object.r#type,
+            edge_uid,
+            specification,
+        }
     }
 
     /// Applies the admission rules, because anybody who may write Secrets could otherwise bypass them.
     fn leave_unless_admitted(&mut self, admission: &Admission) {
-        let Ok(asked) = &self.asked else { return };
+        let Ok(specification) = &self.specification else { return };
         let owner = name(self.metadata).parse().ok().and_then(|id| admission.owner(&id).map(str::to_owned));
         let refused = owner
             .map(|owner| format!("its name is reserved for {owner}"))
-            .or_else(|| admission.check_type(&asked.secret_type).err().map(|error| error.to_string()))
-            .or_else(|| admission.check_labels(&asked.labels).err().map(|error| error.to_string()));
+            .or_else(|| admission.check_type(&specification.secret_type).err().map(|error| error.to_string()))
+            .or_else(|| admission.check_labels(&specification.labels).err().map(|error| error.to_string()));
         if let Some(why) = refused {
-            self.asked = Err(why);
+            self.specification = Err(why);
         }
     }
 
     /// None if its name or uid is invalid.
     fn recover(self) -> Option<Recovered> {
-        let Self { metadata, engine, secret_type, edge_uid, asked } = self;
+        let Self { metadata, engine, secret_type, edge_uid, specification } = self;
         let created = metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0);
         let (id, uid) = (name(metadata).parse().ok()?, metadata.uid.as_deref()?.parse().ok()?);
         let mut mirror = SyncedSecret {
@@ -175,20 +181,20 @@ impl<'a> LabelledObject<'a> {
             state: State::Degraded,
             ..SyncedSecret::new(id, uid, Origin::Unmanaged, created)
         };
-        let asked = asked.map(|asked| asked.synced_secret(&mirror, engine));
-        if let Ok(asked) = &asked {
-            mirror.references.clone_from(&asked.references);
-            mirror.labels.clone_from(&asked.labels);
+        let specification = specification.map(|specification| specification.synced_secret(&mirror, engine));
+        if let Ok(specification) = &specification {
+            mirror.references.clone_from(&specification.references);
+            mirror.labels.clone_from(&specification.labels);
         }
-        mirror.set_condition(not_recorded(metadata, asked.as_ref().err()));
+        mirror.set_condition(not_recorded(metadata, specification.as_ref().err()));
         let label = uid_label(metadata).and_then(|label| label.parse().ok());
-        Some(Recovered { label, engine, edge_uid: edge_uid.cloned(), asked, mirror })
+        Some(Recovered { label, engine, edge_uid: edge_uid.cloned(), specification, mirror })
     }
 }
 
-// === impl Asked ===
+// === impl Specification ===
 
-impl Asked {
+impl Specification {
     /// The synced secret of an object that is mirrored so.
     fn synced_secret(self, mirror: &SyncedSecret, engine: SyncEngine) -> SyncedSecret {
         let Self { uid, spec, secret_type, labels } = self;
@@ -214,12 +220,12 @@ impl Asked {
 }
 
 /// What a caller asked for, from the annotations and labels that this service wrote.
-fn asked(
+fn specification(
     metadata: &ObjectMeta,
     secret_type: &str,
     mut labels: BTreeMap<String, String>,
     vault: &Url,
-) -> Result<Asked, String> {
+) -> Result<Specification, String> {
     let uid = uid_label(metadata).and_then(|label| label.parse().ok());
     let uid = uid.ok_or_else(|| format!("its label {UID_LABEL} is not a uid"))?;
     if metadata.deletion_timestamp.is_some() {
@@ -236,21 +242,21 @@ fn asked(
     let secret_type =
         secret_type.parse().map_err(|error| format!("synced secrets can't have its type: {error}"))?;
     labels.retain(|label, _| !is_reserved(label) && !label.starts_with(LABEL_PREFIX));
-    Ok(Asked { uid, spec, secret_type, labels })
+    Ok(Specification { uid, spec, secret_type, labels })
 }
 
 /// If two objects carry the same uid, neither is recovered: one is a copy, and nothing shows which.
 fn leave_copies(labelled: &mut [LabelledObject<'_>]) {
     let mut names: HashMap<Uuid, Vec<&str>> = HashMap::new();
     for one in labelled.iter() {
-        if let Ok(asked) = &one.asked {
-            names.entry(asked.uid).or_default().push(name(one.metadata));
+        if let Ok(specification) = &one.specification {
+            names.entry(specification.uid).or_default().push(name(one.metadata));
         }
     }
     for one in labelled {
-        let Ok(asked) = &one.asked else { continue };
-        if let [first, second, ..] = names[&asked.uid].as_slice() {
-            one.asked = Err(format!("{first} and {second} carry the same uid"));
+        let Ok(specification) = &one.specification else { continue };
+        if let [first, second, ..] = names[&specification.uid].as_slice() {
+            one.specification = Err(format!("{first} and {second} carry the same uid"));
         }
     }
 }

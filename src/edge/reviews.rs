@@ -15,8 +15,8 @@ impl Edge {
     /// The user of a token, if the token is valid for this audience. Uses a TokenReview.
     pub async fn review_token(&self, token: &str, audience: &str) -> Result<Option<Identity>, EdgeError> {
         let reviews: Api<TokenReview> = Api::all(self.open.clone());
-        let asked = TokenReviewSpec { audiences: Some(vec![audience.to_owned()]), token: token.to_owned() };
-        let review = TokenReview { spec: asked, ..TokenReview::default() };
+        let spec = TokenReviewSpec { audiences: Some(vec![audience.to_owned()]), token: token.to_owned() };
+        let review = TokenReview { spec, ..TokenReview::default() };
         let answer = self.call(reviews.create(&PostParams::default(), &review)).await?;
         let status = answer.status.unwrap_or_default();
         // An API server without support for audiences returns none, and has checked none.
@@ -31,27 +31,27 @@ impl Edge {
         &self,
         user: &Identity,
         verb: Verb,
-        ask: &Permission,
+        permission: &Permission,
     ) -> Result<bool, EdgeError> {
         let reviews: Api<SubjectAccessReview> = Api::all(self.open.clone());
-        let asked = ResourceAttributes {
+        let spec = ResourceAttributes {
             namespace: Some(self.namespace.clone()),
             verb: Some(verb.as_str().to_owned()),
             group: Some(ACCESS_GROUP.to_owned()),
-            resource: Some(ask.resource.as_str().to_owned()),
-            name: ask.name.clone(),
+            resource: Some(permission.resource.as_str().to_owned()),
+            name: permission.name.clone(),
             ..ResourceAttributes::default()
         };
         let some = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
-        let asked = SubjectAccessReviewSpec {
-            resource_attributes: Some(asked),
+        let spec = SubjectAccessReviewSpec {
+            resource_attributes: Some(spec),
             user: some(&user.name),
             uid: some(&user.uid),
             groups: Some(user.groups.clone()),
             extra: Some(user.extra.clone()),
             ..SubjectAccessReviewSpec::default()
         };
-        let review = SubjectAccessReview { spec: asked, ..SubjectAccessReview::default() };
+        let review = SubjectAccessReview { spec, ..SubjectAccessReview::default() };
         let answer = self.call(reviews.create(&PostParams::default(), &review)).await?;
         Ok(answer.status.is_some_and(|status| status.allowed && status.denied != Some(true)))
     }

@@ -73,7 +73,7 @@ impl Reconciler {
             sync_requests: record.sync_requests,
             synced_requests: record.synced_requests,
             adopted: record.adopted.as_deref(),
-            seen: self.0.index.get(record.secret.id.as_str()),
+            cached: self.0.index.get(record.secret.id.as_str()),
         }
     }
 

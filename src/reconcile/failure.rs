@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The uses of a synced secret can't be seen, so it can't be removed.
-pub(super) fn unseen_failure(gap: &Gap) -> Failure {
+pub(super) fn unlisted_failure(gap: &Gap) -> Failure {
     let message = explanation(&format!("what uses it can't be seen: {gap}"), &gap.remedy());
     match &gap.error {
         Some(error) => Failure { message, ..error.into() },

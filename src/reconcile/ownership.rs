@@ -62,7 +62,7 @@ pub async fn probe(
         // Already given back.
         Some(_) if !ours.secret.enabled => Ok(Ownership::Taken),
         Some(first) => {
-            give_back(vault, ours, first, priority).await?;
+            yield_to_first(vault, ours, first, priority).await?;
             Ok(Ownership::Taken)
         }
     }
@@ -70,7 +70,7 @@ pub async fn probe(
 
 /// Makes the first creator's value the latest again, unless a newer one was stored since, then disables ours.
 /// Idempotent: a second run finds that ours is no longer the latest, and stores nothing.
-async fn give_back(
+async fn yield_to_first(
     vault: &Vault,
     ours: &VaultSecretVersion,
     first: &VaultSecretVersion,

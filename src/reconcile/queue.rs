@@ -238,7 +238,7 @@ impl State {
     fn done(&mut self, uid: Uuid, outcome: Requeue) -> Option<Lane> {
         let entry = self.entries.get_mut(&uid)?;
         let Phase::Processing { dirty, .. } = entry.phase else { return None };
-        let asked = dirty.unwrap_or(Lane::Background);
+        let added = dirty.unwrap_or(Lane::Background);
         // A deletion stays in its lane until it is done. No caller waits for any other retry.
         let kept = if entry.lane == Lane::Deletion { Lane::Deletion } else { Lane::Background };
         let (lane, delay) = match (outcome, dirty) {
@@ -246,10 +246,10 @@ impl State {
                 self.entries.remove(&uid);
                 return None;
             }
-            (Requeue::Never, Some(asked)) => (asked, None),
-            (Requeue::Now, _) => (entry.lane.max(asked), None),
+            (Requeue::Never, Some(added)) => (added, None),
+            (Requeue::Now, _) => (entry.lane.max(added), None),
             (Requeue::After(pause), None) => (kept, Some(pause)),
-            (Requeue::After(_), Some(asked)) => (kept.max(asked), None),
+            (Requeue::After(_), Some(added)) => (kept.max(added), None),
             (Requeue::Backoff(at_least), dirty) => {
                 let at_least = at_least.unwrap_or_default().min(LONGEST_PAUSE);
                 let soonest = (BACKOFF.pause(entry.failures) / SHORTENED).max(at_least);
@@ -261,7 +261,7 @@ impl State {
                     Some(Lane::Background) => Some(soonest),
                     Some(_) => None,
                 };
-                (kept.max(asked), delay)
+                (kept.max(added), delay)
             }
         };
         entry.lane = lane;

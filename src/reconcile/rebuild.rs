@@ -128,7 +128,7 @@ async fn finding(
     recovered: Recovered,
     is_behind: bool,
 ) -> Result<Option<Finding>, StoreError> {
-    let Recovered { label, engine, edge_uid, asked, mirror } = recovered;
+    let Recovered { label, engine, edge_uid, specification, mirror } = recovered;
     let view = store.map(Store::view);
     let known = view.and_then(|view| view.get_by_uid(label?));
     if known.is_none()
@@ -139,18 +139,18 @@ async fn finding(
     }
     let taken =
         view.and_then(|view| view.get(&mirror.id)).filter(|taken| taken.secret.origin == Origin::Managed);
-    let asked = match &taken {
+    let specification = match &taken {
         Some(taken) if known.is_none() && !is_behind => {
             Err(format!("its name is that of another synced secret, {}", taken.secret.uid))
         }
-        _ => asked,
+        _ => specification,
     };
     let mirror = Box::new(mirror);
-    Ok(match (known, asked) {
+    Ok(match (known, specification) {
         (Some(_), Err(_)) => None,
         (None, Err(why)) => Some(Finding::Left { mirror, engine, why }),
-        (known, Ok(asked)) => {
-            let mut record = Record::new(asked, engine);
+        (known, Ok(specification)) => {
+            let mut record = Record::new(specification, engine);
             record.edge = EdgeRecord { uid: edge_uid, ..EdgeRecord::default() };
             match known {
                 Some(known) => newer(&known, record),
@@ -182,7 +182,7 @@ fn summary(findings: &[Finding], cause: RebuildCause) -> NewAuditEvent {
         RebuildCause::New => {
             "The database was new: the audit and its chain start with this event, without any earlier events."
         }
-        RebuildCause::Asked(_) => "A rebuild was requested.",
+        RebuildCause::Requested(_) => "A rebuild was requested.",
         RebuildCause::Behind => "The database was behind the edge.",
     };
     let recorded = findings.len() - left.len();
@@ -258,7 +258,7 @@ impl Reconciler {
     pub(super) async fn rebuild(self, stop: CancellationToken) {
         let (mut failures, mut last_reason) = (0, LastReason::default());
         loop {
-            match self.rebuild_if_asked().await {
+            match self.rebuild_if_requested().await {
                 Ok(()) => {
                     failures = 0;
                     last_reason.clear();
@@ -278,7 +278,7 @@ impl Reconciler {
         }
     }
 
-    async fn rebuild_if_asked(&self) -> Result<(), RebuildError> {
+    async fn rebuild_if_requested(&self) -> Result<(), RebuildError> {
         match self.rebuild_cause().await? {
             Some(cause) => self.rebuild_because(cause).await,
             None => Ok(()),

@@ -22,12 +22,12 @@ pub(super) fn status_of(value: &VaultValue) -> ReferenceStatus {
     status_of_version(&value.version, value.read_time)
 }
 
-/// The status of a reference with this version at the edge. `seen`: when the vault was read.
-pub(super) fn status_of_version(version: &VaultSecretVersion, seen: Timestamp) -> ReferenceStatus {
+/// The status of a reference with this version at the edge. `read_time`: when the vault was read.
+pub(super) fn status_of_version(version: &VaultSecretVersion, read_time: Timestamp) -> ReferenceStatus {
     let settled = version
         .secret
         .update_time
-        .is_some_and(|updated| seen.duration_since(updated).as_secs() >= UPDATED_RESOLUTION_SECONDS);
+        .is_some_and(|updated| read_time.duration_since(updated).as_secs() >= UPDATED_RESOLUTION_SECONDS);
     ReferenceStatus {
         synced_version: Some(version.version.clone()),
         expire_time: version.secret.expire_time,
@@ -169,7 +169,7 @@ mod tests {
     }
 
     /// A record with one "Sync now" request.
-    fn asked() -> Record {
+    fn recorded() -> Record {
         let mut record = Record::new(SyncedSecret::example("edp1secrets"), SyncEngine::Direct);
         record.sync_requests = 1;
         record
@@ -191,8 +191,8 @@ mod tests {
     fn a_read_within_two_seconds_of_the_update_may_have_missed_a_newer_version() {
         let updated = Timestamp::UNIX_EPOCH;
         for (seconds, settled) in [(0, false), (1, false), (2, true), (60, true), (-60, false)] {
-            let seen = updated + SignedDuration::from_secs(seconds);
-            assert_eq!(status_of_version(&described(Some(updated)), seen).settled, settled, "{seconds}");
+            let read_time = updated + SignedDuration::from_secs(seconds);
+            assert_eq!(status_of_version(&described(Some(updated)), read_time).settled, settled, "{seconds}");
         }
         let unknown = status_of_version(&described(None), Timestamp::now());
         assert!(!unknown.settled, "a vault that reports no update time");
@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_write_is_recorded_and_answers_the_sync_request() {
-        let (mut record, attempted) = (asked(), asked());
+        let (mut record, attempted) = (recorded(), recorded());
         record.secret = attempted.secret.clone();
         see(&mut record, &attempted);
         assert_eq!(record.edge.uid.as_deref(), Some("uid"));
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_write_does_not_answer_a_sync_request_that_came_after_it_began() {
-        let (mut record, attempted) = (asked(), asked());
+        let (mut record, attempted) = (recorded(), recorded());
         record.sync_requests = 2;
         record.secret = attempted.secret.clone();
         see(&mut record, &attempted);
@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn a_synced_secret_that_was_changed_or_deleted_meanwhile_is_not_in_sync() {
         for (state, generation) in [(State::Pending, 2), (State::Deleting, 1)] {
-            let (mut record, attempted) = (asked(), asked());
+            let (mut record, attempted) = (recorded(), recorded());
             record.secret = attempted.secret.clone();
             (record.secret.state, record.secret.generation) = (state, generation);
             let mut other = record.secret.references[0].clone();
@@ -264,7 +264,7 @@ mod tests {
             (1, State::Pending, State::Degraded),
             (1, State::Deleting, State::Deleting),
         ] {
-            let mut attempted = asked();
+            let mut attempted = recorded();
             (attempted.secret.state, attempted.secret.synced_generation) = (state, synced_generation);
             let sibling = attempted.secret.references[0].clone();
             attempted.secret.references.push(sibling);
@@ -287,7 +287,7 @@ mod tests {
 
     #[test]
     fn a_repeated_problem_keeps_its_transition_time_and_a_fixed_one_is_cleared() {
-        let attempted = asked();
+        let attempted = recorded();
         let mut record = attempted.clone();
         fail(&mut record, &attempted);
         let first = record.secret.references[0].status.problem.as_mut().unwrap();
@@ -301,7 +301,7 @@ mod tests {
 
     #[test]
     fn an_outdated_failure_is_not_reported() {
-        let attempted = asked();
+        let attempted = recorded();
         let (mut changed, mut stored) = (attempted.clone(), attempted.clone());
         changed.secret.generation = 2;
         stored.secret.references[0].create_pending = true;
@@ -318,7 +318,7 @@ mod tests {
     fn the_earliest_expiry_decides_from_thirty_days_before() {
         let (now, second) = (Timestamp::UNIX_EPOCH, SignedDuration::from_secs(1));
         let month = SignedDuration::from_hours(30 * 24);
-        let mut references = asked().secret.references;
+        let mut references = recorded().secret.references;
         references.push(references[0].clone());
         for (first, expected) in [
             (None, (Status::False, Reason::NotExpiring)),

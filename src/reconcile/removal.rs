@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Reconciler, failure::unseen_failure, queue::Requeue, recording::event};
+use super::{Reconciler, failure::unlisted_failure, queue::Requeue, recording::event};
 use crate::{
     edge::Gap,
     model::{AuditAction, Condition, ConditionType, Reason, State, Status, SyncedSecret, Usage},
@@ -27,7 +27,7 @@ impl Reconciler {
         match self.blocking_uses(record).await {
             Ok(uses) if uses.is_empty() => {}
             Ok(uses) => return self.hold(record, &uses).await,
-            Err(gap) => return self.record_failure(record, unseen_failure(&gap)).await,
+            Err(gap) => return self.record_failure(record, unlisted_failure(&gap)).await,
         }
         match self.0.engines.of(record.engine).remove(&self.target(record)).await {
             Ok(None) => {}
@@ -59,16 +59,16 @@ impl Reconciler {
     async fn blocking_uses(&self, record: &Record) -> Result<Vec<Usage>, Gap> {
         match record.delete_forced {
             true => Ok(Vec::new()),
-            false => self.look_for_uses(&record.secret).await,
+            false => self.list_uses(&record.secret).await,
         }
     }
 
     /// The current uses of a synced secret on the API server. Fails if the kind of a known user, also one
     /// recorded before a restart, can't be read.
-    pub async fn look_for_uses(&self, secret: &SyncedSecret) -> Result<Vec<Usage>, Gap> {
+    pub async fn list_uses(&self, secret: &SyncedSecret) -> Result<Vec<Usage>, Gap> {
         let mut users = secret.users.clone();
         users.extend(self.0.usages.of(secret.id.as_str()).iter().map(|usage| usage.user()));
-        self.0.usages.look(secret.id.as_str(), &users).await
+        self.0.usages.list(secret.id.as_str(), &users).await
     }
 
     async fn hold(&self, record: &Record, uses: &[Usage]) -> Result<Requeue, StoreError> {

@@ -90,8 +90,9 @@ impl SharedReads {
 
     /// Whether the set may answer a call that began at this time: no read is older than the call, and the set
     /// has not expired.
-    pub(super) fn answer(&self, asked: Option<Instant>) -> bool {
-        self.begun.elapsed() < READS_LIFETIME && asked.is_none_or(|asked| self.begun >= asked)
+    pub(super) fn may_answer(&self, requested_at: Option<Instant>) -> bool {
+        self.begun.elapsed() < READS_LIFETIME
+            && requested_at.is_none_or(|requested_at| self.begun >= requested_at)
     }
 
     fn cell(&self, key: Key) -> Arc<OnceCell<ReadResult>> {

@@ -26,7 +26,7 @@ impl Reconciler {
     /// The shared reads if they are recent enough for the last call; new ones otherwise.
     fn reads_for(&self, record: &Record, shared: Option<Arc<SharedReads>>) -> Arc<SharedReads> {
         shared
-            .filter(|reads| reads.answer(record.asked))
+            .filter(|reads| reads.may_answer(record.requested_at))
             .unwrap_or_else(|| Arc::new(SharedReads::new(self.0.vault.clone(), Priority::Background)))
     }
 
@@ -69,18 +69,18 @@ async fn read(reference: &Reference, reads: &SharedReads) -> Result<Found, Unusa
 }
 
 async fn describe(reference: &Reference, reads: &SharedReads) -> Result<Found, Unusable> {
-    let look = reads.describe(&reference.vault_secret, reference.version.as_ref()).await;
-    let look = look.map_err(Unusable::Vault)?;
-    Ok((status(&look.versions, look.time, reference), None))
+    let description = reads.describe(&reference.vault_secret, reference.version.as_ref()).await;
+    let description = description.map_err(Unusable::Vault)?;
+    Ok((status(&description.versions, description.time, reference), None))
 }
 
 fn collect(references: &[Reference], looks: Vec<Result<Found, Unusable>>) -> Result<VaultState, Failure> {
     let (mut state, mut problems, mut retry) = (VaultState::default(), Vec::new(), Retry::Later);
-    let mut seen = Vec::new();
+    let mut synced = Vec::new();
     for (place, look) in looks.into_iter().enumerate() {
         match look {
             Ok((status, value)) => {
-                seen.extend(status.synced_version.clone().map(|version| (place, version)));
+                synced.extend(status.synced_version.clone().map(|version| (place, version)));
                 state.statuses.push(status);
                 state.values.extend(value);
             }
@@ -93,7 +93,7 @@ fn collect(references: &[Reference], looks: Vec<Result<Found, Unusable>>) -> Res
     }
     match Failure::of_references(references, problems, retry) {
         None => Ok(state),
-        Some(failure) => Err(held_back(failure, references, &seen)),
+        Some(failure) => Err(held_back(failure, references, &synced)),
     }
 }
 
@@ -134,11 +134,11 @@ fn decode(
 /// of one second is the latest. Then this picks a version that the edge does not hold yet: the extension
 /// syncs, and it reads the real latest one. That happens once: if the versions were read after that second,
 /// all of them existed when the extension was triggered.
-fn status(versions: &[VaultSecretVersion], seen: Timestamp, reference: &Reference) -> ReferenceStatus {
+fn status(versions: &[VaultSecretVersion], read_time: Timestamp, reference: &Reference) -> ReferenceStatus {
     let held = &reference.status;
     let is_held = |version: &&VaultSecretVersion| Some(&version.version) == held.synced_version.as_ref();
     let kept = versions.iter().find(is_held).filter(|_| held.settled);
     let another = versions.iter().find(|version| !is_held(version));
     let version = kept.or(another).or(versions.first()).expect("a look brings a version or an error");
-    record_update::status_of_version(version, seen)
+    record_update::status_of_version(version, read_time)
 }

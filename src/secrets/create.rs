@@ -49,7 +49,7 @@ impl Secrets {
             return Err(name_taken(&taken));
         }
         let engine = self.0.reconciler.engine_soon().await?;
-        let secret = asked(&new);
+        let secret = desired(&new);
         Error::refuse(self.check_engine(engine, &secret))?;
         let reads = self.0.reconciler.shared_reads(self.vault());
         let _reserved = self.reserve(names_to_create(&new.references)).map_err(Error::Refused)?;
@@ -65,7 +65,7 @@ impl Secrets {
             return Ok(SyncedSecret { uid: Uuid::nil(), ..secret });
         }
         check::check_values(engine, &new.references, &reads).await?;
-        let mut record = Record { asked: Some(call.begun), ..Record::new(secret, engine) };
+        let mut record = Record { requested_at: Some(call.begun), ..Record::new(secret, engine) };
         self.0.reconciler.note_use(&mut record.secret);
         let creating = self.0.reconciler.creating(record.secret.uid);
         self.record_intent(&call, &record).await?;
@@ -250,7 +250,7 @@ impl Secrets {
 }
 
 /// The requested synced secret, before anything was done.
-fn asked(new: &NewSyncedSecret) -> SyncedSecret {
+fn desired(new: &NewSyncedSecret) -> SyncedSecret {
     SyncedSecret {
         description: new.description.clone(),
         secret_type: new.secret_type.clone(),

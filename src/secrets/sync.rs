@@ -33,9 +33,9 @@ impl Secrets {
             return Err(Cause::Deleting(id).into());
         };
         current.sync_requests += 1;
-        current.ask(call.begun);
-        ask(&mut current.secret);
-        let (asked, secret) = (current.sync_requests, current.secret.clone());
+        current.note_request(call.begun);
+        set_pending(&mut current.secret);
+        let (request, secret) = (current.sync_requests, current.secret.clone());
         transaction.update(current).await?;
         transaction.audit(call.event(AuditAction::SyncSyncedSecret, secret.name(), "")).await?;
         transaction.commit().await?;
@@ -46,7 +46,7 @@ impl Secrets {
             record.is_none_or(|record| {
                 // A later request resets the state until its own sync attempt has ended.
                 let is_settled = record.secret.state.is_settled();
-                record.synced_requests >= asked && is_settled || record.secret.state == State::Deleting
+                record.synced_requests >= request && is_settled || record.secret.state == State::Deleting
             })
         };
         self.wait_for(&call, &secret, wait, done).await;
@@ -147,7 +147,7 @@ impl Secrets {
 }
 
 /// Resets the state to pending: an earlier observation does not answer this request.
-fn ask(secret: &mut SyncedSecret) {
+fn set_pending(secret: &mut SyncedSecret) {
     let message = match secret.sync_time {
         Some(time) => format!("Sync requested; last seen in sync at {time}."),
         None => "Sync requested; never in sync before.".to_owned(),

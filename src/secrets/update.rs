@@ -107,8 +107,8 @@ impl Secrets {
         check_etag(&record, &changes.etag)?;
         let held = held(&record);
         let references = given.unwrap_or(&held);
-        let asked = references.iter().map(|new| &new.reference);
-        changes.referable.check(&record.secret, asked, &record.secret.references)?;
+        let requested = references.iter().map(|new| &new.reference);
+        changes.referable.check(&record.secret, requested, &record.secret.references)?;
         self.check_keys_kept(call, &record, references).await?;
         let engine = record.engine;
         let mut changed = record.as_ref().clone();
@@ -162,7 +162,7 @@ impl Secrets {
         let stale = || Error::Stale(read.secret.name());
         let mut transaction = self.0.store.begin().await?;
         let mut current = transaction.current(read.secret.uid).ok_or_else(stale)?;
-        current.ask(call.begun);
+        current.note_request(call.begun);
         // Keep what was observed since it was read.
         change(&mut current, changes, references);
         let secret = &mut current.secret;

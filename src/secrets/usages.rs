@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{Call, Cause, Error, NewReference, Problem, Secrets};
 use crate::{
-    edge::Seen,
+    edge::CachedSecret,
     model::{SyncedSecretId, Usage, UsagePlace},
     store::Record,
 };
@@ -64,17 +64,17 @@ impl Secrets {
         force: bool,
     ) -> Result<Vec<Arc<Usage>>, Error> {
         let usages = self.0.reconciler.usages();
-        let unseen = match force {
+        let unlisted = match force {
             true => None,
             false => usages.settled(until(Some(call.deadline))).await,
         };
         let uses = usages.of(id.as_str());
-        if force || uses.is_empty() && unseen.is_none() {
+        if force || uses.is_empty() && unlisted.is_none() {
             return Ok(uses);
         }
         let problem = |usage: Arc<Usage>| Problem::new("", Cause::InUse { id: id.clone(), usage });
         Error::refuse(uses.into_iter().map(problem).collect())?;
-        match unseen {
+        match unlisted {
             Some(gap) => Err(Cause::UsagesUnknown { gap, may_force: true }.into()),
             None => Ok(Vec::new()),
         }
@@ -96,12 +96,12 @@ impl Secrets {
         }
         let (id, usages) = (&record.secret.id, self.0.reconciler.usages());
         // If a kind can never be listed, the known usages must do: an update has no `force`.
-        let unseen = usages.settled(until(Some(call.deadline))).await;
-        if let Some(gap) = unseen.filter(|gap| !gap.is_for_good()) {
+        let unlisted = usages.settled(until(Some(call.deadline))).await;
+        if let Some(gap) = unlisted.filter(|gap| !gap.is_for_good()) {
             return Err(Cause::UsagesUnknown { gap, may_force: false }.into());
         }
         // The API server has the newest state; if it can't be reached, fall back to the watch.
-        let uses = match self.0.reconciler.look_for_uses(&record.secret).await {
+        let uses = match self.0.reconciler.list_uses(&record.secret).await {
             Ok(uses) => uses.into_iter().map(Arc::new).collect(),
             Err(_) => usages.of(id.as_str()),
         };
@@ -119,7 +119,7 @@ impl Secrets {
         let id: Option<SyncedSecretId> = usage.secret.parse().ok();
         let record = id.as_ref().and_then(|id| self.0.store.view().get(id));
         // A secret that was not looked up yet is not missing.
-        let secret_missing = self.0.reconciler.index().get(&usage.secret) == Seen::Gone;
+        let secret_missing = self.0.reconciler.index().get(&usage.secret) == CachedSecret::Absent;
         // The keys of another tool's Secret are unknown: listing them would read its values.
         let key_missing = record.is_some_and(|record| {
             let has = |key: &str| record.secret.references.iter().any(|held| held.key.as_str() == key);

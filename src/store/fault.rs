@@ -97,7 +97,7 @@ impl Faults {
     }
 
     /// Checks that the opened file is still the one at the path.
-    pub(super) fn look(&self) -> Result<(), StoreError> {
+    pub(super) fn check_file(&self) -> Result<(), StoreError> {
         match identity(&self.file.path) {
             Ok(identity) if identity == self.file.identity => Ok(()),
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(sqlx::Error::Io(error).into()),

@@ -33,12 +33,12 @@ pub async fn inspect(path: &Path) -> Result<Schema, StoreError> {
     }
     let options = SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT);
     let mut connection = options.connect().await?;
-    let found = look(&mut connection).await;
+    let found = inspect_open(&mut connection).await;
     connection.close().await?;
     found
 }
 
-async fn look(connection: &mut SqliteConnection) -> Result<Schema, StoreError> {
+async fn inspect_open(connection: &mut SqliteConnection) -> Result<Schema, StoreError> {
     find_damage(&mut *connection).await?;
     // Takes the write lock and releases it.
     connection.begin_with("BEGIN IMMEDIATE").await?.rollback().await?;

@@ -129,10 +129,10 @@ impl Store {
     /// Whether the database can be read and written, checked within a time limit. Tries a write if the last
     /// one failed. If the check times out behind other writers, a successful write of theirs counts.
     pub async fn answers(&self, within: Duration) -> bool {
-        let asked = Instant::now();
+        let begun = Instant::now();
         match timeout(within, self.ping()).await {
             Ok(answered) => answered.is_ok(),
-            Err(_) => self.0.faults.has_written_since(asked),
+            Err(_) => self.0.faults.has_written_since(begun),
         }
     }
 

@@ -23,7 +23,7 @@ pub enum RebuildCause {
     /// It is new and was never filled: a previous one may be lost.
     New,
     /// It was requested, with this number; 0 without a mark.
-    Asked(i64),
+    Requested(i64),
     /// It is older than the edge: it was restored, or another process with another database has acted since.
     Behind,
 }
@@ -33,14 +33,14 @@ impl RebuildCause {
         match mark {
             DONE => None,
             NEW => Some(Self::New),
-            number => Some(Self::Asked(number)),
+            number => Some(Self::Requested(number)),
         }
     }
 
     fn mark(self) -> i64 {
         match self {
             Self::New => NEW,
-            Self::Asked(number) => number,
+            Self::Requested(number) => number,
             // It has no mark: the process that detects it rebuilds before anything else.
             Self::Behind => DONE,
         }
@@ -80,14 +80,14 @@ impl Store {
     }
 
     /// Asks the process that uses a database to rebuild it; returns the request.
-    pub async fn ask_rebuild(path: &Path) -> Result<RebuildCause, StoreError> {
+    pub async fn request_rebuild(path: &Path) -> Result<RebuildCause, StoreError> {
         let options = SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT);
         let mut connection = options.connect().await?;
         // A unique number, so that requests are not confused.
         let number = jiff::Timestamp::now().as_microsecond();
         settings::set_number(&mut connection, NAME, number).await?;
         connection.close().await?;
-        Ok(RebuildCause::Asked(number))
+        Ok(RebuildCause::Requested(number))
     }
 }
 

@@ -26,13 +26,13 @@ pub struct Record {
     pub delete_forced: bool,
     /// When the last call for it began: an older observation does not answer that call. Not persisted: after
     /// a restart, no call waits any more.
-    pub asked: Option<Instant>,
+    pub requested_at: Option<Instant>,
 }
 
 impl Record {
-    /// Notes a call and when it began.
-    pub fn ask(&mut self, begun: Instant) {
-        self.asked = self.asked.max(Some(begun));
+    /// Notes a call that began at this time.
+    pub fn note_request(&mut self, begun: Instant) {
+        self.requested_at = self.requested_at.max(Some(begun));
     }
 
     /// The vault secrets whose latest version it follows.
@@ -53,7 +53,7 @@ impl Record {
             synced_requests: 0,
             adopted: None,
             delete_forced: false,
-            asked: None,
+            requested_at: None,
         }
     }
 }

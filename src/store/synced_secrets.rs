@@ -213,7 +213,7 @@ impl SecretRow {
             synced_requests,
             adopted,
             delete_forced,
-            asked: _,
+            requested_at: _,
         } = record;
         Self {
             uid: secret.uid.to_string(),
@@ -275,7 +275,7 @@ impl SecretRow {
             synced_requests: self.synced_requests,
             adopted: self.adopted,
             delete_forced: self.delete_forced,
-            asked: None,
+            requested_at: None,
         })
     }
 }

@@ -21,7 +21,7 @@ impl Store {
     /// Begins a transaction; waits for the previous one.
     pub async fn begin(&self) -> Result<Transaction, StoreError> {
         let turn = self.0.turn.clone().lock_owned().await;
-        self.noted(self.0.faults.look())?;
+        self.noted(self.0.faults.check_file())?;
         let sql = self.run(self.0.writer.begin_with("BEGIN IMMEDIATE")).await?;
         let sql = self.0.options.sql(sql);
         Ok(Transaction {
@@ -44,7 +44,7 @@ impl Transaction {
             let Self { store, sql, effects, events, filled, _turn } = self;
             store.noted(sql.commit().await)?;
             // A commit to a file that was removed is lost when this process ends.
-            if let Err(lost @ StoreError::Lost(_)) = store.noted(store.0.faults.look()) {
+            if let Err(lost @ StoreError::Lost(_)) = store.noted(store.0.faults.check_file()) {
                 return Err(lost);
             }
             store.0.faults.written();

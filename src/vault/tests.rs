@@ -81,9 +81,9 @@ async fn the_first_call_is_challenged_and_the_token_serves_all_later_calls() {
     for _ in 0..3 {
         vault.get(&name(), None, Priority::Interactive).await.unwrap();
     }
-    let tokens = wire.seen().iter().filter(|seen| seen.path.ends_with("/token")).count();
-    assert_eq!((wire.seen().len(), tokens), (5, 1));
-    assert!(wire.asked().iter().all(|seen| seen.token.as_deref() == Some(TOKEN)));
+    let tokens = wire.requests().iter().filter(|seen| seen.path.ends_with("/token")).count();
+    assert_eq!((wire.requests().len(), tokens), (5, 1));
+    assert!(wire.authenticated().iter().all(|seen| seen.token.as_deref() == Some(TOKEN)));
     assert_eq!(vault.requests(), 4);
 }
 
@@ -93,7 +93,7 @@ async fn concurrent_first_calls_are_challenged_once() {
     let (vault, name) = (wire.vault(), name());
     let calls = (0..4).map(|_| vault.get(&name, None, Priority::Background));
     futures::future::try_join_all(calls).await.unwrap();
-    assert_eq!((wire.asked().len(), vault.requests()), (4, 5));
+    assert_eq!((wire.authenticated().len(), vault.requests()), (4, 5));
 }
 
 #[tokio::test]
@@ -106,7 +106,7 @@ async fn a_value_comes_with_its_version_and_the_vaults_time() {
     assert_eq!((read.version.secret.enabled, read.version.secret.managed), (false, true));
     assert_eq!(read.version.secret.tags["line"], "4");
     assert_eq!(read.read_time.to_string(), "1994-11-06T08:49:37Z");
-    assert_eq!(wire.asked()[0].path, format!("/secrets/Pump-Password/{VERSION}"));
+    assert_eq!(wire.authenticated()[0].path, format!("/secrets/Pump-Password/{VERSION}"));
     assert!(!format!("{read:?}").contains(VALUE));
 }
 
@@ -115,11 +115,11 @@ async fn a_new_value_is_sent_with_all_attributes_and_only_to_an_authenticated_va
     let wire = Wire::start(|_| secret());
     let stored = wire.vault().set(&name(), &new(), Priority::Interactive).await.unwrap();
     assert_eq!(stored.version.as_str(), VERSION);
-    assert_eq!(wire.seen()[0].body, "");
-    let asked = &wire.asked()[0];
-    assert_eq!((&asked.method, asked.path.as_str()), (&Method::PUT, "/secrets/Pump-Password"));
+    assert_eq!(wire.requests()[0].body, "");
+    let request = &wire.authenticated()[0];
+    assert_eq!((&request.method, request.path.as_str()), (&Method::PUT, "/secrets/Pump-Password"));
     assert_eq!(
-        serde_json::from_str::<Value>(&asked.body).unwrap(),
+        serde_json::from_str::<Value>(&request.body).unwrap(),
         json!({
             "value": VALUE, "contentType": "text/plain", "tags": {"line": "4"},
             "attributes": {"nbf": 1_767_225_600, "exp": 1_798_761_600},
@@ -132,10 +132,10 @@ async fn a_version_is_disabled_without_touching_anything_else() {
     let wire = Wire::start(|_| secret());
     let version = VERSION.parse().unwrap();
     wire.vault().set_enabled(&name(), &version, false, Priority::Background).await.unwrap();
-    let asked = &wire.asked()[0];
-    assert_eq!(asked.method, Method::PATCH);
-    assert_eq!(asked.path, format!("/secrets/Pump-Password/{VERSION}"));
-    assert_eq!(asked.body, r#"{"attributes":{"enabled":false}}"#);
+    let request = &wire.authenticated()[0];
+    assert_eq!(request.method, Method::PATCH);
+    assert_eq!(request.path, format!("/secrets/Pump-Password/{VERSION}"));
+    assert_eq!(request.body, r#"{"attributes":{"enabled":false}}"#);
 }
 
 #[tokio::test]
@@ -147,12 +147,12 @@ async fn the_configured_api_version_is_used_on_every_page() {
     let vault = Vault::connect(&Options { api_version: Some("7.4".to_owned()), ..wire.options() }).unwrap();
     let first = vault.list_page(None, Priority::Background).await.unwrap();
     vault.list_page(first.next.as_deref(), Priority::Background).await.unwrap();
-    for asked in wire.asked() {
+    for request in wire.authenticated() {
         assert!(
-            asked.query.contains("api-version=7.4") && asked.query.contains("maxresults=25"),
-            "{asked:?}"
+            request.query.contains("api-version=7.4") && request.query.contains("maxresults=25"),
+            "{request:?}"
         );
-        assert!(!asked.query.contains("api-version=1"), "{asked:?}");
+        assert!(!request.query.contains("api-version=1"), "{request:?}");
     }
 }
 
@@ -164,7 +164,7 @@ async fn a_list_reads_one_page_per_call_until_its_end() {
     });
     let vault = wire.vault();
     let first = vault.list_page(None, Priority::Background).await.unwrap();
-    assert_eq!(wire.asked().len(), 1);
+    assert_eq!(wire.authenticated().len(), 1);
     assert_eq!(first.items[1].name.as_str(), "Two");
     assert!(first.items[0].update_time > first.items[0].create_time);
     let last = vault.list_page(first.next.as_deref(), Priority::Background).await.unwrap();
@@ -206,7 +206,7 @@ async fn a_next_link_that_leaves_the_list_is_refused_and_not_followed() {
         // The same as a continuation that someone forged.
         let error = vault.list_page(Some(foreign), Priority::Background).await.unwrap_err();
         assert!(matches!(error, VaultError::Malformed(_)), "{foreign}: {error}");
-        assert_eq!(wire.asked().len(), 1);
+        assert_eq!(wire.authenticated().len(), 1);
     }
 }
 
@@ -218,7 +218,7 @@ async fn a_loop_of_pages_is_an_error() {
     });
     let error = wire.vault().versions_all(&name(), Priority::Background).await.unwrap_err();
     assert!(matches!(error, VaultError::Malformed(_)));
-    assert_eq!(wire.asked().len(), 3);
+    assert_eq!(wire.authenticated().len(), 3);
 
     let wire = Wire::start(|_| page(&[], Some("/secrets?$skiptoken=a")));
     let vault = wire.vault();

@@ -12,8 +12,8 @@ use kube::{
 };
 use secret_service::{
     edge::{
-        self, ACCOUNT_RIGHTS, DECISION_RIGHTS, Edge, LEASE_VERBS, Rights, SECRET_RIGHTS, SEEN_SECRET_RIGHTS,
-        STORE_RIGHTS, TOKEN_RIGHTS, USAGE_VERBS, UsageOptions, Usages,
+        self, ACCOUNT_RIGHTS, DECISION_RIGHTS, Edge, LEASE_VERBS, Rights, SECRET_RIGHTS, STORE_RIGHTS,
+        STORE_SECRET_RIGHTS, TOKEN_RIGHTS, USAGE_VERBS, UsageOptions, Usages,
     },
     model::UsageRules,
 };
@@ -32,7 +32,7 @@ fn granted(manifest: &str) -> BTreeSet<(String, String, String)> {
 fn the_chart_grants_exactly_the_rights_that_the_code_declares() {
     for (engine, rights) in [
         ("direct", vec![SECRET_RIGHTS]),
-        ("secret-store", vec![SEEN_SECRET_RIGHTS, STORE_RIGHTS[0], STORE_RIGHTS[1], ACCOUNT_RIGHTS]),
+        ("secret-store", vec![STORE_SECRET_RIGHTS, STORE_RIGHTS[0], STORE_RIGHTS[1], ACCOUNT_RIGHTS]),
         ("auto", vec![SECRET_RIGHTS, STORE_RIGHTS[0], STORE_RIGHTS[1], ACCOUNT_RIGHTS]),
     ] {
         let of = |rights: Rights| {

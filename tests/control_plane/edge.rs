@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use secret_service::{
-    edge::{Desired, Edge, EdgeError, Index, Observed, Options, SECRET_RIGHTS, STORE_RIGHTS, Seen},
+    edge::{CachedSecret, Desired, Edge, EdgeError, Index, Observed, Options, SECRET_RIGHTS, STORE_RIGHTS},
     model::{Encoding, Origin, Reference, ReferenceStatus, State, SyncedSecret, VaultVersion},
 };
 use tokio::sync::mpsc;
@@ -41,11 +41,14 @@ async fn a_synced_secret_is_written_seen_by_the_watch_and_removed() {
     let vault = Url::parse("https://contoso-aio.vault.azure.net").unwrap();
     let first = edge.apply(&desired(&secret, &vault, b"one"), None).await.unwrap();
     assert_eq!(changes.recv().await.unwrap(), "edp1secrets");
-    until("the watch has seen it", async || index.get("edp1secrets") == Seen::There(first.clone())).await;
+    until("the watch has seen it", async || index.get("edp1secrets") == CachedSecret::Present(first.clone()))
+        .await;
     let second = edge.apply(&desired(&secret, &vault, b"two"), Some(&first.uid)).await.unwrap();
     assert_eq!(second.uid, first.uid);
-    until("the watch has seen the change", async || index.get("edp1secrets") == Seen::There(second.clone()))
-        .await;
+    until("the watch has seen the change", async || {
+        index.get("edp1secrets") == CachedSecret::Present(second.clone())
+    })
+    .await;
     match edge.observe(&secret, Some(&second.uid)).await.unwrap() {
         Observed::Ours { content, .. } => {
             let wanted = desired(&secret, &vault, b"two").content();
@@ -55,7 +58,7 @@ async fn a_synced_secret_is_written_seen_by_the_watch_and_removed() {
     }
 
     edge.remove(&secret.id, secret.uid, Some(&second.uid)).await.unwrap();
-    until("the watch has seen the end", async || index.get("edp1secrets") == Seen::Gone).await;
+    until("the watch has seen the end", async || index.get("edp1secrets") == CachedSecret::Absent).await;
     stop.cancel();
     watching.await.unwrap();
 }

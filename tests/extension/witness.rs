@@ -14,11 +14,11 @@ pub struct Witness {
     secrets: Api<Secret>,
     name: String,
     uid: String,
-    seen: watch::Receiver<Seen>,
+    seen: watch::Receiver<Observed>,
 }
 
 #[derive(Default)]
-struct Seen {
+struct Observed {
     versions: Vec<String>,
     /// What should not have been.
     gap: Option<String>,
@@ -32,7 +32,7 @@ impl Witness {
         let now = secrets.get_metadata(name).await.unwrap().metadata;
         let (uid, version) = (now.uid.unwrap(), now.resource_version.unwrap());
         let parameters = WatchParams::default().fields(&format!("metadata.name={name}")).timeout(290);
-        let (tell, seen) = watch::channel(Seen { versions: vec![version.clone()], gap: None });
+        let (tell, seen) = watch::channel(Observed { versions: vec![version.clone()], gap: None });
         let mut events = secrets.watch_metadata(&parameters, &version).await.unwrap().boxed();
         let same = uid.clone();
         tokio::spawn(async move {

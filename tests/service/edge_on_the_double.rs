@@ -11,8 +11,8 @@ use kube::{
 };
 use kubernetes_double::{self as double, Cluster, ClusterFault, Fault, FaultRule, OnResource};
 use secret_service::edge::{
-    ACCOUNT_RIGHTS, Edge, EdgeError, Index, LeaderState, Leadership, Options, SECRET_RIGHTS, STORE_RIGHTS,
-    Seen,
+    ACCOUNT_RIGHTS, CachedSecret, Edge, EdgeError, Index, LeaderState, Leadership, Options, SECRET_RIGHTS,
+    STORE_RIGHTS,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -98,7 +98,7 @@ async fn the_index_follows_the_watch_through_its_expiry() {
     fixture.cluster.faults().add(FaultRule::new(ClusterFault::WatchExpired).times(1));
     fixture.secrets().delete("a", &DeleteParams::default()).await.unwrap();
     assert_eq!(next().await.as_deref(), Some("a"));
-    assert_eq!(index.get("a"), Seen::Gone);
+    assert_eq!(index.get("a"), CachedSecret::Absent);
     stop.cancel();
     running.await.unwrap();
 }

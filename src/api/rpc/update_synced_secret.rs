@@ -88,10 +88,10 @@ pub(super) fn changes(
     // Read even if the mask leaves them out, so that every value is wiped.
     let mut ignored = Violations::default();
     let noted = if mask.references { &mut violations } else { &mut ignored };
-    let asked = references(REFERENCES, wire.references, noted);
+    let requested = references(REFERENCES, wire.references, noted);
     let description = mask.description.then(|| description(wire.description, &mut violations));
     let labels = mask.labels.then(|| labels(wire.labels, &mut violations));
-    let references = mask.references.then_some(asked);
+    let references = mask.references.then_some(requested);
     let changes = id.map(|id| Changes {
         id,
         etag: wire.etag,

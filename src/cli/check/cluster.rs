@@ -17,8 +17,8 @@ use crate::{
     cli::settings::{configured_engine, edge_options, secret_store_options, usage_options},
     config::Config,
     edge::{
-        DECISION_RIGHTS, Edge, EdgeError, Index, LeaseHolder, Rights, SECRET_RIGHTS, SEEN_SECRET_RIGHTS,
-        STORE_RIGHTS, Scope, TOKEN_RIGHTS, USAGE_VERBS, Usages,
+        DECISION_RIGHTS, Edge, EdgeError, Index, LeaseHolder, Rights, SECRET_RIGHTS, STORE_RIGHTS,
+        STORE_SECRET_RIGHTS, Scope, TOKEN_RIGHTS, USAGE_VERBS, Usages,
     },
     explain::Explain,
     model::{Condition, Status, SyncEngine},
@@ -53,7 +53,7 @@ pub(super) async fn check(config: &Config) -> (Option<SyncEngine>, Vec<CheckResu
     );
     let engine = setup.engine;
     let on_secrets = match engine {
-        Some(SyncEngine::SecretStore) => SEEN_SECRET_RIGHTS,
+        Some(SyncEngine::SecretStore) => STORE_SECRET_RIGHTS,
         Some(SyncEngine::Direct) | None => SECRET_RIGHTS,
     };
     let rights = rights(RIGHTS, &edge, &[on_secrets]).await;

@@ -9,10 +9,10 @@ use uuid::Uuid;
 
 use super::{
     Digest, Direct, Engine, SecretStore, Target,
-    secret_store::{self, ExtensionIdentity, SyncSeen, as_synced_secret},
+    secret_store::{self, CachedSync, ExtensionIdentity, as_synced_secret},
 };
 use crate::{
-    edge::{Edge, EdgeError, Index, Labelled, Seen},
+    edge::{CachedSecret, Edge, EdgeError, Index, Labelled},
     model::{EdgeRecord, State, SyncEngine, SyncedSecret},
 };
 
@@ -159,8 +159,8 @@ impl Engines {
 
     /// Whether the edge has any object with this name.
     pub fn shows(&self, name: &str) -> bool {
-        matches!(self.index.get(name), Seen::There(_))
-            || matches!(self.secret_store.pairs().sync(name), SyncSeen::There(_) | SyncSeen::Behind(_))
+        matches!(self.index.get(name), CachedSecret::Present(_))
+            || matches!(self.secret_store.pairs().sync(name), CachedSync::Present(_) | CachedSync::Stale(_))
     }
 
     /// The other engine, if the watch shows an object through which it would still write this Secret.
@@ -192,7 +192,7 @@ impl Engines {
             sync_requests: 0,
             synced_requests: 0,
             adopted: None,
-            seen: Seen::Unknown,
+            cached: CachedSecret::Unknown,
         };
         let removed = self.secret_store.remove(&target).await?;
         Ok(removed.map_or(OrphanRemoval::Removed, OrphanRemoval::Wait))

@@ -198,13 +198,14 @@ fn answered(sync: &SecretSync) -> Option<Timestamp> {
 async fn needs(edge: &Edge, options: &Options) -> Vec<Need> {
     let (classes, account) =
         tokio::join!(edge.list_classes(), edge.service_account(&options.service_account));
-    let unseen = |kind, error: &EdgeError| Need { kind, status: Status::Unknown, message: error.explained() };
+    let unknown =
+        |kind, error: &EdgeError| Need { kind, status: Status::Unknown, message: error.explained() };
     let access = classes.as_ref().map(|classes| options.identity(classes));
     let identity = access.as_ref().ok().and_then(|access| Some(access.as_ref().ok()?.client_id.as_str()));
     let vaults = classes.as_ref().map(|classes| of_vaults(classes, options));
     vec![
-        access.as_ref().map_or_else(|error| unseen(NeedKind::Access, error), of_access),
-        vaults.unwrap_or_else(|error| unseen(NeedKind::OneVault, error)),
+        access.as_ref().map_or_else(|error| unknown(NeedKind::Access, error), of_access),
+        vaults.unwrap_or_else(|error| unknown(NeedKind::OneVault, error)),
         of_account(account, identity, edge.namespace(), options),
     ]
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use zeroize::Zeroizing;
 
 use crate::{
-    edge::{EdgeError, Seen, Written, engine::secret_store::Violation},
+    edge::{CachedSecret, EdgeError, Written, engine::secret_store::Violation},
     explain::Explain,
     model::{Delegation, EdgeRecord, Reason, Reference, ReferenceStatus, State, SyncedSecret, VaultVersion},
 };
@@ -28,7 +28,7 @@ pub struct Target<'a> {
     /// The uid of another tool's SecretSync that is being adopted.
     pub adopted: Option<&'a str>,
     /// The Secret as the watch showed it when this reconciliation began.
-    pub seen: Seen,
+    pub cached: CachedSecret,
 }
 
 /// Why a synced secret is reconciled.
@@ -244,8 +244,8 @@ impl Target<'_> {
     }
 
     /// Whether the watch shows exactly the recorded uid and version.
-    pub(super) fn is_seen_as_written(&self) -> bool {
-        let Seen::There(there) = &self.seen else { return false };
+    pub(super) fn is_cached_as_written(&self) -> bool {
+        let CachedSecret::Present(there) = &self.cached else { return false };
         Some(&there.uid) == self.edge.uid.as_ref()
             && Some(&there.resource_version) == self.edge.resource_version.as_ref()
     }
@@ -292,20 +292,20 @@ pub(super) mod tests {
 
     /// What the reconciler would have recorded.
     #[derive(Clone)]
-    pub(crate) struct Remembered {
+    pub(crate) struct TestRecord {
         pub(crate) secret: SyncedSecret,
         pub(crate) edge: EdgeRecord,
         pub(crate) delegation: Option<Delegation>,
         pub(crate) sync_requests: i64,
     }
 
-    impl Remembered {
+    impl TestRecord {
         pub(crate) fn example() -> Self {
             let secret = SyncedSecret::example("edp1secrets");
             Self { secret, edge: EdgeRecord::default(), delegation: None, sync_requests: 0 }
         }
 
-        pub(crate) fn target(&self, seen: Seen) -> Target<'_> {
+        pub(crate) fn target(&self, cached: CachedSecret) -> Target<'_> {
             Target {
                 secret: &self.secret,
                 edge: &self.edge,
@@ -313,7 +313,7 @@ pub(super) mod tests {
                 sync_requests: self.sync_requests,
                 synced_requests: 0,
                 adopted: None,
-                seen,
+                cached,
             }
         }
     }

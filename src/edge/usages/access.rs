@@ -14,14 +14,14 @@ impl Usages {
         let mut forbidden = Vec::new();
         for group in self.0.options.rules.groups() {
             for verb in USAGE_VERBS {
-                let asked = ResourceAttributes {
+                let attributes = ResourceAttributes {
                     namespace: Some(self.0.edge.namespace.clone()),
                     verb: Some(verb.to_owned()),
                     group: Some(group.to_owned()),
                     resource: Some("*".to_owned()),
                     ..ResourceAttributes::default()
                 };
-                if !self.0.edge.is_allowed(asked).await? {
+                if !self.0.edge.is_allowed(attributes).await? {
                     forbidden.push(group.to_owned());
                     break;
                 }

@@ -31,7 +31,7 @@ impl Usages {
                 Err(EdgeError::NotFound(_)) => continue,
                 Err(error) => return Err(error),
             };
-            for resource in resources.iter().filter(|resource| self.can_be_looked_into(group, resource)) {
+            for resource in resources.iter().filter(|resource| self.can_be_listed(group, resource)) {
                 if served.iter().all(|known| known.kind != resource.kind) {
                     let kind = GroupVersionKind::gvk(group, &version, &resource.kind);
                     served.push(ApiResource::from_gvk_with_plural(&kind, &resource.name));
@@ -56,7 +56,7 @@ impl Usages {
         Ok(versions)
     }
 
-    fn can_be_looked_into(&self, group: &str, resource: &APIResource) -> bool {
+    fn can_be_listed(&self, group: &str, resource: &APIResource) -> bool {
         let has = |verb: &str| resource.verbs.iter().any(|held| held == verb);
         resource.namespaced
             && !resource.name.contains('/')

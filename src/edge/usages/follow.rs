@@ -59,7 +59,7 @@ impl Usages {
         loop {
             self.adjust(&mut watches, &mut running).await;
             tokio::select! {
-                () = sleep(self.next_look()) => {}
+                () = sleep(self.next_discovery()) => {}
                 Some(ended) = watches.join_next() => match ended {
                     Ok(_) => {
                         running.retain(|_, (_, watch)| !watch.is_finished());
@@ -81,7 +81,7 @@ impl Usages {
             match served {
                 Ok(served) => {
                     let kinds = served.iter().map(group_kind).collect();
-                    let gone = self.change(|known| known.group_looked_at(&group, &kinds, patience));
+                    let gone = self.change(|known| known.group_discovered(&group, &kinds, patience));
                     running.retain(|kind, (_, watch)| {
                         let stays = !gone.contains(kind);
                         if !stays {
@@ -100,7 +100,7 @@ impl Usages {
             }
         }
         if are_all_known {
-            self.change(|known| known.all_looked_at(patience));
+            self.change(|known| known.all_groups_discovered(patience));
         }
     }
 
@@ -167,11 +167,11 @@ impl Usages {
             }
             Event::Apply(object) => {
                 let (name, named) = self.names_in(kind, &object);
-                self.change(|known| known.resource_seen(&group_kind(kind), &name, named));
+                self.change(|known| known.resource_changed(&group_kind(kind), &name, named));
             }
             Event::Delete(object) => {
                 let name = object.metadata.name.unwrap_or_default();
-                self.change(|known| known.resource_seen(&group_kind(kind), &name, Named::default()));
+                self.change(|known| known.resource_changed(&group_kind(kind), &name, Named::default()));
             }
         }
         false
@@ -195,7 +195,7 @@ impl Usages {
         }
     }
 
-    fn next_look(&self) -> Duration {
+    fn next_discovery(&self) -> Duration {
         if self.read().is_expecting() {
             return RECHECK_PAUSE;
         }

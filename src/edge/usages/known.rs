@@ -23,7 +23,7 @@ use crate::{
 pub(super) struct Known {
     /// In the order of pages: by secret, then by what uses it.
     all: BTreeMap<UsagePlace, Arc<Usage>>,
-    groups: BTreeMap<String, Looked>,
+    groups: BTreeMap<String, ListState>,
     kinds: BTreeMap<GroupKind, Kind>,
     /// Kinds that used something before the start and that the cluster has not served since then.
     expected: BTreeMap<String, Expected>,
@@ -34,7 +34,7 @@ pub(super) struct Known {
 /// A kind that the cluster serves.
 #[derive(Default)]
 struct Kind {
-    looked: Looked,
+    list: ListState,
     /// The usages in each resource.
     resources: HashMap<String, Vec<UsagePlace>>,
     /// The outputs of each resource that has any.
@@ -46,12 +46,12 @@ struct Kind {
 /// A kind of which only the name is known.
 #[derive(Default)]
 struct Expected {
-    looked: Looked,
+    list: ListState,
     missing_since: Option<Instant>,
 }
 
 /// Whether a kind or group was listed.
-struct Looked {
+struct ListState {
     /// When it was discovered.
     found: Instant,
     /// Whether it was listed at least once.
@@ -76,7 +76,7 @@ pub struct Gap {
 impl Known {
     /// Knows nothing about these groups yet.
     pub fn nothing_of(groups: BTreeSet<&str>) -> Self {
-        let groups = groups.into_iter().map(|group| (group.to_owned(), Looked::default())).collect();
+        let groups = groups.into_iter().map(|group| (group.to_owned(), ListState::default())).collect();
         let (all, kinds, expected) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         Self { all, groups, kinds, expected, changed: HashSet::new() }
     }
@@ -92,7 +92,7 @@ impl Known {
     }
 
     /// All groups were discovered. Expected kinds that have been missing for `patience` count as gone.
-    pub fn all_looked_at(&mut self, patience: Duration) {
+    pub fn all_groups_discovered(&mut self, patience: Duration) {
         self.expected
             .retain(|_, kind| kind.missing_since.get_or_insert_with(Instant::now).elapsed() < patience);
     }
@@ -131,27 +131,26 @@ impl Known {
     }
 
     /// A kind or group that was never listed.
-    pub fn unseen(&self) -> Option<Gap> {
-        self.gap_where(|looked| !looked.once)
+    pub fn unlisted(&self) -> Option<Gap> {
+        self.gap_where(|list| !list.once)
     }
 
     /// A kind or group that only a person can fix, or whose list is overdue by `grace`.
     pub fn gap(&self, grace: Duration) -> Option<Gap> {
-        self.gap_where(|looked| match &looked.trouble {
+        self.gap_where(|list| match &list.trouble {
             Some((error, since)) => is_for_good(error) || since.elapsed() > grace,
-            None => !looked.once && looked.found.elapsed() > grace,
+            None => !list.once && list.found.elapsed() > grace,
         })
     }
 
-    fn gap_where(&self, is_open: impl Fn(&Looked) -> bool) -> Option<Gap> {
-        let groups = self.groups.iter().map(|(group, looked)| (group.clone(), group, looked));
-        let kinds = self.kinds.iter().map(|(kind, known)| (kind.to_string(), &kind.group, &known.looked));
+    fn gap_where(&self, is_open: impl Fn(&ListState) -> bool) -> Option<Gap> {
+        let groups = self.groups.iter().map(|(group, list)| (group.clone(), group, list));
+        let kinds = self.kinds.iter().map(|(kind, known)| (kind.to_string(), &kind.group, &known.list));
         let nameless = String::new();
-        let expected =
-            self.expected.iter().map(|(kind, expected)| (kind.clone(), &nameless, &expected.looked));
-        let open = groups.chain(kinds).chain(expected).filter(|(.., looked)| is_open(looked));
-        let gap = |(what, group, looked): (String, &String, &Looked)| {
-            let error = looked.trouble.as_ref().map(|(error, _)| error.clone());
+        let expected = self.expected.iter().map(|(kind, expected)| (kind.clone(), &nameless, &expected.list));
+        let open = groups.chain(kinds).chain(expected).filter(|(.., list)| is_open(list));
+        let gap = |(what, group, list): (String, &String, &ListState)| {
+            let error = list.trouble.as_ref().map(|(error, _)| error.clone());
             Gap { what, group: group.clone(), error }
         };
         // Transient gaps come first: while one exists, nobody knows whether the permanent ones are the only
@@ -168,7 +167,7 @@ impl Known {
     ///
     /// A known kind is gone when it has been missing for `patience`: an API server that has just started does
     /// not serve custom resources yet, and their usages must not be forgotten because of that.
-    pub fn group_looked_at(
+    pub fn group_discovered(
         &mut self,
         group: &str,
         served: &BTreeSet<GroupKind>,
@@ -183,7 +182,7 @@ impl Known {
                 gone.insert(kind.clone());
             }
         }
-        gone.iter().for_each(|kind| self.kind_gone(kind));
+        gone.iter().for_each(|kind| self.remove_kind(kind));
         for kind in served {
             self.expected.remove(&kind.kind);
             self.kinds.entry(kind.clone()).or_default();
@@ -193,24 +192,24 @@ impl Known {
 
     /// A kind can't be watched. Returns whether the error is new.
     pub fn kind_failed(&mut self, kind: &GroupKind, error: EdgeError) -> bool {
-        self.kinds.get_mut(kind).is_some_and(|known| known.looked.fail(error))
+        self.kinds.get_mut(kind).is_some_and(|known| known.list.fail(error))
     }
 
     /// All resources of a kind were listed.
     pub fn kind_listed(&mut self, kind: &GroupKind, mut listed: Listing) {
         let Some(known) = self.kinds.get_mut(kind) else { return };
-        known.looked.succeed();
+        known.list.succeed();
         let before = known.resources.keys().chain(known.outputs.keys()).cloned().collect::<Vec<_>>();
         for name in before {
             listed.entry(name).or_default();
         }
         for (name, named) in listed {
-            self.resource_seen(kind, &name, named);
+            self.resource_changed(kind, &name, named);
         }
     }
 
     /// A resource names these secrets now; none if it was deleted.
-    pub fn resource_seen(&mut self, kind: &GroupKind, name: &str, Named { usages, outputs }: Named) {
+    pub fn resource_changed(&mut self, kind: &GroupKind, name: &str, Named { usages, outputs }: Named) {
         let Some(known) = self.kinds.get_mut(kind) else { return };
         match outputs.is_empty() {
             true => known.outputs.remove(name),
@@ -234,7 +233,7 @@ impl Known {
     }
 
     /// Removes a kind with its resources.
-    fn kind_gone(&mut self, kind: &GroupKind) {
+    fn remove_kind(&mut self, kind: &GroupKind) {
         let resources = self.kinds.remove(kind).map(|known| known.resources).unwrap_or_default();
         for place in resources.into_values().flatten() {
             self.all.remove(&place);
@@ -243,13 +242,13 @@ impl Known {
     }
 }
 
-impl Default for Looked {
+impl Default for ListState {
     fn default() -> Self {
         Self { found: Instant::now(), once: false, trouble: None }
     }
 }
 
-impl Looked {
+impl ListState {
     fn succeed(&mut self) {
         (self.once, self.trouble) = (true, None);
     }

@@ -13,31 +13,31 @@ impl Usages {
     ///
     /// `users` are known to use the secret. If the API server does not serve one of their kinds, that is a
     /// gap: the API server may be starting, and the kind counts as gone only after a while.
-    pub async fn look(&self, secret: &str, users: &[User]) -> Result<Vec<Usage>, Gap> {
+    pub async fn list(&self, secret: &str, users: &[User]) -> Result<Vec<Usage>, Gap> {
         let mut kinds = Vec::new();
         for (group, served) in self.served().await {
             kinds.extend(served.map_err(|error| Gap { what: group.clone(), group, error: Some(error) })?);
         }
-        let looks = kinds.iter().map(async |kind| {
+        let lists = kinds.iter().map(async |kind| {
             let gap = |error| Gap {
                 what: group_kind(kind).to_string(),
                 group: kind.group.clone(),
                 error: Some(error),
             };
-            Ok((&kind.kind, self.look_into(kind, secret).await.map_err(gap)?))
+            Ok((&kind.kind, self.list_kind(kind, secret).await.map_err(gap)?))
         });
-        let mut seen = try_join_all(looks).await?;
-        seen.retain(|(_, uses)| uses.is_some());
-        if let Some(user) = users.iter().find(|user| seen.iter().all(|(kind, _)| **kind != user.kind)) {
+        let mut listed = try_join_all(lists).await?;
+        listed.retain(|(_, uses)| uses.is_some());
+        if let Some(user) = users.iter().find(|user| listed.iter().all(|(kind, _)| **kind != user.kind)) {
             return Err(Gap { what: user.kind.clone(), group: String::new(), error: None });
         }
-        let mut uses: Vec<Usage> = seen.into_iter().filter_map(|(_, uses)| uses).flatten().collect();
+        let mut uses: Vec<Usage> = listed.into_iter().filter_map(|(_, uses)| uses).flatten().collect();
         uses.sort_by_cached_key(Usage::place);
         Ok(uses)
     }
 
     /// The usages in the resources of a kind; None if the kind is no longer served.
-    async fn look_into(&self, kind: &ApiResource, secret: &str) -> Result<Option<Vec<Usage>>, EdgeError> {
+    async fn list_kind(&self, kind: &ApiResource, secret: &str) -> Result<Option<Vec<Usage>>, EdgeError> {
         let mut uses = Vec::new();
         let take = |object: DynamicObject| {
             let (_, named) = self.names_in(kind, &object);

@@ -84,8 +84,8 @@ impl Usages {
     }
 
     /// A kind or group that was never listed, if there is one: it may contain unknown usages.
-    pub fn unseen(&self) -> Option<Gap> {
-        self.read().unseen()
+    pub fn unlisted(&self) -> Option<Gap> {
+        self.read().unlisted()
     }
 
     /// A kind or group whose usages are unknown, and will not be known soon.
@@ -96,16 +96,16 @@ impl Usages {
     /// Whether a first list is in progress: until it is complete, the usages known before still count.
     pub fn is_settling(&self) -> bool {
         let known = self.read();
-        known.unseen().is_some() && known.gap(GRACE).is_none()
+        known.unlisted().is_some() && known.gap(GRACE).is_none()
     }
 
     /// Waits until everything was listed once, or the rest can't be listed. Returns a gap that is left.
     pub async fn settled(&self, until: Instant) -> Option<Gap> {
         let mut changed = self.0.changed.subscribe();
-        let settled = changed.wait_for(|_| self.unseen().is_none_or(|gap| gap.is_for_good()));
+        let settled = changed.wait_for(|_| self.unlisted().is_none_or(|gap| gap.is_for_good()));
         // A timeout is not an error: the gap says what is missing.
         let _ = timeout_at(until, settled).await;
-        self.unseen()
+        self.unlisted()
     }
 
     /// Notifies of every change.

@@ -53,13 +53,16 @@ impl Secrets {
             return Ok(self.latest(recorded));
         }
         let referable = adoption.referable.clone();
-        let seen = self.0.store.view().get(&adoption.id);
+        let cached = self.0.store.view().get(&adoption.id);
         // Adopting what is managed already takes nothing away from anyone.
-        if !seen.as_ref().is_some_and(|seen| seen.secret.origin == Origin::Managed && !is_in_conflict(seen)) {
+        if !cached
+            .as_ref()
+            .is_some_and(|cached| cached.secret.origin == Origin::Managed && !is_in_conflict(cached))
+        {
             Error::refuse(self.foreign_name("name", &adoption.id).into_iter().collect())?;
         }
         let engine = self.0.reconciler.engine()?;
-        let Adopted { record, keys, labels } = match &seen {
+        let Adopted { record, keys, labels } = match &cached {
             Some(record) if record.secret.origin == Origin::Unmanaged => {
                 match self.adoptable(engine, record).await? {
                     AdoptableObject::SecretSync(there) => {
@@ -80,7 +83,7 @@ impl Secrets {
             }
             _ => {
                 let there = self.0.edge.adoptable(&adoption.id, reads_values(engine)).await?;
-                match (&seen, there) {
+                match (&cached, there) {
                     (Some(record), Some(there)) => adopt_conflicting(record, adoption.references, there)?,
                     // The conflicting object is gone or is not a Secret: the reconciler finds out.
                     (Some(record), None) => {
@@ -100,16 +103,16 @@ impl Secrets {
         // The SecretSync may name other vault secrets now than when the call was authorized.
         referable.check(&record.secret, &record.secret.references, &[])?;
         let secret_type = &record.secret.secret_type;
-        let is_ours = |seen: &&Arc<Record>| seen.secret.origin == Origin::Managed;
-        let had = seen.as_ref().filter(is_ours).map(|seen| &seen.secret.secret_type);
+        let is_ours = |cached: &&Arc<Record>| cached.secret.origin == Origin::Managed;
+        let had = cached.as_ref().filter(is_ours).map(|cached| &cached.secret.secret_type);
         self.check_adoptable(Some(secret_type).filter(|found| had != Some(*found)), &labels)?;
         let reads = self.0.reconciler.shared_reads(self.vault());
-        let class_is_new = seen.as_ref().is_none_or(|seen| seen.secret.origin == Origin::Unmanaged);
+        let class_is_new = cached.as_ref().is_none_or(|cached| cached.secret.origin == Origin::Unmanaged);
         self.check_adoption(engine, &record, &keys, class_is_new, &reads).await?;
         if validate_only {
             return Ok(record.secret);
         }
-        let secret = self.record_adoption(&call, record, seen.as_deref()).await?;
+        let secret = self.record_adoption(&call, record, cached.as_deref()).await?;
         self.0.reconciler.enqueue(secret.uid, EnqueueOptions { refetch: None, interactive: true });
         Ok(secret)
     }
@@ -126,8 +129,10 @@ impl Secrets {
         let secret = &record.secret;
         let is_held =
             |new: &NewReference| secret.references.iter().any(|held| held.has_same_spec(&new.reference));
-        let asked = &adoption.references;
-        if !asked.is_empty() && (asked.len() != secret.references.len() || !asked.iter().all(is_held)) {
+        let requested = &adoption.references;
+        if !requested.is_empty()
+            && (requested.len() != secret.references.len() || !requested.iter().all(is_held))
+        {
             return Err(Cause::SyncedSecretExists(secret.id.clone()).into());
         }
         if !validate_only {
@@ -205,33 +210,33 @@ impl Secrets {
         &self,
         call: &Call,
         mut record: Record,
-        seen: Option<&Record>,
+        cached: Option<&Record>,
     ) -> Result<SyncedSecret, Error> {
         self.0.reconciler.note_use(&mut record.secret);
-        record.ask(call.begun);
+        record.note_request(call.begun);
         let secret = record.secret.clone();
         let mut transaction = self.0.store.begin().await?;
-        match seen {
+        match cached {
             // It continues as the synced secret whose uid label it carries.
-            Some(seen) if seen.secret.uid != secret.uid => {
-                if !transaction.remove_unmanaged(seen.secret.uid).await? {
+            Some(cached) if cached.secret.uid != secret.uid => {
+                if !transaction.remove_unmanaged(cached.secret.uid).await? {
                     return Err(Error::Stale(secret.name()));
                 }
                 transaction.insert(record).await?;
             }
-            Some(seen) => {
+            Some(cached) => {
                 let current = transaction.current(secret.uid);
                 let current = current.filter(|current| {
-                    let (current, seen) = (&current.secret, &seen.secret);
-                    (current.origin, current.generation) == (seen.origin, seen.generation)
+                    let (current, cached) = (&current.secret, &cached.secret);
+                    (current.origin, current.generation) == (cached.origin, cached.generation)
                         && current.state != State::Deleting
                 });
                 let Some(current) = current else { return Err(Error::Stale(secret.name())) };
                 // Keep what other calls have requested in the meantime.
                 record.sync_requests = current.sync_requests;
                 record.synced_requests = current.synced_requests;
-                record.asked = record.asked.max(current.asked);
-                transaction.change(seen.secret.generation, record).await?;
+                record.requested_at = record.requested_at.max(current.requested_at);
+                transaction.change(cached.secret.generation, record).await?;
             }
             None => transaction.insert(record).await?,
         }

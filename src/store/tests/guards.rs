@@ -144,10 +144,10 @@ async fn visible_changes_wake_change_waiters_and_every_commit_wakes_commit_waite
 #[test]
 fn a_sync_request_keeps_the_latest_request_time() {
     let now = tokio::time::Instant::now();
-    let mut asked = record("a");
+    let mut record = record("a");
     for (begun, expected) in [(now, now), (now - Duration::from_secs(1), now)] {
-        asked.ask(begun);
-        assert_eq!(asked.asked, Some(expected));
+        record.note_request(begun);
+        assert_eq!(record.requested_at, Some(expected));
     }
 }
 

@@ -34,7 +34,7 @@ async fn every_vault_error_is_mapped_and_not_quoted() {
         let stored = wire.vault().set(&name(), &new(), Priority::Interactive).await.unwrap_err();
         safe(&stored);
         assert!(expected(&stored), "{status} {inner}: {stored:?}");
-        assert_eq!(wire.asked().len(), 1, "a value is sent once");
+        assert_eq!(wire.authenticated().len(), 1, "a value is sent once");
     }
 }
 
@@ -48,7 +48,7 @@ async fn a_429_fails_at_once_and_pauses_the_whole_client() {
     let VaultError::Throttled { retry_after: Some(left) } = refused(&vault.clone()).await else { panic!() };
     assert!(left > Duration::from_secs(5) && left <= Duration::from_secs(7), "{left:?}");
     assert!(start.elapsed() < Duration::from_secs(1));
-    assert_eq!(wire.asked().len(), 1);
+    assert_eq!(wire.authenticated().len(), 1);
 }
 
 #[tokio::test]
@@ -81,11 +81,11 @@ async fn a_broken_connection_retries_a_read_and_never_a_write() {
     let wire = Wire::start(|_| broken(r#"{"value":"canary-value"#));
     let vault = wire.vault();
     assert!(matches!(refused(&vault).await, VaultError::Unreachable(_)));
-    assert_eq!(wire.asked().len(), 3);
+    assert_eq!(wire.authenticated().len(), 3);
     let stored = vault.set(&name(), &new(), Priority::Interactive).await.unwrap_err();
     safe(&stored);
     assert!(matches!(stored, VaultError::Unreachable(_)), "{stored}");
-    assert_eq!(wire.asked().len(), 4);
+    assert_eq!(wire.authenticated().len(), 4);
 }
 
 #[tokio::test]
@@ -121,7 +121,7 @@ async fn a_response_that_is_not_key_vaults_is_malformed() {
     let wire =
         Wire::start(|_| (StatusCode::FOUND, [(header::LOCATION, "https://evil.example/")]).into_response());
     assert!(matches!(refused(&wire.vault()).await, VaultError::Malformed(_)));
-    assert_eq!(wire.asked().len(), 1);
+    assert_eq!(wire.authenticated().len(), 1);
 }
 
 #[tokio::test]
@@ -140,7 +140,7 @@ async fn a_vault_with_an_untrusted_certificate_receives_nothing() {
         let VaultError::Unreachable(why) = refused(&vault).await else { panic!() };
         assert!(why.contains("TLS"), "{why}");
     }
-    assert!(wire.seen().is_empty());
+    assert!(wire.requests().is_empty());
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ async fn a_challenge_for_another_domain_is_refused_unless_configured() {
     let vault = Vault::connect(&Options { verify_challenge: true, ..wire.options() }).unwrap();
     let VaultError::Malformed(why) = refused(&vault).await else { panic!() };
     assert!(why.contains("challenge resource"), "{why}");
-    assert!(wire.seen().iter().all(|seen| !seen.path.ends_with("/token")));
+    assert!(wire.requests().iter().all(|seen| !seen.path.ends_with("/token")));
 }
 
 #[tokio::test]
@@ -50,7 +50,7 @@ async fn a_token_that_the_vault_no_longer_accepts_is_replaced_within_the_call() 
     vault.set(&name(), &new(), Priority::Interactive).await.unwrap();
     revoked.store(true, Ordering::Relaxed);
     vault.set(&name(), &new(), Priority::Interactive).await.unwrap();
-    assert!(wire.asked().last().unwrap().body.contains(VALUE));
+    assert!(wire.authenticated().last().unwrap().body.contains(VALUE));
 }
 
 #[tokio::test]
@@ -62,7 +62,7 @@ async fn a_vault_that_rejects_every_token_gets_few_attempts_and_few_tokens() {
         let VaultError::Unauthenticated(why) = refused(&vault).await else { panic!() };
         assert!(why.contains("AKV10000"), "{why}");
     }
-    assert!(wire.seen().iter().filter(|seen| seen.path.ends_with("/token")).count() <= 2);
+    assert!(wire.requests().iter().filter(|seen| seen.path.ends_with("/token")).count() <= 2);
 }
 
 #[tokio::test]
@@ -78,9 +78,12 @@ async fn an_application_with_a_certificate_signs_for_its_token() {
     };
     let vault = Vault::connect(&Options { credential, ..wire.options() }).unwrap();
     vault.get(&name(), None, Priority::Interactive).await.unwrap();
-    let seen = wire.seen();
-    let asked = seen.iter().find(|seen| seen.path == format!("/{TENANT}/oauth2/v2.0/token")).unwrap();
-    assert!(asked.body.contains("client_assertion=eyJ") && asked.body.contains("jwt-bearer"), "{asked:?}");
+    let seen = wire.requests();
+    let request = seen.iter().find(|seen| seen.path == format!("/{TENANT}/oauth2/v2.0/token")).unwrap();
+    assert!(
+        request.body.contains("client_assertion=eyJ") && request.body.contains("jwt-bearer"),
+        "{request:?}"
+    );
 }
 
 #[tokio::test]
@@ -93,7 +96,7 @@ async fn a_workload_sends_its_federated_token_and_takes_its_tenant_from_the_conf
     };
     let vault = Vault::connect(&Options { credential, ..wire.options() }).unwrap();
     vault.get(&name(), None, Priority::Interactive).await.unwrap();
-    assert!(wire.seen().iter().any(|seen| seen.body.contains("client_assertion=federated")));
+    assert!(wire.requests().iter().any(|seen| seen.body.contains("client_assertion=federated")));
     assert_eq!(vault.tenant_id().as_deref(), Some(TENANT));
 }
 
@@ -156,5 +159,5 @@ async fn an_unusable_credential_is_reported_before_anything_is_sent() {
         safe(&error);
         assert!(matches!(&error, VaultError::Configuration(why) if why.contains(what)), "{what}: {error}");
     }
-    assert!(wire.seen().is_empty());
+    assert!(wire.requests().is_empty());
 }

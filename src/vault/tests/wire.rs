@@ -31,7 +31,7 @@ pub const OTHER_TENANT: &str = "99999999-2222-3333-4444-555555555555";
 
 /// A request to the vault or to the token endpoint.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct RecordedRequest {
     pub method: Method,
     pub path: String,
     pub query: String,
@@ -40,11 +40,11 @@ pub struct Seen {
     pub body: String,
 }
 
-type Answer = dyn Fn(&Seen) -> Response + Send + Sync;
+type Answer = dyn Fn(&RecordedRequest) -> Response + Send + Sync;
 
 struct Shared {
     uri: Url,
-    seen: Mutex<Vec<Seen>>,
+    requests: Mutex<Vec<RecordedRequest>>,
     vault: Box<Answer>,
     tokens: Box<Answer>,
 }
@@ -57,14 +57,14 @@ pub struct Wire {
 
 impl Wire {
     /// A vault that answers so to requests with a token.
-    pub fn start(vault: impl Fn(&Seen) -> Response + Send + Sync + 'static) -> Self {
+    pub fn start(vault: impl Fn(&RecordedRequest) -> Response + Send + Sync + 'static) -> Self {
         Self::with_tokens(vault, |_| token(TOKEN))
     }
 
     /// The same, with a token endpoint of its own.
     pub fn with_tokens(
-        vault: impl Fn(&Seen) -> Response + Send + Sync + 'static,
-        tokens: impl Fn(&Seen) -> Response + Send + Sync + 'static,
+        vault: impl Fn(&RecordedRequest) -> Response + Send + Sync + 'static,
+        tokens: impl Fn(&RecordedRequest) -> Response + Send + Sync + 'static,
     ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let tls = Authority::load_or_create(directory.path()).unwrap().server(&["localhost"]).unwrap();
@@ -72,7 +72,8 @@ impl Wire {
         listener.set_nonblocking(true).unwrap();
         let uri =
             Url::parse(&format!("https://localhost:{}/", listener.local_addr().unwrap().port())).unwrap();
-        let shared = Shared { uri, seen: Mutex::default(), vault: Box::new(vault), tokens: Box::new(tokens) };
+        let shared =
+            Shared { uri, requests: Mutex::default(), vault: Box::new(vault), tokens: Box::new(tokens) };
         let shared = Arc::new(shared);
         let handle = axum_server::Handle::new();
         let app = Router::new().fallback(answer).with_state(shared.clone());
@@ -116,13 +117,13 @@ impl Wire {
     }
 
     /// What came to the vault with a token.
-    pub fn asked(&self) -> Vec<Seen> {
-        self.seen().into_iter().filter(|seen| seen.token.is_some()).collect()
+    pub fn authenticated(&self) -> Vec<RecordedRequest> {
+        self.requests().into_iter().filter(|request| request.token.is_some()).collect()
     }
 
     /// Everything that came.
-    pub fn seen(&self) -> Vec<Seen> {
-        self.shared.seen.lock().clone()
+    pub fn requests(&self) -> Vec<RecordedRequest> {
+        self.shared.requests.lock().clone()
     }
 }
 
@@ -135,19 +136,19 @@ impl Drop for Wire {
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let token = head.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let seen = Seen {
+    let request = RecordedRequest {
         method: head.method,
         path: head.uri.path().to_owned(),
         query: head.uri.query().unwrap_or_default().to_owned(),
         token: token.and_then(|token| token.strip_prefix("Bearer ")).map(str::to_owned),
         body: String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().to_vec()).unwrap(),
     };
-    shared.seen.lock().push(seen.clone());
-    if seen.path.ends_with("/oauth2/v2.0/token") {
-        return (shared.tokens)(&seen);
+    shared.requests.lock().push(request.clone());
+    if request.path.ends_with("/oauth2/v2.0/token") {
+        return (shared.tokens)(&request);
     }
-    match seen.token {
-        Some(_) => (shared.vault)(&seen),
+    match request.token {
+        Some(_) => (shared.vault)(&request),
         None => challenge(&shared.uri),
     }
 }

@@ -53,7 +53,7 @@ async fn a_rebuild_does_not_revert_an_earlier_adoption() {
     let hang = FaultRule::new(Fault::Hang).verb("patch");
     world.cluster().faults().add(hang);
     world.client.adopt_synced_secret(adopt("a", vec![existing("k", "w")])).await.unwrap();
-    Store::ask_rebuild(&world.directory().join("secret-service.db")).await.unwrap();
+    Store::request_rebuild(&world.directory().join("secret-service.db")).await.unwrap();
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert_eq!(world.get("a").await.references[0].vault_secret, vault_name("w"));
     world.cluster().faults().clear();

@@ -137,12 +137,12 @@ impl VaultRequest {
             let change = tracker.spawn(async move { self.change(&shared, &target).await });
             change.await.unwrap_or_else(|_| Err(Refusal::internal("The double failed.")))
         } else {
-            self.look(shared, &target, &query)
+            self.answer_read(shared, &target, &query)
         };
         done.unwrap_or_else(Refusal::into_response)
     }
 
-    fn look(&self, shared: &Shared, target: &Target, query: &Query) -> Result<Response, Refusal> {
+    fn answer_read(&self, shared: &Shared, target: &Target, query: &Query) -> Result<Response, Refusal> {
         let (host, name, now) = (&self.host, &target.name, shared.clock.now());
         match target.operation {
             Operation::SecretGet => {

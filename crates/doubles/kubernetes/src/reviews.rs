@@ -17,7 +17,7 @@ pub(super) fn answer(server: &Server, user: &User, kind: &str, mut review: Value
         "SelfSubjectReview" => json!({ "userInfo": user }),
         "SelfSubjectAccessReview" => access(server, user, &spec),
         "SubjectAccessReview" | "LocalSubjectAccessReview" => {
-            let asked = asked_user(&spec)?;
+            let asked = reviewed_user(&spec)?;
             access(server, &asked, &spec)
         }
         "SelfSubjectRulesReview" => rules(server, user, text(&spec, "/namespace")),
@@ -43,7 +43,7 @@ fn token(server: &Server, spec: &Value) -> Value {
     }
 }
 
-fn asked_user(spec: &Value) -> Result<User, ApiError> {
+fn reviewed_user(spec: &Value) -> Result<User, ApiError> {
     let groups = spec["groups"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let user = User {
         username: text(spec, "/user").to_owned(),

@@ -39,7 +39,7 @@ pub(super) struct Controller {
     /// The existing SecretSyncs, as last seen or written.
     known: HashMap<Key, SecretSync>,
     /// The state of each that was last reconciled.
-    looked_at: HashMap<Key, Identity>,
+    reconciled: HashMap<Key, Identity>,
     /// Deleted SecretSyncs that need a last reconciliation.
     departed: HashMap<Key, SecretSync>,
     /// The SecretSyncs of an initial list or relist in progress.
@@ -61,7 +61,7 @@ impl Controller {
             poll_interval: options.rotation_poll_interval,
             queue: Queue::new(options.back_off),
             known: HashMap::new(),
-            looked_at: HashMap::new(),
+            reconciled: HashMap::new(),
             departed: HashMap::new(),
             listed: HashMap::new(),
         }
@@ -83,7 +83,7 @@ impl Controller {
                     // The requester may be gone.
                     let _ = done.send(());
                 }
-                key = self.queue.next() => self.look(key).await,
+                key = self.queue.next() => self.reconcile(key).await,
             }
         }
     }
@@ -127,7 +127,7 @@ impl Controller {
         if self.known.get(&key).is_some_and(|known| is_older(&sync, known)) {
             return;
         }
-        let is_news = self.looked_at.get(&key) != Some(&identity(&sync));
+        let is_news = self.reconciled.get(&key) != Some(&identity(&sync));
         // The reconciliation after a deletion waits for the finalizers, see `lose`.
         let is_leaving = sync.metadata.deletion_timestamp.is_some();
         self.known.insert(key.clone(), sync);
@@ -140,7 +140,7 @@ impl Controller {
     /// controller happens to be slower than the garbage collector (4 times of 4); this one always is.
     fn lose(&mut self, key: &Key) {
         let Some(sync) = self.known.remove(key) else { return };
-        self.looked_at.remove(key);
+        self.reconciled.remove(key);
         self.queue.forget(key);
         if sync.metadata.deletion_timestamp.is_some() {
             self.departed.insert(key.clone(), sync);
@@ -151,12 +151,12 @@ impl Controller {
     async fn poll(&mut self) {
         for key in self.known.keys().cloned().collect::<Vec<_>>() {
             self.queue.take(&key);
-            self.look(key).await;
+            self.reconcile(key).await;
         }
     }
 
     /// Reconciles a key that was taken from the queue.
-    async fn look(&mut self, key: Key) {
+    async fn reconcile(&mut self, key: Key) {
         if let Some(mut departed) = self.departed.remove(&key) {
             // Its status can no longer be written, so this always fails; the result is ignored.
             let _ = self.reconciler.reconcile(&mut departed).await;
@@ -164,7 +164,7 @@ impl Controller {
         match self.known.get_mut(&key) {
             None => self.queue.forget(&key),
             Some(sync) => {
-                self.looked_at.insert(key.clone(), identity(sync));
+                self.reconciled.insert(key.clone(), identity(sync));
                 match self.reconciler.reconcile(sync).await {
                     Ok(()) => self.queue.forget(&key),
                     Err(failure) => {
@@ -174,7 +174,7 @@ impl Controller {
                     }
                 }
                 // The written object may have a generation that was not reconciled yet.
-                if self.looked_at.get(&key) != self.known.get(&key).map(identity).as_ref() {
+                if self.reconciled.get(&key) != self.known.get(&key).map(identity).as_ref() {
                     self.queue.push(key.clone());
                 }
             }

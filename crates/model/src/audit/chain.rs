@@ -148,8 +148,8 @@ impl ChainWalk {
         let (changes, denials) = (Walked::from(base.changes), Walked::from(base.denials));
         let sequence = base.changes.sequence.min(base.denials.sequence);
         let mut walk = Self { changes, denials, sequence, anchor, events: 0 };
-        walk.come_by(base.changes)?;
-        walk.come_by(base.denials)?;
+        walk.check_anchor_at(base.changes)?;
+        walk.check_anchor_at(base.denials)?;
         match walk.anchor {
             Some(anchor) if anchor.sequence < sequence => Err(ChainError::Pruned(anchor.sequence)),
             _ => Ok(walk),
@@ -169,7 +169,7 @@ impl ChainWalk {
     pub fn step(&mut self, next: &ChainedEvent) -> Result<(), ChainError> {
         let found = next.event.sequence;
         self.go_to(found)?;
-        self.come_from(&next.link, found - 1)?;
+        self.check_anchor_before(&next.link, found - 1)?;
         let (own, other) = match next.link.chain {
             Chain::Changes => (&mut self.changes, &self.denials),
             Chain::Denials => (&mut self.denials, &self.changes),
@@ -189,7 +189,7 @@ impl ChainWalk {
         own.at = Some(reached);
         self.sequence = found;
         self.events += 1;
-        self.come_by(reached)
+        self.check_anchor_at(reached)
     }
 
     /// Ends the walk and compares with `head`, if known. Returns the number of events and the places of the
@@ -232,7 +232,7 @@ impl ChainWalk {
 
     /// Checks an anchor at the event before this one: it is the newest of one of the chains, even if it was
     /// pruned.
-    fn come_from(&mut self, link: &Link, before: i64) -> Result<(), ChainError> {
+    fn check_anchor_before(&mut self, link: &Link, before: i64) -> Result<(), ChainError> {
         match self.anchor {
             Some(anchor) if anchor.sequence == before => {
                 if anchor.hash != link.previous_hash && Some(anchor.hash) != link.beside_hash {
@@ -246,7 +246,7 @@ impl ChainWalk {
     }
 
     /// Clears the anchor once the walk has passed it.
-    fn come_by(&mut self, place: Anchor) -> Result<(), ChainError> {
+    fn check_anchor_at(&mut self, place: Anchor) -> Result<(), ChainError> {
         match self.anchor {
             Some(anchor) if anchor.sequence == place.sequence && anchor.hash != place.hash => {
                 Err(ChainError::Rewritten(anchor.sequence))

@@ -11,7 +11,7 @@ pub(super) use plan::plan;
 
 use super::{Applied, Digest, Drift, Observation, Released, Synced, Target, VaultState};
 use crate::{
-    edge::{Adoptable, Desired, Edge, EdgeError, Index, Observed, Seen, Written},
+    edge::{Adoptable, CachedSecret, Desired, Edge, EdgeError, Index, Observed, Written},
     model::{SyncedSecret, SyncedSecretId},
 };
 
@@ -59,7 +59,7 @@ impl Direct {
             Observed::Ours { written, content, .. }
                 if Some(self.digest_of(content.as_bytes())) == target.edge.digest =>
             {
-                self.0.index.note(target.secret.id.as_str(), &target.seen, &written);
+                self.0.index.note(target.secret.id.as_str(), &target.cached, &written);
                 Observation::Unchanged(written)
             }
             Observed::Foreign => Observation::Conflict,
@@ -73,8 +73,8 @@ impl Direct {
     /// A Secret with another uid than the recorded one may belong to another tool: then no value is read from
     /// the vault.
     pub(super) async fn check_owner(&self, target: &Target<'_>) -> Result<(), EdgeError> {
-        match &target.seen {
-            Seen::There(there) if Some(&there.uid) != target.edge.uid.as_ref() => {
+        match &target.cached {
+            CachedSecret::Present(there) if Some(&there.uid) != target.edge.uid.as_ref() => {
                 self.0.edge.check_ours(target.secret, target.edge.uid.as_deref()).await
             }
             _ => Ok(()),
@@ -96,7 +96,7 @@ impl Direct {
             Some(written) => written,
             None => {
                 let written = self.0.edge.apply(&desired, target.edge.uid.as_deref()).await?;
-                self.0.index.note(target.secret.id.as_str(), &target.seen, &written);
+                self.0.index.note(target.secret.id.as_str(), &target.cached, &written);
                 written
             }
         };
@@ -130,7 +130,7 @@ impl Direct {
 
 /// The Secret at the edge, if the watch shows that it already has the desired content.
 fn held(target: &Target<'_>, digest: &[u8]) -> Option<Written> {
-    let Seen::There(there) = &target.seen else { return None };
-    let is_same = target.edge.digest.as_deref() == Some(digest) && target.is_seen_as_written();
+    let CachedSecret::Present(there) = &target.cached else { return None };
+    let is_same = target.edge.digest.as_deref() == Some(digest) && target.is_cached_as_written();
     is_same.then(|| there.clone())
 }

@@ -1,8 +1,8 @@
-//! What to do with a synced secret of the direct engine, from what is recorded and what was seen: pure, so
+//! What to do with a synced secret of the direct engine, from what is recorded and what is cached: pure, so
 //! that every case is a line of a test.
 
 use crate::edge::{
-    Seen,
+    CachedSecret,
     engine::{Aspect, Step, Target, Trigger},
 };
 
@@ -14,23 +14,23 @@ pub(in crate::edge::engine) fn plan(target: &Target<'_>, trigger: Trigger) -> St
     if trigger.refetch || target.is_unsettled() {
         return Step::Apply;
     }
-    match target.seen {
-        Seen::Unknown => Step::Nothing,
-        Seen::There(_) if target.is_seen_as_written() => Step::Nothing,
-        Seen::There(_) | Seen::Gone => Step::Observe(Aspect::Secret),
+    match target.cached {
+        CachedSecret::Unknown => Step::Nothing,
+        CachedSecret::Present(_) if target.is_cached_as_written() => Step::Nothing,
+        CachedSecret::Present(_) | CachedSecret::Absent => Step::Observe(Aspect::Secret),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{super::super::types::tests::Remembered, *};
+    use super::{super::super::types::tests::TestRecord, *};
     use crate::{
         edge::Written,
         model::{EdgeRecord, State},
     };
 
-    fn synced() -> Remembered {
-        let mut record = Remembered::example();
+    fn synced() -> TestRecord {
+        let mut record = TestRecord::example();
         record.secret.state = State::Synced;
         record.secret.generation = 2;
         record.secret.synced_generation = 2;
@@ -39,41 +39,41 @@ mod tests {
         record
     }
 
-    fn there(uid: &str, version: &str) -> Seen {
-        Seen::There(Written { uid: uid.into(), resource_version: version.into() })
+    fn present(uid: &str, version: &str) -> CachedSecret {
+        CachedSecret::Present(Written { uid: uid.into(), resource_version: version.into() })
     }
 
-    fn plan(record: &Remembered, seen: &Seen, creating: bool, refetch: bool) -> Step {
-        super::plan(&record.target(seen.clone()), Trigger { creating, refetch })
+    fn plan(record: &TestRecord, cached: &CachedSecret, creating: bool, refetch: bool) -> Step {
+        super::plan(&record.target(cached.clone()), Trigger { creating, refetch })
     }
 
     #[test]
     fn a_synced_secret_unchanged_at_the_edge_needs_no_action() {
-        assert_eq!(plan(&synced(), &there("uid", "7"), false, false), Step::Nothing);
-        assert_eq!(plan(&synced(), &Seen::Unknown, false, false), Step::Nothing);
+        assert_eq!(plan(&synced(), &present("uid", "7"), false, false), Step::Nothing);
+        assert_eq!(plan(&synced(), &CachedSecret::Unknown, false, false), Step::Nothing);
     }
 
     #[test]
     fn an_edited_deleted_or_replaced_secret_is_observed() {
-        for seen in [there("uid", "8"), there("other", "7"), Seen::Gone] {
-            assert_eq!(plan(&synced(), &seen, false, false), Step::Observe(Aspect::Secret));
+        for cached in [present("uid", "8"), present("other", "7"), CachedSecret::Absent] {
+            assert_eq!(plan(&synced(), &cached, false, false), Step::Observe(Aspect::Secret));
         }
     }
 
     #[test]
     fn a_changed_requested_or_failed_synced_secret_is_written() {
-        let seen = there("uid", "7");
-        assert_eq!(plan(&synced(), &seen, false, true), Step::Apply);
+        let cached = present("uid", "7");
+        assert_eq!(plan(&synced(), &cached, false, true), Step::Apply);
         let mut changed = synced();
         changed.secret.generation = 3;
-        assert_eq!(plan(&changed, &seen, false, false), Step::Apply);
-        let mut asked = synced();
-        asked.sync_requests = 1;
-        assert_eq!(plan(&asked, &seen, false, false), Step::Apply);
+        assert_eq!(plan(&changed, &cached, false, false), Step::Apply);
+        let mut requested = synced();
+        requested.sync_requests = 1;
+        assert_eq!(plan(&requested, &cached, false, false), Step::Apply);
         for state in [State::Pending, State::Degraded, State::Failed] {
             let mut failed = synced();
             failed.secret.state = state;
-            assert_eq!(plan(&failed, &seen, false, false), Step::Apply);
+            assert_eq!(plan(&failed, &cached, false, false), Step::Apply);
         }
     }
 
@@ -82,14 +82,14 @@ mod tests {
         let mut record = synced();
         record.secret.state = State::Deleting;
         record.secret.references[0].create_pending = true;
-        assert_eq!(plan(&record, &Seen::Gone, true, true), Step::Remove);
+        assert_eq!(plan(&record, &CachedSecret::Absent, true, true), Step::Remove);
     }
 
     #[test]
     fn a_pending_create_is_resumed_unless_its_call_is_running() {
         let mut record = synced();
         record.secret.references[0].create_pending = true;
-        assert_eq!(plan(&record, &Seen::Gone, false, false), Step::ResumeCreate);
-        assert_eq!(plan(&record, &Seen::Gone, true, false), Step::Nothing);
+        assert_eq!(plan(&record, &CachedSecret::Absent, false, false), Step::ResumeCreate);
+        assert_eq!(plan(&record, &CachedSecret::Absent, true, false), Step::Nothing);
     }
 }

@@ -51,14 +51,18 @@ pub(in crate::edge) enum Owner {
 impl Edge {
     /// Reads the Secret of a synced secret, including its values, to compare them. They are wiped before this
     /// returns.
-    pub async fn observe(&self, asked: &SyncedSecret, edge_uid: Option<&str>) -> Result<Observed, EdgeError> {
-        let found = self.call(self.secrets.get_opt(asked.id.as_str())).await?;
+    pub async fn observe(
+        &self,
+        desired: &SyncedSecret,
+        edge_uid: Option<&str>,
+    ) -> Result<Observed, EdgeError> {
+        let found = self.call(self.secrets.get_opt(desired.id.as_str())).await?;
         let Some(secret) = found else {
             return Ok(Observed::Absent);
         };
-        let content = Content::of_edge(&secret, asked);
+        let content = Content::of_edge(&secret, desired);
         let metadata = wiped(secret).metadata;
-        match owner(&metadata, asked.uid, edge_uid) {
+        match owner(&metadata, desired.uid, edge_uid) {
             Owner::Us => {
                 let other_manager = last_other_manager([&metadata], &[FIELD_MANAGER]);
                 Ok(Observed::Ours { written: written(&metadata), content, other_manager })
@@ -76,12 +80,12 @@ impl Edge {
     }
 
     /// Fails if another tool's Secret has the name of a synced secret.
-    pub async fn check_ours(&self, asked: &SyncedSecret, edge_uid: Option<&str>) -> Result<(), EdgeError> {
-        let Some(found) = self.find(&self.secrets, asked.id.as_str()).await? else { return Ok(()) };
-        match owner(&found.metadata, asked.uid, edge_uid) {
+    pub async fn check_ours(&self, desired: &SyncedSecret, edge_uid: Option<&str>) -> Result<(), EdgeError> {
+        let Some(found) = self.find(&self.secrets, desired.id.as_str()).await? else { return Ok(()) };
+        match owner(&found.metadata, desired.uid, edge_uid) {
             Owner::Us => Ok(()),
-            Owner::Merged => Err(self.withdraw_from_secret(&asked.id).await?),
-            Owner::Other => Err(EdgeError::conflict(&asked.id)),
+            Owner::Merged => Err(self.withdraw_from_secret(&desired.id).await?),
+            Owner::Other => Err(EdgeError::conflict(&desired.id)),
         }
     }
 

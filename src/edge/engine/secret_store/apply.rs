@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{SecretState, SecretStore, observe::WATCH_LAG};
 use crate::{
     edge::{
-        EdgeError, Seen,
+        CachedSecret, EdgeError,
         engine::{Applied, Attempt, Delegated, Target, VaultState},
     },
     model::{Delegation, SyncedSecretId},
@@ -66,8 +66,8 @@ impl SecretStore {
     /// own.
     async fn is_foreign(&self, target: &Target<'_>) -> Result<bool, EdgeError> {
         match self.0.index.get(target.secret.id.as_str()) {
-            Seen::Gone => Ok(false),
-            Seen::There(there) if Some(&there.uid) == target.edge.uid.as_ref() => Ok(false),
+            CachedSecret::Absent => Ok(false),
+            CachedSecret::Present(there) if Some(&there.uid) == target.edge.uid.as_ref() => Ok(false),
             _ => {
                 Ok(self.0.edge.secret_state(target.secret, target.known(), true).await?
                     == SecretState::Foreign)

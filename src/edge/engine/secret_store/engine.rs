@@ -8,7 +8,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::{
-    ExtensionIdentity, KnownUids, Options, Pair, SecretProviderClass, StoreIndex, SyncOutcome, SyncSeen,
+    CachedSync, ExtensionIdentity, KnownUids, Options, Pair, SecretProviderClass, StoreIndex, SyncOutcome,
     plan, sync_outcome, violations,
 };
 use crate::{
@@ -177,13 +177,13 @@ impl SecretStore {
         &self,
         target: &Target<'_>,
         settings: &Settings,
-        sync: &SyncSeen,
+        sync: &CachedSync,
         class: Option<&SecretProviderClass>,
     ) -> bool {
         let (Some(written), Some(access)) = (&target.edge.digest, &settings.identity) else { return false };
         let pair = Pair::of(target.secret, &self.0.vault, access);
         let is_changed = match (sync, class, target.delegation) {
-            (SyncSeen::There(sync), Some(class), Some(delegation)) => {
+            (CachedSync::Present(sync), Some(class), Some(delegation)) => {
                 // A watch may be behind our own write.
                 sync.metadata.generation >= Some(delegation.sync_generation)
                     && class.metadata.generation >= Some(delegation.class_generation)
@@ -213,7 +213,7 @@ impl SecretStore {
     }
 
     fn has_failed(&self, target: &Target<'_>) -> bool {
-        let SyncSeen::There(sync) = self.0.pairs.sync(target.secret.id.as_str()) else { return false };
+        let CachedSync::Present(sync) = self.0.pairs.sync(target.secret.id.as_str()) else { return false };
         matches!(sync_outcome(sync.status.as_ref(), ""), SyncOutcome::Failed(_))
     }
 

@@ -84,10 +84,10 @@ impl Edge {
     /// the extension merged into it are removed.
     pub async fn take_from_extension(
         &self,
-        asked: &SyncedSecret,
+        desired: &SyncedSecret,
         known: KnownUids<'_>,
     ) -> Result<Option<Written>, EdgeError> {
-        let id = &asked.id;
+        let id = &desired.id;
         let (secret, sync) = self.secret_and_sync(id, known).await?;
         let Some(secret) = secret else { return Ok(None) };
         if !known.is_ours(&secret, sync.as_ref()) {
@@ -96,7 +96,7 @@ impl Edge {
         let free = json!({ "metadata": {
             "resourceVersion": secret.resource_version,
             "ownerReferences": null,
-            "managedFields": handed_over(&secret, asked, FIELD_MANAGER, |_| true),
+            "managedFields": handed_over(&secret, desired, FIELD_MANAGER, |_| true),
             "labels": { UID_LABEL: known.uid.to_string() },
         }});
         self.patch_secret(id, free).await.map(Some)
@@ -116,10 +116,10 @@ impl Edge {
     /// Nothing else changes in the Secret, except our label.
     pub async fn release_to_extension(
         &self,
-        asked: &SyncedSecret,
+        desired: &SyncedSecret,
         edge_uid: Option<&str>,
     ) -> Result<Option<Written>, EdgeError> {
-        let (id, uid) = (&asked.id, asked.uid);
+        let (id, uid) = (&desired.id, desired.uid);
         let Some(secret) = self.find(&self.secrets, id.as_str()).await? else {
             return Ok(None);
         };
@@ -130,7 +130,7 @@ impl Edge {
         }
         let metadata = json!({
             "resourceVersion": secret.metadata.resource_version,
-            "managedFields": handed_over(&secret.metadata, asked, EXTENSION, |_| true),
+            "managedFields": handed_over(&secret.metadata, desired, EXTENSION, |_| true),
             "labels": { UID_LABEL: uid.to_string() },
         });
         self.patch_secret(id, json!({ "metadata": metadata })).await.map(Some)

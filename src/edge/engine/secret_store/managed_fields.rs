@@ -17,7 +17,7 @@ use crate::{
 /// others have, they keep.
 pub(super) fn handed_over(
     metadata: &ObjectMeta,
-    asked: &SyncedSecret,
+    desired: &SyncedSecret,
     receiver: &str,
     is_wanted: impl Fn(&str) -> bool,
 ) -> Vec<Value> {
@@ -32,7 +32,8 @@ pub(super) fn handed_over(
         entries().filter(|entry| matches!(entry.manager.as_deref(), Some(EXTENSION | FIELD_MANAGER)));
     let marks = metadata.labels.iter().flatten().map(|(label, _)| label);
     let marks = marks.filter(|label| label.starts_with(LABEL_PREFIX)).cloned();
-    let given: BTreeSet<String> = labels_of(of_both).chain(labels(asked).into_keys()).chain(marks).collect();
+    let given: BTreeSet<String> =
+        labels_of(of_both).chain(labels(desired).into_keys()).chain(marks).collect();
     let mut received = entries()
         .find(is_of_receiver)
         .map_or_else(|| entry_of(receiver, "v1", json!({})), |entry| json!(entry));
@@ -117,7 +118,7 @@ mod tests {
 
     #[test]
     fn the_new_owner_gets_the_fields_of_both_engines_and_others_keep_theirs() {
-        let asked = SyncedSecret::example("a");
+        let desired = SyncedSecret::example("a");
         let given = entry(
             FIELD_MANAGER,
             "Apply",
@@ -134,7 +135,7 @@ mod tests {
                 "f:metadata": { "f:labels": { "f:theirs": {}, "f:app.kubernetes.io/managed-by": {} } },
             }),
         );
-        let handed = handed_over(&secret(&[given, edited]), &asked, EXTENSION, |key| key != "extra");
+        let handed = handed_over(&secret(&[given, edited]), &desired, EXTENSION, |key| key != "extra");
         let labels = json!({ "f:ours": {}, "f:app.kubernetes.io/managed-by": {} });
         assert_eq!(
             fields(&handed),
@@ -154,11 +155,11 @@ mod tests {
 
     #[test]
     fn the_new_owner_keeps_its_own_fields_and_the_extension_keeps_none() {
-        let asked = SyncedSecret::example("a");
+        let desired = SyncedSecret::example("a");
         let had = entry(FIELD_MANAGER, "Apply", json!({ "f:metadata": { "f:annotations": { "f:a": {} } } }));
         let owner = json!({ "f:data": { "f:k": {} }, "f:metadata": { "f:ownerReferences": {} } });
         let handed =
-            handed_over(&secret(&[had, entry(EXTENSION, "Apply", owner)]), &asked, FIELD_MANAGER, |_| true);
+            handed_over(&secret(&[had, entry(EXTENSION, "Apply", owner)]), &desired, FIELD_MANAGER, |_| true);
         let labels = json!({ "f:app.kubernetes.io/managed-by": {} });
         let metadata = json!({ "f:annotations": { "f:a": {} }, "f:labels": labels });
         let all = json!({ "f:data": { "f:k": {} }, "f:type": {}, "f:metadata": metadata });

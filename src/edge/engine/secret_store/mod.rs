@@ -40,7 +40,7 @@ pub use resources::{
 pub use secret::SecretState;
 pub(in crate::edge) use secret::{has_keys_of_others, is_made_by_extension};
 pub use sync_status::{FailedObject, SyncFailure, SyncOutcome, sync_outcome};
-pub use watch::{StoreIndex, SyncSeen};
+pub use watch::{CachedSync, StoreIndex};
 
 /// The provider of Key Vault.
 pub const PROVIDER: &str = "azure";

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    SecretState, SecretStore, SyncFailure, SyncOutcome, SyncSeen,
+    CachedSync, SecretState, SecretStore, SyncFailure, SyncOutcome,
     patience::{Patience, Waiting},
     removal::SUSPENSION_POLL,
     sync_outcome,
@@ -55,7 +55,7 @@ impl SecretStore {
 
     async fn evaluate(&self, target: &Target<'_>) -> Result<Observation, EdgeError> {
         let Some(delegation) = target.delegation else { return Ok(Observation::Again) };
-        let SyncSeen::There(sync) = self.0.pairs.sync(target.secret.id.as_str()) else {
+        let CachedSync::Present(sync) = self.0.pairs.sync(target.secret.id.as_str()) else {
             return Ok(Observation::Wait(WATCH_LAG));
         };
         let waited = self.delegated_at(delegation).elapsed();

@@ -82,17 +82,17 @@ impl Pair {
     /// and no additions. Changes of labels and annotations don't increase the generation, so they are compared
     /// here.
     pub fn is_held_by(&self, class: &SecretProviderClass, sync: &SecretSync) -> bool {
-        let (asked, held) = (&self.sync.spec, &sync.spec);
+        let (desired, held) = (&self.sync.spec, &sync.spec);
         let data = |spec: &SecretSyncSpec| -> BTreeMap<String, String> {
             let entries = spec.secret_object.data.iter();
             entries.map(|entry| (entry.target_key.clone(), entry.source_path.clone())).collect()
         };
-        asked.secret_provider_class_name == held.secret_provider_class_name
-            && asked.service_account_name == held.service_account_name
-            && asked.secret_object.r#type == held.secret_object.r#type
-            && data(asked) == data(held)
+        desired.secret_provider_class_name == held.secret_provider_class_name
+            && desired.service_account_name == held.service_account_name
+            && desired.secret_object.r#type == held.secret_object.r#type
+            && data(desired) == data(held)
             && self.class.spec == class.spec
-            && holds(Some(&held.secret_object.labels), Some(&asked.secret_object.labels))
+            && holds(Some(&held.secret_object.labels), Some(&desired.secret_object.labels))
             && holds(sync.meta().labels.as_ref(), self.sync.meta().labels.as_ref())
             && holds(sync.meta().annotations.as_ref(), self.sync.meta().annotations.as_ref())
             && holds(class.meta().labels.as_ref(), self.class.meta().labels.as_ref())
@@ -100,15 +100,15 @@ impl Pair {
 
     /// Keys that another manager added to the SecretSync.
     pub(super) fn added_keys(&self, sync: &SecretSync) -> Vec<String> {
-        let asked = &self.sync.spec.secret_object.data;
-        let added = sync.spec.secret_object.data.iter().filter(|entry| !asked.contains(entry));
+        let desired = &self.sync.spec.secret_object.data;
+        let added = sync.spec.secret_object.data.iter().filter(|entry| !desired.contains(entry));
         added.map(|entry| entry.target_key.clone()).collect()
     }
 
     /// Parameters that another manager added to the class.
     pub(super) fn added_parameters(&self, class: &SecretProviderClass) -> Vec<String> {
-        let asked = &self.class.spec.parameters;
-        class.spec.parameters.keys().filter(|name| !asked.contains_key(*name)).cloned().collect()
+        let desired = &self.class.spec.parameters;
+        class.spec.parameters.keys().filter(|name| !desired.contains_key(*name)).cloned().collect()
     }
 
     pub(super) fn name(&self) -> &str {
@@ -141,8 +141,8 @@ pub fn violations(references: &[&Reference], labels: &BTreeMap<String, String>) 
 }
 
 /// Whether a map has all desired entries; it may have others.
-fn holds(held: Option<&BTreeMap<String, String>>, asked: Option<&BTreeMap<String, String>>) -> bool {
-    asked.into_iter().flatten().all(|(key, value)| held.and_then(|held| held.get(key)) == Some(value))
+fn holds(held: Option<&BTreeMap<String, String>>, desired: Option<&BTreeMap<String, String>>) -> bool {
+    desired.into_iter().flatten().all(|(key, value)| held.and_then(|held| held.get(key)) == Some(value))
 }
 
 fn class_spec(secret: &SyncedSecret, access: &ExtensionIdentity) -> SecretProviderClassSpec {

@@ -1,10 +1,10 @@
 //! Plans the next step of the Secret Store engine, from the record and the observed objects. Pure functions,
 //! so that every case is one line of a test.
 
-use super::{SecretProviderClass, SyncOutcome, SyncSeen, sync_outcome};
+use super::{CachedSync, SecretProviderClass, SyncOutcome, sync_outcome};
 use crate::{
     edge::{
-        Seen,
+        CachedSecret,
         engine::{Aspect, Step, Target, Trigger},
     },
     model::{Delegation, ReferenceStatus, State},
@@ -13,7 +13,7 @@ use crate::{
 /// Decides the next step.
 pub(super) fn plan(
     target: &Target<'_>,
-    sync: &SyncSeen,
+    sync: &CachedSync,
     class: Option<&SecretProviderClass>,
     trigger: Trigger,
 ) -> Step {
@@ -24,11 +24,11 @@ pub(super) fn plan(
         return Step::Apply;
     };
     match sync {
-        SyncSeen::Unknown => Step::Nothing,
-        SyncSeen::Gone => Step::Repair,
+        CachedSync::Unknown => Step::Nothing,
+        CachedSync::Absent => Step::Repair,
         // Changes before our write are not drift, and a status before it is no answer.
-        SyncSeen::Behind(behind) => Step::Observe(Aspect::OwnWrite(*behind)),
-        SyncSeen::There(sync) => {
+        CachedSync::Stale(behind) => Step::Observe(Aspect::OwnWrite(*behind)),
+        CachedSync::Present(sync) => {
             let sync_generation = sync.metadata.generation.unwrap_or_default();
             let class_generation = class.map(|class| class.metadata.generation.unwrap_or_default());
             let is_changed = sync_generation > delegation.sync_generation
@@ -55,10 +55,10 @@ fn current_delegation<'a>(target: &Target<'a>) -> Option<&'a Delegation> {
 }
 
 fn is_settled(target: &Target<'_>, delegation: &Delegation) -> bool {
-    let is_same = match &target.seen {
-        Seen::There(_) => target.is_seen_as_written(),
-        Seen::Gone => false,
-        Seen::Unknown => true,
+    let is_same = match &target.cached {
+        CachedSecret::Present(_) => target.is_cached_as_written(),
+        CachedSecret::Absent => false,
+        CachedSecret::Unknown => true,
     };
     target.secret.state == State::Synced && !delegation.open && is_same
 }
@@ -86,13 +86,13 @@ mod tests {
     use jiff::Timestamp;
 
     use super::{
-        super::{super::types::tests::Remembered, SecretSync, SecretSyncStatus, SyncCondition},
+        super::{super::types::tests::TestRecord, SecretSync, SecretSyncStatus, SyncCondition},
         *,
     };
     use crate::{edge::Written, model::EdgeRecord};
 
-    fn synced() -> Remembered {
-        let mut record = Remembered::example();
+    fn synced() -> TestRecord {
+        let mut record = TestRecord::example();
         record.secret.state = State::Synced;
         record.edge =
             EdgeRecord { uid: Some("uid".into()), resource_version: Some("7".into()), digest: Some(vec![1]) };
@@ -114,14 +114,14 @@ mod tests {
         record
     }
 
-    fn there(version: &str) -> Seen {
-        Seen::There(Written { uid: "uid".into(), resource_version: version.into() })
+    fn present(version: &str) -> CachedSecret {
+        CachedSecret::Present(Written { uid: "uid".into(), resource_version: version.into() })
     }
 
-    fn sync(generation: i64) -> SyncSeen {
+    fn sync(generation: i64) -> CachedSync {
         let mut sync = SecretSync::new("edp1secrets", Default::default());
         sync.metadata.generation = Some(generation);
-        SyncSeen::There(Arc::new(sync))
+        CachedSync::Present(Arc::new(sync))
     }
 
     fn class(generation: i64) -> SecretProviderClass {
@@ -131,35 +131,35 @@ mod tests {
     }
 
     fn step(
-        record: &Remembered,
-        sync: &SyncSeen,
+        record: &TestRecord,
+        sync: &CachedSync,
         class: Option<&SecretProviderClass>,
-        secret: &Seen,
+        secret: &CachedSecret,
         creating: bool,
         refetch: bool,
     ) -> Step {
         plan(&record.target(secret.clone()), sync, class, Trigger { creating, refetch })
     }
 
-    fn is_held(record: &Remembered, statuses: &[ReferenceStatus]) -> bool {
-        super::is_held(&record.target(Seen::Unknown), statuses)
+    fn is_held(record: &TestRecord, statuses: &[ReferenceStatus]) -> bool {
+        super::is_held(&record.target(CachedSecret::Unknown), statuses)
     }
 
-    fn is_awaited(record: &Remembered, statuses: &[ReferenceStatus]) -> bool {
-        super::is_awaited(&record.target(Seen::Unknown), statuses)
+    fn is_awaited(record: &TestRecord, statuses: &[ReferenceStatus]) -> bool {
+        super::is_awaited(&record.target(CachedSecret::Unknown), statuses)
     }
 
     /// The step if all objects are as they were written.
-    fn step_of(record: &Remembered) -> Step {
-        step(record, &sync(3), Some(&class(2)), &there("7"), false, false)
+    fn step_of(record: &TestRecord) -> Step {
+        step(record, &sync(3), Some(&class(2)), &present("7"), false, false)
     }
 
     #[test]
     fn an_unchanged_pair_needs_no_action() {
         assert_eq!(step_of(&synced()), Step::Nothing);
-        let older = step(&synced(), &sync(2), Some(&class(1)), &there("7"), false, false);
+        let older = step(&synced(), &sync(2), Some(&class(1)), &present("7"), false, false);
         assert_eq!(older, Step::Nothing, "a watch that is behind is not a change");
-        let unknown = step(&synced(), &SyncSeen::Unknown, None, &Seen::Unknown, false, false);
+        let unknown = step(&synced(), &CachedSync::Unknown, None, &CachedSecret::Unknown, false, false);
         assert_eq!(unknown, Step::Nothing);
     }
 
@@ -167,16 +167,16 @@ mod tests {
     fn a_new_or_changed_specification_is_applied() {
         let mut changed = synced();
         changed.secret.generation = 2;
-        let mut asked = synced();
-        asked.sync_requests = 1;
+        let mut requested = synced();
+        requested.sync_requests = 1;
         let mut never = synced();
         never.delegation = None;
         let mut mended = synced();
         mended.secret.state = State::Degraded;
-        for record in [changed, asked, never, mended] {
+        for record in [changed, requested, never, mended] {
             assert_eq!(step_of(&record), Step::Apply);
         }
-        assert_eq!(step(&synced(), &sync(3), Some(&class(2)), &there("7"), false, true), Step::Apply);
+        assert_eq!(step(&synced(), &sync(3), Some(&class(2)), &present("7"), false, true), Step::Apply);
     }
 
     #[test]
@@ -185,24 +185,24 @@ mod tests {
             (sync(4), Some(class(2))),
             (sync(3), Some(class(3))),
             (sync(3), None),
-            (SyncSeen::Gone, Some(class(2))),
+            (CachedSync::Absent, Some(class(2))),
         ] {
-            assert_eq!(step(&synced(), &sync, class.as_ref(), &there("7"), false, false), Step::Repair);
+            assert_eq!(step(&synced(), &sync, class.as_ref(), &present("7"), false, false), Step::Repair);
         }
     }
 
     #[test]
     fn an_object_older_than_our_write_is_neither_repaired_nor_evaluated() {
-        let behind = SyncSeen::Behind(Duration::from_secs(1));
+        let behind = CachedSync::Stale(Duration::from_secs(1));
         let mut open = synced();
         open.delegation.as_mut().unwrap().open = true;
         for record in [synced(), open] {
-            let step = step(&record, &behind, Some(&class(2)), &there("8"), false, false);
+            let step = step(&record, &behind, Some(&class(2)), &present("8"), false, false);
             assert_eq!(step, Step::Observe(Aspect::OwnWrite(Duration::from_secs(1))));
         }
         let mut changed = synced();
         changed.secret.generation = 2;
-        assert_eq!(step(&changed, &behind, None, &Seen::Gone, false, false), Step::Apply);
+        assert_eq!(step(&changed, &behind, None, &CachedSecret::Absent, false, false), Step::Apply);
     }
 
     #[test]
@@ -210,8 +210,8 @@ mod tests {
         let mut open = synced();
         open.delegation.as_mut().unwrap().open = true;
         assert_eq!(step_of(&open), Step::Observe(Aspect::Answer));
-        let another = Seen::There(Written { uid: "another".into(), resource_version: "7".into() });
-        for secret in [there("8"), another, Seen::Gone] {
+        let another = CachedSecret::Present(Written { uid: "another".into(), resource_version: "7".into() });
+        for secret in [present("8"), another, CachedSecret::Absent] {
             assert_eq!(
                 step(&synced(), &sync(3), Some(&class(2)), &secret, false, false),
                 Step::Observe(Aspect::Answer)
@@ -230,9 +230,9 @@ mod tests {
             ..SyncCondition::default()
         };
         failed.status = Some(SecretSyncStatus { conditions: vec![condition], ..SecretSyncStatus::default() });
-        let failed = SyncSeen::There(Arc::new(failed));
+        let failed = CachedSync::Present(Arc::new(failed));
         assert_eq!(
-            step(&synced(), &failed, Some(&class(2)), &there("7"), false, false),
+            step(&synced(), &failed, Some(&class(2)), &present("7"), false, false),
             Step::Observe(Aspect::Answer)
         );
     }
@@ -241,11 +241,14 @@ mod tests {
     fn a_deletion_removes_the_pair_and_a_running_create_belongs_to_its_call() {
         let mut deleting = synced();
         deleting.secret.state = State::Deleting;
-        assert_eq!(step(&deleting, &SyncSeen::Gone, None, &Seen::Gone, true, true), Step::Remove);
+        assert_eq!(
+            step(&deleting, &CachedSync::Absent, None, &CachedSecret::Absent, true, true),
+            Step::Remove
+        );
         let mut pending = synced();
         pending.secret.references[0].create_pending = true;
         assert_eq!(step_of(&pending), Step::ResumeCreate);
-        assert_eq!(step(&pending, &sync(3), Some(&class(2)), &there("7"), true, false), Step::Nothing);
+        assert_eq!(step(&pending, &sync(3), Some(&class(2)), &present("7"), true, false), Step::Nothing);
     }
 
     #[test]
@@ -264,7 +267,7 @@ mod tests {
         let mut done = awaited.clone();
         done.delegation.as_mut().unwrap().open = false;
         assert!(!is_awaited(&done, &held), "its answer was recorded");
-        let changes: [fn(&mut Remembered); 4] = [
+        let changes: [fn(&mut TestRecord); 4] = [
             |record| record.sync_requests = 1,
             |record| record.secret.generation = 2,
             |record| record.delegation = None,

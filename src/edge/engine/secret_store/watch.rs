@@ -50,19 +50,19 @@ struct Inner {
 #[derive(Clone, Copy)]
 struct Acts {
     /// When the watches began to observe it.
-    seen_since: Instant,
+    watched_since: Instant,
     last: Option<Instant>,
 }
 
-/// The cached state of a name.
+/// The cached state of a SecretSync.
 #[derive(Clone, Debug)]
-pub enum SyncSeen {
+pub enum CachedSync {
     /// There is such a SecretSync.
-    There(Arc<SecretSync>),
+    Present(Arc<SecretSync>),
     /// There is none.
-    Gone,
+    Absent,
     /// The cache has been older than our own write for this long.
-    Behind(Duration),
+    Stale(Duration),
     /// Unknown: the first lists are not complete.
     Unknown,
 }
@@ -81,7 +81,7 @@ impl StoreIndex {
             namespace: namespace.to_owned(),
             changed: watch::Sender::new(()),
             listed: watch::Sender::new(()),
-            acts: parking_lot::Mutex::new(Acts { seen_since: Instant::now(), last: None }),
+            acts: parking_lot::Mutex::new(Acts { watched_since: Instant::now(), last: None }),
             expected_syncs: Expectations::default(),
             expected_classes: Expectations::default(),
         }))
@@ -100,19 +100,19 @@ impl StoreIndex {
     }
 
     /// The SecretSync of a name.
-    pub fn sync(&self, name: &str) -> SyncSeen {
+    pub fn sync(&self, name: &str) -> CachedSync {
         // Both lists must be complete: a class that is not listed yet would look deleted.
         if !self.is_complete() {
-            return SyncSeen::Unknown;
+            return CachedSync::Unknown;
         }
         let sync = self.0.syncs.get(&ObjectRef::new(name).within(&self.0.namespace));
         let class = self.class(name);
         let unmet_sync = self.0.expected_syncs.unmet(name, sync.as_ref().map(|sync| &sync.metadata));
         let unmet_class = self.0.expected_classes.unmet(name, class.as_ref().map(|class| &class.metadata));
         match (unmet_sync.max(unmet_class), sync) {
-            (Some(behind), _) => SyncSeen::Behind(behind),
-            (None, Some(sync)) => SyncSeen::There(sync),
-            (None, None) => SyncSeen::Gone,
+            (Some(behind), _) => CachedSync::Stale(behind),
+            (None, Some(sync)) => CachedSync::Present(sync),
+            (None, None) => CachedSync::Absent,
         }
     }
 
@@ -162,7 +162,7 @@ impl StoreIndex {
     /// How long the extension has not updated any SecretSync while the watches were running.
     pub fn quiet_for(&self) -> Duration {
         let acts = *self.0.acts.lock();
-        acts.last.map_or(acts.seen_since, |last| last.max(acts.seen_since)).elapsed()
+        acts.last.map_or(acts.watched_since, |last| last.max(acts.watched_since)).elapsed()
     }
 
     /// Notifies of every change of a SecretSync or class.
@@ -219,7 +219,7 @@ impl Inner {
 
     /// A relist has finished. The watch may have missed updates before it.
     fn begin(&self) {
-        self.acts.lock().seen_since = Instant::now();
+        self.acts.lock().watched_since = Instant::now();
         self.changed.send_replace(());
         self.listed.send_replace(());
     }

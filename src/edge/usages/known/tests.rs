@@ -19,7 +19,7 @@ fn uses(resource: &str, username: &str, password: &str) -> Named {
 
 fn listed(resources: &[(&str, &str, &str)]) -> Known {
     let mut known = Known::nothing_of([GROUP].into());
-    known.group_looked_at(GROUP, &[kind()].into(), Duration::ZERO);
+    known.group_discovered(GROUP, &[kind()].into(), Duration::ZERO);
     let one = |(name, user, password): &(&str, &str, &str)| ((*name).to_owned(), uses(name, user, password));
     known.kind_listed(&kind(), resources.iter().map(one).collect());
     known
@@ -33,16 +33,16 @@ fn names(usages: &[Arc<Usage>]) -> Vec<String> {
 fn a_changed_resource_replaces_its_uses_and_notifies_both_secrets() {
     let mut known = listed(&[("a", "s/user", "s/password")]);
     known.changed.clear();
-    known.resource_seen(&kind(), "a", uses("a", "t/user", "s/password"));
+    known.resource_changed(&kind(), "a", uses("a", "t/user", "s/password"));
     assert_eq!(known.changed, HashSet::from(["s".to_owned(), "t".to_owned()]));
     assert_eq!(
         (names(&known.of("s")), names(&known.of("t"))),
         (vec!["a s/password".to_owned()], vec!["a t/user".to_owned()])
     );
     known.changed.clear();
-    known.resource_seen(&kind(), "a", uses("a", "t/user", "s/password"));
+    known.resource_changed(&kind(), "a", uses("a", "t/user", "s/password"));
     assert!(known.changed.is_empty(), "nothing has changed");
-    known.resource_seen(&kind(), "a", Named::default());
+    known.resource_changed(&kind(), "a", Named::default());
     assert!(known.all.is_empty() && known.kinds[&kind()].resources.is_empty());
 }
 
@@ -54,10 +54,10 @@ fn an_output_is_known_until_its_resource_is_gone_or_names_another_secret() {
         let output = Output { group_kind: kind(), resource: "l".to_owned(), field, secret };
         Named { outputs: vec![output], ..Named::default() }
     };
-    known.resource_seen(&kind(), "l", output("s"));
+    known.resource_changed(&kind(), "l", output("s"));
     assert_eq!(known.output("s").unwrap().to_string(), format!("{PROFILE} l (spec.tls.secretName)"));
     assert!(known.of("s").is_empty() && known.changed.is_empty(), "it is no use");
-    known.resource_seen(&kind(), "l", output("t"));
+    known.resource_changed(&kind(), "l", output("t"));
     assert!(known.output("s").is_none() && known.output("t").is_some());
     known.kind_listed(&kind(), HashMap::new());
     assert!(known.output("t").is_none());
@@ -69,10 +69,10 @@ fn a_list_removes_missing_resources_and_a_removed_kind_removes_all() {
     known.kind_listed(&kind(), HashMap::from([("b".to_owned(), uses("b", "s/u", "t/p"))]));
     assert_eq!(names(&known.of("s")), ["b s/u"]);
     known.changed.clear();
-    known.group_looked_at(GROUP, &BTreeSet::new(), Duration::ZERO);
+    known.group_discovered(GROUP, &BTreeSet::new(), Duration::ZERO);
     assert!(known.all.is_empty());
     assert_eq!(known.changed, HashSet::from(["s".to_owned(), "t".to_owned()]));
-    known.resource_seen(&kind(), "late", uses("late", "s/u", "s/p"));
+    known.resource_changed(&kind(), "late", uses("late", "s/u", "s/p"));
     assert!(known.all.is_empty(), "a kind that is gone has no resources");
 }
 
@@ -92,22 +92,22 @@ fn pages_continue_after_a_position_and_stop_at_the_end_of_a_secret() {
 fn a_kind_that_is_unread_or_failing_for_long_is_a_gap() {
     const LONG: Duration = Duration::from_secs(3_600);
     let mut known = Known::nothing_of([GROUP].into());
-    assert_eq!(known.unseen().map(|gap| gap.what).as_deref(), Some(GROUP));
+    assert_eq!(known.unlisted().map(|gap| gap.what).as_deref(), Some(GROUP));
     assert_eq!(known.gap(LONG), None, "the first look has only begun");
     assert!(known.group_failed(GROUP, EdgeError::Throttled(None)), "news");
     assert!(!known.group_failed(GROUP, EdgeError::Throttled(None)), "the same again");
-    known.group_looked_at(GROUP, &BTreeSet::new(), Duration::ZERO);
-    assert_eq!(known.unseen(), None);
-    known.group_looked_at(GROUP, &[kind()].into(), Duration::ZERO);
-    let unseen = known.unseen().unwrap();
-    assert_eq!((unseen.to_string().contains("not listed yet"), unseen.is_for_good()), (true, false));
+    known.group_discovered(GROUP, &BTreeSet::new(), Duration::ZERO);
+    assert_eq!(known.unlisted(), None);
+    known.group_discovered(GROUP, &[kind()].into(), Duration::ZERO);
+    let unlisted = known.unlisted().unwrap();
+    assert_eq!((unlisted.to_string().contains("not listed yet"), unlisted.is_for_good()), (true, false));
     assert!(known.gap(Duration::ZERO).is_some() && known.gap(LONG).is_none());
 
     known.kind_failed(&kind(), EdgeError::Forbidden("no".into()));
     assert!(known.gap(LONG).unwrap().remedy().contains(GROUP));
     known.kind_listed(&kind(), HashMap::new());
     known.kind_failed(&kind(), EdgeError::Unreachable("away".into()));
-    assert_eq!((known.unseen(), known.gap(LONG)), (None, None), "what was known holds for a while");
+    assert_eq!((known.unlisted(), known.gap(LONG)), (None, None), "what was known holds for a while");
     assert!(known.gap(Duration::ZERO).is_some());
 }
 
@@ -116,16 +116,16 @@ async fn a_kind_that_is_briefly_not_served_keeps_its_uses() {
     let mut known = listed(&[("a", "s/u", "s/p")]);
     let (nothing, patience) = (BTreeSet::new(), Duration::from_secs(5));
     for _ in 0..2 {
-        assert!(known.group_looked_at(GROUP, &nothing, patience).is_empty());
+        assert!(known.group_discovered(GROUP, &nothing, patience).is_empty());
         tokio::time::advance(Duration::from_secs(4)).await;
-        assert!(known.group_looked_at(GROUP, &nothing, patience).is_empty());
-        known.group_looked_at(GROUP, &[kind()].into(), patience);
+        assert!(known.group_discovered(GROUP, &nothing, patience).is_empty());
+        known.group_discovered(GROUP, &[kind()].into(), patience);
         assert_eq!(known.of("s").len(), 2);
         tokio::time::advance(Duration::from_secs(4)).await;
     }
-    assert!(known.group_looked_at(GROUP, &nothing, patience).is_empty());
+    assert!(known.group_discovered(GROUP, &nothing, patience).is_empty());
     tokio::time::advance(patience).await;
-    assert_eq!(known.group_looked_at(GROUP, &nothing, patience), [kind()].into());
+    assert_eq!(known.group_discovered(GROUP, &nothing, patience), [kind()].into());
     assert!(known.of("s").is_empty());
 }
 
@@ -136,16 +136,16 @@ async fn a_kind_that_used_something_before_the_start_is_a_gap_until_it_is_served
         let mut known = Known::nothing_of([GROUP].into());
         known.expect([PROFILE.to_owned()].into());
         for _ in 0..2 {
-            known.group_looked_at(GROUP, &BTreeSet::new(), patience);
-            known.all_looked_at(patience);
-            assert_eq!(known.unseen().map(|gap| gap.what).as_deref(), Some(PROFILE));
+            known.group_discovered(GROUP, &BTreeSet::new(), patience);
+            known.all_groups_discovered(patience);
+            assert_eq!(known.unlisted().map(|gap| gap.what).as_deref(), Some(PROFILE));
             tokio::time::advance(Duration::from_secs(4)).await;
         }
         if comes {
-            known.group_looked_at(GROUP, &[kind()].into(), patience);
+            known.group_discovered(GROUP, &[kind()].into(), patience);
             known.kind_listed(&kind(), HashMap::new());
         }
-        known.all_looked_at(patience);
-        assert_eq!((known.unseen(), known.is_expecting()), (None, false), "{comes}");
+        known.all_groups_discovered(patience);
+        assert_eq!((known.unlisted(), known.is_expecting()), (None, false), "{comes}");
     }
 }
