@@ -92,10 +92,10 @@ pub enum StartError {
         error: StoreError,
     },
     /// The Key Vault client can't be created.
-    #[error("{0}. {remedy}", remedy = .0.remedy())]
+    #[error("{}", .0.explained())]
     Vault(VaultError),
     /// The Kubernetes client can't be created.
-    #[error("{0}. {remedy}", remedy = .0.remedy())]
+    #[error("{}", .0.explained())]
     Edge(EdgeError),
     /// The server can't listen.
     #[error(transparent)]

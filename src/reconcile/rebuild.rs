@@ -56,7 +56,7 @@ pub enum Finding {
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
     /// The edge can't be read.
-    #[error("{0}. {remedy}", remedy = .0.remedy())]
+    #[error("{}", .0.explained())]
     Edge(#[from] EdgeError),
     /// The database failed.
     #[error(transparent)]

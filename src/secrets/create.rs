@@ -182,8 +182,8 @@ impl Secrets {
             match self.store_new(&name, create, &tag, may_be_stored).await {
                 Ok(Stored { unverified: Some(error), .. }) => {
                     nothing_stored = false;
-                    tracing::warn!(vault_secret = %name, %error, "can't verify the creation of a vault \
-                        secret yet");
+                    let message = "can't verify the creation of a vault secret yet";
+                    tracing::warn!(vault_secret = %name, %error, "{message}");
                 }
                 Ok(Stored { value, .. }) => {
                     nothing_stored = false;

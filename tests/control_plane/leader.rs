@@ -1,4 +1,4 @@
-//! Which process acts for the instance, on the real API server, with the rights of the chart and without one of them.
+//! Leader election on the real API server, with the rights of the chart and without the right on the Lease.
 
 use std::time::Duration;
 

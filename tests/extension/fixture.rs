@@ -1,4 +1,4 @@
-//! A vault, a cluster with the extension's custom resources, and the stand-in between them.
+//! A vault, a cluster with the extension's custom resources, and the extension's double between them.
 
 use std::{collections::BTreeMap, time::Duration};
 

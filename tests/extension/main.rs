@@ -1,5 +1,5 @@
-//! The stand-in of the Secret Store extension does what the real one was seen to do: each of the twelve observations on the real
-//! controller is a test, with its number above it. They run on the Kubernetes double and, by
+//! The double of the Secret Store extension behaves like the real extension: each of the twelve observations of the real controller
+//! is a test, with its number above it. The tests run on the Kubernetes double and, with
 //! `scripts/on-control-plane cargo test --test extension`, on the real control plane.
 
 #![allow(missing_docs)]

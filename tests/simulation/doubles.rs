@@ -158,7 +158,7 @@ pub async fn client(kubeconfig: &Path) -> kube::Client {
     kube::Client::try_from(config).expect("a client")
 }
 
-/// What stands in for the Secret Store extension, in its engine.
+/// The double of the Secret Store extension, with the Secret Store engine.
 pub async fn extension(
     engine: SyncEngine,
     vault: &KeyVault,

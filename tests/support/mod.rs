@@ -203,7 +203,7 @@ impl World {
         self.start_service().await;
     }
 
-    /// Stops what stands in for the Secret Store extension.
+    /// Stops the double of the Secret Store extension.
     pub async fn stop_extension(&mut self) {
         self.site.extension.take().expect("the extension runs").stop().await;
     }

@@ -14,7 +14,7 @@ pub struct Site {
     /// That somebody's kubeconfig.
     pub admin_kubeconfig: PathBuf,
     double: Option<Cluster>,
-    /// What stands in for the Secret Store extension, in its engine.
+    /// The double of the Secret Store extension, with the Secret Store engine.
     pub extension: Option<Extension>,
     pub somebody: Somebody,
     pub directory: TempDir,
@@ -79,7 +79,7 @@ impl Site {
         }
     }
 
-    /// Installs the Secret Store extension, with what stands in for its controller.
+    /// Installs the Secret Store extension, with the double of its controller.
     pub async fn install_extension(&mut self) {
         extension::install(&self.kube).await.unwrap();
         let identity = &self.vault.credential().client_id;
@@ -87,7 +87,7 @@ impl Site {
         self.extension = Some(Extension::start(self.extension_options()).await.unwrap());
     }
 
-    /// What the extension's stand-in works with: no poll of its own within a test.
+    /// The options of the extension's double. It does not poll within a test.
     pub fn extension_options(&self) -> extension::Options {
         let vault = extension::VaultAccess {
             vaults: BTreeMap::from([(VAULT.to_owned(), self.vault.uri())]),

@@ -76,8 +76,8 @@ impl Store {
             wait = match made {
                 Ok(made) => {
                     let Backup { file, manifest, bytes } = made;
-                    tracing::info!(file = %file.display(), bytes, sequence = manifest.sequence, "backed up \
-                        the database");
+                    let sequence = manifest.sequence;
+                    tracing::info!(file = %file.display(), bytes, sequence, "backed up the database");
                     schedule.interval
                 }
                 Err(error) => {

@@ -49,7 +49,7 @@ async fn every_silent_watch_is_detected_within_a_minute() {
     until_usages(&mut world, "b", |usages| usages.iter().any(|usage| usage.resource == "valve")).await;
     world.until("a", |secret| is_in_use(secret, "NotUsed")).await;
     world.until("b", |secret| is_in_use(secret, "Used")).await;
-    // The stand-in of the extension watches in its own way.
+    // The extension's double has its own watches.
     world.cluster().faults().clear();
     for id in ["a", "b"] {
         until_so("the Secret is there", async || world.edge(id).await.is_some()).await;

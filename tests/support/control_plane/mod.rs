@@ -43,9 +43,9 @@ pub const CLUSTER: (&str, &str) = ("SECRET_SERVICE_TEST_CLUSTER", "real");
 
 /// What the chart makes for the engine `auto`: the rights of both engines.
 const MANIFEST: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/manifests/auto.yaml"));
-/// The namespace that stands in it.
+/// The namespace that the manifest names.
 pub const MANIFEST_NAMESPACE: &str = "azure-iot-operations";
-/// What it has of the product's account and its rights.
+/// The service account and the rights in it.
 const ACCOUNT_KINDS: [&str; 5] =
     ["ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"];
 /// The service account that it makes.
