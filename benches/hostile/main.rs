@@ -72,7 +72,7 @@ async fn measure(hostile: &tokio::runtime::Handle) {
     }
     let mut table = Table::new();
     let header = [
-        "GetSyncedSecret, 200 a second, beside",
+        "GetSyncedSecret, 200 a second, during",
         "calls",
         "p50",
         "p99",

@@ -25,8 +25,8 @@ pub fn conditions() -> String {
 
 pub fn audit() -> String {
     let mut page = String::from(
-        "# The audit\n\nEvery event says who (`actor`) did what (`action`) to which resource, when, and with which `outcome`: `OK`, or why \
-         not. `secret-service audit` lists the events; [security](security.md) says how they are chained and kept. An action that is not \
+        "# The audit\n\nEvery event records its `actor`, the `action`, the resource, the time and the `outcome`: `OK` or a status code. \
+         `secret-service audit` lists the events; [security](security.md) describes how they are chained and kept. An action that is not \
          listed here was recorded by another release.\n\n| action | what it means |\n|---|---|\n",
     );
     for action in AuditAction::ALL {
@@ -74,8 +74,8 @@ pub fn errors() -> String {
     errors.dedup_by_key(|error| (error.code, error.reason));
     let mut page = format!(
         "# Errors\n\nEvery error is a canonical gRPC code with `google.rpc.ErrorInfo`: a stable `reason`, for programs, in the domain \
-         `{}`. The message says what happened and, in its last sentence, what to do; here both stand as samples about \
-         \"pump-7\". Where a column says so, `google.rpc.RetryInfo` says how long to wait before the same call again.\n",
+         `{}`. The message says what happened and, in its last sentence, what to do; the tables show examples for \
+         \"pump-7\". If the last column says yes, `google.rpc.RetryInfo` says how long to wait before a retry.\n",
         api::DOMAIN
     );
     let mut code = None;
