@@ -28,6 +28,7 @@ mod resources;
 mod reviews;
 mod routes;
 mod schema;
+mod secret_content;
 mod selectors;
 mod status;
 mod store;

@@ -8,6 +8,7 @@ use super::{
     names::{config_key_problem, label_key_problem, label_problem, label_value_problem, subdomain_problem},
     object::{self, is_deleting, meta, text},
     resources::{Builtin, Served},
+    secret_content,
     status::{ApiError, Cause},
 };
 
@@ -139,28 +140,9 @@ fn secret(live: Option<&Value>, object: &Value) -> Vec<Cause> {
     if decoded_size(object, "data") > MAX_SECRET {
         causes.push(Cause::too_long("data", MAX_SECRET));
     }
-    let kind = text(object, "/type");
-    let required: &[&str] = match kind {
-        "kubernetes.io/tls" => &["tls.crt", "tls.key"],
-        "kubernetes.io/ssh-auth" => &["ssh-privatekey"],
-        "kubernetes.io/dockerconfigjson" => &[".dockerconfigjson"],
-        "kubernetes.io/dockercfg" => &[".dockercfg"],
-        _ => &[],
-    };
-    let data = object.get("data");
-    let has = |key: &str| data.is_some_and(|data| data.get(key).is_some());
-    let missing = required.iter().filter(|key| !has(key));
-    causes.extend(missing.map(|key| Cause::required(format!("data[{key}]"), "")));
-    if kind == "kubernetes.io/basic-auth" && !has("username") && !has("password") {
-        causes.push(Cause::required("data[username]", ""));
-        causes.push(Cause::required("data[password]", ""));
-    }
-    if kind == "kubernetes.io/service-account-token"
-        && object.pointer("/metadata/annotations/kubernetes.io~1service-account.name").is_none()
-    {
-        causes.push(Cause::required("metadata.annotations[kubernetes.io/service-account.name]", ""));
-    }
+    causes.extend(secret_content::validate(object));
     if let Some(live) = live {
+        let kind = text(object, "/type");
         if text(live, "/type") != kind {
             causes.push(Cause::invalid("type", kind, "field is immutable"));
         }
