@@ -244,6 +244,7 @@ impl Validate for Server {
 
 /// Checks combinations of fields from several sections.
 pub(super) fn check_combinations(config: &Config, errors: &mut ErrorCollector) {
+    check_vault_host(config.vault.uri.0.host_str().unwrap_or_default(), config.cloud.name, errors);
     let (server, anonymous) = (&config.server, config.authentication.anonymous);
     let is_open = anonymous && server.insecure && server.tls_cert_file.is_none();
     for address in server.listen.iter().filter(|address| is_open && !address.ip().is_loopback()) {
@@ -254,6 +255,46 @@ pub(super) fn check_combinations(config: &Config, errors: &mut ErrorCollector) {
              key instead of server.insecure, or listen only on loopback addresses and server.unix_socket"
         );
         errors.add("server.insecure", problem);
+    }
+}
+
+/// The endings of vault names, and the clouds that they belong to.
+const VAULT_SUFFIXES: [(&str, CloudName, &str); 3] = [
+    (".vault.azure.net", CloudName::Public, "public"),
+    (".vault.azure.cn", CloudName::China, "china"),
+    (".vault.usgovcloudapi.net", CloudName::UsGovernment, "us-government"),
+];
+
+/// The endings of the names that private DNS zones have for private endpoints, and of the vaults behind them.
+const PRIVATE_SUFFIXES: [(&str, &str); 6] = [
+    (".privatelink.vaultcore.azure.net", ".vault.azure.net"),
+    (".privatelink.vaultcore.azure.cn", ".vault.azure.cn"),
+    (".privatelink.vaultcore.usgovcloudapi.net", ".vault.usgovcloudapi.net"),
+    (".vaultcore.azure.net", ".vault.azure.net"),
+    (".vaultcore.azure.cn", ".vault.azure.cn"),
+    (".vaultcore.usgovcloudapi.net", ".vault.usgovcloudapi.net"),
+];
+
+/// Checks that the vault has a name that its certificate has, and that the cloud is the vault's.
+fn check_vault_host(host: &str, cloud: CloudName, errors: &mut ErrorCollector) {
+    let of = |suffix: &str| host.strip_suffix(suffix).filter(|name| !name.is_empty());
+    for (suffix, public) in PRIVATE_SUFFIXES {
+        if let Some(name) = of(suffix) {
+            let problem = format!(
+                "{host} is the name of a private endpoint in DNS, for which a vault has no certificate; set \
+                 \"https://{name}{public}/\", which DNS resolves to the private endpoint inside of its network"
+            );
+            return errors.add("vault.uri", problem);
+        }
+    }
+    let Some((_, own, word)) = VAULT_SUFFIXES.iter().find(|(suffix, ..)| of(suffix).is_some()) else {
+        return;
+    };
+    if cloud != CloudName::Custom && cloud != *own {
+        let problem = format!(
+            "{host} is a vault of another cloud, so it would accept no token; set cloud.name = \"{word}\", or another vault.uri"
+        );
+        errors.add("cloud.name", problem);
     }
 }
 
@@ -275,4 +316,44 @@ fn check_readable(path: &'static str, file: Option<&Path>, errors: &mut ErrorCol
         path,
         format!("{:?} {problem}; name a file that the service can read", file.display().to_string()),
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(host: &str, cloud: CloudName) -> String {
+        let mut errors = ErrorCollector::default();
+        check_vault_host(host, cloud, &mut errors);
+        format!("{:?}", errors.errors)
+    }
+
+    #[test]
+    fn the_cloud_must_be_the_one_of_the_vaults_name() {
+        let clouds = [CloudName::Public, CloudName::China, CloudName::UsGovernment];
+        for (suffix, own, word) in VAULT_SUFFIXES {
+            for cloud in clouds {
+                let told = refused(&format!("contoso{suffix}"), cloud);
+                assert_eq!(told.contains("cloud.name"), cloud != own, "{suffix} {cloud:?}: {told}");
+                assert!(cloud == own || told.contains(word), "{told}");
+            }
+            assert!(!refused(&format!("contoso{suffix}"), CloudName::Custom).contains("cloud.name"));
+        }
+        for host in ["127.0.0.1", "localhost", "vault.azure.net", "contoso.vault.azure.net.example.com"] {
+            assert!(!refused(host, CloudName::China).contains("cloud.name"), "{host}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_private_endpoint_is_refused_with_the_name_of_its_vault() {
+        for cloud in [CloudName::Public, CloudName::Custom] {
+            let told = refused("contoso.privatelink.vaultcore.azure.net", cloud);
+            assert!(
+                told.contains("vault.uri") && told.contains("https://contoso.vault.azure.net/"),
+                "{told}"
+            );
+        }
+        let told = refused("contoso.vaultcore.usgovcloudapi.net", CloudName::UsGovernment);
+        assert!(told.contains("https://contoso.vault.usgovcloudapi.net/"), "{told}");
+    }
 }
