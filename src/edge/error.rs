@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::refusal::{Refusal, intercepted};
 use crate::{explain::Explain, model::Reason, quote::Quote};
 
 /// An error of the edge. No message contains a secret value: the API names fields and keys, and we never
@@ -51,6 +52,12 @@ pub enum EdgeError {
     /// The namespace does not exist.
     #[error("the namespace {0:?} does not exist")]
     NamespaceMissing(String),
+    /// The namespace is being deleted, so nothing can be created in it.
+    #[error("the namespace {0:?} is being deleted")]
+    NamespaceTerminating(String),
+    /// A proxy or a web page has answered instead of the API server.
+    #[error("the Kubernetes API is unreachable: {0}")]
+    Intercepted(Quote),
     /// The custom resources of the Secret Store extension are not installed, or not in the version that this
     /// service writes.
     #[error("the cluster does not serve the kind {kind} of the Secret Store extension")]
@@ -99,9 +106,16 @@ impl EdgeError {
             }
             error => return Self::Unreachable(Quote::cause(error)),
         };
+        if let Some(cause) = intercepted(status.code, &status.message) {
+            return Self::Intercepted(cause.into());
+        }
         let message = Quote::from(&status.message);
+        let refusal = Refusal::of(&status.message);
         match status.code {
             401 => Self::Unauthenticated(message),
+            403 if refusal == Some(Refusal::NamespaceTerminating) => {
+                Self::NamespaceTerminating(namespace.to_owned())
+            }
             403 => Self::Forbidden(message),
             404 if status.message.contains("namespaces \"") => Self::NamespaceMissing(namespace.to_owned()),
             404 => Self::NotFound(message),
@@ -109,7 +123,7 @@ impl EdgeError {
             // The apply named the object by its uid, and another object has the name now.
             422 if status.message.contains("metadata.uid: Invalid value") => Self::Changed(message),
             413 => Self::TooLarge,
-            422 if status.message.contains("Too long") => Self::TooLarge,
+            422 | 500 if refusal == Some(Refusal::TooLarge) => Self::TooLarge,
             400 | 405 | 415 | 422 => Self::Rejected(message),
             429 => Self::Throttled(retry_after(status)),
             _ => Self::Unreachable(format!("status {}: {message}", status.code).into()),
@@ -124,6 +138,7 @@ impl EdgeError {
                 | Self::Terminating { .. }
                 | Self::Throttled(_)
                 | Self::NotLeader { .. }
+                | Self::Intercepted(_)
                 | Self::Unreachable(_)
                 | Self::Timeout(_)
         )
@@ -140,11 +155,14 @@ impl EdgeError {
             Self::Rejected(_) | Self::NamespaceMissing(_) | Self::NotFound(_) | Self::Terminating { .. } => {
                 Reason::EdgeRejected
             }
+            Self::NamespaceTerminating(_) => Reason::NamespaceTerminating,
             Self::Changed(_) => Reason::Pending,
             Self::NotLeader { .. } => Reason::StandingBy,
-            Self::Configuration(_) | Self::Throttled(_) | Self::Unreachable(_) | Self::Timeout(_) => {
-                Reason::EdgeUnreachable
-            }
+            Self::Configuration(_)
+            | Self::Throttled(_)
+            | Self::Intercepted(_)
+            | Self::Unreachable(_)
+            | Self::Timeout(_) => Reason::EdgeUnreachable,
         }
     }
 }
@@ -187,13 +205,21 @@ impl Explain for EdgeError {
             Self::NamespaceMissing(namespace) => {
                 format!("Create the namespace {namespace:?}, or configure the namespace of the instance.")
             }
+            Self::NamespaceTerminating(_) => Refusal::NamespaceTerminating.remedy().to_owned(),
+            Self::Intercepted(_) => {
+                "Check the proxy and the address of the API server: HTTPS_PROXY and NO_PROXY of the service, and the kubeconfig. The \
+                 service continues by itself as soon as the cluster answers."
+                    .to_owned()
+            }
             Self::NotServed { .. } => {
                 "Install the Secret Store extension in the cluster, or set sync.engine to direct.".to_owned()
             }
             Self::NotFound(_) => "Check that the cluster serves the resource.".to_owned(),
-            Self::TooLarge => "Split the references across several synced secrets.".to_owned(),
-            Self::Rejected(said) if said.contains("immutable") => IMMUTABLE.to_owned(),
-            Self::Rejected(_) => "Fix the field named above and retry.".to_owned(),
+            Self::TooLarge => Refusal::TooLarge.remedy().to_owned(),
+            Self::Rejected(said) => {
+                let remedy = Refusal::of(said).map(Refusal::remedy);
+                remedy.unwrap_or("Fix the field named above and retry.").to_owned()
+            }
             Self::Throttled(_) | Self::Unreachable(_) | Self::Timeout(_) => {
                 "Retry later; the service continues by itself as soon as the cluster answers.".to_owned()
             }
@@ -205,7 +231,3 @@ fn retry_after(status: &kube::core::Status) -> Option<Duration> {
     let seconds = status.details.as_ref()?.retry_after_seconds;
     (seconds > 0).then(|| Duration::from_secs(u64::from(seconds)))
 }
-
-/// The remedy for an immutable Secret, or for a change of an immutable field such as `type`.
-pub(super) const IMMUTABLE: &str =
-    "The field named above is immutable: delete the Secret, and the service creates it again.";

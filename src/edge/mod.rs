@@ -14,6 +14,7 @@ mod index;
 mod lease;
 mod manifest;
 mod recovery;
+mod refusal;
 mod reviews;
 mod table;
 mod usages;

@@ -53,8 +53,12 @@ impl SharedReads {
     /// The value of a version, or of the latest one; from the vault the first time.
     pub async fn get(&self, name: &VaultSecretName, version: Option<&VaultVersion>) -> ReadResult {
         let cell = self.cell((name.clone(), version.cloned()));
-        let read =
-            || async { self.vault.get(name, version, self.priority).await.map(Arc::new).map_err(Arc::new) };
+        let read = || async {
+            match self.vault.get(name, version, self.priority).await {
+                Ok(value) => Ok(Arc::new(value)),
+                Err(error) => Err(self.explained(error).await),
+            }
+        };
         cell.get_or_init(read).await.clone()
     }
 
@@ -71,8 +75,10 @@ impl SharedReads {
         let cell = self.descriptions.lock().entry(key).or_default().clone();
         let look = || async {
             let time = self.vault.clock().now();
-            let versions = self.vault.describe(name, version, self.priority).await.map_err(Arc::new)?;
-            Ok(Arc::new(Description { versions, time }))
+            match self.vault.describe(name, version, self.priority).await {
+                Ok(versions) => Ok(Arc::new(Description { versions, time })),
+                Err(error) => Err(self.explained(error).await),
+            }
         };
         cell.get_or_init(look).await.clone()
     }
@@ -93,6 +99,10 @@ impl SharedReads {
     pub(super) fn may_answer(&self, requested_at: Option<Instant>) -> bool {
         self.begun.elapsed() < READS_LIFETIME
             && requested_at.is_none_or(|requested_at| self.begun >= requested_at)
+    }
+
+    async fn explained(&self, error: VaultError) -> Arc<VaultError> {
+        Arc::new(self.vault.explain_missing(error, self.priority).await)
     }
 
     fn cell(&self, key: Key) -> Arc<OnceCell<ReadResult>> {

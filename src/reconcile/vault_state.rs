@@ -13,8 +13,11 @@ use super::{
     record_update,
 };
 use crate::{
-    edge::engine::{Failure, Problem, Retry, VaultState, reads_values},
-    model::{Reason, Reference, ReferenceStatus, VaultSecretVersion, VaultValue, VaultVersion},
+    edge::engine::{Failure, Retry, VaultState, not_encoded, reads_values, refused_content},
+    model::{
+        ContentError, Reason, Reference, ReferenceStatus, SecretType, VaultSecretVersion, VaultValue,
+        VaultVersion,
+    },
     store::Record,
     vault::{Priority, VaultError},
 };
@@ -39,7 +42,8 @@ impl Reconciler {
         let reads = self.reads_for(record, shared);
         let references = &record.secret.references;
         let needs_values = reads_values(record.engine);
-        let looks = references.iter().map(|reference| look(reference, &reads, needs_values));
+        let secret_type = &record.secret.secret_type;
+        let looks = references.iter().map(|reference| look((secret_type, reference), &reads, needs_values));
         let looks = join_all(looks).await;
         let state = collect(references, looks)?;
         self.0.comparisons.note(record.followed());
@@ -51,19 +55,29 @@ impl Reconciler {
 enum Unusable {
     Vault(Arc<VaultError>),
     Encoding(String),
+    /// The API server would refuse the value in a Secret of this type.
+    Content(ContentError),
 }
 
-async fn look(reference: &Reference, reads: &SharedReads, needs_value: bool) -> Result<Found, Unusable> {
+async fn look(
+    (secret_type, reference): (&SecretType, &Reference),
+    reads: &SharedReads,
+    needs_value: bool,
+) -> Result<Found, Unusable> {
     match needs_value {
-        true => read(reference, reads).await,
+        true => read((secret_type, reference), reads).await,
         false => describe(reference, reads).await,
     }
 }
 
-async fn read(reference: &Reference, reads: &SharedReads) -> Result<Found, Unusable> {
+async fn read(
+    (secret_type, reference): (&SecretType, &Reference),
+    reads: &SharedReads,
+) -> Result<Found, Unusable> {
     let value =
         reads.get(&reference.vault_secret, reference.version.as_ref()).await.map_err(Unusable::Vault)?;
     let (bytes, status) = decode(reference, &value).map_err(Unusable::Encoding)?;
+    secret_type.check_content(reference.key.as_str(), &bytes).map_err(Unusable::Content)?;
     let version = status.synced_version.clone().expect("a value that was read has a version");
     Ok((status, Some((bytes, version))))
 }
@@ -85,6 +99,9 @@ fn collect(references: &[Reference], looks: Vec<Result<Found, Unusable>>) -> Res
                 state.values.extend(value);
             }
             Err(Unusable::Encoding(message)) => problems.push((place, Reason::InvalidEncoding, message)),
+            Err(Unusable::Content(error)) => {
+                problems.push((place, Reason::EdgeRejected, refused_content(&references[place], &error)));
+            }
             Err(Unusable::Vault(error)) => {
                 retry = vault_retry(&error, retry);
                 problems.push((place, error.condition_reason(), explain(&error)));
@@ -93,40 +110,17 @@ fn collect(references: &[Reference], looks: Vec<Result<Found, Unusable>>) -> Res
     }
     match Failure::of_references(references, problems, retry) {
         None => Ok(state),
-        Some(failure) => Err(held_back(failure, references, &synced)),
+        Some(failure) => {
+            Err(failure.holding_back(references, synced.iter().map(|(place, version)| (*place, version))))
+        }
     }
-}
-
-/// Adds a problem for each reference that was read and has a new version: the edge keeps the old version
-/// until all references can be read.
-fn held_back(mut failure: Failure, references: &[Reference], read: &[(usize, VaultVersion)]) -> Failure {
-    let Some(cause) = failure.problems.first().map(|(place, ..)| &references[*place].key) else {
-        return failure;
-    };
-    let message = |held: &VaultVersion, version: &VaultVersion| {
-        format!(
-            "The vault has version {version}, but the edge keeps {held} until key {cause} can be read: all keys of a Secret \
-             change together."
-        )
-    };
-    let problem = |(place, version): &(usize, VaultVersion)| {
-        let held = references[*place].status.synced_version.as_ref()?;
-        (held != version).then(|| (*place, Reason::HeldBack, message(held, version)))
-    };
-    let problems: Vec<Problem> = read.iter().filter_map(problem).collect();
-    failure.problems.extend(problems);
-    failure
 }
 
 fn decode(
     reference: &Reference,
     value: &VaultValue,
 ) -> Result<(Zeroizing<Vec<u8>>, ReferenceStatus), String> {
-    let bytes = reference.encoding.decode(&value.value).map_err(|error| {
-        format!(
-            "{error}. Store it in that encoding, or change the reference's encoding with UpdateSyncedSecret."
-        )
-    })?;
+    let bytes = reference.encoding.decode(&value.value).map_err(|_| not_encoded(reference))?;
     Ok((bytes, record_update::status_of(value)))
 }
 

@@ -13,7 +13,10 @@ use crate::{
         EdgeError,
         engine::{Objection, VaultState, reads_values},
     },
-    model::{Reference, SyncEngine, SyncedSecret, SyncedSecretId, VaultSecretName, VaultVersion, limits},
+    model::{
+        EncodingError, Reference, SecretType, SyncEngine, SyncedSecret, SyncedSecretId, VaultSecretName,
+        VaultVersion, limits,
+    },
     reconcile::SharedReads,
     vault::{Priority, VaultError},
 };
@@ -62,7 +65,10 @@ impl Secrets {
         edge_uid: Option<&str>,
     ) -> Result<(), Error> {
         let engine = self.0.reconciler.engine_of(engine);
-        let values = if engine.reads_values() { values(references, reads).await? } else { Vec::new() };
+        let values = match engine.reads_values() {
+            true => values(&secret.secret_type, references, reads).await?,
+            false => Vec::new(),
+        };
         let state = VaultState { values, ..VaultState::default() };
         Ok(engine.dry_run(secret, state, edge_uid).await?)
     }
@@ -79,6 +85,18 @@ impl Secrets {
             Objection::Engine(error) => Problem::new("", Cause::Edge(error)),
         };
         self.0.reconciler.engine_of(engine).check(secret).into_iter().map(problem).collect()
+    }
+
+    /// What the API server asks of a Secret of this type: known before any value is.
+    pub(super) fn check_keys_of_type(&self, secret: &SyncedSecret) -> Result<(), Error> {
+        let has = |key: &str| secret.references.iter().any(|reference| reference.key.as_str() == key);
+        match secret.secret_type.missing_keys(has) {
+            None => Ok(()),
+            Some(missing) => Err(Error::invalid(
+                "references",
+                format!("a Secret of the type {} needs {missing}", secret.secret_type),
+            )),
+        }
     }
 
     /// Whether a vault secret can be created: the name is neither taken nor soft-deleted.
@@ -121,7 +139,7 @@ async fn check_existing(engine: SyncEngine, new: &NewReference, reads: &SharedRe
     not_expired(name, value.version.secret.expire_time, value.read_time)?;
     match reference.encoding.decode(&value.value) {
         Ok(_) => Ok(()),
-        Err(error) => Err(Cause::NotEncoded(reference.vault_secret.clone(), error)),
+        Err(error) => Err(not_encoded(reference, error)),
     }
 }
 
@@ -136,19 +154,18 @@ fn not_expired(name: &VaultSecretName, expire_time: Option<Timestamp>, now: Time
 /// Checks that the values to store can be synced, as far as the engine sees them.
 pub(super) async fn check_values(
     engine: SyncEngine,
+    secret_type: &SecretType,
     references: &[NewReference],
     reads: &SharedReads,
 ) -> Result<(), Error> {
     if reads_values(engine) {
-        return values(references, reads).await.map(drop);
+        return values(secret_type, references, reads).await.map(drop);
     }
-    for NewReference { reference, create } in references {
+    for (place, NewReference { reference, create }) in references.iter().enumerate() {
         if let Some(create) = create {
-            let name = &reference.vault_secret;
-            reference
-                .encoding
-                .decode(&create.value)
-                .map_err(|error| Cause::NotEncoded(name.clone(), error))?;
+            let decoded = reference.encoding.decode(&create.value);
+            let bytes = decoded.map_err(|error| not_encoded(reference, error))?;
+            check_content(secret_type, place, reference, &bytes)?;
         }
     }
     Ok(())
@@ -156,14 +173,15 @@ pub(super) async fn check_values(
 
 /// The bytes that the edge will get; an error if they exceed the limit of a Secret.
 async fn values(
+    secret_type: &SecretType,
     references: &[NewReference],
     reads: &SharedReads,
 ) -> Result<Vec<(Zeroizing<Vec<u8>>, VaultVersion)>, Error> {
     let mut values = Vec::with_capacity(references.len());
-    for NewReference { reference, create } in references {
-        let not_encoded = |error| Cause::NotEncoded(reference.vault_secret.clone(), error);
+    for (place, NewReference { reference, create }) in references.iter().enumerate() {
+        let not_encoded = |error| not_encoded(reference, error);
         let name = &reference.vault_secret;
-        values.push(match create {
+        let (bytes, version) = match create {
             Some(create) => {
                 let placeholder = "0".repeat(32).parse().expect("32 hex digits are a version");
                 (reference.encoding.decode(&create.value).map_err(not_encoded)?, placeholder)
@@ -173,7 +191,9 @@ async fn values(
                 let bytes = reference.encoding.decode(&value.value).map_err(not_encoded)?;
                 (bytes, value.version.version.clone())
             }
-        });
+        };
+        check_content(secret_type, place, reference, &bytes)?;
+        values.push((bytes, version));
     }
     match values.iter().map(|(bytes, _)| bytes.len()).sum::<usize>() <= limits::SECRET_BYTES {
         true => Ok(values),
@@ -188,6 +208,21 @@ async fn values(
     }
 }
 
+/// Whether the API server takes these bytes in a Secret of this type.
+fn check_content(
+    secret_type: &SecretType,
+    place: usize,
+    reference: &Reference,
+    bytes: &[u8],
+) -> Result<(), Error> {
+    let checked = secret_type.check_content(reference.key.as_str(), bytes);
+    checked.map_err(|error| Error::invalid(format!("references[{place}]"), error))
+}
+
+fn not_encoded(reference: &Reference, error: EncodingError) -> Cause {
+    Cause::NotEncoded { key: reference.key.clone(), name: reference.vault_secret.clone(), error }
+}
+
 /// The field of a reference that a problem concerns.
 fn field_of(new: &NewReference, cause: &Cause) -> &'static str {
     match cause {
@@ -197,7 +232,7 @@ fn field_of(new: &NewReference, cause: &Cause) -> &'static str {
         {
             "version"
         }
-        Cause::NotEncoded(..) => "encoding",
+        Cause::NotEncoded { .. } => "encoding",
         _ => "vault_secret",
     }
 }

@@ -50,6 +50,7 @@ impl Secrets {
         }
         let engine = self.0.reconciler.engine_soon().await?;
         let secret = desired(&new);
+        self.check_keys_of_type(&secret)?;
         Error::refuse(self.check_engine(engine, &secret))?;
         let reads = self.0.reconciler.shared_reads(self.vault());
         let _reserved = self.reserve(names_to_create(&new.references)).map_err(Error::Refused)?;
@@ -64,7 +65,7 @@ impl Secrets {
             self.try_apply(engine, &secret, &new.references, &reads, None).await?;
             return Ok(SyncedSecret { uid: Uuid::nil(), ..secret });
         }
-        check::check_values(engine, &new.references, &reads).await?;
+        check::check_values(engine, &new.secret_type, &new.references, &reads).await?;
         let mut record = Record { requested_at: Some(call.begun), ..Record::new(secret, engine) };
         self.0.reconciler.note_use(&mut record.secret);
         let creating = self.0.reconciler.creating(record.secret.uid);

@@ -150,8 +150,16 @@ pub enum Cause {
         at: Timestamp,
     },
     /// The value is not in the encoding that the reference names.
-    #[error("{error} in {name:?}", name = .0.as_str(), error = .1)]
-    NotEncoded(VaultSecretName, #[source] EncodingError),
+    #[error("{error} in {:?}, which key {:?} asks for", .name.as_str(), .key.as_str())]
+    NotEncoded {
+        /// The key of the reference.
+        key: SecretKey,
+        /// The vault secret.
+        name: VaultSecretName,
+        /// The encoding.
+        #[source]
+        error: EncodingError,
+    },
     /// The vault refused or failed.
     #[error(transparent)]
     Vault(Arc<VaultError>),

@@ -114,6 +114,9 @@ impl Secrets {
         let mut changed = record.as_ref().clone();
         change(&mut changed, changes, references);
         self.check_labels_added(&changed.secret.labels, &record.secret.labels)?;
+        if given.is_some() {
+            self.check_keys_of_type(&changed.secret)?;
+        }
         Error::refuse(self.check_engine(engine, &changed.secret))?;
         Error::refuse(self.check_references(engine, references, &record.secret.references, reads).await)?;
         if mode.validate_only {
@@ -130,7 +133,7 @@ impl Secrets {
             return Ok(Accepted::Nothing(Box::new(changed.secret)));
         }
         if creates {
-            check::check_values(engine, references, reads).await?;
+            check::check_values(engine, &record.secret.secret_type, references, reads).await?;
         }
         let creating = creates.then(|| self.0.reconciler.creating(record.secret.uid));
         let recorded = self.record_change(call, &record, changes, references).await?;

@@ -289,7 +289,7 @@ impl Secrets {
     async fn missing(&self, name: &VaultSecretName) -> Error {
         match self.vault().deleted(name, Priority::Interactive).await {
             Ok(Some(_)) => VaultError::SoftDeleted { name: name.clone(), being_deleted: false }.into(),
-            _ => VaultError::NotFound { name: name.clone() }.into(),
+            _ => VaultError::NotFound { name: name.clone(), unseen_in: None }.into(),
         }
     }
 }

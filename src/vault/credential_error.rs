@@ -4,7 +4,7 @@ use std::{error::Error as StdError, io};
 
 use azure_core::{Error, error::ErrorKind};
 
-use super::{VaultError, assertion::AssertionError};
+use super::{VaultError, assertion::AssertionError, transport::Intercepted};
 use crate::quote::{Quote, chain};
 
 /// Maps an error of the credential. It contains the response of the token endpoint, if there was one.
@@ -24,6 +24,12 @@ pub(super) fn map_credential_error(error: &Error) -> VaultError {
     }
     if let Some(error) = find_source::<AssertionError>(error) {
         return VaultError::Unauthenticated(Quote::error(error));
+    }
+    if let Some(intercepted) = find_source::<Intercepted>(error) {
+        return VaultError::Intercepted(format!("the token endpoint did not answer: {intercepted}").into());
+    }
+    if let Some(cause) = proxy_cause(error) {
+        return VaultError::Intercepted(format!("the token endpoint did not answer: {cause}").into());
     }
     let mapped = chain().find_map(|error| match error.kind() {
         ErrorKind::HttpResponse { status, .. } => Some(match u16::from(*status) {
@@ -51,6 +57,17 @@ pub(super) fn map_credential_error(error: &Error) -> VaultError {
         };
         VaultError::Unauthenticated(what.into())
     })
+}
+
+/// The cause if a proxy did not let a connection through.
+pub(super) fn proxy_cause(error: &Error) -> Option<&'static str> {
+    // hyper-util's errors have no public type.
+    let says = |words: &str| sources(error).any(|error| error.to_string().contains(words));
+    match () {
+        () if says("proxy authorization required") => Some("a proxy asks for credentials (status 407)"),
+        () if says("tunnel error: unsuccessful") => Some("a proxy refuses the connection"),
+        () => None,
+    }
 }
 
 /// A short cause of a failed connection, from the operating system, DNS or TLS.

@@ -15,10 +15,20 @@ pub enum VaultError {
     #[error("the vault configuration is not usable: {0}")]
     Configuration(Quote),
     /// No such secret.
-    #[error("the vault has no secret {:?}", .name.as_str())]
+    #[error("the vault has no secret {:?}{}", .name.as_str(), or_deleted(.unseen_in.as_deref()))]
     NotFound {
         /// The requested name.
         name: VaultSecretName,
+        /// The vault's name, if the secret may have been deleted: the identity may not see deleted secrets.
+        unseen_in: Option<String>,
+    },
+    /// The requested secret was deleted, and can be recovered.
+    #[error("the vault secret {:?} was deleted", .name.as_str())]
+    Deleted {
+        /// The requested name.
+        name: VaultSecretName,
+        /// The vault's name, for the command that recovers it.
+        vault: String,
     },
     /// No such version of a secret.
     #[error("the vault secret {:?} has no version {version}", .name.as_str())]
@@ -78,6 +88,9 @@ pub enum VaultError {
     /// The vault can't be reached, or it fails.
     #[error("the vault can't be reached: {0}")]
     Unreachable(Quote),
+    /// A proxy or a web page has answered instead of the vault.
+    #[error("the vault can't be reached: {0}")]
+    Intercepted(Quote),
     /// Nothing was sent, because another process is or may be the leader.
     #[error("nothing was written to the vault: this process is not the leader of the instance")]
     NotLeader,
@@ -96,6 +109,18 @@ fn of_version(version: Option<&VaultVersion>) -> String {
     version.map(|version| format!(" in version {version}")).unwrap_or_default()
 }
 
+fn or_deleted(unseen_in: Option<&str>) -> &'static str {
+    match unseen_in {
+        Some(_) => ", or it was deleted: the service's identity may not see deleted secrets",
+        None => "",
+    }
+}
+
+/// How a person recovers a deleted secret.
+fn recovery(name: &VaultSecretName, vault: &str) -> String {
+    format!("`az keyvault secret recover --vault-name {vault} --name {}`", name.as_str())
+}
+
 impl VaultError {
     /// Whether a retry may succeed.
     pub fn is_transient(&self) -> bool {
@@ -103,6 +128,7 @@ impl VaultError {
             Self::SoftDeleted { being_deleted, .. } => *being_deleted,
             Self::Throttled { .. }
             | Self::QueueFull
+            | Self::Intercepted(_)
             | Self::Unreachable(_)
             | Self::NotLeader
             | Self::Timeout { .. }
@@ -124,6 +150,7 @@ impl VaultError {
     pub fn condition_reason(&self) -> Reason {
         match self {
             Self::NotFound { .. } | Self::SoftDeleted { .. } => Reason::VaultSecretNotFound,
+            Self::Deleted { .. } => Reason::VaultSecretDeleted,
             Self::VersionNotFound { .. } => Reason::VaultVersionNotFound,
             Self::Disabled { .. } => Reason::VaultSecretDisabled,
             Self::Forbidden { .. } => Reason::VaultForbidden,
@@ -132,9 +159,11 @@ impl VaultError {
             Self::Throttled { .. } | Self::QueueFull => Reason::VaultThrottled,
             Self::Rejected { .. } => Reason::VaultRejected,
             Self::NotLeader => Reason::StandingBy,
-            Self::Configuration(_) | Self::Unreachable(_) | Self::Timeout { .. } | Self::Malformed(_) => {
-                Reason::VaultUnreachable
-            }
+            Self::Configuration(_)
+            | Self::Intercepted(_)
+            | Self::Unreachable(_)
+            | Self::Timeout { .. }
+            | Self::Malformed(_) => Reason::VaultUnreachable,
         }
     }
 }
@@ -145,9 +174,24 @@ impl Explain for VaultError {
             Self::Configuration(_) => {
                 "Fix the sections vault, credential and cloud of the configuration.".to_owned()
             }
-            Self::NotFound { name } => {
+            Self::NotFound { name, unseen_in: None } => {
                 format!(
                     "Create {name:?} with CreateVaultSecret, or find the right name with ListVaultSecrets."
+                )
+            }
+            Self::NotFound { name, unseen_in: Some(vault) } => {
+                format!(
+                    "If it was deleted, recover it with {}; otherwise create it with CreateVaultSecret, or find the right name with \
+                     ListVaultSecrets. With the role {} the service sees which it is.",
+                    recovery(name, vault),
+                    role("see deleted secrets")
+                )
+            }
+            Self::Deleted { name, vault } => {
+                format!(
+                    "Recover it with `secret-service vault recover {}` or {}; the service then syncs it by itself.",
+                    name.as_str(),
+                    recovery(name, vault)
                 )
             }
             Self::VersionNotFound { name, .. } => {
@@ -185,6 +229,11 @@ impl Explain for VaultError {
             }
             Self::Unreachable(_) | Self::Timeout { .. } => {
                 "Retry later; if it persists, check the network, the proxy and vault.uri.".to_owned()
+            }
+            Self::Intercepted(_) => {
+                "Check the proxy: HTTPS_PROXY with its credentials and NO_PROXY of the service, that the proxy passes the vault and \
+                 the token authority, and that vault.uri is a Key Vault."
+                    .to_owned()
             }
             Self::Malformed(_) => {
                 "Check that vault.uri is a Key Vault, and that no proxy answers in its place.".to_owned()

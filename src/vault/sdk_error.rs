@@ -16,9 +16,9 @@ use azure_security_keyvault_secrets::models::KeyVaultError;
 
 use super::{
     VaultError,
-    credential_error::{connection_cause, find_code, find_source, map_credential_error},
+    credential_error::{connection_cause, find_code, find_source, map_credential_error, proxy_cause},
     rate_limiter::MAX_PAUSE,
-    transport::ResponseTooLarge,
+    transport::{Intercepted, ResponseTooLarge},
 };
 use crate::{
     fence::FenceError,
@@ -44,6 +44,9 @@ pub(super) fn map_error(error: &Error, operation: Operation<'_>) -> VaultError {
     if find_source::<ResponseTooLarge>(error).is_some() {
         return VaultError::Malformed(Quote::error(&ResponseTooLarge));
     }
+    if let Some(intercepted) = find_source::<Intercepted>(error) {
+        return VaultError::Intercepted(Quote::error(intercepted));
+    }
     match find_source::<FenceError>(error) {
         Some(FenceError::NotStarted) => return VaultError::NotLeader,
         Some(cut @ FenceError::Cancelled) => return VaultError::Unreachable(Quote::error(cut)),
@@ -57,7 +60,10 @@ pub(super) fn map_error(error: &Error, operation: Operation<'_>) -> VaultError {
             VaultError::Malformed(format!("status {status} without content").into())
         }
         ErrorKind::Credential => map_credential_error(error),
-        ErrorKind::Connection | ErrorKind::Io => VaultError::Unreachable(connection_cause(error)),
+        ErrorKind::Connection | ErrorKind::Io => match proxy_cause(error) {
+            Some(cause) => VaultError::Intercepted(cause.into()),
+            None => VaultError::Unreachable(connection_cause(error)),
+        },
         // serde's errors quote the input, which may be a value.
         ErrorKind::DataConversion => VaultError::Malformed("unexpected content".into()),
         // The SDK uses this kind if the challenge's resource does not match the vault's domain.
@@ -106,7 +112,7 @@ impl<'a> ErrorResponse<'a> {
                 let name = name.clone();
                 match operation.version.cloned() {
                     Some(version) => VaultError::VersionNotFound { name, version },
-                    None => VaultError::NotFound { name },
+                    None => VaultError::NotFound { name, unseen_in: None },
                 }
             }
             (409, Some(name)) if self.has("ObjectIsDeletedButRecoverable") => {
@@ -265,6 +271,21 @@ mod tests {
         {
             let error = mapped(&response(404, &[], text));
             assert_eq!(error, VaultError::Rejected { status: 404, code: "no code".to_owned() }, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_in_the_way_is_not_taken_for_the_vault() {
+        let page = ErrorKind::Other;
+        let page = mapped(&Error::new(page, Intercepted::WebPage(403)));
+        assert!(matches!(&page, VaultError::Intercepted(why) if why.contains("web page")), "{page:?}");
+        for (said, cause) in [
+            ("tunnel error: proxy authorization required", "asks for credentials"),
+            ("tunnel error: unsuccessful", "refuses the connection"),
+        ] {
+            let io = std::io::Error::other(said);
+            let error = mapped(&Error::new(ErrorKind::Connection, io));
+            assert!(matches!(&error, VaultError::Intercepted(why) if why.contains(cause)), "{error:?}");
         }
     }
 

@@ -240,10 +240,10 @@ async fn a_missing_version_and_a_missing_secret_have_different_errors() {
         let changed = vault.set_enabled(&name(), &version, true, Priority::Interactive).await.unwrap_err();
         let expected = match there {
             true => VaultError::VersionNotFound { name: name(), version },
-            false => VaultError::NotFound { name: name() },
+            false => VaultError::NotFound { name: name(), unseen_in: None },
         };
         assert_eq!((&read, &changed), (&expected, &expected));
-        assert_eq!(refused(&vault).await, VaultError::NotFound { name: name() });
+        assert_eq!(refused(&vault).await, VaultError::NotFound { name: name(), unseen_in: None });
     }
 }
 

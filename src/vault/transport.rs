@@ -16,7 +16,7 @@ use azure_core::{
     error::ErrorKind,
     http::{
         AsyncRawResponse, AsyncResponseBody, HttpClient, Method, Request, StatusCode,
-        headers::{AUTHORIZATION, CONTENT_LENGTH, HeaderName, Headers, WWW_AUTHENTICATE},
+        headers::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, Headers, WWW_AUTHENTICATE},
     },
 };
 use futures::StreamExt;
@@ -70,6 +70,17 @@ pub(super) enum Proxies {
 #[derive(Debug, thiserror::Error)]
 #[error("it is larger than {MAX_BODY} bytes")]
 pub(super) struct ResponseTooLarge;
+
+/// A response that neither the vault nor the token authority has sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Intercepted {
+    /// A web page: of a proxy, a firewall, or the sign-in to a network.
+    #[error("a web page came in its place (status {0}), perhaps from a proxy or a firewall")]
+    WebPage(u16),
+    /// A proxy wants credentials.
+    #[error("a proxy asks for credentials (status 407)")]
+    ProxyCredentials,
+}
 
 // === impl Transport ===
 
@@ -161,8 +172,30 @@ impl HttpClient for Transport {
         if status == StatusCode::Unauthorized {
             self.record_challenge(request, &headers);
         }
+        if let Some(intercepted) = Intercepted::of(status.into(), &headers) {
+            return Err(azure_core::Error::new(ErrorKind::Other, intercepted));
+        }
         let body = collect(&headers, body).await?;
         Ok(AsyncRawResponse::from_bytes(status, headers, body))
+    }
+}
+
+// === impl Intercepted ===
+
+impl Intercepted {
+    /// Whether a response is none of Azure's, by its status and its headers. Azure's own gateways send web pages with
+    /// some transient errors, which are retried as such.
+    fn of(status: u16, headers: &Headers) -> Option<Self> {
+        let content_type = headers.get_optional_str(&CONTENT_TYPE).unwrap_or_default();
+        match status {
+            407 => Some(Self::ProxyCredentials),
+            408 | 429 | 500.. => None,
+            _ => content_type
+                .trim_start()
+                .to_ascii_lowercase()
+                .starts_with("text/html")
+                .then_some(Self::WebPage(status)),
+        }
     }
 }
 
@@ -300,6 +333,21 @@ fn tenant_of_challenge(challenge: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_web_page_and_a_proxy_are_no_answer_of_the_vault() {
+        let of = |status, content_type: &str| {
+            let mut headers = Headers::new();
+            headers.insert(CONTENT_TYPE, content_type.to_owned());
+            Intercepted::of(status, &headers)
+        };
+        for status in [200, 302, 401, 403, 404] {
+            assert_eq!(of(status, "text/html; charset=utf-8"), Some(Intercepted::WebPage(status)));
+            assert_eq!(of(status, "application/json"), None);
+        }
+        assert_eq!(of(407, "text/plain"), Some(Intercepted::ProxyCredentials));
+        assert_eq!(of(503, "text/html"), None, "a gateway of Azure's, too");
+    }
 
     #[test]
     fn the_tenant_is_read_from_the_challenge() {

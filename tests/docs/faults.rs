@@ -54,7 +54,7 @@ const VAULT: &[Row] = &[
     },
     Row {
         fault: "a vault secret that is deleted (404)",
-        callers_see: "DEGRADED, `VaultSecretNotFound`",
+        callers_see: "DEGRADED, `VaultSecretDeleted`",
         afterwards: "the edge keeps what it has",
         within: "",
         held_by: &[

@@ -35,3 +35,4 @@ mod side_by_side;
 mod usages;
 mod vault_faults;
 mod watch;
+mod words;

@@ -124,7 +124,7 @@ async fn without_list_rights_a_deleted_secret_is_reported_and_an_unreadable_one_
     world.somebody.sets("v", "new").await;
     world.until("a", |secret| secret.references[0].synced_version != old).await;
     world.somebody.deletes("v").await;
-    let told = world.until("a", |secret| synced_reason(secret) == "VaultSecretNotFound").await;
+    let told = world.until("a", |secret| synced_reason(secret) == "VaultSecretDeleted").await;
     assert_eq!(told.state(), State::Degraded);
 }
 

@@ -28,6 +28,10 @@ impl Somebody {
         self.0.delete_secret(name, None).await.unwrap();
     }
 
+    pub async fn recovers(&self, name: &str) {
+        self.0.recover_deleted_secret(name, None).await.unwrap();
+    }
+
     pub async fn enables(&self, name: &str, enabled: bool) {
         self.updates(name, SecretAttributes { enabled: Some(enabled), ..Default::default() }).await;
     }

@@ -143,8 +143,8 @@ documented! {
         Used,
         "No resource uses it."
         NotUsed,
-        "The vault has a newer version, but another reference can't be read; the edge keeps the last \
-         complete set of values."
+        "The vault has a version that the edge does not hold, but another reference can't be synced; the message \
+         names it. The edge keeps the last complete set of values."
         HeldBack,
         "Compared with the vault within the last three rotation checks."
         Compared,
@@ -180,6 +180,10 @@ documented! {
         Leading,
         "Another process holds the Lease of the instance; this one writes nothing."
         StandingBy,
+        "The vault secret was deleted, and can be recovered."
+        VaultSecretDeleted,
+        "The namespace of the instance is being deleted."
+        NamespaceTerminating,
     }
 }
 

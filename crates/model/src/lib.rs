@@ -4,6 +4,7 @@ mod access;
 mod admission;
 mod audit;
 mod condition;
+mod contents;
 mod edge_state;
 mod names;
 mod reference;
@@ -20,6 +21,7 @@ pub use audit::{
     Link, Outcome,
 };
 pub use condition::{Condition, ConditionType, Reason, Status};
+pub use contents::ContentError;
 pub use edge_state::{Delegation, EdgeRecord};
 pub use names::{NameError, SecretKey, SyncedSecretId, VaultSecretName, VaultVersion, is_unprintable};
 pub use reference::{Encoding, EncodingError, Reference, ReferenceStatus, mapping};

@@ -1,6 +1,9 @@
 //! A reference of a synced secret: a key of the Kubernetes Secret and the vault secret whose value it holds.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64::{
+    Engine as _, alphabet,
+    engine::{GeneralPurpose, GeneralPurposeConfig},
+};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -52,7 +55,8 @@ pub enum Encoding {
     /// The value's bytes as they are.
     #[default]
     Utf8,
-    /// The value is base64 (standard alphabet, padded); the edge gets the decoded bytes.
+    /// The value is base64 (standard alphabet, padded; line breaks are ignored, as `base64 FILE` prints them); the edge
+    /// gets the decoded bytes.
     Base64,
     /// The value is hex; the edge gets the decoded bytes.
     Hex,
@@ -111,11 +115,28 @@ impl Encoding {
         let value = value.expose_secret().as_bytes();
         let bytes = match self {
             Self::Utf8 => Some(value.to_vec()),
-            Self::Base64 => STANDARD.decode(value.trim_ascii()).ok(),
+            Self::Base64 => decode_base64(value),
             Self::Hex => hex::decode(value.trim_ascii()).ok(),
         };
         bytes.map(Zeroizing::new).ok_or(EncodingError(self))
     }
+}
+
+/// Decodes what Go's `base64.StdEncoding` does, with which the Secret Store extension decodes, so that both engines
+/// write the same bytes: line breaks may be anywhere, and the unused bits of the last character may be set.
+fn decode_base64(value: &[u8]) -> Option<Vec<u8>> {
+    const LIKE_GO: GeneralPurpose = GeneralPurpose::new(
+        &alphabet::STANDARD,
+        GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+    );
+    let value = value.trim_ascii();
+    if !value.iter().any(|byte| b"\r\n".contains(byte)) {
+        return LIKE_GO.decode(value).ok();
+    }
+    // Allocated once: a buffer that grows leaves copies behind.
+    let mut unbroken = Zeroizing::new(Vec::with_capacity(value.len()));
+    unbroken.extend(value.iter().filter(|byte| !b"\r\n".contains(byte)));
+    LIKE_GO.decode(&*unbroken).ok()
 }
 
 #[cfg(test)]
@@ -131,6 +152,25 @@ mod tests {
         assert_eq!(decoded(Encoding::Utf8, "pässword\n"), Some("pässword\n".as_bytes().to_vec()));
         assert_eq!(decoded(Encoding::Base64, "AAEC\n"), Some(vec![0, 1, 2]));
         assert_eq!(decoded(Encoding::Hex, "00fF"), Some(vec![0, 255]));
+    }
+
+    #[test]
+    fn wrapped_base64_has_the_same_bytes_as_its_single_line() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        let line = base64::engine::general_purpose::STANDARD.encode(&bytes);
+        for end in ["\n", "\r\n"] {
+            let lines: Vec<_> =
+                line.as_bytes().chunks(76).map(|line| str::from_utf8(line).unwrap()).collect();
+            let wrapped = lines.join(end) + end;
+            assert!(wrapped.matches(end).count() > 3, "{wrapped:?}");
+            assert_eq!(decoded(Encoding::Base64, &wrapped), Some(bytes.clone()), "{wrapped:?}");
+        }
+        // Between any two characters, also inside of the padding, and nothing but line breaks.
+        assert_eq!(decoded(Encoding::Base64, "A\nA=\n="), Some(vec![0]));
+        assert_eq!(decoded(Encoding::Base64, "AB=="), Some(vec![0]), "unused bits are ignored");
+        for broken in ["AA EC", "AA\tEC", "AAE\n", "AAEC\nAA=", "AA==\nAAEC"] {
+            assert_eq!(decoded(Encoding::Base64, broken), None, "{broken:?}");
+        }
     }
 
     #[test]

@@ -8,8 +8,8 @@ use super::mapping::ErrorMapping;
 use crate::{
     access::AccessError,
     model::{
-        ActorError, Encoding, EncodingError, GroupKind, Needs, Output, Permission, SyncedSecretId, Usage,
-        VaultSecretName, VaultVersion, Verb,
+        ActorError, Encoding, EncodingError, GroupKind, Needs, Output, Permission, SecretKey, SyncedSecretId,
+        Usage, VaultSecretName, VaultVersion, Verb,
     },
     secrets::{Cause, EdgeError, Error, Gap, StoreError, VaultError},
 };
@@ -116,9 +116,11 @@ fn causes() -> Vec<Cause> {
             error: Arc::new(VaultError::Timeout { after: std::time::Duration::from_secs(30) }),
         },
         Cause::Expired { name: name.clone(), at: jiff::Timestamp::UNIX_EPOCH },
-        Cause::NotEncoded(name.clone(), EncodingError(Encoding::Base64)),
     ];
     if let Ok(key) = "username".parse() {
+        let key: SecretKey = key;
+        let error = EncodingError(Encoding::Base64);
+        causes.push(Cause::NotEncoded { key: key.clone(), name: name.clone(), error });
         causes.push(Cause::KeyInUse { id, key, usage: usage() });
     }
     causes.extend(vault(name).into_iter().map(|error| Cause::Vault(Arc::new(error))));
@@ -166,7 +168,8 @@ fn vault(name: VaultSecretName) -> Vec<VaultError> {
     let rejected = |status, code: &str| VaultError::Rejected { status, code: code.to_owned() };
     let mut errors = vec![
         VaultError::Configuration("…".into()),
-        VaultError::NotFound { name: name.clone() },
+        VaultError::NotFound { name: name.clone(), unseen_in: None },
+        VaultError::Deleted { name: name.clone(), vault: "contoso".to_owned() },
         VaultError::Disabled { name: name.clone(), version: None },
         VaultError::SoftDeleted { name: name.clone(), being_deleted: false },
         VaultError::SoftDeleted { name, being_deleted: true },
@@ -197,6 +200,7 @@ fn edge() -> Vec<EdgeError> {
         EdgeError::Forbidden(word().into()),
         EdgeError::Unauthenticated(word().into()),
         EdgeError::NamespaceMissing("azure-iot-operations".to_owned()),
+        EdgeError::NamespaceTerminating("azure-iot-operations".to_owned()),
         EdgeError::NotServed { kind: "SecretSync".to_owned() },
         EdgeError::NotFound(word().into()),
         EdgeError::Throttled(None),

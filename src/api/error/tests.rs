@@ -57,12 +57,16 @@ fn causes() -> Vec<(Cause, Code, &'static str)> {
             "VAULT_SECRET_EXPIRED",
         ),
         (
-            Cause::NotEncoded(name(), EncodingError(Encoding::Hex)),
+            Cause::NotEncoded {
+                key: "username".parse().unwrap(),
+                name: name(),
+                error: EncodingError(Encoding::Hex),
+            },
             FailedPrecondition,
             "VALUE_NOT_IN_ENCODING",
         ),
         (vault(VaultError::Configuration(text().into())), FailedPrecondition, "VAULT_CONFIGURATION"),
-        (vault(VaultError::NotFound { name: name() }), NotFound, "VAULT_SECRET_NOT_FOUND"),
+        (vault(VaultError::NotFound { name: name(), unseen_in: None }), NotFound, "VAULT_SECRET_NOT_FOUND"),
         (vault(VaultError::VersionNotFound { name: name(), version }), NotFound, "VAULT_VERSION_NOT_FOUND"),
         (
             vault(VaultError::Disabled { name: name(), version: None }),

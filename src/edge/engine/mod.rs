@@ -9,6 +9,7 @@ pub(super) mod direct;
 mod engines;
 pub mod secret_store;
 mod setup;
+mod siblings;
 mod types;
 
 use std::time::Duration;
@@ -22,7 +23,8 @@ pub use secret_store::SecretStore;
 pub use setup::{Choice, Need, NeedKind, Setup, check_setup};
 pub use types::{
     Applied, Aspect, Attempt, Comparison, Delegated, Digest, Drift, Failure, Objection, Observation,
-    Preparation, Problem, Released, Retry, Step, Synced, Target, Trigger, VaultState,
+    Preparation, Problem, Released, Retry, Step, Synced, Target, Trigger, VaultState, not_encoded,
+    refused_content,
 };
 
 use uuid::Uuid;

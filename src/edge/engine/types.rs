@@ -6,8 +6,11 @@ use zeroize::Zeroizing;
 
 use crate::{
     edge::{CachedSecret, EdgeError, Written, engine::secret_store::Violation},
-    explain::Explain,
-    model::{Delegation, EdgeRecord, Reason, Reference, ReferenceStatus, State, SyncedSecret, VaultVersion},
+    explain::{Explain, explanation},
+    model::{
+        ContentError, Delegation, EdgeRecord, Reason, Reference, ReferenceStatus, State, SyncedSecret,
+        VaultVersion,
+    },
 };
 
 /// Makes a keyed digest of content; the first argument keeps different uses apart.
@@ -265,6 +268,29 @@ impl Target<'_> {
 }
 
 // === impl Failure ===
+
+/// The message about a value that is not in the encoding of its reference: the same in both engines. Never shows the
+/// value.
+pub fn not_encoded(reference: &Reference) -> String {
+    format!(
+        "The value of the vault secret {:?} is not valid {}, the encoding of key {:?}. Store it in that encoding, or change the \
+         reference's encoding with UpdateSyncedSecret.",
+        reference.vault_secret.as_str(),
+        reference.encoding.name(),
+        reference.key.as_str()
+    )
+}
+
+/// The message about a value that the API server refuses in a Secret of its type: the same in both engines. Never shows
+/// the value.
+pub fn refused_content(reference: &Reference, error: &ContentError) -> String {
+    let happened =
+        format!("{error}, and the value of the vault secret {:?} is none", reference.vault_secret.as_str());
+    explanation(
+        &happened,
+        "Store such a value in the vault, or refer to another vault secret with UpdateSyncedSecret.",
+    )
+}
 
 impl Failure {
     /// Combines the problems of several references into one failure. None if there are no problems.

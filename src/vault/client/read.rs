@@ -101,7 +101,7 @@ impl Vault {
             Some(version) if is_known && versions.is_empty() => {
                 Err(VaultError::VersionNotFound { name: name.clone(), version: version.clone() })
             }
-            _ if versions.is_empty() => Err(VaultError::NotFound { name: name.clone() }),
+            _ if versions.is_empty() => Err(VaultError::NotFound { name: name.clone(), unseen_in: None }),
             version if versions.iter().all(|listed| !listed.secret.enabled) => {
                 Err(VaultError::Disabled { name: name.clone(), version: version.cloned() })
             }
@@ -134,6 +134,21 @@ impl Vault {
                 Err(self.inner.distinguish_not_found(name, missing, &self.owner(priority), deadline).await)
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// Says of a secret that a read has not found whether it was deleted and can be recovered. Without the right to see
+    /// deleted secrets, says that. Any other error stays as it is.
+    pub async fn explain_missing(&self, error: VaultError, priority: Priority) -> VaultError {
+        let VaultError::NotFound { name, unseen_in: None } = error else { return error };
+        let vault = || {
+            let host = self.inner.uri.host_str().unwrap_or_default();
+            host.split('.').next().unwrap_or_default().to_owned()
+        };
+        match self.deleted(&name, priority).await {
+            Ok(Some(_)) => VaultError::Deleted { name, vault: vault() },
+            Err(VaultError::Forbidden { .. }) => VaultError::NotFound { name, unseen_in: Some(vault()) },
+            Ok(None) | Err(_) => VaultError::NotFound { name, unseen_in: None },
         }
     }
 
@@ -195,7 +210,7 @@ impl Inner {
         deadline: Instant,
     ) -> VaultError {
         match self.versions_page(name, None, owner, deadline).await {
-            Ok(page) if page.items.is_empty() => VaultError::NotFound { name: name.clone() },
+            Ok(page) if page.items.is_empty() => VaultError::NotFound { name: name.clone(), unseen_in: None },
             Err(error @ VaultError::NotFound { .. }) => error,
             // Without the right to list, keep the error.
             Ok(_) | Err(_) => missing,

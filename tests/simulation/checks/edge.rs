@@ -198,7 +198,9 @@ impl<'a> History<'a> {
             self.latest.get(&name).and_then(|latest| latest.last()).and_then(|(_, held)| held.clone())
         };
         let is_true = match reason {
-            "VaultSecretNotFound" => secret.references.iter().any(|reference| latest(reference).is_none()),
+            "VaultSecretNotFound" | "VaultSecretDeleted" => {
+                secret.references.iter().any(|reference| latest(reference).is_none())
+            }
             "VaultSecretDisabled" => secret
                 .references
                 .iter()

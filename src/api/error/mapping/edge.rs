@@ -28,6 +28,8 @@ impl ErrorMapping {
             EdgeError::Forbidden(_) => new(PermissionDenied, "EDGE_FORBIDDEN"),
             EdgeError::Unauthenticated(_) => new(Unavailable, "EDGE_UNAUTHENTICATED").retry(RETRY_LATER),
             EdgeError::NamespaceMissing(_) => new(FailedPrecondition, "EDGE_NAMESPACE_MISSING"),
+            EdgeError::NamespaceTerminating(_) => new(FailedPrecondition, "EDGE_NAMESPACE_TERMINATING"),
+            EdgeError::Intercepted(_) => new(Unavailable, "EDGE_UNREACHABLE").retry(RETRY_LATER),
             EdgeError::NotServed { .. } | EdgeError::NotFound(_) => {
                 new(FailedPrecondition, "EDGE_RESOURCE_MISSING")
             }

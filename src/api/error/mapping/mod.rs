@@ -213,7 +213,7 @@ impl ErrorMapping {
             )
             .about("vaultSecrets", name),
             // Another value or another encoding solves it.
-            Cause::NotEncoded(name, _) => Self::new(
+            Cause::NotEncoded { name, .. } => Self::new(
                 FailedPrecondition,
                 "VALUE_NOT_IN_ENCODING",
                 "Use the encoding of the value, or store the value in this encoding.",

@@ -17,8 +17,12 @@ impl ErrorMapping {
         match error {
             // Only the operator can fix it.
             VaultError::Configuration(_) => new(FailedPrecondition, "VAULT_CONFIGURATION"),
-            VaultError::NotFound { name } => {
+            VaultError::NotFound { name, .. } => {
                 new(NotFound, "VAULT_SECRET_NOT_FOUND").about("vaultSecrets", name)
+            }
+            // Unlike VAULT_SECRET_SOFT_DELETED, the caller asked for the secret, not for its name.
+            VaultError::Deleted { name, .. } => {
+                new(NotFound, "VAULT_SECRET_DELETED").about("vaultSecrets", name)
             }
             VaultError::VersionNotFound { name, version } => {
                 let version = format!("{name}/versions/{version}");
@@ -48,7 +52,9 @@ impl ErrorMapping {
             VaultError::Unreachable(_) => new(Unavailable, "VAULT_UNREACHABLE").retry(RETRY_LATER),
             // DEADLINE_EXCEEDED would mean the caller's deadline; this one is ours.
             VaultError::Timeout { .. } => new(Unavailable, "VAULT_TIMEOUT").retry(RETRY_LATER),
-            VaultError::Malformed(_) => new(Unavailable, "VAULT_ANSWER_MALFORMED").retry(RETRY_LATER),
+            VaultError::Intercepted(_) | VaultError::Malformed(_) => {
+                new(Unavailable, "VAULT_ANSWER_MALFORMED").retry(RETRY_LATER)
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ mod apply;
 mod cluster;
 mod engine;
 mod expectations;
+mod failure;
 mod foreign;
 mod handover;
 mod known;

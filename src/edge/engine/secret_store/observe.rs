@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{
     CachedSync, SecretState, SecretStore, SyncFailure, SyncOutcome,
+    failure::failure_of,
     patience::{Patience, Waiting},
-    removal::SUSPENSION_POLL,
     sync_outcome,
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
         EdgeError,
         engine::{Aspect, Attempt, Drift, Failure, Observation, Retry, Target, VaultState},
     },
-    model::{Delegation, Reason, Reference, State},
+    model::{Delegation, Reason, State},
 };
 
 /// How far one watch may lag behind another. A status that is newer than the write by less than this may be
@@ -177,24 +177,6 @@ fn silence(pause: Duration) -> Failure {
         problems: Vec::new(),
         retry: Retry::Soon(Some(pause)),
     }
-}
-
-/// Assigns a failure of the extension to the references that it names. After a partial sync, each has its own
-/// reason.
-fn failure_of(target: &Target<'_>, failed: SyncFailure, again_in: Duration) -> Failure {
-    let problem = |(place, reference): (usize, &Reference)| {
-        let (key, vault_secret) = (reference.key.as_str(), reference.vault_secret.as_str());
-        let mut objects = failed.objects.iter();
-        let left = objects.find(|left| left.path == key || left.path.eq_ignore_ascii_case(vault_secret));
-        match left {
-            Some(left) => Some((place, left.reason, left.message.clone())),
-            None => (failed.objects.is_empty() && failed.is_about(vault_secret))
-                .then(|| (place, failed.reason, failed.message.clone())),
-        }
-    };
-    let problems = target.secret.references.iter().enumerate().filter_map(problem).collect();
-    let retry = Retry::After(again_in.max(SUSPENSION_POLL));
-    Failure { reason: failed.reason, message: failed.message, problems, retry }
 }
 
 #[cfg(test)]

@@ -8,10 +8,14 @@ use regex::Regex;
 use serde_json::{Map, Value};
 
 use super::{SecretSyncStatus, SyncCondition};
-use crate::{edge::error::IMMUTABLE, model::Reason, quote::Quote};
+use crate::{edge::refusal::Refusal, model::Reason, quote::Quote};
 
 /// The reasons of a condition before the first attempt.
 const NOTHING_YET: [&str; 3] = ["SyncStarting", "NoUpdatesAttemptedYet", "Unknown"];
+
+/// What to do about a value in another encoding.
+pub(super) const ENCODING: &str =
+    "Store the value in that encoding, or change the reference's encoding with UpdateSyncedSecret.";
 
 /// Objects of a partial sync that one message names.
 const NAMED: usize = 5;
@@ -64,6 +68,11 @@ static OBJECT: LazyLock<Regex> =
 // === impl SyncFailure ===
 
 impl SyncFailure {
+    /// Whether the API server's refusal, as the extension passes it on, is about the content of a key.
+    pub fn is_about_content_of(&self, key: &str) -> bool {
+        Refusal::of(&self.text) == Some(Refusal::Content) && self.text.contains(&format!("data[{key}]"))
+    }
+
     /// Whether the extension's message names a vault secret.
     pub fn is_about(&self, vault_secret: &str) -> bool {
         match OBJECT.captures_iter(&self.text).last() {
@@ -167,13 +176,8 @@ fn meaning(reason: &str, message: &str) -> (Reason, &'static str) {
 /// The cause of an API server's refusal, by its message.
 fn of_the_api_server(message: &str) -> (Reason, &'static str) {
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
-    if says(&["immutable"]) {
-        (Reason::EdgeRejected, IMMUTABLE)
-    } else if says(&["Required value"]) {
-        (
-            Reason::EdgeRejected,
-            "A Secret of this type has the keys that the message names: add references for them with UpdateSyncedSecret.",
-        )
+    if let Some(refusal) = Refusal::of(message) {
+        (refusal.reason(), refusal.remedy())
     } else if says(&["is invalid", "Invalid value", "Unsupported value"]) {
         (Reason::EdgeRejected, "Change what the message names with UpdateSyncedSecret.")
     } else if says(&["forbidden", "denied"]) {
@@ -198,7 +202,13 @@ fn of_the_api_server(message: &str) -> (Reason, &'static str) {
 /// The cause of a provider's error, by the vault's message in it.
 fn of_the_vault(message: &str) -> (Reason, &'static str) {
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
-    if says(&["ForbiddenByFirewall"]) {
+    if says(&["<html", "<HTML", "<!DOCTYPE", "<!doctype", "Proxy Authentication Required"]) {
+        (
+            Reason::VaultUnreachable,
+            "A proxy answers in the vault's place: check the proxy settings of the Secret Store extension, and let the proxy pass the \
+             vault's host.",
+        )
+    } else if says(&["ForbiddenByFirewall"]) {
         (Reason::VaultFirewall, "Allow the edge's network in the vault's firewall.")
     } else if says(&["SecretDisabled", "disabled secret"]) {
         (Reason::VaultSecretDisabled, "Enable the vault secret, or refer to another version.")
@@ -210,10 +220,7 @@ fn of_the_vault(message: &str) -> (Reason, &'static str) {
             "Check the service account's federated credential and the client and tenant ids.",
         )
     } else if says(&["illegal base64 data", "encoding/hex:"]) {
-        (
-            Reason::InvalidEncoding,
-            "Store the value in that encoding, or change the reference's encoding with UpdateSyncedSecret.",
-        )
+        (Reason::InvalidEncoding, ENCODING)
     } else if says(&["Only 'tls.key' and 'tls.crt' are supported"]) {
         (
             Reason::EdgeRejected,
