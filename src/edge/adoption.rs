@@ -49,6 +49,8 @@ pub struct AdoptableSync {
     pub keys: Vec<ForeignKey>,
     /// The labels that it gives its Secret and that are neither ours nor the extension's.
     pub labels: BTreeMap<String, String>,
+    /// Its owner, which would continue to write it, for example `AKVSync pump-7`.
+    pub owner: Option<String>,
     /// The Secret of that name, if it exists.
     pub secret: Option<SyncedInto>,
     /// See [`Adoptable::label`].
@@ -86,11 +88,7 @@ impl Edge {
         };
         let metadata = found.metadata;
         let labels = labels_of_others(metadata.labels.iter().flatten());
-        let owners = metadata.owner_references.iter().flatten();
-        let owner = owners
-            .into_iter()
-            .next()
-            .map(|owner| Quote::from(format!("{} {}", owner.kind, owner.name)).to_string());
+        let owner = owner_of(&metadata);
         let uid = metadata.uid.clone().unwrap_or_default();
         let (label, generation) = (uid_label(&metadata).map(str::to_owned), annotated_generation(&metadata));
         if !may_read {
@@ -148,11 +146,19 @@ impl Edge {
             secret_type: sync.spec.secret_object.r#type.clone(),
             keys: foreign_keys(&sync, class.as_ref(), vault_name),
             labels: labels_of_others(&sync.spec.secret_object.labels),
+            owner: owner_of(&sync.metadata),
             secret: secret.map(|secret| synced_into(&secret.metadata, &sync)),
             label: uid_label(&sync.metadata).map(str::to_owned),
             generation: annotated_generation(&sync.metadata),
         }))
     }
+}
+
+/// Kind and name of the first owner of an object. What an AKVSync made has one, whatever the version of its
+/// API.
+pub(super) fn owner_of(metadata: &ObjectMeta) -> Option<String> {
+    let owner = metadata.owner_references.as_ref()?.first()?;
+    Some(Quote::from(format!("{} {}", owner.kind, owner.name)).to_string())
 }
 
 fn synced_into(secret: &ObjectMeta, sync: &SecretSync) -> SyncedInto {

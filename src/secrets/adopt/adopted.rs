@@ -37,6 +37,9 @@ pub(super) fn adopt_secret_sync(
     record.secret.uid = uid;
     record.secret.generation = record.secret.generation.max(there.generation.unwrap_or_default());
     let id = record.secret.id.clone();
+    if let Some(owner) = there.owner {
+        return Err(Cause::Owned { id, owner }.into());
+    }
     if let Some(secret) = there.secret {
         if !secret.is_owned {
             let rule = format!(

@@ -4,6 +4,7 @@ mod calls;
 mod exactness;
 mod in_place;
 mod listing;
+mod owned;
 
 use std::time::Duration;
 

@@ -7,7 +7,7 @@ use super::{
     sync_outcome,
 };
 use crate::{
-    edge::manifest::uid_label,
+    edge::{adoption::owner_of, manifest::uid_label},
     model::{
         Condition, ConditionType, Encoding, Origin, Reason, Reference, ReferenceStatus, SecretKey, State,
         Status, SyncedSecret, VaultSecretName, VaultVersion,
@@ -45,7 +45,9 @@ pub fn as_synced_secret(
     let secret_type = sync.spec.secret_object.r#type.parse();
     let untold_type = secret_type.as_ref().err().map(|error| format!("Its type is not shown: {error}."));
     // Keys that no reference can name appear in the condition at least.
-    for obstacle in hidden.iter().filter_map(|key| key.obstacle.as_ref()).chain(&untold_type) {
+    let owned =
+        owner_of(metadata).map(|owner| format!("{owner} owns it and keeps writing it: it can't be adopted."));
+    for obstacle in hidden.iter().filter_map(|key| key.obstacle.as_ref()).chain(&untold_type).chain(&owned) {
         condition.message = format!("{} {obstacle}", condition.message);
     }
     let (id, uid) = (metadata.name.as_deref()?.parse().ok()?, metadata.uid.as_deref()?.parse().ok()?);
