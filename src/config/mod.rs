@@ -129,7 +129,8 @@ fields::configuration! {
         /// The Kubernetes service account that the extension uses to read the vault.
         service_account: String = "aio-ssc-sa",
         /// Client ID of the identity federated with that service account. If unset, taken from the instance's
-        /// default SecretProviderClass (spc-ops-…).
+        /// default SecretProviderClass: the one that its Instance names, or else the only one whose name is
+        /// spc-ops- and seven hex digits.
         client_id: Option<String>,
         /// Tenant of that identity. If unset, taken from the instance's default SecretProviderClass.
         tenant_id: Option<String>,

@@ -34,6 +34,9 @@ pub enum EdgeError {
         /// The field of the configuration.
         setting: &'static str,
     },
+    /// Which class the instance was set up with is not certain.
+    #[error("it is not clear which SecretProviderClass is the instance's default: {0}")]
+    DefaultClass(String),
     /// Another process is the leader for the instance; nothing was written.
     #[error("another process is the leader for the instance: {holder:?} holds the Lease")]
     NotLeader {
@@ -150,7 +153,7 @@ impl EdgeError {
             Self::Conflict { .. } => Reason::EdgeConflict,
             Self::Forbidden(_) | Self::Unauthenticated(_) => Reason::EdgeForbidden,
             Self::TooLarge => Reason::TooLarge,
-            Self::SettingMissing { .. } => Reason::SettingsMissing,
+            Self::SettingMissing { .. } | Self::DefaultClass(_) => Reason::SettingsMissing,
             Self::NotServed { .. } => Reason::ExtensionFailed,
             Self::Rejected(_) | Self::NamespaceMissing(_) | Self::NotFound(_) | Self::Terminating { .. } => {
                 Reason::EdgeRejected
@@ -182,6 +185,11 @@ impl Explain for EdgeError {
                 format!(
                     "Set {setting}, or enable secret sync on the instance with `az iot ops secretsync enable`."
                 )
+            }
+            Self::DefaultClass(_) => {
+                "Correct defaultSecretProviderClassRef of the Instance, delete classes that nobody uses, or set \
+                 secret_store.client_id and secret_store.tenant_id."
+                    .to_owned()
             }
             Self::Terminating { .. } => {
                 "Remove the finalizer, or wait until its controller does; the service then continues by \

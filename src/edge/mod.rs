@@ -40,7 +40,7 @@ pub use index::{CachedSecret, Index, Labelled};
 pub use lease::{Election, LeaderState, Leadership, LeaseHolder, LeaseOptions, Position};
 pub use manifest::{Content, Desired, MANAGED_BY, UID_LABEL, is_reserved};
 pub use recovery::{Recovered, Recovery};
-pub use usages::{Gap, USAGE_VERBS, UsageOptions, Usages};
+pub use usages::{ClassRefs, Gap, USAGE_VERBS, UsageOptions, Usages};
 
 use crate::peer_clock::PeerClock;
 

@@ -158,7 +158,7 @@ impl Reconciler {
         let shortest_check = options.interval.mul_f64(1.0 - options.jitter);
         let engines = Engines::new(
             edge.clone(),
-            index.clone(),
+            (index.clone(), usages.clone()),
             options.secret_store.clone(),
             vault.uri().clone(),
             digest,
@@ -297,6 +297,7 @@ impl Reconciler {
     /// has no event, so the end of each list enqueues everything that is unsettled.
     async fn follow(self, mut names: mpsc::Receiver<String>) {
         let (mut healthy, mut listed) = (self.0.index.healthy(), self.0.engines.relisted());
+        let mut class_refs = self.0.usages.class_refs_changed();
         loop {
             tokio::select! {
                 name = names.recv() => match name {
@@ -304,6 +305,8 @@ impl Reconciler {
                     None => return,
                 },
                 Ok(()) = listed.changed() => self.enqueue_unsettled(),
+                // Another default class means another identity.
+                Ok(()) = class_refs.changed() => self.enqueue_unsettled(),
                 Ok(()) = healthy.changed() => {
                     if *healthy.borrow_and_update() == Some(true) {
                         self.enqueue_unsettled();

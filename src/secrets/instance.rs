@@ -49,7 +49,7 @@ impl Secrets {
         let choice = Choice { configured: options.engine, taken: engine, is_held };
         let (mut conditions, mut setup, edge) = tokio::join!(
             check_vault(vault, engine),
-            check_setup(edge, &options.secret_store, choice),
+            check_setup((edge, reconciler.usages()), &options.secret_store, choice),
             edge.ping()
         );
         setup.installed = self.with_unanswered(setup.installed);

@@ -13,6 +13,7 @@ mod adoption;
 mod bad_input;
 mod behind;
 mod create_new;
+mod default_class;
 mod disk;
 mod doors;
 mod edge_faults;

@@ -30,6 +30,8 @@ pub struct Options {
     pub is_auto: bool,
     /// How long the Secret Store extension may be silent.
     pub patience: Duration,
+    /// Whether the extension's identity is read from the instance's default class.
+    pub finds_identity: bool,
     /// Whether a new database is filled with what the edge holds.
     pub rebuild: bool,
 }
@@ -53,6 +55,7 @@ impl Default for Options {
             engine: engine(),
             is_auto: false,
             patience: PATIENCE,
+            finds_identity: false,
             rebuild: true,
         }
     }
@@ -96,8 +99,8 @@ pub(super) fn settings(site: &Site, options: &Options) -> Settings {
             workers: 8,
             engine: (!options.is_auto).then_some(options.engine),
             secret_store: secret_store::Options {
-                client_id: Some(site.vault.credential().client_id.clone()),
-                tenant_id: Some(site.vault.credential().tenant_id.clone()),
+                client_id: (!options.finds_identity).then(|| site.vault.credential().client_id.clone()),
+                tenant_id: (!options.finds_identity).then(|| site.vault.credential().tenant_id.clone()),
                 vault_name: VAULT.to_owned(),
                 patience: options.patience,
                 ..secret_store::Options::default()

@@ -49,7 +49,7 @@ pub(super) async fn check(config: &Config) -> (Option<SyncEngine>, Vec<CheckResu
         lease(&edge, &config.kubernetes.lease.0),
         callers(&edge, config),
         uses(&usages),
-        check_setup(&edge, &options, choice)
+        check_setup((&edge, &usages), &options, choice)
     );
     let engine = setup.engine;
     let on_secrets = match engine {

@@ -12,7 +12,7 @@ use super::{
     secret_store::{self, CachedSync, ExtensionIdentity, as_synced_secret},
 };
 use crate::{
-    edge::{CachedSecret, Edge, EdgeError, Index, Labelled},
+    edge::{CachedSecret, Edge, EdgeError, Index, Labelled, Usages},
     model::{EdgeRecord, State, SyncEngine, SyncedSecret},
 };
 
@@ -82,15 +82,15 @@ impl Engines {
     /// rotation checks.
     pub fn new(
         edge: Edge,
-        index: Index,
+        (index, usages): (Index, Usages),
         options: secret_store::Options,
         vault: Url,
         digest: Digest,
         shortest_check: Duration,
     ) -> Self {
         let direct = Direct::new(edge.clone(), index.clone(), vault.clone(), digest.clone());
-        let both = (edge.clone(), index.clone());
-        let secret_store = SecretStore::new(both, options, vault, digest, shortest_check);
+        let seen = (edge.clone(), index.clone(), usages);
+        let secret_store = SecretStore::new(seen, options, vault, digest, shortest_check);
         Self { edge, index, direct, secret_store }
     }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::{
     edge::{
-        ACCOUNT_RIGHTS, Edge, EdgeError, FederatedAccount,
+        ACCOUNT_RIGHTS, Edge, EdgeError, FederatedAccount, Usages,
         secret_store::{ExtensionIdentity, Options, PROVIDER, SecretProviderClass, SecretSync},
     },
     explain::Explain,
@@ -61,7 +61,7 @@ pub enum NeedKind {
 }
 
 /// Checks the namespace. Changes nothing.
-pub async fn check_setup(edge: &Edge, options: &Options, choice: Choice) -> Setup {
+pub async fn check_setup((edge, usages): (&Edge, &Usages), options: &Options, choice: Choice) -> Setup {
     let missing = edge.missing_store_resources().await;
     let served = missing.as_ref().ok().map(|missing| match missing.is_empty() {
         true => SyncEngine::SecretStore,
@@ -71,7 +71,7 @@ pub async fn check_setup(edge: &Edge, options: &Options, choice: Choice) -> Setu
     let chosen = chosen(engine, choice, &missing);
     let (installed, needs) = match (engine, served) {
         (Some(SyncEngine::SecretStore), Some(SyncEngine::SecretStore)) => {
-            tokio::join!(acting(edge, options), needs(edge, options))
+            tokio::join!(acting(edge, options), needs((edge, usages), options))
         }
         (engine, _) => (of_served(engine, &missing), Vec::new()),
     };
@@ -195,26 +195,34 @@ fn answered(sync: &SecretSync) -> Option<Timestamp> {
     conditions.iter().map(|condition| condition.last_transition_time.or(made)).max().flatten()
 }
 
-async fn needs(edge: &Edge, options: &Options) -> Vec<Need> {
-    let (classes, account) =
-        tokio::join!(edge.list_classes(), edge.service_account(&options.service_account));
+async fn needs((edge, usages): (&Edge, &Usages), options: &Options) -> Vec<Need> {
+    let (classes, named, account) = tokio::join!(
+        edge.list_classes(),
+        usages.look_at_instances(),
+        edge.service_account(&options.service_account)
+    );
     let unknown =
         |kind, error: &EdgeError| Need { kind, status: Status::Unknown, message: error.explained() };
-    let access = classes.as_ref().map(|classes| options.identity(classes));
+    let access = classes.as_ref().map(|classes| options.identity(classes, &named));
+    let default = classes.as_ref().ok().and_then(|classes| options.default_class(classes, &named).ok()?);
     let identity = access.as_ref().ok().and_then(|access| Some(access.as_ref().ok()?.client_id.as_str()));
     let vaults = classes.as_ref().map(|classes| of_vaults(classes, options));
     vec![
-        access.as_ref().map_or_else(|error| unknown(NeedKind::Access, error), of_access),
+        access.as_ref().map_or_else(
+            |error| unknown(NeedKind::Access, error),
+            |access| of_access(access, default.map(|default| default.why)),
+        ),
         vaults.unwrap_or_else(|error| unknown(NeedKind::OneVault, error)),
         of_account(account, identity, edge.namespace(), options),
     ]
 }
 
-fn of_access(access: &Result<ExtensionIdentity, EdgeError>) -> Need {
+fn of_access(access: &Result<ExtensionIdentity, EdgeError>, default: Option<String>) -> Need {
     let (status, message) = match access {
         Ok(access) => {
+            let why = default.map_or_else(|| "secret_store.client_id says so".to_owned(), |why| why);
             let message = format!(
-                "The extension comes to the vault {} as the identity {} of the tenant {}.",
+                "The extension comes to the vault {} as the identity {} of the tenant {}: {why}.",
                 access.vault_name,
                 Quote::from(&access.client_id),
                 Quote::from(&access.tenant_id)

@@ -20,7 +20,7 @@ impl Usages {
         .await
     }
 
-    async fn served_of(&self, group: &str) -> Result<Vec<ApiResource>, EdgeError> {
+    pub(super) async fn served_of(&self, group: &str) -> Result<Vec<ApiResource>, EdgeError> {
         let mut served: Vec<ApiResource> = Vec::new();
         for version in self.versions(group).await? {
             let group_version = format!("{group}/{version}");

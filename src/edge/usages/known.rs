@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     explain::Explain,
-    model::{GroupKind, Output, Usage, UsagePlace},
+    model::{ClassRef, GroupKind, Output, Usage, UsagePlace},
 };
 
 /// All known usages, and which kinds and groups were listed.
@@ -39,6 +39,8 @@ struct Kind {
     resources: HashMap<String, Vec<UsagePlace>>,
     /// The outputs of each resource that has any.
     outputs: HashMap<String, Vec<Output>>,
+    /// The default classes that each resource names, if it names any.
+    classes: HashMap<String, Vec<ClassRef>>,
     /// Since when the cluster has not served it.
     missing_since: Option<Instant>,
 }
@@ -69,6 +71,17 @@ pub struct Gap {
     pub group: String,
     /// Why it can't be listed. None if the first list is still in progress.
     pub error: Option<EdgeError>,
+}
+
+/// What the Instances say about the default class.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClassRefs {
+    /// They are not listed yet.
+    Pending,
+    /// Those that they name.
+    Listed(Vec<ClassRef>),
+    /// They can't be listed.
+    Unlisted(Gap),
 }
 
 // === impl Known ===
@@ -128,6 +141,27 @@ impl Known {
     pub fn output(&self, secret: &str) -> Option<&Output> {
         let mut outputs = self.kinds.values().flat_map(|kind| kind.outputs.values()).flatten();
         outputs.find(|output| output.secret == secret)
+    }
+
+    /// The default classes that Instances name.
+    pub fn class_refs(&self, grace: Duration) -> ClassRefs {
+        let instance = ClassRef::group_kind();
+        let kind = self.kinds.get(&instance);
+        let lists = self.groups.get(&instance.group).into_iter().chain(kind.map(|kind| &kind.list));
+        let Some(open) = lists.into_iter().find(|list| !list.once) else {
+            let classes = kind.into_iter().flat_map(|kind| kind.classes.values()).flatten();
+            return ClassRefs::Listed(classes.cloned().collect::<BTreeSet<_>>().into_iter().collect());
+        };
+        match &open.trouble {
+            Some((error, since)) if is_for_good(error) || since.elapsed() > grace => {
+                ClassRefs::Unlisted(Gap {
+                    what: instance.to_string(),
+                    group: instance.group,
+                    error: Some(error.clone()),
+                })
+            }
+            _ => ClassRefs::Pending,
+        }
     }
 
     /// A kind or group that was never listed.
@@ -199,7 +233,8 @@ impl Known {
     pub fn kind_listed(&mut self, kind: &GroupKind, mut listed: Listing) {
         let Some(known) = self.kinds.get_mut(kind) else { return };
         known.list.succeed();
-        let before = known.resources.keys().chain(known.outputs.keys()).cloned().collect::<Vec<_>>();
+        let before = known.resources.keys().chain(known.outputs.keys()).chain(known.classes.keys());
+        let before = before.cloned().collect::<Vec<_>>();
         for name in before {
             listed.entry(name).or_default();
         }
@@ -209,17 +244,13 @@ impl Known {
     }
 
     /// A resource names these secrets now; none if it was deleted.
-    pub fn resource_changed(&mut self, kind: &GroupKind, name: &str, Named { usages, outputs }: Named) {
+    pub fn resource_changed(&mut self, kind: &GroupKind, name: &str, named: Named) {
         let Some(known) = self.kinds.get_mut(kind) else { return };
-        match outputs.is_empty() {
-            true => known.outputs.remove(name),
-            false => known.outputs.insert(name.to_owned(), outputs),
-        };
+        let Named { usages, outputs, classes } = named;
+        keep(&mut known.outputs, name, outputs);
+        keep(&mut known.classes, name, classes);
         let places: Vec<UsagePlace> = usages.iter().map(Usage::place).collect();
-        let before = match places.is_empty() {
-            true => known.resources.remove(name),
-            false => known.resources.insert(name.to_owned(), places),
-        };
+        let before = keep(&mut known.resources, name, places);
         let mut before: BTreeMap<UsagePlace, Arc<Usage>> =
             before.into_iter().flatten().filter_map(|place| self.all.remove_entry(&place)).collect();
         for usage in usages {
@@ -258,6 +289,14 @@ impl ListState {
         let is_news = before.as_ref() != Some(&error);
         self.trouble = Some((error, since.unwrap_or_else(Instant::now)));
         is_news
+    }
+}
+
+/// Replaces what a resource has, and returns what it had. A resource that has nothing takes no memory.
+fn keep<T>(all: &mut HashMap<String, Vec<T>>, name: &str, new: Vec<T>) -> Option<Vec<T>> {
+    match new.is_empty() {
+        true => all.remove(name),
+        false => all.insert(name.to_owned(), new),
     }
 }
 

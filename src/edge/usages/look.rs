@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use futures::future::try_join_all;
 use kube::{Api, api::DynamicObject, core::ApiResource};
 
-use super::{EdgeError, Gap, Usages};
-use crate::model::{GroupKind, Output, Subject, Usage, User};
+use super::{ClassRefs, EdgeError, Gap, Usages};
+use crate::model::{ClassRef, GroupKind, Output, Subject, Usage, User};
 
 impl Usages {
     /// The current usages of a secret, from the API server, including kinds that were just installed.
@@ -51,6 +51,29 @@ impl Usages {
         }
     }
 
+    /// The default classes that Instances name, from the API server.
+    pub async fn look_at_instances(&self) -> ClassRefs {
+        let instance = ClassRef::group_kind();
+        let unlisted = |error| {
+            let (what, group) = (instance.to_string(), instance.group.clone());
+            ClassRefs::Unlisted(Gap { what, group, error: Some(error) })
+        };
+        let served = match self.served_of(&instance.group).await {
+            Ok(served) => served,
+            Err(error) => return unlisted(error),
+        };
+        let mut classes = Vec::new();
+        if let Some(kind) = served.iter().find(|kind| group_kind(kind) == instance) {
+            let take = |object: DynamicObject| classes.extend(self.names_in(kind, &object).1.classes);
+            match self.0.edge.each(&self.api(kind), take).await {
+                Ok(()) | Err(EdgeError::NotFound(_)) => {}
+                Err(error) => return unlisted(error),
+            }
+        }
+        classes.sort();
+        ClassRefs::Listed(classes)
+    }
+
     pub(super) fn api(&self, kind: &ApiResource) -> Api<DynamicObject> {
         Api::namespaced_with(self.0.edge.client.clone(), &self.0.edge.namespace, kind)
     }
@@ -69,7 +92,8 @@ impl Usages {
         let rules = &self.0.options.rules;
         let (usages, outputs) =
             (rules.usages_of(subject, &object.data), rules.outputs_of(subject, &object.data));
-        (name, Named { usages, outputs })
+        let classes = ClassRef::all_of(subject, &object.data);
+        (name, Named { usages, outputs, classes })
     }
 }
 
@@ -84,6 +108,8 @@ pub(super) struct Named {
     pub usages: Vec<Usage>,
     /// Those that another program writes for it.
     pub outputs: Vec<Output>,
+    /// The default classes that it names.
+    pub classes: Vec<ClassRef>,
 }
 
 /// The resources of a list in progress, and what each names.

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 pub use access::USAGE_VERBS;
-pub use known::Gap;
+pub use known::{ClassRefs, Gap};
 
 use super::{Edge, EdgeError, watches};
 use crate::model::{Output, Usage, UsagePlace, UsageRules};
@@ -45,6 +45,8 @@ struct Inner {
     known: RwLock<Known>,
     /// A version that grows with every change of the cache.
     changed: watch::Sender<u64>,
+    /// Which default classes the Instances name.
+    class_refs: watch::Sender<ClassRefs>,
 }
 
 impl Default for UsageOptions {
@@ -59,7 +61,9 @@ impl Usages {
     /// An empty cache, which `run` fills.
     pub fn new(edge: Edge, options: UsageOptions) -> Self {
         let known = Known::nothing_of(options.rules.groups());
-        Self(Arc::new(Inner { edge, options, known: RwLock::new(known), changed: watch::Sender::new(0) }))
+        let class_refs = watch::Sender::new(known.class_refs(GRACE));
+        let (known, changed) = (RwLock::new(known), watch::Sender::new(0));
+        Self(Arc::new(Inner { edge, options, known, changed, class_refs }))
     }
 
     /// Sets which kinds used something before the start. An API server that has just started does not serve
@@ -81,6 +85,16 @@ impl Usages {
     /// A resource that says that another program writes this secret, as far as the resources were listed.
     pub fn output(&self, secret: &str) -> Option<Output> {
         self.read().output(secret).cloned()
+    }
+
+    /// The default classes that Instances name.
+    pub fn class_refs(&self) -> ClassRefs {
+        self.read().class_refs(GRACE)
+    }
+
+    /// Notifies when Instances name other default classes, or when these become known.
+    pub fn class_refs_changed(&self) -> watch::Receiver<ClassRefs> {
+        self.0.class_refs.subscribe()
     }
 
     /// A kind or group that was never listed, if there is one: it may contain unknown usages.
@@ -119,7 +133,15 @@ impl Usages {
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Known) -> T) -> T {
-        let done = change(&mut self.write());
+        let (done, class_refs) = {
+            let mut known = self.write();
+            (change(&mut known), known.class_refs(GRACE))
+        };
+        self.0.class_refs.send_if_modified(|held| {
+            let is_new = *held != class_refs;
+            *held = class_refs;
+            is_new
+        });
         self.0.changed.send_modify(|version| *version += 1);
         done
     }

@@ -1,5 +1,6 @@
 //! A usage: a field of an AIO resource that names a synced secret.
 
+mod class;
 mod extract;
 mod rule;
 #[cfg(test)]
@@ -9,6 +10,7 @@ use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
+pub use class::ClassRef;
 pub use extract::{Subject, UsageRules};
 pub use rule::UsageRule;
 

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     edge::{
-        AdoptableSync, Edge, EdgeError, Index,
+        AdoptableSync, Edge, EdgeError, Index, Usages,
         engine::{
             Aspect, Attempt, Comparison, Digest, Objection, Settings, Step, Target, Trigger, VaultState,
         },
@@ -29,6 +29,8 @@ pub struct SecretStore(pub(super) Arc<Inner>);
 pub(in crate::edge::engine) struct Inner {
     pub(super) edge: Edge,
     pub(super) index: Index,
+    /// Also knows which default classes the Instances name.
+    pub(super) usages: Usages,
     /// All SecretSyncs and classes of the namespace, also those of other tools.
     pub(super) pairs: StoreIndex,
     pub(super) options: Options,
@@ -45,7 +47,7 @@ pub(in crate::edge::engine) struct Inner {
 
 impl SecretStore {
     pub(in crate::edge::engine) fn new(
-        (edge, index): (Edge, Index),
+        (edge, index, usages): (Edge, Index, Usages),
         options: Options,
         vault: Url,
         digest: Digest,
@@ -55,6 +57,7 @@ impl SecretStore {
             pairs: StoreIndex::new(edge.namespace()),
             edge,
             index,
+            usages,
             options,
             vault,
             digest,
@@ -83,7 +86,7 @@ impl SecretStore {
     pub(in crate::edge::engine) fn identity(&self) -> Result<ExtensionIdentity, EdgeError> {
         // Read this first: a list that completes in between must not count as complete.
         let is_complete = self.0.pairs.is_complete();
-        match self.0.options.identity(&self.0.pairs.classes()) {
+        match self.0.options.identity(&self.0.pairs.classes(), &self.0.usages.class_refs()) {
             Err(_) if !is_complete => {
                 Err(EdgeError::Unreachable("its SecretProviderClasses are not listed yet".into()))
             }

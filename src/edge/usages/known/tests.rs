@@ -14,7 +14,7 @@ fn uses(resource: &str, username: &str, password: &str) -> Named {
     let credentials = json!({ "usernameSecretName": username, "passwordSecretName": password });
     let body = json!({ "spec": { "authentication": { "usernamePasswordCredentials": credentials } } });
     let subject = Subject { api_version: "v1", group_kind: &kind(), namespace: "n", name: resource };
-    Named { usages: UsageRules::default().usages_of(subject, &body), outputs: Vec::new() }
+    Named { usages: UsageRules::default().usages_of(subject, &body), ..Named::default() }
 }
 
 fn listed(resources: &[(&str, &str, &str)]) -> Known {
@@ -148,4 +148,39 @@ async fn a_kind_that_used_something_before_the_start_is_a_gap_until_it_is_served
         known.all_groups_discovered(patience);
         assert_eq!((known.unlisted(), known.is_expecting()), (None, false), "{comes}");
     }
+}
+
+#[test]
+fn the_default_class_is_unknown_until_the_instances_are_listed_or_can_not_be() {
+    let instance = ClassRef::group_kind();
+    let named = |class: &str| {
+        let (field, class) = ("spec.defaultSecretProviderClassRef.name".to_owned(), class.to_owned());
+        let class = ClassRef { resource: "aio".to_owned(), field, class };
+        Named { classes: vec![class], ..Named::default() }
+    };
+    let names = |known: &Known| match known.class_refs(Duration::from_secs(9)) {
+        ClassRefs::Listed(all) => all.into_iter().map(|one| one.class).collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    let mut known = Known::nothing_of([instance.group.as_str()].into());
+    assert_eq!(known.class_refs(Duration::ZERO), ClassRefs::Pending);
+    known.group_failed(&instance.group, EdgeError::Timeout(Duration::ZERO));
+    assert_eq!(known.class_refs(Duration::from_secs(9)), ClassRefs::Pending);
+    assert!(matches!(known.class_refs(Duration::ZERO), ClassRefs::Unlisted(_)), "not for ever");
+    known.group_failed(&instance.group, EdgeError::Forbidden("no".into()));
+    assert!(matches!(known.class_refs(Duration::from_secs(9)), ClassRefs::Unlisted(_)));
+
+    known.group_discovered(&instance.group, &[instance.clone()].into(), Duration::ZERO);
+    assert_eq!(known.class_refs(Duration::from_secs(9)), ClassRefs::Pending, "the kind is not listed");
+    known.kind_listed(&instance, [("aio".to_owned(), named("a"))].into());
+    assert_eq!(names(&known), ["a"]);
+    known.kind_failed(&instance, EdgeError::Forbidden("no".into()));
+    assert_eq!(names(&known), ["a"], "what was listed counts");
+    known.resource_changed(&instance, "aio", named("b"));
+    assert_eq!(names(&known), ["b"]);
+    known.kind_listed(&instance, HashMap::new());
+    assert_eq!(names(&known), [""; 0]);
+
+    let none = Known::nothing_of(BTreeSet::new());
+    assert_eq!(names(&none), [""; 0], "nothing is looked at");
 }
