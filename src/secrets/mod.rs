@@ -37,7 +37,9 @@ pub use referable::Referable;
 pub use statistics::Statistics;
 pub use update::Changes;
 pub use usages::ListedUsage;
-pub use vault_secrets::{ListedVaultSecret, VaultCursor, VaultFilter, VaultSecretPage};
+pub use vault_secrets::{
+    EntryDigest, ListedVaultSecret, MAX_SHOWN, VaultCursor, VaultFilter, VaultSecretPage,
+};
 
 // Re-exported for the API, so that it depends on this module alone.
 use crate::{

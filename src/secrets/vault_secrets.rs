@@ -22,13 +22,41 @@ pub struct VaultFilter {
     pub unsynced_only: bool,
 }
 
-/// A place in a list of the vault: a page, and how many of its entries were returned.
+/// A place in a list of the vault: a page, and which of its entries were returned.
+///
+/// The vault makes the page anew when it is read again, so a count of entries would repeat one for each that
+/// was added before them, and lose one for each that was deleted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VaultCursor {
     /// The vault's continuation token; absent for the first page.
     pub page: Option<String>,
-    /// Entries of that page that were returned already.
-    pub shown: usize,
+    /// Entries of that page that were returned already, or that the filter left out: the last [`MAX_SHOWN`].
+    pub shown: Vec<EntryDigest>,
+}
+
+/// A digest of what identifies an entry of a list.
+pub type EntryDigest = [u8; 16];
+
+/// Entries of a page that a [`VaultCursor`] remembers. Azure's vaults have 25 a page; where others have more
+/// than this, entries that are added before those count as returned.
+pub const MAX_SHOWN: usize = 256;
+
+/// An entry of a list of the vault.
+trait Entry {
+    /// What identifies it in the list.
+    fn id(&self) -> String;
+}
+
+impl Entry for VaultSecret {
+    fn id(&self) -> String {
+        self.name.folded()
+    }
+}
+
+impl Entry for VaultSecretVersion {
+    fn id(&self) -> String {
+        self.version.to_string()
+    }
 }
 
 /// A page of vault secrets or versions.
@@ -67,7 +95,7 @@ impl Secrets {
         let page = |from: Option<String>| async move {
             vault.list_page(from.as_deref(), Priority::Interactive).await
         };
-        gather(page, list, from, limit).await
+        Ok(gather(page, list, from, limit).await?)
     }
 
     /// A vault secret, described by its latest version. Reads no value.
@@ -100,10 +128,11 @@ impl Secrets {
         let page = |from: Option<String>| async move {
             vault.versions_page(name, from.as_deref(), Priority::Interactive).await
         };
-        let page = gather(page, Some, from, limit).await?;
-        match first && page.items.is_empty() {
-            true => Err(self.missing(name).await),
-            false => Ok(page),
+        match gather(page, Some, from, limit).await {
+            Ok(page) if first && page.items.is_empty() => Err(self.missing(name).await),
+            // Azure's vaults have no versions of an unknown name; other vaults don't find it.
+            Err(VaultError::NotFound { .. }) => Err(self.missing(name).await),
+            page => Ok(page?),
         }
     }
 
@@ -317,34 +346,63 @@ fn answered(name: VaultSecretName, response: &[u8]) -> Result<VaultSecretVersion
 }
 
 /// Fills a page from pages of the vault.
-async fn gather<T, U, F: Future<Output = Result<crate::vault::Page<T>, VaultError>>>(
+async fn gather<T: Entry, U, F: Future<Output = Result<crate::vault::Page<T>, VaultError>>>(
     page: impl Fn(Option<String>) -> F,
     choose: impl Fn(T) -> Option<U>,
     from: VaultCursor,
     limit: usize,
-) -> Result<VaultSecretPage<U>, Error> {
+) -> Result<VaultSecretPage<U>, VaultError> {
     let (mut items, mut at, mut seen) = (Vec::new(), from, HashSet::new());
     loop {
         let current = page(at.page.clone()).await?;
-        let total = current.items.len();
-        for (place, item) in current.items.into_iter().enumerate().skip(at.shown) {
+        let mut left = at.not_shown(current.items).into_iter().peekable();
+        while let Some((entry, item)) = left.next() {
+            at.show(entry);
             items.extend(choose(item));
             if items.len() == limit {
-                let shown = place + 1;
-                let next = match (shown < total, current.next) {
-                    (true, _) => Some(VaultCursor { shown, ..at }),
-                    (false, Some(next)) => Some(VaultCursor { page: Some(next), shown: 0 }),
-                    (false, None) => None,
+                let next = match (left.peek(), current.next) {
+                    (Some(_), _) => Some(at),
+                    (None, Some(next)) => Some(VaultCursor::beginning(next)),
+                    (None, None) => None,
                 };
                 return Ok(VaultSecretPage { items, next });
             }
         }
         match current.next {
-            Some(next) if seen.insert(next.clone()) => at = VaultCursor { page: Some(next), shown: 0 },
-            Some(_) => return Err(VaultError::Malformed("its continuation links form a loop".into()).into()),
+            Some(next) if seen.insert(next.clone()) => at = VaultCursor::beginning(next),
+            Some(_) => return Err(VaultError::Malformed("its continuation links form a loop".into())),
             None => return Ok(VaultSecretPage { items, next: None }),
         }
     }
+}
+
+impl VaultCursor {
+    fn beginning(page: String) -> Self {
+        Self { page: Some(page), shown: Vec::new() }
+    }
+
+    fn show(&mut self, entry: EntryDigest) {
+        if self.shown.len() == MAX_SHOWN {
+            self.shown.remove(0);
+        }
+        self.shown.push(entry);
+    }
+
+    /// The entries of the page, as it is now, that were not returned yet.
+    fn not_shown<T: Entry>(&self, items: Vec<T>) -> Vec<(EntryDigest, T)> {
+        let shown: HashSet<_> = self.shown.iter().collect();
+        let digested: Vec<_> = items.into_iter().map(|item| (digest_of(&item.id()), item)).collect();
+        let forgotten = match self.shown.len() < MAX_SHOWN {
+            true => 0,
+            false => digested.iter().rposition(|(entry, _)| shown.contains(entry)).map_or(0, |last| last + 1),
+        };
+        digested.into_iter().skip(forgotten).filter(|(entry, _)| !shown.contains(entry)).collect()
+    }
+}
+
+fn digest_of(id: &str) -> EntryDigest {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, id.as_bytes());
+    *digest.as_ref().first_chunk().expect("SHA-256 has 32 bytes")
 }
 
 /// The vault secret that a call would create, for `validate_only`.

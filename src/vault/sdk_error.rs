@@ -12,7 +12,7 @@ use azure_core::{
     },
     time::{OffsetDateTime, parse_rfc7231},
 };
-use azure_security_keyvault_secrets::models::KeyVaultError;
+use serde_json::Value;
 
 use super::{
     VaultError,
@@ -27,6 +27,8 @@ use crate::{
 };
 
 const DATE: HeaderName = HeaderName::from_static("date");
+/// The operation that stores a value.
+pub(super) const CREATE: &str = "create secrets";
 
 /// The request that failed, for error messages.
 #[derive(Clone, Copy, Debug)]
@@ -80,7 +82,11 @@ pub(super) fn date(headers: &Headers) -> Option<OffsetDateTime> {
 struct ErrorResponse<'a> {
     status: u16,
     headers: &'a Headers,
-    /// Error codes from general to specific, for example `Forbidden`, `ForbiddenByRbac`.
+    /// Whether the body has the form of a Key Vault error: JSON with an object `error`. A gateway's or proxy's
+    /// page has not.
+    is_of_key_vault: bool,
+    /// Error codes from general to specific, for example `Forbidden`, `ForbiddenByRbac`. Other vaults than
+    /// Azure's use codes of their own: the status decides, and a code only refines it.
     codes: Vec<String>,
     message: String,
 }
@@ -89,11 +95,14 @@ struct ErrorResponse<'a> {
 
 impl<'a> ErrorResponse<'a> {
     fn new(status: u16, response: &'a RawResponse) -> Self {
-        let error = response.body().json::<KeyVaultError>().ok().and_then(|body| body.error);
-        let message = error.as_ref().and_then(|error| error.message.clone()).unwrap_or_default();
-        let chain = std::iter::successors(error.as_ref(), |error| error.inner_error.as_deref());
-        let codes = chain.filter_map(|error| error.code.clone()).filter(|code| is_code(code)).collect();
-        Self { status, headers: response.headers(), codes, message }
+        // Read field by field: what an emulator writes in another form hides nothing else.
+        let body = response.body().json::<Value>().unwrap_or_default();
+        let error = body.get("error").filter(|error| error.is_object());
+        let text = |error: &Value, field: &str| error.get(field).and_then(Value::as_str).map(str::to_owned);
+        let chain = std::iter::successors(error, |error| error.get("innererror"));
+        let codes = chain.filter_map(|error| text(error, "code")).filter(|code| is_code(code)).collect();
+        let message = error.and_then(|error| text(error, "message")).unwrap_or_default();
+        Self { status, headers: response.headers(), is_of_key_vault: error.is_some(), codes, message }
     }
 
     fn map_error(&self, operation: Operation<'_>) -> VaultError {
@@ -107,8 +116,12 @@ impl<'a> ErrorResponse<'a> {
                 VaultError::Disabled { name: name.clone(), version: operation.version.cloned() }
             }
             (403, _) if self.is_firewall() => VaultError::Firewall,
-            (403, _) => VaultError::Forbidden { operation: operation.operation, code: self.code() },
-            (404, Some(name)) if self.codes.iter().any(|code| code.ends_with("NotFound")) => {
+            (403, _) if self.is_of_key_vault => {
+                VaultError::Forbidden { operation: operation.operation, code: self.code() }
+            }
+            // A gateway's 404 must not look like a missing secret. And where the name is of no account, in a
+            // list of all secrets and in a write, it is the vault that is missing.
+            (404, Some(name)) if self.is_of_key_vault && operation.operation != CREATE => {
                 let name = name.clone();
                 match operation.version.cloned() {
                     Some(version) => VaultError::VersionNotFound { name, version },
@@ -126,6 +139,9 @@ impl<'a> ErrorResponse<'a> {
             (408 | 500.., _) => {
                 VaultError::Unreachable(format!("it failed with status {}", self.status).into())
             }
+            (403 | 404, _) => VaultError::Malformed(
+                format!("status {}, and no Key Vault's words for it", self.status).into(),
+            ),
             (400.., _) => VaultError::Rejected { status: self.status, code: self.code() },
             _ => VaultError::Malformed(format!("unexpected status {}", self.status).into()),
         }
@@ -172,7 +188,7 @@ fn retry_after(headers: &Headers) -> Option<Duration> {
 
 /// Whether a text looks like an error code, which is safe to show.
 fn is_code(text: &str) -> bool {
-    (1..=64).contains(&text.len())
+    (1..=128).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
 }
 
@@ -270,7 +286,13 @@ mod tests {
             ["<html>canary", "", "[]", r#"{"error":"canary"}"#, r#"{"error":{"code":"canary value"}}"#]
         {
             let error = mapped(&response(404, &[], text));
-            assert_eq!(error, VaultError::Rejected { status: 404, code: "no code".to_owned() }, "{text}");
+            let expected = match text.contains("code") {
+                true => VaultError::VersionNotFound { name: of_name(), version: VERSION.parse().unwrap() },
+                false => VaultError::Malformed("status 404, and no Key Vault's words for it".into()),
+            };
+            assert_eq!(error, expected, "{text}");
+            let rejected = VaultError::Rejected { status: 405, code: "no code".to_owned() };
+            assert_eq!(mapped(&response(405, &[], text)), rejected, "{text}");
         }
     }
 

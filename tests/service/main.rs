@@ -25,6 +25,7 @@ mod leader;
 mod life;
 mod manage;
 mod neighbours;
+mod other_vaults;
 mod races;
 mod readiness;
 mod rebuild;

@@ -11,10 +11,11 @@ use jiff::Timestamp;
 use super::request::RpcRequest;
 use crate::{
     model::{SyncedSecretId, UsagePlace},
-    secrets::{Error, FeedPlace, HistoryDigest, Secrets, Signer, VaultCursor},
+    secrets::{EntryDigest, Error, FeedPlace, HistoryDigest, MAX_SHOWN, Secrets, Signer, VaultCursor},
 };
 
 const VERSION: u8 = 1;
+const VAULT_CURSOR: u8 = 2;
 const MAC_BYTES: usize = 32;
 const HEAD_BYTES: usize = 1 + 8;
 /// Seconds for which a page token is valid.
@@ -173,11 +174,14 @@ impl Position for UsagePlace {
     }
 }
 
-/// The number of entries shown of a page of the vault, then the vault's token of that page unless it is the
-/// first.
+/// A mark (tokens of earlier releases begin with a zero), how many entries of the page were shown, their
+/// digests, then the vault's token of that page unless it is the first.
 impl Position for VaultCursor {
     fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = (self.shown as u64).to_be_bytes().to_vec();
+        let count = u16::try_from(self.shown.len()).expect("no more are remembered than MAX_SHOWN");
+        let mut bytes = vec![VAULT_CURSOR];
+        bytes.extend(count.to_be_bytes());
+        bytes.extend(self.shown.as_flattened());
         if let Some(page) = &self.page {
             bytes.push(1);
             bytes.extend(page.as_bytes());
@@ -186,14 +190,16 @@ impl Position for VaultCursor {
     }
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (shown, page) = bytes.split_at_checked(8)?;
-        let shown = usize::try_from(u64::from_be_bytes(shown.try_into().ok()?)).ok()?;
+        let (&[VAULT_CURSOR, high, low], rest) = bytes.split_first_chunk()? else { return None };
+        let count = usize::from(u16::from_be_bytes([high, low]));
+        let (shown, page) = rest.split_at_checked(count * size_of::<EntryDigest>())?;
+        let shown = shown.as_chunks().0.to_vec();
         let page = match page {
             [] => None,
             [1, page @ ..] => Some(String::from_utf8(page.to_vec()).ok()?),
             _ => return None,
         };
-        Some(Self { page, shown })
+        (shown.len() <= MAX_SHOWN).then_some(Self { page, shown })
     }
 }
 
@@ -223,8 +229,10 @@ mod tests {
         assert_eq!(pages.open(&pages.issue(&id)).unwrap(), Some(id));
         assert_eq!(pages.open(&pages.issue(&-7_i64)).unwrap(), Some(-7_i64));
         for page in [None, Some(String::new()), Some("https://vault/next?$skiptoken=ä".to_owned())] {
-            let cursor = VaultCursor { page, shown: 24 };
-            assert_eq!(pages.open(&pages.issue(&cursor)).unwrap(), Some(cursor));
+            for shown in [vec![], vec![[7; 16], [8; 16]], vec![[9; 16]; MAX_SHOWN]] {
+                let cursor = VaultCursor { page: page.clone(), shown };
+                assert_eq!(pages.open(&pages.issue(&cursor)).unwrap(), Some(cursor));
+            }
         }
         assert_eq!(pages.open::<i64>("").unwrap(), None);
     }

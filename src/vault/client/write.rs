@@ -9,7 +9,10 @@ use jiff::Timestamp;
 use zeroize::Zeroize;
 
 use super::{
-    super::{Priority, VaultError, convert, sdk_error::Operation},
+    super::{
+        Priority, VaultError, convert,
+        sdk_error::{CREATE, Operation},
+    },
     IDEMPOTENT_ATTEMPTS, Inner, Vault, parse_and_wipe,
 };
 use crate::model::{NewVaultSecret, VaultSecretName, VaultSecretVersion, VaultVersion};
@@ -35,6 +38,10 @@ impl Vault {
         priority: Priority,
     ) -> Result<VaultSecretVersion, VaultError> {
         let stored = self.put(name, priority, || Ok(convert::set_request(new)?.into())).await;
+        let stored = match stored {
+            Err(VaultError::Rejected { status: 409, code }) => Err(self.conflict(name, code, priority).await),
+            other => other,
+        };
         self.inner.record_write_result(stored.as_ref().err());
         without_value(stored?)
     }
@@ -62,12 +69,20 @@ impl Vault {
         priority: Priority,
         body: impl Fn() -> azure_core::Result<RequestContent<SetSecretParameters>>,
     ) -> Result<Secret, VaultError> {
-        let operation = Operation { operation: "create secrets", name: Some(name), version: None };
+        let operation = Operation { operation: CREATE, name: Some(name), version: None };
         let send = || async {
             let answer = self.inner.sdk.set_secret(name.as_str(), body()?, None).await?;
             parse_and_wipe(answer.into_body())
         };
         self.inner.call(operation, &self.owner(priority), self.inner.deadline(), 1, send).await
+    }
+
+    /// Why the vault refuses a name with 409 and a code that is not one of Azure's: the deleted secrets tell.
+    async fn conflict(&self, name: &VaultSecretName, code: String, priority: Priority) -> VaultError {
+        match self.deleted(name, priority).await {
+            Ok(Some(_)) => VaultError::SoftDeleted { name: name.clone(), being_deleted: false },
+            Ok(None) | Err(_) => VaultError::Rejected { status: 409, code },
+        }
     }
 
     /// Enables or disables a version.

@@ -2,6 +2,7 @@
 
 use axum::{
     body::Body,
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use doubles_common::faults::{self, AnyFault, ConnectionReset, Fault, FaultRule, Phase};
@@ -80,6 +81,10 @@ impl Faulted<'_> {
             VaultFault::PageLoop => relink(answer, format!("https://{}{}", self.host, self.here)).await,
             VaultFault::ForeignNextLink { authority } => {
                 relink(answer, format!("https://{authority}{}", self.here)).await
+            }
+            VaultFault::Recorded { status, content_type, body } => {
+                let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                (status, [(header::CONTENT_TYPE, content_type)], body).into_response()
             }
         }
     }

@@ -35,6 +35,15 @@ pub enum VaultFault {
         /// That host, with its port.
         authority: String,
     },
+    /// An answer that was recorded elsewhere: of another vault, or of a gateway before it.
+    Recorded {
+        /// The HTTP status.
+        status: u16,
+        /// The `Content-Type`.
+        content_type: String,
+        /// The body.
+        body: String,
+    },
 }
 
 /// Restricts a rule to an operation.

@@ -199,9 +199,15 @@ fn of_the_api_server(message: &str) -> (Reason, &'static str) {
     }
 }
 
-/// The cause of a provider's error, by the vault's message in it.
+/// The status of the vault's answer in a provider's error, as the Azure SDK for Go writes it, now and earlier.
+static STATUS: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"\b(?:RESPONSE |Status(?:Code)?=)(\d{3})\b").expect("it is a pattern"));
+
+/// The cause of a provider's error, by the vault's answer in it. The status decides, and the code refines it:
+/// other vaults than Azure's have codes of their own.
 fn of_the_vault(message: &str) -> (Reason, &'static str) {
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    let status = STATUS.captures(message).map(|found| found[1].to_owned()).unwrap_or_default();
     if says(&["<html", "<HTML", "<!DOCTYPE", "<!doctype", "Proxy Authentication Required"]) {
         (
             Reason::VaultUnreachable,
@@ -212,7 +218,12 @@ fn of_the_vault(message: &str) -> (Reason, &'static str) {
         (Reason::VaultFirewall, "Allow the edge's network in the vault's firewall.")
     } else if says(&["SecretDisabled", "disabled secret"]) {
         (Reason::VaultSecretDisabled, "Enable the vault secret, or refer to another version.")
-    } else if says(&["SecretNotFound"]) {
+    } else if status == "404" && says(&["ERROR CODE UNAVAILABLE"]) {
+        (
+            Reason::VaultUnreachable,
+            "Something other than the vault answers: check the vault's name and the gateways and proxies on the way to it.",
+        )
+    } else if status == "404" || says(&["SecretNotFound"]) {
         (Reason::VaultSecretNotFound, "Create the vault secret or the version, or change the reference.")
     } else if says(&["AADSTS"]) {
         (
@@ -226,13 +237,13 @@ fn of_the_vault(message: &str) -> (Reason, &'static str) {
             Reason::EdgeRejected,
             "A Secret of the type kubernetes.io/tls has the keys tls.crt and tls.key only: change the references with UpdateSyncedSecret.",
         )
-    } else if says(&["Forbidden"]) {
+    } else if status == "403" || says(&["Forbidden"]) {
         (
             Reason::VaultForbidden,
             "Give the identity of secret sync the role Key Vault Secrets User on the vault. A new role assignment takes a few minutes to \
              take effect; the service tries again by itself.",
         )
-    } else if says(&["Throttled", "429"]) {
+    } else if status == "429" || says(&["Throttled"]) {
         (Reason::VaultThrottled, "Wait. The extension tries again by itself.")
     } else if says(&["no such host", "dial tcp", "connection refused", "deadline exceeded", "Timeout"]) {
         (

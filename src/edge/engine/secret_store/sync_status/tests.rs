@@ -81,6 +81,25 @@ fn a_provider_error_gets_the_vault_reason() {
 }
 
 #[test]
+fn the_status_of_the_vaults_answer_decides_where_its_code_is_not_azures() {
+    let dump = |status: &str, code: &str| {
+        format!("GET https://vault/secrets/pump\n---\nRESPONSE {status}\nERROR {code}\n---\n{{}}")
+    };
+    let of_java = "CODE: com.github.nagyesta.lowkeyvault.service.exception.NotFoundException";
+    let of_net = "CODE: Failed to perform request into Azure Key Vault Emulator";
+    for (said, reason) in [
+        (dump("404: 404 Not Found", of_java), Reason::VaultSecretNotFound),
+        (dump("404: 404 Not Found", of_net), Reason::VaultSecretNotFound),
+        (dump("404: 404 Not Found", "CODE UNAVAILABLE"), Reason::VaultUnreachable),
+        (dump("403: 403", "CODE: com.example.AccessDenied"), Reason::VaultForbidden),
+        (dump("429: 429", "CODE UNAVAILABLE"), Reason::VaultThrottled),
+        ("version 4290 of pump-404 is odd".to_owned(), Reason::ExtensionFailed),
+    ] {
+        assert_eq!(reason_of(condition("SecretUpdated", "False", "ProviderError", &said)), reason, "{said}");
+    }
+}
+
+#[test]
 fn every_known_reason_has_a_meaning_and_unknown_ones_are_passed_on() {
     for (reason, meaning) in [
         ("RemoteSecretStoreFetchFailed", Reason::ExtensionFailed),
