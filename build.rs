@@ -4,7 +4,8 @@ use std::{env, fs, path::PathBuf};
 
 const CONTRACT: &str = "iotoperations/secrets/v1/secret_service.proto";
 /// The messages that carry a secret value: `src/lib.rs` gives them a `Debug` that hides it.
-const WITH_VALUES: [&str; 1] = [".iotoperations.secrets.v1.NewVaultSecret"];
+const WITH_VALUES: [&str; 2] =
+    [".iotoperations.secrets.v1.NewVaultSecret", ".iotoperations.secrets.v1.CheckResourceRequest"];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto");

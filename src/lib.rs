@@ -67,4 +67,11 @@ pub mod proto {
             f.debug_struct("NewVaultSecret").finish_non_exhaustive()
         }
     }
+
+    /// Written by hand, because a manifest may hold a value.
+    impl std::fmt::Debug for CheckResourceRequest {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.debug_struct("CheckResourceRequest").finish_non_exhaustive()
+        }
+    }
 }

@@ -64,5 +64,6 @@ unimplemented_methods! {
     sync_synced_secret: SyncSyncedSecretRequest => SyncedSecret;
     adopt_synced_secret: AdoptSyncedSecretRequest => SyncedSecret;
     list_secret_usages: ListSecretUsagesRequest => ListSecretUsagesResponse;
+    check_resource: CheckResourceRequest => CheckResourceResponse;
     list_audit_events: ListAuditEventsRequest => ListAuditEventsResponse;
 }

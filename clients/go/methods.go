@@ -2,6 +2,7 @@ package secrets
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	pb "github.com/iotoperations/secret-service/clients/go/gen/iotoperations/secrets/v1"
@@ -41,6 +42,24 @@ func (c *Client) Adopt(ctx context.Context, request AdoptRequest) (*pb.SyncedSec
 		References:   references(request.References),
 		ValidateOnly: request.ValidateOnly,
 		RequestId:    request.RequestID,
+	})
+}
+
+// CheckResource is what the resources of a manifest, YAML or JSON, need from secrets, before they are applied. Where [CanWork]
+// says no of one, a secret or key is missing, expired, or not usable otherwise.
+func (c *Client) CheckResource(ctx context.Context, manifest string) ([]*pb.CheckedResource, error) {
+	answer, err := c.stub.CheckResource(ctx, &pb.CheckResourceRequest{Manifest: manifest})
+	return answer.GetResources(), err
+}
+
+// CanWork says whether no problem is known that keeps a checked resource from working.
+func CanWork(resource *pb.CheckedResource) bool {
+	problems := resource.GetProblems()
+	for _, checked := range resource.GetUsages() {
+		problems = append(problems[:len(problems):len(problems)], checked.GetProblem())
+	}
+	return !slices.ContainsFunc(problems, func(problem *pb.Condition) bool {
+		return problem.GetStatus() == pb.Condition_STATUS_FALSE
 	})
 }
 

@@ -56,6 +56,9 @@ func throughLayer(ctx context.Context, client *secrets.Client, call string, text
 			Name: r.GetName(), Etag: r.GetEtag(), Force: r.GetForce(), AllowMissing: r.GetAllowMissing(),
 			Wait: r.GetWait().AsDuration(), ValidateOnly: r.GetValidateOnly(), RequestID: r.GetRequestId(),
 		})
+	case *pb.CheckResourceRequest:
+		resources, err := client.CheckResource(ctx, r.GetManifest())
+		return &pb.CheckResourceResponse{Resources: resources}, err
 	case *pb.SyncSyncedSecretRequest:
 		return client.Sync(ctx, r.GetName(), r.GetWait().AsDuration())
 	}

@@ -126,6 +126,9 @@ pub enum Cause {
         /// Whether the call offers `force`.
         may_force: bool,
     },
+    /// It is unknown which Secrets the edge has.
+    #[error("it is not known which Secrets the edge has, because they can't be listed and watched now")]
+    SecretsUnknown,
     /// The vault already has a secret with that name.
     #[error("the vault already has a secret {:?}", .0.as_str())]
     VaultSecretExists(VaultSecretName),

@@ -115,7 +115,7 @@ impl Secrets {
         Error::refuse(problems)
     }
 
-    fn with_missing(&self, usage: Arc<Usage>) -> ListedUsage {
+    pub(super) fn with_missing(&self, usage: Arc<Usage>) -> ListedUsage {
         let id: Option<SyncedSecretId> = usage.secret.parse().ok();
         let record = id.as_ref().and_then(|id| self.0.store.view().get(id));
         // A secret that was not looked up yet is not missing.

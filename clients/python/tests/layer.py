@@ -60,6 +60,8 @@ CHANGEABLE = ("references", "labels", "description")
 
 def outcome(method: str, answer: Any) -> dict[str, Any]:
     """An answer of the client as the contract's JSON."""
+    if method == "CheckResource":
+        return {"response": {"resources": to_json(answer)}}
     if method not in LISTS:
         return {"response": to_json(answer)}
     found: dict[str, Any] = {LISTS[method]: [to_json(item) for item in answer.items]}

@@ -80,6 +80,8 @@ documented! {
         "Instance: this process is the leader. A process that is not the leader only serves reads; the \
          message names the leader."
         Leader,
+        "CheckResource: the secret that a field of a manifest names can be used as the field needs it."
+        Usable,
     }
 }
 
@@ -184,6 +186,22 @@ documented! {
         VaultSecretDeleted,
         "The namespace of the instance is being deleted."
         NamespaceTerminating,
+        "CheckResource: the edge has no Secret of this name."
+        SecretMissing,
+        "CheckResource: the Secret has not all keys that the field needs."
+        KeyMissing,
+        "CheckResource: the edge does not hold the value that the reference says: none yet, or an older one."
+        NotSynced,
+        "CheckResource: the synced secret is being deleted."
+        BeingDeleted,
+        "CheckResource: the keys of the Secret are not known to the service, or not for this caller."
+        KeysUnknown,
+        "CheckResource: the field holds no name that a Secret, or a key of one, can have."
+        NameInvalid,
+        "CheckResource: the resource is in another namespace than the instance, where other Secrets are."
+        OtherNamespace,
+        "CheckResource: another program would write a Secret that is a synced secret."
+        WrittenByAnother,
     }
 }
 

@@ -109,6 +109,7 @@ fn causes() -> Vec<Cause> {
         Cause::InUse { id: id.clone(), usage: usage() },
         Cause::UsagesUnknown { gap: gap(None), may_force: true },
         Cause::UsagesUnknown { gap: gap(Some(EdgeError::Forbidden("…".into()))), may_force: true },
+        Cause::SecretsUnknown,
         Cause::VaultSecretExists(name.clone()),
         Cause::BeingCreated(name.clone()),
         Cause::Unverified {

@@ -44,6 +44,7 @@ fn causes() -> Vec<(Cause, Code, &'static str)> {
             FailedPrecondition,
             "USAGES_UNKNOWN",
         ),
+        (Cause::SecretsUnknown, Unavailable, "SECRETS_NOT_YET_KNOWN"),
         (Cause::VaultSecretExists(name()), AlreadyExists, "VAULT_SECRET_EXISTS"),
         (Cause::BeingCreated(name()), Aborted, "VAULT_SECRET_BEING_CREATED"),
         (

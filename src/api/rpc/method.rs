@@ -19,7 +19,7 @@ pub(crate) struct Method {
     pub(crate) carries_values: bool,
 }
 
-static METHODS: [Method; 16] = [
+static METHODS: [Method; 17] = [
     Method::of::<proto::GetSyncedSecretRequest>(),
     Method::of::<proto::ListSyncedSecretsRequest>(),
     Method::of::<proto::WatchSyncedSecretsRequest>(),
@@ -29,6 +29,7 @@ static METHODS: [Method; 16] = [
     Method::of::<proto::SyncSyncedSecretRequest>(),
     Method::of::<proto::AdoptSyncedSecretRequest>(),
     Method::of::<proto::ListSecretUsagesRequest>(),
+    Method::of::<proto::CheckResourceRequest>(),
     Method::of::<proto::GetVaultRequest>(),
     Method::of::<proto::ListVaultSecretsRequest>(),
     Method::of::<proto::GetVaultSecretRequest>(),
@@ -79,7 +80,9 @@ mod tests {
         for method in service.methods() {
             let known = Method::find(method.name()).unwrap();
             let input = method.input();
-            assert_eq!(known.carries_values, has(&input, "NewVaultSecret", 6), "{}", known.name);
+            let carries_values =
+                has(&input, "NewVaultSecret", 6) || input.get_field_by_name("manifest").is_some();
+            assert_eq!(known.carries_values, carries_values, "{}", known.name);
             let names = ["name", "parent", "synced_secret", "synced_secret_id", "vault_secret_id"];
             let names_resource = names.iter().any(|name| input.get_field_by_name(name).is_some());
             // There is one vault.

@@ -8,6 +8,7 @@
 mod add_vault_secret_version;
 mod adopt_synced_secret;
 pub(crate) mod auth;
+mod check_resource;
 mod convert;
 mod create_synced_secret;
 mod create_vault_secret;
@@ -112,6 +113,7 @@ contract! {
     sync_synced_secret: SyncSyncedSecretRequest -> proto::SyncedSecret;
     adopt_synced_secret: AdoptSyncedSecretRequest -> proto::SyncedSecret;
     list_secret_usages: ListSecretUsagesRequest -> proto::ListSecretUsagesResponse;
+    check_resource: CheckResourceRequest -> proto::CheckResourceResponse;
     get_vault: GetVaultRequest -> proto::Vault;
     list_vault_secrets: ListVaultSecretsRequest -> proto::ListVaultSecretsResponse;
     get_vault_secret: GetVaultSecretRequest -> proto::VaultSecret;

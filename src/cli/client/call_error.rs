@@ -10,7 +10,7 @@ use crate::{cli::CommandError, quote::chain};
 
 /// The service's messages name RPCs and fields. People at the command line get the matching commands and
 /// flags.
-const COMMAND_NAMES: [(&str, &str); 15] = [
+const COMMAND_NAMES: [(&str, &str); 16] = [
     ("ListSyncedSecrets", "`secrets list`"),
     ("GetSyncedSecret", "`secrets get`"),
     ("UpdateSyncedSecret", "`secrets update`"),
@@ -24,6 +24,7 @@ const COMMAND_NAMES: [(&str, &str); 15] = [
     ("AddVaultSecretVersion", "`vault rotate`"),
     ("ListAuditEvents", "`audit list`"),
     ("ListSecretUsages", "`secrets usages`"),
+    ("CheckResource", "`secrets check-resource`"),
     ("`force`", "--force"),
     ("without `create`", "with --from"),
 ];

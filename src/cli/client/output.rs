@@ -113,6 +113,7 @@ answers! {
     ListSyncedSecretsResponse: |list| list.synced_secrets.iter().map(|secret| secret.name.as_str()).collect();
     WatchSyncedSecretsResponse: |event| event.synced_secret.iter().map(|secret| secret.name.as_str()).collect();
     ListSecretUsagesResponse: |list| list.usages.iter().map(|usage| usage.resource.as_str()).collect();
+    CheckResourceResponse: |checked| checked.resources.iter().map(|resource| resource.resource.as_str()).collect();
     Vault: |vault| vec![&vault.name];
     VaultSecret: |secret| vec![&secret.name];
     VaultSecretVersion: |version| vec![&version.name];

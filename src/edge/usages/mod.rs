@@ -97,6 +97,11 @@ impl Usages {
         self.0.class_refs.subscribe()
     }
 
+    /// The rules by which usages are found.
+    pub fn rules(&self) -> &UsageRules {
+        &self.0.options.rules
+    }
+
     /// A kind or group that was never listed, if there is one: it may contain unknown usages.
     pub fn unlisted(&self) -> Option<Gap> {
         self.read().unlisted()

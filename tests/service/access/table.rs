@@ -23,6 +23,7 @@ async fn call_all(caller: &mut Caller, who: &str) -> Vec<(&'static str, Code)> {
         SyncedSecret { name: synced.clone(), description: "new".into(), ..SyncedSecret::default() };
     let update = UpdateSyncedSecretRequest { synced_secret: Some(described), ..Default::default() };
     let usages = ListSecretUsagesRequest { parent: synced.clone(), ..Default::default() };
+    let check = CheckResourceRequest { manifest: "apiVersion: v1\nkind: Pod".to_owned() };
     let versions = ListVaultSecretVersionsRequest { parent: secret.clone(), ..Default::default() };
     let new_secret = CreateVaultSecretRequest {
         vault_secret_id: own.clone(),
@@ -48,6 +49,7 @@ async fn call_all(caller: &mut Caller, who: &str) -> Vec<(&'static str, Code)> {
         ("SyncSyncedSecret", code(caller.sync_synced_secret(sync(&own)).await)),
         ("AdoptSyncedSecret", code(caller.adopt_synced_secret(adopt).await)),
         ("ListSecretUsages", code(caller.list_secret_usages(usages).await)),
+        ("CheckResource", code(caller.check_resource(check).await)),
         ("DeleteSyncedSecret", code(caller.delete_synced_secret(delete(&own)).await)),
         ("ListAuditEvents", code(caller.list_audit_events(ListAuditEventsRequest::default()).await)),
     ]
@@ -59,11 +61,7 @@ fn expected(caller: &str, method: &str) -> Code {
     match caller {
         "nobody" | "wrong audience" => Code::Unauthenticated,
         "viewer" if of_one.contains(&method) => Code::NotFound,
-        "viewer"
-            if method.starts_with("Get") || method.starts_with("List") || method.starts_with("Watch") =>
-        {
-            Code::Ok
-        }
+        "viewer" if ["Get", "List", "Watch", "Check"].iter().any(|look| method.starts_with(look)) => Code::Ok,
         "viewer" | "creator" => Code::PermissionDenied,
         _ => Code::Ok,
     }

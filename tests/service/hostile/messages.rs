@@ -103,6 +103,18 @@ fn text(field: &str) -> BoxedStrategy<String> {
                 .prop_map(|value: String| format!("{CANARY}{value}"))
                 .boxed();
         }
+        "CheckResourceRequest.manifest" => {
+            let name = || prop_oneof![known().prop_map(str::to_owned), "[a-z/!]{0,9}"];
+            let group = "connectivity.iotoperations.azure.com/v1";
+            let endpoint = move |(kind, name): (String, String)| {
+                let secret = format!("{{saslSettings: {{secretRef: {name:?}, n: {CANARY}}}}}");
+                format!(
+                    "{{apiVersion: {group}, kind: {kind}, spec: {{kafkaSettings: {{authentication: {secret}}}}}}}"
+                )
+            };
+            let kind = prop_oneof![4 => "DataflowEndpoint", 1 => "[A-Z][a-z]{0,9}"];
+            vec((kind, name()).prop_map(endpoint), 0..4).prop_map(|all| all.join("\n---\n")).boxed()
+        }
         _ if field.ends_with("_id") && field != "request_id" => known().prop_map(str::to_owned).boxed(),
         _ if field.ends_with("request_id") => {
             any::<u128>().prop_map(|id| uuid::Uuid::from_u128(id).to_string()).boxed()

@@ -23,6 +23,8 @@ _CLASSES: Mapping[str, type[Any]] = {
     _PACKAGE + cls.__name__: cls
     for cls in (
         _types.AuditEvent,
+        _types.CheckedResource,
+        _types.CheckedUsage,
         _types.Condition,
         _types.SecretReference,
         _types.SecretUsage,

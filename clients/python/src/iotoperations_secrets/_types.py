@@ -196,6 +196,37 @@ class SecretUsage:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckedUsage:
+    """A field of a manifest that names a secret, and what is wrong with that secret."""
+
+    usage: SecretUsage
+    """A name or a key that nothing can have is left out, in case that it is a value."""
+    problem: Condition | None = None
+    """Absent where all is well. With ``ConditionStatus.FALSE``, the resource can't work."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedResource:
+    """A resource of a manifest, and what it needs from secrets."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    resource: str
+    kind_unknown: bool = False
+    """Whether nobody knows which fields of this kind name secrets: without usages, it may name some all the same."""
+    usages: tuple[CheckedUsage, ...] = ()
+    problems: tuple[Condition, ...] = ()
+    """What is wrong with the resource itself."""
+
+    @property
+    def can_work(self) -> bool:
+        """Whether no problem is known that keeps it from working."""
+        found = (*self.problems, *(checked.problem for checked in self.usages))
+        return all(problem is None or problem.status is not ConditionStatus.FALSE for problem in found)
+
+
+@dataclass(frozen=True, slots=True)
 class SyncedSecret:
     """A Kubernetes Secret at the edge, made of references to vault secrets."""
 

@@ -5,10 +5,12 @@ import { Code, type Transport } from "@connectrpc/connect";
 import { Caller, type CallerOptions, type CallOptions } from "./caller.js";
 import { DeadlineExceededError, NotSyncedError } from "./errors.js";
 import {
+  Condition_Status,
   SecretService,
   SyncedSecret_State,
   SyncedSecretView,
   type AuditEvent,
+  type CheckedResource,
   type Condition,
   type SecretUsage,
   type SyncedSecret,
@@ -30,7 +32,7 @@ import {
 import { Pager } from "./pager.js";
 import { newId } from "./id.js";
 import { Resumption } from "./resumption.js";
-import type { SecretValue } from "./value.js";
+import { SecretValue } from "./value.js";
 import { Watch, type WatchOptions } from "./watch.js";
 
 /** What holds for all calls of a client. */
@@ -305,6 +307,16 @@ export class SecretServiceClient {
     }, options.pageToken);
   }
 
+  /**
+   * What the resources of a manifest, YAML or JSON, need from secrets, before they are applied. Where {@link canWork} says
+   * no of one, a secret or key is missing, expired, or not usable otherwise.
+   */
+  async checkResource(manifest: string | SecretValue, options: CallOptions = {}): Promise<CheckedResource[]> {
+    const request = { manifest: new SecretValue(manifest).reveal() };
+    const { resources } = await this.#caller.unary(rpc.checkResource, request, options);
+    return resources;
+  }
+
   // ---- History ----
 
   /** Who did what, when, with which result; newest first. `resource` is a full name. */
@@ -328,6 +340,12 @@ export function idOf(name: string): string {
 /** Whether the edge holds what was asked for last. */
 export function isSynced(secret: SyncedSecret): boolean {
   return secret.state === SyncedSecret_State.SYNCED && secret.syncedGeneration === secret.generation;
+}
+
+/** Whether no problem is known that keeps a checked resource from working. */
+export function canWork({ problems, usages }: CheckedResource): boolean {
+  const found = [...problems, ...usages.map(({ problem }) => problem)];
+  return found.every((problem) => problem?.status !== Condition_Status.FALSE);
 }
 
 /** The condition of a type, such as `Synced`, `InUse` or `Expiring`. */

@@ -7,6 +7,7 @@ export { Code } from "@connectrpc/connect";
 
 export type { CallInfo, CallOptions } from "./caller.js";
 export {
+  canWork,
   conditionOf,
   idOf,
   isSynced,
@@ -31,6 +32,8 @@ export {
 } from "./gen/iotoperations/secrets/v1/secret_service_pb.js";
 export type {
   AuditEvent,
+  CheckedResource,
+  CheckedUsage,
   Condition,
   SecretReference,
   SecretUsage,

@@ -1,5 +1,6 @@
 /** Calls of the contract in JSON, made through the client, and its answers as JSON again. */
 import {
+  create,
   fromJson,
   toJson,
   type DescMessage,
@@ -19,7 +20,9 @@ import {
 import {
   SecretService,
   type AddVaultSecretVersionRequest,
+  CheckResourceResponseSchema,
   type AdoptSyncedSecretRequest,
+  type CheckResourceRequest,
   type CreateSyncedSecretRequest,
   type CreateVaultSecretRequest,
   type DeleteSyncedSecretRequest,
@@ -124,6 +127,8 @@ const MAKERS: Record<string, (client: SecretServiceClient, request: never) => Ma
   adoptSyncedSecret: (client, request: AdoptSyncedSecretRequest) =>
     client.adoptSyncedSecret(request.name, { ...options(request), references: references(request.references) }),
   listSecretUsages: (client, request: ListSecretUsagesRequest) => client.listSecretUsages(request.parent, request),
+  checkResource: async (client, { manifest }: CheckResourceRequest) =>
+    create(CheckResourceResponseSchema, { resources: await client.checkResource(manifest) }),
   listAuditEvents: (client, { sinceTime, ...request }: ListAuditEventsRequest) =>
     client.listAuditEvents({ ...request, ...(sinceTime && { sinceTime }) }),
 };

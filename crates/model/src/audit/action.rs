@@ -77,6 +77,8 @@ actions! {
     WatchSyncedSecrets,
     "A caller tried to see which resources use a synced secret. Recorded only if it was denied."
     ListSecretUsages,
+    "A caller tried to check which secrets the resources of a manifest name. Recorded only if it was denied."
+    CheckResource,
     "A caller tried to see the state of the vault and the instance. Recorded only if it was denied."
     GetVault,
     "A caller tried to list vault secrets. Recorded only if it was denied."

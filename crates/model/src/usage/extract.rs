@@ -78,6 +78,14 @@ impl UsageRules {
         self.0.iter().any(|rule| rule.covers(group, kind))
     }
 
+    /// Whether a rule says which fields of this kind name secrets. For a kind that is only covered by a rule for
+    /// its group, they are guessed.
+    pub fn knows(&self, GroupKind { group, kind }: &GroupKind) -> bool {
+        let is_of_kind =
+            |rule: &UsageRule| matches!(rule.finds, Finds::Field { .. }) && rule.covers(group, kind);
+        self.0.iter().any(is_of_kind)
+    }
+
     /// The usages in a resource, by field. `body` is its content without metadata.
     pub fn usages_of(&self, subject: Subject<'_>, body: &Value) -> Vec<Usage> {
         let usage = |(field, Found { secret, needs, kind })| Usage {

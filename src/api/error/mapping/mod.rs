@@ -185,6 +185,12 @@ impl ErrorMapping {
             )
             .about("syncedSecrets", id),
             Cause::UsagesUnknown { gap, may_force } => Self::of_gap(gap, *may_force),
+            Cause::SecretsUnknown => Self::new(
+                Unavailable,
+                "SECRETS_NOT_YET_KNOWN",
+                "Retry in a few seconds; if this continues, ask the operator whether the service can reach the cluster.",
+            )
+            .retry(RETRY_LATER),
             Cause::VaultSecretExists(name) => Self::new(
                 AlreadyExists,
                 "VAULT_SECRET_EXISTS",

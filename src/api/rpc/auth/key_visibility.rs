@@ -3,7 +3,7 @@
 use super::authorizer::Authorizer;
 use crate::{
     access::AccessControl,
-    model::{Caller, Origin, Permission, Resource, SyncedSecret, Verb},
+    model::{Caller, Origin, Permission, Resource, SyncedSecret, SyncedSecretId, Verb},
 };
 
 /// Whether a caller sees the keys of synced secrets that another tool made: only if it may get them.
@@ -27,10 +27,12 @@ impl KeyVisibility {
 
     /// Whether the caller sees the keys of a synced secret.
     pub(crate) fn has_keys_of(&self, secret: &SyncedSecret) -> bool {
-        let is_allowed_by_rules = || {
-            let permission = Permission::synced_secret(Verb::Get, Some(secret.id.clone()));
-            self.access.denied_by_rule(&self.caller, &permission).is_none()
-        };
-        secret.origin == Origin::Managed || self.may_get_all && is_allowed_by_rules()
+        secret.origin == Origin::Managed || self.may_get(&secret.id)
+    }
+
+    /// Whether the caller may get a synced secret of this name, as it may get all others.
+    pub(crate) fn may_get(&self, id: &SyncedSecretId) -> bool {
+        let permission = Permission::synced_secret(Verb::Get, Some(id.clone()));
+        self.may_get_all && self.access.denied_by_rule(&self.caller, &permission).is_none()
     }
 }

@@ -12,8 +12,8 @@ use jiff::Timestamp;
 
 pub(super) use filter::filter;
 pub(super) use response::{
-    condition, listed_vault_secret, secret_usage, synced_secret, timestamp, vault_secret_version,
-    withhold_keys,
+    checked_resource, condition, listed_vault_secret, secret_usage, synced_secret, timestamp,
+    vault_secret_version, withhold_keys,
 };
 
 use crate::{

@@ -8,7 +8,7 @@ use crate::{
         VaultSecretVersion,
     },
     proto,
-    secrets::{ListedUsage, ListedVaultSecret},
+    secrets::{CheckedResource, ListedUsage, ListedVaultSecret},
 };
 
 /// A synced secret. The answer to a dry run has neither uid nor etag.
@@ -62,6 +62,26 @@ pub(in crate::api::rpc) fn secret_usage(listed: &ListedUsage) -> proto::SecretUs
         synced_secret: format!("syncedSecrets/{}", usage.secret),
         secret_missing: listed.secret_missing,
         guessed: usage.guessed,
+    }
+}
+
+/// A resource of a manifest.
+pub(in crate::api::rpc) fn checked_resource(checked: &CheckedResource) -> proto::CheckedResource {
+    let usages = checked.usages.iter().map(|checked| {
+        let mut usage = secret_usage(&checked.listed);
+        if checked.listed.usage.secret.is_empty() {
+            usage.synced_secret.clear();
+        }
+        proto::CheckedUsage { usage: Some(usage), problem: checked.problem.as_ref().map(condition) }
+    });
+    proto::CheckedResource {
+        api_version: checked.api_version.clone(),
+        kind: checked.group_kind.kind.clone(),
+        namespace: checked.namespace.clone(),
+        resource: checked.name.clone(),
+        kind_unknown: checked.kind_unknown,
+        usages: usages.collect(),
+        problems: checked.problems.iter().map(condition).collect(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `secret-service secrets`: the synced secrets of the instance.
 
 mod adopt;
+mod check_resource;
 mod completion;
 mod create;
 mod delete;
@@ -46,6 +47,7 @@ enum Command {
     Watch(watch::Watch),
     Adopt(adopt::Adopt),
     Usages(list::Usages),
+    CheckResource(check_resource::CheckResource),
 }
 
 // === impl Secrets ===
@@ -65,6 +67,7 @@ impl Secrets {
             Command::Watch(watch) => watch.run(&client, output).await,
             Command::Adopt(adopt) => adopt.run(&client, output).await,
             Command::Usages(usages) => usages.run(&client, output).await,
+            Command::CheckResource(check) => check.run(&client, output).await,
         }
     }
 }

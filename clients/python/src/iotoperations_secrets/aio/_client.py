@@ -36,6 +36,7 @@ from .._resume import Resumption, filter_of
 from .._types import (
     Added,
     AuditEvent,
+    CheckedResource,
     Deleted,
     Modified,
     NewVaultSecret,
@@ -502,6 +503,17 @@ class AsyncSecretServiceClient:
             return Page(items, answer.next_page_token)
 
         return AsyncPager(fetch, page_token)
+
+    async def check_resource(
+        self, manifest: str | SecretValue, *, timeout: Span | None = None
+    ) -> tuple[CheckedResource, ...]:
+        """What the resources of a manifest, YAML or JSON, need from secrets, before they are applied.
+
+        Where a resource's ``can_work`` is false, a secret or key is missing, expired, or not usable otherwise.
+        """
+        request = Sealed(pb.CheckResourceRequest(manifest=SecretValue(manifest).reveal()))
+        answer = await self._call("CheckResource", request, timeout)
+        return tuple(read(CheckedResource, item) for item in answer.resources)
 
     # ---- History ----
 
