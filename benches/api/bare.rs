@@ -65,5 +65,6 @@ unimplemented_methods! {
     adopt_synced_secret: AdoptSyncedSecretRequest => SyncedSecret;
     list_secret_usages: ListSecretUsagesRequest => ListSecretUsagesResponse;
     check_resource: CheckResourceRequest => CheckResourceResponse;
+    list_secret_purposes: ListSecretPurposesRequest => ListSecretPurposesResponse;
     list_audit_events: ListAuditEventsRequest => ListAuditEventsResponse;
 }

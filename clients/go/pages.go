@@ -25,6 +25,12 @@ func (c *Client) Usages(ctx context.Context, parent string) iter.Seq2[*pb.Secret
 	return items(ctx, request, c.stub.ListSecretUsages, (*pb.ListSecretUsagesResponse).GetUsages)
 }
 
+// ListSecretPurposes goes through what a synced secret can be for: the keys that each purpose needs, and the fields that can
+// name such a secret.
+func (c *Client) ListSecretPurposes(ctx context.Context, request *pb.ListSecretPurposesRequest) iter.Seq2[*pb.SecretPurpose, error] {
+	return items(ctx, request, c.stub.ListSecretPurposes, (*pb.ListSecretPurposesResponse).GetPurposes)
+}
+
 // ListVaultSecrets goes through the secrets in the vault, without values.
 func (c *Client) ListVaultSecrets(ctx context.Context, request *pb.ListVaultSecretsRequest) iter.Seq2[*pb.VaultSecret, error] {
 	return items(ctx, request, c.stub.ListVaultSecrets, (*pb.ListVaultSecretsResponse).GetVaultSecrets)

@@ -50,6 +50,7 @@ type CreateRequest struct {
 	Wait         time.Duration // Return when it is synced or has failed, or after this long; at once where zero.
 	ValidateOnly bool
 	RequestID    string // A UUID; one is made where it is empty.
+	Purpose      string // The id of a purpose, to refuse keys that don't fit it.
 }
 
 // UpdateRequest is what [Client.Update] changes: what is nil stays as it is. [UpdateOf] begins one for what was read.
@@ -122,6 +123,7 @@ func (r CreateRequest) proto() *pb.CreateSyncedSecretRequest {
 		RequestId:    r.RequestID,
 		ValidateOnly: r.ValidateOnly,
 		Wait:         duration(r.Wait),
+		Purpose:      r.Purpose,
 	}
 }
 

@@ -46,6 +46,7 @@ func throughLayer(ctx context.Context, client *secrets.Client, call string, text
 		return client.Create(ctx, secrets.CreateRequest{
 			ID: r.GetSyncedSecretId(), References: references(s), Description: s.GetDescription(), SecretType: s.GetSecretType(),
 			Labels: s.GetLabels(), Wait: r.GetWait().AsDuration(), ValidateOnly: r.GetValidateOnly(), RequestID: r.GetRequestId(),
+			Purpose: r.GetPurpose(),
 		})
 	case *pb.GetSyncedSecretRequest:
 		return client.Get(ctx, r.GetName())
@@ -81,6 +82,9 @@ func pageThroughLayer(ctx context.Context, client *secrets.Client, request proto
 	case *pb.ListSecretUsagesRequest:
 		page, err := stub.ListSecretUsages(ctx, r)
 		return sameFirst(page, err, page.GetUsages(), client.Usages(ctx, r.GetParent()))
+	case *pb.ListSecretPurposesRequest:
+		page, err := stub.ListSecretPurposes(ctx, r)
+		return sameFirst(page, err, page.GetPurposes(), client.ListSecretPurposes(ctx, r))
 	case *pb.ListAuditEventsRequest:
 		page, err := stub.ListAuditEvents(ctx, r)
 		return sameFirst(page, err, page.GetAuditEvents(), client.Audit(ctx, r))

@@ -27,6 +27,7 @@ mod life;
 mod manage;
 mod neighbours;
 mod other_vaults;
+mod purposes;
 mod races;
 mod readiness;
 mod rebuild;

@@ -20,6 +20,7 @@ LISTS = {
     "ListVaultSecretVersions": "versions",
     "ListSyncedSecrets": "syncedSecrets",
     "ListSecretUsages": "usages",
+    "ListSecretPurposes": "purposes",
     "ListAuditEvents": "auditEvents",
 }
 PREFIXES: Mapping[type[enum.Enum], str] = {

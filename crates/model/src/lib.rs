@@ -27,8 +27,8 @@ pub use names::{NameError, SecretKey, SyncedSecretId, VaultSecretName, VaultVers
 pub use reference::{Encoding, EncodingError, Reference, ReferenceStatus, mapping};
 pub use synced_secret::{ChangeKind, Filter, Origin, SecretType, State, SyncEngine, SyncedSecret, limits};
 pub use usage::{
-    ClassRef, GroupKind, KeySet, Needs, Output, Subject, Usage, UsagePlace, UsageRule, UsageRules, UsedBy,
-    User, in_words,
+    ClassRef, GroupKind, KeySet, Misfit, Needs, Output, Purpose, PurposeField, PurposeKey, Subject, Usage,
+    UsagePlace, UsageRule, UsageRules, UsedBy, User, in_words,
 };
 pub use vault_secret::{NewVaultSecret, VaultSecret, VaultSecretVersion, VaultValue};
 

@@ -6,6 +6,7 @@ use super::{
     Answer, Service,
     convert::{self, Violations, in_collection, synced_secret::*},
     mutation::{Mutation, mutation_request},
+    purpose,
     request::{RpcRequest, with_references},
 };
 use crate::{
@@ -54,7 +55,12 @@ pub(super) fn new_synced_secret(
         return violations.finish(None);
     };
     let id = read_id(&message.synced_secret_id, &wire.name, &mut violations);
-    let secret_type = wire.secret_type.parse::<SecretType>();
+    let purpose = purpose::purpose(&message.purpose, &mut violations);
+    let secret_type = match purpose {
+        Some(purpose) => purpose::secret_type(purpose, &wire, &mut violations),
+        None => wire.secret_type.clone(),
+    };
+    let secret_type = secret_type.parse::<SecretType>();
     let secret_type = violations.take("synced_secret.secret_type", secret_type);
     let description = description(wire.description, &mut violations);
     let labels = labels(wire.labels, &mut violations);

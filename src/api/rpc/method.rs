@@ -19,7 +19,7 @@ pub(crate) struct Method {
     pub(crate) carries_values: bool,
 }
 
-static METHODS: [Method; 17] = [
+static METHODS: [Method; 18] = [
     Method::of::<proto::GetSyncedSecretRequest>(),
     Method::of::<proto::ListSyncedSecretsRequest>(),
     Method::of::<proto::WatchSyncedSecretsRequest>(),
@@ -30,6 +30,7 @@ static METHODS: [Method; 17] = [
     Method::of::<proto::AdoptSyncedSecretRequest>(),
     Method::of::<proto::ListSecretUsagesRequest>(),
     Method::of::<proto::CheckResourceRequest>(),
+    Method::of::<proto::ListSecretPurposesRequest>(),
     Method::of::<proto::GetVaultRequest>(),
     Method::of::<proto::ListVaultSecretsRequest>(),
     Method::of::<proto::GetVaultSecretRequest>(),

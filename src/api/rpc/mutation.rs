@@ -119,7 +119,7 @@ mod tests {
             synced_secret: Some(proto::SyncedSecret { references: vec![reference], ..Default::default() }),
             request_id: request_id.into(),
             wait: Some(prost_types::Duration { seconds, nanos: 0 }),
-            validate_only: false,
+            ..Default::default()
         })
     }
 

@@ -10,7 +10,7 @@ use crate::{cli::CommandError, quote::chain};
 
 /// The service's messages name RPCs and fields. People at the command line get the matching commands and
 /// flags.
-const COMMAND_NAMES: [(&str, &str); 16] = [
+const COMMAND_NAMES: [(&str, &str); 17] = [
     ("ListSyncedSecrets", "`secrets list`"),
     ("GetSyncedSecret", "`secrets get`"),
     ("UpdateSyncedSecret", "`secrets update`"),
@@ -25,6 +25,7 @@ const COMMAND_NAMES: [(&str, &str); 16] = [
     ("ListAuditEvents", "`audit list`"),
     ("ListSecretUsages", "`secrets usages`"),
     ("CheckResource", "`secrets check-resource`"),
+    ("ListSecretPurposes", "`secrets purposes`"),
     ("`force`", "--force"),
     ("without `create`", "with --from"),
 ];

@@ -114,6 +114,7 @@ answers! {
     WatchSyncedSecretsResponse: |event| event.synced_secret.iter().map(|secret| secret.name.as_str()).collect();
     ListSecretUsagesResponse: |list| list.usages.iter().map(|usage| usage.resource.as_str()).collect();
     CheckResourceResponse: |checked| checked.resources.iter().map(|resource| resource.resource.as_str()).collect();
+    ListSecretPurposesResponse: |list| list.purposes.iter().map(|purpose| purpose.id.as_str()).collect();
     Vault: |vault| vec![&vault.name];
     VaultSecret: |secret| vec![&secret.name];
     VaultSecretVersion: |version| vec![&version.name];

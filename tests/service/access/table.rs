@@ -49,6 +49,7 @@ async fn call_all(caller: &mut Caller, who: &str) -> Vec<(&'static str, Code)> {
         ("SyncSyncedSecret", code(caller.sync_synced_secret(sync(&own)).await)),
         ("AdoptSyncedSecret", code(caller.adopt_synced_secret(adopt).await)),
         ("ListSecretUsages", code(caller.list_secret_usages(usages).await)),
+        ("ListSecretPurposes", code(caller.list_secret_purposes(ListSecretPurposesRequest::default()).await)),
         ("CheckResource", code(caller.check_resource(check).await)),
         ("DeleteSyncedSecret", code(caller.delete_synced_secret(delete(&own)).await)),
         ("ListAuditEvents", code(caller.list_audit_events(ListAuditEventsRequest::default()).await)),

@@ -119,6 +119,7 @@ fn text(field: &str) -> BoxedStrategy<String> {
         _ if field.ends_with("request_id") => {
             any::<u128>().prop_map(|id| uuid::Uuid::from_u128(id).to_string()).boxed()
         }
+        "CreateSyncedSecretRequest.purpose" => "(|device-credentials|trust-list)".boxed(),
         _ if field.ends_with(".key") => known().prop_map(str::to_owned).boxed(),
         _ if field.ends_with(".version") => "[0-9a-f]{32}".boxed(),
         _ if field.ends_with(".secret_type") => "(Opaque|kubernetes.io/(basic-auth|tls))".boxed(),

@@ -227,6 +227,44 @@ class CheckedResource:
 
 
 @dataclass(frozen=True, slots=True)
+class PurposeKey:
+    """A key that a purpose asks for."""
+
+    key: str
+    """Its name; a proposal where ``free_name``."""
+    title: str = ""
+    required: bool = False
+    free_name: bool = False
+    """Whether the resource names the key, so that it can have any name."""
+
+
+@dataclass(frozen=True, slots=True)
+class PurposeField:
+    """A field of a resource that can name a secret for a purpose."""
+
+    group: str
+    kind: str
+    field: str
+    key: str = ""
+    """The key of the purpose that it names; empty where it names the whole secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretPurpose:
+    """What a synced secret can be for."""
+
+    id: str
+    """What ``create_synced_secret`` takes as ``purpose``."""
+    title: str
+    description: str = ""
+    secret_types: tuple[str, ...] = ()
+    """The first one is used where none is given."""
+    keys: tuple[PurposeKey, ...] = ()
+    any_keys: bool = False
+    fields: tuple[PurposeField, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SyncedSecret:
     """A Kubernetes Secret at the edge, made of references to vault secrets."""
 

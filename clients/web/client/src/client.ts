@@ -12,6 +12,7 @@ import {
   type AuditEvent,
   type CheckedResource,
   type Condition,
+  type SecretPurpose,
   type SecretUsage,
   type SyncedSecret,
   type Vault,
@@ -170,14 +171,21 @@ export class SecretServiceClient {
   createSyncedSecret(
     id: string,
     references: readonly Reference[],
-    options: SyncOptions & { description?: string; secretType?: string; labels?: Record<string, string> } = {},
+    options: SyncOptions & {
+      description?: string;
+      secretType?: string;
+      labels?: Record<string, string>;
+      /** The id of a purpose, to refuse keys that don't fit it. */
+      purpose?: string;
+    } = {},
   ): Promise<SyncedSecret> {
-    const { description = "", secretType = "", labels = {}, waitMs } = options;
+    const { description = "", secretType = "", labels = {}, purpose = "", waitMs } = options;
     const request = given({
       ...changeOf(options),
       syncedSecretId: id,
       syncedSecret: { references: referencesOf(references), description, secretType, labels },
       wait: spanOf(waitMs),
+      purpose,
     });
     return this.#caller.unary(rpc.createSyncedSecret, request, options, waitMs);
   }
@@ -315,6 +323,15 @@ export class SecretServiceClient {
     const request = { manifest: new SecretValue(manifest).reveal() };
     const { resources } = await this.#caller.unary(rpc.checkResource, request, options);
     return resources;
+  }
+
+  /** What a synced secret can be for: the keys that each purpose needs, and the fields that can name such a secret. */
+  listSecretPurposes(options: ListOptions = {}): Pager<SecretPurpose> {
+    const { pageSize = 0 } = options;
+    return new Pager(async (pageToken) => {
+      const { purposes, nextPageToken } = await this.#caller.unary(rpc.listSecretPurposes, { pageSize, pageToken }, options);
+      return { items: purposes, nextPageToken };
+    }, options.pageToken);
   }
 
   // ---- History ----

@@ -28,6 +28,7 @@ import {
   type DeleteSyncedSecretRequest,
   type GetSyncedSecretRequest,
   type ListAuditEventsRequest,
+  type ListSecretPurposesRequest,
   type ListSecretUsagesRequest,
   type ListSyncedSecretsRequest,
   type ListVaultSecretsRequest,
@@ -127,6 +128,7 @@ const MAKERS: Record<string, (client: SecretServiceClient, request: never) => Ma
   adoptSyncedSecret: (client, request: AdoptSyncedSecretRequest) =>
     client.adoptSyncedSecret(request.name, { ...options(request), references: references(request.references) }),
   listSecretUsages: (client, request: ListSecretUsagesRequest) => client.listSecretUsages(request.parent, request),
+  listSecretPurposes: (client, request: ListSecretPurposesRequest) => client.listSecretPurposes(request),
   checkResource: async (client, { manifest }: CheckResourceRequest) =>
     create(CheckResourceResponseSchema, { resources: await client.checkResource(manifest) }),
   listAuditEvents: (client, { sinceTime, ...request }: ListAuditEventsRequest) =>

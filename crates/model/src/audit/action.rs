@@ -79,6 +79,8 @@ actions! {
     ListSecretUsages,
     "A caller tried to check which secrets the resources of a manifest name. Recorded only if it was denied."
     CheckResource,
+    "A caller tried to list what synced secrets can be for. Recorded only if it was denied."
+    ListSecretPurposes,
     "A caller tried to see the state of the vault and the instance. Recorded only if it was denied."
     GetVault,
     "A caller tried to list vault secrets. Recorded only if it was denied."

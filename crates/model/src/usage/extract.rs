@@ -55,6 +55,11 @@ enum FoundBy {
     Output,
 }
 
+/// The built-in rules.
+pub(super) fn built_in() -> &'static [UsageRule] {
+    &BUILT_IN
+}
+
 // === impl UsageRules ===
 
 impl UsageRules {

@@ -2,6 +2,7 @@
 
 mod class;
 mod extract;
+mod purposes;
 mod rule;
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use class::ClassRef;
 pub use extract::{Subject, UsageRules};
+pub use purposes::{Misfit, Purpose, PurposeField, PurposeKey};
 pub use rule::UsageRule;
 
 /// A group and a kind, without a version, which changes between releases.

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 pub(super) use filter::filter;
 pub(super) use response::{
-    checked_resource, condition, listed_vault_secret, secret_usage, synced_secret, timestamp,
+    checked_resource, condition, listed_vault_secret, secret_purpose, secret_usage, synced_secret, timestamp,
     vault_secret_version, withhold_keys,
 };
 

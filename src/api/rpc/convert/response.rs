@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use crate::{
     model::{
-        Condition, ConditionType, Encoding, Origin, Reference, State, Status, SyncedSecret,
-        VaultSecretVersion,
+        Condition, ConditionType, Encoding, Origin, Purpose, PurposeField, PurposeKey, Reference, State,
+        Status, SyncedSecret, VaultSecretVersion,
     },
     proto,
     secrets::{CheckedResource, ListedUsage, ListedVaultSecret},
@@ -62,6 +62,31 @@ pub(in crate::api::rpc) fn secret_usage(listed: &ListedUsage) -> proto::SecretUs
         synced_secret: format!("syncedSecrets/{}", usage.secret),
         secret_missing: listed.secret_missing,
         guessed: usage.guessed,
+    }
+}
+
+/// What a synced secret can be for.
+pub(in crate::api::rpc) fn secret_purpose(purpose: &Purpose) -> proto::SecretPurpose {
+    let key = |key: &PurposeKey| proto::PurposeKey {
+        key: key.key.clone(),
+        title: key.title.to_owned(),
+        required: key.required,
+        free_name: key.free_name,
+    };
+    let field = |field: &PurposeField| proto::PurposeField {
+        group: field.group_kind.group.clone(),
+        kind: field.group_kind.kind.clone(),
+        field: field.path.clone(),
+        key: field.key.clone(),
+    };
+    proto::SecretPurpose {
+        id: purpose.id.to_owned(),
+        title: purpose.title.to_owned(),
+        description: purpose.description.to_owned(),
+        secret_types: purpose.secret_types.iter().map(|secret_type| (*secret_type).to_owned()).collect(),
+        keys: purpose.keys.iter().map(key).collect(),
+        any_keys: purpose.any_keys,
+        fields: purpose.fields.iter().map(field).collect(),
     }
 }
 

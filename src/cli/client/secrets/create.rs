@@ -9,6 +9,7 @@ use super::{
         request_id, value,
     },
     completion::Completion,
+    purposes::PurposeParser,
     references::{Encodings, New, existing},
     update::{Change, change},
 };
@@ -48,7 +49,7 @@ pub(super) struct Add {
     #[arg(required = true, value_names = ["NAME", "KEY=VAULT_SECRET[@VERSION]"], num_args = 1..)]
     items: Vec<String>,
     /// Add to this existing synced secret
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["description", "label", "type"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["description", "label", "type", "purpose"])]
     to: Option<SyncedName>,
     #[command(flatten)]
     encodings: Encodings,
@@ -71,12 +72,16 @@ struct About {
     /// Type of the Kubernetes Secret. If unset, Opaque
     #[arg(long = "type", id = "type", value_name = "TYPE", default_value = "", hide_default_value = true)]
     secret_type: String,
+    /// What it is for, see `secrets purposes`: checks the keys, and sets the type if --type is unset
+    #[arg(long, value_name = "PURPOSE", value_parser = PurposeParser)]
+    purpose: Option<String>,
 }
 
 const CREATE_EXAMPLES: &str = "\
 Examples:
   secret-service secrets create pump-7 --new username=pump-7-user --new password=pump-7-password
   pwgen 32 1 | secret-service secrets create oven --new k=oven-key --value-file k=-
+  secret-service secrets create hub --purpose kafka-sasl-token --new token=hub-token
   secret-service secrets create pump-8 --from password=pump-7-password --label line=4";
 
 const ADD_EXAMPLES: &str = "\
@@ -98,7 +103,7 @@ impl Create {
         references.append(&mut held);
         self.encodings.apply(&mut references)?;
         let secret = self.about.with(references, labels);
-        create(client, output, &self.name, secret, &self.finish).await
+        create(client, output, &self.name, secret, self.about.purpose(), &self.finish).await
     }
 }
 
@@ -118,11 +123,16 @@ impl Add {
         let mut references = existing("KEY=VAULT_SECRET", items)?;
         self.encodings.apply(&mut references)?;
         let labels = arguments::words("--label", &self.about.label)?;
-        create(client, output, &name, self.about.with(references, labels), &self.finish).await
+        create(client, output, &name, self.about.with(references, labels), self.about.purpose(), &self.finish)
+            .await
     }
 }
 
 impl About {
+    fn purpose(&self) -> &str {
+        self.purpose.as_deref().unwrap_or_default()
+    }
+
     fn with(
         &self,
         references: Vec<SecretReference>,
@@ -143,6 +153,7 @@ async fn create(
     output: Output,
     name: &SyncedName,
     secret: SyncedSecret,
+    purpose: &str,
     finish: &Completion,
 ) -> Result<(), CommandError> {
     let request = proto::CreateSyncedSecretRequest {
@@ -151,6 +162,7 @@ async fn create(
         request_id: request_id(),
         validate_only: finish.validate_only,
         wait: finish.waiting.to_proto(),
+        purpose: purpose.to_owned(),
     };
     let created = client
         .call_and_wait(request, finish.waiting.time(), async |mut stub, request| {

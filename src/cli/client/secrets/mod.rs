@@ -7,6 +7,7 @@ mod create;
 mod delete;
 mod filter;
 mod list;
+mod purposes;
 mod references;
 mod sync;
 mod update;
@@ -48,6 +49,7 @@ enum Command {
     Adopt(adopt::Adopt),
     Usages(list::Usages),
     CheckResource(check_resource::CheckResource),
+    Purposes(purposes::Purposes),
 }
 
 // === impl Secrets ===
@@ -68,6 +70,7 @@ impl Secrets {
             Command::Adopt(adopt) => adopt.run(&client, output).await,
             Command::Usages(usages) => usages.run(&client, output).await,
             Command::CheckResource(check) => check.run(&client, output).await,
+            Command::Purposes(purposes) => purposes.run(&client, output).await,
         }
     }
 }

@@ -41,6 +41,7 @@ from .._types import (
     Modified,
     NewVaultSecret,
     Origin,
+    SecretPurpose,
     SecretReference,
     SecretUsage,
     State,
@@ -268,6 +269,7 @@ class AsyncSecretServiceClient:
         description: str = "",
         secret_type: str = "",
         labels: Mapping[str, str] | None = None,
+        purpose: str = "",
         wait: Span | None = None,
         validate_only: bool = False,
         request_id: str | None = None,
@@ -275,7 +277,8 @@ class AsyncSecretServiceClient:
     ) -> SyncedSecret:
         """Creates a synced secret of references made by :func:`existing` and :func:`new`.
 
-        The id is the name of the Kubernetes Secret.
+        The id is the name of the Kubernetes Secret. With a ``purpose``, the id of a :class:`SecretPurpose`, keys that
+        don't fit it are refused.
         """
         request = Sealed(
             pb.CreateSyncedSecretRequest(
@@ -289,6 +292,7 @@ class AsyncSecretServiceClient:
                 request_id=_or_new(request_id),
                 validate_only=validate_only,
                 wait=duration(wait),
+                purpose=purpose,
             )
         )
         answer = await self._call("CreateSyncedSecret", request, timeout, wait)
@@ -514,6 +518,19 @@ class AsyncSecretServiceClient:
         request = Sealed(pb.CheckResourceRequest(manifest=SecretValue(manifest).reveal()))
         answer = await self._call("CheckResource", request, timeout)
         return tuple(read(CheckedResource, item) for item in answer.resources)
+
+    def list_secret_purposes(
+        self, *, page_size: int = 0, page_token: str = "", timeout: Span | None = None
+    ) -> AsyncPager[SecretPurpose]:
+        """What a synced secret can be for: the keys that each purpose needs, and the fields that can name it."""
+
+        async def fetch(token: str) -> Page[SecretPurpose]:
+            request = pb.ListSecretPurposesRequest(page_size=page_size, page_token=token)
+            answer = await self._call("ListSecretPurposes", Sealed(request), timeout)
+            items = tuple(read(SecretPurpose, item) for item in answer.purposes)
+            return Page(items, answer.next_page_token)
+
+        return AsyncPager(fetch, page_token)
 
     # ---- History ----
 
