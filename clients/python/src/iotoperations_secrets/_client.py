@@ -39,10 +39,12 @@ from ._resume import Resumption, filter_of
 from ._types import (
     Added,
     AuditEvent,
+    CheckedResource,
     Deleted,
     Modified,
     NewVaultSecret,
     Origin,
+    SecretPurpose,
     SecretReference,
     SecretUsage,
     State,
@@ -268,6 +270,7 @@ class SecretServiceClient:
         description: str = "",
         secret_type: str = "",
         labels: Mapping[str, str] | None = None,
+        purpose: str = "",
         wait: Span | None = None,
         validate_only: bool = False,
         request_id: str | None = None,
@@ -275,7 +278,8 @@ class SecretServiceClient:
     ) -> SyncedSecret:
         """Creates a synced secret of references made by :func:`existing` and :func:`new`.
 
-        The id is the name of the Kubernetes Secret.
+        The id is the name of the Kubernetes Secret. With a ``purpose``, the id of a :class:`SecretPurpose`, keys that
+        don't fit it are refused.
         """
         request = Sealed(
             pb.CreateSyncedSecretRequest(
@@ -289,6 +293,7 @@ class SecretServiceClient:
                 request_id=_or_new(request_id),
                 validate_only=validate_only,
                 wait=duration(wait),
+                purpose=purpose,
             )
         )
         answer = self._call("CreateSyncedSecret", request, timeout, wait)
@@ -498,6 +503,30 @@ class SecretServiceClient:
             request = pb.ListSecretUsagesRequest(parent=name, page_size=page_size, page_token=token)
             answer = self._call("ListSecretUsages", Sealed(request), timeout)
             items = tuple(read(SecretUsage, item) for item in answer.usages)
+            return Page(items, answer.next_page_token)
+
+        return Pager(fetch, page_token)
+
+    def check_resource(
+        self, manifest: str | SecretValue, *, timeout: Span | None = None
+    ) -> tuple[CheckedResource, ...]:
+        """What the resources of a manifest, YAML or JSON, need from secrets, before they are applied.
+
+        Where a resource's ``can_work`` is false, a secret or key is missing, expired, or not usable otherwise.
+        """
+        request = Sealed(pb.CheckResourceRequest(manifest=SecretValue(manifest).reveal()))
+        answer = self._call("CheckResource", request, timeout)
+        return tuple(read(CheckedResource, item) for item in answer.resources)
+
+    def list_secret_purposes(
+        self, *, page_size: int = 0, page_token: str = "", timeout: Span | None = None
+    ) -> Pager[SecretPurpose]:
+        """What a synced secret can be for: the keys that each purpose needs, and the fields that can name it."""
+
+        def fetch(token: str) -> Page[SecretPurpose]:
+            request = pb.ListSecretPurposesRequest(page_size=page_size, page_token=token)
+            answer = self._call("ListSecretPurposes", Sealed(request), timeout)
+            items = tuple(read(SecretPurpose, item) for item in answer.purposes)
             return Page(items, answer.next_page_token)
 
         return Pager(fetch, page_token)

@@ -910,10 +910,13 @@ class CreateSyncedSecretRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     WAIT_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
     synced_secret_id: _builtins.str
     """A Kubernetes Secret name (RFC 1123 subdomain, at most 253)."""
     request_id: _builtins.str
     validate_only: _builtins.bool
+    purpose: _builtins.str
+    """The id of a SecretPurpose, if the keys and the type shall be checked against it. It is not stored."""
     @_builtins.property
     def synced_secret(self) -> Global___SyncedSecret: ...
     @_builtins.property
@@ -928,10 +931,11 @@ class CreateSyncedSecretRequest(_message.Message):
         request_id: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
         wait: _duration_pb2.Duration | None = ...,
+        purpose: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["synced_secret", b"synced_secret", "wait", b"wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "synced_secret", b"synced_secret", "synced_secret_id", b"synced_secret_id", "validate_only", b"validate_only", "wait", b"wait"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["purpose", b"purpose", "request_id", b"request_id", "synced_secret", b"synced_secret", "synced_secret_id", b"synced_secret_id", "validate_only", b"validate_only", "wait", b"wait"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1367,3 +1371,300 @@ class ListAuditEventsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListAuditEventsResponse: _TypeAlias = ListAuditEventsResponse  # noqa: Y015
+
+@_typing.final
+class CheckResourceRequest(_message.Message):
+    """---- Check of a manifest --------------------------------------------------------------------------------------------
+
+    Not logged: somebody may send a manifest that holds a value.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MANIFEST_FIELD_NUMBER: _builtins.int
+    manifest: _builtins.str
+    """YAML, also of several documents, or JSON: Devices, DataflowEndpoints, ConnectorTemplates … At most 262,144 bytes."""
+    def __init__(
+        self,
+        *,
+        manifest: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["manifest", b"manifest"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckResourceRequest: _TypeAlias = CheckResourceRequest  # noqa: Y015
+
+@_typing.final
+class CheckResourceResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESOURCES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def resources(self) -> _containers.RepeatedCompositeFieldContainer[Global___CheckedResource]:
+        """In the order of the manifest; the items of a List one by one."""
+
+    def __init__(
+        self,
+        *,
+        resources: _abc.Iterable[Global___CheckedResource] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["resources", b"resources"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckResourceResponse: _TypeAlias = CheckResourceResponse  # noqa: Y015
+
+@_typing.final
+class CheckedResource(_message.Message):
+    """A resource of a manifest. It can work if no problem in it has the status FALSE."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    API_VERSION_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    RESOURCE_FIELD_NUMBER: _builtins.int
+    KIND_UNKNOWN_FIELD_NUMBER: _builtins.int
+    USAGES_FIELD_NUMBER: _builtins.int
+    PROBLEMS_FIELD_NUMBER: _builtins.int
+    api_version: _builtins.str
+    """"connectivity.iotoperations.azure.com/v1" """
+    kind: _builtins.str
+    """"DataflowEndpoint" """
+    namespace: _builtins.str
+    """The instance's if the manifest has none."""
+    resource: _builtins.str
+    """Name of the resource; empty if the manifest has none."""
+    kind_unknown: _builtins.bool
+    """Whether no rule says which fields of this kind name secrets: without usages, it may name secrets all the same."""
+    @_builtins.property
+    def usages(self) -> _containers.RepeatedCompositeFieldContainer[Global___CheckedUsage]:
+        """Ordered by field."""
+
+    @_builtins.property
+    def problems(self) -> _containers.RepeatedCompositeFieldContainer[Global___Condition]:
+        """What is wrong with the resource itself: OtherNamespace, WrittenByAnother."""
+
+    def __init__(
+        self,
+        *,
+        api_version: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        namespace: _builtins.str = ...,
+        resource: _builtins.str = ...,
+        kind_unknown: _builtins.bool = ...,
+        usages: _abc.Iterable[Global___CheckedUsage] | None = ...,
+        problems: _abc.Iterable[Global___Condition] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_version", b"api_version", "kind", b"kind", "kind_unknown", b"kind_unknown", "namespace", b"namespace", "problems", b"problems", "resource", b"resource", "usages", b"usages"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckedResource: _TypeAlias = CheckedResource  # noqa: Y015
+
+@_typing.final
+class CheckedUsage(_message.Message):
+    """A field that names a secret, and what is wrong with that secret."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USAGE_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def usage(self) -> Global___SecretUsage:
+        """As in ListSecretUsages. A name or a key that nothing can have is left out, in case that it is a value."""
+
+    @_builtins.property
+    def problem(self) -> Global___Condition:
+        """Absent if all is well. Its type is "Usable": with FALSE, the resource can't work (SecretMissing, KeyMissing, Expired,
+        NotSynced, BeingDeleted, NameInvalid, OtherNamespace); with TRUE, it works, but not for ever (ExpiresSoon) or with an
+        older value (NotSynced); with UNKNOWN, the service can't tell (KeysUnknown, Unknown).
+        """
+
+    def __init__(
+        self,
+        *,
+        usage: Global___SecretUsage | None = ...,
+        problem: Global___Condition | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["problem", b"problem", "usage", b"usage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["problem", b"problem", "usage", b"usage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckedUsage: _TypeAlias = CheckedUsage  # noqa: Y015
+
+@_typing.final
+class SecretPurpose(_message.Message):
+    """---- Purposes -------------------------------------------------------------------------------------------------------
+
+    What a synced secret can be for, made from the rules by which usages are found.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    SECRET_TYPES_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
+    ANY_KEYS_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Stable: "kafka-sasl-credentials"."""
+    title: _builtins.str
+    """For people, in the words of the Azure portal."""
+    description: _builtins.str
+    any_keys: _builtins.bool
+    """Whether the Secret may have keys of any name, such as the files of a trust list."""
+    @_builtins.property
+    def secret_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Types that the Kubernetes Secret may have. The first one is used if none is given."""
+
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___PurposeKey]:
+        """In the order in which a form asks for them."""
+
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___PurposeField]:
+        """The fields that can name such a secret."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        title: _builtins.str = ...,
+        description: _builtins.str = ...,
+        secret_types: _abc.Iterable[_builtins.str] | None = ...,
+        keys: _abc.Iterable[Global___PurposeKey] | None = ...,
+        any_keys: _builtins.bool = ...,
+        fields: _abc.Iterable[Global___PurposeField] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["any_keys", b"any_keys", "description", b"description", "fields", b"fields", "id", b"id", "keys", b"keys", "secret_types", b"secret_types", "title", b"title"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SecretPurpose: _TypeAlias = SecretPurpose  # noqa: Y015
+
+@_typing.final
+class PurposeKey(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    REQUIRED_FIELD_NUMBER: _builtins.int
+    FREE_NAME_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """Its name; a proposal if `free_name`."""
+    title: _builtins.str
+    """"Username reference" """
+    required: _builtins.bool
+    free_name: _builtins.bool
+    """Whether the resource names the key, as in "edp1secrets/username", so that it can have any name."""
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        title: _builtins.str = ...,
+        required: _builtins.bool = ...,
+        free_name: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["free_name", b"free_name", "key", b"key", "required", b"required", "title", b"title"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PurposeKey: _TypeAlias = PurposeKey  # noqa: Y015
+
+@_typing.final
+class PurposeField(_message.Message):
+    """A field that can name a secret."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUP_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    group: _builtins.str
+    """"connectivity.iotoperations.azure.com" """
+    kind: _builtins.str
+    """"DataflowEndpoint" """
+    field: _builtins.str
+    """Its path: * is any field, [*] any item of a list, and ** everything below."""
+    key: _builtins.str
+    """The key of the purpose that the field names; empty if it names the whole secret."""
+    def __init__(
+        self,
+        *,
+        group: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        field: _builtins.str = ...,
+        key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "group", b"group", "key", b"key", "kind", b"kind"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PurposeField: _TypeAlias = PurposeField  # noqa: Y015
+
+@_typing.final
+class ListSecretPurposesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Default 100, at most 1000."""
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSecretPurposesRequest: _TypeAlias = ListSecretPurposesRequest  # noqa: Y015
+
+@_typing.final
+class ListSecretPurposesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PURPOSES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def purposes(self) -> _containers.RepeatedCompositeFieldContainer[Global___SecretPurpose]:
+        """Ordered by id."""
+
+    def __init__(
+        self,
+        *,
+        purposes: _abc.Iterable[Global___SecretPurpose] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "purposes", b"purposes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSecretPurposesResponse: _TypeAlias = ListSecretPurposesResponse  # noqa: Y015

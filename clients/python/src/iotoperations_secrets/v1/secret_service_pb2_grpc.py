@@ -111,6 +111,16 @@ class SecretServiceStub(object):
                 request_serializer=iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.ListSecretUsagesRequest.SerializeToString,
                 response_deserializer=iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.ListSecretUsagesResponse.FromString,
                 _registered_method=True)
+        self.CheckResource = channel.unary_unary(
+                '/iotoperations.secrets.v1.SecretService/CheckResource',
+                request_serializer=iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.CheckResourceRequest.SerializeToString,
+                response_deserializer=iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.CheckResourceResponse.FromString,
+                _registered_method=True)
+        self.ListSecretPurposes = channel.unary_unary(
+                '/iotoperations.secrets.v1.SecretService/ListSecretPurposes',
+                request_serializer=iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.ListSecretPurposesRequest.SerializeToString,
+                response_deserializer=iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.ListSecretPurposesResponse.FromString,
+                _registered_method=True)
         self.ListAuditEvents = channel.unary_unary(
                 '/iotoperations.secrets.v1.SecretService/ListAuditEvents',
                 request_serializer=iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.ListAuditEventsRequest.SerializeToString,
@@ -227,6 +237,21 @@ class SecretServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckResource(self, request, context):
+        """Which secrets and keys the resources of a manifest name, and what is missing, expired or not in sync, before they are
+        applied. Changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSecretPurposes(self, request, context):
+        """What a synced secret can be for: the keys that each purpose needs, and the fields that can name such a secret.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAuditEvents(self, request, context):
         """---- History ------------------------------------------------------------------------------------------------------
         The audit: who did what, when, with which result. Newest first.
@@ -312,6 +337,16 @@ def add_SecretServiceServicer_to_server(servicer, server):
                     servicer.ListSecretUsages,
                     request_deserializer=iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.ListSecretUsagesRequest.FromString,
                     response_serializer=iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.ListSecretUsagesResponse.SerializeToString,
+            ),
+            'CheckResource': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckResource,
+                    request_deserializer=iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.CheckResourceRequest.FromString,
+                    response_serializer=iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.CheckResourceResponse.SerializeToString,
+            ),
+            'ListSecretPurposes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSecretPurposes,
+                    request_deserializer=iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.ListSecretPurposesRequest.FromString,
+                    response_serializer=iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.ListSecretPurposesResponse.SerializeToString,
             ),
             'ListAuditEvents': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAuditEvents,
@@ -726,6 +761,60 @@ class SecretService(object):
             '/iotoperations.secrets.v1.SecretService/ListSecretUsages',
             iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.ListSecretUsagesRequest.SerializeToString,
             iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.ListSecretUsagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckResource(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/iotoperations.secrets.v1.SecretService/CheckResource',
+            iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.CheckResourceRequest.SerializeToString,
+            iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.CheckResourceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSecretPurposes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/iotoperations.secrets.v1.SecretService/ListSecretPurposes',
+            iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.ListSecretPurposesRequest.SerializeToString,
+            iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.ListSecretPurposesResponse.FromString,
             options,
             channel_credentials,
             insecure,

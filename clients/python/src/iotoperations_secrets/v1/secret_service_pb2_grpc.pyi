@@ -71,6 +71,12 @@ class SecretServiceStub:
     """Adopts a Kubernetes Secret or SecretSync that another tool created, so that this service manages it."""
     ListSecretUsages: _grpc.UnaryUnaryMultiCallable[_secret_service_pb2.ListSecretUsagesRequest, _secret_service_pb2.ListSecretUsagesResponse]
     """The AIO resources that use a synced secret, one row per field that names it."""
+    CheckResource: _grpc.UnaryUnaryMultiCallable[_secret_service_pb2.CheckResourceRequest, _secret_service_pb2.CheckResourceResponse]
+    """Which secrets and keys the resources of a manifest name, and what is missing, expired or not in sync, before they are
+    applied. Changes nothing.
+    """
+    ListSecretPurposes: _grpc.UnaryUnaryMultiCallable[_secret_service_pb2.ListSecretPurposesRequest, _secret_service_pb2.ListSecretPurposesResponse]
+    """What a synced secret can be for: the keys that each purpose needs, and the fields that can name such a secret."""
     ListAuditEvents: _grpc.UnaryUnaryMultiCallable[_secret_service_pb2.ListAuditEventsRequest, _secret_service_pb2.ListAuditEventsResponse]
     """---- History ------------------------------------------------------------------------------------------------------
     The audit: who did what, when, with which result. Newest first.
@@ -115,6 +121,12 @@ class SecretServiceAsyncStub(SecretServiceStub):
     """Adopts a Kubernetes Secret or SecretSync that another tool created, so that this service manages it."""
     ListSecretUsages: _aio.UnaryUnaryMultiCallable[_secret_service_pb2.ListSecretUsagesRequest, _secret_service_pb2.ListSecretUsagesResponse]  # type: ignore[assignment]
     """The AIO resources that use a synced secret, one row per field that names it."""
+    CheckResource: _aio.UnaryUnaryMultiCallable[_secret_service_pb2.CheckResourceRequest, _secret_service_pb2.CheckResourceResponse]  # type: ignore[assignment]
+    """Which secrets and keys the resources of a manifest name, and what is missing, expired or not in sync, before they are
+    applied. Changes nothing.
+    """
+    ListSecretPurposes: _aio.UnaryUnaryMultiCallable[_secret_service_pb2.ListSecretPurposesRequest, _secret_service_pb2.ListSecretPurposesResponse]  # type: ignore[assignment]
+    """What a synced secret can be for: the keys that each purpose needs, and the fields that can name such a secret."""
     ListAuditEvents: _aio.UnaryUnaryMultiCallable[_secret_service_pb2.ListAuditEventsRequest, _secret_service_pb2.ListAuditEventsResponse]  # type: ignore[assignment]
     """---- History ------------------------------------------------------------------------------------------------------
     The audit: who did what, when, with which result. Newest first.
@@ -246,6 +258,24 @@ class SecretServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_secret_service_pb2.ListSecretUsagesResponse, _abc.Awaitable[_secret_service_pb2.ListSecretUsagesResponse]]:
         """The AIO resources that use a synced secret, one row per field that names it."""
+
+    @_abc_1.abstractmethod
+    def CheckResource(
+        self,
+        request: _secret_service_pb2.CheckResourceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_secret_service_pb2.CheckResourceResponse, _abc.Awaitable[_secret_service_pb2.CheckResourceResponse]]:
+        """Which secrets and keys the resources of a manifest name, and what is missing, expired or not in sync, before they are
+        applied. Changes nothing.
+        """
+
+    @_abc_1.abstractmethod
+    def ListSecretPurposes(
+        self,
+        request: _secret_service_pb2.ListSecretPurposesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_secret_service_pb2.ListSecretPurposesResponse, _abc.Awaitable[_secret_service_pb2.ListSecretPurposesResponse]]:
+        """What a synced secret can be for: the keys that each purpose needs, and the fields that can name such a secret."""
 
     @_abc_1.abstractmethod
     def ListAuditEvents(

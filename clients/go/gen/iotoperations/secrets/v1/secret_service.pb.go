@@ -1742,8 +1742,10 @@ type CreateSyncedSecretRequest struct {
 	RequestId      string                 `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	ValidateOnly   bool                   `protobuf:"varint,4,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	Wait           *durationpb.Duration   `protobuf:"bytes,5,opt,name=wait,proto3" json:"wait,omitempty"` // Returns when it is synced or has failed, or after this time; 0 returns at once.
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The id of a SecretPurpose, if the keys and the type shall be checked against it. It is not stored.
+	Purpose       string `protobuf:"bytes,6,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateSyncedSecretRequest) Reset() {
@@ -1809,6 +1811,13 @@ func (x *CreateSyncedSecretRequest) GetWait() *durationpb.Duration {
 		return x.Wait
 	}
 	return nil
+}
+
+func (x *CreateSyncedSecretRequest) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
 }
 
 type GetSyncedSecretRequest struct {
@@ -2723,6 +2732,582 @@ func (x *ListAuditEventsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// Not logged: somebody may send a manifest that holds a value.
+type CheckResourceRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// YAML, also of several documents, or JSON: Devices, DataflowEndpoints, ConnectorTemplates … At most 262,144 bytes.
+	Manifest      string `protobuf:"bytes,1,opt,name=manifest,proto3" json:"manifest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckResourceRequest) Reset() {
+	*x = CheckResourceRequest{}
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckResourceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckResourceRequest) ProtoMessage() {}
+
+func (x *CheckResourceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckResourceRequest.ProtoReflect.Descriptor instead.
+func (*CheckResourceRequest) Descriptor() ([]byte, []int) {
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *CheckResourceRequest) GetManifest() string {
+	if x != nil {
+		return x.Manifest
+	}
+	return ""
+}
+
+type CheckResourceResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Resources     []*CheckedResource     `protobuf:"bytes,1,rep,name=resources,proto3" json:"resources,omitempty"` // In the order of the manifest; the items of a List one by one.
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckResourceResponse) Reset() {
+	*x = CheckResourceResponse{}
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckResourceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckResourceResponse) ProtoMessage() {}
+
+func (x *CheckResourceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckResourceResponse.ProtoReflect.Descriptor instead.
+func (*CheckResourceResponse) Descriptor() ([]byte, []int) {
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *CheckResourceResponse) GetResources() []*CheckedResource {
+	if x != nil {
+		return x.Resources
+	}
+	return nil
+}
+
+// A resource of a manifest. It can work if no problem in it has the status FALSE.
+type CheckedResource struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	ApiVersion string                 `protobuf:"bytes,1,opt,name=api_version,json=apiVersion,proto3" json:"api_version,omitempty"` // "connectivity.iotoperations.azure.com/v1"
+	Kind       string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`                               // "DataflowEndpoint"
+	Namespace  string                 `protobuf:"bytes,3,opt,name=namespace,proto3" json:"namespace,omitempty"`                     // The instance's if the manifest has none.
+	Resource   string                 `protobuf:"bytes,4,opt,name=resource,proto3" json:"resource,omitempty"`                       // Name of the resource; empty if the manifest has none.
+	// Whether no rule says which fields of this kind name secrets: without usages, it may name secrets all the same.
+	KindUnknown bool            `protobuf:"varint,5,opt,name=kind_unknown,json=kindUnknown,proto3" json:"kind_unknown,omitempty"`
+	Usages      []*CheckedUsage `protobuf:"bytes,6,rep,name=usages,proto3" json:"usages,omitempty"` // Ordered by field.
+	// What is wrong with the resource itself: OtherNamespace, WrittenByAnother.
+	Problems      []*Condition `protobuf:"bytes,7,rep,name=problems,proto3" json:"problems,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckedResource) Reset() {
+	*x = CheckedResource{}
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckedResource) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckedResource) ProtoMessage() {}
+
+func (x *CheckedResource) ProtoReflect() protoreflect.Message {
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckedResource.ProtoReflect.Descriptor instead.
+func (*CheckedResource) Descriptor() ([]byte, []int) {
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *CheckedResource) GetApiVersion() string {
+	if x != nil {
+		return x.ApiVersion
+	}
+	return ""
+}
+
+func (x *CheckedResource) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *CheckedResource) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *CheckedResource) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
+}
+
+func (x *CheckedResource) GetKindUnknown() bool {
+	if x != nil {
+		return x.KindUnknown
+	}
+	return false
+}
+
+func (x *CheckedResource) GetUsages() []*CheckedUsage {
+	if x != nil {
+		return x.Usages
+	}
+	return nil
+}
+
+func (x *CheckedResource) GetProblems() []*Condition {
+	if x != nil {
+		return x.Problems
+	}
+	return nil
+}
+
+// A field that names a secret, and what is wrong with that secret.
+type CheckedUsage struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in ListSecretUsages. A name or a key that nothing can have is left out, in case that it is a value.
+	Usage *SecretUsage `protobuf:"bytes,1,opt,name=usage,proto3" json:"usage,omitempty"`
+	// Absent if all is well. Its type is "Usable": with FALSE, the resource can't work (SecretMissing, KeyMissing, Expired,
+	// NotSynced, BeingDeleted, NameInvalid, OtherNamespace); with TRUE, it works, but not for ever (ExpiresSoon) or with an
+	// older value (NotSynced); with UNKNOWN, the service can't tell (KeysUnknown, Unknown).
+	Problem       *Condition `protobuf:"bytes,2,opt,name=problem,proto3" json:"problem,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckedUsage) Reset() {
+	*x = CheckedUsage{}
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckedUsage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckedUsage) ProtoMessage() {}
+
+func (x *CheckedUsage) ProtoReflect() protoreflect.Message {
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckedUsage.ProtoReflect.Descriptor instead.
+func (*CheckedUsage) Descriptor() ([]byte, []int) {
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *CheckedUsage) GetUsage() *SecretUsage {
+	if x != nil {
+		return x.Usage
+	}
+	return nil
+}
+
+func (x *CheckedUsage) GetProblem() *Condition {
+	if x != nil {
+		return x.Problem
+	}
+	return nil
+}
+
+// What a synced secret can be for, made from the rules by which usages are found.
+type SecretPurpose struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`       // Stable: "kafka-sasl-credentials".
+	Title         string                 `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"` // For people, in the words of the Azure portal.
+	Description   string                 `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
+	SecretTypes   []string               `protobuf:"bytes,4,rep,name=secret_types,json=secretTypes,proto3" json:"secret_types,omitempty"` // Types that the Kubernetes Secret may have. The first one is used if none is given.
+	Keys          []*PurposeKey          `protobuf:"bytes,5,rep,name=keys,proto3" json:"keys,omitempty"`                                  // In the order in which a form asks for them.
+	AnyKeys       bool                   `protobuf:"varint,6,opt,name=any_keys,json=anyKeys,proto3" json:"any_keys,omitempty"`            // Whether the Secret may have keys of any name, such as the files of a trust list.
+	Fields        []*PurposeField        `protobuf:"bytes,7,rep,name=fields,proto3" json:"fields,omitempty"`                              // The fields that can name such a secret.
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SecretPurpose) Reset() {
+	*x = SecretPurpose{}
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SecretPurpose) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SecretPurpose) ProtoMessage() {}
+
+func (x *SecretPurpose) ProtoReflect() protoreflect.Message {
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SecretPurpose.ProtoReflect.Descriptor instead.
+func (*SecretPurpose) Descriptor() ([]byte, []int) {
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *SecretPurpose) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *SecretPurpose) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *SecretPurpose) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *SecretPurpose) GetSecretTypes() []string {
+	if x != nil {
+		return x.SecretTypes
+	}
+	return nil
+}
+
+func (x *SecretPurpose) GetKeys() []*PurposeKey {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *SecretPurpose) GetAnyKeys() bool {
+	if x != nil {
+		return x.AnyKeys
+	}
+	return false
+}
+
+func (x *SecretPurpose) GetFields() []*PurposeField {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+type PurposeKey struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`     // Its name; a proposal if `free_name`.
+	Title         string                 `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"` // "Username reference"
+	Required      bool                   `protobuf:"varint,3,opt,name=required,proto3" json:"required,omitempty"`
+	FreeName      bool                   `protobuf:"varint,4,opt,name=free_name,json=freeName,proto3" json:"free_name,omitempty"` // Whether the resource names the key, as in "edp1secrets/username", so that it can have any name.
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PurposeKey) Reset() {
+	*x = PurposeKey{}
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PurposeKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PurposeKey) ProtoMessage() {}
+
+func (x *PurposeKey) ProtoReflect() protoreflect.Message {
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PurposeKey.ProtoReflect.Descriptor instead.
+func (*PurposeKey) Descriptor() ([]byte, []int) {
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *PurposeKey) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *PurposeKey) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *PurposeKey) GetRequired() bool {
+	if x != nil {
+		return x.Required
+	}
+	return false
+}
+
+func (x *PurposeKey) GetFreeName() bool {
+	if x != nil {
+		return x.FreeName
+	}
+	return false
+}
+
+// A field that can name a secret.
+type PurposeField struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Group         string                 `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"` // "connectivity.iotoperations.azure.com"
+	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`   // "DataflowEndpoint"
+	Field         string                 `protobuf:"bytes,3,opt,name=field,proto3" json:"field,omitempty"` // Its path: * is any field, [*] any item of a list, and ** everything below.
+	Key           string                 `protobuf:"bytes,4,opt,name=key,proto3" json:"key,omitempty"`     // The key of the purpose that the field names; empty if it names the whole secret.
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PurposeField) Reset() {
+	*x = PurposeField{}
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PurposeField) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PurposeField) ProtoMessage() {}
+
+func (x *PurposeField) ProtoReflect() protoreflect.Message {
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PurposeField.ProtoReflect.Descriptor instead.
+func (*PurposeField) Descriptor() ([]byte, []int) {
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *PurposeField) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *PurposeField) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *PurposeField) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *PurposeField) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+type ListSecretPurposesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	PageSize      int32                  `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"` // Default 100, at most 1000.
+	PageToken     string                 `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSecretPurposesRequest) Reset() {
+	*x = ListSecretPurposesRequest{}
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSecretPurposesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSecretPurposesRequest) ProtoMessage() {}
+
+func (x *ListSecretPurposesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSecretPurposesRequest.ProtoReflect.Descriptor instead.
+func (*ListSecretPurposesRequest) Descriptor() ([]byte, []int) {
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *ListSecretPurposesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListSecretPurposesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+type ListSecretPurposesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Purposes      []*SecretPurpose       `protobuf:"bytes,1,rep,name=purposes,proto3" json:"purposes,omitempty"` // Ordered by id.
+	NextPageToken string                 `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSecretPurposesResponse) Reset() {
+	*x = ListSecretPurposesResponse{}
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSecretPurposesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSecretPurposesResponse) ProtoMessage() {}
+
+func (x *ListSecretPurposesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSecretPurposesResponse.ProtoReflect.Descriptor instead.
+func (*ListSecretPurposesResponse) Descriptor() ([]byte, []int) {
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *ListSecretPurposesResponse) GetPurposes() []*SecretPurpose {
+	if x != nil {
+		return x.Purposes
+	}
+	return nil
+}
+
+func (x *ListSecretPurposesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 type SyncedSecretFilter_UsedBy struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"` // "AssetEndpointProfile"; all its resources if `resource` is empty.
@@ -2734,7 +3319,7 @@ type SyncedSecretFilter_UsedBy struct {
 
 func (x *SyncedSecretFilter_UsedBy) Reset() {
 	*x = SyncedSecretFilter_UsedBy{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[36]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2746,7 +3331,7 @@ func (x *SyncedSecretFilter_UsedBy) String() string {
 func (*SyncedSecretFilter_UsedBy) ProtoMessage() {}
 
 func (x *SyncedSecretFilter_UsedBy) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[36]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2959,14 +3544,15 @@ const file_iotoperations_secrets_v1_secret_service_proto_rawDesc = "" +
 	"\x06UsedBy\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x1a\n" +
 	"\bresource\x18\x02 \x01(\tR\bresource\x12\x16\n" +
-	"\x06unused\x18\x03 \x01(\bR\x06unused\"\x85\x02\n" +
+	"\x06unused\x18\x03 \x01(\bR\x06unused\"\x9f\x02\n" +
 	"\x19CreateSyncedSecretRequest\x12(\n" +
 	"\x10synced_secret_id\x18\x01 \x01(\tR\x0esyncedSecretId\x12K\n" +
 	"\rsynced_secret\x18\x02 \x01(\v2&.iotoperations.secrets.v1.SyncedSecretR\fsyncedSecret\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tR\trequestId\x12#\n" +
 	"\rvalidate_only\x18\x04 \x01(\bR\fvalidateOnly\x12-\n" +
-	"\x04wait\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x04wait\"l\n" +
+	"\x04wait\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x04wait\x12\x18\n" +
+	"\apurpose\x18\x06 \x01(\tR\apurpose\"l\n" +
 	"\x16GetSyncedSecretRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12>\n" +
 	"\x04view\x18\x02 \x01(\x0e2*.iotoperations.secrets.v1.SyncedSecretViewR\x04view\"\xdc\x01\n" +
@@ -3052,6 +3638,48 @@ const file_iotoperations_secrets_v1_secret_service_proto_rawDesc = "" +
 	"since_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tsinceTime\"\x8a\x01\n" +
 	"\x17ListAuditEventsResponse\x12G\n" +
 	"\faudit_events\x18\x01 \x03(\v2$.iotoperations.secrets.v1.AuditEventR\vauditEvents\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"2\n" +
+	"\x14CheckResourceRequest\x12\x1a\n" +
+	"\bmanifest\x18\x01 \x01(\tR\bmanifest\"`\n" +
+	"\x15CheckResourceResponse\x12G\n" +
+	"\tresources\x18\x01 \x03(\v2).iotoperations.secrets.v1.CheckedResourceR\tresources\"\xa4\x02\n" +
+	"\x0fCheckedResource\x12\x1f\n" +
+	"\vapi_version\x18\x01 \x01(\tR\n" +
+	"apiVersion\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x1c\n" +
+	"\tnamespace\x18\x03 \x01(\tR\tnamespace\x12\x1a\n" +
+	"\bresource\x18\x04 \x01(\tR\bresource\x12!\n" +
+	"\fkind_unknown\x18\x05 \x01(\bR\vkindUnknown\x12>\n" +
+	"\x06usages\x18\x06 \x03(\v2&.iotoperations.secrets.v1.CheckedUsageR\x06usages\x12?\n" +
+	"\bproblems\x18\a \x03(\v2#.iotoperations.secrets.v1.ConditionR\bproblems\"\x8a\x01\n" +
+	"\fCheckedUsage\x12;\n" +
+	"\x05usage\x18\x01 \x01(\v2%.iotoperations.secrets.v1.SecretUsageR\x05usage\x12=\n" +
+	"\aproblem\x18\x02 \x01(\v2#.iotoperations.secrets.v1.ConditionR\aproblem\"\x8f\x02\n" +
+	"\rSecretPurpose\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x12 \n" +
+	"\vdescription\x18\x03 \x01(\tR\vdescription\x12!\n" +
+	"\fsecret_types\x18\x04 \x03(\tR\vsecretTypes\x128\n" +
+	"\x04keys\x18\x05 \x03(\v2$.iotoperations.secrets.v1.PurposeKeyR\x04keys\x12\x19\n" +
+	"\bany_keys\x18\x06 \x01(\bR\aanyKeys\x12>\n" +
+	"\x06fields\x18\a \x03(\v2&.iotoperations.secrets.v1.PurposeFieldR\x06fields\"m\n" +
+	"\n" +
+	"PurposeKey\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x12\x1a\n" +
+	"\brequired\x18\x03 \x01(\bR\brequired\x12\x1b\n" +
+	"\tfree_name\x18\x04 \x01(\bR\bfreeName\"`\n" +
+	"\fPurposeField\x12\x14\n" +
+	"\x05group\x18\x01 \x01(\tR\x05group\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x14\n" +
+	"\x05field\x18\x03 \x01(\tR\x05field\x12\x10\n" +
+	"\x03key\x18\x04 \x01(\tR\x03key\"W\n" +
+	"\x19ListSecretPurposesRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\"\x89\x01\n" +
+	"\x1aListSecretPurposesResponse\x12C\n" +
+	"\bpurposes\x18\x01 \x03(\v2'.iotoperations.secrets.v1.SecretPurposeR\bpurposes\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*_\n" +
 	"\n" +
 	"SyncEngine\x12\x1b\n" +
@@ -3061,7 +3689,7 @@ const file_iotoperations_secrets_v1_secret_service_proto_rawDesc = "" +
 	"\x10SyncedSecretView\x12\"\n" +
 	"\x1eSYNCED_SECRET_VIEW_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18SYNCED_SECRET_VIEW_BASIC\x10\x01\x12\x1b\n" +
-	"\x17SYNCED_SECRET_VIEW_FULL\x10\x022\xe7\x0e\n" +
+	"\x17SYNCED_SECRET_VIEW_FULL\x10\x022\xda\x10\n" +
 	"\rSecretService\x12V\n" +
 	"\bGetVault\x12).iotoperations.secrets.v1.GetVaultRequest\x1a\x1f.iotoperations.secrets.v1.Vault\x12y\n" +
 	"\x10ListVaultSecrets\x121.iotoperations.secrets.v1.ListVaultSecretsRequest\x1a2.iotoperations.secrets.v1.ListVaultSecretsResponse\x12h\n" +
@@ -3077,7 +3705,9 @@ const file_iotoperations_secrets_v1_secret_service_proto_rawDesc = "" +
 	"\x12DeleteSyncedSecret\x123.iotoperations.secrets.v1.DeleteSyncedSecretRequest\x1a&.iotoperations.secrets.v1.SyncedSecret\x12m\n" +
 	"\x10SyncSyncedSecret\x121.iotoperations.secrets.v1.SyncSyncedSecretRequest\x1a&.iotoperations.secrets.v1.SyncedSecret\x12o\n" +
 	"\x11AdoptSyncedSecret\x122.iotoperations.secrets.v1.AdoptSyncedSecretRequest\x1a&.iotoperations.secrets.v1.SyncedSecret\x12y\n" +
-	"\x10ListSecretUsages\x121.iotoperations.secrets.v1.ListSecretUsagesRequest\x1a2.iotoperations.secrets.v1.ListSecretUsagesResponse\x12v\n" +
+	"\x10ListSecretUsages\x121.iotoperations.secrets.v1.ListSecretUsagesRequest\x1a2.iotoperations.secrets.v1.ListSecretUsagesResponse\x12p\n" +
+	"\rCheckResource\x12..iotoperations.secrets.v1.CheckResourceRequest\x1a/.iotoperations.secrets.v1.CheckResourceResponse\x12\x7f\n" +
+	"\x12ListSecretPurposes\x123.iotoperations.secrets.v1.ListSecretPurposesRequest\x1a4.iotoperations.secrets.v1.ListSecretPurposesResponse\x12v\n" +
 	"\x0fListAuditEvents\x120.iotoperations.secrets.v1.ListAuditEventsRequest\x1a1.iotoperations.secrets.v1.ListAuditEventsResponseB[ZYgithub.com/iotoperations/secret-service/clients/go/gen/iotoperations/secrets/v1;secretsv1b\x06proto3"
 
 var (
@@ -3093,7 +3723,7 @@ func file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP() []byte {
 }
 
 var file_iotoperations_secrets_v1_secret_service_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_iotoperations_secrets_v1_secret_service_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_iotoperations_secrets_v1_secret_service_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
 var file_iotoperations_secrets_v1_secret_service_proto_goTypes = []any{
 	(SyncEngine)(0),                         // 0: iotoperations.secrets.v1.SyncEngine
 	(SyncedSecretView)(0),                   // 1: iotoperations.secrets.v1.SyncedSecretView
@@ -3134,55 +3764,64 @@ var file_iotoperations_secrets_v1_secret_service_proto_goTypes = []any{
 	(*AuditEvent)(nil),                      // 36: iotoperations.secrets.v1.AuditEvent
 	(*ListAuditEventsRequest)(nil),          // 37: iotoperations.secrets.v1.ListAuditEventsRequest
 	(*ListAuditEventsResponse)(nil),         // 38: iotoperations.secrets.v1.ListAuditEventsResponse
-	nil,                                     // 39: iotoperations.secrets.v1.VaultSecret.TagsEntry
-	nil,                                     // 40: iotoperations.secrets.v1.NewVaultSecret.TagsEntry
-	nil,                                     // 41: iotoperations.secrets.v1.SyncedSecret.LabelsEntry
-	nil,                                     // 42: iotoperations.secrets.v1.SyncedSecretFilter.LabelsEntry
-	(*SyncedSecretFilter_UsedBy)(nil),       // 43: iotoperations.secrets.v1.SyncedSecretFilter.UsedBy
-	(*timestamppb.Timestamp)(nil),           // 44: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),             // 45: google.protobuf.Duration
-	(*fieldmaskpb.FieldMask)(nil),           // 46: google.protobuf.FieldMask
+	(*CheckResourceRequest)(nil),            // 39: iotoperations.secrets.v1.CheckResourceRequest
+	(*CheckResourceResponse)(nil),           // 40: iotoperations.secrets.v1.CheckResourceResponse
+	(*CheckedResource)(nil),                 // 41: iotoperations.secrets.v1.CheckedResource
+	(*CheckedUsage)(nil),                    // 42: iotoperations.secrets.v1.CheckedUsage
+	(*SecretPurpose)(nil),                   // 43: iotoperations.secrets.v1.SecretPurpose
+	(*PurposeKey)(nil),                      // 44: iotoperations.secrets.v1.PurposeKey
+	(*PurposeField)(nil),                    // 45: iotoperations.secrets.v1.PurposeField
+	(*ListSecretPurposesRequest)(nil),       // 46: iotoperations.secrets.v1.ListSecretPurposesRequest
+	(*ListSecretPurposesResponse)(nil),      // 47: iotoperations.secrets.v1.ListSecretPurposesResponse
+	nil,                                     // 48: iotoperations.secrets.v1.VaultSecret.TagsEntry
+	nil,                                     // 49: iotoperations.secrets.v1.NewVaultSecret.TagsEntry
+	nil,                                     // 50: iotoperations.secrets.v1.SyncedSecret.LabelsEntry
+	nil,                                     // 51: iotoperations.secrets.v1.SyncedSecretFilter.LabelsEntry
+	(*SyncedSecretFilter_UsedBy)(nil),       // 52: iotoperations.secrets.v1.SyncedSecretFilter.UsedBy
+	(*timestamppb.Timestamp)(nil),           // 53: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),             // 54: google.protobuf.Duration
+	(*fieldmaskpb.FieldMask)(nil),           // 55: google.protobuf.FieldMask
 }
 var file_iotoperations_secrets_v1_secret_service_proto_depIdxs = []int32{
 	0,  // 0: iotoperations.secrets.v1.Vault.engine:type_name -> iotoperations.secrets.v1.SyncEngine
 	21, // 1: iotoperations.secrets.v1.Vault.conditions:type_name -> iotoperations.secrets.v1.Condition
-	44, // 2: iotoperations.secrets.v1.Vault.check_time:type_name -> google.protobuf.Timestamp
-	44, // 3: iotoperations.secrets.v1.VaultSecret.create_time:type_name -> google.protobuf.Timestamp
-	44, // 4: iotoperations.secrets.v1.VaultSecret.update_time:type_name -> google.protobuf.Timestamp
-	44, // 5: iotoperations.secrets.v1.VaultSecret.not_before_time:type_name -> google.protobuf.Timestamp
-	44, // 6: iotoperations.secrets.v1.VaultSecret.expire_time:type_name -> google.protobuf.Timestamp
-	39, // 7: iotoperations.secrets.v1.VaultSecret.tags:type_name -> iotoperations.secrets.v1.VaultSecret.TagsEntry
-	44, // 8: iotoperations.secrets.v1.VaultSecretVersion.create_time:type_name -> google.protobuf.Timestamp
-	44, // 9: iotoperations.secrets.v1.VaultSecretVersion.not_before_time:type_name -> google.protobuf.Timestamp
-	44, // 10: iotoperations.secrets.v1.VaultSecretVersion.expire_time:type_name -> google.protobuf.Timestamp
-	44, // 11: iotoperations.secrets.v1.NewVaultSecret.not_before_time:type_name -> google.protobuf.Timestamp
-	44, // 12: iotoperations.secrets.v1.NewVaultSecret.expire_time:type_name -> google.protobuf.Timestamp
-	40, // 13: iotoperations.secrets.v1.NewVaultSecret.tags:type_name -> iotoperations.secrets.v1.NewVaultSecret.TagsEntry
+	53, // 2: iotoperations.secrets.v1.Vault.check_time:type_name -> google.protobuf.Timestamp
+	53, // 3: iotoperations.secrets.v1.VaultSecret.create_time:type_name -> google.protobuf.Timestamp
+	53, // 4: iotoperations.secrets.v1.VaultSecret.update_time:type_name -> google.protobuf.Timestamp
+	53, // 5: iotoperations.secrets.v1.VaultSecret.not_before_time:type_name -> google.protobuf.Timestamp
+	53, // 6: iotoperations.secrets.v1.VaultSecret.expire_time:type_name -> google.protobuf.Timestamp
+	48, // 7: iotoperations.secrets.v1.VaultSecret.tags:type_name -> iotoperations.secrets.v1.VaultSecret.TagsEntry
+	53, // 8: iotoperations.secrets.v1.VaultSecretVersion.create_time:type_name -> google.protobuf.Timestamp
+	53, // 9: iotoperations.secrets.v1.VaultSecretVersion.not_before_time:type_name -> google.protobuf.Timestamp
+	53, // 10: iotoperations.secrets.v1.VaultSecretVersion.expire_time:type_name -> google.protobuf.Timestamp
+	53, // 11: iotoperations.secrets.v1.NewVaultSecret.not_before_time:type_name -> google.protobuf.Timestamp
+	53, // 12: iotoperations.secrets.v1.NewVaultSecret.expire_time:type_name -> google.protobuf.Timestamp
+	49, // 13: iotoperations.secrets.v1.NewVaultSecret.tags:type_name -> iotoperations.secrets.v1.NewVaultSecret.TagsEntry
 	8,  // 14: iotoperations.secrets.v1.ListVaultSecretsResponse.vault_secrets:type_name -> iotoperations.secrets.v1.VaultSecret
 	9,  // 15: iotoperations.secrets.v1.ListVaultSecretVersionsResponse.versions:type_name -> iotoperations.secrets.v1.VaultSecretVersion
 	10, // 16: iotoperations.secrets.v1.CreateVaultSecretRequest.secret:type_name -> iotoperations.secrets.v1.NewVaultSecret
 	10, // 17: iotoperations.secrets.v1.AddVaultSecretVersionRequest.secret:type_name -> iotoperations.secrets.v1.NewVaultSecret
 	20, // 18: iotoperations.secrets.v1.SyncedSecret.references:type_name -> iotoperations.secrets.v1.SecretReference
-	41, // 19: iotoperations.secrets.v1.SyncedSecret.labels:type_name -> iotoperations.secrets.v1.SyncedSecret.LabelsEntry
+	50, // 19: iotoperations.secrets.v1.SyncedSecret.labels:type_name -> iotoperations.secrets.v1.SyncedSecret.LabelsEntry
 	2,  // 20: iotoperations.secrets.v1.SyncedSecret.state:type_name -> iotoperations.secrets.v1.SyncedSecret.State
 	21, // 21: iotoperations.secrets.v1.SyncedSecret.conditions:type_name -> iotoperations.secrets.v1.Condition
 	3,  // 22: iotoperations.secrets.v1.SyncedSecret.origin:type_name -> iotoperations.secrets.v1.SyncedSecret.Origin
 	22, // 23: iotoperations.secrets.v1.SyncedSecret.usages:type_name -> iotoperations.secrets.v1.SecretUsage
-	44, // 24: iotoperations.secrets.v1.SyncedSecret.create_time:type_name -> google.protobuf.Timestamp
-	44, // 25: iotoperations.secrets.v1.SyncedSecret.update_time:type_name -> google.protobuf.Timestamp
-	44, // 26: iotoperations.secrets.v1.SyncedSecret.sync_time:type_name -> google.protobuf.Timestamp
+	53, // 24: iotoperations.secrets.v1.SyncedSecret.create_time:type_name -> google.protobuf.Timestamp
+	53, // 25: iotoperations.secrets.v1.SyncedSecret.update_time:type_name -> google.protobuf.Timestamp
+	53, // 26: iotoperations.secrets.v1.SyncedSecret.sync_time:type_name -> google.protobuf.Timestamp
 	4,  // 27: iotoperations.secrets.v1.SecretReference.encoding:type_name -> iotoperations.secrets.v1.SecretReference.Encoding
 	10, // 28: iotoperations.secrets.v1.SecretReference.create:type_name -> iotoperations.secrets.v1.NewVaultSecret
-	44, // 29: iotoperations.secrets.v1.SecretReference.expire_time:type_name -> google.protobuf.Timestamp
+	53, // 29: iotoperations.secrets.v1.SecretReference.expire_time:type_name -> google.protobuf.Timestamp
 	21, // 30: iotoperations.secrets.v1.SecretReference.problem:type_name -> iotoperations.secrets.v1.Condition
 	5,  // 31: iotoperations.secrets.v1.Condition.status:type_name -> iotoperations.secrets.v1.Condition.Status
-	44, // 32: iotoperations.secrets.v1.Condition.last_transition_time:type_name -> google.protobuf.Timestamp
+	53, // 32: iotoperations.secrets.v1.Condition.last_transition_time:type_name -> google.protobuf.Timestamp
 	2,  // 33: iotoperations.secrets.v1.SyncedSecretFilter.states:type_name -> iotoperations.secrets.v1.SyncedSecret.State
 	3,  // 34: iotoperations.secrets.v1.SyncedSecretFilter.origin:type_name -> iotoperations.secrets.v1.SyncedSecret.Origin
-	43, // 35: iotoperations.secrets.v1.SyncedSecretFilter.used_by:type_name -> iotoperations.secrets.v1.SyncedSecretFilter.UsedBy
-	42, // 36: iotoperations.secrets.v1.SyncedSecretFilter.labels:type_name -> iotoperations.secrets.v1.SyncedSecretFilter.LabelsEntry
+	52, // 35: iotoperations.secrets.v1.SyncedSecretFilter.used_by:type_name -> iotoperations.secrets.v1.SyncedSecretFilter.UsedBy
+	51, // 36: iotoperations.secrets.v1.SyncedSecretFilter.labels:type_name -> iotoperations.secrets.v1.SyncedSecretFilter.LabelsEntry
 	19, // 37: iotoperations.secrets.v1.CreateSyncedSecretRequest.synced_secret:type_name -> iotoperations.secrets.v1.SyncedSecret
-	45, // 38: iotoperations.secrets.v1.CreateSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
+	54, // 38: iotoperations.secrets.v1.CreateSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
 	1,  // 39: iotoperations.secrets.v1.GetSyncedSecretRequest.view:type_name -> iotoperations.secrets.v1.SyncedSecretView
 	23, // 40: iotoperations.secrets.v1.ListSyncedSecretsRequest.filter:type_name -> iotoperations.secrets.v1.SyncedSecretFilter
 	1,  // 41: iotoperations.secrets.v1.ListSyncedSecretsRequest.view:type_name -> iotoperations.secrets.v1.SyncedSecretView
@@ -3191,52 +3830,64 @@ var file_iotoperations_secrets_v1_secret_service_proto_depIdxs = []int32{
 	6,  // 44: iotoperations.secrets.v1.WatchSyncedSecretsResponse.type:type_name -> iotoperations.secrets.v1.WatchSyncedSecretsResponse.Type
 	19, // 45: iotoperations.secrets.v1.WatchSyncedSecretsResponse.synced_secret:type_name -> iotoperations.secrets.v1.SyncedSecret
 	19, // 46: iotoperations.secrets.v1.UpdateSyncedSecretRequest.synced_secret:type_name -> iotoperations.secrets.v1.SyncedSecret
-	46, // 47: iotoperations.secrets.v1.UpdateSyncedSecretRequest.update_mask:type_name -> google.protobuf.FieldMask
-	45, // 48: iotoperations.secrets.v1.UpdateSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
-	45, // 49: iotoperations.secrets.v1.DeleteSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
-	45, // 50: iotoperations.secrets.v1.SyncSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
+	55, // 47: iotoperations.secrets.v1.UpdateSyncedSecretRequest.update_mask:type_name -> google.protobuf.FieldMask
+	54, // 48: iotoperations.secrets.v1.UpdateSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
+	54, // 49: iotoperations.secrets.v1.DeleteSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
+	54, // 50: iotoperations.secrets.v1.SyncSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
 	20, // 51: iotoperations.secrets.v1.AdoptSyncedSecretRequest.references:type_name -> iotoperations.secrets.v1.SecretReference
 	22, // 52: iotoperations.secrets.v1.ListSecretUsagesResponse.usages:type_name -> iotoperations.secrets.v1.SecretUsage
-	44, // 53: iotoperations.secrets.v1.AuditEvent.event_time:type_name -> google.protobuf.Timestamp
-	44, // 54: iotoperations.secrets.v1.ListAuditEventsRequest.since_time:type_name -> google.protobuf.Timestamp
+	53, // 53: iotoperations.secrets.v1.AuditEvent.event_time:type_name -> google.protobuf.Timestamp
+	53, // 54: iotoperations.secrets.v1.ListAuditEventsRequest.since_time:type_name -> google.protobuf.Timestamp
 	36, // 55: iotoperations.secrets.v1.ListAuditEventsResponse.audit_events:type_name -> iotoperations.secrets.v1.AuditEvent
-	11, // 56: iotoperations.secrets.v1.SecretService.GetVault:input_type -> iotoperations.secrets.v1.GetVaultRequest
-	12, // 57: iotoperations.secrets.v1.SecretService.ListVaultSecrets:input_type -> iotoperations.secrets.v1.ListVaultSecretsRequest
-	14, // 58: iotoperations.secrets.v1.SecretService.GetVaultSecret:input_type -> iotoperations.secrets.v1.GetVaultSecretRequest
-	15, // 59: iotoperations.secrets.v1.SecretService.ListVaultSecretVersions:input_type -> iotoperations.secrets.v1.ListVaultSecretVersionsRequest
-	17, // 60: iotoperations.secrets.v1.SecretService.CreateVaultSecret:input_type -> iotoperations.secrets.v1.CreateVaultSecretRequest
-	18, // 61: iotoperations.secrets.v1.SecretService.AddVaultSecretVersion:input_type -> iotoperations.secrets.v1.AddVaultSecretVersionRequest
-	24, // 62: iotoperations.secrets.v1.SecretService.CreateSyncedSecret:input_type -> iotoperations.secrets.v1.CreateSyncedSecretRequest
-	25, // 63: iotoperations.secrets.v1.SecretService.GetSyncedSecret:input_type -> iotoperations.secrets.v1.GetSyncedSecretRequest
-	26, // 64: iotoperations.secrets.v1.SecretService.ListSyncedSecrets:input_type -> iotoperations.secrets.v1.ListSyncedSecretsRequest
-	28, // 65: iotoperations.secrets.v1.SecretService.WatchSyncedSecrets:input_type -> iotoperations.secrets.v1.WatchSyncedSecretsRequest
-	30, // 66: iotoperations.secrets.v1.SecretService.UpdateSyncedSecret:input_type -> iotoperations.secrets.v1.UpdateSyncedSecretRequest
-	31, // 67: iotoperations.secrets.v1.SecretService.DeleteSyncedSecret:input_type -> iotoperations.secrets.v1.DeleteSyncedSecretRequest
-	32, // 68: iotoperations.secrets.v1.SecretService.SyncSyncedSecret:input_type -> iotoperations.secrets.v1.SyncSyncedSecretRequest
-	33, // 69: iotoperations.secrets.v1.SecretService.AdoptSyncedSecret:input_type -> iotoperations.secrets.v1.AdoptSyncedSecretRequest
-	34, // 70: iotoperations.secrets.v1.SecretService.ListSecretUsages:input_type -> iotoperations.secrets.v1.ListSecretUsagesRequest
-	37, // 71: iotoperations.secrets.v1.SecretService.ListAuditEvents:input_type -> iotoperations.secrets.v1.ListAuditEventsRequest
-	7,  // 72: iotoperations.secrets.v1.SecretService.GetVault:output_type -> iotoperations.secrets.v1.Vault
-	13, // 73: iotoperations.secrets.v1.SecretService.ListVaultSecrets:output_type -> iotoperations.secrets.v1.ListVaultSecretsResponse
-	8,  // 74: iotoperations.secrets.v1.SecretService.GetVaultSecret:output_type -> iotoperations.secrets.v1.VaultSecret
-	16, // 75: iotoperations.secrets.v1.SecretService.ListVaultSecretVersions:output_type -> iotoperations.secrets.v1.ListVaultSecretVersionsResponse
-	8,  // 76: iotoperations.secrets.v1.SecretService.CreateVaultSecret:output_type -> iotoperations.secrets.v1.VaultSecret
-	9,  // 77: iotoperations.secrets.v1.SecretService.AddVaultSecretVersion:output_type -> iotoperations.secrets.v1.VaultSecretVersion
-	19, // 78: iotoperations.secrets.v1.SecretService.CreateSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
-	19, // 79: iotoperations.secrets.v1.SecretService.GetSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
-	27, // 80: iotoperations.secrets.v1.SecretService.ListSyncedSecrets:output_type -> iotoperations.secrets.v1.ListSyncedSecretsResponse
-	29, // 81: iotoperations.secrets.v1.SecretService.WatchSyncedSecrets:output_type -> iotoperations.secrets.v1.WatchSyncedSecretsResponse
-	19, // 82: iotoperations.secrets.v1.SecretService.UpdateSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
-	19, // 83: iotoperations.secrets.v1.SecretService.DeleteSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
-	19, // 84: iotoperations.secrets.v1.SecretService.SyncSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
-	19, // 85: iotoperations.secrets.v1.SecretService.AdoptSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
-	35, // 86: iotoperations.secrets.v1.SecretService.ListSecretUsages:output_type -> iotoperations.secrets.v1.ListSecretUsagesResponse
-	38, // 87: iotoperations.secrets.v1.SecretService.ListAuditEvents:output_type -> iotoperations.secrets.v1.ListAuditEventsResponse
-	72, // [72:88] is the sub-list for method output_type
-	56, // [56:72] is the sub-list for method input_type
-	56, // [56:56] is the sub-list for extension type_name
-	56, // [56:56] is the sub-list for extension extendee
-	0,  // [0:56] is the sub-list for field type_name
+	41, // 56: iotoperations.secrets.v1.CheckResourceResponse.resources:type_name -> iotoperations.secrets.v1.CheckedResource
+	42, // 57: iotoperations.secrets.v1.CheckedResource.usages:type_name -> iotoperations.secrets.v1.CheckedUsage
+	21, // 58: iotoperations.secrets.v1.CheckedResource.problems:type_name -> iotoperations.secrets.v1.Condition
+	22, // 59: iotoperations.secrets.v1.CheckedUsage.usage:type_name -> iotoperations.secrets.v1.SecretUsage
+	21, // 60: iotoperations.secrets.v1.CheckedUsage.problem:type_name -> iotoperations.secrets.v1.Condition
+	44, // 61: iotoperations.secrets.v1.SecretPurpose.keys:type_name -> iotoperations.secrets.v1.PurposeKey
+	45, // 62: iotoperations.secrets.v1.SecretPurpose.fields:type_name -> iotoperations.secrets.v1.PurposeField
+	43, // 63: iotoperations.secrets.v1.ListSecretPurposesResponse.purposes:type_name -> iotoperations.secrets.v1.SecretPurpose
+	11, // 64: iotoperations.secrets.v1.SecretService.GetVault:input_type -> iotoperations.secrets.v1.GetVaultRequest
+	12, // 65: iotoperations.secrets.v1.SecretService.ListVaultSecrets:input_type -> iotoperations.secrets.v1.ListVaultSecretsRequest
+	14, // 66: iotoperations.secrets.v1.SecretService.GetVaultSecret:input_type -> iotoperations.secrets.v1.GetVaultSecretRequest
+	15, // 67: iotoperations.secrets.v1.SecretService.ListVaultSecretVersions:input_type -> iotoperations.secrets.v1.ListVaultSecretVersionsRequest
+	17, // 68: iotoperations.secrets.v1.SecretService.CreateVaultSecret:input_type -> iotoperations.secrets.v1.CreateVaultSecretRequest
+	18, // 69: iotoperations.secrets.v1.SecretService.AddVaultSecretVersion:input_type -> iotoperations.secrets.v1.AddVaultSecretVersionRequest
+	24, // 70: iotoperations.secrets.v1.SecretService.CreateSyncedSecret:input_type -> iotoperations.secrets.v1.CreateSyncedSecretRequest
+	25, // 71: iotoperations.secrets.v1.SecretService.GetSyncedSecret:input_type -> iotoperations.secrets.v1.GetSyncedSecretRequest
+	26, // 72: iotoperations.secrets.v1.SecretService.ListSyncedSecrets:input_type -> iotoperations.secrets.v1.ListSyncedSecretsRequest
+	28, // 73: iotoperations.secrets.v1.SecretService.WatchSyncedSecrets:input_type -> iotoperations.secrets.v1.WatchSyncedSecretsRequest
+	30, // 74: iotoperations.secrets.v1.SecretService.UpdateSyncedSecret:input_type -> iotoperations.secrets.v1.UpdateSyncedSecretRequest
+	31, // 75: iotoperations.secrets.v1.SecretService.DeleteSyncedSecret:input_type -> iotoperations.secrets.v1.DeleteSyncedSecretRequest
+	32, // 76: iotoperations.secrets.v1.SecretService.SyncSyncedSecret:input_type -> iotoperations.secrets.v1.SyncSyncedSecretRequest
+	33, // 77: iotoperations.secrets.v1.SecretService.AdoptSyncedSecret:input_type -> iotoperations.secrets.v1.AdoptSyncedSecretRequest
+	34, // 78: iotoperations.secrets.v1.SecretService.ListSecretUsages:input_type -> iotoperations.secrets.v1.ListSecretUsagesRequest
+	39, // 79: iotoperations.secrets.v1.SecretService.CheckResource:input_type -> iotoperations.secrets.v1.CheckResourceRequest
+	46, // 80: iotoperations.secrets.v1.SecretService.ListSecretPurposes:input_type -> iotoperations.secrets.v1.ListSecretPurposesRequest
+	37, // 81: iotoperations.secrets.v1.SecretService.ListAuditEvents:input_type -> iotoperations.secrets.v1.ListAuditEventsRequest
+	7,  // 82: iotoperations.secrets.v1.SecretService.GetVault:output_type -> iotoperations.secrets.v1.Vault
+	13, // 83: iotoperations.secrets.v1.SecretService.ListVaultSecrets:output_type -> iotoperations.secrets.v1.ListVaultSecretsResponse
+	8,  // 84: iotoperations.secrets.v1.SecretService.GetVaultSecret:output_type -> iotoperations.secrets.v1.VaultSecret
+	16, // 85: iotoperations.secrets.v1.SecretService.ListVaultSecretVersions:output_type -> iotoperations.secrets.v1.ListVaultSecretVersionsResponse
+	8,  // 86: iotoperations.secrets.v1.SecretService.CreateVaultSecret:output_type -> iotoperations.secrets.v1.VaultSecret
+	9,  // 87: iotoperations.secrets.v1.SecretService.AddVaultSecretVersion:output_type -> iotoperations.secrets.v1.VaultSecretVersion
+	19, // 88: iotoperations.secrets.v1.SecretService.CreateSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
+	19, // 89: iotoperations.secrets.v1.SecretService.GetSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
+	27, // 90: iotoperations.secrets.v1.SecretService.ListSyncedSecrets:output_type -> iotoperations.secrets.v1.ListSyncedSecretsResponse
+	29, // 91: iotoperations.secrets.v1.SecretService.WatchSyncedSecrets:output_type -> iotoperations.secrets.v1.WatchSyncedSecretsResponse
+	19, // 92: iotoperations.secrets.v1.SecretService.UpdateSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
+	19, // 93: iotoperations.secrets.v1.SecretService.DeleteSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
+	19, // 94: iotoperations.secrets.v1.SecretService.SyncSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
+	19, // 95: iotoperations.secrets.v1.SecretService.AdoptSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
+	35, // 96: iotoperations.secrets.v1.SecretService.ListSecretUsages:output_type -> iotoperations.secrets.v1.ListSecretUsagesResponse
+	40, // 97: iotoperations.secrets.v1.SecretService.CheckResource:output_type -> iotoperations.secrets.v1.CheckResourceResponse
+	47, // 98: iotoperations.secrets.v1.SecretService.ListSecretPurposes:output_type -> iotoperations.secrets.v1.ListSecretPurposesResponse
+	38, // 99: iotoperations.secrets.v1.SecretService.ListAuditEvents:output_type -> iotoperations.secrets.v1.ListAuditEventsResponse
+	82, // [82:100] is the sub-list for method output_type
+	64, // [64:82] is the sub-list for method input_type
+	64, // [64:64] is the sub-list for extension type_name
+	64, // [64:64] is the sub-list for extension extendee
+	0,  // [0:64] is the sub-list for field type_name
 }
 
 func init() { file_iotoperations_secrets_v1_secret_service_proto_init() }
@@ -3250,7 +3901,7 @@ func file_iotoperations_secrets_v1_secret_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_iotoperations_secrets_v1_secret_service_proto_rawDesc), len(file_iotoperations_secrets_v1_secret_service_proto_rawDesc)),
 			NumEnums:      7,
-			NumMessages:   37,
+			NumMessages:   46,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

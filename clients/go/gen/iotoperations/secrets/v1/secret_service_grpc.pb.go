@@ -39,6 +39,8 @@ const (
 	SecretService_SyncSyncedSecret_FullMethodName        = "/iotoperations.secrets.v1.SecretService/SyncSyncedSecret"
 	SecretService_AdoptSyncedSecret_FullMethodName       = "/iotoperations.secrets.v1.SecretService/AdoptSyncedSecret"
 	SecretService_ListSecretUsages_FullMethodName        = "/iotoperations.secrets.v1.SecretService/ListSecretUsages"
+	SecretService_CheckResource_FullMethodName           = "/iotoperations.secrets.v1.SecretService/CheckResource"
+	SecretService_ListSecretPurposes_FullMethodName      = "/iotoperations.secrets.v1.SecretService/ListSecretPurposes"
 	SecretService_ListAuditEvents_FullMethodName         = "/iotoperations.secrets.v1.SecretService/ListAuditEvents"
 )
 
@@ -78,6 +80,11 @@ type SecretServiceClient interface {
 	AdoptSyncedSecret(ctx context.Context, in *AdoptSyncedSecretRequest, opts ...grpc.CallOption) (*SyncedSecret, error)
 	// The AIO resources that use a synced secret, one row per field that names it.
 	ListSecretUsages(ctx context.Context, in *ListSecretUsagesRequest, opts ...grpc.CallOption) (*ListSecretUsagesResponse, error)
+	// Which secrets and keys the resources of a manifest name, and what is missing, expired or not in sync, before they are
+	// applied. Changes nothing.
+	CheckResource(ctx context.Context, in *CheckResourceRequest, opts ...grpc.CallOption) (*CheckResourceResponse, error)
+	// What a synced secret can be for: the keys that each purpose needs, and the fields that can name such a secret.
+	ListSecretPurposes(ctx context.Context, in *ListSecretPurposesRequest, opts ...grpc.CallOption) (*ListSecretPurposesResponse, error)
 	// ---- History ------------------------------------------------------------------------------------------------------
 	// The audit: who did what, when, with which result. Newest first.
 	ListAuditEvents(ctx context.Context, in *ListAuditEventsRequest, opts ...grpc.CallOption) (*ListAuditEventsResponse, error)
@@ -250,6 +257,26 @@ func (c *secretServiceClient) ListSecretUsages(ctx context.Context, in *ListSecr
 	return out, nil
 }
 
+func (c *secretServiceClient) CheckResource(ctx context.Context, in *CheckResourceRequest, opts ...grpc.CallOption) (*CheckResourceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CheckResourceResponse)
+	err := c.cc.Invoke(ctx, SecretService_CheckResource_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *secretServiceClient) ListSecretPurposes(ctx context.Context, in *ListSecretPurposesRequest, opts ...grpc.CallOption) (*ListSecretPurposesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListSecretPurposesResponse)
+	err := c.cc.Invoke(ctx, SecretService_ListSecretPurposes_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *secretServiceClient) ListAuditEvents(ctx context.Context, in *ListAuditEventsRequest, opts ...grpc.CallOption) (*ListAuditEventsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListAuditEventsResponse)
@@ -296,6 +323,11 @@ type SecretServiceServer interface {
 	AdoptSyncedSecret(context.Context, *AdoptSyncedSecretRequest) (*SyncedSecret, error)
 	// The AIO resources that use a synced secret, one row per field that names it.
 	ListSecretUsages(context.Context, *ListSecretUsagesRequest) (*ListSecretUsagesResponse, error)
+	// Which secrets and keys the resources of a manifest name, and what is missing, expired or not in sync, before they are
+	// applied. Changes nothing.
+	CheckResource(context.Context, *CheckResourceRequest) (*CheckResourceResponse, error)
+	// What a synced secret can be for: the keys that each purpose needs, and the fields that can name such a secret.
+	ListSecretPurposes(context.Context, *ListSecretPurposesRequest) (*ListSecretPurposesResponse, error)
 	// ---- History ------------------------------------------------------------------------------------------------------
 	// The audit: who did what, when, with which result. Newest first.
 	ListAuditEvents(context.Context, *ListAuditEventsRequest) (*ListAuditEventsResponse, error)
@@ -353,6 +385,12 @@ func (UnimplementedSecretServiceServer) AdoptSyncedSecret(context.Context, *Adop
 }
 func (UnimplementedSecretServiceServer) ListSecretUsages(context.Context, *ListSecretUsagesRequest) (*ListSecretUsagesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListSecretUsages not implemented")
+}
+func (UnimplementedSecretServiceServer) CheckResource(context.Context, *CheckResourceRequest) (*CheckResourceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CheckResource not implemented")
+}
+func (UnimplementedSecretServiceServer) ListSecretPurposes(context.Context, *ListSecretPurposesRequest) (*ListSecretPurposesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListSecretPurposes not implemented")
 }
 func (UnimplementedSecretServiceServer) ListAuditEvents(context.Context, *ListAuditEventsRequest) (*ListAuditEventsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAuditEvents not implemented")
@@ -641,6 +679,42 @@ func _SecretService_ListSecretUsages_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SecretService_CheckResource_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CheckResourceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SecretServiceServer).CheckResource(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SecretService_CheckResource_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SecretServiceServer).CheckResource(ctx, req.(*CheckResourceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SecretService_ListSecretPurposes_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListSecretPurposesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SecretServiceServer).ListSecretPurposes(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SecretService_ListSecretPurposes_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SecretServiceServer).ListSecretPurposes(ctx, req.(*ListSecretPurposesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _SecretService_ListAuditEvents_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListAuditEventsRequest)
 	if err := dec(in); err != nil {
@@ -721,6 +795,14 @@ var SecretService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListSecretUsages",
 			Handler:    _SecretService_ListSecretUsages_Handler,
+		},
+		{
+			MethodName: "CheckResource",
+			Handler:    _SecretService_CheckResource_Handler,
+		},
+		{
+			MethodName: "ListSecretPurposes",
+			Handler:    _SecretService_ListSecretPurposes_Handler,
 		},
 		{
 			MethodName: "ListAuditEvents",

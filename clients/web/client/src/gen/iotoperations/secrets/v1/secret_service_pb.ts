@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file iotoperations/secrets/v1/secret_service.proto.
  */
 export const file_iotoperations_secrets_v1_secret_service: GenFile = /*@__PURE__*/
-  fileDesc("Ci1pb3RvcGVyYXRpb25zL3NlY3JldHMvdjEvc2VjcmV0X3NlcnZpY2UucHJvdG8SGGlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MSLUAQoFVmF1bHQSDAoEbmFtZRgBIAEoCRILCgN1cmkYAiABKAkSEQoJdGVuYW50X2lkGAMgASgJEjQKBmVuZ2luZRgEIAEoDjIkLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5TeW5jRW5naW5lEjcKCmNvbmRpdGlvbnMYBSADKAsyIy5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuQ29uZGl0aW9uEi4KCmNoZWNrX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIp8DCgtWYXVsdFNlY3JldBIMCgRuYW1lGAEgASgJEg8KB2VuYWJsZWQYAiABKAgSFAoMY29udGVudF90eXBlGAMgASgJEi8KC2NyZWF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMwoPbm90X2JlZm9yZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtleHBpcmVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASPQoEdGFncxgIIAMoCzIvLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5WYXVsdFNlY3JldC5UYWdzRW50cnkSDwoHbWFuYWdlZBgJIAEoCBIWCg5zeW5jZWRfc2VjcmV0cxgKIAMoCRorCglUYWdzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLKAQoSVmF1bHRTZWNyZXRWZXJzaW9uEgwKBG5hbWUYASABKAkSDwoHZW5hYmxlZBgCIAEoCBIvCgtjcmVhdGVfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMwoPbm90X2JlZm9yZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtleHBpcmVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiigIKDk5ld1ZhdWx0U2VjcmV0Eg0KBXZhbHVlGAEgASgJEhQKDGNvbnRlbnRfdHlwZRgCIAEoCRIzCg9ub3RfYmVmb3JlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBJACgR0YWdzGAUgAygLMjIuaW90b3BlcmF0aW9ucy5zZWNyZXRzLnYxLk5ld1ZhdWx0U2VjcmV0LlRhZ3NFbnRyeRorCglUYWdzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASIfCg9HZXRWYXVsdFJlcXVlc3QSDAoEbmFtZRgBIAEoCSJuChdMaXN0VmF1bHRTZWNyZXRzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIVCg1uYW1lX2NvbnRhaW5zGAMgASgJEhUKDXVuc3luY2VkX29ubHkYBCABKAgicQoYTGlzdFZhdWx0U2VjcmV0c1Jlc3BvbnNlEjwKDXZhdWx0X3NlY3JldHMYASADKAsyJS5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuVmF1bHRTZWNyZXQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiUKFUdldFZhdWx0U2VjcmV0UmVxdWVzdBIMCgRuYW1lGAEgASgJIlcKHkxpc3RWYXVsdFNlY3JldFZlcnNpb25zUmVxdWVzdBIOCgZwYXJlbnQYASABKAkSEQoJcGFnZV9zaXplGAIgASgFEhIKCnBhZ2VfdG9rZW4YAyABKAkiegofTGlzdFZhdWx0U2VjcmV0VmVyc2lvbnNSZXNwb25zZRI+Cgh2ZXJzaW9ucxgBIAMoCzIsLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5WYXVsdFNlY3JldFZlcnNpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIpgBChhDcmVhdGVWYXVsdFNlY3JldFJlcXVlc3QSFwoPdmF1bHRfc2VjcmV0X2lkGAEgASgJEjgKBnNlY3JldBgCIAEoCzIoLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5OZXdWYXVsdFNlY3JldBISCgpyZXF1ZXN0X2lkGAMgASgJEhUKDXZhbGlkYXRlX29ubHkYBCABKAgifAocQWRkVmF1bHRTZWNyZXRWZXJzaW9uUmVxdWVzdBIOCgZwYXJlbnQYASABKAkSOAoGc2VjcmV0GAIgASgLMiguaW90b3BlcmF0aW9ucy5zZWNyZXRzLnYxLk5ld1ZhdWx0U2VjcmV0EhIKCnJlcXVlc3RfaWQYAyABKAkiigcKDFN5bmNlZFNlY3JldBIMCgRuYW1lGAEgASgJEgsKA3VpZBgCIAEoCRIMCgRldGFnGAMgASgJEhMKC2Rlc2NyaXB0aW9uGAQgASgJEhMKC3NlY3JldF90eXBlGAUgASgJEj0KCnJlZmVyZW5jZXMYBiADKAsyKS5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuU2VjcmV0UmVmZXJlbmNlEkIKBmxhYmVscxgHIAMoCzIyLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5TeW5jZWRTZWNyZXQuTGFiZWxzRW50cnkSOwoFc3RhdGUYCCABKA4yLC5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuU3luY2VkU2VjcmV0LlN0YXRlEjcKCmNvbmRpdGlvbnMYCSADKAsyIy5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuQ29uZGl0aW9uEj0KBm9yaWdpbhgKIAEoDjItLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5TeW5jZWRTZWNyZXQuT3JpZ2luEjUKBnVzYWdlcxgLIAMoCzIlLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5TZWNyZXRVc2FnZRIvCgtjcmVhdGVfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KCXN5bmNfdGltZRgOIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKZ2VuZXJhdGlvbhgPIAEoAxIZChFzeW5jZWRfZ2VuZXJhdGlvbhgQIAEoAxotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIn0KBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASEQoNU1RBVEVfUEVORElORxABEhAKDFNUQVRFX1NZTkNFRBACEhIKDlNUQVRFX0RFR1JBREVEEAMSEAoMU1RBVEVfRkFJTEVEEAQSEgoOU1RBVEVfREVMRVRJTkcQBSJKCgZPcmlnaW4SFgoST1JJR0lOX1VOU1BFQ0lGSUVEEAASEgoOT1JJR0lOX01BTkFHRUQQARIUChBPUklHSU5fVU5NQU5BR0VEEAIikQMKD1NlY3JldFJlZmVyZW5jZRILCgNrZXkYASABKAkSFAoMdmF1bHRfc2VjcmV0GAIgASgJEg8KB3ZlcnNpb24YAyABKAkSRAoIZW5jb2RpbmcYBCABKA4yMi5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuU2VjcmV0UmVmZXJlbmNlLkVuY29kaW5nEjgKBmNyZWF0ZRgFIAEoCzIoLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5OZXdWYXVsdFNlY3JldBIWCg5zeW5jZWRfdmVyc2lvbhgGIAEoCRIvCgtleHBpcmVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNAoHcHJvYmxlbRgIIAEoCzIjLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5Db25kaXRpb24iSwoIRW5jb2RpbmcSGAoURU5DT0RJTkdfVU5TUEVDSUZJRUQQABITCg9FTkNPRElOR19CQVNFNjQQARIQCgxFTkNPRElOR19IRVgQAiKJAgoJQ29uZGl0aW9uEgwKBHR5cGUYASABKAkSOgoGc3RhdHVzGAIgASgOMiouaW90b3BlcmF0aW9ucy5zZWNyZXRzLnYxLkNvbmRpdGlvbi5TdGF0dXMSDgoGcmVhc29uGAMgASgJEg8KB21lc3NhZ2UYBCABKAkSOAoUbGFzdF90cmFuc2l0aW9uX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlcKBlN0YXR1cxIWChJTVEFUVVNfVU5TUEVDSUZJRUQQABIPCgtTVEFUVVNfVFJVRRABEhAKDFNUQVRVU19GQUxTRRACEhIKDlNUQVRVU19VTktOT1dOEAMixgEKC1NlY3JldFVzYWdlEhMKC2FwaV92ZXJzaW9uGAEgASgJEgwKBGtpbmQYAiABKAkSEQoJbmFtZXNwYWNlGAMgASgJEhAKCHJlc291cmNlGAQgASgJEg0KBWZpZWxkGAUgASgJEgsKA2tleRgGIAEoCRITCgtrZXlfbWlzc2luZxgHIAEoCBIVCg1zeW5jZWRfc2VjcmV0GAggASgJEhYKDnNlY3JldF9taXNzaW5nGAkgASgIEg8KB2d1ZXNzZWQYCiABKAgitwMKElN5bmNlZFNlY3JldEZpbHRlchI8CgZzdGF0ZXMYASADKA4yLC5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuU3luY2VkU2VjcmV0LlN0YXRlEj0KBm9yaWdpbhgCIAEoDjItLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5TeW5jZWRTZWNyZXQuT3JpZ2luEhUKDW5hbWVfY29udGFpbnMYAyABKAkSFAoMdmF1bHRfc2VjcmV0GAQgASgJEkQKB3VzZWRfYnkYBSABKAsyMy5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuU3luY2VkU2VjcmV0RmlsdGVyLlVzZWRCeRJICgZsYWJlbHMYBiADKAsyOC5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuU3luY2VkU2VjcmV0RmlsdGVyLkxhYmVsc0VudHJ5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaOAoGVXNlZEJ5EgwKBGtpbmQYASABKAkSEAoIcmVzb3VyY2UYAiABKAkSDgoGdW51c2VkGAMgASgIIsgBChlDcmVhdGVTeW5jZWRTZWNyZXRSZXF1ZXN0EhgKEHN5bmNlZF9zZWNyZXRfaWQYASABKAkSPQoNc3luY2VkX3NlY3JldBgCIAEoCzImLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5TeW5jZWRTZWNyZXQSEgoKcmVxdWVzdF9pZBgDIAEoCRIVCg12YWxpZGF0ZV9vbmx5GAQgASgIEicKBHdhaXQYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iYAoWR2V0U3luY2VkU2VjcmV0UmVxdWVzdBIMCgRuYW1lGAEgASgJEjgKBHZpZXcYAiABKA4yKi5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuU3luY2VkU2VjcmV0VmlldyK5AQoYTGlzdFN5bmNlZFNlY3JldHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEjwKBmZpbHRlchgDIAEoCzIsLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5TeW5jZWRTZWNyZXRGaWx0ZXISOAoEdmlldxgEIAEoDjIqLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5TeW5jZWRTZWNyZXRWaWV3IogBChlMaXN0U3luY2VkU2VjcmV0c1Jlc3BvbnNlEj4KDnN5bmNlZF9zZWNyZXRzGAEgAygLMiYuaW90b3BlcmF0aW9ucy5zZWNyZXRzLnYxLlN5bmNlZFNlY3JldBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSEgoKdG90YWxfc2l6ZRgDIAEoBSJvChlXYXRjaFN5bmNlZFNlY3JldHNSZXF1ZXN0EjwKBmZpbHRlchgBIAEoCzIsLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5TeW5jZWRTZWNyZXRGaWx0ZXISFAoMcmVzdW1lX3Rva2VuGAIgASgJIqACChpXYXRjaFN5bmNlZFNlY3JldHNSZXNwb25zZRJHCgR0eXBlGAEgASgOMjkuaW90b3BlcmF0aW9ucy5zZWNyZXRzLnYxLldhdGNoU3luY2VkU2VjcmV0c1Jlc3BvbnNlLlR5cGUSPQoNc3luY2VkX3NlY3JldBgCIAEoCzImLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5TeW5jZWRTZWNyZXQSFAoMcmVzdW1lX3Rva2VuGAMgASgJImQKBFR5cGUSFAoQVFlQRV9VTlNQRUNJRklFRBAAEg4KClRZUEVfQURERUQQARIRCg1UWVBFX01PRElGSUVEEAISEAoMVFlQRV9ERUxFVEVEEAMSEQoNVFlQRV9CT09LTUFSSxAEIt8BChlVcGRhdGVTeW5jZWRTZWNyZXRSZXF1ZXN0Ej0KDXN5bmNlZF9zZWNyZXQYASABKAsyJi5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuU3luY2VkU2VjcmV0Ei8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxISCgpyZXF1ZXN0X2lkGAMgASgJEhUKDXZhbGlkYXRlX29ubHkYBCABKAgSJwoEd2FpdBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiKxAQoZRGVsZXRlU3luY2VkU2VjcmV0UmVxdWVzdBIMCgRuYW1lGAEgASgJEgwKBGV0YWcYAiABKAkSDQoFZm9yY2UYAyABKAgSFQoNYWxsb3dfbWlzc2luZxgEIAEoCBISCgpyZXF1ZXN0X2lkGAUgASgJEhUKDXZhbGlkYXRlX29ubHkYBiABKAgSJwoEd2FpdBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJQChdTeW5jU3luY2VkU2VjcmV0UmVxdWVzdBIMCgRuYW1lGAEgASgJEicKBHdhaXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24ikgEKGEFkb3B0U3luY2VkU2VjcmV0UmVxdWVzdBIMCgRuYW1lGAEgASgJEj0KCnJlZmVyZW5jZXMYAiADKAsyKS5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuU2VjcmV0UmVmZXJlbmNlEhUKDXZhbGlkYXRlX29ubHkYAyABKAgSEgoKcmVxdWVzdF9pZBgEIAEoCSJQChdMaXN0U2VjcmV0VXNhZ2VzUmVxdWVzdBIOCgZwYXJlbnQYASABKAkSEQoJcGFnZV9zaXplGAIgASgFEhIKCnBhZ2VfdG9rZW4YAyABKAkiagoYTGlzdFNlY3JldFVzYWdlc1Jlc3BvbnNlEjUKBnVzYWdlcxgBIAMoCzIlLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5TZWNyZXRVc2FnZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkisAEKCkF1ZGl0RXZlbnQSDAoEbmFtZRgBIAEoCRIuCgpldmVudF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVhY3RvchgDIAEoCRIOCgZhY3Rpb24YBCABKAkSEAoIcmVzb3VyY2UYBSABKAkSDwoHb3V0Y29tZRgGIAEoCRIOCgZkZXRhaWwYByABKAkSEgoKcmVxdWVzdF9pZBgIIAEoCSKBAQoWTGlzdEF1ZGl0RXZlbnRzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIQCghyZXNvdXJjZRgDIAEoCRIuCgpzaW5jZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJuChdMaXN0QXVkaXRFdmVudHNSZXNwb25zZRI6CgxhdWRpdF9ldmVudHMYASADKAsyJC5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuQXVkaXRFdmVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkqXwoKU3luY0VuZ2luZRIbChdTWU5DX0VOR0lORV9VTlNQRUNJRklFRBAAEhwKGFNZTkNfRU5HSU5FX1NFQ1JFVF9TVE9SRRABEhYKElNZTkNfRU5HSU5FX0RJUkVDVBACKnEKEFN5bmNlZFNlY3JldFZpZXcSIgoeU1lOQ0VEX1NFQ1JFVF9WSUVXX1VOU1BFQ0lGSUVEEAASHAoYU1lOQ0VEX1NFQ1JFVF9WSUVXX0JBU0lDEAESGwoXU1lOQ0VEX1NFQ1JFVF9WSUVXX0ZVTEwQAjLnDgoNU2VjcmV0U2VydmljZRJWCghHZXRWYXVsdBIpLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5HZXRWYXVsdFJlcXVlc3QaHy5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuVmF1bHQSeQoQTGlzdFZhdWx0U2VjcmV0cxIxLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5MaXN0VmF1bHRTZWNyZXRzUmVxdWVzdBoyLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5MaXN0VmF1bHRTZWNyZXRzUmVzcG9uc2USaAoOR2V0VmF1bHRTZWNyZXQSLy5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuR2V0VmF1bHRTZWNyZXRSZXF1ZXN0GiUuaW90b3BlcmF0aW9ucy5zZWNyZXRzLnYxLlZhdWx0U2VjcmV0Eo4BChdMaXN0VmF1bHRTZWNyZXRWZXJzaW9ucxI4LmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5MaXN0VmF1bHRTZWNyZXRWZXJzaW9uc1JlcXVlc3QaOS5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuTGlzdFZhdWx0U2VjcmV0VmVyc2lvbnNSZXNwb25zZRJuChFDcmVhdGVWYXVsdFNlY3JldBIyLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5DcmVhdGVWYXVsdFNlY3JldFJlcXVlc3QaJS5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuVmF1bHRTZWNyZXQSfQoVQWRkVmF1bHRTZWNyZXRWZXJzaW9uEjYuaW90b3BlcmF0aW9ucy5zZWNyZXRzLnYxLkFkZFZhdWx0U2VjcmV0VmVyc2lvblJlcXVlc3QaLC5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuVmF1bHRTZWNyZXRWZXJzaW9uEnEKEkNyZWF0ZVN5bmNlZFNlY3JldBIzLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5DcmVhdGVTeW5jZWRTZWNyZXRSZXF1ZXN0GiYuaW90b3BlcmF0aW9ucy5zZWNyZXRzLnYxLlN5bmNlZFNlY3JldBJrCg9HZXRTeW5jZWRTZWNyZXQSMC5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuR2V0U3luY2VkU2VjcmV0UmVxdWVzdBomLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5TeW5jZWRTZWNyZXQSfAoRTGlzdFN5bmNlZFNlY3JldHMSMi5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuTGlzdFN5bmNlZFNlY3JldHNSZXF1ZXN0GjMuaW90b3BlcmF0aW9ucy5zZWNyZXRzLnYxLkxpc3RTeW5jZWRTZWNyZXRzUmVzcG9uc2USgQEKEldhdGNoU3luY2VkU2VjcmV0cxIzLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5XYXRjaFN5bmNlZFNlY3JldHNSZXF1ZXN0GjQuaW90b3BlcmF0aW9ucy5zZWNyZXRzLnYxLldhdGNoU3luY2VkU2VjcmV0c1Jlc3BvbnNlMAEScQoSVXBkYXRlU3luY2VkU2VjcmV0EjMuaW90b3BlcmF0aW9ucy5zZWNyZXRzLnYxLlVwZGF0ZVN5bmNlZFNlY3JldFJlcXVlc3QaJi5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuU3luY2VkU2VjcmV0EnEKEkRlbGV0ZVN5bmNlZFNlY3JldBIzLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5EZWxldGVTeW5jZWRTZWNyZXRSZXF1ZXN0GiYuaW90b3BlcmF0aW9ucy5zZWNyZXRzLnYxLlN5bmNlZFNlY3JldBJtChBTeW5jU3luY2VkU2VjcmV0EjEuaW90b3BlcmF0aW9ucy5zZWNyZXRzLnYxLlN5bmNTeW5jZWRTZWNyZXRSZXF1ZXN0GiYuaW90b3BlcmF0aW9ucy5zZWNyZXRzLnYxLlN5bmNlZFNlY3JldBJvChFBZG9wdFN5bmNlZFNlY3JldBIyLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5BZG9wdFN5bmNlZFNlY3JldFJlcXVlc3QaJi5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuU3luY2VkU2VjcmV0EnkKEExpc3RTZWNyZXRVc2FnZXMSMS5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuTGlzdFNlY3JldFVzYWdlc1JlcXVlc3QaMi5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuTGlzdFNlY3JldFVzYWdlc1Jlc3BvbnNlEnYKD0xpc3RBdWRpdEV2ZW50cxIwLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5MaXN0QXVkaXRFdmVudHNSZXF1ZXN0GjEuaW90b3BlcmF0aW9ucy5zZWNyZXRzLnYxLkxpc3RBdWRpdEV2ZW50c1Jlc3BvbnNlQltaWWdpdGh1Yi5jb20vaW90b3BlcmF0aW9ucy9zZWNyZXQtc2VydmljZS9jbGllbnRzL2dvL2dlbi9pb3RvcGVyYXRpb25zL3NlY3JldHMvdjE7c2VjcmV0c3YxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
+  fileDesc("Ci1pb3RvcGVyYXRpb25zL3NlY3JldHMvdjEvc2VjcmV0X3NlcnZpY2UucHJvdG8SGGlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MSLUAQoFVmF1bHQSDAoEbmFtZRgBIAEoCRILCgN1cmkYAiABKAkSEQoJdGVuYW50X2lkGAMgASgJEjQKBmVuZ2luZRgEIAEoDjIkLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5TeW5jRW5naW5lEjcKCmNvbmRpdGlvbnMYBSADKAsyIy5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuQ29uZGl0aW9uEi4KCmNoZWNrX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIp8DCgtWYXVsdFNlY3JldBIMCgRuYW1lGAEgASgJEg8KB2VuYWJsZWQYAiABKAgSFAoMY29udGVudF90eXBlGAMgASgJEi8KC2NyZWF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMwoPbm90X2JlZm9yZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtleHBpcmVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASPQoEdGFncxgIIAMoCzIvLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5WYXVsdFNlY3JldC5UYWdzRW50cnkSDwoHbWFuYWdlZBgJIAEoCBIWCg5zeW5jZWRfc2VjcmV0cxgKIAMoCRorCglUYWdzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLKAQoSVmF1bHRTZWNyZXRWZXJzaW9uEgwKBG5hbWUYASABKAkSDwoHZW5hYmxlZBgCIAEoCBIvCgtjcmVhdGVfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMwoPbm90X2JlZm9yZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtleHBpcmVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiigIKDk5ld1ZhdWx0U2VjcmV0Eg0KBXZhbHVlGAEgASgJEhQKDGNvbnRlbnRfdHlwZRgCIAEoCRIzCg9ub3RfYmVmb3JlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBJACgR0YWdzGAUgAygLMjIuaW90b3BlcmF0aW9ucy5zZWNyZXRzLnYxLk5ld1ZhdWx0U2VjcmV0LlRhZ3NFbnRyeRorCglUYWdzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASIfCg9HZXRWYXVsdFJlcXVlc3QSDAoEbmFtZRgBIAEoCSJuChdMaXN0VmF1bHRTZWNyZXRzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIVCg1uYW1lX2NvbnRhaW5zGAMgASgJEhUKDXVuc3luY2VkX29ubHkYBCABKAgicQoYTGlzdFZhdWx0U2VjcmV0c1Jlc3BvbnNlEjwKDXZhdWx0X3NlY3JldHMYASADKAsyJS5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuVmF1bHRTZWNyZXQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiUKFUdldFZhdWx0U2VjcmV0UmVxdWVzdBIMCgRuYW1lGAEgASgJIlcKHkxpc3RWYXVsdFNlY3JldFZlcnNpb25zUmVxdWVzdBIOCgZwYXJlbnQYASABKAkSEQoJcGFnZV9zaXplGAIgASgFEhIKCnBhZ2VfdG9rZW4YAyABKAkiegofTGlzdFZhdWx0U2VjcmV0VmVyc2lvbnNSZXNwb25zZRI+Cgh2ZXJzaW9ucxgBIAMoCzIsLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5WYXVsdFNlY3JldFZlcnNpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIpgBChhDcmVhdGVWYXVsdFNlY3JldFJlcXVlc3QSFwoPdmF1bHRfc2VjcmV0X2lkGAEgASgJEjgKBnNlY3JldBgCIAEoCzIoLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5OZXdWYXVsdFNlY3JldBISCgpyZXF1ZXN0X2lkGAMgASgJEhUKDXZhbGlkYXRlX29ubHkYBCABKAgifAocQWRkVmF1bHRTZWNyZXRWZXJzaW9uUmVxdWVzdBIOCgZwYXJlbnQYASABKAkSOAoGc2VjcmV0GAIgASgLMiguaW90b3BlcmF0aW9ucy5zZWNyZXRzLnYxLk5ld1ZhdWx0U2VjcmV0EhIKCnJlcXVlc3RfaWQYAyABKAkiigcKDFN5bmNlZFNlY3JldBIMCgRuYW1lGAEgASgJEgsKA3VpZBgCIAEoCRIMCgRldGFnGAMgASgJEhMKC2Rlc2NyaXB0aW9uGAQgASgJEhMKC3NlY3JldF90eXBlGAUgASgJEj0KCnJlZmVyZW5jZXMYBiADKAsyKS5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuU2VjcmV0UmVmZXJlbmNlEkIKBmxhYmVscxgHIAMoCzIyLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5TeW5jZWRTZWNyZXQuTGFiZWxzRW50cnkSOwoFc3RhdGUYCCABKA4yLC5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuU3luY2VkU2VjcmV0LlN0YXRlEjcKCmNvbmRpdGlvbnMYCSADKAsyIy5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuQ29uZGl0aW9uEj0KBm9yaWdpbhgKIAEoDjItLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5TeW5jZWRTZWNyZXQuT3JpZ2luEjUKBnVzYWdlcxgLIAMoCzIlLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5TZWNyZXRVc2FnZRIvCgtjcmVhdGVfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KCXN5bmNfdGltZRgOIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKZ2VuZXJhdGlvbhgPIAEoAxIZChFzeW5jZWRfZ2VuZXJhdGlvbhgQIAEoAxotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIn0KBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASEQoNU1RBVEVfUEVORElORxABEhAKDFNUQVRFX1NZTkNFRBACEhIKDlNUQVRFX0RFR1JBREVEEAMSEAoMU1RBVEVfRkFJTEVEEAQSEgoOU1RBVEVfREVMRVRJTkcQBSJKCgZPcmlnaW4SFgoST1JJR0lOX1VOU1BFQ0lGSUVEEAASEgoOT1JJR0lOX01BTkFHRUQQARIUChBPUklHSU5fVU5NQU5BR0VEEAIikQMKD1NlY3JldFJlZmVyZW5jZRILCgNrZXkYASABKAkSFAoMdmF1bHRfc2VjcmV0GAIgASgJEg8KB3ZlcnNpb24YAyABKAkSRAoIZW5jb2RpbmcYBCABKA4yMi5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuU2VjcmV0UmVmZXJlbmNlLkVuY29kaW5nEjgKBmNyZWF0ZRgFIAEoCzIoLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5OZXdWYXVsdFNlY3JldBIWCg5zeW5jZWRfdmVyc2lvbhgGIAEoCRIvCgtleHBpcmVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNAoHcHJvYmxlbRgIIAEoCzIjLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5Db25kaXRpb24iSwoIRW5jb2RpbmcSGAoURU5DT0RJTkdfVU5TUEVDSUZJRUQQABITCg9FTkNPRElOR19CQVNFNjQQARIQCgxFTkNPRElOR19IRVgQAiKJAgoJQ29uZGl0aW9uEgwKBHR5cGUYASABKAkSOgoGc3RhdHVzGAIgASgOMiouaW90b3BlcmF0aW9ucy5zZWNyZXRzLnYxLkNvbmRpdGlvbi5TdGF0dXMSDgoGcmVhc29uGAMgASgJEg8KB21lc3NhZ2UYBCABKAkSOAoUbGFzdF90cmFuc2l0aW9uX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlcKBlN0YXR1cxIWChJTVEFUVVNfVU5TUEVDSUZJRUQQABIPCgtTVEFUVVNfVFJVRRABEhAKDFNUQVRVU19GQUxTRRACEhIKDlNUQVRVU19VTktOT1dOEAMixgEKC1NlY3JldFVzYWdlEhMKC2FwaV92ZXJzaW9uGAEgASgJEgwKBGtpbmQYAiABKAkSEQoJbmFtZXNwYWNlGAMgASgJEhAKCHJlc291cmNlGAQgASgJEg0KBWZpZWxkGAUgASgJEgsKA2tleRgGIAEoCRITCgtrZXlfbWlzc2luZxgHIAEoCBIVCg1zeW5jZWRfc2VjcmV0GAggASgJEhYKDnNlY3JldF9taXNzaW5nGAkgASgIEg8KB2d1ZXNzZWQYCiABKAgitwMKElN5bmNlZFNlY3JldEZpbHRlchI8CgZzdGF0ZXMYASADKA4yLC5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuU3luY2VkU2VjcmV0LlN0YXRlEj0KBm9yaWdpbhgCIAEoDjItLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5TeW5jZWRTZWNyZXQuT3JpZ2luEhUKDW5hbWVfY29udGFpbnMYAyABKAkSFAoMdmF1bHRfc2VjcmV0GAQgASgJEkQKB3VzZWRfYnkYBSABKAsyMy5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuU3luY2VkU2VjcmV0RmlsdGVyLlVzZWRCeRJICgZsYWJlbHMYBiADKAsyOC5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuU3luY2VkU2VjcmV0RmlsdGVyLkxhYmVsc0VudHJ5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaOAoGVXNlZEJ5EgwKBGtpbmQYASABKAkSEAoIcmVzb3VyY2UYAiABKAkSDgoGdW51c2VkGAMgASgIItkBChlDcmVhdGVTeW5jZWRTZWNyZXRSZXF1ZXN0EhgKEHN5bmNlZF9zZWNyZXRfaWQYASABKAkSPQoNc3luY2VkX3NlY3JldBgCIAEoCzImLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5TeW5jZWRTZWNyZXQSEgoKcmVxdWVzdF9pZBgDIAEoCRIVCg12YWxpZGF0ZV9vbmx5GAQgASgIEicKBHdhaXQYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDwoHcHVycG9zZRgGIAEoCSJgChZHZXRTeW5jZWRTZWNyZXRSZXF1ZXN0EgwKBG5hbWUYASABKAkSOAoEdmlldxgCIAEoDjIqLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5TeW5jZWRTZWNyZXRWaWV3IrkBChhMaXN0U3luY2VkU2VjcmV0c1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSPAoGZmlsdGVyGAMgASgLMiwuaW90b3BlcmF0aW9ucy5zZWNyZXRzLnYxLlN5bmNlZFNlY3JldEZpbHRlchI4CgR2aWV3GAQgASgOMiouaW90b3BlcmF0aW9ucy5zZWNyZXRzLnYxLlN5bmNlZFNlY3JldFZpZXciiAEKGUxpc3RTeW5jZWRTZWNyZXRzUmVzcG9uc2USPgoOc3luY2VkX3NlY3JldHMYASADKAsyJi5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuU3luY2VkU2VjcmV0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRISCgp0b3RhbF9zaXplGAMgASgFIm8KGVdhdGNoU3luY2VkU2VjcmV0c1JlcXVlc3QSPAoGZmlsdGVyGAEgASgLMiwuaW90b3BlcmF0aW9ucy5zZWNyZXRzLnYxLlN5bmNlZFNlY3JldEZpbHRlchIUCgxyZXN1bWVfdG9rZW4YAiABKAkioAIKGldhdGNoU3luY2VkU2VjcmV0c1Jlc3BvbnNlEkcKBHR5cGUYASABKA4yOS5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuV2F0Y2hTeW5jZWRTZWNyZXRzUmVzcG9uc2UuVHlwZRI9Cg1zeW5jZWRfc2VjcmV0GAIgASgLMiYuaW90b3BlcmF0aW9ucy5zZWNyZXRzLnYxLlN5bmNlZFNlY3JldBIUCgxyZXN1bWVfdG9rZW4YAyABKAkiZAoEVHlwZRIUChBUWVBFX1VOU1BFQ0lGSUVEEAASDgoKVFlQRV9BRERFRBABEhEKDVRZUEVfTU9ESUZJRUQQAhIQCgxUWVBFX0RFTEVURUQQAxIRCg1UWVBFX0JPT0tNQVJLEAQi3wEKGVVwZGF0ZVN5bmNlZFNlY3JldFJlcXVlc3QSPQoNc3luY2VkX3NlY3JldBgBIAEoCzImLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5TeW5jZWRTZWNyZXQSLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhIKCnJlcXVlc3RfaWQYAyABKAkSFQoNdmFsaWRhdGVfb25seRgEIAEoCBInCgR3YWl0GAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIrEBChlEZWxldGVTeW5jZWRTZWNyZXRSZXF1ZXN0EgwKBG5hbWUYASABKAkSDAoEZXRhZxgCIAEoCRINCgVmb3JjZRgDIAEoCBIVCg1hbGxvd19taXNzaW5nGAQgASgIEhIKCnJlcXVlc3RfaWQYBSABKAkSFQoNdmFsaWRhdGVfb25seRgGIAEoCBInCgR3YWl0GAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIlAKF1N5bmNTeW5jZWRTZWNyZXRSZXF1ZXN0EgwKBG5hbWUYASABKAkSJwoEd2FpdBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiKSAQoYQWRvcHRTeW5jZWRTZWNyZXRSZXF1ZXN0EgwKBG5hbWUYASABKAkSPQoKcmVmZXJlbmNlcxgCIAMoCzIpLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5TZWNyZXRSZWZlcmVuY2USFQoNdmFsaWRhdGVfb25seRgDIAEoCBISCgpyZXF1ZXN0X2lkGAQgASgJIlAKF0xpc3RTZWNyZXRVc2FnZXNSZXF1ZXN0Eg4KBnBhcmVudBgBIAEoCRIRCglwYWdlX3NpemUYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCSJqChhMaXN0U2VjcmV0VXNhZ2VzUmVzcG9uc2USNQoGdXNhZ2VzGAEgAygLMiUuaW90b3BlcmF0aW9ucy5zZWNyZXRzLnYxLlNlY3JldFVzYWdlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKwAQoKQXVkaXRFdmVudBIMCgRuYW1lGAEgASgJEi4KCmV2ZW50X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWFjdG9yGAMgASgJEg4KBmFjdGlvbhgEIAEoCRIQCghyZXNvdXJjZRgFIAEoCRIPCgdvdXRjb21lGAYgASgJEg4KBmRldGFpbBgHIAEoCRISCgpyZXF1ZXN0X2lkGAggASgJIoEBChZMaXN0QXVkaXRFdmVudHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEhAKCHJlc291cmNlGAMgASgJEi4KCnNpbmNlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIm4KF0xpc3RBdWRpdEV2ZW50c1Jlc3BvbnNlEjoKDGF1ZGl0X2V2ZW50cxgBIAMoCzIkLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5BdWRpdEV2ZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIoChRDaGVja1Jlc291cmNlUmVxdWVzdBIQCghtYW5pZmVzdBgBIAEoCSJVChVDaGVja1Jlc291cmNlUmVzcG9uc2USPAoJcmVzb3VyY2VzGAEgAygLMikuaW90b3BlcmF0aW9ucy5zZWNyZXRzLnYxLkNoZWNrZWRSZXNvdXJjZSLeAQoPQ2hlY2tlZFJlc291cmNlEhMKC2FwaV92ZXJzaW9uGAEgASgJEgwKBGtpbmQYAiABKAkSEQoJbmFtZXNwYWNlGAMgASgJEhAKCHJlc291cmNlGAQgASgJEhQKDGtpbmRfdW5rbm93bhgFIAEoCBI2CgZ1c2FnZXMYBiADKAsyJi5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuQ2hlY2tlZFVzYWdlEjUKCHByb2JsZW1zGAcgAygLMiMuaW90b3BlcmF0aW9ucy5zZWNyZXRzLnYxLkNvbmRpdGlvbiJ6CgxDaGVja2VkVXNhZ2USNAoFdXNhZ2UYASABKAsyJS5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuU2VjcmV0VXNhZ2USNAoHcHJvYmxlbRgCIAEoCzIjLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5Db25kaXRpb24i0wEKDVNlY3JldFB1cnBvc2USCgoCaWQYASABKAkSDQoFdGl0bGUYAiABKAkSEwoLZGVzY3JpcHRpb24YAyABKAkSFAoMc2VjcmV0X3R5cGVzGAQgAygJEjIKBGtleXMYBSADKAsyJC5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuUHVycG9zZUtleRIQCghhbnlfa2V5cxgGIAEoCBI2CgZmaWVsZHMYByADKAsyJi5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuUHVycG9zZUZpZWxkIk0KClB1cnBvc2VLZXkSCwoDa2V5GAEgASgJEg0KBXRpdGxlGAIgASgJEhAKCHJlcXVpcmVkGAMgASgIEhEKCWZyZWVfbmFtZRgEIAEoCCJHCgxQdXJwb3NlRmllbGQSDQoFZ3JvdXAYASABKAkSDAoEa2luZBgCIAEoCRINCgVmaWVsZBgDIAEoCRILCgNrZXkYBCABKAkiQgoZTGlzdFNlY3JldFB1cnBvc2VzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJwChpMaXN0U2VjcmV0UHVycG9zZXNSZXNwb25zZRI5CghwdXJwb3NlcxgBIAMoCzInLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5TZWNyZXRQdXJwb3NlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSpfCgpTeW5jRW5naW5lEhsKF1NZTkNfRU5HSU5FX1VOU1BFQ0lGSUVEEAASHAoYU1lOQ19FTkdJTkVfU0VDUkVUX1NUT1JFEAESFgoSU1lOQ19FTkdJTkVfRElSRUNUEAIqcQoQU3luY2VkU2VjcmV0VmlldxIiCh5TWU5DRURfU0VDUkVUX1ZJRVdfVU5TUEVDSUZJRUQQABIcChhTWU5DRURfU0VDUkVUX1ZJRVdfQkFTSUMQARIbChdTWU5DRURfU0VDUkVUX1ZJRVdfRlVMTBACMtoQCg1TZWNyZXRTZXJ2aWNlElYKCEdldFZhdWx0EikuaW90b3BlcmF0aW9ucy5zZWNyZXRzLnYxLkdldFZhdWx0UmVxdWVzdBofLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5WYXVsdBJ5ChBMaXN0VmF1bHRTZWNyZXRzEjEuaW90b3BlcmF0aW9ucy5zZWNyZXRzLnYxLkxpc3RWYXVsdFNlY3JldHNSZXF1ZXN0GjIuaW90b3BlcmF0aW9ucy5zZWNyZXRzLnYxLkxpc3RWYXVsdFNlY3JldHNSZXNwb25zZRJoCg5HZXRWYXVsdFNlY3JldBIvLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5HZXRWYXVsdFNlY3JldFJlcXVlc3QaJS5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuVmF1bHRTZWNyZXQSjgEKF0xpc3RWYXVsdFNlY3JldFZlcnNpb25zEjguaW90b3BlcmF0aW9ucy5zZWNyZXRzLnYxLkxpc3RWYXVsdFNlY3JldFZlcnNpb25zUmVxdWVzdBo5LmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5MaXN0VmF1bHRTZWNyZXRWZXJzaW9uc1Jlc3BvbnNlEm4KEUNyZWF0ZVZhdWx0U2VjcmV0EjIuaW90b3BlcmF0aW9ucy5zZWNyZXRzLnYxLkNyZWF0ZVZhdWx0U2VjcmV0UmVxdWVzdBolLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5WYXVsdFNlY3JldBJ9ChVBZGRWYXVsdFNlY3JldFZlcnNpb24SNi5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuQWRkVmF1bHRTZWNyZXRWZXJzaW9uUmVxdWVzdBosLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5WYXVsdFNlY3JldFZlcnNpb24ScQoSQ3JlYXRlU3luY2VkU2VjcmV0EjMuaW90b3BlcmF0aW9ucy5zZWNyZXRzLnYxLkNyZWF0ZVN5bmNlZFNlY3JldFJlcXVlc3QaJi5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuU3luY2VkU2VjcmV0EmsKD0dldFN5bmNlZFNlY3JldBIwLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5HZXRTeW5jZWRTZWNyZXRSZXF1ZXN0GiYuaW90b3BlcmF0aW9ucy5zZWNyZXRzLnYxLlN5bmNlZFNlY3JldBJ8ChFMaXN0U3luY2VkU2VjcmV0cxIyLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5MaXN0U3luY2VkU2VjcmV0c1JlcXVlc3QaMy5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuTGlzdFN5bmNlZFNlY3JldHNSZXNwb25zZRKBAQoSV2F0Y2hTeW5jZWRTZWNyZXRzEjMuaW90b3BlcmF0aW9ucy5zZWNyZXRzLnYxLldhdGNoU3luY2VkU2VjcmV0c1JlcXVlc3QaNC5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuV2F0Y2hTeW5jZWRTZWNyZXRzUmVzcG9uc2UwARJxChJVcGRhdGVTeW5jZWRTZWNyZXQSMy5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuVXBkYXRlU3luY2VkU2VjcmV0UmVxdWVzdBomLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5TeW5jZWRTZWNyZXQScQoSRGVsZXRlU3luY2VkU2VjcmV0EjMuaW90b3BlcmF0aW9ucy5zZWNyZXRzLnYxLkRlbGV0ZVN5bmNlZFNlY3JldFJlcXVlc3QaJi5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuU3luY2VkU2VjcmV0Em0KEFN5bmNTeW5jZWRTZWNyZXQSMS5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuU3luY1N5bmNlZFNlY3JldFJlcXVlc3QaJi5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuU3luY2VkU2VjcmV0Em8KEUFkb3B0U3luY2VkU2VjcmV0EjIuaW90b3BlcmF0aW9ucy5zZWNyZXRzLnYxLkFkb3B0U3luY2VkU2VjcmV0UmVxdWVzdBomLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5TeW5jZWRTZWNyZXQSeQoQTGlzdFNlY3JldFVzYWdlcxIxLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5MaXN0U2VjcmV0VXNhZ2VzUmVxdWVzdBoyLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5MaXN0U2VjcmV0VXNhZ2VzUmVzcG9uc2UScAoNQ2hlY2tSZXNvdXJjZRIuLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5DaGVja1Jlc291cmNlUmVxdWVzdBovLmlvdG9wZXJhdGlvbnMuc2VjcmV0cy52MS5DaGVja1Jlc291cmNlUmVzcG9uc2USfwoSTGlzdFNlY3JldFB1cnBvc2VzEjMuaW90b3BlcmF0aW9ucy5zZWNyZXRzLnYxLkxpc3RTZWNyZXRQdXJwb3Nlc1JlcXVlc3QaNC5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuTGlzdFNlY3JldFB1cnBvc2VzUmVzcG9uc2USdgoPTGlzdEF1ZGl0RXZlbnRzEjAuaW90b3BlcmF0aW9ucy5zZWNyZXRzLnYxLkxpc3RBdWRpdEV2ZW50c1JlcXVlc3QaMS5pb3RvcGVyYXRpb25zLnNlY3JldHMudjEuTGlzdEF1ZGl0RXZlbnRzUmVzcG9uc2VCW1pZZ2l0aHViLmNvbS9pb3RvcGVyYXRpb25zL3NlY3JldC1zZXJ2aWNlL2NsaWVudHMvZ28vZ2VuL2lvdG9wZXJhdGlvbnMvc2VjcmV0cy92MTtzZWNyZXRzdjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * @generated from message iotoperations.secrets.v1.Vault
@@ -979,6 +979,13 @@ export type CreateSyncedSecretRequest = Message<"iotoperations.secrets.v1.Create
    * @generated from field: google.protobuf.Duration wait = 5;
    */
   wait?: Duration | undefined;
+
+  /**
+   * The id of a SecretPurpose, if the keys and the type shall be checked against it. It is not stored.
+   *
+   * @generated from field: string purpose = 6;
+   */
+  purpose: string;
 };
 
 /**
@@ -1476,6 +1483,328 @@ export const ListAuditEventsResponseSchema: GenMessage<ListAuditEventsResponse> 
   messageDesc(file_iotoperations_secrets_v1_secret_service, 31);
 
 /**
+ * Not logged: somebody may send a manifest that holds a value.
+ *
+ * @generated from message iotoperations.secrets.v1.CheckResourceRequest
+ */
+export type CheckResourceRequest = Message<"iotoperations.secrets.v1.CheckResourceRequest"> & {
+  /**
+   * YAML, also of several documents, or JSON: Devices, DataflowEndpoints, ConnectorTemplates … At most 262,144 bytes.
+   *
+   * @generated from field: string manifest = 1;
+   */
+  manifest: string;
+};
+
+/**
+ * Describes the message iotoperations.secrets.v1.CheckResourceRequest.
+ * Use `create(CheckResourceRequestSchema)` to create a new message.
+ */
+export const CheckResourceRequestSchema: GenMessage<CheckResourceRequest> = /*@__PURE__*/
+  messageDesc(file_iotoperations_secrets_v1_secret_service, 32);
+
+/**
+ * @generated from message iotoperations.secrets.v1.CheckResourceResponse
+ */
+export type CheckResourceResponse = Message<"iotoperations.secrets.v1.CheckResourceResponse"> & {
+  /**
+   * In the order of the manifest; the items of a List one by one.
+   *
+   * @generated from field: repeated iotoperations.secrets.v1.CheckedResource resources = 1;
+   */
+  resources: CheckedResource[];
+};
+
+/**
+ * Describes the message iotoperations.secrets.v1.CheckResourceResponse.
+ * Use `create(CheckResourceResponseSchema)` to create a new message.
+ */
+export const CheckResourceResponseSchema: GenMessage<CheckResourceResponse> = /*@__PURE__*/
+  messageDesc(file_iotoperations_secrets_v1_secret_service, 33);
+
+/**
+ * A resource of a manifest. It can work if no problem in it has the status FALSE.
+ *
+ * @generated from message iotoperations.secrets.v1.CheckedResource
+ */
+export type CheckedResource = Message<"iotoperations.secrets.v1.CheckedResource"> & {
+  /**
+   * "connectivity.iotoperations.azure.com/v1"
+   *
+   * @generated from field: string api_version = 1;
+   */
+  apiVersion: string;
+
+  /**
+   * "DataflowEndpoint"
+   *
+   * @generated from field: string kind = 2;
+   */
+  kind: string;
+
+  /**
+   * The instance's if the manifest has none.
+   *
+   * @generated from field: string namespace = 3;
+   */
+  namespace: string;
+
+  /**
+   * Name of the resource; empty if the manifest has none.
+   *
+   * @generated from field: string resource = 4;
+   */
+  resource: string;
+
+  /**
+   * Whether no rule says which fields of this kind name secrets: without usages, it may name secrets all the same.
+   *
+   * @generated from field: bool kind_unknown = 5;
+   */
+  kindUnknown: boolean;
+
+  /**
+   * Ordered by field.
+   *
+   * @generated from field: repeated iotoperations.secrets.v1.CheckedUsage usages = 6;
+   */
+  usages: CheckedUsage[];
+
+  /**
+   * What is wrong with the resource itself: OtherNamespace, WrittenByAnother.
+   *
+   * @generated from field: repeated iotoperations.secrets.v1.Condition problems = 7;
+   */
+  problems: Condition[];
+};
+
+/**
+ * Describes the message iotoperations.secrets.v1.CheckedResource.
+ * Use `create(CheckedResourceSchema)` to create a new message.
+ */
+export const CheckedResourceSchema: GenMessage<CheckedResource> = /*@__PURE__*/
+  messageDesc(file_iotoperations_secrets_v1_secret_service, 34);
+
+/**
+ * A field that names a secret, and what is wrong with that secret.
+ *
+ * @generated from message iotoperations.secrets.v1.CheckedUsage
+ */
+export type CheckedUsage = Message<"iotoperations.secrets.v1.CheckedUsage"> & {
+  /**
+   * As in ListSecretUsages. A name or a key that nothing can have is left out, in case that it is a value.
+   *
+   * @generated from field: iotoperations.secrets.v1.SecretUsage usage = 1;
+   */
+  usage?: SecretUsage | undefined;
+
+  /**
+   * Absent if all is well. Its type is "Usable": with FALSE, the resource can't work (SecretMissing, KeyMissing, Expired,
+   * NotSynced, BeingDeleted, NameInvalid, OtherNamespace); with TRUE, it works, but not for ever (ExpiresSoon) or with an
+   * older value (NotSynced); with UNKNOWN, the service can't tell (KeysUnknown, Unknown).
+   *
+   * @generated from field: iotoperations.secrets.v1.Condition problem = 2;
+   */
+  problem?: Condition | undefined;
+};
+
+/**
+ * Describes the message iotoperations.secrets.v1.CheckedUsage.
+ * Use `create(CheckedUsageSchema)` to create a new message.
+ */
+export const CheckedUsageSchema: GenMessage<CheckedUsage> = /*@__PURE__*/
+  messageDesc(file_iotoperations_secrets_v1_secret_service, 35);
+
+/**
+ * What a synced secret can be for, made from the rules by which usages are found.
+ *
+ * @generated from message iotoperations.secrets.v1.SecretPurpose
+ */
+export type SecretPurpose = Message<"iotoperations.secrets.v1.SecretPurpose"> & {
+  /**
+   * Stable: "kafka-sasl-credentials".
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * For people, in the words of the Azure portal.
+   *
+   * @generated from field: string title = 2;
+   */
+  title: string;
+
+  /**
+   * @generated from field: string description = 3;
+   */
+  description: string;
+
+  /**
+   * Types that the Kubernetes Secret may have. The first one is used if none is given.
+   *
+   * @generated from field: repeated string secret_types = 4;
+   */
+  secretTypes: string[];
+
+  /**
+   * In the order in which a form asks for them.
+   *
+   * @generated from field: repeated iotoperations.secrets.v1.PurposeKey keys = 5;
+   */
+  keys: PurposeKey[];
+
+  /**
+   * Whether the Secret may have keys of any name, such as the files of a trust list.
+   *
+   * @generated from field: bool any_keys = 6;
+   */
+  anyKeys: boolean;
+
+  /**
+   * The fields that can name such a secret.
+   *
+   * @generated from field: repeated iotoperations.secrets.v1.PurposeField fields = 7;
+   */
+  fields: PurposeField[];
+};
+
+/**
+ * Describes the message iotoperations.secrets.v1.SecretPurpose.
+ * Use `create(SecretPurposeSchema)` to create a new message.
+ */
+export const SecretPurposeSchema: GenMessage<SecretPurpose> = /*@__PURE__*/
+  messageDesc(file_iotoperations_secrets_v1_secret_service, 36);
+
+/**
+ * @generated from message iotoperations.secrets.v1.PurposeKey
+ */
+export type PurposeKey = Message<"iotoperations.secrets.v1.PurposeKey"> & {
+  /**
+   * Its name; a proposal if `free_name`.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * "Username reference"
+   *
+   * @generated from field: string title = 2;
+   */
+  title: string;
+
+  /**
+   * @generated from field: bool required = 3;
+   */
+  required: boolean;
+
+  /**
+   * Whether the resource names the key, as in "edp1secrets/username", so that it can have any name.
+   *
+   * @generated from field: bool free_name = 4;
+   */
+  freeName: boolean;
+};
+
+/**
+ * Describes the message iotoperations.secrets.v1.PurposeKey.
+ * Use `create(PurposeKeySchema)` to create a new message.
+ */
+export const PurposeKeySchema: GenMessage<PurposeKey> = /*@__PURE__*/
+  messageDesc(file_iotoperations_secrets_v1_secret_service, 37);
+
+/**
+ * A field that can name a secret.
+ *
+ * @generated from message iotoperations.secrets.v1.PurposeField
+ */
+export type PurposeField = Message<"iotoperations.secrets.v1.PurposeField"> & {
+  /**
+   * "connectivity.iotoperations.azure.com"
+   *
+   * @generated from field: string group = 1;
+   */
+  group: string;
+
+  /**
+   * "DataflowEndpoint"
+   *
+   * @generated from field: string kind = 2;
+   */
+  kind: string;
+
+  /**
+   * Its path: * is any field, [*] any item of a list, and ** everything below.
+   *
+   * @generated from field: string field = 3;
+   */
+  field: string;
+
+  /**
+   * The key of the purpose that the field names; empty if it names the whole secret.
+   *
+   * @generated from field: string key = 4;
+   */
+  key: string;
+};
+
+/**
+ * Describes the message iotoperations.secrets.v1.PurposeField.
+ * Use `create(PurposeFieldSchema)` to create a new message.
+ */
+export const PurposeFieldSchema: GenMessage<PurposeField> = /*@__PURE__*/
+  messageDesc(file_iotoperations_secrets_v1_secret_service, 38);
+
+/**
+ * @generated from message iotoperations.secrets.v1.ListSecretPurposesRequest
+ */
+export type ListSecretPurposesRequest = Message<"iotoperations.secrets.v1.ListSecretPurposesRequest"> & {
+  /**
+   * Default 100, at most 1000.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message iotoperations.secrets.v1.ListSecretPurposesRequest.
+ * Use `create(ListSecretPurposesRequestSchema)` to create a new message.
+ */
+export const ListSecretPurposesRequestSchema: GenMessage<ListSecretPurposesRequest> = /*@__PURE__*/
+  messageDesc(file_iotoperations_secrets_v1_secret_service, 39);
+
+/**
+ * @generated from message iotoperations.secrets.v1.ListSecretPurposesResponse
+ */
+export type ListSecretPurposesResponse = Message<"iotoperations.secrets.v1.ListSecretPurposesResponse"> & {
+  /**
+   * Ordered by id.
+   *
+   * @generated from field: repeated iotoperations.secrets.v1.SecretPurpose purposes = 1;
+   */
+  purposes: SecretPurpose[];
+
+  /**
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message iotoperations.secrets.v1.ListSecretPurposesResponse.
+ * Use `create(ListSecretPurposesResponseSchema)` to create a new message.
+ */
+export const ListSecretPurposesResponseSchema: GenMessage<ListSecretPurposesResponse> = /*@__PURE__*/
+  messageDesc(file_iotoperations_secrets_v1_secret_service, 40);
+
+/**
  * @generated from enum iotoperations.secrets.v1.SyncEngine
  */
 export enum SyncEngine {
@@ -1686,6 +2015,27 @@ export const SecretService: GenService<{
     methodKind: "unary";
     input: typeof ListSecretUsagesRequestSchema;
     output: typeof ListSecretUsagesResponseSchema;
+  },
+  /**
+   * Which secrets and keys the resources of a manifest name, and what is missing, expired or not in sync, before they are
+   * applied. Changes nothing.
+   *
+   * @generated from rpc iotoperations.secrets.v1.SecretService.CheckResource
+   */
+  checkResource: {
+    methodKind: "unary";
+    input: typeof CheckResourceRequestSchema;
+    output: typeof CheckResourceResponseSchema;
+  },
+  /**
+   * What a synced secret can be for: the keys that each purpose needs, and the fields that can name such a secret.
+   *
+   * @generated from rpc iotoperations.secrets.v1.SecretService.ListSecretPurposes
+   */
+  listSecretPurposes: {
+    methodKind: "unary";
+    input: typeof ListSecretPurposesRequestSchema;
+    output: typeof ListSecretPurposesResponseSchema;
   },
   /**
    * ---- History ------------------------------------------------------------------------------------------------------
