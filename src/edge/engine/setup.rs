@@ -220,7 +220,7 @@ async fn needs((edge, usages): (&Edge, &Usages), options: &Options) -> Vec<Need>
 fn of_access(access: &Result<ExtensionIdentity, EdgeError>, default: Option<String>) -> Need {
     let (status, message) = match access {
         Ok(access) => {
-            let why = default.map_or_else(|| "secret_store.client_id says so".to_owned(), |why| why);
+            let why = default.unwrap_or_else(|| "secret_store.client_id says so".to_owned());
             let message = format!(
                 "The extension comes to the vault {} as the identity {} of the tenant {}: {why}.",
                 access.vault_name,
