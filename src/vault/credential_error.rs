@@ -61,11 +61,11 @@ pub(super) fn map_credential_error(error: &Error) -> VaultError {
 
 /// The cause if a proxy did not let a connection through.
 pub(super) fn proxy_cause(error: &Error) -> Option<&'static str> {
-    // hyper-util's errors have no public type.
-    let says = |words: &str| sources(error).any(|error| error.to_string().contains(words));
     match () {
-        () if says("proxy authorization required") => Some("a proxy asks for credentials (status 407)"),
-        () if says("tunnel error: unsuccessful") => Some("a proxy refuses the connection"),
+        () if says(error, "proxy authorization required") => {
+            Some("a proxy asks for credentials (status 407)")
+        }
+        () if says(error, "tunnel error: unsuccessful") => Some("a proxy refuses the connection"),
         () => None,
     }
 }
@@ -75,7 +75,7 @@ pub(super) fn connection_cause(error: &Error) -> Quote {
     if let Some(tls) = find_source::<rustls::Error>(error) {
         return format!("TLS: {}", Quote::error(tls)).into();
     }
-    if sources(error).any(|error| error.to_string().contains("dns error")) {
+    if says(error, "dns error") {
         return format!("DNS: {}", Quote::cause(error)).into();
     }
     if sources(error)
@@ -88,6 +88,11 @@ pub(super) fn connection_cause(error: &Error) -> Quote {
         None | Some(io::ErrorKind::Other | io::ErrorKind::InvalidData) => Quote::cause(error),
         Some(kind) => kind.to_string().into(),
     }
+}
+
+/// Whether an error or one of its sources contains these words. The errors of hyper-util have no public type.
+fn says(error: &Error, words: &str) -> bool {
+    sources(error).any(|error| error.to_string().contains(words))
 }
 
 /// An error and its sources.
