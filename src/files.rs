@@ -147,14 +147,14 @@ mod tests {
     /// Files on a disk that answers when the test says so.
     struct Slow {
         answers: Mutex<Receiver<Result<Option<u32>, String>>>,
-        looks: Arc<AtomicUsize>,
-        told: Arc<Mutex<Vec<String>>>,
+        reads: Arc<AtomicUsize>,
+        reported: Arc<Mutex<Vec<String>>>,
     }
 
     struct Disk {
         answers: Sender<Result<Option<u32>, String>>,
-        looks: Arc<AtomicUsize>,
-        told: Arc<Mutex<Vec<String>>>,
+        reads: Arc<AtomicUsize>,
+        reported: Arc<Mutex<Vec<String>>>,
     }
 
     impl Loader for Slow {
@@ -162,23 +162,27 @@ mod tests {
         type Error = String;
 
         fn reload(&self, _: &u32) -> Result<Option<u32>, String> {
-            self.looks.fetch_add(1, Ordering::Relaxed);
+            self.reads.fetch_add(1, Ordering::Relaxed);
             self.answers.lock().recv().unwrap()
         }
 
         fn log_reloaded(&self, made: &u32) {
-            self.told.lock().push(made.to_string());
+            self.reported.lock().push(made.to_string());
         }
 
         fn log_unusable(&self, problem: &String) {
-            self.told.lock().push(problem.clone());
+            self.reported.lock().push(problem.clone());
         }
     }
 
     fn followed() -> (Reloadable<Slow>, Disk) {
         let (answers, receiver) = channel();
-        let disk = Disk { answers, looks: Arc::default(), told: Arc::default() };
-        let slow = Slow { answers: Mutex::new(receiver), looks: disk.looks.clone(), told: disk.told.clone() };
+        let disk = Disk { answers, reads: Arc::default(), reported: Arc::default() };
+        let slow = Slow {
+            answers: Mutex::new(receiver),
+            reads: disk.reads.clone(),
+            reported: disk.reported.clone(),
+        };
         (Reloadable::new(slow, 0, Duration::ZERO), disk)
     }
 
@@ -191,7 +195,7 @@ mod tests {
         }
         disk.answers.send(Ok(Some(1))).unwrap();
         looking.await.unwrap();
-        assert_eq!((followed.value(), disk.looks.load(Ordering::Relaxed)), (1, 1));
+        assert_eq!((followed.value(), disk.reads.load(Ordering::Relaxed)), (1, 1));
     }
 
     #[tokio::test]
@@ -202,7 +206,7 @@ mod tests {
             disk.answers.send(answer.map_err(str::to_owned)).unwrap();
             followed.start_reload(Duration::ZERO).expect("no look is under way").await.unwrap();
         }
-        assert_eq!(*disk.told.lock(), ["torn", "gone", "gone", "2"]);
+        assert_eq!(*disk.reported.lock(), ["torn", "gone", "gone", "2"]);
         assert_eq!(followed.value(), 2);
     }
 

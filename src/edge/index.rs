@@ -136,20 +136,20 @@ impl Index {
         let mut listing: Option<HashMap<String, Entry>> = None;
         // The first list of the watch gets no more time than any other request.
         let patience = edge.timeout;
-        let mut look = Some(Instant::now() + patience);
+        let mut relist_at = Some(Instant::now() + patience);
         loop {
             let names = tokio::select! {
                 event = events.try_next() => match event {
                     Ok(Some(event)) => {
                         if matches!(event, watcher::Event::InitDone) {
-                            look = None;
+                            relist_at = None;
                         }
                         self.take(event, &mut listing)
                     }
                     Ok(None) => return,
                     // The watch has fallen behind and relists: that is not a failure.
                     Err(watcher::Error::WatchError(status)) if status.code == 410 => {
-                        look.get_or_insert(Instant::now() + patience);
+                        relist_at.get_or_insert(Instant::now() + patience);
                         continue;
                     }
                     Err(error) => {
@@ -159,11 +159,11 @@ impl Index {
                         }
                         self.set_healthy(false);
                         let soon = Instant::now() + RECHECK;
-                        look = Some(look.map_or(soon, |due| due.min(soon)));
+                        relist_at = Some(relist_at.map_or(soon, |due| due.min(soon)));
                         continue;
                     }
                 },
-                () = at(look) => {
+                () = at(relist_at) => {
                     let listed = edge.list_written().await;
                     let is_well = listed.is_ok();
                     let names = listed.map(|listed| self.replace(listed)).unwrap_or_default();
@@ -171,7 +171,7 @@ impl Index {
                     // shows that the cluster is back. Set it only after `replace`: subscribers read the cache
                     // at once.
                     self.set_healthy(is_well);
-                    look = (!is_well).then(|| Instant::now() + RECHECK);
+                    relist_at = (!is_well).then(|| Instant::now() + RECHECK);
                     names
                 }
             };

@@ -234,10 +234,10 @@ impl Followed {
             let value = reads.get(name, None).await?;
             return Ok(self.all_hold(name, &value.version.version));
         }
-        let look = reads.describe(name, None).await?;
+        let description = reads.describe(name, None).await?;
         // While another version may still be added in the same second, the latest one is uncertain.
         let is_settled = self.holdings(name).all(|status| status.settled);
-        Ok(is_settled && look.versions.iter().any(|version| self.all_hold(name, &version.version)))
+        Ok(is_settled && description.versions.iter().any(|version| self.all_hold(name, &version.version)))
     }
 
     /// Whether all followers hold this version.

@@ -73,14 +73,14 @@ impl SharedReads {
             }));
         }
         let cell = self.descriptions.lock().entry(key).or_default().clone();
-        let look = || async {
+        let describe = || async {
             let time = self.vault.clock().now();
             match self.vault.describe(name, version, self.priority).await {
                 Ok(versions) => Ok(Arc::new(Description { versions, time })),
                 Err(error) => Err(self.explained(error).await),
             }
         };
-        cell.get_or_init(look).await.clone()
+        cell.get_or_init(describe).await.clone()
     }
 
     /// Remembers a value that was just stored as the latest: it need not be read.

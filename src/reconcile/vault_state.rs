@@ -43,9 +43,11 @@ impl Reconciler {
         let references = &record.secret.references;
         let needs_values = reads_values(record.engine);
         let secret_type = &record.secret.secret_type;
-        let looks = references.iter().map(|reference| look((secret_type, reference), &reads, needs_values));
-        let looks = join_all(looks).await;
-        let state = collect(references, looks)?;
+        let results = references
+            .iter()
+            .map(|reference| read_or_describe((secret_type, reference), &reads, needs_values));
+        let results = join_all(results).await;
+        let state = collect(references, results)?;
         self.0.comparisons.note(record.followed());
         Ok(state)
     }
@@ -59,7 +61,7 @@ enum Unusable {
     Content(ContentError),
 }
 
-async fn look(
+async fn read_or_describe(
     (secret_type, reference): (&SecretType, &Reference),
     reads: &SharedReads,
     needs_value: bool,
@@ -88,11 +90,11 @@ async fn describe(reference: &Reference, reads: &SharedReads) -> Result<Found, U
     Ok((status(&description.versions, description.time, reference), None))
 }
 
-fn collect(references: &[Reference], looks: Vec<Result<Found, Unusable>>) -> Result<VaultState, Failure> {
+fn collect(references: &[Reference], results: Vec<Result<Found, Unusable>>) -> Result<VaultState, Failure> {
     let (mut state, mut problems, mut retry) = (VaultState::default(), Vec::new(), Retry::Later);
     let mut synced = Vec::new();
-    for (place, look) in looks.into_iter().enumerate() {
-        match look {
+    for (place, result) in results.into_iter().enumerate() {
+        match result {
             Ok((status, value)) => {
                 synced.extend(status.synced_version.clone().map(|version| (place, version)));
                 state.statuses.push(status);

@@ -128,11 +128,11 @@ async fn check_existing(engine: SyncEngine, new: &NewReference, reads: &SharedRe
     let (name, version) = (&reference.vault_secret, reference.version.as_ref());
     if !reads_values(engine) {
         // The encoding can't be checked: this engine never reads the value.
-        let look = reads.describe(name, version).await.map_err(Cause::Vault)?;
+        let description = reads.describe(name, version).await.map_err(Cause::Vault)?;
         return not_expired(
             name,
-            look.versions.first().and_then(|version| version.secret.expire_time),
-            look.time,
+            description.versions.first().and_then(|version| version.secret.expire_time),
+            description.time,
         );
     }
     let value = reads.get(name, version).await.map_err(Cause::Vault)?;

@@ -149,13 +149,13 @@ impl Actors {
 
     /// Takes out the actors whose window is over.
     fn take_if(&mut self, is_over: impl Fn(Instant) -> bool) -> Vec<Denial> {
-        let mut told = Vec::new();
+        let mut expired = Vec::new();
         while let Some(first) = self.order.front()
             && self.by_name.get(first).is_none_or(|kinds| is_over(kinds.since))
         {
-            told.extend(self.take_oldest());
+            expired.extend(self.take_oldest());
         }
-        told
+        expired
     }
 
     /// Takes out the oldest actor; returns its repetitions.

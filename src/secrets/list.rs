@@ -53,7 +53,7 @@ pub struct Watcher {
     store: Store,
     changed: watch::Receiver<i64>,
     filter: Filter,
-    told: FeedPlace,
+    position: FeedPlace,
     /// Events that are ready and not sent yet.
     ready: VecDeque<PlacedEvent>,
 }
@@ -85,14 +85,14 @@ impl Secrets {
     ) -> Result<Watcher, Error> {
         let store = self.0.store.clone();
         let changed = store.subscribe();
-        let (told, ready) = (FeedPlace::default(), VecDeque::new());
-        let mut watcher = Watcher { store, changed, filter, told, ready };
+        let (position, ready) = (FeedPlace::default(), VecDeque::new());
+        let mut watcher = Watcher { store, changed, filter, position, ready };
         match resume {
             // Pruned, or from before a restore: the changes that follow are not the ones that the client
             // missed.
             Some(place) if !watcher.store.has_passed(place).await? => return Err(Error::TooOld),
             Some(place) => {
-                watcher.told = place;
+                watcher.position = place;
                 watcher.read().await?;
             }
             None => watcher.list(),
@@ -108,7 +108,7 @@ impl Watcher {
             if let Some(event) = self.ready.pop_front() {
                 return Ok(event);
             }
-            if self.told.sequence == self.store.view().sequence() {
+            if self.position.sequence == self.store.view().sequence() {
                 // The sender lives in the store, which lives in `self`.
                 let _ = self.changed.changed().await;
             }
@@ -118,7 +118,7 @@ impl Watcher {
 
     /// A bookmark with the current place. Only call it between events.
     pub fn bookmark(&self) -> PlacedEvent {
-        (WatchEvent::Bookmark, Some(Span { before: self.told, after: self.told }))
+        (WatchEvent::Bookmark, Some(Span { before: self.position, after: self.position }))
     }
 
     /// Whether no event is waiting to be sent.
@@ -128,12 +128,12 @@ impl Watcher {
 
     /// Whether all changes so far were sent.
     pub fn is_current(&self) -> bool {
-        self.is_idle() && self.told.sequence == self.store.view().sequence()
+        self.is_idle() && self.position.sequence == self.store.view().sequence()
     }
 
     fn list(&mut self) {
         let snapshot = self.store.view().snapshot();
-        self.told = snapshot.place;
+        self.position = snapshot.place;
         let matching = snapshot.records.iter().filter(|record| self.filter.matches(&record.secret));
         self.ready =
             matching.map(|record| (WatchEvent::Added(Arc::new(record.secret.clone())), None)).collect();
@@ -141,12 +141,13 @@ impl Watcher {
     }
 
     async fn read(&mut self) -> Result<(), Error> {
-        let Feed::Changes(changes) = self.store.changes_after(self.told.sequence, FEED_PAGE).await? else {
+        let Feed::Changes(changes) = self.store.changes_after(self.position.sequence, FEED_PAGE).await?
+        else {
             return Err(Error::TooOld);
         };
         for change in changes {
-            let span = Span { before: self.told, after: change.place };
-            self.told = change.place;
+            let span = Span { before: self.position, after: change.place };
+            self.position = change.place;
             let before = change.before.filter(|before| self.filter.matches(before));
             let after = (change.kind == ChangeKind::Put && self.filter.matches(&change.after))
                 .then_some(change.after);

@@ -108,9 +108,9 @@ impl Connection {
     }
 
     fn tls_config(&self) -> Result<Option<ClientTlsConfig>, CommandError> {
-        let asked =
+        let uses_tls =
             self.tls || self.ca_file.is_some() || self.cert_file.is_some() || self.server_name.is_some();
-        if !asked {
+        if !uses_tls {
             return Ok(None);
         }
         let mut config = match &self.ca_file {

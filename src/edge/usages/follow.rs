@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     EdgeError, Usages,
-    look::{Listing, Named, group_kind},
+    list::{Listing, Named, group_kind},
     watches,
 };
 use crate::model::GroupKind;

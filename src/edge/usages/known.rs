@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::{
     EdgeError,
-    look::{Listing, Named},
+    list::{Listing, Named},
 };
 use crate::{
     explain::Explain,

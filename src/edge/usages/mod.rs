@@ -6,7 +6,7 @@ mod access;
 mod discovery;
 mod follow;
 mod known;
-mod look;
+mod list;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 

@@ -149,7 +149,7 @@ impl RateLimiter {
     fn schedule_wakeup(self: &Arc<Self>) {
         let Some(at) = self.state().next_wakeup(Instant::now(), &self.limits) else { return };
         let rate_limiter = Arc::downgrade(self);
-        let look = async move {
+        let wakeup = async move {
             sleep_until(at).await;
             if let Some(rate_limiter) = rate_limiter.upgrade() {
                 rate_limiter.state().next_wakeup.take_if(|next_wakeup| *next_wakeup == at);
@@ -158,7 +158,7 @@ impl RateLimiter {
         };
         // During shutdown there is no runtime and nobody left to admit.
         if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(look);
+            runtime.spawn(wakeup);
         }
     }
 

@@ -132,15 +132,15 @@ async fn tunnel(request: Request, mut double: TcpStream) {
 
 impl Shared {
     fn route(&self, method: &Method, uri: &Uri) -> Option<SocketAddr> {
-        let asked = uri.authority().filter(|_| *method == Method::CONNECT)?;
-        let host = asked.host().to_ascii_lowercase();
-        self.routes.get(&host).filter(|_| asked.port_u16() == Some(HTTPS)).copied()
+        let authority = uri.authority().filter(|_| *method == Method::CONNECT)?;
+        let host = authority.host().to_ascii_lowercase();
+        self.routes.get(&host).filter(|_| authority.port_u16() == Some(HTTPS)).copied()
     }
 
     fn refusal(&self, method: &Method, uri: &Uri) -> String {
         let hosts = self.routes.keys().map(|host| format!("{host}:{HTTPS}")).collect::<Vec<_>>().join(", ");
-        let asked = uri.authority().map_or("this proxy itself", |authority| authority.as_str());
-        format!("{method} to {asked} is refused: this proxy of dev mode connects to {hosts} only.\n")
+        let authority = uri.authority().map_or("this proxy itself", |authority| authority.as_str());
+        format!("{method} to {authority} is refused: this proxy of dev mode connects to {hosts} only.\n")
     }
 }
 

@@ -246,7 +246,7 @@ impl RequestCounts {
 
     /// The resources that were requested with a verb.
     pub fn resources(&self, verb: &str) -> impl Iterator<Item = &str> {
-        self.0.keys().filter(move |(asked, _)| asked == verb).map(|(_, resource)| resource.as_str())
+        self.0.keys().filter(move |(requested, _)| requested == verb).map(|(_, resource)| resource.as_str())
     }
 
     /// The number of all requests.

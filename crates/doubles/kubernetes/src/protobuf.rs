@@ -321,14 +321,14 @@ fn config_map(map: ConfigMap) -> Value {
 fn access_review(review: AccessReview) -> Value {
     let spec = review.spec.unwrap_or_default();
     let mut shown = json!({ "user": spec.user, "groups": spec.groups, "uid": spec.uid });
-    if let Some(asked) = spec.resource {
+    if let Some(requested) = spec.resource {
         shown["resourceAttributes"] = json!({
-            "namespace": asked.namespace, "verb": asked.verb, "group": asked.group, "version": asked.version,
-            "resource": asked.resource, "subresource": asked.subresource, "name": asked.name,
+            "namespace": requested.namespace, "verb": requested.verb, "group": requested.group, "version": requested.version,
+            "resource": requested.resource, "subresource": requested.subresource, "name": requested.name,
         });
     }
-    if let Some(asked) = spec.path {
-        shown["nonResourceAttributes"] = json!({ "path": asked.path, "verb": asked.verb });
+    if let Some(requested) = spec.path {
+        shown["nonResourceAttributes"] = json!({ "path": requested.path, "verb": requested.verb });
     }
     json!({ "spec": shown })
 }

@@ -29,9 +29,9 @@ const TOKEN_TOO_OLD: &str = "The provided continue parameter is too old to displ
 /// GET of one object.
 pub(super) fn get(server: &Server, target: &Target, query: &Query, view: View) -> Result<Response, ApiError> {
     let (served, name) = (&target.served, target.name.as_str());
-    let asked = query.number("resourceVersion").map_err(|error| ApiError::new(500, "", error.message))?;
-    if let Some(asked) = asked {
-        check_reached(server, asked)?;
+    let requested = query.number("resourceVersion").map_err(|error| ApiError::new(500, "", error.message))?;
+    if let Some(requested) = requested {
+        check_reached(server, requested)?;
     }
     let key = Key { namespace: target.namespace.clone(), name: name.to_owned() };
     let stored = server.store.get(&served.resource.id, &key);
@@ -78,23 +78,23 @@ pub(super) fn list(
 /// The required revision of a list; absent for the latest.
 fn revision(server: &Server, query: &Query, token: Option<&Token>) -> Result<Option<u64>, ApiError> {
     check_match(query)?;
-    let asked = query
+    let requested = query
         .number("resourceVersion")
         .map_err(|error| ApiError::bad_request(format!("invalid resource version: {}", error.message)))?;
     if let Some(token) = token {
-        if asked.is_some() {
+        if requested.is_some() {
             return Err(ApiError::bad_request(
                 "specifying resource version is not allowed when using continue",
             ));
         }
         return Ok(Some(token.revision));
     }
-    let Some(asked) = asked else { return Ok(None) };
-    check_reached(server, asked)?;
+    let Some(requested) = requested else { return Ok(None) };
+    check_reached(server, requested)?;
     match query.get("resourceVersionMatch") {
-        "Exact" => Ok(Some(asked)),
+        "Exact" => Ok(Some(requested)),
         // Legacy behaviour: with a limit, the exact revision.
-        "" if query.number("limit")?.is_some() => Ok(Some(asked)),
+        "" if query.number("limit")?.is_some() => Ok(Some(requested)),
         _ => Ok(None),
     }
 }
@@ -124,9 +124,9 @@ fn check_match(query: &Query) -> Result<(), ApiError> {
     }
 }
 
-fn check_reached(server: &Server, asked: u64) -> Result<(), ApiError> {
+fn check_reached(server: &Server, requested: u64) -> Result<(), ApiError> {
     let current = server.store.revision();
-    if asked > current { Err(ApiError::too_large_resource_version(asked, current)) } else { Ok(()) }
+    if requested > current { Err(ApiError::too_large_resource_version(requested, current)) } else { Ok(()) }
 }
 
 // === impl Token ===

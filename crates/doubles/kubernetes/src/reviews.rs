@@ -17,8 +17,8 @@ pub(super) fn answer(server: &Server, user: &User, kind: &str, mut review: Value
         "SelfSubjectReview" => json!({ "userInfo": user }),
         "SelfSubjectAccessReview" => access(server, user, &spec),
         "SubjectAccessReview" | "LocalSubjectAccessReview" => {
-            let asked = reviewed_user(&spec)?;
-            access(server, &asked, &spec)
+            let requested = reviewed_user(&spec)?;
+            access(server, &requested, &spec)
         }
         "SelfSubjectRulesReview" => rules(server, user, text(&spec, "/namespace")),
         _ => return Err(ApiError::no_such_resource()),
@@ -34,9 +34,9 @@ pub(super) fn answer(server: &Server, user: &User, kind: &str, mut review: Value
 }
 
 fn token(server: &Server, spec: &Value) -> Value {
-    let asked = spec["audiences"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    let asked: Vec<&str> = asked.collect();
-    let wanted = if asked.is_empty() { vec![API_AUDIENCE] } else { asked };
+    let requested = spec["audiences"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let requested: Vec<&str> = requested.collect();
+    let wanted = if requested.is_empty() { vec![API_AUDIENCE] } else { requested };
     match server.policy.authenticate(text(spec, "/token"), &wanted) {
         Some((user, audiences)) => json!({ "authenticated": true, "user": user, "audiences": audiences }),
         None => json!({ "user": {}, "error": "[invalid bearer token, token lookup failed]" }),

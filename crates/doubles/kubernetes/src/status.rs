@@ -179,8 +179,8 @@ impl ApiError {
     }
 
     /// A resourceVersion in the future.
-    pub fn too_large_resource_version(asked: u64, current: u64) -> Self {
-        let message = format!("Too large resource version: {asked}, current: {current}");
+    pub fn too_large_resource_version(requested: u64, current: u64) -> Self {
+        let message = format!("Too large resource version: {requested}, current: {current}");
         let mut error = Self::new(504, "Timeout", format!("Timeout: {message}"));
         error.details = Some(Box::new(Details {
             causes: vec![Cause::new("ResourceVersionTooLarge", "Too large resource version", "")],

@@ -134,8 +134,8 @@ impl Watch {
                 Some(AnyFault::Own(ClusterFault::WatchDrop)) => return Next::End,
                 Some(AnyFault::Own(ClusterFault::WatchExpired)) => {
                     self.server.store.compact();
-                    let (asked, oldest) = (self.at, self.server.store.revision());
-                    return Next::Last(error_event(&too_old(asked, oldest)));
+                    let (requested, oldest) = (self.at, self.server.store.revision());
+                    return Next::Last(error_event(&too_old(requested, oldest)));
                 }
                 Some(_) => {}
                 None => match self.lines() {
@@ -240,6 +240,6 @@ fn invalid(cause: Cause) -> ApiError {
     ApiError::invalid(Subject { group: "meta.k8s.io", resource: "ListOptions", name: "" }, vec![cause])
 }
 
-fn too_old(asked: u64, oldest: u64) -> ApiError {
-    ApiError::expired(format!("too old resource version: {asked} ({oldest})"))
+fn too_old(requested: u64, oldest: u64) -> ApiError {
+    ApiError::expired(format!("too old resource version: {requested} ({oldest})"))
 }

@@ -165,13 +165,13 @@ impl Extension {
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let client = client(&options.kubeconfig).await?;
         let azure = Azure::connect(&options.vault)?;
-        let (polls, asked) = mpsc::channel(1);
+        let (polls, requests) = mpsc::channel(1);
         let stopping = CancellationToken::new();
         let controller = Controller::new(client.clone(), Reconciler::new(client, azure, &options), &options);
         let stop = stopping.clone();
         let task = tokio::spawn(async move {
             // It can stop between any two steps, and continues from there after a restart.
-            stop.run_until_cancelled(controller.run(asked)).await;
+            stop.run_until_cancelled(controller.run(requests)).await;
         });
         Ok(Self { stopping, polls, task })
     }

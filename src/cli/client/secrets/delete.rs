@@ -82,16 +82,18 @@ impl Delete {
             results.push(deleted);
         }
         let table = |deleted: &[SyncedSecret]| self.describe(deleted, &remains);
-        print_each(output, results, table, |_| remains.iter().filter_map(|look| self.behind(look)).collect())
+        print_each(output, results, table, |_| {
+            remains.iter().filter_map(|remains| self.behind(remains)).collect()
+        })
     }
 
-    fn target(&self, name: String, seen: String) -> Target {
-        Target { name, etag: self.etag.clone().unwrap_or(seen) }
+    fn target(&self, name: String, current: String) -> Target {
+        Target { name, etag: self.etag.clone().unwrap_or(current) }
     }
 
     /// The failure if the command waited and the deletion was not applied to the cluster.
-    fn behind(&self, look: &Remains) -> Option<CommandError> {
-        match look {
+    fn behind(&self, remains: &Remains) -> Option<CommandError> {
+        match remains {
             Remains::Gone => None,
             Remains::There(secret) => self.waiting.check(secret).err(),
             Remains::Unknown(name, why) => self.waiting.unknown(name, why),
@@ -101,7 +103,7 @@ impl Delete {
     /// One line per synced secret.
     fn describe(&self, deleted: &[SyncedSecret], remains: &[Remains]) -> String {
         let line = |secret: &SyncedSecret| {
-            let is_gone = remains.iter().all(|look| match look {
+            let is_gone = remains.iter().all(|one| match one {
                 Remains::Gone => true,
                 Remains::There(left) => left.name != secret.name,
                 Remains::Unknown(name, _) => *name != secret.name,

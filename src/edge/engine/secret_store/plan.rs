@@ -171,9 +171,9 @@ mod tests {
         requested.sync_requests = 1;
         let mut never = synced();
         never.delegation = None;
-        let mut mended = synced();
-        mended.secret.state = State::Degraded;
-        for record in [changed, requested, never, mended] {
+        let mut repaired = synced();
+        repaired.secret.state = State::Degraded;
+        for record in [changed, requested, never, repaired] {
             assert_eq!(step_of(&record), Step::Apply);
         }
         assert_eq!(step(&synced(), &sync(3), Some(&class(2)), &present("7"), false, true), Step::Apply);
