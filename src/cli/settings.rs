@@ -30,6 +30,7 @@ impl Settings {
                 engine: configured_engine(config),
                 secret_store: secret_store_options(config),
                 retention: retention(config),
+                not_before: config.sync.not_before,
                 rebuild: config.database.rebuild,
                 admission: admission(config),
             },

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::value::{Scalar, ValueType};
-use crate::telemetry::Format;
+use crate::{model::NotBefore, telemetry::Format};
 
 /// Implements [`Scalar`] for an enum, with a word for each variant.
 macro_rules! string_enum {
@@ -87,6 +87,12 @@ string_enum! {
     "auto" => Engine::Auto,
     "secret-store" => Engine::SecretStore,
     "direct" => Engine::Direct,
+}
+
+string_enum! {
+    NotBefore, "POLICY", "hold or warn",
+    "hold" => NotBefore::Hold,
+    "warn" => NotBefore::Warn,
 }
 
 string_enum! {

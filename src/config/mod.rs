@@ -33,7 +33,7 @@ pub use types::{Fraction, HostUrl, LogFilter, Namespace, ObjectName, Origin};
 pub use value::{Cardinality, ValueType};
 
 use crate::{
-    model::{AccessRule, NamePattern, ReservedName, SecretType, UsageRule},
+    model::{AccessRule, NamePattern, NotBefore, ReservedName, SecretType, UsageRule},
     telemetry::Format,
 };
 
@@ -120,6 +120,10 @@ fields::configuration! {
         /// How much to vary the interval at random, as a fraction of it. 0.1 means up to 10 % shorter or
         /// longer.
         jitter: Fraction = "0.1",
+        /// What to do with a version whose not-before date is in the future. warn: sync it, and say so in the
+        /// condition NotYetValid; Key Vault serves such versions like any others. hold: keep the versions at the
+        /// edge until then, those of the other keys too, and sync at that time.
+        not_before: NotBefore = "warn",
         /// Number of workers that reconcile synced secrets.
         workers: NonZeroUsize = "8",
     }

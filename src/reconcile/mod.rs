@@ -10,6 +10,7 @@ mod handover;
 mod import;
 mod last_reason;
 mod leadership;
+mod not_before;
 mod orphans;
 pub mod ownership;
 mod pruning;
@@ -50,7 +51,7 @@ use crate::{
         engine::{Engines, Settings},
         secret_store,
     },
-    model::{Admission, Condition, Origin, State, SyncEngine},
+    model::{Admission, Condition, NotBefore, Origin, State, SyncEngine},
     quote::Quote,
     store::{Record, Retention, Store},
     vault::{Priority, Vault},
@@ -91,6 +92,8 @@ pub struct Options {
     pub secret_store: secret_store::Options,
     /// Retention of the audit, the change feed and the request ids.
     pub retention: Retention,
+    /// What to do with versions that are not valid yet.
+    pub not_before: NotBefore,
     /// Whether a new database is rebuilt from the edge.
     pub rebuild: bool,
     /// The admission rules for synced secrets that are recovered from the edge.
@@ -288,7 +291,9 @@ impl Reconciler {
         if record.secret.origin == Origin::Unmanaged || self.needs_user_decision(record) {
             return false;
         }
-        self.other_engine(record).is_some()
+        // What is held back sleeps in the queue.
+        not_before::held_until(record).is_some()
+            || self.other_engine(record).is_some()
             || self.0.engines.of(record.engine).is_unsettled(&self.target(record), settings)
             || self.0.engines.other_writer(record.engine, &record.secret).is_some()
     }

@@ -2,6 +2,7 @@
 
 use jiff::{Timestamp, ToSpan};
 
+use super::not_before;
 use crate::{
     edge::Written,
     model::{
@@ -34,16 +35,19 @@ pub(super) fn status_of_version(version: &VaultSecretVersion, read_time: Timesta
         vault_update_time: version.secret.update_time,
         settled,
         problem: None,
+        not_before_time: version.secret.not_before_time,
+        held_until: None,
     }
 }
 
-/// Records that the edge holds `attempted` with these statuses.
+/// Records that the edge holds `attempted` with these statuses. `now`: by the vault's clock.
 pub(super) fn synced(
     record: &mut Record,
     attempted: &Record,
     statuses: Vec<ReferenceStatus>,
     written: Written,
     digest: Vec<u8>,
+    now: Timestamp,
 ) {
     record.edge = EdgeRecord {
         uid: Some(written.uid),
@@ -67,11 +71,20 @@ pub(super) fn synced(
     }
     secret.state = State::Synced;
     secret.sync_time = Some(model::now());
-    let message = "The edge holds what the references say.";
+    let message = not_before::synced_message(&secret.references);
     let condition = Condition::new(ConditionType::Synced, Status::True, Reason::Synced, message);
     secret.set_condition(condition);
+    set_not_yet_valid(secret, now);
     let expiring = expiring(&secret.references, Timestamp::now());
     secret.set_condition(expiring);
+}
+
+/// Records whether a version is not valid yet, if one ever was. `now`: by the vault's clock.
+pub(super) fn set_not_yet_valid(secret: &mut SyncedSecret, now: Timestamp) {
+    let held = secret.condition(ConditionType::NotYetValid);
+    if let Some(condition) = not_before::condition(&secret.references, held, now) {
+        secret.set_condition(condition);
+    }
 }
 
 /// Whether the attempt is outdated: the synced secret was changed, or a missing value has been stored since.
@@ -179,7 +192,7 @@ mod tests {
     fn see(record: &mut Record, attempted: &Record) {
         let written = Written { uid: "uid".into(), resource_version: "7".into() };
         let statuses = vec![status('1'); attempted.secret.references.len()];
-        synced(record, attempted, statuses, written, vec![1]);
+        synced(record, attempted, statuses, written, vec![1], Timestamp::now());
     }
 
     fn fail(record: &mut Record, attempted: &Record) {

@@ -36,7 +36,7 @@ impl Reconciler {
         let is_reported = is_repair && self.0.contentions.get(attempted.secret.uid).is_none();
         let changed = current.edge.digest.as_deref() != Some(digest.as_slice()) || is_reported;
         let last_sync_time = current.secret.sync_time;
-        record_update::synced(&mut current, attempted, statuses, written, digest);
+        record_update::synced(&mut current, attempted, statuses, written, digest, self.0.vault.clock().now());
         if is_from_cache {
             current.secret.sync_time = last_sync_time;
         }
@@ -85,6 +85,9 @@ impl Reconciler {
             if let Some(held) = held {
                 held.status = status;
             }
+        }
+        if current.secret.state == State::Synced {
+            record_update::set_not_yet_valid(&mut current.secret, self.0.vault.clock().now());
         }
         transaction.update(current).await?;
         transaction.commit().await?;
@@ -158,7 +161,8 @@ impl Reconciler {
         let is_news = matches!(current.secret.state, State::Degraded | State::Failed)
             || current.secret.synced_generation != delegation.generation;
         let digest = current.edge.digest.clone().unwrap_or_default();
-        record_update::synced(&mut current, attempted, delegation.statuses.clone(), written, digest);
+        let (statuses, now) = (delegation.statuses.clone(), self.0.vault.clock().now());
+        record_update::synced(&mut current, attempted, statuses, written, digest, now);
         current.delegation = Some(Delegation { open: false, ..delegation.clone() });
         let stale = current.secret.generation != attempted.secret.generation;
         transaction.update(current).await?;

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use rand::RngExt;
 use tokio_util::sync::CancellationToken;
 
-use super::{EnqueueOptions, Reconciler, SharedReads, expiring, failure::explain};
+use super::{EnqueueOptions, Reconciler, SharedReads, expiring, failure::explain, not_before};
 use crate::{
     edge::engine::reads_values,
     model::{Condition, ConditionType, Origin, State, VaultSecret, VaultSecretName, VaultVersion},
@@ -137,6 +137,13 @@ impl Reconciler {
             let has_condition = record.secret.condition(ConditionType::Expiring).is_some();
             (has_condition && record.secret.state == State::Synced)
                 .then(|| expiring(&record.secret.references, now))
+        })
+        .await?;
+        let now = self.0.vault.clock().now();
+        self.record_conditions(|record| {
+            let held = record.secret.condition(ConditionType::NotYetValid)?;
+            let is_synced = record.secret.state == State::Synced;
+            not_before::condition(&record.secret.references, Some(held), now).filter(|_| is_synced)
         })
         .await
     }

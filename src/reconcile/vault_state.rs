@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::{
     Reconciler, SharedReads,
     failure::{explain, vault_retry},
+    not_before::Hold,
     record_update,
 };
 use crate::{
@@ -47,10 +48,53 @@ impl Reconciler {
             .iter()
             .map(|reference| read_or_describe((secret_type, reference), &reads, needs_values));
         let results = join_all(results).await;
-        let state = collect(references, results)?;
+        let state = match self.hold_of(references, &results) {
+            None => collect(references, results)?,
+            Some(hold) => keep(record, results, hold, &reads).await?,
+        };
         self.0.comparisons.note(record.followed());
         Ok(state)
     }
+}
+
+impl Reconciler {
+    /// What must wait of the versions that were found, if all were.
+    fn hold_of(&self, references: &[Reference], results: &[Result<Found, Unusable>]) -> Option<Hold> {
+        let found: Vec<_> =
+            results.iter().map(|result| result.as_ref().ok().map(|(status, _)| status)).collect();
+        let found: Option<Vec<&ReferenceStatus>> = found.into_iter().collect();
+        self.versions_to_hold(references, &found?)
+    }
+}
+
+/// Reads the versions that the edge has instead of the newer ones: they are what it keeps.
+async fn keep(
+    record: &Record,
+    results: Vec<Result<Found, Unusable>>,
+    hold: Hold,
+    reads: &SharedReads,
+) -> Result<VaultState, Failure> {
+    if !hold.can_keep {
+        return Err(hold.failure);
+    }
+    let (references, needs_values) = (&record.secret.references, reads_values(record.engine));
+    let secret_type = &record.secret.secret_type;
+    let kept = references.iter().zip(results).map(|(reference, latest)| async move {
+        let (latest, value) = latest?;
+        match &reference.status.synced_version {
+            Some(held) if Some(held) != latest.synced_version.as_ref() => {
+                let pinned = Reference { version: Some(held.clone()), ..reference.clone() };
+                let (kept, value) = read_or_describe((secret_type, &pinned), reads, needs_values).await?;
+                // The rotation check compares the vault with the latest one's time.
+                let ReferenceStatus { vault_update_time, settled, .. } = latest;
+                Ok((ReferenceStatus { vault_update_time, settled, ..kept }, value))
+            }
+            _ => Ok((latest, value)),
+        }
+    });
+    let mut state = collect(references, join_all(kept).await)?;
+    hold.mark(references, &mut state.statuses);
+    Ok(state)
 }
 
 /// Why a reference can't be synced.

@@ -27,6 +27,10 @@ impl Reconciler {
             };
             let uid = work.uid;
             let outcome = match self.reconcile(work).await {
+                Ok(Requeue::Never) => match self.0.store.view().get_by_uid(uid) {
+                    Some(record) => self.sleep_while_held(&record),
+                    None => Requeue::Never,
+                },
                 Ok(outcome) => outcome,
                 // A call changed the synced secret in the meantime.
                 Err(StoreError::Stale) => Requeue::Backoff(None),
@@ -70,7 +74,8 @@ impl Reconciler {
             return Ok(outcome);
         }
         let (engine, target) = (self.0.engines.of(record.engine), self.target(&record));
-        let trigger = Trigger { creating: self.is_creating(uid), refetch: work.reads.is_some() };
+        let refetch = work.reads.is_some() || self.is_hold_over(&record);
+        let trigger = Trigger { creating: self.is_creating(uid), refetch };
         let on = (record.as_ref(), &target);
         match engine.plan(&target, trigger, &engine.settings()) {
             Step::Nothing => Ok(Requeue::Never),

@@ -59,6 +59,8 @@ table! {
         vault_update_time: Option<i64>,
         settled: bool,
         problem: Option<String>,
+        not_before_time: Option<i64>,
+        held_until: Option<i64>,
     }
 }
 
@@ -298,6 +300,8 @@ impl ReferenceRow {
             vault_update_time: status.vault_update_time.map(Timestamp::as_microsecond),
             settled: status.settled,
             problem: status.problem.as_ref().map(json),
+            not_before_time: status.not_before_time.map(Timestamp::as_microsecond),
+            held_until: status.held_until.map(Timestamp::as_microsecond),
         }
     }
 
@@ -324,6 +328,11 @@ impl ReferenceRow {
                     .transpose()?,
                 settled: self.settled,
                 problem: self.problem.map(|problem| row.json("problem", &problem)).transpose()?,
+                not_before_time: self
+                    .not_before_time
+                    .map(|time| row.time("not_before_time", time))
+                    .transpose()?,
+                held_until: self.held_until.map(|time| row.time("held_until", time)).transpose()?,
             },
         })
     }
@@ -334,6 +343,7 @@ fn shown(secret: &SyncedSecret) -> SyncedSecret {
     let mut shown = secret.clone();
     for reference in &mut shown.references {
         (reference.status.vault_update_time, reference.status.settled) = (None, false);
+        (reference.status.not_before_time, reference.status.held_until) = (None, None);
     }
     shown
 }

@@ -278,6 +278,7 @@ impl World {
                     audit: Duration::from_secs(86_400),
                     ..store::Retention::default()
                 },
+                not_before: secret_service::model::NotBefore::Warn,
                 rebuild: true,
                 admission: Default::default(),
             },

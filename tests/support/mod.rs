@@ -43,7 +43,7 @@ use secret_service::{
         self,
         secret_store::{self, SecretProviderClass, SecretSync},
     },
-    model::{Admission, SyncEngine},
+    model::{Admission, NotBefore, SyncEngine},
     proto::{
         ListAuditEventsRequest, ListSecretUsagesRequest, SecretReference, SyncedSecret,
         secret_service_client::SecretServiceClient, synced_secret::State,

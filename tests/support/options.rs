@@ -32,6 +32,8 @@ pub struct Options {
     pub patience: Duration,
     /// Whether the extension's identity is read from the instance's default class.
     pub finds_identity: bool,
+    /// What becomes of versions that are not valid yet.
+    pub not_before: NotBefore,
     /// Whether a new database is filled with what the edge holds.
     pub rebuild: bool,
 }
@@ -56,6 +58,7 @@ impl Default for Options {
             is_auto: false,
             patience: PATIENCE,
             finds_identity: false,
+            not_before: NotBefore::default(),
             rebuild: true,
         }
     }
@@ -106,6 +109,7 @@ pub(super) fn settings(site: &Site, options: &Options) -> Settings {
                 ..secret_store::Options::default()
             },
             retention: store::Retention { audit: Duration::from_secs(86_400), ..store::Retention::default() },
+            not_before: options.not_before,
             rebuild: options.rebuild,
             admission: options.admission.clone(),
         },

@@ -24,6 +24,17 @@ impl Somebody {
         self.0.set_secret(name, parameters.try_into().unwrap(), None).await.unwrap();
     }
 
+    /// Sets a value that is valid from a time on.
+    pub async fn sets_from(&self, name: &str, value: &str, at: jiff::Timestamp) {
+        let not_before = OffsetDateTime::from_unix_timestamp(at.as_second()).unwrap();
+        let parameters = SetSecretParameters {
+            value: Some(value.to_owned()),
+            secret_attributes: Some(SecretAttributes { not_before: Some(not_before), ..Default::default() }),
+            ..Default::default()
+        };
+        self.0.set_secret(name, parameters.try_into().unwrap(), None).await.unwrap();
+    }
+
     pub async fn deletes(&self, name: &str) {
         self.0.delete_secret(name, None).await.unwrap();
     }

@@ -82,6 +82,9 @@ documented! {
         Leader,
         "CheckResource: the secret that a field of a manifest names can be used as the field needs it."
         Usable,
+        "Synced secret: a version is not valid yet. It is at the edge all the same, or held back until it is \
+         (sync.not_before). Absent if there never was such a version."
+        NotYetValid,
     }
 }
 
@@ -202,6 +205,10 @@ documented! {
         OtherNamespace,
         "CheckResource: another program would write a Secret that is a synced secret."
         WrittenByAnother,
+        "A version is not valid yet (not-before date); the message says from when."
+        NotYetValid,
+        "Every version at the edge is valid."
+        Valid,
     }
 }
 

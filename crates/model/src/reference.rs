@@ -46,6 +46,23 @@ pub struct ReferenceStatus {
     pub settled: bool,
     /// Why it is not in sync; absent if it is.
     pub problem: Option<Condition>,
+    /// When the version at the edge becomes valid; absent if it has no such date.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before_time: Option<Timestamp>,
+    /// Until when the edge keeps this version, because the one that the vault has now, or that of another reference, is not
+    /// valid before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_until: Option<Timestamp>,
+}
+
+/// What to do with a version that is not valid yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NotBefore {
+    /// Sync it, and say so in a condition.
+    #[default]
+    Warn,
+    /// Keep what the edge holds until then.
+    Hold,
 }
 
 /// How the bytes at the edge come from the value in the vault.

@@ -22,7 +22,7 @@ use super::{Limits, Listen, Options, Server, ServerError};
 use crate::{
     access::{self, AccessControl},
     edge::{self, Edge, Index, UsageOptions, Usages, secret_store},
-    model::{Admission, State, SyncEngine, SyncedSecret, UsageRules},
+    model::{Admission, NotBefore, State, SyncEngine, SyncedSecret, UsageRules},
     proto::secret_service_client::SecretServiceClient,
     reconcile::{self, Reconciler},
     secrets::{self, Secrets},
@@ -73,6 +73,7 @@ async fn house_over(store: Store, directory: TempDir) -> House {
         engine: Some(SyncEngine::Direct),
         secret_store: secret_store::Options::default(),
         retention: store::Retention { audit: Duration::from_secs(3_600), ..store::Retention::default() },
+        not_before: NotBefore::Warn,
         rebuild: false,
         admission: Admission::default(),
     };

@@ -21,7 +21,7 @@ use crate::{
     access,
     api::{Limits, Listen, Options as ServerOptions},
     edge::{self, secret_store},
-    model::{Admission, SyncEngine},
+    model::{Admission, NotBefore, SyncEngine},
     reconcile, secrets, store,
     telemetry::{self, Format},
     vault,
@@ -200,6 +200,7 @@ impl Dev {
                     ..secret_store::Options::default()
                 },
                 retention: store::Retention { audit: RETENTION, ..store::Retention::default() },
+                not_before: NotBefore::Warn,
                 rebuild: true,
                 admission: Admission::default(),
             },

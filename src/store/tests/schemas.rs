@@ -237,6 +237,12 @@ async fn holds_what_was_asked_for(store: &Store, schema: i64) {
         for pending in secret.references.iter_mut().filter(|reference| reference.create_pending) {
             pending.create_generation = if schema >= 9 { 3 } else { 0 };
         }
+        for pinned in
+            secret.references.iter_mut().filter(|reference| schema >= 11 && reference.version.is_some())
+        {
+            pinned.status.not_before_time = Some(time(5));
+            pinned.status.held_until = Some(time(6));
+        }
         let is_handed = schema >= 2 && secret.id.as_str() == "handed";
         assert_eq!(record.engine == SyncEngine::SecretStore, is_handed);
         assert_eq!(

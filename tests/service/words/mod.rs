@@ -5,3 +5,4 @@ mod contents;
 mod deleted;
 mod encoding;
 mod held_back;
+mod not_before;

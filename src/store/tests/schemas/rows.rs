@@ -110,10 +110,18 @@ async fn fill_synced_secrets(sql: &mut SqliteConnection, schema: i64) {
             run(sql, format!("UPDATE synced_secrets SET {change}")).await;
         }
     }
+    if schema >= 11 {
+        let times = format!("not_before_time = {}, held_until = {}", at_seconds(5), at_seconds(6));
+        run(sql, format!("UPDATE secret_references SET {times} WHERE key = 'password'")).await;
+    }
     if schema >= 9 {
         run(sql, "UPDATE secret_references SET create_generation = 3 WHERE create_pending = 1".to_owned())
             .await;
     }
+}
+
+fn at_seconds(seconds: i64) -> i64 {
+    time(seconds).as_microsecond()
 }
 
 /// Three changes; those of a release without a history begin in none.
