@@ -41,7 +41,10 @@ impl Secrets {
         if let Some(gap) = usages.settled(until(deadline)).await.filter(|gap| !gap.is_for_good()) {
             return Err(Cause::UsagesUnknown { gap, may_force: false }.into());
         }
-        let mut page = usages.page(secret.map(SyncedSecretId::as_str), after, limit + 1);
+        // That a program could use a Secret does not mean that it lacks one.
+        let index = self.0.reconciler.index();
+        let wanted = |usage: &Usage| !usage.is_fixed() || index.get(&usage.secret) != CachedSecret::Absent;
+        let mut page = usages.page(secret.map(SyncedSecretId::as_str), after, limit + 1, wanted);
         if let (true, None, Some(secret)) = (page.is_empty(), after, secret) {
             self.find(secret)?;
         }

@@ -94,6 +94,14 @@ impl Known {
         Self { all, groups, kinds, expected, changed: HashSet::new() }
     }
 
+    /// Programs use these secrets under fixed names.
+    pub fn add_fixed(&mut self, usages: Vec<Usage>) {
+        for usage in usages {
+            self.changed.insert(usage.secret.clone());
+            self.all.insert(usage.place(), Arc::new(usage));
+        }
+    }
+
     /// Resources of these kinds used something before the start.
     pub fn expect(&mut self, kinds: BTreeSet<String>) {
         self.expected = kinds.into_iter().map(|kind| (kind, Expected::default())).collect();
@@ -123,16 +131,23 @@ impl Known {
         self.of_secret(secret, first_of(secret)).cloned().collect()
     }
 
-    pub fn page(&self, secret: Option<&str>, after: Option<&UsagePlace>, limit: usize) -> Vec<Arc<Usage>> {
+    pub fn page(
+        &self,
+        secret: Option<&str>,
+        after: Option<&UsagePlace>,
+        limit: usize,
+        wanted: impl Fn(&Usage) -> bool,
+    ) -> Vec<Arc<Usage>> {
         let after = after.cloned().map(Bound::Excluded);
+        let wanted = |usage: &&Arc<Usage>| wanted(usage);
         match secret {
             Some(secret) => {
                 let after = after.unwrap_or_else(|| first_of(secret));
-                self.of_secret(secret, after).take(limit).cloned().collect()
+                self.of_secret(secret, after).filter(wanted).take(limit).cloned().collect()
             }
             None => {
                 let range = self.all.range((after.unwrap_or(Bound::Unbounded), Bound::Unbounded));
-                range.take(limit).map(|(_, usage)| usage.clone()).collect()
+                range.map(|(_, usage)| usage).filter(wanted).take(limit).cloned().collect()
             }
         }
     }

@@ -28,10 +28,16 @@ impl Usages {
         });
         let mut listed = try_join_all(lists).await?;
         listed.retain(|(_, uses)| uses.is_some());
-        if let Some(user) = users.iter().find(|user| listed.iter().all(|(kind, _)| **kind != user.kind)) {
+        let fixed = self.0.options.rules.fixed(&self.0.edge.namespace);
+        let is_listed = |user: &&User| {
+            listed.iter().any(|(kind, _)| **kind == user.kind)
+                || fixed.iter().any(|usage| usage.user() == **user)
+        };
+        if let Some(user) = users.iter().find(|user| !is_listed(user)) {
             return Err(Gap { what: user.kind.clone(), group: String::new(), error: None });
         }
         let mut uses: Vec<Usage> = listed.into_iter().filter_map(|(_, uses)| uses).flatten().collect();
+        uses.extend(fixed.into_iter().filter(|usage| usage.secret == secret));
         uses.sort_by_cached_key(Usage::place);
         Ok(uses)
     }

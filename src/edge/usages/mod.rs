@@ -60,7 +60,8 @@ impl Default for UsageOptions {
 impl Usages {
     /// An empty cache, which `run` fills.
     pub fn new(edge: Edge, options: UsageOptions) -> Self {
-        let known = Known::nothing_of(options.rules.groups());
+        let mut known = Known::nothing_of(options.rules.groups());
+        known.add_fixed(options.rules.fixed(edge.namespace()));
         let class_refs = watch::Sender::new(known.class_refs(GRACE));
         let (known, changed) = (RwLock::new(known), watch::Sender::new(0));
         Self(Arc::new(Inner { edge, options, known, changed, class_refs }))
@@ -68,7 +69,11 @@ impl Usages {
 
     /// Sets which kinds used something before the start. An API server that has just started does not serve
     /// custom resources yet, so their usages are unknown until it serves them, or has not for some seconds.
-    pub fn expect(&self, kinds: BTreeSet<String>) {
+    pub fn expect(&self, mut kinds: BTreeSet<String>) {
+        // No cluster serves the kind of a program.
+        for usage in self.0.options.rules.fixed(self.0.edge.namespace()) {
+            kinds.remove(&usage.group_kind.kind);
+        }
         self.change(|known| known.expect(kinds));
     }
 
@@ -77,9 +82,15 @@ impl Usages {
         self.read().of(secret)
     }
 
-    /// The next `limit` usages after a place, of one secret or of all.
-    pub fn page(&self, secret: Option<&str>, after: Option<&UsagePlace>, limit: usize) -> Vec<Arc<Usage>> {
-        self.read().page(secret, after, limit)
+    /// The next `limit` usages after a place that are `wanted`, of one secret or of all.
+    pub fn page(
+        &self,
+        secret: Option<&str>,
+        after: Option<&UsagePlace>,
+        limit: usize,
+        wanted: impl Fn(&Usage) -> bool,
+    ) -> Vec<Arc<Usage>> {
+        self.read().page(secret, after, limit, wanted)
     }
 
     /// A resource that says that another program writes this secret, as far as the resources were listed.

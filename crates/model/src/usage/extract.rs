@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Map, Value};
 
 use super::{
-    GroupKind, Needs, Output, Usage, UsageRule,
+    FIXED_NAME, GroupKind, Needs, Output, Usage, UsageRule,
     rule::{Finds, Format, Segment, guess, is_guessed},
 };
 
@@ -75,7 +75,7 @@ impl UsageRules {
 
     /// The groups that the rules cover.
     pub fn groups(&self) -> BTreeSet<&str> {
-        self.0.iter().map(UsageRule::group).collect()
+        self.0.iter().filter(|rule| !rule.is_fixed()).map(UsageRule::group).collect()
     }
 
     /// Whether a rule covers a kind.
@@ -89,6 +89,24 @@ impl UsageRules {
         let is_of_kind =
             |rule: &UsageRule| matches!(rule.finds, Finds::Field { .. }) && rule.covers(group, kind);
         self.0.iter().any(is_of_kind)
+    }
+
+    /// The usages that no resource names: programs use these secrets under fixed names.
+    pub fn fixed(&self, namespace: &str) -> Vec<Usage> {
+        let usage = |rule: &UsageRule| match &rule.finds {
+            Finds::Fixed { program, secret } => Some(Usage {
+                api_version: String::new(),
+                group_kind: rule.group_kind.clone(),
+                namespace: namespace.to_owned(),
+                resource: program.clone(),
+                field: FIXED_NAME.to_owned(),
+                secret: secret.clone(),
+                needs: Needs::Whole(Arc::new([])),
+                guessed: false,
+            }),
+            Finds::Field { .. } | Finds::Names => None,
+        };
+        self.0.iter().filter_map(usage).collect()
     }
 
     /// The usages in a resource, by field. `body` is its content without metadata.
@@ -126,6 +144,7 @@ impl UsageRules {
         for rule in self.0.iter().filter(|rule| rule.covers(group, kind)) {
             match &rule.finds {
                 Finds::Names => guesses = true,
+                Finds::Fixed { .. } => {}
                 Finds::Field { path, format } => {
                     let at = Place { field: String::new(), beside: None };
                     visit(body, path, at, &mut |at, text| {

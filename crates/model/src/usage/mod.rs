@@ -16,10 +16,14 @@ pub use extract::{Subject, UsageRules};
 pub use purposes::{Misfit, Purpose, PurposeField, PurposeKey};
 pub use rule::UsageRule;
 
+/// Stands for the field of a usage that no resource names. No path has a space.
+const FIXED_NAME: &str = "fixed name";
+
 /// A group and a kind, without a version, which changes between releases.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GroupKind {
-    /// For example `deviceregistry.microsoft.com`.
+    /// For example `deviceregistry.microsoft.com`; empty for Kubernetes' own kinds, and for a program that no
+    /// resource stands for.
     pub group: String,
     /// For example `AssetEndpointProfile`.
     pub kind: String,
@@ -28,7 +32,7 @@ pub struct GroupKind {
 /// A field that names a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Usage {
-    /// `group/version` as the cluster serves it.
+    /// `group/version` as the cluster serves it; empty if it is no resource.
     pub api_version: String,
     /// Group and kind of the resource.
     pub group_kind: GroupKind,
@@ -134,6 +138,11 @@ impl Usage {
         in_words(uses.iter().map(AsRef::as_ref), 5)
     }
 
+    /// Whether a program uses the secret under a fixed name, and no resource names it.
+    pub fn is_fixed(&self) -> bool {
+        self.field == FIXED_NAME
+    }
+
     /// The resource that contains it.
     pub fn user(&self) -> User {
         User { kind: self.group_kind.kind.clone(), resource: self.resource.clone() }
@@ -168,7 +177,10 @@ impl fmt::Display for Output {
 
 impl fmt::Display for GroupKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.kind, self.group)
+        match self.group.as_str() {
+            "" => f.write_str(&self.kind),
+            group => write!(f, "{}.{group}", self.kind),
+        }
     }
 }
 

@@ -372,7 +372,7 @@ fn rules(patterns: &[&'static str]) -> impl Iterator<Item = (&'static UsageRule,
     let patterns: Vec<WildMatch> = patterns.iter().map(|pattern| WildMatch::new(pattern)).collect();
     let of_field = |rule: &'static UsageRule| match &rule.finds {
         Finds::Field { format, .. } => Some((rule, format)),
-        Finds::Names => None,
+        Finds::Fixed { .. } | Finds::Names => None,
     };
     let matches = move |rule: &UsageRule| {
         let place = format!("{} {}", rule.group_kind, path(rule));

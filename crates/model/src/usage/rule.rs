@@ -16,6 +16,8 @@ const ANY_DEPTH: &str = "**";
 const GUESSED_SUFFIXES: [&str; 5] = ["SecretName", "secretName", "secretRef", "SecretRef", "secretKeyRef"];
 /// The field of a reference in object form that names the secret.
 const NAME: &str = "name";
+/// States a use without a resource.
+const FIXED: &str = "FIXED";
 /// Maximum characters of the name of a secret and of a key.
 const MAX_CHARS: usize = 253;
 
@@ -34,6 +36,8 @@ pub(super) enum Finds {
     Field { path: Vec<Segment>, format: Format },
     /// By the suffix of its name, anywhere below `spec`.
     Names,
+    /// In no field: a program uses the secret of this name.
+    Fixed { program: String, secret: String },
 }
 
 /// A segment of a path.
@@ -65,14 +69,21 @@ pub(super) enum Format {
 // === impl UsageRule ===
 
 impl UsageRule {
-    /// The group that it covers.
+    /// The group that it covers; empty if it covers no resources.
     pub fn group(&self) -> &str {
         &self.group_kind.group
     }
 
+    /// Whether it states a use without a resource.
+    pub(super) fn is_fixed(&self) -> bool {
+        matches!(self.finds, Finds::Fixed { .. })
+    }
+
     /// Whether it covers a kind.
     pub fn covers(&self, group: &str, kind: &str) -> bool {
-        self.group_kind.group == group && (self.group_kind.kind == ANY || self.group_kind.kind == kind)
+        !self.is_fixed()
+            && self.group_kind.group == group
+            && (self.group_kind.kind == ANY || self.group_kind.kind == kind)
     }
 }
 
@@ -86,11 +97,14 @@ impl FromStr for UsageRule {
             [kind, path, format] => {
                 (kind, Finds::Field { path: path_of(path)?, format: format_of(format, None)? })
             }
+            [kind, program, format, secret] if format.eq_ignore_ascii_case(FIXED) => {
+                return fixed(kind, program, secret);
+            }
             [kind, path, format, keys] => {
                 (kind, Finds::Field { path: path_of(path)?, format: format_of(format, Some(keys))? })
             }
             _ => {
-                let rule = "a rule is KIND.GROUP PATH SECRET/KEY, KIND.GROUP PATH SECRET [KEYS or @FIELD], KIND.GROUP PATH OUTPUT, or KIND.GROUP";
+                let rule = "a rule is KIND.GROUP PATH SECRET/KEY, KIND.GROUP PATH SECRET [KEYS or @FIELD], KIND.GROUP PATH OUTPUT, KIND PROGRAM FIXED SECRET, or KIND.GROUP";
                 return Err(NameError::new(rule));
             }
         };
@@ -101,7 +115,11 @@ impl FromStr for UsageRule {
 impl fmt::Display for UsageRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.group_kind)?;
-        let Finds::Field { path, format } = &self.finds else { return Ok(()) };
+        let (path, format) = match &self.finds {
+            Finds::Field { path, format } => (path, format),
+            Finds::Names => return Ok(()),
+            Finds::Fixed { program, secret } => return write!(f, " {program} {FIXED} {secret}"),
+        };
         for (place, segment) in path.iter().enumerate() {
             f.write_str(match (place, segment) {
                 (0, _) => " ",
@@ -131,11 +149,28 @@ impl fmt::Display for UsageRule {
     }
 }
 
+/// A use without a resource: `KIND PROGRAM FIXED SECRET`.
+fn fixed(kind: &str, program: &str, secret: &str) -> Result<UsageRule, NameError> {
+    if !is_kind(kind) {
+        return Err(NameError::new(format!("{kind:?} is not the kind of a program, such as OpcUaConnector")));
+    }
+    // Both follow the rule of ids: an RFC 1123 subdomain.
+    let (program, secret) = (program.parse::<SyncedSecretId>()?, secret.parse::<SyncedSecretId>()?);
+    let group_kind = GroupKind { group: String::new(), kind: kind.to_owned() };
+    Ok(UsageRule {
+        group_kind,
+        finds: Finds::Fixed { program: program.as_str().to_owned(), secret: secret.as_str().to_owned() },
+    })
+}
+
+fn is_kind(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_uppercase())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
 fn group_kind_of(text: &str) -> Result<GroupKind, NameError> {
     let (kind, group) = text.split_once('.').unwrap_or((text, ""));
-    let is_kind = kind == ANY
-        || kind.starts_with(|first: char| first.is_ascii_uppercase())
-            && kind.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let is_kind = kind == ANY || is_kind(kind);
     // Groups follow the rule of ids: an RFC 1123 subdomain.
     match is_kind && group.parse::<SyncedSecretId>().is_ok() {
         true => Ok(GroupKind { group: group.to_owned(), kind: kind.to_owned() }),

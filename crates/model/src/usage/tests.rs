@@ -38,6 +38,9 @@ fn every_line_of_the_table_is_a_rule_that_round_trips() {
 fn every_line_of_the_table_finds_its_field() {
     for line in lines().filter(|line| line.contains(' ')) {
         let words: Vec<_> = line.split(' ').collect();
+        if words[2] == "FIXED" {
+            continue;
+        }
         let beside = words.get(3).and_then(|word| word.strip_prefix('@'));
         let key = if words[2] == "SECRET/KEY" || beside.is_some() { "username" } else { "" };
         let mut body = json!(if words[2] == "SECRET/KEY" { "edp1secrets/username" } else { "edp1secrets" });
@@ -189,6 +192,9 @@ fn an_invalid_rule_is_refused_with_the_valid_form() {
         ("Kind.example.com spec.x SECRET @", "the field beside it"),
         ("Kind.example.com spec.x SECRET @a.b", "the field beside it"),
         ("Kind.example.com spec.x OUTPUT k", "has no keys"),
+        ("Kind.example.com x FIXED y", "kind of a program"),
+        ("* x FIXED y", "kind of a program"),
+        ("Kind x FIXED Y", "lower"),
         ("Kind.example.com spec.**.a.**.b SECRET", "one **"),
         ("Kind.example.com spec.** SECRET", "one **"),
     ] {
@@ -258,4 +264,23 @@ proptest! {
             prop_assert_eq!(rule.to_string().parse::<UsageRule>(), Ok(rule));
         }
     }
+}
+
+#[test]
+fn a_program_uses_secrets_under_fixed_names_without_a_resource() {
+    let own = "Scada line-4 FIXED scada-login".parse().unwrap();
+    let rules = UsageRules::with([own]);
+    let fixed: Vec<_> =
+        rules.fixed("n").iter().map(|usage| (usage.to_string(), usage.secret.clone())).collect();
+    let connector = |name: &str| {
+        ("OpcUaConnector aio-opc-ua-broker (fixed name)".to_owned(), format!("aio-opc-ua-broker-{name}"))
+    };
+    let all = [connector("trust-list"), connector("issuer-list"), connector("client-certificate")];
+    assert_eq!(fixed[0], ("Scada line-4 (fixed name)".to_owned(), "scada-login".to_owned()));
+    assert_eq!(fixed[1..], all);
+    let usage = &rules.fixed("n")[1];
+    assert_eq!(usage.subject(), "OpcUaConnector/aio-opc-ua-broker");
+    assert!(usage.is_fixed() && !usage.needs.is_missing(|_| false) && !usage.needs.uses("ca.crt", |_| true));
+    assert!(!rules.groups().contains("") && !rules.covers("", "OpcUaConnector"));
+    assert_eq!(found(&rules, "OpcUaConnector.example.com", &json!({ "spec": { "secretRef": "a" } })), []);
 }

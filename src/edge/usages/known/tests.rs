@@ -79,13 +79,13 @@ fn a_list_removes_missing_resources_and_a_removed_kind_removes_all() {
 #[test]
 fn pages_continue_after_a_position_and_stop_at_the_end_of_a_secret() {
     let known = listed(&[("a", "s/u", "s/p"), ("b", "s-2/u", "s/p")]);
-    let first = known.page(None, None, 2);
-    let rest = known.page(None, Some(&first[1].place()), 9);
+    let first = known.page(None, None, 2, |_| true);
+    let rest = known.page(None, Some(&first[1].place()), 9, |_| true);
     assert_eq!(names(&[first, rest].concat()), ["a s/p", "a s/u", "b s/p", "b s-2/u"]);
-    assert_eq!(known.page(Some("s"), None, 9).len(), 3);
-    let after = known.page(Some("s"), None, 1)[0].place();
-    assert_eq!(names(&known.page(Some("s"), Some(&after), 9)), ["a s/u", "b s/p"]);
-    assert!(known.page(Some("none"), None, 9).is_empty());
+    assert_eq!(known.page(Some("s"), None, 9, |_| true).len(), 3);
+    let after = known.page(Some("s"), None, 1, |_| true)[0].place();
+    assert_eq!(names(&known.page(Some("s"), Some(&after), 9, |_| true)), ["a s/u", "b s/p"]);
+    assert!(known.page(Some("none"), None, 9, |_| true).is_empty());
 }
 
 #[test]
