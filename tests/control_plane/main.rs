@@ -17,6 +17,7 @@ mod leader;
 mod objects;
 mod rights;
 mod store;
+mod uses;
 mod workload_identity;
 
 use std::time::Duration;

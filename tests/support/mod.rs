@@ -13,6 +13,7 @@ pub mod configuration;
 #[path = "control_plane/mod.rs"]
 pub mod control_plane;
 pub mod disk;
+pub mod every_use;
 mod options;
 pub mod requests;
 pub mod script;

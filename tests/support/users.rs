@@ -18,12 +18,13 @@ use tokio::time::{Instant, sleep};
 use super::{PATIENCE, Site};
 
 /// The kinds of Azure IoT Operations, as `examples/` has them.
-const KINDS: [&str; 5] = [
+const KINDS: [&str; 6] = [
     include_str!("../../examples/crds/aio/deviceregistry.yaml"),
     include_str!("../../examples/crds/aio/connectivity.yaml"),
     include_str!("../../examples/crds/aio/mqttbroker.yaml"),
     include_str!("../../examples/crds/aio/akri.yaml"),
     include_str!("../../examples/crds/aio/iotoperations.yaml"),
+    include_str!("../../examples/crds/aio/cert-manager.yaml"),
 ];
 
 /// Installs the kinds of Azure IoT Operations. On a real cluster all tests share them, so nobody removes them.

@@ -7,12 +7,13 @@ use secret_store_extension_double::definitions;
 use crate::cli::CommandError;
 
 /// The definitions, with open schemas.
-const DEFINITIONS: [&str; 5] = [
+const DEFINITIONS: [&str; 6] = [
     include_str!("../../../examples/crds/aio/deviceregistry.yaml"),
     include_str!("../../../examples/crds/aio/connectivity.yaml"),
     include_str!("../../../examples/crds/aio/mqttbroker.yaml"),
     include_str!("../../../examples/crds/aio/akri.yaml"),
     include_str!("../../../examples/crds/aio/iotoperations.yaml"),
+    include_str!("../../../examples/crds/aio/cert-manager.yaml"),
 ];
 /// Field manager of the definitions.
 const MANAGER: &str = "secret-service-dev";

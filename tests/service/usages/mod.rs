@@ -1,6 +1,7 @@
 //! What uses a synced secret: it shows, it is filtered by, and it stands in the way of a deletion and of a change.
 
 mod deletion;
+mod every_kind;
 mod luck;
 mod outputs;
 mod shown;

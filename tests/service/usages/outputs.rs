@@ -25,6 +25,24 @@ async fn is_refused(world: &mut World, call: impl AsyncFn(&mut World) -> Result<
 }
 
 #[tokio::test]
+async fn the_secret_of_a_certificate_of_cert_manager_can_not_be_created() {
+    let mut world = made(&[]).await;
+    world.applies("Certificate.cert-manager.io", "web", json!({ "secretName": "web-tls" })).await;
+    let begun = Instant::now();
+    loop {
+        let request = create("web-tls", vec![existing("k", "v")]);
+        let request = CreateSyncedSecretRequest { validate_only: true, ..request };
+        if let Err(refused) = world.client.create_synced_secret(request).await {
+            assert_eq!(told(&refused).reason, "SECRET_WRITTEN_BY_ANOTHER");
+            assert!(refused.message().contains("Certificate web (spec.secretName)"), "{refused}");
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "the certificate is never seen");
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
 async fn a_name_that_cert_manager_writes_can_not_be_created_or_adopted() {
     let mut world = made(&[]).await;
     world.applies(LISTENER, "default", certificate("listener-tls")).await;
