@@ -57,6 +57,8 @@ unimplemented_methods! {
     list_vault_secret_versions: ListVaultSecretVersionsRequest => ListVaultSecretVersionsResponse;
     create_vault_secret: CreateVaultSecretRequest => VaultSecret;
     add_vault_secret_version: AddVaultSecretVersionRequest => VaultSecretVersion;
+    update_vault_secret: UpdateVaultSecretRequest => VaultSecretVersion;
+    recover_vault_secret: RecoverVaultSecretRequest => VaultSecret;
     create_synced_secret: CreateSyncedSecretRequest => SyncedSecret;
     list_synced_secrets: ListSyncedSecretsRequest => ListSyncedSecretsResponse;
     update_synced_secret: UpdateSyncedSecretRequest => SyncedSecret;

@@ -84,11 +84,26 @@ func (c *Client) CreateVaultSecret(ctx context.Context, request CreateVaultSecre
 }
 
 // AddVaultSecretVersion gives a secret in the vault a new value; what follows its latest version is synced again. The new
-// version has only what the request says: content type, times and tags of the one before are not kept.
+// version keeps content type and tags of the one before where the request has none, and with KeepDates its times.
 func (c *Client) AddVaultSecretVersion(ctx context.Context, request AddVaultSecretVersionRequest) (*pb.VaultSecretVersion, error) {
 	return c.stub.AddVaultSecretVersion(ctx, &pb.AddVaultSecretVersionRequest{
 		Parent:    request.Parent,
 		Secret:    request.Secret.proto(),
 		RequestId: request.RequestID,
+		KeepDates: request.KeepDates,
+	})
+}
+
+// UpdateVaultSecret changes attributes of a version of a secret in the vault; the value stays.
+func (c *Client) UpdateVaultSecret(ctx context.Context, request UpdateVaultSecretRequest) (*pb.VaultSecretVersion, error) {
+	return c.stub.UpdateVaultSecret(ctx, request.proto())
+}
+
+// RecoverVaultSecret brings a deleted secret back with all its versions, and returns when it is there.
+func (c *Client) RecoverVaultSecret(ctx context.Context, request RecoverVaultSecretRequest) (*pb.VaultSecret, error) {
+	return c.stub.RecoverVaultSecret(ctx, &pb.RecoverVaultSecretRequest{
+		Name:         request.Name,
+		RequestId:    request.RequestID,
+		ValidateOnly: request.ValidateOnly,
 	})
 }

@@ -108,7 +108,28 @@ type CreateVaultSecretRequest struct {
 type AddVaultSecretVersionRequest struct {
 	Parent    string // "vaultSecrets/{name in the vault}".
 	Secret    NewSecret
+	KeepDates bool // Keep the times of the version before, except those that Secret has.
 	RequestID string
+}
+
+// UpdateVaultSecretRequest is what [Client.UpdateVaultSecret] changes: what is nil or zero stays as it is.
+type UpdateVaultSecretRequest struct {
+	Name         string // "vaultSecrets/{name in the vault}".
+	Version      string // The latest where empty.
+	Enabled      *bool
+	ContentType  *string
+	NotBefore    time.Time
+	Expire       time.Time
+	Tags         map[string]string // All of them; none where it is empty and not nil.
+	ValidateOnly bool
+	RequestID    string
+}
+
+// RecoverVaultSecretRequest is what [Client.RecoverVaultSecret] brings back.
+type RecoverVaultSecretRequest struct {
+	Name         string // "vaultSecrets/{name in the vault}".
+	ValidateOnly bool
+	RequestID    string
 }
 
 func (r CreateRequest) proto() *pb.CreateSyncedSecretRequest {
@@ -159,6 +180,37 @@ func (r DeleteRequest) proto() *pb.DeleteSyncedSecretRequest {
 		RequestId:    r.RequestID,
 		ValidateOnly: r.ValidateOnly,
 		Wait:         duration(r.Wait),
+	}
+}
+
+func (r UpdateVaultSecretRequest) proto() *pb.UpdateVaultSecretRequest {
+	secret, mask := &pb.VaultSecret{Name: r.Name}, &fieldmaskpb.FieldMask{}
+	if r.Enabled != nil {
+		secret.Enabled = *r.Enabled
+		mask.Paths = append(mask.Paths, "enabled")
+	}
+	if r.ContentType != nil {
+		secret.ContentType = *r.ContentType
+		mask.Paths = append(mask.Paths, "content_type")
+	}
+	if !r.NotBefore.IsZero() {
+		secret.NotBeforeTime = timestamp(r.NotBefore)
+		mask.Paths = append(mask.Paths, "not_before_time")
+	}
+	if !r.Expire.IsZero() {
+		secret.ExpireTime = timestamp(r.Expire)
+		mask.Paths = append(mask.Paths, "expire_time")
+	}
+	if r.Tags != nil {
+		secret.Tags = maps.Clone(r.Tags)
+		mask.Paths = append(mask.Paths, "tags")
+	}
+	return &pb.UpdateVaultSecretRequest{
+		VaultSecret:  secret,
+		UpdateMask:   mask,
+		Version:      r.Version,
+		RequestId:    r.RequestID,
+		ValidateOnly: r.ValidateOnly,
 	}
 }
 

@@ -39,7 +39,13 @@ func throughLayer(ctx context.Context, client *secrets.Client, call string, text
 		})
 	case *pb.AddVaultSecretVersionRequest:
 		return client.AddVaultSecretVersion(ctx, secrets.AddVaultSecretVersionRequest{
-			Parent: r.GetParent(), Secret: *newSecret(r.GetSecret()), RequestID: r.GetRequestId(),
+			Parent: r.GetParent(), Secret: *newSecret(r.GetSecret()), KeepDates: r.GetKeepDates(), RequestID: r.GetRequestId(),
+		})
+	case *pb.UpdateVaultSecretRequest:
+		return client.UpdateVaultSecret(ctx, updateOfVault(r))
+	case *pb.RecoverVaultSecretRequest:
+		return client.RecoverVaultSecret(ctx, secrets.RecoverVaultSecretRequest{
+			Name: r.GetName(), ValidateOnly: r.GetValidateOnly(), RequestID: r.GetRequestId(),
 		})
 	case *pb.CreateSyncedSecretRequest:
 		s := r.GetSyncedSecret()
@@ -150,4 +156,29 @@ func newSecret(s *pb.NewVaultSecret) *secrets.NewSecret {
 		Value: secrets.NewValue(s.GetValue()), ContentType: s.GetContentType(), Tags: s.GetTags(),
 		NotBefore: at(s.GetNotBeforeTime()), Expire: at(s.GetExpireTime()),
 	}
+}
+
+// updateOfVault has what the mask names.
+func updateOfVault(r *pb.UpdateVaultSecretRequest) secrets.UpdateVaultSecretRequest {
+	secret := r.GetVaultSecret()
+	update := secrets.UpdateVaultSecretRequest{
+		Name: secret.GetName(), Version: r.GetVersion(), ValidateOnly: r.GetValidateOnly(), RequestID: r.GetRequestId(),
+	}
+	for _, path := range r.GetUpdateMask().GetPaths() {
+		switch path {
+		case "enabled":
+			enabled := secret.GetEnabled()
+			update.Enabled = &enabled
+		case "content_type":
+			contentType := secret.GetContentType()
+			update.ContentType = &contentType
+		case "not_before_time":
+			update.NotBefore = secret.GetNotBeforeTime().AsTime()
+		case "expire_time":
+			update.Expire = secret.GetExpireTime().AsTime()
+		case "tags":
+			update.Tags = secret.GetTags()
+		}
+	}
+	return update
 }

@@ -144,6 +144,12 @@ pub enum Cause {
         /// Why it could not be verified.
         error: Arc<VaultError>,
     },
+    /// There is nothing to recover: the vault secret is not deleted.
+    #[error("the vault secret {:?} is not deleted", .0.as_str())]
+    NotDeleted(VaultSecretName),
+    /// The vault has not finished recovering the vault secret.
+    #[error("the vault is still recovering the secret {:?}", .0.as_str())]
+    Recovering(VaultSecretName),
     /// The version has expired.
     #[error("the version of {:?} that would be synced expired at {at}", .name.as_str())]
     Expired {

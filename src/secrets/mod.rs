@@ -14,11 +14,13 @@ mod instance;
 mod list;
 mod manifest;
 mod new_vault_secret;
+mod recover_vault_secret;
 mod referable;
 mod shared_check;
 mod statistics;
 mod sync;
 mod update;
+mod update_vault_secret;
 mod usages;
 mod vault_secrets;
 

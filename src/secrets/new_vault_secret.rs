@@ -102,7 +102,7 @@ pub(super) fn may_have_been_stored(cause: &Cause) -> bool {
                 VaultError::Timeout { .. } | VaultError::Unreachable { .. } | VaultError::Malformed { .. }
             )
         }
-        Cause::Unverified { .. } => true,
+        Cause::Unverified { .. } | Cause::Recovering(_) => true,
         _ => false,
     }
 }

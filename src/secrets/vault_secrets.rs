@@ -6,9 +6,9 @@ use super::{Call, Cause, Error, Secrets, new_vault_secret::may_have_been_stored}
 use crate::{
     model::{
         AuditAction, NewVaultSecret, Outcome, SyncedSecretId, VaultSecret, VaultSecretName,
-        VaultSecretVersion,
+        VaultSecretVersion, limits, now,
     },
-    reconcile::{EnqueueOptions, ownership},
+    reconcile::ownership,
     store::NewAuditEvent,
     vault::{Priority, VaultError},
 };
@@ -108,7 +108,7 @@ impl Secrets {
     }
 
     /// A vault secret, and the synced secrets that reference it.
-    fn listed(&self, secret: VaultSecret) -> ListedVaultSecret {
+    pub(super) fn listed(&self, secret: VaultSecret) -> ListedVaultSecret {
         let users = self.0.store.view().users_of(&secret.name);
         ListedVaultSecret {
             secret,
@@ -169,8 +169,14 @@ impl Secrets {
         if validate_only {
             return Ok(preview(name, &new));
         }
-        self.begin_vault_write(&call, AuditAction::CreateVaultSecret, &resource(&name), again.is_none())
-            .await?;
+        self.begin_vault_write(
+            &call,
+            AuditAction::CreateVaultSecret,
+            &resource(&name),
+            again.is_none(),
+            None,
+        )
+        .await?;
         let stored = self.store_new(&name, new, &self.tag(&call), again.is_some()).await;
         let stored = stored.and_then(|stored| match stored.unverified {
             Some(error) => Err(Cause::Unverified { name: name.clone(), error }),
@@ -189,8 +195,12 @@ impl Secrets {
         call: Call,
         name: VaultSecretName,
         new: NewVaultSecret,
+        keep_dates: bool,
     ) -> Result<VaultSecretVersion, Error> {
-        self.run_to_completion(call, async move |this, call| this.add_version(call, name, new).await).await
+        self.run_to_completion(call, async move |this, call| {
+            this.add_version(call, name, new, keep_dates).await
+        })
+        .await
     }
 
     async fn add_version(
@@ -198,6 +208,7 @@ impl Secrets {
         call: Call,
         name: VaultSecretName,
         mut new: NewVaultSecret,
+        keep_dates: bool,
     ) -> Result<VaultSecretVersion, Error> {
         let again = self.recorded(&call).await?;
         // A retry gets the recorded answer, whatever happened to the version since.
@@ -209,17 +220,21 @@ impl Secrets {
             return Err(self.missing(&name).await);
         }
         let tag = self.tag(&call);
+        let before = versions.iter().max_by_key(|held| (held.secret.create_time, held.secret.update_time));
+        let before = before.map(|held| held.secret.clone());
         let stored = versions.into_iter().find(|version| {
             again.is_some() && version.secret.tags.get(ownership::TAG).is_some_and(|held| *held == tag)
         });
         let version = match stored {
             Some(version) => version,
             None => {
+                keep(&mut new, before, keep_dates)?;
                 self.begin_vault_write(
                     &call,
                     AuditAction::AddVaultSecretVersion,
                     &resource(&name),
                     again.is_none(),
+                    None,
                 )
                 .await?;
                 new.tags.insert(ownership::TAG.to_owned(), tag);
@@ -230,32 +245,28 @@ impl Secrets {
                     .map_err(|cause| field("parent", cause))?
             }
         };
-        let reads = self.0.reconciler.shared_reads(self.vault());
-        for user in self.0.store.view().users_of(&name) {
-            self.0
-                .reconciler
-                .enqueue(user.secret.uid, EnqueueOptions { refetch: Some(reads.clone()), interactive: true });
-        }
+        self.sync_users_of(&name);
         Ok(version)
     }
 
     /// The record of a call, if it is a retry, with its response once it is known to have succeeded.
-    async fn recorded(&self, call: &Call) -> Result<Option<Option<Vec<u8>>>, Error> {
+    pub(super) async fn recorded(&self, call: &Call) -> Result<Option<Option<Vec<u8>>>, Error> {
         let Some(request) = &call.request else { return Ok(None) };
         Ok(self.0.store.recorded(request).await?.map(|recorded| recorded.response))
     }
 
-    /// Records that the vault is about to be written.
-    async fn begin_vault_write(
+    /// Records that the vault is about to be written; with `intent`, what a retry must know of it.
+    pub(super) async fn begin_vault_write(
         &self,
         call: &Call,
         action: AuditAction,
         resource: &str,
         first_time: bool,
+        intent: Option<&[u8]>,
     ) -> Result<(), Error> {
         let mut transaction = self.0.store.begin().await?;
         if let Some(request) = call.request.as_ref().filter(|_| first_time) {
-            transaction.begin_request(request, None, None).await?;
+            transaction.begin_request(request, None, intent).await?;
         }
         let event = call.event(action, resource.to_owned(), "Accepted; about to write to the vault.");
         transaction.audit(NewAuditEvent { outcome: Outcome("ACCEPTED".to_owned()), ..event }).await?;
@@ -263,7 +274,7 @@ impl Secrets {
     }
 
     /// Records the result of a write to the vault.
-    async fn end_vault_write(
+    pub(super) async fn end_vault_write(
         &self,
         call: &Call,
         action: AuditAction,
@@ -307,15 +318,18 @@ impl Secrets {
         Ok(transaction.commit().await?)
     }
 
-    async fn versions(&self, name: &VaultSecretName) -> Result<Vec<VaultSecretVersion>, Error> {
+    pub(super) async fn versions(
+        &self,
+        name: &VaultSecretName,
+    ) -> Result<Vec<VaultSecretVersion>, VaultError> {
         match self.vault().versions_all(name, Priority::Interactive).await {
             Err(VaultError::NotFound { .. }) => Ok(Vec::new()),
-            other => Ok(other?),
+            other => other,
         }
     }
 
     /// Why a name has no versions: not found, or soft-deleted.
-    async fn missing(&self, name: &VaultSecretName) -> Error {
+    pub(super) async fn missing(&self, name: &VaultSecretName) -> Error {
         match self.vault().deleted(name, Priority::Interactive).await {
             Ok(Some(_)) => VaultError::SoftDeleted { name: name.clone(), being_deleted: false }.into(),
             _ => VaultError::NotFound { name: name.clone(), unseen_in: None }.into(),
@@ -323,8 +337,51 @@ impl Secrets {
     }
 }
 
+/// Gives a new version what it keeps of the one before: tags and content type where it has none, and on
+/// request the times.
+fn keep(new: &mut NewVaultSecret, before: Option<VaultSecret>, keep_dates: bool) -> Result<(), Error> {
+    let Some(mut before) = before else { return Ok(()) };
+    // This tag says which call stored a version.
+    before.tags.remove(ownership::TAG);
+    if new.tags.is_empty() {
+        if before.tags.len() > limits::TAGS {
+            return Err(Error::invalid(
+                "secret.tags",
+                format!(
+                    "is required: the latest version has {} tags, and the service needs room for its own; name at most {}",
+                    before.tags.len(),
+                    limits::TAGS
+                ),
+            ));
+        }
+        new.tags = before.tags;
+    }
+    if new.content_type.is_empty() {
+        new.content_type = before.content_type;
+    }
+    if keep_dates {
+        new.not_before_time = new.not_before_time.or(before.not_before_time);
+        if new.expire_time.is_none() && before.expire_time.is_some_and(|at| at <= now()) {
+            return Err(Error::invalid(
+                "keep_dates",
+                "must be false, or secret.expire_time must be set: the latest version has expired",
+            ));
+        }
+        new.expire_time = new.expire_time.or(before.expire_time);
+        if let (Some(not_before), Some(expire)) = (new.not_before_time, new.expire_time)
+            && not_before >= expire
+        {
+            return Err(Error::invalid(
+                "keep_dates",
+                format!("must leave not_before_time before expire_time: {not_before} and {expire}"),
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// The recorded answer of a call. An earlier release recorded the version alone.
-fn answered(name: VaultSecretName, response: &[u8]) -> Result<VaultSecretVersion, Error> {
+pub(super) fn answered(name: VaultSecretName, response: &[u8]) -> Result<VaultSecretVersion, Error> {
     if let Ok(version) = serde_json::from_slice(response) {
         return Ok(version);
     }
@@ -421,7 +478,7 @@ fn preview(name: VaultSecretName, new: &NewVaultSecret) -> ListedVaultSecret {
     ListedVaultSecret { secret, synced_secrets: Vec::new() }
 }
 
-fn resource(name: &VaultSecretName) -> String {
+pub(super) fn resource(name: &VaultSecretName) -> String {
     format!("vaultSecrets/{name}")
 }
 

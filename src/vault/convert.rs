@@ -5,14 +5,16 @@ use std::collections::{BTreeMap, HashMap};
 use azure_core::{Bytes, time::OffsetDateTime};
 use azure_security_keyvault_secrets::{
     ResourceExt, ResourceId,
-    models::{Secret, SecretAttributes, SecretProperties, SetSecretParameters},
+    models::{
+        Secret, SecretAttributes, SecretProperties, SetSecretParameters, UpdateSecretPropertiesParameters,
+    },
 };
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::VaultError;
-use crate::model::{NewVaultSecret, VaultSecret, VaultSecretName, VaultSecretVersion};
+use crate::model::{NewVaultSecret, VaultSecret, VaultSecretName, VaultSecretUpdate, VaultSecretVersion};
 
 /// Maximum size of a request without the value: 15 tags with 256 characters on each side, and the attributes.
 const MAX_REQUEST_OVERHEAD: usize = 16 * 1024;
@@ -80,6 +82,22 @@ pub(super) fn set_request(new: &NewVaultSecret) -> azure_core::Result<Bytes> {
     parameters.value.zeroize();
     written?;
     Ok(Bytes::from_owner(body))
+}
+
+/// The body of a request that changes attributes.
+pub(super) fn update_request(update: &VaultSecretUpdate) -> UpdateSecretPropertiesParameters {
+    let attributes = SecretAttributes {
+        enabled: update.enabled,
+        not_before: update.not_before_time.and_then(sdk_time),
+        expires: update.expire_time.and_then(sdk_time),
+        ..Default::default()
+    };
+    let some = update.enabled.is_some() || update.not_before_time.is_some() || update.expire_time.is_some();
+    UpdateSecretPropertiesParameters {
+        content_type: update.content_type.clone(),
+        secret_attributes: some.then_some(attributes),
+        tags: update.tags.clone().map(|tags| tags.into_iter().collect()),
+    }
 }
 
 /// Converts a time. The vault stores whole seconds.

@@ -54,6 +54,12 @@ pub enum VaultError {
         /// Whether the vault is still deleting, recovering or purging it.
         being_deleted: bool,
     },
+    /// The vault manages the secret as part of a certificate.
+    #[error("the vault manages the secret {:?} as part of a certificate", .name.as_str())]
+    Managed {
+        /// Its name.
+        name: VaultSecretName,
+    },
     /// The identity lacks the right.
     #[error("the vault refuses to {operation}: the service's identity lacks the right ({code})")]
     Forbidden {
@@ -154,6 +160,7 @@ impl VaultError {
             Self::VersionNotFound { .. } => Reason::VaultVersionNotFound,
             Self::Disabled { .. } => Reason::VaultSecretDisabled,
             Self::Forbidden { .. } => Reason::VaultForbidden,
+            Self::Managed { .. } => Reason::VaultRejected,
             Self::Firewall => Reason::VaultFirewall,
             Self::Unauthenticated(_) => Reason::VaultUnauthenticated,
             Self::Throttled { .. } | Self::QueueFull => Reason::VaultThrottled,
@@ -200,8 +207,10 @@ impl Explain for VaultError {
             Self::Disabled { .. } => "Enable it in the vault, or reference another version.".to_owned(),
             Self::SoftDeleted { being_deleted: true, .. } => "Retry when the vault has finished.".to_owned(),
             Self::SoftDeleted { .. } => {
-                "Recover or purge it in the vault, or choose another name.".to_owned()
+                "Recover it with RecoverVaultSecret, purge it in the vault, or choose another name."
+                    .to_owned()
             }
+            Self::Managed { .. } => "Change the certificate in the vault instead.".to_owned(),
             Self::Forbidden { operation, .. } => {
                 format!(
                     "Assign the role {} to the service's identity; a role assignment takes a few minutes to \

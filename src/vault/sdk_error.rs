@@ -115,6 +115,9 @@ impl<'a> ErrorResponse<'a> {
             (403, Some(name)) if self.has("SecretDisabled") => {
                 VaultError::Disabled { name: name.clone(), version: operation.version.cloned() }
             }
+            (403, Some(name)) if self.has("SecretManagedByKeyVault") => {
+                VaultError::Managed { name: name.clone() }
+            }
             (403, _) if self.is_firewall() => VaultError::Firewall,
             (403, _) if self.is_of_key_vault => {
                 VaultError::Forbidden { operation: operation.operation, code: self.code() }
@@ -252,6 +255,7 @@ mod tests {
                 "SecretDisabled",
                 VaultError::Disabled { name: of_name(), version: Some(version()) },
             ),
+            (403, "Forbidden", "SecretManagedByKeyVault", VaultError::Managed { name: of_name() }),
             (404, "SecretNotFound", "", VaultError::VersionNotFound { name: of_name(), version: version() }),
             (409, "Conflict", "ObjectIsDeletedButRecoverable", soft_deleted(false)),
             (409, "Conflict", "ObjectIsBeingDeleted", soft_deleted(true)),

@@ -37,6 +37,7 @@ mod rotation;
 mod secret_store;
 mod side_by_side;
 mod usages;
+mod vault_attributes;
 mod vault_faults;
 mod watch;
 mod words;

@@ -267,7 +267,12 @@ async fn send(mut client: SecretServiceClient<Channel>, sent: &Sent) -> Result<A
         }
         What::AddVersion { name, value } => {
             let parent = format!("vaultSecrets/{name}");
-            let request = AddVaultSecretVersionRequest { parent, secret: Some(new(value)), request_id };
+            let request = AddVaultSecretVersionRequest {
+                parent,
+                secret: Some(new(value)),
+                request_id,
+                keep_dates: false,
+            };
             let answer = client.add_vault_secret_version(within(sent, request)).await?.into_inner();
             Ok(Answer::Version(Box::new(answer)))
         }

@@ -20,8 +20,8 @@ pub const BOTH: [&str; 2] = ["syncedsecrets", "vaultsecrets"];
 /// What somebody may do who only looks.
 pub const LOOKING: [&str; 3] = ["get", "list", "watch"];
 /// What somebody may do who may do everything.
-pub const EVERYTHING: [&str; 9] =
-    ["get", "list", "watch", "create", "update", "delete", "sync", "adopt", "reference"];
+pub const EVERYTHING: [&str; 10] =
+    ["get", "list", "watch", "create", "update", "delete", "sync", "adopt", "reference", "recover"];
 
 /// A client that shows a token, or none.
 pub type Caller = SecretServiceClient<InterceptedService<Channel, Shows>>;

@@ -240,6 +240,15 @@ impl World {
         answer.audit_events.into_iter().map(|event| event.action).collect()
     }
 
+    /// What the audit holds about a resource, newest first: actions with their outcomes.
+    pub async fn audit_of(&self, resource: &str) -> Vec<String> {
+        let resource = resource.to_owned();
+        let request = ListAuditEventsRequest { resource, ..ListAuditEventsRequest::default() };
+        let answer = self.client.clone().list_audit_events(request).await.unwrap().into_inner();
+        let told = |event: secret_service::proto::AuditEvent| format!("{} {}", event.action, event.outcome);
+        answer.audit_events.into_iter().map(told).collect()
+    }
+
     /// Waits until there is no such synced secret.
     pub async fn until_gone(&mut self, id: &str) {
         let client = &mut self.client;

@@ -36,7 +36,7 @@ def arguments(method: str, request: Any) -> tuple[str, dict[str, Any]]:
     """The client's method and arguments for a request."""
     message = ParseDict(request, getattr(pb, f"{method}Request")())
     given = {field.name: _plain(value) for field, value in message.ListFields()}
-    for whole in ("synced_secret", "filter", "secret"):
+    for whole in ("synced_secret", "filter", "secret", "vault_secret"):
         # The client takes the parts of these as arguments of their own.
         if isinstance(given.get(whole), dict):
             given |= given.pop(whole)
@@ -56,7 +56,16 @@ def arguments(method: str, request: Any) -> tuple[str, dict[str, Any]]:
     return _snake(method), given
 
 
-CHANGEABLE = ("references", "labels", "description")
+CHANGEABLE = (
+    "references",
+    "labels",
+    "description",
+    "enabled",
+    "not_before_time",
+    "expire_time",
+    "content_type",
+    "tags",
+)
 
 
 def outcome(method: str, answer: Any) -> dict[str, Any]:

@@ -30,7 +30,7 @@ pub use usage::{
     ClassRef, GroupKind, KeySet, Misfit, Needs, Output, Purpose, PurposeField, PurposeKey, Subject, Usage,
     UsagePlace, UsageRule, UsageRules, UsedBy, User, in_words,
 };
-pub use vault_secret::{NewVaultSecret, VaultSecret, VaultSecretVersion, VaultValue};
+pub use vault_secret::{NewVaultSecret, VaultSecret, VaultSecretUpdate, VaultSecretVersion, VaultValue};
 
 /// The current time in microseconds, the precision of the database, so that a time is the same after a
 /// restart.

@@ -66,6 +66,21 @@ pub struct NewVaultSecret {
     pub tags: BTreeMap<String, String>,
 }
 
+/// Changes to the attributes of a version of a vault secret. What is absent stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VaultSecretUpdate {
+    /// Whether the version may be read.
+    pub enabled: Option<bool>,
+    /// Not valid before.
+    pub not_before_time: Option<Timestamp>,
+    /// Not valid after.
+    pub expire_time: Option<Timestamp>,
+    /// Empty for none.
+    pub content_type: Option<String>,
+    /// All tags; those of before are replaced.
+    pub tags: Option<BTreeMap<String, String>>,
+}
+
 impl fmt::Debug for VaultValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VaultValue").field("version", &self.version).finish_non_exhaustive()

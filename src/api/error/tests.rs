@@ -84,6 +84,9 @@ fn causes() -> Vec<(Cause, Code, &'static str)> {
             FailedPrecondition,
             "VAULT_SECRET_BEING_DELETED",
         ),
+        (vault(VaultError::Managed { name: name() }), FailedPrecondition, "VAULT_SECRET_MANAGED"),
+        (Cause::NotDeleted(name()), FailedPrecondition, "VAULT_SECRET_NOT_DELETED"),
+        (Cause::Recovering(name()), DeadlineExceeded, "VAULT_SECRET_BEING_RECOVERED"),
         (
             vault(VaultError::Forbidden { operation: "read values", code: text() }),
             PermissionDenied,

@@ -32,10 +32,11 @@ pub(super) async fn call(
     request: Request<AddVaultSecretVersionRequest>,
 ) -> Answer<proto::VaultSecretVersion> {
     let Mutation { call, message, violations, .. } = service.mutation(request).await?;
+    let keep_dates = message.keep_dates;
     let (name, new) = new_version(message, violations).map_err(plain)?;
     let resource = about(format!("vaultSecrets/{name}"));
-    let added = service.secrets.add_vault_secret_version(call, name, new).await.map_err(resource)?;
-    Ok(Response::new(convert::vault_secret_version(&added)))
+    let added = service.secrets.add_vault_secret_version(call, name, new, keep_dates).await;
+    Ok(Response::new(convert::vault_secret_version(&added.map_err(resource)?)))
 }
 
 pub(super) fn new_version(

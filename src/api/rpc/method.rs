@@ -19,7 +19,7 @@ pub(crate) struct Method {
     pub(crate) carries_values: bool,
 }
 
-static METHODS: [Method; 18] = [
+static METHODS: [Method; 20] = [
     Method::of::<proto::GetSyncedSecretRequest>(),
     Method::of::<proto::ListSyncedSecretsRequest>(),
     Method::of::<proto::WatchSyncedSecretsRequest>(),
@@ -38,6 +38,8 @@ static METHODS: [Method; 18] = [
     Method::of::<proto::CreateVaultSecretRequest>(),
     Method::of::<proto::AddVaultSecretVersionRequest>(),
     Method::of::<proto::ListAuditEventsRequest>(),
+    Method::of::<proto::UpdateVaultSecretRequest>(),
+    Method::of::<proto::RecoverVaultSecretRequest>(),
 ];
 
 // === impl Method ===

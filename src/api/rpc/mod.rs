@@ -29,10 +29,12 @@ pub(crate) mod method;
 mod mutation;
 pub(crate) mod pages;
 mod purpose;
+mod recover_vault_secret;
 mod request;
 mod sync_synced_secret;
 pub(crate) mod token;
 mod update_synced_secret;
+mod update_vault_secret;
 mod view;
 pub(crate) mod watch_synced_secrets;
 
@@ -123,5 +125,7 @@ contract! {
     list_vault_secret_versions: ListVaultSecretVersionsRequest -> proto::ListVaultSecretVersionsResponse;
     create_vault_secret: CreateVaultSecretRequest -> proto::VaultSecret;
     add_vault_secret_version: AddVaultSecretVersionRequest -> proto::VaultSecretVersion;
+    update_vault_secret: UpdateVaultSecretRequest -> proto::VaultSecretVersion;
+    recover_vault_secret: RecoverVaultSecretRequest -> proto::VaultSecret;
     list_audit_events: ListAuditEventsRequest -> proto::ListAuditEventsResponse;
 }

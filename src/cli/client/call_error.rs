@@ -10,7 +10,7 @@ use crate::{cli::CommandError, quote::chain};
 
 /// The service's messages name RPCs and fields. People at the command line get the matching commands and
 /// flags.
-const COMMAND_NAMES: [(&str, &str); 17] = [
+const COMMAND_NAMES: [(&str, &str); 19] = [
     ("ListSyncedSecrets", "`secrets list`"),
     ("GetSyncedSecret", "`secrets get`"),
     ("UpdateSyncedSecret", "`secrets update`"),
@@ -22,6 +22,8 @@ const COMMAND_NAMES: [(&str, &str); 17] = [
     ("ListVaultSecrets", "`vault list`"),
     ("CreateVaultSecret", "`vault create`"),
     ("AddVaultSecretVersion", "`vault rotate`"),
+    ("UpdateVaultSecret", "`vault update`"),
+    ("RecoverVaultSecret", "`vault recover`"),
     ("ListAuditEvents", "`audit list`"),
     ("ListSecretUsages", "`secrets usages`"),
     ("CheckResource", "`secrets check-resource`"),

@@ -1,9 +1,8 @@
-//! Writing to the vault: new secrets and versions, and enabling them.
+//! Writing to the vault: new secrets and versions, their attributes, and recovery.
 
 use azure_core::http::RequestContent;
 use azure_security_keyvault_secrets::models::{
-    Secret, SecretAttributes, SecretClientUpdateSecretPropertiesOptions, SetSecretParameters,
-    UpdateSecretPropertiesParameters,
+    Secret, SecretClientUpdateSecretPropertiesOptions, SetSecretParameters,
 };
 use jiff::Timestamp;
 use zeroize::Zeroize;
@@ -15,7 +14,7 @@ use super::{
     },
     IDEMPOTENT_ATTEMPTS, Inner, Vault, parse_and_wipe,
 };
-use crate::model::{NewVaultSecret, VaultSecretName, VaultSecretVersion, VaultVersion};
+use crate::model::{NewVaultSecret, VaultSecretName, VaultSecretUpdate, VaultSecretVersion, VaultVersion};
 
 /// What a write said about the right to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +84,38 @@ impl Vault {
         }
     }
 
+    /// Changes attributes of a version.
+    pub async fn update(
+        &self,
+        name: &VaultSecretName,
+        version: &VaultVersion,
+        update: &VaultSecretUpdate,
+        priority: Priority,
+    ) -> Result<VaultSecretVersion, VaultError> {
+        let deadline = self.inner.deadline();
+        let operation = Operation { operation: "change secrets", name: Some(name), version: Some(version) };
+        let changed = self
+            .inner
+            .call(operation, &self.owner(priority), deadline, IDEMPOTENT_ATTEMPTS, || async {
+                let options = SecretClientUpdateSecretPropertiesOptions {
+                    secret_version: Some(version.as_str().to_owned()),
+                    ..Default::default()
+                };
+                let parameters = convert::update_request(update).try_into()?;
+                let answer =
+                    self.inner.sdk.update_secret_properties(name.as_str(), parameters, Some(options)).await?;
+                parse_and_wipe(answer.into_body())
+            })
+            .await;
+        match changed {
+            Ok(changed) => without_value(changed),
+            Err(missing @ VaultError::VersionNotFound { .. }) => {
+                Err(self.inner.distinguish_not_found(name, missing, &self.owner(priority), deadline).await)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Enables or disables a version.
     pub async fn set_enabled(
         &self,
@@ -93,32 +124,16 @@ impl Vault {
         enabled: bool,
         priority: Priority,
     ) -> Result<(), VaultError> {
+        let update = VaultSecretUpdate { enabled: Some(enabled), ..VaultSecretUpdate::default() };
+        self.update(name, version, &update, priority).await.map(drop)
+    }
+
+    /// Begins to recover a deleted secret with all its versions. The vault goes on with it afterwards.
+    pub async fn recover(&self, name: &VaultSecretName, priority: Priority) -> Result<(), VaultError> {
+        let operation = Operation { operation: "recover secrets", name: Some(name), version: None };
+        let recover = || async { self.inner.sdk.recover_deleted_secret(name.as_str(), None).await.map(drop) };
         let deadline = self.inner.deadline();
-        let operation = Operation { operation: "change secrets", name: Some(name), version: Some(version) };
-        let changed = self
-            .inner
-            .call(operation, &self.owner(priority), deadline, IDEMPOTENT_ATTEMPTS, || async {
-                let parameters = UpdateSecretPropertiesParameters {
-                    secret_attributes: Some(SecretAttributes {
-                        enabled: Some(enabled),
-                        ..Default::default()
-                    }),
-                    ..Default::default()
-                };
-                let options = SecretClientUpdateSecretPropertiesOptions {
-                    secret_version: Some(version.as_str().to_owned()),
-                    ..Default::default()
-                };
-                let parameters = parameters.try_into()?;
-                self.inner.sdk.update_secret_properties(name.as_str(), parameters, Some(options)).await
-            })
-            .await;
-        match changed {
-            Err(missing @ VaultError::VersionNotFound { .. }) => {
-                Err(self.inner.distinguish_not_found(name, missing, &self.owner(priority), deadline).await)
-            }
-            other => other.map(drop),
-        }
+        self.inner.call(operation, &self.owner(priority), deadline, IDEMPOTENT_ATTEMPTS, recover).await
     }
 }
 

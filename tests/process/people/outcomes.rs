@@ -193,6 +193,40 @@ async fn a_rotated_secret_keeps_its_content_type_and_tags_and_drops_no_date_sile
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn attributes_of_a_vault_secret_change_at_the_command_line_and_a_deleted_one_comes_back() {
+    let world = World::start().await;
+    let create = ["vault", "create", "v", "--value-file", "-", "--tag", "line=4", "--tag", "draft=yes"];
+    pipe(&world, "old", &create).await.ok();
+    say(&world, &["secrets", "add", "a", "k=v"]).await.ok();
+    let update = async |more: &[&str]| say(&world, &[&["vault", "update", "v"], more].concat()).await;
+    update(&["--tag", "line=5", "--remove-tag", "draft", "--content-type", "text/plain"]).await.ok();
+    let held = async || {
+        let listed = json(&world, &["vault", "list", "-o", "json"]).await;
+        listed["vaultSecrets"][0].clone()
+    };
+    let now = held().await;
+    assert_eq!((now["tags"]["line"].as_str(), now["contentType"].as_str()), (Some("5"), Some("text/plain")));
+    assert_eq!(now["tags"].get("draft"), None, "{now}");
+
+    // What is about to be disabled is told with who refers to it.
+    let disabled = update(&["--disable"]).await;
+    assert!(disabled.err.contains("warning: referred to by a:"), "{disabled:?}");
+    disabled.ok();
+    assert_eq!(held().await.get("enabled"), None);
+    update(&["--enable"]).await.ok();
+    assert_eq!(held().await["enabled"], true);
+    update(&[]).await.failed(2);
+    update(&["--remove-tag", "draft"]).await.failed(2);
+    update(&["--version", &"0".repeat(32), "--disable"]).await.failed(3);
+
+    say(&world, &["vault", "recover", "v"]).await.failed(5);
+    world.somebody.deletes("v").await;
+    say(&world, &["vault", "recover", "v"]).await.ok();
+    assert_eq!(world.somebody.reads("v").await, "old");
+    say(&world, &["vault", "recover", "nowhere"]).await.failed(3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_deletion_sends_an_etag_and_is_reported_only_when_confirmed() {
     let tokens = access::TokenOptions {
         audience: callers::AUDIENCE.to_owned(),

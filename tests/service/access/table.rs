@@ -31,9 +31,15 @@ async fn call_all(caller: &mut Caller, who: &str) -> Vec<(&'static str, Code)> {
         ..Default::default()
     };
     let adopt = AdoptSyncedSecretRequest { name: synced, ..Default::default() };
+    let enabled = VaultSecret { name: secret.clone(), enabled: true, ..Default::default() };
+    let change = UpdateVaultSecretRequest { vault_secret: Some(enabled), ..Default::default() };
+    let recover =
+        RecoverVaultSecretRequest { name: vault_name(&format!("gone-{who}")), ..Default::default() };
     vec![
         ("CreateVaultSecret", code(caller.create_vault_secret(new_secret).await)),
         ("AddVaultSecretVersion", code(caller.add_vault_secret_version(add_version(&own, "canary-2")).await)),
+        ("UpdateVaultSecret", code(caller.update_vault_secret(change).await)),
+        ("RecoverVaultSecret", code(caller.recover_vault_secret(recover).await)),
         ("GetVault", code(caller.get_vault(GetVaultRequest::default()).await)),
         ("ListVaultSecrets", code(caller.list_vault_secrets(ListVaultSecretsRequest::default()).await)),
         ("GetVaultSecret", code(caller.get_vault_secret(GetVaultSecretRequest { name: secret }).await)),
@@ -73,6 +79,8 @@ async fn five_callers_try_every_method() {
     let world = world(|_| {}).await;
     world.account("creator", &["syncedsecrets"], &["create"], &["of-creator"]).await;
     world.seed("of-creator", "canary-table").await;
+    world.seed("gone-editor", "canary-table").await;
+    world.somebody.deletes("gone-editor").await;
     let tokens = [
         ("nobody", None),
         ("wrong audience", Some(world.token("editor", "https://other.example").await)),

@@ -132,6 +132,8 @@ class VaultSecretVersion:
     create_time: datetime | None = None
     not_before_time: datetime | None = None
     expire_time: datetime | None = None
+    content_type: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def id(self) -> str:

@@ -152,17 +152,45 @@ export class SecretServiceClient {
   }
 
   /**
-   * Adds a new value to a secret in the vault; what follows its latest version is synced again. The new version has only what
-   * is given: content type, times and tags of the one before are not kept.
+   * Adds a new value to a secret in the vault; what follows its latest version is synced again. The new version keeps content
+   * type and tags of the one before where none are given, and with `keepDates` its times.
    */
   addVaultSecretVersion(
     vaultSecret: string,
     value: string | SecretValue,
-    options: ValueOptions & Omit<ChangeOptions, "validateOnly"> = {},
+    options: ValueOptions & Omit<ChangeOptions, "validateOnly"> & { keepDates?: boolean | undefined } = {},
   ): Promise<VaultSecretVersion> {
     const { requestId } = changeOf(options);
-    const request = { parent: vaultSecret, secret: valueOf({ ...options, value }), requestId };
+    const { keepDates = false } = options;
+    const request = { parent: vaultSecret, secret: valueOf({ ...options, value }), requestId, keepDates };
     return this.#caller.unary(rpc.addVaultSecretVersion, request, options);
+  }
+
+  /** Changes what is given of a version, the latest where none is named, and leaves the rest; the value stays. */
+  updateVaultSecret(
+    name: string,
+    changes: ValueOptions & { enabled?: boolean | undefined },
+    options: ChangeOptions & { version?: string | undefined } = {},
+  ): Promise<VaultSecretVersion> {
+    const { enabled, contentType, notBeforeTime, expireTime, tags } = changes;
+    const named = { enabled, content_type: contentType, not_before_time: notBeforeTime, expire_time: expireTime, tags };
+    const paths = Object.entries(named).flatMap(([path, value]) => (value === undefined ? [] : [path]));
+    const vaultSecret = given({
+      name,
+      enabled,
+      contentType,
+      notBeforeTime: timeOf(notBeforeTime),
+      expireTime: timeOf(expireTime),
+      tags: tags && { ...tags },
+    });
+    const { version = "" } = options;
+    const request = { ...changeOf(options), vaultSecret, updateMask: { paths }, version };
+    return this.#caller.unary(rpc.updateVaultSecret, request, options);
+  }
+
+  /** Brings a deleted secret back with all its versions, and answers when it is there. */
+  recoverVaultSecret(name: string, options: ChangeOptions = {}): Promise<VaultSecret> {
+    return this.#caller.unary(rpc.recoverVaultSecret, { ...changeOf(options), name }, options);
   }
 
   // ---- Synced secrets at the edge ----

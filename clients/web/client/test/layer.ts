@@ -20,6 +20,8 @@ import {
 import {
   SecretService,
   type AddVaultSecretVersionRequest,
+  type RecoverVaultSecretRequest,
+  type UpdateVaultSecretRequest,
   CheckResourceResponseSchema,
   type AdoptSyncedSecretRequest,
   type CheckResourceRequest,
@@ -108,6 +110,16 @@ const MAKERS: Record<string, (client: SecretServiceClient, request: never) => Ma
       ...request.secret,
       ...options(request),
     }),
+  updateVaultSecret: (client, request: UpdateVaultSecretRequest) => {
+    const masked = request.updateMask?.paths.map((path) => path.replace(/_./g, (part) => part.charAt(1).toUpperCase()));
+    const named = Object.entries(request.vaultSecret ?? {}).filter(([key]) => masked?.includes(key));
+    return client.updateVaultSecret(request.vaultSecret?.name ?? "", Object.fromEntries(named), {
+      ...options(request),
+      version: request.version,
+    });
+  },
+  recoverVaultSecret: (client, request: RecoverVaultSecretRequest) =>
+    client.recoverVaultSecret(request.name, options(request)),
   createSyncedSecret: (client, request: CreateSyncedSecretRequest) =>
     client.createSyncedSecret(request.syncedSecretId, references(request.syncedSecret?.references), {
       ...request.syncedSecret,

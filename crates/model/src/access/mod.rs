@@ -48,7 +48,7 @@ pub enum Verb {
     Watch,
     /// Create one.
     Create,
-    /// Change one; for a vault secret, add a version.
+    /// Change one; for a vault secret, add a version or change its attributes.
     Update,
     /// Remove one from the edge.
     Delete,
@@ -58,6 +58,8 @@ pub enum Verb {
     Adopt,
     /// Let a synced secret reference an existing vault secret.
     Reference,
+    /// Bring a deleted vault secret back.
+    Recover,
 }
 
 /// A virtual resource.
@@ -113,6 +115,7 @@ impl Verb {
             Self::Sync => "sync",
             Self::Adopt => "adopt",
             Self::Reference => "reference",
+            Self::Recover => "recover",
         }
     }
 }

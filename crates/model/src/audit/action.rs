@@ -69,6 +69,12 @@ actions! {
     "A caller added a version to a vault secret: one event before the vault is written (`ACCEPTED`), one \
      with the result."
     AddVaultSecretVersion,
+    "A caller changed attributes of a vault secret's version: one event before the vault is written \
+     (`ACCEPTED`), one with the result."
+    UpdateVaultSecret,
+    "A caller recovered a deleted vault secret: one event before the vault is written (`ACCEPTED`), one with \
+     the result."
+    RecoverVaultSecret,
     "A caller tried to read a synced secret. Recorded only if it was denied."
     GetSyncedSecret,
     "A caller tried to list synced secrets. Recorded only if it was denied."

@@ -212,6 +212,18 @@ impl ErrorMapping {
             )
             .about("vaultSecrets", name)
             .retry(RETRY_SOON),
+            Cause::NotDeleted(name) => Self::new(
+                FailedPrecondition,
+                "VAULT_SECRET_NOT_DELETED",
+                "There is nothing to do; read it with GetVaultSecret.",
+            )
+            .about("vaultSecrets", name),
+            Cause::Recovering(name) => Self::new(
+                DeadlineExceeded,
+                "VAULT_SECRET_BEING_RECOVERED",
+                "The vault goes on with it; retry with the same request_id to wait for it.",
+            )
+            .about("vaultSecrets", name),
             Cause::Expired { name, .. } => Self::new(
                 FailedPrecondition,
                 "VAULT_SECRET_EXPIRED",

@@ -38,6 +38,9 @@ impl ErrorMapping {
             VaultError::SoftDeleted { name, being_deleted: true } => {
                 new(FailedPrecondition, "VAULT_SECRET_BEING_DELETED").about("vaultSecrets", name)
             }
+            VaultError::Managed { name } => {
+                new(FailedPrecondition, "VAULT_SECRET_MANAGED").about("vaultSecrets", name)
+            }
             // The service lacks the permission, not the caller; the message and the reason say so.
             VaultError::Forbidden { .. } => new(PermissionDenied, "VAULT_FORBIDDEN"),
             VaultError::Firewall => new(PermissionDenied, "VAULT_FIREWALL"),

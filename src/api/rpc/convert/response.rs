@@ -135,6 +135,8 @@ pub(in crate::api::rpc) fn vault_secret_version(version: &VaultSecretVersion) ->
         create_time: version.secret.create_time.map(timestamp),
         not_before_time: version.secret.not_before_time.map(timestamp),
         expire_time: version.secret.expire_time.map(timestamp),
+        content_type: version.secret.content_type.clone(),
+        tags: version.secret.tags.clone(),
     }
 }
 

@@ -8,7 +8,7 @@ use zeroize::Zeroize;
 
 use super::{Violations, quoted, time};
 use crate::{
-    model::{NewVaultSecret, limits},
+    model::{NewVaultSecret, VaultSecretUpdate, limits},
     proto,
     secrets::RESERVED_TAG,
 };
@@ -44,12 +44,7 @@ pub(in crate::api::rpc) fn vault_secret(
             format!("must have at most {} bytes of UTF-8, and has {bytes}", limits::VALUE_BYTES),
         );
     }
-    if wire.content_type.chars().count() > limits::CONTENT_TYPE_CHARS || has_control(&wire.content_type) {
-        violations.add(
-            format!("{field}.content_type"),
-            format!("must have at most {} printable characters", limits::CONTENT_TYPE_CHARS),
-        );
-    }
+    check_content_type(field, &wire.content_type, violations);
     let (not_before_time, expire_time) = lifetime(field, &wire, violations);
     check_tags(field, &wire.tags, violations);
     NewVaultSecret { value, content_type: wire.content_type, not_before_time, expire_time, tags: wire.tags }
@@ -74,12 +69,7 @@ fn lifetime(
     };
     let not_before = read("not_before_time", wire.not_before_time);
     let expire = read("expire_time", wire.expire_time);
-    if expire.is_some_and(|expire| expire <= Timestamp::now()) {
-        violations.add(
-            format!("{field}.expire_time"),
-            "must lie in the future: an expired vault secret is not synced",
-        );
-    }
+    check_expiry(field, expire, violations);
     if let (Some(not_before), Some(expire)) = (not_before, expire)
         && not_before >= expire
     {
@@ -88,18 +78,54 @@ fn lifetime(
     (not_before, expire)
 }
 
+/// Checks the attributes of an update. What depends on the version that changes is checked with it.
+pub(in crate::api::rpc) fn check_attributes(
+    field: &str,
+    update: &VaultSecretUpdate,
+    violations: &mut Violations,
+) {
+    check_content_type(field, update.content_type.as_deref().unwrap_or_default(), violations);
+    check_expiry(field, update.expire_time, violations);
+    if let Some(tags) = &update.tags {
+        check_tag_texts(&format!("{field}.tags"), tags, violations);
+    }
+}
+
+fn check_content_type(field: &str, content_type: &str, violations: &mut Violations) {
+    if content_type.chars().count() > limits::CONTENT_TYPE_CHARS || has_control(content_type) {
+        violations.add(
+            format!("{field}.content_type"),
+            format!("must have at most {} printable characters", limits::CONTENT_TYPE_CHARS),
+        );
+    }
+}
+
+fn check_expiry(field: &str, expire: Option<Timestamp>, violations: &mut Violations) {
+    if expire.is_some_and(|expire| expire <= Timestamp::now()) {
+        violations.add(
+            format!("{field}.expire_time"),
+            "must lie in the future: an expired vault secret is not synced",
+        );
+    }
+}
+
 fn check_tags(field: &str, tags: &BTreeMap<String, String>, violations: &mut Violations) {
     let field = format!("{field}.tags");
     if tags.len() > limits::TAGS {
         violations.add(&field, format!("must have at most {} tags", limits::TAGS));
     }
+    if tags.contains_key(RESERVED_TAG) {
+        violations.add(&field, format!("must not contain the tag {RESERVED_TAG:?}, which this service sets"));
+    }
+    check_tag_texts(&field, tags, violations);
+}
+
+fn check_tag_texts(field: &str, tags: &BTreeMap<String, String>, violations: &mut Violations) {
     for (name, value) in tags {
         let fits = |text: &str| text.chars().count() <= limits::TAG_CHARS && !has_control(text);
-        if name == RESERVED_TAG {
-            violations.add(&field, format!("must not contain the tag {name:?}, which this service sets"));
-        } else if name.is_empty() || !fits(name) || !fits(value) {
+        if name.is_empty() || !fits(name) || !fits(value) {
             violations.add(
-                &field,
+                field,
                 format!(
                     "must have names of 1 to {0} and values of up to {0} printable characters: {1}",
                     limits::TAG_CHARS,

@@ -1,6 +1,8 @@
 //! `secret-service vault`: the secrets in the Key Vault, and the service's access to it.
 
+mod recover;
 mod rotate;
+mod update;
 
 use std::path::PathBuf;
 
@@ -33,7 +35,7 @@ fn needed(engine: proto::SyncEngine) -> &'static [&'static str] {
     }
 }
 
-/// List, create and rotate secrets in the Key Vault, through a running service
+/// List, create, rotate, change and recover secrets in the Key Vault, through a running service
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXIT_CODES)]
 pub(in crate::cli) struct Vault {
@@ -49,6 +51,8 @@ enum Command {
     Versions(Versions),
     Create(Create),
     Rotate(rotate::Rotate),
+    Update(update::Update),
+    Recover(recover::Recover),
     Check(Check),
 }
 
@@ -126,6 +130,8 @@ impl Vault {
             Command::Versions(versions) => versions.run(&client, output).await,
             Command::Create(create) => create.run(&client, output).await,
             Command::Rotate(rotate) => rotate.run(&client, output).await,
+            Command::Update(update) => update.run(&client, output).await,
+            Command::Recover(recover) => recover.run(&client, output).await,
             Command::Check(_) => check(&client, output).await,
         }
     }

@@ -10,14 +10,14 @@ use super::{
         call_error::CallError,
         output::Output,
         request_id,
-        table::{moment, plain},
+        table::{id, moment, plain},
         value::VALUES_HELP,
     },
     New, versions_table,
 };
 use crate::{
     cli::CommandError,
-    proto::{self, NewVaultSecret, VaultSecret},
+    proto::{self, NewVaultSecret, VaultSecret, VaultSecretVersion},
     secrets::RESERVED_TAG,
 };
 
@@ -47,12 +47,22 @@ pub(super) struct Rotate {
 impl Rotate {
     pub async fn run(self, client: &Client, output: Output) -> Result<(), CommandError> {
         let given = self.new.about()?;
+        // The service keeps tags and content type where the request has none.
+        let mut dropped = Vec::new();
         // Report every error before somebody types a value.
         let about = match self.keep_nothing {
-            true => given,
+            true => {
+                dropped.extend(given.tags.is_empty().then_some("tags"));
+                dropped.extend(given.content_type.is_empty().then_some("content_type"));
+                given
+            }
             false => {
                 let before = self.before(client).await?;
                 let about = self.keep(&before, given)?;
+                dropped.extend((about.tags.is_empty() && !self.remove_tag.is_empty()).then_some("tags"));
+                if about.content_type.is_empty() && !before.content_type.is_empty() {
+                    dropped.push("content_type");
+                }
                 if let Some(message) = dropped_times(&before, &about) {
                     eprintln!("{message}");
                 }
@@ -63,11 +73,46 @@ impl Rotate {
             parent: self.name.full(),
             secret: Some(self.new.with_value(&self.name, about)?),
             request_id: request_id(),
+            keep_dates: false,
         };
         let added = client
             .call(request, async |mut stub, request| stub.add_vault_secret_version(request).await)
             .await?;
+        let added = self.drop_of(client, added, &dropped).await?;
         output.print(&added, |added| versions_table(std::slice::from_ref(added)))
+    }
+
+    /// Takes from the new version what it kept of the previous one and must not have.
+    async fn drop_of(
+        &self,
+        client: &Client,
+        added: VaultSecretVersion,
+        attributes: &[&str],
+    ) -> Result<VaultSecretVersion, CommandError> {
+        let has = |attribute: &&&str| match **attribute {
+            "tags" => added.tags.keys().any(|key| key != RESERVED_TAG),
+            _ => !added.content_type.is_empty(),
+        };
+        let paths: Vec<_> = attributes.iter().filter(has).map(ToString::to_string).collect();
+        let version = id(&added.name).to_owned();
+        if paths.is_empty() {
+            return Ok(added);
+        }
+        let request = proto::UpdateVaultSecretRequest {
+            vault_secret: Some(VaultSecret { name: self.name.full(), ..Default::default() }),
+            update_mask: Some(prost_types::FieldMask { paths }),
+            version,
+            request_id: request_id(),
+            validate_only: false,
+        };
+        let changed = client.call(request, async |mut stub, request| stub.update_vault_secret(request).await);
+        changed.await.map_err(|error| {
+            CommandError::from(error).merge(CommandError::failed(format!(
+                "the version {} was added, and still has the {} of the previous one",
+                id(&added.name),
+                attributes.join(" and "),
+            )))
+        })
     }
 
     /// The secret with the attributes of its latest version.

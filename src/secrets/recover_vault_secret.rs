@@ -1,0 +1,125 @@
+//! Brings a soft-deleted vault secret back, with all its versions.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep};
+
+use super::{Call, Cause, Error, ListedVaultSecret, Problem, Secrets, vault_secrets::resource};
+use crate::{
+    model::{AuditAction, VaultSecret, VaultSecretName, VaultSecretVersion},
+    vault::{Priority, VaultError},
+};
+
+/// The pauses between looks for a secret that the vault is recovering: the first, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+/// What is left of the caller's deadline when the service stops waiting.
+const MARGIN: Duration = Duration::from_millis(500);
+
+impl Secrets {
+    /// Recovers a deleted vault secret, waits until it is there, and re-syncs the synced secrets that refer
+    /// to it.
+    pub async fn recover_vault_secret(
+        &self,
+        call: Call,
+        name: VaultSecretName,
+        validate_only: bool,
+    ) -> Result<ListedVaultSecret, Error> {
+        self.run_to_completion(call, async move |this, call| {
+            this.recover_in_vault(call, name, validate_only).await
+        })
+        .await
+    }
+
+    async fn recover_in_vault(
+        &self,
+        call: Call,
+        name: VaultSecretName,
+        validate_only: bool,
+    ) -> Result<ListedVaultSecret, Error> {
+        let again = self.recorded(&call).await?;
+        if let Some(Some(response)) = &again {
+            return Ok(self.listed(super::vault_secrets::answered(name, response)?.secret));
+        }
+        let live = self.latest_version(&name).await?;
+        // A retry of a call that recovered it finds it live.
+        if live.is_some() && again.is_none() {
+            return Err(Cause::NotDeleted(name).into());
+        }
+        let deleted = match validate_only && live.is_none() {
+            true => self.vault().deleted(&name, Priority::Interactive).await?.is_some(),
+            false => true,
+        };
+        if !deleted {
+            return Err(VaultError::NotFound { name, unseen_in: None }.into());
+        }
+        if validate_only {
+            return Ok(self.listed(preview(name)));
+        }
+        let (action, resource) = (AuditAction::RecoverVaultSecret, resource(&name));
+        self.begin_vault_write(&call, action.clone(), &resource, again.is_none(), None).await?;
+        let recovered = match live {
+            Some(live) => Ok(live),
+            None => self.recover_and_wait(&name, call.deadline - MARGIN).await,
+        };
+        let recovered = self.end_vault_write(&call, action, &resource, recovered).await;
+        let recovered = recovered.map_err(|cause| Error::Refused(vec![Problem::new("name", cause)]))?;
+        self.sync_users_of(&name);
+        Ok(self.listed(recovered.secret))
+    }
+
+    /// The vault recovers asynchronously, and before that it may still be deleting.
+    async fn recover_and_wait(
+        &self,
+        name: &VaultSecretName,
+        until: Instant,
+    ) -> Result<VaultSecretVersion, Cause> {
+        let vault = |error| Cause::Vault(Arc::new(error));
+        let (mut pause, longest) = PAUSES;
+        let mut is_accepted = false;
+        loop {
+            let refused = match is_accepted {
+                true => None,
+                false => self.vault().recover(name, Priority::Interactive).await.err(),
+            };
+            match refused {
+                None => is_accepted = true,
+                // The vault is still deleting it, or recovers it for somebody else or for an earlier attempt.
+                Some(VaultError::SoftDeleted { being_deleted: true, .. }) => {}
+                // It may be there meanwhile.
+                Some(missing @ VaultError::NotFound { .. }) => {
+                    return self.latest_version(name).await.map_err(vault)?.ok_or_else(|| vault(missing));
+                }
+                Some(error) => return Err(vault(error)),
+            }
+            if let Some(latest) = self.latest_version(name).await.map_err(vault)? {
+                return Ok(latest);
+            }
+            if Instant::now() + pause >= until {
+                return Err(Cause::Recovering(name.clone()));
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(longest);
+        }
+    }
+
+    /// The latest version of a vault secret; `None` where it has none.
+    async fn latest_version(&self, name: &VaultSecretName) -> Result<Option<VaultSecretVersion>, VaultError> {
+        let versions = self.versions(name).await?;
+        Ok(versions.into_iter().max_by_key(|held| (held.secret.create_time, held.secret.update_time)))
+    }
+}
+
+/// The vault secret that would be there, for `validate_only`: the vault shows nothing else of it.
+fn preview(name: VaultSecretName) -> VaultSecret {
+    VaultSecret {
+        name,
+        enabled: true,
+        content_type: String::new(),
+        create_time: None,
+        update_time: None,
+        not_before_time: None,
+        expire_time: None,
+        tags: Default::default(),
+        managed: false,
+    }
+}
