@@ -1,7 +1,7 @@
 //! CheckResource: what the resources of a manifest need from secrets, and what is wrong with these secrets. It
 //! reads what is in memory, and writes nothing.
 
-use std::{sync::Arc, time::Duration};
+use std::{cell::OnceCell, collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, timeout_at};
 
@@ -65,6 +65,8 @@ impl Secrets {
     ) -> Result<Vec<CheckedResource>, Error> {
         let mut checked = Vec::with_capacity(manifest.resources().len());
         let (mut all, mut is_known) = (0, false);
+        // Made only once it is needed: a manifest can name many secrets that are missing.
+        let holders = OnceCell::new();
         for resource in manifest.resources() {
             let usages_of_edge = self.0.reconciler.usages();
             let namespace = resource.namespace.as_deref().unwrap_or(self.0.edge.namespace());
@@ -93,7 +95,10 @@ impl Secrets {
                 found.into_iter().map(|usage| self.usage_elsewhere(usage)).collect()
             } else {
                 problems.extend(self.outputs_that_collide(subject, &resource.body));
-                found.into_iter().map(|usage| self.checked(usage, shown)).collect::<Result<_, _>>()?
+                found
+                    .into_iter()
+                    .map(|usage| self.checked(usage, shown, &holders))
+                    .collect::<Result<_, _>>()?
             };
             checked.push(CheckedResource {
                 api_version: resource.api_version.clone(),
@@ -156,12 +161,16 @@ impl Secrets {
         collides.collect()
     }
 
-    fn checked(&self, usage: Usage, shown: &impl KeysShown) -> Result<CheckedUsage, Error> {
+    fn checked(
+        &self,
+        usage: Usage,
+        shown: &impl KeysShown,
+        holders: &OnceCell<HashMap<String, String>>,
+    ) -> Result<CheckedUsage, Error> {
         let (usage, invalid) = without_invalid_names(usage);
         if let Some(invalid) = invalid {
-            let listed = ListedUsage { usage: Arc::new(usage), key_missing: true, secret_missing: false };
-            let is_secret = listed.usage.secret.is_empty();
-            let listed = ListedUsage { secret_missing: is_secret, key_missing: !is_secret, ..listed };
+            let secret_missing = usage.secret.is_empty();
+            let listed = ListedUsage { usage: Arc::new(usage), key_missing: !secret_missing, secret_missing };
             return Ok(CheckedUsage { listed, problem: Some(invalid) });
         }
         let Ok(id) = usage.secret.parse::<SyncedSecretId>() else { return Err(Error::Internal) };
@@ -189,7 +198,11 @@ impl Secrets {
             None => match self.0.reconciler.index().get(id.as_str()) {
                 CachedSecret::Absent => {
                     listed.secret_missing = true;
-                    Some(usable(Status::False, Reason::SecretMissing, self.why_missing(&id)))
+                    Some(usable(
+                        Status::False,
+                        Reason::SecretMissing,
+                        why_missing(&id, holders.get_or_init(|| self.holders())),
+                    ))
                 }
                 _ => keys_unknown(&listed.usage),
             },
@@ -197,27 +210,37 @@ impl Secrets {
         Ok(CheckedUsage { listed, problem })
     }
 
-    /// A frequent mistake is to name the vault secret.
-    fn why_missing(&self, id: &SyncedSecretId) -> String {
+    /// Which synced secrets hold which vault secrets, by the lower-case names of these.
+    fn holders(&self) -> HashMap<String, String> {
         let snapshot = self.0.store.view().snapshot();
         let managed = snapshot.records.iter().filter(|record| record.secret.origin == Origin::Managed);
-        let mut syncing = managed.flat_map(|record| {
-            record.secret.references.iter().map(move |reference| (&record.secret.id, reference))
-        });
-        let of_vault =
-            syncing.find(|(_, reference)| reference.vault_secret.as_str().eq_ignore_ascii_case(id.as_str()));
-        match of_vault {
-            Some((synced, reference)) => format!(
-                "The edge has no Secret {:?}. That is the name of a vault secret, which {synced}/{} holds: name the \
-                 synced secret.",
-                id.as_str(),
-                reference.key
-            ),
-            None => format!(
-                "The edge has no Secret {:?}. Create the synced secret before you apply the resource.",
-                id.as_str()
-            ),
+        let of_record = |record: &Arc<Record>| {
+            let holder = |held: &Reference| {
+                let name = held.vault_secret.as_str().to_ascii_lowercase();
+                (name, format!("{}/{}", record.secret.id, held.key))
+            };
+            record.secret.references.iter().map(holder).collect::<Vec<_>>()
+        };
+        let mut holders = HashMap::new();
+        for (name, holder) in managed.flat_map(of_record) {
+            holders.entry(name).or_insert(holder);
         }
+        holders
+    }
+}
+
+/// A frequent mistake is to name the vault secret.
+fn why_missing(id: &SyncedSecretId, holders: &HashMap<String, String>) -> String {
+    match holders.get(id.as_str()) {
+        Some(holder) => format!(
+            "The edge has no Secret {:?}. That is the name of a vault secret, which {holder} holds: name the synced \
+             secret.",
+            id.as_str()
+        ),
+        None => format!(
+            "The edge has no Secret {:?}. Create the synced secret before you apply the resource.",
+            id.as_str()
+        ),
     }
 }
 
