@@ -1,6 +1,6 @@
 //! What a caller may not see, a check does not tell it either.
 
-use secret_service::{access, model::SyncEngine};
+use secret_service::{access, model::SyncEngine, proto::ListAuditEventsRequest};
 use tonic::Code;
 
 use super::*;
@@ -32,6 +32,11 @@ async fn a_caller_that_may_not_list_is_told_nothing_and_that_is_recorded() {
         assert_eq!((refused.code, refused.reason.as_str()), (Code::PermissionDenied, "CALLER_FORBIDDEN"));
         assert!(refused.message.contains("may not list"), "{}", refused.message);
     }
+    let audited = world.client.clone().list_audit_events(ListAuditEventsRequest::default()).await.unwrap();
+    let events = audited.into_inner().audit_events;
+    let denied = events.iter().find(|event| event.action == "CheckResource").expect("it is recorded");
+    assert_eq!(denied.outcome, "PERMISSION_DENIED");
+    assert!(!format!("{events:?}").contains("manifest ["), "{events:?}");
 }
 
 #[tokio::test]
