@@ -1,6 +1,6 @@
 //! The fuzz targets, by name: each takes any bytes and panics where a promise is broken.
 
-use crate::{api, edge, vault};
+use crate::{api, edge, secrets::Manifest, vault};
 
 /// Names.
 pub fn names(data: &[u8]) {
@@ -29,6 +29,20 @@ pub fn usages(data: &[u8]) {
     edge::fuzzing::usages(data);
 }
 
+/// Manifests: YAML or JSON. What is refused is not repeated.
+pub fn manifests(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    match Manifest::read(text) {
+        Ok(manifest) => {
+            for resource in manifest.resources() {
+                assert!(resource.name.len() <= 253 && resource.group_kind.kind.len() <= 63);
+                assert!(resource.api_version.ends_with(|last: char| last.is_ascii_alphanumeric()));
+            }
+        }
+        Err(rule) => assert!(rule.len() < 200, "a message must not repeat unbounded input"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::{fs, path::Path};
@@ -36,12 +50,13 @@ mod tests {
     type Target = (&'static str, fn(&[u8]));
 
     /// In the order of the module.
-    const TARGETS: [Target; 5] = [
+    const TARGETS: [Target; 6] = [
         ("names", super::names),
         ("tokens", super::tokens),
         ("vault_answers", super::vault_answers),
         ("custom_resources", super::custom_resources),
         ("usages", super::usages),
+        ("manifests", super::manifests),
     ];
 
     #[test]
