@@ -145,6 +145,37 @@ fn a_partial_sync_names_the_failed_objects() {
 }
 
 #[test]
+fn a_disabled_version_in_a_partial_sync_is_told_by_its_own_cause_however_it_is_worded() {
+    for said in [
+        "Operation get is not allowed on a disabled secret.",
+        "StatusCode=403 -- Original Error: Code=\\\"Forbidden\\\" Message=\\\"Operation get is not allowed on a disabled secret.\\\" \
+         InnerError={\\\"code\\\":\\\"SecretDisabled\\\"}",
+        "RESPONSE 403: 403 Forbidden ERROR CODE: Forbidden SecretDisabled",
+    ] {
+        let said = format!(r#"{{"username":"Success","password":"{said}"}}"#);
+        let partial = condition("SecretUpdated", "False", "PartialSync", &said);
+        let SyncOutcome::Failed(failed) = sync_outcome(Some(&status("new", &[partial])), "old") else {
+            panic!()
+        };
+        assert_eq!(failed.reason, Reason::PartiallySynced, "the Secret may be mixed");
+        let [left] = failed.objects.as_slice() else { panic!("{failed:?}") };
+        assert_eq!((left.path.as_str(), left.reason), ("password", Reason::VaultSecretDisabled), "{said}");
+        assert!(failed.message.contains("Enable the vault secret"), "{}", failed.message);
+    }
+}
+
+#[test]
+fn a_proxy_in_the_extensions_way_is_not_taken_for_the_vault() {
+    for said in [
+        "StatusCode=403 Forbidden: <!DOCTYPE html><html><title>Sign in</title>",
+        "proxyconnect tcp: Proxy Authentication Required",
+    ] {
+        let failed = condition("SecretUpdated", "False", "ProviderError", said);
+        assert_eq!(reason_of(failed), Reason::VaultUnreachable, "{said}");
+    }
+}
+
+#[test]
 fn a_refusal_of_the_api_server_gets_the_reason_of_its_message() {
     for (said, reason, next) in [
         (
@@ -160,6 +191,27 @@ fn a_refusal_of_the_api_server_gets_the_reason_of_its_message() {
         ),
         (r#"Apply failed with 1 conflict: conflict with "kubectl-patch""#, Reason::EdgeConflict, "adopted"),
         ("etcdserver: request timed out", Reason::ExtensionFailed, "tries again"),
+        (
+            r#"secrets "a" is forbidden: unable to create new content in namespace n because it is being terminated"#,
+            Reason::NamespaceTerminating,
+            "wait until it is gone",
+        ),
+        (r#"namespaces "n" not found"#, Reason::EdgeRejected, "Create the namespace"),
+        (
+            r#"Secret "a" is invalid: data: Too long: may not be more than 1048576 bytes"#,
+            Reason::TooLarge,
+            "Split the references",
+        ),
+        (
+            r#"Secret "a" is invalid: metadata.annotations: Too long: may not be more than 262144 bytes"#,
+            Reason::EdgeRejected,
+            "shorten the description",
+        ),
+        (
+            r#"Secret "a" is invalid: data[.dockerconfigjson]: Invalid value: "<secret contents redacted>": x"#,
+            Reason::EdgeRejected,
+            "a JSON object",
+        ),
     ] {
         let said = format!("failed to patch secret \"a\": {said}");
         let refused = condition("SecretUpdated", "False", "ControllerPatchError", &said);
