@@ -207,7 +207,7 @@ mod tests {
             hold.failure.problems.iter().map(|(place, reason, _)| (*place, *reason)).collect();
         assert_eq!(reasons, [(1, Reason::NotYetValid), (0, Reason::HeldBack)]);
         assert_eq!((hold.until, hold.can_keep), (later, true));
-        assert_eq!(hold.failure.retry == Retry::After(Duration::from_secs(60)), true);
+        assert!(hold.failure.retry == Retry::After(Duration::from_secs(60)));
         let mut statuses = [found("1", None), found("1", None)];
         hold.mark(&references, &mut statuses);
         assert!(statuses.iter().all(|status| status.held_until == Some(later)));
