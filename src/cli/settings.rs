@@ -137,6 +137,7 @@ pub(super) fn edge_options(config: &Config) -> edge::Options {
 /// Options of usage tracking.
 pub(super) fn usage_options(config: &Config) -> edge::UsageOptions {
     let rules = UsageRules::with(config.usages.rules.iter().cloned());
+    let rules = if config.usages.workloads { rules.and_workloads() } else { rules };
     edge::UsageOptions { rules, interval: config.usages.interval }
 }
 

@@ -172,6 +172,11 @@ fields::configuration! {
         /// * matches any field, [*] any item and ** everything below. The KIND * matches every kind. The keys
         /// a+b|c mean both a and b, or c. The service needs the verbs list and watch on these kinds.
         rules: Vec<UsageRule>,
+        /// Whether Deployments, StatefulSets, DaemonSets, ReplicaSets, Jobs, CronJobs and Pods of the namespace
+        /// that mount a Secret or read it into their environment count as uses. The service then needs the
+        /// verbs list and watch on them (usages.workloads of the Helm chart grants them); without these,
+        /// deletions need force.
+        workloads: bool = "false",
         /// How often to ask the cluster which of these kinds it serves.
         interval: Duration = "10s",
     }

@@ -10,6 +10,9 @@ use kube::core::{ApiResource, GroupVersionKind};
 use super::{EdgeError, Usages};
 use crate::quote::Quote;
 
+/// The group of Kubernetes' oldest kinds, which has no name.
+const CORE: &str = "";
+
 impl Usages {
     /// The kinds of all groups, or the error of each group that can't be discovered.
     pub(super) async fn served(&self) -> Vec<(String, Result<Vec<ApiResource>, EdgeError>)> {
@@ -24,7 +27,11 @@ impl Usages {
         let mut served: Vec<ApiResource> = Vec::new();
         for version in self.versions(group).await? {
             let group_version = format!("{group}/{version}");
-            let list = self.0.edge.call(self.0.edge.client.list_api_group_resources(&group_version)).await;
+            let client = &self.0.edge.client;
+            let list = match group {
+                CORE => self.0.edge.call(client.list_core_api_resources(&version)).await,
+                _ => self.0.edge.call(client.list_api_group_resources(&group_version)).await,
+            };
             let resources = match list {
                 Ok(list) => list.resources,
                 // The version was removed between the two requests.
@@ -43,6 +50,9 @@ impl Usages {
 
     /// The versions of a group, the preferred one first; empty if the group does not exist.
     async fn versions(&self, group: &str) -> Result<Vec<String>, EdgeError> {
+        if group == CORE {
+            return Ok(vec!["v1".to_owned()]);
+        }
         let request = http::Request::get(format!("/apis/{group}")).body(Vec::new());
         let request = request.map_err(|error| EdgeError::Configuration(Quote::error(&error)))?;
         let group: APIGroup = match self.0.edge.call(self.0.edge.client.request(request)).await {

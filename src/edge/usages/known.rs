@@ -340,7 +340,7 @@ impl Explain for Gap {
                 "Grant the service account the verbs {} on all resources of {} in its namespace (see \
                  deploy/manifests).",
                 super::USAGE_VERBS.join(" and "),
-                self.group
+                super::access::named(&self.group)
             ),
             Some(error) => error.remedy(),
         }

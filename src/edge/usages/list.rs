@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use futures::future::try_join_all;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Api, api::DynamicObject, core::ApiResource};
 
 use super::{ClassRefs, EdgeError, Gap, Usages};
-use crate::model::{ClassRef, GroupKind, Output, Subject, Usage, User};
+use crate::model::{ClassRef, GroupKind, Output, Subject, Usage, User, is_workload};
 
 impl Usages {
     /// The current usages of a secret, from the API server, including kinds that were just installed.
@@ -88,6 +89,9 @@ impl Usages {
     /// it names.
     pub(super) fn names_in(&self, kind: &ApiResource, object: &DynamicObject) -> (String, Named) {
         let name = object.metadata.name.clone().unwrap_or_default();
+        if is_workload(&kind.api_version, &kind.kind) && is_of_workload(&object.metadata) {
+            return (name, Named::default());
+        }
         let group_kind = group_kind(kind);
         let subject = Subject {
             api_version: &kind.api_version,
@@ -101,6 +105,13 @@ impl Usages {
         let classes = ClassRef::all_of(subject, &object.data);
         (name, Named { usages, outputs, classes })
     }
+}
+
+/// Whether a workload controls this object, as a Deployment does its ReplicaSets and these their Pods: then that
+/// one has the use.
+fn is_of_workload(metadata: &ObjectMeta) -> bool {
+    let mut owners = metadata.owner_references.iter().flatten();
+    owners.any(|owner| owner.controller == Some(true) && is_workload(&owner.api_version, &owner.kind))
 }
 
 pub(super) fn group_kind(kind: &ApiResource) -> GroupKind {

@@ -6,6 +6,7 @@ mod luck;
 mod outputs;
 mod shown;
 mod silence;
+mod workloads;
 
 use std::time::Duration;
 

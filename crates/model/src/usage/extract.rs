@@ -68,6 +68,12 @@ impl UsageRules {
         Self(others.into_iter().chain(BUILT_IN.iter().cloned()).collect())
     }
 
+    /// These rules, and those for Kubernetes' own kinds that run Pods.
+    #[must_use]
+    pub fn and_workloads(&self) -> Self {
+        Self(self.0.iter().cloned().chain(super::workloads::rules()).collect())
+    }
+
     /// No rules: nothing is searched.
     pub fn none() -> Self {
         Self(Arc::new([]))

@@ -6,6 +6,7 @@ mod purposes;
 mod rule;
 #[cfg(test)]
 mod tests;
+mod workloads;
 
 use std::{fmt, sync::Arc};
 
@@ -15,6 +16,7 @@ pub use class::ClassRef;
 pub use extract::{Subject, UsageRules};
 pub use purposes::{Misfit, Purpose, PurposeField, PurposeKey};
 pub use rule::UsageRule;
+pub use workloads::{is_workload, workloads_of};
 
 /// Stands for the field of a usage that no resource names. No path has a space.
 const FIXED_NAME: &str = "fixed name";

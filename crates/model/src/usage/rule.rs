@@ -180,7 +180,7 @@ fn group_kind_of(text: &str) -> Result<GroupKind, NameError> {
     }
 }
 
-fn path_of(text: &str) -> Result<Vec<Segment>, NameError> {
+pub(super) fn path_of(text: &str) -> Result<Vec<Segment>, NameError> {
     let mut path = Vec::new();
     for part in text.split('.') {
         let name = part.trim_end_matches("[*]");

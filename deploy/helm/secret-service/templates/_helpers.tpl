@@ -83,10 +83,15 @@ labels = {{ .labels | toJson }}
 reserved_names = {{ concat $reserved .reservedNames | toJson }}
 free_names = {{ .freeNames | toJson }}
 {{- end }}
-{{- with .Values.usages.rules }}
+{{- if or .Values.usages.rules .Values.usages.workloads }}
 
 [usages]
+{{- with .Values.usages.rules }}
 rules = {{ . | toJson }}
+{{- end }}
+{{- if .Values.usages.workloads }}
+workloads = true
+{{- end }}
 {{- end }}
 
 [server]
