@@ -13,7 +13,10 @@ use super::{EnqueueOptions, Reconciler};
 use crate::{
     edge::Gap,
     explain::{Explain as _, explanation},
-    model::{Condition, ConditionType, Reason, State, Status, SyncedSecret, SyncedSecretId, User, in_words},
+    model::{
+        Condition, ConditionType, Origin, Output, Reason, State, Status, SyncedSecret, SyncedSecretId, User,
+        in_words,
+    },
     store::{Feed, Record, StoreError},
 };
 
@@ -73,7 +76,11 @@ impl Reconciler {
                 return false;
             }
         }
-        let condition = in_use(&users, usages.gap().as_ref());
+        let mut condition = in_use(&users, usages.gap().as_ref());
+        let output = usages.output(secret.id.as_str()).filter(|_| secret.origin == Origin::Managed);
+        if let Some(output) = output {
+            condition.message = format!("{} {}", condition.message, also_written(&output));
+        }
         let is_same = |held: &Condition| {
             (held.kind, held.status, held.reason, &held.message)
                 == (condition.kind, condition.status, condition.reason, &condition.message)
@@ -148,6 +155,14 @@ fn in_use(users: &BTreeSet<User>, gap: Option<&Gap>) -> Condition {
         _ => (Status::True, Reason::Used, format!("Used by {}.", in_words(users.iter(), NAMED))),
     };
     Condition::new(ConditionType::InUse, status, reason, message)
+}
+
+/// The message about another writer, which has come since the synced secret was created.
+fn also_written(output: &Output) -> String {
+    format!(
+        "{output} names this Secret as one that another program writes, and the two will overwrite each other: \
+         let it name another Secret, or delete this synced secret."
+    )
 }
 
 /// The message about unreadable uses. For a temporary gap it omits the error: each change of that error would

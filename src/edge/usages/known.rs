@@ -262,7 +262,10 @@ impl Known {
     pub fn resource_changed(&mut self, kind: &GroupKind, name: &str, named: Named) {
         let Some(known) = self.kinds.get_mut(kind) else { return };
         let Named { usages, outputs, classes } = named;
-        keep(&mut known.outputs, name, outputs);
+        let outputs_before = keep(&mut known.outputs, name, outputs.clone()).unwrap_or_default();
+        if outputs_before != outputs {
+            self.changed.extend(outputs_before.into_iter().chain(outputs).map(|output| output.secret));
+        }
         keep(&mut known.classes, name, classes);
         let places: Vec<UsagePlace> = usages.iter().map(Usage::place).collect();
         let before = keep(&mut known.resources, name, places);
@@ -280,8 +283,9 @@ impl Known {
 
     /// Removes a kind with its resources.
     fn remove_kind(&mut self, kind: &GroupKind) {
-        let resources = self.kinds.remove(kind).map(|known| known.resources).unwrap_or_default();
-        for place in resources.into_values().flatten() {
+        let Some(known) = self.kinds.remove(kind) else { return };
+        self.changed.extend(known.outputs.into_values().flatten().map(|output| output.secret));
+        for place in known.resources.into_values().flatten() {
             self.all.remove(&place);
             self.changed.insert(place.secret);
         }

@@ -78,3 +78,19 @@ async fn a_name_that_cert_manager_writes_can_not_be_created_or_adopted() {
         sleep(Duration::from_millis(10)).await;
     }
 }
+
+#[tokio::test]
+async fn a_listener_that_comes_later_to_a_name_is_told_by_the_synced_secret_until_it_is_gone() {
+    let mut world = made(&["listener-tls"]).await;
+    world.until("listener-tls", |secret| is_in_use(secret, "NotUsed")).await;
+    world.applies(LISTENER, "default", certificate("listener-tls")).await;
+    let is_told = |secret: &SyncedSecret| {
+        let message = &in_use(secret).unwrap().message;
+        message.contains("BrokerListener default (spec.ports[0].tls.certManagerCertificateSpec.secretName)")
+            && message.contains("another program writes")
+    };
+    world.until("listener-tls", is_told).await;
+    // It is no use: whoever sees it may delete the synced secret.
+    world.withdraws(LISTENER, "default").await;
+    world.until("listener-tls", |secret| !is_told(secret)).await;
+}

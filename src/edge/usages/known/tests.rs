@@ -56,8 +56,12 @@ fn an_output_is_known_until_its_resource_is_gone_or_names_another_secret() {
     };
     known.resource_changed(&kind(), "l", output("s"));
     assert_eq!(known.output("s").unwrap().to_string(), format!("{PROFILE} l (spec.tls.secretName)"));
-    assert!(known.of("s").is_empty() && known.changed.is_empty(), "it is no use");
+    assert!(known.of("s").is_empty(), "it is no use");
+    assert_eq!(std::mem::take(&mut known.changed), ["s".to_owned()].into(), "but the change is reported");
+    known.resource_changed(&kind(), "l", output("s"));
+    assert!(known.changed.is_empty(), "nothing has changed");
     known.resource_changed(&kind(), "l", output("t"));
+    assert_eq!(std::mem::take(&mut known.changed), ["s".to_owned(), "t".to_owned()].into());
     assert!(known.output("s").is_none() && known.output("t").is_some());
     known.kind_listed(&kind(), HashMap::new());
     assert!(known.output("t").is_none());
